@@ -1,0 +1,1 @@
+"""Deconvolution variants, their TensorIR schedules and machine descriptions."""

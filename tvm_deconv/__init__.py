@@ -1,0 +1,1 @@
+"""Upsampling networks as fast transposed convolutions on Apache TVM."""

@@ -1,0 +1,31 @@
+"""Every error that tvm-deconv raises on purpose.
+
+Each message says what was wrong, the value, and what to do. The command line prints it on one line
+and exits with 2; a library user catches ``TvmDeconvError`` or one of its kinds.
+"""
+
+from __future__ import annotations
+
+
+class TvmDeconvError(Exception):
+    """Base of all errors below."""
+
+
+class GeometryError(TvmDeconvError, ValueError):
+    """Sizes, strides, paddings or groups that do not describe a transposed convolution."""
+
+
+class ModelError(TvmDeconvError, ValueError):
+    """A model that cannot be read, or that holds an operator that cannot be imported."""
+
+
+class TargetError(TvmDeconvError, ValueError):
+    """A target that TVM does not know, or that this package has no schedule for."""
+
+
+class ImageError(TvmDeconvError, ValueError):
+    """An image that cannot be read, or whose shape does not fit the compiled network."""
+
+
+class OutputError(TvmDeconvError, OSError):
+    """A result that cannot be written where it was asked for."""
