@@ -1,0 +1,164 @@
+"""What a schedule may know about a CPU: one frozen description, derived from a target's features.
+
+Schedules ask this description and never look at a target's name. Features come from LLVM itself
+(``target.target_has_feature``), which accounts for ``mtriple``, ``mcpu`` and ``mattr`` together.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import tvm_ffi
+from tvm.target import Target
+
+from tvm_deconv.errors import TargetError
+
+
+@dataclass(frozen=True)
+class CpuMachine:
+    """One processor, as far as loop tiling cares.
+
+    ``lanes`` counts float32 values of one vector register. ``l1_bytes`` is one core's data cache
+    and ``l2_bytes`` the level-2 cache that one core can count on. ``threads`` is the number of
+    cores that a kernel may use. ``fp16_arithmetic`` says that float16 vectors can be added and
+    multiplied without conversion to float32.
+    """
+
+    name: str
+    lanes: int
+    vector_registers: int
+    l1_bytes: int
+    l2_bytes: int
+    threads: int
+    fp16_arithmetic: bool = False
+
+
+@dataclass(frozen=True)
+class _VectorUnit:
+    name: str
+    feature: str
+    lanes: int
+    registers: int
+    l2_bytes: int
+
+
+_KIB = 1024
+
+# Widest first: the first feature that a target has, decides. Level-2 sizes are those of the first
+# core with the feature, so they never promise too much: Skylake-SP 1 MiB (Intel 64 and IA-32
+# Optimization Reference Manual, 2.6), Haswell and Sandy Bridge 256 KiB (same, 2.9 and 2.10).
+_X86_UNITS = (
+    _VectorUnit("avx512", "avx512f", lanes=16, registers=32, l2_bytes=1024 * _KIB),
+    _VectorUnit("avx2", "avx2", lanes=8, registers=16, l2_bytes=256 * _KIB),
+    _VectorUnit("avx", "avx", lanes=8, registers=16, l2_bytes=256 * _KIB),
+    _VectorUnit("sse", "sse2", lanes=4, registers=16, l2_bytes=256 * _KIB),
+)
+
+# SVE cores are described by their NEON half: TVM emits vectors of fixed length. 256 KiB is a
+# core's share of the cluster's level-2 cache of a Cortex-A72 with 1 MiB for four cores (BCM2711).
+_AARCH64_NEON = _VectorUnit("neon", "neon", lanes=4, registers=32, l2_bytes=256 * _KIB)
+_ARM32_NEON = _VectorUnit("neon32", "neon", lanes=4, registers=16, l2_bytes=128 * _KIB)
+_GENERIC = _VectorUnit("generic", "", lanes=4, registers=16, l2_bytes=256 * _KIB)
+
+# Every core since Sandy Bridge, Zen and Cortex-A53 has at least 32 KiB of level-1 data cache.
+_L1_BYTES = 32 * _KIB
+
+# Boards and telephones have four (big) cores or more; a target says better with `num-cores`.
+_DEFAULT_THREADS = 4
+
+
+def cpu_machine(target: Target) -> CpuMachine:
+    """The machine that ``target`` compiles for.
+
+    Cache sizes are this machine's own when the target is this machine's processor, else defaults
+    of the architecture. Threads come from the target's ``num-cores``, else from this machine.
+
+    Raises TargetError for a target that is not a CPU.
+    """
+    if "cpu" not in target.keys:
+        raise TargetError(
+            f"no schedules for {target.kind.name} yet (CPU only): give a target of kind llvm, "
+            "such as host or raspberry-pi/4b-aarch64"
+        )
+    unit = _vector_unit(target)
+    native = _is_this_processor(target)
+    l1_bytes, l2_bytes = _L1_BYTES, unit.l2_bytes
+    if native:
+        l1_bytes = _cache_bytes(1) or l1_bytes
+        l2_bytes = _cache_bytes(2) or l2_bytes
+    cores = target.attrs.get("num-cores")
+    if cores is None:
+        cores = available_processors() if native else _DEFAULT_THREADS
+    return CpuMachine(
+        name=unit.name,
+        lanes=unit.lanes,
+        vector_registers=unit.registers,
+        l1_bytes=l1_bytes,
+        l2_bytes=l2_bytes,
+        threads=int(cores),
+        fp16_arithmetic=_has(target, "avx512fp16") or _has(target, "fullfp16"),
+    )
+
+
+def available_processors() -> int:
+    """Logical processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _vector_unit(target: Target) -> _VectorUnit:
+    for unit in _X86_UNITS:
+        if _has(target, unit.feature):
+            return unit
+    if _has(target, "neon"):
+        # The attribute feature.is_aarch64 misses the spelling arm64 of Apple and Android.
+        is_64_bit = str(target.attrs.get("mtriple", "")).startswith(("aarch64", "arm64"))
+        return _AARCH64_NEON if is_64_bit else _ARM32_NEON
+    return _GENERIC
+
+
+def _has(target: Target, feature: str) -> bool:
+    if target.kind.name != "llvm":
+        return False
+    return bool(tvm_ffi.get_global_func("target.target_has_feature")(feature, target))
+
+
+def _is_this_processor(target: Target) -> bool:
+    """Same architecture and same processor name as LLVM gives to the machine we run on."""
+    if target.kind.name != "llvm":
+        return False
+    triple = tvm_ffi.get_global_func("tvm.codegen.llvm.GetDefaultTargetTriple")()
+    name = tvm_ffi.get_global_func("tvm.codegen.llvm.GetHostCPUName")()
+    same_architecture = _architecture(target.attrs.get("mtriple", triple)) == _architecture(triple)
+    return same_architecture and target.attrs.get("mcpu") == name
+
+
+def _architecture(triple: str) -> str:
+    return str(triple).split("-")[0]
+
+
+def _cache_bytes(level: int, cpu: Path = Path("/sys/devices/system/cpu/cpu0")) -> int | None:
+    """Bytes of one data cache of this machine that one core can count on; None if unknown."""
+    for index in sorted((cpu / "cache").glob("index*")):
+        try:
+            kind = (index / "type").read_text().strip()
+            found = int((index / "level").read_text())
+            size = (index / "size").read_text().strip()
+            sharers = _count_list((index / "shared_cpu_list").read_text())
+        except (OSError, ValueError):
+            continue
+        if found == level and kind != "Instruction" and size.endswith("K"):
+            return int(size[:-1]) * _KIB // sharers
+    return None
+
+
+def _count_list(text: str) -> int:
+    """Number of processors in a kernel list such as ``0-3,8``."""
+    count = 0
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        count += int(last or first) - int(first) + 1
+    return count
