@@ -1,0 +1,97 @@
+"""Constant expressions of a Relax function, evaluated in NumPy without changing the function.
+
+Importers hide biases, slopes and index vectors behind reshape, arange, abs, clip and the like.
+Only the operators of ``_EVALUATE`` are understood; anything else is simply not constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import relax
+
+
+class Constants:
+    """Evaluates expressions of one function, given the value bound to each variable."""
+
+    def __init__(self, values: dict[relax.Var, relax.Expr]) -> None:
+        self._values = values
+        self._known: dict[relax.Var, np.ndarray | None] = {}
+
+    def evaluate(self, expr: relax.Expr) -> np.ndarray | None:
+        """The array that ``expr`` always holds, or None."""
+        if isinstance(expr, tvm.ir.GenericConst):
+            return expr.value.numpy()
+        if isinstance(expr, relax.Var):
+            if expr not in self._known:
+                value = self._values.get(expr)
+                self._known[expr] = None if value is None else self.evaluate(value)
+            return self._known[expr]
+        if not isinstance(expr, relax.Call) or not isinstance(expr.op, tvm.ir.Op):
+            return None
+        function = _EVALUATE.get(str(expr.op.name))
+        if function is None:
+            return None
+        arguments = [self._argument(a) for a in expr.args]
+        if any(a is None for a in arguments):
+            return None
+        result = np.asarray(function(expr, *arguments))
+        return result.astype(str(expr.ty.dtype), copy=False)
+
+    def _argument(self, expr: Any) -> Any:
+        if isinstance(expr, relax.ShapeExpr):
+            dims = [_number(d) for d in expr.values]
+            return None if any(d is None for d in dims) else tuple(dims)
+        number = _number(expr)
+        return self.evaluate(expr) if number is None else number
+
+
+def _number(expr: Any) -> Any:
+    if isinstance(expr, (int, float)):
+        return expr
+    return expr.value if isinstance(expr, (tvm.tirx.IntImm, tvm.tirx.FloatImm)) else None
+
+
+def _axes(call: relax.Call, name: str) -> tuple[int, ...] | None:
+    axes = getattr(call.attrs, name)
+    return None if axes is None else tuple(int(a) for a in axes)
+
+
+def _expand(call: relax.Call, x: np.ndarray) -> np.ndarray:
+    return np.expand_dims(x, _axes(call, "axis"))
+
+
+def _squeeze(call: relax.Call, x: np.ndarray) -> np.ndarray:
+    return np.squeeze(x, _axes(call, "axis"))
+
+
+def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda call, *arguments: function(*arguments)
+
+
+_EVALUATE: dict[str, Callable[..., Any]] = {
+    "relax.reshape": _plain(np.reshape),
+    "relax.broadcast_to": _plain(np.broadcast_to),
+    "relax.expand_dims": _expand,
+    "relax.squeeze": _squeeze,
+    "relax.permute_dims": lambda call, x: np.transpose(x, _axes(call, "axes")),
+    "relax.arange": lambda call, *bounds: np.arange(*bounds),
+    "relax.astype": lambda call, x: x,
+    "relax.clip": _plain(np.clip),
+    "relax.abs": _plain(np.abs),
+    "relax.negative": _plain(np.negative),
+    "relax.sqrt": _plain(np.sqrt),
+    "relax.rsqrt": lambda call, x: 1 / np.sqrt(x),
+    "relax.isnan": _plain(np.isnan),
+    "relax.where": _plain(np.where),
+    "relax.add": _plain(np.add),
+    "relax.subtract": _plain(np.subtract),
+    "relax.multiply": _plain(np.multiply),
+    "relax.divide": _plain(np.divide),
+    "relax.floor_divide": _plain(np.floor_divide),
+    "relax.maximum": _plain(np.maximum),
+    "relax.minimum": _plain(np.minimum),
+}
