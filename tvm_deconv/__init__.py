@@ -1,1 +1,29 @@
-"""Upsampling networks as fast transposed convolutions on Apache TVM."""
+"""Upsampling networks as fast transposed convolutions on Apache TVM.
+
+The names below are imported when they are first asked for: the algebra in ``geometry`` and
+``weights`` needs no TVM, and ``tvm-deconv --help`` does not wait for it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tvm_deconv import geometry, transform, weights
+    from tvm_deconv.compiler import compile, explain, pipeline
+    from tvm_deconv.runner import run
+
+__all__ = ["compile", "explain", "geometry", "pipeline", "run", "transform", "weights"]
+
+_HOME = {"compile": "compiler", "pipeline": "compiler", "explain": "compiler", "run": "runner"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOME:
+        return import_module(f"{__name__}.{name}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

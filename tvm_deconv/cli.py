@@ -1,0 +1,128 @@
+"""The command ``tvm-deconv``: it parses; the work is in library functions of the same names."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+
+import tvm_deconv
+from tvm_deconv.errors import TvmDeconvError
+
+_BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is 0, or 2 for bad input (one line on stderr says why)."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except TvmDeconvError as error:
+        print(f"tvm-deconv: {error}", file=sys.stderr)
+        return _BAD_INPUT
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> None:
+    print(tvm_deconv.explain(options.model, shapes=options.shapes))
+
+
+def _compile(options: argparse.Namespace) -> None:
+    from tvm_deconv.library import compile_library
+
+    started = time.monotonic()
+    compile_library(
+        options.model,
+        options.output,
+        options.target,
+        shapes=options.shapes,
+        threads=options.threads,
+    )
+    seconds = time.monotonic() - started
+    print(f"tvm-deconv: compiled {options.output} in {seconds:.1f} s", file=sys.stderr)
+
+
+def _run(options: argparse.Namespace) -> None:
+    tvm_deconv.run(options.library, options.image, options.output, threads=options.threads)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tvm-deconv",
+        description="Rewrite, compile and run upsampling networks with Apache TVM.",
+        epilog="Exit status: 0, or 2 for bad input, with one line on stderr that says why.",
+    )
+    parser.add_argument("--version", action="version", version=version("tvm-deconv"))
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    explain = _command(commands, "explain", _explain, "say which layers are rewritten, and why not")
+    _add_model(explain)
+
+    compiler = _command(commands, "compile", _compile, "compile a network to a shared library")
+    _add_model(compiler)
+    compiler.add_argument(
+        "-o", "--output", required=True, metavar="OUT.so", help="library to write"
+    )
+    compiler.add_argument(
+        "--target",
+        default="host",
+        help="host (default), a TVM tag such as raspberry-pi/4b-aarch64, or a JSON target",
+    )
+    _add_threads(compiler, "threads to schedule for (default: all processors of the target)")
+
+    runner = _command(commands, "run", _run, "run a compiled network on an image")
+    runner.add_argument("library", metavar="OUT.so", help="library that compile wrote")
+    runner.add_argument("image", metavar="IMAGE", help="image to read, such as a PNG or JPEG")
+    runner.add_argument("-o", "--output", required=True, metavar="IMAGE", help="image to write")
+    _add_threads(runner, "threads to use (default: all processors that this process may run on)")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    command: Callable[[argparse.Namespace], None],
+    summary: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="ONNX file")
+    parser.add_argument(
+        "--shape",
+        dest="shapes",
+        action=_AddShape,
+        type=_shape,
+        metavar="INPUT=1,3,64,64",
+        help="fix the shape of an input whose dimensions are free; may be repeated",
+    )
+
+
+def _add_threads(parser: argparse.ArgumentParser, summary: str) -> None:
+    parser.add_argument("--threads", type=_positive, metavar="N", help=summary)
+
+
+class _AddShape(argparse.Action):
+    """Collects the values of a repeated --shape in one mapping."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        shapes = getattr(namespace, self.dest) or {}
+        setattr(namespace, self.dest, {**shapes, **values})
+
+
+def _shape(text: str) -> dict[str, tuple[int, ...]]:
+    name, _, sizes = text.rpartition("=")
+    if not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form INPUT=1,3,64,64")
+    return {name: tuple(_positive(size) for size in sizes.split(","))}
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+    return int(text)

@@ -1,0 +1,100 @@
+"""From a model to what ``relax.build`` returns: the order of the passes, and the one-call wrapper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tvm
+from tvm import relax
+from tvm.relax.backend.cpu_generic import pipeline as stock
+from tvm.relax.vm_build import VMExecutable
+from tvm.target import Target
+
+from tvm_deconv import metadata
+from tvm_deconv.errors import ModelError, TvmDeconvError
+from tvm_deconv.importer import Model, Shapes, load
+from tvm_deconv.onnx_file import first_line
+from tvm_deconv.report import Report
+from tvm_deconv.schedules.cpu_default import ScheduleRemaining
+from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.targets import resolve_target
+from tvm_deconv.transform import DecomposePixelShuffle, LowerConvolutions, RewriteUpsampling
+from tvm_deconv.transform import explain as explain_module
+
+TargetSpec = str | Mapping[str, Any] | Target
+
+
+def pipeline(target: TargetSpec = "host", *, rewrite: bool = True) -> tvm.transform.Pass:
+    """All passes from a Relax module to one that the VM code generator takes.
+
+    Used as ``relax.build(mod, target, relax_pipeline=tvm_deconv.pipeline(target))``. The rewrite
+    comes first, while convolutions, shuffles and resizes are still operators; our lowering comes
+    before TVM's, which then only meets what is left; the schedules come after fusion, because
+    they schedule fused functions. With ``rewrite=False`` everything but the rewrite happens:
+    the baseline to measure it against.
+
+    Raises TargetError for a target that is unknown or not a CPU.
+    """
+    resolved = resolve_target(target)
+    cpu_machine(resolved)
+    passes = [
+        *([RewriteUpsampling()] if rewrite else []),
+        DecomposePixelShuffle(),
+        relax.transform.DecomposeOpsForInference(),
+        relax.transform.CanonicalizeBindings(),
+        relax.transform.FoldConstant(),
+        LowerConvolutions(resolved),
+        *stock.library_dispatch_passes(resolved),
+        *stock.legalize_passes(resolved),
+        ScheduleRemaining(resolved),
+        *stock.dataflow_lower_passes(resolved),
+        *stock.finalize_passes(resolved),
+    ]
+
+    @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.pipeline")
+    def run_all(mod: tvm.IRModule, _context: tvm.transform.PassContext) -> tvm.IRModule:
+        with resolved:
+            return tvm.transform.Sequential(passes)(mod)
+
+    return run_all
+
+
+def compile(
+    model: Model,
+    target: TargetSpec = "host",
+    *,
+    shapes: Shapes | None = None,
+    rewrite: bool = True,
+    threads: int | None = None,
+) -> VMExecutable:
+    """What ``relax.build`` returns for the model, rewritten and scheduled for ``target``.
+
+    ``model`` and ``shapes`` are those of ``tvm_deconv.importer.load``. ``target`` is ``"host"``, a
+    TVM tag such as ``"raspberry-pi/4b-aarch64"``, a JSON target or a ``tvm.target.Target``.
+    ``threads`` is how many the schedules count on, by default the target's ``num-cores``. The entry
+    is ``main``, its inputs are in the model's order. The executable also carries a
+    description of itself, so that ``tvm_deconv.run`` can tell which images fit.
+
+    Raises TargetError for an unknown target and ModelError for a model that cannot be imported or
+    compiled; the latter has TVM's own exception as its cause.
+    """
+    resolved = resolve_target(target)
+    if threads is not None:
+        resolved = Target({**resolved.export(), "num-cores": threads})
+    passes = pipeline(resolved, rewrite=rewrite)
+    mod = metadata.attach(load(model, shapes), resolved)
+    try:
+        return relax.build(mod, resolved, relax_pipeline=passes)
+    except TvmDeconvError:
+        raise
+    except Exception as error:  # TVM's legalizations raise whatever they stumble over
+        raise ModelError(f"TVM cannot compile this model: {first_line(error)}") from error
+
+
+def explain(model: Model, *, shapes: Shapes | None = None) -> Report:
+    """Which layers of the model are rewritten, which are not, and why: a value that prints well.
+
+    ``model`` and ``shapes`` are those of ``tvm_deconv.importer.load``, which says what is raised.
+    """
+    return explain_module(load(model, shapes))

@@ -1,0 +1,34 @@
+"""Writing a result where the user asked for it: all of it or nothing, and refused before the work."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tvm_deconv.errors import OutputError
+
+
+@contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """A path to write to, in a new folder beside ``path``, that becomes ``path`` on success.
+
+    Whatever ``path`` held stays as it was if the block raises. Raises OutputError at once if
+    ``path`` is a folder or lies in one that cannot be written to.
+    """
+    final = Path(path)
+    if final.is_dir():
+        raise OutputError(f"cannot write {final}: it is a folder")
+    try:
+        folder = tempfile.TemporaryDirectory(dir=final.parent, prefix=".tvm-deconv-")
+    except OSError as error:
+        raise OutputError(f"cannot write {final}: {final.parent}: {error.strerror}") from error
+    with folder as name:
+        unfinished = Path(name) / final.name
+        yield unfinished
+        try:
+            os.replace(unfinished, final)
+        except OSError as error:
+            raise OutputError(f"cannot write {final}: {error.strerror}") from error

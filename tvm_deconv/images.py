@@ -1,0 +1,108 @@
+"""Between an image file and the tensors of an image-to-image network."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tvm_deconv.errors import ImageError, OutputError
+
+_EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+_BICUBIC = Image.Resampling.BICUBIC
+
+
+@dataclass(frozen=True)
+class Split:
+    """An image, and what of it a network sees.
+
+    ``planes`` is float32 in [0, 1], shape (1, channels, height, width): the luma of YCbCr for one
+    channel, RGB for three.
+    """
+
+    image: Image.Image
+    planes: np.ndarray
+
+    def join(self, planes: np.ndarray) -> Image.Image:
+        """The image made of a network's result, shape (1, channels, height', width').
+
+        Chroma, which a one-channel network does not see, and an alpha channel are enlarged by
+        bicubic interpolation to the size of the result.
+        """
+        pixels = (np.clip(planes[0].astype(np.float32), 0, 1) * 255).round().astype(np.uint8)
+        size = (pixels.shape[2], pixels.shape[1])
+        if pixels.shape[0] == 3:
+            result = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+        else:
+            result = Image.fromarray(pixels[0])
+            if not _is_grey(self.image):
+                _, cb, cr = _colour(self.image).convert("YCbCr").split()
+                chroma = (plane.resize(size, _BICUBIC) for plane in (cb, cr))
+                result = Image.merge("YCbCr", (result, *chroma)).convert("RGB")
+        if self.image.has_transparency_data:
+            alpha = self.image.convert("RGBA").getchannel("A")
+            result.putalpha(alpha.resize(size, _BICUBIC))
+        return result
+
+
+def split(image: Image.Image, channels: int) -> Split:
+    """What a network with 1 or 3 channels sees of the image."""
+    if channels == 3:
+        planes = np.asarray(_colour(image)).transpose(2, 0, 1)
+    elif _is_grey(image):
+        planes = np.asarray(image.convert("L"))[None]
+    else:
+        planes = np.asarray(_colour(image).convert("YCbCr")).transpose(2, 0, 1)[:1]
+    return Split(image, np.ascontiguousarray(planes[None], dtype=np.float32) / 255)
+
+
+def read(path: str | os.PathLike) -> Image.Image:
+    """The image in a file, turned as its EXIF orientation says.
+
+    Raises ImageError for a file that is missing, not an image, damaged, or not of 8 bits.
+    """
+    file = Path(path)
+    try:
+        with Image.open(file) as opened:
+            image = ImageOps.exif_transpose(opened)
+    except FileNotFoundError as error:
+        raise ImageError(f"{file} does not exist") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{file} is not an image that can be read: give a PNG or JPEG") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageError(f"cannot read image {file}: {error}") from error
+    if image.mode not in _EIGHT_BITS:
+        raise ImageError(
+            f"{file} has pixels of mode {image.mode}: convert it to 8 bits per channel"
+        )
+    return image
+
+
+def check_format(path: str | os.PathLike) -> None:
+    """Raises OutputError for a file name whose ending names no image format that can be written."""
+    ending = Path(path).suffix.lower()
+    name = Image.registered_extensions().get(ending)
+    if name is None or name not in Image.SAVE:
+        raise OutputError(f"cannot write {path}: no image format for {ending!r}, such as .png")
+
+
+def write(image: Image.Image, path: Path) -> None:
+    """Write the image in the format that the file's name says.
+
+    Raises OutputError for a full disk, or a format that cannot hold the image.
+    """
+    try:
+        image.save(path)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot write {path.name}: {error}") from error
+
+
+def _is_grey(image: Image.Image) -> bool:
+    return image.mode in ("1", "L", "LA")
+
+
+def _colour(image: Image.Image) -> Image.Image:
+    return image.convert("RGB")

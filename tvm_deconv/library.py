@@ -1,0 +1,95 @@
+"""From a model to a shared library on disk, for this machine or another."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from tvm.relax.vm_build import VMExecutable
+from tvm.support import cc as tvm_cc
+from tvm.target import Target
+
+from tvm_deconv.compiler import TargetSpec, compile
+from tvm_deconv.errors import TargetError
+from tvm_deconv.files import replacing
+from tvm_deconv.importer import Model, Shapes
+from tvm_deconv.onnx_file import first_line
+from tvm_deconv.targets import resolve_target
+
+# LLVM's name of an architecture -> the triple by which GNU names a compiler for it.
+_GNU_TRIPLES = {
+    "aarch64": "aarch64-linux-gnu",
+    "arm64": "aarch64-linux-gnu",
+    "armv7": "arm-linux-gnueabihf",
+    "armv7a": "arm-linux-gnueabihf",
+    "armv7l": "arm-linux-gnueabihf",
+    "riscv64": "riscv64-linux-gnu",
+    "x86_64": "x86_64-linux-gnu",
+}
+
+
+def compile_library(
+    model: Model,
+    output: str | os.PathLike,
+    target: TargetSpec = "host",
+    *,
+    shapes: Shapes | None = None,
+    threads: int | None = None,
+) -> None:
+    """Compile a model as ``tvm_deconv.compile`` does and write a library that can be loaded.
+
+    Target, linker and output are checked before any work; a file that ``output`` already names is
+    only replaced on success.
+
+    Raises what ``tvm_deconv.compile`` raises, TargetError where nothing can link for the target,
+    and OutputError where ``output`` cannot be written.
+    """
+    resolved = resolve_target(target)
+    command = linker(resolved, resolve_target("host"))
+    with replacing(output) as unfinished:
+        executable = compile(model, resolved, shapes=shapes, threads=threads)
+        link(executable, unfinished, command)
+
+
+def linker(target: Target, host: Target) -> str:
+    """The compiler that links a shared library for ``target`` on ``host``.
+
+    Raises TargetError where there is none, and names the package that holds it.
+    """
+    triple, own = (str(part.attrs.get("mtriple", "")) for part in (target, host))
+    architecture, native = triple.split("-")[0], own.split("-")[0]
+    if "android" in triple:
+        raise TargetError(
+            f"linking for {triple} takes the Android NDK: call tvm_deconv.compile(...) and its "
+            "export_library(path, fcompile=tvm.support.ndk.create_shared)"
+        )
+    if not triple or architecture == native:
+        found = tvm_cc.get_cc()
+        if not found:
+            raise TargetError("no C compiler to link with: install one (apt install gcc)")
+        return found
+    gnu = _GNU_TRIPLES.get(architecture)
+    if gnu is None:
+        raise TargetError(
+            f"no linker is known for {triple}: call tvm_deconv.compile(...) and its "
+            "export_library(path, cc=...)"
+        )
+    command = f"{gnu}-gcc"
+    if shutil.which(command) is None:
+        package = f"gcc-{gnu.replace('_', '-')}"
+        raise TargetError(
+            f"target {triple} needs {command} to link: install it (apt install {package})"
+        )
+    return command
+
+
+def link(executable: VMExecutable, path: Path, command: str) -> None:
+    """Write the executable as a shared library.
+
+    Raises TargetError when the linker fails, with the last thing that it said.
+    """
+    try:
+        executable.export_library(str(path), fcompile=tvm_cc.create_shared, cc=command)
+    except RuntimeError as error:
+        raise TargetError(f"linking with {command} failed: {first_line(error)}") from error

@@ -1,0 +1,77 @@
+"""What a compiled library says of itself: its inputs and outputs.
+
+TVM keeps neither names nor shapes of a compiled ``main``. They are stored as JSON text that one
+extra function of the virtual machine returns, so that a library stays a single file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import tvm
+from tvm import relax
+
+FUNCTION = "tvm_deconv_metadata"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output; each axis is a size, or the name or formula of a free dimension."""
+
+    name: str
+    shape: tuple[int | str, ...]
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(map(str, self.shape))}) {self.dtype}"
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Inputs in the model's order, and outputs."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+def attach(mod: tvm.IRModule) -> tvm.IRModule:
+    """A copy of the module with a function that returns its description."""
+    main = mod["main"]
+    returned = main.ret_ty.fields if isinstance(main.ret_ty, relax.TupleType) else [main.ret_ty]
+    description = {
+        "format": _FORMAT,
+        "inputs": [asdict(_tensor(param.name, param.ty)) for param in main.params],
+        "outputs": [asdict(_tensor(f"output_{i}", ty)) for i, ty in enumerate(returned)],
+    }
+    body = relax.SeqExpr([], tvm.ir.StringImm(json.dumps(description)))
+    function = relax.Function([], body, ret_ty=relax.AnyType())
+    described = tvm.IRModule(dict(mod.functions.items()), attrs=mod.attrs)
+    described[FUNCTION] = function.with_attr("global_symbol", FUNCTION)
+    return described
+
+
+def parse(text: str) -> Metadata:
+    """The description in what the library's function returned.
+
+    Raises ValueError for text that this version does not understand.
+    """
+    raw = json.loads(text)
+    if raw.get("format") != _FORMAT:
+        raise ValueError(f"metadata of format {raw.get('format')}, expected {_FORMAT}")
+    sides = (raw["inputs"], raw["outputs"])
+    return Metadata(*(tuple(_parse_tensor(tensor) for tensor in side) for side in sides))
+
+
+def _parse_tensor(raw: dict[str, Any]) -> Tensor:
+    return Tensor(raw["name"], tuple(raw["shape"]), raw["dtype"])
+
+
+def _tensor(name: str, ty: Any) -> Tensor:
+    if not isinstance(ty, relax.TensorType):
+        return Tensor(name, (), str(ty))
+    dims = ty.shape if isinstance(ty.shape, relax.ShapeExpr) else ["?"] * max(ty.ndim, 0)
+    shape = tuple(d.value if isinstance(d, tvm.tirx.IntImm) else str(d) for d in dims)
+    return Tensor(name, shape, str(ty.dtype))

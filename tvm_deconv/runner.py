@@ -1,0 +1,123 @@
+"""Running a compiled library on an image."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import tvm
+from PIL import Image
+from tvm import relax
+
+from tvm_deconv import images, metadata
+from tvm_deconv.errors import ImageError, ModelError
+from tvm_deconv.files import replacing
+from tvm_deconv.metadata import Metadata
+from tvm_deconv.onnx_file import first_line
+from tvm_deconv.threads import use_threads
+
+
+def run(
+    library: str | os.PathLike,
+    image: str | os.PathLike,
+    output: str | os.PathLike,
+    *,
+    threads: int | None = None,
+) -> None:
+    """Read an image, run a compiled image-to-image network on it, write the result.
+
+    ``library`` is what ``tvm-deconv compile`` wrote. A network with one channel gets the luma, and
+    the chroma is enlarged by bicubic interpolation; one with three channels gets RGB; values are
+    in [0, 1]. ``threads`` defaults to all processors that the process may run on.
+
+    Raises ModelError for a library that is missing, foreign, or not an image-to-image network,
+    ImageError for an image that is unreadable or does not fit, and OutputError, before any work,
+    for a result that cannot be written.
+    """
+    picture = images.read(image)
+    images.check_format(output)
+    with replacing(output) as unfinished:
+        use_threads(threads)
+        network = Network.open(library)
+        images.write(network.upscale(picture, str(image)), unfinished)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A compiled image-to-image network, ready to run on this machine's CPU."""
+
+    name: str
+    description: Metadata
+    machine: relax.VirtualMachine
+
+    @classmethod
+    def open(cls, library: str | os.PathLike) -> Network:
+        """Load what ``tvm-deconv compile`` wrote.
+
+        Raises ModelError for a file that is missing, not a library for this machine, or not ours.
+        """
+        path = Path(library)
+        if not path.is_file():
+            raise ModelError(f"{path} does not exist")
+        try:
+            module = tvm.runtime.load_module(str(path.resolve()))
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ModelError(
+                f"{path} is not a library that this machine can load: {first_line(error)}"
+            ) from error
+        foreign = f"{path} was not written by tvm-deconv compile"
+        try:
+            machine = relax.VirtualMachine(module, tvm.cpu())
+            description = metadata.parse(str(machine[metadata.FUNCTION]()))
+        except (AttributeError, KeyError, ValueError, RuntimeError) as error:
+            raise ModelError(f"{foreign}: {first_line(error)}") from error
+        return cls(str(path), description, machine)
+
+    def upscale(self, picture: Image.Image, name: str) -> Image.Image:
+        """The network's picture of a PIL image; ``name`` stands in the messages.
+
+        Raises ModelError for a network that does not map one image to one image, and ImageError
+        for an image of a size that it was not compiled for.
+        """
+        channels = self._channels()
+        self._check_size(picture.width, picture.height, name)
+        seen = images.split(picture, channels)
+        dtype = self.description.inputs[0].dtype
+        result = self.machine["main"](tvm.runtime.tensor(seen.planes.astype(dtype)))
+        if not isinstance(result, tvm.runtime.Tensor):
+            (result,) = result
+        return seen.join(result.numpy())
+
+    def _channels(self) -> int:
+        inputs, outputs = self.description.inputs, self.description.outputs
+        if len(inputs) != 1 or len(outputs) != 1 or not _are_images(inputs[0], outputs[0]):
+            raise ModelError(
+                f"{self.name} does not map one image to one image (batch 1, 1 or 3 channels): "
+                f"it takes {_list(inputs)} and returns {_list(outputs)}"
+            )
+        return int(inputs[0].shape[1])
+
+    def _check_size(self, width: int, height: int, name: str) -> None:
+        takes = self.description.inputs[0].shape[2:]
+        for wanted, given in zip(takes, (height, width), strict=True):
+            if isinstance(wanted, int) and wanted != given:
+                size = f"{takes[1]} x {takes[0]}"
+                raise ImageError(
+                    f"{name} is {width} x {height} pixels, but {self.name} was compiled for {size}: "
+                    "give such an image, or compile for its size"
+                )
+
+
+def _are_images(*ends: metadata.Tensor) -> bool:
+    """Whether all tensors are one picture each, with the same 1 or 3 channels."""
+    channels = {end.shape[1] for end in ends if len(end.shape) == 4}
+    return (
+        all(len(end.shape) == 4 and end.dtype.startswith("float") for end in ends)
+        and all(end.shape[0] == 1 or isinstance(end.shape[0], str) for end in ends)
+        and channels in ({1}, {3})
+    )
+
+
+def _list(tensors: tuple[metadata.Tensor, ...]) -> str:
+    return ", ".join(map(str, tensors))
