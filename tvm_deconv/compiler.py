@@ -1,9 +1,9 @@
-"""From a model to what ``relax.build`` returns: the order of the passes, and the one-call wrapper."""
+"""From a model to what ``relax.build`` returns: the order of the passes, and the single calls."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import tvm
 from tvm import relax
@@ -22,7 +22,7 @@ from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import DecomposePixelShuffle, LowerConvolutions, RewriteUpsampling
 from tvm_deconv.transform import explain as explain_module
 
-TargetSpec = str | Mapping[str, Any] | Target
+TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
 
 
 def pipeline(target: TargetSpec = "host", *, rewrite: bool = True) -> tvm.transform.Pass:
@@ -83,7 +83,7 @@ def compile(
     if threads is not None:
         resolved = Target({**resolved.export(), "num-cores": threads})
     passes = pipeline(resolved, rewrite=rewrite)
-    mod = metadata.attach(load(model, shapes), resolved)
+    mod = metadata.attach(load(model, shapes))
     try:
         return relax.build(mod, resolved, relax_pipeline=passes)
     except TvmDeconvError:

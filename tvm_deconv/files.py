@@ -1,4 +1,4 @@
-"""Writing a result where the user asked for it: all of it or nothing, and refused before the work."""
+"""Writing a result where it was asked for: all of it or nothing, and refused before the work."""
 
 from __future__ import annotations
 

@@ -75,9 +75,7 @@ def read(path: str | os.PathLike) -> Image.Image:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageError(f"cannot read image {file}: {error}") from error
     if image.mode not in _EIGHT_BITS:
-        raise ImageError(
-            f"{file} has pixels of mode {image.mode}: convert it to 8 bits per channel"
-        )
+        raise ImageError(f"{file} has pixels of mode {image.mode}: convert it to 8 bits a channel")
     return image
 
 

@@ -102,10 +102,9 @@ class Network:
         takes = self.description.inputs[0].shape[2:]
         for wanted, given in zip(takes, (height, width), strict=True):
             if isinstance(wanted, int) and wanted != given:
-                size = f"{takes[1]} x {takes[0]}"
                 raise ImageError(
-                    f"{name} is {width} x {height} pixels, but {self.name} was compiled for {size}: "
-                    "give such an image, or compile for its size"
+                    f"{name} is {width} x {height} pixels, but {self.name} was compiled for "
+                    f"{takes[1]} x {takes[0]}: give such an image, or compile for its size"
                 )
 
 
