@@ -110,6 +110,7 @@ class Graph:
                 self.users.setdefault(read, []).append(var)
         self.order.reverse()
         self.live = frozenset(live)
+        self.position = {var: index for index, var in enumerate(self.order)}
 
 
 def op_name(expr: Any) -> str | None:

@@ -1,0 +1,38 @@
+"""Activation layouts: NCHW and NHWC, and the permutations between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tvm import relax
+
+LAYOUTS = ("NCHW", "NHWC")
+
+
+def axis(layout: str, name: str) -> int:
+    """Position of axis ``N``, ``C``, ``H`` or ``W``."""
+    return layout.index(name)
+
+
+def dims(shape: Sequence[Any], layout: str) -> tuple[Any, Any, Any, Any]:
+    """The four dimensions in the order N, C, H, W."""
+    n, c, h, w = (shape[axis(layout, name)] for name in "NCHW")
+    return n, c, h, w
+
+
+def permuted_from(axes: Sequence[int] | None, layout: str) -> str | None:
+    """Layout of the input of a permute_dims whose output has ``layout``; None if not a layout."""
+    if axes is None or len(axes) != 4:
+        return None
+    names = [""] * 4
+    for out, source in enumerate(axes):
+        names[source] = layout[out]
+    return "".join(names) if "".join(names) in LAYOUTS else None
+
+
+def to(builder: relax.BlockBuilder, value: relax.Expr, source: str, target: str) -> relax.Expr:
+    """Emit the permutation from one layout to another; nothing if they are equal."""
+    if source == target:
+        return value
+    return builder.emit(relax.op.permute_dims(value, [source.index(name) for name in target]))

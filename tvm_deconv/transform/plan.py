@@ -1,0 +1,37 @@
+"""What a rule answers about one candidate, and how a plan is turned into bindings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tvm import relax
+
+Emit = Callable[[relax.BlockBuilder, Callable[[relax.Var], relax.Expr]], relax.Expr]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A rewrite that passed every check.
+
+    ``root`` gets the value that ``emit(builder, remap)`` returns; ``remap`` gives the present form
+    of a variable of the original function. ``conv`` is the convolution that disappears,
+    ``absorbed`` the upsampling operators that it no longer reads or feeds.
+    """
+
+    root: relax.Var
+    conv: relax.Var
+    rule: str
+    before: str
+    after: str
+    absorbed: frozenset[relax.Var]
+    emit: Emit
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One line of the report before it is written: a plan, or the reason for none."""
+
+    layer: relax.Var
+    rule: str
+    outcome: Plan | str

@@ -1,0 +1,338 @@
+"""Pointwise regions: everything elementwise between one tensor and another.
+
+A region is a small graph, not only a chain (``x * sigmoid(x)``, ``where(x > 0, x, a*x)``). It has
+one source; its other operands are constants, scalar or one value per channel. Layout changes
+between NCHW and NHWC inside it are absorbed: a region is always emitted in NCHW order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import tvm
+from tvm import relax
+
+from . import layouts
+from .matching import BROADCAST, UNARY, Graph, Refused, op_name, same, shape_of
+
+PRELU = "relax.nn.prelu"
+BATCH_NORM = "relax.nn.batch_norm"
+LAYOUT_CHANGE = "relax.permute_dims"
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A constant operand: shape () for a scalar, (C,) for one value per channel."""
+
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator: ``var = op(*operands)``; an operand is a variable, a Channel or as it was."""
+
+    var: relax.Var
+    op: str
+    operands: tuple[Any, ...]
+    attrs: Any = None
+
+
+@dataclass(frozen=True)
+class Region:
+    """``result`` computed from ``source`` by ``steps``, in order; ``layout`` is the source's.
+
+    ``members`` are the variables that die with the region (``result`` included, ``source`` not).
+    """
+
+    source: relax.Var
+    layout: str
+    steps: tuple[Step, ...]
+    result: relax.Var
+    members: frozenset[relax.Var]
+
+    def readers(self, var: relax.Var) -> list[Step]:
+        return [step for step in self.steps if any(o is var for o in step.operands)]
+
+
+class Form(Protocol):
+    """How per-channel constants look where a region is emitted."""
+
+    def constant(self, values: np.ndarray) -> relax.Expr: ...
+
+    def prelu(self, builder: relax.BlockBuilder, x: relax.Expr, slope: np.ndarray) -> relax.Expr: ...
+
+
+@dataclass(frozen=True)
+class PlainForm:
+    """NCHW: a constant of one value per channel has shape (1, C, 1, 1)."""
+
+    def constant(self, values: np.ndarray) -> relax.Expr:
+        return relax.const(values if values.ndim == 0 else values.reshape(1, -1, 1, 1))
+
+    def prelu(self, builder: relax.BlockBuilder, x: relax.Expr, slope: np.ndarray) -> relax.Expr:
+        return builder.emit(relax.op.nn.prelu(x, relax.const(slope), axis=1))
+
+
+def collect(graph: Graph, result: relax.Var, layout: str) -> Region | Refused:
+    """The largest region that ends in ``result``, whose layout is ``layout``.
+
+    If ``result`` is not computed pointwise, the region is empty and ``result`` its source.
+    """
+    seen: dict[relax.Var, str] = {}
+    sources: dict[relax.Var, str] = {}
+    todo = [(result, layout)]
+    while todo:
+        var, at = todo.pop()
+        if (seen | sources).get(var, at) != at:
+            return Refused(f"{graph.describe(var)} is read both as {at} and as another layout")
+        if var in seen or var in sources:
+            continue
+        inputs = _inputs(graph, var, at)
+        if inputs is None:
+            sources[var] = at
+        else:
+            seen[var] = at
+            todo += inputs
+    if len(sources) != 1:
+        names = " and ".join(graph.describe(v) for v in sorted(sources, key=_order(graph)))
+        return Refused(f"pointwise operators join {names}; only constants may join the convolution")
+    ((source, at),) = sources.items()
+    steps: list[Step] = []
+    for var in sorted(seen, key=_order(graph)):
+        made = _steps(graph, var, seen[var], source, at)
+        if isinstance(made, Refused):
+            return made
+        steps += made
+    values = (graph.value(var) for var in seen)
+    tuples = {value.tuple_value for value in values if isinstance(value, relax.TupleGetItem)}
+    return Region(source, at, tuple(_find_prelu(steps)), result, frozenset(seen) | tuples)
+
+
+def emit(region: Region, builder: relax.BlockBuilder, value: relax.Expr, form: Form) -> relax.Expr:
+    """Emit the steps on ``value``, which stands for the source in NCHW (or ``form``'s) order."""
+    values: dict[relax.Var, relax.Expr] = {region.source: value}
+    for step in region.steps:
+        if step.op == LAYOUT_CHANGE:
+            values[step.var] = values[step.operands[0]]
+            continue
+        if step.op == PRELU:
+            x, slope = values[step.operands[0]], step.operands[1].values
+            values[step.var] = _emit_prelu(builder, x, slope, form)
+            continue
+        arguments = [_operand(o, values, form) for o in step.operands]
+        call = relax.Call(tvm.ir.Op.get(step.op), arguments, step.attrs)
+        values[step.var] = builder.emit(call)
+    return values[region.result]
+
+
+def channel_constants(region: Region) -> list[np.ndarray]:
+    """Every constant operand that has one value per channel."""
+    operands = [o for step in region.steps for o in step.operands if isinstance(o, Channel)]
+    return [o.values for o in operands if o.values.ndim]
+
+
+def split_affine(region: Region, channels: int) -> tuple[np.ndarray, np.ndarray, Region]:
+    """(scale, shift, rest): the leading ``scale*x + shift`` steps, in float64, and what follows."""
+    scale, shift = np.ones(channels), np.zeros(channels)
+    current, count = region.source, 0
+    for step in region.steps:
+        if len(region.readers(current)) != 1 or current is region.result:
+            break
+        folded = _fold(step, current, scale, shift)
+        if folded is None:
+            break
+        scale, shift = folded
+        current, count = step.var, count + 1
+    return scale, shift, replace(region, source=current, steps=region.steps[count:])
+
+
+def _fold(
+    step: Step, current: relax.Var, scale: np.ndarray, shift: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    if step.op == LAYOUT_CHANGE:
+        return scale, shift
+    if len(step.operands) != 2 or step.op == PRELU:
+        return None
+    first, second = step.operands
+    if first is current and isinstance(second, Channel):
+        c = second.values.astype(np.float64)
+        if step.op == "relax.add":
+            return scale, shift + c
+        if step.op == "relax.subtract":
+            return scale, shift - c
+        if step.op == "relax.multiply":
+            return scale * c, shift * c
+        if step.op == "relax.divide" and c.all():
+            return scale / c, shift / c
+    if second is current and isinstance(first, Channel):
+        c = first.values.astype(np.float64)
+        if step.op == "relax.add":
+            return scale, shift + c
+        if step.op == "relax.subtract":
+            return -scale, c - shift
+        if step.op == "relax.multiply":
+            return scale * c, shift * c
+    return None
+
+
+def _order(graph: Graph) -> Callable[[relax.Var], int]:
+    return lambda var: graph.position.get(var, -1)
+
+
+def _inputs(graph: Graph, var: relax.Var, layout: str) -> list[tuple[relax.Var, str]] | None:
+    """The tensors that a pointwise ``var`` reads, with their layouts; None if not pointwise."""
+    value = graph.value(var)
+    if isinstance(value, relax.TupleGetItem):
+        norm = graph.value(value.tuple_value)
+        if value.index == 0 and op_name(norm) == BATCH_NORM:
+            return [(norm.args[0], layout)]
+        return None
+    op = op_name(value)
+    if op == LAYOUT_CHANGE:
+        before = layouts.permuted_from(value.attrs.axes, layout)
+        return None if before is None else [(value.args[0], before)]
+    if op == PRELU:
+        return [(value.args[0], layout)]
+    if op not in UNARY and op not in BROADCAST:
+        return None
+    tensors = [a for a in value.args if isinstance(a, relax.Var) and _is_tensor(a)]
+    return [(a, layout) for a in tensors if graph.constant(a) is None]
+
+
+def _is_tensor(expr: relax.Expr) -> bool:
+    return isinstance(expr.ty, relax.TensorType)
+
+
+def _steps(
+    graph: Graph, var: relax.Var, layout: str, source: relax.Var, source_layout: str
+) -> list[Step] | Refused:
+    """The steps that compute ``var``; more than one for a batch norm."""
+    here, there = shape_of(var), shape_of(source)
+    if here is None or there is None or len(here) != 4 or len(there) != 4:
+        return Refused(f"{graph.describe(var)} does not have a known shape of 4 axes")
+    canonical = layouts.dims(there, source_layout)
+    if not all(same(a, b) for a, b in zip(layouts.dims(here, layout), canonical, strict=True)):
+        return Refused(f"{graph.describe(var)} broadcasts {list(there)} to {list(here)}")
+    value = graph.value(var)
+    if isinstance(value, relax.TupleGetItem):
+        return _batch_norm(graph, var, graph.value(value.tuple_value), layout)
+    op = op_name(value)
+    if op == LAYOUT_CHANGE:
+        return [Step(var, op, (value.args[0],))]
+    if op == PRELU:
+        return _prelu(graph, var, value, layout)
+    operands: list[Any] = []
+    for argument in value.args:
+        constant = graph.constant(argument) if _is_tensor(argument) else None
+        if constant is None:
+            operands.append(argument)
+            continue
+        channel = _per_channel(graph, var, constant, layout, canonical[1])
+        if isinstance(channel, Refused):
+            return channel
+        operands.append(channel)
+    return [Step(var, str(op), tuple(operands), value.attrs)]
+
+
+def _per_channel(
+    graph: Graph, var: relax.Var, constant: np.ndarray, layout: str, channels: Any
+) -> Channel | Refused:
+    if constant.size == 1:
+        return Channel(constant.reshape(()))
+    full = constant.reshape((1,) * (4 - constant.ndim) + constant.shape)
+    full = np.moveaxis(full, layouts.axis(layout, "C"), -1)
+    if full.shape[-1] not in (1, channels) or (full != full[:1, :1, :1]).any():
+        return Refused(
+            f"constant operand of {graph.describe(var)} has shape {constant.shape}: "
+            "it varies over pixels"
+        )
+    values = full[0, 0, 0]
+    return Channel(values if values.size > 1 else values.reshape(()))
+
+
+def _prelu(graph: Graph, var: relax.Var, call: relax.Call, layout: str) -> list[Step] | Refused:
+    slope = graph.constant(call.args[1])
+    if slope is None:
+        return Refused(f"slope of {graph.describe(var)} is not constant")
+    if slope.size > 1 and int(call.attrs.axis) % 4 != layouts.axis(layout, "C"):
+        return Refused(f"{graph.describe(var)} has axis {call.attrs.axis}, not the channels")
+    slope = slope.reshape(-1) if slope.size > 1 else slope.reshape(())
+    return [Step(var, PRELU, (call.args[0], Channel(slope)))]
+
+
+def _batch_norm(
+    graph: Graph, var: relax.Var, call: relax.Call, layout: str
+) -> list[Step] | Refused:
+    attrs = call.attrs
+    if attrs.training:
+        return Refused(f"{graph.describe(var)}: batch_norm has training=True")
+    if int(attrs.axis) % 4 != layouts.axis(layout, "C"):
+        return Refused(f"{graph.describe(var)}: batch_norm axis {attrs.axis} is not the channels")
+    gamma, beta, mean, variance = (graph.constant(a) for a in call.args[1:5])
+    if gamma is None or beta is None or mean is None or variance is None:
+        return Refused(f"{graph.describe(var)}: batch_norm parameters are not constant")
+    scale = 1 / np.sqrt(variance.astype(np.float64) + float(attrs.epsilon))
+    if attrs.scale:
+        scale = scale * gamma
+    shift = -mean * scale
+    if attrs.center:
+        shift = shift + beta
+    x, dtype = call.args[0], str(var.ty.dtype)
+    scaled = relax.Var(f"{var.name}_scaled", var.ty)
+    return [
+        Step(scaled, "relax.multiply", (x, Channel(scale.astype(dtype)))),
+        Step(var, "relax.add", (scaled, Channel(shift.astype(dtype)))),
+    ]
+
+
+def _find_prelu(steps: list[Step]) -> list[Step]:
+    """Replace ``where(x > 0, x, a*x)``, as torch.export decomposes PReLU, by one step."""
+    by_var = {step.var: step for step in steps}
+    drop: set[relax.Var] = set()
+    found: dict[relax.Var, Step] = {}
+    for step in steps:
+        if step.op != "relax.where" or not all(o in by_var for o in step.operands[::2]):
+            continue
+        positive, scaled = (by_var[o] for o in step.operands[::2])
+        x = step.operands[1]
+        slope = _scaled_by(scaled, x)
+        if slope is None or not _is_positive(positive, x):
+            continue
+        readers = [s for s in steps for o in s.operands if o is positive.var or o is scaled.var]
+        if len(readers) == 2:
+            drop |= {positive.var, scaled.var}
+            found[step.var] = Step(step.var, PRELU, (x, slope))
+    return [found.get(step.var, step) for step in steps if step.var not in drop]
+
+
+def _is_positive(step: Step, x: Any) -> bool:
+    if step.op != "relax.greater" or step.operands[0] is not x:
+        return False
+    bound = step.operands[1]
+    return isinstance(bound, Channel) and not bound.values.any()
+
+
+def _scaled_by(step: Step, x: Any) -> Channel | None:
+    if step.op != "relax.multiply":
+        return None
+    for a, b in (step.operands, step.operands[::-1]):
+        if a is x and isinstance(b, Channel):
+            return b
+    return None
+
+
+def _emit_prelu(
+    builder: relax.BlockBuilder, x: relax.Expr, slope: np.ndarray, form: Form
+) -> relax.Expr:
+    if (slope == slope.flat[0]).all():
+        return builder.emit(relax.op.nn.leakyrelu(x, alpha=float(slope.flat[0])))
+    return form.prelu(builder, x, slope)
+
+
+def _operand(operand: Any, values: dict[relax.Var, relax.Expr], form: Form) -> Any:
+    if isinstance(operand, Channel):
+        return form.constant(operand.values)
+    return values.get(operand, operand) if isinstance(operand, relax.Var) else operand

@@ -1,0 +1,112 @@
+"""The pass: find every candidate, decide, and rebuild only what a plan replaces.
+
+Matching reads a working copy in which operators that an importer lowered too early are recovered
+(``recover``). If no plan comes out of it, the caller gets his own module back, untouched.
+"""
+
+from __future__ import annotations
+
+import tvm
+from tvm import relax
+from tvm.relax.expr_functor import PyExprMutator, mutator
+
+from ..report import REFUSED, REWRITTEN, LayerReport, Report
+from . import resize, subpixel
+from .matching import Graph, Refused, layer_name
+from .plan import Decision, Plan
+from .recover import recover
+from .shuffle import read_shuffle
+
+
+def rewrite_upsampling(mod: tvm.IRModule) -> tuple[tvm.IRModule, Report]:
+    """The module with every exact upsampling pattern rewritten, and the report.
+
+    Relax in, Relax out; returns ``mod`` itself if nothing was rewritten.
+    """
+    work = recover(mod)
+    lines: list[LayerReport] = []
+    changed: dict[tvm.ir.GlobalVar, relax.Function] = {}
+    for name, func in work.functions_items():
+        if not isinstance(func, relax.Function):
+            continue
+        graph = Graph(func)
+        decisions = decide(graph)
+        lines += [_line(name.name_hint, graph, d) for d in decisions]
+        plans = {d.outcome.root: d.outcome for d in decisions if isinstance(d.outcome, Plan)}
+        if plans:
+            changed[name] = _Rebuild(plans).visit_expr(func)
+    if not changed:
+        return mod, Report(tuple(lines))
+    work = work.clone()
+    for name, func in changed.items():
+        work.update_func(name, func)
+    return relax.transform.DeadCodeElimination()(work), Report(tuple(lines))
+
+
+def explain(mod: tvm.IRModule) -> Report:
+    """What ``RewriteUpsampling`` would do to ``mod``, layer by layer, and why."""
+    return rewrite_upsampling(mod)[1]
+
+
+@tvm.transform.module_pass(opt_level=0, name="tvm_deconv.RewriteUpsampling")
+class RewriteUpsampling:
+    """Relax module pass: upsampling patterns to ``relax.nn.conv2d_transpose``."""
+
+    def transform_module(
+        self, mod: tvm.IRModule, context: tvm.transform.PassContext
+    ) -> tvm.IRModule:
+        return rewrite_upsampling(mod)[0]
+
+
+def decide(graph: Graph) -> list[Decision]:
+    """A decision for every candidate of a function, in the order of the program.
+
+    Sub-pixel comes first: a convolution between a resize and a shuffle can only go to one of them,
+    and the shuffle gains more (no pass over the large map remains).
+    """
+    decisions: list[Decision] = []
+    taken: set[relax.Var] = set()
+    for var in graph.order:
+        shuffle = read_shuffle(graph, var) if var in graph.live else None
+        if shuffle is None:
+            continue
+        outcome = shuffle if isinstance(shuffle, Refused) else subpixel.plan(graph, shuffle)
+        if isinstance(outcome, Plan):
+            taken.add(outcome.conv)
+        decisions.append(_decision(var, subpixel.RULE, outcome))
+    decisions += resize.decide(graph, taken)
+    return sorted(decisions, key=lambda d: graph.position[d.layer])
+
+
+def _decision(layer: relax.Var, rule: str, outcome: Plan | Refused) -> Decision:
+    return Decision(layer, rule, outcome.reason if isinstance(outcome, Refused) else outcome)
+
+
+def _line(function: str, graph: Graph, decision: Decision) -> LayerReport:
+    layer = layer_name(decision.layer, graph.value(decision.layer))
+    outcome = decision.outcome
+    if isinstance(outcome, str):
+        return LayerReport(function, layer, decision.rule, REFUSED, reason=outcome)
+    return LayerReport(
+        function, layer, outcome.rule, REWRITTEN, before=outcome.before, after=outcome.after
+    )
+
+
+@mutator
+class _Rebuild(PyExprMutator):
+    """Replaces the value of each plan's root; everything else is copied with new types."""
+
+    def __init__(self, plans: dict[relax.Var, Plan]) -> None:
+        super().__init__()
+        self.plans = plans
+
+    def visit_var_binding_(self, binding: relax.VarBinding) -> None:
+        plan = self.plans.get(binding.var)
+        if plan is None:
+            super().visit_var_binding_(binding)
+            return
+        value = self.builder_.normalize(plan.emit(self.builder_, self.visit_expr))
+        var = self.visit_var_def(binding.var)
+        var = self.with_type(var, value.ty)
+        self.set_var_remap(binding.var, var)
+        self.builder_.emit_normalized(relax.VarBinding(var, value))
