@@ -1,0 +1,110 @@
+"""A sound default schedule for every function that no template of ours covers."""
+
+from __future__ import annotations
+
+import logging
+
+import tvm
+from tvm import s_tir, tirx
+from tvm.s_tir.dlight.analysis import normalize_prim_func
+from tvm.target import Target
+
+from .cpu_default_contraction import Contraction, contraction_of, epilogue_positions
+from .cpu_default_injective import is_injective, schedule_injective
+from .cpu_default_inline import inline_producers
+from .cpu_default_nest import schedule_contraction
+from .cpu_default_rows import cut_rows
+from .cpu_default_stage import Stage, Var, loads_of, stages_of, with_stages
+from .machine import CpuMachine, cpu_machine
+
+_LOG = logging.getLogger(__name__)
+
+SCHEDULED = "tirx.is_scheduled"
+
+
+@tvm.transform.module_pass(opt_level=0, name="ScheduleRemaining")
+class ScheduleRemaining:
+    """Schedule every PrimFunc of a module that is not marked as scheduled, for a CPU.
+
+    To run after LegalizeOps, FuseOps and FuseTIR. A function of unusual form is left as it is.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._machine = cpu_machine(target)
+
+    def transform_module(self, mod: tvm.IRModule, _ctx) -> tvm.IRModule:
+        scheduled = {}
+        for name, func in mod.functions_items():
+            if isinstance(func, tirx.PrimFunc) and not _is_scheduled(func):
+                result = schedule_function(func, self._machine)
+                if result is not None:
+                    scheduled[name] = result.with_attr(SCHEDULED, True)
+        for name, func in scheduled.items():
+            mod[name] = func
+        return mod
+
+
+def _is_scheduled(func: tirx.PrimFunc) -> bool:
+    return func.attrs is not None and bool(func.attrs.get(SCHEDULED, False))
+
+
+def schedule_function(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc | None:
+    """``func`` scheduled for ``machine``; None where its form is not one that we understand."""
+    schedule = s_tir.Schedule(func)
+    blocks = normalize_prim_func(schedule)
+    if blocks is None:
+        return None
+    inline_producers(schedule, blocks)
+    func = schedule.mod["main"]
+    stages = stages_of(func)
+    if stages is None:
+        return None
+    parts = _parts(stages, machine)
+    flat: list[Stage] = []
+    for part in parts:
+        flat += part.stages if isinstance(part, Contraction) else [part]
+    schedule = s_tir.Schedule(with_stages(func, flat))
+    for part in parts:
+        if isinstance(part, Contraction):
+            schedule_contraction(schedule, part, machine)
+        elif is_injective(part):
+            schedule_injective(schedule, part, machine)
+    return cut_rows(schedule.mod["main"])
+
+
+def _parts(stages: list[Stage], machine: CpuMachine) -> list[Stage | Contraction]:
+    """The stages in order, reductions replaced by contractions together with what they absorb."""
+    readers: dict[Var, list[Stage]] = {}
+    writer: dict[Var, Stage] = {}
+    for stage in stages:
+        for load in loads_of(stage.body):
+            known = readers.setdefault(load.source, [])
+            if stage not in known:
+                known.append(stage)
+        for store in stage.stores():
+            writer[store.buffer] = stage
+    parts: dict[Stage, Stage | Contraction | None] = {stage: stage for stage in stages}
+    for stage in stages:
+        if stage.init is None:
+            continue
+        producers = {
+            load.source: writer[load.source]
+            for load in loads_of(stage.body)
+            if load.source in writer
+            and readers[load.source] == [stage]
+            and writer[load.source] is not stage
+            and is_injective(writer[load.source])
+        }
+        epilogue = None
+        result = stage.stores()[0].buffer
+        after = [reader for reader in readers.get(result, []) if reader is not stage]
+        if len(after) == 1 and is_injective(after[0]) and epilogue_positions(after[0], result):
+            epilogue = after[0]
+        contraction = contraction_of(stage, producers, epilogue, machine)
+        if contraction is None:
+            continue
+        for producer in producers.values():
+            parts[producer] = None
+        parts[stage] = None
+        parts[epilogue or stage] = contraction
+    return [part for part in parts.values() if part is not None]
