@@ -16,8 +16,10 @@ with a flipped kernel. Derivation: Colbert, Kreutz-Delgado, Das, IEEE Access 202
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from math import gcd
 from typing import NamedTuple
 
@@ -37,8 +39,7 @@ class Axis:
 
     ``pad_begin`` and ``pad_end`` crop the full output, as in ONNX ConvTranspose; they are never
     negative. ``output_padding`` samples are appended to the output end. ``zero_taps`` lists kernel
-    indices whose weights are known to be all zero (a dilated kernel written out densely): they are
-    left out of every phase.
+    indices whose weights are known to be all zero (a dilated kernel written out densely).
     """
 
     kernel: int
@@ -73,11 +74,24 @@ class Axis:
         return size + -(-spill // self.stride)
 
     def taps(self, phase: int) -> tuple[Tap, ...]:
-        """Taps of a phase in order of rising input offset."""
+        """Taps of a phase in order of rising input offset, evenly spaced.
+
+        ``zero_taps`` are left out, unless what remains would be unevenly spaced.
+        """
+        return self._taps[phase]
+
+    @cached_property
+    def _taps(self) -> tuple[tuple[Tap, ...], ...]:
+        sparse = [self._find_taps(f, self.zero_taps) for f in range(self.stride)]
+        if len(_spacings(sparse)) <= 1:
+            return tuple(sparse)
+        return tuple(self._find_taps(f, frozenset()) for f in range(self.stride))
+
+    def _find_taps(self, phase: int, left_out: frozenset[int]) -> tuple[Tap, ...]:
         found = []
         for k in range(self.kernel):
             offset, rest = divmod(phase + self.pad_begin - self.dilation * k, self.stride)
-            if rest == 0 and k not in self.zero_taps:
+            if rest == 0 and k not in left_out:
                 found.append(Tap(k, offset))
         return tuple(reversed(found))
 
@@ -88,17 +102,9 @@ class Axis:
 
     @cached_property
     def tap_step(self) -> int:
-        """Distance, in input samples, between neighbouring taps of every phase.
-
-        Raises GeometryError when ``zero_taps`` leaves gaps that are not evenly spaced.
-        """
-        steps = set()
-        for f in range(self.stride):
-            offsets = [tap.offset for tap in self.taps(f)]
-            steps.update(b - a for a, b in zip(offsets, offsets[1:], strict=False))
-        if len(steps) > 1:
-            raise GeometryError(f"taps are unevenly spaced: distances {sorted(steps)}")
-        return steps.pop() if steps else self.dilation // gcd(self.dilation, self.stride)
+        """Distance, in input samples, between neighbouring taps of every phase."""
+        spacings = _spacings([self.taps(f) for f in range(self.stride)])
+        return spacings.pop() if spacings else self.dilation // gcd(self.dilation, self.stride)
 
     def first_offset(self, phase: int) -> int:
         """Input offset of the phase's first tap (0 for a phase without taps)."""
@@ -184,17 +190,6 @@ class ConvAxis:
         return self.dilation * (self.kernel - 1) + 1
 
 
-def axis_of_conv(conv: ConvAxis) -> Axis:
-    """The convolution itself as a stride-1 transposed convolution with a flipped kernel."""
-    reach = conv.extent - 1
-    return Axis(
-        kernel=conv.kernel,
-        pad_begin=_crop("begin", reach - conv.pad_begin, conv.pad_begin, reach),
-        pad_end=_crop("end", reach - conv.pad_end, conv.pad_end, reach),
-        dilation=conv.dilation,
-    )
-
-
 def axis_of_subpixel(conv: ConvAxis, factor: int) -> Axis:
     """Convolution then pixel shuffle by ``factor`` ("D-SP"): kernel rK, padding r(K-1-P).
 
@@ -229,6 +224,10 @@ def axis_of_resize(conv: ConvAxis, factor: int, edge: tuple[int, int] = (0, 0)) 
         pad_end=_crop("end", reach - pads[1], pads[1], reach),
         zero_taps=frozenset(range(kernel)) - live,
     )
+
+
+def _spacings(phases: Iterable[tuple[Tap, ...]]) -> set[int]:
+    return {b.offset - a.offset for taps in phases for a, b in pairwise(taps)}
 
 
 def _crop(side: str, crop: int, pad: int, reach: int) -> int:

@@ -1,0 +1,199 @@
+"""Transposed convolution by phases, computed directly: the one CPU template.
+
+The algorithm's stages run over a domain rounded up to whole tiles, so that no loop of the
+reduction ever carries a remainder predicate:
+
+    pad        x[n, c, i, j] with a zero border (rows and columns beyond the input read as 0)
+    phases     sum over channels and taps, one stride-1 convolution per phase (fh, fw)
+    interleave phases -> high-resolution rows; pure data movement (absent when stride_w = 1)
+    edge       the same rows in memory, for tiles that cross the right edge (absent if none does)
+    store      one output element each, the only stage with the output's exact shape
+
+``store`` is where the pointwise operators that follow the convolution are inlined. A stride-1
+``conv2d`` is the case of one phase. Loop nest after scheduling, ``acc`` in registers:
+
+    parallel n, strip, column block, [group], [channel block]:
+        pad the strip's input into scratch
+        for o_tile, fh, y, x_tile:
+            acc[o, fw, x] = 0
+            for ic: for th, tw, o, fw, x (unrolled, x in vectors): acc += pad * weight
+            store acc, interleaved
+
+Weights are packed as [g][o/tile][fh][ic][th][tw][fw][o%tile], the order in which the inner loop
+reads them. Why this form: every output is written once and accumulates in registers, and a vector
+of ``lanes`` inputs is loaded once for ``o * fw`` multiply-adds (REVD2 of arXiv 2107.07647).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tvm import te, tirx
+from tvm.s_tir import Schedule
+
+from tvm_deconv.geometry import Axis, ConvTranspose2d
+
+from . import steps
+from .finish import finish
+from .names import EDGE, INTERLEAVE, PAD, PHASES, STORE
+from .tiling import Tiling
+
+ACCUMULATE_DTYPE = "float32"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Batch, height and width of the input: integers or symbolic int64 expressions."""
+
+    n: Any
+    h: Any
+    w: Any
+
+
+def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
+    """Shape of the packed weights: [g][o/tile][fh][ic][th][tw][fw][o%tile]."""
+    groups = conv.groups
+    return (
+        groups,
+        _ceil_div(conv.out_channels // groups, tile.channels),
+        conv.h.stride,
+        conv.in_channels // groups,
+        conv.h.max_taps,
+        conv.w.max_taps,
+        conv.w.stride,
+        tile.channels,
+    )
+
+
+def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np.ndarray:
+    """IOHW weights in the order of ``packed_shape``, float32; missing taps and channels are 0."""
+    groups, per_group = conv.groups, conv.out_channels // conv.groups
+    shape = packed_shape(conv, tile)
+    rounded = shape[1] * tile.channels
+    grouped = np.zeros(
+        (groups, shape[3], rounded, conv.h.kernel, conv.w.kernel), dtype=ACCUMULATE_DTYPE
+    )
+    grouped[:, :, :per_group] = weights.reshape(groups, shape[3], per_group, *weights.shape[2:])
+    packed = np.zeros(shape, dtype=ACCUMULATE_DTYPE)
+    for fh in range(conv.h.stride):
+        for th, row in enumerate(conv.h.taps(fh)):
+            for fw in range(conv.w.stride):
+                for tw, column in enumerate(conv.w.taps(fw)):
+                    tap = grouped[:, :, :, row.k, column.k]
+                    tiled = tap.reshape(groups, shape[3], shape[1], tile.channels)
+                    packed[:, :, fh, :, th, tw, fw, :] = tiled.transpose(0, 2, 1, 3)
+    return packed
+
+
+def compute(
+    conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, dtype: str
+) -> tuple[list[te.Tensor], te.Tensor]:
+    """The algorithm: ([x (NCHW, dtype), packed weights (float32)], y (NCHW, dtype))."""
+    h, w, groups = conv.h, conv.w, conv.groups
+    in_group, out_group = conv.in_channels // groups, conv.out_channels // groups
+    rounded = _ceil_div(out_group, tile.channels) * tile.channels
+    rows = _round_up(h.blocks(sizes.h), tile.rows)
+    columns = _round_up(w.blocks(sizes.w), tile.block_columns)
+    (top, bottom), (left, right) = h.halo, w.halo
+
+    x = te.placeholder((sizes.n, conv.in_channels, sizes.h, sizes.w), dtype, "x")
+    packed = te.placeholder(packed_shape(conv, tile), ACCUMULATE_DTYPE, "weight")
+    zero = tirx.const(0, ACCUMULATE_DTYPE)
+
+    def padded(n, c, i, j):
+        inside = tirx.all(i >= -top, i < sizes.h - top, j >= -left, j < sizes.w - left)
+        value = x[n, c, i + top, j + left].astype(ACCUMULATE_DTYPE)
+        return tirx.if_then_else(inside, value, zero)
+
+    pad_shape = (sizes.n, conv.in_channels, rows + (bottom - top), columns + (right - left))
+    pad = te.compute(pad_shape, padded, name=PAD)
+
+    ic = te.reduce_axis((0, in_group), "ic")
+    th = te.reduce_axis((0, h.max_taps), "th")
+    tw = te.reduce_axis((0, w.max_taps), "tw")
+
+    def phase_sum(n, g, o, fh, fw, y, x):
+        i = y + _by_phase([h.first_offset(f) - top for f in range(h.stride)], fh) + h.tap_step * th
+        j = x + _by_phase([w.first_offset(f) - left for f in range(w.stride)], fw) + w.tap_step * tw
+        weight = packed[g, o // tile.channels, fh, ic, th, tw, fw, o % tile.channels]
+        term = pad[n, g * in_group + ic, i, j] * weight
+        live = [_has_tap(h, fh, th), _has_tap(w, fw, tw)]
+        live = [condition for condition in live if condition is not None]
+        return te.sum(
+            tirx.if_then_else(tirx.all(*live), term, zero) if live else term, axis=[ic, th, tw]
+        )
+
+    shape = (sizes.n, groups, rounded, h.stride, w.stride, rows, columns)
+    phases = te.compute(shape, phase_sum, name=PHASES)
+
+    # From here on a tile is rows of consecutive output columns: [n, g, o, fh, y, ow].
+    row_shape = (sizes.n, groups, rounded, h.stride, rows, columns * w.stride)
+
+    def row_element(n, g, o, fh, y, ow):
+        return phases[n, g, o, fh, ow % w.stride, y, ow // w.stride]
+
+    for name, wanted in ((INTERLEAVE, w.stride > 1), (EDGE, crosses_edge(conv, sizes.w, tile))):
+        if wanted:
+            row_element = te.compute(row_shape, row_element, name=name)
+
+    def stored(n, c, oh, ow):
+        g, o = (0, c) if groups == 1 else (c // out_group, c % out_group)
+        return row_element(n, g, o, oh % h.stride, oh // h.stride, ow).astype(dtype)
+
+    y = te.compute(conv.output_shape(sizes.n, sizes.h, sizes.w), stored, name=STORE)
+    return [x, packed], y
+
+
+def crosses_edge(conv: ConvTranspose2d, width: Any, tile: Tiling) -> bool:
+    """Whether some register tile may lie partly beyond the output's right edge."""
+    if not isinstance(width, int):
+        return True
+    return conv.w.output_size(width) % (tile.tile_columns * conv.w.stride) != 0
+
+
+def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:
+    """The CPU loop nest above, for a function made of ``compute`` and pointwise consumers."""
+    sch = Schedule(func, enable_check=False)
+    steps.inline_epilogue(sch, STORE)
+    nest = steps.tile_phases(sch, PHASES, tile)
+    steps.parallel_with_scratch(sch, PAD, nest)
+    for stage in (INTERLEAVE, EDGE):
+        if steps.has_stage(sch, stage):
+            steps.copy_at_tile(sch, stage, nest)
+    steps.store_at_tile(sch, STORE, nest)
+    steps.keep_in_registers(sch, PHASES, nest, tile)
+    return finish(sch.mod["main"], conv, tile)
+
+
+def _by_phase(values: list[int], phase):
+    """An index expression that takes ``values[phase]``."""
+    if all(v == values[0] for v in values):
+        return values[0]
+    jumps = [i for i in range(1, len(values)) if values[i] != values[i - 1]]
+    if len(jumps) == 1 and values[-1] == values[0] + 1:
+        # Offsets rise by one at a single phase, as they do without dilation.
+        return values[0] + tirx.floordiv(phase + (len(values) - jumps[0]), len(values))
+    expr = tirx.const(values[-1], "int32")
+    for i, value in enumerate(values[:-1]):
+        expr = tirx.Select(phase == i, tirx.const(value, "int32"), expr)
+    return expr
+
+
+def _has_tap(axis: Axis, phase, tap):
+    """Whether ``phase`` has a tap number ``tap``; None when all phases have equally many."""
+    counts = [len(axis.taps(f)) for f in range(axis.stride)]
+    if min(counts) == max(counts):
+        return None
+    return tap < _by_phase(counts, phase)
+
+
+def _ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def _round_up(size, unit: int):
+    if isinstance(size, int):
+        return _ceil_div(size, unit) * unit
+    return tirx.floordiv(size + (unit - 1), unit) * unit

@@ -1,0 +1,229 @@
+"""What the schedule language cannot say: the last rewrites of a scheduled nest.
+
+The schedule leaves a correct nest over a domain rounded up to whole tiles. These rewrites make its
+edges cheap, on plain TensorIR, after the last schedule primitive:
+
+    guard       skip rows and register tiles that lie wholly beyond the output
+    pad         copy each row as three runs (zeros, input, zeros), not with a test per element
+    interleave  turn the gather of phases into vector shuffles of whole registers
+    store       whole vectors where the tile lies inside the output, a plain loop over its columns
+                where it crosses the edge; predicates follow from the output's shape alone
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tvm import tirx
+from tvm.ir import Range
+from tvm.s_tir import SBlockRealize
+from tvm.sym import Analyzer
+
+from tvm_deconv.geometry import ConvTranspose2d
+
+from . import tir_edit as edit
+from .names import EDGE, GUARD, INTERLEAVE, PAD, PHASES, STORE
+from .tiling import Tiling
+
+
+def finish(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:
+    """All rewrites above, on a scheduled nest of ``direct``; the result is marked as scheduled."""
+    body = _Finisher(conv, tile, func.body).visit(func.body)
+    return func.with_body(body).with_attr("tirx.is_scheduled", True)
+
+
+class _Finisher:
+    def __init__(self, conv: ConvTranspose2d, tile: Tiling, body: tirx.Stmt) -> None:
+        self.conv, self.tile = conv, tile
+        self.in_shape = edit.find_block(body, PAD).block.reads[0].source.shape
+        self.out_shape = edit.find_block(body, STORE).block.writes[0].source.shape
+        # Where a register tile begins: (n, g, o, fh, fw, y, x) in terms of the loops around it.
+        init = edit.find_block(body, PHASES + "_init")
+        around = edit.loops_to(body, init)
+        tiles = next(i for i, loop in enumerate(around) if loop.annotations.get(GUARD) == "column")
+        inner = {loop.loop_var: 0 for loop in around[tiles + 1 :]}
+        self.tile_origin = [edit.substitute(value, inner) for value in init.iter_values]
+        self.edge_block = edit.find_block(body, EDGE, missing_ok=True)
+        self.loops: dict[tirx.Var, Range] = {}
+
+    def visit(self, stmt: tirx.Stmt) -> tirx.Stmt:
+        if isinstance(stmt, tirx.SeqStmt):
+            return tirx.SeqStmt([self.visit(s) for s in stmt.seq])
+        if isinstance(stmt, SBlockRealize):
+            return edit.with_block(stmt, body=self.visit(stmt.block.body))
+        if not isinstance(stmt, tirx.For):
+            return stmt
+        name = edit.sole_block_name(stmt)
+        if name == PAD:
+            return self.pad(stmt)
+        if name == INTERLEAVE:
+            return self.interleave(stmt)
+        if name == STORE:
+            return self.store(stmt)
+        if name == EDGE:
+            return tirx.Evaluate(0)  # written where `store` reads it
+        if name is not None:
+            return stmt
+        self.enter(stmt)
+        body = self.visit(stmt.body)
+        if GUARD in stmt.annotations:
+            condition = self.unless_proved([self.guard(stmt)])
+            if condition is not None:
+                body = tirx.IfThenElse(condition, body, None)
+        return edit.with_loop(stmt, body=body, annotations={})
+
+    def enter(self, loop: tirx.For) -> None:
+        self.loops[loop.loop_var] = Range.from_min_extent(loop.min, loop.extent)
+
+    def unless_proved(self, conditions: list[Any]) -> Any:
+        """The conjunction of those conditions that some iteration may fail; None if there is none."""
+        analyzer = Analyzer()
+        for var, extent in self.loops.items():
+            analyzer.bind(var, extent)
+        left = [c for c in conditions if not analyzer.can_prove(c)]
+        return tirx.all(*left) if left else None
+
+    def guard(self, loop: tirx.For) -> Any:
+        """Whether the loop's body can touch the output at all."""
+        *_, y, x = self.tile_origin
+        if loop.annotations[GUARD] == "row":
+            return y < self.conv.h.blocks(self.in_shape[2])
+        return x < self.conv.w.blocks(self.in_shape[3])
+
+    def pad(self, stmt: tirx.For) -> tirx.Stmt:
+        """for j: pad[j] = if_then_else(inside, x, 0)  =>  zeros; copy; zeros (or zeros alone)."""
+        *outer, loop = edit.loops_to(stmt, None)
+        for enclosing in outer:
+            self.enter(enclosing)
+        realize = loop.body
+        block, store = realize.block, realize.block.body
+        _, copied, zero = store.value.args
+        count = loop.extent
+        row = realize.iter_values[2] + self.conv.h.halo[0]
+        first = edit.substitute(realize.iter_values[3], {loop.loop_var: 0})
+        column = first + self.conv.w.halo[0]
+        before = tirx.max(tirx.min(-column, count), 0)
+        after = tirx.max(tirx.min(self.in_shape[3] - column, count), before)
+
+        def run(begin: Any, end: Any, value: Any, reads: list[Any]) -> tirx.Stmt:
+            var = tirx.Var(loop.loop_var.name, loop.loop_var.ty)
+            body = edit.with_block(
+                realize,
+                body=tirx.BufferStore(store.buffer, value, store.indices),
+                iter_values=[*realize.iter_values[:3], first + begin + var],
+                predicate=True,
+                reads=reads,
+            )
+            extent = Analyzer().simplify(end - begin)
+            return tirx.For(var, edit.zero_like(var), extent, tirx.ForKind.SERIAL, body)
+
+        inside = tirx.SeqStmt(
+            [
+                run(0, before, zero, []),
+                run(before, after, copied, list(block.reads)),
+                run(after, count, zero, []),
+            ]
+        )
+        valid = self.unless_proved([row >= 0, row < self.in_shape[2]])
+        if valid is not None:
+            inside = tirx.IfThenElse(valid, inside, run(0, count, zero, []))
+        return edit.rebuild(outer, inside)
+
+    def interleave(self, stmt: tirx.For) -> tirx.Stmt:
+        """for j: wide[j] = phases[j % s, j / s]  =>  s vectors in, shuffled, s vectors out."""
+        *outer, loop = edit.loops_to(stmt, None)
+        realize, stride, lanes = loop.body, self.conv.w.stride, self.tile.lanes
+        store, load = realize.block.body, realize.block.body.value
+        j = realize.block.iter_vars[-1].var
+        *lead, _, y, _ = load.indices
+        inputs = [
+            tirx.BufferLoad(
+                load.source, [*lead, edit.const_like(j, f), y, _ramp(j // stride, lanes)]
+            )
+            for f in range(stride)
+        ]
+        stores = []
+        for part in range(stride):
+            lane = range(part * lanes, (part + 1) * lanes)
+            shuffled = tirx.Shuffle(inputs, [_i32(i % stride * lanes + i // stride) for i in lane])
+            target = [*store.indices[:-1], _ramp(j + part * lanes, lanes)]
+            stores.append(tirx.BufferStore(store.buffer, shuffled, target))
+
+        group = lanes * stride
+        var = tirx.Var(loop.loop_var.name, loop.loop_var.ty)
+        first = edit.substitute(realize.iter_values[-1], {loop.loop_var: 0})
+        reads = edit.widen(realize.block.reads[0], {4: (0, stride), 6: (j // stride, lanes)})
+        writes = edit.widen(realize.block.writes[0], {5: (j, group)})
+        body = edit.with_block(
+            realize,
+            body=tirx.SeqStmt(stores),
+            iter_values=[*realize.iter_values[:-1], first + var * group],
+            predicate=True,
+            reads=[reads],
+            writes=[writes],
+        )
+        vectors = edit.const_like(var, int(loop.extent) // group)
+        nest = tirx.For(var, edit.zero_like(var), vectors, tirx.ForKind.UNROLLED, body)
+        return edit.rebuild([edit.with_loop(o, kind=tirx.ForKind.UNROLLED) for o in outer], nest)
+
+    def store(self, stmt: tirx.For) -> tirx.Stmt:
+        """The store of one register tile, over exactly the phases that the tile holds.
+
+        unrolled o, fh: unrolled vector: vectorised lane: store
+
+        and where tiles may cross the output's right edge
+
+        unrolled o, fh:
+            edge[...] = the row's vectors
+            if the tile's columns are inside: unrolled vector: vectorised lane: store
+            else: for columns that are inside: store
+        """
+        conv, tile = self.conv, self.tile
+        stride_h, stride_w = conv.strides
+        n, g, first_o, first_fh, _, y, x = self.tile_origin
+        per_group = conv.out_channels // conv.groups
+        unrolled = tirx.ForKind.UNROLLED
+        index = str(x.ty.dtype)
+        channel = edit.loop("o", index, tile.channels, unrolled)
+        phase = edit.loop("fh", index, stride_h if tile.inner_fh else 1, unrolled)
+        vector = edit.loop("v", index, tile.vectors * stride_w, unrolled)
+        lane = edit.loop("lane", index, tile.lanes, tirx.ForKind.VECTORIZED)
+        for each in (channel, phase):
+            self.enter(each)
+        o, fh = first_o + channel.loop_var, first_fh + phase.loop_var
+        oh, first_ow = y * stride_h + fh, x * stride_w
+        in_row = vector.loop_var * tile.lanes + lane.loop_var
+
+        inside = [o < per_group]
+        covered = conv.h.blocks(self.in_shape[2]) * stride_h
+        if not Analyzer().can_prove_equal(covered, self.out_shape[2]):
+            # The last block of rows holds fewer than stride_h rows; else its guard is enough.
+            inside.append(oh < self.out_shape[2])
+        condition = self.unless_proved(inside)
+
+        def at(column: Any) -> tirx.Stmt:
+            values = [n, g * per_group + o, oh, column]
+            block = edit.find_block(stmt, STORE)
+            return edit.with_block(block, iter_values=values, predicate=True)
+
+        row = edit.rebuild([vector, lane], at(first_ow + in_row))
+        if self.edge_block is not None:
+            values = [n, g, o, fh, y, first_ow + in_row]
+            copy = edit.with_block(self.edge_block, iter_values=values, predicate=True)
+            columns = edit.loop("j", index, self.out_shape[3] - first_ow, tirx.ForKind.SERIAL)
+            part = edit.rebuild([columns], at(first_ow + columns.loop_var))
+            whole = first_ow + tile.tile_columns * stride_w <= self.out_shape[3]
+            row = tirx.SeqStmt(
+                [edit.rebuild([vector, lane], copy), tirx.IfThenElse(whole, row, part)]
+            )
+        if condition is not None:
+            row = tirx.IfThenElse(condition, row, None)
+        return edit.rebuild([channel, phase], row)
+
+
+def _ramp(base: Any, lanes: int) -> tirx.Ramp:
+    return tirx.Ramp(base, edit.const_like(base, 1), lanes)
+
+
+def _i32(value: int) -> tirx.IntImm:
+    return tirx.IntImm("int32", value)

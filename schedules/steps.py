@@ -1,0 +1,120 @@
+"""Named scheduling steps of the direct template; each docstring shows the nest before and after.
+
+Every step takes the schedule and leaves the nest in a form that the next one names in ``Nest``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tvm.s_tir import Schedule
+
+from .names import GUARD
+from .tiling import Tiling
+
+
+@dataclass(frozen=True)
+class Nest:
+    """Loops of the tiled nest that later steps refer to (TensorIR loop variables)."""
+
+    parallel: Any
+    tile: Any
+    reduction: Any
+
+
+def inline_epilogue(sch: Schedule, store: str) -> None:
+    """Inline every pointwise block after ``store`` into it.
+
+    store[...] = acc; add[...] = store[...] + b; relu[...] = max(add[...], 0)
+    => store[...] = max(acc + b, 0)
+    """
+    while True:
+        consumers = sch.get_consumers(sch.get_sblock(store))
+        if not consumers:
+            return
+        (consumer,) = consumers
+        sch.reverse_compute_inline(consumer)
+
+
+def tile_phases(sch: Schedule, phases: str, tile: Tiling) -> Nest:
+    """Tile the phases and order them for register accumulation.
+
+    for n, g, o, fh, fw, y, x, ic, th, tw
+    => parallel n*strip*block*g*channel_block: for o_tile, fh, y, x_tile, ic: th, tw, o, fw, x
+    """
+    block = sch.get_sblock(phases)
+    n, g, o, fh, fw, y, x, ic, th, tw = sch.get_loops(block)
+    split, o_tile, o_in = sch.split(o, [tile.channel_splits, None, tile.channels])
+    strip, y_in = sch.split(y, [None, tile.rows])
+    column, x_tile, x_vec, lane = sch.split(x, [None, tile.column_tiles, tile.vectors, tile.lanes])
+    outer = [n, strip, column, g, split]
+    if tile.inner_fh:
+        sch.reorder(*outer, o_tile, y_in, x_tile, ic, th, tw, fh, o_in, fw, x_vec, lane)
+    else:
+        sch.reorder(*outer, o_tile, fh, y_in, x_tile, ic, th, tw, o_in, fw, x_vec, lane)
+    parallel = sch.fuse(*outer)
+    if tile.parallel:
+        sch.parallel(parallel)
+    sch.annotate(y_in, GUARD, "row")
+    sch.annotate(x_tile, GUARD, "column")
+    if tile.unroll_fh:
+        sch.unroll(fh)
+    return Nest(parallel=parallel, tile=x_tile, reduction=ic)
+
+
+def parallel_with_scratch(sch: Schedule, pad: str, nest: Nest) -> None:
+    """Copy each strip's input, with its halo, into scratch of the thread that uses it.
+
+    pad whole input; parallel strip: ...  =>  parallel strip: pad strip; ...
+    """
+    sch.compute_at(sch.get_sblock(pad), nest.parallel)
+
+
+def store_at_tile(sch: Schedule, store: str, nest: Nest) -> None:
+    """Store a register tile as soon as its reduction is complete.
+
+    for x_tile: reduce; ...; for n, c, oh, ow: store  =>  for x_tile: reduce; store tile
+    """
+    sch.reverse_compute_at(sch.get_sblock(store), nest.tile)
+
+
+def has_stage(sch: Schedule, name: str) -> bool:
+    """Whether the function has a block called ``name``."""
+    root = sch.get_sblock("root")
+    return name in [sch.get(block).name_hint for block in sch.get_child_blocks(root)]
+
+
+def copy_at_tile(sch: Schedule, stage: str, nest: Nest) -> None:
+    """Hand one register tile on through a stage that only moves data.
+
+    for x_tile: reduce; ...; for n, ..., ow: copy  =>  for x_tile: reduce; copy tile
+    """
+    block = sch.get_sblock(stage)
+    sch.reverse_compute_at(block, nest.tile)
+    sch.set_scope(block, 0, "local")
+
+
+def keep_in_registers(sch: Schedule, phases: str, nest: Nest, tile: Tiling) -> None:
+    """Write the register tile out in full, so that LLVM keeps the accumulators in registers.
+
+    for ic, th, tw, o, fw, x: acc[...] += ...   (init inside)
+    => acc[...] = 0 (unrolled); for ic: unrolled th, tw, o, fw: vectorised x: acc[...] += ...
+    """
+    block = sch.get_sblock(phases)
+    sch.set_scope(block, 0, "local")
+    loops = sch.get_loops(block)
+    position = _names(sch, loops).index(sch.get(nest.reduction).loop_var.name)
+    inner = loops[position + 1 :]
+    for loop in inner[:-1] if tile.unroll_th else inner[1:-1]:
+        sch.unroll(loop)
+    sch.vectorize(inner[-1])
+    init = sch.decompose_reduction(block, nest.reduction)
+    *spatial, lane = sch.get_loops(init)[-(len(inner) - 2) :]
+    for loop in spatial:
+        sch.unroll(loop)
+    sch.vectorize(lane)
+
+
+def _names(sch: Schedule, loops: list[Any]) -> list[str]:
+    return [sch.get(loop).loop_var.name for loop in loops]

@@ -1,0 +1,141 @@
+"""Copying TensorIR statements with changes: what the Python API of TVM 0.27 lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tvm import tirx
+from tvm.ir import Range, TensorRegion
+from tvm.s_tir import SBlock, SBlockRealize
+from tvm.sym import Analyzer
+
+
+def const_like(expr: Any, value: int) -> tirx.IntImm:
+    """The integer ``value`` in the index type of ``expr``."""
+    return tirx.IntImm(str(expr.ty.dtype), value)
+
+
+def zero_like(expr: Any) -> tirx.IntImm:
+    return const_like(expr, 0)
+
+
+def substitute(expr: Any, values: Mapping[tirx.Var, int]) -> Any:
+    """``expr`` with loop variables replaced by integers, simplified."""
+    analyzer = Analyzer()
+    for var, value in values.items():
+        analyzer.bind(var, const_like(var, value))
+    return analyzer.simplify(expr)
+
+
+def loops_to(stmt: tirx.Stmt, realize: SBlockRealize | None) -> list[tirx.For]:
+    """The loops from ``stmt`` down to ``realize``, or down a straight nest if it is None."""
+    if isinstance(stmt, tirx.For):
+        below = loops_to(stmt.body, realize)
+        return [] if realize is not None and not _contains(stmt, realize) else [stmt, *below]
+    if isinstance(stmt, tirx.SeqStmt) and realize is not None:
+        return next((found for s in stmt.seq if (found := loops_to(s, realize))), [])
+    if isinstance(stmt, SBlockRealize) and realize is not None:
+        return loops_to(stmt.block.body, realize)
+    return []
+
+
+def loop(name: str, dtype: str, extent: Any, kind: tirx.ForKind) -> tirx.For:
+    """A fresh loop from 0 to ``extent``, its body still to be given by ``rebuild``."""
+    var = tirx.Var(name, dtype)
+    extent = const_like(var, extent) if isinstance(extent, int) else extent
+    return tirx.For(var, zero_like(var), extent, kind, tirx.Evaluate(0))
+
+
+def rebuild(loops: Iterable[tirx.For], body: tirx.Stmt) -> tirx.Stmt:
+    """The nest of ``loops``, outermost first, around ``body``."""
+    for loop in reversed(list(loops)):
+        body = with_loop(loop, body=body)
+    return body
+
+
+def with_loop(loop: tirx.For, **changes: Any) -> tirx.For:
+    fields = {
+        name: getattr(loop, name)
+        for name in (
+            "loop_var",
+            "min",
+            "extent",
+            "kind",
+            "body",
+            "thread_binding",
+            "annotations",
+            "step",
+        )
+    }
+    return tirx.For(**{**fields, **changes})
+
+
+def with_block(
+    realize: SBlockRealize,
+    *,
+    iter_values: Any = None,
+    predicate: Any = None,
+    **changes: Any,
+) -> SBlockRealize:
+    """A copy of a block and its realisation, with changed fields."""
+    block = realize.block
+    fields = {
+        name: getattr(block, name)
+        for name in (
+            "iter_vars",
+            "reads",
+            "writes",
+            "name_hint",
+            "body",
+            "init",
+            "alloc_buffers",
+            "match_buffers",
+            "annotations",
+        )
+    }
+    return SBlockRealize(
+        realize.iter_values if iter_values is None else iter_values,
+        realize.predicate if predicate is None else predicate,
+        SBlock(**{**fields, **changes}),
+    )
+
+
+def widen(region: Any, extents: Mapping[int, tuple[Any, int]]) -> Any:
+    """A buffer region with some dimensions replaced by (first, extent)."""
+    ranges = list(region.region)
+    for dimension, (first, extent) in extents.items():
+        ranges[dimension] = Range.from_min_extent(first, extent)
+    return TensorRegion(region.source, ranges, region.ty)
+
+
+def sole_block_name(stmt: tirx.Stmt) -> str | None:
+    """Name of the block under a straight nest of loops; None for any other statement."""
+    while isinstance(stmt, tirx.For):
+        stmt = stmt.body
+    return stmt.block.name_hint if isinstance(stmt, SBlockRealize) else None
+
+
+def find_block(stmt: tirx.Stmt, name: str, missing_ok: bool = False) -> Any:
+    """The first block called ``name`` under ``stmt``; None if there is none and that is fine."""
+    found = next((r for r in _realizes(stmt) if r.block.name_hint == name), None)
+    if found is None and not missing_ok:
+        raise KeyError(f"no block {name} in the scheduled nest")
+    return found
+
+
+def _realizes(stmt: tirx.Stmt) -> Iterable[SBlockRealize]:
+    if isinstance(stmt, SBlockRealize):
+        yield stmt
+        yield from _realizes(stmt.block.body)
+    elif isinstance(stmt, tirx.SeqStmt):
+        for part in stmt.seq:
+            yield from _realizes(part)
+    elif isinstance(stmt, tirx.For):
+        yield from _realizes(stmt.body)
+    elif isinstance(stmt, tirx.IfThenElse):
+        yield from _realizes(stmt.then_case)
+
+
+def _contains(stmt: tirx.Stmt, realize: SBlockRealize) -> bool:
+    return any(r.same_as(realize) for r in _realizes(stmt))
