@@ -1,0 +1,13 @@
+"""Relax passes: recognise upsampling convolutions and rewrite them."""
+
+from __future__ import annotations
+
+from .decompose import DecomposePixelShuffle
+from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
+
+__all__ = [
+    "DecomposePixelShuffle",
+    "RewriteUpsampling",
+    "explain",
+    "rewrite_upsampling",
+]

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import tvm
 import tvm_ffi
-from tvm import relax
+from tvm import relax, sym
 
 from .constants import Constants
+
 
 def _operators(names: str) -> frozenset[str]:
     return frozenset(f"relax.{name}" for name in names.split())
@@ -61,7 +62,7 @@ class Graph:
         self._read(func)
         self.constants = Constants(self.values)
 
-    def value(self, expr: relax.Expr) -> relax.Expr | None:
+    def value(self, expr: relax.Expr) -> Any:
         """The expression that computes ``expr``; None for a parameter."""
         return self.values.get(expr) if isinstance(expr, relax.Var) else expr
 
@@ -154,9 +155,7 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, int) and isinstance(b, int):
         return a == b
     a, b = (tvm.tirx.const(x, "int64") if isinstance(x, int) else x for x in (a, b))
-    return bool(tvm_ffi.structural_equal(a, b)) or bool(
-        tvm.arith.Analyzer().can_prove_equal(a, b)
-    )
+    return bool(tvm_ffi.structural_equal(a, b)) or bool(sym.Analyzer().can_prove_equal(a, b))
 
 
 def same_shape(a: Sequence[Any] | None, b: Sequence[Any] | None) -> bool:
@@ -171,4 +170,3 @@ def layer_name(expr: relax.Var, value: relax.Expr | None) -> str:
     span = getattr(value, "span", None)
     source = getattr(getattr(span, "source_name", None), "name", None)
     return str(source) if source else str(expr.name)
-

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from tvm import relax
 
+from .matching import Refused
+
 Emit = Callable[[relax.BlockBuilder, Callable[[relax.Var], relax.Expr]], relax.Expr]
 
 
@@ -35,3 +37,7 @@ class Decision:
     layer: relax.Var
     rule: str
     outcome: Plan | str
+
+
+def decision(layer: relax.Var, rule: str, outcome: Plan | Refused) -> Decision:
+    return Decision(layer, rule, outcome.reason if isinstance(outcome, Refused) else outcome)

@@ -62,7 +62,9 @@ class Form(Protocol):
 
     def constant(self, values: np.ndarray) -> relax.Expr: ...
 
-    def prelu(self, builder: relax.BlockBuilder, x: relax.Expr, slope: np.ndarray) -> relax.Expr: ...
+    def prelu(
+        self, builder: relax.BlockBuilder, x: relax.Expr, slope: np.ndarray
+    ) -> relax.Expr: ...
 
 
 @dataclass(frozen=True)
@@ -249,7 +251,7 @@ def _per_channel(
             f"constant operand of {graph.describe(var)} has shape {constant.shape}: "
             "it varies over pixels"
         )
-    values = full[0, 0, 0]
+    values = full.reshape(-1, full.shape[-1])[0]
     return Channel(values if values.size > 1 else values.reshape(()))
 
 

@@ -9,21 +9,33 @@ might be: equal code is equal meaning.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import product
+from functools import partial
+from itertools import permutations, product
 from typing import Any
 
 import tvm
 import tvm_ffi
-from tvm import relax, topi
+from tvm import relax, sym, topi
 from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.relax.utils import gen_call_tir_inputs
 
-from .matching import op_name, shape_of
+from .matching import op_name, shape_of, static
 
 # Wider paddings than this are not searched for: nobody pads a convolution's input by so much.
 _WIDEST_PAD = 32
 
-Guess = tuple[Callable[..., Any], tuple[Any, ...], Callable[[], relax.Expr]]
+_PADS = {
+    "constant": topi.nn.pad,
+    "reflect": partial(topi.nn.mirror_pad, mode="REFLECT"),
+    "replicate": topi.nn.replicate_pad,
+    "circular": topi.nn.circular_pad,
+}
+_EXTREMES = {
+    tvm.tirx.Max: (topi.maximum, relax.op.maximum),
+    tvm.tirx.Min: (topi.minimum, relax.op.minimum),
+}
+
+Build = Callable[[list[relax.Expr]], relax.Expr]
 
 
 def recover(mod: tvm.IRModule) -> tvm.IRModule:
@@ -46,14 +58,14 @@ class _Recover(PyExprMutator):
         self.mod = mod
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
-        call = super().visit_call_(call)
-        if op_name(call) != "relax.call_tir":
-            return call
-        found = recognise(self.mod, call)
-        return call if found is None else self.builder_.normalize(found)
+        build = recognise(self.mod, call) if op_name(call) == "relax.call_tir" else None
+        if build is None:
+            return super().visit_call_(call)
+        tensors = [self.visit_expr(tensor) for tensor in _tensors(call)]
+        return self.builder_.normalize(build(tensors))
 
-    def visit_cast_(self, cast: Any) -> Any:
-        return integer_size(cast)
+    def visit_shape_expr_(self, shape: relax.ShapeExpr) -> relax.Expr:
+        return relax.ShapeExpr([integer_size(size) for size in shape.values])
 
 
 def integer_size(expr: Any) -> Any:
@@ -69,23 +81,110 @@ def integer_size(expr: Any) -> Any:
             whole = isinstance(scale, tvm.tirx.FloatImm) and float(scale.value).is_integer()
             if whole and isinstance(size, tvm.tirx.Cast) and _is_integer(size.value):
                 n = integer_size(size.value)
-                return tvm.arith.Analyzer().simplify(n * int(scale.value))
+                return sym.Analyzer().simplify(n * int(scale.value))
     return expr
 
 
-def recognise(mod: tvm.IRModule, call: relax.Call) -> relax.Call | None:
-    """The Relax call that a ``call_tir`` is the lowered form of, or None."""
+def recognise(mod: tvm.IRModule, call: relax.Call) -> Build | None:
+    """How to build the Relax call that a ``call_tir`` is the lowered form of, or None."""
     if not isinstance(call.args[1], relax.Tuple) or len(call.ty_args) != 1:
         return None
     func = mod[call.args[0]]
-    tensors = list(call.args[1].fields)
-    if not isinstance(func, tvm.tirx.PrimFunc) or not tensors:
+    if not isinstance(func, tvm.tirx.PrimFunc):
         return None
-    for generate, arguments, build in _guesses(call, func, tensors):
-        try:
-            expected = gen_call_tir_inputs(generate, *arguments)[0]
-        except (ValueError, TypeError, tvm.error.TVMError):
-            continue
-        if tvm_ffi.structural_equal(expected, func):
-            return build()
+    for generate, arguments, build in _guesses(call, _stored(func.body), _tensors(call)):
+        expected = gen_call_tir_inputs(generate, *arguments)[0]
+        if any(tvm_ffi.structural_equal(form, func) for form in _orders(expected)):
+            return build
     return None
+
+
+def _tensors(call: relax.Call) -> list[relax.Expr]:
+    return [a for a in call.args[1].fields if isinstance(a.ty, relax.TensorType)]
+
+
+def _orders(func: tvm.tirx.PrimFunc) -> Iterator[tvm.tirx.PrimFunc]:
+    """``func`` with its scalar parameters in every order: TVM leaves them in the order of a set."""
+    scalars = [i for i, param in enumerate(func.params) if isinstance(param.ty, tvm.ir.PrimType)]
+    for order in permutations(scalars):
+        params = list(func.params)
+        for place, source in zip(scalars, order, strict=True):
+            params[place] = func.params[source]
+        yield tvm.tirx.PrimFunc(params, func.body, func.ret_type, func.attrs)
+
+
+def _guesses(
+    call: relax.Call, stored: Any, tensors: list[relax.Expr]
+) -> Iterator[tuple[Callable[..., Any], tuple[Any, ...], Build]]:
+    """(TVM's generator, its arguments, the Relax call) for what the call might be."""
+    if type(stored) in _EXTREMES:
+        generate, operator = _EXTREMES[type(stored)]
+        if len(tensors) == 2:
+            yield generate, tuple(tensors), lambda t: operator(*t)
+        elif len(tensors) == 1 and isinstance(stored.b, tvm.tirx.FloatImm):
+            bound = float(stored.b.value)
+            scalar = relax.const(bound, tensors[0].ty.dtype)
+            yield generate, (tensors[0], bound), lambda t: operator(t[0], scalar)
+        return
+    source, target = shape_of(tensors[0]) if tensors else None, _out_shape(call)
+    if len(tensors) != 1 or source is None or target is None or len(source) != len(target):
+        return
+    if all(isinstance(d, int) for d in (*source, *target)):
+        counts = tuple(t // max(s, 1) for t, s in zip(target, source, strict=True))
+        yield topi.tile, (tensors[0], counts), lambda t: relax.op.tile(t[0], counts)
+    extra = [_difference(a, b) for a, b in zip(target, source, strict=True)]
+    yield from _pads(stored, tensors[0], extra)
+
+
+def _pads(
+    stored: Any, tensor: relax.Expr, extra: list[int | None]
+) -> Iterator[tuple[Callable[..., Any], tuple[Any, ...], Build]]:
+    if any(e is None or not 0 <= e <= _WIDEST_PAD for e in extra) or not any(extra):
+        return
+    widths = [e or 0 for e in extra]
+    value = 0.0
+    if isinstance(stored, relax.Call) and isinstance(stored.args[-1], tvm.tirx.FloatImm):
+        value = float(stored.args[-1].value)
+    for begins in product(*(_inside_out(width) for width in widths)):
+        ends = tuple(width - begin for width, begin in zip(widths, begins, strict=True))
+        both = [side for pair in zip(begins, ends, strict=True) for side in pair]
+        for mode, generate in _PADS.items():
+            arguments = (tensor, begins, ends) + ((value,) if mode == "constant" else ())
+            yield generate, arguments, partial(_pad, both, mode, value)
+
+
+def _pad(both: list[int], mode: str, value: float, tensors: list[relax.Expr]) -> relax.Expr:
+    return relax.op.nn.pad(tensors[0], both, mode, value)
+
+
+def _inside_out(width: int) -> list[int]:
+    """Splits of a width, the even one first."""
+    return sorted(range(width + 1), key=lambda begin: abs(2 * begin - width))
+
+
+def _stored(body: Any) -> Any:
+    """The value that the only store of a generated PrimFunc writes."""
+    while not isinstance(body, tvm.tirx.BufferStore):
+        inner = getattr(body, "body", None) or getattr(body, "block", None)
+        if inner is None:
+            return None
+        body = inner
+    return body.value
+
+
+def _out_shape(call: relax.Call) -> tuple[Any, ...] | None:
+    ty = call.ty_args[0]
+    if not isinstance(ty, relax.TensorType) or not isinstance(ty.shape, relax.ShapeExpr):
+        return None
+    return tuple(static(d) for d in ty.shape.values)
+
+
+def _difference(a: Any, b: Any) -> int | None:
+    if isinstance(a, int) and isinstance(b, int):
+        return a - b
+    found = static(sym.Analyzer().simplify(a - b))
+    return found if isinstance(found, int) else None
+
+
+def _is_integer(expr: Any) -> bool:
+    return str(expr.ty.dtype).startswith("int")

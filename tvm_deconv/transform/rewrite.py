@@ -13,7 +13,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from ..report import REFUSED, REWRITTEN, LayerReport, Report
 from . import resize, subpixel
 from .matching import Graph, Refused, layer_name
-from .plan import Decision, Plan
+from .plan import Decision, Plan, decision
 from .recover import recover
 from .shuffle import read_shuffle
 
@@ -73,13 +73,9 @@ def decide(graph: Graph) -> list[Decision]:
         outcome = shuffle if isinstance(shuffle, Refused) else subpixel.plan(graph, shuffle)
         if isinstance(outcome, Plan):
             taken.add(outcome.conv)
-        decisions.append(_decision(var, subpixel.RULE, outcome))
+        decisions.append(decision(var, subpixel.RULE, outcome))
     decisions += resize.decide(graph, taken)
     return sorted(decisions, key=lambda d: graph.position[d.layer])
-
-
-def _decision(layer: relax.Var, rule: str, outcome: Plan | Refused) -> Decision:
-    return Decision(layer, rule, outcome.reason if isinstance(outcome, Refused) else outcome)
 
 
 def _line(function: str, graph: Graph, decision: Decision) -> LayerReport:

@@ -137,9 +137,7 @@ def _source(
     )
 
 
-def emit_shuffle(
-    builder: relax.BlockBuilder, x: relax.Expr, factor: int
-) -> relax.Expr:
+def emit_shuffle(builder: relax.BlockBuilder, x: relax.Expr, factor: int) -> relax.Expr:
     """``pixel_shuffle(x, factor)`` as reshape -> permute_dims -> reshape (NCHW, CRD)."""
     n, c, h, w = x.ty.shape.values
     r = tvm.tirx.IntImm("int64", factor)

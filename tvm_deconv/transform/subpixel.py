@@ -91,7 +91,7 @@ def check(
             f"{graph.describe(conv.var)} gives {conv.out_layout}, the shuffle reads {region.layout}"
         )
     inside = region.members | shuffle.members | {conv.var}
-    for var in (conv.var, *sorted(inside - {conv.var, shuffle.result}, key=graph.position.get)):
+    for var in sorted(inside - {shuffle.result}, key=graph.position.__getitem__):
         reader = graph.outside_reader(var, inside)
         if reader is not None:
             return Refused(f"{graph.describe(var)} is also read by {reader}")
@@ -219,4 +219,3 @@ def _needs_phases(match: SubPixel) -> bool:
 
     constants = [match.bias, *pointwise.channel_constants(match.region)]
     return any(differs(values) for values in constants)
-

@@ -1,0 +1,129 @@
+"""Index maps along one axis: which low-resolution sample each high-resolution sample copies.
+
+Every operator between a low-resolution tensor and a convolution that only copies samples or adds
+zeros (resize, repeat, take, pad) is a map from positions to sources. Chains of them compose here,
+and one question is asked at the end: is the result nearest xr of an edge-padded input, with zeros
+outside? Nothing is concluded from the name of a mode.
+
+A map is three parts: explicit sources of the first samples (``begin``), ``factor`` copies of each
+input sample, explicit sources of the last samples (``end``). Sources in ``begin`` count from the
+first input sample, those in ``end`` from the last, so a map needs no input length and holds for
+symbolic sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+ZERO = -1
+
+# Factors that are tried when a size is symbolic or an index vector is explicit.
+LARGEST_FACTOR = 64
+
+
+@dataclass(frozen=True)
+class AxisMap:
+    """``begin + [0]*factor + [1]*factor + ... + end``; see the module docstring.
+
+    ``size`` is the number of input samples, None if symbolic.
+    """
+
+    size: int | None
+    factor: int = 1
+    begin: tuple[int, ...] = ()
+    end: tuple[int, ...] = ()
+
+    def repeated(self, count: int) -> AxisMap:
+        """Every sample ``count`` times: nearest resize, repeat, broadcast."""
+        return AxisMap(
+            self.size,
+            self.factor * count,
+            tuple(s for s in self.begin for _ in range(count)),
+            tuple(s for s in self.end for _ in range(count)),
+        )
+
+    def zero_padded(self, begin: int, end: int) -> AxisMap:
+        zeros = (ZERO,)
+        return AxisMap(self.size, self.factor, zeros * begin + self.begin, self.end + zeros * end)
+
+    def padded(self, begin: int, end: int, mode: str) -> AxisMap | None:
+        """Replicate, reflect or circular padding; None if a source cannot be named.
+
+        That happens only when the pad reaches across the input, or around it (circular).
+        """
+        if mode == "circular":
+            return None if begin or end else self
+        shift = 1 if mode == "reflect" else 0
+        first = [self._from_begin(i + 1 if shift else 0) for i in range(begin)]
+        last = [self._from_end(i + 1 if shift else 0) for i in range(end)]
+        if any(s is None for s in (*first, *last)):
+            return None
+        head = tuple(s for s in reversed(first) if s is not None)
+        tail = tuple(s for s in last if s is not None)
+        return AxisMap(self.size, self.factor, head + self.begin, self.end + tail)
+
+    def taken(self, indices: Sequence[int]) -> AxisMap | None:
+        """The samples at ``indices``; None if the result is no such map or the size is symbolic."""
+        samples = self.samples()
+        if samples is None or any(not 0 <= i < len(samples) for i in indices):
+            return None
+        return from_samples([samples[i] for i in indices], self.size or 0)
+
+    def samples(self) -> list[int] | None:
+        """The source of every sample (ZERO for a zero); None for a symbolic size."""
+        if self.size is None:
+            return None
+        core = [i // self.factor for i in range(self.size * self.factor)]
+        last = [s if s == ZERO else self.size - 1 - s for s in self.end]
+        return [*self.begin, *core, *last]
+
+    def _from_begin(self, position: int) -> int | None:
+        """Source of the sample at ``position``, counted from the first input sample."""
+        if position < len(self.begin):
+            return self.begin[position]
+        source = (position - len(self.begin)) // self.factor
+        return source if self._within(source) else None
+
+    def _from_end(self, position: int) -> int | None:
+        if position < len(self.end):
+            return self.end[-1 - position]
+        source = (position - len(self.end)) // self.factor
+        return source if self._within(source) else None
+
+    def _within(self, source: int) -> bool:
+        # A reflection must stay inside the tensor, so without explicit ends a source that it names
+        # exists whatever the size is; with them only the first sample is sure to.
+        if self.size is None:
+            return source == 0 or not (self.begin or self.end)
+        return source < self.size
+
+
+def from_samples(samples: Sequence[int], size: int) -> AxisMap | None:
+    """The map with these sources, with the largest factor that fits; None if there is none."""
+    samples = list(samples)
+    for factor in range(min(len(samples) // size, LARGEST_FACTOR), 0, -1):
+        core = [i // factor for i in range(size * factor)]
+        for start in range(len(samples) - len(core) + 1):
+            if samples[start : start + len(core)] == core:
+                end = samples[start + len(core) :]
+                flipped = tuple(s if s == ZERO else size - 1 - s for s in end)
+                return AxisMap(size, factor, tuple(samples[:start]), flipped)
+    return None
+
+
+@dataclass(frozen=True)
+class Border:
+    """One side of the final map: ``zeros`` outermost, then ``edge`` copies of the edge sample."""
+
+    zeros: int
+    edge: int
+
+
+def border(outside_in: Sequence[int]) -> Border | None:
+    """The border that reads ``outside_in``, or None if it is no zeros-then-edge border."""
+    sources = list(outside_in)
+    zeros = next((i for i, s in enumerate(sources) if s != ZERO), len(sources))
+    if any(s != 0 for s in sources[zeros:]):
+        return None
+    return Border(zeros, len(sources) - zeros)
