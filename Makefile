@@ -1,0 +1,50 @@
+# Everything a newcomer needs; `make help` lists it. All of it happens in .venv and build/.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench models clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## Upscale a photograph with the two demo networks; results in build/demo/
+	$(BIN)/python scripts/demo.py $(ARGS)
+
+test: $(VENV)/.test ## Run the test suite (ARGS="-k name" passes options to pytest)
+	$(BIN)/python -m pytest $(ARGS)
+
+# mypy cannot follow the mapping of schedules/ to tvm_deconv.schedules, so it gets the package as a
+# wheel would lay it out, made of links.
+lint: $(VENV)/.lint ## Check style and types
+	$(BIN)/ruff check .
+	rm -rf build/typed && mkdir -p build/typed/tvm_deconv
+	ln -s $(addprefix ../../../,$(wildcard tvm_deconv/*)) build/typed/tvm_deconv/
+	ln -s ../../../schedules build/typed/tvm_deconv/schedules
+	cd build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache
+
+bench: $(VENV)/.demo ## Measure against ONNX Runtime (takes minutes; keep the machine idle)
+	$(BIN)/python scripts/bench.py $(ARGS)
+
+models: $(VENV)/.train ## Train and export the demo networks again (takes minutes)
+	$(BIN)/python scripts/train_demo_models.py $(ARGS)
+
+clean: ## Remove the virtual environment and everything built
+	rm -rf $(VENV) build
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo 'Python 3.10 or newer is needed: make PYTHON=python3.12 ...' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+		{ echo 'Python cannot make a virtual environment here: apt install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp for each set of extras, so that nothing is installed twice.
+$(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.train: $(VENV)/.%: pyproject.toml | $(BIN)/python
+	@echo 'Installing what "$*" needs into $(VENV), once: this can take a minute or two' >&2
+	$(PIP) install --editable '.[$*]'
+	@touch $@

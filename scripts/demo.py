@@ -1,0 +1,173 @@
+"""Upscale a photograph with the demo networks, and measure what the rewrite is worth here.
+
+    make demo                      # or: python scripts/demo.py --threads 1
+
+Writes build/demo/: the input, bicubic interpolation, each network's result, all side by side, and
+figures.json with every sample behind the table that is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import tvm
+from measure import contest, facts, summary
+from photographs import FACTOR, HELD_OUT, enlarged, luma, photograph, psnr, reduced
+from PIL import Image, ImageDraw
+from tvm import relax
+
+import tvm_deconv
+from tvm_deconv.images import split
+from tvm_deconv.threads import use_threads
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = {
+    "espcn_x3": "convolution + pixel shuffle",
+    "resize_x3": "nearest resize + convolution",
+}
+OURS, PLAIN, PEER = "tvm_deconv", "without_rewrite", "onnxruntime"
+
+
+def measure_network(
+    path: Path, plane: np.ndarray, truth: np.ndarray, threads: int
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """The network's result for one plane (1, 1, height, width), and its figures."""
+    shapes = {"luma": plane.shape}
+    report = tvm_deconv.explain(path, shapes=shapes)
+    print(f"{path.stem} ({MODELS[path.stem]})\n{report}\n", flush=True)
+    runs: dict[str, Callable[[], np.ndarray]] = {}
+    seconds = {}
+    for name, rewrite in ((OURS, True), (PLAIN, False)):
+        with progress(f"{path.stem}: compiling, {name}") as seconds[name]:
+            runs[name] = compiled(path, plane, rewrite)
+    runs[PEER] = onnx_runtime(path, plane, threads)
+
+    results = {name: call() for name, call in runs.items()}
+    with progress(f"{path.stem}: measuring"):
+        samples = contest(runs)
+    return results[OURS], {
+        "report": report.as_dict(),
+        "compile_s": {name: value[0] for name, value in seconds.items()},
+        "milliseconds": {name: {**summary(of), "samples": of} for name, of in samples.items()},
+        "largest_difference_to_onnxruntime": {
+            name: float(np.abs(results[name] - results[PEER]).max()) for name in (OURS, PLAIN)
+        },
+        "psnr_db": psnr(results[OURS][0, 0], truth),
+    }
+
+
+def compiled(path: Path, plane: np.ndarray, rewrite: bool) -> Callable[[], np.ndarray]:
+    executable = tvm_deconv.compile(path, shapes={"luma": plane.shape}, rewrite=rewrite)
+    machine = relax.VirtualMachine(executable, tvm.cpu())
+    argument = tvm.runtime.tensor(plane)
+    main = machine["main"]
+    return lambda: main(argument).numpy()
+
+
+def onnx_runtime(path: Path, plane: np.ndarray, threads: int) -> Callable[[], np.ndarray]:
+    """ONNX Runtime on the same threads, told the same shape."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    for name, size in zip(("batch", "height", "width"), np.delete(plane.shape, 1), strict=True):
+        options.add_free_dimension_override_by_name(name, int(size))
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return lambda: session.run(None, {"luma": plane})[0]
+
+
+@contextmanager
+def progress(what: str) -> Iterator[list[float]]:
+    """Say on stderr what is under way and how long it took; the seconds land in the list."""
+    print(f"{what} ...", end=" ", file=sys.stderr, flush=True)
+    started = time.perf_counter()
+    taken: list[float] = []
+    yield taken
+    taken.append(time.perf_counter() - started)
+    print(f"{taken[0]:.1f} s", file=sys.stderr)
+
+
+def side_by_side(pictures: dict[str, Image.Image]) -> Image.Image:
+    """The pictures in a row, each with its caption above."""
+    width, height = next(iter(pictures.values())).size
+    caption = 22
+    sheet = Image.new("RGB", (width * len(pictures), height + caption), "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, (name, picture) in enumerate(pictures.items()):
+        draw.text((column * width + 6, 5), name, fill="black")
+        sheet.paste(picture, (column * width, caption))
+    return sheet
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The figures of all networks, as a table for people."""
+    header = ("network", "rewritten", "refused", "ours ms", "no rewrite", "ORT ms", "largest diff")
+    rows = [(*header, "PSNR dB", "bicubic dB")]
+    for name, network in figures["networks"].items():
+        report = network["report"]
+        times = (spread(network["milliseconds"][who]) for who in (OURS, PLAIN, PEER))
+        difference = network["largest_difference_to_onnxruntime"][OURS]
+        quality = (f"{network['psnr_db']:.2f}", f"{figures['bicubic_psnr_db']:.2f}")
+        counts = (str(report["rewritten"]), str(report["refused"]))
+        rows.append((name, *counts, *times, f"{difference:.1e}", *quality))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(lines)
+
+
+def spread(times: dict[str, Any]) -> str:
+    """Median and half the distance between the quartiles."""
+    half = (times["upper_quartile"] - times["lower_quartile"]) / 2
+    return f"{times['median']:.2f} ±{half:.2f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, help="threads for everybody (default: all)")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "demo", help="result folder")
+    options = parser.parse_args()
+    threads = use_threads(options.threads)
+    options.out.mkdir(parents=True, exist_ok=True)
+
+    original = photograph(HELD_OUT)
+    small = reduced(original)
+    seen = split(small, channels=1)
+    pictures = {"bicubic": enlarged(small)}
+    figures: dict[str, Any] = {
+        **facts(threads, "onnxruntime", "scikit-image", "pillow"),
+        "photograph": HELD_OUT,
+        "factor": FACTOR,
+        "input_shape": list(seen.planes.shape),
+        "bicubic_psnr_db": psnr(luma(pictures["bicubic"]), luma(original)),
+        "networks": {},
+    }
+    for name in MODELS:
+        path = ROOT / "scripts" / "models" / f"{name}.onnx"
+        result, figures["networks"][name] = measure_network(
+            path, seen.planes, luma(original), threads
+        )
+        pictures[name] = seen.join(result)
+    pictures["original"] = original
+
+    small.save(options.out / "input.png")
+    for name, picture in pictures.items():
+        picture.save(options.out / f"{name}.png")
+    side_by_side(pictures).save(options.out / "side_by_side.png")
+    (options.out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print(table(figures))
+    print(
+        f"\n{figures['machine']['cpu']}, {threads} threads, float32, {small.width} x "
+        f"{small.height} pixels; times are medians ± half the quartile distance."
+    )
+    print(f"Pictures and figures.json with all samples are in {options.out}")
+
+
+if __name__ == "__main__":
+    main()

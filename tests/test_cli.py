@@ -1,0 +1,299 @@
+"""The command line: what it does, and one line and status 2 for every kind of bad input."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import tvm
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+from tvm import relax
+
+from tvm_deconv import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZE = (12, 8)  # width, height of the test image
+
+
+def upscaler(channels=1, dims=("n", "h", "w"), operator="Relu", tail=()) -> onnx.ModelProto:
+    """conv(3x3) to 4 x channels, a pointwise operator, pixel shuffle by 2."""
+    rng = np.random.default_rng(7)
+    weight = rng.normal(0, 0.2, (4 * channels, channels, 3, 3)).astype(np.float32)
+    bias = rng.uniform(0.2, 0.5, 4 * channels).astype(np.float32)
+    weights = [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(bias, "bias")]
+    nodes = [
+        helper.make_node("Conv", ["x", "weight", "bias"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node(operator, ["c"], ["a"]),
+        helper.make_node("DepthToSpace", ["a"], ["y"], blocksize=2, mode="CRD"),
+        *tail,
+    ]
+    batch, height, width = dims
+    out = nodes[-1].output[0]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, channels, height, width])],
+        [helper.make_tensor_value_info(out, TensorProto.FLOAT, None)],
+        weights,
+    )
+    opsets = [helper.make_opsetid("", 18)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=9)
+
+
+def picture(mode="RGB", size=SIZE) -> Image.Image:
+    pixels = np.random.default_rng(3).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    return Image.fromarray(pixels).convert(mode)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    """A folder with good and bad models, libraries and images of every kind."""
+    folder = tmp_path_factory.mktemp("bench")
+    onnx.save(upscaler(), folder / "good.onnx")
+    onnx.save(upscaler(3), folder / "rgb.onnx")
+    onnx.save(upscaler(dims=(1, 8, 8)), folder / "fixed.onnx")
+    onnx.save(upscaler(2), folder / "two.onnx")
+    onnx.save(upscaler(operator="Frobnicate"), folder / "frobnicate.onnx")
+    (folder / "damaged.onnx").write_bytes(upscaler().SerializeToString()[:-60])
+    (folder / "text.onnx").write_text("hello")
+    picture().save(folder / "image.png")
+    (folder / "text.png").write_text("hello")
+    (folder / "damaged.png").write_bytes((folder / "image.png").read_bytes()[:120])
+    Image.fromarray(np.zeros((8, 12), np.uint16)).save(folder / "deep.png")
+    (folder / "text.so").write_text("hello")
+    for name in ("good", "rgb", "fixed", "two"):
+        assert cli.main(["compile", str(folder / f"{name}.onnx"), "-o", str(folder / name)]) == 0
+        (folder / name).rename(folder / f"{name}.so")
+    mod = tvm.IRModule.from_expr(tvm.te.create_prim_func([tvm.te.placeholder((1,), name="a")]))
+    tvm.compile(mod, {"kind": "llvm"}).export_library(str(folder / "foreign.so"))
+    return folder
+
+
+def expected(model: onnx.ModelProto, planes: np.ndarray) -> np.ndarray:
+    """ONNX Runtime's result as 8-bit pixels, (channels, height, width)."""
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    result = session.run(None, {"x": planes.astype(np.float32) / 255})[0][0]
+    return np.clip(result * 255, 0, 255).round()
+
+
+def test_a_one_channel_network_upscales_the_luma_and_bicubic_the_chroma(bench, tmp_path):
+    out = tmp_path / "out.png"
+    library, image = str(bench / "good.so"), str(bench / "image.png")
+    assert cli.main(["run", library, image, "-o", str(out)]) == 0
+    ycc = picture().convert("YCbCr")
+    luma = expected(upscaler(), np.asarray(ycc)[None, None, ..., 0])[0]
+    planes = [Image.fromarray(luma.astype(np.uint8))]
+    planes += [p.resize((24, 16), Image.Resampling.BICUBIC) for p in ycc.split()[1:]]
+    wanted = np.asarray(Image.merge("YCbCr", planes).convert("RGB")).astype(int)
+    with Image.open(out) as result:
+        # The rounding of a luma at a half may differ by one between the two runtimes.
+        assert np.abs(np.asarray(result).astype(int) - wanted).max() <= 2
+
+
+def test_a_three_channel_network_gets_rgb(bench, tmp_path):
+    out = tmp_path / "out.png"
+    library, image = str(bench / "rgb.so"), str(bench / "image.png")
+    assert cli.main(["run", library, image, "-o", str(out), "--threads", "1"]) == 0
+    wanted = expected(upscaler(3), np.asarray(picture()).transpose(2, 0, 1)[None])
+    with Image.open(out) as result:
+        assert np.abs(np.asarray(result).transpose(2, 0, 1) - wanted).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "RGBA", "LA", "CMYK"])
+@pytest.mark.parametrize("library", ["good.so", "rgb.so"])
+def test_images_of_every_usual_mode_are_upscaled(bench, tmp_path, mode, library):
+    ending = "tif" if mode == "CMYK" else "png"
+    image, out = tmp_path / f"in.{ending}", tmp_path / "out.png"
+    picture(mode).save(image)
+    assert cli.main(["run", str(bench / library), str(image), "-o", str(out)]) == 0
+    with Image.open(out) as result:
+        assert result.size == (24, 16)
+        assert result.has_transparency_data == (mode in ("RGBA", "LA"))
+
+
+def test_explain_prints_a_report(bench, capsys):
+    assert cli.main(["explain", str(bench / "good.onnx")]) == 0
+    assert "1 rewritten, 0 refused" in capsys.readouterr().out
+
+
+def test_a_shape_can_be_fixed_for_a_network_that_leaves_it_free(bench, tmp_path, capsys):
+    library = tmp_path / "out.so"
+    shape = ["--shape", "x=1,1,10,10"]
+    assert cli.main(["compile", str(bench / "good.onnx"), "-o", str(library), *shape]) == 0
+    arguments = ["run", str(library), str(bench / "image.png"), "-o", str(tmp_path / "out.png")]
+    assert cli.main(arguments) == 2
+    assert "compiled for 10 x 10" in capsys.readouterr().err
+
+
+def test_a_compiled_library_runs_in_a_process_that_has_only_tvm(bench):
+    code = (
+        "import sys, tvm; from tvm import relax; import numpy as np;"
+        "vm = relax.VirtualMachine(tvm.runtime.load_module(sys.argv[1]), tvm.cpu());"
+        "x = tvm.runtime.tensor(np.zeros((1, 1, 5, 7), 'float32'));"
+        "print(vm['main'](x).numpy().shape, 'tvm_deconv' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(bench / "good.so")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "(1, 1, 10, 14) False\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("explain none.onnx", "none.onnx does not exist"),
+        ("explain text.onnx", "text.onnx is not an ONNX model: "),
+        ("explain damaged.onnx", "damaged.onnx is a damaged ONNX model: "),
+        ("explain frobnicate.onnx", "uses operator Frobnicate, which TVM cannot import: "),
+        ("explain .", r"cannot read .*: Is a directory"),
+        ("explain good.onnx --shape y=1,1,4,4", r"has no input 'y': its inputs are \['x'\]"),
+        ("explain good.onnx --shape x=4,4", r"input 'x' of .* has 4 axes, got \(4, 4\)"),
+        ("compile none.onnx -o out.so", "none.onnx does not exist"),
+        ("compile text.onnx -o out.so", "text.onnx is not an ONNX model: "),
+        ("compile damaged.onnx -o out.so", "damaged.onnx is a damaged ONNX model: "),
+        ("compile frobnicate.onnx -o out.so", "uses operator Frobnicate, which TVM cannot import"),
+        ("compile good.onnx -o none/out.so", r"cannot write .*none/out\.so: .*No such file"),
+        ("compile good.onnx -o .", r"cannot write .*: it is a folder"),
+        ("compile good.onnx -o out.so --target pdp-11", "unknown target 'pdp-11': "),
+        ("compile good.onnx -o out.so --target {", "target '{' is not valid JSON: "),
+        ('compile good.onnx -o out.so --target {"kind":"opencl"}', "no schedules for opencl"),
+        ("run none.so image.png -o out.png", "none.so does not exist"),
+        ("run text.so image.png -o out.png", "text.so is not a library that this machine can load"),
+        ("run foreign.so image.png -o out.png", "foreign.so was not written by tvm-deconv compile"),
+        ("run two.so image.png -o out.png", r"two.so does not map one image to one image .* x \("),
+        ("run good.so none.png -o out.png", "none.png does not exist"),
+        ("run good.so text.png -o out.png", "text.png is not an image that can be read: "),
+        ("run good.so damaged.png -o out.png", "cannot read image .*damaged.png: "),
+        ("run good.so deep.png -o out.png", "deep.png has pixels of mode I;16: "),
+        ("run good.so . -o out.png", "cannot read image .*: .*Is a directory"),
+        ("run fixed.so image.png -o out.png", "image.png is 12 x 8 pixels, but .* for 8 x 8: "),
+        ("run good.so image.png -o none/out.png", r"cannot write .*: .*No such file"),
+        ("run good.so image.png -o out.doc", "no image format for '.doc'"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(bench, monkeypatch, capfd, arguments, message):
+    monkeypatch.chdir(bench)
+    before = sorted(bench.iterdir())
+    capfd.readouterr()
+    assert cli.main(arguments.split(" ")) == 2
+    output = capfd.readouterr()
+    assert re.fullmatch(rf"tvm-deconv: .*{message}.*\n", output.err), output.err
+    assert output.out == ""
+    assert sorted(bench.iterdir()) == before, "nothing is left behind"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "",
+        "explode good.onnx",
+        "compile good.onnx",
+        "compile good.onnx -o out.so --threads 0",
+        "compile good.onnx -o out.so --threads two",
+        "compile good.onnx -o out.so --shape 1,2",
+        "compile good.onnx -o out.so --shape x=1,,2",
+        "run good.so image.png",
+        "run good.so -o out.png",
+    ],
+)
+def test_bad_usage_is_status_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments.split())
+    assert caught.value.code == 2
+    assert "usage: tvm-deconv" in capsys.readouterr().err
+
+
+def test_the_installed_command_reports_bad_input_without_a_traceback(tmp_path):
+    command = Path(sys.executable).with_name("tvm-deconv")
+    done = subprocess.run([command, "explain", "none.onnx"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "tvm-deconv: none.onnx does not exist\n")
+
+
+def test_a_failed_compilation_leaves_an_existing_library_alone(bench, tmp_path):
+    library = tmp_path / "out.so"
+    library.write_text("precious")
+    assert cli.main(["compile", str(bench / "frobnicate.onnx"), "-o", str(library)]) == 2
+    assert library.read_text() == "precious"
+    assert list(tmp_path.iterdir()) == [library]
+
+
+def test_a_library_and_an_image_get_the_permissions_of_any_new_file(bench, tmp_path):
+    image = tmp_path / "out.png"
+    library, photo = str(bench / "good.so"), str(bench / "image.png")
+    assert cli.main(["run", library, photo, "-o", str(image)]) == 0
+    (tmp_path / "plain").touch()
+    assert stat.S_IMODE(image.stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("target", "package"),
+    [
+        ("raspberry-pi/4b-aarch64", "gcc-aarch64-linux-gnu"),
+        ('{"kind":"llvm","mtriple":"armv7l-linux-gnueabihf"}', "gcc-arm-linux-gnueabihf"),
+        ('{"kind":"llvm","mtriple":"riscv64-linux-gnu"}', "gcc-riscv64-linux-gnu"),
+    ],
+)
+def test_a_missing_cross_linker_is_named_with_its_package(
+    bench, tmp_path, monkeypatch, capsys, target, package
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    arguments = ["compile", str(bench / "good.onnx"), "-o", str(tmp_path / "out.so")]
+    assert cli.main([*arguments, "--target", target]) == 2
+    assert f"(apt install {package})" in capsys.readouterr().err
+
+
+def test_a_missing_host_linker_is_named(bench, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.delenv("CC", raising=False)
+    out = str(tmp_path / "out.so")
+    assert cli.main(["compile", str(bench / "good.onnx"), "-o", out]) == 2
+    assert "apt install gcc" in capsys.readouterr().err
+
+
+def test_a_failing_linker_is_reported(bench, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CXX", shutil.which("false"))
+    out = str(tmp_path / "out.so")
+    assert cli.main(["compile", str(bench / "good.onnx"), "-o", out]) == 2
+    assert re.fullmatch(r"tvm-deconv: linking with .*false failed.*\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("command", ["explain", "compile", "run"])
+def test_each_command_has_complete_help_and_stands_in_the_readme(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([command, "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    readme = (ROOT / "README.md").read_text()
+    assert f"tvm-deconv {command} " in readme
+    for option in re.findall(r"--[a-z]+", text.split("options:")[0]):
+        assert option in readme or option == "--output", f"{option} stands in the README"
+    for name, after in pairwise(text.split("\n\n", 2)[2].splitlines()):
+        if re.fullmatch(r"  \S+( \S+)*", name):
+            assert re.match(r" {10,}\w", after), f"{name} has no explanation"
+
+
+def test_help_of_the_command_lists_all_commands(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    text = capsys.readouterr().out
+    for command in ("explain", "compile", "run"):
+        assert re.search(rf"^    {command} +\w", text, re.MULTILINE)
+
+
+def test_a_library_says_its_inputs_and_outputs(bench):
+    from tvm_deconv.runner import Network
+
+    described = Network.open(bench / "good.so").description
+    assert [str(tensor) for tensor in described.inputs] == ["x (n, 1, h, w) float32"]
+    assert [tensor.dtype for tensor in described.outputs] == ["float32"]
+    assert isinstance(Network.open(bench / "good.so").machine, relax.VirtualMachine)
