@@ -55,7 +55,7 @@ def _number(expr: Any) -> Any:
     return expr.value if isinstance(expr, (tvm.tirx.IntImm, tvm.tirx.FloatImm)) else None
 
 
-def _axes(call: relax.Call, name: str) -> tuple[int, ...] | None:
+def _axes(call: relax.Call, name: str) -> Any:
     axes = getattr(call.attrs, name)
     return None if axes is None else tuple(int(a) for a in axes)
 

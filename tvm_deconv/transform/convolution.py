@@ -77,7 +77,7 @@ def read_conv(graph: Graph, var: relax.Var) -> Conv | Refused | None:
             f"{graph.describe(data)} has {channels} channels, the weights read "
             f"{weight.shape[1]} in each of {groups} groups"
         )
-    top, left, bottom, right = _four(attrs.padding)
+    top, left, bottom, right = layouts.four_paddings(attrs.padding)
     dh, dw = (int(d) for d in attrs.dilation)
     return Conv(
         var=var,
@@ -105,11 +105,3 @@ def emit_conv_transpose(
             groups=op.groups,
         )
     )
-
-
-def _four(padding: list[int]) -> tuple[int, int, int, int]:
-    """(top, left, bottom, right) from Relax's one, two or four numbers."""
-    p = [int(value) for value in padding]
-    if len(p) == 4:
-        return p[0], p[1], p[2], p[3]
-    return p[0], p[-1], p[0], p[-1]

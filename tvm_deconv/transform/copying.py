@@ -98,7 +98,7 @@ def _take(graph: Graph, var: relax.Var, call: relax.Call, layout: str) -> Copyin
     size, name = shape[position], layout[position]
     if name not in "HW" or indices is None or indices.ndim != 1 or not isinstance(size, int):
         return None
-    picks = [int(i) + size if i < 0 else int(i) for i in indices]
+    picks = [int(i) for i in indices]
 
     def apply(maps: Maps) -> Maps | Refused:
         h, w = maps

@@ -36,3 +36,11 @@ def to(builder: relax.BlockBuilder, value: relax.Expr, source: str, target: str)
     if source == target:
         return value
     return builder.emit(relax.op.permute_dims(value, [source.index(name) for name in target]))
+
+
+def four_paddings(padding: Sequence[int]) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right) from Relax's one, two or four numbers."""
+    p = [int(value) for value in padding]
+    if len(p) == 4:
+        return p[0], p[1], p[2], p[3]
+    return p[0], p[-1], p[0], p[-1]

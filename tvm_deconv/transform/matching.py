@@ -74,9 +74,12 @@ class Graph:
         """``relax.add (lv3)``, ``parameter x``: an operand in the words of a report."""
         if not isinstance(expr, relax.Var):
             return "a constant" if isinstance(expr, tvm.ir.GenericConst) else str(expr)
-        if expr in self.values:
-            return f"{op_name(self.values[expr]) or type(self.values[expr]).__name__} ({expr.name})"
-        return f"parameter {expr.name}"
+        if expr not in self.values:
+            return f"parameter {expr.name}"
+        value = self.values[expr]
+        if isinstance(value, relax.TupleGetItem):
+            value = self.value(value.tuple_value)
+        return f"{op_name(value) or type(value).__name__} ({expr.name})"
 
     def constant(self, expr: relax.Expr) -> np.ndarray | None:
         """Value of an expression that depends on constants only, or None."""

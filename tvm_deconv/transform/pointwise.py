@@ -245,13 +245,15 @@ def _per_channel(
     if constant.size == 1:
         return Channel(constant.reshape(()))
     full = constant.reshape((1,) * (4 - constant.ndim) + constant.shape)
-    full = np.moveaxis(full, layouts.axis(layout, "C"), -1)
-    if full.shape[-1] not in (1, channels) or (full != full[:1, :1, :1]).any():
+    rows = np.moveaxis(full, layouts.axis(layout, "C"), -1).reshape(
+        -1, full.shape[layouts.axis(layout, "C")]
+    )
+    values = rows[0]
+    if values.size not in (1, channels) or (rows != values).any():
         return Refused(
             f"constant operand of {graph.describe(var)} has shape {constant.shape}: "
             "it varies over pixels"
         )
-    values = full.reshape(-1, full.shape[-1])[0]
     return Channel(values if values.size > 1 else values.reshape(()))
 
 
@@ -270,12 +272,12 @@ def _batch_norm(
 ) -> list[Step] | Refused:
     attrs = call.attrs
     if attrs.training:
-        return Refused(f"{graph.describe(var)}: batch_norm has training=True")
+        return Refused(f"{graph.describe(var)} has training=True")
     if int(attrs.axis) % 4 != layouts.axis(layout, "C"):
-        return Refused(f"{graph.describe(var)}: batch_norm axis {attrs.axis} is not the channels")
+        return Refused(f"{graph.describe(var)} has axis {attrs.axis}, which is not the channels")
     gamma, beta, mean, variance = (graph.constant(a) for a in call.args[1:5])
     if gamma is None or beta is None or mean is None or variance is None:
-        return Refused(f"{graph.describe(var)}: batch_norm parameters are not constant")
+        return Refused(f"parameters of {graph.describe(var)} are not constant")
     scale = 1 / np.sqrt(variance.astype(np.float64) + float(attrs.epsilon))
     if attrs.scale:
         scale = scale * gamma

@@ -87,7 +87,7 @@ def integer_size(expr: Any) -> Any:
 
 def recognise(mod: tvm.IRModule, call: relax.Call) -> Build | None:
     """How to build the Relax call that a ``call_tir`` is the lowered form of, or None."""
-    if not isinstance(call.args[1], relax.Tuple) or len(call.ty_args) != 1:
+    if len(call.args) != 2 or len(call.ty_args) != 1 or not isinstance(call.args[1], relax.Tuple):
         return None
     func = mod[call.args[0]]
     if not isinstance(func, tvm.tirx.PrimFunc):

@@ -34,7 +34,7 @@ from . import layouts, pointwise
 from .axismap import AxisMap, Border, border
 from .convolution import CONV, Conv, emit_conv_transpose, read_conv
 from .copying import RESIZE, Copying, Maps, read_copying
-from .matching import KEEPS_ZERO, Graph, Refused, op_name, shape_of
+from .matching import KEEPS_ZERO, UNARY, Graph, Refused, op_name, shape_of
 from .plan import Decision, Emit, Plan, decision
 from .subpixel import describe
 
@@ -269,7 +269,15 @@ def _unread(graph: Graph, var: relax.Var) -> Refused | None:
     maps = found.apply((AxisMap(None), AxisMap(None)))
     if graph.op(var) != RESIZE and isinstance(maps, Refused):
         return None
-    readers = [graph.describe(user) for user in graph.users.get(var, ())]
-    if var in graph.outputs:
-        readers.append("the function's output")
-    return Refused(f"{graph.describe(var)} is read by {', '.join(readers)}, not by a convolution")
+    return Refused(f"{graph.describe(var)} is read by {_reader(graph, var)}, not by a convolution")
+
+
+def _reader(graph: Graph, var: relax.Var) -> str:
+    """Who reads ``var`` in the end, behind operators that a rewrite could step over."""
+    while len(users := graph.users.get(var, [])) == 1 and var not in graph.outputs:
+        step = read_copying(graph, users[0], "NCHW")
+        if graph.op(users[0]) not in UNARY and not isinstance(step, Copying):
+            break
+        var = users[0]
+    names = [graph.describe(user) for user in users]
+    return ", ".join(names + ["the function's output"] * (var in graph.outputs))

@@ -26,7 +26,7 @@ def rewrite_upsampling(mod: tvm.IRModule) -> tuple[tvm.IRModule, Report]:
     work = recover(mod)
     lines: list[LayerReport] = []
     changed: dict[tvm.ir.GlobalVar, relax.Function] = {}
-    for name, func in work.functions_items():
+    for name, func in sorted(work.functions_items(), key=lambda item: item[0].name_hint):
         if not isinstance(func, relax.Function):
             continue
         graph = Graph(func)
