@@ -12,7 +12,9 @@ from tvm.target import Target
 from .cpu_default_contraction import Contraction, contraction_of, epilogue_positions
 from .cpu_default_injective import is_injective, schedule_injective
 from .cpu_default_inline import inline_producers
+from .cpu_default_lanes import LaneReduction, lane_reduction_of, schedule_lanes
 from .cpu_default_nest import schedule_contraction
+from .cpu_default_plain import schedule_reduction
 from .cpu_default_rows import cut_rows
 from .cpu_default_stage import Stage, Var, loads_of, stages_of, with_stages
 from .machine import CpuMachine, cpu_machine
@@ -62,17 +64,24 @@ def schedule_function(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc
     parts = _parts(stages, machine)
     flat: list[Stage] = []
     for part in parts:
-        flat += part.stages if isinstance(part, Contraction) else [part]
+        flat += [part] if isinstance(part, Stage) else part.stages
     schedule = s_tir.Schedule(with_stages(func, flat))
     for part in parts:
         if isinstance(part, Contraction):
             schedule_contraction(schedule, part, machine)
+        elif isinstance(part, LaneReduction):
+            schedule_lanes(schedule, part, machine)
         elif is_injective(part):
             schedule_injective(schedule, part, machine)
+        else:
+            schedule_reduction(schedule, part, machine)
     return cut_rows(schedule.mod["main"])
 
 
-def _parts(stages: list[Stage], machine: CpuMachine) -> list[Stage | Contraction]:
+Part = Stage | Contraction | LaneReduction
+
+
+def _parts(stages: list[Stage], machine: CpuMachine) -> list[Part]:
     """The stages in order, reductions replaced by contractions together with what they absorb."""
     readers: dict[Var, list[Stage]] = {}
     writer: dict[Var, Stage] = {}
@@ -83,7 +92,7 @@ def _parts(stages: list[Stage], machine: CpuMachine) -> list[Stage | Contraction
                 known.append(stage)
         for store in stage.stores():
             writer[store.buffer] = stage
-    parts: dict[Stage, Stage | Contraction | None] = {stage: stage for stage in stages}
+    parts: dict[Stage, Part | None] = {stage: stage for stage in stages}
     for stage in stages:
         if stage.init is None:
             continue
@@ -102,6 +111,7 @@ def _parts(stages: list[Stage], machine: CpuMachine) -> list[Stage | Contraction
             epilogue = after[0]
         contraction = contraction_of(stage, producers, epilogue, machine)
         if contraction is None:
+            parts[stage] = lane_reduction_of(stage, machine) or stage
             continue
         for producer in producers.values():
             parts[producer] = None

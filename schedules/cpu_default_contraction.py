@@ -30,6 +30,8 @@ from .cpu_default_reduction import (
     accumulations_of,
     operands_of,
     split_groups,
+    sum_type,
+    widened,
 )
 from .cpu_default_stage import (
     Axis,
@@ -47,6 +49,13 @@ from .machine import CpuMachine
 
 # Fewer uses than this of each packed value do not pay for packing it.
 _USES_WORTH_PACKING = 8
+
+# Fewer multiply-adds than this for each value of an operand do not pay for copying it: a 3x3
+# depthwise convolution (9) gains, the same with stride 2 (2.25) and sums (1) lose.
+_USES_WORTH_COPYING = 4
+
+# What a symbolic size is taken for.
+_TYPICAL_SIZE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,10 +147,7 @@ class _Builder:
         self._operands = operands
         self._producers = producers
         self._tile = tile
-        # Half-precision sums are kept in single precision: the conversion costs one instruction
-        # per vector, the lost bits cannot be had back.
-        result = str(sums.buffer.dtype)
-        self._dtype = "float32" if result == "float16" else result
+        self._dtype = sum_type(sums.buffer)
         self._rounded = {axis: self._round_up(axis) for axis in stage.axes}
 
     def build(self, epilogue: Stage | None) -> Contraction | None:
@@ -152,14 +158,20 @@ class _Builder:
             if kind == "direct":
                 replaced.append((operand.load, operand.load))
                 continue
+            if self._multiply_adds_per_value(operand) < _USES_WORTH_COPYING:
+                return None
             make = self._tile_pack if kind == "pack" else self._halo_copy
             stage, read = make(operand, f"{self._stage.name}_{kind}{number}")
             copies.append(Copy(stage, operand))
             replaced.append((operand.load, read))
-        term = self._widened(self._sums.term, replaced)
         store = self._store(epilogue)
-        if term is None or store is None:
+        if store is None:
             return None
+
+        def read(load: Load) -> Expr:
+            return next(new for old, new in replaced if tvm_ffi.structural_equal(load, old))
+
+        term = widened(self._sums.term, self._dtype, read)
         compute, result = self._compute(term)
         finished = store(result)
         original = dict(zip(compute.axes, self._stage.axes, strict=True))
@@ -196,11 +208,19 @@ class _Builder:
     def _uses(self, operand: Operand) -> int:
         """How often each value is loaded: once per tile along the axes it does not depend on."""
         sizes = [
-            -(-(axis.size or 64) // self._tile.size_along(axis))
+            -(-(axis.size or _TYPICAL_SIZE) // self._tile.size_along(axis))
             for axis in self._stage.spatial
             if axis not in operand.axes
         ]
         return prod(sizes) if sizes else 0
+
+    def _multiply_adds_per_value(self, operand: Operand) -> float:
+        iterations = prod(axis.size or _TYPICAL_SIZE for axis in self._stage.axes)
+        values = prod(
+            1 + sum(c * ((axis.size or _TYPICAL_SIZE) - 1) for axis, c in step.items())
+            for step in operand.steps
+        )
+        return iterations / values
 
     def _value_at(self, operand: Operand, indices: list[Expr]) -> Expr:
         """The operand's value at ``indices`` of its buffer, seen through its producer."""
@@ -293,39 +313,6 @@ class _Builder:
         body = tirx.BufferStore(buffer, value, [axis.var for axis in axes])
         return Stage(name, tuple(axes), body), tirx.BufferLoad(buffer, reads)
 
-    def _widened(self, expr: Expr, replaced: list[tuple[Load, Expr]]) -> Expr | None:
-        """The term over the operands' copies, computed in the accumulator's type."""
-
-        def visit(node: Expr) -> Expr:
-            if isinstance(node, Load):
-                for load, read in replaced:
-                    if tvm_ffi.structural_equal(node, load):
-                        return read.astype(self._dtype)
-                raise AssertionError(f"unknown operand {node}")
-            if isinstance(node, tirx.Cast):
-                return visit(node.value).astype(self._dtype)
-            if isinstance(node, tirx.Add):
-                return visit(node.a) + visit(node.b)
-            if isinstance(node, tirx.Sub):
-                return visit(node.a) - visit(node.b)
-            if isinstance(node, tirx.Mul):
-                return visit(node.a) * visit(node.b)
-            raise _NotArithmeticError(node)
-
-        if self._dtype == str(self._sums.buffer.dtype) and not any(
-            str(load.source.dtype) != self._dtype for load, _ in replaced
-        ):
-            return map_loads(
-                expr,
-                lambda load: next(
-                    read for known, read in replaced if tvm_ffi.structural_equal(load, known)
-                ),
-            )
-        try:
-            return visit(expr)
-        except _NotArithmeticError:
-            return None
-
     def _compute(self, term: Expr) -> tuple[Stage, Var]:
         axes = []
         values: dict[Var, Expr] = {}
@@ -377,9 +364,11 @@ class _Builder:
         def finish(result: Var) -> Stage:
             value = map_loads(
                 final.value,
-                lambda node: load(result)
-                if node.source.same_as(sums.buffer)
-                else tirx.BufferLoad(node.source, [substitute(i, values) for i in node.indices]),
+                lambda node: (
+                    load(result)
+                    if node.source.same_as(sums.buffer)
+                    else tirx.BufferLoad(node.source, [substitute(i, values) for i in node.indices])
+                ),
             )
             body = tirx.BufferStore(final.buffer, substitute(value, values), indices)
             return Stage(name, spatial, body)
@@ -391,10 +380,6 @@ class _Builder:
         for axis in self._stage.axes:
             analyzer.bind(axis.var, tvm.ir.Range(0, self._rounded[axis]))
         return analyzer.simplify(expr)
-
-
-class _NotArithmeticError(Exception):
-    """A term with a node that cannot be computed in another type."""
 
 
 def _counterpart(original: dict[Axis, Axis], axis: Axis) -> Axis:

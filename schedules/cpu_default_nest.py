@@ -7,6 +7,7 @@ from math import prod
 from tvm import s_tir
 
 from .cpu_default_contraction import Contraction, Copy
+from .cpu_default_injective import is_vector_row
 from .cpu_default_rows import ROW
 from .cpu_default_stage import Axis, static_value
 from .machine import CpuMachine
@@ -68,7 +69,8 @@ def schedule_contraction(
     for copy in plan.strip_copies:
         block = schedule.get_sblock(copy.stage.name)
         schedule.compute_at(block, strip)
-        schedule.annotate(schedule.get_loops(block)[-1], ROW, machine.lanes)
+        if is_vector_row(copy.stage, copy.stage.axes[-1]):
+            schedule.annotate(schedule.get_loops(block)[-1], ROW, machine.lanes)
     tiles = [*sweeps, *within, *moving]
     store = schedule.get_sblock(contraction.store.name)
     schedule.reverse_compute_at(store, tiles[-1] if tiles else strip)

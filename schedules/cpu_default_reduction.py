@@ -16,6 +16,7 @@ from .cpu_default_stage import (
     Stage,
     Var,
     loads_of,
+    map_loads,
     simplify_under,
     static_value,
     substitute,
@@ -84,8 +85,7 @@ def _is_load_of(expr: Expr, store: tirx.BufferStore) -> bool:
         isinstance(expr, Load)
         and expr.source.same_as(store.buffer)
         and all(
-            tvm_ffi.structural_equal(a, b)
-            for a, b in zip(expr.indices, store.indices, strict=True)
+            tvm_ffi.structural_equal(a, b) for a, b in zip(expr.indices, store.indices, strict=True)
         )
     )
 
@@ -200,3 +200,40 @@ def _simplified(axes: list[Axis], body: tirx.Stmt) -> tirx.Stmt:
         analyzer.bind(axis.var, tvm.ir.Range(0, axis.extent))
     divisions = (tirx.FloorDiv, tirx.FloorMod)
     return tvm_ffi.structural_map(body, (divisions, analyzer.simplify))
+
+
+def sum_type(buffer: Var) -> str:
+    """The type that sums into ``buffer`` are kept in.
+
+    Half-precision sums are kept in single precision: the conversion costs one instruction per
+    vector, the lost bits cannot be had back.
+    """
+    dtype = str(buffer.dtype)
+    return "float32" if dtype == "float16" else dtype
+
+
+def widened(term: Expr, dtype: str, read: Callable[[Load], Expr] = lambda load: load) -> Expr:
+    """``term`` computed in ``dtype``, over ``read(load)`` in place of every load.
+
+    Only sums, differences and products are computed anew; anything else (an exponential) is
+    computed as it was and converted.
+    """
+
+    def visit(node: Expr) -> Expr:
+        if isinstance(node, Load):
+            return read(node).astype(dtype)
+        if isinstance(node, tirx.Cast) and str(node.value.ty.dtype).startswith("float"):
+            return visit(node.value)
+        for kind, join in _ARITHMETIC.items():
+            if isinstance(node, kind):
+                return join(visit(node.a), visit(node.b))
+        return map_loads(node, lambda load: read(load).astype(str(load.source.dtype))).astype(dtype)
+
+    return visit(term)
+
+
+_ARITHMETIC: dict[type, Callable[[Expr, Expr], Expr]] = {
+    tirx.Add: lambda a, b: a + b,
+    tirx.Sub: lambda a, b: a - b,
+    tirx.Mul: lambda a, b: a * b,
+}

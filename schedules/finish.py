@@ -22,21 +22,24 @@ from tvm.sym import Analyzer
 from tvm_deconv.geometry import ConvTranspose2d
 
 from . import tir_edit as edit
-from .names import EDGE, GUARD, INTERLEAVE, PAD, PHASES, STORE
+from .names import EDGE, GUARD, INTERLEAVE, PAD, PHASES
 from .tiling import Tiling
 
 
-def finish(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:
-    """All rewrites above, on a scheduled nest of ``direct``; the result is marked as scheduled."""
-    body = _Finisher(conv, tile, func.body).visit(func.body)
+def finish(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling, store: str) -> tirx.PrimFunc:
+    """All rewrites above, on a scheduled nest of ``direct``; the result is marked as scheduled.
+
+    ``store`` is the name of the block that writes the output.
+    """
+    body = _Finisher(conv, tile, store, func.body).visit(func.body)
     return func.with_body(body).with_attr("tirx.is_scheduled", True)
 
 
 class _Finisher:
-    def __init__(self, conv: ConvTranspose2d, tile: Tiling, body: tirx.Stmt) -> None:
-        self.conv, self.tile = conv, tile
+    def __init__(self, conv: ConvTranspose2d, tile: Tiling, store: str, body: tirx.Stmt) -> None:
+        self.conv, self.tile, self.store_name = conv, tile, store
         self.in_shape = edit.find_block(body, PAD).block.reads[0].source.shape
-        self.out_shape = edit.find_block(body, STORE).block.writes[0].source.shape
+        self.out_shape = edit.find_block(body, store).block.writes[0].source.shape
         # Where a register tile begins: (n, g, o, fh, fw, y, x) in terms of the loops around it.
         init = edit.find_block(body, PHASES + "_init")
         around = edit.loops_to(body, init)
@@ -58,7 +61,7 @@ class _Finisher:
             return self.pad(stmt)
         if name == INTERLEAVE:
             return self.interleave(stmt)
-        if name == STORE:
+        if name == self.store_name:
             return self.store(stmt)
         if name == EDGE:
             return tirx.Evaluate(0)  # written where `store` reads it
@@ -203,7 +206,7 @@ class _Finisher:
 
         def at(column: Any) -> tirx.Stmt:
             values = [n, g * per_group + o, oh, column]
-            block = edit.find_block(stmt, STORE)
+            block = edit.find_block(stmt, self.store_name)
             return edit.with_block(block, iter_values=values, predicate=True)
 
         row = edit.rebuild([vector, lane], at(first_ow + in_row))

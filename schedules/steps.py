@@ -23,18 +23,18 @@ class Nest:
     reduction: Any
 
 
-def inline_epilogue(sch: Schedule, store: str) -> None:
-    """Inline every pointwise block after ``store`` into it.
+def inline_epilogue(sch: Schedule, keep: tuple[str, ...]) -> str:
+    """Inline every block but ``keep`` and the last one, which is the store; its name.
 
     store[...] = acc; add[...] = store[...] + b; relu[...] = max(add[...], 0)
-    => store[...] = max(acc + b, 0)
+    => relu[...] = max(acc + b, 0)
     """
-    while True:
-        consumers = sch.get_consumers(sch.get_sblock(store))
-        if not consumers:
-            return
-        (consumer,) = consumers
-        sch.reverse_compute_inline(consumer)
+    (output,) = sch.get_output_blocks(sch.get_sblock("root"))
+    store = str(sch.get(output).name_hint)
+    for block in sch.get_child_blocks(sch.get_sblock("root")):
+        if sch.get(block).name_hint not in (*keep, store):
+            sch.compute_inline(block)
+    return store
 
 
 def tile_phases(sch: Schedule, phases: str, tile: Tiling) -> Nest:
