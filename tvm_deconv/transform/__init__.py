@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from .decompose import DecomposePixelShuffle
+from .lower import LowerConvolutions
 from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
 
 __all__ = [
     "DecomposePixelShuffle",
+    "LowerConvolutions",
     "RewriteUpsampling",
     "explain",
     "rewrite_upsampling",

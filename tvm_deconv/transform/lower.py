@@ -1,0 +1,245 @@
+"""``LowerConvolutions``: convolutions and their epilogues to scheduled TensorIR functions.
+
+    y = conv2d_transpose(x, W); y = relu(add(y, b))
+    => y = call_tir(conv_epilogue, (x, packed W, b))
+
+``conv_epilogue`` is the direct template of ``tvm_deconv.schedules`` with the pointwise operators
+inlined into its store, scheduled for the target, with the weights packed at compile time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import relax, te
+from tvm.relax.expr_functor import PyExprMutator, mutator
+
+from ..geometry import ConvTranspose2d
+from ..schedules import direct
+from ..schedules.machine import CpuMachine, cpu_machine
+from ..schedules.tiling import Tiling, choose_tiling
+from . import lower_epilogue
+from .lower_conv import Convolution, read
+from .lower_epilogue import RESHAPE, Epilogue
+from .matching import Graph, Refused, shape_of
+
+# Relax's own pattern kinds: nothing may be fused into a function that is already scheduled.
+_OPAQUE = 8
+
+
+@tvm.transform.module_pass(opt_level=0, name="tvm_deconv.LowerConvolutions")
+class LowerConvolutions:
+    """Relax module pass: ``conv2d_transpose`` and stride-1 ``conv2d`` to scheduled PrimFuncs.
+
+    Lowers layers in NCHW with constant weights, float32 or float16, any kernel, dilation, groups
+    and padding, static or symbolic N, H, W; accumulates in float32. Other layers stay as they are.
+
+    Raises TargetError for a target that is not a CPU.
+    """
+
+    def __init__(self, target: tvm.target.Target) -> None:
+        self.machine = cpu_machine(target)
+
+    def transform_module(
+        self, mod: tvm.IRModule, context: tvm.transform.PassContext
+    ) -> tvm.IRModule:
+        """The module with every layer lowered that the template computes."""
+        result = mod.clone()
+        for name, func in mod.functions_items():
+            if not isinstance(func, relax.Function):
+                continue
+            layers = _layers(Graph(func))
+            if layers:
+                rebuild = _Rebuild(result, layers, self.machine)
+                lowered = rebuild.visit_expr(func)
+                result = rebuild.builder_.get()
+                result.update_func(name, lowered)
+        return relax.transform.DeadCodeElimination()(result)
+
+
+def _layers(graph: Graph) -> dict[relax.Var, tuple[Graph, Convolution, Epilogue]]:
+    """The layers to lower, by the variable that their result is bound to."""
+    layers: dict[relax.Var, tuple[Graph, Convolution, Epilogue]] = {}
+    taken: set[relax.Var] = set()
+    for var in graph.order:
+        conv = read(graph, var) if var in graph.live else None
+        if conv is None or isinstance(conv, Refused):
+            continue
+        epilogue = lower_epilogue.collect(graph, conv, taken)
+        taken.update(epilogue.members)
+        layers[epilogue.result] = (graph, conv, epilogue)
+    return layers
+
+
+@mutator
+class _Rebuild(PyExprMutator):
+    """Replaces the result of each layer by a call of its function; the rest is copied."""
+
+    def __init__(
+        self,
+        mod: tvm.IRModule,
+        layers: dict[relax.Var, tuple[Graph, Convolution, Epilogue]],
+        machine: CpuMachine,
+    ) -> None:
+        super().__init__(mod)
+        self.layers, self.machine = layers, machine
+
+    def visit_var_binding_(self, binding: relax.VarBinding) -> None:
+        layer = self.layers.get(binding.var)
+        if layer is None:
+            super().visit_var_binding_(binding)
+            return
+        func, arguments = lower_layer(*layer, self.machine)
+        callee = self.builder_.add_func(func, "conv_transpose")
+        remapped = [self.visit_expr(a) if isinstance(a, relax.Var) else a for a in arguments]
+        call = relax.call_tir(callee, remapped, binding.var.ty)
+        self.set_var_remap(binding.var, self.builder_.emit(call, binding.var.name))
+
+
+def lower_layer(
+    graph: Graph, conv: Convolution, epilogue: Epilogue, machine: CpuMachine
+) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
+    """The scheduled function of one layer, and its arguments in the original function's terms."""
+    shape = shape_of(conv.data)
+    assert shape is not None
+    n, _, h, w = (dim if isinstance(dim, int) else None for dim in shape)
+    tile = choose_tiling(conv.op, n, h, w, machine)
+    func, arguments = _fused(graph, conv, epilogue, tile)
+    func = direct.schedule(func, conv.op, tile)
+    return func.with_attr("op_pattern", _OPAQUE), arguments
+
+
+def _fused(
+    graph: Graph, conv: Convolution, epilogue: Epilogue, tile: Tiling
+) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
+    """Template and epilogue as one unscheduled PrimFunc, made by Relax's own fusion."""
+    builder = relax.BlockBuilder()
+    packed = direct.pack_weights(conv.weight, conv.op, tile)
+    parameters = _Parameters()
+    x = parameters.add(conv.data)
+    weight = parameters.add(relax.const(packed))
+    emit = _EpilogueEmitter(graph, conv, epilogue, builder, parameters)
+    emit.declare()
+    with builder.function(
+        "layer", parameters.variables, attrs={"Primitive": True}, private=True
+    ):
+        with builder.dataflow():
+
+            def template(x: te.Tensor, weight: te.Tensor) -> te.Tensor:
+                return direct.compute(conv.op, tile, x, weight)
+
+            result = emit(builder.emit_te(template, x, weight, primfunc_name_hint="direct"))
+            output = builder.emit_output(result)
+        layer = builder.emit_func_output(output)
+    # FuseTIR makes a PrimFunc of a primitive function where it is called.
+    outer = [relax.Var(var.name, var.ty) for var in parameters.variables]
+    with builder.function("main", outer):
+        with builder.dataflow():
+            output = builder.emit_output(relax.Call(layer, outer))
+        builder.emit_func_output(output)
+    mod = relax.transform.LegalizeOps()(builder.finalize())
+    mod = relax.transform.FuseTIR()(mod)
+    (func,) = (f for _, f in mod.functions_items() if isinstance(f, tvm.tirx.PrimFunc))
+    return func, parameters.arguments
+
+
+class _Parameters:
+    """Parameters of the fused function and what they stand for outside."""
+
+    def __init__(self) -> None:
+        self.arguments: list[relax.Expr] = []
+        self.variables: list[relax.Var] = []
+
+    def add(self, argument: relax.Expr) -> relax.Var:
+        for have, var in zip(self.arguments, self.variables, strict=True):
+            if have.same_as(argument):
+                return var
+        self.arguments.append(argument)
+        self.variables.append(relax.Var(f"p{len(self.variables)}", argument.ty))
+        return self.variables[-1]
+
+
+class _EpilogueEmitter:
+    """Re-emits the epilogue on NCHW tensors, phase constants included."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        conv: Convolution,
+        epilogue: Epilogue,
+        builder: relax.BlockBuilder,
+        parameters: _Parameters,
+    ) -> None:
+        self.graph, self.conv, self.epilogue = graph, conv, epilogue
+        self.builder, self.parameters = builder, parameters
+        self.operands: dict[tuple[relax.Var, int], Any] = {}
+
+    def declare(self) -> None:
+        """Turn every operand from outside into a parameter, before the function begins."""
+        inside = {self.conv.var, *self.epilogue.members}
+        for var in self.epilogue.members:
+            call = self.graph.value(var)
+            assert isinstance(call, relax.Call)
+            for index, operand in enumerate(call.args):
+                if operand not in inside and isinstance(operand.ty, relax.TensorType):
+                    self.operands[var, index] = self._outside(operand)
+
+    def __call__(self, value: relax.Expr) -> relax.Expr:
+        values: dict[relax.Var, relax.Expr] = {self.conv.var: value}
+        for var in self.epilogue.members:
+            call = self.graph.value(var)
+            assert isinstance(call, relax.Call)
+            arguments = [
+                values[a] if a in values else self._operand(var, i, a, value)
+                for i, a in enumerate(call.args)
+            ]
+            if self.graph.op(var) == RESHAPE:
+                # To and from (N, O, H, r_h, W, r_w): the same elements in the same order.
+                values[var] = arguments[0]
+            else:
+                values[var] = self.builder.emit(relax.Call(call.op, arguments, call.attrs))
+        return values[self.epilogue.result]
+
+    def _outside(self, operand: relax.Expr) -> Any:
+        constant = self.graph.constant(operand)
+        if constant is None:
+            return self.parameters.add(operand)
+        if constant.size == 1:
+            return relax.const(constant.reshape(()))
+        if constant.ndim == 6:
+            return _PhaseTable(
+                self.parameters.add(relax.const(_phase_rows(constant, self.conv.op)))
+            )
+        return self.parameters.add(relax.const(constant))
+
+    def _operand(self, var: relax.Var, index: int, operand: Any, like: relax.Expr) -> Any:
+        known = self.operands.get((var, index), operand)
+        if not isinstance(known, _PhaseTable):
+            return known
+        rh, rw = self.conv.op.strides
+        _, c, oh, ow = like.ty.shape.values
+
+        def phase_values(table: te.Tensor) -> te.Tensor:
+            many = int(table.shape[0]) > 1
+            return te.compute(
+                (1, c, oh, ow), lambda _, o, i, j: table[o if many else 0, i % rh, j % rw]
+            )
+
+        return self.builder.emit_te(phase_values, known.values, primfunc_name_hint="phase_values")
+
+
+class _PhaseTable:
+    """A constant with one value per channel and phase: a parameter of shape (C or 1, r_h, r_w)."""
+
+    def __init__(self, values: relax.Var) -> None:
+        self.values = values
+
+
+def _phase_rows(constant: np.ndarray, op: ConvTranspose2d) -> np.ndarray:
+    """(1, C or 1, 1, r_h or 1, 1, r_w or 1) as a full table (C or 1, r_h, r_w)."""
+    rh, rw = op.strides
+    return np.ascontiguousarray(
+        np.broadcast_to(constant[0, :, 0, :, 0, :], (constant.shape[1], rh, rw))
+    )

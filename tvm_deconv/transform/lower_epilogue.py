@@ -1,0 +1,118 @@
+"""Which operators after a convolution are stored with it: its epilogue.
+
+An epilogue is the largest set of pointwise operators behind one convolution that has a single
+result. It may branch inside (``x * sigmoid(x)``) and read other tensors that exist before the
+convolution (a residual). Between a reshape to (N, O, H, r_h, W, r_w) and the reshape back,
+operands may be constants with one value per phase, as ``RewriteUpsampling`` writes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tvm import relax
+
+from .lower_conv import Convolution
+from .matching import BROADCAST, UNARY, Graph, op_name, same, same_shape, shape_of
+
+RESHAPE, PRELU = "relax.reshape", "relax.nn.prelu"
+
+# Longer chains than this are no network's; the limit bounds the time of the search.
+_MAX_MEMBERS = 32
+
+
+@dataclass(frozen=True)
+class Epilogue:
+    """``members`` in order, without the convolution; ``result`` is what later code reads."""
+
+    members: tuple[relax.Var, ...]
+    result: relax.Var
+
+
+def collect(graph: Graph, conv: Convolution, taken: set[relax.Var]) -> Epilogue:
+    """The epilogue of ``conv``; empty, with the convolution as its result, if there is none.
+
+    ``taken`` are variables that already belong to another convolution.
+    """
+    shape = shape_of(conv.var)
+    if shape is None:
+        return Epilogue((), conv.var)
+    members = [conv.var]
+    best = Epilogue((), conv.var)
+    blocked: set[relax.Var] = set(taken)
+    while len(members) < _MAX_MEMBERS:
+        readers = {
+            user for m in members for user in graph.users.get(m, ()) if user not in blocked
+        } - set(members)
+        if not readers:
+            break
+        var = min(readers, key=lambda v: graph.position[v])
+        if not _fits(graph, conv, var, members, shape):
+            blocked.add(var)
+            continue
+        members.append(var)
+        exits = [m for m in members if graph.outside_reader(m, set(members))]
+        if exits == [var] and same_shape(shape_of(var), shape):
+            best = Epilogue(tuple(members[1:]), var)
+    return best
+
+
+def phase_view(conv: Convolution, shape: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """(N, O, H, r_h, W, r_w) of a convolution's output; None if its rows or columns don't divide."""
+    n, o, oh, ow = shape
+    rh, rw = conv.op.strides
+    x = shape_of(conv.data)
+    assert x is not None
+    h, w = conv.op.h.blocks(x[2]), conv.op.w.blocks(x[3])
+    if not (same(h * rh, oh) and same(w * rw, ow)):
+        return None
+    return n, o, h, rh, w, rw
+
+
+def _fits(
+    graph: Graph,
+    conv: Convolution,
+    var: relax.Var,
+    members: list[relax.Var],
+    shape: tuple[Any, ...],
+) -> bool:
+    """Whether ``var`` can be computed element by element where the convolution is stored."""
+    value, own = graph.value(var), shape_of(var)
+    op = op_name(value)
+    if own is None or not isinstance(value, relax.Call):
+        return False
+    view = phase_view(conv, shape)
+    if op == RESHAPE:
+        return same_shape(own, shape) or same_shape(own, view)
+    plain = same_shape(own, shape)
+    if not plain and not same_shape(own, view):
+        return False
+    if op == PRELU:
+        return plain and graph.constant(value.args[1]) is not None
+    if op not in UNARY and op not in BROADCAST:
+        return False
+    return all(_operand_fits(graph, conv, a, members, own) for a in value.args)
+
+
+def _operand_fits(
+    graph: Graph, conv: Convolution, operand: Any, members: list[relax.Var], own: tuple[Any, ...]
+) -> bool:
+    if not isinstance(getattr(operand, "ty", None), relax.TensorType):
+        return True
+    if operand in members:
+        return same_shape(shape_of(operand), own)
+    constant = graph.constant(operand)
+    if constant is not None:
+        # The rows and columns of a phase constant are 1; a full-size constant is a tensor.
+        return constant.size == 1 or len(own) == 4 or _is_phase_constant(constant.shape, own)
+    before = graph.position.get(operand, -1) < graph.position[conv.var]
+    return before and len(own) == 4 and same_shape(shape_of(operand), own)
+
+
+def _is_phase_constant(shape: tuple[int, ...], view: tuple[Any, ...]) -> bool:
+    if len(shape) != 6:
+        return False
+    return all(
+        have == 1 or (axis in (1, 3, 5) and have == view[axis]) for axis, have in enumerate(shape)
+    )
