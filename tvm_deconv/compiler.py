@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -14,7 +15,6 @@ from tvm.target import Target
 from tvm_deconv import metadata
 from tvm_deconv.errors import ModelError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load
-from tvm_deconv.onnx_file import first_line
 from tvm_deconv.report import Report
 from tvm_deconv.schedules.cpu_default import ScheduleRemaining
 from tvm_deconv.schedules.machine import cpu_machine
@@ -89,7 +89,9 @@ def compile(
     except TvmDeconvError:
         raise
     except Exception as error:  # TVM's legalizations raise whatever they stumble over
-        raise ModelError(f"TVM cannot compile this model: {first_line(error)}") from error
+        # The operator's name, if there is one, comes late in TVM's message.
+        reason = textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__
+        raise ModelError(f"TVM cannot compile this model: {reason}") from error
 
 
 def explain(model: Model, *, shapes: Shapes | None = None) -> Report:

@@ -1,0 +1,198 @@
+"""The pipeline and the single call compile whole networks that equal ONNX Runtime's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+import tvm
+from onnx import TensorProto, helper, numpy_helper
+from tvm import relax
+
+import tvm_deconv
+from tvm_deconv.errors import ModelError, TargetError
+
+MODELS = Path(__file__).resolve().parent.parent / "scripts" / "models"
+# Both sum the same float32 products, up to 1600 of them, in different orders.
+TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
+
+
+def run(executable, *inputs: np.ndarray):
+    main = relax.VirtualMachine(executable, tvm.cpu())["main"]
+    result = main(*(tvm.runtime.tensor(value) for value in inputs))
+    if isinstance(result, tvm.runtime.Tensor):
+        return result.numpy()
+    return [tensor.numpy() for tensor in result]
+
+
+def reference(model: Path | onnx.ModelProto, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+    source = model.SerializeToString() if isinstance(model, onnx.ModelProto) else str(model)
+    return onnxruntime.InferenceSession(source).run(None, feed)
+
+
+def plane(height=20, width=31, batch=1, channels=1, seed=0) -> np.ndarray:
+    return np.random.default_rng(seed).random((batch, channels, height, width), np.float32)
+
+
+def two_inputs_and_outputs() -> onnx.ModelProto:
+    """Two pictures, given in the order b, a; a strided and a pooled branch, an upsampling one."""
+    rng = np.random.default_rng(1)
+    sizes = {"down": (4, 3, 3, 3), "up": (12, 4, 3, 3)}
+    weights = [
+        numpy_helper.from_array(rng.normal(0, 0.2, size).astype(np.float32), name)
+        for name, size in sizes.items()
+    ]
+    nodes = [
+        helper.make_node("Sub", ["a", "b"], ["d"]),
+        helper.make_node("Conv", ["d", "down"], ["s"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("MaxPool", ["s"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Conv", ["s", "up"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("DepthToSpace", ["c"], ["y"], blocksize=2, mode="DCR"),
+    ]
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in [
+            ("b", ["n", 3, "h", "w"]),
+            ("a", ["n", 3, "h", "w"]),
+            ("y", None),
+            ("p", None),
+        ]
+    ]
+    graph = helper.make_graph(nodes, "net", ends[:2], ends[2:], weights)
+    opsets = [helper.make_opsetid("", 17)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
+@pytest.mark.parametrize("rewrite", [True, False])
+@pytest.mark.parametrize("name", ["espcn_x3", "resize_x3"])
+def test_a_demo_network_of_fixed_shape_equals_onnx_runtime(name, rewrite):
+    path, low = MODELS / f"{name}.onnx", plane()
+    executable = tvm_deconv.compile(path, shapes={"luma": low.shape}, rewrite=rewrite)
+    (wanted,) = reference(path, {"luma": low})
+    np.testing.assert_allclose(run(executable, low), wanted, **TOLERANCE)
+
+
+@pytest.mark.parametrize("name", ["espcn_x3", "resize_x3"])
+def test_one_compilation_of_a_demo_network_serves_every_size(name):
+    path = MODELS / f"{name}.onnx"
+    executable = tvm_deconv.compile(path)
+    for size in ((1, 1), (17, 31), (40, 24)):
+        low = plane(*size, batch=2)
+        (wanted,) = reference(path, {"luma": low})
+        np.testing.assert_allclose(run(executable, low), wanted, **TOLERANCE)
+
+
+def test_the_pipeline_serves_relax_build_as_its_own():
+    path, low = MODELS / "espcn_x3.onnx", plane(9, 11)
+    mod = tvm_deconv.importer.load(path, {"luma": low.shape})
+    target = tvm_deconv.targets.resolve_target("host")
+    executable = relax.build(mod, target, relax_pipeline=tvm_deconv.pipeline(target))
+    (wanted,) = reference(path, {"luma": low})
+    np.testing.assert_allclose(run(executable, low), wanted, **TOLERANCE)
+
+
+@pytest.mark.parametrize("shapes", [None, {"a": (2, 3, 16, 20), "b": (2, 3, 16, 20)}])
+def test_inputs_and_outputs_keep_the_order_of_the_model(shapes):
+    model = two_inputs_and_outputs()
+    b, a = (plane(16, 20, 2, 3, seed) for seed in (5, 6))
+    results = run(tvm_deconv.compile(model, shapes=shapes), b, a)
+    for result, wanted in zip(results, reference(model, {"a": a, "b": b}), strict=True):
+        np.testing.assert_allclose(result, wanted, **TOLERANCE)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # PyTorch's own, inside torch.export
+def test_an_exported_program_equals_pytorch():
+    torch.manual_seed(3)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 16, 3, padding=1),
+        torch.nn.PReLU(16),
+        torch.nn.Upsample(scale_factor=2, mode="nearest"),
+        torch.nn.Conv2d(16, 12, 3, padding=1),
+        torch.nn.PixelShuffle(2),
+    ).eval()
+    low = torch.rand(1, 3, 10, 14)
+    executable = tvm_deconv.compile(torch.export.export(network, (low,)))
+    with torch.no_grad():
+        wanted = network(low).numpy()
+    np.testing.assert_allclose(run(executable, low.numpy()), wanted, **TOLERANCE)
+
+
+def test_the_threads_that_schedules_count_on_can_be_said():
+    low = plane(9, 11)
+    path = MODELS / "espcn_x3.onnx"
+    executable = tvm_deconv.compile(path, shapes={"luma": low.shape}, threads=3)
+    (wanted,) = reference(path, {"luma": low})
+    np.testing.assert_allclose(run(executable, low), wanted, **TOLERANCE)
+
+
+def test_a_compiled_module_is_not_changed():
+    mod = tvm_deconv.importer.load(MODELS / "espcn_x3.onnx")
+    before = mod.clone()
+    tvm_deconv.compile(mod)
+    tvm.ir.assert_structural_equal(mod, before)
+
+
+def test_what_tvm_cannot_compile_is_a_model_error_with_its_cause():
+    x = relax.Var("x", relax.TensorType(None, "float32", ndim=4))
+    builder = relax.BlockBuilder()
+    with builder.function("main", [x]):
+        builder.emit_func_output(builder.emit(relax.op.nn.max_pool2d(x)))
+    with pytest.raises(ModelError, match=r"TVM cannot compile this model: .*max_pool2d") as caught:
+        tvm_deconv.compile(builder.get())
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("call", [tvm_deconv.pipeline, lambda t: tvm_deconv.compile("x", t)])
+@pytest.mark.parametrize(
+    ("target", "reason"), [("pdp-11", "unknown target"), ('{"kind": "opencl"}', "opencl")]
+)
+def test_an_unusable_target_is_refused_before_any_work(call, target, reason):
+    with pytest.raises(TargetError, match=reason):
+        call(target)
+
+
+THREADS = """
+import os, sys
+from tvm_deconv.threads import use_threads
+before = os.sched_getaffinity(0)
+wanted = int(sys.argv[1]) or None
+print(use_threads(wanted), os.sched_getaffinity(0) == before)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux only")
+@pytest.mark.parametrize("wanted", [0, 1, 3])
+def test_kernels_use_all_processors_or_as_many_threads_as_asked(wanted):
+    # In a process of its own, because a pool that once started never grows.
+    variables = {k: v for k, v in os.environ.items() if k != "TVM_NUM_THREADS"}
+    command = [sys.executable, "-c", THREADS, str(wanted)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=variables)
+    assert done.stdout == f"{wanted or len(os.sched_getaffinity(0))} True\n"
+
+
+def test_the_demo_networks_beat_bicubic_on_a_photograph_they_have_not_seen(monkeypatch):
+    import json
+
+    monkeypatch.syspath_prepend(str(MODELS.parent))
+    from photographs import HELD_OUT, TRAINING, enlarged, luma, photograph, psnr, reduced
+
+    record = json.loads((MODELS / "psnr.json").read_text())
+    original = photograph(HELD_OUT)
+    small = reduced(original)
+    bicubic = psnr(luma(enlarged(small)), luma(original))
+    assert HELD_OUT not in TRAINING
+    assert record["held_out"] == HELD_OUT
+    assert record["bicubic_psnr_db"] == pytest.approx(bicubic, abs=0.01)
+    for path in MODELS.glob("*.onnx"):
+        assert path.stat().st_size <= 300_000
+        (result,) = reference(path, {"luma": luma(small)[None, None]})
+        reached = psnr(result[0, 0], luma(original))
+        assert record["psnr_db"][path.stem] == pytest.approx(reached, abs=0.01)
+        assert reached > bicubic + 0.5
