@@ -9,7 +9,7 @@ from tvm import relax
 
 from .. import geometry
 from . import layouts
-from .matching import Graph, Refused, dtype_of, op_name, shape_of
+from .matching import Graph, Refused, constant, dtype_of, op_name, shape_of
 
 CONV = "relax.nn.conv2d"
 FLOATS = ("float16", "float32", "float64")
@@ -99,7 +99,7 @@ def emit_conv_transpose(
     return builder.emit(
         relax.op.nn.conv2d_transpose(
             x,
-            relax.const(np.ascontiguousarray(weight)),
+            constant(np.ascontiguousarray(weight)),
             strides=op.strides,
             padding=op.padding,
             groups=op.groups,

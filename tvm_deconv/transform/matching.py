@@ -117,6 +117,16 @@ class Graph:
         self.position = {var: index for index, var in enumerate(self.order)}
 
 
+def constant(values: np.ndarray) -> relax.Expr:
+    """The array as a constant of its own dtype; ``relax.const`` alone makes float64 float32."""
+    return relax.const(values, dtype=str(values.dtype))
+
+
+def is_var(expr: Any, var: relax.Var) -> bool:
+    """True if ``expr`` is the variable ``var``; the Python wrappers of one variable may differ."""
+    return isinstance(expr, relax.Var) and bool(expr.same_as(var))
+
+
 def op_name(expr: Any) -> str | None:
     """``relax.nn.conv2d`` for a call of that operator, None for anything else."""
     if isinstance(expr, relax.Call) and isinstance(expr.op, tvm.ir.Op):

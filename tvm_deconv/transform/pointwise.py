@@ -16,7 +16,17 @@ import tvm
 from tvm import relax
 
 from . import layouts
-from .matching import BROADCAST, UNARY, Graph, Refused, op_name, same, shape_of
+from .matching import (
+    BROADCAST,
+    UNARY,
+    Graph,
+    Refused,
+    constant,
+    is_var,
+    op_name,
+    same,
+    shape_of,
+)
 
 PRELU = "relax.nn.prelu"
 BATCH_NORM = "relax.nn.batch_norm"
@@ -54,7 +64,7 @@ class Region:
     members: frozenset[relax.Var]
 
     def readers(self, var: relax.Var) -> list[Step]:
-        return [step for step in self.steps if any(o is var for o in step.operands)]
+        return [step for step in self.steps if any(is_var(o, var) for o in step.operands)]
 
 
 class Form(Protocol):
@@ -72,10 +82,10 @@ class PlainForm:
     """NCHW: a constant of one value per channel has shape (1, C, 1, 1)."""
 
     def constant(self, values: np.ndarray) -> relax.Expr:
-        return relax.const(values if values.ndim == 0 else values.reshape(1, -1, 1, 1))
+        return constant(values if values.ndim == 0 else values.reshape(1, -1, 1, 1))
 
     def prelu(self, builder: relax.BlockBuilder, x: relax.Expr, slope: np.ndarray) -> relax.Expr:
-        return builder.emit(relax.op.nn.prelu(x, relax.const(slope), axis=1))
+        return builder.emit(relax.op.nn.prelu(x, constant(slope), axis=1))
 
 
 def collect(graph: Graph, result: relax.Var, layout: str) -> Region | Refused:
@@ -141,7 +151,7 @@ def split_affine(region: Region, channels: int) -> tuple[np.ndarray, np.ndarray,
     scale, shift = np.ones(channels), np.zeros(channels)
     current, count = region.source, 0
     for step in region.steps:
-        if len(region.readers(current)) != 1 or current is region.result:
+        if len(region.readers(current)) != 1 or is_var(current, region.result):
             break
         folded = _fold(step, current, scale, shift)
         if folded is None:
@@ -159,7 +169,7 @@ def _fold(
     if len(step.operands) != 2 or step.op == PRELU:
         return None
     first, second = step.operands
-    if first is current and isinstance(second, Channel):
+    if is_var(first, current) and isinstance(second, Channel):
         c = second.values.astype(np.float64)
         if step.op == "relax.add":
             return scale, shift + c
@@ -169,7 +179,7 @@ def _fold(
             return scale * c, shift * c
         if step.op == "relax.divide" and c.all():
             return scale / c, shift / c
-    if second is current and isinstance(first, Channel):
+    if is_var(second, current) and isinstance(first, Channel):
         c = first.values.astype(np.float64)
         if step.op == "relax.add":
             return scale, shift + c
@@ -228,11 +238,11 @@ def _steps(
         return _prelu(graph, var, value, layout)
     operands: list[Any] = []
     for argument in value.args:
-        constant = graph.constant(argument) if _is_tensor(argument) else None
-        if constant is None:
+        known = graph.constant(argument) if _is_tensor(argument) else None
+        if known is None:
             operands.append(argument)
             continue
-        channel = _per_channel(graph, var, constant, layout, canonical[1])
+        channel = _per_channel(graph, var, known, layout, canonical[1])
         if isinstance(channel, Refused):
             return channel
         operands.append(channel)
@@ -240,21 +250,21 @@ def _steps(
 
 
 def _per_channel(
-    graph: Graph, var: relax.Var, constant: np.ndarray, layout: str, channels: Any
+    graph: Graph, var: relax.Var, values: np.ndarray, layout: str, channels: Any
 ) -> Channel | Refused:
-    if constant.size == 1:
-        return Channel(constant.reshape(()))
-    full = constant.reshape((1,) * (4 - constant.ndim) + constant.shape)
+    if values.size == 1:
+        return Channel(values.reshape(()))
+    full = values.reshape((1,) * (4 - values.ndim) + values.shape)
     rows = np.moveaxis(full, layouts.axis(layout, "C"), -1).reshape(
         -1, full.shape[layouts.axis(layout, "C")]
     )
-    values = rows[0]
-    if values.size not in (1, channels) or (rows != values).any():
+    first = rows[0]
+    if first.size not in (1, channels) or (rows != first).any():
         return Refused(
-            f"constant operand of {graph.describe(var)} has shape {constant.shape}: "
+            f"constant operand of {graph.describe(var)} has shape {values.shape}: "
             "it varies over pixels"
         )
-    return Channel(values if values.size > 1 else values.reshape(()))
+    return Channel(first if first.size > 1 else first.reshape(()))
 
 
 def _prelu(graph: Graph, var: relax.Var, call: relax.Call, layout: str) -> list[Step] | Refused:
@@ -298,14 +308,16 @@ def _find_prelu(steps: list[Step]) -> list[Step]:
     drop: set[relax.Var] = set()
     found: dict[relax.Var, Step] = {}
     for step in steps:
-        if step.op != "relax.where" or not all(o in by_var for o in step.operands[::2]):
+        ends = step.operands[::2] if step.op == "relax.where" else ()
+        if not ends or not all(isinstance(o, relax.Var) and o in by_var for o in ends):
             continue
-        positive, scaled = (by_var[o] for o in step.operands[::2])
+        positive, scaled = (by_var[o] for o in ends)
         x = step.operands[1]
         slope = _scaled_by(scaled, x)
         if slope is None or not _is_positive(positive, x):
             continue
-        readers = [s for s in steps for o in s.operands if o is positive.var or o is scaled.var]
+        inner = (positive.var, scaled.var)
+        readers = [o for s in steps for o in s.operands if any(is_var(o, v) for v in inner)]
         if len(readers) == 2:
             drop |= {positive.var, scaled.var}
             found[step.var] = Step(step.var, PRELU, (x, slope))
@@ -313,7 +325,7 @@ def _find_prelu(steps: list[Step]) -> list[Step]:
 
 
 def _is_positive(step: Step, x: Any) -> bool:
-    if step.op != "relax.greater" or step.operands[0] is not x:
+    if step.op != "relax.greater" or not is_var(step.operands[0], x):
         return False
     bound = step.operands[1]
     return isinstance(bound, Channel) and not bound.values.any()
@@ -323,7 +335,7 @@ def _scaled_by(step: Step, x: Any) -> Channel | None:
     if step.op != "relax.multiply":
         return None
     for a, b in (step.operands, step.operands[::-1]):
-        if a is x and isinstance(b, Channel):
+        if is_var(a, x) and isinstance(b, Channel):
             return b
     return None
 

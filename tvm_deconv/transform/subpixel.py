@@ -31,7 +31,7 @@ from .. import geometry, weights
 from ..errors import GeometryError
 from . import layouts, pointwise
 from .convolution import Conv, emit_conv_transpose, read_conv
-from .matching import Graph, Refused, dtype_of, shape_of
+from .matching import Graph, Refused, constant, dtype_of, shape_of
 from .plan import Emit, Plan
 from .shuffle import Shuffle
 
@@ -163,11 +163,11 @@ class PhaseForm:
     def constant(self, values: np.ndarray) -> relax.Expr:
         if values.ndim:
             values = values[self.source][None, :, None, :, None, :]
-        return relax.const(values)
+        return constant(values)
 
     def prelu(self, builder: relax.BlockBuilder, x: relax.Expr, slope: np.ndarray) -> relax.Expr:
         # relax.nn.prelu has one slope per index of one axis; a phase is two axes.
-        zero = relax.const(np.zeros((), dtype_of(x)))
+        zero = constant(np.zeros((), dtype_of(x)))
         negative = builder.emit(relax.op.minimum(x, zero))
         scaled = builder.emit(relax.op.multiply(negative, self.constant(slope)))
         return builder.emit(relax.op.add(builder.emit(relax.op.nn.relu(x)), scaled))

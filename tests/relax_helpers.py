@@ -1,0 +1,192 @@
+"""Building small Relax modules, and running them twice: in float64 NumPy and compiled by TVM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import reference
+import tvm
+from tvm import relax
+
+from tvm_deconv.transform import DecomposePixelShuffle
+
+# Largest error of the compiled module relative to the largest value, per storage type.
+TOLERANCE = {"float16": 4e-3, "float32": 2e-6, "float64": 1e-13}
+
+
+def module(
+    body: Callable[[relax.BlockBuilder, relax.Var], relax.Expr],
+    shape: tuple[Any, ...],
+    dtype: str = "float32",
+    **parameters: tuple[int, ...],
+) -> tvm.IRModule:
+    """``main(x, **parameters)`` with one dataflow block; strings in ``shape`` are symbolic."""
+    dims = [tvm.tirx.Var(d, "int64") if isinstance(d, str) else d for d in shape]
+    x = relax.Var("x", relax.TensorType(dims, dtype))
+    more = [relax.Var(name, relax.TensorType(dims, dtype)) for name, dims in parameters.items()]
+    builder = relax.BlockBuilder()
+    with builder.function("main", [x, *more]):
+        with builder.dataflow():
+            result = builder.emit_output(body(builder, x, *more))
+        builder.emit_func_output(result)
+    return builder.finalize()
+
+
+def constant(values: np.ndarray) -> relax.Expr:
+    return relax.const(values, dtype=str(values.dtype))
+
+
+def compiled(mod: tvm.IRModule, *inputs: np.ndarray) -> np.ndarray:
+    """Result of the module compiled by the stock pipeline for the host."""
+    built = tvm.relax.build(DecomposePixelShuffle()(mod), target="llvm")
+    machine = relax.VirtualMachine(built, tvm.cpu())
+    result = machine["main"](*(tvm.runtime.tensor(x) for x in inputs))
+    return (result if hasattr(result, "numpy") else result[0]).numpy()
+
+
+def assert_close(got: np.ndarray, expected: np.ndarray, dtype: str) -> None:
+    assert got.shape == expected.shape
+    scale = max(1.0, float(np.abs(expected).max(initial=0)))
+    error = float(np.abs(got.astype(np.float64) - expected).max(initial=0)) / scale
+    assert error <= TOLERANCE[dtype], f"relative error {error:.1e} for {dtype}"
+
+
+def operators(mod: tvm.IRModule) -> list[str]:
+    """Names of the operators that ``main`` calls, without ``relax.``."""
+    names = []
+    for block in mod["main"].body.blocks:
+        for binding in block.bindings:
+            if isinstance(binding.value, relax.Call) and isinstance(binding.value.op, tvm.ir.Op):
+                names.append(binding.value.op.name.removeprefix("relax."))
+    return names
+
+
+def evaluate(mod: tvm.IRModule, *inputs: np.ndarray) -> np.ndarray:
+    """``main`` in float64 NumPy, whatever the types in the module are."""
+    func = mod["main"]
+    values: dict[relax.Var, Any] = dict(zip(func.params, inputs, strict=True))
+
+    def read(expr: Any) -> Any:
+        if isinstance(expr, relax.Var):
+            return values[expr]
+        if isinstance(expr, tvm.ir.GenericConst):
+            array = expr.value.numpy()
+            return array.astype(np.float64) if array.dtype.kind == "f" else array
+        if isinstance(expr, relax.TupleGetItem):
+            return read(expr.tuple_value)[expr.index]
+        if isinstance(expr, relax.Tuple):
+            return [read(field) for field in expr.fields]
+        return expr
+
+    for block in func.body.blocks:
+        for binding in block.bindings:
+            value = binding.value
+            if isinstance(value, relax.Call):
+                name = value.op.name.removeprefix("relax.")
+                function = _EVALUATE[name]
+                values[binding.var] = function(value, *(read(a) for a in value.args))
+            else:
+                values[binding.var] = read(value)
+    return read(func.body.body)
+
+
+def _shape(call: relax.Call) -> list[int]:
+    return [int(d.value) for d in call.ty.shape.values]
+
+
+def _to_nchw(layout: str, x: np.ndarray) -> np.ndarray:
+    return x.transpose([layout.index(name) for name in "NCHW"])
+
+
+def _from_nchw(layout: str, x: np.ndarray) -> np.ndarray:
+    return x.transpose(["NCHW".index(name) for name in layout])
+
+
+def _conv2d(call: relax.Call, x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    a = call.attrs
+    assert [int(s) for s in a.strides] == [1, 1]
+    w = w.transpose([a.kernel_layout.index(name) for name in "OIHW"])
+    padding, dilation = [int(p) for p in a.padding], [int(d) for d in a.dilation]
+    y = reference.conv2d(_to_nchw(a.data_layout, x), w, padding, dilation, int(a.groups))
+    return _from_nchw(a.out_layout, y)
+
+
+def _conv2d_transpose(call: relax.Call, x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    a = call.attrs
+    assert (a.data_layout, a.kernel_layout, a.out_layout) == ("NCHW", "IOHW", "NCHW")
+    numbers = ([int(v) for v in v] for v in (a.strides, a.padding, a.output_padding, a.dilation))
+    return reference.conv2d_transpose(x, w, *numbers, int(a.groups))
+
+
+def _resize2d(call: relax.Call, x: np.ndarray, size: Any) -> np.ndarray:
+    """Only what the tests build on purpose: half_pixel + round and asymmetric + floor."""
+    a = call.attrs
+    assert a.method == "nearest_neighbor"
+    x = _to_nchw(a.layout, x)
+    mode = (a.coordinate_transformation_mode, a.rounding_method)
+    for axis, target in zip((2, 3), [int(d.value) for d in size.values], strict=True):
+        scale = x.shape[axis] / target
+        position = np.arange(target)
+        if mode == ("half_pixel", "round"):
+            index = np.rint((position + 0.5) * scale - 0.5)
+        else:
+            assert mode == ("asymmetric", "floor")
+            index = np.floor(position * scale + 1e-9)
+        x = x.take(np.clip(index, 0, x.shape[axis] - 1).astype(int), axis)
+    return _from_nchw(a.layout, x)
+
+
+def _pad(call: relax.Call, x: np.ndarray) -> np.ndarray:
+    widths = np.array([int(w) for w in call.attrs.pad_width]).reshape(-1, 2)
+    mode = {"replicate": "edge"}.get(call.attrs.pad_mode, call.attrs.pad_mode)
+    return np.pad(x, widths, mode)
+
+
+def _batch_norm(call: relax.Call, x: np.ndarray, *parameters: np.ndarray) -> list[np.ndarray]:
+    shape = [1] * x.ndim
+    shape[call.attrs.axis] = -1
+    gamma, beta, mean, variance = (p.reshape(shape) for p in parameters)
+    return [(x - mean) / np.sqrt(variance + call.attrs.epsilon) * gamma + beta]
+
+
+def _prelu(call: relax.Call, x: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    shape = [1] * x.ndim
+    shape[call.attrs.axis] = -1
+    return np.where(x > 0, x, x * slope.reshape(shape))
+
+
+def _number(expr: Any) -> float:
+    return float(expr.value)
+
+
+_EVALUATE: dict[str, Callable[..., Any]] = {
+    "nn.conv2d": _conv2d,
+    "nn.conv2d_transpose": _conv2d_transpose,
+    "nn.pixel_shuffle": lambda c, x: reference.pixel_shuffle(x, [c.attrs.upscale_factor] * 2),
+    "nn.pad": _pad,
+    "nn.batch_norm": _batch_norm,
+    "nn.prelu": _prelu,
+    "nn.relu": lambda c, x: np.maximum(x, 0),
+    "nn.leakyrelu": lambda c, x: np.where(x > 0, x, x * c.attrs.alpha),
+    "nn.silu": lambda c, x: x / (1 + np.exp(-x)),
+    "image.resize2d": _resize2d,
+    "reshape": lambda c, x, shape: x.reshape(_shape(c)),
+    "broadcast_to": lambda c, x, shape: np.broadcast_to(x, _shape(c)),
+    "expand_dims": lambda c, x: np.expand_dims(x, tuple(int(a) for a in c.attrs.axis)),
+    "permute_dims": lambda c, x: x.transpose([int(a) for a in c.attrs.axes]),
+    "repeat": lambda c, x: x.repeat(int(c.attrs.repeats), int(c.attrs.axis)),
+    "take": lambda c, x, i: x.take(i, int(c.attrs.axis)),
+    "add": lambda c, x, y: x + y,
+    "subtract": lambda c, x, y: x - y,
+    "multiply": lambda c, x, y: x * y,
+    "divide": lambda c, x, y: x / y,
+    "maximum": lambda c, x, y: np.maximum(x, y),
+    "minimum": lambda c, x, y: np.minimum(x, y),
+    "greater": lambda c, x, y: x > y,
+    "where": lambda c, m, x, y: np.where(m, x, y),
+    "sigmoid": lambda c, x: 1 / (1 + np.exp(-x)),
+    "tanh": lambda c, x: np.tanh(x),
+    "clip": lambda c, x, low, high: np.clip(x, _number(low), _number(high)),
+}
