@@ -23,6 +23,8 @@ _LOG = logging.getLogger(__name__)
 
 SCHEDULED = "tirx.is_scheduled"
 
+Part = Stage | Contraction | LaneReduction
+
 
 @tvm.transform.module_pass(opt_level=0, name="ScheduleRemaining")
 class ScheduleRemaining:
@@ -61,11 +63,19 @@ def schedule_function(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc
     stages = stages_of(func)
     if stages is None:
         return None
-    parts = _parts(stages, machine)
-    flat: list[Stage] = []
+    for rules in (_all_rules, _simple_rules):
+        try:
+            return _scheduled(func, rules(stages, machine), machine)
+        except s_tir.ScheduleError as error:
+            _LOG.info("%s failed: %s", rules.__name__, str(error).strip().splitlines()[-1])
+    return None
+
+
+def _scheduled(func: tirx.PrimFunc, parts: list[Part], machine: CpuMachine) -> tirx.PrimFunc:
+    stages: list[Stage] = []
     for part in parts:
-        flat += [part] if isinstance(part, Stage) else part.stages
-    schedule = s_tir.Schedule(with_stages(func, flat))
+        stages += [part] if isinstance(part, Stage) else part.stages
+    schedule = s_tir.Schedule(with_stages(func, stages))
     for part in parts:
         if isinstance(part, Contraction):
             schedule_contraction(schedule, part, machine)
@@ -78,10 +88,12 @@ def schedule_function(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc
     return cut_rows(schedule.mod["main"])
 
 
-Part = Stage | Contraction | LaneReduction
+def _simple_rules(stages: list[Stage], _machine: CpuMachine) -> list[Part]:
+    """Every stage as it is: rows of vectors where it is injective, else parallel outer loops."""
+    return list(stages)
 
 
-def _parts(stages: list[Stage], machine: CpuMachine) -> list[Part]:
+def _all_rules(stages: list[Stage], machine: CpuMachine) -> list[Part]:
     """The stages in order, reductions replaced by contractions together with what they absorb."""
     readers: dict[Var, list[Stage]] = {}
     writer: dict[Var, Stage] = {}

@@ -44,7 +44,7 @@ from .cpu_default_stage import (
     static_value,
     substitute,
 )
-from .cpu_default_tile import RegisterTile, choose_tile
+from .cpu_default_tile import RegisterTile, choose_tile, exact_tile
 from .machine import CpuMachine
 
 # Fewer uses than this of each packed value do not pay for packing it.
@@ -100,11 +100,29 @@ def contraction_of(
     vector_axis = _vector_axis(stage, sums)
     if not operands or vector_axis is None or not _is_float(sums.buffer):
         return None
+    if any(c < 0 and not a.reduces for o in operands for step in o.steps for a, c in step.items()):
+        # Rounding up would reach below zero. A flipped kernel (a reducing axis) is fine.
+        return None
     if vector_axis.size is not None and vector_axis.size < 2:
         return None
     stage = _vector_axis_last(stage, vector_axis)
-    tile = choose_tile(stage, operands, vector_axis, machine)
+    moving = [operand for operand in operands if vector_axis in operand.axes]
+    if any(_multiply_adds_per_value(stage, operand) < _USES_WORTH_COPYING for operand in moving):
+        tile = exact_tile(vector_axis, machine)
+        if tile is None:
+            return None
+    else:
+        tile = choose_tile(stage, operands, vector_axis, machine)
     return _Builder(stage, sums, operands, producers, tile).build(epilogue)
+
+
+def _multiply_adds_per_value(stage: Stage, operand: Operand) -> float:
+    iterations = prod(axis.size or _TYPICAL_SIZE for axis in stage.axes)
+    values = prod(
+        1 + sum(abs(c) * ((axis.size or _TYPICAL_SIZE) - 1) for axis, c in step.items())
+        for step in operand.steps
+    )
+    return iterations / values
 
 
 def _is_float(buffer: Var) -> bool:
@@ -158,7 +176,7 @@ class _Builder:
             if kind == "direct":
                 replaced.append((operand.load, operand.load))
                 continue
-            if self._multiply_adds_per_value(operand) < _USES_WORTH_COPYING:
+            if _multiply_adds_per_value(self._stage, operand) < _USES_WORTH_COPYING:
                 return None
             make = self._tile_pack if kind == "pack" else self._halo_copy
             stage, read = make(operand, f"{self._stage.name}_{kind}{number}")
@@ -214,14 +232,6 @@ class _Builder:
         ]
         return prod(sizes) if sizes else 0
 
-    def _multiply_adds_per_value(self, operand: Operand) -> float:
-        iterations = prod(axis.size or _TYPICAL_SIZE for axis in self._stage.axes)
-        values = prod(
-            1 + sum(c * ((axis.size or _TYPICAL_SIZE) - 1) for axis, c in step.items())
-            for step in operand.steps
-        )
-        return iterations / values
-
     def _value_at(self, operand: Operand, indices: list[Expr]) -> Expr:
         """The operand's value at ``indices`` of its buffer, seen through its producer."""
         producer = self._producers.get(operand.load.source)
@@ -245,7 +255,7 @@ class _Builder:
         analyzer = sym.Analyzer()
         for d, (step, base) in enumerate(zip(operand.steps, operand.bases, strict=True)):
             reach = analyzer.simplify(
-                base + 1 + sum(c * (self._rounded[axis] - 1) for axis, c in step.items())
+                base + 1 + sum(c * (self._rounded[axis] - 1) for axis, c in step.items() if c > 0)
             )
             stride = step.get(vector, 0)
             offset = base + sum(c * axis.var for axis, c in step.items() if axis is not vector)

@@ -7,7 +7,7 @@ from math import prod
 from tvm import s_tir
 
 from .cpu_default_contraction import Contraction, Copy
-from .cpu_default_injective import is_vector_row
+from .cpu_default_injective import is_vector_row, schedule_injective
 from .cpu_default_rows import ROW
 from .cpu_default_stage import Axis, static_value
 from .machine import CpuMachine
@@ -66,6 +66,9 @@ def schedule_contraction(
     strip = schedule.fuse(*strips)
     schedule.parallel(strip)
 
+    for copy in contraction.copies:
+        if copy not in plan.strip_copies:
+            schedule_injective(schedule, copy.stage, machine)
     for copy in plan.strip_copies:
         block = schedule.get_sblock(copy.stage.name)
         schedule.compute_at(block, strip)
@@ -178,6 +181,6 @@ class _Plan:
                 if axis in outer:
                     size = self._contraction.tile.size_along(axis)
                     size *= strip if axis is self.strip_axis else 1
-                extent += coefficient * (size - 1)
+                extent += abs(coefficient) * (size - 1)
             values *= extent
         return 4 * values

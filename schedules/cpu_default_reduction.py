@@ -152,7 +152,7 @@ def _operand(stage: Stage, load: Load) -> Operand | None:
         step = {}
         for axis, coefficient in zip(stage.axes, linear[:-1], strict=True):
             number = static_value(coefficient)
-            if number is None or number < 0:
+            if number is None:
                 return None
             if number:
                 step[axis] = number

@@ -35,10 +35,25 @@ def _cut(loop: tirx.For) -> tirx.Stmt:
     row = _Row(loop.loop_var, s_tir.SBlockRealize(realize.iter_values, predicate, realize.block))
     whole = static_value(loop.extent)
     if bound is None or whole is None:
-        length = loop.extent if bound is None else tirx.min(loop.extent, bound)
+        # What lies wholly outside has a negative rest: no iteration, not a wrapped-around one.
+        zero = tirx.IntImm(loop.loop_var.ty.dtype, 0)
+        length = loop.extent if bound is None else tirx.max(tirx.min(loop.extent, bound), zero)
         return row.pieces(sym.Analyzer().simplify(length), lanes)
     # All tiles but the last are full: ask once per row instead of once per lane.
-    return tirx.IfThenElse(bound >= whole, row.pieces(loop.extent, lanes), row.pieces(bound, lanes))
+    rest = row.pieces(_rest_of_last_tile(bound, whole), lanes)
+    return tirx.IfThenElse(
+        bound >= whole,
+        row.pieces(loop.extent, lanes),
+        tirx.IfThenElse(bound > 0, rest, None),
+    )
+
+
+def _rest_of_last_tile(bound: Expr, whole: int) -> Expr:
+    """``bound`` where it is below ``whole``: a number if it is known modulo ``whole``."""
+    known = sym.Analyzer().modular_set(bound)
+    if known.coeff and known.coeff % whole == 0:
+        return tirx.IntImm("int64", known.base % whole)
+    return bound
 
 
 class _Row:
@@ -122,5 +137,4 @@ def _upper_bound(condition: Expr, var: Var) -> Expr | None:
     uses = [v for v in tvm.tirx.analysis.undefined_vars(condition.b) if v.same_as(var)]
     if not linear or static_value(linear[0]) != 1 or uses:
         return None
-    # A tile that lies wholly outside has a negative rest: no iteration, not a wrapped-around one.
-    return tirx.max(sym.Analyzer().simplify(condition.b - linear[1]), tirx.IntImm(var.ty.dtype, 0))
+    return sym.Analyzer().simplify(condition.b - linear[1])

@@ -73,6 +73,20 @@ def choose_tile(
     return best[2]
 
 
+def exact_tile(vector_axis: Axis, machine: CpuMachine) -> RegisterTile | None:
+    """The widest tile of one row that divides the vector axis; None if not even half a vector does.
+
+    For operands that are used once: reading them must not need a copy.
+    """
+    if vector_axis.size is None:
+        return None
+    for lanes in (machine.lanes, machine.lanes // 2):
+        for vectors in range(_LATENCY_TIMES_UNITS, 0, -1):
+            if lanes > 1 and vector_axis.size % (lanes * vectors) == 0:
+                return RegisterTile(vector_axis, None, lanes, vectors, rows=1)
+    return None
+
+
 def _time_per_value(tile: RegisterTile, is_reused: bool) -> float:
     accumulators = tile.rows * tile.vectors
     # Two loads per two multiply-adds and cycle; a vector that no row reuses is loaded each time.
@@ -85,6 +99,7 @@ def _time_per_value(tile: RegisterTile, is_reused: bool) -> float:
 
 
 def _rounding(axis: Axis, step: int) -> float:
-    """Work of whole steps over useful work."""
-    size = axis.size or _TYPICAL_SIZE
-    return -(-size // step) * step / size
+    """Work of whole steps over useful work; half a step too much where the size is unknown."""
+    if axis.size is None:
+        return 1 + (step - 1) / 2 / _TYPICAL_SIZE
+    return -(-axis.size // step) * step / axis.size

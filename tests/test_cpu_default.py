@@ -1,0 +1,531 @@
+"""The default CPU schedule computes what the operators say, in parallel and in vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as tf
+import tvm
+import tvm_ffi
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tvm import relax, s_tir, tirx
+from tvm.relax import op as ops
+from tvm.relax.backend.cpu_generic import pipeline as stock
+
+from tvm_deconv.schedules.cpu_default import SCHEDULED, ScheduleRemaining
+from tvm_deconv.targets import resolve_target
+
+HOST = resolve_target("host")
+# Relative to the largest value: sums are reordered, products are not.
+TOLERANCE = {"float32": 2e-6, "float16": 2e-3}
+
+
+def module_of(emit, shapes, dtype="float32"):
+    """A Relax function ``main`` over parameters of the given shapes."""
+    builder = relax.BlockBuilder()
+    params = [relax.Var(f"x{i}", relax.TensorType(s, dtype)) for i, s in enumerate(shapes)]
+    with builder.function("main", params):
+        with builder.dataflow():
+            result = builder.emit_output(builder.normalize(emit(*params)))
+        builder.emit_func_output(result)
+    return builder.get()
+
+
+def scheduled(mod, target=HOST):
+    with target:
+        return tvm.transform.Sequential([*stock.legalize_passes(target), ScheduleRemaining(target)])(
+            mod
+        )
+
+
+def run(mod, arrays, target=HOST):
+    @tvm.transform.module_pass(opt_level=0)
+    def rest(lowered, _context):
+        passes = [*stock.dataflow_lower_passes(target), *stock.finalize_passes(target)]
+        return tvm.transform.Sequential(passes)(lowered)
+
+    built = relax.build(scheduled(mod, target), target, relax_pipeline=rest)
+    machine = relax.VirtualMachine(built, tvm.cpu())
+    return machine["main"](*[tvm.runtime.tensor(array) for array in arrays]).numpy()
+
+
+def arrays_of(shapes, dtype="float32", seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+def check(emit, reference, shapes, dtype="float32", symbolic=None):
+    """Compare with ``reference`` (torch, float64); ``symbolic`` are the shapes to compile for."""
+    arrays = arrays_of(shapes, dtype)
+    result = run(module_of(emit, symbolic or shapes, dtype), arrays)
+    expected = reference(*[torch.from_numpy(a.astype("float64")) for a in arrays]).numpy()
+    assert result.shape == expected.shape
+    assert result.dtype == dtype
+    error = np.abs(result.astype("float64") - expected).max() / np.abs(expected).max()
+    assert error <= TOLERANCE[dtype], f"relative error {error:.1e}"
+
+
+def functions_of(mod):
+    return [func for _, func in mod.functions_items() if isinstance(func, tirx.PrimFunc)]
+
+
+def loops_of(func, kind):
+    found = []
+    tvm_ffi.structural_walk(func.body, (tirx.For, found.append))
+    return [loop for loop in found if loop.kind == kind]
+
+
+def conv(**attrs):
+    return lambda x, w: ops.nn.conv2d(x, w, **attrs)
+
+
+def torch_conv(**attrs):
+    return lambda x, w: tf.conv2d(x, w, **attrs)
+
+
+CONVOLUTIONS = {
+    "strided": (dict(strides=2, padding=1), dict(stride=2, padding=1), (1, 5, 23, 29), (7, 5, 3, 3)),
+    "strided by three, 5x5": (
+        dict(strides=3, padding=2),
+        dict(stride=3, padding=2),
+        (1, 3, 31, 40),
+        (6, 3, 5, 5),
+    ),
+    "strided, even kernel": (dict(strides=2), dict(stride=2), (1, 4, 20, 33), (5, 4, 4, 4)),
+    "dilated": (
+        dict(padding=2, dilation=2),
+        dict(padding=2, dilation=2),
+        (1, 4, 17, 31),
+        (9, 4, 3, 3),
+    ),
+    "strided and dilated": (
+        dict(strides=2, padding=2, dilation=2),
+        dict(stride=2, padding=2, dilation=2),
+        (1, 4, 17, 31),
+        (9, 4, 3, 3),
+    ),
+    "1x1": ({}, {}, (1, 16, 17, 31), (33, 16, 1, 1)),
+    "1x1 strided": (dict(strides=2), dict(stride=2), (1, 16, 17, 31), (8, 16, 1, 1)),
+    "depthwise": (
+        dict(padding=1, groups=8),
+        dict(padding=1, groups=8),
+        (1, 8, 37, 41),
+        (8, 1, 3, 3),
+    ),
+    "depthwise, two per channel, strided": (
+        dict(padding=1, strides=2, groups=8),
+        dict(padding=1, stride=2, groups=8),
+        (1, 8, 37, 41),
+        (16, 1, 3, 3),
+    ),
+    "grouped": (
+        dict(padding=1, groups=3),
+        dict(padding=1, groups=3),
+        (1, 12, 13, 21),
+        (15, 4, 3, 3),
+    ),
+    "batch of three": (
+        dict(strides=2, padding=1),
+        dict(stride=2, padding=1),
+        (3, 5, 9, 11),
+        (7, 5, 3, 3),
+    ),
+    "one channel": (dict(padding=1), dict(padding=1), (1, 1, 9, 50), (1, 1, 3, 3)),
+    "one pixel": (dict(padding=1), dict(padding=1), (1, 6, 1, 1), (5, 6, 3, 3)),
+}
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_a_convolution_equals_torch(name):
+    attrs, torch_attrs, x, w = CONVOLUTIONS[name]
+    check(conv(**attrs), torch_conv(**torch_attrs), [x, w])
+
+
+@pytest.mark.parametrize("name", ["strided", "depthwise", "grouped"])
+def test_a_convolution_in_half_precision_sums_in_single_precision(name):
+    attrs, torch_attrs, x, w = CONVOLUTIONS[name]
+    check(conv(**attrs), torch_conv(**torch_attrs), [x, w], dtype="float16")
+
+
+def sizes(*names):
+    return [tirx.Var(name, "int64") for name in names]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (16, 32), (33, 47)])
+def test_a_convolution_of_symbolic_size_serves_every_size(size):
+    n, h, w = sizes("n", "h", "w")
+    check(
+        conv(strides=2, padding=1),
+        torch_conv(stride=2, padding=1),
+        [(2, 5, *size), (7, 5, 3, 3)],
+        symbolic=[(n, 5, h, w), (7, 5, 3, 3)],
+    )
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    batch=st.integers(1, 2),
+    group=st.integers(1, 3),
+    ins=st.integers(1, 4),
+    outs=st.integers(1, 9),
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    dilation=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    pad=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    size=st.tuples(st.integers(8, 20), st.integers(8, 40)),
+)
+def test_any_convolution_equals_torch(
+    batch, group, ins, outs, kernel, stride, dilation, pad, size
+):
+    check(
+        conv(strides=stride, dilation=dilation, padding=pad, groups=group),
+        torch_conv(stride=stride, dilation=dilation, padding=pad, groups=group),
+        [(batch, group * ins, *size), (group * outs, ins, *kernel)],
+    )
+
+
+def channels_last(x, w):
+    strided = tf.conv2d(x.permute(0, 3, 1, 2), w.permute(0, 3, 1, 2), stride=2, padding=1)
+    return strided.permute(0, 2, 3, 1)
+
+
+def bias_and_relu(x, w, b):
+    biased = ops.add(ops.nn.conv2d(x, w, strides=2, padding=1), b)
+    return ops.nn.relu(biased)
+
+
+def silu_residual(x, w, y):
+    return ops.add(ops.nn.silu(ops.nn.conv2d(x, w, strides=2, padding=1)), y)
+
+
+X = (1, 6, 37, 41)
+OPERATORS = {
+    "channels last": (
+        conv(strides=2, padding=1, data_layout="NHWC", kernel_layout="OHWI"),
+        channels_last,
+        [(1, 15, 18, 5), (11, 3, 3, 5)],
+    ),
+    "bias and relu": (
+        bias_and_relu,
+        lambda x, w, b: tf.relu(tf.conv2d(x, w, stride=2, padding=1) + b),
+        [(1, 5, 23, 29), (7, 5, 3, 3), (1, 7, 1, 1)],
+    ),
+    "silu and residual": (
+        silu_residual,
+        lambda x, w, y: tf.silu(tf.conv2d(x, w, stride=2, padding=1)) + y,
+        [(1, 5, 23, 29), (7, 5, 3, 3), (1, 7, 12, 15)],
+    ),
+    "conv1d": (
+        lambda x, w: ops.nn.conv1d(x, w, padding=1),
+        lambda x, w: tf.conv1d(x, w, padding=1),
+        [(1, 6, 101), (7, 6, 3)],
+    ),
+    "conv3d": (
+        lambda x, w: ops.nn.conv3d(x, w, padding=1),
+        lambda x, w: tf.conv3d(x, w, padding=1),
+        [(1, 3, 5, 9, 18), (4, 3, 3, 3, 3)],
+    ),
+    "conv2d_transpose as TVM lowers it": (
+        lambda x, w: ops.nn.conv2d_transpose(x, w, strides=2, padding=1),
+        lambda x, w: tf.conv_transpose2d(x, w, stride=2, padding=1),
+        [(1, 5, 11, 13), (5, 6, 4, 4)],
+    ),
+    "max pool": (
+        lambda x: ops.nn.max_pool2d(x, (3, 3), (2, 2), (1, 1, 1, 1)),
+        lambda x: tf.max_pool2d(x, 3, 2, 1),
+        [X],
+    ),
+    "max pool, stride 1": (
+        lambda x: ops.nn.max_pool2d(x, (3, 3), (1, 1), (1, 1, 1, 1)),
+        lambda x: tf.max_pool2d(x, 3, 1, 1),
+        [X],
+    ),
+    "average pool": (
+        lambda x: ops.nn.avg_pool2d(x, (2, 2), (2, 2)),
+        lambda x: tf.avg_pool2d(x, 2),
+        [X],
+    ),
+    "global average pool": (
+        lambda x: ops.nn.adaptive_avg_pool2d(x, (1, 1)),
+        lambda x: tf.adaptive_avg_pool2d(x, 1),
+        [X],
+    ),
+    "mean over the last axis": (lambda x: ops.mean(x, axis=-1), lambda x: x.mean(-1), [X]),
+    "sum over channels": (lambda x: ops.sum(x, axis=1), lambda x: x.sum(1), [X]),
+    "maximum of all": (lambda x: ops.max(x), lambda x: x.max(), [X]),
+    "product of three": (lambda x: ops.prod(x, axis=-1), lambda x: x.prod(-1), [(5, 7, 3)]),
+    "variance": (
+        lambda x: ops.variance(x, axis=[2, 3]),
+        lambda x: x.var((2, 3), correction=0),
+        [X],
+    ),
+    "softmax over the last axis": (
+        lambda x: ops.nn.softmax(x, axis=-1),
+        lambda x: x.softmax(-1),
+        [X],
+    ),
+    "softmax over channels": (lambda x: ops.nn.softmax(x, axis=1), lambda x: x.softmax(1), [X]),
+    "layer norm": (
+        lambda x, g, b: ops.nn.layer_norm(x, g, b, axes=[-1]),
+        lambda x, g, b: tf.layer_norm(x, (41,), g, b),
+        [X, (41,), (41,)],
+    ),
+    "instance norm": (
+        lambda x, g, b: ops.nn.instance_norm(x, g, b, channel_axis=1, axes=[2, 3]),
+        lambda x, g, b: tf.instance_norm(x, weight=g, bias=b),
+        [X, (6,), (6,)],
+    ),
+    "group norm": (
+        lambda x, g, b: ops.nn.group_norm(x, g, b, num_groups=2, channel_axis=1, axes=[2, 3]),
+        lambda x, g, b: tf.group_norm(x, 2, g, b),
+        [X, (6,), (6,)],
+    ),
+    "matmul": (ops.matmul, torch.matmul, [(13, 29), (29, 43)]),
+    "batched matmul": (ops.matmul, torch.matmul, [(3, 13, 29), (3, 29, 43)]),
+    "matrix times vector": (ops.matmul, torch.matmul, [(1, 65), (65, 96)]),
+    "dense": (
+        lambda x, w: ops.matmul(x, ops.permute_dims(w)),
+        lambda x, w: x @ w.T,
+        [(9, 29), (43, 29)],
+    ),
+    "concat": (
+        lambda x, y: ops.concat([x, y], axis=1),
+        lambda x, y: torch.cat([x, y], 1),
+        [X, (1, 2, 37, 41)],
+    ),
+    "concat along rows": (
+        lambda x, y: ops.concat([x, y], axis=3),
+        lambda x, y: torch.cat([x, y], 3),
+        [X, (1, 6, 37, 5)],
+    ),
+    "permute": (
+        lambda x: ops.permute_dims(x, [0, 2, 3, 1]),
+        lambda x: x.permute(0, 2, 3, 1),
+        [X],
+    ),
+    "constant padding": (
+        lambda x: ops.nn.pad(x, (0, 0, 0, 0, 1, 2, 3, 4)),
+        lambda x: tf.pad(x, (3, 4, 1, 2)),
+        [X],
+    ),
+    "reflect padding": (
+        lambda x: ops.nn.pad(x, (0, 0, 0, 0, 1, 2, 3, 4), pad_mode="reflect"),
+        lambda x: tf.pad(x, (3, 4, 1, 2), mode="reflect"),
+        [X],
+    ),
+    "take": (
+        lambda x: ops.take(x, relax.const([4, 0, 4], "int64"), axis=1),
+        lambda x: x[:, [4, 0, 4]],
+        [X],
+    ),
+    "strided slice": (
+        lambda x: ops.strided_slice(x, [2, 3], [0, 1], [36, 40], [2, 3]),
+        lambda x: x[:, :, 0:36:2, 1:40:3],
+        [X],
+    ),
+    "repeat": (
+        lambda x: ops.repeat(x, 2, axis=3),
+        lambda x: x.repeat_interleave(2, 3),
+        [X],
+    ),
+    "bilinear resize": (
+        lambda x: ops.image.resize2d(x, relax.ShapeExpr((74, 82)), method="linear"),
+        lambda x: tf.interpolate(x, (74, 82), mode="bilinear"),
+        [X],
+    ),
+    "one long row": (ops.nn.relu, tf.relu, [(100003,)]),
+    "bias per channel": (ops.add, torch.add, [(2, 8, 61, 67), (1, 8, 1, 1)]),
+    "a single value": (ops.nn.relu, tf.relu, [(1,)]),
+    "hyperbolic tangent": (ops.tanh, torch.tanh, [X]),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_an_operator_equals_torch(name):
+    emit, reference, shapes = OPERATORS[name]
+    check(emit, reference, shapes)
+
+
+@pytest.mark.parametrize(
+    "name", ["layer norm", "matmul", "variance", "instance norm", "bias per channel", "max pool"]
+)
+def test_an_operator_in_half_precision_equals_torch(name):
+    emit, reference, shapes = OPERATORS[name]
+    check(emit, reference, shapes, dtype="float16")
+
+
+@pytest.mark.parametrize(
+    "name", ["max pool", "instance norm", "softmax over the last axis", "constant padding"]
+)
+@pytest.mark.parametrize("size", [(9, 4), (32, 50)])
+def test_an_operator_of_symbolic_size_serves_every_size(name, size):
+    emit, reference, shapes = OPERATORS[name]
+    n, h, w = sizes("n", "h", "w")
+    check(
+        emit, reference, [(2, 6, *size), *shapes[1:]], symbolic=[(n, 6, h, w), *shapes[1:]]
+    )
+
+
+@pytest.mark.parametrize("size", [(1, 1, 1), (3, 70, 5), (33, 17, 64)])
+def test_a_matmul_of_symbolic_size_serves_every_size(size):
+    m, k, n = sizes("m", "k", "n")
+    check(
+        ops.matmul,
+        torch.matmul,
+        [(size[0], size[1]), (size[1], size[2])],
+        symbolic=[(m, k), (k, n)],
+    )
+
+
+def test_an_argmax_equals_numpy():
+    x = arrays_of([(4, 57, 33)])[0]
+    found = run(module_of(lambda v: ops.argmax(v, axis=1), [x.shape]), [x])
+    np.testing.assert_array_equal(found, x.argmax(1))
+
+
+BIG = {
+    "strided convolution": (conv(strides=2, padding=1), [(1, 32, 57, 59), (48, 32, 3, 3)]),
+    "depthwise convolution": (conv(padding=1, groups=32), [(1, 32, 57, 59), (32, 1, 3, 3)]),
+    "channels last": (
+        conv(strides=2, padding=1, data_layout="NHWC", kernel_layout="OHWI"),
+        [(1, 57, 59, 32), (48, 3, 3, 32)],
+    ),
+    "matmul": (ops.matmul, [(57, 129), (129, 201)]),
+    "relu": (ops.nn.relu, [(1, 32, 57, 59)]),
+    "bias": (ops.add, [(1, 32, 57, 59), (1, 32, 1, 1)]),
+    "concat": (lambda x, y: ops.concat([x, y], axis=1), [(1, 32, 57, 59), (1, 7, 57, 59)]),
+    "instance norm": (
+        lambda x, g, b: ops.nn.instance_norm(x, g, b, channel_axis=1, axes=[2, 3]),
+        [(1, 32, 57, 59), (32,), (32,)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BIG)
+def test_large_functions_run_in_parallel_and_in_vectors(name):
+    emit, shapes = BIG[name]
+    for func in functions_of(scheduled(module_of(emit, shapes))):
+        assert loops_of(func, tirx.ForKind.PARALLEL)
+        assert loops_of(func, tirx.ForKind.VECTORIZED)
+
+
+@pytest.mark.parametrize("name", ["strided convolution", "matmul", "relu"])
+def test_functions_of_symbolic_size_run_in_parallel_and_in_vectors(name):
+    emit, shapes = BIG[name]
+    symbolic = [(*shapes[0][:-1], tirx.Var("w", "int64")), *shapes[1:]]
+    if name == "matmul":
+        symbolic = [(tirx.Var("m", "int64"), 129), (129, 201)]
+    for func in functions_of(scheduled(module_of(emit, symbolic))):
+        assert loops_of(func, tirx.ForKind.PARALLEL)
+        assert loops_of(func, tirx.ForKind.VECTORIZED)
+
+
+def test_small_functions_stay_on_one_thread():
+    (func,) = functions_of(scheduled(module_of(ops.nn.relu, [(1, 3, 9, 9)])))
+    assert not loops_of(func, tirx.ForKind.PARALLEL)
+
+
+def updates_of(func):
+    """The realized blocks that accumulate, with all conditions that stand around them."""
+    found = []
+
+    def visit(node, inside):
+        if isinstance(node, tirx.SeqStmt):
+            for child in node.seq:
+                visit(child, inside)
+        elif isinstance(node, tirx.For):
+            visit(node.body, inside)
+        elif isinstance(node, tirx.IfThenElse):
+            visit(node.then_case, [*inside, node.condition])
+            if node.else_case is not None:
+                visit(node.else_case, [*inside, node.condition])
+        elif isinstance(node, s_tir.SBlockRealize):
+            if node.block.name_hint.endswith("_update"):
+                found.append((node, inside))
+            visit(node.block.body, inside)
+
+    visit(func.body, [])
+    return found
+
+
+def conditions_in(node):
+    found = []
+
+    def note(call):
+        if getattr(call.op, "name", "") == "tirx.if_then_else":
+            found.append(call)
+
+    tvm_ffi.structural_walk(node, (tvm.ir.Call, note))
+    return found
+
+
+@pytest.mark.parametrize("is_symbolic", [False, True])
+@pytest.mark.parametrize(
+    "name", ["strided convolution", "depthwise convolution", "channels last", "matmul"]
+)
+def test_no_condition_stands_in_a_reduction(name, is_symbolic):
+    """57 x 59 divides by no tile: with a predicate here the loops are 2 to 50 times slower."""
+    emit, shapes = BIG[name]
+    if is_symbolic and name != "matmul":
+        axes = (1, 2) if name == "channels last" else (2, 3)
+        first = [tirx.Var("hw"[axes.index(d)], "int64") if d in axes else s
+                 for d, s in enumerate(shapes[0])]
+        shapes = [tuple(first), *shapes[1:]]
+    elif is_symbolic:
+        m, k, n = sizes("m", "k", "n")
+        shapes = [(m, k), (k, n)]
+    (func,) = functions_of(scheduled(module_of(emit, shapes)))
+    updates = updates_of(func)
+    assert updates
+    for realize, inside in updates:
+        assert not inside
+        assert realize.predicate.value == 1
+        assert not conditions_in(realize.block.body)
+
+
+def test_accumulators_are_local_and_few_enough_for_the_registers():
+    emit, shapes = BIG["strided convolution"]
+    (func,) = functions_of(scheduled(module_of(emit, shapes)))
+    buffers = func.body.block.alloc_buffers
+    assert [buffer.name for buffer in buffers if buffer.scope() == "local"]
+
+
+def test_functions_marked_as_scheduled_are_left_alone():
+    mod = module_of(ops.nn.relu, [(1, 32, 57, 59)])
+    with HOST:
+        mod = tvm.transform.Sequential(stock.legalize_passes(HOST))(mod)
+    for name, func in list(mod.functions_items()):
+        if isinstance(func, tirx.PrimFunc):
+            mod[name] = func.with_attr(SCHEDULED, True)
+    tvm.ir.assert_structural_equal(ScheduleRemaining(HOST)(mod), mod)
+
+
+def test_the_pass_is_idempotent():
+    once = scheduled(module_of(*BIG["strided convolution"]))
+    tvm.ir.assert_structural_equal(ScheduleRemaining(HOST)(once), once)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"kind": "llvm", "mcpu": "haswell", "mtriple": "x86_64-linux-gnu"},
+        {"kind": "llvm", "mcpu": "cortex-a72", "mtriple": "aarch64-linux-gnu"},
+        {"kind": "llvm", "mtriple": "x86_64-linux-gnu"},
+    ],
+)
+def test_other_processors_get_code_too(target):
+    target = tvm.target.Target(target)
+    for emit, shapes in BIG.values():
+        assert tvm.tirx.build(functions_module(scheduled(module_of(emit, shapes), target)), target)
+
+
+def functions_module(mod):
+    return tvm.IRModule(
+        {
+            name: func.with_attr("global_symbol", name.name_hint)
+            for name, func in mod.functions_items()
+            if isinstance(func, tirx.PrimFunc)
+        }
+    )
