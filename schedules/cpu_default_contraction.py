@@ -16,7 +16,7 @@ Three kinds of operand:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import prod
 
 import tvm
@@ -24,16 +24,19 @@ import tvm_ffi
 from tvm import sym, tirx
 from tvm.tirx import decl_buffer
 
+from .cpu_default_plan import Plan
 from .cpu_default_reduction import (
     Accumulation,
     Operand,
     accumulations_of,
+    multiply_adds_per_value,
     operands_of,
     split_groups,
     sum_type,
     widened,
 )
 from .cpu_default_stage import (
+    TYPICAL_SIZE,
     Axis,
     Expr,
     Load,
@@ -54,9 +57,6 @@ _USES_WORTH_PACKING = 8
 # depthwise convolution (9) gains, the same with stride 2 (2.25) and sums (1) lose.
 _USES_WORTH_COPYING = 4
 
-# What a symbolic size is taken for.
-_TYPICAL_SIZE = 64
-
 
 @dataclass(frozen=True, eq=False)
 class Copy:
@@ -71,11 +71,12 @@ class Contraction:
     """A contraction over whole tiles, ready to be scheduled."""
 
     tile: RegisterTile
+    plan: Plan
     copies: list[Copy]
     compute: Stage
     store: Stage
-    # Original axes by the axes of `compute`, which have rounded extents.
-    original: dict[Axis, Axis] = field(default_factory=dict)
+    # The axes of `compute`, which have rounded extents, by those that tile and plan speak of.
+    rounded: dict[Axis, Axis]
 
     @property
     def stages(self) -> list[Stage]:
@@ -107,22 +108,13 @@ def contraction_of(
         return None
     stage = _vector_axis_last(stage, vector_axis)
     moving = [operand for operand in operands if vector_axis in operand.axes]
-    if any(_multiply_adds_per_value(stage, operand) < _USES_WORTH_COPYING for operand in moving):
+    if any(multiply_adds_per_value(stage, operand) < _USES_WORTH_COPYING for operand in moving):
         tile = exact_tile(vector_axis, machine)
         if tile is None:
             return None
     else:
         tile = choose_tile(stage, operands, vector_axis, machine)
-    return _Builder(stage, sums, operands, producers, tile).build(epilogue)
-
-
-def _multiply_adds_per_value(stage: Stage, operand: Operand) -> float:
-    iterations = prod(axis.size or _TYPICAL_SIZE for axis in stage.axes)
-    values = prod(
-        1 + sum(abs(c) * ((axis.size or _TYPICAL_SIZE) - 1) for axis, c in step.items())
-        for step in operand.steps
-    )
-    return iterations / values
+    return _Builder(stage, sums, operands, producers, tile, machine).build(epilogue)
 
 
 def _is_float(buffer: Var) -> bool:
@@ -159,6 +151,7 @@ class _Builder:
         operands: list[Operand],
         producers: dict[Var, Stage],
         tile: RegisterTile,
+        machine: CpuMachine,
     ) -> None:
         self._stage = stage
         self._sums = sums
@@ -166,6 +159,8 @@ class _Builder:
         self._producers = producers
         self._tile = tile
         self._dtype = sum_type(sums.buffer)
+        windowed = [operand for operand in operands if operand.has_window]
+        self._plan = Plan(stage, tile, windowed, machine)
         self._rounded = {axis: self._round_up(axis) for axis in stage.axes}
 
     def build(self, epilogue: Stage | None) -> Contraction | None:
@@ -176,7 +171,7 @@ class _Builder:
             if kind == "direct":
                 replaced.append((operand.load, operand.load))
                 continue
-            if _multiply_adds_per_value(self._stage, operand) < _USES_WORTH_COPYING:
+            if multiply_adds_per_value(self._stage, operand) < _USES_WORTH_COPYING:
                 return None
             make = self._tile_pack if kind == "pack" else self._halo_copy
             stage, read = make(operand, f"{self._stage.name}_{kind}{number}")
@@ -192,16 +187,11 @@ class _Builder:
         term = widened(self._sums.term, self._dtype, read)
         compute, result = self._compute(term)
         finished = store(result)
-        original = dict(zip(compute.axes, self._stage.axes, strict=True))
-        tile = replace(
-            self._tile,
-            vector_axis=_counterpart(original, self._tile.vector_axis),
-            row_axis=_counterpart(original, self._tile.row_axis) if self._tile.row_axis else None,
-        )
-        return Contraction(tile, copies, compute, finished, original)
+        loops = dict(zip(self._stage.axes, compute.axes, strict=True))
+        return Contraction(self._tile, self._plan, copies, compute, finished, loops)
 
     def _round_up(self, axis: Axis) -> Expr:
-        step = 1 if axis.reduces else self._tile.size_along(axis)
+        step = self._plan.step(axis)
         if step == 1 or (axis.size is not None and axis.size % step == 0):
             return axis.extent
         if axis.size is not None:
@@ -226,7 +216,7 @@ class _Builder:
     def _uses(self, operand: Operand) -> int:
         """How often each value is loaded: once per tile along the axes it does not depend on."""
         sizes = [
-            -(-(axis.size or _TYPICAL_SIZE) // self._tile.size_along(axis))
+            -(-(axis.size or TYPICAL_SIZE) // self._tile.size_along(axis))
             for axis in self._stage.spatial
             if axis not in operand.axes
         ]
@@ -390,10 +380,6 @@ class _Builder:
         for axis in self._stage.axes:
             analyzer.bind(axis.var, tvm.ir.Range(0, self._rounded[axis]))
         return analyzer.simplify(expr)
-
-
-def _counterpart(original: dict[Axis, Axis], axis: Axis) -> Axis:
-    return next(new for new, old in original.items() if old is axis)
 
 
 def epilogue_positions(epilogue: Stage, buffer: Var) -> list[Expr] | None:

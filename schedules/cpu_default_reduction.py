@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import prod
 
 import tvm
 import tvm_ffi
 from tvm import sym, tirx
 
 from .cpu_default_stage import (
+    TYPICAL_SIZE,
     Axis,
     Expr,
     Load,
@@ -159,6 +161,16 @@ def _operand(stage: Stage, load: Load) -> Operand | None:
         steps.append(step)
         bases.append(linear[-1])
     return Operand(load, tuple(steps), tuple(bases))
+
+
+def multiply_adds_per_value(stage: Stage, operand: Operand) -> float:
+    """Iterations of the stage for each value of the operand."""
+    iterations = prod(axis.size or TYPICAL_SIZE for axis in stage.axes)
+    values = prod(
+        1 + sum(abs(c) * ((axis.size or TYPICAL_SIZE) - 1) for axis, c in step.items())
+        for step in operand.steps
+    )
+    return iterations / values
 
 
 def split_groups(stage: Stage) -> Stage:

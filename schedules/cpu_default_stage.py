@@ -18,6 +18,9 @@ Expr = tvm.ir.Expr
 Var = tvm.ir.Var
 Load = tvm.ir.TensorLoad
 
+# What a symbolic size is taken for where tiles are compared.
+TYPICAL_SIZE = 64
+
 
 @dataclass(frozen=True, eq=False)
 class Axis:

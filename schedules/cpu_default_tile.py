@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .cpu_default_reduction import Operand
-from .cpu_default_stage import Axis, Stage
+from .cpu_default_stage import TYPICAL_SIZE, Axis, Stage
 from .machine import CpuMachine
 
 # Two FMA units with a latency of four cycles need eight independent accumulators in flight
 # (Skylake, Zen 4, Cortex-A76); with fewer, the units wait.
 _LATENCY_TIMES_UNITS = 8
-
-# What a symbolic size is taken for when tiles are compared.
-_TYPICAL_SIZE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,5 +98,5 @@ def _time_per_value(tile: RegisterTile, is_reused: bool) -> float:
 def _rounding(axis: Axis, step: int) -> float:
     """Work of whole steps over useful work; half a step too much where the size is unknown."""
     if axis.size is None:
-        return 1 + (step - 1) / 2 / _TYPICAL_SIZE
+        return 1 + (step - 1) / 2 / TYPICAL_SIZE
     return -(-axis.size // step) * step / axis.size
