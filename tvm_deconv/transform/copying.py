@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from tvm import relax
 
 from . import layouts
 from .axismap import AxisMap
-from .matching import Graph, Refused, op_name, same, shape_of
+from .matching import Graph, Refused, op_name, same, same_shape, shape_of
 from .nearest import check_nearest
 
 Maps = tuple[AxisMap, AxisMap]
@@ -146,14 +147,17 @@ def _broadcast(graph: Graph, var: relax.Var, call: relax.Call, layout: str) -> C
     shape, wide, merged = shape_of(data), shape_of(call.args[0]), shape_of(var)
     if shape is None or wide is None or merged is None or len(shape) != 4 or len(merged) != 4:
         return None
-    counts = _match_axes(shape, inserted, wide)
-    if counts is None:
-        return None
-    n, c, rh, rw = layouts.dims(counts, layout)
-    expected = [size * count for size, count in zip(shape, counts, strict=True)]
-    if (n, c) != (1, 1) or not all(same(a, b) for a, b in zip(merged, expected, strict=True)):
-        return None
-    return _repeating(var, data, rh, rw)
+    # Axes of size 1 make the places ambiguous; any reading that explains the shapes is right,
+    # because both reshapes keep the order of the samples.
+    for places in combinations(range(len(inserted)), 4):
+        counts = _counts(places, shape, inserted, wide)
+        if counts is None:
+            continue
+        n, c, rh, rw = layouts.dims(counts, layout)
+        expected = [size * count for size, count in zip(shape, counts, strict=True)]
+        if (n, c) == (1, 1) and same_shape(merged, expected):
+            return _repeating(var, data, rh, rw)
+    return None
 
 
 def _strip(graph: Graph, expr: relax.Var) -> tuple[relax.Var, tuple[Any, ...]]:
@@ -175,24 +179,26 @@ def _is_one(dim: Any) -> bool:
     return isinstance(dim, int) and dim == 1
 
 
-def _match_axes(
-    shape: tuple[Any, ...], inserted: tuple[Any, ...], wide: tuple[Any, ...]
+def _counts(
+    places: tuple[int, ...],
+    shape: tuple[Any, ...],
+    inserted: tuple[Any, ...],
+    wide: tuple[Any, ...],
 ) -> list[int] | None:
-    """How often each axis of ``shape`` is repeated, sample by sample."""
-    counts = [1] * len(shape)
-    at = -1
-    if len(inserted) != len(wide):
+    """How often each sample is repeated, if the axes of ``shape`` stand at ``places``."""
+    if len(inserted) != len(wide) or places[0] != 0:
         return None
+    counts = [1] * len(shape)
     for position, (before, after) in enumerate(zip(inserted, wide, strict=True)):
-        rest = len(inserted) - position
-        missing = len(shape) - 1 - at
-        if missing and same(before, shape[at + 1]) and same(after, before):
-            at += 1
-        elif _is_one(before) and isinstance(after, int) and at >= 0 and rest > missing:
-            counts[at] *= after
+        if position in places:
+            axis = places.index(position)
+            if not (same(before, shape[axis]) and same(after, shape[axis])):
+                return None
+        elif _is_one(before) and isinstance(after, int):
+            counts[sum(place < position for place in places) - 1] *= after
         else:
             return None
-    return counts if at == len(shape) - 1 else None
+    return counts
 
 
 _READERS: dict[str, Callable[[Graph, relax.Var, relax.Call, str], Copying | Refused | None]] = {

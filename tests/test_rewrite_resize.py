@@ -1,0 +1,281 @@
+"""Nearest resize, padding and convolution: the rewritten module equals the original."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from relax_helpers import TOLERANCE, assert_close, compiled, constant, evaluate, module, operators
+from tvm import relax
+
+from tvm_deconv.transform import rewrite_upsampling
+
+
+def upsample(builder, x, factor, way, layout="NCHW"):
+    """Nearest x factor, written in one of the ways that exporters use."""
+    n, c, h, w = (x.ty.shape.values[layout.index(name)] for name in "NCHW")
+    rh, rw = factor
+    if way in ("half_pixel", "asymmetric"):
+        rounding = {"half_pixel": "round", "asymmetric": "floor"}[way]
+        size = relax.ShapeExpr([h * rh, w * rw])
+        mode = {"coordinate_transformation_mode": way, "rounding_method": rounding}
+        resize = relax.op.image.resize2d(x, size, layout=layout, method="nearest_neighbor", **mode)
+        return builder.emit(resize)
+    if way == "repeat":
+        for name, count in (("H", rh), ("W", rw)):
+            if count == 1:
+                continue
+            x = builder.emit(relax.op.repeat(x, count, axis=layout.index(name)))
+        return x
+    if way == "take":
+        for name, size, count in (("H", h, rh), ("W", w, rw)):
+            if count == 1:
+                continue
+            index = constant(np.arange(int(size.value) * count) // count)
+            x = builder.emit(relax.op.take(x, index, axis=layout.index(name)))
+        return x
+    assert way == "broadcast"
+    at_h, at_w = layout.index("H"), layout.index("W")
+    x = builder.emit(relax.op.expand_dims(x, [at_h + 1, at_w + 2]))
+    sizes = {"N": (n,), "C": (c,), "H": (h, rh), "W": (w, rw)}
+    wide = [d for name in layout for d in sizes[name]]
+    x = builder.emit(relax.op.broadcast_to(x, wide))
+    merged = {"N": n, "C": c, "H": h * rh, "W": w * rw}
+    return builder.emit(relax.op.reshape(x, [merged[name] for name in layout]))
+
+
+@st.composite
+def cases(draw):
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    factor = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)).filter(lambda f: f != (1, 1)))
+    mode = draw(st.sampled_from(["none", "constant", "replicate", "reflect"]))
+    # As much padding as the rewrite promises: zeros within the reach, reflections below r.
+    if mode == "constant":
+        limit = [*reach, *reach]
+    elif mode == "reflect":
+        limit = [factor[0] - 1, factor[1] - 1] * 2
+    else:
+        limit = [0 if mode == "none" else 3] * 4
+    pad = tuple(draw(st.integers(0, k)) for k in limit)
+    zeros = mode in ("none", "constant")
+    padding = (
+        tuple(draw(st.integers(0, reach[i % 2] - pad[i] * (mode == "constant"))) for i in range(4))
+        if zeros
+        else (0, 0, 0, 0)
+    )
+    groups = draw(st.sampled_from([1, 1, 2]))
+    return {
+        "kernel": kernel,
+        "dilation": dilation,
+        "factor": factor,
+        "mode": mode,
+        "pad": pad,
+        "padding": padding,
+        "groups": groups,
+        "channels": (groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))),
+        "size": (reach[0] + draw(st.integers(1, 3)), reach[1] + draw(st.integers(1, 3))),
+        "batch": draw(st.integers(1, 2)),
+        "way": draw(st.sampled_from(["half_pixel", "asymmetric", "repeat", "take", "broadcast"])),
+        "between": draw(st.sampled_from(["nothing", "relu", "bias and tanh"])),
+        "layout": draw(st.sampled_from(["NCHW", "NHWC"])),
+        "dtype": draw(st.sampled_from(["float64", "float32", "float16"])),
+        "seed": draw(st.integers(0, 2**16)),
+    }
+
+
+def build(c):
+    """(module, input) of a case."""
+    rng = np.random.default_rng(c["seed"])
+    (ci, o), layout, dtype = c["channels"], c["layout"], c["dtype"]
+    w = rng.standard_normal((o, ci // c["groups"], *c["kernel"])).astype(dtype)
+    sizes = dict(zip("NCHW", (c["batch"], ci, *c["size"]), strict=True))
+
+    def body(builder, x):
+        y = upsample(builder, x, c["factor"], c["way"], layout)
+        if c["between"] == "relu":
+            y = builder.emit(relax.op.nn.relu(y))
+        if c["between"] == "bias and tanh":
+            shape = [ci if name == "C" else 1 for name in layout]
+            bias = constant(rng.standard_normal(shape).astype(dtype))
+            y = builder.emit(relax.op.tanh(builder.emit(relax.op.add(y, bias))))
+        if c["mode"] != "none":
+            top, left, bottom, right = c["pad"]
+            sides = {"N": (0, 0), "C": (0, 0), "H": (top, bottom), "W": (left, right)}
+            widths = [s for name in layout for s in sides[name]]
+            y = builder.emit(relax.op.nn.pad(y, widths, c["mode"]))
+        kernel_layout = "OIHW" if layout == "NCHW" else "HWIO"
+        weight = w.transpose(["OIHW".index(name) for name in kernel_layout])
+        conv = relax.op.nn.conv2d(
+            y,
+            constant(weight),
+            padding=c["padding"],
+            dilation=c["dilation"],
+            groups=c["groups"],
+            data_layout=layout,
+            kernel_layout=kernel_layout,
+        )
+        return builder.emit(conv)
+
+    shape = [sizes[name] for name in layout]
+    return module(body, tuple(shape), dtype), rng.standard_normal(shape).astype(dtype)
+
+
+@settings(deadline=None, max_examples=150)
+@given(cases())
+def test_the_rewritten_module_equals_the_original_in_float64(c):
+    mod, x = build(c)
+    new, report = rewrite_upsampling(mod)
+    assert [layer.status for layer in report.layers] == ["rewritten"], report
+    assert not {"nn.conv2d", "image.resize2d", "repeat", "take"} & set(operators(new))
+    expected = evaluate(mod, x.astype(np.float64))
+    assert_close(evaluate(new, x.astype(np.float64)), expected, c["dtype"])
+
+
+@settings(deadline=None, max_examples=12)
+@given(cases().filter(lambda c: c["dtype"] != "float64"))
+def test_the_rewritten_module_compiles_and_gives_the_same(c):
+    mod, x = build({**c, "layout": "NCHW"})
+    expected = evaluate(mod, x.astype(np.float64))
+    got = compiled(rewrite_upsampling(mod)[0], x)
+    scale = max(1.0, np.abs(expected).max())
+    assert np.abs(got - expected).max() / scale < 10 * TOLERANCE[c["dtype"]]
+
+
+def _conv(builder, x, out_channels=4, kernel=3, padding=1, seed=0):
+    c = int(x.ty.shape.values[1].value)
+    w = np.random.default_rng(seed).standard_normal((out_channels, c, kernel, kernel))
+    weight = constant(w.astype("float32"))
+    return builder.emit(relax.op.nn.conv2d(x, weight, padding=padding))
+
+
+def _check(body, shape=(1, 3, 5, 4), rewritten=1):
+    mod = module(body, shape)
+    new, report = rewrite_upsampling(mod)
+    assert len(report.rewritten) == rewritten, report
+    x = np.random.default_rng(5).standard_normal(shape)
+    assert_close(evaluate(new, x), evaluate(mod, x), "float32")
+    return new, report
+
+
+@pytest.mark.parametrize("way", ["half_pixel", "asymmetric", "repeat", "broadcast"])
+def test_symbolic_sizes_are_rewritten_when_the_factor_is_provable(way):
+    def body(builder, x):
+        y = builder.emit(relax.op.nn.relu(upsample(builder, x, (2, 3), way)))
+        return _conv(builder, y)
+
+    mod = module(body, ("n", 3, "h", "w"))
+    new, report = rewrite_upsampling(mod)
+    assert len(report.rewritten) == 1, report
+    assert operators(new) == ["nn.relu", "nn.conv2d_transpose"]
+    for shape in ((1, 3, 4, 5), (2, 3, 7, 3)):
+        x = np.random.default_rng(2).standard_normal(shape).astype("float32")
+        np.testing.assert_allclose(compiled(new, x), compiled(mod, x), rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate"])
+def test_symbolic_sizes_with_edge_copies_are_rewritten(mode):
+    def body(builder, x):
+        y = upsample(builder, x, (2, 2), "asymmetric")
+        y = builder.emit(relax.op.nn.pad(y, [0, 0, 0, 0, 1, 1, 1, 1], mode))
+        return _conv(builder, y, padding=0)
+
+    mod = module(body, ("n", 3, "h", "w"))
+    new, report = rewrite_upsampling(mod)
+    assert operators(new) == ["nn.pad", "nn.conv2d_transpose"], report
+    x = np.random.default_rng(2).standard_normal((1, 3, 4, 5)).astype("float32")
+    np.testing.assert_allclose(compiled(new, x), compiled(mod, x), rtol=0, atol=2e-5)
+
+
+def test_two_resizes_in_a_row_become_one_transposed_convolution():
+    def body(builder, x):
+        y = builder.emit(relax.op.nn.relu(upsample(builder, x, (2, 2), "half_pixel")))
+        return _conv(builder, upsample(builder, y, (2, 1), "repeat"))
+
+    new, _ = _check(body)
+    call = new["main"].body.blocks[0].bindings[1].value
+    assert [int(s) for s in call.attrs.strides] == [4, 2]
+
+
+def test_every_convolution_that_reads_a_resized_map_is_rewritten_and_the_resize_dies():
+    def body(builder, x):
+        up = upsample(builder, x, (2, 2), "half_pixel")
+        a, b = _conv(builder, up, seed=1), _conv(builder, up, kernel=5, padding=2, seed=2)
+        return builder.emit(relax.op.add(a, b))
+
+    new, _ = _check(body, rewritten=2)
+    assert operators(new) == ["nn.conv2d_transpose"] * 2 + ["add"]
+
+
+def test_a_resized_map_that_others_read_stays_for_them():
+    def body(builder, x):
+        up = upsample(builder, x, (2, 2), "half_pixel")
+        return builder.emit(relax.op.add(_conv(builder, up, out_channels=3), up))
+
+    new, _ = _check(body)
+    assert operators(new) == ["image.resize2d", "nn.conv2d_transpose", "add"]
+
+
+def test_replicate_padding_before_the_resize_is_kept_there():
+    def body(builder, x):
+        y = builder.emit(relax.op.nn.pad(x, [0, 0, 0, 0, 1, 2, 1, 0], "replicate"))
+        return _conv(builder, upsample(builder, y, (2, 2), "half_pixel"))
+
+    new, _ = _check(body)
+    assert operators(new) == ["nn.pad", "nn.conv2d_transpose"]
+
+
+def test_zeros_outside_whole_edge_samples_are_exact():
+    def body(builder, x):
+        y = upsample(builder, x, (2, 2), "half_pixel")
+        y = builder.emit(relax.op.nn.pad(y, [0, 0, 0, 0, 2, 2, 4, 2], "replicate"))
+        return _conv(builder, y)
+
+    new, _ = _check(body)
+    assert operators(new) == ["nn.pad", "nn.conv2d_transpose"]
+
+
+def test_a_convolution_between_resize_and_shuffle_goes_to_the_shuffle():
+    def body(builder, x):
+        y = _conv(builder, upsample(builder, x, (2, 2), "half_pixel"), out_channels=8)
+        return builder.emit(relax.op.nn.pixel_shuffle(y, 2))
+
+    _, report = _check(body)
+    assert [layer.status for layer in report.layers] == ["refused", "rewritten"]
+    assert "part of a sub-pixel convolution already" in report.refused[0].reason
+
+
+@pytest.mark.parametrize(
+    ("mode", "rounding", "factor"),
+    [
+        ("half_pixel", "round", 2),
+        ("half_pixel", "round_prefer_floor", 3),
+        ("half_pixel", "round_prefer_ceil", 4),
+        ("pytorch_half_pixel", "round", 2),
+        ("asymmetric", "floor", 3),
+        ("asymmetric", "", 2),
+        ("asymmetric", "round_prefer_floor", 2),
+        ("tf_half_pixel_for_nn", "floor", 3),
+        ("align_corners", "round", 2),
+        ("align_corners", "", 2),
+    ],
+)
+def test_a_mode_whose_index_map_is_nearest_is_rewritten(mode, rounding, factor):
+    def body(builder, x):
+        size = relax.ShapeExpr([5 * factor, 4 * factor])
+        y = relax.op.image.resize2d(
+            x,
+            size,
+            method="nearest_neighbor",
+            coordinate_transformation_mode=mode,
+            rounding_method=rounding,
+        )
+        return _conv(builder, builder.emit(y))
+
+    mod = module(body, (1, 3, 5, 4))
+    new, report = rewrite_upsampling(mod)
+    assert len(report.rewritten) == 1, report
+    x = np.random.default_rng(5).standard_normal((1, 3, 5, 4)).astype("float32")
+    np.testing.assert_allclose(compiled(new, x), compiled(mod, x), rtol=0, atol=2e-5)
