@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import textwrap
 from pathlib import Path
 
 from tvm.relax.vm_build import VMExecutable
@@ -14,7 +15,6 @@ from tvm_deconv.compiler import TargetSpec, compile
 from tvm_deconv.errors import TargetError
 from tvm_deconv.files import replacing
 from tvm_deconv.importer import Model, Shapes
-from tvm_deconv.onnx_file import first_line
 from tvm_deconv.targets import resolve_target
 
 # LLVM's name of an architecture -> the triple by which GNU names a compiler for it.
@@ -87,9 +87,11 @@ def linker(target: Target, host: Target) -> str:
 def link(executable: VMExecutable, path: Path, command: str) -> None:
     """Write the executable as a shared library.
 
-    Raises TargetError when the linker fails, with the last thing that it said.
+    Raises TargetError when the linker fails, with what it said.
     """
     try:
         executable.export_library(str(path), fcompile=tvm_cc.create_shared, cc=command)
     except RuntimeError as error:
-        raise TargetError(f"linking with {command} failed: {first_line(error)}") from error
+        said = str(error).removeprefix("Compilation error:").split("\nCommand line:")[0]
+        reason = textwrap.shorten(said, 300, placeholder=" ...") or "it said nothing"
+        raise TargetError(f"linking with {command} failed: {reason}") from error
