@@ -18,6 +18,7 @@ from .cpu_default_plain import schedule_reduction
 from .cpu_default_rows import cut_rows
 from .cpu_default_stage import Stage, Var, loads_of, stages_of, with_stages
 from .machine import CpuMachine, cpu_machine
+from .vector_math import with_vector_math
 
 _LOG = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ def _scheduled(func: tirx.PrimFunc, parts: list[Part], machine: CpuMachine) -> t
             schedule_injective(schedule, part, machine)
         else:
             schedule_reduction(schedule, part, machine)
-    return cut_rows(schedule.mod["main"])
+    return with_vector_math(cut_rows(schedule.mod["main"]))
 
 
 def _simple_rules(stages: list[Stage], _machine: CpuMachine) -> list[Part]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from tvm import s_tir
 
 from .cpu_default_contraction import Contraction
-from .cpu_default_injective import is_vector_row, schedule_injective
+from .cpu_default_injective import is_vector_row, schedule_injective, values_of
 from .cpu_default_rows import ROW
 from .cpu_default_stage import static_value
 from .machine import CpuMachine
+
+# One core does some 30 multiply-adds per nanosecond: below this many, waking the others (5 to 20
+# microseconds) takes longer than the work.
+_SERIAL_MULTIPLY_ADDS = 1 << 18
 
 # Unrolling the last reducing axis up to this many multiply-adds keeps the loop in the op cache.
 _UNROLLED_MULTIPLY_ADDS = 96
@@ -51,7 +55,8 @@ def schedule_contraction(
     reducing = [loop for axis, loop in loops.items() if axis.reduces]
     schedule.reorder(*strips, *sweeps, *within, *moving, *reducing, *inner)
     strip = schedule.fuse(*strips)
-    schedule.parallel(strip)
+    if values_of(contraction.compute) >= _SERIAL_MULTIPLY_ADDS:
+        schedule.parallel(strip)
 
     for copy in contraction.copies:
         if not plan.is_copied_by_strip(copy.operand):

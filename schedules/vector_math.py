@@ -1,0 +1,127 @@
+"""exp, sigmoid, tanh and erf as arithmetic that LLVM keeps in vector registers.
+
+TVM hands these functions to LLVM, which calls the C library once per lane: 2.5 to 7 ns for each
+value, where the arithmetic below takes 0.2 to 0.6 ns (one Zen 4 core). Largest errors against
+float64, relative to the result: exp and sigmoid 2e-7, tanh 6e-7, erf 6e-7 (the last bit of float32
+is 1.2e-7). Infinities and NaN come out as from the C library; results of exp and sigmoid below
+2.4e-38 may come out as zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import factorial, log, pi, sqrt
+
+import tvm
+import tvm_ffi
+from tvm import tirx
+
+Expr = tvm.ir.Expr
+Var = tvm.ir.Var
+
+
+def with_vector_math(func: tirx.PrimFunc) -> tirx.PrimFunc:
+    """``func`` with the calls named above replaced, in float32 and float16 (by way of float32)."""
+
+    def replace(call: tvm.ir.Call) -> Expr:
+        compute = _FUNCTIONS.get(getattr(call.op, "name", ""))
+        dtype = str(call.ty.dtype)
+        if compute is None or dtype not in ("float32", "float16"):
+            return call
+        return compute(call.args[0].astype("float32")).astype(dtype)
+
+    return func.with_body(tvm_ffi.structural_map(func.body, (tvm.ir.Call, replace)))
+
+
+def _number(value: float) -> Expr:
+    return tirx.const(value, "float32")
+
+
+def _bind(name: str, value: Expr, use: Callable[[Var], Expr]) -> Expr:
+    """``use(value)`` with ``value`` computed once."""
+    var = Var(name, value.ty)
+    return tirx.Let(var, value, use(var))
+
+
+def _polynomial(x: Expr, coefficients: list[float]) -> Expr:
+    """Horner's rule; the coefficient of the highest power comes first."""
+    result = _number(coefficients[0])
+    for coefficient in coefficients[1:]:
+        result = result * x + _number(coefficient)
+    return result
+
+
+# Beyond these the result is infinite, or below the smallest normal number.
+_EXP_RANGE = (-87.5, 89.0)
+
+# log(2) in two parts: the first has few enough bits that its product with n is exact.
+_LOG2_HIGH = 0.693359375
+_LOG2_LOW = log(2) - _LOG2_HIGH
+
+# Taylor series on |r| <= log(2)/2: the first term left out is r^8/8! = 5e-9.
+_EXP_SERIES = [1 / factorial(k) for k in range(7, -1, -1)]
+
+
+def _exp(x: Expr) -> Expr:
+    """exp(x) = 2^n exp(r) with n = round(x / log 2) and |r| <= log(2) / 2."""
+
+    def reduced(x: Var) -> Expr:
+        nearest = tirx.floor(x * _number(1 / log(2)) + _number(0.5))
+        return _bind("n", nearest, lambda n: scaled(x, n))
+
+    def scaled(x: Var, n: Var) -> Expr:
+        rest = x - n * _number(_LOG2_HIGH) - n * _number(_LOG2_LOW)
+        # 2^(n-1) has a valid exponent for every n; only the factor 2 may overflow, to infinity.
+        bits = (n.astype("int32") + 126) * (1 << 23)
+        power = tirx.reinterpret("float32", bits)
+        series = _bind("r", rest, lambda r: _polynomial(r, _EXP_SERIES))
+        return series * power * _number(2.0)
+
+    # With the constant first, a comparison with NaN fails and NaN stays.
+    low, high = _EXP_RANGE
+    return _bind("x", tirx.min(_number(high), tirx.max(_number(low), x)), reduced)
+
+
+def _sigmoid(x: Expr) -> Expr:
+    return _number(1.0) / (_number(1.0) + _exp(_number(0.0) - x))
+
+
+# Below 0.25 the formula with exp would cancel; the first term left out of the series is 8e-9.
+_TANH_SERIES = [62 / 2835, -17 / 315, 2 / 15, -1 / 3, 1.0]
+
+
+def _tanh(x: Expr) -> Expr:
+    def either(x: Var) -> Expr:
+        near = x * _polynomial(x * x, _TANH_SERIES)
+        far = _number(1.0) - _number(2.0) / (_exp(x + x) + _number(1.0))
+        return tirx.Select(tirx.abs(x) < _number(0.25), near, far)
+
+    return _bind("t", x, either)
+
+
+# Series on |x| < 0.5; the first term left out is 8e-10.
+_ERF_SERIES = [2 / sqrt(pi) * (-1) ** k / (factorial(k) * (2 * k + 1)) for k in range(6, -1, -1)]
+
+# Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26: error below 1.5e-7.
+_ERF_SCALE = 0.3275911
+_ERF_TAIL = [1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592, 0.0]
+
+
+def _erf(x: Expr) -> Expr:
+    def either(x: Var) -> Expr:
+        near = x * _polynomial(x * x, _ERF_SERIES)
+        t = _number(1.0) / (_number(1.0) + _number(_ERF_SCALE) * tirx.abs(x))
+        tail = _bind("u", t, lambda u: _polynomial(u, _ERF_TAIL)) * _exp(_number(0.0) - x * x)
+        far = _number(1.0) - tail
+        signed = tirx.Select(x < _number(0.0), _number(0.0) - far, far)
+        return tirx.Select(tirx.abs(x) < _number(0.5), near, signed)
+
+    return _bind("t", x, either)
+
+
+_FUNCTIONS: dict[str, Callable[[Expr], Expr]] = {
+    "tirx.exp": _exp,
+    "tirx.sigmoid": _sigmoid,
+    "tirx.tanh": _tanh,
+    "tirx.erf": _erf,
+}
