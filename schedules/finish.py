@@ -52,10 +52,7 @@ class _Finisher:
     def visit(self, stmt: tirx.Stmt) -> tirx.Stmt:
         if isinstance(stmt, tirx.SeqStmt):
             return tirx.SeqStmt([self.visit(s) for s in stmt.seq])
-        if isinstance(stmt, SBlockRealize):
-            return edit.with_block(stmt, body=self.visit(stmt.block.body))
-        if not isinstance(stmt, tirx.For):
-            return stmt
+        # The nest of a single output element has no loops.
         name = edit.sole_block_name(stmt)
         if name == PAD:
             return self.pad(stmt)
@@ -65,7 +62,9 @@ class _Finisher:
             return self.store(stmt)
         if name == EDGE:
             return tirx.Evaluate(0)  # written where `store` reads it
-        if name is not None:
+        if isinstance(stmt, SBlockRealize):
+            return edit.with_block(stmt, body=self.visit(stmt.block.body))
+        if name is not None or not isinstance(stmt, tirx.For):
             return stmt
         self.enter(stmt)
         body = self.visit(stmt.body)
@@ -79,7 +78,7 @@ class _Finisher:
         self.loops[loop.loop_var] = Range.from_min_extent(loop.min, loop.extent)
 
     def unless_proved(self, conditions: list[Any]) -> Any:
-        """The conjunction of those conditions that some iteration may fail; None if there is none."""
+        """Those conditions, joined, that some iteration may fail; None if there is none."""
         analyzer = Analyzer()
         for var, extent in self.loops.items():
             analyzer.bind(var, extent)

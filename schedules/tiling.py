@@ -91,7 +91,7 @@ def choose_tiling(
 def _register_tile(
     conv: ConvTranspose2d, columns: int, out_group: int, machine: CpuMachine
 ) -> tuple[int, int, int, bool]:
-    """(lanes, vectors, channels, inner_fh) with the lowest estimated cost for each useful output."""
+    """(lanes, vectors, channels, inner_fh) of the lowest cost for each useful output."""
     return min(_register_tiles(conv, columns, out_group, machine), key=lambda pair: pair[0])[1]
 
 

@@ -37,6 +37,8 @@ def loops_to(stmt: tirx.Stmt, realize: SBlockRealize | None) -> list[tirx.For]:
         return next((found for s in stmt.seq if (found := loops_to(s, realize))), [])
     if isinstance(stmt, SBlockRealize) and realize is not None:
         return loops_to(stmt.block.body, realize)
+    if isinstance(stmt, tirx.IfThenElse) and realize is not None:
+        return loops_to(stmt.then_case, realize)
     return []
 
 

@@ -23,7 +23,7 @@ from ..schedules.tiling import Tiling, choose_tiling
 from . import lower_epilogue
 from .lower_conv import Convolution, read
 from .lower_epilogue import RESHAPE, Epilogue
-from .matching import Graph, Refused, shape_of
+from .matching import Graph, Refused, dtype_of, shape_of
 
 # Relax's own pattern kinds: nothing may be fused into a function that is already scheduled.
 _OPAQUE = 8
@@ -46,17 +46,18 @@ class LowerConvolutions:
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         """The module with every layer lowered that the template computes."""
-        result = mod.clone()
-        for name, func in mod.functions_items():
-            if not isinstance(func, relax.Function):
-                continue
-            layers = _layers(Graph(func))
+        # Aliases (y = x) would hide the epilogue behind a rewritten layer.
+        result = relax.transform.CanonicalizeBindings()(mod)
+        lowered = False
+        for name, func in result.functions_items():
+            layers = _layers(Graph(func)) if isinstance(func, relax.Function) else {}
             if layers:
+                lowered = True
                 rebuild = _Rebuild(result, layers, self.machine)
-                lowered = rebuild.visit_expr(func)
+                func = rebuild.visit_expr(func)
                 result = rebuild.builder_.get()
-                result.update_func(name, lowered)
-        return relax.transform.DeadCodeElimination()(result)
+                result.update_func(name, func)
+        return relax.transform.DeadCodeElimination()(result) if lowered else mod
 
 
 def _layers(graph: Graph) -> dict[relax.Var, tuple[Graph, Convolution, Epilogue]]:
@@ -118,13 +119,18 @@ def _fused(
     builder = relax.BlockBuilder()
     packed = direct.pack_weights(conv.weight, conv.op, tile)
     parameters = _Parameters()
-    x = parameters.add(conv.data)
+    # Sizes get variables of their own: a function can only read a size that is a whole dimension
+    # of a parameter, and the network may have h*2 there.
+    n, channels, h, w = (
+        dim if isinstance(dim, int) else tvm.tirx.Var(name, "int64")
+        for name, dim in zip("nchw", shape_of(conv.data) or (), strict=True)
+    )
+    x = parameters.add(conv.data, (n, channels, h, w))
+    out_shape = conv.op.output_shape(n, h, w)
     weight = parameters.add(relax.const(packed))
-    emit = _EpilogueEmitter(graph, conv, epilogue, builder, parameters)
+    emit = _EpilogueEmitter(graph, conv, epilogue, builder, parameters, out_shape)
     emit.declare()
-    with builder.function(
-        "layer", parameters.variables, attrs={"Primitive": True}, private=True
-    ):
+    with builder.function("layer", parameters.variables, attrs={"Primitive": True}, private=True):
         with builder.dataflow():
 
             def template(x: te.Tensor, weight: te.Tensor) -> te.Tensor:
@@ -152,12 +158,14 @@ class _Parameters:
         self.arguments: list[relax.Expr] = []
         self.variables: list[relax.Var] = []
 
-    def add(self, argument: relax.Expr) -> relax.Var:
+    def add(self, argument: relax.Expr, shape: tuple[Any, ...] | None = None) -> relax.Var:
+        """The parameter for ``argument``; ``shape`` is in the function's own variables."""
         for have, var in zip(self.arguments, self.variables, strict=True):
             if have.same_as(argument):
                 return var
         self.arguments.append(argument)
-        self.variables.append(relax.Var(f"p{len(self.variables)}", argument.ty))
+        ty = argument.ty if shape is None else relax.TensorType(shape, dtype_of(argument))
+        self.variables.append(relax.Var(f"p{len(self.variables)}", ty))
         return self.variables[-1]
 
 
@@ -171,9 +179,10 @@ class _EpilogueEmitter:
         epilogue: Epilogue,
         builder: relax.BlockBuilder,
         parameters: _Parameters,
+        out_shape: tuple[Any, ...],
     ) -> None:
         self.graph, self.conv, self.epilogue = graph, conv, epilogue
-        self.builder, self.parameters = builder, parameters
+        self.builder, self.parameters, self.out_shape = builder, parameters, out_shape
         self.operands: dict[tuple[relax.Var, int], Any] = {}
 
     def declare(self) -> None:
@@ -205,7 +214,7 @@ class _EpilogueEmitter:
     def _outside(self, operand: relax.Expr) -> Any:
         constant = self.graph.constant(operand)
         if constant is None:
-            return self.parameters.add(operand)
+            return self.parameters.add(operand, self.out_shape)
         if constant.size == 1:
             return relax.const(constant.reshape(()))
         if constant.ndim == 6:

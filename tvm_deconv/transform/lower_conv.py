@@ -25,7 +25,7 @@ DTYPES = ("float16", "float32")
 
 @dataclass(frozen=True)
 class Convolution:
-    """A layer to lower: ``var`` = transposed convolution of ``data`` (NCHW) with ``weight`` (IOHW)."""
+    """``var`` = transposed convolution of ``data`` (NCHW) with ``weight`` (IOHW)."""
 
     var: relax.Var
     data: relax.Expr

@@ -1,9 +1,10 @@
 """Which operators after a convolution are stored with it: its epilogue.
 
 An epilogue is the largest set of pointwise operators behind one convolution that has a single
-result. It may branch inside (``x * sigmoid(x)``) and read other tensors that exist before the
-convolution (a residual). Between a reshape to (N, O, H, r_h, W, r_w) and the reshape back,
-operands may be constants with one value per phase, as ``RewriteUpsampling`` writes them.
+result. It may branch inside (``x * sigmoid(x)``) and read other tensors of the same shape that do
+not depend on the convolution (a residual). Between a reshape to (N, O, H, r_h, W, r_w) and the
+reshape back, operands may be constants with one value per phase, as ``RewriteUpsampling`` writes
+them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from tvm import relax
 
 from .lower_conv import Convolution
-from .matching import BROADCAST, UNARY, Graph, op_name, same, same_shape, shape_of
+from .matching import BROADCAST, UNARY, Graph, op_name, same, same_shape, shape_of, variables
 
 RESHAPE, PRELU = "relax.reshape", "relax.nn.prelu"
 
@@ -59,7 +60,7 @@ def collect(graph: Graph, conv: Convolution, taken: set[relax.Var]) -> Epilogue:
 
 
 def phase_view(conv: Convolution, shape: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """(N, O, H, r_h, W, r_w) of a convolution's output; None if its rows or columns don't divide."""
+    """(N, O, H, r_h, W, r_w) of a convolution's output; None if it has broken blocks."""
     n, o, oh, ow = shape
     rh, rw = conv.op.strides
     x = shape_of(conv.data)
@@ -106,8 +107,24 @@ def _operand_fits(
     if constant is not None:
         # The rows and columns of a phase constant are 1; a full-size constant is a tensor.
         return constant.size == 1 or len(own) == 4 or _is_phase_constant(constant.shape, own)
-    before = graph.position.get(operand, -1) < graph.position[conv.var]
-    return before and len(own) == 4 and same_shape(shape_of(operand), own)
+    if len(own) != 4 or not same_shape(shape_of(operand), own):
+        return False
+    return not _depends(graph, operand, conv.var)
+
+
+def _depends(graph: Graph, operand: relax.Var, source: relax.Var) -> bool:
+    """Whether ``operand`` is computed from ``source``."""
+    todo, seen = [operand], {operand}
+    while todo:
+        var = todo.pop()
+        if var is source or var.same_as(source):
+            return True
+        # Bindings are in order: what stands before the source cannot depend on it.
+        if graph.position.get(var, -1) > graph.position[source]:
+            reads = set(variables(graph.values[var])) - seen
+            seen |= reads
+            todo += reads
+    return False
 
 
 def _is_phase_constant(shape: tuple[int, ...], view: tuple[Any, ...]) -> bool:

@@ -1,0 +1,202 @@
+"""The direct template against a float64 scatter, on every machine whose code runs here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+import tvm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tvm import te, tirx
+
+from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
+from tvm_deconv.schedules import direct
+from tvm_deconv.schedules import tir_edit as edit
+from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.schedules.tiling import choose_tiling
+from tvm_deconv.targets import resolve_target
+
+HOST = resolve_target("host")
+AVX2 = {"kind": "llvm", "mcpu": "haswell", "num-cores": 2}
+TOLERANCE = {"float32": 3e-6, "float16": 2e-3}
+
+
+@st.composite
+def deconv_axes(draw):
+    stride, dilation = draw(st.sampled_from([(1, 1), (2, 1), (3, 1), (4, 1), (1, 2), (2, 3)]))
+    kernel = draw(st.integers(1, 6))
+    reach = dilation * (kernel - 1)
+    return Axis(
+        kernel,
+        stride,
+        draw(st.integers(0, min(3, reach))),
+        draw(st.integers(0, min(3, reach))),
+        draw(st.integers(0, stride - 1)),
+        dilation,
+    )
+
+
+@st.composite
+def upsampling_axes(draw):
+    dilation, kernel = draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    reach = dilation * (kernel - 1)
+    conv = ConvAxis(kernel, draw(st.integers(0, reach)), draw(st.integers(0, reach)), dilation)
+    origin = draw(st.sampled_from([axis_of_subpixel, axis_of_resize]))
+    return origin(conv, draw(st.integers(1, 3)))
+
+
+AXES = st.one_of(deconv_axes(), upsampling_axes())
+
+
+@st.composite
+def layers(draw):
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    channels = st.sampled_from([1, 2, 3, 5, 7, 8, 13])
+    conv = ConvTranspose2d(
+        groups * draw(st.integers(1, 5)), groups * draw(channels), draw(AXES), draw(AXES), groups
+    )
+    shape = draw(st.integers(1, 2)), draw(st.integers(1, 40)), draw(st.integers(1, 75))
+    return conv, shape
+
+
+def function(conv, shape, dtype, target, symbolic=""):
+    """The scheduled function and its tiling; dimensions named in ``symbolic`` are variables."""
+    dims = [
+        te.var(name, "int64") if name in symbolic else n
+        for name, n in zip("nhw", shape, strict=True)
+    ]
+    known = [n if isinstance(n, int) else None for n in dims]
+    tile = choose_tiling(conv, *known, cpu_machine(target))
+    x = te.placeholder((dims[0], conv.in_channels, *dims[1:]), dtype, "x")
+    weight = te.placeholder(direct.packed_shape(conv, tile), "float32", "weight")
+    func = te.create_prim_func(
+        [x, weight, direct.compute(conv, tile, x, weight)], index_dtype_override="int64"
+    )
+    func = func.with_attr("tirx.noalias", True).with_attr("global_symbol", "main")
+    return direct.schedule(func, conv, tile), tile
+
+
+def random(shape, dtype, seed):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def weights_of(conv, dtype):
+    weight = random(conv.weight_shape, dtype, 1)
+    weight[:, :, sorted(conv.h.zero_taps)] = 0
+    weight[:, :, :, sorted(conv.w.zero_taps)] = 0
+    return weight
+
+
+def check(conv, shape, dtype="float32", target=HOST, symbolic=""):
+    n, h, w = shape
+    func, tile = function(conv, shape, dtype, target, symbolic)
+    built = tvm.compile(tvm.IRModule({"main": func}), target=target)
+    x, weight = random((n, conv.in_channels, h, w), dtype, 0), weights_of(conv, dtype)
+    y = tvm.runtime.empty(conv.output_shape(n, h, w), dtype)
+    packed = direct.pack_weights(weight, conv, tile)
+    built["main"](tvm.runtime.tensor(x), tvm.runtime.tensor(packed), y)
+    expected = reference.conv2d_transpose(
+        x.astype("float64"),
+        weight.astype("float64"),
+        conv.strides,
+        conv.padding,
+        (conv.h.output_padding, conv.w.output_padding),
+        (conv.h.dilation, conv.w.dilation),
+        conv.groups,
+    )
+    scale = max(np.abs(expected).max(), 1e-9)
+    np.testing.assert_allclose(y.numpy() / scale, expected / scale, rtol=0, atol=TOLERANCE[dtype])
+
+
+def has_output(conv, shape):
+    return min(conv.output_shape(*shape)) > 0
+
+
+@settings(deadline=None, max_examples=40)
+@given(layers(), st.sampled_from(["float32", "float16"]), st.sampled_from(["", "hw", "nhw", "w"]))
+def test_any_layer_equals_the_scatter_definition(layer, dtype, symbolic):
+    conv, shape = layer
+    if has_output(conv, shape):
+        check(conv, shape, dtype, symbolic=symbolic)
+
+
+@settings(deadline=None, max_examples=8)
+@given(layers())
+def test_any_layer_equals_the_scatter_definition_on_avx2(layer):
+    target = resolve_target(AVX2)
+    if cpu_machine(HOST).name not in ("avx2", "avx512"):
+        pytest.skip("this processor does not run AVX2 code")
+    conv, shape = layer
+    if has_output(conv, shape):
+        check(conv, shape, target=target)
+
+
+def square(make, *arguments):
+    return make(*arguments), make(*arguments)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 7, 48, 64])
+@pytest.mark.parametrize("size", [(17, 31), (57, 101)])
+def test_sizes_and_channels_that_divide_nothing_are_exact(channels, size):
+    axes = square(axis_of_resize, ConvAxis(3, 1, 1), 2)
+    check(ConvTranspose2d(channels, channels, *axes), (1, *size))
+
+
+def test_a_full_hd_frame_is_exact():
+    axes = square(axis_of_subpixel, ConvAxis(3, 1, 1), 2)
+    check(ConvTranspose2d(3, 3, *axes), (1, 1080, 1920))
+
+
+def test_a_phase_without_taps_is_zero():
+    check(ConvTranspose2d(2, 3, Axis(2, 3), Axis(1, 4)), (1, 9, 21))
+
+
+def loops_around_update(func):
+    """Loops outside and inside of the reduction's outermost loop, and all conditions inside it."""
+    update = edit.find_block(func.body, "phases_update")
+    return edit.loops_to(func.body, update), update
+
+
+@pytest.mark.parametrize("symbolic", ["", "nhw"])
+@pytest.mark.parametrize("channels", [62, 64])
+def test_the_reduction_carries_no_predicate(symbolic, channels):
+    axes = square(axis_of_resize, ConvAxis(3, 1, 1), 2)
+    func, _ = function(
+        ConvTranspose2d(64, channels, *axes), (1, 57, 101), "float32", HOST, symbolic
+    )
+    loops, update = loops_around_update(func)
+    assert isinstance(update.predicate, tirx.IntImm) and update.predicate.value == 1
+    reduction = [loop.loop_var.name for loop in loops].index("ic")
+    # Straight loops only, from the reduction down to the multiply-add.
+    assert edit.sole_block_name(loops[reduction]) == "phases_update"
+    assert "if_then_else" not in str(update.block.body)
+
+
+def test_taps_that_a_phase_lacks_are_not_multiplied():
+    conv = ConvTranspose2d(16, 16, Axis(3, 2, 1, 1, 1), Axis(3, 2, 1, 1, 1))
+    check(conv, (1, 20, 40))
+    func, tile = function(conv, (1, 20, 40), "float32", HOST)
+    built = tvm.compile(tvm.IRModule({"main": func}), target=HOST)
+    assembly = built.mod.inspect_source("asm") if hasattr(built, "mod") else ""
+    assert tile.unroll_fh or tile.inner_fh
+    assert conv.h.useful_taps * conv.w.useful_taps == 9
+    assert assembly == "" or "fma" in assembly
+
+
+@pytest.mark.parametrize(
+    ("processor", "registers"), [("haswell", 16), ("skylake-avx512", 32), ("znver4", 32)]
+)
+@pytest.mark.parametrize(("in_channels", "out_channels"), [(64, 64), (32, 1), (56, 1), (3, 48)])
+@pytest.mark.parametrize("factor", [1, 2, 3, 4])
+def test_the_register_tile_fits_the_machine(
+    processor, registers, in_channels, out_channels, factor
+):
+    machine = cpu_machine(resolve_target({"kind": "llvm", "mcpu": processor}))
+    assert machine.vector_registers == registers
+    axes = square(axis_of_subpixel, ConvAxis(3, 1, 1), factor)
+    conv = ConvTranspose2d(in_channels, out_channels, *axes)
+    tile = choose_tiling(conv, 1, 128, 128, machine)
+    accumulators = tile.vectors * tile.channels * factor * (factor if tile.inner_fh else 1)
+    assert accumulators <= registers - 4
+    assert accumulators * 4 * tile.lanes <= 1024

@@ -1,0 +1,235 @@
+"""``LowerConvolutions``: what is fused, what is left, and that the numbers stay."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import tvm
+from onnx import TensorProto, helper, numpy_helper
+from tvm import relax
+
+from tvm_deconv import importer
+from tvm_deconv.errors import TargetError
+from tvm_deconv.targets import resolve_target
+from tvm_deconv.transform import LowerConvolutions, RewriteUpsampling
+
+HOST = resolve_target("host")
+SHAPE = (2, 6, 13, 37)
+
+
+class Net:
+    """An ONNX graph written as a chain of calls; each returns the name of its result."""
+
+    def __init__(self, shape=SHAPE, dtype="float32", dims=None):
+        self.rng = np.random.default_rng(0)
+        self.dtype, self.shape, self.dims = dtype, shape, dims or shape
+        self.nodes, self.weights, self.count = [], [], 0
+
+    def constant(self, *shape, scale=1.0):
+        values = (self.rng.standard_normal(shape) * scale).astype(self.dtype)
+        self.weights.append(numpy_helper.from_array(values, f"k{len(self.weights)}"))
+        return self.weights[-1].name
+
+    def __call__(self, operator, *inputs, **attributes):
+        self.count += 1
+        name = f"t{self.count}"
+        self.nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
+        return name
+
+    def conv(self, x, c_in, c_out, k=3, bias=True, **attributes):
+        attributes.setdefault("pads", [k // 2] * 4)
+        groups = attributes.get("group", 1)
+        inputs = [self.constant(c_out, c_in // groups, k, k, scale=1 / (k * np.sqrt(c_in)))]
+        inputs += [self.constant(c_out)] if bias else []
+        return self("Conv", x, *inputs, **attributes)
+
+    def deconv(self, x, c_in, c_out, k, stride, **attributes):
+        weight = self.constant(c_in, c_out, k, k, scale=1 / (k * np.sqrt(c_in)))
+        return self("ConvTranspose", x, weight, strides=[stride] * 2, **attributes)
+
+    def model(self, *outputs):
+        kind = TensorProto.FLOAT16 if self.dtype == "float16" else TensorProto.FLOAT
+        graph = helper.make_graph(
+            self.nodes,
+            "net",
+            [helper.make_tensor_value_info("x", kind, self.dims)],
+            [helper.make_tensor_value_info(name, kind, None) for name in outputs],
+            self.weights,
+        )
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def lower(model: onnx.ModelProto, rewrite=True) -> tvm.IRModule:
+    mod = importer.load(model)
+    if rewrite:
+        mod = RewriteUpsampling()(mod)
+    return LowerConvolutions(HOST)(mod)
+
+
+def calls(mod: tvm.IRModule) -> list[str]:
+    """Operators of main, in order; a constant expression does not count."""
+    names = []
+
+    def visit(expr):
+        if isinstance(expr, relax.Call) and isinstance(expr.op, tvm.ir.Op):
+            names.append(str(expr.op.name).removeprefix("relax."))
+
+    relax.analysis.post_order_visit(mod["main"], visit)
+    return names
+
+
+def check(net: Net, *outputs: str, lowered=None, tolerance=1e-5, shape=None):
+    model = net.model(*outputs)
+    mod = lower(model)
+    if lowered is not None:
+        assert calls(mod) == ["call_tir"] * lowered
+    x = net.rng.standard_normal(shape or net.shape).astype(net.dtype)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    expected = session.run(None, {"x": x})
+    vm = relax.VirtualMachine(relax.build(mod, HOST), tvm.cpu())
+    got = vm["main"](tvm.runtime.tensor(x))
+    got = [got] if len(outputs) == 1 else list(got)
+    for have, want in zip(got, expected, strict=True):
+        np.testing.assert_allclose(
+            have.numpy(), want, rtol=0, atol=tolerance * max(1, np.abs(want).max())
+        )
+    return mod
+
+
+def test_bias_and_activation_are_stored_with_the_convolution():
+    net = Net()
+    check(net, net("Relu", net.conv("x", 6, 10)), lowered=1)
+
+
+def test_an_activation_that_reads_its_input_twice_is_stored_with_the_convolution():
+    net = Net()
+    c = net.conv("x", 6, 10)
+    check(net, net("Mul", c, net("Sigmoid", c)), lowered=1)
+
+
+def test_a_residual_is_added_in_the_store():
+    net = Net()
+    first = net("Relu", net.conv("x", 6, 8))
+    check(net, net("Add", net.conv(first, 8, 8), first), lowered=2)
+
+
+def test_the_later_of_two_branches_takes_the_addition():
+    net = Net()
+    left, right = net.conv("x", 6, 8), net.conv("x", 6, 8, k=1)
+    check(net, net("Relu", net("Add", left, right)), lowered=2)
+
+
+def test_an_intermediate_that_is_an_output_too_stays_a_result():
+    net = Net()
+    c = net.conv("x", 6, 8)
+    # Bias and convolution are one function; the relu cannot be inside it.
+    mod = check(net, net("Relu", c), c)
+    assert calls(mod).count("call_tir") == 1 and "nn.relu" in calls(mod)
+
+
+def test_an_intermediate_that_two_layers_read_is_stored_once():
+    net = Net()
+    c = net("Relu", net.conv("x", 6, 8))
+    check(net, net("Add", net.conv(c, 8, 8), net("Sigmoid", net.conv(c, 8, 8))), lowered=3)
+
+
+@pytest.mark.parametrize("mode", ["CRD", "DCR"])
+@pytest.mark.parametrize("factor", [2, 3])
+def test_the_bias_and_slope_of_each_phase_are_stored_with_the_deconvolution(mode, factor):
+    net = Net()
+    c = net("PRelu", net.conv("x", 6, 4 * factor**2), net.constant(4 * factor**2, 1, 1))
+    check(net, net("DepthToSpace", c, blocksize=factor, mode=mode), lowered=1)
+
+
+def test_a_resize_convolution_is_one_function():
+    net = Net()
+    net.weights.append(numpy_helper.from_array(np.array([1, 1, 2, 3], "float32"), "scales"))
+    up = net(
+        "Resize",
+        "x",
+        "",
+        "scales",
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    )
+    check(net, net("Tanh", net.conv(up, 6, 7)), lowered=1)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"group": 2},
+        {"group": 6},
+        {"dilations": [2, 2], "pads": [2] * 4},
+        {"pads": [0, 2, 1, 0]},
+        {"k": 1},
+        {"k": 4, "pads": [1, 2, 2, 1]},
+    ],
+    ids=str,
+)
+def test_every_stride_1_convolution_is_lowered(attributes):
+    net = Net()
+    check(net, net.conv("x", 6, 12, **attributes), lowered=1)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"k": 4, "stride": 2, "pads": [1] * 4},
+        {"k": 3, "stride": 2, "pads": [1] * 4, "output_padding": [1, 1]},
+        {"k": 5, "stride": 3, "pads": [0, 1, 2, 1]},
+        {"k": 2, "stride": 2},
+        {"k": 3, "stride": 4, "output_padding": [1, 0]},
+    ],
+    ids=str,
+)
+def test_every_transposed_convolution_is_lowered(attributes):
+    net = Net()
+    check(net, net("LeakyRelu", net.deconv("x", 6, 5, **attributes)), lowered=1)
+
+
+def test_symbolic_sizes_are_lowered_once_for_all():
+    net = Net(dims=("n", 6, "h", "w"))
+    c = net("PRelu", net.conv("x", 6, 18), net.constant(18, 1, 1))
+    y = net("DepthToSpace", c, blocksize=3, mode="CRD")
+    check(net, net("Relu", net.conv(y, 2, 4)), lowered=2, shape=(1, 6, 9, 50))
+
+
+def test_half_precision_is_stored_as_such_and_summed_in_single_precision():
+    net = Net(dtype="float16")
+    check(net, net("Relu", net.conv("x", 6, 10)), lowered=1, tolerance=2e-3)
+
+
+def test_strided_convolutions_are_left_to_others():
+    net = Net()
+    mod = lower(net.model(net.conv("x", 6, 8, strides=[2, 2])))
+    assert "nn.conv2d" in calls(mod) and "call_tir" not in calls(mod)
+
+
+def test_weights_that_are_not_constant_are_left_alone():
+    x = relax.Var("x", relax.TensorType((1, 3, 8, 8), "float32"))
+    w = relax.Var("w", relax.TensorType((4, 3, 3, 3), "float32"))
+    builder = relax.BlockBuilder()
+    with builder.function("main", [x, w]):
+        with builder.dataflow():
+            out = builder.emit_output(relax.op.nn.conv2d(x, w))
+        builder.emit_func_output(out)
+    mod = builder.finalize()
+    tvm.ir.assert_structural_equal(LowerConvolutions(HOST)(mod), mod)
+
+
+def test_equal_layers_share_one_function():
+    net = Net()
+    x = net.conv("x", 6, 6)
+    for _ in range(3):
+        x = net.conv(x, 6, 6)
+    mod = check(net, x, lowered=4)
+    assert sum(isinstance(f, tvm.tirx.PrimFunc) for _, f in mod.functions_items()) == 1
+
+
+def test_a_gpu_target_is_refused():
+    with pytest.raises(TargetError, match="CPU only"):
+        LowerConvolutions(tvm.target.Target({"kind": "cuda", "arch": "sm_87"}))
