@@ -71,9 +71,13 @@ def bench(tmp_path_factory):
     (folder / "damaged.png").write_bytes((folder / "image.png").read_bytes()[:120])
     Image.fromarray(np.zeros((8, 12), np.uint16)).save(folder / "deep.png")
     (folder / "text.so").write_text("hello")
+    (folder / "empty.so").touch()
     for name in ("good", "rgb", "fixed", "two"):
         assert cli.main(["compile", str(folder / f"{name}.onnx"), "-o", str(folder / name)]) == 0
         (folder / name).rename(folder / f"{name}.so")
+    elf = bytearray((folder / "good.so").read_bytes())
+    elf[18:20] = b"\xf7\x00"  # the architecture: BPF, which no machine is
+    (folder / "bpf.so").write_bytes(elf)
     mod = tvm.IRModule.from_expr(tvm.te.create_prim_func([tvm.te.placeholder((1,), name="a")]))
     tvm.compile(mod, {"kind": "llvm"}).export_library(str(folder / "foreign.so"))
     return folder
@@ -168,6 +172,11 @@ def test_a_compiled_library_runs_in_a_process_that_has_only_tvm(bench):
         ('compile good.onnx -o out.so --target {"kind":"opencl"}', "no schedules for opencl"),
         ("run none.so image.png -o out.png", "none.so does not exist"),
         ("run text.so image.png -o out.png", "text.so is not a library that this machine can load"),
+        (
+            "run empty.so image.png -o out.png",
+            "empty.so is not a library that this machine",
+        ),
+        ("run bpf.so image.png -o out.png", "bpf.so .* it is for another processor architecture"),
         ("run foreign.so image.png -o out.png", "foreign.so was not written by tvm-deconv compile"),
         ("run two.so image.png -o out.png", r"two.so does not map one image to one image .* x \("),
         ("run good.so none.png -o out.png", "none.png does not exist"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +64,12 @@ class Network:
         try:
             module = tvm.runtime.load_module(str(path.resolve()))
         except (OSError, RuntimeError, ValueError) as error:
+            if _elf_machine(path) != _elf_machine(Path(sys.executable)):
+                reason = "it is for another processor architecture, or no library at all"
+            else:
+                reason = first_line(error)
             raise ModelError(
-                f"{path} is not a library that this machine can load: {first_line(error)}"
+                f"{path} is not a library that this machine can load: {reason}"
             ) from error
         foreign = f"{path} was not written by tvm-deconv compile"
         try:
@@ -116,6 +121,12 @@ def _are_images(*ends: metadata.Tensor) -> bool:
         and all(end.shape[0] == 1 or isinstance(end.shape[0], str) for end in ends)
         and channels in ({1}, {3})
     )
+
+
+def _elf_machine(path: Path) -> bytes:
+    """The field of an ELF file that names its architecture, of which the loader never speaks."""
+    with path.open("rb") as file:
+        return file.read(20)[18:]
 
 
 def _list(tensors: tuple[metadata.Tensor, ...]) -> str:
