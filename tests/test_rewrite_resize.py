@@ -189,6 +189,20 @@ def test_symbolic_sizes_with_edge_copies_are_rewritten(mode):
     np.testing.assert_allclose(compiled(new, x), compiled(mod, x), rtol=0, atol=2e-5)
 
 
+def test_layouts_that_convert_layout_leaves_are_seen_through():
+    def body(builder, x):
+        y = builder.emit(relax.op.nn.relu(upsample(builder, x, (2, 2), "half_pixel")))
+        return _conv(builder, y)
+
+    mod = module(body, (1, 3, 5, 4))
+    nhwc = relax.transform.ConvertLayout({"relax.nn.conv2d": ["NHWC", "OHWI"]})(mod)
+    assert "permute_dims" in operators(nhwc)
+    new, report = rewrite_upsampling(nhwc)
+    assert len(report.rewritten) == 1, report
+    x = np.random.default_rng(2).standard_normal((1, 3, 5, 4)).astype("float32")
+    np.testing.assert_allclose(compiled(new, x), compiled(mod, x), rtol=0, atol=2e-5)
+
+
 def test_two_resizes_in_a_row_become_one_transposed_convolution():
     def body(builder, x):
         y = builder.emit(relax.op.nn.relu(upsample(builder, x, (2, 2), "half_pixel")))

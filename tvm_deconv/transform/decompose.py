@@ -10,7 +10,7 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from .matching import op_name
+from .matching import Graph, op_name
 from .shuffle import PIXEL_SHUFFLE, emit_shuffle
 
 
@@ -23,16 +23,18 @@ class DecomposePixelShuffle:
     ) -> tvm.IRModule:
         changed = {}
         for name, func in mod.functions_items():
-            if isinstance(func, relax.Function):
-                new = _Decompose().visit_expr(func)
-                if not new.same_as(func):
-                    changed[name] = new
+            if isinstance(func, relax.Function) and _has_shuffle(func):
+                changed[name] = _Decompose().visit_expr(func)
         if not changed:
             return mod
         mod = mod.clone()
         for name, func in changed.items():
             mod.update_func(name, func)
         return mod
+
+
+def _has_shuffle(func: relax.Function) -> bool:
+    return any(op_name(value) == PIXEL_SHUFFLE for value in Graph(func).values.values())
 
 
 @mutator

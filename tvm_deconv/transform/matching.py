@@ -6,6 +6,7 @@ finds nothing leaves no trace.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -161,6 +162,15 @@ def dtype_of(expr: relax.Expr) -> str:
 def static(dim: Any) -> Any:
     """A dimension as int if it is one."""
     return int(dim.value) if isinstance(dim, tvm.tirx.IntImm) else dim
+
+
+def text(dim: Any) -> str:
+    """A dimension as one writes it: ``h * 2``."""
+    return re.sub(r"T\.int64\((-?\d+)\)", r"\1", str(dim))
+
+
+def shape_text(shape: Sequence[Any]) -> str:
+    return f"[{', '.join(map(text, shape))}]"
 
 
 def same(a: Any, b: Any) -> bool:

@@ -12,7 +12,7 @@ from math import ceil, floor
 from typing import Any
 
 from .axismap import LARGEST_FACTOR
-from .matching import Refused, same
+from .matching import Refused, same, text
 
 # TVM moves floor and ceil by this much against rounding errors.
 _EPSILON = 1e-5
@@ -38,7 +38,7 @@ def factor_of(size: Any, target: Any) -> int | Refused:
         return target // size
     found = next((r for r in range(1, LARGEST_FACTOR + 1) if same(target, size * r)), None)
     if found is None:
-        return Refused(f"size {target} is not provably a multiple of {size}")
+        return Refused(f"size {text(target)} is not provably a multiple of {text(size)}")
     return found
 
 
@@ -58,7 +58,7 @@ def check_nearest(attrs: Any, roi: tuple[float, float], size: Any, target: Any) 
         reads = [_round(_PERIODIC[mode](i, r), rounding) for i in range(r)]
         wrong = next((i for i, read in enumerate(reads) if read != 0), None)
     else:
-        return Refused(f"{name} depends on the size, which is symbolic: {size}")
+        return Refused(f"{name} depends on the size, which is symbolic: {text(size)}")
     if wrong is not None:
         read = "a tie" if reads[wrong] is None else f"input {reads[wrong]}"
         return Refused(f"{name} is not nearest x{r}: output {wrong} reads {read}, not {wrong // r}")

@@ -26,6 +26,7 @@ from .matching import (
     op_name,
     same,
     shape_of,
+    shape_text,
 )
 
 PRELU = "relax.nn.prelu"
@@ -227,7 +228,9 @@ def _steps(
         return Refused(f"{graph.describe(var)} does not have a known shape of 4 axes")
     canonical = layouts.dims(there, source_layout)
     if not all(same(a, b) for a, b in zip(layouts.dims(here, layout), canonical, strict=True)):
-        return Refused(f"{graph.describe(var)} broadcasts {list(there)} to {list(here)}")
+        return Refused(
+            f"{graph.describe(var)} broadcasts {shape_text(there)} to {shape_text(here)}"
+        )
     value = graph.value(var)
     if isinstance(value, relax.TupleGetItem):
         return _batch_norm(graph, var, graph.value(value.tuple_value), layout)

@@ -40,14 +40,11 @@ Build = Callable[[list[relax.Expr]], relax.Expr]
 
 def recover(mod: tvm.IRModule) -> tvm.IRModule:
     """A copy of ``mod`` with PrimFuncs recognised as Relax operators, aliases removed and sizes
-    in integers; ``mod`` itself if there is nothing of the kind."""
-    work = relax.transform.CanonicalizeBindings()(mod)
+    in integers."""
+    work = relax.transform.CanonicalizeBindings()(mod).clone()
     for name, func in work.functions_items():
         if isinstance(func, relax.Function):
-            new = _Recover(work).visit_expr(func)
-            if not new.same_as(func):
-                work = work.clone()
-                work.update_func(name, new)
+            work.update_func(name, _Recover(mod).visit_expr(func))
     return work
 
 

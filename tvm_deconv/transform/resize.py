@@ -269,15 +269,20 @@ def _unread(graph: Graph, var: relax.Var) -> Refused | None:
     maps = found.apply((AxisMap(None), AxisMap(None)))
     if graph.op(var) != RESIZE and isinstance(maps, Refused):
         return None
-    return Refused(f"{graph.describe(var)} is read by {_reader(graph, var)}, not by a convolution")
+    return _blocked(graph, var)
 
 
-def _reader(graph: Graph, var: relax.Var) -> str:
-    """Who reads ``var`` in the end, behind operators that a rewrite could step over."""
+def _blocked(graph: Graph, upsampling: relax.Var) -> Refused:
+    """What stands between an upsampling and any convolution."""
+    var = upsampling
     while len(users := graph.users.get(var, [])) == 1 and var not in graph.outputs:
         step = read_copying(graph, users[0], "NCHW")
-        if graph.op(users[0]) not in UNARY and not isinstance(step, Copying):
+        if isinstance(step, Refused):
+            return step
+        if step is None and graph.op(users[0]) not in UNARY:
             break
         var = users[0]
     names = [graph.describe(user) for user in users]
-    return ", ".join(names + ["the function's output"] * (var in graph.outputs))
+    names += ["the function's output"] * (var in graph.outputs)
+    name = graph.describe(upsampling)
+    return Refused(f"{name} is read by {', '.join(names)}, not by a convolution")

@@ -97,11 +97,13 @@ def check(
             return Refused(f"{graph.describe(var)} is also read by {reader}")
     scale, shift, rest = pointwise.split_affine(region, conv.weight.shape[0])
     scaled = conv.weight * scale[:, None, None, None]
-    weight, bias = scaled.astype(conv.dtype), shift.astype(conv.dtype)
+    with np.errstate(over="ignore"):
+        weight, bias = scaled.astype(conv.dtype), shift.astype(conv.dtype)
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         return Refused(f"weights of {graph.describe(conv.var)} are not finite in {conv.dtype}")
     rh, rw = shuffle.factor
     try:
+        weight = weights.weight_shuffle_by(weight, shuffle.source, conv.groups, conv.dilation)
         op = geometry.ConvTranspose2d(
             conv.in_channels,
             shuffle.source.shape[0],
@@ -109,7 +111,6 @@ def check(
             geometry.axis_of_subpixel(conv.w, rw),
             conv.groups,
         )
-        weight = weights.weight_shuffle_by(weight, shuffle.source, conv.groups, conv.dilation)
     except GeometryError as error:
         return Refused(f"{graph.describe(conv.var)}: {error}")
     return SubPixel(shuffle, conv, rest, op, weight, bias)
