@@ -28,6 +28,7 @@ from tvm_deconv.onnx_file import (
     name_dimensions,
     read_proto,
 )
+from tvm_deconv.onnx_resize import upgrade_resizes
 
 if TYPE_CHECKING:
     import torch
@@ -73,7 +74,7 @@ def load(model: Model, shapes: Shapes | None = None) -> tvm.IRModule:
 def _from_onnx(proto: onnx.ModelProto, name: str, shapes: Shapes | None) -> tvm.IRModule:
     from tvm.relax.frontend.onnx import from_onnx
 
-    proto = name_dimensions(check_operators(proto, name))
+    proto = upgrade_resizes(name_dimensions(check_operators(proto, name)))
     ranks = _declared_ranks(proto)
     _check_override(shapes, ranks, name)
     for key, rank in ranks.items():
