@@ -122,9 +122,12 @@ def _all_rules(stages: list[Stage], machine: CpuMachine) -> list[Part]:
         after = [reader for reader in readers.get(result, []) if reader is not stage]
         if len(after) == 1 and is_injective(after[0]) and epilogue_positions(after[0], result):
             epilogue = after[0]
-        contraction = contraction_of(stage, producers, epilogue, machine)
+        lanes = lane_reduction_of(stage, machine)
+        contraction = None
+        if lanes is None or not lanes.is_best:
+            contraction = contraction_of(stage, producers, epilogue, machine)
         if contraction is None:
-            parts[stage] = lane_reduction_of(stage, machine) or stage
+            parts[stage] = lanes or stage
             continue
         for producer in producers.values():
             parts[producer] = None

@@ -29,7 +29,7 @@ from .cpu_default_reduction import (
     Accumulation,
     Operand,
     accumulations_of,
-    multiply_adds_per_value,
+    is_used_little,
     operands_of,
     split_groups,
     sum_type,
@@ -53,9 +53,8 @@ from .machine import CpuMachine
 # Fewer uses than this of each packed value do not pay for packing it.
 _USES_WORTH_PACKING = 8
 
-# Fewer multiply-adds than this for each value of an operand do not pay for copying it: a 3x3
-# depthwise convolution (9) gains, the same with stride 2 (2.25) and sums (1) lose.
-_USES_WORTH_COPYING = 4
+# LLVM unrolls a reduction up to about this size and makes vectors along the results' rows.
+_UNROLLED_REDUCTION = 36
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,14 +106,16 @@ def contraction_of(
     if vector_axis.size is not None and vector_axis.size < 2:
         return None
     stage = _vector_axis_last(stage, vector_axis)
-    moving = [operand for operand in operands if vector_axis in operand.axes]
-    if any(multiply_adds_per_value(stage, operand) < _USES_WORTH_COPYING for operand in moving):
-        tile = exact_tile(vector_axis, machine)
-        if tile is None:
-            return None
-    else:
-        tile = choose_tile(stage, operands, vector_axis, machine)
+    tile = choose_tile(stage, operands, vector_axis, machine)
+    if any(is_used_little(stage, o) for o in operands if vector_axis in o.axes):
+        # Rows would reuse nothing; a tile that divides the axis needs no copy.
+        tile = exact_tile(vector_axis, machine) or tile
     return _Builder(stage, sums, operands, producers, tile, machine).build(epilogue)
+
+
+def _is_unrolled(stage: Stage) -> bool:
+    sizes = [axis.size or TYPICAL_SIZE for axis in stage.reducing]
+    return prod(sizes) <= _UNROLLED_REDUCTION
 
 
 def _is_float(buffer: Var) -> bool:
@@ -171,7 +172,7 @@ class _Builder:
             if kind == "direct":
                 replaced.append((operand.load, operand.load))
                 continue
-            if multiply_adds_per_value(self._stage, operand) < _USES_WORTH_COPYING:
+            if _is_unrolled(self._stage) and is_used_little(self._stage, operand):
                 return None
             make = self._tile_pack if kind == "pack" else self._halo_copy
             stage, read = make(operand, f"{self._stage.name}_{kind}{number}")

@@ -25,6 +25,7 @@ from .cpu_default_injective import is_joined
 from .cpu_default_reduction import (
     Accumulation,
     accumulations_of,
+    is_used_little,
     operands_of,
     sum_type,
     widened,
@@ -38,15 +39,22 @@ _VECTORS = 4
 # Shorter rows than this gain nothing from lanes.
 _SHORTEST_ROW = 4
 
+# From here on lanes are better than a tile across rows that would have to be transposed.
+_LONG_ROW = 8
+
 
 @dataclass(frozen=True, eq=False)
 class LaneReduction:
-    """The stages of one reduction by lanes; ``rest`` is None if nothing is left over."""
+    """The stages of one reduction by lanes; ``rest`` is None if nothing is left over.
+
+    ``is_best`` says that no tile could do better: rows are long and no operand is used twice.
+    """
 
     partial: Stage
     rest: Stage | None
     result: Stage
     lanes: int
+    is_best: bool
 
     @property
     def stages(self) -> list[Stage]:
@@ -72,7 +80,8 @@ def lane_reduction_of(stage: Stage, machine: CpuMachine) -> LaneReduction | None
     lanes, width = _lanes_and_width(row, machine)
     if width < 2:
         return None
-    return _Builder(stage, accumulations, row, width).build(lanes)
+    is_best = lanes >= _LONG_ROW and all(is_used_little(stage, operand) for operand in moving)
+    return _Builder(stage, accumulations, row, width).build(lanes, is_best)
 
 
 def _is_float(buffer: Var) -> bool:
@@ -128,7 +137,7 @@ class _Builder:
             length = length * axis.extent
         self._length = tvm.sym.Analyzer().simplify(length)
 
-    def build(self, lanes: int) -> LaneReduction:
+    def build(self, lanes: int, is_best: bool) -> LaneReduction:
         analyzer = tvm.sym.Analyzer()
         whole = analyzer.simplify(self._length // self._width)
         left = analyzer.simplify(self._length % self._width)
@@ -142,7 +151,7 @@ class _Builder:
             position = Axis(Var("t", self._integer), left, reduces=True)
             at = whole * self._width + position.var
             rests, rest = self._accumulate("rest", [], [position], at)
-        return LaneReduction(partial, rest, self._result(partials, rests), lanes)
+        return LaneReduction(partial, rest, self._result(partials, rests), lanes, is_best)
 
     def _accumulate(
         self, suffix: str, lanes: list[Axis], steps: list[Axis], position: Expr

@@ -14,8 +14,9 @@ from .machine import CpuMachine
 # microseconds) takes longer than the work.
 _SERIAL_MULTIPLY_ADDS = 1 << 18
 
-# Unrolling the last reducing axis up to this many multiply-adds keeps the loop in the op cache.
-_UNROLLED_MULTIPLY_ADDS = 96
+# Innermost reducing axes are unrolled up to this many multiply-adds, the 3x3 taps of a tile of 16
+# accumulators: with both axes of a window written out, rows that several taps read are loaded once.
+_UNROLLED_MULTIPLY_ADDS = 160
 
 
 def schedule_contraction(
@@ -75,9 +76,12 @@ def schedule_contraction(
         if static_value(schedule.get(loop).extent) is not None:
             schedule.unroll(loop)
     schedule.annotate(row, ROW, tile.lanes)
-    last = contraction.compute.reducing[-1].size
-    if last is not None and last * tile.rows * tile.vectors <= _UNROLLED_MULTIPLY_ADDS:
-        schedule.unroll(reducing[-1])
+    count = tile.rows * tile.vectors
+    for loop, axis in reversed(list(zip(reducing, contraction.compute.reducing, strict=True))):
+        count *= axis.size or _UNROLLED_MULTIPLY_ADDS
+        if count > _UNROLLED_MULTIPLY_ADDS:
+            break
+        schedule.unroll(loop)
     _to_registers(schedule, inner)
     start = schedule.decompose_reduction(compute, reducing[0])
     _to_registers(schedule, schedule.get_loops(start)[-len(inner) :])
