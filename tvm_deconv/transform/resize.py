@@ -36,6 +36,7 @@ from .convolution import CONV, Conv, emit_conv_transpose, read_conv
 from .copying import RESIZE, Copying, Maps, read_copying
 from .matching import KEEPS_ZERO, UNARY, Graph, Refused, op_name, shape_of
 from .plan import Decision, Emit, Plan, decision
+from .regions import collect
 from .subpixel import describe
 
 RULE = "conv2d(resize2d(x, r), w) => conv2d_transpose(x, weight_convolution(w, r), strides=r)"
@@ -88,7 +89,7 @@ def match(graph: Graph, data: relax.Var, layout: str) -> list[tuple[Stage, str]]
             stages.append((step, layout))
             data = step.data
             continue
-        region = pointwise.collect(graph, data, layout) if step is None else step
+        region = collect(graph, data, layout) if step is None else step
         if isinstance(region, Refused) or not region.members:
             break
         stages.append((region, region.layout))

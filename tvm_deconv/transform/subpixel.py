@@ -33,6 +33,7 @@ from . import layouts, pointwise
 from .convolution import Conv, emit_conv_transpose, read_conv
 from .matching import Graph, Refused, constant, dtype_of, shape_of
 from .plan import Emit, Plan
+from .regions import collect
 from .shuffle import Shuffle
 
 RULE = "pixel_shuffle(conv2d(x, w), r) => conv2d_transpose(x, weight_shuffle(w, r), strides=r)"
@@ -71,7 +72,7 @@ class SubPixel:
 
 def match(graph: Graph, shuffle: Shuffle) -> tuple[Conv, pointwise.Region] | Refused:
     """The convolution that feeds the shuffle and the pointwise operators between."""
-    region = pointwise.collect(graph, shuffle.data, shuffle.data_layout)
+    region = collect(graph, shuffle.data, shuffle.data_layout)
     if isinstance(region, Refused):
         return region
     conv = read_conv(graph, region.source)
