@@ -305,12 +305,7 @@ class _Builder:
         self, name: str, axes: list[Axis], value: Expr, inside: list[Expr], reads: list[Expr]
     ) -> tuple[Stage, Expr]:
         buffer = decl_buffer([axis.extent for axis in axes], self._dtype, name)
-        value = value.astype(self._dtype)
-        if inside:
-            condition = inside[0]
-            for more in inside[1:]:
-                condition = tirx.And(condition, more)
-            value = tirx.if_then_else(condition, value, tirx.const(0, self._dtype))
+        value = _guarded(value, inside, axes).astype(self._dtype)
         body = tirx.BufferStore(buffer, value, [axis.var for axis in axes])
         return Stage(name, tuple(axes), body), tirx.BufferLoad(buffer, reads)
 
@@ -381,6 +376,32 @@ class _Builder:
         for axis in self._stage.axes:
             analyzer.bind(axis.var, tvm.ir.Range(0, self._rounded[axis]))
         return analyzer.simplify(expr)
+
+
+def _guarded(value: Expr, inside: list[Expr], axes: list[Axis]) -> Expr:
+    """``value`` where all of ``inside`` holds, else anything harmless.
+
+    A padding's own condition mostly implies them. One condition instead of two, one in the other,
+    is what LLVM needs to make masked vectors of the copy.
+    """
+    condition, value, other = _condition_of(value)
+    analyzer = sym.Analyzer()
+    for axis in axes:
+        analyzer.bind(axis.var, tvm.ir.Range(0, axis.extent))
+    with analyzer.constraint_scope(condition):
+        missing = [guard for guard in inside if not analyzer.can_prove(guard)]
+    for guard in missing:
+        condition = guard if static_value(condition) == 1 else tirx.And(condition, guard)
+    return value if static_value(condition) == 1 else tirx.if_then_else(condition, value, other)
+
+
+def _condition_of(value: Expr) -> tuple[Expr, Expr, Expr]:
+    """(condition, value, other value) of a padded read; always true for any other."""
+    if isinstance(value, tvm.ir.Call) and getattr(value.op, "name", "") == "tirx.if_then_else":
+        condition, inner, other = value.args
+        if isinstance(other, tirx.FloatImm):
+            return condition, inner, other
+    return tirx.const(True, "bool"), value, tirx.const(0, str(value.ty.dtype))
 
 
 def epilogue_positions(epilogue: Stage, buffer: Var) -> list[Expr] | None:

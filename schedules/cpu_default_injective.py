@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 import tvm_ffi
 from tvm import s_tir, sym, tirx
 from tvm.s_tir.schedule import LoopRV
 
+from .cpu_default_edges import edges_of
 from .cpu_default_rows import ROW
 from .cpu_default_stage import Axis, Expr, Stage, Var, loads_of, simplify_under, static_value
 from .machine import CpuMachine
@@ -93,6 +95,10 @@ def is_vector_row(stage: Stage, axis: Axis) -> bool:
     Otherwise (the edge of a padding, a gather, an interpolation) TVM would make an explicit vector
     scalar again, lane by lane; LLVM vectorises the plain loop with masks, or not at all.
     """
+    edges = edges_of(stage.body)
+    if edges is not None and edges.axis.same_as(axis.var):
+        # Between its edges a padded row is a plain copy: `cut_rows` separates them.
+        return is_vector_row(replace(stage, body=edges.between), axis)
     if _decides(stage, (axis,)):
         return False
     indices = [index for access in loads_of(stage.body) for index in access.indices]

@@ -7,10 +7,10 @@ masked. TVM would vectorise a predicated row by making it scalar again.
 
 from __future__ import annotations
 
-import tvm
 import tvm_ffi
 from tvm import s_tir, sym, tirx
 
+from .cpu_default_edges import conjuncts, edges_of, upper_bound
 from .cpu_default_stage import Expr, Var, static_value, substitute
 
 # Marks a loop for `cut_rows`; the value is the number of lanes.
@@ -32,20 +32,57 @@ def _cut(loop: tirx.For) -> tirx.Stmt:
     lanes = int(loop.annotations[ROW])
     realize = loop.body
     bound, predicate = _split_predicate(realize.predicate, loop.loop_var)
-    row = _Row(loop.loop_var, s_tir.SBlockRealize(realize.iter_values, predicate, realize.block))
     whole = static_value(loop.extent)
+    zero = tirx.IntImm(loop.loop_var.ty.dtype, 0)
+
+    def pieces(length: Expr) -> tirx.Stmt:
+        parts: list[tirx.Stmt] = []
+        for start, count, block in _zones(loop.loop_var, length, realize):
+            row = _Row(loop.loop_var, s_tir.SBlockRealize(realize.iter_values, predicate, block))
+            parts += row.pieces(start, count, lanes)
+        return parts[0] if len(parts) == 1 else tirx.SeqStmt(parts)
+
     if bound is None or whole is None:
         # What lies wholly outside has a negative rest: no iteration, not a wrapped-around one.
-        zero = tirx.IntImm(loop.loop_var.ty.dtype, 0)
         length = loop.extent if bound is None else tirx.max(tirx.min(loop.extent, bound), zero)
-        return row.pieces(sym.Analyzer().simplify(length), lanes)
+        return pieces(sym.Analyzer().simplify(length))
     # All tiles but the last are full: ask once per row instead of once per lane.
-    rest = row.pieces(_rest_of_last_tile(bound, whole), lanes)
-    return tirx.IfThenElse(
-        bound >= whole,
-        row.pieces(loop.extent, lanes),
-        tirx.IfThenElse(bound > 0, rest, None),
-    )
+    last = tirx.IfThenElse(bound > 0, pieces(_rest_of_last_tile(bound, whole)), None)
+    return tirx.IfThenElse(bound >= whole, pieces(loop.extent), last)
+
+
+def _zones(
+    var: Var, length: Expr, realize: s_tir.SBlockRealize
+) -> list[tuple[Expr, Expr, s_tir.SBlock]]:
+    """(start, length, block) of the parts of a row in which no condition changes.
+
+    A padded row has three: the edges, where the padding's value is stored, and what is between.
+    """
+    zero = tirx.IntImm(var.ty.dtype, 0)
+    block = realize.block
+    edges = edges_of(block.body)
+    place = dict(zip((v.var for v in block.iter_vars), realize.iter_values, strict=True))
+    if edges is None or edges.axis not in place:
+        return [(zero, length, block)]
+    offset = substitute(place[edges.axis], {var: zero})
+    analyzer = sym.Analyzer()
+
+    def clamp(position: Expr, low: Expr) -> Expr:
+        return analyzer.simplify(tirx.max(low, tirx.min(length, position - offset)))
+
+    first = clamp(edges.low, zero) if edges.low is not None else zero
+    last = clamp(edges.high, first) if edges.high is not None else length
+    outside = _with_body(block, edges.outside)
+    zones = [
+        (zero, first, outside),
+        (first, analyzer.simplify(last - first), _with_body(block, edges.between)),
+        (last, analyzer.simplify(length - last), outside),
+    ]
+    return [zone for zone in zones if static_value(zone[1]) != 0]
+
+
+def _with_body(block: s_tir.SBlock, body: tirx.Stmt) -> s_tir.SBlock:
+    return s_tir.SBlock(block.iter_vars, block.reads, block.writes, block.name_hint, body)
 
 
 def _rest_of_last_tile(bound: Expr, whole: int) -> Expr:
@@ -63,29 +100,28 @@ class _Row:
         self._var = var
         self._realize = realize
 
-    def pieces(self, length: Expr, lanes: int) -> tirx.Stmt:
-        """The body for every iteration in ``[0, length)``."""
+    def pieces(self, start: Expr, length: Expr, lanes: int) -> list[tirx.Stmt]:
+        """The body for every iteration in ``[start, start + length)``."""
         size = static_value(length)
         if size is not None:
-            return self._static_pieces(size, lanes)
+            return self._static_pieces(start, size, lanes)
         whole = length // lanes
-        return tirx.SeqStmt(
-            [
-                self._vectors(whole, lanes, self._number(0)),
-                self._loop(length - whole * lanes, tirx.ForKind.SERIAL, whole * lanes),
-            ]
-        )
+        rest = length - whole * lanes
+        return [
+            self._vectors(whole, lanes, start),
+            self._loop(rest, tirx.ForKind.SERIAL, start + whole * lanes),
+        ]
 
-    def _static_pieces(self, size: int, lanes: int) -> tirx.Stmt:
+    def _static_pieces(self, start: Expr, size: int, lanes: int) -> list[tirx.Stmt]:
         parts = []
-        start = 0
-        while start < size:
-            while lanes > size - start:
+        done = 0
+        while done < size:
+            while lanes > size - done:
                 lanes //= 2
-            count = (size - start) // lanes
-            parts.append(self._vectors(self._number(count), lanes, self._number(start)))
-            start += count * lanes
-        return parts[0] if len(parts) == 1 else tirx.SeqStmt(parts)
+            count = (size - done) // lanes
+            parts.append(self._vectors(self._number(count), lanes, start + done))
+            done += count * lanes
+        return parts
 
     def _vectors(self, count: Expr, lanes: int, start: Expr) -> tirx.Stmt:
         if static_value(count) == 1:
@@ -114,27 +150,10 @@ def _split_predicate(predicate: Expr, var: Var) -> tuple[Expr | None, Expr]:
     """(smallest upper bound that the predicate sets on ``var``, what remains of it)."""
     bound: Expr | None = None
     rest: Expr = tirx.const(True, "bool")
-    for condition in _conjuncts(predicate):
-        own = _upper_bound(condition, var)
+    for condition in conjuncts(predicate):
+        own = upper_bound(condition, var)
         if own is None:
             rest = condition if static_value(rest) == 1 else tirx.And(rest, condition)
         else:
             bound = own if bound is None else tirx.min(bound, own)
     return bound, rest
-
-
-def _conjuncts(predicate: Expr) -> list[Expr]:
-    if isinstance(predicate, tirx.And):
-        return _conjuncts(predicate.a) + _conjuncts(predicate.b)
-    return [] if static_value(predicate) == 1 else [predicate]
-
-
-def _upper_bound(condition: Expr, var: Var) -> Expr | None:
-    """``b - a`` where the condition is ``var + a < b``; None where it is anything else."""
-    if not isinstance(condition, tirx.LT):
-        return None
-    linear = sym.detect_linear_equation(condition.a, [var])
-    uses = [v for v in tvm.tirx.analysis.undefined_vars(condition.b) if v.same_as(var)]
-    if not linear or static_value(linear[0]) != 1 or uses:
-        return None
-    return sym.Analyzer().simplify(condition.b - linear[1])
