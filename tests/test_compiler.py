@@ -98,6 +98,17 @@ def test_the_pipeline_serves_relax_build_as_its_own():
     np.testing.assert_allclose(run(executable, low), wanted, **TOLERANCE)
 
 
+@pytest.mark.parametrize(
+    ("name", "kernels"), [("espcn_x3", {"reshape", "transpose"}), ("resize_x3", {"resize2d"})]
+)
+def test_only_the_baseline_moves_the_upsampled_picture_by_itself(name, kernels):
+    mod = tvm_deconv.importer.load(MODELS / f"{name}.onnx", {"luma": (1, 1, 20, 31)})
+    for rewrite in (True, False):
+        result = tvm_deconv.pipeline("host", rewrite=rewrite)(mod)
+        names = {var.name_hint for var in result.get_global_vars()}
+        assert kernels.isdisjoint(names) if rewrite else kernels <= names
+
+
 @pytest.mark.parametrize("shapes", [None, {"a": (2, 3, 16, 20), "b": (2, 3, 16, 20)}])
 def test_inputs_and_outputs_keep_the_order_of_the_model(shapes):
     model = two_inputs_and_outputs()
@@ -161,20 +172,34 @@ def test_an_unusable_target_is_refused_before_any_work(call, target, reason):
 THREADS = """
 import os, sys
 from tvm_deconv.threads import use_threads
+if sys.argv[2] == "last":
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 before = os.sched_getaffinity(0)
 wanted = int(sys.argv[1]) or None
 print(use_threads(wanted), os.sched_getaffinity(0) == before)
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux only")
-@pytest.mark.parametrize("wanted", [0, 1, 3])
-def test_kernels_use_all_processors_or_as_many_threads_as_asked(wanted):
+def threads_used(wanted: int, processors: str) -> str:
     # In a process of its own, because a pool that once started never grows.
     variables = {k: v for k, v in os.environ.items() if k != "TVM_NUM_THREADS"}
-    command = [sys.executable, "-c", THREADS, str(wanted)]
+    command = [sys.executable, "-c", THREADS, str(wanted), processors]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=variables)
-    assert done.stdout == f"{wanted or len(os.sched_getaffinity(0))} True\n"
+    return done.stdout.strip()
+
+
+linux = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux only")
+
+
+@linux
+@pytest.mark.parametrize("wanted", [0, 1, 3])
+def test_kernels_use_all_processors_or_as_many_threads_as_asked(wanted):
+    assert threads_used(wanted, "all") == f"{wanted or len(os.sched_getaffinity(0))} True"
+
+
+@linux
+def test_kernels_stay_on_the_processors_that_the_process_may_run_on():
+    assert threads_used(0, "last") == "1 True"
 
 
 def test_the_demo_networks_beat_bicubic_on_a_photograph_they_have_not_seen(monkeypatch):
