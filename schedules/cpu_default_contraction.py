@@ -19,11 +19,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import prod
 
-import tvm
 import tvm_ffi
 from tvm import sym, tirx
 from tvm.tirx import decl_buffer
 
+from .cpu_default_copies import Copier
 from .cpu_default_plan import Plan
 from .cpu_default_reduction import (
     Accumulation,
@@ -162,7 +162,7 @@ class _Builder:
         self._dtype = sum_type(sums.buffer)
         windowed = [operand for operand in operands if operand.has_window]
         self._plan = Plan(stage, tile, windowed, machine)
-        self._rounded = {axis: self._round_up(axis) for axis in stage.axes}
+        self._copier = Copier(stage, tile, self._plan, producers, self._dtype)
 
     def build(self, epilogue: Stage | None) -> Contraction | None:
         copies: list[Copy] = []
@@ -174,7 +174,7 @@ class _Builder:
                 continue
             if _is_unrolled(self._stage) and is_used_little(self._stage, operand):
                 return None
-            make = self._tile_pack if kind == "pack" else self._halo_copy
+            make = self._copier.tile_pack if kind == "pack" else self._copier.halo_copy
             stage, read = make(operand, f"{self._stage.name}_{kind}{number}")
             copies.append(Copy(stage, operand))
             replaced.append((operand.load, read))
@@ -191,21 +191,10 @@ class _Builder:
         loops = dict(zip(self._stage.axes, compute.axes, strict=True))
         return Contraction(self._tile, self._plan, copies, compute, finished, loops)
 
-    def _round_up(self, axis: Axis) -> Expr:
-        step = self._plan.step(axis)
-        if step == 1 or (axis.size is not None and axis.size % step == 0):
-            return axis.extent
-        if axis.size is not None:
-            return tirx.IntImm("int64", -(-axis.size // step) * step)
-        return (axis.extent + (step - 1)) // step * step
-
-    def _is_rounded(self, axis: Axis) -> bool:
-        return not self._rounded[axis].same_as(axis.extent)
-
     def _kind(self, operand: Operand) -> str:
         is_produced = operand.load.source in self._producers
         is_moving = self._tile.vector_axis in operand.axes
-        stays_inside = not any(self._is_rounded(axis) for axis in operand.axes)
+        stays_inside = not any(self._copier.is_rounded(axis) for axis in operand.axes)
         if is_moving and not operand.has_window and self._uses(operand) >= _USES_WORTH_PACKING:
             return "pack"
         if is_produced or not stays_inside:
@@ -223,97 +212,11 @@ class _Builder:
         ]
         return prod(sizes) if sizes else 0
 
-    def _value_at(self, operand: Operand, indices: list[Expr]) -> Expr:
-        """The operand's value at ``indices`` of its buffer, seen through its producer."""
-        producer = self._producers.get(operand.load.source)
-        if producer is None:
-            return tirx.BufferLoad(operand.load.source, indices)
-        store = producer.stores()[0]
-        at = {}
-        for position, index in zip(store.indices, indices, strict=True):
-            if isinstance(position, Var):
-                at[position] = index
-        return substitute(store.value, at)
-
-    def _halo_copy(self, operand: Operand, name: str) -> tuple[Stage, Expr]:
-        source = operand.load.source
-        vector = self._tile.vector_axis
-        axes: list[Axis] = []
-        indices: list[Expr] = []
-        reads: list[Expr] = []
-        last: tuple[Axis, Expr] | None = None
-        inside: list[Expr] = []
-        analyzer = sym.Analyzer()
-        for d, (step, base) in enumerate(zip(operand.steps, operand.bases, strict=True)):
-            reach = analyzer.simplify(
-                base + 1 + sum(c * (self._rounded[axis] - 1) for axis, c in step.items() if c > 0)
-            )
-            stride = step.get(vector, 0)
-            offset = base + sum(c * axis.var for axis, c in step.items() if axis is not vector)
-            if stride > 1:
-                length = analyzer.simplify((reach + (stride - 1)) // stride)
-                phase = Axis(Var(f"p{d}", base.ty), tirx.IntImm("int64", stride))
-                along = Axis(Var(f"i{d}", base.ty), length)
-                axes.append(phase)
-                reads.append(self._simplify(offset % stride))
-                last = (along, self._simplify(vector.var + offset // stride))
-                indices.append(along.var * stride + phase.var)
-                reach = length * stride
-            else:
-                along = Axis(Var(f"i{d}", base.ty), reach)
-                read = self._simplify(offset + stride * vector.var)
-                indices.append(along.var)
-                if stride == 1:
-                    last = (along, read)
-                else:
-                    axes.append(along)
-                    reads.append(read)
-            if not analyzer.can_prove(reach <= source.shape[d]):
-                inside.append(indices[-1] < source.shape[d])
-        if last is not None:
-            axes.append(last[0])
-            reads.append(last[1])
-        return self._copy(name, axes, self._value_at(operand, indices), inside, reads)
-
-    def _tile_pack(self, operand: Operand, name: str) -> tuple[Stage, Expr]:
-        tile = self._tile
-        axes: list[Axis] = []
-        values: dict[Var, Expr] = {}
-        reads: list[Expr] = []
-        inside: list[Expr] = []
-        lane = Axis(Var("lane", tile.vector_axis.var.ty), tirx.IntImm("int64", tile.width))
-        for axis in self._stage.axes:
-            if axis not in operand.axes:
-                continue
-            own = Axis(Var(axis.var.name, axis.var.ty), self._rounded[axis])
-            if axis is tile.vector_axis:
-                own = replace(own, extent=self._simplify(self._rounded[axis] // tile.width))
-                values[axis.var] = own.var * tile.width + lane.var
-                reads.append(axis.var // tile.width)
-            else:
-                values[axis.var] = own.var
-                reads.append(axis.var)
-            if self._is_rounded(axis):
-                inside.append(values[axis.var] < axis.extent)
-            axes.append(own)
-        axes.append(lane)
-        reads.append(tile.vector_axis.var % tile.width)
-        indices = [substitute(index, values) for index in operand.load.indices]
-        return self._copy(name, axes, self._value_at(operand, indices), inside, reads)
-
-    def _copy(
-        self, name: str, axes: list[Axis], value: Expr, inside: list[Expr], reads: list[Expr]
-    ) -> tuple[Stage, Expr]:
-        buffer = decl_buffer([axis.extent for axis in axes], self._dtype, name)
-        value = _guarded(value, inside, axes).astype(self._dtype)
-        body = tirx.BufferStore(buffer, value, [axis.var for axis in axes])
-        return Stage(name, tuple(axes), body), tirx.BufferLoad(buffer, reads)
-
     def _compute(self, term: Expr) -> tuple[Stage, Var]:
         axes = []
         values: dict[Var, Expr] = {}
         for axis in self._stage.axes:
-            new = Axis(Var(axis.var.name, axis.var.ty), self._rounded[axis], axis.reduces)
+            new = Axis(Var(axis.var.name, axis.var.ty), self._copier.rounded[axis], axis.reduces)
             values[axis.var] = new.var
             axes.append(new)
         spatial = [axis for axis in axes if not axis.reduces]
@@ -370,38 +273,6 @@ class _Builder:
             return Stage(name, spatial, body)
 
         return finish
-
-    def _simplify(self, expr: Expr) -> Expr:
-        analyzer = sym.Analyzer()
-        for axis in self._stage.axes:
-            analyzer.bind(axis.var, tvm.ir.Range(0, self._rounded[axis]))
-        return analyzer.simplify(expr)
-
-
-def _guarded(value: Expr, inside: list[Expr], axes: list[Axis]) -> Expr:
-    """``value`` where all of ``inside`` holds, else anything harmless.
-
-    A padding's own condition mostly implies them. One condition instead of two, one in the other,
-    is what LLVM needs to make masked vectors of the copy.
-    """
-    condition, value, other = _condition_of(value)
-    analyzer = sym.Analyzer()
-    for axis in axes:
-        analyzer.bind(axis.var, tvm.ir.Range(0, axis.extent))
-    with analyzer.constraint_scope(condition):
-        missing = [guard for guard in inside if not analyzer.can_prove(guard)]
-    for guard in missing:
-        condition = guard if static_value(condition) == 1 else tirx.And(condition, guard)
-    return value if static_value(condition) == 1 else tirx.if_then_else(condition, value, other)
-
-
-def _condition_of(value: Expr) -> tuple[Expr, Expr, Expr]:
-    """(condition, value, other value) of a padded read; always true for any other."""
-    if isinstance(value, tvm.ir.Call) and getattr(value.op, "name", "") == "tirx.if_then_else":
-        condition, inner, other = value.args
-        if isinstance(other, tirx.FloatImm):
-            return condition, inner, other
-    return tirx.const(True, "bool"), value, tirx.const(0, str(value.ty.dtype))
 
 
 def epilogue_positions(epilogue: Stage, buffer: Var) -> list[Expr] | None:

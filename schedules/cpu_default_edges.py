@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import tvm
 from tvm import sym, tirx
 
-from .cpu_default_stage import Expr, Var, static_value
+from .cpu_default_stage import Expr, Var, is_conditional, static_value
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +19,12 @@ class Edges:
     between: tirx.Stmt
     outside: tirx.Stmt
 
+    @property
+    def is_static(self) -> bool:
+        """Whether the edges are at known places: else their scalar rests take longer than masks."""
+        known = [static_value(edge) for edge in (self.low, self.high) if edge is not None]
+        return None not in known
+
 
 def edges_of(body: tirx.Stmt) -> Edges | None:
     """The edges of ``row[.., axis] = if_then_else(low <= axis < high and .., value, constant)``.
@@ -30,7 +35,7 @@ def edges_of(body: tirx.Stmt) -> Edges | None:
         return None
     axis = body.indices[-1]
     value = body.value
-    if not isinstance(value, tvm.ir.Call) or getattr(value.op, "name", "") != "tirx.if_then_else":
+    if not is_conditional(value):
         return None
     condition, inner, other = value.args
     if not isinstance(other, tirx.FloatImm):

@@ -52,9 +52,9 @@ def fused_tail(stage: Stage) -> int:
 def _is_joined_everywhere(stage: Stage, axes: tuple[Axis, ...]) -> bool:
     accesses = [(store.buffer, store.indices) for store in stage.stores()]
     accesses += [(load.source, load.indices) for load in loads_of(stage.body)]
-    return all(
-        is_joined(buffer, indices, axes) for buffer, indices in accesses
-    ) and not _decides(stage, axes)
+    return all(is_joined(buffer, indices, axes) for buffer, indices in accesses) and not _decides(
+        stage, axes
+    )
 
 
 def is_joined(buffer: Var, indices: Sequence[Expr], axes: tuple[Axis, ...]) -> bool:
@@ -96,7 +96,7 @@ def is_vector_row(stage: Stage, axis: Axis) -> bool:
     scalar again, lane by lane; LLVM vectorises the plain loop with masks, or not at all.
     """
     edges = edges_of(stage.body)
-    if edges is not None and edges.axis.same_as(axis.var):
+    if edges is not None and edges.axis.same_as(axis.var) and edges.is_static:
         # Between its edges a padded row is a plain copy: `cut_rows` separates them.
         return is_vector_row(replace(stage, body=edges.between), axis)
     if _decides(stage, (axis,)):

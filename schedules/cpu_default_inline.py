@@ -8,7 +8,7 @@ from tvm import s_tir, tirx
 from tvm.s_tir.dlight.analysis import SBlockInfo
 
 # Intrinsics that cost as much as a division or more: never computed twice.
-_CHEAP_CALLS = {"tirx.if_then_else", "tirx.fabs", "tirx.sqrt", "tirx.rsqrt"}
+_CHEAP_CALLS = {"prim.if_then_else", "tirx.fabs", "tirx.sqrt", "tirx.rsqrt"}
 
 
 def inline_producers(schedule: s_tir.Schedule, blocks: list[SBlockInfo]) -> list[SBlockInfo]:

@@ -212,9 +212,7 @@ def _sequence(statements: list[tirx.Stmt]) -> tirx.Stmt:
     return statements[0] if len(statements) == 1 else tirx.SeqStmt(statements)
 
 
-def schedule_lanes(
-    schedule: s_tir.Schedule, reduction: LaneReduction, machine: CpuMachine
-) -> None:
+def schedule_lanes(schedule: s_tir.Schedule, reduction: LaneReduction, machine: CpuMachine) -> None:
     """Before: ``partial; rest; result``, each over all rows. After: row by row, in parallel."""
     partial = schedule.get_sblock(reduction.partial.name)
     loops = schedule.get_loops(schedule.get_sblock(reduction.result.name))

@@ -51,8 +51,10 @@ class Plan:
 
     def is_copied_by_strip(self, operand: Operand) -> bool:
         """Whether a strip copies its own part of the operand, instead of one copy for all."""
-        return self.strip_axis is not None and operand.has_window and all(
-            axis in operand.axes for axis in self.outer
+        return (
+            self.strip_axis is not None
+            and operand.has_window
+            and all(axis in operand.axes for axis in self.outer)
         )
 
     def step(self, axis: Axis) -> int:

@@ -68,7 +68,9 @@ def _zones(
     analyzer = sym.Analyzer()
 
     def clamp(position: Expr, low: Expr) -> Expr:
-        return analyzer.simplify(tirx.max(low, tirx.min(length, position - offset)))
+        # Outside of the block, its variables are known by what they are bound to.
+        position = substitute(position, place) - offset
+        return analyzer.simplify(tirx.max(low, tirx.min(length, position)))
 
     first = clamp(edges.low, zero) if edges.low is not None else zero
     last = clamp(edges.high, first) if edges.high is not None else length

@@ -67,6 +67,11 @@ def static_value(expr: Expr | int) -> int | None:
     return int(expr.value) if isinstance(expr, tirx.IntImm) else None
 
 
+def is_conditional(expr: Expr) -> bool:
+    """Whether ``expr`` is an ``if_then_else``, whose unused side is not evaluated."""
+    return isinstance(expr, tvm.ir.Call) and getattr(expr.op, "name", "") == "prim.if_then_else"
+
+
 def loads_of(node: Expr | tirx.Stmt) -> list[Load]:
     """Every buffer load below ``node``, in order of appearance."""
     found: list[Load] = []
