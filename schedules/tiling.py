@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from statistics import mean
 
-from tvm_deconv.geometry import ConvTranspose2d
+from tvm_deconv.geometry import Axis, ConvTranspose2d
 
 from .machine import CpuMachine
 
@@ -17,18 +19,25 @@ _MIN_WORK_PER_THREAD = 250_000
 # level-1 instruction cache (about 8 bytes each in 32 KiB), and compiling it takes seconds.
 _MAX_UNROLLED = 1024
 
-# Sizes assumed for a dimension that is not known at compile time.
-_UNKNOWN_ROWS, _UNKNOWN_COLUMNS = 256, 256
+# Sizes to do well on when the real one is not known at compile time.
+_TYPICAL = (17, 31, 57, 101, 128, 224, 540, 1080)
+
+# A strip's scratch is filled up with zeros beyond the input. Where the width is not known, strips
+# are no wider than this, so that a narrow input does not pay for a wide one.
+_UNKNOWN_STRIP_COLUMNS = 128
+
+_MAX_ROWS = 16
 
 
 @dataclass(frozen=True)
 class Tiling:
     """Sizes of the loop nest in ``direct``.
 
-    The register tile is ``channels`` x (phases: ``stride_w``, and ``stride_h`` too if
-    ``inner_fh``) x ``vectors`` accumulators of ``lanes`` columns. A strip has ``rows`` block rows and
+    The register tile is ``channels`` x (phases: ``stride_w``, and ``stride_h`` too if ``inner_fh``)
+    x ``vectors`` accumulators of ``lanes`` columns. A strip has ``rows`` block rows and
     ``column_tiles`` register tiles; ``channel_splits`` strips of equal place run in parallel, each
-    with its share of the output channels. ``unroll_th`` writes out the taps in height too.
+    with its share of the output channels. ``unroll_fh`` writes out the phases in height around the
+    reduction, ``unroll_th`` the taps in height within it.
     """
 
     lanes: int
@@ -51,6 +60,29 @@ class Tiling:
         return self.column_tiles * self.tile_columns
 
 
+@dataclass(frozen=True)
+class _RegisterTile:
+    lanes: int
+    vectors: int
+    channels: int
+    inner_fh: bool
+
+    @property
+    def columns(self) -> int:
+        return self.lanes * self.vectors
+
+    def accumulators(self, conv: ConvTranspose2d) -> int:
+        phases = conv.w.stride * (conv.h.stride if self.inner_fh else 1)
+        return phases * self.vectors * self.channels
+
+
+@dataclass(frozen=True)
+class _Strip:
+    rows: int
+    column_tiles: int
+    channel_splits: int
+
+
 def choose_tiling(
     conv: ConvTranspose2d,
     batch: int | None,
@@ -59,113 +91,133 @@ def choose_tiling(
     machine: CpuMachine,
 ) -> Tiling:
     """Tile sizes for a layer; ``None`` stands for a size that is not known at compile time."""
-    columns = conv.w.blocks(width) if width is not None else _UNKNOWN_COLUMNS
-    total_rows = conv.h.blocks(height) if height is not None else _UNKNOWN_ROWS
-    out_group, in_group = conv.out_channels // conv.groups, conv.in_channels // conv.groups
-    lanes, vectors, channels, inner_fh = _register_tile(conv, columns, out_group, machine)
-
-    tile_columns = lanes * vectors
-    tiles = -(-columns // tile_columns)
-    rows, column_tiles = _strip(conv, in_group, total_rows, tiles, tile_columns, machine)
-
-    channel_tiles = -(-out_group // channels)
-    strips = (batch or 1) * conv.groups * -(-total_rows // rows) * -(-tiles // column_tiles)
-    splits = _channel_splits(channel_tiles, strips, machine)
-    work = conv.multiply_adds(batch or 1, height or _UNKNOWN_ROWS, width or _UNKNOWN_COLUMNS)
+    columns = [conv.w.blocks(width)] if width is not None else list(_TYPICAL)
+    rows = [conv.h.blocks(height)] if height is not None else list(_TYPICAL)
+    tile = min(_register_tiles(conv, machine), key=lambda t: _tile_cost(conv, t, columns, machine))
+    widest = columns[0] if width is not None else _UNKNOWN_STRIP_COLUMNS
+    strip = min(
+        _strips(conv, tile, widest, rows, machine),
+        key=lambda s: _strip_cost(conv, tile, s, widest, batch or 1, rows, machine),
+    )
+    work = conv.multiply_adds(batch or 1, height or max(rows), width or max(columns))
     uneven_h = len({len(conv.h.taps(f)) for f in range(conv.h.stride)}) > 1
-    accumulators = vectors * channels * conv.w.stride * (conv.h.stride if inner_fh else 1)
+    taps = conv.h.max_taps * conv.w.max_taps
     return Tiling(
-        lanes=lanes,
-        vectors=vectors,
-        channels=channels,
-        rows=rows,
-        column_tiles=column_tiles,
-        inner_fh=inner_fh,
-        unroll_fh=uneven_h and not inner_fh,
-        unroll_th=uneven_h or accumulators * conv.h.max_taps * conv.w.max_taps <= _MAX_UNROLLED,
-        channel_splits=splits,
+        lanes=tile.lanes,
+        vectors=tile.vectors,
+        channels=tile.channels,
+        rows=strip.rows,
+        column_tiles=strip.column_tiles,
+        inner_fh=tile.inner_fh,
+        unroll_fh=uneven_h and not tile.inner_fh,
+        unroll_th=uneven_h or tile.accumulators(conv) * taps <= _MAX_UNROLLED,
+        channel_splits=strip.channel_splits,
         parallel=machine.threads > 1 and work >= 2 * _MIN_WORK_PER_THREAD,
     )
 
 
-def _register_tile(
-    conv: ConvTranspose2d, columns: int, out_group: int, machine: CpuMachine
-) -> tuple[int, int, int, bool]:
-    """(lanes, vectors, channels, inner_fh) of the lowest cost for each useful output."""
-    return min(_register_tiles(conv, columns, out_group, machine), key=lambda pair: pair[0])[1]
-
-
-def _register_tiles(conv, columns, out_group, machine):
-    lane_choices = [n for n in (16, 8, 4) if n <= machine.lanes]
-    for lanes, inner_fh in product(lane_choices, (False, True)):
-        if inner_fh and conv.h.stride == 1:
-            continue
-        phases = conv.w.stride * (conv.h.stride if inner_fh else 1)
-        for vectors, channels in product(range(1, 9), range(1, 17)):
-            accumulators = phases * vectors * channels
-            if accumulators > _max_accumulators(machine) or channels > out_group:
-                if (vectors, channels) != (1, 1):
-                    continue
-            cost = _tile_cost(conv, columns, out_group, machine, lanes, vectors, channels, inner_fh)
-            yield cost, (lanes, vectors, channels, inner_fh)
-
-
-def _max_accumulators(machine: CpuMachine) -> int:
-    """Accumulators that leave room for the input vectors and a few broadcast weights.
+def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[_RegisterTile]:
+    """Register tiles whose accumulators leave room for inputs and a few broadcast weights.
 
     TVM moves a buffer of more than 1 KiB from the stack to its workspace, and LLVM then keeps
     accumulators in memory: with 24 of 64 bytes the speed halves (nearest x2 64->64 on Zen 4).
     """
     registers = 20 if machine.vector_registers >= 32 else 12
-    return min(registers, 1024 // (4 * machine.lanes))
+    limit = min(registers, 1024 // (4 * machine.lanes))
+    per_group = conv.out_channels // conv.groups
+    lanes = [n for n in (16, 8, 4) if n <= machine.lanes]
+    inner = (False, True) if conv.h.stride > 1 else (False,)
+    for tile in (_RegisterTile(*t) for t in product(lanes, range(1, 9), range(1, 17), inner)):
+        smallest = tile.vectors == tile.channels == 1 and not tile.inner_fh
+        fits = tile.accumulators(conv) <= limit and tile.channels <= per_group
+        if fits or smallest:
+            yield tile
 
 
-def _tile_cost(conv, columns, out_group, machine, lanes, vectors, channels, inner_fh) -> float:
-    """Cycles for each useful lane of work, up to a factor; a step of the reduction over one ic.
+def _tile_cost(
+    conv: ConvTranspose2d, tile: _RegisterTile, columns: list[int], machine: CpuMachine
+) -> float:
+    """Cycles for each useful multiply-add of a vector, up to a factor.
 
-    One fused multiply-add and two loads start in a cycle. A weight is loaded once for ``vectors``
-    uses, an input vector once for each distinct column offset and row.
+    In a cycle, one multiply-add and one load of a whole vector start. A weight is loaded once for
+    ``vectors`` uses, an input vector once for each distinct offset.
     """
-    fh = conv.h.stride if inner_fh else 1
-    fmas = vectors * channels * fh * conv.w.stride * conv.h.max_taps * conv.w.max_taps
+    taps = conv.h.max_taps * conv.w.max_taps
+    accumulators = tile.accumulators(conv)
+    fmas = accumulators * taps
     low, high = conv.w.halo
     distinct_columns = (high - low) // max(conv.w.tap_step, 1) + 1
-    distinct_rows = conv.h.max_taps + (1 if inner_fh and conv.h.stride > 1 else 0)
-    input_loads = vectors * distinct_rows * distinct_columns
-    weight_loads = fmas // vectors
+    distinct_rows = conv.h.max_taps + (1 if tile.inner_fh else 0)
+    loads = tile.vectors * distinct_rows * distinct_columns + fmas // tile.vectors
     # A latency of 4 cycles at 2 multiply-adds in a cycle needs 8 independent accumulators.
-    accumulators = vectors * channels * fh * conv.w.stride
     starved = max(1.0, 8 / accumulators)
-    cycles = max(fmas * starved, (input_loads + weight_loads) / 1.0)
-    cycles += 0.15 * (input_loads + weight_loads)
-    tiles = -(-columns // (vectors * lanes))
-    waste_columns = tiles * vectors * lanes / columns
-    waste_channels = -(-out_group // channels) * channels / out_group
-    # Half-width vectors do half the work in an instruction.
-    return cycles / fmas * waste_columns * waste_channels * machine.lanes / lanes
+    cycles = max(fmas * starved, loads) + 0.15 * loads
+    waste_columns = mean(_round_up(n, tile.columns) / n for n in columns)
+    per_group = conv.out_channels // conv.groups
+    waste_channels = _round_up(per_group, tile.channels) / per_group
+    # A vector of half the width does half the work in an instruction.
+    return cycles / fmas * waste_columns * waste_channels * machine.lanes / tile.lanes
 
 
-def _strip(conv, in_group, total_rows, tiles, tile_columns, machine) -> tuple[int, int]:
-    """(rows, column tiles) of a strip: its input stays in half of the level-2 cache."""
-    budget = machine.l2_bytes // 2
-    halo_rows = conv.h.halo[1] - conv.h.halo[0]
-    halo_columns = conv.w.halo[1] - conv.w.halo[0]
-    rows = min(8, total_rows)
-    row_bytes = 4 * in_group * (rows + halo_rows)
-    affordable = max(1, (budget // row_bytes - halo_columns) // tile_columns)
-    if affordable < tiles and affordable * tile_columns < 128:
-        # Narrow blocks would reload their halo too often: rather fewer rows.
-        rows = min(4, total_rows)
-        row_bytes = 4 * in_group * (rows + halo_rows)
-        affordable = max(1, (budget // row_bytes - halo_columns) // tile_columns)
-    blocks = -(-tiles // affordable)
-    return rows, -(-tiles // blocks)
+def _strips(
+    conv: ConvTranspose2d,
+    tile: _RegisterTile,
+    columns: int,
+    rows: list[int],
+    machine: CpuMachine,
+) -> Iterator[_Strip]:
+    """Strips whose input stays in half of the level-2 cache."""
+    in_group = conv.in_channels // conv.groups
+    channel_tiles = -(-(conv.out_channels // conv.groups) // tile.channels)
+    tiles = -(-columns // tile.columns)
+    splits = [d for d in range(1, channel_tiles + 1) if channel_tiles % d == 0]
+    for height in range(1, min(_MAX_ROWS, max(rows)) + 1):
+        row_bytes = 4 * in_group * (height + _halo(conv.h))
+        affordable = (machine.l2_bytes // 2 // row_bytes - _halo(conv.w)) // tile.columns
+        blocks = -(-tiles // max(affordable, 1))
+        for split in splits:
+            yield _Strip(height, -(-tiles // blocks), split)
 
 
-def _channel_splits(channel_tiles: int, strips: int, machine: CpuMachine) -> int:
-    """Ways to split the output channels so that every thread has about four pieces of work."""
-    if strips >= 4 * machine.threads:
-        return 1
-    wanted = -(-4 * machine.threads // strips)
-    divisors = [d for d in range(1, channel_tiles + 1) if channel_tiles % d == 0]
-    return next((d for d in divisors if d >= wanted), divisors[-1])
+def _strip_cost(
+    conv: ConvTranspose2d,
+    tile: _RegisterTile,
+    strip: _Strip,
+    columns: int,
+    batch: int,
+    rows: list[int],
+    machine: CpuMachine,
+) -> float:
+    """Time of the slowest thread over that of a perfect division, plus the copies of the input.
+
+    TVM gives each thread the same number of consecutive pieces. Copying an input vector costs
+    about four cycles; it is used for ``useful_taps`` multiply-adds of each output channel.
+    """
+    per_split = conv.out_channels / conv.groups / strip.channel_splits
+    uses = conv.h.useful_taps * conv.w.useful_taps * per_split
+    width = strip.column_tiles * tile.columns
+    reread = (1 + _halo(conv.h) / strip.rows) * (1 + _halo(conv.w) / width)
+    blocks = -(-columns // width)
+    balance = mean(
+        _imbalance(height, strip, batch * blocks * conv.groups, machine.threads) for height in rows
+    )
+    return balance * (1 + 4 * reread / uses)
+
+
+def _imbalance(height: int, strip: _Strip, repeats: int, threads: int) -> float:
+    """Work of the busiest thread over the mean; ``repeats`` pieces share each strip of rows."""
+    strips = -(-height // strip.rows)
+    pieces = strips * repeats * strip.channel_splits
+    share = -(-pieces // threads)
+    # Every strip but the last is whole; the busiest thread is one that has no last strip.
+    busiest = share * strip.rows if share < pieces else height * repeats * strip.channel_splits
+    return busiest * threads / (height * repeats * strip.channel_splits)
+
+
+def _halo(axis: Axis) -> int:
+    low, high = axis.halo
+    return high - low
+
+
+def _round_up(size: int, unit: int) -> int:
+    return -(-size // unit) * unit

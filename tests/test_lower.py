@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 import tvm
-from onnx import TensorProto, helper, numpy_helper
+from onnx_net import Net
 from tvm import relax
 
 from tvm_deconv import importer
@@ -16,49 +16,6 @@ from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import LowerConvolutions, RewriteUpsampling
 
 HOST = resolve_target("host")
-SHAPE = (2, 6, 13, 37)
-
-
-class Net:
-    """An ONNX graph written as a chain of calls; each returns the name of its result."""
-
-    def __init__(self, shape=SHAPE, dtype="float32", dims=None):
-        self.rng = np.random.default_rng(0)
-        self.dtype, self.shape, self.dims = dtype, shape, dims or shape
-        self.nodes, self.weights, self.count = [], [], 0
-
-    def constant(self, *shape, scale=1.0):
-        values = (self.rng.standard_normal(shape) * scale).astype(self.dtype)
-        self.weights.append(numpy_helper.from_array(values, f"k{len(self.weights)}"))
-        return self.weights[-1].name
-
-    def __call__(self, operator, *inputs, **attributes):
-        self.count += 1
-        name = f"t{self.count}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
-        return name
-
-    def conv(self, x, c_in, c_out, k=3, bias=True, **attributes):
-        attributes.setdefault("pads", [k // 2] * 4)
-        groups = attributes.get("group", 1)
-        inputs = [self.constant(c_out, c_in // groups, k, k, scale=1 / (k * np.sqrt(c_in)))]
-        inputs += [self.constant(c_out)] if bias else []
-        return self("Conv", x, *inputs, **attributes)
-
-    def deconv(self, x, c_in, c_out, k, stride, **attributes):
-        weight = self.constant(c_in, c_out, k, k, scale=1 / (k * np.sqrt(c_in)))
-        return self("ConvTranspose", x, weight, strides=[stride] * 2, **attributes)
-
-    def model(self, *outputs):
-        kind = TensorProto.FLOAT16 if self.dtype == "float16" else TensorProto.FLOAT
-        graph = helper.make_graph(
-            self.nodes,
-            "net",
-            [helper.make_tensor_value_info("x", kind, self.dims)],
-            [helper.make_tensor_value_info(name, kind, None) for name in outputs],
-            self.weights,
-        )
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
 def lower(model: onnx.ModelProto, rewrite=True) -> tvm.IRModule:
@@ -145,16 +102,7 @@ def test_the_bias_and_slope_of_each_phase_are_stored_with_the_deconvolution(mode
 
 def test_a_resize_convolution_is_one_function():
     net = Net()
-    net.weights.append(numpy_helper.from_array(np.array([1, 1, 2, 3], "float32"), "scales"))
-    up = net(
-        "Resize",
-        "x",
-        "",
-        "scales",
-        mode="nearest",
-        coordinate_transformation_mode="asymmetric",
-        nearest_mode="floor",
-    )
+    up = net.nearest("x", 2, 3)
     check(net, net("Tanh", net.conv(up, 6, 7)), lowered=1)
 
 
