@@ -21,6 +21,10 @@ _FIRST_BYTE = b"\x08"
 _KNOWN_DOMAINS = ("", "ai.onnx", "com.microsoft")
 
 
+# Attributes that change the result and that TVM's importer does not read.
+_IGNORED = {("ConvTranspose", "output_shape")}
+
+
 def read_proto(path: str | os.PathLike) -> onnx.ModelProto:
     """The model in an ONNX file, with the weights that lie in files beside it.
 
@@ -65,6 +69,14 @@ def check_operators(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
             f"{name} uses operator{plural} {', '.join(missing)}, which TVM cannot import: "
             "export the model without"
         )
+    for node in _nodes(proto.graph):
+        for attribute in node.attribute:
+            if (node.op_type, attribute.name) in _IGNORED:
+                raise ModelError(
+                    f"{name} uses {node.op_type} with {attribute.name} (layer "
+                    f"{node.name or node.output[0]!r}), which TVM's importer ignores: export it "
+                    "with pads and output_padding"
+                )
     return proto
 
 
