@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tvm
 import tvm_ffi
-from relax_helpers import compiled, constant, module
+from relax_helpers import compiled, constant, module, operators
 from test_rewrite_subpixel import shuffle
 from tvm import relax
+from tvm.script import ir as I
+from tvm.script import relax as R
 
-from tvm_deconv.transform import explain, rewrite_upsampling
+from tvm_deconv.transform import DecomposePixelShuffle, explain, rewrite_upsampling
 
 SHAPE = (1, 4, 6, 5)
 
@@ -291,6 +294,20 @@ def test_a_symbolic_size_that_is_no_provable_multiple_is_refused():
     assert "size h * 2 + 1 is not provably a multiple of h" in layer.reason
 
 
+@I.ir_module
+class Branches:
+    @R.function
+    def main(x: R.Tensor((1, 4, 4, 4), "float32"), c: R.Tensor((), "bool")) -> R.Tensor(
+        (1, 1, 8, 8), "float32"
+    ):
+        if c:
+            y = R.nn.pixel_shuffle(x, 2)
+        else:
+            z = R.nn.relu(x)
+            y = R.nn.pixel_shuffle(z, 2)
+        return y
+
+
 @pytest.mark.parametrize("order", ["space to depth", "channel shuffle", "transpose"])
 def test_reshapes_that_are_no_pixel_shuffle_are_not_candidates(order):
     def body(b, x):
@@ -329,3 +346,37 @@ def test_one_refused_layer_does_not_keep_another_from_being_rewritten():
 
     _, report = rewrite_upsampling(module(body, SHAPE))
     assert (len(report.rewritten), len(report.refused)) == (1, 1)
+
+
+def test_a_shuffle_of_unknown_shape_is_refused_and_left_alone():
+    x = relax.Var("x", relax.TensorType(dtype="float32", ndim=4))
+    builder = relax.BlockBuilder()
+    with builder.function("main", [x]):
+        builder.emit_func_output(builder.emit(relax.op.nn.pixel_shuffle(x, 2)))
+    mod = builder.finalize()
+    (layer,) = explain(mod).refused
+    assert "the shape of parameter x is not known" in layer.reason
+    assert operators(DecomposePixelShuffle()(mod)) == ["nn.pixel_shuffle"]
+
+
+def test_integer_convolutions_are_refused_with_their_types():
+    def body(builder, x):
+        w = constant(np.ones((8, 4, 3, 3), "int8"))
+        y = builder.emit(relax.op.nn.conv2d(x, w, padding=1, out_dtype="int32"))
+        return builder.emit(relax.op.nn.pixel_shuffle(y, 2))
+
+    (layer,) = explain(module(body, SHAPE, "int8")).refused
+    assert "has data int8, weights int8 and output int32" in layer.reason
+
+
+def test_a_shuffle_inside_a_branch_is_decomposed_too():
+    # Compared as a graph: the virtual machine of TVM 0.27 crashes on branches that allocate.
+    names = []
+
+    def visit(expr):
+        if isinstance(expr, relax.Call) and isinstance(expr.op, tvm.ir.Op):
+            names.append(expr.op.name)
+
+    relax.analysis.post_order_visit(DecomposePixelShuffle()(Branches)["main"], visit)
+    assert "relax.nn.pixel_shuffle" not in names
+    assert names.count("relax.permute_dims") == 2

@@ -10,13 +10,16 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from .matching import Graph, op_name
+from .matching import op_name, shape_of
 from .shuffle import PIXEL_SHUFFLE, emit_shuffle
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.DecomposePixelShuffle")
 class DecomposePixelShuffle:
-    """Relax module pass: ``pixel_shuffle`` to reshape -> permute_dims -> reshape."""
+    """Relax module pass: ``pixel_shuffle`` to reshape -> permute_dims -> reshape.
+
+    A shuffle of a tensor whose shape is not known, not even symbolically, is left as it is.
+    """
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
@@ -34,13 +37,20 @@ class DecomposePixelShuffle:
 
 
 def _has_shuffle(func: relax.Function) -> bool:
-    return any(op_name(value) == PIXEL_SHUFFLE for value in Graph(func).values.values())
+    found = []
+
+    def visit(expr: relax.Expr) -> None:
+        if op_name(expr) == PIXEL_SHUFFLE:
+            found.append(expr)
+
+    relax.analysis.post_order_visit(func, visit)
+    return bool(found)
 
 
 @mutator
 class _Decompose(PyExprMutator):
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = super().visit_call_(call)
-        if op_name(call) != PIXEL_SHUFFLE:
+        if op_name(call) != PIXEL_SHUFFLE or shape_of(call.args[0]) is None:
             return call
         return emit_shuffle(self.builder_, call.args[0], int(call.attrs.upscale_factor))

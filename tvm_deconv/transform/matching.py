@@ -186,10 +186,3 @@ def same_shape(a: Sequence[Any] | None, b: Sequence[Any] | None) -> bool:
     if a is None or b is None or len(a) != len(b):
         return False
     return all(same(x, y) for x, y in zip(a, b, strict=True))
-
-
-def layer_name(expr: relax.Var, value: relax.Expr | None) -> str:
-    """The name that an importer left in the span, else the name of the variable."""
-    span = getattr(value, "span", None)
-    source = getattr(getattr(span, "source_name", None), "name", None)
-    return str(source) if source else str(expr.name)

@@ -12,7 +12,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from ..report import REFUSED, REWRITTEN, LayerReport, Report
 from . import resize, subpixel
-from .matching import Graph, Refused, layer_name
+from .matching import Graph, Refused
 from .plan import Decision, Plan, decision
 from .recover import recover
 from .shuffle import read_shuffle
@@ -21,7 +21,8 @@ from .shuffle import read_shuffle
 def rewrite_upsampling(mod: tvm.IRModule) -> tuple[tvm.IRModule, Report]:
     """The module with every exact upsampling pattern rewritten, and the report.
 
-    Relax in, Relax out; returns ``mod`` itself if nothing was rewritten.
+    Relax in, Relax out; returns ``mod`` itself if nothing was rewritten. Branches of ``relax.If``
+    are not looked into.
     """
     work = recover(mod)
     lines: list[LayerReport] = []
@@ -31,7 +32,7 @@ def rewrite_upsampling(mod: tvm.IRModule) -> tuple[tvm.IRModule, Report]:
             continue
         graph = Graph(func)
         decisions = decide(graph)
-        lines += [_line(name.name_hint, graph, d) for d in decisions]
+        lines += [_line(name.name_hint, d) for d in decisions]
         plans = {d.outcome.root: d.outcome for d in decisions if isinstance(d.outcome, Plan)}
         if plans:
             changed[name] = _Rebuild(plans).visit_expr(func)
@@ -78,8 +79,8 @@ def decide(graph: Graph) -> list[Decision]:
     return sorted(decisions, key=lambda d: graph.position[d.layer])
 
 
-def _line(function: str, graph: Graph, decision: Decision) -> LayerReport:
-    layer = layer_name(decision.layer, graph.value(decision.layer))
+def _line(function: str, decision: Decision) -> LayerReport:
+    layer = str(decision.layer.name)
     outcome = decision.outcome
     if isinstance(outcome, str):
         return LayerReport(function, layer, decision.rule, REFUSED, reason=outcome)

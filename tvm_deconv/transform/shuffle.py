@@ -78,10 +78,6 @@ def _read_operator(graph: Graph, var: relax.Var, call: relax.Call) -> Shuffle | 
     shape = shape_of(data)
     if not isinstance(data, relax.Var) or shape is None or len(shape) != 4:
         return Refused(f"the shape of {graph.describe(data)} is not known or not of 4 axes")
-    if not isinstance(shape[1], int):
-        return Refused(f"{graph.describe(data)} has {shape[1]} channels, not a known number")
-    if shape[1] % (r * r):
-        return Refused(f"out_channels {shape[1]} is not divisible by r*r = {r * r}")
     source = weights.phase_channels(shape[1], r)
     return Shuffle(var, data, "NCHW", "NCHW", source, frozenset((var,)))
 
