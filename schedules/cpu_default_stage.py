@@ -12,11 +12,9 @@ from dataclasses import dataclass
 import tvm
 import tvm_ffi
 from tvm import s_tir, sym, tirx
+from tvm.ir import Expr, Var
+from tvm.ir import TensorLoad as Load
 from tvm.tirx import IterVar, PrimFunc
-
-Expr = tvm.ir.Expr
-Var = tvm.ir.Var
-Load = tvm.ir.TensorLoad
 
 # What a symbolic size is taken for where tiles are compared.
 TYPICAL_SIZE = 64

@@ -15,9 +15,7 @@ from math import factorial, log, pi, sqrt
 import tvm
 import tvm_ffi
 from tvm import tirx
-
-Expr = tvm.ir.Expr
-Var = tvm.ir.Var
+from tvm.ir import Expr, Var
 
 
 def with_vector_math(func: tirx.PrimFunc) -> tirx.PrimFunc:

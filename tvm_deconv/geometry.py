@@ -196,7 +196,8 @@ def axis_of_subpixel(conv: ConvAxis, factor: int) -> Axis:
     A dilated kernel is written out densely; its empty taps are listed in ``zero_taps``.
     """
     reach = conv.extent - 1
-    live = {(reach - conv.dilation * k) * factor + f for k in range(conv.kernel) for f in range(factor)}
+    first = (reach - conv.dilation * k for k in range(conv.kernel))
+    live = {k * factor + f for k in first for f in range(factor)}
     return Axis(
         kernel=conv.extent * factor,
         stride=factor,
