@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import checker, external_data_helper, inliner
+from onnx import checker, external_data_helper, helper, inliner
 
 from tvm_deconv.errors import ModelError
 
@@ -19,10 +20,6 @@ _FIRST_BYTE = b"\x08"
 
 # Operators of a foreign domain that TVM's importer knows by their bare name.
 _KNOWN_DOMAINS = ("", "ai.onnx", "com.microsoft")
-
-
-# Attributes that change the result and that TVM's importer does not read.
-_IGNORED = {("ConvTranspose", "output_shape")}
 
 
 def read_proto(path: str | os.PathLike) -> onnx.ModelProto:
@@ -69,15 +66,54 @@ def check_operators(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
             f"{name} uses operator{plural} {', '.join(missing)}, which TVM cannot import: "
             "export the model without"
         )
-    for node in _nodes(proto.graph):
-        for attribute in node.attribute:
-            if (node.op_type, attribute.name) in _IGNORED:
-                raise ModelError(
-                    f"{name} uses {node.op_type} with {attribute.name} (layer "
-                    f"{node.name or node.output[0]!r}), which TVM's importer ignores: export it "
-                    "with pads and output_padding"
-                )
+    _check_output_shapes(proto, name)
     return proto
+
+
+def _check_output_shapes(proto: onnx.ModelProto, name: str) -> None:
+    """TVM's importer ignores ``output_shape`` of ConvTranspose: it must say what the pads say."""
+    nodes = [node for node in _nodes(proto.graph) if node.op_type == "ConvTranspose"]
+    asked = {id(node): _attribute(node, "output_shape", None) for node in nodes}
+    if not any(asked.values()):
+        return
+    inferred = onnx.shape_inference.infer_shapes(proto).graph
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*inferred.value_info, *inferred.input)
+    }
+    shapes |= {tensor.name: list(tensor.dims) for tensor in proto.graph.initializer}
+    for node in nodes:
+        wanted = asked[id(node)]
+        if wanted and wanted != _padded_shape(node, shapes):
+            raise ModelError(
+                f"{name} has a ConvTranspose ({node.name or node.output[0]}) with output_shape "
+                f"{wanted}, which TVM's importer ignores: export it with pads and output_padding"
+            )
+
+
+def _padded_shape(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> list[int] | None:
+    """Spatial output shape by stride, pads and output padding; None if the input's is unknown."""
+    size, kernel = (shapes.get(operand, [])[2:] for operand in node.input[:2])
+    axes = len(size)
+    if not axes or 0 in size or len(kernel) != axes:
+        return None
+    strides, dilations = (_attribute(node, key, [1] * axes) for key in ("strides", "dilations"))
+    extra = _attribute(node, "output_padding", [0] * axes)
+    pads = _attribute(node, "pads", [0] * (2 * axes))
+    return [
+        (size[i] - 1) * strides[i]
+        + (kernel[i] - 1) * dilations[i]
+        + 1
+        + extra[i]
+        - pads[i]
+        - pads[i + axes]
+        for i in range(axes)
+    ]
+
+
+def _attribute(node: onnx.NodeProto, key: str, default: Any) -> Any:
+    found = [helper.get_attribute_value(a) for a in node.attribute if a.name == key]
+    return found[0] if found else default
 
 
 def defect(proto: onnx.ModelProto) -> str | None:
