@@ -141,7 +141,7 @@ class Copier:
         self, name: str, axes: list[Axis], value: Expr, inside: list[Expr], reads: list[Expr]
     ) -> tuple[Stage, Expr]:
         buffer = decl_buffer([axis.extent for axis in axes], self._dtype, name)
-        value = _guarded(value, inside, axes).astype(self._dtype)
+        value = _guarded(value, inside, axes, self._dtype)
         body = tirx.BufferStore(buffer, value, [axis.var for axis in axes])
         return Stage(name, tuple(axes), body), tirx.BufferLoad(buffer, reads)
 
@@ -152,12 +152,18 @@ class Copier:
         return analyzer.simplify(expr)
 
 
-def _guarded(value: Expr, inside: list[Expr], axes: list[Axis]) -> Expr:
-    """``value`` where all of ``inside`` holds, else anything harmless.
+def _guarded(value: Expr, inside: list[Expr], axes: list[Axis], dtype: str) -> Expr:
+    """``value`` as ``dtype`` where all of ``inside`` holds, else anything harmless.
 
-    A padding's own condition mostly implies them. One condition instead of two, one in the other,
-    is what LLVM needs to make masked vectors of the copy.
+    A padding's own condition mostly implies them; with a single condition left, its edges can be
+    cut. Of rows of symbolic length, which are not cut, LLVM was measured to make better code from
+    two conditions, one in the other.
     """
+    zero = tirx.const(0, dtype)
+    if any(axis.size is None for axis in axes):
+        for guard in inside:
+            value = tirx.if_then_else(guard, value.astype(dtype), zero)
+        return value.astype(dtype)
     condition, value, other = _condition_of(value)
     analyzer = sym.Analyzer()
     for axis in axes:
@@ -166,13 +172,16 @@ def _guarded(value: Expr, inside: list[Expr], axes: list[Axis]) -> Expr:
         missing = [guard for guard in inside if not analyzer.can_prove(guard)]
     for guard in missing:
         condition = guard if static_value(condition) == 1 else tirx.And(condition, guard)
-    return value if static_value(condition) == 1 else tirx.if_then_else(condition, value, other)
+    value = value.astype(dtype)
+    if static_value(condition) == 1:
+        return value
+    return tirx.if_then_else(condition, value, tirx.const(other, dtype))
 
 
-def _condition_of(value: Expr) -> tuple[Expr, Expr, Expr]:
+def _condition_of(value: Expr) -> tuple[Expr, Expr, float]:
     """(condition, value, other value) of a padded read; always true for any other."""
     if is_conditional(value):
         condition, inner, other = value.args
         if isinstance(other, tirx.FloatImm):
-            return condition, inner, other
-    return tirx.const(True, "bool"), value, tirx.const(0, str(value.ty.dtype))
+            return condition, inner, float(other.value)
+    return tirx.const(True, "bool"), value, 0.0
