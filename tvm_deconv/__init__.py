@@ -10,11 +10,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tvm_deconv import geometry, transform, weights
+    from tvm_deconv import errors, geometry, importer, targets, threads, transform, weights
     from tvm_deconv.compiler import compile, explain, pipeline
     from tvm_deconv.runner import run
 
-__all__ = ["compile", "explain", "geometry", "pipeline", "run", "transform", "weights"]
+__all__ = [
+    "compile",
+    "errors",
+    "explain",
+    "geometry",
+    "importer",
+    "pipeline",
+    "run",
+    "targets",
+    "threads",
+    "transform",
+    "weights",
+]
 
 _HOME = {"compile": "compiler", "pipeline": "compiler", "explain": "compiler", "run": "runner"}
 
