@@ -110,7 +110,19 @@ def other_layout(b, x):
     return shuffle(b, conv(b, x, out_layout="NHWC"), (2, 2), layout="NHWC")
 
 
+def permuted_columns(b, x):
+    return shuffle(b, b.emit(relax.op.permute_dims(conv(b, x), [0, 1, 3, 2])), (2, 2))
+
+
+def packed_weights(b, x):
+    w = constant(np.ones((2, 4, 3, 3, 4), "float32"))
+    layout = {"kernel_layout": "OIHW4o", "data_layout": "NCHW"}
+    return shuffle(b, b.emit(relax.op.nn.conv2d(x, w, padding=1, **layout)), (2, 2))
+
+
 SUBPIXEL = [
+    (permuted_columns, "input is not a convolution: relax.permute_dims (lv1)"),
+    (packed_weights, "relax.nn.conv2d (lv) has layouts NCHW and OIHW4o"),
     (strided, "stride of relax.nn.conv2d (lv) is [2, 2], not 1"),
     (padded_too_far, "begin padding 3 is larger than the reach 2 of the kernel"),
     (mixed_groups, "groups=4 does not divide the 2 channels after the shuffle"),
@@ -222,7 +234,40 @@ def reversed_samples(b, x):
     return conv(b, b.emit(relax.op.take(up, index, axis=2)))
 
 
+def resize_in_another_layout(b, x):
+    return conv(b, resized(b, x, size=(8, 12), layout="NHWC"))
+
+
+def resize_to_another_type(b, x):
+    return conv(b, resized(b, x, out_dtype="float16"))
+
+
+def asymmetric_ceil(b, x):
+    mode = {"coordinate_transformation_mode": "asymmetric", "rounding_method": "ceil"}
+    return conv(b, resized(b, x, **mode))
+
+
+def unknown_rounding(b, x):
+    return conv(b, resized(b, x, rounding_method="stochastic"))
+
+
+def resize_of_a_crop(b, x):
+    mode = {"coordinate_transformation_mode": "tf_crop_and_resize"}
+    return conv(b, resized(b, x, roi=(0.0, 0.0, 0.5, 0.5), **mode))
+
+
+def resize_from_outside(b, x):
+    mode = {"coordinate_transformation_mode": "tf_crop_and_resize"}
+    return conv(b, resized(b, x, roi=(0.0, 0.0, 1.5, 1.5), **mode))
+
+
 RESIZE = [
+    (resize_in_another_layout, "relax.image.resize2d (lv) has layout NHWC, its reader NCHW"),
+    (resize_to_another_type, "changes the dtype from float32 to float16"),
+    (asymmetric_ceil, "asymmetric with ceil rounding is not nearest x2: output 1 reads input 1"),
+    (unknown_rounding, "half_pixel with stochastic rounding is not nearest x2"),
+    (resize_of_a_crop, "tf_crop_and_resize with round rounding is not nearest x2"),
+    (resize_from_outside, "tf_crop_and_resize with round rounding is not nearest x2"),
     (bilinear, "relax.image.resize2d (lv): method is linear, not nearest_neighbor"),
     (cubic, "relax.image.resize2d (lv): method is cubic, not nearest_neighbor"),
     (fractional, "axis H: factor 15/6 = 2.5 is not whole"),
@@ -256,6 +301,55 @@ def test_a_refusal_names_its_reason_and_leaves_the_graph_alone(body, reason):
     assert not report.rewritten
     assert reason in " / ".join(layer.reason for layer in report.refused), report
     assert tvm_ffi.structural_equal(new, mod)
+
+
+@pytest.mark.parametrize("operator", ["batch_norm", "prelu"])
+def test_normalisation_by_parameters_is_refused(operator):
+    def body(b, x, p):
+        y = conv(b, x)
+        if operator == "prelu":
+            return shuffle(b, b.emit(relax.op.nn.prelu(y, p, axis=1)), (2, 2))
+        norm = b.emit(relax.op.nn.batch_norm(y, p, p, p, p, axis=1, training=False))
+        return shuffle(b, b.emit(relax.TupleGetItem(norm, 0)), (2, 2))
+
+    (layer,) = explain(module(body, SHAPE, p=(8,))).refused
+    assert "constant" in layer.reason
+    assert f"relax.nn.{operator}" in layer.reason
+
+
+def test_a_shuffle_that_takes_columns_for_channels_is_refused():
+    (layer,) = explain(
+        module(lambda b, x: shuffle(b, conv(b, x), (2, 2), layout="NHWC"), (1, 4, 6, 8))
+    ).refused
+    assert "relax.nn.conv2d (lv) gives NCHW, the shuffle reads NHWC" in layer.reason
+
+
+def test_a_tensor_that_is_read_in_two_layouts_is_refused():
+    def body(b, x):
+        y = conv(b, x)
+        turned = b.emit(relax.op.permute_dims(y, [0, 3, 1, 2]))
+        return shuffle(b, b.emit(relax.op.add(y, turned)), (2, 2))
+
+    (layer,) = explain(module(body, (1, 4, 8, 8))).refused
+    assert "relax.nn.conv2d (lv) is read both as" in layer.reason
+
+
+@pytest.mark.parametrize("way", ["repeat", "take", "repeat all", "take all", "broadcast"])
+def test_copies_along_other_axes_are_not_candidates(way):
+    def body(b, x):
+        if way == "repeat":
+            return conv(b, b.emit(relax.op.repeat(x, 2, axis=1)))
+        if way == "repeat all":
+            return b.emit(relax.op.repeat(x, 2))
+        if way == "take":
+            return conv(b, b.emit(relax.op.take(x, constant(np.arange(8) // 2), axis=1)))
+        if way == "take all":
+            return b.emit(relax.op.take(b.emit(relax.op.flatten(x)), constant(np.arange(8) // 2)))
+        y = b.emit(relax.op.expand_dims(x, [2]))
+        y = b.emit(relax.op.broadcast_to(y, (1, 4, 2, 6, 5)))
+        return conv(b, b.emit(relax.op.reshape(y, (1, 8, 6, 5))))
+
+    assert explain(module(body, SHAPE)).layers == ()
 
 
 def test_weights_that_are_parameters_are_refused_by_name():

@@ -274,6 +274,7 @@ def test_a_convolution_between_resize_and_shuffle_goes_to_the_shuffle():
         ("tf_half_pixel_for_nn", "floor", 3),
         ("align_corners", "round", 2),
         ("align_corners", "", 2),
+        ("tf_crop_and_resize", "round", 2),
     ],
 )
 def test_a_mode_whose_index_map_is_nearest_is_rewritten(mode, rounding, factor):
@@ -282,6 +283,7 @@ def test_a_mode_whose_index_map_is_nearest_is_rewritten(mode, rounding, factor):
         y = relax.op.image.resize2d(
             x,
             size,
+            roi=(0.0, 0.0, 1.0, 1.0),
             method="nearest_neighbor",
             coordinate_transformation_mode=mode,
             rounding_method=rounding,

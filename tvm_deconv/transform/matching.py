@@ -99,11 +99,10 @@ class Graph:
 
     def _read(self, func: relax.Function) -> None:
         bindings = []
-        if isinstance(func.body, relax.SeqExpr):
-            for block in func.body.blocks:
-                pure = isinstance(block, relax.DataflowBlock)
-                bindings += [(b.var, b.value, pure) for b in block.bindings]
-            self.outputs = frozenset(variables(func.body.body))
+        for block in func.body.blocks:
+            pure = isinstance(block, relax.DataflowBlock)
+            bindings += [(b.var, b.value, pure) for b in block.bindings]
+        self.outputs = frozenset(variables(func.body.body))
         live = set(self.outputs)
         for var, value, pure in reversed(bindings):
             self.values[var] = value

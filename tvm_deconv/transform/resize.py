@@ -275,6 +275,11 @@ def _unread(graph: Graph, var: relax.Var) -> Refused | None:
 
 def _blocked(graph: Graph, upsampling: relax.Var) -> Refused:
     """What stands between an upsampling and any convolution."""
+    for user in graph.users.get(upsampling, []):
+        if graph.op(user) == CONV:
+            step = read_copying(graph, upsampling, str(graph.value(user).attrs.data_layout))
+            if isinstance(step, Refused):
+                return step
     var = upsampling
     while len(users := graph.users.get(var, [])) == 1 and var not in graph.outputs:
         step = read_copying(graph, users[0], "NCHW")
