@@ -175,9 +175,9 @@ class _Builder:
             if _is_unrolled(self._stage) and is_used_little(self._stage, operand):
                 return None
             make = self._copier.tile_pack if kind == "pack" else self._copier.halo_copy
-            stage, read = make(operand, f"{self._stage.name}_{kind}{number}")
+            stage, copied = make(operand, f"{self._stage.name}_{kind}{number}")
             copies.append(Copy(stage, operand))
-            replaced.append((operand.load, read))
+            replaced.append((operand.load, copied))
         store = self._store(epilogue)
         if store is None:
             return None

@@ -245,16 +245,12 @@ def widened(term: Expr, dtype: str, read: Callable[[Load], Expr] = lambda load: 
             return read(node).astype(dtype)
         if isinstance(node, tirx.Cast) and str(node.value.ty.dtype).startswith("float"):
             return visit(node.value)
-        for kind, join in _ARITHMETIC.items():
-            if isinstance(node, kind):
-                return join(visit(node.a), visit(node.b))
+        if isinstance(node, tirx.Add):
+            return visit(node.a) + visit(node.b)
+        if isinstance(node, tirx.Sub):
+            return visit(node.a) - visit(node.b)
+        if isinstance(node, tirx.Mul):
+            return visit(node.a) * visit(node.b)
         return map_loads(node, lambda load: read(load).astype(str(load.source.dtype))).astype(dtype)
 
     return visit(term)
-
-
-_ARITHMETIC: dict[type, Callable[[Expr, Expr], Expr]] = {
-    tirx.Add: lambda a, b: a + b,
-    tirx.Sub: lambda a, b: a - b,
-    tirx.Mul: lambda a, b: a * b,
-}

@@ -53,7 +53,8 @@ def choose_tile(
     moving = [operand for operand in operands if vector_axis in operand.axes]
     others = [axis for axis in stage.spatial if axis is not vector_axis]
     reused = [axis for axis in others if not any(axis in operand.axes for operand in moving)]
-    row_axis = (reused or others or [None])[-1]
+    candidates = reused or others
+    row_axis = candidates[-1] if candidates else None
 
     # AVX-512 and NEON: 16 accumulators of 32 registers, more than about 20 spills (design.md
     # section 3). AVX2: 6 x 2 accumulators, two vectors and one broadcast of 16 registers.
