@@ -38,6 +38,16 @@ def constant(values: np.ndarray) -> relax.Expr:
     return relax.const(values, dtype=str(values.dtype))
 
 
+def conv(
+    builder: relax.BlockBuilder, x: relax.Expr, o: int = 8, k: int = 3, **attributes: Any
+) -> relax.Var:
+    """Emit a convolution of NCHW ``x`` to ``o`` channels, by default of the same size."""
+    c = int(x.ty.shape.values[1].value) // attributes.get("groups", 1)
+    attributes.setdefault("padding", k // 2)
+    w = np.random.default_rng(o).standard_normal((o, c, k, k)).astype(str(x.ty.dtype))
+    return builder.emit(relax.op.nn.conv2d(x, constant(w), **attributes))
+
+
 def compiled(mod: tvm.IRModule, *inputs: np.ndarray) -> np.ndarray:
     """Result of the module compiled by the stock pipeline for the host."""
     built = tvm.relax.build(DecomposePixelShuffle()(mod), target="llvm")

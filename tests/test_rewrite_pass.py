@@ -7,7 +7,7 @@ import json
 import numpy as np
 import tvm
 import tvm_ffi
-from relax_helpers import compiled, constant, module, operators
+from relax_helpers import compiled, constant, conv, module, operators
 from test_rewrite_resize import upsample
 from test_rewrite_subpixel import shuffle
 from tvm import relax
@@ -21,12 +21,6 @@ from tvm_deconv.transform import (
 )
 
 SHAPE = (1, 4, 5, 6)
-
-
-def conv(builder, x, o=8):
-    c = int(x.ty.shape.values[1].value)
-    w = np.random.default_rng(o).standard_normal((o, c, 3, 3)).astype("float32")
-    return builder.emit(relax.op.nn.conv2d(x, constant(w), padding=1))
 
 
 def network(builder, x):

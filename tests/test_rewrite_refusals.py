@@ -1,4 +1,4 @@
-"""One bad condition per row, with the reason that the report must give."""
+"""Sub-pixel: one bad condition per row, with the reason that the report must give."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tvm
 import tvm_ffi
-from relax_helpers import compiled, constant, module, operators
+from relax_helpers import compiled, constant, conv, module, operators
 from test_rewrite_subpixel import shuffle
 from tvm import relax
 from tvm.script import ir as I
@@ -15,17 +15,6 @@ from tvm.script import relax as R
 from tvm_deconv.transform import DecomposePixelShuffle, explain, rewrite_upsampling
 
 SHAPE = (1, 4, 6, 5)
-
-
-def weight(o, c, k=3, dtype="float32"):
-    return constant(np.random.default_rng(o).standard_normal((o, c, k, k)).astype(dtype))
-
-
-def conv(builder, x, o=8, k=3, **attributes):
-    c = int(x.ty.shape.values[1].value) // attributes.get("groups", 1)
-    attributes.setdefault("padding", k // 2)
-    w = weight(o, c, k, str(x.ty.dtype))
-    return builder.emit(relax.op.nn.conv2d(x, w, **attributes))
 
 
 def strided(b, x):
@@ -106,10 +95,6 @@ def wider_output(b, x):
     return shuffle(b, conv(b, x, out_dtype="float64"), (2, 2))
 
 
-def other_layout(b, x):
-    return shuffle(b, conv(b, x, out_layout="NHWC"), (2, 2), layout="NHWC")
-
-
 def permuted_columns(b, x):
     return shuffle(b, b.emit(relax.op.permute_dims(conv(b, x), [0, 1, 3, 2])), (2, 2))
 
@@ -120,7 +105,7 @@ def packed_weights(b, x):
     return shuffle(b, b.emit(relax.op.nn.conv2d(x, w, padding=1, **layout)), (2, 2))
 
 
-SUBPIXEL = [
+REFUSALS = [
     (permuted_columns, "input is not a convolution: relax.permute_dims (lv1)"),
     (packed_weights, "relax.nn.conv2d (lv) has layouts NCHW and OIHW4o"),
     (strided, "stride of relax.nn.conv2d (lv) is [2, 2], not 1"),
@@ -142,159 +127,11 @@ SUBPIXEL = [
 ]
 
 
-def resized(b, x, size=(12, 10), **attributes):
-    attributes = {"method": "nearest_neighbor", "rounding_method": "round", **attributes}
-    return b.emit(relax.op.image.resize2d(x, relax.ShapeExpr(size), **attributes))
-
-
-def padding(b, x, widths, mode, value=0.0):
-    return b.emit(relax.op.nn.pad(x, [0, 0, 0, 0, *widths], mode, value))
-
-
-def bilinear(b, x):
-    return conv(b, resized(b, x, method="linear"))
-
-
-def cubic(b, x):
-    return conv(b, resized(b, x, method="cubic"))
-
-
-def fractional(b, x):
-    return conv(b, resized(b, x, size=(15, 10)))
-
-
-def shrinking(b, x):
-    return conv(b, resized(b, x, size=(3, 5)))
-
-
-def asymmetric_round(b, x):
-    return conv(b, resized(b, x, coordinate_transformation_mode="asymmetric"))
-
-
-def half_pixel_floor(b, x):
-    return conv(b, resized(b, x, rounding_method="floor"))
-
-
-def aligned_corners_by_three(b, x):
-    mode = {"coordinate_transformation_mode": "align_corners"}
-    return conv(b, resized(b, x, size=(18, 15), **mode))
-
-
-def resize_then_stride(b, x):
-    return conv(b, resized(b, x), strides=[1, 2])
-
-
-def resize_alone(b, x):
-    return b.emit(relax.op.nn.relu(resized(b, x)))
-
-
-def resize_then_concat(b, x):
-    up = resized(b, x)
-    return conv(b, b.emit(relax.op.concat([up, up], axis=1)))
-
-
-def resize_then_add(b, x):
-    up, other = b.emit(relax.op.nn.relu(resized(b, x))), b.emit(relax.op.exp(x))
-    return conv(b, b.emit(relax.op.add(up, resized(b, other, method="linear"))))
-
-
-def padded_with_ones(b, x):
-    return conv(b, padding(b, resized(b, x), (1, 1, 1, 1), "constant", 1.0), padding=0)
-
-
-def wide_reflection(b, x):
-    return conv(b, padding(b, resized(b, x), (2, 2, 2, 2), "reflect"), k=5, padding=0)
-
-
-def circular(b, x):
-    return conv(b, padding(b, resized(b, x), (1, 1, 1, 1), "circular"), padding=0)
-
-
-def zeros_outside_half_an_edge_sample(b, x):
-    return conv(b, padding(b, resized(b, x), (1, 0, 0, 0), "replicate"))
-
-
-def zeros_beyond_the_kernel(b, x):
-    return conv(b, padding(b, resized(b, x), (2, 0, 0, 0), "constant"))
-
-
-def padded_channels(b, x):
-    y = b.emit(relax.op.nn.pad(resized(b, x), [0, 0, 1, 0, 0, 0, 0, 0]))
-    return conv(b, y)
-
-
-def sigmoid_after_zeros(b, x):
-    y = padding(b, resized(b, x), (1, 1, 1, 1), "constant")
-    return conv(b, b.emit(relax.op.sigmoid(y)), padding=0)
-
-
-def reversed_samples(b, x):
-    up = resized(b, x)
-    index = constant(np.arange(12)[::-1].copy())
-    return conv(b, b.emit(relax.op.take(up, index, axis=2)))
-
-
-def resize_in_another_layout(b, x):
-    return conv(b, resized(b, x, size=(8, 12), layout="NHWC"))
-
-
-def resize_to_another_type(b, x):
-    return conv(b, resized(b, x, out_dtype="float16"))
-
-
-def asymmetric_ceil(b, x):
-    mode = {"coordinate_transformation_mode": "asymmetric", "rounding_method": "ceil"}
-    return conv(b, resized(b, x, **mode))
-
-
-def unknown_rounding(b, x):
-    return conv(b, resized(b, x, rounding_method="stochastic"))
-
-
-def resize_of_a_crop(b, x):
-    mode = {"coordinate_transformation_mode": "tf_crop_and_resize"}
-    return conv(b, resized(b, x, roi=(0.0, 0.0, 0.5, 0.5), **mode))
-
-
-def resize_from_outside(b, x):
-    mode = {"coordinate_transformation_mode": "tf_crop_and_resize"}
-    return conv(b, resized(b, x, roi=(0.0, 0.0, 1.5, 1.5), **mode))
-
-
-RESIZE = [
-    (resize_in_another_layout, "relax.image.resize2d (lv) has layout NHWC, its reader NCHW"),
-    (resize_to_another_type, "changes the dtype from float32 to float16"),
-    (asymmetric_ceil, "asymmetric with ceil rounding is not nearest x2: output 1 reads input 1"),
-    (unknown_rounding, "half_pixel with stochastic rounding is not nearest x2"),
-    (resize_of_a_crop, "tf_crop_and_resize with round rounding is not nearest x2"),
-    (resize_from_outside, "tf_crop_and_resize with round rounding is not nearest x2"),
-    (bilinear, "relax.image.resize2d (lv): method is linear, not nearest_neighbor"),
-    (cubic, "relax.image.resize2d (lv): method is cubic, not nearest_neighbor"),
-    (fractional, "axis H: factor 15/6 = 2.5 is not whole"),
-    (shrinking, "axis H: factor 3/6 = 0.5 is not whole"),
-    (asymmetric_round, "asymmetric with round rounding is not nearest x2: output 1 reads a tie"),
-    (half_pixel_floor, "half_pixel with floor rounding is not nearest x2: output 2 reads input 0"),
-    (aligned_corners_by_three, "align_corners with round rounding is not nearest x3"),
-    (resize_then_stride, "stride of relax.nn.conv2d (gv) is [1, 2], not 1"),
-    (resize_alone, "relax.image.resize2d (lv) is read by the function's output, not by a"),
-    (resize_then_concat, "relax.image.resize2d (lv) is read by relax.concat (lv1), not by a"),
-    (resize_then_add, "relax.image.resize2d (lv) is read by relax.add"),
-    (padded_with_ones, "relax.nn.pad (lv1): pad_value is 1, not 0"),
-    (wide_reflection, "padding at the begin of axis H reads input samples [1, 0]"),
-    (circular, "circular padding [0, 0, 0, 0, 1, 1, 1, 1] reaches across the tensor"),
-    (zeros_outside_half_an_edge_sample, "zero padding 1 outside 1 edge pixels at the begin of"),
-    (zeros_beyond_the_kernel, "axis H: begin padding 3 is larger than the reach 2 of the kernel"),
-    (padded_channels, "relax.nn.pad (lv1) pads batch or channels"),
-    (sigmoid_after_zeros, "relax.sigmoid follows the zero padding relax.nn.pad (lv1)"),
-    (reversed_samples, "takes samples in no upsampling order"),
-]
-
-
 def _name(row):
     return row.__name__ if callable(row) else None
 
 
-@pytest.mark.parametrize(("body", "reason"), SUBPIXEL + RESIZE, ids=_name)
+@pytest.mark.parametrize(("body", "reason"), REFUSALS, ids=_name)
 def test_a_refusal_names_its_reason_and_leaves_the_graph_alone(body, reason):
     mod = module(body, SHAPE)
     new, report = rewrite_upsampling(mod)
@@ -334,24 +171,6 @@ def test_a_tensor_that_is_read_in_two_layouts_is_refused():
     assert "relax.nn.conv2d (lv) is read both as" in layer.reason
 
 
-@pytest.mark.parametrize("way", ["repeat", "take", "repeat all", "take all", "broadcast"])
-def test_copies_along_other_axes_are_not_candidates(way):
-    def body(b, x):
-        if way == "repeat":
-            return conv(b, b.emit(relax.op.repeat(x, 2, axis=1)))
-        if way == "repeat all":
-            return b.emit(relax.op.repeat(x, 2))
-        if way == "take":
-            return conv(b, b.emit(relax.op.take(x, constant(np.arange(8) // 2), axis=1)))
-        if way == "take all":
-            return b.emit(relax.op.take(b.emit(relax.op.flatten(x)), constant(np.arange(8) // 2)))
-        y = b.emit(relax.op.expand_dims(x, [2]))
-        y = b.emit(relax.op.broadcast_to(y, (1, 4, 2, 6, 5)))
-        return conv(b, b.emit(relax.op.reshape(y, (1, 8, 6, 5))))
-
-    assert explain(module(body, SHAPE)).layers == ()
-
-
 def test_weights_that_are_parameters_are_refused_by_name():
     def body(builder, x, w):
         return shuffle(builder, builder.emit(relax.op.nn.conv2d(x, w, padding=1)), (2, 2))
@@ -360,32 +179,6 @@ def test_weights_that_are_parameters_are_refused_by_name():
     (layer,) = explain(mod).refused
     assert "weights of relax.nn.conv2d (lv) are not constant: parameter w" in layer.reason
     assert "relax.transform.BindParams" in layer.reason
-
-
-def test_a_symbolic_mode_that_depends_on_the_size_is_refused():
-    def body(builder, x):
-        h, w = x.ty.shape.values[2:]
-        y = relax.op.image.resize2d(
-            x,
-            relax.ShapeExpr([h * 2, w * 2]),
-            method="nearest_neighbor",
-            coordinate_transformation_mode="align_corners",
-        )
-        return conv(builder, builder.emit(y))
-
-    (layer,) = explain(module(body, ("n", 4, "h", "w"))).refused
-    assert (
-        "align_corners with round rounding depends on the size, which is symbolic" in layer.reason
-    )
-
-
-def test_a_symbolic_size_that_is_no_provable_multiple_is_refused():
-    def body(builder, x):
-        h, w = x.ty.shape.values[2:]
-        return conv(builder, resized(builder, x, size=(h * 2 + 1, w * 2)))
-
-    (layer,) = explain(module(body, ("n", 4, "h", "w"))).refused
-    assert "size h * 2 + 1 is not provably a multiple of h" in layer.reason
 
 
 @I.ir_module
@@ -429,17 +222,6 @@ def test_a_shuffle_that_stays_compiles():
     x = np.random.default_rng(0).standard_normal((2, 4, 3, 5)).astype("float32")
     expected = np.maximum(x, 0).reshape(2, 1, 2, 2, 3, 5).transpose(0, 1, 4, 2, 5, 3)
     np.testing.assert_array_equal(compiled(mod, x), expected.reshape(2, 1, 6, 10))
-
-
-def test_one_refused_layer_does_not_keep_another_from_being_rewritten():
-    def body(builder, x):
-        return bilinear_by_two(builder, conv(builder, resized(builder, x), o=4))
-
-    def bilinear_by_two(builder, x):
-        return conv(builder, resized(builder, x, size=(24, 20), method="linear"))
-
-    _, report = rewrite_upsampling(module(body, SHAPE))
-    assert (len(report.rewritten), len(report.refused)) == (1, 1)
 
 
 def test_a_shuffle_of_unknown_shape_is_refused_and_left_alone():
