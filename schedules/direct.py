@@ -38,6 +38,7 @@ from . import steps
 from .finish import finish
 from .names import EDGE, INTERLEAVE, PAD, PHASES, STORE
 from .tiling import Tiling
+from .vector_math import with_vector_math
 
 ACCUMULATE_DTYPE = "float32"
 
@@ -152,7 +153,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
             steps.copy_at_tile(sch, stage, nest)
     steps.store_at_tile(sch, store, nest)
     steps.keep_in_registers(sch, PHASES, nest, tile)
-    return finish(sch.mod["main"], conv, tile, store)
+    return with_vector_math(finish(sch.mod["main"], conv, tile, store))
 
 
 def _by_phase(values: list[int], phase):
