@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-# Idle worker threads spin for a while after a run; nobody is measured while others' still do.
-_PAUSE_S = 0.05
+# TVM's idle workers spin for about 100 ms after a kernel, on the cores that the next contestant
+# needs: with a pause of 50 ms ONNX Runtime looks twice as slow on layers of a millisecond.
+_PAUSE_S = 0.3
 _CALLS_A_TURN = 5
 
 
