@@ -12,10 +12,13 @@ edges cheap, on plain TensorIR, after the last schedule primitive:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import tvm_ffi
 from tvm import tirx
-from tvm.ir import Range
+from tvm.ir import Range, TensorLoad, TensorRegion
 from tvm.s_tir import SBlockRealize
 from tvm.sym import Analyzer
 
@@ -175,52 +178,103 @@ class _Finisher:
 
         and where tiles may cross the output's right edge
 
-        unrolled o, fh:
-            edge[...] = the row's vectors
-            if the tile's columns are inside: unrolled vector: vectorised lane: store
-            else: for columns that are inside: store
+        if the tile's columns are inside: the same
+        else: unrolled o, fh: edge[...] = the row's vectors; for columns that are inside: store
         """
+        block = edit.find_block(stmt, self.store_name)
+        if self.edge_block is None:
+            return self._rows(lambda row: row.vectors(block))
+        _, _, _, _, _, _, x = self.tile_origin
+        last = x * self.conv.w.stride + self.tile.tile_columns * self.conv.w.stride
+        direct = _reading_past(block, self.edge_block)
+        whole = self._rows(lambda row: row.vectors(direct))
+        part = self._rows(lambda row: row.elements(block, self.edge_block, self.out_shape[3]))
+        return tirx.IfThenElse(last <= self.out_shape[3], whole, part)
+
+    def _rows(self, store: Callable[[_Row], tirx.Stmt]) -> tirx.Stmt:
+        """unrolled o, fh: store(row), where the row is part of the output."""
         conv, tile = self.conv, self.tile
-        stride_h, stride_w = conv.strides
         n, g, first_o, first_fh, _, y, x = self.tile_origin
         per_group = conv.out_channels // conv.groups
-        unrolled = tirx.ForKind.UNROLLED
         index = str(x.ty.dtype)
-        channel = edit.loop("o", index, tile.channels, unrolled)
-        phase = edit.loop("fh", index, stride_h if tile.inner_fh else 1, unrolled)
-        vector = edit.loop("v", index, tile.vectors * stride_w, unrolled)
-        lane = edit.loop("lane", index, tile.lanes, tirx.ForKind.VECTORIZED)
+        channel = edit.loop("o", index, tile.channels, tirx.ForKind.UNROLLED)
+        phases = conv.h.stride if tile.inner_fh else 1
+        phase = edit.loop("fh", index, phases, tirx.ForKind.UNROLLED)
         for each in (channel, phase):
             self.enter(each)
         o, fh = first_o + channel.loop_var, first_fh + phase.loop_var
-        oh, first_ow = y * stride_h + fh, x * stride_w
-        in_row = vector.loop_var * tile.lanes + lane.loop_var
+        oh = y * conv.h.stride + fh
 
         inside = [o < per_group]
-        covered = conv.h.blocks(self.in_shape[2]) * stride_h
+        covered = conv.h.blocks(self.in_shape[2]) * conv.h.stride
         if not Analyzer().can_prove_equal(covered, self.out_shape[2]):
             # The last block of rows holds fewer than stride_h rows; else its guard is enough.
             inside.append(oh < self.out_shape[2])
         condition = self.unless_proved(inside)
-
-        def at(column: Any) -> tirx.Stmt:
-            values = [n, g * per_group + o, oh, column]
-            block = edit.find_block(stmt, self.store_name)
-            return edit.with_block(block, iter_values=values, predicate=True)
-
-        row = edit.rebuild([vector, lane], at(first_ow + in_row))
-        if self.edge_block is not None:
-            values = [n, g, o, fh, y, first_ow + in_row]
-            copy = edit.with_block(self.edge_block, iter_values=values, predicate=True)
-            columns = edit.loop("j", index, self.out_shape[3] - first_ow, tirx.ForKind.SERIAL)
-            part = edit.rebuild([columns], at(first_ow + columns.loop_var))
-            whole = first_ow + tile.tile_columns * stride_w <= self.out_shape[3]
-            row = tirx.SeqStmt(
-                [edit.rebuild([vector, lane], copy), tirx.IfThenElse(whole, row, part)]
-            )
+        row = _Row(
+            output=[n, g * per_group + o, oh],
+            tile=[n, g, o, fh, y],
+            first=x * conv.w.stride,
+            vectors_in_row=tile.vectors * conv.w.stride,
+            lanes=tile.lanes,
+        )
+        body = store(row)
         if condition is not None:
-            row = tirx.IfThenElse(condition, row, None)
-        return edit.rebuild([channel, phase], row)
+            body = tirx.IfThenElse(condition, body, None)
+        return edit.rebuild([channel, phase], body)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of a register tile: its place in the output (n, c, oh) and in the tile's buffers."""
+
+    output: list[Any]
+    tile: list[Any]
+    first: Any
+    vectors_in_row: int
+    lanes: int
+
+    def vectors(self, block: SBlockRealize) -> tirx.Stmt:
+        """unrolled vector: vectorised lane: block, over whole vectors of the output."""
+        return self._vectors(block, self.output)
+
+    def elements(self, block: SBlockRealize, edge: SBlockRealize, width: Any) -> tirx.Stmt:
+        """edge[...] = the row's vectors; for columns that are inside: block."""
+        columns = edit.loop("j", self._index, width - self.first, tirx.ForKind.SERIAL)
+        values = [*self.output, self.first + columns.loop_var]
+        store = edit.with_block(block, iter_values=values, predicate=True)
+        return tirx.SeqStmt([self._vectors(edge, self.tile), edit.rebuild([columns], store)])
+
+    def _vectors(self, block: SBlockRealize, place: list[Any]) -> tirx.Stmt:
+        vector = edit.loop("v", self._index, self.vectors_in_row, tirx.ForKind.UNROLLED)
+        lane = edit.loop("lane", self._index, self.lanes, tirx.ForKind.VECTORIZED)
+        column = self.first + (vector.loop_var * self.lanes + lane.loop_var)
+        values = [*place, column]
+        body = edit.with_block(block, iter_values=values, predicate=True)
+        return edit.rebuild([vector, lane], body)
+
+    @property
+    def _index(self) -> str:
+        return str(self.first.ty.dtype)
+
+
+def _reading_past(block: SBlockRealize, copy: SBlockRealize) -> SBlockRealize:
+    """``block`` with every load of what ``copy`` writes replaced by a load of what it reads."""
+    written, source = copy.block.writes[0].source, copy.block.body.value
+    axes = [axis.var for axis in copy.block.iter_vars]
+    reads = [region for region in block.block.reads if not region.source.same_as(written)]
+
+    def replace(load: TensorLoad) -> Any:
+        if not load.source.same_as(written):
+            return load
+        values = dict(zip(axes, load.indices, strict=True))
+        indices = [edit.bind(index, values) for index in source.indices]
+        element = [Range.from_min_extent(index, edit.const_like(index, 1)) for index in indices]
+        reads.append(TensorRegion(source.source, element, copy.block.reads[0].ty))
+        return tirx.BufferLoad(source.source, indices)
+
+    body = tvm_ffi.structural_map(block.block.body, (TensorLoad, replace))
+    return edit.with_block(block, body=body, reads=reads)
 
 
 def _ramp(base: Any, lanes: int) -> tirx.Ramp:

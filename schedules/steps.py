@@ -92,7 +92,6 @@ def copy_at_tile(sch: Schedule, stage: str, nest: Nest) -> None:
     """
     block = sch.get_sblock(stage)
     sch.reverse_compute_at(block, nest.tile)
-    sch.set_scope(block, 0, "local")
 
 
 def keep_in_registers(sch: Schedule, phases: str, nest: Nest, tile: Tiling) -> None:
@@ -102,7 +101,6 @@ def keep_in_registers(sch: Schedule, phases: str, nest: Nest, tile: Tiling) -> N
     => acc[...] = 0 (unrolled); for ic: unrolled th, tw, o, fw: vectorised x: acc[...] += ...
     """
     block = sch.get_sblock(phases)
-    sch.set_scope(block, 0, "local")
     loops = sch.get_loops(block)
     position = _names(sch, loops).index(sch.get(nest.reduction).loop_var.name)
     inner = loops[position + 1 :]

@@ -28,6 +28,9 @@ _UNKNOWN_STRIP_COLUMNS = 128
 
 _MAX_ROWS = 16
 
+# runtime::kMaxStackAlloca of TVM 0.27.
+_STACK_BYTES = 1024
+
 
 @dataclass(frozen=True)
 class Tiling:
@@ -117,21 +120,27 @@ def choose_tiling(
 
 
 def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[_RegisterTile]:
-    """Register tiles whose accumulators leave room for inputs and a few broadcast weights.
+    """Register tiles whose accumulators, input vectors and one weight are in registers at once.
 
-    TVM moves a buffer of more than 1 KiB from the stack to its workspace, and LLVM then keeps
-    accumulators in memory: with 24 of 64 bytes the speed halves (nearest x2 64->64 on Zen 4).
+    TVM moves a buffer of 1 KiB or more from the stack to its workspace. LLVM then stores every
+    accumulator there once for a tile, which costs a third of the speed with few input channels.
     """
-    registers = 20 if machine.vector_registers >= 32 else 12
-    limit = min(registers, 1024 // (4 * machine.lanes))
     per_group = conv.out_channels // conv.groups
     lanes = [n for n in (16, 8, 4) if n <= machine.lanes]
     inner = (False, True) if conv.h.stride > 1 else (False,)
     for tile in (_RegisterTile(*t) for t in product(lanes, range(1, 9), range(1, 17), inner)):
+        accumulators = tile.accumulators(conv)
+        registers = accumulators + tile.vectors * _distinct_columns(conv) + 1
+        on_stack = 4 * tile.lanes * accumulators < _STACK_BYTES
+        fits = registers <= machine.vector_registers and tile.channels <= per_group
         smallest = tile.vectors == tile.channels == 1 and not tile.inner_fh
-        fits = tile.accumulators(conv) <= limit and tile.channels <= per_group
-        if fits or smallest:
+        if (fits and on_stack) or smallest:
             yield tile
+
+
+def _distinct_columns(conv: ConvTranspose2d) -> int:
+    """Column offsets at which the taps of one row read the input."""
+    return _halo(conv.w) // max(conv.w.tap_step, 1) + 1
 
 
 def _tile_cost(
@@ -147,10 +156,8 @@ def _tile_cost(
     taps = conv.h.max_taps * conv.w.max_taps
     accumulators = tile.accumulators(conv)
     fmas = accumulators * taps
-    low, high = conv.w.halo
-    distinct_columns = (high - low) // max(conv.w.tap_step, 1) + 1
     input_rows = tile.vectors * (conv.h.max_taps + (1 if tile.inner_fh else 0))
-    loads = input_rows * distinct_columns + fmas // tile.vectors
+    loads = input_rows * _distinct_columns(conv) + fmas // tile.vectors
     # A latency of 4 cycles at 2 multiply-adds in a cycle needs 8 independent accumulators.
     starved = max(1.0, 8 / accumulators)
     cycles = max(fmas * starved, loads / 2) + 0.03 * loads + 0.8 * input_rows
@@ -193,7 +200,8 @@ def _strip_cost(
     """Time of the slowest thread over that of a perfect division, plus the copies of the input.
 
     TVM gives each thread the same number of consecutive pieces. Copying an input vector costs
-    about four cycles; it is used for ``useful_taps`` multiply-adds of each output channel.
+    about twelve cycles, since it comes from memory or the level-3 cache; it is used for
+    ``useful_taps`` multiply-adds of each output channel.
     """
     per_split = conv.out_channels / conv.groups / strip.channel_splits
     uses = conv.h.useful_taps * conv.w.useful_taps * per_split
@@ -203,7 +211,7 @@ def _strip_cost(
     balance = mean(
         _imbalance(height, strip, batch * blocks * conv.groups, machine.threads) for height in rows
     )
-    return balance * (1 + 4 * reread / uses)
+    return balance * (1 + 12 * reread / uses)
 
 
 def _imbalance(height: int, strip: _Strip, repeats: int, threads: int) -> float:

@@ -22,9 +22,14 @@ def zero_like(expr: Any) -> tirx.IntImm:
 
 def substitute(expr: Any, values: Mapping[tirx.Var, int]) -> Any:
     """``expr`` with loop variables replaced by integers, simplified."""
+    return bind(expr, {var: const_like(var, value) for var, value in values.items()})
+
+
+def bind(expr: Any, values: Mapping[tirx.Var, Any]) -> Any:
+    """``expr`` with variables replaced by expressions, simplified."""
     analyzer = Analyzer()
     for var, value in values.items():
-        analyzer.bind(var, const_like(var, value))
+        analyzer.bind(var, value)
     return analyzer.simplify(expr)
 
 
