@@ -9,6 +9,7 @@ inlined into its store, scheduled for the target, with the weights packed at com
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,13 @@ from ..geometry import ConvTranspose2d
 from ..schedules import direct
 from ..schedules.machine import CpuMachine, cpu_machine
 from ..schedules.tiling import Tiling, choose_tiling
+from ..targets import resolve_target
 from . import lower_epilogue
 from .lower_conv import Convolution, read
 from .lower_epilogue import RESHAPE, Epilogue
 from .matching import Graph, Refused, dtype_of, shape_of
 
-# Relax's own pattern kinds: nothing may be fused into a function that is already scheduled.
+# relax.OpPatternKind.kOpaque: nothing may be fused into a function that is already scheduled.
 _OPAQUE = 8
 
 
@@ -35,12 +37,13 @@ class LowerConvolutions:
 
     Lowers layers in NCHW with constant weights, float32 or float16, any kernel, dilation, groups
     and padding, static or symbolic N, H, W; accumulates in float32. Other layers stay as they are.
+    ``target`` is whatever ``tvm_deconv.targets.resolve_target`` takes.
 
-    Raises TargetError for a target that is not a CPU.
+    Raises TargetError for a target that is unknown or not a CPU.
     """
 
-    def __init__(self, target: tvm.target.Target) -> None:
-        self.machine = cpu_machine(target)
+    def __init__(self, target: str | Mapping[str, Any] | tvm.target.Target) -> None:
+        self.machine = cpu_machine(resolve_target(target))
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
