@@ -23,7 +23,7 @@ import onnx
 import onnxruntime
 import tvm
 from bench_models import BENCHMARKS, Benchmark
-from measure import contest, facts, summary
+from measure import aligned, contest, facts, spread, summary
 from peak import peak_kernel
 from tvm import relax
 
@@ -109,16 +109,7 @@ def table(results: dict[str, dict[str, Any]]) -> str:
                 "" if share is None else f"{share:.0%}",
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-
-
-def spread(times: dict[str, Any]) -> str:
-    half = (times["upper_quartile"] - times["lower_quartile"]) / 2
-    return f"{times['median']:.2f} ±{half:.2f}"
+    return aligned(rows)
 
 
 def main() -> None:

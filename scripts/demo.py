@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import tvm
-from measure import contest, facts, summary
+from measure import aligned, contest, facts, spread, summary
 from photographs import FACTOR, HELD_OUT, enlarged, luma, photograph, psnr, reduced
 from PIL import Image, ImageDraw
 from tvm import relax
@@ -117,15 +117,7 @@ def table(figures: dict[str, Any]) -> str:
         quality = (f"{network['psnr_db']:.2f}", f"{figures['bicubic_psnr_db']:.2f}")
         counts = (str(report["rewritten"]), str(report["refused"]))
         rows.append((name, *counts, *times, f"{difference:.1e}", *quality))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join(lines)
-
-
-def spread(times: dict[str, Any]) -> str:
-    """Median and half the distance between the quartiles."""
-    half = (times["upper_quartile"] - times["lower_quartile"]) / 2
-    return f"{times['median']:.2f} ±{half:.2f}"
+    return aligned(rows)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import datetime
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -45,6 +45,21 @@ def summary(samples: list[float]) -> dict[str, float]:
     """Median and the quartiles around it, in the samples' unit."""
     low, median, high = statistics.quantiles(samples, n=4)
     return {"median": median, "lower_quartile": low, "upper_quartile": high}
+
+
+def spread(times: Mapping[str, float]) -> str:
+    """Median and half the distance between the quartiles of a ``summary``."""
+    half = (times["upper_quartile"] - times["lower_quartile"]) / 2
+    return f"{times['median']:.2f} ±{half:.2f}"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as lines with aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
 
 
 def facts(threads: int, *packages: str) -> dict[str, object]:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import reference
 import tvm
+import tvm_ffi
 from tvm import relax
 
-from tvm_deconv.transform import DecomposePixelShuffle
+from tvm_deconv.transform import DecomposePixelShuffle, rewrite_upsampling
 
 # Largest error of the compiled module relative to the largest value, per storage type.
 TOLERANCE = {"float16": 4e-3, "float32": 2e-6, "float64": 1e-13}
@@ -61,6 +62,22 @@ def assert_close(got: np.ndarray, expected: np.ndarray, dtype: str) -> None:
     scale = max(1.0, float(np.abs(expected).max(initial=0)))
     error = float(np.abs(got.astype(np.float64) - expected).max(initial=0)) / scale
     assert error <= TOLERANCE[dtype], f"relative error {error:.1e} for {dtype}"
+
+
+def assert_compiles_to_the_same(mod: tvm.IRModule, x: np.ndarray, dtype: str) -> None:
+    """The rewritten module, compiled, against the original evaluated in float64."""
+    expected = evaluate(mod, x.astype(np.float64))
+    got = compiled(rewrite_upsampling(mod)[0], x)
+    scale = max(1.0, np.abs(expected).max())
+    assert np.abs(got - expected).max() / scale < 10 * TOLERANCE[dtype]
+
+
+def assert_refused(mod: tvm.IRModule, reason: str) -> None:
+    """Nothing is rewritten, the report gives the reason, and the graph is left alone."""
+    new, report = rewrite_upsampling(mod)
+    assert not report.rewritten
+    assert reason in " / ".join(layer.reason for layer in report.refused), report
+    assert tvm_ffi.structural_equal(new, mod)
 
 
 def operators(mod: tvm.IRModule) -> list[str]:
