@@ -60,14 +60,14 @@ def layers(draw):
     return conv, shape
 
 
-def function(conv, shape, dtype, target, symbolic=""):
+def function(conv, shape, dtype, target, symbolic="", machine=None):
     """The scheduled function and its tiling; dimensions named in ``symbolic`` are variables."""
     dims = [
         te.var(name, "int64") if name in symbolic else n
         for name, n in zip("nhw", shape, strict=True)
     ]
     known = [n if isinstance(n, int) else None for n in dims]
-    tile = choose_tiling(conv, *known, cpu_machine(target))
+    tile = choose_tiling(conv, *known, machine or cpu_machine(target))
     x = te.placeholder((dims[0], conv.in_channels, *dims[1:]), dtype, "x")
     weight = te.placeholder(direct.packed_shape(conv, tile), "float32", "weight")
     func = te.create_prim_func(
@@ -88,9 +88,9 @@ def weights_of(conv, dtype):
     return weight
 
 
-def check(conv, shape, dtype="float32", target=HOST, symbolic=""):
+def check(conv, shape, dtype="float32", target=HOST, symbolic="", machine=None):
     n, h, w = shape
-    func, tile = function(conv, shape, dtype, target, symbolic)
+    func, tile = function(conv, shape, dtype, target, symbolic, machine)
     built = tvm.compile(tvm.IRModule({"main": func}), target=target)
     x, weight = random((n, conv.in_channels, h, w), dtype, 0), weights_of(conv, dtype)
     y = tvm.runtime.empty(conv.output_shape(n, h, w), dtype)
@@ -130,6 +130,16 @@ def test_any_layer_equals_the_scatter_definition_on_avx2(layer):
     conv, shape = layer
     if has_output(conv, shape):
         check(conv, shape, target=target)
+
+
+@settings(deadline=None, max_examples=12)
+@given(layers(), st.sampled_from(["", "nhw"]))
+def test_the_loop_nest_for_neon_equals_the_scatter_definition(layer, symbolic):
+    neon = cpu_machine(resolve_target("raspberry-pi/4b-aarch64"))
+    assert (neon.lanes, neon.vector_registers) == (4, 32)
+    conv, shape = layer
+    if has_output(conv, shape):
+        check(conv, shape, symbolic=symbolic, machine=neon)
 
 
 def square(make, *arguments):
