@@ -23,7 +23,8 @@ def with_vector_math(func: tirx.PrimFunc) -> tirx.PrimFunc:
 
     def replace(call: tvm.ir.Call) -> Expr:
         compute = _FUNCTIONS.get(getattr(call.op, "name", ""))
-        dtype = str(call.ty.dtype)
+        # A pointer, such as the address of a prefetch, has no dtype.
+        dtype = str(getattr(call.ty, "dtype", ""))
         if compute is None or dtype not in ("float32", "float16"):
             return call
         return compute(call.args[0].astype("float32")).astype(dtype)
