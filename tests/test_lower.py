@@ -92,6 +92,11 @@ def test_an_intermediate_that_two_layers_read_is_stored_once():
     check(net, net("Add", net.conv(c, 8, 8), net("Sigmoid", net.conv(c, 8, 8))), lowered=3)
 
 
+def test_the_prelu_of_a_single_channel_is_stored_with_the_convolution():
+    net = Net()
+    check(net, net("PRelu", net.conv("x", 6, 1), net.constant(1, 1, 1)), lowered=1)
+
+
 @pytest.mark.parametrize("mode", ["CRD", "DCR"])
 @pytest.mark.parametrize("factor", [2, 3])
 def test_the_bias_and_slope_of_each_phase_are_stored_with_the_deconvolution(mode, factor):

@@ -24,7 +24,7 @@ from ..schedules.tiling import Tiling, choose_tiling
 from ..targets import resolve_target
 from . import lower_epilogue
 from .lower_conv import Convolution, read
-from .lower_epilogue import RESHAPE, Epilogue
+from .lower_epilogue import PRELU, RESHAPE, Epilogue
 from .matching import Graph, Refused, dtype_of, shape_of
 
 # relax.OpPatternKind.kOpaque: nothing may be fused into a function that is already scheduled.
@@ -196,7 +196,7 @@ class _EpilogueEmitter:
             assert isinstance(call, relax.Call)
             for index, operand in enumerate(call.args):
                 if operand not in inside and isinstance(operand.ty, relax.TensorType):
-                    self.operands[var, index] = self._outside(operand)
+                    self.operands[var, index] = self._outside(operand, self.graph.op(var))
 
     def __call__(self, value: relax.Expr) -> relax.Expr:
         values: dict[relax.Var, relax.Expr] = {self.conv.var: value}
@@ -214,11 +214,12 @@ class _EpilogueEmitter:
                 values[var] = self.builder.emit(relax.Call(call.op, arguments, call.attrs))
         return values[self.epilogue.result]
 
-    def _outside(self, operand: relax.Expr) -> Any:
+    def _outside(self, operand: relax.Expr, reader: str | None) -> Any:
         constant = self.graph.constant(operand)
         if constant is None:
             return self.parameters.add(operand, self.out_shape)
-        if constant.size == 1:
+        if constant.size == 1 and reader != PRELU:
+            # The slope of a PReLU must stay a vector, also that of a single channel.
             return relax.const(constant.reshape(()))
         if constant.ndim == 6:
             return _PhaseTable(
