@@ -279,7 +279,8 @@ def epilogue_positions(epilogue: Stage, buffer: Var) -> list[Expr] | None:
     """The axes (or constants) at which an epilogue reads ``buffer``, one per dimension.
 
     None if it reads it in several ways, or if its axes are not exactly those that it reads at:
-    then it is not elementwise and cannot follow tile by tile.
+    then it is not elementwise and cannot follow tile by tile. Nor can a padding, a concatenation
+    or a crop, which reads at its own axes but has more or fewer places than the buffer.
     """
     loads = [load for load in loads_of(epilogue.body) if load.source.same_as(buffer)]
     if not loads or len(epilogue.stores()) != 1:
@@ -291,7 +292,11 @@ def epilogue_positions(epilogue: Stage, buffer: Var) -> list[Expr] | None:
     used = [p for p in positions if isinstance(p, Var)]
     if any(not isinstance(p, Var) and static_value(p) != 0 for p in positions):
         return None
-    own = [axis.var for axis in epilogue.axes]
-    if len(used) != len(own) or any(not any(v.same_as(u) for u in used) for v in own):
+    extents = {axis.var: axis.extent for axis in epilogue.axes}
+    if len(used) != len(extents) or set(used) != set(extents):
+        return None
+    analyzer = sym.Analyzer()
+    sizes = [extents[p] if isinstance(p, Var) else 1 for p in positions]
+    if any(not analyzer.can_prove_equal(a, b) for a, b in zip(sizes, buffer.shape, strict=True)):
         return None
     return positions

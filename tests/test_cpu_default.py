@@ -205,6 +205,18 @@ def silu_residual(x, w, y):
     return ops.add(ops.nn.silu(ops.nn.conv2d(x, w, strides=2, padding=1)), y)
 
 
+def padded(x, w):
+    return ops.nn.pad(ops.nn.conv2d(x, w, strides=2), (0, 0, 0, 0, 0, 1, 0, 2), pad_value=3.5)
+
+
+def cropped(x, w):
+    return ops.strided_slice(ops.nn.conv2d(x, w, strides=2), [1, 3], [0, 0], [4, 9])
+
+
+def joined(x, w, y):
+    return ops.concat([ops.nn.conv2d(x, w, strides=2), y], axis=1)
+
+
 X = (1, 6, 37, 41)
 OPERATORS = {
     "channels last": (
@@ -221,6 +233,21 @@ OPERATORS = {
         silu_residual,
         lambda x, w, y: tf.silu(tf.conv2d(x, w, stride=2, padding=1)) + y,
         [(1, 5, 23, 29), (7, 5, 3, 3), (1, 7, 12, 15)],
+    ),
+    "convolution, then padding": (
+        padded,
+        lambda x, w: tf.pad(tf.conv2d(x, w, stride=2), (0, 2, 0, 1), value=3.5),
+        [(1, 5, 23, 29), (7, 5, 3, 3)],
+    ),
+    "convolution, then a crop": (
+        cropped,
+        lambda x, w: tf.conv2d(x, w, stride=2)[:, :4, :, :9],
+        [(1, 5, 23, 29), (7, 5, 3, 3)],
+    ),
+    "convolution, then a concatenation": (
+        joined,
+        lambda x, w, y: torch.cat([tf.conv2d(x, w, stride=2), y], 1),
+        [(1, 5, 23, 29), (7, 5, 3, 3), (1, 3, 11, 14)],
     ),
     "conv1d": (
         lambda x, w: ops.nn.conv1d(x, w, padding=1),
