@@ -226,6 +226,11 @@ def schedule_lanes(schedule: s_tir.Schedule, reduction: LaneReduction, machine: 
     unrolled, lane = schedule.split(inner[-1], [None, reduction.lanes])
     schedule.unroll(unrolled)
     schedule.vectorize(lane)
+    if reduction.rest is not None:
+        # A symbolic row may leave nothing over; the rest must be set nevertheless.
+        rest = schedule.get_sblock(reduction.rest.name)
+        first = schedule.get_loops(rest)[-len(reduction.rest.reducing)]
+        schedule.decompose_reduction(rest, first)
     start = schedule.decompose_reduction(partial, reducing[0])
     *_, unrolled, lane = schedule.get_loops(start)
     schedule.unroll(unrolled)

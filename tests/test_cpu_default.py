@@ -414,6 +414,17 @@ def test_an_operator_of_symbolic_size_serves_every_size(name, size):
     check(emit, reference, [(2, 6, *size), *shapes[1:]], symbolic=[(n, 6, h, w), *shapes[1:]])
 
 
+def test_a_symbolic_row_of_whole_vectors_reads_no_rest():
+    # Nothing but negative values: whatever is read from a rest that was never set is larger.
+    h, w = sizes("h", "w")
+    check(
+        lambda x: ops.max(ops.negative(ops.exp(x)), axis=-1),
+        lambda x: (-x.exp()).max(-1).values,
+        [(5, 64)],
+        symbolic=[(h, w)],
+    )
+
+
 @pytest.mark.parametrize("size", [(1, 1, 1), (3, 70, 5), (33, 17, 64)])
 def test_a_matmul_of_symbolic_size_serves_every_size(size):
     m, k, n = sizes("m", "k", "n")
