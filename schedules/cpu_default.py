@@ -67,7 +67,8 @@ def schedule_function(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc
     for rules in (_all_rules, _simple_rules):
         try:
             return _scheduled(func, rules(stages, machine), machine)
-        except s_tir.ScheduleError as error:
+        except (s_tir.ScheduleError, tvm.error.InternalError) as error:
+            # The latter where a size is more than TVM's arithmetic can bound (1.3 * h in float32).
             _LOG.info("%s failed: %s", rules.__name__, str(error).strip().splitlines()[-1])
     return None
 
