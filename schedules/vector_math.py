@@ -27,9 +27,18 @@ def with_vector_math(func: tirx.PrimFunc) -> tirx.PrimFunc:
         dtype = str(getattr(call.ty, "dtype", ""))
         if compute is None or dtype not in ("float32", "float16"):
             return call
-        return compute(call.args[0].astype("float32")).astype(dtype)
+        argument = tvm_ffi.structural_map(call.args[0], (tirx.Cast, _number_of_flag))
+        return compute(argument.astype("float32")).astype(dtype)
 
     return func.with_body(tvm_ffi.structural_map(func.body, (tvm.ir.Call, replace)))
+
+
+def _number_of_flag(cast: tirx.Cast) -> Expr:
+    """A number made of a boolean as a choice: TVM cannot bind a vector of casts from booleans."""
+    dtype = str(cast.ty.dtype)
+    if str(cast.value.ty.dtype) != "bool" or not dtype.startswith("float"):
+        return cast
+    return tirx.Select(cast.value, tirx.const(1, dtype), tirx.const(0, dtype))
 
 
 def _number(value: float) -> Expr:

@@ -387,6 +387,12 @@ OPERATORS = {
     "bias per channel": (ops.add, torch.add, [(2, 8, 61, 67), (1, 8, 1, 1)]),
     "a single value": (ops.nn.relu, tf.relu, [(1,)]),
     "hyperbolic tangent": (ops.tanh, torch.tanh, [X]),
+    # ThresholdedRelu, as TVM imports it.
+    "hyperbolic tangent of a product with a boolean": (
+        lambda x: ops.tanh(x * ops.astype(ops.greater(x, relax.const(0.3)), "float32")),
+        lambda x: torch.tanh(x * (x > 0.3)),
+        [X],
+    ),
 }
 
 

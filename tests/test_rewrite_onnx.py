@@ -12,6 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from relax_helpers import compiled
 from tvm.relax.frontend.onnx import from_onnx
 
+from tvm_deconv import compile
+from tvm_deconv.importer import load
 from tvm_deconv.onnx_resize import upgrade_resizes
 from tvm_deconv.transform import rewrite_upsampling
 
@@ -166,10 +168,28 @@ def test_resizes_from_before_opset_11_are_upgraded_and_rewritten(form, shape):
     check(model)
 
 
-def test_a_model_without_old_resizes_is_not_copied():
-    resize = helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="nearest")
-    model = onnx_model([resize], {"scales": np.float32([1, 1, 2, 2])})
+def test_a_model_without_resizes_is_not_copied():
+    model = onnx_model([helper.make_node("Relu", ["x"], ["y"])], {})
     assert upgrade_resizes(model) is model
+
+
+@pytest.mark.parametrize("is_constant_node", [False, True])
+def test_a_free_size_times_a_whole_scale_is_an_integer(is_constant_node):
+    scales = numpy_helper.from_array(np.float32([1, 1, 2, 3]), "scales")
+    nodes = [helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="linear")]
+    if is_constant_node:
+        nodes.insert(0, helper.make_node("Constant", [], ["scales"], value=scales))
+    values = {} if is_constant_node else {"scales": numpy_helper.to_array(scales)}
+    result = load(onnx_model(nodes, values, SYMBOLIC))["main"].ret_ty
+    assert "float" not in str(result.shape)
+
+
+def test_a_fraction_of_a_free_size_compiles():
+    """Its size passes through float32, which no schedule can bound."""
+    resize = helper.make_node("Resize", ["x", "", "scales"], ["u"], mode="linear")
+    strided = helper.make_node("Conv", ["u", "w"], ["y"], strides=[2, 2], pads=[1, 1, 1, 1])
+    values = {"scales": np.float32([1, 1, 1.3, 2.5]), **tensors(w=(5, 4, 3, 3))}
+    compile(onnx_model([resize, strided], values, SYMBOLIC))
 
 
 def test_resize_by_sizes():
