@@ -19,7 +19,12 @@ from tvm_deconv.report import Report
 from tvm_deconv.schedules.cpu_default import ScheduleRemaining
 from tvm_deconv.schedules.machine import cpu_machine
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.transform import DecomposePixelShuffle, LowerConvolutions, RewriteUpsampling
+from tvm_deconv.transform import (
+    DecomposePixelShuffle,
+    LowerConvolutions,
+    LowerShuffles,
+    RewriteUpsampling,
+)
 from tvm_deconv.transform import explain as explain_module
 
 TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
@@ -40,6 +45,7 @@ def pipeline(target: TargetSpec = "host", *, rewrite: bool = True) -> tvm.transf
     cpu_machine(resolved)
     passes = [
         *([RewriteUpsampling()] if rewrite else []),
+        LowerShuffles(),
         DecomposePixelShuffle(),
         relax.transform.DecomposeOpsForInference(),
         relax.transform.CanonicalizeBindings(),

@@ -15,12 +15,15 @@ from tvm_deconv.errors import OutputError
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """A path to write to, in a new folder beside ``path``, that becomes ``path`` on success.
 
-    Whatever ``path`` held stays as it was if the block raises. Raises OutputError at once if
-    ``path`` is a folder or lies in one that cannot be written to.
+    Whatever ``path`` held stays as it was if the block raises; a link keeps pointing where it
+    does, and its target is replaced. Raises OutputError at once if ``path`` is a folder, a device
+    or a pipe, or lies in a folder that cannot be written to.
     """
-    final = Path(path)
+    final = Path(os.path.realpath(path))
     if final.is_dir():
         raise OutputError(f"cannot write {final}: it is a folder")
+    if final.exists() and not final.is_file():
+        raise OutputError(f"cannot write {final}: it is not a regular file, give a new name")
     try:
         folder = tempfile.TemporaryDirectory(dir=final.parent, prefix=".tvm-deconv-")
     except OSError as error:

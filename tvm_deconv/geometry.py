@@ -233,7 +233,5 @@ def _spacings(phases: Iterable[tuple[Tap, ...]]) -> set[int]:
 
 def _crop(side: str, crop: int, pad: int, reach: int) -> int:
     if crop < 0:
-        raise GeometryError(
-            f"{side} padding {pad} is larger than the reach {reach} of the kernel"
-        )
+        raise GeometryError(f"{side} padding {pad} is larger than the reach {reach} of the kernel")
     return crop

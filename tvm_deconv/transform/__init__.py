@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from .decompose import DecomposePixelShuffle
 from .lower import LowerConvolutions
+from .lower_shuffle import LowerShuffles
 from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
 
 __all__ = [
     "DecomposePixelShuffle",
     "LowerConvolutions",
+    "LowerShuffles",
     "RewriteUpsampling",
     "explain",
     "rewrite_upsampling",

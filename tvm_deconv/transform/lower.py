@@ -26,6 +26,7 @@ from . import lower_epilogue
 from .lower_conv import Convolution, read
 from .lower_epilogue import PRELU, RESHAPE, Epilogue
 from .matching import Graph, Refused, dtype_of, shape_of
+from .plan import rebind
 
 # relax.OpPatternKind.kOpaque: nothing may be fused into a function that is already scheduled.
 _OPAQUE = 8
@@ -98,8 +99,7 @@ class _Rebuild(PyExprMutator):
         func, arguments = lower_layer(*layer, self.machine)
         callee = self.builder_.add_func(func, "conv_transpose")
         remapped = [self.visit_expr(a) if isinstance(a, relax.Var) else a for a in arguments]
-        call = relax.call_tir(callee, remapped, binding.var.ty)
-        self.set_var_remap(binding.var, self.builder_.emit(call, binding.var.name))
+        rebind(self, binding, relax.call_tir(callee, remapped, binding.var.ty))
 
 
 def lower_layer(

@@ -6,10 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tvm import relax
+from tvm.relax.expr_functor import PyExprMutator
 
 from .matching import Refused
 
 Emit = Callable[[relax.BlockBuilder, Callable[[relax.Var], relax.Expr]], relax.Expr]
+
+
+def rebind(mutator: PyExprMutator, binding: relax.VarBinding, value: relax.Expr) -> None:
+    """Bind the variable of ``binding`` to another value; it stays an output if it was one."""
+    value = mutator.builder_.normalize(value)
+    var = mutator.with_type(mutator.visit_var_def(binding.var), value.ty)
+    mutator.set_var_remap(binding.var, var)
+    mutator.builder_.emit_normalized(relax.VarBinding(var, value))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from ..report import REFUSED, REWRITTEN, LayerReport, Report
 from . import resize, subpixel
 from .matching import Graph, Refused
-from .plan import Decision, Plan, decision
+from .plan import Decision, Plan, decision, rebind
 from .recover import recover
 from .shuffle import read_shuffle
 
@@ -102,8 +102,4 @@ class _Rebuild(PyExprMutator):
         if plan is None:
             super().visit_var_binding_(binding)
             return
-        value = self.builder_.normalize(plan.emit(self.builder_, self.visit_expr))
-        var = self.visit_var_def(binding.var)
-        var = self.with_type(var, value.ty)
-        self.set_var_remap(binding.var, var)
-        self.builder_.emit_normalized(relax.VarBinding(var, value))
+        rebind(self, binding, plan.emit(self.builder_, self.visit_expr))

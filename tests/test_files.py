@@ -1,0 +1,42 @@
+"""Writing results: all or nothing, and never over what is not a file."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tvm_deconv.errors import OutputError
+from tvm_deconv.files import replacing
+
+
+def test_a_pipe_is_refused_and_stays_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    with pytest.raises(OutputError, match=r"pipe\.png: it is not a regular file"), replacing(pipe):
+        pytest.fail("nothing may be written")
+    assert pipe.is_fifo()
+
+
+def test_a_device_is_refused():
+    with pytest.raises(OutputError, match="not a regular file"), replacing(os.devnull):
+        pytest.fail("nothing may be written")
+
+
+def test_a_link_keeps_pointing_and_its_target_is_replaced(tmp_path):
+    target, link = tmp_path / "real.so", tmp_path / "link.so"
+    target.write_text("old")
+    link.symlink_to(target)
+    with replacing(link) as unfinished:
+        unfinished.write_text("new")
+    assert link.is_symlink() and target.read_text() == "new"
+
+
+def test_what_was_there_stays_if_the_work_fails(tmp_path):
+    target = tmp_path / "result.so"
+    target.write_text("old")
+    with pytest.raises(RuntimeError, match="halfway"), replacing(target) as unfinished:
+        unfinished.write_text("ne")
+        raise RuntimeError("halfway")
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["result.so"]

@@ -1,0 +1,82 @@
+"""Pixel shuffles that no rule rewrites: one function, of any size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tvm
+from onnx_net import Net
+from reference import pixel_shuffle
+from relax_helpers import module
+from tvm import relax
+
+import tvm_deconv
+from tvm_deconv.transform import LowerShuffles
+
+SIZES = [(1, 3, 4), (2, 13, 37)]
+
+
+def shuffled(b, x, factor, order, layout="NCHW"):
+    """reshape -> permute_dims -> reshape of an NCHW or NHWC tensor."""
+    n, *rest = x.ty.shape.values
+    r = tvm.tirx.IntImm("int64", factor)
+    if layout == "NCHW":
+        c, h, w = rest
+        o = c // (r * r)
+        split = (n, o, r, r, h, w) if order == "CRD" else (n, r, r, o, h, w)
+        axes = [0, 1, 4, 2, 5, 3] if order == "CRD" else [0, 3, 4, 1, 5, 2]
+        merged = (n, o, h * r, w * r)
+    else:
+        h, w, c = rest
+        o = c // (r * r)
+        split, axes, merged = (n, h, w, r, r, o), [0, 1, 3, 2, 4, 5], (n, h * r, w * r, o)
+    y = b.emit(relax.op.reshape(x, split))
+    return b.emit(relax.op.reshape(b.emit(relax.op.permute_dims(y, axes)), merged))
+
+
+def run(mod, x):
+    vm = relax.VirtualMachine(tvm_deconv.compile(mod), tvm.cpu())
+    return vm["main"](tvm.runtime.tensor(x)).numpy()
+
+
+@pytest.mark.parametrize("order", ["CRD", "DCR"])
+@pytest.mark.parametrize("factor", [2, 3])
+@pytest.mark.parametrize("free", [False, True])
+def test_a_shuffle_moves_every_element_to_its_place(order, factor, free):
+    for n, h, w in SIZES:
+        shape = (n, 2 * factor**2, h, w)
+        dims = ("n", shape[1], "h", "w") if free else shape
+        mod = module(lambda b, x: shuffled(b, x, factor, order), dims)
+        x = np.random.default_rng(0).random(shape, "float32")
+        np.testing.assert_array_equal(run(mod, x), pixel_shuffle(x, (factor, factor), order))
+
+
+def test_a_shuffle_of_channels_last_keeps_its_layout():
+    mod = module(lambda b, x: shuffled(b, x, 2, "DCR", "NHWC"), (1, 5, 7, 12))
+    x = np.random.default_rng(0).random((1, 5, 7, 12), "float32")
+    expected = pixel_shuffle(x.transpose(0, 3, 1, 2), (2, 2), "DCR").transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(run(mod, x), expected)
+
+
+def test_an_intermediate_shuffle_becomes_one_function():
+    mod = module(lambda b, x: b.emit(relax.op.exp(shuffled(b, x, 2, "CRD"))), ("n", 8, "h", "w"))
+    lowered = LowerShuffles()(mod)["main"]
+    names = [binding.value.op.name for binding in lowered.body.blocks[0].bindings[:2]]
+    assert names == ["relax.call_tir", "relax.exp"]
+
+
+def test_other_reshapes_are_left_alone():
+    mod = module(lambda b, x: b.emit(relax.op.reshape(x, (1, 2, 4, 15))), (1, 8, 3, 5))
+    assert LowerShuffles()(mod).same_as(mod)
+
+
+def test_a_refused_shuffle_of_free_size_compiles_in_seconds():
+    net = Net(shape=(1, 5, 9, 21), dims=("n", 5, "h", "w"))
+    conv = net.conv("x", 5, 12, k=4, pads=[1, 1, 1, 1])
+    # The convolution is an output too, so the shuffle is refused.
+    model = net.model(net("DepthToSpace", conv, blocksize=2, mode="CRD"), conv)
+    assert len(tvm_deconv.explain(model).refused) == 1
+    vm = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())
+    x = np.random.default_rng(0).random(net.shape, "float32")
+    y, c = (tensor.numpy() for tensor in vm["main"](tvm.runtime.tensor(x)))
+    np.testing.assert_array_equal(y, pixel_shuffle(c, (2, 2)))
