@@ -14,6 +14,7 @@ import pytest
 import torch
 import tvm
 from onnx import TensorProto, helper, numpy_helper
+from onnx_net import Net
 from tvm import relax
 
 import tvm_deconv
@@ -223,3 +224,16 @@ def test_the_demo_networks_beat_bicubic_on_a_photograph_they_have_not_seen(monke
         reached = psnr(result[0, 0], luma(original))
         assert record["psnr_db"][path.stem] == pytest.approx(reached, abs=0.01)
         assert reached > bicubic + 0.5
+
+
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+@pytest.mark.parametrize("coordinates", ["asymmetric", "align_corners", "half_pixel"])
+def test_a_resize_of_free_size_that_stays_compiles(mode, coordinates):
+    net = Net(shape=(1, 3, 9, 14), dims=("n", 3, "h", "w"))
+    scales = net.given(np.array([1, 1, 2, 2], "float32"))
+    resized = net("Resize", "x", "", scales, mode=mode, coordinate_transformation_mode=coordinates)
+    model = net.model(net("Relu", resized))
+    assert len(tvm_deconv.explain(model).refused) == 1
+    x = net.rng.random(net.shape).astype("float32")
+    (expected,) = reference(model, {"x": x})
+    np.testing.assert_allclose(run(tvm_deconv.compile(model), x), expected, rtol=0, atol=3e-6)

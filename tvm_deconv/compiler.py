@@ -39,6 +39,9 @@ def pipeline(target: TargetSpec = "host", *, rewrite: bool = True) -> tvm.transf
     they schedule fused functions. With ``rewrite=False`` everything but the rewrite happens:
     the baseline to measure it against.
 
+    A linear or cubic resize of free size needs ``PassContext(config={"tirx.disable_cse_tir": True})``
+    around ``relax.build``; ``compile`` sets it.
+
     Raises TargetError for a target that is unknown or not a CPU.
     """
     resolved = resolve_target(target)
@@ -91,13 +94,30 @@ def compile(
     passes = pipeline(resolved, rewrite=rewrite)
     mod = metadata.attach(load(model, shapes))
     try:
-        return relax.build(mod, resolved, relax_pipeline=passes)
+        with _without_cse():
+            return relax.build(mod, resolved, relax_pipeline=passes)
     except TvmDeconvError:
         raise
     except Exception as error:  # TVM's legalizations raise whatever they stumble over
         # The operator's name, if there is one, comes late in TVM's message.
         reason = textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__
         raise ModelError(f"TVM cannot compile this model: {reason}") from error
+
+
+def _without_cse() -> tvm.transform.PassContext:
+    """The current pass context less TVM's elimination of common subexpressions in TensorIR.
+
+    It fails on linear and cubic resizes of free sizes ("IntImm supports only int"), takes half of
+    the time of compiling for free sizes, and LLVM does the same work again.
+    """
+    current = tvm.transform.PassContext.current()
+    return tvm.transform.PassContext(
+        opt_level=current.opt_level,
+        required_pass=current.required_pass,
+        disabled_pass=current.disabled_pass,
+        instruments=current.instruments,
+        config={**current.config, "tirx.disable_cse_tir": True},
+    )
 
 
 def explain(model: Model, *, shapes: Shapes | None = None) -> Report:
