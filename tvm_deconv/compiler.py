@@ -39,8 +39,8 @@ def pipeline(target: TargetSpec = "host", *, rewrite: bool = True) -> tvm.transf
     they schedule fused functions. With ``rewrite=False`` everything but the rewrite happens:
     the baseline to measure it against.
 
-    A linear or cubic resize of free size needs ``PassContext(config={"tirx.disable_cse_tir": True})``
-    around ``relax.build``; ``compile`` sets it.
+    A linear or cubic resize of free size needs the option ``"tirx.disable_cse_tir": True`` in the
+    pass context around ``relax.build``; ``compile`` sets it.
 
     Raises TargetError for a target that is unknown or not a CPU.
     """
