@@ -131,7 +131,7 @@ def _fused(
     x = parameters.add(conv.data, (n, channels, h, w))
     out_shape = conv.op.output_shape(n, h, w)
     weight = parameters.add(relax.const(packed))
-    emit = _EpilogueEmitter(graph, conv, epilogue, builder, parameters, out_shape)
+    emit = _EpilogueEmitter(graph, conv, epilogue, tile, builder, parameters, out_shape)
     emit.declare()
     with builder.function("layer", parameters.variables, attrs={"Primitive": True}, private=True):
         with builder.dataflow():
@@ -180,11 +180,12 @@ class _EpilogueEmitter:
         graph: Graph,
         conv: Convolution,
         epilogue: Epilogue,
+        tile: Tiling,
         builder: relax.BlockBuilder,
         parameters: _Parameters,
         out_shape: tuple[Any, ...],
     ) -> None:
-        self.graph, self.conv, self.epilogue = graph, conv, epilogue
+        self.graph, self.conv, self.epilogue, self.tile = graph, conv, epilogue, tile
         self.builder, self.parameters, self.out_shape = builder, parameters, out_shape
         self.operands: dict[tuple[relax.Var, int], Any] = {}
 
@@ -222,37 +223,39 @@ class _EpilogueEmitter:
             # The slope of a PReLU must stay a vector, also that of a single channel.
             return relax.const(constant.reshape(()))
         if constant.ndim == 6:
-            return _PhaseTable(
-                self.parameters.add(relax.const(_phase_rows(constant, self.conv.op)))
-            )
+            rows = _phase_rows(constant, self.conv.op, self.tile.lanes)
+            return _PhaseTable(self.parameters.add(relax.const(rows)))
         return self.parameters.add(relax.const(constant))
 
     def _operand(self, var: relax.Var, index: int, operand: Any, like: relax.Expr) -> Any:
         known = self.operands.get((var, index), operand)
         if not isinstance(known, _PhaseTable):
             return known
-        rh, rw = self.conv.op.strides
         _, c, oh, ow = like.ty.shape.values
 
         def phase_values(table: te.Tensor) -> te.Tensor:
-            many = int(table.shape[0]) > 1
+            channels, rh, period = (int(dim) for dim in table.shape)
             return te.compute(
-                (1, c, oh, ow), lambda _, o, i, j: table[o if many else 0, i % rh, j % rw]
+                (1, c, oh, ow),
+                lambda _, o, i, j: table[o if channels > 1 else 0, i % rh, j % period],
             )
 
         return self.builder.emit_te(phase_values, known.values, primfunc_name_hint="phase_values")
 
 
 class _PhaseTable:
-    """A constant with one value per channel and phase: a parameter of shape (C or 1, r_h, r_w)."""
+    """A constant with one value per channel and phase: a parameter made by ``_phase_rows``."""
 
     def __init__(self, values: relax.Var) -> None:
         self.values = values
 
 
-def _phase_rows(constant: np.ndarray, op: ConvTranspose2d) -> np.ndarray:
-    """(1, C or 1, 1, r_h or 1, 1, r_w or 1) as a full table (C or 1, r_h, r_w)."""
+def _phase_rows(constant: np.ndarray, op: ConvTranspose2d, lanes: int) -> np.ndarray:
+    """(1, C or 1, 1, r_h or 1, 1, r_w or 1) as rows of output columns (C or 1, r_h, r_w*lanes).
+
+    A row holds its r_w values ``lanes`` times, so that the values for a vector of outputs lie side
+    by side, whichever vector of a register tile it is.
+    """
     rh, rw = op.strides
-    return np.ascontiguousarray(
-        np.broadcast_to(constant[0, :, 0, :, 0, :], (constant.shape[1], rh, rw))
-    )
+    phases = np.broadcast_to(constant[0, :, 0, :, 0, :], (constant.shape[1], rh, rw))
+    return np.tile(phases, (1, 1, lanes))
