@@ -29,6 +29,7 @@ from tvm_deconv.onnx_file import (
     read_proto,
 )
 from tvm_deconv.onnx_resize import upgrade_resizes
+from tvm_deconv.onnx_scales import check_scales
 
 if TYPE_CHECKING:
     import torch
@@ -83,6 +84,7 @@ def _from_onnx(proto: onnx.ModelProto, name: str, shapes: Shapes | None) -> tvm.
                 f"input {key!r} of {name} has no shape: pass one, such as "
                 f"shapes={{{key!r}: (1, 3, 64, 64)}}"
             )
+    check_scales(proto, shapes or {}, name)
     with _one_error(name, proto):
         return from_onnx(proto, shape_dict={k: list(v) for k, v in (shapes or {}).items()})
 
