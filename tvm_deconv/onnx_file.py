@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -76,12 +76,7 @@ def _check_output_shapes(proto: onnx.ModelProto, name: str) -> None:
     asked = {id(node): _attribute(node, "output_shape", None) for node in nodes}
     if not any(asked.values()):
         return
-    inferred = onnx.shape_inference.infer_shapes(proto).graph
-    shapes = {
-        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        for value in (*inferred.value_info, *inferred.input)
-    }
-    shapes |= {tensor.name: list(tensor.dims) for tensor in proto.graph.initializer}
+    shapes = tensor_sizes(proto, {})
     for node in nodes:
         wanted = asked[id(node)]
         if wanted and wanted != _padded_shape(node, shapes):
@@ -89,6 +84,25 @@ def _check_output_shapes(proto: onnx.ModelProto, name: str) -> None:
                 f"{name} has a ConvTranspose ({node.name or node.output[0]}) with output_shape "
                 f"{wanted}, which TVM's importer ignores: export it with pads and output_padding"
             )
+
+
+def tensor_sizes(
+    proto: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]
+) -> dict[str, list[int]]:
+    """The dimensions of every tensor, 0 where not known; ``shapes`` fixes those of inputs."""
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(proto)
+    for value in fixed.graph.input:
+        dims = value.type.tensor_type.shape.dim
+        for dim, size in zip(dims, shapes.get(value.name, ()), strict=False):
+            dim.Clear()
+            dim.dim_value = size
+    graph = onnx.shape_inference.infer_shapes(fixed).graph
+    sizes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.value_info, *graph.input, *graph.output)
+    }
+    return sizes | {tensor.name: list(tensor.dims) for tensor in graph.initializer}
 
 
 def _padded_shape(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> list[int] | None:

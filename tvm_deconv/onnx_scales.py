@@ -14,6 +14,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from tvm_deconv.errors import ModelError
+from tvm_deconv.onnx_file import tensor_sizes
 
 _COORDINATES: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "half_pixel": lambda i, scale: (i + 0.5) / scale - 0.5,
@@ -39,7 +40,7 @@ def check_scales(proto: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], na
     fractional = {k: v for k, v in scales_of.items() if v is not None and (v % 1).any()}
     if not fractional:
         return
-    sizes = _sizes(proto, shapes)
+    sizes = tensor_sizes(proto, shapes)
     for node in proto.graph.node:
         scales = fractional.get(node.output[0], ())
         for size, scale in zip(sizes.get(node.input[0], ()), scales, strict=False):
@@ -88,19 +89,3 @@ def _scales(graph: onnx.GraphProto, node: onnx.NodeProto) -> np.ndarray | None:
             values = [a.t for a in other.attribute if a.name == "value"]
             return numpy_helper.to_array(values[0]) if values else None
     return None
-
-
-def _sizes(proto: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
-    """The dimensions of every tensor, 0 where not known."""
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(proto)
-    for value in fixed.graph.input:
-        dims = value.type.tensor_type.shape.dim
-        for dim, size in zip(dims, shapes.get(value.name, ()), strict=False):
-            dim.Clear()
-            dim.dim_value = size
-    graph = onnx.shape_inference.infer_shapes(fixed).graph
-    return {
-        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        for value in (*graph.value_info, *graph.input, *graph.output)
-    }
