@@ -51,9 +51,9 @@ def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
     groups = conv.groups
     return (
         groups,
-        _ceil_div(conv.out_channels // groups, tile.channels),
+        _ceil_div(conv.group_outputs, tile.channels),
         conv.h.stride,
-        conv.in_channels // groups,
+        conv.group_inputs,
         conv.h.max_taps,
         conv.w.max_taps,
         conv.w.stride,
@@ -63,7 +63,7 @@ def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
 
 def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np.ndarray:
     """IOHW weights in the order of ``packed_shape``, float32; missing taps and channels are 0."""
-    groups, per_group = conv.groups, conv.out_channels // conv.groups
+    groups, per_group = conv.groups, conv.group_outputs
     shape = packed_shape(conv, tile)
     rounded = shape[1] * tile.channels
     grouped = np.zeros(
@@ -85,11 +85,11 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
     batch, _, height, width = (_static(dim) for dim in x.shape)
     h, w, groups = conv.h, conv.w, conv.groups
-    in_group, out_group = conv.in_channels // groups, conv.out_channels // groups
+    in_group, out_group = conv.group_inputs, conv.group_outputs
     rounded = _ceil_div(out_group, tile.channels) * tile.channels
     rows = _round_up(h.blocks(height), tile.rows)
     columns = _round_up(w.blocks(width), tile.block_columns)
-    (top, bottom), (left, right) = h.halo, w.halo
+    (top, _), (left, _) = h.halo, w.halo
 
     zero = tirx.const(0, ACCUMULATE_DTYPE)
 
@@ -98,7 +98,7 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
         value = x[n, c, i + top, j + left].astype(ACCUMULATE_DTYPE)
         return tirx.if_then_else(inside, value, zero)
 
-    pad_shape = (batch, conv.in_channels, rows + (bottom - top), columns + (right - left))
+    pad_shape = (batch, conv.in_channels, rows + h.halo_extent, columns + w.halo_extent)
     pad = te.compute(pad_shape, padded, name=PAD)
 
     ic = te.reduce_axis((0, in_group), "ic")
@@ -153,8 +153,8 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     steps.parallel_with_scratch(sch, PAD, nest)
     for stage in (INTERLEAVE, EDGE):
         if steps.has_stage(sch, stage):
-            steps.copy_at_tile(sch, stage, nest)
-    steps.store_at_tile(sch, store, nest)
+            steps.at_tile(sch, stage, nest)
+    steps.at_tile(sch, store, nest)
     steps.keep_in_registers(sch, PHASES, nest, tile)
     return with_vector_math(finish(sch.mod["main"], conv, tile, store))
 
@@ -175,10 +175,9 @@ def _by_phase(values: list[int], phase):
 
 def _has_tap(axis: Axis, phase, tap):
     """Whether ``phase`` has a tap number ``tap``; None when all phases have equally many."""
-    counts = [len(axis.taps(f)) for f in range(axis.stride)]
-    if min(counts) == max(counts):
+    if not axis.is_uneven:
         return None
-    return tap < _by_phase(counts, phase)
+    return tap < _by_phase([len(axis.taps(f)) for f in range(axis.stride)], phase)
 
 
 def _static(dim: Any) -> Any:

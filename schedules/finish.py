@@ -47,7 +47,7 @@ class _Finisher:
         self.conv, self.tile, self.store_name = conv, tile, store
         self.source = edit.find_block(body, PAD).block.reads[0].source
         self.in_shape = self.source.shape
-        one_pass = conv.out_channels // conv.groups <= tile.channels
+        one_pass = conv.group_outputs <= tile.channels
         one_pass &= tile.inner_fh or conv.h.stride == 1
         self.prefetches = one_pass and tile.lanes * 4 >= _LINE_BYTES
         self.out_shape = edit.find_block(body, store).block.writes[0].source.shape
@@ -58,6 +58,11 @@ class _Finisher:
         inner = {loop.loop_var: 0 for loop in around[tiles + 1 :]}
         self.tile_origin = [edit.substitute(value, inner) for value in init.iter_values]
         self.edge_block = edit.find_block(body, EDGE, missing_ok=True)
+        # One row of a register tile. TVM cannot bound the columns that the edge stage holds, and
+        # gives it fewer than a tile writes.
+        x = self.tile_origin[-1]
+        columns = edit.const_like(x, tile.tile_columns * conv.w.stride)
+        self.edge_row = tirx.decl_buffer((columns,), "float32", name=EDGE)
         self.loops: dict[tirx.Var, Range] = {}
 
     def visit(self, stmt: tirx.Stmt) -> tirx.Stmt:
@@ -76,7 +81,11 @@ class _Finisher:
         if name == EDGE:
             return tirx.Evaluate(0)  # written where `store` reads it
         if isinstance(stmt, SBlockRealize):
-            return edit.with_block(stmt, body=self.visit(stmt.block.body))
+            body, buffers = self.visit(stmt.block.body), list(stmt.block.alloc_buffers)
+            if self.edge_block is not None:
+                unused = self.edge_block.block.writes[0].source
+                buffers = [self.edge_row, *(b for b in buffers if not b.same_as(unused))]
+            return edit.with_block(stmt, body=body, alloc_buffers=buffers)
         if name is not None or not isinstance(stmt, tirx.For):
             return stmt
         self.enter(stmt)
@@ -152,7 +161,7 @@ class _Finisher:
         there is nothing to gain. A prefetch beyond the input does no harm.
         """
         n, g, _, _, _, y, x = self.tile_origin
-        channel = g * (self.conv.in_channels // self.conv.groups) + reduction.loop_var
+        channel = g * self.conv.group_inputs + reduction.loop_var
         row = y + (self.tile.rows + self.conv.h.halo[1])
         fetches = []
         for vector in range(self.tile.vectors):
@@ -216,16 +225,16 @@ class _Finisher:
             return self._rows(lambda row: row.vectors(block))
         _, _, _, _, _, _, x = self.tile_origin
         last = x * self.conv.w.stride + self.tile.tile_columns * self.conv.w.stride
-        direct = _reading_past(block, self.edge_block)
+        copy, width = self.edge_block, self.out_shape[3]
+        direct = _reading_past(block, copy)
         whole = self._rows(lambda row: row.vectors(direct))
-        part = self._rows(lambda row: row.elements(block, self.edge_block, self.out_shape[3]))
+        part = self._rows(lambda row: row.elements(block, copy, self.edge_row, width))
         return tirx.IfThenElse(last <= self.out_shape[3], whole, part)
 
     def _rows(self, store: Callable[[_Row], tirx.Stmt]) -> tirx.Stmt:
         """unrolled o, fh: store(row), where the row is part of the output."""
         conv, tile = self.conv, self.tile
         n, g, first_o, first_fh, _, y, x = self.tile_origin
-        per_group = conv.out_channels // conv.groups
         index = str(x.ty.dtype)
         channel = edit.loop("o", index, tile.channels, tirx.ForKind.UNROLLED)
         phases = conv.h.stride if tile.inner_fh else 1
@@ -235,14 +244,14 @@ class _Finisher:
         o, fh = first_o + channel.loop_var, first_fh + phase.loop_var
         oh = y * conv.h.stride + fh
 
-        inside = [o < per_group]
+        inside = [o < conv.group_outputs]
         covered = conv.h.blocks(self.in_shape[2]) * conv.h.stride
         if not Analyzer().can_prove_equal(covered, self.out_shape[2]):
             # The last block of rows holds fewer than stride_h rows; else its guard is enough.
             inside.append(oh < self.out_shape[2])
         condition = self.unless_proved(inside)
         row = _Row(
-            output=[n, g * per_group + o, oh],
+            output=[n, g * conv.group_outputs + o, oh],
             tile=[n, g, o, fh, y],
             first=x * conv.w.stride,
             vectors_in_row=tile.vectors * conv.w.stride,
@@ -268,12 +277,25 @@ class _Row:
         """unrolled vector: vectorised lane: block, over whole vectors of the output."""
         return self._vectors(block, self.output)
 
-    def elements(self, block: SBlockRealize, edge: SBlockRealize, width: Any) -> tirx.Stmt:
-        """edge[...] = the row's vectors; for columns that are inside: block."""
+    def elements(
+        self, block: SBlockRealize, copy: SBlockRealize, edge: Any, width: Any
+    ) -> tirx.Stmt:
+        """edge[...] = the row's vectors; for columns that are inside: block, reading edge."""
+        column = copy.block.iter_vars[-1].var - self.first
+        fill = edit.with_block(
+            copy,
+            body=tirx.BufferStore(edge, copy.block.body.value, [column]),
+            writes=[_element(edge, [column], copy.block.writes[0].ty)],
+        )
+        reading = _redirected(
+            block,
+            copy.block.writes[0],
+            lambda load: (edge, [load.indices[-1] - self.first]),
+        )
         columns = edit.loop("j", self._index, width - self.first, tirx.ForKind.SERIAL)
         values = [*self.output, self.first + columns.loop_var]
-        store = edit.with_block(block, iter_values=values, predicate=True)
-        return tirx.SeqStmt([self._vectors(edge, self.tile), edit.rebuild([columns], store)])
+        store = edit.with_block(reading, iter_values=values, predicate=True)
+        return tirx.SeqStmt([self._vectors(fill, self.tile), edit.rebuild([columns], store)])
 
     def _vectors(self, block: SBlockRealize, place: list[Any]) -> tirx.Stmt:
         vector = edit.loop("v", self._index, self.vectors_in_row, tirx.ForKind.UNROLLED)
@@ -290,21 +312,36 @@ class _Row:
 
 def _reading_past(block: SBlockRealize, copy: SBlockRealize) -> SBlockRealize:
     """``block`` with every load of what ``copy`` writes replaced by a load of what it reads."""
-    written, source = copy.block.writes[0].source, copy.block.body.value
+    source = copy.block.body.value
     axes = [axis.var for axis in copy.block.iter_vars]
-    reads = [region for region in block.block.reads if not region.source.same_as(written)]
+
+    def read(load: TensorLoad) -> tuple[Any, list[Any]]:
+        values = dict(zip(axes, load.indices, strict=True))
+        return source.source, [edit.bind(index, values) for index in source.indices]
+
+    return _redirected(block, copy.block.writes[0], read)
+
+
+def _redirected(
+    block: SBlockRealize, written: TensorRegion, read: Callable[[Any], tuple[Any, list[Any]]]
+) -> SBlockRealize:
+    """``block`` with every load from the buffer of ``written`` replaced by ``read(load)``."""
+    reads = [region for region in block.block.reads if not region.source.same_as(written.source)]
 
     def replace(load: TensorLoad) -> Any:
-        if not load.source.same_as(written):
+        if not load.source.same_as(written.source):
             return load
-        values = dict(zip(axes, load.indices, strict=True))
-        indices = [edit.bind(index, values) for index in source.indices]
-        element = [Range.from_min_extent(index, edit.const_like(index, 1)) for index in indices]
-        reads.append(TensorRegion(source.source, element, copy.block.reads[0].ty))
-        return tirx.BufferLoad(source.source, indices)
+        buffer, indices = read(load)
+        reads.append(_element(buffer, indices, written.ty))
+        return tirx.BufferLoad(buffer, indices)
 
     body = tvm_ffi.structural_map(block.block.body, (TensorLoad, replace))
     return edit.with_block(block, body=body, reads=reads)
+
+
+def _element(buffer: Any, indices: list[Any], ty: Any) -> TensorRegion:
+    ranges = [Range.from_min_extent(index, edit.const_like(index, 1)) for index in indices]
+    return TensorRegion(buffer, ranges, ty)
 
 
 def _ramp(base: Any, lanes: int) -> tirx.Ramp:

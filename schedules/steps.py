@@ -71,27 +71,18 @@ def parallel_with_scratch(sch: Schedule, pad: str, nest: Nest) -> None:
     sch.compute_at(sch.get_sblock(pad), nest.parallel)
 
 
-def store_at_tile(sch: Schedule, store: str, nest: Nest) -> None:
-    """Store a register tile as soon as its reduction is complete.
-
-    for x_tile: reduce; ...; for n, c, oh, ow: store  =>  for x_tile: reduce; store tile
-    """
-    sch.reverse_compute_at(sch.get_sblock(store), nest.tile)
-
-
 def has_stage(sch: Schedule, name: str) -> bool:
     """Whether the function has a block called ``name``."""
     root = sch.get_sblock("root")
     return name in [sch.get(block).name_hint for block in sch.get_child_blocks(root)]
 
 
-def copy_at_tile(sch: Schedule, stage: str, nest: Nest) -> None:
-    """Hand one register tile on through a stage that only moves data.
+def at_tile(sch: Schedule, stage: str, nest: Nest) -> None:
+    """Move a stage that follows the reduction, or stores it, to each register tile.
 
-    for x_tile: reduce; ...; for n, ..., ow: copy  =>  for x_tile: reduce; copy tile
+    for x_tile: reduce; ...; for n, ..., ow: stage  =>  for x_tile: reduce; stage of the tile
     """
-    block = sch.get_sblock(stage)
-    sch.reverse_compute_at(block, nest.tile)
+    sch.reverse_compute_at(sch.get_sblock(stage), nest.tile)
 
 
 def keep_in_registers(sch: Schedule, phases: str, nest: Nest, tile: Tiling) -> None:

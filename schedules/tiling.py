@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from statistics import mean
 
-from tvm_deconv.geometry import Axis, ConvTranspose2d
+from tvm_deconv.geometry import ConvTranspose2d
 
 from .machine import CpuMachine
 
@@ -103,7 +103,6 @@ def choose_tiling(
         key=lambda s: _strip_cost(conv, tile, s, widest, batch or 1, rows, machine),
     )
     work = conv.multiply_adds(batch or 1, height or max(rows), width or max(columns))
-    uneven_h = len({len(conv.h.taps(f)) for f in range(conv.h.stride)}) > 1
     taps = conv.h.max_taps * conv.w.max_taps
     return Tiling(
         lanes=tile.lanes,
@@ -112,8 +111,8 @@ def choose_tiling(
         rows=strip.rows,
         column_tiles=strip.column_tiles,
         inner_fh=tile.inner_fh,
-        unroll_fh=uneven_h and not tile.inner_fh,
-        unroll_th=uneven_h or tile.accumulators(conv) * taps <= _MAX_UNROLLED,
+        unroll_fh=conv.h.is_uneven and not tile.inner_fh,
+        unroll_th=conv.h.is_uneven or tile.accumulators(conv) * taps <= _MAX_UNROLLED,
         channel_splits=strip.channel_splits,
         parallel=machine.threads > 1 and work >= 2 * _MIN_WORK_PER_THREAD,
     )
@@ -125,14 +124,13 @@ def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[_Reg
     TVM moves a buffer of 1 KiB or more from the stack to its workspace. LLVM then stores every
     accumulator there once for a tile, which costs a third of the speed with few input channels.
     """
-    per_group = conv.out_channels // conv.groups
     lanes = [n for n in (16, 8, 4) if n <= machine.lanes]
     inner = (False, True) if conv.h.stride > 1 else (False,)
     for tile in (_RegisterTile(*t) for t in product(lanes, range(1, 9), range(1, 17), inner)):
         accumulators = tile.accumulators(conv)
         registers = accumulators + tile.vectors * _distinct_columns(conv) + 1
         on_stack = 4 * tile.lanes * accumulators < _STACK_BYTES
-        fits = registers <= machine.vector_registers and tile.channels <= per_group
+        fits = registers <= machine.vector_registers and tile.channels <= conv.group_outputs
         smallest = tile.vectors == tile.channels == 1 and not tile.inner_fh
         if (fits and on_stack) or smallest:
             yield tile
@@ -140,7 +138,7 @@ def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[_Reg
 
 def _distinct_columns(conv: ConvTranspose2d) -> int:
     """Column offsets at which the taps of one row read the input."""
-    return _halo(conv.w) // max(conv.w.tap_step, 1) + 1
+    return conv.w.halo_extent // max(conv.w.tap_step, 1) + 1
 
 
 def _tile_cost(
@@ -162,8 +160,7 @@ def _tile_cost(
     starved = max(1.0, 8 / accumulators)
     cycles = max(fmas * starved, loads / 2) + 0.03 * loads + 0.8 * input_rows
     waste_columns = mean(_round_up(n, tile.columns) / n for n in columns)
-    per_group = conv.out_channels // conv.groups
-    waste_channels = _round_up(per_group, tile.channels) / per_group
+    waste_channels = _round_up(conv.group_outputs, tile.channels) / conv.group_outputs
     # A vector of half the width does half the work in an instruction.
     return cycles / fmas * waste_columns * waste_channels * machine.lanes / tile.lanes
 
@@ -176,13 +173,12 @@ def _strips(
     machine: CpuMachine,
 ) -> Iterator[_Strip]:
     """Strips whose input stays in the level-2 cache."""
-    in_group = conv.in_channels // conv.groups
-    channel_tiles = -(-(conv.out_channels // conv.groups) // tile.channels)
+    channel_tiles = -(-conv.group_outputs // tile.channels)
     tiles = -(-columns // tile.columns)
     splits = [d for d in range(1, channel_tiles + 1) if channel_tiles % d == 0]
     for height in range(1, min(_MAX_ROWS, max(rows)) + 1):
-        row_bytes = 4 * in_group * (height + _halo(conv.h))
-        affordable = (machine.l2_bytes // row_bytes - _halo(conv.w)) // tile.columns
+        row_bytes = 4 * conv.group_inputs * (height + conv.h.halo_extent)
+        affordable = (machine.l2_bytes // row_bytes - conv.w.halo_extent) // tile.columns
         blocks = -(-tiles // max(affordable, 1))
         for split in splits:
             yield _Strip(height, -(-tiles // blocks), split)
@@ -203,10 +199,10 @@ def _strip_cost(
     about twelve cycles, since it comes from memory or the level-3 cache; it is used for
     ``useful_taps`` multiply-adds of each output channel.
     """
-    per_split = conv.out_channels / conv.groups / strip.channel_splits
+    per_split = conv.group_outputs / strip.channel_splits
     uses = conv.h.useful_taps * conv.w.useful_taps * per_split
     width = strip.column_tiles * tile.columns
-    reread = (1 + _halo(conv.h) / strip.rows) * (1 + _halo(conv.w) / width)
+    reread = (1 + conv.h.halo_extent / strip.rows) * (1 + conv.w.halo_extent / width)
     blocks = -(-columns // width)
     balance = mean(
         _imbalance(height, strip, batch * blocks * conv.groups, machine.threads) for height in rows
@@ -222,11 +218,6 @@ def _imbalance(height: int, strip: _Strip, repeats: int, threads: int) -> float:
     # Every strip but the last is whole; the busiest thread is one that has no last strip.
     busiest = share * strip.rows if share < pieces else height * repeats * strip.channel_splits
     return busiest * threads / (height * repeats * strip.channel_splits)
-
-
-def _halo(axis: Axis) -> int:
-    low, high = axis.halo
-    return high - low
 
 
 def _round_up(size: int, unit: int) -> int:

@@ -64,6 +64,15 @@ def assert_close(got: np.ndarray, expected: np.ndarray, dtype: str) -> None:
     assert error <= TOLERANCE[dtype], f"relative error {error:.1e} for {dtype}"
 
 
+def assert_rewritten_exactly(mod: tvm.IRModule, x: np.ndarray, dtype: str, gone: set[str]) -> None:
+    """Every layer is rewritten, operators ``gone`` are, and the float64 values are the same."""
+    new, report = rewrite_upsampling(mod)
+    assert [layer.status for layer in report.layers] == ["rewritten"], report
+    assert not gone & set(operators(new))
+    expected = evaluate(mod, x.astype(np.float64))
+    assert_close(evaluate(new, x.astype(np.float64)), expected, dtype)
+
+
 def assert_compiles_to_the_same(mod: tvm.IRModule, x: np.ndarray, dtype: str) -> None:
     """The rewritten module, compiled, against the original evaluated in float64."""
     expected = evaluate(mod, x.astype(np.float64))

@@ -118,6 +118,17 @@ class Axis:
         return min(*offsets, 0), max(*offsets, 0)
 
     @property
+    def halo_extent(self) -> int:
+        """Input samples that a block reads beyond its own."""
+        low, high = self.halo
+        return high - low
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether some phases have fewer taps than others."""
+        return len({len(self.taps(f)) for f in range(self.stride)}) > 1
+
+    @property
     def useful_taps(self) -> int:
         """Multiply-adds per input sample: the taps of all phases together."""
         return sum(len(self.taps(f)) for f in range(self.stride))
@@ -142,6 +153,16 @@ class ConvTranspose2d:
                 )
 
     @property
+    def group_inputs(self) -> int:
+        """Input channels that each output channel reads."""
+        return self.in_channels // self.groups
+
+    @property
+    def group_outputs(self) -> int:
+        """Output channels of a group."""
+        return self.out_channels // self.groups
+
+    @property
     def strides(self) -> tuple[int, int]:
         return self.h.stride, self.w.stride
 
@@ -155,7 +176,7 @@ class ConvTranspose2d:
         """IOHW: (in_channels, out_channels / groups, kernel_h, kernel_w)."""
         return (
             self.in_channels,
-            self.out_channels // self.groups,
+            self.group_outputs,
             self.h.kernel,
             self.w.kernel,
         )
@@ -172,8 +193,7 @@ class ConvTranspose2d:
     def multiply_adds(self, batch: int, height: int, width: int) -> int:
         """Multiply-adds of the full output, borders counted as if fully inside the input."""
         taps = self.h.useful_taps * self.w.useful_taps
-        per_group = self.in_channels // self.groups
-        return batch * height * width * self.out_channels * per_group * taps
+        return batch * height * width * self.out_channels * self.group_inputs * taps
 
 
 @dataclass(frozen=True)
