@@ -98,7 +98,8 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
         value = x[n, c, i + top, j + left].astype(ACCUMULATE_DTYPE)
         return tirx.if_then_else(inside, value, zero)
 
-    pad_shape = (batch, conv.in_channels, rows + h.halo_extent, columns + w.halo_extent)
+    # Bounds are inferred for a loop over all taps, also where a phase has fewer.
+    pad_shape = (batch, conv.in_channels, rows + h.uniform_extent, columns + w.uniform_extent)
     pad = te.compute(pad_shape, padded, name=PAD)
 
     ic = te.reduce_axis((0, in_group), "ic")

@@ -158,6 +158,13 @@ def test_a_full_hd_frame_is_exact():
     check(ConvTranspose2d(3, 3, *axes), (1, 1080, 1920))
 
 
+def test_the_scratch_holds_what_a_phase_of_most_taps_would_read():
+    # Offsets rise by 3 and phases have 3 and 2 taps: the scratch is two rows higher than the halo.
+    h = Axis(5, 2, 0, 3, 1, 3)
+    assert h.uniform_extent > h.halo_extent
+    check(ConvTranspose2d(3, 13, h, Axis(4, 1, 2, 1)), (1, 3, 65), "float16", symbolic="hw")
+
+
 def test_a_phase_without_taps_is_zero():
     check(ConvTranspose2d(2, 3, Axis(2, 3), Axis(1, 4)), (1, 9, 21))
 

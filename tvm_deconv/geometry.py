@@ -124,6 +124,13 @@ class Axis:
         return high - low
 
     @property
+    def uniform_extent(self) -> int:
+        """``halo_extent`` if every phase had ``max_taps`` taps: what a loop over taps may touch."""
+        last = max(self.first_offset(f) for f in range(self.stride))
+        last += self.tap_step * (self.max_taps - 1)
+        return max(last - self.halo[0], self.halo_extent)
+
+    @property
     def is_uneven(self) -> bool:
         """Whether some phases have fewer taps than others."""
         return len({len(self.taps(f)) for f in range(self.stride)}) > 1
