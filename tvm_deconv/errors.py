@@ -29,3 +29,7 @@ class ImageError(TvmDeconvError, ValueError):
 
 class OutputError(TvmDeconvError, OSError):
     """A result that cannot be written where it was asked for."""
+
+
+class PeerError(TvmDeconvError, RuntimeError):
+    """A contestant of the benchmark that cannot be installed or started, refuses, dies or hangs."""

@@ -1,0 +1,160 @@
+"""The process of one contestant: it loads a model and takes its turns when told.
+
+It runs in the contestant's own environment, ``python -I worker.py PEER``, where tvm_deconv is not
+installed: so it imports only the standard library and NumPy. Contestants that need tvm_deconv call
+``serve`` with loaders of their own.
+
+One JSON object a line, a request on stdin and its reply on stdout:
+
+- ``{"op": "load", "model": M, "input": X, "output": Y, "threads": T}`` loads the ONNX file M, runs
+  it once on the array of X (.npy, float32 NCHW) and writes the result to Y (.npy). Reply:
+  ``{"ok": true, "version": "1.2", "load_s": seconds, "notes": ["..."]}``.
+- ``{"op": "turn", "calls": N}`` makes one uncounted and N counted calls. Reply: ``{"ok": true,
+  "ms": [N times, milliseconds], "cpu_share": CPU seconds of all threads / wall seconds}``.
+- ``{"op": "close"}``, or the end of stdin, ends the process.
+
+A request that fails gives ``{"ok": false, "error": "one line"}``, and the process goes on. What
+libraries print on stdout goes to stderr.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+# What a loader makes: the call that is timed (input and output in the contestant's own types), the
+# function that makes a NumPy array of what the call returned, the version and remarks for people.
+Loaded = tuple[Callable[[], Any], Callable[[Any], np.ndarray], str, list[str]]
+# loader(path of the ONNX file, input, threads)
+Loader = Callable[[str, np.ndarray, int], Loaded]
+
+
+def serve(loaders: Mapping[str, Loader], name: str) -> None:
+    """Answer requests for the contestant ``name`` until told to close.
+
+    From here on stdin is empty and stdout is stderr for everything else in this process.
+    """
+    requests, replies = _take_over_streams()
+    contestant = _Contestant(name, loaders)
+    for line in requests:
+        try:
+            request = json.loads(line)
+            if request["op"] == "close":
+                break
+            reply = {"ok": True, **contestant.answer(request)}
+        # SystemExit too: some converters exit when they fail.
+        except (Exception, SystemExit) as error:
+            reply = {"ok": False, "error": _one_line(error)}
+        print(json.dumps(reply), file=replies, flush=True)
+
+
+class _Contestant:
+    def __init__(self, name: str, loaders: Mapping[str, Loader]) -> None:
+        self.name = name
+        self.loaders = loaders
+        self.call: Callable[[], Any] | None = None
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request["op"] == "load":
+            return self._load(request)
+        if request["op"] == "turn":
+            return self._turn(request["calls"])
+        raise ValueError(f"unknown request {request['op']!r}: use load, turn or close")
+
+    def _load(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self.name not in self.loaders:
+            known = ", ".join(sorted(self.loaders))
+            raise ValueError(f"unknown contestant {self.name!r}: use one of {known}")
+        self.call = None
+        gc.collect()  # the memory of the model before
+        x = np.ascontiguousarray(np.load(request["input"]), dtype=np.float32)
+        begin = time.perf_counter()
+        call, to_numpy, version, notes = self.loaders[self.name](
+            request["model"], x, request["threads"]
+        )
+        result = call()
+        load_s = time.perf_counter() - begin
+        np.save(request["output"], np.asarray(to_numpy(result)))
+        self.call = call
+        return {"version": version, "load_s": load_s, "notes": notes}
+
+    def _turn(self, calls: int) -> dict[str, Any]:
+        call = self.call
+        if call is None:
+            raise ValueError("nothing is loaded: send a load request that succeeds first")
+        call()
+        times = []
+        gc.collect()
+        gc.disable()
+        try:
+            cpu_begin, wall_begin = time.process_time(), time.perf_counter()
+            for _ in range(calls):
+                begin = time.perf_counter()
+                call()
+                times.append((time.perf_counter() - begin) * 1e3)
+            cpu = time.process_time() - cpu_begin
+            wall = time.perf_counter() - wall_begin
+        finally:
+            gc.enable()
+        return {"ms": times, "cpu_share": cpu / wall}
+
+
+def _take_over_streams() -> tuple[IO[str], IO[str]]:
+    """The streams of the protocol, under descriptors that no library or child process knows."""
+    sys.stdout.flush()
+    requests = os.fdopen(os.dup(0), "r", encoding="utf-8")
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return requests, replies
+
+
+def _one_line(error: BaseException) -> str:
+    """The kind of error and its message without line breaks, at most 300 characters."""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}"[:300]
+
+
+def _peer_loader(name: str) -> Loader:
+    """A loader that imports ``peers/NAME.py`` when it is first used, so that a failure is a reply.
+
+    The folder of this file is not put on sys.path: its modules would hide others of that name.
+    """
+
+    def load(model: str, x: np.ndarray, threads: int) -> Loaded:
+        if "peers" not in sys.modules:
+            spec = importlib.util.spec_from_file_location(
+                "peers", Path(__file__).parent / "peers" / "__init__.py"
+            )
+            assert spec is not None and spec.loader is not None
+            package = importlib.util.module_from_spec(spec)
+            sys.modules["peers"] = package
+            spec.loader.exec_module(package)
+        return importlib.import_module(f"peers.{name}").load(model, x, threads)
+
+    return load
+
+
+PEERS = ("onnxruntime", "pytorch", "openvino", "ncnn", "mnn", "litert")
+
+
+def main() -> None:
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python -I {sys.argv[0]} {{{','.join(PEERS)}}}")
+    serve({peer: _peer_loader(peer) for peer in PEERS}, sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()
