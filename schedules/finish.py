@@ -34,7 +34,7 @@ _LINE_BYTES = 64
 
 
 def finish(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling, store: str) -> tirx.PrimFunc:
-    """All rewrites above, on a scheduled nest of ``direct``; the result is marked as scheduled.
+    """All rewrites above, on a scheduled nest of ``revd2``; the result is marked as scheduled.
 
     ``store`` is the name of the block that writes the output.
     """

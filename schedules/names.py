@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Stages of the direct template, in order.
+# Stages of REVD2, in order.
 PAD, PHASES, INTERLEAVE, EDGE, STORE = "pad", "phases", "interleave", "edge", "store"
 
 # Annotation of a loop whose last iterations may lie beyond the output, since the domain is rounded

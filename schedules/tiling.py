@@ -1,4 +1,4 @@
-"""Tile sizes of the direct template: the numbers, and how they are chosen for a machine."""
+"""Tile sizes of the REVD2 template: the numbers, and how they are chosen for a machine."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from statistics import mean
 from tvm_deconv.geometry import ConvTranspose2d
 
 from .machine import CpuMachine
+from .variant import Sizes
 
 # Below this many multiply-adds for each core, waking the other cores costs more than they save:
 # a parallel region costs about 5 us, in which one core does about 0.25 M multiply-adds.
@@ -34,7 +35,7 @@ _STACK_BYTES = 1024
 
 @dataclass(frozen=True)
 class Tiling:
-    """Sizes of the loop nest in ``direct``.
+    """Sizes of the loop nest in ``revd2``.
 
     The register tile is ``channels`` x (phases: ``stride_w``, and ``stride_h`` too if ``inner_fh``)
     x ``vectors`` accumulators of ``lanes`` columns. A strip has ``rows`` block rows and
@@ -86,14 +87,9 @@ class _Strip:
     channel_splits: int
 
 
-def choose_tiling(
-    conv: ConvTranspose2d,
-    batch: int | None,
-    height: int | None,
-    width: int | None,
-    machine: CpuMachine,
-) -> Tiling:
-    """Tile sizes for a layer; ``None`` stands for a size that is not known at compile time."""
+def choose_tiling(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Tiling:
+    """Tile sizes for a layer."""
+    batch, height, width = sizes
     columns = [conv.w.blocks(width)] if width is not None else list(_TYPICAL)
     rows = [conv.h.blocks(height)] if height is not None else list(_TYPICAL)
     tile = min(_register_tiles(conv, machine), key=lambda t: _tile_cost(conv, t, columns, machine))
@@ -116,6 +112,22 @@ def choose_tiling(
         channel_splits=strip.channel_splits,
         parallel=machine.threads > 1 and work >= 2 * _MIN_WORK_PER_THREAD,
     )
+
+
+def tiling_cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine) -> float:
+    """Cycles of the busiest thread that the model expects; a free size counts as a typical one."""
+    batch, height, width = sizes
+    columns = [conv.w.blocks(width)] if width is not None else list(_TYPICAL)
+    rows = [conv.h.blocks(height)] if height is not None else list(_TYPICAL)
+    register_tile = _RegisterTile(tile.lanes, tile.vectors, tile.channels, tile.inner_fh)
+    strip = _Strip(tile.rows, tile.column_tiles, tile.channel_splits)
+    threads = machine.threads if tile.parallel else 1
+    work = conv.multiply_adds(batch or 1, round(mean(rows)), round(mean(columns)))
+    per_multiply_add = _tile_cost(conv, register_tile, columns, machine) / machine.lanes
+    overhead = _strip_cost(
+        conv, register_tile, strip, round(mean(columns)), batch or 1, rows, machine
+    )
+    return work * per_multiply_add * overhead / threads
 
 
 def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[_RegisterTile]:

@@ -3,8 +3,8 @@
     y = conv2d_transpose(x, W); y = relu(add(y, b))
     => y = call_tir(conv_epilogue, (x, packed W, b))
 
-``conv_epilogue`` is the direct template of ``tvm_deconv.schedules`` with the pointwise operators
-inlined into its store, scheduled for the target, with the weights packed at compile time.
+``conv_epilogue`` is a variant of ``tvm_deconv.schedules`` with the pointwise operators inlined into
+its store, scheduled for the target, with the weights packed at compile time.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from tvm import relax, te
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from ..geometry import ConvTranspose2d
-from ..schedules import direct
 from ..schedules.machine import CpuMachine, cpu_machine
-from ..schedules.tiling import Tiling, choose_tiling
+from ..schedules.variant import Sizes, Variant
+from ..schedules.variants import VARIANTS
 from ..targets import resolve_target
 from . import lower_epilogue
 from .lower_conv import Convolution, read
@@ -49,7 +49,7 @@ class LowerConvolutions:
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
-        """The module with every layer lowered that the template computes."""
+        """The module with every layer lowered that a variant computes."""
         # Aliases (y = x) would hide the epilogue behind a rewritten layer.
         result = relax.transform.CanonicalizeBindings()(mod)
         lowered = False
@@ -109,41 +109,42 @@ def lower_layer(
     shape = shape_of(conv.data)
     assert shape is not None
     n, _, h, w = (dim if isinstance(dim, int) else None for dim in shape)
-    tile = choose_tiling(conv.op, n, h, w, machine)
-    func, arguments = _fused(graph, conv, epilogue, tile)
-    func = direct.schedule(func, conv.op, tile)
+    variant = VARIANTS["revd2"]
+    parameters = variant.choose(conv.op, Sizes(n, h, w), machine)
+    func, arguments = _fused(graph, conv, epilogue, variant, parameters)
+    func = variant.schedule(func, conv.op, parameters)
     return func.with_attr("op_pattern", _OPAQUE), arguments
 
 
 def _fused(
-    graph: Graph, conv: Convolution, epilogue: Epilogue, tile: Tiling
+    graph: Graph, conv: Convolution, epilogue: Epilogue, variant: Variant, parameters: Any
 ) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
-    """Template and epilogue as one unscheduled PrimFunc, made by Relax's own fusion."""
+    """Algorithm and epilogue as one unscheduled PrimFunc, made by Relax's own fusion."""
     builder = relax.BlockBuilder()
-    packed = direct.pack_weights(conv.weight, conv.op, tile)
-    parameters = _Parameters()
+    packed = variant.pack_weights(conv.weight, conv.op, parameters)
+    inputs = _Parameters()
     # Sizes get variables of their own: a function can only read a size that is a whole dimension
     # of a parameter, and the network may have h*2 there.
     n, channels, h, w = (
         dim if isinstance(dim, int) else tvm.tirx.Var(name, "int64")
         for name, dim in zip("nchw", shape_of(conv.data) or (), strict=True)
     )
-    x = parameters.add(conv.data, (n, channels, h, w))
+    x = inputs.add(conv.data, (n, channels, h, w))
     out_shape = conv.op.output_shape(n, h, w)
-    weight = parameters.add(relax.const(packed))
-    emit = _EpilogueEmitter(graph, conv, epilogue, tile, builder, parameters, out_shape)
+    weight = inputs.add(relax.const(packed))
+    emit = _EpilogueEmitter(graph, conv, epilogue, parameters.lanes, builder, inputs, out_shape)
     emit.declare()
-    with builder.function("layer", parameters.variables, attrs={"Primitive": True}, private=True):
+    with builder.function("layer", inputs.variables, attrs={"Primitive": True}, private=True):
         with builder.dataflow():
 
-            def template(x: te.Tensor, weight: te.Tensor) -> te.Tensor:
-                return direct.compute(conv.op, tile, x, weight)
+            def algorithm(x: te.Tensor, weight: te.Tensor) -> te.Tensor:
+                return variant.compute(conv.op, parameters, x, weight)
 
-            result = emit(builder.emit_te(template, x, weight, primfunc_name_hint="direct"))
+            result = emit(builder.emit_te(algorithm, x, weight, primfunc_name_hint=variant.name))
             output = builder.emit_output(result)
         layer = builder.emit_func_output(output)
     # FuseTIR makes a PrimFunc of a primitive function where it is called.
-    outer = [relax.Var(var.name, var.ty) for var in parameters.variables]
+    outer = [relax.Var(var.name, var.ty) for var in inputs.variables]
     with builder.function("main", outer):
         with builder.dataflow():
             output = builder.emit_output(relax.Call(layer, outer))
@@ -151,7 +152,7 @@ def _fused(
     mod = relax.transform.LegalizeOps()(builder.finalize())
     mod = relax.transform.FuseTIR()(mod)
     (func,) = (f for _, f in mod.functions_items() if isinstance(f, tvm.tirx.PrimFunc))
-    return func, parameters.arguments
+    return func, inputs.arguments
 
 
 class _Parameters:
@@ -180,12 +181,12 @@ class _EpilogueEmitter:
         graph: Graph,
         conv: Convolution,
         epilogue: Epilogue,
-        tile: Tiling,
+        lanes: int,
         builder: relax.BlockBuilder,
         parameters: _Parameters,
         out_shape: tuple[Any, ...],
     ) -> None:
-        self.graph, self.conv, self.epilogue, self.tile = graph, conv, epilogue, tile
+        self.graph, self.conv, self.epilogue, self.lanes = graph, conv, epilogue, lanes
         self.builder, self.parameters, self.out_shape = builder, parameters, out_shape
         self.operands: dict[tuple[relax.Var, int], Any] = {}
 
@@ -223,7 +224,7 @@ class _EpilogueEmitter:
             # The slope of a PReLU must stay a vector, also that of a single channel.
             return relax.const(constant.reshape(()))
         if constant.ndim == 6:
-            rows = _phase_rows(constant, self.conv.op, self.tile.lanes)
+            rows = _phase_rows(constant, self.conv.op, self.lanes)
             return _PhaseTable(self.parameters.add(relax.const(rows)))
         return self.parameters.add(relax.const(constant))
 

@@ -1,4 +1,4 @@
-"""Reading the convolutions that the direct template computes, as transposed convolutions.
+"""Reading the convolutions that our kernels compute, as transposed convolutions.
 
 A stride-1 ``conv2d`` is the transposed convolution of stride 1 with a flipped kernel, which is
 what ``weight_shuffle`` by a factor of 1 makes of it.

@@ -1,4 +1,4 @@
-"""The direct template against a float64 scatter, on every machine whose code runs here."""
+"""REVD2 against a float64 scatter, on every machine whose code runs here."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from tvm import te, tirx
 
 from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
-from tvm_deconv.schedules import direct
+from tvm_deconv.schedules import revd2
 from tvm_deconv.schedules import tir_edit as edit
 from tvm_deconv.schedules.machine import cpu_machine
 from tvm_deconv.schedules.tiling import choose_tiling
+from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
 
 HOST = resolve_target("host")
@@ -67,14 +68,14 @@ def function(conv, shape, dtype, target, symbolic="", machine=None):
         for name, n in zip("nhw", shape, strict=True)
     ]
     known = [n if isinstance(n, int) else None for n in dims]
-    tile = choose_tiling(conv, *known, machine or cpu_machine(target))
+    tile = choose_tiling(conv, Sizes(*known), machine or cpu_machine(target))
     x = te.placeholder((dims[0], conv.in_channels, *dims[1:]), dtype, "x")
-    weight = te.placeholder(direct.packed_shape(conv, tile), "float32", "weight")
+    weight = te.placeholder(revd2.packed_shape(conv, tile), "float32", "weight")
     func = te.create_prim_func(
-        [x, weight, direct.compute(conv, tile, x, weight)], index_dtype_override="int64"
+        [x, weight, revd2.compute(conv, tile, x, weight)], index_dtype_override="int64"
     )
     func = func.with_attr("tirx.noalias", True).with_attr("global_symbol", "main")
-    return direct.schedule(func, conv, tile), tile
+    return revd2.schedule(func, conv, tile), tile
 
 
 def random(shape, dtype, seed):
@@ -94,7 +95,7 @@ def check(conv, shape, dtype="float32", target=HOST, symbolic="", machine=None):
     built = tvm.compile(tvm.IRModule({"main": func}), target=target)
     x, weight = random((n, conv.in_channels, h, w), dtype, 0), weights_of(conv, dtype)
     y = tvm.runtime.empty(conv.output_shape(n, h, w), dtype)
-    packed = direct.pack_weights(weight, conv, tile)
+    packed = revd2.pack_weights(weight, conv, tile)
     built["main"](tvm.runtime.tensor(x), tvm.runtime.tensor(packed), y)
     expected = reference.conv2d_transpose(
         x.astype("float64"),
@@ -219,7 +220,7 @@ def test_the_register_tile_fits_the_machine(
     assert machine.vector_registers == registers
     axes = square(axis_of_subpixel, ConvAxis(3, 1, 1), factor)
     conv = ConvTranspose2d(in_channels, out_channels, *axes)
-    tile = choose_tiling(conv, 1, 128, 128, machine)
+    tile = choose_tiling(conv, Sizes(1, 128, 128), machine)
     accumulators = tile.vectors * tile.channels * factor * (factor if tile.inner_fh else 1)
     assert accumulators <= registers - 4
     assert accumulators * 4 * tile.lanes <= 1024
