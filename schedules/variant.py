@@ -1,0 +1,57 @@
+"""What every deconvolution algorithm offers: the functions that make and describe its kernel.
+
+A variant is one way to compute any ``ConvTranspose2d``: NCHW input, IOHW weights packed at compile
+time, output in the input's dtype, accumulation in float32. Its parameters (a frozen dataclass of
+its own, which has ``lanes``: how many output columns a vector store writes) may come from
+``choose`` or from a tuner: the other functions treat them alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from tvm import te, tirx
+
+from tvm_deconv.geometry import ConvTranspose2d
+
+from .machine import CpuMachine
+
+
+class Sizes(NamedTuple):
+    """Batch, height and width of the input; ``None`` for one that only the run time knows."""
+
+    batch: int | None
+    height: int | None
+    width: int | None
+
+
+def never_refuses(conv: ConvTranspose2d) -> str | None:
+    """The ``refusal`` of a variant that computes every layer."""
+    return None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One algorithm.
+
+    ``choose(conv, sizes, machine)`` gives the parameters that the machine model prefers, and
+    ``cycles(conv, sizes, parameters, machine)`` that model's estimate for them: processor cycles
+    of the busiest thread. ``pack_weights(weights, conv, parameters)`` turns IOHW weights into an
+    array of ``packed_shape(conv, parameters)``, float32. ``compute(conv, parameters, x, packed)``
+    is the algorithm as tensor expressions and ``schedule(func, conv, parameters)`` its loop nest,
+    for a function made of ``compute`` and pointwise consumers. ``refusal(conv)`` says in words why
+    the variant cannot compute a layer, or is None.
+    """
+
+    name: str
+    summary: str
+    choose: Callable[[ConvTranspose2d, Sizes, CpuMachine], Any]
+    cycles: Callable[[ConvTranspose2d, Sizes, Any, CpuMachine], float]
+    packed_shape: Callable[[ConvTranspose2d, Any], tuple[int, ...]]
+    pack_weights: Callable[[np.ndarray, ConvTranspose2d, Any], np.ndarray]
+    compute: Callable[[ConvTranspose2d, Any, te.Tensor, te.Tensor], te.Tensor]
+    schedule: Callable[[tirx.PrimFunc, ConvTranspose2d, Any], tirx.PrimFunc]
+    refusal: Callable[[ConvTranspose2d], str | None] = never_refuses

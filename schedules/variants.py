@@ -1,0 +1,8 @@
+"""All variants by name, in the order in which a tie is decided."""
+
+from __future__ import annotations
+
+from .revd2 import REVD2
+from .variant import Variant
+
+VARIANTS: dict[str, Variant] = {variant.name: variant for variant in (REVD2,)}
