@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -111,10 +112,9 @@ class Worker:
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
-            try:
+            # A broken pipe: a request that the dead process never read.
+            with contextlib.suppress(BrokenPipeError):
                 stream.close()
-            except BrokenPipeError:
-                pass  # a request that a dead process never read
         self._chatter.close()
 
     def __enter__(self) -> Worker:
@@ -167,10 +167,9 @@ class Worker:
         self._process.stdin.flush()
 
     def _kill(self) -> None:
-        try:
+        # It may have ended by itself meanwhile.
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it ended by itself meanwhile
 
     def _last_words(self) -> str:
         self._chatter.seek(0)

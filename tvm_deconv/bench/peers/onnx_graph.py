@@ -1,0 +1,109 @@
+"""Reads an ONNX file into the nodes and constants that the peers without an importer translate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+
+class NotSupportedError(ValueError):
+    """A model that a peer, or our translation for it, cannot do."""
+
+
+@dataclass
+class Node:
+    op: str
+    name: str  # of its first output
+    inputs: list[str]  # "" where an optional operand is left out
+    attributes: dict[str, Any]
+
+    def refuse(self, why: str) -> NotSupportedError:
+        return NotSupportedError(f"{self.op} {self.name}: {why}")
+
+
+@dataclass
+class Graph:
+    """One input, one output, fixed shapes."""
+
+    nodes: list[Node]
+    constants: dict[str, np.ndarray]
+    shapes: dict[str, tuple[int, ...]]
+    input: str
+    output: str
+    users: dict[str, int] = field(default_factory=dict)
+
+    def constant(self, node: Node, operand: int) -> np.ndarray | None:
+        """The operand's value, None where it is left out; refuses one that is computed."""
+        if operand >= len(node.inputs) or not node.inputs[operand]:
+            return None
+        name = node.inputs[operand]
+        if name not in self.constants:
+            raise node.refuse(f"operand {operand} ({name}) is not a constant")
+        return self.constants[name]
+
+    def weight(self, node: Node, operand: int) -> np.ndarray:
+        """A constant that must be there."""
+        value = self.constant(node, operand)
+        if value is None:
+            raise node.refuse(f"operand {operand} is missing")
+        return value
+
+
+def read_graph(path: str) -> Graph:
+    """Raises NotSupportedError unless the model has one input, one output and fixed shapes."""
+    model = onnx.shape_inference.infer_shapes(onnx.load(path), strict_mode=True, data_prop=True)
+    proto = model.graph
+    constants = {t.name: numpy_helper.to_array(t) for t in proto.initializer}
+    nodes = []
+    for node in proto.node:
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        if node.op_type == "Constant":
+            constants[node.output[0]] = numpy_helper.to_array(attributes["value"])
+            continue
+        if len([name for name in node.output if name]) != 1:
+            raise NotSupportedError(f"{node.op_type} {node.output[0]}: it has several results")
+        text = {k: v.decode() if isinstance(v, bytes) else v for k, v in attributes.items()}
+        nodes.append(Node(node.op_type, node.output[0], list(node.input), text))
+    inputs = [v.name for v in proto.input if v.name not in constants]
+    if len(inputs) != 1 or len(proto.output) != 1:
+        raise NotSupportedError(f"{len(inputs)} inputs and {len(proto.output)} outputs, not 1 and 1")
+    shapes = {name: value.shape for name, value in constants.items()}
+    for value in (*proto.input, *proto.value_info, *proto.output):
+        shapes[value.name] = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
+    users = {name: sum(n.inputs.count(name) for n in nodes) for name in shapes}
+    return Graph(nodes, constants, shapes, inputs[0], proto.output[0].name, users)
+
+
+def spatial_pads(graph: Graph, node: Node) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(begin, end) of height and of width for the Conv, ConvTranspose or pooling ``node``."""
+    if node.attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+        raise node.refuse(f"auto_pad {node.attributes['auto_pad']}: write the pads out")
+    pads = node.attributes.get("pads", [0, 0, 0, 0])
+    if len(pads) != 4:
+        raise node.refuse(f"{len(pads) // 2} spatial dimensions, not 2")
+    return (pads[0], pads[2]), (pads[1], pads[3])
+
+
+def resize_factors(graph: Graph, node: Node) -> tuple[int, int]:
+    """Whole factors of height and width of the Resize ``node``, which leaves the rest as it is."""
+    old, new = graph.shapes[node.inputs[0]], graph.shapes[node.name]
+    if len(old) != 4 or old[:2] != new[:2] or new[2] % old[2] or new[3] % old[3]:
+        raise node.refuse(f"from {old} to {new} is not an enlargement by whole factors")
+    return new[2] // old[2], new[3] // old[3]
+
+
+def is_repeating(node: Node) -> bool:
+    """Whether a Resize by whole factors repeats each pixel: result i is operand i // r."""
+    mode = (
+        node.attributes.get("coordinate_transformation_mode", "half_pixel"),
+        node.attributes.get("nearest_mode", "round_prefer_floor"),
+    )
+    return node.attributes.get("mode", "nearest") == "nearest" and mode in (
+        ("asymmetric", "floor"),
+        ("half_pixel", "round_prefer_floor"),
+        ("half_pixel", "round_prefer_ceil"),
+    )
