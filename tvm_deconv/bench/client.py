@@ -24,6 +24,7 @@ class Loaded(NamedTuple):
     version: str
     load_s: float  # seconds, conversion and first run included
     notes: list[str]
+    facts: dict[str, float]  # figures that contestants of ours add, such as planned memory
 
 
 class Turn(NamedTuple):
@@ -90,7 +91,7 @@ class Worker:
             },
             self.load_timeout_s,
         )
-        return Loaded(reply["version"], reply["load_s"], reply["notes"])
+        return Loaded(reply["version"], reply["load_s"], reply["notes"], reply["facts"])
 
     def turn(self, calls: int) -> Turn:
         """One uncounted call, then ``calls`` counted ones."""

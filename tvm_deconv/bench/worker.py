@@ -8,7 +8,7 @@ One JSON object a line, a request on stdin and its reply on stdout:
 
 - ``{"op": "load", "model": M, "input": X, "output": Y, "threads": T}`` loads the ONNX file M, runs
   it once on the array of X (.npy, float32 NCHW) and writes the result to Y (.npy). Reply:
-  ``{"ok": true, "version": "1.2", "load_s": seconds, "notes": ["..."]}``.
+  ``{"ok": true, "version": "1.2", "load_s": seconds, "notes": ["..."], "facts": {name: number}}``.
 - ``{"op": "turn", "calls": N}`` makes one uncounted and N counted calls. Reply: ``{"ok": true,
   "ms": [N times, milliseconds], "cpu_share": CPU seconds of all threads / wall seconds}``.
 - ``{"op": "close"}``, or the end of stdin, ends the process.
@@ -39,13 +39,18 @@ Loaded = tuple[Callable[[], Any], Callable[[Any], np.ndarray], str, list[str]]
 Loader = Callable[[str, np.ndarray, int], Loaded]
 
 
-def serve(loaders: Mapping[str, Loader], name: str) -> None:
+def serve(
+    loaders: Mapping[str, Loader],
+    name: str,
+    facts: Callable[[], Mapping[str, float]] = dict,
+) -> None:
     """Answer requests for the contestant ``name`` until told to close.
 
-    From here on stdin is empty and stdout is stderr for everything else in this process.
+    ``facts`` is asked after each load for figures to report beside it. From here on stdin is empty
+    and stdout is stderr for everything else in this process.
     """
     requests, replies = _take_over_streams()
-    contestant = _Contestant(name, loaders)
+    contestant = _Contestant(name, loaders, facts)
     for line in requests:
         try:
             request = json.loads(line)
@@ -59,9 +64,12 @@ def serve(loaders: Mapping[str, Loader], name: str) -> None:
 
 
 class _Contestant:
-    def __init__(self, name: str, loaders: Mapping[str, Loader]) -> None:
+    def __init__(
+        self, name: str, loaders: Mapping[str, Loader], facts: Callable[[], Mapping[str, float]]
+    ) -> None:
         self.name = name
         self.loaders = loaders
+        self.facts = facts
         self.call: Callable[[], Any] | None = None
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +94,8 @@ class _Contestant:
         load_s = time.perf_counter() - begin
         np.save(request["output"], np.asarray(to_numpy(result)))
         self.call = call
-        return {"version": version, "load_s": load_s, "notes": notes}
+        facts = dict(self.facts())
+        return {"version": version, "load_s": load_s, "notes": notes, "facts": facts}
 
     def _turn(self, calls: int) -> dict[str, Any]:
         call = self.call
