@@ -36,9 +36,10 @@ import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
-from tvm_deconv.geometry import Axis, ConvTranspose2d
+from tvm_deconv.geometry import ConvTranspose2d
 
 from . import steps
+from .expressions import by_phase, ceil_div, has_tap, round_up, static
 from .finish import finish
 from .names import EDGE, INTERLEAVE, PAD, PHASES, STORE
 from .tiling import Tiling, choose_tiling, tiling_cycles
@@ -53,7 +54,7 @@ def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
     groups = conv.groups
     return (
         groups,
-        _ceil_div(conv.group_outputs, tile.channels),
+        ceil_div(conv.group_outputs, tile.channels),
         conv.h.stride,
         conv.group_inputs,
         conv.h.max_taps,
@@ -85,12 +86,12 @@ def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np
 
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
-    batch, _, height, width = (_static(dim) for dim in x.shape)
+    batch, _, height, width = (static(dim) for dim in x.shape)
     h, w, groups = conv.h, conv.w, conv.groups
     in_group, out_group = conv.group_inputs, conv.group_outputs
-    rounded = _ceil_div(out_group, tile.channels) * tile.channels
-    rows = _round_up(h.blocks(height), tile.rows)
-    columns = _round_up(w.blocks(width), tile.block_columns)
+    rounded = ceil_div(out_group, tile.channels) * tile.channels
+    rows = round_up(h.blocks(height), tile.rows)
+    columns = round_up(w.blocks(width), tile.block_columns)
     (top, _), (left, _) = h.halo, w.halo
 
     zero = tirx.const(0, ACCUMULATE_DTYPE)
@@ -109,11 +110,11 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
     tw = te.reduce_axis((0, w.max_taps), "tw")
 
     def phase_sum(n, g, o, fh, fw, y, x):
-        i = y + _by_phase([h.first_offset(f) - top for f in range(h.stride)], fh) + h.tap_step * th
-        j = x + _by_phase([w.first_offset(f) - left for f in range(w.stride)], fw) + w.tap_step * tw
+        i = y + by_phase([h.first_offset(f) - top for f in range(h.stride)], fh) + h.tap_step * th
+        j = x + by_phase([w.first_offset(f) - left for f in range(w.stride)], fw) + w.tap_step * tw
         weight = packed[g, o // tile.channels, fh, ic, th, tw, fw, o % tile.channels]
         term = pad[n, g * in_group + ic, i, j] * weight
-        live = [_has_tap(h, fh, th), _has_tap(w, fw, tw)]
+        live = [has_tap(h, fh, th), has_tap(w, fw, tw)]
         live = [condition for condition in live if condition is not None]
         return te.sum(
             tirx.if_then_else(tirx.all(*live), term, zero) if live else term, axis=[ic, th, tw]
@@ -160,41 +161,6 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     steps.at_tile(sch, store, nest)
     steps.keep_in_registers(sch, PHASES, nest, tile)
     return with_vector_math(finish(sch.mod["main"], conv, tile, store))
-
-
-def _by_phase(values: list[int], phase):
-    """An index expression that takes ``values[phase]``."""
-    if all(v == values[0] for v in values):
-        return values[0]
-    jumps = [i for i in range(1, len(values)) if values[i] != values[i - 1]]
-    if len(jumps) == 1 and values[-1] == values[0] + 1:
-        # Offsets rise by one at a single phase, as they do without dilation.
-        return values[0] + tirx.floordiv(phase + (len(values) - jumps[0]), len(values))
-    expr = tirx.const(values[-1], "int32")
-    for i, value in enumerate(values[:-1]):
-        expr = tirx.Select(phase == i, tirx.const(value, "int32"), expr)
-    return expr
-
-
-def _has_tap(axis: Axis, phase, tap):
-    """Whether ``phase`` has a tap number ``tap``; None when all phases have equally many."""
-    if not axis.is_uneven:
-        return None
-    return tap < _by_phase([len(axis.taps(f)) for f in range(axis.stride)], phase)
-
-
-def _static(dim: Any) -> Any:
-    return int(dim) if isinstance(dim, tirx.IntImm) else dim
-
-
-def _ceil_div(a: int, b: int) -> int:
-    return -(-a // b)
-
-
-def _round_up(size, unit: int):
-    if isinstance(size, int):
-        return _ceil_div(size, unit) * unit
-    return tirx.floordiv(size + (unit - 1), unit) * unit
 
 
 REVD2 = Variant(
