@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,6 @@ class Graph:
     shapes: dict[str, tuple[int, ...]]
     input: str
     output: str
-    users: dict[str, int] = field(default_factory=dict)
 
     def constant(self, node: Node, operand: int) -> np.ndarray | None:
         """The operand's value, None where it is left out; refuses one that is computed."""
@@ -70,15 +69,16 @@ def read_graph(path: str) -> Graph:
         nodes.append(Node(node.op_type, node.output[0], list(node.input), text))
     inputs = [v.name for v in proto.input if v.name not in constants]
     if len(inputs) != 1 or len(proto.output) != 1:
-        raise NotSupportedError(f"{len(inputs)} inputs and {len(proto.output)} outputs, not 1 and 1")
+        raise NotSupportedError(
+            f"{len(inputs)} inputs and {len(proto.output)} outputs, not 1 and 1"
+        )
     shapes = {name: value.shape for name, value in constants.items()}
     for value in (*proto.input, *proto.value_info, *proto.output):
         shapes[value.name] = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
-    users = {name: sum(n.inputs.count(name) for n in nodes) for name in shapes}
-    return Graph(nodes, constants, shapes, inputs[0], proto.output[0].name, users)
+    return Graph(nodes, constants, shapes, inputs[0], proto.output[0].name)
 
 
-def spatial_pads(graph: Graph, node: Node) -> tuple[tuple[int, int], tuple[int, int]]:
+def spatial_pads(node: Node) -> tuple[tuple[int, int], tuple[int, int]]:
     """(begin, end) of height and of width for the Conv, ConvTranspose or pooling ``node``."""
     if node.attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
         raise node.refuse(f"auto_pad {node.attributes['auto_pad']}: write the pads out")

@@ -1,0 +1,94 @@
+"""PyTorch in inference mode, in whichever of the forms that its users know is the fastest."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch._dynamo
+import torch._inductor.config
+from torch import Tensor, nn
+
+from .onnx_graph import read_graph
+from .torch_graph import OnnxModule
+
+if TYPE_CHECKING:
+    from ..worker import Loaded
+
+Call = Callable[[], Tensor]
+
+
+def load(model: str, x: np.ndarray, threads: int) -> Loaded:
+    """Raises RuntimeError when PyTorch does not use the threads asked for."""
+    torch.set_num_threads(threads)
+    if torch.get_num_threads() != threads:
+        raise RuntimeError(f"PyTorch uses {torch.get_num_threads()} threads, not {threads}")
+    torch.set_float32_matmul_precision("highest")
+    forms, notes = _forms(OnnxModule(read_graph(model)).eval(), torch.from_numpy(x))
+    best = _best_ms(forms)
+    name = min(best, key=lambda name: best[name])
+    notes.append(f"{name} of " + ", ".join(f"{form} {ms:.2f} ms" for form, ms in best.items()))
+    return forms[name], lambda y: y.numpy(), torch.__version__.split("+")[0], notes
+
+
+def _forms(module: nn.Module, x: Tensor) -> tuple[dict[str, Call], list[str]]:
+    """Calls by name, and why one is missing. NHWC is a memory format: the shapes stay the same."""
+    layouts = {"NCHW": torch.contiguous_format}
+    if x.ndim == 4:
+        layouts["NHWC"] = torch.channels_last
+    forms: dict[str, Call] = {}
+    notes = []
+    for layout, memory_format in layouts.items():
+        given = x.contiguous(memory_format=memory_format)
+        eager = copy.deepcopy(module).to(memory_format=memory_format)
+        forms[f"eager {layout}"] = _call(eager, given)
+        with torch.no_grad():
+            forms[f"frozen {layout}"] = _call(_frozen(eager, given), given)
+            # It changes what it is given.
+            optimized = torch.jit.optimize_for_inference(_frozen(eager, given))
+            forms[f"optimized {layout}"] = _call(optimized, given)
+        try:
+            forms[f"compiled {layout}"] = _compiled(eager, given)
+        except Exception as error:
+            notes.append(f"torch.compile {layout} failed: {type(error).__name__}")
+    return forms, notes
+
+
+def _call(module: Callable[[Tensor], Tensor], x: Tensor) -> Call:
+    return torch.inference_mode()(lambda: module(x))
+
+
+def _frozen(module: nn.Module, x: Tensor) -> torch.jit.ScriptModule:
+    return torch.jit.freeze(torch.jit.trace(module, x))
+
+
+def _compiled(module: nn.Module, x: Tensor) -> Call:
+    """With the weights as constants, which are then kept as the convolutions want them."""
+    torch._inductor.config.freezing = True
+    torch._inductor.config.compile_threads = 1  # no processes that outlive the compilation
+    # Each model has a graph of its own; those of the models before are only in the way.
+    torch._dynamo.reset()
+    compiled = torch.compile(module)
+    call = torch.no_grad()(lambda: compiled(x))
+    call()
+    return call
+
+
+def _best_ms(forms: dict[str, Call], seconds: float = 1.0) -> dict[str, float]:
+    """The shortest time of each form, in milliseconds, after ``seconds`` of rounds over all."""
+    for call in forms.values():
+        for _ in range(3):  # TorchScript optimises when it is called the second time
+            call()
+    best = dict.fromkeys(forms, float("inf"))
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for name, call in forms.items():
+            call()
+            begin = time.perf_counter()
+            call()
+            best[name] = min(best[name], (time.perf_counter() - begin) * 1e3)
+    return best
