@@ -23,6 +23,14 @@ class TargetError(TvmDeconvError, ValueError):
     """A target that TVM does not know, or that this package has no schedule for."""
 
 
+class WorkloadError(TvmDeconvError, ValueError):
+    """A name that no workload has, or a question that a workload has no answer to."""
+
+
+class VariantError(TvmDeconvError, ValueError):
+    """An algorithm that is not known or not allowed, or a layer that none can compute."""
+
+
 class ImageError(TvmDeconvError, ValueError):
     """An image that cannot be read, or whose shape does not fit the compiled network."""
 
