@@ -30,23 +30,20 @@ copy to scratch is then a fifth of the time.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.geometry import ConvTranspose2d
 
-from . import steps
-from .expressions import by_phase, ceil_div, has_tap, round_up, static
+from . import stages, steps
+from .expressions import ceil_div, round_up, static
 from .finish import finish
-from .names import EDGE, INTERLEAVE, PAD, PHASES, STORE
+from .names import EDGE, INTERLEAVE, PAD, PHASES
+from .stages import ACCUMULATE_DTYPE
 from .tiling import Tiling, choose_tiling, tiling_cycles
 from .variant import Variant
 from .vector_math import with_vector_math
-
-ACCUMULATE_DTYPE = "float32"
 
 
 def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
@@ -86,65 +83,27 @@ def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np
 
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
-    batch, _, height, width = (static(dim) for dim in x.shape)
-    h, w, groups = conv.h, conv.w, conv.groups
-    in_group, out_group = conv.group_inputs, conv.group_outputs
-    rounded = ceil_div(out_group, tile.channels) * tile.channels
-    rows = round_up(h.blocks(height), tile.rows)
-    columns = round_up(w.blocks(width), tile.block_columns)
-    (top, _), (left, _) = h.halo, w.halo
+    _, _, height, width = (static(dim) for dim in x.shape)
+    domain = stages.Domain(
+        channels=round_up(conv.group_outputs, tile.channels),
+        rows=round_up(conv.h.blocks(height), tile.rows),
+        columns=round_up(conv.w.blocks(width), tile.block_columns),
+    )
 
-    zero = tirx.const(0, ACCUMULATE_DTYPE)
+    def weight(g, o, fh, fw, ic, th, tw):
+        return packed[g, o // tile.channels, fh, ic, th, tw, fw, o % tile.channels]
 
-    def padded(n, c, i, j):
-        inside = tirx.all(i >= -top, i < height - top, j >= -left, j < width - left)
-        value = x[n, c, i + top, j + left].astype(ACCUMULATE_DTYPE)
-        return tirx.if_then_else(inside, value, zero)
+    pad = stages.padded(conv, domain, x)
+    phases = stages.phase_sums(conv, domain, pad, weight)
+    if conv.w.stride > 1:
+        rows = stages.interleaved(conv, phases)
+    else:
 
-    # Bounds are inferred for a loop over all taps, also where a phase has fewer.
-    pad_shape = (batch, conv.in_channels, rows + h.uniform_extent, columns + w.uniform_extent)
-    pad = te.compute(pad_shape, padded, name=PAD)
+        def rows(n, g, o, fh, y, ow):
+            return phases[n, g, o, fh, 0, y, ow]
 
-    ic = te.reduce_axis((0, in_group), "ic")
-    th = te.reduce_axis((0, h.max_taps), "th")
-    tw = te.reduce_axis((0, w.max_taps), "tw")
-
-    def phase_sum(n, g, o, fh, fw, y, x):
-        i = y + by_phase([h.first_offset(f) - top for f in range(h.stride)], fh) + h.tap_step * th
-        j = x + by_phase([w.first_offset(f) - left for f in range(w.stride)], fw) + w.tap_step * tw
-        weight = packed[g, o // tile.channels, fh, ic, th, tw, fw, o % tile.channels]
-        term = pad[n, g * in_group + ic, i, j] * weight
-        live = [has_tap(h, fh, th), has_tap(w, fw, tw)]
-        live = [condition for condition in live if condition is not None]
-        return te.sum(
-            tirx.if_then_else(tirx.all(*live), term, zero) if live else term, axis=[ic, th, tw]
-        )
-
-    shape = (batch, groups, rounded, h.stride, w.stride, rows, columns)
-    phases = te.compute(shape, phase_sum, name=PHASES)
-
-    # From here on a tile is rows of consecutive output columns: [n, g, o, fh, y, ow].
-    row_shape = (batch, groups, rounded, h.stride, rows, columns * w.stride)
-
-    def row_element(n, g, o, fh, y, ow):
-        return phases[n, g, o, fh, ow % w.stride, y, ow // w.stride]
-
-    for name, wanted in ((INTERLEAVE, w.stride > 1), (EDGE, crosses_edge(conv, width, tile))):
-        if wanted:
-            row_element = te.compute(row_shape, row_element, name=name)
-
-    def stored(n, c, oh, ow):
-        g, o = (0, c) if groups == 1 else (c // out_group, c % out_group)
-        return row_element(n, g, o, oh % h.stride, oh // h.stride, ow).astype(x.dtype)
-
-    return te.compute(conv.output_shape(batch, height, width), stored, name=STORE)
-
-
-def crosses_edge(conv: ConvTranspose2d, width: Any, tile: Tiling) -> bool:
-    """Whether some register tile may lie partly beyond the output's right edge."""
-    if not isinstance(width, int):
-        return True
-    return conv.w.output_size(width) % (tile.tile_columns * conv.w.stride) != 0
+    crosses = stages.crosses_edge(conv, x, tile.tile_columns)
+    return stages.stored(conv, x, domain, rows, crosses_edge=crosses)
 
 
 def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:

@@ -1,0 +1,123 @@
+"""Stages that several algorithms share, as tensor expressions.
+
+All run over a domain rounded up to whole tiles, so that no loop of a reduction ever carries a
+remainder predicate; only ``store`` has the output's exact shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tvm import te, tirx
+
+from tvm_deconv.geometry import ConvTranspose2d
+
+from .expressions import by_phase, has_tap, static
+from .names import EDGE, INTERLEAVE, PAD, PHASES, STORE
+
+ACCUMULATE_DTYPE = "float32"
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The rounded-up domain: output channels of a group, block rows and block columns."""
+
+    channels: int
+    rows: Any
+    columns: Any
+
+
+def zero() -> tirx.FloatImm:
+    return tirx.const(0, ACCUMULATE_DTYPE)
+
+
+def padded(conv: ConvTranspose2d, domain: Domain, x: te.Tensor) -> te.Tensor:
+    """``pad[n, c, i, j]``: the input in float32 with a zero border as wide as the halo."""
+    batch, channels, height, width = (static(dim) for dim in x.shape)
+    (top, _), (left, _) = conv.h.halo, conv.w.halo
+
+    def value(n, c, i, j):
+        inside = tirx.all(i >= -top, i < height - top, j >= -left, j < width - left)
+        copied = x[n, c, i + top, j + left].astype(ACCUMULATE_DTYPE)
+        return tirx.if_then_else(inside, copied, zero())
+
+    # Bounds are inferred for a loop over all taps, also where a phase has fewer.
+    rows, columns = domain.rows + conv.h.uniform_extent, domain.columns + conv.w.uniform_extent
+    return te.compute((batch, channels, rows, columns), value, name=PAD)
+
+
+def phase_sums(
+    conv: ConvTranspose2d, domain: Domain, pad: te.Tensor, weight: Callable[..., Any]
+) -> te.Tensor:
+    """``phases[n, g, o, fh, fw, y, x]``: sums over channels and taps, a convolution per phase.
+
+    ``weight(g, o, fh, fw, ic, th, tw)`` is an element of the packed weights.
+    """
+    h, w = conv.h, conv.w
+    (top, _), (left, _) = h.halo, w.halo
+    ic = te.reduce_axis((0, conv.group_inputs), "ic")
+    th = te.reduce_axis((0, h.max_taps), "th")
+    tw = te.reduce_axis((0, w.max_taps), "tw")
+
+    def phase_sum(n, g, o, fh, fw, y, x):
+        i = y + by_phase([h.first_offset(f) - top for f in range(h.stride)], fh) + h.tap_step * th
+        j = x + by_phase([w.first_offset(f) - left for f in range(w.stride)], fw) + w.tap_step * tw
+        term = pad[n, g * conv.group_inputs + ic, i, j] * weight(g, o, fh, fw, ic, th, tw)
+        live = [has_tap(h, fh, th), has_tap(w, fw, tw)]
+        live = [condition for condition in live if condition is not None]
+        return te.sum(
+            tirx.if_then_else(tirx.all(*live), term, zero()) if live else term, axis=[ic, th, tw]
+        )
+
+    batch = static(pad.shape[0])
+    shape = (batch, conv.groups, domain.channels, h.stride, w.stride, domain.rows, domain.columns)
+    return te.compute(shape, phase_sum, name=PHASES)
+
+
+def interleaved(conv: ConvTranspose2d, phases: te.Tensor) -> te.Tensor:
+    """``interleave[n, g, o, fh, y, ow]``: rows of consecutive output columns from phases."""
+    n, g, o, rh, rw, rows, columns = phases.shape
+    shape = (n, g, o, rh, rows, columns * rw)
+    period = conv.w.stride
+
+    def element(n, g, o, fh, y, ow):
+        return phases[n, g, o, fh, ow % period, y, ow // period]
+
+    return te.compute(shape, element, name=INTERLEAVE)
+
+
+def stored(
+    conv: ConvTranspose2d,
+    x: te.Tensor,
+    domain: Domain,
+    row_element: Callable[..., Any],
+    *,
+    crosses_edge: bool,
+) -> te.Tensor:
+    """``store``: the output, from ``row_element(n, g, o, fh, y, ow)``, in x's dtype.
+
+    Where a vector of outputs may lie partly beyond the right edge, ``crosses_edge``, the stage
+    ``edge`` holds its row in memory.
+    """
+    batch, _, height, width = (static(dim) for dim in x.shape)
+    if crosses_edge:
+        columns = domain.columns * conv.w.stride
+        shape = (batch, conv.groups, domain.channels, conv.h.stride, domain.rows, columns)
+        row_element = te.compute(shape, row_element, name=EDGE)
+    out_group, stride = conv.group_outputs, conv.h.stride
+
+    def element(n, c, oh, ow):
+        g, o = (0, c) if conv.groups == 1 else (c // out_group, c % out_group)
+        return row_element(n, g, o, oh % stride, oh // stride, ow).astype(x.dtype)
+
+    return te.compute(conv.output_shape(batch, height, width), element, name=STORE)
+
+
+def crosses_edge(conv: ConvTranspose2d, x: te.Tensor, tile_columns: int) -> bool:
+    """Whether a tile of ``tile_columns`` block columns may lie partly beyond the right edge."""
+    width = static(x.shape[3])
+    if not isinstance(width, int):
+        return True
+    return conv.w.output_size(width) % (tile_columns * conv.w.stride) != 0
