@@ -130,6 +130,25 @@ def test_explain_prints_a_report(bench, capsys):
     assert "1 rewritten, 0 refused" in capsys.readouterr().out
 
 
+def test_explain_prints_what_computes_each_convolution_and_why(bench, capsys):
+    options = ["--target", "raspberry-pi/4b-aarch64", "--threads", "3", "--variant", "revd2"]
+    assert cli.main(["explain", str(bench / "fixed.onnx"), *options]) == 0
+    _, kernels = capsys.readouterr().out.split("\n\n")
+    header, kernel, parameters, reason, total = kernels.splitlines()
+    assert header.split() == ["kernel", "variant", "computes"]
+    assert kernel.split(maxsplit=2)[1:] == ["revd2", "conv2d_transpose 6x6 stride 2, 1->1, 8x8"]
+    assert parameters.startswith("    lanes=4 ")
+    assert (reason, total) == ("    asked for", "1 by variants of ours, 0 left to TVM")
+
+
+def test_a_library_of_the_variant_that_was_asked_for_upscales(bench, tmp_path):
+    library, out = tmp_path / "out.so", tmp_path / "out.png"
+    options = ["--variant", "revd2", "--no-winograd"]
+    assert cli.main(["compile", str(bench / "good.onnx"), "-o", str(library), *options]) == 0
+    assert b"revd2_conv_transpose" in library.read_bytes()
+    assert cli.main(["run", str(library), str(bench / "image.png"), "-o", str(out)]) == 0
+
+
 def test_a_shape_can_be_fixed_for_a_network_that_leaves_it_free(bench, tmp_path, capsys):
     library = tmp_path / "out.so"
     shape = ["--shape", "x=1,1,10,10"]
@@ -161,6 +180,9 @@ def test_a_compiled_library_runs_in_a_process_that_has_only_tvm(bench):
         ("explain .", r"cannot read .*: Is a directory"),
         ("explain good.onnx --shape y=1,1,4,4", r"has no input 'y': its inputs are \['x'\]"),
         ("explain good.onnx --shape x=4,4", r"input 'x' of .* has 4 axes, got \(4, 4\)"),
+        ("explain good.onnx --target pdp-11", "unknown target 'pdp-11': "),
+        ("explain good.onnx --variant fft", "unknown variant 'fft': give one of auto, .*revd2"),
+        ("compile good.onnx -o out.so --variant fft", "unknown variant 'fft': give one of auto, "),
         ("compile none.onnx -o out.so", "none.onnx does not exist"),
         ("compile text.onnx -o out.so", "text.onnx is not an ONNX model: "),
         ("compile damaged.onnx -o out.so", "damaged.onnx is a damaged ONNX model: "),
@@ -284,7 +306,7 @@ def test_each_command_has_complete_help_and_stands_in_the_readme(command, capsys
     text = capsys.readouterr().out
     readme = (ROOT / "README.md").read_text()
     assert f"tvm-deconv {command} " in readme
-    for option in re.findall(r"--[a-z]+", text.split("options:")[0]):
+    for option in re.findall(r"--[a-z-]+", text.split("options:")[0]):
         assert option in readme or option == "--output", f"{option} stands in the README"
     for name, after in pairwise(text.split("\n\n", 2)[2].splitlines()):
         if re.fullmatch(r"  \S+( \S+)*", name):

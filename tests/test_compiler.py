@@ -18,7 +18,8 @@ from onnx_net import Net
 from tvm import relax
 
 import tvm_deconv
-from tvm_deconv.errors import ModelError, TargetError
+from tvm_deconv.errors import ModelError, TargetError, VariantError
+from tvm_deconv.transform.lower import VARIANT_ATTRIBUTE
 
 MODELS = Path(__file__).resolve().parent.parent / "scripts" / "models"
 # Both sum the same float32 products, up to 1600 of them, in different orders.
@@ -108,7 +109,11 @@ def test_only_the_baseline_moves_the_picture_in_a_kernel_of_its_own(name, kernel
     for rewrite in (True, False):
         result = tvm_deconv.pipeline("host", rewrite=rewrite)(mod)
         kernels = {var.name_hint for var in result.get_global_vars()} - {"main"}
-        convolutions = {name for name in kernels if name.startswith("conv_transpose")}
+        convolutions = {
+            var.name_hint
+            for var, func in result.functions_items()
+            if func.attrs is not None and VARIANT_ATTRIBUTE in func.attrs
+        }
         assert kernels - convolutions == (set() if rewrite else {kernel})
 
 
@@ -170,6 +175,12 @@ def test_what_tvm_cannot_compile_is_a_model_error_with_its_cause():
 def test_an_unusable_target_is_refused_before_any_work(call, target, reason):
     with pytest.raises(TargetError, match=reason):
         call(target)
+
+
+@pytest.mark.parametrize("call", [tvm_deconv.compile, tvm_deconv.explain])
+def test_an_unknown_variant_is_refused_before_any_work(call):
+    with pytest.raises(VariantError, match="unknown variant 'fft': give one of auto, "):
+        call("no such file", variant="fft")
 
 
 THREADS = """

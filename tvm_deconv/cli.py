@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from typing import Any
 
 import tvm_deconv
 from tvm_deconv.errors import TvmDeconvError
@@ -26,22 +27,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain(options: argparse.Namespace) -> None:
-    print(tvm_deconv.explain(options.model, shapes=options.shapes))
+    print(tvm_deconv.explain(options.model, **_schedule_options(options)))
 
 
 def _compile(options: argparse.Namespace) -> None:
     from tvm_deconv.library import compile_library
 
     started = time.monotonic()
-    compile_library(
-        options.model,
-        options.output,
-        options.target,
-        shapes=options.shapes,
-        threads=options.threads,
-    )
+    compile_library(options.model, options.output, **_schedule_options(options))
     seconds = time.monotonic() - started
     print(f"tvm-deconv: compiled {options.output} in {seconds:.1f} s", file=sys.stderr)
+
+
+def _schedule_options(options: argparse.Namespace) -> dict[str, Any]:
+    """What ``compile`` and ``explain`` share, by the names of the library's arguments."""
+    names = ("shapes", "target", "threads", "variant", "winograd")
+    return {name: getattr(options, name) for name in names}
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -57,20 +58,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=version("tvm-deconv"))
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    explain = _command(commands, "explain", _explain, "say which layers are rewritten, and why not")
+    summary = "say which layers are rewritten and what computes each convolution, and why"
+    explain = _command(commands, "explain", _explain, summary)
     _add_model(explain)
+    _add_schedule(explain)
 
     compiler = _command(commands, "compile", _compile, "compile a network to a shared library")
     _add_model(compiler)
     compiler.add_argument(
         "-o", "--output", required=True, metavar="OUT.so", help="library to write"
     )
-    compiler.add_argument(
-        "--target",
-        default="host",
-        help="host (default), a TVM tag such as raspberry-pi/4b-aarch64, or a JSON target",
-    )
-    _add_threads(compiler, "threads to schedule for (default: all processors of the target)")
+    _add_schedule(compiler)
 
     runner = _command(commands, "run", _run, "run a compiled network on an image")
     runner.add_argument("library", metavar="OUT.so", help="library that compile wrote")
@@ -100,6 +98,28 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         type=_shape,
         metavar="INPUT=1,3,64,64",
         help="fix the shape of an input whose dimensions are free; may be repeated",
+    )
+
+
+def _add_schedule(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--target",
+        default="host",
+        help="host (default), a TVM tag such as raspberry-pi/4b-aarch64, or a JSON target",
+    )
+    _add_threads(parser, "threads to schedule for (default: all processors of the target)")
+    parser.add_argument(
+        "--variant",
+        default="auto",
+        metavar="NAME",
+        help="algorithm for every convolution that it can compute; auto (default) takes the one "
+        "that is expected to be the fastest; a name that is not known lists all",
+    )
+    parser.add_argument(
+        "--no-winograd",
+        dest="winograd",
+        action="store_false",
+        help="never use Winograd's algorithm, which is fast but rounds more",
     )
 
 

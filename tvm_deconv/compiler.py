@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import tvm
@@ -16,6 +18,7 @@ from tvm_deconv import metadata
 from tvm_deconv.errors import ModelError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.report import Report
+from tvm_deconv.schedules.choice import AUTO, Preferences, TuningLog
 from tvm_deconv.schedules.cpu_default import ScheduleRemaining
 from tvm_deconv.schedules.machine import cpu_machine
 from tvm_deconv.targets import resolve_target
@@ -24,36 +27,41 @@ from tvm_deconv.transform import (
     LowerConvolutions,
     LowerShuffles,
     RewriteUpsampling,
+    rewrite_upsampling,
 )
-from tvm_deconv.transform import explain as explain_module
+from tvm_deconv.transform.kernels import explain_kernels
 
 TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
 
 
-def pipeline(target: TargetSpec = "host", *, rewrite: bool = True) -> tvm.transform.Pass:
+def pipeline(
+    target: TargetSpec = "host",
+    *,
+    rewrite: bool = True,
+    variant: str = AUTO,
+    winograd: bool = True,
+    log: TuningLog | None = None,
+) -> tvm.transform.Pass:
     """All passes from a Relax module to one that the VM code generator takes.
 
     Used as ``relax.build(mod, target, relax_pipeline=tvm_deconv.pipeline(target))``. The rewrite
     comes first, while convolutions, shuffles and resizes are still operators; our lowering comes
     before TVM's, which then only meets what is left; the schedules come after fusion, because
     they schedule fused functions. With ``rewrite=False`` everything but the rewrite happens:
-    the baseline to measure it against.
+    the baseline to measure it against. ``variant``, ``winograd`` and ``log`` choose the algorithm
+    of each convolution as ``tvm_deconv.schedules.choice`` says.
 
     A linear or cubic resize of free size needs the option ``"tirx.disable_cse_tir": True`` in the
     pass context around ``relax.build``; ``compile`` sets it.
 
-    Raises TargetError for a target that is unknown or not a CPU.
+    Raises TargetError for a target that is unknown or not a CPU, and VariantError for a variant
+    that is unknown or excluded.
     """
     resolved = resolve_target(target)
-    cpu_machine(resolved)
     passes = [
         *([RewriteUpsampling()] if rewrite else []),
-        LowerShuffles(),
-        DecomposePixelShuffle(),
-        relax.transform.DecomposeOpsForInference(),
-        relax.transform.CanonicalizeBindings(),
-        relax.transform.FoldConstant(),
-        LowerConvolutions(resolved),
+        *_before_lowering(),
+        LowerConvolutions(resolved, variant=variant, winograd=winograd, log=log),
         *stock.library_dispatch_passes(resolved),
         *stock.legalize_passes(resolved),
         ScheduleRemaining(resolved),
@@ -69,6 +77,16 @@ def pipeline(target: TargetSpec = "host", *, rewrite: bool = True) -> tvm.transf
     return run_all
 
 
+def _before_lowering() -> list[tvm.transform.Pass]:
+    return [
+        LowerShuffles(),
+        DecomposePixelShuffle(),
+        relax.transform.DecomposeOpsForInference(),
+        relax.transform.CanonicalizeBindings(),
+        relax.transform.FoldConstant(),
+    ]
+
+
 def compile(
     model: Model,
     target: TargetSpec = "host",
@@ -76,26 +94,42 @@ def compile(
     shapes: Shapes | None = None,
     rewrite: bool = True,
     threads: int | None = None,
+    variant: str = AUTO,
+    winograd: bool = True,
+    log: TuningLog | None = None,
 ) -> VMExecutable:
     """What ``relax.build`` returns for the model, rewritten and scheduled for ``target``.
 
     ``model`` and ``shapes`` are those of ``tvm_deconv.importer.load``. ``target`` is ``"host"``, a
     TVM tag such as ``"raspberry-pi/4b-aarch64"``, a JSON target or a ``tvm.target.Target``.
-    ``threads`` is how many the schedules count on, by default the target's ``num-cores``. The entry
-    is ``main``, its inputs are in the model's order. The executable also carries a
-    description of itself, so that ``tvm_deconv.run`` can tell which images fit.
+    ``threads`` is how many the schedules count on, by default the target's ``num-cores``.
+    ``variant`` is ``"auto"`` or the name of the algorithm that computes every convolution that it
+    can; ``winograd=False`` excludes that one; ``log`` holds measured choices: see
+    ``tvm_deconv.schedules.choice``. The entry is ``main``, its inputs are in the model's order.
+    The executable also carries a description of itself, so that ``tvm_deconv.run`` can tell which
+    images fit.
 
-    Raises TargetError for an unknown target and ModelError for a model that cannot be imported or
-    compiled; the latter has TVM's own exception as its cause.
+    Raises TargetError for an unknown target, VariantError for a variant that is unknown or
+    excluded, and ModelError for a model that cannot be imported or compiled; the latter has TVM's
+    own exception as its cause.
     """
-    resolved = resolve_target(target)
-    if threads is not None:
-        resolved = Target({**resolved.export(), "num-cores": threads})
-    passes = pipeline(resolved, rewrite=rewrite)
+    resolved = _for_threads(target, threads)
+    passes = pipeline(resolved, rewrite=rewrite, variant=variant, winograd=winograd, log=log)
     mod = metadata.attach(load(model, shapes))
+    with _one_error(), _without_cse():
+        return relax.build(mod, resolved, relax_pipeline=passes)
+
+
+def _for_threads(target: TargetSpec, threads: int | None) -> Target:
+    resolved = resolve_target(target)
+    return resolved if threads is None else Target({**resolved.export(), "num-cores": threads})
+
+
+@contextmanager
+def _one_error() -> Iterator[None]:
+    """Turn whatever TVM's passes raise into a ModelError."""
     try:
-        with _without_cse():
-            return relax.build(mod, resolved, relax_pipeline=passes)
+        yield
     except TvmDeconvError:
         raise
     except Exception as error:  # TVM's legalizations raise whatever they stumble over
@@ -120,9 +154,25 @@ def _without_cse() -> tvm.transform.PassContext:
     )
 
 
-def explain(model: Model, *, shapes: Shapes | None = None) -> Report:
-    """Which layers of the model are rewritten, which are not, and why: a value that prints well.
+def explain(
+    model: Model,
+    *,
+    shapes: Shapes | None = None,
+    target: TargetSpec = "host",
+    threads: int | None = None,
+    variant: str = AUTO,
+    winograd: bool = True,
+    log: TuningLog | None = None,
+) -> Report:
+    """What becomes of the model: a value that prints well.
 
-    ``model`` and ``shapes`` are those of ``tvm_deconv.importer.load``, which says what is raised.
+    It says which upsampling layers are rewritten, which are not, and why; and of each convolution
+    that there is then which variant computes it, with which parameters, and why. The arguments
+    and what is raised are those of ``compile``.
     """
-    return explain_module(load(model, shapes))
+    resolved = _for_threads(target, threads)
+    machine, preferences = cpu_machine(resolved), Preferences(variant, winograd, log)
+    mod, report = rewrite_upsampling(load(model, shapes))
+    with _one_error(), resolved:
+        mod = tvm.transform.Sequential(_before_lowering())(mod)
+        return replace(report, kernels=explain_kernels(mod, machine, preferences))

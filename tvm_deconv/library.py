@@ -15,6 +15,7 @@ from tvm_deconv.compiler import TargetSpec, compile
 from tvm_deconv.errors import TargetError
 from tvm_deconv.files import replacing
 from tvm_deconv.importer import Model, Shapes
+from tvm_deconv.schedules.choice import AUTO, TuningLog
 from tvm_deconv.targets import resolve_target
 
 # LLVM's name of an architecture -> the triple by which GNU names a compiler for it.
@@ -36,6 +37,9 @@ def compile_library(
     *,
     shapes: Shapes | None = None,
     threads: int | None = None,
+    variant: str = AUTO,
+    winograd: bool = True,
+    log: TuningLog | None = None,
 ) -> None:
     """Compile a model as ``tvm_deconv.compile`` does and write a library that can be loaded.
 
@@ -48,7 +52,15 @@ def compile_library(
     resolved = resolve_target(target)
     command = linker(resolved, resolve_target("host"))
     with replacing(output) as unfinished:
-        executable = compile(model, resolved, shapes=shapes, threads=threads)
+        executable = compile(
+            model,
+            resolved,
+            shapes=shapes,
+            threads=threads,
+            variant=variant,
+            winograd=winograd,
+            log=log,
+        )
         link(executable, unfinished, command)
 
 

@@ -1,8 +1,9 @@
-"""The report of a rewrite: one line per layer that was a candidate."""
+"""What becomes of a network: one line per upsampling layer, and one per convolution's kernel."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import textwrap
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 REWRITTEN = "rewritten"
@@ -26,10 +27,30 @@ class LayerReport:
 
 
 @dataclass(frozen=True)
+class KernelReport:
+    """One convolution, after the rewrite, and what computes it.
+
+    ``variant`` and its ``parameters`` are empty for a convolution that is left to TVM; ``reason``
+    says why it is this variant, or why none.
+    """
+
+    function: str
+    layer: str
+    what: str
+    variant: str = ""
+    parameters: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Report:
-    """All candidates of a module, in the order of the program. Prints as a table."""
+    """All candidates of a module and all its convolutions, in the order of the program.
+
+    Prints as a table, and a second one if ``kernels`` are known.
+    """
 
     layers: tuple[LayerReport, ...] = ()
+    kernels: tuple[KernelReport, ...] = ()
 
     @property
     def rewritten(self) -> tuple[LayerReport, ...]:
@@ -45,20 +66,57 @@ class Report:
             "rewritten": len(self.rewritten),
             "refused": len(self.refused),
             "layers": [asdict(layer) for layer in self.layers],
+            "kernels": [asdict(kernel) for kernel in self.kernels],
         }
 
     def __str__(self) -> str:
+        tables = [self._layer_table(), *([self._kernel_table()] if self.kernels else [])]
+        return "\n\n".join(tables)
+
+    def _layer_table(self) -> str:
         if not self.layers:
             return "no upsampling layer found"
         rows = [("layer", "status", "what"), *(_row(layer) for layer in self.layers)]
-        widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
-        lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in rows]
         total = f"{len(self.rewritten)} rewritten, {len(self.refused)} refused"
-        return "\n".join([*lines, total])
+        return "\n".join([*_columns(rows), total])
+
+    def _kernel_table(self) -> str:
+        """Name, variant and geometry of each kernel; below it, indented, parameters and reason.
+
+        Convolutions that differ in nothing but their name share one entry.
+        """
+        equal: dict[KernelReport, list[str]] = {}
+        for kernel in self.kernels:
+            equal.setdefault(replace(kernel, function="", layer=""), []).append(_name(kernel))
+        rows = [("kernel", "variant", "computes")]
+        for kernel, names in equal.items():
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            rows.append((names[0] + more, kernel.variant or _NO_VARIANT, kernel.what))
+        header, *heads = _columns(rows)
+        lines = [header]
+        for head, kernel in zip(heads, equal, strict=True):
+            lines.append(head)
+            for note in (kernel.parameters, kernel.reason):
+                lines += textwrap.wrap(note, 100, initial_indent=_DEEP, subsequent_indent=_DEEP)
+        ours = sum(kernel.variant != "" for kernel in self.kernels)
+        lines.append(f"{ours} by variants of ours, {len(self.kernels) - ours} left to TVM")
+        return "\n".join(lines)
+
+
+_DEEP = " " * 4
+_NO_VARIANT = "(TVM)"
+
+
+def _columns(rows: list[tuple[str, str, str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
+    return [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in rows]
+
+
+def _name(line: LayerReport | KernelReport) -> str:
+    return line.layer if line.function == "main" else f"{line.function}.{line.layer}"
 
 
 def _row(layer: LayerReport) -> tuple[str, str, str]:
-    name = layer.layer if layer.function == "main" else f"{layer.function}.{layer.layer}"
     if layer.status == REWRITTEN:
-        return name, layer.status, f"{layer.before} => {layer.after}"
-    return name, layer.status, layer.reason
+        return _name(layer), layer.status, f"{layer.before} => {layer.after}"
+    return _name(layer), layer.status, layer.reason

@@ -18,15 +18,16 @@ from tvm import relax, te
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from ..geometry import ConvTranspose2d
-from ..schedules.machine import CpuMachine, cpu_machine
-from ..schedules.variant import Sizes, Variant
-from ..schedules.variants import VARIANTS
+from ..schedules.choice import AUTO, Preferences, TuningLog
+from ..schedules.machine import cpu_machine
 from ..targets import resolve_target
-from . import lower_epilogue
-from .lower_conv import Convolution, read
-from .lower_epilogue import PRELU, RESHAPE, Epilogue
-from .matching import Graph, Refused, dtype_of, shape_of
+from .kernels import Layer, layers_of
+from .lower_epilogue import PRELU, RESHAPE
+from .matching import dtype_of, shape_of
 from .plan import rebind
+
+# The attribute of a function that names its variant; its global symbol begins with the name, too.
+VARIANT_ATTRIBUTE = "tvm_deconv.variant"
 
 # relax.OpPatternKind.kOpaque: nothing may be fused into a function that is already scheduled.
 _OPAQUE = 8
@@ -38,13 +39,24 @@ class LowerConvolutions:
 
     Lowers layers in NCHW with constant weights, float32 or float16, any kernel, dilation, groups
     and padding, static or symbolic N, H, W; accumulates in float32. Other layers stay as they are.
-    ``target`` is whatever ``tvm_deconv.targets.resolve_target`` takes.
+    ``target`` is whatever ``tvm_deconv.targets.resolve_target`` takes. ``variant``, ``winograd``
+    and ``log`` decide about the variant as ``tvm_deconv.schedules.choice`` says. Each function is
+    called after its variant (``revd2_conv_transpose``) and has it in ``VARIANT_ATTRIBUTE``.
 
-    Raises TargetError for a target that is unknown or not a CPU.
+    Raises TargetError for a target that is unknown or not a CPU, and VariantError for a variant
+    that is unknown or excluded.
     """
 
-    def __init__(self, target: str | Mapping[str, Any] | tvm.target.Target) -> None:
+    def __init__(
+        self,
+        target: str | Mapping[str, Any] | tvm.target.Target,
+        *,
+        variant: str = AUTO,
+        winograd: bool = True,
+        log: TuningLog | None = None,
+    ) -> None:
         self.machine = cpu_machine(resolve_target(target))
+        self.preferences = Preferences(variant, winograd, log)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
@@ -54,72 +66,48 @@ class LowerConvolutions:
         result = relax.transform.CanonicalizeBindings()(mod)
         lowered = False
         for name, func in result.functions_items():
-            layers = _layers(Graph(func)) if isinstance(func, relax.Function) else {}
+            found = layers_of(func, self.machine, self.preferences)
+            layers = {layer.epilogue.result: layer for layer in found if isinstance(layer, Layer)}
             if layers:
                 lowered = True
-                rebuild = _Rebuild(result, layers, self.machine)
+                rebuild = _Rebuild(result, layers)
                 func = rebuild.visit_expr(func)
                 result = rebuild.builder_.get()
                 result.update_func(name, func)
         return relax.transform.DeadCodeElimination()(result) if lowered else mod
 
 
-def _layers(graph: Graph) -> dict[relax.Var, tuple[Graph, Convolution, Epilogue]]:
-    """The layers to lower, by the variable that their result is bound to."""
-    layers: dict[relax.Var, tuple[Graph, Convolution, Epilogue]] = {}
-    taken: set[relax.Var] = set()
-    for var in graph.order:
-        conv = read(graph, var) if var in graph.live else None
-        if conv is None or isinstance(conv, Refused):
-            continue
-        epilogue = lower_epilogue.collect(graph, conv, taken)
-        taken.update(epilogue.members)
-        layers[epilogue.result] = (graph, conv, epilogue)
-    return layers
-
-
 @mutator
 class _Rebuild(PyExprMutator):
     """Replaces the result of each layer by a call of its function; the rest is copied."""
 
-    def __init__(
-        self,
-        mod: tvm.IRModule,
-        layers: dict[relax.Var, tuple[Graph, Convolution, Epilogue]],
-        machine: CpuMachine,
-    ) -> None:
+    def __init__(self, mod: tvm.IRModule, layers: dict[relax.Var, Layer]) -> None:
         super().__init__(mod)
-        self.layers, self.machine = layers, machine
+        self.layers = layers
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
         layer = self.layers.get(binding.var)
         if layer is None:
             super().visit_var_binding_(binding)
             return
-        func, arguments = lower_layer(*layer, self.machine)
-        callee = self.builder_.add_func(func, "conv_transpose")
+        func, arguments = lower_layer(layer)
+        callee = self.builder_.add_func(func, f"{layer.choice.variant.name}_conv_transpose")
         remapped = [self.visit_expr(a) if isinstance(a, relax.Var) else a for a in arguments]
         rebind(self, binding, relax.call_tir(callee, remapped, binding.var.ty))
 
 
-def lower_layer(
-    graph: Graph, conv: Convolution, epilogue: Epilogue, machine: CpuMachine
-) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
+def lower_layer(layer: Layer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
     """The scheduled function of one layer, and its arguments in the original function's terms."""
-    shape = shape_of(conv.data)
-    assert shape is not None
-    n, _, h, w = (dim if isinstance(dim, int) else None for dim in shape)
-    variant = VARIANTS["revd2"]
-    parameters = variant.choose(conv.op, Sizes(n, h, w), machine)
-    func, arguments = _fused(graph, conv, epilogue, variant, parameters)
-    func = variant.schedule(func, conv.op, parameters)
+    variant = layer.choice.variant
+    func, arguments = _fused(layer)
+    func = variant.schedule(func, layer.conv.op, layer.choice.parameters)
+    func = func.with_attr(VARIANT_ATTRIBUTE, variant.name)
     return func.with_attr("op_pattern", _OPAQUE), arguments
 
 
-def _fused(
-    graph: Graph, conv: Convolution, epilogue: Epilogue, variant: Variant, parameters: Any
-) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
+def _fused(layer: Layer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
     """Algorithm and epilogue as one unscheduled PrimFunc, made by Relax's own fusion."""
+    conv, variant, parameters = layer.conv, layer.choice.variant, layer.choice.parameters
     builder = relax.BlockBuilder()
     packed = variant.pack_weights(conv.weight, conv.op, parameters)
     inputs = _Parameters()
@@ -132,7 +120,7 @@ def _fused(
     x = inputs.add(conv.data, (n, channels, h, w))
     out_shape = conv.op.output_shape(n, h, w)
     weight = inputs.add(relax.const(packed))
-    emit = _EpilogueEmitter(graph, conv, epilogue, parameters.lanes, builder, inputs, out_shape)
+    emit = _EpilogueEmitter(layer, builder, inputs, out_shape)
     emit.declare()
     with builder.function("layer", inputs.variables, attrs={"Primitive": True}, private=True):
         with builder.dataflow():
@@ -142,12 +130,12 @@ def _fused(
 
             result = emit(builder.emit_te(algorithm, x, weight, primfunc_name_hint=variant.name))
             output = builder.emit_output(result)
-        layer = builder.emit_func_output(output)
+        primitive = builder.emit_func_output(output)
     # FuseTIR makes a PrimFunc of a primitive function where it is called.
     outer = [relax.Var(var.name, var.ty) for var in inputs.variables]
     with builder.function("main", outer):
         with builder.dataflow():
-            output = builder.emit_output(relax.Call(layer, outer))
+            output = builder.emit_output(relax.Call(primitive, outer))
         builder.emit_func_output(output)
     mod = relax.transform.LegalizeOps()(builder.finalize())
     mod = relax.transform.FuseTIR()(mod)
@@ -178,15 +166,13 @@ class _EpilogueEmitter:
 
     def __init__(
         self,
-        graph: Graph,
-        conv: Convolution,
-        epilogue: Epilogue,
-        lanes: int,
+        layer: Layer,
         builder: relax.BlockBuilder,
         parameters: _Parameters,
         out_shape: tuple[Any, ...],
     ) -> None:
-        self.graph, self.conv, self.epilogue, self.lanes = graph, conv, epilogue, lanes
+        self.graph, self.conv, self.epilogue = layer.graph, layer.conv, layer.epilogue
+        self.lanes = layer.choice.parameters.lanes
         self.builder, self.parameters, self.out_shape = builder, parameters, out_shape
         self.operands: dict[tuple[relax.Var, int], Any] = {}
 

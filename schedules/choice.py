@@ -1,0 +1,158 @@
+"""Which variant computes a layer, with which parameters, and why.
+
+The order of the lookup, the first that gives an answer decides:
+
+1. *The caller.* A variant that is named computes every layer that it can. Its parameters come from
+   the tuning log if the log has this layer with this variant, else from the variant's ``choose``.
+   A layer that it refuses goes on to 2, since naming a variant for a network means "wherever it
+   can".
+2. *A tuning log.* What was measured to be fastest for this layer, these sizes and this dtype. A
+   row is passed over if its variant is unknown, switched off or refuses the layer.
+3. *The machine model.* Of all variants that do not refuse the layer, the one whose ``cycles`` are
+   fewest; of equals, the first in the registry.
+
+``winograd=False`` takes the variant ``winograd`` out of 2 and 3; naming it as well is an error.
+Whatever was passed over on the way stands in the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tvm_deconv.errors import VariantError
+from tvm_deconv.geometry import ConvTranspose2d
+
+from .machine import CpuMachine
+from .variant import Sizes, Variant
+from .variants import VARIANTS
+
+AUTO = "auto"
+WINOGRAD = "winograd"
+
+
+class TuningLog(Protocol):
+    """The best measured configuration of each layer."""
+
+    def lookup(self, conv: ConvTranspose2d, sizes: Sizes, dtype: str) -> tuple[str, Any] | None:
+        """(name of the variant, its parameters), or None for a layer that was not tuned."""
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """What the caller may say about the choice.
+
+    ``variant`` is ``"auto"`` or the name of one of ``variants``, by default all that there are.
+    Raises VariantError for another name, and for ``winograd`` where it is switched off.
+    """
+
+    variant: str = AUTO
+    winograd: bool = True
+    log: TuningLog | None = None
+    variants: Mapping[str, Variant] = field(default_factory=lambda: VARIANTS, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.variant != AUTO and self.variant not in self.variants:
+            names = ", ".join([AUTO, *self.variants])
+            raise VariantError(f"unknown variant {self.variant!r}: give one of {names}")
+        if self.variant == WINOGRAD and not self.winograd:
+            raise VariantError(
+                f"variant {WINOGRAD!r} is asked for and switched off: "
+                "leave one of the two options out"
+            )
+
+    def obstacle(self, name: str, conv: ConvTranspose2d) -> str | None:
+        """Why the variant called ``name`` may not or cannot compute the layer; None if it can."""
+        if name not in self.variants:
+            return "is not known"
+        if name == WINOGRAD and not self.winograd:
+            return "is switched off"
+        refusal = self.variants[name].refusal(conv)
+        return refusal and f"cannot: {refusal}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A variant, parameters for it, and in words why these."""
+
+    variant: Variant
+    parameters: Any
+    reason: str
+
+
+def choose(
+    conv: ConvTranspose2d,
+    sizes: Sizes,
+    dtype: str,
+    machine: CpuMachine,
+    preferences: Preferences | None = None,
+) -> Choice:
+    """The variant for a layer, by the order above.
+
+    ``dtype`` is that of input and output. Raises VariantError if every variant refuses the layer.
+    """
+    preferences = preferences or Preferences()
+    row = preferences.log.lookup(conv, sizes, dtype) if preferences.log else None
+    passed_over: dict[str, str] = {}
+
+    wanted = preferences.variant
+    if wanted != AUTO:
+        obstacle = preferences.obstacle(wanted, conv)
+        if obstacle is None:
+            variant = preferences.variants[wanted]
+            if row is not None and row[0] == wanted:
+                return Choice(variant, row[1], "asked for, parameters from the tuning log")
+            return Choice(variant, variant.choose(conv, sizes, machine), "asked for")
+        passed_over[wanted] = f"asked for {wanted}, which {obstacle}"
+
+    if row is not None:
+        name, parameters = row
+        obstacle = preferences.obstacle(name, conv)
+        if obstacle is None:
+            variant = preferences.variants[name]
+            return Choice(variant, parameters, "; ".join([*passed_over.values(), "tuning log"]))
+        passed_over[name] = f"the tuning log says {name}, which {obstacle}"
+
+    return _by_model(conv, sizes, machine, preferences, passed_over)
+
+
+def _by_model(
+    conv: ConvTranspose2d,
+    sizes: Sizes,
+    machine: CpuMachine,
+    preferences: Preferences,
+    passed_over: dict[str, str],
+) -> Choice:
+    """The variant of fewest estimated cycles; ``passed_over`` says by name what was in the way."""
+    estimates: list[tuple[float, Variant, Any]] = []
+    refused = {}
+    for name, variant in preferences.variants.items():
+        obstacle = preferences.obstacle(name, conv)
+        if obstacle is not None:
+            refused[name] = f"{name} {obstacle}"
+            continue
+        parameters = variant.choose(conv, sizes, machine)
+        estimates.append((variant.cycles(conv, sizes, parameters, machine), variant, parameters))
+    if not estimates:
+        raise VariantError(f"no variant computes {conv}: {'; '.join(refused.values())}")
+    # The sort is stable, so equals stay in the order of the registry.
+    estimates.sort(key=lambda estimate: estimate[0])
+    _, variant, parameters = estimates[0]
+    others = [note for name, note in refused.items() if name not in passed_over]
+    return Choice(
+        variant, parameters, "; ".join([*passed_over.values(), _numbers(estimates), *others])
+    )
+
+
+def _numbers(estimates: list[tuple[float, Variant, Any]]) -> str:
+    """``machine model: winograd 1.2 Mcycles, revd2 3.4``."""
+    (first, fastest, _), *others = estimates
+    texts = [f"{fastest.name} {_millions(first)} Mcycles"]
+    texts += [f"{variant.name} {_millions(cycles)}" for cycles, variant, _ in others]
+    return f"machine model: {', '.join(texts)}"
+
+
+def _millions(cycles: float) -> str:
+    value = cycles / 1e6
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"

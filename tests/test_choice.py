@@ -1,0 +1,178 @@
+"""The choice of a variant: caller, then tuning log, then machine model, and what is said of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from tvm_deconv.errors import VariantError
+from tvm_deconv.geometry import Axis, ConvTranspose2d
+from tvm_deconv.schedules.choice import Preferences, choose
+from tvm_deconv.schedules.machine import CpuMachine
+from tvm_deconv.schedules.variant import Sizes, Variant, never_refuses
+from tvm_deconv.schedules.variants import VARIANTS
+
+LAYER = ConvTranspose2d(8, 6, Axis(4, 2, 1, 1), Axis(4, 2, 1, 1))
+SIZES = Sizes(1, 12, 20)
+MACHINE = CpuMachine("avx512", 16, 32, 32 << 10, 1 << 20, 2)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Parameters of a pretended variant."""
+
+    lanes: int
+    source: str = "model"
+
+
+def pretended(name: str, megacycles: float, refusal=never_refuses) -> Variant:
+    def unused(*_):
+        raise AssertionError("choosing computes nothing")
+
+    return Variant(
+        name,
+        "pretended",
+        choose=lambda conv, sizes, machine: Numbers(machine.lanes),
+        cycles=lambda conv, sizes, parameters, machine: megacycles * 1e6,
+        packed_shape=unused,
+        pack_weights=unused,
+        compute=unused,
+        schedule=unused,
+        refusal=refusal,
+    )
+
+
+def refuses(conv: ConvTranspose2d) -> str:
+    return f"kernel {conv.h.kernel} is too large"
+
+
+def registry(*variants: Variant) -> dict[str, Variant]:
+    return {variant.name: variant for variant in variants}
+
+
+SLOW, MIDDLE, FAST = pretended("slow", 12.4), pretended("middle", 3.41), pretended("fast", 0.05)
+WINOGRAD = pretended("winograd", 0.01)
+THREE = registry(SLOW, FAST, MIDDLE)
+WITH_WINOGRAD = registry(SLOW, WINOGRAD, FAST)
+WITH_REFUSAL = registry(SLOW, replace(FAST, refusal=refuses), MIDDLE)
+
+
+class Log:
+    """A tuning log in memory, of one row."""
+
+    def __init__(self, variant: str, conv=LAYER, sizes=SIZES, dtype="float32"):
+        self.key, self.row = (conv, sizes, dtype), (variant, Numbers(4, "log"))
+
+    def lookup(self, conv, sizes, dtype):
+        return self.row if (conv, sizes, dtype) == self.key else None
+
+
+def chosen(variants, dtype="float32", **preferences) -> tuple[str, str, str]:
+    """(name, where the parameters come from, reason) for the layer."""
+    choice = choose(LAYER, SIZES, dtype, MACHINE, Preferences(variants=variants, **preferences))
+    assert choice.parameters.lanes == (4 if choice.parameters.source == "log" else 16)
+    return choice.variant.name, choice.parameters.source, choice.reason
+
+
+def test_the_caller_comes_before_the_log_and_the_machine_model():
+    assert chosen(THREE, variant="slow", log=Log("middle")) == ("slow", "model", "asked for")
+
+
+def test_the_log_comes_before_the_machine_model():
+    assert chosen(THREE, log=Log("middle")) == ("middle", "log", "tuning log")
+
+
+def test_the_machine_model_takes_the_fewest_cycles_and_names_all_numbers():
+    numbers = "machine model: fast 0.05 Mcycles, middle 3.4, slow 12"
+    assert chosen(THREE) == ("fast", "model", numbers)
+
+
+def test_the_first_in_the_registry_wins_a_tie():
+    twins = [pretended(name, 2) for name in ("zeta", "alpha")]
+    numbers = "machine model: zeta 2 Mcycles, alpha 2, slow 12"
+    assert chosen(registry(SLOW, *twins)) == ("zeta", "model", numbers)
+
+
+def test_a_variant_that_is_named_takes_its_own_parameters_from_the_log():
+    reason = "asked for, parameters from the tuning log"
+    assert chosen(THREE, variant="slow", log=Log("slow")) == ("slow", "log", reason)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"dtype": "float16"},
+        {"sizes": Sizes(None, 12, 20)},
+        {"conv": replace(LAYER, groups=2)},
+    ],
+    ids=str,
+)
+def test_a_row_of_another_layer_size_or_dtype_says_nothing(other):
+    assert chosen(THREE, log=Log("slow", **other))[0] == "fast"
+
+
+def test_the_machine_model_passes_over_a_variant_that_refuses_and_says_why():
+    reason = "machine model: middle 3.4 Mcycles, slow 12; fast cannot: kernel 4 is too large"
+    assert chosen(WITH_REFUSAL) == ("middle", "model", reason)
+
+
+def test_a_layer_that_the_named_variant_refuses_is_chosen_for_automatically():
+    why = "asked for fast, which cannot: kernel 4 is too large"
+    numbers = "machine model: middle 3.4 Mcycles, slow 12"
+    assert chosen(WITH_REFUSAL, variant="fast") == ("middle", "model", f"{why}; {numbers}")
+    row = ("slow", "log", f"{why}; tuning log")
+    assert chosen(WITH_REFUSAL, variant="fast", log=Log("slow")) == row
+
+
+@pytest.mark.parametrize(
+    ("name", "preferences", "why"),
+    [
+        ("fast", {}, "which cannot: kernel 4 is too large"),
+        ("gone", {}, "which is not known"),
+        ("winograd", {"winograd": False}, "which is switched off"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_passed_over_with_the_reason(name, preferences, why):
+    variants = {**WITH_REFUSAL, "winograd": WINOGRAD} if name == "winograd" else WITH_REFUSAL
+    variant, source, reason = chosen(variants, log=Log(name), **preferences)
+    assert (variant, source) == ("middle", "model")
+    assert reason.startswith(f"the tuning log says {name}, {why}; machine model: middle 3.4")
+
+
+def test_winograd_switched_off_is_not_chosen_though_it_would_be_the_fastest():
+    assert chosen(WITH_WINOGRAD)[0] == "winograd"
+    reason = "machine model: fast 0.05 Mcycles, slow 12; winograd is switched off"
+    assert chosen(WITH_WINOGRAD, winograd=False) == ("fast", "model", reason)
+
+
+def test_winograd_asked_for_and_switched_off_is_an_error():
+    with pytest.raises(VariantError, match=r"'winograd' is asked for and switched off: leave one"):
+        Preferences("winograd", winograd=False, variants=WITH_WINOGRAD)
+
+
+def test_an_unknown_name_is_an_error_that_lists_all():
+    with pytest.raises(VariantError, match=r"'fats': give one of auto, slow, fast, middle$"):
+        Preferences("fats", variants=THREE)
+    with pytest.raises(VariantError, match=f"auto, {', '.join(VARIANTS)}$"):
+        Preferences("")
+
+
+@pytest.mark.parametrize("variant", ["auto", "fast"])
+def test_a_layer_that_no_variant_computes_is_an_error_with_the_reasons(variant):
+    only = registry(replace(FAST, refusal=refuses))
+    with pytest.raises(VariantError, match=r"no variant computes .*: fast cannot: kernel 4 is too"):
+        chosen(only, variant=variant)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_that_there_is_can_be_asked_for(name):
+    choice = choose(LAYER, SIZES, "float32", MACHINE, Preferences(name))
+    assert choice.variant is VARIANTS[name] or choice.reason.startswith(f"asked for {name}, which")
+
+
+@pytest.mark.parametrize("sizes", [SIZES, Sizes(None, None, None)])
+def test_without_preferences_the_registry_and_the_machine_model_decide(sizes):
+    choice = choose(LAYER, sizes, "float32", MACHINE)
+    assert choice.variant is VARIANTS[choice.variant.name]
+    assert choice.reason.startswith(f"machine model: {choice.variant.name} ")

@@ -1,0 +1,58 @@
+"""A network of every kind of layer, computed by each variant, equals ONNX Runtime."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+import tvm
+from onnx_net import Net
+from tvm import relax
+
+import tvm_deconv
+from tvm_deconv.schedules.choice import AUTO
+from tvm_deconv.schedules.variants import VARIANTS
+from tvm_deconv.transform.lower import VARIANT_ATTRIBUTE
+
+# Of the largest value. Winograd's transforms add and subtract, so they lose a digit.
+TOLERANCE = {"winograd": 2e-4}
+DEFAULT_TOLERANCE = 1e-5
+
+
+def network(dims=None):
+    """Plain, sub-pixel, resize and transposed convolutions, one kernel smaller than its stride."""
+    net = Net((2, 3, 9, 14), dims=dims)
+    x = net("Relu", net.conv("x", 3, 18))
+    x = net("DepthToSpace", net.conv(x, 18, 20), blocksize=2, mode="CRD")
+    x = net("LeakyRelu", net.conv(net.nearest(x, 2), 5, 18), alpha=0.1)
+    x = net("Tanh", net.deconv(x, 18, 4, 4, 2, pads=[1] * 4))
+    return net, net.deconv(x, 4, 2, 2, 3, output_padding=[1, 0])
+
+
+@pytest.mark.parametrize("dims", [None, ("n", 3, "h", "w")], ids=["fixed", "free"])
+@pytest.mark.parametrize("variant", [AUTO, *VARIANTS])
+def test_a_network_equals_onnx_runtime_in_each_variant(variant, dims):
+    net, output = network(dims)
+    model = net.model(output)
+    kernels = tvm_deconv.explain(model, variant=variant).kernels
+    assert len(kernels) == 5
+    used = {kernel.variant for kernel in kernels}
+    assert variant == AUTO or variant in used, "it computes at least one of the layers"
+    for kernel in kernels:
+        assert kernel.variant == variant or kernel.reason != "asked for"
+
+    mod = tvm_deconv.pipeline(variant=variant)(tvm_deconv.importer.load(model))
+    lowered = [
+        str(func.attrs[VARIANT_ATTRIBUTE])
+        for _, func in mod.functions_items()
+        if func.attrs is not None and VARIANT_ATTRIBUTE in func.attrs
+    ]
+    assert set(lowered) == used, "what explain says is what is done"
+
+    x = net.rng.random(net.shape).astype("float32")
+    expected = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
+    vm = relax.VirtualMachine(tvm_deconv.compile(model, variant=variant), tvm.cpu())
+    got = vm["main"](tvm.runtime.tensor(x)).numpy()
+    scale = np.abs(expected).max()
+    tolerance = max(TOLERANCE.get(name, DEFAULT_TOLERANCE) for name in used)
+    np.testing.assert_allclose(got / scale, expected / scale, rtol=0, atol=tolerance)
