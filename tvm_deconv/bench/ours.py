@@ -1,0 +1,71 @@
+"""The contestants that are this package: ``python -m tvm_deconv.bench.ours NAME``.
+
+``auto`` is what a user gets; the others change one option of ``tvm_deconv.compile`` each.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import relax
+
+import tvm_deconv
+from tvm_deconv.bench.memory import PlannedMemory
+from tvm_deconv.bench.worker import Loaded, Loader, serve
+from tvm_deconv.schedules.variants import VARIANTS
+from tvm_deconv.threads import use_threads
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "auto": {},
+    "no-rewrite": {"rewrite": False},
+}
+"""Options of ``tvm_deconv.compile`` by contestant."""
+
+
+class Ours:
+    """Compiles a model with given options; ``facts`` describes what was compiled last."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = options
+        self._facts: dict[str, float] = {}
+
+    def facts(self) -> dict[str, float]:
+        return self._facts
+
+    def load(self, model: str, x: np.ndarray, threads: int) -> Loaded:
+        """Raises what ``tvm_deconv.compile`` raises."""
+        self._facts = {}
+        pool = use_threads(threads)
+        memory = PlannedMemory(threads)
+        with tvm.transform.PassContext(instruments=[memory]):
+            executable = tvm_deconv.compile(model, threads=threads, **self._options)
+        self._facts = {"planned_bytes": memory.intermediates, "scratch_bytes": memory.workspace}
+        call = bound_call(executable, x)
+        return call, lambda result: result.numpy(), tvm.__version__, pool_notes(pool, threads)
+
+
+def bound_call(executable: relax.VMExecutable, x: np.ndarray) -> Any:
+    """A call of ``main`` on ``x``, from a tensor of TVM to a tensor of TVM."""
+    machine = relax.VirtualMachine(executable, tvm.cpu())
+    argument, main = tvm.runtime.tensor(x), machine["main"]
+    return lambda: main(argument)
+
+
+def pool_notes(pool: int, threads: int) -> list[str]:
+    """A remark where TVM's pool has another number of threads than asked for."""
+    return [] if pool == threads else [f"TVM uses {pool} threads, {threads} were asked for"]
+
+
+def main() -> None:
+    (name,) = sys.argv[1:]
+    ours = Ours(OPTIONS[name])
+    loaders: dict[str, Loader] = {name: ours.load}
+    serve(loaders, name, ours.facts)
+
+
+if __name__ == "__main__":
+    main()
