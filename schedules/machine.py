@@ -23,7 +23,8 @@ class CpuMachine:
     ``lanes`` counts float32 values of one vector register. ``l1_bytes`` is one core's data cache
     and ``l2_bytes`` the level-2 cache that one core can count on. ``threads`` is the number of
     cores that a kernel may use. ``fp16_arithmetic`` says that float16 vectors can be added and
-    multiplied without conversion to float32.
+    multiplied without conversion to float32. ``multiplies_by_lane`` says that a multiply-add takes one
+    lane of a register as its factor, so that one load brings the weights of ``lanes`` of them.
     """
 
     name: str
@@ -33,6 +34,7 @@ class CpuMachine:
     l2_bytes: int
     threads: int
     fp16_arithmetic: bool = False
+    multiplies_by_lane: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class _VectorUnit:
     lanes: int
     registers: int
     l2_bytes: int
+    multiplies_by_lane: bool = False
 
 
 _KIB = 1024
@@ -58,7 +61,9 @@ _X86_UNITS = (
 
 # SVE cores are described by their NEON half: TVM emits vectors of fixed length. 256 KiB is a
 # core's share of the cluster's level-2 cache of a Cortex-A72 with 1 MiB for four cores (BCM2711).
-_AARCH64_NEON = _VectorUnit("neon", "neon", lanes=4, registers=32, l2_bytes=256 * _KIB)
+_AARCH64_NEON = _VectorUnit(
+    "neon", "neon", lanes=4, registers=32, l2_bytes=256 * _KIB, multiplies_by_lane=True
+)
 _ARM32_NEON = _VectorUnit("neon32", "neon", lanes=4, registers=16, l2_bytes=128 * _KIB)
 _GENERIC = _VectorUnit("generic", "", lanes=4, registers=16, l2_bytes=256 * _KIB)
 
@@ -99,6 +104,7 @@ def cpu_machine(target: Target) -> CpuMachine:
         l2_bytes=l2_bytes,
         threads=int(cores),
         fp16_arithmetic=_has(target, "avx512fp16") or _has(target, "fullfp16"),
+        multiplies_by_lane=unit.multiplies_by_lane,
     )
 
 

@@ -40,6 +40,7 @@ from . import stages, steps
 from .expressions import ceil_div, round_up, static
 from .finish import finish
 from .names import EDGE, INTERLEAVE, PAD, PHASES
+from .scratch import in_strip_coordinates
 from .stages import ACCUMULATE_DTYPE
 from .tiling import Tiling, choose_tiling, tiling_cycles
 from .variant import Variant
@@ -118,8 +119,11 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
         if steps.has_stage(sch, stage):
             steps.at_tile(sch, stage, nest)
     steps.at_tile(sch, store, nest)
+    if tile.weight_vectors:
+        steps.weights_in_vectors(sch, PHASES, tile)
     steps.keep_in_registers(sch, PHASES, nest, tile)
-    return with_vector_math(finish(sch.mod["main"], conv, tile, store))
+    func = in_strip_coordinates(sch.mod["main"], PAD)
+    return with_vector_math(finish(func, conv, tile, store))
 
 
 REVD2 = Variant(

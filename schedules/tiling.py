@@ -41,7 +41,8 @@ class Tiling:
     x ``vectors`` accumulators of ``lanes`` columns. A strip has ``rows`` block rows and
     ``column_tiles`` register tiles; ``channel_splits`` strips of equal place run in parallel, each
     with its share of the output channels. ``unroll_fh`` writes out the phases in height around the
-    reduction, ``unroll_th`` the taps in height within it.
+    reduction, ``unroll_th`` the taps in height within it. ``weight_vectors`` loads the weights of a tap
+    ``lanes`` at a time.
     """
 
     lanes: int
@@ -54,6 +55,7 @@ class Tiling:
     unroll_th: bool = True
     channel_splits: int = 1
     parallel: bool = True
+    weight_vectors: bool = False
 
     @property
     def tile_columns(self) -> int:
@@ -111,6 +113,8 @@ def choose_tiling(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> T
         unroll_th=conv.h.is_uneven or tile.accumulators(conv) * taps <= _MAX_UNROLLED,
         channel_splits=strip.channel_splits,
         parallel=machine.threads > 1 and work >= 2 * _MIN_WORK_PER_THREAD,
+        weight_vectors=machine.multiplies_by_lane
+        and conv.w.stride * tile.channels % tile.lanes == 0,
     )
 
 

@@ -86,7 +86,15 @@ def with_block(
     **changes: Any,
 ) -> SBlockRealize:
     """A copy of a block and its realisation, with changed fields."""
-    block = realize.block
+    return SBlockRealize(
+        realize.iter_values if iter_values is None else iter_values,
+        realize.predicate if predicate is None else predicate,
+        changed(realize.block, **changes),
+    )
+
+
+def changed(block: SBlock, **changes: Any) -> SBlock:
+    """A copy of a block with changed fields."""
     fields = {
         name: getattr(block, name)
         for name in (
@@ -101,11 +109,7 @@ def with_block(
             "annotations",
         )
     }
-    return SBlockRealize(
-        realize.iter_values if iter_values is None else iter_values,
-        realize.predicate if predicate is None else predicate,
-        SBlock(**{**fields, **changes}),
-    )
+    return SBlock(**{**fields, **changes})
 
 
 def widen(region: Any, extents: Mapping[int, tuple[Any, int]]) -> Any:
