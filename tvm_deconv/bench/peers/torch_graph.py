@@ -18,6 +18,7 @@ from .onnx_graph import (
     resize_factors,
     spatial_pads,
 )
+from .onnx_rewrites import merge_composites, shuffles_in_order
 
 # Makes what computes the node, from its first operands: their number is the second result.
 Maker = Callable[[Graph, Node], tuple[Callable[..., Tensor], int]]
@@ -25,10 +26,12 @@ MAKERS: dict[str, Maker] = {}
 
 
 class OnnxModule(nn.Module):
-    """Raises NotSupportedError for operators that are not in ``MAKERS``."""
+    """Takes over ``graph``; raises NotSupportedError for operators that are not in ``MAKERS``."""
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
+        shuffles_in_order(graph, "CRD")
+        merge_composites(graph)
         self._given, self._result = graph.input, graph.output
         self._steps: list[tuple[Callable[..., Tensor], list[str], str]] = []
         for node in graph.nodes:
@@ -208,6 +211,14 @@ def _instance_norm(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int
     return module, 1
 
 
+@_maker("GroupNorm")
+def _group_norm(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+    scale, shift = graph.weight(node, 1), graph.weight(node, 2)
+    module = nn.GroupNorm(node.attributes["num_groups"], len(scale), node.attributes["epsilon"])
+    module.weight, module.bias = _parameter(scale), _parameter(shift)
+    return module, 1
+
+
 @_maker("Reshape", "Flatten")
 def _reshape(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
     shape = graph.shapes[node.name]
@@ -273,6 +284,7 @@ def _simple(op: str, make: Callable[[], Callable[..., Tensor]], operands: int) -
 
 
 _simple("Relu", nn.ReLU, 1)
+_simple("Silu", nn.SiLU, 1)
 _simple("Tanh", nn.Tanh, 1)
 _simple("Sigmoid", nn.Sigmoid, 1)
 _simple("GlobalAveragePool", lambda: nn.AdaptiveAvgPool2d(1), 1)

@@ -1,0 +1,130 @@
+"""What exporters split up, and the order of shuffles, as a user of the peer would write them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .onnx_graph import Graph, Node
+
+# Activations that work on each element alike, so that channels can be reordered before them.
+_ELEMENTWISE = {"Relu", "LeakyRelu", "Elu", "Tanh", "Sigmoid", "Clip"}
+
+
+def shuffles_in_order(graph: Graph, mode: str) -> None:
+    """Turn the DepthToSpace nodes that directly follow a convolution to ``mode``, CRD or DCR.
+
+    Channel c of phase p is channel ``c * r² + p`` in CRD and ``p * C + c`` in DCR: the convolution
+    in front gets its output channels reordered, which costs nothing later.
+    """
+    for node in graph.nodes:
+        if node.op != "DepthToSpace" or node.attributes.get("mode", "DCR") == mode:
+            continue
+        conv = _convolution_before(graph, node)
+        if conv is None:
+            continue
+        phases = node.attributes["blocksize"] ** 2
+        channels = graph.shapes[node.inputs[0]][1] // phases
+        split = (channels, phases) if mode == "DCR" else (phases, channels)
+        order = np.arange(channels * phases).reshape(split).T.reshape(-1)
+        for i in range(1, len(conv.inputs)):
+            if conv.inputs[i]:
+                name = f"{conv.inputs[i]}_for_{conv.name}"
+                graph.constants[name] = np.ascontiguousarray(graph.weight(conv, i)[order])
+                graph.shapes[name] = graph.constants[name].shape
+                conv.inputs[i] = name
+        node.attributes["mode"] = mode
+
+
+def _convolution_before(graph: Graph, node: Node) -> Node | None:
+    """The Conv whose result, with nothing but elementwise activations, only ``node`` uses."""
+    makers = {each.name: each for each in graph.nodes}
+    before = makers.get(node.inputs[0])
+    while before is not None and len(_users(graph, before.name)) == 1:
+        if before.op == "Conv":
+            return before
+        if before.op not in _ELEMENTWISE:
+            return None
+        before = makers.get(before.inputs[0])
+    return None
+
+
+def _users(graph: Graph, name: str) -> list[Node]:
+    users = [node for node in graph.nodes if name in node.inputs]
+    # The caller is a user, too: then nothing may be reordered or merged.
+    return users + users[:1] if name == graph.output else users
+
+
+def merge_composites(graph: Graph) -> None:
+    """Write group normalisation and SiLU as one node each, ``GroupNorm`` and ``Silu``.
+
+    GroupNorm has the operands x, scale and shift, both of shape (C,), and the attributes
+    ``num_groups`` and ``epsilon``; both are named here, since ONNX's opset 17 has neither.
+    """
+    for node in list(graph.nodes):
+        if node.op == "InstanceNormalization":
+            _merge_group_norm(graph, node)
+        elif node.op == "Mul":
+            _merge_silu(graph, node)
+
+
+def _merge_silu(graph: Graph, product: Node) -> None:
+    """x * sigmoid(x)"""
+    for x, gate_name in (product.inputs, product.inputs[::-1]):
+        gate = next((node for node in graph.nodes if node.name == gate_name), None)
+        if gate is not None and gate.op == "Sigmoid" and gate.inputs == [x]:
+            product.op, product.inputs = "Silu", [x]
+            if not _users(graph, gate.name):
+                graph.nodes.remove(gate)
+            return
+
+
+@dataclass
+class _Chain:
+    """Nodes that follow each other, each the only user of the one before."""
+
+    graph: Graph
+    last: Node
+
+    def next(self, op: str) -> Node | None:
+        users = _users(self.graph, self.last.name)
+        if len(users) != 1 or users[0].op != op:
+            return None
+        self.last = users[0]
+        return self.last
+
+
+def _merge_group_norm(graph: Graph, norm: Node) -> None:
+    """Reshape to (1, groups, -1), InstanceNormalization, Reshape back, Mul and Add by channel."""
+    makers = {node.name: node for node in graph.nodes}
+    before = makers.get(norm.inputs[0])
+    if before is None or before.op != "Reshape" or len(_users(graph, before.name)) != 1:
+        return
+    x, groups = before.inputs[0], graph.shapes[before.name][1]
+    shape = graph.shapes[x]
+    chain = _Chain(graph, norm)
+    after, mul, add = (chain.next(op) for op in ("Reshape", "Mul", "Add"))
+    if after is None or mul is None or add is None or graph.shapes[after.name] != shape:
+        return
+    scale, shift = (_by_channel(graph, node, shape[1]) for node in (mul, add))
+    plain = np.all(graph.weight(norm, 1) == 1) and np.all(graph.weight(norm, 2) == 0)
+    if scale is None or shift is None or not plain or graph.shapes[before.name][0] != shape[0]:
+        return
+    for key, value in (("scale", scale), ("shift", shift)):
+        graph.constants[f"{add.name}_{key}"] = value
+        graph.shapes[f"{add.name}_{key}"] = value.shape
+    add.op = "GroupNorm"
+    add.inputs = [x, f"{add.name}_scale", f"{add.name}_shift"]
+    add.attributes = {"num_groups": groups, "epsilon": norm.attributes.get("epsilon", 1e-5)}
+    merged = {node.name for node in (before, norm, after, mul)}
+    graph.nodes[:] = [node for node in graph.nodes if node.name not in merged]
+
+
+def _by_channel(graph: Graph, node: Node, channels: int) -> np.ndarray | None:
+    """The constant operand of the Mul or Add ``node``, if it has one value for each channel."""
+    for name in node.inputs:
+        value = graph.constants.get(name)
+        if value is not None and value.shape[-3:] == (channels, 1, 1) and value.size == channels:
+            return value.reshape(-1)
+    return None
