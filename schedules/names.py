@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-# Stages of REVD2, in order.
-PAD, PHASES, INTERLEAVE, EDGE, STORE = "pad", "phases", "interleave", "edge", "store"
+# Stages of the algorithms, in order; none has them all.
+PAD, PHASES, PLANES = "pad", "phases", "planes"
+INTERLEAVE, EDGE, STORE = "interleave", "edge", "store"
 
 # Annotation of a loop whose last iterations may lie beyond the output, since the domain is rounded
 # up to whole tiles; the value is "row" or "column".
 GUARD = "tvm_deconv.guard"
+
+# Stages of the Winograd form, between PAD and STORE.
+SPREAD, TRANSFORM, PRODUCTS, OUTPUTS = "spread", "transform", "products", "outputs"

@@ -10,6 +10,8 @@ from typing import Any
 
 from tvm.s_tir import Schedule
 
+from tvm_deconv.geometry import ConvTranspose2d
+
 from .names import GUARD
 from .tiling import Tiling
 
@@ -61,6 +63,60 @@ def tile_phases(sch: Schedule, phases: str, tile: Tiling) -> Nest:
     if tile.unroll_fh:
         sch.unroll(fh)
     return Nest(parallel=parallel, tile=x_tile, reduction=ic)
+
+
+def tile_planes(sch: Schedule, phases: str, conv: ConvTranspose2d, tile: Tiling) -> Nest:
+    """Compute one phase of a whole strip after the other, each tiled for register accumulation.
+
+    for n, g, o, fh, fw, y, x, ic, th, tw
+    => parallel n*strip*block*g*channel_block: for fh, fw, o_tile, y, x_tile, ic: th, tw, o, x
+    """
+    block = sch.get_sblock(phases)
+    n, g, o, fh, fw, y, x, ic, th, tw = sch.get_loops(block)
+    split, o_tile, o_in = sch.split(o, [tile.channel_splits, None, tile.channels])
+    strip, y_in = sch.split(y, [None, tile.rows])
+    column, x_tile, x_vec, lane = sch.split(x, [None, tile.column_tiles, tile.vectors, tile.lanes])
+    outer = [n, strip, column, g, split]
+    sch.reorder(*outer, fh, fw, o_tile, y_in, x_tile, ic, th, tw, o_in, x_vec, lane)
+    parallel = sch.fuse(*outer)
+    if tile.parallel:
+        sch.parallel(parallel)
+    sch.annotate(y_in, GUARD, "row")
+    sch.annotate(x_tile, GUARD, "column")
+    for loop, axis in ((fh, conv.h), (fw, conv.w)):
+        if axis.is_uneven:
+            sch.unroll(loop)
+    return Nest(parallel=parallel, tile=x_tile, reduction=ic)
+
+
+def rows_of_strip(sch: Schedule, rows: str, nest: Nest, columns: int) -> Nest:
+    """Read the finished planes of a strip as rows of ``columns`` output columns at a time.
+
+    parallel: planes of a strip; ...; for n, g, o, fh, y, ow: rows
+    => parallel: planes of a strip; for o, y, fh, ow / columns: for ow % columns: rows
+    """
+    block = sch.get_sblock(rows)
+    sch.reverse_compute_at(block, nest.parallel, preserve_unit_loops=True)
+    *_, o, fh, y, ow = sch.get_loops(block)
+    vectors, lane = sch.split(ow, [None, columns])
+    sch.reorder(o, y, fh, vectors, lane)
+    sch.annotate(y, GUARD, "row")
+    sch.annotate(vectors, GUARD, "column")
+    return Nest(parallel=nest.parallel, tile=vectors, reduction=None)
+
+
+def write_out(sch: Schedule, planes: str, nest: Nest, tile: Tiling) -> None:
+    """Write each register tile of sums to its place in the strip.
+
+    for x_tile: reduce; ...; planes whole  =>  for x_tile: reduce; unrolled o, x: planes[...] = acc
+    """
+    block = sch.get_sblock(planes)
+    sch.reverse_compute_at(block, nest.tile, preserve_unit_loops=True)
+    *around, x = sch.get_loops(block)
+    vector, lane = sch.split(x, [None, tile.lanes])
+    for loop in (*around[-6:], vector):
+        sch.unroll(loop)
+    sch.vectorize(lane)
 
 
 def parallel_with_scratch(sch: Schedule, pad: str, nest: Nest) -> None:

@@ -89,15 +89,29 @@ class _Strip:
     channel_splits: int
 
 
-def choose_tiling(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Tiling:
-    """Tile sizes for a layer."""
+def choose_tiling(
+    conv: ConvTranspose2d,
+    sizes: Sizes,
+    machine: CpuMachine,
+    *,
+    tiled: ConvTranspose2d | None = None,
+    planes: int = 0,
+) -> Tiling:
+    """Tile sizes for a layer.
+
+    ``tiled`` is the convolution whose phases a register tile holds, if not all of ``conv``, and
+    ``planes`` the number of sums for each block and output channel that a strip keeps in scratch.
+    """
+    tiled = tiled or conv
     batch, height, width = sizes
     columns = [conv.w.blocks(width)] if width is not None else list(_TYPICAL)
     rows = [conv.h.blocks(height)] if height is not None else list(_TYPICAL)
-    tile = min(_register_tiles(conv, machine), key=lambda t: _tile_cost(conv, t, columns, machine))
+    tile = min(
+        _register_tiles(tiled, machine), key=lambda t: _tile_cost(tiled, t, columns, machine)
+    )
     widest = columns[0] if width is not None else _UNKNOWN_STRIP_COLUMNS
     strip = min(
-        _strips(conv, tile, widest, rows, machine),
+        _strips(conv, tile, widest, rows, machine, planes),
         key=lambda s: _strip_cost(conv, tile, s, widest, batch or 1, rows, machine),
     )
     work = conv.multiply_adds(batch or 1, height or max(rows), width or max(columns))
@@ -110,16 +124,26 @@ def choose_tiling(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> T
         column_tiles=strip.column_tiles,
         inner_fh=tile.inner_fh,
         unroll_fh=conv.h.is_uneven and not tile.inner_fh,
-        unroll_th=conv.h.is_uneven or tile.accumulators(conv) * taps <= _MAX_UNROLLED,
+        unroll_th=conv.h.is_uneven or tile.accumulators(tiled) * taps <= _MAX_UNROLLED,
         channel_splits=strip.channel_splits,
         parallel=machine.threads > 1 and work >= 2 * _MIN_WORK_PER_THREAD,
         weight_vectors=machine.multiplies_by_lane
-        and conv.w.stride * tile.channels % tile.lanes == 0,
+        and tiled.w.stride * tile.channels % tile.lanes == 0,
     )
 
 
-def tiling_cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine) -> float:
-    """Cycles of the busiest thread that the model expects; a free size counts as a typical one."""
+def tiling_cycles(
+    conv: ConvTranspose2d,
+    sizes: Sizes,
+    tile: Tiling,
+    machine: CpuMachine,
+    *,
+    tiled: ConvTranspose2d | None = None,
+) -> float:
+    """Cycles of the busiest thread that the model expects; a free size counts as a typical one.
+
+    ``tiled`` as in ``choose_tiling``.
+    """
     batch, height, width = sizes
     columns = [conv.w.blocks(width)] if width is not None else list(_TYPICAL)
     rows = [conv.h.blocks(height)] if height is not None else list(_TYPICAL)
@@ -127,11 +151,23 @@ def tiling_cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: Cp
     strip = _Strip(tile.rows, tile.column_tiles, tile.channel_splits)
     threads = machine.threads if tile.parallel else 1
     work = conv.multiply_adds(batch or 1, round(mean(rows)), round(mean(columns)))
-    per_multiply_add = _tile_cost(conv, register_tile, columns, machine) / machine.lanes
+    cost = _tile_cost(tiled or conv, register_tile, columns, machine)
+    per_multiply_add = cost / machine.lanes
     overhead = _strip_cost(
         conv, register_tile, strip, round(mean(columns)), batch or 1, rows, machine
     )
     return work * per_multiply_add * overhead / threads
+
+
+def outputs_per_thread(
+    conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine
+) -> float:
+    """Output elements that each thread stores; a free size counts as a typical one."""
+    batch, height, width = sizes
+    rows = conv.h.output_size(height if height is not None else round(mean(_TYPICAL)))
+    columns = conv.w.output_size(width if width is not None else round(mean(_TYPICAL)))
+    threads = machine.threads if tile.parallel else 1
+    return (batch or 1) * conv.out_channels * rows * columns / threads
 
 
 def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[_RegisterTile]:
@@ -187,16 +223,19 @@ def _strips(
     columns: int,
     rows: list[int],
     machine: CpuMachine,
+    planes: int,
 ) -> Iterator[_Strip]:
-    """Strips whose input stays in the level-2 cache."""
+    """Strips whose input, and sums if they are kept in scratch, stay in the level-2 cache."""
     channel_tiles = -(-conv.group_outputs // tile.channels)
     tiles = -(-columns // tile.columns)
     splits = [d for d in range(1, channel_tiles + 1) if channel_tiles % d == 0]
     for height in range(1, min(_MAX_ROWS, max(rows)) + 1):
-        row_bytes = 4 * conv.group_inputs * (height + conv.h.halo_extent)
-        affordable = (machine.l2_bytes // row_bytes - conv.w.halo_extent) // tile.columns
-        blocks = -(-tiles // max(affordable, 1))
+        in_bytes = 4 * conv.group_inputs * (height + conv.h.halo_extent)
         for split in splits:
+            sums = planes * channel_tiles * tile.channels // split
+            column_bytes = in_bytes + 4 * height * sums
+            affordable = (machine.l2_bytes // column_bytes - conv.w.halo_extent) // tile.columns
+            blocks = -(-tiles // max(affordable, 1))
             yield _Strip(height, -(-tiles // blocks), split)
 
 

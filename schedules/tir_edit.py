@@ -20,6 +20,11 @@ def zero_like(expr: Any) -> tirx.IntImm:
     return const_like(expr, 0)
 
 
+def ceil_div(expr: Any, divisor: int) -> Any:
+    """``expr / divisor`` rounded up, simplified."""
+    return Analyzer().simplify((expr + (divisor - 1)) // divisor)
+
+
 def substitute(expr: Any, values: Mapping[tirx.Var, int]) -> Any:
     """``expr`` with loop variables replaced by integers, simplified."""
     return bind(expr, {var: const_like(var, value) for var, value in values.items()})
@@ -59,6 +64,11 @@ def rebuild(loops: Iterable[tirx.For], body: tirx.Stmt) -> tirx.Stmt:
     for loop in reversed(list(loops)):
         body = with_loop(loop, body=body)
     return body
+
+
+def sequence(stmts: list[tirx.Stmt]) -> tirx.Stmt:
+    """The statements one after the other; TVM refuses a sequence of one."""
+    return stmts[0] if len(stmts) == 1 else tirx.SeqStmt(stmts)
 
 
 def with_loop(loop: tirx.For, **changes: Any) -> tirx.For:

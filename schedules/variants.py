@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .revd2 import REVD2
+from .tdc import TDC
 from .variant import Variant
 
-VARIANTS: dict[str, Variant] = {variant.name: variant for variant in (REVD2,)}
+VARIANTS: dict[str, Variant] = {variant.name: variant for variant in (REVD2, TDC)}
