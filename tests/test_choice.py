@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -176,3 +178,9 @@ def test_without_preferences_the_registry_and_the_machine_model_decide(sizes):
     choice = choose(LAYER, sizes, "float32", MACHINE)
     assert choice.variant is VARIANTS[choice.variant.name]
     assert choice.reason.startswith(f"machine model: {choice.variant.name} ")
+
+
+def test_the_readme_has_a_row_for_every_variant_and_no_other():
+    readme = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+    section = readme.split("## Algorithms")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(VARIANTS)
