@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -55,6 +56,7 @@ class Graph:
         self.input = Tensor("x", input_shape)
         self.layers: list[LayerSpec] = []
         self._nodes: list[onnx.NodeProto] = []
+        self._results: list[Tensor] = []
         self._draws: dict[str, Draw] = {}
 
     @property
@@ -74,20 +76,20 @@ class Graph:
         graph = helper.make_graph(
             nodes,
             name,
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, self.input.shape)],
-            [helper.make_tensor_value_info("y", TensorProto.FLOAT, output.shape)],
+            [_value_info(self.input)],
+            [_value_info(Tensor("y", output.shape))],
             weights,
+            value_info=[_value_info(tensor) for tensor in self._results[:-1]],
         )
         opsets = [helper.make_opsetid("", _OPSET)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
 
-    def add(
-        self, operator: str, *inputs: str, shape: tuple[int, ...], **attributes: object
-    ) -> Tensor:
+    def add(self, operator: str, *inputs: str, shape: tuple[int, ...], **attributes: Any) -> Tensor:
         """A node with one result of the given shape."""
         name = f"t{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
-        return Tensor(name, shape)
+        self._results.append(Tensor(name, shape))
+        return self._results[-1]
 
     def given(self, values: np.ndarray) -> str:
         """A constant that is the same for all seeds."""
@@ -135,7 +137,7 @@ class Graph:
         inputs = [x.name, self.normal(*spec.weight_shape, std=std)]
         if spec.bias:
             inputs.append(self.normal(spec.conv_channels))
-        attributes: dict[str, object] = {
+        attributes: dict[str, Any] = {
             "kernel_shape": [spec.kernel] * 2,
             "pads": [pads] * 4,
             "group": spec.groups,
@@ -181,3 +183,7 @@ class Graph:
         pads = self.given(np.array([0, 0, width, width] * 2, np.int64))
         shape = (*x.shape[:2], x.height + 2 * width, x.width + 2 * width)
         return self.add("Pad", x.name, pads, shape=shape, mode="reflect")
+
+
+def _value_info(tensor: Tensor) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, tensor.shape)

@@ -78,7 +78,7 @@ class LayerSpec:
     def output_shape(self) -> tuple[int, int, int, int]:
         """NCHW."""
         if self.stride > 1:
-            return 1, self.out_channels, *(self._strided(s) for s in (self.height, self.width))
+            return 1, self.out_channels, self._strided(self.height), self._strided(self.width)
         _, _, height, width = self.geometry_shape
         return self.geometry().output_shape(1, height, width)
 
