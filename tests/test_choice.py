@@ -114,6 +114,10 @@ def test_a_row_of_another_layer_size_or_dtype_says_nothing(other):
     assert chosen(THREE, log=Log("slow", **other))[0] == "fast"
 
 
+def test_a_row_of_the_same_dtype_is_used():
+    assert chosen(THREE, dtype="float16", log=Log("slow", dtype="float16"))[:2] == ("slow", "log")
+
+
 def test_the_machine_model_passes_over_a_variant_that_refuses_and_says_why():
     reason = "machine model: middle 3.4 Mcycles, slow 12; fast cannot: kernel 4 is too large"
     assert chosen(WITH_REFUSAL) == ("middle", "model", reason)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +22,8 @@ from tvm import relax
 
 import tvm_deconv
 from tvm_deconv.errors import ModelError, TargetError, VariantError
+from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.transform.lower import VARIANT_ATTRIBUTE
 
 MODELS = Path(__file__).resolve().parent.parent / "scripts" / "models"
@@ -183,6 +188,57 @@ def test_an_unknown_variant_is_refused_before_any_work(call):
         call("no such file", variant="fft")
 
 
+class OneRow:
+    """A tuning log in memory that says REVD2 with strips of one row for every layer."""
+
+    def __init__(self):
+        self.asked = []
+
+    def lookup(self, conv, sizes, dtype):
+        self.asked.append((sizes, dtype))
+        revd2 = VARIANTS["revd2"]
+        machine = cpu_machine(tvm_deconv.targets.resolve_target("host"))
+        return "revd2", dataclasses.replace(revd2.choose(conv, sizes, machine), rows=1)
+
+
+def test_a_tuning_log_decides_for_each_layer():
+    path, low, log = MODELS / "espcn_x3.onnx", plane(), OneRow()
+    options = {"shapes": {"luma": low.shape}, "log": log}
+    for kernel in tvm_deconv.explain(path, **options).kernels:
+        assert (kernel.variant, kernel.reason) == ("revd2", "tuning log")
+        assert " rows=1 " in kernel.parameters
+    assert log.asked == [((1, 20, 31), "float32")] * 3
+    (wanted,) = reference(path, {"luma": low})
+    np.testing.assert_allclose(run(tvm_deconv.compile(path, **options), low), wanted, **TOLERANCE)
+    assert len(log.asked) == 6
+
+
+def test_a_report_is_plain_data_too():
+    model = two_inputs_and_outputs()
+    plain = tvm_deconv.explain(model, target="raspberry-pi/4b-aarch64").as_dict()
+    assert json.loads(json.dumps(plain)) == plain
+    strided, shuffled = plain["kernels"]
+    assert (strided["variant"], strided["parameters"]) == ("", "")
+    assert strided["what"] == "conv2d 3x3 stride 2, 3->4, h x w, any batch"
+    assert re.fullmatch(
+        r"stride of relax.nn.conv2d \(lv\d*\) is \[2, 2\], not 1", strided["reason"]
+    )
+    assert shuffled["what"].startswith("conv2d_transpose 6x6 stride 2, 4->3, ")
+    assert shuffled["parameters"].startswith("lanes=4 ")
+
+
+def test_equal_kernels_share_an_entry_of_the_report():
+    net = Net((2, 6, 9, 14))
+    x = net("Relu", net.conv("x", 6, 6, group=2, dilations=[2, 2]))
+    for _ in range(2):
+        x = net.conv(x, 6, 6)
+    *_, kernels = str(tvm_deconv.explain(net.model(x), variant="revd2")).split("\n\n")
+    lines = kernels.splitlines()
+    assert lines[1].split(maxsplit=2)[2] == "conv2d 3x3 dilation 2 groups 2, 6->6, 9x14, batch 2"
+    assert re.fullmatch(r"\w+ and 1 more +revd2 +conv2d 3x3, 6->6, 7x12, batch 2", lines[4])
+    assert lines[-1] == "3 by variants of ours, 0 left to TVM"
+
+
 THREADS = """
 import os, sys
 from tvm_deconv.threads import use_threads
@@ -217,8 +273,6 @@ def test_kernels_stay_on_the_processors_that_the_process_may_run_on():
 
 
 def test_the_demo_networks_beat_bicubic_on_a_photograph_they_have_not_seen(monkeypatch):
-    import json
-
     monkeypatch.syspath_prepend(str(MODELS.parent))
     from photographs import HELD_OUT, TRAINING, enlarged, luma, photograph, psnr, reduced
 
