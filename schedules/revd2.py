@@ -30,6 +30,8 @@ copy to scratch is then a fifth of the time.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
@@ -37,7 +39,7 @@ from tvm.s_tir import Schedule
 from tvm_deconv.geometry import ConvTranspose2d
 
 from . import stages, steps
-from .expressions import ceil_div, round_up, static
+from .expressions import ceil_div
 from .finish import finish
 from .names import EDGE, INTERLEAVE, PAD, PHASES
 from .scratch import in_strip_coordinates
@@ -84,27 +86,34 @@ def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np
 
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
-    _, _, height, width = (static(dim) for dim in x.shape)
-    domain = stages.Domain(
-        channels=round_up(conv.group_outputs, tile.channels),
-        rows=round_up(conv.h.blocks(height), tile.rows),
-        columns=round_up(conv.w.blocks(width), tile.block_columns),
-    )
+    shape = stages.shape_of(x)
+    pad = stages.padded(conv, stages.domain_of(conv, tile, shape), x)
+    return sums_of(conv, tile, shape, x.dtype, pad, packed)
+
+
+def sums_of(
+    conv: ConvTranspose2d,
+    tile: Tiling,
+    shape: tuple[Any, ...],
+    dtype: str,
+    pad: te.Tensor,
+    packed: te.Tensor,
+) -> te.Tensor:
+    """The stages after ``pad``, for an input of ``shape``; the result is of ``dtype``."""
+    domain = stages.domain_of(conv, tile, shape)
 
     def weight(g, o, fh, fw, ic, th, tw):
         return packed[g, o // tile.channels, fh, ic, th, tw, fw, o % tile.channels]
 
-    pad = stages.padded(conv, domain, x)
     phases = stages.phase_sums(conv, domain, pad, weight)
-    if conv.w.stride > 1:
-        rows = stages.interleaved(conv, phases)
-    else:
+    interleave = stages.interleaved(conv, phases) if conv.w.stride > 1 else None
 
-        def rows(n, g, o, fh, y, ow):
+    def row_element(n, g, o, fh, y, ow):
+        if interleave is None:
             return phases[n, g, o, fh, 0, y, ow]
+        return interleave[n, g, o, fh, y, ow]
 
-    crosses = stages.crosses_edge(conv, x, tile.tile_columns)
-    return stages.stored(conv, x, domain, rows, crosses_edge=crosses)
+    return stages.stored(conv, shape, dtype, domain, tile.tile_columns, row_element)
 
 
 def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:

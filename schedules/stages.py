@@ -14,8 +14,9 @@ from tvm import te, tirx
 
 from tvm_deconv.geometry import ConvTranspose2d
 
-from .expressions import by_phase, has_tap, static
+from .expressions import by_phase, has_tap, round_up, static
 from .names import EDGE, INTERLEAVE, PAD, PHASES, STORE
+from .tiling import Tiling
 
 ACCUMULATE_DTYPE = "float32"
 
@@ -29,13 +30,28 @@ class Domain:
     columns: Any
 
 
+def domain_of(conv: ConvTranspose2d, tile: Tiling, shape: tuple[Any, ...]) -> Domain:
+    """Whole tiles and strips that cover the output for an input of ``shape``."""
+    _, _, height, width = shape
+    return Domain(
+        channels=round_up(conv.group_outputs, tile.channels),
+        rows=round_up(conv.h.blocks(height), tile.rows),
+        columns=round_up(conv.w.blocks(width), tile.block_columns),
+    )
+
+
 def zero() -> tirx.FloatImm:
     return tirx.const(0, ACCUMULATE_DTYPE)
 
 
+def shape_of(x: te.Tensor) -> tuple[Any, ...]:
+    """(batch, channels, height, width), as ints where they are known."""
+    return tuple(static(dim) for dim in x.shape)
+
+
 def padded(conv: ConvTranspose2d, domain: Domain, x: te.Tensor) -> te.Tensor:
     """``pad[n, c, i, j]``: the input in float32 with a zero border as wide as the halo."""
-    batch, channels, height, width = (static(dim) for dim in x.shape)
+    batch, channels, height, width = shape_of(x)
     (top, _), (left, _) = conv.h.halo, conv.w.halo
 
     def value(n, c, i, j):
@@ -90,34 +106,32 @@ def interleaved(conv: ConvTranspose2d, phases: te.Tensor) -> te.Tensor:
 
 def stored(
     conv: ConvTranspose2d,
-    x: te.Tensor,
+    shape: tuple[Any, ...],
+    dtype: str,
     domain: Domain,
+    tile_columns: int,
     row_element: Callable[..., Any],
-    *,
-    crosses_edge: bool,
 ) -> te.Tensor:
-    """``store``: the output, from ``row_element(n, g, o, fh, y, ow)``, in x's dtype.
+    """``store``: the output, from ``row_element(n, g, o, fh, y, ow)``, in ``dtype``.
 
-    Where a vector of outputs may lie partly beyond the right edge, ``crosses_edge``, the stage
-    ``edge`` holds its row in memory.
+    ``shape`` is that of the input. Where tiles of ``tile_columns`` block columns may lie partly
+    beyond the right edge, the stage ``edge`` holds their rows in memory.
     """
-    batch, _, height, width = (static(dim) for dim in x.shape)
-    if crosses_edge:
+    batch, _, height, width = shape
+    if _crosses_edge(conv, width, tile_columns):
         columns = domain.columns * conv.w.stride
-        shape = (batch, conv.groups, domain.channels, conv.h.stride, domain.rows, columns)
-        row_element = te.compute(shape, row_element, name=EDGE)
+        row_shape = (batch, conv.groups, domain.channels, conv.h.stride, domain.rows, columns)
+        row_element = te.compute(row_shape, row_element, name=EDGE)
     out_group, stride = conv.group_outputs, conv.h.stride
 
     def element(n, c, oh, ow):
         g, o = (0, c) if conv.groups == 1 else (c // out_group, c % out_group)
-        return row_element(n, g, o, oh % stride, oh // stride, ow).astype(x.dtype)
+        return row_element(n, g, o, oh % stride, oh // stride, ow).astype(dtype)
 
     return te.compute(conv.output_shape(batch, height, width), element, name=STORE)
 
 
-def crosses_edge(conv: ConvTranspose2d, x: te.Tensor, tile_columns: int) -> bool:
-    """Whether a tile of ``tile_columns`` block columns may lie partly beyond the right edge."""
-    width = static(x.shape[3])
+def _crosses_edge(conv: ConvTranspose2d, width: Any, tile_columns: int) -> bool:
     if not isinstance(width, int):
         return True
     return conv.w.output_size(width) % (tile_columns * conv.w.stride) != 0

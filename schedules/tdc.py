@@ -19,10 +19,10 @@ from tvm.s_tir import Schedule
 from tvm_deconv.geometry import Axis, ConvTranspose2d
 
 from . import revd2, stages, steps
-from .expressions import round_up, static
 from .finish import finish
 from .machine import CpuMachine
 from .names import EDGE, INTERLEAVE, PAD, PHASES, PLANES
+from .scratch import in_strip_coordinates
 from .tiling import Tiling, choose_tiling, outputs_per_thread, tiling_cycles
 from .variant import Sizes, Variant
 from .vector_math import with_vector_math
@@ -67,12 +67,8 @@ def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np
 
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
-    _, _, height, width = (static(dim) for dim in x.shape)
-    domain = stages.Domain(
-        channels=round_up(conv.group_outputs, tile.channels),
-        rows=round_up(conv.h.blocks(height), tile.rows),
-        columns=round_up(conv.w.blocks(width), tile.block_columns),
-    )
+    shape = stages.shape_of(x)
+    domain = stages.domain_of(conv, tile, shape)
 
     def weight(g, o, fh, fw, ic, th, tw):
         return packed[g, fh, fw, o // tile.channels, ic, th, tw, o % tile.channels]
@@ -80,11 +76,12 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
     phases = stages.phase_sums(conv, domain, stages.padded(conv, domain, x), weight)
     planes = te.compute(phases.shape, phases, name=PLANES)
     rows = stages.interleaved(conv, planes)
-    crosses = stages.crosses_edge(conv, x, tile.lanes)
-    return stages.stored(conv, x, domain, rows, crosses_edge=crosses)
+    return stages.stored(conv, shape, x.dtype, domain, tile.lanes, rows)
 
 
 def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:
+    """The CPU loop nest above, for a function made of ``compute`` and pointwise consumers."""
+    # Checks off for the reason that ``revd2.schedule`` gives.
     sch = Schedule(func, enable_check=False)
     store = steps.inline_epilogue(sch, keep=(PAD, PHASES, PLANES, INTERLEAVE, EDGE))
     nest = steps.tile_planes(sch, PHASES, conv, tile)
@@ -94,8 +91,11 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     for stage in (EDGE, store):
         if steps.has_stage(sch, stage):
             steps.at_tile(sch, stage, rows)
+    if tile.weight_vectors:
+        steps.weights_in_vectors(sch, PHASES, tile)
     steps.keep_in_registers(sch, PHASES, nest, tile)
-    return with_vector_math(finish(sch.mod["main"], conv, tile, store, by_rows=True))
+    func = in_strip_coordinates(in_strip_coordinates(sch.mod["main"], PAD), PLANES)
+    return with_vector_math(finish(func, conv, tile, store, by_rows=True))
 
 
 TDC = Variant(

@@ -1,0 +1,142 @@
+"""Compiles one layer with one variant and compares it with the float64 scatter.
+
+Shared by the tests of all variants; ``layers`` draws geometries of every kind.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import reference
+import tvm
+from hypothesis import strategies as st
+from tvm import te
+
+from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
+from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.schedules.variant import Sizes
+from tvm_deconv.schedules.variants import VARIANTS
+from tvm_deconv.targets import resolve_target
+
+HOST = resolve_target("host")
+TOLERANCE = {"float32": 3e-6, "float16": 2e-3}
+
+
+@st.composite
+def deconv_axes(draw):
+    stride, dilation = draw(st.sampled_from([(1, 1), (2, 1), (3, 1), (4, 1), (1, 2), (2, 3)]))
+    kernel = draw(st.integers(1, 6))
+    reach = dilation * (kernel - 1)
+    return Axis(
+        kernel,
+        stride,
+        draw(st.integers(0, min(3, reach))),
+        draw(st.integers(0, min(3, reach))),
+        draw(st.integers(0, stride - 1)),
+        dilation,
+    )
+
+
+@st.composite
+def upsampling_axes(draw):
+    dilation, kernel = draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    reach = dilation * (kernel - 1)
+    conv = ConvAxis(kernel, draw(st.integers(0, reach)), draw(st.integers(0, reach)), dilation)
+    origin = draw(st.sampled_from([axis_of_subpixel, axis_of_resize]))
+    return origin(conv, draw(st.integers(1, 3)))
+
+
+AXES = st.one_of(deconv_axes(), upsampling_axes())
+
+
+@st.composite
+def layers(draw):
+    """(layer, input size (n, h, w)); the output may be empty: see ``has_output``."""
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    channels = st.sampled_from([1, 2, 3, 5, 7, 8, 13])
+    conv = ConvTranspose2d(
+        groups * draw(st.integers(1, 5)), groups * draw(channels), draw(AXES), draw(AXES), groups
+    )
+    shape = draw(st.integers(1, 2)), draw(st.integers(1, 40)), draw(st.integers(1, 75))
+    return conv, shape
+
+
+def square(make, *arguments):
+    """(axis, axis): the same axis twice."""
+    return make(*arguments), make(*arguments)
+
+
+def has_output(conv, shape):
+    return min(conv.output_shape(*shape)) > 0
+
+
+def function(
+    variant, conv, shape, dtype="float32", target=HOST, symbolic="", machine=None, epilogue=None
+):
+    """The scheduled function and its parameters; dimensions named in ``symbolic`` are variables.
+
+    ``epilogue`` maps the layer's tensor to the one that is stored in its place.
+    """
+    variant = VARIANTS[variant]
+    dims = [
+        te.var(name, "int64") if name in symbolic else n
+        for name, n in zip("nhw", shape, strict=True)
+    ]
+    known = [n if isinstance(n, int) else None for n in dims]
+    parameters = variant.choose(conv, Sizes(*known), machine or cpu_machine(target))
+    x = te.placeholder((dims[0], conv.in_channels, *dims[1:]), dtype, "x")
+    weight = te.placeholder(variant.packed_shape(conv, parameters), "float32", "weight")
+    y = variant.compute(conv, parameters, x, weight)
+    y = epilogue(y) if epilogue else y
+    func = te.create_prim_func([x, weight, y], index_dtype_override="int64")
+    func = func.with_attr("tirx.noalias", True).with_attr("global_symbol", "main")
+    return variant.schedule(func, conv, parameters), parameters
+
+
+def random(shape, dtype, seed):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def weights_of(conv, dtype):
+    weight = random(conv.weight_shape, dtype, 1)
+    weight[:, :, sorted(conv.h.zero_taps)] = 0
+    weight[:, :, :, sorted(conv.w.zero_taps)] = 0
+    return weight
+
+
+def expected_output(conv, x, weight):
+    """The scatter in float64."""
+    return reference.conv2d_transpose(
+        x.astype("float64"),
+        weight.astype("float64"),
+        conv.strides,
+        conv.padding,
+        (conv.h.output_padding, conv.w.output_padding),
+        (conv.h.dilation, conv.w.dilation),
+        conv.groups,
+    )
+
+
+def check(
+    variant,
+    conv,
+    shape,
+    dtype="float32",
+    target=HOST,
+    symbolic="",
+    machine=None,
+    epilogue=None,
+    then=lambda y: y,
+):
+    """Compile, run and compare; ``then`` is ``epilogue`` on arrays."""
+    n, h, w = shape
+    func, parameters = function(variant, conv, shape, dtype, target, symbolic, machine, epilogue)
+    assert func.attrs["tirx.is_scheduled"]
+    built = tvm.compile(tvm.IRModule({"main": func}), target=target)
+    x, weight = random((n, conv.in_channels, h, w), dtype, 0), weights_of(conv, dtype)
+    y = tvm.runtime.empty(conv.output_shape(n, h, w), dtype)
+    packed = VARIANTS[variant].pack_weights(weight, conv, parameters)
+    assert packed.shape == VARIANTS[variant].packed_shape(conv, parameters)
+    built["main"](tvm.runtime.tensor(x), tvm.runtime.tensor(packed), y)
+    expected = then(expected_output(conv, x, weight))
+    scale = max(np.abs(expected).max(), 1e-9)
+    np.testing.assert_allclose(y.numpy() / scale, expected / scale, rtol=0, atol=TOLERANCE[dtype])
