@@ -10,20 +10,21 @@ from importlib.metadata import version
 from typing import Any
 
 import tvm_deconv
+from tvm_deconv.bench.worker import PEERS
 from tvm_deconv.errors import TvmDeconvError
 
 _BAD_INPUT = 2
+_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, or 2 for bad input (one line on stderr says why)."""
     options = _parser().parse_args(arguments)
     try:
-        options.command(options)
+        return options.command(options) or 0
     except TvmDeconvError as error:
         print(f"tvm-deconv: {error}", file=sys.stderr)
         return _BAD_INPUT
-    return 0
 
 
 def _explain(options: argparse.Namespace) -> None:
@@ -47,6 +48,31 @@ def _schedule_options(options: argparse.Namespace) -> dict[str, Any]:
 
 def _run(options: argparse.Namespace) -> None:
     tvm_deconv.run(options.library, options.image, options.output, threads=options.threads)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from tvm_deconv.bench import figures, plot, run, table
+
+    if options.plot:
+        plot.check(options.plot)
+    if options.results:
+        results = figures.read(options.results)
+    else:
+        results = run(
+            options.workloads,
+            peers=options.peers,
+            variants=options.variants,
+            threads=options.threads,
+            tune_baseline=options.tune_baseline,
+            trials=options.trials,
+            limit_s=options.limit,
+            peer_root=options.peer_root,
+            out=options.out,
+        )
+    print(table.render(results))
+    if options.plot:
+        plot.plot(results, options.plot)
+    return _INTERRUPTED if results["interrupted"] and not options.results else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,14 +100,84 @@ def _parser() -> argparse.ArgumentParser:
     runner.add_argument("library", metavar="OUT.so", help="library that compile wrote")
     runner.add_argument("image", metavar="IMAGE", help="image to read, such as a PNG or JPEG")
     runner.add_argument("-o", "--output", required=True, metavar="IMAGE", help="image to write")
-    _add_threads(runner, "threads to use (default: all processors that this process may run on)")
+    _add_threads(runner, _ALL_PROCESSORS)
+
+    bench = _command(commands, "bench", _bench, "measure against other runtimes, and TVM alone")
+    _add_bench(bench)
     return parser
+
+
+_ALL_PROCESSORS = "threads to use (default: all processors that this process may run on)"
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workloads",
+        nargs="+",
+        metavar="NAME",
+        default=("design", "networks"),
+        help="names, patterns such as 'espcn*', the groups layers, networks, design and all, and "
+        "ONNX files (default: design networks)",
+    )
+    parser.add_argument(
+        "--peers",
+        type=_names,
+        metavar="NAME,...",
+        default=PEERS,
+        help=f"runtimes to compare with, of {', '.join(PEERS)} (default: all; or none); each is "
+        "installed once into an environment of its own",
+    )
+    parser.add_argument(
+        "--variants",
+        type=_names,
+        metavar="NAME,...",
+        help="contestants of ours beside auto (default: all; or none)",
+    )
+    _add_threads(parser, _ALL_PROCESSORS)
+    parser.add_argument(
+        "--tune-baseline",
+        action="store_true",
+        help="measure TVM tuned by MetaSchedule, too: minutes for each workload",
+    )
+    parser.add_argument(
+        "--trials",
+        type=_positive,
+        metavar="N",
+        default=64,
+        help="trials of MetaSchedule for each kernel (default: 64)",
+    )
+    parser.add_argument(
+        "--limit",
+        type=_positive,
+        metavar="SECONDS",
+        default=20,
+        help="time to measure a workload for; everybody has a turn in any case (default: 20)",
+    )
+    parser.add_argument(
+        "--peer-root",
+        metavar="DIR",
+        default="build/peers",
+        help="folder of the peers' environments (default: build/peers)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE.json",
+        default="build/bench.json",
+        help="result file to write (default: build/bench.json)",
+    )
+    parser.add_argument(
+        "--from",
+        dest="results",
+        metavar="FILE.json",
+        help="measure nothing: show the results in this file",
+    )
+    parser.add_argument("--plot", metavar="FILE.svg", help="draw the results, too: SVG, PNG or PDF")
 
 
 def _command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
-    command: Callable[[argparse.Namespace], None],
+    command: Callable[[argparse.Namespace], int | None],
     summary: str,
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
@@ -140,6 +236,10 @@ def _shape(text: str) -> dict[str, tuple[int, ...]]:
     if not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form INPUT=1,3,64,64")
     return {name: tuple(_positive(size) for size in sizes.split(","))}
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return () if text == "none" else tuple(text.split(","))
 
 
 def _positive(text: str) -> int:

@@ -41,3 +41,7 @@ class OutputError(TvmDeconvError, OSError):
 
 class PeerError(TvmDeconvError, RuntimeError):
     """A contestant of the benchmark that cannot be installed or started, refuses, dies or hangs."""
+
+
+class BenchError(TvmDeconvError, ValueError):
+    """A benchmark with nothing to measure, or results of one that cannot be read."""

@@ -41,7 +41,7 @@ class PlannedMemory:
 
 
 def _storage_bytes(mod: tvm.IRModule) -> int:
-    found = []
+    found: list[int] = []
 
     def visit(node: relax.Expr) -> None:
         if isinstance(node, relax.Call) and node.op == _ALLOC_STORAGE:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,11 +21,19 @@ from tvm_deconv.bench.worker import Loaded, Loader, serve
 from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.threads import use_threads
 
+AUTO, DIRECT, UNREWRITTEN = "auto", "direct", "no-rewrite"
+
 OPTIONS: dict[str, dict[str, Any]] = {
-    "auto": {},
-    "no-rewrite": {"rewrite": False},
+    AUTO: {},
+    DIRECT: {"winograd": False},
+    UNREWRITTEN: {"rewrite": False},
+    **{name: {"variant": name} for name in VARIANTS},
 }
 """Options of ``tvm_deconv.compile`` by contestant."""
+
+
+class NotSupportedError(Exception):
+    """A variant that computes none of the model's layers."""
 
 
 class Ours:
@@ -34,18 +44,37 @@ class Ours:
         self._facts: dict[str, float] = {}
 
     def facts(self) -> dict[str, float]:
+        """Seconds of compiling, bytes of the memory plan and of the largest kernel's scratch."""
         return self._facts
 
     def load(self, model: str, x: np.ndarray, threads: int) -> Loaded:
-        """Raises what ``tvm_deconv.compile`` raises."""
+        """Raises NotSupportedError, and what ``tvm_deconv.compile`` raises."""
         self._facts = {}
         pool = use_threads(threads)
+        notes = [*self._kernels(model, threads), *pool_notes(pool, threads)]
         memory = PlannedMemory(threads)
+        began = time.perf_counter()
         with tvm.transform.PassContext(instruments=[memory]):
             executable = tvm_deconv.compile(model, threads=threads, **self._options)
-        self._facts = {"planned_bytes": memory.intermediates, "scratch_bytes": memory.workspace}
+        self._facts = {
+            "compile_s": time.perf_counter() - began,
+            "planned_bytes": memory.intermediates,
+            "scratch_bytes": memory.workspace,
+        }
         call = bound_call(executable, x)
-        return call, lambda result: result.numpy(), tvm.__version__, pool_notes(pool, threads)
+        return call, lambda result: result.numpy(), tvm.__version__, notes
+
+    def _kernels(self, model: str, threads: int) -> list[str]:
+        """A remark on which variants compute the model; none where it is not rewritten."""
+        if not self._options.get("rewrite", True):
+            return []
+        kernels = tvm_deconv.explain(model, threads=threads, **self._options).kernels
+        wanted = self._options.get("variant")
+        if wanted and all(kernel.variant != wanted for kernel in kernels):
+            reasons = dict.fromkeys(kernel.reason for kernel in kernels)
+            raise NotSupportedError("; ".join(reasons) or "there is no convolution")
+        counts = Counter(kernel.variant or "TVM" for kernel in kernels)
+        return [", ".join(f"{name} x {count}" for name, count in counts.items())]
 
 
 def bound_call(executable: relax.VMExecutable, x: np.ndarray) -> Any:

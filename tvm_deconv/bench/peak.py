@@ -46,7 +46,9 @@ def kernel(threads: int, lanes: int) -> tvm.tirx.PrimFunc:
     """``threads`` times ``_CHAINS`` independent chains of vector multiply-adds."""
 
     @T.prim_func(s_tir=True)
-    def main(factors: T.Buffer((2, lanes), "float32"), out: T.Buffer((threads, lanes), "float32")):
+    def main(a: T.handle, b: T.handle):
+        factors = T.match_buffer(a, (2, lanes), "float32")
+        out = T.match_buffer(b, (threads, lanes), "float32")
         T.func_attr({"global_symbol": "main", "tirx.noalias": True})
         for thread in T.parallel(threads):
             with T.sblock("chains"):

@@ -23,7 +23,7 @@ def float64_result(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
     """The one output of ``model``, float64, for the one input ``x``."""
     evaluator = ReferenceEvaluator(_in_float64(model), new_ops=[Conv, ConvTranspose, Resize])
     (result,) = evaluator.run(None, {evaluator.input_names[0]: x.astype(np.float64)})
-    return result
+    return np.asarray(result)
 
 
 def largest_error(got: np.ndarray, expected: np.ndarray) -> float:
@@ -47,9 +47,8 @@ def _in_float64(model: onnx.ModelProto) -> onnx.ModelProto:
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.TENSOR:
                 _widen(attribute.t)
-            elif node.op_type == "Cast" and attribute.name == "to":
-                if attribute.i == TensorProto.FLOAT:
-                    attribute.i = TensorProto.DOUBLE
+            elif (node.op_type, attribute.name, attribute.i) == ("Cast", "to", TensorProto.FLOAT):
+                attribute.i = TensorProto.DOUBLE
     for value in (*copy.graph.input, *copy.graph.output):
         value.type.tensor_type.elem_type = TensorProto.DOUBLE
     return copy
@@ -61,10 +60,17 @@ def _widen(tensor: TensorProto) -> None:
         tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 
+def _every(tap: int, dilation: int, count: int, stride: int) -> slice:
+    """The ``count`` pixels, ``stride`` apart, that a tap meets along one axis."""
+    first = tap * dilation
+    return slice(first, first + (count - 1) * stride + 1, stride)
+
+
 class Conv(SlowConv):
     """Two-dimensional convolution: a matrix product for each tap."""
 
-    def _run(self, x: np.ndarray, w: np.ndarray, b: Any = None, **attributes: Any) -> Any:
+    def _run(self, X: Any, W: Any, B: Any = None, *args: Any, **attributes: Any) -> Any:
+        x, w, b = X, W, B
         if x.ndim != 4 or attributes.get("auto_pad", "NOTSET") != "NOTSET":
             return super()._run(x, w, b, **attributes)
         top, left, bottom, right = attributes.get("pads") or [0] * 4
@@ -81,12 +87,7 @@ class Conv(SlowConv):
         batch, outputs, pixels = x.shape[0], w.shape[0], sizes[0] * sizes[1]
         y = np.zeros((batch, groups, outputs // groups, pixels))
         for kh, kw in product(*map(range, w.shape[2:])):
-            rows, columns = (
-                slice(k * dilation, k * dilation + (size - 1) * stride + 1, stride)
-                for k, dilation, size, stride in zip(
-                    (kh, kw), dilations, sizes, strides, strict=True
-                )
-            )
+            rows, columns = map(_every, (kh, kw), dilations, sizes, strides)
             seen = x[:, :, rows, columns].reshape(batch, groups, -1, pixels)
             y += w[:, :, kh, kw].reshape(groups, outputs // groups, -1) @ seen
         y = y.reshape(batch, outputs, *sizes)
@@ -96,7 +97,8 @@ class Conv(SlowConv):
 class ConvTranspose(SlowConvTranspose):
     """Two-dimensional transposed convolution: each tap's matrix product is added where it lands."""
 
-    def _run(self, x: np.ndarray, w: np.ndarray, b: Any = None, **attributes: Any) -> Any:
+    def _run(self, X: Any, W: Any, B: Any = None, *args: Any, **attributes: Any) -> Any:
+        x, w, b = X, W, B
         if (
             x.ndim != 4
             or attributes.get("auto_pad", "NOTSET") != "NOTSET"
@@ -120,12 +122,7 @@ class ConvTranspose(SlowConvTranspose):
         seen = x.reshape(batch, groups, channels // groups, -1)
         for kh, kw in product(*map(range, w.shape[2:])):
             tap = w[:, :, kh, kw].reshape(groups, channels // groups, -1).transpose(0, 2, 1)
-            rows, columns = (
-                slice(k * dilation, k * dilation + (size - 1) * stride + 1, stride)
-                for k, dilation, size, stride in zip(
-                    (kh, kw), dilations, sizes, strides, strict=True
-                )
-            )
+            rows, columns = map(_every, (kh, kw), dilations, sizes, strides)
             y[:, :, rows, columns] += (tap @ seen).reshape(batch, outputs, *sizes)
         y = y[:, :, pads[0] : y.shape[2] - pads[2], pads[1] : y.shape[3] - pads[3]]
         return (y if b is None else y + b.reshape(-1, 1, 1),)
@@ -135,8 +132,9 @@ class Resize(SlowResize):
     """Nearest resize by whole factors: every pixel repeated."""
 
     def _run(
-        self, x: np.ndarray, roi: Any = None, scales: Any = None, sizes: Any = None, **how: Any
+        self, X: Any, roi: Any = None, scales: Any = None, sizes: Any = None, *args: Any, **how: Any
     ) -> Any:
+        x = X
         repeats = how.get("mode") == "nearest" and (
             how.get("coordinate_transformation_mode"),
             how.get("nearest_mode"),

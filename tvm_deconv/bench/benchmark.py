@@ -1,0 +1,137 @@
+"""The benchmark as a whole: who, what, in which order, and the result file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tvm_deconv.bench.contest import TOLERANCE, Field, measure
+from tvm_deconv.bench.contestants import Contestant, ours_and_baselines, peer
+from tvm_deconv.bench.environments import DEFAULT_ROOT
+from tvm_deconv.bench.facts import facts
+from tvm_deconv.bench.figures import FORMAT, Row, rows
+from tvm_deconv.bench.selection import select
+from tvm_deconv.bench.worker import PEERS
+from tvm_deconv.errors import BenchError, PeerError
+from tvm_deconv.files import replacing
+from tvm_deconv.schedules.machine import available_processors
+
+DEFAULT_OUT = Path("build/bench.json")
+DEFAULT_WORKLOADS = ("design", "networks")
+
+
+def run(
+    workloads: Sequence[str] = DEFAULT_WORKLOADS,
+    *,
+    peers: Sequence[str] = PEERS,
+    variants: Sequence[str] | None = None,
+    threads: int | None = None,
+    tune_baseline: bool = False,
+    trials: int = 64,
+    limit_s: float = 20,
+    peer_root: str | os.PathLike = DEFAULT_ROOT,
+    out: str | os.PathLike = DEFAULT_OUT,
+    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
+) -> dict[str, Any]:
+    """Measure and write the result file ``out``; returns what it holds.
+
+    ``workloads`` are names, patterns and groups of ``tvm_deconv.workloads``, and paths of ONNX
+    files. ``peers`` are those to compare with, each in an environment under ``peer_root`` that is
+    made when it is not there; one that cannot be made is left out. ``variants`` are the
+    contestants of ours beside ``auto`` (None: all). ``tune_baseline`` adds TVM without us, tuned
+    by MetaSchedule with ``trials`` for each kernel. Everybody gets ``threads`` threads, by default
+    one for each processor that this process may run on. No workload is measured for longer than
+    ``limit_s`` seconds once all have loaded it, except that each contestant has a turn. ``say``
+    gets a line of progress at a time.
+
+    The file is written after each workload; an interrupt (Ctrl-C) ends the run with what there is.
+
+    Raises WorkloadError and ModelError for workloads, BenchError for variants that are unknown
+    and where no peer is left of those asked for, PeerError for an unknown peer, OutputError.
+    """
+    threads = threads or available_processors()
+    chosen = select(workloads)
+    contestants = ours_and_baselines(variants, trials if tune_baseline else None)
+    _check_writable(out)
+    found, left_out = _peers(peers, Path(peer_root), say)
+    contestants += found
+    results: dict[str, Any] = {
+        "format": FORMAT,
+        **facts(threads),
+        "tolerance": TOLERANCE,
+        "limit_s": limit_s,
+        "roles": {contestant.name: contestant.role for contestant in contestants},
+        "left_out": left_out,
+        "interrupted": False,
+        "workloads": {},
+    }
+    # What OpenMP reads, and what TVM's own processes for tuning read.
+    env = {"OMP_NUM_THREADS": str(threads), "TVM_NUM_THREADS": str(threads)}
+    with tempfile.TemporaryDirectory(prefix="tvm-deconv-bench-") as folder:
+        try:
+            with Field(contestants, env) as field:
+                for number, workload in enumerate(chosen, 1):
+                    say(f"[{number}/{len(chosen)}] {workload.name} ...")
+                    record = measure(workload, field, threads, Path(folder), limit_s=limit_s)
+                    results["workloads"][workload.name] = record
+                    for name, contestant in record["contestants"].items():
+                        if "version" in contestant:
+                            results["versions"].setdefault(name, contestant["version"])
+                    _write(results, out)
+                    say(f"    {_gist(rows(results)[-1])}")
+        except KeyboardInterrupt:
+            results["interrupted"] = True
+            if results["workloads"]:
+                _write(results, out)
+    return results
+
+
+def _peers(
+    names: Sequence[str], root: Path, say: Callable[[str], None]
+) -> tuple[list[Contestant], dict[str, str]]:
+    """The peers whose environment could be made, and why each other could not."""
+    for name in names:
+        if name not in PEERS:
+            raise PeerError(f"no peer is called {name!r}: use some of {', '.join(PEERS)}")
+    found, left_out = [], {}
+    for name in dict.fromkeys(names):
+        try:
+            found.append(peer(name, root))
+        except PeerError as error:
+            left_out[name] = str(error)
+            say(f"LEFT OUT: {error}")
+    if names and not found:
+        raise BenchError(f"no peer can be had: {'; '.join(left_out.values())}")
+    return found, left_out
+
+
+def _gist(row: Row) -> str:
+    if row.ratio is None:
+        return "not compared: ours or every peer is missing"
+    peer_times = row.times[row.fastest_peer or ""]
+    return f"ours {row.ours} ms, {row.fastest_peer} {peer_times} ms: {row.ratio:.2f}"
+
+
+class _Unwritten(Exception):
+    """Leaves ``replacing`` without replacing."""
+
+
+def _check_writable(out: str | os.PathLike) -> None:
+    """Raises OutputError now rather than after the work."""
+    if Path(out) == DEFAULT_OUT:
+        DEFAULT_OUT.parent.mkdir(exist_ok=True)
+    try:
+        with replacing(out):
+            raise _Unwritten
+    except _Unwritten:
+        pass
+
+
+def _write(results: dict[str, Any], out: str | os.PathLike) -> None:
+    with replacing(out) as unfinished:
+        unfinished.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,150 @@
+"""One workload: every contestant loads it, is checked, and then takes its turns.
+
+Each contestant is a process of its own. It is loaded before anybody is timed, and counts only if
+its result is within ``TOLERANCE`` of a float64 run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import onnx
+
+from tvm_deconv.bench.client import Worker
+from tvm_deconv.bench.contestants import Contestant
+from tvm_deconv.bench.figures import MEASURED, PEAK
+from tvm_deconv.bench.reference import float64_result, largest_error
+from tvm_deconv.bench.rotation import rotate
+from tvm_deconv.bench.selection import Measurable
+from tvm_deconv.errors import PeerError
+
+# Of the largest value. float32 in any order of summation is within 1e-5; MNN's Winograd is not
+# always within this, and reduced precision never is.
+TOLERANCE = 1e-4
+
+WRONG, NOT_SUPPORTED, FAILED = "wrong", "not supported", "failed"
+
+
+class Field:
+    """The contestants' processes, started when first needed and again after they died.
+
+    A context manager: at its end all processes end. A process goes on from one workload to the
+    next, since starting one costs more than most measurements.
+    """
+
+    def __init__(self, contestants: Sequence[Contestant], env: Mapping[str, str]) -> None:
+        self.contestants = {contestant.name: contestant for contestant in contestants}
+        self._env = dict(env)
+        self._workers: dict[str, Worker] = {}
+
+    def worker(self, name: str) -> Worker:
+        """The running process of a contestant. Raises PeerError if it cannot be started."""
+        worker = self._workers.get(name)
+        if worker is None or not worker.alive:
+            if worker is not None:
+                worker.close()
+            contestant = self.contestants[name]
+            worker = self._workers[name] = Worker(
+                contestant.command,
+                name,
+                env=self._env,
+                load_timeout_s=contestant.load_timeout_s,
+            )
+        return worker
+
+    def __enter__(self) -> Field:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for worker in self._workers.values():
+            worker.close()
+
+
+def measure(
+    workload: Measurable, field: Field, threads: int, folder: Path, *, limit_s: float
+) -> dict[str, Any]:
+    """The record of one workload: what it is, and a record of every contestant.
+
+    A contestant's record has its ``status`` with a ``reason`` if it is not "measured", and what is
+    known of ``error``, ``ms`` (every counted call), ``cpu_share`` (of every turn), ``load_s``,
+    ``version``, ``notes`` and ``facts``. ``folder`` holds the files that the processes share.
+    """
+    model = workload.model()
+    x = np.random.default_rng(0).random(workload.input_shape, dtype=np.float32)
+    expected = float64_result(model, x)
+    onnx.save(model, folder / "model.onnx")
+    np.save(folder / "x.npy", x)
+
+    records = {
+        name: _load(contestant, field, workload, threads, folder, expected)
+        for name, contestant in field.contestants.items()
+    }
+    playing = [name for name, record in records.items() if record["status"] == MEASURED]
+
+    def turn(name: str, calls: int) -> list[float]:
+        record = records[name]
+        try:
+            times, share = field.worker(name).turn(calls)
+        except PeerError as error:
+            record.update(status=FAILED, reason=str(error))
+            return []
+        record["ms"] += times
+        record["cpu_share"].append(share)
+        return times
+
+    exempt = [name for name in playing if field.contestants[name].role == PEAK]
+    rotate(playing, turn, limit_s=limit_s, exempt=exempt)
+    return {
+        "kind": workload.kind,
+        "origin": workload.origin,
+        "input_shape": list(workload.input_shape),
+        "multiply_adds": workload.multiply_adds,
+        "contestants": records,
+    }
+
+
+def _load(
+    contestant: Contestant,
+    field: Field,
+    workload: Measurable,
+    threads: int,
+    folder: Path,
+    expected: np.ndarray,
+) -> dict[str, Any]:
+    """Load a contestant and check its result."""
+    if (workload.multiply_adds or 0) > contestant.most_multiply_adds:
+        return _out(NOT_SUPPORTED, f"over {contestant.most_multiply_adds:.0e} multiply-adds")
+    result = folder / "y.npy"
+    result.unlink(missing_ok=True)
+    try:
+        worker = field.worker(contestant.name)
+    except PeerError as error:
+        return _out(FAILED, str(error))
+    try:
+        loaded = worker.load(folder / "model.onnx", folder / "x.npy", result, threads)
+    except PeerError as error:
+        return _out(NOT_SUPPORTED if worker.alive else FAILED, str(error))
+    record: dict[str, Any] = {"status": MEASURED, **loaded._asdict(), "ms": [], "cpu_share": []}
+    if contestant.role == PEAK:
+        return record
+    try:
+        record["error"] = largest_error(np.load(result), expected)
+    except (OSError, ValueError) as error:
+        return {**record, **_out(WRONG, str(error))}
+    if record["error"] > TOLERANCE:
+        reason = f"the largest error is {record['error']:.1e}, over {TOLERANCE:.0e}"
+        return {**record, **_out(WRONG, reason)}
+    return record
+
+
+def _out(status: str, reason: str) -> dict[str, Any]:
+    return {"status": status, "reason": reason}

@@ -1,0 +1,86 @@
+"""The plot of a benchmark's results: ratio to the fastest peer, and share of the peak."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tvm_deconv.bench.figures import Row, geometric_mean, rows
+from tvm_deconv.errors import BenchError
+from tvm_deconv.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_AHEAD, _BEHIND, _WORK = "#2a7f9e", "#c8553d", "#8a8a8a"
+
+
+def check(path: str | os.PathLike) -> str:
+    """The format that the ending of ``path`` names.
+
+    Raises BenchError if matplotlib is missing or does not know the format.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise BenchError(
+            "a plot takes matplotlib: install it (pip install 'tvm-deconv[bench]')"
+        ) from error
+    ending = os.path.splitext(os.fspath(path))[1].lstrip(".").lower()
+    known = Figure().canvas.get_supported_filetypes()
+    if ending not in known:
+        raise BenchError(f"no plot format {ending!r}: give one of {', '.join(sorted(known))}")
+    return ending
+
+
+def plot(results: Mapping[str, Any], path: str | os.PathLike) -> None:
+    """Draw a result file to ``path``; the ending says the format, such as .svg or .png.
+
+    Raises what ``check`` raises, and OutputError where ``path`` cannot be written.
+    """
+    ending = check(path)
+    from matplotlib.figure import Figure
+
+    table = rows(results)[::-1]  # horizontal bars are counted from below
+    figure = Figure(figsize=(11, 1.8 + 0.28 * len(table)), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    _ratios(left, table)
+    _shares(right, table)
+    figure.suptitle(
+        f"{results['machine']['cpu']}, {results['threads']} threads, float32, "
+        f"{results['date'][:10]}, commit {results['commit'] or 'unknown'}",
+        fontsize="medium",
+    )
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, format=ending, dpi=150)
+
+
+def _ratios(axes: Axes, table: list[Row]) -> None:
+    ratios = [row.ratio or 0 for row in table]
+    colors = [_AHEAD if ratio >= 1 else _BEHIND for ratio in ratios]
+    bars = axes.barh([row.name for row in table], ratios, color=colors)
+    labels = [f"{row.ratio:.2f} ({row.fastest_peer})" if row.ratio else "" for row in table]
+    axes.bar_label(bars, labels, padding=3, fontsize="small")
+    axes.axvline(1, color="black", linewidth=1)
+    mean = geometric_mean(row.ratio for row in table)
+    if mean is not None:
+        axes.axvline(mean, color=_AHEAD, linewidth=1, linestyle="--")
+        axes.set_title(f"fastest peer / ours, geometric mean {mean:.2f}", fontsize="medium")
+    axes.set_xlim(0, 1.25 * max([1, *ratios]))
+    axes.margins(y=0.01)
+
+
+def _shares(axes: Axes, table: list[Row]) -> None:
+    bars = axes.barh(
+        [row.name for row in table], [100 * (row.share or 0) for row in table], color=_WORK
+    )
+    axes.bar_label(
+        bars,
+        [f"{row.gflops:.0f} GFLOP/s" if row.gflops else "" for row in table],
+        padding=3,
+        fontsize="small",
+    )
+    axes.axvline(100, color="black", linewidth=1)
+    axes.set_title("ours, % of the multiply-add peak", fontsize="medium")
+    axes.set_xlim(0, 1.3 * max([100, *(100 * (row.share or 0) for row in table)]))

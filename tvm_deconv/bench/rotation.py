@@ -1,0 +1,78 @@
+"""Who is measured when: contestants take turns, each round in another order."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Collection, Sequence
+
+CALLS_A_TURN = 5
+
+# The idle workers of TVM spin for about 100 ms after a kernel, those of others for some time too,
+# on the cores that the next contestant needs: with a pause of 50 ms a layer of a millisecond looks
+# twice as slow as it is.
+PAUSE_S = 0.3
+
+# Who is this many times slower than the fastest is out after the first look: nobody compares it.
+SLOW = 20
+
+# A turn of five slow calls is shortened to about this.
+_TURN_MS = 3000.0
+
+
+def rotate(
+    names: Sequence[str],
+    turn: Callable[[str, int], Sequence[float]],
+    *,
+    rounds: int = 8,
+    limit_s: float = 20,
+    exempt: Collection[str] = (),
+    pause_s: float = PAUSE_S,
+) -> dict[str, list[float]]:
+    """Milliseconds of every counted call of every contestant.
+
+    ``turn(name, calls)`` warms a contestant up, makes ``calls`` counted calls and returns their
+    times; a contestant that returns none is out. First everybody makes one counted call; who is
+    ``SLOW`` times slower than the fastest (those in ``exempt`` aside) is out with that one. Then up
+    to ``rounds`` rounds follow, of ``CALLS_A_TURN`` calls each turn; after ``limit_s`` seconds no
+    new round begins, but there is always one.
+    """
+    samples: dict[str, list[float]] = {name: [] for name in names}
+    calls = dict.fromkeys(names, 1)
+    order = list(names)
+    shuffle = random.Random(0).shuffle
+    started = time.monotonic()
+    for number in range(rounds + 1):
+        if number > 1 and time.monotonic() - started > limit_s:
+            break
+        shuffle(order)
+        for name in order:
+            time.sleep(pause_s)
+            samples[name] += (times := list(turn(name, calls[name])))
+            calls[name] = min(calls[name], len(times))
+        if number == 0:
+            calls = _calls(samples, exempt)
+        order = [name for name in order if calls.get(name)]
+    return samples
+
+
+def _calls(samples: dict[str, list[float]], exempt: Collection[str]) -> dict[str, int]:
+    """How many calls a turn has, after one call each; those who are out are missing."""
+    paces = {name: times[0] for name, times in samples.items() if times}
+    fastest = min((ms for name, ms in paces.items() if name not in exempt), default=0.0)
+    return {
+        name: max(1, min(CALLS_A_TURN, int(_TURN_MS / ms)))
+        for name, ms in paces.items()
+        if name in exempt or ms <= SLOW * fastest
+    }
+
+
+def timed_turn(call: Callable[[], object], calls: int) -> list[float]:
+    """A turn of a contestant in this process: one uncounted call, then ``calls`` timed ones."""
+    call()
+    times = []
+    for _ in range(calls):
+        begin = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - begin) * 1e3)
+    return times

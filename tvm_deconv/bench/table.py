@@ -1,0 +1,162 @@
+"""The results of a benchmark as tables for people, Markdown that a terminal shows well too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tvm_deconv.bench.figures import (
+    BASELINE,
+    HEADLINE,
+    MEASURED,
+    OURS,
+    PEER,
+    Row,
+    geometric_mean,
+    lost,
+    rows,
+)
+
+_UNREWRITTEN = "no-rewrite"
+
+# More processors in use than were asked for, beyond what the clock's grain explains.
+_BUSY = 1.2
+
+
+def render(results: Mapping[str, Any]) -> str:
+    """Everything worth telling about a result file, as text."""
+    table = rows(results)
+    parts = [
+        heading(results),
+        main_table(table, results),
+        summary(table),
+        times_table("ours", table, results, OURS),
+        times_table("peers", table, results, PEER),
+        notes(results),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def heading(results: Mapping[str, Any]) -> str:
+    """Machine, threads, date, commit and versions."""
+    machine, versions = results["machine"], dict(results["versions"])
+    told = [f"{name} {version}" for name, version in versions.items()]
+    lines = [
+        f"{machine['cpu']}, {machine['processors']} processors, {results['threads']} threads each,"
+        f" float32, {results['date']}, commit {results['commit'] or 'unknown'}",
+        ", ".join(told),
+        "Milliseconds, median ± half the distance between the quartiles.",
+    ]
+    if results["interrupted"]:
+        lines.append("The run was interrupted: what follows is what had been measured.")
+    return "\n".join(lines)
+
+
+def main_table(table: Sequence[Row], results: Mapping[str, Any]) -> str:
+    """Ours against the fastest peer and TVM without us, with work done and memory planned."""
+    header = ["workload", "ours", "fastest peer", "", "ratio", "GFLOP/s", "of peak"]
+    baselines = [name for name, role in results["roles"].items() if role == BASELINE]
+    cells = []
+    for row in table:
+        peer = row.fastest_peer
+        cells.append(
+            [
+                row.name,
+                _text(row.ours),
+                peer or "",
+                _text(row.times.get(peer or "")),
+                _number(row.ratio),
+                _number(row.gflops, 0),
+                "" if row.share is None else f"{row.share:.0%}",
+                *(_text(row.times.get(name)) for name in baselines),
+                *_memory(results["workloads"][row.name]["contestants"]),
+            ]
+        )
+    header += [*baselines, "MiB, not rewritten", "MiB, rewritten"]
+    return aligned(_without_empty_columns([header, *cells]))
+
+
+def summary(table: Sequence[Row]) -> str:
+    """Geometric means, the smallest ratio and the workloads lost."""
+    lines = []
+    for kind in ("layer", "network"):
+        chosen = [row for row in table if row.kind == kind and row.ratio is not None]
+        if not chosen:
+            continue
+        worst = min(chosen, key=lambda row: row.ratio or 0)
+        lines.append(
+            f"{len(chosen)} {kind}s: geometric mean of the ratios to the fastest peer "
+            f"{_number(geometric_mean(row.ratio for row in chosen))}, smallest "
+            f"{_number(worst.ratio)} ({worst.name})"
+        )
+    if lines:
+        names = [f"{row.name} ({_number(row.ratio)}, {row.fastest_peer})" for row in lost(table)]
+        lines.append(f"lost to a peer: {', '.join(names) or 'none'}")
+    for name in sorted({n for row in table for n in row.times if row.roles[n] == BASELINE}):
+        mean = geometric_mean(row.ratio_to(name) for row in table)
+        lines.append(f"geometric mean of {name} / ours: {_number(mean)}")
+    return "\n".join(lines)
+
+
+def times_table(title: str, table: Sequence[Row], results: Mapping[str, Any], role: str) -> str:
+    """Medians of all contestants of a role; the last line is each one's largest error."""
+    names = [name for name, played in results["roles"].items() if played == role]
+    header = [title, *names]
+    body = [[row.name, *(_text(row.times.get(name)) for name in names)] for row in table]
+    errors = [f"{error:.0e}" if (error := _error(results, name)) else "" for name in names]
+    last = ["largest error, relative to the largest value", *errors]
+    if all(not cell for line in body for cell in line[1:]):
+        return ""
+    return aligned(_without_empty_columns([header, *body, last]))
+
+
+def notes(results: Mapping[str, Any]) -> str:
+    """Who does not count and why, who used more threads, and which variants were chosen."""
+    lines = [f"{peer} is left out: {reason}" for peer, reason in results["left_out"].items()]
+    for workload, record in results["workloads"].items():
+        for name, contestant in record["contestants"].items():
+            where = f"{workload}, {name}"
+            if contestant["status"] != MEASURED:
+                lines.append(f"{where}: {contestant['status']}: {contestant['reason']}")
+                continue
+            busy = sorted(contestant["cpu_share"])[len(contestant["cpu_share"]) // 2]
+            if busy > results["threads"] * _BUSY:
+                lines.append(f"{where}: kept {busy:.1f} processors busy")
+            lines += [f"{where}: {note}" for note in contestant["notes"]]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """The lines, of which the first is the header, as a Markdown table with aligned columns."""
+    widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
+    rule = ["-" * width for width in widths]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(n) for cell, n in zip(line, widths, strict=True)) + " |"
+        for line in (lines[0], rule, *lines[1:])
+    )
+
+
+def _without_empty_columns(lines: Sequence[Sequence[str]]) -> list[list[str]]:
+    kept = [i for i, column in enumerate(zip(*lines, strict=True)) if any(column[1:])]
+    return [[line[i] for i in kept] for line in lines]
+
+
+def _memory(contestants: Mapping[str, Any]) -> Iterable[str]:
+    """Planned memory without and with the rewrite."""
+    for name in (_UNREWRITTEN, HEADLINE):
+        facts = contestants.get(name, {}).get("facts", {})
+        planned = facts.get("planned_bytes"), facts.get("scratch_bytes")
+        yield "" if None in planned else f"{sum(planned) / 2**20:.1f}"
+
+
+def _error(results: Mapping[str, Any], name: str) -> float | None:
+    records = (workload["contestants"].get(name, {}) for workload in results["workloads"].values())
+    return max((record["error"] for record in records if "error" in record), default=None)
+
+
+def _text(value: object | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
