@@ -50,8 +50,9 @@ class _Finisher:
         self.conv, self.tile, self.store_name = conv, tile, store
         one_pass = conv.group_outputs <= tile.channels
         one_pass &= tile.inner_fh or conv.h.stride == 1
-        self.prefetches = one_pass and not by_rows and tile.lanes * 4 >= _LINE_BYTES
         self.pad_block = edit.find_block(body, PAD, missing_ok=True)
+        copies = self.pad_block is not None and not by_rows
+        self.prefetches = one_pass and copies and tile.lanes * 4 >= _LINE_BYTES
         self.edge_block = edit.find_block(body, EDGE, missing_ok=True)
         out_shape = edit.find_block(body, store).block.writes[0].source.shape
         self.block_rows = edit.ceil_div(out_shape[2], conv.h.stride)
@@ -108,9 +109,10 @@ class _Finisher:
         _, copied, zero = store.value.args
         _, _, height, width = block.reads[0].source.shape
         count = loop.extent
-        row = realize.iter_values[2] + self.conv.h.halo[0]
         first = edit.substitute(realize.iter_values[3], {loop.loop_var: 0})
-        column = first + self.conv.w.halo[0]
+        place = zip(block.iter_vars, [*realize.iter_values[:3], first], strict=True)
+        place = {axis.var: value for axis, value in place}
+        _, _, row, column = (edit.bind(r.min, place) for r in block.reads[0].region)
         before = tirx.max(tirx.min(-column, count), 0)
         after = tirx.max(tirx.min(width - column, count), before)
 

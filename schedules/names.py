@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # Stages of the algorithms, in order; none has them all.
-PAD, PHASES, PLANES = "pad", "phases", "planes"
+PAD, DILATE, PHASES, PLANES = "pad", "dilate", "phases", "planes"
 INTERLEAVE, EDGE, STORE = "interleave", "edge", "store"
 
 # Annotation of a loop whose last iterations may lie beyond the output, since the domain is rounded
@@ -12,3 +12,6 @@ GUARD = "tvm_deconv.guard"
 
 # Stages of the Winograd form, between PAD and STORE.
 SPREAD, TRANSFORM, PRODUCTS, OUTPUTS = "spread", "transform", "products", "outputs"
+
+# Annotation of a reduction that should fetch the weights of its next turn.
+PREFETCH = "tvm_deconv.prefetch"

@@ -51,17 +51,26 @@ def shape_of(x: te.Tensor) -> tuple[Any, ...]:
 
 def padded(conv: ConvTranspose2d, domain: Domain, x: te.Tensor) -> te.Tensor:
     """``pad[n, c, i, j]``: the input in float32 with a zero border as wide as the halo."""
-    batch, channels, height, width = shape_of(x)
+    # Bounds are inferred for a loop over all taps, also where a phase has fewer.
     (top, _), (left, _) = conv.h.halo, conv.w.halo
+    last = top + conv.h.uniform_extent, left + conv.w.uniform_extent
+    return bordered(domain, x, (top, last[0]), (left, last[1]))
+
+
+def bordered(
+    domain: Domain, x: te.Tensor, rows: tuple[int, int], columns: tuple[int, int]
+) -> te.Tensor:
+    """``padded`` with a border from the first to the last offset that rows and columns read at."""
+    batch, channels, height, width = shape_of(x)
+    (top, bottom), (left, right) = rows, columns
 
     def value(n, c, i, j):
         inside = tirx.all(i >= -top, i < height - top, j >= -left, j < width - left)
         copied = x[n, c, i + top, j + left].astype(ACCUMULATE_DTYPE)
         return tirx.if_then_else(inside, copied, zero())
 
-    # Bounds are inferred for a loop over all taps, also where a phase has fewer.
-    rows, columns = domain.rows + conv.h.uniform_extent, domain.columns + conv.w.uniform_extent
-    return te.compute((batch, channels, rows, columns), value, name=PAD)
+    extent = domain.rows + (bottom - top), domain.columns + (right - left)
+    return te.compute((batch, channels, *extent), value, name=PAD)
 
 
 def phase_sums(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .revd2 import REVD2
+from .strd import STRD
 from .tdc import TDC
 from .variant import Variant
 
-VARIANTS: dict[str, Variant] = {variant.name: variant for variant in (REVD2, TDC)}
+VARIANTS: dict[str, Variant] = {variant.name: variant for variant in (REVD2, TDC, STRD)}
