@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import importlib.util
 import json
 import os
 import sys
@@ -137,20 +136,9 @@ def _one_line(error: BaseException) -> str:
 
 
 def _peer_loader(name: str) -> Loader:
-    """A loader that imports ``peers/NAME.py`` when it is first used, so that a failure is a reply.
-
-    The folder of this file is not put on sys.path: its modules would hide others of that name.
-    """
+    """Imports ``peers/NAME.py`` only when it is used, so that a failure to import is a reply."""
 
     def load(model: str, x: np.ndarray, threads: int) -> Loaded:
-        if "peers" not in sys.modules:
-            spec = importlib.util.spec_from_file_location(
-                "peers", Path(__file__).parent / "peers" / "__init__.py"
-            )
-            assert spec is not None and spec.loader is not None
-            package = importlib.util.module_from_spec(spec)
-            sys.modules["peers"] = package
-            spec.loader.exec_module(package)
         return importlib.import_module(f"peers.{name}").load(model, x, threads)
 
     return load
@@ -162,6 +150,8 @@ PEERS = ("onnxruntime", "pytorch", "openvino", "ncnn", "mnn", "litert")
 def main() -> None:
     if len(sys.argv) != 2:
         sys.exit(f"usage: python -I {sys.argv[0]} {{{','.join(PEERS)}}}")
+    # At the end, so that no module of this folder hides another.
+    sys.path.append(str(Path(__file__).parent))
     serve({peer: _peer_loader(peer) for peer in PEERS}, sys.argv[1])
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ncnn
 import numpy as np
-import pnnx
-import torch
 
 from .onnx_graph import NotSupportedError, read_graph
-from .torch_graph import OnnxModule
 
 if TYPE_CHECKING:
     from ..worker import Loaded
@@ -25,11 +24,11 @@ _BLOBS, _WORKSPACE = ncnn.UnlockedPoolAllocator(), ncnn.PoolAllocator()
 
 def load(model: str, x: np.ndarray, threads: int) -> Loaded:
     """ncnn has no batch axis: the first axis of ``x`` is 1 and is dropped."""
-    ncnn.set_omp_dynamic(0)
-    ncnn.set_omp_num_threads(threads)
-    graph = read_graph(model)
     if x.shape[0] != 1:
         raise NotSupportedError(f"batch {x.shape[0]}: ncnn has no batch axis")
+    graph = read_graph(model)
+    ncnn.set_omp_dynamic(0)
+    ncnn.set_omp_num_threads(threads)
     net = ncnn.Net()
     # Winograd, packing and SGEMM stay on, as they are by default.
     for name in (
@@ -42,11 +41,11 @@ def load(model: str, x: np.ndarray, threads: int) -> Loaded:
         setattr(net.opt, name, False)
     net.opt.num_threads = threads
     net.opt.blob_allocator, net.opt.workspace_allocator = _BLOBS, _WORKSPACE
-    _BLOBS.clear()
-    _WORKSPACE.clear()
     with tempfile.TemporaryDirectory() as folder:
-        param, weights = _convert(OnnxModule(graph).eval(), x, Path(folder))
-        if net.load_param(str(param)) or net.load_model(str(weights)):
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            pool.submit(_export, model, folder).result()
+        files = Path(folder) / "model.ncnn.param", Path(folder) / "model.ncnn.bin"
+        if net.load_param(str(files[0])) or net.load_model(str(files[1])):
             raise NotSupportedError("ncnn cannot load what pnnx made of the model")
     given = ncnn.Mat(x[0]).clone()
     result_shape = graph.shapes[graph.output]
@@ -62,20 +61,30 @@ def load(model: str, x: np.ndarray, threads: int) -> Loaded:
     return call, lambda y: np.array(y).reshape(result_shape), ncnn.__version__, []
 
 
-def _convert(module: torch.nn.Module, x: np.ndarray, folder: Path) -> tuple[Path, Path]:
-    """The files of the structure and of the weights."""
+def _export(model: str, folder: str) -> None:
+    """Write ``model.ncnn.param`` and ``model.ncnn.bin`` for the ONNX file ``model``.
+
+    It runs in a process that ends, and imports PyTorch only there: its threads and its OpenMP must
+    not be in the process that is measured.
+    """
+    import pnnx
+    import torch
+
+    from .torch_graph import OnnxModule
+
+    graph = read_graph(model)
+    shape = graph.shapes[graph.input]
     with torch.no_grad():
-        torch.jit.trace(module, torch.from_numpy(x)).save(str(folder / "model.pt"))
-    shape = ",".join(str(extent) for extent in x.shape)
+        traced = torch.jit.trace(OnnxModule(graph).eval(), torch.zeros(shape))
+    traced.save(str(Path(folder) / "model.pt"))
+    extents = ",".join(str(extent) for extent in shape)
     done = subprocess.run(
-        [pnnx.EXEC_PATH, "model.pt", f"inputshape=[{shape}]f32", "fp16=0"],
+        [pnnx.EXEC_PATH, "model.pt", f"inputshape=[{extents}]f32", "fp16=0"],
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=200,
     )
-    param, weights = folder / "model.ncnn.param", folder / "model.ncnn.bin"
-    if done.returncode or not (param.exists() and weights.exists()):
+    files = (Path(folder) / f"model.ncnn.{end}" for end in ("param", "bin"))
+    if done.returncode or not all(file.exists() for file in files):
         lines = (done.stdout + done.stderr).strip().splitlines()
         raise NotSupportedError(f"pnnx exits with {done.returncode}: {lines[-1:]}")
-    return param, weights
