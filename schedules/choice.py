@@ -146,7 +146,7 @@ def _by_model(
 
 
 def _numbers(estimates: list[tuple[float, Variant, Any]]) -> str:
-    """``machine model: winograd 1.2 Mcycles, revd2 3.4``."""
+    """``machine model: winograd 1.21 Mcycles, revd2 3.4``."""
     (first, fastest, _), *others = estimates
     texts = [f"{fastest.name} {_millions(first)} Mcycles"]
     texts += [f"{variant.name} {_millions(cycles)}" for cycles, variant, _ in others]
@@ -155,4 +155,4 @@ def _numbers(estimates: list[tuple[float, Variant, Any]]) -> str:
 
 def _millions(cycles: float) -> str:
     value = cycles / 1e6
-    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

@@ -86,13 +86,13 @@ def test_the_log_comes_before_the_machine_model():
 
 
 def test_the_machine_model_takes_the_fewest_cycles_and_names_all_numbers():
-    numbers = "machine model: fast 0.05 Mcycles, middle 3.4, slow 12"
+    numbers = "machine model: fast 0.05 Mcycles, middle 3.41, slow 12.4"
     assert chosen(THREE) == ("fast", "model", numbers)
 
 
 def test_the_first_in_the_registry_wins_a_tie():
     twins = [pretended(name, 2) for name in ("zeta", "alpha")]
-    numbers = "machine model: zeta 2 Mcycles, alpha 2, slow 12"
+    numbers = "machine model: zeta 2 Mcycles, alpha 2, slow 12.4"
     assert chosen(registry(SLOW, *twins)) == ("zeta", "model", numbers)
 
 
@@ -119,13 +119,13 @@ def test_a_row_of_the_same_dtype_is_used():
 
 
 def test_the_machine_model_passes_over_a_variant_that_refuses_and_says_why():
-    reason = "machine model: middle 3.4 Mcycles, slow 12; fast cannot: kernel 4 is too large"
+    reason = "machine model: middle 3.41 Mcycles, slow 12.4; fast cannot: kernel 4 is too large"
     assert chosen(WITH_REFUSAL) == ("middle", "model", reason)
 
 
 def test_a_layer_that_the_named_variant_refuses_is_chosen_for_automatically():
     why = "asked for fast, which cannot: kernel 4 is too large"
-    numbers = "machine model: middle 3.4 Mcycles, slow 12"
+    numbers = "machine model: middle 3.41 Mcycles, slow 12.4"
     assert chosen(WITH_REFUSAL, variant="fast") == ("middle", "model", f"{why}; {numbers}")
     row = ("slow", "log", f"{why}; tuning log")
     assert chosen(WITH_REFUSAL, variant="fast", log=Log("slow")) == row
@@ -143,12 +143,12 @@ def test_a_row_that_cannot_be_used_is_passed_over_with_the_reason(name, preferen
     variants = {**WITH_REFUSAL, "winograd": WINOGRAD} if name == "winograd" else WITH_REFUSAL
     variant, source, reason = chosen(variants, log=Log(name), **preferences)
     assert (variant, source) == ("middle", "model")
-    assert reason.startswith(f"the tuning log says {name}, {why}; machine model: middle 3.4")
+    assert reason.startswith(f"the tuning log says {name}, {why}; machine model: middle 3.41 ")
 
 
 def test_winograd_switched_off_is_not_chosen_though_it_would_be_the_fastest():
     assert chosen(WITH_WINOGRAD)[0] == "winograd"
-    reason = "machine model: fast 0.05 Mcycles, slow 12; winograd is switched off"
+    reason = "machine model: fast 0.05 Mcycles, slow 12.4; winograd is switched off"
     assert chosen(WITH_WINOGRAD, winograd=False) == ("fast", "model", reason)
 
 
