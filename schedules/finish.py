@@ -23,7 +23,7 @@ from tvm_deconv.geometry import ConvTranspose2d
 from . import tir_edit as edit
 from .finish_rows import TileStore
 from .known import Known
-from .names import EDGE, GUARD, INTERLEAVE, PAD, PHASES, PLANES
+from .names import EDGE, GUARD, INTERLEAVE, PAD, PHASES, PLANES, TRANSPOSE
 from .tiling import Tiling
 
 # A shorter vector would prefetch the same cache line again and again.
@@ -74,7 +74,7 @@ class _Finisher:
             return self.rows.store(edit.find_block(stmt, name), known)
         if name == PHASES + "_update" and self.prefetches:
             return self.prefetch(stmt)
-        if name == PLANES:
+        if name in (PLANES, TRANSPOSE):
             return _without_predicate(stmt)
         if name == EDGE:
             return tirx.Evaluate(0)  # written where the store reads it
@@ -175,7 +175,9 @@ def _tile_origin(stmt: tirx.Stmt) -> list[Any]:
 
 def _row_origin(stmt: tirx.Stmt, conv: ConvTranspose2d) -> list[Any]:
     """The same for the part of a row that is stored at a time; its fw is 0."""
-    n, g, o, fh, y, ow = _first_of_tile(stmt, INTERLEAVE)
+    rows = (INTERLEAVE, TRANSPOSE)
+    name = next(name for name in rows if edit.find_block(stmt, name, missing_ok=True))
+    n, g, o, fh, y, ow = _first_of_tile(stmt, name)
     return [n, g, o, fh, edit.zero_like(ow), y, Analyzer().simplify(ow // conv.w.stride)]
 
 

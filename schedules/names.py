@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 # Stages of the algorithms, in order; none has them all.
-PAD, DILATE, PHASES, PLANES = "pad", "dilate", "phases", "planes"
-INTERLEAVE, EDGE, STORE = "interleave", "edge", "store"
+PAD, DILATE, PHASES, PLANES, GATHER = "pad", "dilate", "phases", "planes", "gather"
+INTERLEAVE, TRANSPOSE, EDGE, STORE = "interleave", "transpose", "edge", "store"
 
 # Annotation of a loop whose last iterations may lie beyond the output, since the domain is rounded
 # up to whole tiles; the value is "row" or "column".

@@ -105,6 +105,17 @@ def rows_of_strip(sch: Schedule, rows: str, nest: Nest, columns: int) -> Nest:
     return Nest(parallel=nest.parallel, tile=vectors, reduction=None)
 
 
+def in_vectors(sch: Schedule, stage: str, lanes: int) -> None:
+    """Move the innermost loop of a stage in whole vectors.
+
+    for x: stage  =>  unrolled x / lanes: vectorised x % lanes: stage
+    """
+    *_, x = sch.get_loops(sch.get_sblock(stage))
+    vector, lane = sch.split(x, [None, lanes])
+    sch.unroll(vector)
+    sch.vectorize(lane)
+
+
 def write_out(sch: Schedule, planes: str, nest: Nest, tile: Tiling) -> None:
     """Write each register tile of sums to its place in the strip.
 
@@ -112,11 +123,10 @@ def write_out(sch: Schedule, planes: str, nest: Nest, tile: Tiling) -> None:
     """
     block = sch.get_sblock(planes)
     sch.reverse_compute_at(block, nest.tile, preserve_unit_loops=True)
-    *around, x = sch.get_loops(block)
-    vector, lane = sch.split(x, [None, tile.lanes])
-    for loop in (*around[-6:], vector):
+    *around, _ = sch.get_loops(block)
+    for loop in around[-6:]:
         sch.unroll(loop)
-    sch.vectorize(lane)
+    in_vectors(sch, planes, tile.lanes)
 
 
 def parallel_with_scratch(sch: Schedule, pad: str, nest: Nest) -> None:

@@ -81,6 +81,11 @@ class _RegisterTile:
         phases = conv.w.stride * (conv.h.stride if self.inner_fh else 1)
         return phases * self.vectors * self.channels
 
+    def weights_per_load(self, conv: ConvTranspose2d, machine: CpuMachine) -> int:
+        """Weights of one tap that one load brings."""
+        whole_vectors = conv.w.stride * self.channels % self.lanes == 0
+        return self.lanes if machine.multiplies_by_lane and whole_vectors else 1
+
 
 @dataclass(frozen=True)
 class _Strip:
@@ -103,19 +108,43 @@ def choose_tiling(
     ``planes`` the number of sums for each block and output channel that a strip keeps in scratch.
     """
     tiled = tiled or conv
-    batch, height, width = sizes
-    columns = [conv.w.blocks(width)] if width is not None else list(_TYPICAL)
-    rows = [conv.h.blocks(height)] if height is not None else list(_TYPICAL)
+    columns = [conv.w.blocks(sizes.width)] if sizes.width is not None else list(_TYPICAL)
     tile = min(
         _register_tiles(tiled, machine), key=lambda t: _tile_cost(tiled, t, columns, machine)
     )
+    return _strip_tiling(conv, sizes, machine, tile, tiled, planes)
+
+
+def choose_strip(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine, channels: int) -> Tiling:
+    """Tile sizes where all sums of a strip are in scratch, ``channels`` at a time."""
+    columns = [conv.w.blocks(sizes.width)] if sizes.width is not None else list(_TYPICAL)
+    lanes = [n for n in (16, 8, 4) if n <= machine.lanes]
+    tile = min(
+        (_RegisterTile(n, 1, channels, inner_fh=False) for n in lanes),
+        key=lambda t: sum(_round_up(n, t.columns) for n in columns),
+    )
+    planes = conv.h.stride * conv.w.stride
+    return _strip_tiling(conv, sizes, machine, tile, conv, planes)
+
+
+def _strip_tiling(
+    conv: ConvTranspose2d,
+    sizes: Sizes,
+    machine: CpuMachine,
+    tile: _RegisterTile,
+    tiled: ConvTranspose2d,
+    planes: int,
+) -> Tiling:
+    """Tile sizes around a register tile."""
+    batch, height, width = sizes
+    columns = [conv.w.blocks(width)] if width is not None else list(_TYPICAL)
+    rows = [conv.h.blocks(height)] if height is not None else list(_TYPICAL)
     widest = columns[0] if width is not None else _UNKNOWN_STRIP_COLUMNS
     strip = min(
         _strips(conv, tile, widest, rows, machine, planes),
         key=lambda s: _strip_cost(conv, tile, s, widest, batch or 1, rows, machine),
     )
     work = conv.multiply_adds(batch or 1, height or max(rows), width or max(columns))
-    taps = conv.h.max_taps * conv.w.max_taps
     return Tiling(
         lanes=tile.lanes,
         vectors=tile.vectors,
@@ -124,11 +153,10 @@ def choose_tiling(
         column_tiles=strip.column_tiles,
         inner_fh=tile.inner_fh,
         unroll_fh=conv.h.is_uneven and not tile.inner_fh,
-        unroll_th=conv.h.is_uneven or tile.accumulators(tiled) * taps <= _MAX_UNROLLED,
+        unroll_th=conv.h.is_uneven or _fits_unrolled(tiled, tile, machine),
         channel_splits=strip.channel_splits,
         parallel=machine.threads > 1 and work >= 2 * _MIN_WORK_PER_THREAD,
-        weight_vectors=machine.multiplies_by_lane
-        and tiled.w.stride * tile.channels % tile.lanes == 0,
+        weight_vectors=tile.weights_per_load(tiled, machine) > 1,
     )
 
 
@@ -188,6 +216,21 @@ def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[_Reg
             yield tile
 
 
+def _fits_unrolled(conv: ConvTranspose2d, tile: _RegisterTile, machine: CpuMachine) -> bool:
+    """Whether code and registers suffice for writing out the taps in height.
+
+    Phases in height that read the same row by unlike taps make LLVM keep that row in registers
+    from one tap to the next. Where a multiply-add cannot read memory instead, others are spilled.
+    """
+    accumulators = tile.accumulators(conv)
+    if accumulators * conv.h.max_taps * conv.w.max_taps > _MAX_UNROLLED:
+        return False
+    rows = conv.h.halo_extent // max(conv.h.tap_step, 1) + 1
+    kept = 1 + rows - conv.h.max_taps if tile.inner_fh else 1
+    registers = accumulators + kept * tile.vectors * _distinct_columns(conv) + 1
+    return machine.memory_operands or registers <= machine.vector_registers
+
+
 def _distinct_columns(conv: ConvTranspose2d) -> int:
     """Column offsets at which the taps of one row read the input."""
     return conv.w.halo_extent // max(conv.w.tap_step, 1) + 1
@@ -198,7 +241,8 @@ def _tile_cost(
 ) -> float:
     """Cycles for each useful multiply-add of a vector, up to a factor.
 
-    In a cycle, one multiply-add and two loads start. A weight is loaded once for ``vectors`` uses,
+    In a cycle, one multiply-add and two loads start. A weight is loaded once for ``vectors`` uses
+    (several by one load where the machine multiplies by a lane),
     an input vector once for each distinct offset; each row of input comes from the level-2 cache
     once for a tile. The two small factors are fitted to 3x3 layers on Zen 4: with 64 channels at
     224 x 224, tiles of 1 x 16, 2 x 8 and 7 x 2 reach 220, 216 and 215 GFLOP/s of 237.
@@ -207,7 +251,8 @@ def _tile_cost(
     accumulators = tile.accumulators(conv)
     fmas = accumulators * taps
     input_rows = tile.vectors * (conv.h.max_taps + (1 if tile.inner_fh else 0))
-    loads = input_rows * _distinct_columns(conv) + fmas // tile.vectors
+    weight_loads = fmas // (tile.vectors * tile.weights_per_load(conv, machine))
+    loads = input_rows * _distinct_columns(conv) + weight_loads
     # A latency of 4 cycles at 2 multiply-adds in a cycle needs 8 independent accumulators.
     starved = max(1.0, 8 / accumulators)
     cycles = max(fmas * starved, loads / 2) + 0.03 * loads + 0.8 * input_rows

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from .revd import REVD
 from .revd2 import REVD2
 from .strd import STRD
 from .tdc import TDC
 from .variant import Variant
 
-VARIANTS: dict[str, Variant] = {variant.name: variant for variant in (REVD2, TDC, STRD)}
+VARIANTS: dict[str, Variant] = {variant.name: variant for variant in (REVD2, TDC, REVD, STRD)}
