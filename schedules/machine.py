@@ -23,8 +23,9 @@ class CpuMachine:
     ``lanes`` counts float32 values of one vector register. ``l1_bytes`` is one core's data cache
     and ``l2_bytes`` the level-2 cache that one core can count on. ``threads`` is the number of
     cores that a kernel may use. ``fp16_arithmetic`` says that float16 vectors can be added and
-    multiplied without conversion to float32. ``multiplies_by_lane`` says that a multiply-add takes one
-    lane of a register as its factor, so that one load brings the weights of ``lanes`` of them.
+    multiplied without conversion to float32. ``multiplies_by_lane`` says that a multiply-add can
+    take one lane of a register as its factor, so that one load brings ``lanes`` weights.
+    ``memory_operands`` says that it can take a factor from memory, without a register for it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class CpuMachine:
     threads: int
     fp16_arithmetic: bool = False
     multiplies_by_lane: bool = False
+    memory_operands: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def cpu_machine(target: Target) -> CpuMachine:
         threads=int(cores),
         fp16_arithmetic=_has(target, "avx512fp16") or _has(target, "fullfp16"),
         multiplies_by_lane=unit.multiplies_by_lane,
+        memory_operands=unit in _X86_UNITS,
     )
 
 

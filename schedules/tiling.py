@@ -41,8 +41,8 @@ class Tiling:
     x ``vectors`` accumulators of ``lanes`` columns. A strip has ``rows`` block rows and
     ``column_tiles`` register tiles; ``channel_splits`` strips of equal place run in parallel, each
     with its share of the output channels. ``unroll_fh`` writes out the phases in height around the
-    reduction, ``unroll_th`` the taps in height within it. ``weight_vectors`` loads the weights of a tap
-    ``lanes`` at a time.
+    reduction, ``unroll_th`` the taps in height within it. ``weight_vectors`` loads the weights of a
+    tap ``lanes`` at a time.
     """
 
     lanes: int
@@ -242,10 +242,10 @@ def _tile_cost(
     """Cycles for each useful multiply-add of a vector, up to a factor.
 
     In a cycle, one multiply-add and two loads start. A weight is loaded once for ``vectors`` uses
-    (several by one load where the machine multiplies by a lane),
-    an input vector once for each distinct offset; each row of input comes from the level-2 cache
-    once for a tile. The two small factors are fitted to 3x3 layers on Zen 4: with 64 channels at
-    224 x 224, tiles of 1 x 16, 2 x 8 and 7 x 2 reach 220, 216 and 215 GFLOP/s of 237.
+    (with its neighbours where the machine multiplies by a lane), an input vector once for each
+    distinct offset; each row of input comes from the level-2 cache once for a tile. The two small
+    factors are fitted to 3x3 layers on Zen 4: with 64 channels at 224 x 224, tiles of 1 x 16, 2 x 8
+    and 7 x 2 reach 220, 216 and 215 GFLOP/s of 237.
     """
     taps = conv.h.max_taps * conv.w.max_taps
     accumulators = tile.accumulators(conv)

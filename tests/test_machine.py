@@ -55,6 +55,20 @@ def test_float16_arithmetic_is_claimed_only_where_llvm_has_it(cpu, triple, has_f
     assert machine.fp16_arithmetic is has_fp16
 
 
+@pytest.mark.parametrize(
+    ("config", "by_lane", "from_memory"),
+    [
+        ({"kind": "llvm", "mcpu": "cortex-a53", "mtriple": "aarch64-linux-gnu"}, True, False),
+        ({"kind": "llvm", "mcpu": "haswell", "mtriple": "x86_64-linux-gnu"}, False, True),
+        ({"kind": "llvm", "mcpu": "znver4", "mtriple": "x86_64-linux-gnu"}, False, True),
+        ({"kind": "llvm", "mtriple": "riscv64-linux-gnu"}, False, False),
+    ],
+)
+def test_a_multiply_add_takes_a_lane_on_arm_and_memory_on_x86(config, by_lane, from_memory):
+    machine = cpu_machine(Target(config))
+    assert (machine.multiplies_by_lane, machine.memory_operands) == (by_lane, from_memory)
+
+
 def test_threads_are_the_cores_that_the_target_states():
     assert cpu_machine(Target("raspberry-pi/4b-aarch64")).threads == 4
     assert cpu_machine(Target({"kind": "llvm", "num-cores": 7})).threads == 7
