@@ -57,10 +57,12 @@ class Worker:
         env: Mapping[str, str] | None = None,
         load_timeout_s: float = 300,
         turn_timeout_s: float = 120,
+        close_timeout_s: float = 5,
     ) -> None:
         self.name = name
         self.load_timeout_s = load_timeout_s
         self.turn_timeout_s = turn_timeout_s
+        self.close_timeout_s = close_timeout_s
         # The end of what it printed tells why it died; nothing else is done with it.
         self._chatter = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         try:
@@ -107,7 +109,7 @@ class Worker:
         if self.alive:
             try:
                 self._send({"op": "close"})
-                self._process.wait(timeout=5)
+                self._process.wait(timeout=self.close_timeout_s)
             except (OSError, subprocess.TimeoutExpired):
                 self._kill()
         self._process.wait()

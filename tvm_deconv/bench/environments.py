@@ -28,6 +28,13 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
 assert set(REQUIREMENTS) == set(PEERS)
 
 DEFAULT_ROOT = Path("build/peers")
+_STAMP = "requirements.txt"
+
+
+def is_installed(peer: str, root: Path = DEFAULT_ROOT) -> bool:
+    """Whether the peer's environment in ``root`` is what ``python_of`` would make now."""
+    stamp = _folder(peer, root) / _STAMP
+    return stamp.exists() and stamp.read_text() == _wanted(peer)
 
 
 def python_of(peer: str, root: Path = DEFAULT_ROOT) -> Path:
@@ -38,25 +45,30 @@ def python_of(peer: str, root: Path = DEFAULT_ROOT) -> Path:
     """
     if peer not in REQUIREMENTS:
         raise PeerError(f"no peer is called {peer!r}: use one of {', '.join(PEERS)}")
-    folder = (root / peer).absolute()
-    python, stamp = folder / "bin" / "python", folder / "requirements.txt"
-    wanted = "\n".join((f"# Python {sys.version.split()[0]}", *REQUIREMENTS[peer], ""))
-    if python.exists() and stamp.exists() and stamp.read_text() == wanted:
-        return python
-    print(f"Installing {peer} into {root / peer}, once", file=sys.stderr)
-    _run(peer, [sys.executable, "-m", "venv", "--clear", str(folder)])
-    # Packages that want PyTorch find the one that is asked for here in the same call.
-    _run(peer, [str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS[peer]])
-    stamp.write_text(wanted)
+    folder = _folder(peer, root)
+    python = folder / "bin" / "python"
+    if not is_installed(peer, root):
+        print(f"Installing {peer} into {root / peer}, once", file=sys.stderr)
+        _run(peer, [sys.executable, "-m", "venv", "--clear", str(folder)])
+        _run(peer, [str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS[peer]])
+        (folder / _STAMP).write_text(_wanted(peer))
     return python
+
+
+def _folder(peer: str, root: Path) -> Path:
+    return (root / peer).absolute()
+
+
+def _wanted(peer: str) -> str:
+    """What an environment was made of: written into it when it is complete."""
+    return "\n".join((f"# Python {sys.version.split()[0]}", *REQUIREMENTS[peer], ""))
 
 
 def _run(peer: str, command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        lines = [line.strip() for line in (done.stderr + done.stdout).splitlines()]
-        errors = [line for line in lines if line.startswith("ERROR")] or [
-            line for line in lines if line
-        ]
+        said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        # pip ends with hints and notices.
+        errors = [line for line in said if line.startswith("ERROR")] or said
         why = errors[-1] if errors else f"exit status {done.returncode}"
-        raise PeerError(f"{peer} cannot be installed ({' '.join(command[1:4])}): {why}")
+        raise PeerError(f"the environment of {peer} cannot be made: {why}")

@@ -1,0 +1,178 @@
+"""Contestants in processes of their own: the protocol, and what misbehaving ones come to."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tvm_deconv.bench import worker
+from tvm_deconv.bench.client import Worker
+from tvm_deconv.errors import PeerError
+
+FAKES = """
+import os, subprocess, sys, time
+import numpy as np
+sys.path.append(os.path.dirname(sys.argv[1]))
+import worker
+
+def chatty(model, x, threads):
+    print("a library says hello")
+    os.system("echo and so does its child")
+    def call():
+        print("again", flush=True)
+        return x
+    return call, lambda y: y * threads, "1.2", [model]
+
+def refuses(model, x, threads):
+    raise ValueError("no operator\\nis known")
+
+def exits(model, x, threads):
+    raise SystemExit("the converter gave up")
+
+def dies(model, x, threads):
+    print("a bug of ours", file=sys.stderr, flush=True)
+    os._exit(3)
+
+def hangs(model, x, threads):
+    child = subprocess.Popen(["sleep", "60"])
+    with open(model, "w") as file:
+        file.write(str(child.pid))
+    time.sleep(60)
+
+def dies_in_turn(model, x, threads):
+    calls = []
+    def call():
+        calls.append(0)
+        if len(calls) > 1:
+            os._exit(4)
+        return x
+    return call, lambda y: y, "1", []
+
+loaders = {f.__name__: f for f in (chatty, refuses, exits, dies, hangs, dies_in_turn)}
+worker.serve(loaders, sys.argv[2])
+"""
+
+
+@pytest.fixture
+def fake(tmp_path):
+    """Starts one of FAKES; gives the worker and the arguments of a load."""
+    script, x, y = tmp_path / "fake.py", tmp_path / "x.npy", tmp_path / "y.npy"
+    script.write_text(FAKES)
+    np.save(x, np.arange(6, dtype=np.float32).reshape(1, 1, 2, 3))
+    running = []
+
+    def start(name, **options):
+        command = [sys.executable, "-I", str(script), worker.__file__, name]
+        running.append(Worker(command, name, **options))
+        return running[-1], (tmp_path / "model.onnx", x, y, 2)
+
+    yield start
+    for each in running:
+        each.close()
+
+
+def test_a_contestant_that_prints_answers_all_the_same(fake):
+    contestant, files = fake("chatty")
+    loaded = contestant.load(*files)
+    assert (loaded.version, loaded.notes) == ("1.2", [str(files[0])])
+    assert loaded.load_s >= 0
+    np.testing.assert_array_equal(np.load(files[2]), 2 * np.load(files[1]))
+    turn = contestant.turn(5)
+    assert len(turn.ms) == 5 and min(turn.ms) >= 0 and turn.cpu_share >= 0
+    assert contestant.alive
+    contestant.close()
+    assert not contestant.alive
+
+
+@pytest.mark.parametrize(
+    "name, reason",
+    [
+        ("refuses", r"refuses \(load\): ValueError: no operator is known$"),
+        ("exits", r"exits \(load\): SystemExit: the converter gave up$"),
+        ("nobody", r"nobody \(load\): ValueError: unknown contestant 'nobody': use one of chatty"),
+    ],
+)
+def test_a_refusal_is_one_line_and_the_contestant_goes_on(fake, name, reason):
+    contestant, files = fake(name)
+    for _ in range(2):
+        with pytest.raises(PeerError, match=reason):
+            contestant.load(*files)
+    assert contestant.alive
+
+
+def test_a_turn_before_a_load_is_refused(fake):
+    contestant, files = fake("chatty")
+    with pytest.raises(PeerError, match="nothing is loaded"):
+        contestant.turn(1)
+    contestant.load(*files)
+    with pytest.raises(PeerError, match="No such file"):
+        contestant.load(files[0], files[1].with_name("absent.npy"), *files[2:])
+    # The model before is gone: its times must not count as those of the one that failed.
+    with pytest.raises(PeerError, match="nothing is loaded"):
+        contestant.turn(1)
+
+
+def test_a_dead_contestant_is_named_with_its_last_words(fake):
+    contestant, files = fake("dies")
+    with pytest.raises(PeerError, match=r"dies \(load\) died with exit status 3: a bug of ours"):
+        contestant.load(*files)
+    assert not contestant.alive
+    with pytest.raises(PeerError, match="exit status 3"):
+        contestant.turn(1)
+
+
+def test_one_that_dies_in_its_turn_is_named(fake):
+    contestant, files = fake("dies_in_turn")
+    contestant.load(*files)
+    with pytest.raises(PeerError, match=r"\(turn\) died with exit status 4: it said nothing"):
+        contestant.turn(1)
+
+
+def test_a_hanging_contestant_is_killed_with_its_children(fake):
+    contestant, files = fake("hangs", load_timeout_s=2)
+    with pytest.raises(PeerError, match=r"hangs \(load\) gave no answer in 2 s and was stopped"):
+        contestant.load(*files)
+    assert not contestant.alive
+    child = int(files[0].read_text())
+    assert _ends(child)
+
+
+def _ends(pid):
+    """Whether the process is gone, or only its entry is left, within a few seconds."""
+    for _ in range(50):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_leaving_the_block_ends_a_contestant_that_hangs(tmp_path):
+    script = tmp_path / "deaf.py"
+    script.write_text("import time; time.sleep(60)")
+    with Worker([sys.executable, str(script)], "deaf", close_timeout_s=0.2) as contestant:
+        assert contestant.alive
+    assert not contestant.alive
+
+
+def test_a_command_that_does_not_exist_is_named():
+    with pytest.raises(PeerError, match="ghost cannot be started: no/such/python"):
+        Worker(["no/such/python"], "ghost")
+
+
+def test_an_answer_that_is_not_json_is_an_error(tmp_path):
+    script = tmp_path / "babbler.py"
+    script.write_text("input(); print('hello'); input()")
+    files = (tmp_path / "m", tmp_path / "x", tmp_path / "y", 1)
+    with Worker([sys.executable, str(script)], "babbler") as contestant:
+        with pytest.raises(PeerError, match="answered 'hello', which is not JSON"):
+            contestant.load(*files)
+        contestant._process.wait()
+        assert not contestant.alive
