@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench models clean
+.PHONY: help demo test lint bench mca models clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,8 +27,12 @@ lint: $(VENV)/.lint ## Check style and types
 	ln -s ../../../schedules build/typed/tvm_deconv/schedules
 	cd build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache
 
-bench: $(VENV)/.demo ## Measure against ONNX Runtime (takes minutes; keep the machine idle)
-	$(BIN)/python scripts/bench.py $(ARGS)
+bench: $(VENV)/.bench ## Measure against other runtimes; results in build/ (half an hour, machine idle)
+	mkdir -p build
+	$(BIN)/tvm-deconv bench --plot build/bench.svg $(ARGS)
+
+mca: $(VENV)/.demo ## Hold the inner loops for Cortex-A53, A72 and A76 against the multiply-add bound
+	$(BIN)/python scripts/mca.py $(ARGS)
 
 models: $(VENV)/.train ## Train and export the demo networks again (takes minutes)
 	$(BIN)/python scripts/train_demo_models.py $(ARGS)
@@ -44,7 +48,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # One stamp for each set of extras, so that nothing is installed twice.
-$(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.train: $(VENV)/.%: pyproject.toml | $(BIN)/python
+$(VENV)/.bench $(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.train: $(VENV)/.%: pyproject.toml | $(BIN)/python
 	@echo 'Installing what "$*" needs into $(VENV), once: this can take a minute or two' >&2
 	$(PIP) install --editable '.[$*]'
 	@touch $@

@@ -14,18 +14,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import tvm
-from measure import aligned, contest, facts, spread, summary
 from photographs import FACTOR, HELD_OUT, enlarged, luma, photograph, psnr, reduced
 from PIL import Image, ImageDraw
 from tvm import relax
 
 import tvm_deconv
+from tvm_deconv.bench.facts import facts
+from tvm_deconv.bench.figures import Spread
+from tvm_deconv.bench.rotation import rotate, timed_turn
+from tvm_deconv.bench.table import aligned
 from tvm_deconv.images import split
 from tvm_deconv.threads import use_threads
 
@@ -53,11 +57,13 @@ def measure_network(
 
     results = {name: call() for name, call in runs.items()}
     with progress(f"{path.stem}: measuring"):
-        samples = contest(runs)
+        samples = rotate(list(runs), lambda name, calls: timed_turn(runs[name], calls))
     return results[OURS], {
         "report": report.as_dict(),
         "compile_s": {name: value[0] for name, value in seconds.items()},
-        "milliseconds": {name: {**summary(of), "samples": of} for name, of in samples.items()},
+        "milliseconds": {
+            name: {**asdict(Spread.of(of)), "samples": of} for name, of in samples.items()
+        },
         "largest_difference_to_onnxruntime": {
             name: float(np.abs(results[name] - results[PEER]).max()) for name in (OURS, PLAIN)
         },
@@ -112,7 +118,9 @@ def table(figures: dict[str, Any]) -> str:
     rows = [(*header, "PSNR dB", "bicubic dB")]
     for name, network in figures["networks"].items():
         report = network["report"]
-        times = (spread(network["milliseconds"][who]) for who in (OURS, PLAIN, PEER))
+        times = (
+            str(Spread.of(network["milliseconds"][who]["samples"])) for who in (OURS, PLAIN, PEER)
+        )
         difference = network["largest_difference_to_onnxruntime"][OURS]
         quality = (f"{network['psnr_db']:.2f}", f"{figures['bicubic_psnr_db']:.2f}")
         counts = (str(report["rewritten"]), str(report["refused"]))

@@ -209,6 +209,15 @@ def test_a_compiled_library_runs_in_a_process_that_has_only_tvm(bench):
         ("run fixed.so image.png -o out.png", "image.png is 12 x 8 pixels, but .* for 8 x 8: "),
         ("run good.so image.png -o none/out.png", r"cannot write .*: .*No such file"),
         ("run good.so image.png -o out.doc", "no image format for '.doc'"),
+        ("bench --workloads vgg", "no workload is called 'vgg': "),
+        ("bench --workloads none.onnx", "none.onnx does not exist"),
+        ("bench --workloads good.onnx", "input 'x' of good.onnx must be float32 of a fixed shape"),
+        ("bench --peers tflite", "no peer is called 'tflite': use some of onnxruntime, "),
+        ("bench --variants fft", "no variant is called 'fft': "),
+        ("bench --out none/out.json", r"cannot write .*none/out\.json: .*No such file"),
+        ("bench --plot out.doc", "no plot format 'doc': give one of "),
+        ("bench --from none.json", "cannot read none.json: No such file"),
+        ("bench --from text.onnx", "text.onnx is not JSON: "),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(bench, monkeypatch, capfd, arguments, message):
@@ -234,6 +243,8 @@ def test_bad_input_is_one_line_and_status_2(bench, monkeypatch, capfd, arguments
         "compile good.onnx -o out.so --shape x=1,,2",
         "run good.so image.png",
         "run good.so -o out.png",
+        "bench --threads 0",
+        "bench --workloads",
     ],
 )
 def test_bad_usage_is_status_2(arguments, capsys):
@@ -298,7 +309,7 @@ def test_a_failing_linker_is_reported(bench, tmp_path, monkeypatch, capsys):
     assert re.fullmatch(r"tvm-deconv: linking with .*false failed.*\n", capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("command", ["explain", "compile", "run"])
+@pytest.mark.parametrize("command", ["explain", "compile", "run", "bench"])
 def test_each_command_has_complete_help_and_stands_in_the_readme(command, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main([command, "--help"])
@@ -317,7 +328,7 @@ def test_help_of_the_command_lists_all_commands(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     text = capsys.readouterr().out
-    for command in ("explain", "compile", "run"):
+    for command in ("explain", "compile", "run", "bench"):
         assert re.search(rf"^    {command} +\w", text, re.MULTILINE)
 
 

@@ -14,7 +14,7 @@ from tvm_deconv.bench.contest import TOLERANCE, Field, measure
 from tvm_deconv.bench.contestants import Contestant, ours_and_baselines, peer
 from tvm_deconv.bench.environments import DEFAULT_ROOT
 from tvm_deconv.bench.facts import facts
-from tvm_deconv.bench.figures import FORMAT, Row, rows
+from tvm_deconv.bench.figures import FORMAT, PEER, Row, rows
 from tvm_deconv.bench.selection import select
 from tvm_deconv.bench.worker import PEERS
 from tvm_deconv.errors import BenchError, PeerError
@@ -55,6 +55,9 @@ def run(
     and where no peer is left of those asked for, PeerError for an unknown peer, OutputError.
     """
     threads = threads or available_processors()
+    for name in peers:
+        if name not in PEERS:
+            raise PeerError(f"no peer is called {name!r}: use some of {', '.join(PEERS)}")
     chosen = select(workloads)
     contestants = ours_and_baselines(variants, trials if tune_baseline else None)
     _check_writable(out)
@@ -80,7 +83,7 @@ def run(
                     record = measure(workload, field, threads, Path(folder), limit_s=limit_s)
                     results["workloads"][workload.name] = record
                     for name, contestant in record["contestants"].items():
-                        if "version" in contestant:
+                        if "version" in contestant and results["roles"][name] == PEER:
                             results["versions"].setdefault(name, contestant["version"])
                     _write(results, out)
                     say(f"    {_gist(rows(results)[-1])}")
@@ -95,9 +98,6 @@ def _peers(
     names: Sequence[str], root: Path, say: Callable[[str], None]
 ) -> tuple[list[Contestant], dict[str, str]]:
     """The peers whose environment could be made, and why each other could not."""
-    for name in names:
-        if name not in PEERS:
-            raise PeerError(f"no peer is called {name!r}: use some of {', '.join(PEERS)}")
     found, left_out = [], {}
     for name in dict.fromkeys(names):
         try:

@@ -7,12 +7,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tvm_deconv.bench.figures import Row, geometric_mean, rows
+from tvm_deconv.bench.table import threads_of
 from tvm_deconv.errors import BenchError
 from tvm_deconv.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+# Beside its bar, above the lines.
+_LABEL: dict[str, Any] = {
+    "padding": 3,
+    "fontsize": "small",
+    "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1},
+}
 _AHEAD, _BEHIND, _WORK = "#2a7f9e", "#c8553d", "#8a8a8a"
 
 
@@ -47,8 +54,10 @@ def plot(results: Mapping[str, Any], path: str | os.PathLike) -> None:
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     _ratios(left, table)
     _shares(right, table)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(
-        f"{results['machine']['cpu']}, {results['threads']} threads, float32, "
+        f"{results['machine']['cpu']}, {threads_of(results)}, float32, "
         f"{results['date'][:10]}, commit {results['commit'] or 'unknown'}",
         fontsize="medium",
     )
@@ -61,13 +70,13 @@ def _ratios(axes: Axes, table: list[Row]) -> None:
     colors = [_AHEAD if ratio >= 1 else _BEHIND for ratio in ratios]
     bars = axes.barh([row.name for row in table], ratios, color=colors)
     labels = [f"{row.ratio:.2f} ({row.fastest_peer})" if row.ratio else "" for row in table]
-    axes.bar_label(bars, labels, padding=3, fontsize="small")
+    axes.bar_label(bars, labels, **_LABEL)
     axes.axvline(1, color="black", linewidth=1)
     mean = geometric_mean(row.ratio for row in table)
     if mean is not None:
         axes.axvline(mean, color=_AHEAD, linewidth=1, linestyle="--")
         axes.set_title(f"fastest peer / ours, geometric mean {mean:.2f}", fontsize="medium")
-    axes.set_xlim(0, 1.25 * max([1, *ratios]))
+    axes.set_xlim(0, 1.4 * max([1, *ratios]))
     axes.margins(y=0.01)
 
 
@@ -78,8 +87,7 @@ def _shares(axes: Axes, table: list[Row]) -> None:
     axes.bar_label(
         bars,
         [f"{row.gflops:.0f} GFLOP/s" if row.gflops else "" for row in table],
-        padding=3,
-        fontsize="small",
+        **_LABEL,
     )
     axes.axvline(100, color="black", linewidth=1)
     axes.set_title("ours, % of the multiply-add peak", fontsize="medium")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,8 +20,8 @@ from tvm_deconv.bench.figures import (
 
 _UNREWRITTEN = "no-rewrite"
 
-# More processors in use than were asked for, beyond what the clock's grain explains.
-_BUSY = 1.2
+# Processors in use against threads asked for: beyond these somebody cheats, or was disturbed.
+_TOO_BUSY, _TOO_IDLE = 1.2, 0.75
 
 
 def render(results: Mapping[str, Any]) -> str:
@@ -42,8 +43,8 @@ def heading(results: Mapping[str, Any]) -> str:
     machine, versions = results["machine"], dict(results["versions"])
     told = [f"{name} {version}" for name, version in versions.items()]
     lines = [
-        f"{machine['cpu']}, {machine['processors']} processors, {results['threads']} threads each,"
-        f" float32, {results['date']}, commit {results['commit'] or 'unknown'}",
+        f"{machine['cpu']}, {machine['processors']} processors, {threads_of(results)} each, "
+        f"float32, {results['date']}, commit {results['commit'] or 'unknown'}",
         ", ".join(told),
         "Milliseconds, median ± half the distance between the quartiles.",
     ]
@@ -52,16 +53,22 @@ def heading(results: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def threads_of(results: Mapping[str, Any]) -> str:
+    """``1 thread`` or ``2 threads``."""
+    return f"{results['threads']} thread{'s' if results['threads'] > 1 else ''}"
+
+
 def main_table(table: Sequence[Row], results: Mapping[str, Any]) -> str:
     """Ours against the fastest peer and TVM without us, with work done and memory planned."""
-    header = ["workload", "ours", "fastest peer", "", "ratio", "GFLOP/s", "of peak"]
+    header = ["workload", "computed by", "ours", "fastest peer", "", "ratio", "GFLOP/s", "of peak"]
     baselines = [name for name, role in results["roles"].items() if role == BASELINE]
     cells = []
     for row in table:
-        peer = row.fastest_peer
+        peer, contestants = row.fastest_peer, results["workloads"][row.name]["contestants"]
         cells.append(
             [
                 row.name,
+                *contestants.get(HEADLINE, {}).get("notes", [""])[:1],
                 _text(row.ours),
                 peer or "",
                 _text(row.times.get(peer or "")),
@@ -69,7 +76,7 @@ def main_table(table: Sequence[Row], results: Mapping[str, Any]) -> str:
                 _number(row.gflops, 0),
                 "" if row.share is None else f"{row.share:.0%}",
                 *(_text(row.times.get(name)) for name in baselines),
-                *_memory(results["workloads"][row.name]["contestants"]),
+                *_memory(contestants),
             ]
         )
     header += [*baselines, "MiB, not rewritten", "MiB, rewritten"]
@@ -111,19 +118,26 @@ def times_table(title: str, table: Sequence[Row], results: Mapping[str, Any], ro
 
 
 def notes(results: Mapping[str, Any]) -> str:
-    """Who does not count and why, who used more threads, and which variants were chosen."""
+    """Who does not count and why, and who used more or fewer processors than threads.
+
+    What contestants remark on themselves is only in the result file, except for the baselines.
+    """
     lines = [f"{peer} is left out: {reason}" for peer, reason in results["left_out"].items()]
+    threads, remarks = results["threads"], {}
     for workload, record in results["workloads"].items():
         for name, contestant in record["contestants"].items():
             where = f"{workload}, {name}"
             if contestant["status"] != MEASURED:
                 lines.append(f"{where}: {contestant['status']}: {contestant['reason']}")
                 continue
-            busy = sorted(contestant["cpu_share"])[len(contestant["cpu_share"]) // 2]
-            if busy > results["threads"] * _BUSY:
+            busy = statistics.median(contestant["cpu_share"])
+            if busy > threads * _TOO_BUSY:
                 lines.append(f"{where}: kept {busy:.1f} processors busy")
-            lines += [f"{where}: {note}" for note in contestant["notes"]]
-    return "\n".join(f"- {line}" for line in lines)
+            elif busy < threads * _TOO_IDLE and results["roles"][name] != BASELINE:
+                lines.append(f"{where}: kept only {busy:.1f} processors busy")
+            if results["roles"][name] == BASELINE:
+                remarks |= dict.fromkeys(f"{name}: {note}" for note in contestant["notes"])
+    return "\n".join(f"- {line}" for line in [*lines, *remarks])
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
@@ -150,8 +164,9 @@ def _memory(contestants: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _error(results: Mapping[str, Any], name: str) -> float | None:
-    records = (workload["contestants"].get(name, {}) for workload in results["workloads"].values())
-    return max((record["error"] for record in records if "error" in record), default=None)
+    records = (workload["contestants"].get(name) for workload in results["workloads"].values())
+    counted = (record for record in records if record and record["status"] == MEASURED)
+    return max((record["error"] for record in counted), default=None)
 
 
 def _text(value: object | None) -> str:
