@@ -187,4 +187,4 @@ def test_without_preferences_the_registry_and_the_machine_model_decide(sizes):
 def test_the_readme_has_a_row_for_every_variant_and_no_other():
     readme = (Path(__file__).resolve().parent.parent / "README.md").read_text()
     section = readme.split("## Algorithms")[1].split("\n## ")[0]
-    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(VARIANTS)
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(VARIANTS)

@@ -175,4 +175,4 @@ def explain(
     mod, report = rewrite_upsampling(load(model, shapes))
     with _one_error(), resolved:
         mod = tvm.transform.Sequential(_before_lowering())(mod)
-        return replace(report, kernels=explain_kernels(mod, machine, preferences))
+    return replace(report, kernels=explain_kernels(mod, machine, preferences))
