@@ -1,0 +1,186 @@
+"""The inner loops for AArch64 against the multiply-add bound, by LLVM's machine code analyser.
+
+    make mca                                  # or: python scripts/mca.py --core cortex-a72 --json
+
+No board is needed and the table is the same every time: our kernels are compiled for each core, the
+reduction's loop is found in the assembly, and llvm-mca says how many cycles an iteration takes with
+every load from level 1. The bound is that of llvm-mca too: a block of independent multiply-adds.
+Spills are stores to the stack inside the loop, reloads are loads from it.
+
+The model of a core is not the core, and two need a second view:
+
+- cortex-a76 borrows the model of Cortex-A57 (one vector multiply-add and one load in a cycle). Its
+  own pipeline, with two of each, is modelled as neoverse-n1.
+- cortex-a53's model makes every instruction wait until it can write its result after all older
+  ones. A load (4 cycles) then waits 6 cycles for the multiply-add (10 cycles) before it, which
+  no A53 does: measurements on a Raspberry Pi 3 are in LLVM's pull request 213238. Under this rule
+  no loop comes near the bound: even 15 loads and then 48 multiply-adds, as many as 32 registers
+  allow, written by hand, reach 67 %. The second view takes the cycles from the model of
+  cortex-a55, the in-order successor that issues two instructions in a cycle as well, and holds them
+  against the bound of the A53.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import tvm
+from inner_loop import Loop, NoAnalyser, analyser, cycles, cycles_per_multiply_add, reduction_loops
+from tvm import te
+
+from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
+from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.schedules.revd2 import REVD2
+from tvm_deconv.schedules.tiling import Tiling
+from tvm_deconv.schedules.variant import Sizes
+from tvm_deconv.targets import resolve_target
+
+WANTED = 0.85
+HEADINGS = (
+    "| layer | code for | cycles by | channels x phases x vectors | multiply-adds | loads "
+    "| cycles | bound | share | spills | reloads |"
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """Code for ``core``, its cycles by ``model``, held against the bound of ``bound``."""
+
+    core: str
+    model: str
+    bound: str
+
+
+VIEWS = (
+    View("cortex-a53", "cortex-a53", "cortex-a53"),
+    View("cortex-a53", "cortex-a55", "cortex-a53"),
+    View("cortex-a72", "cortex-a72", "cortex-a72"),
+    View("cortex-a76", "cortex-a76", "cortex-a76"),
+    View("cortex-a76", "neoverse-n1", "neoverse-n1"),
+)
+CORES = tuple(dict.fromkeys(view.core for view in VIEWS))
+
+_SAME = ConvAxis(3, 1, 1)
+
+
+def _layer(inputs: int, outputs: int, axis: Axis, *size: int) -> tuple[ConvTranspose2d, Sizes]:
+    return ConvTranspose2d(inputs, outputs, axis, axis), Sizes(1, *size)
+
+
+LAYERS = {
+    "sub-pixel r3 32->1, 224": _layer(32, 1, axis_of_subpixel(_SAME, 3), 224, 224),
+    "sub-pixel r2 64->64, 128": _layer(64, 64, axis_of_subpixel(_SAME, 2), 128, 128),
+    "nearest r2 64->64, 128": _layer(64, 64, axis_of_resize(_SAME, 2), 128, 128),
+    "nearest r2 256->256, 64": _layer(256, 256, axis_of_resize(_SAME, 2), 64, 64),
+    "deconv K4 s2 256->128, 16": _layer(256, 128, Axis(4, 2, 1, 1), 16, 16),
+    "deconv K9 s3 56->1, 126x128": _layer(56, 1, Axis(9, 3, 4, 4, 2), 126, 128),
+    "plain 3x3 64->64, 128": _layer(64, 64, axis_of_subpixel(_SAME, 1), 128, 128),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; cycles are those of one iteration of the loop, or of all of them."""
+
+    layer: str
+    core: str
+    model: str
+    tile: str
+    multiply_adds: int
+    loads: int
+    cycles: float
+    bound: float
+    share: float
+    spills: int
+    reloads: int
+
+
+def compiled(layer: str, core: str) -> tuple[list[Loop], Tiling]:
+    """The loops of the layer's reduction in code for the core, and the sizes of its loop nest."""
+    conv, sizes = LAYERS[layer]
+    target = resolve_target(
+        {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": core, "num-cores": 4}
+    )
+    tile = REVD2.choose(conv, sizes, cpu_machine(target))
+    x = te.placeholder((sizes.batch, conv.in_channels, *sizes[1:]), "float32", "x")
+    packed = te.placeholder(REVD2.packed_shape(conv, tile), "float32", "weight")
+    y = REVD2.compute(conv, tile, x, packed)
+    func = te.create_prim_func([x, packed, y], index_dtype_override="int64")
+    func = func.with_attr("tirx.noalias", True).with_attr("global_symbol", "main")
+    built = tvm.tirx.build(tvm.IRModule({"main": REVD2.schedule(func, conv, tile)}), target=target)
+    listings = [m.inspect_source("asm") for m in (built, *built.imports) if m.kind == "llvm"]
+    return reduction_loops("\n".join(listings)), tile
+
+
+def rows(layers: list[str], cores: list[str]) -> Iterator[Row]:
+    """The table, line by line. Raises NoAnalyser."""
+    for layer in layers:
+        for core in cores:
+            loops, tile = compiled(layer, core)
+            for view in VIEWS:
+                if view.core == core:
+                    yield row(layer, loops, tile, view)
+
+
+def row(layer: str, loops: list[Loop], tile: Tiling, view: View) -> Row:
+    conv, _ = LAYERS[layer]
+    phases = conv.w.stride * (conv.h.stride if tile.inner_fh else 1)
+    count = sum(loop.multiply_adds for loop in loops)
+    bound = count * cycles_per_multiply_add(view.bound)
+    # Another core's model may start more multiply-adds in a cycle than this core can.
+    taken = max(bound, sum(cycles(loop.instructions, view.model) for loop in loops))
+    return Row(
+        layer,
+        view.core,
+        view.model,
+        f"{tile.channels} x {phases} x {tile.vectors}",
+        count,
+        sum(loop.loads for loop in loops),
+        round(taken, 1),
+        round(bound, 1),
+        round(bound / taken, 3),
+        sum(loop.spills for loop in loops),
+        sum(loop.reloads for loop in loops),
+    )
+
+
+def show(table: list[Row]) -> None:
+    print(HEADINGS)
+    print("|---" * HEADINGS.count(" |") + "|")
+    for r in table:
+        print(f"| {r.layer} | {r.core} | {r.model} | {r.tile} | {r.multiply_adds} |", end="")
+        print(f" {r.loads} | {r.cycles} | {r.bound} | {r.share:.0%} | {r.spills} | {r.reloads} |")
+    low = [r for r in table if r.share < WANTED]
+    spilt = [r for r in table if r.spills or r.reloads]
+    print(
+        f"\n{len(low)} of {len(table)} below {WANTED:.0%} of the bound, {len(spilt)} with spills."
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--core", action="append", choices=CORES, help="only this core")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only layers with TEXT in name")
+    parser.add_argument("--json", action="store_true", help="print JSON, not a table")
+    options = parser.parse_args()
+    layers = [name for name in LAYERS if options.only in name]
+    if not layers:
+        parser.error(f"no layer has {options.only!r} in its name; there are: {', '.join(LAYERS)}")
+    try:
+        analyser()
+    except NoAnalyser as error:
+        raise SystemExit(str(error)) from error
+    table = list(rows(layers, options.core or list(CORES)))
+    if options.json:
+        print(json.dumps([asdict(r) for r in table], indent=1))
+    else:
+        show(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""The inner loops for AArch64: found in any assembly, without spills, and close to the bound."""
+
+from __future__ import annotations
+
+import json
+
+import inner_loop
+import mca
+import pytest
+from inner_loop import NoAnalyser, analyser, reduction_loops
+
+NESTED = """
+	.text
+kernel:                                 // @kernel
+	stp	x29, x30, [sp, #-16]!
+	mov	x29, sp
+.LBB0_1:
+	movi	v0.2d, #0000000000000000
+	str	q9, [sp, #32]
+	.p2align	4, , 8
+.LBB0_2:                                // the reduction
+	ldr	q2, [x1], #16
+	ldp	q3, q4, [x2]
+	cbz	x7, .LBB0_3
+	fmla	v0.4s, v2.4s, v3.s[0]
+.LBB0_3:
+	fmla	v1.4s, v2.4s, v4.s[1]
+	subs	x3, x3, #1
+	b.ne	.LBB0_2
+	str	q0, [x4], #16
+	cmp	x4, x5
+	b.ne	.LBB0_1
+.LBB0_4:
+	ldr	x6, [x6]
+	tbnz	w6, #3, .LBB0_4
+	ret
+"""
+
+
+def in_loop(*instructions):
+    return NESTED.replace("\tsubs", "".join(f"\t{line}\n" for line in instructions) + "\tsubs")
+
+
+def only_loop(assembly):
+    (loop,) = reduction_loops(assembly)
+    return loop
+
+
+def test_the_reduction_is_the_innermost_loop_with_multiply_adds():
+    loop = only_loop(NESTED)
+    assert loop.instructions[0].split() == ["ldr", "q2,", "[x1],", "#16"]
+    assert loop.instructions[-1].split() == ["b.ne", ".LBB0_2"]
+    assert (loop.multiply_adds, loop.loads) == (2, 2)
+
+
+def test_stores_to_the_stack_outside_of_the_loop_are_no_spills():
+    loop = only_loop(NESTED)
+    assert (loop.spills, loop.reloads) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("instructions", "spills", "reloads"),
+    [
+        (["str q5, [sp, #16]"], 1, 0),
+        (["stp q5, q6, [sp]", "ldp q5, q6, [sp]"], 1, 1),
+        (["ldur q5, [x29, #-32]"], 0, 1),
+        (["add x8, sp, #160", "st1 { v0.2d, v1.2d }, [x8]"], 1, 0),
+        (["add x8, sp, #160", "add x9, x8, #16", "ld1 { v0.2d, v1.2d }, [x9]"], 0, 1),
+        (["add x8, sp, #160", "cmp x8, x9", "ldr q5, [x8]"], 0, 1),
+        (["add x8, sp, #160", "add x8, x1, #16", "ldr q5, [x8]"], 0, 0),
+        (["add x8, sp, #160", "ldr x8, [x1]", "ldr q5, [x8]"], 0, 0),
+        (["str q5, [x4]"], 0, 0),
+    ],
+)
+def test_every_way_to_the_stack_counts(instructions, spills, reloads):
+    loop = only_loop(in_loop(*instructions))
+    assert (loop.spills, loop.reloads) == (spills, reloads)
+
+
+def test_x29_is_the_stack_only_where_the_function_makes_it_the_frame():
+    text = in_loop("ldr q5, [x29, #32]").replace("mov	x29, sp", "mov	x29, x0")
+    assert only_loop(text).reloads == 0
+
+
+def test_code_without_multiply_adds_has_no_reduction():
+    assert reduction_loops(NESTED.replace("fmla", "fadd")) == []
+
+
+def test_a_kernel_may_have_several_reductions():
+    twice = NESTED + NESTED.replace("LBB0", "LBB1").replace("kernel", "second")
+    assert [loop.multiply_adds for loop in reduction_loops(twice)] == [2, 2]
+
+
+@pytest.mark.parametrize("core", mca.CORES)
+@pytest.mark.parametrize("layer", mca.LAYERS)
+def test_nothing_is_spilled_inside_the_reduction(layer, core):
+    loops, tile = mca.compiled(layer, core)
+    conv, _ = mca.LAYERS[layer]
+    assert loops
+    phases = conv.w.stride * (conv.h.stride if tile.inner_fh else 1)
+    assert all(n.multiply_adds % (tile.channels * phases * tile.vectors) == 0 for n in loops)
+    assert [(loop.spills, loop.reloads) for loop in loops] == [(0, 0)] * len(loops)
+
+
+@pytest.mark.parametrize("layer", [name for name in mca.LAYERS if "64->64" in name])
+def test_one_load_brings_the_weights_of_four_lanes(layer):
+    loops, _ = mca.compiled(layer, "cortex-a72")
+    assert all(loop.loads * 4 < loop.multiply_adds for loop in loops)
+
+
+@pytest.fixture
+def installed():
+    try:
+        return analyser()
+    except NoAnalyser as error:
+        pytest.skip(str(error))
+
+
+def test_the_bound_is_the_throughput_of_the_pipelines(installed):
+    assert inner_loop.cycles_per_multiply_add("cortex-a72") == pytest.approx(1, abs=0.01)
+    assert inner_loop.cycles_per_multiply_add("neoverse-n1") == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_loop_for_out_of_order_cores_reaches_the_wanted_share(installed):
+    layer = "nearest r2 64->64, 128"
+    table = list(mca.rows([layer], ["cortex-a72", "cortex-a76"]))
+    assert [row.model for row in table] == ["cortex-a72", "cortex-a76", "neoverse-n1"]
+    assert all(row.share >= mca.WANTED and row.spills == row.reloads == 0 for row in table)
+
+
+def test_json_has_the_rows_of_the_table(installed, monkeypatch, capsys):
+    arguments = ["mca.py", "--json", "--only", "K4", "--core", "cortex-a72"]
+    monkeypatch.setattr("sys.argv", arguments)
+    mca.main()
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["layer"], row["core"]) == ("deconv K4 s2 256->128, 16", "cortex-a72")
+    assert row["share"] == pytest.approx(row["bound"] / row["cycles"], abs=1e-3)
+
+
+def test_without_the_analyser_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(inner_loop.shutil, "which", lambda name: None)
+    with pytest.raises(NoAnalyser, match="apt install llvm-"):
+        analyser.__wrapped__()
+
+
+def test_an_analyser_that_is_too_old_does_not_count(monkeypatch):
+    monkeypatch.setattr(inner_loop.shutil, "which", lambda name: name)
+    monkeypatch.setattr(inner_loop, "_version", lambda path: 18)
+    with pytest.raises(NoAnalyser, match="LLVM 19 or later"):
+        analyser.__wrapped__()
+    monkeypatch.setattr(inner_loop, "_version", lambda path: 19)
+    assert analyser.__wrapped__().startswith("llvm-mca-")
+
+
+def test_an_unknown_layer_names_those_there_are(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["mca.py", "--only", "no such layer"])
+    with pytest.raises(SystemExit):
+        mca.main()
+    assert "plain 3x3 64->64" in capsys.readouterr().err
