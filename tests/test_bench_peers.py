@@ -105,26 +105,22 @@ def test_onnx_runtime_uses_no_more_threads_than_told(tmp_path):
         assert peer.turn(20).cpu_share < 1.2
 
 
-def test_an_environment_that_cannot_be_made_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(environments.REQUIREMENTS, "mnn", ("./no-such-package",))
-    with pytest.raises(PeerError, match="environment of mnn cannot be made: .*no-such-package"):
-        environments.python_of("mnn", tmp_path)
-    assert not environments.is_installed("mnn", tmp_path)
-
-
 def test_an_unknown_peer_is_named(tmp_path):
     with pytest.raises(PeerError, match="no peer is called 'abacus': use one of onnxruntime"):
         environments.python_of("abacus", tmp_path)
 
 
-def test_an_environment_is_made_once_and_again_for_other_requirements(tmp_path, monkeypatch):
+def test_an_environment_is_made_once_and_failures_are_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(environments.REQUIREMENTS, "mnn", ("./no-such-package",))
+    with pytest.raises(PeerError, match=r"environment of mnn cannot be made: .*no-such-package"):
+        environments.python_of("mnn", tmp_path)
+    assert not environments.is_installed("mnn", tmp_path)
     monkeypatch.setitem(environments.REQUIREMENTS, "mnn", ("pip",))
     python = environments.python_of("mnn", tmp_path)
     assert python.exists() and environments.is_installed("mnn", tmp_path)
     marker = python.parent / "marker"
     marker.touch()
-    environments.python_of("mnn", tmp_path)
+    assert environments.python_of("mnn", tmp_path) == python
     assert marker.exists()
     monkeypatch.setitem(environments.REQUIREMENTS, "mnn", ("pip>1",))
-    environments.python_of("mnn", tmp_path)
-    assert not marker.exists()
+    assert not environments.is_installed("mnn", tmp_path)

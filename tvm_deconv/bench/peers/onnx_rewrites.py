@@ -57,7 +57,7 @@ def _users(graph: Graph, name: str) -> list[Node]:
 
 
 def merge_composites(graph: Graph) -> None:
-    """Write group normalisation and SiLU as one node each, ``GroupNorm`` and ``Silu``.
+    """Fold batch norms into weights; write group norm and SiLU as ``GroupNorm`` and ``Silu``.
 
     GroupNorm has the operands x, scale and shift, both of shape (C,), and the attributes
     ``num_groups`` and ``epsilon``; both are named here, since ONNX's opset 17 has neither.
@@ -65,8 +65,32 @@ def merge_composites(graph: Graph) -> None:
     for node in list(graph.nodes):
         if node.op == "InstanceNormalization":
             _merge_group_norm(graph, node)
+        elif node.op == "BatchNormalization":
+            _fold_batch_norm(graph, node)
         elif node.op == "Mul":
             _merge_silu(graph, node)
+
+
+def _fold_batch_norm(graph: Graph, norm: Node) -> None:
+    """conv(x) * f + g, both by output channel, as one convolution."""
+    conv = next((node for node in graph.nodes if node.name == norm.inputs[0]), None)
+    if conv is None or conv.op not in ("Conv", "ConvTranspose"):
+        return
+    grouped = conv.op == "ConvTranspose" and conv.attributes.get("group", 1) != 1
+    if grouped or len(_users(graph, conv.name)) != 1:
+        return
+    scale, shift, mean, variance = (graph.weight(norm, i) for i in (1, 2, 3, 4))
+    factor = scale / np.sqrt(variance + norm.attributes.get("epsilon", 1e-5))
+    weight, bias = graph.weight(conv, 1), graph.constant(conv, 2)
+    outputs = (-1, 1, 1, 1) if conv.op == "Conv" else (1, -1, 1, 1)
+    new_bias = shift + factor * ((0 if bias is None else bias) - mean)
+    names = [f"{conv.name}_{key}" for key in ("weight", "bias")]
+    for name, value in zip(names, (weight * factor.reshape(outputs), new_bias), strict=True):
+        graph.constants[name] = value.astype(np.float32)
+        graph.shapes[name] = value.shape
+    norm.op, norm.attributes = conv.op, conv.attributes
+    norm.inputs = [conv.inputs[0], *names]
+    graph.nodes.remove(conv)
 
 
 def _merge_silu(graph: Graph, product: Node) -> None:

@@ -1,0 +1,98 @@
+"""Writes a TFLite model, node by node: the flatbuffer that LiteRT reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+
+class _Buffer(schema.BufferT):
+    """Aligned as the schema asks for; the generated code packs bytes one by one, unaligned."""
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:
+        if self.data is not None:
+            content = self.data.tobytes()
+            builder.StartVector(1, len(content), 16)
+            builder.head -= len(content)
+            builder.Bytes[builder.head : builder.head + len(content)] = content
+            data = builder.EndVector()
+        schema.BufferStart(builder)
+        if self.data is not None:
+            schema.BufferAddData(builder, data)
+        return schema.BufferEnd(builder)
+
+
+class Writer:
+    """One subgraph, one input, one output; operators with one result each."""
+
+    def __init__(self) -> None:
+        self._buffers = [_Buffer()]  # the first is the empty one
+        self._tensors: list[Any] = []
+        self._operators: list[Any] = []
+        self._codes: dict[int, int] = {}
+
+    def tensor(self, shape: tuple[int, ...]) -> int:
+        """A float32 value that is computed or given; its number."""
+        return self._tensor(shape, np.float32, 0)
+
+    def constant(self, value: np.ndarray) -> int:
+        """A float32 or int32 constant; its number."""
+        buffer = _Buffer()
+        buffer.data = np.ascontiguousarray(value)
+        self._buffers.append(buffer)
+        return self._tensor(value.shape, value.dtype, len(self._buffers) - 1)
+
+    def _tensor(self, shape: tuple[int, ...], dtype: Any, buffer: int) -> int:
+        tensor = schema.TensorT()
+        tensor.shape = np.array(shape, np.int32)
+        kinds = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32}
+        tensor.type = kinds[np.dtype(dtype).name]
+        tensor.buffer = buffer
+        tensor.name = f"t{len(self._tensors)}"
+        self._tensors.append(tensor)
+        return len(self._tensors) - 1
+
+    def operator(
+        self, name: str, inputs: list[int], shape: tuple[int, ...], options: Any = None
+    ) -> int:
+        """Append the builtin operator ``name`` of the schema; the number of its result."""
+        code = getattr(schema.BuiltinOperator, name)
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self._codes.setdefault(code, len(self._codes))
+        operator.inputs = np.array(inputs, np.int32)
+        result = self.tensor(shape)
+        operator.outputs = np.array([result], np.int32)
+        if options is not None:
+            kind = type(options).__name__.removesuffix("T")
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+            operator.builtinOptions = options
+        self._operators.append(operator)
+        return result
+
+    def finish(self, given: int, result: int) -> bytes:
+        """The file of the model from tensor ``given`` to tensor ``result``."""
+        graph = schema.SubGraphT()
+        graph.tensors, graph.operators = self._tensors, self._operators
+        graph.inputs, graph.outputs = np.array([given], np.int32), np.array([result], np.int32)
+        model = schema.ModelT()
+        model.version = 3
+        model.operatorCodes = [_operator_code(code) for code in self._codes]
+        model.subgraphs, model.buffers = [graph], self._buffers
+        builder = flatbuffers.Builder(1 << 20)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+
+# Versions of operators that are not the first: transposed convolutions have a bias since the third.
+_VERSIONS = {schema.BuiltinOperator.TRANSPOSE_CONV: 3}
+
+
+def _operator_code(code: int) -> Any:
+    entry = schema.OperatorCodeT()
+    entry.builtinCode = code
+    entry.deprecatedBuiltinCode = min(code, 127)  # one byte, for readers of old files
+    entry.version = _VERSIONS.get(code, 1)
+    return entry
