@@ -53,11 +53,9 @@ class TileStore:
         realize, stride, lanes = loop.body, self.conv.w.stride, self.tile.lanes
         store, load = realize.block.body, realize.block.body.value
         j = realize.block.iter_vars[-1].var
-        *lead, _, y, _ = load.indices
+        *lead, _, y, x = load.indices
         inputs = [
-            tirx.BufferLoad(
-                load.source, [*lead, edit.const_like(j, f), y, _ramp(j // stride, lanes)]
-            )
+            tirx.BufferLoad(load.source, [*lead, edit.const_like(j, f), y, _ramp(x, lanes)])
             for f in range(stride)
         ]
         stores = []
@@ -70,7 +68,7 @@ class TileStore:
         group = lanes * stride
         var = tirx.Var(loop.loop_var.name, loop.loop_var.ty)
         first = edit.substitute(realize.iter_values[-1], {loop.loop_var: 0})
-        reads = edit.widen(realize.block.reads[0], {4: (0, stride), 6: (j // stride, lanes)})
+        reads = edit.widen(realize.block.reads[0], {4: (0, stride), 6: (x, lanes)})
         writes = edit.widen(realize.block.writes[0], {5: (j, group)})
         body = edit.with_block(
             realize,

@@ -89,6 +89,29 @@ def tile_planes(sch: Schedule, phases: str, conv: ConvTranspose2d, tile: Tiling)
     return Nest(parallel=parallel, tile=x_tile, reduction=ic)
 
 
+def strip_of_sums(sch: Schedule, phases: str, tile: Tiling) -> Nest:
+    """Split the sums into strips, which are set to zero before the reduction adds to them.
+
+    for n, g, o, fh, fw, y, x, ic, th, tw: phases += ...   (init inside)
+    => parallel n*strip*block*g*channel_block:
+           for o, fh, fw, y, x: phases = 0
+           for ic, o, fh, fw, y, x, th, tw: phases += ...
+    """
+    block = sch.get_sblock(phases)
+    n, g, o, fh, fw, y, x, ic, th, tw = sch.get_loops(block)
+    split, o_in = sch.split(o, [tile.channel_splits, None])
+    strip, y_in = sch.split(y, [None, tile.rows])
+    column, x_in = sch.split(x, [None, tile.block_columns])
+    outer = [n, strip, column, g, split]
+    sch.reorder(*outer, ic, o_in, fh, fw, y_in, x_in, th, tw)
+    parallel = sch.fuse(*outer)
+    if tile.parallel:
+        sch.parallel(parallel)
+    sch.decompose_reduction(block, ic)
+    in_vectors(sch, phases + "_init", tile.lanes)
+    return Nest(parallel=parallel, tile=None, reduction=ic)
+
+
 def rows_of_strip(sch: Schedule, rows: str, nest: Nest, columns: int) -> Nest:
     """Read the finished planes of a strip as rows of ``columns`` output columns at a time.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from .revd import REVD
 from .revd2 import REVD2
+from .stdd import STDD
 from .strd import STRD
 from .tdc import TDC
 from .variant import Variant
 
-VARIANTS: dict[str, Variant] = {variant.name: variant for variant in (REVD2, TDC, REVD, STRD)}
+VARIANTS: dict[str, Variant] = {variant.name: variant for variant in (REVD2, TDC, REVD, STDD, STRD)}

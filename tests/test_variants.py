@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel import check, has_output, layers, square
+from kernel import HOST, check, has_output, layers, square
 from tvm import te, tirx
 
 from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
@@ -27,3 +29,12 @@ def test_any_layer_equals_the_scatter_definition(variant, layer, dtype, symbolic
     conv, shape = layer
     if has_output(conv, shape) and computes(variant, conv):
         check(variant, conv, shape, dtype, symbolic=symbolic)
+
+
+@every_variant
+def test_strips_in_rows_and_columns_fit_together(variant):
+    # Wide and with many channels: several strips, and several blocks of columns in each.
+    conv = ConvTranspose2d(40, 9, Axis(5, 2, 1, 3, 1), Axis(4, 3, 1, 0))
+    machine = replace(cpu_machine(HOST), l2_bytes=64 * 1024)
+    check(variant, conv, (1, 21, 200), machine=machine)
+    check(variant, conv, (1, 21, 200), machine=machine, symbolic="nhw")

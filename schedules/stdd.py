@@ -1,0 +1,222 @@
+"""STDD, standard deconvolution: each input is read once and scattered, and overlapping sums add up.
+
+    pad        x[n, c, i, j] with a zero border (rows and columns beyond the input read as 0)
+    phases     the sums of a whole strip in memory, a plane for each phase (fh, fw)
+    interleave planes -> high-resolution rows; pure data movement
+    edge       the same row in memory, for vectors that cross the right edge (absent if none does)
+    store      one output element each, the only stage with the output's exact shape
+
+Loop nest after scheduling, ``phases`` in the level-2 cache:
+
+    parallel n, strip, column block, [group], [channel block]:
+        pad the strip's input into scratch
+        phases = 0
+        for ic (some at a time), i, j (in vectors):
+            read the input vectors
+            for o: for kh: if the row that it reaches is in the strip: for kw:
+                phases[o, fh, fw, y, x] += sum over ic of input * weight
+        for o, y, fh, x: interleave a vector of every plane fw, store
+
+Tap ``k`` sends input ``i`` to output ``s*i + d*k - p``, that is, to block ``i - offset`` of one
+phase. Kept as planes, the outputs of a vector of inputs are a vector too, so the overlapping sums
+need no scattered stores. A strip reads its halo as well and drops what falls outside, so that no
+two threads ever add to the same sum. The definition below states the same sums from the output's
+side; ``input_stationary`` skews the loops.
+
+Every product costs a share of a load and a store of its sum: this is what the order is slow by.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tvm_ffi
+from tvm import te, tirx
+from tvm.s_tir import Schedule
+
+from tvm_deconv.geometry import ConvTranspose2d
+
+from . import stages, steps
+from . import tir_edit as edit
+from .finish import finish
+from .machine import CpuMachine
+from .names import EDGE, INTERLEAVE, PAD, PHASES
+from .scratch import in_strip_coordinates
+from .stages import ACCUMULATE_DTYPE
+from .tiling import Tiling, choose_strip, outputs_per_thread
+from .variant import Sizes, Variant
+from .vector_math import with_vector_math
+
+# Input channels whose products are summed before they are added to the strip.
+_TOGETHER = 4
+
+
+def together(conv: ConvTranspose2d) -> int:
+    """Input channels that are read together: at most four, and a divisor of all."""
+    return next(n for n in range(_TOGETHER, 0, -1) if conv.group_inputs % n == 0)
+
+
+def choose(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Tiling:
+    """Tile sizes for a layer: strips whose input and sums stay in the level-2 cache."""
+    return choose_strip(conv, sizes, machine, channels=1)
+
+
+def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine) -> float:
+    """Cycles of the busiest thread: loads and stores of the sums, and of the strip."""
+    outputs = outputs_per_thread(conv, sizes, tile, machine)
+    taps = conv.h.useful_taps * conv.w.useful_taps / (conv.h.stride * conv.w.stride)
+    adds = outputs / tile.lanes * conv.group_inputs / together(conv) * taps
+    return adds * (2.0 + together(conv))
+
+
+def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
+    """Shape of the packed weights: [g][ic/n][o][fh][th][fw][tw][n], n channels together."""
+    h, w, inputs = conv.h, conv.w, together(conv)
+    taps = h.stride, h.max_taps, w.stride, w.max_taps
+    return conv.groups, conv.group_inputs // inputs, conv.group_outputs, *taps, inputs
+
+
+def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np.ndarray:
+    """IOHW weights in the order of ``packed_shape``, float32; missing taps are 0."""
+    shape = packed_shape(conv, tile)
+    groups, blocks, outputs, *_, inputs = shape
+    grouped = weights.reshape(groups, blocks, inputs, outputs, conv.h.kernel, conv.w.kernel)
+    packed = np.zeros(shape, ACCUMULATE_DTYPE)
+    for fh in range(conv.h.stride):
+        for th, row in enumerate(conv.h.taps(fh)):
+            for fw in range(conv.w.stride):
+                for tw, column in enumerate(conv.w.taps(fw)):
+                    tap = grouped[:, :, :, :, row.k, column.k]
+                    packed[:, :, :, fh, th, fw, tw] = tap.transpose(0, 1, 3, 2)
+    return packed
+
+
+def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
+    """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
+    shape = stages.shape_of(x)
+    domain = stages.domain_of(conv, tile, shape)
+    inputs = together(conv)
+
+    def weight(g, o, fh, fw, ic, th, tw):
+        return packed[g, ic // inputs, o, fh, th, fw, tw, ic % inputs]
+
+    phases = stages.phase_sums(conv, domain, stages.padded(conv, domain, x), weight)
+    rows = stages.interleaved(conv, phases)
+    return stages.stored(conv, shape, x.dtype, domain, tile.lanes, rows)
+
+
+def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:
+    """The CPU loop nest above, for a function made of ``compute`` and pointwise consumers."""
+    # Checks off for the reason that ``revd2.schedule`` gives.
+    sch = Schedule(func, enable_check=False)
+    store = steps.inline_epilogue(sch, keep=(PAD, PHASES, INTERLEAVE, EDGE))
+    nest = steps.strip_of_sums(sch, PHASES, tile)
+    steps.parallel_with_scratch(sch, PAD, nest)
+    rows = steps.rows_of_strip(sch, INTERLEAVE, nest, conv.w.stride * tile.lanes)
+    for stage in (EDGE, store):
+        if steps.has_stage(sch, stage):
+            steps.at_tile(sch, stage, rows)
+    func = in_strip_coordinates(sch.mod["main"], PAD, (0, tile.lanes))
+    halo = conv.w.halo_extent
+    func = in_strip_coordinates(func, PHASES + "_init", (halo, halo + tile.lanes))
+    func = input_stationary(func, conv, tile)
+    return with_vector_math(finish(func, conv, tile, store, by_rows=True))
+
+
+def input_stationary(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:
+    """Skew the reduction from output blocks (y, x) to the inputs (i, j) = (y, x) + offset.
+
+    for ic, o, fh, fw, y, x, th, tw: phases[..., y, x] += pad[ic, y + oy, x + ox] * weight
+    => for ic, i, j: input = pad[ic, i, j]
+           for o: for fh, th: if i - oy is a row of the strip:
+               for fw, tw: phases[..., i - oy, j - ox] += input * weight
+    """
+    scatter = _Scatter(func, conv, tile).nest()
+
+    def replace(loop: tirx.For) -> tirx.Stmt:
+        return scatter if edit.sole_block_name(loop) == PHASES + "_update" else loop
+
+    return func.with_body(tvm_ffi.structural_map(func.body, (tirx.For, replace), order="pre"))
+
+
+class _Scatter:
+    """The nest of ``input_stationary``, in the coordinates of a strip."""
+
+    def __init__(self, func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> None:
+        self.conv, self.tile = conv, tile
+        update = edit.find_block(func.body, PHASES + "_update")
+        _, *inner = edit.loops_to(func.body, update)
+        first = {loop.loop_var: 0 for loop in inner}
+        _, self.group, self.first_o, *_ = (edit.substitute(v, first) for v in update.iter_values)
+        self.sums = update.block.writes[0].source
+        _, pad, weight = (region.source for region in update.block.reads)
+        self.pad, self.weight = pad, weight
+        self.index = str(update.iter_values[0].ty.dtype)
+
+    def nest(self) -> tirx.Stmt:
+        conv, tile, lanes = self.conv, self.tile, self.tile.lanes
+        columns = tile.block_columns + conv.w.halo_extent
+        block = self._loop("ic", conv.group_inputs // together(conv))
+        row = self._loop("i", tile.rows + conv.h.halo_extent)
+        vector = self._loop("j", -(-columns // lanes))
+        channel = self._loop("o", int(self.sums.shape[2]))
+        first = vector.loop_var * lanes
+        statements, inputs = [], []
+        for n in range(together(conv)):
+            ic = block.loop_var * together(conv) + n
+            load = tirx.BufferLoad(self.pad, [0, ic, row.loop_var, self._ramp(first)])
+            inputs.append(tirx.Var("input", load.ty))
+            statements.append(tirx.Bind(inputs[-1], load))
+        taps = [
+            self._row_of_kernel(block.loop_var, channel.loop_var, row.loop_var, first, fh, inputs)
+            for fh in range(conv.h.stride)
+        ]
+        taps = [part for phase in taps for part in phase]
+        if not taps:
+            return tirx.Evaluate(0)
+        statements.append(edit.rebuild([channel], edit.sequence(taps)))
+        return edit.rebuild([block, row, vector], edit.sequence(statements))
+
+    def _row_of_kernel(
+        self, block: Any, o: Any, i: Any, first: Any, fh: int, inputs: list[tirx.Var]
+    ) -> list[tirx.Stmt]:
+        """For each tap of a phase in height: if it reaches the strip, add all along the width."""
+        conv, halo = self.conv, self.conv.w.halo_extent
+        (top, _), (left, _) = conv.h.halo, conv.w.halo
+        parts: list[tirx.Stmt] = []
+        for th, row in enumerate(conv.h.taps(fh)):
+            y = i - (row.offset - top)
+            adds = []
+            for fw in range(conv.w.stride):
+                for tw, column in enumerate(conv.w.taps(fw)):
+                    x = self._ramp(first + (halo - (column.offset - left)))
+                    place = [0, 0, o, fh, fw, y, x]
+                    total = tirx.BufferLoad(self.sums, place)
+                    for n, value in enumerate(inputs):
+                        key = [self.group, block, self.first_o + o, fh, th, fw, tw, n]
+                        weight = tirx.BufferLoad(self.weight, key)
+                        total = total + value * tirx.Broadcast(weight, self.tile.lanes)
+                    adds.append(tirx.BufferStore(self.sums, total, place))
+            if adds:
+                inside = tirx.all(y >= 0, y < self.tile.rows)
+                parts.append(tirx.IfThenElse(inside, edit.sequence(adds), None))
+        return parts
+
+    def _loop(self, name: str, extent: int) -> tirx.For:
+        return edit.loop(name, self.index, extent, tirx.ForKind.SERIAL)
+
+    def _ramp(self, base: Any) -> tirx.Ramp:
+        return tirx.Ramp(base, edit.const_like(base, 1), self.tile.lanes)
+
+
+STDD = Variant(
+    name="stdd",
+    summary="input-stationary scatter, overlapping sums",
+    choose=choose,
+    cycles=cycles,
+    packed_shape=packed_shape,
+    pack_weights=pack_weights,
+    compute=compute,
+    schedule=schedule,
+)
