@@ -102,6 +102,14 @@ def test_nothing_is_spilled_inside_the_reduction(layer, core):
     assert [(loop.spills, loop.reloads) for loop in loops] == [(0, 0)] * len(loops)
 
 
+@pytest.mark.parametrize("layer", mca.LAYERS)
+def test_addresses_in_the_scratch_cost_next_to_nothing(layer):
+    # With the scratch in the coordinates of the whole input, K9 s3 had 70 such instructions.
+    loops, _ = mca.compiled(layer, "cortex-a53")
+    for loop in loops:
+        assert len(loop.instructions) - loop.multiply_adds - loop.loads <= 16
+
+
 @pytest.mark.parametrize("layer", [name for name in mca.LAYERS if "64->64" in name])
 def test_one_load_brings_the_weights_of_four_lanes(layer):
     loops, _ = mca.compiled(layer, "cortex-a72")
