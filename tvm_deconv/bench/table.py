@@ -55,7 +55,7 @@ def heading(results: Mapping[str, Any]) -> str:
 
 def threads_of(results: Mapping[str, Any]) -> str:
     """``1 thread`` or ``2 threads``."""
-    return f"{results['threads']} thread{'s' if results['threads'] > 1 else ''}"
+    return f"{results['threads']} thread{'s' * (results['threads'] > 1)}"
 
 
 def main_table(table: Sequence[Row], results: Mapping[str, Any]) -> str:
@@ -68,7 +68,7 @@ def main_table(table: Sequence[Row], results: Mapping[str, Any]) -> str:
         cells.append(
             [
                 row.name,
-                *contestants.get(HEADLINE, {}).get("notes", [""])[:1],
+                next(iter(contestants.get(HEADLINE, {}).get("notes", [])), ""),
                 _text(row.ours),
                 peer or "",
                 _text(row.times.get(peer or "")),
@@ -92,7 +92,7 @@ def summary(table: Sequence[Row]) -> str:
             continue
         worst = min(chosen, key=lambda row: row.ratio or 0)
         lines.append(
-            f"{len(chosen)} {kind}s: geometric mean of the ratios to the fastest peer "
+            f"{len(chosen)} {kind}{'s' * (len(chosen) > 1)}: geometric mean of the ratios to the fastest peer "
             f"{_number(geometric_mean(row.ratio for row in chosen))}, smallest "
             f"{_number(worst.ratio)} ({worst.name})"
         )

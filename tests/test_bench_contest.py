@@ -1,0 +1,157 @@
+"""Contestants are checked before they are timed; misbehaving ones do no harm to the others."""
+
+from __future__ import annotations
+
+import sys
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from tvm_deconv.bench import figures, table
+from tvm_deconv.bench.contest import Field, measure
+from tvm_deconv.bench.contestants import Contestant
+from tvm_deconv.bench.selection import ModelFile
+
+# NAME says what it does; the model negates its input.
+FAKES = """
+import os, sys, time
+import numpy as np
+from tvm_deconv.bench.worker import serve
+
+def contestant(answer, seconds):
+    def load(model, x, threads):
+        result = answer(-x)
+        def call():
+            time.sleep(seconds)
+            return result
+        return call, lambda y: y, "1.0", []
+    return load
+
+def nan(y):
+    y[0, 0, 0, 0] = np.nan
+    return y
+
+def refuse(y):
+    raise ValueError("no such layer")
+
+def die(y):
+    os._exit(3)
+
+def dies_in_turn(model, x, threads):
+    calls = []
+    def call():
+        calls.append(0)
+        if len(calls) > 1:
+            os._exit(4)
+        return -x
+    return call, lambda y: y, "1.0", []
+
+serve({
+    "auto": contestant(lambda y: y, 0.002),
+    "slower": contestant(lambda y: y, 0.004),
+    "close": contestant(lambda y: y * 1.00005, 0.003),
+    "wrong": contestant(lambda y: y * 1.0005, 0),
+    "nan": contestant(nan, 0),
+    "shape": contestant(lambda y: y[:, :, 1:], 0),
+    "refuses": contestant(refuse, 0),
+    "dies": contestant(die, 0),
+    "dies_in_turn": dies_in_turn,
+    "peak": contestant(lambda y: y * 0, 0.001),
+}, sys.argv[1], lambda: {"flop": 1e6})
+"""
+PEERS = ("slower", "close", "wrong", "nan", "shape", "refuses", "dies", "dies_in_turn")
+
+
+def negation(path, size=4):
+    """An ONNX file that negates an image of that size."""
+    shape = (1, 1, size, size)
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "net", ends[:1], ends[1:])
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+    return ModelFile(path)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """Two workloads measured by the same processes, as a result file would hold them."""
+    folder = tmp_path_factory.mktemp("contest")
+    script = folder / "fakes.py"
+    script.write_text(FAKES)
+    roles = {"auto": "ours", "peak": "peak", **dict.fromkeys(PEERS, "peer")}
+    contestants = [
+        Contestant(name, role, (sys.executable, str(script), name)) for name, role in roles.items()
+    ]
+    missing = Contestant("missing", "peer", (str(folder / "missing"),))
+    workloads = [negation(folder / "first.onnx"), negation(folder / "second.onnx", 7)]
+    with Field([*contestants, missing], {}) as field:
+        records = {
+            workload.name: measure(workload, field, 2, folder, limit_s=0) for workload in workloads
+        }
+    return {"roles": {**roles, "missing": "peer"}, "workloads": records, "threads": 2}
+
+
+@pytest.fixture(params=["first", "second"])
+def contestants(measured, request):
+    return measured["workloads"][request.param]["contestants"]
+
+
+def test_who_is_right_is_measured_in_turns(contestants):
+    for name in ("auto", "slower", "close"):
+        record = contestants[name]
+        assert record["status"] == "measured"
+        assert len(record["ms"]) == 1 + 5
+        assert len(record["cpu_share"]) == 2
+    assert min(contestants["slower"]["ms"]) >= 4
+
+
+def test_the_error_is_recorded(contestants):
+    assert contestants["auto"]["error"] == 0
+    assert contestants["close"]["error"] == pytest.approx(5e-5, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "reason"),
+    [
+        ("wrong", "wrong", "the largest error is 5.0e-04, over 1e-04"),
+        ("nan", "wrong", "the largest error is inf, over 1e-04"),
+        ("shape", "wrong", "the result has shape (1, 1, "),
+        ("refuses", "not supported", "refuses (load): ValueError: no such layer"),
+        ("dies", "failed", "dies (load) died with exit status 3"),
+        ("dies_in_turn", "failed", "dies_in_turn (turn) died with exit status 4"),
+        ("missing", "failed", "missing cannot be started"),
+    ],
+)
+def test_who_is_wrong_refuses_or_dies_does_not_count(contestants, name, status, reason):
+    record = contestants[name]
+    assert record["status"] == status
+    assert reason in record["reason"]
+    assert not record.get("ms")
+
+
+def test_the_peak_computes_nothing_and_is_not_checked(contestants):
+    assert contestants["peak"]["status"] == "measured"
+    assert contestants["peak"]["facts"] == {"flop": 1e6}
+    assert "error" not in contestants["peak"]
+
+
+def test_only_who_counts_is_compared_and_the_others_are_listed(measured):
+    for row in figures.rows(measured):
+        assert set(row.times) == {"auto", "slower", "close"}
+        assert row.fastest_peer == "close"
+        assert row.ratio > 1
+    notes = table.notes({**measured, "left_out": {}}).splitlines()
+    for name in PEERS[2:]:
+        assert sum(line.startswith(f"- first, {name}: ") for line in notes) == 1
+
+
+def test_a_model_too_large_for_a_contestant_is_not_given_to_it(tmp_path):
+    class Large:
+        name, kind, origin, input_shape, multiply_adds = "n", "layer", "test", (1, 1, 4, 4), 10**9
+        model = negation(tmp_path / "large.onnx").model
+
+    patient = Contestant("never", "baseline", ("/bin/false",), most_multiply_adds=1e6)
+    with Field([patient], {}) as field:
+        record = measure(Large(), field, 1, tmp_path, limit_s=0)["contestants"]["never"]
+    assert (record["status"], record["reason"]) == ("not supported", "over 1e+06 multiply-adds")

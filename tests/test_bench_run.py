@@ -1,0 +1,162 @@
+"""The benchmark as a whole: ours against ONNX Runtime on a tiny network, and what may go wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import onnx
+import pytest
+from onnx_net import Net
+
+from tvm_deconv import bench, cli
+from tvm_deconv.bench import benchmark, contestants, worker
+from tvm_deconv.bench.contestants import Contestant
+from tvm_deconv.errors import BenchError, OutputError, PeerError
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """An ONNX file of a convolution and a shuffle."""
+    net = Net((1, 4, 6, 8))
+    path = tmp_path / "tiny.onnx"
+    y = net("DepthToSpace", net.conv("x", 4, 8), blocksize=2, mode="CRD")
+    onnx.save(net.model(y), path)
+    return path
+
+
+def here(name, _root):
+    """A peer that runs in the environment of the tests."""
+    if name != "onnxruntime":
+        raise PeerError(f"{name} cannot be installed: no wheel")
+    return Contestant(name, "peer", (sys.executable, "-I", worker.__file__, name))
+
+
+@pytest.fixture(autouse=True)
+def no_environments(monkeypatch):
+    monkeypatch.setattr(benchmark, "peer", here)
+
+
+def test_the_command_measures_writes_prints_and_draws(tiny, tmp_path, capsys):
+    out, plot = tmp_path / "out.json", tmp_path / "out.svg"
+    command = ["bench", "--workloads", str(tiny), "--peers", "onnxruntime,mnn", "--out", str(out)]
+    options = ["--variants", "no-rewrite", "--threads", "1", "--limit", "1", "--plot", str(plot)]
+    assert cli.main([*command, *options]) == 0
+    printed = capsys.readouterr()
+    results = json.loads(out.read_text())
+    records = results["workloads"]["tiny"]["contestants"]
+    assert {name: record["status"] for name, record in records.items()} == dict.fromkeys(
+        ("auto", "no-rewrite", "tvm", "peak", "onnxruntime"), "measured"
+    )
+    for name in ("auto", "no-rewrite", "tvm", "onnxruntime"):
+        assert records[name]["error"] < 1e-5
+    between = 4 * 8 * 6 * 8
+    assert records["no-rewrite"]["facts"]["planned_bytes"] == between
+    assert records["auto"]["facts"]["planned_bytes"] == 0
+    assert (results["threads"], results["interrupted"]) == (1, False)
+    assert results["versions"]["onnxruntime"] == records["onnxruntime"]["version"]
+    assert results["machine"]["cpu"] and results["date"]
+    assert plot.read_bytes().startswith(b"<?xml")
+    assert "LEFT OUT: mnn cannot be installed: no wheel" in printed.err
+    assert "- mnn is left out: mnn cannot be installed: no wheel" in printed.out
+    assert "| tiny " in printed.out
+
+    assert cli.main(["bench", "--from", str(out)]) == 0
+    assert capsys.readouterr().out == printed.out
+
+
+def nothing(monkeypatch, tmp_path):
+    """The arguments of a run whose contestants are never started."""
+    monkeypatch.setattr(benchmark, "measure", lambda *_, **__: {"contestants": {}, "kind": "layer"})
+    return {"peers": (), "variants": (), "say": lambda _: None, "out": tmp_path / "out.json"}
+
+
+def test_an_interrupt_keeps_what_was_measured(tiny, tmp_path, monkeypatch):
+    options = nothing(monkeypatch, tmp_path)
+    record = {"contestants": {}, "kind": "network", "multiply_adds": None}
+    calls = iter([record])
+
+    def measure(*_, **__):
+        try:
+            return next(calls)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr(benchmark, "measure", measure)
+    results = bench.run([str(tiny), "espcn-x3"], **options)
+    assert results["interrupted"]
+    written = json.loads(options["out"].read_text())
+    assert written == results
+    assert list(written["workloads"]) == ["espcn-x3"]
+
+
+def test_an_interrupted_command_says_so_in_its_status(monkeypatch, capsys):
+    results = {
+        "machine": {"cpu": "c", "processors": 1},
+        "versions": {},
+        "threads": 1,
+        "date": "d",
+        "commit": None,
+        "roles": {},
+        "left_out": {},
+        "workloads": {},
+        "interrupted": True,
+    }
+    monkeypatch.setattr(benchmark, "run", lambda *_, **__: results)
+    assert cli.main(["bench"]) == 130
+    assert "interrupted" in capsys.readouterr().out
+
+
+def test_a_run_without_any_of_the_peers_asked_for_does_not_begin(tiny, tmp_path, monkeypatch):
+    options = {**nothing(monkeypatch, tmp_path), "peers": ("mnn", "ncnn")}
+    with pytest.raises(BenchError, match=r"no peer can be had: mnn cannot be .*; ncnn cannot be"):
+        bench.run([str(tiny)], **options)
+    assert not options["out"].exists()
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(tiny, tmp_path, monkeypatch):
+    options = nothing(monkeypatch, tmp_path)
+    monkeypatch.setattr(benchmark, "measure", lambda *_, **__: pytest.fail("it measured"))
+    with pytest.raises(OutputError, match="cannot write"):
+        bench.run([str(tiny)], **{**options, "out": tmp_path / "none" / "out.json"})
+
+
+def test_a_result_file_that_is_there_stays_until_there_is_a_new_one(tiny, tmp_path, monkeypatch):
+    options = nothing(monkeypatch, tmp_path)
+    options["out"].write_text("precious")
+
+    def measure(*_, **__):
+        assert options["out"].read_text() == "precious"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmark, "measure", measure)
+    bench.run([str(tiny)], **options)
+    assert options["out"].read_text() == "precious"
+
+
+def test_every_variant_takes_part_unless_some_are_named():
+    from tvm_deconv.schedules.variants import VARIANTS
+
+    def ours(*variants):
+        found = contestants.ours_and_baselines(*variants)
+        return [each.name for each in found if each.role == "ours"]
+
+    assert ours() == ["auto", "direct", "no-rewrite", *VARIANTS]
+    assert ours([]) == ["auto"]
+    assert ours(["revd2", "auto"]) == ["auto", "revd2"]
+
+
+def test_the_tuned_baseline_takes_part_when_asked_for():
+    (tuned,) = (each for each in contestants.ours_and_baselines([], 8) if each.name == "tvm-tuned")
+    assert (tuned.role, tuned.command[-1]) == ("baseline", "8")
+    assert tuned.load_timeout_s > 8 * 50
+
+
+def test_a_variant_that_computes_no_layer_is_refused_with_its_reason(tmp_path):
+    from tvm_deconv.bench.ours import NotSupportedError, Ours
+
+    net = Net((1, 4, 6, 8))
+    path = tmp_path / "relu.onnx"
+    onnx.save(net.model(net("Relu", "x")), path)
+    with pytest.raises(NotSupportedError, match="there is no convolution"):
+        Ours({"variant": "revd2"}).load(str(path), None, 1)
