@@ -154,11 +154,7 @@ class _Finisher:
         fetches = []
         for vector in range(self.tile.vectors):
             line = tirx.BufferLoad(source, [n, channel, row, x + vector * self.tile.lanes])
-            read, level_2, data = 0, 2, 1
-            call = tirx.call_intrin(
-                "void", "tirx.prefetch", tirx.address_of(line), read, level_2, data
-            )
-            fetches.append(tirx.Evaluate(call))
+            fetches.append(edit.prefetch(line))
         return edit.with_loop(reduction, body=tirx.SeqStmt([*fetches, reduction.body]))
 
 

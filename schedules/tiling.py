@@ -14,14 +14,14 @@ from .variant import Sizes
 
 # Below this many multiply-adds for each core, waking the other cores costs more than they save:
 # a parallel region costs about 5 us, in which one core does about 0.25 M multiply-adds.
-_MIN_WORK_PER_THREAD = 250_000
+MIN_WORK_PER_THREAD = 250_000
 
 # The inner loop is written out in full. Beyond this many multiply-adds it no longer fits the
 # level-1 instruction cache (about 8 bytes each in 32 KiB), and compiling it takes seconds.
 _MAX_UNROLLED = 1024
 
 # Sizes to do well on when the real one is not known at compile time.
-_TYPICAL = (17, 31, 57, 101, 128, 224, 540, 1080)
+TYPICAL_SIZES = (17, 31, 57, 101, 128, 224, 540, 1080)
 
 # A strip's scratch is filled up with zeros beyond the input. Where the width is not known, strips
 # are no wider than this, so that a narrow input does not pay for a wide one.
@@ -30,7 +30,7 @@ _UNKNOWN_STRIP_COLUMNS = 128
 _MAX_ROWS = 16
 
 # runtime::kMaxStackAlloca of TVM 0.27.
-_STACK_BYTES = 1024
+STACK_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def choose_tiling(
     ``planes`` the number of sums for each block and output channel that a strip keeps in scratch.
     """
     tiled = tiled or conv
-    columns = [conv.w.blocks(sizes.width)] if sizes.width is not None else list(_TYPICAL)
+    columns = [conv.w.blocks(sizes.width)] if sizes.width is not None else list(TYPICAL_SIZES)
     tile = min(
         _register_tiles(tiled, machine), key=lambda t: _tile_cost(tiled, t, columns, machine)
     )
@@ -117,7 +117,7 @@ def choose_tiling(
 
 def choose_strip(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine, channels: int) -> Tiling:
     """Tile sizes where all sums of a strip are in scratch, ``channels`` at a time."""
-    columns = [conv.w.blocks(sizes.width)] if sizes.width is not None else list(_TYPICAL)
+    columns = [conv.w.blocks(sizes.width)] if sizes.width is not None else list(TYPICAL_SIZES)
     lanes = [n for n in (16, 8, 4) if n <= machine.lanes]
     tile = min(
         (_RegisterTile(n, 1, channels, inner_fh=False) for n in lanes),
@@ -137,8 +137,8 @@ def _strip_tiling(
 ) -> Tiling:
     """Tile sizes around a register tile."""
     batch, height, width = sizes
-    columns = [conv.w.blocks(width)] if width is not None else list(_TYPICAL)
-    rows = [conv.h.blocks(height)] if height is not None else list(_TYPICAL)
+    columns = [conv.w.blocks(width)] if width is not None else list(TYPICAL_SIZES)
+    rows = [conv.h.blocks(height)] if height is not None else list(TYPICAL_SIZES)
     widest = columns[0] if width is not None else _UNKNOWN_STRIP_COLUMNS
     strip = min(
         _strips(conv, tile, widest, rows, machine, planes),
@@ -155,7 +155,7 @@ def _strip_tiling(
         unroll_fh=conv.h.is_uneven and not tile.inner_fh,
         unroll_th=conv.h.is_uneven or _fits_unrolled(tiled, tile, machine),
         channel_splits=strip.channel_splits,
-        parallel=machine.threads > 1 and work >= 2 * _MIN_WORK_PER_THREAD,
+        parallel=machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD,
         weight_vectors=tile.weights_per_load(tiled, machine) > 1,
     )
 
@@ -173,8 +173,8 @@ def tiling_cycles(
     ``tiled`` as in ``choose_tiling``.
     """
     batch, height, width = sizes
-    columns = [conv.w.blocks(width)] if width is not None else list(_TYPICAL)
-    rows = [conv.h.blocks(height)] if height is not None else list(_TYPICAL)
+    columns = [conv.w.blocks(width)] if width is not None else list(TYPICAL_SIZES)
+    rows = [conv.h.blocks(height)] if height is not None else list(TYPICAL_SIZES)
     register_tile = _RegisterTile(tile.lanes, tile.vectors, tile.channels, tile.inner_fh)
     strip = _Strip(tile.rows, tile.column_tiles, tile.channel_splits)
     threads = machine.threads if tile.parallel else 1
@@ -192,8 +192,8 @@ def outputs_per_thread(
 ) -> float:
     """Output elements that each thread stores; a free size counts as a typical one."""
     batch, height, width = sizes
-    rows = conv.h.output_size(height if height is not None else round(mean(_TYPICAL)))
-    columns = conv.w.output_size(width if width is not None else round(mean(_TYPICAL)))
+    rows = conv.h.output_size(height if height is not None else round(mean(TYPICAL_SIZES)))
+    columns = conv.w.output_size(width if width is not None else round(mean(TYPICAL_SIZES)))
     threads = machine.threads if tile.parallel else 1
     return (batch or 1) * conv.out_channels * rows * columns / threads
 
@@ -209,7 +209,7 @@ def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[_Reg
     for tile in (_RegisterTile(*t) for t in product(lanes, range(1, 9), range(1, 17), inner)):
         accumulators = tile.accumulators(conv)
         registers = accumulators + tile.vectors * _distinct_columns(conv) + 1
-        on_stack = 4 * tile.lanes * accumulators < _STACK_BYTES
+        on_stack = 4 * tile.lanes * accumulators < STACK_BYTES
         fits = registers <= machine.vector_registers and tile.channels <= conv.group_outputs
         smallest = tile.vectors == tile.channels == 1 and not tile.inner_fh
         if (fits and on_stack) or smallest:

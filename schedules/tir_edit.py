@@ -160,3 +160,10 @@ def _realizes(stmt: tirx.Stmt) -> Iterable[SBlockRealize]:
 
 def _contains(stmt: tirx.Stmt, realize: SBlockRealize) -> bool:
     return any(r.same_as(realize) for r in _realizes(stmt))
+
+
+def prefetch(load: Any) -> tirx.Stmt:
+    """Fetch the cache line of ``load`` for reading, into the level-2 cache."""
+    read, level_2, data = 0, 2, 1
+    call = tirx.call_intrin("void", "tirx.prefetch", tirx.address_of(load), read, level_2, data)
+    return tirx.Evaluate(call)

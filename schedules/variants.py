@@ -8,5 +8,8 @@ from .stdd import STDD
 from .strd import STRD
 from .tdc import TDC
 from .variant import Variant
+from .winograd import WINOGRAD
 
-VARIANTS: dict[str, Variant] = {variant.name: variant for variant in (REVD2, TDC, REVD, STDD, STRD)}
+VARIANTS: dict[str, Variant] = {
+    variant.name: variant for variant in (REVD2, WINOGRAD, TDC, REVD, STDD, STRD)
+}

@@ -1,0 +1,179 @@
+"""Straight-line vector code: small constant matrices and shuffles, written out in full.
+
+What a Winograd transform does to a tile is a product with a constant matrix on each axis, all
+lanes alike. Written as loops over a matrix it would multiply by 0 and 1 and repeat half of its
+sums; here every product becomes the additions that it needs, with the even and odd parts that
+two rows or two columns have in common computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from tvm import tirx
+
+
+class StraightLine:
+    """Statements that bind values to names, one after the other."""
+
+    def __init__(self) -> None:
+        self.statements: list[tirx.Stmt] = []
+
+    def name(self, value: Any, hint: str = "v") -> tirx.Var:
+        """A variable bound to ``value`` from here on."""
+        var = tirx.Var(hint, value.ty)
+        self.statements.append(tirx.Bind(var, value))
+        return var
+
+    def combine(self, matrix: np.ndarray, values: Sequence[Any]) -> list[Any]:
+        """``matrix`` (p, q) times q values: p values."""
+        matrix, values = self._pair_columns(np.array(matrix, dtype="float64"), list(values))
+        results: list[Any] = [None] * len(matrix)
+        for row in range(len(matrix)):
+            if results[row] is not None:
+                continue
+            twin = self._twin(matrix, row, results)
+            if twin is None:
+                results[row] = self._sum(matrix[row], values)
+                continue
+            same = matrix[row] == matrix[twin]
+            even = self._sum(np.where(same, matrix[row], 0), values)
+            odd = self._sum(np.where(same, 0, matrix[row]), values)
+            results[row], results[twin] = self.name(even + odd), self.name(even - odd)
+        return results
+
+    def combine_both(
+        self, rows: np.ndarray, columns: np.ndarray, tile: Callable[[int, int], Any]
+    ) -> list[list[Any]]:
+        """``rows`` (p, a) times tile (a, b) times the transpose of ``columns`` (q, b)."""
+        height, width = rows.shape[1], columns.shape[1]
+        down = [self.combine(rows, [tile(a, b) for a in range(height)]) for b in range(width)]
+        return [
+            self.combine(columns, [down[b][row] for b in range(width)]) for row in range(len(rows))
+        ]
+
+    def _pair_columns(self, matrix: np.ndarray, values: list[Any]) -> tuple[np.ndarray, list[Any]]:
+        """Two columns that differ in signs only => the same on the sum and the difference."""
+        done: set[int] = set()
+        for first in range(matrix.shape[1]):
+            for second in range(first + 1, matrix.shape[1]):
+                if {first, second} & done or not _signs_differ(matrix[:, first], matrix[:, second]):
+                    continue
+                done |= {first, second}
+                a, b = values[first], values[second]
+                values[first], values[second] = self.name(a + b), self.name(a - b)
+                same = matrix[:, first] == matrix[:, second]
+                both = matrix[:, first]
+                matrix[:, first], matrix[:, second] = (
+                    np.where(same, both, 0),
+                    np.where(same, 0, both),
+                )
+        return matrix, values
+
+    def _twin(self, matrix: np.ndarray, row: int, results: list[Any]) -> int | None:
+        """A later row that differs from ``row`` in some signs only."""
+        for other in range(row + 1, len(matrix)):
+            if results[other] is None and _signs_differ(matrix[row], matrix[other]):
+                return other
+        return None
+
+    def _sum(self, factors: np.ndarray, values: Sequence[Any]) -> Any:
+        """Sum of factor * value; ones first, so that the rest are multiply-adds."""
+        terms = [(float(f), v) for f, v in zip(factors, values, strict=True) if f != 0]
+        terms.sort(key=lambda term: abs(term[0]) != 1)
+        (factor, value), *rest = terms
+        total = value if factor == 1 else value * _like(value, factor)
+        for factor, value in rest:
+            if factor == 1:
+                total = total + value
+            elif factor == -1:
+                total = total - value
+            else:
+                total = total + value * _like(value, factor)
+        return total if isinstance(total, tirx.Var) else self.name(total)
+
+    def interleave(self, values: list[Any]) -> list[Any]:
+        """n vectors => n vectors whose elements, in order, are v0[0], v1[0], ..., v0[1], ...
+
+        One prime factor of n at a time, so that eight vectors take three shuffles each, not seven.
+        """
+        count = len(values)
+        factor = _largest_prime_factor(count)
+        if factor == 1:
+            return values
+        parts = [self.interleave(values[first::factor]) for first in range(factor)]
+        lanes = _lanes(values[0])
+        results = []
+        for pieces in zip(*parts, strict=True):
+            for part in range(factor):
+                elements = range(part * lanes, (part + 1) * lanes)
+                order = [e % factor * lanes + e // factor for e in elements]
+                results.append(self._gather(list(pieces), order))
+        return results
+
+    def _gather(self, vectors: list[Any], order: list[int]) -> Any:
+        """Element ``order[i]`` of all ``vectors`` side by side, for every lane i.
+
+        A chain of shuffles of two vectors each: one instruction apiece where there are two-register
+        permutes, while LLVM makes twice as many of one shuffle of five vectors.
+        """
+        lanes = _lanes(vectors[0])
+        first, second, *others = vectors
+        start = [element if element < 2 * lanes else 0 for element in order]
+        result = self.name(tirx.Shuffle([first, second], _indices(start)))
+        for index, vector in enumerate(others, start=2):
+            added = [
+                lanes + element % lanes if element // lanes == index else lane
+                for lane, element in enumerate(order)
+            ]
+            result = self.name(tirx.Shuffle([result, vector], _indices(added)))
+        return result
+
+    def deinterleave(self, values: list[Any]) -> list[Any]:
+        """The inverse of ``interleave``: element e goes to vector e % n."""
+        count = len(values)
+        factor = _largest_prime_factor(count)
+        if factor == 1:
+            return values
+        lanes = _lanes(values[0])
+        parts: list[list[Any]] = [[] for _ in range(factor)]
+        for first in range(0, count, factor):
+            group = values[first : first + factor]
+            for part in range(factor):
+                order = [lane * factor + part for lane in range(lanes)]
+                parts[part].append(self._gather(group, order))
+        results: list[Any] = [None] * count
+        for part, pieces in enumerate(parts):
+            results[part::factor] = self.deinterleave(pieces)
+        return results
+
+
+def _signs_differ(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two vectors agree in some elements, are opposite in others, and nothing else."""
+    equal, opposite = (a == b) & (a != 0), (a == -b) & (a != 0)
+    return bool((np.abs(a) == np.abs(b)).all() and equal.any() and opposite.any())
+
+
+def _largest_prime_factor(count: int) -> int:
+    largest, factor = 1, 2
+    while count > 1:
+        while count % factor == 0:
+            largest, count = factor, count // factor
+        factor += 1
+    return largest
+
+
+def _lanes(value: Any) -> int:
+    return int(value.ty.dtype.lanes)
+
+
+def _like(value: Any, factor: float) -> Any:
+    lanes = _lanes(value)
+    scalar = tirx.const(factor, "float32")
+    return tirx.Broadcast(scalar, lanes) if lanes > 1 else scalar
+
+
+def _indices(order: list[int]) -> list[tirx.IntImm]:
+    return [tirx.IntImm("int32", index) for index in order]

@@ -1,0 +1,203 @@
+"""Winograd's form of TDC: the phases are small convolutions, and small convolutions can be cheap.
+
+Every phase of a transposed convolution is a stride-1 convolution over the same input with a few
+taps (3x3 for a sub-pixel convolution with K = 3, 2x2 for a nearest resize by 2 and K = 3; a plain
+3x3 layer is the case of one phase). F(m, k) of ``tvm_deconv.cook_toom`` computes m x m outputs of
+such a convolution with (m + k - 1)^2 products instead of (m k)^2, and its transform of the input
+depends neither on the phase nor on the output channel: all share it.
+
+    pad        x with a zero border, a strip of rows and columns at a time
+    spread     pad[m*t + p] -> [p][t]: neighbouring tiles side by side, since a vector holds tiles
+    transform  B^T d B for every tile d of every input channel
+    products   sum over input channels, for each of the (m + k - 1)^2 points: a matrix product
+    outputs    A^T M A, m x m outputs of each phase
+    store      one output element each, interleaved, with the pointwise operators that follow
+
+A strip has its own border, so that strips are independent. Loop nest after scheduling:
+
+    parallel n, strip, [group], [share of the channels]:
+        for ic: pad, spread and transform one channel of the strip
+        for block of output channels:
+            for point, rows, vector of tiles:
+                acc = 0; for ic: acc += weight * transform; products = acc
+            for channel, fh, row of tiles: outputs of all fw; interleave and store the rows
+
+Weights are G w G^T of every phase, packed as [g][block][point_h][point_w][rows][ic][row].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from tvm import te, tirx
+from tvm.s_tir import Schedule
+
+from tvm_deconv.cook_toom import MAX_POINTS
+from tvm_deconv.geometry import ConvTranspose2d
+
+from . import steps, winograd_steps
+from .expressions import by_phase, static
+from .names import OUTPUTS, PAD, PRODUCTS, SPREAD, STORE, TRANSFORM
+from .variant import Variant
+from .vector_math import with_vector_math
+from .winograd_choice import choose_tile, tile_cycles
+from .winograd_finish import finish
+from .winograd_tile import Layout, WinogradTile
+
+ACCUMULATE_DTYPE = "float32"
+
+
+def refusal(conv: ConvTranspose2d) -> str | None:
+    """Why there is nothing to gain, or nothing known, for this geometry; None if there is."""
+    for name, axis in (("height", conv.h), ("width", conv.w)):
+        if axis.max_taps < 2:
+            return f"phases have {axis.max_taps} tap in {name}, where no product can be saved"
+        if axis.tap_step != 1:
+            return f"taps lie {axis.tap_step} samples apart in {name}, not side by side"
+        if axis.max_taps > MAX_POINTS - 1:
+            return f"phases have {axis.max_taps} taps in {name}, at most {MAX_POINTS - 1} are known"
+    return None
+
+
+def packed_shape(conv: ConvTranspose2d, tile: WinogradTile) -> tuple[int, ...]:
+    """Shape of the packed weights: [g][block][point_h][point_w][rows][ic][row]."""
+    layout = Layout(conv, tile)
+    points = layout.h.points, layout.w.points
+    return (
+        *(conv.groups, layout.blocks, *points),
+        *(layout.row_steps, conv.group_inputs, tile.channels),
+    )
+
+
+def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: WinogradTile) -> np.ndarray:
+    """IOHW weights, transformed in float64, in the order of ``packed_shape``, float32."""
+    layout = Layout(conv, tile)
+    groups, inputs, per_group = conv.groups, conv.group_inputs, conv.group_outputs
+    grouped = weights.reshape(groups, inputs, per_group, *weights.shape[2:])
+    rounded = np.zeros((groups, inputs, layout.blocks * tile.block, *weights.shape[2:]))
+    rounded[:, :, :per_group] = grouped
+    kernel_h, kernel_w = layout.h.matrices.kernel, layout.w.matrices.kernel
+    shape = (groups, layout.blocks, layout.h.points, layout.w.points, inputs, layout.rows)
+    rows = np.zeros(shape, dtype=ACCUMULATE_DTYPE)
+    for fh, fw in np.ndindex(*conv.strides):
+        phase = np.zeros((*rounded.shape[:3], layout.h.taps, layout.w.taps))
+        for th, row in enumerate(conv.h.taps(fh)):
+            for tw, column in enumerate(conv.w.taps(fw)):
+                phase[..., th, tw] = rounded[..., row.k, column.k]
+        points = np.einsum("ah,gcohw,bw->gabco", kernel_h, phase, kernel_w, optimize=True)
+        blocked = points.reshape(*points.shape[:4], layout.blocks, tile.block)
+        first = fh * conv.w.stride + fw
+        last = first + (tile.block - 1) * layout.phases + 1
+        rows[..., first : last : layout.phases] = blocked.transpose(0, 4, 1, 2, 3, 5)
+    stepped = rows.reshape(*shape[:-1], layout.row_steps, tile.channels)
+    return np.ascontiguousarray(stepped.transpose(0, 1, 2, 3, 5, 4, 6))
+
+
+def compute(
+    conv: ConvTranspose2d, tile: WinogradTile, x: te.Tensor, packed: te.Tensor
+) -> te.Tensor:
+    """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
+    batch, _, height, width = (static(dim) for dim in x.shape)
+    layout = Layout(conv, tile)
+    h, w, groups, inputs = layout.h, layout.w, conv.groups, conv.group_inputs
+    strips = (batch, h.strips(height), w.strips(width))
+    zero = tirx.const(0, ACCUMULATE_DTYPE)
+
+    def padded(n, sy, sx, c, i, j):
+        row, column = sy * h.span + h.first + i, sx * w.span + w.first + j
+        inside = tirx.all(row >= 0, row < height, column >= 0, column < width)
+        return tirx.if_then_else(inside, x[n, c, row, column].astype(ACCUMULATE_DTYPE), zero)
+
+    pad_shape = (*strips, conv.in_channels, h.inputs, layout.row_inputs)
+    pad = te.compute(pad_shape, padded, name=PAD)
+    spread = te.compute(
+        (*pad_shape[:-1], w.outputs, layout.spread),
+        lambda n, sy, sx, c, i, p, t: pad[n, sy, sx, c, i, t * w.outputs + p],
+        name=SPREAD,
+    )
+
+    a, b = te.reduce_axis((0, h.points), "a"), te.reduce_axis((0, w.points), "b")
+
+    def transformed(n, sy, sx, g, u, v, ic, tau):
+        ty, tx = tau // w.tiles, tau % w.tiles
+        factor = _entry(h.matrices.data, u, a) * _entry(w.matrices.data, v, b)
+        row, column = ty * h.outputs + a, tx + b // w.outputs
+        value = spread[n, sy, sx, g * inputs + ic, row, b % w.outputs, column]
+        # Products are computed for some more tiles than there are; those are 0.
+        value = tirx.if_then_else(ty < h.tiles, value, zero)
+        return te.sum(factor * value, axis=[a, b])
+
+    points = (h.points, w.points)
+    transform = te.compute(
+        (*strips, groups, *points, inputs, layout.strip_tiles), transformed, name=TRANSFORM
+    )
+
+    ic = te.reduce_axis((0, inputs), "ic")
+    products = te.compute(
+        (*strips, groups, layout.blocks, *points, layout.rows, layout.strip_tiles),
+        lambda n, sy, sx, g, blk, u, v, row, tau: te.sum(
+            transform[n, sy, sx, g, u, v, ic, tau]
+            * packed[g, blk, u, v, row // tile.channels, ic, row % tile.channels],
+            axis=[ic],
+        ),
+        name=PRODUCTS,
+    )
+
+    u, v = te.reduce_axis((0, h.points), "u"), te.reduce_axis((0, w.points), "v")
+
+    def output(n, sy, sx, g, o, fh, ty, fw, i, j, tx):
+        row = ((o % tile.block) * conv.h.stride + fh) * conv.w.stride + fw
+        factor = _entry(h.matrices.inverse, i, u) * _entry(w.matrices.inverse, j, v)
+        value = products[n, sy, sx, g, o // tile.block, u, v, row, ty * w.tiles + tx]
+        return te.sum(factor * value, axis=[u, v])
+
+    channels = layout.blocks * tile.block
+    places = (h.axis.stride, h.tiles, w.axis.stride, h.outputs, w.outputs, w.tiles)
+    outputs = te.compute((*strips, groups, channels, *places), output, name=OUTPUTS)
+
+    def stored(n, c, oh, ow):
+        g, o = (0, c) if groups == 1 else (c // conv.group_outputs, c % conv.group_outputs)
+        (y, fh), (column, fw) = _divmod(oh, h.axis.stride), _divmod(ow, w.axis.stride)
+        late = y + by_phase(h.shifts, fh)
+        i, j = late % h.span, column % w.span + by_phase(w.shifts, fw)
+        strip = (n, late // h.span, column // w.span, g)
+        place = (i // h.outputs, fw, i % h.outputs, j % w.outputs, j // w.outputs)
+        return outputs[(*strip, o, fh, *place)].astype(x.dtype)
+
+    return te.compute(conv.output_shape(batch, height, width), stored, name=STORE)
+
+
+def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: WinogradTile) -> tirx.PrimFunc:
+    """The CPU loop nest above, for a function made of ``compute`` and pointwise consumers."""
+    sch = Schedule(func, enable_check=False)
+    store = steps.inline_epilogue(sch, keep=(PAD, SPREAD, TRANSFORM, PRODUCTS, OUTPUTS))
+    winograd_steps.tile_products(sch, tile)
+    return with_vector_math(finish(sch.mod["main"], Layout(conv, tile), store))
+
+
+def _divmod(value: Any, unit: int) -> tuple[Any, Any]:
+    return value // unit, value % unit
+
+
+def _entry(matrix: np.ndarray, row: Any, column: Any) -> Any:
+    """An expression for ``matrix[row, column]``."""
+    total = tirx.const(0, ACCUMULATE_DTYPE)
+    for (i, j), value in np.ndenumerate(matrix):
+        if value:
+            entry = tirx.const(float(value), ACCUMULATE_DTYPE)
+            total = tirx.Select(tirx.all(row == i, column == j), entry, total)
+    return total
+
+
+WINOGRAD = Variant(
+    name="winograd",
+    summary="TDC with phases by Winograd's F(m, k), which share one transformed input",
+    choose=choose_tile,
+    cycles=tile_cycles,
+    packed_shape=packed_shape,
+    pack_weights=pack_weights,
+    compute=compute,
+    schedule=schedule,
+    refusal=refusal,
+)

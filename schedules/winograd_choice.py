@@ -1,0 +1,195 @@
+"""Sizes of the Winograd form for a layer and a machine, by a model of its stages' time.
+
+The constants are cycles of one Zen 4 core (EPYC, AVX-512), read off profiles of nearest and
+sub-pixel layers with 32 to 256 channels, for a vector of tiles or of outputs at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from itertools import product
+from statistics import mean
+
+from tvm_deconv.cook_toom import MAX_POINTS
+from tvm_deconv.geometry import ConvTranspose2d
+
+from .machine import CpuMachine
+from .tiling import MIN_WORK_PER_THREAD, STACK_BYTES, TYPICAL_SIZES
+from .variant import Sizes
+from .winograd_tile import Layout, WinogradTile
+
+# Copying and dealing out a vector of input, most of it on the way from memory.
+_READ = 15
+# Transforming a vector of tiles, and back, for each point.
+_TRANSFORM, _INVERT = 14, 9
+# Interleaving and storing a vector of outputs.
+_STORE = 20
+# Zeroing a register tile and storing it, for each vector.
+_DRAIN = 2.5
+
+# Bytes in a cycle from the level-3 cache and from memory, beside the arithmetic. The level-3 share
+# of a core is counted as sixteen times its level-2 cache.
+_LEVEL_3, _MEMORY = 24, 2.4
+_LEVEL_3_OF_LEVEL_2 = 16
+
+_MAX_TILE_ROWS = 16
+_MAX_COLUMN_STRIPS = 4
+
+# Of a strip where the width is free: images of a few dozen columns must not pay for wide ones.
+_FREE_COLUMNS = 64
+
+
+@lru_cache(maxsize=256)
+def choose_tile(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> WinogradTile:
+    """The tile with the least ``tile_cycles``; the layer must not be one that is refused."""
+    # Sizes that matter less, or not at all for the others, are settled first.
+    candidates = _candidates(conv, sizes, machine)
+    best = min(candidates, key=lambda tile: tile_cycles(conv, sizes, tile, machine))
+    return replace(best, unroll=_unroll(conv, best))
+
+
+def tile_cycles(
+    conv: ConvTranspose2d, sizes: Sizes, tile: WinogradTile, machine: CpuMachine
+) -> float:
+    """Cycles of the busiest thread that the model expects; a free size counts as a typical one."""
+    layout = Layout(conv, tile)
+    heights = [sizes.height] if sizes.height is not None else TYPICAL_SIZES
+    widths = [sizes.width] if sizes.width is not None else TYPICAL_SIZES
+    threads = machine.threads if tile.parallel else 1
+    piece = _piece_cycles(layout, machine)
+    shares = [
+        (sizes.batch or 1) * layout.h.strips(h) * layout.w.strips(w)
+        for h, w in product(heights, widths)
+    ]
+    pieces = [share * conv.groups * tile.channel_splits for share in shares]
+    return mean(-(-count // threads) for count in pieces) * piece
+
+
+def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
+    """Cycles of one strip, for one share of its channels."""
+    tile, conv, h, w = layout.tile, layout.conv, layout.h, layout.w
+    lanes, inputs = tile.lanes, conv.group_inputs
+    points = h.points * w.points
+    blocks = -(-layout.blocks // tile.channel_splits)
+    tile_vectors = h.tiles * layout.chunks
+
+    read = inputs * h.inputs * layout.row_inputs / lanes * _READ
+    transform = inputs * tile_vectors * points * _TRANSFORM
+    rows = blocks * layout.rows
+    vectors = layout.strip_tiles // lanes
+    multiply = points * rows * vectors * (inputs * _register_cycles(tile) + _DRAIN)
+    used = min(blocks * tile.block, conv.group_outputs) * layout.phases
+    invert = used * tile_vectors * points * _INVERT
+    store = used * tile_vectors * h.outputs * w.outputs * _STORE
+
+    weights = 4 * points * rows * inputs
+    transformed = 4 * points * inputs * layout.strip_tiles
+    products = 4 * points * layout.rows * layout.strip_tiles
+    resident = transformed + products + weights // blocks
+    moved = _stream(weights, weights, machine)
+    moved += _stream(resident, (blocks - 1) * transformed + blocks * products, machine)
+    return read + transform + multiply + invert + store + moved
+
+
+def _stream(held: float, read: float, machine: CpuMachine) -> float:
+    """Cycles to read ``read`` bytes of data that take ``held`` bytes."""
+    if held <= machine.l2_bytes:
+        return 0
+    far = held > _LEVEL_3_OF_LEVEL_2 * machine.l2_bytes
+    return read / (_MEMORY if far else _LEVEL_3)
+
+
+def _register_cycles(tile: WinogradTile) -> float:
+    """Cycles for each vector's multiply-add: one starts in a cycle, and two loads."""
+    accumulators = tile.vectors * tile.channels
+    starved = max(1.0, 8 / accumulators)
+    loads = tile.vectors + tile.channels
+    return max(starved, loads / 2 / accumulators) + 0.03 * loads / accumulators
+
+
+def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Iterator[WinogradTile]:
+    lanes = machine.lanes
+    work = conv.multiply_adds(
+        sizes.batch or 1,
+        sizes.height or max(TYPICAL_SIZES),
+        sizes.width or max(TYPICAL_SIZES),
+    )
+    parallel = machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD
+    phases = conv.h.stride * conv.w.stride
+    for outputs in product(_outputs(conv.h.max_taps), _outputs(conv.w.max_taps)):
+        for block in _blocks(conv):
+            vectors, channels = _register_tile(block * phases, machine)
+            for tiles in _strips(conv, sizes, outputs, lanes):
+                for splits in _splits(conv, block, machine):
+                    yield WinogradTile(
+                        lanes=lanes,
+                        vectors=vectors,
+                        channels=channels,
+                        outputs=outputs,
+                        tiles=tiles,
+                        block=block,
+                        channel_splits=splits,
+                        parallel=parallel,
+                    )
+
+
+def _outputs(taps: int) -> range:
+    """Outputs of a tile: at least two, so that products are saved, up to the points known."""
+    return range(2, MAX_POINTS - taps + 2)
+
+
+def _blocks(conv: ConvTranspose2d) -> list[int]:
+    """Output channels of a block: all of them, or powers of two."""
+    powers = [n for n in (4, 16, 64) if n < conv.group_outputs]
+    return [*powers, conv.group_outputs]
+
+
+def _splits(conv: ConvTranspose2d, block: int, machine: CpuMachine) -> list[int]:
+    blocks = -(-conv.group_outputs // block)
+    return [n for n in {1, machine.threads} if blocks % n == 0]
+
+
+def _strips(
+    conv: ConvTranspose2d, sizes: Sizes, outputs: tuple[int, int], lanes: int
+) -> Iterator[tuple[int, int]]:
+    """Rows and columns of tiles in a strip."""
+    shift = Layout(conv, WinogradTile(lanes, 1, 1, outputs, (1, 1), 1)).w.shifts
+    late = max(shift)
+    if sizes.width is None:
+        columns = {-(-_FREE_COLUMNS // outputs[1])}
+    else:
+        blocks = conv.w.blocks(sizes.width)
+        parts = (-(-blocks // n) for n in range(1, _MAX_COLUMN_STRIPS + 1))
+        columns = {-(-(part + late) // outputs[1]) for part in parts}
+    most = _MAX_TILE_ROWS
+    if sizes.height is not None:
+        most = min(most, -(-(conv.h.blocks(sizes.height) + late) // outputs[0]))
+    yield from product(range(1, most + 1), columns)
+
+
+@lru_cache(maxsize=256)
+def _register_tile(rows: int, machine: CpuMachine) -> tuple[int, int]:
+    """Vectors and channels of the register tile for a block of ``rows``."""
+
+    def cost(shape: tuple[int, int]) -> float:
+        vectors, channels = shape
+        tile = WinogradTile(machine.lanes, vectors, channels, (1, 1), (1, 1), 1)
+        return _register_cycles(tile) * -(-rows // channels) * channels / rows
+
+    shapes = [
+        (vectors, channels)
+        for vectors, channels in product(range(1, 9), range(1, 17))
+        if vectors * channels + vectors + 1 <= machine.vector_registers
+        and 4 * machine.lanes * vectors * channels < STACK_BYTES
+        # Whole vectors of tiles: more would be computed for nothing with few tiles in a strip.
+        and vectors * machine.lanes <= 16
+    ]
+    return min(shapes, key=cost)
+
+
+def _unroll(conv: ConvTranspose2d, tile: WinogradTile) -> int:
+    """Input channels written out: about 32 multiply-adds, and no remainder."""
+    most = max(1, 32 // (tile.vectors * tile.channels))
+    return max(n for n in range(1, most + 1) if conv.group_inputs % n == 0)
