@@ -43,7 +43,8 @@ def _convolution_before(graph: Graph, node: Node) -> Node | None:
     before = makers.get(node.inputs[0])
     while before is not None and len(_users(graph, before.name)) == 1:
         if before.op == "Conv":
-            return before
+            # Channels of different groups cannot change places.
+            return before if before.attributes.get("group", 1) == 1 else None
         if before.op not in _ELEMENTWISE:
             return None
         before = makers.get(before.inputs[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -44,7 +44,8 @@ def _forms(module: nn.Module, x: Tensor) -> tuple[dict[str, Call], list[str]]:
     notes = []
     for layout, memory_format in layouts.items():
         given = x.contiguous(memory_format=memory_format)
-        eager = copy.deepcopy(module).to(memory_format=memory_format)
+        eager: Any = copy.deepcopy(module)
+        eager.to(memory_format=memory_format)
         forms[f"eager {layout}"] = _call(eager, given)
         with torch.no_grad():
             forms[f"frozen {layout}"] = _call(_frozen(eager, given), given)

@@ -154,10 +154,18 @@ def _conv_transpose(t: Translation, node: Node, x: int) -> int:
 
 
 def _depth_to_space(t: Translation, node: Node, x: int) -> int:
-    if node.attributes.get("mode", "DCR") != "DCR":
-        raise node.refuse("TFLite's order is DCR, and no convolution before it can be reordered")
-    options = _options("DepthToSpace", blockSize=node.attributes["blocksize"])
-    return t.writer.operator("DEPTH_TO_SPACE", [x], t.shape(node.name), options)
+    """TFLite's order is DCR; CRD, where no convolution before it can be reordered, transposes."""
+    r = node.attributes["blocksize"]
+    if node.attributes.get("mode", "DCR") == "DCR":
+        options = _options("DepthToSpace", blockSize=r)
+        return t.writer.operator("DEPTH_TO_SPACE", [x], t.shape(node.name), options)
+    n, h, w, c = t.shape(node.inputs[0])
+    y = _reshape(t, x, (n * h, w, c // (r * r), r, r))
+    shape = (n * h, r, w, r, c // (r * r))
+    y = t.writer.operator(
+        "TRANSPOSE", [y, t.integers((0, 3, 1, 4, 2))], shape, _options("Transpose")
+    )
+    return _reshape(t, y, t.shape(node.name))
 
 
 def _resize(t: Translation, node: Node, x: int) -> int:

@@ -104,8 +104,8 @@ def _conv(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
         padding=(top, left) if even else 0,
         **window,
     )
-    conv = _with_weights(conv, graph, node)
-    return conv if even else nn.Sequential(nn.ZeroPad2d((left, right, top, bottom)), conv), 1
+    layer = _with_weights(conv, graph, node)
+    return layer if even else nn.Sequential(nn.ZeroPad2d((left, right, top, bottom)), layer), 1
 
 
 @_maker("ConvTranspose")
