@@ -70,11 +70,20 @@ def has_output(conv, shape):
 
 
 def function(
-    variant, conv, shape, dtype="float32", target=HOST, symbolic="", machine=None, epilogue=None
+    variant,
+    conv,
+    shape,
+    dtype="float32",
+    target=HOST,
+    symbolic="",
+    machine=None,
+    epilogue=None,
+    parameters=None,
 ):
     """The scheduled function and its parameters; dimensions named in ``symbolic`` are variables.
 
-    ``epilogue`` maps the layer's tensor to the one that is stored in its place.
+    ``epilogue`` maps the layer's tensor to the one that is stored in its place. ``parameters`` are
+    the variant's, by default those that it chooses itself.
     """
     variant = VARIANTS[variant]
     dims = [
@@ -82,7 +91,8 @@ def function(
         for name, n in zip("nhw", shape, strict=True)
     ]
     known = [n if isinstance(n, int) else None for n in dims]
-    parameters = variant.choose(conv, Sizes(*known), machine or cpu_machine(target))
+    if parameters is None:
+        parameters = variant.choose(conv, Sizes(*known), machine or cpu_machine(target))
     x = te.placeholder((dims[0], conv.in_channels, *dims[1:]), dtype, "x")
     weight = te.placeholder(variant.packed_shape(conv, parameters), "float32", "weight")
     y = variant.compute(conv, parameters, x, weight)
@@ -126,10 +136,13 @@ def check(
     machine=None,
     epilogue=None,
     then=lambda y: y,
+    parameters=None,
 ):
     """Compile, run and compare; ``then`` is ``epilogue`` on arrays."""
     n, h, w = shape
-    func, parameters = function(variant, conv, shape, dtype, target, symbolic, machine, epilogue)
+    func, parameters = function(
+        variant, conv, shape, dtype, target, symbolic, machine, epilogue, parameters
+    )
     assert func.attrs["tirx.is_scheduled"]
     built = tvm.compile(tvm.IRModule({"main": func}), target=target)
     x, weight = random((n, conv.in_channels, h, w), dtype, 0), weights_of(conv, dtype)

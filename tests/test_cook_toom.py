@@ -1,0 +1,43 @@
+"""Winograd's matrices, exactly: no rounding is involved in whether they are right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tvm_deconv.cook_toom import MAX_POINTS, transforms
+from tvm_deconv.errors import GeometryError
+
+SIZES = [
+    (outputs, taps)
+    for outputs in range(2, MAX_POINTS)
+    for taps in range(2, MAX_POINTS)
+    if outputs + taps - 1 <= MAX_POINTS
+]
+
+
+@pytest.mark.parametrize(("outputs", "taps"), SIZES)
+def test_the_transforms_compute_a_correlation(outputs, taps):
+    matrices = transforms(outputs, taps)
+    data = np.random.default_rng(0).integers(-9, 9, outputs + taps - 1)
+    kernel = np.random.default_rng(1).integers(-9, 9, taps)
+    got = matrices.inverse @ ((matrices.kernel @ kernel) * (matrices.data @ data))
+    np.testing.assert_allclose(got, np.correlate(data, kernel, "valid"), rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize(("outputs", "taps"), SIZES)
+def test_what_is_applied_at_run_time_is_exact_in_float32(outputs, taps):
+    matrices = transforms(outputs, taps)
+    for matrix in (matrices.data, matrices.inverse):
+        np.testing.assert_array_equal(matrix, matrix.astype("float32"))
+
+
+def test_as_many_products_as_points_are_needed():
+    assert transforms(4, 3).data.shape == (6, 6)
+    assert transforms(4, 3).inverse.shape == (4, 6)
+    assert transforms(4, 3).kernel.shape == (6, 3)
+
+
+def test_more_points_than_are_accurate_are_refused():
+    with pytest.raises(GeometryError, match=r"F\(7, 3\) needs 9 points"):
+        transforms(7, 3)

@@ -1,0 +1,71 @@
+"""Matrices and shuffles as straight-line code, run on vectors of floats and counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tvm
+from kernel import HOST
+from tvm import tirx
+from tvm.s_tir import SBlock, SBlockRealize
+
+from tvm_deconv.cook_toom import transforms
+from tvm_deconv.schedules.straight_line import StraightLine
+
+LANES = 4
+
+
+def run(inputs, make):
+    """Rows of ``inputs`` as vectors through ``make(code, vectors)``; its results as rows."""
+    code = StraightLine()
+
+    def vector(buffer, row):
+        base = tirx.Ramp(tirx.IntImm("int32", 0), tirx.IntImm("int32", 1), LANES)
+        return [tirx.IntImm("int32", row), base]
+
+    x = tirx.decl_buffer(inputs.shape, "float32", "x")
+    values = [code.name(tirx.BufferLoad(x, vector(x, row))) for row in range(len(inputs))]
+    results = make(code, values)
+    y = tirx.decl_buffer((len(results), LANES), "float32", "y")
+    stores = [tirx.BufferStore(y, v, vector(y, row)) for row, v in enumerate(results)]
+    body = tirx.SeqStmt([*code.statements, *stores])
+    root = SBlockRealize([], True, SBlock([], [], [], "root", body))
+    func = tirx.PrimFunc([x, y], root).with_attr("global_symbol", "main")
+    func = func.with_attr("s_tir", True)
+    out = tvm.runtime.empty((len(results), LANES), "float32")
+    tvm.compile(tvm.IRModule({"main": func}), target=HOST)["main"](tvm.runtime.tensor(inputs), out)
+    return out.numpy(), code
+
+
+@pytest.mark.parametrize("part", ["data", "inverse"])
+@pytest.mark.parametrize("size", [(2, 2), (4, 2), (5, 2), (4, 3), (6, 3)])
+def test_combining_is_multiplying_by_the_matrix(part, size):
+    matrix = getattr(transforms(*size), part)
+    before = matrix.copy()
+    inputs = np.random.default_rng(0).standard_normal((matrix.shape[1], LANES)).astype("float32")
+    got, _ = run(inputs, lambda code, values: code.combine(matrix, values))
+    np.testing.assert_allclose(got, matrix @ inputs, rtol=0, atol=1e-5)
+    # The matrix is shared by all callers.
+    np.testing.assert_array_equal(matrix, before)
+
+
+def test_even_and_odd_parts_are_computed_once():
+    # F(6, 3): three pairs of rows share their parts; 8 rows of 3 to 6 terms would be 40 operations.
+    inputs = np.ones((8, LANES), "float32")
+    _, code = run(inputs, lambda code, values: code.combine(transforms(6, 3).data, values))
+    text = "\n".join(str(statement) for statement in code.statements)
+    assert text.count("+") + text.count(" - ") + text.count("*") < 60
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 8, 12])
+def test_interleaving_takes_one_element_of_each_in_turn(count):
+    inputs = np.arange(count * LANES, dtype="float32").reshape(count, LANES)
+    got, _ = run(inputs, lambda code, values: code.interleave(values))
+    np.testing.assert_array_equal(got.ravel(), inputs.T.ravel())
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 8, 12])
+def test_dealing_out_is_the_inverse_of_interleaving(count):
+    inputs = np.arange(count * LANES, dtype="float32").reshape(count, LANES)
+    got, _ = run(inputs, lambda code, values: code.deinterleave(values))
+    np.testing.assert_array_equal(got, inputs.ravel().reshape(LANES, count).T)
