@@ -61,7 +61,7 @@ _CYCLES_L2 = 2.6
 def choose(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Tiling:
     """Tile sizes for a layer: up to four vectors of channels, or as much of one as they fill."""
     channels = min(_VECTORS * machine.lanes, 1 << (conv.group_outputs - 1).bit_length())
-    return choose_strip(conv, sizes, machine, channels)
+    return choose_strip(conv, sizes, machine, channels=channels)
 
 
 def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine) -> float:
@@ -70,11 +70,10 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     tiles = ceil_div(conv.group_outputs, tile.channels)
     tests = conv.h.kernel * conv.w.kernel * tiles
     hits = tests / (conv.h.stride * conv.w.stride)
-    vectors = tile.channels / min(tile.channels, tile.lanes)
-    panel = 4 * conv.group_inputs * ceil_div(tiles, tile.channel_splits) * tile.channels
-    wait = _CYCLES_L1 if panel < machine.l1_bytes else _CYCLES_L2
-    each = conv.group_inputs * max(vectors, 4.0) * wait
-    return outputs * (tests * 3.0 + hits * each)
+    # Weights of a tap that do not fit the level-1 cache come from level 2 for every output.
+    per_vector = 1.3 if 4 * conv.group_inputs * tile.channels <= machine.l1_bytes else 2.5
+    products = conv.group_inputs * (0.7 + per_vector * max(1, tile.channels // tile.lanes))
+    return outputs * (3 * tests + hits * products)
 
 
 def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:

@@ -19,14 +19,11 @@ from tvm.sym import Analyzer
 from . import tir_edit as edit
 
 
-def in_strip_coordinates(
-    func: tirx.PrimFunc, name: str, room: tuple[int, int] = (0, 0)
-) -> tirx.PrimFunc:
+def in_strip_coordinates(func: tirx.PrimFunc, name: str) -> tirx.PrimFunc:
     """``pad[n, c, i, j]`` => ``pad[0, c - c0, i - i0, j - j0]`` in a buffer as large as a strip.
 
     The block ``name`` writes the scratch below the parallel loop, which is the outermost one. The
-    origin is what that block writes first in an iteration of it. ``room`` is how many elements are
-    added before and after each row, for vectors that reach beyond it.
+    origin is what that block writes first in an iteration of it.
     """
     realize = edit.find_block(func.body, name)
     _, *loops = edit.loops_to(func.body, realize)
@@ -39,8 +36,6 @@ def in_strip_coordinates(
         )
     )
     extents = [Analyzer().simplify(b - a + 1) for a, b in zip(first, last, strict=True)]
-    extents[-1] += sum(room)
-    first[-1] -= room[0]
     strip = tirx.decl_buffer(extents, whole.dtype, name=name)
 
     def moved(indices: Any) -> list[Any]:

@@ -11,19 +11,19 @@ Loop nest after scheduling, ``phases`` in the level-2 cache:
     parallel n, strip, column block, [group], [channel block]:
         pad the strip's input into scratch
         phases = 0
-        for ic (some at a time), i, j (in vectors):
-            read the input vectors
-            for o: for kh: if the row that it reaches is in the strip: for kw:
-                phases[o, fh, fw, y, x] += sum over ic of input * weight
+        for ic (some at a time), i: a row of inputs
+            for o: for kh: if the row that it reaches is in the strip: for kw: for x (in vectors):
+                phases[o, fh, fw, i - oy, x] += sum over ic of pad[ic, i, x + ox] * weight
         for o, y, fh, x: interleave a vector of every plane fw, store
 
 Tap ``k`` sends input ``i`` to output ``s*i + d*k - p``, that is, to block ``i - offset`` of one
-phase. Kept as planes, the outputs of a vector of inputs are a vector too, so the overlapping sums
-need no scattered stores. A strip reads its halo as well and drops what falls outside, so that no
-two threads ever add to the same sum. The definition below states the same sums from the output's
-side; ``input_stationary`` skews the loops.
+phase. Kept as planes, the outputs of a row of inputs are a row too, so the overlapping sums need no
+scattered stores. A strip reads its halo as well and drops what falls outside, so that no two
+threads ever add to the same sum. The definition below states the same sums from the output's side;
+``input_stationary`` skews the loops.
 
-Every product costs a share of a load and a store of its sum: this is what the order is slow by.
+The row is what is stationary, not one vector of it: the next tap would add to a vector that
+overlaps the one just stored, and wait for it (4 times as slow).
 """
 
 from __future__ import annotations
@@ -51,6 +51,11 @@ from .vector_math import with_vector_math
 # Input channels whose products are summed before they are added to the strip.
 _TOGETHER = 4
 
+# Low strips are wide ones: a row of many vectors is what hides the latency of its sums.
+_MAX_ROWS = 4
+
+_NOTHING = tirx.Evaluate(0)
+
 
 def together(conv: ConvTranspose2d) -> int:
     """Input channels that are read together: at most four, and a divisor of all."""
@@ -59,7 +64,7 @@ def together(conv: ConvTranspose2d) -> int:
 
 def choose(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Tiling:
     """Tile sizes for a layer: strips whose input and sums stay in the level-2 cache."""
-    return choose_strip(conv, sizes, machine, channels=1)
+    return choose_strip(conv, sizes, machine, channels=1, max_rows=_MAX_ROWS)
 
 
 def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine) -> float:
@@ -117,20 +122,17 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     for stage in (EDGE, store):
         if steps.has_stage(sch, stage):
             steps.at_tile(sch, stage, rows)
-    func = in_strip_coordinates(sch.mod["main"], PAD, (0, tile.lanes))
-    halo = conv.w.halo_extent
-    func = in_strip_coordinates(func, PHASES + "_init", (halo, halo + tile.lanes))
+    func = in_strip_coordinates(in_strip_coordinates(sch.mod["main"], PAD), PHASES + "_init")
     func = input_stationary(func, conv, tile)
     return with_vector_math(finish(func, conv, tile, store, by_rows=True))
 
 
 def input_stationary(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:
-    """Skew the reduction from output blocks (y, x) to the inputs (i, j) = (y, x) + offset.
+    """Skew the reduction from output rows y to input rows i = y + oy.
 
     for ic, o, fh, fw, y, x, th, tw: phases[..., y, x] += pad[ic, y + oy, x + ox] * weight
-    => for ic, i, j: input = pad[ic, i, j]
-           for o: for fh, th: if i - oy is a row of the strip:
-               for fw, tw: phases[..., i - oy, j - ox] += input * weight
+    => for ic, i: for o: for fh, th: if i - oy is a row of the strip:
+           for fw, tw, x: phases[..., i - oy, x] += pad[ic, i, x + ox] * weight
     """
     scatter = _Scatter(func, conv, tile).nest()
 
@@ -155,53 +157,38 @@ class _Scatter:
         self.index = str(update.iter_values[0].ty.dtype)
 
     def nest(self) -> tirx.Stmt:
-        conv, tile, lanes = self.conv, self.tile, self.tile.lanes
-        columns = tile.block_columns + conv.w.halo_extent
-        block = self._loop("ic", conv.group_inputs // together(conv))
-        row = self._loop("i", tile.rows + conv.h.halo_extent)
-        vector = self._loop("j", -(-columns // lanes))
+        block = self._loop("ic", self.conv.group_inputs // together(self.conv))
+        row = self._loop("i", self.tile.rows + self.conv.h.halo_extent)
         channel = self._loop("o", int(self.sums.shape[2]))
-        first = vector.loop_var * lanes
-        statements, inputs = [], []
-        for n in range(together(conv)):
-            ic = block.loop_var * together(conv) + n
-            load = tirx.BufferLoad(self.pad, [0, ic, row.loop_var, self._ramp(first)])
-            inputs.append(tirx.Var("input", load.ty))
-            statements.append(tirx.Bind(inputs[-1], load))
+        place = block.loop_var, row.loop_var, channel.loop_var
         taps = [
-            self._row_of_kernel(block.loop_var, channel.loop_var, row.loop_var, first, fh, inputs)
-            for fh in range(conv.h.stride)
+            self._row_of_kernel(*place, fh, th)
+            for fh in range(self.conv.h.stride)
+            for th in range(len(self.conv.h.taps(fh)))
         ]
-        taps = [part for phase in taps for part in phase]
-        if not taps:
-            return tirx.Evaluate(0)
-        statements.append(edit.rebuild([channel], edit.sequence(taps)))
-        return edit.rebuild([block, row, vector], edit.sequence(statements))
+        return edit.rebuild([block, row, channel], edit.sequence(taps)) if taps else _NOTHING
 
-    def _row_of_kernel(
-        self, block: Any, o: Any, i: Any, first: Any, fh: int, inputs: list[tirx.Var]
-    ) -> list[tirx.Stmt]:
-        """For each tap of a phase in height: if it reaches the strip, add all along the width."""
-        conv, halo = self.conv, self.conv.w.halo_extent
-        (top, _), (left, _) = conv.h.halo, conv.w.halo
-        parts: list[tirx.Stmt] = []
-        for th, row in enumerate(conv.h.taps(fh)):
-            y = i - (row.offset - top)
-            adds = []
-            for fw in range(conv.w.stride):
-                for tw, column in enumerate(conv.w.taps(fw)):
-                    x = self._ramp(first + (halo - (column.offset - left)))
-                    place = [0, 0, o, fh, fw, y, x]
-                    total = tirx.BufferLoad(self.sums, place)
-                    for n, value in enumerate(inputs):
-                        key = [self.group, block, self.first_o + o, fh, th, fw, tw, n]
-                        weight = tirx.BufferLoad(self.weight, key)
-                        total = total + value * tirx.Broadcast(weight, self.tile.lanes)
-                    adds.append(tirx.BufferStore(self.sums, total, place))
-            if adds:
-                inside = tirx.all(y >= 0, y < self.tile.rows)
-                parts.append(tirx.IfThenElse(inside, edit.sequence(adds), None))
-        return parts
+    def _row_of_kernel(self, block: Any, i: Any, o: Any, fh: int, th: int) -> tirx.Stmt:
+        """If the tap in height sends the row into the strip: add it for all taps along it."""
+        conv = self.conv
+        y = i - (conv.h.taps(fh)[th].offset - conv.h.halo[0])
+        adds = []
+        for fw in range(conv.w.stride):
+            for tw, tap in enumerate(conv.w.taps(fw)):
+                vector = self._loop("x", self.tile.column_tiles)
+                x = vector.loop_var * self.tile.lanes
+                place = [0, 0, o, fh, fw, y, self._ramp(x)]
+                total = tirx.BufferLoad(self.sums, place)
+                for n in range(together(conv)):
+                    j = self._ramp(x + (tap.offset - conv.w.halo[0]))
+                    read = tirx.BufferLoad(self.pad, [0, block * together(conv) + n, i, j])
+                    key = [self.group, block, self.first_o + o, fh, th, fw, tw, n]
+                    weight = tirx.BufferLoad(self.weight, key)
+                    total = total + read * tirx.Broadcast(weight, self.tile.lanes)
+                add = tirx.BufferStore(self.sums, total, place)
+                adds.append(edit.rebuild([vector], add))
+        inside = tirx.all(y >= 0, y < self.tile.rows)
+        return tirx.IfThenElse(inside, edit.sequence(adds), None) if adds else _NOTHING
 
     def _loop(self, name: str, extent: int) -> tirx.For:
         return edit.loop(name, self.index, extent, tirx.ForKind.SERIAL)

@@ -115,7 +115,14 @@ def choose_tiling(
     return _strip_tiling(conv, sizes, machine, tile, tiled, planes)
 
 
-def choose_strip(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine, channels: int) -> Tiling:
+def choose_strip(
+    conv: ConvTranspose2d,
+    sizes: Sizes,
+    machine: CpuMachine,
+    *,
+    channels: int,
+    max_rows: int = _MAX_ROWS,
+) -> Tiling:
     """Tile sizes where all sums of a strip are in scratch, ``channels`` at a time."""
     columns = [conv.w.blocks(sizes.width)] if sizes.width is not None else list(TYPICAL_SIZES)
     lanes = [n for n in (16, 8, 4) if n <= machine.lanes]
@@ -124,7 +131,7 @@ def choose_strip(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine, chann
         key=lambda t: sum(_round_up(n, t.columns) for n in columns),
     )
     planes = conv.h.stride * conv.w.stride
-    return _strip_tiling(conv, sizes, machine, tile, conv, planes)
+    return _strip_tiling(conv, sizes, machine, tile, conv, planes, max_rows)
 
 
 def _strip_tiling(
@@ -134,6 +141,7 @@ def _strip_tiling(
     tile: _RegisterTile,
     tiled: ConvTranspose2d,
     planes: int,
+    max_rows: int = _MAX_ROWS,
 ) -> Tiling:
     """Tile sizes around a register tile."""
     batch, height, width = sizes
@@ -141,7 +149,7 @@ def _strip_tiling(
     rows = [conv.h.blocks(height)] if height is not None else list(TYPICAL_SIZES)
     widest = columns[0] if width is not None else _UNKNOWN_STRIP_COLUMNS
     strip = min(
-        _strips(conv, tile, widest, rows, machine, planes),
+        _strips(conv, tile, widest, min(max_rows, max(rows)), machine, planes),
         key=lambda s: _strip_cost(conv, tile, s, widest, batch or 1, rows, machine),
     )
     work = conv.multiply_adds(batch or 1, height or max(rows), width or max(columns))
@@ -266,7 +274,7 @@ def _strips(
     conv: ConvTranspose2d,
     tile: _RegisterTile,
     columns: int,
-    rows: list[int],
+    max_rows: int,
     machine: CpuMachine,
     planes: int,
 ) -> Iterator[_Strip]:
@@ -274,7 +282,7 @@ def _strips(
     channel_tiles = -(-conv.group_outputs // tile.channels)
     tiles = -(-columns // tile.columns)
     splits = [d for d in range(1, channel_tiles + 1) if channel_tiles % d == 0]
-    for height in range(1, min(_MAX_ROWS, max(rows)) + 1):
+    for height in range(1, max_rows + 1):
         in_bytes = 4 * conv.group_inputs * (height + conv.h.halo_extent)
         for split in splits:
             sums = planes * channel_tiles * tile.channels // split
