@@ -19,6 +19,9 @@ from tvm_deconv.targets import resolve_target
 
 HOST = resolve_target("host")
 TOLERANCE = {"float32": 3e-6, "float16": 2e-3}
+# Winograd's sums cancel: up to 6e-6 of the largest output with 8 points and normal values, and
+# more for a largest output that happens to be small (tests/test_winograd.py says how much).
+WINOGRAD_TOLERANCE = {"float32": 4e-5, "float16": 2e-3}
 
 
 @st.composite
@@ -152,4 +155,5 @@ def check(
     built["main"](tvm.runtime.tensor(x), tvm.runtime.tensor(packed), y)
     expected = then(expected_output(conv, x, weight))
     scale = max(np.abs(expected).max(), 1e-9)
-    np.testing.assert_allclose(y.numpy() / scale, expected / scale, rtol=0, atol=TOLERANCE[dtype])
+    tolerance = (WINOGRAD_TOLERANCE if variant == "winograd" else TOLERANCE)[dtype]
+    np.testing.assert_allclose(y.numpy() / scale, expected / scale, rtol=0, atol=tolerance)

@@ -1,0 +1,181 @@
+"""Winograd's form against the float64 scatter: any size of its tiles, and its error."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tvm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel import HOST, check, expected_output, function, has_output, square
+from tvm import tirx
+
+from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
+from tvm_deconv.schedules import tir_edit as edit
+from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.schedules.variants import VARIANTS
+from tvm_deconv.schedules.winograd import WINOGRAD, refusal
+from tvm_deconv.schedules.winograd_tile import Layout, WinogradTile
+from tvm_deconv.targets import resolve_target
+
+
+@st.composite
+def axes(draw):
+    kind = draw(st.sampled_from(["subpixel", "resize", "deconv"]))
+    if kind == "deconv":
+        stride = draw(st.integers(1, 3))
+        kernel = draw(st.integers(stride + 1, 3 * stride))
+        pads = draw(st.integers(0, kernel - 1)), draw(st.integers(0, 2))
+        return Axis(kernel, stride, min(pads[0], 3), pads[1], draw(st.integers(0, stride - 1)))
+    kernel = draw(st.integers(2, 4) if kind == "subpixel" else st.integers(3, 5))
+    conv = ConvAxis(kernel, draw(st.integers(0, kernel - 1)), draw(st.integers(0, kernel - 1)))
+    make = axis_of_subpixel if kind == "subpixel" else axis_of_resize
+    return make(conv, draw(st.integers(1, 3)))
+
+
+@st.composite
+def tiled_layers(draw):
+    """(layer, input size, tile): every parameter of the tile is drawn, not chosen."""
+    groups = draw(st.sampled_from([1, 1, 1, 2]))
+    inputs, outputs = draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    conv = ConvTranspose2d(groups * inputs, groups * outputs, draw(axes()), draw(axes()), groups)
+    shape = draw(st.integers(1, 2)), draw(st.integers(1, 30)), draw(st.integers(1, 60))
+    lanes = draw(st.sampled_from([4, 8, 16]))
+    block = draw(st.integers(1, outputs))
+    blocks = -(-outputs // block)
+    tile = WinogradTile(
+        lanes=lanes,
+        vectors=draw(st.integers(1, 2)),
+        channels=draw(st.integers(1, 7)),
+        outputs=(
+            draw(st.integers(2, 9 - conv.h.max_taps)),
+            draw(st.integers(2, 9 - conv.w.max_taps)),
+        ),
+        tiles=(draw(st.integers(1, 4)), draw(st.integers(2, 20))),
+        block=block,
+        channel_splits=draw(st.sampled_from([n for n in (1, 2, 3) if blocks % n == 0])),
+        unroll=draw(st.sampled_from([n for n in (1, 2, 3, 4) if inputs % n == 0])),
+        parallel=draw(st.booleans()),
+    )
+    return conv, shape, tile
+
+
+@settings(deadline=None, max_examples=30)
+@given(tiled_layers(), st.sampled_from(["float32", "float16"]), st.sampled_from(["", "hw", "nhw"]))
+def test_any_tile_of_any_layer_equals_the_scatter_definition(layer, dtype, symbolic):
+    conv, shape, tile = layer
+    assert refusal(conv) is None
+    if has_output(conv, shape):
+        check("winograd", conv, shape, dtype, symbolic=symbolic, parameters=tile)
+
+
+@pytest.mark.parametrize("shape", [(1, 17, 31), (2, 40, 75)])
+@pytest.mark.parametrize(
+    "axis",
+    [
+        axis_of_subpixel(ConvAxis(3, 1, 1), 1),
+        axis_of_subpixel(ConvAxis(3, 1, 1), 3),
+        axis_of_subpixel(ConvAxis(3, 0, 2), 2),
+        axis_of_resize(ConvAxis(3, 1, 1), 2),
+        axis_of_resize(ConvAxis(5, 2, 2), 2),
+        axis_of_resize(ConvAxis(3, 1, 1), 3),
+        Axis(4, 2, 1, 1),
+        Axis(3, 2, 1, 1, 1),
+        Axis(9, 3, 4, 4, 2),
+    ],
+    ids=str,
+)
+def test_layers_of_real_networks_are_exact_with_the_chosen_tile(axis, shape):
+    check("winograd", ConvTranspose2d(16, 6, axis, axis), shape)
+
+
+def test_the_loop_nest_for_neon_equals_the_scatter_definition():
+    neon = cpu_machine(resolve_target("raspberry-pi/4b-aarch64"))
+    conv = ConvTranspose2d(16, 12, *square(axis_of_resize, ConvAxis(3, 1, 1), 2))
+    tile = function("winograd", conv, (1, 33, 47), machine=neon)[1]
+    assert tile.lanes == 4
+    check("winograd", conv, (1, 33, 47), parameters=tile)
+
+
+def relative_error(conv, shape, tile):
+    """Largest error over the largest output, of Winograd's form and of REVD2."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((shape[0], conv.in_channels, *shape[1:])).astype("float32")
+    weight = rng.standard_normal(conv.weight_shape).astype("float32")
+    expected = expected_output(conv, x, weight)
+    errors = []
+    for variant, parameters in (("winograd", tile), ("revd2", None)):
+        func, parameters = function(variant, conv, shape, parameters=parameters)
+        built = tvm.compile(tvm.IRModule({"main": func}), target=HOST)
+        pack = VARIANTS[variant].pack_weights
+        y = tvm.runtime.empty(expected.shape, "float32")
+        packed = tvm.runtime.tensor(pack(weight, conv, parameters))
+        built["main"](tvm.runtime.tensor(x), packed, y)
+        errors.append(np.abs(y.numpy() - expected).max() / np.abs(expected).max())
+    return errors
+
+
+@pytest.mark.parametrize(
+    ("axis", "outputs", "most"),
+    [
+        (axis_of_subpixel(ConvAxis(3, 1, 1), 1), 4, 2e-6),
+        (axis_of_subpixel(ConvAxis(3, 1, 1), 1), 6, 1.2e-5),
+        (axis_of_resize(ConvAxis(3, 1, 1), 2), 2, 1e-6),
+        (axis_of_resize(ConvAxis(3, 1, 1), 2), 4, 3e-6),
+        (axis_of_resize(ConvAxis(3, 1, 1), 2), 5, 3e-6),
+    ],
+)
+def test_the_error_is_the_one_that_is_stated(axis, outputs, most):
+    conv = ConvTranspose2d(64, 4, axis, axis)
+    tile = WinogradTile(16, 1, 8, (outputs, outputs), (2, 8), 4)
+    winograd, plain = relative_error(conv, (1, 24, 40), tile)
+    assert plain < 1e-6
+    assert winograd < most
+
+
+REFUSED = [
+    (Axis(2, 2), "1 tap in height"),
+    (Axis(3, 1, 1, 1, 0, 2), "2 samples apart in height"),
+    (Axis(9, 1, 4, 4), "9 taps in height, at most 7"),
+]
+
+
+@pytest.mark.parametrize(("axis", "reason"), REFUSED)
+def test_what_gains_nothing_or_is_unknown_is_refused(axis, reason):
+    assert reason in refusal(ConvTranspose2d(8, 8, axis, Axis(4, 2, 1, 1)))
+    mirrored = reason.replace("height", "width")
+    assert mirrored in refusal(ConvTranspose2d(8, 8, Axis(4, 2, 1, 1), axis))
+
+
+def test_all_phases_and_channels_share_one_transformed_input():
+    conv = ConvTranspose2d(8, 16, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 2))
+    func, tile = function("winograd", conv, (1, 40, 64))
+    layout = Layout(conv, tile)
+    root = func.body.block
+    buffers = {buffer.name: buffer for buffer in root.alloc_buffers}
+    points_and_inputs = [int(n) for n in buffers["transform"].shape][:3]
+    assert points_and_inputs[:2] == [layout.h.points, layout.w.points]
+    assert points_and_inputs[2] in (8, 9)
+    # It is written before the loop over blocks of channels, once for a strip.
+    inputs, blocks = root.body.body.seq
+    assert "products" not in str(inputs)
+    assert edit.find_block(blocks, "products_update") is not None
+
+
+@pytest.mark.parametrize("symbolic", ["", "nhw"])
+def test_the_reduction_carries_no_predicate(symbolic):
+    conv = ConvTranspose2d(64, 62, *square(axis_of_resize, ConvAxis(3, 1, 1), 2))
+    func, _ = function("winograd", conv, (1, 57, 101), symbolic=symbolic)
+    update = edit.find_block(func.body, "products_update")
+    assert isinstance(update.predicate, tirx.IntImm) and update.predicate.value == 1
+    assert "if_then_else" not in str(update.block.body)
+
+
+def test_parameters_may_come_from_anywhere():
+    conv = ConvTranspose2d(8, 8, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 2))
+    chosen = function("winograd", conv, (1, 20, 40))[1]
+    sampled = replace(chosen, outputs=(2, 3), tiles=(3, 5), channels=3, vectors=2)
+    check("winograd", conv, (1, 20, 40), parameters=sampled)
+    assert WINOGRAD.packed_shape(conv, sampled) != WINOGRAD.packed_shape(conv, chosen)
