@@ -27,7 +27,7 @@ lint: $(VENV)/.lint ## Check style and types
 	ln -s ../../../schedules build/typed/tvm_deconv/schedules
 	cd build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache
 
-bench: $(VENV)/.bench ## Measure against other runtimes; results in build/ (half an hour, machine idle)
+bench: $(VENV)/.bench ## Measure against other runtimes; results in build/ (half an hour; keep the machine idle)
 	mkdir -p build
 	$(BIN)/tvm-deconv bench --plot build/bench.svg $(ARGS)
 

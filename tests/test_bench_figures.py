@@ -66,7 +66,7 @@ def results():
                 auto=record(1, 2, 3, notes=["revd2 x 1"]),
                 tvm=record(80),
                 peak=record(1, facts={"flop": 2e6}),
-                onnxruntime=record(4, 4, 4, share=2.6),
+                onnxruntime=record(4, 4, 4),
                 ncnn={**wrong, "ms": []},
                 **{"no-rewrite": record(5, facts=memory)},
             ),
@@ -75,7 +75,7 @@ def results():
                 multiply_adds=None,
                 auto=record(2, 2, facts=memory),
                 onnxruntime=record(3, 3),
-                ncnn=record(1, 1, share=1.0),
+                ncnn=record(1, 1),
             ),
         },
     }
@@ -126,8 +126,6 @@ def test_the_table_says_it_all(results):
         "geometric mean of tvm / ours: 40.00",
         "- mnn is left out: mnn cannot be installed: no wheel",
         "- won, ncnn: wrong: the largest error is 1.0e-03",
-        "- won, onnxruntime: kept 2.6 processors busy",
-        "- network, ncnn: kept only 1.0 processors busy",
     ):
         assert line in text.splitlines()
     row = next(line for line in text.splitlines() if line.startswith("| won"))
@@ -136,6 +134,28 @@ def test_the_table_says_it_all(results):
         "won", "revd2 x 1", "2.00 ±0.50", "onnxruntime", "4.00 ±0.00", "2.00", "1", "50%", "80.00",
         "1.5", "",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("share", "remark"),
+    [(2.6, "kept 2.6 processors busy"), (1.0, "kept only 1.0 processors busy"), (2.1, None)],
+)
+def test_who_keeps_other_processors_busy_than_asked_for_is_listed(results, share, remark):
+    results["workloads"]["won"]["contestants"]["onnxruntime"] = record(60, share=share)
+    lines = table.notes(results).splitlines()
+    assert (f"- won, onnxruntime: {remark}" in lines) == (remark is not None)
+    assert sum("busy" in line for line in lines) == (remark is not None)
+
+
+def test_turns_of_a_few_milliseconds_say_nothing_about_processors(results):
+    results["workloads"]["won"]["contestants"]["onnxruntime"] = record(4, share=2.6)
+    assert "busy" not in table.notes(results)
+
+
+def test_the_baseline_may_use_one_thread_only(results):
+    results["workloads"]["won"]["contestants"]["tvm"] = record(80, share=1.0, notes=["a remark"])
+    assert "busy" not in table.notes(results)
+    assert "- tvm: a remark" in table.notes(results).splitlines()
 
 
 def test_columns_that_nobody_fills_are_left_out(results):

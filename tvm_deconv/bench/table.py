@@ -23,6 +23,9 @@ _UNREWRITTEN = "no-rewrite"
 # Processors in use against threads asked for: beyond these somebody cheats, or was disturbed.
 _TOO_BUSY, _TOO_IDLE = 1.2, 0.75
 
+# The kernel accounts for processors in steps of a few milliseconds: shorter turns say nothing.
+_ACCOUNTABLE_MS = 50
+
 
 def render(results: Mapping[str, Any]) -> str:
     """Everything worth telling about a result file, as text."""
@@ -92,7 +95,8 @@ def summary(table: Sequence[Row]) -> str:
             continue
         worst = min(chosen, key=lambda row: row.ratio or 0)
         lines.append(
-            f"{len(chosen)} {kind}{'s' * (len(chosen) > 1)}: geometric mean of the ratios to the fastest peer "
+            f"{len(chosen)} {kind}{'s' * (len(chosen) > 1)}: "
+            "geometric mean of the ratios to the fastest peer "
             f"{_number(geometric_mean(row.ratio for row in chosen))}, smallest "
             f"{_number(worst.ratio)} ({worst.name})"
         )
@@ -126,18 +130,25 @@ def notes(results: Mapping[str, Any]) -> str:
     threads, remarks = results["threads"], {}
     for workload, record in results["workloads"].items():
         for name, contestant in record["contestants"].items():
-            where = f"{workload}, {name}"
+            where, role = f"{workload}, {name}", results["roles"][name]
             if contestant["status"] != MEASURED:
                 lines.append(f"{where}: {contestant['status']}: {contestant['reason']}")
                 continue
-            busy = statistics.median(contestant["cpu_share"])
-            if busy > threads * _TOO_BUSY:
+            busy = _busy(contestant)
+            if busy is not None and busy > threads * _TOO_BUSY:
                 lines.append(f"{where}: kept {busy:.1f} processors busy")
-            elif busy < threads * _TOO_IDLE and results["roles"][name] != BASELINE:
+            elif busy is not None and busy < threads * _TOO_IDLE and role != BASELINE:
                 lines.append(f"{where}: kept only {busy:.1f} processors busy")
-            if results["roles"][name] == BASELINE:
+            if role == BASELINE:
                 remarks |= dict.fromkeys(f"{name}: {note}" for note in contestant["notes"])
     return "\n".join(f"- {line}" for line in [*lines, *remarks])
+
+
+def _busy(contestant: Mapping[str, Any]) -> float | None:
+    """Processors in use, the median of all turns; None where turns are too short to tell."""
+    shares = contestant["cpu_share"]
+    long_enough = sum(contestant["ms"]) >= _ACCOUNTABLE_MS * len(shares)
+    return statistics.median(shares) if shares and long_enough else None
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
