@@ -99,10 +99,9 @@ class StraightLine:
 
         One prime factor of n at a time, so that eight vectors take three shuffles each, not seven.
         """
-        count = len(values)
-        factor = _largest_prime_factor(count)
-        if factor == 1:
+        if len(values) == 1:
             return values
+        factor = prime_factors(len(values))[-1]
         parts = [self.interleave(values[first::factor]) for first in range(factor)]
         lanes = _lanes(values[0])
         results = []
@@ -134,9 +133,9 @@ class StraightLine:
     def deinterleave(self, values: list[Any]) -> list[Any]:
         """The inverse of ``interleave``: element e goes to vector e % n."""
         count = len(values)
-        factor = _largest_prime_factor(count)
-        if factor == 1:
+        if count == 1:
             return values
+        factor = prime_factors(count)[-1]
         lanes = _lanes(values[0])
         parts: list[list[Any]] = [[] for _ in range(factor)]
         for first in range(0, count, factor):
@@ -156,13 +155,15 @@ def _signs_differ(a: np.ndarray, b: np.ndarray) -> bool:
     return bool((np.abs(a) == np.abs(b)).all() and equal.any() and opposite.any())
 
 
-def _largest_prime_factor(count: int) -> int:
-    largest, factor = 1, 2
+def prime_factors(count: int) -> list[int]:
+    """Prime factors of ``count``, smallest first; none of 1."""
+    factors, factor = [], 2
     while count > 1:
         while count % factor == 0:
-            largest, count = factor, count // factor
+            factors.append(factor)
+            count //= factor
         factor += 1
-    return largest
+    return factors
 
 
 def _lanes(value: Any) -> int:

@@ -1,7 +1,9 @@
 """Sizes of the Winograd form for a layer and a machine, by a model of its stages' time.
 
-The constants are cycles of one Zen 4 core (EPYC, AVX-512), read off profiles of nearest and
-sub-pixel layers with 32 to 256 channels, for a vector of tiles or of outputs at a time.
+The constants are cycles of one Zen 4 core (EPYC, AVX-512) for a vector of tiles or of outputs at a
+time. They are fitted to the times of 120 tiles for ten layers, plain, sub-pixel, nearest and
+transposed, with 32 to 256 channels; the model is 10 % away from a time on average, which is about
+what two runs on that machine differ by.
 """
 
 from __future__ import annotations
@@ -16,23 +18,24 @@ from tvm_deconv.cook_toom import MAX_POINTS
 from tvm_deconv.geometry import ConvTranspose2d
 
 from .machine import CpuMachine
+from .straight_line import prime_factors
 from .tiling import MIN_WORK_PER_THREAD, STACK_BYTES, TYPICAL_SIZES
 from .variant import Sizes
 from .winograd_tile import Layout, WinogradTile
 
-# Copying and dealing out a vector of input, most of it on the way from memory.
-_READ = 15
+# Copying a vector of input, and each of the shuffles that deal it out.
+_READ, _DEAL = 3, 4
 # Transforming a vector of tiles, and back, for each point.
-_TRANSFORM, _INVERT = 14, 9
-# Interleaving and storing a vector of outputs.
-_STORE = 20
+_TRANSFORM, _INVERT = 13, 5
+# Storing a vector of outputs, and each of the shuffles that interleave it.
+_STORE, _INTERLEAVE = 8, 4
 # Zeroing a register tile and storing it, for each vector.
-_DRAIN = 2.5
+_DRAIN = 5
 
 # Bytes in a cycle from the level-3 cache and from memory, beside the arithmetic. The level-3 share
-# of a core is counted as sixteen times its level-2 cache.
-_LEVEL_3, _MEMORY = 24, 2.4
-_LEVEL_3_OF_LEVEL_2 = 16
+# of a core is counted as 32 times its level-2 cache.
+_LEVEL_3, _MEMORY = 30, 10
+_LEVEL_3_OF_LEVEL_2 = 32
 
 _MAX_TILE_ROWS = 16
 _MAX_COLUMN_STRIPS = 4
@@ -75,14 +78,16 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     blocks = -(-layout.blocks // tile.channel_splits)
     tile_vectors = h.tiles * layout.chunks
 
-    read = inputs * h.inputs * layout.row_inputs / lanes * _READ
+    deal = _READ + _DEAL * _shuffles(w.outputs)
+    read = inputs * h.inputs * layout.row_inputs / lanes * deal
     transform = inputs * tile_vectors * points * _TRANSFORM
     rows = blocks * layout.rows
     vectors = layout.strip_tiles // lanes
     multiply = points * rows * vectors * (inputs * _register_cycles(tile) + _DRAIN)
     used = min(blocks * tile.block, conv.group_outputs) * layout.phases
     invert = used * tile_vectors * points * _INVERT
-    store = used * tile_vectors * h.outputs * w.outputs * _STORE
+    interleave = _STORE + _INTERLEAVE * _shuffles(w.outputs * w.axis.stride)
+    store = used * tile_vectors * h.outputs * w.outputs * interleave
 
     weights = 4 * points * rows * inputs
     transformed = 4 * points * inputs * layout.strip_tiles
@@ -91,6 +96,11 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     moved = _stream(weights, weights, machine)
     moved += _stream(resident, (blocks - 1) * transformed + blocks * products, machine)
     return read + transform + multiply + invert + store + moved
+
+
+def _shuffles(count: int) -> int:
+    """Shuffles of two registers for each vector that ``StraightLine.interleave`` makes."""
+    return sum(factor - 1 for factor in prime_factors(count))
 
 
 def _stream(held: float, read: float, machine: CpuMachine) -> float:
