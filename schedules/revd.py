@@ -22,7 +22,10 @@ Loop nest after scheduling, ``gather`` in the level-2 cache:
 
 Vectors run along the output channels: along the columns, only one lane in ``s_w`` would pass the
 test. A layer with one output channel is therefore scalar code. The modulo is what the paper
-(arXiv 2107.07647) counts against this order, so it stays.
+(arXiv 2107.07647) counts against this order, so it stays. Measured on two threads of Zen 4 (EPYC,
+AVX-512, November 2026), time over that of REVD2: 1.4 to 1.5 (sub-pixel and nearest r2 64->64 at
+128 x 128), 2.6 (K4 s2 256->128 at 16 x 16: the weights of a tap do not fit level 1), 34 with one
+output channel (sub-pixel r3 32->1 at 224 x 224, K9 s3 56->1 at 126 x 128).
 """
 
 from __future__ import annotations

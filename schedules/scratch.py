@@ -36,7 +36,7 @@ def in_strip_coordinates(func: tirx.PrimFunc, name: str) -> tirx.PrimFunc:
         )
     )
     extents = [Analyzer().simplify(b - a + 1) for a, b in zip(first, last, strict=True)]
-    strip = tirx.decl_buffer(extents, whole.dtype, name=name)
+    strip = tirx.decl_buffer(extents, whole.dtype, name=whole.name)
 
     def moved(indices: Any) -> list[Any]:
         return [index - a for index, a in zip(indices, first, strict=True)]

@@ -28,7 +28,7 @@ from .variant import Sizes, Variant
 from .vector_math import with_vector_math
 
 # Cycles to write a vector of sums to its plane, and to read, shuffle and store it again.
-_PASS_CYCLES = 4.0
+PASS_CYCLES = 4.0
 
 
 def one_phase(conv: ConvTranspose2d) -> ConvTranspose2d:
@@ -50,7 +50,7 @@ def choose(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Tiling:
 def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine) -> float:
     """Cycles of the busiest thread: those of the sums and those of the pass over the planes."""
     sums = tiling_cycles(conv, sizes, tile, machine, tiled=one_phase(conv))
-    return sums + outputs_per_thread(conv, sizes, tile, machine) / tile.lanes * _PASS_CYCLES
+    return sums + outputs_per_thread(conv, sizes, tile, machine) / tile.lanes * PASS_CYCLES
 
 
 def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
