@@ -127,7 +127,8 @@ def notes(results: Mapping[str, Any]) -> str:
     What contestants remark on themselves is only in the result file, except for the baselines.
     """
     lines = [f"{peer} is left out: {reason}" for peer, reason in results["left_out"].items()]
-    threads, remarks = results["threads"], {}
+    threads = results["threads"]
+    remarks: dict[str, None] = {}
     for workload, record in results["workloads"].items():
         for name, contestant in record["contestants"].items():
             where, role = f"{workload}, {name}", results["roles"][name]
