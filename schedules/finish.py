@@ -110,8 +110,8 @@ class _Finisher:
         _, _, height, width = block.reads[0].source.shape
         count = loop.extent
         first = edit.substitute(realize.iter_values[3], {loop.loop_var: 0})
-        place = zip(block.iter_vars, [*realize.iter_values[:3], first], strict=True)
-        place = {axis.var: value for axis, value in place}
+        values = [*realize.iter_values[:3], first]
+        place = {a.var: value for a, value in zip(block.iter_vars, values, strict=True)}
         _, _, row, column = (edit.bind(r.min, place) for r in block.reads[0].region)
         before = tirx.max(tirx.min(-column, count), 0)
         after = tirx.max(tirx.min(width - column, count), before)

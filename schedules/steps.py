@@ -1,4 +1,4 @@
-"""Named scheduling steps of REVD2; each docstring shows the nest before and after.
+"""Named scheduling steps that the variants share; each docstring shows the nest before and after.
 
 Every step takes the schedule and leaves the nest in a form that the next one names in ``Nest``.
 """

@@ -1,117 +1,28 @@
-"""REVD2 against a float64 scatter, on every machine whose code runs here."""
+"""REVD2 on every machine whose code runs here: its loop nest, its tiles and its edges."""
 
 from __future__ import annotations
 
-import numpy as np
+from functools import partial
+
+import kernel
 import pytest
-import reference
 import tvm
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tvm import te, tirx
+from kernel import HOST, has_output, layers, square
+from tvm import tirx
 
 from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
-from tvm_deconv.schedules import revd2
 from tvm_deconv.schedules import tir_edit as edit
 from tvm_deconv.schedules.machine import cpu_machine
 from tvm_deconv.schedules.tiling import choose_tiling
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
 
-HOST = resolve_target("host")
 AVX2 = {"kind": "llvm", "mcpu": "haswell", "num-cores": 2}
-TOLERANCE = {"float32": 3e-6, "float16": 2e-3}
 
-
-@st.composite
-def deconv_axes(draw):
-    stride, dilation = draw(st.sampled_from([(1, 1), (2, 1), (3, 1), (4, 1), (1, 2), (2, 3)]))
-    kernel = draw(st.integers(1, 6))
-    reach = dilation * (kernel - 1)
-    return Axis(
-        kernel,
-        stride,
-        draw(st.integers(0, min(3, reach))),
-        draw(st.integers(0, min(3, reach))),
-        draw(st.integers(0, stride - 1)),
-        dilation,
-    )
-
-
-@st.composite
-def upsampling_axes(draw):
-    dilation, kernel = draw(st.integers(1, 3)), draw(st.integers(1, 4))
-    reach = dilation * (kernel - 1)
-    conv = ConvAxis(kernel, draw(st.integers(0, reach)), draw(st.integers(0, reach)), dilation)
-    origin = draw(st.sampled_from([axis_of_subpixel, axis_of_resize]))
-    return origin(conv, draw(st.integers(1, 3)))
-
-
-AXES = st.one_of(deconv_axes(), upsampling_axes())
-
-
-@st.composite
-def layers(draw):
-    groups = draw(st.sampled_from([1, 1, 2, 3]))
-    channels = st.sampled_from([1, 2, 3, 5, 7, 8, 13])
-    conv = ConvTranspose2d(
-        groups * draw(st.integers(1, 5)), groups * draw(channels), draw(AXES), draw(AXES), groups
-    )
-    shape = draw(st.integers(1, 2)), draw(st.integers(1, 40)), draw(st.integers(1, 75))
-    return conv, shape
-
-
-def function(conv, shape, dtype, target, symbolic="", machine=None):
-    """The scheduled function and its tiling; dimensions named in ``symbolic`` are variables."""
-    dims = [
-        te.var(name, "int64") if name in symbolic else n
-        for name, n in zip("nhw", shape, strict=True)
-    ]
-    known = [n if isinstance(n, int) else None for n in dims]
-    tile = choose_tiling(conv, Sizes(*known), machine or cpu_machine(target))
-    x = te.placeholder((dims[0], conv.in_channels, *dims[1:]), dtype, "x")
-    weight = te.placeholder(revd2.packed_shape(conv, tile), "float32", "weight")
-    func = te.create_prim_func(
-        [x, weight, revd2.compute(conv, tile, x, weight)], index_dtype_override="int64"
-    )
-    func = func.with_attr("tirx.noalias", True).with_attr("global_symbol", "main")
-    return revd2.schedule(func, conv, tile), tile
-
-
-def random(shape, dtype, seed):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def weights_of(conv, dtype):
-    weight = random(conv.weight_shape, dtype, 1)
-    weight[:, :, sorted(conv.h.zero_taps)] = 0
-    weight[:, :, :, sorted(conv.w.zero_taps)] = 0
-    return weight
-
-
-def check(conv, shape, dtype="float32", target=HOST, symbolic="", machine=None):
-    n, h, w = shape
-    func, tile = function(conv, shape, dtype, target, symbolic, machine)
-    built = tvm.compile(tvm.IRModule({"main": func}), target=target)
-    x, weight = random((n, conv.in_channels, h, w), dtype, 0), weights_of(conv, dtype)
-    y = tvm.runtime.empty(conv.output_shape(n, h, w), dtype)
-    packed = revd2.pack_weights(weight, conv, tile)
-    built["main"](tvm.runtime.tensor(x), tvm.runtime.tensor(packed), y)
-    expected = reference.conv2d_transpose(
-        x.astype("float64"),
-        weight.astype("float64"),
-        conv.strides,
-        conv.padding,
-        (conv.h.output_padding, conv.w.output_padding),
-        (conv.h.dilation, conv.w.dilation),
-        conv.groups,
-    )
-    scale = max(np.abs(expected).max(), 1e-9)
-    np.testing.assert_allclose(y.numpy() / scale, expected / scale, rtol=0, atol=TOLERANCE[dtype])
-
-
-def has_output(conv, shape):
-    return min(conv.output_shape(*shape)) > 0
+check = partial(kernel.check, "revd2")
+function = partial(kernel.function, "revd2")
 
 
 @settings(deadline=None, max_examples=40)
@@ -141,10 +52,6 @@ def test_the_loop_nest_for_neon_equals_the_scatter_definition(layer, symbolic):
     conv, shape = layer
     if has_output(conv, shape):
         check(conv, shape, symbolic=symbolic, machine=neon)
-
-
-def square(make, *arguments):
-    return make(*arguments), make(*arguments)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 7, 48, 64])
