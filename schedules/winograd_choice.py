@@ -23,8 +23,8 @@ from .tiling import MIN_WORK_PER_THREAD, STACK_BYTES, TYPICAL_SIZES
 from .variant import Sizes
 from .winograd_tile import Layout, WinogradTile
 
-# Copying a vector of input, and each of the shuffles that deal it out.
-_READ, _DEAL = 3, 4
+# Copying a vector of input, on its way from memory, and each of the shuffles that deal it out.
+_READ, _DEAL = 10, 4
 # Transforming a vector of tiles, and back, for each point.
 _TRANSFORM, _INVERT = 13, 5
 # Storing a vector of outputs, and each of the shuffles that interleave it.
@@ -32,9 +32,9 @@ _STORE, _INTERLEAVE = 8, 4
 # Zeroing a register tile and storing it, for each vector.
 _DRAIN = 5
 
-# Bytes in a cycle from the level-3 cache and from memory, beside the arithmetic. The level-3 share
-# of a core is counted as 32 times its level-2 cache.
-_LEVEL_3, _MEMORY = 30, 10
+# Bytes in a cycle between a core and the level-3 cache: weights, which are prefetched, and scratch;
+# and from memory. A level-3 cache is taken to be 32 times as large as a core's level-2 cache.
+_WEIGHTS, _SCRATCH, _MEMORY = 30, 10, 10
 _LEVEL_3_OF_LEVEL_2 = 32
 
 _MAX_TILE_ROWS = 16
@@ -93,8 +93,9 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     transformed = 4 * points * inputs * layout.strip_tiles
     products = 4 * points * layout.rows * layout.strip_tiles
     resident = transformed + products + weights // blocks
-    moved = _stream(weights, weights, machine)
-    moved += _stream(resident, (blocks - 1) * transformed + blocks * products, machine)
+    moved = _stream(weights, weights, _WEIGHTS, machine)
+    written_and_read = (1 + blocks) * transformed + 2 * blocks * products
+    moved += _stream(resident, written_and_read, _SCRATCH, machine)
     return read + transform + multiply + invert + store + moved
 
 
@@ -103,12 +104,11 @@ def _shuffles(count: int) -> int:
     return sum(factor - 1 for factor in prime_factors(count))
 
 
-def _stream(held: float, read: float, machine: CpuMachine) -> float:
-    """Cycles to read ``read`` bytes of data that take ``held`` bytes."""
-    if held <= machine.l2_bytes:
-        return 0
-    far = held > _LEVEL_3_OF_LEVEL_2 * machine.l2_bytes
-    return read / (_MEMORY if far else _LEVEL_3)
+def _stream(held: float, moved: float, bytes_a_cycle: float, machine: CpuMachine) -> float:
+    """Cycles to move ``moved`` bytes of data that take ``held`` bytes, beyond the level-2 cache."""
+    if held > _LEVEL_3_OF_LEVEL_2 * machine.l2_bytes:
+        bytes_a_cycle = _MEMORY
+    return moved * max(0.0, 1 - machine.l2_bytes / held) / bytes_a_cycle
 
 
 def _register_cycles(tile: WinogradTile) -> float:
