@@ -48,8 +48,15 @@ from .winograd_tile import Layout, WinogradTile
 ACCUMULATE_DTYPE = "float32"
 
 
-def refusal(conv: ConvTranspose2d) -> str | None:
-    """Why there is nothing to gain, or nothing known, for this geometry; None if there is."""
+def refusal(conv: ConvTranspose2d, accumulate: str = ACCUMULATE_DTYPE) -> str | None:
+    """Why there is nothing to gain, or nothing known, for this geometry; None if there is.
+
+    ``accumulate`` is the dtype of the sums. All kernels of this package sum in float32, whatever
+    the dtype of the tensors; sums in float16 would lose all but the first digits here, since the
+    transforms subtract numbers that are up to a hundred times as large as the outputs.
+    """
+    if accumulate == "float16":
+        return "sums in float16 are too coarse for the differences that the transforms take"
     for name, axis in (("height", conv.h), ("width", conv.w)):
         if axis.max_taps < 2:
             return f"phases have {axis.max_taps} tap in {name}, where no product can be saved"
@@ -163,7 +170,8 @@ def compute(
         i, j = late % h.span, column % w.span + by_phase(w.shifts, fw)
         strip = (n, late // h.span, column // w.span, g)
         place = (i // h.outputs, fw, i % h.outputs, j % w.outputs, j // w.outputs)
-        return outputs[(*strip, o, fh, *place)].astype(x.dtype)
+        element = (*strip, o, fh, *place)
+        return outputs[element].astype(x.dtype)
 
     return te.compute(conv.output_shape(batch, height, width), stored, name=STORE)
 

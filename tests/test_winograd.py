@@ -149,6 +149,12 @@ def test_what_gains_nothing_or_is_unknown_is_refused(axis, reason):
     assert mirrored in refusal(ConvTranspose2d(8, 8, Axis(4, 2, 1, 1), axis))
 
 
+def test_sums_in_float16_are_refused():
+    conv = ConvTranspose2d(8, 8, *square(Axis, 4, 2, 1, 1))
+    assert refusal(conv) is None
+    assert "float16" in refusal(conv, accumulate="float16")
+
+
 def test_all_phases_and_channels_share_one_transformed_input():
     conv = ConvTranspose2d(8, 16, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 2))
     func, tile = function("winograd", conv, (1, 40, 64))
