@@ -13,6 +13,8 @@ maps with divisions, is replaced here by straight-line vector code that means th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import tvm_ffi
@@ -32,6 +34,10 @@ _DTYPE = "float32"
 # Values that a cache line holds. Streams an odd number of lines apart spread over all sets of a
 # cache; a power of two apart, they would evict each other (64 channels of 64 tiles, 36 points).
 _LINE = 16
+
+
+# Rows of input that are copied before the first of them is dealt out.
+_ROWS = 4
 
 
 def finish(func: tirx.PrimFunc, layout: Layout, store: str) -> tirx.PrimFunc:
@@ -70,22 +76,21 @@ class _Strip:
         h, w, lanes = layout.h, layout.w, self.lanes
         pitch = _odd_lines(max(layout.strip_tiles, layout.reach))
         points = (h.points, w.points)
-        self.row = self._scratch("row", layout.row_inputs)
-        self.spread = self._scratch("spread", h.inputs, w.outputs, layout.spread)
-        self.transform = self._scratch(TRANSFORM, *points, self.conv.group_inputs | 1, pitch)
-        self.products = self._scratch(PRODUCTS, *points, layout.rows | 1, pitch)
         # One vector more: phases that start later read on into the next tile.
-        self.outputs = self._scratch(
-            OUTPUTS, w.axis.stride, h.outputs, w.outputs, (layout.chunks + 1) * lanes
-        )
-        self.line, self.edge = (
-            self._scratch(name, w.outputs * w.axis.stride * lanes) for name in ("line", "edge")
-        )
+        columns = (layout.chunks + 1) * lanes
+        line = w.outputs * w.axis.stride * lanes
+        self.rows = self._memory("rows", _ROWS, layout.row_inputs)
+        self.spread = self._memory("spread", h.inputs, w.outputs, layout.spread)
+        self.transform = self._memory(TRANSFORM, *points, self.conv.group_inputs | 1, pitch)
+        self.products = self._memory(PRODUCTS, *points, layout.rows | 1, pitch)
+        self.outputs = self._memory(OUTPUTS, w.axis.stride, h.outputs, w.outputs, columns)
+        self.edge = self._memory("edge", line)
+        self.line = self._registers("line", line)
 
     @property
     def buffers(self) -> list[Any]:
         """Everything that a strip needs besides input, weights and output."""
-        scratch = [self.row, self.spread, self.transform, self.products, self.outputs]
+        scratch = [self.rows, self.spread, self.transform, self.products, self.outputs]
         return [*scratch, self.line, self.edge, self.accumulators]
 
     def in_scratch(self, products: tirx.Stmt) -> tirx.Stmt:
@@ -142,19 +147,40 @@ class _Strip:
         )
 
     def read_inputs(self) -> tirx.Stmt:
-        """for ic: pad and spread all rows; transform all tiles."""
+        """for ic: for group of rows: pad the group, then spread it; transform all tiles.
+
+        A vector that is loaded right after two stores that it overlaps waits for both to leave the
+        core; a few rows later they have left.
+        """
         channel = self._loop("ic", self.conv.group_inputs)
-        row = self._loop("i", self.layout.h.inputs)
+        group = self._loop("rows", -(-self.layout.h.inputs // _ROWS))
         body = tirx.SeqStmt(
             [
-                edit.rebuild([row], self._read_row(channel.loop_var, row.loop_var)),
+                edit.rebuild(
+                    [group],
+                    tirx.SeqStmt(
+                        [
+                            self._each_row(group, partial(self._copy_row, channel.loop_var)),
+                            self._each_row(group, self._spread_row),
+                        ]
+                    ),
+                ),
                 self._transform_tiles(channel.loop_var),
             ]
         )
         return edit.rebuild([channel], body)
 
-    def _read_row(self, channel: Any, i: Any) -> tirx.Stmt:
-        """row = zeros, x, zeros; spread[i, p, t] = row[m*t + p]."""
+    def _each_row(self, group: tirx.For, body: Callable[[Any, Any], tirx.Stmt]) -> tirx.Stmt:
+        """for rows of a group: body(row of the strip, row of the group)."""
+        row = self._loop("i", _ROWS)
+        i = group.loop_var * _ROWS + row.loop_var
+        stmt = body(i, row.loop_var)
+        if self.layout.h.inputs % _ROWS:
+            stmt = tirx.IfThenElse(i < self.layout.h.inputs, stmt, None)
+        return edit.rebuild([row], stmt)
+
+    def _copy_row(self, channel: Any, i: Any, place: Any) -> tirx.Stmt:
+        """rows[place] = zeros, x, zeros."""
         layout, w = self.layout, self.layout.w
         n, sy, sx, g, _ = self.place
         height, width = self.x.shape[2:]
@@ -169,7 +195,7 @@ class _Strip:
             extent = Analyzer().simplify(end - begin)
             loop = self._loop("j", extent)
             j = begin + loop.loop_var
-            return edit.rebuild([loop], tirx.BufferStore(self.row, value(j), [j]))
+            return edit.rebuild([loop], tirx.BufferStore(self.rows, value(j), [place, j]))
 
         def zeros(_: Any) -> Any:
             return zero
@@ -180,26 +206,36 @@ class _Strip:
 
         inside = tirx.SeqStmt(
             [
+                self._fetch_row(n, g * self.conv.group_inputs + channel + 1, y, first),
                 run(edit.zero_like(first), before, zeros),
                 run(before, after, copied),
                 run(after, count, zeros),
             ]
         )
         whole = run(edit.zero_like(first), count, zeros)
-        filled = tirx.IfThenElse(tirx.all(y >= 0, y < height), inside, whole)
+        return tirx.IfThenElse(tirx.all(y >= 0, y < height), inside, whole)
 
+    def _fetch_row(self, n: Any, channel: Any, y: Any, first: Any) -> tirx.Stmt:
+        """Prefetch a row of the next channel: without it, waiting for memory takes as long as all
+        else that is done to the input. A prefetch beyond the input does no harm."""
+        line = self._loop("line", -(-self.layout.row_inputs // _LINE))
+        load = tirx.BufferLoad(self.x, [n, channel, y, first + line.loop_var * _LINE])
+        return edit.rebuild([line], edit.prefetch(load))
+
+    def _spread_row(self, i: Any, place: Any) -> tirx.Stmt:
+        """spread[i, p, t] = rows[place, m*t + p]."""
+        layout, w = self.layout, self.layout.w
         chunk = self._loop("t", layout.spread // self.lanes)
         code = StraightLine()
         start = chunk.loop_var * (w.outputs * self.lanes)
         vectors = [
-            code.name(self._load(self.row, [start + part * self.lanes]))
+            code.name(self._load(self.rows, [place, start + part * self.lanes]))
             for part in range(w.outputs)
         ]
         for residue, vector in enumerate(code.deinterleave(vectors)):
-            place = [i, edit.const_like(i, residue), chunk.loop_var * self.lanes]
-            code.statements.append(self._put(self.spread, place, vector))
-        dealt = edit.rebuild([chunk], tirx.SeqStmt(code.statements))
-        return tirx.SeqStmt([filled, dealt])
+            target = [i, residue, chunk.loop_var * self.lanes]
+            code.statements.append(self._put(self.spread, target, vector))
+        return edit.rebuild([chunk], tirx.SeqStmt(code.statements))
 
     def _transform_tiles(self, channel: Any) -> tirx.Stmt:
         """for ty, vector of tiles: transform[u, v, ic, tiles] = B^T d B.
@@ -338,8 +374,17 @@ class _Strip:
             reads=reads,
         )
 
-    def _scratch(self, name: str, *shape: int) -> Any:
-        return tirx.decl_buffer([tirx.IntImm(self.index, n) for n in shape], _DTYPE, name=name)
+    def _memory(self, name: str, *shape: int) -> Any:
+        """A buffer that stays in memory.
+
+        In the default scope TVM may give it the storage of the accumulators or of the line, which
+        LLVM then cannot keep in registers: eight stores in each turn of the reduction.
+        """
+        return self._registers(name, *shape, scope="local")
+
+    def _registers(self, name: str, *shape: int, scope: str = "global") -> Any:
+        sizes = [tirx.IntImm(self.index, n) for n in shape]
+        return tirx.decl_buffer(sizes, _DTYPE, name=name, scope=scope)
 
     def _loop(self, name: str, extent: Any, kind: Any = tirx.ForKind.SERIAL) -> tirx.For:
         return edit.loop(name, self.index, extent, kind)
