@@ -24,7 +24,7 @@ from .variant import Sizes
 from .winograd_tile import Layout, WinogradTile
 
 # Copying a vector of input, on its way from memory, and each of the shuffles that deal it out.
-_READ, _DEAL = 10, 4
+_READ, _DEAL = 5, 4
 # Transforming a vector of tiles, and back, for each point.
 _TRANSFORM, _INVERT = 13, 5
 # Storing a vector of outputs, and each of the shuffles that interleave it.
