@@ -35,7 +35,7 @@ STACK_BYTES = 1024
 
 @dataclass(frozen=True)
 class Tiling:
-    """Sizes of the loop nest in ``revd2``.
+    """Sizes of the loop nest in ``revd2``; the other variants that tile by it say what differs.
 
     The register tile is ``channels`` x (phases: ``stride_w``, and ``stride_h`` too if ``inner_fh``)
     x ``vectors`` accumulators of ``lanes`` columns. A strip has ``rows`` block rows and
@@ -43,6 +43,9 @@ class Tiling:
     with its share of the output channels. ``unroll_fh`` writes out the phases in height around the
     reduction, ``unroll_th`` the taps in height within it. ``weight_vectors`` loads the weights of a
     tap ``lanes`` at a time.
+
+    ``channels`` is at most the channels of a group (rounded up to a power of two in ``revd``), and
+    ``channel_splits`` divides the tiles that these make.
     """
 
     lanes: int

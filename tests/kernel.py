@@ -156,4 +156,5 @@ def check(
     expected = then(expected_output(conv, x, weight))
     scale = max(np.abs(expected).max(), 1e-9)
     tolerance = (WINOGRAD_TOLERANCE if variant == "winograd" else TOLERANCE)[dtype]
-    np.testing.assert_allclose(y.numpy() / scale, expected / scale, rtol=0, atol=tolerance)
+    got = y.numpy().astype("float64") / scale
+    np.testing.assert_allclose(got, expected / scale, rtol=0, atol=tolerance)

@@ -15,6 +15,7 @@ from tvm import te, tirx
 from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
 from tvm_deconv.schedules import tir_edit as edit
 from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.schedules.tiling import Tiling
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
@@ -71,6 +72,43 @@ def test_strips_in_rows_and_columns_fit_together(variant, symbolic):
     skip_if_refused(variant, conv)
     machine = replace(cpu_machine(HOST), l2_bytes=32 * 1024)
     check(variant, conv, (1, 21, 200), machine=machine, symbolic=symbolic)
+
+
+@st.composite
+def tilings(draw, conv, variant):
+    """Parameters as a tuner samples them: any that are valid."""
+    lanes = draw(st.sampled_from([4, 8, 16]))
+    # REVD's channels fill vectors and STDD has no tile of channels. No tile has more channels than
+    # a group, but for what fills a vector.
+    most = conv.group_outputs
+    if variant == "revd":
+        most, sizes = 1 << (most - 1).bit_length(), [1, 2, 4, lanes, 2 * lanes]
+    else:
+        sizes = [1] if variant == "stdd" else [1, 2, 3]
+    channels = draw(st.sampled_from([n for n in sizes if n <= most]))
+    tiles = -(-conv.group_outputs // channels)
+    return Tiling(
+        lanes=lanes,
+        vectors=1 if variant in ("revd", "stdd") else draw(st.integers(1, 3)),
+        channels=channels,
+        rows=draw(st.integers(1, 5)),
+        column_tiles=draw(st.integers(1, 3)),
+        unroll_fh=conv.h.is_uneven,
+        unroll_th=conv.h.is_uneven or draw(st.booleans()),
+        channel_splits=draw(st.sampled_from([n for n in (1, 2, 3) if tiles % n == 0])),
+        parallel=draw(st.booleans()),
+    )
+
+
+@pytest.mark.parametrize("variant", ["tdc", "revd", "stdd", "strd"])
+@settings(deadline=None, max_examples=6)
+@given(st.data())
+def test_any_tile_sizes_give_the_same_sums(variant, data):
+    conv, shape = data.draw(layers())
+    if has_output(conv, shape):
+        tile = data.draw(tilings(conv, variant))
+        symbolic = data.draw(st.sampled_from(["", "nhw"]))
+        check(variant, conv, shape, symbolic=symbolic, parameters=tile)
 
 
 @every_variant
