@@ -14,6 +14,7 @@ from tvm_deconv.errors import BenchError, OutputError
 
 ROLES = {
     "auto": "ours",
+    "direct": "ours",
     "no-rewrite": "ours",
     "tvm": "baseline",
     "peak": "peak",
@@ -53,7 +54,7 @@ def results():
         "format": 1,
         "machine": {"cpu": "Test CPU", "processors": 2, "system": "Linux"},
         "threads": 2,
-        "versions": {"onnxruntime": "1.2.3"},
+        "versions": {"python": "3.12", "apache-tvm": "0.27", "onnxruntime": "1.2.3"},
         "date": "2026-11-21T00:00:00+00:00",
         "commit": "abc",
         "tolerance": 1e-4,
@@ -63,7 +64,8 @@ def results():
         "interrupted": False,
         "workloads": {
             "won": workload(
-                auto=record(1, 2, 3, notes=["revd2 x 1"]),
+                auto=record(1, 2, 3, notes=["winograd x 1"]),
+                direct=record(4),
                 tvm=record(80),
                 peak=record(1, facts={"flop": 2e6}),
                 onnxruntime=record(4, 4, 4),
@@ -102,7 +104,16 @@ def test_the_share_of_the_peak_is_taken_of_the_peak_measured_beside_it(results):
     assert won.gflops == pytest.approx(2 * 1e6 / 2e-3 / 1e9)
     assert won.peak_gflops == pytest.approx(2e6 / 1e-3 / 1e9)
     assert won.share == pytest.approx(0.5)
-    assert (network.gflops, network.share) == (None, None)
+    assert won.direct_share == pytest.approx(0.25)
+    assert (network.gflops, network.share, network.direct_share) == (None, None, None)
+
+
+def test_the_direct_share_is_not_known_where_direct_was_not_measured(results):
+    del results["workloads"]["won"]["contestants"]["direct"]
+    won = figures.rows(results)[0]
+    assert (won.share, won.direct_share) == (pytest.approx(0.5), None)
+    header = table.main_table(figures.rows(results), results).splitlines()[0]
+    assert "effective, of peak" in header and "direct, of peak" not in header
 
 
 def test_the_list_of_what_was_lost_has_the_worst_first(results):
@@ -120,6 +131,7 @@ def test_the_table_says_it_all(results):
     text = table.render(results)
     for line in (
         "Test CPU, 2 processors, 2 threads each, float32, 2026-11-21T00:00:00+00:00, commit abc",
+        "apache-tvm 0.27, onnxruntime 1.2.3",
         "1 layer: geometric mean of the ratios to the fastest peer 2.00, smallest 2.00 (won)",
         "1 network: geometric mean of the ratios to the fastest peer 0.50, smallest 0.50 (network)",
         "lost to a peer: network (0.50, ncnn)",
@@ -128,11 +140,14 @@ def test_the_table_says_it_all(results):
         "- won, ncnn: wrong: the largest error is 1.0e-03",
     ):
         assert line in text.splitlines()
+    header = next(line for line in text.splitlines() if line.startswith("| workload"))
+    names = [cell.strip() for cell in header.strip("|").split("|")]
+    assert names[6:9] == ["GFLOP/s", "effective, of peak", "direct, of peak"]
     row = next(line for line in text.splitlines() if line.startswith("| won"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells == [
-        "won", "revd2 x 1", "2.00 ±0.50", "onnxruntime", "4.00 ±0.00", "2.00", "1", "50%", "80.00",
-        "1.5", "",
+        "won", "winograd x 1", "2.00 ±0.50", "onnxruntime", "4.00 ±0.00", "2.00", "1", "50%", "25%",
+        "80.00", "1.5", "",
     ]  # fmt: skip
 
 
@@ -147,7 +162,27 @@ def test_who_keeps_other_processors_busy_than_asked_for_is_listed(results, share
     assert sum("busy" in line for line in lines) == (remark is not None)
 
 
-def test_turns_of_a_few_milliseconds_say_nothing_about_processors(results):
+@pytest.mark.parametrize(
+    ("load_share", "remark"),
+    [(2.6, "kept 2.6 processors busy"), (1.0, "kept only 1.0 processors busy"), (2.1, None)],
+)
+def test_turns_of_a_few_milliseconds_are_judged_by_the_calls_after_loading(
+    results, load_share, remark
+):
+    contestants = results["workloads"]["won"]["contestants"]
+    contestants["onnxruntime"] = record(4, share=9.0, load_cpu_share=load_share)
+    lines = table.notes(results).splitlines()
+    assert (f"- won, onnxruntime: {remark}" in lines) == (remark is not None)
+    assert sum("busy" in line for line in lines) == (remark is not None)
+
+
+def test_turns_that_are_long_enough_are_judged_by_themselves(results):
+    contestants = results["workloads"]["won"]["contestants"]
+    contestants["onnxruntime"] = record(60, share=2.0, load_cpu_share=1.0)
+    assert "busy" not in table.notes(results)
+
+
+def test_short_turns_in_an_older_result_file_say_nothing_about_processors(results):
     results["workloads"]["won"]["contestants"]["onnxruntime"] = record(4, share=2.6)
     assert "busy" not in table.notes(results)
 
@@ -193,7 +228,8 @@ def test_a_plot_names_every_workload_and_its_fastest_peer(results, tmp_path):
     with rc_context({"svg.fonttype": "none"}):
         plot.plot(results, path)
     text = "\n".join(ElementTree.parse(path).getroot().itertext())
-    for word in ("won", "network", "2.00 (onnxruntime)", "0.50 (ncnn)", "1 GFLOP/s"):
+    shares = ("effective, of peak", "direct, of peak")
+    for word in ("won", "network", "2.00 (onnxruntime)", "0.50 (ncnn)", "1 GFLOP/s", *shares):
         assert word in text
 
 

@@ -7,7 +7,9 @@ made, as the benchmark does it.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import onnx
@@ -16,12 +18,12 @@ from onnx import numpy_helper
 from onnx_net import Net
 from reference import conv2d, conv2d_transpose, nearest, pixel_shuffle
 
-from tvm_deconv.bench import environments
+from tvm_deconv.bench import contest, defaults, environments
 from tvm_deconv.bench.client import Worker, peer_command
 from tvm_deconv.bench.worker import PEERS
 from tvm_deconv.errors import PeerError
 
-ROOT = Path(__file__).parents[1] / environments.DEFAULT_ROOT
+ROOT = Path(__file__).parents[1] / defaults.PEER_ROOT
 SHAPE = (1, 8, 9, 11)
 
 
@@ -124,3 +126,36 @@ def test_an_environment_is_made_once_and_failures_are_named(tmp_path, monkeypatc
     assert marker.exists()
     monkeypatch.setitem(environments.REQUIREMENTS, "mnn", ("pip>1",))
     assert not environments.is_installed("mnn", tmp_path)
+
+
+def test_an_environment_that_takes_too_long_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(environments, "_TIME_LIMIT_S", 0.001)
+    with pytest.raises(PeerError, match=r"of mnn cannot be made: -m venv --clear .* after 0.001 s"):
+        environments.python_of("mnn", tmp_path)
+    assert not environments.is_installed("mnn", tmp_path)
+
+
+@pytest.fixture
+def mnn(monkeypatch):
+    """MNN's module without MNN: only which of two results is taken."""
+    fake = ModuleType("MNN")
+    fake.expr = fake.nn = fake
+    for name in ("MNN", "MNN.expr", "MNN.nn"):
+        monkeypatch.setitem(sys.modules, name, fake)
+    module = import_module("tvm_deconv.bench.peers.mnn")
+    yield module
+    del sys.modules[module.__name__]
+
+
+@pytest.mark.parametrize(("difference", "taken"), [(2e-5, "fast"), (5e-5, "accurate")])
+def test_mnn_is_fast_only_where_its_own_error_leaves_room(mnn, monkeypatch, difference, taken):
+    exact = np.linspace(-1, 1, 5)
+    results = {mnn._FAST: exact + difference, mnn._ACCURATE: exact}
+    monkeypatch.setattr(mnn, "_convert", lambda *_: None)
+    monkeypatch.setattr(mnn, "_call", lambda _m, _x, _t, level: lambda: results[level])
+    monkeypatch.setattr(mnn, "_to_numpy", lambda result: result)
+    monkeypatch.setattr(mnn, "version", lambda _: "3")
+    call, _, _, notes = mnn.load("m.onnx", exact, 1)
+    assert call() is results[mnn._FAST if taken == "fast" else mnn._ACCURATE]
+    assert bool(notes) == (taken == "accurate")
+    assert mnn._TOLERANCE < contest.TOLERANCE / 2

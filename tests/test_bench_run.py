@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 
@@ -11,6 +12,7 @@ from onnx_net import Net
 
 from tvm_deconv import bench, cli
 from tvm_deconv.bench import benchmark, contestants, worker
+from tvm_deconv.bench.benchmark import run as benchmark_run
 from tvm_deconv.bench.contestants import Contestant
 from tvm_deconv.errors import BenchError, OutputError, PeerError
 
@@ -50,6 +52,7 @@ def test_the_command_measures_writes_prints_and_draws(tiny, tmp_path, capsys):
     )
     for name in ("auto", "no-rewrite", "tvm", "onnxruntime"):
         assert records[name]["error"] < 1e-5
+        assert records[name]["load_cpu_share"] > 0
     between = 4 * 8 * 6 * 8
     assert records["no-rewrite"]["facts"]["planned_bytes"] == between
     assert records["auto"]["facts"]["planned_bytes"] == 0
@@ -88,6 +91,31 @@ def test_an_interrupt_keeps_what_was_measured(tiny, tmp_path, monkeypatch):
     written = json.loads(options["out"].read_text())
     assert written == results
     assert list(written["workloads"]) == ["espcn-x3"]
+
+
+def test_an_infinite_error_is_null_in_the_result_file(tiny, tmp_path, monkeypatch):
+    options = nothing(monkeypatch, tmp_path)
+    wrong = {"status": "wrong", "reason": "inf", "error": float("inf"), "ms": [float("nan"), 1.0]}
+    record = {"contestants": {"auto": wrong}, "kind": "layer", "multiply_adds": None}
+    monkeypatch.setattr(benchmark, "measure", lambda *_, **__: record)
+    bench.run([str(tiny)], **options)
+    written = json.loads(options["out"].read_text(), parse_constant=pytest.fail)
+    auto = written["workloads"]["tiny"]["contestants"]["auto"]
+    assert auto == {**wrong, "error": None, "ms": [None, 1.0]}
+
+
+def test_the_command_runs_with_the_defaults_of_the_library(monkeypatch):
+    asked = {}
+
+    def run(workloads, **options):
+        asked.update(options, workloads=workloads)
+        raise BenchError("stop")
+
+    monkeypatch.setattr(benchmark, "run", run)
+    assert cli.main(["bench"]) == 2
+    parameters = inspect.signature(benchmark_run).parameters
+    for name, value in asked.items():
+        assert value == parameters[name].default, name
 
 
 def test_an_interrupted_command_says_so_in_its_status(monkeypatch, capsys):

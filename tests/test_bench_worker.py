@@ -43,16 +43,21 @@ def hangs(model, x, threads):
         file.write(str(child.pid))
     time.sleep(60)
 
+def sleeps(model, x, threads):
+    return lambda: time.sleep(0.01) or x, lambda y: y, "1", []
+
 def dies_in_turn(model, x, threads):
     calls = []
     def call():
         calls.append(0)
-        if len(calls) > 1:
+        # The second call, of the load too, is as long as the load wants them to be.
+        time.sleep(0.2 * (len(calls) == 2))
+        if len(calls) > 2:
             os._exit(4)
         return x
     return call, lambda y: y, "1", []
 
-loaders = {f.__name__: f for f in (chatty, refuses, exits, dies, hangs, dies_in_turn)}
+loaders = {f.__name__: f for f in (chatty, refuses, exits, dies, hangs, sleeps, dies_in_turn)}
 worker.serve(loaders, sys.argv[2])
 """
 
@@ -102,6 +107,36 @@ def test_a_refusal_is_one_line_and_the_contestant_goes_on(fake, name, reason):
         with pytest.raises(PeerError, match=reason):
             contestant.load(*files)
     assert contestant.alive
+
+
+class Clocks:
+    """Time as a contestant of two threads sees it that keeps ``busy`` processors at work."""
+
+    def __init__(self, call_s, busy):
+        self.now, self.calls, self.call_s, self.busy = 0.0, 0, call_s, busy
+
+    def call(self):
+        self.calls += 1
+        self.now += self.call_s
+
+    def perf_counter(self):
+        return 100 + self.now
+
+    def process_time(self):
+        return 7 + self.now * self.busy
+
+
+@pytest.mark.parametrize(("call_s", "calls"), [(0.25, 1), (0.0625, 3), (2.0, 1)])
+def test_calls_are_repeated_until_the_processors_in_use_can_be_told(monkeypatch, call_s, calls):
+    clocks = Clocks(call_s, 1.75)
+    monkeypatch.setattr(worker, "time", clocks)
+    assert worker._cpu_share(clocks.call) == pytest.approx(1.75)
+    assert clocks.calls == calls
+
+
+def test_a_load_says_how_many_processors_the_contestant_uses(fake):
+    contestant, files = fake("sleeps")
+    assert contestant.load(*files).load_cpu_share < 0.5
 
 
 def test_a_turn_before_a_load_is_refused(fake):

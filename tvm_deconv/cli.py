@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 import tvm_deconv
+from tvm_deconv.bench import defaults
 from tvm_deconv.bench.worker import PEERS
 from tvm_deconv.errors import TvmDeconvError
 
@@ -115,9 +116,9 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
         "--workloads",
         nargs="+",
         metavar="NAME",
-        default=("design", "networks"),
+        default=defaults.WORKLOADS,
         help="names, patterns such as 'espcn*', the groups layers, networks, design and all, and "
-        "ONNX files (default: design networks)",
+        f"ONNX files (default: {' '.join(defaults.WORKLOADS)})",
     )
     parser.add_argument(
         "--peers",
@@ -143,27 +144,28 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
         "--trials",
         type=_positive,
         metavar="N",
-        default=64,
-        help="trials of MetaSchedule for each kernel (default: 64)",
+        default=defaults.TRIALS,
+        help="trials of MetaSchedule for each kernel (default: %(default)s)",
     )
     parser.add_argument(
         "--limit",
         type=_positive,
         metavar="SECONDS",
-        default=20,
-        help="time to measure a workload for; everybody has a turn in any case (default: 20)",
+        default=defaults.LIMIT_S,
+        help="time to measure a workload for; everybody has a turn in any case "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--peer-root",
         metavar="DIR",
-        default="build/peers",
-        help="folder of the peers' environments (default: build/peers)",
+        default=defaults.PEER_ROOT,
+        help="folder of the peers' environments (default: %(default)s)",
     )
     parser.add_argument(
         "--out",
         metavar="FILE.json",
-        default="build/bench.json",
-        help="result file to write (default: build/bench.json)",
+        default=defaults.OUT,
+        help="result file to write (default: %(default)s)",
     )
     parser.add_argument(
         "--from",

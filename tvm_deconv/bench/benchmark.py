@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import tempfile
@@ -10,9 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tvm_deconv.bench import defaults
 from tvm_deconv.bench.contest import TOLERANCE, Field, measure
 from tvm_deconv.bench.contestants import Contestant, ours_and_baselines, peer
-from tvm_deconv.bench.environments import DEFAULT_ROOT
 from tvm_deconv.bench.facts import facts
 from tvm_deconv.bench.figures import FORMAT, PEER, Row, rows
 from tvm_deconv.bench.selection import select
@@ -21,21 +22,18 @@ from tvm_deconv.errors import BenchError, PeerError
 from tvm_deconv.files import replacing
 from tvm_deconv.schedules.machine import available_processors
 
-DEFAULT_OUT = Path("build/bench.json")
-DEFAULT_WORKLOADS = ("design", "networks")
-
 
 def run(
-    workloads: Sequence[str] = DEFAULT_WORKLOADS,
+    workloads: Sequence[str] = defaults.WORKLOADS,
     *,
     peers: Sequence[str] = PEERS,
     variants: Sequence[str] | None = None,
     threads: int | None = None,
     tune_baseline: bool = False,
-    trials: int = 64,
-    limit_s: float = 20,
-    peer_root: str | os.PathLike = DEFAULT_ROOT,
-    out: str | os.PathLike = DEFAULT_OUT,
+    trials: int = defaults.TRIALS,
+    limit_s: float = defaults.LIMIT_S,
+    peer_root: str | os.PathLike = defaults.PEER_ROOT,
+    out: str | os.PathLike = defaults.OUT,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
 ) -> dict[str, Any]:
     """Measure and write the result file ``out``; returns what it holds.
@@ -123,8 +121,8 @@ class _Unwritten(Exception):
 
 def _check_writable(out: str | os.PathLike) -> None:
     """Raises OutputError now rather than after the work."""
-    if Path(out) == DEFAULT_OUT:
-        DEFAULT_OUT.parent.mkdir(exist_ok=True)
+    if Path(out) == defaults.OUT:
+        defaults.OUT.parent.mkdir(exist_ok=True)
     try:
         with replacing(out):
             raise _Unwritten
@@ -133,5 +131,15 @@ def _check_writable(out: str | os.PathLike) -> None:
 
 
 def _write(results: dict[str, Any], out: str | os.PathLike) -> None:
+    text = json.dumps(_finite(results), indent=1, allow_nan=False)
     with replacing(out) as unfinished:
-        unfinished.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        unfinished.write_text(text + "\n", encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with None for numbers that JSON does not have, such as an infinite error."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -25,6 +25,7 @@ class Loaded(NamedTuple):
     load_s: float  # seconds, conversion and first run included
     notes: list[str]
     facts: dict[str, float]  # figures that contestants of ours add, such as planned memory
+    load_cpu_share: float  # as in a turn, of repeated calls after the first
 
 
 class Turn(NamedTuple):
@@ -93,7 +94,13 @@ class Worker:
             },
             self.load_timeout_s,
         )
-        return Loaded(reply["version"], reply["load_s"], reply["notes"], reply["facts"])
+        return Loaded(
+            reply["version"],
+            reply["load_s"],
+            reply["notes"],
+            reply["facts"],
+            reply["cpu_share"],
+        )
 
     def turn(self, calls: int) -> Turn:
         """One uncounted call, then ``calls`` counted ones."""

@@ -76,7 +76,8 @@ def measure(
 
     A contestant's record has its ``status`` with a ``reason`` if it is not "measured", and what is
     known of ``error``, ``ms`` (every counted call), ``cpu_share`` (of every turn), ``load_s``,
-    ``version``, ``notes`` and ``facts``. ``folder`` holds the files that the processes share.
+    ``load_cpu_share``, ``version``, ``notes`` and ``facts``. ``folder`` holds the files that the
+    processes share.
     """
     model = workload.model()
     x = np.random.default_rng(0).random(workload.input_shape, dtype=np.float32)

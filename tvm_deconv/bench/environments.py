@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tvm_deconv.bench.defaults import PEER_ROOT
 from tvm_deconv.bench.worker import PEERS
 from tvm_deconv.errors import PeerError
 
@@ -27,21 +28,25 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
 }
 assert set(REQUIREMENTS) == set(PEERS)
 
-DEFAULT_ROOT = Path("build/peers")
 _STAMP = "requirements.txt"
 
+# For each command. The largest download is PyTorch with its libraries, some gigabytes.
+_TIME_LIMIT_S = 1800
+_INSTALL = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 
-def is_installed(peer: str, root: Path = DEFAULT_ROOT) -> bool:
+
+def is_installed(peer: str, root: Path = PEER_ROOT) -> bool:
     """Whether the peer's environment in ``root`` is what ``python_of`` would make now."""
     stamp = _folder(peer, root) / _STAMP
     return stamp.exists() and stamp.read_text() == _wanted(peer)
 
 
-def python_of(peer: str, root: Path = DEFAULT_ROOT) -> Path:
+def python_of(peer: str, root: Path = PEER_ROOT) -> Path:
     """The interpreter of the peer's environment in ``root``, which is made when it is not there.
 
     It is made anew when the requirements or this interpreter have changed. Raises PeerError for an
-    unknown peer, and when the environment cannot be made: then with the last line that pip says.
+    unknown peer, and when the environment cannot be made: with the last line that pip says, or the
+    time limit that it ran into.
     """
     if peer not in REQUIREMENTS:
         raise PeerError(f"no peer is called {peer!r}: use one of {', '.join(PEERS)}")
@@ -50,7 +55,7 @@ def python_of(peer: str, root: Path = DEFAULT_ROOT) -> Path:
     if not is_installed(peer, root):
         print(f"Installing {peer} into {root / peer}, once", file=sys.stderr)
         _run(peer, [sys.executable, "-m", "venv", "--clear", str(folder)])
-        _run(peer, [str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS[peer]])
+        _run(peer, [str(python), *_INSTALL, *REQUIREMENTS[peer]])
         (folder / _STAMP).write_text(_wanted(peer))
     return python
 
@@ -65,7 +70,13 @@ def _wanted(peer: str) -> str:
 
 
 def _run(peer: str, command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIME_LIMIT_S)
+    except subprocess.TimeoutExpired as error:
+        raise PeerError(
+            f"the environment of {peer} cannot be made: {' '.join(command[1:4])} was stopped after "
+            f"{_TIME_LIMIT_S:g} s"
+        ) from error
     if done.returncode:
         said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         # pip ends with hints and notices.

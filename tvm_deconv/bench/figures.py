@@ -20,6 +20,9 @@ FORMAT = 1
 HEADLINE = "auto"
 """The contestant of ours that is compared with the peers: what a user gets."""
 
+DIRECT = "direct"
+"""The same without Winograd's algorithm, so that it does the work that it is credited with."""
+
 OURS, BASELINE, PEER, PEAK = "ours", "baseline", "peer", "peak"
 MEASURED = "measured"
 
@@ -69,7 +72,8 @@ class Row:
     """One workload: times in milliseconds of everybody who counts, by name.
 
     ``ratio`` is the fastest peer's median over ours; ``gflops`` counts 2 for each multiply-add of
-    the transposed convolutions, so a share of the peak over 1 is possible with Winograd.
+    the transposed convolutions. Winograd's algorithm does fewer, so ``share`` is an effective one
+    that may be over 1; ``direct_share`` is of work that is really done.
     """
 
     name: str
@@ -100,16 +104,28 @@ class Row:
 
     @property
     def gflops(self) -> float | None:
-        if self.ours is None or self.multiply_adds is None:
-            return None
-        return 2 * self.multiply_adds / self.ours.median / 1e6
+        return self._gflops(HEADLINE)
 
     @property
     def share(self) -> float | None:
         """Of the multiply-add peak that was measured between the same contestants."""
-        if self.gflops is None or self.peak_gflops is None:
+        return self._share(HEADLINE)
+
+    @property
+    def direct_share(self) -> float | None:
+        """The same of ``DIRECT``; None where it was not measured."""
+        return self._share(DIRECT)
+
+    def _gflops(self, name: str) -> float | None:
+        if name not in self.times or self.multiply_adds is None:
             return None
-        return self.gflops / self.peak_gflops
+        return 2 * self.multiply_adds / self.times[name].median / 1e6
+
+    def _share(self, name: str) -> float | None:
+        gflops = self._gflops(name)
+        if gflops is None or self.peak_gflops is None:
+            return None
+        return gflops / self.peak_gflops
 
 
 def rows(results: Mapping[str, Any]) -> list[Row]:

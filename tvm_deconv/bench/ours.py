@@ -16,12 +16,13 @@ import tvm
 from tvm import relax
 
 import tvm_deconv
+from tvm_deconv.bench.figures import DIRECT
 from tvm_deconv.bench.memory import PlannedMemory
 from tvm_deconv.bench.worker import Loaded, Loader, serve
 from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.threads import use_threads
 
-AUTO, DIRECT, UNREWRITTEN = "auto", "direct", "no-rewrite"
+AUTO, UNREWRITTEN = "auto", "no-rewrite"
 
 OPTIONS: dict[str, dict[str, Any]] = {
     AUTO: {},

@@ -20,7 +20,8 @@ _LABEL: dict[str, Any] = {
     "fontsize": "small",
     "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1},
 }
-_AHEAD, _BEHIND, _WORK = "#2a7f9e", "#c8553d", "#8a8a8a"
+_AHEAD, _BEHIND = "#2a7f9e", "#c8553d"
+_EFFECTIVE, _DIRECT = "#c9c9c9", "#6b6b6b"
 
 
 def check(path: str | os.PathLike) -> str:
@@ -56,6 +57,8 @@ def plot(results: Mapping[str, Any], path: str | os.PathLike) -> None:
     _shares(right, table)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
+    # Below, because bars may reach any corner.
+    figure.legend(loc="outside lower right", ncols=2, frameon=False)
     figure.suptitle(
         f"{results['machine']['cpu']}, {threads_of(results)}, float32, "
         f"{results['date'][:10]}, commit {results['commit'] or 'unknown'}",
@@ -81,9 +84,11 @@ def _ratios(axes: Axes, table: list[Row]) -> None:
 
 
 def _shares(axes: Axes, table: list[Row]) -> None:
-    bars = axes.barh(
-        [row.name for row in table], [100 * (row.share or 0) for row in table], color=_WORK
-    )
+    """The direct form's share is a narrow bar before the effective one."""
+    names, effective = [row.name for row in table], [100 * (row.share or 0) for row in table]
+    direct = [100 * (row.direct_share or 0) for row in table]
+    bars = axes.barh(names, effective, color=_EFFECTIVE, label="effective, of peak")
+    axes.barh(names, direct, height=0.3, color=_DIRECT, label="direct, of peak")
     axes.bar_label(
         bars,
         [f"{row.gflops:.0f} GFLOP/s" if row.gflops else "" for row in table],
@@ -91,4 +96,4 @@ def _shares(axes: Axes, table: list[Row]) -> None:
     )
     axes.axvline(100, color="black", linewidth=1)
     axes.set_title("ours, % of the multiply-add peak", fontsize="medium")
-    axes.set_xlim(0, 1.3 * max([100, *(100 * (row.share or 0) for row in table)]))
+    axes.set_xlim(0, 1.3 * max([100, *effective, *direct]))

@@ -20,6 +20,9 @@ from tvm_deconv.bench.figures import (
 
 _UNREWRITTEN = "no-rewrite"
 
+# Of our own versions only this one says how fast we are; all are in the result file.
+_RUNTIME = "apache-tvm"
+
 # Processors in use against threads asked for: beyond these somebody cheats, or was disturbed.
 _TOO_BUSY, _TOO_IDLE = 1.2, 0.75
 
@@ -42,14 +45,20 @@ def render(results: Mapping[str, Any]) -> str:
 
 
 def heading(results: Mapping[str, Any]) -> str:
-    """Machine, threads, date, commit and versions."""
-    machine, versions = results["machine"], dict(results["versions"])
-    told = [f"{name} {version}" for name, version in versions.items()]
+    """Machine, threads, date, commit, the versions of TVM and the peers, and units."""
+    machine = results["machine"]
+    told = [
+        f"{name} {version}"
+        for name, version in results["versions"].items()
+        if name == _RUNTIME or results["roles"].get(name) == PEER
+    ]
     lines = [
         f"{machine['cpu']}, {machine['processors']} processors, {threads_of(results)} each, "
         f"float32, {results['date']}, commit {results['commit'] or 'unknown'}",
         ", ".join(told),
-        "Milliseconds, median ± half the distance between the quartiles.",
+        "Milliseconds, median ± half the distance between the quartiles. Of peak: of the "
+        "multiply-add peak measured beside. Effective: counted as the direct form's work, of which "
+        "Winograd's algorithm does less, so over 100% is possible.",
     ]
     if results["interrupted"]:
         lines.append("The run was interrupted: what follows is what had been measured.")
@@ -63,7 +72,8 @@ def threads_of(results: Mapping[str, Any]) -> str:
 
 def main_table(table: Sequence[Row], results: Mapping[str, Any]) -> str:
     """Ours against the fastest peer and TVM without us, with work done and memory planned."""
-    header = ["workload", "computed by", "ours", "fastest peer", "", "ratio", "GFLOP/s", "of peak"]
+    header = ["workload", "computed by", "ours", "fastest peer", "", "ratio", "GFLOP/s"]
+    header += ["effective, of peak", "direct, of peak"]
     baselines = [name for name, role in results["roles"].items() if role == BASELINE]
     cells = []
     for row in table:
@@ -77,7 +87,8 @@ def main_table(table: Sequence[Row], results: Mapping[str, Any]) -> str:
                 _text(row.times.get(peer or "")),
                 _number(row.ratio),
                 _number(row.gflops, 0),
-                "" if row.share is None else f"{row.share:.0%}",
+                _percentage(row.share),
+                _percentage(row.direct_share),
                 *(_text(row.times.get(name)) for name in baselines),
                 *_memory(contestants),
             ]
@@ -146,10 +157,14 @@ def notes(results: Mapping[str, Any]) -> str:
 
 
 def _busy(contestant: Mapping[str, Any]) -> float | None:
-    """Processors in use, the median of all turns; None where turns are too short to tell."""
+    """Processors in use: the median of all turns, or where these are short that after loading.
+
+    None where neither tells: older result files have only the turns.
+    """
     shares = contestant["cpu_share"]
-    long_enough = sum(contestant["ms"]) >= _ACCOUNTABLE_MS * len(shares)
-    return statistics.median(shares) if shares and long_enough else None
+    if shares and sum(contestant["ms"]) >= _ACCOUNTABLE_MS * len(shares):
+        return statistics.median(shares)
+    return contestant.get("load_cpu_share")
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
@@ -183,6 +198,10 @@ def _error(results: Mapping[str, Any], name: str) -> float | None:
 
 def _text(value: object | None) -> str:
     return "" if value is None else str(value)
+
+
+def _percentage(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
 
 
 def _number(value: float | None, digits: int = 2) -> str:
