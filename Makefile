@@ -31,7 +31,7 @@ bench: $(VENV)/.bench ## Measure against other runtimes; results in build/ (half
 	mkdir -p build
 	$(BIN)/tvm-deconv bench --plot build/bench.svg $(ARGS)
 
-mca: $(VENV)/.demo ## Hold the inner loops for Cortex-A53, A72 and A76 against the multiply-add bound
+mca: $(VENV)/.lint ## Hold the inner loops for Cortex-A53, A72 and A76 against the multiply-add bound
 	$(BIN)/python scripts/mca.py $(ARGS)
 
 models: $(VENV)/.train ## Train and export the demo networks again (takes minutes)
