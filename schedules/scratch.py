@@ -26,7 +26,7 @@ def in_strip_coordinates(func: tirx.PrimFunc, name: str) -> tirx.PrimFunc:
     origin is what that block writes first in an iteration of it.
     """
     realize = edit.find_block(func.body, name)
-    _, *loops = edit.loops_to(func.body, realize)
+    parallel, *loops = edit.loops_to(func.body, realize)
     whole = realize.block.writes[0].source
     first, last = (
         [edit.substitute(value, position) for value in realize.iter_values]
@@ -61,8 +61,14 @@ def in_strip_coordinates(func: tirx.PrimFunc, name: str) -> tirx.PrimFunc:
         buffers = [strip if b.same_as(whole) else b for b in node.alloc_buffers]
         return edit.changed(node, alloc_buffers=buffers)
 
-    body = tvm_ffi.structural_map(
-        func.body,
-        [(TensorLoad, load), (tirx.BufferStore, store), (TensorRegion, region), (SBlock, block)],
-    )
-    return func.with_body(body)
+    def loop(node: tirx.For) -> Any:
+        if not node.loop_var.same_as(parallel.loop_var):
+            return node
+        # TVM would shrink the buffer to what it takes to be touched, and has used the variable of
+        # an inner loop for that; it keeps the size of one whose address is taken.
+        parts = node.body.seq if isinstance(node.body, tirx.SeqStmt) else [node.body]
+        return edit.with_loop(node, body=tirx.SeqStmt([tirx.Evaluate(strip.data), *parts]))
+
+    moves = [(TensorLoad, load), (tirx.BufferStore, store), (TensorRegion, region)]
+    rebuilt = [(SBlock, block), (tirx.For, loop)]
+    return func.with_body(tvm_ffi.structural_map(func.body, [*moves, *rebuilt]))
