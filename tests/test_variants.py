@@ -111,6 +111,12 @@ def test_any_tile_sizes_give_the_same_sums(variant, data):
         check(variant, conv, shape, symbolic=symbolic, parameters=tile)
 
 
+@pytest.mark.parametrize("variant", ["tdc", "revd", "stdd", "strd"])
+def test_tiles_beyond_a_narrow_output_are_left_out(variant):
+    tile = Tiling(lanes=4, vectors=1, channels=1, rows=2, column_tiles=3, parallel=False)
+    check(variant, ConvTranspose2d(1, 1, Axis(1, 2), Axis(1, 2)), (1, 1, 1), parameters=tile)
+
+
 @every_variant
 def test_the_loop_nest_for_neon_equals_the_scatter_definition(variant):
     neon = cpu_machine(resolve_target("raspberry-pi/4b-aarch64"))
