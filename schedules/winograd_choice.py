@@ -115,8 +115,18 @@ def _register_cycles(tile: WinogradTile) -> float:
     """Cycles for each vector's multiply-add: one starts in a cycle, and two loads."""
     accumulators = tile.vectors * tile.channels
     starved = max(1.0, 8 / accumulators)
-    loads = tile.vectors + tile.channels
+    loads = tile.vectors + _weight_loads(tile)
     return max(starved, loads / 2 / accumulators) + 0.03 * loads / accumulators
+
+
+def _weight_loads(tile: WinogradTile) -> int:
+    """Loads that bring the weights of one input channel for a register tile."""
+    return tile.channels // tile.lanes if tile.weight_vectors else tile.channels
+
+
+def _weights_in_vectors(channels: int, machine: CpuMachine) -> bool:
+    """Whether a register tile's weights of one input channel are loaded as whole vectors."""
+    return machine.multiplies_by_lane and channels % machine.lanes == 0
 
 
 def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Iterator[WinogradTile]:
@@ -142,6 +152,7 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
                         block=block,
                         channel_splits=splits,
                         parallel=parallel,
+                        weight_vectors=_weights_in_vectors(channels, machine),
                     )
 
 
@@ -181,17 +192,27 @@ def _strips(
 
 @lru_cache(maxsize=256)
 def _register_tile(rows: int, machine: CpuMachine) -> tuple[int, int]:
-    """Vectors and channels of the register tile for a block of ``rows``."""
+    """Vectors and channels of the register tile for a block of ``rows``.
+
+    Where lanes can be factors, LLVM keeps the weights of an input channel in registers even if they
+    are no whole vectors: 9 x 3 accumulators then spill on NEON.
+    """
 
     def cost(shape: tuple[int, int]) -> float:
         vectors, channels = shape
-        tile = WinogradTile(machine.lanes, vectors, channels, (1, 1), (1, 1), 1)
+        whole = _weights_in_vectors(channels, machine)
+        sizes = machine.lanes, vectors, channels
+        tile = WinogradTile(*sizes, (1, 1), (1, 1), 1, weight_vectors=whole)
         return _register_cycles(tile) * -(-rows // channels) * channels / rows
+
+    def registers(vectors: int, channels: int) -> int:
+        weights = -(-channels // machine.lanes) if machine.multiplies_by_lane else 1
+        return vectors * channels + vectors + weights
 
     shapes = [
         (vectors, channels)
         for vectors, channels in product(range(1, 9), range(1, 17))
-        if vectors * channels + vectors + 1 <= machine.vector_registers
+        if registers(vectors, channels) <= machine.vector_registers
         and 4 * machine.lanes * vectors * channels < STACK_BYTES
         # Whole vectors of tiles: more would be computed for nothing with few tiles in a strip.
         and vectors * machine.lanes <= 16

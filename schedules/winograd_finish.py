@@ -65,7 +65,12 @@ class _Strip:
         # Where the strip and its block begin: (n, sy, sx, g, block).
         origin = {loop.loop_var: 0 for loop in inner}
         self.place = [edit.substitute(value, origin) for value in init.iter_values[:5]]
-        self.accumulators = init.block.writes[0].source
+        self.weights = edit.find_block(root, PRODUCTS + "_update").block.reads[-1].source
+        self.in_registers = [init.block.writes[0].source]
+        if layout.tile.weight_vectors:
+            # What is read there is a copy; the block that makes it has the copy's name.
+            self.in_registers.append(self.weights)
+            self.weights = edit.find_block(root, self.weights.name).block.reads[0].source
         self.definition = {
             name: edit.find_block(root, name).block for name in (PAD, TRANSFORM, OUTPUTS)
         }
@@ -91,7 +96,7 @@ class _Strip:
     def buffers(self) -> list[Any]:
         """Everything that a strip needs besides input, weights and output."""
         scratch = [self.rows, self.spread, self.transform, self.products, self.outputs]
-        return [*scratch, self.line, self.edge, self.accumulators]
+        return [*scratch, self.line, self.edge, *self.in_registers]
 
     def in_scratch(self, products: tirx.Stmt) -> tirx.Stmt:
         """The products' nest on buffers of one strip: [u, v, ic or row, tile]."""
@@ -131,7 +136,6 @@ class _Strip:
         The weights of a large layer are in no core's own cache.
         """
         tile = self.layout.tile
-        weights = edit.find_block(reduction, PRODUCTS + "_update").block.reads[-1].source
         realize = edit.find_block(reduction, PRODUCTS + "_update")
         inner = {loop.loop_var: 0 for loop in edit.loops_to(reduction, realize)[1:]}
         values = [edit.substitute(value, inner) for value in realize.iter_values]
@@ -140,7 +144,7 @@ class _Strip:
         for first in range(0, tile.unroll * tile.channels, _LINE):
             later, within = divmod(first, tile.channels)
             place = [g, block, u, v, row // tile.channels + 1, channel + later, within]
-            line = tirx.BufferLoad(weights, place)
+            line = tirx.BufferLoad(self.weights, place)
             fetches.append(edit.prefetch(line))
         return edit.with_loop(
             reduction, body=tirx.SeqStmt([*fetches, reduction.body]), annotations={}

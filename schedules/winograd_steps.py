@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import gcd
+
 from tvm.s_tir import Schedule
 
 from .names import PREFETCH, PRODUCTS, TRANSFORM
@@ -33,6 +35,8 @@ def tile_products(sch: Schedule, tile: WinogradTile) -> None:
     for loop in (ic_in, row, vector):
         sch.unroll(loop)
     sch.vectorize(lane)
+    if tile.weight_vectors:
+        _weights_in_vectors(sch, block, ic_in, tile)
     sch.annotate(ic, PREFETCH, True)
     init = sch.decompose_reduction(block, ic)
     *unrolled, init_lane = sch.get_loops(init)[-3:]
@@ -46,6 +50,21 @@ def tile_products(sch: Schedule, tile: WinogradTile) -> None:
         sch.unroll(loop)
     sch.vectorize(acc_lane)
     sch.compute_at(sch.get_sblock(TRANSFORM), parallel)
+
+
+def _weights_in_vectors(sch: Schedule, block, channel, tile: WinogradTile) -> None:
+    """Load the weights of one input channel as whole vectors, to multiply by their lanes.
+
+    for ic: for row, tau: acc += transform * packed
+    => for ic: w = packed (unrolled, vectorised); for row, tau: acc += transform * w
+    """
+    weights = sch.cache_read(block, 1, "global")
+    sch.compute_at(weights, channel, preserve_unit_loops=True)
+    *_, row = sch.get_loops(weights)
+    # Less than a vector if a register tile's rows are no whole number of them.
+    vector, lane = sch.split(row, [None, gcd(tile.channels, tile.lanes)])
+    sch.unroll(vector)
+    sch.vectorize(lane)
 
 
 def _tile_loops(sch: Schedule, block, tile: WinogradTile):

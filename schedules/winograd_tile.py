@@ -21,7 +21,7 @@ class WinogradTile:
     computed from it. ``channel_splits`` strips of equal place run in parallel, each with its share
     of the blocks. The register tile of the products is ``channels`` rows, a row being a phase of an
     output channel, by ``vectors`` vectors of ``lanes`` tiles; ``unroll`` input channels are written
-    out in the reduction.
+    out in the reduction. ``weight_vectors`` loads the weights of an input channel in whole vectors.
     """
 
     lanes: int
@@ -33,6 +33,7 @@ class WinogradTile:
     channel_splits: int = 1
     unroll: int = 1
     parallel: bool = True
+    weight_vectors: bool = False
 
 
 @dataclass(frozen=True)

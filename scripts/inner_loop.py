@@ -1,8 +1,9 @@
 """The inner loop of a kernel's AArch64 assembly, and its cycles by LLVM's machine code analyser.
 
 A loop is the text between a label and a later branch back to it. Among the loops that hold no
-other loop, those with vector multiply-adds are the reduction; a kernel whose phases have unlike
-numbers of taps has several.
+other loop, the reduction is the one that does nothing with vectors of numbers but multiply-adds; a
+kernel whose phases have unlike numbers of taps has several. Winograd's transforms multiply and add
+too, but their loops also have plain sums of vectors, for the points 1 and -1 that they all have.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from functools import cache
 _LABEL = re.compile(r"^([.\w$]+):")
 _BRANCH = re.compile(r"^\s+(?:b|b\.\w+|cbn?z|tbn?z)\s+(?:.*,\s*)?([.\w$]+)$")
 _MULTIPLY_ADD = re.compile(r"^\s+fml[as]\s+v\d+\.\d\w,")
+# The rest of the arithmetic on vectors of numbers; fcvt and fmov compute nothing.
+_OTHER_ARITHMETIC = re.compile(r"^\s+f(?:add|sub|mul|neg|abd|div|max|min)\w*\s+v\d+\.\d\w,")
 _LOAD = re.compile(r"^\s+ld\w+\s")
 _STORE = re.compile(r"^\s+st\w+\s")
 _BASE = re.compile(r"\[(\w+)")
@@ -44,6 +47,12 @@ class Loop:
     @property
     def multiply_adds(self) -> int:
         return sum(bool(_MULTIPLY_ADD.match(line)) for line in self.instructions)
+
+    @property
+    def is_reduction(self) -> bool:
+        """Whether multiply-adds are all that it does with vectors of numbers."""
+        others = any(_OTHER_ARITHMETIC.match(line) for line in self.instructions)
+        return self.multiply_adds > 0 and not others
 
     @property
     def loads(self) -> int:
@@ -75,7 +84,7 @@ class Loop:
 
 
 def reduction_loops(assembly: str) -> list[Loop]:
-    """The innermost loops with vector multiply-adds, in the order of the text."""
+    """The innermost loops that only multiply and add, in the order of the text."""
     lines = [line.split("//")[0].rstrip() for line in assembly.splitlines()]
     labels = {m[1]: i for i, line in enumerate(lines) if (m := _LABEL.match(line))}
     spans = sorted(_loop_spans(lines, labels), key=lambda span: span[1] - span[0])
@@ -84,7 +93,7 @@ def reduction_loops(assembly: str) -> list[Loop]:
         if not any(begin <= inner <= end for inner, _ in innermost):
             innermost.append((begin, end))
     loops = (_loop(lines, begin, end) for begin, end in sorted(innermost))
-    return [loop for loop in loops if loop.multiply_adds]
+    return [loop for loop in loops if loop.is_reduction]
 
 
 def _loop_spans(lines: list[str], labels: dict[str, int]) -> Iterator[tuple[int, int]]:

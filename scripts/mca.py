@@ -7,6 +7,11 @@ reduction's loop is found in the assembly, and llvm-mca says how many cycles an 
 every load from level 1. The bound is that of llvm-mca too: a block of independent multiply-adds.
 Spills are stores to the stack inside the loop, reloads are loads from it.
 
+Each layer has a line for `revd2`, which `--no-winograd` gives, and one for `winograd`, which the
+machine model prefers for all of these layers; its loop is that of the products, and its transforms,
+which are no reduction, are not in the table. The register tile is channels x phases x vectors in
+`revd2`, and rows x vectors in `winograd`, where a row is a phase of a channel.
+
 The model of a core is not the core, and two need a second view:
 
 - cortex-a76 borrows the model of Cortex-A57 (one vector multiply-add and one load in a cycle). Its
@@ -27,6 +32,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import product
 
 import tvm
 from inner_loop import Loop, NoAnalyser, analyser, cycles, cycles_per_multiply_add, reduction_loops
@@ -36,13 +42,15 @@ from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize,
 from tvm_deconv.schedules.machine import cpu_machine
 from tvm_deconv.schedules.revd2 import REVD2
 from tvm_deconv.schedules.tiling import Tiling
-from tvm_deconv.schedules.variant import Sizes
+from tvm_deconv.schedules.variant import Sizes, Variant
+from tvm_deconv.schedules.winograd import WINOGRAD
+from tvm_deconv.schedules.winograd_tile import WinogradTile
 from tvm_deconv.targets import resolve_target
 
 WANTED = 0.85
 HEADINGS = (
-    "| layer | code for | cycles by | channels x phases x vectors | multiply-adds | loads "
-    "| cycles | bound | share | spills | reloads |"
+    "| layer | variant | code for | cycles by | register tile | multiply-adds | loads | cycles "
+    "| bound | share | spills | reloads |"
 )
 
 
@@ -62,6 +70,7 @@ VIEWS = (
     View("cortex-a76", "cortex-a76", "cortex-a76"),
     View("cortex-a76", "neoverse-n1", "neoverse-n1"),
 )
+VARIANTS = (REVD2, WINOGRAD)
 CORES = tuple(dict.fromkeys(view.core for view in VIEWS))
 
 _SAME = ConvAxis(3, 1, 1)
@@ -87,6 +96,7 @@ class Row:
     """One line of the table; cycles are those of one iteration of the loop, or of all of them."""
 
     layer: str
+    variant: str
     core: str
     model: str
     tile: str
@@ -99,45 +109,61 @@ class Row:
     reloads: int
 
 
-def compiled(layer: str, core: str) -> tuple[list[Loop], Tiling]:
-    """The loops of the layer's reduction in code for the core, and the sizes of its loop nest."""
+@dataclass(frozen=True)
+class Kernel:
+    """A layer's code for a core: its register tile, and the loops of its reduction."""
+
+    register_tile: tuple[int, ...]
+    loops: list[Loop]
+
+
+def compiled(layer: str, variant: Variant, core: str) -> Kernel:
+    """The layer by the variant, with the sizes that the machine model chooses for the core."""
     conv, sizes = LAYERS[layer]
     target = resolve_target(
         {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": core, "num-cores": 4}
     )
-    tile = REVD2.choose(conv, sizes, cpu_machine(target))
+    tile = variant.choose(conv, sizes, cpu_machine(target))
     x = te.placeholder((sizes.batch, conv.in_channels, *sizes[1:]), "float32", "x")
-    packed = te.placeholder(REVD2.packed_shape(conv, tile), "float32", "weight")
-    y = REVD2.compute(conv, tile, x, packed)
+    packed = te.placeholder(variant.packed_shape(conv, tile), "float32", "weight")
+    y = variant.compute(conv, tile, x, packed)
     func = te.create_prim_func([x, packed, y], index_dtype_override="int64")
     func = func.with_attr("tirx.noalias", True).with_attr("global_symbol", "main")
-    built = tvm.tirx.build(tvm.IRModule({"main": REVD2.schedule(func, conv, tile)}), target=target)
+    scheduled = variant.schedule(func, conv, tile)
+    built = tvm.tirx.build(tvm.IRModule({"main": scheduled}), target=target)
     listings = [m.inspect_source("asm") for m in (built, *built.imports) if m.kind == "llvm"]
-    return reduction_loops("\n".join(listings)), tile
+    return Kernel(register_tile(conv, tile), reduction_loops("\n".join(listings)))
+
+
+def register_tile(conv: ConvTranspose2d, tile: Tiling | WinogradTile) -> tuple[int, ...]:
+    if isinstance(tile, WinogradTile):
+        return tile.channels, tile.vectors
+    phases = conv.w.stride * (conv.h.stride if tile.inner_fh else 1)
+    return tile.channels, phases, tile.vectors
 
 
 def rows(layers: list[str], cores: list[str]) -> Iterator[Row]:
     """The table, line by line. Raises NoAnalyser."""
     for layer in layers:
-        for core in cores:
-            loops, tile = compiled(layer, core)
+        for variant, core in product(VARIANTS, cores):
+            kernel = compiled(layer, variant, core)
             for view in VIEWS:
                 if view.core == core:
-                    yield row(layer, loops, tile, view)
+                    yield row(layer, variant, kernel, view)
 
 
-def row(layer: str, loops: list[Loop], tile: Tiling, view: View) -> Row:
-    conv, _ = LAYERS[layer]
-    phases = conv.w.stride * (conv.h.stride if tile.inner_fh else 1)
+def row(layer: str, variant: Variant, kernel: Kernel, view: View) -> Row:
+    loops = kernel.loops
     count = sum(loop.multiply_adds for loop in loops)
     bound = count * cycles_per_multiply_add(view.bound)
     # Another core's model may start more multiply-adds in a cycle than this core can.
     taken = max(bound, sum(cycles(loop.instructions, view.model) for loop in loops))
     return Row(
         layer,
+        variant.name,
         view.core,
         view.model,
-        f"{tile.channels} x {phases} x {tile.vectors}",
+        " x ".join(map(str, kernel.register_tile)),
         count,
         sum(loop.loads for loop in loops),
         round(taken, 1),
@@ -152,8 +178,9 @@ def show(table: list[Row]) -> None:
     print(HEADINGS)
     print("|---" * HEADINGS.count(" |") + "|")
     for r in table:
-        print(f"| {r.layer} | {r.core} | {r.model} | {r.tile} | {r.multiply_adds} |", end="")
-        print(f" {r.loads} | {r.cycles} | {r.bound} | {r.share:.0%} | {r.spills} | {r.reloads} |")
+        print(f"| {r.layer} | {r.variant} | {r.core} | {r.model} | {r.tile} |", end="")
+        print(f" {r.multiply_adds} | {r.loads} | {r.cycles} | {r.bound} | {r.share:.0%} |", end="")
+        print(f" {r.spills} | {r.reloads} |")
     low = [r for r in table if r.share < WANTED]
     spilt = [r for r in table if r.spills or r.reloads]
     print(

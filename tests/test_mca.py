@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import cache
+from math import prod
 
 import inner_loop
 import mca
 import pytest
 from inner_loop import NoAnalyser, analyser, reduction_loops
+
+from tvm_deconv.schedules.choice import choose
+from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.schedules.variants import VARIANTS
+from tvm_deconv.targets import resolve_target
 
 NESTED = """
 	.text
@@ -91,28 +98,46 @@ def test_a_kernel_may_have_several_reductions():
     assert [loop.multiply_adds for loop in reduction_loops(twice)] == [2, 2]
 
 
+@pytest.mark.parametrize("transform", ["fadd", "fsub", "fmul", "fneg"])
+def test_a_loop_with_other_arithmetic_than_multiply_adds_is_a_transform(transform):
+    text = in_loop(f"{transform} v5.4s, v6.4s, v7.4s")
+    assert reduction_loops(text) == []
+    assert len(reduction_loops(text + NESTED.replace("LBB0", "LBB1"))) == 1
+
+
+@cache
+def compiled(layer, variant, core):
+    return mca.compiled(layer, VARIANTS[variant], core)
+
+
 @pytest.mark.parametrize("core", mca.CORES)
+@pytest.mark.parametrize("variant", [variant.name for variant in mca.VARIANTS])
 @pytest.mark.parametrize("layer", mca.LAYERS)
-def test_nothing_is_spilled_inside_the_reduction(layer, core):
-    loops, tile = mca.compiled(layer, core)
-    conv, _ = mca.LAYERS[layer]
-    assert loops
-    phases = conv.w.stride * (conv.h.stride if tile.inner_fh else 1)
-    assert all(n.multiply_adds % (tile.channels * phases * tile.vectors) == 0 for n in loops)
-    assert [(loop.spills, loop.reloads) for loop in loops] == [(0, 0)] * len(loops)
+def test_nothing_is_spilled_inside_the_reduction(layer, variant, core):
+    kernel = compiled(layer, variant, core)
+    assert kernel.loops
+    assert all(loop.multiply_adds % prod(kernel.register_tile) == 0 for loop in kernel.loops)
+    assert [(loop.spills, loop.reloads) for loop in kernel.loops] == [(0, 0)] * len(kernel.loops)
+
+
+@pytest.mark.parametrize("layer", mca.LAYERS)
+def test_the_second_variant_is_what_the_machine_model_prefers(layer):
+    target = resolve_target({"kind": "llvm", "mtriple": "aarch64-linux-gnu", "num-cores": 4})
+    conv, sizes = mca.LAYERS[layer]
+    assert choose(conv, sizes, "float32", cpu_machine(target)).variant is mca.VARIANTS[1]
 
 
 @pytest.mark.parametrize("layer", mca.LAYERS)
 def test_addresses_in_the_scratch_cost_next_to_nothing(layer):
     # With the scratch in the coordinates of the whole input, K9 s3 had 70 such instructions.
-    loops, _ = mca.compiled(layer, "cortex-a53")
-    for loop in loops:
+    for loop in compiled(layer, "revd2", "cortex-a53").loops:
         assert len(loop.instructions) - loop.multiply_adds - loop.loads <= 16
 
 
+@pytest.mark.parametrize("variant", [variant.name for variant in mca.VARIANTS])
 @pytest.mark.parametrize("layer", [name for name in mca.LAYERS if "64->64" in name])
-def test_one_load_brings_the_weights_of_four_lanes(layer):
-    loops, _ = mca.compiled(layer, "cortex-a72")
+def test_one_load_brings_the_weights_of_four_lanes(layer, variant):
+    loops = compiled(layer, variant, "cortex-a72").loops
     assert all(loop.loads * 4 < loop.multiply_adds for loop in loops)
 
 
@@ -132,7 +157,7 @@ def test_the_bound_is_the_throughput_of_the_pipelines(installed):
 def test_the_loop_for_out_of_order_cores_reaches_the_wanted_share(installed):
     layer = "nearest r2 64->64, 128"
     table = list(mca.rows([layer], ["cortex-a72", "cortex-a76"]))
-    assert [row.model for row in table] == ["cortex-a72", "cortex-a76", "neoverse-n1"]
+    assert [row.model for row in table] == ["cortex-a72", "cortex-a76", "neoverse-n1"] * 2
     assert all(row.share >= mca.WANTED and row.spills == row.reloads == 0 for row in table)
 
 
@@ -140,9 +165,11 @@ def test_json_has_the_rows_of_the_table(installed, monkeypatch, capsys):
     arguments = ["mca.py", "--json", "--only", "K4", "--core", "cortex-a72"]
     monkeypatch.setattr("sys.argv", arguments)
     mca.main()
-    (row,) = json.loads(capsys.readouterr().out)
-    assert (row["layer"], row["core"]) == ("deconv K4 s2 256->128, 16", "cortex-a72")
-    assert row["share"] == pytest.approx(row["bound"] / row["cycles"], abs=1e-3)
+    table = json.loads(capsys.readouterr().out)
+    assert [row["variant"] for row in table] == ["revd2", "winograd"]
+    for row in table:
+        assert (row["layer"], row["core"]) == ("deconv K4 s2 256->128, 16", "cortex-a72")
+        assert row["share"] == pytest.approx(row["bound"] / row["cycles"], abs=1e-3)
 
 
 def test_without_the_analyser_the_message_says_what_to_install(monkeypatch):

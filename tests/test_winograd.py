@@ -58,6 +58,7 @@ def tiled_layers(draw):
         channel_splits=draw(st.sampled_from([n for n in (1, 2, 3) if blocks % n == 0])),
         unroll=draw(st.sampled_from([n for n in (1, 2, 3, 4) if inputs % n == 0])),
         parallel=draw(st.booleans()),
+        weight_vectors=draw(st.booleans()),
     )
     return conv, shape, tile
 
@@ -95,7 +96,7 @@ def test_the_loop_nest_for_neon_equals_the_scatter_definition():
     neon = cpu_machine(resolve_target("raspberry-pi/4b-aarch64"))
     conv = ConvTranspose2d(16, 12, *square(axis_of_resize, ConvAxis(3, 1, 1), 2))
     tile = function("winograd", conv, (1, 33, 47), machine=neon)[1]
-    assert tile.lanes == 4
+    assert tile.lanes == 4 and tile.weight_vectors
     check("winograd", conv, (1, 33, 47), parameters=tile)
 
 
