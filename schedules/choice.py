@@ -25,7 +25,7 @@ from tvm_deconv.errors import VariantError
 from tvm_deconv.geometry import ConvTranspose2d
 
 from .machine import CpuMachine
-from .variant import Sizes, Variant
+from .variant import ACCUMULATE_DTYPE, Sizes, Variant
 from .variants import VARIANTS
 
 AUTO = "auto"
@@ -68,7 +68,7 @@ class Preferences:
             return "is not known"
         if name == WINOGRAD and not self.winograd:
             return "is switched off"
-        refusal = self.variants[name].refusal(conv)
+        refusal = self.variants[name].refusal(conv, ACCUMULATE_DTYPE)
         return refusal and f"cannot: {refusal}"
 
 

@@ -21,11 +21,12 @@ class CpuMachine:
     """One processor, as far as loop tiling cares.
 
     ``lanes`` counts float32 values of one vector register. ``l1_bytes`` is one core's data cache
-    and ``l2_bytes`` the level-2 cache that one core can count on. ``threads`` is the number of
-    cores that a kernel may use. ``fp16_arithmetic`` says that float16 vectors can be added and
-    multiplied without conversion to float32. ``multiplies_by_lane`` says that a multiply-add can
-    take one lane of a register as its factor, so that one load brings ``lanes`` weights.
-    ``memory_operands`` says that it can take a factor from memory, without a register for it.
+    and ``l2_bytes`` the level-2 cache that one core can count on. ``l3_bytes`` is a core's share of
+    a level-3 cache, 0 where there is none. ``threads`` is the number of cores that a kernel may
+    use. ``fp16_arithmetic`` says that float16 vectors can be added and multiplied without
+    conversion to float32. ``multiplies_by_lane`` says that a multiply-add can take one lane of a
+    register as its factor, so that one load brings ``lanes`` weights. ``memory_operands`` says that
+    it can take a factor from memory, without a register for it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class CpuMachine:
     fp16_arithmetic: bool = False
     multiplies_by_lane: bool = False
     memory_operands: bool = False
+    l3_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,10 @@ _GENERIC = _VectorUnit("generic", "", lanes=4, registers=16, l2_bytes=256 * _KIB
 # Every core since Sandy Bridge, Zen and Cortex-A53 has at least 32 KiB of level-1 data cache.
 _L1_BYTES = 32 * _KIB
 
+# A core's share in Skylake-SP is 1.375 MiB (Intel 64 and IA-32 Optimization Reference Manual, 2.6);
+# Haswell has more. Boards with ARM cores seldom have a level-3 cache.
+_X86_L3_BYTES = 1024 * _KIB
+
 # Boards and telephones have four (big) cores or more; a target says better with `num-cores`.
 _DEFAULT_THREADS = 4
 
@@ -92,7 +98,9 @@ def cpu_machine(target: Target) -> CpuMachine:
     unit = _vector_unit(target)
     native = _is_this_processor(target)
     l1_bytes, l2_bytes = _L1_BYTES, unit.l2_bytes
+    l3_bytes = _X86_L3_BYTES if unit in _X86_UNITS else 0
     if native:
+        l3_bytes = _cache_bytes(3) or 0
         l1_bytes = _cache_bytes(1) or l1_bytes
         l2_bytes = _cache_bytes(2) or l2_bytes
     cores = target.attrs.get("num-cores")
@@ -108,6 +116,7 @@ def cpu_machine(target: Target) -> CpuMachine:
         fp16_arithmetic=_has(target, "avx512fp16") or _has(target, "fullfp16"),
         multiplies_by_lane=unit.multiplies_by_lane,
         memory_operands=unit in _X86_UNITS,
+        l3_bytes=l3_bytes,
     )
 
 

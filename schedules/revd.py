@@ -46,9 +46,8 @@ from .finish import finish
 from .machine import CpuMachine
 from .names import EDGE, GATHER, PAD, TRANSPOSE
 from .scratch import in_strip_coordinates
-from .stages import ACCUMULATE_DTYPE
 from .tiling import Tiling, choose_strip, outputs_per_thread
-from .variant import Sizes, Variant
+from .variant import ACCUMULATE_DTYPE, Sizes, Variant
 from .vector_math import with_vector_math
 
 # Channel vectors of one output that are added to together.

@@ -43,9 +43,8 @@ from .expressions import ceil_div
 from .finish import finish
 from .names import EDGE, INTERLEAVE, PAD, PHASES
 from .scratch import in_strip_coordinates
-from .stages import ACCUMULATE_DTYPE
 from .tiling import Tiling, choose_tiling, tiling_cycles
-from .variant import Variant
+from .variant import ACCUMULATE_DTYPE, Variant
 from .vector_math import with_vector_math
 
 

@@ -17,8 +17,7 @@ from tvm_deconv.geometry import ConvTranspose2d
 from .expressions import by_phase, has_tap, round_up, static
 from .names import EDGE, INTERLEAVE, PAD, PHASES, STORE
 from .tiling import Tiling
-
-ACCUMULATE_DTYPE = "float32"
+from .variant import ACCUMULATE_DTYPE
 
 
 @dataclass(frozen=True)

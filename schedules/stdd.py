@@ -48,10 +48,9 @@ from .finish import finish
 from .machine import CpuMachine
 from .names import EDGE, INTERLEAVE, PAD, PHASES
 from .scratch import in_strip_coordinates
-from .stages import ACCUMULATE_DTYPE
 from .tdc import PASS_CYCLES
 from .tiling import Tiling, choose_strip, outputs_per_thread
-from .variant import Sizes, Variant
+from .variant import ACCUMULATE_DTYPE, Sizes, Variant
 from .vector_math import with_vector_math
 
 # Input channels whose products are summed before they are added to the strip.

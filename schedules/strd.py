@@ -46,7 +46,7 @@ from .machine import CpuMachine
 from .names import DILATE, EDGE, PHASES
 from .scratch import in_strip_coordinates
 from .tiling import Tiling, choose_tiling, tiling_cycles
-from .variant import Sizes, Variant
+from .variant import ACCUMULATE_DTYPE, Sizes, Variant
 from .vector_math import with_vector_math
 
 
@@ -89,7 +89,7 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
             for place, axis in ((i + top, conv.h), (j + left, conv.w))
         )
         inside = tirx.all(row >= 0, row < height, column >= 0, column < width)
-        value = x[n, c, row, column].astype(stages.ACCUMULATE_DTYPE)
+        value = x[n, c, row, column].astype(ACCUMULATE_DTYPE)
         return tirx.if_then_else(
             tirx.all(inside, no_row == 0, no_column == 0), value, stages.zero()
         )

@@ -1,8 +1,8 @@
 """What every deconvolution algorithm offers: the functions that make and describe its kernel.
 
 A variant is one way to compute any ``ConvTranspose2d``: NCHW input, IOHW weights packed at compile
-time, output in the input's dtype, accumulation in float32. Its parameters (a frozen dataclass of
-its own, which has ``lanes``: how many output columns a vector store writes) may come from
+time, output in the input's dtype, sums in ``ACCUMULATE_DTYPE``. Its parameters (a frozen dataclass
+of its own, which has ``lanes``: how many output columns a vector store writes) may come from
 ``choose`` or from a tuner: the other functions treat them alike.
 """
 
@@ -28,7 +28,11 @@ class Sizes(NamedTuple):
     width: int | None
 
 
-def never_refuses(conv: ConvTranspose2d) -> str | None:
+# All kernels sum in float32, whatever the dtype of the tensors.
+ACCUMULATE_DTYPE = "float32"
+
+
+def never_refuses(conv: ConvTranspose2d, accumulate: str) -> str | None:
     """The ``refusal`` of a variant that computes every layer."""
     return None
 
@@ -42,8 +46,8 @@ class Variant:
     of the busiest thread. ``pack_weights(weights, conv, parameters)`` turns IOHW weights into an
     array of ``packed_shape(conv, parameters)``, float32. ``compute(conv, parameters, x, packed)``
     is the algorithm as tensor expressions and ``schedule(func, conv, parameters)`` its loop nest,
-    for a function made of ``compute`` and pointwise consumers. ``refusal(conv)`` says in words why
-    the variant cannot compute a layer, or is None.
+    for a function made of ``compute`` and pointwise consumers. ``refusal(conv, accumulate)`` says
+    in words why the variant cannot compute a layer with sums of that dtype, or is None.
     """
 
     name: str
@@ -54,4 +58,4 @@ class Variant:
     pack_weights: Callable[[np.ndarray, ConvTranspose2d, Any], np.ndarray]
     compute: Callable[[ConvTranspose2d, Any, te.Tensor, te.Tensor], te.Tensor]
     schedule: Callable[[tirx.PrimFunc, ConvTranspose2d, Any], tirx.PrimFunc]
-    refusal: Callable[[ConvTranspose2d], str | None] = never_refuses
+    refusal: Callable[[ConvTranspose2d, str], str | None] = never_refuses

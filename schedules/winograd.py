@@ -39,25 +39,24 @@ from tvm_deconv.geometry import ConvTranspose2d
 from . import steps, winograd_steps
 from .expressions import by_phase, static
 from .names import OUTPUTS, PAD, PRODUCTS, SPREAD, STORE, TRANSFORM
-from .variant import Variant
+from .variant import ACCUMULATE_DTYPE, Variant
 from .vector_math import with_vector_math
 from .winograd_choice import choose_tile, tile_cycles
 from .winograd_finish import finish
 from .winograd_tile import Layout, WinogradTile
 
-ACCUMULATE_DTYPE = "float32"
 
-
-def refusal(conv: ConvTranspose2d, accumulate: str = ACCUMULATE_DTYPE) -> str | None:
+def refusal(conv: ConvTranspose2d, accumulate: str) -> str | None:
     """Why there is nothing to gain, or nothing known, for this geometry; None if there is.
 
-    ``accumulate`` is the dtype of the sums. All kernels of this package sum in float32, whatever
-    the dtype of the tensors; sums in float16 would lose all but the first digits here, since the
-    transforms subtract numbers that are up to a hundred times as large as the outputs.
+    Sums in float16 would lose all but the first digits, since the transforms subtract numbers that
+    are up to a hundred times as large as the outputs.
     """
     if accumulate == "float16":
         return "sums in float16 are too coarse for the differences that the transforms take"
     for name, axis in (("height", conv.h), ("width", conv.w)):
+        if any(not axis.taps(phase) for phase in range(axis.stride)):
+            return f"some phases have no tap in {name}, so they share no input with the others"
         if axis.max_taps < 2:
             return f"phases have {axis.max_taps} tap in {name}, where no product can be saved"
         if axis.tap_step != 1:

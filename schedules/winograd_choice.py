@@ -33,9 +33,8 @@ _STORE, _INTERLEAVE = 8, 4
 _DRAIN = 5
 
 # Bytes in a cycle between a core and the level-3 cache: weights, which are prefetched, and scratch;
-# and from memory. A level-3 cache is taken to be 32 times as large as a core's level-2 cache.
-_WEIGHTS, _SCRATCH, _MEMORY = 30, 10, 10
-_LEVEL_3_OF_LEVEL_2 = 32
+# and between a core and memory.
+_WEIGHTS, _SCRATCH, _MEMORY = 30, 10, 4
 
 _MAX_TILE_ROWS = 16
 _MAX_COLUMN_STRIPS = 4
@@ -90,8 +89,8 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     store = used * tile_vectors * h.outputs * w.outputs * interleave
 
     weights = 4 * points * rows * inputs
-    transformed = 4 * points * inputs * layout.strip_tiles
-    products = 4 * points * layout.rows * layout.strip_tiles
+    transformed = 4 * points * inputs * layout.pitch
+    products = 4 * points * layout.rows * layout.pitch
     resident = transformed + products + weights // blocks
     moved = _stream(weights, weights, _WEIGHTS, machine)
     written_and_read = (1 + blocks) * transformed + 2 * blocks * products
@@ -106,7 +105,7 @@ def _shuffles(count: int) -> int:
 
 def _stream(held: float, moved: float, bytes_a_cycle: float, machine: CpuMachine) -> float:
     """Cycles to move ``moved`` bytes of data that take ``held`` bytes, beyond the level-2 cache."""
-    if held > _LEVEL_3_OF_LEVEL_2 * machine.l2_bytes:
+    if held > machine.l2_bytes + machine.l3_bytes:
         bytes_a_cycle = _MEMORY
     return moved * max(0.0, 1 - machine.l2_bytes / held) / bytes_a_cycle
 
@@ -179,7 +178,10 @@ def _strips(
     shift = Layout(conv, WinogradTile(lanes, 1, 1, outputs, (1, 1), 1)).w.shifts
     late = max(shift)
     if sizes.width is None:
-        columns = {-(-_FREE_COLUMNS // outputs[1])}
+        tiles = -(-_FREE_COLUMNS // outputs[1])
+        # Constants with a value per phase are read in whole vectors where strips begin at one.
+        aligned = late or tiles * outputs[1] % lanes == 0
+        columns = {tiles} if aligned else set()
     else:
         blocks = conv.w.blocks(sizes.width)
         parts = (-(-blocks // n) for n in range(1, _MAX_COLUMN_STRIPS + 1))

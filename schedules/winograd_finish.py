@@ -27,14 +27,8 @@ from . import tir_edit as edit
 from .expressions import by_phase
 from .names import OUTPUTS, PAD, PREFETCH, PRODUCTS, TRANSFORM
 from .straight_line import StraightLine
-from .winograd_tile import Layout
-
-_DTYPE = "float32"
-
-# Values that a cache line holds. Streams an odd number of lines apart spread over all sets of a
-# cache; a power of two apart, they would evict each other (64 channels of 64 tiles, 36 points).
-_LINE = 16
-
+from .variant import ACCUMULATE_DTYPE
+from .winograd_tile import LINE, Layout
 
 # Rows of input that are copied before the first of them is dealt out.
 _ROWS = 4
@@ -49,7 +43,8 @@ def finish(func: tirx.PrimFunc, layout: Layout, store: str) -> tirx.PrimFunc:
     strip = _Strip(layout, root, store)
     blocks = strip.blocks
     inner = tirx.SeqStmt([strip.in_scratch(blocks.body), strip.write_outputs()])
-    body = tirx.SeqStmt([strip.read_inputs(), edit.with_loop(blocks, body=inner)])
+    before = [strip.read_inputs(), *strip.clear_reach()]
+    body = tirx.SeqStmt([*before, edit.with_loop(blocks, body=inner)])
     body = edit.with_loop(strip.parallel, body=body)
     root = edit.with_block(root, body=body, alloc_buffers=strip.buffers)
     return func.with_body(root).with_attr("tirx.is_scheduled", True)
@@ -79,15 +74,14 @@ class _Strip:
         self.index = str(self.place[0].ty.dtype)
 
         h, w, lanes = layout.h, layout.w, self.lanes
-        pitch = _odd_lines(max(layout.strip_tiles, layout.reach))
         points = (h.points, w.points)
         # One vector more: phases that start later read on into the next tile.
         columns = (layout.chunks + 1) * lanes
         line = w.outputs * w.axis.stride * lanes
         self.rows = self._memory("rows", _ROWS, layout.row_inputs)
         self.spread = self._memory("spread", h.inputs, w.outputs, layout.spread)
-        self.transform = self._memory(TRANSFORM, *points, self.conv.group_inputs | 1, pitch)
-        self.products = self._memory(PRODUCTS, *points, layout.rows | 1, pitch)
+        self.transform = self._memory(TRANSFORM, *points, self.conv.group_inputs | 1, layout.pitch)
+        self.products = self._memory(PRODUCTS, *points, layout.rows | 1, layout.pitch)
         self.outputs = self._memory(OUTPUTS, w.axis.stride, h.outputs, w.outputs, columns)
         self.edge = self._memory("edge", line)
         self.line = self._registers("line", line)
@@ -141,7 +135,7 @@ class _Strip:
         values = [edit.substitute(value, inner) for value in realize.iter_values]
         _, _, _, g, block, u, v, row, _, channel = values
         fetches = []
-        for first in range(0, tile.unroll * tile.channels, _LINE):
+        for first in range(0, tile.unroll * tile.channels, LINE):
             later, within = divmod(first, tile.channels)
             place = [g, block, u, v, row // tile.channels + 1, channel + later, within]
             line = tirx.BufferLoad(self.weights, place)
@@ -193,7 +187,7 @@ class _Strip:
         count = edit.const_like(first, layout.row_inputs)
         before = tirx.max(tirx.min(-first, count), 0)
         after = tirx.max(tirx.min(width - first, count), before)
-        zero = tirx.const(0, _DTYPE)
+        zero = tirx.const(0, ACCUMULATE_DTYPE)
 
         def run(begin: Any, end: Any, value: Any) -> tirx.Stmt:
             extent = Analyzer().simplify(end - begin)
@@ -206,7 +200,7 @@ class _Strip:
 
         def copied(j: Any) -> Any:
             c = g * self.conv.group_inputs + channel
-            return tirx.BufferLoad(self.x, [n, c, y, first + j]).astype(_DTYPE)
+            return tirx.BufferLoad(self.x, [n, c, y, first + j]).astype(ACCUMULATE_DTYPE)
 
         inside = tirx.SeqStmt(
             [
@@ -222,8 +216,9 @@ class _Strip:
     def _fetch_row(self, n: Any, channel: Any, y: Any, first: Any) -> tirx.Stmt:
         """Prefetch a row of the next channel: without it, waiting for memory takes as long as all
         else that is done to the input. A prefetch beyond the input does no harm."""
-        line = self._loop("line", -(-self.layout.row_inputs // _LINE))
-        load = tirx.BufferLoad(self.x, [n, channel, y, first + line.loop_var * _LINE])
+        values = LINE * 4 // (self.x.dtype.bits // 8)
+        line = self._loop("line", -(-self.layout.row_inputs // values))
+        load = tirx.BufferLoad(self.x, [n, channel, y, first + line.loop_var * values])
         return edit.rebuild([line], edit.prefetch(load))
 
     def _spread_row(self, i: Any, place: Any) -> tirx.Stmt:
@@ -264,12 +259,27 @@ class _Strip:
         tiles = edit.rebuild([ty, chunk], tirx.SeqStmt(code.statements))
         if layout.reach >= layout.strip_tiles:
             return tiles
-        # Products beyond the last tile are never used, but must not be of denormal rubbish.
-        u, v = self._loop("u", h.points), self._loop("v", w.points)
-        beyond = self._loop("tau", layout.strip_tiles - layout.reach)
-        place = [u.loop_var, v.loop_var, channel, layout.reach + beyond.loop_var]
-        zeros = tirx.BufferStore(self.transform, tirx.const(0, _DTYPE), place)
-        return tirx.SeqStmt([tiles, edit.rebuild([u, v, beyond], zeros)])
+        return tirx.SeqStmt([tiles, self._clear(self.transform, channel)])
+
+    def clear_reach(self) -> list[tirx.Stmt]:
+        """Products beyond those computed, where the last row of tiles reaches further; or nothing.
+
+        They are never used, but memory that nobody wrote may hold slow denormal numbers.
+        """
+        if self.layout.reach <= self.layout.strip_tiles:
+            return []
+        row = self._loop("row", self.layout.rows)
+        return [edit.rebuild([row], self._clear(self.products, row.loop_var))]
+
+    def _clear(self, buffer: Any, row: Any) -> tirx.Stmt:
+        """for u, v: buffer[u, v, row, from where its tiles end] = 0."""
+        layout = self.layout
+        first, last = sorted((layout.reach, layout.strip_tiles))
+        u, v = self._loop("u", layout.h.points), self._loop("v", layout.w.points)
+        beyond = self._loop("tau", last - first)
+        place = [u.loop_var, v.loop_var, row, first + beyond.loop_var]
+        zeros = tirx.BufferStore(buffer, tirx.const(0, ACCUMULATE_DTYPE), place)
+        return edit.rebuild([u, v, beyond], zeros)
 
     def write_outputs(self) -> tirx.Stmt:
         """for channel, fh, row of tiles: outputs = A^T M A for all fw; store the rows."""
@@ -285,7 +295,7 @@ class _Strip:
             ]
         )
         nest = edit.rebuild([phase, ty], body)
-        if layout.blocks * layout.tile.block > self.conv.group_outputs:
+        if layout.computed_channels > self.conv.group_outputs:
             nest = tirx.IfThenElse(o < self.conv.group_outputs, nest, None)
         return edit.rebuild([channel], nest)
 
@@ -379,16 +389,21 @@ class _Strip:
         )
 
     def _memory(self, name: str, *shape: int) -> Any:
-        """A buffer that stays in memory.
+        """A buffer in the workspace of the thread, whatever its size.
 
-        In the default scope TVM may give it the storage of the accumulators or of the line, which
-        LLVM then cannot keep in registers: eight stores in each turn of the reduction.
+        That is where TVM puts the scope "local" on a CPU. In the default scope it may share the
+        storage of the accumulators or of the line, which LLVM then cannot keep in registers:
+        eight stores in each turn of the reduction.
         """
-        return self._registers(name, *shape, scope="local")
+        return self._buffer(name, shape, "local")
 
-    def _registers(self, name: str, *shape: int, scope: str = "global") -> Any:
+    def _registers(self, name: str, *shape: int) -> Any:
+        """A buffer that is on the stack if it has less than 1 KiB, so that LLVM removes it."""
+        return self._buffer(name, shape, "global")
+
+    def _buffer(self, name: str, shape: tuple[int, ...], scope: str) -> Any:
         sizes = [tirx.IntImm(self.index, n) for n in shape]
-        return tirx.decl_buffer(sizes, _DTYPE, name=name, scope=scope)
+        return tirx.decl_buffer(sizes, ACCUMULATE_DTYPE, name=name, scope=scope)
 
     def _loop(self, name: str, extent: Any, kind: Any = tirx.ForKind.SERIAL) -> tirx.For:
         return edit.loop(name, self.index, extent, kind)
@@ -404,8 +419,3 @@ class _Strip:
         indices = [tirx.IntImm(self.index, p) if isinstance(p, int) else p for p in place]
         indices[-1] = tirx.Ramp(indices[-1], edit.const_like(indices[-1], 1), self.lanes)
         return indices
-
-
-def _odd_lines(size: int) -> int:
-    """``size`` rounded up to an odd number of cache lines."""
-    return (-(-size // _LINE) | 1) * _LINE

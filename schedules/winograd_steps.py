@@ -44,7 +44,7 @@ def tile_products(sch: Schedule, tile: WinogradTile) -> None:
         sch.unroll(loop)
     sch.vectorize(init_lane)
 
-    sch.reverse_compute_at(acc, taus)
+    sch.reverse_compute_at(acc, taus, preserve_unit_loops=True)
     *unrolled, acc_lane = _tile_loops(sch, acc, tile)
     for loop in unrolled:
         sch.unroll(loop)

@@ -11,6 +11,9 @@ from tvm_deconv.geometry import Axis, ConvTranspose2d
 
 from .expressions import ceil_div
 
+# Values of float32 in a cache line.
+LINE = 16
+
 
 @dataclass(frozen=True)
 class WinogradTile:
@@ -122,6 +125,15 @@ class Layout:
         return (self.h.tiles - 1) * self.w.tiles + self.chunks * self.tile.lanes
 
     @property
+    def pitch(self) -> int:
+        """Tiles from one row of transformed inputs or products to the next in memory.
+
+        Rows an odd number of cache lines apart spread over all sets of a cache; a power of two
+        apart they would evict each other (64 channels of 64 tiles, 36 points).
+        """
+        return (-(-max(self.strip_tiles, self.reach) // LINE) | 1) * LINE
+
+    @property
     def spread(self) -> int:
         """Samples of each residue of the column that a row of tiles reads, in whole vectors."""
         beyond = -(-(self.w.taps - 1) // self.w.outputs)
@@ -140,6 +152,12 @@ class Layout:
     def blocks(self) -> int:
         """Blocks of output channels in a group."""
         return -(-self.conv.group_outputs // self.tile.block)
+
+    @property
+    def computed_channels(self) -> int:
+        """Output channels of a group, rounded up to the same number of blocks for each share."""
+        splits = self.tile.channel_splits
+        return -(-self.blocks // splits) * splits * self.tile.block
 
     @property
     def row_steps(self) -> int:

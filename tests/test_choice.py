@@ -45,7 +45,7 @@ def pretended(name: str, megacycles: float, refusal=never_refuses) -> Variant:
     )
 
 
-def refuses(conv: ConvTranspose2d) -> str:
+def refuses(conv: ConvTranspose2d, accumulate: str) -> str:
     return f"kernel {conv.h.kernel} is too large"
 
 
@@ -174,7 +174,8 @@ def test_a_layer_that_no_variant_computes_is_an_error_with_the_reasons(variant):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_that_there_is_can_be_asked_for(name):
     choice = choose(LAYER, SIZES, "float32", MACHINE, Preferences(name))
-    assert choice.variant is VARIANTS[name] or choice.reason.startswith(f"asked for {name}, which")
+    # None of them refuses a kernel of 4 by a stride of 2.
+    assert choice.variant is VARIANTS[name]
 
 
 @pytest.mark.parametrize("sizes", [SIZES, Sizes(None, None, None)])

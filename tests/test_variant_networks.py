@@ -16,7 +16,7 @@ from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform.lower import VARIANT_ATTRIBUTE
 
 # Of the largest value. Winograd's transforms add and subtract, so they lose a digit.
-TOLERANCE = {"winograd": 2e-4}
+TOLERANCE = {"winograd": 2e-5}
 DEFAULT_TOLERANCE = 1e-5
 
 

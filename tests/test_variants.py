@@ -16,7 +16,7 @@ from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize,
 from tvm_deconv.schedules import tir_edit as edit
 from tvm_deconv.schedules.machine import cpu_machine
 from tvm_deconv.schedules.tiling import Tiling
-from tvm_deconv.schedules.variant import Sizes
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
 
@@ -37,11 +37,11 @@ CORNERS = {
 
 
 def computes(variant, conv):
-    return VARIANTS[variant].refusal(conv) is None
+    return VARIANTS[variant].refusal(conv, ACCUMULATE_DTYPE) is None
 
 
 def skip_if_refused(variant, conv):
-    reason = VARIANTS[variant].refusal(conv)
+    reason = VARIANTS[variant].refusal(conv, ACCUMULATE_DTYPE)
     if reason is not None:
         pytest.skip(f"{variant}: {reason}")
 

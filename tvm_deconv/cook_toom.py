@@ -11,9 +11,9 @@ transposed problem's, and ``B^T`` holds the coefficients of the Lagrange polynom
 denominators stand in ``G``, which is applied at compile time. Lavin and Gray, "Fast Algorithms for
 Convolutional Neural Networks", CVPR 2016 (arXiv 1509.09308).
 
-The points decide the rounding error (Barabasz et al., arXiv 1803.10986). Those below come in pairs
-of opposite sign, so that even and odd parts are shared, and are dyadic fractions, so that the
-matrices are exact in float32.
+The points decide the rounding error (Barabasz et al., arXiv 1803.10986). Most of those below come
+in pairs of opposite sign, so that even and odd parts are shared, and all are dyadic fractions, so
+that what is applied at run time, A^T and B^T, is exact in float32.
 """
 
 from __future__ import annotations
