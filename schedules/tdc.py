@@ -27,8 +27,9 @@ from .tiling import Tiling, choose_tiling, outputs_per_thread, tiling_cycles
 from .variant import Sizes, Variant
 from .vector_math import with_vector_math
 
-# Cycles to write a vector of sums to its plane, and to read, shuffle and store it again.
-PASS_CYCLES = 4.0
+# Cycles to write a vector of sums to its plane, and to read, shuffle and store it again: fitted to
+# the layers above with many channels.
+PASS_CYCLES = 12.0
 
 
 def one_phase(conv: ConvTranspose2d) -> ConvTranspose2d:
