@@ -23,6 +23,14 @@ A strip has its own border, so that strips are independent. Loop nest after sche
             for channel, fh, row of tiles: outputs of all fw; interleave and store the rows
 
 Weights are G w G^T of every phase, packed as [g][block][point_h][point_w][rows][ic][row].
+
+A strip is as large as pays: its transformed input and a block's products stay in the level-2 cache
+for layers of 64 channels, while nearest r2 256->256 at 64 x 64 is one strip of 15 MB in the level-3
+cache, because its 44 MB of transformed weights are read again for every strip. Measured on two
+cores of Zen 4 (EPYC, AVX-512, November 2026), times REVD2's speed: plain 3x3 64->64 at 224 x 224
+2.5, sub-pixel r2 64->64 3.3, nearest r2 64->64 1.7, 256->256 2.1, sub-pixel r3 32->1 1.2. The
+products run at 90 % of the multiply-add peak; in the plain layer they are 60 % of the time, reading
+and transforming the input 22 %, the way back to the output 17 %.
 """
 
 from __future__ import annotations
