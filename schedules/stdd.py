@@ -59,6 +59,10 @@ _TOGETHER = 4
 # Low strips are wide ones: a row of many vectors is what hides the latency of its sums.
 _MAX_ROWS = 4
 
+# Cycles to fetch and copy a vector of input, halos included: 64->1 with a kernel of 2 and a stride
+# of 2 takes 1.5 ms, of which 0.5 ms are multiply-adds.
+_COPY = 18
+
 _NOTHING = tirx.Evaluate(0)
 
 
@@ -77,7 +81,9 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     vectors = outputs_per_thread(conv, sizes, tile, machine) / tile.lanes
     taps = conv.h.useful_taps * conv.w.useful_taps / (conv.h.stride * conv.w.stride)
     adds = vectors * conv.group_inputs / together(conv) * taps
-    return adds * (3.0 + 1.5 * together(conv)) + vectors * PASS_CYCLES
+    inputs = vectors * conv.in_channels / (conv.out_channels * conv.h.stride * conv.w.stride)
+    passes = vectors * PASS_CYCLES + inputs * _COPY
+    return adds * (3.0 + 1.5 * together(conv)) + passes
 
 
 def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
