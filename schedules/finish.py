@@ -113,8 +113,7 @@ class _Finisher:
         values = [*realize.iter_values[:3], first]
         place = {a.var: value for a, value in zip(block.iter_vars, values, strict=True)}
         _, _, row, column = (edit.bind(r.min, place) for r in block.reads[0].region)
-        before = tirx.max(tirx.min(-column, count), 0)
-        after = tirx.max(tirx.min(width - column, count), before)
+        before, after = edit.border_of(column, count, width)
 
         def run(begin: Any, end: Any, value: Any, reads: list[Any]) -> tirx.Stmt:
             var = tirx.Var(loop.loop_var.name, loop.loop_var.ty)

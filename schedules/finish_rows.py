@@ -11,9 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import tvm_ffi
 from tvm import tirx
-from tvm.ir import Range, TensorLoad, TensorRegion
+from tvm.ir import TensorLoad
 from tvm.s_tir import SBlockRealize
 from tvm.sym import Analyzer
 
@@ -55,14 +54,14 @@ class TileStore:
         j = realize.block.iter_vars[-1].var
         *lead, _, y, x = load.indices
         inputs = [
-            tirx.BufferLoad(load.source, [*lead, edit.const_like(j, f), y, _ramp(x, lanes)])
+            tirx.BufferLoad(load.source, [*lead, edit.const_like(j, f), y, edit.ramp(x, lanes)])
             for f in range(stride)
         ]
         stores = []
         for part in range(stride):
             lane = range(part * lanes, (part + 1) * lanes)
             shuffled = tirx.Shuffle(inputs, [_i32(i % stride * lanes + i // stride) for i in lane])
-            target = [*store.indices[:-1], _ramp(j + part * lanes, lanes)]
+            target = [*store.indices[:-1], edit.ramp(j + part * lanes, lanes)]
             stores.append(tirx.BufferStore(store.buffer, shuffled, target))
 
         group = lanes * stride
@@ -155,9 +154,9 @@ class _Row:
         fill = edit.with_block(
             copy,
             body=tirx.BufferStore(edge, copy.block.body.value, [column]),
-            writes=[_element(edge, [column], copy.block.writes[0].ty)],
+            writes=[edit.element(edge, [column], copy.block.writes[0].ty)],
         )
-        reading = _redirected(
+        reading = edit.redirected(
             block,
             copy.block.writes[0],
             lambda load: (edge, [load.indices[-1] - self.first]),
@@ -189,33 +188,7 @@ def _reading_past(block: SBlockRealize, copy: SBlockRealize) -> SBlockRealize:
         values = dict(zip(axes, load.indices, strict=True))
         return source.source, [edit.bind(index, values) for index in source.indices]
 
-    return _redirected(block, copy.block.writes[0], read)
-
-
-def _redirected(
-    block: SBlockRealize, written: TensorRegion, read: Callable[[Any], tuple[Any, list[Any]]]
-) -> SBlockRealize:
-    """``block`` with every load from the buffer of ``written`` replaced by ``read(load)``."""
-    reads = [region for region in block.block.reads if not region.source.same_as(written.source)]
-
-    def replace(load: TensorLoad) -> Any:
-        if not load.source.same_as(written.source):
-            return load
-        buffer, indices = read(load)
-        reads.append(_element(buffer, indices, written.ty))
-        return tirx.BufferLoad(buffer, indices)
-
-    body = tvm_ffi.structural_map(block.block.body, (TensorLoad, replace))
-    return edit.with_block(block, body=body, reads=reads)
-
-
-def _element(buffer: Any, indices: list[Any], ty: Any) -> TensorRegion:
-    ranges = [Range.from_min_extent(index, edit.const_like(index, 1)) for index in indices]
-    return TensorRegion(buffer, ranges, ty)
-
-
-def _ramp(base: Any, lanes: int) -> tirx.Ramp:
-    return tirx.Ramp(base, edit.const_like(base, 1), lanes)
+    return edit.redirected(block, copy.block.writes[0], read)
 
 
 def _i32(value: int) -> tirx.IntImm:

@@ -53,12 +53,6 @@ from .vector_math import with_vector_math
 # Channel vectors of one output that are added to together.
 _VECTORS = 4
 
-# Cycles of a multiply-add of such a vector when the weights of a tap stay in the level-1 cache, and
-# when they do not. Measured on two cores of Zen 4 (November 2026), layers with 64 channels (1.4 and
-# 1.55) and with 128 and 256 (2.4 to 2.7).
-_CYCLES_L1 = 1.5
-_CYCLES_L2 = 2.6
-
 
 def choose(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Tiling:
     """Tile sizes for a layer: up to four vectors of channels, or as much of one as they fill."""

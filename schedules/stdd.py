@@ -188,10 +188,10 @@ class _Scatter:
             for tw, tap in enumerate(conv.w.taps(fw)):
                 vector = self._loop("x", self.tile.column_tiles)
                 x = vector.loop_var * self.tile.lanes
-                place = [0, 0, o, fh, fw, y, self._ramp(x)]
+                place = [0, 0, o, fh, fw, y, edit.ramp(x, self.tile.lanes)]
                 total = tirx.BufferLoad(self.sums, place)
                 for n in range(together(conv)):
-                    j = self._ramp(x + (tap.offset - conv.w.halo[0]))
+                    j = edit.ramp(x + (tap.offset - conv.w.halo[0]), self.tile.lanes)
                     read = tirx.BufferLoad(self.pad, [0, block * together(conv) + n, i, j])
                     key = [self.group, block, self.first_o + o, fh, th, fw, tw, n]
                     weight = tirx.BufferLoad(self.weight, key)
@@ -203,9 +203,6 @@ class _Scatter:
 
     def _loop(self, name: str, extent: int) -> tirx.For:
         return edit.loop(name, self.index, extent, tirx.ForKind.SERIAL)
-
-    def _ramp(self, base: Any) -> tirx.Ramp:
-        return tirx.Ramp(base, edit.const_like(base, 1), self.tile.lanes)
 
 
 STDD = Variant(

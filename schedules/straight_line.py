@@ -21,9 +21,9 @@ class StraightLine:
     def __init__(self) -> None:
         self.statements: list[tirx.Stmt] = []
 
-    def name(self, value: Any, hint: str = "v") -> tirx.Var:
+    def name(self, value: Any) -> tirx.Var:
         """A variable bound to ``value`` from here on."""
-        var = tirx.Var(hint, value.ty)
+        var = tirx.Var("v", value.ty)
         self.statements.append(tirx.Bind(var, value))
         return var
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import tvm_ffi
 from tvm import tirx
-from tvm.ir import Range, TensorRegion
+from tvm.ir import Range, TensorLoad, TensorRegion
 from tvm.s_tir import SBlock, SBlockRealize
 from tvm.sym import Analyzer
 
@@ -128,6 +129,43 @@ def widen(region: Any, extents: Mapping[int, tuple[Any, int]]) -> Any:
     for dimension, (first, extent) in extents.items():
         ranges[dimension] = Range.from_min_extent(first, extent)
     return TensorRegion(region.source, ranges, region.ty)
+
+
+def element(buffer: Any, indices: list[Any], ty: Any) -> TensorRegion:
+    """The region of a single element, of type ``ty``."""
+    ranges = [Range.from_min_extent(index, const_like(index, 1)) for index in indices]
+    return TensorRegion(buffer, ranges, ty)
+
+
+def ramp(base: Any, lanes: int) -> tirx.Ramp:
+    """The indices of a vector that starts at ``base``."""
+    return tirx.Ramp(base, const_like(base, 1), lanes)
+
+
+def redirected(
+    realize: SBlockRealize,
+    written: TensorRegion,
+    read: Callable[[TensorLoad], tuple[Any, list[Any]]],
+) -> SBlockRealize:
+    """A copy that reads ``read(load)`` (buffer, indices) for each load of ``written``'s buffer."""
+    block = realize.block
+    reads = [region for region in block.reads if not region.source.same_as(written.source)]
+
+    def replace(load: TensorLoad) -> Any:
+        if not load.source.same_as(written.source):
+            return load
+        buffer, indices = read(load)
+        reads.append(element(buffer, indices, written.ty))
+        return tirx.BufferLoad(buffer, indices)
+
+    body = tvm_ffi.structural_map(block.body, (TensorLoad, replace))
+    return with_block(realize, body=body, reads=reads)
+
+
+def border_of(first: Any, count: Any, size: Any) -> tuple[Any, Any]:
+    """Which of ``count`` places, the first at ``first``, lie in 0..size: begin and end."""
+    begin = tirx.max(tirx.min(-first, count), 0)
+    return begin, tirx.max(tirx.min(size - first, count), begin)
 
 
 def sole_block_name(stmt: tirx.Stmt) -> str | None:
