@@ -31,6 +31,18 @@ class VariantError(TvmDeconvError, ValueError):
     """An algorithm that is not known or not allowed, or a layer that none can compute."""
 
 
+class TuningError(TvmDeconvError, RuntimeError):
+    """Tuning that cannot start or go on: what was measured until then is kept."""
+
+
+class DeviceError(TuningError):
+    """A tracker that does not answer, a device that is not there or is gone."""
+
+
+class LogError(TvmDeconvError, ValueError):
+    """A tuning log that cannot be read, is damaged, or is for another device or version of TVM."""
+
+
 class ImageError(TvmDeconvError, ValueError):
     """An image that cannot be read, or whose shape does not fit the compiled network."""
 
