@@ -60,7 +60,7 @@ def pipeline(
     resolved = resolve_target(target)
     passes = [
         *([RewriteUpsampling()] if rewrite else []),
-        *_before_lowering(),
+        *before_lowering(),
         LowerConvolutions(resolved, variant=variant, winograd=winograd, log=log),
         *stock.library_dispatch_passes(resolved),
         *stock.legalize_passes(resolved),
@@ -77,7 +77,8 @@ def pipeline(
     return run_all
 
 
-def _before_lowering() -> list[tvm.transform.Pass]:
+def before_lowering() -> list[tvm.transform.Pass]:
+    """The passes between the rewrite and the lowering of convolutions."""
     return [
         LowerShuffles(),
         DecomposePixelShuffle(),
@@ -113,20 +114,21 @@ def compile(
     excluded, and ModelError for a model that cannot be imported or compiled; the latter has TVM's
     own exception as its cause.
     """
-    resolved = _for_threads(target, threads)
+    resolved = for_threads(target, threads)
     passes = pipeline(resolved, rewrite=rewrite, variant=variant, winograd=winograd, log=log)
     mod = metadata.attach(load(model, shapes))
-    with _one_error(), _without_cse():
+    with one_error(), _without_cse():
         return relax.build(mod, resolved, relax_pipeline=passes)
 
 
-def _for_threads(target: TargetSpec, threads: int | None) -> Target:
+def for_threads(target: TargetSpec, threads: int | None) -> Target:
+    """``target`` with as many cores; with its own where ``threads`` is None."""
     resolved = resolve_target(target)
     return resolved if threads is None else Target({**resolved.export(), "num-cores": threads})
 
 
 @contextmanager
-def _one_error() -> Iterator[None]:
+def one_error() -> Iterator[None]:
     """Turn whatever TVM's passes raise into a ModelError."""
     try:
         yield
@@ -170,9 +172,9 @@ def explain(
     that there is then which variant computes it, with which parameters, and why. The arguments
     and what is raised are those of ``compile``.
     """
-    resolved = _for_threads(target, threads)
+    resolved = for_threads(target, threads)
     machine, preferences = cpu_machine(resolved), Preferences(variant, winograd, log)
     mod, report = rewrite_upsampling(load(model, shapes))
-    with _one_error(), resolved:
-        mod = tvm.transform.Sequential(_before_lowering())(mod)
+    with one_error(), resolved:
+        mod = tvm.transform.Sequential(before_lowering())(mod)
     return replace(report, kernels=explain_kernels(mod, machine, preferences))
