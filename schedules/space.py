@@ -1,0 +1,150 @@
+"""What a tuner may try for a layer: values of every parameter, and which of their combinations.
+
+A point of the space is a variant's parameters as flat ints, so that a log can hold it. ``fields``
+says which values are worth sampling and ``infeasible`` which combinations are not worth building:
+some a schedule cannot do (it would raise, or compute something else), others cost too much (more
+registers than there are, code that takes minutes to compile, a strip that no cache holds). A cost
+may always be as high as that of the parameters that the variant chooses itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields as dataclass_fields
+from functools import lru_cache
+from numbers import Integral
+from typing import Any
+
+from tvm_deconv.errors import VariantError
+from tvm_deconv.geometry import ConvTranspose2d
+
+from .costs import Cost, too_dear
+from .machine import CpuMachine
+from .tiling import Tiling
+from .tiling_space import tiling_costs, tiling_fields, tiling_obstacle
+from .variant import ACCUMULATE_DTYPE, Sizes, Variant
+from .winograd import WINOGRAD
+from .winograd_space import winograd_costs, winograd_fields, winograd_obstacle
+from .winograd_tile import WinogradTile
+
+# Pairs of a parameters class, and the names that a point has for them.
+_PAIRS = {"outputs": ("outputs_h", "outputs_w"), "tiles": ("tile_rows", "tile_columns")}
+
+
+def fields(
+    variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
+) -> dict[str, tuple[int, ...]]:
+    """Values of every field that a tuner samples, ascending; those of the default among them.
+
+    A field that does not matter for the variant or the layer has one value. The layer must not be
+    one that the variant refuses.
+    """
+    own = _own(variant, conv, sizes, machine)
+    if isinstance(own, WinogradTile):
+        values = winograd_fields(conv, sizes, machine)
+    else:
+        values = tiling_fields(variant.name, conv, sizes, own, machine)
+    return {
+        name: tuple(sorted(values[name] | {default})) for name, default in point_of(own).items()
+    }
+
+
+def point_of(parameters: Tiling | WinogradTile) -> dict[str, int]:
+    """Parameters as flat ints: 0 or 1 for a flag, two fields for a pair."""
+    point: dict[str, int] = {}
+    for field in dataclass_fields(parameters):
+        value = getattr(parameters, field.name)
+        names = _PAIRS.get(field.name, (field.name,))
+        values = value if field.name in _PAIRS else (value,)
+        point |= {name: int(one) for name, one in zip(names, values, strict=True)}
+    return point
+
+
+def parameters_of(variant: Variant, point: Mapping[str, int]) -> Any:
+    """The parameters that ``point_of`` makes ``point`` of.
+
+    Raises VariantError for a field that is missing, unknown, no int, less than 1 or, for a flag,
+    not 0 or 1.
+    """
+    parameters_class = WinogradTile if variant.name == WINOGRAD.name else Tiling
+    flags = {f.name for f in dataclass_fields(parameters_class) if f.type == "bool"}
+    names = {f.name: _PAIRS.get(f.name, (f.name,)) for f in dataclass_fields(parameters_class)}
+    known = [name for parts in names.values() for name in parts]
+    for problem, found in (
+        ("lack", [name for name in known if name not in point]),
+        ("have an unknown field", [str(name) for name in point if name not in known]),
+    ):
+        if found:
+            raise VariantError(
+                f"parameters of {variant.name} {problem} {', '.join(found)}: "
+                f"give exactly {', '.join(known)}"
+            )
+    for name in known:
+        value = point[name]
+        wanted = "0 or 1" if name in flags else "an integer of at least 1"
+        fits = isinstance(value, Integral) and (value in (0, 1) if name in flags else value >= 1)
+        if not fits:
+            raise VariantError(
+                f"parameter {name} of {variant.name} must be {wanted}, got {value!r}"
+            )
+    arguments: dict[str, Any] = {}
+    for name, parts in names.items():
+        values = tuple(bool(point[p]) if p in flags else int(point[p]) for p in parts)
+        arguments[name] = values if name in _PAIRS else values[0]
+    return parameters_class(**arguments)
+
+
+def infeasible(
+    variant: Variant,
+    conv: ConvTranspose2d,
+    sizes: Sizes,
+    parameters: Tiling | WinogradTile,
+    machine: CpuMachine,
+) -> str | None:
+    """Why a kernel with these parameters should not even be built, in words; None if it should.
+
+    Takes well under 0.2 ms, but for the first call for a layer, which has the variant choose.
+    """
+    refusal = _refusal(variant, conv)
+    if refusal is not None:
+        return refusal
+    if isinstance(parameters, WinogradTile):
+        obstacle = winograd_obstacle(conv, sizes, parameters, machine)
+    else:
+        obstacle = tiling_obstacle(variant.name, conv, parameters, machine)
+    if obstacle is not None:
+        return obstacle
+    costs = _costs(variant, conv, sizes, parameters, machine)
+    return too_dear(costs, _own_costs(variant, conv, sizes, machine))
+
+
+def _costs(
+    variant: Variant,
+    conv: ConvTranspose2d,
+    sizes: Sizes,
+    parameters: Tiling | WinogradTile,
+    machine: CpuMachine,
+) -> list[Cost]:
+    if isinstance(parameters, WinogradTile):
+        return winograd_costs(conv, sizes, parameters, machine)
+    return tiling_costs(variant.name, conv, sizes, parameters, machine)
+
+
+@lru_cache(maxsize=256)
+def _refusal(variant: Variant, conv: ConvTranspose2d) -> str | None:
+    return variant.refusal(conv, ACCUMULATE_DTYPE)
+
+
+@lru_cache(maxsize=256)
+def _own(
+    variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
+) -> Tiling | WinogradTile:
+    """The parameters that the variant chooses itself."""
+    return variant.choose(conv, sizes, machine)
+
+
+@lru_cache(maxsize=256)
+def _own_costs(
+    variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
+) -> list[Cost]:
+    return _costs(variant, conv, sizes, _own(variant, conv, sizes, machine), machine)
