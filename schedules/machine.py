@@ -96,7 +96,7 @@ def cpu_machine(target: Target) -> CpuMachine:
             "such as host or raspberry-pi/4b-aarch64"
         )
     unit = _vector_unit(target)
-    native = _is_this_processor(target)
+    native = is_this_processor(target)
     l1_bytes, l2_bytes = _L1_BYTES, unit.l2_bytes
     l3_bytes = _X86_L3_BYTES if unit in _X86_UNITS else 0
     if native:
@@ -144,7 +144,7 @@ def _has(target: Target, feature: str) -> bool:
     return bool(tvm_ffi.get_global_func("target.target_has_feature")(feature, target))
 
 
-def _is_this_processor(target: Target) -> bool:
+def is_this_processor(target: Target) -> bool:
     """Same architecture and same processor name as LLVM gives to the machine we run on."""
     if target.kind.name != "llvm":
         return False

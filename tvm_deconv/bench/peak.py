@@ -38,8 +38,13 @@ class Peak:
         factors = tvm.runtime.tensor(np.full((2, lanes), 0.5, "float32"))
         out = tvm.runtime.empty((threads, lanes), "float32")
         main = built["main"]
-        self._facts = {"flop": 2 * threads * _STEPS * _CHAINS * lanes}
+        self._facts = {"flop": flop(threads, lanes)}
         return lambda: main(factors, out), lambda _: out.numpy(), tvm.__version__, []
+
+
+def flop(threads: int, lanes: int) -> int:
+    """Floating-point operations of a call of ``kernel``."""
+    return 2 * threads * _STEPS * _CHAINS * lanes
 
 
 def kernel(threads: int, lanes: int) -> tvm.tirx.PrimFunc:

@@ -6,8 +6,9 @@ library is linked here, not on the device, which then needs no compiler.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import signal
+import shutil
 import tempfile
 from dataclasses import dataclass
 from functools import partial
@@ -25,8 +26,8 @@ from tvm.target import Target
 from tvm_deconv.library import linker
 from tvm_deconv.targets import resolve_target
 
-from . import case
-from .layer import candidate_of, is_layer
+from .interrupts import ignore_interrupts
+from .layer import Layer, candidate_of, is_layer
 
 KERNEL, PACKED = "kernel.so", "packed.npy"
 
@@ -54,9 +55,14 @@ def builder(target: Target, cases: Path, *, workers: int, timeout_s: float) -> L
     )
 
 
-def ignore_interrupts() -> None:
-    """Leave Ctrl-C, which a terminal sends to all processes, to the one that tunes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def case_folder(cases: Path, layer: Layer) -> Path:
+    """Where the case of a layer is, or should be written: see ``case``."""
+    return cases / hashlib.sha256(layer.as_json().encode()).hexdigest()[:16]
+
+
+def remove_artifact(library: str) -> None:
+    """Delete what the builder wrote for one candidate."""
+    shutil.rmtree(Path(library).parent, ignore_errors=True)
 
 
 def _build(mod: tvm.IRModule, target: Target, _params: Any, *, cases: str) -> _Built:
@@ -64,8 +70,8 @@ def _build(mod: tvm.IRModule, target: Target, _params: Any, *, cases: str) -> _B
         return _Built(default_build(mod, target, None))
     candidate = candidate_of(Schedule(mod))
     layer = candidate.layer
-    folder = case.case_folder(cases, layer)
-    weight = np.load(folder / case.WEIGHT)
+    folder = case_folder(Path(cases), layer)
+    weight = np.load(folder / "weight.npy")
     packed = candidate.variant.pack_weights(weight, layer.conv, candidate.parameters)
     module = tvm.compile(tvm.IRModule({"main": candidate.kernel()}), target=target)
     return _Built(module, packed, str(folder))

@@ -6,6 +6,7 @@ describe its parameters, the layer, and what the machine model expects of the tw
 
 from __future__ import annotations
 
+from collections import Counter
 from math import log2
 from typing import Any
 
@@ -22,8 +23,10 @@ from tvm_deconv.schedules.variants import VARIANTS
 
 from .layer import Candidate, candidate_of
 
-# Samples after which XGBoost knows more than the machine model.
+# Samples that XGBoost needs before it is asked at all.
 _WARM = 16
+# Samples of a layer after which the machine model counts half of what it counts without any.
+_TRUST = 16
 
 _NAMES = (
     *("lanes", "vectors", "channels", "rows", "column_tiles", "inner_fh", "unroll_fh", "unroll_th"),
@@ -77,10 +80,12 @@ class Features(PyFeatureExtractor):
 
 
 @derived_object
-class ModelThenXGBoost(PyCostModel):
-    """The machine model until there are enough samples, then MetaSchedule's XGBoost model.
+class GuidedXGBoost(PyCostModel):
+    """MetaSchedule's XGBoost model, with the machine model to guide it while samples are few.
 
-    The XGBoost model learns from all layers of a run, the machine model being one of its features.
+    A score is the fastest time over the time, for both models. Theirs are multiplied, the machine
+    model's to the power of ``_TRUST / (_TRUST + samples of the layer)``. The XGBoost model learns
+    from all layers of a run.
     """
 
     def __init__(self, machine: CpuMachine, seed: int) -> None:
@@ -91,17 +96,21 @@ class ModelThenXGBoost(PyCostModel):
             config=XGBConfig(seed=seed, nthread=1),
             num_warmup_samples=_WARM,
         )
-        self.samples = 0
+        self.samples: Counter[str] = Counter()
 
     def update(self, context: Any, candidates: list[Any], results: list[Any]) -> None:
-        self.samples += len(candidates)
+        self.samples[str(context.task_name)] += len(candidates)
         self.learned.update(context, candidates, results)
 
     def predict(self, context: Any, candidates: list[Any]) -> np.ndarray:
-        if self.samples >= _WARM:
-            return self.learned.predict(context, candidates)
         cycles = np.array([_cycles(candidate_of(c.sch), self.machine) for c in candidates])
-        return cycles.min() / cycles
+        scores = cycles.min() / cycles
+        # Before it is trained, MetaSchedule's model answers with random numbers.
+        if self.learned.data_size >= _WARM:
+            trust = _TRUST / (_TRUST + self.samples[str(context.task_name)])
+            learned = np.clip(self.learned.predict(context, candidates), 0.01, None)
+            scores = scores**trust * learned
+        return scores
 
     def load(self, path: str) -> None:
         self.learned.load(path)

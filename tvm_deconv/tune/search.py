@@ -11,7 +11,6 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tvm import tirx
 from tvm.ir.utils import derived_object
 from tvm.s_tir import Schedule
 from tvm.s_tir.meta_schedule.arg_info import ArgInfo
@@ -35,7 +34,7 @@ from .layer import Candidate, Layer, annotate, candidate_of
 
 # Replaying a trace in Python takes about a millisecond, so generations are small: MetaSchedule's
 # own 512 candidates for 4 generations would take longer to think of than to measure.
-_POPULATION, _GENERATIONS, _RANDOM_AT_LEAST = 128, 4, 32
+_POPULATION, _GENERATIONS, _RANDOM_AT_LEAST = 256, 4, 32
 # Share of random candidates in a round: against a cost model that is wrong early.
 _RANDOM_SHARE = 0.1
 
@@ -119,9 +118,7 @@ class Feasible(PyPostproc):
         except TvmDeconvError:
             return False
         layer, variant = candidate.layer, candidate.variant
-        reason = infeasible(
-            variant, layer.conv, layer.sizes, candidate.parameters, self.machine
-        )
+        reason = infeasible(variant, layer.conv, layer.sizes, candidate.parameters, self.machine)
         return reason is None
 
     def clone(self) -> Feasible:
@@ -156,7 +153,7 @@ class Mutate(PyMutator):
             near = [i for i in (now - 1, now + 1) if 0 <= i < count]
             others = [i for i in range(count) if i != now]
             new = self.random.choice(self.random.choice((near, others)))
-            trace = trace.with_decision(inst, tirx.IntImm("int32", new), remove_postproc=True)
+            trace = trace.with_decision(inst, new, remove_postproc=True)
         return trace
 
     def clone(self) -> Mutate:

@@ -1,0 +1,166 @@
+"""``tvm_deconv.tune``: from a model and a device to a log of its best kernels."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tvm.s_tir.meta_schedule.runner import EvaluatorConfig
+from tvm.target import Target
+
+from tvm_deconv.compiler import TargetSpec, for_threads
+from tvm_deconv.errors import DeviceError, TuningError
+from tvm_deconv.importer import Shapes
+from tvm_deconv.schedules.machine import available_processors, cpu_machine, is_this_processor
+
+from .build import builder
+from .device import Device, local_device
+from .find import user_root
+from .header import Header, device_name
+from .interrupt import Interrupt
+from .layer_tuner import Evaluation, LayerTuner, Outcome
+from .log import LogFolder
+from .peak import device_peak
+from .progress import Progress
+from .runner import make_runner
+from .tasks import Tunable, tasks_of
+
+TRIALS = 64
+
+# Samples of a candidate, each of at least so many milliseconds: a hiccup of 5 ms must not decide.
+_REPEAT, _MIN_REPEAT_MS = 5, 20
+# Compiling a kernel takes a second or two here, and several on a busy machine.
+_BUILD_TIMEOUT_S = 120
+# All that is measured of one candidate: a layer that takes half a second on a slow core is called
+# 12 times, and its tensors travel over the network.
+SESSION_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class TuningReport:
+    """What ``tune`` found: prints as a table.
+
+    ``folder`` holds the log. ``interrupted`` says that Ctrl-C ended it early.
+    """
+
+    folder: Path
+    outcomes: tuple[Outcome, ...]
+    interrupted: bool
+
+    def __str__(self) -> str:
+        lines = [str(outcome) for outcome in self.outcomes]
+        if self.interrupted:
+            lines.append("interrupted: run the same command again to go on")
+        lines.append(f"log: {self.folder}")
+        return "\n".join(lines)
+
+
+def tune(
+    what: Tunable,
+    target: TargetSpec = "host",
+    *,
+    shapes: Shapes | None = None,
+    threads: int | None = None,
+    tracker: str | None = None,
+    key: str | None = None,
+    trials: int = TRIALS,
+    logs: str | os.PathLike | None = None,
+    device: str | None = None,
+    timeout_s: float = SESSION_TIMEOUT_S,
+    seed: int = 0,
+    report: Callable[[str], None] = print,
+) -> TuningReport:
+    """Measure candidates for every convolution of a model on a device, and log them.
+
+    ``what`` is a model as ``compile`` takes it (free sizes fixed by ``shapes``), or a list of names
+    as ``tvm-deconv bench --workloads`` takes them. ``target`` and ``threads`` are those of
+    ``compile``, which finds the log by them. ``tracker`` (``"HOST:PORT"``) and ``key`` name a
+    device that runs TVM's RPC server; without them, this machine is measured, by a server of its
+    own on loopback. Each layer gets ``trials`` candidates, those of earlier runs included, of which
+    the first are our own defaults; then the fastest few and the default are measured again in
+    turns, which decides. ``logs`` is the folder of all logs (by default the one where ``compile``
+    looks first), ``device`` the name of this one's, by default made from the target. ``timeout_s``
+    ends a candidate that takes longer, uploads included. ``report`` gets lines of progress.
+
+    Ctrl-C ends it after the measurement under way. What was measured is always kept, and the same
+    call goes on from there.
+
+    Raises ModelError, WorkloadError and TargetError as ``compile`` does, TuningError for what
+    cannot be tuned, DeviceError for a tracker or device that is not there or is gone, and LogError
+    for a log that is damaged, belongs to another device, or cannot be written.
+    """
+    resolved = for_threads(target, threads)
+    machine = cpu_machine(resolved)
+    reach = _device(tracker, key, resolved, target)
+    tasks = tasks_of(what, shapes, resolved)
+    with ExitStack() as stack:
+        if reach is None:
+            reach = stack.enter_context(local_device(machine.threads))
+        else:
+            reach.check()
+        local = tracker is None
+        header = Header.of(
+            device or device_name(resolved),
+            resolved,
+            description=None if local else f"key {key} of tracker {tracker}",
+            seed=seed,
+        )
+        log = stack.enter_context(LogFolder.for_tuning(Path(logs) if logs else user_root(), header))
+        for repair in log.repairs:
+            report(repair)
+        cases = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tvm-deconv-")))
+        interrupt = stack.enter_context(Interrupt(report))
+        runner = make_runner(
+            reach,
+            evaluator=EvaluatorConfig(
+                number=1,
+                repeat=_REPEAT,
+                min_repeat_ms=_MIN_REPEAT_MS,
+                enable_cpu_cache_flush=True,
+            ),
+            timeout_s=timeout_s,
+            threads=machine.threads,
+            stop=interrupt.event,
+            report=report,
+        )
+        stack.callback(runner.close)
+        build = builder(resolved, cases, workers=available_processors(), timeout_s=_BUILD_TIMEOUT_S)
+        peak = device_peak(resolved, machine, runner)
+        progress = Progress(report, tasks, trials, peak)
+        tuner = LayerTuner(
+            Evaluation(build, runner, log, resolved, seed, interrupt.event),
+            machine,
+            cases,
+            progress,
+        )
+        outcomes: list[Outcome] = []
+        for task in tasks:
+            if interrupt.event.is_set():
+                break
+            outcomes.append(tuner.tune(task, trials))
+    return TuningReport(log.path, tuple(outcomes), interrupt.event.is_set())
+
+
+def _device(
+    tracker: str | None, key: str | None, target: Target, named: TargetSpec
+) -> Device | None:
+    """How to reach the device; None for this machine."""
+    if tracker is None:
+        if key is not None:
+            raise TuningError(f"key {key!r} needs the tracker that knows it: give HOST:PORT")
+        if not is_this_processor(target):
+            raise TuningError(
+                f"this machine is not a {target.attrs.get('mcpu', named)}: give the tracker "
+                "(HOST:PORT) and the key of one, or target host"
+            )
+        return None
+    if key is None:
+        raise TuningError(f"tracker {tracker} needs the key that the device registered with")
+    host, _, port = tracker.rpartition(":")
+    if not host or not port.isdigit():
+        raise DeviceError(f"tracker {tracker!r} is not of the form HOST:PORT")
+    return Device(host, int(port), key)

@@ -1,0 +1,280 @@
+"""Tuning of one layer: search, then a final between the fastest candidates and our default."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from threading import Event
+from typing import Any
+
+from tvm.ir.utils import derived_object
+from tvm.s_tir.meta_schedule import TuneContext
+from tvm.s_tir.meta_schedule.builder import Builder, BuilderInput
+from tvm.s_tir.meta_schedule.measure_callback import PyMeasureCallback
+from tvm.s_tir.meta_schedule.runner import RunnerInput, RunnerResult
+from tvm.s_tir.meta_schedule.search_strategy import MeasureCandidate
+from tvm.s_tir.meta_schedule.task_scheduler import RoundRobin
+from tvm.target import Target
+
+from tvm_deconv.errors import TvmDeconvError
+from tvm_deconv.schedules.machine import CpuMachine
+
+from .build import case_folder, remove_artifact
+from .case import write_case
+from .context import tune_context
+from .features import GuidedXGBoost
+from .layer import Candidate, candidate_of
+from .log import LogFolder
+from .progress import Progress
+from .runner import INTERRUPTED, status_of
+from .search import DefaultsThenSearch, Space, default_candidates, key_of
+from .tasks import Task
+from .trial import OK, Trial
+
+BUILD_FAILED = "build failed"
+
+# Candidates between two updates of the cost model: few, since there are few altogether, and a round
+# that is interrupted is measured in vain at most once.
+_ROUND = 16
+# The fastest of the search, which are measured again against our default, and how often.
+_FINALISTS, _FINAL_ROUNDS = 4, 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What tuning a layer came to, in seconds; ``best`` is None where nothing was measured.
+
+    ``default`` and ``best`` are medians of the final, where both took turns.
+    """
+
+    task: Task
+    trials: int
+    failures: int
+    default: float | None = None
+    best: float | None = None
+    winner: Candidate | None = None
+
+    def __str__(self) -> str:
+        if self.best is None or self.default is None or self.winner is None:
+            return f"{self.task.name}: {self.trials} trials, {self.failures} failed, no final"
+        return (
+            f"{self.task.name}: {self.best * 1e3:.3g} ms with {self.winner.variant.name}, "
+            f"{self.default / self.best:.2f} times as fast as the default "
+            f"({self.default * 1e3:.3g} ms); {self.trials} trials, {self.failures} failed"
+        )
+
+
+class Evaluation:
+    """Builds and measures candidates on the device, and writes what came out to the log.
+
+    ``error`` is what stands in the way of going on: the search ends in good order, and the caller
+    raises it.
+    """
+
+    def __init__(
+        self,
+        builder: Builder,
+        runner: Any,
+        log: LogFolder,
+        target: Target,
+        seed: int,
+        stop: Event,
+    ) -> None:
+        self.builder, self.runner, self.log = builder, runner, log
+        self.target, self.seed, self.stop = target, seed, stop
+        self.error: TvmDeconvError | None = None
+
+    @property
+    def stopped(self) -> bool:
+        return self.stop.is_set() or self.error is not None
+
+    def measure(self, candidates: Sequence[MeasureCandidate], turns: int, task: Task) -> None:
+        """Build each candidate once, measure all in turns, and log it as the final."""
+        built = self.builder.build([BuilderInput(c.sch.mod, self.target) for c in candidates])
+        good = [(c, b) for c, b in zip(candidates, built, strict=True) if b.error_msg is None]
+        for turn in range(turns):
+            if self.stopped:
+                break
+            rotated = good[turn % len(good) :] + good[: turn % len(good)]
+            for candidate, artifact in rotated:
+                run = RunnerInput(artifact.artifact_path, "cpu", candidate.args_info)
+                (future,) = self.runner.run([run])
+                self.record(task, [candidate], [artifact], [future.result()], "final")
+        for _, artifact in good:
+            remove_artifact(artifact.artifact_path)
+
+    def record(
+        self,
+        task: Task,
+        candidates: Sequence[MeasureCandidate],
+        built: Sequence[Any],
+        results: Sequence[RunnerResult],
+        stage: str,
+    ) -> None:
+        """Log what was measured, and what failed; not what the interruption kept from beginning."""
+        for candidate, artifact, result in zip(candidates, built, results, strict=True):
+            failed = artifact.error_msg or result.error_msg
+            status = BUILD_FAILED if artifact.error_msg else status_of(result.error_msg)
+            lost = self.runner.lost
+            if status == INTERRUPTED or (lost is not None and status != OK):
+                continue
+            made = candidate_of(candidate.sch)
+            seconds = [float(s) for s in result.run_secs or ()]
+            trial = Trial.of(made, task.name, status, seconds, failed, seed=self.seed, stage=stage)
+            try:
+                self.log.commit(
+                    made.layer.definition(),
+                    candidate.sch.trace,
+                    seconds or None,
+                    candidate.args_info,
+                    self.target,
+                    trial,
+                )
+            except TvmDeconvError as error:
+                self.error = error
+                return
+        if self.runner.lost is not None:
+            self.error = self.runner.lost
+
+
+@derived_object
+class _Record(PyMeasureCallback):
+    """After each round: log, teach the cost model, remove the artifacts, report."""
+
+    def __init__(self, tuner: LayerTuner, task: Task, context: TuneContext) -> None:
+        super().__init__()
+        self.tuner, self.task, self.context = tuner, task, context
+        self.stage = "default"
+
+    def apply(
+        self, scheduler: Any, task_id: int, candidates: Any, built: Any, results: Any
+    ) -> None:
+        evaluation = self.tuner.evaluation
+        evaluation.record(self.task, candidates, built, results, self.stage)
+        self.stage = "search"
+        self.tuner.cost_model.update(self.context, candidates, results)
+        for artifact in built:
+            if artifact.error_msg is None:
+                remove_artifact(artifact.artifact_path)
+        self.tuner.progress.round(self.task, evaluation.log)
+
+
+class LayerTuner:
+    """Tunes layers with one cost model, which learns from all of them."""
+
+    def __init__(
+        self, evaluation: Evaluation, machine: CpuMachine, cases: Path, progress: Progress
+    ) -> None:
+        self.evaluation, self.machine, self.cases = evaluation, machine, cases
+        self.progress = progress
+        self.cost_model = GuidedXGBoost(machine, evaluation.seed)
+
+    def tune(self, task: Task, trials: int) -> Outcome:
+        """Search until the log has ``trials`` candidates of the layer, then hold the final.
+
+        Raises DeviceError and LogError where it cannot go on.
+        """
+        layer, log = task.layer, self.evaluation.log
+        folder = case_folder(self.cases, layer)
+        folder.mkdir()
+        write_case(layer, folder, self.evaluation.seed)
+        space = Space(layer, self.machine)
+        earlier = [t for t in log.trials_of(layer) if t.stage != "final"]
+        known = {key_of(t.candidate()) for t in earlier}
+        self.progress.begin(task, len(known))
+        defaults = default_candidates(layer, self.machine)
+        first = [space.measurable(c) for c in defaults if key_of(c) not in known]
+        if len(known) < trials:
+            self._search(task, space, first[: trials - len(known)], known, trials)
+        if not self.evaluation.stopped:
+            self._final(task, space, defaults[0])
+        if self.evaluation.error is not None:
+            raise self.evaluation.error
+        outcome = self._outcome(task, defaults[0])
+        self.progress.end(outcome)
+        return outcome
+
+    def _search(
+        self,
+        task: Task,
+        space: Space,
+        first: list[MeasureCandidate],
+        known: set[str],
+        trials: int,
+    ) -> None:
+        evaluation = self.evaluation
+        strategy = DefaultsThenSearch(first, set(known), lambda: evaluation.stopped)
+        # MetaSchedule's seeds are positive.
+        seed = evaluation.seed + 1 + len(known)
+        context = tune_context(
+            space.mod,
+            evaluation.target,
+            space=space.generator(seed),
+            strategy=strategy,
+            name=task.name,
+            seed=seed,
+        )
+        self._teach(context, space, task)
+        remaining = trials - len(known)
+        RoundRobin().tune(
+            [context],
+            [1.0],
+            max_trials_global=remaining,
+            max_trials_per_task=remaining,
+            num_trials_per_iter=min(_ROUND, remaining),
+            builder=evaluation.builder,
+            runner=evaluation.runner,
+            measure_callbacks=[_Record(self, task, context)],
+            database=evaluation.log.database,
+            cost_model=self.cost_model,
+        )
+
+    def _teach(self, context: TuneContext, space: Space, task: Task) -> None:
+        """Tell the cost model what an earlier run measured."""
+        earlier = [t for t in self.evaluation.log.trials_of(task.layer) if t.stage != "final"]
+        candidates = [space.measurable(t.candidate()) for t in earlier]
+        results = [
+            RunnerResult(t.seconds, None) if t.seconds else RunnerResult(None, t.error or t.status)
+            for t in earlier
+        ]
+        if earlier:
+            self.cost_model.update(context, candidates, results)
+
+    def _final(self, task: Task, space: Space, default: Candidate) -> None:
+        """Measure the fastest candidates and the default again, unless that was done already."""
+        log = self.evaluation.log
+        measured = log.measured(task.layer)
+        if not measured:
+            return
+        finalists = {
+            key_of(c): c
+            for c in (Candidate(task.layer, m.variant, m.parameters) for m in measured[:_FINALISTS])
+        }
+        finalists.setdefault(key_of(default), default)
+        finals = [t for t in log.trials_of(task.layer) if t.stage == "final" and t.seconds]
+        done = {key_of(t.candidate()) for t in finals}
+        if done >= set(finalists):
+            return
+        candidates = [space.measurable(c) for c in finalists.values()]
+        self.evaluation.measure(candidates, _FINAL_ROUNDS, task)
+
+    def _outcome(self, task: Task, default: Candidate) -> Outcome:
+        trials = self.evaluation.log.trials_of(task.layer)
+        search = [t for t in trials if t.stage != "final"]
+        failures = sum(t.status != OK for t in search)
+        samples: dict[str, list[float]] = {}
+        for trial in trials:
+            if trial.stage == "final" and trial.seconds:
+                samples.setdefault(key_of(trial.candidate()), []).extend(trial.seconds)
+        measured = self.evaluation.log.measured(task.layer)
+        if not measured or key_of(default) not in samples:
+            return Outcome(task, len(search), failures)
+        winner = Candidate(task.layer, measured[0].variant, measured[0].parameters)
+        best = samples.get(key_of(winner))
+        if best is None:
+            return Outcome(task, len(search), failures)
+        return Outcome(
+            task, len(search), failures, median(samples[key_of(default)]), median(best), winner
+        )
