@@ -24,10 +24,10 @@ from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 from tvm_deconv.schedules.variants import VARIANTS
 
 # Attribute of the plain definition: the layer as JSON.
-_LAYER = "tvm_deconv.layer"
+LAYER_ATTRIBUTE = "tvm_deconv.layer"
 # Annotations of its block begin with this: ``tvm_deconv.variant``, ``tvm_deconv.rows``, ...
-_PREFIX = "tvm_deconv."
-_VARIANT = _PREFIX + "variant"
+PREFIX = "tvm_deconv."
+VARIANT_ANNOTATION = PREFIX + "variant"
 _BLOCK = "y"
 
 
@@ -118,7 +118,7 @@ class Layer:
         y = te.compute(self.output_shape, element, name=_BLOCK)
         func = te.create_prim_func([x, weight, y], index_dtype_override="int64")
         func = func.with_attr("global_symbol", "main").with_attr("tirx.noalias", True)
-        return tvm.IRModule({"main": func.with_attr(_LAYER, self.as_json())})
+        return tvm.IRModule({"main": func.with_attr(LAYER_ATTRIBUTE, self.as_json())})
 
 
 def _axis_as_dict(axis: Axis) -> dict[str, Any]:
@@ -148,22 +148,22 @@ class Candidate:
 
 def is_layer(mod: tvm.IRModule) -> bool:
     """Whether a module is a ``Layer.definition``, with or without annotations."""
-    return _LAYER in (mod["main"].attrs or {})
+    return LAYER_ATTRIBUTE in (mod["main"].attrs or {})
 
 
 def layer_of(mod: tvm.IRModule) -> Layer:
     """The layer of a ``Layer.definition``. Raises LogError for another module."""
     if not is_layer(mod):
         raise LogError("a tuning record is not for a convolution layer of this package")
-    return Layer.from_json(str(mod["main"].attrs[_LAYER]))
+    return Layer.from_json(str(mod["main"].attrs[LAYER_ATTRIBUTE]))
 
 
 def annotate(sch: Schedule, variant: str, point: dict[str, Any]) -> None:
     """Write a variant and its parameters (numbers or sampled variables) into a definition."""
     block = sch.get_sblock(_BLOCK)
-    sch.annotate(block, _VARIANT, variant)
+    sch.annotate(block, VARIANT_ANNOTATION, variant)
     for name, value in point.items():
-        sch.annotate(block, _PREFIX + name, value)
+        sch.annotate(block, PREFIX + name, value)
 
 
 def candidate_of(sch: Schedule) -> Candidate:
@@ -173,13 +173,13 @@ def candidate_of(sch: Schedule) -> Candidate:
     """
     layer = layer_of(sch.mod)
     found = sch.get(sch.get_sblock(_BLOCK)).annotations
-    name = str(found.get(_VARIANT, ""))
+    name = str(found.get(VARIANT_ANNOTATION, ""))
     if name not in VARIANTS:
         raise LogError(f"variant {name!r} is not known: it has one of {', '.join(VARIANTS)}")
     point = {
-        str(key).removeprefix(_PREFIX): int(value)
+        str(key).removeprefix(PREFIX): int(value)
         for key, value in found.items()
-        if str(key).startswith(_PREFIX) and key != _VARIANT
+        if str(key).startswith(PREFIX) and key != VARIANT_ANNOTATION
     }
     variant = VARIANTS[name]
     return Candidate(layer, variant, parameters_of(variant, point))
