@@ -18,7 +18,7 @@ import numpy as np
 import tvm
 from tvm import rpc
 from tvm.error import RPCSessionTimeoutError
-from tvm.s_tir.meta_schedule.runner import EvaluatorConfig
+from tvm.s_tir.meta_schedule.runner import EvaluatorConfig, RPCConfig
 from tvm.s_tir.meta_schedule.runner.rpc_runner import (
     default_alloc_argument,
     default_run_evaluator,
@@ -40,13 +40,13 @@ class MeasureError(Exception):
     """A text that begins with one of the above: all of an error that leaves the worker process."""
 
 
-def open_session(lease: Lease, timeout_s: float, threads: int | None) -> rpc.RPCSession:
-    """A session that the device ends itself after ``timeout_s``, with so many threads.
+def open_session(lease: Lease, threads: int | None, config: RPCConfig) -> rpc.RPCSession:
+    """A session that the device ends itself after the configured time, with so many threads.
 
-    None leaves the device's own number of threads.
+    None leaves the device's own number of threads. The lease stands for the tracker of ``config``.
     """
     try:
-        session = rpc.connect(*lease, session_timeout=timeout_s)
+        session = rpc.connect(*lease, session_timeout=config.session_timeout_sec)
     except Exception as error:
         raise MeasureError(f"{LOST}the device opened no session: {error}") from error
     if threads is not None:

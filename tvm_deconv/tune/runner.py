@@ -81,7 +81,7 @@ def make_runner(
     uses; None: as many as the device likes. Call ``runner.close()`` at the end.
     """
     return DeviceRunner(
-        RPCConfig(device.host, device.port, device.key),
+        RPCConfig(device.host, device.port, device.key, session_timeout_sec=timeout_s),
         evaluator,
         threads,
         Waiting(device, timeout_s + grace_s, grace_s, stop, report),
@@ -191,7 +191,7 @@ class DeviceRunner(PyRunner):
     def _run(self, lease: Lease, given: RunnerInput) -> tuple[list[float] | None, str | None]:
         artifact = Path(str(given.artifact_path)).parent
         rpc = self._rpc
-        rpc.f_create_session = partial(measure.open_session, lease, self._timeout_s, self._threads)
+        rpc.f_create_session = partial(measure.open_session, lease, self._threads)
         rpc.f_alloc_argument = partial(measure.allocate, artifact)
         rpc.f_run_evaluator = partial(measure.evaluate, artifact)
         (future,) = rpc.run([given])
