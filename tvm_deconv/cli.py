@@ -9,29 +9,34 @@ from importlib.metadata import version
 
 from tvm_deconv.commands.bench import add_bench
 from tvm_deconv.commands.network import add_compile, add_explain, add_run
+from tvm_deconv.commands.tune import add_tune
 from tvm_deconv.errors import TvmDeconvError
 
-_BAD_INPUT = 2
+_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, or 2 for bad input (one line on stderr says why)."""
+    """Run the command; the exit status is 0, or an error's, with one line on stderr that says why."""
     options = _parser().parse_args(arguments)
     try:
         return options.command(options) or 0
     except TvmDeconvError as error:
         print(f"tvm-deconv: {error}", file=sys.stderr)
-        return _BAD_INPUT
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("tvm-deconv: interrupted", file=sys.stderr)
+        return _INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tvm-deconv",
         description="Rewrite, compile and run upsampling networks with Apache TVM.",
-        epilog="Exit status: 0, or 2 for bad input, with one line on stderr that says why.",
+        epilog="Exit status: 0, or 2 for bad input, with one line on stderr that says why; tune has "
+        "more.",
     )
     parser.add_argument("--version", action="version", version=version("tvm-deconv"))
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (add_explain, add_compile, add_run, add_bench):
+    for add in (add_explain, add_compile, add_run, add_tune, add_bench):
         add(commands)
     return parser

@@ -1,14 +1,16 @@
 """Every error that tvm-deconv raises on purpose.
 
 Each message says what was wrong, the value, and what to do. The command line prints it on one line
-and exits with 2; a library user catches ``TvmDeconvError`` or one of its kinds.
+and exits with ``exit_status``; a library user catches ``TvmDeconvError`` or one of its kinds.
 """
 
 from __future__ import annotations
 
 
 class TvmDeconvError(Exception):
-    """Base of all errors below."""
+    """Base of all errors below; ``exit_status`` is the command line's."""
+
+    exit_status = 2
 
 
 class GeometryError(TvmDeconvError, ValueError):
@@ -38,9 +40,17 @@ class TuningError(TvmDeconvError, RuntimeError):
 class DeviceError(TuningError):
     """A tracker that does not answer, a device that is not there or is gone."""
 
+    exit_status = 3
+
 
 class LogError(TvmDeconvError, ValueError):
     """A tuning log that cannot be read, is damaged, or is for another device or version of TVM."""
+
+
+class LogWriteError(LogError):
+    """A tuning log that cannot be written, because the disk is full for example."""
+
+    exit_status = 4
 
 
 class ImageError(TvmDeconvError, ValueError):

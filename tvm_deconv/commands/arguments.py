@@ -28,6 +28,11 @@ def add_command(
 def add_model(parser: argparse.ArgumentParser) -> None:
     """``MODEL`` and ``--shape``."""
     parser.add_argument("model", metavar="MODEL", help="ONNX file")
+    add_shape(parser)
+
+
+def add_shape(parser: argparse.ArgumentParser) -> None:
+    """``--shape``."""
     parser.add_argument(
         "--shape",
         dest="shapes",
