@@ -2,12 +2,13 @@
 
 The order of the lookup, the first that gives an answer decides:
 
-1. *The caller.* A variant that is named computes every layer that it can. Its parameters come from
-   the tuning log if the log has this layer with this variant, else from the variant's ``choose``.
-   A layer that it refuses goes on to 2, since naming a variant for a network means "wherever it
-   can".
+1. *The caller.* A variant that is named computes every layer that it can. Its parameters are the
+   best of this variant in the tuning log, if there are any for this layer, else from the variant's
+   ``choose``. A layer that it refuses goes on to 2, since naming a variant for a network means
+   "wherever it can".
 2. *A tuning log.* What was measured to be fastest for this layer, these sizes and this dtype. A
-   row is passed over if its variant is unknown, switched off or refuses the layer.
+   row is passed over for the next best if its variant is unknown, switched off or refuses the
+   layer.
 3. *The machine model.* Of all variants that do not refuse the layer, the one whose ``cycles`` are
    fewest; of equals, the first in the registry.
 
@@ -17,9 +18,9 @@ Whatever was passed over on the way stands in the reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tvm_deconv.errors import VariantError
 from tvm_deconv.geometry import ConvTranspose2d
@@ -32,11 +33,19 @@ AUTO = "auto"
 WINOGRAD = "winograd"
 
 
-class TuningLog(Protocol):
-    """The best measured configuration of each layer."""
+class Row(NamedTuple):
+    """A measured configuration: name of the variant, its parameters, and where this stands."""
 
-    def lookup(self, conv: ConvTranspose2d, sizes: Sizes, dtype: str) -> tuple[str, Any] | None:
-        """(name of the variant, its parameters), or None for a layer that was not tuned."""
+    variant: str
+    parameters: Any
+    reason: str
+
+
+class TuningLog(Protocol):
+    """The measured configurations of each layer."""
+
+    def lookup(self, conv: ConvTranspose2d, sizes: Sizes, dtype: str) -> Sequence[Row]:
+        """All for a layer, best first; none for one that was not tuned."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ def choose(
     ``dtype`` is that of input and output. Raises VariantError if every variant refuses the layer.
     """
     preferences = preferences or Preferences()
-    row = preferences.log.lookup(conv, sizes, dtype) if preferences.log else None
+    rows = preferences.log.lookup(conv, sizes, dtype) if preferences.log else ()
     passed_over: dict[str, str] = {}
 
     wanted = preferences.variant
@@ -101,18 +110,18 @@ def choose(
         obstacle = preferences.obstacle(wanted, conv)
         if obstacle is None:
             variant = preferences.variants[wanted]
-            if row is not None and row[0] == wanted:
-                return Choice(variant, row[1], "asked for, parameters from the tuning log")
+            for row in rows:
+                if row.variant == wanted:
+                    return Choice(variant, row.parameters, f"asked for; {row.reason}")
             return Choice(variant, variant.choose(conv, sizes, machine), "asked for")
         passed_over[wanted] = f"asked for {wanted}, which {obstacle}"
 
-    if row is not None:
-        name, parameters = row
+    for name, parameters, reason in rows:
         obstacle = preferences.obstacle(name, conv)
         if obstacle is None:
             variant = preferences.variants[name]
-            return Choice(variant, parameters, "; ".join([*passed_over.values(), "tuning log"]))
-        passed_over[name] = f"the tuning log says {name}, which {obstacle}"
+            return Choice(variant, parameters, "; ".join([*passed_over.values(), reason]))
+        passed_over.setdefault(name, f"the tuning log says {name}, which {obstacle}")
 
     return _by_model(conv, sizes, machine, preferences, passed_over)
 

@@ -10,7 +10,7 @@ import pytest
 
 from tvm_deconv.errors import VariantError
 from tvm_deconv.geometry import Axis, ConvTranspose2d
-from tvm_deconv.schedules.choice import Preferences, choose
+from tvm_deconv.schedules.choice import Preferences, Row, choose
 from tvm_deconv.schedules.machine import CpuMachine
 from tvm_deconv.schedules.variant import Sizes, Variant, never_refuses
 from tvm_deconv.schedules.variants import VARIANTS
@@ -61,13 +61,17 @@ WITH_REFUSAL = registry(SLOW, replace(FAST, refusal=refuses), MIDDLE)
 
 
 class Log:
-    """A tuning log in memory, of one row."""
+    """A tuning log in memory: variants for one layer, best first."""
 
-    def __init__(self, variant: str, conv=LAYER, sizes=SIZES, dtype="float32"):
-        self.key, self.row = (conv, sizes, dtype), (variant, Numbers(4, "log"))
+    def __init__(self, *variants: str, conv=LAYER, sizes=SIZES, dtype="float32"):
+        self.key = conv, sizes, dtype
+        self.rows = [
+            Row(variant, Numbers(4, "log"), f"log, place {place}")
+            for place, variant in enumerate(variants, 1)
+        ]
 
     def lookup(self, conv, sizes, dtype):
-        return self.row if (conv, sizes, dtype) == self.key else None
+        return self.rows if (conv, sizes, dtype) == self.key else []
 
 
 def chosen(variants, dtype="float32", **preferences) -> tuple[str, str, str]:
@@ -82,7 +86,8 @@ def test_the_caller_comes_before_the_log_and_the_machine_model():
 
 
 def test_the_log_comes_before_the_machine_model():
-    assert chosen(THREE, log=Log("middle")) == ("middle", "log", "tuning log")
+    log = Log("middle", "fast")
+    assert chosen(THREE, log=log) == ("middle", "log", "log, place 1")
 
 
 def test_the_machine_model_takes_the_fewest_cycles_and_names_all_numbers():
@@ -96,9 +101,10 @@ def test_the_first_in_the_registry_wins_a_tie():
     assert chosen(registry(SLOW, *twins)) == ("zeta", "model", numbers)
 
 
-def test_a_variant_that_is_named_takes_its_own_parameters_from_the_log():
-    reason = "asked for, parameters from the tuning log"
-    assert chosen(THREE, variant="slow", log=Log("slow")) == ("slow", "log", reason)
+def test_a_variant_that_is_named_takes_its_best_parameters_in_the_log():
+    log = Log("fast", "slow", "slow")
+    reason = "asked for; log, place 2"
+    assert chosen(THREE, variant="slow", log=log) == ("slow", "log", reason)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +133,7 @@ def test_a_layer_that_the_named_variant_refuses_is_chosen_for_automatically():
     why = "asked for fast, which cannot: kernel 4 is too large"
     numbers = "machine model: middle 3.41 Mcycles, slow 12.4"
     assert chosen(WITH_REFUSAL, variant="fast") == ("middle", "model", f"{why}; {numbers}")
-    row = ("slow", "log", f"{why}; tuning log")
+    row = ("slow", "log", f"{why}; log, place 1")
     assert chosen(WITH_REFUSAL, variant="fast", log=Log("slow")) == row
 
 
@@ -144,6 +150,18 @@ def test_a_row_that_cannot_be_used_is_passed_over_with_the_reason(name, preferen
     variant, source, reason = chosen(variants, log=Log(name), **preferences)
     assert (variant, source) == ("middle", "model")
     assert reason.startswith(f"the tuning log says {name}, {why}; machine model: middle 3.41 ")
+
+
+def test_the_best_row_that_the_caller_allows_is_used():
+    variants = {**WITH_REFUSAL, "winograd": WINOGRAD}
+    log = Log("winograd", "winograd", "fast", "gone", "slow", "middle")
+    assert chosen(variants, log=log)[:2] == ("winograd", "log")
+    variant, source, reason = chosen(variants, log=log, winograd=False)
+    assert (variant, source) == ("slow", "log")
+    assert reason == (
+        "the tuning log says winograd, which is switched off; the tuning log says fast, which "
+        "cannot: kernel 4 is too large; the tuning log says gone, which is not known; log, place 5"
+    )
 
 
 def test_winograd_switched_off_is_not_chosen_though_it_would_be_the_fastest():

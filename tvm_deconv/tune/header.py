@@ -1,0 +1,248 @@
+"""``device.json``: what a tuning log was measured on, for people and for the lookup."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import tvm
+from tvm.target import Target
+
+from tvm_deconv.errors import LogError
+from tvm_deconv.files import replacing
+from tvm_deconv.schedules.machine import cpu_machine
+
+FILE = "device.json"
+
+# A folder's name: anything that no shell, file system or URL takes for something else.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+# Two spellings of one architecture each, in LLVM's triples.
+_SPELLINGS = {"arm64": "aarch64", "amd64": "x86_64"}
+
+
+@dataclass(frozen=True)
+class Processor:
+    """As much of a target as decides whether a kernel tuned for one is tuned for another."""
+
+    kind: str
+    architecture: str
+    mcpu: str
+    mattr: frozenset[str]
+    threads: int
+
+    @staticmethod
+    def of(target: Target) -> Processor:
+        """Threads come from the target's ``num-cores``, else as ``cpu_machine`` has them."""
+        triple = str(target.attrs.get("mtriple", "")) or _default_triple()
+        architecture = triple.split("-")[0]
+        cores = target.attrs.get("num-cores")
+        return Processor(
+            target.kind.name,
+            _SPELLINGS.get(architecture, architecture),
+            str(target.attrs.get("mcpu", "")),
+            frozenset(str(feature) for feature in target.attrs.get("mattr", ())),
+            cpu_machine(target).threads if cores is None else int(cores),
+        )
+
+    @property
+    def name(self) -> str:
+        """``cortex-a72``; the architecture where the target names no processor."""
+        return self.mcpu or self.architecture or self.kind
+
+    def difference(self, other: Processor) -> str | None:
+        """``cortex-a72, not znver4``: in words how it differs from the one wanted, or None."""
+        if (self.kind, self.architecture, self.mcpu) != (
+            other.kind,
+            other.architecture,
+            other.mcpu,
+        ):
+            mine, wanted = (
+                p.name if self.name != other.name else f"{p.kind} {p.architecture} {p.name}"
+                for p in (self, other)
+            )
+            return f"{mine}, not {wanted}"
+        if self.threads != other.threads:
+            return f"{_threads(self.threads)}, not {other.threads}"
+        if self.mattr != other.mattr:
+            return f"{self.name} with {_features(self.mattr)}, not {_features(other.mattr)}"
+        return None
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' if count > 1 else ''}"
+
+
+def _features(mattr: frozenset[str]) -> str:
+    return " ".join(sorted(mattr)) or "no features of its own"
+
+
+def device_name(target: Target) -> str:
+    """``znver4-2-threads``: what a device is called unless the user says otherwise."""
+    processor = Processor.of(target)
+    words = f"{processor.name}-{_threads(processor.threads)}"
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", words)
+
+
+@dataclass(frozen=True)
+class Header:
+    """Who measured, where, and with what.
+
+    ``device`` names the log's folder. ``description`` tells two devices of one target apart: the
+    processor's model and where it is. ``target`` is what ``Target`` takes, ``commit`` that of the
+    repository that measured (None outside of one), ``created`` the date in UTC, ``system`` the
+    operating system of the tuner. ``seed`` is the first run's.
+    """
+
+    device: str
+    description: str
+    target: dict[str, Any]
+    threads: int
+    tvm: str
+    tvm_deconv: str
+    commit: str | None
+    created: str
+    system: str
+    seed: int
+
+    @staticmethod
+    def of(device: str, target: Target, *, description: str | None = None, seed: int = 0) -> Header:
+        """The header of a log that begins now; ``description`` is by default this machine's.
+
+        Raises LogError for a device whose name cannot be a folder's.
+        """
+        return Header(
+            device=check_name(device),
+            description=description or f"{processor_model()}, local",
+            target=_readable(_plain(target.export())),
+            threads=Processor.of(target).threads,
+            tvm=tvm.__version__,
+            tvm_deconv=version("tvm-deconv"),
+            commit=_commit(),
+            created=now(),
+            system=f"{platform.system()} {platform.release()} {platform.machine()}",
+            seed=seed,
+        )
+
+    @property
+    def processor(self) -> Processor:
+        return Processor.of(Target(self.target))
+
+    @property
+    def minor(self) -> str:
+        """``0.27`` of ``0.27.0.post1``."""
+        return minor_of(self.tvm)
+
+    @property
+    def versions(self) -> dict[str, str | None]:
+        """What may differ from one run to the next."""
+        return {"tvm": self.tvm, "tvm_deconv": self.tvm_deconv, "commit": self.commit}
+
+    def write(self, folder: Path) -> None:
+        """Write it into a folder. Raises OutputError where that fails."""
+        with replacing(folder / FILE) as unfinished:
+            unfinished.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @staticmethod
+    def read(folder: Path) -> Header:
+        """The header of a log. Raises LogError for one that is missing or damaged."""
+        path = folder / FILE
+        try:
+            read = json.loads(path.read_text())
+        except OSError as error:
+            raise LogError(f"cannot read {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise LogError(f"{path} is not JSON: {error}") from error
+        wanted = {field.name for field in fields(Header)}
+        if not isinstance(read, dict) or set(read) != wanted:
+            raise LogError(f"{path} must have exactly the fields {', '.join(sorted(wanted))}")
+        header = Header(**read)
+        try:
+            check_name(header.device)
+            _ = header.processor, header.minor
+        except (LogError, ValueError, TypeError) as error:
+            raise LogError(f"{path}: {str(error).splitlines()[0]}") from error
+        return header
+
+
+def check_name(device: str) -> str:
+    """The name itself. Raises LogError for one that cannot be a folder's."""
+    if not _NAME.fullmatch(device):
+        raise LogError(
+            f"{device!r} cannot be the name of a device: use letters, digits and . _ + -"
+        )
+    return device
+
+
+def minor_of(release: str) -> str:
+    """``0.27`` of ``0.27.0.post1``. Raises LogError for what is no version."""
+    found = re.match(r"\d+\.\d+", release)
+    if not found:
+        raise LogError(f"{release!r} is not a version of TVM")
+    return found[0]
+
+
+def running_minor() -> str:
+    """The TVM minor that this process runs."""
+    return minor_of(tvm.__version__)
+
+
+def now() -> str:
+    """The time in UTC, to the second, as ISO 8601 writes it."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def processor_model() -> str:
+    """What the operating system calls this machine's processor."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        text = ""
+    found = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", text, re.MULTILINE)
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def _readable(target: dict[str, Any]) -> dict[str, Any]:
+    """A target without what TVM derives from the rest itself."""
+    kept = {
+        key: value
+        for key, value in target.items()
+        if value != "" and key != "host" and not key.startswith("feature.")
+    }
+    host = _readable(target["host"]) if "host" in target else kept
+    return kept if host == kept else {**kept, "host": host}
+
+
+def _plain(described: Any) -> Any:
+    """TVM's containers as those of JSON."""
+    if isinstance(described, str):
+        return str(described)
+    if isinstance(described, bool | int | float) or described is None:
+        return described
+    if hasattr(described, "items"):
+        return {str(key): _plain(value) for key, value in described.items()}
+    return [_plain(value) for value in described]
+
+
+def _default_triple() -> str:
+    return str(tvm.get_global_func("tvm.codegen.llvm.GetDefaultTargetTriple")())
+
+
+def _commit() -> str | None:
+    """The commit of the working tree that this package runs from; None for an installed one."""
+    home = Path(__file__).resolve().parent.parent.parent
+    if not (home / ".git").exists():
+        return None
+    try:
+        command = ["git", "-C", os.fspath(home), "rev-parse", "HEAD"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,148 @@
+"""One line of ``trials.jsonl``: what was tried, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from tvm_deconv.errors import LogError, VariantError
+from tvm_deconv.schedules.space import parameters_of, point_of
+from tvm_deconv.schedules.variants import VARIANTS
+
+from .header import now
+from .layer import Candidate, Layer
+
+OK = "ok"
+STAGES = ("default", "search", "final")
+# More of a compiler's message helps nobody, and a log is read by people.
+_ERROR_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate that was built and measured, or failed.
+
+    ``name`` says in words which layer, ``parameters`` are those of ``point_of``. ``status`` is
+    ``ok`` or names the kind of failure, which ``error`` explains. ``seconds`` are all samples of a
+    call. ``stage`` is one of ``STAGES``, ``date`` that of the end in UTC. ``versions`` are those of
+    the header's ``versions`` that differ.
+    """
+
+    name: str
+    layer: Layer
+    variant: str
+    parameters: dict[str, int]
+    status: str
+    seconds: tuple[float, ...]
+    error: str | None
+    seed: int
+    stage: str
+    date: str
+    versions: dict[str, str | None]
+
+    @staticmethod
+    def of(
+        candidate: Candidate,
+        name: str,
+        status: str,
+        seconds: Sequence[float] = (),
+        error: str | None = None,
+        *,
+        seed: int,
+        stage: str,
+    ) -> Trial:
+        """A trial that ends now; ``error`` is shortened."""
+        return Trial(
+            name,
+            candidate.layer,
+            candidate.variant.name,
+            point_of(candidate.parameters),
+            status,
+            tuple(seconds),
+            error and textwrap.shorten(error, _ERROR_LENGTH, placeholder=" ..."),
+            seed,
+            stage,
+            now(),
+            {},
+        )
+
+    @property
+    def median(self) -> float:
+        """Seconds. Raises ValueError (StatisticsError) for a failure."""
+        return median(self.seconds)
+
+    def candidate(self) -> Candidate:
+        """Raises LogError or VariantError for a variant or parameters that this version lacks."""
+        return candidate_from(self.layer, self.variant, self.parameters)
+
+    def as_json(self) -> str:
+        """One line."""
+        described = {
+            "date": self.date,
+            "name": self.name,
+            "layer": json.loads(self.layer.as_json()),
+            "variant": self.variant,
+            "parameters": self.parameters,
+            "status": self.status,
+            "seconds": list(self.seconds),
+            "stage": self.stage,
+            "seed": self.seed,
+        }
+        if self.error:
+            described["error"] = self.error
+        if self.versions:
+            described["versions"] = self.versions
+        return json.dumps(described)
+
+    @staticmethod
+    def from_json(read: Any) -> Trial:
+        """The inverse of ``as_json``, from what ``json.loads`` makes of it.
+
+        Raises LogError for what is no trial.
+        """
+        try:
+            trial = Trial(
+                str(read["name"]),
+                Layer.from_json(json.dumps(read["layer"])),
+                str(read["variant"]),
+                {str(key): int(value) for key, value in read["parameters"].items()},
+                str(read["status"]),
+                tuple(float(second) for second in read["seconds"]),
+                read.get("error"),
+                int(read["seed"]),
+                str(read["stage"]),
+                str(read["date"]),
+                dict(read.get("versions", {})),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, LogError):
+                raise
+            raise LogError(f"not a trial: {type(error).__name__} {error}") from error
+        if (trial.status == OK) != bool(trial.seconds):
+            raise LogError(f"a trial with status {trial.status!r} has {len(trial.seconds)} samples")
+        if trial.stage not in STAGES:
+            raise LogError(f"stage {trial.stage!r} of a trial is none of {', '.join(STAGES)}")
+        return trial
+
+
+def candidate_from(layer: Layer, variant: str, point: dict[str, int]) -> Candidate:
+    """A candidate from what a log holds of it.
+
+    Raises LogError for a variant that this version lacks, VariantError for parameters that it does.
+    """
+    if variant not in VARIANTS:
+        raise LogError(f"variant {variant!r} is not known")
+    return Candidate(layer, VARIANTS[variant], parameters_of(VARIANTS[variant], point))
+
+
+def is_known(trial: Trial) -> bool:
+    """Whether this version still has the trial's variant, with these parameters."""
+    try:
+        trial.candidate()
+    except (LogError, VariantError):
+        return False
+    return True
