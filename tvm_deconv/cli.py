@@ -16,7 +16,7 @@ _INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0, or an error's, with one line on stderr that says why."""
+    """Run the command; the exit status is 0 or an error's, and one line on stderr says why."""
     options = _parser().parse_args(arguments)
     try:
         return options.command(options) or 0
@@ -32,8 +32,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tvm-deconv",
         description="Rewrite, compile and run upsampling networks with Apache TVM.",
-        epilog="Exit status: 0, or 2 for bad input, with one line on stderr that says why; tune has "
-        "more.",
+        epilog="Exit status: 0, or 2 for bad input, with one line on stderr that says why. The "
+        "help of tune lists more.",
     )
     parser.add_argument("--version", action="version", version=version("tvm-deconv"))
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

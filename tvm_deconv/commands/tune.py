@@ -18,9 +18,9 @@ def add_tune(commands: Commands) -> None:
     summary = "measure the convolutions of a network on a device, and log the fastest kernels"
     parser = add_command(commands, "tune", _tune, summary)
     parser.epilog = (
-        "Exit status: 0, 2 for bad input or a log that does not fit, 3 for a tracker or device that "
-        "is not there or gone, 4 for a log that cannot be written, 130 after Ctrl-C. Whatever was "
-        "measured is kept, and the same command goes on from there."
+        "Exit status: 0, 2 for bad input or a log that does not fit, 3 for a tracker or device "
+        "that is not there or gone, 4 for a log that cannot be written, 130 after Ctrl-C. Whatever "
+        "was measured is kept, and the same command goes on from there."
     )
     parser.add_argument("model", metavar="MODEL", nargs="?", help="ONNX file")
     parser.add_argument(
