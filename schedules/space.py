@@ -105,17 +105,31 @@ def infeasible(
 
     Takes well under 0.2 ms, but for the first call for a layer, which has the variant choose.
     """
-    refusal = _refusal(variant, conv)
-    if refusal is not None:
-        return refusal
-    if isinstance(parameters, WinogradTile):
-        obstacle = winograd_obstacle(conv, sizes, parameters, machine)
-    else:
-        obstacle = tiling_obstacle(variant.name, conv, parameters, machine)
+    obstacle = impossible(variant, conv, sizes, parameters, machine)
     if obstacle is not None:
         return obstacle
     costs = _costs(variant, conv, sizes, parameters, machine)
     return too_dear(costs, _own_costs(variant, conv, sizes, machine))
+
+
+def impossible(
+    variant: Variant,
+    conv: ConvTranspose2d,
+    sizes: Sizes,
+    parameters: Tiling | WinogradTile,
+    machine: CpuMachine,
+) -> str | None:
+    """Why the schedule cannot do these parameters, whatever they cost; None if it can.
+
+    What was measured needs no estimate of its cost, which differs where a machine's caches are not
+    known.
+    """
+    refusal = _refusal(variant, conv)
+    if refusal is not None:
+        return refusal
+    if isinstance(parameters, WinogradTile):
+        return winograd_obstacle(conv, sizes, parameters, machine)
+    return tiling_obstacle(variant.name, conv, parameters, machine)
 
 
 def _costs(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,31 @@ _PROBE_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Lines:
-    """What a file holds: ``values`` of its whole lines, in order, and where the last one ends.
+    """What a file holds: its whole lines, in order, and where the last one ends, in bytes.
 
-    ``tail`` is what follows the last line end. If it is whole it stands in ``values``, too.
+    ``tail`` is what follows the last line end. If it is whole it stands in ``texts``, too.
     """
 
     path: Path
-    values: list[Any]
+    texts: list[bytes]
     end: int
     tail: bytes
-    tail_is_whole: bool = False
+    tail_is_whole: bool
+
+    def value(self, line: int) -> Any:
+        """The list or object in a line, counted from 1. Raises LogError for a damaged line."""
+        value = _parse(self.texts[line - 1])
+        if value is None:
+            raise LogError(
+                f"{self.path}, line {line} is damaged (neither a JSON list nor an object): "
+                "restore the file, or remove that line"
+            )
+        return value
+
+    def numbered(self) -> Iterator[tuple[int, Any]]:
+        """Line numbers and values. Raises LogError at a damaged line."""
+        for line in range(1, len(self.texts) + 1):
+            yield line, self.value(line)
 
     def repair(self) -> str | None:
         """Make the file end with a whole line, and say in words what was done, if anything.
@@ -51,9 +66,9 @@ class Lines:
 
 
 def read_lines(path: Path) -> Lines:
-    """What a file holds; one that is not there is empty.
+    """What a file holds; one that is not there is empty. A half-written last line does not count.
 
-    Raises LogError, with file and line, for a damaged line that is not the half-written last one.
+    Raises LogError for a file that cannot be read.
     """
     try:
         text = path.read_bytes()
@@ -61,20 +76,9 @@ def read_lines(path: Path) -> Lines:
         text = b""
     except OSError as error:
         raise LogError(f"cannot read {path}: {error.strerror}") from error
-    *whole, tail = text.split(b"\n")
-    values = []
-    for number, line in enumerate(whole, 1):
-        value = _parse(line)
-        if value is None:
-            raise LogError(
-                f"{path}, line {number} is damaged (neither a JSON list nor an object): "
-                "restore the file, or remove that line"
-            )
-        values.append(value)
-    last = _parse(tail)
-    if last is not None:
-        values.append(last)
-    return Lines(path, values, len(text) - len(tail), tail, last is not None)
+    *texts, tail = text.split(b"\n")
+    is_whole = _parse(tail) is not None
+    return Lines(path, [*texts, tail] if is_whole else texts, len(text) - len(tail), tail, is_whole)
 
 
 def _parse(line: bytes) -> list[Any] | dict[str, Any] | None:

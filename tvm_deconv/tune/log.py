@@ -178,7 +178,7 @@ class LogFolder:
     def _all_trials(self) -> dict[Layer, list[Trial]]:
         if self._trials is None:
             found: dict[Layer, list[Trial]] = {}
-            for number, value in enumerate(read_lines(self.path / TRIALS).values, 1):
+            for number, value in read_lines(self.path / TRIALS).numbered():
                 try:
                     trial = Trial.from_json(value)
                 except LogError as error:

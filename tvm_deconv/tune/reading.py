@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from tvm_deconv.errors import LogError, VariantError
 from tvm_deconv.schedules.machine import CpuMachine
-from tvm_deconv.schedules.space import infeasible
+from tvm_deconv.schedules.space import impossible
 from tvm_deconv.schedules.variant import Variant
 
 from .layer import Candidate, Layer
@@ -47,7 +47,7 @@ class Contents:
 
     def __init__(self, workloads: Lines, records: Lines, machine: CpuMachine) -> None:
         self._records, self._machine = records, machine
-        self.workloads = len(workloads.values)
+        self._count = len(workloads.texts)
         self.notes: list[str] = []
         self._rows = self._group(_layers(workloads))
         self._samples: dict[Layer, dict[_Key, _Samples]] = {}
@@ -65,7 +65,7 @@ class Contents:
     def measured(self, layer: Layer) -> list[Measured]:
         """All that was measured, best first: by median, after a final those that stood in it first.
 
-        What this version has no variant for, or would not build, is left out.
+        What this version has no variant for, or cannot schedule, is left out.
         """
         if layer not in self._measured:
             found = []
@@ -98,8 +98,9 @@ class Contents:
         """Line numbers and records."""
         found = []
         for line in self._rows.get(layer, ()):
+            row = self._records.value(line)
             try:
-                found.append((line, read_record(self._records.values[line - 1])))
+                found.append((line, read_record(row)))
             except LogError as error:
                 raise LogError(f"{self._records.path}, line {line}: {error}") from error
         return found
@@ -115,7 +116,7 @@ class Contents:
     def _usable(self, layer: Layer, name: str, point: dict[str, int]) -> Candidate | None:
         try:
             candidate = candidate_from(layer, name, point)
-            obstacle = infeasible(
+            obstacle = impossible(
                 candidate.variant, layer.conv, layer.sizes, candidate.parameters, self._machine
             )
         except (LogError, VariantError) as error:
@@ -128,11 +129,11 @@ class Contents:
     def _group(self, layers: dict[int, Layer]) -> dict[Layer, list[int]]:
         """Lines of records by layer."""
         rows: dict[Layer, list[int]] = {}
-        for line, row in enumerate(self._records.values, 1):
+        for line, text in enumerate(self._records.texts, 1):
             try:
-                index = workload_index(row)
-                if not 0 <= index < self.workloads:
-                    raise LogError(f"is of workload {index}, and there are {self.workloads}")
+                index = workload_index(text)
+                if index >= self._count:
+                    raise LogError(f"is of workload {index} from 0, and there are {self._count}")
             except LogError as error:
                 raise LogError(f"{self._records.path}, line {line}: {error}") from error
             if index in layers:
@@ -143,13 +144,13 @@ class Contents:
 def _layers(workloads: Lines) -> dict[int, Layer]:
     """The workloads that are layers, by index."""
     found = {}
-    for index, row in enumerate(workloads.values):
+    for line, row in workloads.numbered():
         try:
             layer = layer_of_workload(row)
         except LogError as error:
-            raise LogError(f"{workloads.path}, line {index + 1}: {error}") from error
+            raise LogError(f"{workloads.path}, line {line}: {error}") from error
         if layer is not None:
-            found[index] = layer
+            found[line - 1] = layer
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from .layer import LAYER_ATTRIBUTE, PREFIX, VARIANT_ANNOTATION, Layer
 
 # The serialized module begins with its length.
 _LENGTH_BYTES = 8
+_RECORD = re.compile(rb"\[(\d+),\[.*\]\]$")
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,15 @@ def layer_of_workload(row: Any) -> Layer | None:
     return None
 
 
-def workload_index(row: Any) -> int:
-    """Which workload, from 0, a row of ``records.json`` is of. Raises LogError."""
-    if not isinstance(row, list) or len(row) != 2 or not isinstance(row[0], int):
+def workload_index(text: bytes) -> int:
+    """Which workload, from 0, a line of ``records.json`` is of, without reading all of it.
+
+    Raises LogError for a line that does not begin like one.
+    """
+    found = _RECORD.match(text)
+    if not found:
         raise LogError("cannot be read as a record: it must be [workload, record]")
-    return row[0]
+    return int(found[1])
 
 
 def read_record(row: Any) -> Record:
@@ -65,14 +71,17 @@ def read_record(row: Any) -> Record:
 
     Raises LogError for a row that cannot be read.
     """
-    index = workload_index(row)
     try:
-        (instructions, decisions), seconds, target, _ = row[1]
+        index, ((instructions, decisions), seconds, target, _) = row
         noted = _annotations(instructions, dict(decisions))
         variant = noted.pop(VARIANT_ANNOTATION)
         point = {name.removeprefix(PREFIX): int(value) for name, value in noted.items()}
         return Record(
-            index, json.loads(variant), point, tuple(float(second) for second in seconds), target
+            int(index),
+            json.loads(variant),
+            point,
+            tuple(float(second) for second in seconds),
+            target,
         )
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         if isinstance(error, LogError):

@@ -29,7 +29,7 @@ class Writer:
         self._files = workloads, records, trials
         self._database: JSONDatabase | None = None
         self._growth = Growth.of(self._files)
-        self._workloads = len(read_lines(workloads).values)
+        self._workloads = len(read_lines(workloads).texts)
 
     @property
     def database(self) -> JSONDatabase:
@@ -85,7 +85,7 @@ class Writer:
 
     def _not_written(self, error: Exception) -> LogError:
         try:
-            kept = len(read_lines(self._files[2]).values)
+            kept = len(read_lines(self._files[2]).texts)
         except LogError:
             kept = 0
         file = getattr(error, "filename", None) or self._files[1]
