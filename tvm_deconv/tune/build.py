@@ -6,7 +6,6 @@ library is linked here, not on the device, which then needs no compiler.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -26,8 +25,9 @@ from tvm.target import Target
 from tvm_deconv.library import linker
 from tvm_deconv.targets import resolve_target
 
+from .case import case_folder
 from .interrupts import ignore_interrupts
-from .layer import Layer, candidate_of, is_layer
+from .layer import candidate_of, is_layer
 
 KERNEL, PACKED = "kernel.so", "packed.npy"
 
@@ -53,11 +53,6 @@ def builder(target: Target, cases: Path, *, workers: int, timeout_s: float) -> L
         f_export=partial(_export, command=linker(target, resolve_target("host"))),
         initializer=ignore_interrupts,
     )
-
-
-def case_folder(cases: Path, layer: Layer) -> Path:
-    """Where the case of a layer is, or should be written: see ``case``."""
-    return cases / hashlib.sha256(layer.as_json().encode()).hexdigest()[:16]
 
 
 def remove_artifact(library: str) -> None:

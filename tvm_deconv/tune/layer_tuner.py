@@ -21,8 +21,8 @@ from tvm.target import Target
 from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.schedules.machine import CpuMachine
 
-from .build import case_folder, remove_artifact
-from .case import write_case
+from .build import remove_artifact
+from .case import case_folder, write_case
 from .context import tune_context
 from .features import GuidedXGBoost
 from .layer import Candidate, candidate_of
@@ -178,7 +178,6 @@ class LayerTuner:
         """
         layer, log = task.layer, self.evaluation.log
         folder = case_folder(self.cases, layer)
-        folder.mkdir()
         write_case(layer, folder, self.evaluation.seed)
         space = Space(layer, self.machine)
         earlier = [t for t in log.trials_of(layer) if t.stage != "final"]
