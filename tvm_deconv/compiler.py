@@ -18,7 +18,7 @@ from tvm_deconv import metadata
 from tvm_deconv.errors import ModelError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.report import Report
-from tvm_deconv.schedules.choice import AUTO, Preferences, TuningLog
+from tvm_deconv.schedules.choice import AUTO, Preferences
 from tvm_deconv.schedules.cpu_default import ScheduleRemaining
 from tvm_deconv.schedules.machine import cpu_machine
 from tvm_deconv.targets import resolve_target
@@ -30,6 +30,8 @@ from tvm_deconv.transform import (
     rewrite_upsampling,
 )
 from tvm_deconv.transform.kernels import explain_kernels
+from tvm_deconv.tune.find import AUTO as AUTO_LOG
+from tvm_deconv.tune.find import LogSpec, resolve_log
 
 TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
 
@@ -40,7 +42,7 @@ def pipeline(
     rewrite: bool = True,
     variant: str = AUTO,
     winograd: bool = True,
-    log: TuningLog | None = None,
+    log: LogSpec = AUTO_LOG,
 ) -> tvm.transform.Pass:
     """All passes from a Relax module to one that the VM code generator takes.
 
@@ -49,13 +51,13 @@ def pipeline(
     before TVM's, which then only meets what is left; the schedules come after fusion, because
     they schedule fused functions. With ``rewrite=False`` everything but the rewrite happens:
     the baseline to measure it against. ``variant``, ``winograd`` and ``log`` choose the algorithm
-    of each convolution as ``tvm_deconv.schedules.choice`` says.
+    of each convolution, as ``compile`` says.
 
     A linear or cubic resize of free size needs the option ``"tirx.disable_cse_tir": True`` in the
     pass context around ``relax.build``; ``compile`` sets it.
 
-    Raises TargetError for a target that is unknown or not a CPU, and VariantError for a variant
-    that is unknown or excluded.
+    Raises TargetError for a target that is unknown or not a CPU, VariantError for a variant that
+    is unknown or excluded, and LogError for a log that is damaged or not of the target.
     """
     resolved = resolve_target(target)
     passes = [
@@ -97,7 +99,7 @@ def compile(
     threads: int | None = None,
     variant: str = AUTO,
     winograd: bool = True,
-    log: TuningLog | None = None,
+    log: LogSpec = AUTO_LOG,
 ) -> VMExecutable:
     """What ``relax.build`` returns for the model, rewritten and scheduled for ``target``.
 
@@ -106,13 +108,14 @@ def compile(
     ``threads`` is how many the schedules count on, by default the target's ``num-cores``.
     ``variant`` is ``"auto"`` or the name of the algorithm that computes every convolution that it
     can; ``winograd=False`` excludes that one; ``log`` holds measured choices: see
-    ``tvm_deconv.schedules.choice``. The entry is ``main``, its inputs are in the model's order.
-    The executable also carries a description of itself, so that ``tvm_deconv.run`` can tell which
-    images fit.
+    ``tvm_deconv.schedules.choice``. By default the log is found by the target, as
+    ``tvm_deconv.tune.find`` says; a path names a folder to look in, None means none. The entry is
+    ``main``, its inputs are in the model's order. The executable also carries a description of
+    itself, so that ``tvm_deconv.run`` can tell which images fit.
 
     Raises TargetError for an unknown target, VariantError for a variant that is unknown or
-    excluded, and ModelError for a model that cannot be imported or compiled; the latter has TVM's
-    own exception as its cause.
+    excluded, LogError for a log that is damaged or not of the target, and ModelError for a model
+    that cannot be imported or compiled; the latter has TVM's own exception as its cause.
     """
     resolved = for_threads(target, threads)
     passes = pipeline(resolved, rewrite=rewrite, variant=variant, winograd=winograd, log=log)
@@ -164,17 +167,19 @@ def explain(
     threads: int | None = None,
     variant: str = AUTO,
     winograd: bool = True,
-    log: TuningLog | None = None,
+    log: LogSpec = AUTO_LOG,
 ) -> Report:
     """What becomes of the model: a value that prints well.
 
     It says which upsampling layers are rewritten, which are not, and why; and of each convolution
-    that there is then which variant computes it, with which parameters, and why. The arguments
-    and what is raised are those of ``compile``.
+    that there is then which variant computes it, with which parameters, and why; and which tuning
+    log there is. The arguments and what is raised are those of ``compile``.
     """
     resolved = for_threads(target, threads)
-    machine, preferences = cpu_machine(resolved), Preferences(variant, winograd, log)
+    machine = cpu_machine(resolved)
+    found, words = resolve_log(log, resolved)
+    preferences = Preferences(variant, winograd, found)
     mod, report = rewrite_upsampling(load(model, shapes))
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
-    return replace(report, kernels=explain_kernels(mod, machine, preferences))
+    return replace(report, kernels=explain_kernels(mod, machine, preferences), log=words)

@@ -15,8 +15,10 @@ from tvm_deconv.compiler import TargetSpec, compile
 from tvm_deconv.errors import TargetError
 from tvm_deconv.files import replacing
 from tvm_deconv.importer import Model, Shapes
-from tvm_deconv.schedules.choice import AUTO, TuningLog
+from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.targets import resolve_target
+from tvm_deconv.tune.find import AUTO as AUTO_LOG
+from tvm_deconv.tune.find import LogSpec
 
 # LLVM's name of an architecture -> the triple by which GNU names a compiler for it.
 _GNU_TRIPLES = {
@@ -39,7 +41,7 @@ def compile_library(
     threads: int | None = None,
     variant: str = AUTO,
     winograd: bool = True,
-    log: TuningLog | None = None,
+    log: LogSpec = AUTO_LOG,
 ) -> None:
     """Compile a model as ``tvm_deconv.compile`` does and write a library that can be loaded.
 

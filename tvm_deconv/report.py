@@ -46,11 +46,13 @@ class KernelReport:
 class Report:
     """All candidates of a module and all its convolutions, in the order of the program.
 
-    Prints as a table, and a second one if ``kernels`` are known.
+    Prints as a table, and a second one if ``kernels`` are known. ``log`` says in words which
+    tuning log was asked, or why there is none to ask; it is the last line unless it is empty.
     """
 
     layers: tuple[LayerReport, ...] = ()
     kernels: tuple[KernelReport, ...] = ()
+    log: str = ""
 
     @property
     def rewritten(self) -> tuple[LayerReport, ...]:
@@ -67,11 +69,12 @@ class Report:
             "refused": len(self.refused),
             "layers": [asdict(layer) for layer in self.layers],
             "kernels": [asdict(kernel) for kernel in self.kernels],
+            "log": self.log,
         }
 
     def __str__(self) -> str:
         tables = [self._layer_table(), *([self._kernel_table()] if self.kernels else [])]
-        return "\n\n".join(tables)
+        return "\n".join(["\n\n".join(tables), *([self.log] if self.log else [])])
 
     def _layer_table(self) -> str:
         if not self.layers:

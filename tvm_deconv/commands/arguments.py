@@ -69,11 +69,20 @@ def add_schedule(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="never use Winograd's algorithm, which is fast but rounds more",
     )
+    parser.add_argument(
+        "--logs",
+        dest="log",
+        type=_logs,
+        default="auto",
+        metavar="DIR",
+        help="folder of tuning logs, or of one device's, to look in; none for none (default: "
+        "$TVM_DECONV_LOGS or else the user's own, then those that come with the package)",
+    )
 
 
 def schedule_options(options: argparse.Namespace) -> dict[str, Any]:
     """The values of ``add_model`` and ``add_schedule`` by the names of the library's arguments."""
-    names = ("shapes", "target", "threads", "variant", "winograd")
+    names = ("shapes", "target", "threads", "variant", "winograd", "log")
     return {name: getattr(options, name) for name in names}
 
 
@@ -95,6 +104,10 @@ def _shape(text: str) -> dict[str, tuple[int, ...]]:
     if not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form INPUT=1,3,64,64")
     return {name: tuple(positive(size) for size in sizes.split(","))}
+
+
+def _logs(text: str) -> str | None:
+    return None if text == "none" else text
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -18,9 +18,11 @@ from tvm import relax, te
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from ..geometry import ConvTranspose2d
-from ..schedules.choice import AUTO, Preferences, TuningLog
+from ..schedules.choice import AUTO, Preferences
 from ..schedules.machine import cpu_machine
 from ..targets import resolve_target
+from ..tune.find import AUTO as AUTO_LOG
+from ..tune.find import LogSpec, resolve_log
 from .kernels import Layer, layers_of
 from .lower_epilogue import PRELU, RESHAPE
 from .matching import dtype_of, shape_of
@@ -40,11 +42,12 @@ class LowerConvolutions:
     Lowers layers in NCHW with constant weights, float32 or float16, any kernel, dilation, groups
     and padding, static or symbolic N, H, W; accumulates in float32. Other layers stay as they are.
     ``target`` is whatever ``tvm_deconv.targets.resolve_target`` takes. ``variant``, ``winograd``
-    and ``log`` decide about the variant as ``tvm_deconv.schedules.choice`` says. Each function is
-    called after its variant (``revd2_conv_transpose``) and has it in ``VARIANT_ATTRIBUTE``.
+    and ``log`` decide about the variant as ``tvm_deconv.schedules.choice`` says; ``log`` is found
+    as ``tvm_deconv.tune.find.resolve_log`` says. Each function is called after its variant
+    (``revd2_conv_transpose``) and has it in ``VARIANT_ATTRIBUTE``.
 
-    Raises TargetError for a target that is unknown or not a CPU, and VariantError for a variant
-    that is unknown or excluded.
+    Raises TargetError for a target that is unknown or not a CPU, VariantError for a variant that
+    is unknown or excluded, and LogError for a log that is damaged or not of the target.
     """
 
     def __init__(
@@ -53,10 +56,11 @@ class LowerConvolutions:
         *,
         variant: str = AUTO,
         winograd: bool = True,
-        log: TuningLog | None = None,
+        log: LogSpec = AUTO_LOG,
     ) -> None:
-        self.machine = cpu_machine(resolve_target(target))
-        self.preferences = Preferences(variant, winograd, log)
+        resolved = resolve_target(target)
+        self.machine = cpu_machine(resolved)
+        self.preferences = Preferences(variant, winograd, resolve_log(log, resolved)[0])
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tvm_deconv.errors import LogError
+from tvm_deconv.errors import LogError, LogWriteError
 
 # Enough for any line: the plain definition of a layer, which is the longest, takes about 70 KB.
 _PROBE_BYTES = 1 << 20
@@ -50,7 +50,7 @@ class Lines:
     def repair(self) -> str | None:
         """Make the file end with a whole line, and say in words what was done, if anything.
 
-        Raises LogError where the file cannot be written.
+        Raises LogWriteError where that fails.
         """
         if not self.tail:
             return None
@@ -61,7 +61,7 @@ class Lines:
                 return f"{self.path}: added the end of the last line"
             os.truncate(self.path, self.end)
         except OSError as error:
-            raise LogError(f"cannot repair {self.path}: {error.strerror}") from error
+            raise LogWriteError(f"cannot repair {self.path}: {error.strerror}") from error
         return f"{self.path}: removed a half-written last line of {len(self.tail)} bytes"
 
 

@@ -20,7 +20,7 @@ import tvm
 from tvm.s_tir.schedule import Trace
 from tvm.target import Target
 
-from tvm_deconv.errors import LogError, OutputError
+from tvm_deconv.errors import LogError, LogWriteError, OutputError
 from tvm_deconv.geometry import ConvTranspose2d
 from tvm_deconv.schedules.choice import Row
 from tvm_deconv.schedules.machine import cpu_machine
@@ -74,8 +74,8 @@ class LogFolder:
         """The log of the header's device below ``root``: a new one, or the one there to go on with.
 
         A half-written last line is mended. The log is locked until ``close``, or until the process
-        ends. Raises LogError where the folder cannot be written, is in use, is of another device,
-        or holds a damaged line.
+        ends. Raises LogWriteError where the folder cannot be written, and LogError where it is in
+        use, is of another device, or holds a damaged line.
         """
         from .writing import Writer, lock
 
@@ -84,7 +84,7 @@ class LogFolder:
             path.mkdir(parents=True, exist_ok=True)
             descriptor = lock(path)
         except OSError as error:
-            raise LogError(f"cannot write the tuning log {path}: {error.strerror}") from error
+            raise LogWriteError(f"cannot write the tuning log {path}: {error.strerror}") from error
         try:
             log = LogFolder(path, _settled_header(path, header))
             log._mend()
@@ -129,8 +129,8 @@ class LogFolder:
     ) -> None:
         """Append a trial, and a record if there are samples.
 
-        Raises LogError where the disk is full, or the folder gone: then nothing of it is written,
-        and all that was there before stays.
+        Raises LogWriteError where the disk is full, or the folder gone: then nothing of it is
+        written, and all that was there before stays.
         """
         writer, running = self._writing()
         known = self.header.versions
@@ -220,7 +220,7 @@ def _settled_header(path: Path, header: Header) -> Header:
         try:
             header.write(path)
         except OutputError as error:
-            raise LogError(f"cannot write the tuning log: {error}") from error
+            raise LogWriteError(f"cannot write the tuning log: {error}") from error
         return header
     known = Header.read(path)
     if known.minor != running_minor():

@@ -13,7 +13,7 @@ from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
 from tvm.s_tir.schedule import Trace
 from tvm.target import Target
 
-from tvm_deconv.errors import LogError
+from tvm_deconv.errors import LogError, LogWriteError
 
 from .lines import Growth, append, probe, read_lines
 
@@ -54,7 +54,7 @@ class Writer:
     ) -> None:
         """Append the line of a trial, and a record if there are samples.
 
-        Raises LogError where that fails; the files are as after the trial before, then.
+        Raises LogWriteError where that fails; the files are as after the trial before, then.
         """
         database = self.database
         try:
@@ -83,14 +83,14 @@ class Writer:
             raise OSError(0, "a line was lost", str(self._files[1]))
         self._workloads = known
 
-    def _not_written(self, error: Exception) -> LogError:
+    def _not_written(self, error: Exception) -> LogWriteError:
         try:
             kept = len(read_lines(self._files[2]).texts)
         except LogError:
             kept = 0
         file = getattr(error, "filename", None) or self._files[1]
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        return LogError(
+        return LogWriteError(
             f"cannot write {file}: {reason}; {kept} trials are kept: free some space and run the "
             "same command again to go on"
         )
