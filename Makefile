@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench mca models clean
+.PHONY: help demo test lint bench mca board models clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,10 +34,14 @@ bench: $(VENV)/.bench ## Measure against other runtimes; results in build/ (half
 mca: $(VENV)/.lint ## Hold the inner loops for Cortex-A53, A72 and A76 against the multiply-add bound
 	$(BIN)/python scripts/mca.py $(ARGS)
 
+board: $(VENV)/.board ## Start an emulated ARM board with a TVM RPC tracker (ARGS=stop ends it)
+	$(BIN)/python scripts/board.py $(or $(ARGS),start)
+
 models: $(VENV)/.train ## Train and export the demo networks again (takes minutes)
 	$(BIN)/python scripts/train_demo_models.py $(ARGS)
 
 clean: ## Remove the virtual environment and everything built
+	[ ! -e build/board ] || $(PYTHON) scripts/board.py stop
 	rm -rf $(VENV) build
 
 $(BIN)/python:
@@ -48,7 +52,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # One stamp for each set of extras, so that nothing is installed twice.
-$(VENV)/.bench $(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.train: $(VENV)/.%: pyproject.toml | $(BIN)/python
+$(VENV)/.bench $(VENV)/.board $(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.train: $(VENV)/.%: pyproject.toml | $(BIN)/python
 	@echo 'Installing what "$*" needs into $(VENV), once: this can take a minute or two' >&2
 	$(PIP) install --editable '.[$*]'
 	@touch $@

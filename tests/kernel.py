@@ -129,6 +129,13 @@ def expected_output(conv, x, weight):
     )
 
 
+def run_here(built, x, packed, shape):
+    """The result of a compiled kernel, ``shape`` is that of its output."""
+    y = tvm.runtime.empty(shape, x.dtype.name)
+    built["main"](tvm.runtime.tensor(x), tvm.runtime.tensor(packed), y)
+    return y.numpy()
+
+
 def check(
     variant,
     conv,
@@ -140,6 +147,7 @@ def check(
     epilogue=None,
     then=lambda y: y,
     parameters=None,
+    run=run_here,
 ):
     """Compile, run and compare; ``then`` is ``epilogue`` on arrays."""
     n, h, w = shape
@@ -149,12 +157,11 @@ def check(
     assert func.attrs["tirx.is_scheduled"]
     built = tvm.compile(tvm.IRModule({"main": func}), target=target)
     x, weight = random((n, conv.in_channels, h, w), dtype, 0), weights_of(conv, dtype)
-    y = tvm.runtime.empty(conv.output_shape(n, h, w), dtype)
     packed = VARIANTS[variant].pack_weights(weight, conv, parameters)
     assert packed.shape == VARIANTS[variant].packed_shape(conv, parameters)
-    built["main"](tvm.runtime.tensor(x), tvm.runtime.tensor(packed), y)
+    y = run(built, x, packed, conv.output_shape(n, h, w))
     expected = then(expected_output(conv, x, weight))
     scale = max(np.abs(expected).max(), 1e-9)
     tolerance = (WINOGRAD_TOLERANCE if variant == "winograd" else TOLERANCE)[dtype]
-    got = y.numpy().astype("float64") / scale
+    got = y.astype("float64") / scale
     np.testing.assert_allclose(got, expected / scale, rtol=0, atol=tolerance)

@@ -1,0 +1,62 @@
+"""The emulated board that tests marked `board` run on, and a loud word where they were skipped."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import board as emulated
+import pytest
+from board_root import BoardError, MissingTools, check_tools
+
+REQUIRE = "TVM_DECONV_REQUIRE_BOARD"
+
+# Neither the logs of whoever runs the tests nor those that we ship decide about a variant, here and
+# in the processes that tests start. A test of logs sets it to a folder.
+os.environ["TVM_DECONV_LOGS"] = "none"
+
+
+@pytest.fixture(scope="session")
+def board(tmp_path_factory):
+    """A board that is up: `host`, `port`, `key` of the tracker, `cpu` and `threads`.
+
+    That which `make board` started, if it did; else one of our own, which ends with the session.
+    """
+    try:
+        found = emulated.read()
+    except BoardError as error:
+        pytest.fail(str(error), pytrace=False)
+    if found and emulated.is_alive(found):
+        yield found
+        return
+    try:
+        check_tools()
+    except MissingTools as error:
+        if os.environ.get(REQUIRE) == "1":
+            pytest.fail(f"{REQUIRE}=1, but {error}", pytrace=False)
+        pytest.skip(str(error))
+    state = tmp_path_factory.mktemp("board")
+    try:
+        started = run_board("start", state)
+        if started.returncode:
+            pytest.fail(started.stderr.strip(), pytrace=False)
+        yield emulated.read(state)
+    finally:
+        emulated.stop(state)
+
+
+def run_board(command, state, *options):
+    """The finished `scripts/board.py`."""
+    arguments = [sys.executable, emulated.__file__, command, "--state", str(state), *options]
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=600)
+
+
+def pytest_terminal_summary(terminalreporter):
+    skipped = [
+        report for report in terminalreporter.stats.get("skipped", []) if "board" in report.keywords
+    ]
+    if skipped:
+        *_, reason = skipped[0].longrepr
+        terminalreporter.section("no ARM board", red=True, bold=True)
+        terminalreporter.line(f"{len(skipped)} tests did not run. {reason}", red=True)
