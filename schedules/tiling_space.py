@@ -100,6 +100,7 @@ def tiling_fields(
     lanes = {n for n in (machine.lanes, machine.lanes // 2) if n >= 4}
     vectors = set(_VECTORS) if tiled else {1}
     channels = _channels(name, conv, machine)
+    tiles = {ceil_div(conv.group_outputs, n) for n in channels}
     even = tiled is not None and not form.strip.h.is_uneven
     by_lane = tiled is not None and machine.multiplies_by_lane
     return {
@@ -109,9 +110,10 @@ def tiling_fields(
         "rows": _rows(form, conv, sizes),
         "column_tiles": _column_tiles(form, conv, sizes, product(lanes, vectors), machine),
         "inner_fh": {0, 1} if form.tile_of_phases else set(),
-        "unroll_fh": {0, 1} if form.tile_of_phases else set(),
+        # Nothing is gained by it where the taps are even, and a must or useless where they are not.
+        "unroll_fh": {0, 1} if form.tile_of_phases and form.strip.h.is_uneven else set(),
         "unroll_th": {0, 1} if even and form.strip.h.max_taps > 1 else set(),
-        "channel_splits": _splits(conv, channels, machine),
+        "channel_splits": split_values(tiles, machine),
         "parallel": parallel_values(conv, sizes, machine),
         "weight_vectors": {0, 1} if by_lane else set(),
     }
@@ -233,10 +235,13 @@ def parallel_values(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) ->
     return {1} if work > _CERTAINLY_PARALLEL * machine.threads else {0, 1}
 
 
-def split_values(most: int, machine: CpuMachine) -> set[int]:
-    """Shares of ``most`` things: a few for each thread, made of factors 2 and 3."""
-    enough = min(most, 4 * machine.threads)
-    return {n for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64) if n <= enough}
+def split_values(things: set[int], machine: CpuMachine) -> set[int]:
+    """Shares: up to two for each thread, if they divide at least a quarter of the ``things``.
+
+    ``things`` are the numbers of tiles or blocks that there may be; every share copies the input.
+    """
+    enough = range(1, 2 * machine.threads + 1)
+    return {n for n in enough if 4 * sum(thing % n == 0 for thing in things) >= len(things)}
 
 
 def some_parts(whole: int, parts: int) -> set[int]:
@@ -275,9 +280,3 @@ def _column_tiles(
     narrowest = 4 * form.strip.group_inputs * (1 + form.strip.h.uniform_extent) * machine.lanes // 2
     most = min(ceil_div(columns, 4), max(4, _CACHES * machine.l2_bytes // narrowest))
     return {n for n in values if n <= most}
-
-
-def _splits(conv: ConvTranspose2d, channels: set[int], machine: CpuMachine) -> set[int]:
-    """Numbers that divide the tiles of channels for some size of tile."""
-    tiles = {ceil_div(conv.group_outputs, n) for n in channels}
-    return {n for n in split_values(max(tiles), machine) if any(t % n == 0 for t in tiles)}

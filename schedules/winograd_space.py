@@ -18,7 +18,7 @@ _MAX_UNROLLED = 256
 
 # The transformed input of a strip may be as many times the level-2 and level-3 cache: the weights
 # of a large layer are read again for every strip, which may cost more.
-_CACHES = 2
+_LEVEL_2, _LEVEL_3 = 4, 2
 
 # Columns of output, before they are interleaved, of a strip where the width is free.
 _FREE_COLUMNS = (16, 32, 64, 128)
@@ -45,11 +45,7 @@ def winograd_fields(
         "tile_rows": _tile_rows(conv, sizes),
         "tile_columns": _tile_columns(conv, sizes),
         "block": blocks,
-        "channel_splits": {
-            n
-            for n in split_values(outputs, machine)
-            if any(ceil_div(outputs, block) % n == 0 for block in blocks)
-        },
+        "channel_splits": split_values({ceil_div(outputs, n) for n in blocks}, machine),
         "unroll": {n for n in _UNROLLS if conv.group_inputs % n == 0},
         "parallel": parallel_values(conv, sizes, machine),
         "weight_vectors": {0, 1} if machine.multiplies_by_lane else {0},
@@ -101,7 +97,7 @@ def winograd_costs(
     by_lane = machine.multiplies_by_lane
     weights = ceil_div(tile.channels, tile.lanes) if by_lane else 1
     scratch = 4 * h.points * w.points * layout.pitch * ((conv.group_inputs | 1) + (layout.rows | 1))
-    caches = _CACHES * (machine.l2_bytes + machine.l3_bytes)
+    caches = _LEVEL_2 * machine.l2_bytes + _LEVEL_3 * machine.l3_bytes
     on_stack = 4 * tile.lanes * accumulators
     costs = [
         Cost("vector registers", accumulators + tile.vectors + weights, machine.vector_registers),
