@@ -57,6 +57,10 @@ class Processor:
         """``cortex-a72``; the architecture where the target names no processor."""
         return self.mcpu or self.architecture or self.kind
 
+    def __str__(self) -> str:
+        words = [self.kind, self.architecture, self.mcpu, *sorted(self.mattr)]
+        return f"{' '.join(filter(None, words))}, {_threads(self.threads)}"
+
     def difference(self, other: Processor) -> str | None:
         """``cortex-a72, not znver4``: in words how it differs from the one wanted, or None."""
         if (self.kind, self.architecture, self.mcpu) != (
