@@ -143,10 +143,11 @@ class Evaluation:
 class _Record(PyMeasureCallback):
     """After each round: log, teach the cost model, remove the artifacts, report."""
 
-    def __init__(self, tuner: LayerTuner, task: Task, context: TuneContext) -> None:
+    def __init__(
+        self, tuner: LayerTuner, task: Task, context: TuneContext, first_stage: str
+    ) -> None:
         super().__init__()
-        self.tuner, self.task, self.context = tuner, task, context
-        self.stage = "default"
+        self.tuner, self.task, self.context, self.stage = tuner, task, context, first_stage
 
     def apply(
         self, scheduler: Any, task_id: int, candidates: Any, built: Any, results: Any
@@ -225,7 +226,7 @@ class LayerTuner:
             num_trials_per_iter=min(_ROUND, remaining),
             builder=evaluation.builder,
             runner=evaluation.runner,
-            measure_callbacks=[_Record(self, task, context)],
+            measure_callbacks=[_Record(self, task, context, "default" if first else "search")],
             database=evaluation.log.database,
             cost_model=self.cost_model,
         )
