@@ -65,24 +65,27 @@ def local_device(threads: int) -> Iterator[Device]:
     Both are processes of their own on loopback, which no Ctrl-C in the terminal reaches; they end
     with the block, or when this process dies. Raises DeviceError if they cannot be started.
     """
-    with _served("tracker") as tracker:
+    with served("tracker") as tracker:
         device = Device(_LOOPBACK, tracker.port, _LOCAL_KEY)
-        with _served(
-            "server", device.key, str(device.port), TVM_NUM_THREADS=str(threads)
-        ) as server:
-            _wait_for(device, tracker, server)
+        with served("server", device.key, str(device.port), TVM_NUM_THREADS=str(threads)) as server:
+            wait_for(device, tracker, server)
             yield device
 
 
-class _Served(NamedTuple):
+class Served(NamedTuple):
+    """A process of ``serve``."""
+
     process: subprocess.Popen
     port: int
     chatter: BinaryIO  # what it printed: tells why it ended
 
 
 @contextlib.contextmanager
-def _served(*arguments: str, **environment: str) -> Iterator[_Served]:
-    """A process of ``serve``, ended with the block."""
+def served(*arguments: str, **environment: str) -> Iterator[Served]:
+    """A process of ``serve`` on loopback, ended with the block.
+
+    ``arguments`` are ``serve``'s after the socket; ``environment`` is added to this process's.
+    """
     with tempfile.TemporaryFile() as chatter:
         # Listening before it starts: the port is known, and is nobody else's. Only the process
         # keeps it, so that connections are refused when it is gone.
@@ -100,7 +103,7 @@ def _served(*arguments: str, **environment: str) -> Iterator[_Served]:
             )
             port = listening.getsockname()[1]
         try:
-            yield _Served(process, port, chatter)
+            yield Served(process, port, chatter)
         finally:
             assert process.stdin is not None
             process.stdin.close()
@@ -111,10 +114,11 @@ def _served(*arguments: str, **environment: str) -> Iterator[_Served]:
                 process.wait()
 
 
-def _wait_for(device: Device, *served: _Served) -> None:
+def wait_for(device: Device, *needed: Served) -> None:
+    """Until the device's tracker has it. Raises DeviceError if a needed process ended instead."""
     end = time.monotonic() + _START_S
     while True:
-        for one in served:
+        for one in needed:
             if one.process.poll() is not None:
                 one.chatter.seek(0)
                 said = one.chatter.read().decode(errors="replace").strip().splitlines()

@@ -165,5 +165,5 @@ def _telling_loss(session: rpc.RPCSession) -> Iterator[None]:
             # Any answer will do.
             _function(session, "runtime.NumThreads")
         except Exception:
-            raise MeasureError(f"{LOST}{error}") from error
+            raise MeasureError(f"{LOST}its session ended without an answer") from error
         raise

@@ -25,7 +25,6 @@ from tvm.s_tir.meta_schedule.runner import (
     RunnerInput,
     RunnerResult,
 )
-from tvm.support.popen_pool import PopenPoolExecutor
 
 from tvm_deconv.errors import DeviceError
 
@@ -115,12 +114,9 @@ class DeviceRunner(PyRunner):
             f_cleanup=measure.clean_up,
             initializer=ignore_interrupts,
         )
-        # Its own pool has no time limit.
-        self._rpc.pool.shutdown()
-        self._pool = PopenPoolExecutor(
-            1, timeout=timeout_s + margin_s, initializer=ignore_interrupts
-        )
-        self._rpc.pool = self._pool
+        # It makes this pool, and starts its process to try it, without a time limit.
+        self._pool = self._rpc.pool
+        self._pool._timeout = timeout_s + margin_s
 
     def run(self, runner_inputs: list[RunnerInput]) -> list[LazyFuture]:
         return [LazyFuture(partial(self._measure, given)) for given in runner_inputs]
@@ -145,7 +141,11 @@ class DeviceRunner(PyRunner):
         if attempt.suspect:
             # The device or the candidate? If there is a device now, the second time will tell.
             self._waiting.report(f"{attempt.error}; trying once again")
-            attempt = self._attempt(given)
+            try:
+                attempt = self._attempt(given)
+            except DeviceError as lost:
+                gone = "it went away while a candidate ran: start its RPC server again"
+                raise DeviceError(f"{lost}; {gone}") from lost
         return attempt.seconds, attempt.error
 
     def _attempt(self, given: RunnerInput) -> _Attempt:

@@ -29,13 +29,16 @@ USE_THREADS = "tvm_deconv.use_threads"
 def main(descriptor: str, role: str, *arguments: str) -> None:
     """Serve until standard input ends."""
     # Sessions get their folders here: a session that is killed leaves its own behind.
-    tempfile.tempdir = tempfile.mkdtemp(prefix="tvm-deconv-")
-    threading.Thread(target=_end_with_input, args=(tempfile.tempdir,), daemon=True).start()
+    tempfile.tempdir = folder = tempfile.mkdtemp(prefix="tvm-deconv-")
+    threading.Thread(target=_end_with_input, args=(folder,), daemon=True).start()
     listening = socket.socket(fileno=int(descriptor))
-    if role == "tracker":
-        _track(listening)
-    else:
-        _serve(listening, *arguments)
+    try:
+        if role == "tracker":
+            _track(listening)
+        else:
+            _serve(listening, *arguments)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end_with_input(folder: str) -> None:
