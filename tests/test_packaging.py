@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -13,7 +14,14 @@ import pytest
 import tvm_deconv
 
 ROOT = Path(__file__).resolve().parent.parent
-HOMES = {"tvm_deconv": ROOT / "tvm_deconv", "tvm_deconv/schedules": ROOT / "schedules"}
+HOMES = {
+    "tvm_deconv": ROOT / "tvm_deconv",
+    "tvm_deconv/schedules": ROOT / "schedules",
+    "tvm_deconv/tuning_logs": ROOT / "tuning_logs",
+}
+# A log that the repository does not have.
+EXTRA = "tuning_logs/abacus-1-thread/tvm-0.1"
+LOG_FILES = {"device.json", "workloads.json", "records.json", "trials.jsonl"}
 
 
 def sources() -> set[str]:
@@ -25,34 +33,72 @@ def sources() -> set[str]:
     }
 
 
+def logs() -> set[str]:
+    """Paths inside a wheel of all files of all logs."""
+    home = ROOT / "tuning_logs"
+    found = (path.relative_to(home) for path in home.glob("*/tvm-*/*") if path.name in LOG_FILES)
+    return {f"tvm_deconv/tuning_logs/{path}" for path in found}
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Files of a wheel that is built from a copy, so that no build folder is left behind."""
+    """A wheel that is built from a copy with one more log, so that no build folder is left."""
     folder = tmp_path_factory.mktemp("wheel")
     copy = folder / "source"
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         copy.mkdir(exist_ok=True)
         (copy / name).write_bytes((ROOT / name).read_bytes())
     for home in HOMES.values():
-        for path in home.rglob("*.py"):
+        paths = (
+            *home.rglob("*.py"),
+            *(home.rglob("*.json*") if home.name == "tuning_logs" else ()),
+        )
+        for path in paths:
             target = copy / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
+    extra = copy / EXTRA
+    extra.mkdir(parents=True)
+    for name in LOG_FILES:
+        (extra / name).write_text(json.dumps([name]))
     options = ["--no-deps", "--no-build-isolation", "--quiet", "--disable-pip-version-check"]
     command = [sys.executable, "-m", "pip", "wheel", *options, "-w", folder, copy]
     subprocess.run(command, check=True, capture_output=True, cwd=folder)
     (built,) = folder.glob("*.whl")
-    with zipfile.ZipFile(built) as archive:
+    return built
+
+
+@pytest.fixture(scope="module")
+def names(wheel):
+    with zipfile.ZipFile(wheel) as archive:
         return set(archive.namelist())
 
 
-def test_a_wheel_holds_every_module_and_no_other(wheel):
-    modules = {name for name in wheel if name.endswith(".py")}
+def test_a_wheel_holds_every_module_and_no_other(names):
+    modules = {name for name in names if name.endswith(".py")}
     assert modules == sources()
 
 
-def test_a_wheel_holds_the_licence(wheel):
-    assert any(re.search(r"dist-info/(licenses/)?LICENSE$", name) for name in wheel)
+def test_a_wheel_holds_the_licence(names):
+    assert any(re.search(r"dist-info/(licenses/)?LICENSE$", name) for name in names)
+
+
+def test_a_wheel_holds_every_tuning_log(names):
+    packed = {name for name in names if name.startswith("tvm_deconv/tuning_logs/")}
+    wanted = logs() | {f"tvm_deconv/{EXTRA}/{name}" for name in LOG_FILES}
+    assert packed - {"tvm_deconv/tuning_logs/__init__.py"} == wanted
+
+
+def test_an_installed_package_looks_for_shipped_logs_inside_itself(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    code = (
+        "from tvm_deconv.tune.find import folders_below, shipped_root;"
+        "print(*folders_below(shipped_root()), sep='\\n')"
+    )
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert str(tmp_path / "tvm_deconv" / EXTRA) in found.splitlines()
 
 
 def test_the_schedules_are_importable_as_part_of_the_package():

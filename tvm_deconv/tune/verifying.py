@@ -120,7 +120,7 @@ def _record(
         return
     obstacle = impossible(candidate.variant, layer.conv, layer.sizes, candidate.parameters, machine)
     if obstacle is not None:
-        yield f"{record.variant} {record.point}: {obstacle}"
+        yield f"{record.variant} cannot do this: {obstacle}"
     if not record.seconds or not all(0 < s < math.inf for s in record.seconds):
         yield f"samples must be positive numbers of seconds, got {list(record.seconds)}"
     try:
