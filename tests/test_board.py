@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,9 @@ def session(board):
 
     A test that failed keeps its own until the limit, because its traceback does.
     """
-    return rpc.connect_tracker(board.host, board.port).request(board.key, session_timeout=20)
+    yield rpc.connect_tracker(board.host, board.port).request(board.key, session_timeout=20)
+    # A virtual machine refers to itself, and so keeps the connection.
+    gc.collect()
 
 
 def load(session, library):
