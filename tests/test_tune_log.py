@@ -1,0 +1,443 @@
+"""Tuning logs: what is written is what is found again, whole, whatever happens in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tvm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from log_helper import HOST, LAYER, MACHINE, OTHER, PI, candidate, commit, header, small_log
+from tvm import te
+from tvm.s_tir import Schedule
+from tvm.s_tir.meta_schedule.database import TuningRecord, Workload
+
+from tvm_deconv.errors import LogError, LogWriteError
+from tvm_deconv.schedules.space import fields, point_of
+from tvm_deconv.schedules.variant import Sizes
+from tvm_deconv.schedules.variants import VARIANTS
+from tvm_deconv.tune.header import Header, device_name
+from tvm_deconv.tune.layer import annotate, candidate_of
+from tvm_deconv.tune.log import LogFolder
+from tvm_deconv.tune.records import layer_of_workload, read_record
+from tvm_deconv.tune.trial import Trial
+
+FILES = ("workloads.json", "records.json", "trials.jsonl")
+
+
+def contents(log) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(log.path.iterdir())}
+
+
+def names(log, layer=LAYER) -> list[str]:
+    return [measured.variant.name for measured in log.measured(layer)]
+
+
+def test_a_log_lies_in_a_folder_of_its_device_and_its_minor(tmp_path):
+    log = small_log(tmp_path)
+    assert log.path == tmp_path / "here" / "tvm-0.27"
+    assert sorted(contents(log)) == sorted(["device.json", *FILES])
+
+
+def test_what_was_committed_is_found_again(tmp_path):
+    log = LogFolder.open(small_log(tmp_path).path)
+    best, second = log.measured(LAYER)
+    assert (best.variant.name, best.seconds, best.records) == ("tdc", 2.1e-3, 1)
+    assert best.parameters == candidate("tdc").parameters
+    assert (second.variant.name, second.seconds) == ("revd2", pytest.approx(3.1e-3))
+    assert log.layers == [LAYER, OTHER]
+    assert log.notes == []
+
+
+def test_a_row_says_which_log_how_fast_and_of_how_many(tmp_path):
+    log = LogFolder.open(small_log(tmp_path).path)
+    row, _ = log.lookup(LAYER.conv, LAYER.sizes, "float32")
+    assert row == ("tdc", candidate("tdc").parameters, "tuning log here: 2.1 ms, 2 trials")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sizes": Sizes(1, 12, 21)},
+        {"sizes": Sizes(None, None, None)},
+        {"dtype": "float16"},
+        {"conv": replace(LAYER.conv, in_channels=16)},
+    ],
+    ids=str,
+)
+def test_another_layer_size_or_dtype_has_no_rows(tmp_path, changes):
+    layer = replace(LAYER, **changes)
+    log = LogFolder.open(small_log(tmp_path).path)
+    assert log.lookup(layer.conv, layer.sizes, layer.dtype) == []
+
+
+def test_the_header_tells_people_who_measured(tmp_path):
+    log = small_log(tmp_path)
+    read = json.loads((log.path / "device.json").read_text())
+    assert read["device"] == "here"
+    assert read["target"]["mcpu"] == str(HOST.attrs["mcpu"])
+    assert read["description"].endswith(", local")
+    assert Header.read(log.path) == log.header
+
+
+@pytest.mark.parametrize(
+    ("target", "name"), [(PI, "cortex-a72-4-threads"), ({"kind": "llvm", "mcpu": "a b"}, None)]
+)
+def test_a_device_is_called_after_processor_and_threads(target, name):
+    if name is None:
+        with pytest.raises(LogError, match="'a b' cannot be the name of a device"):
+            header("a b")
+    else:
+        assert device_name(target) == name
+
+
+def test_a_failure_is_a_trial_and_no_record(tmp_path):
+    log = LogFolder.open(small_log(tmp_path).path)
+    failed = [trial for trial in log.trials() if not trial.seconds]
+    assert [(t.variant, t.status, t.error) for t in failed] == [
+        ("strd", "wrong result", "off by 7")
+    ]
+    assert len((log.path / "records.json").read_text().splitlines()) == 3
+
+
+def test_trials_come_back_as_they_were_and_name_differing_versions(tmp_path):
+    small_log(tmp_path, commit="a" * 40)
+    with LogFolder.for_tuning(tmp_path, header(commit="b" * 40)) as log:
+        commit(log, candidate("revd2", rows=7), 9e-3, stage="final")
+    first, *_, last = LogFolder.open(log.path).trials_of(LAYER)
+    assert (first.versions, last.versions) == ({}, {"commit": "b" * 40})
+    assert (last.stage, last.seconds, last.median, last.seed) == ("final", (9e-3,), 9e-3, 3)
+    assert last.candidate() == candidate("revd2", rows=7)
+    assert Trial.from_json(json.loads(last.as_json())) == last
+
+
+def test_a_long_error_is_shortened():
+    trial = Trial.of(candidate(), "x", "crashed", (), "word " * 100, seed=0, stage="search")
+    assert len(trial.error) <= 300
+    assert trial.error.endswith(" ...")
+
+
+def test_tuning_goes_on_where_it_ended(tmp_path):
+    small_log(tmp_path)
+    with LogFolder.for_tuning(tmp_path, header()) as log:
+        assert log.repairs == []
+        assert names(log) == ["tdc", "revd2"]
+        commit(log, candidate("revd2", rows=7), 1e-3)
+        assert len(log.trials_of(LAYER)) == 4
+        assert [m.seconds for m in log.measured(LAYER)] == [1e-3, 2.1e-3, pytest.approx(3.1e-3)]
+    assert names(LogFolder.open(log.path)) == ["revd2", "tdc", "revd2"]
+    assert len((log.path / "workloads.json").read_text().splitlines()) == 2
+
+
+def test_a_lucky_sample_does_not_beat_those_that_stood_in_a_final(tmp_path):
+    with LogFolder.for_tuning(tmp_path, header()) as log:
+        commit(log, candidate("strd"), 1e-3)
+        for seconds in (4e-3, 5e-3, 6e-3):
+            commit(log, candidate("revd2"), seconds)
+        for seconds in (2e-3, 5.5e-3, 7e-3, 5.4e-3):
+            commit(log, candidate("tdc"), seconds)
+        assert names(log) == ["revd2", "tdc", "strd"]
+
+
+def test_having_stood_in_more_finals_is_no_merit(tmp_path):
+    with LogFolder.for_tuning(tmp_path, header()) as log:
+        for _ in range(6):
+            commit(log, candidate("revd2"), 4e-3)
+        for _ in range(3):
+            commit(log, candidate("tdc"), 3e-3)
+        assert names(log) == ["tdc", "revd2"]
+
+
+def test_rows_that_this_version_cannot_use_are_left_out_with_a_note(tmp_path):
+    small_log(tmp_path)
+    with LogFolder.for_tuning(tmp_path, header()) as log:
+        # 6 output channels make 2 tiles.
+        commit(log, candidate("revd2", channels=3, channel_splits=5), 1e-4)
+    path = log.path / "records.json"
+    path.write_text(path.read_text().replace('"\\"tdc\\""', '"\\"fft\\""'))
+    log = LogFolder.open(log.path)
+    assert names(log) == ["revd2"]
+    unknown, impossible = log.notes
+    assert "left out fft" in unknown
+    assert "is not known" in unknown
+    assert "2 tiles of channels are not divisible by 5 splits" in impossible
+
+
+def test_reading_writes_nothing(tmp_path):
+    log = small_log(tmp_path)
+    (log.path / "records.json").unlink()
+    (log.path / "workloads.json").unlink()
+    with (log.path / "trials.jsonl").open("a") as file:
+        file.write('{"date"')
+    before = contents(log)
+    log = LogFolder.open(log.path)
+    assert log.lookup(LAYER.conv, LAYER.sizes, "float32") == []
+    assert len(log.trials()) == 4
+    assert contents(log) == before
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("cut", [1, 2, 40])
+def test_a_half_written_last_line_is_overlooked_by_readers_and_mended_by_tuning(
+    tmp_path, file, cut
+):
+    log = small_log(tmp_path)
+    # A record whose workload is lost would be damage of another kind.
+    for path in (log.path / "records.json", log.path / "trials.jsonl"):
+        if file == "workloads.json":
+            path.write_bytes(b"".join(path.read_bytes().splitlines(True)[:2]))
+    path = log.path / file
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    assert names(LogFolder.open(log.path)) == ["tdc", "revd2"]
+    with LogFolder.for_tuning(tmp_path, header()) as log:
+        (repair,) = log.repairs
+        commit(log, candidate("revd2", OTHER), 1e-3)
+    mended = path.read_bytes()
+    if cut == 1:
+        assert repair == f"{path}: added the end of the last line"
+        assert mended.startswith(whole)
+    else:
+        assert repair.startswith(f"{path}: removed a half-written last line of ")
+        lines = whole.splitlines(True)
+        assert mended.splitlines(True)[: len(lines) - 1] == lines[:-1]
+    log = LogFolder.open(log.path)
+    assert (names(log), names(log, OTHER)) == (["tdc", "revd2"], ["revd2"])
+    log.trials()
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("text", ["", "[0,[[[[", "7", '{"date": 3}', "\0\0\0\0"])
+def test_a_damaged_line_elsewhere_is_an_error_with_file_and_line(tmp_path, file, text):
+    log = small_log(tmp_path)
+    path = log.path / file
+    lines = path.read_text().splitlines()
+    lines[1] = text
+    path.write_text("\n".join(lines) + "\n")
+    before = contents(log)
+    with pytest.raises(LogError, match=rf"{file}, line 2\b"):
+        LogFolder.for_tuning(tmp_path, header())
+    assert contents(log) == before
+    log = LogFolder.open(log.path)
+    with pytest.raises(LogError, match=rf"{file}, line 2\b"):
+        if file == "trials.jsonl":
+            log.trials()
+        else:
+            log.measured(LAYER)
+
+
+def test_a_record_whose_workload_is_lost_is_an_error_with_file_and_line(tmp_path):
+    log = small_log(tmp_path)
+    path = log.path / "workloads.json"
+    path.write_text(path.read_text().splitlines(True)[0])
+    message = r"records.json, line 3: is of workload 1 from 0, and there are 1"
+    with pytest.raises(LogError, match=message):
+        LogFolder.open(log.path).measured(LAYER)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"target": PI}, r"is for .*, not cortex-a72: give another --device NAME"),
+        (
+            {"description": "Abacus, local"},
+            r"measured on '.*', this is 'Abacus, local': give anoth",
+        ),
+    ],
+    ids=["target", "description"],
+)
+def test_the_log_of_another_device_is_not_continued(tmp_path, changes, message):
+    small_log(tmp_path)
+    with pytest.raises(LogError, match=message):
+        LogFolder.for_tuning(tmp_path, header(**changes))
+
+
+def test_the_log_for_other_threads_is_not_continued(tmp_path):
+    small_log(tmp_path)
+    cores = int(HOST.attrs["num-cores"])
+    more = type(HOST)({**HOST.export(), "num-cores": cores + 1})
+    with pytest.raises(LogError, match=rf"is for {cores} threads?, not {cores + 1}: give another"):
+        LogFolder.for_tuning(tmp_path, header(target=more))
+
+
+def test_two_tuners_do_not_write_one_log(tmp_path):
+    with (
+        LogFolder.for_tuning(tmp_path, header()),
+        pytest.raises(LogError, match=r"another process writes the tuning log .*/here/tvm-0.27: "),
+    ):
+        LogFolder.for_tuning(tmp_path, header())
+    LogFolder.for_tuning(tmp_path, header()).close()
+
+
+def test_a_log_that_is_not_open_for_tuning_is_not_written(tmp_path):
+    log = small_log(tmp_path)
+    with pytest.raises(LogError, match="is not open for tuning"):
+        commit(log, candidate(), 1e-3)
+
+
+def test_records_without_a_header_are_nobodys(tmp_path):
+    log = small_log(tmp_path)
+    (log.path / "device.json").unlink()
+    with pytest.raises(LogError, match=r"holds workloads.json, .* but no device.json"):
+        LogFolder.for_tuning(tmp_path, header())
+    with pytest.raises(LogError, match=r"cannot read .*device.json: No such file"):
+        LogFolder.open(log.path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text[:-20], "is not JSON"),
+        (lambda text: text.replace('"seed"', '"sead"'), "must have exactly the fields"),
+        (lambda text: text.replace('"llvm"', '"abacus"'), "abacus"),
+        (lambda text: text.replace('"here"', '"../up"'), "cannot be the name of a device"),
+        (lambda text: text.replace('"0.27', '"new'), "is not a version of TVM"),
+    ],
+    ids=["cut", "fields", "target", "name", "version"],
+)
+def test_a_damaged_header_is_an_error_that_names_the_file(tmp_path, damage, message):
+    log = small_log(tmp_path)
+    path = log.path / "device.json"
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(LogError, match=f"device.json.*{message}"):
+        LogFolder.open(log.path)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(LogWriteError, match=r"cannot write the tuning log .*: Not a directory"):
+        LogFolder.for_tuning(tmp_path / "file", header())
+
+
+def test_a_folder_that_goes_away_is_an_error(tmp_path):
+    with LogFolder.for_tuning(tmp_path, header()) as log:
+        commit(log, candidate(), 1e-3)
+        log.path.rename(tmp_path / "gone")
+        with pytest.raises(LogWriteError, match=r"cannot write .*; 0 trials are kept: free some "):
+            commit(log, candidate("tdc"), 1e-3)
+
+
+# Commits until it cannot; prints the error. What is there before stays.
+FILLING = """
+import resource, signal, sys
+from pathlib import Path
+from log_helper import candidate, commit, header
+from tvm_deconv.errors import LogWriteError
+from tvm_deconv.tune.log import LogFolder
+root, limit = Path(sys.argv[1]), sys.argv[2]
+log = LogFolder.for_tuning(root, header())
+if limit.isdigit():
+    limit = int(limit)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+count = 0
+try:
+    while count < 1000:
+        commit(log, candidate(), 1e-3)
+        count += 1
+        if limit == "talk":
+            print("committed", flush=True)
+except LogWriteError as error:
+    print(count)
+    sys.exit(str(error))
+"""
+
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+
+
+def fill(root: Path, limit: str, *before: str):
+    command = [*before, sys.executable, "-c", FILLING, str(root), limit]
+    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+
+
+def check_kept(root: Path, count: int):
+    """All that was committed is there, whole, and tuning goes on."""
+    with LogFolder.for_tuning(root, header()) as log:
+        assert log.repairs == []
+        assert [len((log.path / name).read_bytes().splitlines()) for name in FILES] == [
+            min(count, 1),
+            count,
+            count,
+        ]
+        commit(log, candidate("tdc"), 1e-3)
+
+
+# In the middle of a workload, and of a record or a trial.
+@pytest.mark.parametrize("limit", [20_000, 60_000, 90_000])
+def test_a_file_that_may_not_grow_loses_nothing_and_says_so(tmp_path, limit):
+    small_log(tmp_path, device="other")
+    done = fill(tmp_path, str(limit))
+    count = int(done.stdout)
+    assert done.returncode == 1
+    assert "tvm-0.27/" in done.stderr
+    assert f": File too large; {count} trials are kept: free some space and run " in done.stderr
+    assert (count > 0) == (limit > 52_000)
+    check_kept(tmp_path, count)
+
+
+def test_a_full_disk_loses_nothing_and_says_so(tmp_path):
+    """A disk of 128 KiB, in a name space of its own."""
+    disk, kept = tmp_path / "disk", tmp_path / "kept"
+    disk.mkdir()
+    if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
+        pytest.skip("no right to mount a small disk here")
+    script = (
+        'mount -t tmpfs -o size=128k none "$0" || exit 9; kept="$1"; shift; "$@"; code=$?; '
+        'cp -r "$0" "$kept"; exit $code'
+    )
+    inside = ("unshare", "-rm", "sh", "-c", script, str(disk), str(kept))
+    done = fill(disk, "quiet", *inside)
+    assert done.returncode == 1, done.stderr
+    count = int(done.stdout)
+    assert count > 3
+    assert f": No space left on device; {count} trials are kept: free some " in done.stderr
+    check_kept(kept, count)
+
+
+def test_a_killed_tuner_loses_nothing_that_it_reported(tmp_path):
+    command = [sys.executable, "-c", FILLING, str(tmp_path), "talk"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as tuner:
+        for _ in range(5):
+            tuner.stdout.readline()
+        time.sleep(0.01)
+        tuner.send_signal(signal.SIGKILL)
+        said = 5 + sum(line.startswith("committed") for line in tuner.stdout)
+    with LogFolder.for_tuning(tmp_path, header()) as log:
+        assert len(log.trials_of(LAYER)) in (said, said + 1)
+        assert log.measured(LAYER)[0].records in (said, said + 1)
+        commit(log, candidate("tdc"), 1e-3)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.data())
+def test_reading_without_tvm_finds_what_tvm_replays(data):
+    layer = data.draw(st.sampled_from([LAYER, OTHER]))
+    variant = VARIANTS[data.draw(st.sampled_from(sorted(VARIANTS)))]
+    sch = Schedule(layer.definition(), seed=data.draw(st.integers(1, 1000)))
+    point = {
+        name: sch.sample_categorical(list(values), [1 / len(values)] * len(values))
+        for name, values in fields(variant, layer.conv, layer.sizes, MACHINE).items()
+    }
+    annotate(sch, variant.name, point)
+    workload = Workload(layer.definition())
+    record = TuningRecord(sch.trace, workload, [1e-3, 2e-3], HOST, None)
+    read = read_record(json.loads(json.dumps([4, record.as_json()])))
+    wanted = candidate_of(record.as_measure_candidate().sch)
+    assert (read.workload, read.variant, read.seconds) == (4, variant.name, (1e-3, 2e-3))
+    assert read.point == point_of(wanted.parameters)
+    assert layer_of_workload(workload.as_json()) == layer
+
+
+def test_workloads_of_other_tasks_are_no_layers():
+    a = te.placeholder((4,), name="a")
+    func = te.create_prim_func([a, te.compute((4,), lambda i: a[i] * 2, "b")])
+    assert layer_of_workload(Workload(tvm.IRModule({"main": func})).as_json()) is None
