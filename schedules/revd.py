@@ -151,7 +151,7 @@ def tile_gather(sch: Schedule, conv: ConvTranspose2d, tile: Tiling) -> steps.Nes
     split, o_tile, o_in = sch.split(o, [tile.channel_splits, None, tile.channels])
     strip, oh_in = sch.split(oh, [None, tile.rows * conv.h.stride])
     column, ow_in = sch.split(ow, [None, tile.block_columns * conv.w.stride])
-    outer = [n, strip, column, g, split]
+    outer = steps.pieces(sch, n, strip, column, g, split)
     sch.reorder(*outer, kh, kw, oh_in, ow_in, o_tile, ic, o_in)
     parallel = sch.fuse(*outer)
     if tile.parallel:
