@@ -16,13 +16,15 @@ import numpy as np
 import psutil
 import pytest
 import tune_kernels
-from tvm.rpc import connect_tracker
+from tvm.rpc import base, connect_tracker
 from tvm.s_tir.meta_schedule.arg_info import TensorInfo
 from tvm.s_tir.meta_schedule.runner import EvaluatorConfig, RunnerInput
 
+from tvm_deconv.errors import DeviceError
 from tvm_deconv.tune.case import read_case
 from tvm_deconv.tune.device import Device, local_device, served, wait_for
 from tvm_deconv.tune.runner import make_runner, status_of
+from tvm_deconv.tune.waiting import Waiting
 
 REPEAT = 3
 TIMEOUT_S = 3
@@ -173,6 +175,24 @@ def test_a_device_that_is_busy_for_too_long_is_lost(bench, kernels):
         assert "is busy: another program has held it" in str(impatient.runner.lost)
         # What follows does not wait again.
         assert impatient.errors(kernels["right"]) == [f"device: {impatient.runner.lost}"]
+
+
+def test_a_device_that_vanishes_while_another_program_has_it_is_noticed():
+    with served("tracker") as tracker:
+        device = Device("127.0.0.1", tracker.port, "board")
+        # A device that is never free: it registers, and offers nothing.
+        board = connect_tracker(device.host, device.port)
+        about = {"key": f"server:{device.key}", "addr": [None, 1]}
+        base.sendjson(board._sock, [base.TrackerCode.UPDATE_INFO, about])
+        assert base.recvjson(board._sock) == base.TrackerCode.SUCCESS
+        lines = []
+        waiting = Waiting(device, 60, 0.5, threading.Event(), lines.append)
+        threading.Timer(0.5, board.close).start()
+        began = time.monotonic()
+        with pytest.raises(DeviceError, match="has no device at all"):
+            waiting.lease()
+        assert time.monotonic() - began < 20
+        assert "waiting up to 0.5 s for it to come back" in lines[0]
 
 
 def test_two_runners_share_one_device(bench, kernels):
