@@ -63,16 +63,12 @@ class Processor:
 
     def difference(self, other: Processor) -> str | None:
         """``cortex-a72, not znver4``: in words how it differs from the one wanted, or None."""
-        if (self.kind, self.architecture, self.mcpu) != (
-            other.kind,
-            other.architecture,
-            other.mcpu,
-        ):
-            mine, wanted = (
-                p.name if self.name != other.name else f"{p.kind} {p.architecture} {p.name}"
-                for p in (self, other)
-            )
-            return f"{mine}, not {wanted}"
+        if self.kind != other.kind:
+            return f"kind {self.kind}, not {other.kind}"
+        if (self.architecture, self.mcpu) != (other.architecture, other.mcpu):
+            if self.name == other.name:
+                return f"{self.name} of {self.architecture}, not of {other.architecture}"
+            return f"{self.name}, not {other.name}"
         if self.threads != other.threads:
             return f"{_threads(self.threads)}, not {other.threads}"
         if self.mattr != other.mattr:
