@@ -40,7 +40,7 @@ class ScheduleRemaining:
     def transform_module(self, mod: tvm.IRModule, _ctx) -> tvm.IRModule:
         scheduled = {}
         for name, func in mod.functions_items():
-            if isinstance(func, tirx.PrimFunc) and not _is_scheduled(func):
+            if isinstance(func, tirx.PrimFunc) and not is_scheduled(func):
                 result = schedule_function(func, self._machine)
                 if result is not None:
                     scheduled[name] = result.with_attr(SCHEDULED, True)
@@ -49,7 +49,7 @@ class ScheduleRemaining:
         return mod
 
 
-def _is_scheduled(func: tirx.PrimFunc) -> bool:
+def is_scheduled(func: tirx.PrimFunc) -> bool:
     return func.attrs is not None and bool(func.attrs.get(SCHEDULED, False))
 
 

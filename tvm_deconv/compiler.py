@@ -18,7 +18,7 @@ from tvm_deconv import metadata
 from tvm_deconv.errors import ModelError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.report import Report
-from tvm_deconv.schedules.choice import AUTO, Preferences
+from tvm_deconv.schedules.choice import AUTO, Preferences, TuningLog
 from tvm_deconv.schedules.cpu_default import ScheduleRemaining
 from tvm_deconv.schedules.machine import cpu_machine
 from tvm_deconv.targets import resolve_target
@@ -30,6 +30,7 @@ from tvm_deconv.transform import (
     rewrite_upsampling,
 )
 from tvm_deconv.transform.kernels import explain_kernels
+from tvm_deconv.tune.apply import apply_ops
 from tvm_deconv.tune.find import AUTO as AUTO_LOG
 from tvm_deconv.tune.find import LogSpec, resolve_log
 
@@ -60,12 +61,10 @@ def pipeline(
     is unknown or excluded, and LogError for a log that is damaged or not of the target.
     """
     resolved = resolve_target(target)
+    found, _ = resolve_log(log, resolved)
     passes = [
-        *([RewriteUpsampling()] if rewrite else []),
-        *before_lowering(),
-        LowerConvolutions(resolved, variant=variant, winograd=winograd, log=log),
-        *stock.library_dispatch_passes(resolved),
-        *stock.legalize_passes(resolved),
+        *before_schedules(resolved, rewrite=rewrite, variant=variant, winograd=winograd, log=found),
+        *apply_ops(found, resolved),
         ScheduleRemaining(resolved),
         *stock.dataflow_lower_passes(resolved),
         *stock.finalize_passes(resolved),
@@ -77,6 +76,24 @@ def pipeline(
             return tvm.transform.Sequential(passes)(mod)
 
     return run_all
+
+
+def before_schedules(
+    target: Target,
+    *,
+    rewrite: bool = True,
+    variant: str = AUTO,
+    winograd: bool = True,
+    log: TuningLog | None,
+) -> list[tvm.transform.Pass]:
+    """The passes of ``pipeline`` up to fusion: what is not scheduled then, no template covers."""
+    return [
+        *([RewriteUpsampling()] if rewrite else []),
+        *before_lowering(),
+        LowerConvolutions(target, variant=variant, winograd=winograd, log=log),
+        *stock.library_dispatch_passes(target),
+        *stock.legalize_passes(target),
+    ]
 
 
 def before_lowering() -> list[tvm.transform.Pass]:

@@ -45,6 +45,11 @@ def add_tune(commands: Commands) -> None:
         help="candidates for each layer, with those of earlier runs (default: %(default)s)",
     )
     parser.add_argument(
+        "--all-ops",
+        action="store_true",
+        help="also tune the network's other functions, by MetaSchedule's own rules",
+    )
+    parser.add_argument(
         "--logs",
         metavar="DIR",
         help="folder of all tuning logs (default: the user's own, where compile looks first)",
@@ -79,6 +84,7 @@ def _tune(options: argparse.Namespace) -> int:
         trials=options.trials,
         logs=options.logs,
         device=options.device,
+        all_ops=options.all_ops,
         timeout_s=options.timeout,
         seed=options.seed,
         report=functools.partial(print, flush=True),

@@ -19,15 +19,17 @@ from tvm_deconv.schedules.machine import available_processors, cpu_machine, is_t
 
 from .build import builder
 from .device import Device, local_device
+from .evaluation import Evaluation
 from .find import user_root
 from .header import Header, device_name
 from .interrupt import Interrupt
-from .layer_tuner import Evaluation, LayerTuner, Outcome
+from .layer_tuner import LayerTuner, Outcome
 from .log import LogFolder
+from .ops import OpOutcome, OpTuner
 from .peak import device_peak
 from .progress import Progress
 from .runner import make_runner
-from .tasks import Tunable, tasks_of
+from .tasks import Tunable, op_tasks_of, tasks_of
 
 TRIALS = 64
 
@@ -48,7 +50,7 @@ class TuningReport:
     """
 
     folder: Path
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[Outcome | OpOutcome, ...]
     interrupted: bool
 
     def __str__(self) -> str:
@@ -70,6 +72,7 @@ def tune(
     trials: int = TRIALS,
     logs: str | os.PathLike | None = None,
     device: str | None = None,
+    all_ops: bool = False,
     timeout_s: float = SESSION_TIMEOUT_S,
     seed: int = 0,
     report: Callable[[str], None] = print,
@@ -83,7 +86,8 @@ def tune(
     own on loopback. Each layer gets ``trials`` candidates, those of earlier runs included, of which
     the first are our own defaults; then the fastest few and the default are measured again in
     turns, which decides. ``logs`` is the folder of all logs (by default the one where ``compile``
-    looks first), ``device`` the name of this one's, by default made from the target. ``timeout_s``
+    looks first), and ``device`` the name of this one's, by default made from the target.
+    ``all_ops`` tunes the network's other functions, too, by MetaSchedule's own rules. ``timeout_s``
     ends a candidate that takes longer, uploads included. ``report`` gets lines of progress.
 
     Ctrl-C ends it after the measurement under way. What was measured is always kept, and the same
@@ -131,17 +135,18 @@ def tune(
         build = builder(resolved, cases, workers=available_processors(), timeout_s=_BUILD_TIMEOUT_S)
         peak = device_peak(resolved, machine, runner)
         progress = Progress(report, tasks, trials, peak)
-        tuner = LayerTuner(
-            Evaluation(build, runner, log, resolved, seed, interrupt.event),
-            machine,
-            cases,
-            progress,
-        )
-        outcomes: list[Outcome] = []
+        evaluation = Evaluation(build, runner, log, resolved, seed, interrupt.event)
+        tuner = LayerTuner(evaluation, machine, cases, progress)
+        outcomes: list[Outcome | OpOutcome] = []
         for task in tasks:
             if interrupt.event.is_set():
                 break
             outcomes.append(tuner.tune(task, trials))
+        op_tuner = OpTuner(evaluation, machine, progress)
+        for op_task in op_tasks_of(what, shapes, resolved) if all_ops else ():
+            if interrupt.event.is_set():
+                break
+            outcomes.append(op_tuner.tune(op_task, trials))
     return TuningReport(log.path, tuple(outcomes), interrupt.event.is_set())
 
 

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from threading import Event
 from typing import Any
 
 from tvm.ir.utils import derived_object
 from tvm.s_tir.meta_schedule import TuneContext
-from tvm.s_tir.meta_schedule.builder import Builder, BuilderInput
 from tvm.s_tir.meta_schedule.measure_callback import PyMeasureCallback
-from tvm.s_tir.meta_schedule.runner import RunnerInput, RunnerResult
+from tvm.s_tir.meta_schedule.runner import RunnerResult
 from tvm.s_tir.meta_schedule.search_strategy import MeasureCandidate
 from tvm.s_tir.meta_schedule.task_scheduler import RoundRobin
-from tvm.target import Target
 
-from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.schedules.machine import CpuMachine
 
 from .build import remove_artifact
 from .case import case_folder, write_case
 from .context import tune_context
+from .evaluation import Evaluation
 from .features import GuidedXGBoost
-from .layer import Candidate, candidate_of
-from .log import LogFolder
+from .layer import Candidate
 from .progress import Progress
-from .runner import INTERRUPTED, status_of
 from .search import DefaultsThenSearch, Space, default_candidates, key_of
 from .tasks import Task
-from .trial import OK, Trial
-
-BUILD_FAILED = "build failed"
+from .trial import OK
 
 # Candidates between two updates of the cost model: few, since there are few altogether, and a round
 # that is interrupted is measured in vain at most once.
@@ -64,79 +56,6 @@ class Outcome:
             f"{self.default / self.best:.2f} times as fast as the default "
             f"({self.default * 1e3:.3g} ms); {self.trials} trials, {self.failures} failed"
         )
-
-
-class Evaluation:
-    """Builds and measures candidates on the device, and writes what came out to the log.
-
-    ``error`` is what stands in the way of going on: the search ends in good order, and the caller
-    raises it.
-    """
-
-    def __init__(
-        self,
-        builder: Builder,
-        runner: Any,
-        log: LogFolder,
-        target: Target,
-        seed: int,
-        stop: Event,
-    ) -> None:
-        self.builder, self.runner, self.log = builder, runner, log
-        self.target, self.seed, self.stop = target, seed, stop
-        self.error: TvmDeconvError | None = None
-
-    @property
-    def stopped(self) -> bool:
-        return self.stop.is_set() or self.error is not None
-
-    def measure(self, candidates: Sequence[MeasureCandidate], turns: int, task: Task) -> None:
-        """Build each candidate once, measure all in turns, and log it as the final."""
-        built = self.builder.build([BuilderInput(c.sch.mod, self.target) for c in candidates])
-        good = [(c, b) for c, b in zip(candidates, built, strict=True) if b.error_msg is None]
-        for turn in range(turns):
-            if self.stopped:
-                break
-            rotated = good[turn % len(good) :] + good[: turn % len(good)]
-            for candidate, artifact in rotated:
-                run = RunnerInput(artifact.artifact_path, "cpu", candidate.args_info)
-                (future,) = self.runner.run([run])
-                self.record(task, [candidate], [artifact], [future.result()], "final")
-        for _, artifact in good:
-            remove_artifact(artifact.artifact_path)
-
-    def record(
-        self,
-        task: Task,
-        candidates: Sequence[MeasureCandidate],
-        built: Sequence[Any],
-        results: Sequence[RunnerResult],
-        stage: str,
-    ) -> None:
-        """Log what was measured, and what failed; not what the interruption kept from beginning."""
-        for candidate, artifact, result in zip(candidates, built, results, strict=True):
-            failed = artifact.error_msg or result.error_msg
-            status = BUILD_FAILED if artifact.error_msg else status_of(result.error_msg)
-            lost = self.runner.lost
-            if status == INTERRUPTED or (lost is not None and status != OK):
-                continue
-            made = candidate_of(candidate.sch)
-            seconds = [float(s) for s in result.run_secs or ()]
-            trial = Trial.of(made, task.name, status, seconds, failed, seed=self.seed, stage=stage)
-            try:
-                self.log.commit(
-                    made.layer.definition(),
-                    candidate.sch.trace,
-                    seconds or None,
-                    candidate.args_info,
-                    self.target,
-                    trial,
-                )
-            except TvmDeconvError as error:
-                self.error = error
-                return
-        if self.runner.lost is not None:
-            self.error = self.runner.lost
 
 
 @derived_object
@@ -258,7 +177,12 @@ class LayerTuner:
         if done >= set(finalists):
             return
         candidates = [space.measurable(c) for c in finalists.values()]
-        self.evaluation.measure(candidates, _FINAL_ROUNDS, task)
+        measured_again = self.evaluation.in_turns(
+            [c.sch.mod for c in candidates], [c.args_info for c in candidates], _FINAL_ROUNDS
+        )
+        for candidate, pairs in zip(candidates, measured_again, strict=True):
+            for artifact, result in pairs:
+                self.evaluation.record(task, [candidate], [artifact], [result], "final")
 
     def _outcome(self, task: Task, default: Candidate) -> Outcome:
         trials = self.evaluation.log.trials_of(task.layer)

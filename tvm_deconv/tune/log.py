@@ -54,7 +54,7 @@ class LogFolder:
         self.path, self.header = path, header
         self.repairs: list[str] = []
         self._contents: Contents | None = None
-        self._trials: dict[Layer, list[Trial]] | None = None
+        self._trials: dict[Layer | str, list[Trial]] | None = None
         # Only while it is open for tuning: the versions that run, and who writes.
         self._running: Header | None = None
         self._writer: Writer | None = None
@@ -138,8 +138,8 @@ class LogFolder:
         trial = replace(trial, versions=versions)
         writer.commit(workload_mod, trace, run_secs, args_info, target, trial.as_json())
         if self._trials is not None:
-            self._trials.setdefault(trial.layer, []).append(trial)
-        if self._contents is not None and run_secs is not None:
+            self._trials.setdefault(trial.subject, []).append(trial)
+        if self._contents is not None and run_secs is not None and trial.layer is not None:
             self._contents.add(trial.layer, trial.variant, trial.parameters, run_secs)
 
     def measured(self, layer: Layer) -> list[Measured]:
@@ -167,23 +167,26 @@ class LogFolder:
         """What was left out of the layers that were looked up, and why."""
         return self.contents.notes
 
-    def trials_of(self, layer: Layer) -> list[Trial]:
-        """The trials of a layer in order, failures included, whose variant this version has."""
-        return [trial for trial in self._all_trials().get(layer, ()) if is_known(trial)]
+    def trials_of(self, subject: Layer | str) -> list[Trial]:
+        """The trials of a layer in order, failures included, whose variant this version has.
+
+        Also those of another operator's function, by its digest.
+        """
+        return [trial for trial in self._all_trials().get(subject, ()) if is_known(trial)]
 
     def trials(self) -> list[Trial]:
-        """All trials, by layer."""
+        """All trials, by what was tuned."""
         return [trial for trials in self._all_trials().values() for trial in trials]
 
-    def _all_trials(self) -> dict[Layer, list[Trial]]:
+    def _all_trials(self) -> dict[Layer | str, list[Trial]]:
         if self._trials is None:
-            found: dict[Layer, list[Trial]] = {}
+            found: dict[Layer | str, list[Trial]] = {}
             for number, value in read_lines(self.path / TRIALS).numbered():
                 try:
                     trial = Trial.from_json(value)
                 except LogError as error:
                     raise LogError(f"{self.path / TRIALS}, line {number}: {error}") from error
-                found.setdefault(trial.layer, []).append(trial)
+                found.setdefault(trial.subject, []).append(trial)
             self._trials = found
         return self._trials
 

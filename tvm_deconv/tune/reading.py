@@ -29,7 +29,10 @@ _Samples: TypeAlias = list[tuple[float, ...]]
 
 @dataclass(frozen=True)
 class Measured:
-    """A variant with parameters: the median of all samples in seconds, and of how many records."""
+    """A variant with parameters, the number of its records, and the median of their seconds.
+
+    Of several records the first does not count.
+    """
 
     variant: Variant
     parameters: Any
@@ -54,6 +57,11 @@ class Contents:
         self._measured: dict[Layer, list[Measured]] = {}
 
     @property
+    def other_records(self) -> bool:
+        """Whether there are records of functions that are no layers of ours."""
+        return sum(map(len, self._rows.values())) < len(self._records.texts)
+
+    @property
     def layers(self) -> list[Layer]:
         """Those with records, in the order in which they were tuned."""
         return list(self._rows)
@@ -72,7 +80,10 @@ class Contents:
             for (name, point), samples in self._of(layer).items():
                 candidate = self._usable(layer, name, dict(point))
                 if candidate is not None:
-                    seconds = median(second for sample in samples for second in sample)
+                    # The first measurement chose it, by luck as much as by speed, so where there
+                    # are later ones only these count.
+                    counting = samples[1:] or samples
+                    seconds = median(second for sample in counting for second in sample)
                     found.append(
                         Measured(candidate.variant, candidate.parameters, seconds, len(samples))
                     )

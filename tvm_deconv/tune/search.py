@@ -95,8 +95,9 @@ class Space:
             if decided is not None and decided[name] not in values:
                 values = tuple(sorted({*values, decided[name]}))
             decision = None if decided is None else values.index(decided[name])
-            chances = [1 / len(values)] * len(values)
-            point[name] = sch.sample_categorical(list(values), chances, decision=decision)
+            # Weights, all alike: probabilities would take most of a line of the log.
+            weights = [1.0] * len(values)
+            point[name] = sch.sample_categorical(list(values), weights, decision=decision)
         annotate(sch, variant, point)
         return sch
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import tvm
-from tvm import relax
+from tvm import relax, tirx
+from tvm.s_tir.meta_schedule.tune_context import _normalize_mod
 from tvm.target import Target
 
 from tvm_deconv.bench.selection import select
-from tvm_deconv.compiler import before_lowering, one_error
+from tvm_deconv.compiler import before_lowering, before_schedules, one_error
 from tvm_deconv.errors import TuningError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.schedules.choice import Preferences
+from tvm_deconv.schedules.cpu_default import is_scheduled
 from tvm_deconv.schedules.machine import cpu_machine
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform import RewriteUpsampling
@@ -36,6 +39,19 @@ class Task:
     count: int = 1
 
 
+@dataclass(frozen=True)
+class OpTask:
+    """A function to tune, as a module of its own called ``main``."""
+
+    name: str
+    mod: tvm.IRModule
+
+    @property
+    def digest(self) -> str:
+        """Tells functions apart, in every process alike."""
+        return hashlib.sha256(self.mod.script().encode()).hexdigest()[:16]
+
+
 def tasks_of(what: Tunable, shapes: Shapes | None, target: Target) -> list[Task]:
     """The layers that ``LowerConvolutions`` would lower for ``target``, each once, as they come.
 
@@ -49,6 +65,21 @@ def tasks_of(what: Tunable, shapes: Shapes | None, target: Target) -> list[Task]
             tasks[task.layer] = replace(seen, count=seen.count + 1) if seen else task
     if not tasks:
         raise TuningError("there is no convolution that this package computes: nothing to tune")
+    return list(tasks.values())
+
+
+def op_tasks_of(what: Tunable, shapes: Shapes | None, target: Target) -> list[OpTask]:
+    """The functions of fixed shape that no template of ours covers, each once.
+
+    Raises what ``tasks_of`` does.
+    """
+    tasks: dict[str, OpTask] = {}
+    for prefix, mod in _modules(what, shapes):
+        with one_error(), target:
+            mod = tvm.transform.Sequential(before_schedules(target, log=None))(mod)
+        for task in _op_tasks(mod):
+            named = replace(task, name=" ".join(filter(None, (prefix, task.name))))
+            tasks.setdefault(task.digest, named)
     return list(tasks.values())
 
 
@@ -80,3 +111,21 @@ def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
                 )
             tasks.append(Task(name, Layer(layer.conv.op, Sizes(n, h, w), layer.conv.dtype)))
     return tasks
+
+
+def _op_tasks(mod: tvm.IRModule) -> Iterator[OpTask]:
+    """The functions of a fused module that are not scheduled yet, each once, of fixed shapes."""
+    seen = set()
+    for var, func in sorted(mod.functions_items(), key=lambda item: item[0].name_hint):
+        if not isinstance(func, tirx.PrimFunc) or is_scheduled(func) or not _is_fixed(func):
+            continue
+        task = OpTask(var.name_hint, _normalize_mod(func))
+        if task.digest not in seen:
+            seen.add(task.digest)
+            yield task
+
+
+def _is_fixed(func: tirx.PrimFunc) -> bool:
+    """Whether all arguments are tensors of fixed shape."""
+    shapes = [getattr(param.ty, "shape", (None,)) for param in func.params]
+    return all(isinstance(size, tirx.IntImm) for shape in shapes for size in shape)

@@ -26,6 +26,8 @@ _ERROR_LENGTH = 300
 class Trial:
     """A candidate that was built and measured, or failed.
 
+    It is one for ``layer`` or, with ``--all-ops``, for a function of another operator: then
+    ``layer`` is None, ``function`` its digest, and ``variant`` who scheduled it (see ``ops``).
     ``name`` says in words which layer, ``parameters`` are those of ``point_of``. ``status`` is
     ``ok`` or names the kind of failure, which ``error`` explains. ``seconds`` are all samples of a
     call. ``stage`` is one of ``STAGES``, ``date`` that of the end in UTC. ``versions`` are those of
@@ -33,7 +35,7 @@ class Trial:
     """
 
     name: str
-    layer: Layer
+    layer: Layer | None
     variant: str
     parameters: dict[str, int]
     status: str
@@ -43,6 +45,30 @@ class Trial:
     stage: str
     date: str
     versions: dict[str, str | None]
+    function: str | None = None
+
+    @staticmethod
+    def of_function(
+        digest: str,
+        name: str,
+        variant: str,
+        status: str,
+        seconds: Sequence[float] = (),
+        error: str | None = None,
+        *,
+        seed: int,
+        stage: str,
+    ) -> Trial:
+        """A trial of another operator's function that ends now; ``error`` is shortened."""
+        return Trial(
+            *(name, None, variant, {}, status, tuple(seconds), _shortened(error)),
+            *(seed, stage, now(), {}, digest),
+        )
+
+    @property
+    def subject(self) -> Layer | str:
+        """What was tuned: a layer, or the digest of a function."""
+        return self.layer or str(self.function)
 
     @staticmethod
     def of(
@@ -63,7 +89,7 @@ class Trial:
             point_of(candidate.parameters),
             status,
             tuple(seconds),
-            error and textwrap.shorten(error, _ERROR_LENGTH, placeholder=" ..."),
+            _shortened(error),
             seed,
             stage,
             now(),
@@ -77,6 +103,8 @@ class Trial:
 
     def candidate(self) -> Candidate:
         """Raises LogError or VariantError for a variant or parameters that this version lacks."""
+        if self.layer is None:
+            raise LogError(f"a trial of function {self.function} is not one of a layer")
         return candidate_from(self.layer, self.variant, self.parameters)
 
     def as_json(self) -> str:
@@ -84,7 +112,11 @@ class Trial:
         described = {
             "date": self.date,
             "name": self.name,
-            "layer": json.loads(self.layer.as_json()),
+            **(
+                {"function": self.function}
+                if self.layer is None
+                else {"layer": json.loads(self.layer.as_json())}
+            ),
             "variant": self.variant,
             "parameters": self.parameters,
             "status": self.status,
@@ -105,9 +137,10 @@ class Trial:
         Raises LogError for what is no trial.
         """
         try:
+            function = read.get("function")
             trial = Trial(
                 str(read["name"]),
-                Layer.from_json(json.dumps(read["layer"])),
+                Layer.from_json(json.dumps(read["layer"])) if function is None else None,
                 str(read["variant"]),
                 {str(key): int(value) for key, value in read["parameters"].items()},
                 str(read["status"]),
@@ -117,6 +150,7 @@ class Trial:
                 str(read["stage"]),
                 str(read["date"]),
                 dict(read.get("versions", {})),
+                function and str(function),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, LogError):
@@ -127,6 +161,10 @@ class Trial:
         if trial.stage not in STAGES:
             raise LogError(f"stage {trial.stage!r} of a trial is none of {', '.join(STAGES)}")
         return trial
+
+
+def _shortened(error: str | None) -> str | None:
+    return error and textwrap.shorten(error, _ERROR_LENGTH, placeholder=" ...")
 
 
 def candidate_from(layer: Layer, variant: str, point: dict[str, int]) -> Candidate:
@@ -141,6 +179,8 @@ def candidate_from(layer: Layer, variant: str, point: dict[str, int]) -> Candida
 
 def is_known(trial: Trial) -> bool:
     """Whether this version still has the trial's variant, with these parameters."""
+    if trial.layer is None:
+        return True
     try:
         trial.candidate()
     except (LogError, VariantError):

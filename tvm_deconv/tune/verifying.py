@@ -136,7 +136,8 @@ def _trials(lines: Lines) -> Iterator[str]:
     for place, _, row in _rows(lines, problems):
         try:
             trial = Trial.from_json(row)
-            trial.candidate()
+            if trial.layer is not None:
+                trial.candidate()
             if "tvm" in trial.versions:
                 minor = minor_of(str(trial.versions["tvm"]))
                 if minor != running_minor():

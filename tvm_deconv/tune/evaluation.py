@@ -1,0 +1,108 @@
+"""Building and measuring on the device, and writing what came out to the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Event
+from typing import Any
+
+import tvm
+from tvm.s_tir.meta_schedule.builder import Builder, BuilderInput
+from tvm.s_tir.meta_schedule.runner import RunnerInput, RunnerResult
+from tvm.s_tir.meta_schedule.search_strategy import MeasureCandidate
+from tvm.target import Target
+
+from tvm_deconv.errors import TvmDeconvError
+
+from .build import remove_artifact
+from .layer import candidate_of
+from .log import LogFolder
+from .runner import INTERRUPTED, status_of
+from .tasks import Task
+from .trial import OK, Trial
+
+BUILD_FAILED = "build failed"
+
+
+class Evaluation:
+    """The device, the log, and what stands in the way of going on.
+
+    That is ``error``: the search ends in good order, and the caller raises it.
+    """
+
+    def __init__(
+        self, builder: Builder, runner: Any, log: LogFolder, target: Target, seed: int, stop: Event
+    ) -> None:
+        self.builder, self.runner, self.log = builder, runner, log
+        self.target, self.seed, self.stop = target, seed, stop
+        self.error: TvmDeconvError | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing more is to be measured."""
+        return self.stop.is_set() or self.error is not None
+
+    def in_turns(
+        self, mods: Sequence[tvm.IRModule], arguments: Sequence[Any], turns: int
+    ) -> list[list[tuple[Any, RunnerResult]]]:
+        """Build each module once and measure all in turns: for each, (artifact, result) by turn.
+
+        ``arguments`` are those that the runner gets for each module.
+        """
+        built = self.builder.build([BuilderInput(mod, self.target) for mod in mods])
+        found: list[list[tuple[Any, RunnerResult]]] = [[] for _ in mods]
+        order = list(range(len(mods)))
+        for _ in range(turns):
+            for i in order:
+                if self.stopped or built[i].error_msg is not None:
+                    continue
+                run = RunnerInput(built[i].artifact_path, "cpu", arguments[i])
+                (future,) = self.runner.run([run])
+                found[i].append((built[i], future.result()))
+            # Whoever came first comes last.
+            order = [*order[1:], order[0]]
+        for artifact in built:
+            if artifact.error_msg is None:
+                remove_artifact(artifact.artifact_path)
+        return found
+
+    def record(
+        self,
+        task: Task,
+        candidates: Sequence[MeasureCandidate],
+        built: Sequence[Any],
+        results: Sequence[RunnerResult],
+        stage: str,
+    ) -> None:
+        """Log what became of candidates for a layer."""
+        for candidate, artifact, result in zip(candidates, built, results, strict=True):
+            status, seconds, failed = outcome_of(artifact, result)
+            made = candidate_of(candidate.sch)
+            trial = Trial.of(made, task.name, status, seconds, failed, seed=self.seed, stage=stage)
+            mod = made.layer.definition()
+            self.commit(trial, mod, candidate.sch.trace, seconds or None, candidate.args_info)
+
+    def commit(
+        self,
+        trial: Trial,
+        mod: tvm.IRModule,
+        trace: Any = None,
+        run_secs: Sequence[float] | None = None,
+        args_info: Sequence[Any] = (),
+    ) -> None:
+        """Append a trial to the log, but not what an interruption or a lost device made fail."""
+        if self.runner.lost is not None:
+            self.error = self.runner.lost
+        if (self.error is not None and trial.status != OK) or trial.status == INTERRUPTED:
+            return
+        try:
+            self.log.commit(mod, trace, run_secs, args_info, self.target, trial)
+        except TvmDeconvError as error:
+            self.error = error
+
+
+def outcome_of(artifact: Any, result: RunnerResult) -> tuple[str, list[float], str | None]:
+    """Status, seconds and error text of what was built and measured."""
+    status = BUILD_FAILED if artifact.error_msg else status_of(result.error_msg)
+    error = artifact.error_msg or result.error_msg
+    return status, [float(s) for s in result.run_secs or ()], error and str(error)
