@@ -34,7 +34,7 @@ bench: $(VENV)/.bench ## Measure against other runtimes; results in build/ (half
 mca: $(VENV)/.lint ## Hold the inner loops for Cortex-A53, A72 and A76 against the multiply-add bound
 	$(BIN)/python scripts/mca.py $(ARGS)
 
-board: $(VENV)/.board ## Start an emulated ARM board with a TVM RPC tracker (ARGS=stop ends it)
+board: $(VENV)/.tune ## Start an emulated ARM board with a TVM RPC tracker (ARGS=stop ends it)
 	$(BIN)/python scripts/board.py $(or $(ARGS),start)
 
 models: $(VENV)/.train ## Train and export the demo networks again (takes minutes)
@@ -52,7 +52,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # One stamp for each set of extras, so that nothing is installed twice.
-$(VENV)/.bench $(VENV)/.board $(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.train: $(VENV)/.%: pyproject.toml | $(BIN)/python
+$(VENV)/.bench $(VENV)/.demo $(VENV)/.test $(VENV)/.tune $(VENV)/.lint $(VENV)/.train: $(VENV)/.%: pyproject.toml | $(BIN)/python
 	@echo 'Installing what "$*" needs into $(VENV), once: this can take a minute or two' >&2
 	$(PIP) install --editable '.[$*]'
 	@touch $@

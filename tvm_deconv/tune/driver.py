@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import tempfile
 from collections.abc import Callable
@@ -32,6 +33,9 @@ from .runner import make_runner
 from .tasks import Tunable, op_tasks_of, tasks_of
 
 TRIALS = 64
+
+# What MetaSchedule and TVM's RPC import when they first need it.
+_PACKAGES = ("cloudpickle", "psutil", "tornado", "xgboost")
 
 # Samples of a candidate, each of at least so many milliseconds: a hiccup of 5 ms must not decide.
 _REPEAT, _MIN_REPEAT_MS = 5, 20
@@ -97,6 +101,7 @@ def tune(
     cannot be tuned, DeviceError for a tracker or device that is not there or is gone, and LogError
     for a log that is damaged, belongs to another device, or cannot be written.
     """
+    _check_packages()
     resolved = for_threads(target, threads)
     machine = cpu_machine(resolved)
     reach = _device(tracker, key, resolved, target)
@@ -148,6 +153,15 @@ def tune(
                 break
             outcomes.append(op_tuner.tune(op_task, trials))
     return TuningReport(log.path, tuple(outcomes), interrupt.event.is_set())
+
+
+def _check_packages() -> None:
+    """Raise TuningError for a package that is missed only after minutes otherwise."""
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise TuningError(
+            f"tuning needs {', '.join(missing)}: pip install 'tvm-deconv[tune]' brings what it needs"
+        )
 
 
 def _device(
