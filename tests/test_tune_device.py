@@ -98,6 +98,8 @@ def test_a_wrong_key_lists_those_that_there_are(local):
 
 def test_a_tracker_without_devices_says_so():
     with served("tracker") as tracker:
+        # TVM's client waits until it has started.
+        connect_tracker(LOOPBACK, tracker.port).close()
         assert "it has no device at all" in refusal(Device(LOOPBACK, tracker.port, "pi"))
 
 
