@@ -281,6 +281,8 @@ def test_a_library_and_an_image_get_the_permissions_of_any_new_file(bench, tmp_p
     [
         ("raspberry-pi/4b-aarch64", "gcc-aarch64-linux-gnu"),
         ('{"kind":"llvm","mtriple":"armv7l-linux-gnueabihf"}', "gcc-arm-linux-gnueabihf"),
+        ("arm/rasp4b", "gcc-arm-linux-gnueabihf"),
+        ("arm/pynq", "gcc-arm-linux-gnueabi"),
         ('{"kind":"llvm","mtriple":"riscv64-linux-gnu"}', "gcc-riscv64-linux-gnu"),
     ],
 )
@@ -309,7 +311,7 @@ def test_a_failing_linker_is_reported(bench, tmp_path, monkeypatch, capsys):
     assert re.fullmatch(r"tvm-deconv: linking with .*false failed.*\n", capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("command", ["explain", "compile", "run", "bench"])
+@pytest.mark.parametrize("command", ["explain", "compile", "run", "logs", "bench"])
 def test_each_command_has_complete_help_and_stands_in_the_readme(command, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main([command, "--help"])
@@ -328,7 +330,7 @@ def test_help_of_the_command_lists_all_commands(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     text = capsys.readouterr().out
-    for command in ("explain", "compile", "run", "bench"):
+    for command in ("explain", "compile", "run", "tune", "logs", "bench"):
         assert re.search(rf"^    {command} +\w", text, re.MULTILINE)
 
 

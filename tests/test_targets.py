@@ -35,6 +35,19 @@ def test_a_target_is_returned_as_it_is():
     assert resolve_target(target).same_as(target)
 
 
+@pytest.mark.parametrize(
+    ("spec", "abi"),
+    [
+        ("arm/rasp4b", "hard"),
+        ({"kind": "llvm", "mtriple": "armv7a-linux-gnueabihf", "mfloat-abi": "soft"}, "soft"),
+        ("raspberry-pi/4b-aarch64", None),
+        ("arm/pynq", None),
+    ],
+)
+def test_floats_are_passed_as_the_triple_promises(spec, abi):
+    assert resolve_target(spec).attrs.get("mfloat-abi") == abi
+
+
 BAD = [
     ("raspberry-pi/4b", "unknown target 'raspberry-pi/4b': did you mean raspberry-pi/4b-aarch64"),
     ("hsot", "unknown target 'hsot': did you mean host"),

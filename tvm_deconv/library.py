@@ -27,6 +27,7 @@ _GNU_TRIPLES = {
     "armv7": "arm-linux-gnueabihf",
     "armv7a": "arm-linux-gnueabihf",
     "armv7l": "arm-linux-gnueabihf",
+    "armv8l": "arm-linux-gnueabihf",
     "riscv64": "riscv64-linux-gnu",
     "x86_64": "x86_64-linux-gnu",
 }
@@ -84,6 +85,8 @@ def linker(target: Target, host: Target) -> str:
             raise TargetError("no C compiler to link with: install one (apt install gcc)")
         return found
     gnu = _GNU_TRIPLES.get(architecture)
+    if gnu == "arm-linux-gnueabihf" and not triple.endswith("hf"):
+        gnu = "arm-linux-gnueabi"
     if gnu is None:
         raise TargetError(
             f"no linker is known for {triple}: call tvm_deconv.compile(...) and its "

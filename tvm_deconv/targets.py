@@ -23,14 +23,16 @@ def resolve_target(spec: str | Mapping[str, Any] | Target) -> Target:
 
     ``spec`` is ``"host"`` (the processor that we run on, with all processors that this process may
     use), a TVM tag such as ``"raspberry-pi/4b-aarch64"``, a target as JSON text or as a mapping, or
-    a target, which is checked and returned.
+    a target, which is checked and returned. Where ``mtriple`` ends in ``eabihf`` and nothing else
+    is said, floats are passed in their registers (``mfloat-abi`` hard): TVM would not, and the
+    linker refuses to mix the two.
 
     Raises TargetError, naming the value, for what TVM or LLVM does not know. LLVM alone would
     compile for a generic processor where ``mcpu`` is misspelt, and crash where ``mtriple`` is.
     """
     if isinstance(spec, str) and spec == "host":
         return _host()
-    target = spec if isinstance(spec, Target) else _parse(spec)
+    target = _with_float_abi(spec if isinstance(spec, Target) else _parse(spec))
     for part in (target, target.host):
         if part is not None and part.kind.name == "llvm":
             _check_processor(part)
@@ -89,6 +91,13 @@ def _parse(spec: str | Mapping[str, Any]) -> Target:
     except (TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise TargetError(f"TVM rejects target {config!r}: {reason}") from error
+
+
+def _with_float_abi(target: Target) -> Target:
+    hard = str(target.attrs.get("mtriple", "")).endswith("eabihf")
+    if not hard or "mfloat-abi" in target.attrs:
+        return target
+    return Target({**target.export(), "mfloat-abi": "hard"})
 
 
 def _hint(name: str) -> str:

@@ -1,0 +1,95 @@
+"""32-bit ARM: libraries link, and kernels run under qemu. No wheel has TVM's runtime for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kernel import HOST, check, square
+from onnx_net import Net
+from tvm.support import cc
+from tvm_ffi import libinfo
+
+from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
+from tvm_deconv.library import compile_library, linker
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
+from tvm_deconv.schedules.variants import VARIANTS
+from tvm_deconv.targets import resolve_target
+
+TAG = "arm/rasp4b"
+TARGET = resolve_target(TAG)
+COMPILER, QEMU = "arm-linux-gnueabihf-gcc", "qemu-arm-static"
+LOADER = Path(__file__).with_name("kernel_main.c")
+
+pytestmark = [
+    pytest.mark.board,
+    pytest.mark.skipif(
+        os.environ.get("TVM_DECONV_REQUIRE_BOARD") != "1"
+        and not (shutil.which(COMPILER) and shutil.which(QEMU)),
+        reason="apt install gcc-arm-linux-gnueabihf qemu-user-static",
+    ),
+]
+
+LAYERS = {
+    "nearest by 2": (
+        ConvTranspose2d(12, 17, *square(axis_of_resize, ConvAxis(3, 1, 1), 2)),
+        (1, 14, 23),
+    ),
+    "groups, asymmetric padding": (
+        ConvTranspose2d(6, 9, Axis(4, 2, 1, 0), Axis(5, 3, 1, 2), groups=3),
+        (2, 9, 21),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def loader(tmp_path_factory):
+    program = tmp_path_factory.mktemp("loader") / "kernel_main"
+    folders = libinfo.find_include_path(), libinfo.find_dlpack_include_path()
+    includes = [f"-I{folder}" for folder in folders]
+    command = [COMPILER, "-Wall", "-Werror", "-rdynamic", *includes, LOADER, "-o", program, "-ldl"]
+    subprocess.run(command, check=True)
+    return program
+
+
+def run_with(loader, folder):
+    """How `kernel.check` runs a kernel; an element that is not written is a NaN."""
+
+    def run(built, x, packed, shape):
+        library = folder / "kernel.so"
+        built.export_library(str(library), fcompile=cc.create_shared, cc=linker(TARGET, HOST))
+        tensors = {"x": x, "packed": packed, "y": np.full(shape, np.nan, "float32")}
+        arguments = []
+        for name, tensor in tensors.items():
+            tensor.tofile(folder / name)
+            arguments += [folder / name, "x".join(map(str, tensor.shape))]
+        command = [QEMU, "-L", "/usr/arm-linux-gnueabihf", loader, library, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return np.fromfile(folder / "y", "float32").reshape(shape)
+
+    return run
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("variant", sorted(VARIANTS))
+def test_each_variant_equals_the_scatter_definition_on_armv7(loader, tmp_path, variant, layer):
+    conv, shape = LAYERS[layer]
+    reason = VARIANTS[variant].refusal(conv, ACCUMULATE_DTYPE)
+    if reason is None:
+        check(variant, conv, shape, target=TARGET, run=run_with(loader, tmp_path))
+    else:
+        assert variant == "winograd", reason
+
+
+def test_a_network_links_for_armv7(tmp_path):
+    net = Net((1, 3, 9, 14))
+    x = net("DepthToSpace", net.conv("x", 3, 12), blocksize=2, mode="CRD")
+    compile_library(net.model(net.conv(net.nearest(x, 2), 3, 5)), tmp_path / "network.so", TAG)
+    header = (tmp_path / "network.so").read_bytes()[:20]
+    elf_arm, elf_32_bits = 40, 1
+    assert (header[4], header[18]) == (elf_32_bits, elf_arm)
