@@ -160,7 +160,7 @@ def _check_packages() -> None:
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise TuningError(
-            f"tuning needs {', '.join(missing)}: pip install 'tvm-deconv[tune]' brings what it needs"
+            f"tuning needs {', '.join(missing)}: pip install 'tvm-deconv[tune]' brings it"
         )
 
 

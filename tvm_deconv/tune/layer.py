@@ -40,20 +40,28 @@ class Layer:
     dtype: str = "float32"
 
     @property
+    def fixed(self) -> tuple[int, int, int]:
+        """The sizes, none of which may be free."""
+        batch, height, width = self.sizes
+        if batch is None or height is None or width is None:
+            raise LogError(f"a layer of free size has no shape: {self.sizes}")
+        return batch, height, width
+
+    @property
     def input_shape(self) -> tuple[int, int, int, int]:
         """NCHW."""
-        batch, height, width = self.sizes
+        batch, height, width = self.fixed
         return batch, self.conv.in_channels, height, width
 
     @property
     def output_shape(self) -> tuple[int, int, int, int]:
         """NCHW."""
-        return self.conv.output_shape(*self.sizes)
+        return self.conv.output_shape(*self.fixed)
 
     @property
     def multiply_adds(self) -> int:
         """As ``ConvTranspose2d.multiply_adds`` counts them."""
-        return self.conv.multiply_adds(*self.sizes)
+        return self.conv.multiply_adds(*self.fixed)
 
     def as_json(self) -> str:
         """One line; the same layer always gives the same text."""
@@ -89,6 +97,7 @@ class Layer:
         ih = (oh + p - d*kh) / s and iw likewise are integers inside the input.
         """
         conv = self.conv
+        _, height, width = self.fixed
         x = te.placeholder(self.input_shape, self.dtype, "x")
         weight = te.placeholder(conv.weight_shape, self.dtype, "weight")
         ic = te.reduce_axis((0, conv.group_inputs), "ic")
@@ -104,8 +113,8 @@ class Layer:
         def element(n: Any, o: Any, oh: Any, ow: Any) -> Any:
             group, within = o // conv.group_outputs, o % conv.group_outputs
             (ih, row), (iw, column) = (
-                source(conv.h, oh, kh, self.sizes.height),
-                source(conv.w, ow, kw, self.sizes.width),
+                source(conv.h, oh, kh, height),
+                source(conv.w, ow, kw, width),
             )
             channel = group * conv.group_inputs + ic
             term = (x[n, channel, ih, iw] * weight[channel, within, kh, kw]).astype(
