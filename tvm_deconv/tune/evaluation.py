@@ -36,6 +36,7 @@ class Evaluation:
         self.builder, self.runner, self.log = builder, runner, log
         self.target, self.seed, self.stop = target, seed, stop
         self.error: TvmDeconvError | None = None
+        self._blamed = False
 
     @property
     def stopped(self) -> bool:
@@ -91,10 +92,17 @@ class Evaluation:
         args_info: Sequence[Any] = (),
     ) -> None:
         """Append a trial to the log, but not what an interruption or a lost device made fail."""
-        if self.runner.lost is not None:
-            self.error = self.runner.lost
-        if (self.error is not None and trial.status != OK) or trial.status == INTERRUPTED:
+        lost = self.runner.lost
+        if self.error is None:
+            self.error = lost
+        if trial.status == INTERRUPTED or (self.error is not None and self.error is not lost):
             return
+        if trial.status != OK and lost is not None:
+            # TVM's own server does not survive a kernel that crashes. The candidate that was lost
+            # with it is logged, lest the next run begins with it; but a default must be measured.
+            if self._blamed or trial.stage != "search":
+                return
+            self._blamed = True
         try:
             self.log.commit(mod, trace, run_secs, args_info, self.target, trial)
         except TvmDeconvError as error:
