@@ -198,7 +198,7 @@ def tiling_costs(
         needed = ceil_div(columns, tile.tile_columns)
         useless = tile.vectors - ceil_div(columns, tile.lanes)
         costs += [
-            Cost("register tiles side by side", tile.column_tiles, needed),
+            Cost("register tiles beyond the output", max(0, tile.column_tiles - needed), 0),
             Cost("vectors beyond the output", max(0, useless), 0),
         ]
         blocks = ceil_div(needed, tile.column_tiles)

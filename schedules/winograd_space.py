@@ -68,8 +68,6 @@ def winograd_obstacle(
             return f"{points} points of a tile in {name}, at most {MAX_POINTS} are known"
     layout = Layout(conv, tile)
     late = max(layout.w.shifts)
-    if layout.w.span < 1:
-        return f"phases start up to {late} columns late, more than a strip's {layout.w.inputs}"
     if sizes.width is None and not late and layout.w.span % tile.lanes:
         # Constants with a value per phase are read in whole vectors where strips begin at one.
         return f"strips of {layout.w.span} columns, where the width is free, are no whole vectors"
@@ -110,11 +108,12 @@ def winograd_costs(
     if height is not None:
         # Phases that start late have their last outputs in a tile of their own.
         rows = conv.h.blocks(height) + max(h.shifts)
-        costs.append(Cost("rows of tiles in a strip", h.tiles, max(1, ceil_div(rows, h.outputs))))
+        useless = max(0, h.tiles - max(1, ceil_div(rows, h.outputs)))
+        costs.append(Cost("rows of tiles beyond the output", useless, 0))
     if width is not None:
         columns = conv.w.blocks(width) + max(w.shifts)
-        needed = max(1, ceil_div(columns, w.outputs))
-        costs.append(Cost("columns of tiles in a strip", w.tiles, needed))
+        useless = max(0, w.tiles - max(1, ceil_div(columns, w.outputs)))
+        costs.append(Cost("columns of tiles beyond the output", useless, 0))
     if height is not None and width is not None:
         pieces = (batch or 1) * h.strips(height) * w.strips(width) * conv.groups
         costs.append(idle_threads(pieces * tile.channel_splits, tile.parallel, machine))
