@@ -311,10 +311,12 @@ def test_a_failing_linker_is_reported(bench, tmp_path, monkeypatch, capsys):
     assert re.fullmatch(r"tvm-deconv: linking with .*false failed.*\n", capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("command", ["explain", "compile", "run", "logs", "bench"])
+@pytest.mark.parametrize(
+    "command", ["explain", "compile", "run", "logs list", "logs verify", "logs merge", "bench"]
+)
 def test_each_command_has_complete_help_and_stands_in_the_readme(command, capsys):
     with pytest.raises(SystemExit) as caught:
-        cli.main([command, "--help"])
+        cli.main([*command.split(), "--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
     readme = (ROOT / "README.md").read_text()

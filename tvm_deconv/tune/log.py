@@ -14,9 +14,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import tvm
+from tvm.s_tir.meta_schedule.arg_info import ArgInfo
+from tvm.s_tir.meta_schedule.database import JSONDatabase
 from tvm.s_tir.schedule import Trace
 from tvm.target import Target
 
@@ -31,14 +32,7 @@ from .layer import Layer
 from .lines import read_lines
 from .reading import Contents, Measured
 from .trial import Trial, is_known
-
-# Looking a layer up must not take what only tuning needs: MetaSchedule wants packages that
-# a plain installation does not have.
-if TYPE_CHECKING:
-    from tvm.s_tir.meta_schedule.arg_info import ArgInfo
-    from tvm.s_tir.meta_schedule.database import JSONDatabase
-
-    from .writing import Writer
+from .writing import Writer, lock
 
 WORKLOADS, RECORDS, TRIALS = "workloads.json", "records.json", "trials.jsonl"
 
@@ -77,8 +71,6 @@ class LogFolder:
         ends. Raises LogWriteError where the folder cannot be written, and LogError where it is in
         use, is of another device, or holds a damaged line.
         """
-        from .writing import Writer, lock
-
         path = root / header.device / f"tvm-{header.minor}"
         try:
             path.mkdir(parents=True, exist_ok=True)
