@@ -26,9 +26,9 @@ def tune_context(
     name: str,
     seed: int,
 ) -> TuneContext:
-    """A context for spaces that use no tensor intrinsic, that is, for ours.
+    """A context for spaces that use no tensor intrinsic.
 
-    Python code runs in the search, so it has one thread.
+    Our own run Python code in the search, so it has one thread.
     """
     with _no_intrinsics():
         return TuneContext(
@@ -46,7 +46,7 @@ def tune_context(
 def _no_intrinsics() -> Iterator[None]:
     """Make ``import tvm.s_tir.tensor_intrin``, which parses 248 functions in 25 s, do nothing.
 
-    ``TuneContext`` imports it for its effect alone, which no layer of ours needs. Who imports it
+    ``TuneContext`` imports it for its effect alone, which no space here needs. Who imports it
     afterwards gets the real one.
     """
     if _INTRINSICS in sys.modules:

@@ -20,12 +20,18 @@ from tvm.s_tir.meta_schedule.cost_model import XGBModel
 from tvm.s_tir.meta_schedule.cost_model.xgb_model import XGBConfig
 from tvm.s_tir.meta_schedule.database import MemoryDatabase, TuningRecord
 from tvm.s_tir.meta_schedule.measure_callback import PyMeasureCallback
+from tvm.s_tir.meta_schedule.mutator import Mutator
+from tvm.s_tir.meta_schedule.postproc import Postproc
+from tvm.s_tir.meta_schedule.schedule_rule import ScheduleRule
+from tvm.s_tir.meta_schedule.search_strategy import EvolutionarySearch
+from tvm.s_tir.meta_schedule.space_generator import PostOrderApply
 from tvm.s_tir.meta_schedule.task_scheduler import RoundRobin
 
 from tvm_deconv.schedules.cpu_default import schedule_function
 from tvm_deconv.schedules.machine import CpuMachine
 
 from .build import remove_artifact
+from .context import tune_context
 from .evaluation import Evaluation, outcome_of
 from .progress import Progress
 from .tasks import OpTask
@@ -111,14 +117,19 @@ class OpTuner:
 
     def _tune(self, task: OpTask, trials: int) -> None:
         evaluation, database = self.evaluation, MemoryDatabase()
-        context = TuneContext(
+        # The rules for any CPU: those that a target adds are for integers, and need intrinsics.
+        rules = PostOrderApply(
+            sch_rules=ScheduleRule.create("llvm"),
+            postprocs=Postproc.create("llvm"),
+            mutator_probs=Mutator.create("llvm"),
+        )
+        context = tune_context(
             task.mod,
-            target=evaluation.target,
-            space_generator="post-order-apply",
-            search_strategy="evolutionary",
-            task_name=task.name,
-            rand_state=evaluation.seed + 1,
-            num_threads=1,
+            evaluation.target,
+            space=rules,
+            strategy=EvolutionarySearch(),
+            name=task.name,
+            seed=evaluation.seed + 1,
         )
         RoundRobin().tune(
             [context],
