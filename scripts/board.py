@@ -219,7 +219,10 @@ def _is_open(port: int) -> bool:
 
 def _is_listed(port: int, key: str) -> bool:
     # `stop` works without TVM.
-    from tvm import rpc
+    try:
+        from tvm import rpc
+    except ImportError as error:
+        raise BoardError(f"{sys.prefix} cannot import TVM ({error}): use make board") from error
 
     queues = rpc.connect_tracker(HOST, port).summary()["queue_info"]
     return queues.get(key, {}).get("free", 0) > 0
