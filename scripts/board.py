@@ -25,22 +25,18 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from board_processes import MARK, end, launch, processes_of
 from board_root import BoardError, check_tools, install, python_of
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "board"
 HOST = "127.0.0.1"
-# The kernel of a loaded machine may take its time over the emulated imports: 8 s on an idle one.
-PATIENCE_S = 120
-_MARK = "TVM_DECONV_BOARD_OF"
 
 
 @dataclass(frozen=True)
@@ -83,15 +79,15 @@ def start(
                 )
             return board
         # What a start that was killed has left, or a board that died in part.
-        _end(state)
+        end(state)
         check_tools()
         with _locked(FOLDER / "installing"):
             install(FOLDER)
         try:
-            board = _launch(state, key, cpu, threads)
+            board = _bring_up(state, key, cpu, threads)
             _file(state).write_text(json.dumps(asdict(board), indent=1) + "\n")
         except BaseException:
-            _end(state)
+            end(state)
             raise
         return board
 
@@ -102,7 +98,7 @@ def stop(state: Path = FOLDER) -> bool:
     if not state.is_dir():
         return False
     with _locked(state):
-        was_there = _end(state)
+        was_there = end(state)
         _file(state).unlink(missing_ok=True)
         shutil.rmtree(state / "tmp", ignore_errors=True)
     return was_there
@@ -120,48 +116,19 @@ def read(state: Path = FOLDER) -> Board | None:
 
 def is_alive(board: Board, state: Path = FOLDER) -> bool:
     """Whether tracker and server still run."""
-    return {*board.leaders} <= {*_processes(state)}
+    return {*board.leaders} <= {*processes_of(state)}
 
 
-def _end(state: Path) -> bool:
-    """Kill every process of the folder's board and those they start meanwhile; whether any was.
-
-    Raises BoardError if one does not end.
-    """
-    found = processes = _processes(state)
-    deadline = time.monotonic() + 10
-    while processes:
-        if time.monotonic() > deadline:
-            raise BoardError(f"processes {processes} of the board do not end")
-        for process in processes:
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        time.sleep(0.02)
-        processes = _processes(state)
-    return bool(found)
-
-
-def _processes(state: Path) -> list[int]:
-    """Those that carry the folder in their environment; a zombie has none."""
-    entry, found = f"{_MARK}={state.resolve()}".encode(), []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        # Processes of others cannot be read, and any may end meanwhile.
-        with suppress(OSError):
-            if entry in path.read_bytes().split(b"\0"):
-                found.append(int(path.parent.name))
-    return found
-
-
-def _launch(state: Path, key: str, cpu: str, threads: int) -> Board:
+def _bring_up(state: Path, key: str, cpu: str, threads: int) -> Board:
     """Start tracker and server, and wait until the one lists the other."""
     shutil.rmtree(state / "tmp", ignore_errors=True)
     (state / "tmp").mkdir()
     port, server_port = _free_ports(2)
-    mark, address = {_MARK: str(state)}, f"{HOST}:{port}"
+    mark, address = {MARK: str(state)}, f"{HOST}:{port}"
 
     command = [sys.executable, "-m", "tvm.exec.rpc_tracker", *_bind(port)]
     log, environment = state / "tracker.log", {**os.environ, **mark}
-    tracker = _run(command, log, environment, lambda: _is_open(port))
+    tracker = launch(command, log, environment, lambda: _is_open(port))
 
     command = [str(python_of(FOLDER)), "-m", "tvm.exec.rpc_server", *_bind(server_port)]
     command += ["--tracker", address, "--key", key]
@@ -175,34 +142,8 @@ def _launch(state: Path, key: str, cpu: str, threads: int) -> Board:
         "TVM_NUM_THREADS": str(threads),
         **mark,
     }
-    server = _run(command, state / "server.log", environment, lambda: _is_listed(port, key))
+    server = launch(command, state / "server.log", environment, lambda: _is_listed(port, key))
     return Board(HOST, port, key, cpu, threads, [tracker, server])
-
-
-def _run(
-    command: list[str], log: Path, environment: dict[str, str], is_up: Callable[[], bool]
-) -> int:
-    """Start a program that outlives us, and wait until it is up; its process."""
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=log.parent,
-            env=environment,
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_up():
-        late = time.monotonic() > deadline
-        if late or process.poll() is not None:
-            how = f"is not up after {PATIENCE_S} s" if late else "ended"
-            lines = log.read_text(errors="replace").split("\n")[-4:]
-            said = " / ".join(line.strip() for line in lines if line.strip()) or "nothing"
-            raise BoardError(f"the {log.stem} {how}; {log} ends with: {said}")
-        time.sleep(0.1)
-    return process.pid
 
 
 def _bind(port: int) -> list[str]:
@@ -270,7 +211,7 @@ def _status(options: argparse.Namespace) -> int:
         return 1
     use = "free" if _is_listed(board.port, board.key) else "in use"
     print(f"board: {use}, tracker {board.tracker}, key {board.key}, processes", end=" ")
-    print(*_processes(options.state))
+    print(*processes_of(options.state))
     return 0
 
 

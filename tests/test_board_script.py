@@ -11,6 +11,7 @@ import time
 import board as emulated
 import board_root
 import pytest
+from board_processes import MARK, processes_of
 from conftest import run_board
 
 on_board = pytest.mark.board
@@ -38,10 +39,10 @@ def test_two_starts_start_one_board_and_stop_ends_all_of_it(board, state):
     (line,) = first.stdout.splitlines()
     started = emulated.read(state)
     assert f"tracker {started.host}:{started.port}, key board" in line
-    processes = emulated._processes(state)
+    processes = processes_of(state)
 
     assert run_board("start", state).stdout == first.stdout
-    assert emulated._processes(state) == processes
+    assert processes_of(state) == processes
     assert started.tracker != board.tracker
 
     other = run_board("start", state, "--key", "other")
@@ -52,7 +53,7 @@ def test_two_starts_start_one_board_and_stop_ends_all_of_it(board, state):
     status = run_board("status", state)
     assert (status.returncode, "free" in status.stdout) == (0, True)
     assert run_board("stop", state).stdout == "board: stopped\n"
-    assert emulated._processes(state) == []
+    assert processes_of(state) == []
     assert run_board("stop", state).stdout == "board: none is up\n"
     assert run_board("status", state).returncode == 1
 
@@ -66,11 +67,11 @@ def test_an_interrupted_start_leaves_no_process(board, state, number, status):
     with subprocess.Popen(arguments, stderr=subprocess.PIPE) as process:
         signal.signal(signal.SIGINT, previous)
         waits(60, lambda: (state / "server.log").exists() or process.poll() is not None)
-        assert emulated._processes(state)
+        assert processes_of(state)
         process.send_signal(number)
         _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (status, b"")
-    assert emulated._processes(state) == []
+    assert processes_of(state) == []
     assert emulated.read(state) is None
 
 
@@ -81,7 +82,7 @@ def test_a_server_that_does_not_come_up_is_reported_with_its_last_words(board, s
     assert result.stderr.count("\n") == 1
     assert "the server ended" in result.stderr
     assert "unable to find CPU model 'abacus'" in result.stderr
-    assert emulated._processes(state) == []
+    assert processes_of(state) == []
 
 
 def test_a_download_that_fails_is_reported_with_the_reason(tmp_path, monkeypatch):
@@ -120,7 +121,7 @@ def test_stop_ends_processes_of_its_own_folder_only(state, tmp_path):
     state.mkdir()
 
     def sleeper(folder):
-        mark = {emulated._MARK: str(folder)}
+        mark = {MARK: str(folder)}
         return subprocess.Popen(["sleep", "60"], env={**os.environ, **mark})
 
     own, other = sleeper(state), sleeper(f"{state}2")
