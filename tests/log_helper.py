@@ -13,10 +13,10 @@ from tvm_deconv.schedules.space import point_of
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.tune.header import Header
-from tvm_deconv.tune.layer import Candidate, Layer, annotate
-from tvm_deconv.tune.log import LogFolder
-from tvm_deconv.tune.trial import OK, Trial
+from tvm_deconv.tuning.header import Header
+from tvm_deconv.tuning.layer import Candidate, Layer, annotate
+from tvm_deconv.tuning.log import LogFolder
+from tvm_deconv.tuning.trial import OK, Trial
 
 HOST = resolve_target("host")
 MACHINE = cpu_machine(HOST)

@@ -7,10 +7,10 @@ from kernel import check
 from log_helper import HOST
 from tvm.target import Target
 
-from tvm_deconv.tune.find import find_log, folders_below, shipped_root
-from tvm_deconv.tune.header import Processor
-from tvm_deconv.tune.log import LogFolder
-from tvm_deconv.tune.verifying import problems_of
+from tvm_deconv.tuning.find import find_log, folders_below, shipped_root
+from tvm_deconv.tuning.header import Processor
+from tvm_deconv.tuning.log import LogFolder
+from tvm_deconv.tuning.verifying import problems_of
 
 LOGS = list(folders_below(shipped_root()))
 # The float64 reference takes a second for as many.

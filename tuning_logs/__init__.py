@@ -1,1 +1,1 @@
-"""Tuning logs that are shipped, a folder for each device; ``tvm_deconv.tune.log`` reads them."""
+"""Tuning logs that are shipped, a folder for each device; ``tvm_deconv.tuning.log`` reads them."""

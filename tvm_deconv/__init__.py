@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tvm_deconv import errors, geometry, importer, targets, threads, transform, weights
     from tvm_deconv.compiler import compile, explain, pipeline
     from tvm_deconv.runner import run
+    from tvm_deconv.tuning.driver import tune
 
 __all__ = [
     "compile",
@@ -25,10 +26,17 @@ __all__ = [
     "targets",
     "threads",
     "transform",
+    "tune",
     "weights",
 ]
 
-_HOME = {"compile": "compiler", "pipeline": "compiler", "explain": "compiler", "run": "runner"}
+_HOME = {
+    "compile": "compiler",
+    "pipeline": "compiler",
+    "explain": "compiler",
+    "run": "runner",
+    "tune": "tuning.driver",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -17,8 +17,8 @@ from tvm_deconv.files import replacing
 from tvm_deconv.importer import Model, Shapes
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.tune.find import AUTO as AUTO_LOG
-from tvm_deconv.tune.find import LogSpec
+from tvm_deconv.tuning.find import AUTO as AUTO_LOG
+from tvm_deconv.tuning.find import LogSpec
 
 # LLVM's name of an architecture -> the triple by which GNU names a compiler for it.
 _GNU_TRIPLES = {

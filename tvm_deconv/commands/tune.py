@@ -70,7 +70,7 @@ def add_tune(commands: Commands) -> None:
 
 
 def _tune(options: argparse.Namespace) -> int:
-    from tvm_deconv.tune.driver import tune
+    from tvm_deconv.tuning.driver import tune
 
     if (options.model is None) == (options.workloads is None):
         raise TuningError("give a model or --workloads, and not both")

@@ -21,8 +21,8 @@ from ..geometry import ConvTranspose2d
 from ..schedules.choice import AUTO, Preferences
 from ..schedules.machine import cpu_machine
 from ..targets import resolve_target
-from ..tune.find import AUTO as AUTO_LOG
-from ..tune.find import LogSpec, resolve_log
+from ..tuning.find import AUTO as AUTO_LOG
+from ..tuning.find import LogSpec, resolve_log
 from .kernels import Layer, layers_of
 from .lower_epilogue import PRELU, RESHAPE
 from .matching import dtype_of, shape_of
@@ -43,7 +43,7 @@ class LowerConvolutions:
     and padding, static or symbolic N, H, W; accumulates in float32. Other layers stay as they are.
     ``target`` is whatever ``tvm_deconv.targets.resolve_target`` takes. ``variant``, ``winograd``
     and ``log`` decide about the variant as ``tvm_deconv.schedules.choice`` says; ``log`` is found
-    as ``tvm_deconv.tune.find.resolve_log`` says. Each function is called after its variant
+    as ``tvm_deconv.tuning.find.resolve_log`` says. Each function is called after its variant
     (``revd2_conv_transpose``) and has it in ``VARIANT_ATTRIBUTE``.
 
     Raises TargetError for a target that is unknown or not a CPU, VariantError for a variant that

@@ -18,9 +18,9 @@ import tvm_deconv
 from tvm_deconv.errors import LogError
 from tvm_deconv.library import compile_library
 from tvm_deconv.transform import LowerConvolutions
-from tvm_deconv.tune.find import find_log, log_roots, resolve_log, shipped_root, user_root
-from tvm_deconv.tune.log import LogFolder
-from tvm_deconv.tune.tasks import tasks_of
+from tvm_deconv.tuning.find import find_log, log_roots, resolve_log, shipped_root, user_root
+from tvm_deconv.tuning.log import LogFolder
+from tvm_deconv.tuning.tasks import tasks_of
 
 THREADS = int(HOST.attrs["num-cores"])
 CPU = str(HOST.attrs["mcpu"])

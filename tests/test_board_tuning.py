@@ -26,7 +26,7 @@ SPEC = LayerSpec("nearest", 6, 9, 3, 11, 14, factor=2, padding=1, activation="re
 def test_a_layer_is_tuned_on_the_board_and_compiled_from_the_log(
     board, tmp_path, monkeypatch, capsys
 ):
-    from tvm_deconv.tune import driver
+    from tvm_deconv.tuning import driver
 
     # Times on an emulated processor mean nothing, so they may be short.
     monkeypatch.setattr(driver, "_MIN_REPEAT_MS", 1)

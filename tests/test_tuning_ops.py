@@ -14,11 +14,11 @@ from tvm import relax
 
 import tvm_deconv
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.tune import driver
-from tvm_deconv.tune.apply import apply_ops
-from tvm_deconv.tune.find import resolve_log
-from tvm_deconv.tune.ops import DEFAULT, METASCHEDULE
-from tvm_deconv.tune.tasks import op_tasks_of
+from tvm_deconv.tuning import driver
+from tvm_deconv.tuning.apply import apply_ops
+from tvm_deconv.tuning.find import resolve_log
+from tvm_deconv.tuning.ops import DEFAULT, METASCHEDULE
+from tvm_deconv.tuning.tasks import op_tasks_of
 
 SHAPE = (1, 6, 20, 26)
 

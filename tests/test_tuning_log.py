@@ -24,11 +24,11 @@ from tvm_deconv.errors import LogError, LogWriteError
 from tvm_deconv.schedules.space import fields, point_of
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.schedules.variants import VARIANTS
-from tvm_deconv.tune.header import Header, device_name
-from tvm_deconv.tune.layer import annotate, candidate_of
-from tvm_deconv.tune.log import LogFolder
-from tvm_deconv.tune.records import layer_of_workload, read_record
-from tvm_deconv.tune.trial import Trial
+from tvm_deconv.tuning.header import Header, device_name
+from tvm_deconv.tuning.layer import annotate, candidate_of
+from tvm_deconv.tuning.log import LogFolder
+from tvm_deconv.tuning.records import layer_of_workload, read_record
+from tvm_deconv.tuning.trial import Trial
 
 FILES = ("workloads.json", "records.json", "trials.jsonl")
 
@@ -331,7 +331,7 @@ import resource, signal, sys
 from pathlib import Path
 from log_helper import candidate, commit, header
 from tvm_deconv.errors import LogWriteError
-from tvm_deconv.tune.log import LogFolder
+from tvm_deconv.tuning.log import LogFolder
 root, limit = Path(sys.argv[1]), sys.argv[2]
 log = LogFolder.for_tuning(root, header())
 if limit.isdigit():

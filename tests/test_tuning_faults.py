@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-import tune_kernels
+import tuning_kernels
 from tvm.rpc import base, connect_tracker
 from tvm.s_tir.meta_schedule.arg_info import TensorInfo
 from tvm.s_tir.meta_schedule.runner import EvaluatorConfig, RunnerInput
 
 from tvm_deconv.errors import DeviceError
-from tvm_deconv.tune.case import read_case
-from tvm_deconv.tune.device import Device, local_device, served, wait_for
-from tvm_deconv.tune.runner import make_runner, status_of
-from tvm_deconv.tune.waiting import Waiting
+from tvm_deconv.tuning.case import read_case
+from tvm_deconv.tuning.device import Device, local_device, served, wait_for
+from tvm_deconv.tuning.runner import make_runner, status_of
+from tvm_deconv.tuning.waiting import Waiting
 
 REPEAT = 3
 TIMEOUT_S = 3
@@ -42,12 +42,12 @@ def temporary_folder(tmp_path_factory):
 def kernels(tmp_path_factory):
     """The path of each kernel's library."""
     root = tmp_path_factory.mktemp("kernels")
-    case = tune_kernels.write_layer_case(root / "cases")
+    case = tuning_kernels.write_layer_case(root / "cases")
     made = {
-        body: tune_kernels.c_artifact(case, root / body.replace(" ", "-"), body)
-        for body in tune_kernels.BODIES
+        body: tuning_kernels.c_artifact(case, root / body.replace(" ", "-"), body)
+        for body in tuning_kernels.BODIES
     }
-    return {"right": tune_kernels.right_artifact(case, root / "right"), **made}
+    return {"right": tuning_kernels.right_artifact(case, root / "right"), **made}
 
 
 class Bench:
@@ -316,8 +316,8 @@ def tvms_own_server(device):
 TUNER = """
 import signal, sys, threading
 from tvm.s_tir.meta_schedule.runner import EvaluatorConfig, RunnerInput
-from tvm_deconv.tune.device import local_device
-from tvm_deconv.tune.runner import make_runner, status_of
+from tvm_deconv.tuning.device import local_device
+from tvm_deconv.tuning.runner import make_runner, status_of
 stop = threading.Event()
 signal.signal(signal.SIGINT, lambda *_: stop.set())
 with local_device(1) as device:

@@ -15,7 +15,7 @@ import pytest
 from tvm.rpc import connect_tracker
 
 from tvm_deconv.errors import DeviceError
-from tvm_deconv.tune.device import Device, local_device, served
+from tvm_deconv.tuning.device import Device, local_device, served
 
 LOOPBACK = "127.0.0.1"
 
@@ -134,7 +134,7 @@ def all_end(pids):
 TUNER = """
 import multiprocessing, os, psutil, time
 from tvm.rpc import connect_tracker
-from tvm_deconv.tune.device import local_device
+from tvm_deconv.tuning.device import local_device
 with local_device(1) as device:
     session = connect_tracker(device.host, device.port).request(device.key)
     print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)

@@ -1,8 +1,8 @@
 """The processes of ``device.local_device``: TVM's RPC tracker, and its RPC server.
 
-Run as ``python -m tvm_deconv.tune.serve SOCKET tracker`` or ``... SOCKET server KEY TRACKER_PORT``;
-SOCKET is the file descriptor of a listening socket on loopback. It ends, with its children, when
-its standard input does.
+Run as ``python -m tvm_deconv.tuning.serve SOCKET tracker``, or ``... SOCKET server KEY PORT`` with
+the tracker's port; SOCKET is the file descriptor of a listening socket on loopback. It ends, with
+its children, when its standard input does.
 
 TVM's own commands are not used: ``tvm.exec.rpc_server`` keeps running but serves nobody any more
 once a kernel has crashed, and both start a further process that outlives them.

@@ -23,10 +23,10 @@ from tvm_deconv.schedules.space import infeasible, parameters_of, point_of
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.tune.context import tune_context
-from tvm_deconv.tune.features import GuidedXGBoost, features
-from tvm_deconv.tune.layer import Candidate, Layer, candidate_of, is_layer, layer_of
-from tvm_deconv.tune.search import (
+from tvm_deconv.tuning.context import tune_context
+from tvm_deconv.tuning.features import GuidedXGBoost, features
+from tvm_deconv.tuning.layer import Candidate, Layer, candidate_of, is_layer, layer_of
+from tvm_deconv.tuning.search import (
     DefaultsThenSearch,
     Feasible,
     Mutate,

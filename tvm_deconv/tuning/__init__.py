@@ -1,0 +1,1 @@
+"""Tuning on a device over RPC, and the logs that it writes: ``tvm_deconv.tune`` is its front."""
