@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from tvm_deconv.commands.tune import add_tune
 from tvm_deconv.errors import TvmDeconvError
 
 _INTERRUPTED = 130
+_BROKEN_PIPE = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,6 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TvmDeconvError as error:
         print(f"tvm-deconv: {error}", file=sys.stderr)
         return error.exit_status
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing more may be written to it at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
     except KeyboardInterrupt:
         print("tvm-deconv: interrupted", file=sys.stderr)
         return _INTERRUPTED
