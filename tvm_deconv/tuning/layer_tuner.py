@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from tvm.ir.utils import derived_object
@@ -163,19 +162,17 @@ class LayerTuner:
 
     def _final(self, task: Task, space: Space, default: Candidate) -> None:
         """Measure the fastest candidates and the default again, unless that was done already."""
-        log = self.evaluation.log
-        measured = log.measured(task.layer)
-        if not measured:
+        measured = self.evaluation.log.measured(task.layer)
+        turns = [one.final for one in measured if one.final]
+        if not measured or (turns and min(turns) >= _FINAL_ROUNDS):
             return
+        # The fastest of the search may have been lucky, and the winner of an earlier final has to
+        # meet the others on the machine as it is now.
+        fastest = sorted(measured, key=lambda one: one.seconds)[:_FINALISTS]
         finalists = {
-            key_of(c): c
-            for c in (Candidate(task.layer, m.variant, m.parameters) for m in measured[:_FINALISTS])
+            key_of(c): c for c in (Candidate(task.layer, m.variant, m.parameters) for m in fastest)
         }
         finalists.setdefault(key_of(default), default)
-        finals = [t for t in log.trials_of(task.layer) if t.stage == "final" and t.seconds]
-        done = {key_of(t.candidate()) for t in finals}
-        if done >= set(finalists):
-            return
         candidates = [space.measurable(c) for c in finalists.values()]
         measured_again = self.evaluation.in_turns(
             [c.sch.mod for c in candidates], [c.args_info for c in candidates], _FINAL_ROUNDS
@@ -185,20 +182,17 @@ class LayerTuner:
                 self.evaluation.record(task, [candidate], [artifact], [result], "final")
 
     def _outcome(self, task: Task, default: Candidate) -> Outcome:
-        trials = self.evaluation.log.trials_of(task.layer)
-        search = [t for t in trials if t.stage != "final"]
+        log = self.evaluation.log
+        search = [t for t in log.trials_of(task.layer) if t.stage != "final"]
         failures = sum(t.status != OK for t in search)
-        samples: dict[str, list[float]] = {}
-        for trial in trials:
-            if trial.stage == "final" and trial.seconds:
-                samples.setdefault(key_of(trial.candidate()), []).extend(trial.seconds)
-        measured = self.evaluation.log.measured(task.layer)
-        if not measured or key_of(default) not in samples:
+        in_final = {
+            key_of(Candidate(task.layer, m.variant, m.parameters)): m
+            for m in log.measured(task.layer)
+            if m.final
+        }
+        own = in_final.get(key_of(default))
+        if own is None:
             return Outcome(task, len(search), failures)
-        winner = Candidate(task.layer, measured[0].variant, measured[0].parameters)
-        best = samples.get(key_of(winner))
-        if best is None:
-            return Outcome(task, len(search), failures)
-        return Outcome(
-            task, len(search), failures, median(samples[key_of(default)]), median(best), winner
-        )
+        best = next(iter(in_final.values()))
+        winner = Candidate(task.layer, best.variant, best.parameters)
+        return Outcome(task, len(search), failures, own.seconds, best.seconds, winner)

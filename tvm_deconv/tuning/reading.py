@@ -17,27 +17,24 @@ from .lines import Lines
 from .records import Record, layer_of_workload, read_record, workload_index
 from .trial import candidate_from
 
-# Whoever was measured this often has stood in a final, in turns with the others there: its median
-# is worth more than the lucky single sample of one that was measured once. Counting further would
-# prefer those that stood in the finals of several runs to a faster one that the last run found.
-_SETTLED = 3
-
 # Name of the variant, and the fields of its parameters with their values.
 _Key: TypeAlias = tuple[str, tuple[tuple[str, int], ...]]
-_Samples: TypeAlias = list[tuple[float, ...]]
+# Place among the records of the layer, and seconds.
+_Samples: TypeAlias = list[tuple[int, tuple[float, ...]]]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A variant with parameters, the number of its records, and the median of their seconds.
+    """A variant with parameters, and the median of its seconds.
 
-    Of several records the first does not count.
+    ``final`` is its number of turns in the last final, whose seconds alone count then; 0 for one
+    that was not in it.
     """
 
     variant: Variant
     parameters: Any
     seconds: float
-    records: int
+    final: int
 
 
 class Contents:
@@ -71,24 +68,27 @@ class Contents:
         return sum(len(samples) for samples in self._of(layer).values())
 
     def measured(self, layer: Layer) -> list[Measured]:
-        """All that was measured, best first: by median, after a final those that stood in it first.
+        """All that was measured, best first: those of the last final, then the others.
 
-        What this version has no variant for, or cannot schedule, is left out.
+        What this version has no variant for, or would not build, is left out.
         """
         if layer not in self._measured:
+            samples = self._of(layer)
+            # A search measures everything once; what was measured again later was in a final. Its
+            # contestants took turns, while a single lucky sample, or an earlier final on a busier
+            # or quieter machine, cannot be compared with them.
+            searched = max((found[0][0] for found in samples.values()), default=0)
             found = []
-            for (name, point), samples in self._of(layer).items():
+            for (name, point), measured in samples.items():
                 candidate = self._usable(layer, name, dict(point))
                 if candidate is not None:
-                    # The first measurement chose it, by luck as much as by speed, so where there
-                    # are later ones only these count.
-                    counting = samples[1:] or samples
-                    seconds = median(second for sample in counting for second in sample)
+                    last = [seconds for place, seconds in measured if place > searched]
+                    counting = last or [seconds for _, seconds in measured]
+                    middle = median(second for seconds in counting for second in seconds)
                     found.append(
-                        Measured(candidate.variant, candidate.parameters, seconds, len(samples))
+                        Measured(candidate.variant, candidate.parameters, middle, len(last))
                     )
-            settled = min(_SETTLED, max((one.records for one in found), default=0))
-            found.sort(key=lambda one: (one.records < settled, one.seconds))
+            found.sort(key=lambda one: (one.final == 0, one.seconds))
             self._measured[layer] = found
         return self._measured[layer]
 
@@ -96,7 +96,9 @@ class Contents:
         self, layer: Layer, variant: str, point: dict[str, int], seconds: Sequence[float]
     ) -> None:
         """What was appended to the tables since."""
-        self._of(layer).setdefault(_key(variant, point), []).append(tuple(seconds))
+        samples = self._of(layer)
+        place = sum(map(len, samples.values()))
+        samples.setdefault(_key(variant, point), []).append((place, tuple(seconds)))
         self._rows.setdefault(layer, [])
         self._measured.pop(layer, None)
 
@@ -119,8 +121,9 @@ class Contents:
     def _of(self, layer: Layer) -> dict[_Key, _Samples]:
         if layer not in self._samples:
             samples: dict[_Key, _Samples] = {}
-            for _, record in self.records_of(layer):
-                samples.setdefault(_key(record.variant, record.point), []).append(record.seconds)
+            for place, (_, record) in enumerate(self.records_of(layer)):
+                key = _key(record.variant, record.point)
+                samples.setdefault(key, []).append((place, record.seconds))
             self._samples[layer] = samples
         return self._samples[layer]
 
