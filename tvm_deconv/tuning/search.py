@@ -175,6 +175,7 @@ class DefaultsThenSearch(PySearchStrategy):
     ) -> None:
         super().__init__()
         self.first, self.known, self.stopped = first, known, stopped
+        self.left = 0
         self.search = EvolutionarySearch(
             population_size=_POPULATION,
             init_min_unmeasured=_RANDOM_AT_LEAST,
@@ -188,25 +189,24 @@ class DefaultsThenSearch(PySearchStrategy):
     def pre_tuning(
         self, max_trials: int, per_round: int, spaces: Any, database: Any, cost_model: Any
     ) -> None:
+        self.left = max_trials
         self.search.pre_tuning(max_trials, per_round, spaces, database, cost_model)
 
     def post_tuning(self) -> None:
         self.search.post_tuning()
 
     def generate_measure_candidates(self) -> list[MeasureCandidate] | None:
-        if self.stopped():
-            return None
-        if self.first:
-            first, self.first = self.first, []
-            self.known |= {key(candidate) for candidate in first}
-            return first
         for _ in range(_MAX_KNOWN_ROUNDS):
-            found = self.search.generate_measure_candidates()
+            if self.stopped() or self.left < 1:
+                return None
+            found, self.first = self.first or self.search.generate_measure_candidates(), []
             if found is None:
                 return None
-            fresh = [candidate for candidate in found if key(candidate) not in self.known]
+            # Asked again without results in between, the search offers more than was agreed.
+            fresh = [c for c in found if key(c) not in self.known][: self.left]
             if fresh:
                 self.known |= {key(candidate) for candidate in fresh}
+                self.left -= len(fresh)
                 return fresh
         return None
 
