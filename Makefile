@@ -16,7 +16,7 @@ demo: $(VENV)/.demo ## Upscale a photograph with the two demo networks; results 
 	$(BIN)/python scripts/demo.py $(ARGS)
 
 test: $(VENV)/.test ## Run the test suite (ARGS="-k name" passes options to pytest)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # mypy cannot follow the mapping of schedules/ to tvm_deconv.schedules, so it gets the package as a
 # wheel would lay it out, made of links.

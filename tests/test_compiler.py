@@ -22,6 +22,7 @@ from tvm import relax
 
 import tvm_deconv
 from tvm_deconv.errors import ModelError, TargetError, VariantError
+from tvm_deconv.schedules.choice import Row
 from tvm_deconv.schedules.machine import cpu_machine
 from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.transform.lower import VARIANT_ATTRIBUTE
@@ -198,7 +199,8 @@ class OneRow:
         self.asked.append((sizes, dtype))
         revd2 = VARIANTS["revd2"]
         machine = cpu_machine(tvm_deconv.targets.resolve_target("host"))
-        return "revd2", dataclasses.replace(revd2.choose(conv, sizes, machine), rows=1)
+        parameters = dataclasses.replace(revd2.choose(conv, sizes, machine), rows=1)
+        return [Row("revd2", parameters, "tuning log")]
 
 
 def test_a_tuning_log_decides_for_each_layer():

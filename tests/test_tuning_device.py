@@ -137,8 +137,8 @@ from tvm.rpc import connect_tracker
 from tvm_deconv.tuning.device import local_device
 with local_device(1) as device:
     session = connect_tracker(device.host, device.port).request(device.key)
-    print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)
     try:
+        print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         print(device.check(), flush=True)

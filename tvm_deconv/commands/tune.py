@@ -74,6 +74,8 @@ def _tune(options: argparse.Namespace) -> int:
 
     if (options.model is None) == (options.workloads is None):
         raise TuningError("give a model or --workloads, and not both")
+    if options.logs == "none":
+        raise TuningError("tune writes a log: give --logs a folder, not none")
     report = tune(
         options.model if options.workloads is None else options.workloads,
         options.target,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import tvm
 from tvm import relax
 from tvm.s_tir.meta_schedule.database import JSONDatabase
 from tvm.target import Target
+
+from tvm_deconv.errors import LogError
 
 from .find import FoundLogs
 from .log import LogFolder
@@ -25,8 +30,7 @@ def apply_ops(log: object, target: Target) -> list[tvm.transform.Pass]:
 
 
 def _apply(log: LogFolder, target: Target) -> tvm.transform.Pass:
-    workloads, records, _ = log.files
-    database = JSONDatabase(str(workloads), str(records), allow_missing=False)
+    database = _whole(log)
 
     @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.ApplyTunedOps")
     def run(mod: tvm.IRModule, _context: tvm.transform.PassContext) -> tvm.IRModule:
@@ -34,3 +38,23 @@ def _apply(log: LogFolder, target: Target) -> tvm.transform.Pass:
             return relax.transform.MetaScheduleApplyDatabase()(mod)
 
     return run
+
+
+def _whole(log: LogFolder) -> JSONDatabase:
+    """The database without a last line that a tuner is just writing.
+
+    Raises LogError for one that TVM cannot read.
+    """
+    with tempfile.TemporaryDirectory(prefix="tvm-deconv-") as folder:
+        copies = []
+        # Records first: whatever is appended meanwhile, the workloads are all there.
+        for path in reversed(log.files[:2]):
+            copies.append(Path(folder) / path.name)
+            whole, end, _ = path.read_bytes().rpartition(b"\n")
+            copies[-1].write_bytes(whole + end)
+        records, workloads = map(str, copies)
+        try:
+            return JSONDatabase(workloads, records, allow_missing=False)
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise LogError(f"TVM cannot read the tuning log {log.path}: {reason}") from error

@@ -42,7 +42,9 @@ class _Built:
 
 
 def builder(target: Target, cases: Path, *, workers: int, timeout_s: float) -> LocalBuilder:
-    """A builder for ``target``. ``cases`` holds a folder for each layer: see ``case_folder``.
+    """A builder for ``target``.
+
+    ``cases`` holds a folder for each layer, see ``case_folder``, and gets one for each artifact.
 
     Raises TargetError where nothing can link for the target.
     """
@@ -50,7 +52,9 @@ def builder(target: Target, cases: Path, *, workers: int, timeout_s: float) -> L
         max_workers=workers,
         timeout_sec=timeout_s,
         f_build=partial(_build, cases=str(cases)),
-        f_export=partial(_export, command=linker(target, resolve_target("host"))),
+        f_export=partial(
+            _export, folder=str(cases), command=linker(target, resolve_target("host"))
+        ),
         initializer=ignore_interrupts,
     )
 
@@ -74,12 +78,12 @@ def _build(mod: tvm.IRModule, target: Target, _params: Any, *, cases: str) -> _B
     return _Built(module, packed, str(folder))
 
 
-def _export(built: _Built, *, command: str) -> str:
-    """Write the artifact; the path of its library."""
-    folder = Path(tempfile.mkdtemp(prefix="tvm-deconv-"))
-    path = folder / KERNEL
+def _export(built: _Built, *, folder: str, command: str) -> str:
+    """Write the artifact into a folder of its own below ``folder``; the path of its library."""
+    artifact = Path(tempfile.mkdtemp(prefix="artifact-", dir=folder))
+    path = artifact / KERNEL
     built.module.export_library(str(path), fcompile=cc.create_shared, cc=command)
     if built.packed is not None:
-        np.save(folder / PACKED, built.packed)
-        (folder / "case.json").write_text(json.dumps({"case": built.case}))
+        np.save(artifact / PACKED, built.packed)
+        (artifact / "case.json").write_text(json.dumps({"case": built.case}))
     return str(path)

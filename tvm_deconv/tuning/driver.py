@@ -23,7 +23,7 @@ from .device import Device, local_device
 from .evaluation import Evaluation
 from .find import user_root
 from .header import Header, device_name
-from .interrupt import Interrupt
+from .interrupt import Interrupt, uninterrupted
 from .layer_tuner import LayerTuner, Outcome
 from .log import LogFolder
 from .ops import OpOutcome, OpTuner
@@ -102,6 +102,8 @@ def tune(
     for a log that is damaged, belongs to another device, or cannot be written.
     """
     _check_packages()
+    if seed < 0:
+        raise TuningError(f"the seed must not be negative, got {seed}")
     resolved = for_threads(target, threads)
     machine = cpu_machine(resolved)
     reach = _device(tracker, key, resolved, target)
@@ -115,7 +117,8 @@ def tune(
         header = Header.of(
             device or device_name(resolved),
             resolved,
-            description=None if local else f"key {key} of tracker {tracker}",
+            # Not the tracker: its address may change, and the device is the same.
+            description=None if local else f"key {key}, by RPC",
             seed=seed,
         )
         log = stack.enter_context(LogFolder.for_tuning(Path(logs) if logs else user_root(), header))
@@ -123,6 +126,9 @@ def tune(
             report(repair)
         cases = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tvm-deconv-")))
         interrupt = stack.enter_context(Interrupt(report))
+        # Both start processes to try themselves out.
+        stack.enter_context(masked := ExitStack())
+        masked.enter_context(uninterrupted())
         runner = make_runner(
             reach,
             evaluator=EvaluatorConfig(
@@ -138,6 +144,7 @@ def tune(
         )
         stack.callback(runner.close)
         build = builder(resolved, cases, workers=available_processors(), timeout_s=_BUILD_TIMEOUT_S)
+        masked.close()
         peak = device_peak(resolved, machine, runner)
         progress = Progress(report, tasks, trials, peak)
         evaluation = Evaluation(build, runner, log, resolved, seed, interrupt.event)
@@ -148,7 +155,8 @@ def tune(
                 break
             outcomes.append(tuner.tune(task, trials))
         op_tuner = OpTuner(evaluation, machine, progress)
-        for op_task in op_tasks_of(what, shapes, resolved) if all_ops else ():
+        wanted = all_ops and not interrupt.event.is_set()
+        for op_task in op_tasks_of(what, shapes, resolved) if wanted else ():
             if interrupt.event.is_set():
                 break
             outcomes.append(op_tuner.tune(op_task, trials))
@@ -180,6 +188,6 @@ def _device(
     if key is None:
         raise TuningError(f"tracker {tracker} needs the key that the device registered with")
     host, _, port = tracker.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not (port.isascii() and port.isdigit()):
         raise DeviceError(f"tracker {tracker!r} is not of the form HOST:PORT")
     return Device(host, int(port), key)

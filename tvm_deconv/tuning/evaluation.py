@@ -7,7 +7,8 @@ from threading import Event
 from typing import Any
 
 import tvm
-from tvm.s_tir.meta_schedule.builder import Builder, BuilderInput
+from tvm.ir.utils import derived_object
+from tvm.s_tir.meta_schedule.builder import Builder, BuilderInput, BuilderResult, PyBuilder
 from tvm.s_tir.meta_schedule.runner import RunnerInput, RunnerResult
 from tvm.s_tir.meta_schedule.search_strategy import MeasureCandidate
 from tvm.target import Target
@@ -15,13 +16,30 @@ from tvm.target import Target
 from tvm_deconv.errors import TvmDeconvError
 
 from .build import remove_artifact
+from .interrupt import uninterrupted
 from .layer import candidate_of
 from .log import LogFolder
+from .measure import DEVICE
 from .runner import INTERRUPTED, status_of
 from .tasks import Task
-from .trial import OK, Trial
+from .trial import FAILED_FINAL, Trial
 
 BUILD_FAILED = "build failed"
+# ``status_of`` for a candidate without a device.
+LOST = DEVICE.removesuffix(": ")
+
+
+@derived_object
+class ShieldedBuilder(PyBuilder):
+    """A builder whose worker processes no Ctrl-C in the terminal ends while they start."""
+
+    def __init__(self, builder: Builder) -> None:
+        super().__init__()
+        self.builder = builder
+
+    def build(self, build_inputs: list[BuilderInput]) -> list[BuilderResult]:
+        with uninterrupted():
+            return self.builder.build(build_inputs)
 
 
 class Evaluation:
@@ -33,7 +51,7 @@ class Evaluation:
     def __init__(
         self, builder: Builder, runner: Any, log: LogFolder, target: Target, seed: int, stop: Event
     ) -> None:
-        self.builder, self.runner, self.log = builder, runner, log
+        self.shielded, self.runner, self.log = ShieldedBuilder(builder), runner, log
         self.target, self.seed, self.stop = target, seed, stop
         self.error: TvmDeconvError | None = None
         self._blamed = False
@@ -50,7 +68,7 @@ class Evaluation:
 
         ``arguments`` are those that the runner gets for each module.
         """
-        built = self.builder.build([BuilderInput(mod, self.target) for mod in mods])
+        built = self.shielded.build([BuilderInput(mod, self.target) for mod in mods])
         found: list[list[tuple[Any, RunnerResult]]] = [[] for _ in mods]
         order = list(range(len(mods)))
         for _ in range(turns):
@@ -65,6 +83,8 @@ class Evaluation:
         for artifact in built:
             if artifact.error_msg is None:
                 remove_artifact(artifact.artifact_path)
+        if self.error is None:
+            self.error = self.runner.lost
         return found
 
     def record(
@@ -81,7 +101,9 @@ class Evaluation:
             made = candidate_of(candidate.sch)
             trial = Trial.of(made, task.name, status, seconds, failed, seed=self.seed, stage=stage)
             mod = made.layer.definition()
-            self.commit(trial, mod, candidate.sch.trace, seconds or None, candidate.args_info)
+            # The database decides what is fast: it gets no turn of one that failed in another.
+            counting = seconds if stage != FAILED_FINAL else []
+            self.commit(trial, mod, candidate.sch.trace, counting or None, candidate.args_info)
 
     def commit(
         self,
@@ -95,9 +117,12 @@ class Evaluation:
         lost = self.runner.lost
         if self.error is None:
             self.error = lost
-        if trial.status == INTERRUPTED or (self.error is not None and self.error is not lost):
+        if self.error is not None and self.error is not lost:
             return
-        if trial.status != OK and lost is not None:
+        # What was kept from being built or measured has not failed.
+        if trial.status == INTERRUPTED or (self.stop.is_set() and trial.status == BUILD_FAILED):
+            return
+        if trial.status == LOST:
             # TVM's own server does not survive a kernel that crashes. The candidate that was lost
             # with it is logged, lest the next run begins with it; but a default must be measured.
             if self._blamed or trial.stage != "search":

@@ -4,31 +4,53 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+# A closed terminal and a polite kill are as good a reason to stop as Ctrl-C.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class Interrupt:
-    """A context in which the first Ctrl-C sets ``event``, and the second one raises as usual."""
+    """A context in which Ctrl-C sets ``event``, and does nothing else however often it comes.
+
+    An exception would not help: raised in a callback, it ends the process where TVM has threads of
+    its own. What is under way is limited by the timeouts of builder and runner.
+    """
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self.event = threading.Event()
         self._report = report
-        self._before: Any = None
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
         # Only the main thread may change handlers; in others, Ctrl-C is its caller's affair.
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._stop)
+            self._before = {number: signal.signal(number, self._stop) for number in _SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _stop(self, signum: int, frame: FrameType | None) -> None:
-        if self.event.is_set():
-            raise KeyboardInterrupt
-        self.event.set()
-        self._report("stopping after this measurement; everything is kept (Ctrl-C again: at once)")
+        if not self.event.is_set():
+            self.event.set()
+            # Printing here could meet the main thread in the middle of a line.
+            said = "stopping after what is under way; everything that was measured is kept"
+            threading.Thread(target=self._report, args=(said,)).start()
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Start processes that Ctrl-C in the terminal, which goes to all of them, does not end.
+
+    They inherit the mask of the thread that starts them; the signal reaches us when the block ends.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,14 @@ from tvm_deconv.schedules.machine import CpuMachine
 from .build import remove_artifact
 from .case import case_folder, write_case
 from .context import tune_context
-from .evaluation import Evaluation
+from .evaluation import LOST, Evaluation, outcome_of
 from .features import GuidedXGBoost
 from .layer import Candidate
 from .progress import Progress
+from .runner import INTERRUPTED
 from .search import DefaultsThenSearch, Space, default_candidates, key_of
 from .tasks import Task
-from .trial import OK
+from .trial import FAILED_FINAL, FINAL, OK, SEARCHED
 
 # Candidates between two updates of the cost model: few, since there are few altogether, and a round
 # that is interrupted is measured in vain at most once.
@@ -99,8 +101,12 @@ class LayerTuner:
         folder = case_folder(self.cases, layer)
         write_case(layer, folder, self.evaluation.seed)
         space = Space(layer, self.machine)
-        earlier = [t for t in log.trials_of(layer) if t.stage != "final"]
-        known = {key_of(t.candidate()) for t in earlier}
+        # Whatever made a default fail may be gone; it has to be measured.
+        known = {
+            key_of(t.candidate())
+            for t in log.trials_of(layer)
+            if t.stage == "search" or (t.stage in SEARCHED and t.seconds)
+        }
         self.progress.begin(task, len(known))
         defaults = default_candidates(layer, self.machine)
         first = [space.measurable(c) for c in defaults if key_of(c) not in known]
@@ -112,6 +118,8 @@ class LayerTuner:
             raise self.evaluation.error
         outcome = self._outcome(task, defaults[0])
         self.progress.end(outcome)
+        # A large layer's case takes gigabytes.
+        shutil.rmtree(folder)
         return outcome
 
     def _search(
@@ -131,7 +139,8 @@ class LayerTuner:
             evaluation.target,
             space=space.generator(seed),
             strategy=strategy,
-            name=task.name,
+            # The cost model counts a layer's samples by it.
+            name=task.layer.as_json(),
             seed=seed,
         )
         self._teach(context, space, task)
@@ -142,7 +151,7 @@ class LayerTuner:
             max_trials_global=remaining,
             max_trials_per_task=remaining,
             num_trials_per_iter=min(_ROUND, remaining),
-            builder=evaluation.builder,
+            builder=evaluation.shielded,
             runner=evaluation.runner,
             measure_callbacks=[_Record(self, task, context, "default" if first else "search")],
             database=evaluation.log.database,
@@ -151,7 +160,11 @@ class LayerTuner:
 
     def _teach(self, context: TuneContext, space: Space, task: Task) -> None:
         """Tell the cost model what an earlier run measured."""
-        earlier = [t for t in self.evaluation.log.trials_of(task.layer) if t.stage != "final"]
+        earlier = [
+            t
+            for t in self.evaluation.log.trials_of(task.layer)
+            if t.stage in SEARCHED and t.variant in space.fields
+        ]
         candidates = [space.measurable(t.candidate()) for t in earlier]
         results = [
             RunnerResult(t.seconds, None) if t.seconds else RunnerResult(None, t.error or t.status)
@@ -178,12 +191,15 @@ class LayerTuner:
             [c.sch.mod for c in candidates], [c.args_info for c in candidates], _FINAL_ROUNDS
         )
         for candidate, pairs in zip(candidates, measured_again, strict=True):
+            # One that fails once in a while must not win with the turns in which it did not.
+            failed = any(outcome_of(*pair)[0] not in (OK, INTERRUPTED, LOST) for pair in pairs)
             for artifact, result in pairs:
-                self.evaluation.record(task, [candidate], [artifact], [result], "final")
+                stage = FAILED_FINAL if failed else FINAL
+                self.evaluation.record(task, [candidate], [artifact], [result], stage)
 
     def _outcome(self, task: Task, default: Candidate) -> Outcome:
         log = self.evaluation.log
-        search = [t for t in log.trials_of(task.layer) if t.stage != "final"]
+        search = [t for t in log.trials_of(task.layer) if t.stage in SEARCHED]
         failures = sum(t.status != OK for t in search)
         in_final = {
             key_of(Candidate(task.layer, m.variant, m.parameters)): m

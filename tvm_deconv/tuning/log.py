@@ -188,7 +188,9 @@ class LogFolder:
         if self._contents is None:
             workloads, records, _ = self.files
             machine = cpu_machine(Target(self.header.target))
-            self._contents = Contents(read_lines(workloads), read_lines(records), machine)
+            # Records first: whatever a tuner appends meanwhile, their workloads are all there.
+            rows = read_lines(records)
+            self._contents = Contents(read_lines(workloads), rows, machine)
         return self._contents
 
     def _writing(self) -> tuple[Writer, Header]:

@@ -32,7 +32,7 @@ from tvm_deconv.schedules.machine import CpuMachine
 
 from .build import remove_artifact
 from .context import tune_context
-from .evaluation import Evaluation, outcome_of
+from .evaluation import BUILD_FAILED, Evaluation, outcome_of
 from .progress import Progress
 from .tasks import OpTask
 from .trial import OK, Trial
@@ -137,33 +137,50 @@ class OpTuner:
             max_trials_global=trials,
             max_trials_per_task=trials,
             num_trials_per_iter=min(_ROUND, trials),
-            builder=evaluation.builder,
+            builder=evaluation.shielded,
             runner=evaluation.runner,
             measure_callbacks=[_Record(self, task, context)],
             database=database,
             cost_model=self.cost_model,
         )
         best = database.get_top_k(database.commit_workload(task.mod), 1)
-        if best and not evaluation.stopped:
-            self._final(task, best[0])
+        if not evaluation.stopped:
+            self._final(task, best[0] if best else None)
 
-    def _final(self, task: OpTask, best: TuningRecord) -> None:
-        """Measure the default and the best in turns; keep the best's record if it is faster."""
+    def _final(self, task: OpTask, best: TuningRecord | None) -> None:
+        """Measure the default and the best in turns; keep the best's record if it is faster.
+
+        Lines of the final say also of a function that it has had its turn where there is no best.
+        """
         evaluation = self.evaluation
         default = schedule_function(task.mod["main"], self.machine) or task.mod["main"]
-        mods = [tvm.IRModule({"main": default}), best.as_measure_candidate().sch.mod]
+        mods = {DEFAULT: tvm.IRModule({"main": default})}
+        if best is not None:
+            mods[METASCHEDULE] = best.as_measure_candidate().sch.mod
         arguments = ArgInfo.from_entry_func(task.mod, remove_preproc=False)
-        measured = evaluation.in_turns(mods, [arguments, arguments], _FINAL_ROUNDS)
-        seconds = [[s for pair in pairs for s in outcome_of(*pair)[1]] for pairs in measured]
-        if evaluation.stopped or not all(seconds):
+        turns = evaluation.in_turns(list(mods.values()), [arguments] * len(mods), _FINAL_ROUNDS)
+        if evaluation.stopped:
             return
-        is_faster = median(seconds[1]) < median(seconds[0])
-        for variant, found in zip((DEFAULT, METASCHEDULE), seconds, strict=True):
-            trial = self._trial(task, variant, OK, found, None, "final")
-            if variant == METASCHEDULE and is_faster:
-                evaluation.commit(trial, task.mod, best.trace, found, best.args_info)
-            else:
-                evaluation.commit(trial, task.mod)
+        trials = {
+            variant: self._final_trial(task, variant, pairs)
+            for variant, pairs in zip(mods, turns, strict=True)
+        }
+        own, other = trials[DEFAULT], trials.get(METASCHEDULE)
+        evaluation.commit(own, task.mod)
+        if best is None or other is None:
+            return
+        if own.seconds and other.seconds and other.median < own.median:
+            evaluation.commit(other, task.mod, best.trace, other.seconds, best.args_info)
+        else:
+            evaluation.commit(other, task.mod)
+
+    def _final_trial(self, task: OpTask, variant: str, pairs: list[Any]) -> Trial:
+        """One line for all turns of a contestant; a failure if one of them failed."""
+        outcomes = [outcome_of(*pair) for pair in pairs] or [(BUILD_FAILED, [], None)]
+        failed = next((outcome for outcome in outcomes if outcome[0] != OK), None)
+        seconds = [s for _, found, _ in outcomes for s in found]
+        status, seconds, error = failed or (OK, seconds, None)
+        return self._trial(task, variant, status, [] if failed else seconds, error, "final")
 
     def record(self, task: OpTask, built: Any, results: Any) -> None:
         """A line of the log for each result of the search."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .log import LogFolder
 from .tasks import Task
+from .trial import SEARCHED
 
 if TYPE_CHECKING:
     from .layer_tuner import Outcome
@@ -35,7 +36,7 @@ class Progress:
 
     def round(self, task: Task, log: LogFolder) -> None:
         """After a round of measurements."""
-        trials = [t for t in log.trials_of(task.layer) if t.stage != "final"]
+        trials = [t for t in log.trials_of(task.layer) if t.stage in SEARCHED]
         self._measured += len(trials) - self._known
         self._known = len(trials)
         best = min((t for t in trials if t.seconds), key=lambda t: t.median, default=None)

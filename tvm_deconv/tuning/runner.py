@@ -30,6 +30,7 @@ from tvm_deconv.errors import DeviceError
 
 from . import measure
 from .device import Device
+from .interrupt import uninterrupted
 from .interrupts import ignore_interrupts
 from .measure import DEVICE, LOST, TIMED_OUT, WRONG_RESULT
 from .tracker import Lease
@@ -180,7 +181,8 @@ class DeviceRunner(PyRunner):
     def _is_ready(self) -> bool:
         """Start the worker, lest it uses up a part of a candidate's time; False if interrupted."""
         try:
-            self._pool.submit(_nothing).result()
+            with uninterrupted():
+                self._pool.submit(_nothing).result()
         except ChildProcessError:
             # Until it has started, it does not ignore Ctrl-C.
             if not self._waiting.stop.is_set():

@@ -17,7 +17,10 @@ from .header import now
 from .layer import Candidate, Layer
 
 OK = "ok"
-STAGES = ("default", "search", "final")
+# The two in which each candidate is measured once, those of a final, and those of a contestant that
+# failed in another turn of it.
+SEARCHED, FINAL, FAILED_FINAL = ("default", "search"), "final", "failed final"
+STAGES = (*SEARCHED, FINAL, FAILED_FINAL)
 # More of a compiler's message helps nobody, and a log is read by people.
 _ERROR_LENGTH = 300
 
