@@ -132,9 +132,11 @@ def all_end(pids):
 
 # A tuner with a session open: it says which processes it has, down to the session's, and waits.
 TUNER = """
-import multiprocessing, os, psutil, time
+import multiprocessing, os, psutil, signal, time
 from tvm.rpc import connect_tracker
 from tvm_deconv.tuning.device import local_device
+# A shell starts what runs in the background with Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with local_device(1) as device:
     session = connect_tracker(device.host, device.port).request(device.key)
     try:
