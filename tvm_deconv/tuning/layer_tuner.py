@@ -14,6 +14,7 @@ from tvm.s_tir.meta_schedule.runner import RunnerResult
 from tvm.s_tir.meta_schedule.search_strategy import MeasureCandidate
 from tvm.s_tir.meta_schedule.task_scheduler import RoundRobin
 
+from tvm_deconv.errors import TuningError
 from tvm_deconv.schedules.machine import CpuMachine
 
 from .build import remove_artifact
@@ -95,11 +96,18 @@ class LayerTuner:
     def tune(self, task: Task, trials: int) -> Outcome:
         """Search until the log has ``trials`` candidates of the layer, then hold the final.
 
-        Raises DeviceError and LogError where it cannot go on.
+        Raises DeviceError and LogError where it cannot go on, and TuningError where there is no
+        space for what the kernels are compared with.
         """
         layer, log = task.layer, self.evaluation.log
         folder = case_folder(self.cases, layer)
-        write_case(layer, folder, self.evaluation.seed)
+        try:
+            write_case(layer, folder, self.evaluation.seed)
+        except (OSError, MemoryError) as error:
+            raise TuningError(
+                f"no space for the reference of {task.name} in {self.cases.parent}: {error}; give "
+                "another TMPDIR, or tune a smaller size"
+            ) from error
         space = Space(layer, self.machine)
         # Whatever made a default fail may be gone; it has to be measured.
         known = {

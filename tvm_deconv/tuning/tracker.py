@@ -113,11 +113,11 @@ class TrackerLink:
     def _receive(self) -> Any:
         try:
             code, answer = base.recvjson(self._socket)
-        except OSError as error:
+        except (OSError, ValueError, TypeError) as error:
             raise self._gone(error) from error
         if code != base.TrackerCode.SUCCESS:
             raise DeviceError(f"the tracker at {self._name} refused the request: {answer}")
         return answer
 
-    def _gone(self, error: OSError) -> DeviceError:
+    def _gone(self, error: Exception) -> DeviceError:
         return DeviceError(f"the tracker at {self._name} does not answer any more: {error}")
