@@ -26,7 +26,7 @@ from tvm_deconv.library import linker
 from tvm_deconv.targets import resolve_target
 
 from .case import case_folder
-from .interrupts import ignore_interrupts
+from .interrupt import ignore_interrupts
 from .layer import candidate_of, is_layer
 
 KERNEL, PACKED = "kernel.so", "packed.npy"

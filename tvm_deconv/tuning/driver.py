@@ -127,24 +127,23 @@ def tune(
         cases = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tvm-deconv-")))
         interrupt = stack.enter_context(Interrupt(report))
         # Both start processes to try themselves out.
-        stack.enter_context(masked := ExitStack())
-        masked.enter_context(uninterrupted())
-        runner = make_runner(
-            reach,
-            evaluator=EvaluatorConfig(
-                number=1,
-                repeat=_REPEAT,
-                min_repeat_ms=_MIN_REPEAT_MS,
-                enable_cpu_cache_flush=True,
-            ),
-            timeout_s=timeout_s,
-            threads=machine.threads,
-            stop=interrupt.event,
-            report=report,
-        )
-        stack.callback(runner.close)
-        build = builder(resolved, cases, workers=available_processors(), timeout_s=_BUILD_TIMEOUT_S)
-        masked.close()
+        with uninterrupted():
+            runner = make_runner(
+                reach,
+                evaluator=EvaluatorConfig(
+                    number=1,
+                    repeat=_REPEAT,
+                    min_repeat_ms=_MIN_REPEAT_MS,
+                    enable_cpu_cache_flush=True,
+                ),
+                timeout_s=timeout_s,
+                threads=machine.threads,
+                stop=interrupt.event,
+                report=report,
+            )
+            stack.callback(runner.close)
+            workers = available_processors()
+            build = builder(resolved, cases, workers=workers, timeout_s=_BUILD_TIMEOUT_S)
         peak = device_peak(resolved, machine, runner)
         progress = Progress(report, tasks, trials, peak)
         evaluation = Evaluation(build, runner, log, resolved, seed, interrupt.event)

@@ -54,3 +54,8 @@ def uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def ignore_interrupts() -> None:
+    """For worker processes of MetaSchedule: let them finish what they have begun."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -30,30 +30,27 @@ from tvm_deconv.errors import DeviceError
 
 from . import measure
 from .device import Device
-from .interrupt import uninterrupted
-from .interrupts import ignore_interrupts
+from .interrupt import ignore_interrupts, uninterrupted
 from .measure import DEVICE, LOST, TIMED_OUT, WRONG_RESULT
 from .tracker import Lease
 from .waiting import Waiting
 
-OK, INTERRUPTED, NOT_BUILT = "ok", "interrupted", "not built"
+OK, INTERRUPTED = "ok", "interrupted"
 CRASHED, FAILED = "crashed: ", "failed: "
 # What RPCRunner says where the worker's time was up, and where a hook of ours raised an error.
 _KILLED = "RPCRunner: Timeout"
 _OWN_ERROR = re.compile(rf"^\S*\b{measure.MeasureError.__name__}: (.*)", re.MULTILINE)
 
 
-def status_of(error_msg: str | None, *, built: bool = True) -> str:
+def status_of(error_msg: str | None) -> str:
     """What became of a candidate, from its result's error text.
 
     ``ok``, ``timed out``, ``crashed``, ``wrong result``, ``interrupted`` (never begun), ``device``
-    (gone, which says nothing of the candidate), ``failed`` for anything else that the device
-    reported, and ``not built`` for an error text that is the builder's.
+    (gone, which says nothing of the candidate), and ``failed`` for anything else that the device
+    reported.
     """
     if error_msg is None:
         return OK
-    if not built:
-        return NOT_BUILT
     for prefix in (TIMED_OUT, CRASHED, WRONG_RESULT, DEVICE, INTERRUPTED):
         if error_msg.startswith(prefix):
             return prefix.removesuffix(": ")
