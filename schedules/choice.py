@@ -25,8 +25,8 @@ from typing import Any, NamedTuple, Protocol
 from tvm_deconv.errors import VariantError
 from tvm_deconv.geometry import ConvTranspose2d
 
-from .machine import CpuMachine
-from .variant import ACCUMULATE_DTYPE, Sizes, Variant
+from .machines import variants_for
+from .variant import ACCUMULATE_DTYPE, Machine, Sizes, Variant
 from .variants import VARIANTS
 
 AUTO = "auto"
@@ -52,18 +52,20 @@ class TuningLog(Protocol):
 class Preferences:
     """What the caller may say about the choice.
 
-    ``variant`` is ``"auto"`` or the name of one of ``variants``, by default all that there are.
+    ``variant`` is ``"auto"`` or the name of one of ``variants``: by default all that there are for
+    the machine, which for every kind of machine have the same names.
     Raises VariantError for another name, and for ``winograd`` where it is switched off.
     """
 
     variant: str = AUTO
     winograd: bool = True
     log: TuningLog | None = None
-    variants: Mapping[str, Variant] = field(default_factory=lambda: VARIANTS, repr=False)
+    variants: Mapping[str, Variant] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.variant != AUTO and self.variant not in self.variants:
-            names = ", ".join([AUTO, *self.variants])
+        known = VARIANTS if self.variants is None else self.variants
+        if self.variant != AUTO and self.variant not in known:
+            names = ", ".join([AUTO, *known])
             raise VariantError(f"unknown variant {self.variant!r}: give one of {names}")
         if self.variant == WINOGRAD and not self.winograd:
             raise VariantError(
@@ -71,13 +73,19 @@ class Preferences:
                 "leave one of the two options out"
             )
 
-    def obstacle(self, name: str, conv: ConvTranspose2d) -> str | None:
-        """Why the variant called ``name`` may not or cannot compute the layer; None if it can."""
-        if name not in self.variants:
+    def variants_for(self, machine: Machine) -> Mapping[str, Variant]:
+        """The variants to choose from."""
+        return variants_for(machine) if self.variants is None else self.variants
+
+    def obstacle(
+        self, name: str, conv: ConvTranspose2d, variants: Mapping[str, Variant]
+    ) -> str | None:
+        """Why the one of ``variants`` called ``name`` may not or cannot compute the layer."""
+        if name not in variants:
             return "is not known"
         if name == WINOGRAD and not self.winograd:
             return "is switched off"
-        refusal = self.variants[name].refusal(conv, ACCUMULATE_DTYPE)
+        refusal = variants[name].refusal(conv, ACCUMULATE_DTYPE)
         return refusal and f"cannot: {refusal}"
 
 
@@ -94,7 +102,7 @@ def choose(
     conv: ConvTranspose2d,
     sizes: Sizes,
     dtype: str,
-    machine: CpuMachine,
+    machine: Machine,
     preferences: Preferences | None = None,
 ) -> Choice:
     """The variant for a layer, by the order above.
@@ -102,14 +110,15 @@ def choose(
     ``dtype`` is that of input and output. Raises VariantError if every variant refuses the layer.
     """
     preferences = preferences or Preferences()
+    variants = preferences.variants_for(machine)
     rows = preferences.log.lookup(conv, sizes, dtype) if preferences.log else ()
     passed_over: dict[str, str] = {}
 
     wanted = preferences.variant
     if wanted != AUTO:
-        obstacle = preferences.obstacle(wanted, conv)
+        obstacle = preferences.obstacle(wanted, conv, variants)
         if obstacle is None:
-            variant = preferences.variants[wanted]
+            variant = variants[wanted]
             for row in rows:
                 if row.variant == wanted:
                     return Choice(variant, row.parameters, f"asked for; {row.reason}")
@@ -117,9 +126,9 @@ def choose(
         passed_over[wanted] = f"asked for {wanted}, which {obstacle}"
 
     for name, parameters, reason in rows:
-        obstacle = preferences.obstacle(name, conv)
+        obstacle = preferences.obstacle(name, conv, variants)
         if obstacle is None:
-            variant = preferences.variants[name]
+            variant = variants[name]
             return Choice(variant, parameters, "; ".join([*passed_over.values(), reason]))
         passed_over.setdefault(name, f"the tuning log says {name}, which {obstacle}")
 
@@ -129,15 +138,16 @@ def choose(
 def _by_model(
     conv: ConvTranspose2d,
     sizes: Sizes,
-    machine: CpuMachine,
+    machine: Machine,
     preferences: Preferences,
     passed_over: dict[str, str],
 ) -> Choice:
     """The variant of fewest estimated cycles; ``passed_over`` says by name what was in the way."""
     estimates: list[tuple[float, Variant, Any]] = []
     refused = {}
-    for name, variant in preferences.variants.items():
-        obstacle = preferences.obstacle(name, conv)
+    variants = preferences.variants_for(machine)
+    for name, variant in variants.items():
+        obstacle = preferences.obstacle(name, conv, variants)
         if obstacle is not None:
             refused[name] = f"{name} {obstacle}"
             continue

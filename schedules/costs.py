@@ -13,6 +13,11 @@ class Cost(NamedTuple):
     limit: int
 
 
+def waste(what: str, useful: int, computed: int) -> Cost:
+    """Share of what is computed that nothing needs, since it is rounded up to whole tiles."""
+    return Cost(f"percent of {what} computed for nothing", 100 - 100 * useful // computed, 30)
+
+
 def too_dear(costs: list[Cost], own: list[Cost]) -> str | None:
     """The first cost beyond its limit, in words; None if there is none.
 

@@ -13,6 +13,10 @@ def by_phase(values: list[int], phase):
     """An index expression that takes ``values[phase]``."""
     if all(v == values[0] for v in values):
         return values[0]
+    if all(v == values[0] + i for i, v in enumerate(values)):
+        # Not the quotient below: where the phase is itself a remainder, such as z % 4 // 2 of a
+        # fused loop, TVM turns (z % 4 + 2) // 4 into (z + 2) % 4 // 4, which is 0.
+        return values[0] + phase
     jumps = [i for i in range(1, len(values)) if values[i] != values[i - 1]]
     if len(jumps) == 1 and values[-1] == values[0] + 1:
         # Offsets rise by one at a single phase, as they do without dilation.

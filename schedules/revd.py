@@ -92,7 +92,7 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
     shape = batch, _, _, _ = stages.shape_of(x)
     domain = stages.domain_of(conv, tile, shape)
-    rows, columns = _reach(conv.h), _reach(conv.w)
+    rows, columns = reach(conv.h), reach(conv.w)
     pad = stages.bordered(domain, x, rows, columns)
 
     ic = te.reduce_axis((0, conv.group_inputs), "ic")
@@ -100,8 +100,8 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
     kw = te.reduce_axis((0, conv.w.kernel), "kw")
 
     def gathered(n, g, oh, ow, o):
-        row, row_rest = _source(conv.h, oh, kh)
-        column, column_rest = _source(conv.w, ow, kw)
+        row, row_rest = source_of(conv.h, oh, kh)
+        column, column_rest = source_of(conv.w, ow, kw)
         value = pad[n, g * conv.group_inputs + ic, row - rows[0], column - columns[0]]
         weight = packed[g, kh, kw, o // tile.channels, ic, o % tile.channels]
         product = value * weight
@@ -137,7 +137,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     vectorize_channels(sch, nest, tile)
     func = in_strip_coordinates(in_strip_coordinates(sch.mod["main"], PAD), GATHER + "_init")
     if conv.strides != (1, 1):
-        func = _test_once(func)
+        func = test_once(func, "ic")
     return with_vector_math(finish(func, conv, tile, store, by_rows=True))
 
 
@@ -174,8 +174,8 @@ def vectorize_channels(sch: Schedule, nest: steps.Nest, tile: Tiling) -> None:
         sch.vectorize(lane)
 
 
-def _test_once(func: tirx.PrimFunc) -> tirx.PrimFunc:
-    """Test an output and a tap before the loop over input channels, not within.
+def test_once(func: tirx.PrimFunc, loop_name: str) -> tirx.PrimFunc:
+    """Test an output and a tap before the loop over channels called ``loop_name``, not within.
 
     for ic: gather += if_then_else(hit, product, 0)  =>  if hit: for ic: gather += product
     """
@@ -189,20 +189,20 @@ def _test_once(func: tirx.PrimFunc) -> tirx.PrimFunc:
         return edit.changed(node, body=added) if node.name_hint == GATHER + "_update" else node
 
     def loop(node: tirx.For) -> Any:
-        if edit.sole_block_name(node) != GATHER + "_update" or node.loop_var.name != "ic":
+        if edit.sole_block_name(node) != GATHER + "_update" or node.loop_var.name != loop_name:
             return node
         return tirx.IfThenElse(edit.bind(hit, place), node, None)
 
     return func.with_body(tvm_ffi.structural_map(func.body, [(SBlock, block), (tirx.For, loop)]))
 
 
-def _source(axis: Axis, out: Any, tap: Any) -> tuple[Any, Any]:
+def source_of(axis: Axis, out: Any, tap: Any) -> tuple[Any, Any]:
     """The input that ``tap`` takes to output ``out``, and the rest, which is 0 if there is one."""
     place = out + axis.pad_begin - axis.dilation * tap
     return tirx.floordiv(place, axis.stride), tirx.floormod(place, axis.stride)
 
 
-def _reach(axis: Axis) -> tuple[int, int]:
+def reach(axis: Axis) -> tuple[int, int]:
     """The first and last offset at which the tests of a block look, whether or not they pass."""
     last = axis.stride - 1 + axis.pad_begin
     return (axis.pad_begin - (axis.extent - 1)) // axis.stride, last // axis.stride

@@ -13,26 +13,27 @@ from collections.abc import Mapping
 from dataclasses import fields as dataclass_fields
 from functools import lru_cache
 from numbers import Integral
-from typing import Any
+from typing import Any, get_type_hints
 
 from tvm_deconv.errors import VariantError
 from tvm_deconv.geometry import ConvTranspose2d
 
 from .costs import Cost, too_dear
-from .machine import CpuMachine
-from .tiling import Tiling
+from .gpu.machine import GpuMachine
+from .gpu.space import tile_costs, tile_fields, tile_obstacle
 from .tiling_space import tiling_costs, tiling_fields, tiling_obstacle
-from .variant import ACCUMULATE_DTYPE, Sizes, Variant
-from .winograd import WINOGRAD
+from .variant import ACCUMULATE_DTYPE, Machine, Sizes, Variant
 from .winograd_space import winograd_costs, winograd_fields, winograd_obstacle
 from .winograd_tile import WinogradTile
 
 # Pairs of a parameters class, and the names that a point has for them.
 _PAIRS = {"outputs": ("outputs_h", "outputs_w"), "tiles": ("tile_rows", "tile_columns")}
+# Fields that may be 0 without being a flag: they name one of several ways.
+_FROM_ZERO = ("stage_input", "stage_weights")
 
 
 def fields(
-    variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
+    variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
 ) -> dict[str, tuple[int, ...]]:
     """Values of every field that a tuner samples, ascending; those of the default among them.
 
@@ -40,7 +41,10 @@ def fields(
     one that the variant refuses.
     """
     own = _own(variant, conv, sizes, machine)
-    if isinstance(own, WinogradTile):
+    values: dict[str, set[int]]
+    if isinstance(machine, GpuMachine):
+        values = tile_fields(variant.name, conv, sizes, machine)
+    elif isinstance(own, WinogradTile):
         values = winograd_fields(conv, sizes, machine)
     else:
         values = tiling_fields(variant.name, conv, sizes, own, machine)
@@ -49,7 +53,7 @@ def fields(
     }
 
 
-def point_of(parameters: Tiling | WinogradTile) -> dict[str, int]:
+def point_of(parameters: Any) -> dict[str, int]:
     """Parameters as flat ints: 0 or 1 for a flag, two fields for a pair."""
     point: dict[str, int] = {}
     for field in dataclass_fields(parameters):
@@ -60,16 +64,22 @@ def point_of(parameters: Tiling | WinogradTile) -> dict[str, int]:
     return point
 
 
+def names_of(variant: Variant) -> list[str]:
+    """Fields of the points of a variant's parameters, in order."""
+    parts = (_PAIRS.get(f.name, (f.name,)) for f in dataclass_fields(_parameters_class(variant)))
+    return [name for part in parts for name in part]
+
+
 def parameters_of(variant: Variant, point: Mapping[str, int]) -> Any:
     """The parameters that ``point_of`` makes ``point`` of.
 
-    Raises VariantError for a field that is missing, unknown, no int, less than 1 or, for a flag,
-    not 0 or 1.
+    Raises VariantError for a field that is missing, unknown, no int, less than 1 (or 0, where that
+    says something) or, for a flag, not 0 or 1.
     """
-    parameters_class = WinogradTile if variant.name == WINOGRAD.name else Tiling
+    parameters_class = _parameters_class(variant)
     flags = {f.name for f in dataclass_fields(parameters_class) if f.type == "bool"}
     names = {f.name: _PAIRS.get(f.name, (f.name,)) for f in dataclass_fields(parameters_class)}
-    known = [name for parts in names.values() for name in parts]
+    known = names_of(variant)
     for problem, found in (
         ("lack", [name for name in known if name not in point]),
         ("have an unknown field", [str(name) for name in point if name not in known]),
@@ -81,8 +91,11 @@ def parameters_of(variant: Variant, point: Mapping[str, int]) -> Any:
             )
     for name in known:
         value = point[name]
-        wanted = "0 or 1" if name in flags else "an integer of at least 1"
-        fits = isinstance(value, Integral) and (value in (0, 1) if name in flags else value >= 1)
+        least = 0 if name in _FROM_ZERO else 1
+        wanted = "0 or 1" if name in flags else f"an integer of at least {least}"
+        fits = isinstance(value, Integral) and (
+            value in (0, 1) if name in flags else value >= least
+        )
         if not fits:
             raise VariantError(
                 f"parameter {name} of {variant.name} must be {wanted}, got {value!r}"
@@ -98,8 +111,8 @@ def infeasible(
     variant: Variant,
     conv: ConvTranspose2d,
     sizes: Sizes,
-    parameters: Tiling | WinogradTile,
-    machine: CpuMachine,
+    parameters: Any,
+    machine: Machine,
 ) -> str | None:
     """Why a kernel with these parameters should not even be built, in words; None if it should.
 
@@ -116,8 +129,8 @@ def impossible(
     variant: Variant,
     conv: ConvTranspose2d,
     sizes: Sizes,
-    parameters: Tiling | WinogradTile,
-    machine: CpuMachine,
+    parameters: Any,
+    machine: Machine,
 ) -> str | None:
     """Why the schedule cannot do these parameters, whatever they cost; None if it can.
 
@@ -127,6 +140,8 @@ def impossible(
     refusal = _refusal(variant, conv)
     if refusal is not None:
         return refusal
+    if isinstance(machine, GpuMachine):
+        return tile_obstacle(variant.name, conv, sizes, parameters, machine)
     if isinstance(parameters, WinogradTile):
         return winograd_obstacle(conv, sizes, parameters, machine)
     return tiling_obstacle(variant.name, conv, parameters, machine)
@@ -136,12 +151,20 @@ def _costs(
     variant: Variant,
     conv: ConvTranspose2d,
     sizes: Sizes,
-    parameters: Tiling | WinogradTile,
-    machine: CpuMachine,
+    parameters: Any,
+    machine: Machine,
 ) -> list[Cost]:
+    if isinstance(machine, GpuMachine):
+        return tile_costs(variant.name, conv, sizes, parameters, machine)
     if isinstance(parameters, WinogradTile):
         return winograd_costs(conv, sizes, parameters, machine)
     return tiling_costs(variant.name, conv, sizes, parameters, machine)
+
+
+@lru_cache(maxsize=64)
+def _parameters_class(variant: Variant) -> Any:
+    """The class of a variant's parameters: what its ``choose`` says that it returns."""
+    return get_type_hints(variant.choose)["return"]
 
 
 @lru_cache(maxsize=256)
@@ -150,15 +173,13 @@ def _refusal(variant: Variant, conv: ConvTranspose2d) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _own(
-    variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
-) -> Tiling | WinogradTile:
+def _own(variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: Machine) -> Any:
     """The parameters that the variant chooses itself."""
     return variant.choose(conv, sizes, machine)
 
 
 @lru_cache(maxsize=256)
 def _own_costs(
-    variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
+    variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
 ) -> list[Cost]:
     return _costs(variant, conv, sizes, _own(variant, conv, sizes, machine), machine)

@@ -57,12 +57,12 @@ def dense(conv: ConvTranspose2d) -> ConvTranspose2d:
 
 def choose(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Tiling:
     """Tile sizes for a layer: those of REVD2 over the dilated map."""
-    return choose_tiling(dense(conv), _dilated_sizes(conv, sizes), machine)
+    return choose_tiling(dense(conv), dilated_sizes(conv, sizes), machine)
 
 
 def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine) -> float:
     """Cycles of the busiest thread, products with inserted zeros included."""
-    return tiling_cycles(dense(conv), _dilated_sizes(conv, sizes), tile, machine)
+    return tiling_cycles(dense(conv), dilated_sizes(conv, sizes), tile, machine)
 
 
 def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
@@ -77,10 +77,21 @@ def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np
 
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
-    batch, channels, height, width = stages.shape_of(x)
-    shape = batch, channels, _dilated(height, conv.h.stride), _dilated(width, conv.w.stride)
-    flat = dense(conv)
+    flat, shape = dense(conv), dilated_shape(conv, x)
     domain = stages.domain_of(flat, tile, shape)
+    return revd2.sums_of(flat, tile, shape, x.dtype, dilated(conv, domain, x), packed)
+
+
+def dilated_shape(conv: ConvTranspose2d, x: te.Tensor) -> tuple[Any, ...]:
+    """Shape of the input with zeros between its samples."""
+    batch, channels, height, width = stages.shape_of(x)
+    return batch, channels, _dilated(height, conv.h.stride), _dilated(width, conv.w.stride)
+
+
+def dilated(conv: ConvTranspose2d, domain: stages.Domain, x: te.Tensor) -> te.Tensor:
+    """``dilate[n, c, i, j]``: the input in float32 with zeros in between, and a zero border."""
+    batch, channels, height, width = stages.shape_of(x)
+    flat = dense(conv)
     (top, _), (left, _) = flat.h.halo, flat.w.halo
 
     def sample(n, c, i, j):
@@ -95,8 +106,7 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
         )
 
     rows, columns = domain.rows + flat.h.uniform_extent, domain.columns + flat.w.uniform_extent
-    dilate = te.compute((batch, channels, rows, columns), sample, name=DILATE)
-    return revd2.sums_of(flat, tile, shape, x.dtype, dilate, packed)
+    return te.compute((batch, channels, rows, columns), sample, name=DILATE)
 
 
 def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:
@@ -166,7 +176,8 @@ def _dilated(size: Any, stride: int) -> Any:
     return (size - 1) * stride + 1
 
 
-def _dilated_sizes(conv: ConvTranspose2d, sizes: Sizes) -> Sizes:
+def dilated_sizes(conv: ConvTranspose2d, sizes: Sizes) -> Sizes:
+    """Sizes of the input with zeros between its samples."""
     batch, height, width = sizes
     return Sizes(
         batch,

@@ -232,8 +232,18 @@ def _fits_unrolled(conv: ConvTranspose2d, tile: _RegisterTile, machine: CpuMachi
 
     Phases in height that read the same row by unlike taps make LLVM keep that row in registers
     from one tap to the next. Where a multiply-add cannot read memory instead, others are spilled.
+
+    With one input channel, the taps written out are the whole reduction, and its weights are the
+    same for all tiles of a row. LLVM then spreads each over a vector once for the row and spills
+    them; where they take much of level 1, as the 200 of 5x5 to 8 channels do with 12.5 KiB, the
+    kernel takes 1.3 times as long as with a loop (1->64 at 224 x 224 on Zen 4: 0.91 and 0.71 ms;
+    writing them out gains 3 to 15 % up to 125 weights, and nothing from 147 on).
     """
     accumulators = tile.accumulators(conv)
+    weights = accumulators // tile.vectors * conv.h.max_taps * conv.w.max_taps
+    spilled = 4 * weights * tile.lanes // tile.weights_per_load(conv, machine)
+    if conv.group_inputs == 1 and spilled > machine.l1_bytes // 4:
+        return False
     if accumulators * conv.h.max_taps * conv.w.max_taps > _MAX_UNROLLED:
         return False
     rows = conv.h.halo_extent // max(conv.h.tap_step, 1) + 1

@@ -8,7 +8,7 @@ from itertools import product
 
 from tvm_deconv.geometry import ConvTranspose2d
 
-from .costs import Cost
+from .costs import Cost, waste
 from .expressions import ceil_div
 from .machine import CpuMachine
 from .strd import dense
@@ -216,11 +216,6 @@ def idle_threads(pieces: int, parallel: bool, machine: CpuMachine) -> Cost:
     """Threads for which there is no piece: less than half of them, if the loop is parallel."""
     idle = max(0, machine.threads - pieces) if parallel else 0
     return Cost("threads without work", idle, (machine.threads - 1) // 2)
-
-
-def waste(what: str, useful: int, computed: int) -> Cost:
-    """Share of what is computed that nothing needs, since it is rounded up to whole tiles."""
-    return Cost(f"percent of {what} computed for nothing", 100 - 100 * useful // computed, 30)
 
 
 def parallel_values(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> set[int]:

@@ -1,9 +1,9 @@
 """What every deconvolution algorithm offers: the functions that make and describe its kernel.
 
-A variant is one way to compute any ``ConvTranspose2d``: NCHW input, IOHW weights packed at compile
-time, output in the input's dtype, sums in ``ACCUMULATE_DTYPE``. Its parameters (a frozen dataclass
-of its own, which has ``lanes``: how many output columns a vector store writes) may come from
-``choose`` or from a tuner: the other functions treat them alike.
+A variant is one way to compute any ``ConvTranspose2d`` on one kind of machine: NCHW input, IOHW
+weights packed at compile time, output in the input's dtype, sums in ``ACCUMULATE_DTYPE``. Its
+parameters (a frozen dataclass of its own, which has ``lanes``: how many output columns a vector
+store writes) may come from ``choose`` or from a tuner: the other functions treat them alike.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from tvm import te, tirx
 
 from tvm_deconv.geometry import ConvTranspose2d
 
+from .gpu.machine import GpuMachine
 from .machine import CpuMachine
+
+# Each variant is of one kind of machine: ``variants_for`` of ``machines``.
+Machine = CpuMachine | GpuMachine
 
 
 class Sizes(NamedTuple):
@@ -37,6 +41,11 @@ def never_refuses(conv: ConvTranspose2d, accumulate: str) -> str | None:
     return None
 
 
+def always_accumulate_dtype(dtype: str) -> str:
+    """The ``weight_dtype`` of a variant whose weights are as precise as its sums."""
+    return ACCUMULATE_DTYPE
+
+
 @dataclass(frozen=True)
 class Variant:
     """One algorithm.
@@ -48,14 +57,18 @@ class Variant:
     is the algorithm as tensor expressions and ``schedule(func, conv, parameters)`` its loop nest,
     for a function made of ``compute`` and pointwise consumers. ``refusal(conv, accumulate)`` says
     in words why the variant cannot compute a layer with sums of that dtype, or is None.
+    ``weight_dtype(dtype)`` is that of the packed weights for a layer of ``dtype``: what
+    ``pack_weights`` gives has to be converted to it.
     """
 
     name: str
     summary: str
-    choose: Callable[[ConvTranspose2d, Sizes, CpuMachine], Any]
-    cycles: Callable[[ConvTranspose2d, Sizes, Any, CpuMachine], float]
+    # The machine is one of the kind that the variant is for.
+    choose: Callable[[ConvTranspose2d, Sizes, Any], Any]
+    cycles: Callable[[ConvTranspose2d, Sizes, Any, Any], float]
     packed_shape: Callable[[ConvTranspose2d, Any], tuple[int, ...]]
     pack_weights: Callable[[np.ndarray, ConvTranspose2d, Any], np.ndarray]
     compute: Callable[[ConvTranspose2d, Any, te.Tensor, te.Tensor], te.Tensor]
     schedule: Callable[[tirx.PrimFunc, ConvTranspose2d, Any], tirx.PrimFunc]
     refusal: Callable[[ConvTranspose2d, str], str | None] = never_refuses
+    weight_dtype: Callable[[str], str] = always_accumulate_dtype

@@ -5,11 +5,11 @@ from __future__ import annotations
 from tvm_deconv.cook_toom import MAX_POINTS
 from tvm_deconv.geometry import ConvTranspose2d
 
-from .costs import Cost
+from .costs import Cost, waste
 from .expressions import ceil_div
 from .machine import CpuMachine
 from .tiling import STACK_BYTES
-from .tiling_space import idle_threads, parallel_values, some_parts, split_values, waste
+from .tiling_space import idle_threads, parallel_values, some_parts, split_values
 from .variant import Sizes
 from .winograd_tile import Layout, WinogradTile
 

@@ -1,4 +1,4 @@
-"""The emulated board that tests marked `board` run on, and a loud word where they were skipped."""
+"""The emulated board that tests marked `board` run on; a loud word where what they need lacks."""
 
 from __future__ import annotations
 
@@ -53,10 +53,13 @@ def run_board(command, state, *options):
 
 
 def pytest_terminal_summary(terminalreporter):
-    skipped = [
-        report for report in terminalreporter.stats.get("skipped", []) if "board" in report.keywords
-    ]
-    if skipped:
-        *_, reason = skipped[0].longrepr
-        terminalreporter.section("no ARM board", red=True, bold=True)
-        terminalreporter.line(f"{len(skipped)} tests did not run. {reason}", red=True)
+    for keyword, title in (("board", "no ARM board"), ("gpu", "no NVIDIA GPU")):
+        skipped = [
+            report
+            for report in terminalreporter.stats.get("skipped", [])
+            if keyword in report.keywords
+        ]
+        if skipped:
+            *_, reason = skipped[0].longrepr
+            terminalreporter.section(title, red=True, bold=True)
+            terminalreporter.line(f"{len(skipped)} tests did not run. {reason}", red=True)

@@ -1,6 +1,6 @@
 """Compiles one layer with one variant and compares it with the float64 scatter.
 
-Shared by the tests of all variants; ``layers`` draws geometries of every kind.
+Shared by the tests of all variants, on CPUs and GPUs; ``layers`` draws geometries of every kind.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from tvm import te
 
 from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
-from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.schedules.machines import machine_of, variants_for
 from tvm_deconv.schedules.variant import Sizes
-from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
 
 HOST = resolve_target("host")
@@ -88,16 +87,18 @@ def function(
     ``epilogue`` maps the layer's tensor to the one that is stored in its place. ``parameters`` are
     the variant's, by default those that it chooses itself.
     """
-    variant = VARIANTS[variant]
+    machine = machine or machine_of(target)
+    variant = variants_for(machine)[variant]
     dims = [
         te.var(name, "int64") if name in symbolic else n
         for name, n in zip("nhw", shape, strict=True)
     ]
     known = [n if isinstance(n, int) else None for n in dims]
     if parameters is None:
-        parameters = variant.choose(conv, Sizes(*known), machine or cpu_machine(target))
+        parameters = variant.choose(conv, Sizes(*known), machine)
     x = te.placeholder((dims[0], conv.in_channels, *dims[1:]), dtype, "x")
-    weight = te.placeholder(variant.packed_shape(conv, parameters), "float32", "weight")
+    packed = variant.packed_shape(conv, parameters)
+    weight = te.placeholder(packed, variant.weight_dtype(dtype), "weight")
     y = variant.compute(conv, parameters, x, weight)
     y = epilogue(y) if epilogue else y
     func = te.create_prim_func([x, weight, y], index_dtype_override="int64")
@@ -129,6 +130,11 @@ def expected_output(conv, x, weight):
     )
 
 
+def compile_here(func, target):
+    """A module whose ``main`` is ``func``."""
+    return tvm.compile(tvm.IRModule({"main": func}), target=target)
+
+
 def run_here(built, x, packed, shape):
     """The result of a compiled kernel, ``shape`` is that of its output."""
     y = tvm.runtime.empty(shape, x.dtype.name)
@@ -147,6 +153,7 @@ def check(
     epilogue=None,
     then=lambda y: y,
     parameters=None,
+    compile=compile_here,
     run=run_here,
 ):
     """Compile, run and compare; ``then`` is ``epilogue`` on arrays."""
@@ -155,10 +162,12 @@ def check(
         variant, conv, shape, dtype, target, symbolic, machine, epilogue, parameters
     )
     assert func.attrs["tirx.is_scheduled"]
-    built = tvm.compile(tvm.IRModule({"main": func}), target=target)
+    built = compile(func, target)
     x, weight = random((n, conv.in_channels, h, w), dtype, 0), weights_of(conv, dtype)
-    packed = VARIANTS[variant].pack_weights(weight, conv, parameters)
-    assert packed.shape == VARIANTS[variant].packed_shape(conv, parameters)
+    chosen = variants_for(machine or machine_of(target))[variant]
+    packed = chosen.pack_weights(weight, conv, parameters)
+    assert packed.shape == chosen.packed_shape(conv, parameters)
+    packed = packed.astype(chosen.weight_dtype(dtype))
     y = run(built, x, packed, conv.output_shape(n, h, w))
     expected = then(expected_output(conv, x, weight))
     scale = max(np.abs(expected).max(), 1e-9)

@@ -8,8 +8,8 @@ from log_helper import HOST
 from tvm.target import Target
 
 from tvm_deconv.tuning.find import find_log, folders_below, shipped_root
-from tvm_deconv.tuning.header import Processor
 from tvm_deconv.tuning.log import LogFolder
+from tvm_deconv.tuning.processor import processor_for
 from tvm_deconv.tuning.verifying import problems_of
 
 LOGS = list(folders_below(shipped_root()))
@@ -48,7 +48,7 @@ def test_a_committed_log_is_found_by_its_target(folder):
 
 def replayed():
     """Logs and layers to compute: kernels for another architecture cannot run here."""
-    here = Processor.of(HOST).architecture
+    here = processor_for(HOST).architecture
     rows = []
     for log in map(LogFolder.open, LOGS):
         if log.header.processor.architecture == here:

@@ -19,8 +19,9 @@ import tvm
 from tvm import relax
 
 from tvm_deconv import cli
+from tvm_deconv.gpu_targets import is_gpu
 from tvm_deconv.library import compile_library
-from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.targets import resolve_target
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,6 +56,8 @@ def _targets() -> Iterator[str]:
             yield command[command.index("--target") + 1]
     for page in PAGES:
         yield from re.findall(r'`(\{"kind".*?\})`', page.read_text(encoding="utf-8"))
+    table = DEVICES.read_text(encoding="utf-8").partition("## GPUs")[2].partition("###")[0]
+    yield from re.findall(r"`([a-z]+/[\w-]+)`", table)
 
 
 TARGETS = sorted(set(_targets()))
@@ -80,11 +83,15 @@ def test_a_command_is_one_that_the_parser_accepts(command):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_target_is_a_processor_that_there_are_schedules_for(target):
-    machine = cpu_machine(resolve_target(target))
-    assert machine.lanes >= 4
-    if target.startswith("{"):
-        assert machine.threads == json.loads(target)["num-cores"]
+def test_a_target_is_a_device_that_there_are_schedules_for(target):
+    resolved = resolve_target(target)
+    machine = machine_of(resolved)
+    if is_gpu(resolved):
+        assert machine.max_threads >= 256
+    else:
+        assert machine.lanes >= 4
+        if target.startswith("{"):
+            assert machine.threads == json.loads(target)["num-cores"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

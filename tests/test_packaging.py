@@ -52,6 +52,7 @@ def wheel(tmp_path_factory):
         paths = (
             *home.rglob("*.py"),
             *(home.rglob("*.json*") if home.name == "tuning_logs" else ()),
+            *home.glob("model/device_data/*.json"),
         )
         for path in paths:
             target = copy / path.relative_to(ROOT)
@@ -87,6 +88,13 @@ def test_a_wheel_holds_every_tuning_log(names):
     packed = {name for name in names if name.startswith("tvm_deconv/tuning_logs/")}
     wanted = logs() | {f"tvm_deconv/{EXTRA}/{name}" for name in LOG_FILES}
     assert packed - {"tvm_deconv/tuning_logs/__init__.py"} == wanted
+
+
+def test_a_wheel_holds_every_device_of_the_model(names):
+    folder = "tvm_deconv/model/device_data"
+    wanted = {f"{folder}/{path.name}" for path in (ROOT / folder).glob("*.json")}
+    assert len(wanted) >= 2
+    assert {name for name in names if name.startswith(folder)} == wanted
 
 
 def test_an_installed_package_looks_for_shipped_logs_inside_itself(wheel, tmp_path):

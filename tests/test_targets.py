@@ -9,7 +9,8 @@ from tvm.target import Target
 
 from tvm_deconv import targets
 from tvm_deconv.errors import TargetError
-from tvm_deconv.targets import known_tags, resolve_target
+from tvm_deconv.schedules.gpu.machine import gpu_machine
+from tvm_deconv.targets import known_tags, processor_of, resolve_target
 
 HASWELL = {"kind": "llvm", "mcpu": "haswell", "mtriple": "x86_64-linux-gnu"}
 
@@ -74,6 +75,94 @@ def test_a_misspelt_processor_is_found_in_a_target_object_too():
         resolve_target(
             Target({"kind": "llvm", "mcpu": "cortex-a720000", "mtriple": "aarch64-linux-gnu"})
         )
+
+
+BAD_GPUS = [
+    ("cuda", "Give its architecture"),
+    ({"kind": "cuda"}, "Give its architecture"),
+    ({"kind": "cuda", "arch": "sm_78"}, "unknown CUDA architecture 'sm_78': did you mean .*sm_87"),
+    ({"kind": "cuda", "arch": "sm_35"}, "'sm_35': CUDA 12 and 13 compile for sm_50 and later"),
+    ({"kind": "cuda", "arch": "volta"}, "'volta': give one such as sm_87"),
+    ({"kind": "opencl", "device": "malli"}, "unknown OpenCL device 'malli': give mali or adreno"),
+    ("arm/mali-g25", "unknown target 'arm/mali-g25': did you mean .*arm/mali-g52"),
+    ("vulkan", "no schedules for vulkan: there are some for CPUs .*CUDA and OpenCL$"),
+    ("qcom/adreno-vulkan", r"no schedules for vulkan: .*\(qcom/adreno-opencl\)"),
+    ("metal", "no schedules for metal"),
+    ("rocm", "no schedules for rocm"),
+    (
+        {"kind": "opencl", "device": "mali", "host": {"kind": "cuda", "arch": "sm_87"}},
+        "the host of a GPU is a CPU, got cuda",
+    ),
+    (
+        {"kind": "cuda", "arch": "sm_87", "host": {"kind": "llvm", "mcpu": "znver44"}},
+        "mcpu 'znver44'.*did you mean znver4",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "reason"), BAD_GPUS)
+def test_a_gpu_that_there_is_not_is_refused_with_its_value(spec, reason, capfd):
+    with pytest.raises(TargetError, match=reason):
+        resolve_target(spec)
+    assert capfd.readouterr().err == "", "one line for the user: TVM must not print its own"
+
+
+@pytest.mark.parametrize(
+    ("tag", "warp", "processor", "cores"),
+    [
+        ("hardkernel/odroid-n2", 8, "cortex-a73", 4),
+        ("rockchip/rk3588", 16, "cortex-a76", 4),
+        ("rockchip/rk3399", 1, "cortex-a72", 2),
+        ("arm/mali-g31", 4, None, None),
+    ],
+)
+def test_a_mali_tag_says_what_kernels_keep_to_and_who_launches_them(tag, warp, processor, cores):
+    target = resolve_target(tag)
+    assert (target.kind.name, target.attrs["device"]) == ("opencl", "mali")
+    assert int(target.attrs["thread_warp_size"]) == warp
+    assert int(target.attrs["max_threads_per_block"]) == 256
+    assert int(target.attrs["max_shared_memory_per_block"]) == 32768
+    host = processor_of(target)
+    assert host.attrs["mtriple"] == "aarch64-linux-gnu"
+    assert (host.attrs.get("mcpu"), host.attrs.get("num-cores")) == (processor, cores)
+
+
+def test_our_tags_are_targets_for_tvm_too():
+    assert Target("arm/mali-g52").attrs["model"] == "mali-g52"
+    assert {"arm/mali-g610", "khadas/vim3"} <= set(known_tags())
+
+
+@pytest.mark.parametrize("tag", [tag for tag in known_tags() if tag.startswith("nvidia/jetson-")])
+def test_every_jetson_has_the_arm_processor_that_a_library_is_linked_for(tag):
+    host = processor_of(resolve_target(tag))
+    assert str(host.attrs["mtriple"]).startswith("aarch64-")
+    assert host.attrs["mcpu"]
+
+
+@pytest.mark.parametrize(
+    "spec", [{"kind": "cuda", "arch": "sm_87"}, {"kind": "opencl", "device": "mali"}, "opencl"]
+)
+def test_a_gpu_without_a_host_is_launched_by_this_machine_and_has_limits(spec):
+    target = resolve_target(spec)
+    assert processor_of(target).attrs["mcpu"] == resolve_target("host").attrs["mcpu"]
+    assert int(target.attrs["max_threads_per_block"]) in (256, 1024)
+    assert int(target.attrs["max_shared_memory_per_block"]) in (16384, 49152)
+
+
+def test_limits_of_a_gpu_that_the_user_lowers_stay():
+    low = {"kind": "cuda", "arch": "sm_87", "max_threads_per_block": 64}
+    assert int(resolve_target(low).attrs["max_threads_per_block"]) == 64
+    assert gpu_machine(resolve_target(low)).max_threads == 64
+
+
+def test_a_complete_gpu_target_is_returned_as_it_is():
+    target = Target("nvidia/jetson-agx-orin-64gb")
+    assert resolve_target(target).same_as(target)
+
+
+def test_the_processor_of_a_cpu_target_is_the_target():
+    target = resolve_target("raspberry-pi/4b-aarch64")
+    assert processor_of(target).same_as(target)
 
 
 def test_the_tags_that_are_offered_exist():

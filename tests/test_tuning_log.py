@@ -115,7 +115,7 @@ def test_trials_come_back_as_they_were_and_name_differing_versions(tmp_path):
     first, *_, last = LogFolder.open(log.path).trials_of(LAYER)
     assert (first.versions, last.versions) == ({}, {"commit": "b" * 40})
     assert (last.stage, last.seconds, last.median, last.seed) == ("final", (9e-3,), 9e-3, 3)
-    assert last.candidate() == candidate("revd2", rows=7)
+    assert last.candidate(MACHINE) == candidate("revd2", rows=7)
     assert Trial.from_json(json.loads(last.as_json())) == last
 
 
@@ -439,7 +439,7 @@ def test_reading_without_tvm_finds_what_tvm_replays(data):
     workload = Workload(layer.definition())
     record = TuningRecord(sch.trace, workload, [1e-3, 2e-3], HOST, None)
     read = read_record(json.loads(json.dumps([4, record.as_json()])))
-    wanted = candidate_of(record.as_measure_candidate().sch)
+    wanted = candidate_of(record.as_measure_candidate().sch, MACHINE)
     assert (read.workload, read.variant, read.seconds) == (4, variant.name, (1e-3, 2e-3))
     assert read.point == point_of(wanted.parameters)
     assert layer_of_workload(workload.as_json()) == layer

@@ -71,11 +71,11 @@ def test_a_candidate_is_read_back_from_its_trace():
     space = Space(LAYER, MACHINE)
     for candidate in default_candidates(LAYER, MACHINE):
         measurable = space.measurable(candidate)
-        assert candidate_of(measurable.sch) == candidate
+        assert candidate_of(measurable.sch, MACHINE) == candidate
         replayed = Schedule(LAYER.definition())
         measurable.sch.trace.apply_to_schedule(replayed, remove_postproc=False)
-        assert candidate_of(replayed) == candidate
-        assert key(measurable) == key_of(candidate)
+        assert candidate_of(replayed, MACHINE) == candidate
+        assert key(measurable, MACHINE) == key_of(candidate)
 
 
 def test_a_value_that_the_space_lacks_can_be_measured_too():
@@ -86,7 +86,7 @@ def test_a_value_that_the_space_lacks_can_be_measured_too():
     changed = Candidate(
         LAYER, candidate.variant, parameters_of(candidate.variant, {**point, "channel_splits": odd})
     )
-    assert candidate_of(space.measurable(changed).sch) == changed
+    assert candidate_of(space.measurable(changed).sch, MACHINE) == changed
 
 
 def test_infeasible_candidates_are_dropped_before_they_are_built():
@@ -101,13 +101,13 @@ def test_infeasible_candidates_are_dropped_before_they_are_built():
 def test_a_mutation_changes_one_field_or_two_and_stays_in_the_space():
     space, mutate = Space(LAYER, MACHINE), Mutate(3)
     measurable = space.measurable(default_candidates(LAYER, MACHINE)[0])
-    before = point_of(candidate_of(measurable.sch).parameters)
-    name = candidate_of(measurable.sch).variant.name
+    before = point_of(candidate_of(measurable.sch, MACHINE).parameters)
+    name = candidate_of(measurable.sch, MACHINE).variant.name
     changed = set()
     for _ in range(40):
         sch = Schedule(LAYER.definition())
         mutate.apply(measurable.sch.trace).apply_to_schedule(sch, remove_postproc=False)
-        after = point_of(candidate_of(sch).parameters)
+        after = point_of(candidate_of(sch, MACHINE).parameters)
         differing = {field for field in before if before[field] != after[field]}
         assert 1 <= len(differing) <= 2
         assert all(after[field] in space.fields[name][field] for field in differing)
@@ -142,8 +142,8 @@ class _Search:
         self.cost, self.seen, self.rounds = cost, [], 0
         self.space = Space(LAYER, MACHINE)
         first = [self.space.measurable(c) for c in default_candidates(LAYER, MACHINE)]
-        first = [c for c in first if key(c) not in known]
-        strategy = DefaultsThenSearch(first, set(known), lambda: self.rounds >= stop_after)
+        first = [c for c in first if key(c, MACHINE) not in known]
+        strategy = DefaultsThenSearch(first, set(known), lambda: self.rounds >= stop_after, MACHINE)
         self.model = GuidedXGBoost(MACHINE, 1)
         self.database = database or MemoryDatabase()
         self.context = tune_context(
@@ -166,7 +166,7 @@ class _Search:
         @derived_object
         class Builder(PyBuilder):
             def build(self, inputs):
-                made = [candidate_of(Schedule(given.mod)) for given in inputs]
+                made = [candidate_of(Schedule(given.mod), MACHINE) for given in inputs]
                 search.pending = [search.cost(c) for c in made]
                 return [BuilderResult("nothing", None) for _ in inputs]
 
@@ -176,7 +176,7 @@ class _Search:
                 search.rounds += 1
                 workload = search.database.commit_workload(search.space.mod)
                 for c, r in zip(candidates, results, strict=True):
-                    search.seen.append(candidate_of(c.sch))
+                    search.seen.append(candidate_of(c.sch, MACHINE))
                     search.database.commit_tuning_record(
                         TuningRecord(c.sch.trace, workload, r.run_secs, HOST, c.args_info)
                     )

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from tvm_deconv.commands.bench import add_bench
+from tvm_deconv.commands.calibrate import add_calibrate
 from tvm_deconv.commands.logs import add_logs
+from tvm_deconv.commands.model import add_time_energy_model
 from tvm_deconv.commands.network import add_compile, add_explain, add_run
 from tvm_deconv.commands.tune import add_tune
 from tvm_deconv.errors import TvmDeconvError
@@ -44,6 +46,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=version("tvm-deconv"))
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (add_explain, add_compile, add_run, add_tune, add_logs, add_bench):
+    for add in (
+        add_explain,
+        add_compile,
+        add_run,
+        add_tune,
+        add_logs,
+        add_bench,
+        add_time_energy_model,
+        add_calibrate,
+    ):
         add(commands)
     return parser

@@ -10,17 +10,18 @@ from typing import Any, TypeAlias
 
 import tvm
 from tvm import relax
-from tvm.relax.backend.cpu_generic import pipeline as stock
+from tvm.relax.backend.cpu_generic import pipeline as cpu
 from tvm.relax.vm_build import VMExecutable
 from tvm.target import Target
 
-from tvm_deconv import metadata
-from tvm_deconv.errors import ModelError, TvmDeconvError
+from tvm_deconv import cuda, gpu_pipeline, metadata
+from tvm_deconv.errors import ModelError, TargetError, TvmDeconvError
+from tvm_deconv.gpu_targets import CUDA, is_gpu
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.report import Report
 from tvm_deconv.schedules.choice import AUTO, Preferences, TuningLog
 from tvm_deconv.schedules.cpu_default import ScheduleRemaining
-from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import (
     DecomposePixelShuffle,
@@ -55,19 +56,22 @@ def pipeline(
     of each convolution, as ``compile`` says.
 
     A linear or cubic resize of free size needs the option ``"tirx.disable_cse_tir": True`` in the
-    pass context around ``relax.build``; ``compile`` sets it.
+    pass context around ``relax.build``; ``compile`` sets it. On a GPU the convolutions get our
+    schedules for GPUs and the rest TVM's (DLight); ``relax.build`` then needs the target that
+    ``resolve_target`` gives, with its host. For CUDA, TVM's compiler callback becomes ours.
 
-    Raises TargetError for a target that is unknown or not a CPU, VariantError for a variant that
-    is unknown or excluded, and LogError for a log that is damaged or not of the target.
+    Raises TargetError for a target that is unknown or has no schedules, VariantError for a variant
+    that is unknown or excluded, and LogError for a log that is damaged or not of the target. The
+    passes raise TargetError for a kernel that exceeds the GPU's limits.
     """
     resolved = resolve_target(target)
     found, _ = resolve_log(log, resolved)
+    if resolved.kind.name == CUDA:
+        cuda.register()
     passes = [
         *before_schedules(resolved, rewrite=rewrite, variant=variant, winograd=winograd, log=found),
         *apply_ops(found, resolved),
-        ScheduleRemaining(resolved),
-        *stock.dataflow_lower_passes(resolved),
-        *stock.finalize_passes(resolved),
+        *_after_fusion(resolved),
     ]
 
     @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.pipeline")
@@ -91,8 +95,19 @@ def before_schedules(
         *([RewriteUpsampling()] if rewrite else []),
         *before_lowering(),
         LowerConvolutions(target, variant=variant, winograd=winograd, log=log),
-        *stock.library_dispatch_passes(target),
-        *stock.legalize_passes(target),
+        *(gpu_pipeline if is_gpu(target) else cpu).library_dispatch_passes(target),
+        *cpu.legalize_passes(target),
+    ]
+
+
+def _after_fusion(target: Target) -> list[tvm.transform.Pass]:
+    """The schedules of what no template covers, and TVM's lowering."""
+    if is_gpu(target):
+        return [*gpu_pipeline.schedule_passes(target), *gpu_pipeline.lower_passes(target)]
+    return [
+        ScheduleRemaining(target),
+        *cpu.dataflow_lower_passes(target),
+        *cpu.finalize_passes(target),
     ]
 
 
@@ -121,8 +136,9 @@ def compile(
     """What ``relax.build`` returns for the model, rewritten and scheduled for ``target``.
 
     ``model`` and ``shapes`` are those of ``tvm_deconv.importer.load``. ``target`` is ``"host"``, a
-    TVM tag such as ``"raspberry-pi/4b-aarch64"``, a JSON target or a ``tvm.target.Target``.
-    ``threads`` is how many the schedules count on, by default the target's ``num-cores``.
+    tag such as ``"raspberry-pi/4b-aarch64"``, ``"nvidia/jetson-orin-nano"`` or ``"arm/mali-g52"``,
+    a JSON target or a ``tvm.target.Target``. ``threads`` is how many threads of a CPU the
+    schedules count on, by default the target's ``num-cores``.
     ``variant`` is ``"auto"`` or the name of the algorithm that computes every convolution that it
     can; ``winograd=False`` excludes that one; ``log`` holds measured choices: see
     ``tvm_deconv.schedules.choice``. By default the log is found by the target, as
@@ -130,21 +146,29 @@ def compile(
     ``main``, its inputs are in the model's order. The executable also carries a description of
     itself, so that ``tvm_deconv.run`` can tell which images fit.
 
-    Raises TargetError for an unknown target, VariantError for a variant that is unknown or
-    excluded, LogError for a log that is damaged or not of the target, and ModelError for a model
-    that cannot be imported or compiled; the latter has TVM's own exception as its cause.
+    Raises TargetError for an unknown target and for kernels that exceed a GPU's limits,
+    VariantError for a variant that is unknown or excluded, LogError for a log that is damaged or
+    not of the target, and ModelError for a model that cannot be imported or compiled; the latter
+    has TVM's own exception as its cause.
     """
     resolved = for_threads(target, threads)
     passes = pipeline(resolved, rewrite=rewrite, variant=variant, winograd=winograd, log=log)
-    mod = metadata.attach(load(model, shapes))
+    mod = metadata.attach(load(model, shapes), resolved)
     with one_error(), _without_cse():
         return relax.build(mod, resolved, relax_pipeline=passes)
 
 
 def for_threads(target: TargetSpec, threads: int | None) -> Target:
-    """``target`` with as many cores; with its own where ``threads`` is None."""
+    """``target`` with as many cores; with its own where ``threads`` is None.
+
+    Raises TargetError for a GPU with threads: its schedules count on none of a CPU.
+    """
     resolved = resolve_target(target)
-    return resolved if threads is None else Target({**resolved.export(), "num-cores": threads})
+    if threads is None:
+        return resolved
+    if is_gpu(resolved):
+        raise TargetError(f"threads are those of a CPU: {resolved.kind.name} takes none")
+    return Target({**resolved.export(), "num-cores": threads})
 
 
 @contextmanager
@@ -193,7 +217,7 @@ def explain(
     log there is. The arguments and what is raised are those of ``compile``.
     """
     resolved = for_threads(target, threads)
-    machine = cpu_machine(resolved)
+    machine = machine_of(resolved)
     found, words = resolve_log(log, resolved)
     preferences = Preferences(variant, winograd, found)
     mod, report = rewrite_upsampling(load(model, shapes))

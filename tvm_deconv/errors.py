@@ -53,6 +53,10 @@ class LogWriteError(LogError):
     exit_status = 4
 
 
+class DeviceFileError(TvmDeconvError, ValueError):
+    """A device of the time and energy model that is not known, damaged, or lacks a source."""
+
+
 class ImageError(TvmDeconvError, ValueError):
     """An image that cannot be read, or whose shape does not fit the compiled network."""
 

@@ -11,12 +11,14 @@ from tvm.relax.vm_build import VMExecutable
 from tvm.support import cc as tvm_cc
 from tvm.target import Target
 
+from tvm_deconv import cuda, cuda_packing
 from tvm_deconv.compiler import TargetSpec, compile
 from tvm_deconv.errors import TargetError
 from tvm_deconv.files import replacing
+from tvm_deconv.gpu_targets import CUDA
 from tvm_deconv.importer import Model, Shapes
 from tvm_deconv.schedules.choice import AUTO
-from tvm_deconv.targets import resolve_target
+from tvm_deconv.targets import processor_of, resolve_target
 from tvm_deconv.tuning.find import AUTO as AUTO_LOG
 from tvm_deconv.tuning.find import LogSpec
 
@@ -46,14 +48,17 @@ def compile_library(
 ) -> None:
     """Compile a model as ``tvm_deconv.compile`` does and write a library that can be loaded.
 
-    Target, linker and output are checked before any work; a file that ``output`` already names is
-    only replaced on success.
+    A library for a GPU is linked for the target's host, with the device's code inside: machine code
+    for CUDA, source for OpenCL. Target, linker, CUDA compiler and output are checked before any
+    work; a file that ``output`` already names is only replaced on success.
 
-    Raises what ``tvm_deconv.compile`` raises, TargetError where nothing can link for the target,
-    and OutputError where ``output`` cannot be written.
+    Raises what ``tvm_deconv.compile`` raises, TargetError where nothing can link for the target or
+    compile CUDA for it, and OutputError where ``output`` cannot be written.
     """
     resolved = resolve_target(target)
-    command = linker(resolved, resolve_target("host"))
+    command = linker(processor_of(resolved), resolve_target("host"))
+    if resolved.kind.name == CUDA:
+        cuda.compiler_for(str(resolved.attrs["arch"]))
     with replacing(output) as unfinished:
         executable = compile(
             model,
@@ -64,11 +69,11 @@ def compile_library(
             winograd=winograd,
             log=log,
         )
-        link(executable, unfinished, command)
+        link(executable, unfinished, command, resolved)
 
 
 def linker(target: Target, host: Target) -> str:
-    """The compiler that links a shared library for ``target`` on ``host``.
+    """The compiler that links a shared library for ``target``, a CPU, on ``host``.
 
     Raises TargetError where there is none, and names the package that holds it.
     """
@@ -101,13 +106,17 @@ def linker(target: Target, host: Target) -> str:
     return command
 
 
-def link(executable: VMExecutable, path: Path, command: str) -> None:
+def link(executable: VMExecutable, path: Path, command: str, target: Target) -> None:
     """Write the executable as a shared library.
 
-    Raises TargetError when the linker fails, with what it said.
+    Raises TargetError when the linker fails, with what it said, and for kernels that the CUDA
+    compiler rejects.
     """
+    pack = cuda_packing.pack if target.kind.name == CUDA else None
     try:
-        executable.export_library(str(path), fcompile=tvm_cc.create_shared, cc=command)
+        executable.mod.export_library(
+            str(path), fcompile=tvm_cc.create_shared, fpack_imports=pack, cc=command
+        )
     except RuntimeError as error:
         said = str(error).removeprefix("Compilation error:").split("\nCommand line:")[0]
         reason = textwrap.shorten(said, 300, placeholder=" ...") or "it said nothing"

@@ -1,4 +1,4 @@
-"""What a compiled library says of itself: its inputs and outputs.
+"""What a compiled library says of itself: its inputs and outputs, and the device it is for.
 
 TVM keeps neither names nor shapes of a compiled ``main``. They are stored as JSON text that one
 extra function of the virtual machine returns, so that a library stays a single file.
@@ -12,6 +12,9 @@ from typing import Any
 
 import tvm
 from tvm import relax
+from tvm.target import Target
+
+from tvm_deconv.gpu_targets import is_gpu
 
 FUNCTION = "tvm_deconv_metadata"
 _FORMAT = 1
@@ -30,14 +33,26 @@ class Tensor:
 
 
 @dataclass(frozen=True)
+class Device:
+    """What kernels run on: ``kind`` is ``"cpu"``, ``"cuda"`` or ``"opencl"``.
+
+    ``name`` is the architecture of CUDA (``sm_87``), else empty: OpenCL compiles on the device.
+    """
+
+    kind: str = "cpu"
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Metadata:
-    """Inputs in the model's order, and outputs."""
+    """Inputs in the model's order, outputs, and the device."""
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    device: Device = Device()
 
 
-def attach(mod: tvm.IRModule) -> tvm.IRModule:
+def attach(mod: tvm.IRModule, target: Target) -> tvm.IRModule:
     """A copy of the module with a function that returns its description."""
     main = mod["main"]
     returned = main.ret_ty.fields if isinstance(main.ret_ty, relax.TupleType) else [main.ret_ty]
@@ -45,6 +60,7 @@ def attach(mod: tvm.IRModule) -> tvm.IRModule:
         "format": _FORMAT,
         "inputs": [asdict(_tensor(param.name, param.ty)) for param in main.params],
         "outputs": [asdict(_tensor(f"output_{i}", ty)) for i, ty in enumerate(returned)],
+        "device": asdict(_device(target)),
     }
     body = relax.SeqExpr([], tvm.ir.StringImm(json.dumps(description)))
     function = relax.Function([], body, ret_ty=relax.AnyType())
@@ -62,11 +78,19 @@ def parse(text: str) -> Metadata:
     if raw.get("format") != _FORMAT:
         raise ValueError(f"metadata of format {raw.get('format')}, expected {_FORMAT}")
     sides = (raw["inputs"], raw["outputs"])
-    return Metadata(*(tuple(_parse_tensor(tensor) for tensor in side) for side in sides))
+    inputs, outputs = (tuple(_parse_tensor(tensor) for tensor in side) for side in sides)
+    # Libraries of before there were GPUs do not name their device.
+    return Metadata(inputs, outputs, Device(**raw.get("device", {})))
 
 
 def _parse_tensor(raw: dict[str, Any]) -> Tensor:
     return Tensor(raw["name"], tuple(raw["shape"]), raw["dtype"])
+
+
+def _device(target: Target) -> Device:
+    if not is_gpu(target):
+        return Device()
+    return Device(target.kind.name, str(target.attrs.get("arch", "")))
 
 
 def _tensor(name: str, ty: Any) -> Tensor:

@@ -16,6 +16,7 @@ from tvm_deconv.errors import ImageError, ModelError
 from tvm_deconv.files import replacing
 from tvm_deconv.metadata import Metadata
 from tvm_deconv.onnx_file import first_line
+from tvm_deconv.run_device import device_for, missing_runtime
 from tvm_deconv.threads import use_threads
 
 
@@ -28,13 +29,14 @@ def run(
 ) -> None:
     """Read an image, run a compiled image-to-image network on it, write the result.
 
-    ``library`` is what ``tvm-deconv compile`` wrote. A network with one channel gets the luma, and
+    ``library`` is what ``tvm-deconv compile`` wrote; it runs on the kind of device that it was
+    compiled for. A network with one channel gets the luma, and
     the chroma is enlarged by bicubic interpolation; one with three channels gets RGB; values are
     in [0, 1]. ``threads`` defaults to all processors that the process may run on.
 
-    Raises ModelError for a library that is missing, foreign, or not an image-to-image network,
-    ImageError for an image that is unreadable or does not fit, and OutputError, before any work,
-    for a result that cannot be written.
+    Raises ModelError for a library that is missing, foreign, for a GPU that is not here, or not an
+    image-to-image network, ImageError for an image that is unreadable or does not fit, and
+    OutputError, before any work, for a result that cannot be written.
     """
     picture = images.read(image)
     images.check_format(output)
@@ -46,17 +48,19 @@ def run(
 
 @dataclass(frozen=True)
 class Network:
-    """A compiled image-to-image network, ready to run on this machine's CPU."""
+    """A compiled image-to-image network, ready to run on ``device``."""
 
     name: str
     description: Metadata
+    device: tvm.runtime.Device
     machine: relax.VirtualMachine
 
     @classmethod
     def open(cls, library: str | os.PathLike) -> Network:
         """Load what ``tvm-deconv compile`` wrote.
 
-        Raises ModelError for a file that is missing, not a library for this machine, or not ours.
+        Raises ModelError for a file that is missing, not a library for this machine or its GPU, or
+        not ours.
         """
         path = Path(library)
         if not path.is_file():
@@ -67,17 +71,21 @@ class Network:
             if _elf_machine(path) != _elf_machine(Path(sys.executable)):
                 reason = "it is for another processor architecture, or no library at all"
             else:
-                reason = first_line(error)
+                reason = missing_runtime(error) or first_line(error)
             raise ModelError(
                 f"{path} is not a library that this machine can load: {reason}"
             ) from error
         foreign = f"{path} was not written by tvm-deconv compile"
         try:
+            # It describes itself on the CPU, whatever it computes on.
             machine = relax.VirtualMachine(module, tvm.cpu())
             description = metadata.parse(str(machine[metadata.FUNCTION]()))
-        except (AttributeError, KeyError, ValueError, RuntimeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ModelError(f"{foreign}: {first_line(error)}") from error
-        return cls(str(path), description, machine)
+        device = device_for(description.device, str(path))
+        if device != tvm.cpu():
+            machine = relax.VirtualMachine(module, device)
+        return cls(str(path), description, device, machine)
 
     def upscale(self, picture: Image.Image, name: str) -> Image.Image:
         """The network's picture of a PIL image; ``name`` stands in the messages.
@@ -89,7 +97,8 @@ class Network:
         self._check_size(picture.width, picture.height, name)
         seen = images.split(picture, channels)
         dtype = self.description.inputs[0].dtype
-        result = self.machine["main"](tvm.runtime.tensor(seen.planes.astype(dtype)))
+        x = tvm.runtime.tensor(seen.planes.astype(dtype), self.device)
+        result = self.machine["main"](x)
         if not isinstance(result, tvm.runtime.Tensor):
             (result,) = result
         return seen.join(result.numpy())

@@ -1,4 +1,4 @@
-"""From what a user calls a target to a ``tvm.target.Target`` that LLVM really knows."""
+"""From what a user calls a target to a ``tvm.target.Target`` that there really is."""
 
 from __future__ import annotations
 
@@ -10,37 +10,50 @@ from typing import Any
 import tvm_ffi
 from tvm.target import Target
 
+from tvm_deconv import gpu_tags
 from tvm_deconv.errors import TargetError
+from tvm_deconv.gpu_targets import check_config, complete, is_gpu
 from tvm_deconv.schedules.machine import available_processors
 
 # Host features worth stating where the processor's name promises otherwise: those that change
 # which instructions vector code is made of. The rest (cache hints, keys) never comes out of TVM.
 _ARITHMETIC = ("sse", "ssse", "avx", "fma", "f16c", "neon", "fullfp16", "fp-armv8", "dotprod")
 
+gpu_tags.register()
+
 
 def resolve_target(spec: str | Mapping[str, Any] | Target) -> Target:
     """The target that ``spec`` names.
 
     ``spec`` is ``"host"`` (the processor that we run on, with all processors that this process may
-    use), a TVM tag such as ``"raspberry-pi/4b-aarch64"``, a target as JSON text or as a mapping, or
-    a target, which is checked and returned. Where ``mtriple`` ends in ``eabihf`` and nothing else
-    is said, floats are passed in their registers (``mfloat-abi`` hard): TVM would not, and the
-    linker refuses to mix the two.
+    use), a tag of TVM's or ours such as ``"raspberry-pi/4b-aarch64"`` or ``"arm/mali-g52"``, a
+    target as JSON text or as a mapping, or a target, which is checked and returned. Where
+    ``mtriple`` ends in ``eabihf`` and nothing else is said, floats are passed in their registers
+    (``mfloat-abi`` hard): TVM would not, and the linker refuses to mix the two. A GPU gets the
+    limits that its target leaves out, and this machine as its host where it has none.
 
-    Raises TargetError, naming the value, for what TVM or LLVM does not know. LLVM alone would
-    compile for a generic processor where ``mcpu`` is misspelt, and crash where ``mtriple`` is.
+    Raises TargetError, naming the value, for what TVM, LLVM or CUDA does not know, and for a GPU
+    that is neither of CUDA nor of OpenCL. LLVM alone would compile for a generic processor where
+    ``mcpu`` is misspelt, and crash where ``mtriple`` is.
     """
     if isinstance(spec, str) and spec == "host":
         return _host()
     target = _with_float_abi(spec if isinstance(spec, Target) else _parse(spec))
+    if is_gpu(target):
+        target = complete(target, _host())
     for part in (target, target.host):
         if part is not None and part.kind.name == "llvm":
             _check_processor(part)
     return target
 
 
+def processor_of(target: Target) -> Target:
+    """The CPU that runs a library for ``target``: itself, or the host of a GPU."""
+    return target.host if is_gpu(target) else target
+
+
 def known_tags() -> list[str]:
-    """Names of all targets that TVM has a tag for, sorted."""
+    """Names of all targets that there is a tag for, sorted."""
     return sorted(str(tag) for tag in tvm_ffi.get_global_func("target.TargetTagListTags")())
 
 
@@ -74,6 +87,7 @@ def _feature_corrections(named: Target) -> list[str]:
 
 def _parse(spec: str | Mapping[str, Any]) -> Target:
     if isinstance(spec, str) and not spec.lstrip().startswith("{"):
+        check_config({"kind": spec})
         try:
             return Target(spec)
         except ValueError as error:
@@ -86,6 +100,7 @@ def _parse(spec: str | Mapping[str, Any]) -> Target:
         raise TargetError(
             f"a target is text, a mapping or a tvm.target.Target, got {spec!r}"
         ) from error
+    check_config(config)
     try:
         return Target(config)
     except (TypeError, ValueError) as error:

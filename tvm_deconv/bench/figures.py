@@ -63,8 +63,10 @@ class Spread:
         return cls(median, low, high, len(samples))
 
     def __str__(self) -> str:
-        half = f" ±{(self.high - self.low) / 2:.2f}" if self.count > 1 else ""
-        return f"{self.median:.2f}{half}"
+        # A GPU takes microseconds for what takes a processor milliseconds.
+        digits = 2 if self.median >= 0.1 else 4
+        half = f" ±{(self.high - self.low) / 2:.{digits}f}" if self.count > 1 else ""
+        return f"{self.median:.{digits}f}{half}"
 
 
 @dataclass(frozen=True)

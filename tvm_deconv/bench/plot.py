@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tvm_deconv.bench.figures import Row, geometric_mean, rows
-from tvm_deconv.bench.table import threads_of
+from tvm_deconv.bench.table import machine_of
 from tvm_deconv.errors import BenchError
 from tvm_deconv.files import replacing
 
@@ -60,8 +60,7 @@ def plot(results: Mapping[str, Any], path: str | os.PathLike) -> None:
     # Below, because bars may reach any corner.
     figure.legend(loc="outside lower right", ncols=2, frameon=False)
     figure.suptitle(
-        f"{results['machine']['cpu']}, {threads_of(results)}, float32, "
-        f"{results['date'][:10]}, commit {results['commit'] or 'unknown'}",
+        f"{machine_of(results)}, {results['date'][:10]}, commit {results['commit'] or 'unknown'}",
         fontsize="medium",
     )
     with replacing(path) as unfinished:

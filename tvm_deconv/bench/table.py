@@ -46,15 +46,13 @@ def render(results: Mapping[str, Any]) -> str:
 
 def heading(results: Mapping[str, Any]) -> str:
     """Machine, threads, date, commit, the versions of TVM and the peers, and units."""
-    machine = results["machine"]
     told = [
         f"{name} {version}"
         for name, version in results["versions"].items()
         if name == _RUNTIME or results["roles"].get(name) == PEER
     ]
     lines = [
-        f"{machine['cpu']}, {machine['processors']} processors, {threads_of(results)} each, "
-        f"float32, {results['date']}, commit {results['commit'] or 'unknown'}",
+        f"{machine_of(results)}, {results['date']}, commit {results['commit'] or 'unknown'}",
         ", ".join(told),
         "Milliseconds, median ± half the distance between the quartiles. Of peak: of the "
         "multiply-add peak measured beside. Effective: counted as the direct form's work, of which "
@@ -63,6 +61,15 @@ def heading(results: Mapping[str, Any]) -> str:
     if results["interrupted"]:
         lines.append("The run was interrupted: what follows is what had been measured.")
     return "\n".join(lines)
+
+
+def machine_of(results: Mapping[str, Any]) -> str:
+    """What was measured on, and in which dtype: a GPU, if the results are of one."""
+    machine, dtype = results["machine"], results.get("dtype", "float32")
+    if "gpu" in machine:
+        return f"{machine['gpu']}, {dtype}"
+    processors = f"{machine['processors']} processors, {threads_of(results)} each"
+    return f"{machine['cpu']}, {processors}, {dtype}"
 
 
 def threads_of(results: Mapping[str, Any]) -> str:

@@ -13,8 +13,7 @@ from tvm import relax
 
 from ..report import KernelReport
 from ..schedules.choice import Choice, Preferences, choose
-from ..schedules.machine import CpuMachine
-from ..schedules.variant import Sizes
+from ..schedules.variant import Machine, Sizes
 from .lower_conv import Convolution, read
 from .lower_epilogue import Epilogue, collect
 from .matching import Graph, Refused, dtype_of, shape_of, text
@@ -40,7 +39,7 @@ class Left:
 
 
 def layers_of(
-    func: tvm.ir.BaseFunc, machine: CpuMachine, preferences: Preferences
+    func: tvm.ir.BaseFunc, machine: Machine, preferences: Preferences
 ) -> list[Layer | Left]:
     """All convolutions of a Relax function in order; there are none in any other function.
 
@@ -67,7 +66,7 @@ def layers_of(
 
 
 def explain_kernels(
-    mod: tvm.IRModule, machine: CpuMachine, preferences: Preferences
+    mod: tvm.IRModule, machine: Machine, preferences: Preferences
 ) -> tuple[KernelReport, ...]:
     """What ``LowerConvolutions`` would do with each convolution of ``mod``, in order, and why.
 

@@ -19,7 +19,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from ..geometry import ConvTranspose2d
 from ..schedules.choice import AUTO, Preferences
-from ..schedules.machine import cpu_machine
+from ..schedules.machines import machine_of
 from ..targets import resolve_target
 from ..tuning.find import AUTO as AUTO_LOG
 from ..tuning.find import LogSpec, resolve_log
@@ -46,8 +46,8 @@ class LowerConvolutions:
     as ``tvm_deconv.tuning.find.resolve_log`` says. Each function is called after its variant
     (``revd2_conv_transpose``) and has it in ``VARIANT_ATTRIBUTE``.
 
-    Raises TargetError for a target that is unknown or not a CPU, VariantError for a variant that
-    is unknown or excluded, and LogError for a log that is damaged or not of the target.
+    Raises TargetError for a target that is unknown or has no schedules, VariantError for a variant
+    that is unknown or excluded, and LogError for a log that is damaged or not of the target.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class LowerConvolutions:
         log: LogSpec = AUTO_LOG,
     ) -> None:
         resolved = resolve_target(target)
-        self.machine = cpu_machine(resolved)
+        self.machine = machine_of(resolved)
         self.preferences = Preferences(variant, winograd, resolve_log(log, resolved)[0])
 
     def transform_module(
@@ -114,6 +114,7 @@ def _fused(layer: Layer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
     conv, variant, parameters = layer.conv, layer.choice.variant, layer.choice.parameters
     builder = relax.BlockBuilder()
     packed = variant.pack_weights(conv.weight, conv.op, parameters)
+    packed = packed.astype(variant.weight_dtype(conv.dtype), copy=False)
     inputs = _Parameters()
     # Sizes get variables of their own: a function can only read a size that is a whole dimension
     # of a parameter, and the network may have h*2 there.

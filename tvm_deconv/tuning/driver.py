@@ -15,21 +15,26 @@ from tvm.target import Target
 
 from tvm_deconv.compiler import TargetSpec, for_threads
 from tvm_deconv.errors import DeviceError, TuningError
+from tvm_deconv.gpu_targets import is_gpu
 from tvm_deconv.importer import Shapes
-from tvm_deconv.schedules.machine import available_processors, cpu_machine, is_this_processor
+from tvm_deconv.schedules.machine import CpuMachine, available_processors, is_this_processor
+from tvm_deconv.schedules.machines import machine_of
+from tvm_deconv.targets import processor_of
 
 from .build import builder
 from .device import Device, local_device
 from .evaluation import Evaluation
 from .find import user_root
+from .gpu_device import check
 from .header import Header, device_name
 from .interrupt import Interrupt, uninterrupted
 from .layer_tuner import LayerTuner, Outcome
 from .log import LogFolder
-from .ops import OpOutcome, OpTuner
+from .ops import OpOutcome, OpTuner, check_rules
 from .peak import device_peak
+from .processor import runs_here
 from .progress import Progress
-from .runner import make_runner
+from .runner import DeviceRunner, make_runner
 from .tasks import Tunable, op_tasks_of, tasks_of
 
 TRIALS = 64
@@ -87,12 +92,13 @@ def tune(
     as ``tvm-deconv bench --workloads`` takes them. ``target`` and ``threads`` are those of
     ``compile``, which finds the log by them. ``tracker`` (``"HOST:PORT"``) and ``key`` name a
     device that runs TVM's RPC server; without them, this machine is measured, by a server of its
-    own on loopback. Each layer gets ``trials`` candidates, those of earlier runs included, of which
-    the first are our own defaults; then the fastest few and the default are measured again in
-    turns, which decides. ``logs`` is the folder of all logs (by default the one where ``compile``
-    looks first), and ``device`` the name of this one's, by default made from the target.
-    ``all_ops`` tunes the network's other functions, too, by MetaSchedule's own rules. ``timeout_s``
-    ends a candidate that takes longer, uploads included. ``report`` gets lines of progress.
+    own on loopback. A GPU is asked for its limits before anything is built. Each layer gets
+    ``trials`` candidates, those of earlier runs included, of which the first are our own defaults;
+    then the fastest few and the default are measured again in turns, which decides. ``logs`` is
+    the folder of all logs (by default the one where ``compile`` looks first), and ``device`` the
+    name of this one's, by default made from the target. ``all_ops`` tunes the network's other
+    functions, too, by MetaSchedule's own rules, which OpenCL has none of. ``timeout_s`` ends a
+    candidate that takes longer, uploads included. ``report`` gets lines of progress.
 
     Ctrl-C ends it after the measurement under way. What was measured is always kept, and the same
     call goes on from there.
@@ -101,32 +107,25 @@ def tune(
     cannot be tuned, DeviceError for a tracker or device that is not there or is gone, and LogError
     for a log that is damaged, belongs to another device, or cannot be written.
     """
-    _check_packages()
+    check_packages(*_PACKAGES)
     if seed < 0:
         raise TuningError(f"the seed must not be negative, got {seed}")
     resolved = for_threads(target, threads)
-    machine = cpu_machine(resolved)
-    reach = _device(tracker, key, resolved, target)
+    machine = machine_of(resolved)
+    # Of the processor; one of them launches a GPU's kernels.
+    used = machine.threads if isinstance(machine, CpuMachine) else None
+    if all_ops:
+        check_rules(resolved)
+    reach = find_device(tracker, key, resolved, target)
     tasks = tasks_of(what, shapes, resolved)
     with ExitStack() as stack:
         if reach is None:
-            reach = stack.enter_context(local_device(machine.threads))
+            reach = stack.enter_context(local_device(used or available_processors()))
         else:
             reach.check()
-        local = tracker is None
-        header = Header.of(
-            device or device_name(resolved),
-            resolved,
-            # Not the tracker: its address may change, and the device is the same.
-            description=None if local else f"key {key}, by RPC",
-            seed=seed,
-        )
-        log = stack.enter_context(LogFolder.for_tuning(Path(logs) if logs else user_root(), header))
-        for repair in log.repairs:
-            report(repair)
         cases = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tvm-deconv-")))
         interrupt = stack.enter_context(Interrupt(report))
-        # Both start processes to try themselves out.
+        # It starts a process to try itself out, and so does the builder.
         with uninterrupted():
             runner = make_runner(
                 reach,
@@ -137,11 +136,17 @@ def tune(
                     enable_cpu_cache_flush=True,
                 ),
                 timeout_s=timeout_s,
-                threads=machine.threads,
+                threads=used,
                 stop=interrupt.event,
                 report=report,
             )
-            stack.callback(runner.close)
+        stack.callback(runner.close)
+        name, described = device or device_name(resolved), _description(runner, resolved, key)
+        header = Header.of(name, resolved, description=described, seed=seed)
+        log = stack.enter_context(LogFolder.for_tuning(Path(logs) if logs else user_root(), header))
+        for repair in log.repairs:
+            report(repair)
+        with uninterrupted():
             workers = available_processors()
             build = builder(resolved, cases, workers=workers, timeout_s=_BUILD_TIMEOUT_S)
         peak = device_peak(resolved, machine, runner)
@@ -153,7 +158,7 @@ def tune(
             if interrupt.event.is_set():
                 break
             outcomes.append(tuner.tune(task, trials))
-        op_tuner = OpTuner(evaluation, machine, progress)
+        op_tuner = OpTuner(evaluation, progress)
         wanted = all_ops and not interrupt.event.is_set()
         for op_task in op_tasks_of(what, shapes, resolved) if wanted else ():
             if interrupt.event.is_set():
@@ -162,23 +167,50 @@ def tune(
     return TuningReport(log.path, tuple(outcomes), interrupt.event.is_set())
 
 
-def _check_packages() -> None:
+def _description(runner: DeviceRunner, target: Target, key: str | None) -> str | None:
+    """What tells devices of one target apart; None for this machine's processor.
+
+    Not the tracker: its address may change, and the device is the same. Raises DeviceError where
+    there is no GPU for the target, and TargetError for one that promises more than there is.
+    """
+    place = "local" if key is None else f"key {key}, by RPC"
+    if not is_gpu(target):
+        return None if key is None else place
+    facts = runner.ask(target.kind.name)
+    if facts is None:
+        raise KeyboardInterrupt
+    check(facts, target, "on this machine" if key is None else f"of device {key!r}")
+    return f"{facts.name}, {place}"
+
+
+def check_packages(*names: str) -> None:
     """Raise TuningError for a package that is missed only after minutes otherwise."""
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
         raise TuningError(
             f"tuning needs {', '.join(missing)}: pip install 'tvm-deconv[tune]' brings it"
         )
 
 
-def _device(
+def find_device(
     tracker: str | None, key: str | None, target: Target, named: TargetSpec
 ) -> Device | None:
-    """How to reach the device; None for this machine."""
+    """How to reach the device; None for this machine.
+
+    Raises TuningError where only one of tracker and key is given, or neither and ``target`` is
+    another machine, and DeviceError for a tracker that is not ``HOST:PORT``.
+    """
     if tracker is None:
         if key is not None:
             raise TuningError(f"key {key!r} needs the tracker that knows it: give HOST:PORT")
-        if not is_this_processor(target):
+        if is_gpu(target):
+            host = processor_of(target)
+            if not runs_here(host):
+                raise TuningError(
+                    f"the processor beside that GPU is an {host.attrs['mtriple']}, and this machine"
+                    " is none: give the tracker (HOST:PORT) and the key of one"
+                )
+        elif not is_this_processor(target):
             raise TuningError(
                 f"this machine is not a {target.attrs.get('mcpu', named)}: give the tracker "
                 "(HOST:PORT) and the key of one, or target host"

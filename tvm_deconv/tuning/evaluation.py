@@ -14,13 +14,14 @@ from tvm.s_tir.meta_schedule.search_strategy import MeasureCandidate
 from tvm.target import Target
 
 from tvm_deconv.errors import TvmDeconvError
+from tvm_deconv.schedules.machines import machine_of
 
 from .build import remove_artifact
 from .interrupt import uninterrupted
 from .layer import candidate_of
 from .log import LogFolder
 from .measure import DEVICE
-from .runner import INTERRUPTED, status_of
+from .runner import INTERRUPTED, device_type, status_of
 from .tasks import Task
 from .trial import FAILED_FINAL, Trial
 
@@ -53,6 +54,7 @@ class Evaluation:
     ) -> None:
         self.shielded, self.runner, self.log = ShieldedBuilder(builder), runner, log
         self.target, self.seed, self.stop = target, seed, stop
+        self.machine = machine_of(target)
         self.error: TvmDeconvError | None = None
         self._blamed = False
 
@@ -75,7 +77,7 @@ class Evaluation:
             for i in order:
                 if self.stopped or built[i].error_msg is not None:
                     continue
-                run = RunnerInput(built[i].artifact_path, "cpu", arguments[i])
+                run = RunnerInput(built[i].artifact_path, device_type(self.target), arguments[i])
                 (future,) = self.runner.run([run])
                 found[i].append((built[i], future.result()))
             # Whoever came first comes last.
@@ -98,7 +100,7 @@ class Evaluation:
         """Log what became of candidates for a layer."""
         for candidate, artifact, result in zip(candidates, built, results, strict=True):
             status, seconds, failed = outcome_of(artifact, result)
-            made = candidate_of(candidate.sch)
+            made = candidate_of(candidate.sch, self.machine)
             trial = Trial.of(made, task.name, status, seconds, failed, seed=self.seed, stage=stage)
             mod = made.layer.definition()
             # The database decides what is fast: it gets no turn of one that failed in another.

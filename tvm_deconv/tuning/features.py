@@ -7,7 +7,8 @@ describe its parameters, the layer, and what the machine model expects of the tw
 from __future__ import annotations
 
 from collections import Counter
-from math import log2
+from functools import lru_cache
+from math import log2, prod
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from tvm.s_tir.meta_schedule.cost_model import PyCostModel, XGBModel
 from tvm.s_tir.meta_schedule.cost_model.xgb_model import XGBConfig
 from tvm.s_tir.meta_schedule.feature_extractor import PyFeatureExtractor
 
-from tvm_deconv.schedules.machine import CpuMachine
-from tvm_deconv.schedules.space import point_of
-from tvm_deconv.schedules.variants import VARIANTS
+from tvm_deconv.schedules.gpu.machine import GpuMachine
+from tvm_deconv.schedules.machines import variants_for
+from tvm_deconv.schedules.space import names_of, point_of
+from tvm_deconv.schedules.variant import Machine
 
 from .layer import Candidate, candidate_of
 
@@ -28,29 +30,38 @@ _WARM = 16
 # Samples of a layer after which the machine model counts half of what it counts without any.
 _TRUST = 16
 
-_NAMES = (
-    *("lanes", "vectors", "channels", "rows", "column_tiles", "inner_fh", "unroll_fh", "unroll_th"),
-    *("channel_splits", "parallel", "weight_vectors", "order", "outputs_h", "outputs_w"),
-    *("tile_rows", "tile_columns", "block", "unroll"),
-)
+# Fields whose product is the number of sums in a thread's registers, as vectors on a CPU, and the
+# number of threads of a block.
+_CPU_SUMS, _GPU_SUMS = ("vectors", "channels"), ("channels", "rows", "lanes")
+_BLOCK = ("channel_threads", "row_threads", "column_threads")
+# Estimates beyond this are no number of cycles: the model's "cannot run".
+_MOST_CYCLES = 1e15
 
 
-def features(candidate: Candidate, machine: CpuMachine) -> np.ndarray:
+def features(candidate: Candidate, machine: Machine) -> np.ndarray:
     """Numbers, mostly logarithms, since products of sizes are what costs time."""
     layer, conv = candidate.layer, candidate.layer.conv
     point = point_of(candidate.parameters)
     cycles = _cycles(candidate, machine)
     packed = candidate.variant.packed_shape(conv, candidate.parameters)
-    accumulators = point["vectors"] * point["channels"]
+    variants = variants_for(machine)
+    # Multiply-adds of a cycle, the memory that weights had better fit into, and a thread's sums.
+    if isinstance(machine, GpuMachine):
+        rate, near = machine.units * machine.fma_lanes, machine.unit_shared_bytes
+        accumulators = _product(point, _GPU_SUMS)
+    else:
+        rate, near = machine.lanes, machine.l2_bytes
+        accumulators = _product(point, _CPU_SUMS)
     return np.array(
         [
-            *(float(candidate.variant.name == name) for name in VARIANTS),
-            *(log2(1 + point[name]) if name in point else -1 for name in _NAMES),
+            *(float(candidate.variant.name == name) for name in variants),
+            *(log2(1 + point[name]) if name in point else -1 for name in _names(machine)),
             log2(cycles),
-            log2(cycles * machine.lanes / layer.multiply_adds),
+            log2(cycles * rate / layer.multiply_adds),
             log2(accumulators),
             log2(accumulators * conv.h.stride * conv.w.stride),
-            log2(4 * float(np.prod(packed)) / machine.l2_bytes),
+            log2(_product(point, _BLOCK)),
+            log2(4 * float(np.prod(packed)) / near),
             *(log2(n) for n in (conv.group_inputs, conv.group_outputs, conv.groups)),
             *(log2(n) for n in layer.output_shape),
             *(float(n) for n in (*conv.strides, conv.h.max_taps, conv.w.max_taps)),
@@ -59,22 +70,38 @@ def features(candidate: Candidate, machine: CpuMachine) -> np.ndarray:
     )
 
 
-def _cycles(candidate: Candidate, machine: CpuMachine) -> float:
+def _cycles(candidate: Candidate, machine: Machine) -> float:
     layer = candidate.layer
-    return candidate.variant.cycles(layer.conv, layer.sizes, candidate.parameters, machine)
+    cycles = candidate.variant.cycles(layer.conv, layer.sizes, candidate.parameters, machine)
+    return min(cycles, _MOST_CYCLES)
+
+
+def _product(point: dict[str, int], names: tuple[str, ...]) -> int:
+    """Of those fields that a point has."""
+    return prod(point[name] for name in names if name in point)
+
+
+@lru_cache(maxsize=8)
+def _names(machine: Machine) -> tuple[str, ...]:
+    """All fields that parameters of the machine's variants have, each once."""
+    return tuple(
+        dict.fromkeys(name for v in variants_for(machine).values() for name in names_of(v))
+    )
 
 
 @derived_object
 class Features(PyFeatureExtractor):
     """``features`` of each candidate, as a single row."""
 
-    def __init__(self, machine: CpuMachine) -> None:
+    def __init__(self, machine: Machine) -> None:
         super().__init__()
         self.machine = machine
 
     def extract_from(self, context: Any, candidates: list[Any]) -> list[tvm.runtime.Tensor]:
         return [
-            tvm.runtime.tensor(features(candidate_of(c.sch), self.machine)[np.newaxis])
+            tvm.runtime.tensor(
+                features(candidate_of(c.sch, self.machine), self.machine)[np.newaxis]
+            )
             for c in candidates
         ]
 
@@ -88,7 +115,7 @@ class GuidedXGBoost(PyCostModel):
     from all layers of a run.
     """
 
-    def __init__(self, machine: CpuMachine, seed: int) -> None:
+    def __init__(self, machine: Machine, seed: int) -> None:
         super().__init__()
         self.machine = machine
         self.learned = XGBModel(
@@ -103,7 +130,9 @@ class GuidedXGBoost(PyCostModel):
         self.learned.update(context, candidates, results)
 
     def predict(self, context: Any, candidates: list[Any]) -> np.ndarray:
-        cycles = np.array([_cycles(candidate_of(c.sch), self.machine) for c in candidates])
+        cycles = np.array(
+            [_cycles(candidate_of(c.sch, self.machine), self.machine) for c in candidates]
+        )
         scores = cycles.min() / cycles
         # Before it is trained, MetaSchedule's model answers with random numbers.
         if self.learned.data_size >= _WARM:

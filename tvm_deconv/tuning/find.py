@@ -5,8 +5,9 @@ They lie in ``<root>/<device>/tvm-<minor>``. The user's root is ``$TVM_DECONV_LO
 ``TVM_DECONV_LOGS=none`` there is no root at all.
 
 A log is of a target if it was written by the TVM minor that runs, for the same processor (kind,
-architecture, ``mcpu``, ``mattr``) with the same number of threads. All that are not, are refused
-with a reason.
+architecture, ``mcpu``, ``mattr``) with the same number of threads, or for the same kind of GPU
+(kind, architecture or device, model) with the same limits. All that are not, are refused with a
+reason.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from tvm_deconv.geometry import ConvTranspose2d
 from tvm_deconv.schedules.choice import Row, TuningLog
 from tvm_deconv.schedules.variant import Sizes
 
-from .header import FILE, Processor, running_minor
+from .header import FILE, running_minor
 from .log import LogFolder
+from .processor import Processor, processor_for
 
 ENVIRONMENT = "TVM_DECONV_LOGS"
 NONE = "none"
@@ -75,7 +77,7 @@ def log_roots() -> list[Path]:
 
 def find_log(target: Target, roots: Sequence[Path]) -> tuple[FoundLogs | None, list[str]]:
     """The logs of a target, in the order of ``roots``, and why each of the others is none."""
-    wanted = Processor.of(target)
+    wanted = processor_for(target)
     fitting, notes = [], []
     for folder in (folder for root in roots for folder in folders_below(root)):
         try:

@@ -18,77 +18,18 @@ from tvm.target import Target
 
 from tvm_deconv.errors import LogError
 from tvm_deconv.files import replacing
-from tvm_deconv.schedules.machine import cpu_machine
+
+from .processor import Cpu, Processor, processor_for
 
 FILE = "device.json"
 
 # A folder's name: anything that no shell, file system or URL takes for something else.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-# Two spellings of one architecture each, in LLVM's triples.
-_SPELLINGS = {"arm64": "aarch64", "amd64": "x86_64"}
-
-
-@dataclass(frozen=True)
-class Processor:
-    """As much of a target as decides whether a kernel tuned for one is tuned for another."""
-
-    kind: str
-    architecture: str
-    mcpu: str
-    mattr: frozenset[str]
-    threads: int
-
-    @staticmethod
-    def of(target: Target) -> Processor:
-        """Threads come from the target's ``num-cores``, else as ``cpu_machine`` has them."""
-        triple = str(target.attrs.get("mtriple", "")) or _default_triple()
-        architecture = triple.split("-")[0]
-        cores = target.attrs.get("num-cores")
-        return Processor(
-            target.kind.name,
-            _SPELLINGS.get(architecture, architecture),
-            str(target.attrs.get("mcpu", "")),
-            frozenset(str(feature) for feature in target.attrs.get("mattr", ())),
-            cpu_machine(target).threads if cores is None else int(cores),
-        )
-
-    @property
-    def name(self) -> str:
-        """``cortex-a72``; the architecture where the target names no processor."""
-        return self.mcpu or self.architecture or self.kind
-
-    def __str__(self) -> str:
-        words = [self.kind, self.architecture, self.mcpu, *sorted(self.mattr)]
-        return f"{' '.join(filter(None, words))}, {_threads(self.threads)}"
-
-    def difference(self, other: Processor) -> str | None:
-        """``cortex-a72, not znver4``: in words how it differs from the one wanted, or None."""
-        if self.kind != other.kind:
-            return f"kind {self.kind}, not {other.kind}"
-        if (self.architecture, self.mcpu) != (other.architecture, other.mcpu):
-            if self.name == other.name:
-                return f"{self.name} of {self.architecture}, not of {other.architecture}"
-            return f"{self.name}, not {other.name}"
-        if self.threads != other.threads:
-            return f"{_threads(self.threads)}, not {other.threads}"
-        if self.mattr != other.mattr:
-            return f"{self.name} with {_features(self.mattr)}, not {_features(other.mattr)}"
-        return None
-
-
-def _threads(count: int) -> str:
-    return f"{count} thread{'s' if count > 1 else ''}"
-
-
-def _features(mattr: frozenset[str]) -> str:
-    return " ".join(sorted(mattr)) or "no features of its own"
 
 
 def device_name(target: Target) -> str:
-    """``znver4-2-threads``: what a device is called unless the user says otherwise."""
-    processor = Processor.of(target)
-    words = f"{processor.name}-{_threads(processor.threads)}"
-    return re.sub(r"[^A-Za-z0-9._+-]+", "-", words)
+    """``znver4-2-threads``, ``sm_87``: what a device is called unless the user says otherwise."""
+    return processor_for(target).device_name
 
 
 @dataclass(frozen=True)
@@ -96,15 +37,16 @@ class Header:
     """Who measured, where, and with what.
 
     ``device`` names the log's folder. ``description`` tells two devices of one target apart: the
-    processor's model and where it is. ``target`` is what ``Target`` takes, ``commit`` that of the
-    repository that measured (None outside of one), ``created`` the date in UTC, ``system`` the
-    operating system of the tuner. ``seed`` is the first run's.
+    processor's or GPU's model and where it is. ``target`` is what ``Target`` takes, ``threads`` how
+    many of a CPU a kernel uses (None for a GPU), ``commit`` that of the repository that measured
+    (None outside of one), ``created`` the date in UTC, ``system`` the operating system of the
+    tuner. ``seed`` is the first run's.
     """
 
     device: str
     description: str
     target: dict[str, Any]
-    threads: int
+    threads: int | None
     tvm: str
     tvm_deconv: str
     commit: str | None
@@ -118,11 +60,12 @@ class Header:
 
         Raises LogError for a device whose name cannot be a folder's.
         """
+        processor = processor_for(target)
         return Header(
             device=check_name(device),
             description=description or f"{processor_model()}, local",
             target=_readable(_plain(target.export())),
-            threads=Processor.of(target).threads,
+            threads=processor.threads if isinstance(processor, Cpu) else None,
             tvm=tvm.__version__,
             tvm_deconv=version("tvm-deconv"),
             commit=_commit(),
@@ -133,7 +76,7 @@ class Header:
 
     @property
     def processor(self) -> Processor:
-        return Processor.of(Target(self.target))
+        return processor_for(Target(self.target))
 
     @property
     def minor(self) -> str:
@@ -229,10 +172,6 @@ def _plain(described: Any) -> Any:
     if hasattr(described, "items"):
         return {str(key): _plain(value) for key, value in described.items()}
     return [_plain(value) for value in described]
-
-
-def _default_triple() -> str:
-    return str(tvm.get_global_func("tvm.codegen.llvm.GetDefaultTargetTriple")())
 
 
 def _commit() -> str | None:

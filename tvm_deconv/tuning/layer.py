@@ -19,9 +19,9 @@ from tvm.s_tir import Schedule
 
 from tvm_deconv.errors import LogError
 from tvm_deconv.geometry import Axis, ConvTranspose2d
+from tvm_deconv.schedules.machines import variants_for
 from tvm_deconv.schedules.space import parameters_of
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
-from tvm_deconv.schedules.variants import VARIANTS
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Machine, Sizes, Variant
 
 # Attribute of the plain definition: the layer as JSON.
 LAYER_ATTRIBUTE = "tvm_deconv.layer"
@@ -142,12 +142,17 @@ class Candidate:
     variant: Variant
     parameters: Any
 
+    @property
+    def weight_dtype(self) -> str:
+        """That of the packed weights."""
+        return self.variant.weight_dtype(self.layer.dtype)
+
     def kernel(self) -> tirx.PrimFunc:
-        """The scheduled ``main(x NCHW, packed weights float32, y NCHW)``."""
+        """The scheduled ``main(x NCHW, packed weights, y NCHW)``."""
         layer, variant = self.layer, self.variant
         x = te.placeholder(layer.input_shape, layer.dtype, "x")
         packed = te.placeholder(
-            variant.packed_shape(layer.conv, self.parameters), ACCUMULATE_DTYPE, "packed"
+            variant.packed_shape(layer.conv, self.parameters), self.weight_dtype, "packed"
         )
         y = variant.compute(layer.conv, self.parameters, x, packed)
         func = te.create_prim_func([x, packed, y], index_dtype_override="int64")
@@ -175,20 +180,21 @@ def annotate(sch: Schedule, variant: str, point: dict[str, Any]) -> None:
         sch.annotate(block, PREFIX + name, value)
 
 
-def candidate_of(sch: Schedule) -> Candidate:
-    """What ``annotate`` wrote.
+def candidate_of(sch: Schedule, machine: Machine) -> Candidate:
+    """What ``annotate`` wrote: names are those of the machine's variants.
 
     Raises LogError for a variant that is not known, VariantError for parameters that it has not.
     """
     layer = layer_of(sch.mod)
     found = sch.get(sch.get_sblock(_BLOCK)).annotations
     name = str(found.get(VARIANT_ANNOTATION, ""))
-    if name not in VARIANTS:
-        raise LogError(f"variant {name!r} is not known: it has one of {', '.join(VARIANTS)}")
+    variants = variants_for(machine)
+    if name not in variants:
+        raise LogError(f"variant {name!r} is not known: it has one of {', '.join(variants)}")
     point = {
         str(key).removeprefix(PREFIX): int(value)
         for key, value in found.items()
         if str(key).startswith(PREFIX) and key != VARIANT_ANNOTATION
     }
-    variant = VARIANTS[name]
+    variant = variants[name]
     return Candidate(layer, variant, parameters_of(variant, point))

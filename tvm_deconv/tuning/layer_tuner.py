@@ -15,7 +15,7 @@ from tvm.s_tir.meta_schedule.search_strategy import MeasureCandidate
 from tvm.s_tir.meta_schedule.task_scheduler import RoundRobin
 
 from tvm_deconv.errors import TuningError
-from tvm_deconv.schedules.machine import CpuMachine
+from tvm_deconv.schedules.variant import Machine
 
 from .build import remove_artifact
 from .case import case_folder, write_case
@@ -87,7 +87,7 @@ class LayerTuner:
     """Tunes layers with one cost model, which learns from all of them."""
 
     def __init__(
-        self, evaluation: Evaluation, machine: CpuMachine, cases: Path, progress: Progress
+        self, evaluation: Evaluation, machine: Machine, cases: Path, progress: Progress
     ) -> None:
         self.evaluation, self.machine, self.cases = evaluation, machine, cases
         self.progress = progress
@@ -111,7 +111,7 @@ class LayerTuner:
         space = Space(layer, self.machine)
         # Whatever made a default fail may be gone; it has to be measured.
         known = {
-            key_of(t.candidate())
+            key_of(t.candidate(self.machine))
             for t in log.trials_of(layer)
             if t.stage == "search" or (t.stage in SEARCHED and t.seconds)
         }
@@ -139,7 +139,7 @@ class LayerTuner:
         trials: int,
     ) -> None:
         evaluation = self.evaluation
-        strategy = DefaultsThenSearch(first, set(known), lambda: evaluation.stopped)
+        strategy = DefaultsThenSearch(first, set(known), lambda: evaluation.stopped, self.machine)
         # MetaSchedule's seeds are positive.
         seed = evaluation.seed + 1 + len(known)
         context = tune_context(
@@ -173,7 +173,7 @@ class LayerTuner:
             for t in self.evaluation.log.trials_of(task.layer)
             if t.stage in SEARCHED and t.variant in space.fields
         ]
-        candidates = [space.measurable(t.candidate()) for t in earlier]
+        candidates = [space.measurable(t.candidate(self.machine)) for t in earlier]
         results = [
             RunnerResult(t.seconds, None) if t.seconds else RunnerResult(None, t.error or t.status)
             for t in earlier

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import tvm
@@ -24,8 +25,8 @@ from tvm.target import Target
 from tvm_deconv.errors import LogError, LogWriteError, OutputError
 from tvm_deconv.geometry import ConvTranspose2d
 from tvm_deconv.schedules.choice import Row
-from tvm_deconv.schedules.machine import cpu_machine
-from tvm_deconv.schedules.variant import Sizes
+from tvm_deconv.schedules.machines import machine_of
+from tvm_deconv.schedules.variant import Machine, Sizes
 
 from .header import FILE, Header, running_minor
 from .layer import Layer
@@ -149,6 +150,11 @@ class LogFolder:
             for m in found
         ]
 
+    @cached_property
+    def machine(self) -> Machine:
+        """That of the log's target, whose variants its names are of."""
+        return machine_of(Target(self.header.target))
+
     @property
     def layers(self) -> list[Layer]:
         """All layers with records, in the order in which they were tuned."""
@@ -164,7 +170,9 @@ class LogFolder:
 
         Also those of another operator's function, by its digest.
         """
-        return [trial for trial in self._all_trials().get(subject, ()) if is_known(trial)]
+        return [
+            trial for trial in self._all_trials().get(subject, ()) if is_known(trial, self.machine)
+        ]
 
     def trials(self) -> list[Trial]:
         """All trials, by what was tuned."""
@@ -187,10 +195,9 @@ class LogFolder:
         """The database as plain data."""
         if self._contents is None:
             workloads, records, _ = self.files
-            machine = cpu_machine(Target(self.header.target))
             # Records first: whatever a tuner appends meanwhile, their workloads are all there.
             rows = read_lines(records)
-            self._contents = Contents(read_lines(workloads), rows, machine)
+            self._contents = Contents(read_lines(workloads), rows, self.machine)
         return self._contents
 
     def _writing(self) -> tuple[Writer, Header]:

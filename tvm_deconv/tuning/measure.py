@@ -2,7 +2,7 @@
 
 These are the hooks of MetaSchedule's RPCRunner, called in its worker process, with what they need
 beyond its arguments bound by ``runner``. An artifact is a folder with ``kernel.so``, ``packed.npy``
-(float32) and ``case.json``, which names the folder of the case; one without ``case.json`` is a
+and ``case.json``, which names the folder of the case; one without ``case.json`` is a
 function of MetaSchedule's own rules, which is timed with random arguments and not compared.
 """
 
@@ -18,6 +18,7 @@ import numpy as np
 import tvm
 from tvm import rpc
 from tvm.error import RPCSessionTimeoutError
+from tvm.rpc.base import RPC_SESS_MASK
 from tvm.s_tir.meta_schedule.runner import EvaluatorConfig, RPCConfig
 from tvm.s_tir.meta_schedule.runner.rpc_runner import (
     default_run_evaluator,
@@ -25,6 +26,7 @@ from tvm.s_tir.meta_schedule.runner.rpc_runner import (
 )
 
 from .case import Case, read_case
+from .gpu_device import Facts, facts_of
 from .serve import USE_THREADS
 from .tracker import Lease
 
@@ -33,6 +35,11 @@ WRONG_RESULT = "wrong result: "
 TIMED_OUT = "timed out: "
 LOST = "lost: "
 DEVICE = "device: "
+
+
+# What is copied on a GPU to have its caches forget a kernel's operands: so many times the level-2
+# cache, but at least and at most so many bytes.
+_FLUSHED_CACHES, _LEAST_FLUSHED, _MOST_FLUSHED = 2, 1 << 22, 1 << 28
 
 
 class MeasureError(Exception):
@@ -52,6 +59,13 @@ def open_session(lease: Lease, threads: int | None, config: RPCConfig) -> rpc.RP
         with _telling_loss(session):
             _use_threads(session, threads)
     return session
+
+
+def ask(lease: Lease, kind: str, config: RPCConfig) -> Facts:
+    """What the GPU of a kind says of itself, in a session of its own."""
+    session = open_session(lease, None, config)
+    with _telling_loss(session):
+        return facts_of(session, kind)
 
 
 def _use_threads(session: rpc.RPCSession, threads: int) -> None:
@@ -124,14 +138,41 @@ def evaluate(
     with _telling_loss(session):
         case = _case_of(artifact)
         if case is None:
-            return default_run_evaluator(session, module, device, config, repeated_args)
+            return _run(session, module, device, config, repeated_args)
         (arguments,) = repeated_args
         module[module.entry_name](*arguments)
         _compare(arguments[-1].numpy(), case)
-        seconds = default_run_evaluator(session, module, device, config, repeated_args)
+        seconds = _run(session, module, device, config, repeated_args)
         # A kernel whose threads disturb each other is not wrong every time.
         _compare(arguments[-1].numpy(), case)
         return seconds
+
+
+def _run(
+    session: rpc.RPCSession,
+    module: tvm.runtime.Module,
+    device: tvm.runtime.Device,
+    config: EvaluatorConfig,
+    repeated_args: list[list[tvm.runtime.Tensor]],
+) -> list[float]:
+    """TVM's evaluator; a GPU is timed by its own clock.
+
+    MetaSchedule's flush of caches is for a processor, which reads where the arguments point to. On
+    a GPU TVM copies one array to another instead, on the device, before each repetition.
+    """
+    on_cpu = device.dlpack_device_type() % RPC_SESS_MASK == tvm.cpu().dlpack_device_type()
+    if on_cpu or not config.enable_cpu_cache_flush:
+        return default_run_evaluator(session, module, device, config, repeated_args)
+    cache = int(device.l2_cache_size_bytes or 0)
+    evaluator = module.time_evaluator(
+        module.entry_name,
+        device,
+        number=config.number,
+        repeat=config.repeat,
+        min_repeat_ms=config.min_repeat_ms,
+        cache_flush_bytes=min(max(_FLUSHED_CACHES * cache, _LEAST_FLUSHED), _MOST_FLUSHED),
+    )
+    return [float(s) for arguments in repeated_args for s in evaluator(*arguments).results]
 
 
 def clean_up(session: rpc.RPCSession | None, remote_path: str | None) -> None:

@@ -1,9 +1,10 @@
 """``--all-ops``: the rest of a network by MetaSchedule's own rules; ``apply`` applies the result.
 
 A function that no template of ours covers competes with the schedule that it gets by default
-(``schedules.cpu_default``). Only where MetaSchedule's best is faster, in turns with the default, is
-it written to the database, so that a record is always worth applying. Unlike our own candidates,
-these are TVM's and are timed with random arguments, not compared with a reference.
+(``schedules.cpu_default``; on a GPU, TVM's DLight). Only where MetaSchedule's best is faster, in
+turns with the default, is it written to the database, so that a record is always worth applying.
+Unlike our own candidates, these are TVM's and are timed with random arguments, not compared with a
+reference.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from statistics import median
 from typing import Any
 
 import tvm
+from tvm import tirx
 from tvm.ir.utils import derived_object
 from tvm.s_tir.meta_schedule import TuneContext
 from tvm.s_tir.meta_schedule.arg_info import ArgInfo
@@ -26,9 +28,13 @@ from tvm.s_tir.meta_schedule.schedule_rule import ScheduleRule
 from tvm.s_tir.meta_schedule.search_strategy import EvolutionarySearch
 from tvm.s_tir.meta_schedule.space_generator import PostOrderApply
 from tvm.s_tir.meta_schedule.task_scheduler import RoundRobin
+from tvm.target import Target
 
-from tvm_deconv.schedules.cpu_default import schedule_function
-from tvm_deconv.schedules.machine import CpuMachine
+from tvm_deconv import gpu_pipeline
+from tvm_deconv.errors import TuningError
+from tvm_deconv.gpu_targets import OPENCL, is_gpu
+from tvm_deconv.schedules import cpu_default
+from tvm_deconv.schedules.machine import cpu_machine
 
 from .build import remove_artifact
 from .context import tune_context
@@ -60,6 +66,23 @@ class OpOutcome:
             f"{self.task.name}: {self.best * 1e3:.3g} ms by MetaSchedule, {kept} the default "
             f"({self.default * 1e3:.3g} ms); {self.trials} trials"
         )
+
+
+def check_rules(target: Target) -> None:
+    """Raise TuningError for a target whose functions MetaSchedule has no rules for."""
+    if target.kind.name == OPENCL:
+        raise TuningError(
+            "MetaSchedule has rules for CUDA but none for OpenCL, whose GPUs have other memories: "
+            "leave --all-ops out; the other functions keep the schedules of TVM's DLight"
+        )
+
+
+def _default(task: OpTask, target: Target) -> tirx.PrimFunc:
+    """What a function would be without tuning."""
+    func = task.mod["main"]
+    if is_gpu(target):
+        return gpu_pipeline.schedule_function(func, target, task.name)
+    return cpu_default.schedule_function(func, cpu_machine(target)) or func
 
 
 @derived_object
@@ -94,8 +117,8 @@ class _Record(PyMeasureCallback):
 class OpTuner:
     """Tunes functions one after the other, with one cost model."""
 
-    def __init__(self, evaluation: Evaluation, machine: CpuMachine, progress: Progress) -> None:
-        self.evaluation, self.machine, self.progress = evaluation, machine, progress
+    def __init__(self, evaluation: Evaluation, progress: Progress) -> None:
+        self.evaluation, self.progress = evaluation, progress
         self.cost_model = XGBModel(
             config=XGBConfig(seed=evaluation.seed, nthread=1), num_warmup_samples=_ROUND
         )
@@ -117,11 +140,13 @@ class OpTuner:
 
     def _tune(self, task: OpTask, trials: int) -> None:
         evaluation, database = self.evaluation, MemoryDatabase()
-        # The rules for any CPU: those that a target adds are for integers, and need intrinsics.
+        # The rules for any CPU, or any CUDA: those that a target adds are for integers or tensor
+        # cores, and need intrinsics. OpenCL has none of its own, see ``check_rules``.
+        kind = "cuda" if is_gpu(evaluation.target) else "llvm"
         rules = PostOrderApply(
-            sch_rules=ScheduleRule.create("llvm"),
-            postprocs=Postproc.create("llvm"),
-            mutator_probs=Mutator.create("llvm"),
+            sch_rules=ScheduleRule.create(kind),
+            postprocs=Postproc.create(kind),
+            mutator_probs=Mutator.create(kind),
         )
         context = tune_context(
             task.mod,
@@ -153,8 +178,7 @@ class OpTuner:
         Lines of the final say also of a function that it has had its turn where there is no best.
         """
         evaluation = self.evaluation
-        default = schedule_function(task.mod["main"], self.machine) or task.mod["main"]
-        mods = {DEFAULT: tvm.IRModule({"main": default})}
+        mods = {DEFAULT: tvm.IRModule({"main": _default(task, evaluation.target)})}
         if best is not None:
             mods[METASCHEDULE] = best.as_measure_candidate().sch.mod
         arguments = ArgInfo.from_entry_func(task.mod, remove_preproc=False)

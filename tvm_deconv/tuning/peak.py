@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -11,33 +12,49 @@ from typing import Any
 import tvm
 from tvm.s_tir.meta_schedule.arg_info import TensorInfo
 from tvm.s_tir.meta_schedule.runner import RunnerInput
-from tvm.support import cc
 from tvm.target import Target
 
 from tvm_deconv.bench.peak import flop, kernel
 from tvm_deconv.errors import DeviceError
-from tvm_deconv.library import linker
-from tvm_deconv.schedules.machine import CpuMachine
-from tvm_deconv.targets import resolve_target
+from tvm_deconv.library import link, linker
+from tvm_deconv.schedules.gpu.machine import GpuMachine
+from tvm_deconv.schedules.variant import Machine
+from tvm_deconv.targets import processor_of, resolve_target
 
-from .runner import INTERRUPTED, status_of
+from . import gpu_peak
+from .build import compiled
+from .processor import processor_for
+from .runner import INTERRUPTED, device_type, status_of
 
 
-def device_peak(target: Target, machine: CpuMachine, runner: Any) -> float | None:
-    """FLOP/s of a kernel that multiplies and adds in registers on all threads.
+def device_peak(target: Target, machine: Machine, runner: Any) -> float | None:
+    """FLOP/s of a float32 kernel that multiplies and adds in registers on all threads.
 
     None if it was interrupted. Raises DeviceError if the device is gone, or cannot run even this:
     then it would run no candidate either, and a log of failures helps nobody.
     """
+    if isinstance(machine, GpuMachine):
+        shapes_of_gpu = gpu_peak.shapes(machine)
+        seconds = run_alone(gpu_peak.kernel(machine), shapes_of_gpu, target, runner)
+        return None if seconds is None else gpu_peak.flop(machine) / median(seconds)
+    shapes = ((2, machine.lanes), (machine.threads, machine.lanes))
+    seconds = run_alone(kernel(machine.threads, machine.lanes), shapes, target, runner)
+    return None if seconds is None else flop(machine.threads, machine.lanes) / median(seconds)
+
+
+def run_alone(
+    func: tvm.tirx.PrimFunc, shapes: Sequence[Sequence[int]], target: Target, runner: Any
+) -> list[float] | None:
+    """Seconds of each sample of a kernel with float32 arguments of ``shapes``, values 0 to 1.
+
+    Nothing is compared. None if it was interrupted; raises DeviceError as ``device_peak`` does.
+    """
     with tempfile.TemporaryDirectory(prefix="tvm-deconv-") as folder:
-        path = Path(folder) / "peak.so"
-        mod = tvm.IRModule({"main": kernel(machine.threads, machine.lanes)})
-        built = tvm.compile(mod, target=target)
-        command = linker(target, resolve_target("host"))
-        built.export_library(str(path), fcompile=cc.create_shared, cc=command)
-        shapes = ((2, machine.lanes), (machine.threads, machine.lanes))
+        path = Path(folder) / "kernel.so"
+        built = compiled(func, target)
+        link(built, path, linker(processor_of(target), resolve_target("host")), target)
         arguments = [TensorInfo("float32", shape) for shape in shapes]
-        (future,) = runner.run([RunnerInput(str(path), "cpu", arguments)])
+        (future,) = runner.run([RunnerInput(str(path), device_type(target), arguments)])
         result = future.result()
     if runner.lost is not None:
         raise runner.lost
@@ -45,6 +62,6 @@ def device_peak(target: Target, machine: CpuMachine, runner: Any) -> float | Non
         if status_of(result.error_msg) == INTERRUPTED:
             return None
         reason = textwrap.shorten(str(result.error_msg), 200, placeholder=" ...")
-        name = target.attrs.get("mcpu", target.kind.name)
+        name = processor_for(target).name
         raise DeviceError(f"the device cannot run a kernel for {name}: {reason}")
-    return flop(machine.threads, machine.lanes) / median(float(s) for s in result.run_secs)
+    return [float(sample) for sample in result.run_secs]

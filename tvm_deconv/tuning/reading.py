@@ -8,9 +8,8 @@ from statistics import median
 from typing import Any, TypeAlias
 
 from tvm_deconv.errors import LogError, VariantError
-from tvm_deconv.schedules.machine import CpuMachine
 from tvm_deconv.schedules.space import impossible
-from tvm_deconv.schedules.variant import Variant
+from tvm_deconv.schedules.variant import Machine, Variant
 
 from .layer import Candidate, Layer
 from .lines import Lines
@@ -45,7 +44,7 @@ class Contents:
     out of the layers that were looked up, and why.
     """
 
-    def __init__(self, workloads: Lines, records: Lines, machine: CpuMachine) -> None:
+    def __init__(self, workloads: Lines, records: Lines, machine: Machine) -> None:
         self._records, self._machine = records, machine
         self._count = len(workloads.texts)
         self.notes: list[str] = []
@@ -129,7 +128,7 @@ class Contents:
 
     def _usable(self, layer: Layer, name: str, point: dict[str, int]) -> Candidate | None:
         try:
-            candidate = candidate_from(layer, name, point)
+            candidate = candidate_from(layer, name, point, self._machine)
             obstacle = impossible(
                 candidate.variant, layer.conv, layer.sizes, candidate.parameters, self._machine
             )

@@ -25,11 +25,14 @@ from tvm.s_tir.meta_schedule.runner import (
     RunnerInput,
     RunnerResult,
 )
+from tvm.target import Target
 
 from tvm_deconv.errors import DeviceError
+from tvm_deconv.gpu_targets import is_gpu
 
 from . import measure
 from .device import Device
+from .gpu_device import Facts
 from .interrupt import ignore_interrupts, uninterrupted
 from .measure import DEVICE, LOST, TIMED_OUT, WRONG_RESULT
 from .tracker import Lease
@@ -40,6 +43,11 @@ CRASHED, FAILED = "crashed: ", "failed: "
 # What RPCRunner says where the worker's time was up, and where a hook of ours raised an error.
 _KILLED = "RPCRunner: Timeout"
 _OWN_ERROR = re.compile(rf"^\S*\b{measure.MeasureError.__name__}: (.*)", re.MULTILINE)
+
+
+def device_type(target: Target) -> str:
+    """What RPC calls the kind of device that a target is for: ``cpu``, ``cuda``, ``opencl``."""
+    return target.kind.name if is_gpu(target) else "cpu"
 
 
 def status_of(error_msg: str | None) -> str:
@@ -118,6 +126,25 @@ class DeviceRunner(PyRunner):
 
     def run(self, runner_inputs: list[RunnerInput]) -> list[LazyFuture]:
         return [LazyFuture(partial(self._measure, given)) for given in runner_inputs]
+
+    def ask(self, kind: str) -> Facts | None:
+        """What the device's GPU of a kind (``cuda``, ``opencl``) says of itself.
+
+        None if interrupted. Raises DeviceError where the device is gone, or does not answer.
+        """
+        lease = self._waiting.lease() if self._is_ready() else None
+        if lease is None:
+            return None
+        with uninterrupted():
+            asked = self._pool.submit(measure.ask, lease, kind, self._rpc.rpc_config)
+        try:
+            return asked.result()
+        except TimeoutError as error:
+            raise DeviceError(f"the device does not say what its {kind} device is") from error
+        except Exception as error:  # whatever reaches us of the worker's
+            own = _OWN_ERROR.search(str(error))
+            said = own[1] if own else str(error).strip().splitlines()[-1]
+            raise DeviceError(f"cannot ask for the {kind} device: {said}") from error
 
     def close(self) -> None:
         """End the worker process; nothing can be measured any more."""

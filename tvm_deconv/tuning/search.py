@@ -25,10 +25,9 @@ from tvm.s_tir.meta_schedule.space_generator import ScheduleFn
 from tvm.s_tir.schedule import Trace
 
 from tvm_deconv.errors import TvmDeconvError
-from tvm_deconv.schedules.machine import CpuMachine
+from tvm_deconv.schedules.machines import variants_for
 from tvm_deconv.schedules.space import fields, infeasible, point_of
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Variant
-from tvm_deconv.schedules.variants import VARIANTS
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Machine, Variant
 
 from .layer import Candidate, Layer, annotate, candidate_of
 
@@ -42,15 +41,16 @@ _RANDOM_SHARE = 0.1
 _MAX_KNOWN_ROUNDS = 5
 
 
-def variants_of(layer: Layer) -> list[Variant]:
-    """The variants that can compute a layer."""
-    return [v for v in VARIANTS.values() if v.refusal(layer.conv, ACCUMULATE_DTYPE) is None]
+def variants_of(layer: Layer, machine: Machine) -> list[Variant]:
+    """The machine's variants that can compute a layer."""
+    variants = variants_for(machine).values()
+    return [v for v in variants if v.refusal(layer.conv, ACCUMULATE_DTYPE) is None]
 
 
-def default_candidates(layer: Layer, machine: CpuMachine) -> list[Candidate]:
+def default_candidates(layer: Layer, machine: Machine) -> list[Candidate]:
     """Each variant with the parameters that it chooses itself, the fastest by the model first."""
     found = []
-    for variant in variants_of(layer):
+    for variant in variants_of(layer, machine):
         parameters = variant.choose(layer.conv, layer.sizes, machine)
         cycles = variant.cycles(layer.conv, layer.sizes, parameters, machine)
         found.append((cycles, Candidate(layer, variant, parameters)))
@@ -61,12 +61,12 @@ def default_candidates(layer: Layer, machine: CpuMachine) -> list[Candidate]:
 class Space:
     """The values that each variant's fields may take for a layer, and traces over them."""
 
-    def __init__(self, layer: Layer, machine: CpuMachine) -> None:
+    def __init__(self, layer: Layer, machine: Machine) -> None:
         self.layer, self.machine = layer, machine
         self.mod = layer.definition()
         self.fields = {
             variant.name: fields(variant, layer.conv, layer.sizes, machine)
-            for variant in variants_of(layer)
+            for variant in variants_of(layer, machine)
         }
 
     def generator(self, seed: int) -> ScheduleFn:
@@ -106,7 +106,7 @@ class Space:
 class Feasible(PyPostproc):
     """Drops candidates that could not work on the machine, before they are built."""
 
-    def __init__(self, machine: CpuMachine) -> None:
+    def __init__(self, machine: Machine) -> None:
         super().__init__()
         self.machine = machine
 
@@ -115,7 +115,7 @@ class Feasible(PyPostproc):
 
     def apply(self, sch: Schedule) -> bool:
         try:
-            candidate = candidate_of(sch)
+            candidate = candidate_of(sch, self.machine)
         except TvmDeconvError:
             return False
         layer, variant = candidate.layer, candidate.variant
@@ -171,10 +171,14 @@ class DefaultsThenSearch(PySearchStrategy):
     """
 
     def __init__(
-        self, first: list[MeasureCandidate], known: set[str], stopped: Callable[[], bool]
+        self,
+        first: list[MeasureCandidate],
+        known: set[str],
+        stopped: Callable[[], bool],
+        machine: Machine,
     ) -> None:
         super().__init__()
-        self.first, self.known, self.stopped = first, known, stopped
+        self.first, self.known, self.stopped, self.machine = first, known, stopped, machine
         self.left = 0
         self.search = EvolutionarySearch(
             population_size=_POPULATION,
@@ -203,9 +207,9 @@ class DefaultsThenSearch(PySearchStrategy):
             if found is None:
                 return None
             # Asked again without results in between, the search offers more than was agreed.
-            fresh = [c for c in found if key(c) not in self.known][: self.left]
+            fresh = [c for c in found if key(c, self.machine) not in self.known][: self.left]
             if fresh:
-                self.known |= {key(candidate) for candidate in fresh}
+                self.known |= {key(candidate, self.machine) for candidate in fresh}
                 self.left -= len(fresh)
                 return fresh
         return None
@@ -214,12 +218,12 @@ class DefaultsThenSearch(PySearchStrategy):
         self.search.notify_runner_results(candidates, results)
 
     def clone(self) -> DefaultsThenSearch:
-        return DefaultsThenSearch(list(self.first), set(self.known), self.stopped)
+        return DefaultsThenSearch(list(self.first), set(self.known), self.stopped, self.machine)
 
 
-def key(candidate: MeasureCandidate) -> str:
+def key(candidate: MeasureCandidate, machine: Machine) -> str:
     """A text that tells candidates of one layer apart."""
-    return key_of(candidate_of(candidate.sch))
+    return key_of(candidate_of(candidate.sch, machine))
 
 
 def key_of(candidate: Candidate) -> str:

@@ -18,7 +18,7 @@ from tvm_deconv.errors import TuningError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.schedules.cpu_default import is_scheduled
-from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform import RewriteUpsampling
 from tvm_deconv.transform import kernels as found
@@ -93,7 +93,7 @@ def _modules(what: Tunable, shapes: Shapes | None) -> list[tuple[str, tvm.IRModu
 
 
 def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
-    machine = cpu_machine(target)
+    machine = machine_of(target)
     with one_error(), target:
         passes = [RewriteUpsampling(), *before_lowering(), relax.transform.CanonicalizeBindings()]
         mod = tvm.transform.Sequential(passes)(mod)

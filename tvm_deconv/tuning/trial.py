@@ -10,8 +10,9 @@ from statistics import median
 from typing import Any
 
 from tvm_deconv.errors import LogError, VariantError
+from tvm_deconv.schedules.machines import variants_for
 from tvm_deconv.schedules.space import parameters_of, point_of
-from tvm_deconv.schedules.variants import VARIANTS
+from tvm_deconv.schedules.variant import Machine
 
 from .header import now
 from .layer import Candidate, Layer
@@ -104,11 +105,14 @@ class Trial:
         """Seconds. Raises ValueError (StatisticsError) for a failure."""
         return median(self.seconds)
 
-    def candidate(self) -> Candidate:
-        """Raises LogError or VariantError for a variant or parameters that this version lacks."""
+    def candidate(self, machine: Machine) -> Candidate:
+        """With the variant of this name that is the machine's.
+
+        Raises LogError or VariantError for a variant or parameters that this version lacks.
+        """
         if self.layer is None:
             raise LogError(f"a trial of function {self.function} is not one of a layer")
-        return candidate_from(self.layer, self.variant, self.parameters)
+        return candidate_from(self.layer, self.variant, self.parameters, machine)
 
     def as_json(self) -> str:
         """One line."""
@@ -170,22 +174,25 @@ def _shortened(error: str | None) -> str | None:
     return error and textwrap.shorten(error, _ERROR_LENGTH, placeholder=" ...")
 
 
-def candidate_from(layer: Layer, variant: str, point: dict[str, int]) -> Candidate:
-    """A candidate from what a log holds of it.
+def candidate_from(
+    layer: Layer, variant: str, point: dict[str, int], machine: Machine
+) -> Candidate:
+    """A candidate from what a log of a device like ``machine`` holds of it.
 
     Raises LogError for a variant that this version lacks, VariantError for parameters that it does.
     """
-    if variant not in VARIANTS:
+    found = variants_for(machine).get(variant)
+    if found is None:
         raise LogError(f"variant {variant!r} is not known")
-    return Candidate(layer, VARIANTS[variant], parameters_of(VARIANTS[variant], point))
+    return Candidate(layer, found, parameters_of(found, point))
 
 
-def is_known(trial: Trial) -> bool:
+def is_known(trial: Trial, machine: Machine) -> bool:
     """Whether this version still has the trial's variant, with these parameters."""
     if trial.layer is None:
         return True
     try:
-        trial.candidate()
+        trial.candidate(machine)
     except (LogError, VariantError):
         return False
     return True

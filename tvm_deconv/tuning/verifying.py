@@ -12,13 +12,15 @@ from tvm.target import Target
 from tvm_ffi import structural_equal
 
 from tvm_deconv.errors import LogError, VariantError
-from tvm_deconv.schedules.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.schedules.space import impossible
+from tvm_deconv.schedules.variant import Machine
 
-from .header import Header, Processor, minor_of, running_minor
+from .header import Header, minor_of, running_minor
 from .layer import Layer, candidate_of
 from .lines import Lines, read_lines
 from .log import RECORDS, TRIALS, WORKLOADS
+from .processor import processor_for
 from .records import layer_of_workload, read_record
 from .trial import Trial, candidate_from
 
@@ -41,12 +43,12 @@ def problems_of(path: Path) -> Iterator[str]:
     if header.minor != running_minor():
         yield f"{path}: is of TVM {header.minor}, this is {running_minor()}: it cannot be verified"
         return
-    machine = cpu_machine(Target(header.target))
+    machine = machine_of(Target(header.target))
     workloads = read_lines(path / WORKLOADS)
     layers: dict[int, tuple[Layer, tvm.IRModule] | None] = {}
     yield from _workloads(workloads, layers)
     yield from _records(read_lines(path / RECORDS), len(workloads.texts), layers, header, machine)
-    yield from _trials(read_lines(path / TRIALS))
+    yield from _trials(read_lines(path / TRIALS), machine)
 
 
 def _rows(lines: Lines, problems: list[str]) -> Iterator[tuple[str, int, Any]]:
@@ -91,7 +93,7 @@ def _records(
     workloads: int,
     layers: dict[int, tuple[Layer, tvm.IRModule] | None],
     header: Header,
-    machine: CpuMachine,
+    machine: Machine,
 ) -> Iterator[str]:
     problems: list[str] = []
     for place, _, row in _rows(lines, problems):
@@ -106,14 +108,14 @@ def _records(
 
 
 def _record(
-    row: Any, layer: Layer, mod: tvm.IRModule, header: Header, machine: CpuMachine
+    row: Any, layer: Layer, mod: tvm.IRModule, header: Header, machine: Machine
 ) -> Iterator[str]:
     from tvm.s_tir.meta_schedule.database import TuningRecord, Workload
 
     try:
         record = read_record(row)
-        candidate = candidate_from(layer, record.variant, record.point)
-        if Processor.of(Target(record.target)) != header.processor:
+        candidate = candidate_from(layer, record.variant, record.point, machine)
+        if processor_for(Target(record.target)) != header.processor:
             yield "its target is not that of the log"
     except (LogError, VariantError, ValueError, TypeError) as error:
         yield str(error).splitlines()[0]
@@ -125,19 +127,19 @@ def _record(
         yield f"samples must be positive numbers of seconds, got {list(record.seconds)}"
     try:
         replayed = TuningRecord.from_json(row[1], Workload(mod)).as_measure_candidate()
-        if candidate_of(replayed.sch) != candidate:
+        if candidate_of(replayed.sch, machine) != candidate:
             yield "TVM replays it as another candidate"
     except (LogError, VariantError, ValueError, RuntimeError, TypeError) as error:
         yield f"TVM cannot replay it: {str(error).splitlines()[0]}"
 
 
-def _trials(lines: Lines) -> Iterator[str]:
+def _trials(lines: Lines, machine: Machine) -> Iterator[str]:
     problems: list[str] = []
     for place, _, row in _rows(lines, problems):
         try:
             trial = Trial.from_json(row)
             if trial.layer is not None:
-                trial.candidate()
+                trial.candidate(machine)
             if "tvm" in trial.versions:
                 minor = minor_of(str(trial.versions["tvm"]))
                 if minor != running_minor():

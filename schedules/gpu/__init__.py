@@ -1,0 +1,1 @@
+"""The same algorithms for GPUs: machine descriptions, parameters and schedules."""

@@ -1,0 +1,163 @@
+"""REVD on a GPU: every output gathers, with a modulo for each output and tap.
+
+    pad the input into global memory, in a kernel of its own      (stage_input = COPY)
+    blockIdx.z = n, group, channel block; .y = row block; .x = column block:
+        threadIdx.x = channel, row, column of the block:
+            acc[o, oh, ow] = 0
+            for ic / reduction:
+                all threads: copy the block's input and weights to shared memory
+                for kh, kw: unrolled oh, ow:
+                    if (oh + p_h - d*kh) % s_h == 0 and (ow + p_w - d*kw) % s_w == 0:
+                        for o, ic % reduction: acc += pad * weight
+            store acc
+
+Taps are outermost in what a thread does, as in the paper, so outputs share no input but that of a
+tap: nearly every product loads both of its operands. Tests come out alike for all threads of a
+block, which never wait for each other. By default all input channels are behind one test, and
+operands are read where they lie. Weights are packed as [g][o/block][ic][kh][kw][o%block].
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from tvm import te, tirx
+from tvm.s_tir import Schedule
+
+from tvm_deconv.geometry import ConvTranspose2d
+
+from .. import revd as cpu
+from .. import stages
+from ..expressions import ceil_div, static
+from ..names import GATHER, PAD, STORE
+from ..variant import ACCUMULATE_DTYPE, Sizes, Variant
+from . import revd2, steps
+from .domain import domain_of
+from .machine import GpuMachine
+from .model import blocks
+from .tile import READ, GpuTile
+
+# Threads of a block along columns and rows.
+_COLUMN_THREADS, _ROW_THREADS = 32, 4
+# Instructions of a test: two remainders, and the place in the input and in the weights.
+_TEST = 24
+# Of a product: two loads, at a quarter of the speed, and the multiply-add.
+_PRODUCT = 9
+
+
+def choose(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine) -> GpuTile:
+    """As many output channels a thread as it has registers for."""
+    fitting = machine.accumulators // (conv.h.stride * conv.w.stride)
+    channels = max(n for n in (1, 2, 4, 8) if n <= max(fitting, 1) and not conv.group_outputs % n)
+    return GpuTile(
+        channels=channels,
+        rows=1,
+        lanes=1,
+        channel_threads=1,
+        row_threads=max(min(_ROW_THREADS, machine.max_threads // _COLUMN_THREADS), 1),
+        column_threads=min(_COLUMN_THREADS, machine.max_threads),
+        reduction=conv.group_inputs,
+        stage_input=READ,
+        stage_weights=0,
+    )
+
+
+def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachine) -> float:
+    """Estimated clock cycles of the kernel, tests included."""
+    rows, columns = blocks(conv, sizes)
+    outputs = ceil_div(rows, tile.block_rows) * tile.block_rows * conv.h.stride
+    outputs *= ceil_div(columns, tile.block_columns) * tile.block_columns * conv.w.stride
+    outputs *= (sizes.batch or 1) * conv.out_channels
+    taps = conv.h.kernel * conv.w.kernel
+    tests = taps * conv.group_inputs / tile.reduction * _TEST
+    products = taps / (conv.h.stride * conv.w.stride) * conv.group_inputs * _PRODUCT
+    return outputs * (tests + products) / (machine.units * machine.fma_lanes)
+
+
+def packed_shape(conv: ConvTranspose2d, tile: GpuTile) -> tuple[int, ...]:
+    """Shape of the packed weights: [g][o/block][ic][kh][kw][o%block]."""
+    tiles = ceil_div(conv.group_outputs, tile.block_channels)
+    kernel = conv.h.kernel, conv.w.kernel
+    return conv.groups, tiles, conv.group_inputs, *kernel, tile.block_channels
+
+
+def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: GpuTile) -> np.ndarray:
+    """IOHW weights in the order of ``packed_shape``, float32; missing channels are 0."""
+    groups, tiles, inputs, kh, kw, block = packed_shape(conv, tile)
+    grouped = np.zeros((groups, inputs, tiles * block, kh, kw), ACCUMULATE_DTYPE)
+    grouped[:, :, : conv.group_outputs] = weights.reshape(groups, inputs, -1, kh, kw)
+    tiled = grouped.reshape(groups, inputs, tiles, block, kh, kw)
+    return np.ascontiguousarray(tiled.transpose(0, 2, 1, 4, 5, 3))
+
+
+def compute(conv: ConvTranspose2d, tile: GpuTile, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
+    """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
+    shape = batch, _, _, _ = stages.shape_of(x)
+    domain, block = domain_of(conv, tile, shape), tile.block_channels
+    rows, columns = cpu.reach(conv.h), cpu.reach(conv.w)
+    pad = stages.bordered(domain, x, rows, columns)
+
+    ic = te.reduce_axis((0, conv.group_inputs), "ic")
+    kh = te.reduce_axis((0, conv.h.kernel), "kh")
+    kw = te.reduce_axis((0, conv.w.kernel), "kw")
+
+    def gathered(n, g, o, oh, ow):
+        row, row_rest = cpu.source_of(conv.h, oh, kh)
+        column, column_rest = cpu.source_of(conv.w, ow, kw)
+        value = pad[n, g * conv.group_inputs + ic, row - rows[0], column - columns[0]]
+        weight = packed[g, o // block, ic, kh, kw, o % block].astype(ACCUMULATE_DTYPE)
+        product = value * weight
+        if conv.strides != (1, 1):
+            hit = tirx.all(row_rest == 0, column_rest == 0)
+            product = tirx.if_then_else(hit, product, stages.zero())
+        return te.sum(product, axis=[kh, kw, ic])
+
+    size = domain.rows * conv.h.stride, domain.columns * conv.w.stride
+    gather = te.compute((batch, conv.groups, domain.channels, *size), gathered, name=GATHER)
+
+    def element(n, c, oh, ow):
+        g, o = (0, c) if conv.groups == 1 else (c // conv.group_outputs, c % conv.group_outputs)
+        return gather[n, g, o, oh, ow].astype(x.dtype)
+
+    return te.compute(conv.output_shape(batch, *shape[2:]), element, name=STORE)
+
+
+def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.PrimFunc:
+    """The GPU loop nest above, for a function made of ``compute`` and pointwise consumers."""
+    # Checks off for the reason that ``revd2.schedule`` gives.
+    sch = Schedule(func, enable_check=False)
+    store = steps.inline_all(sch, keep=(PAD, GATHER))
+    width = static(sch.get(sch.get_loops(sch.get_sblock(store))[-1]).extent)
+    _, thread = steps.bind_outputs(sch, store, conv, tile)
+    gather = sch.get_sblock(GATHER)
+    sch.set_scope(gather, 0, "local")
+    sch.compute_at(gather, thread, preserve_unit_loops=True)
+    *outputs, kh, kw, ic = sch.get_loops(gather)[-8:]
+    extents = [int(sch.get(loop).extent) for loop in outputs]
+    staged, ic = sch.split(ic, [None, tile.reduction])
+    n, g, o, oh, ow = outputs
+    sch.reorder(staged, kh, kw, n, g, oh, ow, o, ic)
+    weights = steps.stage_weights(sch, GATHER, staged, tile, rank=6)
+    pad = steps.stage_input(sch, PAD, staged, tile)
+    init = sch.decompose_reduction(sch.get_sblock(GATHER), staged)
+    for loop in (*outputs, *sch.get_loops(init)[-len(outputs) :]):
+        sch.unroll(loop)
+    steps.store_in_vectors(sch, store, width, most=4)
+
+    func, thread_var = sch.mod["main"], sch.get(thread).loop_var
+    if conv.strides != (1, 1):
+        func = cpu.test_once(func, sch.get(o).loop_var.name)
+    sums = steps.Tiles(GATHER + "_init", thread_var, extents, list(range(len(outputs))))
+    return steps.finished(func, [sums, pad, weights])
+
+
+REVD = Variant(
+    name="revd",
+    summary="output gather, a modulo for each output and tap",
+    choose=choose,
+    cycles=cycles,
+    packed_shape=packed_shape,
+    pack_weights=pack_weights,
+    compute=compute,
+    schedule=schedule,
+    weight_dtype=revd2.weight_dtype,
+)

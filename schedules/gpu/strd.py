@@ -1,0 +1,74 @@
+"""STRD on a GPU: insert zeros, then convolve with stride 1.
+
+The stages are those of the CPU's form, and after the insertion this is ``revd2`` of a layer with
+stride 1, with ``dilate`` in the place of ``pad``: the input with zeros between its samples and
+around them. A block row or column of the tile is an output row or column. All products with
+inserted zeros are computed, so this does s_h * s_w times the work of the others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from tvm import te, tirx
+
+from tvm_deconv.geometry import ConvTranspose2d
+
+from .. import strd as cpu
+from ..names import DILATE
+from ..variant import Sizes, Variant
+from . import revd2
+from .domain import domain_of
+from .machine import GpuMachine
+from .model import TYPICAL, choose_tile, kernel_cycles
+from .tile import GpuTile
+
+
+def choose(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine) -> GpuTile:
+    """The tile of fewest estimated cycles over the dilated map."""
+    return choose_tile(cpu.dense(conv), _dilated_sizes(conv, sizes), machine, phases=1)
+
+
+def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachine) -> float:
+    """Estimated clock cycles of the kernel, products with inserted zeros included."""
+    return kernel_cycles(cpu.dense(conv), _dilated_sizes(conv, sizes), tile, machine, phases=1)
+
+
+def _dilated_sizes(conv: ConvTranspose2d, sizes: Sizes) -> Sizes:
+    """Those of the dilated map; a size that is not known is a typical one, dilated as well."""
+    known = Sizes(sizes.batch, sizes.height or TYPICAL, sizes.width or TYPICAL)
+    return cpu.dilated_sizes(conv, known)
+
+
+def packed_shape(conv: ConvTranspose2d, tile: GpuTile) -> tuple[int, ...]:
+    """Shape of the packed weights: [g][o/block][ic][kh][kw][1][1][o%block]."""
+    return revd2.packed_shape(cpu.dense(conv), tile)
+
+
+def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: GpuTile) -> np.ndarray:
+    """IOHW weights in the order of ``packed_shape``, float32; missing channels are 0."""
+    return revd2.pack_weights(weights, cpu.dense(conv), tile)
+
+
+def compute(conv: ConvTranspose2d, tile: GpuTile, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
+    """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
+    flat, shape = cpu.dense(conv), cpu.dilated_shape(conv, x)
+    dilate = cpu.dilated(conv, domain_of(flat, tile, shape), x)
+    return revd2.sums_of(flat, tile, shape, x.dtype, dilate, packed)
+
+
+def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.PrimFunc:
+    """The loop nest of ``revd2``, for a function made of ``compute`` and pointwise consumers."""
+    return revd2.schedule(func, cpu.dense(conv), tile, pad=DILATE)
+
+
+STRD = Variant(
+    name="strd",
+    summary="zeros inserted between the input samples, then a stride-1 convolution",
+    choose=choose,
+    cycles=cycles,
+    packed_shape=packed_shape,
+    pack_weights=pack_weights,
+    compute=compute,
+    schedule=schedule,
+    weight_dtype=revd2.weight_dtype,
+)

@@ -1,0 +1,14 @@
+"""All variants for GPUs by name, in the order in which a tie is decided."""
+
+from __future__ import annotations
+
+from ..variant import Variant
+from .revd import REVD
+from .revd2 import REVD2
+from .stdd import STDD
+from .strd import STRD
+from .tdc import TDC
+
+GPU_VARIANTS: dict[str, Variant] = {
+    variant.name: variant for variant in (REVD2, TDC, REVD, STDD, STRD)
+}

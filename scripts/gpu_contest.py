@@ -1,0 +1,280 @@
+"""One layer in one dtype: everybody is loaded and checked, the candidates are sifted, then turns.
+
+A contestant is timed by replaying a pass: calls that follow each other on the device's queue, each
+on buffers of its own, which together are three times as large as the last cache. So input and
+output are in memory, not in the cache; weights stay where they are. What is checked is what a
+replayed pass wrote over NaN.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from gpu_device import LAYER, Call, Device, DeviceLost
+from gpu_job import FAILED, NOT_SUPPORTED, PACKED
+from gpu_layer import Layer, Tensors
+from gpu_ours import Buffers, Copy, Kernel, Peak, peak_flop
+from gpu_table import COPY, TUNED
+
+from tvm_deconv.bench.figures import DIRECT, HEADLINE, MEASURED, OURS, PEAK, PEER
+from tvm_deconv.bench.rotation import rotate
+
+WRONG = "wrong"
+
+TOLERANCE = {"float32": 1e-4, "float16": 5e-3}
+"""Of the largest value. TF32, with a mantissa of 10 bits, is beyond the first."""
+
+# Of ours, which sum in float32 whatever the tensors are. Winograd's sums cancel: it gets TOLERANCE.
+_OWN_TOLERANCE = {"float32": 1e-5, "float16": 2e-3}
+
+# A pass takes about this long where there are buffers for so many calls.
+_PASS_MS = 50.0
+_LOOKS = 3
+_COPY_BYTES = 1 << 30
+
+
+class Runner(Protocol):
+    """What can be timed."""
+
+    def warm_up(self) -> None: ...
+    def record(self, count: int) -> Call: ...
+
+
+class Checkable(Runner, Protocol):
+    """What has a result, too."""
+
+    def poison(self) -> None: ...
+    def result(self, number: int) -> np.ndarray: ...
+
+
+@dataclass
+class Entry:
+    """A contestant that is ready: a recorded pass of ``calls`` calls."""
+
+    record: dict[str, Any]
+    runner: Runner
+    replay: Call
+    calls: int
+
+    def look(self, device: Device) -> float:
+        """Milliseconds of a call in one replay."""
+        return device.time(self.replay) / self.calls
+
+
+@dataclass
+class Contest:
+    """What everybody shares; ``entries`` and ``records`` are by contestant."""
+
+    layer: Layer
+    dtype: str
+    device: Device
+    seed: int = 0
+    begin: Callable[[str], None] = lambda name: None
+    """Told who is about to be run, before anything can go wrong."""
+    dead: Mapping[str, str] = field(default_factory=dict)
+    """Who ended a process before, and how: they are left out."""
+    entries: dict[str, Entry] = field(default_factory=dict)
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)
+    search: list[dict[str, Any]] = field(default_factory=list)
+    fastest: str | None = None
+    """Who of ours was fastest when all were looked at; None where there was no choice."""
+
+    def __post_init__(self) -> None:
+        self.tensors = Tensors.draw(self.layer, self.dtype, self.seed)
+        self._expected = self.tensors.expected().astype(np.float32)
+        self.buffers = Buffers(self.tensors, self.device)
+
+    def enter(
+        self, name: str, role: str, load: Callable[[], Runner], tolerance: float | None, **more: Any
+    ) -> Entry | None:
+        """Load, check and record a contestant; None, with the reason in its record, if it is out.
+
+        ``tolerance`` None means that it has no result.
+        """
+        record: dict[str, Any] = {
+            "status": MEASURED,
+            "ms": [],
+            "cpu_share": [],
+            "notes": [],
+            "facts": {},
+            **more,
+        }
+        self.records[name], self.roles[name] = record, role
+        if name in self.dead:
+            record |= {"status": FAILED, "reason": self.dead[name]}
+            return None
+        self.begin(name)
+        begin = time.perf_counter()
+        try:
+            runner = load()
+            runner.warm_up()
+            single = runner.record(1)
+            self.device.time(single)
+            calls = int(_PASS_MS / max(self.device.time(single), 1e-6))
+            calls = max(1, min(calls, self.buffers.count))
+            replay = single if calls == 1 else runner.record(calls)
+            if tolerance is not None:
+                record["error"] = self._error(runner, replay, calls)
+        except Exception as error:  # whatever PyTorch, TVM or a driver raises: it is out
+            text = " ".join(str(error).split())
+            record |= {"status": FAILED, "reason": f"{type(error).__name__}: {text}"[:300]}
+            self._check_device(record["reason"])
+            return None
+        record["load_s"] = time.perf_counter() - begin
+        record["calls"] = calls
+        if tolerance is not None and not record["error"] <= tolerance:
+            reason = f"the largest error is {record['error']:.1e}, over {tolerance:.0e}"
+            record |= {"status": WRONG, "reason": reason}
+            return None
+        self.entries[name] = Entry(record, runner, replay, calls)
+        return self.entries[name]
+
+    def _check_device(self, reason: str) -> None:
+        """After an error: raises DeviceLost if it was one that the process keeps."""
+        try:
+            self.device.synchronize()
+        except RuntimeError as error:
+            raise DeviceLost(reason) from error
+
+    def _error(self, runner: Checkable, replay: Call, calls: int) -> float:
+        """The largest error of the first and the last call of a pass."""
+        runner.poison()
+        replay()
+        return max(self._difference(runner.result(number)) for number in {0, calls - 1})
+
+    def _difference(self, result: np.ndarray) -> float:
+        expected = self._expected
+        if result.shape != expected.shape:
+            raise ValueError(f"the result has shape {result.shape} instead of {expected.shape}")
+        found = result.astype(np.float32)
+        error = float(np.abs(found - expected).max() / np.abs(expected).max())
+        return error if np.isfinite(error) else float("inf")
+
+    def kernels(self, records: Iterable[Mapping[str, Any]], folder: Path) -> None:
+        """Enter each variant's default, and as ``tuned`` the fastest kernel of all."""
+        best: tuple[float, str, Entry] | None = None
+        candidates = 0
+        for kernel in records:
+            name = str(kernel["variant"])
+            if kernel["status"] != PACKED:
+                status = NOT_SUPPORTED if kernel["status"] == NOT_SUPPORTED else FAILED
+                self._out(name if kernel["default"] else kernel["key"], status, kernel["reason"])
+                continue
+            if not kernel["default"]:
+                candidates += 1
+                name = str(kernel["key"])
+            exact = kernel["variant"] != "winograd"
+            tolerance = (_OWN_TOLERANCE if exact else TOLERANCE)[self.dtype]
+            entry = self.enter(
+                name,
+                OURS,
+                lambda kernel=kernel: Kernel(kernel, folder, self.buffers),
+                tolerance,
+                notes=[_words(kernel)],
+                key=kernel["key"],
+            )
+            looks = [entry.look(self.device) for _ in range(_LOOKS)] if entry else []
+            told = ("key", "variant", "parameters", "default", "resources")
+            seen = {key: kernel[key] for key in told}
+            record = self.records[name]
+            kept = {key: record[key] for key in ("status", "error", "reason") if key in record}
+            self.search.append({**seen, **kept, "ms": looks})
+            if entry and (best is None or min(looks) < best[0]):
+                best = min(looks), name, entry
+            if not kernel["default"]:
+                self._drop(name)
+        if candidates and best is not None:
+            _, name, entry = best
+            self.fastest = name if name in self.entries else TUNED
+            if self.fastest == TUNED:
+                self.entries[TUNED], self.records[TUNED] = entry, entry.record
+                self.roles[TUNED] = OURS
+
+    def _out(self, name: str, status: str, reason: str) -> None:
+        self.records[name] = {"status": status, "reason": reason}
+        self.roles[name] = OURS
+
+    def _drop(self, name: str) -> None:
+        """Candidates are not contestants: what is known of them is in ``search``."""
+        self.entries.pop(name, None)
+        if self.records[name]["status"] == MEASURED:
+            del self.records[name], self.roles[name]
+
+    def alias(self, name: str, other: str | None, **more: Any) -> None:
+        """Another name for a contestant, with the same record."""
+        if other in self.records:
+            self.records[name] = {**self.records[other], **more}
+            self.roles[name] = self.roles[other]
+
+    def bounds(self, peak: Mapping[str, Any], folder: Path) -> None:
+        """Enter the multiply-add peak and the copy, which bound everybody."""
+        size = min(_COPY_BYTES, int(self.device.facts().get("free_bytes", 1 << 26)) // 8)
+        size -= size % 4
+        flop = peak_flop(peak, self.device)
+        self.enter(PEAK, PEAK, lambda: Peak(peak, folder, self.device), None, facts={"flop": flop})
+        self.enter(COPY, COPY, lambda: Copy(self.device, size), None, facts={"bytes": 2 * size})
+
+    def peers(self, version: str, compiled: bool) -> None:
+        """Enter PyTorch's forms of the layer."""
+        from gpu_torch import peers
+
+        for peer in peers(self.tensors, self.device, self.buffers.count, compiled):
+            self.enter(
+                peer.name, PEER, lambda peer=peer: peer, TOLERANCE[self.dtype], version=version
+            )
+
+    def turns(self, limit_s: float) -> None:
+        """Time everybody, in another order each round."""
+
+        def turn(name: str, calls: int) -> list[float]:
+            entry = self.entries[name]
+            try:
+                entry.replay()
+                times = [entry.look(self.device) for _ in range(calls)]
+            except Exception as error:  # of the driver: it is out, and told so
+                entry.record |= {"status": FAILED, "reason": f"{type(error).__name__}: {error}"}
+                self.begin(name)
+                self._check_device(entry.record["reason"])
+                self.begin(LAYER)
+                return []
+            entry.record["ms"] += times
+            return times
+
+        rotate(list(self.entries), turn, limit_s=limit_s, exempt=(PEAK, COPY), pause_s=0)
+
+    def result(self, chosen: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """The workload's record in the result file; ``chosen`` says what auto and direct are."""
+        if self.fastest not in (None, TUNED):
+            self.alias(TUNED, self.fastest)
+        for name in (HEADLINE, DIRECT):
+            if name in chosen:
+                key = chosen[name]["key"]
+                same = [who for who, record in self.records.items() if record.get("key") == key]
+                for other in same[:1]:
+                    self.alias(name, other, reason_chosen=chosen[name]["reason"])
+        return {
+            "kind": "layer",
+            "upsampling": self.layer.kind,
+            "origin": self.layer.origin,
+            "input_shape": list(self.layer.input_shape),
+            "multiply_adds": self.layer.multiply_adds,
+            "bytes": self.layer.bytes(self.dtype),
+            "buffers": self.buffers.count,
+            "clocks": self.device.clocks(),
+            "search": self.search,
+            "contestants": self.records,
+        }
+
+
+def _words(kernel: Mapping[str, Any]) -> str:
+    """The variant first, as the table shows; its parameters only where they were searched."""
+    if kernel["default"]:
+        return str(kernel["variant"])
+    values = " ".join(str(value) for value in kernel["parameters"].values())
+    return f"{kernel['variant']} {values}"

@@ -1,0 +1,211 @@
+"""A layer of the GPU benchmark: its numbers, random weights, and what it computes in float64.
+
+NumPy only, so that it also runs where neither TVM's compiler nor ONNX is installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from tvm_deconv.weights import (
+    pair,
+    phase_bias,
+    phase_channels,
+    weight_convolution,
+    weight_shuffle,
+)
+
+LEAKY_SLOPE = 0.2
+"""As ``tvm_deconv.workloads.graph`` has it."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The fields of ``tvm_deconv.workloads.LayerSpec`` of the same names, for batch 1.
+
+    ``input_shape`` and ``output_shape`` are NCHW; ``weight_shape`` is that of the layer as trained
+    and ``deconv_shape`` that of the transposed convolution (IOHW) that it is rewritten to, whose
+    ``crops`` are (top, left, bottom, right) and whose ``output_padding`` is ``extra``.
+    ``multiply_adds`` are the latter's.
+    """
+
+    name: str
+    origin: str
+    kind: str
+    kernel: int
+    factor: int
+    padding: int
+    output_padding: int
+    groups: int
+    bias: bool
+    activation: str | None
+    activation_first: bool
+    order: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    weight_shape: tuple[int, ...]
+    deconv_shape: tuple[int, ...]
+    crops: tuple[int, ...]
+    extra: tuple[int, ...]
+    multiply_adds: int
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> Layer:
+        """From what ``json`` makes of ``dataclasses.asdict``."""
+        return cls(
+            **{
+                field.name: tuple(value) if isinstance(value, list) else value
+                for field in fields(cls)
+                for value in (values[field.name],)
+            }
+        )
+
+    @property
+    def conv_channels(self) -> int:
+        """Output channels of the convolution as trained."""
+        return self.output_shape[1] * (self.factor**2 if self.kind == "subpixel" else 1)
+
+    def bytes(self, dtype: str) -> int:
+        """The fewest bytes that a call moves: input, weights and output, each once."""
+        elements = sum(map(np.prod, (self.input_shape, self.deconv_shape, self.output_shape)))
+        return int(elements) * np.dtype(dtype).itemsize
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Random arrays for a layer, in ``dtype``: NCHW input, weights as trained, bias, slopes.
+
+    float16 arrays are exact: whoever computes with them, in whatever precision, starts from the
+    same numbers.
+    """
+
+    layer: Layer
+    x: np.ndarray
+    weights: np.ndarray
+    bias: np.ndarray | None
+    slopes: np.ndarray | None
+
+    @classmethod
+    def draw(cls, layer: Layer, dtype: str, seed: int) -> Tensors:
+        rng = np.random.default_rng(seed)
+        # Terms of a sum: a deconvolution has kernel²/factor² taps in a phase.
+        taps = layer.kernel**2 / (layer.factor**2 if layer.kind == "deconv" else 1)
+        terms = layer.input_shape[1] / layer.groups * taps
+
+        def normal(*shape: int, std: float = 1.0) -> np.ndarray:
+            return (std * rng.standard_normal(shape, dtype=np.float32)).astype(dtype)
+
+        return cls(
+            layer,
+            normal(*layer.input_shape),
+            normal(*layer.weight_shape, std=terms**-0.5),
+            normal(layer.conv_channels, std=0.1) if layer.bias else None,
+            normal(layer.output_shape[1], std=0.25) if layer.activation == "prelu" else None,
+        )
+
+    @cached_property
+    def deconv_weights(self) -> np.ndarray:
+        """IOHW weights of the transposed convolution, in float32 where they are sums."""
+        layer, weights = self.layer, self.weights.astype(np.float32)
+        if layer.kind == "deconv":
+            return weights
+        if layer.kind == "nearest":
+            return weight_convolution(weights, layer.factor, layer.groups)
+        return weight_shuffle(weights, layer.factor, layer.order, layer.groups)
+
+    @cached_property
+    def phase_bias(self) -> np.ndarray:
+        """The bias as (O, r, r): one value per phase; zeros where the layer has none."""
+        layer = self.layer
+        if self.bias is None:
+            return np.zeros((layer.output_shape[1], layer.factor, layer.factor), self.x.dtype)
+        if layer.kind == "subpixel":
+            return phase_bias(self.bias, layer.factor, layer.order)
+        return np.broadcast_to(
+            self.bias[:, None, None], (self.bias.size, layer.factor, layer.factor)
+        ).copy()
+
+    @property
+    def epilogue_inputs(self) -> tuple[np.ndarray, ...]:
+        """What a kernel of ours takes beside input and weights: phase bias, slopes if any."""
+        return (self.phase_bias, *([] if self.slopes is None else [self.slopes]))
+
+    def expected(self) -> np.ndarray:
+        """The layer as trained, in float64."""
+        layer = self.layer
+        x, weights = self.x.astype(np.float64), self.weights.astype(np.float64)
+        if layer.kind == "deconv":
+            y = _scattered(x, weights, layer)
+        else:
+            if layer.kind == "nearest":
+                x = x.repeat(layer.factor, axis=2).repeat(layer.factor, axis=3)
+            y = _convolved(x, weights, layer.padding, layer.groups)
+        if self.bias is not None:
+            y += self.bias.astype(np.float64)[:, None, None]
+        if layer.kind != "subpixel":
+            return self._activated(y)
+        if layer.activation_first:
+            y = self._activated(y)
+        y = _shuffled(y, layer)
+        return y if layer.activation_first else self._activated(y)
+
+    def _activated(self, y: np.ndarray) -> np.ndarray:
+        kind = self.layer.activation
+        if kind == "relu":
+            return np.maximum(y, 0)
+        if kind == "leaky_relu":
+            return np.where(y > 0, y, LEAKY_SLOPE * y)
+        if kind == "elu":
+            return np.where(y > 0, y, np.expm1(np.minimum(y, 0)))
+        if kind == "tanh":
+            return np.tanh(y)
+        if kind == "sigmoid":
+            return 1 / (1 + np.exp(-y))
+        if kind == "prelu":
+            assert self.slopes is not None
+            return np.where(y > 0, y, self.slopes.astype(np.float64)[:, None, None] * y)
+        return y
+
+
+def _convolved(x: np.ndarray, w: np.ndarray, padding: int, groups: int) -> np.ndarray:
+    """Stride-1 correlation: a matrix product for each tap."""
+    _, channels, height, width = x.shape
+    x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    rows, columns = (size + 2 * padding - w.shape[2] + 1 for size in (height, width))
+    y = np.zeros((groups, w.shape[0] // groups, rows * columns))
+    for kh, kw in product(*map(range, w.shape[2:])):
+        seen = x[0, :, kh : kh + rows, kw : kw + columns].reshape(groups, channels // groups, -1)
+        y += w[:, :, kh, kw].reshape(groups, -1, channels // groups) @ seen
+    return y.reshape(1, -1, rows, columns)
+
+
+def _scattered(x: np.ndarray, w: np.ndarray, layer: Layer) -> np.ndarray:
+    """Transposed convolution: each tap's matrix product is added where it lands."""
+    groups, stride = layer.groups, layer.factor
+    _, channels, height, width = x.shape
+    per_group, kernel = w.shape[1], w.shape[2]
+    full = [stride * (n - 1) + kernel + layer.output_padding for n in (height, width)]
+    y = np.zeros((groups, per_group, *full))
+    flat = x.reshape(groups, channels // groups, -1)
+    for kh, kw in product(range(kernel), range(kernel)):
+        tap = w[:, :, kh, kw].reshape(groups, -1, per_group).transpose(0, 2, 1)
+        rows = slice(kh, kh + stride * (height - 1) + 1, stride)
+        columns = slice(kw, kw + stride * (width - 1) + 1, stride)
+        y[..., rows, columns] += (tap @ flat).reshape(groups, per_group, height, width)
+    y = y.reshape(1, -1, *full)
+    crop = layer.padding
+    return y[:, :, crop : full[0] - crop, crop : full[1] - crop]
+
+
+def _shuffled(y: np.ndarray, layer: Layer) -> np.ndarray:
+    rh, rw = pair(layer.factor)
+    source = phase_channels(y.shape[1], layer.factor, layer.order)
+    phases = y[0, source]  # o, fh, fw, h, w
+    o, _, _, height, width = phases.shape
+    return phases.transpose(0, 3, 1, 4, 2).reshape(1, o, height * rh, width * rw)

@@ -1,0 +1,159 @@
+"""Our kernels on the device: loaded from a pack, their weights packed by its recipes."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tvm
+import tvm.support.nvcc
+import tvm_ffi
+from gpu_device import NAN_BYTE, Call, Device
+from gpu_layer import Tensors
+from gpu_recipe import Recipe
+
+# Buffers of a pass are this many times the last cache, so that each call finds its input in memory
+# and not in the cache, where the call before left its own.
+_CACHES = 3
+_MOST_SETS = 256
+
+
+def answer_compiler() -> None:
+    """What TVM takes for a compiler of CUDA decodes what ``gpu_kernel.py`` put into libraries."""
+    tvm_ffi.register_global_func(
+        "tvm_callback_cuda_compile", lambda text: base64.b64decode(text), override=True
+    )
+
+
+class Buffers:
+    """Inputs, all the same values, and outputs: a call of a pass uses the next pair each time."""
+
+    def __init__(self, tensors: Tensors, device: Device) -> None:
+        layer, dtype = tensors.layer, tensors.x.dtype
+        self.tensors, self.device = tensors, device
+        self.output_bytes = int(np.prod(layer.output_shape)) * dtype.itemsize
+        pair = tensors.x.nbytes + self.output_bytes
+        self.count = max(2, min(_MOST_SETS, -(-_CACHES * device.cache_bytes // pair)))
+        self.inputs = [self.upload(tensors.x) for _ in range(self.count)]
+        self.outputs = [
+            tvm.runtime.empty(layer.output_shape, str(dtype), device.tvm_device)
+            for _ in range(self.count)
+        ]
+        self.epilogue = [self.upload(array) for array in tensors.epilogue_inputs]
+
+    def upload(self, array: np.ndarray) -> Any:
+        """A tensor on the device."""
+        return tvm.runtime.tensor(np.ascontiguousarray(array), device=self.device.tvm_device)
+
+    def poison(self) -> None:
+        """NaN in every output."""
+        for output in self.outputs:
+            self.device.fill(output.data_ptr(), NAN_BYTE, self.output_bytes)
+        self.device.synchronize()
+
+
+class Kernel:
+    """One kernel of a pack; ``record`` is its entry in the manifest."""
+
+    def __init__(self, record: Mapping[str, Any], folder: Path, buffers: Buffers) -> None:
+        self._buffers = buffers
+        # Kept, because the function is of it.
+        self._module = tvm.runtime.load_module(str(folder / record["library"]))
+        self._main = self._module["main"]
+        recipe = _recipe(folder / record["recipe"])
+        packed = recipe.pack(buffers.tensors.deconv_weights, record["weight_dtype"])
+        self._weights = buffers.upload(packed)
+
+    def warm_up(self) -> None:
+        self._call(0)()
+        self._buffers.device.synchronize()
+
+    def record(self, count: int) -> Call:
+        """A pass of ``count`` calls, each on the next buffers."""
+        calls = [self._call(number % self._buffers.count) for number in range(count)]
+        return self._buffers.device.record(calls)
+
+    def poison(self) -> None:
+        self._buffers.poison()
+
+    def _call(self, number: int) -> Call:
+        buffers, main = self._buffers, self._main
+        arguments = (
+            buffers.inputs[number],
+            self._weights,
+            *buffers.epilogue,
+            buffers.outputs[number],
+        )
+        return lambda: main(*arguments)
+
+    def result(self, number: int) -> np.ndarray:
+        """What call ``number`` wrote."""
+        self._buffers.device.synchronize()
+        return self._buffers.outputs[number % self._buffers.count].numpy()
+
+
+@lru_cache(maxsize=32)
+def _recipe(path: Path) -> Recipe:
+    return Recipe.load(path)
+
+
+def _peak_shape(record: Mapping[str, Any], device: Device) -> tuple[int, int]:
+    if "shape" in record:
+        threads, lanes = record["shape"]
+        return threads, lanes
+    return device.blocks(), record["threads"]
+
+
+def peak_flop(record: Mapping[str, Any], device: Device) -> int:
+    """Floating-point operations of a call of the kernel that the manifest calls ``peak``."""
+    blocks, threads = _peak_shape(record, device)
+    return int(record.get("flop") or record["flop_per_thread"] * blocks * threads)
+
+
+class Peak:
+    """The kernel that measures the multiply-add peak."""
+
+    def __init__(self, record: Mapping[str, Any], folder: Path, device: Device) -> None:
+        self._device = device
+        shape = _peak_shape(record, device)
+        # On a processor a factor is a vector.
+        factors = np.full((2, shape[1]) if "shape" in record else 2, 0.5, "float32")
+        self._module = tvm.runtime.load_module(str(folder / record["library"]))
+        self._main = self._module["main"]
+        self._factors = tvm.runtime.tensor(factors, device=device.tvm_device)
+        self._out = tvm.runtime.empty(shape, "float32", device.tvm_device)
+
+    def warm_up(self) -> None:
+        self._main(self._factors, self._out)
+        self._device.synchronize()
+
+    def record(self, count: int) -> Call:
+        return self._device.record([lambda: self._main(self._factors, self._out)] * count)
+
+
+class Copy:
+    """Copying within the device's memory; ``bytes`` are those read and written by a call."""
+
+    def __init__(self, device: Device, size: int) -> None:
+        self.bytes, self._size, self._device = 2 * size, size, device
+        self._tensors = [
+            tvm.runtime.empty((size // 4,), "float32", device.tvm_device) for _ in range(2)
+        ]
+        for tensor in self._tensors:
+            device.fill(tensor.data_ptr(), 1, size)
+        device.synchronize()
+
+    def warm_up(self) -> None:
+        self._copy()
+        self._device.synchronize()
+
+    def record(self, count: int) -> Call:
+        return self._device.record([self._copy] * count)
+
+    def _copy(self) -> None:
+        source, to = (tensor.data_ptr() for tensor in self._tensors)
+        self._device.copy(to, source, self._size)

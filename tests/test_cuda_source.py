@@ -1,0 +1,179 @@
+"""Every GPU variant against a float64 scatter: its CUDA source is executed on the processor.
+
+The machine that executes it refuses what a GPU would not forgive: tests/cuda_on_cpu/machine.cpp.
+"""
+
+from __future__ import annotations
+
+import cuda_kernel
+import cuda_on_cpu
+import kernel
+import numpy as np
+import pytest
+from cuda_on_cpu.program import Program
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from kernel import has_output, layers, square
+from tvm import te, tirx
+from tvm.target import Target
+
+from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
+from tvm_deconv.schedules.gpu.tile import COPY, READ, SHARED, GpuTile
+from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
+
+pytestmark = cuda_on_cpu.required
+
+ORIN = Target({"kind": "cuda", "arch": "sm_87"})
+every_variant = pytest.mark.parametrize("variant", GPU_VARIANTS)
+
+
+def run(built, x, packed, shape):
+    return built.run([x, packed], (shape, x.dtype.name))[0]
+
+
+def refusal(variant, conv):
+    return GPU_VARIANTS[variant].refusal(conv, ACCUMULATE_DTYPE)
+
+
+def check(variant, conv, shape, **options):
+    options = {"target": ORIN, "compile": cuda_on_cpu.build, "run": run, **options}
+    kernel.check(variant, conv, shape, **options)
+
+
+LAYERS = {
+    "sub-pixel by 2": ConvTranspose2d(3, 5, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 2)),
+    "resize by 3, groups": ConvTranspose2d(
+        4, 6, *square(axis_of_resize, ConvAxis(3, 1, 1), 3), groups=2
+    ),
+    "stride 4, asymmetric padding": ConvTranspose2d(2, 3, Axis(6, 4, 1, 2), Axis(5, 4, 0, 3, 2)),
+    "dilation": ConvTranspose2d(2, 3, Axis(3, 2, 1, 1, 0, 3), Axis(3, 3, 2, 0, 0, 2)),
+}
+SIZES = (2, 5, 13)
+
+
+@every_variant
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layers_equal_the_scatter_definition(variant, layer):
+    if refusal(variant, LAYERS[layer]):
+        pytest.skip(f"{variant}: {refusal(variant, LAYERS[layer])}")
+    dtype, symbolic = [("float32", ""), ("float16", ""), ("float32", "nhw"), ("float32", "w")][
+        list(LAYERS).index(layer)
+    ]
+    check(variant, LAYERS[layer], SIZES, dtype=dtype, symbolic=symbolic)
+
+
+@st.composite
+def small_layers(draw):
+    """A layer and a size of which few blocks are made; there may be no output."""
+    conv, (batch, height, width) = draw(layers())
+    return conv, (batch, 1 + height % 9, 1 + width % 37)
+
+
+@every_variant
+@settings(deadline=None, max_examples=3)
+@given(small_layers(), st.sampled_from(["float32", "float16"]), st.sampled_from(["", "hw", "n"]))
+def test_any_layer_equals_the_scatter_definition(variant, layer, dtype, symbolic):
+    conv, shape = layer
+    assume(has_output(conv, shape) and not refusal(variant, conv))
+    check(variant, conv, shape, dtype=dtype, symbolic=symbolic)
+
+
+@st.composite
+def tiles(draw, conv):
+    """Parameters as a tuner samples them, small enough to compile quickly."""
+    channels, channel_threads = draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 2]))
+    if conv.groups > 1 and conv.group_outputs % (channels * channel_threads):
+        channels = channel_threads = 1
+    return GpuTile(
+        channels=channels,
+        rows=draw(st.sampled_from([1, 2])),
+        lanes=1,
+        channel_threads=channel_threads,
+        row_threads=draw(st.sampled_from([1, 3])),
+        column_threads=draw(st.sampled_from([2, 5, 8])),
+        reduction=draw(st.sampled_from([n for n in (1, 2, 3) if conv.group_inputs % n == 0])),
+        stage_input=draw(st.sampled_from([READ, SHARED, COPY])),
+        stage_weights=draw(st.sampled_from([0, 1])),
+    )
+
+
+@pytest.mark.parametrize("variant", sorted(set(GPU_VARIANTS) - {"winograd"}))
+@settings(deadline=None, max_examples=3)
+@given(st.data())
+def test_any_tile_gives_the_same_sums(variant, data):
+    conv, shape = data.draw(small_layers())
+    assume(has_output(conv, shape) and not refusal(variant, conv))
+    symbolic = data.draw(st.sampled_from(["", "nhw"]))
+    check(variant, conv, shape, symbolic=symbolic, parameters=data.draw(tiles(conv)))
+
+
+def activated(y):
+    """A bias of each channel, ReLU and tanh."""
+
+    def element(n, c, h, w):
+        biased = y[n, c, h, w] + c.astype(y.dtype) * tirx.const(0.25, y.dtype)
+        return te.tanh(te.max(biased, tirx.const(0, y.dtype)))
+
+    return te.compute(y.shape, element, name="activated")
+
+
+def activated_array(y):
+    biased = y + 0.25 * np.arange(y.shape[1]).reshape(-1, 1, 1)
+    return np.tanh(np.maximum(biased, 0))
+
+
+@every_variant
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_an_epilogue_is_fused_into_the_store(variant, dtype):
+    conv = LAYERS["sub-pixel by 2"]
+    check(variant, conv, SIZES, dtype=dtype, epilogue=activated, then=activated_array)
+
+
+def test_rows_of_whole_vectors_are_stored_as_vectors():
+    conv = ConvTranspose2d(2, 3, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 4))
+    for dtype, vector in (("float32", "float4"), ("float16", "half4")):
+        func, _ = kernel.function("revd2", conv, SIZES, dtype, ORIN)
+        assert f"*({vector}*)(store_ptr + " in cuda_kernel.source(func, ORIN)
+        check("revd2", conv, SIZES, dtype=dtype)
+
+
+def test_a_kernel_of_free_size_computes_every_size():
+    conv = LAYERS["sub-pixel by 2"]
+    func, parameters = kernel.function("revd2", conv, SIZES, target=ORIN, symbolic="nhw")
+    built, weight = cuda_on_cpu.build(func, ORIN), kernel.weights_of(conv, "float32")
+    packed = GPU_VARIANTS["revd2"].pack_weights(weight, conv, parameters)
+    grids = set()
+    for n, h, w in ((1, 1, 1), (3, 2, 70), (1, 41, 7)):
+        x = kernel.random((n, conv.in_channels, h, w), "float32", 0)
+        y = run(built, x, packed, conv.output_shape(n, h, w))
+        np.testing.assert_allclose(y, kernel.expected_output(conv, x, weight), rtol=0, atol=1e-5)
+        grids.add(built.launches[0].grid)
+    assert len(grids) == 3
+
+
+@pytest.mark.parametrize(
+    ("part", "broken", "reason"),
+    [
+        ("__syncthreads();", "", "without a barrier between"),
+        ("*)(store_ptr + ", "*)(store_ptr + 1 + ", "bytes at byte 4 of store_ptr: misaligned"),
+        ("x_ptr[", "x_ptr[1 + ", "of x_ptr, which has"),
+    ],
+)
+def test_a_kernel_that_is_broken_is_noticed(part, broken, reason):
+    conv, (n, h, w) = LAYERS["sub-pixel by 2"], SIZES
+    func, parameters = kernel.function("revd2", conv, SIZES, target=ORIN)
+    x = np.ones((n, conv.in_channels, h, w), "float32")
+    packed = np.ones(GPU_VARIANTS["revd2"].packed_shape(conv, parameters), "float32")
+    y = np.empty(conv.output_shape(n, h, w), "float32")
+    built = cuda_on_cpu.build(func, ORIN)
+    run(built, x, packed, y.shape)
+    (launch,) = built.launches
+    source = cuda_kernel.source(func, ORIN)
+    assert part in source
+    memory = {array.ctypes.data: array.nbytes for array in (x, packed, y)}
+    program = Program(source.replace(part, broken), memory)
+    with pytest.raises(AssertionError, match=reason):
+        program.launch(
+            launch.kernel, [a.ctypes.data for a in (y, packed, x)], launch.grid, launch.block
+        )

@@ -1,0 +1,75 @@
+"""The kernels of the GPU benchmark compute the layer as trained, from weights that a recipe packed."""
+
+from __future__ import annotations
+
+import cuda_on_cpu
+import gpu_kernel
+import numpy as np
+import pytest
+from gpu_layer import Tensors
+from gpu_pack import layer_of
+from gpu_peak import FLOP_PER_THREAD, THREADS, kernel
+from gpu_recipe import probe
+
+from tvm_deconv.errors import TargetError
+from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
+from tvm_deconv.schedules.machines import machine_of
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
+from tvm_deconv.workloads import find
+
+TARGET = gpu_kernel.target_of("sm_90")
+TOLERANCE = {"float32": 1e-5, "float16": 2e-3}
+
+# Each activation, and a bias for each phase, for each channel and none.
+CASES = [
+    ("revd2", "espcn-x3/subpixel", "float32"),
+    ("revd2", "dbnet/deconv-64-1", "float16"),
+    ("tdc", "carn-m-x2/subpixel", "float16"),
+    ("tdc", "dcgan/deconv-128-3", "float32"),
+    ("winograd", "monodepth/upconv2", "float32"),
+    ("revd", "srgan-x4/subpixel1", "float32"),
+    ("stdd", "rrdbnet-x4/up1", "float32"),
+    ("strd", "stylegan2/up-256", "float32"),
+]
+
+
+def packed_case(variant, name, dtype):
+    """The function, its inputs and the result for a layer of 4 x 5 inputs."""
+    (workload,) = find([name])
+    workload = workload.resized(4, 5)
+    spec, conv = workload.spec, workload.spec.geometry()
+    variant = GPU_VARIANTS[variant]
+    assert variant.refusal(conv, ACCUMULATE_DTYPE) is None
+    parameters = variant.choose(conv, Sizes(1, 4, 5), machine_of(TARGET))
+    func, weight_dtype = gpu_kernel.scheduled(spec, dtype, variant, parameters)
+    recipe = probe(lambda w: variant.pack_weights(w, conv, parameters), conv.weight_shape)
+    tensors = Tensors.draw(layer_of(workload), dtype, seed=2)
+    packed = recipe.pack(tensors.deconv_weights, weight_dtype)
+    return func, [tensors.x, packed, *tensors.epilogue_inputs], tensors.expected()
+
+
+@cuda_on_cpu.required
+@pytest.mark.parametrize(("variant", "name", "dtype"), CASES)
+def test_the_cuda_source_computes_the_layer_as_trained(variant, name, dtype):
+    if variant not in GPU_VARIANTS:
+        pytest.skip(f"GPUs have no {variant} yet")
+    func, inputs, expected = packed_case(variant, name, dtype)
+    (found,) = cuda_on_cpu.build(func, TARGET).run(inputs, (expected.shape, dtype))
+    scale = np.abs(expected).max()
+    tolerance = TOLERANCE[dtype] * (10 if variant == "winograd" else 1)
+    np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=tolerance)
+
+
+@cuda_on_cpu.required
+def test_the_peak_kernel_really_multiplies_and_adds():
+    factors = np.array([0.5, 1.5], "float32")
+    (found,) = cuda_on_cpu.build(kernel(), TARGET).run([factors], ((2, THREADS), "float32"))
+    # Each of the 16 chains goes to 1.5 / (1 - 0.5).
+    np.testing.assert_allclose(found, 16 * 3.0, rtol=1e-6)
+    assert FLOP_PER_THREAD >= 2 * 16 * 4096
+
+
+@pytest.mark.parametrize("arch", ["90", "compute_90", "mali"])
+def test_an_architecture_that_is_none_is_refused(arch):
+    with pytest.raises(TargetError, match=arch):
+        gpu_kernel.target_of(arch)

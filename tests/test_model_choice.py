@@ -1,0 +1,110 @@
+"""How good the machine model's first choice is, by the times of the log that is shipped.
+
+The figures stand in docs/model.md. They are of one processor and its log: another log has others.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tvm_deconv.geometry import ConvAxis, ConvTranspose2d, axis_of_subpixel
+from tvm_deconv.schedules.choice import choose
+from tvm_deconv.schedules.machine import CpuMachine
+from tvm_deconv.schedules.tiling import choose_tiling
+from tvm_deconv.schedules.variant import Sizes
+from tvm_deconv.tuning.log import LogFolder
+
+ROOT = Path(__file__).resolve().parent.parent
+# What `cpu_machine` says of the log's processor on that processor.
+ZEN4 = CpuMachine("avx512", 16, 32, 32 << 10, 1 << 20, 2, memory_operands=True, l3_bytes=16 << 20)
+NEON = CpuMachine("neon", 4, 32, 32 << 10, 256 << 10, 4, multiplies_by_lane=True)
+
+# Of the layers of the log: where the variant that the model takes is at most 10 % slower than the
+# fastest with default parameters, and where it is so with its parameters against all that was
+# measured, tuned candidates included.
+VARIANT_SHARE, CANDIDATE_SHARE = 0.88, 0.88
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Seconds of the first choice over those of the fastest, among defaults and among all."""
+
+    variant: float
+    candidate: float
+
+
+@pytest.fixture(scope="module")
+def judged():
+    log = LogFolder.open(ROOT / "tuning_logs" / "znver4-2-threads" / "tvm-0.27")
+    found = {}
+    for layer in log.layers:
+        choice = choose(layer.conv, layer.sizes, layer.dtype, ZEN4)
+        defaults: dict[str, float] = {}
+        for trial in log.trials_of(layer):
+            if trial.stage == "default" and trial.seconds:
+                defaults.setdefault(trial.variant, trial.median)
+        measured = log.measured(layer)
+        own = [
+            one.seconds
+            for one in measured
+            if (one.variant.name, one.parameters) == (choice.variant.name, choice.parameters)
+        ]
+        found[layer] = Judged(
+            defaults[choice.variant.name] / min(defaults.values()),
+            # What nobody measured is not known to be fast.
+            own[0] / measured[0].seconds if own else float("inf"),
+        )
+    return found
+
+
+def share(ratios) -> float:
+    ratios = list(ratios)
+    return sum(ratio <= 1.1 for ratio in ratios) / len(ratios)
+
+
+def test_the_model_takes_a_variant_near_the_fastest_for_most_layers(judged):
+    assert share(one.variant for one in judged.values()) == pytest.approx(VARIANT_SHARE, abs=0.03)
+
+
+def test_what_the_model_takes_is_near_the_best_that_tuning_found_for_most_layers(judged):
+    found = share(one.candidate for one in judged.values())
+    assert found == pytest.approx(CANDIDATE_SHARE, abs=0.03)
+
+
+def test_the_documentation_says_the_same(judged):
+    text = " ".join((ROOT / "docs" / "model.md").read_text(encoding="utf-8").split())
+    said = re.search(r"(\d+) of (\d+) layers.* (\d+) of (\d+) layers", text)
+    assert said, "docs/model.md states both shares"
+    names = ("variant", "candidate")
+    near = [sum(getattr(one, name) <= 1.1 for one in judged.values()) for name in names]
+    assert [int(number) for number in said.groups()] == [
+        *(near[0], len(judged), near[1], len(judged))
+    ]
+
+
+def layer(in_channels, out_channels, kernel, factor=1, groups=1) -> ConvTranspose2d:
+    axis = axis_of_subpixel(ConvAxis(kernel, kernel // 2, kernel // 2), factor)
+    return ConvTranspose2d(in_channels, out_channels, axis, axis, groups)
+
+
+@pytest.mark.parametrize(
+    ("conv", "machine", "written_out"),
+    [
+        (layer(1, 64, 5), ZEN4, False),  # 8 x 25 weights of 64 bytes
+        (layer(1, 8, 5, factor=2), ZEN4, False),  # 4 x 2 x 25
+        (layer(1, 64, 3), ZEN4, True),  # 8 x 9
+        (layer(1, 5, 5), ZEN4, True),  # 5 x 25
+        (layer(2, 64, 5), ZEN4, True),  # a loop over channels is left
+        (layer(32, 32, 5, groups=32), ZEN4, True),  # depthwise: 25
+        (layer(1, 64, 5), NEON, True),  # vectors of 4
+    ],
+    ids=["5x5", "sub-pixel", "3x3", "5 outputs", "2 inputs", "depthwise", "neon"],
+)
+def test_taps_of_one_input_channel_are_written_out_unless_spilled_weights_fill_level_1(
+    conv, machine, written_out
+):
+    assert choose_tiling(conv, Sizes(1, 224, 224), machine).unroll_th is written_out

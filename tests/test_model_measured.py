@@ -1,0 +1,410 @@
+"""What scheduled kernels really do, held against the formulas of the model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel import function, has_output, layers
+from tvm import te, tirx
+from tvm.s_tir import Schedule
+from tvm.target import Target
+
+from tvm_deconv.errors import VariantError
+from tvm_deconv.geometry import Axis, ConvTranspose2d
+from tvm_deconv.model import (
+    DECONVOLUTIONS,
+    Operator,
+    counts,
+    exact_counts,
+    upsampling,
+    winograd_counts,
+)
+from tvm_deconv.model.loop_nest import Block, Branch, Event, Index, Work, block, branch, loop
+from tvm_deconv.model.measured import measure, measure_layer
+from tvm_deconv.schedules import stdd
+from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
+from tvm_deconv.schedules.tiling import Tiling
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
+from tvm_deconv.schedules.variants import VARIANTS
+from tvm_deconv.schedules.winograd_tile import WinogradTile
+
+# 8x16 samples and 8 channels of a group are whole tiles of every variant: see ``tile_of``.
+WHOLE = {
+    "subpixel, r 3": upsampling("subpixel", 4, 8, 3, 3, (8, 16)),
+    "subpixel, other height": upsampling(
+        "subpixel", 4, 16, (3, 5), (2, 3), (8, 16), groups=2, batch=2
+    ),
+    "nearest, r 2": upsampling("nearest", 4, 8, 3, 2, (8, 16)),
+    "nearest, r 3": upsampling("nearest", 4, 8, 3, 3, (8, 16)),
+    "deconv": Operator(ConvTranspose2d(4, 8, Axis(4, 2, 1, 1), Axis(4, 2, 1, 1)), "deconv", 8, 16),
+}
+ORIN = Target({"kind": "cuda", "arch": "sm_87"})
+every_layer = pytest.mark.parametrize("layer", WHOLE.values(), ids=WHOLE)
+every_algorithm = pytest.mark.parametrize("variant", DECONVOLUTIONS)
+
+
+def tile_of(variant, **changes):
+    """Register tiles of eight columns, or vectors of four; strips of two rows of 16 columns."""
+    wide = variant not in ("revd", "stdd")
+    channels = {"revd": 4, "stdd": 1}.get(variant, 2)
+    tile = Tiling(
+        lanes=4,
+        vectors=2 if wide else 1,
+        channels=channels,
+        rows=2,
+        column_tiles=2 if wide else 4,
+        unroll_fh=True,
+    )
+    return replace(tile, **changes)
+
+
+def kernel(variant, layer, parameters):
+    shape = layer.batch, layer.height, layer.width
+    return function(variant, layer.conv, shape, parameters=parameters)[0]
+
+
+def formula(variant, layer):
+    """The algorithm whose count holds for our variant of the same name.
+
+    Where phases have different numbers of taps ours compute those that exist, and the paper's
+    count of revd2 and tdc is that of the longest phase for all.
+    """
+    return "stdd" if variant in ("revd2", "tdc") else variant
+
+
+def input_words(layer):
+    return layer.batch * layer.conv.in_channels * layer.height * layer.width
+
+
+@every_algorithm
+@every_layer
+def test_whole_tiles_multiply_as_often_as_the_formula_says(variant, layer):
+    found = measure(kernel(variant, layer, tile_of(variant)))
+    expected = counts(layer, formula(variant, layer)).multiply_adds
+    assert (found.multiply_adds, found.additions, found.multiplications) == (expected, 0, 0)
+    if not (layer.conv.h.is_uneven or layer.conv.w.is_uneven):
+        assert expected == counts(layer, variant).multiply_adds
+
+
+def round_up(size, unit):
+    return -(-size // unit) * unit
+
+
+@every_algorithm
+def test_other_sizes_multiply_as_often_as_the_formula_says_of_whole_tiles(variant):
+    layer, tile = upsampling("subpixel", 4, 5, 3, 2, (7, 13)), tile_of(variant)
+    # Rows beyond the output are skipped, but not within the strips that revd and stdd sum up in
+    # memory. Columns are rounded up to register tiles, channels to tiles of channels.
+    whole = upsampling(
+        "subpixel",
+        4,
+        round_up(5, tile.channels),
+        3,
+        2,
+        (round_up(7, tile.rows) if variant in ("revd", "stdd") else 7, round_up(13, 8)),
+    )
+    found = measure(kernel(variant, layer, tile)).multiply_adds
+    assert found == counts(whole, variant).multiply_adds > counts(layer, variant).multiply_adds
+
+
+@pytest.mark.parametrize("variant", sorted(VARIANTS))
+@settings(deadline=None, max_examples=10)
+@given(layers())
+def test_any_layer_writes_its_output_once_and_computes_every_product_that_exists(variant, layer):
+    conv, shape = layer
+    if not has_output(conv, shape) or VARIANTS[variant].refusal(conv, ACCUMULATE_DTYPE):
+        return
+    operator = Operator(conv, "deconv", *shape[1:], batch=shape[0])
+    found = measure(function(variant, conv, shape)[0])
+    assert found.output == (0, np.prod(operator.output_shape))
+    assert found.input.stores == found.weights.stores == 0
+    if variant != "winograd":
+        assert found.multiply_adds >= exact_counts(operator, variant).multiply_adds
+
+
+@every_algorithm
+@every_layer
+def test_a_strip_as_large_as_the_image_reads_its_input_once(variant, layer):
+    # For strd, the image with its inserted zeros.
+    image = {"rows": 24, "column_tiles": 6} if variant == "strd" else {"rows": 8}
+    found = measure(kernel(variant, layer, tile_of(variant, **image)))
+    assert found.input == (input_words(layer), 0)
+    if variant != "strd":
+        assert input_words(layer) == counts(layer, variant).activation_words_read
+
+
+def words_of_strips(axis, size, unit):
+    """Samples that strips of ``unit`` blocks read: their own and their halo, within the input."""
+    first, strips = axis.halo[0], -(-axis.blocks(size) // unit)
+    last = first + axis.uniform_extent + unit - 1
+    begins = [unit * strip for strip in range(strips)]
+    return sum(max(min(b + last + 1, size) - max(b + first, 0), 0) for b in begins)
+
+
+@pytest.mark.parametrize("variant", ["revd2", "tdc", "stdd"])
+@pytest.mark.parametrize("splits", [1, 2])
+def test_strips_read_their_halo_again_and_shares_of_the_channels_read_all(variant, splits):
+    layer = upsampling("nearest", 4, 8, 5, 2, (11, 40))
+    tile = tile_of(variant, rows=3, channel_splits=splits)
+    rows = words_of_strips(layer.conv.h, 11, 3)
+    columns = words_of_strips(layer.conv.w, 40, 16)
+    found = measure(kernel(variant, layer, tile))
+    assert found.input.loads == splits * 4 * rows * columns > input_words(layer)
+
+
+@every_algorithm
+@every_layer
+def test_packed_weights_are_the_words_of_the_formula(variant, layer):
+    # Where revd2 and stdd pack them, phases with fewer taps are filled up as in tdc.
+    padded = variant in ("revd2", "stdd", "tdc")
+    expected = counts(layer, "tdc" if padded else variant).weight_words
+    assert np.prod(VARIANTS[variant].packed_shape(layer.conv, tile_of(variant))) == expected
+
+
+@pytest.mark.parametrize(("variant", "phases"), [("revd2", 3), ("tdc", 1), ("strd", 1)])
+def test_a_register_tile_loads_each_input_and_weight_once(variant, phases):
+    layer, tile = WHOLE["subpixel, r 3"], tile_of(variant)
+    found = measure(kernel(variant, layer, tile), registers=True)
+    source = found.scratch["dilate" if variant == "strd" else "pad"]
+    # The phases of a row share an input vector, since all read at the same offsets.
+    assert source.loads * tile.channels * phases == found.multiply_adds
+    assert found.weights.loads * tile.tile_columns == found.multiply_adds
+    # Without registers every multiply-add of a vector loads its input, its weight and its sum.
+    found = measure(kernel(variant, layer, tile))
+    source = found.scratch["dilate" if variant == "strd" else "pad"]
+    assert source.loads == found.weights.loads * tile.lanes == found.multiply_adds
+
+
+def test_strd_loads_the_inserted_zeros():
+    layer = WHOLE["nearest, r 2"]
+    found = measure(kernel("strd", layer, tile_of("strd", rows=16, column_tiles=4)))
+    assert found.scratch["dilate"].loads == 4 * counts(layer, "stdd").multiply_adds
+    # A row of zeros is written in full; then the samples are written over them.
+    zeros = found.scratch["dilate"].stores - input_words(layer)
+    assert zeros >= exact_counts(layer, "strd").processing_words_written
+
+
+def test_tdc_writes_its_phases_and_reads_them_again():
+    layer = WHOLE["subpixel, r 3"]
+    found = measure(kernel("tdc", layer, tile_of("tdc")))
+    outputs = exact_counts(layer, "tdc").processing_words_read
+    # Each of the three vectors of an interleaved row names all three that it is made of.
+    assert found.scratch["planes"] == (3 * outputs, outputs)
+    assert "planes" not in measure(kernel("revd2", layer, tile_of("revd2"))).scratch
+
+
+def test_stdd_adds_to_its_sums_in_memory():
+    layer, tile = WHOLE["subpixel, r 3"], tile_of("stdd")
+    found = measure(kernel("stdd", layer, tile))
+    outputs = counts(layer, "stdd").activation_words_written
+    # Four input channels at a time; the sums start as zeros and are interleaved as in tdc.
+    adds = found.multiply_adds // stdd.together(layer.conv)
+    assert found.scratch["phases"] == (adds + 3 * outputs, adds + outputs)
+
+
+def test_winograd_multiplies_once_for_each_point_and_its_transforms_share_sums():
+    layer = upsampling("subpixel", 4, 8, 3, 2, (12, 32))
+    tile = WinogradTile(
+        lanes=4, vectors=2, channels=4, outputs=(4, 4), tiles=(3, 8), block=8, unroll=2
+    )
+    found, expected = measure(kernel("winograd", layer, tile)), winograd_counts(layer, (4, 4))
+    assert np.prod(VARIANTS["winograd"].packed_shape(layer.conv, tile)) == expected.weight_words
+    products = 3 * 8 * expected.weight_words
+    assert found.scratch["transform"].loads == found.weights.loads * tile.lanes == products
+    assert found.scratch["transform"].stores == expected.activation_words_read
+    transforms = found.multiply_adds - products + found.additions + found.multiplications
+    assert 0 < transforms < expected.multiply_adds - products
+
+
+@pytest.mark.parametrize("variant", sorted(VARIANTS))
+def test_a_size_that_only_the_run_time_knows_may_be_given(variant):
+    conv, shape = WHOLE["nearest, r 3"].conv, (2, 9, 21)
+    static, parameters = function(variant, conv, shape)
+    symbolic, _ = function(variant, conv, shape, symbolic="nhw", parameters=parameters)
+    found = measure(symbolic, {"n": 2, "h": 9, "w": 21})
+    expected = measure(static)
+    assert found.output == expected.output
+    assert (found.multiply_adds, found.weights) == (expected.multiply_adds, expected.weights)
+    with pytest.raises(
+        VariantError, match=r"without running the kernel; known sizes are \{'h': 9\}"
+    ):
+        measure(symbolic, {"h": 9})
+
+
+def tensor_function(*tensors):
+    return te.create_prim_func(list(tensors), index_dtype_override="int64")
+
+
+def test_a_plain_matrix_product_is_counted_with_its_initial_zeros():
+    a, b = te.placeholder((5, 7), name="a"), te.placeholder((7, 3), name="b")
+    k = te.reduce_axis((0, 7), "k")
+    c = te.compute((5, 3), lambda i, j: te.sum(a[i, k] * b[k, j], axis=k), name="c")
+    found = measure(tensor_function(a, b, c))
+    assert found.multiply_adds == 105
+    assert found.parameters == ((105, 0), (105, 0), (105, 105 + 15))
+    assert (found.scratch, found.scratch_words) == ({}, 0)
+
+
+@pytest.mark.parametrize(("choice", "loads"), [(tirx.if_then_else, 6), (tirx.Select, 10)])
+def test_one_side_of_a_choice_is_loaded_and_both_sides_of_a_select(choice, loads):
+    x = te.placeholder((10,), name="x")
+
+    def element(i):
+        return choice(tirx.all(i >= 2, i < 8), x[i], tirx.const(0.0))
+
+    y = te.compute((10,), element, name="y")
+    assert measure(tensor_function(x, y)).parameters == ((loads, 0), (0, 10))
+
+
+def test_predicates_lanes_and_unrolled_loops_are_considered():
+    x, w = te.placeholder((10, 6), name="x"), te.placeholder((6,), name="w")
+    y = te.compute((10, 6), lambda i, j: x[i, j] + w[j] * w[0], name="y")
+    sch = Schedule(tensor_function(x, w, y))
+    i, j = sch.get_loops(sch.get_sblock("y"))
+    _, i_in = sch.split(i, [None, 4])  # the last tile has two rows
+    sch.vectorize(j)
+    func = sch.mod["main"]
+    # w[0] is one load for all lanes. 10 rows each load it, and every w[j].
+    assert measure(func).parameters == ((60, 0), (10 * (6 + 1), 0), (0, 60))
+    assert (measure(func).multiply_adds, measure(func).additions) == (60, 0)
+    sch.unroll(i_in)
+    # The predicate tells unrolled rows apart, so that they share nothing.
+    assert measure(sch.mod["main"], registers=True) == measure(func)
+
+    sch = Schedule(tensor_function(x, w, y))
+    i, j = sch.get_loops(sch.get_sblock("y"))
+    _, i_in = sch.split(i, [None, 5])
+    sch.vectorize(j)
+    sch.unroll(i_in)
+    assert measure(sch.mod["main"]).parameters == measure(func).parameters
+    assert measure(sch.mod["main"], registers=True).parameters[1] == (2 * (6 + 1), 0)
+
+
+def test_a_word_that_the_loop_writes_is_loaded_each_time():
+    x = te.placeholder((4,), name="x")
+    k = te.reduce_axis((0, 4), "k")
+    y = te.compute((1,), lambda i: te.sum(x[k], axis=k), name="y")
+    sch = Schedule(tensor_function(x, y))
+    block = sch.get_sblock("y")
+    _, k = sch.get_loops(block)
+    sch.unroll(k)
+    sch.decompose_reduction(block, k)
+    assert measure(sch.mod["main"], registers=True).output == (4, 5)
+
+
+def test_a_loop_may_begin_anywhere():
+    y = tirx.decl_buffer((9,), name="y")
+    i = tirx.Var("i", "int64")
+    store = tirx.IfThenElse(i < 7, tirx.BufferStore(y, tirx.const(0.0), [i]), None)
+    begin, extent = tirx.IntImm("int64", 4), tirx.IntImm("int64", 5)
+    loop = tirx.For(i, begin, extent, tirx.ForKind.SERIAL, store)
+    assert measure(tirx.PrimFunc([y], loop)).output == (0, 3)
+
+
+def test_threads_that_fetch_together_are_the_same_threads():
+    x, w = te.placeholder((64, 16), name="x"), te.placeholder((16,), name="w")
+    k = te.reduce_axis((0, 16), "k")
+    y = te.compute((64,), lambda i: te.sum(x[i, k] * w[k], axis=k), name="y")
+    sch = Schedule(tensor_function(x, w, y))
+    block = sch.get_sblock("y")
+    group, thread = sch.split(sch.get_loops(block)[0], [None, 8])
+    sch.bind(group, "blockIdx.x")
+    sch.bind(thread, "threadIdx.x")
+    shared = sch.cache_read(block, 1, "shared")
+    sch.compute_at(shared, thread)
+    _, fetching = sch.split(sch.get_loops(shared)[-1], [None, 8])
+    sch.bind(fetching, "threadIdx.x")
+    found = measure(sch.mod["main"])
+    assert found.multiply_adds == 64 * 16
+    # Each of the eight groups copies the weights once: each of its threads two of them.
+    assert found.weights == (8 * 16, 0)
+    assert found.scratch["w_shared"] == (64 * 16, 8 * 16)
+
+
+@pytest.mark.parametrize("variant", sorted(GPU_VARIANTS))
+def test_a_gpu_kernel_writes_its_output_once(variant):
+    layer = upsampling("nearest", 3, 5, 3, 2, (5, 9))
+    found = measure_layer(layer, variant, ORIN)
+    assert found.output == (0, np.prod(layer.output_shape))
+    if variant != "winograd":
+        assert found.multiply_adds >= exact_counts(layer, variant).multiply_adds
+
+
+def test_a_layer_is_measured_as_it_would_be_compiled():
+    layer = WHOLE["deconv"]
+    for variant in VARIANTS:
+        assert measure_layer(layer, variant) == measure(
+            function(variant, layer.conv, (1, 8, 16))[0]
+        )
+    with pytest.raises(VariantError, match=r"the target has the variants revd2, .*, not 'direct'"):
+        measure_layer(layer, "direct")
+    point = Operator(ConvTranspose2d(1, 1, Axis(2, 2), Axis(2, 2)), "deconv", 8, 8)
+    with pytest.raises(VariantError, match="winograd does not compute this operator: phases have"):
+        measure_layer(point, "winograd")
+
+
+def test_buffers_of_the_same_name_are_told_apart():
+    x = te.placeholder((4,), name="x")
+    y = te.compute((4,), lambda i: x[i] + x[0], name="x")
+    assert measure(tensor_function(x, y)).parameters == ((8, 0), (0, 4))
+
+
+def test_control_flow_that_depends_on_data_is_an_error():
+    x, where = te.placeholder((9,), name="x"), te.placeholder((4,), "int64", name="where")
+    y = te.compute((4,), lambda i: x[where[i]], name="y")
+    with pytest.raises(VariantError, match=r"the value of where\[.*\] without running the kernel"):
+        measure(tensor_function(x, where, y))
+    body = tirx.While(tirx.const(1, "bool"), tirx.Evaluate(0))
+    with pytest.raises(VariantError, match="a statement of While"):
+        measure(tirx.PrimFunc([], body))
+
+
+def names(*found):
+    return frozenset(found)
+
+
+@st.composite
+def nests(draw, around=()):
+    """A random nest under loops of the variables ``around``, at most three deep."""
+
+    def index(choices):
+        name = draw(st.sampled_from(choices))
+        return Index(
+            f"({draw(st.sampled_from(['{0}', '{0} % 2', '1 - {0}']))})".format(name), names(name)
+        )
+
+    kind = draw(st.sampled_from(["work", "block", "branch", "loop", "loop"]))
+    if kind == "block":
+        return block([draw(nests(around)) for _ in range(draw(st.integers(0, 2)))])
+    if kind == "branch" and around:
+        conditions = [index(around) for _ in range(draw(st.integers(0, 2)))]
+        return branch(conditions, draw(nests(around)), draw(nests(around)))
+    if kind == "loop" and len(around) < 3:
+        inside = (*around, f"v{len(around)}")
+        extent = Index("3") if draw(st.booleans()) or not around else index(around)
+        return loop(inside[-1], extent, draw(nests(inside)))
+    event = Event(draw(st.sampled_from(["load", "store", "multiply_add"])), "x")
+    return Work({event: draw(st.integers(1, 3))})
+
+
+def walked(nest, values):
+    """The same counts by taking every step."""
+    if isinstance(nest, Work):
+        return Counter(nest.events)
+    if isinstance(nest, Block):
+        return sum((walked(part, values) for part in nest.parts), Counter())
+    if isinstance(nest, Branch):
+        return walked(nest.then if nest.condition.value(values) else nest.otherwise, values)
+    turns = range(nest.extent.value(values))
+    return sum((walked(nest.body, {**values, nest.name: turn}) for turn in turns), Counter())
+
+
+@settings(deadline=None, max_examples=100)
+@given(nests())
+def test_counting_a_nest_is_walking_it_step_by_step(nest):
+    assert Counter(nest.count({})) == walked(nest, {})

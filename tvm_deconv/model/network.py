@@ -1,0 +1,230 @@
+"""What a network computes and moves, operator by operator, before the rewrite and after it.
+
+Convolutions are counted as ``counts`` says: before the rewrite as they stand, transposed ones by
+one of the paper's algorithms, or as our own REVD2 and TDC do (``OURS``). Everything else is data
+that passes:
+
+- a shuffle, a resize, a padding and any other operator reads its tensors and writes its result,
+  each word once;
+- a pointwise operator is computed where its first operand is stored, so it only reads the others;
+- a reshape, and whatever depends on constants only, costs nothing.
+
+The arithmetic of operators other than convolutions is not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Final, Literal
+
+from tvm import relax
+
+from tvm_deconv.compiler import one_error
+from tvm_deconv.errors import ModelError
+from tvm_deconv.importer import Model, Shapes, load
+from tvm_deconv.transform.convolution import CONV
+from tvm_deconv.transform.kernels import describe
+from tvm_deconv.transform.lower_conv import CONV_TRANSPOSE, read
+from tvm_deconv.transform.matching import (
+    BROADCAST,
+    UNARY,
+    Graph,
+    Refused,
+    op_name,
+    shape_of,
+    text,
+)
+from tvm_deconv.transform.plan import Plan
+from tvm_deconv.transform.recover import recover
+from tvm_deconv.transform.rewrite import decide, rewrite_upsampling
+from tvm_deconv.transform.shuffle import Shuffle, read_shuffle
+
+from .counts import Deconvolution, convolution_counts, counts
+from .operators import Operator, bytes_of
+from .roofline import Work
+
+OURS: Final = "ours"
+"""Our kernels leave out the taps that a phase lacks, as ``measured`` says: counts of ``revd``."""
+
+_POINTWISE = UNARY | BROADCAST | {"relax.nn.prelu", "relax.nn.batch_norm"}
+_FREE = frozenset(
+    f"relax.{name}"
+    for name in ("reshape", "flatten", "squeeze", "expand_dims", "shape_of", "shape_to_tensor")
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution with what upsamples before or behind it; ``steps`` run one after the other."""
+
+    name: str
+    before: str
+    after: str
+    steps_before: tuple[Work, ...]
+    steps_after: tuple[Work, ...]
+
+    @property
+    def rewritten(self) -> bool:
+        return self.before != self.after
+
+
+@dataclass(frozen=True)
+class Network:
+    """All convolutions in order, then all other operators together as the last layer."""
+
+    layers: tuple[Layer, ...]
+    others: Layer
+
+    def steps(self, *, rewritten: bool) -> tuple[Work, ...]:
+        """Every step of the network."""
+        return tuple(
+            step
+            for layer in (*self.layers, self.others)
+            for step in (layer.steps_after if rewritten else layer.steps_before)
+        )
+
+
+def read_network(
+    model: Model, shapes: Shapes | None = None, *, algorithm: Deconvolution | Literal["ours"] = OURS
+) -> Network:
+    """The steps of a model; ``algorithm`` computes the transposed convolutions.
+
+    ``model`` and ``shapes`` are those of ``tvm_deconv.importer.load``. Raises ModelError as that
+    does, and for a model whose sizes are not all known.
+    """
+    counted: Deconvolution = "revd" if algorithm == "ours" else algorithm
+    mod = load(model, shapes)
+    with one_error():
+        before, (after, _) = recover(mod), rewrite_upsampling(mod)
+    functions = {name.name_hint: func for name, func in after.functions_items()}
+    layers: list[Layer] = []
+    others: tuple[list[Work], list[Work]] = [], []
+    for name, func in sorted(before.functions_items(), key=lambda item: item[0].name_hint):
+        if isinstance(func, relax.Function):
+            graphs = Graph(func), Graph(functions[name.name_hint])
+            layers += _layers(*graphs, counted, others)
+    words = "other operators"
+    return Network(
+        tuple(layers), Layer("(others)", words, words, tuple(others[0]), tuple(others[1]))
+    )
+
+
+def _layers(
+    before: Graph, after: Graph, algorithm: Deconvolution, others: tuple[list[Work], list[Work]]
+) -> Iterator[Layer]:
+    """The layers of a function; the work of what belongs to none is added to ``others``."""
+    plans = {d.outcome.conv: d.outcome for d in decide(before) if isinstance(d.outcome, Plan)}
+    old, new = _steps(before, algorithm), _steps(after, algorithm)
+    # The rewrite puts each new convolution where the old one's root was, so the order is the same.
+    roots = {plans[var].root if var in plans else var: var for var in _convolutions(before, old)}
+    pairs = zip(_ordered(before, roots), _convolutions(after, new), strict=True)
+    for root, result in pairs:
+        var = roots[root]
+        steps, plan = [old.pop(var)], plans.get(var)
+        before_words = after_words = describe(before, var)
+        if plan is not None:
+            before_words, after_words = plan.before, plan.after
+            moved = [old.pop(v) for v in _ordered(before, plan.absorbed) if v in old]
+            steps = [*steps, *moved] if root in plan.absorbed else [*moved, *steps]
+        name = str(root.name)
+        yield Layer(name, before_words, after_words, tuple(steps), (new.pop(result),))
+    others[0].extend(old.values())
+    others[1].extend(new.values())
+
+
+def _convolutions(graph: Graph, steps: Iterable[relax.Var]) -> list[relax.Var]:
+    return [var for var in steps if graph.op(var) in (CONV, CONV_TRANSPOSE)]
+
+
+def _ordered(graph: Graph, members: Iterable[relax.Var]) -> list[relax.Var]:
+    return sorted(members, key=graph.position.__getitem__)
+
+
+def _steps(graph: Graph, algorithm: Deconvolution) -> dict[relax.Var, Work]:
+    """The work of every operator that does any, in order."""
+    found: dict[relax.Var, Work] = {}
+    inside: set[relax.Var] = set()
+    for var in graph.order:
+        shuffle = read_shuffle(graph, var) if var in graph.live else None
+        if isinstance(shuffle, Shuffle):
+            inside |= shuffle.members - {var}
+            found[var] = Work(0, _bytes(shuffle.data) + _bytes(var))
+    for var in graph.order:
+        if var in graph.live and var not in found and var not in inside:
+            work = _work(graph, var, algorithm)
+            if work.multiply_adds or work.bytes:
+                found[var] = work
+    return {var: found[var] for var in graph.order if var in found}
+
+
+def _work(graph: Graph, var: relax.Var, algorithm: Deconvolution) -> Work:
+    call = graph.value(var)
+    name = op_name(call)
+    if name == CONV:
+        return _convolution(graph, var)
+    if name == CONV_TRANSPOSE:
+        return _transposed(graph, var, algorithm)
+    if name is None or name in _FREE or graph.constant(var) is not None:
+        return Work(0, 0)
+    operands = [a for a in call.args if isinstance(a, relax.Var) and graph.constant(a) is None]
+    if name in _POINTWISE:
+        return Work(0, sum(map(_bytes, operands[1:])))
+    return Work(0, sum(map(_bytes, operands)) + _bytes(var))
+
+
+def _convolution(graph: Graph, var: relax.Var) -> Work:
+    call = graph.value(var)
+    data, weight = call.args
+    attrs = call.attrs
+    n, c, *size = _dims(data, str(attrs.data_layout), "NCHW")
+    o, *out = _dims(var, str(attrs.out_layout or attrs.data_layout), "CHW")
+    kernel = _dims(weight, str(attrs.kernel_layout), "HW")
+    found = convolution_counts(
+        *(c, o, (kernel[0], kernel[1]), (size[0], size[1]), (out[0], out[1])),
+        groups=int(attrs.groups),
+        batch=n,
+        dtype=str(data.ty.dtype),
+        weight_dtype=str(weight.ty.dtype),
+    )
+    return Work(found.multiply_adds, found.bytes)
+
+
+def _transposed(graph: Graph, var: relax.Var, algorithm: Deconvolution) -> Work:
+    call = graph.value(var)
+    conv = read(graph, var)
+    if conv is None or isinstance(conv, Refused):
+        # Of another layout or dtype: every input meets every tap.
+        weights = prod(_sizes(call.args[1]))
+        channels = _dims(call.args[0], str(call.attrs.data_layout), "C")[0]
+        products = prod(_sizes(call.args[0])) * weights // channels
+        return Work(products, sum(map(_bytes, (*call.args, var))))
+    n, _, h, w = _sizes(conv.data)
+    found = counts(Operator(conv.op, "deconv", h, w, n, conv.dtype), algorithm)
+    return Work(found.multiply_adds, found.bytes)
+
+
+def _dims(tensor: relax.Expr, layout: str, axes: str) -> list[int]:
+    sizes = _sizes(tensor)
+    return [sizes[layout.index(axis)] for axis in axes]
+
+
+def _sizes(tensor: relax.Expr) -> tuple[int, ...]:
+    shape = shape_of(tensor)
+    free = [text(dim) for dim in shape or ("of unknown rank",) if not isinstance(dim, int)]
+    if free:
+        raise ModelError(
+            f"the model needs sizes, and {getattr(tensor, 'name', 'a tensor')} has {free[0]}: "
+            "fix the inputs' shapes (--shape INPUT=1,3,64,64)"
+        )
+    return tuple(shape or ())
+
+
+def _bytes(tensor: relax.Expr) -> int:
+    ty: Any = tensor.ty
+    if isinstance(ty, relax.TupleType):
+        return sum(prod(map(int, f.shape.values)) * bytes_of(str(f.dtype)) for f in ty.fields)
+    if not isinstance(ty, relax.TensorType):
+        return 0
+    return prod(_sizes(tensor)) * bytes_of(str(ty.dtype))
