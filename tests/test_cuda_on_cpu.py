@@ -8,7 +8,11 @@ from __future__ import annotations
 import cuda_on_cpu
 import numpy as np
 import pytest
+import tvm
+import tvm_ffi
 from cuda_on_cpu.program import Program
+from tvm.script import tirx as T
+from tvm.target import Target
 
 pytestmark = cuda_on_cpu.required
 
@@ -106,7 +110,7 @@ def test_vectors_are_moved_where_they_are_aligned(lanes, dtype):
     np.testing.assert_array_equal(got, np.arange(COUNT))
     moved = body.replace(f"(x + {at}", f"(x + {at} + 1")
     refused(
-        f"thread \\(0, 0, 0\\): reads .* at byte {np.dtype(dtype).itemsize} of x: misaligned",
+        f"reads .* at byte {np.dtype(dtype).itemsize} of x: misaligned",
         moved,
         dtype=dtype,
     )
@@ -171,3 +175,92 @@ def test_a_pointer_to_nothing_that_is_known_is_refused():
     program = Program('extern "C" __global__ void k(float* __restrict__ x) { x[0] = 1.0f; }', {})
     with pytest.raises(AssertionError, match="x is no tensor"):
         program.launch("k", [4096], (1, 1, 1), (1, 1, 1))
+
+
+ORIN = Target({"kind": "cuda", "arch": "sm_87"})
+
+
+@T.prim_func
+def through_scratch(x: T.Buffer((64,), "float32"), y: T.Buffer((64,), "float32")):
+    scratch = T.alloc_buffer((64,), "float32", scope="global")
+    for i in T.thread_binding(32, thread="threadIdx.x"):
+        scratch[i] = x[i]
+    for i in T.thread_binding(64, thread="threadIdx.x"):
+        y[i] = scratch[i]
+
+
+@T.prim_func
+def beyond_scratch(x: T.Buffer((64,), "float32"), y: T.Buffer((64,), "float32")):
+    scratch = T.alloc_buffer((64,), "float32", scope="global")
+    for i in T.thread_binding(64, thread="threadIdx.x"):
+        scratch[i + 1] = x[i]
+    for i in T.thread_binding(64, thread="threadIdx.x"):
+        y[i] = scratch[i]
+
+
+@T.prim_func
+def vandal(x: T.Buffer((64,), "float32"), y: T.Buffer((64,), "float32")):
+    for i in T.thread_binding(64, thread="threadIdx.x"):
+        y[i] = x[i]
+        x[i] = T.float32(0)
+
+
+@T.prim_func
+def crowd(x: T.Buffer((2048,), "float32"), y: T.Buffer((2048,), "float32")):
+    for i in T.thread_binding(2048, thread="threadIdx.x"):
+        y[i] = x[i]
+
+
+@T.prim_func
+def host_scratch(x: T.Buffer((4096,), "float32"), y: T.Buffer((4096,), "float32")):
+    scratch = T.alloc_buffer((4096,), "float32", scope="global")
+    for i in range(4096):
+        scratch[i] = x[i] * T.float32(2)
+    for i in range(4096):
+        y[i] = scratch[i] + x[i]
+
+
+def run_copy(func, n=64):
+    x = np.arange(n, dtype="float32")
+    return cuda_on_cpu.build(func, ORIN).run([x], ((n,), "float32"))[0]
+
+
+def test_scratch_that_was_not_written_is_not_a_number():
+    built = cuda_on_cpu.build(through_scratch, ORIN)
+    for first in (0, 7):
+        x = np.arange(first, first + 64, dtype="float32")
+        (got,) = built.run([x], ((64,), "float32"))
+        np.testing.assert_array_equal(got, [*x[:32], *[np.nan] * 32])
+    assert [launch.block for launch in built.launches] == [(32, 1, 1), (64, 1, 1)]
+
+
+def test_a_write_behind_scratch_is_noticed():
+    with pytest.raises(AssertionError, match="writes to byte 256 of scratch_ptr, which has 256"):
+        run_copy(beyond_scratch)
+
+
+def test_a_write_to_an_input_is_noticed():
+    with pytest.raises(AssertionError, match="wrote to input 0"):
+        run_copy(vandal)
+
+
+def test_a_block_that_a_gpu_would_refuse_is_noticed():
+    with pytest.raises(AssertionError, match="2048 threads"):
+        run_copy(crowd, 2048)
+
+
+def test_nothing_of_the_harness_stays_behind():
+    def state():
+        names = tvm_ffi.registry.list_global_func_names()
+        ours = ("ffi.Module.create.cuda", "device_api.cuda")
+        return [name in names for name in ours], tvm.cuda(0).exist
+
+    before, set_device = state(), tvm_ffi.get_global_func("__tvm_set_device")
+    run_copy(through_scratch)
+    assert state() == before
+    assert set_device.same_as(tvm_ffi.get_global_func("__tvm_set_device"))
+    # Host code that is built from now on has its scratch from TVM.
+    on_cpu = tvm.compile(tvm.IRModule({"main": host_scratch}), target="llvm")
+    x, y = tvm.runtime.tensor(np.ones(4096, "float32")), tvm.runtime.empty((4096,))
+    on_cpu["main"](x, y)
+    np.testing.assert_array_equal(y.numpy(), 3)

@@ -5,7 +5,6 @@ The machine that executes it refuses what a GPU would not forgive: tests/cuda_on
 
 from __future__ import annotations
 
-import cuda_kernel
 import cuda_on_cpu
 import kernel
 import numpy as np
@@ -124,18 +123,21 @@ def activated_array(y):
 
 
 @every_variant
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_an_epilogue_is_fused_into_the_store(variant, dtype):
-    conv = LAYERS["sub-pixel by 2"]
+def test_an_epilogue_is_fused_into_the_store(variant):
+    conv, dtype = LAYERS["sub-pixel by 2"], "float32" if variant == "revd2" else "float16"
     check(variant, conv, SIZES, dtype=dtype, epilogue=activated, then=activated_array)
 
 
 def test_rows_of_whole_vectors_are_stored_as_vectors():
     conv = ConvTranspose2d(2, 3, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 4))
     for dtype, vector in (("float32", "float4"), ("float16", "half4")):
-        func, _ = kernel.function("revd2", conv, SIZES, dtype, ORIN)
-        assert f"*({vector}*)(store_ptr + " in cuda_kernel.source(func, ORIN)
-        check("revd2", conv, SIZES, dtype=dtype)
+
+        def build(func, target, vector=vector):
+            built = cuda_on_cpu.build(func, target)
+            assert f"*({vector}*)(store_ptr + " in built.source
+            return built
+
+        check("revd2", conv, SIZES, dtype=dtype, compile=build)
 
 
 def test_a_kernel_of_free_size_computes_every_size():
@@ -169,10 +171,9 @@ def test_a_kernel_that_is_broken_is_noticed(part, broken, reason):
     built = cuda_on_cpu.build(func, ORIN)
     run(built, x, packed, y.shape)
     (launch,) = built.launches
-    source = cuda_kernel.source(func, ORIN)
-    assert part in source
+    assert part in built.source
     memory = {array.ctypes.data: array.nbytes for array in (x, packed, y)}
-    program = Program(source.replace(part, broken), memory)
+    program = Program(built.source.replace(part, broken), memory)
     with pytest.raises(AssertionError, match=reason):
         program.launch(
             launch.kernel, [a.ctypes.data for a in (y, packed, x)], launch.grid, launch.block

@@ -6,16 +6,13 @@ not forgive. A test module begins with ``pytestmark = cuda_on_cpu.required``.
 
 What this cannot show: that nvcc accepts the source (it is assembled in other tests), and the
 roundings of CUDA's own functions and fused multiply-adds. float16 is computed as g++ computes
-``_Float16``. Scratch counts as large as the block of memory that TVM took it from.
+``_Float16``.
 """
 
 from __future__ import annotations
 
-import functools
-import pickle
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
-from multiprocessing import get_context
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,8 +20,8 @@ import tvm
 from opencl.device import Launch
 from tvm.target import Target
 
-from . import device
 from .compiler import missing
+from .device import Kernels
 
 __all__ = ["MISSING", "Built", "Launch", "build", "required"]
 
@@ -34,10 +31,18 @@ required = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 @dataclass
 class Built:
-    """One PrimFunc for CUDA; after ``run`` the ``launches`` of its kernels."""
+    """One PrimFunc for CUDA: ``source``, and after ``run`` the ``launches`` it consisted of."""
 
-    function: bytes
-    launches: list[Launch] = field(default_factory=list)
+    kernels: Kernels
+    main: Any
+
+    @property
+    def source(self) -> str:
+        return self.kernels.source
+
+    @property
+    def launches(self) -> list[Launch]:
+        return self.kernels.launches
 
     def run(self, inputs: list[np.ndarray], *outputs: tuple[tuple[int, ...], str]) -> list:
         """The outputs, of the given shapes and dtypes, for these inputs.
@@ -45,18 +50,17 @@ class Built:
         Reads of what was not written meet NaN. Raises AssertionError for what the machine notices,
         for a write to an input, and for a launch that the target's device would refuse.
         """
-        values, self.launches = (
-            _process().submit(device.run, self.function, inputs, outputs).result()
-        )
-        return values
+        with self.kernels.running():
+            given = [self.kernels.given(array.shape, str(array.dtype), array) for array in inputs]
+            results = [self.kernels.given(shape, dtype) for shape, dtype in outputs]
+            self.main(*(array.tensor for array in (*given, *results)))
+        for index, (array, was) in enumerate(zip(given, inputs, strict=True)):
+            same = array.checked(f"input {index}").tobytes() == was.tobytes()
+            assert same, f"a kernel wrote to input {index}"
+        return [array.checked(f"output {index}") for index, array in enumerate(results)]
 
 
 def build(func: tvm.tirx.PrimFunc, target: Target) -> Built:
-    """A scheduled function to run; it is compiled when it runs first."""
-    return Built(pickle.dumps((func, target)))
-
-
-@functools.cache
-def _process() -> ProcessPoolExecutor:
-    """A process for our device; it ends with this one."""
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+    """A scheduled function, compiled: its host part by TVM, its kernels by g++."""
+    kernels = Kernels(target)
+    return Built(kernels, kernels.main(func))

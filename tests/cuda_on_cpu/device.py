@@ -1,66 +1,100 @@
-"""CUDA kernels through TVM's host code, in a process that has no other CUDA device.
+"""A PrimFunc for CUDA, through TVM's own host code, without a CUDA device for TVM.
 
-TVM keeps the first interface to a device that it meets. Ours, which says that there is a GPU, must
-not stay behind in the process of the tests.
+TVM keeps the first interface to a device that it meets as long as the process lives: one of ours
+would tell every later test that there is a GPU. So what host code asks of a device is replaced
+where it asks: scratch, and to make the device the current one.
 """
 
 from __future__ import annotations
 
-import functools
-import os
-import pickle
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
+import pytest
 import tvm
-from opencl import device, scratch
-from opencl.device import Launch, host_of
+import tvm_ffi
+from opencl import device
 from opencl.guarded import Guarded
 from tvm.target import Target
 
 from .program import Program
 
 _DEVICE = tvm.cuda(0)
+_SET_DEVICE = "__tvm_set_device"
+_runtime = ctypes.CDLL(None)
+# (device type, device, bytes, code and bits of the dtype) to an address, and what takes it back.
+_Allocate = ctypes.CFUNCTYPE(
+    ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_uint64, ctypes.c_int, ctypes.c_int
+)
+_Free = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
 
 
 class Kernels(device.Kernels):
-    """The CUDA kernels of one build. ``memory`` has the bytes at every address they may get."""
+    """The kernels of one build for CUDA. All memory that they may get is ``given`` by us."""
 
     kind, form = "cuda", "cuda"
     shared_bytes = 48 << 10
 
     def __init__(self, target: Target) -> None:
         super().__init__(target)
-        self.memory: dict[int, int] = {}
+        self._memory: dict[int, int] = {}
+        self._arrays: list[Guarded] = []
+        self._workspace = _Allocate(self._scratch), _Free(lambda *_: 0)
 
     def program(self, source: str) -> Program:
-        return Program(source, self.memory)
+        return Program(source, self._memory)
+
+    def given(
+        self, shape: tuple[int, ...], dtype: str, values: np.ndarray | None = None
+    ) -> Guarded:
+        """An array that kernels know until ``running`` ends, of NaN without ``values``."""
+        array = Guarded(shape, dtype, values, _DEVICE)
+        address, size = array.place
+        self._memory[address] = size
+        self._arrays.append(array)
+        return array
+
+    def _scratch(self, _type: int, _device: int, size: int, _code: int, _bits: int) -> int:
+        return self.given((size,), "uint8").place[0]
+
+    def main(self, func: tvm.tirx.PrimFunc) -> Any:
+        """A scheduled function, built by TVM's own pipeline, to be called while ``running``."""
+        mod = tvm.IRModule({"main": func.with_attr("global_symbol", "main")})
+        with pytest.MonkeyPatch.context() as patch, self.creating(), self._in_host_code():
+            # Set, it has TVM make a module of its own.
+            patch.delenv("TVM_COMPILE_FORCE_FALLBACK", raising=False)
+            return tvm.tirx.build(mod, device.host_of(self._target))["main"]
+
+    @contextmanager
+    def _in_host_code(self) -> Iterator[None]:
+        """Host code that is loaded inside has its scratch from us."""
+        names = "TVMBackendAllocWorkspace", "TVMBackendFreeWorkspace"
+        for name, ours in zip(names, self._workspace, strict=True):
+            _resolve(name, ours)
+        try:
+            yield
+        finally:
+            for name in names:
+                _resolve(name, getattr(_runtime, name))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        before = tvm_ffi.get_global_func(_SET_DEVICE)
+        tvm_ffi.register_global_func(_SET_DEVICE, lambda *_: None, override=True)
+        try:
+            with super().running():
+                yield
+        finally:
+            tvm_ffi.register_global_func(_SET_DEVICE, before, override=True)
+            self._memory.clear()
+            self._arrays.clear()
 
 
-def run(
-    built: bytes, inputs: list[np.ndarray], outputs: tuple[tuple[tuple[int, ...], str], ...]
-) -> tuple[list[np.ndarray], list[Launch]]:
-    """What ``Built.run`` says, for a pickled PrimFunc and its target."""
-    kernels, module = _compiled(built)
-    given = [Guarded(array.shape, str(array.dtype), array, _DEVICE) for array in inputs]
-    results = [Guarded(shape, dtype, device=_DEVICE) for shape, dtype in outputs]
-    kernels.memory.clear()
-    kernels.memory.update(scratch.spoil(_DEVICE))
-    kernels.memory.update(array.place for array in (*given, *results))
-    with kernels.running():
-        module["main"](*(array.tensor for array in (*given, *results)))
-    for index, (array, was) in enumerate(zip(given, inputs, strict=True)):
-        same = array.checked(f"input {index}").tobytes() == was.tobytes()
-        assert same, f"a kernel wrote to input {index}"
-    values = [array.checked(f"output {index}") for index, array in enumerate(results)]
-    return values, kernels.launches
-
-
-@functools.lru_cache(maxsize=16)
-def _compiled(built: bytes) -> tuple[Kernels, tvm.runtime.Module]:
-    func, target = pickle.loads(built)
-    kernels = Kernels(target)
-    mod = tvm.IRModule({"main": func.with_attr("global_symbol", "main")})
-    # Set, it would have TVM make a module of its own.
-    os.environ.pop("TVM_COMPILE_FORCE_FALLBACK", None)
-    with kernels.collected():
-        return kernels, tvm.tirx.build(mod, host_of(target))
+def _resolve(name: str, function: Any) -> None:
+    """What host code finds under a name of the runtime, if it is loaded after this."""
+    address = ctypes.cast(function, ctypes.c_void_p)
+    failed = _runtime.TVMFFIEnvModRegisterContextSymbol(f"__{name}".encode(), address)
+    assert not failed, name

@@ -45,8 +45,7 @@ struct Thread {
 };
 constexpr int kReady = 0, kDone = -1;
 
-
-constexpr size_t kStack = 256 << 10, kGuard = 4096;
+constexpr size_t kStack = 1 << 20, kGuard = 4096;
 
 void (*kernel)(void**);
 void** arguments;

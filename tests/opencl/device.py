@@ -58,14 +58,23 @@ class Kernels:
 
     @contextmanager
     def collected(self) -> Iterator[None]:
-        """TVM's modules of this kind that are created inside are ours."""
+        """TVM's OpenCL modules that are created inside are ours."""
+        tvm_ffi.register_global_func("device_api.opencl", _memory_of_cpu, override=True)
+        with self.creating():
+            yield
+
+    @contextmanager
+    def creating(self) -> Iterator[None]:
+        """``collected`` without a device."""
         create = f"ffi.Module.create.{self.kind}"
-        tvm_ffi.register_global_func(f"device_api.{self.kind}", _memory_of_cpu, override=True)
+        before = tvm_ffi.get_global_func(create, allow_missing=True)
         tvm_ffi.register_global_func(create, self._create, override=True)
         try:
             yield
         finally:
             tvm_ffi.registry.remove_global_func(create)
+            if before is not None:
+                tvm_ffi.register_global_func(create, before)
 
     @contextmanager
     def running(self) -> Iterator[None]:
