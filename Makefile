@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench mca board models clean
+.PHONY: help demo test lint bench gpu-pack gpu-bench mca board models clean
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## Upscale a photograph with the two demo networks; results in build/demo/
 	$(BIN)/python scripts/demo.py $(ARGS)
@@ -30,6 +30,12 @@ lint: $(VENV)/.lint ## Check style and types
 bench: $(VENV)/.bench ## Measure against other runtimes; results in build/ (half an hour; keep the machine idle)
 	mkdir -p build
 	$(BIN)/tvm-deconv bench --plot build/bench.svg $(ARGS)
+
+gpu-pack: $(VENV)/.test ## Compile the GPU benchmark's kernels into build/gpu (ARGS="--arch sm_90"; no GPU needed)
+	$(BIN)/python scripts/gpu_pack.py $(ARGS)
+
+gpu-bench: $(VENV)/.test ## Check and time them on an NVIDIA GPU; results in build/ (docs/gpu-benchmark.md)
+	$(BIN)/python scripts/gpu_bench.py $(ARGS)
 
 mca: $(VENV)/.lint ## Hold the inner loops for Cortex-A53, A72 and A76 against the multiply-add bound
 	$(BIN)/python scripts/mca.py $(ARGS)

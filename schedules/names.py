@@ -12,6 +12,8 @@ GUARD = "tvm_deconv.guard"
 
 # Stages of the Winograd form, between PAD and STORE.
 SPREAD, TRANSFORM, PRODUCTS, OUTPUTS = "spread", "transform", "products", "outputs"
+# What is done of both transforms along one axis, where that is a stage of its own.
+TRANSFORM_ROWS, OUTPUT_ROWS = "transform_rows", "output_rows"
 
 # Annotation of a reduction that should fetch the weights of its next turn.
 PREFETCH = "tvm_deconv.prefetch"

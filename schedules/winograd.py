@@ -135,7 +135,7 @@ def compute(
 
     def transformed(n, sy, sx, g, u, v, ic, tau):
         ty, tx = tau // w.tiles, tau % w.tiles
-        factor = _entry(h.matrices.data, u, a) * _entry(w.matrices.data, v, b)
+        factor = entry(h.matrices.data, u, a) * entry(w.matrices.data, v, b)
         row, column = ty * h.outputs + a, tx + b // w.outputs
         value = spread[n, sy, sx, g * inputs + ic, row, b % w.outputs, column]
         # Products are computed for some more tiles than there are; those are 0.
@@ -162,7 +162,7 @@ def compute(
 
     def output(n, sy, sx, g, o, fh, ty, fw, i, j, tx):
         row = ((o % tile.block) * conv.h.stride + fh) * conv.w.stride + fw
-        factor = _entry(h.matrices.inverse, i, u) * _entry(w.matrices.inverse, j, v)
+        factor = entry(h.matrices.inverse, i, u) * entry(w.matrices.inverse, j, v)
         value = products[n, sy, sx, g, o // tile.block, u, v, row, ty * w.tiles + tx]
         return te.sum(factor * value, axis=[u, v])
 
@@ -195,7 +195,7 @@ def _divmod(value: Any, unit: int) -> tuple[Any, Any]:
     return value // unit, value % unit
 
 
-def _entry(matrix: np.ndarray, row: Any, column: Any) -> Any:
+def entry(matrix: np.ndarray, row: Any, column: Any) -> Any:
     """An expression for ``matrix[row, column]``."""
     total = tirx.const(0, ACCUMULATE_DTYPE)
     for (i, j), value in np.ndenumerate(matrix):

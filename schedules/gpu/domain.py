@@ -20,8 +20,8 @@ def domain_of(conv: ConvTranspose2d, tile: GpuTile, shape: tuple[Any, ...]) -> D
     output, so that TVM sees that no tile reaches beyond the domain.
     """
     _, _, height, width = shape
-    rows = _tiles(conv.h.output_size(height), tile.block_rows * conv.h.stride) * tile.block_rows
-    columns = _tiles(conv.w.output_size(width), tile.block_columns * conv.w.stride)
+    rows = tiles_of(conv.h.output_size(height), tile.block_rows * conv.h.stride) * tile.block_rows
+    columns = tiles_of(conv.w.output_size(width), tile.block_columns * conv.w.stride)
     return Domain(
         channels=round_up(conv.group_outputs, tile.block_channels),
         rows=rows,
@@ -29,7 +29,8 @@ def domain_of(conv: ConvTranspose2d, tile: GpuTile, shape: tuple[Any, ...]) -> D
     )
 
 
-def _tiles(size: Any, tile: int) -> Any:
+def tiles_of(size: Any, tile: int) -> Any:
+    """Tiles that cover ``size``, an int or an expression, in the form that ``split`` gives it."""
     if isinstance(size, int):
         return -(-size // tile)
     return tirx.floordiv(size + (tile - 1), tile)

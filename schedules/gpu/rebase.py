@@ -27,7 +27,8 @@ def rebased(
 ) -> tirx.PrimFunc:
     """Shrink the buffer that the block ``name`` writes to a tile of ``extents``.
 
-    The tile begins where the block is while all loops inside ``loop`` are at 0. ``order`` is the
+    The tile begins where the block is while all loops inside ``loop`` are at 0; the block's first
+    variables are those of the buffer's dimensions. ``order`` is the
     order of the dimensions in memory, the slowest first. ``before`` says of some dimensions how
     many more elements the tile has before it begins.
     """
@@ -35,7 +36,7 @@ def rebased(
     around = edit.loops_to(func.body, realize)
     depth = next(i for i, one in enumerate(around) if one.loop_var.same_as(loop))
     first = {one.loop_var: 0 for one in around[depth + 1 :]}
-    origin = [edit.substitute(value, first) for value in realize.iter_values]
+    origin = [edit.substitute(value, first) for value in realize.iter_values[: len(extents)]]
     for dimension, more in (before or {}).items():
         origin[dimension] = origin[dimension] - more
     whole = realize.block.writes[0].source

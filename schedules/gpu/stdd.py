@@ -153,7 +153,10 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.
     steps.store_in_vectors(sch, store, width, most=4)
 
     passes = _Passes(conv, tile)
-    extents, before = [*sums.extents[:5], *passes.plane], dict(zip((5, 6), passes.before))
+    extents, before = (
+        [*sums.extents[:5], *passes.plane],
+        dict(zip((5, 6), passes.before, strict=True)),
+    )
     func = steps.finished(sch.mod["main"], [pad, weights])
     func = rebased(func, sums.stage, sums.loop, extents, sums.order, before)
     return input_stationary(func, conv, tile)
@@ -227,7 +230,6 @@ class _Scatter:
         """For each tap wait, then add to the sums of all phases and of the thread's channels."""
         conv, tile = self.conv, self.tile
         th, tw = self._loop("th", conv.h.max_taps), self._loop("tw", conv.w.max_taps)
-        # One loop, so that TVM sees that a turn touches nothing of another thread's.
         each = self._loop("sums", conv.h.stride * conv.w.stride * tile.channels)
         o = channel + each.loop_var % tile.channels
         phase = each.loop_var // tile.channels

@@ -17,14 +17,14 @@ from tvm_deconv.geometry import ConvTranspose2d
 
 from ..expressions import ceil_div
 from .rebase import rebased
-from .tile import COPY, READ, GpuTile
+from .tile import COPY, READ, SHARED, GpuTile
 
 # Threads of a kernel that only moves or transforms elements.
 COPY_THREADS = 128
 # A body of more statements than this is a loop: the compilers take minutes for what is unrolled.
 _UNROLLED = 4096
 # What the sums read: the padded input, then the weights.
-_WEIGHTS = 1
+_INPUT, _WEIGHTS = 0, 1
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,20 @@ def stage_weights(sch: Schedule, sums: str, staged: Any, tile: GpuTile, rank: in
     """
     if not tile.stage_weights:
         return None
-    copy = sch.cache_read(sch.get_sblock(sums), _WEIGHTS, "shared")
+    return _stage_read(sch, sums, _WEIGHTS, staged, tile, rank)
+
+
+def stage_read(sch: Schedule, sums: str, staged: Any, tile: GpuTile, rank: int) -> Tiles | None:
+    """``stage_weights`` for the other factor: an input that another kernel left in memory."""
+    if tile.stage_input != SHARED:
+        return None
+    return _stage_read(sch, sums, _INPUT, staged, tile, rank)
+
+
+def _stage_read(
+    sch: Schedule, sums: str, read: int, staged: Any, tile: GpuTile, rank: int
+) -> Tiles:
+    copy = sch.cache_read(sch.get_sblock(sums), read, "shared")
     sch.compute_at(copy, staged, preserve_unit_loops=True)
     return cooperate(sch, str(sch.get(copy).name_hint), staged, tile, dimensions=rank, vector=4)
 

@@ -8,7 +8,8 @@ from .revd2 import REVD2
 from .stdd import STDD
 from .strd import STRD
 from .tdc import TDC
+from .winograd import WINOGRAD
 
 GPU_VARIANTS: dict[str, Variant] = {
-    variant.name: variant for variant in (REVD2, TDC, REVD, STDD, STRD)
+    variant.name: variant for variant in (REVD2, WINOGRAD, TDC, REVD, STDD, STRD)
 }
