@@ -1,4 +1,4 @@
-"""The kernels of the GPU benchmark compute the layer as trained, from weights that a recipe packed."""
+"""The GPU benchmark's kernels compute the layer as trained, from weights packed by a recipe."""
 
 from __future__ import annotations
 
