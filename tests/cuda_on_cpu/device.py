@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import pytest
 import tvm
 import tvm_ffi
 from opencl import device
@@ -63,9 +62,7 @@ class Kernels(device.Kernels):
     def main(self, func: tvm.tirx.PrimFunc) -> Any:
         """A scheduled function, built by TVM's own pipeline, to be called while ``running``."""
         mod = tvm.IRModule({"main": func.with_attr("global_symbol", "main")})
-        with pytest.MonkeyPatch.context() as patch, self.creating(), self._in_host_code():
-            # Set, it has TVM make a module of its own.
-            patch.delenv("TVM_COMPILE_FORCE_FALLBACK", raising=False)
+        with self.creating(), self._in_host_code():
             return tvm.tirx.build(mod, device.host_of(self._target))["main"]
 
     @contextmanager

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 import tvm
 import tvm_ffi
 from tvm.target import Target
@@ -70,7 +71,10 @@ class Kernels:
         before = tvm_ffi.get_global_func(create, allow_missing=True)
         tvm_ffi.register_global_func(create, self._create, override=True)
         try:
-            yield
+            with pytest.MonkeyPatch.context() as patch:
+                # Set, it has TVM make a module of its own.
+                patch.delenv("TVM_COMPILE_FORCE_FALLBACK", raising=False)
+                yield
         finally:
             tvm_ffi.registry.remove_global_func(create)
             if before is not None:
