@@ -50,24 +50,32 @@ from .vector_math import with_vector_math
 
 def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
     """Shape of the packed weights: [g][o/tile][fh][ic][th][tw][fw][o%tile]."""
-    groups = conv.groups
+    return _packed_shape(conv, tile.channels)
+
+
+def _packed_shape(conv: ConvTranspose2d, channels: int) -> tuple[int, ...]:
     return (
-        groups,
-        ceil_div(conv.group_outputs, tile.channels),
+        conv.groups,
+        ceil_div(conv.group_outputs, channels),
         conv.h.stride,
         conv.group_inputs,
         conv.h.max_taps,
         conv.w.max_taps,
         conv.w.stride,
-        tile.channels,
+        channels,
     )
 
 
 def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np.ndarray:
     """IOHW weights in the order of ``packed_shape``, float32; missing taps and channels are 0."""
+    return pack_in_blocks(weights, conv, tile.channels)
+
+
+def pack_in_blocks(weights: np.ndarray, conv: ConvTranspose2d, channels: int) -> np.ndarray:
+    """``pack_weights`` with blocks of so many output channels."""
     groups, per_group = conv.groups, conv.group_outputs
-    shape = packed_shape(conv, tile)
-    rounded = shape[1] * tile.channels
+    shape = _packed_shape(conv, channels)
+    rounded = shape[1] * channels
     grouped = np.zeros(
         (groups, shape[3], rounded, conv.h.kernel, conv.w.kernel), dtype=ACCUMULATE_DTYPE
     )
@@ -78,7 +86,7 @@ def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np
             for fw in range(conv.w.stride):
                 for tw, column in enumerate(conv.w.taps(fw)):
                     tap = grouped[:, :, :, row.k, column.k]
-                    tiled = tap.reshape(groups, shape[3], shape[1], tile.channels)
+                    tiled = tap.reshape(groups, shape[3], shape[1], channels)
                     packed[:, :, fh, :, th, tw, fw, :] = tiled.transpose(0, 2, 1, 3)
     return packed
 

@@ -125,7 +125,7 @@ def _cuda(target: Target) -> GpuMachine:
 
 def _opencl(target: Target) -> GpuMachine:
     family = str(target.attrs.get("device", "")) or OPENCL
-    common = {"api": OPENCL, "max_threads": _threads(target, 256)}
+    max_threads = _threads(target, 256)
     if family == "mali":
         # Local memory is ordinary cached memory, so copying to it gains nothing (Arm Mali GPU
         # OpenCL Developer Guide, "Memory"). A thread has 64 registers of 32 bits, and half as many
@@ -143,7 +143,8 @@ def _opencl(target: Target) -> GpuMachine:
             unit_shared_bytes=32 * _KIB,
             fma_lanes=24,
             accumulators=32,
-            **common,
+            api=OPENCL,
+            max_threads=max_threads,
         )
     if family == "adreno":
         # Local memory is on the chip, 32 KiB for a work group of a shader processor, and a wave
@@ -161,7 +162,8 @@ def _opencl(target: Target) -> GpuMachine:
             unit_shared_bytes=32 * _KIB,
             fma_lanes=128,
             accumulators=32,
-            **common,
+            api=OPENCL,
+            max_threads=max_threads,
         )
     # Unknown: what OpenCL 1.2 guarantees (full profile), and a middling GPU otherwise.
     return GpuMachine(
@@ -176,7 +178,8 @@ def _opencl(target: Target) -> GpuMachine:
         unit_shared_bytes=64 * _KIB,
         fma_lanes=64,
         accumulators=32,
-        **common,
+        api=OPENCL,
+        max_threads=max_threads,
     )
 
 

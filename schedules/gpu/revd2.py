@@ -20,7 +20,6 @@ a kernel of 3 the 4 phases read 9 inputs where 4 kernels of 2 x 2 would read 16.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -87,8 +86,7 @@ def packed_shape(conv: ConvTranspose2d, tile: GpuTile) -> tuple[int, ...]:
 def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: GpuTile) -> np.ndarray:
     """IOHW weights in the order of ``packed_shape``, float32; missing taps and channels are 0."""
     g, o, fh, ic, th, tw, fw, lane = range(8)
-    whole_block = replace(tile, channels=tile.block_channels, channel_threads=1)
-    packed = cpu.pack_weights(weights, conv, whole_block)
+    packed = cpu.pack_in_blocks(weights, conv, tile.block_channels)
     return np.ascontiguousarray(packed.transpose(g, o, ic, th, tw, fh, fw, lane))
 
 
