@@ -73,6 +73,8 @@ def test_a_library_for_a_jetson_holds_machine_code_for_its_gpu_and_its_processor
     content = library.read_bytes()
     assert machines(content)[0] == EM_AARCH64
     assert EM_CUDA in machines(content)
+    # The format of the device's code as TVM writes a string: its size, then its bytes.
+    assert (5).to_bytes(8, "little") + b"cubin" in content
     assert b"__global__" not in content, "no source is left"
 
 
@@ -156,6 +158,7 @@ class Gpu:
         (Device("opencl"), Gpu(exist=False), "OpenCL, but no OpenCL GPU is found"),
         (Device("cuda", "sm_87"), Gpu(compute_version="7.2"), "sm_87, but the GPU .* is sm_72: "),
         (Device("cuda", "sm_87"), Gpu(compute_version="8.6"), "sm_87, but the GPU .* is sm_86: "),
+        (Device("cuda", "sm_72"), Gpu(compute_version="8.7"), "sm_72, but the GPU .* is sm_87: "),
         (Device("cuda", "sm_90a"), Gpu(compute_version="9.2"), "sm_90a, but the GPU .* is sm_92"),
         (Device("cuda", "sm_53"), Gpu(compute_version="5.3"), None),
         (Device("cuda", "sm_86"), Gpu(compute_version="8.9"), None),

@@ -12,7 +12,7 @@ import opencl
 import pytest
 import tvm
 from onnx_net import Net
-from tvm import te, tirx
+from tvm import relax, te, tirx
 from tvm.s_tir import Schedule
 from tvm.target import Target
 
@@ -220,6 +220,19 @@ def test_a_kernel_that_the_device_would_not_start_is_refused_before_it_is_built(
     else:
         with pytest.raises(TargetError, match=f"kernel moved does not fit .*: it takes {reason}"):
             passes(mod)
+
+
+def test_a_model_with_a_scheduled_kernel_that_does_not_fit_is_refused():
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType((1, 4096), "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            func = moved(512).without_attr("global_symbol")
+            kernel = builder.add_func(func, "moved")
+            output = builder.emit_output(relax.call_tir(kernel, [x], x.ty))
+        builder.emit_func_output(output)
+    with pytest.raises(TargetError, match=r"^kernel moved does not fit .* 512 threads"):
+        tvm_deconv.compile(builder.finalize(), MALI)
 
 
 def test_a_network_that_does_not_fit_the_device_is_our_error_with_its_numbers():
