@@ -21,6 +21,8 @@ from tvm_deconv.geometry import ConvTranspose2d
 from .costs import Cost, too_dear
 from .gpu.machine import GpuMachine
 from .gpu.space import tile_costs, tile_fields, tile_obstacle
+from .gpu.winograd_space import gpu_winograd_costs, gpu_winograd_fields, gpu_winograd_obstacle
+from .gpu.winograd_tile import GpuWinogradTile
 from .tiling_space import tiling_costs, tiling_fields, tiling_obstacle
 from .variant import ACCUMULATE_DTYPE, Machine, Sizes, Variant
 from .winograd_space import winograd_costs, winograd_fields, winograd_obstacle
@@ -42,7 +44,9 @@ def fields(
     """
     own = _own(variant, conv, sizes, machine)
     values: dict[str, set[int]]
-    if isinstance(machine, GpuMachine):
+    if isinstance(own, GpuWinogradTile) and isinstance(machine, GpuMachine):
+        values = gpu_winograd_fields(conv, sizes, own, machine)
+    elif isinstance(machine, GpuMachine):
         values = tile_fields(variant.name, conv, sizes, machine)
     elif isinstance(own, WinogradTile):
         values = winograd_fields(conv, sizes, machine)
@@ -140,6 +144,8 @@ def impossible(
     refusal = _refusal(variant, conv)
     if refusal is not None:
         return refusal
+    if isinstance(parameters, GpuWinogradTile) and isinstance(machine, GpuMachine):
+        return gpu_winograd_obstacle(conv, sizes, parameters, machine)
     if isinstance(machine, GpuMachine):
         return tile_obstacle(variant.name, conv, sizes, parameters, machine)
     if isinstance(parameters, WinogradTile):
@@ -154,6 +160,8 @@ def _costs(
     parameters: Any,
     machine: Machine,
 ) -> list[Cost]:
+    if isinstance(parameters, GpuWinogradTile) and isinstance(machine, GpuMachine):
+        return gpu_winograd_costs(conv, sizes, parameters, machine)
     if isinstance(machine, GpuMachine):
         return tile_costs(variant.name, conv, sizes, parameters, machine)
     if isinstance(parameters, WinogradTile):

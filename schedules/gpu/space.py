@@ -31,7 +31,7 @@ _THREADS_PER_AXIS = 32
 
 # Blocks along y and z: CUDA C++ Programming Guide, "Technical Specifications per Compute
 # Capability". OpenCL 1.2 has no such limit. Along x there are 2**31 - 1.
-_CUDA_MOST_BLOCKS = 65535
+MOST_BLOCKS = 65535
 
 # Registers of a thread beside its sums, at the least: operands and addresses.
 _OTHER_REGISTERS = 16
@@ -156,8 +156,8 @@ def _limits(form: _Form, tile: GpuTile, machine: GpuMachine) -> str | None:
     if machine.api != CUDA:
         return None
     for axis, count in _grid(form, tile):
-        if count > _CUDA_MOST_BLOCKS:
-            return f"{count} blocks along {axis}, more than {_CUDA_MOST_BLOCKS}"
+        if count > MOST_BLOCKS:
+            return f"{count} blocks along {axis}, more than {MOST_BLOCKS}"
     return None
 
 

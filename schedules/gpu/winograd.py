@@ -67,7 +67,7 @@ def choose(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine) -> GpuWinog
     """Tiles of up to six points on an axis, and the products' tile of fewest estimated cycles."""
     outputs = _outputs(conv.h.max_taps), _outputs(conv.w.max_taps)
     layout = Layout(conv, GpuWinogradTile(outputs, 1, 1, 1, 1, 1))
-    products = choose_tile(layout.matrix, _matrix_sizes(layout, sizes), machine, phases=1)
+    products = choose_tile(layout.matrix, matrix_sizes(layout, sizes), machine, phases=1)
     return GpuWinogradTile(
         outputs=outputs,
         channels=products.channels,
@@ -85,11 +85,11 @@ def _outputs(taps: int) -> int:
     return min(fitting, MAX_POINTS + 1 - taps, _MOST_OUTPUTS)
 
 
-def _matrix_sizes(layout: Layout, sizes: Sizes) -> Sizes:
-    """A row of columns for each image and point."""
+def matrix_sizes(layout: Layout, sizes: Sizes) -> Sizes:
+    """Sizes of ``layout.matrix``: an image of a row of columns for each image, group and point."""
     height, width = sizes.height or TYPICAL, sizes.width or TYPICAL
     tiles = layout.tiles(layout.h, height) * layout.tiles(layout.w, width)
-    return Sizes((sizes.batch or 1) * layout.points, 1, tiles)
+    return Sizes((sizes.batch or 1) * layout.conv.groups * layout.points, 1, tiles)
 
 
 def cycles(
@@ -102,9 +102,9 @@ def cycles(
     are saved, and adds the passes through memory: only a measurement may choose this form.
     """
     layout = Layout(conv, tile)
-    matrix = _matrix_sizes(layout, sizes)
-    columns = (matrix.batch or 1) * (matrix.width or 1)
-    passed = columns * (conv.in_channels + layout.matrix.out_channels)
+    matrix = matrix_sizes(layout, sizes)
+    passed = layout.matrix.in_channels + layout.matrix.out_channels
+    passed *= (matrix.batch or 1) * (matrix.width or 1)
     passes = passed * _ELEMENT_INSTRUCTIONS / (machine.units * machine.fma_lanes)
     products = kernel_cycles(layout.matrix, matrix, tile.products, machine, phases=1)
     direct = tdc.cycles(conv, sizes, tdc.choose(conv, sizes, machine), machine)
@@ -158,8 +158,9 @@ def compute(
         g, o = (0, c) if conv.groups == 1 else (c // conv.group_outputs, c % conv.group_outputs)
         y, fh = (oh + top) // rh, (oh + top) % rh
         column, fw = (ow + left) // rw, (ow + left) % rw
-        place = y % h.outputs, column % w.outputs, y // h.outputs, column // w.outputs
-        return outputs[n, g, o, fh, fw, *place].astype(x.dtype)
+        place = (n, g, o, fh, fw, y % h.outputs, column % w.outputs)
+        value = outputs[(*place, y // h.outputs, column // w.outputs)]
+        return value.astype(x.dtype)
 
     return te.compute(conv.output_shape(batch, height, width), stored, name=STORE)
 
@@ -264,7 +265,9 @@ def _multiply(sch: Schedule, layout: Layout) -> list[steps.Tiles | None]:
 
 
 def _invert(sch: Schedule, store: str) -> list[steps.Tiles]:
-    """Kernel 3: for n, c and those of ``by_tiles``  =>  blockIdx: threadIdx.x = tile: sums, unrolled i, j, fw."""
+    """Kernel 3: for n, c, ty, i, fh, tx, j, fw: store  =>  blockIdx: threadIdx.x = tile: sums,
+    unrolled i, j, fw: store
+    """
     n, c, ty, i, fh, tx, j, fw = sch.get_loops(sch.get_sblock(store))
     column, thread = sch.split(tx, [None, steps.COPY_THREADS])
     sch.reorder(n, c, fh, ty, column, thread, i, j, fw)

@@ -83,9 +83,9 @@ class Layout:
 
     @property
     def matrix(self) -> ConvTranspose2d:
-        """One matrix product, as a layer with a kernel of 1."""
-        rows = self.conv.out_channels * self.phases
-        return ConvTranspose2d(self.conv.in_channels, rows, Axis(1), Axis(1), self.conv.groups)
+        """The matrix product of a group and a point, as a layer with a kernel of 1."""
+        rows = self.conv.group_outputs * self.phases
+        return ConvTranspose2d(self.conv.group_inputs, rows, Axis(1), Axis(1))
 
     def tiles(self, axis: WinogradAxis, size: Any) -> Any:
         """Tiles along an axis that cover its output for an input of ``size``."""
