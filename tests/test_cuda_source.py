@@ -45,7 +45,7 @@ LAYERS = {
     "resize by 3, groups": ConvTranspose2d(
         4, 6, *square(axis_of_resize, ConvAxis(3, 1, 1), 3), groups=2
     ),
-    "stride 4, asymmetric padding": ConvTranspose2d(2, 3, Axis(6, 4, 1, 2), Axis(5, 4, 0, 3, 2)),
+    "stride 4, asymmetric padding": ConvTranspose2d(2, 3, Axis(3, 1, 2, 0), Axis(6, 4, 0, 3, 2)),
     "dilation": ConvTranspose2d(2, 3, Axis(3, 2, 1, 1, 0, 3), Axis(3, 3, 2, 0, 0, 2)),
 }
 SIZES = (2, 5, 13)
@@ -70,7 +70,7 @@ def small_layers(draw):
 
 
 @every_variant
-@settings(deadline=None, max_examples=3)
+@settings(deadline=None, max_examples=2)
 @given(small_layers(), st.sampled_from(["float32", "float16"]), st.sampled_from(["", "hw", "n"]))
 def test_any_layer_equals_the_scatter_definition(variant, layer, dtype, symbolic):
     conv, shape = layer
@@ -98,7 +98,7 @@ def tiles(draw, conv):
 
 
 @pytest.mark.parametrize("variant", sorted(set(GPU_VARIANTS) - {"winograd"}))
-@settings(deadline=None, max_examples=3)
+@settings(deadline=None, max_examples=2)
 @given(st.data())
 def test_any_tile_gives_the_same_sums(variant, data):
     conv, shape = data.draw(small_layers())
