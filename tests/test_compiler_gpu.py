@@ -22,6 +22,7 @@ from tvm_deconv.errors import ModelError, TargetError
 from tvm_deconv.gpu_limits import demands, misfit
 from tvm_deconv.gpu_pipeline import CheckLimits, schedule_function
 from tvm_deconv.targets import resolve_target
+from tvm_deconv.transform import LowerConvolutions, RewriteUpsampling
 from tvm_deconv.transform.lower import VARIANT_ATTRIBUTE
 
 # Of the largest value: up to five layers, sums of up to 300 products in another order.
@@ -128,6 +129,14 @@ def test_every_launch_keeps_to_limits_that_the_user_lowers():
     check(built, model, picture(model))
     assert max(np.prod(launch.block) for launch in built.launches) <= 32
     assert max(launch.shared_bytes for launch in built.launches) <= 2048
+
+
+@opencl.required
+def test_our_passes_stand_in_tvms_own_pipeline_for_gpus():
+    model, target = deconvolved(), resolve_target(MALI)
+    passes = [RewriteUpsampling(), relax.transform.FoldConstant(), LowerConvolutions(target)]
+    mod = tvm.transform.Sequential(passes)(tvm_deconv.importer.load(model))
+    check(opencl.Network(mod, target), model, picture(model))
 
 
 def test_a_network_that_is_not_rewritten_moves_its_picture_in_a_kernel_of_its_own():
