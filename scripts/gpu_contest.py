@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from gpu_device import LAYER, Call, Device, DeviceLost
@@ -43,6 +43,9 @@ class Runner(Protocol):
 
     def warm_up(self) -> None: ...
     def record(self, count: int) -> Call: ...
+
+
+R = TypeVar("R", bound=Runner)
 
 
 class Checkable(Runner, Protocol):
@@ -90,13 +93,8 @@ class Contest:
         self._expected = self.tensors.expected().astype(np.float32)
         self.buffers = Buffers(self.tensors, self.device)
 
-    def enter(
-        self, name: str, role: str, load: Callable[[], Runner], tolerance: float | None, **more: Any
-    ) -> Entry | None:
-        """Load, check and record a contestant; None, with the reason in its record, if it is out.
-
-        ``tolerance`` None means that it has no result.
-        """
+    def load(self, name: str, role: str, make: Callable[[], R], **more: Any) -> R | None:
+        """A contestant that was run once; None, with the reason in its record, if it cannot be."""
         record: dict[str, Any] = {
             "status": MEASURED,
             "ms": [],
@@ -112,28 +110,43 @@ class Contest:
         self.begin(name)
         begin = time.perf_counter()
         try:
-            runner = load()
+            runner = make()
             runner.warm_up()
+        except Exception as error:  # whatever PyTorch, TVM or a driver raises: it is out
+            self._fail(record, error)
+            return None
+        record["load_s"] = time.perf_counter() - begin
+        return runner
+
+    def enter(self, name: str, runner: Runner, tolerance: float | None = None) -> Entry | None:
+        """Record a pass of what was loaded and check it; None, with the reason, if it is out.
+
+        ``tolerance`` None means that there is nothing to check.
+        """
+        record = self.records[name]
+        self.begin(name)
+        try:
             single = runner.record(1)
             self.device.time(single)
             calls = int(_PASS_MS / max(self.device.time(single), 1e-6))
-            calls = max(1, min(calls, self.buffers.count))
+            calls = record["calls"] = max(1, min(calls, self.buffers.count))
             replay = single if calls == 1 else runner.record(calls)
             if tolerance is not None:
                 record["error"] = self._error(runner, replay, calls)
-        except Exception as error:  # whatever PyTorch, TVM or a driver raises: it is out
-            text = " ".join(str(error).split())
-            record |= {"status": FAILED, "reason": f"{type(error).__name__}: {text}"[:300]}
-            self._check_device(record["reason"])
+        except Exception as error:  # as above
+            self._fail(record, error)
             return None
-        record["load_s"] = time.perf_counter() - begin
-        record["calls"] = calls
         if tolerance is not None and not record["error"] <= tolerance:
             reason = f"the largest error is {record['error']:.1e}, over {tolerance:.0e}"
             record |= {"status": WRONG, "reason": reason}
             return None
         self.entries[name] = Entry(record, runner, replay, calls)
         return self.entries[name]
+
+    def _fail(self, record: dict[str, Any], error: Exception) -> None:
+        text = " ".join(str(error).split())
+        record |= {"status": FAILED, "reason": f"{type(error).__name__}: {text}"[:300]}
+        self._check_device(record["reason"])
 
     def _check_device(self, reason: str) -> None:
         """After an error: raises DeviceLost if it was one that the process keeps."""
@@ -158,43 +171,53 @@ class Contest:
 
     def kernels(self, records: Iterable[Mapping[str, Any]], folder: Path) -> None:
         """Enter each variant's default, and as ``tuned`` the fastest kernel of all."""
-        best: tuple[float, str, Entry] | None = None
-        candidates = 0
+        loaded = []
         for kernel in records:
-            name = str(kernel["variant"])
+            name = str(kernel["variant"] if kernel["default"] else kernel["key"])
             if kernel["status"] != PACKED:
                 status = NOT_SUPPORTED if kernel["status"] == NOT_SUPPORTED else FAILED
-                self._out(name if kernel["default"] else kernel["key"], status, kernel["reason"])
+                self._out(name, status, kernel["reason"])
                 continue
-            if not kernel["default"]:
-                candidates += 1
-                name = str(kernel["key"])
-            exact = kernel["variant"] != "winograd"
-            tolerance = (_OWN_TOLERANCE if exact else TOLERANCE)[self.dtype]
-            entry = self.enter(
+            runner = self.load(
                 name,
                 OURS,
                 lambda kernel=kernel: Kernel(kernel, folder, self.buffers),
-                tolerance,
                 notes=[_words(kernel)],
                 key=kernel["key"],
             )
+            loaded.append((name, kernel, runner))
+        # Only now, when everybody has run: TVM takes scratch from a pool that frees a page when a
+        # larger one is asked for, and what is recorded keeps the address of its scratch.
+        best: tuple[float, str, Entry] | None = None
+        for name, kernel, runner in loaded:
+            exact = kernel["variant"] != "winograd"
+            tolerance = (_OWN_TOLERANCE if exact else TOLERANCE)[self.dtype]
+            entry = self.enter(name, runner, tolerance) if runner else None
             looks = [entry.look(self.device) for _ in range(_LOOKS)] if entry else []
-            told = ("key", "variant", "parameters", "default", "resources")
-            seen = {key: kernel[key] for key in told}
-            record = self.records[name]
-            kept = {key: record[key] for key in ("status", "error", "reason") if key in record}
-            self.search.append({**seen, **kept, "ms": looks})
+            self._note(name, kernel, looks)
             if entry and (best is None or min(looks) < best[0]):
                 best = min(looks), name, entry
             if not kernel["default"]:
                 self._drop(name)
-        if candidates and best is not None:
+        if best is not None and not all(kernel["default"] for _, kernel, _ in loaded):
             _, name, entry = best
             self.fastest = name if name in self.entries else TUNED
             if self.fastest == TUNED:
                 self.entries[TUNED], self.records[TUNED] = entry, entry.record
                 self.roles[TUNED] = OURS
+
+    def _note(self, name: str, kernel: Mapping[str, Any], looks: list[float]) -> None:
+        """What the search saw of a kernel."""
+        told = ("key", "variant", "parameters", "default", "resources")
+        known = ("status", "error", "reason")
+        record = self.records[name]
+        self.search.append(
+            {
+                **{key: kernel[key] for key in told},
+                **{key: record[key] for key in known if key in record},
+                "ms": looks,
+            }
+        )
 
     def _out(self, name: str, status: str, reason: str) -> None:
         self.records[name] = {"status": status, "reason": reason}
@@ -217,17 +240,30 @@ class Contest:
         size = min(_COPY_BYTES, int(self.device.facts().get("free_bytes", 1 << 26)) // 8)
         size -= size % 4
         flop = peak_flop(peak, self.device)
-        self.enter(PEAK, PEAK, lambda: Peak(peak, folder, self.device), None, facts={"flop": flop})
-        self.enter(COPY, COPY, lambda: Copy(self.device, size), None, facts={"bytes": 2 * size})
+        makers: list[tuple[str, Callable[[], Runner], dict[str, int]]] = [
+            (PEAK, lambda: Peak(peak, folder, self.device), {"flop": flop}),
+            (COPY, lambda: Copy(self.device, size), {"bytes": 2 * size}),
+        ]
+        for name, make, figures in makers:
+            runner = self.load(name, name, make, facts=figures)
+            if runner:
+                self.enter(name, runner)
 
     def peers(self, version: str, compiled: bool) -> None:
         """Enter PyTorch's forms of the layer."""
         from gpu_torch import peers
 
-        for peer in peers(self.tensors, self.device, self.buffers.count, compiled):
-            self.enter(
-                peer.name, PEER, lambda peer=peer: peer, TOLERANCE[self.dtype], version=version
-            )
+        try:
+            for peer in peers(self.tensors, self.device, self.buffers.count, compiled):
+                name = peer.name
+                runner = self.load(name, PEER, lambda peer=peer: peer, version=version)
+                if runner:
+                    self.enter(name, runner, TOLERANCE[self.dtype])
+        except DeviceLost:
+            raise
+        except RuntimeError as error:  # no memory for the inputs, say: those that are there count
+            self.records["torch"], self.roles["torch"] = {}, PEER
+            self._fail(self.records["torch"], error)
 
     def turns(self, limit_s: float) -> None:
         """Time everybody, in another order each round."""

@@ -7,6 +7,7 @@ and starts another one, which leaves it out.
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -90,6 +91,7 @@ def run(options: Options) -> None:
                 if name in results["workloads"]:
                     continue
                 print(f"{name} {dtype} ...", flush=True)
+                gc.collect()  # the graphs and buffers of the layer before
                 _measure(name, dtype, manifest, device, results, options, version)
                 write(path, results)
 

@@ -134,6 +134,23 @@ def test_a_wrong_kernel_does_not_count(pack, tmp_path, monkeypatch):
     assert any("revd2: wrong" in line for line in gpu_bench.wrong(results))
 
 
+def test_nobody_is_recorded_before_everybodys_scratch_is_there(pack, tmp_path, monkeypatch):
+    from gpu_ours import Kernel
+
+    seen = []
+    warm_up, record = Kernel.warm_up, Kernel.record
+    monkeypatch.setattr(Kernel, "warm_up", lambda self: seen.append("run") or warm_up(self))
+    monkeypatch.setattr(
+        Kernel, "record", lambda self, count: seen.append("recorded") or record(self, count)
+    )
+    gpu_worker.run(
+        Options(str(pack), str(tmp_path), "cpu", ("float32",), limit_s=0.01, peers=False)
+    )
+    kernels = seen.count("run")
+    assert kernels == 4
+    assert seen[:kernels] == ["run"] * kernels
+
+
 def started(monkeypatch, *codes):
     """A run whose processes are these programs, one after the other."""
     left = list(codes)
