@@ -46,7 +46,9 @@ LAYERS = {
         4, 6, *square(axis_of_resize, ConvAxis(3, 1, 1), 3), groups=2
     ),
     "stride 4, asymmetric padding": ConvTranspose2d(2, 3, Axis(3, 1, 2, 0), Axis(6, 4, 0, 3, 2)),
-    "dilation": ConvTranspose2d(2, 3, Axis(3, 2, 1, 1, 0, 3), Axis(3, 3, 2, 0, 0, 2)),
+    "dilation, inputs staged one by one": ConvTranspose2d(
+        17, 3, Axis(3, 2, 1, 1, 0, 3), Axis(3, 3, 2, 0, 0, 2)
+    ),
 }
 SIZES = (2, 5, 13)
 
