@@ -14,13 +14,14 @@ def by_phase(values: list[int], phase):
     if all(v == values[0] for v in values):
         return values[0]
     if all(v == values[0] + i for i, v in enumerate(values)):
-        # Not the quotient below: where the phase is itself a remainder, such as z % 4 // 2 of a
-        # fused loop, TVM turns (z % 4 + 2) // 4 into (z + 2) % 4 // 4, which is 0.
         return values[0] + phase
     jumps = [i for i in range(1, len(values)) if values[i] != values[i - 1]]
     if len(jumps) == 1 and values[-1] == values[0] + 1:
-        # Offsets rise by one at a single phase, as they do without dilation.
-        return values[0] + tirx.floordiv(phase + (len(values) - jumps[0]), len(values))
+        # Offsets rise by one at a single phase, as they do without dilation. Not as a quotient:
+        # where the phase is itself a remainder of a fused loop, such as z % 3, TVM turns
+        # (z % 3 + 2) // 3 into (z + 2) % 3 // 3, which is 0.
+        zero, one = (tirx.const(n, phase.ty.dtype) for n in (0, 1))
+        return values[0] + tirx.Select(phase >= jumps[0], one, zero)
     expr = tirx.const(values[-1], "int32")
     for i, value in enumerate(values[:-1]):
         expr = tirx.Select(phase == i, tirx.const(value, "int32"), expr)
