@@ -48,6 +48,8 @@ from .winograd_tile import GpuWinogradTile, Layout, begin_earlier, is_a_run
 _POINTS = 6
 # Outputs of a tile on an axis: more lose digits, see ``cook_toom``.
 _MOST_OUTPUTS = 4
+# Rows of a thread: with 16, ptxas 12 keeps to 40 registers on sm_53 and sm_62, and spills.
+_MOST_ROWS = 8
 # Instructions to move an element through global memory, as ``model`` counts them.
 _ELEMENT_INSTRUCTIONS = 40
 
@@ -70,7 +72,7 @@ def choose(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine) -> GpuWinog
     products = choose_tile(layout.matrix, matrix_sizes(layout, sizes), machine, phases=1)
     return GpuWinogradTile(
         outputs=outputs,
-        channels=products.channels,
+        channels=min(products.channels, _MOST_ROWS),
         lanes=products.lanes,
         channel_threads=products.channel_threads,
         column_threads=products.column_threads,
