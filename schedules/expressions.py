@@ -11,6 +11,8 @@ from tvm_deconv.geometry import Axis
 
 def by_phase(values: list[int], phase):
     """An index expression that takes ``values[phase]``."""
+    if isinstance(phase, int):
+        return values[phase]
     if all(v == values[0] for v in values):
         return values[0]
     if all(v == values[0] + i for i, v in enumerate(values)):
