@@ -42,8 +42,8 @@ def check(variant, conv, shape, **options):
 
 LAYERS = {
     "sub-pixel by 2": ConvTranspose2d(3, 5, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 2)),
-    "resize by 3, groups": ConvTranspose2d(
-        4, 6, *square(axis_of_resize, ConvAxis(3, 1, 1), 3), groups=2
+    "stride 3, groups": ConvTranspose2d(
+        4, 6, axis_of_resize(ConvAxis(3, 1, 1), 3), Axis(5, 3, 2, 2), groups=2
     ),
     "stride 4, asymmetric padding": ConvTranspose2d(2, 3, Axis(3, 1, 2, 0), Axis(6, 4, 0, 3, 2)),
     "dilation, inputs staged one by one": ConvTranspose2d(
