@@ -10,7 +10,9 @@ from tvm_deconv.geometry import Axis
 
 
 def by_phase(values: list[int], phase):
-    """An index expression that takes ``values[phase]``."""
+    """An index expression that takes ``values[phase]``; an int for an int."""
+    if isinstance(phase, int):
+        return values[phase]
     if isinstance(phase, int):
         return values[phase]
     if all(v == values[0] for v in values):
