@@ -52,9 +52,9 @@ def test_no_kernel_of_a_layer_spills(variant, layer):
     cuda_kernel.assert_fits(func, orin)
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize("arch", ["sm_53", "sm_87"])
 @pytest.mark.parametrize("variant", ["revd2", "tdc", "winograd"])
-def test_the_variants_that_tuning_chooses_from_fit_every_board(variant, arch):
+def test_the_variants_that_tuning_chooses_from_fit_old_and_new_boards(variant, arch):
     func, _ = function(variant, SMALL, (1, 57, 101), "float16", target(arch), symbolic="nhw")
     cuda_kernel.assert_fits(func, target(arch))
 
