@@ -13,8 +13,6 @@ def by_phase(values: list[int], phase):
     """An index expression that takes ``values[phase]``; an int for an int."""
     if isinstance(phase, int):
         return values[phase]
-    if isinstance(phase, int):
-        return values[phase]
     if all(v == values[0] for v in values):
         return values[0]
     if all(v == values[0] + i for i, v in enumerate(values)):
