@@ -160,8 +160,8 @@ def compute(
         g, o = (0, c) if conv.groups == 1 else (c // conv.group_outputs, c % conv.group_outputs)
         y, fh = (oh + top) // rh, (oh + top) % rh
         column, fw = (ow + left) // rw, (ow + left) % rw
-        place = (n, g, o, fh, fw, y % h.outputs, column % w.outputs)
-        value = outputs[(*place, y // h.outputs, column // w.outputs)]
+        ty, tx = y // h.outputs, column // w.outputs
+        value = outputs[n, g, o, fh, fw, y % h.outputs, column % w.outputs, ty, tx]
         return value.astype(x.dtype)
 
     return te.compute(conv.output_shape(batch, height, width), stored, name=STORE)
