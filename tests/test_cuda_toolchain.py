@@ -60,8 +60,7 @@ def cuda_target(arch):
 @cuda_kernel.required
 @pytest.mark.parametrize("arch", BOARDS)
 def test_nvrtc_compiles_for_every_board(arch):
-    compiler = cuda.compilers()[-1]
-    found = cuda.resources(REVERSE, arch, compiler)
+    found = cuda.resources(REVERSE, arch, cuda_kernel.nvrtc_12())
     assert list(found) == ["reverse"]
     kernel = found["reverse"]
     assert kernel.shared_bytes == 64 * 4
@@ -79,7 +78,7 @@ def test_the_source_of_tvm_compiles_and_fits(dtype):
 
 @cuda_kernel.required
 def test_spills_and_indexed_arrays_are_noticed():
-    found = cuda.resources(HUNGRY + INDEXED, "sm_53", cuda.compilers()[-1])
+    found = cuda.resources(HUNGRY + INDEXED, "sm_53", cuda_kernel.nvrtc_12())
     assert found["hungry"].spill_bytes > 0
     assert found["indexed"].stack_bytes >= 32 * 4
     assert found["indexed"].spill_bytes == 0
@@ -101,7 +100,7 @@ def test_source_that_is_no_cuda_is_an_error_with_its_line():
     len(cuda.compilers()) < 2, reason="nvcc (with g++) and NVRTC 12 are not both here"
 )
 def test_nvcc_and_nvrtc_agree():
-    nvcc, library = cuda.compilers()
+    library, nvcc = sorted(cuda.compilers(), key=lambda compiler: compiler.name)
     arch = nvcc.architectures[0]
     one = cuda.resources(REVERSE + INDEXED, arch, nvcc)
     other = cuda.resources(REVERSE + INDEXED, arch, library)
@@ -117,11 +116,16 @@ def fake(name, *architectures):
     return cuda.Compiler(name, architectures, lambda source, arch: (name.encode(), ""))
 
 
-def test_the_toolkit_comes_first_and_nvrtc_where_it_does_not_know_the_architecture(monkeypatch):
-    both = [fake("nvcc 13.0", "sm_75", "sm_90"), fake("NVRTC 12.9", "sm_53", "sm_90")]
-    monkeypatch.setattr(cuda, "compilers", lambda: both)
-    assert cuda.compiler_for("sm_90").name == "nvcc 13.0"
-    assert cuda.compiler_for("sm_90a").name == "nvcc 13.0"
+@pytest.mark.parametrize(
+    ("toolkit", "chosen"), [("nvcc 13.0", "NVRTC 12.9"), ("nvcc 12.6", "nvcc 12.6")]
+)
+def test_the_oldest_cuda_that_knows_the_architecture_compiles(monkeypatch, toolkit, chosen):
+    monkeypatch.setattr(cuda_compilers, "_toolkit", lambda: [fake(toolkit, "sm_75", "sm_130")])
+    monkeypatch.setattr(cuda_compilers, "_pip", lambda: [fake("NVRTC 12.9", "sm_53", "sm_75")])
+    monkeypatch.setattr(cuda, "check_architecture", lambda arch: None)
+    assert cuda.compiler_for("sm_75").name == chosen
+    assert cuda.compiler_for("sm_75a").name == chosen
+    assert cuda.compiler_for("sm_130").name == toolkit
     assert cuda.compiler_for("sm_53").name == "NVRTC 12.9"
 
 

@@ -1,13 +1,13 @@
 """CUDA source to machine code, and what a kernel takes of a GPU; no GPU or driver is needed for it.
 
-Who compiles for an architecture:
+Who compiles for an architecture, of those that know it the one of the oldest CUDA, because a
+driver loads what an older CUDA has compiled, but not what a later major version has:
 
-1. the CUDA toolkit whose nvcc is found (on the ``PATH``, in ``CUDA_HOME`` or ``/usr/local/cuda``),
-   if it knows the architecture and the g++ that it needs is there: on a board it is the one that
-   fits the driver;
-2. NVRTC 12 of ``pip install 'tvm-deconv[cuda12]'``: sm_50 to sm_121. CUDA 13 begins with sm_75 and
-   so without Jetson Nano, TX1, TX2 and Xavier;
-3. nobody: TargetError says what was found and what to install.
+- the CUDA toolkit whose nvcc is found (on the ``PATH``, in ``CUDA_HOME`` or ``/usr/local/cuda``),
+  if the g++ that it needs is there;
+- NVRTC 12 of ``pip install 'tvm-deconv[cuda12]'``: sm_50 to sm_121. CUDA 13 begins with sm_75 and
+  so without Jetson Nano, TX1, TX2 and Xavier;
+- nobody: TargetError says what was found and what to install.
 
 ``register`` hands this to TVM, which by itself compiles only with Python packages of CUDA 13, and
 for the first GPU of this machine.

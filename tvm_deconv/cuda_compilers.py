@@ -30,14 +30,22 @@ class Compiler:
     architectures: tuple[str, ...]
     run: Callable[[str, str], tuple[bytes, str]]
 
+    @property
+    def version(self) -> tuple[int, ...]:
+        """That of its CUDA, with which ``name`` ends."""
+        return tuple(int(part) for part in self.name.split()[-1].split("."))
+
 
 class CompilerError(Exception):
     """What a compiler says about source that it rejects."""
 
 
 def compilers() -> list[Compiler]:
-    """All that can compile on this machine, the preferred first."""
-    return [*_toolkit(), *_pip()]
+    """All that can compile on this machine, that of the oldest CUDA first.
+
+    A driver loads what an older CUDA has compiled, not what a later major version has.
+    """
+    return sorted([*_toolkit(), *_pip()], key=lambda compiler: compiler.version)
 
 
 def lacks_host_compiler() -> bool:

@@ -130,10 +130,11 @@ def _opencl(target: Target) -> GpuMachine:
         # Local memory is ordinary cached memory, so copying to it gains nothing (Arm Mali GPU
         # OpenCL Developer Guide, "Memory"). A thread has 64 registers of 32 bits, and half as many
         # threads fit with more than 32 (Arm Mali Offline Compiler User Guide, "Work registers").
-        # G76: warps of 8, and 24 float32 multiply-adds a cycle in a core (Arm's data sheet).
+        # G76: 24 float32 multiply-adds a cycle in a core (Arm's data sheet). Warps have 4 threads
+        # or more from Bifrost on; the tags say how many.
         return GpuMachine(
             name="mali",
-            warp=8,
+            warp=max(int(target.attrs.get("thread_warp_size", 1)), 4),
             shared_bytes=_shared(target, 32 * _KIB),
             shared_is_real=False,
             registers=64,

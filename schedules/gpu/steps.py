@@ -19,8 +19,8 @@ from ..expressions import ceil_div
 from .rebase import rebased
 from .tile import COPY, READ, SHARED, GpuTile
 
-# Threads of a kernel that only moves or transforms elements.
-COPY_THREADS = 128
+# Threads of a kernel that only moves or transforms elements, where the device can have as many.
+_COPY_THREADS = 128
 # A body of more statements than this is a loop: the compilers take minutes for what is unrolled.
 _UNROLLED = 4096
 # What the sums read: the padded input, then the weights.
@@ -133,7 +133,7 @@ def stage_input(sch: Schedule, stage: str, staged: Any, tile: GpuTile) -> Tiles 
         sch.compute_inline(pad)
         return None
     if tile.stage_input == COPY:
-        by_element(sch, stage)
+        by_element(sch, stage, tile)
         return None
     sch.set_scope(pad, 0, "shared")
     sch.compute_at(pad, staged, preserve_unit_loops=True)
@@ -192,13 +192,18 @@ def cooperate(
     return Tiles(stage, sch.get(at).loop_var, extents, list(range(dimensions)))
 
 
-def by_element(sch: Schedule, stage: str) -> None:
+def copy_threads(tile: GpuTile) -> int:
+    """Threads of a block in a kernel beside the one that is tiled: the device has its number."""
+    return min(_COPY_THREADS, tile.threads)
+
+
+def by_element(sch: Schedule, stage: str, tile: GpuTile) -> None:
     """Compute a stage in a kernel of its own, one element a thread.
 
     for ..., i, j: stage => blockIdx.z = ..., .y = i, .x = j / threads: threadIdx.x: stage
     """
     *outer, i, j = sch.get_loops(sch.get_sblock(stage))
-    column, thread = sch.split(j, [None, COPY_THREADS])
+    column, thread = sch.split(j, [None, copy_threads(tile)])
     sch.bind(sch.fuse(*outer), "blockIdx.z")
     sch.bind(i, "blockIdx.y")
     sch.bind(column, "blockIdx.x")

@@ -101,7 +101,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.
     steps.finish_sums(sch, PHASES, staged, tile)
     # Planes are whole tiles, however wide the output is.
     steps.store_in_vectors(sch, PLANES, tile.lanes, most=tile.lanes)
-    steps.by_element(sch, store)
+    steps.by_element(sch, store, tile)
     at = sch.get(thread).loop_var
     sums = steps.Tiles(PHASES + "_init", at, extents, list(range(7)))
     return steps.finished(sch.mod["main"], [sums, pad, weights])

@@ -231,14 +231,19 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuWinogradTile) 
     kept = (PAD, TRANSFORM_ROWS, TRANSFORM, PHASES, PRODUCTS, OUTPUT_ROWS, OUTPUTS)
     store = steps.inline_all(sch, keep=kept)
     sch = Schedule(by_tiles(sch.mod["main"], store, layout), enable_check=False)
-    tiles = [*_transform(sch), *_multiply(sch, layout), *_invert(sch, store)]
+    threads = steps.copy_threads(tile.products)
+    tiles = [
+        *_transform(sch, threads),
+        *_multiply(sch, layout),
+        *_invert(sch, store, threads),
+    ]
     return steps.finished(sch.mod["main"], tiles)
 
 
-def _transform(sch: Schedule) -> list[steps.Tiles]:
+def _transform(sch: Schedule, threads: int) -> list[steps.Tiles]:
     """Kernel 1: for n, c, u, v, t  =>  blockIdx: threadIdx.x = t: pad, rows, unrolled u, v."""
     n, c, u, v, t, b = sch.get_loops(sch.get_sblock(TRANSFORM))
-    column, thread = sch.split(t, [None, steps.COPY_THREADS])
+    column, thread = sch.split(t, [None, threads])
     sch.reorder(n, c, column, thread, u, v, b)
     sch.bind(sch.fuse(n, c), "blockIdx.z")
     sch.bind(column, "blockIdx.x")
@@ -266,12 +271,12 @@ def _multiply(sch: Schedule, layout: Layout) -> list[steps.Tiles | None]:
     return [steps.Tiles(PHASES + "_init", at, extents, list(range(7))), weights, inputs]
 
 
-def _invert(sch: Schedule, store: str) -> list[steps.Tiles]:
+def _invert(sch: Schedule, store: str, threads: int) -> list[steps.Tiles]:
     """Kernel 3: for n, c, ty, i, fh, tx, j, fw: store  =>  blockIdx: threadIdx.x = tile: sums,
     unrolled i, j, fw: store
     """
     n, c, ty, i, fh, tx, j, fw = sch.get_loops(sch.get_sblock(store))
-    column, thread = sch.split(tx, [None, steps.COPY_THREADS])
+    column, thread = sch.split(tx, [None, threads])
     sch.reorder(n, c, fh, ty, column, thread, i, j, fw)
     sch.bind(sch.fuse(n, c, fh), "blockIdx.z")
     sch.bind(ty, "blockIdx.y")
