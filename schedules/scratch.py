@@ -12,8 +12,6 @@ from typing import Any
 
 import tvm_ffi
 from tvm import tirx
-from tvm.ir import Range, TensorLoad, TensorRegion
-from tvm.s_tir import SBlock
 from tvm.sym import Analyzer
 
 from . import tir_edit as edit
@@ -41,26 +39,6 @@ def in_strip_coordinates(func: tirx.PrimFunc, name: str) -> tirx.PrimFunc:
     def moved(indices: Any) -> list[Any]:
         return [index - a for index, a in zip(indices, first, strict=True)]
 
-    def load(node: TensorLoad) -> Any:
-        return tirx.BufferLoad(strip, moved(node.indices)) if node.source.same_as(whole) else node
-
-    def store(node: tirx.BufferStore) -> Any:
-        if not node.buffer.same_as(whole):
-            return node
-        return tirx.BufferStore(strip, node.value, moved(node.indices))
-
-    def region(node: TensorRegion) -> Any:
-        if not node.source.same_as(whole):
-            return node
-        begins = moved([part.min for part in node.region])
-        extents = [part.extent for part in node.region]
-        ranges = [Range.from_min_extent(*part) for part in zip(begins, extents, strict=True)]
-        return TensorRegion(strip, ranges, node.ty)
-
-    def block(node: SBlock) -> Any:
-        buffers = [strip if b.same_as(whole) else b for b in node.alloc_buffers]
-        return edit.changed(node, alloc_buffers=buffers)
-
     def loop(node: tirx.For) -> Any:
         if not node.loop_var.same_as(parallel.loop_var):
             return node
@@ -69,6 +47,5 @@ def in_strip_coordinates(func: tirx.PrimFunc, name: str) -> tirx.PrimFunc:
         parts = node.body.seq if isinstance(node.body, tirx.SeqStmt) else [node.body]
         return edit.with_loop(node, body=tirx.SeqStmt([tirx.Evaluate(strip.data), *parts]))
 
-    moves = [(TensorLoad, load), (tirx.BufferStore, store), (TensorRegion, region)]
-    rebuilt = [(SBlock, block), (tirx.For, loop)]
-    return func.with_body(tvm_ffi.structural_map(func.body, [*moves, *rebuilt]))
+    moves = [*edit.moving(whole, strip, moved, list), (tirx.For, loop)]
+    return func.with_body(tvm_ffi.structural_map(func.body, moves))

@@ -162,6 +162,38 @@ def redirected(
     return with_block(realize, body=body, reads=reads)
 
 
+def moving(
+    whole: Any, part: Any, place: Callable[[Any], list[Any]], size: Callable[[Any], list[Any]]
+) -> list[tuple[type, Callable[[Any], Any]]]:
+    """What ``structural_map`` takes to have the buffer ``part`` stand for ``whole``.
+
+    ``place`` turns the indices of an element of ``whole`` into those in ``part``, and ``size`` the
+    extents of a region.
+    """
+
+    def load(node: TensorLoad) -> Any:
+        return tirx.BufferLoad(part, place(node.indices)) if node.source.same_as(whole) else node
+
+    def store(node: tirx.BufferStore) -> Any:
+        if not node.buffer.same_as(whole):
+            return node
+        return tirx.BufferStore(part, node.value, place(node.indices))
+
+    def region(node: TensorRegion) -> Any:
+        if not node.source.same_as(whole):
+            return node
+        begins = place([dimension.min for dimension in node.region])
+        extents = size([dimension.extent for dimension in node.region])
+        ranges = [Range.from_min_extent(*pair) for pair in zip(begins, extents, strict=True)]
+        return TensorRegion(part, ranges, node.ty)
+
+    def block(node: SBlock) -> Any:
+        buffers = [part if b.same_as(whole) else b for b in node.alloc_buffers]
+        return changed(node, alloc_buffers=buffers)
+
+    return [(TensorLoad, load), (tirx.BufferStore, store), (TensorRegion, region), (SBlock, block)]
+
+
 def border_of(first: Any, count: Any, size: Any) -> tuple[Any, Any]:
     """Which of ``count`` places, the first at ``first``, lie in 0..size: begin and end."""
     begin = tirx.max(tirx.min(-first, count), 0)

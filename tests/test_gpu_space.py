@@ -208,10 +208,12 @@ def test_vectors_and_staging_depend_on_the_device(variant):
 
     assert values(CUDA)["lanes"] == (1,)
     assert values(ADRENO)["lanes"] == values(MALI)["lanes"] == (1, 2, 4)
+    # What Winograd's products read is in memory already.
+    copied = () if variant == "winograd" else (COPY,)
     for machine in (CUDA, ADRENO):
-        assert values(machine)["stage_input"] == (READ, SHARED, COPY)
+        assert values(machine)["stage_input"] == (READ, SHARED, *copied)
         assert values(machine)["stage_weights"] == (0, 1)
-    assert values(MALI)["stage_input"] == (READ, COPY)
+    assert values(MALI)["stage_input"] == (READ, *copied)
     assert values(MALI)["stage_weights"] == (0,)
     # Where nothing is staged, it only matters to those with taps outside how many channels they do.
     assert (values(MALI)["reduction"] == (1,)) == (variant not in ("revd", "stdd"))

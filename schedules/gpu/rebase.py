@@ -11,8 +11,6 @@ from typing import Any
 
 import tvm_ffi
 from tvm import tirx
-from tvm.ir import Range, TensorLoad, TensorRegion
-from tvm.s_tir import SBlock
 
 from .. import tir_edit as edit
 
@@ -28,9 +26,9 @@ def rebased(
     """Shrink the buffer that the block ``name`` writes to a tile of ``extents``.
 
     The tile begins where the block is while all loops inside ``loop`` are at 0; the block's first
-    variables are those of the buffer's dimensions. ``order`` is the
-    order of the dimensions in memory, the slowest first. ``before`` says of some dimensions how
-    many more elements the tile has before it begins.
+    variables are those of the buffer's dimensions. ``order`` is the order of the dimensions in
+    memory, the slowest first. ``before`` says of some dimensions how many more elements the tile
+    has before it begins.
     """
     realize = edit.find_block(func.body, name)
     around = edit.loops_to(func.body, realize)
@@ -40,33 +38,15 @@ def rebased(
     for dimension, more in (before or {}).items():
         origin[dimension] = origin[dimension] - more
     whole = realize.block.writes[0].source
-    tile = tirx.decl_buffer(
-        [extents[i] for i in order], whole.dtype, name=whole.name, scope=whole.scope()
-    )
+
+    def in_order(values: Any) -> list[Any]:
+        return [values[i] for i in order]
+
+    shape, scope = in_order(extents), whole.scope()
+    tile = tirx.decl_buffer(shape, whole.dtype, name=whole.name, scope=scope)
 
     def moved(indices: Any) -> list[Any]:
-        local = [index - begin for index, begin in zip(indices, origin, strict=True)]
-        return [local[i] for i in order]
+        return in_order([index - begin for index, begin in zip(indices, origin, strict=True)])
 
-    def load(node: TensorLoad) -> Any:
-        return tirx.BufferLoad(tile, moved(node.indices)) if node.source.same_as(whole) else node
-
-    def store(node: tirx.BufferStore) -> Any:
-        if not node.buffer.same_as(whole):
-            return node
-        return tirx.BufferStore(tile, node.value, moved(node.indices))
-
-    def region(node: TensorRegion) -> Any:
-        if not node.source.same_as(whole):
-            return node
-        begins = moved([part.min for part in node.region])
-        sizes = [node.region[i].extent for i in order]
-        ranges = [Range.from_min_extent(*part) for part in zip(begins, sizes, strict=True)]
-        return TensorRegion(tile, ranges, node.ty)
-
-    def block(node: SBlock) -> Any:
-        buffers = [tile if b.same_as(whole) else b for b in node.alloc_buffers]
-        return edit.changed(node, alloc_buffers=buffers)
-
-    rebuilt = [(TensorLoad, load), (tirx.BufferStore, store), (TensorRegion, region)]
-    return func.with_body(tvm_ffi.structural_map(func.body, [*rebuilt, (SBlock, block)]))
+    moves = edit.moving(whole, tile, moved, in_order)
+    return func.with_body(tvm_ffi.structural_map(func.body, moves))

@@ -16,6 +16,7 @@ from ..costs import Cost, waste
 from ..expressions import ceil_div
 from ..strd import dense, dilated_sizes
 from ..variant import Sizes
+from . import stdd
 from .machine import CUDA, GpuMachine
 from .model import blocks, round_to_power
 from .tile import COPY, READ, SHARED, GpuTile
@@ -70,11 +71,9 @@ class _Form:
 
     def shared_bytes(self, tile: GpuTile) -> int:
         """Shared memory of a block."""
-        staged = tile.shared_bytes(self.conv, self.phases)
-        if not self.sums_in_shared:
-            return staged
-        sums = tile.block_channels * tile.block_rows * tile.block_columns * self.phases
-        return staged + 4 * sums
+        if self.sums_in_shared:
+            return stdd.shared_bytes(self.conv, tile)
+        return tile.shared_bytes(self.conv, self.phases)
 
 
 @lru_cache(maxsize=256)
