@@ -18,6 +18,7 @@ import opencl
 import pytest
 import tvm
 from log_helper import HOST, LAYER, MACHINE, commit, schedule_of
+from onnx_net import Net
 from opencl.device import DEVICE
 from tvm.ir.utils import derived_object
 from tvm.s_tir import Schedule
@@ -39,13 +40,14 @@ from tvm_deconv.schedules.gpu.tile import SHARED
 from tvm_deconv.schedules.machines import machine_of, variants_for
 from tvm_deconv.schedules.space import infeasible
 from tvm_deconv.targets import processor_of, resolve_target
-from tvm_deconv.tuning import build, driver, evaluation, gpu_peak, layer_tuner, measure
+from tvm_deconv.tuning import build, driver, evaluation, gpu_peak, layer_tuner, measure, ops
+from tvm_deconv.tuning.apply import apply_ops
 from tvm_deconv.tuning.case import case_folder, write_case
 from tvm_deconv.tuning.features import features
-from tvm_deconv.tuning.find import find_log
+from tvm_deconv.tuning.find import find_log, resolve_log
 from tvm_deconv.tuning.gpu_device import Facts, check
 from tvm_deconv.tuning.header import Header, device_name
-from tvm_deconv.tuning.layer import Candidate, candidate_of
+from tvm_deconv.tuning.layer import Candidate, candidate_of, is_layer
 from tvm_deconv.tuning.log import LogFolder
 from tvm_deconv.tuning.processor import processor_for
 from tvm_deconv.tuning.search import Space, default_candidates
@@ -62,6 +64,7 @@ every_target = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 
 SPEC = LayerSpec("subpixel", 8, 5, 3, 12, 17, factor=2, padding=1, activation="relu")
 FACTS = Facts(True, True, "Mali-G52", 384, 32768, "3.0")
+ORIN = Facts(True, True, "Orin", 1024, 49152, "8.7")
 
 
 @pytest.fixture(scope="module")
@@ -363,22 +366,29 @@ def test_the_peak_of_a_gpu_is_that_of_the_multiply_adds_it_computes(monkeypatch)
 
 
 class Device:
-    """What builder and runner stand for: kernels take as long as the machine model says."""
+    """What builder and runner stand for: kernels take as long as the machine model says.
+
+    Of functions without a model, each takes less time than all before it.
+    """
 
     def __init__(self, target):
         self.machine, self.asked, self.made, self.types = machine_of(target), [], [], set()
 
     def build(self, inputs):
         first = len(self.made)
-        self.made += [candidate_of(Schedule(one.mod), self.machine) for one in inputs]
+        self.made += [
+            candidate_of(Schedule(one.mod), self.machine) if is_layer(one.mod) else one.mod
+            for one in inputs
+        ]
         return [BuilderResult(f"/nowhere/{first + i}/kernel.so", None) for i in range(len(inputs))]
 
     def run(self, inputs):
         self.types |= {str(one.device_type) for one in inputs}
-        return [
-            Future(self.seconds(self.made[int(Path(str(one.artifact_path)).parent.name)]))
-            for one in inputs
-        ]
+        return [Future(self.time(int(Path(str(one.artifact_path)).parent.name))) for one in inputs]
+
+    def time(self, number):
+        made = self.made[number]
+        return 1 / (number + 1) if isinstance(made, tvm.IRModule) else self.seconds(made)
 
     def seconds(self, made):
         layer = made.layer
@@ -421,7 +431,7 @@ class Runner(PyRunner):
 
     def ask(self, kind):
         self.device.asked.append(kind)
-        return FACTS
+        return ORIN if kind == "cuda" else FACTS
 
     def close(self):
         pass
@@ -430,12 +440,16 @@ class Runner(PyRunner):
 @pytest.fixture
 def device(monkeypatch):
     """A Mali that no RPC reaches."""
-    found = Device(MALI)
+    return stand_in(MALI, monkeypatch)
+
+
+def stand_in(target, monkeypatch):
+    found = Device(target)
     monkeypatch.setattr(driver, "make_runner", lambda *_, **__: Runner(found))
     monkeypatch.setattr(driver, "builder", lambda *_, **__: Builder(found))
     monkeypatch.setattr(driver, "device_peak", lambda *_: 1e11)
     monkeypatch.setattr("tvm_deconv.tuning.device.Device.check", lambda _: 1)
-    for module in (evaluation, layer_tuner):
+    for module in (evaluation, layer_tuner, ops):
         monkeypatch.setattr(module, "remove_artifact", lambda _: None)
     return found
 
@@ -474,6 +488,25 @@ def test_a_model_is_tuned_for_a_gpu_and_compiled_from_its_log(model, tmp_path, d
     tvm_deconv.compile(model, MALI, log=tmp_path)
     with pytest.raises(LogError, match="mali is for kind opencl, not cuda"):
         tvm_deconv.compile(model, CUDA, log=tmp_path)
+
+
+def test_other_functions_are_tuned_by_metaschedules_rules_for_cuda(tmp_path, monkeypatch):
+    net = Net((1, 4, 12, 14))
+    pooled = net("MaxPool", net.conv("x", 4, 4), kernel_shape=[3, 3], strides=[2, 2])
+    onnx.save(net.model(pooled), tmp_path / "pool.onnx")
+    device = stand_in(CUDA, monkeypatch)
+    options = {"tracker": "127.0.0.1:9190", "key": "board", "logs": tmp_path / "logs"}
+    report = driver.tune(
+        str(tmp_path / "pool.onnx"), CUDA, trials=2, all_ops=True, report=lambda _: None, **options
+    )
+    *_, outcome = report.outcomes
+    assert "pool" in str(outcome) and outcome.best < outcome.default
+    functions = [made for made in device.made if isinstance(made, tvm.IRModule)]
+    assert len(functions) == 4, "two of the search, and two in the final"
+    assert all("threadIdx.x" in str(mod) for mod in functions)
+    log, _ = resolve_log(tmp_path / "logs", CUDA)
+    assert len(apply_ops(log, CUDA)) == 1
+    tvm_deconv.compile(str(tmp_path / "pool.onnx"), CUDA, log=tmp_path / "logs")
 
 
 def test_only_folders_of_the_builder_are_ever_removed(tmp_path, monkeypatch):
