@@ -11,8 +11,10 @@ import ctypes
 from .device import DEVICE
 
 _NAN = 0xFF  # in every byte, as in ``guarded``
-# More and larger blocks than the functions of a test need; a larger one is not spoilt.
-_BLOCKS, _BYTES = 6, 2 << 20
+# As many blocks of each size as the functions of a test need; of a larger one, the rest is not
+# spoilt. Large ones first: TVM gives out the smallest that is large enough, so that each request
+# finds what the ones before it have left.
+_BLOCKS, _SIZES = 6, (2 << 20, 512 << 10, 128 << 10, 32 << 10, 8 << 10, 4 << 10)
 
 _PLACE = (DEVICE.dlpack_device_type(), DEVICE.index)
 _FLOAT32 = (2, 32)  # DLPack's code, and bits
@@ -25,7 +27,9 @@ _free.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_void_p]
 
 def spoil() -> None:
     """Fill with NaN what the next function will get for scratch."""
-    blocks = [_allocate(*_PLACE, _BYTES, *_FLOAT32) for _ in range(_BLOCKS)]
-    for block in blocks:
-        ctypes.memset(block, _NAN, _BYTES)
+    blocks = [
+        (_allocate(*_PLACE, size, *_FLOAT32), size) for size in _SIZES for _ in range(_BLOCKS)
+    ]
+    for block, size in blocks:
+        ctypes.memset(block, _NAN, size)
         _free(*_PLACE, block)
