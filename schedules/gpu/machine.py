@@ -7,7 +7,7 @@ caller can lower them; the rest is a property of the family.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tvm.target import Target
 
@@ -123,64 +123,60 @@ def _cuda(target: Target) -> GpuMachine:
     )
 
 
+# Local memory is ordinary cached memory, so copying to it gains nothing (Arm Mali GPU OpenCL
+# Developer Guide, "Memory"). A thread has 64 registers of 32 bits, and half as many threads fit
+# with more than 32 (Arm Mali Offline Compiler User Guide, "Work registers"). G76: 24 float32
+# multiply-adds a cycle in a core (Arm's data sheet). Warps have 4 threads or more from Bifrost on;
+# the tags say how many.
+_MALI = GpuMachine(
+    name="mali",
+    api=OPENCL,
+    warp=4,
+    max_threads=256,
+    shared_bytes=32 * _KIB,
+    shared_is_real=False,
+    registers=64,
+    lanes=4,
+    units=4,
+    unit_registers=16 * _KIB,
+    unit_shared_bytes=32 * _KIB,
+    fma_lanes=24,
+    accumulators=32,
+)
+# Local memory is on the chip, 32 KiB for a work group of a shader processor, and a wave has 64 or
+# 128 work items (Snapdragon Mobile Platform OpenCL General Programming and Optimization). Registers
+# are not documented: counted as on Mali.
+_ADRENO = replace(
+    _MALI,
+    name="adreno",
+    warp=64,
+    shared_is_real=True,
+    units=2,
+    unit_registers=32 * _KIB,
+    fma_lanes=128,
+)
+# Nothing is known: what OpenCL 1.2 guarantees (full profile), and a middling GPU otherwise.
+_ANY = replace(
+    _ADRENO,
+    name=OPENCL,
+    warp=32,
+    registers=128,
+    units=8,
+    unit_registers=64 * _KIB,
+    unit_shared_bytes=64 * _KIB,
+    fma_lanes=64,
+)
+_OPENCL = {machine.name: machine for machine in (_MALI, _ADRENO)}
+
+
 def _opencl(target: Target) -> GpuMachine:
     family = str(target.attrs.get("device", "")) or OPENCL
-    max_threads = _threads(target, 256)
-    if family == "mali":
-        # Local memory is ordinary cached memory, so copying to it gains nothing (Arm Mali GPU
-        # OpenCL Developer Guide, "Memory"). A thread has 64 registers of 32 bits, and half as many
-        # threads fit with more than 32 (Arm Mali Offline Compiler User Guide, "Work registers").
-        # G76: 24 float32 multiply-adds a cycle in a core (Arm's data sheet). Warps have 4 threads
-        # or more from Bifrost on; the tags say how many.
-        return GpuMachine(
-            name="mali",
-            warp=max(int(target.attrs.get("thread_warp_size", 1)), 4),
-            shared_bytes=_shared(target, 32 * _KIB),
-            shared_is_real=False,
-            registers=64,
-            lanes=4,
-            units=4,
-            unit_registers=16 * _KIB,
-            unit_shared_bytes=32 * _KIB,
-            fma_lanes=24,
-            accumulators=32,
-            api=OPENCL,
-            max_threads=max_threads,
-        )
-    if family == "adreno":
-        # Local memory is on the chip, 32 KiB for a work group of a shader processor, and a wave
-        # has 64 or 128 work items (Snapdragon Mobile Platform OpenCL General Programming and
-        # Optimization). Registers are not documented: counted as on Mali.
-        return GpuMachine(
-            name="adreno",
-            warp=64,
-            shared_bytes=_shared(target, 32 * _KIB),
-            shared_is_real=True,
-            registers=64,
-            lanes=4,
-            units=2,
-            unit_registers=32 * _KIB,
-            unit_shared_bytes=32 * _KIB,
-            fma_lanes=128,
-            accumulators=32,
-            api=OPENCL,
-            max_threads=max_threads,
-        )
-    # Unknown: what OpenCL 1.2 guarantees (full profile), and a middling GPU otherwise.
-    return GpuMachine(
-        name=family,
-        warp=32,
-        shared_bytes=_shared(target, 32 * _KIB),
-        shared_is_real=True,
-        registers=128,
-        lanes=4,
-        units=8,
-        unit_registers=64 * _KIB,
-        unit_shared_bytes=64 * _KIB,
-        fma_lanes=64,
-        accumulators=32,
-        api=OPENCL,
-        max_threads=max_threads,
+    found = _OPENCL.get(family, replace(_ANY, name=family))
+    return replace(
+        found,
+        warp=max(int(target.attrs.get("thread_warp_size", 1)), found.warp),
+        max_threads=_threads(target, found.max_threads),
+        shared_bytes=_shared(target, found.shared_bytes),
     )
 
 
