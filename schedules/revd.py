@@ -81,7 +81,13 @@ def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
 
 def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np.ndarray:
     """IOHW weights in the order of ``packed_shape``, float32; missing channels are 0."""
-    groups, kh, kw, tiles, inputs, channels = packed_shape(conv, tile)
+    return pack_in_blocks(weights, conv, tile.channels)
+
+
+def pack_in_blocks(weights: np.ndarray, conv: ConvTranspose2d, channels: int) -> np.ndarray:
+    """``pack_weights`` with blocks of so many output channels."""
+    groups, inputs, kh, kw = conv.groups, conv.group_inputs, conv.h.kernel, conv.w.kernel
+    tiles = ceil_div(conv.group_outputs, channels)
     grouped = np.zeros((groups, inputs, tiles * channels, kh, kw), ACCUMULATE_DTYPE)
     grouped[:, :, : conv.group_outputs] = weights.reshape(groups, inputs, -1, kh, kw)
     tiled = grouped.reshape(groups, inputs, tiles, channels, kh, kw)

@@ -82,11 +82,9 @@ def packed_shape(conv: ConvTranspose2d, tile: GpuTile) -> tuple[int, ...]:
 
 def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: GpuTile) -> np.ndarray:
     """IOHW weights in the order of ``packed_shape``, float32; missing channels are 0."""
-    groups, tiles, inputs, kh, kw, block = packed_shape(conv, tile)
-    grouped = np.zeros((groups, inputs, tiles * block, kh, kw), ACCUMULATE_DTYPE)
-    grouped[:, :, : conv.group_outputs] = weights.reshape(groups, inputs, -1, kh, kw)
-    tiled = grouped.reshape(groups, inputs, tiles, block, kh, kw)
-    return np.ascontiguousarray(tiled.transpose(0, 2, 1, 4, 5, 3))
+    g, kh, kw, o, ic, lane = range(6)
+    packed = cpu.pack_in_blocks(weights, conv, tile.block_channels)
+    return np.ascontiguousarray(packed.transpose(g, o, ic, kh, kw, lane))
 
 
 def compute(conv: ConvTranspose2d, tile: GpuTile, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
