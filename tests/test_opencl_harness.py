@@ -1,6 +1,10 @@
 """The harness itself: a kernel that is wrong must not pass in it."""
 
 import operator
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import opencl
@@ -241,3 +245,27 @@ def test_nothing_of_the_harness_stays_behind():
     left = tvm_ffi.registry.list_global_func_names()
     assert "ffi.Module.create.opencl" not in left
     assert not [name for name in left if name.endswith("_kernel")]
+
+
+@pytest.mark.parametrize(
+    ("corrected", "said"),
+    [(True, ""), (False, "PoCL does not run on this machine: .*'generic' .*")],
+)
+def test_a_processor_newer_than_pocl_is_compiled_for_as_the_best_that_it_knows(corrected, said):
+    script = f"""
+from opencl import pocl, processor
+correct = processor.name_known_processor
+def meet_a_new_processor(device):
+    processor.replace(device, processor.CPU, processor.UNKNOWN)
+    if {corrected}:
+        correct(device)
+processor.name_known_processor = meet_a_new_processor
+for looked_up in (pocl.missing, pocl.program, pocl.queue):  # when the package was imported
+    looked_up.cache_clear()
+print(pocl.missing())
+"""
+    tests = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tests, capture_output=True, text=True, timeout=100
+    )
+    assert re.fullmatch(said, done.stdout.strip()), done.stdout + done.stderr

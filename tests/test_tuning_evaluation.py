@@ -50,7 +50,7 @@ def log(tmp_path):
 def evaluation(log, runner=None):
     found = Evaluation(Builder(), runner or Runner(), log, HOST, 0, threading.Event())
     # A builder of MetaSchedule's own class is asked through the shield only.
-    found.shielded = Builder()
+    found.builder = Builder()
     return found
 
 

@@ -23,6 +23,7 @@ from tvm_deconv.schedules.choice import AUTO, Preferences, TuningLog
 from tvm_deconv.schedules.cpu_default import ScheduleRemaining
 from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.targets import resolve_target
+from tvm_deconv.threads import check_threads
 from tvm_deconv.transform import (
     DecomposePixelShuffle,
     LowerConvolutions,
@@ -153,22 +154,30 @@ def compile(
     """
     resolved = for_threads(target, threads)
     passes = pipeline(resolved, rewrite=rewrite, variant=variant, winograd=winograd, log=log)
-    mod = metadata.attach(load(model, shapes), resolved)
+    return build(model, shapes, resolved, passes)
+
+
+def build(
+    model: Model, shapes: Shapes | None, target: Target, passes: tvm.transform.Pass
+) -> VMExecutable:
+    """What ``compile`` does once its arguments are known to be good: ``passes`` are a pipeline."""
+    mod = metadata.attach(load(model, shapes), target)
     with one_error(), _without_cse():
-        return relax.build(mod, resolved, relax_pipeline=passes)
+        return relax.build(mod, target, relax_pipeline=passes)
 
 
 def for_threads(target: TargetSpec, threads: int | None) -> Target:
     """``target`` with as many cores; with its own where ``threads`` is None.
 
-    Raises TargetError for a GPU with threads: its schedules count on none of a CPU.
+    Raises TargetError for threads that are no positive integer, and for a GPU with threads: its
+    schedules count on none of a CPU.
     """
     resolved = resolve_target(target)
     if threads is None:
         return resolved
     if is_gpu(resolved):
         raise TargetError(f"threads are those of a CPU: {resolved.kind.name} takes none")
-    return Target({**resolved.export(), "num-cores": threads})
+    return Target({**resolved.export(), "num-cores": check_threads(threads)})
 
 
 @contextmanager

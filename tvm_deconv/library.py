@@ -12,7 +12,7 @@ from tvm.support import cc as tvm_cc
 from tvm.target import Target
 
 from tvm_deconv import cuda, cuda_packing
-from tvm_deconv.compiler import TargetSpec, compile
+from tvm_deconv.compiler import TargetSpec, build, for_threads, pipeline
 from tvm_deconv.errors import TargetError
 from tvm_deconv.files import replacing
 from tvm_deconv.gpu_targets import CUDA
@@ -49,26 +49,19 @@ def compile_library(
     """Compile a model as ``tvm_deconv.compile`` does and write a library that can be loaded.
 
     A library for a GPU is linked for the target's host, with the device's code inside: machine code
-    for CUDA, source for OpenCL. Target, linker, CUDA compiler and output are checked before any
-    work; a file that ``output`` already names is only replaced on success.
+    for CUDA, source for OpenCL. The arguments, then linker, CUDA compiler and output are checked
+    before any work; a file that ``output`` already names is only replaced on success.
 
     Raises what ``tvm_deconv.compile`` raises, TargetError where nothing can link for the target or
     compile CUDA for it, and OutputError where ``output`` cannot be written.
     """
-    resolved = resolve_target(target)
+    resolved = for_threads(target, threads)
+    passes = pipeline(resolved, variant=variant, winograd=winograd, log=log)
     command = linker(processor_of(resolved), resolve_target("host"))
     if resolved.kind.name == CUDA:
         cuda.compiler_for(str(resolved.attrs["arch"]))
     with replacing(output) as unfinished:
-        executable = compile(
-            model,
-            resolved,
-            shapes=shapes,
-            threads=threads,
-            variant=variant,
-            winograd=winograd,
-            log=log,
-        )
+        executable = build(model, shapes, resolved, passes)
         link(executable, unfinished, command, resolved)
 
 

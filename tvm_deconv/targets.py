@@ -139,6 +139,9 @@ def _check_processor(target: Target) -> None:
         near = difflib.get_close_matches(str(name), [str(cpu) for cpu in known], n=5)
         hint = f"did you mean {', '.join(near)}?" if near else "leave mcpu out for a generic one"
         raise TargetError(f"LLVM does not know mcpu {str(name)!r} of {triple}: {hint}")
+    cores = target.attrs.get("num-cores")
+    if cores is not None and int(cores) < 1:
+        raise TargetError(f"num-cores must be at least 1, got {int(cores)}: leave it out for all")
 
 
 def _is_valid_cpu(name: str, triple: str) -> bool:

@@ -10,13 +10,23 @@ from __future__ import annotations
 
 import itertools
 import os
+from numbers import Integral
+from typing import Any
 
 import tvm_ffi
 
+from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.machine import available_processors
 
 # tvm::runtime::threading::ThreadGroup::AffinityMode: all threads may run on all listed processors.
 _SHARE_ALL = -3
+
+
+def check_threads(count: Any) -> int:
+    """The count as an int. Raises TargetError where it is no positive integer."""
+    if not isinstance(count, Integral) or count < 1:
+        raise TargetError(f"threads must be a positive integer, got {count!r}")
+    return int(count)
 
 
 def use_threads(count: int | None = None) -> int:
@@ -24,7 +34,11 @@ def use_threads(count: int | None = None) -> int:
 
     Returns the number they do use. That is less where TVM's pool was already started with fewer,
     so call it before the first kernel runs; compiling folds constants with kernels, too.
+
+    Raises TargetError for a count that is no positive integer.
     """
+    if count is not None:
+        check_threads(count)
     if hasattr(os, "sched_getaffinity"):
         processors = sorted(os.sched_getaffinity(0))
     else:

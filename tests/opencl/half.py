@@ -7,35 +7,23 @@ float32 and rounds the result.
 
 from __future__ import annotations
 
-import ctypes
-from importlib import metadata
-from pathlib import Path
+from . import processor
 
-_NAME = b" cl_khr_fp16"
-# Where PoCL 3.0 keeps the address of the text of a device's extensions, on 64-bit Linux.
-_VERSION, _OFFSET = "3.0", 584
-_kept = []  # the texts that devices now refer to
+_NAME = b"cl_khr_fp16"
 
 
 def missing() -> str:
     """Why float16 cannot be executed here, or ''."""
-    version = metadata.version("pocl-binary-distribution")
-    if version != _VERSION:
-        return f"float16 can be switched on in PoCL {_VERSION} only, this is {version}"
-    if "f16c" not in Path("/proc/cpuinfo").read_text().split():
+    if "f16c" not in processor.flags():
         return "this processor does not convert float16 (F16C)"
     return ""
 
 
 def switch_on(device) -> None:
-    """Let a device of PoCL say that it has float16. Not undone: it lives as long as the process."""
-    field = ctypes.c_void_p.from_address(device.int_ptr + _OFFSET)
-    before = device.extensions.encode()
-    assert ctypes.string_at(field.value, len(before)) == before
-    text = ctypes.create_string_buffer(before + _NAME)
-    _kept.append(text)
-    field.value = ctypes.addressof(text)
-    assert device.extensions.encode() == before + _NAME
+    """Let a device of PoCL say that it has float16."""
+    before = processor.read(device, processor.EXTENSIONS)
+    processor.replace(device, processor.EXTENSIONS, before + b" " + _NAME)
+    assert _NAME in device.extensions.encode().split()
 
 
 def _definitions() -> str:

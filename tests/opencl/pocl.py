@@ -1,7 +1,8 @@
 """OpenCL on the processor: PoCL from PyPI, in the test's own process.
 
 PoCL links every kernel with ``ld`` and keeps it in a cache; ours is a folder that ends with the
-process, so that a test never meets what another version compiled.
+process, so that a test never meets what another version compiled. OpenCL drivers of the machine, be
+it another PoCL, are not looked at: the harness knows this one.
 """
 
 from __future__ import annotations
@@ -14,19 +15,30 @@ import os
 import re
 import shutil
 import tempfile
+from importlib import metadata
+from pathlib import Path
 
 import numpy as np
+import pytest
 
-from . import half
+from . import half, processor
 
 
+@functools.cache
 def missing() -> str:
     """Why OpenCL cannot be executed here, or ''."""
     for module in ("pyopencl", "pocl_binary_distribution"):
         if importlib.util.find_spec(module) is None:
             return f"the Python module {module} is not installed: pip install 'pyopencl[pocl]'"
+    version = metadata.version("pocl-binary-distribution")
+    if version != processor.VERSION:
+        return f"the tests know PoCL {processor.VERSION}, this is {version}"
     if shutil.which("ld") is None:
         return "PoCL links kernels with ld, which is not installed: apt install binutils"
+    try:
+        program("__kernel void nothing() {}").launch("nothing", [], (1, 1, 1), (1, 1, 1))
+    except Exception as error:  # whatever stands in its way here is the reason that is asked for
+        return f"PoCL does not run on this machine: {' '.join(str(error).split())}"
     return ""
 
 
@@ -38,18 +50,17 @@ def queue():
     os.environ["POCL_CACHE_DIR"] = cache
     # Tests run beside each other, each with one thread.
     os.environ.setdefault("POCL_MAX_PTHREAD_COUNT", "1")
-    before = os.environ.get("XDG_CACHE_HOME")
-    os.environ["XDG_CACHE_HOME"] = cache  # pyopencl opens a data base there while it is imported
-    try:
+    drivers = Path(importlib.util.find_spec("pyopencl").origin).parent / ".libs"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", cache)  # pyopencl opens a data base there while imported
+        patch.setenv("OCL_ICD_VENDORS", str(drivers))
         import pyopencl as cl
         import pyopencl.invoker
-    finally:
-        if before is None:
-            del os.environ["XDG_CACHE_HOME"]
-        else:
-            os.environ["XDG_CACHE_HOME"] = before
-    (platform,) = (p for p in cl.get_platforms() if p.name == "Portable Computing Language")
+
+        # The loader lists its own folder twice where it is named.
+        platform = next(p for p in cl.get_platforms() if f"PoCL {processor.VERSION}" in p.version)
     device = platform.get_devices()[0]
+    processor.name_known_processor(device)
     if not half.missing():
         half.switch_on(device)
     return cl.CommandQueue(cl.Context([device]))

@@ -1,7 +1,7 @@
-"""MetaSchedule's builder, for candidates: from annotations to a library for the device.
+"""A builder of MetaSchedule for our candidates: from annotations to a library for the device.
 
-These functions run in the builder's worker processes, so they and their arguments must pickle. A
-library is linked here, not on the device, which then needs no compiler.
+The functions below run in worker processes, so they and their arguments must pickle. A library is
+linked here, not on the device, which then needs no compiler.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,9 +18,11 @@ from typing import Any
 
 import numpy as np
 import tvm
+from tvm.ir.utils import derived_object
 from tvm.s_tir import Schedule
-from tvm.s_tir.meta_schedule.builder import LocalBuilder
+from tvm.s_tir.meta_schedule.builder import BuilderInput, BuilderResult, PyBuilder
 from tvm.s_tir.transform import RemoveWeightLayoutRewriteBlock
+from tvm.support.popen_pool import PopenPoolExecutor
 from tvm.target import Target
 
 from tvm_deconv import cuda
@@ -30,12 +34,14 @@ from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.targets import processor_of, resolve_target
 
 from .case import case_folder
-from .interrupt import ignore_interrupts
+from .interrupt import ignore_interrupts, uninterrupted
 from .layer import candidate_of, is_layer
 
 KERNEL, PACKED = "kernel.so", "packed.npy"
 # How the name of a folder that the builder makes for one candidate begins.
 _ARTIFACT = "artifact-"
+# Kernels that a process builds before a new one takes its place: what TVM keeps adds up.
+_USES = 64
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,46 @@ class _Built:
     case: str | None = None
 
 
-def builder(target: Target, cases: Path, *, workers: int, timeout_s: float) -> LocalBuilder:
+@derived_object
+class KernelBuilder(PyBuilder):
+    """Builds candidates in processes that serve many; ``close`` ends them.
+
+    MetaSchedule's LocalBuilder starts new ones for every batch, two to five seconds each time.
+    """
+
+    def __init__(
+        self, build: Callable[[tvm.IRModule, Target], str], workers: int, timeout_s: float
+    ) -> None:
+        super().__init__()
+        self._build, self._timeout_s = build, timeout_s
+        self._pool = PopenPoolExecutor(
+            max_workers=workers,
+            timeout=timeout_s,
+            initializer=ignore_interrupts,
+            maximum_process_uses=_USES,
+        )
+
+    def build(self, build_inputs: list[BuilderInput]) -> list[BuilderResult]:
+        """The path of a library for each input, or what stood in its way."""
+        # Until a process has started it does not ignore Ctrl-C in the terminal.
+        with uninterrupted():
+            pending = [self._pool.submit(self._build, i.mod, i.target) for i in build_inputs]
+            return [self._result(future) for future in pending]
+
+    def close(self) -> None:
+        """End the processes; nothing can be built any more."""
+        self._pool.shutdown()
+
+    def _result(self, pending: Future[str]) -> BuilderResult:
+        try:
+            return BuilderResult(pending.result(), None)
+        except TimeoutError:
+            return BuilderResult(None, f"building took longer than {self._timeout_s:g} s")
+        except Exception as error:  # whatever a worker process raised, or its end
+            return BuilderResult(None, f"building failed: {error}")
+
+
+def builder(target: Target, cases: Path, *, workers: int, timeout_s: float) -> KernelBuilder:
     """A builder for ``target``.
 
     ``cases`` holds a folder for each layer, see ``case_folder``, and gets one for each artifact.
@@ -58,13 +103,8 @@ def builder(target: Target, cases: Path, *, workers: int, timeout_s: float) -> L
     if target.kind.name == CUDA:
         cuda.compiler_for(str(target.attrs["arch"]))
     command = linker(processor_of(target), resolve_target("host"))
-    return LocalBuilder(
-        max_workers=workers,
-        timeout_sec=timeout_s,
-        f_build=partial(_build, cases=str(cases)),
-        f_export=partial(_export, folder=str(cases), command=command),
-        initializer=ignore_interrupts,
-    )
+    build = partial(_library, folder=str(cases), command=command)
+    return KernelBuilder(build, workers, timeout_s)
 
 
 def remove_artifact(library: str) -> None:
@@ -74,7 +114,11 @@ def remove_artifact(library: str) -> None:
         shutil.rmtree(path.parent, ignore_errors=True)
 
 
-def _build(mod: tvm.IRModule, target: Target, _params: Any, *, cases: str) -> _Built:
+def _library(mod: tvm.IRModule, target: Target, *, folder: str, command: str) -> str:
+    return _export(_compiled(mod, target, folder), folder, command)
+
+
+def _compiled(mod: tvm.IRModule, target: Target, cases: str) -> _Built:
     if not is_layer(mod):
         # As MetaSchedule's default_build, which first imports all tensor intrinsics: 25 s.
         mod = RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(mod)
@@ -102,7 +146,7 @@ def compiled(func: tvm.tirx.PrimFunc, target: Target) -> Any:
     return tvm.compile(tvm.IRModule({"main": func}), target=target)
 
 
-def _export(built: _Built, *, folder: str, command: str) -> str:
+def _export(built: _Built, folder: str, command: str) -> str:
     """Write the artifact into a folder of its own below ``folder``; the path of its library."""
     artifact = Path(tempfile.mkdtemp(prefix=_ARTIFACT, dir=folder))
     path = artifact / KERNEL

@@ -125,7 +125,7 @@ def tune(
             reach.check()
         cases = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tvm-deconv-")))
         interrupt = stack.enter_context(Interrupt(report))
-        # It starts a process to try itself out, and so does the builder.
+        # It starts a process to try itself out.
         with uninterrupted():
             runner = make_runner(
                 reach,
@@ -146,9 +146,9 @@ def tune(
         log = stack.enter_context(LogFolder.for_tuning(Path(logs) if logs else user_root(), header))
         for repair in log.repairs:
             report(repair)
-        with uninterrupted():
-            workers = available_processors()
-            build = builder(resolved, cases, workers=workers, timeout_s=_BUILD_TIMEOUT_S)
+        workers = available_processors()
+        build = builder(resolved, cases, workers=workers, timeout_s=_BUILD_TIMEOUT_S)
+        stack.callback(build.close)
         peak = device_peak(resolved, machine, runner)
         progress = Progress(report, tasks, trials, peak)
         evaluation = Evaluation(build, runner, log, resolved, seed, interrupt.event)

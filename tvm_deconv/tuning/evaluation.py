@@ -7,8 +7,7 @@ from threading import Event
 from typing import Any
 
 import tvm
-from tvm.ir.utils import derived_object
-from tvm.s_tir.meta_schedule.builder import Builder, BuilderInput, BuilderResult, PyBuilder
+from tvm.s_tir.meta_schedule.builder import Builder, BuilderInput
 from tvm.s_tir.meta_schedule.runner import RunnerInput, RunnerResult
 from tvm.s_tir.meta_schedule.search_strategy import MeasureCandidate
 from tvm.target import Target
@@ -17,7 +16,6 @@ from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.schedules.machines import machine_of
 
 from .build import remove_artifact
-from .interrupt import uninterrupted
 from .layer import candidate_of
 from .log import LogFolder
 from .measure import DEVICE
@@ -30,19 +28,6 @@ BUILD_FAILED = "build failed"
 LOST = DEVICE.removesuffix(": ")
 
 
-@derived_object
-class ShieldedBuilder(PyBuilder):
-    """A builder whose worker processes no Ctrl-C in the terminal ends while they start."""
-
-    def __init__(self, builder: Builder) -> None:
-        super().__init__()
-        self.builder = builder
-
-    def build(self, build_inputs: list[BuilderInput]) -> list[BuilderResult]:
-        with uninterrupted():
-            return self.builder.build(build_inputs)
-
-
 class Evaluation:
     """The device, the log, and what stands in the way of going on.
 
@@ -52,7 +37,7 @@ class Evaluation:
     def __init__(
         self, builder: Builder, runner: Any, log: LogFolder, target: Target, seed: int, stop: Event
     ) -> None:
-        self.shielded, self.runner, self.log = ShieldedBuilder(builder), runner, log
+        self.builder, self.runner, self.log = builder, runner, log
         self.target, self.seed, self.stop = target, seed, stop
         self.machine = machine_of(target)
         self.error: TvmDeconvError | None = None
@@ -70,7 +55,7 @@ class Evaluation:
 
         ``arguments`` are those that the runner gets for each module.
         """
-        built = self.shielded.build([BuilderInput(mod, self.target) for mod in mods])
+        built = self.builder.build([BuilderInput(mod, self.target) for mod in mods])
         found: list[list[tuple[Any, RunnerResult]]] = [[] for _ in mods]
         order = list(range(len(mods)))
         for _ in range(turns):

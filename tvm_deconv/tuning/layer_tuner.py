@@ -159,7 +159,7 @@ class LayerTuner:
             max_trials_global=remaining,
             max_trials_per_task=remaining,
             num_trials_per_iter=min(_ROUND, remaining),
-            builder=evaluation.shielded,
+            builder=evaluation.builder,
             runner=evaluation.runner,
             measure_callbacks=[_Record(self, task, context, "default" if first else "search")],
             database=evaluation.log.database,

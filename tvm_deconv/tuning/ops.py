@@ -162,7 +162,7 @@ class OpTuner:
             max_trials_global=trials,
             max_trials_per_task=trials,
             num_trials_per_iter=min(_ROUND, trials),
-            builder=evaluation.shielded,
+            builder=evaluation.builder,
             runner=evaluation.runner,
             measure_callbacks=[_Record(self, task, context)],
             database=database,
