@@ -9,6 +9,7 @@ from tvm import s_tir, tirx
 from tvm.s_tir.dlight.analysis import normalize_prim_func
 from tvm.target import Target
 
+from .bindings import bind_repeated_reads
 from .cpu_default_contraction import Contraction, contraction_of, epilogue_positions
 from .cpu_default_injective import is_injective, schedule_injective
 from .cpu_default_inline import inline_producers
@@ -17,8 +18,9 @@ from .cpu_default_nest import schedule_contraction
 from .cpu_default_plain import schedule_reduction
 from .cpu_default_rows import cut_rows
 from .cpu_default_stage import Stage, Var, loads_of, stages_of, with_stages
+from .last_steps import for_llvm
 from .machine import CpuMachine, cpu_machine
-from .vector_math import with_vector_math
+from .periods import with_whole_periods
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,7 +44,9 @@ class ScheduleRemaining:
         for name, func in mod.functions_items():
             if isinstance(func, tirx.PrimFunc) and not is_scheduled(func):
                 result = schedule_function(func, self._machine)
-                if result is not None:
+                if result is None:
+                    scheduled[name] = with_whole_periods(func)
+                else:
                     scheduled[name] = result.with_attr(SCHEDULED, True)
         for name, func in scheduled.items():
             mod[name] = func
@@ -55,7 +59,7 @@ def is_scheduled(func: tirx.PrimFunc) -> bool:
 
 def schedule_function(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc | None:
     """``func`` scheduled for ``machine``; None where its form is not one that we understand."""
-    schedule = s_tir.Schedule(func)
+    schedule = s_tir.Schedule(bind_repeated_reads(func))
     blocks = normalize_prim_func(schedule)
     if blocks is None:
         return None
@@ -87,7 +91,7 @@ def _scheduled(func: tirx.PrimFunc, parts: list[Part], machine: CpuMachine) -> t
             schedule_injective(schedule, part, machine)
         else:
             schedule_reduction(schedule, part, machine)
-    return with_vector_math(cut_rows(schedule.mod["main"]))
+    return for_llvm(cut_rows(schedule.mod["main"]))
 
 
 def _simple_rules(stages: list[Stage], _machine: CpuMachine) -> list[Part]:

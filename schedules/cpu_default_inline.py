@@ -5,7 +5,10 @@ from __future__ import annotations
 import tvm
 import tvm_ffi
 from tvm import s_tir, tirx
+from tvm.ir import Var
 from tvm.s_tir.dlight.analysis import SBlockInfo
+
+from .expansion import LARGEST, size_of
 
 # Intrinsics that cost as much as a division or more: never computed twice.
 _CHEAP_CALLS = {"prim.if_then_else", "tirx.fabs", "tirx.sqrt", "tirx.rsqrt"}
@@ -14,11 +17,12 @@ _CHEAP_CALLS = {"prim.if_then_else", "tirx.fabs", "tirx.sqrt", "tirx.rsqrt"}
 def inline_producers(schedule: s_tir.Schedule, blocks: list[SBlockInfo]) -> list[SBlockInfo]:
     """Inline every block that is elementwise or moves data, where that saves a pass over memory.
 
-    Kept are: outputs; blocks with several consumers that are not cheap to repeat; and what a
-    reduction reads through a condition (the padding of a convolution), which would be evaluated
-    again for every tap.
+    Kept are: outputs; blocks with several consumers that are not cheap to repeat; what a reduction
+    reads through a condition (the padding of a convolution), which would be evaluated again for
+    every tap; and what would make an expression too large.
     """
     kept = []
+    sizes: dict[Var, int] = {}
     outputs = {schedule.get(block).name_hint for block in _outputs(schedule)}
     for info in blocks:
         if info.name in outputs or not info.is_injective() or info.is_reduction():
@@ -31,11 +35,25 @@ def inline_producers(schedule: s_tir.Schedule, blocks: list[SBlockInfo]) -> list
         if (feeds_reduction and _has_condition(block)) or (is_repeated and not _is_cheap(block)):
             kept.append(info)
             continue
+        (written,) = (region.source for region in block.writes)
+        sizes[written] = _size(block, sizes)
+        if any(_size(consumer, sizes) > LARGEST for consumer in consumers):
+            del sizes[written]
+            kept.append(info)
+            continue
         try:
             schedule.compute_inline(info.block_rv)
         except s_tir.ScheduleError:
+            del sizes[written]
             kept.append(info)
     return kept
+
+
+def _size(block: s_tir.SBlock, sizes: dict[Var, int]) -> int:
+    """Names in what a block computes, blocks of ``sizes`` inlined."""
+    if not isinstance(block.body, tirx.BufferStore):
+        return 1
+    return size_of(block.body.value, lambda load: sizes.get(load.source, 1))
 
 
 def _outputs(schedule: s_tir.Schedule):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tvm import tirx
@@ -9,7 +10,7 @@ from tvm import tirx
 from tvm_deconv.geometry import Axis
 
 
-def by_phase(values: list[int], phase):
+def by_phase(values: Sequence[int], phase):
     """An index expression that takes ``values[phase]``; an int for an int."""
     if isinstance(phase, int):
         return values[phase]

@@ -43,12 +43,12 @@ from . import stages, steps
 from . import tir_edit as edit
 from .expressions import ceil_div
 from .finish import finish
+from .last_steps import for_llvm
 from .machine import CpuMachine
 from .names import EDGE, GATHER, PAD, TRANSPOSE
 from .scratch import in_strip_coordinates
 from .tiling import Tiling, choose_strip, outputs_per_thread
 from .variant import ACCUMULATE_DTYPE, Sizes, Variant
-from .vector_math import with_vector_math
 
 # Channel vectors of one output that are added to together.
 _VECTORS = 4
@@ -144,7 +144,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     func = in_strip_coordinates(in_strip_coordinates(sch.mod["main"], PAD), GATHER + "_init")
     if conv.strides != (1, 1):
         func = test_once(func, "ic")
-    return with_vector_math(finish(func, conv, tile, store, by_rows=True))
+    return for_llvm(finish(func, conv, tile, store, by_rows=True))
 
 
 def tile_gather(sch: Schedule, conv: ConvTranspose2d, tile: Tiling) -> steps.Nest:

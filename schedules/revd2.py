@@ -41,11 +41,11 @@ from tvm_deconv.geometry import ConvTranspose2d
 from . import stages, steps
 from .expressions import ceil_div
 from .finish import finish
+from .last_steps import for_llvm
 from .names import EDGE, INTERLEAVE, PAD, PHASES
 from .scratch import in_strip_coordinates
 from .tiling import Tiling, choose_tiling, tiling_cycles
 from .variant import ACCUMULATE_DTYPE, Variant
-from .vector_math import with_vector_math
 
 
 def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
@@ -139,7 +139,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
         steps.weights_in_vectors(sch, PHASES, tile)
     steps.keep_in_registers(sch, PHASES, nest, tile)
     func = in_strip_coordinates(sch.mod["main"], PAD)
-    return with_vector_math(finish(func, conv, tile, store))
+    return for_llvm(finish(func, conv, tile, store))
 
 
 REVD2 = Variant(

@@ -45,13 +45,13 @@ from tvm_deconv.geometry import ConvTranspose2d
 from . import stages, steps
 from . import tir_edit as edit
 from .finish import finish
+from .last_steps import for_llvm
 from .machine import CpuMachine
 from .names import EDGE, INTERLEAVE, PAD, PHASES
 from .scratch import in_strip_coordinates
 from .tdc import PASS_CYCLES
 from .tiling import Tiling, choose_strip, outputs_per_thread
 from .variant import ACCUMULATE_DTYPE, Sizes, Variant
-from .vector_math import with_vector_math
 
 # Input channels whose products are summed before they are added to the strip.
 _TOGETHER = 4
@@ -135,7 +135,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
             steps.at_tile(sch, stage, rows)
     func = in_strip_coordinates(in_strip_coordinates(sch.mod["main"], PAD), PHASES + "_init")
     func = input_stationary(func, conv, tile)
-    return with_vector_math(finish(func, conv, tile, store, by_rows=True))
+    return for_llvm(finish(func, conv, tile, store, by_rows=True))
 
 
 def input_stationary(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:

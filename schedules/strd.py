@@ -42,12 +42,12 @@ from tvm_deconv.geometry import ConvTranspose2d
 from . import revd2, stages, steps
 from . import tir_edit as edit
 from .finish import finish
+from .last_steps import for_llvm
 from .machine import CpuMachine
 from .names import DILATE, EDGE, PHASES
 from .scratch import in_strip_coordinates
 from .tiling import Tiling, choose_tiling, tiling_cycles
 from .variant import ACCUMULATE_DTYPE, Sizes, Variant
-from .vector_math import with_vector_math
 
 
 def dense(conv: ConvTranspose2d) -> ConvTranspose2d:
@@ -124,7 +124,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     steps.keep_in_registers(sch, PHASES, nest, tile)
     func = in_strip_coordinates(sch.mod["main"], DILATE)
     func = finish(_insert_zeros(func, conv), dense(conv), tile, store)
-    return with_vector_math(func)
+    return for_llvm(func)
 
 
 def _insert_zeros(func: tirx.PrimFunc, conv: ConvTranspose2d) -> tirx.PrimFunc:

@@ -20,12 +20,12 @@ from tvm_deconv.geometry import Axis, ConvTranspose2d
 
 from . import revd2, stages, steps
 from .finish import finish
+from .last_steps import for_llvm
 from .machine import CpuMachine
 from .names import EDGE, INTERLEAVE, PAD, PHASES, PLANES
 from .scratch import in_strip_coordinates
 from .tiling import Tiling, choose_tiling, outputs_per_thread, tiling_cycles
 from .variant import Sizes, Variant
-from .vector_math import with_vector_math
 
 # Cycles to write a vector of sums to its plane, and to read, shuffle and store it again: fitted to
 # the layers above with many channels.
@@ -96,7 +96,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
         steps.weights_in_vectors(sch, PHASES, tile)
     steps.keep_in_registers(sch, PHASES, nest, tile)
     func = in_strip_coordinates(in_strip_coordinates(sch.mod["main"], PAD), PLANES)
-    return with_vector_math(finish(func, conv, tile, store, by_rows=True))
+    return for_llvm(finish(func, conv, tile, store, by_rows=True))
 
 
 TDC = Variant(

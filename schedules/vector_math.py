@@ -22,7 +22,7 @@ def with_vector_math(func: tirx.PrimFunc) -> tirx.PrimFunc:
     """``func`` with the calls named above replaced, in float32 and float16 (by way of float32)."""
 
     def replace(call: tvm.ir.Call) -> Expr:
-        compute = _FUNCTIONS.get(getattr(call.op, "name", ""))
+        compute = FUNCTIONS.get(getattr(call.op, "name", ""))
         # A pointer, such as the address of a prefetch, has no dtype.
         dtype = str(getattr(call.ty, "dtype", ""))
         if compute is None or dtype not in ("float32", "float16"):
@@ -127,7 +127,8 @@ def _erf(x: Expr) -> Expr:
     return _bind("t", x, either)
 
 
-_FUNCTIONS: dict[str, Callable[[Expr], Expr]] = {
+# By the name of TVM's intrinsic.
+FUNCTIONS: dict[str, Callable[[Expr], Expr]] = {
     "tirx.exp": _exp,
     "tirx.sigmoid": _sigmoid,
     "tirx.tanh": _tanh,

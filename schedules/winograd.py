@@ -46,9 +46,9 @@ from tvm_deconv.geometry import ConvTranspose2d
 
 from . import steps, winograd_steps
 from .expressions import by_phase, static
+from .last_steps import for_llvm
 from .names import OUTPUTS, PAD, PRODUCTS, SPREAD, STORE, TRANSFORM
 from .variant import ACCUMULATE_DTYPE, Variant
-from .vector_math import with_vector_math
 from .winograd_choice import choose_tile, tile_cycles
 from .winograd_finish import finish
 from .winograd_tile import Layout, WinogradTile
@@ -188,7 +188,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: WinogradTile) -> 
     sch = Schedule(func, enable_check=False)
     store = steps.inline_epilogue(sch, keep=(PAD, SPREAD, TRANSFORM, PRODUCTS, OUTPUTS))
     winograd_steps.tile_products(sch, tile)
-    return with_vector_math(finish(sch.mod["main"], Layout(conv, tile), store))
+    return for_llvm(finish(sch.mod["main"], Layout(conv, tile), store))
 
 
 def _divmod(value: Any, unit: int) -> tuple[Any, Any]:

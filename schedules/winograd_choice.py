@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import product
-from statistics import mean
 
 from tvm_deconv.cook_toom import MAX_POINTS
 from tvm_deconv.geometry import ConvTranspose2d
@@ -66,7 +65,7 @@ def tile_cycles(
         for h, w in product(heights, widths)
     ]
     pieces = [share * conv.groups * tile.channel_splits for share in shares]
-    return mean(-(-count // threads) for count in pieces) * piece
+    return sum(-(-count // threads) for count in pieces) / len(pieces) * piece
 
 
 def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
@@ -98,6 +97,7 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     return read + transform + multiply + invert + store + moved
 
 
+@cache
 def _shuffles(count: int) -> int:
     """Shuffles of two registers for each vector that ``StraightLine.interleave`` makes."""
     return sum(factor - 1 for factor in prime_factors(count))

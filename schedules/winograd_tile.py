@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 from tvm_deconv.cook_toom import Transforms, transforms
@@ -66,12 +65,12 @@ class WinogradAxis:
     @property
     def first(self) -> int:
         """Input offset of a tile's first sample from its block."""
-        return min(self.axis.first_offset(phase) for phase in range(self.axis.stride))
+        return min(self.axis.first_offsets)
 
-    @cached_property
-    def shifts(self) -> list[int]:
+    @property
+    def shifts(self) -> tuple[int, ...]:
         """For each phase, how much later than a tile's start its outputs start."""
-        return [self.axis.first_offset(phase) - self.first for phase in range(self.axis.stride)]
+        return self.axis.shifts
 
     @property
     def span(self) -> int:
@@ -95,18 +94,19 @@ class WinogradAxis:
 
 @dataclass(frozen=True)
 class Layout:
-    """Sizes of the buffers of one strip."""
+    """Sizes of the buffers of one strip, whose axes are ``h`` and ``w``."""
 
     conv: ConvTranspose2d
     tile: WinogradTile
+    h: WinogradAxis = field(init=False)
+    w: WinogradAxis = field(init=False)
 
-    @cached_property
-    def h(self) -> WinogradAxis:
-        return WinogradAxis(self.conv.h, self.tile.outputs[0], self.tile.tiles[0], False)
-
-    @cached_property
-    def w(self) -> WinogradAxis:
-        return WinogradAxis(self.conv.w, self.tile.outputs[1], self.tile.tiles[1], True)
+    def __post_init__(self) -> None:
+        # Thousands of layouts are weighed for a layer: a lock for each, as in cached_property,
+        # would take a third of the time.
+        (rows, columns), tiles = self.tile.outputs, self.tile.tiles
+        object.__setattr__(self, "h", WinogradAxis(self.conv.h, rows, tiles[0], False))
+        object.__setattr__(self, "w", WinogradAxis(self.conv.w, columns, tiles[1], True))
 
     @property
     def chunks(self) -> int:

@@ -25,7 +25,7 @@ def check(net: Net, *outputs: str) -> None:
 sizes = st.integers(1, 3)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     kernel=st.tuples(sizes, sizes),
     stride=st.tuples(sizes, sizes),
@@ -41,7 +41,7 @@ def test_a_convolution_of_any_attributes(kernel, stride, dilation, pads, group, 
     check(net, net("Conv", "x", *weights, **attributes))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     kernel=st.tuples(sizes, sizes),
     stride=st.tuples(sizes, sizes),

@@ -171,7 +171,7 @@ def test_a_convolution_of_symbolic_size_serves_every_size(size):
     )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     batch=st.integers(1, 2),
     group=st.integers(1, 3),

@@ -72,7 +72,7 @@ def small_layers(draw):
 
 
 @every_variant
-@settings(deadline=None, max_examples=2)
+@settings(max_examples=2)
 @given(small_layers(), st.sampled_from(["float32", "float16"]), st.sampled_from(["", "hw", "n"]))
 def test_any_layer_equals_the_scatter_definition(variant, layer, dtype, symbolic):
     conv, shape = layer
@@ -100,7 +100,7 @@ def tiles(draw, conv):
 
 
 @pytest.mark.parametrize("variant", sorted(set(GPU_VARIANTS) - {"winograd"}))
-@settings(deadline=None, max_examples=2)
+@settings(max_examples=2)
 @given(st.data())
 def test_any_tile_gives_the_same_sums(variant, data):
     conv, shape = data.draw(small_layers())

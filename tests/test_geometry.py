@@ -36,7 +36,7 @@ def _scatter(axis, size):
     return pairs
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(axes(), st.integers(1, 6))
 def test_the_taps_of_a_phase_are_those_that_scatter_there(axis, size):
     pairs = _scatter(axis, size)
@@ -47,14 +47,14 @@ def test_the_taps_of_a_phase_are_those_that_scatter_there(axis, size):
         assert inside == pairs.get(o, set())
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(axes(), st.integers(1, 6))
 def test_the_blocks_just_cover_the_output(axis, size):
     blocks, output = axis.blocks(size), axis.output_size(size)
     assert blocks * axis.stride >= output > (blocks - 1) * axis.stride
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(axes())
 def test_the_halo_holds_every_offset_and_the_taps_are_evenly_spaced(axis):
     low, high = axis.halo
@@ -68,7 +68,7 @@ def test_the_halo_holds_every_offset_and_the_taps_are_evenly_spaced(axis):
         assert phase == [first + j * axis.tap_step for j in range(len(phase))]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(axes(), st.integers(1, 4), st.integers(0, 8), st.integers(0, 8))
 def test_every_pattern_keeps_the_output_size(axis, factor, begin, end):
     reach = axis.dilation * (axis.kernel - 1)
@@ -81,7 +81,7 @@ def test_every_pattern_keeps_the_output_size(axis, factor, begin, end):
         assert axis_of_resize(conv, factor).output_size(size) == enlarged
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 4))
 def test_the_empty_taps_of_a_dilated_kernel_are_left_out(kernel, dilation, factor):
     conv = ConvAxis(kernel, dilation=dilation)

@@ -66,7 +66,7 @@ def test_both_kinds_of_machines_have_variants_of_the_same_names():
 
 
 @given(kernel.layers(), st.sampled_from(MACHINES), st.sampled_from(["revd2", "tdc"]), st.booleans())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_default_tile_keeps_every_rule_of_the_tile_and_every_limit(layer, machine, name, known):
     conv, (n, h, w) = layer
     variant = variants_for(machine)[name]

@@ -17,7 +17,7 @@ from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 TARGETS = (kernel.HOST, Target({"kind": "cuda", "arch": "sm_90"}))
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(kernel.layers(), st.sampled_from(TARGETS), st.data())
 def test_a_recipe_packs_as_the_variant_does(case, target, data):
     conv, (batch, height, width) = case

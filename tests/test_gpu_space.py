@@ -58,7 +58,7 @@ def check_default(name, conv, sizes, machine):
 
 
 @every_variant
-@settings(derandomize=True, deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(layers(), st.sampled_from(["", "hw", "nhw"]), st.sampled_from(sorted(MACHINES)))
 def test_what_a_variant_chooses_itself_is_in_its_space(variant, layer, free, name):
     conv, shape = layer
@@ -98,7 +98,7 @@ def tuned_layers(draw, name):
 
 @opencl.required
 @every_variant
-@settings(derandomize=True, deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(st.data(), st.sampled_from(["float32"] if opencl.MISSING_HALF else ["float32", "float16"]))
 def test_a_feasible_point_computes_the_layer(variant, data, dtype):
     conv, shape, target, parameters = data.draw(tuned_layers(variant))

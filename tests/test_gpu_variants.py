@@ -81,7 +81,7 @@ def test_corner_cases_equal_the_scatter_definition(variant, corner, turn):
 
 
 @every_variant
-@settings(derandomize=True, deadline=None, max_examples=2)
+@settings(max_examples=2)
 @given(
     layers(),
     st.sampled_from(["float32", "float16"] if not opencl.MISSING_HALF else ["float32"]),
@@ -116,7 +116,7 @@ def tiles(draw, conv):
 
 
 @pytest.mark.parametrize("variant", sorted(set(GPU_VARIANTS) - {"winograd"}))
-@settings(derandomize=True, deadline=None, max_examples=2)
+@settings(max_examples=2)
 @given(st.data())
 def test_any_tile_gives_the_same_sums(variant, data):
     conv, shape = data.draw(layers())
@@ -131,7 +131,7 @@ def test_any_tile_gives_the_same_sums(variant, data):
     check(variant, conv, shape, symbolic=symbolic, parameters=tile)
 
 
-@settings(derandomize=True, deadline=None, max_examples=2)
+@settings(max_examples=2)
 @given(st.data())
 def test_any_tile_of_winograd_gives_the_same_sums(data):
     conv, (n, h, w) = data.draw(layers())

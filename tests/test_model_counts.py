@@ -159,7 +159,7 @@ def products_by_summing_ones(operator, algorithm):
     ).sum()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(layers())
 def test_exact_counts_are_the_products_of_samples_and_weights_that_exist(operator):
     for algorithm in algorithms(operator):
@@ -167,7 +167,7 @@ def test_exact_counts_are_the_products_of_samples_and_weights_that_exist(operato
         assert found == products_by_summing_ones(operator, algorithm), algorithm
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(layers())
 def test_exact_counts_never_exceed_the_papers_but_for_passes_that_it_leaves_out(operator):
     for algorithm in algorithms(operator):
@@ -178,7 +178,7 @@ def test_exact_counts_never_exceed_the_papers_but_for_passes_that_it_leaves_out(
         assert (exact.processing_words > paper.processing_words) == (algorithm in ("strd", "tdc"))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(layers(origins=("subpixel",)))
 def test_revd2_multiplies_as_often_as_the_sub_pixel_convolution(operator):
     if operator.conv.h.is_uneven or operator.conv.w.is_uneven:
@@ -205,7 +205,7 @@ def test_strd_does_the_square_of_the_factor_times_the_work(origin, kernel, facto
     assert counts(layer, "strd").multiply_adds == expected
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(layers(), st.integers(2, 5), st.sampled_from([counts, exact_counts]))
 def test_all_but_weights_grows_with_the_batch(operator, times, count):
     more = replace(operator, batch=times * operator.batch)
@@ -218,7 +218,7 @@ def test_all_but_weights_grows_with_the_batch(operator, times, count):
         assert many.processing_words == times * one.processing_words
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(layers(), st.sampled_from([counts, exact_counts]))
 def test_height_and_width_are_alike(operator, count):
     conv = operator.conv
@@ -233,7 +233,7 @@ def test_height_and_width_are_alike(operator, count):
         assert count(turned, algorithm) == count(operator, algorithm)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(layers(), st.integers(2, 3), st.sampled_from([counts, exact_counts]))
 def test_groups_divide_the_work_and_the_weights_but_not_the_activations(operator, groups, count):
     wide = replace(operator.conv, in_channels=groups, out_channels=2 * groups, groups=1)
@@ -247,7 +247,7 @@ def test_groups_divide_the_work_and_the_weights_but_not_the_activations(operator
         assert parts.processing_words == whole.processing_words
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(layers())
 def test_a_kernel_reads_its_input_and_writes_its_output_once(operator):
     conv = operator.conv
@@ -392,7 +392,7 @@ def test_every_layer_of_the_workloads_can_be_counted(workload):
     assert first.weight_words == np.prod(spec.weight_shape)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(layers(origins=("subpixel", "nearest")))
 def test_the_convolution_that_was_replaced_is_found_again(operator):
     factors = operator.conv.strides

@@ -113,7 +113,7 @@ def test_other_sizes_multiply_as_often_as_the_formula_says_of_whole_tiles(varian
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(layers())
 def test_any_layer_writes_its_output_once_and_computes_every_product_that_exists(variant, layer):
     conv, shape = layer
@@ -404,7 +404,7 @@ def walked(nest, values):
     return sum((walked(nest.body, {**values, nest.name: turn}) for turn in turns), Counter())
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(nests())
 def test_counting_a_nest_is_walking_it_step_by_step(nest):
     assert Counter(nest.count({})) == walked(nest, {})

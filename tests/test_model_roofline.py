@@ -93,7 +93,7 @@ WORKS = st.builds(Work, SIZES, SIZES)
 DEVICES = st.builds(lambda flops, rate, *energy: made(flops, rate, energy=energy), *[SIZES] * 5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(WORKS, DEVICES)
 def test_no_step_is_above_a_roof(work, device):
     found = estimate(work, device)
@@ -104,7 +104,7 @@ def test_no_step_is_above_a_roof(work, device):
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(WORKS, WORKS, DEVICES)
 def test_more_work_never_costs_less(one, more, device):
     alone, together = estimate(one, device), estimate(one + more, device)

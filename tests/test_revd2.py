@@ -25,7 +25,7 @@ check = partial(kernel.check, "revd2")
 function = partial(kernel.function, "revd2")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=16)
 @given(layers(), st.sampled_from(["float32", "float16"]), st.sampled_from(["", "hw", "nhw", "w"]))
 def test_any_layer_equals_the_scatter_definition(layer, dtype, symbolic):
     conv, shape = layer
@@ -33,7 +33,7 @@ def test_any_layer_equals_the_scatter_definition(layer, dtype, symbolic):
         check(conv, shape, dtype, symbolic=symbolic)
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(layers())
 def test_any_layer_equals_the_scatter_definition_on_avx2(layer):
     target = resolve_target(AVX2)
@@ -44,7 +44,7 @@ def test_any_layer_equals_the_scatter_definition_on_avx2(layer):
         check(conv, shape, target=target)
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(layers(), st.sampled_from(["", "nhw"]))
 def test_the_loop_nest_for_neon_equals_the_scatter_definition(layer, symbolic):
     neon = cpu_machine(resolve_target("raspberry-pi/4b-aarch64"))

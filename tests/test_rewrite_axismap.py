@@ -34,7 +34,7 @@ def _array(samples, operation, argument):
     return np.pad(samples, argument, {"replicate": "edge"}.get(operation, operation))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.integers(1, 5), st.lists(operations, max_size=4))
 def test_a_chain_of_operators_composes_as_in_numpy(size, chain):
     known, symbolic, samples = AxisMap(size), AxisMap(None), np.arange(size)
@@ -50,7 +50,7 @@ def test_a_chain_of_operators_composes_as_in_numpy(size, chain):
         assert replace(symbolic, size=size).samples() == list(samples)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(1, 4), st.integers(1, 3), widths)
 def test_a_pad_of_an_upsampled_input_can_always_be_named(size, factor, pad):
     upsampled = AxisMap(None).repeated(factor)
@@ -58,7 +58,7 @@ def test_a_pad_of_an_upsampled_input_can_always_be_named(size, factor, pad):
     assert upsampled.padded(*pad, "reflect") is not None
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(1, 4), st.integers(1, 4), widths)
 def test_a_map_is_found_again_from_its_samples(size, factor, pad):
     samples = AxisMap(size).repeated(factor).padded(*pad, "replicate").samples()

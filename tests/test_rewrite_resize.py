@@ -132,7 +132,7 @@ def build(c):
     return module(body, tuple(shape), dtype), rng.standard_normal(shape).astype(dtype)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(cases())
 def test_the_rewritten_module_equals_the_original_in_float64(c):
     mod, x = build(c)
@@ -141,7 +141,7 @@ def test_the_rewritten_module_equals_the_original_in_float64(c):
     )
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(cases().filter(lambda c: c["dtype"] != "float64"))
 def test_the_rewritten_module_compiles_and_gives_the_same(c):
     mod, x = build({**c, "layout": "NCHW"})

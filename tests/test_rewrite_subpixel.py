@@ -149,14 +149,14 @@ def build(c):
     return module(body, tuple(shape), dtype), rng.standard_normal(shape).astype(dtype)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(cases())
 def test_the_rewritten_module_equals_the_original_in_float64(c):
     mod, x = build(c)
     assert_rewritten_exactly(mod, x, c["dtype"], gone={"nn.conv2d"})
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(cases().filter(lambda c: c["dtype"] != "float64"))
 def test_the_rewritten_module_compiles_and_gives_the_same(c):
     c = {**c, "layout": "NCHW"}

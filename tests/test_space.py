@@ -70,7 +70,7 @@ def check_default(name, conv, sizes, machine):
 
 
 @every_variant
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(layers(), st.data(), MACHINES)
 def test_what_a_variant_chooses_itself_is_in_its_space(variant, layer, data, machine):
     conv, shape = layer
@@ -128,7 +128,7 @@ def tuned_layers(draw, name):
 
 
 @every_variant
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(st.data(), st.sampled_from(["float32", "float16"]))
 def test_a_feasible_point_computes_the_layer(variant, data, dtype):
     conv, shape, sizes, parameters = data.draw(tuned_layers(variant))

@@ -14,7 +14,7 @@ from tvm_deconv.tuning.layer import Layer
 
 
 @given(kernel.layers())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_reference_is_the_scatter(drawn):
     conv, shape = drawn
     if not kernel.has_output(conv, shape):

@@ -425,7 +425,7 @@ def test_a_killed_tuner_loses_nothing_that_it_reported(tmp_path):
         commit(log, candidate("tdc"), 1e-3)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.data())
 def test_reading_without_tvm_finds_what_tvm_replays(data):
     layer = data.draw(st.sampled_from([LAYER, OTHER]))

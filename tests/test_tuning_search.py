@@ -42,7 +42,7 @@ LAYER = Layer(ConvTranspose2d(16, 24, AXIS, AXIS), Sizes(1, 20, 33))
 
 
 @given(layers())
-@settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 def test_the_plain_definition_of_a_layer_computes_it(drawn):
     conv, shape = drawn
     layer = Layer(conv, Sizes(*shape))

@@ -47,7 +47,7 @@ def skip_if_refused(variant, conv):
 
 
 @every_variant
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(layers(), st.sampled_from(["float32", "float16"]), st.sampled_from(["", "hw", "nhw", "w"]))
 def test_any_layer_equals_the_scatter_definition(variant, layer, dtype, symbolic):
     conv, shape = layer
@@ -110,7 +110,7 @@ def tilings(draw, conv, variant):
 
 
 @pytest.mark.parametrize("variant", ["tdc", "revd", "stdd", "strd"])
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=6)
 @given(st.data())
 def test_any_tile_sizes_give_the_same_sums(variant, data):
     conv, shape = data.draw(layers())

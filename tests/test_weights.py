@@ -66,7 +66,7 @@ def _transposed(c, axis_of, x, w):
     return y
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(convolutions(), st.sampled_from(["CRD", "DCR"]))
 def test_shuffled_weights_give_convolution_then_shuffle(c, order):
     if order == "DCR":
@@ -82,7 +82,7 @@ def test_shuffled_weights_give_convolution_then_shuffle(c, order):
     )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(convolutions())
 def test_convolved_weights_give_nearest_resize_then_convolution(c):
     x, w = _tensors(c, c["out_channels"])
@@ -93,7 +93,7 @@ def test_convolved_weights_give_nearest_resize_then_convolution(c):
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(convolutions(), st.sampled_from(["CRD", "DCR"]), st.sampled_from(["float16", "float32"]))
 def test_unshuffling_gives_the_weights_back_bit_by_bit(c, order, dtype):
     groups = 1 if order == "DCR" else c["groups"]
@@ -106,7 +106,7 @@ def test_unshuffling_gives_the_weights_back_bit_by_bit(c, order, dtype):
     np.testing.assert_array_equal(back, w)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(convolutions())
 def test_deconvolving_gives_the_weights_back(c):
     _, w = _tensors(c, c["out_channels"])

@@ -63,7 +63,7 @@ def tiled_layers(draw):
     return conv, shape, tile
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(tiled_layers(), st.sampled_from(["float32", "float16"]), st.sampled_from(["", "hw", "nhw"]))
 def test_any_tile_of_any_layer_equals_the_scatter_definition(layer, dtype, symbolic):
     conv, shape, tile = layer

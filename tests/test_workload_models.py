@@ -139,7 +139,7 @@ specs = st.builds(
 
 
 @given(specs, st.integers(1, 3), st.integers(0, 3), st.integers(0, 2), st.booleans(), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_spec_equals_its_geometry(spec, factor, padding, extra, first, reflect):
     kind = spec.kind
     padding = min(padding, spec.kernel - 1)

@@ -106,10 +106,19 @@ class Axis:
         spacings = _spacings([self.taps(f) for f in range(self.stride)])
         return spacings.pop() if spacings else self.dilation // gcd(self.dilation, self.stride)
 
+    @cached_property
+    def first_offsets(self) -> tuple[int, ...]:
+        """For each phase, the input offset of its first tap (0 for a phase without taps)."""
+        return tuple(taps[0].offset if taps else 0 for taps in self._taps)
+
     def first_offset(self, phase: int) -> int:
         """Input offset of the phase's first tap (0 for a phase without taps)."""
-        taps = self.taps(phase)
-        return taps[0].offset if taps else 0
+        return self.first_offsets[phase]
+
+    @cached_property
+    def shifts(self) -> tuple[int, ...]:
+        """For each phase, how many input samples after the earliest phase its first tap reads."""
+        return tuple(offset - min(self.first_offsets) for offset in self.first_offsets)
 
     @property
     def halo(self) -> tuple[int, int]:

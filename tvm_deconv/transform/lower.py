@@ -18,6 +18,7 @@ from tvm import relax, te
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from ..geometry import ConvTranspose2d
+from ..schedules.bindings import bind_repeated_reads
 from ..schedules.choice import AUTO, Preferences
 from ..schedules.machines import machine_of
 from ..targets import resolve_target
@@ -104,7 +105,7 @@ def lower_layer(layer: Layer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
     """The scheduled function of one layer, and its arguments in the original function's terms."""
     variant = layer.choice.variant
     func, arguments = _fused(layer)
-    func = variant.schedule(func, layer.conv.op, layer.choice.parameters)
+    func = variant.schedule(bind_repeated_reads(func), layer.conv.op, layer.choice.parameters)
     func = func.with_attr(VARIANT_ATTRIBUTE, variant.name)
     return func.with_attr("op_pattern", _OPAQUE), arguments
 

@@ -9,11 +9,14 @@ them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import tvm
 from tvm import relax
 
+from ..schedules.expansion import LARGEST, size_when_inlined
 from .lower_conv import Convolution
 from .matching import BROADCAST, UNARY, Graph, op_name, same, same_shape, shape_of, variables
 
@@ -40,6 +43,7 @@ def collect(graph: Graph, conv: Convolution, taken: set[relax.Var]) -> Epilogue:
     if shape is None:
         return Epilogue((), conv.var)
     members = [conv.var]
+    sizes = {conv.var: 1}
     best = Epilogue((), conv.var)
     blocked: set[relax.Var] = set(taken)
     while len(members) < _MAX_MEMBERS:
@@ -52,11 +56,40 @@ def collect(graph: Graph, conv: Convolution, taken: set[relax.Var]) -> Epilogue:
         if not _fits(graph, conv, var, members, shape):
             blocked.add(var)
             continue
+        size = _size(graph.value(var), sizes)
+        if size > LARGEST:
+            blocked.add(var)
+            continue
         members.append(var)
+        sizes[var] = size
         exits = [m for m in members if graph.outside_reader(m, set(members))]
         if exits == [var] and same_shape(shape_of(var), shape):
             best = Epilogue(tuple(members[1:]), var)
     return best
+
+
+def _size(call: relax.Call, sizes: Mapping[relax.Var, int]) -> int:
+    """Names in the expression of an element (``schedules.expansion``), given those of operands."""
+    tensors = [a for a in call.args if isinstance(getattr(a, "ty", None), relax.TensorType)]
+    own = [sizes.get(a, 1) if isinstance(a, relax.Var) else 1 for a in tensors]
+    if op_name(call) == RESHAPE:
+        return own[0]
+    builder = relax.BlockBuilder()
+    # One element each: only the form of the arithmetic matters.
+    places = [relax.Var(f"p{i}", _single(a.ty)) for i, a in enumerate(tensors)]
+    remaining = iter(places)
+    arguments = [next(remaining) if a in tensors else a for a in call.args]
+    with builder.function("main", places):
+        builder.emit_func_output(builder.emit(relax.Call(call.op, arguments, call.attrs)))
+    legal = relax.transform.LegalizeOps()(builder.get())
+    for _, func in legal.functions_items():
+        if isinstance(func, tvm.tirx.PrimFunc):
+            return size_when_inlined(func, own)
+    return sum(own)
+
+
+def _single(ty: relax.TensorType) -> relax.TensorType:
+    return relax.TensorType([1] * ty.ndim, ty.dtype)
 
 
 def phase_view(conv: Convolution, shape: tuple[Any, ...]) -> tuple[Any, ...] | None:

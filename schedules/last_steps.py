@@ -1,0 +1,13 @@
+"""What every function for a processor goes through last, whatever scheduled it."""
+
+from __future__ import annotations
+
+from tvm import tirx
+
+from .periods import with_whole_periods
+from .vector_math import with_vector_math
+
+
+def for_llvm(func: tirx.PrimFunc) -> tirx.PrimFunc:
+    """``func``, scheduled, without what LLVM makes slow code of or misreads."""
+    return with_whole_periods(with_vector_math(func))

@@ -1,0 +1,125 @@
+"""Remainders in addresses: LLVM 22 must not take them for indices that only rise."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+import tvm
+import tvm_ffi
+from onnx_net import Net
+from tvm import relax, te, tirx
+
+import tvm_deconv
+from tvm_deconv.schedules.periods import with_whole_periods
+from tvm_deconv.targets import resolve_target
+
+
+def table_function(length, period, step, offset, shift):
+    """y[i] = table[(step * i + offset) % period + shift[0] * period], with 32-bit indices."""
+    table = te.placeholder((4 * period,), "float32", "table")
+    shifts = te.placeholder((1,), "int32", "shift")
+    y = te.compute(
+        (length,),
+        lambda i: table[(i * step + offset) % period + shifts[0] * period],
+        name="y",
+    )
+    func = te.create_prim_func([table, shifts, y])
+    return func.with_attr("tirx.noalias", True), np.int32([shift])
+
+
+def remainders(func):
+    found = []
+    tvm_ffi.structural_walk(func.body, (tirx.FloorMod, found.append))
+    return found
+
+
+CASES = [
+    (24, 4, 1, 0),  # whole periods
+    (50, 4, 1, 0),  # and a rest
+    (3, 4, 1, 0),  # less than one
+    (48, 8, 1, 3),  # something added: unrolled
+    (45, 16, 1, 5),
+    (96, 8, 3, 1),  # every third
+    (200, 64, 1, 0),
+    (200, 128, 1, 0),
+    ("n", 4, 1, 0),  # any length
+    ("n", 8, 1, 3),
+]
+
+
+@pytest.mark.parametrize(("length", "period", "step", "offset"), CASES)
+def test_a_loop_over_whole_periods_reads_the_same(length, period, step, offset):
+    size = te.var("n", "int32") if length == "n" else length
+    func, shift = table_function(size, period, step, offset, 2)
+    changed = with_whole_periods(func)
+    target = resolve_target({**resolve_target("host").export(), "opt-level": 3})
+    run = tvm.tirx.build(tvm.IRModule({"main": changed.with_attr("global_symbol", "main")}), target)
+    table = np.arange(4 * period, dtype="float32")
+    for n in (1, 7, 40) if length == "n" else (length,):
+        y = tvm.runtime.tensor(np.full(n, np.nan, "float32"))
+        run["main"](tvm.runtime.tensor(table), tvm.runtime.tensor(shift), y)
+        expected = table[(np.arange(n) * step + offset) % period + 2 * period]
+        np.testing.assert_array_equal(y.numpy(), expected)
+
+
+def test_no_remainder_is_left_where_the_period_divides_the_index():
+    func, _ = table_function(24, 4, 1, 0, 1)
+    assert remainders(func)
+    mod = tvm.IRModule({"main": with_whole_periods(func)})
+    lower = tvm.s_tir.transform
+    for lowering in (lower.ConvertBlocksToOpaque(), lower.LowerOpaqueBlock(), lower.StmtSimplify()):
+        mod = lowering(mod)
+    simple = mod["main"]
+    assert not remainders(simple)
+    assert isinstance(simple.body.body, tirx.For), "one loop over periods, one over the period"
+
+
+@pytest.mark.parametrize(
+    "index",
+    [lambda i: i % 2, lambda i: i % 3, lambda i: i // 4, lambda i: (i * 4) % 4],
+    ids=["by two", "by three", "a quotient", "zero"],
+)
+def test_other_loops_stay_as_they_are(index):
+    x = te.placeholder((24,), "float32", "x")
+    func = te.create_prim_func([x, te.compute((24,), lambda i: x[index(i)], name="y")])
+    assert tvm_ffi.structural_equal(with_whole_periods(func), func)
+
+
+def test_a_remainder_in_a_condition_stays_as_it_is():
+    x = te.placeholder((24,), "float32", "x")
+    y = te.compute((24,), lambda i: tirx.Select(i % 4 == 0, x[i], tirx.const(0.0)), name="y")
+    func = te.create_prim_func([x, y])
+    assert tvm_ffi.structural_equal(with_whole_periods(func), func)
+
+
+@pytest.mark.parametrize("dims", [None, ("n", 64, "h", "w")], ids=["fixed", "free"])
+def test_constants_per_channel_before_a_shuffle_are_read_where_they_are(dims):
+    """Every shuffle that stays behind every operator with a value per channel, in one network."""
+    net = Net((1, 64, 6, 10), dims=dims)
+    before = {
+        "add": lambda: net("Add", "x", net.constant(64, 1, 1)),
+        "multiply": lambda: net("Mul", "x", net.constant(64, 1, 1)),
+        "prelu": lambda: net("PRelu", "x", net.constant(64, 1, 1)),
+        "normalise": lambda: net.batch_norm("x", 64),
+        "strided": lambda: net.conv("x", 64, 64, strides=[2, 2]),
+    }
+    outputs = []
+    for name, operator in before.items():
+        for factor in (2, 4, 8):
+            # An operator of its own before each, so that they are computed together.
+            outputs += [
+                net("DepthToSpace", operator(), blocksize=factor, mode=mode)
+                for mode in ("CRD", "DCR")
+            ]
+            if dims is None and name != "strided":
+                split = net("Reshape", operator(), net.integers(1, -1, factor, factor, 6, 10))
+                turned = net("Transpose", split, perm=[0, 1, 4, 3, 5, 2])
+                shape = net.integers(1, -1, 6 * factor, 10 * factor)
+                outputs.append(net("Reshape", turned, shape))
+    model = net.model(*outputs)
+    x = net.rng.standard_normal(net.shape).astype("float32")
+    expected = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    main = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"]
+    for got, wanted in zip(main(tvm.runtime.tensor(x)), expected, strict=True):
+        np.testing.assert_allclose(got.numpy(), wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
