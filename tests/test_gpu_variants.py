@@ -18,6 +18,7 @@ from tvm.target import Target
 from tvm_deconv.cook_toom import MAX_POINTS
 from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
 from tvm_deconv.schedules.choice import choose
+from tvm_deconv.schedules.gpu import steps
 from tvm_deconv.schedules.gpu.machine import gpu_machine
 from tvm_deconv.schedules.gpu.stdd import shared_bytes
 from tvm_deconv.schedules.gpu.tile import COPY, READ, SHARED, GpuTile
@@ -78,6 +79,23 @@ TURNS = [
 def test_corner_cases_equal_the_scatter_definition(variant, corner, turn):
     target = list(TARGETS)[turn % len(TARGETS)]
     check(variant, CORNERS[corner], (2, 9, 21), target, symbolic="nhw" if turn % 4 else "")
+
+
+@every_variant
+def test_more_planes_than_a_grid_has_along_z_share_x_with_the_columns(variant, monkeypatch):
+    monkeypatch.setattr(steps, "MOST_BLOCKS", 1)
+    conv = ConvTranspose2d(4, 6, *square(Axis, 4, 2, 1, 1))
+    launches = []
+
+    def noting(built, *given):
+        y = run(built, *given)
+        launches.extend(built.launches)
+        return y
+
+    target = TARGETS["opencl"]
+    kernel.check(variant, conv, (2, 5, 40), target=target, compile=build, run=noting)
+    assert max(launch.grid[2] for launch in launches) == 1
+    assert max(launch.grid[0] for launch in launches) > 3
 
 
 @every_variant

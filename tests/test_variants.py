@@ -29,6 +29,7 @@ CORNERS = {
     "stride 1": ConvTranspose2d(4, 3, Axis(3, 1, 1, 1), Axis(5, 1, 2, 0)),
     "groups": ConvTranspose2d(6, 9, *square(Axis, 4, 2, 1, 1), groups=3),
     "asymmetric padding": ConvTranspose2d(2, 4, Axis(4, 2, 0, 3), Axis(6, 3, 5, 1)),
+    "crops beyond the kernel": ConvTranspose2d(4, 6, Axis(2, 2, 5, 4), Axis(3, 1, 4, 5), 2),
     "dilation": ConvTranspose2d(2, 3, Axis(3, 2, 1, 1, 0, 3), Axis(3, 3, 2, 0, 0, 2)),
     "taps known to be zero": ConvTranspose2d(
         2, 3, axis_of_subpixel(ConvAxis(3, 2, 2, 2), 2), axis_of_resize(ConvAxis(3, 2, 2, 2), 3)

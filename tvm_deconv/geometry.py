@@ -108,11 +108,11 @@ class Axis:
 
     @cached_property
     def first_offsets(self) -> tuple[int, ...]:
-        """For each phase, the input offset of its first tap (0 for a phase without taps)."""
-        return tuple(taps[0].offset if taps else 0 for taps in self._taps)
+        """For each phase, the input offset of its first tap; the halo's for one without taps."""
+        return tuple(taps[0].offset if taps else self.halo[0] for taps in self._taps)
 
     def first_offset(self, phase: int) -> int:
-        """Input offset of the phase's first tap (0 for a phase without taps)."""
+        """``first_offsets`` of one phase."""
         return self.first_offsets[phase]
 
     @cached_property
@@ -120,11 +120,14 @@ class Axis:
         """For each phase, how many input samples after the earliest phase its first tap reads."""
         return tuple(offset - min(self.first_offsets) for offset in self.first_offsets)
 
-    @property
+    @cached_property
     def halo(self) -> tuple[int, int]:
-        """Smallest and largest input offset that any phase reads, including 0."""
-        offsets = [t.offset for f in range(self.stride) for t in self.taps(f)] or [0]
-        return min(*offsets, 0), max(*offsets, 0)
+        """Smallest and largest input offset that any phase reads; (0, 0) where none reads.
+
+        A crop beyond the kernel's reach leaves 0 outside: every output reads later input.
+        """
+        offsets = [tap.offset for taps in self._taps for tap in taps] or [0]
+        return min(offsets), max(offsets)
 
     @property
     def halo_extent(self) -> int:
@@ -135,7 +138,7 @@ class Axis:
     @property
     def uniform_extent(self) -> int:
         """``halo_extent`` if every phase had ``max_taps`` taps: what a loop over taps may touch."""
-        last = max(self.first_offset(f) for f in range(self.stride))
+        last = max(self.first_offsets)
         last += self.tap_step * (self.max_taps - 1)
         return max(last - self.halo[0], self.halo_extent)
 

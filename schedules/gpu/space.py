@@ -19,6 +19,7 @@ from ..variant import Sizes
 from . import stdd
 from .machine import CUDA, GpuMachine
 from .model import blocks, round_to_power
+from .steps import MOST_BLOCKS
 from .tile import COPY, READ, SHARED, GpuTile
 
 # Vectors of columns that OpenCL C has types for.
@@ -29,11 +30,6 @@ _FEWEST_COLUMN_THREADS = 8
 _MOST_REDUCTION = 16
 # Threads along an axis: a block has some along the others, too.
 _THREADS_PER_AXIS = 32
-
-# Blocks along y and z: CUDA C++ Programming Guide, "Technical Specifications per Compute
-# Capability". OpenCL 1.2 has no such limit. Along x there are 2**31 - 1.
-MOST_BLOCKS = 65535
-
 # Registers of a thread beside its sums, at the least: operands and addresses.
 _OTHER_REGISTERS = 16
 # Statements written out: beyond as many, `steps.accumulate` leaves the taps a loop. Where the input
@@ -152,28 +148,21 @@ def _limits(form: _Form, tile: GpuTile, machine: GpuMachine) -> str | None:
     shared = form.shared_bytes(tile)
     if shared > machine.shared_bytes:
         return f"{shared} bytes of shared memory, more than {machine.shared_bytes}"
-    if machine.api != CUDA:
-        return None
-    for axis, count in _grid(form, tile):
-        if count > MOST_BLOCKS:
-            return f"{count} blocks along {axis}, more than {MOST_BLOCKS}"
+    if machine.api == CUDA and _rows(form, tile) > MOST_BLOCKS:
+        return f"{_rows(form, tile)} blocks along y, more than {MOST_BLOCKS}"
     return None
 
 
-def _grid(form: _Form, tile: GpuTile) -> list[tuple[str, int]]:
-    """Blocks along y and z of every kernel; a size that is not known counts as 1."""
-    conv, sizes = form.conv, form.sizes
-    batch, height = sizes.batch or 1, sizes.height or 1
-    phases = conv.h.stride * conv.w.stride // form.phases
-    channels = ceil_div(conv.group_outputs, tile.block_channels)
+def _rows(form: _Form, tile: GpuTile) -> int:
+    """Blocks along y of the kernel that has the most; a height that is not known counts as 1."""
+    conv, height = form.conv, form.sizes.height or 1
     rows = ceil_div(conv.h.blocks(height), tile.block_rows)
-    found = [("z", batch * conv.groups * channels * phases), ("y", rows)]
+    found = [rows]
     if tile.stage_input == COPY:
-        padded = rows * tile.block_rows + conv.h.uniform_extent
-        found += [("z", batch * conv.in_channels), ("y", padded)]
+        found.append(rows * tile.block_rows + conv.h.uniform_extent)
     if form.by_element:
-        found += [("z", batch * conv.out_channels), ("y", conv.h.output_size(height))]
-    return found
+        found.append(conv.h.output_size(height))
+    return max(found)
 
 
 def tile_costs(

@@ -21,6 +21,9 @@ from .tile import COPY, READ, SHARED, GpuTile
 
 # Threads of a kernel that only moves or transforms elements, where the device can have as many.
 _COPY_THREADS = 128
+# Blocks of a grid along y and z: CUDA C++ Programming Guide, "Technical Specifications per Compute
+# Capability". OpenCL 1.2 has no such limit. Along x there are 2**31 - 1.
+MOST_BLOCKS = 65535
 # A body of more statements than this is a loop: the compilers take minutes for what is unrolled.
 _UNROLLED = 4096
 # What the sums read: the padded input, then the weights.
@@ -49,24 +52,46 @@ def inline_all(sch: Schedule, keep: tuple[str, ...]) -> str:
 
 def bind_tiles(
     sch: Schedule, outer: list[Any], rows: Any, columns: Any, threads: list[Any], inner: list[Any]
-) -> Any:
-    """Distribute tiles over the grid and the threads of a block; the loop of the threads.
+) -> tuple[Any, Any]:
+    """Distribute tiles over the grid and the threads of a block.
 
     for all => blockIdx.z = outer, .y = rows, .x = columns: threadIdx.x = threads: for inner
+
+    Returns the innermost loop over blocks, and that over threads.
     """
     sch.reorder(*outer, rows, columns, *threads, *inner)
-    plane = sch.fuse(*outer)
+    innermost = bind_blocks(sch, outer, rows, columns)
     thread = sch.fuse(*threads)
-    for loop, axis in ((plane, "blockIdx.z"), (rows, "blockIdx.y"), (columns, "blockIdx.x")):
-        sch.bind(loop, axis)
     sch.bind(thread, "threadIdx.x")
-    return thread
+    return innermost, thread
+
+
+def bind_blocks(sch: Schedule, outer: list[Any], rows: Any | None, columns: Any) -> Any:
+    """Distribute loops over the grid, and return the innermost of them.
+
+    for outer, rows, columns  =>  blockIdx.z = outer, .y = rows, .x = columns
+
+    CUDA's grid has 65,535 blocks along z, but 2**31 along x: more of ``outer`` go there, too. A
+    batch of free size counts as one that fits.
+    """
+    plane = sch.fuse(*outer)
+    count = sch.get(plane).extent
+    if isinstance(count, tirx.IntImm) and int(count) > MOST_BLOCKS:
+        if rows is not None:
+            sch.reorder(rows, plane, columns)
+        columns = sch.fuse(plane, columns)
+    else:
+        sch.bind(plane, "blockIdx.z")
+    if rows is not None:
+        sch.bind(rows, "blockIdx.y")
+    sch.bind(columns, "blockIdx.x")
+    return columns
 
 
 def bind_outputs(
     sch: Schedule, store: str, conv: ConvTranspose2d, tile: GpuTile
 ) -> tuple[Any, Any]:
-    """``bind_tiles`` for the output; the loops of the column blocks and of the threads.
+    """``bind_tiles`` for the output.
 
     for n, c, oh, ow: store
     => blockIdx: threadIdx.x = channel, row, column: for o, rows and columns of the thread: store
@@ -79,7 +104,7 @@ def bind_outputs(
     rows, row, y = sch.split(oh, [None, tile.row_threads, tile.rows * rh])
     columns, column, x = sch.split(ow, [None, tile.column_threads, tile.lanes * rw])
     outer, threads = [n, group, block], [channel, row, column]
-    return columns, bind_tiles(sch, outer, rows, columns, threads, [o, y, x])
+    return bind_tiles(sch, outer, rows, columns, threads, [o, y, x])
 
 
 def accumulate(
@@ -204,9 +229,7 @@ def by_element(sch: Schedule, stage: str, tile: GpuTile) -> None:
     """
     *outer, i, j = sch.get_loops(sch.get_sblock(stage))
     column, thread = sch.split(j, [None, copy_threads(tile)])
-    sch.bind(sch.fuse(*outer), "blockIdx.z")
-    sch.bind(i, "blockIdx.y")
-    sch.bind(column, "blockIdx.x")
+    bind_blocks(sch, outer, i, column)
     sch.bind(thread, "threadIdx.x")
 
 

@@ -94,7 +94,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.
     rows, row, y = sch.split(y, [None, tile.row_threads, tile.rows])
     columns, column, x = sch.split(x, [None, tile.column_threads, tile.lanes])
     outer, threads, inner = [n, g, block, fh, fw], [channel, row, column], [o, y, x]
-    thread = steps.bind_tiles(sch, outer, rows, columns, threads, inner)
+    _, thread = steps.bind_tiles(sch, outer, rows, columns, threads, inner)
     staged, extents = steps.accumulate(sch, PHASES, thread, conv, tile)
     weights = steps.stage_weights(sch, PHASES, staged, tile, rank=8)
     pad = steps.stage_input(sch, PAD, staged, tile)

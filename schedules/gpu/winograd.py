@@ -245,8 +245,7 @@ def _transform(sch: Schedule, threads: int) -> list[steps.Tiles]:
     n, c, u, v, t, b = sch.get_loops(sch.get_sblock(TRANSFORM))
     column, thread = sch.split(t, [None, threads])
     sch.reorder(n, c, column, thread, u, v, b)
-    sch.bind(sch.fuse(n, c), "blockIdx.z")
-    sch.bind(column, "blockIdx.x")
+    steps.bind_blocks(sch, [n, c], None, column)
     sch.bind(thread, "threadIdx.x")
     for loop in (u, v, b):
         sch.unroll(loop)
@@ -261,7 +260,7 @@ def _multiply(sch: Schedule, layout: Layout) -> list[steps.Tiles | None]:
     rows, row, y = sch.split(y, [None, 1, 1])
     columns, column, t = sch.split(t, [None, tile.column_threads, tile.lanes])
     outer, threads = [n, g, block, u, v], [channel, row, column]
-    thread = steps.bind_tiles(sch, outer, rows, columns, threads, [o, y, t])
+    _, thread = steps.bind_tiles(sch, outer, rows, columns, threads, [o, y, t])
     staged, extents = steps.accumulate(sch, PHASES, thread, layout.matrix, tile)
     weights = steps.stage_weights(sch, PHASES, staged, tile, rank=6)
     inputs = steps.stage_read(sch, PHASES, staged, tile, rank=5)
@@ -278,9 +277,7 @@ def _invert(sch: Schedule, store: str, threads: int) -> list[steps.Tiles]:
     n, c, ty, i, fh, tx, j, fw = sch.get_loops(sch.get_sblock(store))
     column, thread = sch.split(tx, [None, threads])
     sch.reorder(n, c, fh, ty, column, thread, i, j, fw)
-    sch.bind(sch.fuse(n, c, fh), "blockIdx.z")
-    sch.bind(ty, "blockIdx.y")
-    sch.bind(column, "blockIdx.x")
+    steps.bind_blocks(sch, [n, c, fh], ty, column)
     sch.bind(thread, "threadIdx.x")
     for loop in (i, j, fw):
         sch.unroll(loop)

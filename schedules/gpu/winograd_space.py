@@ -7,8 +7,8 @@ from tvm_deconv.geometry import ConvTranspose2d
 
 from ..costs import Cost
 from ..variant import Sizes
-from .machine import CUDA, GpuMachine
-from .space import MOST_BLOCKS, tile_costs, tile_fields, tile_obstacle
+from .machine import GpuMachine
+from .space import tile_costs, tile_fields, tile_obstacle
 from .tile import READ, SHARED
 from .winograd import matrix_sizes
 from .winograd_tile import GpuWinogradTile, Layout
@@ -43,10 +43,6 @@ def gpu_winograd_obstacle(
     if tile.stage_input not in (READ, SHARED):
         return f"unknown staging {tile.stage_input}: the transform is in global memory already"
     layout = Layout(conv, tile)
-    if machine.api == CUDA:
-        blocks = (sizes.batch or 1) * max(conv.in_channels, conv.out_channels * conv.h.stride)
-        if blocks > MOST_BLOCKS:
-            return f"{blocks} blocks along z, more than {MOST_BLOCKS}"
     return tile_obstacle(
         _PRODUCTS, layout.matrix, matrix_sizes(layout, sizes), tile.products, machine
     )
