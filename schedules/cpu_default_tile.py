@@ -56,8 +56,8 @@ def choose_tile(
     candidates = reused or others
     row_axis = candidates[-1] if candidates else None
 
-    # AVX-512 and NEON: 16 accumulators of 32 registers, more than about 20 spills (design.md
-    # section 3). AVX2: 6 x 2 accumulators, two vectors and one broadcast of 16 registers.
+    # AVX-512 and NEON: 16 accumulators of 32 registers; LLVM spills more than about 20. AVX2: 6 x 2
+    # accumulators, two vectors and one broadcast of 16 registers.
     budget = 16 if machine.vector_registers >= 32 else 12
     best: tuple[float, int, RegisterTile] | None = None
     for vectors in range(1, 5):

@@ -44,7 +44,7 @@ from .finish import finish
 from .last_steps import for_llvm
 from .names import EDGE, INTERLEAVE, PAD, PHASES
 from .scratch import in_strip_coordinates
-from .tiling import Tiling, choose_tiling, tiling_cycles
+from .tiling import Tiling, choose_tiling, tiling_cycles, too_many_phases
 from .variant import ACCUMULATE_DTYPE, Variant
 
 
@@ -151,4 +151,5 @@ REVD2 = Variant(
     pack_weights=pack_weights,
     compute=compute,
     schedule=schedule,
+    refusal=too_many_phases,
 )

@@ -63,12 +63,23 @@ _MAX_ROWS = 4
 # of 2 takes 1.5 ms, of which 0.5 ms are multiply-adds.
 _COPY = 18
 
+# Taps that are written out at most: more take LLVM more than a few seconds.
+_MAX_TAPS = 512
+
 _NOTHING = tirx.Evaluate(0)
 
 
 def together(conv: ConvTranspose2d) -> int:
     """Input channels that are read together: at most four, and a divisor of all."""
     return next(n for n in range(_TOGETHER, 0, -1) if conv.group_inputs % n == 0)
+
+
+def refusal(conv: ConvTranspose2d, accumulate: str) -> str | None:
+    """Why a layer has more code than anyone would wait for; None if it has not."""
+    taps = conv.h.useful_taps * conv.w.useful_taps
+    if taps > _MAX_TAPS:
+        return f"{taps} taps would have to be written out, at most {_MAX_TAPS} are"
+    return None
 
 
 def choose(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Tiling:
@@ -214,4 +225,5 @@ STDD = Variant(
     pack_weights=pack_weights,
     compute=compute,
     schedule=schedule,
+    refusal=refusal,
 )

@@ -24,11 +24,17 @@ from .last_steps import for_llvm
 from .machine import CpuMachine
 from .names import EDGE, INTERLEAVE, PAD, PHASES, PLANES
 from .scratch import in_strip_coordinates
-from .tiling import Tiling, choose_tiling, outputs_per_thread, tiling_cycles
+from .tiling import (
+    Tiling,
+    choose_tiling,
+    outputs_per_thread,
+    tiling_cycles,
+    too_many_phases,
+)
 from .variant import Sizes, Variant
 
 # Cycles to write a vector of sums to its plane, and to read, shuffle and store it again: fitted to
-# the layers above with many channels.
+# the layers of ``tvm_deconv.workloads.design`` with many channels.
 PASS_CYCLES = 12.0
 
 
@@ -108,4 +114,5 @@ TDC = Variant(
     pack_weights=pack_weights,
     compute=compute,
     schedule=schedule,
+    refusal=too_many_phases,
 )

@@ -20,6 +20,9 @@ MIN_WORK_PER_THREAD = 250_000
 # level-1 instruction cache (about 8 bytes each in 32 KiB), and compiling it takes seconds.
 _MAX_UNROLLED = 1024
 
+# Phases that are written out one by one at most: more take LLVM more than a few seconds.
+_MAX_PHASES = 256
+
 # Sizes to do well on when the real one is not known at compile time.
 TYPICAL_SIZES = (17, 31, 57, 101, 128, 224, 540, 1080)
 
@@ -95,6 +98,14 @@ class _Strip:
     rows: int
     column_tiles: int
     channel_splits: int
+
+
+def too_many_phases(conv: ConvTranspose2d, accumulate: str) -> str | None:
+    """The ``refusal`` of a variant that writes out its phases in width and those of unlike taps."""
+    phases = conv.w.stride * (conv.h.stride if conv.h.is_uneven else 1)
+    if phases > _MAX_PHASES:
+        return f"{phases} phases would have to be written out, at most {_MAX_PHASES} are"
+    return None
 
 
 def choose_tiling(

@@ -7,9 +7,11 @@ import onnx
 import onnxruntime
 import pytest
 import tvm
+from onnx import TensorProto
 from onnx_net import Net
 from tvm import relax
 
+import tvm_deconv
 from tvm_deconv import importer
 from tvm_deconv.errors import TargetError
 from tvm_deconv.targets import resolve_target
@@ -154,6 +156,24 @@ def test_symbolic_sizes_are_lowered_once_for_all():
 def test_half_precision_is_stored_as_such_and_summed_in_single_precision():
     net = Net(dtype="float16")
     check(net, net("Relu", net.conv("x", 6, 10)), lowered=1, tolerance=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "large"),
+    [(TensorProto.DOUBLE, np.float64(1e12)), (TensorProto.INT64, np.int64(1) << 40)],
+)
+def test_constants_of_an_epilogue_keep_their_type(kind, large):
+    net = Net((1, 2, 5, 9))
+    cast = net("Cast", net("Mul", net.conv("x", 2, 3), net.given(np.float32(100))), to=kind)
+    # A larger one than float32 or int32 holds: taken off again, what came before it is left.
+    far = net("Add", cast, net.given(large))
+    near = net("Cast", net("Sub", far, net.given(large)), to=TensorProto.FLOAT)
+    model = net.model(near)
+    assert calls(lower(model)) == ["call_tir"], "all of it is the epilogue"
+    x = net.rng.standard_normal(net.shape).astype("float32")
+    (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    got = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"](tvm.runtime.tensor(x))
+    np.testing.assert_allclose(got.numpy(), expected, rtol=0, atol=1e-3)
 
 
 def test_strided_convolutions_are_left_to_others():

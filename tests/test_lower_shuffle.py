@@ -80,3 +80,46 @@ def test_a_refused_shuffle_of_free_size_compiles_in_seconds():
     x = np.random.default_rng(0).random(net.shape, "float32")
     y, c = (tensor.numpy() for tensor in vm["main"](tvm.runtime.tensor(x)))
     np.testing.assert_array_equal(y, pixel_shuffle(c, (2, 2)))
+
+
+# For an input of (n, 12, h, w) with even h and w: how it is split, the permutation, and the result.
+REGROUPINGS = {
+    "unshuffle": lambda n, h, w: (
+        (n, 12, h // 2, 2, w // 2, 2),
+        (0, 1, 3, 5, 2, 4),
+        (n, 48, h // 2, w // 2),
+    ),
+    "transposed phases": lambda n, h, w: (
+        (n, 3, 2, 2, h, w),
+        (0, 1, 4, 3, 5, 2),
+        (n, 3, h * 2, w * 2),
+    ),
+    "channel shuffle": lambda n, h, w: ((n, 3, 4, h, w), (0, 2, 1, 3, 4), (n, 12, h, w)),
+    "windows": lambda n, h, w: (
+        (n, 12, h // 2, 2, w // 2, 2),
+        (0, 2, 4, 3, 5, 1),
+        (n * (h // 2) * (w // 2), 2, 2, 12),
+    ),
+}
+
+
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("name", REGROUPINGS)
+def test_any_regrouping_of_axes_is_one_function(name, free):
+    def body(b, x):
+        n, _, h, w = (int(d) if isinstance(d, tvm.tirx.IntImm) else d for d in x.ty.shape.values)
+        split, order, merged = REGROUPINGS[name](n, h, w)
+        turned = relax.op.permute_dims(b.emit(relax.op.reshape(x, split)), order)
+        return b.emit(relax.op.reshape(b.emit(turned), merged))
+
+    shapes = [(1, 12, 6, 10), (2, 12, 4, 14)]
+    mod = module(body, ("n", 12, "h", "w") if free else shapes[0])
+    binding, _ = LowerShuffles()(mod)["main"].body.blocks[0].bindings
+    assert binding.value.op.name == "relax.call_tir"
+    vm = relax.VirtualMachine(tvm_deconv.compile(mod), tvm.cpu())
+    for shape in shapes if free else shapes[:1]:
+        x = np.random.default_rng(0).random(shape, "float32")
+        n, _, h, w = shape
+        split, order, merged = REGROUPINGS[name](n, h, w)
+        expected = x.reshape(split).transpose(order).reshape(merged)
+        np.testing.assert_array_equal(vm["main"](tvm.runtime.tensor(x)).numpy(), expected)

@@ -90,7 +90,7 @@ def cases(draw):
         "way": draw(st.sampled_from(["half_pixel", "asymmetric", "repeat", "take", "broadcast"])),
         "between": draw(st.sampled_from(["nothing", "relu", "bias and tanh"])),
         "layout": draw(st.sampled_from(["NCHW", "NHWC"])),
-        "dtype": draw(st.sampled_from(["float64", "float32", "float16"])),
+        "dtype": draw(st.sampled_from(["float32", "float16"])),
         "seed": draw(st.integers(0, 2**16)),
     }
 
@@ -142,7 +142,7 @@ def test_the_rewritten_module_equals_the_original_in_float64(c):
 
 
 @settings(max_examples=12)
-@given(cases().filter(lambda c: c["dtype"] != "float64"))
+@given(cases())
 def test_the_rewritten_module_compiles_and_gives_the_same(c):
     mod, x = build({**c, "layout": "NCHW"})
     assert_compiles_to_the_same(mod, x, c["dtype"])

@@ -115,7 +115,7 @@ def cases(draw):
         "batch": draw(st.integers(1, 2)),
         "kinds": draw(st.lists(st.sampled_from(KINDS), max_size=3)),
         "layout": draw(st.sampled_from(["NCHW", "NHWC"])),
-        "dtype": draw(st.sampled_from(["float64", "float32", "float16"])),
+        "dtype": draw(st.sampled_from(["float32", "float16"])),
         "seed": draw(st.integers(0, 2**16)),
     }
 
@@ -157,7 +157,7 @@ def test_the_rewritten_module_equals_the_original_in_float64(c):
 
 
 @settings(max_examples=12)
-@given(cases().filter(lambda c: c["dtype"] != "float64"))
+@given(cases())
 def test_the_rewritten_module_compiles_and_gives_the_same(c):
     c = {**c, "layout": "NCHW"}
     mod, x = build(c)

@@ -115,8 +115,8 @@ def _after_fusion(target: Target) -> list[tvm.transform.Pass]:
 def before_lowering() -> list[tvm.transform.Pass]:
     """The passes between the rewrite and the lowering of convolutions."""
     return [
-        LowerShuffles(),
         DecomposePixelShuffle(),
+        LowerShuffles(),
         relax.transform.DecomposeOpsForInference(),
         relax.transform.CanonicalizeBindings(),
         relax.transform.FoldConstant(),

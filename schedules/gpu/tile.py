@@ -15,7 +15,7 @@ READ, SHARED, COPY = range(3)
 
 @dataclass(frozen=True)
 class GpuTile:
-    """One thread: ``channels`` outputs channels x ``rows`` x ``lanes`` block rows and columns.
+    """One thread: ``channels`` output channels x ``rows`` x ``lanes`` block rows and columns.
 
     A block column or row is a position of the low-resolution grid, with ``stride`` outputs along
     each axis. ``lanes`` neighbouring columns are one vector. A block of threads has

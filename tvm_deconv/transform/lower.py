@@ -25,12 +25,16 @@ from ..targets import resolve_target
 from ..tuning.find import AUTO as AUTO_LOG
 from ..tuning.find import LogSpec, resolve_log
 from .kernels import Layer, layers_of
-from .lower_epilogue import PRELU, RESHAPE
-from .matching import dtype_of, shape_of
+from .lower_epilogue import RESHAPE
+from .matching import BROADCAST, dtype_of, shape_of
+from .matching import constant as tensor_constant
 from .plan import rebind
 
 # The attribute of a function that names its variant; its global symbol begins with the name, too.
 VARIANT_ATTRIBUTE = "tvm_deconv.variant"
+
+# Operators that TVM writes a number into; others, and numbers of other kinds, stay parameters.
+_WITH_NUMBERS = BROADCAST - {"relax.where", "relax.ewise_fma"}
 
 # relax.OpPatternKind.kOpaque: nothing may be fused into a function that is already scheduled.
 _OPAQUE = 8
@@ -212,13 +216,12 @@ class _EpilogueEmitter:
         constant = self.graph.constant(operand)
         if constant is None:
             return self.parameters.add(operand, self.out_shape)
-        if constant.size == 1 and reader != PRELU:
-            # The slope of a PReLU must stay a vector, also that of a single channel.
-            return relax.const(constant.reshape(()))
+        if constant.size == 1 and reader in _WITH_NUMBERS and constant.dtype.kind == "f":
+            return tensor_constant(constant.reshape(()))
         if constant.ndim == 6:
             rows = _phase_rows(constant, self.conv.op, self.lanes)
-            return _PhaseTable(self.parameters.add(relax.const(rows)))
-        return self.parameters.add(relax.const(constant))
+            return _PhaseTable(self.parameters.add(tensor_constant(rows)))
+        return self.parameters.add(tensor_constant(constant))
 
     def _operand(self, var: relax.Var, index: int, operand: Any, like: relax.Expr) -> Any:
         known = self.operands.get((var, index), operand)

@@ -14,13 +14,12 @@ from tvm import relax
 from ..errors import GeometryError
 from ..geometry import Axis, ConvTranspose2d, axis_of_subpixel
 from ..weights import weight_shuffle
-from .convolution import CONV, read_conv
+from .convolution import CONV, FLOATS, read_conv
 from .layouts import four_paddings
 from .matching import Graph, Refused, dtype_of, op_name, shape_of
 
 CONV_TRANSPOSE = "relax.nn.conv2d_transpose"
 LAYOUT = "NCHW"
-DTYPES = ("float16", "float32")
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ def read(graph: Graph, var: relax.Var) -> Convolution | Refused | None:
         return None
     if isinstance(found, Refused):
         return found
-    if found.dtype not in DTYPES:
-        return Refused(f"{graph.describe(var)} has dtype {found.dtype}, not {' or '.join(DTYPES)}")
+    if found.dtype not in FLOATS:
+        return Refused(f"{graph.describe(var)} has dtype {found.dtype}, not {' or '.join(FLOATS)}")
     return _without_zero_taps(found)
 
 
