@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-Rounding = Literal["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"]
-ROUNDINGS: tuple[Rounding, ...] = ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
+# Places so near to the middle of two samples are on it: ONNX Runtime 1.32 takes them so.
+_TIE = 1e-6
+ROUNDINGS = ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
 
 
 class Numbers(Protocol):
@@ -80,7 +81,9 @@ class NumPy:
 class Kernel(Protocol):
     """From places to taps."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called in a report."""
 
     @property
     def count(self) -> int:
@@ -97,9 +100,9 @@ class Kernel(Protocol):
 
 @dataclass(frozen=True)
 class Nearest:
-    """The sample that the place is rounded to."""
+    """The sample that the place is rounded to; ``rounding`` is one of ``ROUNDINGS``."""
 
-    rounding: Rounding
+    rounding: str
     name: str = "nearest"
     count: int = 1
     normalised: bool = False
@@ -113,9 +116,8 @@ class Nearest:
             return whole
         if self.rounding == "ceil":
             return ops.ceil(place)
-        # Not floor(place + 0.5): the sum of 0.5 and the number below it is 1 in float32.
-        part = place - whole
-        up = part > 0.5 if self.rounding == "round_prefer_floor" else part >= 0.5
+        past = place - whole - 0.5
+        up = past >= _TIE if self.rounding == "round_prefer_floor" else past > -_TIE
         return whole + ops.where(up, 1.0, 0.0)
 
 
