@@ -25,6 +25,7 @@ from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import (
     DecomposePixelShuffle,
+    KeepNaN,
     LowerConvolutions,
     LowerShuffles,
     RewriteUpsampling,
@@ -114,6 +115,7 @@ def _after_fusion(target: Target) -> list[tvm.transform.Pass]:
 def before_lowering() -> list[tvm.transform.Pass]:
     """The passes between the rewrite and the lowering of convolutions."""
     return [
+        KeepNaN(),
         LowerShuffles(),
         DecomposePixelShuffle(),
         relax.transform.DecomposeOpsForInference(),
