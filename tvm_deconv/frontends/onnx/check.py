@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 
 import numpy as np
 import onnx
-from onnx import TensorProto, checker, helper, inliner
+from onnx import TensorProto, checker, defs, helper, inliner
 
 from ...errors import ModelError, first_line
 from .nodes import STANDARD, all_nodes, bodies, describe, label, opset_of, reads, words
@@ -47,6 +47,11 @@ def check_model(model: onnx.ModelProto, name: str, shaped: Container[str]) -> No
         raise ModelError(f"{name} is not an ONNX model: it holds no graph")
     if not graph.output:
         raise ModelError(f"{name} has no outputs: nothing of it is to be computed")
+    newest = defs.onnx_opset_version()
+    if opset_of(model) > newest:
+        raise ModelError(
+            f"{name} is of opset {opset_of(model)}, the package onnx here knows {newest}: update it"
+        )
     if graph.sparse_initializer:
         sparse = graph.sparse_initializer[0].values.name
         raise ModelError(f"{name}: weight {sparse!r} is sparse: store it as a dense tensor")
@@ -140,10 +145,13 @@ def light_copy(model: onnx.ModelProto) -> onnx.ModelProto:
     light.opset_import.extend(model.opset_import)
     light.graph.name = graph.name or "graph"
     light.graph.node.extend(graph.node)
-    light.opset_import.add(domain=_UNCHECKED, version=1)
     for node in light.graph.node:
         if node.op_type in _DEPRECATED and node.domain in STANDARD:
             node.domain = _UNCHECKED
+    # Optimizers forget to import the domains of the operators that they put in.
+    imported = {opset.domain for opset in model.opset_import} | set(STANDARD)
+    for domain in {node.domain for node in all_nodes(light.graph)} - imported:
+        light.opset_import.add(domain=domain, version=1)
     light.graph.input.extend(graph.input)
     inputs = {value.name for value in graph.input}
     for tensor in graph.initializer:
@@ -169,6 +177,17 @@ def _check_grammar(model: onnx.ModelProto, name: str) -> None:
     ordered = sorted_nodes(light.graph.node, known, name)
     del light.graph.node[:]
     light.graph.node.extend(ordered)
+    context = type(checker.DEFAULT_CONTEXT)()
+    context.ir_version = light.ir_version
+    context.opset_imports = {opset.domain: opset.version for opset in light.opset_import}
+    for node in ordered:
+        if any(True for _ in bodies(node)):
+            continue
+        try:
+            checker.check_node(node, context)
+        except checker.ValidationError as error:
+            where = f"{name}: {describe(node, opset_of(model))}"
+            raise ModelError(f"{where}: {first_line(error)}") from error
     try:
         checker.check_model(light)
     except (checker.ValidationError, ValueError, RuntimeError) as error:
@@ -227,7 +246,6 @@ def _check_names(graph: onnx.GraphProto, name: str, opset: int) -> None:
     kinds = {
         "weight": [tensor.name for tensor in graph.initializer],
         "input": [value.name for value in graph.input],
-        "output": [value.name for value in graph.output],
         "tensor": defined,
         "node": [node.name for node in graph.node if node.name],
     }

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,9 @@ from tvm.relax.frontend.onnx import onnx_frontend
 
 from ...errors import ModelError, first_line
 from .convert import CONVERTERS
-from .convert.call import Call
+from .convert.call import Call, static
 from .known import check_operators, is_known
-from .nodes import STANDARD, attributes, describe, reads, words
+from .nodes import STANDARD, attributes, describe, reads, refuse, words
 from .normalise import Network
 
 # Operators that TVM's converters take a shape for as it is, not as a tensor.
@@ -38,6 +39,9 @@ _SEQUENCES = words(
     "ConcatFromSequence Optional OptionalGetElement SequenceConstruct SequenceEmpty "
     "SequenceErase SequenceInsert SplitToSequence"
 )
+
+# Of one tensor: 4 TB of float32.
+_MOST_ELEMENTS = 1 << 40
 
 _DUMP = re.compile(r'ir\.Op\(span=None.*?name="([\w.]+)".*?support_level=\d+\)')
 
@@ -99,7 +103,9 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
         values = list(result) if isinstance(result, relax.Tuple) else [result]
         if len(values) < len(node.output):
             raise ModelError(f"output {node.output[len(values)]!r} is not computed: do without")
-        self._nodes |= {name: v for name, v in zip(node.output, values, strict=False) if name}
+        for name, value in zip(node.output, values, strict=False):
+            _refuse_size(value)
+            self._nodes[name] = value
 
     def _call(self, node: onnx.NodeProto, inputs: list[Any]) -> Any:
         if node.domain in STANDARD and node.op_type in CONVERTERS:
@@ -150,6 +156,19 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
             raise _Blamed(f"{where}: {error}") from error
         except Exception as error:  # TVM's converters raise KeyError, AssertionError, ...
             raise _Blamed(f"TVM cannot import {where}: {_readable(error)}") from error
+
+
+def _refuse_size(value: Any) -> None:
+    """Raise ModelError for a tensor without elements, or of more than any machine holds."""
+    ty = value.ty if isinstance(value, relax.Expr) else None
+    if not isinstance(ty, relax.TensorType) or not isinstance(ty.shape, relax.ShapeExpr):
+        return
+    sizes = [static(dim) for dim in ty.shape.values]
+    fixed = [size for size in sizes if isinstance(size, int)]
+    if any(size < 1 for size in fixed):
+        refuse(f"its result would have the shape {sizes}: there is nothing to compute")
+    if prod(fixed) > _MOST_ELEMENTS:
+        refuse(f"its result would have the shape {sizes}: that is more than can be computed")
 
 
 def _readable(error: Exception) -> str:

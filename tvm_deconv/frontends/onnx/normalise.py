@@ -20,7 +20,7 @@ from tvm.relax.frontend.onnx.onnx_frontend import parse_shape_name
 from ...errors import ModelError, first_line
 from .check import sorted_nodes
 from .facts import Facts
-from .nodes import bodies, describe, opset_of, reads
+from .nodes import bodies, opset_of, reads
 from .rules import check_node
 
 
@@ -34,7 +34,6 @@ class Network:
     outputs: tuple[str, ...]
     nodes: tuple[onnx.NodeProto, ...]
     constants: Mapping[str, np.ndarray]
-    facts: Facts
 
 
 def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[int]]) -> Network:
@@ -61,9 +60,8 @@ def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[
         if facts.visit(node) is None:
             kept.append(node)
     outputs = tuple(value.name for value in graph.output)
-    needed = _needed(kept, outputs)
-    _refuse_empty(needed, facts)
-    return Network(name, opset, tuple(inputs), outputs, tuple(needed), facts.values, facts)
+    needed = tuple(_needed(kept, outputs))
+    return Network(name, opset, tuple(inputs), outputs, needed, facts.values)
 
 
 def _array(tensor: onnx.TensorProto, name: str) -> np.ndarray:
@@ -84,18 +82,6 @@ def _needed(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> list[onn
             wanted |= reads(node)
             kept.append(node)
     return kept[::-1]
-
-
-def _refuse_empty(nodes: Sequence[onnx.NodeProto], facts: Facts) -> None:
-    for node in nodes:
-        for key in node.output:
-            shape = facts.shape(key)
-            if shape and 0 in shape:
-                sizes = ", ".join("?" if size is None else str(size) for size in shape)
-                raise ModelError(
-                    f"{facts.name}: {describe(node, facts.opset)} makes a tensor of no elements, "
-                    f"[{sizes}]: there is nothing to compute"
-                )
 
 
 def _taken_branch(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
