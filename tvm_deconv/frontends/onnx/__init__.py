@@ -16,7 +16,7 @@ import tvm
 
 from ...errors import ModelError
 from ..shapes import Shapes, read_shapes
-from .check import check_model, inlined
+from .check import check_model, check_text, inlined
 from .importer import import_network
 from .known import check_operators, is_strange
 from .normalise import normalised
@@ -34,6 +34,7 @@ def from_onnx(model: onnx.ModelProto, name: str, shapes: Shapes | None = None) -
     Raises ModelError for a model that is damaged or breaks the standard, for what is not computed,
     and for ``shapes`` that do not fit.
     """
+    check_text(model, name)
     fixed = read_shapes(shapes, _ranks(model), name)
     whole = inlined(model, name)
     check_operators(whole.graph, name, is_strange)

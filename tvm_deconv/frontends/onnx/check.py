@@ -65,6 +65,26 @@ def check_model(model: onnx.ModelProto, name: str, shaped: Container[str]) -> No
     _check_grammar(model, name)
 
 
+def check_text(model: onnx.ModelProto, name: str) -> None:
+    """Raise ModelError for names that are no readable text, as flipped bits make them.
+
+    Protobuf hands out text that is not UTF-8 as bytes.
+    """
+    graphs = [model.graph, *(body for node in all_nodes(model.graph) for body in bodies(node))]
+    nodes = list(all_nodes(model.graph))
+    nodes += [node for function in model.functions for node in function.node]
+    texts = [opset.domain for opset in model.opset_import]
+    texts += [f.name for f in model.functions] + [f.domain for f in model.functions]
+    for graph in graphs:
+        texts += [v.name for v in (*graph.input, *graph.output, *graph.initializer)]
+    for node in nodes:
+        texts += [node.op_type, node.domain, node.name, *node.input, *node.output]
+        texts += [attribute.name for attribute in node.attribute]
+    strange = next((t for t in texts if not (isinstance(t, str) and t.isprintable())), None)
+    if strange is not None:
+        raise ModelError(f"{name} is a damaged ONNX model: it holds the name {strange!r}")
+
+
 def inlined(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     """The model with the functions that it defines itself written out where they are called.
 

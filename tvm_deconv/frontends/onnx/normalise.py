@@ -128,18 +128,29 @@ def _with_shapes(
         copy = onnx.ValueInfoProto()
         copy.CopyFrom(value)
         copies.append(copy)
+    asked = [
+        (dim.dim_param, size, value.name)
+        for value in copies
+        for dim, size in zip(
+            value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False
+        )
+        if dim.dim_param
+    ]
     sizes: dict[str, int] = {}
+    for param, size, _ in asked:
+        sizes.setdefault(param, size)
+    for param, size, key in asked:
+        for known in (sizes[param], _evaluated(param, sizes)):
+            if known not in (None, size):
+                raise ModelError(
+                    f"{name}: dimension {param} of input {key!r} is asked to be {known} and "
+                    f"{size}: the model needs one value"
+                )
     for value in copies:
         wanted = shapes.get(value.name)
         if wanted is None:
             continue
         kind = value.type.tensor_type
-        for dim, size in zip(kind.shape.dim, wanted, strict=False):
-            if dim.dim_param and sizes.setdefault(dim.dim_param, size) != size:
-                raise ModelError(
-                    f"{name}: dimension {dim.dim_param} of input {value.name!r} is asked to be "
-                    f"{sizes[dim.dim_param]} and {size}: the model needs one value"
-                )
         del kind.shape.dim[:]
         kind.shape.SetInParent()
         for size in wanted:
@@ -155,12 +166,10 @@ def _with_shapes(
 
 
 def _evaluated(text: str, sizes: Mapping[str, int]) -> int | None:
-    """The number that ``2*h`` stands for where h is known; TVM's importer reads it so, too."""
-    if text in sizes:
-        return sizes[text]
+    """The number that ``h`` or ``2*h`` stands for where h is known, read as TVM does."""
     parts = re.split(r"([-+*/])", text.replace(" ", ""))
     words = [str(sizes.get(part, part)) for part in parts]
-    if len(parts) < 3 or not all(word.isdigit() for word in words[::2]):
+    if not all(word.isdigit() for word in words[::2]):
         return None
     return int(parse_shape_name("".join(words), {}))
 
