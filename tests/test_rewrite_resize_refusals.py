@@ -50,6 +50,17 @@ def aligned_corners_by_three(b, x):
     return conv(b, resized(b, x, size=(18, 15), **mode))
 
 
+def a_billion_rows(b, x):
+    return conv(b, resized(b, x, size=(6 * 10**9, 10)))
+
+
+def many_aligned_corners(b, x):
+    tall = b.emit(relax.op.reshape(x, (1, 4, 30, 1)))
+    tall = b.emit(relax.op.repeat(tall, 2000, 2))
+    mode = {"coordinate_transformation_mode": "align_corners"}
+    return conv(b, resized(b, tall, size=(120_000, 2), **mode))
+
+
 def resize_then_stride(b, x):
     return conv(b, resized(b, x), strides=[1, 2])
 
@@ -143,6 +154,8 @@ REFUSALS = [
     (fractional, "axis H: factor 15/6 = 2.5 is not whole"),
     (shrinking, "axis H: factor 3/6 = 0.5 is not whole"),
     (asymmetric_round, "asymmetric with round rounding is not nearest x2: output 1 reads a tie"),
+    (a_billion_rows, "axis H: factor 1000000000 is over 64"),
+    (many_aligned_corners, "align_corners with round rounding is not judged for 120000 outputs"),
     (half_pixel_floor, "half_pixel with floor rounding is not nearest x2: output 2 reads input 0"),
     (aligned_corners_by_three, "align_corners with round rounding is not nearest x3"),
     (resize_then_stride, "stride of relax.nn.conv2d (gv) is [1, 2], not 1"),

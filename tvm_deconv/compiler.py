@@ -26,6 +26,7 @@ from tvm_deconv.targets import resolve_target
 from tvm_deconv.threads import check_threads
 from tvm_deconv.transform import (
     DecomposePixelShuffle,
+    KeepNaN,
     LowerConvolutions,
     LowerShuffles,
     RewriteUpsampling,
@@ -115,6 +116,7 @@ def _after_fusion(target: Target) -> list[tvm.transform.Pass]:
 def before_lowering() -> list[tvm.transform.Pass]:
     """The passes between the rewrite and the lowering of convolutions."""
     return [
+        KeepNaN(),
         DecomposePixelShuffle(),
         LowerShuffles(),
         relax.transform.DecomposeOpsForInference(),

@@ -71,3 +71,8 @@ class PeerError(TvmDeconvError, RuntimeError):
 
 class BenchError(TvmDeconvError, ValueError):
     """A benchmark with nothing to measure, or results of one that cannot be read."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, on one line; its type where it says nothing."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -8,10 +8,9 @@ one ModelError that says what to do.
 from __future__ import annotations
 
 import os
-import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from typing import TYPE_CHECKING, TypeAlias, Union
@@ -20,16 +19,9 @@ import onnx
 import tvm
 from tvm import relax
 
-from tvm_deconv.errors import ModelError
-from tvm_deconv.onnx_file import (
-    check_operators,
-    defect,
-    first_line,
-    name_dimensions,
-    read_proto,
-)
-from tvm_deconv.onnx_resize import upgrade_resizes
-from tvm_deconv.onnx_scales import check_scales
+from tvm_deconv.errors import ModelError, first_line
+from tvm_deconv.frontends.onnx import from_onnx, read_proto
+from tvm_deconv.frontends.shapes import Shapes, read_shapes
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +29,6 @@ if TYPE_CHECKING:
 Model: TypeAlias = Union[
     str, os.PathLike, onnx.ModelProto, "torch.export.ExportedProgram", tvm.IRModule
 ]
-Shapes: TypeAlias = Mapping[str, Sequence[int]]
 
 
 def load(model: Model, shapes: Shapes | None = None) -> tvm.IRModule:
@@ -53,9 +44,9 @@ def load(model: Model, shapes: Shapes | None = None) -> tvm.IRModule:
     cannot import (named), and for ``shapes`` that do not fit the model's inputs.
     """
     if isinstance(model, (str, os.PathLike)):
-        return _from_onnx(read_proto(model), os.fspath(model), shapes)
+        return from_onnx(read_proto(model), os.fspath(model), shapes)
     if isinstance(model, onnx.ModelProto):
-        return _from_onnx(model, model.graph.name or "ModelProto", shapes)
+        return from_onnx(model, model.graph.name or "ModelProto", shapes)
     if isinstance(model, tvm.IRModule):
         return _bind_shapes(_require_main(model), shapes)
     # An ExportedProgram can only come from someone who has imported torch already.
@@ -70,34 +61,6 @@ def load(model: Model, shapes: Shapes | None = None) -> tvm.IRModule:
         "a model is an ONNX file, an onnx.ModelProto, a torch.export.ExportedProgram or an "
         f"IRModule, got {type(model).__name__}"
     )
-
-
-def _from_onnx(proto: onnx.ModelProto, name: str, shapes: Shapes | None) -> tvm.IRModule:
-    from tvm.relax.frontend.onnx import from_onnx
-
-    proto = upgrade_resizes(name_dimensions(check_operators(proto, name)))
-    ranks = _declared_ranks(proto)
-    _check_override(shapes, ranks, name)
-    for key, rank in ranks.items():
-        if rank is None and key not in (shapes or {}):
-            raise ModelError(
-                f"input {key!r} of {name} has no shape: pass one, such as "
-                f"shapes={{{key!r}: (1, 3, 64, 64)}}"
-            )
-    check_scales(proto, shapes or {}, name)
-    with _one_error(name, proto):
-        return from_onnx(proto, shape_dict={k: list(v) for k, v in (shapes or {}).items()})
-
-
-def _declared_ranks(proto: onnx.ModelProto) -> dict[str, int | None]:
-    """Number of axes (None: unknown) of each input that is not a weight, in order."""
-    weights = {tensor.name for tensor in proto.graph.initializer}
-    found = {}
-    for value in proto.graph.input:
-        kind = value.type.tensor_type
-        if value.name not in weights:
-            found[value.name] = len(kind.shape.dim) if kind.HasField("shape") else None
-    return found
 
 
 def _from_torch(program: torch.export.ExportedProgram) -> tvm.IRModule:
@@ -116,13 +79,10 @@ def _require_main(mod: tvm.IRModule) -> tvm.IRModule:
 
 def _bind_shapes(mod: tvm.IRModule, shapes: Shapes | None) -> tvm.IRModule:
     """Replace the symbolic dimensions of the named inputs by numbers."""
-    if not shapes:
-        return mod
     params = {str(param.name): param for param in mod["main"].params}
     ranks = {key: getattr(param.ty, "ndim", None) for key, param in params.items()}
-    _check_override(shapes, ranks, "model")
     values: dict[tvm.tirx.Var, int] = {}
-    for key, wanted in shapes.items():
+    for key, wanted in read_shapes(shapes, ranks, "model").items():
         for axis, (dim, size) in enumerate(zip(params[key].ty.shape, wanted, strict=True)):
             if isinstance(dim, tvm.tirx.Var):
                 if values.setdefault(dim, size) != size:
@@ -134,32 +94,16 @@ def _bind_shapes(mod: tvm.IRModule, shapes: Shapes | None) -> tvm.IRModule:
                 raise ModelError(
                     f"axis {axis} of input {key!r} is fixed at {int(dim)}, asked for {size}"
                 )
-    return relax.transform.BindSymbolicVars(values, "main")(mod)
-
-
-def _check_override(shapes: Shapes | None, ranks: Mapping[str, int | None], name: str) -> None:
-    for key, wanted in (shapes or {}).items():
-        if key not in ranks:
-            raise ModelError(f"{name} has no input {key!r}: its inputs are {list(ranks)}")
-        if any(not isinstance(size, int) or size < 1 for size in wanted):
-            raise ModelError(f"shape {tuple(wanted)} of input {key!r} must hold positive integers")
-        if ranks[key] is not None and ranks[key] != len(wanted):
-            raise ModelError(f"input {key!r} of {name} has {ranks[key]} axes, got {tuple(wanted)}")
+    return relax.transform.BindSymbolicVars(values, "main")(mod) if values else mod
 
 
 @contextmanager
-def _one_error(name: str, proto: onnx.ModelProto | None = None) -> Iterator[None]:
+def _one_error(name: str) -> Iterator[None]:
     """Turn whatever TVM's importer raises into a ModelError, and keep its remarks to itself."""
-    remarks = StringIO()
     try:
-        with warnings.catch_warnings(), redirect_stdout(remarks):
+        with warnings.catch_warnings(), redirect_stdout(StringIO()):
             # About renamed inputs and unknown dimensions: nothing that a user could act on.
             warnings.simplefilter("ignore")
             yield
     except Exception as error:  # the importer raises KeyError, AssertionError, TypeError, ...
-        objection = defect(proto) if proto is not None else None
-        if objection:
-            raise ModelError(f"{name} is a damaged ONNX model: {objection}") from error
-        where = re.search(r"Error converting operator (\w+)", remarks.getvalue())
-        operator = f"operator {where[1]}: " if where else ""
-        raise ModelError(f"TVM cannot import {name}: {operator}{first_line(error)}") from error
+        raise ModelError(f"TVM cannot import {name}: {first_line(error)}") from error

@@ -11,7 +11,7 @@ from typing import Protocol
 import onnx
 
 from tvm_deconv.errors import ModelError
-from tvm_deconv.onnx_file import read_proto
+from tvm_deconv.frontends.onnx import read_proto
 from tvm_deconv.workloads import find
 
 

@@ -54,8 +54,9 @@ class Refused:
 class Graph:
     """One Relax function: the value of each variable, its live readers, its constants."""
 
-    def __init__(self, func: relax.Function) -> None:
+    def __init__(self, func: relax.Function, mod: tvm.IRModule | None = None) -> None:
         self.func = func
+        self.mod = mod
         self.values: dict[relax.Var, relax.Expr] = {}
         self.users: dict[relax.Var, list[relax.Var]] = {}
         self.order: list[relax.Var] = []
@@ -70,6 +71,14 @@ class Graph:
     def op(self, expr: relax.Expr) -> str | None:
         """Operator name of the call that computes ``expr``, or None."""
         return op_name(self.value(expr))
+
+    def annotation(self, expr: relax.Expr, key: str) -> str | None:
+        """Attribute ``key`` of the PrimFunc that ``expr`` calls, or None."""
+        call = self.value(expr)
+        if self.mod is None or op_name(call) != "relax.call_tir":
+            return None
+        attrs = self.mod[call.args[0]].attrs
+        return None if attrs is None or key not in attrs else str(attrs[key])
 
     def describe(self, expr: relax.Expr) -> str:
         """``relax.add (lv3)``, ``parameter x``: an operand in the words of a report."""

@@ -7,7 +7,7 @@ cross it, counts as not nearest: targets round ties differently.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil, floor
 from typing import Any
 
@@ -19,6 +19,9 @@ _EPSILON = 1e-5
 
 # Single precision places a coordinate in an image of some thousand pixels at least this well.
 _TIE = 1e-3
+
+# The other modes are judged output by output, for axes of up to this many.
+_MOST_OUTPUTS = 1 << 16
 
 # Modes whose coordinate advances by exactly one input sample every r output samples, whatever
 # the sizes are; for these one period proves all sizes.
@@ -35,6 +38,8 @@ def factor_of(size: Any, target: Any) -> int | Refused:
     if isinstance(size, int) and isinstance(target, int):
         if size < 1 or target % size:
             return Refused(f"factor {target}/{size} = {target / max(size, 1):g} is not whole")
+        if target // size > LARGEST_FACTOR:
+            return Refused(f"factor {target // size} is over {LARGEST_FACTOR}")
         return target // size
     found = next((r for r in range(1, LARGEST_FACTOR + 1) if same(target, size * r)), None)
     if found is None:
@@ -52,25 +57,36 @@ def check_nearest(attrs: Any, roi: tuple[float, float], size: Any, target: Any) 
         rounding = "round" if mode == "align_corners" else "floor"
     name = f"{mode} with {rounding} rounding"
     if isinstance(size, int):
-        reads = [_read(_coordinate(mode, i, size, r, roi), rounding, size) for i in range(size * r)]
-        wrong = next((i for i, read in enumerate(reads) if read != i // r), None)
+        judged = _judged(mode, size, r)
+        if judged is None:
+            return Refused(f"{name} is not judged for {size * r} outputs")
+        reads = {i: _read(_coordinate(mode, i, size, r, roi), rounding, size) for i in judged}
     elif mode in _PERIODIC:
-        reads = [_round(_PERIODIC[mode](i, r), rounding) for i in range(r)]
-        wrong = next((i for i, read in enumerate(reads) if read != 0), None)
+        reads = {i: _round(_PERIODIC[mode](i, r), rounding) for i in range(r)}
     else:
         return Refused(f"{name} depends on the size, which is symbolic: {text(size)}")
+    wrong = next((i for i, read in reads.items() if read != i // r), None)
     if wrong is not None:
         read = "a tie" if reads[wrong] is None else f"input {reads[wrong]}"
         return Refused(f"{name} is not nearest x{r}: output {wrong} reads {read}, not {wrong // r}")
     return r
 
 
+def _judged(mode: str, size: int, r: int) -> Sequence[int] | None:
+    """The outputs that decide for all of them; None if they are too many.
+
+    Where the mode is periodic, two samples at either end do: between them nothing else happens.
+    """
+    total = size * r
+    if mode in _PERIODIC and size > 4:
+        return [*range(2 * r), *range(total - 2 * r, total)]
+    return range(total) if total <= _MOST_OUTPUTS else None
+
+
 def _coordinate(mode: str, i: int, size: int, r: int, roi: tuple[float, float]) -> float | None:
-    target = size * r
-    if mode == "pytorch_half_pixel" and target == 1:
-        return 0.0
     if mode in _PERIODIC:
         return _PERIODIC[mode](i, r)
+    target = size * r
     if mode == "align_corners":
         return i * (size - 1) / (target - 1) if target > 1 else 0.0
     if mode == "tf_crop_and_resize":

@@ -29,6 +29,7 @@ import numpy as np
 from tvm import relax
 
 from .. import geometry, weights
+from ..annotations import RESAMPLED
 from ..errors import GeometryError
 from . import layouts, pointwise
 from .axismap import AxisMap, Border, border
@@ -261,6 +262,9 @@ def _keeps_zero(step: pointwise.Step) -> bool:
 
 def _unread(graph: Graph, var: relax.Var) -> Refused | None:
     """Why an upsampling that no convolution reads is left; None if ``var`` is no upsampling."""
+    resampled = graph.annotation(var, RESAMPLED)
+    if resampled is not None:
+        return Refused(f"{var.name} is {resampled}, no nearest resize by whole factors")
     layout = str(graph.value(var).attrs.layout) if graph.op(var) == RESIZE else "NCHW"
     found = read_copying(graph, var, layout)
     if isinstance(found, Refused):

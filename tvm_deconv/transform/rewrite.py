@@ -30,7 +30,7 @@ def rewrite_upsampling(mod: tvm.IRModule) -> tuple[tvm.IRModule, Report]:
     for name, func in sorted(work.functions_items(), key=lambda item: item[0].name_hint):
         if not isinstance(func, relax.Function):
             continue
-        graph = Graph(func)
+        graph = Graph(func, work)
         decisions = decide(graph)
         lines += [_line(name.name_hint, d) for d in decisions]
         plans = {d.outcome.root: d.outcome for d in decisions if isinstance(d.outcome, Plan)}

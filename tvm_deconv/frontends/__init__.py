@@ -1,0 +1,1 @@
+"""From a model file to a Relax module that the passes understand."""

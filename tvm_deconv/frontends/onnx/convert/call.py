@@ -1,0 +1,123 @@
+"""What a converter is given: one node with its inputs as Relax, its attributes and its opset."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import tvm
+from onnx import helper
+from tvm import relax, tirx
+
+from ..nodes import refuse
+
+
+@dataclass(frozen=True)
+class Call:
+    """One node. ``attributes`` hold text as ``str``; ``inputs`` hold None where left out."""
+
+    builder: relax.BlockBuilder
+    opset: int
+    node: onnx.NodeProto
+    inputs: Sequence[Any]
+    attributes: dict[str, Any]
+
+    def input(self, index: int) -> Any:
+        """Input ``index`` as it is: a tensor, a constant, a shape; None where it is left out."""
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    def tensor(self, index: int) -> relax.Expr:
+        """Input ``index`` as a tensor; a shape becomes a vector of int64.
+
+        Raises ModelError where it is left out.
+        """
+        value = self.input(index)
+        if value is None:
+            refuse(f"input {index} is left out")
+        return self.as_tensor(value)
+
+    def as_tensor(self, value: Any) -> relax.Expr:
+        if tvm.ir.is_prim_expr(value):
+            shape = self.emit(relax.op.shape_to_tensor(relax.ShapeExpr([value])))
+            return self.emit(relax.op.reshape(shape, ()))
+        if isinstance(value.ty, relax.ShapeType):
+            return self.emit(relax.op.shape_to_tensor(value))
+        return value
+
+    def constant(self, index: int, what: str) -> np.ndarray | None:
+        """Values of input ``index``, None where it is left out.
+
+        Raises ModelError where they are only known at run time; ``what`` names them.
+        """
+        value = self.input(index)
+        if value is None:
+            return None
+        if isinstance(value, tvm.ir.GenericConst):
+            return value.value.numpy()
+        if isinstance(value, relax.ShapeExpr):
+            sizes = [static(dim) for dim in value.values]
+            if all(isinstance(size, int) for size in sizes):
+                return np.array(sizes, np.int64)
+        if isinstance(value, tirx.IntImm):
+            return np.array(int(value), np.int64)
+        refuse(f"its {what} are computed at run time: they must be constants of the model")
+
+    def get(self, name: str, default: Any) -> Any:
+        return self.attributes.get(name, default)
+
+    def choice(self, name: str, default: str, known: Collection[str]) -> str:
+        """An attribute of text that is one of ``known``.
+
+        Raises ModelError for any other.
+        """
+        value = self.get(name, default)
+        if value not in known:
+            refuse(f"{name} is {value!r}: give one of {', '.join(known)}")
+        return value
+
+    def dtype(self, element: int) -> str:
+        """The name of one of ONNX's element types."""
+        return str(helper.tensor_dtype_to_np_dtype(element))
+
+    def emit(self, value: relax.Expr) -> relax.Expr:
+        return self.builder.emit(value)
+
+    def number(self, value: float, like: relax.Expr) -> relax.Expr:
+        """A scalar of the dtype of ``like``."""
+        return relax.const(value, str(like.ty.dtype))
+
+
+def shape_of(value: relax.Expr) -> list[Any]:
+    """Sizes of a tensor, ints where fixed, else expressions.
+
+    Raises ModelError where not even the number of axes is known.
+    """
+    ty = value.ty
+    if not isinstance(ty, relax.TensorType) or not isinstance(ty.shape, relax.ShapeExpr):
+        refuse("the shape of its input is only known at run time: fix the shapes of the inputs")
+    return [static(dim) for dim in ty.shape.values]
+
+
+def dtype_of(value: relax.Expr) -> str:
+    return str(value.ty.dtype)
+
+
+def is_float(value: relax.Expr) -> bool:
+    return dtype_of(value).startswith(("float", "bfloat"))
+
+
+def static(dim: Any) -> Any:
+    return int(dim.value) if isinstance(dim, tirx.IntImm) else dim
+
+
+def normal_axis(axis: int, rank: int, what: str = "axis") -> int:
+    """``axis`` counted from 0.
+
+    Raises ModelError for one that the tensor does not have.
+    """
+    if not -rank <= axis < rank:
+        refuse(f"{what} {axis} is not one of a tensor with {rank} axes")
+    return axis % rank

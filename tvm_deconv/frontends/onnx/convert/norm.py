@@ -1,0 +1,98 @@
+"""Normalizations."""
+
+from __future__ import annotations
+
+from tvm import relax
+from tvm.relax.frontend.onnx import onnx_frontend
+
+from ..nodes import refuse
+from .call import Call, dtype_of, normal_axis, shape_of
+
+
+def batch_normalization(call: Call) -> relax.Expr:
+    """Inference only, in TVM's converter."""
+    if call.get("training_mode", 0):
+        refuse("training_mode is 1: export the model for inference")
+    if not call.get("spatial", 1):
+        refuse("spatial is 0: statistics for each pixel are not computed")
+    extra = [name for name in call.node.output[1:] if name]
+    if extra:
+        refuse(f"its output {extra[0]!r} is for training: export the model for inference")
+    x = call.tensor(0)
+    channels = shape_of(x)[1]
+    for index in range(1, 5):
+        shape = shape_of(call.tensor(index))
+        if isinstance(channels, int) and shape != [channels]:
+            refuse(f"input {index} has the shape {shape}, not [{channels}]")
+    converter = onnx_frontend.BatchNormalization
+    result = converter._impl_v15(call.builder, list(call.inputs), dict(call.attributes), [{}, {}])
+    return result[0] if isinstance(result, relax.Tuple) else relax.TupleGetItem(result, 0)
+
+
+def layer_normalization(call: Call) -> relax.Expr:
+    """With mean and inverse deviation where they are asked for; scale and bias broadcast."""
+    x, scale, bias = call.tensor(0), call.tensor(1), call.input(2)
+    rank, epsilon = len(shape_of(x)), call.get("epsilon", 1e-5)
+    if call.get("stash_type", 1) != 1:
+        refuse(f"stash_type is {call.get('stash_type', 1)}: statistics are computed in float32")
+    axes = list(range(normal_axis(call.get("axis", -1), rank), rank))
+    normal = shape_of(x)[axes[0] :]
+    asked = [name for name in call.node.output[1:] if name]
+    plain = all(shape_of(t) == normal for t in (scale, bias) if t is not None)
+    if plain and not asked and all(isinstance(size, int) for size in normal):
+        zeros = relax.op.zeros_like(scale) if bias is None else bias
+        return relax.op.nn.layer_norm(x, scale, call.emit(zeros), axes, epsilon)
+    wide = x if dtype_of(x) == "float32" else call.emit(relax.op.astype(x, "float32"))
+    mean = call.emit(relax.op.mean(wide, axes, keepdims=True))
+    centred = call.emit(relax.op.subtract(wide, mean))
+    variance = relax.op.mean(relax.op.multiply(centred, centred), axes, keepdims=True)
+    inverse = call.emit(relax.op.rsqrt(relax.op.add(variance, call.number(epsilon, wide))))
+    y = call.emit(relax.op.astype(relax.op.multiply(centred, inverse), dtype_of(x)))
+    y = call.emit(relax.op.multiply(y, scale))
+    y = y if bias is None else call.emit(relax.op.add(y, bias))
+    return relax.Tuple([y, mean, inverse])
+
+
+def lp_normalization(call: Call) -> relax.Expr:
+    """x divided by its norm along an axis; 0 where that is 0, as in ONNX Runtime."""
+    x, p = call.tensor(0), call.get("p", 2)
+    axis = normal_axis(call.get("axis", -1), len(shape_of(x)))
+    if p not in (1, 2):
+        refuse(f"p is {p}: computed are norms of 1 and 2")
+    size = relax.op.abs(x) if p == 1 else relax.op.multiply(x, x)
+    norm = call.emit(relax.op.sum(size, [axis], keepdims=True))
+    norm = norm if p == 1 else call.emit(relax.op.sqrt(norm))
+    zero = call.number(0, x)
+    return relax.op.where(relax.op.equal(norm, zero), zero, relax.op.divide(x, norm))
+
+
+def group_normalization(call: Call) -> relax.Expr:
+    """Scale and bias for each group at opset 18, for each channel since 21.
+
+    Statistics are float32, as ONNX Runtime computes them.
+    """
+    x, scale, bias = (call.tensor(i) for i in range(3))
+    shape, groups = shape_of(x), call.get("num_groups", 0)
+    if call.get("stash_type", 1) != 1:
+        refuse(f"stash_type is {call.get('stash_type', 1)}: statistics are computed in float32")
+    channels = shape[1]
+    if not isinstance(channels, int):
+        refuse("the number of its channels is free: give the shapes of the inputs")
+    if groups < 1 or channels % groups:
+        refuse(f"num_groups {groups} does not divide its {channels} channels")
+    expected = groups if call.opset < 21 else channels
+    for what, value in (("scale", scale), ("bias", bias)):
+        if shape_of(value) != [expected]:
+            refuse(f"its {what} has the shape {shape_of(value)}, not [{expected}]")
+    if expected != channels:
+        scale, bias = (
+            call.emit(relax.op.repeat(value, channels // groups, 0)) for value in (scale, bias)
+        )
+    dtype = dtype_of(x)
+    wide = [x, scale, bias]
+    if dtype != "float32":
+        wide = [call.emit(relax.op.astype(value, "float32")) for value in wide]
+    spatial = list(range(2, len(shape)))
+    epsilon = call.get("epsilon", 1e-5)
+    y = relax.op.nn.group_norm(*wide, groups, channel_axis=1, axes=spatial, epsilon=epsilon)
+    return y if dtype == "float32" else relax.op.astype(call.emit(y), dtype)

@@ -1,0 +1,92 @@
+"""MaxPool, AveragePool and LpPool of one to three dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+from tvm import relax
+
+from ..nodes import refuse
+from ..windows import read_window
+from .call import Call, dtype_of, is_float, shape_of
+from .conv import padded
+
+_MAX: dict[int, Callable[..., relax.Expr]] = {
+    1: relax.op.nn.max_pool1d,
+    2: relax.op.nn.max_pool2d,
+    3: relax.op.nn.max_pool3d,
+}
+_AVERAGE: dict[int, Callable[..., relax.Expr]] = {
+    1: relax.op.nn.avg_pool1d,
+    2: relax.op.nn.avg_pool2d,
+    3: relax.op.nn.avg_pool3d,
+}
+
+
+def max_pool(call: Call) -> relax.Expr:
+    if len(call.node.output) > 1 and call.node.output[1]:
+        refuse(f"its second output, the indices {call.node.output[1]!r}, is not computed")
+    x = call.tensor(0)
+    lowest = -np.inf if is_float(x) else int(np.iinfo(dtype_of(x)).min)
+    return _pooled(call, x, _MAX, lowest)
+
+
+def average_pool(call: Call) -> relax.Expr:
+    includes = bool(call.get("count_include_pad", 0))
+    return _pooled(call, call.tensor(0), _AVERAGE, count_include_pad=includes)
+
+
+def lp_pool(call: Call) -> relax.Expr:
+    x, p = call.tensor(0), call.get("p", 2)
+    if not is_float(x) or p < 1:
+        refuse(f"p is {p}: the norm is computed of floats with p of at least 1")
+    if call.get("ceil_mode", 0):
+        refuse("ceil_mode is 1: windows that reach past the padding are not computed")
+    powers = call.emit(relax.op.power(relax.op.abs(x), call.number(p, x)))
+    mean = call.emit(_pooled(call, powers, _AVERAGE, count_include_pad=True))
+    total = relax.op.multiply(mean, call.number(prod(call.get("kernel_shape", ())), x))
+    return relax.op.power(total, call.number(1 / p, x))
+
+
+def _pooled(
+    call: Call,
+    x: relax.Expr,
+    operators: dict[int, Callable[..., relax.Expr]],
+    lowest: float | None = None,
+    **options: Any,
+) -> relax.Expr:
+    """``lowest`` is what padding holds, if it may be written to memory."""
+    sizes = shape_of(x)[2:]
+    if len(sizes) not in operators:
+        refuse(f"its input has {len(sizes) + 2} axes: computed are pools of 3 to 5")
+    window = read_window(call.attributes, len(sizes))
+    begin, end = list(window.begin), list(window.end)
+    if window.is_same:
+        begin, end = window.same_padding(sizes)
+    if not all(isinstance(width, int) for width in (*begin, *end)):
+        if lowest is None:
+            refuse(
+                f"auto_pad {window.auto_pad} with strides {list(window.strides)} is computed for "
+                "fixed sizes: give the shapes of the inputs"
+            )
+        x = padded(call, x, begin, end, lowest)
+        begin = end = [0] * len(sizes)
+    for kernel, first, last in zip(window.kernel, begin, end, strict=True):
+        if not window.is_same and max(first, last) >= kernel:
+            refuse(f"pads {[*begin, *end]} must be less than its window, {list(window.kernel)}")
+    for size, extent, first, last in zip(sizes, window.extents, begin, end, strict=True):
+        if isinstance(size, int) and size + first + last < extent:
+            refuse(f"its window spans {extent} samples, its input with padding {size}")
+    return operators[len(sizes)](
+        x,
+        pool_size=window.kernel,
+        strides=window.strides,
+        padding=(*begin, *end),
+        dilation=window.dilations,
+        # With auto_pad the number of windows is given, whatever ceil_mode says.
+        ceil_mode=bool(call.get("ceil_mode", 0)) and window.auto_pad == "NOTSET",
+        **options,
+    )

@@ -1,0 +1,180 @@
+"""From a network in which nothing constant is left to compute to a Relax module.
+
+TVM's importer does the walk and knows most operators. Our own converters are looked up first; the
+table in ``convert`` says for each why TVM's does not serve.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
+from math import prod
+from typing import Any
+
+import numpy as np
+import onnx
+import tvm
+from onnx import helper
+from tvm import relax
+from tvm.relax.frontend.onnx import onnx_frontend
+
+from ...errors import ModelError, first_line
+from .convert import CONVERTERS
+from .convert.call import Call, static
+from .known import check_operators, is_known
+from .nodes import STANDARD, attributes, describe, reads, refuse, words
+from .normalise import Network
+
+# Operators that TVM's converters take a shape for as it is, not as a tensor.
+_TAKE_SHAPES = words(
+    "Cast CastLike Concat ConstantOfShape Equal Expand Gather Reshape Resize Shape Slice "
+    "Squeeze Where"
+)
+# Operators whose result is one value even where it is a tuple.
+_SEQUENCES = words(
+    "ConcatFromSequence Optional OptionalGetElement SequenceConstruct SequenceEmpty "
+    "SequenceErase SequenceInsert SplitToSequence"
+)
+
+# Of one tensor: 4 TB of float32.
+_MOST_ELEMENTS = 1 << 40
+
+_DUMP = re.compile(r'ir\.Op\(span=None.*?name="([\w.]+)".*?support_level=\d+\)')
+
+
+def import_network(network: Network) -> tvm.IRModule:
+    """The network as a Relax module with the entry ``main``; its weights are constants inside.
+
+    Raises ModelError for operators that neither we nor TVM have, all of them named, and for one
+    that cannot be converted, with its name and the reason.
+    """
+    graph = helper.make_graph(
+        list(network.nodes),
+        network.name,
+        list(network.inputs),
+        [helper.make_value_info(name, onnx.TypeProto()) for name in network.outputs],
+    )
+    check_operators(graph, network.name, lambda node: not is_known(node))
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        # About renamed inputs and unknown dimensions: nothing that a user could act on.
+        warnings.simplefilter("ignore")
+        return _Importer(network).from_onnx(graph, network.opset)
+
+
+class _Importer(onnx_frontend.ONNXGraphImporter):
+    _nodes: dict[str, Any]
+
+    def __init__(self, network: Network) -> None:
+        super().__init__({}, "float32")
+        self.network = network
+
+    def _parse_graph_initializers(self, graph: onnx.GraphProto) -> None:
+        read = {name for node in self.network.nodes for name in reads(node)}
+        for name in read | set(self.network.outputs):
+            if name in self.network.constants:
+                array = self.network.constants[name]
+                self._nodes[name] = relax.const(tvm.runtime.tensor(np.asarray(array, order="C")))
+
+    def _check_for_unsupported_ops(self, graph: onnx.GraphProto) -> None:
+        """Done before, with the operators of branches and of other domains."""
+
+    def _construct_nodes(self, graph: onnx.GraphProto) -> None:
+        for node in graph.node:
+            with self._blamed(node):
+                self._construct_node(node)
+        for output in graph.output:
+            self._nodes[output.name] = self._tensor(self._nodes[output.name])
+
+    def _construct_node(self, node: onnx.NodeProto) -> None:
+        inputs = onnx_frontend.onnx_input(
+            [self._nodes[name] if name else None for name in node.input]
+        )
+        result = self._branches(node, inputs) if node.op_type == "If" else self._call(node, inputs)
+        if node.op_type in _SEQUENCES:
+            self._nodes[node.output[0]] = result
+            return
+        if not isinstance(result, relax.Tuple) and isinstance(result.ty, relax.TupleType):
+            fields = range(len(result.ty.fields))
+            result = relax.Tuple([self.bb.emit(relax.TupleGetItem(result, i)) for i in fields])
+        values = list(result) if isinstance(result, relax.Tuple) else [result]
+        if len(values) < len(node.output):
+            raise ModelError(f"output {node.output[len(values)]!r} is not computed: do without")
+        for name, value in zip(node.output, values, strict=False):
+            _refuse_size(value)
+            self._nodes[name] = value
+
+    def _call(self, node: onnx.NodeProto, inputs: list[Any]) -> Any:
+        if node.domain in STANDARD and node.op_type in CONVERTERS:
+            convert, _ = CONVERTERS[node.op_type]
+            call = Call(self.bb, self.opset, node, inputs, attributes(node))
+            result = convert(call)
+            return self.bb.normalize(result) if isinstance(result, relax.Expr) else result
+        if node.op_type not in _TAKE_SHAPES:
+            inputs = onnx_frontend.onnx_input(
+                [v if tvm.ir.is_prim_expr(v) else self._tensor(v) for v in inputs]
+            )
+        options = self._parse_attr(node.attribute)
+        options["tvm_custom"] = {"name": node.name, "num_outputs": len(node.output)}
+        return self._convert_operator(node.op_type, inputs, options, self.opset)
+
+    def _tensor(self, value: Any) -> Any:
+        """Shapes and sizes as tensors; anything else as it is."""
+        if tvm.ir.is_prim_expr(value):
+            return self.bb.emit(relax.op.reshape(self._tensor(relax.ShapeExpr([value])), ()))
+        is_shape = isinstance(value, relax.Expr) and isinstance(value.ty, relax.ShapeType)
+        return self.bb.emit(relax.op.shape_to_tensor(value)) if is_shape else value
+
+    def _branches(self, node: onnx.NodeProto, inputs: list[Any]) -> relax.Expr:
+        graphs = {attribute.name: attribute.g for attribute in node.attribute}
+        taken = [self._branch(graphs[name]) for name in ("then_branch", "else_branch")]
+        return self.bb.emit(relax.If(inputs[0], *(relax.SeqExpr([], body) for body in taken)))
+
+    def _branch(self, graph: onnx.GraphProto) -> relax.Expr:
+        outer = dict(self._nodes)
+        try:
+            for tensor in graph.initializer:
+                self._nodes[tensor.name] = relax.const(self._parse_array(tensor))
+            self._construct_nodes(graph)
+            results = [self._nodes[value.name] for value in graph.output]
+            return results[0] if len(results) == 1 else relax.Tuple(results)
+        finally:
+            self._nodes = outer
+
+    @contextmanager
+    def _blamed(self, node: onnx.NodeProto) -> Iterator[None]:
+        """Put model and node before whatever goes wrong inside."""
+        where = f"{self.network.name}: {describe(node, self.opset)}"
+        try:
+            yield
+        except _Blamed:  # a node of a branch
+            raise
+        except ModelError as error:
+            raise _Blamed(f"{where}: {error}") from error
+        except Exception as error:  # TVM's converters raise KeyError, AssertionError, ...
+            raise _Blamed(f"TVM cannot import {where}: {_readable(error)}") from error
+
+
+def _refuse_size(value: Any) -> None:
+    """Raise ModelError for a tensor without elements, or of more than any machine holds."""
+    ty = value.ty if isinstance(value, relax.Expr) else None
+    if not isinstance(ty, relax.TensorType) or not isinstance(ty.shape, relax.ShapeExpr):
+        return
+    sizes = [static(dim) for dim in ty.shape.values]
+    fixed = [size for size in sizes if isinstance(size, int)]
+    if any(size < 1 for size in fixed):
+        refuse(f"its result would have the shape {sizes}: there is nothing to compute")
+    if prod(fixed) > _MOST_ELEMENTS:
+        refuse(f"its result would have the shape {sizes}: that is more than can be computed")
+
+
+def _readable(error: Exception) -> str:
+    """The first line of TVM's message, with operators by their name instead of their dump."""
+    return textwrap.shorten(_DUMP.sub(r"\1", first_line(error)), 300, placeholder=" ...")
+
+
+class _Blamed(ModelError):
+    """An error that names its node."""

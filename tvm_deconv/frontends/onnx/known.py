@@ -1,0 +1,44 @@
+"""Which operators can be imported: ours and those that TVM has a converter for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import onnx
+from onnx import defs
+from tvm.relax.frontend.onnx import onnx_frontend
+
+from ...errors import ModelError
+from .convert import CONVERTERS
+from .nodes import STANDARD, all_nodes, spell
+
+# Domains whose operators TVM knows by their bare name.
+_KNOWN_DOMAINS = (*STANDARD, "com.microsoft")
+
+
+def is_known(node: onnx.NodeProto) -> bool:
+    """Whether there is a converter for the node's operator."""
+    if node.domain in STANDARD and node.op_type in CONVERTERS:
+        return True
+    known = onnx_frontend._get_convert_map()  # TVM has no public list
+    return node.domain in _KNOWN_DOMAINS and (
+        node.op_type in known or node.op_type in ("If", "Constant")
+    )
+
+
+def is_strange(node: onnx.NodeProto) -> bool:
+    """Whether the operator is neither known nor one of the standard, which may be folded away."""
+    return not is_known(node) and not (node.domain in STANDARD and defs.has(node.op_type))
+
+
+def check_operators(
+    graph: onnx.GraphProto, name: str, is_missing: Callable[[onnx.NodeProto], bool]
+) -> None:
+    """Raise ModelError that names all operators that are missing."""
+    missing = sorted({spell(node) for node in all_nodes(graph) if is_missing(node)})
+    if missing:
+        plural = "s" if len(missing) > 1 else ""
+        raise ModelError(
+            f"{name} uses operator{plural} {', '.join(missing)}, which TVM cannot import: "
+            "export the model without"
+        )

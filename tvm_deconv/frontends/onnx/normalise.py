@@ -1,0 +1,191 @@
+"""From a model as exporters write it to a graph in which nothing constant is left to compute.
+
+Functions are written out, nodes stand in order, free sizes have names that TVM can read, sizes that
+the caller fixes are fixed, operators on constants and on known shapes are evaluated, branches whose
+condition is known are gone, and so is what no output needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from tvm.relax.frontend.onnx.onnx_frontend import parse_shape_name
+
+from ...errors import ModelError, first_line
+from .check import sorted_nodes
+from .facts import Facts
+from .nodes import bodies, opset_of, reads
+from .rules import check_node
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is imported. ``constants`` holds the weights and everything computed from them."""
+
+    name: str
+    opset: int
+    inputs: tuple[onnx.ValueInfoProto, ...]
+    outputs: tuple[str, ...]
+    nodes: tuple[onnx.NodeProto, ...]
+    constants: Mapping[str, np.ndarray]
+
+
+def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[int]]) -> Network:
+    """The network of a model that ``check.check_model`` accepts, without functions of its own.
+
+    ``shapes`` fixes the sizes of the inputs that it names. The model is not changed.
+
+    Raises ModelError for an operator that breaks one of the ``rules``.
+    """
+    graph, opset = model.graph, opset_of(model)
+    constants = {tensor.name: _array(tensor, name) for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in constants]
+    inputs = _with_shapes(inputs, shapes, name)
+    known = {value.name for value in inputs} | set(constants)
+    facts = Facts(name, opset, constants, {value.name: value.type for value in inputs})
+    waiting, kept = deque(sorted_nodes(graph.node, known, name)), []
+    while waiting:
+        node = waiting.popleft()
+        branch = _taken_branch(node, facts)
+        if branch is not None:
+            waiting.extendleft(reversed(branch))
+            continue
+        node = check_node(node, facts)
+        if facts.visit(node) is None:
+            kept.append(node)
+    outputs = tuple(value.name for value in graph.output)
+    needed = tuple(_needed(kept, outputs))
+    return Network(name, opset, tuple(inputs), outputs, needed, facts.values)
+
+
+def _array(tensor: onnx.TensorProto, name: str) -> np.ndarray:
+    try:
+        return numpy_helper.to_array(tensor).reshape(tuple(tensor.dims))
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"{name}: weight {tensor.name!r} of shape {list(tensor.dims)} is damaged: "
+            f"{first_line(error)}"
+        ) from error
+
+
+def _needed(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> list[onnx.NodeProto]:
+    wanted = set(outputs)
+    kept = []
+    for node in reversed(nodes):
+        if wanted & set(node.output):
+            wanted |= reads(node)
+            kept.append(node)
+    return kept[::-1]
+
+
+def _taken_branch(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    """The nodes that replace an If whose condition is a constant, else None.
+
+    Names inside the branch get the If's first output before them: another branch may use them too.
+    """
+    condition = facts.values.get(node.input[0]) if node.op_type == "If" and node.input else None
+    if condition is None or condition.size != 1:
+        return None
+    wanted = "then_branch" if bool(condition.item()) else "else_branch"
+    branch = next((a.g for a in node.attribute if a.name == wanted), None)
+    if branch is None or any(True for step in branch.node for _ in bodies(step)):
+        return None
+    names = {tensor.name: f"{node.output[0]}/{tensor.name}" for tensor in branch.initializer}
+    names |= {key: f"{node.output[0]}/{key}" for step in branch.node for key in step.output if key}
+    for tensor in branch.initializer:
+        facts.set_value(names[tensor.name], _array(tensor, facts.name))
+    steps = []
+    for step in branch.node:
+        copy = onnx.NodeProto()
+        copy.CopyFrom(step)
+        copy.input[:] = [names.get(key, key) for key in step.input]
+        copy.output[:] = [names.get(key, key) for key in step.output]
+        steps.append(copy)
+    for outer, inner in zip(node.output, branch.output, strict=False):
+        steps.append(
+            onnx.helper.make_node("Identity", [names.get(inner.name, inner.name)], [outer])
+        )
+    return steps
+
+
+def _with_shapes(
+    inputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, Sequence[int]], name: str
+) -> list[onnx.ValueInfoProto]:
+    """Copies of the inputs with the sizes that ``shapes`` fixes, and a name for each free one.
+
+    TVM takes all unnamed sizes for one and the same, so that a network with free height and width
+    would only run on squares, and reads ``batch-size`` as a difference. Sizes of one name are one
+    size: fixing it in one input fixes it in all.
+    """
+    copies = []
+    for value in inputs:
+        copy = onnx.ValueInfoProto()
+        copy.CopyFrom(value)
+        copies.append(copy)
+    asked = [
+        (dim.dim_param, size, value.name)
+        for value in copies
+        for dim, size in zip(
+            value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False
+        )
+        if dim.dim_param
+    ]
+    sizes: dict[str, int] = {}
+    for param, size, _ in asked:
+        sizes.setdefault(param, size)
+    for param, size, key in asked:
+        for known in (sizes[param], _evaluated(param, sizes)):
+            if known not in (None, size):
+                raise ModelError(
+                    f"{name}: dimension {param} of input {key!r} is asked to be {known} and "
+                    f"{size}: the model needs one value"
+                )
+    for value in copies:
+        wanted = shapes.get(value.name)
+        if wanted is None:
+            continue
+        kind = value.type.tensor_type
+        del kind.shape.dim[:]
+        kind.shape.SetInParent()
+        for size in wanted:
+            kind.shape.dim.add().dim_value = size
+    for value in copies:
+        for dim in value.type.tensor_type.shape.dim:
+            if not dim.HasField("dim_value"):
+                known = _evaluated(dim.dim_param, sizes)
+                if known is not None:
+                    dim.dim_value = known
+    _name_sizes(copies)
+    return copies
+
+
+def _evaluated(text: str, sizes: Mapping[str, int]) -> int | None:
+    """The number that ``h`` or ``2*h`` stands for where h is known, read as TVM does."""
+    parts = re.split(r"([-+*/])", text.replace(" ", ""))
+    words = [str(sizes.get(part, part)) for part in parts]
+    if not all(word.isdigit() for word in words[::2]):
+        return None
+    return int(parse_shape_name("".join(words), {}))
+
+
+def _name_sizes(inputs: Sequence[onnx.ValueInfoProto]) -> None:
+    dims = [
+        (f"{value.name}_{axis}", dim)
+        for value in inputs
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim)
+        if not dim.HasField("dim_value")
+    ]
+    words = {dim.dim_param for _, dim in dims if dim.dim_param.isidentifier()}
+    for place, dim in dims:
+        parts = [part for part in re.split(r"[-+*/ ]+", dim.dim_param) if part]
+        if parts and all(part in words or part.isdigit() for part in parts):
+            continue
+        dim.dim_param = re.sub(r"\W", "_", dim.dim_param or place)
+        if not dim.dim_param.isidentifier():
+            dim.dim_param = f"n_{dim.dim_param}"
