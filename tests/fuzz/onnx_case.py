@@ -1,0 +1,211 @@
+"""An ONNX model, how it is compiled and for which inputs: compiled, run and compared."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.printer
+import tvm
+import tvm_ffi
+from onnx import numpy_helper
+from tvm import relax
+
+import tvm_deconv
+from tvm_deconv.errors import TvmDeconvError
+
+from . import outcome as kinds
+from .memory import Guarded, spoil
+from .options import Options
+from .outcome import Outcome, Progress
+from .reference import (
+    deviation,
+    difference,
+    expected,
+    optimized_opinion,
+    second_opinion,
+)
+from .runtimes import Refused
+
+Feed = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class OnnxCase:
+    """``feeds`` are the inputs of each run; ``explained``: ``explain`` is asked, too."""
+
+    model: onnx.ModelProto
+    feeds: Sequence[Feed]
+    options: Options = field(default_factory=Options)
+    explained: bool = False
+
+    def text(self) -> str:
+        """The graph as onnx prints it, the options, and the shapes of the inputs."""
+        shapes = [{name: list(array.shape) for name, array in feed.items()} for feed in self.feeds]
+        lines = [_printed(self.model), f"inputs: {shapes}", str(self.options)]
+        return "\n".join(lines)
+
+    def run(self, progress: Progress) -> Outcome:
+        """Compile it, run it for every feed and compare; ``progress`` hears of each step."""
+        progress("reference")
+        feeds = self.feeds[:1] if self.options.fixed else self.feeds
+        wanted = []
+        for feed in feeds:
+            try:
+                wanted.append(expected(self.model, feed))
+            except Refused as refused:
+                wanted.append(refused)
+        progress("compile")
+        executable = self._compile()
+        if isinstance(executable, Outcome):
+            if executable.kind == kinds.REFUSED and isinstance(wanted[0], Refused):
+                return Outcome(kinds.INVALID, executable.message, str(wanted[0]))
+            return executable
+        for feed, want in zip(feeds, wanted, strict=True):
+            progress("run")
+            found = self._run(executable, feed)
+            progress("compare")
+            judged = self._judge(found, want, feed)
+            if judged.kind != kinds.OK:
+                return judged
+        return Outcome(kinds.OK)
+
+    def _compile(self) -> Any:
+        """The executable, or why there is none."""
+        arguments = dict(self.options.arguments)
+        if self.options.fixed:
+            arguments["shapes"] = {name: array.shape for name, array in self.feeds[0].items()}
+        try:
+            if self.explained:
+                asked = {k: v for k, v in arguments.items() if k != "rewrite"}
+                str(tvm_deconv.explain(self.model, **asked))
+            return tvm_deconv.compile(self.model, **arguments)
+        except TvmDeconvError as error:
+            return refusal(error)
+        except Exception as error:  # whatever it is, it is what is looked for
+            return escaped(error)
+
+    def _run(self, executable: Any, feed: Feed) -> Any:
+        """The results, or the exception that came instead."""
+        order = [value.name for value in self.model.graph.input if value.name in feed]
+        guarded = [Guarded(feed[name]) for name in order]
+        spoil()
+        try:
+            main = relax.VirtualMachine(executable, tvm.cpu())["main"]
+            found = main(*(g.tensor for g in guarded))
+        except Exception as error:  # TVM's, of many classes
+            return error
+        results = list(found) if isinstance(found, (list, tuple, tvm_ffi.Array)) else [found]
+        for index, result in enumerate(results):
+            if not hasattr(result, "numpy"):
+                return Outcome(kinds.WRONG, f"result {index} is a {type(result).__name__}")
+        arrays = [result.numpy() for result in results]
+        damage = [d for g in guarded if (d := g.damage())]
+        return Outcome(kinds.WRONG, damage[0]) if damage else arrays
+
+    def _judge(self, found: Any, want: Any, feed: Feed) -> Outcome:
+        if isinstance(found, Outcome):
+            return found
+        if isinstance(want, Refused):
+            return self._judge_invalid(found, want, feed)
+        if isinstance(found, Exception):
+            return escaped(found, "when run: ")
+        wrong = compare(found, want.arrays, want.limits)
+        if not wrong:
+            return Outcome(kinds.OK)
+        by = deviation(self.model)
+        return Outcome(
+            kinds.WRONG,
+            wrong,
+            f"reference: {'onnx.reference, because ' + by if by else 'ONNX Runtime'}\n"
+            + self._others(found, want.limits, feed),
+        )
+
+    def _judge_invalid(self, found: Any, refused: Refused, feed: Feed) -> Outcome:
+        """ONNX Runtime refuses, we did not: then the other reference decides."""
+        reason = str(refused)[-300:]
+        if isinstance(found, Exception):
+            return Outcome(kinds.INVALID, f"fails when run: {_first_line(found)}", reason)
+        try:
+            arrays = second_opinion(self.model, feed)
+        except Refused as other:
+            return Outcome(
+                kinds.ACCEPTED,
+                f"ONNX Runtime: {reason[-120:]}",
+                f"{reason}\nonnx.reference: {other}",
+            )
+        limits = [
+            1e-3 * float(np.abs(a.astype("float64")).max(initial=0)) if a.dtype.kind == "f" else 0
+            for a in arrays
+        ]
+        wrong = compare(found, arrays, limits)
+        if wrong:
+            return Outcome(kinds.WRONG, f"by onnx.reference: {wrong}", f"ONNX Runtime: {reason}")
+        return Outcome(kinds.INVALID, "right by onnx.reference", reason)
+
+    def _others(self, found: list[np.ndarray], limits: list[float], feed: Feed) -> str:
+        """What the other references say about a wrong result."""
+        lines = []
+        for name, opinion in (
+            ("onnx.reference", second_opinion),
+            ("ONNX Runtime with its optimizations", optimized_opinion),
+        ):
+            try:
+                wrong = compare(found, opinion(self.model, feed), limits)
+            except Refused as refused:
+                wrong = f"refuses: {refused}"[:200]
+            lines.append(f"{name}: {wrong or 'agrees with ours'}")
+        return "\n".join(lines)
+
+
+def _printed(model: onnx.ModelProto) -> str:
+    """The model as onnx prints it, but of large weights only the shapes."""
+    small = onnx.ModelProto()
+    small.CopyFrom(model)
+    del small.graph.initializer[:]
+    words = []
+    for tensor in model.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        value = array.tolist() if array.size <= 8 else "..."
+        words.append(f"  {tensor.name}: {array.dtype}{list(array.shape)} = {value}")
+    return "\n".join([onnx.printer.to_text(small), *words])
+
+
+def compare(
+    found: Sequence[np.ndarray], wanted: Sequence[np.ndarray], limits: Sequence[float]
+) -> str | None:
+    """What is wrong with the results, in words."""
+    if len(found) != len(wanted):
+        return f"{len(found)} results, expected {len(wanted)}"
+    for index, (got, want, limit) in enumerate(zip(found, wanted, limits, strict=True)):
+        if wrong := difference(got, want, limit):
+            return f"result {index}: {wrong}"
+    return None
+
+
+def refusal(error: TvmDeconvError) -> Outcome:
+    """An error of ours: one line, or else unclear."""
+    message = str(error)
+    if "\n" in message.strip() or not message.strip():
+        return Outcome(kinds.UNCLEAR, f"not one line: {_first_line(error)}", message)
+    if "Traceback" in message or "AssertionError" in message:
+        return Outcome(kinds.UNCLEAR, message)
+    return Outcome(kinds.REFUSED, message)
+
+
+def escaped(error: Exception, when: str = "") -> Outcome:
+    """An exception that is not ours."""
+    message = f"{when}{type(error).__name__}: {_first_line(error)}"
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return Outcome(kinds.TRACEBACK, message, "\n".join(lines[-30:]))
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    # TVM puts the reason last, behind a traceback of C++.
+    last = [line for line in lines if "Error" in line or "Check failed" in line]
+    return (last[-1] if last else lines[0] if lines else "").strip()[:300]
