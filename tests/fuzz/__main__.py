@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 from . import cases
 from .pool import HANG_SECONDS, Result, Worker
 from .report import Report
-from .shrink import shrink
+from .shrink import shrink, sign
 
 # A case that hangs is tried again at every step of making it smaller.
 _HANG_WHEN_SHRINKING = 15.0
@@ -90,28 +91,45 @@ def _repeat(options: argparse.Namespace) -> int:
         print(result.outcome.detail or "", result.noise, sep="\n")
         if not result.outcome.failed:
             return 0
-        print(*_smallest(worker, family, request, result, options.seconds), sep="\n")
+        smallest = _smallest(worker, family, request, result, options.seconds)
+        print(*_shown(family, smallest), sep="\n")
         return 1
     finally:
         worker.close()
 
 
 def _smaller(report: Report, most: int, seconds: float) -> Iterator[str]:
-    """The smallest case of up to so many kinds of failure."""
+    """Of up to so many cases that failed the smallest, and those together that look alike."""
+    alike: dict[tuple[str, ...], list[tuple[int, Result]]] = {}
     worker = Worker()
     try:
-        for (kind, words), indices in list(report.failed().items())[:most]:
-            family, result = report.results[indices[0]]
-            request = {"family": family, "seed": report.seed, "index": indices[0]}
-            yield f"\n--- {kind} {words}, from case {indices[0]} ({family}):"
-            yield from _smallest(worker, family, request, result, seconds)
+        for index in report.failures()[:most]:
+            family, result = report.results[index]
+            request = {"family": family, "seed": report.seed, "index": index}
+            found = _smallest(worker, family, request, result, seconds)
+            alike.setdefault((family, *sign(found), *_operators(found.text)), []).append(
+                (index, found)
+            )
+            print(f"case {index} made smaller", file=sys.stderr, flush=True)
     finally:
         worker.close()
+    for (family, kind, words, *operators), found_cases in sorted(alike.items()):
+        _, least = min(found_cases, key=lambda case: len(case[1].choices))
+        indices = ", ".join(str(index) for index, _ in found_cases)
+        yield f"\n--- {kind.upper()} {words} [{' '.join(operators)}], of cases {indices}:"
+        yield from _shown(family, least)
+
+
+def _operators(text: str) -> list[str]:
+    """What is in a printed case: operators of ONNX, steps of PyTorch, the variant of a layer."""
+    found = re.findall(r"^ *\w+ = ([\w.]+)|^variant (\w+)", text, re.MULTILINE)
+    return sorted({node or variant for node, variant in found} - {"input", "Constant"})
 
 
 def _smallest(
     worker: Worker, family: str, request: dict[str, Any], result: Result, seconds: float
-) -> Iterator[str]:
+) -> Result:
+    """The smallest case that fails like this one, found in that time."""
     if not result.choices:
         # The process died with them: they are drawn again.
         made = worker.run({**request, "only_text": True})
@@ -125,11 +143,14 @@ def _smallest(
         made = worker.run({"family": family, "choices": choices, "only_text": True})
         return Result(found.outcome, found.seconds, made.choices, made.spans, made.text)
 
-    smallest = shrink(result, attempt, seconds)
-    yield smallest.text
-    yield f"{smallest.outcome.kind}: {smallest.outcome.message}"
-    yield smallest.outcome.detail
-    yield f"--families {family} --case 0 --choices '{json.dumps(smallest.choices)}'"
+    return shrink(result, attempt, seconds)
+
+
+def _shown(family: str, result: Result) -> Iterator[str]:
+    yield result.text
+    yield f"{result.outcome.kind}: {result.outcome.message}"
+    yield result.outcome.detail
+    yield f"again: --families {family} --case 0 --choices '{json.dumps(result.choices)}'"
 
 
 def _line(index: int, family: str, result: Result) -> str:
@@ -147,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--processes", type=int, default=2, help="at a time (default: 2)")
     add("--case", type=int, help="run the case of this number again, print it and make it smaller")
     add("--choices", help="its choices as a list, as a report gives them, in place of the seed's")
-    add("--shrink", type=int, default=0, help="make the first of so many kinds smaller")
+    add("--shrink", type=int, default=0, help="make so many that failed smaller")
     add("--seconds", type=float, default=60.0, help="to spend on making one smaller (default: 60)")
     add("--out", help="write the report to this file, too")
     add("--verbose", action="store_true", help="a line for each case")

@@ -6,7 +6,9 @@ from functools import partial
 
 from .choices import Choices
 from .families import Case, Family
+from .families.bad_files import bad_file
 from .families.faults import fault
+from .families.layers import layer
 from .families.onnx_graphs import (
     anything,
     constants_and_shuffle,
@@ -15,6 +17,7 @@ from .families.onnx_graphs import (
     subpixel,
     transposed,
 )
+from .families.torch_modules import torch_module
 
 # (family, share of the cases)
 FAMILIES: dict[str, tuple[Family, float]] = {
@@ -24,6 +27,9 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "onnx-resize": (enlarged, 12),
     "onnx-constants": (constants_and_shuffle, 4),
     "onnx-transposed": (transposed, 8),
+    "layer": (layer, 14),
+    "torch": (torch_module, 12),
+    "file": (bad_file, 12),
 }
 
 

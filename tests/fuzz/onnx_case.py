@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,12 +38,16 @@ Feed = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class OnnxCase:
-    """``feeds`` are the inputs of each run; ``explained``: ``explain`` is asked, too."""
+    """``feeds`` are the inputs of each run; ``explained``: ``explain`` is asked, too.
+
+    ``source`` is the file to compile, if it is not the model itself.
+    """
 
     model: onnx.ModelProto
     feeds: Sequence[Feed]
     options: Options = field(default_factory=Options)
     explained: bool = False
+    source: Path | None = None
 
     def text(self) -> str:
         """The graph as onnx prints it, the options, and the shapes of the inputs."""
@@ -76,14 +82,14 @@ class OnnxCase:
 
     def _compile(self) -> Any:
         """The executable, or why there is none."""
-        arguments = dict(self.options.arguments)
+        arguments, model = dict(self.options.arguments), self.source or self.model
         if self.options.fixed:
             arguments["shapes"] = {name: array.shape for name, array in self.feeds[0].items()}
         try:
             if self.explained:
                 asked = {k: v for k, v in arguments.items() if k != "rewrite"}
-                str(tvm_deconv.explain(self.model, **asked))
-            return tvm_deconv.compile(self.model, **arguments)
+                str(tvm_deconv.explain(model, **asked))
+            return tvm_deconv.compile(model, **arguments)
         except TvmDeconvError as error:
             return refusal(error)
         except Exception as error:  # whatever it is, it is what is looked for
@@ -96,16 +102,11 @@ class OnnxCase:
         spoil()
         try:
             main = relax.VirtualMachine(executable, tvm.cpu())["main"]
-            found = main(*(g.tensor for g in guarded))
+            found = results_of(main(*(g.tensor for g in guarded)))
         except Exception as error:  # TVM's, of many classes
             return error
-        results = list(found) if isinstance(found, (list, tuple, tvm_ffi.Array)) else [found]
-        for index, result in enumerate(results):
-            if not hasattr(result, "numpy"):
-                return Outcome(kinds.WRONG, f"result {index} is a {type(result).__name__}")
-        arrays = [result.numpy() for result in results]
         damage = [d for g in guarded if (d := g.damage())]
-        return Outcome(kinds.WRONG, damage[0]) if damage else arrays
+        return Outcome(kinds.WRONG, damage[0]) if damage else found
 
     def _judge(self, found: Any, want: Any, feed: Feed) -> Outcome:
         if isinstance(found, Outcome):
@@ -169,10 +170,17 @@ def _printed(model: onnx.ModelProto) -> str:
     del small.graph.initializer[:]
     words = []
     for tensor in model.graph.initializer:
-        array = numpy_helper.to_array(tensor)
-        value = array.tolist() if array.size <= 8 else "..."
-        words.append(f"  {tensor.name}: {array.dtype}{list(array.shape)} = {value}")
+        kind, value = _type_name(tensor.data_type), "..."
+        if np.prod(tensor.dims, dtype="float64") <= 8:
+            with suppress(Exception):  # a damaged tensor, of which anything may come
+                value = str(numpy_helper.to_array(tensor).tolist())
+        words.append(f"  {tensor.name}: {kind}{list(tensor.dims)} = {value}")
     return "\n".join([onnx.printer.to_text(small), *words])
+
+
+def _type_name(number: int) -> str:
+    names = {value: name for name, value in onnx.TensorProto.DataType.items()}
+    return names.get(number, str(number))
 
 
 def compare(
@@ -185,6 +193,15 @@ def compare(
         if wrong := difference(got, want, limit):
             return f"result {index}: {wrong}"
     return None
+
+
+def results_of(found: Any) -> Any:
+    """The arrays that ``main`` of an executable returned; an Outcome where it is something else."""
+    results = list(found) if isinstance(found, (list, tuple, tvm_ffi.Array)) else [found]
+    for index, result in enumerate(results):
+        if not hasattr(result, "numpy"):
+            return Outcome(kinds.WRONG, f"result {index} is a {type(result).__name__}")
+    return [result.numpy() for result in results]
 
 
 def refusal(error: TvmDeconvError) -> Outcome:

@@ -48,11 +48,20 @@ def draw_options(draw: Choices) -> Options:
         arguments["rewrite"] = False
     if draw.chance(0.3):
         arguments["threads"] = draw.integer(1, 3)
-    name, needs = draw.pick(_PROCESSORS, [5, 1.5, 1, 0.5, 0.5, 0.5])
-    if name != "host" and needs <= _features():
-        arguments["target"] = {"kind": "llvm", "mcpu": name, "num-cores": 2}
+    target = draw_processor(draw)
+    if target:
+        arguments["target"] = target
         arguments.pop("threads", None)
     return Options(arguments, draw.chance(0.3))
+
+
+def draw_processor(draw: Choices) -> dict[str, Any]:
+    """A target that this processor runs, with one to three threads; empty for itself."""
+    name, needs = draw.pick(_PROCESSORS, [9, 1.5, 1, 0.5, 0.5, 0.5])
+    threads = draw.pick((2, 1, 3), [4, 1, 1])
+    if name == "host" or not needs <= _features():
+        return {}
+    return {"kind": "llvm", "mcpu": name, "num-cores": threads}
 
 
 @cache

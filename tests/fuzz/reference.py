@@ -44,7 +44,7 @@ DEVIATIONS: tuple[tuple[str, Callable[[onnx.NodeProto, int], bool]], ...] = ()
 
 def deviation(model: onnx.ModelProto) -> str | None:
     """The first thing in the model that ONNX Runtime computes differently from the standard."""
-    opset = model.opset_import[0].version
+    opset = max((found.version for found in model.opset_import), default=1)
     for node in model.graph.node:
         for words, applies in DEVIATIONS:
             if applies(node, opset):

@@ -33,6 +33,10 @@ class Report:
                 groups[sign(result)].append(index)
         return dict(groups)
 
+    def failures(self) -> list[int]:
+        """The numbers of all cases that failed."""
+        return sorted(i for indices in self.failed().values() for i in indices)
+
     def lines(self) -> Iterable[str]:
         """Counts by outcome and family, refusals by message, and every failure."""
         outcomes = Counter(result.outcome.kind for _, result in self.results.values())

@@ -12,7 +12,7 @@ import os
 import resource
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -41,20 +41,25 @@ def main(log: str) -> None:
     _say(out, ready=True)
     for line in sys.stdin:
         written = os.path.getsize(log)
-        found = _take(json.loads(line), out)
+
+        def progress(step: str) -> None:
+            nonlocal written
+            if step == "compile":  # what exporters and references write does not count
+                written = os.path.getsize(log)
+            _say(out, step=step)
+
+        found = _take(json.loads(line), progress)
         _say(out, **found, noise=_since(log, written))
 
 
-def _take(request: Mapping[str, Any], out: TextIO) -> dict[str, Any]:
+def _take(request: Mapping[str, Any], progress: Callable[[str], None]) -> dict[str, Any]:
     """What became of a case: see ``pool.Result``."""
     from . import cases
     from . import outcome as kinds
     from .choices import Choices
     from .onnx_case import escaped
     from .outcome import Outcome
-
-    def progress(step: str) -> None:
-        _say(out, step=step)
+    from .runtimes import leave_out_onnxruntime
 
     if request.get("choices") is None:
         draw = cases.choices_of(request["seed"], request["index"])
@@ -62,8 +67,10 @@ def _take(request: Mapping[str, Any], out: TextIO) -> dict[str, Any]:
         draw = Choices(given=request["choices"])
     progress("make")
     case = None
+    leave_out_onnxruntime(False)
     try:
         case = cases.make(request["family"], draw)
+        leave_out_onnxruntime(bool(request.get("no_reference")))
         outcome = Outcome(kinds.OK) if request.get("only_text") else case.run(progress)
     except Exception as error:  # a fault of the generator, which must not end the run
         found = escaped(error)

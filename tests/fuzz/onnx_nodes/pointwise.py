@@ -92,10 +92,10 @@ def constant(g: Graph, x: Value) -> Value:
         return g.node("Where", mask, *g.draw.shuffled([x, operand]))
     if operator == "Pow":
         return g.node("Pow", g.node("Abs", x), operand)
-    if operator in ("Sub", "Div") and g.draw.chance(0.3):
-        positive = g.node("Add", g.node("Abs", x), g.scalar(0.5)) if operator == "Div" else x
-        return g.node(operator, operand, positive)
-    return g.node(operator, *((x, operand) if g.draw.chance(0.8) else (operand, x)))
+    turned = g.draw.chance(0.25)
+    if operator == "Div" and turned:
+        x = g.node("Add", g.node("Abs", x), g.scalar(0.5))  # rounding decides what 1/0 is
+    return g.node(operator, *((operand, x) if turned else (x, operand)))
 
 
 def _shape(g: Graph, x: Value) -> tuple[int, ...]:
