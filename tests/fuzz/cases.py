@@ -6,6 +6,7 @@ from functools import partial
 
 from .choices import Choices
 from .families import Case, Family
+from .families.arguments import bad_arguments
 from .families.bad_files import bad_file
 from .families.faults import fault
 from .families.layers import layer
@@ -30,6 +31,7 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "layer": (layer, 14),
     "torch": (torch_module, 12),
     "file": (bad_file, 12),
+    "arguments": (bad_arguments, 2),
 }
 
 

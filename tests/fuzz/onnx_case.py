@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from tvm import relax
 
 import tvm_deconv
 from tvm_deconv.errors import TvmDeconvError
+from tvm_deconv.library import compile_library
 
 from . import outcome as kinds
 from .memory import Guarded, spoil
@@ -33,6 +35,7 @@ from .reference import (
 )
 from .runtimes import Refused
 
+_OURS, _SCHEDULES = "/tvm_deconv/", "/schedules/"
 Feed = Mapping[str, np.ndarray]
 
 
@@ -71,6 +74,8 @@ class OnnxCase:
             if executable.kind == kinds.REFUSED and isinstance(wanted[0], Refused):
                 return Outcome(kinds.INVALID, executable.message, str(wanted[0]))
             return executable
+        if self.options.elsewhere:
+            return Outcome(kinds.OK)
         for feed, want in zip(feeds, wanted, strict=True):
             progress("run")
             found = self._run(executable, feed)
@@ -89,7 +94,7 @@ class OnnxCase:
             if self.explained:
                 asked = {k: v for k, v in arguments.items() if k != "rewrite"}
                 str(tvm_deconv.explain(model, **asked))
-            return tvm_deconv.compile(model, **arguments)
+            return compiled(model, self.options.library, **arguments)
         except TvmDeconvError as error:
             return refusal(error)
         except Exception as error:  # whatever it is, it is what is looked for
@@ -195,6 +200,17 @@ def compare(
     return None
 
 
+def compiled(model: Any, through_library: bool, **arguments: Any) -> Any:
+    """What ``compile`` returns, or what is loaded again of the library that it was written to."""
+    if not through_library:
+        return tvm_deconv.compile(model, **arguments)
+    arguments.pop("rewrite", None)  # a library is always of the rewritten model
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+        path = str(Path(folder) / "network.so")
+        compile_library(model, path, **arguments)
+        return tvm.runtime.load_module(path)
+
+
 def results_of(found: Any) -> Any:
     """The arrays that ``main`` of an executable returned; an Outcome where it is something else."""
     results = list(found) if isinstance(found, (list, tuple, tvm_ffi.Array)) else [found]
@@ -215,8 +231,11 @@ def refusal(error: TvmDeconvError) -> Outcome:
 
 
 def escaped(error: Exception, when: str = "") -> Outcome:
-    """An exception that is not ours."""
-    message = f"{when}{type(error).__name__}: {_first_line(error)}"
+    """An exception that is not ours, and the innermost function of ours that it came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if _OURS in frame.filename or _SCHEDULES in frame.filename]
+    place = f" (in {ours[-1].name} of {Path(ours[-1].filename).name})" if ours else ""
+    message = f"{when}{type(error).__name__}{place}: {_first_line(error)}"
     lines = "".join(traceback.format_exception(error)).splitlines()
     return Outcome(kinds.TRACEBACK, message, "\n".join(lines[-30:]))
 

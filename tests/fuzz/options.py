@@ -23,16 +23,27 @@ _PROCESSORS: tuple[tuple[str, frozenset[str]], ...] = (
 )
 
 
+# Compiled for, and not run.
+_ELSEWHERE = ("raspberry-pi/4b-aarch64", "arm/mali-g52")
+
+
 @dataclass(frozen=True)
 class Options:
-    """``arguments`` are those that are not their defaults; ``fixed``: sizes are given."""
+    """``arguments`` are those that are not their defaults; ``fixed``: sizes are given.
+
+    ``elsewhere``: for a machine that is not this one. ``library``: through a shared library.
+    """
 
     arguments: dict[str, Any] = field(default_factory=dict)
     fixed: bool = False
+    elsewhere: bool = False
+    library: bool = False
 
     def __str__(self) -> str:
         words = [f"{name}={value!r}" for name, value in self.arguments.items()]
-        return ", ".join([*words, *(["shapes=..."] if self.fixed else [])]) or "default options"
+        words += ["shapes=..."] if self.fixed else []
+        words += ["through a library"] if self.library else []
+        return ", ".join(words) or "default options"
 
 
 def draw_options(draw: Choices) -> Options:
@@ -48,11 +59,15 @@ def draw_options(draw: Choices) -> Options:
         arguments["rewrite"] = False
     if draw.chance(0.3):
         arguments["threads"] = draw.integer(1, 3)
-    target = draw_processor(draw)
+    target: Any = draw_processor(draw)
+    elsewhere = draw.chance(0.05)
+    if elsewhere:
+        target = draw.pick(_ELSEWHERE)
     if target:
         arguments["target"] = target
         arguments.pop("threads", None)
-    return Options(arguments, draw.chance(0.3))
+    library = not elsewhere and draw.chance(0.05)
+    return Options(arguments, draw.chance(0.3), elsewhere, library)
 
 
 def draw_processor(draw: Choices) -> dict[str, Any]:

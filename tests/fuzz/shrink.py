@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 
 from .pool import Result
 
+# Words in which messages about wrong results differ; without them, values are wrong.
+_TELLING = ("shape", "type", "results", "written", "is a")
+
 # What a list of choices leads to; None where it is not tried because time is up.
 Try = Callable[[list[int]], Result]
 
@@ -53,10 +56,9 @@ def sign(result: Result) -> tuple[str, str]:
     if outcome.kind == "abort":
         return outcome.kind, outcome.pattern[:30]
     if outcome.kind == "wrong":
-        words = [
-            word for word in ("shape", "type", "results", "written") if word in outcome.message
-        ]
-        return outcome.kind, words[0] if words else "values"
+        who = outcome.pattern.partition(":")[0].partition(" is ")[0]
+        words = [word for word in _TELLING if word in outcome.message]
+        return outcome.kind, f"{who}: {words[0] if words else 'values'}"
     return outcome.kind, ""
 
 

@@ -11,14 +11,13 @@ import torch
 import tvm
 from tvm import relax
 
-import tvm_deconv
 from tvm_deconv.errors import TvmDeconvError
 
 from .. import outcome as kinds
 from .. import torch_steps as steps
 from ..choices import Choices
 from ..memory import Guarded, spoil
-from ..onnx_case import compare, escaped, refusal, results_of
+from ..onnx_case import compare, compiled, escaped, refusal, results_of
 from ..options import Options, draw_options
 from ..outcome import Outcome, Progress
 from ..torch_net import Net
@@ -73,12 +72,12 @@ class TorchCase:
         progress("compile")
         arguments = dict(self.options.arguments)
         try:
-            executable = tvm_deconv.compile(program, **arguments)
+            executable = compiled(program, self.options.library, **arguments)
         except TvmDeconvError as error:
             return refusal(error)
         except Exception as error:  # whatever it is, it is what is looked for
             return escaped(error)
-        for feed in self.feeds:
+        for feed in () if self.options.elsewhere else self.feeds:
             progress("run")
             outcome = self._compare(program, executable, feed)
             if outcome.kind != kinds.OK:

@@ -9,6 +9,9 @@ from ..graph import Graph, Value, need_axes
 
 KERNELS = (3, 1, 2, 4, 5, 7, 6, 9, 8)
 CHANNELS = (4, 1, 2, 3, 8, 5, 6, 16, 12, 9, 32, 17)
+# Nobody has them, but they are legal: of a size and of a stride.
+_ABSURD_KERNELS, _ABSURD_STRIDES = (33, 100, 200), (16, 100, 1000)
+_ABSURD = 0.01
 _AUTO_PADS = ("SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET")
 
 
@@ -69,6 +72,8 @@ def _axes_and_groups(g: Graph, x: Value) -> tuple[int, int]:
 
 def _per_axis(g: Graph, options: tuple[int, ...], axes: int) -> list[int]:
     """The same for all axes, or one for each."""
+    if g.draw.chance(_ABSURD):
+        options = _ABSURD_KERNELS if options is KERNELS else _ABSURD_STRIDES
     if axes == 1 or not g.draw.chance(0.3):
         return [g.draw.pick(options)] * axes
     return [g.draw.pick(options) for _ in range(axes)]

@@ -9,6 +9,8 @@ import numpy as np
 
 from ..graph import Graph, NodeRefused, Value, need_axes
 
+_TO_END = (2**31 - 1, -1, 3, 5, 2**63 - 1)
+
 
 def pool(g: Graph, x: Value) -> Value:
     """Max, average and p-norm pools, and those of the whole image."""
@@ -70,6 +72,7 @@ def _mean_variance(g: Graph, x: Value) -> Value:
 
 
 def _lrn(g: Graph, x: Value) -> Value:
+    need_axes(x, 4, 4)  # ONNX Runtime has no other
     return g.node(
         "LRN",
         x,
@@ -132,14 +135,16 @@ def slices(g: Graph, x: Value) -> Value:
     """A part along some axes, backwards too."""
     need_axes(x, 1)
     axes = g.draw.some(range(x.rank), 0.5) or [x.rank - 1]
-    begins = [g.draw.pick((0, 1, -3, 2)) for _ in axes]
-    ends = [g.draw.pick((2**31 - 1, -1, 3, 5)) for _ in axes]
+    steps = [1] * len(axes)
+    if g.opset >= 10 and g.draw.chance(0.3):
+        steps = [g.draw.pick((1, 2, -1, 3, -2)) for _ in axes]
+    # Backwards, ONNX Runtime takes an end of INT32_MAX for the beginning, unlike the standard.
+    begins = [g.draw.pick((0, 1, -3, 2) if step > 0 else (-1, 5, 100)) for step in steps]
+    ends = [g.draw.pick(_TO_END if step > 0 else (-(2**31), 0, -3, -(2**63))) for step in steps]
     if g.opset < 10:
         return g.node("Slice", x, starts=begins, ends=ends, axes=axes)
     operands = [g.ints(*begins), g.ints(*ends), g.ints(*axes)]
-    if g.draw.chance(0.3):
-        operands.append(g.ints(*[g.draw.pick((1, 2, -1, 3)) for _ in axes]))
-    return g.node("Slice", x, *operands)
+    return g.node("Slice", x, *operands, *([g.ints(*steps)] if steps != [1] * len(axes) else []))
 
 
 def split(g: Graph, x: Value) -> Value:

@@ -9,6 +9,7 @@ import numpy as np
 from ..graph import Graph, NodeRefused, Value, need_axes
 
 SCALES = (2.0, 3.0, 4.0, 1.5, 0.5, 1.0, 2.5, 0.75, 0.6, 1 / 3, 1.3, 5.0)
+_ABSURD = (17.0, 100.0, 1000.0, 0.01, 1e-3)
 _COORDINATES = (
     "asymmetric",
     "half_pixel",
@@ -110,7 +111,7 @@ def _resized(
 
 
 def _scales(g: Graph, x: Value) -> list[float]:
-    one = g.draw.pick(SCALES)
+    one = g.draw.pick(_ABSURD if g.draw.chance(0.02) else SCALES)
     both = [one] * (x.rank - 2)
     if g.draw.chance(0.4):
         both = [g.draw.pick(SCALES) for _ in both]
