@@ -6,7 +6,7 @@ back, or now and then kept as the end of a graph that has to be refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -189,12 +189,7 @@ class Graph:
 
     def _alone(self, node: onnx.NodeProto, arrays: dict[str, np.ndarray]) -> onnx.ModelProto:
         """The node as a model, with constants as initializers."""
-        inputs = [
-            helper.make_tensor_value_info(
-                name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
-            )
-            for name, array in arrays.items()
-        ]
+        inputs = [_info(name, array, array.shape) for name, array in arrays.items()]
         used = {name for name in node.input if name in self.constants}
         outputs = [helper.make_empty_tensor_value_info(name) for name in node.output]
         return _model([node], inputs, outputs, {k: self.constants[k] for k in used}, self.opset)
@@ -225,26 +220,39 @@ class Graph:
 
     # -- the whole -------------------------------------------------------------------------------
 
-    def model(self, results: Sequence[Value], shaped: bool = False) -> onnx.ModelProto:
-        """The graph as a file holds it; ``shaped``: with the shapes of its outputs."""
+    def model(
+        self,
+        results: Sequence[Value],
+        shaped: bool = False,
+        listed: bool = False,
+        names: Mapping[str, str | None] | None = None,
+    ) -> onnx.ModelProto:
+        """The graph as a file holds it.
+
+        ``shaped``: with the shapes of its outputs. ``listed``: the weights are among the inputs, as
+        files of IR version 3 have them. ``names`` are others for free dimensions.
+        """
+        known = names or {}
         inputs = [
-            helper.make_tensor_value_info(
-                value.name,
-                helper.np_dtype_to_tensor_dtype(value.array.dtype),
-                self.dims[value.name],
-            )
+            _info(value.name, value.array, [known.get(d, d) for d in self.dims[value.name]])
             for value in self.inputs
         ]
+        if listed:
+            inputs += [
+                _info(name, self.constants[name], self.constants[name].shape)
+                for name in self.initializers
+            ]
         outputs = [
-            helper.make_tensor_value_info(
-                value.name,
-                helper.np_dtype_to_tensor_dtype(value.array.dtype),
-                value.shape if shaped else None,
-            )
-            for value in results
+            _info(value.name, value.array, value.shape if shaped else None) for value in results
         ]
         kept = {name: self.constants[name] for name in self.initializers}
         return _model(self.nodes, inputs, outputs, kept, self.opset)
+
+
+def _info(
+    name: str, array: np.ndarray, dims: Sequence[int | str | None] | None
+) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), dims)
 
 
 def _model(nodes, inputs, outputs, constants, opset: int) -> onnx.ModelProto:

@@ -38,8 +38,15 @@ def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
+def _crops_antialiased(node: onnx.NodeProto, opset: int) -> bool:
+    mode = _attribute(node, "coordinate_transformation_mode", "half_pixel")
+    return bool(_attribute(node, "antialias", 0)) and mode == "tf_crop_and_resize"
+
+
 # Where ONNX Runtime 1.32 does something else than the standard says: (what it does, which nodes).
-DEVIATIONS: tuple[tuple[str, Callable[[onnx.NodeProto, int], bool]], ...] = ()
+DEVIATIONS: tuple[tuple[str, Callable[[onnx.NodeProto, int], bool]], ...] = (
+    ("a resize that is antialiased and crops samples elsewhere", _crops_antialiased),
+)
 
 
 def deviation(model: onnx.ModelProto) -> str | None:

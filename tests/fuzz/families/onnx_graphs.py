@@ -145,6 +145,14 @@ _AFTER: tuple[tuple[Grow, float], ...] = (
 )
 
 
+# What exporters call free dimensions, or do not call.
+_NAMES: tuple[dict[str, str | None], ...] = (
+    {},
+    {"n": "batch-size", "h": "in height", "w": "2w"},
+    {"h": None, "w": None, "d": None},
+)
+
+
 def _before(draw: Choices) -> list[Grow]:
     return [draw.pick(*_weighted(_AFTER))] if draw.chance(0.3) else []
 
@@ -194,7 +202,12 @@ def _grown(g: Graph, x: Value, steps: Sequence[Grow]) -> OnnxCase:
     if not g.refused and g.draw.chance(0.2):
         made = [v for v in g.values if v not in g.inputs and v is not x]
         results += g.draw.some(made[-4:], 0.5)
-    model = g.model(results, shaped=not g.is_free and not g.refused and g.draw.chance(0.5))
+    model = g.model(
+        results,
+        shaped=not g.is_free and not g.refused and g.draw.chance(0.5),
+        listed=g.draw.chance(0.04),
+        names=g.draw.pick(_NAMES, [20, 1, 1]),
+    )
     feeds = [{value.name: value.array for value in g.inputs}]
     if g.is_free:
         feeds += [_other_sizes(g, seed) for seed in (1, 2)]

@@ -117,6 +117,8 @@ def joined(g: Graph, x: Value) -> Value:
     """With another value of the graph: Add, Mul, Concat and the like."""
     others = [v for v in g.values if v.rank == x.rank and v.array.dtype == x.array.dtype]
     other = others[-1 - g.draw.below(len(others))]
+    if not g.is_free and g.draw.chance(0.08):
+        other = g.input(x.shape)
     operator = g.draw.pick(("Add", "Concat", "Mul", "Sub", "Max", "Sum"), [5, 4, 2, 1, 1, 0.5])
     operands = g.draw.shuffled([x, other])
     if operator == "Concat":

@@ -81,8 +81,10 @@ def _resized(
     scales = scales or _scales(g, x)
     roi: str = ""
     if attributes.get("coordinate_transformation_mode") == "tf_crop_and_resize":
-        begin = [0.0] * 2 + [g.draw.pick((0.0, 0.2, 0.4, -0.1)) for _ in range(axes)]
-        end = [1.0] * 2 + [g.draw.pick((1.0, 0.8, 0.6, 1.2)) for _ in range(axes)]
+        # Where a place is exactly that of an element, rounding decides which a nearest one takes
+        # and whether it is inside: none of these bounds is 0 or 1.
+        begin = [0.0] * 2 + [g.draw.pick((0.03, 0.23, 0.41, -0.11)) for _ in range(axes)]
+        end = [1.0] * 2 + [g.draw.pick((0.97, 0.83, 0.61, 1.17)) for _ in range(axes)]
         roi = g.floats(*begin, *end)
     elif g.opset < 13:
         roi = g.floats() if g.draw.chance(0.5) else g.floats(*[0.0] * x.rank, *[1.0] * x.rank)
