@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench gpu-pack gpu-bench mca board models clean
+.PHONY: help demo test fuzz lint bench gpu-pack gpu-bench mca board models clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ demo: $(VENV)/.demo ## Upscale a photograph with the two demo networks; results 
 
 test: $(VENV)/.test ## Run the test suite (ARGS="-k name" passes options to pytest)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+fuzz: $(VENV)/.test ## Compile random models, compare with other runtimes (ARGS="--cases 10000 --seed 1")
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
 
 # mypy cannot follow the mapping of schedules/ to tvm_deconv.schedules, so it gets the package as a
 # wheel would lay it out, made of links.

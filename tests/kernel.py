@@ -29,9 +29,7 @@ def deconv_axes(draw):
     kernel = draw(st.integers(1, 6))
     reach = dilation * (kernel - 1)
     # Also so much that no output sees the first or last input.
-    pads = st.one_of(
-        st.integers(0, min(3, reach)), st.integers(reach + 1, reach + 2 * stride + 1)
-    )
+    pads = st.one_of(st.integers(0, min(3, reach)), st.integers(reach + 1, reach + 2 * stride + 1))
     return Axis(
         kernel,
         stride,

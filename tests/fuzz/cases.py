@@ -1,0 +1,58 @@
+"""Which family the case of a number is of."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .choices import Choices
+from .families import Case, Family
+from .families.arguments import bad_arguments
+from .families.bad_files import bad_file
+from .families.faults import fault
+from .families.layers import layer
+from .families.onnx_graphs import (
+    anything,
+    constants_and_shuffle,
+    enlarged,
+    one_node,
+    subpixel,
+    transposed,
+)
+from .families.torch_modules import torch_module
+
+# (family, share of the cases)
+FAMILIES: dict[str, tuple[Family, float]] = {
+    "onnx-node": (one_node, 22),
+    "onnx-graph": (anything, 22),
+    "onnx-subpixel": (subpixel, 14),
+    "onnx-resize": (enlarged, 12),
+    "onnx-constants": (constants_and_shuffle, 4),
+    "onnx-transposed": (transposed, 8),
+    "layer": (layer, 14),
+    "torch": (torch_module, 12),
+    "file": (bad_file, 12),
+    "arguments": (bad_arguments, 2),
+}
+
+
+# What a run never draws: cases that fail on purpose.
+FAULTS: dict[str, Family] = {
+    name: partial(fault, name) for name in ("wrong", "abort", "memory", "hang")
+}
+
+
+def family_of(seed: int, index: int, names: tuple[str, ...] = ()) -> str:
+    """The family of a case; of these only, where names are given."""
+    draw = Choices(f"family {seed} {index}")
+    among = names or tuple(FAMILIES)
+    return draw.pick(among, [FAMILIES[name][1] for name in among])
+
+
+def choices_of(seed: int, index: int) -> Choices:
+    """Where the decisions of a case come from."""
+    return Choices(f"case {seed} {index}")
+
+
+def make(family: str, draw: Choices) -> Case:
+    """The case that a family makes of these choices."""
+    return (FAULTS.get(family) or FAMILIES[family][0])(draw)

@@ -1,0 +1,247 @@
+"""An ONNX model, how it is compiled and for which inputs: compiled, run and compared."""
+
+from __future__ import annotations
+
+import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.printer
+import tvm
+import tvm_ffi
+from onnx import numpy_helper
+from tvm import relax
+
+import tvm_deconv
+from tvm_deconv.errors import TvmDeconvError
+from tvm_deconv.library import compile_library
+
+from . import outcome as kinds
+from .memory import Guarded, spoil
+from .options import Options
+from .outcome import Outcome, Progress
+from .reference import (
+    deviation,
+    difference,
+    expected,
+    optimized_opinion,
+    second_opinion,
+)
+from .runtimes import Refused
+
+_OURS, _SCHEDULES = "/tvm_deconv/", "/schedules/"
+Feed = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class OnnxCase:
+    """``feeds`` are the inputs of each run; ``explained``: ``explain`` is asked, too.
+
+    ``source`` is the file to compile, if it is not the model itself.
+    """
+
+    model: onnx.ModelProto
+    feeds: Sequence[Feed]
+    options: Options = field(default_factory=Options)
+    explained: bool = False
+    source: Path | None = None
+
+    def text(self) -> str:
+        """The graph as onnx prints it, the options, and the shapes of the inputs."""
+        shapes = [{name: list(array.shape) for name, array in feed.items()} for feed in self.feeds]
+        lines = [_printed(self.model), f"inputs: {shapes}", str(self.options)]
+        return "\n".join(lines)
+
+    def run(self, progress: Progress) -> Outcome:
+        """Compile it, run it for every feed and compare; ``progress`` hears of each step."""
+        progress("reference")
+        feeds = self.feeds[:1] if self.options.fixed else self.feeds
+        wanted = []
+        for feed in feeds:
+            try:
+                wanted.append(expected(self.model, feed))
+            except Refused as refused:
+                wanted.append(refused)
+        progress("compile")
+        executable = self._compile()
+        if isinstance(executable, Outcome):
+            if executable.kind == kinds.REFUSED and isinstance(wanted[0], Refused):
+                return Outcome(kinds.INVALID, executable.message, str(wanted[0]))
+            return executable
+        if self.options.elsewhere:
+            return Outcome(kinds.OK)
+        for feed, want in zip(feeds, wanted, strict=True):
+            progress("run")
+            found = self._run(executable, feed)
+            progress("compare")
+            judged = self._judge(found, want, feed)
+            if judged.kind != kinds.OK:
+                return judged
+        return Outcome(kinds.OK)
+
+    def _compile(self) -> Any:
+        """The executable, or why there is none."""
+        arguments, model = dict(self.options.arguments), self.source or self.model
+        if self.options.fixed:
+            arguments["shapes"] = {name: array.shape for name, array in self.feeds[0].items()}
+        try:
+            if self.explained:
+                asked = {k: v for k, v in arguments.items() if k != "rewrite"}
+                str(tvm_deconv.explain(model, **asked))
+            return compiled(model, self.options.library, **arguments)
+        except TvmDeconvError as error:
+            return refusal(error)
+        except Exception as error:  # whatever it is, it is what is looked for
+            return escaped(error)
+
+    def _run(self, executable: Any, feed: Feed) -> Any:
+        """The results, or the exception that came instead."""
+        order = [value.name for value in self.model.graph.input if value.name in feed]
+        guarded = [Guarded(feed[name]) for name in order]
+        spoil()
+        try:
+            main = relax.VirtualMachine(executable, tvm.cpu())["main"]
+            found = results_of(main(*(g.tensor for g in guarded)))
+        except Exception as error:  # TVM's, of many classes
+            return error
+        damage = [d for g in guarded if (d := g.damage())]
+        return Outcome(kinds.WRONG, damage[0]) if damage else found
+
+    def _judge(self, found: Any, want: Any, feed: Feed) -> Outcome:
+        if isinstance(found, Outcome):
+            return found
+        if isinstance(want, Refused):
+            return self._judge_invalid(found, want, feed)
+        if isinstance(found, Exception):
+            return escaped(found, "when run: ")
+        wrong = compare(found, want.arrays, want.limits)
+        if not wrong:
+            return Outcome(kinds.OK)
+        by = deviation(self.model)
+        return Outcome(
+            kinds.WRONG,
+            wrong,
+            f"reference: {'onnx.reference, because ' + by if by else 'ONNX Runtime'}\n"
+            + self._others(found, want.limits, feed),
+        )
+
+    def _judge_invalid(self, found: Any, refused: Refused, feed: Feed) -> Outcome:
+        """ONNX Runtime refuses, we did not: then the other reference decides."""
+        reason = str(refused)[-300:]
+        if isinstance(found, Exception):
+            return Outcome(kinds.INVALID, f"fails when run: {_first_line(found)}", reason)
+        try:
+            arrays = second_opinion(self.model, feed)
+        except Refused as other:
+            return Outcome(
+                kinds.ACCEPTED,
+                f"ONNX Runtime: {reason[-120:]}",
+                f"{reason}\nonnx.reference: {other}",
+            )
+        limits = [
+            1e-3 * float(np.abs(a.astype("float64")).max(initial=0)) if a.dtype.kind == "f" else 0
+            for a in arrays
+        ]
+        wrong = compare(found, arrays, limits)
+        if wrong:
+            return Outcome(kinds.WRONG, f"by onnx.reference: {wrong}", f"ONNX Runtime: {reason}")
+        return Outcome(kinds.INVALID, "right by onnx.reference", reason)
+
+    def _others(self, found: list[np.ndarray], limits: list[float], feed: Feed) -> str:
+        """What the other references say about a wrong result."""
+        lines = []
+        for name, opinion in (
+            ("onnx.reference", second_opinion),
+            ("ONNX Runtime with its optimizations", optimized_opinion),
+        ):
+            try:
+                wrong = compare(found, opinion(self.model, feed), limits)
+            except Refused as refused:
+                wrong = f"refuses: {refused}"[:200]
+            lines.append(f"{name}: {wrong or 'agrees with ours'}")
+        return "\n".join(lines)
+
+
+def _printed(model: onnx.ModelProto) -> str:
+    """The model as onnx prints it, but of large weights only the shapes."""
+    small = onnx.ModelProto()
+    small.CopyFrom(model)
+    del small.graph.initializer[:]
+    words = []
+    for tensor in model.graph.initializer:
+        kind, value = _type_name(tensor.data_type), "..."
+        if np.prod(tensor.dims, dtype="float64") <= 8:
+            with suppress(Exception):  # a damaged tensor, of which anything may come
+                value = str(numpy_helper.to_array(tensor).tolist())
+        words.append(f"  {tensor.name}: {kind}{list(tensor.dims)} = {value}")
+    return "\n".join([onnx.printer.to_text(small), *words])
+
+
+def _type_name(number: int) -> str:
+    names = {value: name for name, value in onnx.TensorProto.DataType.items()}
+    return names.get(number, str(number))
+
+
+def compare(
+    found: Sequence[np.ndarray], wanted: Sequence[np.ndarray], limits: Sequence[float]
+) -> str | None:
+    """What is wrong with the results, in words."""
+    if len(found) != len(wanted):
+        return f"{len(found)} results, expected {len(wanted)}"
+    for index, (got, want, limit) in enumerate(zip(found, wanted, limits, strict=True)):
+        if wrong := difference(got, want, limit):
+            return f"result {index}: {wrong}"
+    return None
+
+
+def compiled(model: Any, through_library: bool, **arguments: Any) -> Any:
+    """What ``compile`` returns, or what is loaded again of the library that it was written to."""
+    if not through_library:
+        return tvm_deconv.compile(model, **arguments)
+    arguments.pop("rewrite", None)  # a library is always of the rewritten model
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+        path = str(Path(folder) / "network.so")
+        compile_library(model, path, **arguments)
+        return tvm.runtime.load_module(path)
+
+
+def results_of(found: Any) -> Any:
+    """The arrays that ``main`` of an executable returned; an Outcome where it is something else."""
+    results = list(found) if isinstance(found, (list, tuple, tvm_ffi.Array)) else [found]
+    for index, result in enumerate(results):
+        if not hasattr(result, "numpy"):
+            return Outcome(kinds.WRONG, f"result {index} is a {type(result).__name__}")
+    return [result.numpy() for result in results]
+
+
+def refusal(error: TvmDeconvError) -> Outcome:
+    """An error of ours: one line, or else unclear."""
+    message = str(error)
+    if "\n" in message.strip() or not message.strip():
+        return Outcome(kinds.UNCLEAR, f"not one line: {_first_line(error)}", message)
+    if "Traceback" in message or "AssertionError" in message:
+        return Outcome(kinds.UNCLEAR, message)
+    return Outcome(kinds.REFUSED, message)
+
+
+def escaped(error: Exception, when: str = "") -> Outcome:
+    """An exception that is not ours, and the innermost function of ours that it came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if _OURS in frame.filename or _SCHEDULES in frame.filename]
+    place = f" (in {ours[-1].name} of {Path(ours[-1].filename).name})" if ours else ""
+    message = f"{when}{type(error).__name__}{place}: {_first_line(error)}"
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return Outcome(kinds.TRACEBACK, message, "\n".join(lines[-30:]))
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    # TVM puts the reason last, behind a traceback of C++.
+    last = [line for line in lines if "Error" in line or "Check failed" in line]
+    return (last[-1] if last else lines[0] if lines else "").strip()[:300]

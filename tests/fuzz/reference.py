@@ -1,0 +1,178 @@
+"""What a model has to give, how far from it a result may be, and whether one is.
+
+The value is ONNX Runtime's, of the graph as it stands, in float32 where it has no kernel for
+float64. Where ONNX Runtime breaks the standard, it is that of onnx.reference. How much a result may
+differ for rounding alone is tried: inputs and weights are moved by one rounding error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from .runtimes import run_anywhere, run_onnxruntime, run_reference, uses_float64
+from .values import nearby
+
+# Relative to the largest element, beside what rounding does to the reference.
+_ROUNDING = {"float32": 2e-5, "float16": 1e-2}
+# Convolutions in float32 may be Winograd's, one after the other.
+_CONVOLVED = 1e-4
+_CONVOLUTIONS = {"Conv", "ConvTranspose"}
+
+# They only move, choose or copy elements: results are equal, bit for bit.
+_MOVING = {
+    *("Concat", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape", "Slice", "Split"),
+    *("DepthToSpace", "SpaceToDepth", "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze"),
+    *("Abs", "Constant", "GlobalMaxPool", "Max", "MaxPool", "Min", "Neg", "Relu", "Shape"),
+}
+
+
+def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
+    found = [helper.get_attribute_value(a) for a in node.attribute if a.name == name]
+    value = found[0] if found else default
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _crops_antialiased(node: onnx.NodeProto, opset: int) -> bool:
+    mode = _attribute(node, "coordinate_transformation_mode", "half_pixel")
+    return bool(_attribute(node, "antialias", 0)) and mode == "tf_crop_and_resize"
+
+
+# Where ONNX Runtime 1.32 does something else than the standard says: (what it does, which nodes).
+DEVIATIONS: tuple[tuple[str, Callable[[onnx.NodeProto, int], bool]], ...] = (
+    ("a resize that is antialiased and crops samples elsewhere", _crops_antialiased),
+)
+
+
+def deviation(model: onnx.ModelProto) -> str | None:
+    """The first thing in the model that ONNX Runtime computes differently from the standard."""
+    opset = max((found.version for found in model.opset_import), default=1)
+    for node in model.graph.node:
+        for words, applies in DEVIATIONS:
+            if applies(node, opset):
+                return f"{node.op_type}: {words}"
+    return None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The results, and for each how far a right one may be off."""
+
+    arrays: list[np.ndarray]
+    limits: list[float]
+
+
+def expected(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> Expected:
+    """The reference's results for these inputs.
+
+    Raises Refused.
+    """
+    run = run_reference if deviation(model) else run_anywhere
+    arrays = run(model, inputs)
+    exact = [moved and not uses_float64(model) for moved in _moved_only(model)]
+    if all(exact):
+        return Expected(arrays, [0.0] * len(arrays))
+    others = [run(_nearby_model(model, i), _nearby(inputs, i)) for i in (1, 2)]
+    relative = _rounding(model)
+    limits = [
+        0.0 if only_moved else _limit(array, [other[i] for other in others], relative)
+        for i, (array, only_moved) in enumerate(zip(arrays, exact, strict=True))
+    ]
+    return Expected(arrays, limits)
+
+
+def second_opinion(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """The results of the other one, onnx.reference. Raises Refused."""
+    return run_reference(model, inputs)
+
+
+def optimized_opinion(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """ONNX Runtime's own with its optimizations, as users run it. Raises Refused."""
+    return run_onnxruntime(model, inputs, optimized=True)
+
+
+def _nearby(inputs: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
+    return {name: nearby(array, seed) for name, array in inputs.items()}
+
+
+def _nearby_model(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
+    """The model with other weights; tensors of few elements may be scales or bounds and stay."""
+    moved = onnx.ModelProto()
+    moved.CopyFrom(model)
+    for tensor in moved.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.ndim > 1 or array.size > 8:
+            tensor.CopyFrom(numpy_helper.from_array(nearby(array, seed), tensor.name))
+    return moved
+
+
+def _limit(array: np.ndarray, others: Sequence[np.ndarray], relative: float) -> float:
+    if array.dtype.kind != "f" or not array.size:
+        return 0.0
+    values = array.astype("float64")
+    finite = np.isfinite(values)
+    if not finite.any():
+        return 0.0
+    largest = float(np.abs(values[finite]).max())
+    with np.errstate(all="ignore"):
+        apart = [np.abs(other.astype("float64") - values)[finite] for other in others]
+    spread = max(float(np.nanmax(a[np.isfinite(a)], initial=0.0)) for a in apart)
+    return relative * largest + 8 * spread
+
+
+def _rounding(model: onnx.ModelProto) -> float:
+    """By the least precise float in the model, and by whether it convolves."""
+    narrow = {int(onnx.TensorProto.FLOAT16): "float16", int(onnx.TensorProto.FLOAT): "float32"}
+    types = [value.type.tensor_type.elem_type for value in model.graph.input]
+    types += [_attribute(node, "to", 0) for node in model.graph.node if node.op_type == "Cast"]
+    for number, name in narrow.items():
+        if number in types:
+            convolved = any(node.op_type in _CONVOLUTIONS for node in model.graph.node)
+            return max(_ROUNDING[name], _CONVOLVED if convolved else 0.0)
+    return _ROUNDING["float32"]
+
+
+def _moved_only(model: onnx.ModelProto) -> list[bool]:
+    """For each output, whether nothing has been computed on the way to it."""
+    computed: set[str] = set()
+    for node in model.graph.node:
+        moves = node.op_type in _MOVING or (
+            node.op_type in ("Resize", "Upsample")
+            and _attribute(node, "mode", "nearest") == "nearest"
+        )
+        if not moves or computed & set(node.input):
+            computed |= set(node.output)
+    return [value.name not in computed for value in model.graph.output]
+
+
+def difference(got: np.ndarray, wanted: np.ndarray, limit: float) -> str | None:
+    """In words what is wrong with a result, or None."""
+    if got.shape != wanted.shape:
+        return f"shape {got.shape}, expected {wanted.shape}"
+    if got.dtype != wanted.dtype:
+        return f"type {got.dtype}, expected {wanted.dtype}"
+    if not got.size or wanted.dtype.kind not in "fiub":
+        return None
+    a, b = got.astype("float64"), wanted.astype("float64")
+    for what, test in (("NaN", np.isnan), ("inf", np.isposinf), ("-inf", np.isneginf)):
+        if (wrong := test(a) != test(b)).any():
+            place = tuple(map(int, np.argwhere(wrong)[0]))
+            return f"{what} misplaced in {wrong.mean():.1%}, first {_at(a, b, place)}"
+    finite = np.isfinite(b)
+    apart = np.where(finite, np.abs(np.where(finite, a, 0) - np.where(finite, b, 0)), 0)
+    if (wrong := apart > limit).any():
+        place = tuple(map(int, np.unravel_index(int(apart.argmax()), apart.shape)))
+        return (
+            f"{wrong.mean():.1%} of the elements off by up to {apart.max():.3g} "
+            f"(allowed {limit:.3g}), most {_at(a, b, place)}"
+        )
+    return None
+
+
+def _at(got: np.ndarray, wanted: np.ndarray, place: tuple[int, ...]) -> str:
+    return f"at {place}: got {got[place]:.6g}, expected {wanted[place]:.6g}"

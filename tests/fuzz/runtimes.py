@@ -1,0 +1,124 @@
+"""ONNX Runtime and onnx.reference as functions of a model and its inputs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+DOUBLE, FLOAT = int(TensorProto.DOUBLE), int(TensorProto.FLOAT)
+_LACKS = ("NOT_IMPLEMENTED", "Could not find an implementation")
+
+
+class Refused(Exception):
+    """The runtime refuses the model or its inputs; ``lacks``: it only has no kernel for it."""
+
+    def __init__(self, reason: str, lacks: bool = False) -> None:
+        super().__init__(reason)
+        self.lacks = lacks
+
+
+_unused = False
+
+
+def leave_out_onnxruntime(left_out: bool) -> None:
+    """From now on ONNX Runtime refuses everything, or does no longer.
+
+    It dies of some damaged models, which we have to survive.
+    """
+    global _unused
+    _unused = left_out
+
+
+def run_onnxruntime(
+    model: onnx.ModelProto, inputs: Mapping[str, np.ndarray], optimized: bool = False
+) -> list[np.ndarray]:
+    """Results by ONNX Runtime, by default as the graph stands.
+
+    Raises Refused.
+    """
+    if _unused:
+        raise Refused("ONNX Runtime dies of this model")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    if not optimized:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        return session.run(None, dict(inputs))
+    except Exception as error:  # its classes have no common base but this
+        reason = str(error)
+        raise Refused(reason, any(word in reason for word in _LACKS)) from error
+
+
+def run_reference(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Results by the evaluator of the onnx package, which is slow and has everything.
+
+    Raises Refused.
+    """
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            found = ReferenceEvaluator(model).run(None, dict(inputs))
+    except Exception as error:  # it raises whatever NumPy does
+        raise Refused(f"{type(error).__name__}: {error}") from error
+    return [np.asarray(array) for array in found]
+
+
+def run_anywhere(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """By ONNX Runtime, in float32 where it has no kernel for float64.
+
+    onnx.reference is no help there: it resizes in float32, too, and adds no bias in groups.
+
+    Raises Refused.
+    """
+    try:
+        return run_onnxruntime(model, inputs)
+    except Refused as refused:
+        if not (refused.lacks and uses_float64(model)):
+            raise
+    narrow = {name: _narrow(array) for name, array in inputs.items()}
+    found = run_onnxruntime(_in_float32(model), narrow)
+    return [array.astype("float64") if array.dtype == np.float32 else array for array in found]
+
+
+def uses_float64(model: onnx.ModelProto) -> bool:
+    """Whether an input is float64."""
+    return any(value.type.tensor_type.elem_type == DOUBLE for value in model.graph.input)
+
+
+def _in_float32(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with float32 in place of float64."""
+    narrow = onnx.ModelProto()
+    narrow.CopyFrom(model)
+    graph = narrow.graph
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        if value.type.tensor_type.elem_type == DOUBLE:
+            value.type.tensor_type.elem_type = FLOAT
+    for tensor in graph.initializer:
+        _narrow_tensor(tensor)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                _narrow_tensor(attribute.t)
+            if node.op_type == "Cast" and attribute.i == DOUBLE:
+                attribute.i = FLOAT
+    return narrow
+
+
+def _narrow_tensor(tensor: onnx.TensorProto) -> None:
+    if tensor.data_type == DOUBLE:
+        array = _narrow(numpy_helper.to_array(tensor))
+        tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    return array.astype("float32") if array.dtype == np.float64 else array

@@ -1,0 +1,100 @@
+"""The process in which cases run: it reads which on stdin and says on stdout what became of each.
+
+Both are lines of JSON. What TVM, LLVM or a dying C library write goes to a file, of which a case
+gets what was written for it. ``python -m fuzz.worker FILE`` starts one.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import resource
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+# More than any case needs; one that goes on taking memory must not take the machine's.
+_MOST_BYTES = 5 << 30
+
+
+def main(log: str) -> None:
+    """Take cases until stdin ends."""
+    out = os.fdopen(os.dup(1), "w")
+    with open(log, "wb", buffering=0) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    faulthandler.enable()
+    warnings.simplefilter("ignore")
+
+    from tvm_deconv.threads import use_threads
+
+    from . import cases  # noqa: F401  (imports everything before memory is bounded)
+
+    use_threads(2)
+    taken = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    most = taken * resource.getpagesize() + _MOST_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _say(out, ready=True)
+    for line in sys.stdin:
+        written = os.path.getsize(log)
+
+        def progress(step: str) -> None:
+            nonlocal written
+            if step == "compile":  # what exporters and references write does not count
+                written = os.path.getsize(log)
+            _say(out, step=step)
+
+        found = _take(json.loads(line), progress)
+        _say(out, **found, noise=_since(log, written))
+
+
+def _take(request: Mapping[str, Any], progress: Callable[[str], None]) -> dict[str, Any]:
+    """What became of a case: see ``pool.Result``."""
+    from . import cases
+    from . import outcome as kinds
+    from .choices import Choices
+    from .onnx_case import escaped
+    from .outcome import Outcome
+    from .runtimes import leave_out_onnxruntime
+
+    if request.get("choices") is None:
+        draw = cases.choices_of(request["seed"], request["index"])
+    else:
+        draw = Choices(given=request["choices"])
+    progress("make")
+    case = None
+    leave_out_onnxruntime(False)
+    try:
+        case = cases.make(request["family"], draw)
+        leave_out_onnxruntime(bool(request.get("no_reference")))
+        outcome = Outcome(kinds.OK) if request.get("only_text") else case.run(progress)
+    except Exception as error:  # a fault of the generator, which must not end the run
+        found = escaped(error)
+        outcome = Outcome(kinds.BROKEN, found.message, found.detail)
+    wanted = case is not None and (outcome.failed or request.get("only_text"))
+    return {
+        "outcome": outcome.as_json(),
+        "choices": draw.taken,
+        "spans": draw.spans,
+        "text": case.text() if wanted and case is not None else "",
+    }
+
+
+def _say(out: TextIO, **values: Any) -> None:
+    out.write(json.dumps(values) + "\n")
+    out.flush()
+
+
+def _since(log: str, begin: int) -> str:
+    """What was written to the file since then."""
+    with open(log, "rb") as file:
+        file.seek(begin)
+        return file.read(20_000).decode(errors="replace")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
