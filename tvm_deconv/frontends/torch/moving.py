@@ -21,6 +21,15 @@ def reshape(t: Translation, x: relax.Expr, *_shape: Any) -> relax.Expr:
     return t.reshape(x, t.shape)
 
 
+def pixel_shuffle(t: Translation, x: relax.Expr, r: int) -> relax.Expr:
+    """[.., C r², H, W] to [.., C, r H, r W], as the rewrite reads it."""
+    *lead, _, h, w = shape_of(x)
+    channels, n = t.shape[-3], len(lead)
+    split = t.reshape(x, [*lead, channels, r, r, h, w])
+    axes = [*range(n + 1), n + 3, n + 1, n + 4, n + 2]
+    return t.reshape(t.emit(op.permute_dims(split, axes)), t.shape)
+
+
 def permute(t: Translation, x: relax.Expr, dims: Sequence[int]) -> relax.Expr:
     rank = len(shape_of(x))
     axes = [d % rank for d in dims]

@@ -1,13 +1,12 @@
-"""``F.pad`` of every mode, also with negative widths, which cut off."""
+"""``F.pad`` of every mode, also with negative widths, which cut off, and with free ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tvm import relax, te, tirx
 
-from ...errors import ModelError
 from .slicing import sliced
 from .translation import Converter, Translation
 from .values import shape_of
@@ -16,62 +15,37 @@ op = relax.op
 
 
 def pad_constant(t: Translation, x: relax.Expr, pad: Sequence[Any], value: Any) -> relax.Expr:
-    widths = _widths(x, pad)
-    if all(isinstance(w, int) for pair in widths for w in pair):
-        return _padded(t, x, widths, lambda x, flat: op.nn.pad(x, flat, "constant", value))
-    befores = [before for before, _ in widths]
-
-    def pad_by_sizes(x: te.Tensor, befores: Sequence[Any], out: Sequence[Any]) -> te.Tensor:
-        def element(*i: Any) -> Any:
-            at = [j - before for j, before in zip(i, befores, strict=True)]
-            inside = [tirx.all(j >= 0, j < size) for j, size in zip(at, x.shape, strict=True)]
-            return tirx.if_then_else(tirx.all(*inside), x[tuple(at)], tirx.const(value, x.dtype))
-
-        return te.compute(tuple(out), element, name="pad")
-
-    return t.te(pad_by_sizes, x, befores, t.shape)
+    return _pad(t, x, pad, "constant", value)
 
 
 def pad(
-    t: Translation, x: relax.Expr, widths: Sequence[Any], mode: str, value: float | None
+    t: Translation, x: relax.Expr, pad: Sequence[Any], mode: str, value: float | None
 ) -> relax.Expr:
-    """F.pad of every mode."""
-    if mode == "constant":
-        return pad_constant(t, x, widths, value or 0)
-    return pad_mode(mode)(t, x, widths)
+    return _pad(t, x, pad, mode, value or 0)
 
 
 def pad_mode(mode: str) -> Converter:
-    """``reflect``, ``replicate`` and ``circular``, each also with negative widths."""
+    """``reflect`` or ``replicate``."""
 
-    def convert(t: Translation, x: relax.Expr, pad: Sequence[int]) -> relax.Expr:
-        if not all(isinstance(width, int) for width in pad):
-            raise ModelError(f"padding {list(pad)} depends on a free size")
-        widths = _widths(x, pad)
-        if mode == "circular":
-            # What is cut off does not come round again; a reflection still shows it.
-            x = _cut(t, x, widths)
-            widths = [(max(before, 0), max(after, 0)) for before, after in widths]
-        return _padded(t, x, widths, lambda x, flat: op.nn.pad(x, flat, mode))
+    def convert(t: Translation, x: relax.Expr, pad: Sequence[Any]) -> relax.Expr:
+        return _pad(t, x, pad, mode, 0)
 
     return convert
 
 
-def _widths(x: relax.Expr, pad: Sequence[Any]) -> list[tuple[Any, Any]]:
-    """(before, after) of every axis: PyTorch lists pairs from the last axis backwards."""
+def _pad(t: Translation, x: relax.Expr, pad: Sequence[Any], mode: str, value: Any) -> relax.Expr:
+    # PyTorch lists pairs (before, after) from the last axis backwards.
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
-    return [(0, 0)] * (len(shape_of(x)) - len(pairs)) + pairs[::-1]
-
-
-def _padded(
-    t: Translation,
-    x: relax.Expr,
-    widths: Sequence[tuple[int, int]],
-    pad: Callable[[relax.Expr, list[int]], relax.Expr],
-) -> relax.Expr:
+    widths = [(0, 0)] * (len(shape_of(x)) - len(pairs)) + pairs[::-1]
+    if not all(isinstance(width, int) for pair in widths for width in pair):
+        return _by_sizes(t, x, [before for before, _ in widths], mode, value)
+    if mode == "circular":
+        # What is cut off does not come round again; a reflection still shows it.
+        x = _cut(t, x, widths)
+        widths = [(max(before, 0), max(after, 0)) for before, after in widths]
     added = [max(width, 0) for pair in widths for width in pair]
     if any(added):
-        x = t.emit(pad(x, added))
+        x = t.emit(op.nn.pad(x, added, mode, value))
     return _cut(t, x, widths)
 
 
@@ -82,3 +56,30 @@ def _cut(t: Translation, x: relax.Expr, widths: Sequence[tuple[int, int]]) -> re
             length = shape_of(x)[axis] + min(before, 0) + min(after, 0)
             x = sliced(t, x, axis, max(-before, 0), length, 1)
     return x
+
+
+def _by_sizes(
+    t: Translation, x: relax.Expr, befores: Sequence[Any], mode: str, value: Any
+) -> relax.Expr:
+    """With widths that are expressions, as in padding to a multiple of 32; none is negative."""
+
+    def pad_by_sizes(x: te.Tensor, befores: Sequence[Any], out: Sequence[Any]) -> te.Tensor:
+        def element(*i: Any) -> Any:
+            places = [j - before for j, before in zip(i, befores, strict=True)]
+            if mode != "constant":
+                sources = [_SOURCES[mode](p, n) for p, n in zip(places, x.shape, strict=True)]
+                return x(*sources)
+            inside = [tirx.all(p >= 0, p < n) for p, n in zip(places, x.shape, strict=True)]
+            return tirx.if_then_else(tirx.all(*inside), x(*places), tirx.const(value, x.dtype))
+
+        return te.compute(tuple(out), element, name="pad")
+
+    return t.te(pad_by_sizes, x, befores, t.shape)
+
+
+# Where the element at place p comes from, of an axis of size n.
+_SOURCES = {
+    "reflect": lambda p, n: (n - 1) - tirx.abs((n - 1) - tirx.abs(p)),
+    "replicate": lambda p, n: tirx.max(tirx.min(p, n - 1), 0),
+    "circular": lambda p, n: tirx.floormod(p, n),
+}

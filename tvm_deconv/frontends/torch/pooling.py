@@ -1,8 +1,8 @@
 """Pooling over windows, in one to three dimensions.
 
 TVM's operators serve where the windows lie as they expect. The others (``ceil_mode``, where
-PyTorch leaves out windows that begin in the padding, ``divisor_override``, adaptive windows) are
-sums and maxima over explicit index ranges.
+PyTorch leaves out windows that begin in the padding, and ``divisor_override``) are sums and maxima
+over explicit index ranges. Adaptive windows are in ``adaptive.py``.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from .translation import Converter, Missing, Translation
 from .values import shape_of
 
 op = relax.op
-_MAX = {2: op.nn.max_pool2d, 3: op.nn.max_pool3d}
-_AVERAGE = {1: op.nn.avg_pool1d, 2: op.nn.avg_pool2d, 3: op.nn.avg_pool3d}
-_INDICES = Missing("the indices of the maxima are not computed: return_indices must be False")
+MAX_POOLS = {1: op.nn.max_pool1d, 2: op.nn.max_pool2d, 3: op.nn.max_pool3d}
+AVERAGE_POOLS = {1: op.nn.avg_pool1d, 2: op.nn.avg_pool2d, 3: op.nn.avg_pool3d}
+INDICES = Missing("the places of the maxima are not computed: return_indices must be False")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,10 @@ class Windows:
     def begins(self, position: Sequence[Any]) -> list[Any]:
         return [i * s - p for i, s, p in zip(position, self.stride, self.padding, strict=True)]
 
+    def places(self, position: Sequence[Any], taps: Sequence[Any]) -> list[Any]:
+        begins = self.begins(position)
+        return [b + k * d for b, k, d in zip(begins, taps, self.dilation, strict=True)]
+
 
 def max_pool(n: int) -> Converter:
     def convert(
@@ -49,11 +53,13 @@ def max_pool(n: int) -> Converter:
     ) -> list[Any]:
         windows = _windows(n, kernel, stride, padding, dilation)
         out = t.shape
+        if _is_read(t, 1):
+            return _with_places(t, x, out, windows)
         if ceil_mode:
-            return [_explicit(t, x, out, windows, te.max), _INDICES]
-        batched = t.reshape(x, _batched(shape_of(x), n))
+            return [_explicit(t, x, out, windows, te.max), INDICES]
+        whole = t.reshape(x, batched(shape_of(x), n))
         attributes = (windows.kernel, windows.stride, windows.padding * 2, windows.dilation)
-        return [t.reshape(t.emit(_MAX[n](batched, *attributes)), out), _INDICES]
+        return [t.reshape(t.emit(MAX_POOLS[n](whole, *attributes)), out), INDICES]
 
     return convert
 
@@ -82,9 +88,9 @@ def average_pool(n: int) -> Converter:
                 return te.compute(total.shape, value, name="mean")
 
             return t.cast(t.te(mean, total, *shape_of(x)[-n:]), t.dtype)
-        batched = t.reshape(wide, _batched(shape_of(x), n))
-        y = _AVERAGE[n](
-            batched,
+        whole = t.reshape(wide, batched(shape_of(x), n))
+        y = AVERAGE_POOLS[n](
+            whole,
             windows.kernel,
             windows.stride,
             windows.padding * 2,
@@ -95,52 +101,23 @@ def average_pool(n: int) -> Converter:
     return convert
 
 
-def adaptive_average_pool(n: int) -> Converter:
-    """Window i of ``out`` covers floor(i*size/out) up to ceil((i+1)*size/out)."""
-
-    def convert(t: Translation, x: relax.Expr, _output_size: Sequence[Any]) -> relax.Expr:
-        wide = t.cast(x, working_dtype(t.dtype))
-        sizes, out = shape_of(x)[-n:], t.shape[-n:]
-        if all(isinstance(o, int) and o == 1 for o in out):
-            axes = list(range(len(t.shape) - n, len(t.shape)))
-            return t.cast(t.emit(op.mean(wide, axes, True)), t.dtype)
-        total = _adaptive(t, wide, te.sum)
-
-        def mean(total: te.Tensor, sizes: Sequence[Any], out: Sequence[Any]) -> te.Tensor:
-            def value(*index: Any) -> Any:
-                ends = _ends(index[-n:], sizes, out)
-                count = reduce(lambda a, b: a * b, [end - begin for begin, end in ends])
-                return total[index] / tirx.Cast(total.dtype, count)
-
-            return te.compute(total.shape, value, name="mean")
-
-        return t.cast(t.te(mean, total, sizes, out), t.dtype)
-
-    return convert
-
-
-def adaptive_max_pool(n: int) -> Converter:
-    def convert(t: Translation, x: relax.Expr, _output_size: Sequence[Any]) -> list[Any]:
-        return [_adaptive(t, x, te.max), _INDICES]
-
-    return convert
-
-
 def _windows(
     n: int,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
+    kernel: Sequence[int] | int,
+    stride: Sequence[int] | int,
+    padding: Sequence[int] | int,
+    dilation: Sequence[int] | int,
 ) -> Windows:
     """One value for each axis: PyTorch takes one for all, and the kernel for an absent stride."""
-    values = [
-        list(v) * (n if len(v) == 1 else 1) for v in (kernel, stride or kernel, padding, dilation)
-    ]
+    values = []
+    for given in (kernel, stride or kernel, padding, dilation):
+        one = [given] if isinstance(given, int) else list(given)
+        values.append(one * (n if len(one) == 1 else 1))
     return Windows(*values)
 
 
-def _batched(shape: Sequence[Any], n: int) -> list[Any]:
+def batched(shape: Sequence[Any], n: int) -> list[Any]:
+    """The shape with a batch of 1 where there is none."""
     return list(shape) if len(shape) == n + 2 else [1, *shape]
 
 
@@ -159,53 +136,61 @@ def _explicit(
         sizes = x.shape[-n:]
 
         def value(*index: Any) -> Any:
-            at = [
-                begin + k * d
-                for begin, k, d in zip(
-                    windows.begins(index[-n:]), taps, windows.dilation, strict=True
-                )
-            ]
+            at = windows.places(index[-n:], taps)
             inside = [tirx.all(i >= 0, i < size) for i, size in zip(at, sizes, strict=True)]
             read = x(*index[:-n], *at)
-            return combine(_where(inside, read, x.dtype, combine), axis=taps)
+            return combine(read_or_nothing(inside, read, x.dtype, combine), axis=taps)
 
         return te.compute((*x.shape[:-n], *out), value, name="pool")
 
     return t.te(pool, x, list(out[-n:]))
 
 
-def _adaptive(t: Translation, x: relax.Expr, combine: Callable[..., Any]) -> relax.Expr:
-    n = len(t.node.args[1])
-    out = t.shape[-n:]
+def _is_read(t: Translation, result: int) -> bool:
+    """True if somebody reads this one of the node's results."""
+    # An operator with one result has no getitem behind it.
+    return isinstance(t.value, (list, tuple)) and any(
+        user.args[1] == result and user.users for user in t.node.users
+    )
 
-    def pool(x: te.Tensor, out: Sequence[Any]) -> te.Tensor:
+
+def _with_places(
+    t: Translation, x: relax.Expr, out: Sequence[Any], windows: Windows
+) -> list[relax.Expr]:
+    """The maxima, and where in the flattened map each first occurs."""
+    n = len(windows.kernel)
+
+    def better(a: Sequence[Any], b: Sequence[Any]) -> tuple[Any, Any]:
+        first = tirx.any(a[1] > b[1], tirx.all(a[1] == b[1], a[0] <= b[0]))
+        return tirx.Select(first, a[0], b[0]), tirx.Select(first, a[1], b[1])
+
+    def nothing(place: str, value: str) -> tuple[Any, Any]:
+        return tirx.max_value(place), tirx.min_value(value)
+
+    largest = te.comm_reducer(better, nothing, name="largest")
+
+    def max_pool(x: te.Tensor, out: Sequence[Any]) -> list[te.Tensor]:
+        taps = [te.reduce_axis((0, k), name=f"k{d}") for d, k in enumerate(windows.kernel)]
         sizes = x.shape[-n:]
-        # No window is longer than this; the taps beyond its own end are left out.
-        taps = [
-            te.reduce_axis((0, tirx.floordiv(size + o - 1, o) + 1), name=f"k{d}")
-            for d, (size, o) in enumerate(zip(sizes, out, strict=True))
-        ]
 
         def value(*index: Any) -> Any:
-            ends = _ends(index[-n:], sizes, out)
-            at = [begin + k for (begin, _), k in zip(ends, taps, strict=True)]
-            inside = [i < end for i, (_, end) in zip(at, ends, strict=True)]
-            return combine(_where(inside, x(*index[:-n], *at), x.dtype, combine), axis=taps)
+            at = windows.places(index[-n:], taps)
+            inside = [tirx.all(i >= 0, i < size) for i, size in zip(at, sizes, strict=True)]
+            place = reduce(lambda flat, axis: flat * sizes[axis] + at[axis], range(1, n), at[0])
+            read = read_or_nothing(inside, x(*index[:-n], *at), x.dtype, te.max)
+            place = tirx.if_then_else(tirx.all(*inside), place, tirx.max_value("int64"))
+            return largest((place, read), axis=taps)
 
-        return te.compute((*x.shape[:-n], *out), value, name="pool")
+        return list(te.compute((*x.shape[:-n], *out), value, name="max_pool"))
 
-    return t.te(pool, x, out)
-
-
-def _ends(index: Sequence[Any], sizes: Sequence[Any], out: Sequence[Any]) -> list[tuple[Any, Any]]:
-    """Begin and end of the adaptive window along each axis."""
-    return [
-        (tirx.floordiv(i * size, o), tirx.floordiv((i + 1) * size + o - 1, o))
-        for i, size, o in zip(index, sizes, out, strict=True)
-    ]
+    both = t.te(max_pool, x, list(out[-n:]))
+    return [t.emit(both[1]), t.emit(both[0])]
 
 
-def _where(inside: Sequence[Any], read: Any, dtype: str, combine: Callable[..., Any]) -> Any:
+def read_or_nothing(
+    inside: Sequence[Any], read: Any, dtype: str, combine: Callable[..., Any]
+) -> Any:
+    """``read`` where all of ``inside`` holds, else what does not count in a sum or a maximum."""
     nothing = tirx.min_value(dtype) if combine is te.max else tirx.const(0, dtype)
     return tirx.if_then_else(tirx.all(*inside), read, nothing)
 

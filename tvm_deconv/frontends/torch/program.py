@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from torch.export.graph_signature import (
 from tvm import relax, tirx
 
 from ...errors import ModelError
+from .nodes import described, name_of
 from .sizes import Sizes, integer
 from .table import CONVERTERS
 from .translation import Translation
@@ -54,7 +56,8 @@ def from_exported_program(program: ExportedProgram) -> tvm.IRModule:
             except ModelError as error:
                 # TVM complains on stderr about a function that is left without an end.
                 outputs, failure = [relax.Tuple([])], error
-            result = builder.emit_output(outputs[0] if len(outputs) == 1 else relax.Tuple(outputs))
+            whole = outputs[0] if len(outputs) == 1 else relax.Tuple(outputs)
+            result = builder.emit_output(whole, "output")
         builder.emit_func_output(result)
     if failure is not None:
         raise failure
@@ -66,10 +69,14 @@ def _decomposed(program: ExportedProgram) -> ExportedProgram:
 
     Operators that are neither are brought there by PyTorch's other decompositions.
     """
+    if all(_is_translated(node) for node in program.graph.nodes):
+        return program
+    for node in program.graph.nodes:
+        _check_alias(node)
     table = torch.export.default_decompositions()
-    for operator in list(table):
-        if str(operator) in CONVERTERS:
-            table.pop(operator)
+    for overload in list(table):
+        if str(overload) in CONVERTERS:
+            table.pop(overload)
     program = _run_decompositions(program, table)
     others = {
         node.target: torch._decomp.decomposition_table[node.target]
@@ -77,6 +84,26 @@ def _decomposed(program: ExportedProgram) -> ExportedProgram:
         if node.target in torch._decomp.decomposition_table and str(node.target) not in CONVERTERS
     }
     return _run_decompositions(program, {**table, **others}) if others else program
+
+
+def _check_alias(node: Any) -> None:
+    """Dropout gives its input back in evaluation; PyTorch's decomposition makes a copy of it."""
+    if not isinstance(node.target, torch._ops.OpOverload) or not node.target._schema.is_mutable:
+        return
+    source = node.args[0]
+    if "dropout" in str(source.target) and len(source.args[0].users) > 1:
+        raise ModelError(
+            f"{described(node)}: it changes in place what dropout was given, and others read: "
+            "use the operator that gives a new tensor"
+        )
+
+
+def _is_translated(node: Any) -> bool:
+    """True for what needs no decomposition; what works in place needs it."""
+    if node.op != "call_function":
+        return node.op != "get_attr"
+    number = isinstance(node.meta.get("val"), (torch.SymInt, torch.SymFloat, torch.SymBool))
+    return number or node.target is operator.getitem or name_of(node) in CONVERTERS
 
 
 def _run_decompositions(program: ExportedProgram, table: dict) -> ExportedProgram:

@@ -43,7 +43,7 @@ class Sizes:
             return float(expr)
         if expr in (sympy.true, sympy.false):
             return bool(expr)
-        translated = self._analyzer.simplify(_translate(expr, self.variables))
+        translated = self._analyzer.simplify(self._translate(expr))
         return int(translated.value) if isinstance(translated, tirx.IntImm) else translated
 
     def shape(self, tensor: torch.Tensor) -> list[Any]:
@@ -56,56 +56,54 @@ class Sizes:
             return a == b
         return bool(self._analyzer.can_prove_equal(integer(a), integer(b)))
 
+    def _translate(self, expr: sympy.Basic) -> tirx.Expr:
+        if isinstance(expr, sympy.Symbol):
+            if expr.name not in self.variables:
+                raise ModelError(
+                    f"the shapes depend on {expr.name}, which no dimension of an input gives: "
+                    "a size that depends on data cannot be compiled"
+                )
+            return self.variables[expr.name]
+        if isinstance(expr, sympy.Integer):
+            return tirx.IntImm("int64", int(expr))
+        if isinstance(expr, (sympy.Float, sympy.Rational)):
+            return tirx.FloatImm("float64", float(expr))
+        if type(expr).__name__ in ("TruncToInt", "FloorToInt"):
+            whole = self._in_integers(expr.args[0])
+            if whole is not None:
+                return whole
+        build = _BUILDERS.get(type(expr).__name__)
+        if build is None:
+            raise ModelError(
+                f"the shapes need {type(expr).__name__} ({expr}), which cannot be compiled: "
+                "export with a fixed size there"
+            )
+        return build(*(self._translate(arg) for arg in expr.args))
+
+    def _in_integers(self, expr: sympy.Basic) -> tirx.Expr | None:
+        """floor(p/q * n) as ``p*n // q`` where the float factor is exactly p/q; n is not negative.
+
+        Equal because the product of such a factor and a size below 2**32 is exact in float64.
+        """
+        if type(expr).__name__ == "IntTrueDiv":
+            # A quotient of integers below 2**53 is not rounded up to a whole number.
+            numerator, denominator = (self._translate(arg) for arg in expr.args)
+            nonnegative = expr.args[0].is_nonnegative and expr.args[1].is_positive
+            return tirx.floordiv(numerator, denominator) if nonnegative else None
+        if not isinstance(expr, sympy.Mul) or len(expr.args) != 2:
+            return None
+        factor, size = expr.args
+        if not isinstance(factor, sympy.Float) or type(size).__name__ != "ToFloat":
+            return None
+        p, q = float(factor).as_integer_ratio()
+        if not 0 < p <= _LARGEST_PART or q > _LARGEST_PART or not size.args[0].is_nonnegative:
+            return None
+        return tirx.floordiv(self._translate(size.args[0]) * p, tirx.IntImm("int64", q))
+
 
 def integer(size: Any) -> tirx.Expr:
     """A size as a TensorIR expression."""
     return tirx.IntImm("int64", size) if isinstance(size, int) else size
-
-
-def _translate(expr: sympy.Basic, variables: dict[str, tirx.Expr]) -> tirx.Expr:
-    if isinstance(expr, sympy.Symbol):
-        if expr.name not in variables:
-            raise ModelError(
-                f"the shapes depend on {expr.name}, which no dimension of an input gives: "
-                "a size that depends on data cannot be compiled"
-            )
-        return variables[expr.name]
-    if isinstance(expr, sympy.Integer):
-        return tirx.IntImm("int64", int(expr))
-    if isinstance(expr, (sympy.Float, sympy.Rational)):
-        return tirx.FloatImm("float64", float(expr))
-    if type(expr).__name__ in ("TruncToInt", "FloorToInt"):
-        whole = _in_integers(expr.args[0], variables)
-        if whole is not None:
-            return whole
-    build = _BUILDERS.get(type(expr).__name__)
-    if build is None:
-        raise ModelError(
-            f"the shapes need {type(expr).__name__} ({expr}), which cannot be compiled: "
-            "export with a fixed size there"
-        )
-    return build(*(_translate(arg, variables) for arg in expr.args))
-
-
-def _in_integers(expr: sympy.Basic, variables: dict[str, tirx.Expr]) -> tirx.Expr | None:
-    """floor(p/q * n) as ``p*n // q`` where the float factor is exactly p/q; n is not negative.
-
-    Equal because the product of such a factor and a size below 2**32 is exact in float64.
-    """
-    if type(expr).__name__ == "IntTrueDiv":
-        # A quotient of integers below 2**53 is not rounded up to a whole number.
-        numerator, denominator = (_translate(arg, variables) for arg in expr.args)
-        nonnegative = expr.args[0].is_nonnegative and expr.args[1].is_positive
-        return tirx.floordiv(numerator, denominator) if nonnegative else None
-    if not isinstance(expr, sympy.Mul) or len(expr.args) != 2:
-        return None
-    factor, size = expr.args
-    if not isinstance(factor, sympy.Float) or type(size).__name__ != "ToFloat":
-        return None
-    p, q = float(factor).as_integer_ratio()
-    if not 0 < p <= _LARGEST_PART or q > _LARGEST_PART or not size.args[0].is_nonnegative:
-        return None
-    return tirx.floordiv(_translate(size.args[0], variables) * p, tirx.IntImm("int64", q))
 
 
 def _is_float(expr: tirx.Expr) -> bool:

@@ -97,6 +97,10 @@ def split(t: Translation, x: relax.Expr, _sizes: Any, dim: int) -> list[relax.Ex
     return parts
 
 
+def chunk(t: Translation, x: relax.Expr, _chunks: int, dim: int) -> list[relax.Expr]:
+    return split(t, x, None, dim)
+
+
 def unbind(t: Translation, x: relax.Expr, dim: int) -> list[relax.Expr]:
     axis = dim % len(shape_of(x))
     return [

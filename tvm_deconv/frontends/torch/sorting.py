@@ -6,6 +6,7 @@ from typing import Any
 
 from tvm import relax, te, tirx
 
+from .slicing import sliced
 from .translation import Translation
 from .values import shape_of
 
@@ -31,8 +32,7 @@ def topk(
 ) -> list[relax.Expr]:
     axis = dim % len(shape_of(x))
     values, indices = stable_sort(t, x, True, axis, largest)
-    first = {"axes": [axis], "begin": [0], "end": [k]}
-    return [t.emit(op.strided_slice(y, **first)) for y in (values, indices)]
+    return [sliced(t, y, axis, 0, k, 1) for y in (values, indices)]
 
 
 def kth_value(t: Translation, x: relax.Expr, k: int, dim: int, keepdim: bool) -> list[relax.Expr]:
@@ -40,7 +40,7 @@ def kth_value(t: Translation, x: relax.Expr, k: int, dim: int, keepdim: bool) ->
     axis = dim % len(shape_of(x))
     found = []
     for y, record in zip(stable_sort(t, x, True, axis, False), t.value, strict=True):
-        one = t.emit(op.strided_slice(y, [axis], [k - 1], [k]))
+        one = sliced(t, y, axis, k - 1, 1, 1)
         found.append(t.reshape(one, t.sizes.shape(record)))
     return found
 
@@ -56,8 +56,7 @@ def median_all(t: Translation, x: relax.Expr) -> relax.Expr:
     for axis in shape_of(x):
         size *= axis
     ordered, _ = stable_sort(t, t.reshape(x, [size]), True, 0, False)
-    middle = (size + 1) // 2
-    return t.reshape(t.emit(op.strided_slice(ordered, [0], [middle - 1], [middle])), [])
+    return t.reshape(sliced(t, ordered, 0, (size + 1) // 2 - 1, 1, 1), [])
 
 
 def bucketize(

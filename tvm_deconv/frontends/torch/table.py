@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from tvm import relax
 
+from . import adaptive as ad
 from . import arithmetic as a
 from . import convolutions as c
 from . import creation as new
 from . import functions as f
 from . import grids as g
 from . import indexing as i
+from . import layers as y
 from . import moving as m
 from . import normalisation as n
 from . import padding as pad
@@ -195,14 +197,38 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "aten.avg_pool1d.default": (p.average_pool(1), _CEIL),
     "aten.avg_pool2d.default": (p.average_pool(2), _CEIL),
     "aten.avg_pool3d.default": (p.average_pool(3), _CEIL),
-    "aten._adaptive_avg_pool2d.default": (p.adaptive_average_pool(2), _HALF),
-    "aten._adaptive_avg_pool3d.default": (p.adaptive_average_pool(3), _HALF),
-    "aten.adaptive_max_pool2d.default": (p.adaptive_max_pool(2), _ABSENT),
-    "aten.adaptive_max_pool3d.default": (p.adaptive_max_pool(3), _ABSENT),
+    "aten._adaptive_avg_pool2d.default": (ad.adaptive_average_pool(2), _HALF),
+    "aten._adaptive_avg_pool3d.default": (ad.adaptive_average_pool(3), _HALF),
+    "aten.adaptive_max_pool2d.default": (ad.adaptive_max_pool(2), _ABSENT),
+    "aten.adaptive_max_pool3d.default": (ad.adaptive_max_pool(3), _ABSENT),
     "aten._native_batch_norm_legit_no_training.default": (n.batch_norm, _HALF),
     "aten._native_batch_norm_legit.no_stats": (n.batch_norm_of_batch, _CANCELS),
     "aten.native_group_norm.default": (n.group_norm, _CANCELS),
     "aten.native_layer_norm.default": (n.layer_norm, _CANCELS),
+    # layers that are not decomposed
+    **{f"aten.conv{k}d.default": (y.convolution(k), _FLOAT32) for k in (1, 2, 3)},
+    **{f"aten.conv{k}d.padding": (y.convolution(k), _ABSENT) for k in (1, 2, 3)},
+    **{
+        f"aten.conv_transpose{name}": (y.transposed_convolution(k), _FLOAT32)
+        for k, name in ((1, "1d.default"), (2, "2d.input"), (3, "3d.input"))
+    },
+    "aten.linear.default": (y.linear, _FLOAT32),
+    "aten.batch_norm.default": (y.batch_norm, "trains, or not, without looking"),
+    "aten.group_norm.default": (y.group_norm, _CANCELS),
+    "aten.layer_norm.default": (y.layer_norm, _CANCELS),
+    **{f"aten.max_pool{k}d.default": (y.first(p.max_pool(k)), _CEIL) for k in (1, 2, 3)},
+    **{
+        f"aten.adaptive_avg_pool{k}d.default": (ad.adaptive_average_pool(k), _HALF)
+        for k in (1, 2, 3)
+    },
+    "aten.softmax.int": (y.softmax(r.softmax(op.nn.softmax)), _HALF),
+    "aten.log_softmax.int": (y.softmax(r.softmax(op.nn.log_softmax)), _HALF),
+    "aten.dropout.default": (y.dropout, "drops nothing in training either"),
+    "aten.relu6.default": (y.relu6, _INTEGERS),
+    "aten.hardsigmoid.default": (f.function(y.hard_sigmoid), _INTEGERS),
+    "aten.hardswish.default": (f.function(y.hard_swish), _INTEGERS),
+    "aten.celu.default": (f.function(y.celu), "divides exp(x) by alpha, instead of x"),
+    "aten.selu.default": (f.function(y.selu), _INTEGERS),
     # resampling
     **{f"aten.upsample_nearest{n}d.vec": (u.nearest(False), _STEP) for n in (1, 2, 3)},
     **{
@@ -233,9 +259,14 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "aten.grid_sampler_3d.default": (g.grid_sample, _ABSENT),
     # moving
     "aten.view.default": (m.reshape, _SIZES),
+    **{
+        f"aten.{name}": (m.reshape, _SIZES)
+        for name in ["flatten.using_ints", "reshape.default", "unflatten.int", "squeeze.default"]
+    },
     "aten.squeeze.dim": (m.reshape, "fails where the size is not 1"),
     "aten.squeeze.dims": (m.reshape, "fails where a size is not 1"),
     "aten.unsqueeze.default": (m.reshape, _SIZES),
+    "aten.pixel_shuffle.default": (m.pixel_shuffle, "makes an operator that cannot be compiled"),
     "aten.permute.default": (m.permute, _SIZES),
     "aten.transpose.int": (m.transpose, _SIZES),
     "aten.expand.default": (m.expand, _SIZES),
@@ -245,6 +276,8 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "aten.slice.Tensor": (cut.slice_, _SIZES),
     "aten.select.int": (cut.select, "does not wrap a negative index"),
     "aten.split_with_sizes.default": (cut.split, _SIZES),
+    "aten.split.Tensor": (cut.split, _SIZES),
+    "aten.chunk.default": (cut.chunk, _SIZES),
     "aten.unbind.int": (cut.unbind, _SIZES),
     "aten.cat.default": (m.concatenate, _TYPES),
     "aten.stack.default": (m.stack, _TYPES),
@@ -266,6 +299,8 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "aten.clone.default": (f.identity, _TYPES),
     "aten.detach.default": (f.identity, _TYPES),
     "aten.lift_fresh_copy.default": (f.identity, _TYPES),
+    "aten.contiguous.default": (f.identity, _TYPES),
+    "aten.to.dtype": (f.identity, "casts to bool by the lowest bits"),
     "aten._to_copy.default": (f.identity, "casts to bool by the lowest bits"),
     # indices
     "aten.index.Tensor": (i.index, _NEGATIVE),

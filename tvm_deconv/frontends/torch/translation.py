@@ -19,7 +19,7 @@ from tvm import relax, te, tirx
 from tvm.ir import GenericConst
 
 from ...errors import ModelError, TvmDeconvError
-from .nodes import described, unsupported
+from .nodes import described, name_of, unsupported
 from .sizes import Sizes, integer
 from .values import constant, dtype_name, shape_of, tensor_constant, value_of
 
@@ -75,8 +75,9 @@ class Translation:
     def _first(self) -> torch.Tensor:
         return self.value[0] if isinstance(self.value, (list, tuple)) else self.value
 
-    def emit(self, expr: relax.Expr, name: str = "") -> relax.Var:
-        return self.builder.emit(expr, name)
+    def emit(self, expr: relax.Expr) -> relax.Var:
+        """Bind the expression to a variable, called after the node that it belongs to."""
+        return self.builder.emit(expr, self.node.name)
 
     def te(self, function: Callable[..., te.Tensor], *args: Any) -> relax.Var:
         """A call of what ``function`` makes of TE tensors and sizes.
@@ -136,7 +137,7 @@ class Translation:
             return self._item(node)
         if isinstance(node.meta.get("val"), (torch.SymInt, torch.SymFloat, torch.SymBool)):
             return None  # Read from the record by those who use it.
-        name = str(node.target)
+        name = name_of(node)
         try:
             for record in torch.utils._pytree.tree_leaves(node.meta.get("val")):
                 if isinstance(record, torch.Tensor):
@@ -144,7 +145,7 @@ class Translation:
             known = self._known(node)
             if known is not None:
                 return known
-            if isinstance(node.target, torch._ops.OpOverload) and name in self._table:
+            if name is not None and name in self._table:
                 return self._checked(node, self._table[name][0](self, *self._arguments(node)))
             if _is_number(node):
                 return None
@@ -157,7 +158,7 @@ class Translation:
 
     def _known(self, node: Any) -> Any:
         """What PyTorch computes of weights and numbers alone; None for any other node."""
-        if not isinstance(node.target, torch._ops.OpOverload):
+        if not isinstance(node.target, torch._ops.OpOverload) or node.target._schema.is_mutable:
             return None
         if torch.Tag.nondeterministic_seeded in node.target.tags:
             return None
@@ -223,20 +224,20 @@ class Translation:
     def _checked(self, node: fx.Node, result: Any) -> Any:
         recorded = node.meta.get("val")
         if isinstance(recorded, torch.Tensor):
-            return self._as_recorded(result, recorded, node.name)
+            return self._as_recorded(result, recorded)
         if isinstance(recorded, (list, tuple)):
             return [
                 one
                 if isinstance(one, Missing) or record is None
-                else self._as_recorded(one, record, "")
+                else self._as_recorded(one, record)
                 for one, record in zip(result, recorded, strict=True)
             ]
         return result
 
-    def _as_recorded(self, result: relax.Expr, recorded: torch.Tensor, name: str) -> relax.Expr:
+    def _as_recorded(self, result: relax.Expr, recorded: torch.Tensor) -> relax.Expr:
         """The result as a variable, once its type is what PyTorch recorded."""
         if not isinstance(result, (relax.Var, GenericConst)):
-            result = self.emit(result, name)
+            result = self.emit(result)
         expected, shape = dtype_name(recorded.dtype), self.sizes.shape(recorded)
         got = shape_of(result)
         if (str(result.ty.dtype), len(got)) != (expected, len(shape)):
@@ -244,14 +245,15 @@ class Translation:
                 f"TVM gives {result.ty.dtype} of {len(got)} axes, "
                 f"PyTorch {expected} of {len(shape)}"
             )
-        if all(map(self.sizes.equal, got, shape)):
-            return result
         if any(
-            isinstance(a, int) and isinstance(b, int) and a != b
+            a != b
             for a, b in zip(got, shape, strict=True)
+            if isinstance(a, int) and isinstance(b, int)
         ):
             raise ModelError(f"TVM gives the shape {got}, PyTorch {shape}")
-        # Not provable, since TVM's and PyTorch's formulas differ: compared when the program runs.
+        if all(map(self.sizes.equal, got, shape)):
+            return result
+        # Formulas of TVM that are not provably those of PyTorch are compared when the program runs.
         ty = relax.TensorType([integer(size) for size in shape], expected)
         return self.builder.match_cast(result, ty)
 
