@@ -64,10 +64,10 @@ def load(model: Model, shapes: Shapes | None = None) -> tvm.IRModule:
 
 
 def _from_torch(program: torch.export.ExportedProgram) -> tvm.IRModule:
-    from tvm.relax.frontend.torch import from_exported_program
+    # Here, because it imports PyTorch.
+    from tvm_deconv.frontends.torch import from_exported_program
 
-    with _one_error("ExportedProgram"):
-        return from_exported_program(program, unwrap_unit_return_tuple=True)
+    return from_exported_program(program)
 
 
 def _require_main(mod: tvm.IRModule) -> tvm.IRModule:

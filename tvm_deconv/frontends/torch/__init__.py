@@ -1,0 +1,5 @@
+"""``torch.export`` programs. Imports PyTorch: only for who has a program in hands."""
+
+from .program import from_exported_program
+
+__all__ = ["from_exported_program"]

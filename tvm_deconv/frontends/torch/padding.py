@@ -1,0 +1,85 @@
+"""``F.pad`` of every mode, also with negative widths, which cut off, and with free ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tvm import relax, te, tirx
+
+from .slicing import sliced
+from .translation import Converter, Translation
+from .values import shape_of
+
+op = relax.op
+
+
+def pad_constant(t: Translation, x: relax.Expr, pad: Sequence[Any], value: Any) -> relax.Expr:
+    return _pad(t, x, pad, "constant", value)
+
+
+def pad(
+    t: Translation, x: relax.Expr, pad: Sequence[Any], mode: str, value: float | None
+) -> relax.Expr:
+    return _pad(t, x, pad, mode, value or 0)
+
+
+def pad_mode(mode: str) -> Converter:
+    """``reflect`` or ``replicate``."""
+
+    def convert(t: Translation, x: relax.Expr, pad: Sequence[Any]) -> relax.Expr:
+        return _pad(t, x, pad, mode, 0)
+
+    return convert
+
+
+def _pad(t: Translation, x: relax.Expr, pad: Sequence[Any], mode: str, value: Any) -> relax.Expr:
+    # PyTorch lists pairs (before, after) from the last axis backwards.
+    pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
+    widths = [(0, 0)] * (len(shape_of(x)) - len(pairs)) + pairs[::-1]
+    if not all(isinstance(width, int) for pair in widths for width in pair):
+        return _by_sizes(t, x, [before for before, _ in widths], mode, value)
+    if mode == "circular":
+        # What is cut off does not come round again; a reflection still shows it.
+        x = _cut(t, x, widths)
+        widths = [(max(before, 0), max(after, 0)) for before, after in widths]
+    added = [max(width, 0) for pair in widths for width in pair]
+    if any(added):
+        x = t.emit(op.nn.pad(x, added, mode, value))
+    return _cut(t, x, widths)
+
+
+def _cut(t: Translation, x: relax.Expr, widths: Sequence[tuple[int, int]]) -> relax.Expr:
+    """Without what negative widths take away."""
+    for axis, (before, after) in enumerate(widths):
+        if min(before, after) < 0:
+            length = shape_of(x)[axis] + min(before, 0) + min(after, 0)
+            x = sliced(t, x, axis, max(-before, 0), length, 1)
+    return x
+
+
+def _by_sizes(
+    t: Translation, x: relax.Expr, befores: Sequence[Any], mode: str, value: Any
+) -> relax.Expr:
+    """With widths that are expressions, as in padding to a multiple of 32; none is negative."""
+
+    def pad_by_sizes(x: te.Tensor, befores: Sequence[Any], out: Sequence[Any]) -> te.Tensor:
+        def element(*i: Any) -> Any:
+            places = [j - before for j, before in zip(i, befores, strict=True)]
+            if mode != "constant":
+                sources = [_SOURCES[mode](p, n) for p, n in zip(places, x.shape, strict=True)]
+                return x(*sources)
+            inside = [tirx.all(p >= 0, p < n) for p, n in zip(places, x.shape, strict=True)]
+            return tirx.if_then_else(tirx.all(*inside), x(*places), tirx.const(value, x.dtype))
+
+        return te.compute(tuple(out), element, name="pad")
+
+    return t.te(pad_by_sizes, x, befores, t.shape)
+
+
+# Where the element at place p comes from, of an axis of size n.
+_SOURCES = {
+    "reflect": lambda p, n: (n - 1) - tirx.abs((n - 1) - tirx.abs(p)),
+    "replicate": lambda p, n: tirx.max(tirx.min(p, n - 1), 0),
+    "circular": lambda p, n: tirx.floormod(p, n),
+}

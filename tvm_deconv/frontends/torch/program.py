@@ -1,0 +1,232 @@
+"""An ``ExportedProgram`` as a Relax module: decomposed, checked, translated."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import tvm
+from torch.export import ExportedProgram
+from torch.export.graph_signature import (
+    ConstantArgument,
+    InputKind,
+    InputSpec,
+    OutputKind,
+    TensorArgument,
+)
+from tvm import relax, tirx
+
+from ...errors import ModelError
+from .nodes import described, name_of
+from .sizes import Sizes, integer
+from .table import CONVERTERS
+from .translation import Translation
+from .values import dtype_name
+
+_WEIGHTS = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
+
+
+def from_exported_program(program: ExportedProgram) -> tvm.IRModule:
+    """The program as a module with the entry ``main``.
+
+    The parameters of ``main`` are the tensors among the program's inputs, in its order and with
+    its names; the weights are constants inside. It returns the output, or a tuple of all outputs in
+    the order in which PyTorch flattens them; those that are None are left out.
+
+    Raises ModelError for an operator that is not supported, for weights, inputs and outputs that
+    are no plain tensors, for a program that changes its buffers or inputs, and for shapes that
+    depend on data.
+    """
+    program = _decomposed(program)
+    _check_signature(program)
+    translation = Translation(CONVERTERS)
+    parameters, checked = _inputs(program, translation)
+    builder, failure = translation.builder, None
+    with builder.function("main", parameters):
+        with builder.dataflow():
+            try:
+                for node, variable, ty in checked:
+                    known = variable if ty is None else builder.match_cast(variable, ty)
+                    translation.env[node] = known
+                outputs = _outputs(program, translation.graph(program.graph_module))
+            except ModelError as error:
+                # TVM complains on stderr about a function that is left without an end.
+                outputs, failure = [relax.Tuple([])], error
+            whole = outputs[0] if len(outputs) == 1 else relax.Tuple(outputs)
+            result = builder.emit_output(whole, "output")
+        builder.emit_func_output(result)
+    if failure is not None:
+        raise failure
+    return relax.transform.DeadCodeElimination()(builder.finalize())
+
+
+def _decomposed(program: ExportedProgram) -> ExportedProgram:
+    """The program in PyTorch's core operators, and in those that we have converters for.
+
+    Operators that are neither are brought there by PyTorch's other decompositions.
+    """
+    if all(_is_translated(node) for node in program.graph.nodes):
+        return program
+    for node in program.graph.nodes:
+        _check_alias(node)
+    table = torch.export.default_decompositions()
+    for overload in list(table):
+        if str(overload) in CONVERTERS:
+            table.pop(overload)
+    program = _run_decompositions(program, table)
+    others = {
+        node.target: torch._decomp.decomposition_table[node.target]
+        for node in program.graph.nodes
+        if node.target in torch._decomp.decomposition_table and str(node.target) not in CONVERTERS
+    }
+    return _run_decompositions(program, {**table, **others}) if others else program
+
+
+def _check_alias(node: Any) -> None:
+    """Dropout gives its input back in evaluation; PyTorch's decomposition makes a copy of it."""
+    if not isinstance(node.target, torch._ops.OpOverload) or not node.target._schema.is_mutable:
+        return
+    source = node.args[0]
+    if "dropout" in str(source.target) and len(source.args[0].users) > 1:
+        raise ModelError(
+            f"{described(node)}: it changes in place what dropout was given, and others read: "
+            "use the operator that gives a new tensor"
+        )
+
+
+def _is_translated(node: Any) -> bool:
+    """True for what needs no decomposition; what works in place needs it."""
+    if node.op != "call_function":
+        return node.op != "get_attr"
+    number = isinstance(node.meta.get("val"), (torch.SymInt, torch.SymFloat, torch.SymBool))
+    return number or node.target is operator.getitem or name_of(node) in CONVERTERS
+
+
+def _run_decompositions(program: ExportedProgram, table: dict) -> ExportedProgram:
+    with _quiet():
+        try:
+            return program.run_decompositions(table)
+        except Exception as error:
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise ModelError(f"PyTorch cannot decompose the program: {lines[0]}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without PyTorch's remarks about its own future."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _check_signature(program: ExportedProgram) -> None:
+    for spec in program.graph_signature.output_specs:
+        if spec.kind == OutputKind.BUFFER_MUTATION:
+            raise ModelError(
+                f"the program changes its buffer {spec.target!r} whenever it runs: "
+                "export the module after .eval(), or without that buffer"
+            )
+        if spec.kind == OutputKind.USER_INPUT_MUTATION:
+            raise ModelError(
+                f"the program changes its input {spec.target!r} in place: let it work on a copy"
+            )
+        if spec.kind not in (OutputKind.USER_OUTPUT, OutputKind.LOSS_OUTPUT):
+            raise ModelError(f"the program has an output of the kind {spec.kind.name}")
+
+
+def _inputs(
+    program: ExportedProgram, translation: Translation
+) -> tuple[list[relax.Var], list[tuple[torch.fx.Node, relax.Var, relax.TensorType | None]]]:
+    """The parameters of ``main``, and for each its placeholder with a type to check, or None."""
+    nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+    tensors: list[tuple[torch.fx.Node, str]] = []
+    for spec in program.graph_signature.input_specs:
+        node = nodes[spec.arg.name]
+        if spec.kind in _WEIGHTS:
+            translation.env[node] = _weight(program, spec)
+        elif spec.kind != InputKind.USER_INPUT:
+            raise ModelError(f"input {spec.arg.name!r} is of the kind {spec.kind.name}")
+        elif isinstance(spec.arg, TensorArgument):
+            tensors.append((node, spec.arg.name))
+        elif isinstance(spec.arg, ConstantArgument):
+            translation.env[node] = spec.arg.value
+        else:
+            raise ModelError(
+                f"input {spec.arg.name!r} is a number: export the module with the number fixed"
+            )
+    shapes = [list(node.meta["val"].shape) for node, _ in tensors]
+    read = _Dimensions(shapes, translation.sizes)
+    parameters, checked = [], []
+    for (node, name), shape in zip(tensors, shapes, strict=True):
+        dtype = dtype_name(node.meta["val"].dtype)
+        declared = [read.declared(size) for size in shape]
+        variable = relax.Var(name, relax.TensorType(declared, dtype))
+        known = [integer(translation.sizes(size)) for size in shape]
+        same = all(map(translation.sizes.equal, declared, known))
+        parameters.append(variable)
+        checked.append((node, variable, None if same else relax.TensorType(known, dtype)))
+    return parameters, checked
+
+
+class _Dimensions:
+    """A variable for each free dimension of the inputs.
+
+    A symbol that is a whole dimension somewhere is that variable. One that only occurs in formulas
+    (``2*s0``) is solved for: the dimension gets the variable d, and s0 is d // 2.
+    """
+
+    def __init__(self, shapes: list[list[Any]], sizes: Sizes) -> None:
+        self._own: dict[Any, tirx.Var] = {}
+        self._sizes = sizes
+        formulas = [s.node.expr for shape in shapes for s in shape if isinstance(s, torch.SymInt)]
+        for formula in formulas:
+            if formula.is_Symbol:
+                sizes.variables.setdefault(formula.name, tirx.Var(formula.name, "int64"))
+        for formula in formulas:
+            unknown = [s for s in formula.free_symbols if s.name not in sizes.variables]
+            if unknown:
+                self._solve(formula, unknown)
+
+    def _solve(self, formula: Any, unknown: list[Any]) -> None:
+        slope = formula.coeff(unknown[0])
+        offset = formula - slope * unknown[0]
+        if not (slope.is_Integer and offset.is_Integer and slope > 0):
+            raise ModelError(
+                f"a dimension of an input is {formula}, from which {unknown[0]} cannot be told: "
+                "give the inputs dimensions of their own"
+            )
+        whole = tirx.Var(f"{unknown[0].name}_{int(slope)}", "int64")
+        self._own[formula] = whole
+        self._sizes.variables[unknown[0].name] = tirx.floordiv(
+            whole - int(offset), tirx.IntImm("int64", int(slope))
+        )
+
+    def declared(self, size: Any) -> tirx.Expr:
+        """The dimension of a parameter of ``main``."""
+        own = self._own.get(size.node.expr) if isinstance(size, torch.SymInt) else None
+        return integer(self._sizes(size)) if own is None else own
+
+
+def _weight(program: ExportedProgram, spec: InputSpec) -> torch.Tensor:
+    target = spec.target
+    for found in (program.state_dict, program.constants):
+        if target in found:
+            return found[target]
+    raise ModelError(f"the program lacks the values of {target!r}")
+
+
+def _outputs(program: ExportedProgram, flat: list[Any]) -> list[relax.Expr]:
+    outputs: list[relax.Expr] = []
+    for value, spec in zip(flat, program.graph_signature.output_specs, strict=True):
+        if value is None:
+            continue
+        if not isinstance(spec.arg, TensorArgument):
+            raise ModelError(f"output {len(outputs)} is {value}, not a tensor: return tensors only")
+        outputs.append(value)
+    if not outputs:
+        raise ModelError("the program returns no tensor")
+    return outputs
