@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import stat
@@ -20,6 +21,7 @@ from PIL import Image
 from tvm import relax
 
 from tvm_deconv import cli
+from tvm_deconv.commands.quiet import quiet
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = (12, 8)  # width, height of the test image
@@ -343,3 +345,13 @@ def test_a_library_says_its_inputs_and_outputs(bench):
     assert [str(tensor) for tensor in described.inputs] == ["x (n, 1, h, w) float32"]
     assert [tensor.dtype for tensor in described.outputs] == ["float32"]
     assert isinstance(Network.open(bench / "good.so").machine, relax.VirtualMachine)
+
+
+def test_stderr_passes_on_everything_but_the_noise_of_tvm(capfd):
+    with quiet():
+        os.write(2, b"one\n[12:00:00] x.cc:67: Warning: BlockBuilder destroyed with remaining")
+        os.write(2, b" blocks!\n")
+        subprocess.run(["sh", "-c", "echo two >&2"], check=True)
+        print("three", file=sys.stderr, flush=True)
+    os.write(2, b"four\n")
+    assert capfd.readouterr().err.split() == ["one", "two", "three", "four"]

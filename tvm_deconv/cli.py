@@ -13,6 +13,7 @@ from tvm_deconv.commands.calibrate import add_calibrate
 from tvm_deconv.commands.logs import add_logs
 from tvm_deconv.commands.model import add_time_energy_model
 from tvm_deconv.commands.network import add_compile, add_explain, add_run
+from tvm_deconv.commands.quiet import quiet
 from tvm_deconv.commands.tune import add_tune
 from tvm_deconv.errors import TvmDeconvError
 
@@ -24,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0 or an error's, and one line on stderr says why."""
     options = _parser().parse_args(arguments)
     try:
-        return options.command(options) or 0
+        with quiet():
+            return options.command(options) or 0
     except TvmDeconvError as error:
         print(f"tvm-deconv: {error}", file=sys.stderr)
         return error.exit_status

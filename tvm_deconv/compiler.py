@@ -25,6 +25,7 @@ from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.threads import check_threads
 from tvm_deconv.transform import (
+    CheckSizes,
     DecomposePixelShuffle,
     KeepNaN,
     LowerConvolutions,
@@ -94,6 +95,7 @@ def before_schedules(
 ) -> list[tvm.transform.Pass]:
     """The passes of ``pipeline`` up to fusion: what is not scheduled then, no template covers."""
     return [
+        CheckSizes(),
         *([RewriteUpsampling()] if rewrite else []),
         *before_lowering(),
         LowerConvolutions(target, variant=variant, winograd=winograd, log=log),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .check_sizes import CheckSizes
 from .decompose import DecomposePixelShuffle
 from .keep_nan import KeepNaN
 from .lower import LowerConvolutions
@@ -9,6 +10,7 @@ from .lower_shuffle import LowerShuffles
 from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
 
 __all__ = [
+    "CheckSizes",
     "DecomposePixelShuffle",
     "KeepNaN",
     "LowerConvolutions",

@@ -21,10 +21,6 @@ from tvm.relax.utils import gen_call_tir_inputs
 
 from .matching import op_name, shape_of, static
 
-# How many splits of a padding into begin and end are tried, the most even first: each costs a
-# millisecond or two.
-_SPLITS = 9
-
 _PADS = {
     "constant": topi.nn.pad,
     "reflect": partial(topi.nn.mirror_pad, mode="REFLECT"),
@@ -143,7 +139,8 @@ def _pads(
     value = 0.0
     if isinstance(stored, relax.Call) and isinstance(stored.args[-1], tvm.tirx.FloatImm):
         value = float(stored.args[-1].value)
-    for begins in product(*(_inside_out(width) for width in widths)):
+    numbers = _numbers(stored)
+    for begins in product(*(_begins(width, numbers) for width in widths)):
         ends = tuple(width - begin for width, begin in zip(widths, begins, strict=True))
         both = [side for pair in zip(begins, ends, strict=True) for side in pair]
         for mode, generate in _PADS.items():
@@ -155,9 +152,18 @@ def _pad(both: list[int], mode: str, value: float, tensors: list[relax.Expr]) ->
     return relax.op.nn.pad(tensors[0], both, mode, value)
 
 
-def _inside_out(width: int) -> list[int]:
-    """Begins of the most even splits of a width."""
-    return sorted(range(width + 1), key=lambda begin: abs(2 * begin - width))[:_SPLITS]
+def _begins(width: int, numbers: set[int]) -> list[int]:
+    """How wide a padding of ``width`` in all may begin: what begins is in the code as a number."""
+    possible = [begin for begin in range(width + 1) if begin in numbers or begin == 0]
+    return sorted(possible, key=lambda begin: abs(2 * begin - width))
+
+
+def _numbers(expr: Any) -> set[int]:
+    """All integers in an expression."""
+    found: list[Any] = []
+    if expr is not None:
+        tvm_ffi.structural_walk(expr, (tvm.tirx.IntImm, found.append))
+    return {abs(int(number.value)) for number in found}
 
 
 def _stored(body: Any) -> Any:

@@ -1,0 +1,76 @@
+"""Sizes that a network of free size cannot have are refused when it is run."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+import tvm
+from onnx_net import Net
+from relax_helpers import module
+from tvm import relax
+
+import tvm_deconv
+from tvm_deconv.transform import CheckSizes
+
+# A network of (n, 4, h, w), sizes that it can have, and some that it cannot.
+CASES = {
+    "space to depth": (lambda n: n("SpaceToDepth", "x", blocksize=4), (4, 8), (1, 8)),
+    "reflection": (
+        lambda n: n("Pad", "x", n.integers(0, 0, 2, 1, 0, 0, 0, 1), mode="reflect"),
+        (3, 2),
+        (2, 8),
+    ),
+    "convolution": (lambda n: n.conv("x", 4, 3, k=5, pads=[0] * 4), (5, 8), (4, 8)),
+    "cropped transposed convolution": (
+        lambda n: n.deconv("x", 4, 3, 2, 2, pads=[3] * 4),
+        (4, 4),
+        (3, 4),
+    ),
+    "reshape": (lambda n: n("Reshape", "x", n.integers(0, -1, 7)), (7, 3), (1, 3)),
+    "matrix product": (lambda n: n("MatMul", n.constant(3, 5), "x"), (5, 3), (2, 3)),
+    "gather": (lambda n: n("Gather", "x", n.integers(3, 1), axis=2), (4, 3), (3, 3)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_sizes_that_onnx_runtime_refuses_are_refused(name):
+    build, good, bad = CASES[name]
+    net = Net((2, 4, *good), dims=("n", 4, "h", "w"))
+    model = net.model(build(net))
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    main = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"]
+    x = net.rng.standard_normal(net.shape).astype("float32")
+    (expected,) = session.run(None, {"x": x})
+    got = main(tvm.runtime.tensor(x)).numpy()
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    x = np.ones((2, 4, *bad), "float32")
+    with pytest.raises(Exception, match=r"."):
+        session.run(None, {"x": x})
+    with pytest.raises(RuntimeError, match="match_cast error"):
+        main(tvm.runtime.tensor(x))
+
+
+def grow(b, x):
+    n, c, h, w = x.ty.shape.values
+    flat = b.emit(relax.op.reshape(x, (n, c, h * w)))
+    return b.emit(relax.op.reshape(flat, (n, c, h, w)))
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 5, 6), ("n", 4, "h", "w")])
+def test_what_always_fits_is_not_asked(shape):
+    mod = module(grow, shape)
+    assert CheckSizes()(mod).same_as(mod)
+
+
+def test_the_same_is_asked_once():
+    def halved_twice(b, x):
+        n, c, h, w = x.ty.shape.values
+        first = b.emit(relax.op.reshape(x, (n, c, h // 2, 2, w)))
+        second = b.emit(relax.op.reshape(x, (n, c, h // 2, 2, w)))
+        return b.emit(relax.op.add(first, second))
+
+    checked = CheckSizes()(module(halved_twice, ("n", 4, "h", "w")))["main"]
+    shape, match = checked.body.blocks[0].bindings
+    assert len(shape.value.values) == 1
+    assert isinstance(match, relax.MatchCast)

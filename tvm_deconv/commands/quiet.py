@@ -1,0 +1,44 @@
+"""Standard error without what TVM says to nobody.
+
+TVM's BlockBuilder writes a warning to it where an exception ends a conversion or a pass, from C++,
+with no switch. Beside our line that says what was wrong it only frightens.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_NOISE = b"BlockBuilder destroyed with remaining blocks!"
+_STDERR = 2
+# To read what is left, where a child process still has the pipe open.
+_PATIENCE_S = 5
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Pass standard error on line by line, also that of C++ and of child processes, less the noise.
+
+    For a process of our own: it redirects the file descriptor.
+    """
+    kept = os.dup(_STDERR)
+    ours, theirs = os.pipe()
+    os.dup2(theirs, _STDERR)
+    os.close(theirs)
+    reader = threading.Thread(target=_pass_on, args=(ours, kept), daemon=True)
+    reader.start()
+    try:
+        yield
+    finally:
+        os.dup2(kept, _STDERR)
+        reader.join(_PATIENCE_S)
+
+
+def _pass_on(source: int, target: int) -> None:
+    with os.fdopen(source, "rb") as lines:
+        for line in lines:
+            if _NOISE not in line:
+                os.write(target, line)
+    os.close(target)

@@ -1,0 +1,140 @@
+"""``CheckSizes``: what the sizes of a call must be, asked when it is made.
+
+An operator of free size promises that its sizes will fit: a reshape keeps the number of elements, a
+reflection is narrower than the tensor, a window is no larger. TVM compiles the promise, and reads
+or writes beyond its tensors where it is broken. What is not provable is therefore computed from the
+sizes of the inputs on entry, and must be zero::
+
+    def main(x: Tensor((n, 4, h, w))):
+        s = shape([h % 2, max(3 - w, 0)])
+        _ = match_cast(s, Shape([0, 0]))        # the VM raises RuntimeError
+        ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import Any, TypeAlias
+
+import tvm
+import tvm_ffi
+from tvm import relax, sym, tirx
+from tvm.relax.expr_functor import PyExprMutator, mutator
+
+from .constants import Constants
+from .matching import op_name, shape_of
+
+Shape: TypeAlias = Sequence[Any]
+
+# Their output has at least one element along each axis.
+_CONVOLUTIONS = frozenset(
+    f"relax.nn.conv{rank}d{kind}" for rank in (1, 2, 3) for kind in ("", "_transpose")
+)
+
+
+@tvm.transform.module_pass(opt_level=0, name="tvm_deconv.CheckSizes")
+class CheckSizes:
+    """Relax module pass: functions of free size refuse sizes that they cannot have."""
+
+    def transform_module(
+        self, mod: tvm.IRModule, context: tvm.transform.PassContext
+    ) -> tvm.IRModule:
+        changed = {}
+        for name, func in mod.functions_items():
+            excesses = _unproved(func) if isinstance(func, relax.Function) else []
+            if excesses:
+                changed[name] = _Checked(excesses).visit_expr(func)
+        if not changed:
+            return mod
+        mod = mod.clone()
+        for name, func in changed.items():
+            mod.update_func(name, func)
+        return mod
+
+
+def _unproved(func: relax.Function) -> list[tirx.PrimExpr]:
+    """Expressions in the sizes of the inputs that are zero for the sizes that they can have."""
+    sizes = [var for param in func.params for var in relax.analysis.tir_vars_in_type(param.ty)]
+    if not sizes:
+        return []
+    analyzer = sym.Analyzer()
+    for var in sizes:
+        analyzer.bind(var, tvm.ir.Range.from_min_extent(1, tirx.Var("most", "int64")))
+    found: list[tirx.PrimExpr] = []
+    for excess in _excesses(func):
+        excess = analyzer.simplify(excess)
+        if analyzer.can_prove_equal(excess, 0):
+            continue
+        known = all(var in sizes for var in tirx.analysis.undefined_vars(excess))
+        if known and not any(tvm_ffi.structural_equal(excess, other) for other in found):
+            found.append(excess)
+    return found
+
+
+def _excesses(func: relax.Function) -> Iterator[tirx.PrimExpr]:
+    """What must be zero, for every operator."""
+    bindings = [binding for block in func.body.blocks for binding in block.bindings]
+    constants = Constants({binding.var: binding.value for binding in bindings})
+    for binding in bindings:
+        call, shape = binding.value, shape_of(binding.var)
+        if not isinstance(call, relax.Call) or shape is None:
+            continue
+        least = 1 if op_name(call) in _CONVOLUTIONS else 0
+        yield from (_above(least, size) for size in shape if not isinstance(size, int))
+        if call.args and isinstance(call.args[0].ty, relax.TensorType):
+            yield from _excesses_of(call, shape_of(call.args[0]) or (), shape, constants)
+
+
+def _excesses_of(
+    call: relax.Call, before: Shape, shape: Shape, constants: Constants
+) -> Iterator[tirx.PrimExpr]:
+    """Those of an operator with a first operand of shape ``before`` and a result of ``shape``."""
+    op, attrs = op_name(call), call.attrs
+    if op == "relax.reshape" and before:
+        yield _product(before) - _product(shape)
+    elif op == "relax.matmul" and before:
+        other = shape_of(call.args[1])
+        if other:
+            yield _product(before[-1:]) - _product([other[-2 if len(other) > 1 else 0]])
+    elif op == "relax.take" and before and attrs.axis is not None:
+        indices = constants.evaluate(call.args[1])
+        if indices is not None and indices.size:
+            yield _above(int(indices.max()) + 1, before[int(attrs.axis)])
+    elif op == "relax.nn.pad" and str(attrs.pad_mode) in ("reflect", "circular"):
+        # A reflection leaves out the sample at the edge.
+        edge = 1 if str(attrs.pad_mode) == "reflect" else 0
+        widths = [int(width) for width in attrs.pad_width]
+        for size, begin, end in zip(before, widths[::2], widths[1::2], strict=False):
+            if begin or end:
+                yield _above(max(begin, end) + edge, size)
+
+
+def _above(least: int, size: Any) -> tirx.PrimExpr:
+    """How much ``size`` is below ``least``; 0 if it is not."""
+    return tirx.max(tirx.IntImm("int64", least) - size, tirx.IntImm("int64", 0))
+
+
+def _product(shape: Shape) -> tirx.PrimExpr:
+    return prod(shape, start=tirx.IntImm("int64", 1))
+
+
+@mutator
+class _Checked(PyExprMutator):
+    """Puts the check before everything else."""
+
+    def __init__(self, excesses: list[tirx.PrimExpr]) -> None:
+        super().__init__()
+        self.excesses: list[tirx.PrimExpr] = excesses
+
+    def visit_seq_expr_(self, seq: relax.SeqExpr) -> relax.Expr:
+        if not self.excesses:
+            return super().visit_seq_expr_(seq)
+        wanted = relax.ShapeType([0] * len(self.excesses))
+        self.builder_._begin_binding_block()
+        computed = self.builder_.emit(relax.ShapeExpr(self.excesses))
+        self.builder_.match_cast(computed, wanted)
+        first = self.builder_._end_block()
+        self.excesses = []
+        rest = super().visit_seq_expr_(seq)
+        return relax.SeqExpr([first, *rest.blocks], rest.body)
