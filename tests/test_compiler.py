@@ -149,6 +149,16 @@ def test_an_exported_program_equals_pytorch():
     np.testing.assert_allclose(run(executable, low.numpy()), wanted, **TOLERANCE)
 
 
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "a", [2]])
+@pytest.mark.parametrize("call", [tvm_deconv.compile, tvm_deconv.explain])
+def test_threads_are_a_positive_number(call, threads):
+    model = two_inputs_and_outputs()
+    with pytest.raises(TargetError, match=re.escape(f"positive integer, got {threads!r}")):
+        call(model, threads=threads)
+    with pytest.raises(TargetError, match="positive integer"):
+        tvm_deconv.threads.use_threads(threads)
+
+
 def test_the_threads_that_schedules_count_on_can_be_said():
     low = plane(9, 11)
     path = MODELS / "espcn_x3.onnx"

@@ -1,4 +1,4 @@
-"""Modules from TVM's own ONNX importer, which lowers some operators at once, are understood, too."""
+"""Modules of TVM's own ONNX importer, which lowers some operators at once, are understood, too."""
 
 from __future__ import annotations
 
