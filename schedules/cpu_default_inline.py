@@ -35,7 +35,11 @@ def inline_producers(schedule: s_tir.Schedule, blocks: list[SBlockInfo]) -> list
         if (feeds_reduction and _has_condition(block)) or (is_repeated and not _is_cheap(block)):
             kept.append(info)
             continue
-        (written,) = (region.source for region in block.writes)
+        if len(block.writes) != 1:
+            # None where a call writes through a handle; the schedule language cannot move it.
+            kept.append(info)
+            continue
+        written = block.writes[0].source
         sizes[written] = _size(block, sizes)
         if any(_size(consumer, sizes) > LARGEST for consumer in consumers):
             del sizes[written]

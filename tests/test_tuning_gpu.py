@@ -266,7 +266,7 @@ def built(target, layer, root):
     write_case(layer, case_folder(root, layer), seed=0)
     made = candidates(target, layer)[0]
     mod = Space(layer, machine_of(target)).measurable(made).sch.mod
-    result = build._build(mod, target, None, cases=str(root))
+    result = build._compiled(mod, target, str(root))
     command = linker(processor_of(target), HOST)
     return made, Path(build._export(result, folder=str(root), command=command))
 
@@ -416,6 +416,9 @@ class Builder(PyBuilder):
 
     def build(self, inputs):
         return self.device.build(inputs)
+
+    def close(self):
+        pass
 
 
 @derived_object

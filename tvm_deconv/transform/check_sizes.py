@@ -55,7 +55,8 @@ class CheckSizes:
 
 def _unproved(func: relax.Function) -> list[tirx.PrimExpr]:
     """Expressions in the sizes of the inputs that are zero for the sizes that they can have."""
-    sizes = [var for param in func.params for var in relax.analysis.tir_vars_in_type(param.ty)]
+    named = [var for param in func.params for var in relax.analysis.tir_vars_in_type(param.ty)]
+    sizes = list(dict.fromkeys(named))
     if not sizes:
         return []
     analyzer = sym.Analyzer()
