@@ -41,7 +41,9 @@ def bind_repeated_reads(func: tirx.PrimFunc) -> tirx.PrimFunc:
             return block
         return edit.changed(block, body=tirx.BufferStore(store.buffer, value, store.indices))
 
-    return func.with_body(tvm_ffi.structural_map(func.body, (s_tir.SBlock, bound)))
+    body = tvm_ffi.structural_map(func.body, (s_tir.SBlock, bound))
+    # Two functions with one body are one too many: a schedule of either changes both, in place.
+    return func if body.same_as(func.body) else func.with_body(body)
 
 
 def _bind_repeated(value: Expr, parameters: set[Var]) -> Expr:

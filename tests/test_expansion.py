@@ -90,7 +90,8 @@ def test_a_parameter_and_different_places_are_read_as_before():
     x = te.placeholder((8,), "float32", "x")
     p = te.compute((8,), lambda i: x[i] * x[i], name="p")
     func = te.create_prim_func([x, te.compute((7,), lambda i: p[i] + p[i + 1], name="y")])
-    assert tvm_ffi.structural_equal(bind_repeated_reads(func), func)
+    # The same one: a schedule of a copy that shares its body would change this one, too.
+    assert bind_repeated_reads(func).same_as(func)
 
 
 @pytest.mark.parametrize("choice", [tirx.if_then_else, tirx.Select])

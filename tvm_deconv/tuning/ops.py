@@ -85,18 +85,6 @@ def _default(task: OpTask, target: Target) -> tirx.PrimFunc:
     return cpu_default.schedule_function(func, cpu_machine(target)) or func
 
 
-def _can_be_repeated(record: TuningRecord) -> bool:
-    """Whether the record's trace makes a schedule again.
-
-    MetaSchedule mutates a trace without asking: a ``get_loops`` may then find fewer loops.
-    """
-    try:
-        record.as_measure_candidate()
-    except tvm.error.InternalError:
-        return False
-    return True
-
-
 @derived_object
 class _Record(PyMeasureCallback):
     """After each round: log, teach the cost model, remove the artifacts."""
@@ -180,9 +168,9 @@ class OpTuner:
             database=database,
             cost_model=self.cost_model,
         )
-        records = database.get_top_k(database.commit_workload(task.mod), trials)
+        best = database.get_top_k(database.commit_workload(task.mod), 1)
         if not evaluation.stopped:
-            self._final(task, next(filter(_can_be_repeated, records), None))
+            self._final(task, best[0] if best else None)
 
     def _final(self, task: OpTask, best: TuningRecord | None) -> None:
         """Measure the default and the best in turns; keep the best's record if it is faster.
