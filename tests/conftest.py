@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import board as emulated
 import pytest
@@ -21,6 +22,17 @@ REQUIRE = "TVM_DECONV_REQUIRE_BOARD"
 # Neither the logs of whoever runs the tests nor those that we ship decide about a variant, here and
 # in the processes that tests start. A test of logs sets it to a folder.
 os.environ["TVM_DECONV_LOGS"] = "none"
+
+
+def pytest_configure(config):
+    """Processes that tests start import no PyTorch, which takes each of them two seconds.
+
+    TVM would, wherever it is installed. Here that are not the workers of pytest itself.
+    """
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses"):
+        folder = str(Path(__file__).parent / "without_torch")
+        known = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join([folder, known] if known else [folder])
 
 
 @pytest.fixture(scope="session")

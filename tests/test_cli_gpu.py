@@ -27,7 +27,8 @@ PHONE = '{"kind": "opencl", "device": "mali"}'
 EM_X86_64, EM_AARCH64, EM_CUDA = 62, 183, 190
 
 needs_arm = pytest.mark.skipif(
-    shutil.which("aarch64-linux-gnu-gcc") is None, reason="no linker for aarch64: apt install gcc-aarch64-linux-gnu"
+    shutil.which("aarch64-linux-gnu-gcc") is None,
+    reason="no linker for aarch64: apt install gcc-aarch64-linux-gnu",
 )
 
 

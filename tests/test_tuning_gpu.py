@@ -271,7 +271,10 @@ def built(target, layer, root):
     return made, Path(build._export(result, folder=str(root), command=command))
 
 
-@pytest.mark.skipif(not shutil.which("aarch64-linux-gnu-gcc"), reason="no linker for aarch64: apt install gcc-aarch64-linux-gnu")
+@pytest.mark.skipif(
+    not shutil.which("aarch64-linux-gnu-gcc"),
+    reason="no linker for aarch64: apt install gcc-aarch64-linux-gnu",
+)
 def test_a_library_for_a_board_is_linked_for_its_processor_with_opencl_inside(tmp_path):
     layer = replace(LAYER, dtype="float16")
     made, library = built(resolve_target("arm/mali-g52"), layer, tmp_path)

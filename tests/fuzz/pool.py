@@ -85,7 +85,10 @@ class Worker:
 
     def _start(self) -> None:
         self._end()
-        path = os.pathsep.join(filter(None, [str(_TESTS), os.environ.get("PYTHONPATH")]))
+        # The workers need PyTorch, which other processes of the tests do without.
+        others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        wanted = [path for path in others if path and Path(path) != _TESTS / "without_torch"]
+        path = os.pathsep.join([str(_TESTS), *wanted])
         environment = {
             **os.environ,
             "PYTHONPATH": path,

@@ -1,0 +1,27 @@
+"""What a process of our own does before it imports TVM."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+
+class _WithoutTorch(MetaPathFinder):
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name == "torch":
+            raise ModuleNotFoundError("this process does without PyTorch", name=name)
+        return None
+
+
+def without_torch() -> None:
+    """Let no package import PyTorch from now on.
+
+    TVM does wherever it is installed, for its tensors and for the order of libraries on Windows:
+    that triples the time that ``import tvm`` takes. Only for processes that get no PyTorch objects.
+    """
+    sys.meta_path.insert(0, _WithoutTorch())
