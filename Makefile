@@ -21,14 +21,14 @@ test: $(VENV)/.test ## Run the test suite (ARGS="-k name" passes options to pyte
 fuzz: $(VENV)/.test ## Compile random models, compare with other runtimes (ARGS="--cases 10000 --seed 1")
 	PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
 
-# mypy cannot follow the mapping of schedules/ to tvm_deconv.schedules, so it gets the package as a
-# wheel would lay it out, made of links.
+# mypy and import-linter cannot follow the mapping of schedules/ to tvm_deconv.schedules, so they get
+# the package as a wheel would lay it out.
 lint: $(VENV)/.lint ## Check style and types
 	$(BIN)/ruff check .
-	rm -rf build/typed && mkdir -p build/typed/tvm_deconv
-	ln -s $(addprefix ../../../,$(wildcard tvm_deconv/*)) build/typed/tvm_deconv/
-	ln -s ../../../schedules build/typed/tvm_deconv/schedules
+	rm -rf build/typed && mkdir -p build/typed
+	cp -R tvm_deconv schedules build/typed/ && mv build/typed/schedules build/typed/tvm_deconv/
 	cd build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache
+	cd build/typed && ../../$(BIN)/lint-imports ../../pyproject.toml --no-cache
 
 bench: $(VENV)/.bench ## Measure against other runtimes; results in build/ (half an hour; keep the machine idle)
 	mkdir -p build

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Protocol
 
-from tvm_deconv.bench.facts import cpu_model
+from tvm_deconv.measure.facts import cpu_model
 
 Call = Callable[[], object]
 

@@ -34,8 +34,8 @@ from gpu_peak import kernel as peak_kernel
 from gpu_points import points
 
 from tvm_deconv.bench import peak as cpu_peak
-from tvm_deconv.bench.facts import facts
 from tvm_deconv.errors import TargetError, TvmDeconvError
+from tvm_deconv.measure.facts import facts
 from tvm_deconv.schedules.choice import Preferences, choose
 from tvm_deconv.schedules.machine import CpuMachine
 from tvm_deconv.schedules.machines import machine_of, variants_for

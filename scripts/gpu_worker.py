@@ -23,10 +23,10 @@ from gpu_device import LAYER, DeviceLost, Processor
 from gpu_layer import Layer
 from gpu_table import TUNED
 
-from tvm_deconv.bench.facts import facts
 from tvm_deconv.bench.figures import DIRECT, FORMAT, HEADLINE, MEASURED, OURS
 from tvm_deconv.errors import BenchError
 from tvm_deconv.files import replacing
+from tvm_deconv.measure.facts import facts
 
 TRYING, DEAD = "trying.json", "dead.json"
 NO_GPU, DEVICE_LOST, INTERRUPTED = 3, 4, 130

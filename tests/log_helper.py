@@ -8,15 +8,15 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.meta_schedule.arg_info import ArgInfo
 
 from tvm_deconv.geometry import Axis, ConvTranspose2d
+from tvm_deconv.logs.folder import LogFolder
+from tvm_deconv.logs.header import Header
+from tvm_deconv.logs.layer import Candidate, Layer, annotate
+from tvm_deconv.logs.trial import OK, Trial
 from tvm_deconv.schedules.machine import cpu_machine
 from tvm_deconv.schedules.space import point_of
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.tuning.header import Header
-from tvm_deconv.tuning.layer import Candidate, Layer, annotate
-from tvm_deconv.tuning.log import LogFolder
-from tvm_deconv.tuning.trial import OK, Trial
 
 HOST = resolve_target("host")
 MACHINE = cpu_machine(HOST)

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from tvm_deconv.bench import figures, table
 from tvm_deconv.bench.contest import Field, measure
 from tvm_deconv.bench.contestants import Contestant
-from tvm_deconv.bench.selection import ModelFile
+from tvm_deconv.workloads.selection import ModelFile
 
 # NAME says what it does; the model negates its input.
 FAKES = """
@@ -142,8 +142,10 @@ def test_the_peak_computes_nothing_and_is_not_checked(contestants):
 def test_only_who_counts_is_compared_and_the_others_are_listed(measured):
     for row in figures.rows(measured):
         assert set(row.times) == {"auto", "slower", "close"}
-        assert row.fastest_peer == "close"
-        assert row.ratio > 1
+        # Who sleeps longer is slower, but not on a busy machine.
+        peers = {name: row.times[name].median for name in ("slower", "close")}
+        assert row.fastest_peer == min(peers, key=peers.get)
+        assert row.ratio == min(peers.values()) / row.times["auto"].median
     notes = table.notes({**measured, "left_out": {}}).splitlines()
     for name in PEERS[2:]:
         assert sum(line.startswith(f"- first, {name}: ") for line in notes) == 1

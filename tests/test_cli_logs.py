@@ -14,7 +14,7 @@ from log_helper import HOST, LAYER, OTHER, PI, candidate, commit, header, small_
 from test_cli import upscaler
 
 from tvm_deconv import cli
-from tvm_deconv.tuning.log import LogFolder
+from tvm_deconv.logs.folder import LogFolder
 
 FILES = ("workloads.json", "records.json", "trials.jsonl")
 
@@ -321,7 +321,7 @@ def test_compile_and_explain_take_a_folder_of_logs_or_none(root, tmp_path, capsy
 
 def test_looking_a_layer_up_needs_none_of_the_packages_that_tuning_needs(root):
     code = (
-        "import sys; from tvm_deconv.tuning.find import find_log; from pathlib import Path;"
+        "import sys; from tvm_deconv.logs.find import find_log; from pathlib import Path;"
         "from tvm_deconv.targets import resolve_target;"
         "found, _ = find_log(resolve_target('host'), [Path(sys.argv[1])]);"
         "assert found.folders[0].layers;"

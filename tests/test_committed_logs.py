@@ -7,10 +7,10 @@ from kernel import check
 from log_helper import HOST
 from tvm.target import Target
 
-from tvm_deconv.tuning.find import find_log, folders_below, shipped_root
-from tvm_deconv.tuning.log import LogFolder
-from tvm_deconv.tuning.processor import processor_for
-from tvm_deconv.tuning.verifying import problems_of
+from tvm_deconv.logs.find import find_log, folders_below, shipped_root
+from tvm_deconv.logs.folder import LogFolder
+from tvm_deconv.logs.processor import processor_for
+from tvm_deconv.logs.verifying import problems_of
 
 LOGS = list(folders_below(shipped_root()))
 # The float64 reference takes a second for as many.

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from tvm_deconv.geometry import ConvAxis, ConvTranspose2d, axis_of_subpixel
+from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.schedules.choice import choose
 from tvm_deconv.schedules.machine import CpuMachine
 from tvm_deconv.schedules.tiling import choose_tiling
 from tvm_deconv.schedules.variant import Sizes
-from tvm_deconv.tuning.log import LogFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 # What `cpu_machine` says of the log's processor on that processor.

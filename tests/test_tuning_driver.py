@@ -21,9 +21,9 @@ from tvm import relax
 import tvm_deconv
 from tvm_deconv.cli import main
 from tvm_deconv.errors import DeviceError, TuningError
+from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.tuning import driver
 from tvm_deconv.tuning.device import local_device
-from tvm_deconv.tuning.log import LogFolder
 from tvm_deconv.workloads.spec import LayerSpec
 from tvm_deconv.workloads.workload import layer_workload
 

@@ -10,9 +10,9 @@ from tvm.s_tir.meta_schedule.builder import BuilderResult
 from tvm.s_tir.meta_schedule.runner import RunnerResult
 
 from tvm_deconv.errors import DeviceError
+from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.tuning.evaluation import Evaluation
 from tvm_deconv.tuning.layer_tuner import LayerTuner
-from tvm_deconv.tuning.log import LogFolder
 from tvm_deconv.tuning.progress import Progress
 from tvm_deconv.tuning.search import Space
 from tvm_deconv.tuning.tasks import Task

@@ -36,23 +36,24 @@ from tvm_deconv.cuda_compilers import compilers
 from tvm_deconv.errors import DeviceError, LogError, TargetError, TuningError, VariantError
 from tvm_deconv.gpu_limits import misfit
 from tvm_deconv.library import linker
+from tvm_deconv.logs.apply import apply_ops
+from tvm_deconv.logs.find import find_log, resolve_log
+from tvm_deconv.logs.folder import LogFolder
+from tvm_deconv.logs.header import Header, device_name
+from tvm_deconv.logs.layer import Candidate, candidate_of, is_layer
+from tvm_deconv.logs.processor import processor_for
+from tvm_deconv.logs.trial import candidate_from
+from tvm_deconv.logs.verifying import problems_of
+from tvm_deconv.measure import gpu_peak
 from tvm_deconv.schedules.gpu.tile import SHARED
 from tvm_deconv.schedules.machines import machine_of, variants_for
 from tvm_deconv.schedules.space import infeasible
 from tvm_deconv.targets import processor_of, resolve_target
-from tvm_deconv.tuning import build, driver, evaluation, gpu_peak, layer_tuner, measure, ops
-from tvm_deconv.tuning.apply import apply_ops
+from tvm_deconv.tuning import build, driver, evaluation, layer_tuner, measure, ops
 from tvm_deconv.tuning.case import case_folder, write_case
 from tvm_deconv.tuning.features import features
-from tvm_deconv.tuning.find import find_log, resolve_log
 from tvm_deconv.tuning.gpu_device import Facts, check
-from tvm_deconv.tuning.header import Header, device_name
-from tvm_deconv.tuning.layer import Candidate, candidate_of, is_layer
-from tvm_deconv.tuning.log import LogFolder
-from tvm_deconv.tuning.processor import processor_for
 from tvm_deconv.tuning.search import Space, default_candidates
-from tvm_deconv.tuning.trial import candidate_from
-from tvm_deconv.tuning.verifying import problems_of
 from tvm_deconv.workloads.spec import LayerSpec
 from tvm_deconv.workloads.workload import layer_workload
 

@@ -21,14 +21,14 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.meta_schedule.database import TuningRecord, Workload
 
 from tvm_deconv.errors import LogError, LogWriteError
+from tvm_deconv.logs.folder import LogFolder
+from tvm_deconv.logs.header import Header, device_name
+from tvm_deconv.logs.layer import annotate, candidate_of
+from tvm_deconv.logs.records import layer_of_workload, read_record
+from tvm_deconv.logs.trial import Trial
 from tvm_deconv.schedules.space import fields, point_of
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.schedules.variants import VARIANTS
-from tvm_deconv.tuning.header import Header, device_name
-from tvm_deconv.tuning.layer import annotate, candidate_of
-from tvm_deconv.tuning.log import LogFolder
-from tvm_deconv.tuning.records import layer_of_workload, read_record
-from tvm_deconv.tuning.trial import Trial
 
 FILES = ("workloads.json", "records.json", "trials.jsonl")
 
@@ -339,7 +339,7 @@ import resource, signal, sys
 from pathlib import Path
 from log_helper import candidate, commit, header
 from tvm_deconv.errors import LogWriteError
-from tvm_deconv.tuning.log import LogFolder
+from tvm_deconv.logs.folder import LogFolder
 root, limit = Path(sys.argv[1]), sys.argv[2]
 log = LogFolder.for_tuning(root, header())
 if limit.isdigit():

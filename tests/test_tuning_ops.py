@@ -13,10 +13,10 @@ from onnx_net import Net
 from tvm import relax
 
 import tvm_deconv
+from tvm_deconv.logs.apply import apply_ops
+from tvm_deconv.logs.find import resolve_log
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.tuning import driver
-from tvm_deconv.tuning.apply import apply_ops
-from tvm_deconv.tuning.find import resolve_log
 from tvm_deconv.tuning.ops import DEFAULT, METASCHEDULE
 from tvm_deconv.tuning.tasks import op_tasks_of
 

@@ -11,12 +11,12 @@ import tvm
 from tvm.support import cc
 
 from tvm_deconv.geometry import Axis, ConvTranspose2d
+from tvm_deconv.logs.layer import Candidate, Layer
 from tvm_deconv.schedules.machine import cpu_machine
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.tuning.case import case_folder, read_case, write_case
-from tvm_deconv.tuning.layer import Candidate, Layer
 
 AXIS = Axis(4, 2, 1, 1)
 LAYER = Layer(ConvTranspose2d(2, 3, AXIS, AXIS), Sizes(1, 5, 7))

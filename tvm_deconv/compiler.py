@@ -18,6 +18,9 @@ from tvm_deconv import cuda, gpu_pipeline, metadata
 from tvm_deconv.errors import ModelError, TargetError, TvmDeconvError
 from tvm_deconv.gpu_targets import CUDA, is_gpu
 from tvm_deconv.importer import Model, Shapes, load
+from tvm_deconv.logs.apply import apply_ops
+from tvm_deconv.logs.find import AUTO as AUTO_LOG
+from tvm_deconv.logs.find import LogSpec, resolve_log
 from tvm_deconv.report import Report
 from tvm_deconv.schedules.choice import AUTO, Preferences, TuningLog
 from tvm_deconv.schedules.cpu_default import ScheduleRemaining
@@ -34,9 +37,6 @@ from tvm_deconv.transform import (
     rewrite_upsampling,
 )
 from tvm_deconv.transform.kernels import explain_kernels
-from tvm_deconv.tuning.apply import apply_ops
-from tvm_deconv.tuning.find import AUTO as AUTO_LOG
-from tvm_deconv.tuning.find import LogSpec, resolve_log
 
 TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
 
@@ -147,7 +147,7 @@ def compile(
     ``variant`` is ``"auto"`` or the name of the algorithm that computes every convolution that it
     can; ``winograd=False`` excludes that one; ``log`` holds measured choices: see
     ``tvm_deconv.schedules.choice``. By default the log is found by the target, as
-    ``tvm_deconv.tuning.find`` says; a path names a folder to look in, None means none. The entry is
+    ``tvm_deconv.logs.find`` says; a path names a folder to look in, None means none. The entry is
     ``main``, its inputs are in the model's order. The executable also carries a description of
     itself, so that ``tvm_deconv.run`` can tell which images fit.
 

@@ -17,10 +17,10 @@ from tvm_deconv.errors import TargetError
 from tvm_deconv.files import replacing
 from tvm_deconv.gpu_targets import CUDA
 from tvm_deconv.importer import Model, Shapes
+from tvm_deconv.logs.find import AUTO as AUTO_LOG
+from tvm_deconv.logs.find import LogSpec
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.targets import processor_of, resolve_target
-from tvm_deconv.tuning.find import AUTO as AUTO_LOG
-from tvm_deconv.tuning.find import LogSpec
 
 # LLVM's name of an architecture -> the triple by which GNU names a compiler for it.
 _GNU_TRIPLES = {

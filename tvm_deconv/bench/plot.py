@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tvm_deconv.bench.figures import Row, geometric_mean, rows
 from tvm_deconv.bench.table import machine_of
-from tvm_deconv.errors import BenchError
 from tvm_deconv.files import replacing
+from tvm_deconv.plotting import check
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,24 +22,6 @@ _LABEL: dict[str, Any] = {
 }
 _AHEAD, _BEHIND = "#2a7f9e", "#c8553d"
 _EFFECTIVE, _DIRECT = "#c9c9c9", "#6b6b6b"
-
-
-def check(path: str | os.PathLike) -> str:
-    """The format that the ending of ``path`` names.
-
-    Raises BenchError if matplotlib is missing or does not know the format.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise BenchError(
-            "a plot takes matplotlib: install it (pip install 'tvm-deconv[bench]')"
-        ) from error
-    ending = os.path.splitext(os.fspath(path))[1].lstrip(".").lower()
-    known = Figure().canvas.get_supported_filetypes()
-    if ending not in known:
-        raise BenchError(f"no plot format {ending!r}: give one of {', '.join(sorted(known))}")
-    return ending
 
 
 def plot(results: Mapping[str, Any], path: str | os.PathLike) -> None:

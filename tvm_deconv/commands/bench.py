@@ -82,9 +82,10 @@ def add_bench(commands: Commands) -> None:
 
 def _bench(options: argparse.Namespace) -> int:
     from tvm_deconv.bench import figures, plot, run, table
+    from tvm_deconv.plotting import check
 
     if options.plot:
-        plot.check(options.plot)
+        check(options.plot)
     if options.results:
         results = figures.read(options.results)
     else:

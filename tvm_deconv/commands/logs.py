@@ -35,8 +35,8 @@ def add_logs(commands: Commands) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from tvm_deconv.tuning.find import log_roots
-    from tvm_deconv.tuning.listing import list_logs
+    from tvm_deconv.logs.find import log_roots
+    from tvm_deconv.logs.listing import list_logs
 
     roots = [_folder(options.logs)] if options.logs else log_roots()
     listed = list_logs(roots)
@@ -47,8 +47,8 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
-    from tvm_deconv.tuning.find import folders_below
-    from tvm_deconv.tuning.verifying import problems_of
+    from tvm_deconv.logs.find import folders_below
+    from tvm_deconv.logs.verifying import problems_of
 
     folders = list(folders_below(_folder(options.path)))
     if not folders:
@@ -64,7 +64,7 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _merge(options: argparse.Namespace) -> None:
-    from tvm_deconv.tuning.merging import merge
+    from tvm_deconv.logs.merging import merge
 
     sources = [Path(source) for source in options.sources]
     log, records, trials = merge(sources, Path(options.into))

@@ -41,11 +41,11 @@ def add_time_energy_model(commands: Commands) -> None:
 
 
 def _model(options: argparse.Namespace) -> None:
-    from tvm_deconv.bench.plot import check
     from tvm_deconv.model.devices import load_device, shipped
     from tvm_deconv.model.network import read_network
     from tvm_deconv.model.plot import plot
     from tvm_deconv.model.report import ModelReport
+    from tvm_deconv.plotting import check
 
     names = shipped() if options.compare else options.devices
     if len(set(names)) < len(names):

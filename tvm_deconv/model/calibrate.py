@@ -18,16 +18,16 @@ from typing import Any
 from tvm.s_tir.meta_schedule.runner import EvaluatorConfig
 from tvm.target import Target
 
-from tvm_deconv.bench.facts import cpu_model
-from tvm_deconv.bench.peak import flop
-from tvm_deconv.bench.peak import kernel as peak_kernel
 from tvm_deconv.compiler import TargetSpec, for_threads
 from tvm_deconv.errors import DeviceFileError
+from tvm_deconv.logs.header import device_name
+from tvm_deconv.measure.cpu_peak import flop
+from tvm_deconv.measure.cpu_peak import kernel as peak_kernel
+from tvm_deconv.measure.facts import cpu_model
 from tvm_deconv.schedules.machine import CpuMachine, cpu_machine, is_this_processor
 from tvm_deconv.tuning.device import Device as Reach
 from tvm_deconv.tuning.device import local_device
 from tvm_deconv.tuning.driver import check_packages, find_device
-from tvm_deconv.tuning.header import device_name
 from tvm_deconv.tuning.interrupt import Interrupt, uninterrupted
 from tvm_deconv.tuning.peak import run_alone
 from tvm_deconv.tuning.runner import make_runner
@@ -120,7 +120,7 @@ def calibrate(
     return Device(
         name or device_name(resolved),
         f"{where}, {machine.threads} threads, measured {today}",
-        Coefficient(rounded(peak), measured("multiply-adds in registers, tvm_deconv.bench.peak")),
+        Coefficient(rounded(peak), measured("multiply-adds in registers, measure.cpu_peak")),
         tuple(levels),
         energy_of(power, peak, levels[-1].bytes_per_second.value, reading),
         "" if power else NO_READING,

@@ -1,6 +1,6 @@
 """Kernels that calibration measures: reads of a working set, over and over.
 
-The multiply-add peak has its kernel in ``tvm_deconv.bench.peak``.
+The multiply-add peak has its kernel in ``tvm_deconv.measure.cpu_peak``.
 """
 
 from __future__ import annotations

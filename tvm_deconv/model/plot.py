@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from tvm_deconv.bench.plot import check
 from tvm_deconv.files import replacing
+from tvm_deconv.plotting import check
 
 from .devices import Device
 from .network import Layer

@@ -18,12 +18,12 @@ from tvm import relax, te
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from ..geometry import ConvTranspose2d
+from ..logs.find import AUTO as AUTO_LOG
+from ..logs.find import LogSpec, resolve_log
 from ..schedules.bindings import bind_repeated_reads
 from ..schedules.choice import AUTO, Preferences
 from ..schedules.machines import machine_of
 from ..targets import resolve_target
-from ..tuning.find import AUTO as AUTO_LOG
-from ..tuning.find import LogSpec, resolve_log
 from .kernels import Layer, layers_of
 from .lower_epilogue import RESHAPE
 from .matching import BROADCAST, dtype_of, shape_of
@@ -48,7 +48,7 @@ class LowerConvolutions:
     and padding, static or symbolic N, H, W; accumulates in float32. Other layers stay as they are.
     ``target`` is whatever ``tvm_deconv.targets.resolve_target`` takes. ``variant``, ``winograd``
     and ``log`` decide about the variant as ``tvm_deconv.schedules.choice`` says; ``log`` is found
-    as ``tvm_deconv.tuning.find.resolve_log`` says. Each function is called after its variant
+    as ``tvm_deconv.logs.find.resolve_log`` says. Each function is called after its variant
     (``revd2_conv_transpose``) and has it in ``VARIANT_ATTRIBUTE``.
 
     Raises TargetError for a target that is unknown or has no schedules, VariantError for a variant

@@ -17,7 +17,7 @@ import numpy as np
 from tvm_deconv.geometry import ConvTranspose2d
 
 if TYPE_CHECKING:
-    from .layer import Layer
+    from tvm_deconv.logs.layer import Layer
 
 X, WEIGHT, EXPECTED, FACTS = "x.npy", "weight.npy", "expected.npy", "case.json"
 

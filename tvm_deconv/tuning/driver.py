@@ -17,6 +17,10 @@ from tvm_deconv.compiler import TargetSpec, for_threads
 from tvm_deconv.errors import DeviceError, TuningError
 from tvm_deconv.gpu_targets import is_gpu
 from tvm_deconv.importer import Shapes
+from tvm_deconv.logs.find import user_root
+from tvm_deconv.logs.folder import LogFolder
+from tvm_deconv.logs.header import Header, device_name
+from tvm_deconv.logs.processor import runs_here
 from tvm_deconv.schedules.machine import CpuMachine, available_processors, is_this_processor
 from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.targets import processor_of
@@ -24,15 +28,12 @@ from tvm_deconv.targets import processor_of
 from .build import builder
 from .device import Device, local_device
 from .evaluation import Evaluation
-from .find import user_root
 from .gpu_device import check
-from .header import Header, device_name
 from .interrupt import Interrupt, uninterrupted
-from .layer_tuner import LayerTuner, Outcome
-from .log import LogFolder
+from .layer_tuner import LayerTuner
 from .ops import OpOutcome, OpTuner, check_rules
+from .outcome import Outcome
 from .peak import device_peak
-from .processor import runs_here
 from .progress import Progress
 from .runner import DeviceRunner, make_runner
 from .tasks import Tunable, op_tasks_of, tasks_of

@@ -13,15 +13,15 @@ from tvm.s_tir.meta_schedule.search_strategy import MeasureCandidate
 from tvm.target import Target
 
 from tvm_deconv.errors import TvmDeconvError
+from tvm_deconv.logs.folder import LogFolder
+from tvm_deconv.logs.layer import candidate_of
+from tvm_deconv.logs.trial import FAILED_FINAL, Trial
 from tvm_deconv.schedules.machines import machine_of
 
 from .build import remove_artifact
-from .layer import candidate_of
-from .log import LogFolder
 from .measure import DEVICE
 from .runner import INTERRUPTED, device_type, status_of
 from .tasks import Task
-from .trial import FAILED_FINAL, Trial
 
 BUILD_FAILED = "build failed"
 # ``status_of`` for a candidate without a device.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ from tvm.s_tir.meta_schedule.search_strategy import MeasureCandidate
 from tvm.s_tir.meta_schedule.task_scheduler import RoundRobin
 
 from tvm_deconv.errors import TuningError
+from tvm_deconv.logs.layer import Candidate
+from tvm_deconv.logs.trial import FAILED_FINAL, FINAL, OK, SEARCHED
 from tvm_deconv.schedules.variant import Machine
 
 from .build import remove_artifact
@@ -22,42 +23,17 @@ from .case import case_folder, write_case
 from .context import tune_context
 from .evaluation import LOST, Evaluation, outcome_of
 from .features import GuidedXGBoost
-from .layer import Candidate
+from .outcome import Outcome
 from .progress import Progress
 from .runner import INTERRUPTED
 from .search import DefaultsThenSearch, Space, default_candidates, key_of
 from .tasks import Task
-from .trial import FAILED_FINAL, FINAL, OK, SEARCHED
 
 # Candidates between two updates of the cost model: few, since there are few altogether, and a round
 # that is interrupted is measured in vain at most once.
 _ROUND = 16
 # The fastest of the search, which are measured again against our default, and how often.
 _FINALISTS, _FINAL_ROUNDS = 4, 3
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What tuning a layer came to, in seconds; ``best`` is None where nothing was measured.
-
-    ``default`` and ``best`` are medians of the final, where both took turns.
-    """
-
-    task: Task
-    trials: int
-    failures: int
-    default: float | None = None
-    best: float | None = None
-    winner: Candidate | None = None
-
-    def __str__(self) -> str:
-        if self.best is None or self.default is None or self.winner is None:
-            return f"{self.task.name}: {self.trials} trials, {self.failures} failed, no final"
-        return (
-            f"{self.task.name}: {self.best * 1e3:.3g} ms with {self.winner.variant.name}, "
-            f"{self.default / self.best:.2f} times as fast as the default "
-            f"({self.default * 1e3:.3g} ms); {self.trials} trials, {self.failures} failed"
-        )
 
 
 @derived_object

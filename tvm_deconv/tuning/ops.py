@@ -33,6 +33,7 @@ from tvm.target import Target
 from tvm_deconv import gpu_pipeline
 from tvm_deconv.errors import TuningError
 from tvm_deconv.gpu_targets import OPENCL, is_gpu
+from tvm_deconv.logs.trial import OK, Trial
 from tvm_deconv.schedules import cpu_default
 from tvm_deconv.schedules.machine import cpu_machine
 
@@ -41,7 +42,6 @@ from .context import tune_context
 from .evaluation import BUILD_FAILED, Evaluation, outcome_of
 from .progress import Progress
 from .tasks import OpTask
-from .trial import OK, Trial
 
 # Who scheduled a function, in a trial.
 DEFAULT, METASCHEDULE = "default", "metaschedule"

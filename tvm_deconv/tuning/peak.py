@@ -14,16 +14,15 @@ from tvm.s_tir.meta_schedule.arg_info import TensorInfo
 from tvm.s_tir.meta_schedule.runner import RunnerInput
 from tvm.target import Target
 
-from tvm_deconv.bench.peak import flop, kernel
 from tvm_deconv.errors import DeviceError
 from tvm_deconv.library import link, linker
+from tvm_deconv.logs.processor import processor_for
+from tvm_deconv.measure import cpu_peak, gpu_peak
 from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.variant import Machine
 from tvm_deconv.targets import processor_of, resolve_target
 
-from . import gpu_peak
 from .build import compiled
-from .processor import processor_for
 from .runner import INTERRUPTED, device_type, status_of
 
 
@@ -38,8 +37,9 @@ def device_peak(target: Target, machine: Machine, runner: Any) -> float | None:
         seconds = run_alone(gpu_peak.kernel(machine), shapes_of_gpu, target, runner)
         return None if seconds is None else gpu_peak.flop(machine) / median(seconds)
     shapes = ((2, machine.lanes), (machine.threads, machine.lanes))
-    seconds = run_alone(kernel(machine.threads, machine.lanes), shapes, target, runner)
-    return None if seconds is None else flop(machine.threads, machine.lanes) / median(seconds)
+    size = machine.threads, machine.lanes
+    seconds = run_alone(cpu_peak.kernel(*size), shapes, target, runner)
+    return None if seconds is None else cpu_peak.flop(*size) / median(seconds)
 
 
 def run_alone(

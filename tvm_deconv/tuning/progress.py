@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
-from .log import LogFolder
+from tvm_deconv.logs.folder import LogFolder
+from tvm_deconv.logs.trial import SEARCHED
+
+from .outcome import Outcome
 from .tasks import Task
-from .trial import SEARCHED
-
-if TYPE_CHECKING:
-    from .layer_tuner import Outcome
 
 
 class Progress:

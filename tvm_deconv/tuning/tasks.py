@@ -12,10 +12,10 @@ from tvm import relax, tirx
 from tvm.s_tir.meta_schedule.tune_context import _normalize_mod
 from tvm.target import Target
 
-from tvm_deconv.bench.selection import select
 from tvm_deconv.compiler import before_lowering, before_schedules, one_error
 from tvm_deconv.errors import TuningError
 from tvm_deconv.importer import Model, Shapes, load
+from tvm_deconv.logs.layer import Layer
 from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.schedules.cpu_default import is_scheduled
 from tvm_deconv.schedules.machines import machine_of
@@ -23,8 +23,7 @@ from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform import RewriteUpsampling
 from tvm_deconv.transform import kernels as found
 from tvm_deconv.transform.matching import shape_of
-
-from .layer import Layer
+from tvm_deconv.workloads.selection import select
 
 # A model, or names as ``tvm-deconv bench --workloads`` takes them.
 Tunable: TypeAlias = Model | Sequence[str]

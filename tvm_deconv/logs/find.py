@@ -25,8 +25,8 @@ from tvm_deconv.geometry import ConvTranspose2d
 from tvm_deconv.schedules.choice import Row, TuningLog
 from tvm_deconv.schedules.variant import Sizes
 
+from .folder import LogFolder
 from .header import FILE, running_minor
-from .log import LogFolder
 from .processor import Processor, processor_for
 
 ENVIRONMENT = "TVM_DECONV_LOGS"

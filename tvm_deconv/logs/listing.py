@@ -9,8 +9,8 @@ from pathlib import Path
 from tvm_deconv.errors import LogError
 
 from .find import folders_below
+from .folder import LogFolder
 from .layer import Layer
-from .log import LogFolder
 from .reading import Measured
 from .trial import OK
 

@@ -13,7 +13,7 @@ from tvm.target import Target
 from tvm_deconv.errors import LogError
 
 from .find import FoundLogs
-from .log import LogFolder
+from .folder import LogFolder
 
 
 def apply_ops(log: object, target: Target) -> list[tvm.transform.Pass]:

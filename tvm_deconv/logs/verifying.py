@@ -16,10 +16,10 @@ from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.schedules.space import impossible
 from tvm_deconv.schedules.variant import Machine
 
+from .folder import RECORDS, TRIALS, WORKLOADS
 from .header import Header, minor_of, running_minor
 from .layer import Layer, candidate_of
 from .lines import Lines, read_lines
-from .log import RECORDS, TRIALS, WORKLOADS
 from .processor import processor_for
 from .records import layer_of_workload, read_record
 from .trial import Trial, candidate_from

@@ -12,9 +12,9 @@ from tvm_deconv.errors import LogError, LogWriteError, OutputError
 from tvm_deconv.files import replacing
 
 from .find import folders_below
+from .folder import RECORDS, TRIALS, WORKLOADS, LogFolder
 from .header import FILE, Header
 from .lines import read_lines
-from .log import RECORDS, TRIALS, WORKLOADS, LogFolder
 from .records import layer_of_workload, workload_index
 from .writing import lock
 
