@@ -30,6 +30,20 @@ def pixel_shuffle(t: Translation, x: relax.Expr, r: int) -> relax.Expr:
     return t.reshape(t.emit(op.permute_dims(split, axes)), t.shape)
 
 
+def pixel_unshuffle(t: Translation, x: relax.Expr, r: int) -> relax.Expr:
+    """[.., C, r H, r W] to [.., C r², H, W]."""
+    for size in t.node.args[0].meta["val"].shape[-2:]:
+        # PyTorch records C * (H // (H // r)) * (W // (W // r)) channels.
+        t.sizes.divides(r, size)
+    *lead, channels, _, _ = shape_of(x)
+    h, w = t.shape[-2:]
+    n = len(lead)
+    split = t.reshape(x, [*lead, channels, h, r, w, r])
+    axes = [*range(n + 1), n + 2, n + 4, n + 1, n + 3]
+    moved = t.emit(op.permute_dims(split, axes))
+    return t.reshape(moved, [*lead, channels * r * r, h, w])
+
+
 def permute(t: Translation, x: relax.Expr, dims: Sequence[int]) -> relax.Expr:
     rank = len(shape_of(x))
     axes = [d % rank for d in dims]

@@ -13,6 +13,7 @@ from typing import Any
 
 import sympy
 import torch
+from torch.utils._sympy.functions import FloorDiv
 from tvm import sym, tirx
 
 from ...errors import ModelError
@@ -26,6 +27,7 @@ class Sizes:
 
     def __init__(self) -> None:
         self.variables: dict[str, tirx.Expr] = {}
+        self._known: dict[sympy.Basic, sympy.Basic] = {}
         self._analyzer = sym.Analyzer()
 
     def __call__(self, value: Any) -> Any:
@@ -37,6 +39,7 @@ class Sizes:
         if isinstance(value, (bool, int, float)):
             return value
         expr = value if isinstance(value, sympy.Basic) else value.node.expr
+        expr = expr.xreplace(self._known)
         if isinstance(expr, sympy.Integer):
             return int(expr)
         if isinstance(expr, (sympy.Float, sympy.Rational)):
@@ -45,6 +48,12 @@ class Sizes:
             return bool(expr)
         translated = self._analyzer.simplify(self._translate(expr))
         return int(translated.value) if isinstance(translated, tirx.IntImm) else translated
+
+    def divides(self, divisor: int, size: Any) -> None:
+        """Take n // (n // divisor), n being ``size``, for the divisor: the program requires it."""
+        if isinstance(size, torch.SymInt):
+            formula = FloorDiv(size.node.expr, FloorDiv(size.node.expr, sympy.Integer(divisor)))
+            self._known[formula] = sympy.Integer(divisor)
 
     def shape(self, tensor: torch.Tensor) -> list[Any]:
         """The shape of a (fake) tensor."""

@@ -267,6 +267,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "aten.squeeze.dims": (m.reshape, "fails where a size is not 1"),
     "aten.unsqueeze.default": (m.reshape, _SIZES),
     "aten.pixel_shuffle.default": (m.pixel_shuffle, "makes an operator that cannot be compiled"),
+    "aten.pixel_unshuffle.default": (m.pixel_unshuffle, "divides free sizes by their own halves"),
     "aten.permute.default": (m.permute, _SIZES),
     "aten.transpose.int": (m.transpose, _SIZES),
     "aten.expand.default": (m.expand, _SIZES),
