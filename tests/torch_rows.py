@@ -109,7 +109,7 @@ def _module(text: str, dtype: str) -> nn.Module:
         torch.manual_seed(0)
         module = eval(text, dict(_NAMES))
         for name, value in module.state_dict().items():
-            if "running" in name or "weight" in name and value.ndim == 1:
+            if "running" in name or ("weight" in name and value.ndim == 1):
                 value.uniform_(0.5, 1.5)
     return module.eval().to(getattr(torch, dtype)).requires_grad_(False)
 

@@ -44,18 +44,19 @@ def grid_sample(
 
     def grid_sample(x: te.Tensor, grid: te.Tensor) -> te.Tensor:
         axes = [_Axis(x.shape[2 + d], dtype, padding, align_corners) for d in range(spatial)]
+        names = "dhw"[-spatial:]
         tables = [
-            axis.tables(grid, spatial - 1 - d, mode, "dhw"[d - spatial])
-            for d, axis in enumerate(axes)
+            axis.tables(grid, spatial - 1 - d, mode, name)
+            for d, (axis, name) in enumerate(zip(axes, names, strict=True))
         ]
-        taps = [te.reduce_axis((0, _TAPS[mode]), f"tap_{'dhw'[d - spatial]}") for d in range(spatial)]
+        taps = [te.reduce_axis((0, _TAPS[mode]), f"tap_{name}") for name in names]
 
         def product(n: Any, c: Any, at: Sequence[Any], taps: Sequence[Any]) -> Any:
             rows = [(n, tap, *at) for tap in taps]
             read = [table(*row) for (table, _), row in zip(tables, rows, strict=True)]
             sample = x(n, c, *(place.astype("int64") for place in read))
             if padding == _ZEROS or mode == _LINEAR:
-                # A linear tap is beyond the end, with a weight of 0, for a place on the last sample.
+                # Behind a place on the last sample a linear tap is outside, with a weight of 0.
                 inside = [
                     tirx.all(place >= 0, place < axis.size)
                     for place, axis in zip(read, axes, strict=True)

@@ -17,7 +17,15 @@ op = relax.op
 
 
 def reshape(t: Translation, x: relax.Expr, *_shape: Any) -> relax.Expr:
-    """Into the recorded shape: view, squeeze, unsqueeze, flatten and the like."""
+    """Into the recorded shape: squeeze, unsqueeze, flatten and the like."""
+    return t.reshape(x, t.shape)
+
+
+def view(t: Translation, x: relax.Expr, given: Sequence[Any]) -> relax.Expr:
+    """Into the shape given, which may say 2 where PyTorch records h // (h // 2)."""
+    for size, recorded in zip(given, t.value.shape, strict=True):
+        if isinstance(size, int) and size > 0:
+            t.sizes.learn(recorded, size)
     return t.reshape(x, t.shape)
 
 
@@ -34,7 +42,7 @@ def pixel_unshuffle(t: Translation, x: relax.Expr, r: int) -> relax.Expr:
     """[.., C, r H, r W] to [.., C r², H, W]."""
     for size in t.node.args[0].meta["val"].shape[-2:]:
         # PyTorch records C * (H // (H // r)) * (W // (W // r)) channels.
-        t.sizes.divides(r, size)
+        t.sizes.learn(size // (size // r), r)
     *lead, channels, _, _ = shape_of(x)
     h, w = t.shape[-2:]
     n = len(lead)

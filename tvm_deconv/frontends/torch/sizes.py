@@ -13,7 +13,6 @@ from typing import Any
 
 import sympy
 import torch
-from torch.utils._sympy.functions import FloorDiv
 from tvm import sym, tirx
 
 from ...errors import ModelError
@@ -49,11 +48,10 @@ class Sizes:
         translated = self._analyzer.simplify(self._translate(expr))
         return int(translated.value) if isinstance(translated, tirx.IntImm) else translated
 
-    def divides(self, divisor: int, size: Any) -> None:
-        """Take n // (n // divisor), n being ``size``, for the divisor: the program requires it."""
-        if isinstance(size, torch.SymInt):
-            formula = FloorDiv(size.node.expr, FloorDiv(size.node.expr, sympy.Integer(divisor)))
-            self._known[formula] = sympy.Integer(divisor)
+    def learn(self, size: Any, value: int) -> None:
+        """Take ``value`` for the formula of ``size`` from now on: the program requires it."""
+        if isinstance(size, torch.SymInt) and not size.node.expr.is_Symbol:
+            self._known[size.node.expr] = sympy.Integer(value)
 
     def shape(self, tensor: torch.Tensor) -> list[Any]:
         """The shape of a (fake) tensor."""
