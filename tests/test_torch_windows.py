@@ -144,10 +144,7 @@ PADS = [
     row("F.pad(x, (1, 2), mode='reflect')", integers(2, 5)),
     row("nn.ZeroPad2d((1, 2, 2, -1))", (2, 3, 7, 5)),
     row("nn.ReflectionPad2d(2)", (3, 7, 5)),
-    *[
-        row(f"F.pad(x, (1, 2, 3, 0), mode={mode!r})", FREE[2])
-        for mode in ("replicate", "circular")
-    ],
+    *[row(f"F.pad(x, (1, 2, 3, 0), mode={mode!r})", FREE[2]) for mode in ("replicate", "circular")],
     row("F.pad(x, (-1, 2, 3, -2), mode='circular')", FREE[2]),
     row("F.pad(x, (0, -x.shape[3] % 4, 0, -x.shape[2] % 4), mode='reflect')", FREE[2]),
     row("F.pad(x, (0, y.shape[3] - x.shape[3]))", (1, 2, 3, 4), (1, 2, 3, "w")),
