@@ -19,7 +19,6 @@ NEAREST = [
     for mode in ("nearest", "nearest-exact")
     for rank, size in [
         (3, "scale_factor=2"),
-        (3, "size=13"),
         (4, "scale_factor=2"),
         (4, "scale_factor=(3, 2)"),
         (4, "scale_factor=0.75"),
@@ -28,18 +27,14 @@ NEAREST = [
         (4, "scale_factor=(0.6, 2.5)"),
         (4, "size=(12, 5)"),
         (4, "size=(1, 20)"),
-        (4, "size=(7, 10)"),
         (5, "scale_factor=2"),
-        (5, "scale_factor=1.7"),
         (5, "size=(2, 7, 9)"),
     ]
 ]
 BETWEEN = [
     interpolate(SHAPES[rank], f"{size}, mode={mode!r}, align_corners={corners}")
     for rank, size in [
-        (3, "scale_factor=2"),
         (3, "scale_factor=0.7"),
-        (4, "scale_factor=2"),
         (4, "scale_factor=(1.5, 0.6)"),
         (4, "scale_factor=1.3, recompute_scale_factor=True"),
         (4, "size=(13, 4)"),
@@ -88,7 +83,6 @@ OTHERS = [
             "scale_factor=1.3, mode='nearest-exact'",
             "size=(12, 9), mode='bilinear'",
             "scale_factor=1.5, mode='bicubic'",
-            "size=(12, 9), mode='bicubic', align_corners=True",
             "scale_factor=0.5, mode='bilinear', antialias=True",
         ]
         if dtype == "float64" or "antialias" not in options
@@ -99,18 +93,14 @@ FREE_SIZES = [
         interpolate(FREE[rank], options)
         for rank, options in [
             (3, "scale_factor=2"),
-            (3, "scale_factor=1.5, mode='linear'"),
             (4, "scale_factor=2"),
-            (4, "scale_factor=(3, 1)"),
             (4, "scale_factor=1.5"),
             (4, "scale_factor=0.5, mode='nearest-exact'"),
             (4, "size=(12, 5)"),
             (4, "size=(12, 5), mode='bilinear'"),
-            (4, "scale_factor=2, mode='bilinear'"),
             (4, "scale_factor=0.5, mode='bilinear'"),
             (4, "scale_factor=1.3, mode='bilinear', align_corners=True"),
             (4, "scale_factor=1.3, mode='bilinear', recompute_scale_factor=True"),
-            (4, "scale_factor=2, mode='bicubic'"),
             (4, "scale_factor=1.3, mode='bicubic', align_corners=True"),
             (4, "scale_factor=0.5, mode='bilinear', antialias=True"),
             (5, "scale_factor=2"),
@@ -125,16 +115,17 @@ FREE_SIZES = [
 
 PLACES = [
     row(
-        "F.grid_sample(x, y, mode={!r}, padding_mode={!r}, align_corners={})".format(*options),
+        f"F.grid_sample(x, y, mode={mode!r}, padding_mode={padding!r}, align_corners={corners})",
         floats(2, 3, 5, 6),
         floats(2, 3, 4, 2) * 1.5,
     )
-    for options in [
-        (mode, padding, corners)
-        for mode in ("bilinear", "nearest", "bicubic")
-        for padding in ("zeros", "border", "reflection")
-        for corners in (False, True)
+    for padding, corners in [
+        ("zeros", False),
+        ("border", True),
+        ("reflection", False),
+        ("reflection", True),
     ]
+    for mode in ("bilinear", "nearest", "bicubic")
 ]
 SAMPLED = [
     *PLACES,
@@ -147,15 +138,11 @@ SAMPLED = [
     ),
     *[
         row(
-            f"F.grid_sample(x, y, mode={mode!r}, padding_mode={padding!r}, align_corners={corners})",
+            f"F.grid_sample(x, y, {options}, align_corners=False)",
             floats(1, 2, 3, 4, 5),
             floats(1, 2, 3, 2, 3),
         )
-        for mode, padding, corners in [
-            ("bilinear", "zeros", False),
-            ("bilinear", "reflection", True),
-            ("nearest", "border", False),
-        ]
+        for options in ("padding_mode='reflection'", "mode='nearest', padding_mode='border'")
     ],
     row(
         "F.grid_sample(x, y, align_corners=False)",
@@ -186,10 +173,17 @@ SHUFFLES = [
     row("F.pixel_unshuffle(x, 2)", ("n", 3, "2*h", "2*w")),
     row("F.channel_shuffle(x, 3)", ("n", 6, "h", "w")),
 ]
-ROWS = [*NEAREST, *BETWEEN, *ANTIALIASED, *OTHERS, *FREE_SIZES, *SAMPLED, *SHUFFLES]
+ROWS = [*NEAREST, *BETWEEN, *ANTIALIASED, *OTHERS, *FREE_SIZES, *SHUFFLES]
 TABLE = Table(ROWS)
+# Places that depend on data: nothing else asks as much of the schedules.
+SAMPLED_TABLE = Table(SAMPLED, scheduled=True)
 
 
 @pytest.mark.parametrize("one", ROWS, ids=str)
 def test_it_is_what_eager_pytorch_computes(one):
     TABLE.check(one)
+
+
+@pytest.mark.parametrize("one", SAMPLED, ids=str)
+def test_a_grid_is_sampled_as_by_eager_pytorch(one):
+    SAMPLED_TABLE.check(one)

@@ -17,19 +17,15 @@ CONVOLUTIONS = [
             "4, 6, 3, padding=1, bias=False",
             "4, 6, 3, stride=2, padding=1",
             "4, 6, 3, dilation=2, padding=2, groups=2",
-            "4, 8, 3, padding=1, groups=4",
             "4, 3, 2, padding='same'",
             "4, 3, 3, padding='same', dilation=2",
-            "4, 3, 3, padding='valid'",
             "4, 3, 3, padding=1, padding_mode='circular'",
             "4, 3, 4, padding='same', padding_mode='reflect'",
         ]
-        if not (k == 3 and "groups=4" in arguments)
     ],
     row("nn.Conv2d(4, 3, (1, 5), stride=(2, 1), padding=(0, 2))", SHAPES[2]),
     row("nn.Conv2d(4, 3, 3, padding=1, padding_mode='replicate')", SHAPES[2]),
     row("nn.Conv2d(4, 3, 3)", SHAPES[2][1:]),
-    row("nn.Conv1d(4, 3, 3)", SHAPES[1][1:]),
     row("F.conv2d(x, y)", (1, 3, 6, 6), (2, 3, 3, 3)),
     row("F.conv_transpose2d(x, y, stride=2)", (1, 3, 4, 4), (3, 2, 3, 3)),
     *[
@@ -57,16 +53,12 @@ CONVOLUTIONS = [
             "nn.ConvTranspose2d(4, 6, 4, stride=2, padding=1)",
         ]
     ],
-    *[row(f"nn.{name}(4, 3, 3)", (2, 4, 9), dtype="float16") for name in ("Conv1d",)],
+    row("nn.Conv1d(4, 3, 3)", (2, 4, 9), dtype="float16"),
     row("nn.Conv1d(4, 3, 3, stride=2, padding=1)", FREE[1]),
     row("nn.Conv2d(4, 3, 3, stride=2, padding=1)", FREE[2]),
-    row("nn.Conv2d(4, 3, 4, padding='same')", FREE[2]),
-    row("nn.Conv2d(4, 3, 3, padding=1, padding_mode='reflect')", FREE[2]),
     row("nn.Conv2d(4, 3, 3, padding=1, padding_mode='circular')", FREE[2]),
     row("nn.Conv3d(4, 3, 3, padding=1)", FREE[3]),
-    row("nn.ConvTranspose1d(4, 3, 4, stride=2, padding=1)", FREE[1]),
     row("nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1, output_padding=1)", FREE[2]),
-    row("nn.ConvTranspose3d(4, 3, 2, stride=2)", FREE[3]),
 ]
 
 POOLS = [
@@ -99,7 +91,6 @@ POOLS = [
     row("F.max_pool2d(x, 3, 2, 1, return_indices=True)[1]", SHAPES[2]),
     row("F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2)", (2, 3, 6, 8)),
     row("nn.LPPool2d(2, 3, stride=2)", SHAPES[2]),
-    row("nn.LPPool1d(3, 2)", SHAPES[1]),
     row("nn.MaxPool2d(2)", (2, 4, 7, 9), dtype="float16"),
     row("nn.AvgPool2d(3, padding=1)", (2, 4, 7, 9), dtype="float16"),
     row("nn.AvgPool2d(3, padding=1)", (2, 4, 7, 9), dtype="float64"),
@@ -108,7 +99,7 @@ POOLS = [
     *[
         row(f"nn.Adaptive{name}Pool{k}d({size})", SHAPES[k])
         for name in ("Avg", "Max")
-        for k, size in [(1, 1), (1, 4), (2, 1), (2, 3), (2, (7, 3)), (2, (None, 2)), (2, 12), (3, 2)]
+        for k, size in [(1, 4), (2, 1), (2, 3), (2, (None, 2)), (2, 12), (3, 2)]
     ],
     row("nn.AdaptiveAvgPool2d(2)", SHAPES[2][1:]),
     row("F.adaptive_avg_pool2d(x, (3, 2))", (2, 3, 6, 8)),
@@ -117,20 +108,15 @@ POOLS = [
     *[
         row(text, FREE[2])
         for text in [
-            "nn.MaxPool2d(2)",
             "nn.MaxPool2d(3, stride=2, padding=1)",
             "nn.MaxPool2d(2, ceil_mode=True)",
-            "nn.AvgPool2d(3, stride=2, padding=1)",
             "nn.AvgPool2d(2, ceil_mode=True)",
             "nn.AvgPool2d(3, padding=1, count_include_pad=False)",
-            "nn.AdaptiveAvgPool2d(1)",
             "nn.AdaptiveAvgPool2d((3, 2))",
             "nn.AdaptiveMaxPool2d(3)",
             "nn.AdaptiveAvgPool2d((1, None))",
-            "x.mean((2, 3), keepdim=True)",
         ]
     ],
-    row("nn.AvgPool1d(3, stride=2)", FREE[1]),
     row("nn.MaxPool3d(2)", FREE[3]),
 ]
 
@@ -140,7 +126,6 @@ PADS = [
         for mode in ("reflect", "replicate", "circular", "constant")
         for shape, widths in [
             ((2, 3, 7), (1, 2)),
-            ((2, 3, 7, 5), (1, 2, 0, 3)),
             ((2, 3, 7, 5), (-1, 2, 3, -2)),
             ((2, 3, 7, 5), (-1, -1, -2, 0)),
             ((1, 2, 3, 4, 5), (1, 2, 2, 0, 1, 1)),
@@ -159,25 +144,16 @@ PADS = [
     row("F.pad(x, (1, 2), mode='reflect')", integers(2, 5)),
     row("nn.ZeroPad2d((1, 2, 2, -1))", (2, 3, 7, 5)),
     row("nn.ReflectionPad2d(2)", (3, 7, 5)),
-    row("nn.CircularPad2d((1, 2, 0, 1))", (2, 3, 7, 5)),
-    *[
-        row(f"F.pad(x, (1, 2, 3, 0), mode={mode!r})", FREE[2])
-        for mode in ("reflect", "replicate", "circular", "constant")
-    ],
-    row("F.pad(x, (-1, 2, 3, -2), mode='reflect')", FREE[2]),
+    *[row(f"F.pad(x, (1, 2, 3, 0), mode={mode!r})", FREE[2]) for mode in ("replicate", "circular")],
     row("F.pad(x, (-1, 2, 3, -2), mode='circular')", FREE[2]),
-    row("F.pad(x, (0, -x.shape[3] % 4, 0, -x.shape[2] % 4))", FREE[2]),
     row("F.pad(x, (0, -x.shape[3] % 4, 0, -x.shape[2] % 4), mode='reflect')", FREE[2]),
-    row("F.pad(x, (0, -x.shape[3] % 4, 0, -x.shape[2] % 4), mode='replicate')", FREE[2]),
     row("F.pad(x, (0, y.shape[3] - x.shape[3]))", (1, 2, 3, 4), (1, 2, 3, "w")),
 ]
 
 WINDOWS = [
     row("F.unfold(x, 3)", (2, 3, 5, 6)),
     row("F.unfold(x, (2, 3), stride=2, padding=1, dilation=2)", (2, 3, 5, 6)),
-    row("F.unfold(x, 2)", (3, 5, 6)),
     row("F.fold(x, (5, 6), 2)", (2, 12, 20)),
-    row("F.fold(x, (6, 6), 2, stride=2)", (2, 12, 9)),
     row("F.fold(x, (5, 6), (2, 3), stride=2, padding=1)", (2, 18, 9)),
     row("x.unfold(2, 3, 2)", (2, 3, 8)),
     row("x.unfold(-1, 2, 1).mean(-1)", (2, 3, 8)),

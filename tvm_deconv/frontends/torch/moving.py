@@ -17,7 +17,15 @@ op = relax.op
 
 
 def reshape(t: Translation, x: relax.Expr, *_shape: Any) -> relax.Expr:
-    """Into the recorded shape: view, squeeze, unsqueeze, flatten and the like."""
+    """Into the recorded shape: squeeze, unsqueeze, flatten and the like."""
+    return t.reshape(x, t.shape)
+
+
+def view(t: Translation, x: relax.Expr, given: Sequence[Any]) -> relax.Expr:
+    """Into the shape given, which may say 2 where PyTorch records h // (h // 2)."""
+    for size, recorded in zip(given, t.value.shape, strict=True):
+        if isinstance(size, int) and size > 0:
+            t.sizes.learn(recorded, size)
     return t.reshape(x, t.shape)
 
 
@@ -28,6 +36,20 @@ def pixel_shuffle(t: Translation, x: relax.Expr, r: int) -> relax.Expr:
     split = t.reshape(x, [*lead, channels, r, r, h, w])
     axes = [*range(n + 1), n + 3, n + 1, n + 4, n + 2]
     return t.reshape(t.emit(op.permute_dims(split, axes)), t.shape)
+
+
+def pixel_unshuffle(t: Translation, x: relax.Expr, r: int) -> relax.Expr:
+    """[.., C, r H, r W] to [.., C r², H, W]."""
+    for size in t.node.args[0].meta["val"].shape[-2:]:
+        # PyTorch records C * (H // (H // r)) * (W // (W // r)) channels.
+        t.sizes.learn(size // (size // r), r)
+    *lead, channels, _, _ = shape_of(x)
+    h, w = t.shape[-2:]
+    n = len(lead)
+    split = t.reshape(x, [*lead, channels, h, r, w, r])
+    axes = [*range(n + 1), n + 2, n + 4, n + 1, n + 3]
+    moved = t.emit(op.permute_dims(split, axes))
+    return t.reshape(moved, [*lead, channels * r * r, h, w])
 
 
 def permute(t: Translation, x: relax.Expr, dims: Sequence[int]) -> relax.Expr:

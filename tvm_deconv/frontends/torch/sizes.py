@@ -26,6 +26,7 @@ class Sizes:
 
     def __init__(self) -> None:
         self.variables: dict[str, tirx.Expr] = {}
+        self._known: dict[sympy.Basic, sympy.Basic] = {}
         self._analyzer = sym.Analyzer()
 
     def __call__(self, value: Any) -> Any:
@@ -37,6 +38,7 @@ class Sizes:
         if isinstance(value, (bool, int, float)):
             return value
         expr = value if isinstance(value, sympy.Basic) else value.node.expr
+        expr = expr.xreplace(self._known)
         if isinstance(expr, sympy.Integer):
             return int(expr)
         if isinstance(expr, (sympy.Float, sympy.Rational)):
@@ -45,6 +47,11 @@ class Sizes:
             return bool(expr)
         translated = self._analyzer.simplify(self._translate(expr))
         return int(translated.value) if isinstance(translated, tirx.IntImm) else translated
+
+    def learn(self, size: Any, value: int) -> None:
+        """Take ``value`` for the formula of ``size`` from now on: the program requires it."""
+        if isinstance(size, torch.SymInt) and not size.node.expr.is_Symbol:
+            self._known[size.node.expr] = sympy.Integer(value)
 
     def shape(self, tensor: torch.Tensor) -> list[Any]:
         """The shape of a (fake) tensor."""

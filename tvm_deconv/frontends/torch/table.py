@@ -258,15 +258,17 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "aten.grid_sampler_2d.default": (g.grid_sample, "takes the grid's height for its width"),
     "aten.grid_sampler_3d.default": (g.grid_sample, _ABSENT),
     # moving
-    "aten.view.default": (m.reshape, _SIZES),
+    "aten.view.default": (m.view, _SIZES),
+    "aten.reshape.default": (m.view, _SIZES),
     **{
         f"aten.{name}": (m.reshape, _SIZES)
-        for name in ["flatten.using_ints", "reshape.default", "unflatten.int", "squeeze.default"]
+        for name in ["flatten.using_ints", "unflatten.int", "squeeze.default"]
     },
     "aten.squeeze.dim": (m.reshape, "fails where the size is not 1"),
     "aten.squeeze.dims": (m.reshape, "fails where a size is not 1"),
     "aten.unsqueeze.default": (m.reshape, _SIZES),
     "aten.pixel_shuffle.default": (m.pixel_shuffle, "makes an operator that cannot be compiled"),
+    "aten.pixel_unshuffle.default": (m.pixel_unshuffle, "divides free sizes by their own halves"),
     "aten.permute.default": (m.permute, _SIZES),
     "aten.transpose.int": (m.transpose, _SIZES),
     "aten.expand.default": (m.expand, _SIZES),
