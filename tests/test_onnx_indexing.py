@@ -120,6 +120,7 @@ MOVES = [
     row("Split", floats(6, 4), opset=11, outputs=2, axis=-1),
     row("Split", floats(6, 4), ints(1, 2, 3), outputs=3),
     row("Split", floats(7, 4), opset=18, outputs=3, num_outputs=3),
+    row("Split", floats(3, 6), ints(2, 4), outputs=2, axis=1, free=(1,)),
     row("Split", floats(6, 4), opset=18, outputs=2, num_outputs=2, free=(1,)),
     row("Concat", X, floats(2, 5, 4), axis=-2),
     row("Concat", X, c(floats(2, 3, 2)), axis=2, opset=11),
@@ -165,7 +166,6 @@ MOVES = [
 ]
 
 _GRID = (np.random.default_rng(1).random((1, 4, 3, 2)) * 2.6 - 1.3).astype("float32")
-# Bicubic takes seconds to compile.
 GRIDS = [
     *(
         row(
@@ -184,13 +184,17 @@ GRIDS = [
             ("nearest", "zeros", 1),
             ("nearest", "reflection", 1),
             ("bicubic", "border", 0),
+            ("bicubic", "reflection", 1),
+            ("bicubic", "zeros", 0),
         )
     ),
     row("GridSample", floats(1, 2, 5, 6), _GRID[:, :3], opset=16),
     *(
         row("GridSample", floats(1, 2, 5, 6), _GRID, opset=20, mode=m)
-        for m in ("linear", "nearest")
+        for m in ("linear", "nearest", "cubic")
     ),
+    row("GridSample", floats(1, 2, 3, 4, 5), floats(1, 2, 3, 4, 3), opset=20),
+    row("GridSample", floats(1, 2, 5, 6), _GRID, opset=16, free=(0,)),
 ]
 
 TABLE = Table([*REDUCTIONS, *SEARCHES, *MOVES, *GRIDS])
@@ -202,6 +206,9 @@ def test_an_attribute_is_computed_as_onnx_runtime_does(one):
 
 
 REFUSED = [
+    (row("Split", X, ints(5, -1), axis=2, outputs=2), "no size is negative"),
+    (row("Split", X, np.array([2, 2]), axis=2, outputs=2), "its sizes are computed at run time"),
+    (row("GridSample", X, floats(2, 3, 2), opset=16), "the rank of the grid tensor - 2"),
     (row("ReduceSum", X, ints(5)), "axes: 5 is not one of a tensor with 3 axes|axis"),
     (row("ReduceSum", X, ints(1, -2)), r"axes \[1, -2\] name one twice"),
     (row("ReduceSum", X, np.array([1])), "its axes are computed at run time"),

@@ -92,7 +92,9 @@ def _excesses_of(
 ) -> Iterator[tirx.PrimExpr]:
     """Those of an operator with a first operand of shape ``before`` and a result of ``shape``."""
     op, attrs = op_name(call), call.attrs
-    if op == "relax.reshape" and before:
+    if op in _CONVOLUTIONS and before:
+        yield from _channels(call, before)
+    elif op == "relax.reshape" and before:
         yield _product(before) - _product(shape)
     elif op == "relax.matmul" and before:
         other = shape_of(call.args[1])
@@ -109,6 +111,21 @@ def _excesses_of(
         for size, begin, end in zip(before, widths[::2], widths[1::2], strict=False):
             if begin or end:
                 yield _above(max(begin, end) + edge, size)
+
+
+def _channels(call: relax.Call, before: Shape) -> Iterator[tirx.PrimExpr]:
+    """Those of the input that the weights do not read."""
+    weights, attrs = shape_of(call.args[1]), call.attrs
+    if weights is None:
+        return
+    if op_name(call).endswith("_transpose"):
+        # The kernel layout names the input's channels of all groups, which stand first in it.
+        read = weights[str(attrs.kernel_layout).index("I")]
+    else:
+        read = weights[str(attrs.kernel_layout).index("I")] * attrs.groups
+    channels = before[str(attrs.data_layout).index("C")]
+    if not isinstance(channels, int):
+        yield _product([channels]) - _product([read])
 
 
 def _above(least: int, size: Any) -> tirx.PrimExpr:

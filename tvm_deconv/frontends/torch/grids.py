@@ -1,31 +1,12 @@
-"""``grid_sample`` of maps and volumes, by the formulas of ATen/native/GridSampler.h.
-
-TVM's own takes the height of the grid for its width, and mirrors about other points.
-
-Along each axis an output sample has one, two or four taps. Their whole-number places and their
-weights are tensors, [N, taps, (D',) H', W'] an axis, that the sum over all taps reads: written into
-the sum, the arithmetic of one place would be repeated for every product of taps and every channel.
-"""
+"""``grid_sample``."""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Sequence
-from functools import reduce
-from typing import Any
+from tvm import relax, te
 
-from tvm import relax, te, tirx
-
-from ...errors import ModelError
+from .. import grids
 from .functions import working_dtype
 from .translation import Translation
-
-_LINEAR, _NEAREST, _CUBIC = range(3)
-_ZEROS, _BORDER, _REFLECTION = range(3)
-_TAPS = {_LINEAR: 2, _NEAREST: 1, _CUBIC: 4}
-
-# The parameter of Keys' cubic convolution.
-_A = -0.75
 
 
 def grid_sample(
@@ -37,130 +18,9 @@ def grid_sample(
     align_corners: bool,
 ) -> relax.Expr:
     """x [N, C, (D,) H, W] at the places grid [N, (D',) H', W', axes], the width first in it."""
-    spatial = len(t.shape) - 2
-    if mode == _CUBIC and spatial != 2:
-        raise ModelError("mode 'bicubic' is for maps, not for volumes")
-    dtype = working_dtype(t.dtype)
 
     def grid_sample(x: te.Tensor, grid: te.Tensor) -> te.Tensor:
-        axes = [_Axis(x.shape[2 + d], dtype, padding, align_corners) for d in range(spatial)]
-        names = "dhw"[-spatial:]
-        tables = [
-            axis.tables(grid, spatial - 1 - d, mode, name)
-            for d, (axis, name) in enumerate(zip(axes, names, strict=True))
-        ]
-        taps = [te.reduce_axis((0, _TAPS[mode]), f"tap_{name}") for name in names]
+        return grids.grid_sample(x, grid, mode, padding, align_corners)
 
-        def product(n: Any, c: Any, at: Sequence[Any], taps: Sequence[Any]) -> Any:
-            rows = [(n, tap, *at) for tap in taps]
-            read = [table(*row) for (table, _), row in zip(tables, rows, strict=True)]
-            sample = x(n, c, *(place.astype("int64") for place in read))
-            if padding == _ZEROS or mode == _LINEAR:
-                # Behind a place on the last sample a linear tap is outside, with a weight of 0.
-                inside = [
-                    tirx.all(place >= 0, place < axis.size)
-                    for place, axis in zip(read, axes, strict=True)
-                ]
-                sample = tirx.if_then_else(tirx.all(*inside), sample, tirx.const(0, dtype))
-            weights = [w(*row) for (_, w), row in zip(tables, rows, strict=True) if w is not None]
-            return reduce(operator.mul, weights, sample)
-
-        def value(n: Any, c: Any, *at: Any) -> Any:
-            if mode == _NEAREST:
-                return product(n, c, at, [0] * spatial)
-            return te.sum(product(n, c, at, taps), taps)
-
-        return te.compute((x.shape[0], x.shape[1], *grid.shape[1:-1]), value, name="grid_sample")
-
-    wide = [t.cast(y, dtype) for y in (x, grid)]
+    wide = [t.cast(y, working_dtype(t.dtype)) for y in (x, grid)]
     return t.cast(t.te(grid_sample, *wide), t.dtype)
-
-
-class _Axis:
-    """One spatial axis of the input, of ``size`` samples."""
-
-    def __init__(self, size: Any, dtype: str, padding: int, align_corners: bool) -> None:
-        self.size, self.padding, self.align_corners = size, padding, align_corners
-        self._dtype = dtype
-        self._length = tirx.Cast(dtype, size)
-
-    def tables(
-        self, grid: te.Tensor, component: int, mode: int, name: str
-    ) -> tuple[te.Tensor, te.Tensor | None]:
-        """The places (int32) and weights of the taps, [N, taps, (D',) H', W'].
-
-        Places are from -1 to size, with another padding than zeros those of nearest and cubic from
-        0 to size - 1. The weights are None where all are 1.
-        """
-        shape = (grid.shape[0], *grid.shape[1:-1])
-        table = (shape[0], _TAPS[mode], *shape[1:])
-
-        def given(n: Any, *at: Any) -> Any:
-            place = self._unnormalised(grid(n, *at, component))
-            return place if mode == _CUBIC else self._padded(place)
-
-        places = te.compute(shape, given, name=f"place_{name}")
-
-        def sample(n: Any, tap: Any, *at: Any) -> Any:
-            place = places(n, *at)
-            if mode == _NEAREST:
-                # Half way to the even one.
-                return self._whole(tirx.nearbyint(place))
-            if mode == _LINEAR:
-                return self._whole(tirx.floor(place) + tirx.Cast(self._dtype, tap))
-            return self._whole(self._padded(tirx.floor(place) + tirx.Cast(self._dtype, tap - 1)))
-
-        def weight(n: Any, tap: Any, *at: Any) -> Any:
-            place = places(n, *at)
-            past = place - tirx.floor(place)
-            if mode == _LINEAR:
-                return tirx.Select(tap == 0, 1.0 - past, past)
-            return _cubic(tirx.abs(past - tirx.Cast(self._dtype, tap - 1)))
-
-        found = te.compute(table, sample, name=f"sample_{name}")
-        if mode == _NEAREST:
-            return found, None
-        return found, te.compute(table, weight, name=f"weight_{name}")
-
-    def _number(self, value: float) -> Any:
-        return tirx.const(value, self._dtype)
-
-    def _unnormalised(self, coordinate: Any) -> Any:
-        """From [-1, 1] to samples; -1 and 1 are the outer samples' centres, or their edges."""
-        if self.align_corners:
-            return (coordinate + 1.0) / 2.0 * (self._length - 1.0)
-        return ((coordinate + 1.0) * self._length - 1.0) / 2.0
-
-    def _padded(self, place: Any) -> Any:
-        """A place beyond the input moved into it, as the padding mode says."""
-        if self.padding == _ZEROS:
-            return place
-        if self.padding == _REFLECTION:
-            corners = self.align_corners
-            low, span = (0.0, self._length - 1.0) if corners else (-0.5, self._length)
-            place = self._reflected(place, low, span)
-        return self._bounded(place, 0.0, self._length - 1.0)
-
-    def _reflected(self, place: Any, low: float, span: Any) -> Any:
-        """Mirrored at ``low`` and at ``low + span``; 0 where both are one point."""
-        from_low = tirx.abs(place - low)
-        safe = tirx.max(span, self._number(0.5))
-        flips = tirx.floor(from_low / safe)
-        rest = from_low - flips * safe
-        even = tirx.floor(flips / 2.0) * 2.0 == flips
-        moved = tirx.Select(even, rest, span - rest) + low
-        return tirx.Select(span > 0.0, moved, self._number(0))
-
-    def _whole(self, place: Any) -> Any:
-        """An integer. What lies farther out than any tap is just outside: int32 has an end."""
-        return tirx.Cast("int32", self._bounded(place, -1.0, self._length))
-
-    def _bounded(self, place: Any, low: float, high: Any) -> Any:
-        return tirx.max(tirx.min(place, high), self._number(low))
-
-
-def _cubic(d: Any) -> Any:
-    """Keys' weight of a sample at the distance ``d``, which is at most 2."""
-    near = ((_A + 2.0) * d - (_A + 3.0)) * d * d + 1.0
-    far = ((_A * d - 5.0 * _A) * d + 8.0 * _A) * d - 4.0 * _A
-    return tirx.Select(d <= 1.0, near, far)

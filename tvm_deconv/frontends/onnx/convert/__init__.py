@@ -23,6 +23,7 @@ from . import (
     reduce,
     resize,
     shuffle,
+    split,
     vision,
 )
 from .activation import in_single
@@ -73,6 +74,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "Gather": (indexing.gather, "reads outside of its input where an index is"),
     "Gemm": (arithmetic.gemm, "scales A instead of the product, and C where beta is 0"),
     "Elu": (in_single(activation.elu), _HALF),
+    "GridSample": (vision.grid_sample, "gives float32 for float16, mirrors about other points"),
     "GroupNormalization": (norm.group_normalization, "refuses float16 at opset 18"),
     "IsInf": (activation.is_inf, "ignores detect_negative and detect_positive"),
     "LayerNormalization": (
@@ -97,6 +99,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "Sinh": (in_single(activation.sinh), "LLVM has no such function"),
     "Size": (indexing.size, "gives a vector of one element"),
     "Slice": (indexing.slice_, "has no opset 9; fails later where starts are tensors"),
+    "Split": (split.split, "takes what is left of a free size for the last part"),
     "Squeeze": (indexing.squeeze, "cannot be compiled without axes at free sizes"),
     "Sum": (arithmetic.total, "stacks its inputs in memory"),
     "SpaceToDepth": (shuffle.space_to_depth, "free sizes cannot be scheduled; ignores mode"),

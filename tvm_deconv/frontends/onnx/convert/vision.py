@@ -9,6 +9,7 @@ import tvm
 from tvm import relax
 from tvm.relax.frontend.onnx import onnx_frontend
 
+from ... import grids
 from ..nodes import refuse
 from .call import Call, dtype_of, normal_axis, shape_of
 
@@ -30,6 +31,36 @@ def non_max_suppression(call: Call) -> relax.Expr:
         call.constant(index, name)
     call.constant(4, "score_threshold")
     return _by_tvm(call)
+
+
+_PADDINGS = {
+    "zeros": grids.ZEROS,
+    "border": grids.BORDER,
+    "reflection": grids.REFLECTION,
+}
+
+
+def grid_sample(call: Call) -> relax.Expr:
+    """Of float16 tensors in float32."""
+    x, grid = call.tensor(0), call.tensor(1)
+    # Opset 20 renamed the modes.
+    modes = {"linear": grids.LINEAR, "nearest": grids.NEAREST, "cubic": grids.CUBIC}
+    if call.opset < 20:
+        modes = {"bilinear": grids.LINEAR, "nearest": grids.NEAREST, "bicubic": grids.CUBIC}
+    mode = modes[call.choice("mode", next(iter(modes)), modes)]
+    padding = _PADDINGS[call.choice("padding_mode", "zeros", _PADDINGS)]
+    rank, places = len(shape_of(x)), shape_of(grid)
+    if rank not in (4, 5) or len(places) != rank or places[-1] != rank - 2:
+        refuse(f"its input has {rank} axes, its grid the shape {places}: a place takes {rank - 2}")
+    dtype = dtype_of(x)
+    working = "float64" if dtype == "float64" else "float32"
+    wide = [
+        y if dtype_of(y) == working else call.emit(relax.op.astype(y, working)) for y in (x, grid)
+    ]
+    found = call.builder.emit_te(
+        grids.grid_sample, *wide, mode, padding, bool(call.get("align_corners", 0))
+    )
+    return found if dtype == working else relax.op.astype(found, dtype)
 
 
 def roi_align(call: Call) -> relax.Expr:
