@@ -98,6 +98,13 @@ def _excesses_of(
         other = shape_of(call.args[1])
         if other:
             yield _product(before[-1:]) - _product([other[-2 if len(other) > 1 else 0]])
+    elif op in _CONVOLUTIONS and before:
+        weights = shape_of(call.args[1])
+        if weights:
+            channels = before[str(attrs.data_layout).index("C")]
+            groups = 1 if op.endswith("_transpose") else int(attrs.groups)
+            inputs = weights[str(attrs.kernel_layout).index("I")]
+            yield _product([channels]) - _product([inputs, groups])
     elif op == "relax.take" and before and attrs.axis is not None:
         indices = constants.evaluate(call.args[1])
         if indices is not None and indices.size:

@@ -83,11 +83,17 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "LpPool": (pool.lp_pool, f"{_UNCHECKED}; SAME_LOWER with strides is wrong"),
     "Max": (arithmetic.extreme(relax.op.maximum), "loses NaN, and stacks its inputs in memory"),
     "Mean": (arithmetic.mean, "stacks its inputs in memory"),
+    "MeanVarianceNormalization": (
+        norm.mean_variance_normalization,
+        "refuses float16, float64 and tensors without 4 axes",
+    ),
     "Min": (arithmetic.extreme(relax.op.minimum), "loses NaN, and stacks its inputs in memory"),
     "MaxPool": (pool.max_pool, f"{_UNCHECKED}; SAME_LOWER with strides is wrong"),
     "PRelu": (activation.prelu, "fails at free sizes with one slope"),
     "Pad": (pad.pad, "wraps wrongly where it crops or goes around twice; emits PrimFuncs"),
     "Pow": (arithmetic.power, "refuses operands of two types, and integers"),
+    "Range": (indexing.arange, "sizes that are equal do not look so to what comes after"),
+    "Reshape": (indexing.reshape, "takes no shape that was computed from free sizes"),
     "Resize": (
         resize.resize,
         "takes the ratio of the rounded sizes for the scales, and ignores axes, antialias, "
@@ -97,6 +103,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "Sinh": (in_single(activation.sinh), "LLVM has no such function"),
     "Size": (indexing.size, "gives a vector of one element"),
     "Slice": (indexing.slice_, "has no opset 9; fails later where starts are tensors"),
+    "Split": (indexing.split, "takes sizes that do not make up the axis"),
     "Squeeze": (indexing.squeeze, "cannot be compiled without axes at free sizes"),
     "Sum": (arithmetic.total, "stacks its inputs in memory"),
     "SpaceToDepth": (shuffle.space_to_depth, "free sizes cannot be scheduled; ignores mode"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 
 import numpy as np
 import tvm
@@ -10,6 +11,7 @@ from tvm import relax
 from tvm.relax.frontend.onnx import onnx_frontend
 
 from ..nodes import refuse
+from ..sizes import int64, sizes_analyzer
 from .call import Call, dtype_of, normal_axis, shape_of
 
 
@@ -39,9 +41,39 @@ def roi_align(call: Call) -> relax.Expr:
 
 
 def local_response_normalization(call: Call) -> relax.Expr:
-    if call.get("size", 0) < 1 or call.get("size", 0) % 2 == 0:
-        refuse(f"size is {call.get('size', 0)}: give an odd number")
-    return _by_tvm(call)
+    """x / (bias + alpha / size * (sum of the squares of ``size`` channels around))^beta."""
+    x, size = call.tensor(0), call.get("size", 0)
+    if size < 1 or size % 2 == 0:
+        refuse(f"size is {size}: give an odd number")
+    shape = shape_of(x)
+    channels, widths = shape[1], [0] * (2 * len(shape))
+    if not isinstance(channels, int):
+        refuse("the number of its channels is free: give the shapes of the inputs")
+    widths[2:4] = [size // 2, size // 2]
+    squares = call.emit(relax.op.nn.pad(call.emit(relax.op.multiply(x, x)), widths))
+    parts = [
+        call.emit(relax.op.strided_slice(squares, [1], [i], [i + channels])) for i in range(size)
+    ]
+    total = reduce(lambda a, b: call.emit(relax.op.add(a, b)), parts)
+    scaled = relax.op.multiply(total, call.number(call.get("alpha", 1e-4) / size, x))
+    divisor = relax.op.add(scaled, call.number(call.get("bias", 1.0), x))
+    powered = relax.op.power(divisor, call.number(call.get("beta", 0.75), x))
+    return relax.op.divide(x, call.emit(powered))
+
+
+def grid_sample(call: Call) -> relax.Expr:
+    """In the type of the tensor that is sampled."""
+    x, grid = call.tensor(0), call.tensor(1)
+    ranks = [len(shape_of(tensor)) for tensor in (x, grid)]
+    if ranks != [4, 4]:
+        refuse(f"its input and grid have {ranks[0]} and {ranks[1]} axes: computed are 4 and 4")
+    batches = [shape_of(tensor)[0] for tensor in (x, grid)]
+    if not sizes_analyzer(*batches).can_prove_equal(int64(batches[0]), int64(batches[1])):
+        refuse(
+            f"its batch is {batches[0]}, that of its grid {batches[1]}: give the shapes of the "
+            "inputs"
+        )
+    return relax.op.astype(call.emit(_by_tvm(call)), dtype_of(x))
 
 
 def one_hot(call: Call) -> relax.Expr:
@@ -74,7 +106,8 @@ def _element(call: Call, values: relax.Expr, index: int) -> relax.Expr:
 
 
 GUARDED: dict[str, tuple[Callable[[Call], relax.Expr], str]] = {
-    "LRN": (local_response_normalization, "fails without a reason where the size is even"),
+    "GridSample": (grid_sample, "gives float32 of float16, and reads a batch that is not there"),
+    "LRN": (local_response_normalization, "refuses float16 and float64"),
     "NonMaxSuppression": (non_max_suppression, "finds nothing where its limits are tensors"),
     "OneHot": (one_hot, "makes float64 of its values, and places the axis wrongly"),
     "RoiAlign": (roi_align, "mode max takes other samples than the standard"),
