@@ -66,6 +66,9 @@ _COPY = 18
 # Taps that are written out at most: more take LLVM more than a few seconds.
 _MAX_TAPS = 512
 
+# Phases of a row, whose interleaving is written out: 100 take 8 seconds, 300 a minute.
+_MAX_PHASES = 64
+
 _NOTHING = tirx.Evaluate(0)
 
 
@@ -79,6 +82,8 @@ def refusal(conv: ConvTranspose2d, accumulate: str) -> str | None:
     taps = conv.h.useful_taps * conv.w.useful_taps
     if taps > _MAX_TAPS:
         return f"{taps} taps would have to be written out, at most {_MAX_TAPS} are"
+    if conv.w.stride > _MAX_PHASES:
+        return f"a row has {conv.w.stride} phases that are written out, at most {_MAX_PHASES} are"
     return None
 
 

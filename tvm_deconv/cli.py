@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -26,10 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         with quiet():
-            return options.command(options) or 0
-    except TvmDeconvError as error:
-        print(f"tvm-deconv: {error}", file=sys.stderr)
-        return error.exit_status
+            return _status(options)
     except BrokenPipeError:
         # Whoever read the output has seen enough; nothing more may be written to it at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -37,6 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("tvm-deconv: interrupted", file=sys.stderr)
         return _INTERRUPTED
+
+
+def _status(options: argparse.Namespace) -> int:
+    try:
+        return options.command(options) or 0
+    except TvmDeconvError as error:
+        print(f"tvm-deconv: {error}", file=sys.stderr, flush=True)
+        status = error.exit_status
+    # TVM's objects that the error kept alive speak up when they go: here nobody hears them.
+    gc.collect()
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:

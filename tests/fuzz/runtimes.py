@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 DOUBLE, FLOAT = int(TensorProto.DOUBLE), int(TensorProto.FLOAT)
@@ -87,7 +87,46 @@ def run_anywhere(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> li
             raise
     narrow = {name: _narrow(array) for name, array in inputs.items()}
     found = run_onnxruntime(_in_float32(model), narrow)
-    return [array.astype("float64") if array.dtype == np.float32 else array for array in found]
+    try:
+        return [array.astype("float64") if array.dtype == np.float32 else array for array in found]
+    except MemoryError as error:
+        raise Refused("too large") from error
+
+
+def run_in_turns(
+    model: onnx.ModelProto,
+    inputs: Mapping[str, np.ndarray],
+    by_reference: Callable[[onnx.NodeProto], bool],
+) -> list[np.ndarray]:
+    """Node by node: those for which ``by_reference`` holds by onnx.reference, the others by ONNX
+    Runtime. The nodes stand in an order that computes.
+
+    Raises Refused.
+    """
+    values = dict(inputs)
+    values |= {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        read = [name for name in dict.fromkeys(node.input) if name]
+        if any(name not in values for name in read):
+            raise Refused(f"{node.op_type} reads what nothing has made")
+        graph = helper.make_graph(
+            [node],
+            "node",
+            [
+                helper.make_tensor_value_info(
+                    name, helper.np_dtype_to_tensor_dtype(values[name].dtype), values[name].shape
+                )
+                for name in read
+            ],
+            [helper.make_empty_tensor_value_info(name) for name in node.output if name],
+        )
+        alone = helper.make_model(
+            graph, opset_imports=model.opset_import, ir_version=model.ir_version
+        )
+        run = run_reference if by_reference(node) else run_anywhere
+        found = run(alone, {name: values[name] for name in read})
+        values |= dict(zip([name for name in node.output if name], found, strict=True))
+    return [values[value.name] for value in model.graph.output]
 
 
 def uses_float64(model: onnx.ModelProto) -> bool:

@@ -118,11 +118,9 @@ def _channels(call: relax.Call, before: Shape) -> Iterator[tirx.PrimExpr]:
     weights, attrs = shape_of(call.args[1]), call.attrs
     if weights is None:
         return
-    if op_name(call).endswith("_transpose"):
-        # The kernel layout names the input's channels of all groups, which stand first in it.
-        read = weights[str(attrs.kernel_layout).index("I")]
-    else:
-        read = weights[str(attrs.kernel_layout).index("I")] * attrs.groups
+    # A transposed convolution's weights name the input's channels of all groups.
+    groups = 1 if "transpose" in str(op_name(call)) else int(attrs.groups)
+    read = weights[str(attrs.kernel_layout).index("I")] * groups
     channels = before[str(attrs.data_layout).index("C")]
     if not isinstance(channels, int):
         yield _product([channels]) - _product([read])

@@ -20,13 +20,13 @@ from .fold import evaluate, fits, is_foldable
 from .nodes import STANDARD, attributes, describe, reads, words
 
 # Values of more elements are of no use to shape inference, and would only be copied.
-_SHORT = 1024
+SHORT = 1024
 
 # What shape inference puts before its reason.
 _PREFIX = re.compile(r"^\[\w+\]\s*(\(op_type:.*?\):\s*)?(\[\w+\]\s*)?")
 
 # Operators whose outputs are elements of their first input (of all inputs: Concat) in other places.
-_MOVES = words(
+MOVES = words(
     "Concat Expand Flatten Gather Identity Reshape Slice Split Squeeze Tile Transpose Unsqueeze"
 )
 _ELEMENTWISE = words(
@@ -121,7 +121,7 @@ class Facts:
         short = {
             key: numpy_helper.from_array(self.values[key], key)
             for key in node.input
-            if key in self.values and self.values[key].size <= _SHORT
+            if key in self.values and self.values[key].size <= SHORT
         }
         kinds = {key: self.types[key] for key in reads(node) if key in self.types}
         opsets = [helper.make_opsetid("", self.opset)]
@@ -139,7 +139,7 @@ class Facts:
         moved = node.input if node.op_type == "Concat" else node.input[:1]
         if node.op_type in _ELEMENTWISE:
             moved = node.input
-        elif node.op_type not in _MOVES:
+        elif node.op_type not in MOVES:
             return None
         parts = {key: self._known(key) for key in node.input if key}
         if not parts or any(part is None for part in parts.values()):
@@ -149,7 +149,7 @@ class Facts:
             return None
         values = {key: part.values for key, part in found.items()}
         results = evaluate(node, values, self.opset)
-        if results is None or any(array.size > _SHORT for array in results):
+        if results is None or any(array.size > SHORT for array in results):
             return None
         if node.op_type in _ELEMENTWISE:
             masks = [np.all(np.broadcast_arrays(*(p.known for p in found.values())), axis=0)]
@@ -162,7 +162,7 @@ class Facts:
         return [Partial(v, m) for v, m in zip(results, masks, strict=True)]
 
     def _known(self, key: str) -> Partial | None:
-        if key in self.values and self.values[key].size <= _SHORT:
+        if key in self.values and self.values[key].size <= SHORT:
             return Partial(self.values[key], np.ones(self.values[key].shape, bool))
         return self.partial.get(key)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from math import prod
@@ -28,16 +28,20 @@ from .convert.call import Call, static
 from .known import check_operators, is_known
 from .nodes import STANDARD, attributes, describe, reads, refuse, words
 from .normalise import Network
+from .sizes import SizeArithmetic
 
 # Operators that TVM's converters take a shape for as it is, not as a tensor.
-_TAKE_SHAPES = words(
-    "Cast CastLike Concat ConstantOfShape Equal Expand Gather Reshape Resize Shape Slice "
-    "Squeeze Where"
-)
+_TAKE_SHAPES = words("ConstantOfShape")
 # Operators whose result is one value even where it is a tuple.
 _SEQUENCES = words(
     "ConcatFromSequence Optional OptionalGetElement SequenceConstruct SequenceEmpty "
     "SequenceErase SequenceInsert SplitToSequence"
+)
+
+# Operators whose operands are brought to one shape.
+_BROADCASTING = words(
+    "Add And BitShift Div Equal Greater GreaterOrEqual LayerNormalization Less LessOrEqual Max "
+    "Mean Min Mod Mul Or PRelu Pow Sub Sum Where Xor"
 )
 
 # Of one tensor: 4 TB of float32.
@@ -71,6 +75,7 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
     def __init__(self, network: Network) -> None:
         super().__init__({}, "float32")
         self.network = network
+        self.sizes = SizeArithmetic(network.constants, network.opset)
 
     def _parse_graph_initializers(self, graph: onnx.GraphProto) -> None:
         read = {name for node in self.network.nodes for name in reads(node)}
@@ -93,6 +98,11 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
         inputs = onnx_frontend.onnx_input(
             [self._nodes[name] if name else None for name in node.input]
         )
+        sizes = self.sizes.visit(node, _known_shape(inputs[0]))
+        if sizes is not None:
+            for name, found in zip(node.output, sizes, strict=False):
+                self._nodes[name] = found.expression(self.bb.emit)
+            return
         result = self._branches(node, inputs) if node.op_type == "If" else self._call(node, inputs)
         if node.op_type in _SEQUENCES:
             self._nodes[node.output[0]] = result
@@ -105,7 +115,10 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
             raise ModelError(f"output {node.output[len(values)]!r} is not computed: do without")
         for name, value in zip(node.output, values, strict=False):
             _refuse_size(value)
-            self._nodes[name] = value
+            if node.op_type in _BROADCASTING and _known_shape(value) is None:
+                _refuse_broadcast(inputs)
+            is_new = isinstance(value, (relax.Call, relax.TupleGetItem))
+            self._nodes[name] = self.bb.emit(value) if is_new else value
 
     def _call(self, node: onnx.NodeProto, inputs: list[Any]) -> Any:
         if node.domain in STANDARD and node.op_type in CONVERTERS:
@@ -134,7 +147,7 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
         return self.bb.emit(relax.If(inputs[0], *(relax.SeqExpr([], body) for body in taken)))
 
     def _branch(self, graph: onnx.GraphProto) -> relax.Expr:
-        outer = dict(self._nodes)
+        outer, sizes = dict(self._nodes), dict(self.sizes.known)
         try:
             for tensor in graph.initializer:
                 self._nodes[tensor.name] = relax.const(self._parse_array(tensor))
@@ -142,7 +155,7 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
             results = [self._nodes[value.name] for value in graph.output]
             return results[0] if len(results) == 1 else relax.Tuple(results)
         finally:
-            self._nodes = outer
+            self._nodes, self.sizes.known = outer, sizes
 
     @contextmanager
     def _blamed(self, node: onnx.NodeProto) -> Iterator[None]:
@@ -158,17 +171,29 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
             raise _Blamed(f"TVM cannot import {where}: {_readable(error)}") from error
 
 
-def _refuse_size(value: Any) -> None:
-    """Raise ModelError for a tensor without elements, or of more than any machine holds."""
+def _known_shape(value: Any) -> list[Any] | None:
+    """Sizes of a tensor; None for what has none."""
     ty = value.ty if isinstance(value, relax.Expr) else None
     if not isinstance(ty, relax.TensorType) or not isinstance(ty.shape, relax.ShapeExpr):
-        return
-    sizes = [static(dim) for dim in ty.shape.values]
+        return None
+    return [static(dim) for dim in ty.shape.values]
+
+
+def _refuse_size(value: Any) -> None:
+    """Raise ModelError for a tensor without elements, or of more than any machine holds."""
+    sizes = _known_shape(value) or ()
     fixed = [size for size in sizes if isinstance(size, int)]
     if any(size < 1 for size in fixed):
         refuse(f"its result would have the shape {sizes}: there is nothing to compute")
     if prod(fixed) > _MOST_ELEMENTS:
         refuse(f"its result would have the shape {sizes}: that is more than can be computed")
+
+
+def _refuse_broadcast(operands: Iterable[Any]) -> None:
+    """Raise ModelError for shapes of which it depends on free sizes whether they fit."""
+    shapes = [shape for shape in map(_known_shape, operands) if shape is not None]
+    words = " and ".join(str(shape).replace("'", "") for shape in shapes)
+    refuse(f"whether shapes {words} fit depends on free sizes: give the shapes of the inputs")
 
 
 def _readable(error: Exception) -> str:

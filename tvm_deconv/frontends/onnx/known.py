@@ -10,18 +10,25 @@ from tvm.relax.frontend.onnx import onnx_frontend
 
 from ...errors import ModelError
 from .convert import CONVERTERS
-from .nodes import STANDARD, all_nodes, spell
+from .nodes import STANDARD, all_nodes, spell, words
 
-# Domains whose operators TVM knows by their bare name.
-_KNOWN_DOMAINS = (*STANDARD, "com.microsoft")
+# A domain whose operators TVM knows by their bare name.
+_MICROSOFT = "com.microsoft"
+# Of the standard's names those that ONNX Runtime has in its domain, too.
+_BOTH = words(
+    "Attention DequantizeLinear Gelu GridSample Pad QuantizeLinear Range RotaryEmbedding Trilu "
+    "Unique"
+)
 
 
 def is_known(node: onnx.NodeProto) -> bool:
     """Whether there is a converter for the node's operator."""
     if node.domain in STANDARD and node.op_type in CONVERTERS:
         return True
+    if node.domain == _MICROSOFT and defs.has(node.op_type) and node.op_type not in _BOTH:
+        return False
     known = onnx_frontend._get_convert_map()  # TVM has no public list
-    return node.domain in _KNOWN_DOMAINS and (
+    return node.domain in (*STANDARD, _MICROSOFT) and (
         node.op_type in known or node.op_type in ("If", "Constant")
     )
 

@@ -85,11 +85,17 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "LpPool": (pool.lp_pool, f"{_UNCHECKED}; SAME_LOWER with strides is wrong"),
     "Max": (arithmetic.extreme(relax.op.maximum), "loses NaN, and stacks its inputs in memory"),
     "Mean": (arithmetic.mean, "stacks its inputs in memory"),
+    "MeanVarianceNormalization": (
+        norm.mean_variance_normalization,
+        "refuses float16, float64 and tensors without 4 axes",
+    ),
     "Min": (arithmetic.extreme(relax.op.minimum), "loses NaN, and stacks its inputs in memory"),
     "MaxPool": (pool.max_pool, f"{_UNCHECKED}; SAME_LOWER with strides is wrong"),
     "PRelu": (activation.prelu, "fails at free sizes with one slope"),
     "Pad": (pad.pad, "wraps wrongly where it crops or goes around twice; emits PrimFuncs"),
     "Pow": (arithmetic.power, "refuses operands of two types, and integers"),
+    "Range": (indexing.arange, "sizes that are equal do not look so to what comes after"),
+    "Reshape": (indexing.reshape, "takes no shape that was computed from free sizes"),
     "Resize": (
         resize.resize,
         "takes the ratio of the rounded sizes for the scales, and ignores axes, antialias, "

@@ -65,6 +65,19 @@ class Call:
             return np.array(int(value), np.int64)
         refuse(f"its {what} are computed at run time: they must be constants of the model")
 
+    def sizes(self, index: int, what: str) -> list[Any] | None:
+        """Elements of the vector at input ``index``: ints, or expressions of free sizes.
+
+        None where it is left out. Raises ModelError where they depend on more than sizes.
+        """
+        value = self.input(index)
+        if isinstance(value, relax.ShapeExpr):
+            return [static(size) for size in value.values]
+        if value is not None and tvm.ir.is_prim_expr(value):
+            return [static(value)]
+        found = self.constant(index, what)
+        return None if found is None else [int(size) for size in found.ravel()]
+
     def get(self, name: str, default: Any) -> Any:
         return self.attributes.get(name, default)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,13 @@ import tvm
 from tvm import relax, sym, tirx
 
 from ..nodes import refuse
-from .call import Call, dtype_of, normal_axis, shape_of
+from ..sizes import int64, sizes_analyzer
+from .call import Call, dtype_of, normal_axis, shape_of, static
 
 
 def gather(call: Call) -> relax.Expr:
     """Indices that are constants are checked; others are kept inside by clipping."""
-    data, indices = call.input(0), call.input(1)
-    if isinstance(data, relax.ShapeExpr):
-        picked = _of_shape(call, list(data.values), indices)
-        if picked is not None:
-            return picked
+    indices = call.input(1)
     x = call.tensor(0)
     shape = shape_of(x)
     axis = normal_axis(call.get("axis", 0), len(shape))
@@ -39,16 +37,6 @@ def gather(call: Call) -> relax.Expr:
     negative = relax.op.less(places, relax.const(0, kind))
     wrapped = call.emit(relax.op.where(negative, relax.op.add(places, extent), places))
     return relax.op.take(x, wrapped, axis, mode="clip")
-
-
-def _of_shape(call: Call, sizes: Sequence[Any], indices: Any) -> Any:
-    """Sizes picked from a shape, still a shape or one size; None for indices of other ranks."""
-    if not isinstance(indices, tvm.ir.GenericConst):
-        return None
-    values = _inside(indices.value.numpy(), len(sizes))
-    if values.ndim == 0:
-        return relax.prim_value(sizes[int(values)])
-    return relax.ShapeExpr([sizes[int(i)] for i in values]) if values.ndim == 1 else None
 
 
 def _inside(values: np.ndarray, size: int) -> np.ndarray:
@@ -72,8 +60,8 @@ def slice_(call: Call) -> Any:
         refuse("starts and ends must be lists of one length")
     axes = call.get("axes", None) if call.opset < 10 else call.constant(3, "axes")
     steps = None if call.opset < 10 else call.constant(4, "steps")
-    data = call.input(0)
-    rank = 1 if isinstance(data, relax.ShapeExpr) else len(shape_of(call.tensor(0)))
+    x = call.tensor(0)
+    rank = len(shape_of(x))
     places = list(range(len(starts))) if axes is None else [int(axis) for axis in axes]
     strides = [1] * len(starts) if steps is None else [int(step) for step in steps]
     if len(places) != len(starts) or len(strides) != len(starts):
@@ -83,34 +71,43 @@ def slice_(call: Call) -> Any:
         refuse(f"axes {places} name one twice")
     if 0 in strides:
         refuse("steps hold a 0")
-    if isinstance(data, relax.ShapeExpr) and _all_ints([*starts, *ends]):
-        return relax.ShapeExpr(list(data.values)[starts[0] : ends[0] : strides[0]])
-    x = call.tensor(0)
-    for size, start, end, step in zip(
-        (shape_of(x)[axis] for axis in places), starts, ends, strides, strict=True
-    ):
-        if isinstance(size, int) or not _all_ints([start, end]):
-            continue
+    sizes = [shape_of(x)[axis] for axis in places]
+    if not _all_ints([*starts, *ends]):
+        pairs = [_inbound(*bounds) for bounds in zip(sizes, starts, ends, strides, strict=True)]
+        begins, lasts = [begin for begin, _ in pairs], [last for _, last in pairs]
+        return relax.op.strided_slice(
+            x, places, _values(begins), _values(lasts), _values(strides), assume_inbound=True
+        )
+    for size, start, end, step in zip(sizes, starts, ends, strides, strict=True):
         same_side = (start < 0) == (end < 0)
-        if same_side and (end - start) * step <= 0:
+        if not isinstance(size, int) and same_side and (end - start) * step <= 0:
             refuse(f"from {start} to {end} by {step} there is nothing, whatever the size is")
-    fixed = _all_ints([*starts, *ends])
-    return relax.op.strided_slice(
-        x, places, _values(starts), _values(ends), _values(strides), assume_inbound=not fixed
-    )
+    return relax.op.strided_slice(x, places, _values(starts), _values(ends), _values(strides))
+
+
+def _inbound(size: Any, start: Any, end: Any, step: int) -> tuple[Any, Any]:
+    """Bounds between 0 and ``size``, negative ones counted from the end, the first not larger."""
+    if step < 0:
+        refuse(f"step {step} is computed for bounds that are constants of the model")
+    analyzer = sizes_analyzer(size, start, end)
+
+    def clamped(bound: Any) -> Any:
+        bound = int64(bound)
+        if analyzer.can_prove(bound < 0):
+            bound = bound + size
+        elif not analyzer.can_prove(bound >= 0):
+            bound = tirx.Select(bound < 0, bound + size, bound)
+        return tirx.max(tirx.min(bound, int64(size)), int64(0))
+
+    begin, last = clamped(start), clamped(end)
+    return analyzer.simplify(begin), analyzer.simplify(tirx.max(begin, last))
 
 
 def _bounds(call: Call, index: int, name: str) -> list[Any] | None:
     if call.opset < 10:
         given = call.get(name, None)
         return None if given is None else [int(value) for value in given]
-    value = call.input(index)
-    if isinstance(value, relax.ShapeExpr):
-        return [int(v) if isinstance(v, tirx.IntImm) else v for v in value.values]
-    if value is not None and tvm.ir.is_prim_expr(value):
-        return [int(value) if isinstance(value, tirx.IntImm) else value]
-    found = call.constant(index, name)
-    return None if found is None else [int(v) for v in found.ravel()]
+    return call.sizes(index, name)
 
 
 def _all_ints(values: Sequence[Any]) -> bool:
@@ -118,18 +115,44 @@ def _all_ints(values: Sequence[Any]) -> bool:
 
 
 def _values(values: Sequence[Any]) -> list[Any]:
-    return [relax.prim_value(value) for value in values]
+    return [relax.prim_value(static(value)) for value in values]
+
+
+def reshape(call: Call) -> relax.Expr:
+    """0 stands for the size of the input, -1 for what is left."""
+    x, wanted = call.tensor(0), call.sizes(1, "shape") or []
+    sizes: list[Any] = list(wanted)
+    if not call.get("allowzero", 0):
+        before = shape_of(x) if 0 in _ints(sizes) else []
+        for axis, size in enumerate(sizes):
+            if isinstance(size, int) and size == 0:
+                if axis >= len(before):
+                    refuse(f"shape {wanted} takes size {axis} of an input with {len(before)} axes")
+                sizes[axis] = before[axis]
+    left = [axis for axis, size in enumerate(sizes) if isinstance(size, int) and size == -1]
+    if len(left) > 1 or any(size < -1 for size in _ints(sizes)):
+        refuse(f"shape is {wanted}: one size may be -1, the others are positive")
+    for axis in left:
+        total = prod(shape_of(x))
+        others = prod(size for i, size in enumerate(sizes) if i != axis)
+        if isinstance(total, int) and isinstance(others, int):
+            if others == 0 or total % others:
+                refuse(f"shape is {wanted}, of which {total} elements are no multiple")
+            sizes[axis] = total // others
+        else:
+            quotient = tirx.floordiv(int64(total), int64(others))
+            sizes[axis] = sizes_analyzer(total, others).simplify(quotient)
+    return relax.op.reshape(x, relax.ShapeExpr(sizes))
+
+
+def _ints(values: Sequence[Any]) -> list[int]:
+    return [value for value in values if isinstance(value, int)]
 
 
 def expand(call: Call) -> relax.Expr:
     """Both shapes broadcast to one: a size of 1 on either side takes the other's."""
     x = call.tensor(0)
-    value = call.input(1)
-    if isinstance(value, relax.ShapeExpr):
-        wanted = [int(v) if isinstance(v, tirx.IntImm) else v for v in value.values]
-    else:
-        found = call.constant(1, "shape")
-        wanted = [] if found is None else [int(size) for size in found]
+    wanted = call.sizes(1, "shape") or []
     shape = shape_of(x)
     rank = max(len(shape), len(wanted))
     ours = [1] * (rank - len(shape)) + shape
@@ -158,12 +181,6 @@ def _joined(size: Any, wanted: Any) -> Any:
 def squeeze(call: Call) -> Any:
     """All axes of size 1 where none is named."""
     axes = call.get("axes", None) if call.opset < 13 else call.constant(1, "axes")
-    data = call.input(0)
-    if isinstance(data, relax.ShapeExpr):
-        sizes = list(data.values)
-        if len(sizes) == 1:
-            return relax.prim_value(sizes[0])
-        refuse(f"its input has {len(sizes)} elements: axis 0 cannot be squeezed")
     x = call.tensor(0)
     shape = shape_of(x)
     if axes is None:
@@ -179,6 +196,23 @@ def squeeze(call: Call) -> Any:
         if not isinstance(shape[axis], int):
             refuse(f"the size of axis {axis} is free: give the shapes of the inputs")
     return relax.op.squeeze(x, places) if places else x
+
+
+def arange(call: Call) -> relax.Expr:
+    """Whole numbers from start to limit, less that, by steps of delta."""
+    bounds = [call.sizes(i, name) for i, name in enumerate(("start", "limit", "delta"))]
+    if any(values is None or len(values) != 1 for values in bounds):
+        refuse("start, limit and delta must be one number each")
+    start, limit, delta = (int64(values[0]) for values in bounds if values)
+    if not isinstance(delta, tirx.IntImm) or delta.value == 0:
+        refuse(f"delta is {delta}: it must be a constant other than 0")
+    step, analyzer = int(delta.value), sizes_analyzer(start, limit)
+    span = limit - start if step > 0 else start - limit
+    count = tirx.floordiv(span + (abs(step) - 1), int64(abs(step)))
+    count = analyzer.simplify(tirx.max(count, int64(0)))
+    counted = call.emit(relax.op.arange(count, dtype="int64"))
+    scaled = call.emit(relax.op.multiply(counted, relax.const(step, "int64")))
+    return relax.op.add(scaled, call.as_tensor(relax.prim_value(start)))
 
 
 def size(call: Call) -> relax.Expr:

@@ -66,6 +66,20 @@ def lp_normalization(call: Call) -> relax.Expr:
     return relax.op.where(relax.op.equal(norm, zero), zero, relax.op.divide(x, norm))
 
 
+def mean_variance_normalization(call: Call) -> relax.Expr:
+    """(x - mean) / (deviation + 1e-9), in float32 for float16."""
+    x = call.tensor(0)
+    rank, kind = len(shape_of(x)), dtype_of(x)
+    axes = [normal_axis(axis, rank, "axes:") for axis in call.get("axes", [0, 2, 3])]
+    wide = call.emit(relax.op.astype(x, "float32")) if kind == "float16" else x
+    mean = call.emit(relax.op.mean(wide, axes, keepdims=True))
+    centred = call.emit(relax.op.subtract(wide, mean))
+    variance = relax.op.mean(relax.op.multiply(centred, centred), axes, keepdims=True)
+    deviation = relax.op.add(relax.op.sqrt(call.emit(variance)), call.number(1e-9, wide))
+    y = call.emit(relax.op.divide(centred, call.emit(deviation)))
+    return y if kind != "float16" else relax.op.astype(y, kind)
+
+
 def group_normalization(call: Call) -> relax.Expr:
     """Scale and bias for each group at opset 18, for each channel since 21.
 

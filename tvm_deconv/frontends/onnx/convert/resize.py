@@ -94,7 +94,7 @@ def _scales_and_sizes(
 ) -> tuple[list[np.float32 | None], list[Any]]:
     """Scale (None: the ratio of the sizes) and output size along each of ``axes``."""
     scales = call.constant(2, "scales")
-    sizes = _sizes(call)
+    sizes = call.sizes(3, "sizes")
     # An empty tensor stands for one that is not given, in what PyTorch wrote at opset 11.
     if scales is not None and scales.size:
         if sizes is not None and len(sizes):
@@ -121,14 +121,6 @@ def _scales_and_sizes(
     scale = min(ratios) if policy == "not_larger" else max(ratios)
     rounded = [int(np.floor(np.float64(scale * np.float32(n)) + 0.5)) for n in fixed]
     return [scale] * len(axes), rounded
-
-
-def _sizes(call: Call) -> Sequence[Any] | None:
-    value = call.input(3)
-    if isinstance(value, relax.ShapeExpr):
-        return list(value.values)
-    found = call.constant(3, "sizes")
-    return None if found is None else [int(size) for size in found]
 
 
 def _check_scales(scales: np.ndarray, count: int) -> None:

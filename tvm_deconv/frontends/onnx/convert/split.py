@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import accumulate
 
 from tvm import relax
@@ -17,19 +16,23 @@ def split(call: Call) -> relax.Expr:
     shape = shape_of(x)
     axis = normal_axis(call.get("axis", 0), len(shape))
     size = shape[axis]
-    parts = _given(call)
-    if parts is None:
-        if call.get("num_outputs", count) != count:
-            refuse(f"num_outputs is {call.get('num_outputs', count)}, and it has {count} outputs")
-        if not isinstance(size, int):
-            return relax.op.split(x, count, axis)
+    given = call.get("split", None) if call.opset < 13 else call.sizes(1, "sizes")
+    if given is not None:
+        parts = given
+    elif call.get("num_outputs", count) != count:
+        refuse(f"num_outputs is {call.get('num_outputs', count)}, and it has {count} outputs")
+    elif isinstance(size, int):
         parts = _equal(size, count, may_be_uneven=call.opset >= 18)
+    else:
+        return relax.op.split(x, count, axis)
+    if not all(isinstance(part, int) for part in parts):
+        refuse(f"split is {parts}: give the shapes of the inputs")
     if len(parts) != count:
-        refuse(f"split is {list(parts)}, and it has {count} outputs")
+        refuse(f"split is {parts}, and it has {count} outputs")
     if any(part < 0 for part in parts):
-        refuse(f"split is {list(parts)}: no size is negative")
+        refuse(f"split is {parts}: no size is negative")
     if isinstance(size, int) and sum(parts) != size:
-        refuse(f"split is {list(parts)}, and axis {axis} of its input has {size} elements")
+        refuse(f"split is {parts}, and axis {axis} of its input has {size} elements")
     if not isinstance(size, int):
         # A free size must be the sum: that is asked when the model is run.
         shape[axis] = sum(parts)
@@ -39,12 +42,7 @@ def split(call: Call) -> relax.Expr:
     return relax.op.split(x, list(accumulate(parts))[:-1], axis)
 
 
-def _given(call: Call) -> list[int] | None:
-    given = call.get("split", None) if call.opset < 13 else call.constant(1, "sizes")
-    return None if given is None else [int(part) for part in given]
-
-
-def _equal(size: int, count: int, *, may_be_uneven: bool) -> Sequence[int]:
+def _equal(size: int, count: int, *, may_be_uneven: bool) -> list[int]:
     if size % count and not may_be_uneven:
         refuse(f"{size} elements are not divisible by its {count} outputs: give it their sizes")
     part = -(-size // count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 
 import numpy as np
 import tvm
@@ -11,6 +12,7 @@ from tvm.relax.frontend.onnx import onnx_frontend
 
 from ... import grids
 from ..nodes import refuse
+from ..sizes import int64, sizes_analyzer
 from .call import Call, dtype_of, normal_axis, shape_of
 
 
@@ -52,6 +54,12 @@ def grid_sample(call: Call) -> relax.Expr:
     rank, places = len(shape_of(x)), shape_of(grid)
     if rank not in (4, 5) or len(places) != rank or places[-1] != rank - 2:
         refuse(f"its input has {rank} axes, its grid the shape {places}: a place takes {rank - 2}")
+    batches = shape_of(x)[0], places[0]
+    if not sizes_analyzer(*batches).can_prove_equal(int64(batches[0]), int64(batches[1])):
+        refuse(
+            f"its batch is {batches[0]}, that of its grid {batches[1]}: give the shapes of the "
+            "inputs"
+        )
     dtype = dtype_of(x)
     working = "float64" if dtype == "float64" else "float32"
     wide = [
@@ -70,9 +78,24 @@ def roi_align(call: Call) -> relax.Expr:
 
 
 def local_response_normalization(call: Call) -> relax.Expr:
-    if call.get("size", 0) < 1 or call.get("size", 0) % 2 == 0:
-        refuse(f"size is {call.get('size', 0)}: give an odd number")
-    return _by_tvm(call)
+    """x / (bias + alpha / size * (sum of the squares of ``size`` channels around))^beta."""
+    x, size = call.tensor(0), call.get("size", 0)
+    if size < 1 or size % 2 == 0:
+        refuse(f"size is {size}: give an odd number")
+    shape = shape_of(x)
+    channels, widths = shape[1], [0] * (2 * len(shape))
+    if not isinstance(channels, int):
+        refuse("the number of its channels is free: give the shapes of the inputs")
+    widths[2:4] = [size // 2, size // 2]
+    squares = call.emit(relax.op.nn.pad(call.emit(relax.op.multiply(x, x)), widths))
+    parts = [
+        call.emit(relax.op.strided_slice(squares, [1], [i], [i + channels])) for i in range(size)
+    ]
+    total = reduce(lambda a, b: call.emit(relax.op.add(a, b)), parts)
+    scaled = relax.op.multiply(total, call.number(call.get("alpha", 1e-4) / size, x))
+    divisor = relax.op.add(scaled, call.number(call.get("bias", 1.0), x))
+    powered = relax.op.power(divisor, call.number(call.get("beta", 0.75), x))
+    return relax.op.divide(x, call.emit(powered))
 
 
 def one_hot(call: Call) -> relax.Expr:
@@ -105,7 +128,7 @@ def _element(call: Call, values: relax.Expr, index: int) -> relax.Expr:
 
 
 GUARDED: dict[str, tuple[Callable[[Call], relax.Expr], str]] = {
-    "LRN": (local_response_normalization, "fails without a reason where the size is even"),
+    "LRN": (local_response_normalization, "refuses float16 and float64"),
     "NonMaxSuppression": (non_max_suppression, "finds nothing where its limits are tensors"),
     "OneHot": (one_hot, "makes float64 of its values, and places the axis wrongly"),
     "RoiAlign": (roi_align, "mode max takes other samples than the standard"),

@@ -1,0 +1,293 @@
+"""Arithmetic on sizes: short integer tensors that follow from free sizes of the inputs.
+
+Exporters write what a tensor shall be reshaped, expanded or resized to as operators on ``Shape``.
+At free sizes TVM takes half of them for shapes and half for tensors, and a shape that has become a
+tensor is of no use to an operator that needs one. So they are evaluated here, element by element,
+to expressions in the sizes: ``Concat(Shape(x)[0], 3, 2 * Shape(x)[2])`` is the shape (n, 3, 2 * h).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import onnx
+import tvm
+from onnx import helper
+from tvm import relax, sym, tirx
+
+from .facts import MOVES, SHORT
+from .fold import evaluate
+from .nodes import STANDARD, attributes
+
+_INTEGERS = ("int32", "int64")
+# Sizes are multiplied by scales in these, and stay whole where the scales are.
+_FLOATS = ("float32", "float64")
+
+
+@dataclass(frozen=True, eq=False)
+class Sizes:
+    """``values`` holds ints and expressions of int64 (bools of a comparison), in any shape.
+
+    ``dtype`` is that of the tensor in the graph.
+    """
+
+    values: np.ndarray
+    dtype: str
+
+    @property
+    def is_constant(self) -> bool:
+        return all(isinstance(value, (int, bool)) for value in self.values.ravel())
+
+    def array(self) -> np.ndarray:
+        """The values of constants."""
+        return self.values.astype(self.dtype)
+
+    def expression(self, emit: Callable[[relax.Expr], relax.Expr]) -> Any:
+        """In the form that converters take: a shape or a size where it is one, else a tensor."""
+        if self.is_constant:
+            return relax.const(self.array(), self.dtype)
+        if self.dtype == "int64" and self.values.ndim == 1:
+            return relax.ShapeExpr(list(self.values))
+        if self.dtype == "int64" and self.values.ndim == 0:
+            return relax.prim_value(self.values.item())
+        flat = emit(relax.op.shape_to_tensor(relax.ShapeExpr(list(self.values.ravel()))))
+        shaped = emit(relax.op.reshape(flat, self.values.shape))
+        return shaped if self.dtype == "int64" else emit(relax.op.astype(shaped, self.dtype))
+
+
+class SizeArithmetic:
+    """Sizes by the name of the tensor; ``visit`` adds those that a node makes."""
+
+    def __init__(self, constants: Mapping[str, np.ndarray], opset: int) -> None:
+        self.constants, self.opset = constants, opset
+        self.known: dict[str, Sizes] = {}
+        self._analyzer = sym.Analyzer()
+
+    def visit(self, node: onnx.NodeProto, shape: Sequence[Any] | None) -> list[Sizes] | None:
+        """The outputs of a node that computes sizes from sizes, else None.
+
+        ``shape`` is that of the tensor which the node reads first, where it is known.
+        """
+        found = self._outputs(node, shape) if node.domain in STANDARD else None
+        if found is not None:
+            self.known |= dict(zip(node.output, found, strict=False))
+        return found
+
+    def _outputs(self, node: onnx.NodeProto, shape: Sequence[Any] | None) -> list[Sizes] | None:
+        options = attributes(node)
+        if node.op_type in ("Shape", "Size"):
+            return None if shape is None else [self._measured(node.op_type, shape, options)]
+        if not any(name in self.known for name in node.input):
+            return None
+        operands = [self._operand(name) for name in node.input if name]
+        if node.op_type in MOVES:
+            return self._moved(node)
+        if any(operand is None for operand in operands):
+            return None
+        whole = [operand for operand in operands if operand is not None]
+        if node.op_type == "Cast":
+            dtype = str(helper.tensor_dtype_to_np_dtype(options["to"]))
+            fits = dtype in _INTEGERS + _FLOATS and whole[0].dtype != "bool"
+            return [Sizes(whole[0].values, dtype)] if fits else None
+        if node.op_type in ("Ceil", "Floor", "Round"):
+            return whole
+        if node.op_type == "ReduceProd":
+            return self._product(whole, options)
+        return self._elementwise(node.op_type, whole, options)
+
+    def _measured(self, kind: str, shape: Sequence[Any], options: Mapping[str, Any]) -> Sizes:
+        _bind(self._analyzer, shape)
+        if kind == "Size":
+            total = self._simple(reduce(_times, shape, 1))
+            return Sizes(_objects([total]).reshape(()), "int64")
+        chosen = shape[options.get("start", 0) : options.get("end")]
+        return Sizes(_objects(chosen), "int64")
+
+    def _operand(self, name: str) -> Sizes | None:
+        if name in self.known:
+            return self.known[name]
+        array = self.constants.get(name)
+        if array is None or array.size > SHORT:
+            return None
+        dtype = str(array.dtype)
+        if dtype in _FLOATS and np.array_equal(array, np.floor(array)) and np.isfinite(array).all():
+            array = array.astype("int64")
+        elif dtype not in (*_INTEGERS, "bool"):
+            return None
+        return Sizes(_objects(array.ravel().tolist()).reshape(array.shape), dtype)
+
+    def _moved(self, node: onnx.NodeProto) -> list[Sizes] | None:
+        """By moving the places of the elements instead of the elements."""
+        moved = node.input if node.op_type == "Concat" else node.input[:1]
+        table: list[Any] = []
+        feeds: dict[str, np.ndarray] = {}
+        dtype = ""
+        for name in node.input:
+            if not name or name in feeds:
+                continue
+            operand = self._operand(name)
+            if operand is None:
+                return None
+            if name in moved:
+                places = np.arange(len(table), len(table) + operand.values.size)
+                feeds[name] = places.reshape(operand.values.shape)
+                table += operand.values.ravel().tolist()
+                dtype = operand.dtype
+            elif operand.is_constant:
+                feeds[name] = operand.array()
+            else:
+                return None
+        found = evaluate(node, feeds, self.opset)
+        if found is None or any(places.size > SHORT for places in found):
+            return None
+        values = _objects(table)
+        return [Sizes(values[places.ravel()].reshape(places.shape), dtype) for places in found]
+
+    def _product(self, operands: list[Sizes], options: Mapping[str, Any]) -> list[Sizes] | None:
+        values = operands[0].values
+        axes = operands[1].values.ravel().tolist() if len(operands) > 1 else options.get("axes")
+        if values.ndim != 1 or axes not in (None, [0], [-1]):
+            return None
+        product = self._simple(reduce(_times, values.tolist(), 1))
+        shape = (1,) if options.get("keepdims", 1) else ()
+        return [Sizes(_objects([product]).reshape(shape), operands[0].dtype)]
+
+    def _elementwise(
+        self, kind: str, operands: list[Sizes], options: Mapping[str, Any]
+    ) -> list[Sizes] | None:
+        compute = _ELEMENTWISE.get(kind)
+        if compute is None or any(options.values()):
+            return None
+        if kind in ("Div", "Mod") and operands[0].dtype in _FLOATS:
+            return None
+        try:
+            parts = np.broadcast_arrays(*(operand.values for operand in operands))
+        except ValueError:
+            return None
+        elements = []
+        for values in zip(*(part.ravel().tolist() for part in parts), strict=True):
+            element = compute(self._analyzer, *values)
+            if element is None:
+                return None
+            elements.append(self._simple(element))
+        is_bool = bool(elements) and isinstance(elements[0], bool)
+        dtype = "bool" if is_bool else operands[-1].dtype
+        return [Sizes(_objects(elements).reshape(parts[0].shape), dtype)]
+
+    def _simple(self, value: Any) -> Any:
+        if isinstance(value, int):
+            return value
+        value = self._analyzer.simplify(value)
+        return int(value.value) if isinstance(value, tirx.IntImm) else value
+
+
+def sizes_analyzer(*values: Any) -> sym.Analyzer:
+    """One that knows that the sizes in these expressions are at least 1: no input is empty."""
+    analyzer = sym.Analyzer()
+    _bind(analyzer, values)
+    return analyzer
+
+
+def _bind(analyzer: sym.Analyzer, values: Iterable[Any]) -> None:
+    for value in values:
+        for var in () if isinstance(value, int) else tirx.analysis.undefined_vars(value):
+            least_one = tvm.ir.Range.from_min_extent(1, tirx.Var("most", "int64"))
+            analyzer.bind(var, least_one, allow_override=True)
+
+
+def _objects(values: Sequence[Any]) -> np.ndarray:
+    """A vector of just these: NumPy takes an expression apart where it can."""
+    found = np.empty(len(values), object)
+    for i, value in enumerate(values):
+        found[i] = value
+    return found
+
+
+def _times(a: Any, b: Any) -> Any:
+    return a * b
+
+
+def _quotient(analyzer: sym.Analyzer, a: Any, b: Any) -> Any:
+    """Towards zero; nothing simplifies that where the dividend may be negative."""
+    if not _proves(analyzer, b, lambda value: value > 0):
+        return None
+    if _proves(analyzer, a, lambda value: value >= 0):
+        return a // b if _are_ints(a, b) else tirx.floordiv(int64(a), int64(b))
+    return tirx.truncdiv(int64(a), int64(b))
+
+
+def _remainder(analyzer: sym.Analyzer, a: Any, b: Any) -> Any:
+    """With the sign of the divisor."""
+    if not _proves(analyzer, b, lambda value: value > 0):
+        return None
+    return a % b if _are_ints(a, b) else tirx.floormod(int64(a), int64(b))
+
+
+def _extreme(function: Callable[..., Any], of_ints: Callable[..., Any]) -> Callable[..., Any]:
+    def compute(_: sym.Analyzer, *values: Any) -> Any:
+        if _are_ints(*values):
+            return of_ints(values)
+        return reduce(lambda a, b: function(int64(a), int64(b)), values)
+
+    return compute
+
+
+def _compared(holds: Callable[..., Any], fails: Callable[..., Any]) -> Callable[..., Any]:
+    """What is the case for every size, or None: neither."""
+
+    def compute(analyzer: sym.Analyzer, a: Any, b: Any) -> bool | None:
+        if _are_ints(a, b):
+            return bool(holds(a, b))
+        a, b = int64(a), int64(b)
+        if analyzer.can_prove(holds(a, b)):
+            return True
+        return False if analyzer.can_prove(fails(a, b)) else None
+
+    return compute
+
+
+def _chosen(_: sym.Analyzer, condition: Any, a: Any, b: Any) -> Any:
+    return a if condition else b
+
+
+def _proves(analyzer: sym.Analyzer, value: Any, claim: Callable[[Any], Any]) -> bool:
+    return bool(claim(value) if isinstance(value, int) else analyzer.can_prove(claim(value)))
+
+
+def _are_ints(*values: Any) -> bool:
+    return all(isinstance(value, int) for value in values)
+
+
+def int64(value: Any) -> Any:
+    """An int as an expression; an expression as it is."""
+    return tirx.IntImm("int64", value) if isinstance(value, int) else value
+
+
+def _equal(a: Any, b: Any) -> Any:
+    return a == b if _are_ints(a, b) else tirx.EQ(a, b)
+
+
+def _unequal(a: Any, b: Any) -> Any:
+    return tirx.NE(a, b)
+
+
+_ELEMENTWISE: dict[str, Callable[..., Any]] = {
+    "Add": lambda _, a, b: a + b,
+    "Div": _quotient,
+    "Equal": _compared(_equal, _unequal),
+    "Greater": _compared(lambda a, b: a > b, lambda a, b: a <= b),
+    "GreaterOrEqual": _compared(lambda a, b: a >= b, lambda a, b: a < b),
+    "Less": _compared(lambda a, b: a < b, lambda a, b: a >= b),
+    "LessOrEqual": _compared(lambda a, b: a <= b, lambda a, b: a > b),
+    "Max": _extreme(tirx.max, max),
+    "Min": _extreme(tirx.min, min),
+    "Mod": _remainder,
+    "Mul": lambda _, a, b: a * b,
+    "Neg": lambda _, a: -a,
+    "Sub": lambda _, a, b: a - b,
+    "Where": _chosen,
+}
