@@ -197,7 +197,7 @@ class Table:
                 self._results[kind] = error
         found = self._results[kind]
         if isinstance(found, Exception):
-            raise found
+            raise AssertionError(f"the table cannot be compiled: {found}") from found
         for got, expected in found[id(one)]:
             compare(got, expected)
 
