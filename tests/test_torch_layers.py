@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch_rows import Row, Table, floats, integers, row
+
+from tvm_deconv.importer import load
+from tvm_deconv.transform import rewrite_upsampling
 
 X = floats(2, 3, 4, 5)
 LONG = integers(2, 6, low=-7)
@@ -160,3 +166,31 @@ def test_it_is_what_eager_pytorch_computes(one):
 @pytest.mark.parametrize("one", DECOMPOSED.rows, ids=str)
 def test_a_decomposed_program_computes_the_same(one):
     DECOMPOSED.check(one)
+
+
+class Spelled(nn.Module):
+    """A shuffle between steps that change nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.conv(x).clone()
+        y = y.view(y.shape).permute(0, 1, 2, 3).expand(-1, 8, -1, -1).contiguous()
+        y = F.pixel_shuffle(y, 2)
+        return y.reshape(y.shape).unsqueeze(0).squeeze(0)
+
+
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("decomposed", [False, True])
+def test_what_changes_nothing_hides_no_shuffle(free, decomposed):
+    axes = {axis: torch.export.Dim.AUTO for axis in (0, 2, 3)} if free else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.export.export(
+            Spelled().eval(), (floats(2, 3, 6, 5),), dynamic_shapes=(axes,) if free else None
+        )
+        program = program.run_decompositions() if decomposed else program
+    _, report = rewrite_upsampling(load(program))
+    assert (len(report.rewritten), len(report.refused)) == (1, 0), str(report)
