@@ -115,13 +115,9 @@ OTHER_TYPES = [
 
 FREE_SIZES = [
     row("nn.BatchNorm2d(4)", FREE),
-    row("nn.GroupNorm(2, 4)", FREE),
     row("nn.InstanceNorm2d(4)", FREE),
     row("nn.LayerNorm(5)", ("n", "h", 5)),
     row("nn.Linear(5, 4)", ("n", "h", 5)),
-    row("x @ y", ("n", "h", 5), ("n", 5, "w")),
-    row("torch.softmax(x, -1)", ("n", "h", "w")),
-    row("torch.mean(x, (2, 3))", FREE),
     row("torch.var(x, (2, 3))", FREE),
     row("torch.argmax(x, 2)", ("n", 3, "w")),
     row("F.scaled_dot_product_attention(x, x, x)", ("n", 2, "h", 4)),
@@ -145,7 +141,6 @@ class Residual(nn.Module):
 
 BLOCKS = [
     Row("a block of free size", Residual().eval().requires_grad_(False), (FREE,)),
-    Row("a block", Residual().eval().requires_grad_(False), ((2, 4, 5, 6),)),
     row("nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)", (2, 3, 8)),
     row("nn.Sequential(nn.Conv2d(4, 8, 3), nn.PReLU(8), nn.PixelShuffle(2))", (1, 4, 6, 7)),
 ]
@@ -154,7 +149,7 @@ ROWS = [*NORMALISATIONS, *PRODUCTS, *REDUCTIONS, *OTHER_TYPES, *FREE_SIZES, *BLO
 TABLE = Table(ROWS)
 # What run_decompositions makes of them.
 DECOMPOSED = Table(
-    [*NORMALISATIONS, *PRODUCTS, *(r for r in BLOCKS if not r.is_free)], decomposed=True
+    [*NORMALISATIONS[:12], *PRODUCTS, *(r for r in BLOCKS if not r.is_free)], decomposed=True
 )
 
 
@@ -185,7 +180,7 @@ class Spelled(nn.Module):
 @pytest.mark.parametrize("free", [False, True])
 @pytest.mark.parametrize("decomposed", [False, True])
 def test_what_changes_nothing_hides_no_shuffle(free, decomposed):
-    axes = {axis: torch.export.Dim.AUTO for axis in (0, 2, 3)} if free else None
+    axes = dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO) if free else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.export.export(

@@ -132,13 +132,11 @@ OTHER_TYPES = [
 FREE_SIZES = [
     row("x.flatten(2)", FREE),
     row("x.view(x.shape[0], -1)", FREE),
-    row("x.view(-1, x.shape[3])", FREE),
     row("x.permute(0, 2, 3, 1)", FREE),
     row("x.unsqueeze(1).squeeze(1)", FREE),
     row("x.expand(-1, 4, -1, -1)", ("n", 1, "h", "w")),
     row("x.repeat(1, 2, 1, 2)", FREE),
     row("torch.cat((x, y), 1)", FREE, FREE),
-    row("torch.cat((x, x), 3)", FREE),
     row("torch.stack((x, y), 2)", ("n", "h"), ("n", "h")),
     row("x[:, :, 1:, :-2]", FREE),
     row("x[:, :, ::2, 1::2]", FREE),
@@ -151,6 +149,11 @@ FREE_SIZES = [
     row("x + torch.zeros(x.shape[2], 1)", FREE),
     row("torch.tril(x)", (2, "h", "w")),
     row("x[:, [2, 0, -1]]", FREE),
+    # Sizes that are formulas of formulas.
+    row("x[:, :, : math.floor(math.floor(x.shape[2] * 0.7) * 0.9)]", FREE),
+    row("x[:, :, : math.ceil(math.ceil(x.shape[2] * 0.7) * 0.9)] + 1", FREE),
+    row("x[:, :, : round(x.shape[2] * 0.7)]", FREE),
+    row("F.interpolate(F.interpolate(x, scale_factor=1.3), scale_factor=0.7)", FREE),
 ]
 
 ROWS = [*SHAPES, *PARTS, *JOINS, *INDICES, *ORDERS, *OTHER_TYPES, *FREE_SIZES]

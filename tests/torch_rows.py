@@ -32,7 +32,7 @@ SIZES: Sequence[Mapping[str, int]] = (
 
 UNOPTIMISED = {"kind": "llvm", "opt-level": 0}
 
-_NAMES = {"torch": torch, "F": F, "nn": nn, "inf": math.inf, "nan": math.nan}
+_NAMES = {"math": math, "torch": torch, "F": F, "nn": nn, "inf": math.inf, "nan": math.nan}
 _RNG = np.random.default_rng(0)
 
 
