@@ -8,7 +8,8 @@ import numpy as np
 import onnxruntime
 import pytest
 from onnx_net import Net
-from relax_helpers import compiled
+from relax_helpers import compiled, conv, module
+from tvm import relax
 from tvm.relax.frontend.onnx import from_onnx
 
 from tvm_deconv.transform import rewrite_upsampling
@@ -54,3 +55,40 @@ def test_clip_and_tile_are_recognised():
     bounds = [net.given(np.float32(bound)) for bound in (0, 6)]
     clipped = net("Clip", net.conv("x", 4, 12), *bounds)
     check(net, net("DepthToSpace", clipped, blocksize=2, mode="CRD"))
+
+
+def shuffled(builder, x, before, after):
+    """A convolution and a shuffle by 2, with ``before`` and ``after`` at its sides."""
+    n, _, h, w = x.ty.shape.values
+    y = builder.emit(before(conv(builder, x)))
+    split = builder.emit(relax.op.reshape(y, (n, 2, 2, 2, h, w)))
+    moved = builder.emit(relax.op.permute_dims(split, [0, 1, 4, 2, 5, 3]))
+    return after(builder.emit(relax.op.reshape(moved, (n, 2, h * 2, w * 2))))
+
+
+def same_shape(x):
+    return relax.op.reshape(x, x.ty.shape)
+
+
+def same_order(x):
+    return relax.op.permute_dims(x, [0, 1, 2, 3])
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 4, 6), ("n", 3, "h", "w")], ids=["fixed", "free"])
+@pytest.mark.parametrize("step", [same_shape, same_order])
+def test_what_changes_nothing_hides_no_shuffle(step, shape):
+    mod = module(lambda builder, x: shuffled(builder, x, step, step), shape)
+    new, report = rewrite_upsampling(mod)
+    assert len(report.rewritten) == 1, str(report)
+    x = np.random.default_rng(0).standard_normal((1, 3, 4, 6)).astype("float32")
+    np.testing.assert_allclose(compiled(new, x), compiled(mod, x), rtol=0, atol=3e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 4, 6), ("n", 3, "h", "w")], ids=["fixed", "free"])
+def test_a_reshape_to_another_shape_stays_one(shape):
+    def other_shape(x):
+        n, c, h, w = x.ty.shape.values
+        return relax.op.reshape(x, (n, c, w, h))
+
+    mod = module(lambda builder, x: shuffled(builder, x, other_shape, same_shape), shape)
+    assert rewrite_upsampling(mod)[1].rewritten == ()

@@ -32,7 +32,7 @@ SIZES: Sequence[Mapping[str, int]] = (
 
 UNOPTIMISED = {"kind": "llvm", "opt-level": 0}
 
-_NAMES = {"torch": torch, "F": F, "nn": nn, "inf": math.inf, "nan": math.nan}
+_NAMES = {"math": math, "torch": torch, "F": F, "nn": nn, "inf": math.inf, "nan": math.nan}
 _RNG = np.random.default_rng(0)
 
 
@@ -197,7 +197,7 @@ class Table:
                 self._results[kind] = error
         found = self._results[kind]
         if isinstance(found, Exception):
-            raise found
+            raise AssertionError(f"the table cannot be compiled: {found}") from found
         for got, expected in found[id(one)]:
             compare(got, expected)
 

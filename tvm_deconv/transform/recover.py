@@ -3,7 +3,8 @@
 TVM 0.27's ONNX importer emits Pad, Clip and Tile as calls of PrimFuncs, and symbolic sizes of
 Resize as ``Cast(int64, float32(2) * Cast(float32, H))``. Names say nothing reliable about a
 PrimFunc, so each is compared structurally with what TVM itself generates for the operator that it
-might be: equal code is equal meaning.
+might be: equal code is equal meaning. What changes nothing (a reshape to the same shape, as
+PyTorch's ONNX exporter writes on both sides of a shuffle) is left out.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ Build = Callable[[list[relax.Expr]], relax.Expr]
 
 
 def recover(mod: tvm.IRModule) -> tvm.IRModule:
-    """A copy of ``mod`` with PrimFuncs recognised as Relax operators, aliases removed and sizes
-    in integers."""
+    """A copy of ``mod`` with PrimFuncs recognised as Relax operators, aliases and what changes
+    nothing removed and sizes in integers."""
     work = relax.transform.CanonicalizeBindings()(mod).clone()
     for name, func in work.functions_items():
         if isinstance(func, relax.Function):
             work.update_func(name, _Recover(mod).visit_expr(func))
-    return work
+    return relax.transform.CanonicalizeBindings()(work)
 
 
 @mutator
@@ -54,9 +55,27 @@ class _Recover(PyExprMutator):
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         build = recognise(self.mod, call) if op_name(call) == "relax.call_tir" else None
         if build is None:
-            return super().visit_call_(call)
+            return self._own_operand(super().visit_call_(call))
         tensors = [self.visit_expr(tensor) for tensor in _tensors(call)]
         return self.builder_.normalize(build(tensors))
+
+    def _own_operand(self, call: relax.Call) -> relax.Expr:
+        """The operand of a call that gives it back as it is, else the call."""
+        if op_name(call) not in ("relax.reshape", "relax.permute_dims"):
+            return call
+        operand = call.args[0]
+        if op_name(call) == "relax.permute_dims":
+            axes = call.attrs.axes
+            same = axes is not None and [int(axis) for axis in axes] == list(range(len(axes)))
+        else:
+            before, after = shape_of(operand), call.args[1]
+            same = (
+                before is not None
+                and isinstance(after, relax.ShapeExpr)
+                and len(before) == len(after.values)
+                and all(_difference(a, b) == 0 for a, b in zip(after.values, before, strict=True))
+            )
+        return operand if same else call
 
     def visit_shape_expr_(self, shape: relax.ShapeExpr) -> relax.Expr:
         return relax.ShapeExpr([integer_size(size) for size in shape.values])

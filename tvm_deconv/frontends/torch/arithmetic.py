@@ -69,6 +69,19 @@ def binary(op: Op) -> Converter:
     return convert
 
 
+def extreme(op: Op) -> Op:
+    """maximum or minimum: NaN where either operand is, of which TVM's keeps the second's only."""
+
+    def convert(a: relax.Expr, b: relax.Expr) -> relax.Expr:
+        if not str(a.ty.dtype).startswith("float") or value_of(a) is not None:
+            return op(a, b)
+        if value_of(b) is not None:
+            return op(b, a)
+        return relax.op.where(relax.op.isnan(a), a, op(a, b))
+
+    return convert
+
+
 def comparison(op: Op) -> Converter:
     """Computed in the common type, the result is bool."""
 
@@ -244,7 +257,7 @@ def whole_power(t: Translation, x: relax.Expr, exponent: int) -> relax.Expr:
 
 def clamp(t: Translation, x: relax.Expr, low: Any, high: Any) -> relax.Expr:
     """Bounds are numbers, tensors or absent; the lower one is applied first."""
-    for op, bound in ((relax.op.maximum, low), (relax.op.minimum, high)):
+    for op, bound in ((extreme(relax.op.maximum), low), (extreme(relax.op.minimum), high)):
         if bound is not None:
             x = apply(t, op, (x, bound), t.dtype)
     return t.cast(x, t.dtype)

@@ -146,8 +146,14 @@ def _power(base: tirx.Expr, exponent: tirx.Expr) -> tirx.Expr:
     return tirx.pow(_float(base), _float(exponent))
 
 
-def _whole(rounded: Callable[[Any], Any]) -> Callable[[tirx.Expr], tirx.Expr]:
-    return lambda expr: tirx.Cast("int64", rounded(_float(expr)))
+def _truncated(expr: tirx.Expr) -> tirx.Expr:
+    """By a conversion: TVM has no types for tirx.trunc, floor and ceil inside another formula."""
+    return tirx.Cast("int64", _float(expr))
+
+
+def _is_less(a: tirx.Expr, b: tirx.Expr) -> tirx.Expr:
+    """1 where a < b, else 0."""
+    return tirx.Cast("int64", _float(a) < _float(b))
 
 
 _BUILDERS: dict[str, Callable[..., tirx.Expr]] = {
@@ -167,10 +173,10 @@ _BUILDERS: dict[str, Callable[..., tirx.Expr]] = {
     "ToFloat": _float,
     "IntTrueDiv": _true_divide,
     "FloatTrueDiv": _true_divide,
-    "TruncToInt": _whole(tirx.trunc),
-    "FloorToInt": _whole(tirx.floor),
-    "CeilToInt": _whole(tirx.ceil),
-    "RoundToInt": _whole(tirx.nearbyint),
+    "TruncToInt": _truncated,
+    "FloorToInt": lambda expr: _truncated(expr) - _is_less(expr, _truncated(expr)),
+    "CeilToInt": lambda expr: _truncated(expr) + _is_less(_truncated(expr), expr),
+    "RoundToInt": lambda expr: _truncated(tirx.nearbyint(_float(expr))),
     "Identity": lambda a: a,
     "OpaqueUnaryFn_sqrt": lambda a: tirx.sqrt(_float(a)),
 }

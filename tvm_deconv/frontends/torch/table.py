@@ -26,6 +26,7 @@ from . import scattering as s
 from . import slicing as cut
 from . import sorting as o
 from .translation import Converter
+from .values import differs
 
 op = relax.op
 
@@ -64,8 +65,8 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "aten.pow.Tensor_Scalar": (a.power, _TYPES),
     "aten.pow.Scalar": (a.power, _TYPES),
     "aten.atan2.default": (a.binary(op.atan2), _TYPES),
-    "aten.maximum.default": (a.binary(op.maximum), _TYPES),
-    "aten.minimum.default": (a.binary(op.minimum), _TYPES),
+    "aten.maximum.default": (a.binary(a.extreme(op.maximum)), _TYPES),
+    "aten.minimum.default": (a.binary(a.extreme(op.minimum)), _TYPES),
     "aten.clamp.default": (a.clamp, "bounds integers by floats"),
     "aten.clamp.Tensor": (a.clamp, "takes both bounds for given"),
     "aten.clamp_min.default": (a.clamp_min, _TYPES),
@@ -74,8 +75,8 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "aten.masked_fill.Scalar": (a.masked_fill, "makes integers floats for an infinite value"),
     "aten.eq.Tensor": (a.comparison(op.equal), _TYPES),
     "aten.eq.Scalar": (a.comparison(op.equal), _TYPES),
-    "aten.ne.Tensor": (a.comparison(op.not_equal), _TYPES),
-    "aten.ne.Scalar": (a.comparison(op.not_equal), _TYPES),
+    "aten.ne.Tensor": (a.comparison(differs), "is false for NaN"),
+    "aten.ne.Scalar": (a.comparison(differs), "is false for NaN"),
     "aten.lt.Tensor": (a.comparison(op.less), _TYPES),
     "aten.lt.Scalar": (a.comparison(op.less), _TYPES),
     "aten.le.Tensor": (a.comparison(op.less_equal), _TYPES),

@@ -21,7 +21,7 @@ from tvm.ir import GenericConst
 from ...errors import ModelError, TvmDeconvError
 from .nodes import described, name_of, unsupported
 from .sizes import Sizes, integer
-from .values import constant, dtype_name, shape_of, tensor_constant, value_of
+from .values import constant, differs, dtype_name, shape_of, tensor_constant, value_of
 
 # Arguments that say where a tensor lies, not what is in it.
 _TECHNICAL = frozenset(("device", "layout", "pin_memory", "memory_format", "non_blocking"))
@@ -95,7 +95,7 @@ class Translation:
         if known is not None:
             return constant(known.astype(dtype))
         if dtype == "bool":
-            return self.emit(relax.op.not_equal(x, relax.const(0, x.ty.dtype)))
+            return self.emit(differs(x, relax.const(0, x.ty.dtype)))
         return self.emit(relax.op.astype(x, dtype))
 
     def scalar(self, number: Any, dtype: str) -> relax.Expr:

@@ -52,3 +52,14 @@ def shape_of(expr: relax.Expr) -> list[Any]:
 def is_tensor(value: Any) -> bool:
     """True for a tensor of the program, false for numbers and expressions of sizes."""
     return isinstance(getattr(value, "ty", None), relax.TensorType)
+
+
+def differs(a: relax.Expr, b: relax.Expr) -> relax.Expr:
+    """a != b, true for NaN: TVM's own comparison is false there, whatever b is.
+
+    TVM simplifies ``not (a == b)`` to it, so the answer is turned over as a number.
+    """
+    if not str(a.ty.dtype).startswith("float"):
+        return relax.op.not_equal(a, b)
+    same = relax.op.astype(relax.op.equal(a, b), "int8")
+    return relax.op.equal(same, relax.const(0, "int8"))
