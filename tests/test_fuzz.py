@@ -15,8 +15,6 @@ from fuzz.shrink import shrink
 from tvm.script import tirx as T
 
 SEED, CASES = 0, 150
-# Cases that fail at present: faults of issue 12 that are being mended.
-KNOWN = {9, 10, 51, 57, 83, 113, 130, 135, 140}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +65,7 @@ def test_random_models_are_right_or_refused():
     report = Report(SEED)
     run_cases(report, range(CASES))
     assert len(report.results) == CASES
-    failed = [index for index in report.failures() if index not in KNOWN]
+    failed = report.failures()
     assert not failed, "\n".join(
         [*report.lines(), f'again: make fuzz ARGS="--seed {SEED} --case {failed[0]}"']
     )
