@@ -64,7 +64,7 @@ class Preferences:
 
     def __post_init__(self) -> None:
         known = VARIANTS if self.variants is None else self.variants
-        if self.variant != AUTO and self.variant not in known:
+        if self.variant not in [AUTO, *known]:  # a list: the name may be anything
             names = ", ".join([AUTO, *known])
             raise VariantError(f"unknown variant {self.variant!r}: give one of {names}")
         if self.variant == WINOGRAD and not self.winograd:

@@ -15,9 +15,9 @@ from tvm_deconv.transform import CheckSizes
 
 
 def split(net):
-    net("Split", "x", net.integers(3, 5), axis=3)
+    part = net("Split", "x", net.integers(2, 3), axis=2)
     net.nodes[-1].output.append("rest")
-    return "rest"
+    return part
 
 
 # A network of (n, 4, h, w), sizes that it can have, and some that it cannot.
@@ -36,12 +36,13 @@ CASES = {
     ),
     "reshape": (lambda n: n("Reshape", "x", n.integers(0, -1, 7)), (7, 3), (1, 3)),
     "matrix product": (lambda n: n("MatMul", n.constant(3, 5), "x"), (5, 3), (2, 3)),
-    "channels": (
-        lambda n: n.conv(n("Transpose", "x", perm=[0, 2, 1, 3]), 5, 3),
-        (5, 8),
-        (6, 8),
+    "channels that are free": (
+        lambda n: n("Conv", n("Transpose", "x", perm=[0, 2, 1, 3]), n.constant(3, 5, 1, 1)),
+        (5, 3),
+        (4, 3),
     ),
-    "split": (split, (4, 8), (4, 9)),
+    "split": (split, (5, 3), (6, 3)),
+    "gather from the end": (lambda n: n("Gather", "x", n.integers(0, -2), axis=2), (2, 3), (1, 3)),
     "gather": (lambda n: n("Gather", "x", n.integers(3, 1), axis=2), (4, 3), (3, 3)),
 }
 

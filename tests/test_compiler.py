@@ -197,6 +197,8 @@ def test_an_unusable_target_is_refused_before_any_work(call, target, reason):
 def test_an_unknown_variant_is_refused_before_any_work(call):
     with pytest.raises(VariantError, match="unknown variant 'fft': give one of auto, "):
         call("no such file", variant="fft")
+    with pytest.raises(VariantError, match=r"unknown variant \['tdc'\]: give one of auto, "):
+        call("no such file", variant=["tdc"])
 
 
 class OneRow:

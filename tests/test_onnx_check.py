@@ -52,6 +52,10 @@ def sparse(model):
     model.graph.sparse_initializer.append(helper.make_sparse_tensor(dense, places, [4]))
 
 
+def another_type(model):
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT16
+
+
 def recursive(model):
     body = [helper.make_node("Forever", ["a"], ["b"], domain="my")]
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("my", 1)]
@@ -141,6 +145,7 @@ REFUSED = [
     (two_nodes, "two nodes are called 'same'"),
     (two_weights, "two weights are called 'k0'"),
     (no_outputs, "net has no outputs"),
+    (another_type, "output 't2' is declared as int16, but is float"),
     (without_output_of_a_node, "Relu 'without outputs' .* has no output"),
 ]
 

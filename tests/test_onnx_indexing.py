@@ -40,6 +40,7 @@ REDUCTIONS = [
         row(f"Reduce{kind}", np.arange(1, 25).reshape(2, 3, 4), ints(1), opset=_since(kind))
         for kind in ("Sum", "Max", "L2", "LogSum", "LogSumExp", "Mean")
     ),
+    row("ReduceL2", np.float16([300, 400]), opset=18, judge="standard"),
     row("ReduceMax", np.array([[True, False], [False, False]]), ints(1), opset=20),
     row("ReduceMin", np.array([[1, 2], [3, 200]], "uint8"), ints(1), opset=18),
 ]
@@ -76,6 +77,11 @@ SEARCHES = [
 
 PLACES = np.array([[0, 1], [1, -1]])
 MOVES = [
+    row("Split", X, ints(1, 2), axis=1, outputs=2, free=(1,)),
+    row("Split", X, outputs=2, axis=2),
+    row("Split", X, opset=11, outputs=2, axis=-1, split=[3, 1]),
+    row("Split", X, opset=18, outputs=2, axis=1, num_outputs=2),
+    row("Slice", X, ints(-3, 0), ints(2**63 - 1, 2**63 - 1), ints(1, 2), ints(3, 1), free=(1,)),
     *(row("Gather", X, c(PLACES), axis=axis) for axis in (0, 1, -1)),
     row("Gather", X, c(PLACES), axis=1, free=(0, 1, 2)),
     row("Gather", X, c(-1), axis=1),
@@ -195,6 +201,7 @@ GRIDS = [
     ),
     row("GridSample", floats(1, 2, 3, 4, 5), floats(1, 2, 3, 4, 3), opset=20),
     row("GridSample", floats(1, 2, 5, 6), _GRID, opset=16, free=(2, 3)),
+    row("GridSample", floats(1, 2, 5, 6).astype("float16"), _GRID.astype("float16"), opset=20),
 ]
 
 TABLE = Table([*REDUCTIONS, *SEARCHES, *MOVES, *GRIDS])
@@ -209,6 +216,9 @@ REFUSED = [
     (row("Split", X, ints(5, -1), axis=2, outputs=2), "no size is negative"),
     (row("Split", X, np.array([2, 2]), axis=2, outputs=2), "its sizes are computed at run time"),
     (row("GridSample", X, floats(2, 3, 2), opset=16), "the rank of the grid tensor - 2"),
+    (row("Split", X, ints(1, 1), axis=1, outputs=2), r"split is \[1, 1\]|Mismatch|do not sum|sum"),
+    (row("Add", X, c([1, 2, 3], "float32"), free=(2,)), "depends on free sizes: give the shapes"),
+    (row("GridSample", X[None], _GRID, opset=16, free=(0,)), "give the shapes of the inputs"),
     (row("ReduceSum", X, ints(5)), "axes: 5 is not one of a tensor with 3 axes|axis"),
     (row("ReduceSum", X, ints(1, -2)), r"axes \[1, -2\] name one twice"),
     (row("ReduceSum", X, np.array([1])), "its axes are computed at run time"),

@@ -92,6 +92,8 @@ SLOPES = [
 ]
 
 X = floats(2, 4, 6, 7)
+# Its squares, and sums of few of its elements, are infinite in float16.
+LARGE = (X + 1500).astype("float16")
 FOUR = [c(floats(4)) for _ in range(3)] + [c(np.abs(floats(4)) + 0.1)]
 NORMS = [
     *(row("BatchNormalization", X, *FOUR, opset=o, epsilon=1e-3) for o in (7, 9, 14, 15)),
@@ -129,8 +131,13 @@ NORMS = [
     row("LayerNormalization", X, c(floats(1, 7)), opset=17, axis=-2, free=(0, 1)),
     row("LpNormalization", X, axis=1, p=1),
     row("LpNormalization", X, p=2),
+    row("InstanceNormalization", LARGE, *(c(v.array.astype("float16")) for v in FOUR[:2])),
     row("LRN", X, size=3, alpha=0.1, beta=0.5, bias=2.0),
+    row("LRN", X, size=5, free=(0, 2, 3)),
     row("MeanVarianceNormalization", X, axes=[1, 2]),
+    row("MeanVarianceNormalization", X, free=(0, 2)),
+    row("GlobalAveragePool", LARGE, judge="standard"),
+    row("Div", X, c([1.5], "float32")),
 ]
 
 _SIGNED = np.array([[7, -7, 5], [8, 9, -9]]), np.array([2, -3, 4])

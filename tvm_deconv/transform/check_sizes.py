@@ -101,9 +101,10 @@ def _excesses_of(
         if other:
             yield _product(before[-1:]) - _product([other[-2 if len(other) > 1 else 0]])
     elif op == "relax.take" and before and attrs.axis is not None:
-        indices = constants.evaluate(call.args[1])
+        indices = constants.places(call.args[1])
         if indices is not None and indices.size:
-            yield _above(int(indices.max()) + 1, before[int(attrs.axis)])
+            least = max(int(indices.max()) + 1, -int(indices.min()))
+            yield _above(least, before[int(attrs.axis)])
     elif op == "relax.nn.pad" and str(attrs.pad_mode) in ("reflect", "circular"):
         # A reflection leaves out the sample at the edge.
         edge = 1 if str(attrs.pad_mode) == "reflect" else 0

@@ -41,6 +41,17 @@ class Constants:
         result = np.asarray(function(expr, *arguments))
         return result.astype(str(expr.ty.dtype), copy=False)
 
+    def places(self, expr: relax.Expr) -> np.ndarray | None:
+        """Constant indices of an axis, of which negative ones count from its end, or None.
+
+        Importers write ``where(i < 0, i + size, i)`` for a constant i and a free size.
+        """
+        value = self._values.get(expr) if isinstance(expr, relax.Var) else expr
+        where = tvm.ir.Op.get("relax.where")
+        if isinstance(value, relax.Call) and value.op == where:
+            return self.evaluate(value.args[2])
+        return self.evaluate(expr)
+
     def _argument(self, expr: Any) -> Any:
         if isinstance(expr, relax.ShapeExpr):
             dims = [_number(d) for d in expr.values]

@@ -83,8 +83,9 @@ def _resized(
     if attributes.get("coordinate_transformation_mode") == "tf_crop_and_resize":
         # Where a place is exactly that of an element, rounding decides which a nearest one takes
         # and whether it is inside: none of these bounds is 0 or 1.
-        begin = [0.0] * 2 + [g.draw.pick((0.03, 0.23, 0.41, -0.11)) for _ in range(axes)]
-        end = [1.0] * 2 + [g.draw.pick((0.97, 0.83, 0.61, 1.17)) for _ in range(axes)]
+        # Of more digits than make a sample lie at an integer, where rounding decides.
+        begin = [0.0] * 2 + [g.draw.pick((0.0291, 0.2317, 0.4129, -0.1137)) for _ in range(axes)]
+        end = [1.0] * 2 + [g.draw.pick((0.9713, 0.8293, 0.6131, 1.1719)) for _ in range(axes)]
         roi = g.floats(*begin, *end)
     elif g.opset < 13:
         roi = g.floats() if g.draw.chance(0.5) else g.floats(*[0.0] * x.rank, *[1.0] * x.rank)

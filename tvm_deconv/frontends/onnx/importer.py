@@ -28,7 +28,7 @@ from .convert.call import Call, static
 from .known import check_operators, is_known
 from .nodes import STANDARD, attributes, describe, reads, refuse, words
 from .normalise import Network
-from .sizes import SizeArithmetic
+from .sizes import SizeArithmetic, shown
 
 # Operators that TVM's converters take a shape for as it is, not as a tensor.
 _TAKE_SHAPES = words("ConstantOfShape")
@@ -184,15 +184,15 @@ def _refuse_size(value: Any) -> None:
     sizes = _known_shape(value) or ()
     fixed = [size for size in sizes if isinstance(size, int)]
     if any(size < 1 for size in fixed):
-        refuse(f"its result would have the shape {sizes}: there is nothing to compute")
+        refuse(f"its result would have the shape {shown(sizes)}: there is nothing to compute")
     if prod(fixed) > _MOST_ELEMENTS:
-        refuse(f"its result would have the shape {sizes}: that is more than can be computed")
+        refuse(f"its result would have the shape {shown(sizes)}: that is more than can be computed")
 
 
 def _refuse_broadcast(operands: Iterable[Any]) -> None:
     """Raise ModelError for shapes of which it depends on free sizes whether they fit."""
     shapes = [shape for shape in map(_known_shape, operands) if shape is not None]
-    words = " and ".join(str(shape).replace("'", "") for shape in shapes)
+    words = " and ".join(shown(shape) for shape in shapes)
     refuse(f"whether shapes {words} fit depends on free sizes: give the shapes of the inputs")
 
 

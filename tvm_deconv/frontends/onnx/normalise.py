@@ -59,9 +59,23 @@ def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[
         node = check_node(node, facts)
         if facts.visit(node) is None:
             kept.append(node)
+    for value in graph.output:
+        _check_declared(value, facts)
     outputs = tuple(value.name for value in graph.output)
     needed = tuple(_needed(kept, outputs))
     return Network(name, opset, tuple(inputs), outputs, needed, facts.values)
+
+
+def _check_declared(output: onnx.ValueInfoProto, facts: Facts) -> None:
+    """Raise ModelError for an output of another element type than the model says."""
+    declared = output.type.tensor_type.elem_type
+    known = facts.types.get(output.name)
+    computed = known.tensor_type.elem_type if known is not None else declared
+    if declared and computed and declared != computed:
+        kinds = [onnx.TensorProto.DataType.Name(kind).lower() for kind in (declared, computed)]
+        raise ModelError(
+            f"{facts.name}: output {output.name!r} is declared as {kinds[0]}, but is {kinds[1]}"
+        )
 
 
 def _array(tensor: onnx.TensorProto, name: str) -> np.ndarray:

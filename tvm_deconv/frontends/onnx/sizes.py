@@ -8,6 +8,7 @@ to expressions in the sizes: ``Concat(Shape(x)[0], 3, 2 * Shape(x)[2])`` is the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -183,6 +184,11 @@ class SizeArithmetic:
             return value
         value = self._analyzer.simplify(value)
         return int(value.value) if isinstance(value, tirx.IntImm) else value
+
+
+def shown(shape: Sequence[Any]) -> str:
+    """``[n, 8, h + 2]``: a shape in the words of a message."""
+    return re.sub(r"T\.int64\((-?\d+)\)", r"\1", str(list(shape))).replace("T.", "")
 
 
 def sizes_analyzer(*values: Any) -> sym.Analyzer:

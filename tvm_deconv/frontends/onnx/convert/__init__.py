@@ -75,7 +75,9 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "Gemm": (arithmetic.gemm, "scales A instead of the product, and C where beta is 0"),
     "Elu": (in_single(activation.elu), _HALF),
     "GridSample": (vision.grid_sample, "gives float32 for float16, mirrors about other points"),
+    "GlobalAveragePool": (reduce.global_average_pool, "float16 sums overflow"),
     "GroupNormalization": (norm.group_normalization, "refuses float16 at opset 18"),
+    "InstanceNormalization": (norm.instance_normalization, "float16 squares overflow"),
     "IsInf": (activation.is_inf, "ignores detect_negative and detect_positive"),
     "LayerNormalization": (
         norm.layer_normalization,

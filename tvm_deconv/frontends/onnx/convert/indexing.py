@@ -14,6 +14,9 @@ from ..nodes import refuse
 from ..sizes import int64, sizes_analyzer
 from .call import Call, dtype_of, normal_axis, shape_of, static
 
+# Beyond every size.
+_FAR = 1 << 31
+
 
 def gather(call: Call) -> relax.Expr:
     """Indices that are constants are checked; others are kept inside by clipping."""
@@ -78,11 +81,17 @@ def slice_(call: Call) -> Any:
         return relax.op.strided_slice(
             x, places, _values(begins), _values(lasts), _values(strides), assume_inbound=True
         )
-    for size, start, end, step in zip(sizes, starts, ends, strides, strict=True):
+    for i, (size, step) in enumerate(zip(sizes, strides, strict=True)):
+        start, end = starts[i], ends[i] = _reachable(size, starts[i]), _reachable(size, ends[i])
         same_side = (start < 0) == (end < 0)
         if not isinstance(size, int) and same_side and (end - start) * step <= 0:
             refuse(f"from {start} to {end} by {step} there is nothing, whatever the size is")
     return relax.op.strided_slice(x, places, _values(starts), _values(ends), _values(strides))
+
+
+def _reachable(size: Any, bound: int) -> int:
+    """A bound no further than any free size: TVM adds to the others until they overflow."""
+    return bound if isinstance(size, int) else max(-_FAR, min(bound, _FAR))
 
 
 def _inbound(size: Any, start: Any, end: Any, step: int) -> tuple[Any, Any]:

@@ -66,6 +66,30 @@ def lp_normalization(call: Call) -> relax.Expr:
     return relax.op.where(relax.op.equal(norm, zero), zero, relax.op.divide(x, norm))
 
 
+def instance_normalization(call: Call) -> relax.Expr:
+    """Statistics of each channel of each image; float16 is computed in float32."""
+    x = call.tensor(0)
+    kind = dtype_of(x)
+    if kind == "float16":
+        x = call.emit(relax.op.astype(x, "float32"))
+    rank, channels = len(shape_of(x)), shape_of(x)[1]
+    axes = list(range(2, rank))
+    factors = []
+    for index, what in ((1, "scale"), (2, "bias")):
+        value = call.tensor(index)
+        if shape_of(value) != [channels] and isinstance(channels, int):
+            refuse(f"its {what} has the shape {shape_of(value)}, not [{channels}]")
+        value = call.emit(relax.op.astype(value, "float32")) if kind == "float16" else value
+        factors.append(call.emit(relax.op.expand_dims(value, [a - 1 for a in axes])))
+    mean = call.emit(relax.op.mean(x, axes, keepdims=True))
+    centred = call.emit(relax.op.subtract(x, mean))
+    variance = relax.op.mean(relax.op.multiply(centred, centred), axes, keepdims=True)
+    deviation = relax.op.sqrt(relax.op.add(variance, call.number(call.get("epsilon", 1e-5), x)))
+    scaled = relax.op.multiply(relax.op.divide(centred, call.emit(deviation)), factors[0])
+    y = relax.op.add(call.emit(scaled), factors[1])
+    return y if kind != "float16" else relax.op.astype(call.emit(y), kind)
+
+
 def mean_variance_normalization(call: Call) -> relax.Expr:
     """(x - mean) / (deviation + 1e-9), in float32 for float16."""
     x = call.tensor(0)

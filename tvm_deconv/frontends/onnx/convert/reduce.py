@@ -51,15 +51,27 @@ def reduction(
 
     def convert(call: Call) -> relax.Expr:
         x, axes = call.tensor(0), _axes(call)
-        is_bool = dtype_of(x) == "bool"
-        x = call.emit(relax.op.astype(x, "uint8")) if is_bool else x
+        kind = dtype_of(x)
+        # Sums and squares of float16 overflow at 65,504; the result may be far below.
+        computed = {"bool": "uint8", "float16": "float32"}.get(kind, kind)
+        x = call.emit(relax.op.astype(x, computed)) if computed != kind else x
         x = x if before is None else call.emit(before(call, x))
         if axes is None or axes:
             x = call.emit(operator(x, axes, bool(call.get("keepdims", 1))))
         x = x if after is None else call.emit(after(call, x))
-        return relax.op.astype(x, "bool") if is_bool else x
+        return relax.op.astype(x, kind) if computed != kind else x
 
     return convert
+
+
+def global_average_pool(call: Call) -> relax.Expr:
+    """The mean of each channel of each image; of float16 in float32."""
+    x = call.tensor(0)
+    kind, axes = dtype_of(x), list(range(2, len(shape_of(x))))
+    if kind != "float16":
+        return relax.op.mean(x, axes, keepdims=True)
+    wide = call.emit(relax.op.astype(x, "float32"))
+    return relax.op.astype(call.emit(relax.op.mean(wide, axes, keepdims=True)), kind)
 
 
 def log_sum_exp(call: Call) -> relax.Expr:

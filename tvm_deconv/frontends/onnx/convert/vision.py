@@ -13,6 +13,7 @@ from tvm.relax.frontend.onnx import onnx_frontend
 from ... import grids
 from ..nodes import refuse
 from ..sizes import int64, sizes_analyzer
+from .activation import in_single
 from .call import Call, dtype_of, normal_axis, shape_of
 
 
@@ -77,9 +78,9 @@ def roi_align(call: Call) -> relax.Expr:
     return _by_tvm(call)
 
 
-def local_response_normalization(call: Call) -> relax.Expr:
+def _local_response_normalization(call: Call, x: relax.Expr) -> relax.Expr:
     """x / (bias + alpha / size * (sum of the squares of ``size`` channels around))^beta."""
-    x, size = call.tensor(0), call.get("size", 0)
+    size = call.get("size", 0)
     if size < 1 or size % 2 == 0:
         refuse(f"size is {size}: give an odd number")
     shape = shape_of(x)
@@ -128,7 +129,7 @@ def _element(call: Call, values: relax.Expr, index: int) -> relax.Expr:
 
 
 GUARDED: dict[str, tuple[Callable[[Call], relax.Expr], str]] = {
-    "LRN": (local_response_normalization, "refuses float16 and float64"),
+    "LRN": (in_single(_local_response_normalization), "refuses float16 and float64"),
     "NonMaxSuppression": (non_max_suppression, "finds nothing where its limits are tensors"),
     "OneHot": (one_hot, "makes float64 of its values, and places the axis wrongly"),
     "RoiAlign": (roi_align, "mode max takes other samples than the standard"),
