@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch_rows import Table, floats, integers, row, t
+import tvm
+from torch import nn
+from torch.nn import functional as F
+from torch_rows import Table, compare, floats, integers, row, t
+from tvm import relax
+
+import tvm_deconv
 
 X = floats(3, 4, 5)
 SPECIAL = t(float("nan"), float("inf"), -float("inf"), -0.0, 0.0, 1.5, -2.5, 0.5, -0.5, 1e30)
@@ -219,10 +225,7 @@ ROWS = [*ARITHMETIC, *CHOICES, *FUNCTIONS, *ACTIVATIONS, *OTHER_TYPES, *FREE]
 TABLE = Table(ROWS)
 SCHEDULED = Table(SPECIAL_VALUES, scheduled=True)
 # What run_decompositions makes of them.
-DECOMPOSED = Table(
-    [*ARITHMETIC[:12], *CHOICES[:12], *ACTIVATIONS],
-    decomposed=True,
-)
+DECOMPOSED = Table(ACTIVATIONS, decomposed=True)
 
 
 @pytest.mark.parametrize("one", ROWS, ids=str)
@@ -238,3 +241,21 @@ def test_what_is_no_finite_number_is_treated_as_by_eager_pytorch(one):
 @pytest.mark.parametrize("one", DECOMPOSED.rows, ids=str)
 def test_a_decomposed_program_computes_the_same(one):
     DECOMPOSED.check(one)
+
+
+class Weighted(nn.Module):
+    """As wide as its weights: of a free width that must be such that the half of it is 3."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.avg_pool2d(x, 2, 2, 1, ceil_mode=True) * torch.tensor([1.0, 2.0, 3.0])
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # PyTorch's own, inside torch.export
+def test_a_free_size_beside_a_fixed_one_is_compared_when_it_runs():
+    auto = torch.export.Dim.AUTO
+    x = floats(1, 3, 8, 5)
+    program = torch.export.export(Weighted(), (x,), dynamic_shapes=({2: auto, 3: auto},))
+    main = relax.VirtualMachine(tvm_deconv.compile(program, log=None), tvm.cpu())["main"]
+    compare(main(tvm.runtime.tensor(x.numpy())).numpy(), Weighted()(x).numpy())
+    with pytest.raises(RuntimeError, match="match_cast error"):
+        main(tvm.runtime.tensor(floats(1, 3, 8, 12).numpy()))

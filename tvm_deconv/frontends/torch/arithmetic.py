@@ -16,8 +16,9 @@ from torch import fx
 from tvm import relax
 
 from ...errors import ModelError
+from .sizes import integer
 from .translation import Converter, Translation
-from .values import is_tensor, value_of
+from .values import is_tensor, shape_of, value_of
 
 Op = Callable[..., relax.Expr]
 
@@ -47,7 +48,31 @@ def apply(t: Translation, op: Op, operands: Sequence[Any], dtype: str) -> relax.
         # PyTorch keeps the numbers of half-precision arithmetic in float32: 1e5 is not infinite.
         working = "float32"
     arguments = [t.cast(x, working) if is_tensor(x) else t.scalar(x, working) for x in operands]
-    return t.cast(t.emit(op(*arguments)), t.dtype)
+    return t.cast(t.emit(op(*_fitted(t, arguments))), t.dtype)
+
+
+def _fitted(t: Translation, tensors: Sequence[relax.Expr]) -> list[relax.Expr]:
+    """The tensors, sizes that are formulas replaced by the fixed ones that they stand beside.
+
+    PyTorch exports that only where they are equal; TVM does not broadcast them. They are compared
+    when the program runs.
+    """
+    shapes = [shape_of(x) for x in tensors]
+    fixed: dict[int, int] = {}
+    for shape in shapes:
+        for axis, size in enumerate(reversed(shape)):
+            if isinstance(size, int) and size != 1:
+                fixed[axis] = size
+    result = []
+    for x, shape in zip(tensors, shapes, strict=True):
+        new = [
+            size if isinstance(size, int) else fixed.get(len(shape) - 1 - axis, size)
+            for axis, size in enumerate(shape)
+        ]
+        changed = any(a is not b for a, b in zip(new, shape, strict=True))
+        ty = relax.TensorType([integer(size) for size in new], str(x.ty.dtype))
+        result.append(t.builder.match_cast(x, ty) if changed else x)
+    return result
 
 
 def _is_half(operand: Any) -> bool:
