@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
@@ -63,7 +64,7 @@ def _local_response_normalization(call: Call, x: relax.Expr) -> relax.Expr:
 
 
 def grid_sample(call: Call) -> relax.Expr:
-    """In the type of the tensor that is sampled."""
+    """In the type of the tensor that is sampled; float16 is computed in float32."""
     x, grid = call.tensor(0), call.tensor(1)
     ranks = [len(shape_of(tensor)) for tensor in (x, grid)]
     if ranks != [4, 4]:
@@ -74,7 +75,10 @@ def grid_sample(call: Call) -> relax.Expr:
             f"its batch is {batches[0]}, that of its grid {batches[1]}: give the shapes of the "
             "inputs"
         )
-    return relax.op.astype(call.emit(_by_tvm(call)), dtype_of(x))
+    if dtype_of(x) != "float16":
+        return _by_tvm(call)
+    wide = [call.emit(relax.op.astype(tensor, "float32")) for tensor in (x, grid)]
+    return relax.op.astype(call.emit(_by_tvm(replace(call, inputs=wide))), "float16")
 
 
 def one_hot(call: Call) -> relax.Expr:
