@@ -72,7 +72,8 @@ def _check_declared(output: onnx.ValueInfoProto, facts: Facts) -> None:
     known = facts.types.get(output.name)
     computed = known.tensor_type.elem_type if known is not None else declared
     if declared and computed and declared != computed:
-        kinds = [onnx.TensorProto.DataType.Name(kind).lower() for kind in (declared, computed)]
+        names = {number: name for name, number in onnx.TensorProto.DataType.items()}
+        kinds = [names.get(kind, str(kind)).lower() for kind in (declared, computed)]
         raise ModelError(
             f"{facts.name}: output {output.name!r} is declared as {kinds[0]}, but is {kinds[1]}"
         )
