@@ -57,7 +57,7 @@ def session(board):
 
     A test that failed keeps its own until the limit, because its traceback does.
     """
-    yield rpc.connect_tracker(board.host, board.port).request(board.key, session_timeout=20)
+    yield rpc.connect_tracker(board.host, board.port).request(board.key, session_timeout=120)
     # A virtual machine refers to itself, and so keeps the connection.
     gc.collect()
 

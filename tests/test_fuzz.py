@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
-import tvm
 from fuzz import cases
 from fuzz.__main__ import run_cases
 from fuzz.choices import Choices
-from fuzz.memory import Guarded, spoil
 from fuzz.pool import Worker
 from fuzz.report import Report
 from fuzz.shrink import shrink
-from tvm.script import tirx as T
 
 SEED, CASES = 0, 120
 
@@ -71,20 +72,39 @@ def test_random_models_are_right_or_refused():
     )
 
 
+SCRATCH = """
+import numpy as np
+import tvm
+from fuzz.memory import Guarded, spoil
+from tvm.script import tirx as T
+
 @T.prim_func
-def idle(y: T.Buffer((4, 4096), "float32")):
+def idle(y: T.Buffer((4, 4096), 'float32')):
     for i in T.parallel(4):
-        scratch = T.alloc_buffer((4096,), "float32", scope="global")
+        scratch = T.alloc_buffer((4096,), 'float32', scope='global')
         scratch[0] = T.float32(0)
         for j in range(4096):
             y[i, j] = scratch[j]
 
+module = tvm.compile(tvm.IRModule({'main': idle}), target='llvm')
+result = Guarded(np.zeros((4, 4096), 'float32'))
+spoil()
+module['main'](result.tensor)
+assert np.isnan(result.values()[:, 1:]).all()
+assert result.damage(written=True) is None
+assert result.damage() == 'an input was written to'
+"""
 
-def test_scratch_that_nobody_wrote_is_not_a_number_in_any_thread():
-    module = tvm.compile(tvm.IRModule({"main": idle}), target="llvm")
-    result = Guarded(np.zeros((4, 4096), "float32"))
-    spoil()
-    module["main"](result.tensor)
-    assert np.isnan(result.values()[:, 1:]).all()
-    assert result.damage(written=True) is None
-    assert result.damage() == "an input was written to"
+
+def test_scratch_that_nobody_wrote_is_not_a_number_in_any_thread(tmp_path):
+    # In a process of its own: what ran in this one before has left scratch of other sizes.
+    script = tmp_path / "scratch.py"
+    script.write_text(SCRATCH)
+    tests = str(Path(__file__).parent)
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env={**os.environ, "PYTHONPATH": tests},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
