@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from onnx_rows import Constant, Table, c, floats, ints, model_of, row
+from onnx_rows import Constant, Table, c, floats, ints, model_of, row, same_numbers
 from tvm import sym, tirx
 
 from tvm_deconv.errors import ModelError
@@ -13,6 +13,7 @@ from tvm_deconv.frontends.onnx.convert.resize import scaled_size
 from tvm_deconv.importer import load
 from tvm_deconv.transform import rewrite_upsampling
 
+same_numbers()
 X = floats(2, 3, 7, 10)
 EMPTY = Constant(np.zeros(0, "float32"))
 MODES = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric")
