@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 import tvm
+from rows_compare import compare
 from torch import nn
 from torch.nn import functional as F
-from torch_rows import Table, compare, floats, integers, row, t
+from torch_rows import TOLERANCE, Table, floats, integers, row, t
 from tvm import relax
 
 import tvm_deconv
@@ -256,6 +257,6 @@ def test_a_free_size_beside_a_fixed_one_is_compared_when_it_runs():
     x = floats(1, 3, 8, 5)
     program = torch.export.export(Weighted(), (x,), dynamic_shapes=({2: auto, 3: auto},))
     main = relax.VirtualMachine(tvm_deconv.compile(program, log=None), tvm.cpu())["main"]
-    compare(main(tvm.runtime.tensor(x.numpy())).numpy(), Weighted()(x).numpy())
+    compare(main(tvm.runtime.tensor(x.numpy())).numpy(), Weighted()(x).numpy(), TOLERANCE)
     with pytest.raises(RuntimeError, match="match_cast error"):
         main(tvm.runtime.tensor(floats(1, 3, 8, 12).numpy()))

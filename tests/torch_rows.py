@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 import tvm
+from rows_compare import compare
 from torch import nn
 from torch.nn import functional as F
 from torch.utils import _pytree as pytree
@@ -199,19 +200,7 @@ class Table:
         if isinstance(found, Exception):
             raise AssertionError(f"the table cannot be compiled: {found}") from found
         for got, expected in found[id(one)]:
-            compare(got, expected)
+            compare(got, expected, TOLERANCE)
 
     def _is_scheduled(self, one: Row) -> bool:
         return self.scheduled or one.is_free or one.dtype == "float16"
-
-
-def compare(got: np.ndarray, expected: np.ndarray) -> None:
-    """The same shape and type, and the same numbers up to rounding."""
-    assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
-    if expected.dtype.kind != "f":
-        np.testing.assert_array_equal(got, expected)
-        return
-    finite = np.abs(expected[np.isfinite(expected)].astype("float64"))
-    scale = max(1.0, float(finite.max(initial=0)))
-    limit = TOLERANCE[str(expected.dtype)] * scale
-    np.testing.assert_allclose(got, expected, rtol=0, atol=limit)

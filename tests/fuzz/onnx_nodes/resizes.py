@@ -82,8 +82,8 @@ def _resized(
     roi: str = ""
     if attributes.get("coordinate_transformation_mode") == "tf_crop_and_resize":
         # Where a place is exactly that of an element, rounding decides which a nearest one takes
-        # and whether it is inside: none of these bounds is 0 or 1.
-        # Of more digits than make a sample lie at an integer, where rounding decides.
+        # and whether it is inside: none of these bounds is 0 or 1, or has so few digits that a
+        # sample lies there.
         begin = [0.0] * 2 + [g.draw.pick((0.0291, 0.2317, 0.4129, -0.1137)) for _ in range(axes)]
         end = [1.0] * 2 + [g.draw.pick((0.9713, 0.8293, 0.6131, 1.1719)) for _ in range(axes)]
         roi = g.floats(*begin, *end)

@@ -24,7 +24,7 @@ from tvm.relax.frontend.onnx import onnx_frontend
 
 from ...errors import ModelError, first_line
 from .convert import CONVERTERS
-from .convert.call import Call, static
+from .convert.call import Call, known_shape
 from .known import check_operators, is_known
 from .nodes import STANDARD, attributes, describe, reads, refuse, words
 from .normalise import Network
@@ -98,7 +98,7 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
         inputs = onnx_frontend.onnx_input(
             [self._nodes[name] if name else None for name in node.input]
         )
-        sizes = self.sizes.visit(node, _known_shape(inputs[0]))
+        sizes = self.sizes.visit(node, known_shape(inputs[0]))
         if sizes is not None:
             for name, found in zip(node.output, sizes, strict=False):
                 self._nodes[name] = found.expression(self.bb.emit)
@@ -115,7 +115,7 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
             raise ModelError(f"output {node.output[len(values)]!r} is not computed: do without")
         for name, value in zip(node.output, values, strict=False):
             _refuse_size(value)
-            if node.op_type in _BROADCASTING and _known_shape(value) is None:
+            if node.op_type in _BROADCASTING and known_shape(value) is None:
                 _refuse_broadcast(inputs)
             is_new = isinstance(value, (relax.Call, relax.TupleGetItem))
             self._nodes[name] = self.bb.emit(value) if is_new else value
@@ -171,17 +171,9 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
             raise _Blamed(f"TVM cannot import {where}: {_readable(error)}") from error
 
 
-def _known_shape(value: Any) -> list[Any] | None:
-    """Sizes of a tensor; None for what has none."""
-    ty = value.ty if isinstance(value, relax.Expr) else None
-    if not isinstance(ty, relax.TensorType) or not isinstance(ty.shape, relax.ShapeExpr):
-        return None
-    return [static(dim) for dim in ty.shape.values]
-
-
 def _refuse_size(value: Any) -> None:
     """Raise ModelError for a tensor without elements, or of more than any machine holds."""
-    sizes = _known_shape(value) or ()
+    sizes = known_shape(value) or ()
     fixed = [size for size in sizes if isinstance(size, int)]
     if any(size < 1 for size in fixed):
         refuse(f"its result would have the shape {shown(sizes)}: there is nothing to compute")
@@ -191,7 +183,7 @@ def _refuse_size(value: Any) -> None:
 
 def _refuse_broadcast(operands: Iterable[Any]) -> None:
     """Raise ModelError for shapes of which it depends on free sizes whether they fit."""
-    shapes = [shape for shape in map(_known_shape, operands) if shape is not None]
+    shapes = [shape for shape in map(known_shape, operands) if shape is not None]
     words = " and ".join(shown(shape) for shape in shapes)
     refuse(f"whether shapes {words} fit depends on free sizes: give the shapes of the inputs")
 

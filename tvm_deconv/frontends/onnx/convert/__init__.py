@@ -75,9 +75,12 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "Gemm": (arithmetic.gemm, "scales A instead of the product, and C where beta is 0"),
     "Elu": (in_single(activation.elu), _HALF),
     "GridSample": (vision.grid_sample, "gives float32 for float16, mirrors about other points"),
-    "GlobalAveragePool": (reduce.global_average_pool, "float16 sums overflow"),
+    "GlobalAveragePool": (in_single(reduce.global_average_pool), "float16 sums overflow"),
     "GroupNormalization": (norm.group_normalization, "refuses float16 at opset 18"),
-    "InstanceNormalization": (norm.instance_normalization, "float16 squares overflow"),
+    "InstanceNormalization": (
+        in_single(norm.instance_normalization),
+        "float16 squares overflow",
+    ),
     "IsInf": (activation.is_inf, "ignores detect_negative and detect_positive"),
     "LayerNormalization": (
         norm.layer_normalization,
@@ -88,7 +91,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "Max": (arithmetic.extreme(relax.op.maximum), "loses NaN, and stacks its inputs in memory"),
     "Mean": (arithmetic.mean, "stacks its inputs in memory"),
     "MeanVarianceNormalization": (
-        norm.mean_variance_normalization,
+        in_single(norm.mean_variance_normalization),
         "refuses float16, float64 and tensors without 4 axes",
     ),
     "Min": (arithmetic.extreme(relax.op.minimum), "loses NaN, and stacks its inputs in memory"),

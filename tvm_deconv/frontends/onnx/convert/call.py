@@ -108,9 +108,17 @@ def shape_of(value: relax.Expr) -> list[Any]:
 
     Raises ModelError where not even the number of axes is known.
     """
-    ty = value.ty
-    if not isinstance(ty, relax.TensorType) or not isinstance(ty.shape, relax.ShapeExpr):
+    shape = known_shape(value)
+    if shape is None:
         refuse("the shape of its input is only known at run time: fix the shapes of the inputs")
+    return shape
+
+
+def known_shape(value: Any) -> list[Any] | None:
+    """As ``shape_of``; None for a tensor of unknown shape, and for what is no tensor."""
+    ty = value.ty if isinstance(value, relax.Expr) else None
+    if not isinstance(ty, relax.TensorType) or not isinstance(ty.shape, relax.ShapeExpr):
+        return None
     return [static(dim) for dim in ty.shape.values]
 
 

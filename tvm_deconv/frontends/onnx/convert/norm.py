@@ -43,9 +43,7 @@ def layer_normalization(call: Call) -> relax.Expr:
         zeros = relax.op.zeros_like(scale) if bias is None else bias
         return relax.op.nn.layer_norm(x, scale, call.emit(zeros), axes, epsilon)
     wide = x if dtype_of(x) == "float32" else call.emit(relax.op.astype(x, "float32"))
-    mean = call.emit(relax.op.mean(wide, axes, keepdims=True))
-    centred = call.emit(relax.op.subtract(wide, mean))
-    variance = relax.op.mean(relax.op.multiply(centred, centred), axes, keepdims=True)
+    mean, centred, variance = _moments(call, wide, axes)
     inverse = call.emit(relax.op.rsqrt(relax.op.add(variance, call.number(epsilon, wide))))
     y = call.emit(relax.op.astype(relax.op.multiply(centred, inverse), dtype_of(x)))
     y = call.emit(relax.op.multiply(y, scale))
@@ -66,12 +64,8 @@ def lp_normalization(call: Call) -> relax.Expr:
     return relax.op.where(relax.op.equal(norm, zero), zero, relax.op.divide(x, norm))
 
 
-def instance_normalization(call: Call) -> relax.Expr:
-    """Statistics of each channel of each image; float16 is computed in float32."""
-    x = call.tensor(0)
-    kind = dtype_of(x)
-    if kind == "float16":
-        x = call.emit(relax.op.astype(x, "float32"))
+def instance_normalization(call: Call, x: relax.Expr) -> relax.Expr:
+    """Statistics of each channel of each image; scale and bias in the type of ``x``."""
     rank, channels = len(shape_of(x)), shape_of(x)[1]
     axes = list(range(2, rank))
     factors = []
@@ -79,29 +73,32 @@ def instance_normalization(call: Call) -> relax.Expr:
         value = call.tensor(index)
         if shape_of(value) != [channels] and isinstance(channels, int):
             refuse(f"its {what} has the shape {shape_of(value)}, not [{channels}]")
-        value = call.emit(relax.op.astype(value, "float32")) if kind == "float16" else value
+        if dtype_of(value) != dtype_of(x):
+            value = call.emit(relax.op.astype(value, dtype_of(x)))
         factors.append(call.emit(relax.op.expand_dims(value, [a - 1 for a in axes])))
-    mean = call.emit(relax.op.mean(x, axes, keepdims=True))
-    centred = call.emit(relax.op.subtract(x, mean))
-    variance = relax.op.mean(relax.op.multiply(centred, centred), axes, keepdims=True)
+    _, centred, variance = _moments(call, x, axes)
     deviation = relax.op.sqrt(relax.op.add(variance, call.number(call.get("epsilon", 1e-5), x)))
     scaled = relax.op.multiply(relax.op.divide(centred, call.emit(deviation)), factors[0])
-    y = relax.op.add(call.emit(scaled), factors[1])
-    return y if kind != "float16" else relax.op.astype(call.emit(y), kind)
+    return relax.op.add(call.emit(scaled), factors[1])
 
 
-def mean_variance_normalization(call: Call) -> relax.Expr:
-    """(x - mean) / (deviation + 1e-9), in float32 for float16."""
-    x = call.tensor(0)
-    rank, kind = len(shape_of(x)), dtype_of(x)
+def mean_variance_normalization(call: Call, x: relax.Expr) -> relax.Expr:
+    """(x - mean) / (deviation + 1e-9)."""
+    rank = len(shape_of(x))
     axes = [normal_axis(axis, rank, "axes:") for axis in call.get("axes", [0, 2, 3])]
-    wide = call.emit(relax.op.astype(x, "float32")) if kind == "float16" else x
-    mean = call.emit(relax.op.mean(wide, axes, keepdims=True))
-    centred = call.emit(relax.op.subtract(wide, mean))
-    variance = relax.op.mean(relax.op.multiply(centred, centred), axes, keepdims=True)
-    deviation = relax.op.add(relax.op.sqrt(call.emit(variance)), call.number(1e-9, wide))
-    y = call.emit(relax.op.divide(centred, call.emit(deviation)))
-    return y if kind != "float16" else relax.op.astype(y, kind)
+    _, centred, variance = _moments(call, x, axes)
+    deviation = relax.op.add(relax.op.sqrt(variance), call.number(1e-9, x))
+    return relax.op.divide(centred, call.emit(deviation))
+
+
+def _moments(
+    call: Call, x: relax.Expr, axes: list[int]
+) -> tuple[relax.Expr, relax.Expr, relax.Expr]:
+    """The mean along ``axes``, which stay with size 1; ``x`` less that; and its variance."""
+    mean = call.emit(relax.op.mean(x, axes, keepdims=True))
+    centred = call.emit(relax.op.subtract(x, mean))
+    squares = relax.op.multiply(centred, centred)
+    return mean, centred, call.emit(relax.op.mean(squares, axes, keepdims=True))
 
 
 def group_normalization(call: Call) -> relax.Expr:

@@ -64,14 +64,9 @@ def reduction(
     return convert
 
 
-def global_average_pool(call: Call) -> relax.Expr:
-    """The mean of each channel of each image; of float16 in float32."""
-    x = call.tensor(0)
-    kind, axes = dtype_of(x), list(range(2, len(shape_of(x))))
-    if kind != "float16":
-        return relax.op.mean(x, axes, keepdims=True)
-    wide = call.emit(relax.op.astype(x, "float32"))
-    return relax.op.astype(call.emit(relax.op.mean(wide, axes, keepdims=True)), kind)
+def global_average_pool(call: Call, x: relax.Expr) -> relax.Expr:
+    """The mean of each channel of each image."""
+    return relax.op.mean(x, list(range(2, len(shape_of(x)))), keepdims=True)
 
 
 def log_sum_exp(call: Call) -> relax.Expr:
