@@ -22,12 +22,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import VariantError
-from tvm_deconv.geometry import ConvTranspose2d
+from tvm_deconv.schedules.cpu.variants import VARIANTS
 
 from .machines import variants_for
 from .variant import ACCUMULATE_DTYPE, Machine, Sizes, Variant
-from .variants import VARIANTS
 
 AUTO = "auto"
 WINOGRAD = "winograd"

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from tvm.target import Target
 
-from .gpu.machine import GpuMachine, gpu_machine
-from .gpu.variants import GPU_VARIANTS
-from .machine import cpu_machine
+from tvm_deconv.schedules.cpu.machine import cpu_machine
+from tvm_deconv.schedules.cpu.variants import VARIANTS
+from tvm_deconv.schedules.gpu.machine import GpuMachine, gpu_machine
+from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
+
 from .variant import Machine, Variant
-from .variants import VARIANTS
 
 
 def machine_of(target: Target) -> Machine:

@@ -15,18 +15,26 @@ from functools import lru_cache
 from numbers import Integral
 from typing import Any, get_type_hints
 
+from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import VariantError
-from tvm_deconv.geometry import ConvTranspose2d
+from tvm_deconv.schedules.cpu.tiling_space import tiling_costs, tiling_fields, tiling_obstacle
+from tvm_deconv.schedules.cpu.winograd.space import (
+    winograd_costs,
+    winograd_fields,
+    winograd_obstacle,
+)
+from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile
+from tvm_deconv.schedules.gpu.machine import GpuMachine
+from tvm_deconv.schedules.gpu.space import tile_costs, tile_fields, tile_obstacle
+from tvm_deconv.schedules.gpu.winograd.space import (
+    gpu_winograd_costs,
+    gpu_winograd_fields,
+    gpu_winograd_obstacle,
+)
+from tvm_deconv.schedules.gpu.winograd.tile import GpuWinogradTile
 
 from .costs import Cost, too_dear
-from .gpu.machine import GpuMachine
-from .gpu.space import tile_costs, tile_fields, tile_obstacle
-from .gpu.winograd_space import gpu_winograd_costs, gpu_winograd_fields, gpu_winograd_obstacle
-from .gpu.winograd_tile import GpuWinogradTile
-from .tiling_space import tiling_costs, tiling_fields, tiling_obstacle
 from .variant import ACCUMULATE_DTYPE, Machine, Sizes, Variant
-from .winograd_space import winograd_costs, winograd_fields, winograd_obstacle
-from .winograd_tile import WinogradTile
 
 # Pairs of a parameters class, and the names that a point has for them.
 _PAIRS = {"outputs": ("outputs_h", "outputs_w"), "tiles": ("tile_rows", "tile_columns")}

@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from tvm import te, tirx
 
-from tvm_deconv.geometry import ConvTranspose2d
-
-from .gpu.machine import GpuMachine
-from .machine import CpuMachine
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.gpu.machine import GpuMachine
 
 # Each variant is of one kind of machine: ``variants_for`` of ``machines``.
 Machine = CpuMachine | GpuMachine

@@ -27,10 +27,10 @@ from tvm import relax
 
 import tvm_deconv
 from tvm_deconv.bench.figures import Spread
-from tvm_deconv.bench.rotation import rotate, timed_turn
 from tvm_deconv.bench.table import aligned
 from tvm_deconv.images import split
 from tvm_deconv.measure.facts import facts
+from tvm_deconv.measure.rotation import rotate, timed_turn
 from tvm_deconv.threads import use_threads
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -22,7 +22,7 @@ from gpu_ours import Buffers, Copy, Kernel, Peak, peak_flop
 from gpu_table import COPY, TUNED
 
 from tvm_deconv.bench.figures import DIRECT, HEADLINE, MEASURED, OURS, PEAK, PEER
-from tvm_deconv.bench.rotation import rotate
+from tvm_deconv.measure.rotation import rotate
 
 WRONG = "wrong"
 

@@ -27,7 +27,7 @@ from tvm import te, tirx
 from tvm.support import cc
 from tvm.target import Target
 
-from tvm_deconv.cuda import compile_source, resources
+from tvm_deconv.backends.cuda.source import compile_source, resources
 from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.variant import Variant
 from tvm_deconv.targets import resolve_target

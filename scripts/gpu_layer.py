@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tvm_deconv.weights import (
+from tvm_deconv.algebra.weights import (
     pair,
     phase_bias,
     phase_channels,

@@ -37,7 +37,7 @@ from tvm_deconv.bench import peak as cpu_peak
 from tvm_deconv.errors import TargetError, TvmDeconvError
 from tvm_deconv.measure.facts import facts
 from tvm_deconv.schedules.choice import Preferences, choose
-from tvm_deconv.schedules.machine import CpuMachine
+from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.machines import machine_of, variants_for
 from tvm_deconv.schedules.space import point_of
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tvm_deconv.geometry import ConvTranspose2d
+from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.space import fields, infeasible, parameters_of
 from tvm_deconv.schedules.variant import Machine, Sizes, Variant
 

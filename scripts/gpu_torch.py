@@ -17,7 +17,7 @@ from gpu_layer import LEAKY_SLOPE, Tensors
 from torch import Tensor
 from torch.nn import functional as F
 
-from tvm_deconv.weights import phase_channels
+from tvm_deconv.algebra.weights import phase_channels
 
 LAYOUTS = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
 

@@ -22,7 +22,7 @@ import onnx
 
 import tvm_deconv
 from tvm_deconv.bench.ours import bound_call
-from tvm_deconv.bench.rotation import rotate, timed_turn
+from tvm_deconv.measure.rotation import rotate, timed_turn
 from tvm_deconv.model.devices import load_device
 from tvm_deconv.model.headline import BODY, FACTOR, KERNEL, LAST
 from tvm_deconv.model.network import read_network

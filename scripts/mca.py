@@ -38,13 +38,19 @@ import tvm
 from inner_loop import Loop, NoAnalyser, analyser, cycles, cycles_per_multiply_add, reduction_loops
 from tvm import te
 
-from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
-from tvm_deconv.schedules.machine import cpu_machine
-from tvm_deconv.schedules.revd2 import REVD2
-from tvm_deconv.schedules.tiling import Tiling
+from tvm_deconv.algebra.geometry import (
+    Axis,
+    ConvAxis,
+    ConvTranspose2d,
+    axis_of_resize,
+    axis_of_subpixel,
+)
+from tvm_deconv.schedules.cpu.machine import cpu_machine
+from tvm_deconv.schedules.cpu.revd2 import REVD2
+from tvm_deconv.schedules.cpu.tiling import Tiling
+from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile
+from tvm_deconv.schedules.cpu.winograd.variant import WINOGRAD
 from tvm_deconv.schedules.variant import Sizes, Variant
-from tvm_deconv.schedules.winograd import WINOGRAD
-from tvm_deconv.schedules.winograd_tile import WinogradTile
 from tvm_deconv.targets import resolve_target
 
 WANTED = 0.85

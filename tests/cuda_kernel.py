@@ -8,7 +8,8 @@ import pytest
 import tvm
 from tvm.target import Target
 
-from tvm_deconv import cuda, nvrtc
+from tvm_deconv.backends.cuda import nvrtc
+from tvm_deconv.backends.cuda import source as cuda
 
 MISSING = "" if nvrtc.installed() else "no NVRTC 12: pip install 'tvm-deconv[cuda12]'"
 if MISSING and os.environ.get("TVM_DECONV_REQUIRE_BOARD") == "1":

@@ -11,7 +11,13 @@ import tvm
 from hypothesis import strategies as st
 from tvm import te
 
-from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
+from tvm_deconv.algebra.geometry import (
+    Axis,
+    ConvAxis,
+    ConvTranspose2d,
+    axis_of_resize,
+    axis_of_subpixel,
+)
 from tvm_deconv.schedules.machines import machine_of, variants_for
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target

@@ -7,15 +7,15 @@ from dataclasses import replace
 from tvm.s_tir import Schedule
 from tvm.s_tir.meta_schedule.arg_info import ArgInfo
 
-from tvm_deconv.geometry import Axis, ConvTranspose2d
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.logs.header import Header
 from tvm_deconv.logs.layer import Candidate, Layer, annotate
 from tvm_deconv.logs.trial import OK, Trial
-from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.schedules.cpu.machine import cpu_machine
+from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.space import point_of
 from tvm_deconv.schedules.variant import Sizes
-from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
 
 HOST = resolve_target("host")

@@ -14,10 +14,10 @@ from onnx_net import Net
 from tvm.support import cc
 from tvm_ffi import libinfo
 
-from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
+from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
 from tvm_deconv.library import compile_library, linker
+from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
-from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
 
 TAG = "arm/rasp4b"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx_net import Net
 
-from tvm_deconv.bench.reference import float64_result, largest_error
+from tvm_deconv.measure.reference import float64_result, largest_error
 
 
 def check(net: Net, *outputs: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tvm_deconv.bench.rotation import CALLS_A_TURN, SLOW, rotate, timed_turn
+from tvm_deconv.measure.rotation import CALLS_A_TURN, SLOW, rotate, timed_turn
 
 
 class Players:

@@ -163,7 +163,7 @@ def test_a_result_file_that_is_there_stays_until_there_is_a_new_one(tiny, tmp_pa
 
 
 def test_every_variant_takes_part_unless_some_are_named():
-    from tvm_deconv.schedules.variants import VARIANTS
+    from tvm_deconv.schedules.cpu.variants import VARIANTS
 
     def ours(*variants):
         found = contestants.ours_and_baselines(*variants)

@@ -16,11 +16,17 @@ from tvm import relax, rpc
 from tvm.support import cc
 
 from tvm_deconv import cli
-from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
+from tvm_deconv.algebra.geometry import (
+    Axis,
+    ConvAxis,
+    ConvTranspose2d,
+    axis_of_resize,
+    axis_of_subpixel,
+)
 from tvm_deconv.library import compile_library, linker
 from tvm_deconv.schedules.choice import AUTO
+from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
-from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
 
 pytestmark = pytest.mark.board

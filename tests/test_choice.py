@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.errors import VariantError
-from tvm_deconv.geometry import Axis, ConvTranspose2d
 from tvm_deconv.schedules.choice import Preferences, Row, choose
-from tvm_deconv.schedules.machine import CpuMachine
+from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.variant import Sizes, Variant, never_refuses
-from tvm_deconv.schedules.variants import VARIANTS
 
 LAYER = ConvTranspose2d(8, 6, Axis(4, 2, 1, 1), Axis(4, 2, 1, 1))
 SIZES = Sizes(1, 12, 20)

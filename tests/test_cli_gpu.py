@@ -16,10 +16,11 @@ from opencl.device import Kernels
 from PIL import Image
 
 import tvm_deconv
-from tvm_deconv import cli, cuda, cuda_packing, runner
+from tvm_deconv import cli, runner
+from tvm_deconv.backends.cuda import packing as cuda_packing
+from tvm_deconv.backends.cuda import source as cuda
+from tvm_deconv.backends.run_device import LibraryDevice, device_for
 from tvm_deconv.errors import ModelError, TargetError
-from tvm_deconv.metadata import Device
-from tvm_deconv.run_device import device_for
 from tvm_deconv.targets import resolve_target
 
 JETSON = "nvidia/jetson-agx-orin-64gb"
@@ -155,16 +156,32 @@ class Gpu:
 @pytest.mark.parametrize(
     ("description", "gpu", "message"),
     [
-        (Device("cuda", "sm_87"), Gpu(exist=False), "CUDA, but no CUDA GPU is found"),
-        (Device("opencl"), Gpu(exist=False), "OpenCL, but no OpenCL GPU is found"),
-        (Device("cuda", "sm_87"), Gpu(compute_version="7.2"), "sm_87, but the GPU .* is sm_72: "),
-        (Device("cuda", "sm_87"), Gpu(compute_version="8.6"), "sm_87, but the GPU .* is sm_86: "),
-        (Device("cuda", "sm_72"), Gpu(compute_version="8.7"), "sm_72, but the GPU .* is sm_87: "),
-        (Device("cuda", "sm_90a"), Gpu(compute_version="9.2"), "sm_90a, but the GPU .* is sm_92"),
-        (Device("cuda", "sm_53"), Gpu(compute_version="5.3"), None),
-        (Device("cuda", "sm_86"), Gpu(compute_version="8.9"), None),
-        (Device("cuda", "sm_110a"), Gpu(compute_version="11.0"), None),
-        (Device("opencl"), Gpu(), None),
+        (LibraryDevice("cuda", "sm_87"), Gpu(exist=False), "CUDA, but no CUDA GPU is found"),
+        (LibraryDevice("opencl"), Gpu(exist=False), "OpenCL, but no OpenCL GPU is found"),
+        (
+            LibraryDevice("cuda", "sm_87"),
+            Gpu(compute_version="7.2"),
+            "sm_87, but the GPU .* is sm_72: ",
+        ),
+        (
+            LibraryDevice("cuda", "sm_87"),
+            Gpu(compute_version="8.6"),
+            "sm_87, but the GPU .* is sm_86: ",
+        ),
+        (
+            LibraryDevice("cuda", "sm_72"),
+            Gpu(compute_version="8.7"),
+            "sm_72, but the GPU .* is sm_87: ",
+        ),
+        (
+            LibraryDevice("cuda", "sm_90a"),
+            Gpu(compute_version="9.2"),
+            "sm_90a, but the GPU .* is sm_92",
+        ),
+        (LibraryDevice("cuda", "sm_53"), Gpu(compute_version="5.3"), None),
+        (LibraryDevice("cuda", "sm_86"), Gpu(compute_version="8.9"), None),
+        (LibraryDevice("cuda", "sm_110a"), Gpu(compute_version="11.0"), None),
+        (LibraryDevice("opencl"), Gpu(), None),
     ],
 )
 def test_a_library_runs_only_on_the_gpu_that_it_is_for(monkeypatch, description, gpu, message):
@@ -177,7 +194,7 @@ def test_a_library_runs_only_on_the_gpu_that_it_is_for(monkeypatch, description,
 
 
 def test_a_library_for_the_processor_runs_there():
-    assert device_for(Device(), "net.so") == tvm.cpu()
+    assert device_for(LibraryDevice(), "net.so") == tvm.cpu()
 
 
 @needs_cuda

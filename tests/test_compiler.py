@@ -23,9 +23,9 @@ from tvm import relax
 import tvm_deconv
 from tvm_deconv.errors import ModelError, TargetError, VariantError
 from tvm_deconv.schedules.choice import Row
-from tvm_deconv.schedules.machine import cpu_machine
-from tvm_deconv.schedules.variants import VARIANTS
-from tvm_deconv.transform.lower import VARIANT_ATTRIBUTE
+from tvm_deconv.schedules.cpu.machine import cpu_machine
+from tvm_deconv.schedules.cpu.variants import VARIANTS
+from tvm_deconv.transform.lower.convolutions import VARIANT_ATTRIBUTE
 
 MODELS = Path(__file__).resolve().parent.parent / "scripts" / "models"
 # Both sum the same float32 products, up to 1600 of them, in different orders.

@@ -18,12 +18,13 @@ from tvm.target import Target
 
 import tvm_deconv
 from tvm_deconv import metadata
+from tvm_deconv.backends.gpu_limits import demands, misfit
+from tvm_deconv.backends.gpu_pipeline import CheckLimits, schedule_function
+from tvm_deconv.backends.run_device import LibraryDevice
 from tvm_deconv.errors import ModelError, TargetError
-from tvm_deconv.gpu_limits import demands, misfit
-from tvm_deconv.gpu_pipeline import CheckLimits, schedule_function
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import LowerConvolutions, RewriteUpsampling
-from tvm_deconv.transform.lower import VARIANT_ATTRIBUTE
+from tvm_deconv.transform.lower.convolutions import VARIANT_ATTRIBUTE
 
 # Of the largest value: up to five layers, sums of up to 300 products in another order.
 TOLERANCE = {"float32": 5e-6, "float16": 2e-3}
@@ -166,12 +167,12 @@ def test_an_executable_holds_device_code_and_says_for_which_device(spec, kind):
     assert [part.kind for part in host.imports] == [kind]
     assert "conv_transpose" in host.imports[0].inspect_source()
     (description,) = re.findall(r'(\{"format": 1.*\}\})', executable.stats())
-    assert metadata.parse(description).device == metadata.Device(kind, spec.get("arch", ""))
+    assert metadata.parse(description).device == LibraryDevice(kind, spec.get("arch", ""))
 
 
 def test_a_library_of_before_there_were_gpus_is_for_the_cpu():
     text = json.dumps({"format": 1, "inputs": [], "outputs": []})
-    assert metadata.parse(text).device == metadata.Device("cpu")
+    assert metadata.parse(text).device == LibraryDevice("cpu")
 
 
 @pytest.mark.parametrize("spec", [SM_87, MALI, "arm/mali-g610", "nvidia/jetson-nano"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tvm_deconv.cook_toom import MAX_POINTS, transforms
+from tvm_deconv.algebra.cook_toom import MAX_POINTS, transforms
 from tvm_deconv.errors import GeometryError
 
 SIZES = [

@@ -7,7 +7,9 @@ from tvm import relax, te
 from tvm.s_tir import dlight
 from tvm.target import Target
 
-from tvm_deconv import cuda, cuda_compilers, nvrtc
+from tvm_deconv.backends.cuda import compilers as cuda_compilers
+from tvm_deconv.backends.cuda import nvrtc
+from tvm_deconv.backends.cuda import source as cuda
 from tvm_deconv.errors import TargetError
 
 # Jetson Nano, TX2, Xavier and Orin.

@@ -19,7 +19,7 @@ import tvm
 from tvm import relax
 
 from tvm_deconv import cli
-from tvm_deconv.gpu_targets import is_gpu
+from tvm_deconv.backends.gpu_targets import is_gpu
 from tvm_deconv.library import compile_library
 from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.targets import resolve_target

@@ -12,8 +12,8 @@ from tvm import relax, te, tirx
 from tvm.ir import TensorLoad
 
 import tvm_deconv
-from tvm_deconv.schedules.bindings import bind_repeated_reads
-from tvm_deconv.schedules.expansion import LARGEST, size_of, size_when_inlined
+from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
+from tvm_deconv.schedules.tir.expansion import LARGEST, size_of, size_when_inlined
 
 ACTIVATIONS = ["Sigmoid", "Tanh", "Erf", "LeakyRelu", "Elu", "Softplus", "HardSwish", "Selu"]
 LENGTH = 12

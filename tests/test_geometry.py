@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tvm_deconv.errors import GeometryError
-from tvm_deconv.geometry import (
+from tvm_deconv.algebra.geometry import (
     Axis,
     ConvAxis,
     ConvTranspose2d,
     axis_of_resize,
     axis_of_subpixel,
 )
+from tvm_deconv.errors import GeometryError
 
 
 @st.composite

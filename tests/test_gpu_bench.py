@@ -23,7 +23,7 @@ from gpu_layer import Tensors
 from gpu_worker import DEAD, TRYING, Options, read, write
 
 from tvm_deconv import cli
-from tvm_deconv.cuda_compilers import compilers
+from tvm_deconv.backends.cuda.compilers import compilers
 from tvm_deconv.errors import BenchError
 from tvm_deconv.schedules.machines import machine_of, variants_for
 from tvm_deconv.schedules.space import infeasible, parameters_of

@@ -7,7 +7,13 @@ import pytest
 from kernel import function, square
 from tvm.target import Target
 
-from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
+from tvm_deconv.algebra.geometry import (
+    Axis,
+    ConvAxis,
+    ConvTranspose2d,
+    axis_of_resize,
+    axis_of_subpixel,
+)
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
 
 pytestmark = cuda_kernel.required

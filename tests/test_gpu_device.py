@@ -13,7 +13,7 @@ import gpu_pack
 import pytest
 from gpu_worker import read
 
-from tvm_deconv.cuda_compilers import compilers
+from tvm_deconv.backends.cuda.compilers import compilers
 from tvm_deconv.errors import TargetError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,7 +13,7 @@ from gpu_pack import layer_of, obstacle
 from gpu_torch import as_deconvolution, as_trained
 from onnx import numpy_helper
 
-from tvm_deconv.bench.reference import float64_result
+from tvm_deconv.measure.reference import float64_result
 from tvm_deconv.workloads import LAYERS, find
 
 # One of each kind and activation, with groups, without bias, with uneven taps.

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tvm.target import Target
 
+from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
 from tvm_deconv.errors import TargetError
-from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
+from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.gpu.machine import gpu_machine
 from tvm_deconv.schedules.gpu.model import candidates, choose_tile, kernel_cycles
 from tvm_deconv.schedules.gpu.tile import COPY, READ, SHARED
 from tvm_deconv.schedules.machines import machine_of, variants_for
 from tvm_deconv.schedules.variant import Sizes
-from tvm_deconv.schedules.variants import VARIANTS
 
 TARGETS = [
     Target({"kind": "cuda", "arch": "sm_53"}),

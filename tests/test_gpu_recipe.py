@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tvm.target import Target
 
-from tvm_deconv.geometry import Axis, ConvTranspose2d
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.schedules.machines import machine_of, variants_for
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from kernel import has_output, layers, square
 from tvm.target import Target
 
+from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
 from tvm_deconv.errors import VariantError
-from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
 from tvm_deconv.schedules.gpu.machine import gpu_machine
 from tvm_deconv.schedules.gpu.tile import COPY, READ, SHARED, GpuTile
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS

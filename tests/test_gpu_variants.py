@@ -15,15 +15,21 @@ from kernel import has_output, layers, square
 from tvm import te, tirx
 from tvm.target import Target
 
-from tvm_deconv.cook_toom import MAX_POINTS
-from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
+from tvm_deconv.algebra.cook_toom import MAX_POINTS
+from tvm_deconv.algebra.geometry import (
+    Axis,
+    ConvAxis,
+    ConvTranspose2d,
+    axis_of_resize,
+    axis_of_subpixel,
+)
 from tvm_deconv.schedules.choice import choose
 from tvm_deconv.schedules.gpu import steps
 from tvm_deconv.schedules.gpu.machine import gpu_machine
 from tvm_deconv.schedules.gpu.stdd import shared_bytes
 from tvm_deconv.schedules.gpu.tile import COPY, READ, SHARED, GpuTile
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
-from tvm_deconv.schedules.gpu.winograd_tile import GpuWinogradTile
+from tvm_deconv.schedules.gpu.winograd.tile import GpuWinogradTile
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 
 pytestmark = opencl.required

@@ -12,7 +12,7 @@ from tvm import te
 from tvm.target import Target
 
 from tvm_deconv.errors import TargetError
-from tvm_deconv.schedules.machine import _cache_bytes, _count_list, cpu_machine
+from tvm_deconv.schedules.cpu.machine import _cache_bytes, _count_list, cpu_machine
 from tvm_deconv.targets import resolve_target
 
 FAMILIES = [

@@ -12,8 +12,8 @@ import pytest
 from inner_loop import NoAnalyser, analyser, reduction_loops
 
 from tvm_deconv.schedules.choice import choose
-from tvm_deconv.schedules.machine import cpu_machine
-from tvm_deconv.schedules.variants import VARIANTS
+from tvm_deconv.schedules.cpu.machine import cpu_machine
+from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
 
 NESTED = """

@@ -17,7 +17,7 @@ from tvm_deconv.model.devices import load_device
 from tvm_deconv.model.fit import check_readings, describe_readings, energy_of, slope
 from tvm_deconv.model.kernels import chunks_of, read_kernel, shape_of
 from tvm_deconv.model.sources import MEASUREMENT, READING, Source
-from tvm_deconv.schedules.machine import CpuMachine
+from tvm_deconv.schedules.cpu.machine import CpuMachine
 
 KIB = 1024
 MACHINE = CpuMachine("avx512", 16, 32, 32 * KIB, 1024 * KIB, 2, l3_bytes=16384 * KIB)

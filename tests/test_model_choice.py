@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tvm_deconv.geometry import ConvAxis, ConvTranspose2d, axis_of_subpixel
+from tvm_deconv.algebra.geometry import ConvAxis, ConvTranspose2d, axis_of_subpixel
 from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.schedules.choice import choose
-from tvm_deconv.schedules.machine import CpuMachine
-from tvm_deconv.schedules.tiling import choose_tiling
+from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.cpu.tiling import choose_tiling
 from tvm_deconv.schedules.variant import Sizes
 
 ROOT = Path(__file__).resolve().parent.parent

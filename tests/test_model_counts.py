@@ -10,8 +10,14 @@ import reference
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tvm_deconv.algebra.geometry import (
+    Axis,
+    ConvAxis,
+    ConvTranspose2d,
+    axis_of_resize,
+    axis_of_subpixel,
+)
 from tvm_deconv.errors import GeometryError, VariantError
-from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
 from tvm_deconv.model import (
     DECONVOLUTIONS,
     ORIGINAL,

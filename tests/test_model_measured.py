@@ -14,8 +14,8 @@ from tvm import te, tirx
 from tvm.s_tir import Schedule
 from tvm.target import Target
 
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.errors import VariantError
-from tvm_deconv.geometry import Axis, ConvTranspose2d
 from tvm_deconv.model import (
     DECONVOLUTIONS,
     Operator,
@@ -26,12 +26,12 @@ from tvm_deconv.model import (
 )
 from tvm_deconv.model.loop_nest import Block, Branch, Event, Index, Work, block, branch, loop
 from tvm_deconv.model.measured import measure, measure_layer
-from tvm_deconv.schedules import stdd
+from tvm_deconv.schedules.cpu import stdd
+from tvm_deconv.schedules.cpu.tiling import Tiling
+from tvm_deconv.schedules.cpu.variants import VARIANTS
+from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
-from tvm_deconv.schedules.tiling import Tiling
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
-from tvm_deconv.schedules.variants import VARIANTS
-from tvm_deconv.schedules.winograd_tile import WinogradTile
 
 # 8x16 samples and 8 channels of a group are whole tiles of every variant: see ``tile_of``.
 WHOLE = {

@@ -11,7 +11,7 @@ from onnx_net import Net
 from tvm import relax, te, tirx
 
 import tvm_deconv
-from tvm_deconv.schedules.periods import with_whole_periods
+from tvm_deconv.schedules.tir.periods import with_whole_periods
 from tvm_deconv.targets import resolve_target
 
 

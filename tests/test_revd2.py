@@ -12,10 +12,16 @@ from hypothesis import strategies as st
 from kernel import HOST, has_output, layers, square
 from tvm import tirx
 
-from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
-from tvm_deconv.schedules import tir_edit as edit
-from tvm_deconv.schedules.machine import cpu_machine
-from tvm_deconv.schedules.tiling import choose_tiling
+from tvm_deconv.algebra.geometry import (
+    Axis,
+    ConvAxis,
+    ConvTranspose2d,
+    axis_of_resize,
+    axis_of_subpixel,
+)
+from tvm_deconv.schedules.cpu.machine import cpu_machine
+from tvm_deconv.schedules.cpu.tiling import choose_tiling
+from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
 

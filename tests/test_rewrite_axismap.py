@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tvm_deconv.transform.axismap import ZERO, AxisMap, Border, border, from_samples
+from tvm_deconv.algebra.axis_map import ZERO, AxisMap, Border, border, from_samples
 
 widths = st.tuples(st.integers(0, 3), st.integers(0, 3))
 operations = st.one_of(

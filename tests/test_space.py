@@ -11,14 +11,20 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from kernel import has_output, layers, square
 
+from tvm_deconv.algebra.geometry import (
+    Axis,
+    ConvAxis,
+    ConvTranspose2d,
+    axis_of_resize,
+    axis_of_subpixel,
+)
 from tvm_deconv.errors import VariantError
-from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
-from tvm_deconv.schedules.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.cpu.tiling import Tiling
+from tvm_deconv.schedules.cpu.variants import VARIANTS
+from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile
 from tvm_deconv.schedules.space import fields, infeasible, parameters_of, point_of
-from tvm_deconv.schedules.tiling import Tiling
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
-from tvm_deconv.schedules.variants import VARIANTS
-from tvm_deconv.schedules.winograd_tile import WinogradTile
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.workloads import ALL
 

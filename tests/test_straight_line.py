@@ -9,8 +9,8 @@ from kernel import HOST
 from tvm import tirx
 from tvm.s_tir import SBlock, SBlockRealize
 
-from tvm_deconv.cook_toom import transforms
-from tvm_deconv.schedules.straight_line import StraightLine
+from tvm_deconv.algebra.cook_toom import transforms
+from tvm_deconv.schedules.tir.straight_line import StraightLine
 
 LANES = 4
 

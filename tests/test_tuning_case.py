@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tvm_deconv.geometry import ConvAxis, ConvTranspose2d, axis_of_subpixel
+from tvm_deconv.algebra.geometry import ConvAxis, ConvTranspose2d, axis_of_subpixel
 from tvm_deconv.logs.layer import Layer
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.tuning.case import WEIGHT, case_folder, read_case, reference_output, write_case

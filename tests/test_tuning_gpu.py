@@ -31,10 +31,10 @@ from tvm.s_tir.meta_schedule.runner import (
 )
 
 import tvm_deconv
+from tvm_deconv.backends.cuda.compilers import compilers
+from tvm_deconv.backends.gpu_limits import misfit
 from tvm_deconv.cli import main
-from tvm_deconv.cuda_compilers import compilers
 from tvm_deconv.errors import DeviceError, LogError, TargetError, TuningError, VariantError
-from tvm_deconv.gpu_limits import misfit
 from tvm_deconv.library import linker
 from tvm_deconv.logs.apply import apply_ops
 from tvm_deconv.logs.find import find_log, resolve_log

@@ -26,9 +26,9 @@ from tvm_deconv.logs.header import Header, device_name
 from tvm_deconv.logs.layer import annotate, candidate_of
 from tvm_deconv.logs.records import layer_of_workload, read_record
 from tvm_deconv.logs.trial import Trial
+from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.space import fields, point_of
 from tvm_deconv.schedules.variant import Sizes
-from tvm_deconv.schedules.variants import VARIANTS
 
 FILES = ("workloads.json", "records.json", "trials.jsonl")
 

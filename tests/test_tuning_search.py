@@ -15,13 +15,13 @@ from tvm.s_tir.meta_schedule.measure_callback import PyMeasureCallback
 from tvm.s_tir.meta_schedule.runner import PyRunner, PyRunnerFuture, RunnerResult
 from tvm.s_tir.meta_schedule.task_scheduler import RoundRobin
 
-from tvm_deconv.geometry import Axis, ConvTranspose2d
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.logs.layer import Candidate, Layer, candidate_of, is_layer, layer_of
 from tvm_deconv.schedules.choice import choose
-from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.schedules.cpu.machine import cpu_machine
+from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.space import infeasible, parameters_of, point_of
 from tvm_deconv.schedules.variant import Sizes
-from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.tuning.context import tune_context
 from tvm_deconv.tuning.features import GuidedXGBoost, features

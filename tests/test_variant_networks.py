@@ -11,9 +11,9 @@ from tvm import relax
 
 import tvm_deconv
 from tvm_deconv.schedules.choice import AUTO
-from tvm_deconv.schedules.variants import VARIANTS
+from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.transform.lower import VARIANT_ATTRIBUTE
+from tvm_deconv.transform.lower.convolutions import VARIANT_ATTRIBUTE
 
 # Of the largest value. Winograd's transforms add and subtract, so they lose a digit.
 TOLERANCE = {"winograd": 2e-5}

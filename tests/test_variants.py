@@ -12,12 +12,18 @@ from hypothesis import strategies as st
 from kernel import HOST, check, function, has_output, layers, square
 from tvm import te, tirx
 
-from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
-from tvm_deconv.schedules import tir_edit as edit
-from tvm_deconv.schedules.machine import cpu_machine
-from tvm_deconv.schedules.tiling import Tiling
+from tvm_deconv.algebra.geometry import (
+    Axis,
+    ConvAxis,
+    ConvTranspose2d,
+    axis_of_resize,
+    axis_of_subpixel,
+)
+from tvm_deconv.schedules.cpu.machine import cpu_machine
+from tvm_deconv.schedules.cpu.tiling import Tiling
+from tvm_deconv.schedules.cpu.variants import VARIANTS
+from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
-from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
 
 every_variant = pytest.mark.parametrize("variant", sorted(VARIANTS))

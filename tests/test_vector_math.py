@@ -11,7 +11,7 @@ import tvm
 from tvm import s_tir, te, tirx
 from tvm.target import Target
 
-from tvm_deconv.schedules.vector_math import with_vector_math
+from tvm_deconv.schedules.tir.vector_math import with_vector_math
 
 # Relative to the result, in float32.
 TOLERANCE = {"exp": 2e-7, "sigmoid": 3e-7, "tanh": 6e-7, "erf": 7e-7}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import conv2d, conv2d_transpose, nearest, pixel_shuffle
 
-from tvm_deconv import geometry, weights
+from tvm_deconv.algebra import geometry, weights
 from tvm_deconv.errors import GeometryError
 
 EXACT = 1e-12

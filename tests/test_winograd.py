@@ -12,13 +12,19 @@ from hypothesis import strategies as st
 from kernel import HOST, check, expected_output, function, has_output, square
 from tvm import tirx
 
-from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
-from tvm_deconv.schedules import tir_edit as edit
-from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.algebra.geometry import (
+    Axis,
+    ConvAxis,
+    ConvTranspose2d,
+    axis_of_resize,
+    axis_of_subpixel,
+)
+from tvm_deconv.schedules.cpu.machine import cpu_machine
+from tvm_deconv.schedules.cpu.variants import VARIANTS
+from tvm_deconv.schedules.cpu.winograd.tile import Layout, WinogradTile
+from tvm_deconv.schedules.cpu.winograd.variant import WINOGRAD, refusal
+from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
-from tvm_deconv.schedules.variants import VARIANTS
-from tvm_deconv.schedules.winograd import WINOGRAD, refusal
-from tvm_deconv.schedules.winograd_tile import Layout, WinogradTile
 from tvm_deconv.targets import resolve_target
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import tvm
 from tvm.support import cc
 
-from tvm_deconv.geometry import Axis, ConvTranspose2d
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.logs.layer import Candidate, Layer
-from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.schedules.cpu.machine import cpu_machine
+from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.variant import Sizes
-from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.tuning.case import case_folder, read_case, write_case
 

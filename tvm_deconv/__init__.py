@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tvm_deconv import errors, geometry, importer, targets, threads, transform, weights
+    from tvm_deconv import errors, importer, targets, threads, transform
+    from tvm_deconv.algebra import geometry, weights
     from tvm_deconv.compiler import compile, explain, pipeline
     from tvm_deconv.runner import run
     from tvm_deconv.tuning.driver import tune

@@ -14,17 +14,19 @@ from tvm.relax.backend.cpu_generic import pipeline as cpu
 from tvm.relax.vm_build import VMExecutable
 from tvm.target import Target
 
-from tvm_deconv import cuda, gpu_pipeline, metadata
+from tvm_deconv import metadata
+from tvm_deconv.backends import gpu_pipeline
+from tvm_deconv.backends.cuda import source as cuda
+from tvm_deconv.backends.gpu_targets import CUDA, is_gpu
 from tvm_deconv.errors import ModelError, TargetError, TvmDeconvError
-from tvm_deconv.gpu_targets import CUDA, is_gpu
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.apply import apply_ops
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec, resolve_log
 from tvm_deconv.report import Report
 from tvm_deconv.schedules.choice import AUTO, Preferences, TuningLog
-from tvm_deconv.schedules.cpu_default import ScheduleRemaining
 from tvm_deconv.schedules.machines import machine_of
+from tvm_deconv.schedules.rest.default import ScheduleRemaining
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.threads import check_threads
 from tvm_deconv.transform import (
@@ -36,7 +38,7 @@ from tvm_deconv.transform import (
     RewriteUpsampling,
     rewrite_upsampling,
 )
-from tvm_deconv.transform.kernels import explain_kernels
+from tvm_deconv.transform.lower.layers import explain_kernels
 
 TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
 

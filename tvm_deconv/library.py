@@ -11,11 +11,12 @@ from tvm.relax.vm_build import VMExecutable
 from tvm.support import cc as tvm_cc
 from tvm.target import Target
 
-from tvm_deconv import cuda, cuda_packing
+from tvm_deconv.backends.cuda import packing as cuda_packing
+from tvm_deconv.backends.cuda import source as cuda
+from tvm_deconv.backends.gpu_targets import CUDA
 from tvm_deconv.compiler import TargetSpec, build, for_threads, pipeline
 from tvm_deconv.errors import TargetError
 from tvm_deconv.files import replacing
-from tvm_deconv.gpu_targets import CUDA
 from tvm_deconv.importer import Model, Shapes
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec

@@ -14,7 +14,8 @@ import tvm
 from tvm import relax
 from tvm.target import Target
 
-from tvm_deconv.gpu_targets import is_gpu
+from tvm_deconv.backends.gpu_targets import is_gpu
+from tvm_deconv.backends.run_device import LibraryDevice
 
 FUNCTION = "tvm_deconv_metadata"
 _FORMAT = 1
@@ -33,23 +34,12 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Device:
-    """What kernels run on: ``kind`` is ``"cpu"``, ``"cuda"`` or ``"opencl"``.
-
-    ``name`` is the architecture of CUDA (``sm_87``), else empty: OpenCL compiles on the device.
-    """
-
-    kind: str = "cpu"
-    name: str = ""
-
-
-@dataclass(frozen=True)
 class Metadata:
     """Inputs in the model's order, outputs, and the device."""
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    device: Device = Device()
+    device: LibraryDevice
 
 
 def attach(mod: tvm.IRModule, target: Target) -> tvm.IRModule:
@@ -80,17 +70,17 @@ def parse(text: str) -> Metadata:
     sides = (raw["inputs"], raw["outputs"])
     inputs, outputs = (tuple(_parse_tensor(tensor) for tensor in side) for side in sides)
     # Libraries of before there were GPUs do not name their device.
-    return Metadata(inputs, outputs, Device(**raw.get("device", {})))
+    return Metadata(inputs, outputs, LibraryDevice(**raw.get("device", {})))
 
 
 def _parse_tensor(raw: dict[str, Any]) -> Tensor:
     return Tensor(raw["name"], tuple(raw["shape"]), raw["dtype"])
 
 
-def _device(target: Target) -> Device:
+def _device(target: Target) -> LibraryDevice:
     if not is_gpu(target):
-        return Device()
-    return Device(target.kind.name, str(target.attrs.get("arch", "")))
+        return LibraryDevice()
+    return LibraryDevice(target.kind.name, str(target.attrs.get("arch", "")))
 
 
 def _tensor(name: str, ty: Any) -> Tensor:

@@ -10,10 +10,10 @@ from typing import Any
 import tvm_ffi
 from tvm.target import Target
 
-from tvm_deconv import gpu_tags
+from tvm_deconv.backends import gpu_tags
+from tvm_deconv.backends.gpu_targets import check_config, complete, is_gpu
 from tvm_deconv.errors import TargetError
-from tvm_deconv.gpu_targets import check_config, complete, is_gpu
-from tvm_deconv.schedules.machine import available_processors
+from tvm_deconv.schedules.cpu.machine import available_processors
 
 # Host features worth stating where the processor's name promises otherwise: those that change
 # which instructions vector code is made of. The rest (cache hints, keys) never comes out of TVM.

@@ -16,7 +16,7 @@ from typing import Any
 import tvm_ffi
 
 from tvm_deconv.errors import TargetError
-from tvm_deconv.schedules.machine import available_processors
+from tvm_deconv.schedules.cpu.machine import available_processors
 
 # tvm::runtime::threading::ThreadGroup::AffinityMode: all threads may run on all listed processors.
 _SHARE_ALL = -3

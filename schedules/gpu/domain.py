@@ -6,10 +6,10 @@ from typing import Any
 
 from tvm import tirx
 
-from tvm_deconv.geometry import ConvTranspose2d
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.algorithms.expressions import round_up
+from tvm_deconv.schedules.algorithms.stages import Domain
 
-from ..expressions import round_up
-from ..stages import Domain
 from .tile import GpuTile
 
 

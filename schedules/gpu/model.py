@@ -13,10 +13,10 @@ from functools import lru_cache
 from itertools import product
 from math import ceil
 
-from tvm_deconv.geometry import ConvTranspose2d
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.algorithms.expressions import ceil_div
+from tvm_deconv.schedules.variant import Sizes
 
-from ..expressions import ceil_div
-from ..variant import Sizes
 from .machine import GpuMachine
 from .tile import COPY, READ, SHARED, GpuTile
 

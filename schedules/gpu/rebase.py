@@ -12,7 +12,7 @@ from typing import Any
 import tvm_ffi
 from tvm import tirx
 
-from .. import tir_edit as edit
+from tvm_deconv.schedules.tir import edit
 
 
 def rebased(

@@ -23,13 +23,13 @@ import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
-from tvm_deconv.geometry import ConvTranspose2d
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.algorithms import stages
+from tvm_deconv.schedules.algorithms.expressions import ceil_div, static
+from tvm_deconv.schedules.algorithms.names import GATHER, PAD, STORE
+from tvm_deconv.schedules.cpu import revd as cpu
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 
-from .. import revd as cpu
-from .. import stages
-from ..expressions import ceil_div, static
-from ..names import GATHER, PAD, STORE
-from ..variant import ACCUMULATE_DTYPE, Sizes, Variant
 from . import revd2, steps
 from .domain import domain_of
 from .machine import GpuMachine

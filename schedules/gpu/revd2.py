@@ -26,13 +26,13 @@ import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
-from tvm_deconv.geometry import ConvTranspose2d
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.algorithms import stages
+from tvm_deconv.schedules.algorithms.expressions import ceil_div, static
+from tvm_deconv.schedules.algorithms.names import PAD, PHASES
+from tvm_deconv.schedules.cpu import revd2 as cpu
+from tvm_deconv.schedules.variant import Sizes, Variant
 
-from .. import revd2 as cpu
-from .. import stages
-from ..expressions import ceil_div, static
-from ..names import PAD, PHASES
-from ..variant import Sizes, Variant
 from . import steps
 from .domain import domain_of
 from .machine import GpuMachine

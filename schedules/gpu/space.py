@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tvm_deconv.geometry import ConvTranspose2d
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.algorithms.expressions import ceil_div
+from tvm_deconv.schedules.costs import Cost, waste
+from tvm_deconv.schedules.cpu.strd import dense, dilated_sizes
+from tvm_deconv.schedules.variant import Sizes
 
-from ..costs import Cost, waste
-from ..expressions import ceil_div
-from ..strd import dense, dilated_sizes
-from ..variant import Sizes
 from . import stdd
 from .machine import CUDA, GpuMachine
 from .model import blocks, round_to_power

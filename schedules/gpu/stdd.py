@@ -30,12 +30,12 @@ import tvm_ffi
 from tvm import tirx
 from tvm.s_tir import SBlock, SBlockRealize, Schedule
 
-from tvm_deconv.geometry import Axis, ConvTranspose2d
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.schedules.algorithms.expressions import by_phase, ceil_div, static
+from tvm_deconv.schedules.algorithms.names import PAD, PHASES
+from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 
-from .. import tir_edit as edit
-from ..expressions import by_phase, ceil_div, static
-from ..names import PAD, PHASES
-from ..variant import ACCUMULATE_DTYPE, Sizes, Variant
 from . import revd2, steps
 from .machine import GpuMachine
 from .model import blocks, reductions, round_to_power

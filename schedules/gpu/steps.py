@@ -13,9 +13,9 @@ from typing import Any
 from tvm import tirx
 from tvm.s_tir import Schedule
 
-from tvm_deconv.geometry import ConvTranspose2d
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.algorithms.expressions import ceil_div
 
-from ..expressions import ceil_div
 from .rebase import rebased
 from .tile import COPY, READ, SHARED, GpuTile
 

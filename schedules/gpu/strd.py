@@ -11,11 +11,11 @@ from __future__ import annotations
 import numpy as np
 from tvm import te, tirx
 
-from tvm_deconv.geometry import ConvTranspose2d
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.algorithms.names import DILATE
+from tvm_deconv.schedules.cpu import strd as cpu
+from tvm_deconv.schedules.variant import Sizes, Variant
 
-from .. import strd as cpu
-from ..names import DILATE
-from ..variant import Sizes, Variant
 from . import revd2
 from .domain import domain_of
 from .machine import GpuMachine

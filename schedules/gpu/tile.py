@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tvm_deconv.geometry import ConvTranspose2d
+from tvm_deconv.algebra.geometry import ConvTranspose2d
 
 # ``stage_input``: read it where it lies, test for the border included; copy a block's part to
 # shared memory; or have a kernel of its own copy it to global memory with its border.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from ..variant import Variant
+from tvm_deconv.schedules.gpu.winograd.variant import WINOGRAD
+from tvm_deconv.schedules.variant import Variant
+
 from .revd import REVD
 from .revd2 import REVD2
 from .stdd import STDD
 from .strd import STRD
 from .tdc import TDC
-from .winograd import WINOGRAD
 
 GPU_VARIANTS: dict[str, Variant] = {
     variant.name: variant for variant in (REVD2, WINOGRAD, TDC, REVD, STDD, STRD)

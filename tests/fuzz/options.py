@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tvm_deconv.schedules.choice import AUTO
-from tvm_deconv.schedules.variants import VARIANTS
+from tvm_deconv.schedules.cpu.variants import VARIANTS
 
 from .choices import Choices
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tvm_deconv.bench.benchmark import run
+    from .benchmark import run
 
 __all__ = ["run"]
 
@@ -14,6 +14,6 @@ def __getattr__(name: str) -> Any:
     # Late, because the contestants are modules of this package that run as programs.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tvm_deconv.bench.benchmark import run
+    from .benchmark import run
 
     return run

@@ -11,16 +11,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tvm_deconv.bench import defaults
-from tvm_deconv.bench.contest import TOLERANCE, Field, measure
-from tvm_deconv.bench.contestants import Contestant, ours_and_baselines, peer
-from tvm_deconv.bench.figures import FORMAT, PEER, Row, rows
-from tvm_deconv.bench.worker import PEERS
 from tvm_deconv.errors import BenchError, PeerError
 from tvm_deconv.files import replacing
 from tvm_deconv.measure.facts import facts
-from tvm_deconv.schedules.machine import available_processors
+from tvm_deconv.schedules.cpu.machine import available_processors
 from tvm_deconv.workloads.selection import select
+
+from . import defaults
+from .contest import TOLERANCE, Field, measure
+from .contestants import Contestant, ours_and_baselines, peer
+from .figures import FORMAT, PEER, Row, rows
+from .worker import PEERS
 
 
 def run(

@@ -14,8 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from tvm_deconv.bench import worker
 from tvm_deconv.errors import PeerError
+
+from . import worker
 
 
 class Loaded(NamedTuple):

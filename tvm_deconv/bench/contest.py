@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import onnx
 
-from tvm_deconv.bench.client import Worker
-from tvm_deconv.bench.contestants import Contestant
-from tvm_deconv.bench.figures import MEASURED, PEAK
-from tvm_deconv.bench.reference import float64_result, largest_error
-from tvm_deconv.bench.rotation import rotate
 from tvm_deconv.errors import PeerError
+from tvm_deconv.measure.reference import float64_result, largest_error
+from tvm_deconv.measure.rotation import rotate
 from tvm_deconv.workloads.selection import Measurable
+
+from .client import Worker
+from .contestants import Contestant
+from .figures import MEASURED, PEAK
 
 # Of the largest value. float32 in any order of summation is within 1e-5; MNN's Winograd is not
 # always within this, and reduced precision never is.

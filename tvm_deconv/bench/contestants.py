@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from tvm_deconv.bench import ours, peak, stock
-from tvm_deconv.bench.client import peer_command
-from tvm_deconv.bench.environments import python_of
-from tvm_deconv.bench.figures import BASELINE, OURS, PEAK, PEER
 from tvm_deconv.errors import BenchError
+
+from . import ours, peak, stock
+from .client import peer_command
+from .environments import python_of
+from .figures import BASELINE, OURS, PEAK, PEER
 
 # Tuning takes a trial in a second or two; a runtime that compiles may take a minute or two.
 _LOAD_S = 300.0

@@ -10,9 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tvm_deconv.bench.defaults import PEER_ROOT
-from tvm_deconv.bench.worker import PEERS
 from tvm_deconv.errors import PeerError
+
+from .defaults import PEER_ROOT
+from .worker import PEERS
 
 _NUMPY = "numpy>=1.26,<3"
 _ONNX = "onnx>=1.17,<2"

@@ -16,11 +16,12 @@ import tvm
 from tvm import relax
 
 import tvm_deconv
-from tvm_deconv.bench.figures import DIRECT
-from tvm_deconv.bench.memory import PlannedMemory
-from tvm_deconv.bench.worker import Loaded, Loader, serve
-from tvm_deconv.schedules.variants import VARIANTS
+from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.threads import use_threads
+
+from .figures import DIRECT
+from .memory import PlannedMemory
+from .worker import Loaded, Loader, serve
 
 AUTO, UNREWRITTEN = "auto", "no-rewrite"
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import numpy as np
 import tvm
 
-from tvm_deconv.bench.worker import Loaded, Loader, serve
 from tvm_deconv.measure.cpu_peak import flop, kernel
-from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.threads import use_threads
+
+from .worker import Loaded, Loader, serve
 
 NAME = "peak"
 

@@ -6,10 +6,11 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tvm_deconv.bench.figures import Row, geometric_mean, rows
-from tvm_deconv.bench.table import machine_of
 from tvm_deconv.files import replacing
 from tvm_deconv.plotting import check
+
+from .figures import Row, geometric_mean, rows
+from .table import machine_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

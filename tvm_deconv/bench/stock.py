@@ -19,11 +19,12 @@ from tvm.relax.backend.cpu_generic import pipeline as stock
 from tvm.s_tir import meta_schedule
 from tvm.target import Target
 
-from tvm_deconv.bench.ours import bound_call, pool_notes
-from tvm_deconv.bench.worker import Loaded, Loader, serve
 from tvm_deconv.importer import load
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.threads import use_threads
+
+from .ours import bound_call, pool_notes
+from .worker import Loaded, Loader, serve
 
 DEFAULT, TUNED = "tvm", "tvm-tuned"
 

@@ -6,17 +6,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tvm_deconv.bench.figures import (
-    BASELINE,
-    HEADLINE,
-    MEASURED,
-    OURS,
-    PEER,
-    Row,
-    geometric_mean,
-    lost,
-    rows,
-)
+from .figures import BASELINE, HEADLINE, MEASURED, OURS, PEER, Row, geometric_mean, lost, rows
 
 _UNREWRITTEN = "no-rewrite"
 

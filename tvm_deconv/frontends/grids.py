@@ -18,7 +18,7 @@ from typing import Any
 
 from tvm import te, tirx
 
-from ..errors import ModelError
+from tvm_deconv.errors import ModelError
 
 # Numbered as in PyTorch.
 LINEAR, NEAREST, CUBIC = range(3)

@@ -27,8 +27,9 @@ import numpy as np
 import tvm
 from tvm import relax, sym, te, tirx
 
-from ..annotations import RESAMPLED
-from ..errors import ModelError
+from tvm_deconv.annotations import RESAMPLED
+from tvm_deconv.errors import ModelError
+
 from .numbers_tir import TensorIR
 from .taps import Coordinate, Kernel, Nearest, Numbers, NumPy
 

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ..errors import ModelError
+from tvm_deconv.errors import ModelError
 
 Shapes: TypeAlias = Mapping[str, Sequence[int]]
 

@@ -20,8 +20,8 @@ from typing import TypeAlias
 
 from tvm.target import Target
 
+from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import LogError
-from tvm_deconv.geometry import ConvTranspose2d
 from tvm_deconv.schedules.choice import Row, TuningLog
 from tvm_deconv.schedules.variant import Sizes
 

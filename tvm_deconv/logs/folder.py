@@ -22,8 +22,8 @@ from tvm.s_tir.meta_schedule.database import JSONDatabase
 from tvm.s_tir.schedule import Trace
 from tvm.target import Target
 
+from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import LogError, LogWriteError, OutputError
-from tvm_deconv.geometry import ConvTranspose2d
 from tvm_deconv.schedules.choice import Row
 from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.schedules.variant import Machine, Sizes

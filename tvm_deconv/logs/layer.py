@@ -17,8 +17,8 @@ import tvm
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.errors import LogError
-from tvm_deconv.geometry import Axis, ConvTranspose2d
 from tvm_deconv.schedules.machines import variants_for
 from tvm_deconv.schedules.space import parameters_of
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Machine, Sizes, Variant

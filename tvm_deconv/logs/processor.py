@@ -9,9 +9,9 @@ from typing import TypeAlias
 import tvm
 from tvm.target import Target
 
-from tvm_deconv.gpu_targets import is_gpu
+from tvm_deconv.backends.gpu_targets import is_gpu
+from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.gpu.machine import gpu_machine
-from tvm_deconv.schedules.machine import cpu_machine
 
 # Two spellings of one architecture each, in LLVM's triples.
 _SPELLINGS = {"arm64": "aarch64", "amd64": "x86_64"}

@@ -24,7 +24,7 @@ from tvm_deconv.logs.header import device_name
 from tvm_deconv.measure.cpu_peak import flop
 from tvm_deconv.measure.cpu_peak import kernel as peak_kernel
 from tvm_deconv.measure.facts import cpu_model
-from tvm_deconv.schedules.machine import CpuMachine, cpu_machine, is_this_processor
+from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine, is_this_processor
 from tvm_deconv.tuning.device import Device as Reach
 from tvm_deconv.tuning.device import local_device
 from tvm_deconv.tuning.driver import check_packages, find_device
@@ -235,7 +235,7 @@ def _capacity(
     if working_set.capacity is None:
         return None
     known = is_this_processor(target)
-    citation = "least of its architecture, with sources, in tvm_deconv.schedules.machine"
+    citation = "least of its architecture, with sources, in tvm_deconv.schedules.cpu.machine"
     source = (
         measured("the operating system") if known else Source(LITERATURE, {"citation": citation})
     )

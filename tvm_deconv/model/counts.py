@@ -50,8 +50,8 @@ from dataclasses import dataclass, fields, replace
 from math import prod
 from typing import Literal, NamedTuple, get_args
 
+from tvm_deconv.algebra.geometry import Axis, ConvAxis
 from tvm_deconv.errors import VariantError
-from tvm_deconv.geometry import Axis, ConvAxis
 
 from .operators import Operator, Origin, bytes_of
 

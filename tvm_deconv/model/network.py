@@ -25,21 +25,13 @@ from tvm_deconv.compiler import one_error
 from tvm_deconv.errors import ModelError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.transform.convolution import CONV
-from tvm_deconv.transform.kernels import describe
-from tvm_deconv.transform.lower_conv import CONV_TRANSPOSE, read
-from tvm_deconv.transform.matching import (
-    BROADCAST,
-    UNARY,
-    Graph,
-    Refused,
-    op_name,
-    shape_of,
-    text,
-)
-from tvm_deconv.transform.plan import Plan
+from tvm_deconv.transform.graph import BROADCAST, UNARY, Graph, Refused, op_name, shape_of, text
+from tvm_deconv.transform.lower.layers import describe
+from tvm_deconv.transform.lower.read import CONV_TRANSPOSE, read
 from tvm_deconv.transform.recover import recover
 from tvm_deconv.transform.rewrite import decide, rewrite_upsampling
-from tvm_deconv.transform.shuffle import Shuffle, read_shuffle
+from tvm_deconv.transform.rules.rule import Plan
+from tvm_deconv.transform.rules.shuffle import Shuffle, read_shuffle
 
 from .counts import Deconvolution, convolution_counts, counts
 from .operators import Operator, bytes_of

@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
+from tvm_deconv.algebra.geometry import (
+    Axis,
+    ConvAxis,
+    ConvTranspose2d,
+    axis_of_resize,
+    axis_of_subpixel,
+)
 from tvm_deconv.errors import GeometryError
-from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
 
 if TYPE_CHECKING:
     from tvm_deconv.workloads.spec import LayerSpec

@@ -22,9 +22,9 @@ from math import prod
 
 import numpy as np
 
-from tvm_deconv.cook_toom import transforms
+from tvm_deconv.algebra.cook_toom import transforms
+from tvm_deconv.algebra.geometry import Axis
 from tvm_deconv.errors import VariantError
-from tvm_deconv.geometry import Axis
 
 from .counts import Counts, in_bytes
 from .operators import Operator

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from tvm_deconv.transform.lower.convolutions import LowerConvolutions
+from tvm_deconv.transform.lower.shuffles import LowerShuffles
+
 from .check_sizes import CheckSizes
 from .decompose import DecomposePixelShuffle
 from .keep_nan import KeepNaN
-from .lower import LowerConvolutions
-from .lower_shuffle import LowerShuffles
 from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
 
 __all__ = [

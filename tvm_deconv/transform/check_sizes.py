@@ -23,7 +23,7 @@ from tvm import relax, sym, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from .constants import Constants
-from .matching import op_name, shape_of
+from .graph import op_name, shape_of
 
 Shape: TypeAlias = Sequence[Any]
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from tvm import relax
 
-from .. import geometry
+from tvm_deconv.algebra import geometry
+
 from . import layouts
-from .matching import Graph, Refused, constant, dtype_of, op_name, shape_of
+from .graph import Graph, Refused, constant, dtype_of, op_name, shape_of
 
 CONV = "relax.nn.conv2d"
 # What our kernels compute: TVM's own transposed convolution is slower than what it would replace.

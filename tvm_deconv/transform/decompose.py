@@ -10,8 +10,9 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from .matching import op_name, shape_of
-from .shuffle import PIXEL_SHUFFLE, emit_shuffle
+from tvm_deconv.transform.rules.shuffle import PIXEL_SHUFFLE, emit_shuffle
+
+from .graph import op_name, shape_of
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.DecomposePixelShuffle")

@@ -14,7 +14,7 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from .matching import op_name
+from .graph import op_name
 
 _RELU, _CLIP = "relax.nn.relu", "relax.clip"
 _EXTREMES = {"relax.maximum": relax.op.maximum, "relax.minimum": relax.op.minimum}

@@ -14,7 +14,7 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from .matching import constant, is_var
+from .graph import constant, is_var
 
 PRELU = "relax.nn.prelu"
 LAYOUT_CHANGE = "relax.permute_dims"

@@ -20,7 +20,7 @@ from tvm import relax, sym, topi
 from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.relax.utils import gen_call_tir_inputs
 
-from .matching import op_name, shape_of, static
+from .graph import op_name, shape_of, static
 
 _PADS = {
     "constant": topi.nn.pad,

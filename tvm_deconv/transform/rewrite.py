@@ -10,12 +10,14 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from ..report import REFUSED, REWRITTEN, LayerReport, Report
-from . import resize, subpixel
-from .matching import Graph, Refused
-from .plan import Decision, Plan, decision, rebind
+from tvm_deconv.report import REFUSED, REWRITTEN, LayerReport, Report
+from tvm_deconv.transform.rules.rule import Decision, Plan, decision, rebind
+from tvm_deconv.transform.rules.shuffle import read_shuffle
+
+from .graph import Graph, Refused
 from .recover import recover
-from .shuffle import read_shuffle
+from .rules import nearest_resize as resize
+from .rules import subpixel
 
 
 def rewrite_upsampling(mod: tvm.IRModule) -> tuple[tvm.IRModule, Report]:

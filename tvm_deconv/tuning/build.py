@@ -25,10 +25,10 @@ from tvm.s_tir.transform import RemoveWeightLayoutRewriteBlock
 from tvm.support.popen_pool import PopenPoolExecutor
 from tvm.target import Target
 
-from tvm_deconv import cuda
+from tvm_deconv.backends.cuda import source as cuda
+from tvm_deconv.backends.gpu_limits import misfit
+from tvm_deconv.backends.gpu_targets import CUDA, is_gpu
 from tvm_deconv.errors import TargetError
-from tvm_deconv.gpu_limits import misfit
-from tvm_deconv.gpu_targets import CUDA, is_gpu
 from tvm_deconv.library import link, linker
 from tvm_deconv.logs.layer import candidate_of, is_layer
 from tvm_deconv.schedules.machines import machine_of

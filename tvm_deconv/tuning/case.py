@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tvm_deconv.geometry import ConvTranspose2d
+from tvm_deconv.algebra.geometry import ConvTranspose2d
 
 if TYPE_CHECKING:
     from tvm_deconv.logs.layer import Layer

@@ -13,15 +13,15 @@ from pathlib import Path
 from tvm.s_tir.meta_schedule.runner import EvaluatorConfig
 from tvm.target import Target
 
+from tvm_deconv.backends.gpu_targets import is_gpu
 from tvm_deconv.compiler import TargetSpec, for_threads
 from tvm_deconv.errors import DeviceError, TuningError
-from tvm_deconv.gpu_targets import is_gpu
 from tvm_deconv.importer import Shapes
 from tvm_deconv.logs.find import user_root
 from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.logs.header import Header, device_name
 from tvm_deconv.logs.processor import runs_here
-from tvm_deconv.schedules.machine import CpuMachine, available_processors, is_this_processor
+from tvm_deconv.schedules.cpu.machine import CpuMachine, available_processors, is_this_processor
 from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.targets import processor_of
 

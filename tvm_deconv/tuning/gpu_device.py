@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from tvm import rpc
 from tvm.target import Target
 
+from tvm_deconv.backends.gpu_targets import CUDA
 from tvm_deconv.errors import DeviceError, TargetError
-from tvm_deconv.gpu_targets import CUDA
 from tvm_deconv.schedules.gpu.machine import gpu_machine
 
 _API = {"cuda": "CUDA", "opencl": "OpenCL"}

@@ -30,12 +30,12 @@ from tvm.s_tir.meta_schedule.space_generator import PostOrderApply
 from tvm.s_tir.meta_schedule.task_scheduler import RoundRobin
 from tvm.target import Target
 
-from tvm_deconv import gpu_pipeline
+from tvm_deconv.backends import gpu_pipeline
+from tvm_deconv.backends.gpu_targets import OPENCL, is_gpu
 from tvm_deconv.errors import TuningError
-from tvm_deconv.gpu_targets import OPENCL, is_gpu
 from tvm_deconv.logs.trial import OK, Trial
-from tvm_deconv.schedules import cpu_default
-from tvm_deconv.schedules.machine import cpu_machine
+from tvm_deconv.schedules.cpu.machine import cpu_machine
+from tvm_deconv.schedules.rest import default as cpu_default
 
 from .build import remove_artifact
 from .context import tune_context

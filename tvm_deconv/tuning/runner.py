@@ -27,8 +27,8 @@ from tvm.s_tir.meta_schedule.runner import (
 )
 from tvm.target import Target
 
+from tvm_deconv.backends.gpu_targets import is_gpu
 from tvm_deconv.errors import DeviceError
-from tvm_deconv.gpu_targets import is_gpu
 
 from . import measure
 from .device import Device

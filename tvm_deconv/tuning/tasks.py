@@ -17,12 +17,12 @@ from tvm_deconv.errors import TuningError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.layer import Layer
 from tvm_deconv.schedules.choice import Preferences
-from tvm_deconv.schedules.cpu_default import is_scheduled
 from tvm_deconv.schedules.machines import machine_of
+from tvm_deconv.schedules.rest.default import is_scheduled
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform import RewriteUpsampling
-from tvm_deconv.transform import kernels as found
-from tvm_deconv.transform.matching import shape_of
+from tvm_deconv.transform.graph import shape_of
+from tvm_deconv.transform.lower import layers as found
 from tvm_deconv.workloads.selection import select
 
 # A model, or names as ``tvm-deconv bench --workloads`` takes them.

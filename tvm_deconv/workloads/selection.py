@@ -12,7 +12,8 @@ import onnx
 
 from tvm_deconv.errors import ModelError
 from tvm_deconv.frontends.onnx import read_proto
-from tvm_deconv.workloads import find
+
+from . import find
 
 
 class Measurable(Protocol):

@@ -9,8 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tvm_deconv.algebra.geometry import (
+    Axis,
+    ConvAxis,
+    ConvTranspose2d,
+    axis_of_resize,
+    axis_of_subpixel,
+)
 from tvm_deconv.errors import GeometryError
-from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
 
 Upsampling = Literal["subpixel", "nearest", "deconv", "conv"]
 Activation = Literal["relu", "leaky_relu", "prelu", "elu", "tanh", "sigmoid"]

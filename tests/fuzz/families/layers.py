@@ -14,12 +14,18 @@ import kernel
 import numpy as np
 from tvm import te, tirx
 
+from tvm_deconv.algebra.geometry import (
+    Axis,
+    ConvAxis,
+    ConvTranspose2d,
+    axis_of_resize,
+    axis_of_subpixel,
+)
 from tvm_deconv.errors import TvmDeconvError
-from tvm_deconv.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize, axis_of_subpixel
+from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.schedules.space import fields, infeasible, parameters_of, point_of
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
-from tvm_deconv.schedules.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
 
 from .. import outcome as kinds

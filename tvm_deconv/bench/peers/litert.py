@@ -12,7 +12,7 @@ from .onnx_graph import read_graph
 from .tflite_graph import translate
 
 if TYPE_CHECKING:
-    from ..worker import Loaded
+    from tvm_deconv.bench.worker import Loaded
 
 
 def load(model: str, x: np.ndarray, threads: int) -> Loaded:

@@ -16,7 +16,7 @@ import MNN.nn
 import numpy as np
 
 if TYPE_CHECKING:
-    from ..worker import Loaded
+    from tvm_deconv.bench.worker import Loaded
 
 # The converter ends its process when it fails, so it gets one of its own.
 _CONVERT = "import sys, _tools; _tools.mnnconvert(sys.argv)"

@@ -15,7 +15,7 @@ import numpy as np
 from .onnx_graph import NotSupportedError, read_graph
 
 if TYPE_CHECKING:
-    from ..worker import Loaded
+    from tvm_deconv.bench.worker import Loaded
 
 # ncnn's own benchmark keeps freed memory for the next call, too. They live as long as the process,
 # because results may outlive the network that made them.

@@ -8,7 +8,7 @@ import numpy as np
 import openvino as ov
 
 if TYPE_CHECKING:
-    from ..worker import Loaded
+    from tvm_deconv.bench.worker import Loaded
 
 
 def load(model: str, x: np.ndarray, threads: int) -> Loaded:

@@ -17,7 +17,7 @@ from .onnx_graph import read_graph
 from .torch_graph import OnnxModule
 
 if TYPE_CHECKING:
-    from ..worker import Loaded
+    from tvm_deconv.bench.worker import Loaded
 
 Call = Callable[[], Tensor]
 

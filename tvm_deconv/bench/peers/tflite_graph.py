@@ -13,14 +13,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from .onnx_graph import (
-    Graph,
-    Node,
-    NotSupportedError,
-    is_repeating,
-    resize_factors,
-    spatial_pads,
-)
+from .onnx_graph import Graph, Node, NotSupportedError, is_repeating, resize_factors, spatial_pads
 from .onnx_rewrites import merge_composites, shuffles_in_order
 from .tflite_file import Writer
 

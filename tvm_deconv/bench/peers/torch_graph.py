@@ -10,14 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .onnx_graph import (
-    Graph,
-    Node,
-    NotSupportedError,
-    is_repeating,
-    resize_factors,
-    spatial_pads,
-)
+from .onnx_graph import Graph, Node, NotSupportedError, is_repeating, resize_factors, spatial_pads
 from .onnx_rewrites import merge_composites, shuffles_in_order
 
 # Makes what computes the node, from its first operands: their number is the second result.

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 import onnx
 import tvm
 
-from ...errors import ModelError
-from ..shapes import Shapes, read_shapes
+from tvm_deconv.errors import ModelError
+from tvm_deconv.frontends.shapes import Shapes, read_shapes
+
 from .check import check_model, check_text, inlined
 from .importer import import_network
 from .known import check_operators, is_strange

@@ -14,7 +14,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, checker, defs, helper, inliner
 
-from ...errors import ModelError, first_line
+from tvm_deconv.errors import ModelError, first_line
+
 from .nodes import STANDARD, all_nodes, bodies, describe, label, opset_of, reads, words
 
 # Tensors of more bytes are left out where the checker and shape inference get a copy of the model.

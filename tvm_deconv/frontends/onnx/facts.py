@@ -15,7 +15,8 @@ import numpy as np
 import onnx
 from onnx import checker, defs, helper, numpy_helper, shape_inference
 
-from ...errors import ModelError, first_line
+from tvm_deconv.errors import ModelError, first_line
+
 from .fold import evaluate, fits, is_foldable
 from .nodes import STANDARD, attributes, describe, reads, words
 

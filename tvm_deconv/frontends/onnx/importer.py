@@ -22,9 +22,10 @@ from onnx import helper
 from tvm import relax
 from tvm.relax.frontend.onnx import onnx_frontend
 
-from ...errors import ModelError, first_line
+from tvm_deconv.errors import ModelError, first_line
+from tvm_deconv.frontends.onnx.convert.call import Call, known_shape
+
 from .convert import CONVERTERS
-from .convert.call import Call, known_shape
 from .known import check_operators, is_known
 from .nodes import STANDARD, attributes, describe, reads, refuse, words
 from .normalise import Network

@@ -8,7 +8,8 @@ import onnx
 from onnx import defs
 from tvm.relax.frontend.onnx import onnx_frontend
 
-from ...errors import ModelError
+from tvm_deconv.errors import ModelError
+
 from .convert import CONVERTERS
 from .nodes import STANDARD, all_nodes, spell, words
 

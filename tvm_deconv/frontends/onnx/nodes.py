@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import onnx
 from onnx import helper
 
-from ...errors import ModelError
+from tvm_deconv.errors import ModelError
 
 STANDARD = ("", "ai.onnx")
 

@@ -17,7 +17,8 @@ import onnx
 from onnx import numpy_helper
 from tvm.relax.frontend.onnx.onnx_frontend import parse_shape_name
 
-from ...errors import ModelError, first_line
+from tvm_deconv.errors import ModelError, first_line
+
 from .check import sorted_nodes
 from .facts import Facts
 from .nodes import bodies, opset_of, reads

@@ -9,7 +9,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import checker, external_data_helper
 
-from ...errors import ModelError, first_line
+from tvm_deconv.errors import ModelError, first_line
 
 # Every ModelProto that a serializer writes begins with its field 1, the IR version.
 _FIRST_BYTE = b"\x08"

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import onnx
 
-from ...errors import ModelError
+from tvm_deconv.errors import ModelError
+
 from .facts import Facts
 from .nodes import STANDARD, attributes, describe, refuse
 from .windows import output_padding, read_window

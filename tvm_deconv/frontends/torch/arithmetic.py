@@ -15,7 +15,8 @@ import torch
 from torch import fx
 from tvm import relax
 
-from ...errors import ModelError
+from tvm_deconv.errors import ModelError
+
 from .sizes import integer
 from .translation import Converter, Translation
 from .values import is_tensor, shape_of, value_of

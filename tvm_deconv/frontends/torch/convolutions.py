@@ -11,7 +11,8 @@ from typing import Any
 
 from tvm import relax
 
-from ...errors import ModelError
+from tvm_deconv.errors import ModelError
+
 from .functions import working_dtype
 from .translation import Translation
 from .values import is_tensor, shape_of, value_of

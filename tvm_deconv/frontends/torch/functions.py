@@ -12,7 +12,8 @@ from typing import Any
 
 from tvm import relax
 
-from ...errors import ModelError
+from tvm_deconv.errors import ModelError
+
 from .arithmetic import apply
 from .translation import Converter, Translation
 from .values import shape_of

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tvm import relax, te
 
-from .. import grids
+from tvm_deconv.frontends import grids
+
 from .functions import working_dtype
 from .translation import Translation
 

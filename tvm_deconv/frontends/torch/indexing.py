@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from tvm import relax, te, tirx
 
-from ...errors import ModelError
+from tvm_deconv.errors import ModelError
+
 from .translation import Translation
 from .values import constant, shape_of, value_of
 

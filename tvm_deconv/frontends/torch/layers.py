@@ -11,7 +11,8 @@ from typing import Any
 
 from tvm import relax
 
-from ...errors import ModelError
+from tvm_deconv.errors import ModelError
+
 from . import convolutions, functions, normalisation, pooling
 from .padding import pad_constant
 from .translation import Converter, Translation

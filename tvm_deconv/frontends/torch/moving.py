@@ -7,7 +7,8 @@ from typing import Any
 
 from tvm import relax, te, tirx
 
-from ...errors import ModelError
+from tvm_deconv.errors import ModelError
+
 from .sizes import integer
 from .slicing import sliced
 from .translation import Translation

@@ -20,7 +20,8 @@ from torch.export.graph_signature import (
 )
 from tvm import relax, tirx
 
-from ...errors import ModelError
+from tvm_deconv.errors import ModelError
+
 from .nodes import described, name_of
 from .sizes import Sizes, integer
 from .table import CONVERTERS

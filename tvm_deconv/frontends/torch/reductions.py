@@ -8,7 +8,8 @@ from typing import Any
 
 from tvm import relax
 
-from ...errors import ModelError
+from tvm_deconv.errors import ModelError
+
 from .arithmetic import whole_power
 from .functions import number, working_dtype
 from .translation import Converter, Translation

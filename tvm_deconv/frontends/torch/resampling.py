@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from tvm import relax
 
-from ...errors import ModelError
-from ..resample import Resampled, resample
-from ..taps import Coordinate, Nearest, cubic, linear
+from tvm_deconv.errors import ModelError
+from tvm_deconv.frontends.resample import Resampled, resample
+from tvm_deconv.frontends.taps import Coordinate, Nearest, cubic, linear
+
 from .translation import Converter, Translation
 from .values import shape_of
 

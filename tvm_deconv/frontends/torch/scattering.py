@@ -13,7 +13,8 @@ from typing import Any
 
 from tvm import relax, te, tirx
 
-from ...errors import ModelError
+from tvm_deconv.errors import ModelError
+
 from .arithmetic import where
 from .indexing import element, wrapped
 from .translation import Converter, Translation

@@ -15,7 +15,7 @@ import sympy
 import torch
 from tvm import sym, tirx
 
-from ...errors import ModelError
+from tvm_deconv.errors import ModelError
 
 # A factor p/q with parts up to this is applied in integers: p*n stays far from the end of int64.
 _LARGEST_PART = 2**20

@@ -18,7 +18,8 @@ from torch import fx
 from tvm import relax, te, tirx
 from tvm.ir import GenericConst
 
-from ...errors import ModelError, TvmDeconvError
+from tvm_deconv.errors import ModelError, TvmDeconvError
+
 from .nodes import described, name_of, unsupported
 from .sizes import Sizes, integer
 from .values import constant, differs, dtype_name, shape_of, tensor_constant, value_of

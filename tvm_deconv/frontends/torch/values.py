@@ -9,7 +9,7 @@ import torch
 from tvm import relax, tirx
 from tvm.ir import GenericConst
 
-from ...errors import ModelError
+from tvm_deconv.errors import ModelError
 
 DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
 

@@ -12,7 +12,8 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from ..nodes import refuse
+from tvm_deconv.frontends.onnx.nodes import refuse
+
 from .call import Call, dtype_of, shape_of
 
 Function = Callable[[Call, relax.Expr], relax.Expr]

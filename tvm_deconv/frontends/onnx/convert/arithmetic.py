@@ -8,7 +8,8 @@ from functools import reduce
 import tvm
 from tvm import relax
 
-from ..nodes import refuse
+from tvm_deconv.frontends.onnx.nodes import refuse
+
 from .call import Call, dtype_of, is_float
 
 # Whole exponents up to this are written out as products.

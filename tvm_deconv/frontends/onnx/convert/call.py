@@ -12,7 +12,7 @@ import tvm
 from onnx import helper
 from tvm import relax, tirx
 
-from ..nodes import refuse
+from tvm_deconv.frontends.onnx.nodes import refuse
 
 
 @dataclass(frozen=True)

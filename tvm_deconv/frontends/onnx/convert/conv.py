@@ -7,8 +7,9 @@ from typing import Any
 
 from tvm import relax, topi
 
-from ..nodes import refuse
-from ..windows import Window, output_padding, read_window
+from tvm_deconv.frontends.onnx.nodes import refuse
+from tvm_deconv.frontends.onnx.windows import Window, output_padding, read_window
+
 from .call import Call, shape_of
 
 _CONVOLUTIONS: dict[int, tuple[Callable[..., relax.Expr], Callable[..., relax.Expr], str]] = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...taps import Coordinate, Numbers
+from tvm_deconv.frontends.taps import Coordinate, Numbers
 
 MODES = (
     "half_pixel",

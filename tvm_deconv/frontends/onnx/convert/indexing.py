@@ -10,8 +10,9 @@ import numpy as np
 import tvm
 from tvm import relax, sym, tirx
 
-from ..nodes import refuse
-from ..sizes import int64, sizes_analyzer
+from tvm_deconv.frontends.onnx.nodes import refuse
+from tvm_deconv.frontends.onnx.sizes import int64, sizes_analyzer
+
 from .call import Call, dtype_of, normal_axis, shape_of, static
 
 # Beyond every size.

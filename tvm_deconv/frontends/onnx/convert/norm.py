@@ -5,7 +5,8 @@ from __future__ import annotations
 from tvm import relax
 from tvm.relax.frontend.onnx import onnx_frontend
 
-from ..nodes import refuse
+from tvm_deconv.frontends.onnx.nodes import refuse
+
 from .call import Call, dtype_of, normal_axis, shape_of
 
 

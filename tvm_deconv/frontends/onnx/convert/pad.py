@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from tvm import relax, te, tirx
 
-from ..nodes import refuse
+from tvm_deconv.frontends.onnx.nodes import refuse
+
 from .call import Call, dtype_of, normal_axis, shape_of
 
 _MODES = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "wrap"}

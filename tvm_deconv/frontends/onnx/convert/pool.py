@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from tvm import relax
 
-from ..nodes import refuse
-from ..windows import read_window
+from tvm_deconv.frontends.onnx.nodes import refuse
+from tvm_deconv.frontends.onnx.windows import read_window
+
 from .call import Call, dtype_of, is_float, shape_of
 from .conv import padded
 

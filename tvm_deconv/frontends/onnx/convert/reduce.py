@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from tvm import relax
 
-from ..nodes import refuse
+from tvm_deconv.frontends.onnx.nodes import refuse
+
 from .call import Call, dtype_of, is_float, normal_axis, shape_of
 
 # (before the reduction, the reduction, after it); None for nothing.

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 from tvm import relax, sym, tirx
 
-from ...resample import LARGEST_SIZE, Resampled, resample
-from ...taps import ROUNDINGS, Kernel, Nearest, cubic, linear
-from ..nodes import refuse
+from tvm_deconv.frontends.onnx.nodes import refuse
+from tvm_deconv.frontends.resample import LARGEST_SIZE, Resampled, resample
+from tvm_deconv.frontends.taps import ROUNDINGS, Kernel, Nearest, cubic, linear
+
 from .call import Call, normal_axis, shape_of
 from .coordinates import MODES, coordinate
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from tvm import relax
 
-from ..nodes import refuse
+from tvm_deconv.frontends.onnx.nodes import refuse
+
 from .call import Call, shape_of
 
 

@@ -6,7 +6,8 @@ from itertools import accumulate
 
 from tvm import relax
 
-from ..nodes import refuse
+from tvm_deconv.frontends.onnx.nodes import refuse
+
 from .call import Call, dtype_of, normal_axis, shape_of
 
 

@@ -10,9 +10,10 @@ import tvm
 from tvm import relax
 from tvm.relax.frontend.onnx import onnx_frontend
 
-from ... import grids
-from ..nodes import refuse
-from ..sizes import int64, sizes_analyzer
+from tvm_deconv.frontends import grids
+from tvm_deconv.frontends.onnx.nodes import refuse
+from tvm_deconv.frontends.onnx.sizes import int64, sizes_analyzer
+
 from .activation import in_single
 from .call import Call, dtype_of, normal_axis, shape_of
 

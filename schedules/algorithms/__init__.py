@@ -1,0 +1,1 @@
+"""What is computed, for every kind of machine: stages as tensor expressions."""

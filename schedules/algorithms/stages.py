@@ -1,0 +1,145 @@
+"""Stages that several algorithms share, as tensor expressions.
+
+All run over a domain rounded up to whole tiles, so that no loop of a reduction ever carries a
+remainder predicate; only ``store`` has the output's exact shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tvm import te, tirx
+
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.cpu.tiling import Tiling
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
+
+from .expressions import by_phase, has_tap, round_up, static
+from .names import EDGE, INTERLEAVE, PAD, PHASES, STORE
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The rounded-up domain: output channels of a group, block rows and block columns."""
+
+    channels: int
+    rows: Any
+    columns: Any
+
+
+def domain_of(conv: ConvTranspose2d, tile: Tiling, shape: tuple[Any, ...]) -> Domain:
+    """Whole tiles and strips that cover the output for an input of ``shape``."""
+    _, _, height, width = shape
+    return Domain(
+        channels=round_up(conv.group_outputs, tile.channels),
+        rows=round_up(conv.h.blocks(height), tile.rows),
+        columns=round_up(conv.w.blocks(width), tile.block_columns),
+    )
+
+
+def zero() -> tirx.FloatImm:
+    return tirx.const(0, ACCUMULATE_DTYPE)
+
+
+def shape_of(x: te.Tensor) -> tuple[Any, ...]:
+    """(batch, channels, height, width), as ints where they are known."""
+    return tuple(static(dim) for dim in x.shape)
+
+
+def padded(conv: ConvTranspose2d, domain: Domain, x: te.Tensor) -> te.Tensor:
+    """``pad[n, c, i, j]``: the input in float32 with a zero border as wide as the halo."""
+    # Bounds are inferred for a loop over all taps, also where a phase has fewer.
+    (top, _), (left, _) = conv.h.halo, conv.w.halo
+    last = top + conv.h.uniform_extent, left + conv.w.uniform_extent
+    return bordered(domain, x, (top, last[0]), (left, last[1]))
+
+
+def bordered(
+    domain: Domain, x: te.Tensor, rows: tuple[int, int], columns: tuple[int, int]
+) -> te.Tensor:
+    """``padded`` with a border from the first to the last offset that rows and columns read at."""
+    batch, channels, height, width = shape_of(x)
+    (top, bottom), (left, right) = rows, columns
+
+    def value(n, c, i, j):
+        inside = tirx.all(i >= -top, i < height - top, j >= -left, j < width - left)
+        copied = x[n, c, i + top, j + left].astype(ACCUMULATE_DTYPE)
+        return tirx.if_then_else(inside, copied, zero())
+
+    extent = domain.rows + (bottom - top), domain.columns + (right - left)
+    return te.compute((batch, channels, *extent), value, name=PAD)
+
+
+def phase_sums(
+    conv: ConvTranspose2d, domain: Domain, pad: te.Tensor, weight: Callable[..., Any]
+) -> te.Tensor:
+    """``phases[n, g, o, fh, fw, y, x]``: sums over channels and taps, a convolution per phase.
+
+    ``weight(g, o, fh, fw, ic, th, tw)`` is an element of the packed weights.
+    """
+    h, w = conv.h, conv.w
+    (top, _), (left, _) = h.halo, w.halo
+    ic = te.reduce_axis((0, conv.group_inputs), "ic")
+    th = te.reduce_axis((0, h.max_taps), "th")
+    tw = te.reduce_axis((0, w.max_taps), "tw")
+
+    def phase_sum(n, g, o, fh, fw, y, x):
+        i = y + by_phase([h.first_offset(f) - top for f in range(h.stride)], fh) + h.tap_step * th
+        j = x + by_phase([w.first_offset(f) - left for f in range(w.stride)], fw) + w.tap_step * tw
+        term = pad[n, g * conv.group_inputs + ic, i, j] * weight(g, o, fh, fw, ic, th, tw)
+        live = [has_tap(h, fh, th), has_tap(w, fw, tw)]
+        live = [condition for condition in live if condition is not None]
+        return te.sum(
+            tirx.if_then_else(tirx.all(*live), term, zero()) if live else term, axis=[ic, th, tw]
+        )
+
+    batch = static(pad.shape[0])
+    shape = (batch, conv.groups, domain.channels, h.stride, w.stride, domain.rows, domain.columns)
+    return te.compute(shape, phase_sum, name=PHASES)
+
+
+def interleaved(conv: ConvTranspose2d, phases: te.Tensor) -> te.Tensor:
+    """``interleave[n, g, o, fh, y, ow]``: rows of consecutive output columns from phases."""
+    n, g, o, rh, rw, rows, columns = phases.shape
+    shape = (n, g, o, rh, rows, columns * rw)
+    period = conv.w.stride
+
+    def element(n, g, o, fh, y, ow):
+        return phases[n, g, o, fh, ow % period, y, ow // period]
+
+    return te.compute(shape, element, name=INTERLEAVE)
+
+
+def stored(
+    conv: ConvTranspose2d,
+    shape: tuple[Any, ...],
+    dtype: str,
+    domain: Domain,
+    tile_columns: int,
+    row_element: Callable[..., Any],
+) -> te.Tensor:
+    """``store``: the output, from ``row_element(n, g, o, fh, y, ow)``, in ``dtype``.
+
+    ``shape`` is that of the input. Where tiles of ``tile_columns`` block columns may lie partly
+    beyond the right edge, the stage ``edge`` holds their rows in memory.
+    """
+    batch, _, height, width = shape
+    if _crosses_edge(conv, width, tile_columns):
+        columns = domain.columns * conv.w.stride
+        row_shape = (batch, conv.groups, domain.channels, conv.h.stride, domain.rows, columns)
+        row_element = te.compute(row_shape, row_element, name=EDGE)
+    out_group, stride = conv.group_outputs, conv.h.stride
+
+    def element(n, c, oh, ow):
+        g, o = (0, c) if conv.groups == 1 else (c // out_group, c % out_group)
+        return row_element(n, g, o, oh % stride, oh // stride, ow).astype(dtype)
+
+    return te.compute(conv.output_shape(batch, height, width), element, name=STORE)
+
+
+def _crosses_edge(conv: ConvTranspose2d, width: Any, tile_columns: int) -> bool:
+    if not isinstance(width, int):
+        return True
+    return conv.w.output_size(width) % (tile_columns * conv.w.stride) != 0

@@ -1,0 +1,1 @@
+"""Kernels for processors: the machine, the variants, their loop nests and spaces."""

@@ -1,0 +1,113 @@
+"""TDC, transforming deconvolution to convolution: r^2 convolutions, then an interleave.
+
+pad        x[n, c, i, j] with a zero border (rows and columns beyond the input read as 0)
+phases     sum over channels and taps in registers, one stride-1 convolution per phase
+planes     the sums of a whole strip in memory, a plane for each phase (fh, fw)
+interleave planes -> high-resolution rows; pure data movement
+edge       the same row in memory, for vectors that cross the right edge (absent if none does)
+store      one output element each, the only stage with the output's exact shape
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from tvm import te, tirx
+from tvm.s_tir import Schedule
+
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.schedules.algorithms import stages
+from tvm_deconv.schedules.algorithms.names import EDGE, INTERLEAVE, PAD, PHASES, PLANES
+from tvm_deconv.schedules.tir.last_steps import for_llvm
+from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
+from tvm_deconv.schedules.variant import Sizes, Variant
+
+from . import revd2, steps
+from .finish import finish
+from .machine import CpuMachine
+from .tiling import Tiling, choose_tiling, outputs_per_thread, tiling_cycles, too_many_phases
+
+# Cycles to write a vector of sums to its plane, and to read, shuffle and store it again: fitted to
+# the layers of ``tvm_deconv.workloads.design`` with many channels.
+PASS_CYCLES = 12.0
+
+
+def one_phase(conv: ConvTranspose2d) -> ConvTranspose2d:
+    """The stride-1 convolution of the longest phase, which keeps the size of its input."""
+
+    def axis(of: Axis) -> Axis:
+        reach = of.tap_step * (of.max_taps - 1)
+        return Axis(max(of.max_taps, 1), pad_begin=max(reach, 0), dilation=max(of.tap_step, 1))
+
+    return replace(conv, h=axis(conv.h), w=axis(conv.w))
+
+
+def choose(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Tiling:
+    """Tile sizes for a layer; a register tile belongs to one phase."""
+    planes = conv.h.stride * conv.w.stride
+    return choose_tiling(conv, sizes, machine, tiled=one_phase(conv), planes=planes)
+
+
+def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine) -> float:
+    """Cycles of the busiest thread: those of the sums and those of the pass over the planes."""
+    sums = tiling_cycles(conv, sizes, tile, machine, tiled=one_phase(conv))
+    return sums + outputs_per_thread(conv, sizes, tile, machine) / tile.lanes * PASS_CYCLES
+
+
+def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
+    """Shape of the packed weights: [g][fh][fw][o/tile][ic][th][tw][o%tile]."""
+    g, o, fh, ic, th, tw, fw, lane = revd2.packed_shape(conv, tile)
+    return g, fh, fw, o, ic, th, tw, lane
+
+
+def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np.ndarray:
+    """IOHW weights in the order of ``packed_shape``, float32; missing taps and channels are 0."""
+    packed = revd2.pack_weights(weights, conv, tile).transpose(0, 2, 6, 1, 3, 4, 5, 7)
+    return np.ascontiguousarray(packed)
+
+
+def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
+    """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
+    shape = stages.shape_of(x)
+    domain = stages.domain_of(conv, tile, shape)
+
+    def weight(g, o, fh, fw, ic, th, tw):
+        return packed[g, fh, fw, o // tile.channels, ic, th, tw, o % tile.channels]
+
+    phases = stages.phase_sums(conv, domain, stages.padded(conv, domain, x), weight)
+    planes = te.compute(phases.shape, phases, name=PLANES)
+    rows = stages.interleaved(conv, planes)
+    return stages.stored(conv, shape, x.dtype, domain, tile.lanes, rows)
+
+
+def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:
+    """The CPU loop nest above, for a function made of ``compute`` and pointwise consumers."""
+    # Checks off for the reason that ``revd2.schedule`` gives.
+    sch = Schedule(func, enable_check=False)
+    store = steps.inline_epilogue(sch, keep=(PAD, PHASES, PLANES, INTERLEAVE, EDGE))
+    nest = steps.tile_planes(sch, PHASES, conv, tile)
+    steps.parallel_with_scratch(sch, PAD, nest)
+    steps.write_out(sch, PLANES, nest, tile)
+    rows = steps.rows_of_strip(sch, INTERLEAVE, nest, conv.w.stride * tile.lanes)
+    for stage in (EDGE, store):
+        if steps.has_stage(sch, stage):
+            steps.at_tile(sch, stage, rows)
+    if tile.weight_vectors:
+        steps.weights_in_vectors(sch, PHASES, tile)
+    steps.keep_in_registers(sch, PHASES, nest, tile)
+    func = in_strip_coordinates(in_strip_coordinates(sch.mod["main"], PAD), PLANES)
+    return for_llvm(finish(func, conv, tile, store, by_rows=True))
+
+
+TDC = Variant(
+    name="tdc",
+    summary="a stride-1 convolution per phase, then an interleave",
+    choose=choose,
+    cycles=cycles,
+    packed_shape=packed_shape,
+    pack_weights=pack_weights,
+    compute=compute,
+    schedule=schedule,
+    refusal=too_many_phases,
+)

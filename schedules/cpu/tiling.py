@@ -1,0 +1,356 @@
+"""Tile sizes of the REVD2 template: the numbers, and how they are chosen for a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from statistics import mean
+
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.variant import Sizes
+
+from .machine import CpuMachine
+
+# Below this many multiply-adds for each core, waking the other cores costs more than they save:
+# a parallel region costs about 5 us, in which one core does about 0.25 M multiply-adds.
+MIN_WORK_PER_THREAD = 250_000
+
+# The inner loop is written out in full. Beyond this many multiply-adds it no longer fits the
+# level-1 instruction cache (about 8 bytes each in 32 KiB), and compiling it takes seconds.
+_MAX_UNROLLED = 1024
+
+# Phases that are written out one by one at most: more take LLVM more than a few seconds.
+_MAX_PHASES = 256
+
+# Sizes to do well on when the real one is not known at compile time.
+TYPICAL_SIZES = (17, 31, 57, 101, 128, 224, 540, 1080)
+
+# A strip's scratch is filled up with zeros beyond the input. Where the width is not known, strips
+# are no wider than this, so that a narrow input does not pay for a wide one.
+_UNKNOWN_STRIP_COLUMNS = 128
+
+_MAX_ROWS = 16
+
+# runtime::kMaxStackAlloca of TVM 0.27.
+STACK_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Sizes of the loop nest in ``revd2``; the other variants that tile by it say what differs.
+
+    The register tile is ``channels`` x (phases: ``stride_w``, and ``stride_h`` too if ``inner_fh``)
+    x ``vectors`` accumulators of ``lanes`` columns. A strip has ``rows`` block rows and
+    ``column_tiles`` register tiles; ``channel_splits`` strips of equal place run in parallel, each
+    with its share of the output channels. ``unroll_fh`` writes out the phases in height around the
+    reduction, ``unroll_th`` the taps in height within it. ``weight_vectors`` loads the weights of a
+    tap ``lanes`` at a time.
+
+    ``channels`` is at most the channels of a group (rounded up to a power of two in ``revd``), and
+    ``channel_splits`` divides the tiles that these make.
+    """
+
+    lanes: int
+    vectors: int
+    channels: int
+    rows: int
+    column_tiles: int
+    inner_fh: bool = False
+    unroll_fh: bool = False
+    unroll_th: bool = True
+    channel_splits: int = 1
+    parallel: bool = True
+    weight_vectors: bool = False
+
+    @property
+    def tile_columns(self) -> int:
+        return self.vectors * self.lanes
+
+    @property
+    def block_columns(self) -> int:
+        return self.column_tiles * self.tile_columns
+
+
+@dataclass(frozen=True)
+class _RegisterTile:
+    lanes: int
+    vectors: int
+    channels: int
+    inner_fh: bool
+
+    @property
+    def columns(self) -> int:
+        return self.lanes * self.vectors
+
+    def accumulators(self, conv: ConvTranspose2d) -> int:
+        phases = conv.w.stride * (conv.h.stride if self.inner_fh else 1)
+        return phases * self.vectors * self.channels
+
+    def weights_per_load(self, conv: ConvTranspose2d, machine: CpuMachine) -> int:
+        """Weights of one tap that one load brings."""
+        whole_vectors = conv.w.stride * self.channels % self.lanes == 0
+        return self.lanes if machine.multiplies_by_lane and whole_vectors else 1
+
+
+@dataclass(frozen=True)
+class _Strip:
+    rows: int
+    column_tiles: int
+    channel_splits: int
+
+
+def too_many_phases(conv: ConvTranspose2d, accumulate: str) -> str | None:
+    """The ``refusal`` of a variant that writes out its phases in width and those of unlike taps."""
+    phases = conv.w.stride * (conv.h.stride if conv.h.is_uneven else 1)
+    if phases > _MAX_PHASES:
+        return f"{phases} phases would have to be written out, at most {_MAX_PHASES} are"
+    return None
+
+
+def choose_tiling(
+    conv: ConvTranspose2d,
+    sizes: Sizes,
+    machine: CpuMachine,
+    *,
+    tiled: ConvTranspose2d | None = None,
+    planes: int = 0,
+) -> Tiling:
+    """Tile sizes for a layer.
+
+    ``tiled`` is the convolution whose phases a register tile holds, if not all of ``conv``, and
+    ``planes`` the number of sums for each block and output channel that a strip keeps in scratch.
+    """
+    tiled = tiled or conv
+    columns = [conv.w.blocks(sizes.width)] if sizes.width is not None else list(TYPICAL_SIZES)
+    tile = min(
+        _register_tiles(tiled, machine), key=lambda t: _tile_cost(tiled, t, columns, machine)
+    )
+    return _strip_tiling(conv, sizes, machine, tile, tiled, planes)
+
+
+def choose_strip(
+    conv: ConvTranspose2d,
+    sizes: Sizes,
+    machine: CpuMachine,
+    *,
+    channels: int,
+    max_rows: int = _MAX_ROWS,
+) -> Tiling:
+    """Tile sizes where all sums of a strip are in scratch, ``channels`` at a time."""
+    columns = [conv.w.blocks(sizes.width)] if sizes.width is not None else list(TYPICAL_SIZES)
+    lanes = [n for n in (16, 8, 4) if n <= machine.lanes]
+    tile = min(
+        (_RegisterTile(n, 1, channels, inner_fh=False) for n in lanes),
+        key=lambda t: sum(_round_up(n, t.columns) for n in columns),
+    )
+    planes = conv.h.stride * conv.w.stride
+    return _strip_tiling(conv, sizes, machine, tile, conv, planes, max_rows)
+
+
+def _strip_tiling(
+    conv: ConvTranspose2d,
+    sizes: Sizes,
+    machine: CpuMachine,
+    tile: _RegisterTile,
+    tiled: ConvTranspose2d,
+    planes: int,
+    max_rows: int = _MAX_ROWS,
+) -> Tiling:
+    """Tile sizes around a register tile."""
+    batch, height, width = sizes
+    columns = [conv.w.blocks(width)] if width is not None else list(TYPICAL_SIZES)
+    rows = [conv.h.blocks(height)] if height is not None else list(TYPICAL_SIZES)
+    widest = columns[0] if width is not None else _UNKNOWN_STRIP_COLUMNS
+    strip = min(
+        _strips(conv, tile, widest, min(max_rows, max(rows)), machine, planes),
+        key=lambda s: _strip_cost(conv, tile, s, widest, batch or 1, rows, machine),
+    )
+    work = conv.multiply_adds(batch or 1, height or max(rows), width or max(columns))
+    return Tiling(
+        lanes=tile.lanes,
+        vectors=tile.vectors,
+        channels=tile.channels,
+        rows=strip.rows,
+        column_tiles=strip.column_tiles,
+        inner_fh=tile.inner_fh,
+        unroll_fh=conv.h.is_uneven and not tile.inner_fh,
+        unroll_th=conv.h.is_uneven or _fits_unrolled(tiled, tile, machine),
+        channel_splits=strip.channel_splits,
+        parallel=machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD,
+        weight_vectors=tile.weights_per_load(tiled, machine) > 1,
+    )
+
+
+def tiling_cycles(
+    conv: ConvTranspose2d,
+    sizes: Sizes,
+    tile: Tiling,
+    machine: CpuMachine,
+    *,
+    tiled: ConvTranspose2d | None = None,
+) -> float:
+    """Cycles of the busiest thread that the model expects; a free size counts as a typical one.
+
+    ``tiled`` as in ``choose_tiling``.
+    """
+    batch, height, width = sizes
+    columns = [conv.w.blocks(width)] if width is not None else list(TYPICAL_SIZES)
+    rows = [conv.h.blocks(height)] if height is not None else list(TYPICAL_SIZES)
+    register_tile = _RegisterTile(tile.lanes, tile.vectors, tile.channels, tile.inner_fh)
+    strip = _Strip(tile.rows, tile.column_tiles, tile.channel_splits)
+    threads = machine.threads if tile.parallel else 1
+    work = conv.multiply_adds(batch or 1, round(mean(rows)), round(mean(columns)))
+    cost = _tile_cost(tiled or conv, register_tile, columns, machine)
+    per_multiply_add = cost / machine.lanes
+    overhead = _strip_cost(
+        conv, register_tile, strip, round(mean(columns)), batch or 1, rows, machine
+    )
+    return work * per_multiply_add * overhead / threads
+
+
+def outputs_per_thread(
+    conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine
+) -> float:
+    """Output elements that each thread stores; a free size counts as a typical one."""
+    batch, height, width = sizes
+    rows = conv.h.output_size(height if height is not None else round(mean(TYPICAL_SIZES)))
+    columns = conv.w.output_size(width if width is not None else round(mean(TYPICAL_SIZES)))
+    threads = machine.threads if tile.parallel else 1
+    return (batch or 1) * conv.out_channels * rows * columns / threads
+
+
+def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[_RegisterTile]:
+    """Register tiles whose accumulators, input vectors and one weight are in registers at once.
+
+    TVM moves a buffer of 1 KiB or more from the stack to its workspace. LLVM then stores every
+    accumulator there once for a tile, which costs a third of the speed with few input channels.
+    """
+    lanes = [n for n in (16, 8, 4) if n <= machine.lanes]
+    inner = (False, True) if conv.h.stride > 1 else (False,)
+    for tile in (_RegisterTile(*t) for t in product(lanes, range(1, 9), range(1, 17), inner)):
+        accumulators = tile.accumulators(conv)
+        registers = accumulators + tile.vectors * _distinct_columns(conv) + 1
+        on_stack = 4 * tile.lanes * accumulators < STACK_BYTES
+        fits = registers <= machine.vector_registers and tile.channels <= conv.group_outputs
+        smallest = tile.vectors == tile.channels == 1 and not tile.inner_fh
+        if (fits and on_stack) or smallest:
+            yield tile
+
+
+def _fits_unrolled(conv: ConvTranspose2d, tile: _RegisterTile, machine: CpuMachine) -> bool:
+    """Whether code and registers suffice for writing out the taps in height.
+
+    Phases in height that read the same row by unlike taps make LLVM keep that row in registers
+    from one tap to the next. Where a multiply-add cannot read memory instead, others are spilled.
+
+    With one input channel, the taps written out are the whole reduction, and its weights are the
+    same for all tiles of a row. LLVM then spreads each over a vector once for the row and spills
+    them; where they take much of level 1, as the 200 of 5x5 to 8 channels do with 12.5 KiB, the
+    kernel takes 1.3 times as long as with a loop (1->64 at 224 x 224 on Zen 4: 0.91 and 0.71 ms;
+    writing them out gains 3 to 15 % up to 125 weights, and nothing from 147 on).
+    """
+    accumulators = tile.accumulators(conv)
+    weights = accumulators // tile.vectors * conv.h.max_taps * conv.w.max_taps
+    spilled = 4 * weights * tile.lanes // tile.weights_per_load(conv, machine)
+    if conv.group_inputs == 1 and spilled > machine.l1_bytes // 4:
+        return False
+    if accumulators * conv.h.max_taps * conv.w.max_taps > _MAX_UNROLLED:
+        return False
+    rows = conv.h.halo_extent // max(conv.h.tap_step, 1) + 1
+    kept = 1 + rows - conv.h.max_taps if tile.inner_fh else 1
+    registers = accumulators + kept * tile.vectors * _distinct_columns(conv) + 1
+    return machine.memory_operands or registers <= machine.vector_registers
+
+
+def _distinct_columns(conv: ConvTranspose2d) -> int:
+    """Column offsets at which the taps of one row read the input."""
+    return conv.w.halo_extent // max(conv.w.tap_step, 1) + 1
+
+
+def _tile_cost(
+    conv: ConvTranspose2d, tile: _RegisterTile, columns: list[int], machine: CpuMachine
+) -> float:
+    """Cycles for each useful multiply-add of a vector, up to a factor.
+
+    In a cycle, one multiply-add and two loads start. A weight is loaded once for ``vectors`` uses
+    (with its neighbours where the machine multiplies by a lane), an input vector once for each
+    distinct offset; each row of input comes from the level-2 cache once for a tile. The two small
+    factors are fitted to 3x3 layers on Zen 4: with 64 channels at 224 x 224, tiles of 1 x 16, 2 x 8
+    and 7 x 2 reach 220, 216 and 215 GFLOP/s of 237.
+    """
+    taps = conv.h.max_taps * conv.w.max_taps
+    accumulators = tile.accumulators(conv)
+    fmas = accumulators * taps
+    input_rows = tile.vectors * (conv.h.max_taps + (1 if tile.inner_fh else 0))
+    weight_loads = fmas // (tile.vectors * tile.weights_per_load(conv, machine))
+    loads = input_rows * _distinct_columns(conv) + weight_loads
+    # A latency of 4 cycles at 2 multiply-adds in a cycle needs 8 independent accumulators.
+    starved = max(1.0, 8 / accumulators)
+    cycles = max(fmas * starved, loads / 2) + 0.03 * loads + 0.8 * input_rows
+    waste_columns = mean(_round_up(n, tile.columns) / n for n in columns)
+    waste_channels = _round_up(conv.group_outputs, tile.channels) / conv.group_outputs
+    # A vector of half the width does half the work in an instruction.
+    return cycles / fmas * waste_columns * waste_channels * machine.lanes / tile.lanes
+
+
+def _strips(
+    conv: ConvTranspose2d,
+    tile: _RegisterTile,
+    columns: int,
+    max_rows: int,
+    machine: CpuMachine,
+    planes: int,
+) -> Iterator[_Strip]:
+    """Strips whose input, and sums if they are kept in scratch, stay in the level-2 cache."""
+    channel_tiles = -(-conv.group_outputs // tile.channels)
+    tiles = -(-columns // tile.columns)
+    splits = [d for d in range(1, channel_tiles + 1) if channel_tiles % d == 0]
+    for height in range(1, max_rows + 1):
+        in_bytes = 4 * conv.group_inputs * (height + conv.h.halo_extent)
+        for split in splits:
+            sums = planes * channel_tiles * tile.channels // split
+            column_bytes = in_bytes + 4 * height * sums
+            affordable = (machine.l2_bytes // column_bytes - conv.w.halo_extent) // tile.columns
+            blocks = -(-tiles // max(affordable, 1))
+            yield _Strip(height, -(-tiles // blocks), split)
+
+
+def _strip_cost(
+    conv: ConvTranspose2d,
+    tile: _RegisterTile,
+    strip: _Strip,
+    columns: int,
+    batch: int,
+    rows: list[int],
+    machine: CpuMachine,
+) -> float:
+    """Time of the slowest thread over that of a perfect division, plus the copies of the input.
+
+    TVM gives each thread the same number of consecutive pieces. Copying an input vector costs
+    about twelve cycles, since it comes from memory or the level-3 cache; it is used for
+    ``useful_taps`` multiply-adds of each output channel.
+    """
+    per_split = conv.group_outputs / strip.channel_splits
+    uses = conv.h.useful_taps * conv.w.useful_taps * per_split
+    width = strip.column_tiles * tile.columns
+    reread = (1 + conv.h.halo_extent / strip.rows) * (1 + conv.w.halo_extent / width)
+    blocks = -(-columns // width)
+    balance = mean(
+        _imbalance(height, strip, batch * blocks * conv.groups, machine.threads) for height in rows
+    )
+    return balance * (1 + 12 * reread / uses)
+
+
+def _imbalance(height: int, strip: _Strip, repeats: int, threads: int) -> float:
+    """Work of the busiest thread over the mean; ``repeats`` pieces share each strip of rows."""
+    strips = -(-height // strip.rows)
+    pieces = strips * repeats * strip.channel_splits
+    share = -(-pieces // threads)
+    # Every strip but the last is whole; the busiest thread is one that has no last strip.
+    busiest = share * strip.rows if share < pieces else height * repeats * strip.channel_splits
+    return busiest * threads / (height * repeats * strip.channel_splits)
+
+
+def _round_up(size: int, unit: int) -> int:
+    return -(-size // unit) * unit

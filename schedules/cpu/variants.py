@@ -1,0 +1,16 @@
+"""All variants by name, in the order in which a tie is decided."""
+
+from __future__ import annotations
+
+from tvm_deconv.schedules.cpu.winograd.variant import WINOGRAD
+from tvm_deconv.schedules.variant import Variant
+
+from .revd import REVD
+from .revd2 import REVD2
+from .stdd import STDD
+from .strd import STRD
+from .tdc import TDC
+
+VARIANTS: dict[str, Variant] = {
+    variant.name: variant for variant in (REVD2, WINOGRAD, TDC, REVD, STDD, STRD)
+}

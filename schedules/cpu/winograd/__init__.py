@@ -1,0 +1,1 @@
+"""Winograd's form of TDC on processors."""

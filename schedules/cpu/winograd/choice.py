@@ -1,0 +1,228 @@
+"""Sizes of the Winograd form for a layer and a machine, by a model of its stages' time.
+
+The constants are cycles of one Zen 4 core (EPYC, AVX-512) for a vector of tiles or of outputs at a
+time. They are fitted to the times of 120 tiles for ten layers, plain, sub-pixel, nearest and
+transposed, with 32 to 256 channels; the model is 10 % away from a time on average, which is about
+what two runs on that machine differ by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache, lru_cache
+from itertools import product
+
+from tvm_deconv.algebra.cook_toom import MAX_POINTS
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.cpu.tiling import MIN_WORK_PER_THREAD, STACK_BYTES, TYPICAL_SIZES
+from tvm_deconv.schedules.tir.straight_line import prime_factors
+from tvm_deconv.schedules.variant import Sizes
+
+from .tile import Layout, WinogradTile
+
+# Copying a vector of input, on its way from memory, and each of the shuffles that deal it out.
+_READ, _DEAL = 5, 4
+# Transforming a vector of tiles, and back, for each point.
+_TRANSFORM, _INVERT = 13, 5
+# Storing a vector of outputs, and each of the shuffles that interleave it.
+_STORE, _INTERLEAVE = 8, 4
+# Zeroing a register tile and storing it, for each vector.
+_DRAIN = 5
+
+# Bytes in a cycle between a core and the level-3 cache: weights, which are prefetched, and scratch;
+# and between a core and memory.
+_WEIGHTS, _SCRATCH, _MEMORY = 30, 10, 4
+
+_MAX_TILE_ROWS = 16
+_MAX_COLUMN_STRIPS = 4
+
+# Of a strip where the width is free: images of a few dozen columns must not pay for wide ones.
+_FREE_COLUMNS = 64
+
+
+@lru_cache(maxsize=256)
+def choose_tile(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> WinogradTile:
+    """The tile with the least ``tile_cycles``; the layer must not be one that is refused."""
+    # Sizes that matter less, or not at all for the others, are settled first.
+    candidates = _candidates(conv, sizes, machine)
+    best = min(candidates, key=lambda tile: tile_cycles(conv, sizes, tile, machine))
+    return replace(best, unroll=_unroll(conv, best))
+
+
+def tile_cycles(
+    conv: ConvTranspose2d, sizes: Sizes, tile: WinogradTile, machine: CpuMachine
+) -> float:
+    """Cycles of the busiest thread that the model expects; a free size counts as a typical one."""
+    layout = Layout(conv, tile)
+    heights = [sizes.height] if sizes.height is not None else TYPICAL_SIZES
+    widths = [sizes.width] if sizes.width is not None else TYPICAL_SIZES
+    threads = machine.threads if tile.parallel else 1
+    piece = _piece_cycles(layout, machine)
+    shares = [
+        (sizes.batch or 1) * layout.h.strips(h) * layout.w.strips(w)
+        for h, w in product(heights, widths)
+    ]
+    pieces = [share * conv.groups * tile.channel_splits for share in shares]
+    return sum(-(-count // threads) for count in pieces) / len(pieces) * piece
+
+
+def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
+    """Cycles of one strip, for one share of its channels."""
+    tile, conv, h, w = layout.tile, layout.conv, layout.h, layout.w
+    lanes, inputs = tile.lanes, conv.group_inputs
+    points = h.points * w.points
+    blocks = -(-layout.blocks // tile.channel_splits)
+    tile_vectors = h.tiles * layout.chunks
+
+    deal = _READ + _DEAL * _shuffles(w.outputs)
+    read = inputs * h.inputs * layout.row_inputs / lanes * deal
+    transform = inputs * tile_vectors * points * _TRANSFORM
+    rows = blocks * layout.rows
+    vectors = layout.strip_tiles // lanes
+    multiply = points * rows * vectors * (inputs * _register_cycles(tile) + _DRAIN)
+    used = min(blocks * tile.block, conv.group_outputs) * layout.phases
+    invert = used * tile_vectors * points * _INVERT
+    interleave = _STORE + _INTERLEAVE * _shuffles(w.outputs * w.axis.stride)
+    store = used * tile_vectors * h.outputs * w.outputs * interleave
+
+    weights = 4 * points * rows * inputs
+    transformed = 4 * points * inputs * layout.pitch
+    products = 4 * points * layout.rows * layout.pitch
+    resident = transformed + products + weights // blocks
+    moved = _stream(weights, weights, _WEIGHTS, machine)
+    written_and_read = (1 + blocks) * transformed + 2 * blocks * products
+    moved += _stream(resident, written_and_read, _SCRATCH, machine)
+    return read + transform + multiply + invert + store + moved
+
+
+@cache
+def _shuffles(count: int) -> int:
+    """Shuffles of two registers for each vector that ``StraightLine.interleave`` makes."""
+    return sum(factor - 1 for factor in prime_factors(count))
+
+
+def _stream(held: float, moved: float, bytes_a_cycle: float, machine: CpuMachine) -> float:
+    """Cycles to move ``moved`` bytes of data that take ``held`` bytes, beyond the level-2 cache."""
+    if held > machine.l2_bytes + machine.l3_bytes:
+        bytes_a_cycle = _MEMORY
+    return moved * max(0.0, 1 - machine.l2_bytes / held) / bytes_a_cycle
+
+
+def _register_cycles(tile: WinogradTile) -> float:
+    """Cycles for each vector's multiply-add: one starts in a cycle, and two loads."""
+    accumulators = tile.vectors * tile.channels
+    starved = max(1.0, 8 / accumulators)
+    loads = tile.vectors + _weight_loads(tile)
+    return max(starved, loads / 2 / accumulators) + 0.03 * loads / accumulators
+
+
+def _weight_loads(tile: WinogradTile) -> int:
+    """Loads that bring the weights of one input channel for a register tile."""
+    return tile.channels // tile.lanes if tile.weight_vectors else tile.channels
+
+
+def _weights_in_vectors(channels: int, machine: CpuMachine) -> bool:
+    """Whether a register tile's weights of one input channel are loaded as whole vectors."""
+    return machine.multiplies_by_lane and channels % machine.lanes == 0
+
+
+def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Iterator[WinogradTile]:
+    lanes = machine.lanes
+    work = conv.multiply_adds(
+        sizes.batch or 1,
+        sizes.height or max(TYPICAL_SIZES),
+        sizes.width or max(TYPICAL_SIZES),
+    )
+    parallel = machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD
+    phases = conv.h.stride * conv.w.stride
+    for outputs in product(_outputs(conv.h.max_taps), _outputs(conv.w.max_taps)):
+        for block in _blocks(conv):
+            vectors, channels = _register_tile(block * phases, machine)
+            for tiles in _strips(conv, sizes, outputs, lanes):
+                for splits in _splits(conv, block, machine):
+                    yield WinogradTile(
+                        lanes=lanes,
+                        vectors=vectors,
+                        channels=channels,
+                        outputs=outputs,
+                        tiles=tiles,
+                        block=block,
+                        channel_splits=splits,
+                        parallel=parallel,
+                        weight_vectors=_weights_in_vectors(channels, machine),
+                    )
+
+
+def _outputs(taps: int) -> range:
+    """Outputs of a tile: at least two, so that products are saved, up to the points known."""
+    return range(2, MAX_POINTS - taps + 2)
+
+
+def _blocks(conv: ConvTranspose2d) -> list[int]:
+    """Output channels of a block: all of them, or powers of two."""
+    powers = [n for n in (4, 16, 64) if n < conv.group_outputs]
+    return [*powers, conv.group_outputs]
+
+
+def _splits(conv: ConvTranspose2d, block: int, machine: CpuMachine) -> list[int]:
+    blocks = -(-conv.group_outputs // block)
+    return [n for n in {1, machine.threads} if blocks % n == 0]
+
+
+def _strips(
+    conv: ConvTranspose2d, sizes: Sizes, outputs: tuple[int, int], lanes: int
+) -> Iterator[tuple[int, int]]:
+    """Rows and columns of tiles in a strip."""
+    shift = Layout(conv, WinogradTile(lanes, 1, 1, outputs, (1, 1), 1)).w.shifts
+    late = max(shift)
+    if sizes.width is None:
+        tiles = -(-_FREE_COLUMNS // outputs[1])
+        # Constants with a value per phase are read in whole vectors where strips begin at one.
+        aligned = late or tiles * outputs[1] % lanes == 0
+        columns = {tiles} if aligned else set()
+    else:
+        blocks = conv.w.blocks(sizes.width)
+        parts = (-(-blocks // n) for n in range(1, _MAX_COLUMN_STRIPS + 1))
+        columns = {-(-(part + late) // outputs[1]) for part in parts}
+    most = _MAX_TILE_ROWS
+    if sizes.height is not None:
+        most = min(most, -(-(conv.h.blocks(sizes.height) + late) // outputs[0]))
+    yield from product(range(1, most + 1), columns)
+
+
+@lru_cache(maxsize=256)
+def _register_tile(rows: int, machine: CpuMachine) -> tuple[int, int]:
+    """Vectors and channels of the register tile for a block of ``rows``.
+
+    Where lanes can be factors, LLVM keeps the weights of an input channel in registers even if they
+    are no whole vectors: 9 x 3 accumulators then spill on NEON.
+    """
+
+    def cost(shape: tuple[int, int]) -> float:
+        vectors, channels = shape
+        whole = _weights_in_vectors(channels, machine)
+        sizes = machine.lanes, vectors, channels
+        tile = WinogradTile(*sizes, (1, 1), (1, 1), 1, weight_vectors=whole)
+        return _register_cycles(tile) * -(-rows // channels) * channels / rows
+
+    def registers(vectors: int, channels: int) -> int:
+        weights = -(-channels // machine.lanes) if machine.multiplies_by_lane else 1
+        return vectors * channels + vectors + weights
+
+    shapes = [
+        (vectors, channels)
+        for vectors, channels in product(range(1, 9), range(1, 17))
+        if registers(vectors, channels) <= machine.vector_registers
+        and 4 * machine.lanes * vectors * channels < STACK_BYTES
+        # Whole vectors of tiles: more would be computed for nothing with few tiles in a strip.
+        and vectors * machine.lanes <= 16
+    ]
+    return min(shapes, key=cost)
+
+
+def _unroll(conv: ConvTranspose2d, tile: WinogradTile) -> int:
+    """Input channels written out: about 32 multiply-adds, and no remainder."""
+    most = max(1, 32 // (tile.vectors * tile.channels))
+    return max(n for n in range(1, most + 1) if conv.group_inputs % n == 0)

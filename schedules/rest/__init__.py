@@ -1,0 +1,1 @@
+"""Default schedules of what no template covers."""

@@ -1,0 +1,142 @@
+"""A sound default schedule for every function that no template of ours covers."""
+
+from __future__ import annotations
+
+import logging
+
+import tvm
+from tvm import s_tir, tirx
+from tvm.s_tir.dlight.analysis import normalize_prim_func
+from tvm.target import Target
+
+from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
+from tvm_deconv.schedules.tir.last_steps import for_llvm
+from tvm_deconv.schedules.tir.periods import with_whole_periods
+
+from .contraction import Contraction, contraction_of, epilogue_positions
+from .injective import is_injective, schedule_injective
+from .inline import inline_producers
+from .lanes import LaneReduction, lane_reduction_of, schedule_lanes
+from .nest import schedule_contraction
+from .plain import schedule_reduction
+from .rows import cut_rows
+from .stage import Stage, Var, loads_of, stages_of, with_stages
+
+_LOG = logging.getLogger(__name__)
+
+SCHEDULED = "tirx.is_scheduled"
+
+Part = Stage | Contraction | LaneReduction
+
+
+@tvm.transform.module_pass(opt_level=0, name="ScheduleRemaining")
+class ScheduleRemaining:
+    """Schedule every PrimFunc of a module that is not marked as scheduled, for a CPU.
+
+    To run after LegalizeOps, FuseOps and FuseTIR. A function of unusual form is left as it is.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._machine = cpu_machine(target)
+
+    def transform_module(self, mod: tvm.IRModule, _ctx) -> tvm.IRModule:
+        scheduled = {}
+        for name, func in mod.functions_items():
+            if isinstance(func, tirx.PrimFunc) and not is_scheduled(func):
+                result = schedule_function(func, self._machine)
+                if result is None:
+                    scheduled[name] = with_whole_periods(func)
+                else:
+                    scheduled[name] = result.with_attr(SCHEDULED, True)
+        for name, func in scheduled.items():
+            mod[name] = func
+        return mod
+
+
+def is_scheduled(func: tirx.PrimFunc) -> bool:
+    return func.attrs is not None and bool(func.attrs.get(SCHEDULED, False))
+
+
+def schedule_function(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc | None:
+    """``func`` scheduled for ``machine``; None where its form is not one that we understand."""
+    schedule = s_tir.Schedule(bind_repeated_reads(func))
+    blocks = normalize_prim_func(schedule)
+    if blocks is None:
+        return None
+    inline_producers(schedule, blocks)
+    func = schedule.mod["main"]
+    stages = stages_of(func)
+    if stages is None:
+        return None
+    for rules in (_all_rules, _simple_rules):
+        try:
+            return _scheduled(func, rules(stages, machine), machine)
+        except (s_tir.ScheduleError, tvm.error.InternalError) as error:
+            # The latter where a size is more than TVM's arithmetic can bound (1.3 * h in float32).
+            _LOG.info("%s failed: %s", rules.__name__, str(error).strip().splitlines()[-1])
+    return None
+
+
+def _scheduled(func: tirx.PrimFunc, parts: list[Part], machine: CpuMachine) -> tirx.PrimFunc:
+    stages: list[Stage] = []
+    for part in parts:
+        stages += [part] if isinstance(part, Stage) else part.stages
+    schedule = s_tir.Schedule(with_stages(func, stages))
+    for part in parts:
+        if isinstance(part, Contraction):
+            schedule_contraction(schedule, part, machine)
+        elif isinstance(part, LaneReduction):
+            schedule_lanes(schedule, part, machine)
+        elif is_injective(part):
+            schedule_injective(schedule, part, machine)
+        else:
+            schedule_reduction(schedule, part, machine)
+    return for_llvm(cut_rows(schedule.mod["main"]))
+
+
+def _simple_rules(stages: list[Stage], _machine: CpuMachine) -> list[Part]:
+    """Every stage as it is: rows of vectors where it is injective, else parallel outer loops."""
+    return list(stages)
+
+
+def _all_rules(stages: list[Stage], machine: CpuMachine) -> list[Part]:
+    """The stages in order, reductions replaced by contractions together with what they absorb."""
+    readers: dict[Var, list[Stage]] = {}
+    writer: dict[Var, Stage] = {}
+    for stage in stages:
+        for load in loads_of(stage.body):
+            known = readers.setdefault(load.source, [])
+            if stage not in known:
+                known.append(stage)
+        for store in stage.stores():
+            writer[store.buffer] = stage
+    parts: dict[Stage, Part | None] = {stage: stage for stage in stages}
+    for stage in stages:
+        if stage.init is None:
+            continue
+        producers = {
+            load.source: writer[load.source]
+            for load in loads_of(stage.body)
+            if load.source in writer
+            and readers[load.source] == [stage]
+            and writer[load.source] is not stage
+            and is_injective(writer[load.source])
+        }
+        epilogue = None
+        result = stage.stores()[0].buffer
+        after = [reader for reader in readers.get(result, []) if reader is not stage]
+        if len(after) == 1 and is_injective(after[0]) and epilogue_positions(after[0], result):
+            epilogue = after[0]
+        lanes = lane_reduction_of(stage, machine)
+        contraction = None
+        if lanes is None or not lanes.is_best:
+            contraction = contraction_of(stage, producers, epilogue, machine)
+        if contraction is None:
+            parts[stage] = lanes or stage
+            continue
+        for producer in producers.values():
+            parts[producer] = None
+        parts[stage] = None
+        parts[epilogue or stage] = contraction
+    return [part for part in parts.values() if part is not None]

@@ -1,0 +1,1 @@
+"""Edits of TensorIR that schedules share."""

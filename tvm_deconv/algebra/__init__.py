@@ -1,0 +1,1 @@
+"""The mathematics: geometry, weights, index maps and Cook-Toom matrices, in NumPy only."""

@@ -1,0 +1,222 @@
+"""Weights of the transposed convolution that replaces an upsampling pattern. NumPy only.
+
+A transposed convolution with stride r, kernel W and begin padding p adds, along each axis,
+
+    y[o, r*i + k - p] += x[c, i] * W[c, o, k].                                              (1)
+
+Below, K is the kernel of the stride-1 convolution, d its dilation, P its begin padding and
+E = d*(K-1) + 1 its extent. Everything is separable in h and w, so one axis is shown.
+
+**Sub-pixel** ("D-SP"): a convolution to r*O channels, then a shuffle. With src(o, f) the channel
+that holds phase f of output channel o,
+
+    y[o, r*i' + f] = sum_{c,k} w[src(o, f), c, k] * x[c, i' + d*k - P].
+
+Put i = i' + d*k - P in (1): the output index r*i' + f asks for kernel index
+r*(E-1-d*k) + f when p = r*(E-1-P). Hence ``weight_shuffle``, which only moves values:
+
+    W[c, o, r*(E-1-d*k) + f] = w[src(o, f), c, k]      and zero elsewhere.
+
+``CRD`` (PyTorch, ONNX) has src(o, f) = o*r + f, ``DCR`` (the default of ONNX, TFLite) has
+src(o, f) = f*O + o; over two axes f is the row-major index of (f_h, f_w).
+
+**Nearest resize** ("D-NN"): x is repeated r times, then convolved. Sample i covers the positions
+r*i + f, 0 <= f < r, so with p = E-1-P the term of tap k lands on kernel index E-1-d*k + f:
+
+    W[c, o, m] = sum of w[o, c, k] over all (k, f) with E-1-d*k + f = m,
+
+which is the flipped kernel convolved with ones(r): ``weight_convolution``, of extent E+r-1. The
+sums are taken in float64 and rounded once. Convolution with ones is injective, so there is an
+inverse: D[m] = W[m] - W[m-1] + D[m-r] for the flipped dense kernel D.
+
+**Groups.** Group g of the convolution may become group g of the transposed convolution only if
+every phase of an output channel comes from the same group: src(o, f) // (r*O/groups) must equal
+o // (O/groups). In CRD order that holds exactly when groups divides O; in DCR order the phases
+are outermost and it holds for groups = 1 only. Anything else is refused.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tvm_deconv.errors import GeometryError
+
+Pair = int | tuple[int, int]
+
+
+def pair(value: Pair, name: str = "factor") -> tuple[int, int]:
+    """(h, w) from one int for both or from two. GeometryError if not positive integers."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) != 2 or any(int(v) != v or v < 1 for v in values):
+        raise GeometryError(f"{name} must be one or two positive integers, got {value!r}")
+    return int(values[0]), int(values[1])
+
+
+def phase_channels(channels: int, factor: Pair, order: str = "CRD") -> np.ndarray:
+    """The channel that holds each phase: int array of shape (channels/(r_h*r_w), r_h, r_w)."""
+    rh, rw = pair(factor)
+    if channels % (rh * rw):
+        raise GeometryError(
+            f"out_channels {channels} is not divisible by r_h*r_w = {rh * rw} (factor {rh}x{rw})"
+        )
+    index = np.arange(channels)
+    if order == "CRD":
+        return index.reshape(-1, rh, rw)
+    if order == "DCR":
+        return index.reshape(rh, rw, -1).transpose(2, 0, 1)
+    raise GeometryError(f"channel order must be 'CRD' or 'DCR', got {order!r}")
+
+
+def weight_shuffle(
+    w: np.ndarray,
+    factor: Pair,
+    order: str = "CRD",
+    groups: int = 1,
+    dilation: Pair = 1,
+) -> np.ndarray:
+    """Weights of the transposed convolution equal to ``shuffle(conv(x, w))``.
+
+    ``w`` is OIHW, (r_h*r_w*O, C/groups, K_h, K_w); the result is IOHW,
+    (C, O/groups, r_h*E_h, r_w*E_w) with E the dilated extent. Its stride is ``factor``; its
+    padding is ``geometry.axis_of_subpixel``. Raises GeometryError if the channels do not divide,
+    or if a group does not map to a group.
+    """
+    out_channels = _check_weights(w, groups)
+    return weight_shuffle_by(w, phase_channels(out_channels, factor, order), groups, dilation)
+
+
+def weight_shuffle_by(
+    w: np.ndarray, source: np.ndarray, groups: int = 1, dilation: Pair = 1
+) -> np.ndarray:
+    """``weight_shuffle`` for any channel order: ``source[o, f_h, f_w]`` is a row of ``w``."""
+    out_channels = _check_weights(w, groups)
+    o, rh, rw = source.shape
+    if source.size != out_channels:
+        raise GeometryError(f"{source.size} phases for {out_channels} convolution channels")
+    _check_groups(source, groups)
+    dh, dw = pair(dilation, "dilation")
+    _, c, kh, kw = w.shape
+    eh, ew = dh * (kh - 1) + 1, dw * (kw - 1) + 1
+    phases = w[source].reshape(groups, o // groups, rh, rw, c, kh, kw)
+    phases = phases.transpose(0, 4, 1, 5, 2, 6, 3)[:, :, :, ::-1, :, ::-1]
+    dense = np.zeros((groups, c, o // groups, eh, rh, ew, rw), w.dtype)
+    dense[:, :, :, ::dh, :, ::dw] = phases
+    return dense.reshape(groups * c, o // groups, eh * rh, ew * rw)
+
+
+def weight_unshuffle(
+    w: np.ndarray,
+    factor: Pair,
+    order: str = "CRD",
+    groups: int = 1,
+    dilation: Pair = 1,
+) -> np.ndarray:
+    """Inverse of ``weight_shuffle``: IOHW (C, O/groups, r_h*E_h, r_w*E_w) to OIHW."""
+    (rh, rw), (dh, dw) = pair(factor), pair(dilation, "dilation")
+    channels, per_group, h, wide = w.shape
+    if h % rh or wide % rw:
+        raise GeometryError(f"kernel {h}x{wide} is not divisible by the factor {rh}x{rw}")
+    if channels % groups:
+        raise GeometryError(f"in_channels {channels} is not divisible by groups={groups}")
+    c = channels // groups
+    phases = w.reshape(groups, c, per_group, h // rh, rh, wide // rw, rw)
+    phases = phases[:, :, :, ::dh, :, ::dw][:, :, :, ::-1, :, ::-1].transpose(0, 2, 4, 6, 1, 3, 5)
+    source = phase_channels(groups * per_group * rh * rw, (rh, rw), order)
+    _check_groups(source, groups)
+    out = np.empty((source.size, c, phases.shape[5], phases.shape[6]), w.dtype)
+    out[source] = phases.reshape(*source.shape, *out.shape[1:])
+    return out
+
+
+def weight_convolution(
+    w: np.ndarray, factor: Pair, groups: int = 1, dilation: Pair = 1
+) -> np.ndarray:
+    """Weights of the transposed convolution equal to ``conv(nearest_resize(x), w)``.
+
+    ``w`` is OIHW, (O, C/groups, K_h, K_w); the result is IOHW, (C, O/groups, E_h+r_h-1,
+    E_w+r_w-1), of the dtype of ``w``. Its stride is ``factor``; its padding is
+    ``geometry.axis_of_resize``.
+    """
+    out_channels = _check_weights(w, groups)
+    (rh, rw), (dh, dw) = pair(factor), pair(dilation, "dilation")
+    _, c, kh, kw = w.shape
+    eh, ew = dh * (kh - 1) + 1, dw * (kw - 1) + 1
+    o = out_channels // groups
+    flipped = w.reshape(groups, o, c, kh, kw).transpose(0, 2, 1, 3, 4)[..., ::-1, ::-1]
+    total = np.zeros((groups, c, o, eh + rh - 1, ew + rw - 1), np.float64)
+    for fh in range(rh):
+        for fw in range(rw):
+            total[..., fh : fh + eh : dh, fw : fw + ew : dw] += flipped
+    return total.reshape(groups * c, o, *total.shape[3:]).astype(w.dtype)
+
+
+def weight_deconvolution(
+    w: np.ndarray, factor: Pair, groups: int = 1, dilation: Pair = 1
+) -> np.ndarray:
+    """Inverse of ``weight_convolution``: IOHW (C, O/groups, E_h+r_h-1, E_w+r_w-1) to OIHW.
+
+    Exact up to the rounding of ``w``; the differences are taken in float64.
+    """
+    (rh, rw), (dh, dw) = pair(factor), pair(dilation, "dilation")
+    channels, o = w.shape[:2]
+    if channels % groups:
+        raise GeometryError(f"in_channels {channels} is not divisible by groups={groups}")
+    dense = _undo_ones(_undo_ones(w.astype(np.float64), rh, axis=2), rw, axis=3)
+    kernel = dense[:, :, ::dh, ::dw][:, :, ::-1, ::-1]
+    c = channels // groups
+    kernel = kernel.reshape(groups, c, o, *kernel.shape[2:]).transpose(0, 2, 1, 3, 4)
+    return kernel.reshape(groups * o, *kernel.shape[2:]).astype(w.dtype)
+
+
+def phase_bias(b: np.ndarray, factor: Pair, order: str = "CRD") -> np.ndarray:
+    """Bias of the r_h*r_w*O convolution channels as (O, r_h, r_w): one value per phase."""
+    return b[phase_channels(_vector(b), factor, order)]
+
+
+def phase_unbias(values: np.ndarray, order: str = "CRD") -> np.ndarray:
+    """Inverse of ``phase_bias``: (O, r_h, r_w) to one value per convolution channel."""
+    source = phase_channels(values.size, values.shape[1:], order)
+    b = np.empty(values.size, values.dtype)
+    b[source] = values
+    return b
+
+
+def _undo_ones(values: np.ndarray, r: int, axis: int) -> np.ndarray:
+    moved = np.moveaxis(values, axis, 0)
+    size = moved.shape[0] - r + 1
+    if size < 1:
+        raise GeometryError(f"kernel of {moved.shape[0]} is smaller than the factor {r}")
+    out = np.zeros((size, *moved.shape[1:]))
+    for m in range(size):
+        out[m] = moved[m] - out[max(0, m - r + 1) : m].sum(axis=0)
+    return np.moveaxis(out, 0, axis)
+
+
+def _vector(b: np.ndarray) -> int:
+    if b.ndim != 1:
+        raise GeometryError(f"bias must be a vector, got shape {b.shape}")
+    return b.size
+
+
+def _check_weights(w: np.ndarray, groups: int) -> int:
+    if w.ndim != 4:
+        raise GeometryError(f"weights must be OIHW with 4 axes, got shape {w.shape}")
+    if groups < 1 or w.shape[0] % groups:
+        raise GeometryError(f"out_channels {w.shape[0]} is not divisible by groups={groups}")
+    return w.shape[0]
+
+
+def _check_groups(source: np.ndarray, groups: int) -> None:
+    o = source.shape[0]
+    if o % groups:
+        raise GeometryError(
+            f"groups={groups} does not divide the {o} channels after the shuffle: "
+            "the phases of one output channel come from different groups"
+        )
+    of_output = np.arange(o) // (o // groups)
+    of_source = source // (source.size // groups)
+    if (of_source != of_output[:, None, None]).any():
+        raise GeometryError(
+            f"groups={groups}: the channel order takes the phases of one output channel "
+            "from different groups"
+        )

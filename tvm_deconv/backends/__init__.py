@@ -1,0 +1,1 @@
+"""Kinds of device: their targets, limits, passes and compilers."""

@@ -1,0 +1,1 @@
+"""CUDA: from source to machine code, and machine code into a library."""

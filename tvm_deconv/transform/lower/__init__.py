@@ -1,0 +1,1 @@
+"""From operators to scheduled functions: convolutions with their epilogues, and shuffles."""

@@ -1,0 +1,178 @@
+"""Which operators after a convolution are stored with it: its epilogue.
+
+An epilogue is the largest set of pointwise operators behind one convolution that has a single
+result. It may branch inside (``x * sigmoid(x)``) and read other tensors of the same shape that do
+not depend on the convolution (a residual). Between a reshape to (N, O, H, r_h, W, r_w) and the
+reshape back, operands may be constants with one value per phase, as ``RewriteUpsampling`` writes
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tvm
+from tvm import relax
+
+from tvm_deconv.schedules.tir.expansion import LARGEST, size_when_inlined
+from tvm_deconv.transform.graph import (
+    BROADCAST,
+    UNARY,
+    Graph,
+    op_name,
+    same,
+    same_shape,
+    shape_of,
+    variables,
+)
+
+from .read import Convolution
+
+RESHAPE, PRELU = "relax.reshape", "relax.nn.prelu"
+
+# Longer chains than this are no network's; the limit bounds the time of the search.
+_MAX_MEMBERS = 32
+
+
+@dataclass(frozen=True)
+class Epilogue:
+    """``members`` in order, without the convolution; ``result`` is what later code reads."""
+
+    members: tuple[relax.Var, ...]
+    result: relax.Var
+
+
+def collect(graph: Graph, conv: Convolution, taken: set[relax.Var]) -> Epilogue:
+    """The epilogue of ``conv``; empty, with the convolution as its result, if there is none.
+
+    ``taken`` are variables that already belong to another convolution.
+    """
+    shape = shape_of(conv.var)
+    if shape is None:
+        return Epilogue((), conv.var)
+    members = [conv.var]
+    sizes = {conv.var: 1}
+    best = Epilogue((), conv.var)
+    blocked: set[relax.Var] = set(taken)
+    while len(members) < _MAX_MEMBERS:
+        readers = {
+            user for m in members for user in graph.users.get(m, ()) if user not in blocked
+        } - set(members)
+        if not readers:
+            break
+        var = min(readers, key=lambda v: graph.position[v])
+        if not _fits(graph, conv, var, members, shape):
+            blocked.add(var)
+            continue
+        size = _size(graph.value(var), sizes)
+        if size > LARGEST:
+            blocked.add(var)
+            continue
+        members.append(var)
+        sizes[var] = size
+        exits = [m for m in members if graph.outside_reader(m, set(members))]
+        if exits == [var] and same_shape(shape_of(var), shape):
+            best = Epilogue(tuple(members[1:]), var)
+    return best
+
+
+def _size(call: relax.Call, sizes: Mapping[relax.Var, int]) -> int:
+    """Names in the expression of an element (``schedules.expansion``), given those of operands."""
+    tensors = [a for a in call.args if isinstance(getattr(a, "ty", None), relax.TensorType)]
+    own = [sizes.get(a, 1) if isinstance(a, relax.Var) else 1 for a in tensors]
+    if op_name(call) == RESHAPE:
+        return own[0]
+    builder = relax.BlockBuilder()
+    # One element each: only the form of the arithmetic matters.
+    places = [relax.Var(f"p{i}", _single(a.ty)) for i, a in enumerate(tensors)]
+    remaining = iter(places)
+    arguments = [next(remaining) if a in tensors else a for a in call.args]
+    with builder.function("main", places):
+        builder.emit_func_output(builder.emit(relax.Call(call.op, arguments, call.attrs)))
+    legal = relax.transform.LegalizeOps()(builder.get())
+    for _, func in legal.functions_items():
+        if isinstance(func, tvm.tirx.PrimFunc):
+            return size_when_inlined(func, own)
+    return sum(own)
+
+
+def _single(ty: relax.TensorType) -> relax.TensorType:
+    return relax.TensorType([1] * ty.ndim, ty.dtype)
+
+
+def phase_view(conv: Convolution, shape: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """(N, O, H, r_h, W, r_w) of a convolution's output; None if it has broken blocks."""
+    n, o, oh, ow = shape
+    rh, rw = conv.op.strides
+    x = shape_of(conv.data)
+    assert x is not None
+    h, w = conv.op.h.blocks(x[2]), conv.op.w.blocks(x[3])
+    if not (same(h * rh, oh) and same(w * rw, ow)):
+        return None
+    return n, o, h, rh, w, rw
+
+
+def _fits(
+    graph: Graph,
+    conv: Convolution,
+    var: relax.Var,
+    members: list[relax.Var],
+    shape: tuple[Any, ...],
+) -> bool:
+    """Whether ``var`` can be computed element by element where the convolution is stored."""
+    value, own = graph.value(var), shape_of(var)
+    op = op_name(value)
+    if own is None or not isinstance(value, relax.Call):
+        return False
+    view = phase_view(conv, shape)
+    if op == RESHAPE:
+        return same_shape(own, shape) or same_shape(own, view)
+    plain = same_shape(own, shape)
+    if not plain and not same_shape(own, view):
+        return False
+    if op == PRELU:
+        return plain and graph.constant(value.args[1]) is not None
+    if op not in UNARY and op not in BROADCAST:
+        return False
+    return all(_operand_fits(graph, conv, a, members, own) for a in value.args)
+
+
+def _operand_fits(
+    graph: Graph, conv: Convolution, operand: Any, members: list[relax.Var], own: tuple[Any, ...]
+) -> bool:
+    if not isinstance(getattr(operand, "ty", None), relax.TensorType):
+        return True
+    if operand in members:
+        return same_shape(shape_of(operand), own)
+    constant = graph.constant(operand)
+    if constant is not None:
+        # The rows and columns of a phase constant are 1; a full-size constant is a tensor.
+        return constant.size == 1 or len(own) == 4 or _is_phase_constant(constant.shape, own)
+    if len(own) != 4 or not same_shape(shape_of(operand), own):
+        return False
+    return not _depends(graph, operand, conv.var)
+
+
+def _depends(graph: Graph, operand: relax.Var, source: relax.Var) -> bool:
+    """Whether ``operand`` is computed from ``source``."""
+    todo, seen = [operand], {operand}
+    while todo:
+        var = todo.pop()
+        if var is source or var.same_as(source):
+            return True
+        # Bindings are in order: what stands before the source cannot depend on it.
+        if graph.position.get(var, -1) > graph.position[source]:
+            reads = set(variables(graph.values[var])) - seen
+            seen |= reads
+            todo += reads
+    return False
+
+
+def _is_phase_constant(shape: tuple[int, ...], view: tuple[Any, ...]) -> bool:
+    if len(shape) != 6:
+        return False
+    return all(
+        have == 1 or (axis in (1, 3, 5) and have == view[axis]) for axis, have in enumerate(shape)
+    )

@@ -1,0 +1,131 @@
+"""Which variant computes each convolution of a module, and which are left to TVM.
+
+``LowerConvolutions`` acts on the choice, ``tvm_deconv.explain`` prints it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
+
+import tvm
+from tvm import relax
+
+from tvm_deconv.report import KernelReport
+from tvm_deconv.schedules.choice import Choice, Preferences, choose
+from tvm_deconv.schedules.variant import Machine, Sizes
+from tvm_deconv.transform.graph import Graph, Refused, dtype_of, shape_of, text
+
+from .epilogue import Epilogue, collect
+from .read import Convolution, read
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution of ``graph``, what is stored with it, and what computes it."""
+
+    graph: Graph
+    conv: Convolution
+    epilogue: Epilogue
+    choice: Choice
+
+
+@dataclass(frozen=True)
+class Left:
+    """A convolution ``var`` of ``graph`` that is left to TVM."""
+
+    graph: Graph
+    var: relax.Var
+    reason: str
+
+
+def layers_of(
+    func: tvm.ir.BaseFunc, machine: Machine, preferences: Preferences
+) -> list[Layer | Left]:
+    """All convolutions of a Relax function in order; there are none in any other function.
+
+    A symbolic size counts as not known.
+    """
+    if not isinstance(func, relax.Function):
+        return []
+    graph = Graph(func)
+    found: list[Layer | Left] = []
+    taken: set[relax.Var] = set()
+    for var in graph.order:
+        conv = read(graph, var) if var in graph.live else None
+        if isinstance(conv, Refused):
+            found.append(Left(graph, var, conv.reason))
+        elif conv is not None:
+            n, _, h, w = (
+                dim if isinstance(dim, int) else None for dim in shape_of(conv.data) or ()
+            )
+            choice = choose(conv.op, Sizes(n, h, w), conv.dtype, machine, preferences)
+            epilogue = collect(graph, conv, taken)
+            taken.update(epilogue.members)
+            found.append(Layer(graph, conv, epilogue, choice))
+    return found
+
+
+def explain_kernels(
+    mod: tvm.IRModule, machine: Machine, preferences: Preferences
+) -> tuple[KernelReport, ...]:
+    """What ``LowerConvolutions`` would do with each convolution of ``mod``, in order, and why.
+
+    A kernel is called after its result, with whatever is stored with it.
+    """
+    lines = []
+    for name, func in sorted(mod.functions_items(), key=lambda item: item[0].name_hint):
+        for layer in layers_of(func, machine, preferences):
+            if isinstance(layer, Left):
+                result, what = layer.var, describe(layer.graph, layer.var)
+                line = KernelReport(name.name_hint, str(result.name), what, reason=layer.reason)
+            else:
+                choice, result = layer.choice, layer.epilogue.result
+                line = KernelReport(
+                    name.name_hint,
+                    str(result.name),
+                    describe(layer.graph, layer.conv.var),
+                    choice.variant.name,
+                    short(choice.parameters),
+                    choice.reason,
+                )
+            lines.append(line)
+    return tuple(lines)
+
+
+def describe(graph: Graph, var: relax.Var) -> str:
+    """``conv2d_transpose 4x4 stride 2, 64->32, 128x128``: a convolution and its input's size."""
+    call = graph.value(var)
+    attrs, (data, weight) = call.attrs, call.args
+    batch, c_in, *size = _dims(data, attrs.data_layout, "NCHW")
+    (c_out,) = _dims(var, attrs.out_layout or attrs.data_layout, "C")
+    kernel = [str(graph.op(var)).removeprefix("relax.nn.")]
+    kernel.append("x".join(_dims(weight, attrs.kernel_layout, "HW")))
+    for word, pair in (("stride", attrs.strides), ("dilation", attrs.dilation)):
+        if any(int(n) != 1 for n in pair):
+            kernel.append(f"{word} {pair[0] if pair[0] == pair[1] else f'{pair[0]}x{pair[1]}'}")
+    if int(attrs.groups) != 1:
+        kernel.append(f"groups {attrs.groups}")
+    words = [" ".join(kernel), f"{c_in}->{c_out}", ("x" if size[0].isdigit() else " x ").join(size)]
+    if batch != "1":
+        words.append(f"batch {batch}" if batch.isdigit() else "any batch")
+    words += [dtype_of(data)] if dtype_of(data) != "float32" else []
+    return ", ".join(words)
+
+
+def short(parameters: Any) -> str:
+    """The fields of a dataclass as ``rows=16 channels=4``, without those left at their default."""
+    words = []
+    for field in fields(parameters):
+        value = getattr(parameters, field.name)
+        if field.default is MISSING or value != field.default:
+            words.append(f"{field.name}={value}")
+    return " ".join(words)
+
+
+def _dims(tensor: relax.Expr, layout: str, axes: str) -> list[str]:
+    """The named dimensions as text; ``?`` for one that is not known."""
+    shape = shape_of(tensor)
+    if shape is None or sorted(layout) != sorted(set(layout)) or len(layout) != len(shape):
+        return ["?"] * len(axes)
+    return [text(shape[layout.index(axis)]) for axis in axes]

@@ -1,0 +1,110 @@
+"""Reading the convolutions that our kernels compute, as transposed convolutions.
+
+A stride-1 ``conv2d`` is the transposed convolution of stride 1 with a flipped kernel, which is
+what ``weight_shuffle`` by a factor of 1 makes of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from tvm import relax
+
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, axis_of_subpixel
+from tvm_deconv.algebra.weights import weight_shuffle
+from tvm_deconv.errors import GeometryError
+from tvm_deconv.transform.convolution import CONV, FLOATS, read_conv
+from tvm_deconv.transform.graph import Graph, Refused, dtype_of, op_name, shape_of
+from tvm_deconv.transform.layouts import four_paddings
+
+CONV_TRANSPOSE = "relax.nn.conv2d_transpose"
+LAYOUT = "NCHW"
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """``var`` = transposed convolution of ``data`` (NCHW) with ``weight`` (IOHW)."""
+
+    var: relax.Var
+    data: relax.Expr
+    weight: np.ndarray
+    op: ConvTranspose2d
+    dtype: str
+
+
+def read(graph: Graph, var: relax.Var) -> Convolution | Refused | None:
+    """The convolution that computes ``var``; None if it is none, Refused if left to TVM."""
+    name = op_name(graph.value(var))
+    if name == CONV:
+        found = _read_conv(graph, var)
+    elif name == CONV_TRANSPOSE:
+        found = _read_conv_transpose(graph, var)
+    else:
+        return None
+    if isinstance(found, Refused):
+        return found
+    if found.dtype not in FLOATS:
+        return Refused(f"{graph.describe(var)} has dtype {found.dtype}, not {' or '.join(FLOATS)}")
+    return _without_zero_taps(found)
+
+
+def _read_conv(graph: Graph, var: relax.Var) -> Convolution | Refused:
+    conv = read_conv(graph, var)
+    if conv is None or isinstance(conv, Refused):
+        return conv or Refused(f"{graph.describe(var)} is not a convolution")
+    if (conv.data_layout, conv.out_layout) != (LAYOUT, LAYOUT):
+        return Refused(f"{graph.describe(var)} has layout {conv.data_layout}, not {LAYOUT}")
+    try:
+        h, w = axis_of_subpixel(conv.h, 1), axis_of_subpixel(conv.w, 1)
+    except GeometryError as error:
+        return Refused(f"{graph.describe(var)}: {error}")
+    op = ConvTranspose2d(conv.in_channels, conv.weight.shape[0], h, w, conv.groups)
+    weight = weight_shuffle(conv.weight, 1, groups=conv.groups, dilation=conv.dilation)
+    return Convolution(var, conv.data, weight, op, conv.dtype)
+
+
+def _read_conv_transpose(graph: Graph, var: relax.Var) -> Convolution | Refused:
+    call = graph.value(var)
+    assert isinstance(call, relax.Call)
+    attrs, (data, kernel) = call.attrs, call.args
+    name = graph.describe(var)
+    if attrs.data_layout != LAYOUT or str(attrs.out_layout or LAYOUT) != LAYOUT:
+        return Refused(f"{name} has layouts {attrs.data_layout} and {attrs.out_layout}")
+    if sorted(attrs.kernel_layout) != sorted("IOHW"):
+        return Refused(f"{name} has kernel layout {attrs.kernel_layout}")
+    dtype = dtype_of(data)
+    if {dtype_of(kernel), dtype_of(var)} != {dtype}:
+        return Refused(f"{name} has data {dtype}, weights {dtype_of(kernel)}, out {dtype_of(var)}")
+    weight = graph.constant(kernel)
+    if weight is None or shape_of(data) is None:
+        return Refused(f"{name} has weights that are not constant or data of unknown shape")
+    weight = weight.transpose([attrs.kernel_layout.index(axis) for axis in "IOHW"])
+    top, left, bottom, right = four_paddings(attrs.padding)
+    (sh, sw), (dh, dw) = attrs.strides, attrs.dilation
+    oph, opw = attrs.output_padding
+    _, _, kh, kw = weight.shape
+    groups = int(attrs.groups)
+    try:
+        h = Axis(kh, int(sh), top, bottom, int(oph), int(dh))
+        w = Axis(kw, int(sw), left, right, int(opw), int(dw))
+        op = ConvTranspose2d(weight.shape[0], weight.shape[1] * groups, h, w, groups)
+    except GeometryError as error:
+        return Refused(f"{name}: {error}")
+    return Convolution(var, data, weight, op, dtype)
+
+
+def _without_zero_taps(conv: Convolution) -> Convolution:
+    """Leave rows and columns of the kernel out that hold nothing but zeros."""
+    h, w = (
+        replace(axis, zero_taps=_zero_taps(conv.weight, dimension))
+        for axis, dimension in ((conv.op.h, 2), (conv.op.w, 3))
+    )
+    return replace(conv, op=replace(conv.op, h=h, w=w))
+
+
+def _zero_taps(weight: np.ndarray, dimension: int) -> frozenset[int]:
+    others = tuple(axis for axis in range(4) if axis != dimension)
+    empty = ~weight.any(axis=others)
+    # A kernel of zeros only keeps its taps: a sum over none of them has no loop.
+    return frozenset() if empty.all() else frozenset(int(k) for k in np.flatnonzero(empty))

@@ -1,0 +1,174 @@
+"""``LowerShuffles``: axes split, permuted and merged again, as one function.
+
+A pixel shuffle that no rule rewrote, its inverse, channel shuffles, windows and heads of attention
+are all reshape -> permute_dims -> reshape. With free sizes TVM makes of that a chain of divisions
+by symbolic sizes, over which it and LLVM sit for minutes. As one gather, an index is divided by the
+factors of its own axis only::
+
+    x[n, c, H, W] -> [n, c, h, r, w, r] -> [n, c, r, r, h, w] -> y[n, c*r*r, h, w]
+    => y[n, k, i, j] = x[n, k // r**2, i*r + k // r % r, j*r + k % r]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import tvm
+from tvm import relax, te
+from tvm.relax.expr_functor import PyExprMutator, mutator
+
+from tvm_deconv.transform.graph import Graph, is_var, op_name, same, shape_of
+from tvm_deconv.transform.rules.rule import rebind
+
+_RESHAPE, _PERMUTE = "relax.reshape", "relax.permute_dims"
+
+
+@tvm.transform.module_pass(opt_level=0, name="tvm_deconv.LowerShuffles")
+class LowerShuffles:
+    """Relax module pass: shuffles of any form, rank and size to one unscheduled PrimFunc each.
+
+    A shuffle is a ``permute_dims`` between two reshapes that split and merge axes; where a size is
+    free, one reshape is enough. The result is elementwise in its output, so that FuseOps can join
+    it with what follows.
+    """
+
+    def transform_module(
+        self, mod: tvm.IRModule, context: tvm.transform.PassContext
+    ) -> tvm.IRModule:
+        """The module with every shuffle as a single function."""
+        result = mod
+        for name, func in mod.functions_items():
+            shuffles = _shuffles(Graph(func)) if isinstance(func, relax.Function) else []
+            if shuffles:
+                rebuild = _Rebuild(result, shuffles)
+                func = rebuild.visit_expr(func)
+                result = rebuild.builder_.get()
+                result.update_func(name, func)
+        return relax.transform.DeadCodeElimination()(result) if result is not mod else mod
+
+
+@dataclass(frozen=True)
+class _Shuffle:
+    """``result`` is ``data`` with its axes split into ``sizes``, permuted and merged.
+
+    ``split`` has the places of each axis of the data among the sizes, ``merged`` those of each axis
+    of the result, in the order in which they make it up.
+    """
+
+    result: relax.Var
+    data: relax.Var
+    sizes: tuple[Any, ...]
+    split: tuple[tuple[int, ...], ...]
+    merged: tuple[tuple[int, ...], ...]
+
+
+def _shuffles(graph: Graph) -> list[_Shuffle]:
+    found = (_read(graph, var) for var in graph.order if var in graph.live)
+    return [shuffle for shuffle in found if shuffle is not None]
+
+
+def _read(graph: Graph, var: relax.Var) -> _Shuffle | None:
+    middle: relax.Expr = var
+    if op_name(graph.value(var)) == _RESHAPE:
+        middle = graph.value(var).args[0]
+    permute = graph.value(middle)
+    if op_name(permute) != _PERMUTE or permute.attrs.axes is None:
+        return None
+    data = first = permute.args[0]
+    if graph.op(first) == _RESHAPE:
+        data = graph.value(first).args[0]
+    if not isinstance(data, relax.Var) or shape_of(data) is None or shape_of(var) is None:
+        return None
+    sizes, axes = shape_of(first), [int(axis) for axis in permute.attrs.axes]
+    if sizes is None:
+        return None
+    reshapes = (middle is not var) + (first is not data)
+    is_free = not all(isinstance(size, int) for size in sizes)
+    if reshapes < 2 and not (is_free and reshapes):
+        return None
+    split = _grouped(shape_of(data) or (), sizes)
+    merged = _grouped(shape_of(var) or (), [sizes[axis] for axis in axes])
+    if split is None or merged is None:
+        return None
+    places = tuple(tuple(axes[place] for place in group) for group in merged)
+    return _Shuffle(var, data, sizes, split, places)
+
+
+def _grouped(whole: Sequence[Any], parts: Sequence[Any]) -> tuple[tuple[int, ...], ...] | None:
+    """Which neighbouring parts make up each dimension; None where that is not provable."""
+    groups: list[tuple[int, ...]] = []
+    place = 0
+    for size in whole:
+        begin = place
+        while place < len(parts) and not (place > begin and _make_up(parts[begin:place], size)):
+            place += 1
+        if not _make_up(parts[begin:place], size):
+            return None
+        groups.append(tuple(range(begin, place)))
+    if any(not same(part, 1) for part in parts[place:]):
+        return None
+    if groups:
+        groups[-1] += tuple(range(place, len(parts)))
+    return tuple(groups)
+
+
+def _make_up(parts: Sequence[Any], size: Any) -> bool:
+    """Whether the parts' product is the size, or is where the reshape is possible at all.
+
+    ``h // 2`` rows of 2 are h where h is even. They are never more, so no other axis makes up for
+    what is missing where it is odd.
+    """
+    product = prod(parts)
+    if same(product, size):
+        return True
+    known = prod(part for part in parts if isinstance(part, int))
+    return known > 1 and not isinstance(size, int) and same(product, size // known * known)
+
+
+@mutator
+class _Rebuild(PyExprMutator):
+    def __init__(self, mod: tvm.IRModule, shuffles: list[_Shuffle]) -> None:
+        super().__init__(mod)
+        self.shuffles = shuffles
+
+    def visit_var_binding_(self, binding: relax.VarBinding) -> None:
+        shuffle = next((s for s in self.shuffles if is_var(s.result, binding.var)), None)
+        if shuffle is None:
+            super().visit_var_binding_(binding)
+            return
+        data, shape = self.visit_expr(shuffle.data), shape_of(shuffle.result)
+        value = self.builder_.call_te(_gather(shuffle, shape), data, primfunc_name_hint="shuffle")
+        rebind(self, binding, value)
+
+
+def _gather(shuffle: _Shuffle, shape: Any):
+    """The function above for TVM's tensor expressions."""
+    sizes = shuffle.sizes
+
+    def parts_of(index: Any, group: Sequence[int]) -> dict[int, Any]:
+        """The index along each part of an axis; the last part varies fastest."""
+        found: dict[int, Any] = {}
+        for number, place in reversed(list(enumerate(group))):
+            found[place] = index % sizes[place] if number else index
+            index = index // sizes[place]
+        return found
+
+    def gather(x: te.Tensor) -> te.Tensor:
+        def element(*indices: Any) -> Any:
+            parts: dict[int, Any] = {}
+            for index, group in zip(indices, shuffle.merged, strict=True):
+                parts |= parts_of(index, group)
+            places = []
+            for group in shuffle.split:
+                place: Any = 0
+                for part in group:
+                    place = place * sizes[part] + parts[part]
+                places.append(place)
+            return x[tuple(places)]
+
+        return te.compute(shape, element, name="shuffle")
+
+    return gather

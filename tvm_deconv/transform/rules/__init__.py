@@ -1,0 +1,1 @@
+"""The rules by which upsampling patterns become transposed convolutions."""

@@ -1,0 +1,299 @@
+"""Nearest resize and convolution to transposed convolution.
+
+    conv2d(resize2d(x, r), w) => conv2d_transpose(x, weight_convolution(w, r), strides=r)
+
+Pixel h of the resized map is pixel h div r of x, so one pixel of x meets r neighbouring taps; their
+sum is one weight. The kernel is the flipped w convolved with ones(r), of extent E+r-1, the stride
+r, the begin padding E-1-P (``algebra.weights``, ``geometry.axis_of_resize``). Multiply-adds
+shrink by ((E+r-1)/(r*E))² and the large map is never written.
+
+What stands between x and the convolution:
+
+- *Resizes, repeats, takes and paddings* are index maps; they are composed and only the result is
+  judged (``axismap``): it must be nearest xr with a border of zeros, then copies of the edge.
+- *Zeros* join the padding of the convolution. They need no change: zero samples of x stay out of
+  the sums on both sides.
+- *Copies of the edge*, e of them (replicate padding, and reflect padding up to r-1), are what the
+  resize makes of x padded by ceil(e/r) edge samples; the surplus is cropped. Zeros outside an edge
+  need e to be a multiple of r, because the surplus would stand where zeros should.
+- *Pointwise operators* commute with copying and move to the small map. After a zero padding they
+  must map 0 to 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from tvm import relax
+
+from tvm_deconv.algebra import geometry, weights
+from tvm_deconv.algebra.axis_map import AxisMap, Border, border
+from tvm_deconv.annotations import RESAMPLED
+from tvm_deconv.errors import GeometryError
+from tvm_deconv.transform import layouts, pointwise
+from tvm_deconv.transform.convolution import CONV, Conv, emit_conv_transpose, read_conv
+from tvm_deconv.transform.graph import KEEPS_ZERO, UNARY, Graph, Refused, op_name, shape_of
+
+from .copying import RESIZE, Copying, Maps, read_copying
+from .regions import collect
+from .rule import Decision, Emit, Plan, decision
+from .subpixel import describe
+
+RULE = "conv2d(resize2d(x, r), w) => conv2d_transpose(x, weight_convolution(w, r), strides=r)"
+
+Stage = Copying | pointwise.Region
+
+
+@dataclass(frozen=True)
+class NearestConv:
+    """Given and result, as mini-IR.
+
+    Given::
+
+        u = resize2d(x, r)                     # or repeat, take, broadcast: nearest xr
+        a = pointwise(u)                       # optional
+        p = pad(a)                             # optional: zero, reflect, replicate
+        y = conv2d(p, w, padding=P)
+
+    Result::
+
+        a = pointwise(x)
+        p = pad(a, ceil(e/r), "replicate")     # only for e edge copies
+        y = conv2d_transpose(p, W, strides=r, padding=E-1-P)
+
+    Does not handle: other interpolations, factors that are not whole, strides other than 1,
+    weights that are not constant, reflections of r or more pixels, constant padding other than 0,
+    padding beyond the reach of the kernel.
+    """
+
+    conv: Conv
+    data: relax.Var
+    layout: str
+    regions: tuple[pointwise.Region, ...]
+    absorbed: frozenset[relax.Var]
+    edge: tuple[int, int, int, int]
+    op: geometry.ConvTranspose2d
+    weight: np.ndarray
+    factor: tuple[int, int]
+
+
+def match(graph: Graph, data: relax.Var, layout: str) -> list[tuple[Stage, str]]:
+    """What stands upstream of a convolution's input, nearest first, each with its input layout.
+
+    The list ends with the last resize; what feeds that is of no interest here.
+    """
+    stages: list[tuple[Stage, str]] = []
+    while isinstance(data, relax.Var):
+        step = read_copying(graph, data, layout)
+        if isinstance(step, Copying):
+            stages.append((step, layout))
+            data = step.data
+            continue
+        region = collect(graph, data, layout) if step is None else step
+        if isinstance(region, Refused) or not region.members:
+            break
+        stages.append((region, region.layout))
+        data, layout = region.source, region.layout
+    while stages and not _upsamples(stages[-1][0]):
+        stages.pop()
+    return stages
+
+
+def check(graph: Graph, conv: Conv, stages: Sequence[tuple[Stage, str]]) -> NearestConv | Refused:
+    """Everything that must hold, for the resize at the far end of ``stages``."""
+    last, layout = stages[-1]
+    assert isinstance(last, Copying)
+    shape = shape_of(last.data)
+    if shape is None or len(shape) != 4:
+        return Refused(f"the shape of {graph.describe(last.data)} is not known")
+    sizes = layouts.dims(shape, layout)[2:]
+    maps = _compose(graph, [stage for stage, _ in stages], sizes)
+    if isinstance(maps, Refused):
+        return maps
+    axes, edges = [], []
+    for name, axis, found in zip("HW", (conv.h, conv.w), maps, strict=True):
+        sides = _borders(name, found.zero_padded(axis.pad_begin, axis.pad_end))
+        if isinstance(sides, Refused):
+            return sides
+        begin, end = sides
+        edge = (-(-begin.edge // found.factor), -(-end.edge // found.factor))
+        total = replace(axis, pad_begin=begin.zeros + begin.edge, pad_end=end.zeros + end.edge)
+        edges.append(edge)
+        try:
+            axes.append(geometry.axis_of_resize(total, found.factor, edge))
+        except GeometryError as error:
+            return Refused(f"{graph.describe(conv.var)}, axis {name}: {error}")
+    factor = (maps[0].factor, maps[1].factor)
+    out_channels = conv.weight.shape[0]
+    return NearestConv(
+        conv=conv,
+        data=last.data,
+        layout=layout,
+        regions=tuple(s for s, _ in reversed(stages) if isinstance(s, pointwise.Region)),
+        absorbed=frozenset(s.result for s, _ in stages if _upsamples(s)),
+        edge=(edges[0][0], edges[0][1], edges[1][0], edges[1][1]),
+        op=geometry.ConvTranspose2d(conv.in_channels, out_channels, axes[0], axes[1], conv.groups),
+        weight=weights.weight_convolution(conv.weight, factor, conv.groups, conv.dilation),
+        factor=factor,
+    )
+
+
+def rewrite(match: NearestConv) -> Emit:
+    """Build the result; assumes that ``check`` passed."""
+
+    def emit(builder: relax.BlockBuilder, remap) -> relax.Expr:
+        x = layouts.to(builder, remap(match.data), match.layout, "NCHW")
+        for region in match.regions:
+            x = pointwise.emit(region, builder, x, pointwise.PlainForm())
+        if any(match.edge):
+            x = builder.emit(relax.op.nn.pad(x, [0, 0, 0, 0, *match.edge], "replicate"))
+        y = emit_conv_transpose(builder, x, match.weight, match.op)
+        return layouts.to(builder, y, "NCHW", match.conv.out_layout)
+
+    return emit
+
+
+def decide(graph: Graph, taken: set[relax.Var]) -> list[Decision]:
+    """A decision for every convolution behind an upsampling, and for every upsampling without.
+
+    ``taken`` are convolutions that another rule replaces.
+    """
+    decisions: list[Decision] = []
+    reported: set[relax.Var] = set()
+    for var in graph.order:
+        call = graph.value(var)
+        if var not in graph.live or op_name(call) != CONV:
+            continue
+        stages = match(graph, call.args[0], str(call.attrs.data_layout))
+        if not stages:
+            continue
+        reported |= {stage.result for stage, _ in stages if _upsamples(stage)}
+        outcome = _plan(graph, var, stages, taken)
+        decisions.append(decision(var, RULE, outcome))
+    for var in graph.order:
+        if var in graph.live and var not in reported:
+            unread = _unread(graph, var)
+            if unread is not None:
+                decisions.append(decision(var, RULE, unread))
+    return decisions
+
+
+def _plan(
+    graph: Graph, var: relax.Var, stages: Sequence[tuple[Stage, str]], taken: set[relax.Var]
+) -> Plan | Refused:
+    conv = read_conv(graph, var)
+    if conv is None or isinstance(conv, Refused):
+        return conv or Refused(f"{graph.describe(var)} is not a convolution")
+    if var in taken:
+        return Refused(f"{graph.describe(var)} is part of a sub-pixel convolution already")
+    # The farthest resize first: two in a row become one transposed convolution.
+    outcome: NearestConv | Refused = Refused("")
+    for count in range(len(stages), 0, -1):
+        if _upsamples(stages[count - 1][0]):
+            outcome = check(graph, conv, stages[:count])
+            if isinstance(outcome, NearestConv):
+                break
+    if isinstance(outcome, Refused):
+        return outcome
+    rh, rw = outcome.factor
+    o, _, kh, kw = conv.weight.shape
+    return Plan(
+        root=var,
+        conv=var,
+        rule=RULE,
+        before=f"resize {rh}x{rw}, conv {kh}x{kw} {conv.in_channels}->{o}",
+        after=describe(outcome.op),
+        absorbed=outcome.absorbed,
+        emit=rewrite(outcome),
+    )
+
+
+def _compose(graph: Graph, stages: Sequence[Stage], sizes: Sequence[object]) -> Maps | Refused:
+    h, w = (AxisMap(size if isinstance(size, int) else None) for size in sizes)
+    maps: Maps = (h, w)
+    zeros: Copying | None = None
+    for stage in reversed(stages):
+        if isinstance(stage, Copying):
+            applied = stage.apply(maps)
+            if isinstance(applied, Refused):
+                return applied
+            maps = applied
+            zeros = stage if stage.adds_zeros else zeros
+        elif zeros is not None:
+            moved = next((s for s in stage.steps if not _keeps_zero(s)), None)
+            if moved is not None:
+                return Refused(
+                    f"{moved.op} follows the zero padding {graph.describe(zeros.result)} "
+                    "and does not map 0 to 0"
+                )
+    return maps
+
+
+def _borders(name: str, found: AxisMap) -> tuple[Border, Border] | Refused:
+    sides = (found.begin, found.end[::-1])
+    result = []
+    for side, sources in zip(("begin", "end"), sides, strict=True):
+        read = border(sources)
+        if read is None:
+            return Refused(
+                f"padding at the {side} of axis {name} reads input samples {list(sources)}, "
+                f"which is no edge padding of the input (factor {found.factor})"
+            )
+        if read.zeros and read.edge % found.factor:
+            return Refused(
+                f"zero padding {read.zeros} outside {read.edge} edge pixels at the {side} of axis "
+                f"{name}: {read.edge} is no multiple of the factor {found.factor}"
+            )
+        result.append(read)
+    return result[0], result[1]
+
+
+def _upsamples(stage: Stage) -> bool:
+    return isinstance(stage, Copying) and stage.upsamples
+
+
+def _keeps_zero(step: pointwise.Step) -> bool:
+    if step.op in (pointwise.PRELU, pointwise.LAYOUT_CHANGE) or step.op in KEEPS_ZERO:
+        return True
+    constants = [o for o in step.operands if isinstance(o, pointwise.Channel)]
+    return step.op == "relax.multiply" and len(constants) == 1
+
+
+def _unread(graph: Graph, var: relax.Var) -> Refused | None:
+    """Why an upsampling that no convolution reads is left; None if ``var`` is no upsampling."""
+    resampled = graph.annotation(var, RESAMPLED)
+    if resampled is not None:
+        return Refused(f"{var.name} is {resampled}, no nearest resize by whole factors")
+    layout = str(graph.value(var).attrs.layout) if graph.op(var) == RESIZE else "NCHW"
+    found = read_copying(graph, var, layout)
+    if isinstance(found, Refused):
+        return found if graph.op(var) == RESIZE else None
+    if found is None or not found.upsamples:
+        return None
+    maps = found.apply((AxisMap(None), AxisMap(None)))
+    if graph.op(var) != RESIZE and isinstance(maps, Refused):
+        return None
+    return _blocked(graph, var)
+
+
+def _blocked(graph: Graph, upsampling: relax.Var) -> Refused:
+    """What stands between an upsampling and any convolution."""
+    for user in graph.users.get(upsampling, []):
+        if graph.op(user) == CONV:
+            step = read_copying(graph, upsampling, str(graph.value(user).attrs.data_layout))
+            if isinstance(step, Refused):
+                return step
+    var = upsampling
+    while len(users := graph.users.get(var, [])) == 1 and var not in graph.outputs:
+        step = read_copying(graph, users[0], "NCHW")
+        if isinstance(step, Refused):
+            return step
+        if step is None and graph.op(users[0]) not in UNARY:
+            break
+        var = users[0]
+    names = [graph.describe(user) for user in users]
+    names += ["the function's output"] * (var in graph.outputs)
+    name = graph.describe(upsampling)
+    return Refused(f"{name} is read by {', '.join(names)}, not by a convolution")

@@ -1,0 +1,142 @@
+"""Recognising a pixel shuffle: the operator itself, or reshape -> permute_dims -> reshape.
+
+The first reshape splits the channels into factors, the permutation moves some of them next to H
+and W, the last reshape merges them there. Following the factors through, rather than comparing
+with a list of permutations, covers CRD, DCR, their NHWC forms, transposed phases and forms that
+leave out a factor of 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import relax
+
+from tvm_deconv.algebra import weights
+from tvm_deconv.transform import layouts
+from tvm_deconv.transform.graph import Graph, Refused, op_name, same, shape_of
+
+PIXEL_SHUFFLE = "relax.nn.pixel_shuffle"
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """``result[o, r_h*y+f_h, r_w*x+f_w] = data[source[o, f_h, f_w], y, x]``."""
+
+    result: relax.Var
+    data: relax.Var
+    data_layout: str
+    result_layout: str
+    source: np.ndarray
+    members: frozenset[relax.Var]
+
+    @property
+    def factor(self) -> tuple[int, int]:
+        return self.source.shape[1], self.source.shape[2]
+
+    @property
+    def order(self) -> str:
+        """``CRD``, ``DCR`` or ``other``, for the report."""
+        for name in ("CRD", "DCR"):
+            if (weights.phase_channels(self.source.size, self.factor, name) == self.source).all():
+                return name
+        return "other"
+
+
+def read_shuffle(graph: Graph, var: relax.Var) -> Shuffle | Refused | None:
+    """The pixel shuffle whose result is ``var``; None if it is something else."""
+    value = graph.value(var)
+    if op_name(value) == PIXEL_SHUFFLE:
+        return _read_operator(graph, var, value)
+    middle = value.args[0] if op_name(value) == "relax.reshape" else None
+    if middle is None or graph.op(middle) != "relax.permute_dims":
+        return None
+    permute = graph.value(middle)
+    first = permute.args[0]
+    if graph.op(first) != "relax.reshape" or permute.attrs.axes is None:
+        return None
+    data = graph.value(first).args[0]
+    shapes = [shape_of(e) for e in (data, first, var)]
+    if not isinstance(data, relax.Var) or any(s is None for s in shapes):
+        return None
+    axes = [int(a) for a in permute.attrs.axes]
+    for layout in layouts.LAYOUTS:
+        read = _follow(layout, shapes[0] or (), shapes[1] or (), axes, shapes[2] or ())
+        if read is not None and read[0].shape[1:] != (1, 1):
+            members = frozenset((first, middle, var))
+            return Shuffle(var, data, layout, read[1], read[0], members)
+    return None
+
+
+def _read_operator(graph: Graph, var: relax.Var, call: relax.Call) -> Shuffle | Refused:
+    data, r = call.args[0], int(call.attrs.upscale_factor)
+    shape = shape_of(data)
+    if not isinstance(data, relax.Var) or shape is None or len(shape) != 4:
+        return Refused(f"the shape of {graph.describe(data)} is not known or not of 4 axes")
+    source = weights.phase_channels(shape[1], r)
+    return Shuffle(var, data, "NCHW", "NCHW", source, frozenset((var,)))
+
+
+def _follow(
+    layout: str,
+    data: Sequence[Any],
+    split: Sequence[Any],
+    axes: Sequence[int],
+    merged: Sequence[Any],
+) -> tuple[np.ndarray, str] | None:
+    """(source, layout of the result) if the three shapes and the permutation are a shuffle."""
+    factors = len(split) - 3
+    if len(data) != 4 or len(merged) != 4 or factors < 1:
+        return None
+    # Name each axis of the first reshape: N, H, W, or the number of a channel factor.
+    names: list[Any] = []
+    for name in layout:
+        names += list(range(factors)) if name == "C" else [name]
+    n, channels, h, w = layouts.dims(data, layout)
+    sizes = dict(zip(names, split, strict=True))
+    parts = [sizes[i] for i in range(factors)]
+    if not all(isinstance(p, int) for p in (*parts, channels)) or prod(parts) != channels:
+        return None
+    if not all(same(sizes[k], size) for k, size in (("N", n), ("H", h), ("W", w))):
+        return None
+    order = [names[a] for a in axes]
+    if order[0] != "N" or order.index("H") > order.index("W"):
+        return None
+    at_h, at_w = order.index("H"), order.index("W")
+    before, phases_h, after = order[1:at_h], order[at_h + 1 : at_w], order[at_w + 1 :]
+    ways = [("NCHW", before, after)]
+    if not before:
+        ways += [("NHWC", after[cut:], after[:cut]) for cut in range(len(after) + 1)]
+    for result_layout, kept, phases_w in ways:
+        source = _source(parts, kept, phases_h, phases_w)
+        o, rh, rw = source.shape
+        out = layouts.dims(merged, result_layout)
+        if all(same(a, b) for a, b in zip(out, (n, o, h * rh, w * rw), strict=True)):
+            return source, result_layout
+    return None
+
+
+def _source(
+    parts: Sequence[int], kept: Sequence[int], phases_h: Sequence[int], phases_w: Sequence[int]
+) -> np.ndarray:
+    """The channel of each (output channel, phase), from the factors' places."""
+    index = np.arange(prod(parts)).reshape(parts).transpose([*kept, *phases_h, *phases_w])
+    return index.reshape(
+        prod(parts[i] for i in kept),
+        prod(parts[i] for i in phases_h),
+        prod(parts[i] for i in phases_w),
+    )
+
+
+def emit_shuffle(builder: relax.BlockBuilder, x: relax.Expr, factor: int) -> relax.Expr:
+    """``pixel_shuffle(x, factor)`` as reshape -> permute_dims -> reshape (NCHW, CRD)."""
+    n, c, h, w = x.ty.shape.values
+    r = tvm.tirx.IntImm("int64", factor)
+    split = builder.emit(relax.op.reshape(x, (n, c // (r * r), r, r, h, w)))
+    moved = builder.emit(relax.op.permute_dims(split, [0, 1, 4, 2, 5, 3]))
+    return relax.op.reshape(moved, (n, c // (r * r), h * r, w * r))

@@ -1,0 +1,224 @@
+"""Sub-pixel convolution to transposed convolution.
+
+    pixel_shuffle(conv2d(x, w), r) => conv2d_transpose(x, weight_shuffle(w, r), strides=r)
+
+Output pixel (r*y + f) of channel o is pixel y of convolution channel src(o, f). A transposed
+convolution with stride r reaches it through kernel index r*(E-1-d*k) + f when its begin padding is
+r*(E-1-P): see ``algebra.weights`` for the weights and ``geometry.axis_of_subpixel`` for the
+paddings. The numbers are the same products in another order, so the work does not change.
+
+What stands between the convolution and the shuffle:
+
+- *Scale and shift per channel* (bias, batch norm) directly after the convolution are folded into
+  the weights and one bias, in float64, rounded once.
+- *A bias* becomes a value per phase, (O, r_h, r_w). If the phases of each channel agree it is added
+  as (1, O, 1, 1); else the result is viewed as (N, O, H, r_h, W, r_w), so that a constant of
+  (1, O, 1, r_h, 1, r_w) suffices and no constant is as large as the image.
+- *Pointwise operators* commute with the shuffle, which only moves values. Those with one constant
+  per channel (PReLU) get one per phase, in the same view.
+- *Groups* stay if each group maps to a group (``weights``); *dilation* is written out densely.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tvm import relax
+
+from tvm_deconv.algebra import geometry, weights
+from tvm_deconv.errors import GeometryError
+from tvm_deconv.transform import layouts, pointwise
+from tvm_deconv.transform.convolution import Conv, emit_conv_transpose, read_conv
+from tvm_deconv.transform.graph import Graph, Refused, constant, dtype_of, shape_of
+
+from .regions import collect
+from .rule import Emit, Plan
+from .shuffle import Shuffle
+
+RULE = "pixel_shuffle(conv2d(x, w), r) => conv2d_transpose(x, weight_shuffle(w, r), strides=r)"
+
+
+@dataclass(frozen=True)
+class SubPixel:
+    """Given and result, as mini-IR.
+
+    Given::
+
+        c = conv2d(x, w, padding=P)                       # r_h*r_w*O channels
+        a = pointwise(c)                                  # bias, batch norm, activations
+        y = pixel_shuffle(a, r)                           # or reshape, permute_dims, reshape
+
+    Result::
+
+        t = conv2d_transpose(x, W, strides=r, padding=r*(E-1-P))
+        y = pointwise'(t)                                 # constants per channel
+        # or, with constants per phase:
+        v = reshape(t, (N, O, H, r_h, W, r_w))
+        y = reshape(pointwise'(v), (N, O, H*r_h, W*r_w))
+
+    Does not handle: strides other than 1, weights that are not constant, an intermediate that
+    somebody else reads, padding beyond the reach of the kernel, mixed dtypes, groups whose
+    channels the shuffle mixes.
+    """
+
+    shuffle: Shuffle
+    conv: Conv
+    region: pointwise.Region
+    op: geometry.ConvTranspose2d
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+def match(graph: Graph, shuffle: Shuffle) -> tuple[Conv, pointwise.Region] | Refused:
+    """The convolution that feeds the shuffle and the pointwise operators between."""
+    region = collect(graph, shuffle.data, shuffle.data_layout)
+    if isinstance(region, Refused):
+        return region
+    conv = read_conv(graph, region.source)
+    if conv is None:
+        return Refused(f"input is not a convolution: {graph.describe(region.source)}")
+    if isinstance(conv, Refused):
+        return conv
+    return conv, region
+
+
+def check(
+    graph: Graph, shuffle: Shuffle, conv: Conv, region: pointwise.Region
+) -> SubPixel | Refused:
+    """Everything that must hold, in the order of the docstring of ``SubPixel``."""
+    if conv.out_layout != region.layout:
+        return Refused(
+            f"{graph.describe(conv.var)} gives {conv.out_layout}, the shuffle reads {region.layout}"
+        )
+    inside = region.members | shuffle.members | {conv.var}
+    for var in sorted(inside - {shuffle.result}, key=graph.position.__getitem__):
+        reader = graph.outside_reader(var, inside)
+        if reader is not None:
+            return Refused(f"{graph.describe(var)} is also read by {reader}")
+    scale, shift, rest = pointwise.split_affine(region, conv.weight.shape[0])
+    scaled = conv.weight * scale[:, None, None, None]
+    with np.errstate(over="ignore"):
+        weight, bias = scaled.astype(conv.dtype), shift.astype(conv.dtype)
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+        return Refused(f"weights of {graph.describe(conv.var)} are not finite in {conv.dtype}")
+    rh, rw = shuffle.factor
+    try:
+        weight = weights.weight_shuffle_by(weight, shuffle.source, conv.groups, conv.dilation)
+        op = geometry.ConvTranspose2d(
+            conv.in_channels,
+            shuffle.source.shape[0],
+            geometry.axis_of_subpixel(conv.h, rh),
+            geometry.axis_of_subpixel(conv.w, rw),
+            conv.groups,
+        )
+    except GeometryError as error:
+        return Refused(f"{graph.describe(conv.var)}: {error}")
+    return SubPixel(shuffle, conv, rest, op, weight, bias)
+
+
+def rewrite(graph: Graph, match: SubPixel) -> Emit:
+    """Build the result; assumes that ``check`` passed."""
+
+    def emit(builder: relax.BlockBuilder, remap) -> relax.Expr:
+        conv, shuffle = match.conv, match.shuffle
+        x = layouts.to(builder, remap(conv.data), conv.data_layout, "NCHW")
+        value = emit_conv_transpose(builder, x, match.weight, match.op)
+        form: pointwise.Form = ChannelForm(shuffle.source)
+        per_phase = _needs_phases(match)
+        if per_phase:
+            n, o, h, rh, w, rw = _view(graph, match)
+            value = builder.emit(relax.op.reshape(value, (n, o, h, rh, w, rw)))
+            form = PhaseForm(shuffle.source)
+        if match.bias.any():
+            value = builder.emit(relax.op.add(value, form.constant(match.bias)))
+        value = pointwise.emit(match.region, builder, value, form)
+        if per_phase:
+            value = builder.emit(relax.op.reshape(value, (n, o, h * rh, w * rw)))
+        return layouts.to(builder, value, "NCHW", shuffle.result_layout)
+
+    return emit
+
+
+@dataclass(frozen=True)
+class ChannelForm:
+    """Constants whose phases agree: the first phase's value stands for all, as (1, O, 1, 1)."""
+
+    source: np.ndarray
+
+    def constant(self, values: np.ndarray) -> relax.Expr:
+        return pointwise.PlainForm().constant(self._first(values))
+
+    def prelu(self, builder: relax.BlockBuilder, x: relax.Expr, slope: np.ndarray) -> relax.Expr:
+        return pointwise.PlainForm().prelu(builder, x, self._first(slope))
+
+    def _first(self, values: np.ndarray) -> np.ndarray:
+        return values[self.source[:, 0, 0]] if values.ndim else values
+
+
+@dataclass(frozen=True)
+class PhaseForm:
+    """Constants per phase, (1, O, 1, r_h, 1, r_w), for a tensor (N, O, H, r_h, W, r_w)."""
+
+    source: np.ndarray
+
+    def constant(self, values: np.ndarray) -> relax.Expr:
+        if values.ndim:
+            values = values[self.source][None, :, None, :, None, :]
+        return constant(values)
+
+    def prelu(self, builder: relax.BlockBuilder, x: relax.Expr, slope: np.ndarray) -> relax.Expr:
+        # relax.nn.prelu has one slope per index of one axis; a phase is two axes.
+        zero = constant(np.zeros((), dtype_of(x)))
+        negative = builder.emit(relax.op.minimum(x, zero))
+        scaled = builder.emit(relax.op.multiply(negative, self.constant(slope)))
+        return builder.emit(relax.op.add(builder.emit(relax.op.nn.relu(x)), scaled))
+
+
+def plan(graph: Graph, shuffle: Shuffle) -> Plan | Refused:
+    """Pattern, check and rewrite for one shuffle."""
+    found = match(graph, shuffle)
+    if isinstance(found, Refused):
+        return found
+    checked = check(graph, shuffle, *found)
+    if isinstance(checked, Refused):
+        return checked
+    rh, rw = shuffle.factor
+    k = checked.conv.weight.shape
+    return Plan(
+        root=shuffle.result,
+        conv=checked.conv.var,
+        rule=RULE,
+        before=f"conv {k[2]}x{k[3]} {checked.conv.in_channels}->{k[0]}, "
+        f"shuffle {rh}x{rw} {shuffle.order}",
+        after=describe(checked.op),
+        absorbed=frozenset({shuffle.result}),
+        emit=rewrite(graph, checked),
+    )
+
+
+def describe(op: geometry.ConvTranspose2d) -> str:
+    """``deconv 9x9 s3 32->1 pad (3, 3, 3, 3)``."""
+    groups = f" groups {op.groups}" if op.groups > 1 else ""
+    return (
+        f"deconv {op.h.kernel}x{op.w.kernel} stride {op.h.stride}x{op.w.stride} "
+        f"{op.in_channels}->{op.out_channels}{groups} pad {op.padding}"
+    )
+
+
+def _view(graph: Graph, match: SubPixel) -> tuple[Any, ...]:
+    """(N, O, H, r_h, W, r_w) for the convolution's own H and W."""
+    shape = shape_of(match.conv.var) or ()
+    n, _, h, w = layouts.dims(shape, match.conv.out_layout)
+    o, rh, rw = match.shuffle.source.shape
+    return n, o, h, rh, w, rw
+
+
+def _needs_phases(match: SubPixel) -> bool:
+    def differs(values: np.ndarray) -> bool:
+        phases = values[match.shuffle.source]
+        return bool((phases != phases[:, :1, :1]).any())
+
+    constants = [match.bias, *pointwise.channel_constants(match.region)]
+    return any(differs(values) for values in constants)
