@@ -78,3 +78,13 @@ class Net:
             self.weights,
         )
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def every_layer(dims=None):
+    """Plain, sub-pixel, resize and transposed convolutions, one kernel smaller than its stride."""
+    net = Net((2, 3, 9, 14), dims=dims)
+    x = net("Relu", net.conv("x", 3, 18))
+    x = net("DepthToSpace", net.conv(x, 18, 20), blocksize=2, mode="CRD")
+    x = net("LeakyRelu", net.conv(net.nearest(x, 2), 5, 18), alpha=0.1)
+    x = net("Tanh", net.deconv(x, 18, 4, 4, 2, pads=[1] * 4))
+    return net, net.deconv(x, 4, 2, 2, 3, output_padding=[1, 0])

@@ -49,6 +49,54 @@ def conv(
     return builder.emit(relax.op.nn.conv2d(x, constant(w), **attributes))
 
 
+def shuffle(builder, x, factor, order="CRD", layout="NCHW"):
+    """A shuffle written as reshape, permute_dims, reshape; input and output have ``layout``."""
+    rh, rw = factor
+    n, c, h, w = (x.ty.shape.values[layout.index(name)] for name in "NCHW")
+    o = c // (rh * rw)
+    sizes = {"N": n, "O": o, "H": h, "W": w, "p": rh, "q": rw}
+    channels = "Opq" if order == "CRD" else "pqO"
+    split = layout.replace("C", channels)
+    merged = "NOHpWq" if layout == "NCHW" else "NHpWqO"
+    y = builder.emit(relax.op.reshape(x, [sizes[k] for k in split]))
+    y = builder.emit(relax.op.permute_dims(y, [split.index(k) for k in merged]))
+    shape = (n, o, h * rh, w * rw) if layout == "NCHW" else (n, h * rh, w * rw, o)
+    return builder.emit(relax.op.reshape(y, shape))
+
+
+def upsample(builder, x, factor, way, layout="NCHW"):
+    """Nearest x factor, written in one of the ways that exporters use."""
+    n, c, h, w = (x.ty.shape.values[layout.index(name)] for name in "NCHW")
+    rh, rw = factor
+    if way in ("half_pixel", "asymmetric"):
+        rounding = {"half_pixel": "round", "asymmetric": "floor"}[way]
+        size = relax.ShapeExpr([h * rh, w * rw])
+        mode = {"coordinate_transformation_mode": way, "rounding_method": rounding}
+        resize = relax.op.image.resize2d(x, size, layout=layout, method="nearest_neighbor", **mode)
+        return builder.emit(resize)
+    if way == "repeat":
+        for name, count in (("H", rh), ("W", rw)):
+            if count == 1:
+                continue
+            x = builder.emit(relax.op.repeat(x, count, axis=layout.index(name)))
+        return x
+    if way == "take":
+        for name, size, count in (("H", h, rh), ("W", w, rw)):
+            if count == 1:
+                continue
+            index = constant(np.arange(int(size.value) * count) // count)
+            x = builder.emit(relax.op.take(x, index, axis=layout.index(name)))
+        return x
+    assert way == "broadcast"
+    at_h, at_w = layout.index("H"), layout.index("W")
+    x = builder.emit(relax.op.expand_dims(x, [at_h + 1, at_w + 2]))
+    sizes = {"N": (n,), "C": (c,), "H": (h, rh), "W": (w, rw)}
+    wide = [d for name in layout for d in sizes[name]]
+    x = builder.emit(relax.op.broadcast_to(x, wide))
+    merged = {"N": n, "C": c, "H": h * rh, "W": w * rw}
+    return builder.emit(relax.op.reshape(x, [merged[name] for name in layout]))
+
+
 def compiled(mod: tvm.IRModule, *inputs: np.ndarray) -> np.ndarray:
     """Result of the module compiled by the stock pipeline for the host."""
     built = tvm.relax.build(DecomposePixelShuffle()(mod), target="llvm")

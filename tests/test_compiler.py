@@ -18,6 +18,7 @@ import torch
 import tvm
 from onnx import TensorProto, helper, numpy_helper
 from onnx_net import Net
+from paths import MODELS
 from tvm import relax
 
 import tvm_deconv
@@ -27,7 +28,6 @@ from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.transform.lower.convolutions import VARIANT_ATTRIBUTE
 
-MODELS = Path(__file__).resolve().parent.parent / "scripts" / "models"
 # Both sum the same float32 products, up to 1600 of them, in different orders.
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tvm
+from paths import ROOT
 from tvm import relax
 
 from tvm_deconv import cli
@@ -24,7 +25,6 @@ from tvm_deconv.library import compile_library
 from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.targets import resolve_target
 
-ROOT = Path(__file__).resolve().parent.parent
 DEVICES = ROOT / "docs" / "devices.md"
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 MODEL = ROOT / "scripts" / "models" / "espcn_x3.onnx"

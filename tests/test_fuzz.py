@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from fuzz import cases
@@ -14,6 +13,7 @@ from fuzz.choices import Choices
 from fuzz.pool import Worker
 from fuzz.report import Report
 from fuzz.shrink import shrink
+from paths import TESTS
 
 SEED, CASES = 0, 120
 
@@ -100,7 +100,7 @@ def test_scratch_that_nobody_wrote_is_not_a_number_in_any_thread(tmp_path):
     # In a process of its own: what ran in this one before has left scratch of other sizes.
     script = tmp_path / "scratch.py"
     script.write_text(SCRATCH)
-    tests = str(Path(__file__).parent)
+    tests = str(TESTS)
     done = subprocess.run(
         [sys.executable, str(script)],
         env={**os.environ, "PYTHONPATH": tests},

@@ -10,10 +10,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 import tvm_deconv
 
-ROOT = Path(__file__).resolve().parent.parent
 HOMES = {
     "tvm_deconv": ROOT / "tvm_deconv",
     "tvm_deconv/schedules": ROOT / "schedules",

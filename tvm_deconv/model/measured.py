@@ -5,7 +5,7 @@ formulas of ``counts`` leave out: halos that strips read twice, domains rounded 
 copies into scratch, sums that go through memory. Words are counted as the loops say, before the
 compiler and the caches: an accumulator that LLVM keeps in a register counts as scratch.
 
-Where formulas and our kernels for CPUs agree, and where they don't (tests/test_model_measured.py):
+Where formulas and our kernels for CPUs agree, and where they don't (tests/model/test_measured.py):
 
 - output: every word is written once and none is read, in every variant;
 - multiply-adds: as ``counts`` says for whole tiles, products with the padding included; else for

@@ -16,40 +16,15 @@ import onnx
 import onnxruntime
 import pytest
 import tvm
-from onnx import TensorProto, helper, numpy_helper
+from paths import ROOT
 from PIL import Image
 from tvm import relax
+from upscaling import upscaler
 
 from tvm_deconv import cli
 from tvm_deconv.commands.quiet import quiet
 
-ROOT = Path(__file__).resolve().parent.parent
 SIZE = (12, 8)  # width, height of the test image
-
-
-def upscaler(channels=1, dims=("n", "h", "w"), operator="Relu", tail=()) -> onnx.ModelProto:
-    """conv(3x3) to 4 x channels, a pointwise operator, pixel shuffle by 2."""
-    rng = np.random.default_rng(7)
-    weight = rng.normal(0, 0.2, (4 * channels, channels, 3, 3)).astype(np.float32)
-    bias = rng.uniform(0.2, 0.5, 4 * channels).astype(np.float32)
-    weights = [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(bias, "bias")]
-    nodes = [
-        helper.make_node("Conv", ["x", "weight", "bias"], ["c"], pads=[1, 1, 1, 1]),
-        helper.make_node(operator, ["c"], ["a"]),
-        helper.make_node("DepthToSpace", ["a"], ["y"], blocksize=2, mode="CRD"),
-        *tail,
-    ]
-    batch, height, width = dims
-    out = nodes[-1].output[0]
-    graph = helper.make_graph(
-        nodes,
-        "net",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, channels, height, width])],
-        [helper.make_tensor_value_info(out, TensorProto.FLOAT, None)],
-        weights,
-    )
-    opsets = [helper.make_opsetid("", 18)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=9)
 
 
 def picture(mode="RGB", size=SIZE) -> Image.Image:

@@ -16,6 +16,7 @@ import tvm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_helper import HOST, LAYER, MACHINE, OTHER, PI, candidate, commit, header, small_log
+from paths import TESTS
 from tvm import te
 from tvm.s_tir import Schedule
 from tvm.s_tir.meta_schedule.database import TuningRecord, Workload
@@ -359,7 +360,7 @@ except LogWriteError as error:
 """
 
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(TESTS)}
 
 
 def fill(root: Path, limit: str, *before: str):

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 from log_helper import HOST, LAYER, OTHER, PI, candidate, commit, header, small_log
-from test_cli import upscaler
+from upscaling import upscaler
 
 from tvm_deconv import cli
 from tvm_deconv.logs.folder import LogFolder

@@ -4,7 +4,6 @@ import operator
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import opencl
@@ -12,6 +11,7 @@ import pytest
 import relax_helpers as helpers
 import tvm
 import tvm_ffi
+from paths import TESTS
 from tvm import relax, te
 from tvm.s_tir import Schedule, dlight
 from tvm.script import tirx as T
@@ -264,7 +264,7 @@ for looked_up in (pocl.missing, pocl.program, pocl.queue):  # when the package w
     looked_up.cache_clear()
 print(pocl.missing())
 """
-    tests = Path(__file__).parent
+    tests = TESTS
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tests, capture_output=True, text=True, timeout=100
     )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tvm
-from relax_helpers import assert_refused, compiled, constant, conv, module, operators
-from test_rewrite_subpixel import shuffle
+from relax_helpers import assert_refused, compiled, constant, conv, module, operators, shuffle
 from tvm import relax
 from tvm.script import ir as I
 from tvm.script import relax as R

@@ -7,9 +7,7 @@ import json
 import numpy as np
 import tvm
 import tvm_ffi
-from relax_helpers import compiled, constant, conv, module, operators
-from test_rewrite_resize import upsample
-from test_rewrite_subpixel import shuffle
+from relax_helpers import compiled, constant, conv, module, operators, shuffle, upsample
 from tvm import relax
 
 from tvm_deconv.report import LayerReport, Report

@@ -16,6 +16,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 from onnx_net import Net
+from paths import ROOT
 from reference import conv2d, conv2d_transpose, nearest, pixel_shuffle
 
 from tvm_deconv.bench import contest, defaults, environments
@@ -23,16 +24,16 @@ from tvm_deconv.bench.client import Worker, peer_command
 from tvm_deconv.bench.worker import PEERS
 from tvm_deconv.errors import PeerError
 
-ROOT = Path(__file__).parents[1] / defaults.PEER_ROOT
+FOLDER = ROOT / defaults.PEER_ROOT
 SHAPE = (1, 8, 9, 11)
 
 
 def _python(peer):
     if peer == "onnxruntime":
         return Path(sys.executable)
-    if not environments.is_installed(peer, ROOT):
-        pytest.skip(f"{peer} has no environment in {ROOT}: `tvm-deconv bench` makes it")
-    return environments.python_of(peer, ROOT)
+    if not environments.is_installed(peer, FOLDER):
+        pytest.skip(f"{peer} has no environment in {FOLDER}: `tvm-deconv bench` makes it")
+    return environments.python_of(peer, FOLDER)
 
 
 def _subpixel(net, order):

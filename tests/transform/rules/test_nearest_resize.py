@@ -15,43 +15,11 @@ from relax_helpers import (
     evaluate,
     module,
     operators,
+    upsample,
 )
 from tvm import relax
 
 from tvm_deconv.transform import rewrite_upsampling
-
-
-def upsample(builder, x, factor, way, layout="NCHW"):
-    """Nearest x factor, written in one of the ways that exporters use."""
-    n, c, h, w = (x.ty.shape.values[layout.index(name)] for name in "NCHW")
-    rh, rw = factor
-    if way in ("half_pixel", "asymmetric"):
-        rounding = {"half_pixel": "round", "asymmetric": "floor"}[way]
-        size = relax.ShapeExpr([h * rh, w * rw])
-        mode = {"coordinate_transformation_mode": way, "rounding_method": rounding}
-        resize = relax.op.image.resize2d(x, size, layout=layout, method="nearest_neighbor", **mode)
-        return builder.emit(resize)
-    if way == "repeat":
-        for name, count in (("H", rh), ("W", rw)):
-            if count == 1:
-                continue
-            x = builder.emit(relax.op.repeat(x, count, axis=layout.index(name)))
-        return x
-    if way == "take":
-        for name, size, count in (("H", h, rh), ("W", w, rw)):
-            if count == 1:
-                continue
-            index = constant(np.arange(int(size.value) * count) // count)
-            x = builder.emit(relax.op.take(x, index, axis=layout.index(name)))
-        return x
-    assert way == "broadcast"
-    at_h, at_w = layout.index("H"), layout.index("W")
-    x = builder.emit(relax.op.expand_dims(x, [at_h + 1, at_w + 2]))
-    sizes = {"N": (n,), "C": (c,), "H": (h, rh), "W": (w, rw)}
-    wide = [d for name in layout for d in sizes[name]]
-    x = builder.emit(relax.op.broadcast_to(x, wide))
-    merged = {"N": n, "C": c, "H": h * rh, "W": w * rw}
-    return builder.emit(relax.op.reshape(x, [merged[name] for name in layout]))
 
 
 @st.composite

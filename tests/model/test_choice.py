@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from tvm_deconv.algebra.geometry import ConvAxis, ConvTranspose2d, axis_of_subpixel
 from tvm_deconv.logs.folder import LogFolder
@@ -18,7 +18,6 @@ from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.tiling import choose_tiling
 from tvm_deconv.schedules.variant import Sizes
 
-ROOT = Path(__file__).resolve().parent.parent
 # What `cpu_machine` says of the log's processor on that processor.
 ZEN4 = CpuMachine("avx512", 16, 32, 32 << 10, 1 << 20, 2, memory_operands=True, l3_bytes=16 << 20)
 NEON = CpuMachine("neon", 4, 32, 32 << 10, 256 << 10, 4, multiplies_by_lane=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.errors import VariantError
@@ -204,6 +204,6 @@ def test_without_preferences_the_registry_and_the_machine_model_decide(sizes):
 
 
 def test_the_readme_has_a_row_for_every_variant_and_no_other():
-    readme = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
     section = readme.split("## Algorithms")[1].split("\n## ")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(VARIANTS)

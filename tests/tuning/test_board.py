@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import gc
-from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import test_variant_networks
 import tvm
 from kernel import check, square
+from onnx_net import every_layer
+from paths import MODELS
 from tvm import relax, rpc
 from tvm.support import cc
 
@@ -33,7 +33,6 @@ pytestmark = pytest.mark.board
 
 PI = "raspberry-pi/4b-aarch64"
 TARGET = resolve_target(PI)
-MODELS = Path(__file__).resolve().parent.parent / "scripts" / "models"
 ELF_AARCH64 = 183
 
 LAYERS = {
@@ -143,7 +142,7 @@ def test_a_library_of_the_command_line_loads_on_a_board(session, tmp_path, name)
 def test_a_network_of_every_kind_of_layer_equals_onnx_runtime_on_a_board(
     session, tmp_path, variant
 ):
-    net, output = test_variant_networks.network()
+    net, output = every_layer()
     model, library = net.model(output), tmp_path / "network.so"
     compile_library(model, library, PI, variant=variant)
     x = net.rng.random(net.shape).astype("float32")

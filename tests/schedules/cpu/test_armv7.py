@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 from kernel import HOST, check, square
 from onnx_net import Net
+from paths import TESTS
 from tvm.support import cc
 from tvm_ffi import libinfo
 
@@ -23,7 +23,7 @@ from tvm_deconv.targets import resolve_target
 TAG = "arm/rasp4b"
 TARGET = resolve_target(TAG)
 COMPILER, QEMU = "arm-linux-gnueabihf-gcc", "qemu-arm-static"
-LOADER = Path(__file__).with_name("kernel_main.c")
+LOADER = TESTS.joinpath("kernel_main.c")
 
 pytestmark = [
     pytest.mark.board,

@@ -15,25 +15,11 @@ from relax_helpers import (
     evaluate,
     module,
     operators,
+    shuffle,
 )
 from tvm import relax
 
 from tvm_deconv.transform import rewrite_upsampling
-
-
-def shuffle(builder, x, factor, order="CRD", layout="NCHW"):
-    """A shuffle written as reshape, permute_dims, reshape; input and output have ``layout``."""
-    rh, rw = factor
-    n, c, h, w = (x.ty.shape.values[layout.index(name)] for name in "NCHW")
-    o = c // (rh * rw)
-    sizes = {"N": n, "O": o, "H": h, "W": w, "p": rh, "q": rw}
-    channels = "Opq" if order == "CRD" else "pqO"
-    split = layout.replace("C", channels)
-    merged = "NOHpWq" if layout == "NCHW" else "NHpWqO"
-    y = builder.emit(relax.op.reshape(x, [sizes[k] for k in split]))
-    y = builder.emit(relax.op.permute_dims(y, [split.index(k) for k in merged]))
-    shape = (n, o, h * rh, w * rw) if layout == "NCHW" else (n, h * rh, w * rw, o)
-    return builder.emit(relax.op.reshape(y, shape))
 
 
 def pointwise(builder, x, kind, rng, dtype, layout="NCHW"):

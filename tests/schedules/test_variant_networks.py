@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import tvm
-from onnx_net import Net
+from onnx_net import every_layer
 from tvm import relax
 
 import tvm_deconv
@@ -20,16 +20,6 @@ TOLERANCE = {"winograd": 2e-5}
 DEFAULT_TOLERANCE = 1e-5
 
 
-def network(dims=None):
-    """Plain, sub-pixel, resize and transposed convolutions, one kernel smaller than its stride."""
-    net = Net((2, 3, 9, 14), dims=dims)
-    x = net("Relu", net.conv("x", 3, 18))
-    x = net("DepthToSpace", net.conv(x, 18, 20), blocksize=2, mode="CRD")
-    x = net("LeakyRelu", net.conv(net.nearest(x, 2), 5, 18), alpha=0.1)
-    x = net("Tanh", net.deconv(x, 18, 4, 4, 2, pads=[1] * 4))
-    return net, net.deconv(x, 4, 2, 2, 3, output_padding=[1, 0])
-
-
 FREE = ("n", 3, "h", "w")
 
 
@@ -39,7 +29,7 @@ FREE = ("n", 3, "h", "w")
     ids=lambda value: value if isinstance(value, str) else "free" if value else "fixed",
 )
 def test_a_network_equals_onnx_runtime_in_each_variant(variant, dims):
-    net, output = network(dims)
+    net, output = every_layer(dims)
     model = net.model(output)
     kernels = tvm_deconv.explain(model, variant=variant).kernels
     assert len(kernels) == 5

@@ -6,17 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import gpu_bench
 import gpu_pack
 import pytest
 from gpu_worker import read
+from paths import ROOT
 
 from tvm_deconv.backends.cuda.compilers import compilers
 from tvm_deconv.errors import TargetError
-
-ROOT = Path(__file__).resolve().parent.parent
 
 # Small ones of every kind: with groups, without bias, of uneven taps, and each with an activation.
 LAYERS = [

@@ -10,7 +10,6 @@ import shlex
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import gpu_bench
 import gpu_pack
@@ -21,6 +20,7 @@ from gpu_cuda import Cuda, CudaError
 from gpu_device import DeviceLost, Processor
 from gpu_layer import Tensors
 from gpu_worker import DEAD, TRYING, Options, read, write
+from paths import ROOT
 
 from tvm_deconv import cli
 from tvm_deconv.backends.cuda.compilers import compilers
@@ -30,7 +30,6 @@ from tvm_deconv.schedules.space import infeasible, parameters_of
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.workloads import find
 
-ROOT = Path(__file__).resolve().parent.parent
 LAYER = "dcgan/deconv-128-3"
 
 
