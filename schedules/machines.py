@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from tvm.target import Target
 
-from tvm_deconv.schedules.cpu.machine import cpu_machine
+from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.gpu.machine import GpuMachine, gpu_machine
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
 
-from .variant import Machine, Variant
+from .variant import Variant
+
+Machine: TypeAlias = CpuMachine | GpuMachine
+
+_VARIANTS: Mapping[type, Mapping[str, Variant]] = {CpuMachine: VARIANTS, GpuMachine: GPU_VARIANTS}
 
 
 def machine_of(target: Target) -> Machine:
@@ -20,5 +25,10 @@ def machine_of(target: Target) -> Machine:
 
 
 def variants_for(machine: Machine) -> Mapping[str, Variant]:
-    """The variants of this kind of machine by name; both kinds have the same names."""
-    return GPU_VARIANTS if isinstance(machine, GpuMachine) else VARIANTS
+    """The variants of this kind of machine by name, in the order in which a tie is decided."""
+    return _VARIANTS[type(machine)]
+
+
+def variant_names() -> list[str]:
+    """Names of the variants of all kinds of machines, each once: some may lack some."""
+    return list(dict.fromkeys(name for variants in _VARIANTS.values() for name in variants))

@@ -10,17 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from tvm import te, tirx
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.gpu.machine import GpuMachine
 
-# Each variant is of one kind of machine: ``variants_for`` of ``machines``.
-Machine = CpuMachine | GpuMachine
+from .costs import Cost
 
 
 class Sizes(NamedTuple):
@@ -45,9 +42,30 @@ def always_accumulate_dtype(dtype: str) -> str:
     return ACCUMULATE_DTYPE
 
 
+class Space(Protocol):
+    """What a tuner may try of a variant's parameters; ``space`` has what all spaces share."""
+
+    def fields(
+        self, conv: ConvTranspose2d, sizes: Sizes, own: Any, machine: Any
+    ) -> dict[str, set[int]]:
+        """Values of each field of a point, besides those of ``own``, the variant's own choice."""
+
+    def obstacle(
+        self, conv: ConvTranspose2d, sizes: Sizes, parameters: Any, machine: Any
+    ) -> str | None:
+        """Why the schedule or the machine cannot do these parameters, in words; None if it can."""
+
+    def costs(
+        self, conv: ConvTranspose2d, sizes: Sizes, parameters: Any, machine: Any
+    ) -> list[Cost]:
+        """What they cost; for a layer, the list is as long for all parameters."""
+
+
 @dataclass(frozen=True)
 class Variant:
-    """One algorithm.
+    """One algorithm on one kind of machine.
+
+    ``parameters`` is the class of its parameters, ``space`` what a tuner may try of them.
 
     ``choose(conv, sizes, machine)`` gives the parameters that the machine model prefers, and
     ``cycles(conv, sizes, parameters, machine)`` that model's estimate for them: processor cycles
@@ -62,6 +80,8 @@ class Variant:
 
     name: str
     summary: str
+    parameters: type
+    space: Space
     # The machine is one of the kind that the variant is for.
     choose: Callable[[ConvTranspose2d, Sizes, Any], Any]
     cycles: Callable[[ConvTranspose2d, Sizes, Any, Any], float]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.space import fields, infeasible, parameters_of
-from tvm_deconv.schedules.variant import Machine, Sizes, Variant
+from tvm_deconv.schedules.variant import Sizes, Variant
 
 # Feasible points are rare in some spaces, and drawing one takes well under a millisecond.
 _TRIES = 20_000

@@ -50,6 +50,7 @@ from . import steps
 from .finish import finish
 from .machine import CpuMachine
 from .tiling import Tiling, choose_strip, outputs_per_thread
+from .tiling_space import TilingSpace, sums_in_scratch
 
 # Channel vectors of one output that are added to together.
 _VECTORS = 4
@@ -215,9 +216,33 @@ def reach(axis: Axis) -> tuple[int, int]:
     return (axis.pad_begin - (axis.extent - 1)) // axis.stride, last // axis.stride
 
 
+def _most_channels(conv: ConvTranspose2d) -> int:
+    return 1 << (conv.group_outputs - 1).bit_length()
+
+
+def _channels(conv: ConvTranspose2d, machine: CpuMachine) -> set[int]:
+    most = _most_channels(conv)
+    wide = {n * machine.lanes for n in (1, 2, 3, 4, 6, 8)}
+    return {n for n in wide | {most, most // 2, 4, 8} if 1 <= n <= most}
+
+
+def _channels_obstacle(conv: ConvTranspose2d, tile: Tiling) -> str | None:
+    channels, lanes, most = tile.channels, tile.lanes, _most_channels(conv)
+    if channels & (channels - 1) if channels < lanes else channels % lanes:
+        return f"{channels} channels neither fill vectors of {lanes} nor are a power of 2"
+    if channels > most:
+        outputs = conv.group_outputs
+        return f"{channels} channels in a tile, where {most} hold all {outputs} of a group"
+    return None
+
+
+SPACE = TilingSpace(sums_in_scratch, _channels, _channels_obstacle)
+
 REVD = Variant(
     name="revd",
     summary="output gather, taps outermost and a modulo for each output",
+    parameters=Tiling,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
     packed_shape=packed_shape,

@@ -30,6 +30,7 @@ copy to scratch is then a fifth of the time.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Variant
 from . import steps
 from .finish import finish
 from .tiling import Tiling, choose_tiling, tiling_cycles, too_many_phases
+from .tiling_space import Form, TilingSpace
 
 
 def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
@@ -143,9 +145,18 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     return for_llvm(finish(func, conv, tile, store))
 
 
+@lru_cache(maxsize=256)
+def _form(conv: ConvTranspose2d) -> Form:
+    return Form(conv, conv, tile_of_phases=conv.h.stride > 1)
+
+
+SPACE = TilingSpace(_form)
+
 REVD2 = Variant(
     name="revd2",
     summary="output-stationary over phases, every output written once",
+    parameters=Tiling,
+    space=SPACE,
     choose=choose_tiling,
     cycles=tiling_cycles,
     packed_shape=packed_shape,

@@ -53,6 +53,7 @@ from .finish import finish
 from .machine import CpuMachine
 from .tdc import PASS_CYCLES
 from .tiling import Tiling, choose_strip, outputs_per_thread
+from .tiling_space import TilingSpace, sums_in_scratch
 
 # Input channels whose products are summed before they are added to the strip.
 _TOGETHER = 4
@@ -222,9 +223,19 @@ class _Scatter:
         return edit.loop(name, self.index, extent, tirx.ForKind.SERIAL)
 
 
+def _one_channel(conv: ConvTranspose2d, tile: Tiling) -> str | None:
+    if tile.channels != 1:
+        return f"stdd has no tiles of channels, so channels is 1, not {tile.channels}"
+    return None
+
+
+SPACE = TilingSpace(sums_in_scratch, lambda conv, machine: {1}, _one_channel)
+
 STDD = Variant(
     name="stdd",
     summary="input-stationary scatter, overlapping sums",
+    parameters=Tiling,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
     packed_shape=packed_shape,

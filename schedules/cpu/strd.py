@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ from . import revd2, steps
 from .finish import finish
 from .machine import CpuMachine
 from .tiling import Tiling, choose_tiling, tiling_cycles
+from .tiling_space import Form, TilingSpace
 
 
 def dense(conv: ConvTranspose2d) -> ConvTranspose2d:
@@ -187,9 +189,18 @@ def dilated_sizes(conv: ConvTranspose2d, sizes: Sizes) -> Sizes:
     )
 
 
+@lru_cache(maxsize=256)
+def _form(conv: ConvTranspose2d) -> Form:
+    return Form(dense(conv), dense(conv))
+
+
+SPACE = TilingSpace(_form)
+
 STRD = Variant(
     name="strd",
     summary="zeros inserted between the input samples, then a stride-1 convolution",
+    parameters=Tiling,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
     packed_shape=packed_shape,

@@ -11,6 +11,8 @@ store      one output element each, the only stage with the output's exact shape
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
+from math import prod
 
 import numpy as np
 from tvm import te, tirx
@@ -27,6 +29,7 @@ from . import revd2, steps
 from .finish import finish
 from .machine import CpuMachine
 from .tiling import Tiling, choose_tiling, outputs_per_thread, tiling_cycles, too_many_phases
+from .tiling_space import Form, TilingSpace
 
 # Cycles to write a vector of sums to its plane, and to read, shuffle and store it again: fitted to
 # the layers of ``tvm_deconv.workloads.design`` with many channels.
@@ -100,9 +103,20 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     return for_llvm(finish(func, conv, tile, store, by_rows=True))
 
 
+@lru_cache(maxsize=256)
+def _form(conv: ConvTranspose2d) -> Form:
+    phases = conv.h.stride * conv.w.stride
+    copies = prod(axis.stride for axis in (conv.h, conv.w) if axis.is_uneven)
+    return Form(conv, one_phase(conv), planes=phases, copies=copies)
+
+
+SPACE = TilingSpace(_form)
+
 TDC = Variant(
     name="tdc",
     summary="a stride-1 convolution per phase, then an interleave",
+    parameters=Tiling,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
     packed_shape=packed_shape,

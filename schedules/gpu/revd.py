@@ -19,6 +19,8 @@ operands are read where they lie. Weights are packed as [g][o/block][ic][kh][kw]
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
@@ -34,6 +36,7 @@ from . import revd2, steps
 from .domain import domain_of
 from .machine import GpuMachine
 from .model import blocks
+from .space import Form, TileSpace
 from .tile import READ, GpuTile
 
 # Threads of a block along columns and rows.
@@ -148,9 +151,18 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.
     return steps.finished(func, [sums, pad, weights])
 
 
+@lru_cache(maxsize=256)
+def _form(conv: ConvTranspose2d, sizes: Sizes) -> Form:
+    return Form(conv, sizes, conv.h.stride * conv.w.stride, loops_taps=True)
+
+
+SPACE = TileSpace(_form)
+
 REVD = Variant(
     name="revd",
     summary="output gather, a modulo for each output and tap",
+    parameters=GpuTile,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
     packed_shape=packed_shape,

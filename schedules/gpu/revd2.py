@@ -20,6 +20,7 @@ a kernel of 3 the 4 phases read 9 inputs where 4 kernels of 2 x 2 would read 16.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from . import steps
 from .domain import domain_of
 from .machine import GpuMachine
 from .model import choose_tile, kernel_cycles
+from .space import Form, TileSpace
 from .tile import GpuTile
 
 # More sums than this in a thread are spilled, whatever else is done.
@@ -143,9 +145,18 @@ def schedule(
     return steps.finished(sch.mod["main"], [sums, border, weights])
 
 
+@lru_cache(maxsize=256)
+def _form(conv: ConvTranspose2d, sizes: Sizes) -> Form:
+    return Form(conv, sizes, _phases(conv))
+
+
+SPACE = TileSpace(_form)
+
 REVD2 = Variant(
     name="revd2",
     summary="a thread holds all phases of its tile, every output written once",
+    parameters=GpuTile,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
     packed_shape=packed_shape,

@@ -8,6 +8,8 @@ inserted zeros are computed, so this does s_h * s_w times the work of the others
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from tvm import te, tirx
 
@@ -20,6 +22,7 @@ from . import revd2
 from .domain import domain_of
 from .machine import GpuMachine
 from .model import TYPICAL, choose_tile, kernel_cycles
+from .space import Form, TileSpace
 from .tile import GpuTile
 
 
@@ -61,9 +64,18 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.
     return revd2.schedule(func, cpu.dense(conv), tile, pad=DILATE)
 
 
+@lru_cache(maxsize=256)
+def _form(conv: ConvTranspose2d, sizes: Sizes) -> Form:
+    return Form(cpu.dense(conv), cpu.dilated_sizes(conv, sizes), 1)
+
+
+SPACE = TileSpace(_form)
+
 STRD = Variant(
     name="strd",
     summary="zeros inserted between the input samples, then a stride-1 convolution",
+    parameters=GpuTile,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
     packed_shape=packed_shape,

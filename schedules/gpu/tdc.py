@@ -16,6 +16,8 @@ input anew. Weights are packed as [g][o/block][fh][fw][ic][th][tw][o%block].
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
@@ -30,6 +32,7 @@ from . import revd2, steps
 from .domain import domain_of
 from .machine import GpuMachine
 from .model import choose_tile, element_cycles, kernel_cycles
+from .space import Form, TileSpace
 from .tile import GpuTile
 
 
@@ -107,9 +110,18 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.
     return steps.finished(sch.mod["main"], [sums, pad, weights])
 
 
+@lru_cache(maxsize=256)
+def _form(conv: ConvTranspose2d, sizes: Sizes) -> Form:
+    return Form(conv, sizes, 1, by_element=True)
+
+
+SPACE = TileSpace(_form)
+
 TDC = Variant(
     name="tdc",
     summary="a stride-1 convolution per phase, then an interleave",
+    parameters=GpuTile,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
     packed_shape=packed_shape,

@@ -25,8 +25,8 @@ from tvm.target import Target
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import LogError, LogWriteError, OutputError
 from tvm_deconv.schedules.choice import Row
-from tvm_deconv.schedules.machines import machine_of
-from tvm_deconv.schedules.variant import Machine, Sizes
+from tvm_deconv.schedules.machines import Machine, machine_of
+from tvm_deconv.schedules.variant import Sizes
 
 from .header import FILE, Header, running_minor
 from .layer import Layer

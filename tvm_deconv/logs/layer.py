@@ -19,9 +19,9 @@ from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.errors import LogError
-from tvm_deconv.schedules.machines import variants_for
+from tvm_deconv.schedules.machines import Machine, variants_for
 from tvm_deconv.schedules.space import parameters_of
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Machine, Sizes, Variant
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 
 # Attribute of the plain definition: the layer as JSON.
 LAYER_ATTRIBUTE = "tvm_deconv.layer"

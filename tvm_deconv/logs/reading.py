@@ -8,8 +8,9 @@ from statistics import median
 from typing import Any, TypeAlias
 
 from tvm_deconv.errors import LogError, VariantError
+from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.space import impossible
-from tvm_deconv.schedules.variant import Machine, Variant
+from tvm_deconv.schedules.variant import Variant
 
 from .layer import Candidate, Layer
 from .lines import Lines

@@ -10,9 +10,8 @@ from statistics import median
 from typing import Any
 
 from tvm_deconv.errors import LogError, VariantError
-from tvm_deconv.schedules.machines import variants_for
+from tvm_deconv.schedules.machines import Machine, variants_for
 from tvm_deconv.schedules.space import parameters_of, point_of
-from tvm_deconv.schedules.variant import Machine
 
 from .header import now
 from .layer import Candidate, Layer

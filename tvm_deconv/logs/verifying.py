@@ -12,9 +12,8 @@ from tvm.target import Target
 from tvm_ffi import structural_equal
 
 from tvm_deconv.errors import LogError, VariantError
-from tvm_deconv.schedules.machines import machine_of
+from tvm_deconv.schedules.machines import Machine, machine_of
 from tvm_deconv.schedules.space import impossible
-from tvm_deconv.schedules.variant import Machine
 
 from .folder import RECORDS, TRIALS, WORKLOADS
 from .header import Header, minor_of, running_minor

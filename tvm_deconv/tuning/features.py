@@ -20,9 +20,8 @@ from tvm.s_tir.meta_schedule.feature_extractor import PyFeatureExtractor
 
 from tvm_deconv.logs.layer import Candidate, candidate_of
 from tvm_deconv.schedules.gpu.machine import GpuMachine
-from tvm_deconv.schedules.machines import variants_for
+from tvm_deconv.schedules.machines import Machine, variants_for
 from tvm_deconv.schedules.space import names_of, point_of
-from tvm_deconv.schedules.variant import Machine
 
 # Samples that XGBoost needs before it is asked at all.
 _WARM = 16

@@ -16,7 +16,7 @@ from tvm.s_tir.meta_schedule.task_scheduler import RoundRobin
 from tvm_deconv.errors import TuningError
 from tvm_deconv.logs.layer import Candidate
 from tvm_deconv.logs.trial import FAILED_FINAL, FINAL, OK, SEARCHED
-from tvm_deconv.schedules.variant import Machine
+from tvm_deconv.schedules.machines import Machine
 
 from .build import remove_artifact
 from .case import case_folder, write_case

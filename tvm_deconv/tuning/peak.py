@@ -19,7 +19,7 @@ from tvm_deconv.library import link, linker
 from tvm_deconv.logs.processor import processor_for
 from tvm_deconv.measure import cpu_peak, gpu_peak
 from tvm_deconv.schedules.gpu.machine import GpuMachine
-from tvm_deconv.schedules.variant import Machine
+from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.targets import processor_of, resolve_target
 
 from .build import compiled

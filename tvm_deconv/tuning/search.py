@@ -26,9 +26,9 @@ from tvm.s_tir.schedule import Trace
 
 from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.logs.layer import Candidate, Layer, annotate, candidate_of
-from tvm_deconv.schedules.machines import variants_for
+from tvm_deconv.schedules.machines import Machine, variants_for
 from tvm_deconv.schedules.space import fields, infeasible, point_of
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Machine, Variant
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Variant
 
 # Replaying a trace in Python takes about a millisecond, so generations are small: MetaSchedule's
 # own 512 candidates for 4 generations would take longer to think of than to measure.

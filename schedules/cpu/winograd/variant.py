@@ -52,6 +52,7 @@ from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Variant
 from . import steps as winograd_steps
 from .choice import choose_tile, tile_cycles
 from .finish import finish
+from .space import WinogradSpace
 from .tile import Layout, WinogradTile
 
 
@@ -209,6 +210,8 @@ def entry(matrix: np.ndarray, row: Any, column: Any) -> Any:
 WINOGRAD = Variant(
     name="winograd",
     summary="TDC with phases by Winograd's F(m, k), which share one transformed input",
+    parameters=WinogradTile,
+    space=WinogradSpace(),
     choose=choose_tile,
     cycles=tile_cycles,
     packed_shape=packed_shape,

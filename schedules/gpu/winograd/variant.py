@@ -46,10 +46,11 @@ from tvm_deconv.schedules.cpu.winograd import variant as cpu
 from tvm_deconv.schedules.cpu.winograd.tile import WinogradAxis, WinogradTile
 from tvm_deconv.schedules.gpu import steps, tdc
 from tvm_deconv.schedules.gpu.machine import GpuMachine
-from tvm_deconv.schedules.gpu.model import TYPICAL, choose_tile, kernel_cycles
+from tvm_deconv.schedules.gpu.model import choose_tile, kernel_cycles
 from tvm_deconv.schedules.gpu.tile import READ, SHARED
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 
+from .space import GpuWinogradSpace
 from .store import by_tiles
 from .tile import GpuWinogradTile, Layout, begin_earlier, is_a_run
 
@@ -78,7 +79,7 @@ def choose(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine) -> GpuWinog
     """Tiles of up to six points on an axis, and the products' tile of fewest estimated cycles."""
     outputs = _outputs(conv.h.max_taps), _outputs(conv.w.max_taps)
     layout = Layout(conv, GpuWinogradTile(outputs, 1, 1, 1, 1, 1))
-    products = choose_tile(layout.matrix, matrix_sizes(layout, sizes), machine, phases=1)
+    products = choose_tile(layout.matrix, layout.matrix_sizes(sizes), machine, phases=1)
     return GpuWinogradTile(
         outputs=outputs,
         channels=min(products.channels, _MOST_ROWS),
@@ -96,13 +97,6 @@ def _outputs(taps: int) -> int:
     return min(fitting, MAX_POINTS + 1 - taps, _MOST_OUTPUTS)
 
 
-def matrix_sizes(layout: Layout, sizes: Sizes) -> Sizes:
-    """Sizes of ``layout.matrix``: an image of a row of columns for each image, group and point."""
-    height, width = sizes.height or TYPICAL, sizes.width or TYPICAL
-    tiles = layout.tiles(layout.h, height) * layout.tiles(layout.w, width)
-    return Sizes((sizes.batch or 1) * layout.conv.groups * layout.points, 1, tiles)
-
-
 def cycles(
     conv: ConvTranspose2d, sizes: Sizes, tile: GpuWinogradTile, machine: GpuMachine
 ) -> float:
@@ -113,7 +107,7 @@ def cycles(
     are saved, and adds the passes through memory: only a measurement may choose this form.
     """
     layout = Layout(conv, tile)
-    matrix = matrix_sizes(layout, sizes)
+    matrix = layout.matrix_sizes(sizes)
     passed = layout.matrix.in_channels + layout.matrix.out_channels
     passed *= (matrix.batch or 1) * (matrix.width or 1)
     passes = passed * _ELEMENT_INSTRUCTIONS / (machine.units * machine.fma_lanes)
@@ -310,6 +304,8 @@ def _in_registers(sch: Schedule, stage: str, thread: Any, rank: int) -> steps.Ti
 WINOGRAD = Variant(
     name="winograd",
     summary="TDC with phases by Winograd's F(m, k), which share one transformed input",
+    parameters=GpuWinogradTile,
+    space=GpuWinogradSpace(),
     choose=choose,
     cycles=cycles,
     packed_shape=packed_shape,
