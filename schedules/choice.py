@@ -122,7 +122,9 @@ def choose(
             for row in rows:
                 if row.variant == wanted:
                     return Choice(variant, row.parameters, f"asked for; {row.reason}")
-            return Choice(variant, variant.choose(conv, sizes, machine), "asked for")
+            parameters, obstacle = _own(variant, conv, sizes, machine)
+            if obstacle is None:
+                return Choice(variant, parameters, "asked for")
         passed_over[wanted] = f"asked for {wanted}, which {obstacle}"
 
     for name, parameters, reason in rows:
@@ -148,10 +150,11 @@ def _by_model(
     variants = preferences.variants_for(machine)
     for name, variant in variants.items():
         obstacle = preferences.obstacle(name, conv, variants)
+        if obstacle is None:
+            parameters, obstacle = _own(variant, conv, sizes, machine)
         if obstacle is not None:
             refused[name] = f"{name} {obstacle}"
             continue
-        parameters = variant.choose(conv, sizes, machine)
         estimates.append((variant.cycles(conv, sizes, parameters, machine), variant, parameters))
     if not estimates:
         raise VariantError(f"no variant computes {conv}: {'; '.join(refused.values())}")
@@ -162,6 +165,15 @@ def _by_model(
     return Choice(
         variant, parameters, "; ".join([*passed_over.values(), _numbers(estimates), *others])
     )
+
+
+def _own(
+    variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
+) -> tuple[Any, str | None]:
+    """The parameters that a variant chooses, and in words why the machine cannot do even them."""
+    parameters = variant.choose(conv, sizes, machine)
+    obstacle = variant.space.obstacle(conv, sizes, parameters, machine)
+    return parameters, obstacle and f"cannot: {obstacle}"
 
 
 def _numbers(estimates: list[tuple[float, Variant, Any]]) -> str:

@@ -16,7 +16,7 @@ from .variant import Variant
 
 Machine: TypeAlias = CpuMachine | GpuMachine
 
-_VARIANTS: Mapping[type, Mapping[str, Variant]] = {CpuMachine: VARIANTS, GpuMachine: GPU_VARIANTS}
+_VARIANTS: dict[type, Mapping[str, Variant]] = {CpuMachine: VARIANTS, GpuMachine: GPU_VARIANTS}
 
 
 def machine_of(target: Target) -> Machine:

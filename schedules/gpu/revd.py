@@ -34,9 +34,9 @@ from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 
 from . import revd2, steps
 from .domain import domain_of
+from .form import Form, blocks
 from .machine import GpuMachine
-from .model import blocks
-from .space import Form, TileSpace
+from .space import TileSpace
 from .tile import READ, GpuTile
 
 # Threads of a block along columns and rows.

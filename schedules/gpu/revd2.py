@@ -36,9 +36,10 @@ from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import steps
 from .domain import domain_of
+from .form import Form
 from .machine import GpuMachine
 from .model import choose_tile, kernel_cycles
-from .space import Form, TileSpace
+from .space import TileSpace
 from .tile import GpuTile
 
 # More sums than this in a thread are spilled, whatever else is done.
@@ -59,7 +60,7 @@ def _phases(conv: ConvTranspose2d) -> int:
 
 def choose(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine) -> GpuTile:
     """The tile of fewest estimated cycles for a thread that holds all phases."""
-    return choose_tile(conv, sizes, machine, phases=_phases(conv))
+    return choose_tile(_form(conv, sizes), machine)
 
 
 def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachine) -> float:

@@ -15,9 +15,9 @@ from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.costs import Cost, waste
 from tvm_deconv.schedules.variant import Sizes
 
-from .machine import CUDA, GpuMachine
-from .model import blocks, round_to_power
-from .steps import MOST_BLOCKS
+from .form import Form
+from .machine import GpuMachine
+from .model import round_to_power
 from .tile import COPY, READ, SHARED, GpuTile
 
 # Vectors of columns that OpenCL C has types for.
@@ -34,40 +34,6 @@ _OTHER_REGISTERS = 16
 # is read where it lies, each has its own test for the border and its own address, so that compilers
 # take as long for fewer.
 _MOST_STATEMENTS, _MOST_READING = 4096, 1024
-
-
-@dataclass(frozen=True)
-class Form:
-    """How a variant uses a tile: on which layer of which size, and the phases that a thread holds.
-
-    ``by_element`` says that a second kernel, of an element a thread, writes the output, and
-    ``loops_taps`` that taps are outside, so that ``reduction`` matters also where nothing is
-    staged. ``sums_in_shared`` gives the bytes of a block's shared memory where that holds the sums.
-    """
-
-    conv: ConvTranspose2d
-    sizes: Sizes
-    phases: int
-    by_element: bool = False
-    loops_taps: bool = False
-    sums_in_shared: Callable[[ConvTranspose2d, GpuTile], int] | None = None
-
-    @property
-    def blocks(self) -> tuple[int, int]:
-        """Block rows and columns of the output; typical ones where a size is not known."""
-        return blocks(self.conv, self.sizes)
-
-    def sums(self, tile: GpuTile) -> int:
-        """Those that a thread has in registers; inputs, where the sums are in shared memory."""
-        if self.sums_in_shared:
-            return tile.reduction
-        return tile.channels * tile.rows * tile.lanes * self.phases
-
-    def shared_bytes(self, tile: GpuTile) -> int:
-        """Shared memory of a block."""
-        if self.sums_in_shared:
-            return self.sums_in_shared(self.conv, tile)
-        return tile.shared_bytes(self.conv, self.phases)
 
 
 @dataclass(frozen=True)
@@ -133,7 +99,7 @@ class TileSpace:
                 f"{conv.group_outputs} output channels of a group are not divisible by the "
                 f"{tile.block_channels} of a block"
             )
-        return _limits(self.form(conv, sizes), tile, machine)
+        return self.form(conv, sizes).misfit(tile, machine)
 
     def costs(
         self, conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachine
@@ -169,26 +135,3 @@ class TileSpace:
 def _powers(most: int) -> set[int]:
     """The powers of two from 1 to ``most``."""
     return {1 << n for n in range(most.bit_length())}
-
-
-def _limits(form: Form, tile: GpuTile, machine: GpuMachine) -> str | None:
-    if tile.threads > machine.max_threads:
-        return f"{tile.threads} threads of a block, more than {machine.max_threads}"
-    shared = form.shared_bytes(tile)
-    if shared > machine.shared_bytes:
-        return f"{shared} bytes of shared memory, more than {machine.shared_bytes}"
-    if machine.api == CUDA and _rows(form, tile) > MOST_BLOCKS:
-        return f"{_rows(form, tile)} blocks along y, more than {MOST_BLOCKS}"
-    return None
-
-
-def _rows(form: Form, tile: GpuTile) -> int:
-    """Blocks along y of the kernel that has the most; a height that is not known counts as 1."""
-    conv, height = form.conv, form.sizes.height or 1
-    rows = ceil_div(conv.h.blocks(height), tile.block_rows)
-    found = [rows]
-    if tile.stage_input == COPY:
-        found.append(rows * tile.block_rows + conv.h.uniform_extent)
-    if form.by_element:
-        found.append(conv.h.output_size(height))
-    return max(found)

@@ -38,10 +38,11 @@ from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 
 from . import revd2, steps
+from .form import Form, blocks
 from .machine import GpuMachine
-from .model import blocks, reductions, round_to_power
+from .model import reductions, round_to_power
 from .rebase import rebased
-from .space import Form, TileSpace
+from .space import TileSpace
 from .tile import READ, GpuTile
 
 # Bytes of a block of threads: what a device of OpenCL's full profile has, and half of that so that

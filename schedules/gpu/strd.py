@@ -20,15 +20,16 @@ from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import revd2
 from .domain import domain_of
+from .form import TYPICAL, Form
 from .machine import GpuMachine
-from .model import TYPICAL, choose_tile, kernel_cycles
-from .space import Form, TileSpace
+from .model import choose_tile, kernel_cycles
+from .space import TileSpace
 from .tile import GpuTile
 
 
 def choose(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine) -> GpuTile:
     """The tile of fewest estimated cycles over the dilated map."""
-    return choose_tile(cpu.dense(conv), _dilated_sizes(conv, sizes), machine, phases=1)
+    return choose_tile(Form(cpu.dense(conv), _dilated_sizes(conv, sizes), 1), machine)
 
 
 def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachine) -> float:

@@ -30,15 +30,16 @@ from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import revd2, steps
 from .domain import domain_of
+from .form import Form
 from .machine import GpuMachine
 from .model import choose_tile, element_cycles, kernel_cycles
-from .space import Form, TileSpace
+from .space import TileSpace
 from .tile import GpuTile
 
 
 def choose(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine) -> GpuTile:
     """The tile of fewest estimated cycles for a thread that holds one phase."""
-    return choose_tile(conv, sizes, machine, phases=1)
+    return choose_tile(_form(conv, sizes), machine)
 
 
 def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachine) -> float:

@@ -10,7 +10,7 @@ from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.cpu.winograd.tile import WinogradAxis
 from tvm_deconv.schedules.gpu.domain import tiles_of
-from tvm_deconv.schedules.gpu.model import TYPICAL
+from tvm_deconv.schedules.gpu.form import TYPICAL
 from tvm_deconv.schedules.gpu.tile import SHARED, GpuTile
 from tvm_deconv.schedules.variant import Sizes
 

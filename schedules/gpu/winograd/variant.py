@@ -44,7 +44,7 @@ from tvm_deconv.schedules.algorithms.names import (
 )
 from tvm_deconv.schedules.cpu.winograd import variant as cpu
 from tvm_deconv.schedules.cpu.winograd.tile import WinogradAxis, WinogradTile
-from tvm_deconv.schedules.gpu import steps, tdc
+from tvm_deconv.schedules.gpu import revd2, steps, tdc
 from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.gpu.model import choose_tile, kernel_cycles
 from tvm_deconv.schedules.gpu.tile import READ, SHARED
@@ -79,7 +79,7 @@ def choose(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine) -> GpuWinog
     """Tiles of up to six points on an axis, and the products' tile of fewest estimated cycles."""
     outputs = _outputs(conv.h.max_taps), _outputs(conv.w.max_taps)
     layout = Layout(conv, GpuWinogradTile(outputs, 1, 1, 1, 1, 1))
-    products = choose_tile(layout.matrix, layout.matrix_sizes(sizes), machine, phases=1)
+    products = choose_tile(revd2.SPACE.form(layout.matrix, layout.matrix_sizes(sizes)), machine)
     return GpuWinogradTile(
         outputs=outputs,
         channels=min(products.channels, _MOST_ROWS),
