@@ -348,8 +348,9 @@ def test_trials_without_a_header_are_nobodys(tmp_path):
         (lambda text: text.replace('"llvm"', '"abacus"'), "abacus"),
         (lambda text: text.replace('"here"', '"../up"'), "cannot be the name of a device"),
         (lambda text: text.replace('"0.27', '"new'), "is not a version of TVM"),
+        (lambda text: text.replace('"format": 2', '"format": "2"'), "'2' is not the number of a f"),
     ],
-    ids=["cut", "fields", "target", "name", "version"],
+    ids=["cut", "fields", "target", "name", "version", "format"],
 )
 def test_a_damaged_header_is_an_error_that_names_the_file(tmp_path, damage, message):
     log = small_log(tmp_path)

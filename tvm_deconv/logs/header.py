@@ -118,6 +118,8 @@ class Header:
         if set(read) != wanted:
             raise LogError(f"{path} must have exactly the fields {', '.join(sorted(wanted))}")
         header = Header(**read)
+        if not isinstance(header.format, int) or header.format < 1:
+            raise LogError(f"{path}: {header.format!r} is not the number of a format")
         try:
             check_name(header.device)
             _ = header.processor, header.minor

@@ -86,7 +86,8 @@ class Contents:
             # The last final follows what was searched last. Its contestants took turns, while a
             # single lucky sample, or an earlier final on a busier or quieter machine, cannot be
             # compared with them.
-            searched = [place for place, trial in enumerate(trials) if trial.stage in SEARCHED]
+            places = (place for place, trial in enumerate(trials) if trial.stage in SEARCHED)
+            searched = max(places, default=-1)
             by_candidate: dict[Any, list[tuple[int, Trial]]] = {}
             for place, trial in enumerate(trials):
                 key = trial.variant, tuple(sorted(trial.parameters.items()))
@@ -95,7 +96,7 @@ class Contents:
             for same in by_candidate.values():
                 candidate = self._usable(layer, same[0][1])
                 if candidate is not None:
-                    last = [trial for place, trial in same if place > max(searched, default=-1)]
+                    last = [trial for place, trial in same if place > searched]
                     counting = last or [trial for _, trial in same]
                     middle = median(second for trial in counting for second in trial.seconds)
                     found.append(
