@@ -30,11 +30,11 @@ from tvm_deconv.backends.gpu_limits import misfit
 from tvm_deconv.backends.gpu_targets import CUDA, is_gpu
 from tvm_deconv.errors import TargetError
 from tvm_deconv.library import link, linker
-from tvm_deconv.logs.layer import candidate_of, is_layer
 from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.targets import processor_of, resolve_target
 
 from .case import case_folder
+from .definition import candidate_of, is_layer
 from .interrupt import ignore_interrupts, uninterrupted
 
 KERNEL, PACKED = "kernel.so", "packed.npy"

@@ -36,7 +36,7 @@ class Case(NamedTuple):
 
 def case_folder(cases: str | os.PathLike, layer: Layer) -> Path:
     """The folder of a layer's case, by its content, in the folder of all cases."""
-    return Path(cases) / hashlib.sha256(layer.as_json().encode()).hexdigest()[:16]
+    return Path(cases) / hashlib.sha256(str(layer).encode()).hexdigest()[:16]
 
 
 def write_case(layer: Layer, folder: Path, seed: int) -> None:
