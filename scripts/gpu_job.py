@@ -58,7 +58,7 @@ def code_digest() -> str:
 
 
 def build(job: Job, folder: Path, limit_s: int) -> dict[str, Any]:
-    """Compile a kernel and find its recipe; whatever goes wrong is in the record."""
+    """Compile a kernel; whatever goes wrong is in the record."""
     record: dict[str, Any] = {
         "key": job.key,
         "layer": job.layer,
@@ -67,7 +67,6 @@ def build(job: Job, folder: Path, limit_s: int) -> dict[str, Any]:
         "parameters": dict(job.point),
         "default": job.default,
         "library": f"lib/{job.key}.so",
-        "recipe": "",
     }
     if job.refusal is not None:
         return {**record, "status": NOT_SUPPORTED, "reason": job.refusal}
@@ -92,8 +91,8 @@ def _late(_signal: int, _frame: FrameType | None) -> None:
 def _built(job: Job, folder: Path) -> dict[str, Any]:
     # Late: the parent process only describes jobs.
     from gpu_kernel import export, scheduled, target_of
-    from gpu_recipe import probe
 
+    from tvm_deconv.algebra.packing import as_json
     from tvm_deconv.schedules.machines import machine_of, variants_for
     from tvm_deconv.schedules.space import parameters_of
     from tvm_deconv.workloads import find
@@ -104,8 +103,5 @@ def _built(job: Job, folder: Path) -> dict[str, Any]:
     parameters, conv = parameters_of(variant, dict(job.point)), workload.spec.geometry()
     func, weight_dtype = scheduled(workload.spec, job.dtype, variant, parameters)
     taken = export(func, target, folder / "lib" / f"{job.key}.so")
-    recipe = probe(lambda w: variant.pack_weights(w, conv, parameters), conv.weight_shape)
-    name = f"recipe/{recipe.digest()}.npz"
-    if not (folder / name).exists():
-        recipe.save(folder / name)
-    return {"recipe": name, "weight_dtype": weight_dtype, "resources": taken}
+    packing = as_json(variant.packing(conv, parameters))
+    return {"packing": packing, "weight_dtype": weight_dtype, "resources": taken}

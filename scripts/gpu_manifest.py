@@ -10,7 +10,7 @@ from typing import Any
 from tvm_deconv.errors import BenchError
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 """Another number means other fields."""
 
 

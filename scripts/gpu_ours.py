@@ -1,10 +1,9 @@
-"""Our kernels on the device: loaded from a pack, their weights packed by its recipes."""
+"""Our kernels on the device: loaded from a pack, their weights packed as it says."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ import tvm.support.nvcc
 import tvm_ffi
 from gpu_device import NAN_BYTE, Call, Device
 from gpu_layer import Tensors
-from gpu_recipe import Recipe
+
+from tvm_deconv.algebra.packing import of_json
 
 # Buffers of a pass are this many times the last cache, so that each call finds its input in memory
 # and not in the cache, where the call before left its own.
@@ -64,9 +64,8 @@ class Kernel:
         # Kept, because the function is of it.
         self._module = tvm.runtime.load_module(str(folder / record["library"]))
         self._main = self._module["main"]
-        recipe = _recipe(folder / record["recipe"])
-        packed = recipe.pack(buffers.tensors.deconv_weights, record["weight_dtype"])
-        self._weights = buffers.upload(packed)
+        packed = of_json(record["packing"]).pack(buffers.tensors.deconv_weights)
+        self._weights = buffers.upload(packed.astype(record["weight_dtype"]))
 
     def warm_up(self) -> None:
         self._call(0)()
@@ -94,11 +93,6 @@ class Kernel:
         """What call ``number`` wrote."""
         self._buffers.device.synchronize()
         return self._buffers.outputs[number % self._buffers.count].numpy()
-
-
-@lru_cache(maxsize=32)
-def _recipe(path: Path) -> Recipe:
-    return Recipe.load(path)
 
 
 def _peak_shape(record: Mapping[str, Any], device: Device) -> tuple[int, int]:

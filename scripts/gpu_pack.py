@@ -4,10 +4,9 @@
 
 No GPU is needed, but nvcc is. Every layer is compiled by every variant that can compute it, with
 the parameters that it chooses itself, and with `--candidates N` more from the tuner's space. The
-folder holds a library for each kernel, a recipe for its packed weights (`gpu_recipe.py`) and
-`manifest.json`, which says what there is. A second run takes over what is there and was made by the
-same code. `--arch host` makes kernels for this processor, to rehearse with `gpu_bench.py --device
-cpu`.
+folder holds a library for each kernel and `manifest.json`, which says what there is and how weights
+are packed. A second run takes over what is there and was made by the same code. `--arch host` makes
+kernels for this processor, to rehearse with `gpu_bench.py --device cpu`.
 """
 
 from __future__ import annotations
@@ -153,7 +152,7 @@ def _record(path: Path, digest: str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     done = record.pop("code", None) == digest and record["status"] != FAILED
-    there = all((path.parent.parent / record[name]).exists() for name in ("library", "recipe"))
+    there = (path.parent.parent / record["library"]).exists()
     return record if done and there else None
 
 
@@ -166,7 +165,7 @@ def pack(options: argparse.Namespace) -> dict[str, Any]:
     if unknown:
         raise TvmDeconvError(f"no variant is called {unknown[0]!r}: use {', '.join(known)}")
     folder = Path(options.out)
-    for name in ("lib", "recipe", "done"):
+    for name in ("lib", "done"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     manifest: dict[str, Any] = {
         "format": FORMAT,

@@ -1,4 +1,4 @@
-"""The GPU benchmark's kernels compute the layer as trained, from weights packed by a recipe."""
+"""The GPU benchmark's kernels compute the layer as trained."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from gpu_layer import Tensors
 from gpu_pack import layer_of
 from gpu_peak import FLOP_PER_THREAD, THREADS, kernel
-from gpu_recipe import probe
 
 from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
@@ -42,9 +41,8 @@ def packed_case(variant, name, dtype):
     assert variant.refusal(conv, ACCUMULATE_DTYPE) is None
     parameters = variant.choose(conv, Sizes(1, 4, 5), machine_of(TARGET))
     func, weight_dtype = gpu_kernel.scheduled(spec, dtype, variant, parameters)
-    recipe = probe(lambda w: variant.pack_weights(w, conv, parameters), conv.weight_shape)
     tensors = Tensors.draw(layer_of(workload), dtype, seed=2)
-    packed = recipe.pack(tensors.deconv_weights, weight_dtype)
+    packed = variant.pack_weights(tensors.deconv_weights, conv, parameters).astype(weight_dtype)
     return func, [tensors.x, packed, *tensors.epilogue_inputs], tensors.expected()
 
 
