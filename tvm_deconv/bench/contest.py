@@ -21,13 +21,11 @@ from tvm_deconv.workloads.selection import Measurable
 
 from .client import Worker
 from .contestants import Contestant
-from .figures import MEASURED, PEAK
+from .figures import FAILED, MEASURED, NOT_SUPPORTED, PEAK, WRONG
 
 # Of the largest value. float32 in any order of summation is within 1e-5; MNN's Winograd is not
 # always within this, and reduced precision never is.
 TOLERANCE = 1e-4
-
-WRONG, NOT_SUPPORTED, FAILED = "wrong", "not supported", "failed"
 
 
 class Field:

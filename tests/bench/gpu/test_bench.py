@@ -11,20 +11,20 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import gpu_bench
-import gpu_pack
-import gpu_worker
 import numpy as np
 import pytest
-from gpu_cuda import Cuda, CudaError
-from gpu_device import DeviceLost, Processor
-from gpu_layer import Tensors
-from gpu_manifest import FORMAT
-from gpu_worker import DEAD, TRYING, Options, read, write
-from paths import ROOT
+from paths import ROOT, TESTS
 
 from tvm_deconv import cli
 from tvm_deconv.backends.cuda.compilers import compilers
+from tvm_deconv.bench.gpu import pack as gpu_pack
+from tvm_deconv.bench.gpu import run as gpu_bench
+from tvm_deconv.bench.gpu import worker as gpu_worker
+from tvm_deconv.bench.gpu.cuda import Cuda, CudaError
+from tvm_deconv.bench.gpu.device import DeviceLost, Processor
+from tvm_deconv.bench.gpu.layer import Tensors
+from tvm_deconv.bench.gpu.manifest import FORMAT
+from tvm_deconv.bench.gpu.worker import DEAD, TRYING, Options, read, write
 from tvm_deconv.errors import BenchError
 from tvm_deconv.schedules.machines import machine_of, variants_for
 from tvm_deconv.schedules.space import infeasible, parameters_of
@@ -32,6 +32,7 @@ from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.workloads import find
 
 LAYER = "dcgan/deconv-128-3"
+SCRIPT = ROOT / "scripts" / "gpu_bench.py"
 
 
 def options_of(script, *arguments):
@@ -49,12 +50,13 @@ def pack(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def measured(pack, tmp_path_factory):
-    """What a run over the pack prints, with TVM's runtime alone; and where its results are."""
+    """What a run over the pack prints, with what is carried alone; and where its results are."""
     out = tmp_path_factory.mktemp("results")
-    script = [sys.executable, gpu_bench.__file__, "--device", "cpu", "--pack", str(pack)]
+    script = [sys.executable, str(SCRIPT), "--device", "cpu", "--pack", str(pack)]
     command = [*script, "--out", str(out), "--limit", "0.01"]
-    env = {**os.environ, "TVM_USE_RUNTIME_LIB": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    path = os.pathsep.join([".", str(TESTS / "runtime_only")])
+    env = {**os.environ, "TVM_USE_RUNTIME_LIB": "1", "PYTHONPATH": path}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, out
 
@@ -85,7 +87,7 @@ def test_what_is_packed_already_is_not_built_again(pack, monkeypatch):
     assert all(record in kernels for record in records)
 
 
-def test_every_kernel_and_peer_is_measured_with_the_runtime_alone(measured):
+def test_every_kernel_and_peer_is_measured_with_what_is_carried_alone(measured):
     printed, out = measured
     assert printed.count("tuned: ") == 4, "a line for each dtype, and the goals met"
     for dtype, tolerance in (("float32", 1e-5), ("float16", 2e-3)):
@@ -134,7 +136,7 @@ def test_a_wrong_kernel_does_not_count(pack, tmp_path, monkeypatch):
 
 
 def test_nobody_is_recorded_before_everybodys_scratch_is_there(pack, tmp_path, monkeypatch):
-    from gpu_ours import Kernel
+    from tvm_deconv.bench.gpu.ours import Kernel
 
     seen = []
     warm_up, record = Kernel.warm_up, Kernel.record
@@ -216,7 +218,7 @@ def test_an_error_that_the_process_keeps_ends_it_and_names_the_kernel(pack, tmp_
 
 def test_without_a_gpu_a_run_says_so_in_one_line(tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps({"format": FORMAT, "arch": "sm_90"}))
-    command = [sys.executable, gpu_bench.__file__, "--no-peers", "--pack", str(tmp_path)]
+    command = [sys.executable, str(SCRIPT), "--no-peers", "--pack", str(tmp_path)]
     env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [*command, "--out", str(tmp_path)], capture_output=True, text=True, env=env

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import cuda_on_cpu
-import gpu_kernel
 import numpy as np
 import pytest
-from gpu_layer import Tensors
-from gpu_pack import layer_of
-from gpu_peak import FLOP_PER_THREAD, THREADS, kernel
 
+from tvm_deconv.bench.gpu import kernel as gpu_kernel
+from tvm_deconv.bench.gpu.layer import Tensors
+from tvm_deconv.bench.gpu.peak import FLOP_PER_THREAD, THREADS, kernel
 from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
 from tvm_deconv.schedules.machines import machine_of
@@ -41,7 +40,7 @@ def packed_case(variant, name, dtype):
     assert variant.refusal(conv, ACCUMULATE_DTYPE) is None
     parameters = variant.choose(conv, Sizes(1, 4, 5), machine_of(TARGET))
     func, weight_dtype = gpu_kernel.scheduled(spec, dtype, variant, parameters)
-    tensors = Tensors.draw(layer_of(workload), dtype, seed=2)
+    tensors = Tensors.draw(spec, dtype, seed=2)
     packed = variant.pack_weights(tensors.deconv_weights, conv, parameters).astype(weight_dtype)
     return func, [tensors.x, packed, *tensors.epilogue_inputs], tensors.expected()
 

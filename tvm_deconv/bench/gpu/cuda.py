@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gpu_device import Call
+from .device import Call
 
 # Of the CUDA version that apache-tvm 0.27 is built for.
 _LIBRARY = "libcudart.so.13"

@@ -11,20 +11,31 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-from gpu_device import LAYER, Call, Device, DeviceLost
-from gpu_job import FAILED, NOT_SUPPORTED, PACKED
-from gpu_layer import Layer, Tensors
-from gpu_ours import Buffers, Copy, Kernel, Peak, peak_flop
-from gpu_table import COPY, TUNED
 
-from tvm_deconv.bench.figures import DIRECT, HEADLINE, MEASURED, OURS, PEAK, PEER
+from tvm_deconv.bench.figures import (
+    DIRECT,
+    FAILED,
+    HEADLINE,
+    MEASURED,
+    NOT_SUPPORTED,
+    OURS,
+    PEAK,
+    PEER,
+    WRONG,
+)
 from tvm_deconv.measure.rotation import rotate
+from tvm_deconv.workloads.spec import LayerSpec
 
-WRONG = "wrong"
+from .device import LAYER, Call, Device, DeviceLost
+from .layer import Tensors
+from .manifest import PACKED
+from .ours import Buffers, Copy, Kernel, Peak, peak_flop
+from .table import COPY, TUNED
 
 TOLERANCE = {"float32": 1e-4, "float16": 5e-3}
 """Of the largest value. TF32, with a mantissa of 10 bits, is beyond the first."""
@@ -48,6 +59,7 @@ class Runner(Protocol):
 R = TypeVar("R", bound=Runner)
 
 
+@runtime_checkable
 class Checkable(Runner, Protocol):
     """What has a result, too."""
 
@@ -73,7 +85,7 @@ class Entry:
 class Contest:
     """What everybody shares; ``entries`` and ``records`` are by contestant."""
 
-    layer: Layer
+    layer: LayerSpec
     dtype: str
     device: Device
     seed: int = 0
@@ -118,10 +130,10 @@ class Contest:
         record["load_s"] = time.perf_counter() - begin
         return runner
 
-    def enter(self, name: str, runner: Runner, tolerance: float | None = None) -> Entry | None:
-        """Record a pass of what was loaded and check it; None, with the reason, if it is out.
+    def enter(self, name: str, runner: Runner, tolerance: float = 0.0) -> Entry | None:
+        """Record a pass of what was loaded, and check what has a result.
 
-        ``tolerance`` None means that there is nothing to check.
+        None, with the reason in its record, if it is out.
         """
         record = self.records[name]
         self.begin(name)
@@ -131,12 +143,12 @@ class Contest:
             calls = int(_PASS_MS / max(self.device.time(single), 1e-6))
             calls = record["calls"] = max(1, min(calls, self.buffers.count))
             replay = single if calls == 1 else runner.record(calls)
-            if tolerance is not None:
+            if isinstance(runner, Checkable):
                 record["error"] = self._error(runner, replay, calls)
         except Exception as error:  # as above
             self._fail(record, error)
             return None
-        if tolerance is not None and not record["error"] <= tolerance:
+        if not record.get("error", 0.0) <= tolerance:
             reason = f"the largest error is {record['error']:.1e}, over {tolerance:.0e}"
             record |= {"status": WRONG, "reason": reason}
             return None
@@ -181,7 +193,7 @@ class Contest:
             runner = self.load(
                 name,
                 OURS,
-                lambda kernel=kernel: Kernel(kernel, folder, self.buffers),
+                partial(Kernel, kernel, folder, self.buffers),
                 notes=[_words(kernel)],
                 key=kernel["key"],
             )
@@ -251,12 +263,11 @@ class Contest:
 
     def peers(self, version: str, compiled: bool) -> None:
         """Enter PyTorch's forms of the layer."""
-        from gpu_torch import peers
+        from .pytorch import peers
 
         try:
-            for peer in peers(self.tensors, self.device, self.buffers.count, compiled):
-                name = peer.name
-                runner = self.load(name, PEER, lambda peer=peer: peer, version=version)
+            for name, make in peers(self.tensors, self.device, self.buffers.count, compiled):
+                runner = self.load(name, PEER, make, version=version)
                 if runner:
                     self.enter(name, runner, TOLERANCE[self.dtype])
         except DeviceLost:
@@ -297,10 +308,9 @@ class Contest:
         return {
             "kind": "layer",
             "upsampling": self.layer.kind,
-            "origin": self.layer.origin,
             "input_shape": list(self.layer.input_shape),
             "multiply_adds": self.layer.multiply_adds,
-            "bytes": self.layer.bytes(self.dtype),
+            "bytes": self.tensors.bytes,
             "buffers": self.buffers.count,
             "clocks": self.device.clocks(),
             "search": self.search,

@@ -11,10 +11,11 @@ import numpy as np
 import tvm
 import tvm.support.nvcc
 import tvm_ffi
-from gpu_device import NAN_BYTE, Call, Device
-from gpu_layer import Tensors
 
 from tvm_deconv.algebra.packing import of_json
+
+from .device import NAN_BYTE, Call, Device
+from .layer import Tensors
 
 # Buffers of a pass are this many times the last cache, so that each call finds its input in memory
 # and not in the cache, where the call before left its own.
@@ -23,7 +24,7 @@ _MOST_SETS = 256
 
 
 def answer_compiler() -> None:
-    """What TVM takes for a compiler of CUDA decodes what ``gpu_kernel.py`` put into libraries."""
+    """What TVM takes for a compiler of CUDA decodes what ``kernel`` put into libraries."""
     tvm_ffi.register_global_func(
         "tvm_callback_cuda_compile", lambda text: base64.b64decode(text), override=True
     )

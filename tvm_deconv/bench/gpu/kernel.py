@@ -6,7 +6,7 @@ weights, phase bias (O, r, r) and, for a PReLU, slopes (O,), and writes the outp
 Without the CUDA runtime, and if told to do without it, TVM puts the text of a CUDA kernel into the
 library and has it compiled when that is loaded, by the global function
 ``tvm_callback_cuda_compile``. Here that text is replaced by the binary (cubin) in base64, so that
-on the machine with the GPU the callback only decodes (``gpu_ours.py``): neither a compiler nor the
+on the machine with the GPU the callback only decodes (``ours``): neither a compiler nor the
 rest of this package is needed there.
 """
 
@@ -22,7 +22,6 @@ from typing import Any
 
 import tvm
 import tvm_ffi
-from gpu_layer import LEAKY_SLOPE
 from tvm import te, tirx
 from tvm.support import cc
 from tvm.target import Target
@@ -31,7 +30,7 @@ from tvm_deconv.backends.cuda.source import compile_source, resources
 from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.variant import Variant
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.workloads import LayerSpec
+from tvm_deconv.workloads.spec import LEAKY_SLOPE, LayerSpec
 
 ENTRY = "main"
 HOST = "host"
@@ -78,7 +77,7 @@ def scheduled(
     return variant.schedule(func, conv, parameters), weight_dtype
 
 
-def _activated(y: te.Tensor, kind: str, slopes: te.Tensor | None) -> te.Tensor:
+def _activated(y: te.Tensor, kind: str, slopes: Any) -> te.Tensor:
     def const(value: float) -> Any:
         return tirx.const(value, y.dtype)
 

@@ -10,6 +10,9 @@ from typing import Any
 from tvm_deconv.errors import BenchError
 
 MANIFEST = "manifest.json"
+PACKED = "packed"
+"""Status of a kernel that is there."""
+
 FORMAT = 2
 """Another number means other fields."""
 

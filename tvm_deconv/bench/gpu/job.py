@@ -12,8 +12,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-PACKED, NOT_SUPPORTED, FAILED = "packed", "not supported", "failed"
-_ROOT = Path(__file__).resolve().parent.parent
+import tvm
+
+from tvm_deconv import algebra, backends, schedules, workloads
+from tvm_deconv.algebra.packing import as_json
+from tvm_deconv.bench.figures import FAILED, NOT_SUPPORTED
+from tvm_deconv.schedules.machines import machine_of, variants_for
+from tvm_deconv.schedules.space import parameters_of
+
+from .kernel import export, scheduled, target_of
+from .manifest import PACKED
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,10 @@ class Job:
 @cache
 def code_digest() -> str:
     """Of everything that a kernel is made by."""
-    import tvm
-
     digest = hashlib.sha256(tvm.__version__.encode())
-    files = [*(_ROOT / "schedules").rglob("*.py"), *(_ROOT / "scripts").glob("gpu_*.py")]
-    for path in sorted([*files, _ROOT / "tvm_deconv" / "geometry.py"]):
+    rooms = (algebra, backends, schedules, workloads)
+    folders = [Path(__file__).parent, *(Path(room.__path__[0]) for room in rooms)]
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -89,15 +96,7 @@ def _late(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _built(job: Job, folder: Path) -> dict[str, Any]:
-    # Late: the parent process only describes jobs.
-    from gpu_kernel import export, scheduled, target_of
-
-    from tvm_deconv.algebra.packing import as_json
-    from tvm_deconv.schedules.machines import machine_of, variants_for
-    from tvm_deconv.schedules.space import parameters_of
-    from tvm_deconv.workloads import find
-
-    (workload,) = find([job.layer])
+    (workload,) = workloads.find([job.layer])
     target = target_of(job.arch)
     variant = variants_for(machine_of(target))[job.variant]
     parameters, conv = parameters_of(variant, dict(job.point)), workload.spec.geometry()
