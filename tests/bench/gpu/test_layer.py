@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from tvm_deconv.bench.gpu.layer import Tensors
 from tvm_deconv.bench.gpu.pack import obstacle
 from tvm_deconv.bench.gpu.pytorch import as_deconvolution, as_trained
-from tvm_deconv.measure.reference import float64_result
+from tvm_deconv.measure.onnx_reference import float64_result
 from tvm_deconv.workloads import LAYERS, LayerSpec, find
 
 # One of each kind and activation, with groups, without bias, with uneven taps.

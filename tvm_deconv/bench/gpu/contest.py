@@ -28,6 +28,7 @@ from tvm_deconv.bench.figures import (
     PEER,
     WRONG,
 )
+from tvm_deconv.measure.reference import TOLERANCE, largest_error
 from tvm_deconv.measure.rotation import rotate
 from tvm_deconv.workloads.spec import LayerSpec
 
@@ -36,9 +37,6 @@ from .layer import Tensors
 from .manifest import PACKED
 from .ours import Buffers, Copy, Kernel, Peak, peak_flop
 from .table import COPY, TUNED
-
-TOLERANCE = {"float32": 1e-4, "float16": 5e-3}
-"""Of the largest value. TF32, with a mantissa of 10 bits, is beyond the first."""
 
 # Of ours, which sum in float32 whatever the tensors are. Winograd's sums cancel: it gets TOLERANCE.
 _OWN_TOLERANCE = {"float32": 1e-5, "float16": 2e-3}
@@ -171,15 +169,8 @@ class Contest:
         """The largest error of the first and the last call of a pass."""
         runner.poison()
         replay()
-        return max(self._difference(runner.result(number)) for number in {0, calls - 1})
-
-    def _difference(self, result: np.ndarray) -> float:
-        expected = self._expected
-        if result.shape != expected.shape:
-            raise ValueError(f"the result has shape {result.shape} instead of {expected.shape}")
-        found = result.astype(np.float32)
-        error = float(np.abs(found - expected).max() / np.abs(expected).max())
-        return error if np.isfinite(error) else float("inf")
+        results = (runner.result(number).astype(np.float32) for number in {0, calls - 1})
+        return max(largest_error(result, self._expected) for result in results)
 
     def kernels(self, records: Iterable[Mapping[str, Any]], folder: Path) -> None:
         """Enter each variant's default, and as ``tuned`` the fastest kernel of all."""

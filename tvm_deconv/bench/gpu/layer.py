@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from tvm_deconv.algebra.weights import (
     weight_convolution,
     weight_shuffle,
 )
+from tvm_deconv.measure.reference import conv2d, conv2d_transpose
 from tvm_deconv.workloads.spec import LEAKY_SLOPE, LayerSpec
 
 
@@ -89,13 +89,14 @@ class Tensors:
     def expected(self) -> np.ndarray:
         """The layer as trained, in float64."""
         layer = self.layer
-        x, weights = self.x.astype(np.float64), self.weights.astype(np.float64)
+        x, weights, padding = self.x, self.weights, (layer.padding,) * 4
         if layer.kind == "deconv":
-            y = _scattered(x, weights, layer)
+            strides, extra = pair(layer.factor), (layer.output_padding,) * 2
+            y = conv2d_transpose(x, weights, strides, padding, extra, groups=layer.groups)
         else:
             if layer.kind == "nearest":
                 x = x.repeat(layer.factor, axis=2).repeat(layer.factor, axis=3)
-            y = _convolved(x, weights, layer.padding, layer.groups)
+            y = conv2d(x, weights, padding=padding, groups=layer.groups)
         if self.bias is not None:
             y += self.bias.astype(np.float64)[:, None, None]
         if layer.kind != "subpixel":
@@ -121,36 +122,6 @@ class Tensors:
             assert self.slopes is not None
             return np.where(y > 0, y, self.slopes.astype(np.float64)[:, None, None] * y)
         return y
-
-
-def _convolved(x: np.ndarray, w: np.ndarray, padding: int, groups: int) -> np.ndarray:
-    """Stride-1 correlation: a matrix product for each tap."""
-    _, channels, height, width = x.shape
-    x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    rows, columns = (size + 2 * padding - w.shape[2] + 1 for size in (height, width))
-    y = np.zeros((groups, w.shape[0] // groups, rows * columns))
-    for kh, kw in product(*map(range, w.shape[2:])):
-        seen = x[0, :, kh : kh + rows, kw : kw + columns].reshape(groups, channels // groups, -1)
-        y += w[:, :, kh, kw].reshape(groups, -1, channels // groups) @ seen
-    return y.reshape(1, -1, rows, columns)
-
-
-def _scattered(x: np.ndarray, w: np.ndarray, layer: LayerSpec) -> np.ndarray:
-    """Transposed convolution: each tap's matrix product is added where it lands."""
-    groups, stride = layer.groups, layer.factor
-    _, channels, height, width = x.shape
-    per_group, kernel = w.shape[1], w.shape[2]
-    full = [stride * (n - 1) + kernel + layer.output_padding for n in (height, width)]
-    y = np.zeros((groups, per_group, *full))
-    flat = x.reshape(groups, channels // groups, -1)
-    for kh, kw in product(range(kernel), range(kernel)):
-        tap = w[:, :, kh, kw].reshape(groups, -1, per_group).transpose(0, 2, 1)
-        rows = slice(kh, kh + stride * (height - 1) + 1, stride)
-        columns = slice(kw, kw + stride * (width - 1) + 1, stride)
-        y[..., rows, columns] += (tap @ flat).reshape(groups, per_group, height, width)
-    y = y.reshape(1, -1, *full)
-    crop = layer.padding
-    return y[:, :, crop : full[0] - crop, crop : full[1] - crop]
 
 
 def _shuffled(y: np.ndarray, layer: LayerSpec) -> np.ndarray:

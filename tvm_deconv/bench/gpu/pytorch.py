@@ -152,7 +152,7 @@ def as_deconvolution(
 ) -> Callable[[Tensor], Tensor]:
     """Our rewrite's transposed convolution, computed by cuDNN."""
     layer, conv = tensors.layer, tensors.layer.geometry()
-    top, left, bottom, right = conv.padding
+    (top, left, bottom, right), (extra_h, extra_w) = conv.padding, conv.output_padding
     weights = _tensor(tensors.deconv_weights.astype(tensors.x.dtype), where)
     assert weights is not None
     weights = weights.contiguous(memory_format=memory_format)
@@ -170,10 +170,7 @@ def as_deconvolution(
             bias,
             stride=r,
             padding=(top, left),
-            output_padding=(
-                top - bottom + conv.h.output_padding,
-                left - right + conv.w.output_padding,
-            ),
+            output_padding=(top - bottom + extra_h, left - right + extra_w),
             groups=layer.groups,
         )
         if varies:

@@ -21,6 +21,7 @@ from tvm_deconv.bench.figures import DIRECT, FORMAT, HEADLINE, MEASURED, OURS
 from tvm_deconv.errors import BenchError
 from tvm_deconv.files import replacing
 from tvm_deconv.measure.facts import facts
+from tvm_deconv.measure.reference import TOLERANCE
 from tvm_deconv.workloads.spec import LayerSpec
 
 from . import manifest as packed
@@ -134,7 +135,7 @@ def _measure(
     options: Options,
     version: str | None,
 ) -> None:
-    from .contest import TOLERANCE, Contest
+    from .contest import Contest
 
     folder, out = Path(options.pack), Path(options.out)
 
