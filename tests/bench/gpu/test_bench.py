@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import ctypes
 import json
 import os
 import shlex
@@ -16,11 +14,10 @@ import pytest
 from paths import ROOT, TESTS
 
 from tvm_deconv import cli
-from tvm_deconv.backends.cuda.compilers import compilers
 from tvm_deconv.bench.gpu import pack as gpu_pack
 from tvm_deconv.bench.gpu import run as gpu_bench
 from tvm_deconv.bench.gpu import worker as gpu_worker
-from tvm_deconv.bench.gpu.cuda import Cuda, CudaError
+from tvm_deconv.bench.gpu.cuda import CudaError
 from tvm_deconv.bench.gpu.device import DeviceLost, Processor
 from tvm_deconv.bench.gpu.layer import Tensors
 from tvm_deconv.bench.gpu.manifest import FORMAT
@@ -242,74 +239,6 @@ def test_a_pack_that_does_not_fit_is_refused(pack, tmp_path, change, message):
         gpu_bench.bench(options)
 
 
-class Library:
-    """CUDA's runtime as far as a device that is there already asks it."""
-
-    def __init__(self, failing=None):
-        self.calls, self.failing = [], failing
-        self.cudaGetErrorString = lambda status: b"no such luck"
-
-    def __getattr__(self, name):
-        def call(*arguments):
-            self.calls.append(name)
-            return 700 if name == self.failing else 0
-
-        return call
-
-
-def cuda(library):
-    device = object.__new__(Cuda)
-    device._library, device.stream = library, 0x7F0012345678
-    device._events = [ctypes.c_void_p(1), ctypes.c_void_p(2)]
-    library.cudaGetErrorString = type("Function", (), {"__call__": lambda *_: b"no such luck"})()
-    return device
-
-
-def test_a_pass_is_captured_once_and_replayed_between_events():
-    library = Library()
-    device = cuda(library)
-    made = []
-    replay = device.record([lambda: made.append(1)] * 3)
-    assert (len(made), library.calls) == (
-        3,
-        [
-            "cudaDeviceSynchronize",
-            "cudaStreamBeginCapture",
-            "cudaStreamEndCapture",
-            "cudaGraphInstantiate",
-            "cudaGraphDestroy",
-        ],
-    )
-    library.calls.clear()
-    assert device.time(replay) == 0
-    assert library.calls == [
-        "cudaEventRecord",
-        "cudaGraphLaunch",
-        "cudaEventRecord",
-        "cudaEventSynchronize",
-        "cudaEventElapsedTime",
-    ]
-    library.calls.clear()
-    del replay
-    assert library.calls == ["cudaGraphExecDestroy"]
-
-
-def test_a_call_that_fails_while_it_is_captured_ends_the_capture():
-    library = Library()
-
-    def fail():
-        raise ValueError("not this one")
-
-    with pytest.raises(ValueError, match="not this one"):
-        cuda(library).record([fail])
-    assert library.calls[-1] == "cudaStreamEndCapture"
-
-
-def test_an_error_of_cuda_says_which_call_and_why():
-    with pytest.raises(CudaError, match="cudaMemsetAsync: no such luck"):
-        cuda(Library("cudaMemsetAsync")).fill(1 << 40, 255, 16)
-
-
 def test_candidates_are_feasible_and_the_same_each_time():
     target = gpu_pack.target_of("sm_90")
     machine = machine_of(target)
@@ -324,19 +253,6 @@ def test_candidates_are_feasible_and_the_same_each_time():
         for point in points:
             parameters = parameters_of(variant, point)
             assert infeasible(variant, conv, sizes, parameters, machine) is None
-
-
-@pytest.mark.skipif(not compilers(), reason="nothing here compiles CUDA: no nvcc, no NVRTC")
-def test_a_library_for_a_card_holds_machine_code_for_the_runtime(tmp_path):
-    names = ["--workloads", "dcgan/deconv-128-3", "--variants", "revd2", "--dtypes", "float32"]
-    manifest = gpu_pack.pack(options_of(gpu_pack, "--arch", "sm_90", "--out", tmp_path, *names))
-    (kernel,) = manifest["kernels"]
-    assert kernel["status"] == "packed", kernel
-    assert all(each["registers"] for each in kernel["resources"].values())
-    content = (tmp_path / kernel["library"]).read_bytes()
-    begin = content.index(base64.b64encode(b"\x7fELF\x02")[:6])
-    assert base64.b64decode(content[begin : begin + 400]).startswith(b"\x7fELF\x02")
-    assert b"__global__" not in content
 
 
 def commands():

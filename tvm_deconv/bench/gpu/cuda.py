@@ -94,10 +94,15 @@ class Cuda:
         count(self._library)
         import tvm
         import tvm_ffi
+        from tvm_ffi.libinfo import load_lib_ctypes
 
+        try:
+            # TVM does this itself only where its compiler is.
+            paths = tvm.libinfo.package_lib_paths()
+            load_lib_ctypes("tvm", "tvm_runtime_cuda", "RTLD_LOCAL", extra_lib_paths=paths)
+        except (OSError, RuntimeError) as error:
+            raise NoGpu(f"TVM's CUDA runtime cannot be loaded here: {error}") from error
         self.tvm_device = tvm.cuda(0)
-        if not self.tvm_device.exist:
-            raise NoGpu("TVM's CUDA runtime, libtvm_runtime_cuda.so, cannot be loaded here")
         self._call("cudaSetDevice", 0)
         stream = Handle()
         self._call("cudaStreamCreate", ctypes.byref(stream))

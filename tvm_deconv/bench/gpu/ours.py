@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tvm
-import tvm.support.nvcc
-import tvm_ffi
 
 from tvm_deconv.algebra.packing import of_json
 
@@ -21,13 +18,6 @@ from .layer import Tensors
 # and not in the cache, where the call before left its own.
 _CACHES = 3
 _MOST_SETS = 256
-
-
-def answer_compiler() -> None:
-    """What TVM takes for a compiler of CUDA decodes what ``kernel`` put into libraries."""
-    tvm_ffi.register_global_func(
-        "tvm_callback_cuda_compile", lambda text: base64.b64decode(text), override=True
-    )
 
 
 class Buffers:

@@ -80,16 +80,12 @@ def run(options: Options) -> None:
     manifest = packed.read(options.pack)
     version = _pytorch() if options.peers else None
     with Cuda() if options.device == "cuda" else Processor() as device:
-        # After the device: CUDA's runtime has to be there before TVM.
-        from .ours import answer_compiler
-
-        answer_compiler()
         layers = options.workloads or tuple(manifest["layers"])
         for dtype in options.dtypes:
             path = result_path(options.out, dtype)
             results = read(path) or _head(manifest, device, dtype, version)
             for name in layers:
-                if name in results["workloads"]:
+                if name in results["workloads"] or dtype not in manifest["chosen"][name]:
                     continue
                 print(f"{name} {dtype} ...", flush=True)
                 gc.collect()  # the graphs and buffers of the layer before
@@ -135,6 +131,7 @@ def _measure(
     options: Options,
     version: str | None,
 ) -> None:
+    # After the device: CUDA's runtime has to be there before TVM.
     from .contest import Contest
 
     folder, out = Path(options.pack), Path(options.out)
