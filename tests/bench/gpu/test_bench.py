@@ -273,6 +273,6 @@ def test_the_documented_commands_are_ones_that_the_scripts_accept():
 
 def test_the_peak_of_the_pack_is_that_of_all_processors(pack):
     record = json.loads((pack / "manifest.json").read_text())["peak"]
-    threads, lanes = record["shape"]
+    threads, lanes = record["out"]
     assert record["flop"] % (2 * threads * lanes) == 0
     assert np.log10(record["flop"]) > 6

@@ -35,7 +35,7 @@ from tvm_deconv.workloads.spec import LayerSpec
 from .device import LAYER, Call, Device, DeviceLost
 from .layer import Tensors
 from .manifest import PACKED
-from .ours import Buffers, Copy, Kernel, Peak, peak_flop
+from .ours import Buffers, Copy, Kernel, Peak
 from .table import COPY, TUNED
 
 # Of ours, which sum in float32 whatever the tensors are. Winograd's sums cancel: it gets TOLERANCE.
@@ -242,14 +242,14 @@ class Contest:
         """Enter the multiply-add peak and the copy, which bound everybody."""
         size = min(_COPY_BYTES, int(self.device.facts().get("free_bytes", 1 << 26)) // 8)
         size -= size % 4
-        flop = peak_flop(peak, self.device)
-        makers: list[tuple[str, Callable[[], Runner], dict[str, int]]] = [
-            (PEAK, lambda: Peak(peak, folder, self.device), {"flop": flop}),
-            (COPY, lambda: Copy(self.device, size), {"bytes": 2 * size}),
-        ]
-        for name, make, figures in makers:
-            runner = self.load(name, name, make, facts=figures)
+        makers: dict[str, Callable[[], Peak | Copy]] = {
+            PEAK: partial(Peak, peak, folder, self.device),
+            COPY: partial(Copy, self.device, size),
+        }
+        for name, make in makers.items():
+            runner = self.load(name, name, make)
             if runner:
+                self.records[name]["facts"] = runner.facts
                 self.enter(name, runner)
 
     def peers(self, version: str, compiled: bool) -> None:

@@ -160,9 +160,9 @@ class Cuda:
         values = [value.strip() for value in done.stdout.strip().split(",")]
         return dict(zip(_QUERY, values, strict=False)) if done.returncode == 0 else {}
 
-    def blocks(self) -> int:
-        """Four rounds of as many blocks of 256 threads as run side by side."""
-        side_by_side = self._known["threads_per_multiprocessor"] // 256
+    def blocks(self, threads: int) -> int:
+        """Four rounds of as many blocks as run side by side."""
+        side_by_side = self._known["threads_per_multiprocessor"] // threads
         return 4 * side_by_side * self._known["multiprocessors"]
 
     def synchronize(self) -> None:

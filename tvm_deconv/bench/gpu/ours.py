@@ -86,31 +86,20 @@ class Kernel:
         return self._buffers.outputs[number % self._buffers.count].numpy()
 
 
-def _peak_shape(record: Mapping[str, Any], device: Device) -> tuple[int, int]:
-    if "shape" in record:
-        threads, lanes = record["shape"]
-        return threads, lanes
-    return device.blocks(), record["threads"]
-
-
-def peak_flop(record: Mapping[str, Any], device: Device) -> int:
-    """Floating-point operations of a call of the kernel that the manifest calls ``peak``."""
-    blocks, threads = _peak_shape(record, device)
-    return int(record.get("flop") or record["flop_per_thread"] * blocks * threads)
-
-
 class Peak:
-    """The kernel that measures the multiply-add peak."""
+    """The kernel that measures the multiply-add peak, with as many blocks as fill the device."""
 
     def __init__(self, record: Mapping[str, Any], folder: Path, device: Device) -> None:
         self._device = device
-        shape = _peak_shape(record, device)
-        # On a processor a factor is a vector.
-        factors = np.full((2, shape[1]) if "shape" in record else 2, 0.5, "float32")
+        first, *others = record["out"]
+        blocks = device.blocks(others[0])
+        # Floating-point operations of a call.
+        self.facts = {"flop": blocks * int(record["flop"])}
         self._module = tvm.runtime.load_module(str(folder / record["library"]))
         self._main = self._module["main"]
+        factors = np.full(record["factors"], 0.5, "float32")
         self._factors = tvm.runtime.tensor(factors, device=device.tvm_device)
-        self._out = tvm.runtime.empty(shape, "float32", device.tvm_device)
+        self._out = tvm.runtime.empty((blocks * first, *others), "float32", device.tvm_device)
 
     def warm_up(self) -> None:
         self._main(self._factors, self._out)
@@ -121,10 +110,12 @@ class Peak:
 
 
 class Copy:
-    """Copying within the device's memory; ``bytes`` are those read and written by a call."""
+    """Copying ``size`` bytes within the device's memory."""
 
     def __init__(self, device: Device, size: int) -> None:
-        self.bytes, self._size, self._device = 2 * size, size, device
+        self._size, self._device = size, device
+        # Read and written by a call.
+        self.facts = {"bytes": 2 * size}
         self._tensors = [
             tvm.runtime.empty((size // 4,), "float32", device.tvm_device) for _ in range(2)
         ]

@@ -27,20 +27,18 @@ import tvm
 
 from tvm_deconv.bench.figures import FAILED, NOT_SUPPORTED
 from tvm_deconv.errors import TargetError, TvmDeconvError
-from tvm_deconv.measure import cpu_peak
+from tvm_deconv.measure import cpu_peak, gpu_peak
 from tvm_deconv.measure.facts import facts
 from tvm_deconv.schedules.choice import Preferences, choose
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.machines import machine_of, variants_for
 from tvm_deconv.schedules.space import point_of
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Machine, Sizes
 from tvm_deconv.workloads import Workload, find
 
 from .job import Job, build, code_digest
 from .kernel import HOST, export, target_of
 from .manifest import FORMAT, MANIFEST
-from .peak import FLOP_PER_THREAD, THREADS
-from .peak import kernel as peak_kernel
 from .points import points
 
 DTYPES = ("float32", "float16")
@@ -155,7 +153,7 @@ def pack(options: argparse.Namespace) -> dict[str, Any]:
         "layers": {},
         "left_out": {},
         "chosen": {},
-        "peak": _pack_peak(folder, options.arch, target, machine),
+        "peak": _pack_peak(folder, target, machine),
     }
     jobs: list[Job] = []
     for workload in find(options.workloads):
@@ -178,15 +176,17 @@ def pack(options: argparse.Namespace) -> dict[str, Any]:
     return manifest
 
 
-def _pack_peak(folder: Path, arch: str, target: tvm.target.Target, machine: Any) -> dict[str, Any]:
-    """The kernel that measures the multiply-add peak."""
+def _pack_peak(folder: Path, target: tvm.target.Target, machine: Machine) -> dict[str, Any]:
+    """The kernel that measures the multiply-add peak: shapes and work of one block on a GPU."""
     path = Path("lib") / "peak.so"
     if isinstance(machine, CpuMachine):
-        shape = (machine.threads, machine.lanes)
-        export(cpu_peak.kernel(*shape), target, folder / path)
-        return {"library": str(path), "shape": shape, "flop": cpu_peak.flop(*shape)}
-    export(peak_kernel(), target, folder / path)
-    return {"library": str(path), "threads": THREADS, "flop_per_thread": FLOP_PER_THREAD}
+        size = machine.threads, machine.lanes
+        func, flop, shapes = cpu_peak.kernel(*size), cpu_peak.flop(*size), cpu_peak.shapes(*size)
+    else:
+        func, flop = gpu_peak.kernel(machine), gpu_peak.flop(machine, blocks=1)
+        shapes = gpu_peak.shapes(machine, blocks=1)
+    export(func, target, folder / path)
+    return {"library": str(path), "factors": shapes[0], "out": shapes[1], "flop": flop}
 
 
 def parser() -> argparse.ArgumentParser:
