@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from tvm_deconv.measure.rotation import rotate
 from tvm_deconv.workloads.spec import LayerSpec
 
 from .device import LAYER, Call, Device, DeviceLost
+from .entry import Checkable, Entry, R, Runner
 from .layer import Tensors
 from .manifest import PACKED
 from .ours import Buffers, Copy, Kernel, Peak
@@ -45,38 +46,6 @@ _OWN_TOLERANCE = {"float32": 1e-5, "float16": 2e-3}
 _PASS_MS = 50.0
 _LOOKS = 3
 _COPY_BYTES = 1 << 30
-
-
-class Runner(Protocol):
-    """What can be timed."""
-
-    def warm_up(self) -> None: ...
-    def record(self, count: int) -> Call: ...
-
-
-R = TypeVar("R", bound=Runner)
-
-
-@runtime_checkable
-class Checkable(Runner, Protocol):
-    """What has a result, too."""
-
-    def poison(self) -> None: ...
-    def result(self, number: int) -> np.ndarray: ...
-
-
-@dataclass
-class Entry:
-    """A contestant that is ready: a recorded pass of ``calls`` calls."""
-
-    record: dict[str, Any]
-    runner: Runner
-    replay: Call
-    calls: int
-
-    def look(self, device: Device) -> float:
-        """Milliseconds of a call in one replay."""
-        return device.time(self.replay) / self.calls
 
 
 @dataclass
