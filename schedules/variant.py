@@ -16,6 +16,7 @@ import numpy as np
 from tvm import te, tirx
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Packing
 
 from .costs import Cost
 
@@ -69,11 +70,11 @@ class Variant:
 
     ``choose(conv, sizes, machine)`` gives the parameters that the machine model prefers, and
     ``cycles(conv, sizes, parameters, machine)`` that model's estimate for them: processor cycles
-    of the busiest thread. ``pack_weights(weights, conv, parameters)`` turns IOHW weights into an
-    array of ``packed_shape(conv, parameters)``, float32. ``compute(conv, parameters, x, packed)``
-    is the algorithm as tensor expressions and ``schedule(func, conv, parameters)`` its loop nest,
-    for a function made of ``compute`` and pointwise consumers. ``refusal(conv, accumulate)`` says
-    in words why the variant cannot compute a layer with sums of that dtype, or is None.
+    of the busiest thread. ``packing(conv, parameters)`` says how IOHW weights are packed for it.
+    ``compute(conv, parameters, x, packed)`` is the algorithm as tensor expressions and
+    ``schedule(func, conv, parameters)`` its loop nest, for a function made of ``compute`` and
+    pointwise consumers. ``refusal(conv, accumulate)`` says in words why the variant cannot compute
+    a layer with sums of that dtype, or is None.
     ``weight_dtype(dtype)`` is that of the packed weights for a layer of ``dtype``: what
     ``pack_weights`` gives has to be converted to it.
     """
@@ -85,9 +86,18 @@ class Variant:
     # The machine is one of the kind that the variant is for.
     choose: Callable[[ConvTranspose2d, Sizes, Any], Any]
     cycles: Callable[[ConvTranspose2d, Sizes, Any, Any], float]
-    packed_shape: Callable[[ConvTranspose2d, Any], tuple[int, ...]]
-    pack_weights: Callable[[np.ndarray, ConvTranspose2d, Any], np.ndarray]
+    packing: Callable[[ConvTranspose2d, Any], Packing]
     compute: Callable[[ConvTranspose2d, Any, te.Tensor, te.Tensor], te.Tensor]
     schedule: Callable[[tirx.PrimFunc, ConvTranspose2d, Any], tirx.PrimFunc]
     refusal: Callable[[ConvTranspose2d, str], str | None] = never_refuses
     weight_dtype: Callable[[str], str] = always_accumulate_dtype
+
+    def packed_shape(self, conv: ConvTranspose2d, parameters: Any) -> tuple[int, ...]:
+        """Shape of the packed weights."""
+        return self.packing(conv, parameters).shape
+
+    def pack_weights(
+        self, weights: np.ndarray, conv: ConvTranspose2d, parameters: Any
+    ) -> np.ndarray:
+        """IOHW weights packed, float32."""
+        return self.packing(conv, parameters).pack(weights)

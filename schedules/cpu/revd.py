@@ -32,19 +32,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import tvm_ffi
 from tvm import te, tirx
 from tvm.s_tir import SBlock, Schedule
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.algebra.packing import Direct, Packing
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.algorithms.names import EDGE, GATHER, PAD, TRANSPOSE
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
+from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import steps
 from .finish import finish
@@ -74,26 +74,9 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     return outputs * (3 * tests + hits * products)
 
 
-def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][kh][kw][o/tile][ic][o%tile]."""
-    tiles = ceil_div(conv.group_outputs, tile.channels)
-    kernel = conv.h.kernel, conv.w.kernel
-    return conv.groups, *kernel, tiles, conv.group_inputs, tile.channels
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np.ndarray:
-    """IOHW weights in the order of ``packed_shape``, float32; missing channels are 0."""
-    return pack_in_blocks(weights, conv, tile.channels)
-
-
-def pack_in_blocks(weights: np.ndarray, conv: ConvTranspose2d, channels: int) -> np.ndarray:
-    """``pack_weights`` with blocks of so many output channels."""
-    groups, inputs, kh, kw = conv.groups, conv.group_inputs, conv.h.kernel, conv.w.kernel
-    tiles = ceil_div(conv.group_outputs, channels)
-    grouped = np.zeros((groups, inputs, tiles * channels, kh, kw), ACCUMULATE_DTYPE)
-    grouped[:, :, : conv.group_outputs] = weights.reshape(groups, inputs, -1, kh, kw)
-    tiled = grouped.reshape(groups, inputs, tiles, channels, kh, kw)
-    return np.ascontiguousarray(tiled.transpose(0, 4, 5, 2, 1, 3))
+def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
+    """The kernel as it is, taps outermost and vectors of output channels innermost."""
+    return Direct(conv, "g kh kw o/n ic o%n", tile.channels)
 
 
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
@@ -245,8 +228,7 @@ REVD = Variant(
     space=SPACE,
     choose=choose,
     cycles=cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
 )

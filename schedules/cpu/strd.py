@@ -32,13 +32,13 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import tvm_ffi
 from tvm import te, tirx
 from tvm.s_tir import SBlockRealize, Schedule
 from tvm.sym import Analyzer
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Packing
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.names import DILATE, EDGE, PHASES
 from tvm_deconv.schedules.tir import edit
@@ -68,14 +68,9 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     return tiling_cycles(dense(conv), dilated_sizes(conv, sizes), tile, machine)
 
 
-def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][o/tile][1][ic][kh][kw][1][o%tile]."""
-    return revd2.packed_shape(dense(conv), tile)
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np.ndarray:
-    """IOHW weights in the order of ``packed_shape``, float32; missing channels are 0."""
-    return revd2.pack_weights(weights, dense(conv), tile)
+def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
+    """That of ``revd2`` over the dilated map, which has one phase."""
+    return revd2.packing(dense(conv), tile)
 
 
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
@@ -203,8 +198,7 @@ STRD = Variant(
     space=SPACE,
     choose=choose,
     cycles=cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
 )

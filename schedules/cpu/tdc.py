@@ -14,18 +14,18 @@ from dataclasses import replace
 from functools import lru_cache
 from math import prod
 
-import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.algebra.packing import Direct, Packing
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.names import EDGE, INTERLEAVE, PAD, PHASES, PLANES
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
 from tvm_deconv.schedules.variant import Sizes, Variant
 
-from . import revd2, steps
+from . import steps
 from .finish import finish
 from .machine import CpuMachine
 from .tiling import Tiling, choose_tiling, outputs_per_thread, tiling_cycles, too_many_phases
@@ -58,16 +58,9 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     return sums + outputs_per_thread(conv, sizes, tile, machine) / tile.lanes * PASS_CYCLES
 
 
-def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][fh][fw][o/tile][ic][th][tw][o%tile]."""
-    g, o, fh, ic, th, tw, fw, lane = revd2.packed_shape(conv, tile)
-    return g, fh, fw, o, ic, th, tw, lane
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np.ndarray:
-    """IOHW weights in the order of ``packed_shape``, float32; missing taps and channels are 0."""
-    packed = revd2.pack_weights(weights, conv, tile).transpose(0, 2, 6, 1, 3, 4, 5, 7)
-    return np.ascontiguousarray(packed)
+def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
+    """A phase after the other, each as those of ``revd2``."""
+    return Direct(conv, "g fh fw o/n ic th tw o%n", tile.channels)
 
 
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
@@ -119,8 +112,7 @@ TDC = Variant(
     space=SPACE,
     choose=choose,
     cycles=cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
     refusal=too_many_phases,

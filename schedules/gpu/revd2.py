@@ -23,15 +23,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Direct, Packing
 from tvm_deconv.schedules.algorithms import stages
-from tvm_deconv.schedules.algorithms.expressions import ceil_div, static
+from tvm_deconv.schedules.algorithms.expressions import static
 from tvm_deconv.schedules.algorithms.names import PAD, PHASES
-from tvm_deconv.schedules.cpu import revd2 as cpu
 from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import steps
@@ -73,24 +72,9 @@ def weight_dtype(dtype: str) -> str:
     return dtype
 
 
-def packed_shape(conv: ConvTranspose2d, tile: GpuTile) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][o/block][ic][th][tw][fh][fw][o%block]."""
-    return (
-        conv.groups,
-        ceil_div(conv.group_outputs, tile.block_channels),
-        conv.group_inputs,
-        conv.h.max_taps,
-        conv.w.max_taps,
-        *conv.strides,
-        tile.block_channels,
-    )
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: GpuTile) -> np.ndarray:
-    """IOHW weights in the order of ``packed_shape``, float32; missing taps and channels are 0."""
-    g, o, fh, ic, th, tw, fw, lane = range(8)
-    packed = cpu.pack_in_blocks(weights, conv, tile.block_channels)
-    return np.ascontiguousarray(packed.transpose(g, o, ic, th, tw, fh, fw, lane))
+def packing(conv: ConvTranspose2d, tile: GpuTile) -> Packing:
+    """What a block of threads stages at a time is one run."""
+    return Direct(conv, "g o/n ic th tw fh fw o%n", tile.block_channels)
 
 
 def compute(conv: ConvTranspose2d, tile: GpuTile, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
@@ -160,8 +144,7 @@ REVD2 = Variant(
     space=SPACE,
     choose=choose,
     cycles=cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
     refusal=refusal,

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numpy as np
 from tvm import te, tirx
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Packing
 from tvm_deconv.schedules.algorithms.names import DILATE
 from tvm_deconv.schedules.cpu import strd as cpu
 from tvm_deconv.schedules.variant import Sizes, Variant
@@ -43,14 +43,9 @@ def _dilated_sizes(conv: ConvTranspose2d, sizes: Sizes) -> Sizes:
     return cpu.dilated_sizes(conv, known)
 
 
-def packed_shape(conv: ConvTranspose2d, tile: GpuTile) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][o/block][ic][kh][kw][1][1][o%block]."""
-    return revd2.packed_shape(cpu.dense(conv), tile)
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: GpuTile) -> np.ndarray:
-    """IOHW weights in the order of ``packed_shape``, float32; missing channels are 0."""
-    return revd2.pack_weights(weights, cpu.dense(conv), tile)
+def packing(conv: ConvTranspose2d, tile: GpuTile) -> Packing:
+    """That of ``revd2`` over the dilated map, which has one phase."""
+    return revd2.packing(cpu.dense(conv), tile)
 
 
 def compute(conv: ConvTranspose2d, tile: GpuTile, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
@@ -79,8 +74,7 @@ STRD = Variant(
     space=SPACE,
     choose=choose,
     cycles=cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
     weight_dtype=revd2.weight_dtype,

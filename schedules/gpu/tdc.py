@@ -18,13 +18,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Direct, Packing
 from tvm_deconv.schedules.algorithms import stages
-from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.algorithms.names import PAD, PHASES, PLANES
 from tvm_deconv.schedules.variant import Sizes, Variant
 
@@ -48,24 +47,9 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachi
     return sums + element_cycles(conv, sizes, machine)
 
 
-def packed_shape(conv: ConvTranspose2d, tile: GpuTile) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][o/block][fh][fw][ic][th][tw][o%block]."""
-    return (
-        conv.groups,
-        ceil_div(conv.group_outputs, tile.block_channels),
-        *conv.strides,
-        conv.group_inputs,
-        conv.h.max_taps,
-        conv.w.max_taps,
-        tile.block_channels,
-    )
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: GpuTile) -> np.ndarray:
-    """IOHW weights in the order of ``packed_shape``, float32; missing taps and channels are 0."""
-    g, o, ic, th, tw, fh, fw, lane = range(8)
-    packed = revd2.pack_weights(weights, conv, tile)
-    return np.ascontiguousarray(packed.transpose(g, o, fh, fw, ic, th, tw, lane))
+def packing(conv: ConvTranspose2d, tile: GpuTile) -> Packing:
+    """A phase after the other: what a block of threads stages at a time is one run."""
+    return Direct(conv, "g o/n fh fw ic th tw o%n", tile.block_channels)
 
 
 def compute(conv: ConvTranspose2d, tile: GpuTile, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
@@ -125,8 +109,7 @@ TDC = Variant(
     space=SPACE,
     choose=choose,
     cycles=cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
     weight_dtype=revd2.weight_dtype,

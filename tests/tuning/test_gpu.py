@@ -360,17 +360,17 @@ def test_a_wrong_result_of_the_device_is_noticed(tmp_path, monkeypatch):
 @opencl.required
 def test_the_peak_of_a_gpu_is_that_of_the_multiply_adds_it_computes(monkeypatch):
     monkeypatch.setattr(gpu_peak, "_STEPS", 3)
-    monkeypatch.setattr(gpu_peak, "_BLOCKS_PER_UNIT", 1)
+    monkeypatch.setattr(gpu_peak, "_UNROLLED", 2)
     machine = machine_of(MALI)
-    inputs, out = gpu_peak.shapes(machine)
+    inputs, out = gpu_peak.shapes(machine, blocks=5)
     factors = np.array([[0.5] * 4, [1.0] * 4], "float32")
     assert inputs == factors.shape
     (got,) = opencl.run(gpu_peak.kernel(machine), MALI, [factors], (out, "float32"))
     sums = np.arange(1, gpu_peak._SUMS // machine.lanes + 1, dtype="float64")
-    for _ in range(3):
+    for _ in range(3 * 2):
         sums = sums * 0.5 + 1
     np.testing.assert_allclose(got, np.full(out, sums.sum()), rtol=1e-6)
-    assert gpu_peak.flop(machine) == 2 * np.prod(out) * len(sums) * 3
+    assert gpu_peak.flop(machine, blocks=5) == 2 * np.prod(out) * len(sums) * 3 * 2
 
 
 # From end to end, but for the device.

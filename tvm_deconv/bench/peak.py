@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import tvm
 
-from tvm_deconv.measure.cpu_peak import flop, kernel
+from tvm_deconv.measure.cpu_peak import flop, kernel, shapes
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.threads import use_threads
@@ -32,8 +32,9 @@ class Peak:
         target = resolve_target("host")
         lanes = cpu_machine(target).lanes
         built = tvm.compile(tvm.IRModule({"main": kernel(threads, lanes)}), target=target)
-        factors = tvm.runtime.tensor(np.full((2, lanes), 0.5, "float32"))
-        out = tvm.runtime.empty((threads, lanes), "float32")
+        inputs, outputs = shapes(threads, lanes)
+        factors = tvm.runtime.tensor(np.full(inputs, 0.5, "float32"))
+        out = tvm.runtime.empty(outputs, "float32")
         main = built["main"]
         self._facts = {"flop": flop(threads, lanes)}
         return lambda: main(factors, out), lambda _: out.numpy(), tvm.__version__, []

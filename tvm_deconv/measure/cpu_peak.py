@@ -10,6 +10,11 @@ _CHAINS = 12
 _STEPS = 200_000
 
 
+def shapes(threads: int, lanes: int) -> list[tuple[int, ...]]:
+    """Of the arguments: factor and summand for each lane, and what comes out."""
+    return [(2, lanes), (threads, lanes)]
+
+
 def flop(threads: int, lanes: int) -> int:
     """Floating-point operations of a call of ``kernel``."""
     return 2 * threads * _STEPS * _CHAINS * lanes

@@ -33,12 +33,12 @@ def device_peak(target: Target, machine: Machine, runner: Any) -> float | None:
     then it would run no candidate either, and a log of failures helps nobody.
     """
     if isinstance(machine, GpuMachine):
-        shapes_of_gpu = gpu_peak.shapes(machine)
-        seconds = run_alone(gpu_peak.kernel(machine), shapes_of_gpu, target, runner)
-        return None if seconds is None else gpu_peak.flop(machine) / median(seconds)
-    shapes = ((2, machine.lanes), (machine.threads, machine.lanes))
+        blocks = gpu_peak.blocks(machine)
+        arguments = gpu_peak.shapes(machine, blocks)
+        seconds = run_alone(gpu_peak.kernel(machine), arguments, target, runner)
+        return None if seconds is None else gpu_peak.flop(machine, blocks) / median(seconds)
     size = machine.threads, machine.lanes
-    seconds = run_alone(cpu_peak.kernel(*size), shapes, target, runner)
+    seconds = run_alone(cpu_peak.kernel(*size), cpu_peak.shapes(*size), target, runner)
     return None if seconds is None else cpu_peak.flop(*size) / median(seconds)
 
 

@@ -25,12 +25,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.cook_toom import MAX_POINTS
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Packing, Winograd
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.names import (
     OUTPUT_ROWS,
@@ -43,7 +43,7 @@ from tvm_deconv.schedules.algorithms.names import (
     TRANSFORM_ROWS,
 )
 from tvm_deconv.schedules.cpu.winograd import variant as cpu
-from tvm_deconv.schedules.cpu.winograd.tile import WinogradAxis, WinogradTile
+from tvm_deconv.schedules.cpu.winograd.tile import WinogradAxis
 from tvm_deconv.schedules.gpu import revd2, steps, tdc
 from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.gpu.model import choose_tile, kernel_cycles
@@ -116,21 +116,10 @@ def cycles(
     return max(products, direct) + passes
 
 
-def packed_shape(conv: ConvTranspose2d, tile: GpuWinogradTile) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][row/block][u][v][ic][row%block]."""
-    layout = Layout(conv, tile)
-    points = layout.h.points, layout.w.points
-    block = tile.products.block_channels
-    return (conv.groups, layout.row_blocks, *points, conv.group_inputs, block)
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: GpuWinogradTile) -> np.ndarray:
-    """IOHW weights, transformed in float64, in the order of ``packed_shape``, float32."""
-    block = tile.products.block_channels
-    whole = WinogradTile(1, 1, block, tile.outputs, tiles=(1, 1), block=conv.group_outputs)
-    packed = cpu.pack_weights(weights, conv, whole)[:, 0]
-    g, u, v, rows, ic, row = range(6)
-    return np.ascontiguousarray(packed.transpose(g, rows, u, v, ic, row))
+def packing(conv: ConvTranspose2d, tile: GpuWinogradTile) -> Packing:
+    """All output channels are one block; rows in blocks of threads."""
+    order, n = "g row/n u v ic row%n", tile.products.block_channels
+    return Winograd(conv, order, n, tile.outputs, conv.group_outputs)
 
 
 def compute(
@@ -308,8 +297,7 @@ WINOGRAD = Variant(
     space=GpuWinogradSpace(),
     choose=choose,
     cycles=cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
     refusal=refusal,

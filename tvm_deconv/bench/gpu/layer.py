@@ -1,15 +1,12 @@
-"""A layer of the GPU benchmark: its numbers, random weights, and what it computes in float64.
+"""A layer of the GPU benchmark: random weights, and what it computes in float64.
 
 NumPy only, so that it also runs where neither TVM's compiler nor ONNX is installed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
-from typing import Any
 
 import numpy as np
 
@@ -20,61 +17,8 @@ from tvm_deconv.algebra.weights import (
     weight_convolution,
     weight_shuffle,
 )
-
-LEAKY_SLOPE = 0.2
-"""As ``tvm_deconv.workloads.graph`` has it."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """The fields of ``tvm_deconv.workloads.LayerSpec`` of the same names, for batch 1.
-
-    ``input_shape`` and ``output_shape`` are NCHW; ``weight_shape`` is that of the layer as trained
-    and ``deconv_shape`` that of the transposed convolution (IOHW) that it is rewritten to, whose
-    ``crops`` are (top, left, bottom, right) and whose ``output_padding`` is ``extra``.
-    ``multiply_adds`` are the latter's.
-    """
-
-    name: str
-    origin: str
-    kind: str
-    kernel: int
-    factor: int
-    padding: int
-    output_padding: int
-    groups: int
-    bias: bool
-    activation: str | None
-    activation_first: bool
-    order: str
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    weight_shape: tuple[int, ...]
-    deconv_shape: tuple[int, ...]
-    crops: tuple[int, ...]
-    extra: tuple[int, ...]
-    multiply_adds: int
-
-    @classmethod
-    def of_json(cls, values: Mapping[str, Any]) -> Layer:
-        """From what ``json`` makes of ``dataclasses.asdict``."""
-        return cls(
-            **{
-                field.name: tuple(value) if isinstance(value, list) else value
-                for field in fields(cls)
-                for value in (values[field.name],)
-            }
-        )
-
-    @property
-    def conv_channels(self) -> int:
-        """Output channels of the convolution as trained."""
-        return self.output_shape[1] * (self.factor**2 if self.kind == "subpixel" else 1)
-
-    def bytes(self, dtype: str) -> int:
-        """The fewest bytes that a call moves: input, weights and output, each once."""
-        elements = sum(map(np.prod, (self.input_shape, self.deconv_shape, self.output_shape)))
-        return int(elements) * np.dtype(dtype).itemsize
+from tvm_deconv.measure.reference import conv2d, conv2d_transpose
+from tvm_deconv.workloads.spec import LEAKY_SLOPE, LayerSpec
 
 
 @dataclass(frozen=True)
@@ -85,14 +29,14 @@ class Tensors:
     same numbers.
     """
 
-    layer: Layer
+    layer: LayerSpec
     x: np.ndarray
     weights: np.ndarray
     bias: np.ndarray | None
     slopes: np.ndarray | None
 
     @classmethod
-    def draw(cls, layer: Layer, dtype: str, seed: int) -> Tensors:
+    def draw(cls, layer: LayerSpec, dtype: str, seed: int) -> Tensors:
         rng = np.random.default_rng(seed)
         # Terms of a sum: a deconvolution has kernel²/factor² taps in a phase.
         taps = layer.kernel**2 / (layer.factor**2 if layer.kind == "deconv" else 1)
@@ -108,6 +52,12 @@ class Tensors:
             normal(layer.conv_channels, std=0.1) if layer.bias else None,
             normal(layer.output_shape[1], std=0.25) if layer.activation == "prelu" else None,
         )
+
+    @property
+    def bytes(self) -> int:
+        """The fewest bytes that a call moves: input, weights and output, each once."""
+        shapes = self.layer.input_shape, self.layer.geometry().weight_shape, self.layer.output_shape
+        return int(sum(map(np.prod, shapes))) * self.x.dtype.itemsize
 
     @cached_property
     def deconv_weights(self) -> np.ndarray:
@@ -139,13 +89,14 @@ class Tensors:
     def expected(self) -> np.ndarray:
         """The layer as trained, in float64."""
         layer = self.layer
-        x, weights = self.x.astype(np.float64), self.weights.astype(np.float64)
+        x, weights, padding = self.x, self.weights, (layer.padding,) * 4
         if layer.kind == "deconv":
-            y = _scattered(x, weights, layer)
+            strides, extra = pair(layer.factor), (layer.output_padding,) * 2
+            y = conv2d_transpose(x, weights, strides, padding, extra, groups=layer.groups)
         else:
             if layer.kind == "nearest":
                 x = x.repeat(layer.factor, axis=2).repeat(layer.factor, axis=3)
-            y = _convolved(x, weights, layer.padding, layer.groups)
+            y = conv2d(x, weights, padding=padding, groups=layer.groups)
         if self.bias is not None:
             y += self.bias.astype(np.float64)[:, None, None]
         if layer.kind != "subpixel":
@@ -173,37 +124,7 @@ class Tensors:
         return y
 
 
-def _convolved(x: np.ndarray, w: np.ndarray, padding: int, groups: int) -> np.ndarray:
-    """Stride-1 correlation: a matrix product for each tap."""
-    _, channels, height, width = x.shape
-    x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    rows, columns = (size + 2 * padding - w.shape[2] + 1 for size in (height, width))
-    y = np.zeros((groups, w.shape[0] // groups, rows * columns))
-    for kh, kw in product(*map(range, w.shape[2:])):
-        seen = x[0, :, kh : kh + rows, kw : kw + columns].reshape(groups, channels // groups, -1)
-        y += w[:, :, kh, kw].reshape(groups, -1, channels // groups) @ seen
-    return y.reshape(1, -1, rows, columns)
-
-
-def _scattered(x: np.ndarray, w: np.ndarray, layer: Layer) -> np.ndarray:
-    """Transposed convolution: each tap's matrix product is added where it lands."""
-    groups, stride = layer.groups, layer.factor
-    _, channels, height, width = x.shape
-    per_group, kernel = w.shape[1], w.shape[2]
-    full = [stride * (n - 1) + kernel + layer.output_padding for n in (height, width)]
-    y = np.zeros((groups, per_group, *full))
-    flat = x.reshape(groups, channels // groups, -1)
-    for kh, kw in product(range(kernel), range(kernel)):
-        tap = w[:, :, kh, kw].reshape(groups, -1, per_group).transpose(0, 2, 1)
-        rows = slice(kh, kh + stride * (height - 1) + 1, stride)
-        columns = slice(kw, kw + stride * (width - 1) + 1, stride)
-        y[..., rows, columns] += (tap @ flat).reshape(groups, per_group, height, width)
-    y = y.reshape(1, -1, *full)
-    crop = layer.padding
-    return y[:, :, crop : full[0] - crop, crop : full[1] - crop]
-
-
-def _shuffled(y: np.ndarray, layer: Layer) -> np.ndarray:
+def _shuffled(y: np.ndarray, layer: LayerSpec) -> np.ndarray:
     rh, rw = pair(layer.factor)
     source = phase_channels(y.shape[1], layer.factor, layer.order)
     phases = y[0, source]  # o, fh, fw, h, w

@@ -2,43 +2,31 @@
 
 The kernel computes the layer as trained, bias and activation included: it takes input, packed
 weights, phase bias (O, r, r) and, for a PReLU, slopes (O,), and writes the output.
-
-Without the CUDA runtime, and if told to do without it, TVM puts the text of a CUDA kernel into the
-library and has it compiled when that is loaded, by the global function
-``tvm_callback_cuda_compile``. Here that text is replaced by the binary (cubin) in base64, so that
-on the machine with the GPU the callback only decodes (``gpu_ours.py``): neither a compiler nor the
-rest of this package is needed there.
 """
 
 from __future__ import annotations
 
-import base64
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import tvm
-import tvm_ffi
-from gpu_layer import LEAKY_SLOPE
 from tvm import te, tirx
-from tvm.support import cc
 from tvm.target import Target
 
-from tvm_deconv.backends.cuda.source import compile_source, resources
+from tvm_deconv.backends.cuda.source import register, resources
+from tvm_deconv.backends.gpu_targets import CUDA
 from tvm_deconv.errors import TargetError
+from tvm_deconv.library import link, linker
 from tvm_deconv.schedules.variant import Variant
-from tvm_deconv.targets import resolve_target
-from tvm_deconv.workloads import LayerSpec
+from tvm_deconv.targets import processor_of, resolve_target
+from tvm_deconv.workloads.spec import LEAKY_SLOPE, LayerSpec
 
 ENTRY = "main"
 HOST = "host"
 # No feature of this machine's processor may get in: the library is loaded on another.
 _HOST_CODE = {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64"}
-# What TVM is told, for the case that the CUDA runtime is there.
-os.environ["TVM_COMPILE_FORCE_FALLBACK"] = "1"
 
 
 def target_of(arch: str) -> Target:
@@ -78,7 +66,7 @@ def scheduled(
     return variant.schedule(func, conv, parameters), weight_dtype
 
 
-def _activated(y: te.Tensor, kind: str, slopes: te.Tensor | None) -> te.Tensor:
+def _activated(y: te.Tensor, kind: str, slopes: Any) -> te.Tensor:
     def const(value: float) -> Any:
         return tirx.const(value, y.dtype)
 
@@ -97,30 +85,15 @@ def _activated(y: te.Tensor, kind: str, slopes: te.Tensor | None) -> te.Tensor:
 def export(func: tirx.PrimFunc, target: Target, library: Path) -> dict[str, dict[str, int]]:
     """Compile and link; what each CUDA kernel takes of the device, by name.
 
-    Raises what TVM and the linker raise, and TargetError for a kernel that CUDA's compiler rejects.
+    Raises what TVM raises, and TargetError for what the linker or CUDA's compiler rejects.
     """
-    taken: dict[str, dict[str, int]] = {}
-
-    def as_binary(source: str, target: Target) -> str:
-        arch = str(target.attrs["arch"])
-        taken.update({name: asdict(each) for name, each in resources(source, arch).items()})
-        return base64.b64encode(compile_source(source, arch)).decode()
-
-    with _hook("tvm_callback_cuda_postproc", as_binary):
-        built = tvm.compile(tvm.IRModule({ENTRY: func}), target=target)
-    built.export_library(str(library), fcompile=cc.create_shared, options=["-s"])
-    return taken
-
-
-@contextmanager
-def _hook(name: str, function: Callable[..., Any]) -> Iterator[None]:
-    """TVM calls ``function`` by ``name`` inside the block."""
-    before = tvm_ffi.get_global_func(name, allow_missing=True)
-    tvm_ffi.register_global_func(name, function, override=True)
-    try:
-        yield
-    finally:
-        if before is None:
-            tvm_ffi.registry.remove_global_func(name)
-        else:
-            tvm_ffi.register_global_func(name, before, override=True)
+    if target.kind.name == CUDA:
+        register()
+    built = tvm.compile(tvm.IRModule({ENTRY: func}), target=target)
+    link(built, library, linker(processor_of(target), resolve_target(HOST)), target)
+    return {
+        name: asdict(each)
+        for module in built.mod.imports
+        if module.kind == CUDA
+        for name, each in resources(module.inspect_source(), str(target.attrs["arch"])).items()
+    }

@@ -11,23 +11,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
-from gpu_device import LAYER, Call, Device, DeviceLost
-from gpu_job import FAILED, NOT_SUPPORTED, PACKED
-from gpu_layer import Layer, Tensors
-from gpu_ours import Buffers, Copy, Kernel, Peak, peak_flop
-from gpu_table import COPY, TUNED
 
-from tvm_deconv.bench.figures import DIRECT, HEADLINE, MEASURED, OURS, PEAK, PEER
+from tvm_deconv.bench.figures import (
+    DIRECT,
+    FAILED,
+    HEADLINE,
+    MEASURED,
+    NOT_SUPPORTED,
+    OURS,
+    PEAK,
+    PEER,
+    WRONG,
+)
+from tvm_deconv.measure.reference import TOLERANCE, largest_error
 from tvm_deconv.measure.rotation import rotate
+from tvm_deconv.workloads.spec import LayerSpec
 
-WRONG = "wrong"
-
-TOLERANCE = {"float32": 1e-4, "float16": 5e-3}
-"""Of the largest value. TF32, with a mantissa of 10 bits, is beyond the first."""
+from .device import LAYER, Call, Device, DeviceLost
+from .entry import Checkable, Entry, R, Runner
+from .layer import Tensors
+from .manifest import PACKED
+from .ours import Buffers, Copy, Kernel, Peak
+from .table import COPY, TUNED
 
 # Of ours, which sum in float32 whatever the tensors are. Winograd's sums cancel: it gets TOLERANCE.
 _OWN_TOLERANCE = {"float32": 1e-5, "float16": 2e-3}
@@ -38,42 +48,11 @@ _LOOKS = 3
 _COPY_BYTES = 1 << 30
 
 
-class Runner(Protocol):
-    """What can be timed."""
-
-    def warm_up(self) -> None: ...
-    def record(self, count: int) -> Call: ...
-
-
-R = TypeVar("R", bound=Runner)
-
-
-class Checkable(Runner, Protocol):
-    """What has a result, too."""
-
-    def poison(self) -> None: ...
-    def result(self, number: int) -> np.ndarray: ...
-
-
-@dataclass
-class Entry:
-    """A contestant that is ready: a recorded pass of ``calls`` calls."""
-
-    record: dict[str, Any]
-    runner: Runner
-    replay: Call
-    calls: int
-
-    def look(self, device: Device) -> float:
-        """Milliseconds of a call in one replay."""
-        return device.time(self.replay) / self.calls
-
-
 @dataclass
 class Contest:
     """What everybody shares; ``entries`` and ``records`` are by contestant."""
 
-    layer: Layer
+    layer: LayerSpec
     dtype: str
     device: Device
     seed: int = 0
@@ -118,10 +97,10 @@ class Contest:
         record["load_s"] = time.perf_counter() - begin
         return runner
 
-    def enter(self, name: str, runner: Runner, tolerance: float | None = None) -> Entry | None:
-        """Record a pass of what was loaded and check it; None, with the reason, if it is out.
+    def enter(self, name: str, runner: Runner, tolerance: float = 0.0) -> Entry | None:
+        """Record a pass of what was loaded, and check what has a result.
 
-        ``tolerance`` None means that there is nothing to check.
+        None, with the reason in its record, if it is out.
         """
         record = self.records[name]
         self.begin(name)
@@ -131,12 +110,12 @@ class Contest:
             calls = int(_PASS_MS / max(self.device.time(single), 1e-6))
             calls = record["calls"] = max(1, min(calls, self.buffers.count))
             replay = single if calls == 1 else runner.record(calls)
-            if tolerance is not None:
+            if isinstance(runner, Checkable):
                 record["error"] = self._error(runner, replay, calls)
         except Exception as error:  # as above
             self._fail(record, error)
             return None
-        if tolerance is not None and not record["error"] <= tolerance:
+        if not record.get("error", 0.0) <= tolerance:
             reason = f"the largest error is {record['error']:.1e}, over {tolerance:.0e}"
             record |= {"status": WRONG, "reason": reason}
             return None
@@ -159,15 +138,8 @@ class Contest:
         """The largest error of the first and the last call of a pass."""
         runner.poison()
         replay()
-        return max(self._difference(runner.result(number)) for number in {0, calls - 1})
-
-    def _difference(self, result: np.ndarray) -> float:
-        expected = self._expected
-        if result.shape != expected.shape:
-            raise ValueError(f"the result has shape {result.shape} instead of {expected.shape}")
-        found = result.astype(np.float32)
-        error = float(np.abs(found - expected).max() / np.abs(expected).max())
-        return error if np.isfinite(error) else float("inf")
+        results = (runner.result(number).astype(np.float32) for number in {0, calls - 1})
+        return max(largest_error(result, self._expected) for result in results)
 
     def kernels(self, records: Iterable[Mapping[str, Any]], folder: Path) -> None:
         """Enter each variant's default, and as ``tuned`` the fastest kernel of all."""
@@ -181,7 +153,7 @@ class Contest:
             runner = self.load(
                 name,
                 OURS,
-                lambda kernel=kernel: Kernel(kernel, folder, self.buffers),
+                partial(Kernel, kernel, folder, self.buffers),
                 notes=[_words(kernel)],
                 key=kernel["key"],
             )
@@ -239,24 +211,23 @@ class Contest:
         """Enter the multiply-add peak and the copy, which bound everybody."""
         size = min(_COPY_BYTES, int(self.device.facts().get("free_bytes", 1 << 26)) // 8)
         size -= size % 4
-        flop = peak_flop(peak, self.device)
-        makers: list[tuple[str, Callable[[], Runner], dict[str, int]]] = [
-            (PEAK, lambda: Peak(peak, folder, self.device), {"flop": flop}),
-            (COPY, lambda: Copy(self.device, size), {"bytes": 2 * size}),
-        ]
-        for name, make, figures in makers:
-            runner = self.load(name, name, make, facts=figures)
+        makers: dict[str, Callable[[], Peak | Copy]] = {
+            PEAK: partial(Peak, peak, folder, self.device),
+            COPY: partial(Copy, self.device, size),
+        }
+        for name, make in makers.items():
+            runner = self.load(name, name, make)
             if runner:
+                self.records[name]["facts"] = runner.facts
                 self.enter(name, runner)
 
     def peers(self, version: str, compiled: bool) -> None:
         """Enter PyTorch's forms of the layer."""
-        from gpu_torch import peers
+        from .pytorch import peers
 
         try:
-            for peer in peers(self.tensors, self.device, self.buffers.count, compiled):
-                name = peer.name
-                runner = self.load(name, PEER, lambda peer=peer: peer, version=version)
+            for name, make in peers(self.tensors, self.device, self.buffers.count, compiled):
+                runner = self.load(name, PEER, make, version=version)
                 if runner:
                     self.enter(name, runner, TOLERANCE[self.dtype])
         except DeviceLost:
@@ -297,10 +268,9 @@ class Contest:
         return {
             "kind": "layer",
             "upsampling": self.layer.kind,
-            "origin": self.layer.origin,
             "input_shape": list(self.layer.input_shape),
             "multiply_adds": self.layer.multiply_adds,
-            "bytes": self.layer.bytes(self.dtype),
+            "bytes": self.tensors.bytes,
             "buffers": self.buffers.count,
             "clocks": self.device.clocks(),
             "search": self.search,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import onnxruntime
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx_net import Net
 
-from tvm_deconv.measure.reference import float64_result, largest_error
+from tvm_deconv.measure.onnx_reference import float64_result
 
 
 def check(net: Net, *outputs: str) -> None:
@@ -88,17 +87,3 @@ def test_normalisation_casts_and_constants_are_float64_too():
     net = Net((1, 4, 5, 6))
     y = net("Cast", net.batch_norm("x", 4), to=1)
     check(net, net("InstanceNormalization", y, net.ones(4), net.zeros(4), epsilon=1e-5))
-
-
-def test_the_error_is_relative_to_the_largest_value():
-    assert largest_error(np.array([1.0, -4.0]), np.array([1.0, -5.0])) == pytest.approx(0.2)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_result_that_is_not_finite_has_no_finite_error(bad):
-    assert largest_error(np.array([1.0, bad]), np.array([1.0, 2.0])) == np.inf
-
-
-def test_a_result_of_another_shape_is_an_error_not_a_number():
-    with pytest.raises(ValueError, match=r"has shape \(1, 2\) instead of \(2,\)"):
-        largest_error(np.zeros((1, 2)), np.ones(2))

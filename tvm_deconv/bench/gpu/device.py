@@ -52,8 +52,8 @@ class Device(Protocol):
     def clocks(self) -> dict[str, Any]:
         """What the device says of its clocks just now."""
 
-    def blocks(self) -> int:
-        """Blocks of threads of the kernel that measures the multiply-add peak."""
+    def blocks(self, threads: int) -> int:
+        """Blocks of so many threads that keep all of it busy."""
 
     def synchronize(self) -> None: ...
     def fill(self, pointer: int, byte: int, size: int) -> None:
@@ -94,7 +94,7 @@ class Processor:
     def clocks(self) -> dict[str, Any]:
         return {}
 
-    def blocks(self) -> int:
+    def blocks(self, threads: int) -> int:
         return 1
 
     def synchronize(self) -> None:

@@ -1,32 +1,23 @@
-"""Our kernels on the device: loaded from a pack, their weights packed by its recipes."""
+"""Our kernels on the device: loaded from a pack, their weights packed as it says."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tvm
-import tvm.support.nvcc
-import tvm_ffi
-from gpu_device import NAN_BYTE, Call, Device
-from gpu_layer import Tensors
-from gpu_recipe import Recipe
+
+from tvm_deconv.algebra.packing import of_json
+
+from .device import NAN_BYTE, Call, Device
+from .layer import Tensors
 
 # Buffers of a pass are this many times the last cache, so that each call finds its input in memory
 # and not in the cache, where the call before left its own.
 _CACHES = 3
 _MOST_SETS = 256
-
-
-def answer_compiler() -> None:
-    """What TVM takes for a compiler of CUDA decodes what ``gpu_kernel.py`` put into libraries."""
-    tvm_ffi.register_global_func(
-        "tvm_callback_cuda_compile", lambda text: base64.b64decode(text), override=True
-    )
 
 
 class Buffers:
@@ -64,9 +55,8 @@ class Kernel:
         # Kept, because the function is of it.
         self._module = tvm.runtime.load_module(str(folder / record["library"]))
         self._main = self._module["main"]
-        recipe = _recipe(folder / record["recipe"])
-        packed = recipe.pack(buffers.tensors.deconv_weights, record["weight_dtype"])
-        self._weights = buffers.upload(packed)
+        packed = of_json(record["packing"]).pack(buffers.tensors.deconv_weights)
+        self._weights = buffers.upload(packed.astype(record["weight_dtype"]))
 
     def warm_up(self) -> None:
         self._call(0)()
@@ -96,36 +86,20 @@ class Kernel:
         return self._buffers.outputs[number % self._buffers.count].numpy()
 
 
-@lru_cache(maxsize=32)
-def _recipe(path: Path) -> Recipe:
-    return Recipe.load(path)
-
-
-def _peak_shape(record: Mapping[str, Any], device: Device) -> tuple[int, int]:
-    if "shape" in record:
-        threads, lanes = record["shape"]
-        return threads, lanes
-    return device.blocks(), record["threads"]
-
-
-def peak_flop(record: Mapping[str, Any], device: Device) -> int:
-    """Floating-point operations of a call of the kernel that the manifest calls ``peak``."""
-    blocks, threads = _peak_shape(record, device)
-    return int(record.get("flop") or record["flop_per_thread"] * blocks * threads)
-
-
 class Peak:
-    """The kernel that measures the multiply-add peak."""
+    """The kernel that measures the multiply-add peak, with as many blocks as fill the device."""
 
     def __init__(self, record: Mapping[str, Any], folder: Path, device: Device) -> None:
         self._device = device
-        shape = _peak_shape(record, device)
-        # On a processor a factor is a vector.
-        factors = np.full((2, shape[1]) if "shape" in record else 2, 0.5, "float32")
+        first, *others = record["out"]
+        blocks = device.blocks(others[0])
+        # Floating-point operations of a call.
+        self.facts = {"flop": blocks * int(record["flop"])}
         self._module = tvm.runtime.load_module(str(folder / record["library"]))
         self._main = self._module["main"]
+        factors = np.full(record["factors"], 0.5, "float32")
         self._factors = tvm.runtime.tensor(factors, device=device.tvm_device)
-        self._out = tvm.runtime.empty(shape, "float32", device.tvm_device)
+        self._out = tvm.runtime.empty((blocks * first, *others), "float32", device.tvm_device)
 
     def warm_up(self) -> None:
         self._main(self._factors, self._out)
@@ -136,10 +110,12 @@ class Peak:
 
 
 class Copy:
-    """Copying within the device's memory; ``bytes`` are those read and written by a call."""
+    """Copying ``size`` bytes within the device's memory."""
 
     def __init__(self, device: Device, size: int) -> None:
-        self.bytes, self._size, self._device = 2 * size, size, device
+        self._size, self._device = size, device
+        # Read and written by a call.
+        self.facts = {"bytes": 2 * size}
         self._tensors = [
             tvm.runtime.empty((size // 4,), "float32", device.tvm_device) for _ in range(2)
         ]

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from gpu_device import Call, Device
-from gpu_layer import LEAKY_SLOPE, Tensors
 from torch import Tensor
 from torch.nn import functional as F
 
 from tvm_deconv.algebra.weights import phase_channels
+from tvm_deconv.workloads.spec import LEAKY_SLOPE
+
+from .device import Call, Device
+from .layer import Tensors
 
 LAYOUTS = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
 
@@ -38,13 +41,9 @@ class Peer:
     """One form in one layout. Its passes are recorded by PyTorch itself, on the device's stream."""
 
     def __init__(
-        self,
-        name: str,
-        form: Callable[[Tensor], Tensor],
-        inputs: Sequence[Tensor],
-        device: Device,
+        self, form: Callable[[Tensor], Tensor], inputs: Sequence[Tensor], device: Device
     ) -> None:
-        self.name, self._form, self._inputs, self._device = name, form, inputs, device
+        self._form, self._inputs, self._device = form, inputs, device
         self._outputs: list[Tensor] = []
 
     def warm_up(self) -> None:
@@ -85,21 +84,23 @@ class Peer:
         return self._outputs[number].contiguous().cpu().numpy()
 
 
-def peers(tensors: Tensors, device: Device, count: int, compiled: bool) -> Iterator[Peer]:
-    """All forms of a layer, with ``count`` inputs each."""
+def peers(
+    tensors: Tensors, device: Device, count: int, compiled: bool
+) -> Iterator[tuple[str, Callable[[], Peer]]]:
+    """All forms of a layer, with ``count`` inputs each: their names, and what makes them."""
     where = torch.device("cuda", 0) if device.stream else torch.device("cpu")
     for layout, memory_format in LAYOUTS.items():
         x = torch.from_numpy(tensors.x).to(where).contiguous(memory_format=memory_format)
         inputs = [x.clone(memory_format=torch.preserve_format) for _ in range(count)]
         device.synchronize()
         trained = as_trained(tensors, where, memory_format)
-        yield Peer(f"torch {layout}", trained, inputs, device)
+        yield f"torch {layout}", partial(Peer, trained, inputs, device)
         if compiled:
             torch.compiler.reset()
-            yield Peer(f"torch.compile {layout}", torch.compile(trained), inputs, device)
+            yield f"torch.compile {layout}", partial(Peer, torch.compile(trained), inputs, device)
         if tensors.layer.kind in ("subpixel", "nearest"):
             form = as_deconvolution(tensors, where, memory_format)
-            yield Peer(f"torch deconv {layout}", form, inputs, device)
+            yield f"torch deconv {layout}", partial(Peer, form, inputs, device)
 
 
 def as_trained(
@@ -150,8 +151,8 @@ def as_deconvolution(
     tensors: Tensors, where: torch.device, memory_format: torch.memory_format
 ) -> Callable[[Tensor], Tensor]:
     """Our rewrite's transposed convolution, computed by cuDNN."""
-    layer = tensors.layer
-    (top, left, bottom, right), (extra_h, extra_w) = layer.crops, layer.extra
+    layer, conv = tensors.layer, tensors.layer.geometry()
+    (top, left, bottom, right), (extra_h, extra_w) = conv.padding, conv.output_padding
     weights = _tensor(tensors.deconv_weights.astype(tensors.x.dtype), where)
     assert weights is not None
     weights = weights.contiguous(memory_format=memory_format)

@@ -1,8 +1,8 @@
 """The process that uses the GPU: it measures what is not yet in the result files, and ends.
 
 A kernel that reads or writes where it may not takes CUDA down for its whole process. So before a
-contestant is run, its name is written to a file: `gpu_bench.py` finds there what a process died of,
-and starts another one, which leaves it out.
+contestant is run, its name is written to a file: ``run`` finds there what a process died of, and
+starts another one, which leaves it out.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import gpu_manifest
-from gpu_cuda import Cuda, NoGpu
-from gpu_device import LAYER, DeviceLost, Processor
-from gpu_layer import Layer
-from gpu_table import TUNED
-
 from tvm_deconv.bench.figures import DIRECT, FORMAT, HEADLINE, MEASURED, OURS
 from tvm_deconv.errors import BenchError
 from tvm_deconv.files import replacing
 from tvm_deconv.measure.facts import facts
+from tvm_deconv.measure.reference import TOLERANCE
+from tvm_deconv.workloads.spec import LayerSpec
+
+from . import manifest as packed
+from .cuda import Cuda, NoGpu
+from .device import LAYER, DeviceLost, Processor
+from .table import TUNED
 
 TRYING, DEAD = "trying.json", "dead.json"
 NO_GPU, DEVICE_LOST, INTERRUPTED = 3, 4, 130
@@ -76,19 +77,15 @@ def run(options: Options) -> None:
 
     Raises NoGpu, and BenchError for the pack.
     """
-    manifest = gpu_manifest.read(options.pack)
+    manifest = packed.read(options.pack)
     version = _pytorch() if options.peers else None
     with Cuda() if options.device == "cuda" else Processor() as device:
-        # After the device: CUDA's runtime has to be there before TVM.
-        from gpu_ours import answer_compiler
-
-        answer_compiler()
         layers = options.workloads or tuple(manifest["layers"])
         for dtype in options.dtypes:
             path = result_path(options.out, dtype)
             results = read(path) or _head(manifest, device, dtype, version)
             for name in layers:
-                if name in results["workloads"]:
+                if name in results["workloads"] or dtype not in manifest["chosen"][name]:
                     continue
                 print(f"{name} {dtype} ...", flush=True)
                 gc.collect()  # the graphs and buffers of the layer before
@@ -99,7 +96,7 @@ def run(options: Options) -> None:
 def _pytorch() -> str | None:
     """PyTorch, if it is installed: imported before TVM, whose CUDA runtime it may bring."""
     try:
-        from gpu_torch import configure
+        from .pytorch import configure
     except ImportError:
         return None
     return configure()
@@ -134,7 +131,8 @@ def _measure(
     options: Options,
     version: str | None,
 ) -> None:
-    from gpu_contest import TOLERANCE, Contest
+    # After the device: CUDA's runtime has to be there before TVM.
+    from .contest import Contest
 
     folder, out = Path(options.pack), Path(options.out)
 
@@ -155,8 +153,9 @@ def _measure(
         for record in manifest["kernels"]
         if (record["layer"], record["dtype"]) == (name, dtype)
     ]
-    layer = Layer.of_json(manifest["layers"][name])
-    contest = Contest(layer, dtype, device, options.seed, begin, dead)
+    layer = manifest["layers"][name]
+    spec = LayerSpec(**layer["spec"])
+    contest = Contest(spec, dtype, device, options.seed, begin, dead)
     contest.bounds(manifest["peak"], folder)
     contest.kernels(kernels, folder)
     if version:
@@ -164,7 +163,8 @@ def _measure(
     begin(LAYER)
     contest.turns(options.limit_s)
     results["tolerance"] = TOLERANCE[dtype]
-    results["workloads"][name] = contest.result(manifest["chosen"][name][dtype])
+    result = contest.result(manifest["chosen"][name][dtype])
+    results["workloads"][name] = {"origin": layer["origin"], **result}
     results["roles"] |= contest.roles
     if version:
         results["versions"]["torch"] = version
@@ -175,7 +175,7 @@ def _measure(
 
 def start(options: Options) -> list[str]:
     """The command of such a process."""
-    return [sys.executable, __file__, json.dumps(asdict(options))]
+    return [sys.executable, "-m", __name__, json.dumps(asdict(options))]
 
 
 def main() -> int:

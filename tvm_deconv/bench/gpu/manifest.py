@@ -10,7 +10,10 @@ from typing import Any
 from tvm_deconv.errors import BenchError
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+PACKED = "packed"
+"""Status of a kernel that is there."""
+
+FORMAT = 2
 """Another number means other fields."""
 
 

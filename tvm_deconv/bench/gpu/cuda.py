@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gpu_device import Call
+from .device import Call
 
 # Of the CUDA version that apache-tvm 0.27 is built for.
 _LIBRARY = "libcudart.so.13"
@@ -94,10 +94,15 @@ class Cuda:
         count(self._library)
         import tvm
         import tvm_ffi
+        from tvm_ffi.libinfo import load_lib_ctypes
 
+        try:
+            # TVM does this itself only where its compiler is.
+            paths = tvm.libinfo.package_lib_paths()
+            load_lib_ctypes("tvm", "tvm_runtime_cuda", "RTLD_LOCAL", extra_lib_paths=paths)
+        except (OSError, RuntimeError) as error:
+            raise NoGpu(f"TVM's CUDA runtime cannot be loaded here: {error}") from error
         self.tvm_device = tvm.cuda(0)
-        if not self.tvm_device.exist:
-            raise NoGpu("TVM's CUDA runtime, libtvm_runtime_cuda.so, cannot be loaded here")
         self._call("cudaSetDevice", 0)
         stream = Handle()
         self._call("cudaStreamCreate", ctypes.byref(stream))
@@ -155,9 +160,9 @@ class Cuda:
         values = [value.strip() for value in done.stdout.strip().split(",")]
         return dict(zip(_QUERY, values, strict=False)) if done.returncode == 0 else {}
 
-    def blocks(self) -> int:
-        """Four rounds of as many blocks of 256 threads as run side by side."""
-        side_by_side = self._known["threads_per_multiprocessor"] // 256
+    def blocks(self, threads: int) -> int:
+        """Four rounds of as many blocks as run side by side."""
+        side_by_side = self._known["threads_per_multiprocessor"] // threads
         return 4 * side_by_side * self._known["multiprocessors"]
 
     def synchronize(self) -> None:

@@ -12,8 +12,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-PACKED, NOT_SUPPORTED, FAILED = "packed", "not supported", "failed"
-_ROOT = Path(__file__).resolve().parent.parent
+import tvm
+
+from tvm_deconv import algebra, backends, schedules, workloads
+from tvm_deconv.algebra.packing import as_json
+from tvm_deconv.bench.figures import FAILED, NOT_SUPPORTED
+from tvm_deconv.schedules.machines import machine_of, variants_for
+from tvm_deconv.schedules.space import parameters_of
+
+from .kernel import export, scheduled, target_of
+from .manifest import PACKED
 
 
 @dataclass(frozen=True)
@@ -48,17 +56,16 @@ class Job:
 @cache
 def code_digest() -> str:
     """Of everything that a kernel is made by."""
-    import tvm
-
     digest = hashlib.sha256(tvm.__version__.encode())
-    files = [*(_ROOT / "schedules").rglob("*.py"), *(_ROOT / "scripts").glob("gpu_*.py")]
-    for path in sorted([*files, _ROOT / "tvm_deconv" / "geometry.py"]):
+    rooms = (algebra, backends, schedules, workloads)
+    folders = [Path(__file__).parent, *(Path(room.__path__[0]) for room in rooms)]
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def build(job: Job, folder: Path, limit_s: int) -> dict[str, Any]:
-    """Compile a kernel and find its recipe; whatever goes wrong is in the record."""
+    """Compile a kernel; whatever goes wrong is in the record."""
     record: dict[str, Any] = {
         "key": job.key,
         "layer": job.layer,
@@ -67,7 +74,6 @@ def build(job: Job, folder: Path, limit_s: int) -> dict[str, Any]:
         "parameters": dict(job.point),
         "default": job.default,
         "library": f"lib/{job.key}.so",
-        "recipe": "",
     }
     if job.refusal is not None:
         return {**record, "status": NOT_SUPPORTED, "reason": job.refusal}
@@ -90,22 +96,11 @@ def _late(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _built(job: Job, folder: Path) -> dict[str, Any]:
-    # Late: the parent process only describes jobs.
-    from gpu_kernel import export, scheduled, target_of
-    from gpu_recipe import probe
-
-    from tvm_deconv.schedules.machines import machine_of, variants_for
-    from tvm_deconv.schedules.space import parameters_of
-    from tvm_deconv.workloads import find
-
-    (workload,) = find([job.layer])
+    (workload,) = workloads.find([job.layer])
     target = target_of(job.arch)
     variant = variants_for(machine_of(target))[job.variant]
     parameters, conv = parameters_of(variant, dict(job.point)), workload.spec.geometry()
     func, weight_dtype = scheduled(workload.spec, job.dtype, variant, parameters)
     taken = export(func, target, folder / "lib" / f"{job.key}.so")
-    recipe = probe(lambda w: variant.pack_weights(w, conv, parameters), conv.weight_shape)
-    name = f"recipe/{recipe.digest()}.npz"
-    if not (folder / name).exists():
-        recipe.save(folder / name)
-    return {"recipe": name, "weight_dtype": weight_dtype, "resources": taken}
+    packing = as_json(variant.packing(conv, parameters))
+    return {"packing": packing, "weight_dtype": weight_dtype, "resources": taken}
