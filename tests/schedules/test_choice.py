@@ -241,7 +241,7 @@ def test_without_preferences_the_registry_and_the_machine_model_decide(sizes):
     assert choice.reason.startswith(f"machine model: {choice.variant.name} ")
 
 
-def test_the_readme_has_a_row_for_every_variant_and_no_other():
-    readme = (ROOT / "README.md").read_text()
-    section = readme.split("## Algorithms")[1].split("\n## ")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(VARIANTS)
+def test_the_documentation_has_a_row_for_every_variant_and_no_other():
+    page = (ROOT / "docs" / "algorithms.md").read_text(encoding="utf-8")
+    table = page.split("| variant |")[1].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(VARIANTS)
