@@ -37,7 +37,7 @@ def crop(starts, ends, **options):
     return resize(X, (1, 1, 1.5, 0.6), roi=region, coords="tf_crop_and_resize", **options)
 
 
-CROP = "tf_crop_and_resize"
+CROP, HALF_FOR_NN = "tf_crop_and_resize", "tf_half_pixel_for_nn"
 
 ROWS = [
     # Scales that do not fit: 1.5 times 7 makes 10; in float32 0.6 times 10 is 6.
@@ -94,13 +94,9 @@ ROWS = [
         for policy in ("not_larger", "not_smaller")
     ),
     # Where a size is free and stays, there is no half to round.
-    resize(
-        X,
-        sizes=(2, 3, 14, 10),
-        coords="tf_half_pixel_for_nn",
-        nearest="ceil",
-        opset=13,
-        free=(0, 3),
+    *(
+        resize(X, sizes=(2, 3, 14, 10), coords=HALF_FOR_NN, nearest="ceil", opset=13, free=axes)
+        for axes in ((0, 3), (0, 2, 3))
     ),
     # Batch and channels, channels last, and one to three dimensions.
     resize(X, (2, 1.5, 1, 1)),
