@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 import tvm
-from rows_compare import compare
+from rows_compare import compare, unoptimised
 from torch import nn
 from torch.nn import functional as F
 from torch.utils import _pytree as pytree
@@ -30,8 +30,6 @@ SIZES: Sequence[Mapping[str, int]] = (
     {"n": 3, "h": 8, "w": 5},
     {"n": 4, "h": 13, "w": 9},
 )
-
-UNOPTIMISED = {"kind": "llvm", "opt-level": 0}
 
 _NAMES = {"math": math, "torch": torch, "F": F, "nn": nn, "inf": math.inf, "nan": math.nan}
 _RNG = np.random.default_rng(0)
@@ -154,9 +152,9 @@ def results(rows: Sequence[Row], decomposed: bool = False, scheduled: bool = Tru
     """
     program = exported(rows, decomposed)
     if scheduled:
-        executable = tvm_deconv.compile(program, log=None)
+        executable = tvm_deconv.compile(program, unoptimised(), log=None)
     else:
-        executable = relax.build(load(program), tvm.target.Target(UNOPTIMISED))
+        executable = relax.build(load(program), unoptimised())
     main = relax.VirtualMachine(executable, tvm.cpu())["main"]
     found: Results = {id(r): [] for r in rows}
     for sizes in SIZES if any(r.is_free for r in rows) else SIZES[:1]:
