@@ -14,8 +14,7 @@ import tvm
 from tvm import relax
 from tvm.target import Target
 
-from tvm_deconv.backends.gpu_targets import is_gpu
-from tvm_deconv.backends.run_device import LibraryDevice
+from tvm_deconv.backends import LibraryDevice, backend_of
 
 FUNCTION = "tvm_deconv_metadata"
 _FORMAT = 1
@@ -50,7 +49,7 @@ def attach(mod: tvm.IRModule, target: Target) -> tvm.IRModule:
         "format": _FORMAT,
         "inputs": [asdict(_tensor(param.name, param.ty)) for param in main.params],
         "outputs": [asdict(_tensor(f"output_{i}", ty)) for i, ty in enumerate(returned)],
-        "device": asdict(_device(target)),
+        "device": asdict(backend_of(target).library_device(target)),
     }
     body = relax.SeqExpr([], tvm.ir.StringImm(json.dumps(description)))
     function = relax.Function([], body, ret_ty=relax.AnyType())
@@ -75,12 +74,6 @@ def parse(text: str) -> Metadata:
 
 def _parse_tensor(raw: dict[str, Any]) -> Tensor:
     return Tensor(raw["name"], tuple(raw["shape"]), raw["dtype"])
-
-
-def _device(target: Target) -> LibraryDevice:
-    if not is_gpu(target):
-        return LibraryDevice()
-    return LibraryDevice(target.kind.name, str(target.attrs.get("arch", "")))
 
 
 def _tensor(name: str, ty: Any) -> Tensor:

@@ -12,7 +12,7 @@ from PIL import Image
 from tvm import relax
 
 from tvm_deconv import images, metadata
-from tvm_deconv.backends.run_device import device_for, missing_runtime
+from tvm_deconv.backends import device_for, missing_runtime
 from tvm_deconv.errors import ImageError, ModelError, first_line
 from tvm_deconv.files import replacing
 from tvm_deconv.metadata import Metadata

@@ -17,9 +17,8 @@ from tvm_deconv.schedules.cpu.strd import dense, dilated_sizes
 from tvm_deconv.schedules.variant import Sizes
 
 from . import stdd
-from .machine import CUDA, GpuMachine
+from .machine import GpuMachine
 from .model import blocks, round_to_power
-from .steps import MOST_BLOCKS
 from .tile import COPY, READ, SHARED, GpuTile
 
 # Vectors of columns that OpenCL C has types for.
@@ -148,8 +147,9 @@ def _limits(form: _Form, tile: GpuTile, machine: GpuMachine) -> str | None:
     shared = form.shared_bytes(tile)
     if shared > machine.shared_bytes:
         return f"{shared} bytes of shared memory, more than {machine.shared_bytes}"
-    if machine.api == CUDA and _rows(form, tile) > MOST_BLOCKS:
-        return f"{_rows(form, tile)} blocks along y, more than {MOST_BLOCKS}"
+    most = machine.most("blockIdx.y")
+    if _rows(form, tile) > most:
+        return f"{_rows(form, tile)} blocks along y, more than {most}"
     return None
 
 

@@ -18,9 +18,9 @@ from tvm.target import Target
 
 import tvm_deconv
 from tvm_deconv import metadata
-from tvm_deconv.backends.gpu_limits import demands, misfit
-from tvm_deconv.backends.gpu_pipeline import CheckLimits, schedule_function
-from tvm_deconv.backends.run_device import LibraryDevice
+from tvm_deconv.backends import LibraryDevice, backend_of, machine_of
+from tvm_deconv.backends.gpu.limits import demands
+from tvm_deconv.backends.gpu.passes import CheckLimits
 from tvm_deconv.errors import ModelError, TargetError
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import LowerConvolutions, RewriteUpsampling
@@ -150,6 +150,7 @@ def test_a_network_that_is_not_rewritten_moves_its_picture_in_a_kernel_of_its_ow
 @pytest.mark.parametrize("dims", [None, ("n", 3, "h", "w")], ids=["fixed", "free"])
 def test_convolutions_get_our_variants_and_the_rest_the_rules_of_dlight(spec, dims):
     target = resolve_target(spec)
+    refusal = backend_of(target).refusal
     model = resized(dims=dims)
     mod = tvm_deconv.pipeline(target)(tvm_deconv.importer.load(model))
     functions = [f for _, f in mod.functions_items() if isinstance(f, tirx.PrimFunc)]
@@ -157,7 +158,7 @@ def test_convolutions_get_our_variants_and_the_rest_the_rules_of_dlight(spec, di
     kernels = [func for func in functions if "tirx.is_host_func" not in func.attrs]
     assert sum(VARIANT_ATTRIBUTE in func.attrs for func in kernels) == 4
     assert all(func.attrs["tirx.is_scheduled"] for func in kernels)
-    assert all(misfit(func, target) is None and demands(func, target) for func in kernels)
+    assert all(refusal(func, target) is None and demands(func, target) for func in kernels)
 
 
 @pytest.mark.parametrize(("spec", "kind"), [(SM_87, "cuda"), (MALI, "opencl")])
@@ -224,7 +225,8 @@ MISFITS = [
 @pytest.mark.parametrize(("spec", "func", "reason"), MISFITS)
 def test_a_kernel_that_the_device_would_not_start_is_refused_before_it_is_built(spec, func, reason):
     mod = tvm.IRModule({"moved": func})
-    passes = CheckLimits(resolve_target(spec))
+    target = resolve_target(spec)
+    passes = CheckLimits(target, machine_of(target))
     if reason is None:
         passes(mod)
     else:
@@ -262,7 +264,7 @@ def product(size: int) -> tirx.PrimFunc:
 @pytest.mark.parametrize("threads", [256, 16])
 def test_the_first_rule_of_dlight_whose_kernels_fit_is_taken(threads):
     target = resolve_target({**MALI, "max_threads_per_block": threads, "max_num_threads": threads})
-    func = schedule_function(product(64), target, "product")
+    func = backend_of(target).default_schedule(product(64), target, "product")
     (*_, sums) = demands(func, target)
     assert 1 < sums.threads <= threads
 
@@ -270,4 +272,4 @@ def test_the_first_rule_of_dlight_whose_kernels_fit_is_taken(threads):
 def test_a_function_that_no_rule_fits_is_a_model_error():
     target = Target({**SM_87, "max_threads_per_block": 0, "max_num_threads": 0})
     with pytest.raises(ModelError, match=r"no GPU schedule for product: .*Fallback"):
-        schedule_function(product(64), target, "product")
+        backend_of(target).default_schedule(product(64), target, "product")

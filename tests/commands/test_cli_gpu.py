@@ -17,9 +17,9 @@ from PIL import Image
 
 import tvm_deconv
 from tvm_deconv import cli, runner
+from tvm_deconv.backends import LibraryDevice, device_for
 from tvm_deconv.backends.cuda import packing as cuda_packing
 from tvm_deconv.backends.cuda import source as cuda
-from tvm_deconv.backends.run_device import LibraryDevice, device_for
 from tvm_deconv.errors import ModelError, TargetError
 from tvm_deconv.targets import resolve_target
 

@@ -23,9 +23,9 @@ from tvm.s_tir.schedule import Trace
 from tvm.target import Target
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import LogError, LogWriteError, OutputError
 from tvm_deconv.schedules.choice import Row
-from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.schedules.variant import Machine, Sizes
 
 from .header import FILE, Header, running_minor

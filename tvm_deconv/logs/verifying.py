@@ -11,8 +11,8 @@ import tvm
 from tvm.target import Target
 from tvm_ffi import structural_equal
 
+from tvm_deconv.backends import identity_of, machine_of
 from tvm_deconv.errors import LogError, VariantError
-from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.schedules.space import impossible
 from tvm_deconv.schedules.variant import Machine
 
@@ -20,7 +20,6 @@ from .folder import RECORDS, TRIALS, WORKLOADS
 from .header import Header, minor_of, running_minor
 from .layer import Layer, candidate_of
 from .lines import Lines, read_lines
-from .processor import processor_for
 from .records import layer_of_workload, read_record
 from .trial import Trial, candidate_from
 
@@ -115,7 +114,7 @@ def _record(
     try:
         record = read_record(row)
         candidate = candidate_from(layer, record.variant, record.point, machine)
-        if processor_for(Target(record.target)) != header.processor:
+        if identity_of(Target(record.target)) != header.processor:
             yield "its target is not that of the log"
     except (LogError, VariantError, ValueError, TypeError) as error:
         yield str(error).splitlines()[0]

@@ -25,8 +25,9 @@ from tvm.s_tir.meta_schedule.runner.rpc_runner import (
     default_upload_module,
 )
 
+from tvm_deconv.backends.facts import Facts, facts_of
+
 from .case import Case, read_case
-from .gpu_device import Facts, facts_of
 from .serve import USE_THREADS
 from .tracker import Lease
 

@@ -25,14 +25,12 @@ from tvm.s_tir.meta_schedule.runner import (
     RunnerInput,
     RunnerResult,
 )
-from tvm.target import Target
 
-from tvm_deconv.backends.gpu_targets import is_gpu
+from tvm_deconv.backends.facts import Facts
 from tvm_deconv.errors import DeviceError
 
 from . import measure
 from .device import Device
-from .gpu_device import Facts
 from .interrupt import ignore_interrupts, uninterrupted
 from .measure import DEVICE, LOST, TIMED_OUT, WRONG_RESULT
 from .tracker import Lease
@@ -43,11 +41,6 @@ CRASHED, FAILED = "crashed: ", "failed: "
 # What RPCRunner says where the worker's time was up, and where a hook of ours raised an error.
 _KILLED = "RPCRunner: Timeout"
 _OWN_ERROR = re.compile(rf"^\S*\b{measure.MeasureError.__name__}: (.*)", re.MULTILINE)
-
-
-def device_type(target: Target) -> str:
-    """What RPC calls the kind of device that a target is for: ``cpu``, ``cuda``, ``opencl``."""
-    return target.kind.name if is_gpu(target) else "cpu"
 
 
 def status_of(error_msg: str | None) -> str:

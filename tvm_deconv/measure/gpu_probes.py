@@ -1,49 +1,40 @@
-"""A kernel that only multiplies and adds in registers, on all threads of a GPU."""
+"""A probe of a GPU: multiply-adds in registers, on all threads."""
 
 from __future__ import annotations
 
-import tvm
 from tvm.script import tirx as T
 
 from tvm_deconv.schedules.gpu.machine import GpuMachine
+
+from .probe import Probe
 
 # Independent sums of a thread, which hide the latency of each other; in registers on any GPU.
 _SUMS = 32
 _THREADS = 128
 # More blocks than any of the GPUs can hold at a time, as far as we know its size.
 _BLOCKS_PER_UNIT = 32
-_STEPS = 2048
+# Written out so often, so that the loop itself costs a fortieth of a step at most.
+_UNROLLED, _STEPS = 4, 512
 
 
-def shapes(machine: GpuMachine) -> list[tuple[int, ...]]:
-    """Of the arguments: factor and summand for each lane, and what comes out."""
-    return [(2, machine.lanes), (_blocks(machine), _threads(machine), machine.lanes)]
+def multiply_adds(machine: GpuMachine, blocks: int | None = None) -> Probe:
+    """Chains of multiply-adds, of vectors where the machine has any.
 
-
-def flop(machine: GpuMachine) -> int:
-    """Floating-point operations of a call of ``kernel``."""
-    return 2 * _blocks(machine) * _threads(machine) * _SUMS * _STEPS
-
-
-def _blocks(machine: GpuMachine) -> int:
-    return _BLOCKS_PER_UNIT * machine.units
-
-
-def _threads(machine: GpuMachine) -> int:
-    return min(_THREADS, machine.max_threads)
-
-
-def kernel(machine: GpuMachine) -> tvm.tirx.PrimFunc:
-    """Chains of multiply-adds, of vectors where the machine has any."""
-    blocks, threads, lanes = _blocks(machine), _threads(machine), machine.lanes
+    ``blocks`` is by default what fills the machine. The kernel is the same for any number: it takes
+    that of its output.
+    """
+    if blocks is None:
+        blocks = _BLOCKS_PER_UNIT * machine.units
+    threads, lanes = min(_THREADS, machine.max_threads), machine.lanes
     chains = _SUMS // lanes
 
     @T.prim_func(s_tir=True)
     def main(a: T.handle, b: T.handle):
+        count = T.int64()
         factors = T.match_buffer(a, (2, lanes), "float32")
-        out = T.match_buffer(b, (blocks, threads, lanes), "float32")
+        out = T.match_buffer(b, (count, threads, lanes), "float32")
         T.func_attr({"global_symbol": "main", "tirx.noalias": True, "tirx.is_scheduled": True})
-        for block in T.thread_binding(blocks, "blockIdx.x"):
+        for block in T.thread_binding(count, "blockIdx.x"):
             for thread in T.thread_binding(threads, "threadIdx.x"):
                 with T.sblock("chains"):
                     acc = T.sblock_alloc_buffer((chains, lanes), "float32", scope="local")
@@ -55,13 +46,15 @@ def kernel(machine: GpuMachine) -> tvm.tirx.PrimFunc:
                         for j in T.vectorized(lanes):
                             acc[i, j] = T.Cast("float32", i + 1)
                     for _ in range(_STEPS):
-                        for i in T.unroll(chains):
-                            for j in T.vectorized(lanes):
-                                acc[i, j] = acc[i, j] * by[0, j] + by[1, j]
+                        for _ in T.unroll(_UNROLLED):
+                            for i in T.unroll(chains):
+                                for j in T.vectorized(lanes):
+                                    acc[i, j] = acc[i, j] * by[0, j] + by[1, j]
                     for i in T.unroll(chains - 1):
                         for j in T.vectorized(lanes):
                             acc[0, j] = acc[0, j] + acc[i + 1, j]
                     for j in T.vectorized(lanes):
                         out[block, thread, j] = acc[0, j]
 
-    return main
+    work = 2 * blocks * threads * _SUMS * _UNROLLED * _STEPS
+    return Probe(main, ((2, lanes), (blocks, threads, lanes)), work)
