@@ -16,6 +16,7 @@ from tvm.target import Target
 
 from tvm_deconv import metadata
 from tvm_deconv.backends import backend_of, machine_of
+from tvm_deconv.backends.passes import passes_after_fusion
 from tvm_deconv.errors import ModelError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.apply import apply_ops
@@ -67,12 +68,11 @@ def pipeline(
     """
     resolved = resolve_target(target)
     found, _ = resolve_log(log, resolved)
-    backend = backend_of(resolved)
-    backend.register_compiler()
+    backend_of(resolved).register_compiler()
     passes = [
         *before_schedules(resolved, rewrite=rewrite, variant=variant, winograd=winograd, log=found),
         *apply_ops(found, resolved),
-        *backend.passes_after_fusion(resolved),
+        *passes_after_fusion(resolved),
     ]
 
     @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.pipeline")

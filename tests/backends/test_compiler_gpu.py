@@ -18,9 +18,9 @@ from tvm.target import Target
 
 import tvm_deconv
 from tvm_deconv import metadata
-from tvm_deconv.backends import LibraryDevice, backend_of, machine_of
+from tvm_deconv.backends import LibraryDevice, backend_of
 from tvm_deconv.backends.gpu.limits import demands
-from tvm_deconv.backends.gpu.passes import CheckLimits
+from tvm_deconv.backends.passes import CheckLimits
 from tvm_deconv.errors import ModelError, TargetError
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import LowerConvolutions, RewriteUpsampling
@@ -225,8 +225,7 @@ MISFITS = [
 @pytest.mark.parametrize(("spec", "func", "reason"), MISFITS)
 def test_a_kernel_that_the_device_would_not_start_is_refused_before_it_is_built(spec, func, reason):
     mod = tvm.IRModule({"moved": func})
-    target = resolve_target(spec)
-    passes = CheckLimits(target, machine_of(target))
+    passes = CheckLimits(resolve_target(spec))
     if reason is None:
         passes(mod)
     else:

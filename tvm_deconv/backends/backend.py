@@ -6,6 +6,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, ClassVar, TypeAlias
 
 import tvm
@@ -38,13 +39,14 @@ class Backend(ABC):
     """One kind of device.
 
     ``kind`` is TVM's kind of its targets and ``device_kind`` what TVM's runtime calls the devices,
-    ``name`` is for people. ``rules`` are those that MetaSchedule has for its functions, None for
-    none.
+    ``name`` is for people. ``stock`` is TVM's own pipeline. ``rules`` are those that MetaSchedule
+    has for its functions, None for none.
     """
 
     kind: ClassVar[str]
     device_kind: ClassVar[str]
     name: ClassVar[str]
+    stock: ClassVar[ModuleType]
     rules: ClassVar[str | None] = None
 
     # Targets.
@@ -79,11 +81,10 @@ class Backend(ABC):
 
     @abstractmethod
     def default_schedule(self, func: tirx.PrimFunc, target: Target, name: str) -> tirx.PrimFunc:
-        """A function that no template covers, scheduled; ``name`` is for messages."""
+        """A function that no template covers, scheduled, and marked so; ``name`` is for messages.
 
-    @abstractmethod
-    def passes_after_fusion(self, target: Target) -> list[tvm.transform.Pass]:
-        """From fused functions to the calls of the virtual machine."""
+        Raises ModelError where there is no way to run it.
+        """
 
     def refusal(self, func: tirx.PrimFunc, target: Target) -> str | None:
         """What a scheduled function takes that the device does not have, in words; None: nothing.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import tvm
 from tvm.target import Target
@@ -17,35 +17,10 @@ _SPELLINGS = {"arm64": "aarch64", "amd64": "x86_64"}
 
 
 @dataclass(frozen=True)
-class Identity(ABC):
-    """What kernels are tuned for; ``kind`` is that of TVM's target."""
-
-    kind: str
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """``cortex-a72``, ``sm_87``, ``mali-g52``."""
-
-    @property
-    @abstractmethod
-    def device_name(self) -> str:
-        """What a log of it is called: ``cortex-a72-4-threads``."""
-
-    @property
-    @abstractmethod
-    def processor_threads(self) -> int | None:
-        """How many of a processor's threads a kernel uses; None for a GPU."""
-
-    @abstractmethod
-    def difference(self, other: Identity) -> str | None:
-        """``cortex-a72, not znver4``: in words how it differs from the one wanted, or None."""
-
-
-@dataclass(frozen=True)
-class CpuIdentity(Identity):
+class CpuIdentity:
     """A processor, and how many of its threads a kernel uses."""
 
+    kind: str
     architecture: str
     mcpu: str
     mattr: frozenset[str]
@@ -63,14 +38,17 @@ class CpuIdentity(Identity):
 
     @property
     def name(self) -> str:
+        """``cortex-a72``; the architecture where the target names no processor."""
         return self.mcpu or self.architecture or self.kind
 
     @property
     def device_name(self) -> str:
+        """What a tuning log of it is called: ``cortex-a72-4-threads``."""
         return _as_name(f"{self.name}-{_threads(self.threads)}")
 
     @property
     def processor_threads(self) -> int:
+        """How many of a processor's threads a kernel uses; None for a GPU."""
         return self.threads
 
     def __str__(self) -> str:
@@ -78,6 +56,7 @@ class CpuIdentity(Identity):
         return f"{' '.join(filter(None, words))}, {_threads(self.threads)}"
 
     def difference(self, other: Identity) -> str | None:
+        """``cortex-a72, not znver4``: in words how it differs from the one wanted, or None."""
         if not isinstance(other, CpuIdentity) or self.kind != other.kind:
             return _kinds(self, other)
         if (self.architecture, self.mcpu) != (other.architecture, other.mcpu):
@@ -92,7 +71,7 @@ class CpuIdentity(Identity):
 
 
 @dataclass(frozen=True)
-class GpuIdentity(Identity):
+class GpuIdentity:
     """A GPU with the limits that its kernels keep to; the processor that launches them is any.
 
     ``architecture`` is that of CUDA (``sm_87``) or OpenCL's device (``mali``, empty if unknown),
@@ -100,6 +79,7 @@ class GpuIdentity(Identity):
     a block: a kernel that was tuned with more does not start where there are fewer.
     """
 
+    kind: str
     architecture: str
     model: str
     threads: int
@@ -115,20 +95,24 @@ class GpuIdentity(Identity):
 
     @property
     def name(self) -> str:
+        """``sm_87``, ``mali-g52``; the kind where the target says no more."""
         return self.model or self.architecture or self.kind
 
     @property
     def device_name(self) -> str:
+        """The name itself."""
         return _as_name(self.name)
 
     @property
     def processor_threads(self) -> None:
+        """A kernel uses none."""
         return None
 
     def __str__(self) -> str:
         return self.kind if self.name == self.kind else f"{self.kind} {self.name}"
 
     def difference(self, other: Identity) -> str | None:
+        """``cuda sm_72, not sm_87``: in words how it differs from the one wanted, or None."""
         if not isinstance(other, GpuIdentity) or self.kind != other.kind:
             return _kinds(self, other)
         if (self.architecture, self.model) != (other.architecture, other.model):
@@ -139,6 +123,9 @@ class GpuIdentity(Identity):
             mine, wanted = self.shared_bytes, other.shared_bytes
             return f"{self} with {mine} bytes of shared memory in a block, not {wanted}"
         return None
+
+
+Identity: TypeAlias = CpuIdentity | GpuIdentity
 
 
 def runs_here(processor: Target) -> bool:

@@ -23,10 +23,9 @@ from gpu_worker import DEAD, TRYING, Options, read, write
 from paths import ROOT
 
 from tvm_deconv import cli
-from tvm_deconv.backends import machine_of
 from tvm_deconv.backends.cuda.compilers import compilers
 from tvm_deconv.errors import BenchError
-from tvm_deconv.schedules.machines import variants_for
+from tvm_deconv.schedules.machines import machine_of, variants_for
 from tvm_deconv.schedules.space import infeasible, parameters_of
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.workloads import find

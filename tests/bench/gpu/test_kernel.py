@@ -11,9 +11,9 @@ from gpu_pack import layer_of
 from gpu_peak import FLOP_PER_THREAD, THREADS, kernel
 from gpu_recipe import probe
 
-from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
+from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 from tvm_deconv.workloads import find
 

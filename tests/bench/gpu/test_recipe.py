@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from tvm.target import Target
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
-from tvm_deconv.backends import machine_of
-from tvm_deconv.schedules.machines import variants_for
+from tvm_deconv.schedules.machines import machine_of, variants_for
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 
 TARGETS = (kernel.HOST, Target({"kind": "cuda", "arch": "sm_90"}))

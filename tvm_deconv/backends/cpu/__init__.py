@@ -15,7 +15,7 @@ from tvm_deconv.backends.identity import CpuIdentity
 from tvm_deconv.measure import cpu_probes
 from tvm_deconv.measure.probe import Probe
 from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine, is_this_processor
-from tvm_deconv.schedules.rest.default import ScheduleRemaining, schedule_function
+from tvm_deconv.schedules.rest.default import default_schedule
 
 from .target import completed
 
@@ -24,6 +24,7 @@ class Cpu(Backend):
     """One processor and its threads; the same for all that LLVM knows."""
 
     kind, device_kind, name = "llvm", "cpu", "CPU"
+    stock = stock
     rules = "llvm"
 
     def complete(self, target: Target) -> Target:
@@ -39,15 +40,7 @@ class Cpu(Backend):
         return cpu_machine(target)
 
     def default_schedule(self, func: tirx.PrimFunc, target: Target, name: str) -> tirx.PrimFunc:
-        # One of a form that it does not understand stays as it is.
-        return schedule_function(func, self.machine(target)) or func
-
-    def passes_after_fusion(self, target: Target) -> list[tvm.transform.Pass]:
-        return [
-            ScheduleRemaining(target),
-            *stock.dataflow_lower_passes(target),
-            *stock.finalize_passes(target),
-        ]
+        return default_schedule(func, self.machine(target))
 
     def library_device(self, target: Target) -> LibraryDevice:
         return LibraryDevice(self.device_kind)

@@ -14,9 +14,12 @@ own (machine code of the host, which is linked in) has the kind ``_lib`` and not
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import tvm
 import tvm_ffi
+
+from .source import Resources, marked_architecture, resources
 
 _SIZE = 8
 _SOURCE, _COMPILED, _LINKED = b"cuda", b"cubin", b"_lib"
@@ -36,6 +39,16 @@ def pack(module: tvm.runtime.Module, is_system_lib: bool, prefix: str, folder: s
     path = os.path.join(folder, f"{prefix}devc.o")
     code.write_to_file(path)
     return path
+
+
+def resources_of(executable: Any) -> dict[str, Resources]:
+    """What each CUDA kernel of something compiled takes of the GPU; empty for other devices.
+
+    Raises what ``source.resources`` does.
+    """
+    sources = [part.inspect_source() for part in _all(executable.mod) if part.kind == "cuda"]
+    found = (resources(source, marked_architecture(source)) for source in sources)
+    return {name: taken for kernels in found for name, taken in kernels.items()}
 
 
 def compiled(packed: bytes, sources: list[bytes]) -> bytes:

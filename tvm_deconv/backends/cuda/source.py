@@ -105,14 +105,22 @@ def _mark(source: str, target: Target) -> str:
 
 
 def _compile_for_tvm(source: str) -> bytes:
+    return compile_source(source, marked_architecture(source))
+
+
+def marked_architecture(source: str) -> str:
+    """What TVM generated source for: its first line says, else the current target.
+
+    Raises TargetError where neither does.
+    """
     marked = re.match(rf"{_MARK}(\w+)\n", source)
     if marked:
-        return compile_source(source, marked[1])
+        return marked[1]
     try:
         version = stock.get_target_compute_version(Target.current(allow_none=True))
     except ValueError as error:
         raise TargetError("CUDA source for no architecture: give the target an arch") from error
-    return compile_source(source, "sm_" + version.replace(".", ""))
+    return "sm_" + version.replace(".", "")
 
 
 @functools.lru_cache(maxsize=16)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from types import ModuleType
 from typing import Any, ClassVar
 
 import tvm
-import tvm_ffi
 from tvm import tirx
 from tvm.relax.backend.gpu_generic import pipeline as generic
 from tvm.target import Target
@@ -22,19 +20,19 @@ from tvm_deconv.measure import gpu_probes
 from tvm_deconv.measure.probe import Probe
 from tvm_deconv.schedules.gpu.machine import GpuMachine
 
+from .dlight import schedule_function
 from .limits import refusal
-from .passes import CheckLimits, ScheduleRemaining, schedule_function
 
 
 class Gpu(Backend):
     """A device of its own beside a processor, which launches its kernels.
 
-    ``limits`` are those of a block that every target of the kind has to name, ``stock`` is TVM's
-    own pipeline, and ``cure`` says what to do on a device whose TVM has no runtime of the kind.
+    ``limits`` are those of a block that every target of the kind has to name; ``cure`` says what to
+    do on a device whose TVM has no runtime of the kind.
     """
 
     limits: ClassVar[Mapping[str, int]] = {}
-    stock: ClassVar[ModuleType] = generic
+    stock = generic
     cure: ClassVar[str]
 
     @abstractmethod
@@ -68,18 +66,6 @@ class Gpu(Backend):
 
     def default_schedule(self, func: tirx.PrimFunc, target: Target, name: str) -> tirx.PrimFunc:
         return schedule_function(func, target, self.machine(target), name)
-
-    def passes_after_fusion(self, target: Target) -> list[tvm.transform.Pass]:
-        # So that TVM's pass manager, which is C++, hands them on as what they are.
-        for error in (ModelError, TargetError):
-            tvm_ffi.register_error(error.__name__, error)
-        machine = self.machine(target)
-        return [
-            ScheduleRemaining(target, machine),
-            CheckLimits(target, machine),
-            *self.stock.dataflow_lower_passes(target),
-            *self.stock.finalize_passes(target),
-        ]
 
     def refusal(self, func: tirx.PrimFunc, target: Target) -> str | None:
         return refusal(func, target, self.machine(target))
