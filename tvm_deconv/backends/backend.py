@@ -107,9 +107,9 @@ class Backend(ABC):
         """What packs device code into a library; None for TVM itself."""
         return None
 
-    @abstractmethod
     def library_device(self, target: Target) -> LibraryDevice:
         """What a library for the target is for."""
+        return LibraryDevice(self.device_kind, str(target.attrs.get("arch", "")))
 
     # Devices.
 

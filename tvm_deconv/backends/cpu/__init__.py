@@ -42,9 +42,6 @@ class Cpu(Backend):
     def default_schedule(self, func: tirx.PrimFunc, target: Target, name: str) -> tirx.PrimFunc:
         return default_schedule(func, self.machine(target))
 
-    def library_device(self, target: Target) -> LibraryDevice:
-        return LibraryDevice(self.device_kind)
-
     def device(self, wanted: LibraryDevice, library: str) -> tvm.runtime.Device:
         return tvm.cpu()
 

@@ -70,9 +70,6 @@ class Gpu(Backend):
     def refusal(self, func: tirx.PrimFunc, target: Target) -> str | None:
         return refusal(func, target, self.machine(target))
 
-    def library_device(self, target: Target) -> LibraryDevice:
-        return LibraryDevice(self.device_kind, str(target.attrs.get("arch", "")))
-
     def device(self, wanted: LibraryDevice, library: str) -> tvm.runtime.Device:
         device = tvm.device(self.device_kind, 0)
         if not device.exist:
@@ -104,20 +101,11 @@ class Gpu(Backend):
 
     def check_facts(self, target: Target, facts: Facts) -> None:
         """Raise TargetError for a device that has less than the target promises."""
-        machine = self.machine(target)
+        machine, threads = self.machine(target), "max_threads_per_block, max_num_threads"
+        shared, name = "bytes of shared memory", "max_shared_memory_per_block"
         for what, promised, found, names in (
-            (
-                "threads",
-                machine.max_threads,
-                facts.threads,
-                "max_threads_per_block, max_num_threads",
-            ),
-            (
-                "bytes of shared memory",
-                machine.shared_bytes,
-                facts.shared_bytes,
-                "max_shared_memory_per_block",
-            ),
+            ("threads", machine.max_threads, facts.threads, threads),
+            (shared, machine.shared_bytes, facts.shared_bytes, name),
         ):
             if promised > found:
                 raise TargetError(
