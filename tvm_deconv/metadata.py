@@ -21,7 +21,7 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Tensor:
+class Port:
     """An input or output; each axis is a size, or the name or formula of a free dimension."""
 
     name: str
@@ -36,8 +36,8 @@ class Tensor:
 class Metadata:
     """Inputs in the model's order, outputs, and the device."""
 
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
     device: LibraryDevice
 
 
@@ -72,13 +72,13 @@ def parse(text: str) -> Metadata:
     return Metadata(inputs, outputs, LibraryDevice(**raw.get("device", {})))
 
 
-def _parse_tensor(raw: dict[str, Any]) -> Tensor:
-    return Tensor(raw["name"], tuple(raw["shape"]), raw["dtype"])
+def _parse_tensor(raw: dict[str, Any]) -> Port:
+    return Port(raw["name"], tuple(raw["shape"]), raw["dtype"])
 
 
-def _tensor(name: str, ty: Any) -> Tensor:
+def _tensor(name: str, ty: Any) -> Port:
     if not isinstance(ty, relax.TensorType):
-        return Tensor(name, (), str(ty))
+        return Port(name, (), str(ty))
     dims = ty.shape if isinstance(ty.shape, relax.ShapeExpr) else ["?"] * max(ty.ndim, 0)
     shape = tuple(d.value if isinstance(d, tvm.tirx.IntImm) else str(d) for d in dims)
-    return Tensor(name, shape, str(ty.dtype))
+    return Port(name, shape, str(ty.dtype))

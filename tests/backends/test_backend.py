@@ -18,7 +18,7 @@ from tvm_deconv.backends import (
     missing_runtime,
     registry,
 )
-from tvm_deconv.backends.facts import Facts
+from tvm_deconv.backends.facts import DeviceFacts
 from tvm_deconv.backends.gpu import Gpu
 from tvm_deconv.errors import DeviceError, ModelError, TargetError, TuningError
 from tvm_deconv.schedules.gpu.machine import GpuMachine
@@ -94,7 +94,7 @@ def test_what_cannot_be_is_said_in_its_name(vulkan):
     with pytest.raises(TuningError, match="but none for Vulkan"):
         check_rules(vulkan)
     with pytest.raises(DeviceError, match=r"here has no Vulkan: build TVM's .*USE_VULKAN"):
-        backend.check_device(vulkan, lambda kind: Facts(has_runtime=False), "here")
+        backend.check_device(vulkan, lambda kind: DeviceFacts(has_runtime=False), "here")
     error = RuntimeError("created using {vulkan} but a loader")
     assert missing_runtime(error).startswith("it is for Vulkan, and this TVM has no Vulkan runtime")
 

@@ -205,7 +205,7 @@ def test_a_runtime_that_does_not_load_is_told_from_one_that_is_missing(folder, t
     if tvm.cuda(0).exist:
         pytest.skip("this machine has a CUDA GPU")
     with pytest.raises(ModelError, match="for CUDA, and TVM's runtime for that does not load here"):
-        runner.Network.open(library)
+        runner.Upscaler.open(library)
 
 
 def test_nothing_but_cuda_source_changes_where_a_library_is_packed():

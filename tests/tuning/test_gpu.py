@@ -33,7 +33,7 @@ from tvm.s_tir.meta_schedule.runner import (
 import tvm_deconv
 from tvm_deconv.backends import backend_of, identity_of, machine_of
 from tvm_deconv.backends.cuda.compilers import compilers
-from tvm_deconv.backends.facts import Facts
+from tvm_deconv.backends.facts import DeviceFacts
 from tvm_deconv.backends.linking import compiled, linker
 from tvm_deconv.cli import main
 from tvm_deconv.errors import DeviceError, LogError, TargetError, TuningError, VariantError
@@ -62,8 +62,8 @@ TARGETS = {"mali": MALI, "adreno": ADRENO, "sm_87": CUDA}
 every_target = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 
 SPEC = LayerSpec("subpixel", 8, 5, 3, 12, 17, factor=2, padding=1, activation="relu")
-FACTS = Facts(True, True, "Mali-G52", 384, 32768, "3.0")
-ORIN = Facts(True, True, "Orin", 1024, 49152, "8.7")
+FACTS = DeviceFacts(True, True, "Mali-G52", 384, 32768, "3.0")
+ORIN = DeviceFacts(True, True, "Orin", 1024, 49152, "8.7")
 
 
 @pytest.fixture(scope="module")
@@ -205,9 +205,19 @@ def test_packed_weights_of_a_float16_layer_are_float16_unless_they_are_transform
 @pytest.mark.parametrize(
     ("target", "facts", "error", "reason"),
     [
-        (MALI, Facts(False), DeviceError, "TVM's runtime here has no OpenCL: build TVM's runtime"),
-        (CUDA, Facts(False), DeviceError, "TVM's runtime here has no CUDA: install TVM's package"),
-        (MALI, Facts(True), DeviceError, "OpenCL finds no device here: install the driver"),
+        (
+            MALI,
+            DeviceFacts(False),
+            DeviceError,
+            "TVM's runtime here has no OpenCL: build TVM's runtime",
+        ),
+        (
+            CUDA,
+            DeviceFacts(False),
+            DeviceError,
+            "TVM's runtime here has no CUDA: install TVM's package",
+        ),
+        (MALI, DeviceFacts(True), DeviceError, "OpenCL finds no device here: install the driver"),
         (
             CUDA,
             FACTS._replace(name="Xavier", capability="7.2"),
@@ -442,7 +452,7 @@ def stand_in(target, monkeypatch):
     monkeypatch.setattr(driver, "make_runner", lambda *_, **__: Runner(found))
     monkeypatch.setattr(driver, "builder", lambda *_, **__: Builder(found))
     monkeypatch.setattr(driver, "device_peak", lambda *_: 1e11)
-    monkeypatch.setattr("tvm_deconv.tuning.device.Device.check", lambda _: 1)
+    monkeypatch.setattr("tvm_deconv.tuning.device.RpcDevice.check", lambda _: 1)
     for module in (evaluation, layer_tuner, ops):
         monkeypatch.setattr(module, "remove_artifact", lambda _: None)
     return found

@@ -16,7 +16,7 @@ from tvm.target import Target
 from tvm_deconv.measure.probe import Probe
 from tvm_deconv.schedules.variant import Machine
 
-from .facts import Facts
+from .facts import DeviceFacts
 from .identity import Identity
 
 # What ``export_library`` takes as ``fpack_imports``: it gets the module, whether that is a system
@@ -129,7 +129,9 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def check_device(self, target: Target, ask: Callable[[str], Facts], place: str) -> str | None:
+    def check_device(
+        self, target: Target, ask: Callable[[str], DeviceFacts], place: str
+    ) -> str | None:
         """Ask a device for what the target promises; its name, None for a processor.
 
         ``ask`` takes the kind of device, ``place`` says in words where it is. Raises DeviceError

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from tvm import rpc
 
 
-class Facts(NamedTuple):
+class DeviceFacts(NamedTuple):
     """``has_runtime``: TVM's runtime there knows such devices; ``exists``: it finds one.
 
     ``threads`` and ``shared_bytes`` are the most that a block may have. ``capability`` is that of
@@ -25,16 +25,16 @@ class Facts(NamedTuple):
     capability: str = ""
 
 
-def facts_of(session: rpc.RPCSession, kind: str) -> Facts:
+def facts_of(session: rpc.RPCSession, kind: str) -> DeviceFacts:
     """What the first device of a kind (``cuda``, ``opencl``) says."""
     try:
         session.get_function(f"device_api.{kind}")
     except AttributeError:
-        return Facts(has_runtime=False)
+        return DeviceFacts(has_runtime=False)
     device: Any = session.device(kind, 0)
     if not device.exist:
-        return Facts(has_runtime=True)
-    return Facts(
+        return DeviceFacts(has_runtime=True)
+    return DeviceFacts(
         has_runtime=True,
         exists=True,
         name=str(device.device_name).strip("\0 "),

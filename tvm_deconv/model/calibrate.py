@@ -25,8 +25,7 @@ from tvm_deconv.measure.cpu_probes import multiply_adds, reads
 from tvm_deconv.measure.facts import cpu_model
 from tvm_deconv.measure.probe import Probe
 from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine, is_this_processor
-from tvm_deconv.tuning.device import Device as Reach
-from tvm_deconv.tuning.device import local_device
+from tvm_deconv.tuning.device import RpcDevice, local_device
 from tvm_deconv.tuning.driver import check_packages, find_device
 from tvm_deconv.tuning.interrupt import Interrupt, uninterrupted
 from tvm_deconv.tuning.peak import run_alone
@@ -144,7 +143,7 @@ class _Bench:
 
     target: Target
     machine: CpuMachine
-    reach: Reach
+    reach: RpcDevice
     stop: threading.Event
     report: Callable[[str], None]
     stack: ExitStack

@@ -14,7 +14,7 @@ from tvm.s_tir.meta_schedule.runner import EvaluatorConfig
 from tvm.target import Target
 
 from tvm_deconv.backends import backend_of
-from tvm_deconv.backends.facts import Facts
+from tvm_deconv.backends.facts import DeviceFacts
 from tvm_deconv.compiler import TargetSpec, for_threads
 from tvm_deconv.errors import DeviceError, TuningError
 from tvm_deconv.importer import Shapes
@@ -24,7 +24,7 @@ from tvm_deconv.logs.header import Header, device_name
 from tvm_deconv.schedules.cpu.machine import available_processors
 
 from .build import builder
-from .device import Device, local_device
+from .device import RpcDevice, local_device
 from .evaluation import Evaluation
 from .interrupt import Interrupt, uninterrupted
 from .layer_tuner import LayerTuner
@@ -171,7 +171,7 @@ def _description(runner: DeviceRunner, target: Target, key: str | None) -> str |
     there is no GPU for the target, and TargetError for one that promises more than there is.
     """
 
-    def ask(kind: str) -> Facts:
+    def ask(kind: str) -> DeviceFacts:
         facts = runner.ask(kind)
         if facts is None:
             raise KeyboardInterrupt
@@ -195,7 +195,7 @@ def check_packages(*names: str) -> None:
 
 def find_device(
     tracker: str | None, key: str | None, target: Target, named: TargetSpec
-) -> Device | None:
+) -> RpcDevice | None:
     """How to reach the device; None for this machine.
 
     Raises TuningError where only one of tracker and key is given, or neither and ``target`` is
@@ -213,4 +213,4 @@ def find_device(
     host, _, port = tracker.rpartition(":")
     if not host or not (port.isascii() and port.isdigit()):
         raise DeviceError(f"tracker {tracker!r} is not of the form HOST:PORT")
-    return Device(host, int(port), key)
+    return RpcDevice(host, int(port), key)

@@ -26,11 +26,11 @@ from tvm.s_tir.meta_schedule.runner import (
     RunnerResult,
 )
 
-from tvm_deconv.backends.facts import Facts
+from tvm_deconv.backends.facts import DeviceFacts
 from tvm_deconv.errors import DeviceError
 
 from . import measure
-from .device import Device
+from .device import RpcDevice
 from .interrupt import ignore_interrupts, uninterrupted
 from .measure import DEVICE, LOST, TIMED_OUT, WRONG_RESULT
 from .tracker import Lease
@@ -59,7 +59,7 @@ def status_of(error_msg: str | None) -> str:
 
 
 def make_runner(
-    device: Device,
+    device: RpcDevice,
     *,
     evaluator: EvaluatorConfig,
     timeout_s: float,
@@ -120,7 +120,7 @@ class DeviceRunner(PyRunner):
     def run(self, runner_inputs: list[RunnerInput]) -> list[LazyFuture]:
         return [LazyFuture(partial(self._measure, given)) for given in runner_inputs]
 
-    def ask(self, kind: str) -> Facts | None:
+    def ask(self, kind: str) -> DeviceFacts | None:
         """What the device's GPU of a kind (``cuda``, ``opencl``) says of itself.
 
         None if interrupted. Raises DeviceError where the device is gone, or does not answer.

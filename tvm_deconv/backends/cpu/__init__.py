@@ -10,7 +10,7 @@ from tvm.relax.backend.cpu_generic import pipeline as stock
 from tvm.target import Target
 
 from tvm_deconv.backends.backend import Backend, LibraryDevice
-from tvm_deconv.backends.facts import Facts
+from tvm_deconv.backends.facts import DeviceFacts
 from tvm_deconv.backends.identity import CpuIdentity
 from tvm_deconv.measure import cpu_probes
 from tvm_deconv.measure.probe import Probe
@@ -56,7 +56,7 @@ class Cpu(Backend):
             "(HOST:PORT) and the key of one, or target host"
         )
 
-    def check_device(self, target: Target, ask: Callable[[str], Facts], place: str) -> None:
+    def check_device(self, target: Target, ask: Callable[[str], DeviceFacts], place: str) -> None:
         return None
 
     def peak(self, target: Target) -> Probe:

@@ -12,7 +12,7 @@ from tvm.target import Target, register_tag
 
 from tvm_deconv.backends.backend import LibraryDevice, Packer
 from tvm_deconv.backends.cpu.target import aarch64
-from tvm_deconv.backends.facts import Facts
+from tvm_deconv.backends.facts import DeviceFacts
 from tvm_deconv.backends.gpu import Gpu
 from tvm_deconv.errors import ModelError, TargetError
 from tvm_deconv.schedules.gpu.machine import GpuMachine
@@ -77,7 +77,7 @@ class Cuda(Gpu):
             )
         return device
 
-    def check_facts(self, target: Target, facts: Facts) -> None:
+    def check_facts(self, target: Target, facts: DeviceFacts) -> None:
         arch, here = _arch(target), _architecture(facts.capability)
         if architectures.base(arch) != here:
             raise TargetError(

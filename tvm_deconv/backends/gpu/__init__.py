@@ -13,7 +13,7 @@ from tvm.target import Target
 
 from tvm_deconv.backends.backend import Backend, LibraryDevice
 from tvm_deconv.backends.cpu.target import completed, this_machine
-from tvm_deconv.backends.facts import Facts
+from tvm_deconv.backends.facts import DeviceFacts
 from tvm_deconv.backends.identity import GpuIdentity, runs_here
 from tvm_deconv.errors import DeviceError, ModelError, TargetError
 from tvm_deconv.measure import gpu_probes
@@ -90,7 +90,7 @@ class Gpu(Backend):
             "none: give the tracker (HOST:PORT) and the key of one"
         )
 
-    def check_device(self, target: Target, ask: Callable[[str], Facts], place: str) -> str:
+    def check_device(self, target: Target, ask: Callable[[str], DeviceFacts], place: str) -> str:
         facts = ask(self.device_kind)
         if not facts.has_runtime:
             raise DeviceError(f"TVM's runtime {place} has no {self.name}: {self.cure}")
@@ -99,7 +99,7 @@ class Gpu(Backend):
         self.check_facts(target, facts)
         return facts.name
 
-    def check_facts(self, target: Target, facts: Facts) -> None:
+    def check_facts(self, target: Target, facts: DeviceFacts) -> None:
         """Raise TargetError for a device that has less than the target promises."""
         machine, threads = self.machine(target), "max_threads_per_block, max_num_threads"
         shared, name = "bytes of shared memory", "max_shared_memory_per_block"
