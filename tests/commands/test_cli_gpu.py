@@ -216,4 +216,4 @@ def test_nothing_but_cuda_source_changes_where_a_library_is_packed():
     modules += string(b"cuda") + string(string(b"ptx") + b"..." + string(b"code"))
     tree = (2).to_bytes(8, "little") + bytes(16) + (1).to_bytes(8, "little") + bytes(8)
     packed = string(tree + modules)
-    assert cuda_packing.compiled(packed, []) == packed
+    assert cuda_packing.with_machine_code(packed, []) == packed

@@ -32,7 +32,7 @@ def pack(module: tvm.runtime.Module, is_system_lib: bool, prefix: str, folder: s
     """
     bundle = tvm_ffi.get_global_func("runtime.ModulePackImportsToTensor")
     sources = [part.inspect_source().encode() for part in _all(module) if part.kind == "cuda"]
-    packed = compiled(bundle(module).numpy().tobytes(), sources)
+    packed = with_machine_code(bundle(module).numpy().tobytes(), sources)
     host = next(part for part in _all(module) if part.kind == "llvm")
     codegen = tvm_ffi.get_global_func("codegen.codegen_blob")
     code = codegen(packed, is_system_lib, host.get_function("_get_target_string")(), prefix)
@@ -51,7 +51,7 @@ def resources_of(executable: Any) -> dict[str, Resources]:
     return {name: taken for kernels in found for name, taken in kernels.items()}
 
 
-def compiled(packed: bytes, sources: list[bytes]) -> bytes:
+def with_machine_code(packed: bytes, sources: list[bytes]) -> bytes:
     """What TVM packed, with machine code for each of ``sources``, the code of CUDA modules."""
     reader = _Reader(packed)
     assert reader.size() == len(packed) - _SIZE
