@@ -24,10 +24,9 @@ from typing import Any, NamedTuple, Protocol
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import VariantError
-from tvm_deconv.schedules.cpu.variants import VARIANTS
 
-from .machines import variants_for
-from .variant import ACCUMULATE_DTYPE, Machine, Sizes, Variant
+from .machines import Machine, variant_names, variants_for
+from .variant import ACCUMULATE_DTYPE, Sizes, Variant
 
 AUTO = "auto"
 WINOGRAD = "winograd"
@@ -53,7 +52,7 @@ class Preferences:
     """What the caller may say about the choice.
 
     ``variant`` is ``"auto"`` or the name of one of ``variants``: by default all that there are for
-    the machine, which for every kind of machine have the same names.
+    the machine, and a name may be that of a variant for other kinds of machines.
     Raises VariantError for another name, and for ``winograd`` where it is switched off.
     """
 
@@ -63,7 +62,7 @@ class Preferences:
     variants: Mapping[str, Variant] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        known = VARIANTS if self.variants is None else self.variants
+        known = variant_names() if self.variants is None else list(self.variants)
         if self.variant not in [AUTO, *known]:  # a list: the name may be anything
             names = ", ".join([AUTO, *known])
             raise VariantError(f"unknown variant {self.variant!r}: give one of {names}")
@@ -82,7 +81,8 @@ class Preferences:
     ) -> str | None:
         """Why the one of ``variants`` called ``name`` may not or cannot compute the layer."""
         if name not in variants:
-            return "is not known"
+            elsewhere = self.variants is None and name in variant_names()
+            return "this kind of machine does not have" if elsewhere else "is not known"
         if name == WINOGRAD and not self.winograd:
             return "is switched off"
         refusal = variants[name].refusal(conv, ACCUMULATE_DTYPE)
@@ -122,7 +122,9 @@ def choose(
             for row in rows:
                 if row.variant == wanted:
                     return Choice(variant, row.parameters, f"asked for; {row.reason}")
-            return Choice(variant, variant.choose(conv, sizes, machine), "asked for")
+            parameters, obstacle = _own(variant, conv, sizes, machine)
+            if obstacle is None:
+                return Choice(variant, parameters, "asked for")
         passed_over[wanted] = f"asked for {wanted}, which {obstacle}"
 
     for name, parameters, reason in rows:
@@ -148,10 +150,11 @@ def _by_model(
     variants = preferences.variants_for(machine)
     for name, variant in variants.items():
         obstacle = preferences.obstacle(name, conv, variants)
+        if obstacle is None:
+            parameters, obstacle = _own(variant, conv, sizes, machine)
         if obstacle is not None:
             refused[name] = f"{name} {obstacle}"
             continue
-        parameters = variant.choose(conv, sizes, machine)
         estimates.append((variant.cycles(conv, sizes, parameters, machine), variant, parameters))
     if not estimates:
         raise VariantError(f"no variant computes {conv}: {'; '.join(refused.values())}")
@@ -162,6 +165,15 @@ def _by_model(
     return Choice(
         variant, parameters, "; ".join([*passed_over.values(), _numbers(estimates), *others])
     )
+
+
+def _own(
+    variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
+) -> tuple[Any, str | None]:
+    """The parameters that a variant chooses, and in words why the machine cannot do even them."""
+    parameters = variant.choose(conv, sizes, machine)
+    obstacle = variant.space.obstacle(conv, sizes, parameters, machine)
+    return parameters, obstacle and f"cannot: {obstacle}"
 
 
 def _numbers(estimates: list[tuple[float, Variant, Any]]) -> str:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
+from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
 
-from .variant import Machine, Variant
+from .variant import Variant
+
+Machine: TypeAlias = CpuMachine | GpuMachine
+
+_VARIANTS: dict[type, Mapping[str, Variant]] = {CpuMachine: VARIANTS, GpuMachine: GPU_VARIANTS}
 
 
 def variants_for(machine: Machine) -> Mapping[str, Variant]:
-    """The variants of this kind of machine by name; both kinds have the same names."""
-    return GPU_VARIANTS if isinstance(machine, GpuMachine) else VARIANTS
+    """The variants of this kind of machine by name, in the order in which a tie is decided."""
+    return _VARIANTS[type(machine)]
+
+
+def variant_names() -> list[str]:
+    """Names of the variants of all kinds of machines, each once: some may lack some."""
+    return list(dict.fromkeys(name for variants in _VARIANTS.values() for name in variants))

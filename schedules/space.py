@@ -13,28 +13,14 @@ from collections.abc import Mapping
 from dataclasses import fields as dataclass_fields
 from functools import lru_cache
 from numbers import Integral
-from typing import Any, get_type_hints
+from typing import Any
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import VariantError
-from tvm_deconv.schedules.cpu.tiling_space import tiling_costs, tiling_fields, tiling_obstacle
-from tvm_deconv.schedules.cpu.winograd.space import (
-    winograd_costs,
-    winograd_fields,
-    winograd_obstacle,
-)
-from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile
-from tvm_deconv.schedules.gpu.machine import GpuMachine
-from tvm_deconv.schedules.gpu.space import tile_costs, tile_fields, tile_obstacle
-from tvm_deconv.schedules.gpu.winograd.space import (
-    gpu_winograd_costs,
-    gpu_winograd_fields,
-    gpu_winograd_obstacle,
-)
-from tvm_deconv.schedules.gpu.winograd.tile import GpuWinogradTile
 
 from .costs import Cost, too_dear
-from .variant import ACCUMULATE_DTYPE, Machine, Sizes, Variant
+from .machines import Machine
+from .variant import ACCUMULATE_DTYPE, Sizes, Variant
 
 # Pairs of a parameters class, and the names that a point has for them.
 _PAIRS = {"outputs": ("outputs_h", "outputs_w"), "tiles": ("tile_rows", "tile_columns")}
@@ -51,15 +37,7 @@ def fields(
     one that the variant refuses.
     """
     own = _own(variant, conv, sizes, machine)
-    values: dict[str, set[int]]
-    if isinstance(own, GpuWinogradTile) and isinstance(machine, GpuMachine):
-        values = gpu_winograd_fields(conv, sizes, own, machine)
-    elif isinstance(machine, GpuMachine):
-        values = tile_fields(variant.name, conv, sizes, machine)
-    elif isinstance(own, WinogradTile):
-        values = winograd_fields(conv, sizes, machine)
-    else:
-        values = tiling_fields(variant.name, conv, sizes, own, machine)
+    values = variant.space.fields(conv, sizes, own, machine)
     return {
         name: tuple(sorted(values[name] | {default})) for name, default in point_of(own).items()
     }
@@ -78,7 +56,7 @@ def point_of(parameters: Any) -> dict[str, int]:
 
 def names_of(variant: Variant) -> list[str]:
     """Fields of the points of a variant's parameters, in order."""
-    parts = (_PAIRS.get(f.name, (f.name,)) for f in dataclass_fields(_parameters_class(variant)))
+    parts = (_PAIRS.get(f.name, (f.name,)) for f in dataclass_fields(variant.parameters))
     return [name for part in parts for name in part]
 
 
@@ -88,7 +66,7 @@ def parameters_of(variant: Variant, point: Mapping[str, int]) -> Any:
     Raises VariantError for a field that is missing, unknown, no int, less than 1 (or 0, where that
     says something) or, for a flag, not 0 or 1.
     """
-    parameters_class = _parameters_class(variant)
+    parameters_class = variant.parameters
     flags = {f.name for f in dataclass_fields(parameters_class) if f.type == "bool"}
     names = {f.name: _PAIRS.get(f.name, (f.name,)) for f in dataclass_fields(parameters_class)}
     known = names_of(variant)
@@ -133,7 +111,7 @@ def infeasible(
     obstacle = impossible(variant, conv, sizes, parameters, machine)
     if obstacle is not None:
         return obstacle
-    costs = _costs(variant, conv, sizes, parameters, machine)
+    costs = variant.space.costs(conv, sizes, parameters, machine)
     return too_dear(costs, _own_costs(variant, conv, sizes, machine))
 
 
@@ -152,35 +130,7 @@ def impossible(
     refusal = _refusal(variant, conv)
     if refusal is not None:
         return refusal
-    if isinstance(parameters, GpuWinogradTile) and isinstance(machine, GpuMachine):
-        return gpu_winograd_obstacle(conv, sizes, parameters, machine)
-    if isinstance(machine, GpuMachine):
-        return tile_obstacle(variant.name, conv, sizes, parameters, machine)
-    if isinstance(parameters, WinogradTile):
-        return winograd_obstacle(conv, sizes, parameters, machine)
-    return tiling_obstacle(variant.name, conv, parameters, machine)
-
-
-def _costs(
-    variant: Variant,
-    conv: ConvTranspose2d,
-    sizes: Sizes,
-    parameters: Any,
-    machine: Machine,
-) -> list[Cost]:
-    if isinstance(parameters, GpuWinogradTile) and isinstance(machine, GpuMachine):
-        return gpu_winograd_costs(conv, sizes, parameters, machine)
-    if isinstance(machine, GpuMachine):
-        return tile_costs(variant.name, conv, sizes, parameters, machine)
-    if isinstance(parameters, WinogradTile):
-        return winograd_costs(conv, sizes, parameters, machine)
-    return tiling_costs(variant.name, conv, sizes, parameters, machine)
-
-
-@lru_cache(maxsize=64)
-def _parameters_class(variant: Variant) -> Any:
-    """The class of a variant's parameters: what its ``choose`` says that it returns."""
-    return get_type_hints(variant.choose)["return"]
+    return variant.space.obstacle(conv, sizes, parameters, machine)
 
 
 @lru_cache(maxsize=256)
@@ -198,4 +148,5 @@ def _own(variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
 def _own_costs(
     variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
 ) -> list[Cost]:
-    return _costs(variant, conv, sizes, _own(variant, conv, sizes, machine), machine)
+    own = _own(variant, conv, sizes, machine)
+    return variant.space.costs(conv, sizes, own, machine)

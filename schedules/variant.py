@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from tvm import te, tirx
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.gpu.machine import GpuMachine
+from tvm_deconv.algebra.packing import Packing
 
-# Each variant is of one kind of machine: ``variants_for`` of ``machines``.
-Machine = CpuMachine | GpuMachine
+from .costs import Cost
 
 
 class Sizes(NamedTuple):
@@ -45,29 +43,61 @@ def always_accumulate_dtype(dtype: str) -> str:
     return ACCUMULATE_DTYPE
 
 
+class Space(Protocol):
+    """What a tuner may try of a variant's parameters; ``space`` has what all spaces share."""
+
+    def fields(
+        self, conv: ConvTranspose2d, sizes: Sizes, own: Any, machine: Any
+    ) -> dict[str, set[int]]:
+        """Values of each field of a point, besides those of ``own``, the variant's own choice."""
+
+    def obstacle(
+        self, conv: ConvTranspose2d, sizes: Sizes, parameters: Any, machine: Any
+    ) -> str | None:
+        """Why the schedule or the machine cannot do these parameters, in words; None if it can."""
+
+    def costs(
+        self, conv: ConvTranspose2d, sizes: Sizes, parameters: Any, machine: Any
+    ) -> list[Cost]:
+        """What they cost; for a layer, the list is as long for all parameters."""
+
+
 @dataclass(frozen=True)
 class Variant:
-    """One algorithm.
+    """One algorithm on one kind of machine.
+
+    ``parameters`` is the class of its parameters, ``space`` what a tuner may try of them.
 
     ``choose(conv, sizes, machine)`` gives the parameters that the machine model prefers, and
     ``cycles(conv, sizes, parameters, machine)`` that model's estimate for them: processor cycles
-    of the busiest thread. ``pack_weights(weights, conv, parameters)`` turns IOHW weights into an
-    array of ``packed_shape(conv, parameters)``, float32. ``compute(conv, parameters, x, packed)``
-    is the algorithm as tensor expressions and ``schedule(func, conv, parameters)`` its loop nest,
-    for a function made of ``compute`` and pointwise consumers. ``refusal(conv, accumulate)`` says
-    in words why the variant cannot compute a layer with sums of that dtype, or is None.
+    of the busiest thread. ``packing(conv, parameters)`` says how IOHW weights are packed for it.
+    ``compute(conv, parameters, x, packed)`` is the algorithm as tensor expressions and
+    ``schedule(func, conv, parameters)`` its loop nest, for a function made of ``compute`` and
+    pointwise consumers. ``refusal(conv, accumulate)`` says in words why the variant cannot compute
+    a layer with sums of that dtype, or is None.
     ``weight_dtype(dtype)`` is that of the packed weights for a layer of ``dtype``: what
     ``pack_weights`` gives has to be converted to it.
     """
 
     name: str
     summary: str
+    parameters: type
+    space: Space
     # The machine is one of the kind that the variant is for.
     choose: Callable[[ConvTranspose2d, Sizes, Any], Any]
     cycles: Callable[[ConvTranspose2d, Sizes, Any, Any], float]
-    packed_shape: Callable[[ConvTranspose2d, Any], tuple[int, ...]]
-    pack_weights: Callable[[np.ndarray, ConvTranspose2d, Any], np.ndarray]
+    packing: Callable[[ConvTranspose2d, Any], Packing]
     compute: Callable[[ConvTranspose2d, Any, te.Tensor, te.Tensor], te.Tensor]
     schedule: Callable[[tirx.PrimFunc, ConvTranspose2d, Any], tirx.PrimFunc]
     refusal: Callable[[ConvTranspose2d, str], str | None] = never_refuses
     weight_dtype: Callable[[str], str] = always_accumulate_dtype
+
+    def packed_shape(self, conv: ConvTranspose2d, parameters: Any) -> tuple[int, ...]:
+        """Shape of the packed weights."""
+        return self.packing(conv, parameters).shape
+
+    def pack_weights(
+        self, weights: np.ndarray, conv: ConvTranspose2d, parameters: Any
+    ) -> np.ndarray:
+        """IOHW weights packed, float32."""
+        return self.packing(conv, parameters).pack(weights)

@@ -133,8 +133,8 @@ def expected_output(conv, x, weight):
         weight.astype("float64"),
         conv.strides,
         conv.padding,
-        (conv.h.output_padding, conv.w.output_padding),
-        (conv.h.dilation, conv.w.dilation),
+        conv.output_padding,
+        conv.dilation,
         conv.groups,
     )
 

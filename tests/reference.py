@@ -1,4 +1,7 @@
-"""Float64 NumPy references, written from the definitions and from nothing in the package."""
+"""Float64 NumPy references, written from the definitions and from nothing in the package.
+
+``tvm_deconv.measure.reference`` computes the same faster, and is what these are there to judge.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,13 @@
-"""What README.md and docs/ tell a reader to type is there, and works as far as a test can try."""
+"""What README.md and docs/ tell a reader is there, and works as far as a test can try.
+
+Every command is parsed, every program run, every link followed; files and names that are mentioned
+exist, and output that is shown is what the command prints.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import re
@@ -16,27 +21,39 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tvm
+from onnx import NodeProto
 from paths import ROOT
 from tvm import relax
 
 from tvm_deconv import cli
 from tvm_deconv.backends import machine_of
+from tvm_deconv.frontends.onnx.convert import CONVERTERS
+from tvm_deconv.frontends.onnx.known import is_known
+from tvm_deconv.frontends.torch.table import CONVERTERS as TORCH_CONVERTERS
 from tvm_deconv.library import compile_library
 from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.targets import resolve_target
 
+README = ROOT / "README.md"
 DEVICES = ROOT / "docs" / "devices.md"
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 MODEL = ROOT / "scripts" / "models" / "espcn_x3.onnx"
 SHAPE = (1, 1, 170, 170)
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+PICTURE = re.compile(r"!\[([^\]]*)\]")
+# Of the longest README that a newcomer reads to its end.
+MOST_LINES = 150
+
+
+def words_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
 
 
 def _shell_commands(page: Path) -> Iterator[str]:
     """Indented lines as a shell reads them: joined where one ends with a backslash."""
-    text = FENCE.sub("", page.read_text(encoding="utf-8")).replace("\\\n", " ")
+    text = FENCE.sub("", words_of(page)).replace("\\\n", " ")
     for line in text.splitlines():
         if line.startswith("    "):
             yield line.strip().removeprefix("$ ")
@@ -55,31 +72,28 @@ def _targets() -> Iterator[str]:
         if "--target" in command:
             yield command[command.index("--target") + 1]
     for page in PAGES:
-        yield from re.findall(r'`(\{"kind".*?\})`', page.read_text(encoding="utf-8"))
-    table = DEVICES.read_text(encoding="utf-8").partition("## GPUs")[2].partition("###")[0]
+        yield from re.findall(r'`(\{"kind".*?\})`', words_of(page))
+    table = words_of(DEVICES).partition("## GPUs")[2].partition("###")[0]
     yield from re.findall(r"`([a-z]+/[\w-]+)`", table)
 
 
 TARGETS = sorted(set(_targets()))
 
 
-def test_commands_and_targets_are_found():
-    assert {command[0] for command in COMMANDS} >= {"explain", "compile", "run", "bench", "tune"}
+def test_targets_are_found():
     assert "raspberry-pi/4b-aarch64" in TARGETS
     assert any("cortex-a78ae" in target for target in TARGETS)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_command_is_one_that_the_parser_accepts(command):
+    cli._parser().parse_args(command)
+
+
+def test_every_command_is_documented():
     parser = cli._parser()
-    known = next(
-        action.choices
-        for action in parser._actions
-        if isinstance(action, argparse._SubParsersAction)
-    )
-    if command[0] in {"tune", "logs"} and command[0] not in known:
-        pytest.skip(f"{command[0]} is not a command yet")
-    parser.parse_args(command)
+    (known,) = [a.choices for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    assert {command[0] for command in COMMANDS} == set(known)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -95,7 +109,7 @@ def test_a_target_is_a_device_that_there_are_schedules_for(target):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_link_leads_to_a_file_and_a_heading_that_exist(page):
-    for link in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
+    for link in LINK.findall(FENCE.sub("", words_of(page))):
         if "://" in link:
             continue
         name, _, heading = link.partition("#")
@@ -107,7 +121,7 @@ def test_a_link_leads_to_a_file_and_a_heading_that_exist(page):
 
 def _headings(page: Path) -> set[str]:
     """Anchors as GitHub makes them."""
-    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    text = FENCE.sub("", words_of(page))
     titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
@@ -115,9 +129,141 @@ def _headings(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_an_extra_that_is_to_be_installed_is_declared(page):
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    for extras in re.findall(r"tvm-deconv\[([\w,]+)\]", page.read_text(encoding="utf-8")):
+    for extras in re.findall(r"tvm-deconv\[([\w,]+)\]", words_of(page)):
         for extra in extras.split(","):
             assert re.search(rf"^{extra} = \[", project, re.MULTILINE), extra
+
+
+def test_the_readme_is_short_and_leads_to_every_page():
+    text = words_of(README)
+    assert len(text.splitlines()) <= MOST_LINES
+    linked = {link.partition("#")[0] for link in LINK.findall(text)}
+    assert {page.relative_to(ROOT).as_posix() for page in PAGES} - {"README.md"} <= linked
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_picture_says_in_words_what_it_shows(page):
+    assert all(len(words) > 10 for words in PICTURE.findall(words_of(page)))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_is_made_and_the_scripts_that_are_run_are_there(page):
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for command in _shell_commands(page):
+        made = re.match(r"make ([\w-]+)", command)
+        assert not made or made[1] in targets, command
+        script = re.search(r"\b(scripts/\w+\.py)", command)
+        assert not script or (ROOT / script[1]).is_file(), command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_file_or_a_name_of_ours_that_is_mentioned_exists(page):
+    text = words_of(page)
+    tops = "tvm_deconv|schedules|scripts|tests|tuning_logs"
+    for path in re.findall(rf"`((?:{tops})/[\w./-]*)`", text):
+        assert (ROOT / path).exists(), path
+    for name in set(re.findall(r"\btvm_deconv((?:\.\w+)+)", text)):
+        assert _resolves(name.split(".")[1:]), name
+
+
+def _resolves(names: list[str]) -> bool:
+    """Whether ``tvm_deconv.a.b`` is a module, or something in one."""
+    found = importlib.import_module("tvm_deconv")
+    for place, name in enumerate(names):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            module = ".".join(["tvm_deconv", *names[: place + 1]])
+            if importlib.util.find_spec(module) is None:
+                return False
+            found = importlib.import_module(module)
+    return True
+
+
+def _shown() -> Iterator[tuple[str, str]]:
+    """Commands after a ``$``, each with the output that stands below it."""
+    for page in PAGES:
+        for block in re.findall(
+            r"^    \$ (.*\n(?:    .*\n|\n(?=    ))*)", words_of(page), re.MULTILINE
+        ):
+            command, _, output = block.partition("\n")
+            yield command, re.sub(r"^    ", "", output, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(("command", "output"), list(_shown()))
+def test_output_that_is_shown_is_what_the_command_prints(command, output, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert cli.main(shlex.split(command)[1:]) == 0
+    printed = capsys.readouterr().out
+    pattern = ".*".join(re.escape(part) for part in output.split("...\n"))
+    assert re.match(pattern, printed, re.DOTALL), printed
+
+
+# What the README's programs take for granted, and a network of the size that they run.
+_PRELUDE = """
+import onnx, tvm_deconv
+from tvm import relax
+target = tvm_deconv.targets.resolve_target("host")
+network = onnx.load("MODEL")
+for dim, size in zip(network.graph.input[0].type.tensor_type.shape.dim, SHAPE):
+    dim.dim_value = size
+onnx.save(network, "network.onnx")
+imported = tvm_deconv.importer.load("network.onnx")
+"""
+
+
+@pytest.mark.parametrize(
+    "page", [README, ROOT / "docs" / "frontends.md"], ids=lambda page: page.name
+)
+def test_the_programs_of_a_page_run(page, tmp_path):
+    programs = [code for name, code in FENCE.findall(words_of(page)) if name == "python"]
+    assert programs
+    prelude = _PRELUDE.replace("MODEL", str(MODEL)).replace("SHAPE", str(SHAPE))
+    code = "\n".join([prelude, *(f"mod = imported\n{program}" for program in programs)])
+    (tmp_path / "all.py").write_text(code, encoding="utf-8")
+    # PyTorch is hidden from the processes of other tests (tests/conftest.py).
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "all.py"],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 rewritten, 0 refused" in done.stdout
+
+
+def _listed(heading: str, page: str = "frontends.md") -> list[str]:
+    """The names of the list below a heading."""
+    section = words_of(ROOT / "docs" / page).split(f"\n### {heading}\n")[1].split("\n#")[0]
+    return re.findall(r"[\w]+(?=[,.](?:\s|$))", section.partition("And in the domain")[0])
+
+
+def test_the_operators_that_are_listed_are_those_that_are_read():
+    torch = {name.removeprefix("aten.").split(".")[0] for name in TORCH_CONVERTERS}
+    assert _listed("Operators of PyTorch") == sorted(torch)
+    section = words_of(ROOT / "docs" / "frontends.md")
+    for name in CONVERTERS:
+        assert re.search(rf"\b{name}\b", section.split("### TVM's converters")[0]), name
+    for name in _listed("TVM's converters"):
+        assert is_known(NodeProto(op_type=name)), name
+
+
+def test_every_room_has_a_line_and_the_layers_are_those_that_the_linter_holds():
+    text = words_of(ROOT / "docs" / "architecture.md")
+    rooms = set(re.findall(r"^\| `([\w/]+)` \|", text, re.MULTILINE))
+    folders = [ROOT / "tvm_deconv", ROOT / "tvm_deconv" / "transform", ROOT / "schedules"]
+    packages = {
+        found.parent.relative_to(ROOT).as_posix()
+        for folder in folders
+        for found in folder.glob("*/__init__.py")
+    }
+    assert rooms == packages | {"schedules", "tuning_logs", "scripts", "tests"}
+    layers = (ROOT / "pyproject.toml").read_text().partition("layers = [")[2].partition("]")[0]
+    assert re.findall(r'"(.+)"', layers) == re.findall(
+        r"^    ([\w |]+)$", text.partition("## Which way imports go")[2].partition("##")[0], re.M
+    )
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +278,7 @@ def board(tmp_path_factory) -> Path:
 
 
 def _example(language: str, word: str) -> str:
-    blocks = FENCE.findall(DEVICES.read_text(encoding="utf-8"))
+    blocks = FENCE.findall(words_of(DEVICES))
     (code,) = [code for name, code in blocks if name == language and word in code]
     return code
 

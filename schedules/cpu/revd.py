@@ -32,24 +32,25 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import tvm_ffi
 from tvm import te, tirx
 from tvm.s_tir import SBlock, Schedule
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.algebra.packing import Direct, Packing
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.algorithms.names import EDGE, GATHER, PAD, TRANSPOSE
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
+from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import steps
 from .finish import finish
 from .machine import CpuMachine
 from .tiling import Tiling, choose_strip, outputs_per_thread
+from .tiling_space import TilingSpace, sums_in_scratch
 
 # Channel vectors of one output that are added to together.
 _VECTORS = 4
@@ -73,26 +74,9 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     return outputs * (3 * tests + hits * products)
 
 
-def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][kh][kw][o/tile][ic][o%tile]."""
-    tiles = ceil_div(conv.group_outputs, tile.channels)
-    kernel = conv.h.kernel, conv.w.kernel
-    return conv.groups, *kernel, tiles, conv.group_inputs, tile.channels
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np.ndarray:
-    """IOHW weights in the order of ``packed_shape``, float32; missing channels are 0."""
-    return pack_in_blocks(weights, conv, tile.channels)
-
-
-def pack_in_blocks(weights: np.ndarray, conv: ConvTranspose2d, channels: int) -> np.ndarray:
-    """``pack_weights`` with blocks of so many output channels."""
-    groups, inputs, kh, kw = conv.groups, conv.group_inputs, conv.h.kernel, conv.w.kernel
-    tiles = ceil_div(conv.group_outputs, channels)
-    grouped = np.zeros((groups, inputs, tiles * channels, kh, kw), ACCUMULATE_DTYPE)
-    grouped[:, :, : conv.group_outputs] = weights.reshape(groups, inputs, -1, kh, kw)
-    tiled = grouped.reshape(groups, inputs, tiles, channels, kh, kw)
-    return np.ascontiguousarray(tiled.transpose(0, 4, 5, 2, 1, 3))
+def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
+    """The kernel as it is, taps outermost and vectors of output channels innermost."""
+    return Direct(conv, "g kh kw o/n ic o%n", tile.channels)
 
 
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
@@ -215,13 +199,36 @@ def reach(axis: Axis) -> tuple[int, int]:
     return (axis.pad_begin - (axis.extent - 1)) // axis.stride, last // axis.stride
 
 
+def _most_channels(conv: ConvTranspose2d) -> int:
+    return 1 << (conv.group_outputs - 1).bit_length()
+
+
+def _channels(conv: ConvTranspose2d, machine: CpuMachine) -> set[int]:
+    most = _most_channels(conv)
+    wide = {n * machine.lanes for n in (1, 2, 3, 4, 6, 8)}
+    return {n for n in wide | {most, most // 2, 4, 8} if 1 <= n <= most}
+
+
+def _channels_obstacle(conv: ConvTranspose2d, tile: Tiling) -> str | None:
+    channels, lanes, most = tile.channels, tile.lanes, _most_channels(conv)
+    if channels & (channels - 1) if channels < lanes else channels % lanes:
+        return f"{channels} channels neither fill vectors of {lanes} nor are a power of 2"
+    if channels > most:
+        outputs = conv.group_outputs
+        return f"{channels} channels in a tile, where {most} hold all {outputs} of a group"
+    return None
+
+
+SPACE = TilingSpace(sums_in_scratch, _channels, _channels_obstacle)
+
 REVD = Variant(
     name="revd",
     summary="output gather, taps outermost and a modulo for each output",
+    parameters=Tiling,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
 )

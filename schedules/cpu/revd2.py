@@ -30,66 +30,29 @@ copy to scratch is then a fifth of the time.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Direct, Packing
 from tvm_deconv.schedules.algorithms import stages
-from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.algorithms.names import EDGE, INTERLEAVE, PAD, PHASES
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Variant
+from tvm_deconv.schedules.variant import Variant
 
 from . import steps
 from .finish import finish
 from .tiling import Tiling, choose_tiling, tiling_cycles, too_many_phases
+from .tiling_space import Form, TilingSpace
 
 
-def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][o/tile][fh][ic][th][tw][fw][o%tile]."""
-    return _packed_shape(conv, tile.channels)
-
-
-def _packed_shape(conv: ConvTranspose2d, channels: int) -> tuple[int, ...]:
-    return (
-        conv.groups,
-        ceil_div(conv.group_outputs, channels),
-        conv.h.stride,
-        conv.group_inputs,
-        conv.h.max_taps,
-        conv.w.max_taps,
-        conv.w.stride,
-        channels,
-    )
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np.ndarray:
-    """IOHW weights in the order of ``packed_shape``, float32; missing taps and channels are 0."""
-    return pack_in_blocks(weights, conv, tile.channels)
-
-
-def pack_in_blocks(weights: np.ndarray, conv: ConvTranspose2d, channels: int) -> np.ndarray:
-    """``pack_weights`` with blocks of so many output channels."""
-    groups, per_group = conv.groups, conv.group_outputs
-    shape = _packed_shape(conv, channels)
-    rounded = shape[1] * channels
-    grouped = np.zeros(
-        (groups, shape[3], rounded, conv.h.kernel, conv.w.kernel), dtype=ACCUMULATE_DTYPE
-    )
-    grouped[:, :, :per_group] = weights.reshape(groups, shape[3], per_group, *weights.shape[2:])
-    packed = np.zeros(shape, dtype=ACCUMULATE_DTYPE)
-    for fh in range(conv.h.stride):
-        for th, row in enumerate(conv.h.taps(fh)):
-            for fw in range(conv.w.stride):
-                for tw, column in enumerate(conv.w.taps(fw)):
-                    tap = grouped[:, :, :, row.k, column.k]
-                    tiled = tap.reshape(groups, shape[3], shape[1], channels)
-                    packed[:, :, fh, :, th, tw, fw, :] = tiled.transpose(0, 2, 1, 3)
-    return packed
+def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
+    """Blocks of a register tile's output channels, and for each the weights as they are read."""
+    return Direct(conv, "g o/n fh ic th tw fw o%n", tile.channels)
 
 
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
@@ -143,13 +106,21 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     return for_llvm(finish(func, conv, tile, store))
 
 
+@lru_cache(maxsize=256)
+def _form(conv: ConvTranspose2d) -> Form:
+    return Form(conv, conv, tile_of_phases=conv.h.stride > 1)
+
+
+SPACE = TilingSpace(_form)
+
 REVD2 = Variant(
     name="revd2",
     summary="output-stationary over phases, every output written once",
+    parameters=Tiling,
+    space=SPACE,
     choose=choose_tiling,
     cycles=tiling_cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
     refusal=too_many_phases,

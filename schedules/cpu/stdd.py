@@ -35,24 +35,25 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import tvm_ffi
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Direct, Packing
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.names import EDGE, INTERLEAVE, PAD, PHASES
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
+from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import steps
 from .finish import finish
 from .machine import CpuMachine
 from .tdc import PASS_CYCLES
 from .tiling import Tiling, choose_strip, outputs_per_thread
+from .tiling_space import TilingSpace, sums_in_scratch
 
 # Input channels whose products are summed before they are added to the strip.
 _TOGETHER = 4
@@ -103,26 +104,9 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     return adds * (3.0 + 1.5 * together(conv)) + passes
 
 
-def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][ic/n][o][fh][th][fw][tw][n], n channels together."""
-    h, w, inputs = conv.h, conv.w, together(conv)
-    taps = h.stride, h.max_taps, w.stride, w.max_taps
-    return conv.groups, conv.group_inputs // inputs, conv.group_outputs, *taps, inputs
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np.ndarray:
-    """IOHW weights in the order of ``packed_shape``, float32; missing taps are 0."""
-    shape = packed_shape(conv, tile)
-    groups, blocks, outputs, *_, inputs = shape
-    grouped = weights.reshape(groups, blocks, inputs, outputs, conv.h.kernel, conv.w.kernel)
-    packed = np.zeros(shape, ACCUMULATE_DTYPE)
-    for fh in range(conv.h.stride):
-        for th, row in enumerate(conv.h.taps(fh)):
-            for fw in range(conv.w.stride):
-                for tw, column in enumerate(conv.w.taps(fw)):
-                    tap = grouped[:, :, :, :, row.k, column.k]
-                    packed[:, :, :, fh, th, fw, tw] = tap.transpose(0, 1, 3, 2)
-    return packed
+def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
+    """Weights of the input channels that are read together side by side."""
+    return Direct(conv, "g ic/n o fh th fw tw ic%n", together(conv))
 
 
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
@@ -222,13 +206,22 @@ class _Scatter:
         return edit.loop(name, self.index, extent, tirx.ForKind.SERIAL)
 
 
+def _one_channel(conv: ConvTranspose2d, tile: Tiling) -> str | None:
+    if tile.channels != 1:
+        return f"stdd has no tiles of channels, so channels is 1, not {tile.channels}"
+    return None
+
+
+SPACE = TilingSpace(sums_in_scratch, lambda conv, machine: {1}, _one_channel)
+
 STDD = Variant(
     name="stdd",
     summary="input-stationary scatter, overlapping sums",
+    parameters=Tiling,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
     refusal=refusal,

@@ -29,15 +29,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import tvm_ffi
 from tvm import te, tirx
 from tvm.s_tir import SBlockRealize, Schedule
 from tvm.sym import Analyzer
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Packing
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.names import DILATE, EDGE, PHASES
 from tvm_deconv.schedules.tir import edit
@@ -49,6 +50,7 @@ from . import revd2, steps
 from .finish import finish
 from .machine import CpuMachine
 from .tiling import Tiling, choose_tiling, tiling_cycles
+from .tiling_space import Form, TilingSpace
 
 
 def dense(conv: ConvTranspose2d) -> ConvTranspose2d:
@@ -66,14 +68,9 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     return tiling_cycles(dense(conv), dilated_sizes(conv, sizes), tile, machine)
 
 
-def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][o/tile][1][ic][kh][kw][1][o%tile]."""
-    return revd2.packed_shape(dense(conv), tile)
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np.ndarray:
-    """IOHW weights in the order of ``packed_shape``, float32; missing channels are 0."""
-    return revd2.pack_weights(weights, dense(conv), tile)
+def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
+    """That of ``revd2`` over the dilated map, which has one phase."""
+    return revd2.packing(dense(conv), tile)
 
 
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
@@ -187,13 +184,21 @@ def dilated_sizes(conv: ConvTranspose2d, sizes: Sizes) -> Sizes:
     )
 
 
+@lru_cache(maxsize=256)
+def _form(conv: ConvTranspose2d) -> Form:
+    return Form(dense(conv), dense(conv))
+
+
+SPACE = TilingSpace(_form)
+
 STRD = Variant(
     name="strd",
     summary="zeros inserted between the input samples, then a stride-1 convolution",
+    parameters=Tiling,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
 )

@@ -11,22 +11,25 @@ store      one output element each, the only stage with the output's exact shape
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
+from math import prod
 
-import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.algebra.packing import Direct, Packing
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.names import EDGE, INTERLEAVE, PAD, PHASES, PLANES
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
 from tvm_deconv.schedules.variant import Sizes, Variant
 
-from . import revd2, steps
+from . import steps
 from .finish import finish
 from .machine import CpuMachine
 from .tiling import Tiling, choose_tiling, outputs_per_thread, tiling_cycles, too_many_phases
+from .tiling_space import Form, TilingSpace
 
 # Cycles to write a vector of sums to its plane, and to read, shuffle and store it again: fitted to
 # the layers of ``tvm_deconv.workloads.design`` with many channels.
@@ -55,16 +58,9 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     return sums + outputs_per_thread(conv, sizes, tile, machine) / tile.lanes * PASS_CYCLES
 
 
-def packed_shape(conv: ConvTranspose2d, tile: Tiling) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][fh][fw][o/tile][ic][th][tw][o%tile]."""
-    g, o, fh, ic, th, tw, fw, lane = revd2.packed_shape(conv, tile)
-    return g, fh, fw, o, ic, th, tw, lane
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: Tiling) -> np.ndarray:
-    """IOHW weights in the order of ``packed_shape``, float32; missing taps and channels are 0."""
-    packed = revd2.pack_weights(weights, conv, tile).transpose(0, 2, 6, 1, 3, 4, 5, 7)
-    return np.ascontiguousarray(packed)
+def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
+    """A phase after the other, each as those of ``revd2``."""
+    return Direct(conv, "g fh fw o/n ic th tw o%n", tile.channels)
 
 
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
@@ -100,13 +96,23 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     return for_llvm(finish(func, conv, tile, store, by_rows=True))
 
 
+@lru_cache(maxsize=256)
+def _form(conv: ConvTranspose2d) -> Form:
+    phases = conv.h.stride * conv.w.stride
+    copies = prod(axis.stride for axis in (conv.h, conv.w) if axis.is_uneven)
+    return Form(conv, one_phase(conv), planes=phases, copies=copies)
+
+
+SPACE = TilingSpace(_form)
+
 TDC = Variant(
     name="tdc",
     summary="a stride-1 convolution per phase, then an interleave",
+    parameters=Tiling,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
     refusal=too_many_phases,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -12,8 +13,6 @@ from tvm_deconv.schedules.costs import Cost, waste
 from tvm_deconv.schedules.variant import Sizes
 
 from .machine import CpuMachine
-from .strd import dense
-from .tdc import one_phase
 from .tiling import MIN_WORK_PER_THREAD, STACK_BYTES, TYPICAL_SIZES, Tiling
 
 # Multiply-adds written out: twice what ``choose_tiling`` goes to. LLVM takes 2 s for that many.
@@ -35,7 +34,7 @@ _CERTAINLY_PARALLEL = 16 * MIN_WORK_PER_THREAD
 
 
 @dataclass(frozen=True)
-class _Form:
+class Form:
     """How a variant uses ``Tiling`` for a layer.
 
     ``strip`` is the layer whose blocks a strip counts. ``tiled`` is the convolution whose phases a
@@ -75,79 +74,127 @@ class _Form:
 
 
 @lru_cache(maxsize=256)
-def form_of(name: str, conv: ConvTranspose2d) -> _Form:
-    """The form of the variant called ``name``."""
-    phases = conv.h.stride * conv.w.stride
-    if name == "revd2":
-        return _Form(conv, conv, tile_of_phases=conv.h.stride > 1)
-    if name == "strd":
-        return _Form(dense(conv), dense(conv))
-    if name == "tdc":
-        unrolled = (axis.stride for axis in (conv.h, conv.w) if axis.is_uneven)
-        copies = 1
-        for stride in unrolled:
-            copies *= stride
-        return _Form(conv, one_phase(conv), planes=phases, copies=copies)
-    return _Form(conv, None, planes=phases)
+def sums_in_scratch(conv: ConvTranspose2d) -> Form:
+    """The form of a variant that keeps all sums of a strip in scratch."""
+    return Form(conv, None, planes=conv.h.stride * conv.w.stride)
 
 
-def tiling_fields(
-    name: str, conv: ConvTranspose2d, sizes: Sizes, own: Tiling, machine: CpuMachine
-) -> dict[str, set[int]]:
-    """Values of each field besides those of ``own``, which the variant chooses itself."""
-    form = form_of(name, conv)
-    tiled = form.tiled
-    lanes = {n for n in (machine.lanes, machine.lanes // 2) if n >= 4}
-    vectors = set(_VECTORS) if tiled else {1}
-    channels = _channels(name, conv, machine)
-    tiles = {ceil_div(conv.group_outputs, n) for n in channels}
-    even = tiled is not None and not form.strip.h.is_uneven
-    by_lane = tiled is not None and machine.multiplies_by_lane
-    return {
-        "lanes": lanes,
-        "vectors": vectors,
-        "channels": channels,
-        "rows": _rows(form, conv, sizes),
-        "column_tiles": _column_tiles(form, conv, sizes, product(lanes, vectors), machine),
-        "inner_fh": {0, 1} if form.tile_of_phases else set(),
-        # Nothing is gained by it where the taps are even, and a must or useless where they are not.
-        "unroll_fh": {0, 1} if form.tile_of_phases and form.strip.h.is_uneven else set(),
-        "unroll_th": {0, 1} if even and form.strip.h.max_taps > 1 else set(),
-        "channel_splits": split_values(tiles, machine),
-        "parallel": parallel_values(conv, sizes, machine),
-        "weight_vectors": {0, 1} if by_lane else set(),
-    }
+def some_channels(conv: ConvTranspose2d, machine: CpuMachine) -> set[int]:
+    """Channels of a tile, up to those of a group."""
+    outputs = conv.group_outputs
+    return {n for n in (*_CHANNELS, *some_parts(outputs, 4)) if n <= min(outputs, max(_CHANNELS))}
 
 
-def tiling_obstacle(
-    name: str, conv: ConvTranspose2d, tile: Tiling, machine: CpuMachine
-) -> str | None:
-    """Why the variant called ``name`` cannot do these sizes, in words; None if it can."""
-    form = form_of(name, conv)
-    outputs, channels = conv.group_outputs, tile.channels
-    if tile.lanes not in (4, 8, 16) or tile.lanes > machine.lanes:
-        return f"no vectors of {tile.lanes} lanes on a machine of {machine.lanes}"
-    if form.tiled is None and tile.vectors != 1:
-        return f"{name} computes one vector at a time, not {tile.vectors}"
-    if name == "stdd" and channels != 1:
-        return f"stdd has no tiles of channels, so channels is 1, not {channels}"
-    if name == "revd":
-        most = 1 << (outputs - 1).bit_length()
-        if channels & (channels - 1) if channels < tile.lanes else channels % tile.lanes:
-            return f"{channels} channels neither fill vectors of {tile.lanes} nor are a power of 2"
-        if channels > most:
-            return f"{channels} channels in a tile, where {most} hold all {outputs} of a group"
-    elif channels > outputs:
-        return f"{channels} channels in a tile, where a group has {outputs}"
-    tiles = ceil_div(outputs, channels)
-    if tiles % tile.channel_splits:
-        return f"{tiles} tiles of channels are not divisible by {tile.channel_splits} splits"
-    return _loop_obstacle(form, conv, tile, machine)
+def fitting_channels(conv: ConvTranspose2d, tile: Tiling) -> str | None:
+    """Why a tile has too many channels, in words; None if it has not."""
+    if tile.channels > conv.group_outputs:
+        return f"{tile.channels} channels in a tile, where a group has {conv.group_outputs}"
+    return None
 
 
-def _loop_obstacle(
-    form: _Form, conv: ConvTranspose2d, tile: Tiling, machine: CpuMachine
-) -> str | None:
+@dataclass(frozen=True)
+class TilingSpace:
+    """The space of a variant that tiles by ``Tiling``.
+
+    ``form`` says how it does for a layer (cache it: it is asked for every point), ``channels``
+    gives the values of that field and ``channels_obstacle`` says what is wrong with one.
+    """
+
+    form: Callable[[ConvTranspose2d], Form]
+    channels: Callable[[ConvTranspose2d, CpuMachine], set[int]] = some_channels
+    channels_obstacle: Callable[[ConvTranspose2d, Tiling], str | None] = fitting_channels
+
+    def fields(
+        self, conv: ConvTranspose2d, sizes: Sizes, own: Tiling, machine: CpuMachine
+    ) -> dict[str, set[int]]:
+        """Values of each field besides those of ``own``, which the variant chooses itself."""
+        form = self.form(conv)
+        tiled = form.tiled
+        lanes = {n for n in (machine.lanes, machine.lanes // 2) if n >= 4}
+        vectors = set(_VECTORS) if tiled else {1}
+        channels = self.channels(conv, machine)
+        tiles = {ceil_div(conv.group_outputs, n) for n in channels}
+        even = tiled is not None and not form.strip.h.is_uneven
+        by_lane = tiled is not None and machine.multiplies_by_lane
+        uneven = form.tile_of_phases and form.strip.h.is_uneven
+        return {
+            "lanes": lanes,
+            "vectors": vectors,
+            "channels": channels,
+            "rows": _rows(form, conv, sizes),
+            "column_tiles": _column_tiles(form, conv, sizes, product(lanes, vectors), machine),
+            "inner_fh": {0, 1} if form.tile_of_phases else set(),
+            # Nothing is gained by it where the taps are even, a must or useless where they are not.
+            "unroll_fh": {0, 1} if uneven else set(),
+            "unroll_th": {0, 1} if even and form.strip.h.max_taps > 1 else set(),
+            "channel_splits": split_values(tiles, machine),
+            "parallel": parallel_values(conv, sizes, machine),
+            "weight_vectors": {0, 1} if by_lane else set(),
+        }
+
+    def obstacle(
+        self, conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine
+    ) -> str | None:
+        """Why the variant cannot do these sizes, in words; None if it can."""
+        form = self.form(conv)
+        if tile.lanes not in (4, 8, 16) or tile.lanes > machine.lanes:
+            return f"no vectors of {tile.lanes} lanes on a machine of {machine.lanes}"
+        if form.tiled is None and tile.vectors != 1:
+            return f"one vector is computed at a time, not {tile.vectors}"
+        found = self.channels_obstacle(conv, tile)
+        if found is not None:
+            return found
+        tiles = ceil_div(conv.group_outputs, tile.channels)
+        if tiles % tile.channel_splits:
+            return f"{tiles} tiles of channels are not divisible by {tile.channel_splits} splits"
+        return _loop_obstacle(form, tile, machine)
+
+    def costs(
+        self, conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine
+    ) -> list[Cost]:
+        """What the sizes cost; the list is as long for every ``tile``."""
+        form = self.form(conv)
+        accumulators = form.accumulators(tile)
+        tiles = ceil_div(conv.group_outputs, tile.channels)
+        batch, height, width = sizes
+        costs = [
+            Cost("bytes of scratch", form.scratch_bytes(tile), _CACHES * machine.l2_bytes),
+            waste("channels", conv.group_outputs, tiles * tile.channels),
+        ]
+        if form.tiled is not None:
+            taps = form.tiled.w.max_taps * (form.tiled.h.max_taps if tile.unroll_th else 1)
+            copies = form.copies * (form.tiled.h.stride if tile.unroll_fh else 1)
+            on_stack = 4 * tile.lanes * accumulators
+            costs += [
+                Cost("vector registers", accumulators + tile.vectors + 1, machine.vector_registers),
+                Cost("bytes of accumulators on the stack", on_stack, STACK_BYTES - 1),
+                Cost("multiply-adds written out", accumulators * taps * copies, _MAX_UNROLLED),
+            ]
+        blocks = 1
+        if width is None:
+            costs.append(
+                Cost("columns of a strip of free width", tile.block_columns, _FREE_COLUMNS)
+            )
+        else:
+            columns = form.columns(conv, width)
+            needed = ceil_div(columns, tile.tile_columns)
+            useless = tile.vectors - ceil_div(columns, tile.lanes)
+            costs += [
+                Cost("register tiles beyond the output", max(0, tile.column_tiles - needed), 0),
+                Cost("vectors beyond the output", max(0, useless), 0),
+            ]
+            blocks = ceil_div(needed, tile.column_tiles)
+        if height is not None:
+            rows = form.rows(conv, height)
+            costs.append(Cost("rows of blocks in a strip", tile.rows, rows))
+            if width is not None:
+                pieces = (batch or 1) * blocks * ceil_div(rows, tile.rows) * conv.groups
+                pieces *= tile.channel_splits
+                costs.append(idle_threads(pieces, tile.parallel, machine))
+        return costs
+
+
+def _loop_obstacle(form: Form, tile: Tiling, machine: CpuMachine) -> str | None:
     if tile.inner_fh and not form.tile_of_phases:
         return "inner_fh needs a register tile that holds the phases in height"
     if form.tiled is None:
@@ -167,49 +214,6 @@ def _loop_obstacle(
         if weights % tile.lanes:
             return f"{weights} weights of a tap are no whole vectors of {tile.lanes}"
     return None
-
-
-def tiling_costs(
-    name: str, conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine
-) -> list[Cost]:
-    """What the sizes cost; the list is as long for every ``tile``."""
-    form = form_of(name, conv)
-    accumulators = form.accumulators(tile)
-    tiles = ceil_div(conv.group_outputs, tile.channels)
-    batch, height, width = sizes
-    costs = [
-        Cost("bytes of scratch", form.scratch_bytes(tile), _CACHES * machine.l2_bytes),
-        waste("channels", conv.group_outputs, tiles * tile.channels),
-    ]
-    if form.tiled is not None:
-        taps = form.tiled.w.max_taps * (form.tiled.h.max_taps if tile.unroll_th else 1)
-        copies = form.copies * (form.tiled.h.stride if tile.unroll_fh else 1)
-        on_stack = 4 * tile.lanes * accumulators
-        costs += [
-            Cost("vector registers", accumulators + tile.vectors + 1, machine.vector_registers),
-            Cost("bytes of accumulators on the stack", on_stack, STACK_BYTES - 1),
-            Cost("multiply-adds written out", accumulators * taps * copies, _MAX_UNROLLED),
-        ]
-    blocks = 1
-    if width is None:
-        costs.append(Cost("columns of a strip of free width", tile.block_columns, _FREE_COLUMNS))
-    else:
-        columns = form.columns(conv, width)
-        needed = ceil_div(columns, tile.tile_columns)
-        useless = tile.vectors - ceil_div(columns, tile.lanes)
-        costs += [
-            Cost("register tiles beyond the output", max(0, tile.column_tiles - needed), 0),
-            Cost("vectors beyond the output", max(0, useless), 0),
-        ]
-        blocks = ceil_div(needed, tile.column_tiles)
-    if height is not None:
-        rows = form.rows(conv, height)
-        costs.append(Cost("rows of blocks in a strip", tile.rows, rows))
-        if width is not None:
-            pieces = (batch or 1) * blocks * ceil_div(rows, tile.rows) * conv.groups
-            pieces *= tile.channel_splits
-            costs.append(idle_threads(pieces, tile.parallel, machine))
-    return costs
 
 
 def idle_threads(pieces: int, parallel: bool, machine: CpuMachine) -> Cost:
@@ -244,18 +248,7 @@ def some_parts(whole: int, parts: int) -> set[int]:
     return {ceil_div(whole, n) for n in range(1, parts + 1)}
 
 
-def _channels(name: str, conv: ConvTranspose2d, machine: CpuMachine) -> set[int]:
-    outputs = conv.group_outputs
-    if name == "stdd":
-        return {1}
-    if name == "revd":
-        most = 1 << (outputs - 1).bit_length()
-        wide = {n * machine.lanes for n in (1, 2, 3, 4, 6, 8)}
-        return {n for n in wide | {most, most // 2, 4, 8} if 1 <= n <= most}
-    return {n for n in (*_CHANNELS, *some_parts(outputs, 4)) if n <= min(outputs, max(_CHANNELS))}
-
-
-def _rows(form: _Form, conv: ConvTranspose2d, sizes: Sizes) -> set[int]:
+def _rows(form: Form, conv: ConvTranspose2d, sizes: Sizes) -> set[int]:
     values = {*range(1, 17), 20, 24, 32, 48, _MOST_ROWS}
     if sizes.height is None:
         return {n for n in values if n <= 32}
@@ -264,7 +257,7 @@ def _rows(form: _Form, conv: ConvTranspose2d, sizes: Sizes) -> set[int]:
 
 
 def _column_tiles(
-    form: _Form, conv: ConvTranspose2d, sizes: Sizes, tiles: product, machine: CpuMachine
+    form: Form, conv: ConvTranspose2d, sizes: Sizes, tiles: product, machine: CpuMachine
 ) -> set[int]:
     """A row of output in a few parts, for every width of register tile."""
     values = {1, 2, 3, 4}

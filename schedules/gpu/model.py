@@ -17,11 +17,10 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.variant import Sizes
 
+from .form import Form, blocks
 from .machine import GpuMachine
 from .tile import COPY, READ, SHARED, GpuTile
 
-# Sizes to do well on when the real one is not known at compile time.
-TYPICAL = 128
 # Instructions to copy an element to shared memory: its place, the test for the border, load, store.
 _COPY_INSTRUCTIONS = 8
 # Instructions to move an element through global memory, where they wait for it.
@@ -41,11 +40,15 @@ _INFINITE = float("inf")
 
 
 @lru_cache(maxsize=1024)
-def choose_tile(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine, phases: int) -> GpuTile:
-    """The tile of fewest estimated cycles for a thread that holds ``phases`` phases."""
+def choose_tile(form: Form, machine: GpuMachine) -> GpuTile:
+    """The tile of fewest estimated cycles, of those that the device can start if there are any."""
+    conv, sizes, phases = form.conv, form.sizes, form.phases
     return min(
         candidates(conv, sizes, machine, phases),
-        key=lambda tile: kernel_cycles(conv, sizes, tile, machine, phases),
+        key=lambda tile: (
+            form.misfit(tile, machine) is not None,
+            kernel_cycles(conv, sizes, tile, machine, phases),
+        ),
     )
 
 
@@ -110,14 +113,6 @@ def staging(conv: ConvTranspose2d, machine: GpuMachine) -> tuple[int, int]:
 def reductions(conv: ConvTranspose2d) -> list[int]:
     """Numbers of input channels to stage at a time: they divide those of a group."""
     return [n for n in (1, 2, 3, 4, 5, 7, 8, 16) if conv.group_inputs % n == 0]
-
-
-def blocks(conv: ConvTranspose2d, sizes: Sizes) -> tuple[int, int]:
-    """Block rows and columns of the output; typical ones where a size is not known."""
-    return (
-        conv.h.blocks(sizes.height or TYPICAL),
-        conv.w.blocks(sizes.width or TYPICAL),
-    )
 
 
 def round_to_power(count: int) -> int:

@@ -19,11 +19,13 @@ operands are read where they lie. Weights are packed as [g][o/block][ic][kh][kw]
 
 from __future__ import annotations
 
-import numpy as np
+from functools import lru_cache
+
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Direct, Packing
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.expressions import ceil_div, static
 from tvm_deconv.schedules.algorithms.names import GATHER, PAD, STORE
@@ -32,8 +34,9 @@ from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 
 from . import revd2, steps
 from .domain import domain_of
+from .form import Form, blocks
 from .machine import GpuMachine
-from .model import blocks
+from .space import TileSpace
 from .tile import READ, GpuTile
 
 # Threads of a block along columns and rows.
@@ -73,18 +76,9 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachi
     return outputs * (tests + products) / (machine.units * machine.fma_lanes)
 
 
-def packed_shape(conv: ConvTranspose2d, tile: GpuTile) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][o/block][ic][kh][kw][o%block]."""
-    tiles = ceil_div(conv.group_outputs, tile.block_channels)
-    kernel = conv.h.kernel, conv.w.kernel
-    return conv.groups, tiles, conv.group_inputs, *kernel, tile.block_channels
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: GpuTile) -> np.ndarray:
-    """IOHW weights in the order of ``packed_shape``, float32; missing channels are 0."""
-    g, kh, kw, o, ic, lane = range(6)
-    packed = cpu.pack_in_blocks(weights, conv, tile.block_channels)
-    return np.ascontiguousarray(packed.transpose(g, o, ic, kh, kw, lane))
+def packing(conv: ConvTranspose2d, tile: GpuTile) -> Packing:
+    """The kernel as it is: what a block of threads stages at a time is one run."""
+    return Direct(conv, "g o/n ic kh kw o%n", tile.block_channels)
 
 
 def compute(conv: ConvTranspose2d, tile: GpuTile, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
@@ -148,13 +142,21 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.
     return steps.finished(func, [sums, pad, weights])
 
 
+@lru_cache(maxsize=256)
+def _form(conv: ConvTranspose2d, sizes: Sizes) -> Form:
+    return Form(conv, sizes, conv.h.stride * conv.w.stride, loops_taps=True)
+
+
+SPACE = TileSpace(_form)
+
 REVD = Variant(
     name="revd",
     summary="output gather, a modulo for each output and tap",
+    parameters=GpuTile,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
     weight_dtype=revd2.weight_dtype,

@@ -20,23 +20,25 @@ a kernel of 3 the 4 phases read 9 inputs where 4 kernels of 2 x 2 would read 16.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Direct, Packing
 from tvm_deconv.schedules.algorithms import stages
-from tvm_deconv.schedules.algorithms.expressions import ceil_div, static
+from tvm_deconv.schedules.algorithms.expressions import static
 from tvm_deconv.schedules.algorithms.names import PAD, PHASES
-from tvm_deconv.schedules.cpu import revd2 as cpu
 from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import steps
 from .domain import domain_of
+from .form import Form
 from .machine import GpuMachine
 from .model import choose_tile, kernel_cycles
+from .space import TileSpace
 from .tile import GpuTile
 
 # More sums than this in a thread are spilled, whatever else is done.
@@ -57,7 +59,7 @@ def _phases(conv: ConvTranspose2d) -> int:
 
 def choose(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine) -> GpuTile:
     """The tile of fewest estimated cycles for a thread that holds all phases."""
-    return choose_tile(conv, sizes, machine, phases=_phases(conv))
+    return choose_tile(_form(conv, sizes), machine)
 
 
 def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachine) -> float:
@@ -70,24 +72,9 @@ def weight_dtype(dtype: str) -> str:
     return dtype
 
 
-def packed_shape(conv: ConvTranspose2d, tile: GpuTile) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][o/block][ic][th][tw][fh][fw][o%block]."""
-    return (
-        conv.groups,
-        ceil_div(conv.group_outputs, tile.block_channels),
-        conv.group_inputs,
-        conv.h.max_taps,
-        conv.w.max_taps,
-        *conv.strides,
-        tile.block_channels,
-    )
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: GpuTile) -> np.ndarray:
-    """IOHW weights in the order of ``packed_shape``, float32; missing taps and channels are 0."""
-    g, o, fh, ic, th, tw, fw, lane = range(8)
-    packed = cpu.pack_in_blocks(weights, conv, tile.block_channels)
-    return np.ascontiguousarray(packed.transpose(g, o, ic, th, tw, fh, fw, lane))
+def packing(conv: ConvTranspose2d, tile: GpuTile) -> Packing:
+    """What a block of threads stages at a time is one run."""
+    return Direct(conv, "g o/n ic th tw fh fw o%n", tile.block_channels)
 
 
 def compute(conv: ConvTranspose2d, tile: GpuTile, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
@@ -143,13 +130,21 @@ def schedule(
     return steps.finished(sch.mod["main"], [sums, border, weights])
 
 
+@lru_cache(maxsize=256)
+def _form(conv: ConvTranspose2d, sizes: Sizes) -> Form:
+    return Form(conv, sizes, _phases(conv))
+
+
+SPACE = TileSpace(_form)
+
 REVD2 = Variant(
     name="revd2",
     summary="a thread holds all phases of its tile, every output written once",
+    parameters=GpuTile,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
     refusal=refusal,

@@ -7,18 +7,17 @@ memory (Mali) never gets anything staged there: its space is not that of CUDA.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.costs import Cost, waste
-from tvm_deconv.schedules.cpu.strd import dense, dilated_sizes
 from tvm_deconv.schedules.variant import Sizes
 
-from . import stdd
+from .form import Form
 from .machine import GpuMachine
-from .model import blocks, round_to_power
+from .model import round_to_power
 from .tile import COPY, READ, SHARED, GpuTile
 
 # Vectors of columns that OpenCL C has types for.
@@ -38,157 +37,101 @@ _MOST_STATEMENTS, _MOST_READING = 4096, 1024
 
 
 @dataclass(frozen=True)
-class _Form:
-    """How a variant uses a tile: on which layer of which size, and the phases that a thread holds.
+class TileSpace:
+    """The space of a variant whose threads have a ``GpuTile``.
 
-    ``by_element`` says that a second kernel, of an element a thread, writes the output,
-    ``loops_taps`` that taps are outside, so that ``reduction`` matters also where nothing is
-    staged, and ``sums_in_shared`` that shared memory holds the sums of a block.
+    ``form`` says how it uses one for a layer (cache it: it is asked for every point).
     """
 
-    conv: ConvTranspose2d
-    sizes: Sizes
-    phases: int
-    by_element: bool = False
-    loops_taps: bool = False
-    sums_in_shared: bool = False
+    form: Callable[[ConvTranspose2d, Sizes], Form]
 
-    @property
-    def blocks(self) -> tuple[int, int]:
-        """Block rows and columns of the output; typical ones where a size is not known."""
-        return blocks(self.conv, self.sizes)
+    def fields(
+        self, conv: ConvTranspose2d, sizes: Sizes, own: GpuTile | None, machine: GpuMachine
+    ) -> dict[str, set[int]]:
+        """Values of each field; every one of them may be part of a feasible tile."""
+        form = self.form(conv, sizes)
+        rows, columns = form.blocks
+        outputs = conv.group_outputs
+        sums = max((machine.registers - _OTHER_REGISTERS) // form.phases, 1)
+        axis = max(machine.max_threads // _THREADS_PER_AXIS, 1)
+        staged = {n for n in range(1, _MOST_REDUCTION + 1) if conv.group_inputs % n == 0}
+        channels = {n for n in (*_CHANNELS, outputs) if n <= min(round_to_power(outputs), sums)}
+        if conv.groups > 1:
+            channels = {n for n in channels if outputs % n == 0}
+        return {
+            "channels": {n for n in channels if n <= max(_CHANNELS)},
+            "rows": {n for n in _ROWS if n <= min(rows, sums)},
+            "lanes": {
+                n for n in _VECTORS if n <= min(round_to_power(columns), sums, machine.lanes)
+            },
+            "channel_threads": _powers(min(round_to_power(outputs), axis)),
+            "row_threads": _powers(min(round_to_power(rows), axis)),
+            "column_threads": {
+                n
+                for n in _powers(min(round_to_power(columns), 4 * axis))
+                if n >= min(round_to_power(columns), _FEWEST_COLUMN_THREADS)
+            },
+            "reduction": staged if machine.shared_is_real or form.loops_taps else {1},
+            "stage_input": {READ, SHARED, COPY} if machine.shared_is_real else {READ, COPY},
+            "stage_weights": {0, 1} if machine.shared_is_real else {0},
+        }
 
-    def sums(self, tile: GpuTile) -> int:
-        """Those that a thread has in registers; inputs, where the sums are in shared memory."""
-        if self.sums_in_shared:
-            return tile.reduction
-        return tile.channels * tile.rows * tile.lanes * self.phases
+    def obstacle(
+        self, conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachine
+    ) -> str | None:
+        """Why the device or the schedule cannot do a tile, in words; None if they can."""
+        if tile.lanes > 1 and machine.lanes == 1:
+            return f"vectors of {tile.lanes} columns on a machine that loads none"
+        if tile.lanes not in _VECTORS:
+            return f"no vectors of {tile.lanes} columns: there are {', '.join(map(str, _VECTORS))}"
+        if tile.stage_input not in (READ, SHARED, COPY) or tile.stage_weights not in (0, 1):
+            return f"unknown staging {tile.stage_input}, {tile.stage_weights}"
+        staged = tile.stage_input == SHARED or tile.stage_weights
+        if staged and not machine.shared_is_real:
+            return f"shared memory of {machine.name} is ordinary memory: nothing is staged there"
+        if conv.group_inputs % tile.reduction:
+            return (
+                f"{conv.group_inputs} input channels are not divisible by reduction "
+                f"{tile.reduction}"
+            )
+        if conv.groups > 1 and conv.group_outputs % tile.block_channels:
+            return (
+                f"{conv.group_outputs} output channels of a group are not divisible by the "
+                f"{tile.block_channels} of a block"
+            )
+        return self.form(conv, sizes).misfit(tile, machine)
 
-    def shared_bytes(self, tile: GpuTile) -> int:
-        """Shared memory of a block."""
-        if self.sums_in_shared:
-            return stdd.shared_bytes(self.conv, tile)
-        return tile.shared_bytes(self.conv, self.phases)
-
-
-@lru_cache(maxsize=256)
-def _form_of(name: str, conv: ConvTranspose2d, sizes: Sizes) -> _Form:
-    """The form of the variant called ``name``."""
-    phases = conv.h.stride * conv.w.stride
-    if name in ("revd2", "revd", "stdd"):
-        outside, in_shared = name != "revd2", name == "stdd"
-        return _Form(conv, sizes, phases, loops_taps=outside, sums_in_shared=in_shared)
-    if name == "strd":
-        return _Form(dense(conv), dilated_sizes(conv, sizes), 1)
-    return _Form(conv, sizes, 1, by_element=True)
-
-
-def tile_fields(
-    name: str, conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine
-) -> dict[str, set[int]]:
-    """Values of each field of a ``GpuTile``; every one of them may be part of a feasible tile."""
-    form = _form_of(name, conv, sizes)
-    rows, columns = form.blocks
-    outputs = conv.group_outputs
-    sums = max((machine.registers - _OTHER_REGISTERS) // form.phases, 1)
-    axis = max(machine.max_threads // _THREADS_PER_AXIS, 1)
-    staged = {n for n in range(1, _MOST_REDUCTION + 1) if conv.group_inputs % n == 0}
-    channels = {n for n in (*_CHANNELS, outputs) if n <= min(round_to_power(outputs), sums)}
-    if conv.groups > 1:
-        channels = {n for n in channels if outputs % n == 0}
-    return {
-        "channels": {n for n in channels if n <= max(_CHANNELS)},
-        "rows": {n for n in _ROWS if n <= min(rows, sums)},
-        "lanes": {n for n in _VECTORS if n <= min(round_to_power(columns), sums, machine.lanes)},
-        "channel_threads": _powers(min(round_to_power(outputs), axis)),
-        "row_threads": _powers(min(round_to_power(rows), axis)),
-        "column_threads": {
-            n
-            for n in _powers(min(round_to_power(columns), 4 * axis))
-            if n >= min(round_to_power(columns), _FEWEST_COLUMN_THREADS)
-        },
-        "reduction": staged if machine.shared_is_real or form.loops_taps else {1},
-        "stage_input": {READ, SHARED, COPY} if machine.shared_is_real else {READ, COPY},
-        "stage_weights": {0, 1} if machine.shared_is_real else {0},
-    }
+    def costs(
+        self, conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachine
+    ) -> list[Cost]:
+        """What a tile costs; the list is as long for every tile of a layer."""
+        form = self.form(conv, sizes)
+        sums, taps = form.sums(tile), form.conv.h.max_taps * form.conv.w.max_taps
+        terms = sums * taps
+        unrolled = terms <= _MOST_STATEMENTS and not form.loops_taps
+        statements = (terms if unrolled else sums) // tile.lanes
+        reads = tile.stage_input == READ and taps > 1
+        registers = sums + _OTHER_REGISTERS
+        in_parts = form.loops_taps or tile.stage_input == SHARED or bool(tile.stage_weights)
+        rows, columns = form.blocks
+        computed = (
+            ceil_div(conv.group_outputs, tile.block_channels)
+            * tile.block_channels
+            * (ceil_div(rows, tile.block_rows) * tile.block_rows)
+            * (ceil_div(columns, tile.block_columns) * tile.block_columns)
+        )
+        return [
+            Cost("registers of a thread", registers, machine.registers),
+            Cost("registers of a block", registers * tile.threads, machine.unit_registers),
+            Cost("statements", statements, _MOST_READING if reads else _MOST_STATEMENTS),
+            Cost("idle lanes of a block's last warp", -tile.threads % machine.warp, 0),
+            Cost(
+                "channels at a time where nothing is staged", 0 if in_parts else tile.reduction, 1
+            ),
+            waste("outputs", conv.group_outputs * rows * columns, computed),
+        ]
 
 
 def _powers(most: int) -> set[int]:
     """The powers of two from 1 to ``most``."""
     return {1 << n for n in range(most.bit_length())}
-
-
-def tile_obstacle(
-    name: str, conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachine
-) -> str | None:
-    """Why the device or the schedule cannot do a tile, in words; None if they can."""
-    if tile.lanes > 1 and machine.lanes == 1:
-        return f"vectors of {tile.lanes} columns on a machine that loads none"
-    if tile.lanes not in _VECTORS:
-        return f"no vectors of {tile.lanes} columns: there are {', '.join(map(str, _VECTORS))}"
-    if tile.stage_input not in (READ, SHARED, COPY) or tile.stage_weights not in (0, 1):
-        return f"unknown staging {tile.stage_input}, {tile.stage_weights}"
-    staged = tile.stage_input == SHARED or tile.stage_weights
-    if staged and not machine.shared_is_real:
-        return f"shared memory of {machine.name} is ordinary memory: nothing is staged there"
-    if conv.group_inputs % tile.reduction:
-        return f"{conv.group_inputs} input channels are not divisible by reduction {tile.reduction}"
-    if conv.groups > 1 and conv.group_outputs % tile.block_channels:
-        return (
-            f"{conv.group_outputs} output channels of a group are not divisible by the "
-            f"{tile.block_channels} of a block"
-        )
-    return _limits(_form_of(name, conv, sizes), tile, machine)
-
-
-def _limits(form: _Form, tile: GpuTile, machine: GpuMachine) -> str | None:
-    if tile.threads > machine.max_threads:
-        return f"{tile.threads} threads of a block, more than {machine.max_threads}"
-    shared = form.shared_bytes(tile)
-    if shared > machine.shared_bytes:
-        return f"{shared} bytes of shared memory, more than {machine.shared_bytes}"
-    most = machine.most("blockIdx.y")
-    if _rows(form, tile) > most:
-        return f"{_rows(form, tile)} blocks along y, more than {most}"
-    return None
-
-
-def _rows(form: _Form, tile: GpuTile) -> int:
-    """Blocks along y of the kernel that has the most; a height that is not known counts as 1."""
-    conv, height = form.conv, form.sizes.height or 1
-    rows = ceil_div(conv.h.blocks(height), tile.block_rows)
-    found = [rows]
-    if tile.stage_input == COPY:
-        found.append(rows * tile.block_rows + conv.h.uniform_extent)
-    if form.by_element:
-        found.append(conv.h.output_size(height))
-    return max(found)
-
-
-def tile_costs(
-    name: str, conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachine
-) -> list[Cost]:
-    """What a tile costs; the list is as long for every tile of a layer."""
-    form = _form_of(name, conv, sizes)
-    sums, taps = form.sums(tile), form.conv.h.max_taps * form.conv.w.max_taps
-    terms = sums * taps
-    unrolled = terms <= _MOST_STATEMENTS and not form.loops_taps
-    statements = (terms if unrolled else sums) // tile.lanes
-    reads = tile.stage_input == READ and taps > 1
-    registers = sums + _OTHER_REGISTERS
-    in_parts = form.loops_taps or tile.stage_input == SHARED or bool(tile.stage_weights)
-    rows, columns = form.blocks
-    computed = (
-        ceil_div(conv.group_outputs, tile.block_channels)
-        * tile.block_channels
-        * (ceil_div(rows, tile.block_rows) * tile.block_rows)
-        * (ceil_div(columns, tile.block_columns) * tile.block_columns)
-    )
-    return [
-        Cost("registers of a thread", registers, machine.registers),
-        Cost("registers of a block", registers * tile.threads, machine.unit_registers),
-        Cost("statements", statements, _MOST_READING if reads else _MOST_STATEMENTS),
-        Cost("idle lanes of a block's last warp", -tile.threads % machine.warp, 0),
-        Cost("channels at a time where nothing is staged", 0 if in_parts else tile.reduction, 1),
-        waste("outputs", conv.group_outputs * rows * columns, computed),
-    ]

@@ -22,6 +22,7 @@ to use. Packed weights are those of ``revd2``.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import product
 from math import ceil
 from typing import Any
@@ -37,9 +38,11 @@ from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 
 from . import revd2, steps
+from .form import Form, blocks
 from .machine import GpuMachine
-from .model import blocks, reductions, round_to_power
+from .model import reductions, round_to_power
 from .rebase import rebased
+from .space import TileSpace
 from .tile import READ, GpuTile
 
 # Bytes of a block of threads: what a device of OpenCL's full profile has, and half of that so that
@@ -270,13 +273,22 @@ def _is_thread(loop: tirx.For) -> bool:
     return binding is not None and str(binding.thread_tag) == "threadIdx.x"
 
 
+@lru_cache(maxsize=256)
+def _form(conv: ConvTranspose2d, sizes: Sizes) -> Form:
+    phases = conv.h.stride * conv.w.stride
+    return Form(conv, sizes, phases, loops_taps=True, sums_in_shared=shared_bytes)
+
+
+SPACE = TileSpace(_form)
+
 STDD = Variant(
     name="stdd",
     summary="input-stationary scatter, overlapping sums in shared memory",
+    parameters=GpuTile,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
-    packed_shape=revd2.packed_shape,
-    pack_weights=revd2.pack_weights,
+    packing=revd2.packing,
     compute=revd2.compute,
     schedule=schedule,
     refusal=refusal,

@@ -8,24 +8,28 @@ inserted zeros are computed, so this does s_h * s_w times the work of the others
 
 from __future__ import annotations
 
-import numpy as np
+from functools import lru_cache
+
 from tvm import te, tirx
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Packing
 from tvm_deconv.schedules.algorithms.names import DILATE
 from tvm_deconv.schedules.cpu import strd as cpu
 from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import revd2
 from .domain import domain_of
+from .form import TYPICAL, Form
 from .machine import GpuMachine
-from .model import TYPICAL, choose_tile, kernel_cycles
+from .model import choose_tile, kernel_cycles
+from .space import TileSpace
 from .tile import GpuTile
 
 
 def choose(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine) -> GpuTile:
     """The tile of fewest estimated cycles over the dilated map."""
-    return choose_tile(cpu.dense(conv), _dilated_sizes(conv, sizes), machine, phases=1)
+    return choose_tile(Form(cpu.dense(conv), _dilated_sizes(conv, sizes), 1), machine)
 
 
 def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachine) -> float:
@@ -39,14 +43,9 @@ def _dilated_sizes(conv: ConvTranspose2d, sizes: Sizes) -> Sizes:
     return cpu.dilated_sizes(conv, known)
 
 
-def packed_shape(conv: ConvTranspose2d, tile: GpuTile) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][o/block][ic][kh][kw][1][1][o%block]."""
-    return revd2.packed_shape(cpu.dense(conv), tile)
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: GpuTile) -> np.ndarray:
-    """IOHW weights in the order of ``packed_shape``, float32; missing channels are 0."""
-    return revd2.pack_weights(weights, cpu.dense(conv), tile)
+def packing(conv: ConvTranspose2d, tile: GpuTile) -> Packing:
+    """That of ``revd2`` over the dilated map, which has one phase."""
+    return revd2.packing(cpu.dense(conv), tile)
 
 
 def compute(conv: ConvTranspose2d, tile: GpuTile, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
@@ -61,13 +60,21 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.
     return revd2.schedule(func, cpu.dense(conv), tile, pad=DILATE)
 
 
+@lru_cache(maxsize=256)
+def _form(conv: ConvTranspose2d, sizes: Sizes) -> Form:
+    return Form(cpu.dense(conv), cpu.dilated_sizes(conv, sizes), 1)
+
+
+SPACE = TileSpace(_form)
+
 STRD = Variant(
     name="strd",
     summary="zeros inserted between the input samples, then a stride-1 convolution",
+    parameters=GpuTile,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
     weight_dtype=revd2.weight_dtype,

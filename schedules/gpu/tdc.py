@@ -16,26 +16,29 @@ input anew. Weights are packed as [g][o/block][fh][fw][ic][th][tw][o%block].
 
 from __future__ import annotations
 
-import numpy as np
+from functools import lru_cache
+
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Direct, Packing
 from tvm_deconv.schedules.algorithms import stages
-from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.algorithms.names import PAD, PHASES, PLANES
 from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import revd2, steps
 from .domain import domain_of
+from .form import Form
 from .machine import GpuMachine
 from .model import choose_tile, element_cycles, kernel_cycles
+from .space import TileSpace
 from .tile import GpuTile
 
 
 def choose(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine) -> GpuTile:
     """The tile of fewest estimated cycles for a thread that holds one phase."""
-    return choose_tile(conv, sizes, machine, phases=1)
+    return choose_tile(_form(conv, sizes), machine)
 
 
 def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachine) -> float:
@@ -44,24 +47,9 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachi
     return sums + element_cycles(conv, sizes, machine)
 
 
-def packed_shape(conv: ConvTranspose2d, tile: GpuTile) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][o/block][fh][fw][ic][th][tw][o%block]."""
-    return (
-        conv.groups,
-        ceil_div(conv.group_outputs, tile.block_channels),
-        *conv.strides,
-        conv.group_inputs,
-        conv.h.max_taps,
-        conv.w.max_taps,
-        tile.block_channels,
-    )
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: GpuTile) -> np.ndarray:
-    """IOHW weights in the order of ``packed_shape``, float32; missing taps and channels are 0."""
-    g, o, ic, th, tw, fh, fw, lane = range(8)
-    packed = revd2.pack_weights(weights, conv, tile)
-    return np.ascontiguousarray(packed.transpose(g, o, fh, fw, ic, th, tw, lane))
+def packing(conv: ConvTranspose2d, tile: GpuTile) -> Packing:
+    """A phase after the other: what a block of threads stages at a time is one run."""
+    return Direct(conv, "g o/n fh fw ic th tw o%n", tile.block_channels)
 
 
 def compute(conv: ConvTranspose2d, tile: GpuTile, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
@@ -107,13 +95,21 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.
     return steps.finished(sch.mod["main"], [sums, pad, weights])
 
 
+@lru_cache(maxsize=256)
+def _form(conv: ConvTranspose2d, sizes: Sizes) -> Form:
+    return Form(conv, sizes, 1, by_element=True)
+
+
+SPACE = TileSpace(_form)
+
 TDC = Variant(
     name="tdc",
     summary="a stride-1 convolution per phase, then an interleave",
+    parameters=GpuTile,
+    space=SPACE,
     choose=choose,
     cycles=cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
     weight_dtype=revd2.weight_dtype,

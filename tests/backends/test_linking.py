@@ -22,15 +22,15 @@ ORIN = resolve_target(
 MALI = resolve_target({"kind": "opencl", "device": "mali"})
 
 
-def library(target, path, options=()):
+def library(target, path):
     """The peak kernel of a target as a library; what was compiled, and the library's bytes."""
     built = compiled(backend_of(target).peak(target).func, target)
-    link(built, path, linker(target), target, options)
+    link(built, path, linker(target), target)
     return built, path.read_bytes()
 
 
 def test_a_library_for_this_machine_is_loaded_and_runs(tmp_path):
-    built, _ = library(HOST, tmp_path / "peak.so", ["-s"])
+    built, _ = library(HOST, tmp_path / "peak.so")
     main = tvm.runtime.load_module(str(tmp_path / "peak.so"))["main"]
     shapes = backend_of(HOST).peak(HOST).shapes
     x, y = (tvm.runtime.tensor(np.full(shape, 0.5, "float32")) for shape in shapes)
@@ -42,7 +42,7 @@ def test_a_library_for_this_machine_is_loaded_and_runs(tmp_path):
 
 @cuda_kernel.required
 def test_a_library_for_cuda_holds_machine_code_and_no_source(tmp_path):
-    built, content = library(ORIN, tmp_path / "peak.so", ["-s"])
+    built, content = library(ORIN, tmp_path / "peak.so")
     # As TVM writes a string: its size, then its bytes.
     assert (5).to_bytes(8, "little") + b"cubin" in content
     assert b"__global__" not in content

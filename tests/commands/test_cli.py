@@ -289,17 +289,30 @@ def test_a_failing_linker_is_reported(bench, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["explain", "compile", "run", "logs list", "logs verify", "logs merge", "bench"]
+    "command",
+    [
+        "explain",
+        "compile",
+        "run",
+        "tune",
+        "logs list",
+        "logs verify",
+        "logs merge",
+        "bench",
+        "model",
+        "calibrate",
+    ],
 )
-def test_each_command_has_complete_help_and_stands_in_the_readme(command, capsys):
+def test_each_command_has_complete_help_and_is_documented(command, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main([*command.split(), "--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    readme = (ROOT / "README.md").read_text()
-    assert f"tvm-deconv {command} " in readme
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    documented = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    assert f"tvm-deconv {command} " in documented
     for option in re.findall(r"--[a-z-]+", text.split("options:")[0]):
-        assert option in readme or option == "--output", f"{option} stands in the README"
+        assert option in documented or option == "--output", f"{option} stands in a page"
     for name, after in pairwise(text.split("\n\n", 2)[2].splitlines()):
         if re.fullmatch(r"  \S+( \S+)*", name):
             assert re.match(r" {10,}\w", after), f"{name} has no explanation"

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 import shutil
 import subprocess
 import sys
 
 import pytest
-from log_helper import HOST, LAYER, OTHER, PI, candidate, commit, header, small_log
+from log_helper import (
+    LAYER,
+    OTHER,
+    PI,
+    candidate,
+    commit,
+    commit_function,
+    header,
+    make_old,
+    multiplied,
+    small_log,
+)
 from upscaling import upscaler
 
 from tvm_deconv import cli
 from tvm_deconv.logs.folder import LogFolder
+from tvm_deconv.logs.functions import read_rows
 
-FILES = ("workloads.json", "records.json", "trials.jsonl")
+WORKLOADS, RECORDS, TRIALS = FILES = "workloads.json", "records.json", "trials.jsonl"
+
+
+def contents(log) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(log.iterdir())}
 
 
 def logs(capsys, *arguments) -> tuple[int, str, str]:
@@ -60,10 +74,10 @@ def test_listing_looks_where_compile_does(root, capsys, monkeypatch):
 
 def test_a_log_that_cannot_be_read_is_listed_with_the_reason(root, log, capsys):
     small_log(root, device="whole")
-    (log / "trials.jsonl").write_text("{\n")
+    (log / TRIALS).write_text("{\n")
     status, out, _ = logs(capsys, "list", "--logs", root)
     assert status == 0
-    assert f"{log}\n  {log / 'trials.jsonl'}, line 1 is damaged" in out
+    assert f"{log}\n  {log / TRIALS}, line 1 is damaged" in out
     assert "whole, TVM 0.27" in out
 
 
@@ -79,90 +93,55 @@ def first_line(change):
     return damage
 
 
-def second_record(change):
-    """The first is sampled; all fields of the others are annotated alike."""
+def replaced(old, new):
+    """Of the first line, which has it."""
 
-    def damage(path):
-        lines = path.read_text().splitlines()
-        row = json.loads(lines[1])
-        change(row)
-        lines[1] = json.dumps(row)
-        path.write_text("\n".join(lines) + "\n")
+    def change(text):
+        assert old in text
+        return text.replace(old, new)
 
-    return damage
+    return first_line(change)
 
 
-def set_field(name, value):
-    def change(row):
-        for kind, inputs, attributes, _ in row[1][0][0]:
-            if kind == "Annotate" and attributes == [f"tvm_deconv.{name}"]:
-                inputs[1] = value
-
-    return change
-
-
-def set_part(index, value):
-    def change(row):
-        row[1][index] = value
-
-    return change
-
-
-def repeat_workload(path):
-    first, second = path.read_text().splitlines()
-    path.write_text(f"{first}\n{second}\n{first}\n")
-
-
-def rename_layer(path):
-    """The module names another layer than it computes."""
-    first, *rest = path.read_text().splitlines()
-    mark, text = json.loads(first)
-    graph = base64.b64decode(text)[8:]
-    changed = graph.replace(b'\\"sizes\\":[1,12,20]', b'\\"sizes\\":[1,12,19]')
-    assert changed != graph
-    packed = base64.b64encode(len(changed).to_bytes(8, "little") + changed).decode()
-    path.write_text("\n".join([json.dumps([mark, packed]), *rest]) + "\n")
+LANES = rf"lanes={candidate().parameters.lanes}"
 
 
 @pytest.mark.parametrize(
     ("file", "damage", "message"),
     [
-        (FILES[0], first_line(lambda text: text[:-9]), "workloads.json, line 1 is damaged"),
-        (FILES[0], first_line(lambda text: '["1", "AAAA"]'), "line 1: cannot be read as a workl"),
-        (FILES[0], rename_layer, "line 1: is not the definition of the layer that it names"),
-        (FILES[0], repeat_workload, "workloads.json, line 3: is the same workload as line 1"),
-        (FILES[1], first_line(lambda text: "[]"), "records.json, line 1: is of workload None"),
-        (FILES[1], first_line(lambda text: "[7" + text[2:]), "line 1: is of workload 7 from 0, a"),
-        (FILES[1], second_record(set_field("rows", 0)), "line 2: parameter rows of tdc must be"),
-        (FILES[1], second_record(set_field("variant", '"fft"')), "line 2: variant 'fft' is not kn"),
-        (FILES[1], second_record(set_field("lanes", 3)), "line 2: tdc cannot do this: no vectors"),
-        (FILES[1], second_record(set_part(1, [])), "line 2: samples must be positive numbers"),
-        (FILES[1], second_record(set_part(1, [-1.0])), "line 2: samples must be positive numbers"),
-        (FILES[1], second_record(set_part(1, [1e-3, "x"])), "line 2: cannot be read as a record"),
-        (FILES[1], second_record(set_part(2, {"kind": "c"})), "line 2: its target is not that of"),
-        (FILES[1], second_record(set_part(0, [[["Fuse", [], [], []]], []])), "no instruction Fuse"),
-        (FILES[1], lambda path: path.write_text(path.read_text()[:-5]), "last line is half-writ"),
-        (FILES[2], first_line(lambda text: "{}"), "trials.jsonl, line 1: not a trial: KeyError"),
+        (WORKLOADS, first_line(lambda text: text[:-9]), "workloads.json, line 1 is damaged"),
+        (WORKLOADS, first_line(lambda text: '["1", "AAAA"]'), "line 1: TVM cannot read it: "),
+        (WORKLOADS, first_line(lambda text: "{}"), "line 1: cannot be read as a workload"),
+        (RECORDS, first_line(lambda text: "[]"), "records.json, line 1: cannot be read as a rec"),
+        (RECORDS, first_line(lambda text: "[7" + text[2:]), "line 1: is of workload 7 from 0, a"),
         (
-            FILES[2],
-            first_line(lambda text: text.replace('"ok"', '"late"')),
-            "trials.jsonl, line 1: a trial with status 'late' has 2 samples",
+            RECORDS,
+            first_line(lambda text: "[0,[[[],[]],[1],3,[]]]"),
+            "line 1: TVM cannot read it: ",
         ),
+        (TRIALS, lambda path: path.write_text(path.read_text()[:-5]), "last line is half-writ"),
+        (TRIALS, first_line(lambda text: "{}"), "trials.jsonl, line 1: not a trial: KeyError"),
+        (TRIALS, replaced('"ms":', '"ns":'), "a trial with status 'ok' has 0 samples"),
+        (TRIALS, replaced('"ms":[3.0,', '"ms":[-3.0,'), "samples must be positive numbers"),
+        (TRIALS, replaced('"ms":[3.0,', '"ms":[NaN,'), "samples must be positive numbers"),
+        (TRIALS, replaced('"ms":[3.0,', '"ms":["x",'), "line 1: not a trial: ValueError could not"),
         (
-            FILES[2],
-            first_line(lambda text: text.replace('"search"', '"nap"')),
+            TRIALS,
+            replaced('"search"', '"nap"'),
             "line 1: stage 'nap' of a trial is none of default, search, final",
         ),
-        (
-            FILES[2],
-            first_line(lambda text: text.replace('"revd2"', '"fft"')),
-            "trials.jsonl, line 1: variant 'fft' is not known",
-        ),
+        (TRIALS, replaced('"revd2 ', '"fft '), "trials.jsonl, line 1: variant 'fft' is not known"),
+        (TRIALS, replaced("rows=", "rows=x"), "line 1: not a trial: ValueError"),
+        (TRIALS, replaced(" rows=", " lines="), "line 1: parameters of revd2 lack rows: give "),
+        (TRIALS, replaced(LANES, "lanes=3"), "line 1: revd2 cannot do this: no vectors"),
+        (TRIALS, replaced("deconv 4x4", "deconv 04x4"), "04x4 s2 8->6 p1 1x12x20 float32' does "),
     ],
 )
 def test_each_problem_is_reported_with_file_and_line_and_status_2(
     root, log, capsys, file, damage, message
 ):
+    with LogFolder.for_tuning(root, header()) as tuned:
+        commit_function(tuned, multiplied())
     damage(log / file)
     status, out, err = logs(capsys, "verify", root)
     assert status == 2
@@ -171,6 +150,8 @@ def test_each_problem_is_reported_with_file_and_line_and_status_2(
 
 
 def test_all_problems_are_reported_at_once(root, log, capsys):
+    with LogFolder.for_tuning(root, header()) as tuned:
+        commit_function(tuned, multiplied())
     for file in FILES:
         first_line(lambda text: "7")(log / file)
     status, out, _ = logs(capsys, "verify", log)
@@ -216,24 +197,21 @@ def test_a_folder_without_logs_cannot_be_verified_or_listed(tmp_path, capsys):
         assert (status, "there is no folder" in err) == (2, True)
 
 
-def test_merging_appends_what_is_new_and_renumbers_the_layers(root, log, capsys, tmp_path):
+def test_merging_appends_what_is_new(root, log, capsys, tmp_path):
     with LogFolder.for_tuning(tmp_path / "more", header()) as more:
         commit(more, candidate("tdc", OTHER), 5e-4)
         commit(more, candidate("tdc"), 1e-3)
-    before = {file: (log / file).read_bytes() for file in FILES}
+    before = contents(log)
     status, out, _ = logs(capsys, "merge", tmp_path / "more" / "here", root / "here")
-    assert (status, out) == (0, f"{log}: 2 records and 2 trials added\n")
-    for file in FILES:
-        assert (log / file).read_bytes().startswith(before[file])
+    assert (status, out) == (0, f"{log}: 2 trials added\n")
+    assert contents(log)[TRIALS].startswith(before[TRIALS])
     merged = LogFolder.open(log)
     assert [m.variant.name for m in merged.measured(OTHER)] == ["tdc", "revd2"]
     assert merged.contents.count(LAYER) == 3
     assert len(merged.trials()) == 6
     assert logs(capsys, "verify", root)[0] == 0
-    with LogFolder.for_tuning(root, header()) as tuned:
-        assert len(tuned.database) == 5
     again = logs(capsys, "merge", tmp_path / "more" / "here", root / "here")
-    assert again == (0, f"{log}: 0 records and 0 trials added\n", "")
+    assert again == (0, f"{log}: 0 trials added\n", "")
 
 
 def test_merging_into_a_new_folder_makes_the_log(root, log, capsys, tmp_path):
@@ -241,10 +219,52 @@ def test_merging_into_a_new_folder_makes_the_log(root, log, capsys, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(root, other)
     status, out, _ = logs(capsys, "merge", root / "here", other / "here", into)
-    assert (status, out) == (0, f"{into / 'tvm-0.27'}: 3 records and 4 trials added\n")
-    for file in FILES:
-        assert (into / "tvm-0.27" / file).read_bytes() == (log / file).read_bytes()
+    assert (status, out) == (0, f"{into / 'tvm-0.27'}: 4 trials added\n")
+    assert contents(into / "tvm-0.27") == contents(log)
     assert logs(capsys, "verify", into)[0] == 0
+
+
+def test_merging_keeps_what_a_log_holds_twice(root, log, capsys, tmp_path):
+    path = log / TRIALS
+    path.write_text(path.read_text() * 2)
+    logs(capsys, "merge", root / "here", log, tmp_path / "new" / "here")
+    assert contents(tmp_path / "new" / "here" / "tvm-0.27") == contents(log)
+
+
+def test_merging_counts_the_functions_of_the_database_anew(root, log, capsys, tmp_path):
+    for folder, factors in ((root, [2]), (tmp_path / "more", [3, 2])):
+        with LogFolder.for_tuning(folder, header()) as tuned:
+            for factor in factors:
+                commit_function(tuned, multiplied(factor))
+    assert logs(capsys, "merge", tmp_path / "more" / "here", root / "here")[0] == 0
+    workloads, records = read_rows(log)
+    assert (len(workloads), [index for index, _ in records]) == (2, [0, 1])
+    assert logs(capsys, "verify", root)[0] == 0
+
+
+def test_merging_writes_an_old_log_in_the_present_form(root, log, capsys, tmp_path):
+    present = contents(log)
+    make_old(LogFolder.open(log))
+    assert contents(log) != present
+    assert logs(capsys, "verify", root)[0] == 0
+    logs(capsys, "merge", log, tmp_path / "new" / "here")
+    assert contents(tmp_path / "new" / "here" / "tvm-0.27") == present
+    # Also where it is.
+    assert logs(capsys, "merge", log, log) == (0, f"{log}: 0 trials added\n", "")
+    assert contents(log) == present
+
+
+def test_merging_leaves_the_layers_out_of_the_database_of_an_old_log(root, log, capsys, tmp_path):
+    with LogFolder.for_tuning(root, header()) as tuned:
+        commit_function(tuned, multiplied())
+    present = contents(log)
+    make_old(LogFolder.open(log))
+    assert [len(rows) for rows in read_rows(log)] == [2, 2]
+    logs(capsys, "merge", log, tmp_path / "new" / "here")
+    assert contents(tmp_path / "new" / "here" / "tvm-0.27") == present
+    # A log to which others are added keeps its rows: each file is replaced on its own.
+    logs(capsys, "merge", tmp_path / "new" / "here", log)
+    assert [len(rows) for rows in read_rows(log)] == [2, 2]
 
 
 @pytest.mark.parametrize(
@@ -258,12 +278,12 @@ def test_merging_into_a_new_folder_makes_the_log(root, log, capsys, tmp_path):
 )
 def test_logs_of_different_devices_are_not_merged(root, log, capsys, tmp_path, changes, message):
     with LogFolder.for_tuning(tmp_path / "more", header(**changes)) as more:
-        commit(more, candidate(), 1e-3, target=changes.get("target", HOST))
-    before = {file: (log / file).read_bytes() for file in FILES}
+        commit(more, candidate(), 1e-3)
+    before = contents(log)
     status, _, err = logs(capsys, "merge", more.path, log)
     assert status == 2
     assert re.search(message, err), err
-    assert {file: (log / file).read_bytes() for file in FILES} == before
+    assert contents(log) == before
 
 
 def test_logs_of_different_minors_are_not_merged(root, log, capsys, tmp_path):
@@ -277,12 +297,12 @@ def test_logs_of_different_minors_are_not_merged(root, log, capsys, tmp_path):
 
 def test_a_damaged_log_is_not_merged(root, log, capsys, tmp_path):
     shutil.copytree(root, tmp_path / "more")
-    first_line(lambda text: "7")(tmp_path / "more" / "here" / "tvm-0.27" / "records.json")
-    before = {file: (log / file).read_bytes() for file in FILES}
+    first_line(lambda text: "7")(tmp_path / "more" / "here" / "tvm-0.27" / TRIALS)
+    before = contents(log)
     for into in (log, tmp_path / "new" / "here"):
         status, _, err = logs(capsys, "merge", tmp_path / "more" / "here", into)
-        assert (status, "records.json, line 1" in err) == (2, True)
-    assert {file: (log / file).read_bytes() for file in FILES} == before
+        assert (status, "trials.jsonl, line 1" in err) == (2, True)
+    assert contents(log) == before
     assert not (tmp_path / "new" / "here" / "tvm-0.27").exists()
 
 

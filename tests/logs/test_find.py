@@ -243,9 +243,9 @@ def test_the_log_of_the_target_is_found_by_default(logs, monkeypatch, tmp_path):
 
 
 def test_compiling_says_when_a_damaged_log_is_in_the_way(logs, monkeypatch):
-    path = logs / "here" / "tvm-0.27" / "records.json"
+    path = logs / "here" / "tvm-0.27" / "trials.jsonl"
     path.write_text("[0,[[\n" + path.read_text())
-    with pytest.raises(LogError, match=r"records.json, line 1: cannot be read as a record"):
+    with pytest.raises(LogError, match=r"trials.jsonl, line 1 is damaged"):
         tvm_deconv.compile(network(), log=logs)
     shutil.rmtree(logs / "here")
     with pytest.raises(LogError, match="it holds none"):

@@ -51,7 +51,7 @@ def test_the_peak_of_a_gpu_is_that_of_the_multiply_adds_it_computes(monkeypatch)
     inputs, out = probe.shapes
     assert (inputs, out[0]) == ((2, machine.lanes), 5)
     (found,) = opencl.run(probe.func, MALI, [factors(machine.lanes)], (out, "float32"))
-    count, steps = 32 // machine.lanes, 3 * 4
+    count, steps = 16 // machine.lanes, 3 * 8
     np.testing.assert_allclose(found, np.full(out, chains(count, steps)), rtol=1e-6)
     assert probe.work == 2 * np.prod(out) * count * steps
 

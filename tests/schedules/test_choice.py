@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import pytest
 from paths import ROOT
+from tvm.target import Target
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import VariantError
+from tvm_deconv.schedules import machines
 from tvm_deconv.schedules.choice import Preferences, Row, choose
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.variants import VARIANTS
+from tvm_deconv.schedules.gpu.machine import GpuMachine
+from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
 from tvm_deconv.schedules.variant import Sizes, Variant, never_refuses
 
 LAYER = ConvTranspose2d(8, 6, Axis(4, 2, 1, 1), Axis(4, 2, 1, 1))
@@ -28,17 +34,28 @@ class Numbers:
     source: str = "model"
 
 
-def pretended(name: str, megacycles: float, refusal=never_refuses) -> Variant:
+@dataclass(frozen=True)
+class AnySpace:
+    """A space in which everything can be done but for the reason given."""
+
+    reason: str | None = None
+
+    def obstacle(self, *_):
+        return self.reason
+
+
+def pretended(name: str, megacycles: float, refusal=never_refuses, space=AnySpace()) -> Variant:
     def unused(*_):
         raise AssertionError("choosing computes nothing")
 
     return Variant(
         name,
         "pretended",
+        parameters=Numbers,
+        space=space,
         choose=lambda conv, sizes, machine: Numbers(machine.lanes),
         cycles=lambda conv, sizes, parameters, machine: megacycles * 1e6,
-        packed_shape=unused,
-        pack_weights=unused,
+        packing=unused,
         compute=unused,
         schedule=unused,
         refusal=refusal,
@@ -129,6 +146,28 @@ def test_the_machine_model_passes_over_a_variant_that_refuses_and_says_why():
     assert chosen(WITH_REFUSAL) == ("middle", "model", reason)
 
 
+def test_a_variant_whose_own_parameters_the_machine_cannot_do_is_passed_over():
+    too_tall = replace(FAST, space=AnySpace("70000 blocks along y, more than 65535"))
+    variants = registry(SLOW, too_tall, MIDDLE)
+    why = "fast cannot: 70000 blocks along y, more than 65535"
+    numbers = "machine model: middle 3.41 Mcycles, slow 12.4"
+    assert chosen(variants) == ("middle", "model", f"{numbers}; {why}")
+    asked = "asked for fast, which cannot: 70000 blocks along y, more than 65535"
+    assert chosen(variants, variant="fast") == ("middle", "model", f"{asked}; {numbers}")
+
+
+def test_a_variant_of_other_machines_may_be_named_and_is_passed_over_with_the_reason(monkeypatch):
+    gpu = MappingProxyType({name: v for name, v in GPU_VARIANTS.items() if name != "strd"})
+    monkeypatch.setitem(machines._VARIANTS, GpuMachine, gpu)
+    cuda = machine_of(Target({"kind": "cuda", "arch": "sm_87"}))
+    preferences = Preferences("strd")
+    assert choose(LAYER, SIZES, "float32", MACHINE, preferences).reason == "asked for"
+    choice = choose(LAYER, SIZES, "float32", cuda, preferences)
+    assert choice.variant.name != "strd"
+    start = "asked for strd, which this kind of machine does not have; machine model: "
+    assert choice.reason.startswith(start)
+
+
 def test_a_layer_that_the_named_variant_refuses_is_chosen_for_automatically():
     why = "asked for fast, which cannot: kernel 4 is too large"
     numbers = "machine model: middle 3.41 Mcycles, slow 12.4"
@@ -203,7 +242,7 @@ def test_without_preferences_the_registry_and_the_machine_model_decide(sizes):
     assert choice.reason.startswith(f"machine model: {choice.variant.name} ")
 
 
-def test_the_readme_has_a_row_for_every_variant_and_no_other():
-    readme = (ROOT / "README.md").read_text()
-    section = readme.split("## Algorithms")[1].split("\n## ")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(VARIANTS)
+def test_the_documentation_has_a_row_for_every_variant_and_no_other():
+    page = (ROOT / "docs" / "algorithms.md").read_text(encoding="utf-8")
+    table = page.split("| variant |")[1].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(VARIANTS)

@@ -40,7 +40,7 @@ def test_a_layer_is_tuned_on_the_board_and_compiled_from_the_log(
 
     (folder,) = (tmp_path / "logs").glob("*/tvm-*")
     trials = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
-    assert {trial["status"] for trial in trials} == {"ok"}
+    assert all(trial["ms"] for trial in trials)
     assert sum(trial["stage"] != "final" for trial in trials) == 8
     header = json.loads((folder / "device.json").read_text())
     assert header["threads"] == board.threads

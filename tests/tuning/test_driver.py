@@ -75,7 +75,7 @@ def test_a_tuned_layer_is_compiled_from_its_log_and_computes_the_same(model, tmp
     assert stages[:6] == ["default"] * 6
     assert stages[6:8] == ["search"] * 2
     assert set(stages[8:]) == {"final"}
-    assert all(trial["status"] == "ok" and len(trial["seconds"]) >= 5 for trial in trials)
+    assert all(len(trial["ms"]) >= 5 for trial in trials)
 
     explained = str(tvm_deconv.explain(model, threads=THREADS, log=tmp_path))
     assert re.search(r"tuning log .*: .* ms", explained)
@@ -113,7 +113,7 @@ def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(model, tmp_path):
     assert done.returncode == 0, done.stderr
     lines = (folder / "trials.jsonl").read_text().splitlines()
     assert lines[: len(kept)] == kept
-    assert {json.loads(line)["status"] for line in kept} == {"ok"}
+    assert all(json.loads(line)["ms"] for line in kept)
     assert all(json.loads(line)["stage"] == "final" for line in lines[len(kept) :])
     assert LogFolder.open(folder).layers
 
@@ -141,7 +141,8 @@ def test_a_tracker_that_is_gone_ends_tuning_with_an_error_and_keeps_the_log(
             )
     (folder,) = tmp_path.glob("*/tvm-*")
     # The candidate with which it was lost is not tried again.
-    assert [trial["status"] for trial in lines_of(folder)] == ["ok"] * 6 + ["device"]
+    statuses = [trial.get("status", "ok") for trial in lines_of(folder)]
+    assert statuses == ["ok"] * 6 + ["device"]
     assert "key local" in json.loads((folder / "device.json").read_text())["description"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 from log_helper import HOST, LAYER, MACHINE, candidate, header
@@ -11,6 +12,8 @@ from tvm.s_tir.meta_schedule.runner import RunnerResult
 
 from tvm_deconv.errors import DeviceError
 from tvm_deconv.logs.folder import LogFolder
+from tvm_deconv.tuning import layer_tuner
+from tvm_deconv.tuning.definition import candidate_of
 from tvm_deconv.tuning.evaluation import Evaluation
 from tvm_deconv.tuning.layer_tuner import LayerTuner
 from tvm_deconv.tuning.progress import Progress
@@ -139,3 +142,31 @@ def test_a_default_that_failed_is_measured_again_by_the_next_run(log, tmp_path, 
     monkeypatch.setattr(made, "_search", search)
     made.tune(TASK, 20)
     assert asked == {"first": 6, "known": set()}
+
+
+def test_a_search_goes_on_from_the_best_that_an_earlier_run_measured(log, tmp_path, monkeypatch):
+    fast, slow = RunnerResult([1e-3] * 5, None), RunnerResult([2e-3] * 5, None)
+    record(evaluation(log), slow, WRONG, fast, stage="default")
+    record(evaluation(log), RunnerResult([1e-6] * 5, None), stage="final")
+    found = evaluation(log)
+    begun, taught = [], []
+
+    def search(_, teaching, trials, record):
+        begun.append((teaching, trials, record))
+        found.stop.set()
+
+    monkeypatch.setattr(layer_tuner, "search", search)
+    made = tuner(found, tmp_path)
+    made.cost_model = SimpleNamespace(update=lambda *given: taught.extend(given[-1]))
+    made.tune(TASK, 20)
+    ((teaching, trials, log_round),) = begun
+    assert trials == 18
+    assert [bool(result.run_secs) for result in taught] == [True, False, True]
+    assert len(teaching.database) == 2
+    best = teaching.best().as_measure_candidate().sch
+    assert candidate_of(best, MACHINE) == candidate("stdd")
+    # The first round is that of the defaults that are left.
+    built = [BuilderResult("/nowhere/kernel.so", None)]
+    for variant in ("tdc", "strd"):
+        log_round(measurable(variant), built, [GOOD])
+    assert [trial.stage for trial in log.trials_of(LAYER)][4:] == ["default", "search"]

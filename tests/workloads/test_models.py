@@ -19,7 +19,7 @@ from workload_helpers import by_name, small
 import tvm_deconv
 from tvm_deconv.algebra.weights import phase_bias, weight_convolution, weight_shuffle
 from tvm_deconv.workloads import ALL, LAYERS, NETWORKS, LayerSpec, Workload, find
-from tvm_deconv.workloads.graph import LEAKY_SLOPE
+from tvm_deconv.workloads.spec import LEAKY_SLOPE
 from tvm_deconv.workloads.workload import layer_workload
 
 # Float32 against float64, of the largest value: sums of up to 16384 products.

@@ -54,13 +54,18 @@ class Transforms:
     data: np.ndarray
 
 
+def point_count(outputs: int, taps: int) -> int:
+    """Points of F(outputs, taps): inputs of a tile, and products for each pair of channels."""
+    return outputs + taps - 1
+
+
 @cache
 def transforms(outputs: int, taps: int) -> Transforms:
     """The matrices of F(outputs, taps).
 
     Raises GeometryError if the two together need more points than are known to be accurate.
     """
-    count = outputs + taps - 1
+    count = point_count(outputs, taps)
     if count not in _POINTS:
         raise GeometryError(
             f"F({outputs}, {taps}) needs {count} points; "

@@ -191,6 +191,14 @@ class ConvTranspose2d:
         return self.h.pad_begin, self.w.pad_begin, self.h.pad_end, self.w.pad_end
 
     @property
+    def output_padding(self) -> tuple[int, int]:
+        return self.h.output_padding, self.w.output_padding
+
+    @property
+    def dilation(self) -> tuple[int, int]:
+        return self.h.dilation, self.w.dilation
+
+    @property
     def weight_shape(self) -> tuple[int, int, int, int]:
         """IOHW: (in_channels, out_channels / groups, kernel_h, kernel_w)."""
         return (

@@ -14,7 +14,7 @@ from tvm import tirx
 from tvm.target import Target
 
 from tvm_deconv.measure.probe import Probe
-from tvm_deconv.schedules.variant import Machine
+from tvm_deconv.schedules.machines import Machine
 
 from .facts import DeviceFacts
 from .identity import Identity
@@ -139,5 +139,8 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def peak(self, target: Target) -> Probe:
-        """A kernel that only multiplies and adds in registers, on all threads; operations."""
+    def peak(self, target: Target, blocks: int | None = None) -> Probe:
+        """A kernel that only multiplies and adds in registers, on all threads.
+
+        ``blocks`` are a GPU's, by default as many as fill it: the kernel takes any number.
+        """

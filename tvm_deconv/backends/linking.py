@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Sequence
 from typing import Any
 
 import tvm
@@ -42,17 +41,10 @@ def linker(target: Target) -> str:
     return command
 
 
-def link(
-    executable: Any,
-    path: str | os.PathLike,
-    command: str,
-    target: Target,
-    options: Sequence[str] = (),
-) -> None:
+def link(executable: Any, path: str | os.PathLike, command: str, target: Target) -> None:
     """Write what ``compiled`` or ``relax.build`` gave as a library that TVM's runtime alone loads.
 
     It holds machine code for CUDA, whether or not there is a GPU here, and source for OpenCL.
-    ``options`` are the linker's.
 
     Raises TargetError when the linker fails, with what it said, and for kernels that the CUDA
     compiler rejects.
@@ -63,7 +55,6 @@ def link(
             fcompile=tvm_cc.create_shared,
             fpack_imports=backend_of(target).packer(),
             cc=command,
-            options=list(options),
         )
     except RuntimeError as error:
         said = str(error).removeprefix("Compilation error:").split("\nCommand line:")[0]

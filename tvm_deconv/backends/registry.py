@@ -11,7 +11,7 @@ import tvm
 from tvm.target import Target
 
 from tvm_deconv.errors import ModelError, TargetError
-from tvm_deconv.schedules.variant import Machine
+from tvm_deconv.schedules.machines import Machine
 
 from .backend import Backend, LibraryDevice
 from .cpu import Cpu

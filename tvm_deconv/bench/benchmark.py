@@ -14,11 +14,12 @@ from typing import Any
 from tvm_deconv.errors import BenchError, PeerError
 from tvm_deconv.files import replacing
 from tvm_deconv.measure.facts import facts
+from tvm_deconv.measure.reference import TOLERANCE
 from tvm_deconv.schedules.cpu.machine import available_processors
 from tvm_deconv.workloads.selection import select
 
 from . import defaults
-from .contest import TOLERANCE, Field, measure
+from .contest import Field, measure
 from .contestants import Contestant, ours_and_baselines, peer
 from .figures import FORMAT, PEER, Row, rows
 from .worker import PEERS
@@ -65,7 +66,7 @@ def run(
     results: dict[str, Any] = {
         "format": FORMAT,
         **facts(threads),
-        "tolerance": TOLERANCE,
+        "tolerance": TOLERANCE["float32"],
         "limit_s": limit_s,
         "roles": {contestant.name: contestant.role for contestant in contestants},
         "left_out": left_out,

@@ -24,7 +24,8 @@ DIRECT = "direct"
 """The same without Winograd's algorithm, so that it does the work that it is credited with."""
 
 OURS, BASELINE, PEER, PEAK = "ours", "baseline", "peer", "peak"
-MEASURED = "measured"
+MEASURED, NOT_SUPPORTED = "measured", "not supported"
+WRONG, FAILED = "wrong", "failed"
 
 
 def read(path: str | os.PathLike) -> dict[str, Any]:

@@ -67,8 +67,8 @@ def _merge(options: argparse.Namespace) -> None:
     from tvm_deconv.logs.merging import merge
 
     sources = [Path(source) for source in options.sources]
-    log, records, trials = merge(sources, Path(options.into))
-    print(f"{log.path}: {records} records and {trials} trials added")
+    log, trials = merge(sources, Path(options.into))
+    print(f"{log.path}: {trials} trials added")
 
 
 def _folder(text: str) -> Path:

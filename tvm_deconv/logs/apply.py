@@ -10,10 +10,12 @@ from tvm import relax
 from tvm.s_tir.meta_schedule.database import JSONDatabase
 from tvm.target import Target
 
-from tvm_deconv.errors import LogError
+from tvm_deconv.errors import LogError, first_line
 
 from .find import FoundLogs
 from .folder import LogFolder
+from .functions import RECORDS, WORKLOADS
+from .lines import read_lines
 
 
 def apply_ops(log: object, target: Target) -> list[tvm.transform.Pass]:
@@ -26,7 +28,7 @@ def apply_ops(log: object, target: Target) -> list[tvm.transform.Pass]:
         folders = log.folders
     elif isinstance(log, LogFolder):
         folders = (log,)
-    return [_apply(folder, target) for folder in folders if folder.contents.other_records]
+    return [_apply(folder, target) for folder in folders if folder.has_functions]
 
 
 def _apply(log: LogFolder, target: Target) -> tvm.transform.Pass:
@@ -46,15 +48,14 @@ def _whole(log: LogFolder) -> JSONDatabase:
     Raises LogError for one that TVM cannot read.
     """
     with tempfile.TemporaryDirectory(prefix="tvm-deconv-") as folder:
-        copies = []
         # Records first: whatever is appended meanwhile, the workloads are all there.
-        for path in reversed(log.files[:2]):
-            copies.append(Path(folder) / path.name)
-            whole, end, _ = path.read_bytes().rpartition(b"\n")
-            copies[-1].write_bytes(whole + end)
-        records, workloads = map(str, copies)
+        for name in (RECORDS, WORKLOADS):
+            lines = read_lines(log.path / name).texts
+            (Path(folder) / name).write_bytes(b"".join(line + b"\n" for line in lines))
+        workloads, records = (str(Path(folder) / name) for name in (WORKLOADS, RECORDS))
         try:
             return JSONDatabase(workloads, records, allow_missing=False)
         except (ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise LogError(f"TVM cannot read the tuning log {log.path}: {reason}") from error
+            raise LogError(
+                f"TVM cannot read the tuning log {log.path}: {first_line(error)}"
+            ) from error

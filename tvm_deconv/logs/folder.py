@@ -1,41 +1,40 @@
 """A tuning log: the folder ``<root>/<device>/tvm-<minor>`` with what was measured on one device.
 
     device.json     who measured: ``header``
-    workloads.json  MetaSchedule's database: one layer per line, as its plain definition,
-    records.json    and one measurement per line; only those that succeeded
-    trials.jsonl    one line per trial, failures included, for people: ``trial``
+    trials.jsonl    one line per trial, failures included: ``trial``; what is fastest is read there
+    workloads.json, records.json: only with ``--all-ops``, see ``functions``
 
-Lines are only ever appended, in this order, so that what is there is always consistent.
+Lines are only ever appended. Logs whose header has no ``format`` are read, too, and tuning goes on
+in them: ``format_1``.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-import tvm
-from tvm.s_tir.meta_schedule.arg_info import ArgInfo
-from tvm.s_tir.meta_schedule.database import JSONDatabase
-from tvm.s_tir.schedule import Trace
+from tvm.s_tir.meta_schedule.database import TuningRecord
 from tvm.target import Target
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import LogError, LogWriteError, OutputError
 from tvm_deconv.schedules.choice import Row
-from tvm_deconv.schedules.variant import Machine, Sizes
+from tvm_deconv.schedules.machines import Machine
+from tvm_deconv.schedules.variant import Sizes
 
-from .header import FILE, Header, running_minor
+from .functions import RECORDS, WORKLOADS, lines_for, read_rows
+from .header import FILE, FORMAT, Header, running_minor
 from .layer import Layer
 from .lines import read_lines
-from .reading import Contents, Measured
+from .reading import Contents, Measured, Subject
 from .trial import Trial, is_known
-from .writing import Writer, lock
+from .writing import append, lock
 
-WORKLOADS, RECORDS, TRIALS = "workloads.json", "records.json", "trials.jsonl"
+TRIALS = "trials.jsonl"
+FILES = TRIALS, WORKLOADS, RECORDS
 
 
 class LogFolder:
@@ -48,11 +47,8 @@ class LogFolder:
     def __init__(self, path: Path, header: Header) -> None:
         self.path, self.header = path, header
         self.repairs: list[str] = []
-        self._contents: Contents | None = None
-        self._trials: dict[Layer | str, list[Trial]] | None = None
-        # Only while it is open for tuning: the versions that run, and who writes.
+        # Only while it is open for tuning: the versions that run.
         self._running: Header | None = None
-        self._writer: Writer | None = None
         self._lock: int | None = None
 
     @staticmethod
@@ -81,7 +77,6 @@ class LogFolder:
         try:
             log = LogFolder(path, _settled_header(path, header))
             log._mend()
-            log._writer = Writer(*log.files)
         except BaseException:
             os.close(descriptor)
             raise
@@ -90,7 +85,7 @@ class LogFolder:
 
     def close(self) -> None:
         """Let others write."""
-        self._running = self._writer = None
+        self._running = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -101,39 +96,27 @@ class LogFolder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @property
-    def files(self) -> tuple[Path, Path, Path]:
-        """Workloads, records, trials."""
-        return self.path / WORKLOADS, self.path / RECORDS, self.path / TRIALS
-
-    @property
-    def database(self) -> JSONDatabase:
-        """For MetaSchedule's search. Only of a log that is open for tuning."""
-        return self._writing()[0].database
-
-    def commit(
-        self,
-        workload_mod: tvm.IRModule,
-        trace: Trace,
-        run_secs: Sequence[float] | None,
-        args_info: Sequence[ArgInfo],
-        target: Target,
-        trial: Trial,
-    ) -> None:
-        """Append a trial, and a record if there are samples.
+    def commit(self, trial: Trial, record: TuningRecord | None = None) -> None:
+        """Append a trial, and what MetaSchedule needs to apply it again if that is worth it.
 
         Raises LogWriteError where the disk is full, or the folder gone: then nothing of it is
         written, and all that was there before stays.
         """
-        writer, running = self._writing()
+        if self._running is None:
+            raise LogError(f"the tuning log {self.path} is not open for tuning")
         known = self.header.versions
-        versions = {name: v for name, v in running.versions.items() if v != known[name]}
+        versions = {name: v for name, v in self._running.versions.items() if v != known[name]}
         trial = replace(trial, versions=versions)
-        writer.commit(workload_mod, trace, run_secs, args_info, target, trial.as_json())
-        if self._trials is not None:
-            self._trials.setdefault(trial.subject, []).append(trial)
-        if self._contents is not None and run_secs is not None and trial.layer is not None:
-            self._contents.add(trial.layer, trial.variant, trial.parameters, run_secs)
+        rows = lines_for(record, self.path) if record is not None else []
+        try:
+            append([*rows, (self.path / TRIALS, trial.as_json())])
+        except OSError as error:
+            kept = len(read_lines(self.path / TRIALS).texts)
+            raise LogWriteError(
+                f"cannot write {error.filename}: {error.strerror}; {kept} trials are kept: free "
+                "some space and run the same command again to go on"
+            ) from error
+        self.contents.add(trial)
 
     def measured(self, layer: Layer) -> list[Measured]:
         """Everything that was measured for a layer, best first: ``Contents.measured``."""
@@ -157,7 +140,7 @@ class LogFolder:
 
     @property
     def layers(self) -> list[Layer]:
-        """All layers with records, in the order in which they were tuned."""
+        """All layers with trials, in the order in which they were tuned."""
         return self.contents.layers
 
     @property
@@ -165,67 +148,52 @@ class LogFolder:
         """What was left out of the layers that were looked up, and why."""
         return self.contents.notes
 
-    def trials_of(self, subject: Layer | str) -> list[Trial]:
+    @property
+    def has_functions(self) -> bool:
+        """Whether other operators' functions were tuned, and one got faster."""
+        return self.contents.has_functions and bool(read_lines(self.path / RECORDS).texts)
+
+    def trials_of(self, subject: Subject) -> list[Trial]:
         """The trials of a layer in order, failures included, whose variant this version has.
 
         Also those of another operator's function, by its digest.
         """
         return [
-            trial for trial in self._all_trials().get(subject, ()) if is_known(trial, self.machine)
+            trial for trial in self.contents.trials_of(subject) if is_known(trial, self.machine)
         ]
 
     def trials(self) -> list[Trial]:
         """All trials, by what was tuned."""
-        return [trial for trials in self._all_trials().values() for trial in trials]
+        return self.contents.trials()
 
-    def _all_trials(self) -> dict[Layer | str, list[Trial]]:
-        if self._trials is None:
-            found: dict[Layer | str, list[Trial]] = {}
-            for number, value in read_lines(self.path / TRIALS).numbered():
-                try:
-                    trial = Trial.from_json(value)
-                except LogError as error:
-                    raise LogError(f"{self.path / TRIALS}, line {number}: {error}") from error
-                found.setdefault(trial.subject, []).append(trial)
-            self._trials = found
-        return self._trials
-
-    @property
+    @cached_property
     def contents(self) -> Contents:
-        """The database as plain data."""
-        if self._contents is None:
-            workloads, records, _ = self.files
-            # Records first: whatever a tuner appends meanwhile, their workloads are all there.
-            rows = read_lines(records)
-            self._contents = Contents(read_lines(workloads), rows, self.machine)
-        return self._contents
-
-    def _writing(self) -> tuple[Writer, Header]:
-        if self._writer is None or self._running is None:
-            raise LogError(f"the tuning log {self.path} is not open for tuning")
-        return self._writer, self._running
+        """``trials.jsonl``, of which a layer is read when it is looked up."""
+        path = self.path / TRIALS
+        if not path.exists() and (self.path / RECORDS).exists():
+            raise LogError(
+                f"{self.path} holds {RECORDS} but no {TRIALS}, where the trials are read: "
+                "restore it, or delete the folder and tune again"
+            )
+        return Contents(read_lines(path), self.machine)
 
     def _mend(self) -> None:
-        for path in self.files:
-            repair = read_lines(path).repair()
+        for name in FILES:
+            repair = read_lines(self.path / name).repair()
             if repair is not None:
                 self.repairs.append(repair)
         # Damage elsewhere must not show after an hour of measuring.
-        self.contents.check()
-        self._all_trials()
+        self.trials()
+        read_rows(self.path)
 
 
 def _settled_header(path: Path, header: Header) -> Header:
     """The header that the folder has, or else gets now."""
     if not (path / FILE).exists():
-        found = [name for name in (WORKLOADS, RECORDS, TRIALS) if (path / name).exists()]
+        found = [name for name in FILES if (path / name).exists()]
         if found:
             raise LogError(f"{path} holds {', '.join(found)} but no {FILE}: restore it")
-        try:
-            header.write(path)
-        except OutputError as error:
-            raise LogWriteError(f"cannot write the tuning log: {error}") from error
-        return header
+        return _written(path, header)
     known = Header.read(path)
     if known.minor != running_minor():
         raise LogError(f"{path} is of TVM {known.minor}, this is {running_minor()}")
@@ -237,4 +205,15 @@ def _settled_header(path: Path, header: Header) -> Header:
             f"{path} was measured on {known.description!r}, this is {header.description!r}: "
             "give another --device NAME"
         )
-    return known
+    if known.format == FORMAT:
+        return known
+    # What is appended now, the version that wrote the rest cannot read.
+    return _written(path, replace(known, format=FORMAT))
+
+
+def _written(path: Path, header: Header) -> Header:
+    try:
+        header.write(path)
+    except OutputError as error:
+        raise LogWriteError(f"cannot write the tuning log: {error}") from error
+    return header

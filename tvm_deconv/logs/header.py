@@ -21,6 +21,10 @@ from tvm_deconv.errors import LogError
 from tvm_deconv.files import replacing
 
 FILE = "device.json"
+# Logs had no such number at first, which counts as 1: see ``format_1``.
+FORMAT = 2
+# Enough to tell commits apart; a log repeats them.
+COMMIT_DIGITS = 12
 
 # A folder's name: anything that no shell, file system or URL takes for something else.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -39,7 +43,7 @@ class Header:
     processor's or GPU's model and where it is. ``target`` is what ``Target`` takes, ``threads`` how
     many of a CPU a kernel uses (None for a GPU), ``commit`` that of the repository that measured
     (None outside of one), ``created`` the date in UTC, ``system`` the operating system of the
-    tuner. ``seed`` is the first run's.
+    tuner. ``seed`` is the first run's. ``format`` is that of the log's lines.
     """
 
     device: str
@@ -52,6 +56,7 @@ class Header:
     created: str
     system: str
     seed: int
+    format: int = FORMAT
 
     @staticmethod
     def of(device: str, target: Target, *, description: str | None = None, seed: int = 0) -> Header:
@@ -102,9 +107,17 @@ class Header:
         except ValueError as error:
             raise LogError(f"{path} is not JSON: {error}") from error
         wanted = {field.name for field in fields(Header)}
-        if not isinstance(read, dict) or set(read) != wanted:
+        read = {"format": 1, **read} if isinstance(read, dict) else {}
+        if isinstance(read.get("format"), int) and read["format"] > FORMAT:
+            raise LogError(
+                f"{path} is of format {read['format']}, and this version knows {FORMAT}: install "
+                "the version of tvm-deconv that wrote it, or a later one"
+            )
+        if set(read) != wanted:
             raise LogError(f"{path} must have exactly the fields {', '.join(sorted(wanted))}")
         header = Header(**read)
+        if not isinstance(header.format, int) or header.format < 1:
+            raise LogError(f"{path}: {header.format!r} is not the number of a format")
         try:
             check_name(header.device)
             _ = header.processor, header.minor
@@ -178,7 +191,7 @@ def _commit() -> str | None:
     if not (home / ".git").exists():
         return None
     try:
-        command = ["git", "-C", os.fspath(home), "rev-parse", "HEAD"]
+        command = ["git", "-C", os.fspath(home), "rev-parse", f"--short={COMMIT_DIGITS}", "HEAD"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return None

@@ -1,34 +1,40 @@
 """What is tuned: a convolution layer, and a layer with one choice of variant and parameters.
 
-MetaSchedule searches over schedules of one TensorIR function. Tile sizes of our variants are more
-than that: they change the definition, the packed weights included. So the function that it sees is
-the plain definition of the layer, which says what is computed and nothing about how, and a
-candidate is that function with the variant and its parameters as annotations. Only the builder
-(``build``) makes a kernel of it.
+A layer is written as one line of words, for people, for the lines of a log, and to tell layers
+apart. What is not there is 1 for a stride, a dilation and groups, and 0 for a padding:
+
+    deconv 9x9 s3 32->1 p3 1x224x224 float32
+    deconv 4x3 s2x1 d1x2 8->6 g2 p1,0,2,0 o1x0 zh1,3 zw2 2x12x20 float16
+
+    KHxKW       kernel
+    s           stride, d dilation, o output padding: of both axes, or height x width
+    IN->OUT     channels, g groups
+    p           padding: of all four sides, or top,left,bottom,right
+    zh, zw      taps in height and in width whose weights are all zero
+    NxHxW       batch and size of the input, then the dtype of input and output
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-import tvm
 from tvm import te, tirx
-from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
-from tvm_deconv.errors import LogError
-from tvm_deconv.schedules.machines import variants_for
-from tvm_deconv.schedules.space import parameters_of
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Machine, Sizes, Variant
+from tvm_deconv.errors import GeometryError, LogError
+from tvm_deconv.schedules.variant import Sizes, Variant
 
-# Attribute of the plain definition: the layer as JSON.
-LAYER_ATTRIBUTE = "tvm_deconv.layer"
-# Annotations of its block begin with this: ``tvm_deconv.variant``, ``tvm_deconv.rows``, ...
-PREFIX = "tvm_deconv."
-VARIANT_ANNOTATION = PREFIX + "variant"
-_BLOCK = "y"
+_TEXT = re.compile(
+    r"deconv (?P<kernel>\d+x\d+)(?: s(?P<stride>[\dx]+))?(?: d(?P<dilation>[\dx]+))?"
+    r" (?P<channels>\d+->\d+)(?: g(?P<groups>\d+))?"
+    r"(?: p(?P<padding>[\d,]+))?(?: o(?P<output_padding>[\dx]+))?"
+    r"(?: zh(?P<zero_h>[\d,]+))?(?: zw(?P<zero_w>[\d,]+))?"
+    r" (?P<sizes>\d+x\d+x\d+) (?P<dtype>\w+)"
+)
 
 
 @dataclass(frozen=True)
@@ -63,75 +69,77 @@ class Layer:
         """As ``ConvTranspose2d.multiply_adds`` counts them."""
         return self.conv.multiply_adds(*self.fixed)
 
-    def as_json(self) -> str:
-        """One line; the same layer always gives the same text."""
-        axes = {name: _axis_as_dict(getattr(self.conv, name)) for name in ("h", "w")}
-        described = {
-            "in_channels": self.conv.in_channels,
-            "out_channels": self.conv.out_channels,
-            "groups": self.conv.groups,
-            **axes,
-            "sizes": list(self.sizes),
-            "dtype": self.dtype,
-        }
-        return json.dumps(described, separators=(",", ":"))
+    def __str__(self) -> str:
+        """The words above, the same for equal layers and different for others."""
+        conv, h, w = self.conv, self.conv.h, self.conv.w
+        words = [
+            f"deconv {h.kernel}x{w.kernel}",
+            _word("s", "x", (h.stride, w.stride), 1),
+            _word("d", "x", (h.dilation, w.dilation), 1),
+            f"{conv.in_channels}->{conv.out_channels}",
+            _word("g", "", (conv.groups,), 1),
+            _word("p", ",", conv.padding, 0),
+            _word("o", "x", (h.output_padding, w.output_padding), 0),
+            *(
+                f"{name}{','.join(map(str, sorted(axis.zero_taps)))}"
+                for name, axis in (("zh", h), ("zw", w))
+                if axis.zero_taps
+            ),
+            "x".join(map(str, self.fixed)),
+            self.dtype,
+        ]
+        return " ".join(filter(None, words))
 
     @staticmethod
-    def from_json(text: str) -> Layer:
-        """The inverse of ``as_json``. Raises LogError for text that describes no layer."""
-        try:
-            read = json.loads(text)
-            h, w = (
-                Axis(**{**read[name], "zero_taps": frozenset(read[name]["zero_taps"])})
-                for name in ("h", "w")
-            )
-            conv = ConvTranspose2d(read["in_channels"], read["out_channels"], h, w, read["groups"])
-            return Layer(conv, Sizes(*read["sizes"]), read["dtype"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise LogError(f"{text[:80]!r} does not describe a layer: {error}") from error
-
-    def definition(self) -> tvm.IRModule:
-        """The plain definition: ``main(x NCHW, weight IOHW, y NCHW)``, and the layer as attribute.
-
-        y[n, o, oh, ow] = sum of x[n, i, ih, iw] * weight[i, o, kh, kw] over all i, kh, kw for which
-        ih = (oh + p - d*kh) / s and iw likewise are integers inside the input.
-        """
-        conv = self.conv
-        _, height, width = self.fixed
-        x = te.placeholder(self.input_shape, self.dtype, "x")
-        weight = te.placeholder(conv.weight_shape, self.dtype, "weight")
-        ic = te.reduce_axis((0, conv.group_inputs), "ic")
-        kh = te.reduce_axis((0, conv.h.kernel), "kh")
-        kw = te.reduce_axis((0, conv.w.kernel), "kw")
-
-        def source(axis: Axis, o: Any, k: Any, size: int) -> tuple[Any, Any]:
-            reached = o + axis.pad_begin - axis.dilation * k
-            index = tirx.floordiv(reached, axis.stride)
-            whole = tirx.floormod(reached, axis.stride) == 0
-            return index, tirx.all(whole, index >= 0, index < size)
-
-        def element(n: Any, o: Any, oh: Any, ow: Any) -> Any:
-            group, within = o // conv.group_outputs, o % conv.group_outputs
-            (ih, row), (iw, column) = (
-                source(conv.h, oh, kh, height),
-                source(conv.w, ow, kw, width),
-            )
-            channel = group * conv.group_inputs + ic
-            term = (x[n, channel, ih, iw] * weight[channel, within, kh, kw]).astype(
-                ACCUMULATE_DTYPE
-            )
-            zero = tirx.const(0, ACCUMULATE_DTYPE)
-            live = tirx.if_then_else(tirx.all(row, column), term, zero)
-            return te.sum(live, axis=[ic, kh, kw])
-
-        y = te.compute(self.output_shape, element, name=_BLOCK)
-        func = te.create_prim_func([x, weight, y], index_dtype_override="int64")
-        func = func.with_attr("global_symbol", "main").with_attr("tirx.noalias", True)
-        return tvm.IRModule({"main": func.with_attr(LAYER_ATTRIBUTE, self.as_json())})
+    @lru_cache(maxsize=4096)
+    def parse(text: str) -> Layer:
+        """The layer that ``str`` makes ``text`` of. Raises LogError for any other text."""
+        found = _TEXT.fullmatch(text)
+        layer = None
+        if found:
+            try:
+                layer = _layer_of(found)
+            except (GeometryError, ValueError) as error:
+                raise LogError(f"{text!r} does not describe a layer: {error}") from error
+        # One text for a layer: lines of a log are found by it.
+        if layer is None or str(layer) != text:
+            raise LogError(f"{text[:80]!r} does not describe a layer as tvm_deconv.logs.layer does")
+        return layer
 
 
-def _axis_as_dict(axis: Axis) -> dict[str, Any]:
-    return {**asdict(axis), "zero_taps": sorted(axis.zero_taps)}
+def _word(letter: str, between: str, values: Sequence[int], absent: int) -> str:
+    """``s3``, ``s3x2``, and nothing where all values are ``absent``."""
+    if set(values) == {absent}:
+        return ""
+    shown = values[:1] if len(set(values)) == 1 else values
+    return letter + between.join(map(str, shown))
+
+
+def _layer_of(found: re.Match[str]) -> Layer:
+    """Raises GeometryError or another ValueError for numbers that make no layer."""
+
+    def numbers(name: str, count: int, absent: int = 1) -> list[int]:
+        values = [int(number) for number in re.split("[x,]|->", found[name] or str(absent))]
+        values = values * count if len(values) == 1 else values
+        if len(values) != count:
+            raise ValueError(f"{name.replace('_', ' ')} takes 1 number or {count}")
+        return values
+
+    def zeros(name: str) -> frozenset[int]:
+        return frozenset(int(tap) for tap in (found[name] or "").split(",") if tap)
+
+    top, left, bottom, right = numbers("padding", 4, 0)
+    kernel, stride, dilation = (numbers(name, 2) for name in ("kernel", "stride", "dilation"))
+    output = numbers("output_padding", 2, 0)
+    axes = zip(
+        *(kernel, stride, (top, left), (bottom, right), output, dilation),
+        (zeros("zero_h"), zeros("zero_w")),
+        strict=True,
+    )
+    h, w = (Axis(*fields) for fields in axes)
+    inputs, outputs = numbers("channels", 2)
+    conv = ConvTranspose2d(inputs, outputs, h, w, *numbers("groups", 1))
+    return Layer(conv, Sizes(*numbers("sizes", 3)), found["dtype"])
 
 
 @dataclass(frozen=True)
@@ -158,43 +166,3 @@ class Candidate:
         func = te.create_prim_func([x, packed, y], index_dtype_override="int64")
         func = func.with_attr("tirx.noalias", True).with_attr("global_symbol", "main")
         return variant.schedule(func, layer.conv, self.parameters)
-
-
-def is_layer(mod: tvm.IRModule) -> bool:
-    """Whether a module is a ``Layer.definition``, with or without annotations."""
-    return LAYER_ATTRIBUTE in (mod["main"].attrs or {})
-
-
-def layer_of(mod: tvm.IRModule) -> Layer:
-    """The layer of a ``Layer.definition``. Raises LogError for another module."""
-    if not is_layer(mod):
-        raise LogError("a tuning record is not for a convolution layer of this package")
-    return Layer.from_json(str(mod["main"].attrs[LAYER_ATTRIBUTE]))
-
-
-def annotate(sch: Schedule, variant: str, point: dict[str, Any]) -> None:
-    """Write a variant and its parameters (numbers or sampled variables) into a definition."""
-    block = sch.get_sblock(_BLOCK)
-    sch.annotate(block, VARIANT_ANNOTATION, variant)
-    for name, value in point.items():
-        sch.annotate(block, PREFIX + name, value)
-
-
-def candidate_of(sch: Schedule, machine: Machine) -> Candidate:
-    """What ``annotate`` wrote: names are those of the machine's variants.
-
-    Raises LogError for a variant that is not known, VariantError for parameters that it has not.
-    """
-    layer = layer_of(sch.mod)
-    found = sch.get(sch.get_sblock(_BLOCK)).annotations
-    name = str(found.get(VARIANT_ANNOTATION, ""))
-    variants = variants_for(machine)
-    if name not in variants:
-        raise LogError(f"variant {name!r} is not known: it has one of {', '.join(variants)}")
-    point = {
-        str(key).removeprefix(PREFIX): int(value)
-        for key, value in found.items()
-        if str(key).startswith(PREFIX) and key != VARIANT_ANNOTATION
-    }
-    variant = variants[name]
-    return Candidate(layer, variant, parameters_of(variant, point))

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tvm_deconv.errors import LogError, LogWriteError
 
-# Enough for any line: the plain definition of a layer, which is the longest, takes about 70 KB.
-_PROBE_BYTES = 1 << 20
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,17 @@ class Lines:
             )
         return value
 
-    def numbered(self) -> Iterator[tuple[int, Any]]:
-        """Line numbers and values. Raises LogError at a damaged line."""
-        for line in range(1, len(self.texts) + 1):
-            yield line, self.value(line)
+    def read(self, line: int, interpret: Callable[[Any], T]) -> T:
+        """What ``interpret`` makes of the value in a line; its LogError gets file and line, too."""
+        value = self.value(line)
+        try:
+            return interpret(value)
+        except LogError as error:
+            raise LogError(f"{self.path}, line {line}: {error}") from error
+
+    def read_all(self, interpret: Callable[[Any], T]) -> list[T]:
+        """``read`` of all lines."""
+        return [self.read(line, interpret) for line in range(1, len(self.texts) + 1)]
 
     def repair(self) -> str | None:
         """Make the file end with a whole line, and say in words what was done, if anything.
@@ -87,62 +93,3 @@ def _parse(line: bytes) -> list[Any] | dict[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, list | dict) else None
-
-
-@dataclass(frozen=True)
-class Growth:
-    """Sizes of files at one moment, to see what was appended since, or take it back."""
-
-    sizes: tuple[tuple[Path, int], ...]
-
-    @staticmethod
-    def of(paths: Sequence[Path]) -> Growth:
-        """From now on. A file that is not there has no bytes."""
-        return Growth(tuple((path, path.stat().st_size if path.exists() else 0) for path in paths))
-
-    def rows(self) -> list[list[Any]]:
-        """What each file got since. Raises OSError if that is not made of whole lines of JSON.
-
-        For writers that do not tell, such as TVM's: the error is the system's own, if it has one.
-        """
-        added = []
-        for path, before in self.sizes:
-            with path.open("rb") as file:
-                file.seek(before)
-                *lines, tail = file.read().split(b"\n")
-            values = [_parse(line) for line in lines]
-            if tail or None in values:
-                probe(path)
-                raise OSError(0, "a line was not written whole", str(path))
-            added.append(values)
-        return added
-
-    def undo(self) -> None:
-        """Cut off what was appended; as far as that is possible."""
-        for path, before in self.sizes:
-            if path.is_file():
-                os.truncate(path, before)
-
-
-def append(path: Path, line: str) -> None:
-    """Append a line to a file. Raises OSError."""
-    with path.open("ab", buffering=0) as file:
-        _write(file.fileno(), line.encode() + b"\n")
-
-
-def probe(path: Path) -> None:
-    """Raise the OSError that a longer file would meet, if any; the file stays as it is."""
-    before = path.stat().st_size
-    try:
-        with path.open("ab", buffering=0) as file:
-            _write(file.fileno(), bytes(_PROBE_BYTES))
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        os.truncate(path, before)
-
-
-def _write(descriptor: int, text: bytes) -> None:
-    """Write all of a text: the system may take a part of it, and the error with the rest."""
-    while text:
-        text = text[os.write(descriptor, text) :]

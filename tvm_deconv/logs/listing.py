@@ -73,7 +73,7 @@ def _listed(root: Path, folder: Path) -> Listed:
         for layer in log.layers:
             measured = log.measured(layer)
             if measured:
-                best.append(Best(names.get(layer, str(layer.conv)), layer, measured[0]))
+                best.append(Best(names[layer], layer, measured[0]))
         failures = sum(trial.status != OK for trial in trials)
         return Listed(root, folder, log, len(trials), failures, tuple(best))
     except LogError as error:

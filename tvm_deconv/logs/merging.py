@@ -1,67 +1,70 @@
-"""``tvm-deconv logs merge``: one log of what several hold."""
+"""``tvm-deconv logs merge``: one log of what several hold, in the present form."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tvm_deconv.errors import LogError, LogWriteError, OutputError
 from tvm_deconv.files import replacing
 
 from .find import folders_below
-from .folder import RECORDS, TRIALS, WORKLOADS, LogFolder
-from .header import FILE, Header
+from .folder import TRIALS, LogFolder
+from .functions import RECORDS, WORKLOADS, as_line, is_of_layer, read_rows
+from .header import FILE, FORMAT, Header
 from .lines import read_lines
-from .records import layer_of_workload, workload_index
+from .trial import Trial
 from .writing import lock
 
 
 class _Merged:
-    """The lines of a log to be; those that are there already stay as they are, in their order."""
+    """The lines of a log to be."""
 
     def __init__(self) -> None:
-        self.workloads: list[bytes] = []
-        self.records: list[bytes] = []
-        self.trials: list[bytes] = []
-        self._indices: dict[Any, int] = {}
-        self._seen: set[tuple[str, bytes]] = set()
+        self.workloads: list[str] = []
+        self.records: list[str] = []
+        self.trials: list[str] = []
+
+    def begin_with(self, log: LogFolder) -> None:
+        """Those that are there already, in their order. Raises LogError for a damaged line."""
+        self.trials = _trials(log)
+        if log.contents.has_functions:
+            # All of them: records count workloads, and a file is replaced after the other.
+            workloads, records = read_rows(log.path)
+            self.workloads = [as_line(row) for row in workloads]
+            self.records = [as_line(row) for row in records]
 
     def add(self, log: LogFolder) -> None:
         """Append what is new. Raises LogError for a damaged line."""
-        # All of it is read, not only what is looked up.
-        log.contents.check()
-        log.trials()
-        workloads, records, trials = (read_lines(path) for path in log.files)
-        indices = []
-        for line, row in workloads.numbered():
-            # A layer is itself; another task is what TVM's structural hash says.
-            key = layer_of_workload(row) or row[0]
-            if key not in self._indices:
-                self._indices[key] = len(self.workloads)
-                self.workloads.append(workloads.texts[line - 1])
-            indices.append(self._indices[key])
-        for text in records.texts:
-            _, comma, rest = text.partition(b",")
-            index = indices[workload_index(text)]
-            self._append(self.records, "record", b"[%d" % index + comma + rest)
-        for text in trials.texts:
-            self._append(self.trials, "trial", text)
-
-    def _append(self, lines: list[bytes], kind: str, text: bytes) -> None:
-        if (kind, text) not in self._seen:
-            self._seen.add((kind, text))
-            lines.append(text)
+        _extend(self.trials, _trials(log))
+        workloads, records = read_rows(log.path) if log.contents.has_functions else ([], [])
+        indices: dict[int, int] = {}
+        for index, row in enumerate(workloads):
+            if not is_of_layer(row):
+                _extend(self.workloads, [as_line(row)])
+                indices[index] = self.workloads.index(as_line(row))
+        _extend(self.records, [as_line([indices[i], row]) for i, row in records if i in indices])
 
 
-def merge(sources: Sequence[Path], into: Path) -> tuple[LogFolder, int, int]:
+def _trials(log: LogFolder) -> list[str]:
+    return [trial.as_json() for trial in read_lines(log.path / TRIALS).read_all(Trial.from_json)]
+
+
+def _extend(lines: list[str], others: list[str]) -> None:
+    """By what is not there; a log itself may hold a line twice."""
+    known = set(lines)
+    lines += [line for line in others if line not in known]
+
+
+def merge(sources: Sequence[Path], into: Path) -> tuple[LogFolder, int]:
     """Append to the log ``into`` what others hold and it does not; it may be new.
 
     Paths are those of logs, or of devices that have one each. The result is the log, and how many
-    records and trials were added. Each file of ``into`` is replaced as a whole, in an order that
-    leaves a valid log wherever it ends; the same call again does the rest.
+    trials were added. Each file of ``into`` is replaced as a whole, in an order that leaves a valid
+    log wherever it ends; the same call again does the rest.
 
     Raises LogError for a path with no log or with several, for logs of different devices, targets
     or TVM minors, and for a damaged line, before anything is written; LogWriteError where ``into``
@@ -79,13 +82,13 @@ def merge(sources: Sequence[Path], into: Path) -> tuple[LogFolder, int, int]:
             _check_same(header, log)
         merged = _Merged()
         for log in known:
-            merged.add(log)
-        before = len(merged.records), len(merged.trials)
+            header = log.header
+            merged.begin_with(log)
+        before = len(merged.trials)
         for log in logs:
             merged.add(log)
-        _write(target, merged, header if is_new else None)
-    added = len(merged.records) - before[0], len(merged.trials) - before[1]
-    return LogFolder.open(target), *added
+        _write(target, merged, replace(header, format=FORMAT))
+    return LogFolder.open(target), len(merged.trials) - before
 
 
 @contextmanager
@@ -147,20 +150,23 @@ def _check_same(header: Header, log: LogFolder) -> None:
             raise LogError(f"{log.path} was measured on {mine!r}, and the first on {first!r}")
 
 
-def _write(path: Path, merged: _Merged, header: Header | None) -> None:
+def _write(path: Path, merged: _Merged, header: Header) -> None:
     """Put the workloads in place first, then the records that count them, as a tuner does."""
     try:
-        if header is not None:
-            header.write(path)
+        header.write(path)
+        if not merged.records:
+            for name in (RECORDS, WORKLOADS):
+                (path / name).unlink(missing_ok=True)
         # What is entered last is left, and so put in place, first.
         with ExitStack() as stack:
-            for file, lines in (
-                (path / TRIALS, merged.trials),
-                (path / RECORDS, merged.records),
-                (path / WORKLOADS, merged.workloads),
+            for name, lines in (
+                (TRIALS, merged.trials),
+                (RECORDS, merged.records),
+                (WORKLOADS, merged.workloads),
             ):
-                unfinished = stack.enter_context(replacing(file))
-                unfinished.write_bytes(b"".join(line + b"\n" for line in lines))
+                if merged.records or name == TRIALS:
+                    unfinished = stack.enter_context(replacing(path / name))
+                    unfinished.write_text("".join(line + "\n" for line in lines))
     except OutputError as error:
         raise LogWriteError(str(error)) from error
     except OSError as error:

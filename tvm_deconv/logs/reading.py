@@ -1,25 +1,27 @@
-"""What a log's database says of each layer, interpreted when the layer is first asked for."""
+"""What the trials of a log say of each layer, interpreted when the layer is first asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, TypeAlias
 
 from tvm_deconv.errors import LogError, VariantError
+from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.space import impossible
-from tvm_deconv.schedules.variant import Machine, Variant
+from tvm_deconv.schedules.variant import Variant
 
 from .layer import Candidate, Layer
 from .lines import Lines
-from .records import Record, layer_of_workload, read_record, workload_index
-from .trial import candidate_from
+from .trial import FAILED_FINAL, OK, SEARCHED, Trial
 
-# Name of the variant, and the fields of its parameters with their values.
-_Key: TypeAlias = tuple[str, tuple[tuple[str, int], ...]]
-# Place among the records of the layer, and seconds.
-_Samples: TypeAlias = list[tuple[int, tuple[float, ...]]]
+# A layer, or the digest of another operator's function.
+Subject: TypeAlias = Layer | str
+
+# The text of a layer in its line, of either format. Every compilation reads a log, for a few of its
+# layers: lines with the same text are not interpreted before that layer is asked for.
+_LAYER = re.compile(rb'\{.*?"layer": ?(.+?), ?"(?:kernel|variant)":.*\}')
 
 
 @dataclass(frozen=True)
@@ -37,34 +39,43 @@ class Measured:
 
 
 class Contents:
-    """The two tables of a database, as far as they are of layers of ours.
+    """The trials of a log, of which ``machine`` is the device's.
 
-    Raises LogError, with file and line, for a row that cannot be read: here for its outer form, and
-    what a record holds when its layer is looked up, or by ``check``. ``notes`` says what was left
-    out of the layers that were looked up, and why.
+    Raises LogError, with file and line, for a line that is no trial: here for one whose subject
+    cannot be told, and for the others when their layer is looked up, or by ``trials``. ``notes``
+    says what was left out of the layers that were looked up, and why.
     """
 
-    def __init__(self, workloads: Lines, records: Lines, machine: Machine) -> None:
-        self._records, self._machine = records, machine
-        self._count = len(workloads.texts)
+    def __init__(self, lines: Lines, machine: Machine) -> None:
+        self._lines, self._machine = lines, machine
         self.notes: list[str] = []
-        self._rows = self._group(_layers(workloads))
-        self._samples: dict[Layer, dict[_Key, _Samples]] = {}
+        self._numbers = self._index()
+        self._trials: dict[Subject, list[Trial]] = {}
         self._measured: dict[Layer, list[Measured]] = {}
 
     @property
-    def other_records(self) -> bool:
-        """Whether there are records of functions that are no layers of ours."""
-        return sum(map(len, self._rows.values())) < len(self._records.texts)
+    def layers(self) -> list[Layer]:
+        """In the order in which they were tuned."""
+        return [subject for subject in self._numbers if isinstance(subject, Layer)]
 
     @property
-    def layers(self) -> list[Layer]:
-        """Those with records, in the order in which they were tuned."""
-        return list(self._rows)
+    def has_functions(self) -> bool:
+        """Whether there are trials of other operators' functions."""
+        return len(self.layers) < len(self._numbers)
+
+    def trials(self) -> list[Trial]:
+        """All of them, by what was tuned."""
+        return [trial for subject in self._numbers for trial in self.trials_of(subject)]
+
+    def trials_of(self, subject: Subject) -> list[Trial]:
+        """In order, failures included."""
+        if subject not in self._trials:
+            self._trials[subject] = list(map(self._trial, self._numbers.get(subject, ())))
+        return self._trials[subject]
 
     def count(self, layer: Layer) -> int:
-        """How many records there are of a layer."""
-        return sum(len(samples) for samples in self._of(layer).values())
+        """How many trials of a layer there are to choose from."""
+        return len(self._counting(layer))
 
     def measured(self, layer: Layer) -> list[Measured]:
         """All that was measured, best first: those of the last final, then the others.
@@ -72,18 +83,23 @@ class Contents:
         What this version has no variant for, or would not build, is left out.
         """
         if layer not in self._measured:
-            samples = self._of(layer)
-            # A search measures everything once; what was measured again later was in a final. Its
-            # contestants took turns, while a single lucky sample, or an earlier final on a busier
-            # or quieter machine, cannot be compared with them.
-            searched = max((found[0][0] for found in samples.values()), default=0)
+            trials = self._counting(layer)
+            # The last final follows what was searched last. Its contestants took turns, while a
+            # single lucky sample, or an earlier final on a busier or quieter machine, cannot be
+            # compared with them.
+            places = (place for place, trial in enumerate(trials) if trial.stage in SEARCHED)
+            searched = max(places, default=-1)
+            by_candidate: dict[Any, list[tuple[int, Trial]]] = {}
+            for place, trial in enumerate(trials):
+                key = trial.variant, tuple(sorted(trial.parameters.items()))
+                by_candidate.setdefault(key, []).append((place, trial))
             found = []
-            for (name, point), measured in samples.items():
-                candidate = self._usable(layer, name, dict(point))
+            for same in by_candidate.values():
+                candidate = self._usable(layer, same[0][1])
                 if candidate is not None:
-                    last = [seconds for place, seconds in measured if place > searched]
-                    counting = last or [seconds for _, seconds in measured]
-                    middle = median(second for seconds in counting for second in seconds)
+                    last = [trial for place, trial in same if place > searched]
+                    counting = last or [trial for _, trial in same]
+                    middle = median(second for trial in counting for second in trial.seconds)
                     found.append(
                         Measured(candidate.variant, candidate.parameters, middle, len(last))
                     )
@@ -91,81 +107,45 @@ class Contents:
             self._measured[layer] = found
         return self._measured[layer]
 
-    def add(
-        self, layer: Layer, variant: str, point: dict[str, int], seconds: Sequence[float]
-    ) -> None:
-        """What was appended to the tables since."""
-        samples = self._of(layer)
-        place = sum(map(len, samples.values()))
-        samples.setdefault(_key(variant, point), []).append((place, tuple(seconds)))
-        self._rows.setdefault(layer, [])
-        self._measured.pop(layer, None)
+    def add(self, trial: Trial) -> None:
+        """What was appended to the log since."""
+        self.trials_of(trial.subject).append(trial)
+        self._numbers.setdefault(trial.subject, [])
+        if trial.layer is not None:
+            self._measured.pop(trial.layer, None)
 
-    def check(self) -> None:
-        """Interpret all rows."""
-        for layer in self.layers:
-            self._of(layer)
+    def _counting(self, layer: Layer) -> list[Trial]:
+        """Those with samples, but no turn of one that failed in another turn of its final."""
+        trials = self.trials_of(layer)
+        return [trial for trial in trials if trial.status == OK and trial.stage != FAILED_FINAL]
 
-    def records_of(self, layer: Layer) -> list[tuple[int, Record]]:
-        """Line numbers and records."""
-        found = []
-        for line in self._rows.get(layer, ()):
-            row = self._records.value(line)
-            try:
-                found.append((line, read_record(row)))
-            except LogError as error:
-                raise LogError(f"{self._records.path}, line {line}: {error}") from error
-        return found
-
-    def _of(self, layer: Layer) -> dict[_Key, _Samples]:
-        if layer not in self._samples:
-            samples: dict[_Key, _Samples] = {}
-            for place, (_, record) in enumerate(self.records_of(layer)):
-                key = _key(record.variant, record.point)
-                samples.setdefault(key, []).append((place, record.seconds))
-            self._samples[layer] = samples
-        return self._samples[layer]
-
-    def _usable(self, layer: Layer, name: str, point: dict[str, int]) -> Candidate | None:
+    def _usable(self, layer: Layer, trial: Trial) -> Candidate | None:
         try:
-            candidate = candidate_from(layer, name, point, self._machine)
+            candidate = trial.candidate(self._machine)
             obstacle = impossible(
                 candidate.variant, layer.conv, layer.sizes, candidate.parameters, self._machine
             )
         except (LogError, VariantError) as error:
             obstacle = str(error)
         if obstacle is not None:
-            self.notes.append(f"{self._records.path}: left out {name} {point}: {obstacle}")
+            left_out = f"{trial.variant} {trial.parameters}: {obstacle}"
+            self.notes.append(f"{self._lines.path}: left out {left_out}")
             return None
         return candidate
 
-    def _group(self, layers: dict[int, Layer]) -> dict[Layer, list[int]]:
-        """Lines of records by layer."""
-        rows: dict[Layer, list[int]] = {}
-        for line, text in enumerate(self._records.texts, 1):
-            try:
-                index = workload_index(text)
-                if index >= self._count:
-                    raise LogError(f"is of workload {index} from 0, and there are {self._count}")
-            except LogError as error:
-                raise LogError(f"{self._records.path}, line {line}: {error}") from error
-            if index in layers:
-                rows.setdefault(layers[index], []).append(line)
-        return rows
+    def _index(self) -> dict[Subject, list[int]]:
+        """Numbers of lines by subject; of the lines with the same text of a layer, one is read."""
+        numbers: dict[Subject, list[int]] = {}
+        known: dict[bytes, list[int]] = {}
+        for number, text in enumerate(self._lines.texts, 1):
+            found = _LAYER.fullmatch(text)
+            of_subject = known.get(found[1]) if found else None
+            if of_subject is None:
+                of_subject = numbers.setdefault(self._trial(number).subject, [])
+                if found:
+                    known[found[1]] = of_subject
+            of_subject.append(number)
+        return numbers
 
-
-def _layers(workloads: Lines) -> dict[int, Layer]:
-    """The workloads that are layers, by index."""
-    found = {}
-    for line, row in workloads.numbered():
-        try:
-            layer = layer_of_workload(row)
-        except LogError as error:
-            raise LogError(f"{workloads.path}, line {line}: {error}") from error
-        if layer is not None:
-            found[line - 1] = layer
-    return found
-
-
-def _key(variant: str, point: dict[str, int]) -> _Key:
-    return variant, tuple(sorted(point.items()))
+    def _trial(self, number: int) -> Trial:
+        return self._lines.read(number, Trial.from_json)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from tvm_deconv.errors import LogError, VariantError
-from tvm_deconv.schedules.machines import variants_for
+from tvm_deconv.schedules.machines import Machine, variants_for
 from tvm_deconv.schedules.space import parameters_of, point_of
-from tvm_deconv.schedules.variant import Machine
 
+from .format_1 import present_form
 from .header import now
 from .layer import Candidate, Layer
 
@@ -34,8 +34,8 @@ class Trial:
     ``layer`` is None, ``function`` its digest, and ``variant`` who scheduled it (see ``ops``).
     ``name`` says in words which layer, ``parameters`` are those of ``point_of``. ``status`` is
     ``ok`` or names the kind of failure, which ``error`` explains. ``seconds`` are all samples of a
-    call. ``stage`` is one of ``STAGES``, ``date`` that of the end in UTC. ``versions`` are those of
-    the header's ``versions`` that differ.
+    call, of four digits. ``stage`` is one of ``STAGES``, ``date`` that of the end in UTC.
+    ``versions`` are those of the header's ``versions`` that differ.
     """
 
     name: str
@@ -47,9 +47,14 @@ class Trial:
     error: str | None
     seed: int
     stage: str
-    date: str
-    versions: dict[str, str | None]
+    date: str = field(default_factory=now)
+    versions: dict[str, str | None] = field(default_factory=dict)
     function: str | None = None
+
+    def __post_init__(self) -> None:
+        # As they are read again from a line that holds them.
+        rounded = tuple(_milliseconds(sample) / 1e3 for sample in self.seconds)
+        object.__setattr__(self, "seconds", rounded)
 
     @staticmethod
     def of_function(
@@ -64,15 +69,8 @@ class Trial:
         stage: str,
     ) -> Trial:
         """A trial of another operator's function that ends now; ``error`` is shortened."""
-        return Trial(
-            *(name, None, variant, {}, status, tuple(seconds), _shortened(error)),
-            *(seed, stage, now(), {}, digest),
-        )
-
-    @property
-    def subject(self) -> Layer | str:
-        """What was tuned: a layer, or the digest of a function."""
-        return self.layer or str(self.function)
+        samples, said = tuple(seconds), _shortened(error)
+        return Trial(name, None, variant, {}, status, samples, said, seed, stage, function=digest)
 
     @staticmethod
     def of(
@@ -86,19 +84,14 @@ class Trial:
         stage: str,
     ) -> Trial:
         """A trial that ends now; ``error`` is shortened."""
-        return Trial(
-            name,
-            candidate.layer,
-            candidate.variant.name,
-            point_of(candidate.parameters),
-            status,
-            tuple(seconds),
-            _shortened(error),
-            seed,
-            stage,
-            now(),
-            {},
-        )
+        layer, variant, point = candidate.layer, candidate.variant, point_of(candidate.parameters)
+        samples, said = tuple(seconds), _shortened(error)
+        return Trial(name, layer, variant.name, point, status, samples, said, seed, stage)
+
+    @property
+    def subject(self) -> Layer | str:
+        """What was tuned: a layer, or the digest of a function."""
+        return self.layer or str(self.function)
 
     @property
     def median(self) -> float:
@@ -115,43 +108,44 @@ class Trial:
         return candidate_from(self.layer, self.variant, self.parameters, machine)
 
     def as_json(self) -> str:
-        """One line."""
-        described = {
-            "date": self.date,
-            "name": self.name,
-            **(
-                {"function": self.function}
-                if self.layer is None
-                else {"layer": json.loads(self.layer.as_json())}
-            ),
-            "variant": self.variant,
-            "parameters": self.parameters,
-            "status": self.status,
-            "seconds": list(self.seconds),
+        """One line, for people and for ``from_json``; what is as usual is left out.
+
+        All parameters stand there: those that a later version has by default may be others.
+        """
+        fields = (f"{name}={value}" for name, value in self.parameters.items())
+        described: dict[str, Any] = {
+            **({"function": self.function} if self.layer is None else {"layer": str(self.layer)}),
+            "kernel": " ".join((self.variant, *fields)),
+            **({"ms": list(map(_milliseconds, self.seconds))} if self.seconds else {}),
+            **({"status": self.status} if self.status != OK else {}),
+            **({"error": self.error} if self.error else {}),
             "stage": self.stage,
             "seed": self.seed,
+            "date": self.date,
+            "name": self.name,
+            **({"versions": self.versions} if self.versions else {}),
         }
-        if self.error:
-            described["error"] = self.error
-        if self.versions:
-            described["versions"] = self.versions
-        return json.dumps(described)
+        return json.dumps(described, separators=(",", ":"))
 
     @staticmethod
     def from_json(read: Any) -> Trial:
-        """The inverse of ``as_json``, from what ``json.loads`` makes of it.
+        """The inverse of ``as_json``, from what ``json.loads`` makes of it; also of a line as logs
+        of format 1 have it.
 
         Raises LogError for what is no trial.
         """
         try:
+            read = present_form(read)
+            variant, *fields = read["kernel"].split(" ")
+            point = (field.split("=") for field in fields)
             function = read.get("function")
             trial = Trial(
                 str(read["name"]),
-                Layer.from_json(json.dumps(read["layer"])) if function is None else None,
-                str(read["variant"]),
-                {str(key): int(value) for key, value in read["parameters"].items()},
-                str(read["status"]),
-                tuple(float(second) for second in read["seconds"]),
+                Layer.parse(read["layer"]) if function is None else None,
+                variant,
+                {name: int(value) for name, value in point},
+                str(read.get("status", OK)),
+                tuple(float(sample) / 1e3 for sample in read.get("ms", ())),
                 read.get("error"),
                 int(read["seed"]),
                 str(read["stage"]),
@@ -170,12 +164,17 @@ class Trial:
         return trial
 
 
+def _milliseconds(seconds: float) -> float:
+    """Four digits: more of a measurement is noise."""
+    return float(f"{seconds * 1e3:.4g}")
+
+
 def _shortened(error: str | None) -> str | None:
     return error and textwrap.shorten(error, _ERROR_LENGTH, placeholder=" ...")
 
 
 def candidate_from(
-    layer: Layer, variant: str, point: dict[str, int], machine: Machine
+    layer: Layer, variant: str, point: Mapping[str, int], machine: Machine
 ) -> Candidate:
     """A candidate from what a log of a device like ``machine`` holds of it.
 

@@ -1,99 +1,38 @@
-"""Appending to a log: all of a trial or nothing, and one process at a time."""
+"""Appending to a log: a line to each file or to none, and one process at a time."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-import tvm
-from tvm.s_tir.meta_schedule.arg_info import ArgInfo
-from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
-from tvm.s_tir.schedule import Trace
-from tvm.target import Target
-
-from tvm_deconv.errors import LogError, LogWriteError
-
-from .lines import Growth, append, probe, read_lines
+from tvm_deconv.errors import LogError
 
 
-class Writer:
-    """Appends to workloads, records and trials, which must be whole files.
+def append(lines: Sequence[tuple[Path, str]]) -> None:
+    """Append a line to each file, in this order, or to none.
 
-    MetaSchedule's search has its own hands on the database (it adds the workload), and TVM does not
-    tell of a full disk. So after each trial everything since the last one is checked.
+    Raises OSError, with the name of the file that could not take its line.
     """
-
-    def __init__(self, workloads: Path, records: Path, trials: Path) -> None:
-        self._files = workloads, records, trials
-        self._database: JSONDatabase | None = None
-        self._growth = Growth.of(self._files)
-        self._workloads = len(read_lines(workloads).texts)
-
-    @property
-    def database(self) -> JSONDatabase:
-        """The two tables as MetaSchedule has them. Raises LogError where TVM cannot read them."""
-        if self._database is None:
-            workloads, records, _ = self._files
-            try:
-                self._database = JSONDatabase(str(workloads), str(records))
-            except (ValueError, RuntimeError) as error:
-                reason = str(error).splitlines()[0]
-                raise LogError(f"TVM cannot read or create {records}: {reason}") from error
-        return self._database
-
-    def commit(
-        self,
-        workload_mod: tvm.IRModule,
-        trace: Trace,
-        run_secs: Sequence[float] | None,
-        args_info: Sequence[ArgInfo],
-        target: Target,
-        line: str,
-    ) -> None:
-        """Append the line of a trial, and a record if there are samples.
-
-        Raises LogWriteError where that fails; the files are as after the trial before, then.
-        """
-        database = self.database
+    sizes: list[tuple[Path, int]] = []
+    for path, line in lines:
         try:
-            if run_secs is not None:
-                workload = database.commit_workload(workload_mod)
-                record = TuningRecord(trace, workload, list(run_secs), target, list(args_info))
-                database.commit_tuning_record(record)
-            append(self._files[2], line)
-            self._check(records=0 if run_secs is None else 1)
-            self._growth = Growth.of(self._files)
-        except (OSError, ValueError) as error:
-            # The database in memory has what its files lack.
-            self._database = None
-            self._growth.undo()
-            raise self._not_written(error) from error
+            with path.open("ab", buffering=0) as file:
+                sizes.append((path, file.tell()))
+                _write(file.fileno(), line.encode() + b"\n")
+        except OSError as error:
+            for grown, size in sizes:
+                with suppress(OSError):
+                    os.truncate(grown, size)
+            raise OSError(error.errno, error.strerror, str(path)) from error
 
-    def _check(self, records: int) -> None:
-        """Raise OSError unless all was written, and the record's workload is there, too."""
-        added = self._growth.rows()
-        known = self._workloads + len(added[0])
-        if [len(rows) for rows in added[1:]] != [records, 1] or any(
-            row[0] >= known for row in added[1]
-        ):
-            for path in self._files:
-                probe(path)
-            raise OSError(0, "a line was lost", str(self._files[1]))
-        self._workloads = known
 
-    def _not_written(self, error: Exception) -> LogWriteError:
-        try:
-            kept = len(read_lines(self._files[2]).texts)
-        except LogError:
-            kept = 0
-        file = getattr(error, "filename", None) or self._files[1]
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        return LogWriteError(
-            f"cannot write {file}: {reason}; {kept} trials are kept: free some space and run the "
-            "same command again to go on"
-        )
+def _write(descriptor: int, text: bytes) -> None:
+    """Write all of a text: the system may take a part of it, and the error with the rest."""
+    while text:
+        text = text[os.write(descriptor, text) :]
 
 
 def lock(folder: Path) -> int:

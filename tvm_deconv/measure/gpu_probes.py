@@ -8,13 +8,12 @@ from tvm_deconv.schedules.gpu.machine import GpuMachine
 
 from .probe import Probe
 
-# Independent sums of a thread, which hide the latency of each other; in registers on any GPU.
-_SUMS = 32
+# Independent sums of a thread, which hide the latency of each other, and are few enough for as many
+# threads as a GPU has room for; written out eight times, so that the loop costs under a twentieth.
+_SUMS, _UNROLLED, _STEPS = 16, 8, 512
 _THREADS = 128
 # More blocks than any of the GPUs can hold at a time, as far as we know its size.
 _BLOCKS_PER_UNIT = 32
-# Written out so often, so that the loop itself costs a fortieth of a step at most.
-_UNROLLED, _STEPS = 4, 512
 
 
 def multiply_adds(machine: GpuMachine, blocks: int | None = None) -> Probe:

@@ -50,9 +50,15 @@ def plot(report: ModelReport, path: str | os.PathLike) -> None:
             _roofs(roofs, report.devices)
             _bars(times, report, "seconds", "ms")
             _bars(energies, report, "joules", "mJ")
-        metadata = {"Date": None} if ending == "svg" else None
+        metadata = {"Date": None, "Title": _title(report)} if ending == "svg" else None
         with replacing(path) as unfinished:
             figure.savefig(unfinished, format=ending, dpi=150, metadata=metadata)
+
+
+def _title(report: ModelReport) -> str:
+    """What a screen reader says of the picture."""
+    what = " of time and energy" if any(device.energy for device in report.devices) else ""
+    return f"Rooflines{what}: {', '.join(device.name for device in report.devices)}"
 
 
 def _time_roofline(axes: Axes, report: ModelReport, device: Device) -> None:

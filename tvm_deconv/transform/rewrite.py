@@ -11,13 +11,12 @@ from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.report import REFUSED, REWRITTEN, LayerReport, Report
-from tvm_deconv.transform.rules.rule import Decision, Plan, decision, rebind
-from tvm_deconv.transform.rules.shuffle import read_shuffle
 
 from .graph import Graph, Refused
+from .rebind import rebind
 from .recover import recover
-from .rules import nearest_resize as resize
-from .rules import subpixel
+from .rules import RULES
+from .rules.rule import Decision, Plan
 
 
 def rewrite_upsampling(mod: tvm.IRModule) -> tuple[tvm.IRModule, Report]:
@@ -62,32 +61,28 @@ class RewriteUpsampling:
 
 
 def decide(graph: Graph) -> list[Decision]:
-    """A decision for every candidate of a function, in the order of the program.
-
-    Sub-pixel comes first: a convolution between a resize and a shuffle can only go to one of them,
-    and the shuffle gains more (no pass over the large map remains).
-    """
+    """A decision for every candidate of a function, in the order of the program."""
     decisions: list[Decision] = []
-    taken: set[relax.Var] = set()
-    for var in graph.order:
-        shuffle = read_shuffle(graph, var) if var in graph.live else None
-        if shuffle is None:
-            continue
-        outcome = shuffle if isinstance(shuffle, Refused) else subpixel.plan(graph, shuffle)
-        if isinstance(outcome, Plan):
-            taken.add(outcome.conv)
-        decisions.append(decision(var, subpixel.RULE, outcome))
-    decisions += resize.decide(graph, taken)
+    taken: dict[relax.Var, str] = {}
+    for rule in RULES:
+        found = rule.decide(graph, taken)
+        taken |= {d.outcome.conv: rule.name for d in found if isinstance(d.outcome, Plan)}
+        decisions += found
     return sorted(decisions, key=lambda d: graph.position[d.layer])
 
 
 def _line(function: str, decision: Decision) -> LayerReport:
     layer = str(decision.layer.name)
     outcome = decision.outcome
-    if isinstance(outcome, str):
-        return LayerReport(function, layer, decision.rule, REFUSED, reason=outcome)
+    if isinstance(outcome, Refused):
+        return LayerReport(function, layer, decision.statement, REFUSED, reason=outcome.reason)
     return LayerReport(
-        function, layer, outcome.rule, REWRITTEN, before=outcome.before, after=outcome.after
+        function,
+        layer,
+        decision.statement,
+        REWRITTEN,
+        before=outcome.before,
+        after=outcome.after,
     )
 
 

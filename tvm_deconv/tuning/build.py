@@ -27,9 +27,9 @@ from tvm.target import Target
 
 from tvm_deconv.backends import machine_of
 from tvm_deconv.backends.linking import compiled, link, linker
-from tvm_deconv.logs.layer import candidate_of, is_layer
 
 from .case import case_folder
+from .definition import candidate_of, is_layer
 from .interrupt import ignore_interrupts, uninterrupted
 
 KERNEL, PACKED = "kernel.so", "packed.npy"

@@ -8,6 +8,7 @@ from typing import Any
 
 import tvm
 from tvm.s_tir.meta_schedule.builder import Builder, BuilderInput
+from tvm.s_tir.meta_schedule.database import TuningRecord
 from tvm.s_tir.meta_schedule.runner import RunnerInput, RunnerResult
 from tvm.s_tir.meta_schedule.search_strategy import MeasureCandidate
 from tvm.target import Target
@@ -15,10 +16,10 @@ from tvm.target import Target
 from tvm_deconv.backends import backend_of
 from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.logs.folder import LogFolder
-from tvm_deconv.logs.layer import candidate_of
-from tvm_deconv.logs.trial import FAILED_FINAL, Trial
+from tvm_deconv.logs.trial import Trial
 
 from .build import remove_artifact
+from .definition import candidate_of
 from .measure import DEVICE
 from .runner import INTERRUPTED, status_of
 from .tasks import Task
@@ -87,21 +88,12 @@ class Evaluation:
         for candidate, artifact, result in zip(candidates, built, results, strict=True):
             status, seconds, failed = outcome_of(artifact, result)
             made = candidate_of(candidate.sch, self.machine)
-            trial = Trial.of(made, task.name, status, seconds, failed, seed=self.seed, stage=stage)
-            mod = made.layer.definition()
-            # The database decides what is fast: it gets no turn of one that failed in another.
-            counting = seconds if stage != FAILED_FINAL else []
-            self.commit(trial, mod, candidate.sch.trace, counting or None, candidate.args_info)
+            self.commit(
+                Trial.of(made, task.name, status, seconds, failed, seed=self.seed, stage=stage)
+            )
 
-    def commit(
-        self,
-        trial: Trial,
-        mod: tvm.IRModule,
-        trace: Any = None,
-        run_secs: Sequence[float] | None = None,
-        args_info: Sequence[Any] = (),
-    ) -> None:
-        """Append a trial to the log, but not what an interruption or a lost device made fail."""
+    def commit(self, trial: Trial, record: TuningRecord | None = None) -> None:
+        """``LogFolder.commit``, but not of what an interruption or a lost device made fail."""
         lost = self.runner.lost
         if self.error is None:
             self.error = lost
@@ -117,7 +109,7 @@ class Evaluation:
                 return
             self._blamed = True
         try:
-            self.log.commit(mod, trace, run_secs, args_info, self.target, trial)
+            self.log.commit(trial, record)
         except TvmDeconvError as error:
             self.error = error
 

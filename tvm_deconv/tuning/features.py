@@ -18,10 +18,11 @@ from tvm.s_tir.meta_schedule.cost_model import PyCostModel, XGBModel
 from tvm.s_tir.meta_schedule.cost_model.xgb_model import XGBConfig
 from tvm.s_tir.meta_schedule.feature_extractor import PyFeatureExtractor
 
-from tvm_deconv.logs.layer import Candidate, candidate_of
-from tvm_deconv.schedules.machines import variants_for
+from tvm_deconv.logs.layer import Candidate
+from tvm_deconv.schedules.machines import Machine, variants_for
 from tvm_deconv.schedules.space import names_of, point_of
-from tvm_deconv.schedules.variant import Machine
+
+from .definition import candidate_of
 
 # Samples that XGBoost needs before it is asked at all.
 _WARM = 16

@@ -3,60 +3,31 @@
 from __future__ import annotations
 
 import shutil
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
-from tvm.ir.utils import derived_object
-from tvm.s_tir.meta_schedule import TuneContext
-from tvm.s_tir.meta_schedule.measure_callback import PyMeasureCallback
 from tvm.s_tir.meta_schedule.runner import RunnerResult
 from tvm.s_tir.meta_schedule.search_strategy import MeasureCandidate
-from tvm.s_tir.meta_schedule.task_scheduler import RoundRobin
 
 from tvm_deconv.errors import TuningError
 from tvm_deconv.logs.layer import Candidate
 from tvm_deconv.logs.trial import FAILED_FINAL, FINAL, OK, SEARCHED
-from tvm_deconv.schedules.variant import Machine
+from tvm_deconv.schedules.machines import Machine
 
-from .build import remove_artifact
 from .case import case_folder, write_case
 from .context import tune_context
 from .evaluation import LOST, Evaluation, outcome_of
 from .features import GuidedXGBoost
 from .outcome import Outcome
 from .progress import Progress
+from .rounds import Teaching, search
 from .runner import INTERRUPTED
 from .search import DefaultsThenSearch, Space, default_candidates, key_of
 from .tasks import Task
 
-# Candidates between two updates of the cost model: few, since there are few altogether, and a round
-# that is interrupted is measured in vain at most once.
-_ROUND = 16
 # The fastest of the search, which are measured again against our default, and how often.
 _FINALISTS, _FINAL_ROUNDS = 4, 3
-
-
-@derived_object
-class _Record(PyMeasureCallback):
-    """After each round: log, teach the cost model, remove the artifacts, report."""
-
-    def __init__(
-        self, tuner: LayerTuner, task: Task, context: TuneContext, first_stage: str
-    ) -> None:
-        super().__init__()
-        self.tuner, self.task, self.context, self.stage = tuner, task, context, first_stage
-
-    def apply(
-        self, scheduler: Any, task_id: int, candidates: Any, built: Any, results: Any
-    ) -> None:
-        evaluation = self.tuner.evaluation
-        evaluation.record(self.task, candidates, built, results, self.stage)
-        self.stage = "search"
-        self.tuner.cost_model.update(self.context, candidates, results)
-        for artifact in built:
-            if artifact.error_msg is None:
-                remove_artifact(artifact.artifact_path)
-        self.tuner.progress.round(self.task, evaluation.log)
 
 
 class LayerTuner:
@@ -124,38 +95,35 @@ class LayerTuner:
             space=space.generator(seed),
             strategy=strategy,
             # The cost model counts a layer's samples by it.
-            name=task.layer.as_json(),
+            name=str(task.layer),
             seed=seed,
         )
-        self._teach(context, space, task)
-        remaining = trials - len(known)
-        RoundRobin().tune(
-            [context],
-            [1.0],
-            max_trials_global=remaining,
-            max_trials_per_task=remaining,
-            num_trials_per_iter=min(_ROUND, remaining),
-            builder=evaluation.builder,
-            runner=evaluation.runner,
-            measure_callbacks=[_Record(self, task, context, "default" if first else "search")],
-            database=evaluation.log.database,
-            cost_model=self.cost_model,
-        )
+        teaching = Teaching(context, self.cost_model)
+        self._teach_earlier(teaching, space, task)
+        # The first round is that of the defaults that were not measured yet.
+        stages = chain(["default"] if first else [], repeat("search"))
 
-    def _teach(self, context: TuneContext, space: Space, task: Task) -> None:
-        """Tell the cost model what an earlier run measured."""
+        def record(candidates: Any, built: Any, results: Any) -> None:
+            evaluation.record(task, candidates, built, results, next(stages))
+            self.progress.round(task, evaluation.log)
+
+        search(evaluation, teaching, trials - len(known), record)
+
+    def _teach_earlier(self, teaching: Teaching, space: Space, task: Task) -> None:
+        """What an earlier run measured."""
         earlier = [
             t
             for t in self.evaluation.log.trials_of(task.layer)
             if t.stage in SEARCHED and t.variant in space.fields
         ]
-        candidates = [space.measurable(t.candidate(self.machine)) for t in earlier]
-        results = [
-            RunnerResult(t.seconds, None) if t.seconds else RunnerResult(None, t.error or t.status)
-            for t in earlier
-        ]
         if earlier:
-            self.cost_model.update(context, candidates, results)
+            teaching.learn(
+                [space.measurable(t.candidate(self.machine)) for t in earlier],
+                [
+                    RunnerResult(t.seconds or None, None if t.seconds else t.error or t.status)
+                    for t in earlier
+                ],
+            )
 
     def _final(self, task: Task, space: Space, default: Candidate) -> None:
         """Measure the fastest candidates and the default again, unless that was done already."""

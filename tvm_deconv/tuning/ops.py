@@ -9,39 +9,36 @@ reference.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 import tvm
-from tvm.ir.utils import derived_object
-from tvm.s_tir.meta_schedule import TuneContext
 from tvm.s_tir.meta_schedule.arg_info import ArgInfo
 from tvm.s_tir.meta_schedule.cost_model import XGBModel
 from tvm.s_tir.meta_schedule.cost_model.xgb_model import XGBConfig
-from tvm.s_tir.meta_schedule.database import MemoryDatabase, TuningRecord
-from tvm.s_tir.meta_schedule.measure_callback import PyMeasureCallback
+from tvm.s_tir.meta_schedule.database import TuningRecord
 from tvm.s_tir.meta_schedule.mutator import Mutator
 from tvm.s_tir.meta_schedule.postproc import Postproc
 from tvm.s_tir.meta_schedule.schedule_rule import ScheduleRule
 from tvm.s_tir.meta_schedule.search_strategy import EvolutionarySearch
 from tvm.s_tir.meta_schedule.space_generator import PostOrderApply
-from tvm.s_tir.meta_schedule.task_scheduler import RoundRobin
 from tvm.target import Target
 
 from tvm_deconv.backends import backend_of
 from tvm_deconv.errors import TuningError
 from tvm_deconv.logs.trial import OK, Trial
 
-from .build import remove_artifact
 from .context import tune_context
 from .evaluation import BUILD_FAILED, Evaluation, outcome_of
 from .progress import Progress
+from .rounds import ROUND, Teaching, search
 from .tasks import OpTask
 
 # Who scheduled a function, in a trial.
 DEFAULT, METASCHEDULE = "default", "metaschedule"
-_ROUND, _FINAL_ROUNDS = 16, 3
+_FINAL_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -74,33 +71,11 @@ def check_rules(target: Target) -> None:
         )
 
 
-@derived_object
-class _Record(PyMeasureCallback):
-    """After each round: log, teach the cost model, remove the artifacts."""
-
-    def __init__(self, tuner: OpTuner, task: OpTask, context: TuneContext) -> None:
-        super().__init__()
-        self.tuner, self.task, self.context = tuner, task, context
-
-    def apply(
-        self, scheduler: Any, task_id: int, candidates: Any, built: Any, results: Any
-    ) -> None:
-        self.tuner.record(self.task, built, results)
-        self.tuner.cost_model.update(self.context, candidates, results)
-        workload = scheduler.database_.commit_workload(self.task.mod)
-        for candidate, result in zip(candidates, results, strict=True):
-            if result.run_secs:
-                record = TuningRecord(
-                    candidate.sch.trace,
-                    workload,
-                    result.run_secs,
-                    self.tuner.evaluation.target,
-                    candidate.args_info,
-                )
-                scheduler.database_.commit_tuning_record(record)
-        for artifact in built:
-            if artifact.error_msg is None:
-                remove_artifact(artifact.artifact_path)
+def _with_seconds(record: TuningRecord, seconds: Sequence[float]) -> TuningRecord:
+    """The same schedule with the samples of a final."""
+    return TuningRecord(
+        record.trace, record.workload, list(seconds), record.target, record.args_info
+    )
 
 
 class OpTuner:
@@ -109,7 +84,7 @@ class OpTuner:
     def __init__(self, evaluation: Evaluation, progress: Progress) -> None:
         self.evaluation, self.progress = evaluation, progress
         self.cost_model = XGBModel(
-            config=XGBConfig(seed=evaluation.seed, nthread=1), num_warmup_samples=_ROUND
+            config=XGBConfig(seed=evaluation.seed, nthread=1), num_warmup_samples=ROUND
         )
 
     def tune(self, task: OpTask, trials: int) -> OpOutcome:
@@ -128,7 +103,7 @@ class OpTuner:
         return outcome
 
     def _tune(self, task: OpTask, trials: int) -> None:
-        evaluation, database = self.evaluation, MemoryDatabase()
+        evaluation = self.evaluation
         # The rules for any CPU, or any CUDA: those that a target adds are for integers or tensor
         # cores, and need intrinsics.
         kind = backend_of(evaluation.target).rules
@@ -145,21 +120,16 @@ class OpTuner:
             name=task.name,
             seed=evaluation.seed + 1,
         )
-        RoundRobin().tune(
-            [context],
-            [1.0],
-            max_trials_global=trials,
-            max_trials_per_task=trials,
-            num_trials_per_iter=min(_ROUND, trials),
-            builder=evaluation.builder,
-            runner=evaluation.runner,
-            measure_callbacks=[_Record(self, task, context)],
-            database=database,
-            cost_model=self.cost_model,
-        )
-        best = database.get_top_k(database.commit_workload(task.mod), 1)
+        teaching = Teaching(context, self.cost_model)
+
+        def record(_candidates: Any, built: Any, results: Any) -> None:
+            for artifact, result in zip(built, results, strict=True):
+                outcome = outcome_of(artifact, result)
+                evaluation.commit(self._trial(task, METASCHEDULE, *outcome, "search"))
+
+        search(evaluation, teaching, trials, record)
         if not evaluation.stopped:
-            self._final(task, best[0] if best else None)
+            self._final(task, teaching.best())
 
     def _final(self, task: OpTask, best: TuningRecord | None) -> None:
         """Measure the default and the best in turns; keep the best's record if it is faster.
@@ -181,13 +151,11 @@ class OpTuner:
             for variant, pairs in zip(mods, turns, strict=True)
         }
         own, other = trials[DEFAULT], trials.get(METASCHEDULE)
-        evaluation.commit(own, task.mod)
+        evaluation.commit(own)
         if best is None or other is None:
             return
-        if own.seconds and other.seconds and other.median < own.median:
-            evaluation.commit(other, task.mod, best.trace, other.seconds, best.args_info)
-        else:
-            evaluation.commit(other, task.mod)
+        faster = own.seconds and other.seconds and other.median < own.median
+        evaluation.commit(other, _with_seconds(best, other.seconds) if faster else None)
 
     def _final_trial(self, task: OpTask, variant: str, pairs: list[Any]) -> Trial:
         """One line for all turns of a contestant; a failure if one of them failed."""
@@ -196,12 +164,6 @@ class OpTuner:
         seconds = [s for _, found, _ in outcomes for s in found]
         status, seconds, error = failed or (OK, seconds, None)
         return self._trial(task, variant, status, [] if failed else seconds, error, "final")
-
-    def record(self, task: OpTask, built: Any, results: Any) -> None:
-        """A line of the log for each result of the search."""
-        for artifact, result in zip(built, results, strict=True):
-            trial = self._trial(task, METASCHEDULE, *outcome_of(artifact, result), "search")
-            self.evaluation.commit(trial, task.mod)
 
     def _trial(
         self,

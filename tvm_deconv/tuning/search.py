@@ -25,10 +25,12 @@ from tvm.s_tir.meta_schedule.space_generator import ScheduleFn
 from tvm.s_tir.schedule import Trace
 
 from tvm_deconv.errors import TvmDeconvError
-from tvm_deconv.logs.layer import Candidate, Layer, annotate, candidate_of
-from tvm_deconv.schedules.machines import variants_for
+from tvm_deconv.logs.layer import Candidate, Layer
+from tvm_deconv.schedules.machines import Machine, variants_for
 from tvm_deconv.schedules.space import fields, infeasible, point_of
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Machine, Variant
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Variant
+
+from .definition import annotate, candidate_of, definition
 
 # Replaying a trace in Python takes about a millisecond, so generations are small: MetaSchedule's
 # own 512 candidates for 4 generations would take longer to think of than to measure.
@@ -62,7 +64,7 @@ class Space:
 
     def __init__(self, layer: Layer, machine: Machine) -> None:
         self.layer, self.machine = layer, machine
-        self.mod = layer.definition()
+        self.mod = definition(layer)
         self.fields = {
             variant.name: fields(variant, layer.conv, layer.sizes, machine)
             for variant in variants_of(layer, machine)
@@ -94,7 +96,6 @@ class Space:
             if decided is not None and decided[name] not in values:
                 values = tuple(sorted({*values, decided[name]}))
             decision = None if decided is None else values.index(decided[name])
-            # Weights, all alike: probabilities would take most of a line of the log.
             weights = [1.0] * len(values)
             point[name] = sch.sample_categorical(list(values), weights, decision=decision)
         annotate(sch, variant, point)
@@ -164,8 +165,8 @@ class Mutate(PyMutator):
 class DefaultsThenSearch(PySearchStrategy):
     """First our own defaults, so that tuning never loses to not tuning; then evolutionary search.
 
-    ``known`` are the candidates that an earlier run measured: they guide the search, since they
-    are in the database, but are not measured again. Once ``stopped()`` there are no more
+    ``known`` are the candidates that an earlier run measured: they guide the search, if they are in
+    the database, but are not measured again. Once ``stopped()`` there are no more
     candidates, which ends a search in good order.
     """
 

@@ -14,15 +14,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from .spec import Activation, LayerSpec
+from .spec import LEAKY_SLOPE, Activation, LayerSpec
 
 Draw = Callable[[np.random.Generator], np.ndarray]
 
 _OPSET = 17
 _IR_VERSION = 9  # what came with opset 17: older runtimes refuse newer ones
 
-# Slope of the leaky ReLU of every network here that has one (pix2pix, ESRGAN).
-LEAKY_SLOPE = 0.2
 _OPERATORS = {"relu": "Relu", "elu": "Elu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 # Weights of this variance over the number of summed terms keep the second moment of what the
 # activation returns (He et al., ICCV 2015, for the family of ReLUs).

@@ -21,6 +21,9 @@ from tvm_deconv.errors import GeometryError
 Upsampling = Literal["subpixel", "nearest", "deconv", "conv"]
 Activation = Literal["relu", "leaky_relu", "prelu", "elu", "tanh", "sigmoid"]
 
+# Slope of the leaky ReLU of every network here that has one (pix2pix, ESRGAN).
+LEAKY_SLOPE = 0.2
+
 
 @dataclass(frozen=True)
 class LayerSpec:

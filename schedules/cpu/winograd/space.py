@@ -35,94 +35,101 @@ _BLOCKS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 _UNROLLS = (1, 2, 3, 4, 6, 8, 16)
 
 
-def winograd_fields(
-    conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
-) -> dict[str, set[int]]:
-    """Values of each field besides those that the variant chooses itself."""
-    phases, outputs = conv.h.stride * conv.w.stride, conv.group_outputs
-    blocks = {n for n in {*_BLOCKS, *some_parts(outputs, 4)} if n <= outputs}
-    return {
-        "lanes": {n for n in (machine.lanes, machine.lanes // 2) if n >= 4},
-        "vectors": set(_VECTORS),
-        "channels": {n for n in _CHANNELS if n <= phases * outputs},
-        "outputs_h": _outputs(conv.h.max_taps),
-        "outputs_w": _outputs(conv.w.max_taps),
-        "tile_rows": _tile_rows(conv, sizes),
-        "tile_columns": _tile_columns(conv, sizes),
-        "block": blocks,
-        "channel_splits": split_values({ceil_div(outputs, n) for n in blocks}, machine),
-        "unroll": {n for n in _UNROLLS if conv.group_inputs % n == 0},
-        "parallel": parallel_values(conv, sizes, machine),
-        "weight_vectors": {0, 1} if machine.multiplies_by_lane else {0},
-    }
+class WinogradSpace:
+    """The space of ``WinogradTile``."""
 
+    def fields(
+        self, conv: ConvTranspose2d, sizes: Sizes, own: WinogradTile, machine: CpuMachine
+    ) -> dict[str, set[int]]:
+        """Values of each field besides those that the variant chooses itself."""
+        phases, outputs = conv.h.stride * conv.w.stride, conv.group_outputs
+        blocks = {n for n in {*_BLOCKS, *some_parts(outputs, 4)} if n <= outputs}
+        return {
+            "lanes": {n for n in (machine.lanes, machine.lanes // 2) if n >= 4},
+            "vectors": set(_VECTORS),
+            "channels": {n for n in _CHANNELS if n <= phases * outputs},
+            "outputs_h": _outputs(conv.h.max_taps),
+            "outputs_w": _outputs(conv.w.max_taps),
+            "tile_rows": _tile_rows(conv, sizes),
+            "tile_columns": _tile_columns(conv, sizes),
+            "block": blocks,
+            "channel_splits": split_values({ceil_div(outputs, n) for n in blocks}, machine),
+            "unroll": {n for n in _UNROLLS if conv.group_inputs % n == 0},
+            "parallel": parallel_values(conv, sizes, machine),
+            "weight_vectors": {0, 1} if machine.multiplies_by_lane else {0},
+        }
 
-def winograd_obstacle(
-    conv: ConvTranspose2d, sizes: Sizes, tile: WinogradTile, machine: CpuMachine
-) -> str | None:
-    """Why the schedule cannot do these sizes, in words; None if it can."""
-    if tile.lanes not in (4, 8, 16) or tile.lanes > machine.lanes:
-        return f"no vectors of {tile.lanes} lanes on a machine of {machine.lanes}"
-    for name, axis, outputs in zip(
-        ("height", "width"), (conv.h, conv.w), tile.outputs, strict=True
-    ):
-        points = outputs + axis.max_taps - 1
-        if outputs < 2:
-            return f"{outputs} output of a tile in {name} saves no product"
-        if points > MAX_POINTS:
-            return f"{points} points of a tile in {name}, at most {MAX_POINTS} are known"
-    layout = Layout(conv, tile)
-    late = max(layout.w.shifts)
-    if sizes.width is None and not late and layout.w.span % tile.lanes:
-        # Constants with a value per phase are read in whole vectors where strips begin at one.
-        return f"strips of {layout.w.span} columns, where the width is free, are no whole vectors"
-    if tile.block > conv.group_outputs:
-        return f"{tile.block} channels in a block, where a group has {conv.group_outputs}"
-    if layout.blocks % tile.channel_splits:
-        return f"{layout.blocks} blocks are not divisible by {tile.channel_splits} splits"
-    if conv.group_inputs % tile.unroll:
-        return f"{conv.group_inputs} input channels are not divisible by unroll {tile.unroll}"
-    if tile.weight_vectors and not machine.multiplies_by_lane:
-        return "weight_vectors needs a machine that multiplies by a lane"
-    if tile.weight_vectors and tile.channels % tile.lanes:
-        return f"{tile.channels} channels are no whole vectors of {tile.lanes} weights"
-    return None
+    def obstacle(
+        self, conv: ConvTranspose2d, sizes: Sizes, tile: WinogradTile, machine: CpuMachine
+    ) -> str | None:
+        """Why the schedule cannot do these sizes, in words; None if it can."""
+        if tile.lanes not in (4, 8, 16) or tile.lanes > machine.lanes:
+            return f"no vectors of {tile.lanes} lanes on a machine of {machine.lanes}"
+        for name, axis, outputs in zip(
+            ("height", "width"), (conv.h, conv.w), tile.outputs, strict=True
+        ):
+            points = outputs + axis.max_taps - 1
+            if outputs < 2:
+                return f"{outputs} output of a tile in {name} saves no product"
+            if points > MAX_POINTS:
+                return f"{points} points of a tile in {name}, at most {MAX_POINTS} are known"
+        layout = Layout(conv, tile)
+        late = max(layout.w.shifts)
+        if sizes.width is None and not late and layout.w.span % tile.lanes:
+            # Constants with a value per phase are read in whole vectors where strips begin at one.
+            return (
+                f"strips of {layout.w.span} columns, where the width is free, are no whole vectors"
+            )
+        if tile.block > conv.group_outputs:
+            return f"{tile.block} channels in a block, where a group has {conv.group_outputs}"
+        if layout.blocks % tile.channel_splits:
+            return f"{layout.blocks} blocks are not divisible by {tile.channel_splits} splits"
+        if conv.group_inputs % tile.unroll:
+            return f"{conv.group_inputs} input channels are not divisible by unroll {tile.unroll}"
+        if tile.weight_vectors and not machine.multiplies_by_lane:
+            return "weight_vectors needs a machine that multiplies by a lane"
+        if tile.weight_vectors and tile.channels % tile.lanes:
+            return f"{tile.channels} channels are no whole vectors of {tile.lanes} weights"
+        return None
 
-
-def winograd_costs(
-    conv: ConvTranspose2d, sizes: Sizes, tile: WinogradTile, machine: CpuMachine
-) -> list[Cost]:
-    """What the sizes cost; the list is as long for every ``tile``."""
-    layout = Layout(conv, tile)
-    h, w = layout.h, layout.w
-    batch, height, width = sizes
-    accumulators = tile.vectors * tile.channels
-    by_lane = machine.multiplies_by_lane
-    weights = ceil_div(tile.channels, tile.lanes) if by_lane else 1
-    scratch = 4 * h.points * w.points * layout.pitch * ((conv.group_inputs | 1) + (layout.rows | 1))
-    caches = _LEVEL_2 * machine.l2_bytes + _LEVEL_3 * machine.l3_bytes
-    on_stack = 4 * tile.lanes * accumulators
-    costs = [
-        Cost("vector registers", accumulators + tile.vectors + weights, machine.vector_registers),
-        Cost("bytes of accumulators on the stack", on_stack, STACK_BYTES - 1),
-        Cost("multiply-adds written out", accumulators * tile.unroll, _MAX_UNROLLED),
-        Cost("bytes of scratch", scratch, caches),
-        waste("rows", tile.block * layout.phases, layout.rows),
-        waste("tiles", h.tiles * w.tiles, layout.strip_tiles),
-    ]
-    if height is not None:
-        # Phases that start late have their last outputs in a tile of their own.
-        rows = conv.h.blocks(height) + max(h.shifts)
-        useless = max(0, h.tiles - max(1, ceil_div(rows, h.outputs)))
-        costs.append(Cost("rows of tiles beyond the output", useless, 0))
-    if width is not None:
-        columns = conv.w.blocks(width) + max(w.shifts)
-        useless = max(0, w.tiles - max(1, ceil_div(columns, w.outputs)))
-        costs.append(Cost("columns of tiles beyond the output", useless, 0))
-    if height is not None and width is not None:
-        pieces = (batch or 1) * h.strips(height) * w.strips(width) * conv.groups
-        costs.append(idle_threads(pieces * tile.channel_splits, tile.parallel, machine))
-    return costs
+    def costs(
+        self, conv: ConvTranspose2d, sizes: Sizes, tile: WinogradTile, machine: CpuMachine
+    ) -> list[Cost]:
+        """What the sizes cost; the list is as long for every ``tile``."""
+        layout = Layout(conv, tile)
+        h, w = layout.h, layout.w
+        batch, height, width = sizes
+        accumulators = tile.vectors * tile.channels
+        by_lane = machine.multiplies_by_lane
+        weights = ceil_div(tile.channels, tile.lanes) if by_lane else 1
+        scratch = (
+            4 * h.points * w.points * layout.pitch * ((conv.group_inputs | 1) + (layout.rows | 1))
+        )
+        caches = _LEVEL_2 * machine.l2_bytes + _LEVEL_3 * machine.l3_bytes
+        on_stack = 4 * tile.lanes * accumulators
+        costs = [
+            Cost(
+                "vector registers", accumulators + tile.vectors + weights, machine.vector_registers
+            ),
+            Cost("bytes of accumulators on the stack", on_stack, STACK_BYTES - 1),
+            Cost("multiply-adds written out", accumulators * tile.unroll, _MAX_UNROLLED),
+            Cost("bytes of scratch", scratch, caches),
+            waste("rows", tile.block * layout.phases, layout.rows),
+            waste("tiles", h.tiles * w.tiles, layout.strip_tiles),
+        ]
+        if height is not None:
+            # Phases that start late have their last outputs in a tile of their own.
+            rows = conv.h.blocks(height) + max(h.shifts)
+            useless = max(0, h.tiles - max(1, ceil_div(rows, h.outputs)))
+            costs.append(Cost("rows of tiles beyond the output", useless, 0))
+        if width is not None:
+            columns = conv.w.blocks(width) + max(w.shifts)
+            useless = max(0, w.tiles - max(1, ceil_div(columns, w.outputs)))
+            costs.append(Cost("columns of tiles beyond the output", useless, 0))
+        if height is not None and width is not None:
+            pieces = (batch or 1) * h.strips(height) * w.strips(width) * conv.groups
+            costs.append(idle_threads(pieces * tile.channel_splits, tile.parallel, machine))
+        return costs
 
 
 def _outputs(taps: int) -> set[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tvm_deconv.algebra.cook_toom import Transforms, transforms
+from tvm_deconv.algebra.cook_toom import Transforms, point_count, transforms
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 
@@ -59,7 +59,7 @@ class WinogradAxis:
     @property
     def points(self) -> int:
         """Inputs of a tile, and products for each of them."""
-        return self.outputs + self.taps - 1
+        return point_count(self.outputs, self.taps)
 
     @property
     def first(self) -> int:

@@ -43,6 +43,7 @@ from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.cook_toom import MAX_POINTS
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Packing, Winograd
 from tvm_deconv.schedules.algorithms.expressions import by_phase, static
 from tvm_deconv.schedules.algorithms.names import OUTPUTS, PAD, PRODUCTS, SPREAD, STORE, TRANSFORM
 from tvm_deconv.schedules.cpu import steps
@@ -52,6 +53,7 @@ from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Variant
 from . import steps as winograd_steps
 from .choice import choose_tile, tile_cycles
 from .finish import finish
+from .space import WinogradSpace
 from .tile import Layout, WinogradTile
 
 
@@ -75,38 +77,9 @@ def refusal(conv: ConvTranspose2d, accumulate: str) -> str | None:
     return None
 
 
-def packed_shape(conv: ConvTranspose2d, tile: WinogradTile) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][block][point_h][point_w][rows][ic][row]."""
-    layout = Layout(conv, tile)
-    points = layout.h.points, layout.w.points
-    return (
-        *(conv.groups, layout.blocks, *points),
-        *(layout.row_steps, conv.group_inputs, tile.channels),
-    )
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: WinogradTile) -> np.ndarray:
-    """IOHW weights, transformed in float64, in the order of ``packed_shape``, float32."""
-    layout = Layout(conv, tile)
-    groups, inputs, per_group = conv.groups, conv.group_inputs, conv.group_outputs
-    grouped = weights.reshape(groups, inputs, per_group, *weights.shape[2:])
-    rounded = np.zeros((groups, inputs, layout.blocks * tile.block, *weights.shape[2:]))
-    rounded[:, :, :per_group] = grouped
-    kernel_h, kernel_w = layout.h.matrices.kernel, layout.w.matrices.kernel
-    shape = (groups, layout.blocks, layout.h.points, layout.w.points, inputs, layout.rows)
-    rows = np.zeros(shape, dtype=ACCUMULATE_DTYPE)
-    for fh, fw in np.ndindex(*conv.strides):
-        phase = np.zeros((*rounded.shape[:3], layout.h.taps, layout.w.taps))
-        for th, row in enumerate(conv.h.taps(fh)):
-            for tw, column in enumerate(conv.w.taps(fw)):
-                phase[..., th, tw] = rounded[..., row.k, column.k]
-        points = np.einsum("ah,gcohw,bw->gabco", kernel_h, phase, kernel_w, optimize=True)
-        blocked = points.reshape(*points.shape[:4], layout.blocks, tile.block)
-        first = fh * conv.w.stride + fw
-        last = first + (tile.block - 1) * layout.phases + 1
-        rows[..., first : last : layout.phases] = blocked.transpose(0, 4, 1, 2, 3, 5)
-    stepped = rows.reshape(*shape[:-1], layout.row_steps, tile.channels)
-    return np.ascontiguousarray(stepped.transpose(0, 1, 2, 3, 5, 4, 6))
+def packing(conv: ConvTranspose2d, tile: WinogradTile) -> Packing:
+    """For each point a matrix of rows and input channels, in register tiles of rows."""
+    return Winograd(conv, "g b u v row/n ic row%n", tile.channels, tile.outputs, tile.block)
 
 
 def compute(
@@ -209,10 +182,11 @@ def entry(matrix: np.ndarray, row: Any, column: Any) -> Any:
 WINOGRAD = Variant(
     name="winograd",
     summary="TDC with phases by Winograd's F(m, k), which share one transformed input",
+    parameters=WinogradTile,
+    space=WinogradSpace(),
     choose=choose_tile,
     cycles=tile_cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
     refusal=refusal,

@@ -10,7 +10,9 @@ from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.cpu.winograd.tile import WinogradAxis
 from tvm_deconv.schedules.gpu.domain import tiles_of
+from tvm_deconv.schedules.gpu.form import TYPICAL
 from tvm_deconv.schedules.gpu.tile import SHARED, GpuTile
+from tvm_deconv.schedules.variant import Sizes
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,13 @@ class Layout:
         """The matrix product of a group and a point, as a layer with a kernel of 1."""
         rows = self.conv.group_outputs * self.phases
         return ConvTranspose2d(self.conv.group_inputs, rows, Axis(1), Axis(1))
+
+    def matrix_sizes(self, sizes: Sizes) -> Sizes:
+        """Those of ``matrix``: an image of a row of columns for each image, group and point."""
+        tiles = self.tiles(self.h, sizes.height or TYPICAL) * self.tiles(
+            self.w, sizes.width or TYPICAL
+        )
+        return Sizes((sizes.batch or 1) * self.conv.groups * self.points, 1, tiles)
 
     def tiles(self, axis: WinogradAxis, size: Any) -> Any:
         """Tiles along an axis that cover its output for an input of ``size``."""

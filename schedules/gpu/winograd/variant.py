@@ -25,12 +25,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.cook_toom import MAX_POINTS
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Packing, Winograd
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.names import (
     OUTPUT_ROWS,
@@ -43,13 +43,14 @@ from tvm_deconv.schedules.algorithms.names import (
     TRANSFORM_ROWS,
 )
 from tvm_deconv.schedules.cpu.winograd import variant as cpu
-from tvm_deconv.schedules.cpu.winograd.tile import WinogradAxis, WinogradTile
-from tvm_deconv.schedules.gpu import steps, tdc
+from tvm_deconv.schedules.cpu.winograd.tile import WinogradAxis
+from tvm_deconv.schedules.gpu import revd2, steps, tdc
 from tvm_deconv.schedules.gpu.machine import GpuMachine
-from tvm_deconv.schedules.gpu.model import TYPICAL, choose_tile, kernel_cycles
+from tvm_deconv.schedules.gpu.model import choose_tile, kernel_cycles
 from tvm_deconv.schedules.gpu.tile import READ, SHARED
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 
+from .space import GpuWinogradSpace
 from .store import by_tiles
 from .tile import GpuWinogradTile, Layout, begin_earlier, is_a_run
 
@@ -78,7 +79,7 @@ def choose(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine) -> GpuWinog
     """Tiles of up to six points on an axis, and the products' tile of fewest estimated cycles."""
     outputs = _outputs(conv.h.max_taps), _outputs(conv.w.max_taps)
     layout = Layout(conv, GpuWinogradTile(outputs, 1, 1, 1, 1, 1))
-    products = choose_tile(layout.matrix, matrix_sizes(layout, sizes), machine, phases=1)
+    products = choose_tile(revd2.SPACE.form(layout.matrix, layout.matrix_sizes(sizes)), machine)
     return GpuWinogradTile(
         outputs=outputs,
         channels=min(products.channels, _MOST_ROWS),
@@ -96,13 +97,6 @@ def _outputs(taps: int) -> int:
     return min(fitting, MAX_POINTS + 1 - taps, _MOST_OUTPUTS)
 
 
-def matrix_sizes(layout: Layout, sizes: Sizes) -> Sizes:
-    """Sizes of ``layout.matrix``: an image of a row of columns for each image, group and point."""
-    height, width = sizes.height or TYPICAL, sizes.width or TYPICAL
-    tiles = layout.tiles(layout.h, height) * layout.tiles(layout.w, width)
-    return Sizes((sizes.batch or 1) * layout.conv.groups * layout.points, 1, tiles)
-
-
 def cycles(
     conv: ConvTranspose2d, sizes: Sizes, tile: GpuWinogradTile, machine: GpuMachine
 ) -> float:
@@ -113,7 +107,7 @@ def cycles(
     are saved, and adds the passes through memory: only a measurement may choose this form.
     """
     layout = Layout(conv, tile)
-    matrix = matrix_sizes(layout, sizes)
+    matrix = layout.matrix_sizes(sizes)
     passed = layout.matrix.in_channels + layout.matrix.out_channels
     passed *= (matrix.batch or 1) * (matrix.width or 1)
     passes = passed * _ELEMENT_INSTRUCTIONS / (machine.units * machine.fma_lanes)
@@ -122,21 +116,10 @@ def cycles(
     return max(products, direct) + passes
 
 
-def packed_shape(conv: ConvTranspose2d, tile: GpuWinogradTile) -> tuple[int, ...]:
-    """Shape of the packed weights: [g][row/block][u][v][ic][row%block]."""
-    layout = Layout(conv, tile)
-    points = layout.h.points, layout.w.points
-    block = tile.products.block_channels
-    return (conv.groups, layout.row_blocks, *points, conv.group_inputs, block)
-
-
-def pack_weights(weights: np.ndarray, conv: ConvTranspose2d, tile: GpuWinogradTile) -> np.ndarray:
-    """IOHW weights, transformed in float64, in the order of ``packed_shape``, float32."""
-    block = tile.products.block_channels
-    whole = WinogradTile(1, 1, block, tile.outputs, tiles=(1, 1), block=conv.group_outputs)
-    packed = cpu.pack_weights(weights, conv, whole)[:, 0]
-    g, u, v, rows, ic, row = range(6)
-    return np.ascontiguousarray(packed.transpose(g, rows, u, v, ic, row))
+def packing(conv: ConvTranspose2d, tile: GpuWinogradTile) -> Packing:
+    """All output channels are one block; rows in blocks of threads."""
+    order, n = "g row/n u v ic row%n", tile.products.block_channels
+    return Winograd(conv, order, n, tile.outputs, conv.group_outputs)
 
 
 def compute(
@@ -310,10 +293,11 @@ def _in_registers(sch: Schedule, stage: str, thread: Any, rank: int) -> steps.Ti
 WINOGRAD = Variant(
     name="winograd",
     summary="TDC with phases by Winograd's F(m, k), which share one transformed input",
+    parameters=GpuWinogradTile,
+    space=GpuWinogradSpace(),
     choose=choose,
     cycles=cycles,
-    packed_shape=packed_shape,
-    pack_weights=pack_weights,
+    packing=packing,
     compute=compute,
     schedule=schedule,
     refusal=refusal,

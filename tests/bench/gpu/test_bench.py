@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import ctypes
 import json
 import os
 import shlex
@@ -11,26 +9,28 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import gpu_bench
-import gpu_pack
-import gpu_worker
 import numpy as np
 import pytest
-from gpu_cuda import Cuda, CudaError
-from gpu_device import DeviceLost, Processor
-from gpu_layer import Tensors
-from gpu_worker import DEAD, TRYING, Options, read, write
-from paths import ROOT
+from paths import ROOT, TESTS
 
 from tvm_deconv import cli
-from tvm_deconv.backends.cuda.compilers import compilers
+from tvm_deconv.backends import machine_of
+from tvm_deconv.bench.gpu import pack as gpu_pack
+from tvm_deconv.bench.gpu import run as gpu_bench
+from tvm_deconv.bench.gpu import worker as gpu_worker
+from tvm_deconv.bench.gpu.cuda import CudaError
+from tvm_deconv.bench.gpu.device import DeviceLost, Processor
+from tvm_deconv.bench.gpu.layer import Tensors
+from tvm_deconv.bench.gpu.manifest import FORMAT
+from tvm_deconv.bench.gpu.worker import DEAD, TRYING, Options, read, write
 from tvm_deconv.errors import BenchError
-from tvm_deconv.schedules.machines import machine_of, variants_for
+from tvm_deconv.schedules.machines import variants_for
 from tvm_deconv.schedules.space import infeasible, parameters_of
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.workloads import find
 
 LAYER = "dcgan/deconv-128-3"
+SCRIPT = ROOT / "scripts" / "gpu_bench.py"
 
 
 def options_of(script, *arguments):
@@ -48,12 +48,13 @@ def pack(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def measured(pack, tmp_path_factory):
-    """What a run over the pack prints, with TVM's runtime alone; and where its results are."""
+    """What a run over the pack prints, with what is carried alone; and where its results are."""
     out = tmp_path_factory.mktemp("results")
-    script = [sys.executable, gpu_bench.__file__, "--device", "cpu", "--pack", str(pack)]
+    script = [sys.executable, str(SCRIPT), "--device", "cpu", "--pack", str(pack)]
     command = [*script, "--out", str(out), "--limit", "0.01"]
-    env = {**os.environ, "TVM_USE_RUNTIME_LIB": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    path = os.pathsep.join([".", str(TESTS / "runtime_only")])
+    env = {**os.environ, "TVM_USE_RUNTIME_LIB": "1", "PYTHONPATH": path}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, out
 
@@ -65,7 +66,8 @@ def test_a_pack_says_what_it_holds(pack):
     assert {kernel["status"] for kernel in kernels} <= {"packed", "not supported"}
     for kernel in kernels:
         if kernel["status"] == "packed":
-            assert (pack / kernel["library"]).exists() and (pack / kernel["recipe"]).exists()
+            assert (pack / kernel["library"]).exists()
+            assert kernel["packing"]["form"] == "direct"
     by_default = {k["variant"] for k in kernels if k["default"]}
     assert by_default == {"revd2", "tdc"}
     keys = {kernel["key"] for kernel in kernels}
@@ -83,7 +85,7 @@ def test_what_is_packed_already_is_not_built_again(pack, monkeypatch):
     assert all(record in kernels for record in records)
 
 
-def test_every_kernel_and_peer_is_measured_with_the_runtime_alone(measured):
+def test_every_kernel_and_peer_is_measured_with_what_is_carried_alone(measured):
     printed, out = measured
     assert printed.count("tuned: ") == 4, "a line for each dtype, and the goals met"
     for dtype, tolerance in (("float32", 1e-5), ("float16", 2e-3)):
@@ -132,7 +134,7 @@ def test_a_wrong_kernel_does_not_count(pack, tmp_path, monkeypatch):
 
 
 def test_nobody_is_recorded_before_everybodys_scratch_is_there(pack, tmp_path, monkeypatch):
-    from gpu_ours import Kernel
+    from tvm_deconv.bench.gpu.ours import Kernel
 
     seen = []
     warm_up, record = Kernel.warm_up, Kernel.record
@@ -213,8 +215,8 @@ def test_an_error_that_the_process_keeps_ends_it_and_names_the_kernel(pack, tmp_
 
 
 def test_without_a_gpu_a_run_says_so_in_one_line(tmp_path):
-    (tmp_path / "manifest.json").write_text(json.dumps({"format": 1, "arch": "sm_90"}))
-    command = [sys.executable, gpu_bench.__file__, "--no-peers", "--pack", str(tmp_path)]
+    (tmp_path / "manifest.json").write_text(json.dumps({"format": FORMAT, "arch": "sm_90"}))
+    command = [sys.executable, str(SCRIPT), "--no-peers", "--pack", str(tmp_path)]
     env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [*command, "--out", str(tmp_path)], capture_output=True, text=True, env=env
@@ -238,74 +240,6 @@ def test_a_pack_that_does_not_fit_is_refused(pack, tmp_path, change, message):
         gpu_bench.bench(options)
 
 
-class Library:
-    """CUDA's runtime as far as a device that is there already asks it."""
-
-    def __init__(self, failing=None):
-        self.calls, self.failing = [], failing
-        self.cudaGetErrorString = lambda status: b"no such luck"
-
-    def __getattr__(self, name):
-        def call(*arguments):
-            self.calls.append(name)
-            return 700 if name == self.failing else 0
-
-        return call
-
-
-def cuda(library):
-    device = object.__new__(Cuda)
-    device._library, device.stream = library, 0x7F0012345678
-    device._events = [ctypes.c_void_p(1), ctypes.c_void_p(2)]
-    library.cudaGetErrorString = type("Function", (), {"__call__": lambda *_: b"no such luck"})()
-    return device
-
-
-def test_a_pass_is_captured_once_and_replayed_between_events():
-    library = Library()
-    device = cuda(library)
-    made = []
-    replay = device.record([lambda: made.append(1)] * 3)
-    assert (len(made), library.calls) == (
-        3,
-        [
-            "cudaDeviceSynchronize",
-            "cudaStreamBeginCapture",
-            "cudaStreamEndCapture",
-            "cudaGraphInstantiate",
-            "cudaGraphDestroy",
-        ],
-    )
-    library.calls.clear()
-    assert device.time(replay) == 0
-    assert library.calls == [
-        "cudaEventRecord",
-        "cudaGraphLaunch",
-        "cudaEventRecord",
-        "cudaEventSynchronize",
-        "cudaEventElapsedTime",
-    ]
-    library.calls.clear()
-    del replay
-    assert library.calls == ["cudaGraphExecDestroy"]
-
-
-def test_a_call_that_fails_while_it_is_captured_ends_the_capture():
-    library = Library()
-
-    def fail():
-        raise ValueError("not this one")
-
-    with pytest.raises(ValueError, match="not this one"):
-        cuda(library).record([fail])
-    assert library.calls[-1] == "cudaStreamEndCapture"
-
-
-def test_an_error_of_cuda_says_which_call_and_why():
-    with pytest.raises(CudaError, match="cudaMemsetAsync: no such luck"):
-        cuda(Library("cudaMemsetAsync")).fill(1 << 40, 255, 16)
-
-
 def test_candidates_are_feasible_and_the_same_each_time():
     target = gpu_pack.target_of("sm_90")
     machine = machine_of(target)
@@ -320,19 +254,6 @@ def test_candidates_are_feasible_and_the_same_each_time():
         for point in points:
             parameters = parameters_of(variant, point)
             assert infeasible(variant, conv, sizes, parameters, machine) is None
-
-
-@pytest.mark.skipif(not compilers(), reason="nothing here compiles CUDA: no nvcc, no NVRTC")
-def test_a_library_for_a_card_holds_machine_code_for_the_runtime(tmp_path):
-    names = ["--workloads", "dcgan/deconv-128-3", "--variants", "revd2", "--dtypes", "float32"]
-    manifest = gpu_pack.pack(options_of(gpu_pack, "--arch", "sm_90", "--out", tmp_path, *names))
-    (kernel,) = manifest["kernels"]
-    assert kernel["status"] == "packed", kernel
-    assert all(each["registers"] for each in kernel["resources"].values())
-    content = (tmp_path / kernel["library"]).read_bytes()
-    begin = content.index(base64.b64encode(b"\x7fELF\x02")[:6])
-    assert base64.b64decode(content[begin : begin + 400]).startswith(b"\x7fELF\x02")
-    assert b"__global__" not in content
 
 
 def commands():
@@ -353,6 +274,6 @@ def test_the_documented_commands_are_ones_that_the_scripts_accept():
 
 def test_the_peak_of_the_pack_is_that_of_all_processors(pack):
     record = json.loads((pack / "manifest.json").read_text())["peak"]
-    threads, lanes = record["shape"]
+    threads, lanes = record["out"]
     assert record["flop"] % (2 * threads * lanes) == 0
     assert np.log10(record["flop"]) > 6

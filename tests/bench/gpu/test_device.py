@@ -7,13 +7,12 @@ import shutil
 import subprocess
 import sys
 
-import gpu_bench
-import gpu_pack
 import pytest
-from gpu_worker import read
 from paths import ROOT
 
 from tvm_deconv.backends.cuda.compilers import compilers
+from tvm_deconv.bench.gpu import pack as gpu_pack
+from tvm_deconv.bench.gpu.worker import read
 from tvm_deconv.errors import TargetError
 
 # Small ones of every kind: with groups, without bias, of uneven taps, and each with an activation.
@@ -55,10 +54,10 @@ def test_every_variant_computes_its_layers_on_the_card(dtype, tmp_path):
     manifest = gpu_pack.pack(options)
     failed = [kernel for kernel in manifest["kernels"] if kernel["status"] == "failed"]
     assert not failed
-    script = [sys.executable, gpu_bench.__file__, "--no-peers", "--limit", "0.2"]
+    script = [sys.executable, "scripts/gpu_bench.py", "--no-peers", "--limit", "0.2"]
     command = [*script, "--dtypes", dtype, "--pack", str(out), "--out", str(folder)]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    env = {**os.environ, "PYTHONPATH": "."}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     results = read(folder / f"gpu-{dtype}.json")
     assert list(results["workloads"]) == list(manifest["layers"])

@@ -1,19 +1,16 @@
-"""The GPU benchmark's kernels compute the layer as trained, from weights packed by a recipe."""
+"""The GPU benchmark's kernels compute the layer as trained."""
 
 from __future__ import annotations
 
 import cuda_on_cpu
-import gpu_kernel
 import numpy as np
 import pytest
-from gpu_layer import Tensors
-from gpu_pack import layer_of
-from gpu_peak import FLOP_PER_THREAD, THREADS, kernel
-from gpu_recipe import probe
 
+from tvm_deconv.backends import backend_of, machine_of
+from tvm_deconv.bench.gpu import kernel as gpu_kernel
+from tvm_deconv.bench.gpu.layer import Tensors
 from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
-from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 from tvm_deconv.workloads import find
 
@@ -42,9 +39,8 @@ def packed_case(variant, name, dtype):
     assert variant.refusal(conv, ACCUMULATE_DTYPE) is None
     parameters = variant.choose(conv, Sizes(1, 4, 5), machine_of(TARGET))
     func, weight_dtype = gpu_kernel.scheduled(spec, dtype, variant, parameters)
-    recipe = probe(lambda w: variant.pack_weights(w, conv, parameters), conv.weight_shape)
-    tensors = Tensors.draw(layer_of(workload), dtype, seed=2)
-    packed = recipe.pack(tensors.deconv_weights, weight_dtype)
+    tensors = Tensors.draw(spec, dtype, seed=2)
+    packed = variant.pack_weights(tensors.deconv_weights, conv, parameters).astype(weight_dtype)
     return func, [tensors.x, packed, *tensors.epilogue_inputs], tensors.expected()
 
 
@@ -59,12 +55,14 @@ def test_the_cuda_source_computes_the_layer_as_trained(variant, name, dtype):
 
 
 @cuda_on_cpu.required
-def test_the_peak_kernel_really_multiplies_and_adds():
-    factors = np.array([0.5, 1.5], "float32")
-    (found,) = cuda_on_cpu.build(kernel(), TARGET).run([factors], ((2, THREADS), "float32"))
+def test_the_peak_kernel_multiplies_and_adds_in_as_many_blocks_as_it_is_given():
+    probe = backend_of(TARGET).peak(TARGET, blocks=3)
+    inputs, out = probe.shapes
+    factors = np.array([0.5, 1.5], "float32").reshape(inputs)
+    (found,) = cuda_on_cpu.build(probe.func, TARGET).run([factors], (out, "float32"))
     # Each of the 16 chains goes to 1.5 / (1 - 0.5).
-    np.testing.assert_allclose(found, 16 * 3.0, rtol=1e-6)
-    assert FLOP_PER_THREAD >= 2 * 16 * 4096
+    np.testing.assert_allclose(found, np.full(out, 3.0 * 16), rtol=1e-6)
+    assert probe.work >= 2 * found.size * 16 * 4096
 
 
 @pytest.mark.parametrize("arch", ["90", "compute_90", "mali"])

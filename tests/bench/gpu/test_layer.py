@@ -8,13 +8,13 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
-from gpu_layer import Layer, Tensors
-from gpu_pack import layer_of, obstacle
-from gpu_torch import as_deconvolution, as_trained
 from onnx import numpy_helper
 
-from tvm_deconv.measure.reference import float64_result
-from tvm_deconv.workloads import LAYERS, find
+from tvm_deconv.bench.gpu.layer import Tensors
+from tvm_deconv.bench.gpu.pack import obstacle
+from tvm_deconv.bench.gpu.pytorch import as_deconvolution, as_trained
+from tvm_deconv.measure.onnx_reference import float64_result
+from tvm_deconv.workloads import LAYERS, LayerSpec, find
 
 # One of each kind and activation, with groups, without bias, with uneven taps.
 NAMES = [
@@ -39,7 +39,7 @@ def small(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_reference_is_what_onnx_defines(name):
     workload = small(name)
-    model, layer = workload.model(), layer_of(workload)
+    model, layer = workload.model(), workload.spec
     x = np.random.default_rng(1).standard_normal(layer.input_shape).astype("float32")
     arrays = {tuple(w.dims): numpy_helper.to_array(w) for w in model.graph.initializer}
     slopes = arrays.get((layer.output_shape[1], 1, 1))
@@ -58,7 +58,7 @@ def test_the_reference_is_what_onnx_defines(name):
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_form_of_pytorch_computes_the_layer(name, memory_format):
-    layer = layer_of(small(name))
+    layer = small(name).spec
     tensors = Tensors.draw(layer, "float32", seed=3)
     expected = tensors.expected()
     forms = [as_trained]
@@ -71,8 +71,7 @@ def test_every_form_of_pytorch_computes_the_layer(name, memory_format):
 
 
 def test_the_channel_order_of_tensorflow_is_computed_too():
-    workload = small("carn-x2/subpixel")
-    layer = replace(layer_of(workload), order="DCR")
+    layer = replace(small("carn-x2/subpixel").spec, order="DCR")
     tensors = Tensors.draw(layer, "float32", seed=3)
     x = torch.from_numpy(tensors.x)
     for form in (as_trained, as_deconvolution):
@@ -81,12 +80,12 @@ def test_the_channel_order_of_tensorflow_is_computed_too():
 
 
 def test_a_layer_comes_back_from_json():
-    layer = layer_of(small("fsrcnn-x3/deconv"))
-    assert Layer.of_json(json.loads(json.dumps(asdict(layer)))) == layer
+    layer = small("fsrcnn-x3/deconv").spec
+    assert LayerSpec(**json.loads(json.dumps(asdict(layer)))) == layer
 
 
 def test_float16_arrays_are_drawn_once_and_rounded_once():
-    layer = layer_of(small("espcn-x3/subpixel"))
+    layer = small("espcn-x3/subpixel").spec
     half, again = (Tensors.draw(layer, "float16", seed=5) for _ in range(2))
     assert {array.dtype for array in (half.x, half.weights, half.bias)} == {np.dtype("float16")}
     np.testing.assert_array_equal(half.x, again.x)
@@ -94,9 +93,10 @@ def test_float16_arrays_are_drawn_once_and_rounded_once():
 
 
 def test_a_layer_moves_its_input_weights_and_output_once():
-    layer = layer_of(small("dbnet/deconv-64-1"))
+    layer = small("dbnet/deconv-64-1").spec
     elements = 64 * 4 * 5 + 64 * 1 * 2 * 2 + 1 * 8 * 10
-    assert (layer.bytes("float32"), layer.bytes("float16")) == (4 * elements, 2 * elements)
+    for dtype, size in (("float32", 4), ("float16", 2)):
+        assert Tensors.draw(layer, dtype, seed=0).bytes == size * elements
 
 
 def test_only_layers_that_are_one_transposed_convolution_are_packed():

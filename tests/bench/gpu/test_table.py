@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from gpu_table import render, verdict
 
 from tvm_deconv.bench.figures import rows
+from tvm_deconv.bench.gpu.table import render, verdict
 
 
 def result(ms, **more):

@@ -59,5 +59,5 @@ class Cpu(Backend):
     def check_device(self, target: Target, ask: Callable[[str], DeviceFacts], place: str) -> None:
         return None
 
-    def peak(self, target: Target) -> Probe:
+    def peak(self, target: Target, blocks: int | None = None) -> Probe:
         return cpu_probes.multiply_adds(self.machine(target))

@@ -113,5 +113,5 @@ class Gpu(Backend):
                     f"{found}: give the target {names} of {found}"
                 )
 
-    def peak(self, target: Target) -> Probe:
-        return gpu_probes.multiply_adds(self.machine(target))
+    def peak(self, target: Target, blocks: int | None = None) -> Probe:
+        return gpu_probes.multiply_adds(self.machine(target), blocks)

@@ -202,6 +202,7 @@ def _check_grammar(model: onnx.ModelProto, name: str) -> None:
     context.ir_version = light.ir_version
     context.opset_imports = {opset.domain: opset.version for opset in light.opset_import}
     for node in ordered:
+        _check_omitted(node, opset_of(model), name)
         if any(True for _ in bodies(node)):
             continue
         try:
@@ -213,6 +214,20 @@ def _check_grammar(model: onnx.ModelProto, name: str) -> None:
         checker.check_model(light)
     except (checker.ValidationError, ValueError, RuntimeError) as error:
         raise ModelError(f"{name} is a damaged ONNX model: {first_line(error)}") from error
+
+
+def _check_omitted(node: onnx.NodeProto, opset: int, name: str) -> None:
+    """An input without a name is left out, which the checker takes for any input."""
+    if "" not in node.input or not defs.has(node.op_type, opset, node.domain):
+        return
+    formal = defs.get_schema(node.op_type, opset, node.domain).inputs
+    for index, value in enumerate(node.input):
+        known = formal[min(index, len(formal) - 1)] if formal else None
+        # Exporters do leave out single ones that operators can do without, such as roi of Resize.
+        if not value and known and known.option == defs.OpSchema.FormalParameterOption.Variadic:
+            raise ModelError(
+                f"{name}: {describe(node, opset)}: input {index} has no name: it cannot be left out"
+            )
 
 
 def _check_tensor(tensor: onnx.TensorProto, name: str) -> None:

@@ -191,6 +191,33 @@ def shown(shape: Sequence[Any]) -> str:
     return re.sub(r"T\.int64\((-?\d+)\)", r"\1", str(list(shape))).replace("T.", "")
 
 
+# Sizes that many numbers divide, all alike (an image may have to be square) or all different.
+_SAMPLES = ((2520,) * 4, (5040,) * 4, (2520, 5040, 10080, 15120), (15120, 10080, 2520, 7560))
+
+
+def differ_at_all_sizes(a: Any, b: Any) -> bool:
+    """Whether two numbers of elements, ints or expressions, differ at any sizes but special ones.
+
+    Tried on a few sizes. False where they depend on different sizes, which may well fit together.
+    """
+    variables = [set() if isinstance(n, int) else set(_variables(n)) for n in (a, b)]
+    if not variables[0] or variables[0] != variables[1] or len(variables[0]) > len(_SAMPLES[0]):
+        return False
+    known = sorted(variables[0], key=lambda var: str(var.name))
+    for sample in _SAMPLES:
+        analyzer = sym.Analyzer()
+        for var, size in zip(known, sample, strict=False):
+            analyzer.bind(var, tirx.IntImm("int64", size))
+        values = [analyzer.simplify(n) for n in (a, b)]
+        if not all(isinstance(n, tirx.IntImm) for n in values) or int(values[0]) == int(values[1]):
+            return False
+    return True
+
+
+def _variables(value: Any) -> Iterable[tirx.Var]:
+    return tirx.analysis.undefined_vars(value)
+
+
 def sizes_analyzer(*values: Any) -> sym.Analyzer:
     """One that knows that the sizes in these expressions are at least 1: no input is empty."""
     analyzer = sym.Analyzer()
@@ -200,7 +227,7 @@ def sizes_analyzer(*values: Any) -> sym.Analyzer:
 
 def _bind(analyzer: sym.Analyzer, values: Iterable[Any]) -> None:
     for value in values:
-        for var in () if isinstance(value, int) else tirx.analysis.undefined_vars(value):
+        for var in () if isinstance(value, int) else _variables(value):
             least_one = tvm.ir.Range.from_min_extent(1, tirx.Var("most", "int64"))
             analyzer.bind(var, least_one, allow_override=True)
 

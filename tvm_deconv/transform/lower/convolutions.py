@@ -26,7 +26,7 @@ from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform.graph import BROADCAST, dtype_of, shape_of
 from tvm_deconv.transform.graph import constant as tensor_constant
-from tvm_deconv.transform.rules.rule import rebind
+from tvm_deconv.transform.rebind import rebind
 
 from .epilogue import RESHAPE
 from .layers import Layer, layers_of

@@ -13,7 +13,8 @@ from tvm import relax
 
 from tvm_deconv.report import KernelReport
 from tvm_deconv.schedules.choice import Choice, Preferences, choose
-from tvm_deconv.schedules.variant import Machine, Sizes
+from tvm_deconv.schedules.machines import Machine
+from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform.graph import Graph, Refused, dtype_of, shape_of, text
 
 from .epilogue import Epilogue, collect

@@ -21,7 +21,7 @@ from tvm import relax, te
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.transform.graph import Graph, is_var, op_name, same, shape_of
-from tvm_deconv.transform.rules.rule import rebind
+from tvm_deconv.transform.rebind import rebind
 
 _RESHAPE, _PERMUTE = "relax.reshape", "relax.permute_dims"
 

@@ -38,16 +38,47 @@ from tvm_deconv.transform.graph import KEEPS_ZERO, UNARY, Graph, Refused, op_nam
 
 from .copying import RESIZE, Copying, Maps, read_copying
 from .regions import collect
-from .rule import Decision, Emit, Plan, decision
+from .rule import Emit, Plan, Rule
 from .subpixel import describe
-
-RULE = "conv2d(resize2d(x, r), w) => conv2d_transpose(x, weight_convolution(w, r), strides=r)"
 
 Stage = Copying | pointwise.Region
 
 
 @dataclass(frozen=True)
-class NearestConv:
+class Candidate:
+    """A convolution and what stands upstream of its input, nearest first, with its input layout.
+
+    ``stages`` end with the last resize; what feeds that is of no interest here.
+    """
+
+    conv_var: relax.Var
+    stages: tuple[tuple[Stage, str], ...]
+
+    @property
+    def upsamplings(self) -> frozenset[relax.Var]:
+        return frozenset(stage.result for stage, _ in self.stages if _upsamples(stage))
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A candidate as a transposed convolution of ``data`` (of ``layout``), and what comes first.
+
+    ``regions`` are moved before it, and ``edge`` pixels (top, left, bottom, right) are copied
+    around. ``absorbed`` are the upsampling operators that it needs no more.
+    """
+
+    conv: Conv
+    data: relax.Var
+    layout: str
+    regions: tuple[pointwise.Region, ...]
+    absorbed: frozenset[relax.Var]
+    edge: tuple[int, int, int, int]
+    op: geometry.ConvTranspose2d
+    weight: np.ndarray
+    factor: tuple[int, int]
+
+
+class NearestResize(Rule[Candidate]):
     """Given and result, as mini-IR.
 
     Given::
@@ -68,22 +99,53 @@ class NearestConv:
     padding beyond the reach of the kernel.
     """
 
-    conv: Conv
-    data: relax.Var
-    layout: str
-    regions: tuple[pointwise.Region, ...]
-    absorbed: frozenset[relax.Var]
-    edge: tuple[int, int, int, int]
-    op: geometry.ConvTranspose2d
-    weight: np.ndarray
-    factor: tuple[int, int]
+    name = "resize convolution"
+    statement = (
+        "conv2d(resize2d(x, r), w) => conv2d_transpose(x, weight_convolution(w, r), strides=r)"
+    )
+
+    def match(self, graph: Graph, var: relax.Var) -> Candidate | None:
+        """The convolution ``var`` and the resize that it reads, directly or not."""
+        call = graph.value(var)
+        if op_name(call) != CONV:
+            return None
+        stages = _upstream(graph, call.args[0], str(call.attrs.data_layout))
+        return Candidate(var, tuple(stages)) if stages else None
+
+    def plan(self, graph: Graph, match: Candidate) -> Plan | Refused:
+        """The transposed convolution in place of the farthest resize that it can replace."""
+        var = match.conv_var
+        conv = read_conv(graph, var)
+        if conv is None or isinstance(conv, Refused):
+            return conv or Refused(f"{graph.describe(var)} is not a convolution")
+        # The farthest resize first: two in a row become one transposed convolution.
+        outcome: Checked | Refused = Refused("")
+        for count in range(len(match.stages), 0, -1):
+            if _upsamples(match.stages[count - 1][0]):
+                outcome = check(graph, conv, match.stages[:count])
+                if isinstance(outcome, Checked):
+                    break
+        if isinstance(outcome, Refused):
+            return outcome
+        rh, rw = outcome.factor
+        out_channels, _, kernel_h, kernel_w = conv.weight.shape
+        return Plan(
+            root=var,
+            conv=var,
+            before=f"resize {rh}x{rw}, "
+            f"conv {kernel_h}x{kernel_w} {conv.in_channels}->{out_channels}",
+            after=describe(outcome.op),
+            absorbed=outcome.absorbed,
+            emit=rewrite(outcome),
+        )
+
+    def unmatched(self, graph: Graph, var: relax.Var) -> Refused | None:
+        """Why no convolution reads the upsampling ``var``."""
+        return _unread(graph, var)
 
 
-def match(graph: Graph, data: relax.Var, layout: str) -> list[tuple[Stage, str]]:
-    """What stands upstream of a convolution's input, nearest first, each with its input layout.
-
-    The list ends with the last resize; what feeds that is of no interest here.
-    """
+def _upstream(graph: Graph, data: relax.Var, layout: str) -> list[tuple[Stage, str]]:
+    """The stages of a ``Candidate`` whose convolution reads ``data``."""
     stages: list[tuple[Stage, str]] = []
     while isinstance(data, relax.Var):
         step = read_copying(graph, data, layout)
@@ -101,7 +163,7 @@ def match(graph: Graph, data: relax.Var, layout: str) -> list[tuple[Stage, str]]
     return stages
 
 
-def check(graph: Graph, conv: Conv, stages: Sequence[tuple[Stage, str]]) -> NearestConv | Refused:
+def check(graph: Graph, conv: Conv, stages: Sequence[tuple[Stage, str]]) -> Checked | Refused:
     """Everything that must hold, for the resize at the far end of ``stages``."""
     last, layout = stages[-1]
     assert isinstance(last, Copying)
@@ -127,7 +189,7 @@ def check(graph: Graph, conv: Conv, stages: Sequence[tuple[Stage, str]]) -> Near
             return Refused(f"{graph.describe(conv.var)}, axis {name}: {error}")
     factor = (maps[0].factor, maps[1].factor)
     out_channels = conv.weight.shape[0]
-    return NearestConv(
+    return Checked(
         conv=conv,
         data=last.data,
         layout=layout,
@@ -140,7 +202,7 @@ def check(graph: Graph, conv: Conv, stages: Sequence[tuple[Stage, str]]) -> Near
     )
 
 
-def rewrite(match: NearestConv) -> Emit:
+def rewrite(match: Checked) -> Emit:
     """Build the result; assumes that ``check`` passed."""
 
     def emit(builder: relax.BlockBuilder, remap) -> relax.Expr:
@@ -153,61 +215,6 @@ def rewrite(match: NearestConv) -> Emit:
         return layouts.to(builder, y, "NCHW", match.conv.out_layout)
 
     return emit
-
-
-def decide(graph: Graph, taken: set[relax.Var]) -> list[Decision]:
-    """A decision for every convolution behind an upsampling, and for every upsampling without.
-
-    ``taken`` are convolutions that another rule replaces.
-    """
-    decisions: list[Decision] = []
-    reported: set[relax.Var] = set()
-    for var in graph.order:
-        call = graph.value(var)
-        if var not in graph.live or op_name(call) != CONV:
-            continue
-        stages = match(graph, call.args[0], str(call.attrs.data_layout))
-        if not stages:
-            continue
-        reported |= {stage.result for stage, _ in stages if _upsamples(stage)}
-        outcome = _plan(graph, var, stages, taken)
-        decisions.append(decision(var, RULE, outcome))
-    for var in graph.order:
-        if var in graph.live and var not in reported:
-            unread = _unread(graph, var)
-            if unread is not None:
-                decisions.append(decision(var, RULE, unread))
-    return decisions
-
-
-def _plan(
-    graph: Graph, var: relax.Var, stages: Sequence[tuple[Stage, str]], taken: set[relax.Var]
-) -> Plan | Refused:
-    conv = read_conv(graph, var)
-    if conv is None or isinstance(conv, Refused):
-        return conv or Refused(f"{graph.describe(var)} is not a convolution")
-    if var in taken:
-        return Refused(f"{graph.describe(var)} is part of a sub-pixel convolution already")
-    # The farthest resize first: two in a row become one transposed convolution.
-    outcome: NearestConv | Refused = Refused("")
-    for count in range(len(stages), 0, -1):
-        if _upsamples(stages[count - 1][0]):
-            outcome = check(graph, conv, stages[:count])
-            if isinstance(outcome, NearestConv):
-                break
-    if isinstance(outcome, Refused):
-        return outcome
-    rh, rw = outcome.factor
-    o, _, kh, kw = conv.weight.shape
-    return Plan(
-        root=var,
-        conv=var,
-        rule=RULE,
-        before=f"resize {rh}x{rw}, conv {kh}x{kw} {conv.in_channels}->{o}",
-        after=describe(outcome.op),
-        absorbed=outcome.absorbed,
-        emit=rewrite(outcome),
-    )
 
 
 def _compose(graph: Graph, stages: Sequence[Stage], sizes: Sequence[object]) -> Maps | Refused:

@@ -1,24 +1,17 @@
-"""What a rule answers about one candidate, and how a plan is turned into bindings."""
+"""What a rule is: a pattern, what must hold of it, and what replaces it or the reason for none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from tvm import relax
-from tvm.relax.expr_functor import PyExprMutator
 
-from tvm_deconv.transform.graph import Refused
+from tvm_deconv.transform.graph import Graph, Refused
 
 Emit = Callable[[relax.BlockBuilder, Callable[[relax.Var], relax.Expr]], relax.Expr]
-
-
-def rebind(mutator: PyExprMutator, binding: relax.VarBinding, value: relax.Expr) -> None:
-    """Bind the variable of ``binding`` to another value; it stays an output if it was one."""
-    value = mutator.builder_.normalize(value)
-    var = mutator.with_type(mutator.visit_var_def(binding.var), value.ty)
-    mutator.set_var_remap(binding.var, var)
-    mutator.builder_.emit_normalized(relax.VarBinding(var, value))
 
 
 @dataclass(frozen=True)
@@ -27,12 +20,12 @@ class Plan:
 
     ``root`` gets the value that ``emit(builder, remap)`` returns; ``remap`` gives the present form
     of a variable of the original function. ``conv`` is the convolution that disappears,
-    ``absorbed`` the upsampling operators that it no longer reads or feeds.
+    ``absorbed`` the upsampling operators that it no longer reads or feeds. ``before`` and ``after``
+    sum up both in words.
     """
 
     root: relax.Var
     conv: relax.Var
-    rule: str
     before: str
     after: str
     absorbed: frozenset[relax.Var]
@@ -44,9 +37,71 @@ class Decision:
     """One line of the report before it is written: a plan, or the reason for none."""
 
     layer: relax.Var
-    rule: str
-    outcome: Plan | str
+    statement: str
+    outcome: Plan | Refused
 
 
-def decision(layer: relax.Var, rule: str, outcome: Plan | Refused) -> Decision:
-    return Decision(layer, rule, outcome.reason if isinstance(outcome, Refused) else outcome)
+class Match(Protocol):
+    """A candidate: a pattern that was found, of which nothing is proven yet."""
+
+    @property
+    def conv_var(self) -> relax.Var:
+        """The convolution that would disappear."""
+
+    @property
+    def upsamplings(self) -> frozenset[relax.Var]:
+        """The upsampling operators that are part of the candidate."""
+
+
+M = TypeVar("M", bound=Match)
+
+
+class Rule(ABC, Generic[M]):
+    """One pattern. ``name`` says what a candidate is, ``statement`` is the rewrite as a formula.
+
+    A rule only reads: the graph is changed by whoever carries a ``Plan`` out.
+    """
+
+    name: str
+    statement: str
+
+    @abstractmethod
+    def match(self, graph: Graph, var: relax.Var) -> M | Refused | None:
+        """The candidate whose result is ``var``: None if there is none, Refused for half of one."""
+
+    @abstractmethod
+    def plan(self, graph: Graph, match: M) -> Plan | Refused:
+        """What replaces a candidate of which everything holds that must hold."""
+
+    def unmatched(self, graph: Graph, var: relax.Var) -> Refused | None:
+        """Why ``var`` is no part of any candidate, if it is an upsampling that should be of one."""
+        return None
+
+    def decide(self, graph: Graph, taken: Mapping[relax.Var, str]) -> list[Decision]:
+        """A decision for every candidate of a function, and for what should have been one.
+
+        ``taken`` says which convolutions an earlier rule replaces, and the name of that rule.
+        """
+        decisions: list[Decision] = []
+        seen: set[relax.Var] = set()
+        live = [var for var in graph.order if var in graph.live]
+        for var in live:
+            found = self.match(graph, var)
+            if found is None:
+                continue
+            if isinstance(found, Refused):
+                decisions.append(Decision(var, self.statement, found))
+                continue
+            seen |= found.upsamplings
+            decisions.append(Decision(var, self.statement, self._outcome(graph, found, taken)))
+        for var in live:
+            left = None if var in seen else self.unmatched(graph, var)
+            if left is not None:
+                decisions.append(Decision(var, self.statement, left))
+        return decisions
+
+    def _outcome(self, graph: Graph, found: M, taken: Mapping[relax.Var, str]) -> Plan | Refused:
+        conv = found.conv_var
+        if conv in taken:
+            return Refused(f"{graph.describe(conv)} is part of a {taken[conv]} already")
+        return self.plan(graph, found)

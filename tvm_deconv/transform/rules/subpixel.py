@@ -34,14 +34,43 @@ from tvm_deconv.transform.convolution import Conv, emit_conv_transpose, read_con
 from tvm_deconv.transform.graph import Graph, Refused, constant, dtype_of, shape_of
 
 from .regions import collect
-from .rule import Emit, Plan
-from .shuffle import Shuffle
-
-RULE = "pixel_shuffle(conv2d(x, w), r) => conv2d_transpose(x, weight_shuffle(w, r), strides=r)"
+from .rule import Emit, Plan, Rule
+from .shuffle import Shuffle, read_shuffle
 
 
 @dataclass(frozen=True)
-class SubPixel:
+class Candidate:
+    """A shuffle, the convolution that feeds it, and the pointwise operators between."""
+
+    shuffle: Shuffle
+    conv: Conv
+    region: pointwise.Region
+
+    @property
+    def conv_var(self) -> relax.Var:
+        return self.conv.var
+
+    @property
+    def upsamplings(self) -> frozenset[relax.Var]:
+        return frozenset({self.shuffle.result})
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A candidate as a transposed convolution: its geometry, weights (IOHW) and bias.
+
+    ``region`` is what of the pointwise operators is not folded into the weights.
+    """
+
+    shuffle: Shuffle
+    conv: Conv
+    region: pointwise.Region
+    op: geometry.ConvTranspose2d
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+class SubPixel(Rule[Candidate]):
     """Given and result, as mini-IR.
 
     Given::
@@ -63,31 +92,48 @@ class SubPixel:
     channels the shuffle mixes.
     """
 
-    shuffle: Shuffle
-    conv: Conv
-    region: pointwise.Region
-    op: geometry.ConvTranspose2d
-    weight: np.ndarray
-    bias: np.ndarray
+    name = "sub-pixel convolution"
+    statement = (
+        "pixel_shuffle(conv2d(x, w), r) => conv2d_transpose(x, weight_shuffle(w, r), strides=r)"
+    )
+
+    def match(self, graph: Graph, var: relax.Var) -> Candidate | Refused | None:
+        """The convolution that feeds the shuffle ``var`` and the pointwise operators between."""
+        shuffle = read_shuffle(graph, var)
+        if shuffle is None or isinstance(shuffle, Refused):
+            return shuffle
+        region = collect(graph, shuffle.data, shuffle.data_layout)
+        if isinstance(region, Refused):
+            return region
+        conv = read_conv(graph, region.source)
+        if conv is None:
+            return Refused(f"input is not a convolution: {graph.describe(region.source)}")
+        if isinstance(conv, Refused):
+            return conv
+        return Candidate(shuffle, conv, region)
+
+    def plan(self, graph: Graph, match: Candidate) -> Plan | Refused:
+        """The transposed convolution with what is not folded into it."""
+        checked = check(graph, match)
+        if isinstance(checked, Refused):
+            return checked
+        conv, shuffle = checked.conv, checked.shuffle
+        rh, rw = shuffle.factor
+        channels, _, kernel_h, kernel_w = conv.weight.shape
+        return Plan(
+            root=shuffle.result,
+            conv=conv.var,
+            before=f"conv {kernel_h}x{kernel_w} {conv.in_channels}->{channels}, "
+            f"shuffle {rh}x{rw} {shuffle.order}",
+            after=describe(checked.op),
+            absorbed=match.upsamplings,
+            emit=rewrite(graph, checked),
+        )
 
 
-def match(graph: Graph, shuffle: Shuffle) -> tuple[Conv, pointwise.Region] | Refused:
-    """The convolution that feeds the shuffle and the pointwise operators between."""
-    region = collect(graph, shuffle.data, shuffle.data_layout)
-    if isinstance(region, Refused):
-        return region
-    conv = read_conv(graph, region.source)
-    if conv is None:
-        return Refused(f"input is not a convolution: {graph.describe(region.source)}")
-    if isinstance(conv, Refused):
-        return conv
-    return conv, region
-
-
-def check(
-    graph: Graph, shuffle: Shuffle, conv: Conv, region: pointwise.Region
-) -> SubPixel | Refused:
+def check(graph: Graph, match: Candidate) -> Checked | Refused:
     """Everything that must hold, in the order of the docstring of ``SubPixel``."""
+    shuffle, conv, region = match.shuffle, match.conv, match.region
     if conv.out_layout != region.layout:
         return Refused(
             f"{graph.describe(conv.var)} gives {conv.out_layout}, the shuffle reads {region.layout}"
@@ -115,10 +161,10 @@ def check(
         )
     except GeometryError as error:
         return Refused(f"{graph.describe(conv.var)}: {error}")
-    return SubPixel(shuffle, conv, rest, op, weight, bias)
+    return Checked(shuffle, conv, rest, op, weight, bias)
 
 
-def rewrite(graph: Graph, match: SubPixel) -> Emit:
+def rewrite(graph: Graph, match: Checked) -> Emit:
     """Build the result; assumes that ``check`` passed."""
 
     def emit(builder: relax.BlockBuilder, remap) -> relax.Expr:
@@ -176,28 +222,6 @@ class PhaseForm:
         return builder.emit(relax.op.add(builder.emit(relax.op.nn.relu(x)), scaled))
 
 
-def plan(graph: Graph, shuffle: Shuffle) -> Plan | Refused:
-    """Pattern, check and rewrite for one shuffle."""
-    found = match(graph, shuffle)
-    if isinstance(found, Refused):
-        return found
-    checked = check(graph, shuffle, *found)
-    if isinstance(checked, Refused):
-        return checked
-    rh, rw = shuffle.factor
-    k = checked.conv.weight.shape
-    return Plan(
-        root=shuffle.result,
-        conv=checked.conv.var,
-        rule=RULE,
-        before=f"conv {k[2]}x{k[3]} {checked.conv.in_channels}->{k[0]}, "
-        f"shuffle {rh}x{rw} {shuffle.order}",
-        after=describe(checked.op),
-        absorbed=frozenset({shuffle.result}),
-        emit=rewrite(graph, checked),
-    )
-
-
 def describe(op: geometry.ConvTranspose2d) -> str:
     """``deconv 9x9 s3 32->1 pad (3, 3, 3, 3)``."""
     groups = f" groups {op.groups}" if op.groups > 1 else ""
@@ -207,7 +231,7 @@ def describe(op: geometry.ConvTranspose2d) -> str:
     )
 
 
-def _view(graph: Graph, match: SubPixel) -> tuple[Any, ...]:
+def _view(graph: Graph, match: Checked) -> tuple[Any, ...]:
     """(N, O, H, r_h, W, r_w) for the convolution's own H and W."""
     shape = shape_of(match.conv.var) or ()
     n, _, h, w = layouts.dims(shape, match.conv.out_layout)
@@ -215,7 +239,7 @@ def _view(graph: Graph, match: SubPixel) -> tuple[Any, ...]:
     return n, o, h, rh, w, rw
 
 
-def _needs_phases(match: SubPixel) -> bool:
+def _needs_phases(match: Checked) -> bool:
     def differs(values: np.ndarray) -> bool:
         phases = values[match.shuffle.source]
         return bool((phases != phases[:, :1, :1]).any())

@@ -55,7 +55,11 @@ def coordinate(
         return i / ratio(n, m)
 
     def tf_half_pixel_for_nn(ops: Numbers, i: Any, n: Any, m: Any) -> Any:
-        return (i + 0.5) / ratio(n, m)
+        """ONNX Runtime copies along an axis that keeps its size, where 0.5 may round to 1."""
+        if scale is not None:
+            return (i + 0.5) / ratio(n, m)
+        offset = ops.where(m > n, 0.5, ops.where(n > m, 0.5, 0.0))
+        return (i + offset) / ratio(n, m)
 
     def tf_crop_and_resize(ops: Numbers, i: Any, n: Any, m: Any) -> Any:
         start, end = region or (0.0, 1.0)

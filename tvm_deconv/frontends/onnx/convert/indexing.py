@@ -11,7 +11,7 @@ import tvm
 from tvm import relax, sym, tirx
 
 from tvm_deconv.frontends.onnx.nodes import refuse
-from tvm_deconv.frontends.onnx.sizes import int64, sizes_analyzer
+from tvm_deconv.frontends.onnx.sizes import differ_at_all_sizes, int64, shown, sizes_analyzer
 
 from .call import Call, dtype_of, normal_axis, shape_of, static
 
@@ -152,6 +152,9 @@ def reshape(call: Call) -> relax.Expr:
         else:
             quotient = tirx.floordiv(int64(total), int64(others))
             sizes[axis] = sizes_analyzer(total, others).simplify(quotient)
+    before, after = shape_of(x), sizes
+    if differ_at_all_sizes(prod(before), prod(after)):
+        refuse(f"shape is {shown(after)}, which no input of {shown(before)} fits")
     return relax.op.reshape(x, relax.ShapeExpr(sizes))
 
 

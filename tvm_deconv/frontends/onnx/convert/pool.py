@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from tvm import relax
 
 from tvm_deconv.frontends.onnx.nodes import refuse
-from tvm_deconv.frontends.onnx.windows import read_window
+from tvm_deconv.frontends.onnx.windows import Window, read_window
 
 from .call import Call, dtype_of, is_float, shape_of
 from .conv import padded
@@ -78,6 +78,8 @@ def _pooled(
     for kernel, first, last in zip(window.kernel, begin, end, strict=True):
         if not window.is_same and max(first, last) >= kernel:
             refuse(f"pads {[*begin, *end]} must be less than its window, {list(window.kernel)}")
+    if call.get("ceil_mode", 0) and window.auto_pad == "VALID":
+        _check_valid_windows(sizes, window)
     for size, extent, first, last in zip(sizes, window.extents, begin, end, strict=True):
         if isinstance(size, int) and size + first + last < extent:
             refuse(f"its window spans {extent} samples, its input with padding {size}")
@@ -87,7 +89,21 @@ def _pooled(
         strides=window.strides,
         padding=(*begin, *end),
         dilation=window.dilations,
-        # With auto_pad the number of windows is given, whatever ceil_mode says.
+        # With auto_pad the number of windows is the same, whatever ceil_mode says.
         ceil_mode=bool(call.get("ceil_mode", 0)) and window.auto_pad == "NOTSET",
         **options,
     )
+
+
+def _check_valid_windows(sizes: Sequence[Any], window: Window) -> None:
+    """Refuse ceil_mode with auto_pad VALID where a last window would reach past the input.
+
+    By the standard's formula it is left out, by ONNX Runtime's it is computed.
+    """
+    for size, extent, stride in zip(sizes, window.extents, window.strides, strict=True):
+        fits = (size - extent) % stride == 0 if isinstance(size, int) else stride == 1
+        if not fits:
+            refuse(
+                f"ceil_mode is 1, auto_pad is VALID and strides are {list(window.strides)}: what "
+                "of a last window that does not fit is not agreed on; give pads"
+            )

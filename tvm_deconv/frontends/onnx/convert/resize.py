@@ -45,6 +45,8 @@ def resize(call: Call) -> relax.Expr:
     roi = call.constant(1, "roi") if crops else None
     if crops and (roi is None or roi.size != 2 * len(axes)):
         refuse(f"mode tf_crop_and_resize needs a roi of {2 * len(axes)} numbers")
+    if roi is not None and not np.isfinite(roi).all():
+        refuse(f"roi is {_listed(roi)}: give finite numbers")
     resampled = []
     for i, axis in enumerate(axes):
         region = (float(roi[i]), float(roi[i + len(axes)])) if roi is not None else None

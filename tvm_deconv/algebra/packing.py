@@ -1,0 +1,194 @@
+"""Weights in the order in which a kernel reads them, packed at compile time. NumPy only.
+
+A packed array has an axis for each word of its ``order``, the outermost first:
+
+    g                groups
+    o, ic            output and input channels of a group
+    o/n, o%n         output channels in runs of n, the last of which is filled up with zeros
+    ic/n, ic%n       input channels in runs of n, which has to divide them
+    fh, th, fw, tw   a phase and its taps, along each axis; a tap that a phase lacks is 0
+    kh, kw           the kernel's own indices, instead of phases and taps
+
+and in Winograd's form, where a point (u, v) of a phase has one weight for each pair of channels,
+
+    b                blocks of output channels, the last of which is filled up with zeros
+    u, v             points
+    row/n, row%n     the rows of a block in runs of n: row (o * r_h + f_h) * r_w + f_w is phase f of
+                     its output channel o; the last run is filled up with zeros
+
+So ``"g kh kw o/n ic o%n"`` is [g][kh][kw][o/n][ic][o%n]. An axis of one element may be left out.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tvm_deconv.algebra.cook_toom import point_count, transforms
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+
+DTYPE = "float32"
+
+
+@dataclass(frozen=True)
+class Packing(ABC):
+    """How the IOHW weights of a layer are laid out: a function of them, and the result's shape.
+
+    ``n`` is the length of the runs that ``order`` speaks of.
+    """
+
+    conv: ConvTranspose2d
+    order: str
+    n: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the packed array."""
+        sizes = self._sizes()
+        return tuple(sizes[word] for word in self.order.split())
+
+    def pack(self, weights: np.ndarray) -> np.ndarray:
+        """IOHW weights, of ``conv.weight_shape``, as a float32 array of ``shape``."""
+        array, axes = self._arranged(weights)
+        words = self.order.split()
+        single = [axis for axis in axes if axis not in words]
+        ordered = array.transpose([axes.index(axis) for axis in (*single, *words)])
+        return np.ascontiguousarray(ordered, DTYPE).reshape(self.shape)
+
+    @abstractmethod
+    def _sizes(self) -> dict[str, int]:
+        """Of every axis that ``order`` may name."""
+
+    @abstractmethod
+    def _arranged(self, weights: np.ndarray) -> tuple[np.ndarray, list[str]]:
+        """All values, and what their axes are called."""
+
+
+@dataclass(frozen=True)
+class Direct(Packing):
+    """Weights that are only moved."""
+
+    def _sizes(self) -> dict[str, int]:
+        conv, n = self.conv, self.n
+        return {
+            "g": conv.groups,
+            "ic": conv.group_inputs,
+            "o": conv.group_outputs,
+            "ic/n": conv.group_inputs // n,
+            "o/n": -(-conv.group_outputs // n),
+            **{"ic%n": n, "o%n": n},
+            **{"kh": conv.h.kernel, "kw": conv.w.kernel},
+            **{"fh": conv.h.stride, "fw": conv.w.stride},
+            **{"th": conv.h.max_taps, "tw": conv.w.max_taps},
+        }
+
+    def _arranged(self, weights: np.ndarray) -> tuple[np.ndarray, list[str]]:
+        words, axes = self.order.split(), ["g", "ic", "o", "kh", "kw"]
+        array = _grouped(weights, self.conv)
+        if "kh" not in words:
+            array, axes[3:] = _by_phase(array, self.conv), ["fh", "th", "fw", "tw"]
+        split = "ic" if "ic/n" in words else "o"
+        at = axes.index(split)
+        axes[at : at + 1] = [f"{split}/n", f"{split}%n"]
+        return _in_runs(array, at, self.n), axes
+
+
+@dataclass(frozen=True)
+class Winograd(Packing):
+    """``G w G^T`` of every phase, taken in float64: weights of ``cook_toom``'s F(m, k).
+
+    m are the ``outputs`` (rows, columns) of a tile and k the taps of the longest phase. ``block``
+    is how many output channels a block has.
+    """
+
+    outputs: tuple[int, int]
+    block: int
+
+    def _sizes(self) -> dict[str, int]:
+        conv, n = self.conv, self.n
+        u, v = map(point_count, self.outputs, (conv.h.max_taps, conv.w.max_taps))
+        return {
+            "g": conv.groups,
+            "ic": conv.group_inputs,
+            "b": -(-conv.group_outputs // self.block),
+            **{"u": u, "v": v},
+            "row/n": -(-self.block * prod(conv.strides) // n),
+            "row%n": n,
+        }
+
+    def _arranged(self, weights: np.ndarray) -> tuple[np.ndarray, list[str]]:
+        conv, sizes = self.conv, self._sizes()
+        by_phase = _by_phase(_grouped(weights, conv), conv)
+        blocked = _in_runs(by_phase, 2, self.block)
+        g, ic, b, block, *_ = blocked.shape
+        kernels = [
+            transforms(m, axis.max_taps).kernel
+            for m, axis in zip(self.outputs, (conv.h, conv.w), strict=True)
+        ]
+        rows = np.empty((g, sizes["u"], sizes["v"], ic, b * block, *conv.strides), DTYPE)
+        for fh, fw in np.ndindex(*conv.strides):
+            phase = blocked[..., fh, :, fw, :].reshape(g, ic, b * block, *by_phase.shape[4::2])
+            exact = np.ascontiguousarray(phase, "float64")
+            rows[..., fh, fw] = np.einsum(
+                "uh,gcohw,vw->guvco", kernels[0], exact, kernels[1], optimize=True
+            )
+        rows = rows.reshape(*rows.shape[:4], b, -1)
+        return _in_runs(rows, 5, self.n), ["g", "u", "v", "ic", "b", "row/n", "row%n"]
+
+
+def _grouped(weights: np.ndarray, conv: ConvTranspose2d) -> np.ndarray:
+    """IOHW weights as [g][ic][o][kh][kw]."""
+    return weights.reshape(conv.groups, conv.group_inputs, *weights.shape[1:])
+
+
+def _by_phase(weights: np.ndarray, conv: ConvTranspose2d) -> np.ndarray:
+    """[...][kh][kw] as [...][fh][th][fw][tw]."""
+    before = [(0, 0)] * (weights.ndim - 2)
+    with_zero = np.pad(weights, [*before, (0, 1), (0, 1)])
+    return with_zero[..., _indices(conv.h), :][..., _indices(conv.w)]
+
+
+def _indices(axis: Axis) -> np.ndarray:
+    """[f][t]: the kernel index of a phase's tap, the last of all for one that it lacks."""
+    indices = np.full((axis.stride, axis.max_taps), -1)
+    for phase in range(axis.stride):
+        taps = axis.taps(phase)
+        indices[phase, : len(taps)] = [tap.k for tap in taps]
+    return indices
+
+
+def _in_runs(array: np.ndarray, at: int, n: int) -> np.ndarray:
+    """An axis as two: runs of ``n``, the last filled up with zeros."""
+    runs = -(-array.shape[at] // n)
+    widths = [(0, 0)] * array.ndim
+    widths[at] = (0, runs * n - array.shape[at])
+    return np.pad(array, widths).reshape(*array.shape[:at], runs, n, *array.shape[at + 1 :])
+
+
+_FORMS: dict[str, type[Packing]] = {"direct": Direct, "winograd": Winograd}
+
+
+def as_json(packing: Packing) -> dict[str, Any]:
+    """What JSON can hold of a packing: the name of its form and its numbers."""
+    (form,) = (name for name, form in _FORMS.items() if type(packing) is form)
+    values = asdict(packing)
+    for axis in (values["conv"]["h"], values["conv"]["w"]):
+        axis["zero_taps"] = sorted(axis["zero_taps"])
+    return {"form": form, **values}
+
+
+def of_json(values: Mapping[str, Any]) -> Packing:
+    """The inverse of ``as_json``, also of what was written and read."""
+    form, conv, rest = values["form"], dict(values["conv"]), dict(values)
+    for name in ("h", "w"):
+        conv[name] = Axis(**{**conv[name], "zero_taps": frozenset(conv[name]["zero_taps"])})
+    del rest["form"]
+    rest["conv"] = ConvTranspose2d(**conv)
+    if "outputs" in rest:
+        rest["outputs"] = tuple(rest["outputs"])
+    return _FORMS[form](**rest)
