@@ -23,7 +23,7 @@ from tvm.ir import TensorLoad, TensorRegion
 from tvm.s_tir import SBlockRealize
 from tvm.sym import Analyzer
 
-from tvm_deconv.schedules.algorithms.expressions import by_phase
+from tvm_deconv.schedules.algorithms.expressions import by_phase, static
 from tvm_deconv.schedules.algorithms.names import OUTPUTS, PAD, PREFETCH, PRODUCTS, TRANSFORM
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.straight_line import StraightLine
@@ -344,7 +344,9 @@ class _Strip:
         lane = self._loop("lane", lanes, tirx.ForKind.VECTORIZED)
         offset = part.loop_var * lanes
         at = [n, channel, oh]
-        left = self._loop("j", end - first - offset)
+        # Of free width, the number of elements left is made of remainders by a free number.
+        free = not isinstance(static(out_width), int)
+        left = self._loop("j", lanes if free else end - first - offset)
 
         def filled(line: Any, stores: tirx.Stmt) -> tirx.Stmt:
             puts = [self._put(line, [index * lanes], vector) for index, vector in enumerate(wide)]
@@ -357,7 +359,11 @@ class _Strip:
         # The line is a memory of its own where elements are read one by one: the other then stays
         # in registers.
         some = self._store_element(at, first, self.edge, offset + left.loop_var)
-        rest = tirx.IfThenElse(first + offset < end, edit.rebuild([left], some), None)
+        if free:
+            some = tirx.IfThenElse(offset + left.loop_var < code.name(end - first), some, None)
+        rest = edit.rebuild([left], some)
+        if not free:
+            rest = tirx.IfThenElse(first + offset < end, rest, None)
         careful = tirx.IfThenElse(first + offset + lanes <= end, vector(self.edge), rest)
         whole = first + per_chunk * lanes <= end
         stores = tirx.IfThenElse(

@@ -116,6 +116,10 @@ def without_output_of_a_node(model):
     del model.graph.node[1].output[:]
 
 
+def variadic_without_a_name(model):
+    model.graph.node.append(helper.make_node("Sum", ["t1", ""], ["unread"]))
+
+
 def dim(value, axis, size):
     value.type.tensor_type.shape.dim[axis].dim_value = size
 
@@ -146,6 +150,7 @@ REFUSED = [
     (two_weights, "two weights are called 'k0'"),
     (no_outputs, "net has no outputs"),
     (another_type, "output 't2' is declared as int16, but is float"),
+    (variadic_without_a_name, "Sum 'unread' .* input 1 has no name: it cannot be left out"),
     (without_output_of_a_node, "Relu 'without outputs' .* has no output"),
 ]
 

@@ -37,6 +37,8 @@ def crop(starts, ends, **options):
     return resize(X, (1, 1, 1.5, 0.6), roi=region, coords="tf_crop_and_resize", **options)
 
 
+CROP, HALF_FOR_NN = "tf_crop_and_resize", "tf_half_pixel_for_nn"
+
 ROWS = [
     # Scales that do not fit: 1.5 times 7 makes 10; in float32 0.6 times 10 is 6.
     *(
@@ -90,6 +92,11 @@ ROWS = [
     *(
         resize(X, sizes=(20, 12), axes=[2, 3], keep_aspect_ratio_policy=policy, mode="linear")
         for policy in ("not_larger", "not_smaller")
+    ),
+    # Where a size is free and stays, there is no half to round.
+    *(
+        resize(X, sizes=(2, 3, 14, 10), coords=HALF_FOR_NN, nearest="ceil", opset=13, free=axes)
+        for axes in ((0, 3), (0, 2, 3))
     ),
     # Batch and channels, channels last, and one to three dimensions.
     resize(X, (2, 1.5, 1, 1)),
@@ -205,6 +212,10 @@ REFUSED = [
     (resize(X, (1, 1, 2, 2), sizes=(2, 3, 14, 20)), "has scales and sizes: give one|Either"),
     (resize(X), "has neither scales nor sizes|Either"),
     (resize(X, (1, 1, 2, 2), coords="tf_crop_and_resize"), "needs a roi of 8 numbers"),
+    (
+        resize(X, (1, 1, 2, 2), roi=c([0, 0, 0, 0, 1, 1, np.nan, 1], "float32"), coords=CROP),
+        r"roi is \[0, 0, 0, 0, 1, 1, nan, 1\]: give finite numbers",
+    ),
     (resize(X.astype("int32"), (1, 1, 2, 2), mode="linear"), "linear interpolation of int32"),
     (row("Resize", X, None, np.float32([1, 1, 2, 2])), "its scales are computed at run time"),
     (

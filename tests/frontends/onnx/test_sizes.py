@@ -128,6 +128,10 @@ def test_shapes_computed_from_free_sizes_are_those_of_onnx_runtime():
             r"shape is \[h, -1, -1\]",
         ),
         (
+            lambda n: n("Reshape", "x", n("Concat", vector(n, 0, 1, 3, 2, 3), axis=0)),
+            r"shape is \[n, 4, w, h, w\], which no input of \[n, 4, h, w\] fits",
+        ),
+        (
             lambda n: n("Reshape", "x", n("Concat", vector(n, 2, 2, 2, 2), n.integers(0), axis=0)),
             "takes size 4 of an input with 4",
         ),

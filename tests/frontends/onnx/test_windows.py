@@ -183,6 +183,11 @@ REFUSED = [
     (pool(kernel_shape=[3, 3], pads=[3, 3, 3, 3]), "must be less than its window"),
     (pool(kernel_shape=[0, 3]), r"kernel_shape is \[0, 3\]: each must be at least 1"),
     (pool(kernel_shape=[9, 9]), "its window spans 9 samples, its input with padding 6"),
+    (pool(kernel_shape=[3, 3], strides=[2, 1], auto_pad="VALID", ceil_mode=1), "is not agreed on"),
+    (
+        pool(kernel_shape=[3, 3], strides=[2, 1], auto_pad="VALID", ceil_mode=1, free=IMAGE),
+        "is not agreed on; give pads",
+    ),
     (pool(kernel_shape=[2, 2], outputs=2), "its second output, the indices 'y0_1', is not"),
     (
         row(

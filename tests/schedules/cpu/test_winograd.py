@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tvm
+import tvm_ffi
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel import HOST, check, expected_output, function, has_output, square
@@ -194,6 +195,16 @@ def test_the_reduction_carries_no_predicate(symbolic):
     update = edit.find_block(func.body, "products_update")
     assert isinstance(update.predicate, tirx.IntImm) and update.predicate.value == 1
     assert "if_then_else" not in str(update.block.body)
+
+
+def test_the_last_columns_of_a_free_width_are_stored_by_a_loop_of_known_length():
+    """A length that is a remainder by a free number takes TVM minutes where it is written out."""
+    conv = ConvTranspose2d(8, 8, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 2))
+    func, _ = function("winograd", conv, (1, 57, 101), symbolic="hw")
+    loops = []
+    tvm_ffi.structural_walk(func.body, (tirx.For, loops.append))
+    around = [loop for loop in loops if loop.kind != tirx.ForKind.PARALLEL and "store" in str(loop)]
+    assert around and all(isinstance(loop.extent, tirx.IntImm) for loop in around)
 
 
 def test_parameters_may_come_from_anywhere():
