@@ -1,15 +1,13 @@
-"""From a target to a machine description, and from that to the variants that it can run."""
+"""From a machine description to the variants that it can run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from tvm.target import Target
-
-from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.variants import VARIANTS
-from tvm_deconv.schedules.gpu.machine import GpuMachine, gpu_machine
+from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
 
 from .variant import Variant
@@ -17,11 +15,6 @@ from .variant import Variant
 Machine: TypeAlias = CpuMachine | GpuMachine
 
 _VARIANTS: dict[type, Mapping[str, Variant]] = {CpuMachine: VARIANTS, GpuMachine: GPU_VARIANTS}
-
-
-def machine_of(target: Target) -> Machine:
-    """The machine that ``target`` compiles for. Raises TargetError for one without schedules."""
-    return cpu_machine(target) if "cpu" in target.keys else gpu_machine(target)
 
 
 def variants_for(machine: Machine) -> Mapping[str, Variant]:

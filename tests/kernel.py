@@ -18,7 +18,8 @@ from tvm_deconv.algebra.geometry import (
     axis_of_resize,
     axis_of_subpixel,
 )
-from tvm_deconv.schedules.machines import machine_of, variants_for
+from tvm_deconv.backends import machine_of
+from tvm_deconv.schedules.machines import variants_for
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
 

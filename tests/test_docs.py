@@ -26,12 +26,12 @@ from paths import ROOT
 from tvm import relax
 
 from tvm_deconv import cli
-from tvm_deconv.backends.gpu_targets import is_gpu
+from tvm_deconv.backends import machine_of
 from tvm_deconv.frontends.onnx.convert import CONVERTERS
 from tvm_deconv.frontends.onnx.known import is_known
 from tvm_deconv.frontends.torch.table import CONVERTERS as TORCH_CONVERTERS
 from tvm_deconv.library import compile_library
-from tvm_deconv.schedules.machines import machine_of
+from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.targets import resolve_target
 
 README = ROOT / "README.md"
@@ -98,9 +98,8 @@ def test_every_command_is_documented():
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_target_is_a_device_that_there_are_schedules_for(target):
-    resolved = resolve_target(target)
-    machine = machine_of(resolved)
-    if is_gpu(resolved):
+    machine = machine_of(resolve_target(target))
+    if isinstance(machine, GpuMachine):
         assert machine.max_threads >= 256
     else:
         assert machine.lanes >= 4

@@ -10,23 +10,20 @@ from typing import Any, TypeAlias
 
 import tvm
 from tvm import relax
-from tvm.relax.backend.cpu_generic import pipeline as cpu
+from tvm.relax.backend.cpu_generic import pipeline as stock
 from tvm.relax.vm_build import VMExecutable
 from tvm.target import Target
 
 from tvm_deconv import metadata
-from tvm_deconv.backends import gpu_pipeline
-from tvm_deconv.backends.cuda import source as cuda
-from tvm_deconv.backends.gpu_targets import CUDA, is_gpu
-from tvm_deconv.errors import ModelError, TargetError, TvmDeconvError
+from tvm_deconv.backends import backend_of, machine_of
+from tvm_deconv.backends.passes import passes_after_fusion
+from tvm_deconv.errors import ModelError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.apply import apply_ops
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec, resolve_log
 from tvm_deconv.report import Report
 from tvm_deconv.schedules.choice import AUTO, Preferences, TuningLog
-from tvm_deconv.schedules.machines import machine_of
-from tvm_deconv.schedules.rest.default import ScheduleRemaining
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.threads import check_threads
 from tvm_deconv.transform import (
@@ -71,12 +68,11 @@ def pipeline(
     """
     resolved = resolve_target(target)
     found, _ = resolve_log(log, resolved)
-    if resolved.kind.name == CUDA:
-        cuda.register()
+    backend_of(resolved).register_compiler()
     passes = [
         *before_schedules(resolved, rewrite=rewrite, variant=variant, winograd=winograd, log=found),
         *apply_ops(found, resolved),
-        *_after_fusion(resolved),
+        *passes_after_fusion(resolved),
     ]
 
     @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.pipeline")
@@ -101,19 +97,9 @@ def before_schedules(
         *([RewriteUpsampling()] if rewrite else []),
         *before_lowering(),
         LowerConvolutions(target, variant=variant, winograd=winograd, log=log),
-        *(gpu_pipeline if is_gpu(target) else cpu).library_dispatch_passes(target),
-        *cpu.legalize_passes(target),
-    ]
-
-
-def _after_fusion(target: Target) -> list[tvm.transform.Pass]:
-    """The schedules of what no template covers, and TVM's lowering."""
-    if is_gpu(target):
-        return [*gpu_pipeline.schedule_passes(target), *gpu_pipeline.lower_passes(target)]
-    return [
-        ScheduleRemaining(target),
-        *cpu.dataflow_lower_passes(target),
-        *cpu.finalize_passes(target),
+        # TVM has the same ones for every kind of device.
+        *stock.library_dispatch_passes(target),
+        *stock.legalize_passes(target),
     ]
 
 
@@ -181,9 +167,7 @@ def for_threads(target: TargetSpec, threads: int | None) -> Target:
     resolved = resolve_target(target)
     if threads is None:
         return resolved
-    if is_gpu(resolved):
-        raise TargetError(f"threads are those of a CPU: {resolved.kind.name} takes none")
-    return Target({**resolved.export(), "num-cores": check_threads(threads)})
+    return backend_of(resolved).with_threads(resolved, check_threads(threads))
 
 
 @contextmanager

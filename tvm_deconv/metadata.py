@@ -14,15 +14,14 @@ import tvm
 from tvm import relax
 from tvm.target import Target
 
-from tvm_deconv.backends.gpu_targets import is_gpu
-from tvm_deconv.backends.run_device import LibraryDevice
+from tvm_deconv.backends import LibraryDevice, backend_of
 
 FUNCTION = "tvm_deconv_metadata"
 _FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Tensor:
+class Port:
     """An input or output; each axis is a size, or the name or formula of a free dimension."""
 
     name: str
@@ -37,8 +36,8 @@ class Tensor:
 class Metadata:
     """Inputs in the model's order, outputs, and the device."""
 
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
     device: LibraryDevice
 
 
@@ -50,7 +49,7 @@ def attach(mod: tvm.IRModule, target: Target) -> tvm.IRModule:
         "format": _FORMAT,
         "inputs": [asdict(_tensor(param.name, param.ty)) for param in main.params],
         "outputs": [asdict(_tensor(f"output_{i}", ty)) for i, ty in enumerate(returned)],
-        "device": asdict(_device(target)),
+        "device": asdict(backend_of(target).library_device(target)),
     }
     body = relax.SeqExpr([], tvm.ir.StringImm(json.dumps(description)))
     function = relax.Function([], body, ret_ty=relax.AnyType())
@@ -73,19 +72,13 @@ def parse(text: str) -> Metadata:
     return Metadata(inputs, outputs, LibraryDevice(**raw.get("device", {})))
 
 
-def _parse_tensor(raw: dict[str, Any]) -> Tensor:
-    return Tensor(raw["name"], tuple(raw["shape"]), raw["dtype"])
+def _parse_tensor(raw: dict[str, Any]) -> Port:
+    return Port(raw["name"], tuple(raw["shape"]), raw["dtype"])
 
 
-def _device(target: Target) -> LibraryDevice:
-    if not is_gpu(target):
-        return LibraryDevice()
-    return LibraryDevice(target.kind.name, str(target.attrs.get("arch", "")))
-
-
-def _tensor(name: str, ty: Any) -> Tensor:
+def _tensor(name: str, ty: Any) -> Port:
     if not isinstance(ty, relax.TensorType):
-        return Tensor(name, (), str(ty))
+        return Port(name, (), str(ty))
     dims = ty.shape if isinstance(ty.shape, relax.ShapeExpr) else ["?"] * max(ty.ndim, 0)
     shape = tuple(d.value if isinstance(d, tvm.tirx.IntImm) else str(d) for d in dims)
-    return Tensor(name, shape, str(ty.dtype))
+    return Port(name, shape, str(ty.dtype))

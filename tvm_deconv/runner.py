@@ -12,7 +12,7 @@ from PIL import Image
 from tvm import relax
 
 from tvm_deconv import images, metadata
-from tvm_deconv.backends.run_device import device_for, missing_runtime
+from tvm_deconv.backends import device_for, missing_runtime
 from tvm_deconv.errors import ImageError, ModelError, first_line
 from tvm_deconv.files import replacing
 from tvm_deconv.metadata import Metadata
@@ -41,12 +41,12 @@ def run(
     images.check_format(output)
     with replacing(output) as unfinished:
         use_threads(threads)
-        network = Network.open(library)
+        network = Upscaler.open(library)
         images.write(network.upscale(picture, str(image)), unfinished)
 
 
 @dataclass(frozen=True)
-class Network:
+class Upscaler:
     """A compiled image-to-image network, ready to run on ``device``."""
 
     name: str
@@ -55,7 +55,7 @@ class Network:
     machine: relax.VirtualMachine
 
     @classmethod
-    def open(cls, library: str | os.PathLike) -> Network:
+    def open(cls, library: str | os.PathLike) -> Upscaler:
         """Load what ``tvm-deconv compile`` wrote.
 
         Raises ModelError for a file that is missing, not a library for this machine or its GPU, or
@@ -121,7 +121,7 @@ class Network:
                 )
 
 
-def _are_images(*ends: metadata.Tensor) -> bool:
+def _are_images(*ends: metadata.Port) -> bool:
     """Whether all tensors are one picture each, with the same 1 or 3 channels."""
     channels = {end.shape[1] for end in ends if len(end.shape) == 4}
     return (
@@ -137,5 +137,5 @@ def _elf_machine(path: Path) -> bytes:
         return file.read(20)[18:]
 
 
-def _list(tensors: tuple[metadata.Tensor, ...]) -> str:
+def _list(tensors: tuple[metadata.Port, ...]) -> str:
     return ", ".join(map(str, tensors))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import tvm_ffi
 from tvm.target import Target
@@ -39,6 +40,19 @@ class CpuMachine:
     multiplies_by_lane: bool = False
     memory_operands: bool = False
     l3_bytes: int = 0
+
+    # Fields of a tile whose product is the number of sums in a thread's registers, as vectors.
+    SUMS: ClassVar[tuple[str, ...]] = ("vectors", "channels")
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of float32 in a cycle of one thread, as far as the vector's width goes."""
+        return self.lanes
+
+    @property
+    def near_bytes(self) -> int:
+        """The memory that a kernel's weights had better fit into."""
+        return self.l2_bytes
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.variant import Sizes
 
-from .machine import CUDA, GpuMachine
-from .steps import MOST_BLOCKS
+from .machine import GpuMachine
 from .tile import COPY, GpuTile
 
 # Sizes to do well on when the real one is not known at compile time.
@@ -57,8 +56,9 @@ class Form:
         shared = self.shared_bytes(tile)
         if shared > machine.shared_bytes:
             return f"{shared} bytes of shared memory, more than {machine.shared_bytes}"
-        if machine.api == CUDA and self.rows(tile) > MOST_BLOCKS:
-            return f"{self.rows(tile)} blocks along y, more than {MOST_BLOCKS}"
+        most = machine.most("blockIdx.y")
+        if self.rows(tile) > most:
+            return f"{self.rows(tile)} blocks along y, more than {most}"
         return None
 
     def rows(self, tile: GpuTile) -> int:

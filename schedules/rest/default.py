@@ -7,9 +7,8 @@ import logging
 import tvm
 from tvm import s_tir, tirx
 from tvm.s_tir.dlight.analysis import normalize_prim_func
-from tvm.target import Target
 
-from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.periods import with_whole_periods
@@ -30,32 +29,14 @@ SCHEDULED = "tirx.is_scheduled"
 Part = Stage | Contraction | LaneReduction
 
 
-@tvm.transform.module_pass(opt_level=0, name="ScheduleRemaining")
-class ScheduleRemaining:
-    """Schedule every PrimFunc of a module that is not marked as scheduled, for a CPU.
-
-    To run after LegalizeOps, FuseOps and FuseTIR. A function of unusual form is left as it is.
-    """
-
-    def __init__(self, target: Target) -> None:
-        self._machine = cpu_machine(target)
-
-    def transform_module(self, mod: tvm.IRModule, _ctx) -> tvm.IRModule:
-        scheduled = {}
-        for name, func in mod.functions_items():
-            if isinstance(func, tirx.PrimFunc) and not is_scheduled(func):
-                result = schedule_function(func, self._machine)
-                if result is None:
-                    scheduled[name] = with_whole_periods(func)
-                else:
-                    scheduled[name] = result.with_attr(SCHEDULED, True)
-        for name, func in scheduled.items():
-            mod[name] = func
-        return mod
-
-
 def is_scheduled(func: tirx.PrimFunc) -> bool:
     return func.attrs is not None and bool(func.attrs.get(SCHEDULED, False))
+
+
+def default_schedule(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc:
+    """``func`` scheduled for ``machine`` and marked; one of unusual form runs as it is."""
+    scheduled = schedule_function(func, machine)
+    return with_whole_periods(func) if scheduled is None else scheduled.with_attr(SCHEDULED, True)
 
 
 def schedule_function(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc | None:

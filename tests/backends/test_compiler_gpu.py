@@ -11,16 +11,16 @@ import onnxruntime
 import opencl
 import pytest
 import tvm
-from onnx_net import Net
+from small_networks import deconvolved, leftovers, resized, sub_pixel
 from tvm import relax, te, tirx
 from tvm.s_tir import Schedule
 from tvm.target import Target
 
 import tvm_deconv
 from tvm_deconv import metadata
-from tvm_deconv.backends.gpu_limits import demands, misfit
-from tvm_deconv.backends.gpu_pipeline import CheckLimits, schedule_function
-from tvm_deconv.backends.run_device import LibraryDevice
+from tvm_deconv.backends import LibraryDevice, backend_of
+from tvm_deconv.backends.gpu.limits import demands
+from tvm_deconv.backends.passes import CheckLimits
 from tvm_deconv.errors import ModelError, TargetError
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import LowerConvolutions, RewriteUpsampling
@@ -32,44 +32,6 @@ TOLERANCE = {"float32": 5e-6, "float16": 2e-3}
 MALI = {"kind": "opencl", "device": "mali"}
 ADRENO = {"kind": "opencl", "device": "adreno"}
 SM_87 = {"kind": "cuda", "arch": "sm_87"}
-
-
-def sub_pixel(**options) -> onnx.ModelProto:
-    """Tanh, a shuffle by 3 and a phase bias: rewritten, with an epilogue."""
-    net = Net(**{"shape": (1, 1, 7, 9), **options})
-    x = net("Tanh", net.conv("x", 1, 12, 5))
-    return net.model(net("DepthToSpace", net.conv(x, 12, 9), blocksize=3, mode="CRD"))
-
-
-def resized(**options) -> onnx.ModelProto:
-    """Nearest resizes and a skip connection."""
-    net = Net(**{"shape": (2, 3, 5, 11), **options})
-    x = net("Relu", net.conv("x", 3, 10))
-    x = net("LeakyRelu", net.conv(net.nearest(x, 2), 10, 10), alpha=0.1)
-    y = net("Add", x, net.nearest(net.conv("x", 3, 10), 2))
-    return net.model(net.conv(net.nearest(y, 1, 3), 10, 3))
-
-
-def deconvolved(**options) -> onnx.ModelProto:
-    """Transposed convolutions with groups and padding of the output."""
-    net = Net(**{"shape": (1, 6, 5, 9), **options})
-    x = net("Relu", net.deconv("x", 6, 8, 4, 2, pads=[1] * 4))
-    return net.model(net.deconv(x, 8, 3, 5, 3, pads=[2, 1, 1, 2], output_padding=[1, 2]))
-
-
-def leftovers(**options) -> onnx.ModelProto:
-    """What no template of ours covers: a stride, pools, a shuffle, a bicubic resize, matrices."""
-    net = Net(**{"shape": (1, 4, 12, 20), **options})
-    x = net("MaxPool", "x", kernel_shape=[2, 2], strides=[2, 2])
-    x = net("DepthToSpace", net("Relu", x), blocksize=2, mode="DCR")
-    x = net("Concat", x, net.reflect(net("Relu", x), 0), axis=1)
-    x = net.conv(net.reflect(x, 1), 2, 6, strides=[2, 2])
-    x = net("InstanceNormalization", x, net.ones(6), net.zeros(6))
-    weights = net("Softmax", net("GlobalAveragePool", x), axis=1)
-    x = net("Mul", x, weights)
-    x = net("MatMul", x, net("Transpose", x, perm=[0, 1, 3, 2]))
-    scales = net.given(np.array([1, 1, 2, 2], "float32"))
-    return net.model(net("Resize", x, "", scales, mode="cubic"))
 
 
 def expected(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
@@ -150,6 +112,7 @@ def test_a_network_that_is_not_rewritten_moves_its_picture_in_a_kernel_of_its_ow
 @pytest.mark.parametrize("dims", [None, ("n", 3, "h", "w")], ids=["fixed", "free"])
 def test_convolutions_get_our_variants_and_the_rest_the_rules_of_dlight(spec, dims):
     target = resolve_target(spec)
+    refusal = backend_of(target).refusal
     model = resized(dims=dims)
     mod = tvm_deconv.pipeline(target)(tvm_deconv.importer.load(model))
     functions = [f for _, f in mod.functions_items() if isinstance(f, tirx.PrimFunc)]
@@ -157,7 +120,7 @@ def test_convolutions_get_our_variants_and_the_rest_the_rules_of_dlight(spec, di
     kernels = [func for func in functions if "tirx.is_host_func" not in func.attrs]
     assert sum(VARIANT_ATTRIBUTE in func.attrs for func in kernels) == 4
     assert all(func.attrs["tirx.is_scheduled"] for func in kernels)
-    assert all(misfit(func, target) is None and demands(func, target) for func in kernels)
+    assert all(refusal(func, target) is None and demands(func, target) for func in kernels)
 
 
 @pytest.mark.parametrize(("spec", "kind"), [(SM_87, "cuda"), (MALI, "opencl")])
@@ -262,7 +225,7 @@ def product(size: int) -> tirx.PrimFunc:
 @pytest.mark.parametrize("threads", [256, 16])
 def test_the_first_rule_of_dlight_whose_kernels_fit_is_taken(threads):
     target = resolve_target({**MALI, "max_threads_per_block": threads, "max_num_threads": threads})
-    func = schedule_function(product(64), target, "product")
+    func = backend_of(target).default_schedule(product(64), target, "product")
     (*_, sums) = demands(func, target)
     assert 1 < sums.threads <= threads
 
@@ -270,4 +233,4 @@ def test_the_first_rule_of_dlight_whose_kernels_fit_is_taken(threads):
 def test_a_function_that_no_rule_fits_is_a_model_error():
     target = Target({**SM_87, "max_threads_per_block": 0, "max_num_threads": 0})
     with pytest.raises(ModelError, match=r"no GPU schedule for product: .*Fallback"):
-        schedule_function(product(64), target, "product")
+        backend_of(target).default_schedule(product(64), target, "product")

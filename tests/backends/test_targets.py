@@ -8,8 +8,8 @@ import pytest
 from tvm.target import Target
 
 from tvm_deconv import targets
+from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import TargetError
-from tvm_deconv.schedules.gpu.machine import gpu_machine
 from tvm_deconv.targets import known_tags, processor_of, resolve_target
 
 HASWELL = {"kind": "llvm", "mcpu": "haswell", "mtriple": "x86_64-linux-gnu"}
@@ -154,7 +154,7 @@ def test_a_gpu_without_a_host_is_launched_by_this_machine_and_has_limits(spec):
 def test_limits_of_a_gpu_that_the_user_lowers_stay():
     low = {"kind": "cuda", "arch": "sm_87", "max_threads_per_block": 64}
     assert int(resolve_target(low).attrs["max_threads_per_block"]) == 64
-    assert gpu_machine(resolve_target(low)).max_threads == 64
+    assert machine_of(resolve_target(low)).max_threads == 64
 
 
 def test_a_complete_gpu_target_is_returned_as_it_is():

@@ -17,9 +17,9 @@ from PIL import Image
 
 import tvm_deconv
 from tvm_deconv import cli, runner
+from tvm_deconv.backends import LibraryDevice, device_for
 from tvm_deconv.backends.cuda import packing as cuda_packing
 from tvm_deconv.backends.cuda import source as cuda
-from tvm_deconv.backends.run_device import LibraryDevice, device_for
 from tvm_deconv.errors import ModelError, TargetError
 from tvm_deconv.targets import resolve_target
 
@@ -205,7 +205,7 @@ def test_a_runtime_that_does_not_load_is_told_from_one_that_is_missing(folder, t
     if tvm.cuda(0).exist:
         pytest.skip("this machine has a CUDA GPU")
     with pytest.raises(ModelError, match="for CUDA, and TVM's runtime for that does not load here"):
-        runner.Network.open(library)
+        runner.Upscaler.open(library)
 
 
 def test_nothing_but_cuda_source_changes_where_a_library_is_packed():
@@ -216,4 +216,4 @@ def test_nothing_but_cuda_source_changes_where_a_library_is_packed():
     modules += string(b"cuda") + string(string(b"ptx") + b"..." + string(b"code"))
     tree = (2).to_bytes(8, "little") + bytes(16) + (1).to_bytes(8, "little") + bytes(8)
     packed = string(tree + modules)
-    assert cuda_packing.compiled(packed, []) == packed
+    assert cuda_packing.with_machine_code(packed, []) == packed

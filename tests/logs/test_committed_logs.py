@@ -7,9 +7,9 @@ from kernel import check
 from log_helper import HOST
 from tvm.target import Target
 
+from tvm_deconv.backends import identity_of
 from tvm_deconv.logs.find import find_log, folders_below, shipped_root
 from tvm_deconv.logs.folder import LogFolder
-from tvm_deconv.logs.processor import processor_for
 from tvm_deconv.logs.verifying import problems_of
 
 LOGS = list(folders_below(shipped_root()))
@@ -48,7 +48,7 @@ def test_a_committed_log_is_found_by_its_target(folder):
 
 def replayed():
     """Logs and layers to compute: kernels for another architecture cannot run here."""
-    here = processor_for(HOST).architecture
+    here = identity_of(HOST).architecture
     rows = []
     for log in map(LogFolder.open, LOGS):
         if log.header.processor.architecture == here:

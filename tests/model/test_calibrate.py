@@ -1,13 +1,11 @@
-"""Calibration: what is read, what is fitted from it, and a device measured by its own kernels."""
+"""Calibration: what is fitted from readings, and a device measured by its own kernels."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 
-import numpy as np
 import pytest
-import tvm
 
 from tvm_deconv import cli
 from tvm_deconv.errors import DeviceError, DeviceFileError, TuningError
@@ -15,32 +13,11 @@ from tvm_deconv.model import calibrate as calibration
 from tvm_deconv.model.calibrate import calibrate, working_sets
 from tvm_deconv.model.devices import load_device
 from tvm_deconv.model.fit import check_readings, describe_readings, energy_of, slope
-from tvm_deconv.model.kernels import chunks_of, read_kernel, shape_of
 from tvm_deconv.model.sources import MEASUREMENT, READING, Source
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 
 KIB = 1024
 MACHINE = CpuMachine("avx512", 16, 32, 32 * KIB, 1024 * KIB, 2, l3_bytes=16384 * KIB)
-
-
-@pytest.mark.parametrize("passes", [1, 3])
-def test_a_thread_reads_every_value_of_its_row_in_each_pass(passes):
-    threads, lanes = 2, 4
-    chunks = chunks_of(1000, threads, lanes)
-    shape = shape_of(chunks, threads, lanes)
-    assert 4 * shape[0] * shape[1] <= 1000 < 4 * shape[0] * (shape[1] + 8 * lanes)
-    # Whole numbers, whose sums are exact in any order.
-    x = np.random.default_rng(0).integers(0, 9, shape).astype("float32")
-    built = tvm.compile(tvm.IRModule({"main": read_kernel(passes, chunks, threads, lanes)}))
-    out = tvm.runtime.empty((threads, lanes), "float32")
-    built["main"](tvm.runtime.tensor(x), out)
-    expected = passes * x.reshape(threads, -1, lanes).sum(1)
-    np.testing.assert_array_equal(out.numpy(), expected)
-
-
-def test_the_smallest_working_set_is_one_group_of_vectors():
-    assert chunks_of(1, 4, 16) == 1
-    assert shape_of(1, 4, 16) == (4, 128)
 
 
 def test_each_working_set_fills_half_of_its_level_and_memory_s_none():

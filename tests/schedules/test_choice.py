@@ -11,12 +11,13 @@ from paths import ROOT
 from tvm.target import Target
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import VariantError
 from tvm_deconv.schedules import machines
 from tvm_deconv.schedules.choice import Preferences, Row, choose
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.variants import VARIANTS
-from tvm_deconv.schedules.gpu.machine import GpuMachine, gpu_machine
+from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
 from tvm_deconv.schedules.variant import Sizes, Variant, never_refuses
 
@@ -158,7 +159,7 @@ def test_a_variant_whose_own_parameters_the_machine_cannot_do_is_passed_over():
 def test_a_variant_of_other_machines_may_be_named_and_is_passed_over_with_the_reason(monkeypatch):
     gpu = MappingProxyType({name: v for name, v in GPU_VARIANTS.items() if name != "strd"})
     monkeypatch.setitem(machines._VARIANTS, GpuMachine, gpu)
-    cuda = gpu_machine(Target({"kind": "cuda", "arch": "sm_87"}))
+    cuda = machine_of(Target({"kind": "cuda", "arch": "sm_87"}))
     preferences = Preferences("strd")
     assert choose(LAYER, SIZES, "float32", MACHINE, preferences).reason == "asked for"
     choice = choose(LAYER, SIZES, "float32", cuda, preferences)

@@ -23,7 +23,8 @@ from tvm_deconv.algebra.geometry import (
     axis_of_resize,
     axis_of_subpixel,
 )
-from tvm_deconv.library import compile_library, linker
+from tvm_deconv.backends.linking import linker
+from tvm_deconv.library import compile_library
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
@@ -78,9 +79,7 @@ def run_on(session, folder):
 
     def run(built, x, packed, shape):
         library = folder / "kernel.so"
-        built.export_library(
-            str(library), fcompile=cc.create_shared, cc=linker(TARGET, resolve_target("host"))
-        )
+        built.export_library(str(library), fcompile=cc.create_shared, cc=linker(TARGET))
         module, device = load(session, library), session.cpu()
         y = tvm.runtime.tensor(np.full(shape, np.nan, x.dtype), device)
         arguments = (tvm.runtime.tensor(array, device) for array in (x, packed))

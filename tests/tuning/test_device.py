@@ -15,7 +15,7 @@ import pytest
 from tvm.rpc import connect_tracker
 
 from tvm_deconv.errors import DeviceError
-from tvm_deconv.tuning.device import Device, local_device, served
+from tvm_deconv.tuning.device import RpcDevice, local_device, served
 
 LOOPBACK = "127.0.0.1"
 
@@ -64,12 +64,12 @@ def local():
 
 def test_no_tracker_listens_on_the_port():
     port = free_port()
-    text = refusal(Device(LOOPBACK, port, "pi"))
+    text = refusal(RpcDevice(LOOPBACK, port, "pi"))
     assert f"no tracker at {LOOPBACK}:{port}" in text and "refused" in text
 
 
 def test_the_name_of_the_host_is_not_known():
-    assert "'tracker.invalid' is not known" in refusal(Device("tracker.invalid", 9190, "pi"))
+    assert "'tracker.invalid' is not known" in refusal(RpcDevice("tracker.invalid", 9190, "pi"))
 
 
 @pytest.mark.parametrize(
@@ -83,16 +83,16 @@ def test_the_name_of_the_host_is_not_known():
 )
 def test_something_else_listens_on_the_port(answer, reason):
     with listener(answer) as port:
-        assert reason in refusal(Device(LOOPBACK, port, "pi"))
+        assert reason in refusal(RpcDevice(LOOPBACK, port, "pi"))
 
 
 def test_the_port_of_a_devices_server_is_no_tracker(local):
     (server,) = connect_tracker(local.host, local.port).summary()["server_info"]
-    assert "no TVM RPC tracker" in refusal(Device(LOOPBACK, server["addr"][1], local.key))
+    assert "no TVM RPC tracker" in refusal(RpcDevice(LOOPBACK, server["addr"][1], local.key))
 
 
 def test_a_wrong_key_lists_those_that_there_are(local):
-    text = refusal(Device(local.host, local.port, "locl"))
+    text = refusal(RpcDevice(local.host, local.port, "locl"))
     assert "no device with key 'locl': it has local; did you mean 'local'?" in text
 
 
@@ -100,7 +100,7 @@ def test_a_tracker_without_devices_says_so():
     with served("tracker") as tracker:
         # TVM's client waits until it has started.
         connect_tracker(LOOPBACK, tracker.port).close()
-        assert "it has no device at all" in refusal(Device(LOOPBACK, tracker.port, "pi"))
+        assert "it has no device at all" in refusal(RpcDevice(LOOPBACK, tracker.port, "pi"))
 
 
 def test_this_machine_counts_as_one_device(local):

@@ -22,7 +22,7 @@ from tvm.s_tir.meta_schedule.runner import EvaluatorConfig, RunnerInput
 
 from tvm_deconv.errors import DeviceError
 from tvm_deconv.tuning.case import read_case
-from tvm_deconv.tuning.device import Device, local_device, served, wait_for
+from tvm_deconv.tuning.device import RpcDevice, local_device, served, wait_for
 from tvm_deconv.tuning.runner import make_runner, status_of
 from tvm_deconv.tuning.waiting import Waiting
 
@@ -53,7 +53,7 @@ def kernels(tmp_path_factory):
 class Bench:
     """A runner, the lines that it reported, and the event that stops it."""
 
-    def __init__(self, device: Device, **options):
+    def __init__(self, device: RpcDevice, **options):
         self.device, self.lines, self.stop = device, [], threading.Event()
         options = {"timeout_s": TIMEOUT_S, "margin_s": 1, "grace_s": 1, "threads": 1, **options}
         self.runner = make_runner(
@@ -150,7 +150,7 @@ def test_nothing_is_begun_after_a_stop(bench, kernels):
 
 
 @contextmanager
-def holding(device: Device):
+def holding(device: RpcDevice):
     """Another program has the device."""
     tracker = connect_tracker(device.host, device.port)
     session = tracker.request(device.key)
@@ -179,7 +179,7 @@ def test_a_device_that_is_busy_for_too_long_is_lost(bench, kernels):
 
 def test_a_device_that_vanishes_while_another_program_has_it_is_noticed():
     with served("tracker") as tracker:
-        device = Device("127.0.0.1", tracker.port, "board")
+        device = RpcDevice("127.0.0.1", tracker.port, "board")
         # A device that is never free: it registers, and offers nothing.
         board = connect_tracker(device.host, device.port)
         about = {"key": f"server:{device.key}", "addr": [None, 1]}
@@ -209,7 +209,7 @@ def test_two_runners_share_one_device(bench, kernels):
 @contextmanager
 def server(tracker):
     """A device of the tracker whose server a test may end: (device, process)."""
-    device = Device("127.0.0.1", tracker.port, "board")
+    device = RpcDevice("127.0.0.1", tracker.port, "board")
     with served("server", device.key, str(device.port)) as process:
         wait_for(device, tracker, process)
         yield device, process.process
@@ -290,7 +290,7 @@ def test_a_device_with_too_few_threads_is_refused(kernels):
     # TVM's own server, which a board would run; it has no function of ours.
     with ExitStack() as stack:
         tracker = stack.enter_context(served("tracker"))
-        device = Device("127.0.0.1", tracker.port, "board")
+        device = RpcDevice("127.0.0.1", tracker.port, "board")
         stack.enter_context(tvms_own_server(device))
         wait_for(device, tracker)
         with closing(Bench(device, threads=2)) as bench:

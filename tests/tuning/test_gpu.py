@@ -31,29 +31,27 @@ from tvm.s_tir.meta_schedule.runner import (
 )
 
 import tvm_deconv
+from tvm_deconv.backends import backend_of, identity_of, machine_of
 from tvm_deconv.backends.cuda.compilers import compilers
-from tvm_deconv.backends.gpu_limits import misfit
+from tvm_deconv.backends.facts import DeviceFacts
+from tvm_deconv.backends.linking import compiled, linker
 from tvm_deconv.cli import main
 from tvm_deconv.errors import DeviceError, LogError, TargetError, TuningError, VariantError
-from tvm_deconv.library import linker
 from tvm_deconv.logs.apply import apply_ops
 from tvm_deconv.logs.find import find_log, resolve_log
 from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.logs.header import Header, device_name
 from tvm_deconv.logs.layer import Candidate
-from tvm_deconv.logs.processor import processor_for
 from tvm_deconv.logs.trial import candidate_from
 from tvm_deconv.logs.verifying import problems_of
-from tvm_deconv.measure import gpu_peak
 from tvm_deconv.schedules.gpu.tile import SHARED
-from tvm_deconv.schedules.machines import machine_of, variants_for
+from tvm_deconv.schedules.machines import variants_for
 from tvm_deconv.schedules.space import infeasible, point_of
-from tvm_deconv.targets import processor_of, resolve_target
+from tvm_deconv.targets import resolve_target
 from tvm_deconv.tuning import build, driver, evaluation, measure, rounds
 from tvm_deconv.tuning.case import case_folder, write_case
 from tvm_deconv.tuning.definition import annotate, candidate_of, definition, is_layer
 from tvm_deconv.tuning.features import features
-from tvm_deconv.tuning.gpu_device import Facts, check
 from tvm_deconv.tuning.search import Space, default_candidates
 from tvm_deconv.workloads.spec import LayerSpec
 from tvm_deconv.workloads.workload import layer_workload
@@ -65,8 +63,8 @@ TARGETS = {"mali": MALI, "adreno": ADRENO, "sm_87": CUDA}
 every_target = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 
 SPEC = LayerSpec("subpixel", 8, 5, 3, 12, 17, factor=2, padding=1, activation="relu")
-FACTS = Facts(True, True, "Mali-G52", 384, 32768, "3.0")
-ORIN = Facts(True, True, "Orin", 1024, 49152, "8.7")
+FACTS = DeviceFacts(True, True, "Mali-G52", 384, 32768, "3.0")
+ORIN = DeviceFacts(True, True, "Orin", 1024, 49152, "8.7")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +94,7 @@ def candidates(target, layer=LAYER):
 def test_a_gpu_is_called_after_its_architecture_or_model(spec, name, words):
     target = resolve_target(spec)
     assert device_name(target) == name
-    assert str(processor_for(target)) == words
+    assert str(identity_of(target)) == words
 
 
 @pytest.mark.parametrize(
@@ -123,7 +121,7 @@ def test_a_gpu_is_called_after_its_architecture_or_model(spec, name, words):
 def test_gpus_differ_by_kind_architecture_and_limits_but_not_by_the_processor_beside_them(
     one, other, difference
 ):
-    one, other = (processor_for(resolve_target(spec)) for spec in (one, other))
+    one, other = (identity_of(resolve_target(spec)) for spec in (one, other))
     assert one.difference(other) == difference
     assert (one == other) == (difference is None)
 
@@ -214,9 +212,19 @@ def test_packed_weights_of_a_float16_layer_are_float16_unless_they_are_transform
 @pytest.mark.parametrize(
     ("target", "facts", "error", "reason"),
     [
-        (MALI, Facts(False), DeviceError, "TVM's runtime here has no OpenCL: build TVM's runtime"),
-        (CUDA, Facts(False), DeviceError, "TVM's runtime here has no CUDA: install TVM's package"),
-        (MALI, Facts(True), DeviceError, "OpenCL finds no device here: install the driver"),
+        (
+            MALI,
+            DeviceFacts(False),
+            DeviceError,
+            "TVM's runtime here has no OpenCL: build TVM's runtime",
+        ),
+        (
+            CUDA,
+            DeviceFacts(False),
+            DeviceError,
+            "TVM's runtime here has no CUDA: install TVM's package",
+        ),
+        (MALI, DeviceFacts(True), DeviceError, "OpenCL finds no device here: install the driver"),
         (
             CUDA,
             FACTS._replace(name="Xavier", capability="7.2"),
@@ -234,13 +242,18 @@ def test_packed_weights_of_a_float16_layer_are_float16_unless_they_are_transform
 )
 def test_a_device_without_what_the_target_promises_is_refused(target, facts, error, reason):
     with pytest.raises(error, match=re.escape(reason)):
-        check(facts, target, "here")
+        backend_of(target).check_device(target, lambda kind: facts, "here")
 
 
-def test_a_device_that_has_all_that_the_target_promises_is_accepted():
-    check(FACTS, MALI, "here")
-    orin = FACTS._replace(threads=1024, shared_bytes=48 * 1024, capability="8.7")
-    check(orin, CUDA, "here")
+@pytest.mark.parametrize(("target", "facts"), [(MALI, FACTS), (CUDA, ORIN)])
+def test_a_device_that_has_all_that_the_target_promises_is_asked_and_accepted(target, facts):
+    asked = []
+    name = backend_of(target).check_device(target, lambda kind: asked.append(kind) or facts, "here")
+    assert (name, asked) == (facts.name, [target.kind.name])
+
+
+def test_a_processor_is_not_asked():
+    assert backend_of(HOST).check_device(HOST, lambda kind: pytest.fail(kind), "here") is None
 
 
 @pytest.mark.skipif(tvm.opencl(0).exist, reason="this TVM has OpenCL")
@@ -275,7 +288,7 @@ def built(target, layer, root):
     made = candidates(target, layer)[0]
     mod = Space(layer, machine_of(target)).measurable(made).sch.mod
     result = build._compiled(mod, target, str(root))
-    command = linker(processor_of(target), HOST)
+    command = linker(target)
     return made, Path(build._export(result, folder=str(root), command=command))
 
 
@@ -308,13 +321,13 @@ def test_a_kernel_that_exceeds_the_devices_limits_is_not_compiled():
     made = candidates(MALI)[0]
     wide = replace(made.parameters, channel_threads=1, row_threads=1, column_threads=512)
     with pytest.raises(TargetError, match="takes 512 threads a block; mali has 256"):
-        build.compiled(replace(made, parameters=wide).kernel(), MALI)
+        compiled(replace(made, parameters=wide).kernel(), MALI)
 
 
 def test_what_the_space_passes_fits_the_device():
     for target in TARGETS.values():
         for made in candidates(target):
-            assert misfit(made.kernel(), target) is None
+            assert backend_of(target).refusal(made.kernel(), target) is None
 
 
 # Measuring, on a device that is the processor.
@@ -355,22 +368,6 @@ def test_a_wrong_result_of_the_device_is_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(measure, "_function", lambda session, name: None)
     with pytest.raises(measure.MeasureError, match="wrong result: off by"):
         measured(tmp_path, artifact(tmp_path, LAYER, wrong=True))
-
-
-@opencl.required
-def test_the_peak_of_a_gpu_is_that_of_the_multiply_adds_it_computes(monkeypatch):
-    monkeypatch.setattr(gpu_peak, "_STEPS", 3)
-    monkeypatch.setattr(gpu_peak, "_UNROLLED", 2)
-    machine = machine_of(MALI)
-    inputs, out = gpu_peak.shapes(machine, blocks=5)
-    factors = np.array([[0.5] * 4, [1.0] * 4], "float32")
-    assert inputs == factors.shape
-    (got,) = opencl.run(gpu_peak.kernel(machine), MALI, [factors], (out, "float32"))
-    sums = np.arange(1, gpu_peak._SUMS // machine.lanes + 1, dtype="float64")
-    for _ in range(3 * 2):
-        sums = sums * 0.5 + 1
-    np.testing.assert_allclose(got, np.full(out, sums.sum()), rtol=1e-6)
-    assert gpu_peak.flop(machine, blocks=5) == 2 * np.prod(out) * len(sums) * 3 * 2
 
 
 # From end to end, but for the device.
@@ -462,7 +459,7 @@ def stand_in(target, monkeypatch):
     monkeypatch.setattr(driver, "make_runner", lambda *_, **__: Runner(found))
     monkeypatch.setattr(driver, "builder", lambda *_, **__: Builder(found))
     monkeypatch.setattr(driver, "device_peak", lambda *_: 1e11)
-    monkeypatch.setattr("tvm_deconv.tuning.device.Device.check", lambda _: 1)
+    monkeypatch.setattr("tvm_deconv.tuning.device.RpcDevice.check", lambda _: 1)
     for module in (evaluation, rounds):
         monkeypatch.setattr(module, "remove_artifact", lambda _: None)
     return found

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import tvm
 
-from tvm_deconv.measure.cpu_peak import flop, kernel, shapes
-from tvm_deconv.schedules.cpu.machine import cpu_machine
-from tvm_deconv.targets import resolve_target
+from tvm_deconv.backends import backend_of
+from tvm_deconv.backends.linking import compiled
+from tvm_deconv.compiler import for_threads
 from tvm_deconv.threads import use_threads
 
 from .worker import Loaded, Loader, serve
@@ -29,14 +29,12 @@ class Peak:
 
     def load(self, _model: str, _x: np.ndarray, threads: int) -> Loaded:
         use_threads(threads)
-        target = resolve_target("host")
-        lanes = cpu_machine(target).lanes
-        built = tvm.compile(tvm.IRModule({"main": kernel(threads, lanes)}), target=target)
-        inputs, outputs = shapes(threads, lanes)
-        factors = tvm.runtime.tensor(np.full(inputs, 0.5, "float32"))
-        out = tvm.runtime.empty(outputs, "float32")
-        main = built["main"]
-        self._facts = {"flop": flop(threads, lanes)}
+        target = for_threads("host", threads)
+        probe = backend_of(target).peak(target)
+        values = (np.full(shape, 0.5, "float32") for shape in probe.shapes)
+        factors, out = map(tvm.runtime.tensor, values)
+        main = compiled(probe.func, target)["main"]
+        self._facts = {"flop": probe.work}
         return lambda: main(factors, out), lambda _: out.numpy(), tvm.__version__, []
 
 

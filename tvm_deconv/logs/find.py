@@ -21,13 +21,13 @@ from typing import TypeAlias
 from tvm.target import Target
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.backends import Identity, identity_of
 from tvm_deconv.errors import LogError
 from tvm_deconv.schedules.choice import Row, TuningLog
 from tvm_deconv.schedules.variant import Sizes
 
 from .folder import LogFolder
 from .header import FILE, running_minor
-from .processor import Processor, processor_for
 
 ENVIRONMENT = "TVM_DECONV_LOGS"
 NONE = "none"
@@ -77,7 +77,7 @@ def log_roots() -> list[Path]:
 
 def find_log(target: Target, roots: Sequence[Path]) -> tuple[FoundLogs | None, list[str]]:
     """The logs of a target, in the order of ``roots``, and why each of the others is none."""
-    wanted = processor_for(target)
+    wanted = identity_of(target)
     fitting, notes = [], []
     for folder in (folder for root in roots for folder in folders_below(root)):
         try:
@@ -131,7 +131,7 @@ def folders_below(path: Path) -> Iterator[Path]:
             return
 
 
-def _refusal(log: LogFolder, wanted: Processor) -> str | None:
+def _refusal(log: LogFolder, wanted: Identity) -> str | None:
     """Why a log is of no use for a processor: what it is of."""
     if log.header.minor != running_minor():
         return f"of TVM {log.header.minor}, this is {running_minor()}"

@@ -19,9 +19,10 @@ from tvm.s_tir.meta_schedule.database import TuningRecord
 from tvm.target import Target
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import LogError, LogWriteError, OutputError
 from tvm_deconv.schedules.choice import Row
-from tvm_deconv.schedules.machines import Machine, machine_of
+from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.variant import Sizes
 
 from .functions import RECORDS, WORKLOADS, lines_for, read_rows

@@ -16,10 +16,9 @@ from typing import Any
 import tvm
 from tvm.target import Target
 
+from tvm_deconv.backends import Identity, identity_of
 from tvm_deconv.errors import LogError
 from tvm_deconv.files import replacing
-
-from .processor import Cpu, Processor, processor_for
 
 FILE = "device.json"
 # Logs had no such number at first, which counts as 1: see ``format_1``.
@@ -33,7 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 def device_name(target: Target) -> str:
     """``znver4-2-threads``, ``sm_87``: what a device is called unless the user says otherwise."""
-    return processor_for(target).device_name
+    return identity_of(target).device_name
 
 
 @dataclass(frozen=True)
@@ -65,12 +64,11 @@ class Header:
 
         Raises LogError for a device whose name cannot be a folder's.
         """
-        processor = processor_for(target)
         return Header(
             device=check_name(device),
             description=description or f"{processor_model()}, local",
             target=_readable(_plain(target.export())),
-            threads=processor.threads if isinstance(processor, Cpu) else None,
+            threads=identity_of(target).processor_threads,
             tvm=tvm.__version__,
             tvm_deconv=version("tvm-deconv"),
             commit=_commit(),
@@ -80,8 +78,8 @@ class Header:
         )
 
     @property
-    def processor(self) -> Processor:
-        return processor_for(Target(self.target))
+    def processor(self) -> Identity:
+        return identity_of(Target(self.target))
 
     @property
     def minor(self) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 
 from tvm.target import Target
 
+from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import LogError, VariantError
-from tvm_deconv.schedules.machines import Machine, machine_of
+from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.space import impossible
 
 from .folder import FILES, TRIALS

@@ -21,12 +21,11 @@ from tvm.target import Target
 from tvm_deconv.compiler import TargetSpec, for_threads
 from tvm_deconv.errors import DeviceFileError
 from tvm_deconv.logs.header import device_name
-from tvm_deconv.measure.cpu_peak import flop
-from tvm_deconv.measure.cpu_peak import kernel as peak_kernel
+from tvm_deconv.measure.cpu_probes import multiply_adds, reads
 from tvm_deconv.measure.facts import cpu_model
+from tvm_deconv.measure.probe import Probe
 from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine, is_this_processor
-from tvm_deconv.tuning.device import Device as Reach
-from tvm_deconv.tuning.device import local_device
+from tvm_deconv.tuning.device import RpcDevice, local_device
 from tvm_deconv.tuning.driver import check_packages, find_device
 from tvm_deconv.tuning.interrupt import Interrupt, uninterrupted
 from tvm_deconv.tuning.peak import run_alone
@@ -34,7 +33,6 @@ from tvm_deconv.tuning.runner import make_runner
 
 from .devices import Device, Level
 from .fit import check_readings, describe_readings, energy_of, rounded, slope
-from .kernels import chunks_of, read_kernel, shape_of
 from .sources import LITERATURE, MEASUREMENT, READING, Coefficient, Source
 
 _PACKAGES = ("cloudpickle", "psutil", "tornado")
@@ -110,7 +108,7 @@ def calibrate(
                 Level(
                     working_set.name,
                     _capacity(working_set, resolved, measured),
-                    Coefficient(rounded(rate), measured("reads, tvm_deconv.model.kernels")),
+                    Coefficient(rounded(rate), measured("reads, measure.cpu_probes")),
                 )
             )
             report(f"{working_set.name}: {rate / 1e9:.4g} GB/s, {working_set.bytes} bytes read")
@@ -120,7 +118,7 @@ def calibrate(
     return Device(
         name or device_name(resolved),
         f"{where}, {machine.threads} threads, measured {today}",
-        Coefficient(rounded(peak), measured("multiply-adds in registers, measure.cpu_peak")),
+        Coefficient(rounded(peak), measured("multiply-adds in registers, measure.cpu_probes")),
         tuple(levels),
         energy_of(power, peak, levels[-1].bytes_per_second.value, reading),
         "" if power else NO_READING,
@@ -145,7 +143,7 @@ class _Bench:
 
     target: Target
     machine: CpuMachine
-    reach: Reach
+    reach: RpcDevice
     stop: threading.Event
     report: Callable[[str], None]
     stack: ExitStack
@@ -156,8 +154,8 @@ class _Bench:
 
     def peak(self) -> float:
         """Floating-point operations in a second."""
-        seconds = self._run(peak_kernel(self.machine.threads, self.machine.lanes), None)
-        return flop(self.machine.threads, self.machine.lanes) / min(seconds)
+        probe = multiply_adds(self.machine)
+        return probe.work / min(self._run(probe, self.runner))
 
     def bandwidth(self, working_set: _Set) -> float:
         """Bytes in a second."""
@@ -175,24 +173,18 @@ class _Bench:
         """Each kernel for so long, and a line that says which."""
         runner = self._runner(1, 1000 * seconds, _SESSION_S + 3 * seconds)
         self.report(f"multiply-adds for about {seconds} s: read the meter")
-        self._run(peak_kernel(self.machine.threads, self.machine.lanes), None, runner)
+        self._run(multiply_adds(self.machine), runner)
         self.report(f"memory for about {seconds} s: read the meter")
         memory = working_sets(self.machine)[-1]
         self._read(runner, memory, max(_passes(memory)))
 
     def _read(self, runner: Any, working_set: _Set, passes: int) -> tuple[int, list[float]]:
         """Bytes that a call reads, and the samples of its time."""
-        threads, lanes = self.machine.threads, self.machine.lanes
-        chunks = chunks_of(working_set.bytes, threads, lanes)
-        shape = shape_of(chunks, threads, lanes)
-        func = read_kernel(passes, chunks, threads, lanes)
-        return 4 * shape[0] * shape[1] * passes, self._run(func, shape, runner)
+        probe = reads(self.machine, working_set.bytes, passes)
+        return probe.work, self._run(probe, runner)
 
-    def _run(self, func: Any, shape: tuple[int, int] | None, runner: Any = None) -> list[float]:
-        """Samples of a kernel; without ``shape`` it is that of the peak."""
-        out = (self.machine.threads, self.machine.lanes)
-        shapes = [shape or (2, self.machine.lanes), out]
-        seconds = run_alone(func, shapes, self.target, runner or self.runner)
+    def _run(self, probe: Probe, runner: Any) -> list[float]:
+        seconds = run_alone(probe, self.target, runner)
         if seconds is None:
             raise KeyboardInterrupt
         return seconds

@@ -25,13 +25,8 @@ from tvm.s_tir.transform import RemoveWeightLayoutRewriteBlock
 from tvm.support.popen_pool import PopenPoolExecutor
 from tvm.target import Target
 
-from tvm_deconv.backends.cuda import source as cuda
-from tvm_deconv.backends.gpu_limits import misfit
-from tvm_deconv.backends.gpu_targets import CUDA, is_gpu
-from tvm_deconv.errors import TargetError
-from tvm_deconv.library import link, linker
-from tvm_deconv.schedules.machines import machine_of
-from tvm_deconv.targets import processor_of, resolve_target
+from tvm_deconv.backends import machine_of
+from tvm_deconv.backends.linking import compiled, link, linker
 
 from .case import case_folder
 from .definition import candidate_of, is_layer
@@ -100,10 +95,7 @@ def builder(target: Target, cases: Path, *, workers: int, timeout_s: float) -> K
 
     Raises TargetError where nothing can link for the target, or compile CUDA for it.
     """
-    if target.kind.name == CUDA:
-        cuda.compiler_for(str(target.attrs["arch"]))
-    command = linker(processor_of(target), resolve_target("host"))
-    build = partial(_library, folder=str(cases), command=command)
+    build = partial(_library, folder=str(cases), command=linker(target))
     return KernelBuilder(build, workers, timeout_s)
 
 
@@ -130,20 +122,6 @@ def _compiled(mod: tvm.IRModule, target: Target, cases: str) -> _Built:
     packed = candidate.variant.pack_weights(weight, layer.conv, candidate.parameters)
     module = compiled(candidate.kernel(), target)
     return _Built(module, target, packed.astype(candidate.weight_dtype), str(folder))
-
-
-def compiled(func: tvm.tirx.PrimFunc, target: Target) -> Any:
-    """A library's worth of one scheduled function, its entry ``main``.
-
-    Raises TargetError for kernels that a GPU would not start, before they are compiled.
-    """
-    if is_gpu(target):
-        reason = misfit(func, target)
-        if reason is not None:
-            raise TargetError(f"the kernel does not fit the device: it takes {reason}")
-    if target.kind.name == CUDA:
-        cuda.register()
-    return tvm.compile(tvm.IRModule({"main": func}), target=target)
 
 
 def _export(built: _Built, folder: str, command: str) -> str:

@@ -28,7 +28,7 @@ _END_S = 5.0
 
 
 @dataclass(frozen=True)
-class Device:
+class RpcDevice:
     """Devices registered with a tracker under one key; any of them may measure."""
 
     host: str
@@ -59,14 +59,14 @@ def _there_are(keys: list[str], wanted: str) -> str:
 
 
 @contextlib.contextmanager
-def local_device(threads: int) -> Iterator[Device]:
+def local_device(threads: int) -> Iterator[RpcDevice]:
     """This machine as a device: an RPC server, whose kernels use ``threads``, and its tracker.
 
     Both are processes of their own on loopback, which no Ctrl-C in the terminal reaches; they end
     with the block, or when this process dies. Raises DeviceError if they cannot be started.
     """
     with served("tracker") as tracker:
-        device = Device(_LOOPBACK, tracker.port, _LOCAL_KEY)
+        device = RpcDevice(_LOOPBACK, tracker.port, _LOCAL_KEY)
         with served("server", device.key, str(device.port), TVM_NUM_THREADS=str(threads)) as server:
             wait_for(device, tracker, server)
             yield device
@@ -114,7 +114,7 @@ def served(*arguments: str, **environment: str) -> Iterator[Served]:
                 process.wait()
 
 
-def wait_for(device: Device, *needed: Served) -> None:
+def wait_for(device: RpcDevice, *needed: Served) -> None:
     """Until the device's tracker has it. Raises DeviceError if a needed process ended instead."""
     end = time.monotonic() + _START_S
     while True:

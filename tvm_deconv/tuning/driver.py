@@ -13,22 +13,19 @@ from pathlib import Path
 from tvm.s_tir.meta_schedule.runner import EvaluatorConfig
 from tvm.target import Target
 
-from tvm_deconv.backends.gpu_targets import is_gpu
+from tvm_deconv.backends import backend_of
+from tvm_deconv.backends.facts import DeviceFacts
 from tvm_deconv.compiler import TargetSpec, for_threads
 from tvm_deconv.errors import DeviceError, TuningError
 from tvm_deconv.importer import Shapes
 from tvm_deconv.logs.find import user_root
 from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.logs.header import Header, device_name
-from tvm_deconv.logs.processor import runs_here
-from tvm_deconv.schedules.cpu.machine import CpuMachine, available_processors, is_this_processor
-from tvm_deconv.schedules.machines import machine_of
-from tvm_deconv.targets import processor_of
+from tvm_deconv.schedules.cpu.machine import available_processors
 
 from .build import builder
-from .device import Device, local_device
+from .device import RpcDevice, local_device
 from .evaluation import Evaluation
-from .gpu_device import check
 from .interrupt import Interrupt, uninterrupted
 from .layer_tuner import LayerTuner
 from .ops import OpOutcome, OpTuner, check_rules
@@ -112,9 +109,8 @@ def tune(
     if seed < 0:
         raise TuningError(f"the seed must not be negative, got {seed}")
     resolved = for_threads(target, threads)
-    machine = machine_of(resolved)
-    # Of the processor; one of them launches a GPU's kernels.
-    used = machine.threads if isinstance(machine, CpuMachine) else None
+    backend = backend_of(resolved)
+    used = backend.identity(resolved).processor_threads
     if all_ops:
         check_rules(resolved)
     reach = find_device(tracker, key, resolved, target)
@@ -150,10 +146,10 @@ def tune(
         workers = available_processors()
         build = builder(resolved, cases, workers=workers, timeout_s=_BUILD_TIMEOUT_S)
         stack.callback(build.close)
-        peak = device_peak(resolved, machine, runner)
+        peak = device_peak(resolved, runner)
         progress = Progress(report, tasks, trials, peak)
         evaluation = Evaluation(build, runner, log, resolved, seed, interrupt.event)
-        tuner = LayerTuner(evaluation, machine, cases, progress)
+        tuner = LayerTuner(evaluation, backend.machine(resolved), cases, progress)
         outcomes: list[Outcome | OpOutcome] = []
         for task in tasks:
             if interrupt.event.is_set():
@@ -174,14 +170,18 @@ def _description(runner: DeviceRunner, target: Target, key: str | None) -> str |
     Not the tracker: its address may change, and the device is the same. Raises DeviceError where
     there is no GPU for the target, and TargetError for one that promises more than there is.
     """
-    place = "local" if key is None else f"key {key}, by RPC"
-    if not is_gpu(target):
-        return None if key is None else place
-    facts = runner.ask(target.kind.name)
-    if facts is None:
-        raise KeyboardInterrupt
-    check(facts, target, "on this machine" if key is None else f"of device {key!r}")
-    return f"{facts.name}, {place}"
+
+    def ask(kind: str) -> DeviceFacts:
+        facts = runner.ask(kind)
+        if facts is None:
+            raise KeyboardInterrupt
+        return facts
+
+    where = "on this machine" if key is None else f"of device {key!r}"
+    name = backend_of(target).check_device(target, ask, where)
+    if name is None and key is None:
+        return None
+    return ", ".join(filter(None, (name, "local" if key is None else f"key {key}, by RPC")))
 
 
 def check_packages(*names: str) -> None:
@@ -195,7 +195,7 @@ def check_packages(*names: str) -> None:
 
 def find_device(
     tracker: str | None, key: str | None, target: Target, named: TargetSpec
-) -> Device | None:
+) -> RpcDevice | None:
     """How to reach the device; None for this machine.
 
     Raises TuningError where only one of tracker and key is given, or neither and ``target`` is
@@ -204,22 +204,13 @@ def find_device(
     if tracker is None:
         if key is not None:
             raise TuningError(f"key {key!r} needs the tracker that knows it: give HOST:PORT")
-        if is_gpu(target):
-            host = processor_of(target)
-            if not runs_here(host):
-                raise TuningError(
-                    f"the processor beside that GPU is an {host.attrs['mtriple']}, and this machine"
-                    " is none: give the tracker (HOST:PORT) and the key of one"
-                )
-        elif not is_this_processor(target):
-            raise TuningError(
-                f"this machine is not a {target.attrs.get('mcpu', named)}: give the tracker "
-                "(HOST:PORT) and the key of one, or target host"
-            )
+        refusal = backend_of(target).refusal_here(target, named)
+        if refusal is not None:
+            raise TuningError(refusal)
         return None
     if key is None:
         raise TuningError(f"tracker {tracker} needs the key that the device registered with")
     host, _, port = tracker.rpartition(":")
     if not host or not (port.isascii() and port.isdigit()):
         raise DeviceError(f"tracker {tracker!r} is not of the form HOST:PORT")
-    return Device(host, int(port), key)
+    return RpcDevice(host, int(port), key)

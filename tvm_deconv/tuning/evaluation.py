@@ -13,15 +13,15 @@ from tvm.s_tir.meta_schedule.runner import RunnerInput, RunnerResult
 from tvm.s_tir.meta_schedule.search_strategy import MeasureCandidate
 from tvm.target import Target
 
+from tvm_deconv.backends import backend_of
 from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.logs.trial import Trial
-from tvm_deconv.schedules.machines import machine_of
 
 from .build import remove_artifact
 from .definition import candidate_of
 from .measure import DEVICE
-from .runner import INTERRUPTED, device_type, status_of
+from .runner import INTERRUPTED, status_of
 from .tasks import Task
 
 BUILD_FAILED = "build failed"
@@ -40,7 +40,8 @@ class Evaluation:
     ) -> None:
         self.builder, self.runner, self.log = builder, runner, log
         self.target, self.seed, self.stop = target, seed, stop
-        self.machine = machine_of(target)
+        backend = backend_of(target)
+        self.machine, self.device_kind = backend.machine(target), backend.device_kind
         self.error: TvmDeconvError | None = None
         self._blamed = False
 
@@ -63,7 +64,7 @@ class Evaluation:
             for i in order:
                 if self.stopped or built[i].error_msg is not None:
                     continue
-                run = RunnerInput(built[i].artifact_path, device_type(self.target), arguments[i])
+                run = RunnerInput(built[i].artifact_path, self.device_kind, arguments[i])
                 (future,) = self.runner.run([run])
                 found[i].append((built[i], future.result()))
             # Whoever came first comes last.

@@ -19,7 +19,6 @@ from tvm.s_tir.meta_schedule.cost_model.xgb_model import XGBConfig
 from tvm.s_tir.meta_schedule.feature_extractor import PyFeatureExtractor
 
 from tvm_deconv.logs.layer import Candidate
-from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.machines import Machine, variants_for
 from tvm_deconv.schedules.space import names_of, point_of
 
@@ -30,9 +29,7 @@ _WARM = 16
 # Samples of a layer after which the machine model counts half of what it counts without any.
 _TRUST = 16
 
-# Fields whose product is the number of sums in a thread's registers, as vectors on a CPU, and the
-# number of threads of a block.
-_CPU_SUMS, _GPU_SUMS = ("vectors", "channels"), ("channels", "rows", "lanes")
+# Fields whose product is the number of threads of a block.
 _BLOCK = ("channel_threads", "row_threads", "column_threads")
 # Estimates beyond this are no number of cycles: the model's "cannot run".
 _MOST_CYCLES = 1e15
@@ -45,23 +42,17 @@ def features(candidate: Candidate, machine: Machine) -> np.ndarray:
     cycles = _cycles(candidate, machine)
     packed = candidate.variant.packed_shape(conv, candidate.parameters)
     variants = variants_for(machine)
-    # Multiply-adds of a cycle, the memory that weights had better fit into, and a thread's sums.
-    if isinstance(machine, GpuMachine):
-        rate, near = machine.units * machine.fma_lanes, machine.unit_shared_bytes
-        accumulators = _product(point, _GPU_SUMS)
-    else:
-        rate, near = machine.lanes, machine.l2_bytes
-        accumulators = _product(point, _CPU_SUMS)
+    accumulators = _product(point, machine.SUMS)
     return np.array(
         [
             *(float(candidate.variant.name == name) for name in variants),
             *(log2(1 + point[name]) if name in point else -1 for name in _names(machine)),
             log2(cycles),
-            log2(cycles * rate / layer.multiply_adds),
+            log2(cycles * machine.multiply_adds / layer.multiply_adds),
             log2(accumulators),
             log2(accumulators * conv.h.stride * conv.w.stride),
             log2(_product(point, _BLOCK)),
-            log2(4 * float(np.prod(packed)) / near),
+            log2(4 * float(np.prod(packed)) / machine.near_bytes),
             *(log2(n) for n in (conv.group_inputs, conv.group_outputs, conv.groups)),
             *(log2(n) for n in layer.output_shape),
             *(float(n) for n in (*conv.strides, conv.h.max_taps, conv.w.max_taps)),

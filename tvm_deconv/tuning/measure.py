@@ -25,8 +25,9 @@ from tvm.s_tir.meta_schedule.runner.rpc_runner import (
     default_upload_module,
 )
 
+from tvm_deconv.backends.facts import DeviceFacts, facts_of
+
 from .case import Case, read_case
-from .gpu_device import Facts, facts_of
 from .serve import USE_THREADS
 from .tracker import Lease
 
@@ -61,7 +62,7 @@ def open_session(lease: Lease, threads: int | None, config: RPCConfig) -> rpc.RP
     return session
 
 
-def ask(lease: Lease, kind: str, config: RPCConfig) -> Facts:
+def ask(lease: Lease, kind: str, config: RPCConfig) -> DeviceFacts:
     """What the GPU of a kind says of itself, in a session of its own."""
     session = open_session(lease, None, config)
     with _telling_loss(session):

@@ -1,7 +1,7 @@
 """``--all-ops``: the rest of a network by MetaSchedule's own rules; ``apply`` applies the result.
 
 A function that no template of ours covers competes with the schedule that it gets by default
-(``schedules.cpu_default``; on a GPU, TVM's DLight). Only where MetaSchedule's best is faster, in
+(``schedules.rest``; on a GPU, TVM's DLight). Only where MetaSchedule's best is faster, in
 turns with the default, is it written to the database, so that a record is always worth applying.
 Unlike our own candidates, these are TVM's and are timed with random arguments, not compared with a
 reference.
@@ -15,7 +15,6 @@ from statistics import median
 from typing import Any
 
 import tvm
-from tvm import tirx
 from tvm.s_tir.meta_schedule.arg_info import ArgInfo
 from tvm.s_tir.meta_schedule.cost_model import XGBModel
 from tvm.s_tir.meta_schedule.cost_model.xgb_model import XGBConfig
@@ -27,12 +26,9 @@ from tvm.s_tir.meta_schedule.search_strategy import EvolutionarySearch
 from tvm.s_tir.meta_schedule.space_generator import PostOrderApply
 from tvm.target import Target
 
-from tvm_deconv.backends import gpu_pipeline
-from tvm_deconv.backends.gpu_targets import OPENCL, is_gpu
+from tvm_deconv.backends import backend_of
 from tvm_deconv.errors import TuningError
 from tvm_deconv.logs.trial import OK, Trial
-from tvm_deconv.schedules.cpu.machine import cpu_machine
-from tvm_deconv.schedules.rest import default as cpu_default
 
 from .context import tune_context
 from .evaluation import BUILD_FAILED, Evaluation, outcome_of
@@ -67,19 +63,12 @@ class OpOutcome:
 
 def check_rules(target: Target) -> None:
     """Raise TuningError for a target whose functions MetaSchedule has no rules for."""
-    if target.kind.name == OPENCL:
+    backend = backend_of(target)
+    if backend.rules is None:
         raise TuningError(
-            "MetaSchedule has rules for CUDA but none for OpenCL, whose GPUs have other memories: "
-            "leave --all-ops out; the other functions keep the schedules of TVM's DLight"
+            f"MetaSchedule has rules for CUDA but none for {backend.name}, whose GPUs have other "
+            "memories: leave --all-ops out; the other functions keep the schedules of TVM's DLight"
         )
-
-
-def _default(task: OpTask, target: Target) -> tirx.PrimFunc:
-    """What a function would be without tuning."""
-    func = task.mod["main"]
-    if is_gpu(target):
-        return gpu_pipeline.schedule_function(func, target, task.name)
-    return cpu_default.schedule_function(func, cpu_machine(target)) or func
 
 
 def _with_seconds(record: TuningRecord, seconds: Sequence[float]) -> TuningRecord:
@@ -116,8 +105,8 @@ class OpTuner:
     def _tune(self, task: OpTask, trials: int) -> None:
         evaluation = self.evaluation
         # The rules for any CPU, or any CUDA: those that a target adds are for integers or tensor
-        # cores, and need intrinsics. OpenCL has none of its own, see ``check_rules``.
-        kind = "cuda" if is_gpu(evaluation.target) else "llvm"
+        # cores, and need intrinsics.
+        kind = backend_of(evaluation.target).rules
         rules = PostOrderApply(
             sch_rules=ScheduleRule.create(kind),
             postprocs=Postproc.create(kind),
@@ -148,7 +137,9 @@ class OpTuner:
         Lines of the final say also of a function that it has had its turn where there is no best.
         """
         evaluation = self.evaluation
-        mods = {DEFAULT: tvm.IRModule({"main": _default(task, evaluation.target)})}
+        func, target = task.mod["main"], evaluation.target
+        default = backend_of(target).default_schedule(func, target, task.name)
+        mods = {DEFAULT: tvm.IRModule({"main": default})}
         if best is not None:
             mods[METASCHEDULE] = best.as_measure_candidate().sch.mod
         arguments = ArgInfo.from_entry_func(task.mod, remove_preproc=False)

@@ -25,14 +25,12 @@ from tvm.s_tir.meta_schedule.runner import (
     RunnerInput,
     RunnerResult,
 )
-from tvm.target import Target
 
-from tvm_deconv.backends.gpu_targets import is_gpu
+from tvm_deconv.backends.facts import DeviceFacts
 from tvm_deconv.errors import DeviceError
 
 from . import measure
-from .device import Device
-from .gpu_device import Facts
+from .device import RpcDevice
 from .interrupt import ignore_interrupts, uninterrupted
 from .measure import DEVICE, LOST, TIMED_OUT, WRONG_RESULT
 from .tracker import Lease
@@ -43,11 +41,6 @@ CRASHED, FAILED = "crashed: ", "failed: "
 # What RPCRunner says where the worker's time was up, and where a hook of ours raised an error.
 _KILLED = "RPCRunner: Timeout"
 _OWN_ERROR = re.compile(rf"^\S*\b{measure.MeasureError.__name__}: (.*)", re.MULTILINE)
-
-
-def device_type(target: Target) -> str:
-    """What RPC calls the kind of device that a target is for: ``cpu``, ``cuda``, ``opencl``."""
-    return target.kind.name if is_gpu(target) else "cpu"
 
 
 def status_of(error_msg: str | None) -> str:
@@ -66,7 +59,7 @@ def status_of(error_msg: str | None) -> str:
 
 
 def make_runner(
-    device: Device,
+    device: RpcDevice,
     *,
     evaluator: EvaluatorConfig,
     timeout_s: float,
@@ -127,7 +120,7 @@ class DeviceRunner(PyRunner):
     def run(self, runner_inputs: list[RunnerInput]) -> list[LazyFuture]:
         return [LazyFuture(partial(self._measure, given)) for given in runner_inputs]
 
-    def ask(self, kind: str) -> Facts | None:
+    def ask(self, kind: str) -> DeviceFacts | None:
         """What the device's GPU of a kind (``cuda``, ``opencl``) says of itself.
 
         None if interrupted. Raises DeviceError where the device is gone, or does not answer.

@@ -12,12 +12,12 @@ from tvm import relax, tirx
 from tvm.s_tir.meta_schedule.tune_context import _normalize_mod
 from tvm.target import Target
 
+from tvm_deconv.backends import machine_of
 from tvm_deconv.compiler import before_lowering, before_schedules, one_error
 from tvm_deconv.errors import TuningError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.layer import Layer
 from tvm_deconv.schedules.choice import Preferences
-from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.schedules.rest.default import is_scheduled
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform import RewriteUpsampling

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tvm_deconv.errors import DeviceError
 
-from .device import Device
+from .device import RpcDevice
 from .tracker import Lease, TrackerLink
 
 # Seconds between questions: whether the lease has come, and whether there still is a device.
@@ -31,7 +31,7 @@ class Waiting:
     is not. ``report`` gets a line where it takes a while; ``stop`` ends the wait.
     """
 
-    device: Device
+    device: RpcDevice
     busy_s: float
     grace_s: float
     stop: threading.Event

@@ -14,6 +14,7 @@ import pytest
 from paths import ROOT, TESTS
 
 from tvm_deconv import cli
+from tvm_deconv.backends import machine_of
 from tvm_deconv.bench.gpu import pack as gpu_pack
 from tvm_deconv.bench.gpu import run as gpu_bench
 from tvm_deconv.bench.gpu import worker as gpu_worker
@@ -23,7 +24,7 @@ from tvm_deconv.bench.gpu.layer import Tensors
 from tvm_deconv.bench.gpu.manifest import FORMAT
 from tvm_deconv.bench.gpu.worker import DEAD, TRYING, Options, read, write
 from tvm_deconv.errors import BenchError
-from tvm_deconv.schedules.machines import machine_of, variants_for
+from tvm_deconv.schedules.machines import variants_for
 from tvm_deconv.schedules.space import infeasible, parameters_of
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.workloads import find

@@ -6,12 +6,11 @@ import cuda_on_cpu
 import numpy as np
 import pytest
 
+from tvm_deconv.backends import backend_of, machine_of
 from tvm_deconv.bench.gpu import kernel as gpu_kernel
 from tvm_deconv.bench.gpu.layer import Tensors
 from tvm_deconv.errors import TargetError
-from tvm_deconv.measure import gpu_peak
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
-from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 from tvm_deconv.workloads import find
 
@@ -57,13 +56,13 @@ def test_the_cuda_source_computes_the_layer_as_trained(variant, name, dtype):
 
 @cuda_on_cpu.required
 def test_the_peak_kernel_multiplies_and_adds_in_as_many_blocks_as_it_is_given():
-    machine = machine_of(TARGET)
-    inputs, out = gpu_peak.shapes(machine, blocks=3)
+    probe = backend_of(TARGET).peak(TARGET, blocks=3)
+    inputs, out = probe.shapes
     factors = np.array([0.5, 1.5], "float32").reshape(inputs)
-    (found,) = cuda_on_cpu.build(gpu_peak.kernel(machine), TARGET).run([factors], (out, "float32"))
-    # Each of the chains goes to 1.5 / (1 - 0.5).
-    np.testing.assert_allclose(found, np.full(out, 3.0 * gpu_peak._SUMS), rtol=1e-6)
-    assert gpu_peak.flop(machine, blocks=3) >= 2 * found.size * gpu_peak._SUMS * 4096
+    (found,) = cuda_on_cpu.build(probe.func, TARGET).run([factors], (out, "float32"))
+    # Each of the 16 chains goes to 1.5 / (1 - 0.5).
+    np.testing.assert_allclose(found, np.full(out, 3.0 * 16), rtol=1e-6)
+    assert probe.work >= 2 * found.size * 16 * 4096
 
 
 @pytest.mark.parametrize("arch", ["90", "compute_90", "mali"])

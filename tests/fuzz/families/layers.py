@@ -21,9 +21,9 @@ from tvm_deconv.algebra.geometry import (
     axis_of_resize,
     axis_of_subpixel,
 )
+from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.schedules.cpu.variants import VARIANTS
-from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.schedules.space import fields, infeasible, parameters_of, point_of
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 from tvm_deconv.targets import resolve_target

@@ -8,14 +8,15 @@ import subprocess
 
 import numpy as np
 import pytest
-from kernel import HOST, check, square
+from kernel import check, square
 from onnx_net import Net
 from paths import TESTS
 from tvm.support import cc
 from tvm_ffi import libinfo
 
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
-from tvm_deconv.library import compile_library, linker
+from tvm_deconv.backends.linking import linker
+from tvm_deconv.library import compile_library
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 from tvm_deconv.targets import resolve_target
@@ -61,7 +62,7 @@ def run_with(loader, folder):
 
     def run(built, x, packed, shape):
         library = folder / "kernel.so"
-        built.export_library(str(library), fcompile=cc.create_shared, cc=linker(TARGET, HOST))
+        built.export_library(str(library), fcompile=cc.create_shared, cc=linker(TARGET))
         tensors = {"x": x, "packed": packed, "y": np.full(shape, np.nan, "float32")}
         arguments = []
         for name, tensor in tensors.items():

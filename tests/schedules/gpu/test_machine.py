@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from tvm.target import Target
 
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
+from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.choice import choose
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.gpu.form import Form
-from tvm_deconv.schedules.gpu.machine import gpu_machine
 from tvm_deconv.schedules.gpu.model import candidates, choose_tile, kernel_cycles
 from tvm_deconv.schedules.gpu.tile import COPY, READ, SHARED
-from tvm_deconv.schedules.machines import machine_of, variants_for
+from tvm_deconv.schedules.machines import variants_for
 from tvm_deconv.schedules.variant import Sizes
 
 TARGETS = [
@@ -27,7 +27,7 @@ TARGETS = [
     Target({"kind": "opencl", "device": "adreno"}),
     Target({"kind": "opencl"}),
 ]
-MACHINES = [gpu_machine(target) for target in TARGETS]
+MACHINES = [machine_of(target) for target in TARGETS]
 
 
 @pytest.mark.parametrize(
@@ -40,20 +40,20 @@ MACHINES = [gpu_machine(target) for target in TARGETS]
     ],
 )
 def test_a_machine_has_the_limits_of_its_target(config, name, threads, shared, lanes):
-    machine = gpu_machine(Target(config))
+    machine = machine_of(Target(config))
     assert (machine.name, machine.max_threads, machine.lanes) == (name, threads, lanes)
     assert machine.shared_bytes == shared * 1024
 
 
 def test_a_caller_can_lower_the_limits():
     limits = {"max_threads_per_block": 128, "max_shared_memory_per_block": 8192}
-    machine = gpu_machine(Target({"kind": "cuda", "arch": "sm_87", **limits}))
+    machine = machine_of(Target({"kind": "cuda", "arch": "sm_87", **limits}))
     assert (machine.max_threads, machine.shared_bytes) == (128, 8192)
 
 
 def test_a_larger_limit_than_tvm_launches_with_does_not_count():
     config = {"kind": "cuda", "arch": "sm_90", "max_shared_memory_per_block": 232448}
-    assert gpu_machine(Target(config)).shared_bytes == 48 * 1024
+    assert machine_of(Target(config)).shared_bytes == 48 * 1024
 
 
 @pytest.mark.parametrize("config", [{"kind": "vulkan"}, {"kind": "cuda", "arch": "sm_next"}])
@@ -101,7 +101,7 @@ def test_a_kernel_of_one_tap_reads_the_input_where_it_lies_on_mali():
 
 def test_there_is_a_tile_for_the_smallest_device():
     limits = {"max_threads_per_block": 1, "max_shared_memory_per_block": 0}
-    machine = gpu_machine(Target({"kind": "opencl", **limits}))
+    machine = machine_of(Target({"kind": "opencl", **limits}))
     conv = ConvTranspose2d(7, 3, *kernel.square(Axis, 5))
     tile = choose_tile(Form(conv, Sizes(1, 9, 9), 1), machine)
     assert (tile.threads, tile.shared_bytes(conv, 1)) == (1, 0)

@@ -16,8 +16,8 @@ from kernel import has_output, layers, square
 from tvm.target import Target
 
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
+from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import VariantError
-from tvm_deconv.schedules.gpu.machine import gpu_machine
 from tvm_deconv.schedules.gpu.tile import COPY, READ, SHARED, GpuTile
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
 from tvm_deconv.schedules.space import fields, impossible, infeasible, parameters_of, point_of
@@ -30,7 +30,7 @@ OPENCL = {
     "adreno": Target({"kind": "opencl", "device": "adreno"}),
 }
 TARGETS = {**OPENCL, "cuda": Target({"kind": "cuda", "arch": "sm_87"})}
-MACHINES = {name: gpu_machine(target) for name, target in TARGETS.items()}
+MACHINES = {name: machine_of(target) for name, target in TARGETS.items()}
 CUDA, MALI, ADRENO = MACHINES["cuda"], MACHINES["mali"], MACHINES["adreno"]
 
 every_variant = pytest.mark.parametrize("variant", GPU_VARIANTS)
@@ -222,7 +222,7 @@ def test_vectors_and_staging_depend_on_the_device(variant):
 
 
 def test_lower_limits_of_a_target_make_a_smaller_space():
-    small = gpu_machine(
+    small = machine_of(
         Target({"kind": "opencl", "max_num_threads": 64, "max_threads_per_block": 64})
     )
     tile = replace(TILE, stage_input=READ, reduction=1, channels=1)

@@ -23,9 +23,9 @@ from tvm_deconv.algebra.geometry import (
     axis_of_resize,
     axis_of_subpixel,
 )
+from tvm_deconv.backends import machine_of
 from tvm_deconv.schedules.choice import choose
 from tvm_deconv.schedules.gpu import steps
-from tvm_deconv.schedules.gpu.machine import gpu_machine
 from tvm_deconv.schedules.gpu.stdd import shared_bytes
 from tvm_deconv.schedules.gpu.tile import COPY, READ, SHARED, GpuTile
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
@@ -211,5 +211,5 @@ def test_only_forms_that_can_pay_are_chosen_without_a_measurement(target, free):
         for channels in ((64, 64), (32, 1), (256, 256)):
             conv = ConvTranspose2d(*channels, *square(origin, ConvAxis(3, 1, 1), 2))
             sizes = Sizes(None, None, None) if free else Sizes(1, 64, 64)
-            chosen = choose(conv, sizes, "float32", gpu_machine(kind))
+            chosen = choose(conv, sizes, "float32", machine_of(kind))
             assert chosen.variant.name in ("revd2", "tdc"), chosen.reason

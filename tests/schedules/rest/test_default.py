@@ -14,9 +14,10 @@ from tvm import relax, s_tir, tirx
 from tvm.relax import op as ops
 from tvm.relax.backend.cpu_generic import pipeline as stock
 
+from tvm_deconv.backends.passes import ScheduleRemaining
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.rest import default as cpu_default
-from tvm_deconv.schedules.rest.default import SCHEDULED, ScheduleRemaining
+from tvm_deconv.schedules.rest.default import SCHEDULED
 from tvm_deconv.targets import resolve_target
 
 HOST = resolve_target("host")

@@ -36,7 +36,7 @@ class Sizes:
         def note(store):
             self.found.append(size_of(store.value, lambda load: 1))
 
-        if info.name == "ScheduleRemaining":
+        if info.name == "tvm_deconv.ScheduleRemaining":
             for _, func in mod.functions_items():
                 if isinstance(func, tirx.PrimFunc):
                     tvm_ffi.structural_walk(func.body, (tirx.BufferStore, note))

@@ -14,9 +14,12 @@ own (machine code of the host, which is linked in) has the kind ``_lib`` and not
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import tvm
 import tvm_ffi
+
+from .source import Resources, marked_architecture, resources
 
 _SIZE = 8
 _SOURCE, _COMPILED, _LINKED = b"cuda", b"cubin", b"_lib"
@@ -29,7 +32,7 @@ def pack(module: tvm.runtime.Module, is_system_lib: bool, prefix: str, folder: s
     """
     bundle = tvm_ffi.get_global_func("runtime.ModulePackImportsToTensor")
     sources = [part.inspect_source().encode() for part in _all(module) if part.kind == "cuda"]
-    packed = compiled(bundle(module).numpy().tobytes(), sources)
+    packed = with_machine_code(bundle(module).numpy().tobytes(), sources)
     host = next(part for part in _all(module) if part.kind == "llvm")
     codegen = tvm_ffi.get_global_func("codegen.codegen_blob")
     code = codegen(packed, is_system_lib, host.get_function("_get_target_string")(), prefix)
@@ -38,7 +41,17 @@ def pack(module: tvm.runtime.Module, is_system_lib: bool, prefix: str, folder: s
     return path
 
 
-def compiled(packed: bytes, sources: list[bytes]) -> bytes:
+def resources_of(executable: Any) -> dict[str, Resources]:
+    """What each CUDA kernel of something compiled takes of the GPU; empty for other devices.
+
+    Raises what ``source.resources`` does.
+    """
+    sources = [part.inspect_source() for part in _all(executable.mod) if part.kind == "cuda"]
+    found = (resources(source, marked_architecture(source)) for source in sources)
+    return {name: taken for kernels in found for name, taken in kernels.items()}
+
+
+def with_machine_code(packed: bytes, sources: list[bytes]) -> bytes:
     """What TVM packed, with machine code for each of ``sources``, the code of CUDA modules."""
     reader = _Reader(packed)
     assert reader.size() == len(packed) - _SIZE

@@ -23,10 +23,10 @@ import tvm_ffi
 from tvm.support import nvcc as stock
 from tvm.target import Target
 
-from tvm_deconv.backends.gpu_targets import check_architecture
 from tvm_deconv.errors import TargetError
 
 from . import nvrtc
+from .architectures import base, check_architecture
 from .compilers import Compiler, CompilerError, compilers, lacks_host_compiler
 
 _PIP = "pip install 'tvm-deconv[cuda12]'"
@@ -71,10 +71,9 @@ def resources(source: str, arch: str, compiler: Compiler | None = None) -> dict[
 def compiler_for(arch: str) -> Compiler:
     """The first of ``compilers`` that knows the architecture. Raises TargetError if none does."""
     check_architecture(arch)
-    base = re.sub(r"[af]$", "", arch)  # a letter allows more instructions, the chip is the same
     found = compilers()
     for compiler in found:
-        if base in compiler.architectures:
+        if base(arch) in compiler.architectures:
             return compiler
     known = [
         f"{each.name} for {each.architectures[0]} to {each.architectures[-1]}" for each in found
@@ -106,14 +105,22 @@ def _mark(source: str, target: Target) -> str:
 
 
 def _compile_for_tvm(source: str) -> bytes:
+    return compile_source(source, marked_architecture(source))
+
+
+def marked_architecture(source: str) -> str:
+    """What TVM generated source for: its first line says, else the current target.
+
+    Raises TargetError where neither does.
+    """
     marked = re.match(rf"{_MARK}(\w+)\n", source)
     if marked:
-        return compile_source(source, marked[1])
+        return marked[1]
     try:
         version = stock.get_target_compute_version(Target.current(allow_none=True))
     except ValueError as error:
         raise TargetError("CUDA source for no architecture: give the target an arch") from error
-    return compile_source(source, "sm_" + version.replace(".", ""))
+    return "sm_" + version.replace(".", "")
 
 
 @functools.lru_cache(maxsize=16)

@@ -16,8 +16,9 @@ import tvm
 
 from tvm_deconv import algebra, backends, schedules, workloads
 from tvm_deconv.algebra.packing import as_json
+from tvm_deconv.backends import machine_of
 from tvm_deconv.bench.figures import FAILED, NOT_SUPPORTED
-from tvm_deconv.schedules.machines import machine_of, variants_for
+from tvm_deconv.schedules.machines import variants_for
 from tvm_deconv.schedules.space import parameters_of
 
 from .kernel import export, scheduled, target_of

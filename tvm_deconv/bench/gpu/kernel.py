@@ -11,16 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import tvm
 from tvm import te, tirx
 from tvm.target import Target
 
-from tvm_deconv.backends.cuda.source import register, resources
-from tvm_deconv.backends.gpu_targets import CUDA
+from tvm_deconv.backends.cuda.packing import resources_of
+from tvm_deconv.backends.linking import compiled, link, linker
 from tvm_deconv.errors import TargetError
-from tvm_deconv.library import link, linker
 from tvm_deconv.schedules.variant import Variant
-from tvm_deconv.targets import processor_of, resolve_target
+from tvm_deconv.targets import resolve_target
 from tvm_deconv.workloads.spec import LEAKY_SLOPE, LayerSpec
 
 ENTRY = "main"
@@ -87,13 +85,6 @@ def export(func: tirx.PrimFunc, target: Target, library: Path) -> dict[str, dict
 
     Raises what TVM raises, and TargetError for what the linker or CUDA's compiler rejects.
     """
-    if target.kind.name == CUDA:
-        register()
-    built = tvm.compile(tvm.IRModule({ENTRY: func}), target=target)
-    link(built, library, linker(processor_of(target), resolve_target(HOST)), target)
-    return {
-        name: asdict(each)
-        for module in built.mod.imports
-        if module.kind == CUDA
-        for name, each in resources(module.inspect_source(), str(target.attrs["arch"])).items()
-    }
+    built = compiled(func, target)
+    link(built, library, linker(target), target)
+    return {name: asdict(taken) for name, taken in resources_of(built).items()}

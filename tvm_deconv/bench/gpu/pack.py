@@ -25,13 +25,12 @@ from typing import Any
 
 import tvm
 
+from tvm_deconv.backends import backend_of, machine_of
 from tvm_deconv.bench.figures import FAILED, NOT_SUPPORTED
 from tvm_deconv.errors import TargetError, TvmDeconvError
-from tvm_deconv.measure import cpu_peak, gpu_peak
 from tvm_deconv.measure.facts import facts
 from tvm_deconv.schedules.choice import Preferences, choose
-from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.machines import Machine, machine_of, variants_for
+from tvm_deconv.schedules.machines import variants_for
 from tvm_deconv.schedules.space import point_of
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 from tvm_deconv.workloads import Workload, find
@@ -153,7 +152,7 @@ def pack(options: argparse.Namespace) -> dict[str, Any]:
         "layers": {},
         "left_out": {},
         "chosen": {},
-        "peak": _pack_peak(folder, target, machine),
+        "peak": _pack_peak(folder, target),
     }
     jobs: list[Job] = []
     for workload in find(options.workloads):
@@ -176,17 +175,13 @@ def pack(options: argparse.Namespace) -> dict[str, Any]:
     return manifest
 
 
-def _pack_peak(folder: Path, target: tvm.target.Target, machine: Machine) -> dict[str, Any]:
+def _pack_peak(folder: Path, target: tvm.target.Target) -> dict[str, Any]:
     """The kernel that measures the multiply-add peak: shapes and work of one block on a GPU."""
     path = Path("lib") / "peak.so"
-    if isinstance(machine, CpuMachine):
-        size = machine.threads, machine.lanes
-        func, flop, shapes = cpu_peak.kernel(*size), cpu_peak.flop(*size), cpu_peak.shapes(*size)
-    else:
-        func, flop = gpu_peak.kernel(machine), gpu_peak.flop(machine, blocks=1)
-        shapes = gpu_peak.shapes(machine, blocks=1)
-    export(func, target, folder / path)
-    return {"library": str(path), "factors": shapes[0], "out": shapes[1], "flop": flop}
+    probe = backend_of(target).peak(target, blocks=1)
+    export(probe.func, target, folder / path)
+    factors, out = probe.shapes
+    return {"library": str(path), "factors": factors, "out": out, "flop": probe.work}
 
 
 def parser() -> argparse.ArgumentParser:

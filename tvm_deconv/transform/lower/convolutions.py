@@ -18,10 +18,10 @@ from tvm import relax, te
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.backends import machine_of
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec, resolve_log
 from tvm_deconv.schedules.choice import AUTO, Preferences
-from tvm_deconv.schedules.machines import machine_of
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform.graph import BROADCAST, dtype_of, shape_of

@@ -13,13 +13,7 @@ import tvm_ffi
 from tvm import DataType, s_tir, tirx
 from tvm.target import Target
 
-from tvm_deconv.schedules.gpu.machine import gpu_machine
-
-from .gpu_targets import CUDA
-
-# Blocks along y and z, and threads along z: CUDA C++ Programming Guide, "Technical Specifications
-# per Compute Capability". OpenCL has no such limits.
-_CUDA_EXTENTS = {"blockIdx.y": 65535, "blockIdx.z": 65535, "threadIdx.z": 64}
+from tvm_deconv.schedules.gpu.machine import GpuMachine
 
 
 @dataclass
@@ -35,9 +29,8 @@ class Demand:
         return prod(n for axis, n in self.extents.items() if axis.startswith("threadIdx"))
 
 
-def misfit(func: tirx.PrimFunc, target: Target) -> str | None:
+def refusal(func: tirx.PrimFunc, target: Target, machine: GpuMachine) -> str | None:
     """The first demand of a scheduled function that a GPU does not meet, in words; None if none."""
-    machine = gpu_machine(target)
     arguments = int(target.attrs.get("max_function_args", len(func.params)))
     if len(func.params) > arguments:
         return f"{len(func.params)} arguments; {machine.name} takes {arguments}"
@@ -49,9 +42,9 @@ def misfit(func: tirx.PrimFunc, target: Target) -> str | None:
                 f"{demand.shared_bytes} bytes of shared memory; {machine.name} has "
                 f"{machine.shared_bytes}"
             )
-        for axis, limit in _CUDA_EXTENTS.items() if machine.api == CUDA else ():
-            if demand.extents.get(axis, 1) > limit:
-                return f"{demand.extents[axis]} along {axis}; {machine.name} has {limit}"
+        for axis, extent in demand.extents.items():
+            if extent > machine.most(axis):
+                return f"{extent} along {axis}; {machine.name} has {machine.most(axis)}"
     return None
 
 

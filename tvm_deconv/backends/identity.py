@@ -9,16 +9,15 @@ from typing import TypeAlias
 import tvm
 from tvm.target import Target
 
-from tvm_deconv.backends.gpu_targets import is_gpu
-from tvm_deconv.schedules.cpu.machine import cpu_machine
-from tvm_deconv.schedules.gpu.machine import gpu_machine
+from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.gpu.machine import GpuMachine
 
 # Two spellings of one architecture each, in LLVM's triples.
 _SPELLINGS = {"arm64": "aarch64", "amd64": "x86_64"}
 
 
 @dataclass(frozen=True)
-class Cpu:
+class CpuIdentity:
     """A processor, and how many of its threads a kernel uses."""
 
     kind: str
@@ -27,6 +26,16 @@ class Cpu:
     mattr: frozenset[str]
     threads: int
 
+    @staticmethod
+    def of(target: Target, machine: CpuMachine) -> CpuIdentity:
+        return CpuIdentity(
+            target.kind.name,
+            _architecture(target),
+            str(target.attrs.get("mcpu", "")),
+            frozenset(str(feature) for feature in target.attrs.get("mattr", ())),
+            machine.threads,
+        )
+
     @property
     def name(self) -> str:
         """``cortex-a72``; the architecture where the target names no processor."""
@@ -34,16 +43,21 @@ class Cpu:
 
     @property
     def device_name(self) -> str:
-        """``cortex-a72-4-threads``."""
+        """What a tuning log of it is called: ``cortex-a72-4-threads``."""
         return _as_name(f"{self.name}-{_threads(self.threads)}")
+
+    @property
+    def processor_threads(self) -> int:
+        """How many of a processor's threads a kernel uses; None for a GPU."""
+        return self.threads
 
     def __str__(self) -> str:
         words = [self.kind, self.architecture, self.mcpu, *sorted(self.mattr)]
         return f"{' '.join(filter(None, words))}, {_threads(self.threads)}"
 
-    def difference(self, other: Processor) -> str | None:
+    def difference(self, other: Identity) -> str | None:
         """``cortex-a72, not znver4``: in words how it differs from the one wanted, or None."""
-        if not isinstance(other, Cpu) or self.kind != other.kind:
+        if not isinstance(other, CpuIdentity) or self.kind != other.kind:
             return _kinds(self, other)
         if (self.architecture, self.mcpu) != (other.architecture, other.mcpu):
             if self.name == other.name:
@@ -57,7 +71,7 @@ class Cpu:
 
 
 @dataclass(frozen=True)
-class Gpu:
+class GpuIdentity:
     """A GPU with the limits that its kernels keep to; the processor that launches them is any.
 
     ``architecture`` is that of CUDA (``sm_87``) or OpenCL's device (``mali``, empty if unknown),
@@ -71,6 +85,14 @@ class Gpu:
     threads: int
     shared_bytes: int
 
+    @staticmethod
+    def of(target: Target, machine: GpuMachine) -> GpuIdentity:
+        named = str(target.attrs.get("arch", "") or target.attrs.get("device", ""))
+        model = str(target.attrs.get("model", ""))
+        return GpuIdentity(
+            target.kind.name, named, model, machine.max_threads, machine.shared_bytes
+        )
+
     @property
     def name(self) -> str:
         """``sm_87``, ``mali-g52``; the kind where the target says no more."""
@@ -81,12 +103,17 @@ class Gpu:
         """The name itself."""
         return _as_name(self.name)
 
+    @property
+    def processor_threads(self) -> None:
+        """A kernel uses none."""
+        return None
+
     def __str__(self) -> str:
         return self.kind if self.name == self.kind else f"{self.kind} {self.name}"
 
-    def difference(self, other: Processor) -> str | None:
+    def difference(self, other: Identity) -> str | None:
         """``cuda sm_72, not sm_87``: in words how it differs from the one wanted, or None."""
-        if not isinstance(other, Gpu) or self.kind != other.kind:
+        if not isinstance(other, GpuIdentity) or self.kind != other.kind:
             return _kinds(self, other)
         if (self.architecture, self.model) != (other.architecture, other.model):
             return f"{self}, not {other.name}"
@@ -98,39 +125,23 @@ class Gpu:
         return None
 
 
-Processor: TypeAlias = Cpu | Gpu
-
-
-def processor_for(target: Target) -> Processor:
-    """What a target compiles for.
-
-    Threads of a CPU come from the target's ``num-cores``, else as ``cpu_machine`` has them.
-    """
-    if is_gpu(target):
-        machine = gpu_machine(target)
-        named = str(target.attrs.get("arch", "") or target.attrs.get("device", ""))
-        model = str(target.attrs.get("model", ""))
-        return Gpu(target.kind.name, named, model, machine.max_threads, machine.shared_bytes)
-    triple = str(target.attrs.get("mtriple", "")) or _default_triple()
-    architecture = triple.split("-")[0]
-    cores = target.attrs.get("num-cores")
-    return Cpu(
-        target.kind.name,
-        _SPELLINGS.get(architecture, architecture),
-        str(target.attrs.get("mcpu", "")),
-        frozenset(str(feature) for feature in target.attrs.get("mattr", ())),
-        cpu_machine(target).threads if cores is None else int(cores),
-    )
+Identity: TypeAlias = CpuIdentity | GpuIdentity
 
 
 def runs_here(processor: Target) -> bool:
     """Whether code for a CPU's target runs on this machine, as far as its architecture goes."""
-    triples = str(processor.attrs.get("mtriple", "")) or _default_triple(), _default_triple()
-    mine, wanted = (_SPELLINGS.get(t.split("-")[0], t.split("-")[0]) for t in triples)
-    return mine == wanted
+    return _architecture(processor) == _architecture(None)
 
 
-def _kinds(one: Processor, other: Processor) -> str:
+def _architecture(processor: Target | None) -> str:
+    """That of a CPU's target, else of this machine, as one spells it."""
+    triple = str(processor.attrs.get("mtriple", "")) if processor else ""
+    triple = triple or str(tvm.get_global_func("tvm.codegen.llvm.GetDefaultTargetTriple")())
+    architecture = triple.split("-")[0]
+    return _SPELLINGS.get(architecture, architecture)
+
+
+def _kinds(one: Identity, other: Identity) -> str:
     return f"kind {one.kind}, not {other.kind}"
 
 
@@ -144,7 +155,3 @@ def _features(mattr: frozenset[str]) -> str:
 
 def _as_name(words: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", words)
-
-
-def _default_triple() -> str:
-    return str(tvm.get_global_func("tvm.codegen.llvm.GetDefaultTargetTriple")())

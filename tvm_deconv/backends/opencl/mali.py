@@ -1,7 +1,7 @@
-"""Names for GPUs and boards that TVM has no tag for, and hosts for the tags that lack one.
+"""Tags of Mali GPUs and of boards with one, which TVM lacks.
 
 A tag names everything that a library for a device needs: what the kernels must keep to, and the
-processor that launches them. ``register`` puts them into TVM's own registry, so that
+processor that launches them. They get into TVM's own registry, so that
 ``tvm.target.Target("arm/mali-g52")`` knows them, too.
 """
 
@@ -12,8 +12,10 @@ from typing import Any
 import tvm_ffi
 from tvm.target import register_tag
 
+from tvm_deconv.backends.cpu.target import aarch64
+
 # Threads of one warp: Arm's libGPUCounters, get_warp_width.cpp. T860 (Midgard) has no warps.
-_MALI_WARPS = {
+_WARPS = {
     "t860": 1,
     "g31": 4,
     "g51": 4,
@@ -36,16 +38,16 @@ _MALI_WARPS = {
 # clinfo says 384 threads of a work-group for G52 (ARM-software/ComputeLibrary, issue 999) and for
 # G71 (96boards-hikey/linux, pull request 59); TVM's number for any OpenCL device is 256. A kernel
 # of many registers may get fewer than a device says, so we stay with that.
-_MALI_THREADS = 256
+_THREADS = 256
 
 # 32 KiB of local memory: G610 (hashcat/hashcat, issue 4550), Immortalis-G720 (ggml-org/llama.cpp,
 # pull request 27163) and Midgard's T628 (MichaIng/DietPi, issue 4101). OpenCL 1.2 asks for as much.
-_MALI_LOCAL_BYTES = 32 * 1024
+_LOCAL_BYTES = 32 * 1024
 
 # Board or system on a chip -> its Mali, its (big) cores and how many of these. The cores are those
 # of Linux, arch/arm64/boot/dts (rk3399, rk356x, rk3588, meson-g12b, meson-sm1, mt8195), which names
 # a GPU by its family; its model is that of the makers' data sheets.
-_MALI_BOARDS = {
+_BOARDS = {
     "hardkernel/odroid-c4": ("g31", "cortex-a55", 4),
     "hardkernel/odroid-n2": ("g52", "cortex-a73", 4),
     "khadas/vim3": ("g52", "cortex-a73", 4),
@@ -56,17 +58,6 @@ _MALI_BOARDS = {
     "rockchip/rk3588": ("g610", "cortex-a76", 4),
 }
 
-# TVM's tags of these have no host. All have four Cortex-A57 (NVIDIA's data sheets of the modules;
-# the TX2 has two Denver cores besides).
-_JETSON_WITHOUT_HOST = ("nvidia/jetson-nano", "nvidia/jetson-tx1", "nvidia/jetson-tx2")
-
-
-def aarch64(mcpu: str | None = None, cores: int | None = None) -> dict[str, Any]:
-    """A 64-bit ARM processor under Linux; without a name, whatever all of them have."""
-    host: dict[str, Any] = {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mattr": ["+neon"]}
-    named = {"mcpu": mcpu} if mcpu else {}
-    return {**host, **named, **({"num-cores": cores} if cores else {})}
-
 
 def mali(model: str, host: dict[str, Any]) -> dict[str, Any]:
     """The target of a Mali GPU, such as ``g52``, whose kernels ``host`` launches."""
@@ -74,24 +65,20 @@ def mali(model: str, host: dict[str, Any]) -> dict[str, Any]:
         "kind": "opencl",
         "device": "mali",
         "model": f"mali-{model}",
-        "max_num_threads": _MALI_THREADS,
-        "max_threads_per_block": _MALI_THREADS,
-        "max_shared_memory_per_block": _MALI_LOCAL_BYTES,
-        "thread_warp_size": _MALI_WARPS[model],
+        "max_num_threads": _THREADS,
+        "max_threads_per_block": _THREADS,
+        "max_shared_memory_per_block": _LOCAL_BYTES,
+        "thread_warp_size": _WARPS[model],
         "host": host,
     }
 
 
-def register() -> None:
+def register_tags() -> None:
     """Add the tags to TVM's registry; one that TVM itself has by now stays TVM's."""
     known = tvm_ffi.get_global_func("target.TargetTagListTags")()
-    ours = {f"arm/mali-{model}": mali(model, aarch64()) for model in _MALI_WARPS}
-    for name, (model, mcpu, cores) in _MALI_BOARDS.items():
+    ours = {f"arm/mali-{model}": mali(model, aarch64()) for model in _WARPS}
+    for name, (model, mcpu, cores) in _BOARDS.items():
         ours[name] = mali(model, aarch64(mcpu, cores))
     for name, config in ours.items():
         if name not in known:
             register_tag(name, config)
-    for name in _JETSON_WITHOUT_HOST:
-        if known[name].host is None:
-            config = {**known[name].export(), "host": aarch64("cortex-a57", 4)}
-            register_tag(name, config, override=True)

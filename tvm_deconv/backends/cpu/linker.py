@@ -1,0 +1,58 @@
+"""The compiler that links a shared library for a processor, this machine's or another."""
+
+from __future__ import annotations
+
+import shutil
+
+import tvm_ffi
+from tvm.support import cc as tvm_cc
+from tvm.target import Target
+
+from tvm_deconv.errors import TargetError
+
+# LLVM's name of an architecture -> the triple by which GNU names a compiler for it.
+_GNU_TRIPLES = {
+    "aarch64": "aarch64-linux-gnu",
+    "arm64": "aarch64-linux-gnu",
+    "armv7": "arm-linux-gnueabihf",
+    "armv7a": "arm-linux-gnueabihf",
+    "armv7l": "arm-linux-gnueabihf",
+    "armv8l": "arm-linux-gnueabihf",
+    "riscv64": "riscv64-linux-gnu",
+    "x86_64": "x86_64-linux-gnu",
+}
+
+
+def linker_for(processor: Target) -> str:
+    """The command that links for a CPU's target.
+
+    Raises TargetError where there is none, and names the package that holds it.
+    """
+    triple = str(processor.attrs.get("mtriple", ""))
+    own = str(tvm_ffi.get_global_func("tvm.codegen.llvm.GetDefaultTargetTriple")())
+    architecture, native = triple.split("-")[0], own.split("-")[0]
+    if "android" in triple:
+        raise TargetError(
+            f"linking for {triple} takes the Android NDK: call tvm_deconv.compile(...) and its "
+            "export_library(path, fcompile=tvm.support.ndk.create_shared)"
+        )
+    if not triple or architecture == native:
+        found = tvm_cc.get_cc()
+        if not found:
+            raise TargetError("no C compiler to link with: install one (apt install gcc)")
+        return found
+    gnu = _GNU_TRIPLES.get(architecture)
+    if gnu == "arm-linux-gnueabihf" and not triple.endswith("hf"):
+        gnu = "arm-linux-gnueabi"
+    if gnu is None:
+        raise TargetError(
+            f"no linker is known for {triple}: call tvm_deconv.compile(...) and its "
+            "export_library(path, cc=...)"
+        )
+    command = f"{gnu}-gcc"
+    if shutil.which(command) is None:
+        package = f"gcc-{gnu.replace('_', '-')}"
+        raise TargetError(
+            f"target {triple} needs {command} to link: install it (apt install {package})"
+        )
+    return command

@@ -1,0 +1,101 @@
+"""Targets of processors: this machine's own, and what LLVM would make of one that there is not."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import tvm_ffi
+from tvm.target import Target
+
+from tvm_deconv.errors import TargetError
+from tvm_deconv.schedules.cpu.machine import available_processors
+
+# Host features worth stating where the processor's name promises otherwise: those that change
+# which instructions vector code is made of. The rest (cache hints, keys) never comes out of TVM.
+_ARITHMETIC = ("sse", "ssse", "avx", "fma", "f16c", "neon", "fullfp16", "fp-armv8", "dotprod")
+
+
+def this_machine() -> Target:
+    """The processor that we run on, with all processors that this process may use."""
+    triple = _default_triple()
+    name = str(tvm_ffi.get_global_func("tvm.codegen.llvm.GetHostCPUName")())
+    described = {
+        "kind": "llvm",
+        "mtriple": triple,
+        "mcpu": name if _is_valid_cpu(name, triple) else "generic",
+        "num-cores": available_processors(),
+    }
+    corrections = _feature_corrections(Target(described))
+    return Target({**described, "mattr": corrections} if corrections else described)
+
+
+def aarch64(mcpu: str | None = None, cores: int | None = None) -> dict[str, Any]:
+    """A 64-bit ARM processor under Linux; without a name, whatever all of them have."""
+    host: dict[str, Any] = {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mattr": ["+neon"]}
+    named = {"mcpu": mcpu} if mcpu else {}
+    return {**host, **named, **({"num-cores": cores} if cores else {})}
+
+
+def completed(target: Target) -> Target:
+    """A CPU's target with its float ABI where the triple promises one: itself if it has that.
+
+    Raises TargetError for a triple or a processor that LLVM does not know, and for no cores. LLVM
+    alone would compile for a generic processor where ``mcpu`` is misspelt, and crash where
+    ``mtriple`` is.
+    """
+    if str(target.attrs.get("mtriple", "")).endswith("eabihf") and (
+        "mfloat-abi" not in target.attrs
+    ):
+        target = Target({**target.export(), "mfloat-abi": "hard"})
+    if target.kind.name == "llvm":
+        _check(target)
+    return target
+
+
+def _feature_corrections(named: Target) -> list[str]:
+    """Features in which this machine differs from ``named``, as ``+x`` and ``-x``.
+
+    A virtual machine may report a generic processor with AVX-512, or hide AVX-512 of a processor
+    whose name promises it: then the name alone makes slow code, or code that traps.
+    """
+    detected = tvm_ffi.get_global_func("tvm.codegen.llvm.GetHostCPUFeatures")()
+    has = tvm_ffi.get_global_func("target.target_has_feature")
+    corrections = []
+    for feature, present in sorted((str(key), bool(value)) for key, value in detected.items()):
+        if feature.startswith(_ARITHMETIC) and bool(has(feature, named)) != present:
+            corrections.append(f"{'+' if present else '-'}{feature}")
+    return corrections
+
+
+def _check(target: Target) -> None:
+    triple = str(target.attrs.get("mtriple", _default_triple()))
+    if not _is_known_architecture(triple) or not _is_valid_cpu("generic", triple):
+        raise TargetError(
+            f"LLVM does not know mtriple {triple!r}: give one such as aarch64-linux-gnu"
+        )
+    name = target.attrs.get("mcpu")
+    if name is not None and not _is_valid_cpu(str(name), triple):
+        known = tvm_ffi.get_global_func("target.llvm_get_cpu_archlist")(
+            Target({"kind": "llvm", "mtriple": triple})
+        )
+        near = difflib.get_close_matches(str(name), [str(cpu) for cpu in known], n=5)
+        hint = f"did you mean {', '.join(near)}?" if near else "leave mcpu out for a generic one"
+        raise TargetError(f"LLVM does not know mcpu {str(name)!r} of {triple}: {hint}")
+    cores = target.attrs.get("num-cores")
+    if cores is not None and int(cores) < 1:
+        raise TargetError(f"num-cores must be at least 1, got {int(cores)}: leave it out for all")
+
+
+def _default_triple() -> str:
+    return str(tvm_ffi.get_global_func("tvm.codegen.llvm.GetDefaultTargetTriple")())
+
+
+def _is_valid_cpu(name: str, triple: str) -> bool:
+    return bool(tvm_ffi.get_global_func("target.llvm_is_valid_cpu")(name, triple))
+
+
+def _is_known_architecture(triple: str) -> bool:
+    """Whether the triple begins like one of LLVM's back ends: asking LLVM itself prints a line."""
+    known = [str(name) for name in tvm_ffi.get_global_func("target.llvm_get_targets")()]
+    return triple.startswith((*known, "i486", "i586", "i686", "amd64"))
