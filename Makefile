@@ -26,8 +26,10 @@ fuzz: $(VENV)/.test ## Compile random models, compare with other runtimes (ARGS=
 lint: $(VENV)/.lint ## Check style and types
 	$(BIN)/ruff check .
 	rm -rf build/typed && mkdir -p build/typed
-	cp -R tvm_deconv schedules build/typed/ && mv build/typed/schedules build/typed/tvm_deconv/
+	cp -R tvm_deconv schedules scripts build/typed/ && mv build/typed/schedules build/typed/tvm_deconv/
 	cd build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache
+	cd build/typed && MYPYPATH=scripts ../../$(BIN)/mypy --config-file ../../pyproject.toml \
+		--cache-dir ../../.mypy_cache scripts/*.py
 	cd build/typed && ../../$(BIN)/lint-imports ../../pyproject.toml --no-cache
 
 bench: $(VENV)/.bench ## Measure against other runtimes; results in build/ (half an hour; keep the machine idle)

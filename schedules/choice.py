@@ -76,7 +76,7 @@ class Preferences:
         """The variants to choose from."""
         return variants_for(machine) if self.variants is None else self.variants
 
-    def obstacle(
+    def refusal(
         self, name: str, conv: ConvTranspose2d, variants: Mapping[str, Variant]
     ) -> str | None:
         """Why the one of ``variants`` called ``name`` may not or cannot compute the layer."""
@@ -116,23 +116,23 @@ def choose(
 
     wanted = preferences.variant
     if wanted != AUTO:
-        obstacle = preferences.obstacle(wanted, conv, variants)
-        if obstacle is None:
+        refusal = preferences.refusal(wanted, conv, variants)
+        if refusal is None:
             variant = variants[wanted]
             for row in rows:
                 if row.variant == wanted:
                     return Choice(variant, row.parameters, f"asked for; {row.reason}")
-            parameters, obstacle = _own(variant, conv, sizes, machine)
-            if obstacle is None:
+            parameters, refusal = _own(variant, conv, sizes, machine)
+            if refusal is None:
                 return Choice(variant, parameters, "asked for")
-        passed_over[wanted] = f"asked for {wanted}, which {obstacle}"
+        passed_over[wanted] = f"asked for {wanted}, which {refusal}"
 
     for name, parameters, reason in rows:
-        obstacle = preferences.obstacle(name, conv, variants)
-        if obstacle is None:
+        refusal = preferences.refusal(name, conv, variants)
+        if refusal is None:
             variant = variants[name]
             return Choice(variant, parameters, "; ".join([*passed_over.values(), reason]))
-        passed_over.setdefault(name, f"the tuning log says {name}, which {obstacle}")
+        passed_over.setdefault(name, f"the tuning log says {name}, which {refusal}")
 
     return _by_model(conv, sizes, machine, preferences, passed_over)
 
@@ -149,11 +149,11 @@ def _by_model(
     refused = {}
     variants = preferences.variants_for(machine)
     for name, variant in variants.items():
-        obstacle = preferences.obstacle(name, conv, variants)
-        if obstacle is None:
-            parameters, obstacle = _own(variant, conv, sizes, machine)
-        if obstacle is not None:
-            refused[name] = f"{name} {obstacle}"
+        refusal = preferences.refusal(name, conv, variants)
+        if refusal is None:
+            parameters, refusal = _own(variant, conv, sizes, machine)
+        if refusal is not None:
+            refused[name] = f"{name} {refusal}"
             continue
         estimates.append((variant.cycles(conv, sizes, parameters, machine), variant, parameters))
     if not estimates:
@@ -172,8 +172,8 @@ def _own(
 ) -> tuple[Any, str | None]:
     """The parameters that a variant chooses, and in words why the machine cannot do even them."""
     parameters = variant.choose(conv, sizes, machine)
-    obstacle = variant.space.obstacle(conv, sizes, parameters, machine)
-    return parameters, obstacle and f"cannot: {obstacle}"
+    refusal = variant.space.refusal(conv, sizes, parameters, machine)
+    return parameters, refusal and f"cannot: {refusal}"
 
 
 def _numbers(estimates: list[tuple[float, Variant, Any]]) -> str:

@@ -18,7 +18,7 @@ def waste(what: str, useful: int, computed: int) -> Cost:
     return Cost(f"percent of {what} computed for nothing", 100 - 100 * useful // computed, 30)
 
 
-def too_dear(costs: list[Cost], own: list[Cost]) -> str | None:
+def cost_refusal(costs: list[Cost], own: list[Cost]) -> str | None:
     """The first cost beyond its limit, in words; None if there is none.
 
     ``own`` are the costs of the parameters that the variant itself chooses: a limit is never less,

@@ -1,7 +1,7 @@
 """What a tuner may try for a layer: values of every parameter, and which of their combinations.
 
 A point of the space is a variant's parameters as flat ints, so that a log can hold it. ``fields``
-says which values are worth sampling and ``infeasible`` which combinations are not worth building:
+says which values are worth sampling, ``tuning_refusal`` which combinations are not worth building:
 some a schedule cannot do (it would raise, or compute something else), others cost too much (more
 registers than there are, code that takes minutes to compile, a strip that no cache holds). A cost
 may always be as high as that of the parameters that the variant chooses itself.
@@ -18,7 +18,7 @@ from typing import Any
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import VariantError
 
-from .costs import Cost, too_dear
+from .costs import Cost, cost_refusal
 from .machines import Machine
 from .variant import ACCUMULATE_DTYPE, Sizes, Variant
 
@@ -97,7 +97,7 @@ def parameters_of(variant: Variant, point: Mapping[str, int]) -> Any:
     return parameters_class(**arguments)
 
 
-def infeasible(
+def tuning_refusal(
     variant: Variant,
     conv: ConvTranspose2d,
     sizes: Sizes,
@@ -108,14 +108,14 @@ def infeasible(
 
     Takes well under 0.2 ms, but for the first call for a layer, which has the variant choose.
     """
-    obstacle = impossible(variant, conv, sizes, parameters, machine)
-    if obstacle is not None:
-        return obstacle
+    refusal = parameters_refusal(variant, conv, sizes, parameters, machine)
+    if refusal is not None:
+        return refusal
     costs = variant.space.costs(conv, sizes, parameters, machine)
-    return too_dear(costs, _own_costs(variant, conv, sizes, machine))
+    return cost_refusal(costs, _own_costs(variant, conv, sizes, machine))
 
 
-def impossible(
+def parameters_refusal(
     variant: Variant,
     conv: ConvTranspose2d,
     sizes: Sizes,
@@ -130,7 +130,7 @@ def impossible(
     refusal = _refusal(variant, conv)
     if refusal is not None:
         return refusal
-    return variant.space.obstacle(conv, sizes, parameters, machine)
+    return variant.space.refusal(conv, sizes, parameters, machine)
 
 
 @lru_cache(maxsize=256)

@@ -51,7 +51,7 @@ class Space(Protocol):
     ) -> dict[str, set[int]]:
         """Values of each field of a point, besides those of ``own``, the variant's own choice."""
 
-    def obstacle(
+    def refusal(
         self, conv: ConvTranspose2d, sizes: Sizes, parameters: Any, machine: Any
     ) -> str | None:
         """Why the schedule or the machine cannot do these parameters, in words; None if it can."""

@@ -137,7 +137,7 @@ def _fill_site(site: Path, requirements: Iterable[str], log: Path) -> None:
         # This machine's Python may be another one: the board's compiles for itself.
         *("--no-compile", "--only-binary=:all:", "--python-version", PYTHON),
         *(f"--platform={platform}_aarch64" for platform in _PLATFORMS),
-        *("--target", site, *requirements),
+        *("--target", str(site), *requirements),
         log=log,
         failure="wheels for aarch64 cannot be installed",
     )

@@ -28,13 +28,13 @@ from tvm_deconv.model.headline import BODY, FACTOR, KERNEL, LAST
 from tvm_deconv.model.network import read_network
 from tvm_deconv.model.report import ModelReport
 from tvm_deconv.threads import use_threads
-from tvm_deconv.workloads.graph import Graph
-from tvm_deconv.workloads.spec import LayerSpec
+from tvm_deconv.workloads.graph import NetworkBuilder
+from tvm_deconv.workloads.spec import LayerSpec, Upsampling
 
 SIZE = 224
 # Name of a row: whether the first three layers are there, and channels of the picture.
 SCOPES = {"network": (True, 1), "last layer 32->1": (False, 1), "last layer 32->32": (False, 32)}
-KINDS = {"sub-pixel": "subpixel", "resize": "nearest"}
+KINDS: dict[str, Upsampling] = {"sub-pixel": "subpixel", "resize": "nearest"}
 OPTIONS: dict[str, dict[str, Any]] = {"winograd=False": {"winograd": False}, "auto": {}}
 TOLERANCE = 1e-4
 
@@ -43,7 +43,7 @@ def model(scope: str, kind: str) -> onnx.ModelProto:
     """The network or its last layer, as trained."""
     whole, outputs = SCOPES[scope]
     first = BODY[0][0] if whole else LAST
-    graph = Graph((1, first, SIZE, SIZE))
+    graph = NetworkBuilder((1, first, SIZE, SIZE))
     x = graph.input
     for c_in, c_out, kernel in BODY * whole:
         spec = LayerSpec(

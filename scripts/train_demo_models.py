@@ -83,7 +83,7 @@ class Patches:
         for plane, scale in ((low, 1), (high, FACTOR)):
             rows = slice(top * scale, (top + PATCH) * scale)
             columns = slice(left * scale, (left + PATCH) * scale)
-            patch = np.rot90(plane[rows, columns], turns)
+            patch = np.rot90(plane[rows, columns], int(turns))
             cuts.append(patch[:, ::-1] if mirror else patch)
         return cuts[0], cuts[1]
 

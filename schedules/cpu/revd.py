@@ -209,7 +209,7 @@ def _channels(conv: ConvTranspose2d, machine: CpuMachine) -> set[int]:
     return {n for n in wide | {most, most // 2, 4, 8} if 1 <= n <= most}
 
 
-def _channels_obstacle(conv: ConvTranspose2d, tile: Tiling) -> str | None:
+def _channels_refusal(conv: ConvTranspose2d, tile: Tiling) -> str | None:
     channels, lanes, most = tile.channels, tile.lanes, _most_channels(conv)
     if channels & (channels - 1) if channels < lanes else channels % lanes:
         return f"{channels} channels neither fill vectors of {lanes} nor are a power of 2"
@@ -219,7 +219,7 @@ def _channels_obstacle(conv: ConvTranspose2d, tile: Tiling) -> str | None:
     return None
 
 
-SPACE = TilingSpace(sums_in_scratch, _channels, _channels_obstacle)
+SPACE = TilingSpace(sums_in_scratch, _channels, _channels_refusal)
 
 REVD = Variant(
     name="revd",

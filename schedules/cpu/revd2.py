@@ -47,7 +47,7 @@ from tvm_deconv.schedules.variant import Variant
 from . import steps
 from .finish import finish
 from .tiling import Tiling, choose_tiling, tiling_cycles, too_many_phases
-from .tiling_space import Form, TilingSpace
+from .tiling_space import TilingForm, TilingSpace
 
 
 def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
@@ -107,8 +107,8 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
 
 
 @lru_cache(maxsize=256)
-def _form(conv: ConvTranspose2d) -> Form:
-    return Form(conv, conv, tile_of_phases=conv.h.stride > 1)
+def _form(conv: ConvTranspose2d) -> TilingForm:
+    return TilingForm(conv, conv, tile_of_phases=conv.h.stride > 1)
 
 
 SPACE = TilingSpace(_form)

@@ -50,7 +50,7 @@ from . import revd2, steps
 from .finish import finish
 from .machine import CpuMachine
 from .tiling import Tiling, choose_tiling, tiling_cycles
-from .tiling_space import Form, TilingSpace
+from .tiling_space import TilingForm, TilingSpace
 
 
 def dense(conv: ConvTranspose2d) -> ConvTranspose2d:
@@ -185,8 +185,8 @@ def dilated_sizes(conv: ConvTranspose2d, sizes: Sizes) -> Sizes:
 
 
 @lru_cache(maxsize=256)
-def _form(conv: ConvTranspose2d) -> Form:
-    return Form(dense(conv), dense(conv))
+def _form(conv: ConvTranspose2d) -> TilingForm:
+    return TilingForm(dense(conv), dense(conv))
 
 
 SPACE = TilingSpace(_form)

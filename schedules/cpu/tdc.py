@@ -29,7 +29,7 @@ from . import steps
 from .finish import finish
 from .machine import CpuMachine
 from .tiling import Tiling, choose_tiling, outputs_per_thread, tiling_cycles, too_many_phases
-from .tiling_space import Form, TilingSpace
+from .tiling_space import TilingForm, TilingSpace
 
 # Cycles to write a vector of sums to its plane, and to read, shuffle and store it again: fitted to
 # the layers of ``tvm_deconv.workloads.design`` with many channels.
@@ -97,10 +97,10 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
 
 
 @lru_cache(maxsize=256)
-def _form(conv: ConvTranspose2d) -> Form:
+def _form(conv: ConvTranspose2d) -> TilingForm:
     phases = conv.h.stride * conv.w.stride
     copies = prod(axis.stride for axis in (conv.h, conv.w) if axis.is_uneven)
-    return Form(conv, one_phase(conv), planes=phases, copies=copies)
+    return TilingForm(conv, one_phase(conv), planes=phases, copies=copies)
 
 
 SPACE = TilingSpace(_form)

@@ -34,7 +34,7 @@ _CERTAINLY_PARALLEL = 16 * MIN_WORK_PER_THREAD
 
 
 @dataclass(frozen=True)
-class Form:
+class TilingForm:
     """How a variant uses ``Tiling`` for a layer.
 
     ``strip`` is the layer whose blocks a strip counts. ``tiled`` is the convolution whose phases a
@@ -74,9 +74,9 @@ class Form:
 
 
 @lru_cache(maxsize=256)
-def sums_in_scratch(conv: ConvTranspose2d) -> Form:
+def sums_in_scratch(conv: ConvTranspose2d) -> TilingForm:
     """The form of a variant that keeps all sums of a strip in scratch."""
-    return Form(conv, None, planes=conv.h.stride * conv.w.stride)
+    return TilingForm(conv, None, planes=conv.h.stride * conv.w.stride)
 
 
 def some_channels(conv: ConvTranspose2d, machine: CpuMachine) -> set[int]:
@@ -97,12 +97,12 @@ class TilingSpace:
     """The space of a variant that tiles by ``Tiling``.
 
     ``form`` says how it does for a layer (cache it: it is asked for every point), ``channels``
-    gives the values of that field and ``channels_obstacle`` says what is wrong with one.
+    gives the values of that field and ``channels_refusal`` says what is wrong with one.
     """
 
-    form: Callable[[ConvTranspose2d], Form]
+    form: Callable[[ConvTranspose2d], TilingForm]
     channels: Callable[[ConvTranspose2d, CpuMachine], set[int]] = some_channels
-    channels_obstacle: Callable[[ConvTranspose2d, Tiling], str | None] = fitting_channels
+    channels_refusal: Callable[[ConvTranspose2d, Tiling], str | None] = fitting_channels
 
     def fields(
         self, conv: ConvTranspose2d, sizes: Sizes, own: Tiling, machine: CpuMachine
@@ -132,7 +132,7 @@ class TilingSpace:
             "weight_vectors": {0, 1} if by_lane else set(),
         }
 
-    def obstacle(
+    def refusal(
         self, conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine
     ) -> str | None:
         """Why the variant cannot do these sizes, in words; None if it can."""
@@ -141,13 +141,13 @@ class TilingSpace:
             return f"no vectors of {tile.lanes} lanes on a machine of {machine.lanes}"
         if form.tiled is None and tile.vectors != 1:
             return f"one vector is computed at a time, not {tile.vectors}"
-        found = self.channels_obstacle(conv, tile)
+        found = self.channels_refusal(conv, tile)
         if found is not None:
             return found
         tiles = ceil_div(conv.group_outputs, tile.channels)
         if tiles % tile.channel_splits:
             return f"{tiles} tiles of channels are not divisible by {tile.channel_splits} splits"
-        return _loop_obstacle(form, tile, machine)
+        return _loop_refusal(form, tile, machine)
 
     def costs(
         self, conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine
@@ -194,7 +194,7 @@ class TilingSpace:
         return costs
 
 
-def _loop_obstacle(form: Form, tile: Tiling, machine: CpuMachine) -> str | None:
+def _loop_refusal(form: TilingForm, tile: Tiling, machine: CpuMachine) -> str | None:
     if tile.inner_fh and not form.tile_of_phases:
         return "inner_fh needs a register tile that holds the phases in height"
     if form.tiled is None:
@@ -248,7 +248,7 @@ def some_parts(whole: int, parts: int) -> set[int]:
     return {ceil_div(whole, n) for n in range(1, parts + 1)}
 
 
-def _rows(form: Form, conv: ConvTranspose2d, sizes: Sizes) -> set[int]:
+def _rows(form: TilingForm, conv: ConvTranspose2d, sizes: Sizes) -> set[int]:
     values = {*range(1, 17), 20, 24, 32, 48, _MOST_ROWS}
     if sizes.height is None:
         return {n for n in values if n <= 32}
@@ -257,7 +257,7 @@ def _rows(form: Form, conv: ConvTranspose2d, sizes: Sizes) -> set[int]:
 
 
 def _column_tiles(
-    form: Form, conv: ConvTranspose2d, sizes: Sizes, tiles: product, machine: CpuMachine
+    form: TilingForm, conv: ConvTranspose2d, sizes: Sizes, tiles: product, machine: CpuMachine
 ) -> set[int]:
     """A row of output in a few parts, for every width of register tile."""
     values = {1, 2, 3, 4}

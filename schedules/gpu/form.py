@@ -17,7 +17,7 @@ TYPICAL = 128
 
 
 @dataclass(frozen=True)
-class Form:
+class GpuForm:
     """How a variant uses a tile: on which layer of which size, and the phases that a thread holds.
 
     ``by_element`` says that a second kernel, of an element a thread, writes the output, and
@@ -49,7 +49,7 @@ class Form:
             return self.sums_in_shared(self.conv, tile)
         return tile.shared_bytes(self.conv, self.phases)
 
-    def misfit(self, tile: GpuTile, machine: GpuMachine) -> str | None:
+    def refusal(self, tile: GpuTile, machine: GpuMachine) -> str | None:
         """Why a device cannot start the kernels of a tile, in words; None if it can."""
         if tile.threads > machine.max_threads:
             return f"{tile.threads} threads of a block, more than {machine.max_threads}"

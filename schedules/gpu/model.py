@@ -17,7 +17,7 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.variant import Sizes
 
-from .form import Form, blocks
+from .form import GpuForm, blocks
 from .machine import GpuMachine
 from .tile import COPY, READ, SHARED, GpuTile
 
@@ -40,13 +40,13 @@ _INFINITE = float("inf")
 
 
 @lru_cache(maxsize=1024)
-def choose_tile(form: Form, machine: GpuMachine) -> GpuTile:
+def choose_tile(form: GpuForm, machine: GpuMachine) -> GpuTile:
     """The tile of fewest estimated cycles, of those that the device can start if there are any."""
     conv, sizes, phases = form.conv, form.sizes, form.phases
     return min(
         candidates(conv, sizes, machine, phases),
         key=lambda tile: (
-            form.misfit(tile, machine) is not None,
+            form.refusal(tile, machine) is not None,
             kernel_cycles(conv, sizes, tile, machine, phases),
         ),
     )

@@ -34,7 +34,7 @@ from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 
 from . import revd2, steps
 from .domain import domain_of
-from .form import Form, blocks
+from .form import GpuForm, blocks
 from .machine import GpuMachine
 from .space import TileSpace
 from .tile import READ, GpuTile
@@ -143,8 +143,8 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.
 
 
 @lru_cache(maxsize=256)
-def _form(conv: ConvTranspose2d, sizes: Sizes) -> Form:
-    return Form(conv, sizes, conv.h.stride * conv.w.stride, loops_taps=True)
+def _form(conv: ConvTranspose2d, sizes: Sizes) -> GpuForm:
+    return GpuForm(conv, sizes, conv.h.stride * conv.w.stride, loops_taps=True)
 
 
 SPACE = TileSpace(_form)

@@ -35,7 +35,7 @@ from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import steps
 from .domain import domain_of
-from .form import Form
+from .form import GpuForm
 from .machine import GpuMachine
 from .model import choose_tile, kernel_cycles
 from .space import TileSpace
@@ -131,8 +131,8 @@ def schedule(
 
 
 @lru_cache(maxsize=256)
-def _form(conv: ConvTranspose2d, sizes: Sizes) -> Form:
-    return Form(conv, sizes, _phases(conv))
+def _form(conv: ConvTranspose2d, sizes: Sizes) -> GpuForm:
+    return GpuForm(conv, sizes, _phases(conv))
 
 
 SPACE = TileSpace(_form)

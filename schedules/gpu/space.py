@@ -15,7 +15,7 @@ from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.costs import Cost, waste
 from tvm_deconv.schedules.variant import Sizes
 
-from .form import Form
+from .form import GpuForm
 from .machine import GpuMachine
 from .model import round_to_power
 from .tile import COPY, READ, SHARED, GpuTile
@@ -43,7 +43,7 @@ class TileSpace:
     ``form`` says how it uses one for a layer (cache it: it is asked for every point).
     """
 
-    form: Callable[[ConvTranspose2d, Sizes], Form]
+    form: Callable[[ConvTranspose2d, Sizes], GpuForm]
 
     def fields(
         self, conv: ConvTranspose2d, sizes: Sizes, own: GpuTile | None, machine: GpuMachine
@@ -76,7 +76,7 @@ class TileSpace:
             "stage_weights": {0, 1} if machine.shared_is_real else {0},
         }
 
-    def obstacle(
+    def refusal(
         self, conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachine
     ) -> str | None:
         """Why the device or the schedule cannot do a tile, in words; None if they can."""
@@ -99,7 +99,7 @@ class TileSpace:
                 f"{conv.group_outputs} output channels of a group are not divisible by the "
                 f"{tile.block_channels} of a block"
             )
-        return self.form(conv, sizes).misfit(tile, machine)
+        return self.form(conv, sizes).refusal(tile, machine)
 
     def costs(
         self, conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachine

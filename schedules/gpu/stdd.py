@@ -38,7 +38,7 @@ from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 
 from . import revd2, steps
-from .form import Form, blocks
+from .form import GpuForm, blocks
 from .machine import GpuMachine
 from .model import reductions, round_to_power
 from .rebase import rebased
@@ -274,9 +274,9 @@ def _is_thread(loop: tirx.For) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _form(conv: ConvTranspose2d, sizes: Sizes) -> Form:
+def _form(conv: ConvTranspose2d, sizes: Sizes) -> GpuForm:
     phases = conv.h.stride * conv.w.stride
-    return Form(conv, sizes, phases, loops_taps=True, sums_in_shared=shared_bytes)
+    return GpuForm(conv, sizes, phases, loops_taps=True, sums_in_shared=shared_bytes)
 
 
 SPACE = TileSpace(_form)

@@ -20,7 +20,7 @@ from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import revd2
 from .domain import domain_of
-from .form import TYPICAL, Form
+from .form import TYPICAL, GpuForm
 from .machine import GpuMachine
 from .model import choose_tile, kernel_cycles
 from .space import TileSpace
@@ -29,7 +29,7 @@ from .tile import GpuTile
 
 def choose(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine) -> GpuTile:
     """The tile of fewest estimated cycles over the dilated map."""
-    return choose_tile(Form(cpu.dense(conv), _dilated_sizes(conv, sizes), 1), machine)
+    return choose_tile(GpuForm(cpu.dense(conv), _dilated_sizes(conv, sizes), 1), machine)
 
 
 def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachine) -> float:
@@ -61,8 +61,8 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.
 
 
 @lru_cache(maxsize=256)
-def _form(conv: ConvTranspose2d, sizes: Sizes) -> Form:
-    return Form(cpu.dense(conv), cpu.dilated_sizes(conv, sizes), 1)
+def _form(conv: ConvTranspose2d, sizes: Sizes) -> GpuForm:
+    return GpuForm(cpu.dense(conv), cpu.dilated_sizes(conv, sizes), 1)
 
 
 SPACE = TileSpace(_form)

@@ -29,7 +29,7 @@ from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import revd2, steps
 from .domain import domain_of
-from .form import Form
+from .form import GpuForm
 from .machine import GpuMachine
 from .model import choose_tile, element_cycles, kernel_cycles
 from .space import TileSpace
@@ -96,8 +96,8 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.
 
 
 @lru_cache(maxsize=256)
-def _form(conv: ConvTranspose2d, sizes: Sizes) -> Form:
-    return Form(conv, sizes, 1, by_element=True)
+def _form(conv: ConvTranspose2d, sizes: Sizes) -> GpuForm:
+    return GpuForm(conv, sizes, 1, by_element=True)
 
 
 SPACE = TileSpace(_form)

@@ -26,7 +26,7 @@ from tvm.tirx import decl_buffer
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 
 from .copies import Copier
-from .plan import Plan
+from .plan import ContractionPlan
 from .reduction import (
     Accumulation,
     Operand,
@@ -39,10 +39,10 @@ from .reduction import (
 )
 from .stage import (
     TYPICAL_SIZE,
-    Axis,
     Expr,
     Load,
     Stage,
+    StageAxis,
     Var,
     loads_of,
     map_loads,
@@ -71,12 +71,12 @@ class Contraction:
     """A contraction over whole tiles, ready to be scheduled."""
 
     tile: RegisterTile
-    plan: Plan
+    plan: ContractionPlan
     copies: list[Copy]
     compute: Stage
     store: Stage
     # The axes of `compute`, which have rounded extents, by those that tile and plan speak of.
-    rounded: dict[Axis, Axis]
+    rounded: dict[StageAxis, StageAxis]
 
     @property
     def stages(self) -> list[Stage]:
@@ -123,7 +123,7 @@ def _is_float(buffer: Var) -> bool:
     return str(buffer.dtype).startswith("float")
 
 
-def _vector_axis(stage: Stage, sums: Accumulation) -> Axis | None:
+def _vector_axis(stage: Stage, sums: Accumulation) -> StageAxis | None:
     """The axis along which results are neighbours in memory."""
     shape = sums.buffer.shape
     wide = [d for d in range(len(shape)) if static_value(shape[d]) != 1]
@@ -138,7 +138,7 @@ def _vector_axis(stage: Stage, sums: Accumulation) -> Axis | None:
     return None
 
 
-def _vector_axis_last(stage: Stage, vector_axis: Axis) -> Stage:
+def _vector_axis_last(stage: Stage, vector_axis: StageAxis) -> Stage:
     others = [axis for axis in stage.spatial if axis is not vector_axis]
     return replace(stage, axes=(*others, vector_axis, *stage.reducing))
 
@@ -162,7 +162,7 @@ class _Builder:
         self._tile = tile
         self._dtype = sum_type(sums.buffer)
         windowed = [operand for operand in operands if operand.has_window]
-        self._plan = Plan(stage, tile, windowed, machine)
+        self._plan = ContractionPlan(stage, tile, windowed, machine)
         self._copier = Copier(stage, tile, self._plan, producers, self._dtype)
 
     def build(self, epilogue: Stage | None) -> Contraction | None:
@@ -217,7 +217,9 @@ class _Builder:
         axes = []
         values: dict[Var, Expr] = {}
         for axis in self._stage.axes:
-            new = Axis(Var(axis.var.name, axis.var.ty), self._copier.rounded[axis], axis.reduces)
+            new = StageAxis(
+                Var(axis.var.name, axis.var.ty), self._copier.rounded[axis], axis.reduces
+            )
             values[axis.var] = new.var
             axes.append(new)
         spatial = [axis for axis in axes if not axis.reduces]

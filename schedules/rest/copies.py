@@ -9,9 +9,9 @@ import tvm
 from tvm import sym, tirx
 from tvm.tirx import decl_buffer
 
-from .plan import Plan
+from .plan import ContractionPlan
 from .reduction import Operand
-from .stage import Axis, Expr, Stage, Var, is_conditional, static_value, substitute
+from .stage import Expr, Stage, StageAxis, Var, is_conditional, static_value, substitute
 from .tile import RegisterTile
 
 
@@ -26,7 +26,7 @@ class Copier:
         self,
         stage: Stage,
         tile: RegisterTile,
-        plan: Plan,
+        plan: ContractionPlan,
         producers: Mapping[Var, Stage],
         dtype: str,
     ) -> None:
@@ -37,11 +37,11 @@ class Copier:
         self._dtype = dtype
         self.rounded = {axis: self._round_up(axis) for axis in stage.axes}
 
-    def is_rounded(self, axis: Axis) -> bool:
+    def is_rounded(self, axis: StageAxis) -> bool:
         """Whether the rounded domain is larger than the axis, or may be."""
         return not self.rounded[axis].same_as(axis.extent)
 
-    def _round_up(self, axis: Axis) -> Expr:
+    def _round_up(self, axis: StageAxis) -> Expr:
         step = self._plan.step(axis)
         if step == 1 or (axis.size is not None and axis.size % step == 0):
             return axis.extent
@@ -65,10 +65,10 @@ class Copier:
         """The operand's own dimensions, extended; (stage that fills it, read in its place)."""
         source = operand.load.source
         vector = self._tile.vector_axis
-        axes: list[Axis] = []
+        axes: list[StageAxis] = []
         indices: list[Expr] = []
         reads: list[Expr] = []
-        last: tuple[Axis, Expr] | None = None
+        last: tuple[StageAxis, Expr] | None = None
         inside: list[Expr] = []
         analyzer = sym.Analyzer()
         for d, (step, base) in enumerate(zip(operand.steps, operand.bases, strict=True)):
@@ -79,15 +79,15 @@ class Copier:
             offset = base + sum(c * axis.var for axis, c in step.items() if axis is not vector)
             if stride > 1:
                 length = analyzer.simplify((reach + (stride - 1)) // stride)
-                phase = Axis(Var(f"p{d}", base.ty), tirx.IntImm("int64", stride))
-                along = Axis(Var(f"i{d}", base.ty), length)
+                phase = StageAxis(Var(f"p{d}", base.ty), tirx.IntImm("int64", stride))
+                along = StageAxis(Var(f"i{d}", base.ty), length)
                 axes.append(phase)
                 reads.append(self._simplify(offset % stride))
                 last = (along, self._simplify(vector.var + offset // stride))
                 indices.append(along.var * stride + phase.var)
                 reach = length * stride
             else:
-                along = Axis(Var(f"i{d}", base.ty), reach)
+                along = StageAxis(Var(f"i{d}", base.ty), reach)
                 read = self._simplify(offset + stride * vector.var)
                 indices.append(along.var)
                 if stride == 1:
@@ -105,15 +105,15 @@ class Copier:
     def tile_pack(self, operand: Operand, name: str) -> tuple[Stage, Expr]:
         """One stream in the order of use; (stage that fills it, read in its place)."""
         tile = self._tile
-        axes: list[Axis] = []
+        axes: list[StageAxis] = []
         values: dict[Var, Expr] = {}
         reads: list[Expr] = []
         inside: list[Expr] = []
-        lane = Axis(Var("lane", tile.vector_axis.var.ty), tirx.IntImm("int64", tile.width))
+        lane = StageAxis(Var("lane", tile.vector_axis.var.ty), tirx.IntImm("int64", tile.width))
         for axis in self._stage.axes:
             if axis not in operand.axes:
                 continue
-            own = Axis(Var(axis.var.name, axis.var.ty), self.rounded[axis])
+            own = StageAxis(Var(axis.var.name, axis.var.ty), self.rounded[axis])
             if axis is tile.vector_axis:
                 own = replace(own, extent=self._simplify(self.rounded[axis] // tile.width))
                 values[axis.var] = own.var * tile.width + lane.var
@@ -130,7 +130,7 @@ class Copier:
         return self._copy(name, axes, self._value_at(operand, indices), inside, reads)
 
     def _copy(
-        self, name: str, axes: list[Axis], value: Expr, inside: list[Expr], reads: list[Expr]
+        self, name: str, axes: list[StageAxis], value: Expr, inside: list[Expr], reads: list[Expr]
     ) -> tuple[Stage, Expr]:
         buffer = decl_buffer([axis.extent for axis in axes], self._dtype, name)
         value = _guarded(value, inside, axes, self._dtype)
@@ -144,7 +144,7 @@ class Copier:
         return analyzer.simplify(expr)
 
 
-def _guarded(value: Expr, inside: list[Expr], axes: list[Axis], dtype: str) -> Expr:
+def _guarded(value: Expr, inside: list[Expr], axes: list[StageAxis], dtype: str) -> Expr:
     """``value`` as ``dtype`` where all of ``inside`` holds, else anything harmless.
 
     A padding's own condition mostly implies them; with a single condition left, its edges can be

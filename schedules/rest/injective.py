@@ -14,7 +14,7 @@ from tvm_deconv.schedules.cpu.machine import CpuMachine
 
 from .edges import edges_of
 from .rows import ROW
-from .stage import Axis, Expr, Stage, Var, loads_of, simplify_under, static_value
+from .stage import Expr, Stage, StageAxis, Var, loads_of, simplify_under, static_value
 
 # Handing work to TVM's thread pool and waiting for it costs some 5 to 20 microseconds; one core
 # streams about 10 values per nanosecond from L2. Below this many values a loop is faster alone.
@@ -50,7 +50,7 @@ def fused_tail(stage: Stage) -> int:
     return count
 
 
-def _is_joined_everywhere(stage: Stage, axes: tuple[Axis, ...]) -> bool:
+def _is_joined_everywhere(stage: Stage, axes: tuple[StageAxis, ...]) -> bool:
     accesses = [(store.buffer, store.indices) for store in stage.stores()]
     accesses += [(load.source, load.indices) for load in loads_of(stage.body)]
     return all(is_joined(buffer, indices, axes) for buffer, indices in accesses) and not _decides(
@@ -58,7 +58,7 @@ def _is_joined_everywhere(stage: Stage, axes: tuple[Axis, ...]) -> bool:
     )
 
 
-def is_joined(buffer: Var, indices: Sequence[Expr], axes: tuple[Axis, ...]) -> bool:
+def is_joined(buffer: Var, indices: Sequence[Expr], axes: tuple[StageAxis, ...]) -> bool:
     """Whether neighbouring ``axes`` are one contiguous axis of an access, or do not move it."""
     analyzer = sym.Analyzer()
     offset = tirx.IntImm("int64", 0)
@@ -78,7 +78,7 @@ def is_joined(buffer: Var, indices: Sequence[Expr], axes: tuple[Axis, ...]) -> b
     return True
 
 
-def _decides(stage: Stage, axes: tuple[Axis, ...]) -> bool:
+def _decides(stage: Stage, axes: tuple[StageAxis, ...]) -> bool:
     """Whether anything but an index depends on an axis: a condition, a coordinate."""
     variables = {axis.var for axis in axes}
     inside: list[Var] = []
@@ -90,7 +90,7 @@ def _decides(stage: Stage, axes: tuple[Axis, ...]) -> bool:
     return sum(v in variables for v in inside) != sum(v in variables for v in places)
 
 
-def is_vector_row(stage: Stage, axis: Axis) -> bool:
+def is_vector_row(stage: Stage, axis: StageAxis) -> bool:
     """Whether the iterations along ``axis`` are the same code with evenly spaced addresses.
 
     Otherwise (the edge of a padding, a gather, an interpolation) TVM would make an explicit vector

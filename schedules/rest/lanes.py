@@ -32,7 +32,7 @@ from .reduction import (
     sum_type,
     widened,
 )
-from .stage import Axis, Expr, Stage, Var, substitute
+from .stage import Expr, Stage, StageAxis, Var, substitute
 
 # Additions take four cycles on recent cores: so many vectors are in flight on long rows.
 _VECTORS = 4
@@ -89,7 +89,7 @@ def _is_float(buffer: Var) -> bool:
     return str(buffer.dtype).startswith("float")
 
 
-def _joined_row(stage: Stage, loads) -> tuple[Axis, ...]:
+def _joined_row(stage: Stage, loads) -> tuple[StageAxis, ...]:
     """The longest tail of reducing axes that is one contiguous row of every operand."""
     count = 1
     accesses = [(load.source, load.indices) for load in loads]
@@ -104,7 +104,7 @@ def _joined_row(stage: Stage, loads) -> tuple[Axis, ...]:
     return stage.reducing[-count:]
 
 
-def _lanes_and_width(row: Sequence[Axis], machine: CpuMachine) -> tuple[int, int]:
+def _lanes_and_width(row: Sequence[StageAxis], machine: CpuMachine) -> tuple[int, int]:
     lanes = machine.lanes
     sizes = [axis.size for axis in row]
     if any(size is None for size in sizes):
@@ -124,7 +124,7 @@ class _Builder:
         self,
         stage: Stage,
         accumulations: list[Accumulation],
-        row: tuple[Axis, ...],
+        row: tuple[StageAxis, ...],
         width: int,
     ) -> None:
         self._stage = stage
@@ -142,20 +142,20 @@ class _Builder:
         analyzer = tvm.sym.Analyzer()
         whole = analyzer.simplify(self._length // self._width)
         left = analyzer.simplify(self._length % self._width)
-        step = Axis(Var("j", self._integer), whole, reduces=True)
-        lane = Axis(Var("l", self._integer), self._number(self._width))
+        step = StageAxis(Var("j", self._integer), whole, reduces=True)
+        lane = StageAxis(Var("l", self._integer), self._number(self._width))
         partials, partial = self._accumulate(
             "partial", [lane], [step], step.var * self._width + lane.var
         )
         rests, rest = None, None
         if tvm.sym.Analyzer().can_prove_equal(left, 0) is False:
-            position = Axis(Var("t", self._integer), left, reduces=True)
+            position = StageAxis(Var("t", self._integer), left, reduces=True)
             at = whole * self._width + position.var
             rests, rest = self._accumulate("rest", [], [position], at)
         return LaneReduction(partial, rest, self._result(partials, rests), lanes, is_best)
 
     def _accumulate(
-        self, suffix: str, lanes: list[Axis], steps: list[Axis], position: Expr
+        self, suffix: str, lanes: list[StageAxis], steps: list[StageAxis], position: Expr
     ) -> tuple[list[Var], Stage]:
         """One sweep of all components: term at ``position`` of the row, for every step."""
         spatial = [*self._stage.spatial, *lanes]

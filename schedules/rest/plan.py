@@ -7,7 +7,7 @@ from math import prod
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 
 from .reduction import Operand, multiply_adds_per_value
-from .stage import TYPICAL_SIZE, Axis, Stage
+from .stage import TYPICAL_SIZE, Stage, StageAxis
 from .tile import RegisterTile
 
 # Tiles in a strip that are tried: more of them share more of the halo, fewer make more strips.
@@ -17,7 +17,7 @@ _STRIPS = (16, 12, 8, 6, 5, 4, 3, 2, 1)
 _MULTIPLY_ADDS_PER_COPY = 4
 
 
-class Plan:
+class ContractionPlan:
     """The order of a contraction's outer loops: ``outer`` (parallel), ``swept``, ``innermost``.
 
     A strip is ``strip`` tiles along ``strip_axis``, the last outer axis: the part of the operand
@@ -32,7 +32,7 @@ class Plan:
         self._tile = tile
         self._machine = machine
         self.strip = 1
-        self.strip_axis: Axis | None = None
+        self.strip_axis: StageAxis | None = None
         moving = [axis for axis in stage.spatial if windowed and axis in windowed[0].axes]
         outer = [axis for axis in moving if axis is not tile.vector_axis]
         if tile.vector_axis not in moving:
@@ -58,24 +58,24 @@ class Plan:
             and all(axis in operand.axes for axis in self.outer)
         )
 
-    def step(self, axis: Axis) -> int:
+    def step(self, axis: StageAxis) -> int:
         """What the axis is rounded up to a multiple of."""
         if axis.reduces:
             return 1
         return self._tile.size_along(axis) * (self.strip if axis is self.strip_axis else 1)
 
-    def _tiles(self, axis: Axis) -> int:
+    def _tiles(self, axis: StageAxis) -> int:
         size = axis.size or TYPICAL_SIZE
         return -(-size // self._tile.size_along(axis))
 
-    def _count(self, outer: list[Axis], strip: int | None = None) -> int:
+    def _count(self, outer: list[StageAxis], strip: int | None = None) -> int:
         strip = self.strip if strip is None else strip
         counts = [
             -(-self._tiles(axis) // (strip if axis is self.strip_axis else 1)) for axis in outer
         ]
         return prod(counts) if counts else 0
 
-    def _best_strip(self, operand: Operand, outer: list[Axis]) -> int:
+    def _best_strip(self, operand: Operand, outer: list[StageAxis]) -> int:
         """The strip with the least work, rounding and halo counted; it fits half of L2."""
         axis = self.strip_axis
         assert axis is not None
@@ -95,7 +95,7 @@ class Plan:
             best = min(best, (rounding * (1 + share * (1 + halo)), strip))
         return best[1]
 
-    def _values(self, operand: Operand, outer: list[Axis], strip: int) -> int:
+    def _values(self, operand: Operand, outer: list[StageAxis], strip: int) -> int:
         """Values of the operand that one strip reads."""
         values = 1
         for step in operand.steps:

@@ -12,10 +12,10 @@ from tvm import sym, tirx
 
 from .stage import (
     TYPICAL_SIZE,
-    Axis,
     Expr,
     Load,
     Stage,
+    StageAxis,
     Var,
     loads_of,
     map_loads,
@@ -109,11 +109,11 @@ class Operand:
     """
 
     load: Load
-    steps: tuple[dict[Axis, int], ...]
+    steps: tuple[dict[StageAxis, int], ...]
     bases: tuple[Expr, ...]
 
     @property
-    def axes(self) -> set[Axis]:
+    def axes(self) -> set[StageAxis]:
         """All axes that the load depends on."""
         return {axis for step in self.steps for axis in step}
 
@@ -122,12 +122,12 @@ class Operand:
         """Whether some dimension is indexed by several axes, as a convolution's input is."""
         return any(len(step) > 1 for step in self.steps)
 
-    def dimension_of(self, axis: Axis) -> int | None:
+    def dimension_of(self, axis: StageAxis) -> int | None:
         """The only dimension that depends on ``axis``; None if there is none or several."""
         found = [d for d, step in enumerate(self.steps) if axis in step]
         return found[0] if len(found) == 1 else None
 
-    def is_contiguous_along(self, axis: Axis) -> bool:
+    def is_contiguous_along(self, axis: StageAxis) -> bool:
         """Whether neighbours along ``axis`` are neighbours in memory."""
         d = self.dimension_of(axis)
         if d is None or self.steps[d][axis] != 1:
@@ -196,7 +196,7 @@ def split_groups(stage: Stage) -> Stage:
             divisors.setdefault(node.a, set()).add(divisor)
 
     tvm_ffi.structural_walk(stage.body, ((tirx.FloorDiv, tirx.FloorMod), note))
-    axes: list[Axis] = []
+    axes: list[StageAxis] = []
     values: dict[Var, Expr] = {}
     for axis in stage.axes:
         sizes = divisors.get(axis.var, set())
@@ -205,8 +205,10 @@ def split_groups(stage: Stage) -> Stage:
             axes.append(axis)
             continue
         dtype = axis.extent.ty
-        group = Axis(Var(f"{axis.var.name}_group", dtype), tirx.IntImm("int64", axis.size // size))
-        member = Axis(Var(f"{axis.var.name}_member", dtype), tirx.IntImm("int64", size))
+        group = StageAxis(
+            Var(f"{axis.var.name}_group", dtype), tirx.IntImm("int64", axis.size // size)
+        )
+        member = StageAxis(Var(f"{axis.var.name}_member", dtype), tirx.IntImm("int64", size))
         axes += [group, member]
         values[axis.var] = group.var * size + member.var
     if not values:
@@ -215,7 +217,7 @@ def split_groups(stage: Stage) -> Stage:
     return replace(stage, axes=tuple(axes), body=_simplified(axes, body), init=init)
 
 
-def _simplified(axes: list[Axis], body: tirx.Stmt) -> tirx.Stmt:
+def _simplified(axes: list[StageAxis], body: tirx.Stmt) -> tirx.Stmt:
     analyzer = sym.Analyzer()
     for axis in axes:
         analyzer.bind(axis.var, tvm.ir.Range(0, axis.extent))

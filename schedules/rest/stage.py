@@ -21,7 +21,7 @@ TYPICAL_SIZE = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Axis:
+class StageAxis:
     """One axis of a stage's iteration domain ``[0, extent)``."""
 
     var: Var
@@ -39,16 +39,16 @@ class Stage:
     """``for axes: body`` with ``init`` before the first iteration of the reducing axes."""
 
     name: str
-    axes: tuple[Axis, ...]
+    axes: tuple[StageAxis, ...]
     body: tirx.Stmt
     init: tirx.Stmt | None = None
 
     @property
-    def spatial(self) -> tuple[Axis, ...]:
+    def spatial(self) -> tuple[StageAxis, ...]:
         return tuple(axis for axis in self.axes if not axis.reduces)
 
     @property
-    def reducing(self) -> tuple[Axis, ...]:
+    def reducing(self) -> tuple[StageAxis, ...]:
         return tuple(axis for axis in self.axes if axis.reduces)
 
     def stores(self) -> list[tirx.BufferStore]:
@@ -82,7 +82,7 @@ def substitute(node, values: Mapping[Var, Expr]):
     return tvm_ffi.structural_map(node, (Var, lambda var: values.get(var, var)))
 
 
-def simplify_under(axes: Sequence[Axis], expr: Expr) -> Expr:
+def simplify_under(axes: Sequence[StageAxis], expr: Expr) -> Expr:
     """``expr`` simplified, knowing the ranges of the axes."""
     analyzer = sym.Analyzer()
     for axis in axes:
@@ -125,7 +125,7 @@ def _stage(nest: tirx.Stmt) -> Stage | None:
         ):
             return None
         reduces = iter_var.iter_type == IterVar.CommReduce
-        axes.append(Axis(iter_var.var, extents.pop(value), reduces))
+        axes.append(StageAxis(iter_var.var, extents.pop(value), reduces))
     if extents:
         return None
     return Stage(block.name_hint, tuple(axes), block.body, block.init)

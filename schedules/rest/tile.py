@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 
 from .reduction import Operand
-from .stage import TYPICAL_SIZE, Axis, Stage
+from .stage import TYPICAL_SIZE, Stage, StageAxis
 
 # Two FMA units with a latency of four cycles need eight independent accumulators in flight
 # (Skylake, Zen 4, Cortex-A76); with fewer, the units wait.
@@ -21,8 +21,8 @@ class RegisterTile:
     Lanes lie along ``vector_axis``, rows along ``row_axis`` (None where there is no second axis).
     """
 
-    vector_axis: Axis
-    row_axis: Axis | None
+    vector_axis: StageAxis
+    row_axis: StageAxis | None
     lanes: int
     vectors: int
     rows: int
@@ -32,7 +32,7 @@ class RegisterTile:
         """Values along the vector axis."""
         return self.vectors * self.lanes
 
-    def size_along(self, axis: Axis) -> int:
+    def size_along(self, axis: StageAxis) -> int:
         """Values of the tile along any axis of the stage."""
         if axis is self.vector_axis:
             return self.width
@@ -40,7 +40,7 @@ class RegisterTile:
 
 
 def choose_tile(
-    stage: Stage, operands: list[Operand], vector_axis: Axis, machine: CpuMachine
+    stage: Stage, operands: list[Operand], vector_axis: StageAxis, machine: CpuMachine
 ) -> RegisterTile:
     """The tile with the least estimated time per useful multiply-add.
 
@@ -72,7 +72,7 @@ def choose_tile(
     return best[2]
 
 
-def exact_tile(vector_axis: Axis, machine: CpuMachine) -> RegisterTile | None:
+def exact_tile(vector_axis: StageAxis, machine: CpuMachine) -> RegisterTile | None:
     """The widest tile of one row that divides the vector axis; None if not even half a vector does.
 
     For operands that are used once: reading them must not need a copy.
@@ -97,7 +97,7 @@ def _time_per_value(tile: RegisterTile, is_reused: bool) -> float:
     return time
 
 
-def _rounding(axis: Axis, step: int) -> float:
+def _rounding(axis: StageAxis, step: int) -> float:
     """Work of whole steps over useful work; half a step too much where the size is unknown."""
     if axis.size is None:
         return 1 + (step - 1) / 2 / TYPICAL_SIZE

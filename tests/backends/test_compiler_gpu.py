@@ -128,7 +128,7 @@ def test_an_executable_holds_device_code_and_says_for_which_device(spec, kind):
     executable = tvm_deconv.compile(sub_pixel(), spec)
     (host,) = executable.mod.imports
     assert [part.kind for part in host.imports] == [kind]
-    assert "conv_transpose" in host.imports[0].inspect_source()
+    assert "conv2d_transpose" in host.imports[0].inspect_source()
     (description,) = re.findall(r'(\{"format": 1.*\}\})', executable.stats())
     assert metadata.parse(description).device == LibraryDevice(kind, spec.get("arch", ""))
 

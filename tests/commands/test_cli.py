@@ -122,7 +122,7 @@ def test_a_library_of_the_variant_that_was_asked_for_upscales(bench, tmp_path):
     library, out = tmp_path / "out.so", tmp_path / "out.png"
     options = ["--variant", "revd2", "--no-winograd"]
     assert cli.main(["compile", str(bench / "good.onnx"), "-o", str(library), *options]) == 0
-    assert b"revd2_conv_transpose" in library.read_bytes()
+    assert b"revd2_conv2d_transpose" in library.read_bytes()
     assert cli.main(["run", str(library), str(bench / "image.png"), "-o", str(out)]) == 0
 
 

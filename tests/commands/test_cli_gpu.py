@@ -87,7 +87,7 @@ def test_a_library_for_mali_holds_source_and_is_for_the_boards_processor(folder,
     assert cli.main(["compile", str(folder / "net.onnx"), "-o", str(library), *options]) == 0
     content = library.read_bytes()
     assert machines(content) == [EM_AARCH64]
-    assert b"__kernel void revd2_conv_transpose_kernel" in content
+    assert b"__kernel void revd2_conv2d_transpose_kernel" in content
 
 
 def test_explain_prints_variants_and_parameters_for_a_gpu(folder, capsys):

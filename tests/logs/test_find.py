@@ -237,9 +237,9 @@ def test_the_log_of_the_target_is_found_by_default(logs, monkeypatch, tmp_path):
     assert chosen(threads=THREADS + 1)[1].startswith("machine model: ")
     executable = tvm_deconv.compile(network())
     compile_library(network(), tmp_path / "out.so")
-    assert b"strd_conv_transpose" in (tmp_path / "out.so").read_bytes()
-    assert "strd_conv_transpose" in executable.as_text()
-    assert "strd_conv_transpose" not in tvm_deconv.compile(network(), log=None).as_text()
+    assert b"strd_conv2d_transpose" in (tmp_path / "out.so").read_bytes()
+    assert "strd_conv2d_transpose" in executable.as_text()
+    assert "strd_conv2d_transpose" not in tvm_deconv.compile(network(), log=None).as_text()
 
 
 def test_compiling_says_when_a_damaged_log_is_in_the_way(logs, monkeypatch):

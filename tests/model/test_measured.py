@@ -24,7 +24,7 @@ from tvm_deconv.model import (
     upsampling,
     winograd_counts,
 )
-from tvm_deconv.model.loop_nest import Block, Branch, Event, Index, Work, block, branch, loop
+from tvm_deconv.model.loop_nest import Block, Branch, Event, Index, NestWork, block, branch, loop
 from tvm_deconv.model.measured import measure, measure_layer
 from tvm_deconv.schedules.cpu import stdd
 from tvm_deconv.schedules.cpu.tiling import Tiling
@@ -389,12 +389,12 @@ def nests(draw, around=()):
         extent = Index("3") if draw(st.booleans()) or not around else index(around)
         return loop(inside[-1], extent, draw(nests(inside)))
     event = Event(draw(st.sampled_from(["load", "store", "multiply_add"])), "x")
-    return Work({event: draw(st.integers(1, 3))})
+    return NestWork({event: draw(st.integers(1, 3))})
 
 
 def walked(nest, values):
     """The same counts by taking every step."""
-    if isinstance(nest, Work):
+    if isinstance(nest, NestWork):
         return Counter(nest.events)
     if isinstance(nest, Block):
         return sum((walked(part, values) for part in nest.parts), Counter())

@@ -40,7 +40,7 @@ class AnySpace:
 
     reason: str | None = None
 
-    def obstacle(self, *_):
+    def refusal(self, *_):
         return self.reason
 
 

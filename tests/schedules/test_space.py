@@ -23,7 +23,7 @@ from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
 from tvm_deconv.schedules.cpu.tiling import Tiling
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile
-from tvm_deconv.schedules.space import fields, infeasible, parameters_of, point_of
+from tvm_deconv.schedules.space import fields, parameters_of, point_of, tuning_refusal
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.workloads import ALL
@@ -67,7 +67,7 @@ def check_default(name, conv, sizes, machine):
     """The variant's own parameters are a point of the space, sampled values and all."""
     variant = VARIANTS[name]
     own = variant.choose(conv, sizes, machine)
-    assert infeasible(variant, conv, sizes, own, machine) is None
+    assert tuning_refusal(variant, conv, sizes, own, machine) is None
     point, values = point_of(own), fields(variant, conv, sizes, machine)
     assert list(point) == list(values)
     assert all(point[field] in values[field] for field in point)
@@ -128,7 +128,7 @@ def tuned_layers(draw, name):
     for field in draw(st.permutations(sorted(values))):
         point = point_of(parameters) | {field: draw(st.sampled_from(values[field]))}
         further = parameters_of(variant, point)
-        if infeasible(variant, conv, sizes, further, machine) is None:
+        if tuning_refusal(variant, conv, sizes, further, machine) is None:
             parameters = further
     return conv, shape, sizes, parameters
 
@@ -203,11 +203,11 @@ COSTLY = [
 @pytest.mark.parametrize(("variant", "conv", "changes", "reason"), IMPOSSIBLE + COSTLY)
 def test_what_is_not_worth_building_is_refused_with_a_reason(variant, conv, changes, reason):
     parameters = replace(WINOGRAD_TILE if variant == "winograd" else TILE, **changes)
-    assert reason in infeasible(VARIANTS[variant], conv, SIZES, parameters, AVX512)
+    assert reason in tuning_refusal(VARIANTS[variant], conv, SIZES, parameters, AVX512)
 
 
 def refused(variant, conv, parameters, sizes=SIZES, machine=AVX512):
-    return infeasible(VARIANTS[variant], conv, sizes, parameters, machine)
+    return tuning_refusal(VARIANTS[variant], conv, sizes, parameters, machine)
 
 
 def test_the_points_that_the_reasons_start_from_are_feasible():

@@ -17,7 +17,7 @@ from tvm_deconv.tuning.definition import candidate_of
 from tvm_deconv.tuning.evaluation import Evaluation
 from tvm_deconv.tuning.layer_tuner import LayerTuner
 from tvm_deconv.tuning.progress import Progress
-from tvm_deconv.tuning.search import Space
+from tvm_deconv.tuning.search import SearchSpace
 from tvm_deconv.tuning.tasks import Task
 
 TASK = Task("a layer", LAYER)
@@ -58,7 +58,7 @@ def evaluation(log, runner=None):
 
 
 def measurable(*variants):
-    space = Space(LAYER, MACHINE)
+    space = SearchSpace(LAYER, MACHINE)
     return [space.measurable(candidate(variant)) for variant in variants]
 
 
@@ -115,7 +115,7 @@ def test_a_contestant_that_fails_in_one_turn_of_the_final_cannot_win_it(log, tmp
     # In turn: tdc, the fastest of the search, and revd2; whoever came first comes last then.
     runner = Runner(fast, slow, slow, WRONG, fast, slow)
     found = evaluation(log, runner)
-    space = Space(LAYER, MACHINE)
+    space = SearchSpace(LAYER, MACHINE)
     tuner(found, tmp_path)._final(TASK, space, candidate("revd2"))
     assert [(m.variant.name, m.final) for m in log.measured(LAYER)] == [("revd2", 3), ("tdc", 0)]
     assert ("tdc", "wrong result") in statuses(log)
@@ -126,7 +126,7 @@ def test_a_device_that_is_lost_in_the_final_ends_the_search(log, tmp_path):
     runner = Runner(GOOD, GONE, GONE, GONE, GONE, GONE)
     runner.lost = DeviceError("gone")
     found = evaluation(log, runner)
-    tuner(found, tmp_path)._final(TASK, Space(LAYER, MACHINE), candidate("revd2"))
+    tuner(found, tmp_path)._final(TASK, SearchSpace(LAYER, MACHINE), candidate("revd2"))
     assert found.error is runner.lost
 
 

@@ -46,13 +46,13 @@ from tvm_deconv.logs.trial import candidate_from
 from tvm_deconv.logs.verifying import problems_of
 from tvm_deconv.schedules.gpu.tile import SHARED
 from tvm_deconv.schedules.machines import variants_for
-from tvm_deconv.schedules.space import infeasible, point_of
+from tvm_deconv.schedules.space import point_of, tuning_refusal
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.tuning import build, driver, evaluation, measure, rounds
 from tvm_deconv.tuning.case import case_folder, write_case
 from tvm_deconv.tuning.definition import annotate, candidate_of, definition, is_layer
 from tvm_deconv.tuning.features import features
-from tvm_deconv.tuning.search import Space, default_candidates
+from tvm_deconv.tuning.search import SearchSpace, default_candidates
 from tvm_deconv.workloads.spec import LayerSpec
 from tvm_deconv.workloads.workload import layer_workload
 
@@ -286,7 +286,7 @@ def built(target, layer, root):
     """The artifact of our default, as a worker process of the builder makes it."""
     write_case(layer, case_folder(root, layer), seed=0)
     made = candidates(target, layer)[0]
-    mod = Space(layer, machine_of(target)).measurable(made).sch.mod
+    mod = SearchSpace(layer, machine_of(target)).measurable(made).sch.mod
     result = build._compiled(mod, target, str(root))
     command = linker(target)
     return made, Path(build._export(result, folder=str(root), command=command))
@@ -489,7 +489,7 @@ def test_a_model_is_tuned_for_a_gpu_and_compiled_from_its_log(model, tmp_path, d
         tile = made.parameters
         assert tile.stage_input != SHARED and not tile.stage_weights
         layer = made.layer
-        assert not infeasible(made.variant, layer.conv, layer.sizes, tile, device.machine)
+        assert not tuning_refusal(made.variant, layer.conv, layer.sizes, tile, device.machine)
     default = default_candidates(device.made[0].layer, device.machine)[0]
     assert min(map(device.seconds, device.made)) == pytest.approx(outcome.best, rel=1e-3)
     assert device.seconds(default) == pytest.approx(outcome.default, rel=1e-3)

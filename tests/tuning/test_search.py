@@ -19,7 +19,7 @@ from tvm_deconv.logs.layer import Candidate, Layer
 from tvm_deconv.schedules.choice import choose
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.cpu.variants import VARIANTS
-from tvm_deconv.schedules.space import infeasible, parameters_of, point_of
+from tvm_deconv.schedules.space import parameters_of, point_of, tuning_refusal
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.tuning.context import tune_context
@@ -29,7 +29,7 @@ from tvm_deconv.tuning.search import (
     DefaultsThenSearch,
     Feasible,
     Mutate,
-    Space,
+    SearchSpace,
     default_candidates,
     key,
     key_of,
@@ -68,7 +68,7 @@ def test_every_default_is_a_candidate_and_the_first_is_the_one_that_compile_take
 
 
 def test_a_candidate_is_read_back_from_its_trace():
-    space = Space(LAYER, MACHINE)
+    space = SearchSpace(LAYER, MACHINE)
     for candidate in default_candidates(LAYER, MACHINE):
         measurable = space.measurable(candidate)
         assert candidate_of(measurable.sch, MACHINE) == candidate
@@ -79,7 +79,7 @@ def test_a_candidate_is_read_back_from_its_trace():
 
 
 def test_a_value_that_the_space_lacks_can_be_measured_too():
-    space = Space(LAYER, MACHINE)
+    space = SearchSpace(LAYER, MACHINE)
     candidate = default_candidates(LAYER, MACHINE)[0]
     point = point_of(candidate.parameters)
     odd = max(space.fields[candidate.variant.name]["channel_splits"]) + 7
@@ -90,7 +90,7 @@ def test_a_value_that_the_space_lacks_can_be_measured_too():
 
 
 def test_infeasible_candidates_are_dropped_before_they_are_built():
-    space, feasible = Space(LAYER, MACHINE), Feasible(MACHINE)
+    space, feasible = SearchSpace(LAYER, MACHINE), Feasible(MACHINE)
     (good,) = (c for c in default_candidates(LAYER, MACHINE) if c.variant.name == "revd2")
     point = {**point_of(good.parameters), "vectors": 8, "channels": 16}
     spilling = Candidate(LAYER, good.variant, parameters_of(good.variant, point))
@@ -99,7 +99,7 @@ def test_infeasible_candidates_are_dropped_before_they_are_built():
 
 
 def test_a_mutation_changes_one_field_or_two_and_stays_in_the_space():
-    space, mutate = Space(LAYER, MACHINE), Mutate(3)
+    space, mutate = SearchSpace(LAYER, MACHINE), Mutate(3)
     measurable = space.measurable(default_candidates(LAYER, MACHINE)[0])
     before = point_of(candidate_of(measurable.sch, MACHINE).parameters)
     name = candidate_of(measurable.sch, MACHINE).variant.name
@@ -140,7 +140,7 @@ class _Search:
 
     def __init__(self, cost, known=frozenset(), stop_after=10**9, database=None):
         self.cost, self.seen, self.rounds = cost, [], 0
-        self.space = Space(LAYER, MACHINE)
+        self.space = SearchSpace(LAYER, MACHINE)
         first = [self.space.measurable(c) for c in default_candidates(LAYER, MACHINE)]
         first = [c for c in first if key(c, MACHINE) not in known]
         strategy = DefaultsThenSearch(first, set(known), lambda: self.rounds >= stop_after, MACHINE)
@@ -209,7 +209,7 @@ def test_the_search_measures_defaults_first_and_nothing_twice_or_infeasible():
     assert seen[: len(defaults)] == defaults
     assert len({key_of(c) for c in seen}) == len(seen) >= 38
     for c in seen:
-        assert not infeasible(c.variant, LAYER.conv, LAYER.sizes, c.parameters, MACHINE)
+        assert not tuning_refusal(c.variant, LAYER.conv, LAYER.sizes, c.parameters, MACHINE)
 
 
 def test_the_search_finds_what_the_machine_model_would_not_choose():

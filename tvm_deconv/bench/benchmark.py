@@ -21,7 +21,7 @@ from tvm_deconv.workloads.selection import select
 from . import defaults
 from .contest import Field, measure
 from .contestants import Contestant, ours_and_baselines, peer
-from .figures import FORMAT, PEER, Row, rows
+from .figures import FORMAT, PEER, FigureRow, rows
 from .worker import PEERS
 
 
@@ -110,7 +110,7 @@ def _peers(
     return found, left_out
 
 
-def _gist(row: Row) -> str:
+def _gist(row: FigureRow) -> str:
     if row.ratio is None:
         return "not compared: ours or every peer is missing"
     peer_times = row.times[row.fastest_peer or ""]

@@ -71,7 +71,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Row:
+class FigureRow:
     """One workload: times in milliseconds of everybody who counts, by name.
 
     ``ratio`` is the fastest peer's median over ours; ``gflops`` counts 2 for each multiply-add of
@@ -131,13 +131,13 @@ class Row:
         return gflops / self.peak_gflops
 
 
-def rows(results: Mapping[str, Any]) -> list[Row]:
+def rows(results: Mapping[str, Any]) -> list[FigureRow]:
     """One row for each workload of a result file, in its order."""
     roles = results["roles"]
     return [_row(name, workload, roles) for name, workload in results["workloads"].items()]
 
 
-def _row(name: str, workload: Mapping[str, Any], roles: Mapping[str, str]) -> Row:
+def _row(name: str, workload: Mapping[str, Any], roles: Mapping[str, str]) -> FigureRow:
     records = workload["contestants"]
     times = {
         who: Spread.of(record["ms"])
@@ -149,7 +149,7 @@ def _row(name: str, workload: Mapping[str, Any], roles: Mapping[str, str]) -> Ro
         for who in times
         if roles[who] == PEAK
     ]
-    return Row(
+    return FigureRow(
         name,
         workload["kind"],
         {who: spread for who, spread in times.items() if roles[who] != PEAK},
@@ -165,7 +165,7 @@ def geometric_mean(ratios: Iterable[float | None]) -> float | None:
     return statistics.geometric_mean(known) if known else None
 
 
-def lost(table: Iterable[Row]) -> list[Row]:
+def lost(table: Iterable[FigureRow]) -> list[FigureRow]:
     """Workloads on which a peer is faster than we are, the worst first."""
     slower = [(row.ratio, row) for row in table if row.ratio is not None and row.ratio < 1]
     return [row for _, row in sorted(slower, key=lambda pair: pair[0])]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tvm_deconv.files import replacing
 from tvm_deconv.plotting import check
 
-from .figures import Row, geometric_mean, rows
+from .figures import FigureRow, geometric_mean, rows
 from .table import machine_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def plot(results: Mapping[str, Any], path: str | os.PathLike) -> None:
         figure.savefig(unfinished, format=ending, dpi=150)
 
 
-def _ratios(axes: Axes, table: list[Row]) -> None:
+def _ratios(axes: Axes, table: list[FigureRow]) -> None:
     ratios = [row.ratio or 0 for row in table]
     colors = [_AHEAD if ratio >= 1 else _BEHIND for ratio in ratios]
     bars = axes.barh([row.name for row in table], ratios, color=colors)
@@ -65,7 +65,7 @@ def _ratios(axes: Axes, table: list[Row]) -> None:
     axes.margins(y=0.01)
 
 
-def _shares(axes: Axes, table: list[Row]) -> None:
+def _shares(axes: Axes, table: list[FigureRow]) -> None:
     """The direct form's share is a narrow bar before the effective one."""
     names, effective = [row.name for row in table], [100 * (row.share or 0) for row in table]
     direct = [100 * (row.direct_share or 0) for row in table]

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .figures import BASELINE, HEADLINE, MEASURED, OURS, PEER, Row, geometric_mean, lost, rows
+from .figures import BASELINE, HEADLINE, MEASURED, OURS, PEER, FigureRow, geometric_mean, lost, rows
 
 _UNREWRITTEN = "no-rewrite"
 
@@ -67,7 +67,7 @@ def threads_of(results: Mapping[str, Any]) -> str:
     return f"{results['threads']} thread{'s' * (results['threads'] > 1)}"
 
 
-def main_table(table: Sequence[Row], results: Mapping[str, Any]) -> str:
+def main_table(table: Sequence[FigureRow], results: Mapping[str, Any]) -> str:
     """Ours against the fastest peer and TVM without us, with work done and memory planned."""
     header = ["workload", "computed by", "ours", "fastest peer", "", "ratio", "GFLOP/s"]
     header += ["effective, of peak", "direct, of peak"]
@@ -94,7 +94,7 @@ def main_table(table: Sequence[Row], results: Mapping[str, Any]) -> str:
     return aligned(_without_empty_columns([header, *cells]))
 
 
-def summary(table: Sequence[Row]) -> str:
+def summary(table: Sequence[FigureRow]) -> str:
     """Geometric means, the smallest ratio and the workloads lost."""
     lines = []
     for kind in ("layer", "network"):
@@ -117,7 +117,9 @@ def summary(table: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def times_table(title: str, table: Sequence[Row], results: Mapping[str, Any], role: str) -> str:
+def times_table(
+    title: str, table: Sequence[FigureRow], results: Mapping[str, Any], role: str
+) -> str:
     """Medians of all contestants of a role; the last line is each one's largest error."""
     names = [name for name, played in results["roles"].items() if played == role]
     header = [title, *names]

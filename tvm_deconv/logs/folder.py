@@ -29,7 +29,7 @@ from .functions import RECORDS, WORKLOADS, lines_for, read_rows
 from .header import FILE, FORMAT, Header, running_minor
 from .layer import Layer
 from .lines import read_lines
-from .reading import Contents, Measured, Subject
+from .reading import Contents, MeasuredKernel, Subject
 from .trial import Trial, is_known
 from .writing import append, lock
 
@@ -118,7 +118,7 @@ class LogFolder:
             ) from error
         self.contents.add(trial)
 
-    def measured(self, layer: Layer) -> list[Measured]:
+    def measured(self, layer: Layer) -> list[MeasuredKernel]:
         """Everything that was measured for a layer, best first: ``Contents.measured``."""
         return self.contents.measured(layer)
 

@@ -11,7 +11,7 @@ from tvm_deconv.errors import LogError
 from .find import folders_below
 from .folder import LogFolder
 from .layer import Layer
-from .reading import Measured
+from .reading import MeasuredKernel
 from .trial import OK
 
 
@@ -21,7 +21,7 @@ class Best:
 
     name: str
     layer: Layer
-    measured: Measured
+    measured: MeasuredKernel
 
     @property
     def gflops(self) -> float:

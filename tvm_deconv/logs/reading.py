@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from tvm_deconv.errors import LogError, VariantError
 from tvm_deconv.schedules.machines import Machine
-from tvm_deconv.schedules.space import impossible
+from tvm_deconv.schedules.space import parameters_refusal
 from tvm_deconv.schedules.variant import Variant
 
 from .layer import Candidate, Layer
@@ -25,7 +25,7 @@ _LAYER = re.compile(rb'\{.*?"layer": ?(.+?), ?"(?:kernel|variant)":.*\}')
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredKernel:
     """A variant with parameters, and the median of its seconds.
 
     ``final`` is its number of turns in the last final, whose seconds alone count then; 0 for one
@@ -51,7 +51,7 @@ class Contents:
         self.notes: list[str] = []
         self._numbers = self._index()
         self._trials: dict[Subject, list[Trial]] = {}
-        self._measured: dict[Layer, list[Measured]] = {}
+        self._measured: dict[Layer, list[MeasuredKernel]] = {}
 
     @property
     def layers(self) -> list[Layer]:
@@ -77,7 +77,7 @@ class Contents:
         """How many trials of a layer there are to choose from."""
         return len(self._counting(layer))
 
-    def measured(self, layer: Layer) -> list[Measured]:
+    def measured(self, layer: Layer) -> list[MeasuredKernel]:
         """All that was measured, best first: those of the last final, then the others.
 
         What this version has no variant for, or would not build, is left out.
@@ -101,7 +101,7 @@ class Contents:
                     counting = last or [trial for _, trial in same]
                     middle = median(second for trial in counting for second in trial.seconds)
                     found.append(
-                        Measured(candidate.variant, candidate.parameters, middle, len(last))
+                        MeasuredKernel(candidate.variant, candidate.parameters, middle, len(last))
                     )
             found.sort(key=lambda one: (one.final == 0, one.seconds))
             self._measured[layer] = found
@@ -122,13 +122,13 @@ class Contents:
     def _usable(self, layer: Layer, trial: Trial) -> Candidate | None:
         try:
             candidate = trial.candidate(self._machine)
-            obstacle = impossible(
+            refusal = parameters_refusal(
                 candidate.variant, layer.conv, layer.sizes, candidate.parameters, self._machine
             )
         except (LogError, VariantError) as error:
-            obstacle = str(error)
-        if obstacle is not None:
-            left_out = f"{trial.variant} {trial.parameters}: {obstacle}"
+            refusal = str(error)
+        if refusal is not None:
+            left_out = f"{trial.variant} {trial.parameters}: {refusal}"
             self.notes.append(f"{self._lines.path}: left out {left_out}")
             return None
         return candidate

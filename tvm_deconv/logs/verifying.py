@@ -12,7 +12,7 @@ from tvm.target import Target
 from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import LogError, VariantError
 from tvm_deconv.schedules.machines import Machine
-from tvm_deconv.schedules.space import impossible
+from tvm_deconv.schedules.space import parameters_refusal
 
 from .folder import FILES, TRIALS
 from .functions import problems_of as problems_of_functions
@@ -64,9 +64,11 @@ def _checked(row: Any, machine: Machine) -> Trial:
         except VariantError as error:
             raise LogError(str(error)) from error
         layer = made.layer
-        obstacle = impossible(made.variant, layer.conv, layer.sizes, made.parameters, machine)
-        if obstacle is not None and trial.seconds:
-            raise LogError(f"{trial.variant} cannot do this: {obstacle}")
+        refusal = parameters_refusal(
+            made.variant, layer.conv, layer.sizes, made.parameters, machine
+        )
+        if refusal is not None and trial.seconds:
+            raise LogError(f"{trial.variant} cannot do this: {refusal}")
     if not all(0 < second < math.inf for second in trial.seconds):
         raise LogError(f"samples must be positive numbers, got {list(trial.seconds)} s")
     if "tvm" in trial.versions and minor_of(str(trial.versions["tvm"])) != running_minor():

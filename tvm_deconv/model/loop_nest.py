@@ -1,6 +1,6 @@
 """How often the statements of a loop nest run, without running them one by one.
 
-A nest is a tree of ``Loop``, ``Branch``, ``Block`` and ``Work``. Extents and conditions are
+A nest is a tree of ``Loop``, ``Branch``, ``Block`` and ``NestWork``. Extents and conditions are
 ``Index`` expressions of loop variables. A loop whose variable decides nothing inside it multiplies
 what its body does; any other is walked, and what a body does is remembered by the values of the
 variables that decide something in it. So counts are exact, and a guard costs no more steps than it
@@ -52,7 +52,7 @@ class Event(NamedTuple):
 Tally = Mapping[Event, int]
 
 
-class Nest:
+class LoopNest:
     """A statement. ``needs`` are the variables of loops around it that decide what happens inside,
     ``stores`` the buffers that it writes; ``is_straight`` says that no loop is left in it once
     loops that share their loads are written out."""
@@ -74,7 +74,7 @@ class Nest:
         raise NotImplementedError
 
 
-class Work(Nest):
+class NestWork(LoopNest):
     """Events that happen each time."""
 
     def __init__(self, events: Tally) -> None:
@@ -86,10 +86,10 @@ class Work(Nest):
         return self.events
 
 
-class Block(Nest):
+class Block(LoopNest):
     """One statement after the other."""
 
-    def __init__(self, parts: Sequence[Nest]) -> None:
+    def __init__(self, parts: Sequence[LoopNest]) -> None:
         self.parts = parts
         super().__init__(
             NONE.union(*(part.needs for part in parts)),
@@ -104,10 +104,10 @@ class Block(Nest):
         return found
 
 
-class Branch(Nest):
+class Branch(LoopNest):
     """``then`` where the condition holds, else ``otherwise``."""
 
-    def __init__(self, condition: Index, then: Nest, otherwise: Nest) -> None:
+    def __init__(self, condition: Index, then: LoopNest, otherwise: LoopNest) -> None:
         self.condition, self.then, self.otherwise = condition, then, otherwise
         super().__init__(
             condition.names | then.needs | otherwise.needs,
@@ -119,14 +119,16 @@ class Branch(Nest):
         return (self.then if self.condition.value(values) else self.otherwise).count(values)
 
 
-class Loop(Nest):
+class Loop(LoopNest):
     """``body`` for ``extent`` values of the variable ``name``, from 0.
 
     With ``shares_loads`` the iterations of a straight body stand side by side, as lanes of a vector
     or written out: a word that the body does not write and that all of them load is loaded once.
     """
 
-    def __init__(self, name: str, extent: Index, body: Nest, shares_loads: bool = False) -> None:
+    def __init__(
+        self, name: str, extent: Index, body: LoopNest, shares_loads: bool = False
+    ) -> None:
         self.name, self.extent, self.body = name, extent, body
         needs = extent.names | (body.needs - {name})
         super().__init__(needs, body.stores, shares_loads and body.is_straight)
@@ -161,14 +163,14 @@ class Loop(Nest):
         return event._replace(names=event.names - {self.name})
 
 
-def branch(conditions: Sequence[Index], then: Nest, otherwise: Nest) -> Nest:
+def branch(conditions: Sequence[Index], then: LoopNest, otherwise: LoopNest) -> LoopNest:
     """``then`` where all conditions hold, else ``otherwise``."""
     for condition in reversed(conditions):
         then = Branch(condition, then, otherwise)
     return then
 
 
-def loop(name: str, extent: Index, body: Nest, shares_loads: bool = False) -> Nest:
+def loop(name: str, extent: Index, body: LoopNest, shares_loads: bool = False) -> LoopNest:
     """A loop, behind the tests of its body that give the same answer in every turn."""
     if isinstance(body, Branch) and name not in body.condition.names:
         sides = (loop(name, extent, side, shares_loads) for side in (body.then, body.otherwise))
@@ -176,7 +178,7 @@ def loop(name: str, extent: Index, body: Nest, shares_loads: bool = False) -> Ne
     return Loop(name, extent, body, shares_loads)
 
 
-def block(parts: Sequence[Nest]) -> Nest:
+def block(parts: Sequence[LoopNest]) -> LoopNest:
     """One statement after the other; a single one is itself."""
     return parts[0] if len(parts) == 1 else Block(parts)
 

@@ -48,7 +48,7 @@ _FREE = frozenset(
 
 
 @dataclass(frozen=True)
-class Layer:
+class ModelLayer:
     """A convolution with what upsamples before or behind it; ``steps`` run one after the other."""
 
     name: str
@@ -63,11 +63,11 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkModel:
     """All convolutions in order, then all other operators together as the last layer."""
 
-    layers: tuple[Layer, ...]
-    others: Layer
+    layers: tuple[ModelLayer, ...]
+    others: ModelLayer
 
     def steps(self, *, rewritten: bool) -> tuple[Work, ...]:
         """Every step of the network."""
@@ -80,7 +80,7 @@ class Network:
 
 def read_network(
     model: Model, shapes: Shapes | None = None, *, algorithm: Deconvolution | Literal["ours"] = OURS
-) -> Network:
+) -> NetworkModel:
     """The steps of a model; ``algorithm`` computes the transposed convolutions.
 
     ``model`` and ``shapes`` are those of ``tvm_deconv.importer.load``. Raises ModelError as that
@@ -91,21 +91,21 @@ def read_network(
     with one_error():
         before, (after, _) = recover(mod), rewrite_upsampling(mod)
     functions = {name.name_hint: func for name, func in after.functions_items()}
-    layers: list[Layer] = []
+    layers: list[ModelLayer] = []
     others: tuple[list[Work], list[Work]] = [], []
     for name, func in sorted(before.functions_items(), key=lambda item: item[0].name_hint):
         if isinstance(func, relax.Function):
             graphs = Graph(func), Graph(functions[name.name_hint])
             layers += _layers(*graphs, counted, others)
     words = "other operators"
-    return Network(
-        tuple(layers), Layer("(others)", words, words, tuple(others[0]), tuple(others[1]))
+    return NetworkModel(
+        tuple(layers), ModelLayer("(others)", words, words, tuple(others[0]), tuple(others[1]))
     )
 
 
 def _layers(
     before: Graph, after: Graph, algorithm: Deconvolution, others: tuple[list[Work], list[Work]]
-) -> Iterator[Layer]:
+) -> Iterator[ModelLayer]:
     """The layers of a function; the work of what belongs to none is added to ``others``."""
     plans = {d.outcome.conv: d.outcome for d in decide(before) if isinstance(d.outcome, Plan)}
     old, new = _steps(before, algorithm), _steps(after, algorithm)
@@ -121,7 +121,7 @@ def _layers(
             moved = [old.pop(v) for v in _ordered(before, plan.absorbed) if v in old]
             steps = [*steps, *moved] if root in plan.absorbed else [*moved, *steps]
         name = str(root.name)
-        yield Layer(name, before_words, after_words, tuple(steps), (new.pop(result),))
+        yield ModelLayer(name, before_words, after_words, tuple(steps), (new.pop(result),))
     others[0].extend(old.values())
     others[1].extend(new.values())
 

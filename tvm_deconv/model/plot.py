@@ -9,7 +9,7 @@ from tvm_deconv.files import replacing
 from tvm_deconv.plotting import check
 
 from .devices import Device
-from .network import Layer
+from .network import ModelLayer
 from .report import ModelReport, cost
 from .roofline import attainable_flop_per_joule, attainable_flops, time_balance
 
@@ -117,7 +117,9 @@ def _draw_layers(
     _finish(axes, "flop/byte", unit)
 
 
-def _point(layer: Layer, device: Device, energy: bool, *, rewritten: bool) -> tuple[float, float]:
+def _point(
+    layer: ModelLayer, device: Device, energy: bool, *, rewritten: bool
+) -> tuple[float, float]:
     """Intensity, and operations for each second or joule, in billions."""
     found = cost(layer.steps_after if rewritten else layer.steps_before, device)
     spent = found.estimate.joules if energy else found.estimate.seconds

@@ -18,7 +18,7 @@ from tvm.tirx import ForKind
 
 from tvm_deconv.errors import VariantError
 
-from .loop_nest import NONE, Event, Index, Names, Nest, Work, block, branch, loop
+from .loop_nest import NONE, Event, Index, LoopNest, Names, NestWork, block, branch, loop
 
 _BINARY = {
     tirx.Add: "({} + {})",
@@ -39,7 +39,7 @@ _BINARY = {
     tirx.Or: "({} or {})",
 }
 
-_NOTHING = Work({})
+_NOTHING = NestWork({})
 
 
 class Reader:
@@ -64,7 +64,7 @@ class Reader:
             self.buffers[buffer] = buffer.name + (f" {taken + 1}" if taken else "")
         return self.buffers[buffer]
 
-    def statement(self, stmt: Any) -> Nest:
+    def statement(self, stmt: Any) -> LoopNest:
         """Raises VariantError for a statement that is not understood."""
         if isinstance(stmt, tirx.SeqStmt):
             return block([self.statement(part) for part in stmt.seq])
@@ -129,7 +129,7 @@ class Reader:
         advice = f"; known sizes are {dict(self.sizes)}" if isinstance(expr, ir.Var) else ""
         raise VariantError(f"cannot tell the value of {expr} without running the kernel{advice}")
 
-    def _loop(self, stmt: tirx.For) -> Nest:
+    def _loop(self, stmt: tirx.For) -> LoopNest:
         if stmt.step is not None and int(stmt.step) != 1:
             raise VariantError(f"cannot count a loop with a step of {stmt.step}")
         thread = stmt.thread_binding.thread_tag if stmt.thread_binding is not None else None
@@ -148,7 +148,7 @@ class Reader:
         del self.threads[thread]
         return loop(name, extent, body)
 
-    def _block(self, realize: SBlockRealize) -> Nest:
+    def _block(self, realize: SBlockRealize) -> LoopNest:
         stmt = realize.block
         if stmt.match_buffers:
             raise VariantError(f"cannot count the block {stmt.name_hint}: it has buffer views")
@@ -170,10 +170,10 @@ class _Work:
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.events: Counter[Event] = Counter()
-        self.choices: list[Nest] = []
+        self.choices: list[LoopNest] = []
 
-    def nest(self) -> Nest:
-        return block([Work(self.events), *self.choices] if self.events else self.choices)
+    def nest(self) -> LoopNest:
+        return block([NestWork(self.events), *self.choices] if self.events else self.choices)
 
     def store(self, stmt: tirx.BufferStore) -> None:
         lanes = self._indices(stmt.indices)[1]
@@ -220,7 +220,7 @@ class _Work:
         self.events[Event("add")] += lanes
         self._all(a, b)
 
-    def _choose(self, condition: Any, then: Nest, otherwise: Nest) -> None:
+    def _choose(self, condition: Any, then: LoopNest, otherwise: LoopNest) -> None:
         self.choices.append(branch(self.reader.conditions(condition), then, otherwise))
 
     def _let(self, expr: tirx.Let) -> None:
@@ -234,12 +234,12 @@ class _Work:
         for expr in exprs:
             self.value(expr)
 
-    def _value_apart(self, expr: Any) -> Nest:
+    def _value_apart(self, expr: Any) -> LoopNest:
         work = _Work(self.reader)
         work.value(expr)
         return work.nest()
 
-    def _sum_apart(self, a: Any, b: Any, lanes: int) -> Nest:
+    def _sum_apart(self, a: Any, b: Any, lanes: int) -> LoopNest:
         work = _Work(self.reader)
         work._sum(a, b, lanes)
         return work.nest()

@@ -8,32 +8,32 @@ from functools import reduce
 from operator import add
 
 from .devices import Device
-from .network import Layer, Network
+from .network import ModelLayer, NetworkModel
 from .roofline import ARITHMETIC, Estimate, Work, estimate, time_balance, total
 from .sources import Coefficient
 
 
 @dataclass(frozen=True)
-class Cost:
+class LayerCost:
     """What steps do, and what they take on a device."""
 
     work: Work
     estimate: Estimate
 
 
-def cost(steps: Sequence[Work], device: Device) -> Cost:
+def cost(steps: Sequence[Work], device: Device) -> LayerCost:
     """Of steps that run one after the other; nothing for none."""
-    return Cost(reduce(add, steps, Work(0, 0)), total(steps, device))
+    return LayerCost(reduce(add, steps, Work(0, 0)), total(steps, device))
 
 
 @dataclass(frozen=True)
 class ModelReport:
     """A network on one device or several; prints as tables."""
 
-    network: Network
+    network: NetworkModel
     devices: tuple[Device, ...]
 
-    def cost(self, device: Device, *, rewritten: bool) -> Cost:
+    def cost(self, device: Device, *, rewritten: bool) -> LayerCost:
         """Of the whole network."""
         return cost(self.network.steps(rewritten=rewritten), device)
 
@@ -103,7 +103,7 @@ def describe(device: Device) -> str:
     return "\n    ".join(lines)
 
 
-def _layer_rows(layer: Layer, device: Device) -> list[tuple[str, ...]]:
+def _layer_rows(layer: ModelLayer, device: Device) -> list[tuple[str, ...]]:
     after = cost(layer.steps_after, device)
     before = cost(layer.steps_before, device)
     result = (*_numbers(after), _bounds(layer.steps_after, device))
@@ -114,7 +114,7 @@ def _layer_rows(layer: Layer, device: Device) -> list[tuple[str, ...]]:
     return [(layer.name, layer.before, *first), ("", arrow, *result)]
 
 
-def _numbers(found: Cost) -> tuple[str, ...]:
+def _numbers(found: LayerCost) -> tuple[str, ...]:
     return (
         f"{found.work.multiply_adds / 1e6:.1f}",
         f"{found.work.bytes / 1e6:.2f}",

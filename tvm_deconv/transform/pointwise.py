@@ -54,7 +54,7 @@ class Region:
         return [step for step in self.steps if any(is_var(o, var) for o in step.operands)]
 
 
-class Form(Protocol):
+class ConstantForm(Protocol):
     """How per-channel constants look where a region is emitted."""
 
     def constant(self, values: np.ndarray) -> relax.Expr: ...
@@ -75,7 +75,9 @@ class PlainForm:
         return builder.emit(relax.op.nn.prelu(x, constant(slope), axis=1))
 
 
-def emit(region: Region, builder: relax.BlockBuilder, value: relax.Expr, form: Form) -> relax.Expr:
+def emit(
+    region: Region, builder: relax.BlockBuilder, value: relax.Expr, form: ConstantForm
+) -> relax.Expr:
     """Emit the steps on ``value``, which stands for the source in NCHW (or ``form``'s) order."""
     values: dict[relax.Var, relax.Expr] = {region.source: value}
     for step in region.steps:
@@ -143,14 +145,14 @@ def _fold(
 
 
 def _emit_prelu(
-    builder: relax.BlockBuilder, x: relax.Expr, slope: np.ndarray, form: Form
+    builder: relax.BlockBuilder, x: relax.Expr, slope: np.ndarray, form: ConstantForm
 ) -> relax.Expr:
     if (slope == slope.flat[0]).all():
         return builder.emit(relax.op.nn.leakyrelu(x, alpha=float(slope.flat[0])))
     return form.prelu(builder, x, slope)
 
 
-def _operand(operand: Any, values: dict[relax.Var, relax.Expr], form: Form) -> Any:
+def _operand(operand: Any, values: dict[relax.Var, relax.Expr], form: ConstantForm) -> Any:
     if isinstance(operand, Channel):
         return form.constant(operand.values)
     return values.get(operand, operand) if isinstance(operand, relax.Var) else operand

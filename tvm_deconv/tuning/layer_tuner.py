@@ -23,7 +23,7 @@ from .outcome import Outcome
 from .progress import Progress
 from .rounds import Teaching, search
 from .runner import INTERRUPTED
-from .search import DefaultsThenSearch, Space, default_candidates, key_of
+from .search import DefaultsThenSearch, SearchSpace, default_candidates, key_of
 from .tasks import Task
 
 # The fastest of the search, which are measured again against our default, and how often.
@@ -55,7 +55,7 @@ class LayerTuner:
                 f"no space for the reference of {task.name} in {self.cases.parent}: {error}; give "
                 "another TMPDIR, or tune a smaller size"
             ) from error
-        space = Space(layer, self.machine)
+        space = SearchSpace(layer, self.machine)
         # Whatever made a default fail may be gone; it has to be measured.
         known = {
             key_of(t.candidate(self.machine))
@@ -80,7 +80,7 @@ class LayerTuner:
     def _search(
         self,
         task: Task,
-        space: Space,
+        space: SearchSpace,
         first: list[MeasureCandidate],
         known: set[str],
         trials: int,
@@ -109,7 +109,7 @@ class LayerTuner:
 
         search(evaluation, teaching, trials - len(known), record)
 
-    def _teach_earlier(self, teaching: Teaching, space: Space, task: Task) -> None:
+    def _teach_earlier(self, teaching: Teaching, space: SearchSpace, task: Task) -> None:
         """What an earlier run measured."""
         earlier = [
             t
@@ -125,7 +125,7 @@ class LayerTuner:
                 ],
             )
 
-    def _final(self, task: Task, space: Space, default: Candidate) -> None:
+    def _final(self, task: Task, space: SearchSpace, default: Candidate) -> None:
         """Measure the fastest candidates and the default again, unless that was done already."""
         measured = self.evaluation.log.measured(task.layer)
         turns = [one.final for one in measured if one.final]

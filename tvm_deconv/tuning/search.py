@@ -27,7 +27,7 @@ from tvm.s_tir.schedule import Trace
 from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.logs.layer import Candidate, Layer
 from tvm_deconv.schedules.machines import Machine, variants_for
-from tvm_deconv.schedules.space import fields, infeasible, point_of
+from tvm_deconv.schedules.space import fields, point_of, tuning_refusal
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Variant
 
 from .definition import annotate, candidate_of, definition
@@ -59,7 +59,7 @@ def default_candidates(layer: Layer, machine: Machine) -> list[Candidate]:
     return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])]
 
 
-class Space:
+class SearchSpace:
     """The values that each variant's fields may take for a layer, and traces over them."""
 
     def __init__(self, layer: Layer, machine: Machine) -> None:
@@ -119,7 +119,9 @@ class Feasible(PyPostproc):
         except TvmDeconvError:
             return False
         layer, variant = candidate.layer, candidate.variant
-        reason = infeasible(variant, layer.conv, layer.sizes, candidate.parameters, self.machine)
+        reason = tuning_refusal(
+            variant, layer.conv, layer.sizes, candidate.parameters, self.machine
+        )
         return reason is None
 
     def clone(self) -> Feasible:

@@ -99,7 +99,7 @@ def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
     tasks = []
     for func in (func for _, func in mod.functions_items()):
         for layer in found.layers_of(func, machine, Preferences()):
-            if isinstance(layer, found.Left):
+            if isinstance(layer, found.RefusedLayer):
                 continue
             name = " ".join(filter(None, (prefix, found.describe(layer.graph, layer.conv.var))))
             n, _, h, w = shape_of(layer.conv.data) or (None,) * 4

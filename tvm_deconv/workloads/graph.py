@@ -47,7 +47,7 @@ class Tensor:
         return self.shape[3]
 
 
-class Graph:
+class NetworkBuilder:
     """The nodes written so far. ``layers`` are the convolutions among them, in order."""
 
     def __init__(self, input_shape: tuple[int, ...]) -> None:

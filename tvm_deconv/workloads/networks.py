@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from .graph import Graph, Tensor
+from .graph import NetworkBuilder, Tensor
 from .spec import Activation, LayerSpec
 from .workload import Workload
 
@@ -20,7 +20,7 @@ _BRANCH = 0.3
 
 
 def _conv(
-    graph: Graph,
+    graph: NetworkBuilder,
     x: Tensor,
     channels: int,
     kernel: int = 3,
@@ -46,7 +46,7 @@ def _conv(
     return graph.layer(x, spec, gain)
 
 
-def _subpixel(graph: Graph, x: Tensor, channels: int, factor: int) -> Tensor:
+def _subpixel(graph: NetworkBuilder, x: Tensor, channels: int, factor: int) -> Tensor:
     spec = LayerSpec(
         "subpixel", x.channels, channels, 3, x.height, x.width, factor=factor, padding=1
     )
@@ -54,7 +54,7 @@ def _subpixel(graph: Graph, x: Tensor, channels: int, factor: int) -> Tensor:
 
 
 def _nearest(
-    graph: Graph,
+    graph: NetworkBuilder,
     x: Tensor,
     channels: int,
     *,
@@ -77,12 +77,17 @@ def _nearest(
     return graph.layer(x, spec)
 
 
-def _plus(graph: Graph, a: Tensor, b: Tensor) -> Tensor:
+def _plus(graph: NetworkBuilder, a: Tensor, b: Tensor) -> Tensor:
     return graph.add("Add", a.name, b.name, shape=a.shape)
 
 
 def espcn(
-    graph: Graph, x: Tensor, *, features: tuple[int, ...], activation: Activation, factor: int
+    graph: NetworkBuilder,
+    x: Tensor,
+    *,
+    features: tuple[int, ...],
+    activation: Activation,
+    factor: int,
 ) -> Tensor:
     """A convolution 5x5, some 3x3, and the sub-pixel convolution."""
     for number, channels in enumerate(features):
@@ -90,7 +95,7 @@ def espcn(
     return _subpixel(graph, x, 1, factor)
 
 
-def fsrcnn(graph: Graph, x: Tensor, *, d: int, s: int, m: int, factor: int) -> Tensor:
+def fsrcnn(graph: NetworkBuilder, x: Tensor, *, d: int, s: int, m: int, factor: int) -> Tensor:
     """Feature extraction, shrinking, ``m`` mappings, expanding, deconvolution."""
     x = _conv(graph, x, d, 5, activation="prelu")
     x = _conv(graph, x, s, 1, activation="prelu")
@@ -103,7 +108,7 @@ def fsrcnn(graph: Graph, x: Tensor, *, d: int, s: int, m: int, factor: int) -> T
     return graph.layer(x, spec)
 
 
-def edsr(graph: Graph, x: Tensor, *, blocks: int, features: int, factor: int) -> Tensor:
+def edsr(graph: NetworkBuilder, x: Tensor, *, blocks: int, features: int, factor: int) -> Tensor:
     """Residual blocks without normalization, one sub-pixel stage, convolution to RGB."""
     head = x = _conv(graph, x, features)
     for _ in range(blocks):
@@ -113,7 +118,7 @@ def edsr(graph: Graph, x: Tensor, *, blocks: int, features: int, factor: int) ->
     return _conv(graph, _subpixel(graph, x, features, factor), 3)
 
 
-def rrdbnet(graph: Graph, x: Tensor, *, blocks: int, features: int, growth: int) -> Tensor:
+def rrdbnet(graph: NetworkBuilder, x: Tensor, *, blocks: int, features: int, growth: int) -> Tensor:
     """Residual-in-residual dense blocks, two nearest resizes by 2, each with a convolution."""
 
     def scaled(branch: Tensor) -> Tensor:
@@ -136,7 +141,7 @@ def rrdbnet(graph: Graph, x: Tensor, *, blocks: int, features: int, growth: int)
     return _conv(graph, _conv(graph, x, features, activation="leaky_relu"), 3)
 
 
-def _concat(graph: Graph, maps: list[Tensor]) -> Tensor:
+def _concat(graph: NetworkBuilder, maps: list[Tensor]) -> Tensor:
     if len(maps) == 1:
         return maps[0]
     _, _, height, width = maps[0].shape
@@ -144,7 +149,7 @@ def _concat(graph: Graph, maps: list[Tensor]) -> Tensor:
     return graph.add("Concat", *(each.name for each in maps), shape=shape, axis=1)
 
 
-def style_transfer(graph: Graph, x: Tensor) -> Tensor:
+def style_transfer(graph: NetworkBuilder, x: Tensor) -> Tensor:
     """Two strided convolutions, five residual blocks, two nearest resizes; instance norm."""
 
     def normalized(y: Tensor, activation: Activation | None = "relu") -> Tensor:
@@ -163,7 +168,7 @@ def style_transfer(graph: Graph, x: Tensor) -> Tensor:
     return _conv(graph, x, 3, 9, reflect=True)
 
 
-def dcgan(graph: Graph, x: Tensor) -> Tensor:
+def dcgan(graph: NetworkBuilder, x: Tensor) -> Tensor:
     """Five deconvolutions 4x4, the first from a vector to 4x4; batch norm and ReLU between."""
 
     def deconv(y: Tensor, channels: int, activation: Activation | None = None) -> Tensor:
@@ -192,7 +197,7 @@ def dcgan(graph: Graph, x: Tensor) -> Tensor:
     return deconv(y, 3, "tanh")
 
 
-def vae_decoder(graph: Graph, x: Tensor, *, features: tuple[int, ...]) -> Tensor:
+def vae_decoder(graph: NetworkBuilder, x: Tensor, *, features: tuple[int, ...]) -> Tensor:
     """Residual blocks with group norm and SiLU; three nearest resizes, each with a convolution.
 
     ``features`` are the channels of the four levels, from the latent to the picture.

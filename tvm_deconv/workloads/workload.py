@@ -11,10 +11,10 @@ import onnx
 
 from tvm_deconv.errors import WorkloadError
 
-from .graph import Graph, Tensor
+from .graph import NetworkBuilder, Tensor
 from .spec import LayerSpec
 
-Build = Callable[[Graph, Tensor], Tensor]
+Build = Callable[[NetworkBuilder, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,15 @@ class Workload:
         return replace(self, input_shape=(*self.input_shape[:2], height, width))
 
     @cached_property
-    def _written(self) -> tuple[Graph, Tensor]:
-        graph = Graph(self.input_shape)
+    def _written(self) -> tuple[NetworkBuilder, Tensor]:
+        graph = NetworkBuilder(self.input_shape)
         return graph, self.build(graph, graph.input)
 
 
 def layer_workload(name: str, origin: str, spec: LayerSpec) -> Workload:
     """A workload of one layer."""
 
-    def build(graph: Graph, x: Tensor) -> Tensor:
+    def build(graph: NetworkBuilder, x: Tensor) -> Tensor:
         return graph.layer(x, replace(spec, height=x.height, width=x.width))
 
     return Workload(name, "layer", origin, spec.input_shape, build)

@@ -59,7 +59,7 @@ class WinogradSpace:
             "weight_vectors": {0, 1} if machine.multiplies_by_lane else {0},
         }
 
-    def obstacle(
+    def refusal(
         self, conv: ConvTranspose2d, sizes: Sizes, tile: WinogradTile, machine: CpuMachine
     ) -> str | None:
         """Why the schedule cannot do these sizes, in words; None if it can."""

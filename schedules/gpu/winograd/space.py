@@ -10,7 +10,7 @@ from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.gpu.tile import READ, SHARED
 from tvm_deconv.schedules.variant import Sizes
 
-from .tile import GpuWinogradTile, Layout
+from .tile import GpuLayout, GpuWinogradTile
 
 # The products are those of this variant for a layer with a kernel of 1.
 _PRODUCTS = revd2.SPACE
@@ -26,7 +26,7 @@ class GpuWinogradSpace:
 
         ``own`` is the tile that the variant chooses itself.
         """
-        layout = Layout(conv, own)
+        layout = GpuLayout(conv, own)
         values = _PRODUCTS.fields(layout.matrix, layout.matrix_sizes(sizes), None, machine)
         staged = values["stage_input"] & {READ, SHARED}
         outputs = (range(2, MAX_POINTS + 2 - axis.max_taps) for axis in (conv.h, conv.w))
@@ -35,7 +35,7 @@ class GpuWinogradSpace:
         }
         return {**values, **most, "stage_input": staged}
 
-    def obstacle(
+    def refusal(
         self, conv: ConvTranspose2d, sizes: Sizes, tile: GpuWinogradTile, machine: GpuMachine
     ) -> str | None:
         """Why the device or the schedule cannot do a tile, in words; None if they can."""
@@ -47,14 +47,14 @@ class GpuWinogradSpace:
                 )
         if tile.stage_input not in (READ, SHARED):
             return f"unknown staging {tile.stage_input}: the transform is in global memory already"
-        layout = Layout(conv, tile)
-        return _PRODUCTS.obstacle(layout.matrix, layout.matrix_sizes(sizes), tile.products, machine)
+        layout = GpuLayout(conv, tile)
+        return _PRODUCTS.refusal(layout.matrix, layout.matrix_sizes(sizes), tile.products, machine)
 
     def costs(
         self, conv: ConvTranspose2d, sizes: Sizes, tile: GpuWinogradTile, machine: GpuMachine
     ) -> list[Cost]:
         """What a tile costs; the list is as long for every tile of a layer."""
-        layout = Layout(conv, tile)
+        layout = GpuLayout(conv, tile)
         costs = _PRODUCTS.costs(layout.matrix, layout.matrix_sizes(sizes), tile.products, machine)
         # A thread of the first kernel has the inputs of a tile and half of their transform.
         return [*costs, Cost("registers of a transform", 2 * layout.points, machine.registers)]

@@ -18,7 +18,7 @@ from tvm_deconv.schedules.cpu.winograd.tile import WinogradAxis
 from tvm_deconv.schedules.gpu.domain import tiles_of
 from tvm_deconv.schedules.tir import edit
 
-from .tile import Layout, begin_earlier
+from .tile import GpuLayout, begin_earlier
 
 
 class _Run:
@@ -52,7 +52,7 @@ class _Run:
         return [at >= 0, at < self.size]
 
 
-def by_tiles(func: tirx.PrimFunc, store: str, layout: Layout) -> tirx.PrimFunc:
+def by_tiles(func: tirx.PrimFunc, store: str, layout: GpuLayout) -> tirx.PrimFunc:
     """Replace the loops over rows and columns of the output by loops over tiles and in them.
 
     for n, c, oh, ow: store[n, c, oh, ow] = ... outputs[..., oh and ow taken apart]

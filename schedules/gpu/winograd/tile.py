@@ -54,7 +54,7 @@ class GpuWinogradTile:
 
 
 @dataclass(frozen=True)
-class Layout:
+class GpuLayout:
     """Where the tiles of a layer lie in its input and output, and the sizes of its matrices."""
 
     conv: ConvTranspose2d

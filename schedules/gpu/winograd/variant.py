@@ -52,7 +52,7 @@ from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 
 from .space import GpuWinogradSpace
 from .store import by_tiles
-from .tile import GpuWinogradTile, Layout, begin_earlier, is_a_run
+from .tile import GpuLayout, GpuWinogradTile, begin_earlier, is_a_run
 
 # Points on an axis that a thread holds all of in registers, inputs and sums.
 _POINTS = 6
@@ -78,7 +78,7 @@ def refusal(conv: ConvTranspose2d, accumulate: str) -> str | None:
 def choose(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine) -> GpuWinogradTile:
     """Tiles of up to six points on an axis, and the products' tile of fewest estimated cycles."""
     outputs = _outputs(conv.h.max_taps), _outputs(conv.w.max_taps)
-    layout = Layout(conv, GpuWinogradTile(outputs, 1, 1, 1, 1, 1))
+    layout = GpuLayout(conv, GpuWinogradTile(outputs, 1, 1, 1, 1, 1))
     products = choose_tile(revd2.SPACE.form(layout.matrix, layout.matrix_sizes(sizes)), machine)
     return GpuWinogradTile(
         outputs=outputs,
@@ -106,7 +106,7 @@ def cycles(
     the kernels here in global memory. So the estimate gives no credit for the multiplications that
     are saved, and adds the passes through memory: only a measurement may choose this form.
     """
-    layout = Layout(conv, tile)
+    layout = GpuLayout(conv, tile)
     matrix = layout.matrix_sizes(sizes)
     passed = layout.matrix.in_channels + layout.matrix.out_channels
     passed *= (matrix.batch or 1) * (matrix.width or 1)
@@ -127,7 +127,7 @@ def compute(
 ) -> te.Tensor:
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
     batch, _, height, width = stages.shape_of(x)
-    layout = Layout(conv, tile)
+    layout = GpuLayout(conv, tile)
     h, w, (rh, rw) = layout.h, layout.w, conv.strides
     products = _products(layout, _transformed(layout, x), packed)
 
@@ -159,7 +159,7 @@ def compute(
     return te.compute(conv.output_shape(batch, height, width), stored, name=STORE)
 
 
-def _transformed(layout: Layout, x: te.Tensor) -> te.Tensor:
+def _transformed(layout: GpuLayout, x: te.Tensor) -> te.Tensor:
     """B^T d B of every tile, for every input channel: [n][c][u][v][tile]."""
     batch, channels, height, width = stages.shape_of(x)
     h, w = layout.h, layout.w
@@ -191,7 +191,7 @@ def _sample(axis: WinogradAxis, tile: Any, index: Any) -> Any:
     return tile * axis.outputs + axis.first + index
 
 
-def _products(layout: Layout, transform: te.Tensor, packed: te.Tensor) -> te.Tensor:
+def _products(layout: GpuLayout, transform: te.Tensor, packed: te.Tensor) -> te.Tensor:
     """Sums over the input channels, a matrix product for each point: [n][g][row][u][v][0][tile]."""
     conv, block = layout.conv, layout.tile.products.block_channels
     batch, _, points_h, points_w, columns = stages.shape_of(transform)
@@ -217,7 +217,7 @@ def _phase(number: Any, more: int, stride: int) -> Any:
 
 def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuWinogradTile) -> tirx.PrimFunc:
     """The three kernels, for a function made of ``compute`` and pointwise consumers."""
-    layout = Layout(conv, tile)
+    layout = GpuLayout(conv, tile)
     # Checks off for the reason that ``revd2.schedule`` gives.
     sch = Schedule(func, enable_check=False)
     kept = (PAD, TRANSFORM_ROWS, TRANSFORM, PHASES, PRODUCTS, OUTPUT_ROWS, OUTPUTS)
@@ -244,7 +244,7 @@ def _transform(sch: Schedule, threads: int) -> list[steps.Tiles]:
     return [_in_registers(sch, stage, thread, rank=5) for stage in (TRANSFORM_ROWS, PAD)]
 
 
-def _multiply(sch: Schedule, layout: Layout) -> list[steps.Tiles | None]:
+def _multiply(sch: Schedule, layout: GpuLayout) -> list[steps.Tiles | None]:
     """Kernel 2: the loop nest of ``tdc``'s first, with points for phases."""
     tile = layout.tile.products
     n, g, o, u, v, y, t = sch.get_loops(sch.get_sblock(PRODUCTS))

@@ -25,7 +25,7 @@ from tvm_deconv.bench.gpu.manifest import FORMAT
 from tvm_deconv.bench.gpu.worker import DEAD, TRYING, Options, read, write
 from tvm_deconv.errors import BenchError
 from tvm_deconv.schedules.machines import variants_for
-from tvm_deconv.schedules.space import infeasible, parameters_of
+from tvm_deconv.schedules.space import parameters_of, tuning_refusal
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.workloads import find
 
@@ -134,13 +134,13 @@ def test_a_wrong_kernel_does_not_count(pack, tmp_path, monkeypatch):
 
 
 def test_nobody_is_recorded_before_everybodys_scratch_is_there(pack, tmp_path, monkeypatch):
-    from tvm_deconv.bench.gpu.ours import Kernel
+    from tvm_deconv.bench.gpu.ours import PackedKernel
 
     seen = []
-    warm_up, record = Kernel.warm_up, Kernel.record
-    monkeypatch.setattr(Kernel, "warm_up", lambda self: seen.append("run") or warm_up(self))
+    warm_up, record = PackedKernel.warm_up, PackedKernel.record
+    monkeypatch.setattr(PackedKernel, "warm_up", lambda self: seen.append("run") or warm_up(self))
     monkeypatch.setattr(
-        Kernel, "record", lambda self, count: seen.append("recorded") or record(self, count)
+        PackedKernel, "record", lambda self, count: seen.append("recorded") or record(self, count)
     )
     gpu_worker.run(
         Options(str(pack), str(tmp_path), "cpu", ("float32",), limit_s=0.01, peers=False)
@@ -253,7 +253,7 @@ def test_candidates_are_feasible_and_the_same_each_time():
         assert len({tuple(point.items()) for point in points}) == len(points) == 6
         for point in points:
             parameters = parameters_of(variant, point)
-            assert infeasible(variant, conv, sizes, parameters, machine) is None
+            assert tuning_refusal(variant, conv, sizes, parameters, machine) is None
 
 
 def commands():

@@ -13,7 +13,7 @@ from paths import ROOT, TESTS
 
 from tvm_deconv.backends.cuda.compilers import compilers
 from tvm_deconv.bench.gpu import pack as gpu_pack
-from tvm_deconv.bench.gpu.cuda import Cuda, CudaError
+from tvm_deconv.bench.gpu.cuda import CudaDevice, CudaError
 from tvm_deconv.bench.gpu.worker import read
 
 needs_compiler = pytest.mark.skipif(
@@ -90,7 +90,7 @@ class Library:
 
 
 def cuda(library):
-    device = object.__new__(Cuda)
+    device = object.__new__(CudaDevice)
     device._library, device.stream = library, 0x7F0012345678
     device._events = [ctypes.c_void_p(1), ctypes.c_void_p(2)]
     library.cudaGetErrorString = type("Function", (), {"__call__": lambda *_: b"no such luck"})()

@@ -11,7 +11,7 @@ import torch
 from onnx import numpy_helper
 
 from tvm_deconv.bench.gpu.layer import Tensors
-from tvm_deconv.bench.gpu.pack import obstacle
+from tvm_deconv.bench.gpu.pack import refusal
 from tvm_deconv.bench.gpu.pytorch import as_deconvolution, as_trained
 from tvm_deconv.measure.onnx_reference import float64_result
 from tvm_deconv.workloads import LAYERS, LayerSpec, find
@@ -100,7 +100,7 @@ def test_a_layer_moves_its_input_weights_and_output_once():
 
 
 def test_only_layers_that_are_one_transposed_convolution_are_packed():
-    left_out = {workload.name for workload in LAYERS if obstacle(workload)}
+    left_out = {workload.name for workload in LAYERS if refusal(workload)}
     assert left_out == {"style-transfer/nearest-128-64", "style-transfer/nearest-64-32"}
     (network,) = find(["espcn-x3"])
-    assert "network" in obstacle(network)
+    assert "network" in refusal(network)

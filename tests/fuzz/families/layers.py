@@ -24,7 +24,7 @@ from tvm_deconv.algebra.geometry import (
 from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.schedules.cpu.variants import VARIANTS
-from tvm_deconv.schedules.space import fields, infeasible, parameters_of, point_of
+from tvm_deconv.schedules.space import fields, parameters_of, point_of, tuning_refusal
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 from tvm_deconv.targets import resolve_target
 
@@ -220,7 +220,7 @@ def _point(
             key: draw.pick((own[key], *(v for v in values if v != own[key])))
             for key, values in known.items()
         }
-        if not infeasible(variant, conv, sizes, parameters_of(variant, point), machine):
+        if not tuning_refusal(variant, conv, sizes, parameters_of(variant, point), machine):
             return point
     return None
 

@@ -13,7 +13,7 @@ from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.choice import choose
 from tvm_deconv.schedules.cpu.variants import VARIANTS
-from tvm_deconv.schedules.gpu.form import Form
+from tvm_deconv.schedules.gpu.form import GpuForm
 from tvm_deconv.schedules.gpu.model import candidates, choose_tile, kernel_cycles
 from tvm_deconv.schedules.gpu.tile import COPY, READ, SHARED
 from tvm_deconv.schedules.machines import variants_for
@@ -87,7 +87,7 @@ def test_mali_gets_nothing_in_shared_memory_and_cuda_both_operands():
     conv = ConvTranspose2d(64, 64, *kernel.square(axis_of_resize, ConvAxis(3, 1, 1), 2))
     staged = {}
     for machine in MACHINES:
-        tile = choose_tile(Form(conv, Sizes(1, 128, 128), 4), machine)
+        tile = choose_tile(GpuForm(conv, Sizes(1, 128, 128), 4), machine)
         staged[machine.name] = tile.stage_input, tile.stage_weights
     assert staged["mali"] == (COPY, 0)
     assert staged["sm_87"] == staged["adreno"] == (SHARED, 1)
@@ -96,21 +96,21 @@ def test_mali_gets_nothing_in_shared_memory_and_cuda_both_operands():
 def test_a_kernel_of_one_tap_reads_the_input_where_it_lies_on_mali():
     conv = ConvTranspose2d(8, 8, *kernel.square(Axis, 1))
     (mali,) = (machine for machine in MACHINES if machine.name == "mali")
-    assert choose_tile(Form(conv, Sizes(1, 16, 16), 1), mali).stage_input == READ
+    assert choose_tile(GpuForm(conv, Sizes(1, 16, 16), 1), mali).stage_input == READ
 
 
 def test_there_is_a_tile_for_the_smallest_device():
     limits = {"max_threads_per_block": 1, "max_shared_memory_per_block": 0}
     machine = machine_of(Target({"kind": "opencl", **limits}))
     conv = ConvTranspose2d(7, 3, *kernel.square(Axis, 5))
-    tile = choose_tile(Form(conv, Sizes(1, 9, 9), 1), machine)
+    tile = choose_tile(GpuForm(conv, Sizes(1, 9, 9), 1), machine)
     assert (tile.threads, tile.shared_bytes(conv, 1)) == (1, 0)
 
 
 def test_the_model_prefers_more_sums_to_a_thread_until_they_are_too_many():
     conv = ConvTranspose2d(64, 64, *kernel.square(axis_of_resize, ConvAxis(3, 1, 1), 2))
     machine, sizes = MACHINES[1], Sizes(1, 512, 512)
-    best = choose_tile(Form(conv, sizes, 4), machine)
+    best = choose_tile(GpuForm(conv, sizes, 4), machine)
     single = next(t for t in candidates(conv, sizes, machine, 4) if t.channels == t.rows == 1)
     assert best.channels * best.rows > 4
     fast, slow = (kernel_cycles(conv, sizes, tile, machine, 4) for tile in (best, single))
@@ -122,7 +122,7 @@ def test_the_default_for_a_tall_image_keeps_to_the_blocks_that_cuda_can_start(na
     conv = ConvTranspose2d(1, 1, *kernel.square(axis_of_resize, ConvAxis(3, 1, 1), 2))
     cuda, sizes = MACHINES[1], Sizes(1, 300_000, 4)
     variant = variants_for(cuda)[name]
-    said = variant.space.obstacle(conv, sizes, variant.choose(conv, sizes, cuda), cuda)
+    said = variant.space.refusal(conv, sizes, variant.choose(conv, sizes, cuda), cuda)
     # The planes of tdc are read an output row at a time, whatever its tile is.
     assert said == (None if name != "tdc" else "600000 blocks along y, more than 65535")
     assert choose(conv, sizes, "float32", cuda).variant.name != "tdc"

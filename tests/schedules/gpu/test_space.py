@@ -20,7 +20,13 @@ from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import VariantError
 from tvm_deconv.schedules.gpu.tile import COPY, READ, SHARED, GpuTile
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
-from tvm_deconv.schedules.space import fields, impossible, infeasible, parameters_of, point_of
+from tvm_deconv.schedules.space import (
+    fields,
+    parameters_of,
+    parameters_refusal,
+    point_of,
+    tuning_refusal,
+)
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 from tvm_deconv.workloads import ALL
 
@@ -49,7 +55,7 @@ def check_default(name, conv, sizes, machine):
     """The variant's own parameters are a point of the space, sampled values and all."""
     variant = GPU_VARIANTS[name]
     own = variant.choose(conv, sizes, machine)
-    assert infeasible(variant, conv, sizes, own, machine) is None
+    assert tuning_refusal(variant, conv, sizes, own, machine) is None
     point, values = point_of(own), fields(variant, conv, sizes, machine)
     assert list(point) == list(values)
     assert all(point[field] in values[field] for field in point)
@@ -91,7 +97,7 @@ def tuned_layers(draw, name):
     for field in draw(st.permutations(sorted(values))):
         point = point_of(parameters) | {field: draw(st.sampled_from(values[field]))}
         further = parameters_of(variant, point)
-        if infeasible(variant, conv, sizes, further, machine) is None:
+        if tuning_refusal(variant, conv, sizes, further, machine) is None:
             parameters = further
     return conv, shape, target, parameters
 
@@ -173,34 +179,39 @@ COSTLY = [
 def test_what_is_not_worth_building_is_refused_with_a_reason(
     variant, conv, machine, changes, reason
 ):
-    said = infeasible(GPU_VARIANTS[variant], conv, SIZES, replace(TILE, **changes), machine)
+    said = tuning_refusal(GPU_VARIANTS[variant], conv, SIZES, replace(TILE, **changes), machine)
     assert said is not None and reason in said
 
 
 @pytest.mark.parametrize("row", COSTLY)
 def test_what_is_only_dear_is_possible(row):
     variant, conv, machine, changes, _ = row
-    assert impossible(GPU_VARIANTS[variant], conv, SIZES, replace(TILE, **changes), machine) is None
+    assert (
+        parameters_refusal(GPU_VARIANTS[variant], conv, SIZES, replace(TILE, **changes), machine)
+        is None
+    )
 
 
 def test_the_points_that_the_reasons_start_from_are_feasible():
-    assert infeasible(GPU_VARIANTS["revd2"], PLAIN, SIZES, TILE, CUDA) is None
-    assert infeasible(GPU_VARIANTS["tdc"], NEAREST, SIZES, COPIED, MALI) is None
+    assert tuning_refusal(GPU_VARIANTS["revd2"], PLAIN, SIZES, TILE, CUDA) is None
+    assert tuning_refusal(GPU_VARIANTS["tdc"], NEAREST, SIZES, COPIED, MALI) is None
 
 
 def test_a_grid_that_cuda_does_not_launch_is_refused():
     revd2, tdc = GPU_VARIANTS["revd2"], GPU_VARIANTS["tdc"]
-    assert infeasible(revd2, PLAIN, Sizes(70000, 4, 64), TILE, CUDA) is None, "they go along x"
+    assert tuning_refusal(revd2, PLAIN, Sizes(70000, 4, 64), TILE, CUDA) is None, "they go along x"
     high = Sizes(1, 300000, 4)
-    assert "75000 blocks along y" in infeasible(revd2, PLAIN, high, TILE, CUDA)
+    assert "75000 blocks along y" in tuning_refusal(revd2, PLAIN, high, TILE, CUDA)
     # A kernel of an element a thread has a block for each row, whatever the tile is.
     rows, tall = Sizes(1, 66000, 4), replace(TILE, rows=4)
-    assert impossible(revd2, PLAIN, rows, tall, CUDA) is None
-    assert "66002 blocks along y" in impossible(revd2, PLAIN, rows, replace(COPIED, rows=4), CUDA)
-    assert "66000 blocks along y" in impossible(tdc, PLAIN, rows, tall, CUDA)
+    assert parameters_refusal(revd2, PLAIN, rows, tall, CUDA) is None
+    assert "66002 blocks along y" in parameters_refusal(
+        revd2, PLAIN, rows, replace(COPIED, rows=4), CUDA
+    )
+    assert "66000 blocks along y" in parameters_refusal(tdc, PLAIN, rows, tall, CUDA)
     # OpenCL has no such limit, and what a free size will be is not known.
-    assert impossible(tdc, PLAIN, rows, COPIED, MALI) is None
-    assert impossible(tdc, PLAIN, Sizes(1, None, 4), tall, CUDA) is None
+    assert parameters_refusal(tdc, PLAIN, rows, COPIED, MALI) is None
+    assert parameters_refusal(tdc, PLAIN, Sizes(1, None, 4), tall, CUDA) is None
 
 
 @every_variant
@@ -226,7 +237,7 @@ def test_lower_limits_of_a_target_make_a_smaller_space():
         Target({"kind": "opencl", "max_num_threads": 64, "max_threads_per_block": 64})
     )
     tile = replace(TILE, stage_input=READ, reduction=1, channels=1)
-    assert "128 threads of a block, more than 64" in infeasible(
+    assert "128 threads of a block, more than 64" in tuning_refusal(
         GPU_VARIANTS["revd2"], PLAIN, SIZES, tile, small
     )
     assert max(fields(GPU_VARIANTS["revd2"], PLAIN, SIZES, small)["column_threads"]) <= 64

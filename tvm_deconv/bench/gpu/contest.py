@@ -32,11 +32,11 @@ from tvm_deconv.measure.reference import TOLERANCE, largest_error
 from tvm_deconv.measure.rotation import rotate
 from tvm_deconv.workloads.spec import LayerSpec
 
-from .device import LAYER, Call, Device, DeviceLost
+from .device import LAYER, BenchDevice, Call, DeviceLost
 from .entry import Checkable, Entry, R, Runner
 from .layer import Tensors
 from .manifest import PACKED
-from .ours import Buffers, Copy, Kernel, Peak
+from .ours import Buffers, MemoryCopy, PackedKernel, PeakKernel
 from .table import COPY, TUNED
 
 # Of ours, which sum in float32 whatever the tensors are. Winograd's sums cancel: it gets TOLERANCE.
@@ -54,7 +54,7 @@ class Contest:
 
     layer: LayerSpec
     dtype: str
-    device: Device
+    device: BenchDevice
     seed: int = 0
     begin: Callable[[str], None] = lambda name: None
     """Told who is about to be run, before anything can go wrong."""
@@ -153,7 +153,7 @@ class Contest:
             runner = self.load(
                 name,
                 OURS,
-                partial(Kernel, kernel, folder, self.buffers),
+                partial(PackedKernel, kernel, folder, self.buffers),
                 notes=[_words(kernel)],
                 key=kernel["key"],
             )
@@ -211,9 +211,9 @@ class Contest:
         """Enter the multiply-add peak and the copy, which bound everybody."""
         size = min(_COPY_BYTES, int(self.device.facts().get("free_bytes", 1 << 26)) // 8)
         size -= size % 4
-        makers: dict[str, Callable[[], Peak | Copy]] = {
-            PEAK: partial(Peak, peak, folder, self.device),
-            COPY: partial(Copy, self.device, size),
+        makers: dict[str, Callable[[], PeakKernel | MemoryCopy]] = {
+            PEAK: partial(PeakKernel, peak, folder, self.device),
+            COPY: partial(MemoryCopy, self.device, size),
         }
         for name, make in makers.items():
             runner = self.load(name, name, make)

@@ -86,7 +86,7 @@ def _message(library: ctypes.CDLL, status: int) -> str:
     return (function(status) or b"").decode()
 
 
-class Cuda:
+class CudaDevice:
     """The GPU with index 0; raises NoGpu where there is none that TVM can use."""
 
     def __init__(self) -> None:
@@ -138,7 +138,7 @@ class Cuda:
         """Such as ``sm_90``."""
         return f"sm_{self._known['major']}{self._known['minor']}"
 
-    def __enter__(self) -> Cuda:
+    def __enter__(self) -> CudaDevice:
         self._context.__enter__()
         return self
 

@@ -29,7 +29,7 @@ class DeviceLost(RuntimeError):
     """An error after which nothing more can be run in this process."""
 
 
-class Device(Protocol):
+class BenchDevice(Protocol):
     """A context manager: TVM's kernels go to its queue inside the block."""
 
     name: str
@@ -39,7 +39,7 @@ class Device(Protocol):
     stream: int
     """The queue as a CUDA stream; 0 where there is none."""
 
-    def __enter__(self) -> Device: ...
+    def __enter__(self) -> BenchDevice: ...
     def __exit__(
         self,
         kind: type[BaseException] | None,

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from .device import Call, Device
+from .device import BenchDevice, Call
 
 
 class Runner(Protocol):
@@ -37,6 +37,6 @@ class Entry:
     replay: Call
     calls: int
 
-    def look(self, device: Device) -> float:
+    def look(self, device: BenchDevice) -> float:
         """Milliseconds of a call in one replay."""
         return device.time(self.replay) / self.calls

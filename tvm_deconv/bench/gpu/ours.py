@@ -11,7 +11,7 @@ import tvm
 
 from tvm_deconv.algebra.packing import of_json
 
-from .device import NAN_BYTE, Call, Device
+from .device import NAN_BYTE, BenchDevice, Call
 from .layer import Tensors
 
 # Buffers of a pass are this many times the last cache, so that each call finds its input in memory
@@ -23,7 +23,7 @@ _MOST_SETS = 256
 class Buffers:
     """Inputs, all the same values, and outputs: a call of a pass uses the next pair each time."""
 
-    def __init__(self, tensors: Tensors, device: Device) -> None:
+    def __init__(self, tensors: Tensors, device: BenchDevice) -> None:
         layer, dtype = tensors.layer, tensors.x.dtype
         self.tensors, self.device = tensors, device
         self.output_bytes = int(np.prod(layer.output_shape)) * dtype.itemsize
@@ -47,7 +47,7 @@ class Buffers:
         self.device.synchronize()
 
 
-class Kernel:
+class PackedKernel:
     """One kernel of a pack; ``record`` is its entry in the manifest."""
 
     def __init__(self, record: Mapping[str, Any], folder: Path, buffers: Buffers) -> None:
@@ -86,10 +86,10 @@ class Kernel:
         return self._buffers.outputs[number % self._buffers.count].numpy()
 
 
-class Peak:
+class PeakKernel:
     """The kernel that measures the multiply-add peak, with as many blocks as fill the device."""
 
-    def __init__(self, record: Mapping[str, Any], folder: Path, device: Device) -> None:
+    def __init__(self, record: Mapping[str, Any], folder: Path, device: BenchDevice) -> None:
         self._device = device
         first, *others = record["out"]
         blocks = device.blocks(others[0])
@@ -109,10 +109,10 @@ class Peak:
         return self._device.record([lambda: self._main(self._factors, self._out)] * count)
 
 
-class Copy:
+class MemoryCopy:
     """Copying ``size`` bytes within the device's memory."""
 
-    def __init__(self, device: Device, size: int) -> None:
+    def __init__(self, device: BenchDevice, size: int) -> None:
         self._size, self._device = size, device
         # Read and written by a call.
         self.facts = {"bytes": 2 * size}

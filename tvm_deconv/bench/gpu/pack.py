@@ -44,7 +44,7 @@ DTYPES = ("float32", "float16")
 OUT = Path("build/gpu")
 
 
-def obstacle(workload: Workload) -> str | None:
+def refusal(workload: Workload) -> str | None:
     """Why a workload is left out, in words."""
     if workload.kind != "layer":
         return "it is a network: name its layers"
@@ -156,7 +156,7 @@ def pack(options: argparse.Namespace) -> dict[str, Any]:
     }
     jobs: list[Job] = []
     for workload in find(options.workloads):
-        reason = obstacle(workload)
+        reason = refusal(workload)
         if reason is not None:
             manifest["left_out"][workload.name] = reason
             continue

@@ -6,7 +6,7 @@ import random
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.machines import Machine
-from tvm_deconv.schedules.space import fields, infeasible, parameters_of
+from tvm_deconv.schedules.space import fields, parameters_of, tuning_refusal
 from tvm_deconv.schedules.variant import Sizes, Variant
 
 # Feasible points are rare in some spaces, and drawing one takes well under a millisecond.
@@ -30,7 +30,7 @@ def points(
     for _ in range(_TRIES):
         point = {name: rng.choice(choices) for name, choices in values.items()}
         parameters = parameters_of(variant, point)
-        if infeasible(variant, conv, sizes, parameters, machine) is None:
+        if tuning_refusal(variant, conv, sizes, parameters, machine) is None:
             drawn.setdefault(tuple(point.values()), point)
         if len(drawn) >= count * _CROWD:
             break

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from tvm_deconv.algebra.weights import phase_channels
 from tvm_deconv.workloads.spec import LEAKY_SLOPE
 
-from .device import Call, Device
+from .device import BenchDevice, Call
 from .layer import Tensors
 
 LAYOUTS = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
@@ -41,7 +41,7 @@ class Peer:
     """One form in one layout. Its passes are recorded by PyTorch itself, on the device's stream."""
 
     def __init__(
-        self, form: Callable[[Tensor], Tensor], inputs: Sequence[Tensor], device: Device
+        self, form: Callable[[Tensor], Tensor], inputs: Sequence[Tensor], device: BenchDevice
     ) -> None:
         self._form, self._inputs, self._device = form, inputs, device
         self._outputs: list[Tensor] = []
@@ -85,7 +85,7 @@ class Peer:
 
 
 def peers(
-    tensors: Tensors, device: Device, count: int, compiled: bool
+    tensors: Tensors, device: BenchDevice, count: int, compiled: bool
 ) -> Iterator[tuple[str, Callable[[], Peer]]]:
     """All forms of a layer, with ``count`` inputs each: their names, and what makes them."""
     where = torch.device("cuda", 0) if device.stream else torch.device("cpu")
@@ -206,7 +206,7 @@ def _tensor(array: np.ndarray | None, where: torch.device) -> Any:
 
 
 @contextmanager
-def _on_stream(device: Device) -> Iterator[None]:
+def _on_stream(device: BenchDevice) -> Iterator[None]:
     if not device.stream:
         yield
         return

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tvm_deconv.bench.figures import HEADLINE, MEASURED, Row, Spread, rows
+from tvm_deconv.bench.figures import HEADLINE, MEASURED, FigureRow, Spread, rows
 from tvm_deconv.bench.table import aligned
 
 GOALS = {"nearest": 2.0, "subpixel": 1.3, "deconv": 1.3}
@@ -34,7 +34,7 @@ class Verdict:
     goals: tuple[tuple[str, bool], ...]
 
 
-def memory_bound(row: Row, workload: Mapping[str, Any], copy_gbs: float | None) -> bool:
+def memory_bound(row: FigureRow, workload: Mapping[str, Any], copy_gbs: float | None) -> bool:
     """Whether the bytes take longer than the multiply-adds, at the measured bounds."""
     if copy_gbs is None or row.peak_gflops is None or row.multiply_adds is None:
         return False
@@ -49,7 +49,7 @@ def copy_gbs(workload: Mapping[str, Any]) -> float | None:
     return record["facts"]["bytes"] / Spread.of(record["ms"]).median / 1e6
 
 
-def verdict(row: Row, workload: Mapping[str, Any], name: str) -> Verdict | None:
+def verdict(row: FigureRow, workload: Mapping[str, Any], name: str) -> Verdict | None:
     """None where that contestant was not measured."""
     ms = row.times.get(name)
     if ms is None:

@@ -25,7 +25,7 @@ from tvm_deconv.measure.reference import TOLERANCE
 from tvm_deconv.workloads.spec import LayerSpec
 
 from . import manifest as packed
-from .cuda import Cuda, NoGpu
+from .cuda import CudaDevice, NoGpu
 from .device import LAYER, DeviceLost, Processor
 from .table import TUNED
 
@@ -79,7 +79,7 @@ def run(options: Options) -> None:
     """
     manifest = packed.read(options.pack)
     version = _pytorch() if options.peers else None
-    with Cuda() if options.device == "cuda" else Processor() as device:
+    with CudaDevice() if options.device == "cuda" else Processor() as device:
         layers = options.workloads or tuple(manifest["layers"])
         for dtype in options.dtypes:
             path = result_path(options.out, dtype)

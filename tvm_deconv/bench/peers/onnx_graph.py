@@ -26,7 +26,7 @@ class Node:
 
 
 @dataclass
-class Graph:
+class OnnxGraph:
     """One input, one output, fixed shapes."""
 
     nodes: list[Node]
@@ -52,7 +52,7 @@ class Graph:
         return value
 
 
-def read_graph(path: str) -> Graph:
+def read_graph(path: str) -> OnnxGraph:
     """Raises NotSupportedError unless the model has one input, one output and fixed shapes."""
     model = onnx.shape_inference.infer_shapes(onnx.load(path), strict_mode=True, data_prop=True)
     proto = model.graph
@@ -75,7 +75,7 @@ def read_graph(path: str) -> Graph:
     shapes = {name: value.shape for name, value in constants.items()}
     for value in (*proto.input, *proto.value_info, *proto.output):
         shapes[value.name] = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
-    return Graph(nodes, constants, shapes, inputs[0], proto.output[0].name)
+    return OnnxGraph(nodes, constants, shapes, inputs[0], proto.output[0].name)
 
 
 def spatial_pads(node: Node) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -88,7 +88,7 @@ def spatial_pads(node: Node) -> tuple[tuple[int, int], tuple[int, int]]:
     return (pads[0], pads[2]), (pads[1], pads[3])
 
 
-def resize_factors(graph: Graph, node: Node) -> tuple[int, int]:
+def resize_factors(graph: OnnxGraph, node: Node) -> tuple[int, int]:
     """Whole factors of height and width of the Resize ``node``, which leaves the rest as it is."""
     old, new = graph.shapes[node.inputs[0]], graph.shapes[node.name]
     if len(old) != 4 or old[:2] != new[:2] or new[2] % old[2] or new[3] % old[3]:

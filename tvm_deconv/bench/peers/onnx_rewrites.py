@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .onnx_graph import Graph, Node
+from .onnx_graph import Node, OnnxGraph
 
 # Activations that work on each element alike, so that channels can be reordered before them.
 _ELEMENTWISE = {"Relu", "LeakyRelu", "Elu", "Tanh", "Sigmoid", "Clip"}
 
 
-def shuffles_in_order(graph: Graph, mode: str) -> None:
+def shuffles_in_order(graph: OnnxGraph, mode: str) -> None:
     """Turn the DepthToSpace nodes that directly follow a convolution to ``mode``, CRD or DCR.
 
     Channel c of phase p is channel ``c * r² + p`` in CRD and ``p * C + c`` in DCR: the convolution
@@ -37,7 +37,7 @@ def shuffles_in_order(graph: Graph, mode: str) -> None:
         node.attributes["mode"] = mode
 
 
-def _convolution_before(graph: Graph, node: Node) -> Node | None:
+def _convolution_before(graph: OnnxGraph, node: Node) -> Node | None:
     """The Conv whose result, with nothing but elementwise activations, only ``node`` uses."""
     makers = {each.name: each for each in graph.nodes}
     before = makers.get(node.inputs[0])
@@ -51,13 +51,13 @@ def _convolution_before(graph: Graph, node: Node) -> Node | None:
     return None
 
 
-def _users(graph: Graph, name: str) -> list[Node]:
+def _users(graph: OnnxGraph, name: str) -> list[Node]:
     users = [node for node in graph.nodes if name in node.inputs]
     # The caller is a user, too: then nothing may be reordered or merged.
     return users + users[:1] if name == graph.output else users
 
 
-def merge_composites(graph: Graph) -> None:
+def merge_composites(graph: OnnxGraph) -> None:
     """Fold batch norms into weights; write group norm and SiLU as ``GroupNorm`` and ``Silu``.
 
     GroupNorm has the operands x, scale and shift, both of shape (C,), and the attributes
@@ -72,7 +72,7 @@ def merge_composites(graph: Graph) -> None:
             _merge_silu(graph, node)
 
 
-def _fold_batch_norm(graph: Graph, norm: Node) -> None:
+def _fold_batch_norm(graph: OnnxGraph, norm: Node) -> None:
     """conv(x) * f + g, both by output channel, as one convolution."""
     conv = next((node for node in graph.nodes if node.name == norm.inputs[0]), None)
     if conv is None or conv.op not in ("Conv", "ConvTranspose"):
@@ -94,7 +94,7 @@ def _fold_batch_norm(graph: Graph, norm: Node) -> None:
     graph.nodes.remove(conv)
 
 
-def _merge_silu(graph: Graph, product: Node) -> None:
+def _merge_silu(graph: OnnxGraph, product: Node) -> None:
     """x * sigmoid(x)"""
     for x, gate_name in (product.inputs, product.inputs[::-1]):
         gate = next((node for node in graph.nodes if node.name == gate_name), None)
@@ -109,7 +109,7 @@ def _merge_silu(graph: Graph, product: Node) -> None:
 class _Chain:
     """Nodes that follow each other, each the only user of the one before."""
 
-    graph: Graph
+    graph: OnnxGraph
     last: Node
 
     def next(self, op: str) -> Node | None:
@@ -120,7 +120,7 @@ class _Chain:
         return self.last
 
 
-def _merge_group_norm(graph: Graph, norm: Node) -> None:
+def _merge_group_norm(graph: OnnxGraph, norm: Node) -> None:
     """Reshape to (1, groups, -1), InstanceNormalization, Reshape back, Mul and Add by channel."""
     makers = {node.name: node for node in graph.nodes}
     before = makers.get(norm.inputs[0])
@@ -146,7 +146,7 @@ def _merge_group_norm(graph: Graph, norm: Node) -> None:
     graph.nodes[:] = [node for node in graph.nodes if node.name not in merged]
 
 
-def _by_channel(graph: Graph, node: Node, channels: int) -> np.ndarray | None:
+def _by_channel(graph: OnnxGraph, node: Node, channels: int) -> np.ndarray | None:
     """The constant operand of the Mul or Add ``node``, if it has one value for each channel."""
     for name in node.inputs:
         value = graph.constants.get(name)

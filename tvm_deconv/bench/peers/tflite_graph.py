@@ -13,24 +13,31 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from .onnx_graph import Graph, Node, NotSupportedError, is_repeating, resize_factors, spatial_pads
+from .onnx_graph import (
+    Node,
+    NotSupportedError,
+    OnnxGraph,
+    is_repeating,
+    resize_factors,
+    spatial_pads,
+)
 from .onnx_rewrites import merge_composites, shuffles_in_order
 from .tflite_file import Writer
 
-Maker = Callable[["Translation", Node, int], int]
+Maker = Callable[["TfliteTranslation", Node, int], int]
 
 
-def translate(graph: Graph) -> bytes:
+def translate(graph: OnnxGraph) -> bytes:
     """The TFLite file of ``graph``, which is taken over; raises NotSupportedError."""
     merge_composites(graph)
     shuffles_in_order(graph, "DCR")
-    return Translation(graph).file
+    return TfliteTranslation(graph).file
 
 
-class Translation:
+class TfliteTranslation:
     """``file`` is the result. Makers get the node and its first operand's tensor, NHWC."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: OnnxGraph) -> None:
         self.graph = graph
         self.writer = Writer()
         given = self.writer.tensor(self.shape(graph.input))
@@ -80,7 +87,7 @@ def _same_pads(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def _conv(t: Translation, node: Node, x: int) -> int:
+def _conv(t: TfliteTranslation, node: Node, x: int) -> int:
     weight, bias = t.graph.weight(node, 1), t.graph.constant(node, 2)
     strides = node.attributes.get("strides", (1, 1))
     dilations = node.attributes.get("dilations", (1, 1))
@@ -108,14 +115,14 @@ def _conv(t: Translation, node: Node, x: int) -> int:
     return t.writer.operator("CONV_2D", inputs, t.shape(node.name), _options("Conv2D", **window))
 
 
-def _pad_zeros(t: Translation, x: int, name: str, pads: tuple[tuple[int, int], ...]) -> int:
+def _pad_zeros(t: TfliteTranslation, x: int, name: str, pads: tuple[tuple[int, int], ...]) -> int:
     n, h, w, c = t.shape(name)
     shape = (n, h + sum(pads[0]), w + sum(pads[1]), c)
     widths = t.integers([(0, 0), *pads, (0, 0)])
     return t.writer.operator("PAD", [x, widths], shape, _options("Pad"))
 
 
-def _conv_transpose(t: Translation, node: Node, x: int) -> int:
+def _conv_transpose(t: TfliteTranslation, node: Node, x: int) -> int:
     weight, bias = t.graph.weight(node, 1), t.graph.constant(node, 2)
     if node.attributes.get("group", 1) != 1 or set(node.attributes.get("dilations", (1,))) != {1}:
         raise node.refuse("TFLite's transposed convolution has neither groups nor dilations")
@@ -146,7 +153,7 @@ def _conv_transpose(t: Translation, node: Node, x: int) -> int:
     return t.writer.operator("SLICE", cut, t.shape(node.name), _options("Slice"))
 
 
-def _depth_to_space(t: Translation, node: Node, x: int) -> int:
+def _depth_to_space(t: TfliteTranslation, node: Node, x: int) -> int:
     """TFLite's order is DCR; CRD, where no convolution before it can be reordered, transposes."""
     r = node.attributes["blocksize"]
     if node.attributes.get("mode", "DCR") == "DCR":
@@ -161,7 +168,7 @@ def _depth_to_space(t: Translation, node: Node, x: int) -> int:
     return _reshape(t, y, t.shape(node.name))
 
 
-def _resize(t: Translation, node: Node, x: int) -> int:
+def _resize(t: TfliteTranslation, node: Node, x: int) -> int:
     resize_factors(t.graph, node)
     shape = t.shape(node.name)
     inputs = [x, t.integers(shape[1:3])]
@@ -175,7 +182,7 @@ def _resize(t: Translation, node: Node, x: int) -> int:
     return t.writer.operator("RESIZE_BILINEAR", inputs, shape, options)
 
 
-def _pad(t: Translation, node: Node, x: int) -> int:
+def _pad(t: TfliteTranslation, node: Node, x: int) -> int:
     pads, value = t.graph.weight(node, 1), t.graph.constant(node, 2)
     if len(pads) != 8 or (len(node.inputs) > 3 and node.inputs[3]):
         raise node.refuse("it pads other axes than N, C, H, W")
@@ -190,7 +197,7 @@ def _pad(t: Translation, node: Node, x: int) -> int:
     return t.writer.operator("PAD", inputs, shape, _options("Pad"))
 
 
-def _clip(t: Translation, node: Node, x: int) -> int:
+def _clip(t: TfliteTranslation, node: Node, x: int) -> int:
     limits = (("MAXIMUM", t.graph.constant(node, 1)), ("MINIMUM", t.graph.constant(node, 2)))
     for operator, limit in limits:
         if limit is not None:
@@ -199,19 +206,19 @@ def _clip(t: Translation, node: Node, x: int) -> int:
     return x
 
 
-def _prelu(t: Translation, node: Node, x: int) -> int:
+def _prelu(t: TfliteTranslation, node: Node, x: int) -> int:
     channels = t.graph.shapes[node.inputs[0]][1]
     slopes = np.broadcast_to(t.graph.weight(node, 1).reshape(-1), channels)
     return t.writer.operator("PRELU", [x, t.floats(slopes.reshape(1, 1, -1))], t.shape(node.name))
 
 
-def _instance_norm(t: Translation, node: Node, x: int) -> int:
+def _instance_norm(t: TfliteTranslation, node: Node, x: int) -> int:
     scale, shift = t.graph.weight(node, 1), t.graph.weight(node, 2)
     epsilon = node.attributes.get("epsilon", 1e-5)
     return _normalized(t, x, t.shape(node.name), (1, 2), epsilon, scale, shift)
 
 
-def _group_norm(t: Translation, node: Node, x: int) -> int:
+def _group_norm(t: TfliteTranslation, node: Node, x: int) -> int:
     """Over five axes: the channels of NHWC split into groups and the channels of each."""
     scale, shift = (t.graph.weight(node, i) for i in (1, 2))
     n, h, w, c = t.shape(node.name)
@@ -222,13 +229,13 @@ def _group_norm(t: Translation, node: Node, x: int) -> int:
     return _reshape(t, y, (n, h, w, c))
 
 
-def _reshape(t: Translation, x: int, shape: tuple[int, ...]) -> int:
+def _reshape(t: TfliteTranslation, x: int, shape: tuple[int, ...]) -> int:
     options = _options("Reshape", newShape=np.array(shape, np.int32))
     return t.writer.operator("RESHAPE", [x, t.integers(shape)], shape, options)
 
 
 def _normalized(
-    t: Translation,
+    t: TfliteTranslation,
     x: int,
     shape: tuple[int, ...],
     axes: tuple[int, ...],
@@ -251,7 +258,7 @@ def _normalized(
     return op("ADD", [y, t.floats(shift)], shape, _options("Add"))
 
 
-def _concat(t: Translation, node: Node, x: int) -> int:
+def _concat(t: TfliteTranslation, node: Node, x: int) -> int:
     if node.attributes["axis"] % 4 != 1:
         raise node.refuse(f"axis {node.attributes['axis']}, not the channels")
     inputs = [t.operand(name) for name in node.inputs]
@@ -260,18 +267,18 @@ def _concat(t: Translation, node: Node, x: int) -> int:
     )
 
 
-def _leaky_relu(t: Translation, node: Node, x: int) -> int:
+def _leaky_relu(t: TfliteTranslation, node: Node, x: int) -> int:
     options = _options("LeakyRelu", alpha=node.attributes.get("alpha", 0.01))
     return t.writer.operator("LEAKY_RELU", [x], t.shape(node.name), options)
 
 
-def _elu(t: Translation, node: Node, x: int) -> int:
+def _elu(t: TfliteTranslation, node: Node, x: int) -> int:
     if node.attributes.get("alpha", 1.0) != 1:
         raise node.refuse(f"alpha {node.attributes['alpha']}: TFLite has 1 only")
     return t.writer.operator("ELU", [x], t.shape(node.name))
 
 
-def _silu(t: Translation, node: Node, x: int) -> int:
+def _silu(t: TfliteTranslation, node: Node, x: int) -> int:
     gate = t.writer.operator("LOGISTIC", [x], t.shape(node.name))
     return t.writer.operator("MUL", [x, gate], t.shape(node.name), _options("Mul"))
 
@@ -281,7 +288,7 @@ def _activation(operator: str) -> Maker:
 
 
 def _arithmetic(operator: str, kind: str) -> Maker:
-    def make(t: Translation, node: Node, x: int) -> int:
+    def make(t: TfliteTranslation, node: Node, x: int) -> int:
         inputs = [x, t.operand(node.inputs[1])]
         return t.writer.operator(operator, inputs, t.shape(node.name), _options(kind))
 

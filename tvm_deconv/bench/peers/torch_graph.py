@@ -10,18 +10,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .onnx_graph import Graph, Node, NotSupportedError, is_repeating, resize_factors, spatial_pads
+from .onnx_graph import (
+    Node,
+    NotSupportedError,
+    OnnxGraph,
+    is_repeating,
+    resize_factors,
+    spatial_pads,
+)
 from .onnx_rewrites import merge_composites, shuffles_in_order
 
 # Makes what computes the node, from its first operands: their number is the second result.
-Maker = Callable[[Graph, Node], tuple[Callable[..., Tensor], int]]
+Maker = Callable[[OnnxGraph, Node], tuple[Callable[..., Tensor], int]]
 MAKERS: dict[str, Maker] = {}
 
 
 class OnnxModule(nn.Module):
     """Takes over ``graph``; raises NotSupportedError for operators that are not in ``MAKERS``."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: OnnxGraph) -> None:
         super().__init__()
         shuffles_in_order(graph, "CRD")
         merge_composites(graph)
@@ -78,7 +85,7 @@ def _window(node: Node, weight: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _with_weights(module: Any, graph: Graph, node: Node) -> nn.Module:
+def _with_weights(module: Any, graph: OnnxGraph, node: Node) -> nn.Module:
     module.weight = _parameter(graph.weight(node, 1))
     bias = graph.constant(node, 2)
     module.bias = None if bias is None else _parameter(bias)
@@ -86,7 +93,7 @@ def _with_weights(module: Any, graph: Graph, node: Node) -> nn.Module:
 
 
 @_maker("Conv")
-def _conv(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _conv(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     weight = graph.weight(node, 1)
     (top, bottom), (left, right) = spatial_pads(node)
     even = top == bottom and left == right
@@ -102,7 +109,7 @@ def _conv(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
 
 
 @_maker("ConvTranspose")
-def _conv_transpose(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _conv_transpose(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     """PyTorch has one padding for both ends; what ONNX keeps at the end is output padding to it."""
     weight = graph.weight(node, 1)
     pads = spatial_pads(node)
@@ -124,7 +131,7 @@ def _conv_transpose(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], in
 
 
 @_maker("DepthToSpace")
-def _depth_to_space(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _depth_to_space(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     r = node.attributes["blocksize"]
     if node.attributes.get("mode", "DCR") == "CRD":
         return nn.PixelShuffle(r), 1
@@ -138,7 +145,7 @@ def _depth_to_space(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], in
 
 
 @_maker("Resize")
-def _resize(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _resize(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     factors = resize_factors(graph, node)
     if is_repeating(node):
         return nn.Upsample(scale_factor=factors, mode="nearest"), 1
@@ -151,7 +158,7 @@ def _resize(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
 
 
 @_maker("Pad")
-def _pad(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _pad(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     pads = graph.weight(node, 1)
     rank = len(pads) // 2
     axes = len(node.inputs) > 3 and node.inputs[3]
@@ -168,7 +175,7 @@ def _pad(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
 
 
 @_maker("PRelu")
-def _prelu(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _prelu(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     slope = graph.weight(node, 1)
     channels = graph.shapes[node.inputs[0]][1]
     if slope.size != 1 and slope.shape[-3:] != (channels, 1, 1):
@@ -179,14 +186,14 @@ def _prelu(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
 
 
 @_maker("Clip")
-def _clip(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _clip(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     low, high = (graph.constant(node, i) for i in (1, 2))
     limits = [None if v is None else float(v) for v in (low, high)]
     return lambda x: torch.clamp(x, *limits), 1
 
 
 @_maker("BatchNormalization")
-def _batch_norm(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _batch_norm(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     scale, shift, mean, variance = (graph.weight(node, i) for i in (1, 2, 3, 4))
     module = nn.BatchNorm2d(len(scale), eps=node.attributes.get("epsilon", 1e-5))
     module.weight, module.bias = _parameter(scale), _parameter(shift)
@@ -195,7 +202,7 @@ def _batch_norm(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
 
 
 @_maker("InstanceNormalization")
-def _instance_norm(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _instance_norm(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     scale, shift = graph.weight(node, 1), graph.weight(node, 2)
     rank = len(graph.shapes[node.inputs[0]])
     kind = {3: nn.InstanceNorm1d, 4: nn.InstanceNorm2d}[rank]
@@ -205,7 +212,7 @@ def _instance_norm(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int
 
 
 @_maker("GroupNorm")
-def _group_norm(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _group_norm(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     scale, shift = graph.weight(node, 1), graph.weight(node, 2)
     module = nn.GroupNorm(node.attributes["num_groups"], len(scale), node.attributes["epsilon"])
     module.weight, module.bias = _parameter(scale), _parameter(shift)
@@ -213,20 +220,20 @@ def _group_norm(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
 
 
 @_maker("Reshape", "Flatten")
-def _reshape(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _reshape(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     shape = graph.shapes[node.name]
     return lambda x: x.reshape(shape), 1
 
 
 @_maker("Transpose")
-def _transpose(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _transpose(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     rank = len(graph.shapes[node.inputs[0]])
     order = node.attributes.get("perm", tuple(reversed(range(rank))))
     return lambda x: x.permute(*order), 1
 
 
 @_maker("Gemm")
-def _gemm(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _gemm(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     given = {**{"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0}, **node.attributes}
     if (given["alpha"], given["beta"], given["transA"]) != (1.0, 1.0, 0):
         raise node.refuse("alpha, beta or transA")
@@ -240,7 +247,7 @@ def _gemm(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
 
 
 @_maker("MaxPool", "AveragePool")
-def _pool(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _pool(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     (top, bottom), (left, right) = spatial_pads(node)
     if (top, left) != (bottom, right) or node.attributes.get("ceil_mode", 0):
         raise node.refuse("uneven pads or ceil_mode")
@@ -252,23 +259,23 @@ def _pool(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
 
 
 @_maker("Concat")
-def _concat(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _concat(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     axis = node.attributes["axis"]
     return lambda *xs: torch.cat(xs, axis), len(node.inputs)
 
 
 @_maker("Softmax")
-def _softmax(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _softmax(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     return nn.Softmax(node.attributes.get("axis", -1)), 1
 
 
 @_maker("LeakyRelu")
-def _leaky_relu(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _leaky_relu(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     return nn.LeakyReLU(node.attributes.get("alpha", 0.01)), 1
 
 
 @_maker("Elu")
-def _elu(graph: Graph, node: Node) -> tuple[Callable[..., Tensor], int]:
+def _elu(graph: OnnxGraph, node: Node) -> tuple[Callable[..., Tensor], int]:
     return nn.ELU(node.attributes.get("alpha", 1.0)), 1
 
 

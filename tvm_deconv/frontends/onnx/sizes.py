@@ -25,12 +25,12 @@ from .fold import evaluate
 from .nodes import STANDARD, attributes
 
 _INTEGERS = ("int32", "int64")
-# Sizes are multiplied by scales in these, and stay whole where the scales are.
+# SizeVector are multiplied by scales in these, and stay whole where the scales are.
 _FLOATS = ("float32", "float64")
 
 
 @dataclass(frozen=True, eq=False)
-class Sizes:
+class SizeVector:
     """``values`` holds ints and expressions of int64 (bools of a comparison), in any shape.
 
     ``dtype`` is that of the tensor in the graph.
@@ -65,10 +65,10 @@ class SizeArithmetic:
 
     def __init__(self, constants: Mapping[str, np.ndarray], opset: int) -> None:
         self.constants, self.opset = constants, opset
-        self.known: dict[str, Sizes] = {}
+        self.known: dict[str, SizeVector] = {}
         self._analyzer = sym.Analyzer()
 
-    def visit(self, node: onnx.NodeProto, shape: Sequence[Any] | None) -> list[Sizes] | None:
+    def visit(self, node: onnx.NodeProto, shape: Sequence[Any] | None) -> list[SizeVector] | None:
         """The outputs of a node that computes sizes from sizes, else None.
 
         ``shape`` is that of the tensor which the node reads first, where it is known.
@@ -78,7 +78,9 @@ class SizeArithmetic:
             self.known |= dict(zip(node.output, found, strict=False))
         return found
 
-    def _outputs(self, node: onnx.NodeProto, shape: Sequence[Any] | None) -> list[Sizes] | None:
+    def _outputs(
+        self, node: onnx.NodeProto, shape: Sequence[Any] | None
+    ) -> list[SizeVector] | None:
         options = attributes(node)
         if node.op_type in ("Shape", "Size"):
             return None if shape is None else [self._measured(node.op_type, shape, options)]
@@ -93,22 +95,22 @@ class SizeArithmetic:
         if node.op_type == "Cast":
             dtype = str(helper.tensor_dtype_to_np_dtype(options["to"]))
             fits = dtype in _INTEGERS + _FLOATS and whole[0].dtype != "bool"
-            return [Sizes(whole[0].values, dtype)] if fits else None
+            return [SizeVector(whole[0].values, dtype)] if fits else None
         if node.op_type in ("Ceil", "Floor", "Round"):
             return whole
         if node.op_type == "ReduceProd":
             return self._product(whole, options)
         return self._elementwise(node.op_type, whole, options)
 
-    def _measured(self, kind: str, shape: Sequence[Any], options: Mapping[str, Any]) -> Sizes:
+    def _measured(self, kind: str, shape: Sequence[Any], options: Mapping[str, Any]) -> SizeVector:
         _bind(self._analyzer, shape)
         if kind == "Size":
             total = self._simple(reduce(_times, shape, 1))
-            return Sizes(_objects([total]).reshape(()), "int64")
+            return SizeVector(_objects([total]).reshape(()), "int64")
         chosen = shape[options.get("start", 0) : options.get("end")]
-        return Sizes(_objects(chosen), "int64")
+        return SizeVector(_objects(chosen), "int64")
 
-    def _operand(self, name: str) -> Sizes | None:
+    def _operand(self, name: str) -> SizeVector | None:
         if name in self.known:
             return self.known[name]
         array = self.constants.get(name)
@@ -119,9 +121,9 @@ class SizeArithmetic:
             array = array.astype("int64")
         elif dtype not in (*_INTEGERS, "bool"):
             return None
-        return Sizes(_objects(array.ravel().tolist()).reshape(array.shape), dtype)
+        return SizeVector(_objects(array.ravel().tolist()).reshape(array.shape), dtype)
 
-    def _moved(self, node: onnx.NodeProto) -> list[Sizes] | None:
+    def _moved(self, node: onnx.NodeProto) -> list[SizeVector] | None:
         """By moving the places of the elements instead of the elements."""
         moved = node.input if node.op_type == "Concat" else node.input[:1]
         table: list[Any] = []
@@ -146,20 +148,22 @@ class SizeArithmetic:
         if found is None or any(places.size > SHORT for places in found):
             return None
         values = _objects(table)
-        return [Sizes(values[places.ravel()].reshape(places.shape), dtype) for places in found]
+        return [SizeVector(values[places.ravel()].reshape(places.shape), dtype) for places in found]
 
-    def _product(self, operands: list[Sizes], options: Mapping[str, Any]) -> list[Sizes] | None:
+    def _product(
+        self, operands: list[SizeVector], options: Mapping[str, Any]
+    ) -> list[SizeVector] | None:
         values = operands[0].values
         axes = operands[1].values.ravel().tolist() if len(operands) > 1 else options.get("axes")
         if values.ndim != 1 or axes not in (None, [0], [-1]):
             return None
         product = self._simple(reduce(_times, values.tolist(), 1))
         shape = (1,) if options.get("keepdims", 1) else ()
-        return [Sizes(_objects([product]).reshape(shape), operands[0].dtype)]
+        return [SizeVector(_objects([product]).reshape(shape), operands[0].dtype)]
 
     def _elementwise(
-        self, kind: str, operands: list[Sizes], options: Mapping[str, Any]
-    ) -> list[Sizes] | None:
+        self, kind: str, operands: list[SizeVector], options: Mapping[str, Any]
+    ) -> list[SizeVector] | None:
         compute = _ELEMENTWISE.get(kind)
         if compute is None or any(options.values()):
             return None
@@ -177,7 +181,7 @@ class SizeArithmetic:
             elements.append(self._simple(element))
         is_bool = bool(elements) and isinstance(elements[0], bool)
         dtype = "bool" if is_bool else operands[-1].dtype
-        return [Sizes(_objects(elements).reshape(parts[0].shape), dtype)]
+        return [SizeVector(_objects(elements).reshape(parts[0].shape), dtype)]
 
     def _simple(self, value: Any) -> Any:
         if isinstance(value, int):
@@ -191,7 +195,7 @@ def shown(shape: Sequence[Any]) -> str:
     return re.sub(r"T\.int64\((-?\d+)\)", r"\1", str(list(shape))).replace("T.", "")
 
 
-# Sizes that many numbers divide, all alike (an image may have to be square) or all different.
+# SizeVector that many numbers divide, all alike (an image may have to be square) or all different.
 _SAMPLES = ((2520,) * 4, (5040,) * 4, (2520, 5040, 10080, 15120), (15120, 10080, 2520, 7560))
 
 

@@ -29,7 +29,7 @@ from tvm_deconv.transform.graph import constant as tensor_constant
 from tvm_deconv.transform.rebind import rebind
 
 from .epilogue import RESHAPE
-from .layers import Layer, layers_of
+from .layers import LoweredLayer, layers_of
 
 # The attribute of a function that names its variant; its global symbol begins with the name, too.
 VARIANT_ATTRIBUTE = "tvm_deconv.variant"
@@ -50,7 +50,7 @@ class LowerConvolutions:
     ``target`` is whatever ``tvm_deconv.targets.resolve_target`` takes. ``variant``, ``winograd``
     and ``log`` decide about the variant as ``tvm_deconv.schedules.choice`` says; ``log`` is found
     as ``tvm_deconv.logs.find.resolve_log`` says. Each function is called after its variant
-    (``revd2_conv_transpose``) and has it in ``VARIANT_ATTRIBUTE``.
+    and operator (``revd2_conv2d_transpose``) and has the former in ``VARIANT_ATTRIBUTE``.
 
     Raises TargetError for a target that is unknown or has no schedules, VariantError for a variant
     that is unknown or excluded, and LogError for a log that is damaged or not of the target.
@@ -77,7 +77,9 @@ class LowerConvolutions:
         lowered = False
         for name, func in result.functions_items():
             found = layers_of(func, self.machine, self.preferences)
-            layers = {layer.epilogue.result: layer for layer in found if isinstance(layer, Layer)}
+            layers = {
+                layer.epilogue.result: layer for layer in found if isinstance(layer, LoweredLayer)
+            }
             if layers:
                 lowered = True
                 rebuild = _Rebuild(result, layers)
@@ -91,7 +93,7 @@ class LowerConvolutions:
 class _Rebuild(PyExprMutator):
     """Replaces the result of each layer by a call of its function; the rest is copied."""
 
-    def __init__(self, mod: tvm.IRModule, layers: dict[relax.Var, Layer]) -> None:
+    def __init__(self, mod: tvm.IRModule, layers: dict[relax.Var, LoweredLayer]) -> None:
         super().__init__(mod)
         self.layers = layers
 
@@ -101,12 +103,18 @@ class _Rebuild(PyExprMutator):
             super().visit_var_binding_(binding)
             return
         func, arguments = lower_layer(layer)
-        callee = self.builder_.add_func(func, f"{layer.choice.variant.name}_conv_transpose")
+        callee = self.builder_.add_func(func, _kernel_name(layer))
         remapped = [self.visit_expr(a) if isinstance(a, relax.Var) else a for a in arguments]
         rebind(self, binding, relax.call_tir(callee, remapped, binding.var.ty))
 
 
-def lower_layer(layer: Layer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
+def _kernel_name(layer: LoweredLayer) -> str:
+    """``revd2_conv2d_transpose``, or ``revd2_conv2d`` for a convolution that was plain before."""
+    operator = str(layer.graph.op(layer.conv.var)).removeprefix("relax.nn.")
+    return f"{layer.choice.variant.name}_{operator}"
+
+
+def lower_layer(layer: LoweredLayer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
     """The scheduled function of one layer, and its arguments in the original function's terms."""
     variant = layer.choice.variant
     func, arguments = _fused(layer)
@@ -115,7 +123,7 @@ def lower_layer(layer: Layer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
     return func.with_attr("op_pattern", _OPAQUE), arguments
 
 
-def _fused(layer: Layer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
+def _fused(layer: LoweredLayer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
     """Algorithm and epilogue as one unscheduled PrimFunc, made by Relax's own fusion."""
     conv, variant, parameters = layer.conv, layer.choice.variant, layer.choice.parameters
     builder = relax.BlockBuilder()
@@ -177,7 +185,7 @@ class _EpilogueEmitter:
 
     def __init__(
         self,
-        layer: Layer,
+        layer: LoweredLayer,
         builder: relax.BlockBuilder,
         parameters: _Parameters,
         out_shape: tuple[Any, ...],

@@ -22,7 +22,7 @@ from .read import Convolution, read
 
 
 @dataclass(frozen=True)
-class Layer:
+class LoweredLayer:
     """A convolution of ``graph``, what is stored with it, and what computes it."""
 
     graph: Graph
@@ -32,7 +32,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Left:
+class RefusedLayer:
     """A convolution ``var`` of ``graph`` that is left to TVM."""
 
     graph: Graph
@@ -42,7 +42,7 @@ class Left:
 
 def layers_of(
     func: tvm.ir.BaseFunc, machine: Machine, preferences: Preferences
-) -> list[Layer | Left]:
+) -> list[LoweredLayer | RefusedLayer]:
     """All convolutions of a Relax function in order; there are none in any other function.
 
     A symbolic size counts as not known.
@@ -50,12 +50,12 @@ def layers_of(
     if not isinstance(func, relax.Function):
         return []
     graph = Graph(func)
-    found: list[Layer | Left] = []
+    found: list[LoweredLayer | RefusedLayer] = []
     taken: set[relax.Var] = set()
     for var in graph.order:
         conv = read(graph, var) if var in graph.live else None
         if isinstance(conv, Refused):
-            found.append(Left(graph, var, conv.reason))
+            found.append(RefusedLayer(graph, var, conv.reason))
         elif conv is not None:
             n, _, h, w = (
                 dim if isinstance(dim, int) else None for dim in shape_of(conv.data) or ()
@@ -63,7 +63,7 @@ def layers_of(
             choice = choose(conv.op, Sizes(n, h, w), conv.dtype, machine, preferences)
             epilogue = collect(graph, conv, taken)
             taken.update(epilogue.members)
-            found.append(Layer(graph, conv, epilogue, choice))
+            found.append(LoweredLayer(graph, conv, epilogue, choice))
     return found
 
 
@@ -77,7 +77,7 @@ def explain_kernels(
     lines = []
     for name, func in sorted(mod.functions_items(), key=lambda item: item[0].name_hint):
         for layer in layers_of(func, machine, preferences):
-            if isinstance(layer, Left):
+            if isinstance(layer, RefusedLayer):
                 result, what = layer.var, describe(layer.graph, layer.var)
                 line = KernelReport(name.name_hint, str(result.name), what, reason=layer.reason)
             else:

@@ -45,7 +45,7 @@ Stage = Copying | pointwise.Region
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ResizedConv:
     """A convolution and what stands upstream of its input, nearest first, with its input layout.
 
     ``stages`` end with the last resize; what feeds that is of no interest here.
@@ -60,7 +60,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Checked:
+class NearestConv:
     """A candidate as a transposed convolution of ``data`` (of ``layout``), and what comes first.
 
     ``regions`` are moved before it, and ``edge`` pixels (top, left, bottom, right) are copied
@@ -78,7 +78,7 @@ class Checked:
     factor: tuple[int, int]
 
 
-class NearestResize(Rule[Candidate]):
+class NearestResize(Rule[ResizedConv]):
     """Given and result, as mini-IR.
 
     Given::
@@ -104,26 +104,26 @@ class NearestResize(Rule[Candidate]):
         "conv2d(resize2d(x, r), w) => conv2d_transpose(x, weight_convolution(w, r), strides=r)"
     )
 
-    def match(self, graph: Graph, var: relax.Var) -> Candidate | None:
+    def match(self, graph: Graph, var: relax.Var) -> ResizedConv | None:
         """The convolution ``var`` and the resize that it reads, directly or not."""
         call = graph.value(var)
         if op_name(call) != CONV:
             return None
         stages = _upstream(graph, call.args[0], str(call.attrs.data_layout))
-        return Candidate(var, tuple(stages)) if stages else None
+        return ResizedConv(var, tuple(stages)) if stages else None
 
-    def plan(self, graph: Graph, match: Candidate) -> Plan | Refused:
+    def plan(self, graph: Graph, match: ResizedConv) -> Plan | Refused:
         """The transposed convolution in place of the farthest resize that it can replace."""
         var = match.conv_var
         conv = read_conv(graph, var)
         if conv is None or isinstance(conv, Refused):
             return conv or Refused(f"{graph.describe(var)} is not a convolution")
         # The farthest resize first: two in a row become one transposed convolution.
-        outcome: Checked | Refused = Refused("")
+        outcome: NearestConv | Refused = Refused("")
         for count in range(len(match.stages), 0, -1):
             if _upsamples(match.stages[count - 1][0]):
                 outcome = check(graph, conv, match.stages[:count])
-                if isinstance(outcome, Checked):
+                if isinstance(outcome, NearestConv):
                     break
         if isinstance(outcome, Refused):
             return outcome
@@ -145,7 +145,7 @@ class NearestResize(Rule[Candidate]):
 
 
 def _upstream(graph: Graph, data: relax.Var, layout: str) -> list[tuple[Stage, str]]:
-    """The stages of a ``Candidate`` whose convolution reads ``data``."""
+    """The stages of a ``ResizedConv`` whose convolution reads ``data``."""
     stages: list[tuple[Stage, str]] = []
     while isinstance(data, relax.Var):
         step = read_copying(graph, data, layout)
@@ -163,7 +163,7 @@ def _upstream(graph: Graph, data: relax.Var, layout: str) -> list[tuple[Stage, s
     return stages
 
 
-def check(graph: Graph, conv: Conv, stages: Sequence[tuple[Stage, str]]) -> Checked | Refused:
+def check(graph: Graph, conv: Conv, stages: Sequence[tuple[Stage, str]]) -> NearestConv | Refused:
     """Everything that must hold, for the resize at the far end of ``stages``."""
     last, layout = stages[-1]
     assert isinstance(last, Copying)
@@ -189,7 +189,7 @@ def check(graph: Graph, conv: Conv, stages: Sequence[tuple[Stage, str]]) -> Chec
             return Refused(f"{graph.describe(conv.var)}, axis {name}: {error}")
     factor = (maps[0].factor, maps[1].factor)
     out_channels = conv.weight.shape[0]
-    return Checked(
+    return NearestConv(
         conv=conv,
         data=last.data,
         layout=layout,
@@ -202,7 +202,7 @@ def check(graph: Graph, conv: Conv, stages: Sequence[tuple[Stage, str]]) -> Chec
     )
 
 
-def rewrite(match: Checked) -> Emit:
+def rewrite(match: NearestConv) -> Emit:
     """Build the result; assumes that ``check`` passed."""
 
     def emit(builder: relax.BlockBuilder, remap) -> relax.Expr:

@@ -39,7 +39,7 @@ from .shuffle import Shuffle, read_shuffle
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ShuffledConv:
     """A shuffle, the convolution that feeds it, and the pointwise operators between."""
 
     shuffle: Shuffle
@@ -56,7 +56,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Checked:
+class SubPixelConv:
     """A candidate as a transposed convolution: its geometry, weights (IOHW) and bias.
 
     ``region`` is what of the pointwise operators is not folded into the weights.
@@ -70,7 +70,7 @@ class Checked:
     bias: np.ndarray
 
 
-class SubPixel(Rule[Candidate]):
+class SubPixel(Rule[ShuffledConv]):
     """Given and result, as mini-IR.
 
     Given::
@@ -97,7 +97,7 @@ class SubPixel(Rule[Candidate]):
         "pixel_shuffle(conv2d(x, w), r) => conv2d_transpose(x, weight_shuffle(w, r), strides=r)"
     )
 
-    def match(self, graph: Graph, var: relax.Var) -> Candidate | Refused | None:
+    def match(self, graph: Graph, var: relax.Var) -> ShuffledConv | Refused | None:
         """The convolution that feeds the shuffle ``var`` and the pointwise operators between."""
         shuffle = read_shuffle(graph, var)
         if shuffle is None or isinstance(shuffle, Refused):
@@ -110,9 +110,9 @@ class SubPixel(Rule[Candidate]):
             return Refused(f"input is not a convolution: {graph.describe(region.source)}")
         if isinstance(conv, Refused):
             return conv
-        return Candidate(shuffle, conv, region)
+        return ShuffledConv(shuffle, conv, region)
 
-    def plan(self, graph: Graph, match: Candidate) -> Plan | Refused:
+    def plan(self, graph: Graph, match: ShuffledConv) -> Plan | Refused:
         """The transposed convolution with what is not folded into it."""
         checked = check(graph, match)
         if isinstance(checked, Refused):
@@ -131,7 +131,7 @@ class SubPixel(Rule[Candidate]):
         )
 
 
-def check(graph: Graph, match: Candidate) -> Checked | Refused:
+def check(graph: Graph, match: ShuffledConv) -> SubPixelConv | Refused:
     """Everything that must hold, in the order of the docstring of ``SubPixel``."""
     shuffle, conv, region = match.shuffle, match.conv, match.region
     if conv.out_layout != region.layout:
@@ -161,17 +161,17 @@ def check(graph: Graph, match: Candidate) -> Checked | Refused:
         )
     except GeometryError as error:
         return Refused(f"{graph.describe(conv.var)}: {error}")
-    return Checked(shuffle, conv, rest, op, weight, bias)
+    return SubPixelConv(shuffle, conv, rest, op, weight, bias)
 
 
-def rewrite(graph: Graph, match: Checked) -> Emit:
+def rewrite(graph: Graph, match: SubPixelConv) -> Emit:
     """Build the result; assumes that ``check`` passed."""
 
     def emit(builder: relax.BlockBuilder, remap) -> relax.Expr:
         conv, shuffle = match.conv, match.shuffle
         x = layouts.to(builder, remap(conv.data), conv.data_layout, "NCHW")
         value = emit_conv_transpose(builder, x, match.weight, match.op)
-        form: pointwise.Form = ChannelForm(shuffle.source)
+        form: pointwise.ConstantForm = ChannelForm(shuffle.source)
         per_phase = _needs_phases(match)
         if per_phase:
             n, o, h, rh, w, rw = _view(graph, match)
@@ -231,7 +231,7 @@ def describe(op: geometry.ConvTranspose2d) -> str:
     )
 
 
-def _view(graph: Graph, match: Checked) -> tuple[Any, ...]:
+def _view(graph: Graph, match: SubPixelConv) -> tuple[Any, ...]:
     """(N, O, H, r_h, W, r_w) for the convolution's own H and W."""
     shape = shape_of(match.conv.var) or ()
     n, _, h, w = layouts.dims(shape, match.conv.out_layout)
@@ -239,7 +239,7 @@ def _view(graph: Graph, match: Checked) -> tuple[Any, ...]:
     return n, o, h, rh, w, rw
 
 
-def _needs_phases(match: Checked) -> bool:
+def _needs_phases(match: SubPixelConv) -> bool:
     def differs(values: np.ndarray) -> bool:
         phases = values[match.shuffle.source]
         return bool((phases != phases[:, :1, :1]).any())
