@@ -1,25 +1,20 @@
 """From whatever holds a model to a Relax module: ONNX, ``torch.export`` or Relax itself.
 
-The importers are TVM's. What is added is what a stranger needs: TVM reports a bad model by whatever
-exception its translation happens to hit, so every model is checked first and every failure becomes
-one ModelError that says what to do.
+The readers in ``frontends`` begin where TVM's end: what it reads wrongly or not at all is read
+here. Every model is checked first, and every failure is one ModelError that says what to do.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
-from io import StringIO
 from typing import TYPE_CHECKING, TypeAlias, Union
 
 import onnx
 import tvm
 from tvm import relax
 
-from tvm_deconv.errors import ModelError, first_line
+from tvm_deconv.errors import ModelError
 from tvm_deconv.frontends.onnx import from_onnx, read_proto
 from tvm_deconv.frontends.shapes import Shapes, read_shapes
 
@@ -95,15 +90,3 @@ def _bind_shapes(mod: tvm.IRModule, shapes: Shapes | None) -> tvm.IRModule:
                     f"axis {axis} of input {key!r} is fixed at {int(dim)}, asked for {size}"
                 )
     return relax.transform.BindSymbolicVars(values, "main")(mod) if values else mod
-
-
-@contextmanager
-def _one_error(name: str) -> Iterator[None]:
-    """Turn whatever TVM's importer raises into a ModelError, and keep its remarks to itself."""
-    try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()):
-            # About renamed inputs and unknown dimensions: nothing that a user could act on.
-            warnings.simplefilter("ignore")
-            yield
-    except Exception as error:  # the importer raises KeyError, AssertionError, TypeError, ...
-        raise ModelError(f"TVM cannot import {name}: {first_line(error)}") from error

@@ -152,7 +152,7 @@ SIZES = Sizes(1, 64, 64)
 IMPOSSIBLE = [
     ("revd2", PLAIN, {"lanes": 32}, "no vectors of 32 lanes on a machine of 16"),
     ("revd2", PLAIN, {"lanes": 12}, "no vectors of 12 lanes"),
-    ("stdd", PLAIN, {"channels": 1, "vectors": 2}, "stdd computes one vector at a time, not 2"),
+    ("stdd", PLAIN, {"channels": 1, "vectors": 2}, "one vector is computed at a time, not 2"),
     ("stdd", PLAIN, {"channels": 2, "vectors": 1}, "channels is 1, not 2"),
     ("revd", PLAIN, {"channels": 24, "vectors": 1}, "24 channels neither fill vectors of 16"),
     ("revd", PLAIN, {"channels": 6, "vectors": 1}, "6 channels neither fill vectors of 16"),

@@ -1,7 +1,7 @@
 """Have the loop nest over the output run tile by tile.
 
 A tile's outputs are a run that begins some outputs before a multiple of its size (``begin_earlier``
-of ``winograd_tile``). No split of a loop gives such runs, and TVM's bounds of what a thread reads
+of ``tile``). No split of a loop gives such runs, and TVM's bounds of what a thread reads
 would not be exact if one did.
 """
 

@@ -10,7 +10,7 @@ shrink by ((E+r-1)/(r*E))² and the large map is never written.
 What stands between x and the convolution:
 
 - *Resizes, repeats, takes and paddings* are index maps; they are composed and only the result is
-  judged (``axismap``): it must be nearest xr with a border of zeros, then copies of the edge.
+  judged (``axis_map``): it must be nearest xr with a border of zeros, then copies of the edge.
 - *Zeros* join the padding of the convolution. They need no change: zero samples of x stay out of
   the sums on both sides.
 - *Copies of the edge*, e of them (replicate padding, and reflect padding up to r-1), are what the
