@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import subprocess
@@ -136,3 +137,22 @@ def test_make_help_lists_every_target():
     text = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
     for target in targets:
         assert re.search(rf"^  make {target} +\w", text, re.MULTILINE), target
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("compile", "explain", "run", "tune", "pipeline", "errors", "targets", "threads"),
+        *("transform.RewriteUpsampling", "transform.LowerConvolutions", "transform.explain"),
+        *("weights.weight_shuffle", "geometry.ConvTranspose2d"),
+    ],
+)
+def test_what_users_name_is_there(name):
+    found = tvm_deconv
+    for part in name.split("."):
+        found = getattr(found, part)
+
+
+@pytest.mark.parametrize("name", ["workloads", "schedules.choice", "model", "weights", "geometry"])
+def test_what_users_import_is_there(name):
+    assert importlib.import_module(f"tvm_deconv.{name}").__doc__

@@ -13,10 +13,9 @@ from typing import Any
 from tvm import te, tirx
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.schedules.cpu.tiling import Tiling
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
-from .expressions import by_phase, has_tap, round_up, static
+from .expressions import by_phase, has_tap, static
 from .names import EDGE, INTERLEAVE, PAD, PHASES, STORE
 
 
@@ -27,16 +26,6 @@ class Domain:
     channels: int
     rows: Any
     columns: Any
-
-
-def domain_of(conv: ConvTranspose2d, tile: Tiling, shape: tuple[Any, ...]) -> Domain:
-    """Whole tiles and strips that cover the output for an input of ``shape``."""
-    _, _, height, width = shape
-    return Domain(
-        channels=round_up(conv.group_outputs, tile.channels),
-        rows=round_up(conv.h.blocks(height), tile.rows),
-        columns=round_up(conv.w.blocks(width), tile.block_columns),
-    )
 
 
 def zero() -> tirx.FloatImm:

@@ -47,6 +47,7 @@ from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
 from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import steps
+from .domain import domain_of
 from .finish import finish
 from .machine import CpuMachine
 from .tiling import Tiling, choose_strip, outputs_per_thread
@@ -82,7 +83,7 @@ def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
     shape = batch, _, _, _ = stages.shape_of(x)
-    domain = stages.domain_of(conv, tile, shape)
+    domain = domain_of(conv, tile, shape)
     rows, columns = reach(conv.h), reach(conv.w)
     pad = stages.bordered(domain, x, rows, columns)
 

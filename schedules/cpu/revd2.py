@@ -45,6 +45,7 @@ from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
 from tvm_deconv.schedules.variant import Variant
 
 from . import steps
+from .domain import domain_of
 from .finish import finish
 from .tiling import Tiling, choose_tiling, tiling_cycles, too_many_phases
 from .tiling_space import TilingForm, TilingSpace
@@ -58,7 +59,7 @@ def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
     shape = stages.shape_of(x)
-    pad = stages.padded(conv, stages.domain_of(conv, tile, shape), x)
+    pad = stages.padded(conv, domain_of(conv, tile, shape), x)
     return sums_of(conv, tile, shape, x.dtype, pad, packed)
 
 
@@ -71,7 +72,7 @@ def sums_of(
     packed: te.Tensor,
 ) -> te.Tensor:
     """The stages after ``pad``, for an input of ``shape``; the result is of ``dtype``."""
-    domain = stages.domain_of(conv, tile, shape)
+    domain = domain_of(conv, tile, shape)
 
     def weight(g, o, fh, fw, ic, th, tw):
         return packed[g, o // tile.channels, fh, ic, th, tw, fw, o % tile.channels]

@@ -49,6 +49,7 @@ from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
 from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import steps
+from .domain import domain_of
 from .finish import finish
 from .machine import CpuMachine
 from .tdc import PASS_CYCLES
@@ -112,7 +113,7 @@ def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
     shape = stages.shape_of(x)
-    domain = stages.domain_of(conv, tile, shape)
+    domain = domain_of(conv, tile, shape)
     inputs = together(conv)
 
     def weight(g, o, fh, fw, ic, th, tw):

@@ -47,6 +47,7 @@ from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 
 from . import revd2, steps
+from .domain import domain_of
 from .finish import finish
 from .machine import CpuMachine
 from .tiling import Tiling, choose_tiling, tiling_cycles
@@ -76,7 +77,7 @@ def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
     flat, shape = dense(conv), dilated_shape(conv, x)
-    domain = stages.domain_of(flat, tile, shape)
+    domain = domain_of(flat, tile, shape)
     return revd2.sums_of(flat, tile, shape, x.dtype, dilated(conv, domain, x), packed)
 
 
