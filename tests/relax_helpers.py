@@ -129,6 +129,16 @@ def assert_compiles_to_the_same(mod: tvm.IRModule, x: np.ndarray, dtype: str) ->
     assert np.abs(got - expected).max() / scale < 10 * TOLERANCE[dtype]
 
 
+def assert_rewritten_in_nhwc(mod: tvm.IRModule, shape: tuple[int, ...]) -> None:
+    """The layouts that ConvertLayout leaves do not hide the one layer of a float32 network."""
+    nhwc = relax.transform.ConvertLayout({"relax.nn.conv2d": ["NHWC", "OHWI"]})(mod)
+    assert "permute_dims" in operators(nhwc)
+    new, report = rewrite_upsampling(nhwc)
+    assert len(report.rewritten) == 1, report
+    x = np.random.default_rng(2).standard_normal(shape).astype("float32")
+    np.testing.assert_allclose(compiled(new, x), compiled(mod, x), rtol=0, atol=2e-5)
+
+
 def assert_refused(mod: tvm.IRModule, reason: str) -> None:
     """Nothing is rewritten, the report gives the reason, and the graph is left alone."""
     new, report = rewrite_upsampling(mod)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from kernel import has_output, layers, square
+from space_points import check_default, feasible
 
 from tvm_deconv.algebra.geometry import (
     Axis,
@@ -63,18 +64,6 @@ def free_or_known(draw, shape):
     return Sizes(*(None if name in free else n for name, n in zip("nhw", shape, strict=True)))
 
 
-def check_default(name, conv, sizes, machine):
-    """The variant's own parameters are a point of the space, sampled values and all."""
-    variant = VARIANTS[name]
-    own = variant.choose(conv, sizes, machine)
-    assert tuning_refusal(variant, conv, sizes, own, machine) is None
-    point, values = point_of(own), fields(variant, conv, sizes, machine)
-    assert list(point) == list(values)
-    assert all(point[field] in values[field] for field in point)
-    assert all(list(v) == sorted(set(v)) for v in values.values())
-    assert parameters_of(variant, point) == own
-
-
 @every_variant
 @settings(max_examples=25)
 @given(layers(), st.data(), MACHINES)
@@ -82,7 +71,7 @@ def test_what_a_variant_chooses_itself_is_in_its_space(variant, layer, data, mac
     conv, shape = layer
     sizes = data.draw(free_or_known(shape))
     if has_output(conv, shape) and computes(variant, conv):
-        check_default(variant, conv, sizes, machine)
+        check_default(VARIANTS[variant], conv, sizes, machine)
 
 
 @every_variant
@@ -96,7 +85,7 @@ def test_what_is_chosen_for_the_workloads_is_in_the_space(variant):
     assert len(layers) > 60
     for conv, (n, _, h, w) in layers:
         if computes(variant, conv):
-            check_default(variant, conv, Sizes(n, h, w), AVX512)
+            check_default(VARIANTS[variant], conv, Sizes(n, h, w), AVX512)
 
 
 WINOGRAD_AXES = st.sampled_from(
@@ -113,23 +102,13 @@ WINOGRAD_AXES = st.sampled_from(
 
 @st.composite
 def tuned_layers(draw, name):
-    """(layer, input size, parameters) of a feasible point: a walk from the variant's own choice.
-
-    Each step draws another value for a field, and is taken back if the point is infeasible.
-    """
+    """(layer, input size, parameters) of a feasible point."""
     conv, shape = draw(layers())
     if name == "winograd":
         conv = replace(conv, h=draw(WINOGRAD_AXES), w=draw(WINOGRAD_AXES))
     assume(has_output(conv, shape))
     sizes, machine = draw(free_or_known(shape)), draw(MACHINES)
-    variant = VARIANTS[name]
-    parameters = variant.choose(conv, sizes, machine)
-    values = fields(variant, conv, sizes, machine)
-    for field in draw(st.permutations(sorted(values))):
-        point = point_of(parameters) | {field: draw(st.sampled_from(values[field]))}
-        further = parameters_of(variant, point)
-        if tuning_refusal(variant, conv, sizes, further, machine) is None:
-            parameters = further
+    parameters = feasible(draw, VARIANTS[name], conv, sizes, machine)
     return conv, shape, sizes, parameters
 
 

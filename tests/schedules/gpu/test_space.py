@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from kernel import has_output, layers, square
+from space_points import check_default, feasible
 from tvm.target import Target
 
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
@@ -51,18 +52,6 @@ def computes(variant, conv):
     return GPU_VARIANTS[variant].refusal(conv, ACCUMULATE_DTYPE) is None
 
 
-def check_default(name, conv, sizes, machine):
-    """The variant's own parameters are a point of the space, sampled values and all."""
-    variant = GPU_VARIANTS[name]
-    own = variant.choose(conv, sizes, machine)
-    assert tuning_refusal(variant, conv, sizes, own, machine) is None
-    point, values = point_of(own), fields(variant, conv, sizes, machine)
-    assert list(point) == list(values)
-    assert all(point[field] in values[field] for field in point)
-    assert all(list(v) == sorted(set(v)) for v in values.values())
-    assert parameters_of(variant, point) == own
-
-
 @every_variant
 @settings(max_examples=15)
 @given(layers(), st.sampled_from(["", "hw", "nhw"]), st.sampled_from(sorted(MACHINES)))
@@ -70,7 +59,7 @@ def test_what_a_variant_chooses_itself_is_in_its_space(variant, layer, free, nam
     conv, shape = layer
     sizes = Sizes(*(None if axis in free else n for axis, n in zip("nhw", shape, strict=True)))
     if has_output(conv, shape) and computes(variant, conv):
-        check_default(variant, conv, sizes, MACHINES[name])
+        check_default(GPU_VARIANTS[variant], conv, sizes, MACHINES[name])
 
 
 def test_what_is_chosen_for_the_workloads_is_in_the_space():
@@ -79,26 +68,17 @@ def test_what_is_chosen_for_the_workloads_is_in_the_space():
     assert len(layers) > 60
     for index, (conv, (n, _, h, w)) in enumerate(layers):
         machine = list(MACHINES.values())[index % len(MACHINES)]
-        check_default("revd2", conv, Sizes(n, h, w), machine)
+        check_default(GPU_VARIANTS["revd2"], conv, Sizes(n, h, w), machine)
 
 
 @st.composite
 def tuned_layers(draw, name):
-    """(layer, input size, target, parameters) of a feasible point: a walk from the own choice.
-
-    Each step draws another value for a field, and is taken back if the point is infeasible.
-    """
+    """(layer, input size, target, parameters) of a feasible point."""
     conv, shape = draw(layers())
     assume(has_output(conv, shape) and computes(name, conv))
     target = draw(st.sampled_from(sorted(OPENCL)))
-    sizes, machine, variant = Sizes(*shape), MACHINES[target], GPU_VARIANTS[name]
-    parameters = variant.choose(conv, sizes, machine)
-    values = fields(variant, conv, sizes, machine)
-    for field in draw(st.permutations(sorted(values))):
-        point = point_of(parameters) | {field: draw(st.sampled_from(values[field]))}
-        further = parameters_of(variant, point)
-        if tuning_refusal(variant, conv, sizes, further, machine) is None:
-            parameters = further
+    sizes, machine = Sizes(*shape), MACHINES[target]
+    parameters = feasible(draw, GPU_VARIANTS[name], conv, sizes, machine)
     return conv, shape, target, parameters
 
 
