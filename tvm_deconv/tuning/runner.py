@@ -157,7 +157,7 @@ class DeviceRunner(PyRunner):
             raise self.lost
         attempt = self._attempt(given)
         if attempt.suspect:
-            # The device or the candidate? If there is a device now, the second time will tell.
+            # The device or the candidate? The second time will tell.
             self._waiting.report(f"{attempt.error}; trying once again")
             try:
                 attempt = self._attempt(given)
@@ -193,7 +193,7 @@ class DeviceRunner(PyRunner):
         why = text.removeprefix(LOST)
         if took >= self._timeout_s:
             return _Attempt(error=f"{TIMED_OUT}{why}")
-        return _Attempt(error=f"{CRASHED}{why}", suspect=self._waiting.is_away())
+        return _Attempt(error=f"{CRASHED}{why}", suspect=True)
 
     def _is_ready(self) -> bool:
         """Start the worker, lest it uses up a part of a candidate's time; False if interrupted."""

@@ -15,8 +15,6 @@ from .tracker import Lease, TrackerLink
 # Seconds between questions: whether the lease has come, and whether there still is a device.
 _POLL_S = 0.2
 _LOOK_S = 2.0
-# Within this time, the tracker has heard of a server's end that we know of.
-_SETTLE_S = 0.5
 
 
 class _BusyError(DeviceError):
@@ -36,14 +34,13 @@ class Waiting:
     grace_s: float
     stop: threading.Event
     report: Callable[[str], None]
-    _count: int = 0
 
     def lease(self) -> Lease | None:
         """Leave to open a session; None if stopped. Raises DeviceError if there is none in time."""
         gone_since: float | None = None
         while not self.stop.is_set():
             try:
-                self._count = self.device.check()
+                self.device.check()
                 return self._queue()
             except _BusyError:
                 raise
@@ -55,18 +52,6 @@ class Waiting:
                     raise DeviceError(f"{error}; waited for {self.grace_s:g} s") from error
             self.stop.wait(min(1.0, self.grace_s / 4))
         return None
-
-    def is_away(self) -> bool:
-        """Whether there are fewer devices than before the last lease; asked after a session's end.
-
-        So it was a device that ended it, and not the candidate.
-        """
-        # The tracker hears of the end of a server's connection about when we hear of a session's.
-        self.stop.wait(_SETTLE_S)
-        try:
-            return self.device.check() < self._count
-        except DeviceError:
-            return True
 
     def _queue(self) -> Lease | None:
         began = looked = time.monotonic()
