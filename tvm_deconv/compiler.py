@@ -33,6 +33,7 @@ from tvm_deconv.transform import (
     LowerConvolutions,
     LowerShuffles,
     RewriteUpsampling,
+    SeparateReversals,
     rewrite_upsampling,
 )
 from tvm_deconv.transform.lower.layers import explain_kernels
@@ -97,6 +98,7 @@ def before_schedules(
         *([RewriteUpsampling()] if rewrite else []),
         *before_lowering(),
         LowerConvolutions(target, variant=variant, winograd=winograd, log=log),
+        SeparateReversals(),
         # TVM has the same ones for every kind of device.
         *stock.library_dispatch_passes(target),
         *stock.legalize_passes(target),

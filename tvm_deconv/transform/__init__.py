@@ -8,6 +8,7 @@ from tvm_deconv.transform.lower.shuffles import LowerShuffles
 from .check_sizes import CheckSizes
 from .decompose import DecomposePixelShuffle
 from .keep_nan import KeepNaN
+from .reversals import SeparateReversals
 from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "LowerConvolutions",
     "LowerShuffles",
     "RewriteUpsampling",
+    "SeparateReversals",
     "explain",
     "rewrite_upsampling",
 ]

@@ -1,0 +1,54 @@
+"""An axis read backwards behind a shuffle: elements are where ONNX Runtime and PyTorch put them."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+import tvm
+from onnx_net import Net
+from tvm import relax
+
+import tvm_deconv
+
+SHAPE = (1, 4, 8, 8)
+
+
+def shuffled(net, x):
+    """A shuffle of which TVM computes the sum again where a slice reads it."""
+    x = net("Relu", net("Add", x, net.constant(4, 1, 1)))
+    return net("DepthToSpace", net("Transpose", x, perm=[0, 2, 1, 3]), blocksize=2, mode="CRD")
+
+
+def run(executable, x):
+    return relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(x))
+
+
+@pytest.mark.parametrize("dims", [SHAPE, (1, 4, 8, "w")], ids=["fixed", "free width"])
+@pytest.mark.parametrize("axis, step", [(1, -1), (2, -1), (3, -1), (2, -2), (2, -3)])
+def test_a_slice_backwards_behind_a_shuffle_is_exact(axis, step, dims):
+    net = Net(SHAPE, dims=dims)
+    bounds = (net.integers(value) for value in (-1, -(2**31), axis, step))
+    model = net.model(net("Slice", shuffled(net, "x"), *bounds))
+    x = net.rng.standard_normal(SHAPE).astype("float32")
+    (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    executable = tvm_deconv.compile(model, log=None)
+    np.testing.assert_array_equal(run(executable, x).numpy(), expected)
+
+
+def test_a_flip_behind_a_shuffle_is_exact():
+    class Flipped(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shift = torch.nn.Parameter(torch.rand(4, 1, 1))
+
+        def forward(self, x):
+            y = (x + self.shift).relu().transpose(1, 2)
+            return torch.nn.functional.pixel_shuffle(y, 2).flip(2)
+
+    x = np.random.default_rng(0).standard_normal(SHAPE).astype("float32")
+    module = Flipped().eval()
+    program = torch.export.export(module, (torch.from_numpy(x),))
+    found = run(tvm_deconv.compile(program, log=None), x).numpy()
+    np.testing.assert_array_equal(found, module(torch.from_numpy(x)).detach().numpy())
