@@ -12,8 +12,9 @@ in one bit its step of 1 counts as negative.
     for i in range(24): y[i] = x[i // 4] + d[i % 4]
     => for p in range(6): for q in range(4): y[4*p + q] = x[p] + d[q]
 
-No remainder is left that could be misread. Where one is, because something is added to ``i`` first,
-the inner loop is unrolled: its index is then another constant in each copy.
+No remainder is left that could be misread. Where a smaller one is, the inner loop is split in turn.
+Where one by the period itself is, because something is added to ``i`` first, the inner loop is
+unrolled: its index is then another constant in each copy.
 """
 
 from __future__ import annotations
@@ -50,10 +51,7 @@ def with_whole_periods(func: tirx.PrimFunc) -> tirx.PrimFunc:
         return func
     ranges: dict[Var, tvm.ir.Range] = {}
 
-    def note(loop: tirx.For) -> None:
-        ranges[loop.loop_var] = tvm.ir.Range.from_min_extent(loop.min, loop.extent)
-
-    tvm_ffi.structural_walk(func.body, (tirx.For, note))
+    tvm_ffi.structural_walk(func.body, (tirx.For, lambda loop: ranges.update(_range(loop))))
 
     def by_periods(loop: tirx.For) -> tirx.Stmt:
         return _by_periods(loop, ranges)
@@ -69,36 +67,47 @@ def _by_periods(loop: tirx.For, ranges: Mapping[Var, tvm.ir.Range]) -> tirx.Stmt
     if not terms:
         return loop
     period = max(int(term.b.value) for term in terms)
-    clean = all(_vanishes(term, var, loop.min, period) for term in terms)
+    left = [rest for term in terms for rest in _left(term, var, loop.min, period)]
+    # Remainders by less are split off in turn: i % 64 % 8 in a loop over 64.
+    clean = all(int(rest.b.value) < period for rest in left)
     if not clean and period > _MOST_COPIES:
         return loop
     kind = tirx.ForKind.SERIAL if clean else tirx.ForKind.UNROLLED
     index, simplify = str(var.ty.dtype), sym.Analyzer().simplify
     whole = simplify(loop.extent // period)
     rest = simplify(loop.extent - whole * period)
+
+    def within(once: tirx.For, body: tirx.Stmt) -> tirx.Stmt:
+        inner = edit.rebuild([once], body)
+        return _by_periods(inner, {**ranges, **_range(periods), **_range(once)}) if left else inner
+
     parts = []
+    periods = edit.loop(f"{var.name}_p", index, whole, loop.kind)
     if static(whole) != 0:
-        periods = edit.loop(f"{var.name}_p", index, whole, loop.kind)
         once = edit.loop(f"{var.name}_q", index, period, kind)
         place = loop.min + periods.loop_var * period + once.loop_var
-        parts.append(edit.rebuild([periods, once], _at(loop.body, var, place)))
+        parts.append(edit.rebuild([periods], within(once, _at(loop.body, var, place))))
     if static(rest) != 0:
         known = isinstance(static(rest), int)
         last = edit.loop(f"{var.name}_r", index, rest if known else period - 1, kind)
         body = _at(loop.body, var, loop.min + whole * period + last.loop_var)
         if not known:
             body = tirx.IfThenElse(last.loop_var < rest, body, None)
-        parts.append(edit.rebuild([last], body))
+        parts.append(within(last, body))
     return edit.sequence(parts)
 
 
-def _vanishes(term: Any, var: Var, first: Expr, period: int) -> bool:
-    """Whether a loop over one period leaves no remainder of ``term`` to compute."""
+def _range(loop: tirx.For) -> dict[Var, tvm.ir.Range]:
+    return {loop.loop_var: tvm.ir.Range.from_min_extent(loop.min, loop.extent)}
+
+
+def _left(term: Any, var: Var, first: Expr, period: int) -> list[Any]:
+    """The remainders of ``term`` that a loop over one period has still to compute."""
     outer, inner = Var("p", var.ty), Var("q", var.ty)
     analyzer = sym.Analyzer()
     analyzer.bind(inner, tvm.ir.Range(0, edit.const_like(inner, period)))
     place = first + outer * period + inner
-    return not _remainders(analyzer.simplify(_at(term, var, place)))
+    return _remainders(analyzer.simplify(_at(term, var, place)))
 
 
 def _in_addresses(stmt: tirx.Stmt) -> list[Any]:

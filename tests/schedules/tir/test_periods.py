@@ -75,6 +75,26 @@ def test_no_remainder_is_left_where_the_period_divides_the_index():
     assert isinstance(simple.body.body, tirx.For), "one loop over periods, one over the period"
 
 
+@pytest.mark.parametrize("length", [128, 200, "n"])
+def test_a_remainder_within_a_period_is_split_off_without_writing_out(length):
+    size = te.var("n", "int32") if length == "n" else length
+    x = te.placeholder((64,), "float32", "x")
+    y = te.compute((size,), lambda i: x[i % 64 // 8 + i % 8 * 8], name="y")
+    func = te.create_prim_func([x, y]).with_attr("tirx.noalias", True)
+    changed = with_whole_periods(func)
+    kinds = []
+    tvm_ffi.structural_walk(changed.body, (tirx.For, lambda loop: kinds.append(loop.kind)))
+    assert len(kinds) > 1 and tirx.ForKind.UNROLLED not in kinds
+    main = tvm.IRModule({"main": changed.with_attr("global_symbol", "main")})
+    run = tvm.tirx.build(main, resolve_target("host"))["main"]
+    values = np.arange(64, dtype="float32")
+    for n in (1, 71, 200) if length == "n" else (length,):
+        got = tvm.runtime.tensor(np.full(n, np.nan, "float32"))
+        run(tvm.runtime.tensor(values), got)
+        places = np.arange(n)
+        np.testing.assert_array_equal(got.numpy(), values[places % 64 // 8 + places % 8 * 8])
+
+
 @pytest.mark.parametrize(
     "index",
     [lambda i: i % 2, lambda i: i % 3, lambda i: i // 4, lambda i: (i * 4) % 4],
