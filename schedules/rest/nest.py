@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tvm import s_tir
+from tvm import s_tir, tirx
 
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 
@@ -18,6 +18,10 @@ _SERIAL_MULTIPLY_ADDS = 1 << 18
 # Innermost reducing axes are unrolled up to this many multiply-adds, the 3x3 taps of a tile of 16
 # accumulators: with both axes of a window written out, rows that several taps read are loaded once.
 _UNROLLED_MULTIPLY_ADDS = 160
+
+# LLVM 22 takes twice as long for each further comparison in a chain of maxima: 1 s for 25 of them,
+# 36 s for 30.
+_UNROLLED_COMPARISONS = 16
 
 
 def schedule_contraction(
@@ -77,10 +81,13 @@ def schedule_contraction(
         if static_value(schedule.get(loop).extent) is not None:
             schedule.unroll(loop)
     schedule.annotate(row, ROW, tile.lanes)
-    count = tile.rows * tile.vectors
+    most = _UNROLLED_MULTIPLY_ADDS // (tile.rows * tile.vectors)
+    if any(isinstance(s.value, (tirx.Max, tirx.Min)) for s in contraction.compute.stores()):
+        most = min(most, _UNROLLED_COMPARISONS)
+    count = 1
     for loop, axis in reversed(list(zip(reducing, contraction.compute.reducing, strict=True))):
         count *= axis.size or _UNROLLED_MULTIPLY_ADDS
-        if count > _UNROLLED_MULTIPLY_ADDS:
+        if count > most:
             break
         schedule.unroll(loop)
     _to_registers(schedule, inner)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from math import prod
+
 import numpy as np
 import pytest
 import torch
@@ -556,6 +559,14 @@ def test_accumulators_are_local_and_few_enough_for_the_registers():
     (func,) = functions_of(scheduled(module_of(emit, shapes)))
     buffers = func.body.block.alloc_buffers
     assert [buffer.name for buffer in buffers if buffer.scope() == "local"]
+
+
+def test_a_chain_of_maxima_that_is_written_out_stays_short():
+    """LLVM takes twice as long for each further one: 35 took longer than a minute."""
+    module = module_of(partial(ops.max, axis=[0, 1, 2]), [(32, 5, 7, 8)])
+    (func,) = functions_of(scheduled(module))
+    extents = [int(loop.extent) for loop in loops_of(func, tirx.ForKind.UNROLLED)]
+    assert 1 < prod(extents) <= 16
 
 
 def test_functions_marked_as_scheduled_are_left_alone():
