@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 import tvm
 from onnx_net import Net
 from reference import pixel_shuffle
@@ -49,6 +50,46 @@ def test_a_shuffle_moves_every_element_to_its_place(order, factor, free):
         mod = module(lambda b, x: shuffled(b, x, factor, order), dims)
         x = np.random.default_rng(0).random(shape, "float32")
         np.testing.assert_array_equal(run(mod, x), pixel_shuffle(x, (factor, factor), order))
+
+
+@pytest.mark.parametrize("operator", ["broadcast_to", "tile"])
+@pytest.mark.parametrize("free", [False, True])
+def test_a_repeat_is_one_function_that_divides_by_its_factors(operator, free):
+    def repeated(b, x):
+        n, c, h, w = x.ty.shape.values
+        y = b.emit(relax.op.reshape(x, (n, c, h, 1, w, 1)))
+        if operator == "tile":
+            y = b.emit(relax.op.tile(y, (1, 1, 1, 3, 1, 2)))
+        else:
+            y = b.emit(relax.op.broadcast_to(y, (n, c, h, 3, w, 2)))
+        return b.emit(relax.op.reshape(y, (n, c, h * 3, w * 2)))
+
+    mod = module(repeated, ("n", 2, "h", "w") if free else (2, 2, 5, 7))
+    lowered = LowerShuffles()(mod)
+    assert len(lowered.functions_items()) == len(mod.functions_items()) + 1
+    for n, h, w in [(2, 5, 7)] + [(1, 3, 4)] * free:
+        x = np.random.default_rng(0).random((n, 2, h, w), "float32")
+        np.testing.assert_array_equal(run(mod, x), x.repeat(3, 2).repeat(2, 3))
+
+
+def test_repeats_behind_a_strided_convolution_of_free_sizes_compile():
+    """Over the floors in their sizes TVM sat for minutes."""
+
+    class Repeated(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(4, 2, 5, stride=3)
+
+        def forward(self, x):
+            return self.conv(x).repeat_interleave(3, 2).repeat_interleave(2, 3)
+
+    module = Repeated().eval()
+    free = {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    program = torch.export.export(module, (torch.rand(1, 4, 11, 14),), dynamic_shapes=(free,))
+    for h, w in ((11, 14), (9, 20)):
+        x = torch.rand(1, 4, h, w)
+        expected = module(x).detach().numpy()
+        np.testing.assert_allclose(run(program, x.numpy()), expected, rtol=0, atol=1e-5)
 
 
 def test_a_shuffle_of_channels_last_keeps_its_layout():

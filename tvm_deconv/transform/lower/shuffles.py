@@ -1,9 +1,9 @@
-"""``LowerShuffles``: axes split, permuted and merged again, as one function.
+"""``LowerShuffles``: axes split, permuted or repeated, and merged again, as one function.
 
 A pixel shuffle that no rule rewrote, its inverse, channel shuffles, windows and heads of attention
-are all reshape -> permute_dims -> reshape. With free sizes TVM makes of that a chain of divisions
-by symbolic sizes, over which it and LLVM sit for minutes. As one gather, an index is divided by the
-factors of its own axis only::
+are all reshape -> permute_dims -> reshape; a repeat is reshape -> broadcast_to -> reshape. With
+free sizes TVM makes of that a chain of divisions by symbolic sizes, over which it and LLVM sit for
+minutes. As one gather, an index is divided by the factors of its own axis only::
 
     x[n, c, H, W] -> [n, c, h, r, w, r] -> [n, c, r, r, h, w] -> y[n, c*r*r, h, w]
     => y[n, k, i, j] = x[n, k // r**2, i*r + k // r % r, j*r + k % r]
@@ -24,15 +24,16 @@ from tvm_deconv.transform.graph import Graph, is_var, op_name, same, shape_of
 from tvm_deconv.transform.rebind import rebind
 
 _RESHAPE, _PERMUTE = "relax.reshape", "relax.permute_dims"
+_SPREADS = ("relax.broadcast_to", "relax.tile")
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.LowerShuffles")
 class LowerShuffles:
     """Relax module pass: shuffles of any form, rank and size to one unscheduled PrimFunc each.
 
-    A shuffle is a ``permute_dims`` between two reshapes that split and merge axes; where a size is
-    free, one reshape is enough. The result is elementwise in its output, so that FuseOps can join
-    it with what follows.
+    A shuffle is a ``permute_dims`` between two reshapes that split and merge axes, or one that
+    repeats axes of size 1; where a size is free, one reshape is enough. The result is elementwise
+    in its output, so that FuseOps can join it with what follows.
     """
 
     def transform_module(
@@ -52,10 +53,11 @@ class LowerShuffles:
 
 @dataclass(frozen=True)
 class _Shuffle:
-    """``result`` is ``data`` with its axes split into ``sizes``, permuted and merged.
+    """``result`` is ``data`` with its axes split into ``sizes``, permuted or repeated, and merged.
 
     ``split`` has the places of each axis of the data among the sizes, ``merged`` those of each axis
-    of the result, in the order in which they make it up.
+    of the result, in the order in which they make it up. A place that only ``merged`` has repeats
+    the data.
     """
 
     result: relax.Var
@@ -74,27 +76,37 @@ def _read(graph: Graph, var: relax.Var) -> _Shuffle | None:
     middle: relax.Expr = var
     if op_name(graph.value(var)) == _RESHAPE:
         middle = graph.value(var).args[0]
-    permute = graph.value(middle)
-    if op_name(permute) != _PERMUTE or permute.attrs.axes is None:
+    mover = graph.value(middle)
+    if op_name(mover) not in (_PERMUTE, *_SPREADS):
         return None
-    data = first = permute.args[0]
+    data = first = mover.args[0]
     if graph.op(first) == _RESHAPE:
         data = graph.value(first).args[0]
     if not isinstance(data, relax.Var) or shape_of(data) is None or shape_of(var) is None:
         return None
-    sizes, axes = shape_of(first), [int(axis) for axis in permute.attrs.axes]
-    if sizes is None:
+    sizes, moved = shape_of(first), shape_of(middle)
+    if sizes is None or moved is None or len(sizes) != len(moved):
         return None
     reshapes = (middle is not var) + (first is not data)
-    is_free = not all(isinstance(size, int) for size in sizes)
+    is_free = not all(isinstance(size, int) for size in (*sizes, *moved))
     if reshapes < 2 and not (is_free and reshapes):
         return None
-    split = _grouped(shape_of(data) or (), sizes)
-    merged = _grouped(shape_of(var) or (), [sizes[axis] for axis in axes])
+    axes = list(range(len(sizes)))
+    if op_name(mover) == _PERMUTE:
+        if mover.attrs.axes is None:
+            return None
+        axes = [int(axis) for axis in mover.attrs.axes]
+    elif not all(same(size, 1) or same(size, new) for size, new in zip(sizes, moved, strict=True)):
+        return None
+    split, merged = _grouped(shape_of(data) or (), sizes), _grouped(shape_of(var) or (), moved)
     if split is None or merged is None:
         return None
     places = tuple(tuple(axes[place] for place in group) for group in merged)
-    return _Shuffle(var, data, sizes, split, places)
+    if op_name(mover) in _SPREADS:
+        kept = [place for place in axes if same(sizes[place], moved[place])]
+        split = tuple(tuple(place for place in group if place in kept) for group in split)
+        sizes = moved
+    return _Shuffle(var, data, tuple(sizes), split, places)
 
 
 def _grouped(whole: Sequence[Any], parts: Sequence[Any]) -> tuple[tuple[int, ...], ...] | None:
