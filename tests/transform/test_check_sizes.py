@@ -65,6 +65,30 @@ def test_sizes_that_onnx_runtime_refuses_are_refused(name):
         main(tvm.runtime.tensor(x))
 
 
+@pytest.mark.parametrize("ceil", [0, 1])
+@pytest.mark.parametrize("operator", ["MaxPool", "AveragePool"])
+def test_a_window_that_fits_nowhere_is_refused_when_run(operator, ceil):
+    net = Net((2, 4, 6, 8), dims=("n", 4, "h", "w"))
+    model = net.model(net(operator, "x", kernel_shape=[4, 1], strides=[2, 3], ceil_mode=ceil))
+    main = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"]
+    assert main(tvm.runtime.tensor(np.ones((2, 4, 4, 8), "float32"))).shape[2] == 1
+    with pytest.raises(RuntimeError, match="match_cast error"):
+        main(tvm.runtime.tensor(np.ones((2, 4, 1, 8), "float32")))
+
+
+@pytest.mark.parametrize("operator", ["Softmax", "LogSoftmax"])
+def test_a_result_without_elements_is_one(operator):
+    """TVM divided by its size, and the process ended."""
+    net = Net((2, 4, 6, 8), dims=("n", 4, "h", "w"))
+    rows = net("Slice", "x", net.integers(3), net.integers(2**31), net.integers(2))
+    model = net.model(net(operator, rows, axis=1))
+    main = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"]
+    for h in (6, 3, 1):
+        x = net.rng.standard_normal((2, 4, h, 8)).astype("float32")
+        got = main(tvm.runtime.tensor(x)).numpy()
+        assert got.shape == (2, 4, max(h - 3, 0), 8) and np.isfinite(got).all()
+
+
 def grow(b, x):
     n, c, h, w = x.ty.shape.values
     flat = b.emit(relax.op.reshape(x, (n, c, h * w)))

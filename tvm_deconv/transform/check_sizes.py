@@ -27,10 +27,13 @@ from .graph import op_name, shape_of
 
 Shape: TypeAlias = Sequence[Any]
 
-# Their output has at least one element along each axis.
 _CONVOLUTIONS = frozenset(
     f"relax.nn.conv{rank}d{kind}" for rank in (1, 2, 3) for kind in ("", "_transpose")
 )
+# Their output has at least one element along each axis.
+_WINDOWS = _CONVOLUTIONS | {
+    f"relax.nn.{kind}_pool{rank}d" for rank in (1, 2, 3) for kind in ("max", "avg")
+}
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.CheckSizes")
@@ -81,7 +84,7 @@ def _excesses(func: relax.Function) -> Iterator[tirx.PrimExpr]:
         call, shape = binding.value, shape_of(binding.var)
         if not isinstance(call, relax.Call) or shape is None:
             continue
-        least = 1 if op_name(call) in _CONVOLUTIONS else 0
+        least = 1 if op_name(call) in _WINDOWS else 0
         yield from (_above(least, size) for size in shape if not isinstance(size, int))
         if call.args and isinstance(call.args[0].ty, relax.TensorType):
             yield from _excesses_of(call, shape_of(call.args[0]) or (), shape, constants)
