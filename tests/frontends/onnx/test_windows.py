@@ -123,6 +123,10 @@ PADS = [
     row("Pad", np.arange(6).reshape(2, 3), ints(1, 0, 0, 2), c(7)),
     row("Pad", floats(2, 3, dtype="float16"), ints(1, 0, 0, 2), c(7, "float16")),
     row("Pad", np.array([[True, False]]), ints(0, 1, 0, 1)),
+    # Cropped where no sample is left.
+    row("Pad", floats(1, 2, 1, 3), ints(0, 0, 2, 0, 0, 0, -2, 0), c(3.5, "float32")),
+    row("Pad", floats(1, 2, 1, 3), ints(0, 0, 2, -1, 0, 0, -1, 0), free=IMAGE),
+    row("Pad", floats(1, 2, 2, 3), ints(0, 0, -3, 0, 0, 0, 3, 1), free=IMAGE),
     row("Pad", floats(1, 2, 3), ints(0, 0, 1, 0, 0, 1), c(-np.inf, "float32")),
     *(
         row("DepthToSpace", floats(1, 16, 2, 3), blocksize=block, free=free, **mode)

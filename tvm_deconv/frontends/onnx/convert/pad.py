@@ -1,7 +1,7 @@
 """Pad of every opset and mode.
 
 Negative widths crop, and do so first: what is reflected or wrapped is what is left, as ONNX Runtime
-has it where the standard says nothing.
+has it where the standard says nothing. Constants may be cropped, too, where no sample is left.
 """
 
 from __future__ import annotations
@@ -25,8 +25,22 @@ def pad(call: Call) -> relax.Expr:
     known = _MODES if call.opset >= 19 else [mode for mode in _MODES if mode != "wrap"]
     mode = call.choice("mode", "constant", known)
     begin, end = _widths(call, rank)
-    x = cropped(call, x, [max(-w, 0) for w in begin], [max(-w, 0) for w in end])
+    crops = [max(-w, 0) for w in begin], [max(-w, 0) for w in end]
     begin, end = [max(w, 0) for w in begin], [max(w, 0) for w in end]
+    if mode == "constant" and any((*begin, *end)) and _may_exceed(shape_of(x), *crops):
+        return cropped(call, call.emit(_padded(call, x, begin, end, mode)), *crops)
+    return _padded(call, cropped(call, x, *crops), begin, end, mode)
+
+
+def _may_exceed(shape: Sequence[Any], begin: Sequence[int], end: Sequence[int]) -> bool:
+    """Whether more is cropped than an axis has."""
+    whole = zip(shape, begin, end, strict=True)
+    return any(b + e > 0 and not (isinstance(n, int) and b + e < n) for n, b, e in whole)
+
+
+def _padded(
+    call: Call, x: relax.Expr, begin: Sequence[int], end: Sequence[int], mode: str
+) -> relax.Expr:
     if not any((*begin, *end)):
         return x
     if mode == "wrap":
