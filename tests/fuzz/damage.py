@@ -62,6 +62,9 @@ BYTES: tuple[Callable[[Choices, bytes], bytes], ...] = (
 
 
 def _node(draw: Choices, model: onnx.ModelProto) -> onnx.NodeProto:
+    """One of the model's nodes. Raises IndexError where an earlier change has taken all."""
+    if not model.graph.node:
+        raise IndexError("no node is left")
     return model.graph.node[-1 - draw.below(len(model.graph.node))]
 
 

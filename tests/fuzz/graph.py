@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from .values import filled, weights
 OPSETS = (13, 17, 11, 18, 9, 10, 12, 14, 15, 16, 19, 20, 21)
 # More than this costs time and shows nothing that less would not.
 _MOST_ELEMENTS = 400_000
+_MOST_WEIGHTS = 1 << 21
 # Values beyond are dropped with the node that made them: rounding would decide what they become.
 _LARGEST = {"float16": 1e3, "float32": 1e9, "float64": 1e30}
 # How often a node that is refused stays, as the last one.
@@ -91,7 +93,12 @@ class Graph:
         return value
 
     def weight(self, *shape: int, terms: int = 1) -> str:
-        """A constant of random numbers for a sum of ``terms`` products."""
+        """A constant of random numbers for a sum of ``terms`` products.
+
+        Raises NodeRefused where it would be too large.
+        """
+        if prod(shape) > _MOST_WEIGHTS:
+            raise NodeRefused("too large")
         return self.given(weights(shape, self.dtype, self._next(), terms))
 
     def positive(self, *shape: int) -> str:

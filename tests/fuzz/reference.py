@@ -49,6 +49,11 @@ def _crops(node: onnx.NodeProto) -> bool:
     return node.op_type == "Resize" and mode == "tf_crop_and_resize"
 
 
+def _is_copied(node: onnx.NodeProto) -> bool:
+    """Whether ONNX Runtime copies where the sizes stay what they are."""
+    return _crops(node) or (node.op_type == "Resize" and bool(_attribute(node, "antialias", 0)))
+
+
 def _crops_antialiased(node: onnx.NodeProto, opset: int) -> bool:
     return bool(_attribute(node, "antialias", 0)) and _crops(node)
 
@@ -102,13 +107,14 @@ def standard_opinion(
     """The results where ONNX Runtime may break the standard, and onnx.reference keeps it.
 
     A resize that crops: ONNX Runtime 1.32 ignores roi along an axis whose scale is 1, and
-    altogether where the output has the sizes of the input. None for models without one.
+    altogether where the output has the sizes of the input. One that is antialiased: where it has
+    them, ONNX Runtime copies, whatever the scale is. None for models without either.
 
     Raises Refused.
     """
-    if not any(_crops(node) for node in model.graph.node):
+    if not any(_is_copied(node) for node in model.graph.node):
         return None
-    return run_in_turns(model, inputs, _crops)
+    return run_in_turns(model, inputs, _is_copied)
 
 
 def is_second_opinion_wrong(model: onnx.ModelProto) -> bool:
@@ -181,11 +187,10 @@ def _rounding(model: onnx.ModelProto) -> float:
     narrow = {int(onnx.TensorProto.FLOAT16): "float16", int(onnx.TensorProto.FLOAT): "float32"}
     types = [value.type.tensor_type.elem_type for value in model.graph.input]
     types += [_attribute(node, "to", 0) for node in model.graph.node if node.op_type == "Cast"]
-    for number, name in narrow.items():
-        if number in types:
-            convolved = any(node.op_type in _CONVOLUTIONS for node in model.graph.node)
-            return max(_ROUNDING[name], _CONVOLVED if convolved else 0.0)
-    return _ROUNDING["float32"]
+    # Where ONNX Runtime has no kernel for float64, it is in float32, too.
+    least = next((name for number, name in narrow.items() if number in types), "float32")
+    convolved = any(node.op_type in _CONVOLUTIONS for node in model.graph.node)
+    return max(_ROUNDING[least], _CONVOLVED if convolved else 0.0)
 
 
 def _moved_only(model: onnx.ModelProto) -> list[bool]:

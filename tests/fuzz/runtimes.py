@@ -104,7 +104,7 @@ def run_in_turns(
     Raises Refused.
     """
     values = dict(inputs)
-    values |= {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    values |= {tensor.name: _array_of(tensor) for tensor in model.graph.initializer}
     for node in model.graph.node:
         read = [name for name in dict.fromkeys(node.input) if name]
         if any(name not in values for name in read):
@@ -155,8 +155,16 @@ def _in_float32(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _narrow_tensor(tensor: onnx.TensorProto) -> None:
     if tensor.data_type == DOUBLE:
-        array = _narrow(numpy_helper.to_array(tensor))
+        array = _narrow(_array_of(tensor))
         tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+
+
+def _array_of(tensor: onnx.TensorProto) -> np.ndarray:
+    """Raises Refused for a tensor that was damaged on purpose."""
+    try:
+        return numpy_helper.to_array(tensor)
+    except (TypeError, ValueError) as error:
+        raise Refused(f"weight {tensor.name!r} is damaged: {error}") from error
 
 
 def _narrow(array: np.ndarray) -> np.ndarray:

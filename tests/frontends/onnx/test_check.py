@@ -91,6 +91,10 @@ def too_new(model):
     model.opset_import[0].version = 999
 
 
+def too_new_a_format(model):
+    model.ir_version = 99
+
+
 def no_opset(model):
     del model.opset_import[:]
 
@@ -144,6 +148,7 @@ REFUSED = [
     (first_input(lambda v: dim(v, 2, 2**62)), "that is more than can be computed|overflow"),
     (strange_name, r"is a damaged ONNX model: it holds the name 'a\\nb'"),
     (too_new, "net is of opset 999, the package onnx here knows"),
+    (too_new_a_format, "net is of IR version 99, the package onnx here knows"),
     (no_opset, "No opset import for domain ''"),
     (two_tensors, "two tensors are called 't1'"),
     (two_nodes, "two nodes are called 'same'"),

@@ -53,6 +53,11 @@ def check_model(model: onnx.ModelProto, name: str, shaped: Container[str]) -> No
         raise ModelError(
             f"{name} is of opset {opset_of(model)}, the package onnx here knows {newest}: update it"
         )
+    if model.ir_version > onnx.IR_VERSION:
+        raise ModelError(
+            f"{name} is of IR version {model.ir_version}, the package onnx here knows"
+            f" {onnx.IR_VERSION}: update it"
+        )
     if graph.sparse_initializer:
         sparse = graph.sparse_initializer[0].values.name
         raise ModelError(f"{name}: weight {sparse!r} is sparse: store it as a dense tensor")
