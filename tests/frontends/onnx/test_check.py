@@ -362,3 +362,11 @@ def test_a_size_of_one_name_is_fixed_in_every_input():
     assert [int(param.ty.shape[0]) for param in main.params] == [4, 8]
     with pytest.raises(ModelError, match=r"dimension 2\*h of input 'b' is asked to be 8 and 9"):
         load(model, {"a": (4,), "b": (9,)})
+
+
+def test_a_refusal_prints_nothing(capfd):
+    net = Net((2, 4, 3, 8))
+    model = net.model(net("MaxPool", "x", kernel_shape=[4, 1]))
+    with pytest.raises(ModelError, match="its window spans 4 samples"):
+        load(model)
+    assert capfd.readouterr() == ("", "")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from onnx_rows import Constant, Table, c, floats, ints, model_of, row
 
+import tvm_deconv
 from tvm_deconv.errors import ModelError
 from tvm_deconv.importer import load
 
@@ -261,3 +262,9 @@ def test_what_is_not_computed_is_refused_in_words(one, reason):
         load(model_of([one])[0])
     assert f"rows: {one.operator} 'n0' (opset {one.opset})" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_indices_that_are_constants_print_no_warning(capfd):
+    model = model_of([row("Gather", floats(3, 4), ints(0, 2), axis=1)])[0]
+    tvm_deconv.compile(model)
+    assert capfd.readouterr() == ("", "")

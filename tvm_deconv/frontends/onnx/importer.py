@@ -10,7 +10,7 @@ import re
 import textwrap
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from io import StringIO
 from math import prod
 from typing import Any
@@ -67,7 +67,21 @@ def import_network(network: Network) -> tvm.IRModule:
     with warnings.catch_warnings(), redirect_stdout(StringIO()):
         # About renamed inputs and unknown dimensions: nothing that a user could act on.
         warnings.simplefilter("ignore")
-        return _Importer(network).from_onnx(graph, network.opset)
+        importer = _Importer(network)
+        with _ended(importer.bb):
+            return importer.from_onnx(graph, network.opset)
+
+
+@contextmanager
+def _ended(builder: relax.BlockBuilder) -> Iterator[None]:
+    """End what an exception leaves open: TVM complains of it on stderr."""
+    try:
+        yield
+    except BaseException:
+        with suppress(tvm.error.InternalError):  # which says that no block is open
+            while True:
+                builder._end_block()
+        raise
 
 
 class _Importer(onnx_frontend.ONNXGraphImporter):
