@@ -97,7 +97,7 @@ def bad_file(draw: Choices) -> FileCase:
     if way == "model":
         changes = [draw.pick(damage.MODEL) for _ in draw.many(1, 2, 0.1)]
         for change in changes:
-            with suppress(IndexError):  # what it would damage, the one before has taken away
+            with suppress(IndexError, ValueError):  # the one before took away what it would damage
                 change(draw, model)
         what = ", ".join(change.__name__ for change in changes)
         files[_MODEL] = model.SerializeToString()
