@@ -82,6 +82,9 @@ MOVES = [
     row("Split", X, outputs=2, axis=2),
     row("Split", X, opset=11, outputs=2, axis=-1, split=[3, 1]),
     row("Split", X, opset=18, outputs=2, axis=1, num_outputs=2),
+    # Backwards, of sizes that are free.
+    row("Slice", X, ints(5, -1), ints(-3, -(2**63)), ints(2, 1), ints(-2, -1), free=(1, 2)),
+    row("Slice", X, ints(2**31, -2), ints(0, -100), ints(2, 1), ints(-1, -2), free=(1, 2)),
     row("Slice", X, ints(-3, 0), ints(2**63 - 1, 2**63 - 1), ints(1, 2), ints(3, 1), free=(1,)),
     *(row("Gather", X, c(PLACES), axis=axis) for axis in (0, 1, -1)),
     row("Gather", X, c(PLACES), axis=1, free=(0, 1, 2)),

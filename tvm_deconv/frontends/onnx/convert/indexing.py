@@ -77,32 +77,42 @@ def slice_(call: Call) -> Any:
     if 0 in strides:
         refuse("steps hold a 0")
     sizes = [shape_of(x)[axis] for axis in places]
-    if not _all_ints([*starts, *ends]):
-        pairs = [_inbound(*bounds) for bounds in zip(sizes, starts, ends, strides, strict=True)]
-        begins, lasts = [begin for begin, _ in pairs], [last for _, last in pairs]
-        return relax.op.strided_slice(
-            x, places, _values(begins), _values(lasts), _values(strides), assume_inbound=True
-        )
-    for i, (size, step) in enumerate(zip(sizes, strides, strict=True)):
-        start, end = starts[i], ends[i] = _reachable(size, starts[i]), _reachable(size, ends[i])
-        same_side = (start < 0) == (end < 0)
-        if not isinstance(size, int) and same_side and (end - start) * step <= 0:
+    if not all(isinstance(bound, int) for bound in (*starts, *ends)) and min(strides) < 0:
+        refuse(f"step {min(strides)} is computed for bounds that are constants of the model")
+    begins, lasts = [], []
+    for axis, size, start, end, step in zip(places, sizes, starts, ends, strides, strict=True):
+        if not isinstance(size, int) and _is_never(start, end, step):
             refuse(f"from {start} to {end} by {step} there is nothing, whatever the size is")
-    return relax.op.strided_slice(x, places, _values(starts), _values(ends), _values(strides))
+        if step < 0:
+            # x[a:b:-k] is flip(x)[-1-a:-1-b:k].
+            x, start, end = call.emit(relax.op.flip(x, axis)), -1 - start, -1 - end
+        begin, last = _inbound(size, start, end)
+        begins.append(begin)
+        lasts.append(last)
+    steps = [abs(step) for step in strides]
+    return relax.op.strided_slice(
+        x, places, _values(begins), _values(lasts), _values(steps), assume_inbound=True
+    )
 
 
-def _reachable(size: Any, bound: int) -> int:
-    """A bound no further than any free size: TVM adds to the others until they overflow."""
-    return bound if isinstance(size, int) else max(-_FAR, min(bound, _FAR))
+def _is_never(start: Any, end: Any, step: int) -> bool:
+    """Whether nothing lies between constant bounds of an axis, however long that is."""
+    if not (isinstance(start, int) and isinstance(end, int)):
+        return False
+    return (start < 0) == (end < 0) and (end - start) * step <= 0
 
 
-def _inbound(size: Any, start: Any, end: Any, step: int) -> tuple[Any, Any]:
-    """Bounds between 0 and ``size``, negative ones counted from the end, the first not larger."""
-    if step < 0:
-        refuse(f"step {step} is computed for bounds that are constants of the model")
+def _inbound(size: Any, start: Any, end: Any) -> tuple[Any, Any]:
+    """Bounds between 0 and ``size``, negative ones counted from the end."""
+    if all(isinstance(value, int) for value in (size, start, end)):
+        begin, last, _ = slice(start, end).indices(size)
+        return begin, max(begin, last)
     analyzer = sizes_analyzer(size, start, end)
 
     def clamped(bound: Any) -> Any:
+        # TVM would take such a number for the size that a result may have, and reserve it.
+        if isinstance(bound, int) and abs(bound) >= _FAR:
+            return int64(size if bound > 0 else 0)
         bound = int64(bound)
         if analyzer.can_prove(bound < 0):
             bound = bound + size
@@ -111,7 +121,10 @@ def _inbound(size: Any, start: Any, end: Any, step: int) -> tuple[Any, Any]:
         return tirx.max(tirx.min(bound, int64(size)), int64(0))
 
     begin, last = clamped(start), clamped(end)
-    return analyzer.simplify(begin), analyzer.simplify(tirx.max(begin, last))
+    if not (isinstance(start, int) and isinstance(end, int)):
+        last = tirx.max(begin, last)
+    # Where nothing is left between constants, that is refused when it is run.
+    return analyzer.simplify(begin), analyzer.simplify(last)
 
 
 def _bounds(call: Call, index: int, name: str) -> list[Any] | None:
@@ -119,10 +132,6 @@ def _bounds(call: Call, index: int, name: str) -> list[Any] | None:
         given = call.get(name, None)
         return None if given is None else [int(value) for value in given]
     return call.sizes(index, name)
-
-
-def _all_ints(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, int) for value in values)
 
 
 def _values(values: Sequence[Any]) -> list[Any]:
