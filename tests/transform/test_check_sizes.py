@@ -28,6 +28,16 @@ CASES = {
         (3, 2),
         (2, 8),
     ),
+    "edge of nothing": (
+        lambda n: n(
+            "Pad",
+            n("Slice", "x", n.integers(2), n.integers(9), n.integers(2)),
+            n.integers(0, 0, 2, 1, 0, 0, 0, 1),
+            mode="edge",
+        ),
+        (3, 2),
+        (2, 8),
+    ),
     "convolution": (lambda n: n.conv("x", 4, 3, k=5, pads=[0] * 4), (5, 8), (4, 8)),
     "cropped transposed convolution": (
         lambda n: n.deconv("x", 4, 3, 2, 2, pads=[3] * 4),

@@ -108,13 +108,14 @@ def _excesses_of(
         if indices is not None and indices.size:
             least = max(int(indices.max()) + 1, -int(indices.min()))
             yield _above(least, before[int(attrs.axis)])
-    elif op == "relax.nn.pad" and str(attrs.pad_mode) in ("reflect", "circular"):
+    elif op == "relax.nn.pad" and str(attrs.pad_mode) in ("reflect", "circular", "replicate"):
         # A reflection leaves out the sample at the edge.
         edge = 1 if str(attrs.pad_mode) == "reflect" else 0
         widths = [int(width) for width in attrs.pad_width]
         for size, begin, end in zip(before, widths[::2], widths[1::2], strict=False):
             if begin or end:
-                yield _above(max(begin, end) + edge, size)
+                read = 1 if str(attrs.pad_mode) == "replicate" else max(begin, end) + edge
+                yield _above(read, size)
 
 
 def _channels(call: relax.Call, before: Shape) -> Iterator[tirx.PrimExpr]:
