@@ -79,7 +79,8 @@ def slice_(call: Call) -> Any:
     sizes = [shape_of(x)[axis] for axis in places]
     if not all(isinstance(bound, int) for bound in (*starts, *ends)) and min(strides) < 0:
         refuse(f"step {min(strides)} is computed for bounds that are constants of the model")
-    begins, lasts = [], []
+    begins: list[Any] = []
+    lasts: list[Any] = []
     for axis, size, start, end, step in zip(places, sizes, starts, ends, strides, strict=True):
         if not isinstance(size, int) and _is_never(start, end, step):
             refuse(f"from {start} to {end} by {step} there is nothing, whatever the size is")
@@ -89,9 +90,9 @@ def slice_(call: Call) -> Any:
         begin, last = _inbound(size, start, end)
         begins.append(begin)
         lasts.append(last)
-    steps = [abs(step) for step in strides]
+    counts = [abs(step) for step in strides]
     return relax.op.strided_slice(
-        x, places, _values(begins), _values(lasts), _values(steps), assume_inbound=True
+        x, places, _values(begins), _values(lasts), _values(counts), assume_inbound=True
     )
 
 
