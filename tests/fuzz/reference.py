@@ -60,9 +60,18 @@ def _crops_antialiased(node: onnx.NodeProto, opset: int) -> bool:
     return bool(_attribute(node, "antialias", 0)) and _crops(node)
 
 
+def _strides_beyond_its_kernel(node: onnx.NodeProto, opset: int) -> bool:
+    strides = _attribute(node, "strides", [])
+    # Where the attribute is left out, the weights say how large it is.
+    kernel = _attribute(node, "kernel_shape", [1] * len(strides))
+    is_same = str(_attribute(node, "auto_pad", "")).startswith("SAME")
+    return node.op_type == "Conv" and is_same and any(map(int.__gt__, strides, kernel))
+
+
 # Where ONNX Runtime 1.32 does something else than the standard says: (what it does, which nodes).
 DEVIATIONS: tuple[tuple[str, Callable[[onnx.NodeProto, int], bool]], ...] = (
     ("a resize that is antialiased and crops samples elsewhere", _crops_antialiased),
+    ("one with SAME padding may be cropped by a negative one", _strides_beyond_its_kernel),
 )
 
 
