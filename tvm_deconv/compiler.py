@@ -29,6 +29,7 @@ from tvm_deconv.threads import check_threads
 from tvm_deconv.transform import (
     CheckSizes,
     DecomposePixelShuffle,
+    FoldExactly,
     KeepNaN,
     LowerConvolutions,
     LowerShuffles,
@@ -113,6 +114,7 @@ def before_lowering() -> list[tvm.transform.Pass]:
         LowerShuffles(),
         relax.transform.DecomposeOpsForInference(),
         relax.transform.CanonicalizeBindings(),
+        FoldExactly(),
         relax.transform.FoldConstant(),
     ]
 

@@ -44,8 +44,8 @@ def static(dim: Any) -> Any:
 
 
 def ceil_div(a: Any, b: int) -> Any:
-    """a / b rounded up, for an int or an expression."""
-    return -(-a // b)
+    """a / b rounded up, for an int or an expression; of one that is negated TVM knows less."""
+    return (a + (b - 1)) // b
 
 
 def round_up(size: Any, unit: int) -> Any:

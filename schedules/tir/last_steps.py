@@ -5,9 +5,10 @@ from __future__ import annotations
 from tvm import tirx
 
 from .periods import with_whole_periods
+from .sizes import with_sizes_from_zero
 from .vector_math import with_vector_math
 
 
 def for_llvm(func: tirx.PrimFunc) -> tirx.PrimFunc:
     """``func``, scheduled, without what LLVM makes slow code of or misreads."""
-    return with_whole_periods(with_vector_math(func))
+    return with_sizes_from_zero(with_whole_periods(with_vector_math(func)))

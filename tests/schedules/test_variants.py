@@ -53,7 +53,8 @@ def skip_if_refused(variant, conv):
         pytest.skip(f"{variant}: {reason}")
 
 
-@every_variant
+# For REVD2, which most layers get, tests/schedules/cpu/test_revd2.py draws twice as many.
+@pytest.mark.parametrize("variant", sorted(set(VARIANTS) - {"revd2"}))
 @settings(max_examples=8)
 @given(layers(), st.sampled_from(["float32", "float16"]), st.sampled_from(["", "hw", "nhw", "w"]))
 def test_any_layer_equals_the_scatter_definition(variant, layer, dtype, symbolic):

@@ -7,6 +7,7 @@ from tvm_deconv.transform.lower.shuffles import LowerShuffles
 
 from .check_sizes import CheckSizes
 from .decompose import DecomposePixelShuffle
+from .fold import FoldExactly
 from .keep_nan import KeepNaN
 from .reversals import SeparateReversals
 from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
@@ -14,6 +15,7 @@ from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
 __all__ = [
     "CheckSizes",
     "DecomposePixelShuffle",
+    "FoldExactly",
     "KeepNaN",
     "LowerConvolutions",
     "LowerShuffles",

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import product
+from typing import Any
+
+import numpy as np
 
 from tvm_deconv.algebra.cook_toom import MAX_POINTS
 from tvm_deconv.algebra.geometry import ConvTranspose2d
@@ -20,7 +23,7 @@ from tvm_deconv.schedules.cpu.tiling import MIN_WORK_PER_THREAD, STACK_BYTES, TY
 from tvm_deconv.schedules.tir.straight_line import prime_factors
 from tvm_deconv.schedules.variant import Sizes
 
-from .tile import Layout, WinogradTile
+from .tile import Layout, WinogradTile, least
 
 # Copying a vector of input, on its way from memory, and each of the shuffles that deal it out.
 _READ, _DEAL = 5, 4
@@ -46,15 +49,38 @@ _FREE_COLUMNS = 64
 def choose_tile(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> WinogradTile:
     """The tile with the least ``tile_cycles``; the layer must not be one that is refused."""
     # Sizes that matter less, or not at all for the others, are settled first.
-    candidates = _candidates(conv, sizes, machine)
-    best = min(candidates, key=lambda tile: tile_cycles(conv, sizes, tile, machine))
+    candidates = (_best(conv, sizes, tiles, machine) for tiles in _candidates(conv, sizes, machine))
+    _, best = min(candidates, key=lambda found: found[0])
     return replace(best, unroll=_unroll(conv, best))
+
+
+def _best(
+    conv: ConvTranspose2d, sizes: Sizes, many: WinogradTile, machine: CpuMachine
+) -> tuple[float, WinogradTile]:
+    """The fewest cycles among tiles that differ in fields that are arrays, and the first of them.
+
+    There are thousands for a layer: one by one they would take a tenth of a second.
+    """
+    cycles: Any = tile_cycles(conv, sizes, many, machine)
+    first = int(np.argmin(cycles))
+    rows, columns = (int(field[first]) for field in _arrays(many.tiles))
+    splits = int(_arrays(many.channel_splits)[first])
+    return cycles[first], replace(many, tiles=(rows, columns), channel_splits=splits)
+
+
+def _arrays(values: Any) -> Any:
+    """What is said to be an int and is an array of them."""
+    return values
 
 
 def tile_cycles(
     conv: ConvTranspose2d, sizes: Sizes, tile: WinogradTile, machine: CpuMachine
 ) -> float:
-    """Cycles of the busiest thread that the model expects; a free size counts as a typical one."""
+    """Cycles of the busiest thread that the model expects; a free size counts as a typical one.
+
+    Where ``tiles`` and ``channel_splits`` are arrays, so is the result: what follows has operators
+    only, and of them those that give one number the bits that they give an array.
+    """
     layout = Layout(conv, tile)
     heights = [sizes.height] if sizes.height is not None else TYPICAL_SIZES
     widths = [sizes.width] if sizes.width is not None else TYPICAL_SIZES
@@ -82,7 +108,7 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     rows = blocks * layout.rows
     vectors = layout.strip_tiles // lanes
     multiply = points * rows * vectors * (inputs * _register_cycles(tile) + _DRAIN)
-    used = min(blocks * tile.block, conv.group_outputs) * layout.phases
+    used = least(blocks * tile.block, conv.group_outputs) * layout.phases
     invert = used * tile_vectors * points * _INVERT
     interleave = _STORE + _INTERLEAVE * _shuffles(w.outputs * w.axis.stride)
     store = used * tile_vectors * h.outputs * w.outputs * interleave
@@ -105,9 +131,10 @@ def _shuffles(count: int) -> int:
 
 def _stream(held: float, moved: float, bytes_a_cycle: float, machine: CpuMachine) -> float:
     """Cycles to move ``moved`` bytes of data that take ``held`` bytes, beyond the level-2 cache."""
-    if held > machine.l2_bytes + machine.l3_bytes:
-        bytes_a_cycle = _MEMORY
-    return moved * max(0.0, 1 - machine.l2_bytes / held) / bytes_a_cycle
+    beyond = held > machine.l2_bytes + machine.l3_bytes
+    rate = beyond * _MEMORY + (1 - beyond) * bytes_a_cycle
+    missing = 1 - machine.l2_bytes / held
+    return moved * (missing * (missing > 0)) / rate
 
 
 def _register_cycles(tile: WinogradTile) -> float:
@@ -129,6 +156,7 @@ def _weights_in_vectors(channels: int, machine: CpuMachine) -> bool:
 
 
 def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Iterator[WinogradTile]:
+    """Tiles to weigh, many in one: ``tiles`` and ``channel_splits`` are arrays."""
     lanes = machine.lanes
     work = conv.multiply_adds(
         sizes.batch or 1,
@@ -138,21 +166,23 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
     parallel = machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD
     phases = conv.h.stride * conv.w.stride
     for outputs in product(_outputs(conv.h.max_taps), _outputs(conv.w.max_taps)):
+        strips = list(_strips(conv, sizes, outputs, lanes))
         for block in _blocks(conv):
             vectors, channels = _register_tile(block * phases, machine)
-            for tiles in _strips(conv, sizes, outputs, lanes):
-                for splits in _splits(conv, block, machine):
-                    yield WinogradTile(
-                        lanes=lanes,
-                        vectors=vectors,
-                        channels=channels,
-                        outputs=outputs,
-                        tiles=tiles,
-                        block=block,
-                        channel_splits=splits,
-                        parallel=parallel,
-                        weight_vectors=_weights_in_vectors(channels, machine),
-                    )
+            varied = [(*strip, n) for strip in strips for n in _splits(conv, block, machine)]
+            if varied:
+                rows, columns, splits = np.array(varied, "int64").T
+                yield WinogradTile(
+                    lanes=lanes,
+                    vectors=vectors,
+                    channels=channels,
+                    outputs=outputs,
+                    tiles=(rows, columns),
+                    block=block,
+                    channel_splits=splits,
+                    parallel=parallel,
+                    weight_vectors=_weights_in_vectors(channels, machine),
+                )
 
 
 def _outputs(taps: int) -> range:

@@ -13,6 +13,16 @@ from tvm_deconv.schedules.algorithms.expressions import ceil_div
 LINE = 16
 
 
+def largest(a: int, b: int) -> int:
+    """Of two integers, or of each pair in arrays of them, which ``max`` does not compare."""
+    return a + (b > a) * (b - a)
+
+
+def least(a: int, b: int) -> int:
+    """Likewise."""
+    return a - (a > b) * (a - b)
+
+
 @dataclass(frozen=True)
 class WinogradTile:
     """Parameters of the loop nest in ``winograd``.
@@ -130,7 +140,7 @@ class Layout:
         Rows an odd number of cache lines apart spread over all sets of a cache; a power of two
         apart they would evict each other (64 channels of 64 tiles, 36 points).
         """
-        return (-(-max(self.strip_tiles, self.reach) // LINE) | 1) * LINE
+        return (-(-largest(self.strip_tiles, self.reach) // LINE) | 1) * LINE
 
     @property
     def spread(self) -> int:

@@ -1,0 +1,119 @@
+"""What NumPy folds has the bits of what TVM's own folding compiles, and compiles nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tvm
+import tvm_ffi
+from relax_helpers import constant, module
+from tvm import relax
+from tvm.ir.instrument import pass_instrument
+
+from tvm_deconv.transform import FoldExactly
+
+# Rounding to even, to a denormal, to infinity, and zeros of both signs.
+SPECIAL = [0.0, -0.0, 1e-7, -3e-5, 0.1, 1 / 3, 2049.0, 6e4, np.inf]
+
+
+def operands(dtype):
+    """Two arrays with every pair of special values, and random ones."""
+    pairs = np.stack(np.meshgrid(SPECIAL, SPECIAL))
+    random = np.random.default_rng(0).standard_normal((2, 96, len(SPECIAL)))
+    return list(np.concatenate([pairs, random], axis=1).astype(dtype))
+
+
+def folded_both_ways(expression):
+    """`main` returns x and a constant: what TVM folds alone, and what it makes of what we fold."""
+
+    def body(builder, x):
+        return builder.emit(relax.Tuple([x, builder.emit(expression(builder))]))
+
+    mod = module(body, (1,))
+    ours = FoldExactly()(mod)
+    assert not ours.same_as(mod)
+    fold = relax.transform.FoldConstant()
+    return fold(mod), fold(ours)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "sqrt", "negative"])
+def test_arithmetic_has_the_bits_that_tvm_computes(name, dtype):
+    arrays = [np.abs(a) if name == "sqrt" else a for a in operands(dtype)]
+    count = 1 if name in ("sqrt", "negative") else 2
+    operator = getattr(relax.op, name)
+    wanted, got = folded_both_ways(lambda builder: operator(*map(constant, arrays[:count])))
+    ((a, b),) = zip(constants_of(wanted), constants_of(got), strict=True)
+    np.testing.assert_array_equal(a, b)
+    number = ~np.isnan(a)
+    np.testing.assert_array_equal(np.signbit(a[number]), np.signbit(b[number]))
+    assert a.dtype == b.dtype == dtype
+
+
+def constants_of(mod):
+    found = []
+
+    def visit(node):
+        if isinstance(node, tvm.ir.GenericConst):
+            found.append(node.value.numpy())
+
+    relax.analysis.post_order_visit(mod["main"], visit)
+    return found
+
+
+MOVES = {
+    "reshape": lambda x: relax.op.reshape(x, (4, 1, 6)),
+    "reshape to a size that is left out": lambda x: relax.op.reshape(x, (-1, 3)),
+    "expand_dims": lambda x: relax.op.expand_dims(x, [0, 2]),
+    "squeeze": lambda x: relax.op.squeeze(x, [1]),
+    "squeeze of all": lambda x: relax.op.squeeze(x),
+    "permute_dims": lambda x: relax.op.permute_dims(x, [2, 0, 1]),
+    "permute_dims of all": lambda x: relax.op.permute_dims(x),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int64", "bool"])
+@pytest.mark.parametrize("move", MOVES)
+def test_what_moves_is_what_tvm_moves(move, dtype):
+    values = constant(np.arange(24).reshape(4, 1, 6).astype(dtype))
+    wanted, got = folded_both_ways(lambda builder: MOVES[move](values))
+    assert tvm_ffi.structural_equal(wanted, got)
+
+
+def batch_norm(builder):
+    """The scale and the shift that an importer makes of a normalisation."""
+    variance, mean = (constant(np.linspace(0.5, 2, 6, dtype="float32")) for _ in range(2))
+    deviation = builder.emit(relax.op.sqrt(builder.emit(relax.op.add(variance, relax.const(1e-5)))))
+    shift = builder.emit(relax.op.divide(builder.emit(relax.op.negative(mean)), deviation))
+    return builder.emit(relax.op.reshape(shift, (1, 6, 1, 1)))
+
+
+def test_a_chain_of_operators_is_folded_and_nothing_compiled():
+    mod = module(lambda builder, x: builder.emit(relax.Tuple([x, batch_norm(builder)])), (1,))
+    passes = []
+
+    @pass_instrument
+    class Listen:
+        def run_before_pass(self, mod, info):
+            passes.append(info.name)
+
+    with tvm.transform.PassContext(instruments=[Listen()]):
+        got = relax.transform.FoldConstant()(FoldExactly()(mod))
+    assert set(passes) == {"tvm_deconv.FoldExactly", "FoldConstant"}
+    assert tvm_ffi.structural_equal(relax.transform.FoldConstant()(mod), got)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        lambda x, c: relax.op.add(x, relax.op.multiply(x, c)),
+        lambda x, c: relax.op.add(c, relax.op.exp(c)),
+        lambda x, c: relax.op.divide(*(relax.op.astype(c, "int32") for _ in range(2))),
+        lambda x, c: relax.op.maximum(c, c),
+    ],
+    ids=["of a variable", "rounded by TVM", "of integers", "with a rule for NaN"],
+)
+def test_anything_else_is_left_as_it_is(expression):
+    c = constant(np.ones(1, "float32"))
+    mod = module(lambda builder, x: builder.emit(expression(x, c)), (1,))
+    assert FoldExactly()(mod).same_as(mod)
