@@ -29,6 +29,10 @@ _ROUNDING = {"float32": 2e-5, "float16": 1e-2}
 # Convolutions in float32 may be Winograd's, one after the other.
 _CONVOLVED = 1e-4
 _CONVOLUTIONS = {"Conv", "ConvTranspose"}
+# What their inputs after the first are, the result is proportional to.
+_SCALING = _CONVOLUTIONS | {
+    *("BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization"),
+}
 # Two convolutions of such weights exceed float32.
 _HUGE = 1e18
 
@@ -184,12 +188,13 @@ def _nearby_model(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
     """The model with other weights; tensors of few elements may be scales or bounds and stay."""
     moved = onnx.ModelProto()
     moved.CopyFrom(model)
+    factors = {name for n in model.graph.node if n.op_type in _SCALING for name in n.input}
     for tensor in moved.graph.initializer:
         try:
             array = numpy_helper.to_array(tensor)
         except ValueError:  # damaged on purpose
             continue
-        if array.ndim > 1 or array.size > 8:
+        if array.ndim > 1 or array.size > 8 or tensor.name in factors:
             tensor.CopyFrom(numpy_helper.from_array(nearby(array, seed), tensor.name))
     return moved
 
