@@ -32,8 +32,12 @@ def weights(shape: Sequence[int], dtype: str, seed: int, terms: int) -> np.ndarr
 
 
 def nearby(values: np.ndarray, seed: int) -> np.ndarray:
-    """The values with every one moved by up to one rounding error, to see what rounding does."""
+    """The values with every one moved by up to one rounding error, to see what rounding does.
+
+    It is one of float32 for float64, too: the reference may have computed in float32.
+    """
     if values.dtype.kind != "f":
         return values
-    moved = np.random.default_rng(seed).uniform(-1, 1, values.shape) * np.finfo(values.dtype).eps
+    step = max(np.finfo(values.dtype).eps, np.finfo("float32").eps)
+    moved = np.random.default_rng(seed).uniform(-1, 1, values.shape) * step
     return (values.astype("float64") * (1 + moved)).astype(values.dtype)
