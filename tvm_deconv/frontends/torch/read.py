@@ -1,0 +1,31 @@
+"""From a ``.pt2`` file to its program."""
+
+from __future__ import annotations
+
+import os
+import warnings
+import zipfile
+from pathlib import Path
+
+import torch
+from torch.export import ExportedProgram
+
+from tvm_deconv.errors import ModelError, first_line
+
+
+def read_program(path: str | os.PathLike) -> ExportedProgram:
+    """What ``torch.export.save`` wrote.
+
+    Raises ModelError for a file that is missing, unreadable or not such an archive.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise ModelError(f"{file} does not exist")
+    if not zipfile.is_zipfile(file):
+        raise ModelError(f"{file} is not a .pt2 file: give one that torch.export.save wrote")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return torch.export.load(file)
+        except Exception as error:  # it raises whatever its parsers stumble over
+            raise ModelError(f"PyTorch cannot load {file}: {first_line(error)}") from error
