@@ -75,7 +75,9 @@ def test_the_layer_whose_converter_is_wrong_is_named(wrong_sigmoid, tmp_path, ca
 
     assert cli.main(["check", str(path), "--logs", "none", "--draws", "1", "--json"]) == 1
 
-    found = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr()
+    assert "tvm-deconv: wrong up to Sigmoid '/enc/act.1/Sigmoid', tensor 's'" in printed.err
+    found = json.loads(printed.out)
     assert not found["right"] and found["stopped"] == ""
     problems = {output["name"]: output["problem"] for output in found["outputs"]}
     assert problems["side"] == "" and "of the elements are off" in problems["y"]
@@ -185,5 +187,5 @@ def test_what_cannot_be_checked_is_refused_in_a_line():
         tvm_deconv.check(tvm.IRModule({}))
     with pytest.raises(TargetError, match="raspberry-pi/4b-aarch64 is not this machine"):
         tvm_deconv.check(network(), "raspberry-pi/4b-aarch64")
-    with pytest.raises(CheckError, match="draws must be a positive integer, got 0"):
+    with pytest.raises(CheckError, match="draws must be positive and seed not negative, got 0"):
         tvm_deconv.check(network(), draws=0)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 import tvm
@@ -29,6 +28,7 @@ from .subjects import subject_of
 _SIZES = 3
 # Runs of the reference with inputs and weights moved by a rounding error.
 _SEEDS = (1, 2)
+_ANSWERS = {True: "wrong", False: "right", None: "not to be told"}
 
 
 @dataclass
@@ -57,6 +57,7 @@ def check(
     seed: int = 0,
     draws: int = 2,
     locate: bool = True,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> CheckReport:
     """Whether the model, compiled as ``tvm_deconv.compile`` does, computes what its runtime does.
 
@@ -64,8 +65,8 @@ def check(
     ``draws`` random inputs, which ``seed`` decides, for each of up to three sets of sizes of what
     ``shapes`` leaves free. A result may be off by what ``rounding`` says. If one is further off and
     ``locate`` is true, the model is cut in two again and again, each part compiled, until the layer
-    is found that is wrong though all that it reads is right. The other arguments are those of
-    ``compile``; ``target`` is this machine, which runs the result.
+    is found that is wrong though all that it reads is right; ``tell`` gets a line for each part.
+    The other arguments are those of ``compile``; ``target`` is this machine, which runs the result.
 
     Raises what ``compile`` raises for a model that is refused here; CheckError for a reference that
     is not installed or refuses the model, for a Relax module and for sizes that it does not take;
@@ -73,8 +74,8 @@ def check(
     """
     resolved = for_threads(target, threads)
     _require_host(resolved, target)
-    if draws < 1:
-        raise CheckError(f"draws must be a positive integer, got {draws}")
+    if draws < 1 or seed < 0:
+        raise CheckError(f"draws must be positive and seed not negative, got {draws} and {seed}")
     subject = subject_of(model)
     passes = pipeline(resolved, rewrite=rewrite, variant=variant, winograd=winograd, log=log)
     ours = _Ours(shapes, resolved, passes, part_of_largest(subject.dtypes, winograd))
@@ -103,7 +104,12 @@ def check(
     wrong = [output for output, line in enumerate(outputs) if line.problem]
     if wrong and locate:
         inputs = cases[worst[wrong[0]]].inputs
-        is_wrong = partial(ours.is_wrong, subject, inputs)
+
+        def is_wrong(one: Layer) -> bool | None:
+            answer = ours.is_wrong(subject, inputs, one)
+            tell(f"{_ANSWERS[answer]} up to {one}")
+            return answer
+
         layer = first_wrong(subject.layers(), subject.outputs[wrong[0]], is_wrong)
     return CheckReport(subject.reference, tuple(words), outputs, layer=layer)
 

@@ -80,16 +80,13 @@ class CheckReport:
         }
 
     def __str__(self) -> str:
-        counts: dict[str, int] = {}
-        for shapes in self.inputs:
-            words = _sizes(shapes)
-            counts[words] = counts.get(words, 0) + 1
         lines = [f"held against {self.reference}, largest difference of every output:"]
         lines += [str(output) for output in self.outputs]
         if self.stopped:
             lines.append(f"WRONG: {self.reference} gives a result where ours stops: {self.stopped}")
-        drawn = "; ".join(f"{words} ({count} draws)" for words, count in counts.items())
-        lines.append(f"random inputs: {drawn}")
+        drawn = dict.fromkeys(map(_sizes, self.inputs))
+        each = len(self.inputs) // len(drawn)
+        lines.append(f"random inputs, {each} of each: {'; '.join(drawn)}")
         if self.layer is not None:
             lines.append(f"the first layer where the two part: {self.layer}")
         return "\n".join(lines)

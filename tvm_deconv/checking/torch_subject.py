@@ -115,7 +115,7 @@ class TorchSubject(Subject):
                 module.graph.erase_node(node)
         signature = copy.deepcopy(self.model.graph_signature)
         signature.output_specs = [OutputSpec(OutputKind.USER_OUTPUT, TensorArgument(key), None)]
-        calls = list(self.model.module_call_graph)
+        calls = copy.deepcopy(self.model.module_call_graph)
         _, returned = pytree.tree_flatten((0,))
         calls[0] = replace(calls[0], signature=replace(calls[0].signature, out_spec=returned))
         program = _rebuilt(
@@ -146,7 +146,7 @@ def _rebuilt(
         graph_signature=copy.deepcopy(program.graph_signature) if signature is None else signature,
         state_dict=program.state_dict if state_dict is None else dict(state_dict),
         range_constraints=program.range_constraints,
-        module_call_graph=list(program.module_call_graph) if calls is None else calls,
+        module_call_graph=copy.deepcopy(program.module_call_graph) if calls is None else calls,
         constants=program.constants if constants is None else dict(constants),
         verifiers=program.verifiers,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 
 import tvm_deconv
 
@@ -48,6 +49,7 @@ def _check(options: argparse.Namespace) -> int:
         seed=options.seed,
         draws=options.draws,
         locate=options.locate,
+        tell=lambda line: print(f"tvm-deconv: {line}", file=sys.stderr, flush=True),
     )
     print(json.dumps(report.as_dict(), indent=2) if options.json else report)
     return 0 if report.is_right else _DIFFERS

@@ -20,7 +20,7 @@ def read_program(path: str | os.PathLike) -> ExportedProgram:
     """
     file = Path(path)
     if not file.is_file():
-        raise ModelError(f"{file} does not exist")
+        raise ModelError(f"{file} {'is not a file' if file.exists() else 'does not exist'}")
     if not zipfile.is_zipfile(file):
         raise ModelError(f"{file} is not a .pt2 file: give one that torch.export.save wrote")
     with warnings.catch_warnings():
