@@ -214,16 +214,17 @@ def some_archive(path):
         (lambda path: None, "does not exist"),
         (lambda path: path.mkdir(), "is not a file"),
         (lambda path: path.write_text("hello"), "is not a .pt2 file: give one that torch.export"),
-        (some_archive, "PyTorch cannot load .*: "),
+        (some_archive, "is damaged, or not of a version that PyTorch .* loads: save it again"),
     ],
 )
-def test_a_bad_file_of_pytorch_is_named(tmp_path, prepare, reason):
+def test_a_bad_file_of_pytorch_is_named(tmp_path, capfd, prepare, reason):
     path = tmp_path / "net.pt2"
     prepare(path)
     with pytest.raises(ModelError, match=reason) as caught:
         load(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_program_is_read_from_its_file(tmp_path):

@@ -113,14 +113,14 @@ class TorchSubject(Subject):
         for node in reversed(nodes[nodes.index(end) + 1 :]):
             if node is not output and node.op != "placeholder":
                 module.graph.erase_node(node)
-        signature = copy.deepcopy(self.model.graph_signature)
+        with _quiet():
+            signature, calls = copy.deepcopy(
+                (self.model.graph_signature, self.model.module_call_graph)
+            )
         signature.output_specs = [OutputSpec(OutputKind.USER_OUTPUT, TensorArgument(key), None)]
-        calls = copy.deepcopy(self.model.module_call_graph)
         _, returned = pytree.tree_flatten((0,))
         calls[0] = replace(calls[0], signature=replace(calls[0].signature, out_spec=returned))
-        program = _rebuilt(
-            self.model, root=module, graph=module.graph, signature=signature, calls=calls
-        )
+        program = _rebuilt(self.model, module=module, signature=signature, calls=calls)
         return TorchSubject(program)
 
     @cached_property
@@ -131,25 +131,28 @@ class TorchSubject(Subject):
 def _rebuilt(
     program: ExportedProgram,
     *,
-    root: fx.GraphModule | None = None,
-    graph: fx.Graph | None = None,
+    module: fx.GraphModule | None = None,
     signature: Any = None,
     calls: Any = None,
     state_dict: Mapping[str, Any] | None = None,
     constants: Mapping[str, Any] | None = None,
 ) -> ExportedProgram:
     """The program with the parts that are given, and its own otherwise; it is not changed."""
-    module = copy.deepcopy(program.graph_module) if root is None else root
-    return ExportedProgram(
-        root=module,
-        graph=module.graph if graph is None else graph,
-        graph_signature=copy.deepcopy(program.graph_signature) if signature is None else signature,
-        state_dict=program.state_dict if state_dict is None else dict(state_dict),
-        range_constraints=program.range_constraints,
-        module_call_graph=copy.deepcopy(program.module_call_graph) if calls is None else calls,
-        constants=program.constants if constants is None else dict(constants),
-        verifiers=program.verifiers,
-    )
+    with _quiet():
+        root = copy.deepcopy(program.graph_module) if module is None else module
+        own_signature, own_calls = copy.deepcopy(
+            (program.graph_signature, program.module_call_graph)
+        )
+        return ExportedProgram(
+            root=root,
+            graph=root.graph,
+            graph_signature=own_signature if signature is None else signature,
+            state_dict=program.state_dict if state_dict is None else dict(state_dict),
+            range_constraints=program.range_constraints,
+            module_call_graph=own_calls if calls is None else calls,
+            constants=program.constants if constants is None else dict(constants),
+            verifiers=program.verifiers,
+        )
 
 
 def _records(node: fx.Node) -> Iterator[torch.Tensor]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch.export import ExportedProgram
 
-from tvm_deconv.errors import ModelError, first_line
+from tvm_deconv.errors import ModelError
 
 
 def read_program(path: str | os.PathLike) -> ExportedProgram:
@@ -23,9 +26,24 @@ def read_program(path: str | os.PathLike) -> ExportedProgram:
         raise ModelError(f"{file} {'is not a file' if file.exists() else 'does not exist'}")
     if not zipfile.is_zipfile(file):
         raise ModelError(f"{file} is not a .pt2 file: give one that torch.export.save wrote")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _without_log():
         warnings.simplefilter("ignore")
         try:
             return torch.export.load(file)
         except Exception as error:  # it raises whatever its parsers stumble over
-            raise ModelError(f"PyTorch cannot load {file}: {first_line(error)}") from error
+            raise ModelError(
+                f"{file} is damaged, or not of a version that PyTorch {torch.__version__} loads: "
+                "save it again with torch.export.save"
+            ) from error
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """PyTorch logs the traceback of what it is going to raise."""
+    logger = logging.getLogger("torch.export")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
