@@ -4,6 +4,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+from tvm_deconv import __main__, cli
+
 CODE = """
 import sys
 from tvm_deconv.startup import without_torch
@@ -27,3 +31,15 @@ def test_a_process_of_our_own_imports_tvm_without_pytorch():
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "this process does without PyTorch\n"
+
+
+@pytest.mark.parametrize(("model", "hidden"), [("net.onnx", [True]), ("net.pt2", [])])
+def test_the_command_does_with_pytorch_only_for_a_file_of_its_own(monkeypatch, model, hidden):
+    done = []
+    monkeypatch.setattr(__main__, "without_torch", lambda: done.append(True))
+    monkeypatch.setattr(cli, "main", lambda: 0)
+    monkeypatch.setattr(sys, "argv", ["tvm-deconv", "check", model])
+
+    assert __main__.main() == 0
+
+    assert done == hidden

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tvm_deconv import errors, importer, targets, threads, transform
     from tvm_deconv.algebra import geometry, weights
+    from tvm_deconv.checking.checker import check
     from tvm_deconv.compiler import compile, explain, pipeline
     from tvm_deconv.runner import run
     from tvm_deconv.tuning.driver import tune
 
 __all__ = [
+    "check",
     "compile",
     "errors",
     "explain",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "check": "checking.checker",
     "compile": "compiler",
     "pipeline": "compiler",
     "explain": "compiler",

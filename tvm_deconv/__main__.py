@@ -7,8 +7,9 @@ from tvm_deconv.startup import without_torch
 
 def main() -> int:
     """Run the command; its exit status."""
-    # It reads files, never objects of PyTorch.
-    without_torch()
+    # Of all that it reads, PyTorch has to load its own files only.
+    if not any(argument.endswith(".pt2") for argument in sys.argv[1:]):
+        without_torch()
     from tvm_deconv.cli import main
 
     return main()

@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from tvm_deconv.commands.bench import add_bench
 from tvm_deconv.commands.calibrate import add_calibrate
+from tvm_deconv.commands.check import add_check
 from tvm_deconv.commands.logs import add_logs
 from tvm_deconv.commands.model import add_time_energy_model
 from tvm_deconv.commands.network import add_compile, add_explain, add_run
@@ -53,13 +54,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="tvm-deconv",
         description="Rewrite, compile and run upsampling networks with Apache TVM.",
         epilog="Exit status: 0, or 2 for bad input, with one line on stderr that says why. The "
-        "help of tune lists more.",
+        "help of check and tune list more.",
     )
     parser.add_argument("--version", action="version", version=version("tvm-deconv"))
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for add in (
         add_explain,
         add_compile,
+        add_check,
         add_run,
         add_tune,
         add_logs,

@@ -19,6 +19,7 @@ from tvm_deconv.backends import backend_of, machine_of
 from tvm_deconv.backends.passes import passes_after_fusion
 from tvm_deconv.errors import ModelError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load
+from tvm_deconv.layer_names import NameLayers
 from tvm_deconv.logs.apply import apply_ops
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec, resolve_log
@@ -113,6 +114,8 @@ def before_lowering() -> list[tvm.transform.Pass]:
         DecomposePixelShuffle(),
         LowerShuffles(),
         relax.transform.DecomposeOpsForInference(),
+        # Before aliases go: only one of their two names would be left.
+        NameLayers(),
         relax.transform.CanonicalizeBindings(),
         FoldExactly(),
         relax.transform.FoldConstant(),

@@ -21,6 +21,10 @@ class ModelError(TvmDeconvError, ValueError):
     """A model that cannot be read, or that holds an operator that cannot be imported."""
 
 
+class CheckError(TvmDeconvError, RuntimeError):
+    """A model that nothing can be held against: its runtime is not installed or refuses it."""
+
+
 class TargetError(TvmDeconvError, ValueError):
     """A target that TVM does not know, or that this package has no schedule for."""
 

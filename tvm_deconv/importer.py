@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union
 
 import onnx
@@ -29,15 +30,18 @@ Model: TypeAlias = Union[
 def load(model: Model, shapes: Shapes | None = None) -> tvm.IRModule:
     """The model as a Relax module with the entry ``main``.
 
-    ``model`` is the path of an ONNX file, an ``onnx.ModelProto``, a
-    ``torch.export.ExportedProgram`` or an IRModule. The parameters of ``main`` are the model's
-    inputs in the model's order; the weights are constants inside. Symbolic dimensions stay
-    symbolic, except those of the inputs that ``shapes`` names: ``shapes={"x": (1, 3, 64, 64)}``.
+    ``model`` is the path of an ONNX file or of a ``.pt2`` file of ``torch.export.save``, an
+    ``onnx.ModelProto``, a ``torch.export.ExportedProgram`` or an IRModule. The parameters of
+    ``main`` are the model's inputs in the model's order; the weights are constants inside. Symbolic
+    dimensions stay symbolic, except those of the inputs that ``shapes`` names:
+    ``shapes={"x": (1, 3, 64, 64)}``.
     An IRModule without ``shapes`` is returned as it is.
 
-    Raises ModelError for a file that is missing, not ONNX or damaged, for an operator that TVM
-    cannot import (named), and for ``shapes`` that do not fit the model's inputs.
+    Raises ModelError for a file that is missing, damaged or of another kind, for an operator that
+    TVM cannot import (named), and for ``shapes`` that do not fit the model's inputs.
     """
+    if isinstance(model, (str, os.PathLike)) and Path(model).suffix == ".pt2":
+        return _bind_shapes(_from_torch(_read_program(model)), shapes)
     if isinstance(model, (str, os.PathLike)):
         return from_onnx(read_proto(model), os.fspath(model), shapes)
     if isinstance(model, onnx.ModelProto):
@@ -56,6 +60,14 @@ def load(model: Model, shapes: Shapes | None = None) -> tvm.IRModule:
         "a model is an ONNX file, an onnx.ModelProto, a torch.export.ExportedProgram or an "
         f"IRModule, got {type(model).__name__}"
     )
+
+
+def _read_program(path: str | os.PathLike) -> torch.export.ExportedProgram:
+    try:
+        from tvm_deconv.frontends.torch import read_program
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{path} takes PyTorch to read: pip install torch") from error
+    return read_program(path)
 
 
 def _from_torch(program: torch.export.ExportedProgram) -> tvm.IRModule:

@@ -186,6 +186,12 @@ def test_a_compiled_library_runs_in_a_process_that_has_only_tvm(bench):
         ("run fixed.so image.png -o out.png", "image.png is 12 x 8 pixels, but .* for 8 x 8: "),
         ("run good.so image.png -o none/out.png", r"cannot write .*: .*No such file"),
         ("run good.so image.png -o out.doc", "no image format for '.doc'"),
+        ("check none.onnx", "none.onnx does not exist"),
+        ("check good.onnx --seed -1", "seed not negative, got 2 and -1"),
+        (
+            "check good.onnx --target raspberry-pi/4b-aarch64",
+            "raspberry-pi/4b-aarch64 is not this machine: leave the target out",
+        ),
         ("bench --workloads vgg", "no workload is called 'vgg': "),
         ("bench --workloads none.onnx", "none.onnx does not exist"),
         ("bench --workloads good.onnx", "input 'x' of good.onnx must be float32 of a fixed shape"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import numpy as np
 import onnx
 import pytest
@@ -199,6 +201,39 @@ def test_a_bad_file_is_named(tmp_path, prepare, reason):
     with pytest.raises(ModelError, match=reason) as caught:
         load(path)
     assert str(path) in str(caught.value)
+
+
+def some_archive(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("hello", "hello")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "reason"),
+    [
+        (lambda path: None, "does not exist"),
+        (lambda path: path.mkdir(), "is not a file"),
+        (lambda path: path.write_text("hello"), "is not a .pt2 file: give one that torch.export"),
+        (some_archive, "is damaged, or not of a version that PyTorch .* loads: save it again"),
+    ],
+)
+def test_a_bad_file_of_pytorch_is_named(tmp_path, capfd, prepare, reason):
+    path = tmp_path / "net.pt2"
+    prepare(path)
+    with pytest.raises(ModelError, match=reason) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_program_is_read_from_its_file(tmp_path):
+    program = torch.export.export(torch.nn.Conv2d(1, 2, 3).eval(), (torch.zeros(1, 1, 5, 7),))
+    torch.export.save(program, tmp_path / "net.pt2")
+
+    read = load(tmp_path / "net.pt2", {"input": (1, 1, 5, 7)})
+
+    tvm.ir.assert_structural_equal(read, load(program))
 
 
 def test_missing_external_weights_are_named(tmp_path):

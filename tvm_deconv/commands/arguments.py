@@ -27,7 +27,9 @@ def add_command(
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """``MODEL`` and ``--shape``."""
-    parser.add_argument("model", metavar="MODEL", help="ONNX file")
+    parser.add_argument(
+        "model", metavar="MODEL", help="ONNX file, or a .pt2 file of torch.export.save"
+    )
     add_shape(parser)
 
 

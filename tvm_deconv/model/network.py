@@ -24,6 +24,7 @@ from tvm import relax
 from tvm_deconv.compiler import one_error
 from tvm_deconv.errors import ModelError
 from tvm_deconv.importer import Model, Shapes, load
+from tvm_deconv.layer_names import layer_name
 from tvm_deconv.transform.convolution import CONV
 from tvm_deconv.transform.graph import BROADCAST, UNARY, Graph, Refused, op_name, shape_of, text
 from tvm_deconv.transform.lower.layers import describe
@@ -120,7 +121,7 @@ def _layers(
             before_words, after_words = plan.before, plan.after
             moved = [old.pop(v) for v in _ordered(before, plan.absorbed) if v in old]
             steps = [*steps, *moved] if root in plan.absorbed else [*moved, *steps]
-        name = str(root.name)
+        name = layer_name(root)
         yield ModelLayer(name, before_words, after_words, tuple(steps), (new.pop(result),))
     others[0].extend(old.values())
     others[1].extend(new.values())

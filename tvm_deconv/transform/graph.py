@@ -16,6 +16,8 @@ import tvm
 import tvm_ffi
 from tvm import relax, sym
 
+from tvm_deconv.layer_names import layer_name
+
 from .constants import Constants
 
 
@@ -81,7 +83,7 @@ class Graph:
         return None if attrs is None or key not in attrs else str(attrs[key])
 
     def describe(self, expr: relax.Expr) -> str:
-        """``relax.add (lv3)``, ``parameter x``: an operand in the words of a report."""
+        """``relax.add (/up/Add)``, ``parameter x``: an operand in the words of a report."""
         if not isinstance(expr, relax.Var):
             return "a constant" if isinstance(expr, tvm.ir.GenericConst) else str(expr)
         if expr not in self.values:
@@ -89,7 +91,7 @@ class Graph:
         value = self.values[expr]
         if isinstance(value, relax.TupleGetItem):
             value = self.value(value.tuple_value)
-        return f"{op_name(value) or type(value).__name__} ({expr.name})"
+        return f"{op_name(value) or type(value).__name__} ({layer_name(expr)})"
 
     def constant(self, expr: relax.Expr) -> np.ndarray | None:
         """Value of an expression that depends on constants only, or None."""

@@ -10,6 +10,7 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from tvm_deconv.layer_names import layer_name
 from tvm_deconv.report import REFUSED, REWRITTEN, LayerReport, Report
 
 from .graph import Graph, Refused
@@ -72,7 +73,7 @@ def decide(graph: Graph) -> list[Decision]:
 
 
 def _line(function: str, decision: Decision) -> LayerReport:
-    layer = str(decision.layer.name)
+    layer = layer_name(decision.layer)
     outcome = decision.outcome
     if isinstance(outcome, Refused):
         return LayerReport(function, layer, decision.statement, REFUSED, reason=outcome.reason)

@@ -24,10 +24,11 @@ from tvm.relax.frontend.onnx import onnx_frontend
 
 from tvm_deconv.errors import ModelError, first_line
 from tvm_deconv.frontends.onnx.convert.call import Call, known_shape
+from tvm_deconv.layer_names import named
 
 from .convert import CONVERTERS
 from .known import check_operators, is_known
-from .nodes import STANDARD, attributes, describe, reads, refuse, words
+from .nodes import STANDARD, attributes, describe, label, reads, refuse, words
 from .normalise import Network
 from .sizes import SizeArithmetic, shown
 
@@ -69,7 +70,7 @@ def import_network(network: Network) -> tvm.IRModule:
         warnings.simplefilter("ignore")
         importer = _Importer(network)
         with _ended(importer.bb):
-            return importer.from_onnx(graph, network.opset)
+            return named(importer.from_onnx(graph, network.opset), importer.names)
 
 
 @contextmanager
@@ -91,6 +92,8 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
         super().__init__({}, "float32")
         self.network = network
         self.sizes = SizeArithmetic(network.constants, network.opset)
+        # Of the nodes that computed the variables.
+        self.names: dict[relax.Var, str] = {}
 
     def _parse_graph_initializers(self, graph: onnx.GraphProto) -> None:
         read = {name for node in self.network.nodes for name in reads(node)}
@@ -106,6 +109,9 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
         for node in graph.node:
             with self._blamed(node):
                 self._construct_node(node)
+            for name in node.output:
+                if isinstance(self._nodes.get(name), relax.Var):
+                    self.names.setdefault(self._nodes[name], label(node))
         for output in graph.output:
             self._nodes[output.name] = self._tensor(self._nodes[output.name])
 

@@ -1,4 +1,4 @@
-"""What an error says of a node of an exported graph."""
+"""What reports and errors say of a node of an exported graph."""
 
 from __future__ import annotations
 
@@ -14,6 +14,21 @@ _LIBRARY = str(Path(torch.__file__).parent)
 
 # Composite operators whose result is always a new tensor.
 _ALWAYS_NEW = ("aten.conv", "aten.linear.", "aten.batch_norm.", "aten.group_norm.")
+
+
+def label(node: fx.Node) -> str:
+    """``decoder.up1.conv`` for what a layer of PyTorch's computes, ``decoder.pixel_shuffle`` for an
+    operator that the module ``decoder`` calls itself; ``@1`` marks the second call of a module.
+    """
+    stack = node.meta.get("nn_module_stack") or {}
+    if not stack:
+        return node.name
+    key, (path, kind) = list(stack.items())[-1]
+    _, at, call = key.rpartition("@")
+    path += f"@{call}" if at and call.isdigit() else ""
+    if str(kind).startswith("torch.nn.modules."):
+        return path
+    return f"{path}.{node.name}" if path else node.name
 
 
 def described(node: fx.Node) -> str:

@@ -21,6 +21,7 @@ from torch.export.graph_signature import (
 from tvm import relax, tirx
 
 from tvm_deconv.errors import ModelError
+from tvm_deconv.layer_names import named
 
 from .nodes import described, name_of
 from .sizes import Sizes, integer
@@ -62,7 +63,8 @@ def from_exported_program(program: ExportedProgram) -> tvm.IRModule:
         builder.emit_func_output(result)
     if failure is not None:
         raise failure
-    return relax.transform.DeadCodeElimination()(builder.finalize())
+    mod = named(builder.finalize(), translation.names)
+    return relax.transform.DeadCodeElimination()(mod)
 
 
 def _decomposed(program: ExportedProgram) -> ExportedProgram:

@@ -20,7 +20,7 @@ from tvm.ir import GenericConst
 
 from tvm_deconv.errors import ModelError, TvmDeconvError
 
-from .nodes import described, name_of, unsupported
+from .nodes import described, label, name_of, unsupported
 from .sizes import Sizes, integer
 from .values import constant, differs, dtype_name, shape_of, tensor_constant, value_of
 
@@ -54,6 +54,8 @@ class Translation:
         self.env: dict[fx.Node, Any] = {}
         # Any: fx types an argument as everything that there is.
         self.node: Any = None
+        # Of the nodes that computed the variables.
+        self.names: dict[relax.Var, str] = {}
         self._constants: dict[fx.Node, GenericConst] = {}
         self._table = table
 
@@ -131,6 +133,9 @@ class Translation:
             elif node.op == "call_function":
                 self.node = node
                 self.env[node] = self._call(node)
+                for value in torch.utils._pytree.tree_leaves(self.env[node]):
+                    if isinstance(value, relax.Var):
+                        self.names.setdefault(value, label(node))
         raise ModelError("the program has no output")
 
     def _call(self, node: fx.Node) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import tvm
 from tvm import relax
 
+from tvm_deconv.layer_names import layer_name
 from tvm_deconv.report import KernelReport
 from tvm_deconv.schedules.choice import Choice, Preferences, choose
 from tvm_deconv.schedules.machines import Machine
@@ -79,12 +80,12 @@ def explain_kernels(
         for layer in layers_of(func, machine, preferences):
             if isinstance(layer, RefusedLayer):
                 result, what = layer.var, describe(layer.graph, layer.var)
-                line = KernelReport(name.name_hint, str(result.name), what, reason=layer.reason)
+                line = KernelReport(name.name_hint, layer_name(result), what, reason=layer.reason)
             else:
                 choice, result = layer.choice, layer.epilogue.result
                 line = KernelReport(
                     name.name_hint,
-                    str(result.name),
+                    layer_name(result),
                     describe(layer.graph, layer.conv.var),
                     choice.variant.name,
                     short(choice.parameters),

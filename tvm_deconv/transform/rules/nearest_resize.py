@@ -32,6 +32,7 @@ from tvm_deconv.algebra import geometry, weights
 from tvm_deconv.algebra.axis_map import AxisMap, Border, border
 from tvm_deconv.annotations import RESAMPLED
 from tvm_deconv.errors import GeometryError
+from tvm_deconv.layer_names import layer_name
 from tvm_deconv.transform import layouts, pointwise
 from tvm_deconv.transform.convolution import CONV, Conv, emit_conv_transpose, read_conv
 from tvm_deconv.transform.graph import KEEPS_ZERO, UNARY, Graph, Refused, op_name, shape_of
@@ -272,7 +273,7 @@ def _unread(graph: Graph, var: relax.Var) -> Refused | None:
     """Why an upsampling that no convolution reads is left; None if ``var`` is no upsampling."""
     resampled = graph.annotation(var, RESAMPLED)
     if resampled is not None:
-        return Refused(f"{var.name} is {resampled}, no nearest resize by whole factors")
+        return Refused(f"{layer_name(var)} is {resampled}, no nearest resize by whole factors")
     layout = str(graph.value(var).attrs.layout) if graph.op(var) == RESIZE else "NCHW"
     found = read_copying(graph, var, layout)
     if isinstance(found, Refused):

@@ -1,0 +1,57 @@
+"""Which runtime a model is held against: the one place that knows them all.
+
+Another kind of model is a class of ``subject.Subject`` in a module of its own, which imports its
+runtime, and its lines here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from tvm_deconv.errors import CheckError
+
+from .subject import Subject
+
+
+def subject_of(model: Any) -> Subject:
+    """The subject of whatever ``tvm_deconv.compile`` takes but a Relax module.
+
+    Raises CheckError for a model that no other runtime can run, and where the runtime is not
+    installed; ModelError for a file that cannot be read.
+    """
+    if isinstance(model, (str, os.PathLike)) and Path(model).suffix == ".pt2":
+        _required("torch", "PyTorch")
+        from tvm_deconv.frontends.torch import read_program
+
+        model = read_program(model)
+    if isinstance(model, (str, os.PathLike, onnx.ModelProto)):
+        _required("onnxruntime", "ONNX Runtime")
+        from .onnx_subject import OnnxSubject
+
+        return OnnxSubject.of(model)
+    # An ExportedProgram can only come from someone who has imported torch already.
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(model, torch.export.ExportedProgram):
+        from .torch_subject import TorchSubject
+
+        return TorchSubject(model)
+    raise CheckError(
+        "check takes an ONNX file, a .pt2 file, an onnx.ModelProto or a "
+        f"torch.export.ExportedProgram: there is nothing to hold a {type(model).__name__} against"
+    )
+
+
+def _required(package: str, name: str) -> None:
+    """Raise CheckError, which says what to install, where ``package`` is not there."""
+    try:
+        importlib.import_module(package)
+    except ImportError as error:
+        raise CheckError(
+            f"check holds this model against {name}, which is not installed: pip install {package}"
+        ) from error
