@@ -27,7 +27,7 @@ def add_command(
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """``MODEL`` and ``--shape``."""
-    parser.add_argument("model", metavar="MODEL", help="ONNX file")
+    parser.add_argument("model", metavar="MODEL", help="ONNX or TFLite file")
     add_shape(parser)
 
 

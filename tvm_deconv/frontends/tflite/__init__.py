@@ -38,8 +38,7 @@ def from_tflite(path: str | os.PathLike, shapes: Shapes | None = None) -> tvm.IR
     """
     file = read_file(path)
     translation = _translated(file, shapes)
-    outputs = [translation.form(index) for index in file.outputs]
-    return from_onnx(translation.model(outputs), file.name)
+    return from_onnx(_model(translation), file.name)
 
 
 def onnx_model(path: str | os.PathLike) -> onnx.ModelProto:
@@ -48,12 +47,18 @@ def onnx_model(path: str | os.PathLike) -> onnx.ModelProto:
     Raises ModelError as ``from_tflite`` does.
     """
     file = read_file(path)
-    translation = _translated(file, None, images_are_nchw=True)
-    outputs = [
-        translation.form(index, NCHW if len(translation.shape(index)) == 4 else None)
-        for index in file.outputs
-    ]
-    return translation.model(outputs)
+    return _model(_translated(file, None, images_are_nchw=True))
+
+
+def _model(translation: Translation) -> onnx.ModelProto:
+    file, names = translation.file, []
+    for index in file.outputs:
+        try:
+            is_image = translation.images_are_nchw and len(translation.shape(index)) == 4
+            names.append(translation.form(index, NCHW if is_image else None))
+        except ModelError as error:
+            raise ModelError(f"{file.name}: output {index} {error}") from error
+    return translation.model(names)
 
 
 def _translated(file: File, shapes: Shapes | None, images_are_nchw: bool = False) -> Translation:
@@ -85,18 +90,12 @@ def _translate(translation: Translation, operator: Operator) -> None:
 
 
 def _check_operators(file: File) -> None:
-    """Raise ModelError that names all operators that are missing."""
-    missing = {
-        f"{operator.name or 'without a name'} (custom)" if operator.is_custom else operator.name
-        for operator in file.operators
-        if operator.name not in (CUSTOM if operator.is_custom else CONVERTERS)
-    }
+    """Raise ModelError that names all operators that are missing, and the first of their nodes."""
+    missing = [o for o in file.operators if o.name not in (CUSTOM if o.is_custom else CONVERTERS)]
     if missing:
-        plural = "s" if len(missing) > 1 else ""
-        first = next(
-            o for o in file.operators if o.name not in (CUSTOM if o.is_custom else CONVERTERS)
-        )
+        names = sorted({f"{o.name} (custom)" if o.is_custom else o.name for o in missing})
+        plural = "s" if len(names) > 1 else ""
         raise ModelError(
-            f"{file.name} uses operator{plural} {', '.join(sorted(missing))} (first node "
-            f"{first.index}), which we do not compute: convert the model without"
+            f"{file.name} uses operator{plural} {', '.join(names)}, which cannot be imported (node "
+            f"{missing[0].index}): convert the model without"
         )
