@@ -75,7 +75,7 @@ def pytest_terminal_summary(terminalreporter):
         skipped = [
             report
             for report in terminalreporter.stats.get("skipped", [])
-            if keyword in report.keywords
+            if keyword in getattr(report, "keywords", ())  # a whole module has none
         ]
         if skipped:
             *_, reason = skipped[0].longrepr

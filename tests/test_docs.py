@@ -29,6 +29,7 @@ from tvm_deconv import cli
 from tvm_deconv.backends import machine_of
 from tvm_deconv.frontends.onnx.convert import CONVERTERS
 from tvm_deconv.frontends.onnx.known import is_known
+from tvm_deconv.frontends.tflite.convert import CONVERTERS as TFLITE_CONVERTERS
 from tvm_deconv.frontends.torch.table import CONVERTERS as TORCH_CONVERTERS
 from tvm_deconv.library import compile_library
 from tvm_deconv.schedules.gpu.machine import GpuMachine
@@ -243,6 +244,7 @@ def _listed(heading: str, page: str = "frontends.md") -> list[str]:
 def test_the_operators_that_are_listed_are_those_that_are_read():
     torch = {name.removeprefix("aten.").split(".")[0] for name in TORCH_CONVERTERS}
     assert _listed("Operators of PyTorch") == sorted(torch)
+    assert _listed("Operators of TFLite") == sorted(TFLITE_CONVERTERS)
     section = words_of(ROOT / "docs" / "frontends.md")
     for name in CONVERTERS:
         assert re.search(rf"\b{name}\b", section.split("### TVM's converters")[0]), name

@@ -1,4 +1,4 @@
-"""From whatever holds a model to a Relax module: ONNX, ``torch.export`` or Relax itself.
+"""From whatever holds a model to a Relax module: ONNX, TFLite, ``torch.export`` or Relax itself.
 
 The readers in ``frontends`` begin where TVM's end: what it reads wrongly or not at all is read
 here. Every model is checked first, and every failure is one ModelError that says what to do.
@@ -18,6 +18,7 @@ from tvm import relax
 from tvm_deconv.errors import ModelError
 from tvm_deconv.frontends.onnx import from_onnx, read_proto
 from tvm_deconv.frontends.shapes import Shapes, read_shapes
+from tvm_deconv.frontends.tflite import from_tflite, is_tflite
 
 if TYPE_CHECKING:
     import torch
@@ -30,18 +31,20 @@ Model: TypeAlias = Union[
 def load(model: Model, shapes: Shapes | None = None) -> tvm.IRModule:
     """The model as a Relax module with the entry ``main``.
 
-    ``model`` is the path of an ONNX file or of a ``.pt2`` file of ``torch.export.save``, an
-    ``onnx.ModelProto``, a ``torch.export.ExportedProgram`` or an IRModule. The parameters of
+    ``model`` is the path of an ONNX or TFLite file or of a ``.pt2`` file of ``torch.export.save``,
+    an ``onnx.ModelProto``, a ``torch.export.ExportedProgram`` or an IRModule. The parameters of
     ``main`` are the model's inputs in the model's order; the weights are constants inside. Symbolic
     dimensions stay symbolic, except those of the inputs that ``shapes`` names:
     ``shapes={"x": (1, 3, 64, 64)}``.
     An IRModule without ``shapes`` is returned as it is.
 
     Raises ModelError for a file that is missing, damaged or of another kind, for an operator that
-    TVM cannot import (named), and for ``shapes`` that do not fit the model's inputs.
+    cannot be imported (named), and for ``shapes`` that do not fit the model's inputs.
     """
     if isinstance(model, (str, os.PathLike)) and Path(model).suffix == ".pt2":
         return _bind_shapes(_from_torch(_read_program(model)), shapes)
+    if isinstance(model, (str, os.PathLike)) and is_tflite(model):
+        return from_tflite(model, shapes)
     if isinstance(model, (str, os.PathLike)):
         return from_onnx(read_proto(model), os.fspath(model), shapes)
     if isinstance(model, onnx.ModelProto):
@@ -57,8 +60,8 @@ def load(model: Model, shapes: Shapes | None = None) -> tvm.IRModule:
             f"{type(model).__name__} is a torch.nn.Module: pass torch.export.export(module, args)"
         )
     raise ModelError(
-        "a model is an ONNX file, an onnx.ModelProto, a torch.export.ExportedProgram or an "
-        f"IRModule, got {type(model).__name__}"
+        "a model is an ONNX or TFLite file, an onnx.ModelProto, a torch.export.ExportedProgram or "
+        f"an IRModule, got {type(model).__name__}"
     )
 
 

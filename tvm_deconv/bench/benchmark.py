@@ -40,9 +40,9 @@ def run(
 ) -> dict[str, Any]:
     """Measure and write the result file ``out``; returns what it holds.
 
-    ``workloads`` are names, patterns and groups of ``tvm_deconv.workloads``, and paths of ONNX
-    files. ``peers`` are those to compare with, each in an environment under ``peer_root`` that is
-    made when it is not there; one that cannot be made is left out. ``variants`` are the
+    ``workloads`` are names, patterns and groups of ``tvm_deconv.workloads``, and paths of ONNX and
+    TFLite files. ``peers`` are those to compare with, each in an environment under ``peer_root``
+    that is made when it is not there; one that cannot be made is left out. ``variants`` are the
     contestants of ours beside ``auto`` (None: all). ``tune_baseline`` adds TVM without us, tuned
     by MetaSchedule with ``trials`` for each kernel. Everybody gets ``threads`` threads, by default
     one for each processor that this process may run on. No workload is measured for longer than

@@ -28,7 +28,7 @@ def add_command(
 def add_model(parser: argparse.ArgumentParser) -> None:
     """``MODEL`` and ``--shape``."""
     parser.add_argument(
-        "model", metavar="MODEL", help="ONNX file, or a .pt2 file of torch.export.save"
+        "model", metavar="MODEL", help="ONNX or TFLite file, or a .pt2 file of torch.export.save"
     )
     add_shape(parser)
 

@@ -22,7 +22,7 @@ def add_bench(commands: Commands) -> None:
         metavar="NAME",
         default=defaults.WORKLOADS,
         help="names, patterns such as 'espcn*', the groups layers, networks, design and all, and "
-        f"ONNX files (default: {' '.join(defaults.WORKLOADS)})",
+        f"files of ONNX and TFLite (default: {' '.join(defaults.WORKLOADS)})",
     )
     parser.add_argument(
         "--peers",

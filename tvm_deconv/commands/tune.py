@@ -22,12 +22,12 @@ def add_tune(commands: Commands) -> None:
         "that is not there or gone, 4 for a log that cannot be written, 130 after Ctrl-C. Whatever "
         "was measured is kept, and the same command goes on from there."
     )
-    parser.add_argument("model", metavar="MODEL", nargs="?", help="ONNX file")
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="ONNX or TFLite file")
     parser.add_argument(
         "--workloads",
         nargs="+",
         metavar="NAME",
-        help="instead of a model: names, patterns and groups as bench takes them, and ONNX files",
+        help="instead of a model: names, patterns, groups and files as bench takes them",
     )
     add_shape(parser)
     add_target(parser)

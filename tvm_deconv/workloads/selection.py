@@ -1,4 +1,4 @@
-"""What to measure: named workloads, groups of them, and ONNX files."""
+"""What to measure: named workloads, groups of them, and files of ONNX and TFLite."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import onnx
 
 from tvm_deconv.errors import ModelError
 from tvm_deconv.frontends.onnx import read_proto
+from tvm_deconv.frontends.tflite import onnx_model
 
 from . import find
+
+_SUFFIXES = (".onnx", ".tflite")
 
 
 class Measurable(Protocol):
@@ -34,7 +37,11 @@ class Measurable(Protocol):
 
 @dataclass(frozen=True)
 class ModelFile:
-    """An ONNX file with one float32 input of fixed shape and one output."""
+    """A file with one float32 input of fixed shape and one output.
+
+    A TFLite file is measured as the ONNX model that we translate it to, with images in NCHW, by
+    all contestants.
+    """
 
     path: Path
     kind: str = "network"
@@ -73,17 +80,18 @@ class ModelFile:
 
     @cached_property
     def _proto(self) -> onnx.ModelProto:
-        return read_proto(self.path)
+        return onnx_model(self.path) if self.path.suffix == ".tflite" else read_proto(self.path)
 
 
 def select(patterns: Sequence[str]) -> list[Measurable]:
-    """The workloads of ``tvm_deconv.workloads.find``, and a file for each pattern ``*.onnx``.
+    """The workloads of ``tvm_deconv.workloads.find``, and a file for each pattern that ends in
+    ``.onnx`` or ``.tflite``.
 
     Raises WorkloadError for a name that nothing has, ModelError for a file that is none or not of
     the form that ``ModelFile`` describes.
     """
-    names = [pattern for pattern in patterns if not pattern.endswith(".onnx")]
-    files = [ModelFile(Path(pattern)) for pattern in patterns if pattern.endswith(".onnx")]
+    names = [pattern for pattern in patterns if not pattern.endswith(_SUFFIXES)]
+    files = [ModelFile(Path(pattern)) for pattern in patterns if pattern.endswith(_SUFFIXES)]
     for file in files:
         _ = file.input_shape
     return [*(find(names) if names else []), *files]

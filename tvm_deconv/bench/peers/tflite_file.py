@@ -26,20 +26,20 @@ class _Buffer(schema.BufferT):
 
 
 class Writer:
-    """One subgraph, one input, one output; operators with one result each."""
+    """One subgraph."""
 
     def __init__(self) -> None:
         self._buffers = [_Buffer()]  # the first is the empty one
         self._tensors: list[Any] = []
         self._operators: list[Any] = []
-        self._codes: dict[int, int] = {}
+        self._codes: dict[tuple[str, bool], int] = {}
 
-    def tensor(self, shape: tuple[int, ...]) -> int:
-        """A float32 value that is computed or given; its number."""
-        return self._tensor(shape, np.float32, 0)
+    def tensor(self, shape: tuple[int, ...], dtype: Any = np.float32) -> int:
+        """A value that is computed or given; its number. A free size is -1."""
+        return self._tensor(shape, dtype, 0)
 
     def constant(self, value: np.ndarray) -> int:
-        """A float32 or int32 constant; its number."""
+        """A constant; its number."""
         buffer = _Buffer()
         buffer.data = np.ascontiguousarray(value)
         self._buffers.append(buffer)
@@ -47,9 +47,10 @@ class Writer:
 
     def _tensor(self, shape: tuple[int, ...], dtype: Any, buffer: int) -> int:
         tensor = schema.TensorT()
-        tensor.shape = np.array(shape, np.int32)
-        kinds = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32}
-        tensor.type = kinds[np.dtype(dtype).name]
+        tensor.shape = np.maximum(np.array(shape, np.int32), 1 if -1 in shape else 0)
+        if -1 in shape:
+            tensor.shapeSignature = np.array(shape, np.int32)
+        tensor.type = getattr(schema.TensorType, np.dtype(dtype).name.upper())
         tensor.buffer = buffer
         tensor.name = f"t{len(self._tensors)}"
         self._tensors.append(tensor)
@@ -58,28 +59,43 @@ class Writer:
     def operator(
         self, name: str, inputs: list[int], shape: tuple[int, ...], options: Any = None
     ) -> int:
-        """Append the builtin operator ``name`` of the schema; the number of its result."""
-        code = getattr(schema.BuiltinOperator, name)
-        operator = schema.OperatorT()
-        operator.opcodeIndex = self._codes.setdefault(code, len(self._codes))
-        operator.inputs = np.array(inputs, np.int32)
+        """Append the builtin operator ``name`` of the schema; the number of its one result."""
         result = self.tensor(shape)
-        operator.outputs = np.array([result], np.int32)
+        self.append(name, inputs, [result], options)
+        return result
+
+    def append(
+        self,
+        name: str,
+        inputs: list[int],
+        results: list[int],
+        options: Any = None,
+        custom: bytes | None = None,
+    ) -> None:
+        """Append an operator that computes the tensors ``results``.
+
+        ``name`` is the schema's, or that of a custom operator with the options ``custom``.
+        """
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self._codes.setdefault((name, custom is not None), len(self._codes))
+        operator.inputs = np.array(inputs, np.int32)
+        operator.outputs = np.array(results, np.int32)
+        if custom is not None:
+            operator.customOptions = np.frombuffer(custom, np.uint8)
         if options is not None:
             kind = type(options).__name__.removesuffix("T")
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
             operator.builtinOptions = options
         self._operators.append(operator)
-        return result
 
-    def finish(self, given: int, result: int) -> bytes:
-        """The file of the model from tensor ``given`` to tensor ``result``."""
+    def finish(self, given: list[int], results: list[int]) -> bytes:
+        """The file of the model from the tensors ``given`` to the tensors ``results``."""
         graph = schema.SubGraphT()
         graph.tensors, graph.operators = self._tensors, self._operators
-        graph.inputs, graph.outputs = np.array([given], np.int32), np.array([result], np.int32)
+        graph.inputs, graph.outputs = np.array(given, np.int32), np.array(results, np.int32)
         model = schema.ModelT()
         model.version = 3
-        model.operatorCodes = [_operator_code(code) for code in self._codes]
+        model.operatorCodes = [_operator_code(*code) for code in self._codes]
         model.subgraphs, model.buffers = [graph], self._buffers
         builder = flatbuffers.Builder(1 << 20)
         builder.Finish(model.Pack(builder), b"TFL3")
@@ -87,12 +103,15 @@ class Writer:
 
 
 # Versions of operators that are not the first: transposed convolutions have a bias since the third.
-_VERSIONS = {schema.BuiltinOperator.TRANSPOSE_CONV: 3}
+_VERSIONS = {"TRANSPOSE_CONV": 3, "BROADCAST_TO": 2}
 
 
-def _operator_code(code: int) -> Any:
+def _operator_code(name: str, is_custom: bool) -> Any:
     entry = schema.OperatorCodeT()
+    code = schema.BuiltinOperator.CUSTOM if is_custom else getattr(schema.BuiltinOperator, name)
     entry.builtinCode = code
     entry.deprecatedBuiltinCode = min(code, 127)  # one byte, for readers of old files
-    entry.version = _VERSIONS.get(code, 1)
+    entry.version = _VERSIONS.get(name, 1)
+    if is_custom:
+        entry.customCode = name
     return entry

@@ -46,7 +46,7 @@ class TfliteTranslation:
             if node.op not in MAKERS:
                 raise node.refuse("our translation to TFLite lacks it")
             self.tensors[node.name] = MAKERS[node.op](self, node, self.operand(node.inputs[0]))
-        self.file = self.writer.finish(given, self.tensors[graph.output])
+        self.file = self.writer.finish([given], [self.tensors[graph.output]])
 
     def shape(self, name: str) -> tuple[int, ...]:
         shape = self.graph.shapes[name]

@@ -1,0 +1,249 @@
+"""Convolutions and what is computed like them: CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED, pools.
+
+Sizes that SAME asks for, per axis of n samples, kernel k, dilation d, stride s (TFLite's
+``padding.h``)::
+
+    convolution:  total = max((ceil(n / s) - 1) * s + (k - 1) * d + 1 - n, 0)
+    transposed:   the same of the *output's* n, cropped instead of padded
+
+and begin = total // 2, so that an odd sample is at the end.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+
+from tvm_deconv.frontends.onnx.nodes import refuse
+from tvm_deconv.frontends.tflite.translation import NCHW
+
+from .call import Call
+
+SAME, VALID = 0, 1
+_PADDINGS = {SAME: "SAME", VALID: "VALID"}
+
+
+def _padding(call: Call) -> int:
+    padding = int(call.option("Padding"))
+    if padding not in _PADDINGS:
+        refuse(f"Padding is {padding}, neither SAME nor VALID")
+    return padding
+
+
+def same_pads(size: int, extent: int, stride: int) -> tuple[int, int]:
+    """What SAME pads before and behind an axis."""
+    total = max((-(-size // stride) - 1) * stride + extent - size, 0)
+    return total // 2, total - total // 2
+
+
+def _window(
+    call: Call, kernel: tuple[int, ...], strides: tuple[int, ...], dilations: tuple[int, ...]
+) -> dict[str, Any]:
+    """The window of a convolution or pool over the image at input 0, in ONNX's attributes."""
+    window: dict[str, Any] = {"kernel_shape": kernel, "strides": strides}
+    if dilations != (1, 1):
+        window["dilations"] = dilations
+    if _padding(call) == VALID:
+        return window
+    sizes = call.image()[1:3]
+    if None in sizes:
+        return {**window, "auto_pad": "SAME_UPPER"}
+    pads = [
+        same_pads(size or 0, (k - 1) * d + 1, s)
+        for size, k, d, s in zip(sizes, kernel, dilations, strides, strict=True)
+    ]
+    return {**window, "pads": [begin for begin, _ in pads] + [end for _, end in pads]}
+
+
+def _weights(call: Call, index: int) -> np.ndarray:
+    weights = call.array(index, "weights")
+    if weights.ndim != 4 or 0 in weights.shape:
+        refuse(f"its weights have the shape {list(weights.shape)}, not 4 sizes")
+    return weights
+
+
+def _bias(call: Call, index: int, channels: int) -> list[str]:
+    if not call.has(index):
+        return []
+    bias = call.array(index, "biases")
+    if bias.shape != (channels,):
+        refuse(f"its bias has the shape {list(bias.shape)}, not [{channels}]")
+    return [call.constant(bias)]
+
+
+def conv_2d(call: Call) -> None:
+    """Weights OHWI; fewer input channels there than the image has are groups."""
+    weights, channels = _weights(call, 1), call.image()[3] or 0
+    inputs = weights.shape[3]
+    if channels % inputs or weights.shape[0] % max(channels // inputs, 1):
+        refuse(f"its weights are for {inputs} channels, its input has {channels}")
+    _convolve(call, weights.transpose(0, 3, 1, 2), channels // inputs)
+
+
+def depthwise_conv_2d(call: Call) -> None:
+    """Weights 1HW(C*m): output channel c*m + i reads input channel c."""
+    weights, channels = _weights(call, 1), call.image()[3] or 0
+    if weights.shape[0] != 1 or weights.shape[3] % channels:
+        refuse(f"its weights {list(weights.shape)} do not fit an input of {channels} channels")
+    _convolve(call, weights.transpose(3, 0, 1, 2), channels)
+
+
+def _convolve(call: Call, weights: np.ndarray, groups: int) -> None:
+    strides = call.positive("StrideH", "StrideW")
+    dilations = call.positive("DilationHFactor", "DilationWFactor")
+    window = _window(call, weights.shape[2:], strides, dilations)
+    operands = [call.form(0, NCHW), call.constant(weights), *_bias(call, 2, len(weights))]
+    call.result(call.emit("Conv", *operands, group=groups, **window), NCHW)
+
+
+def transpose_conv(call: Call) -> None:
+    """The output's shape is input 0, the image input 2; weights OHWI.
+
+    The output has size * stride + more samples along an axis, of which LiteRT takes those that a
+    convolution of the same window brings back to ``size``.
+    """
+    weights, strides = _weights(call, 1), call.positive("StrideH", "StrideW")
+    is_same = _padding(call) == SAME
+    sizes = call.image(2)[1:3]
+    wanted = _wanted_sizes(call)
+    crops = []
+    for size, want, kernel, stride in zip(sizes, wanted, weights.shape[1:3], strides, strict=True):
+        if size is None or want is None:
+            # What converters ask for. The reshape below says so if it is not.
+            more = 0 if is_same else max(kernel - stride, 0)
+        else:
+            more = want - size * stride
+            back = -(-want // stride) if is_same else (want - kernel) // stride + 1
+            if back != size:
+                refuse(
+                    f"its output shape has {want} samples along an axis, which the {size} of its "
+                    "input do not give"
+                )
+        begin = same_pads(stride + more, kernel, stride)[0] if is_same else 0
+        crops.append((begin, kernel - stride - begin - more))
+    y = _transposed(call, 2, weights, strides, crops, 3)
+    if None in sizes or None in wanted:
+        shape = call.emit("Cast", call.form(0), to=_INT64)
+        order = call.constant(np.array(NCHW))
+        y = call.emit("Reshape", y, call.emit("Gather", shape, order, axis=0))
+    call.result(y, NCHW)
+
+
+_INT64 = 7  # TensorProto.INT64
+
+
+def _wanted_sizes(call: Call) -> list[int | None]:
+    """Height and width that input 0 asks for; None where computed from free sizes."""
+    value = call.graph.value(call.input(0))
+    if value is not None:
+        if value.shape != (4,) or (value < 1).any():
+            refuse(f"its output shape is {value.tolist()}: give 4 positive numbers")
+        return [int(size) for size in value[1:3]]
+    partial = call.graph.facts.partial.get(call.form(0))
+    if partial is None or partial.values.shape != (4,):
+        refuse("its output shape is computed from data")
+    return [
+        int(size) if known else None
+        for size, known in zip(partial.values[1:3], partial.known[1:3], strict=True)
+    ]
+
+
+def _transposed(
+    call: Call,
+    image: int,
+    weights: np.ndarray,
+    strides: tuple[int, ...],
+    crops: list[tuple[int, int]],
+    bias: int,
+) -> str:
+    """A transposed convolution cropped along H and W; negative crops append samples."""
+    channels = call.image(image)[3]
+    if weights.shape[3] != channels:
+        refuse(f"its weights are for {weights.shape[3]} channels, its input has {channels}")
+    window: dict[str, Any] = {
+        "kernel_shape": weights.shape[1:3],
+        "strides": strides,
+        "pads": [begin for begin, _ in crops] + [max(end, 0) for _, end in crops],
+    }
+    if any(end < 0 for _, end in crops):
+        window["output_padding"] = [max(-end, 0) for _, end in crops]
+    operands = [call.form(image, NCHW), call.constant(weights.transpose(3, 0, 1, 2))]
+    return call.emit("ConvTranspose", *operands, *_bias(call, bias, len(weights)), **window)
+
+
+def transpose_conv_bias(call: Call) -> None:
+    """MediaPipe's Convolution2DTransposeBias: image, weights OHWI, bias.
+
+    Its options are the bytes of three int32: padding (1 SAME, 2 VALID), stride along W, along H.
+    SAME crops max(k - (n - 1) mod s - 1, 0) samples, n being the size of the input.
+    """
+    if len(call.operator.custom) < 12:
+        refuse(f"has {len(call.operator.custom)} bytes of options, 12 are needed")
+    padding, *across = struct.unpack("<3i", call.operator.custom[:12])
+    strides = (across[1], across[0])
+    if padding not in (1, 2) or min(strides) < 1:
+        refuse(
+            f"its options are padding {padding} and strides {list(strides)}: neither SAME nor "
+            "VALID, or not positive"
+        )
+    weights, crops = _weights(call, 1), []
+    for size, kernel, stride in zip(call.image()[1:3], weights.shape[1:3], strides, strict=True):
+        total = 0
+        if padding == 1:
+            if size is None and stride > 1:
+                refuse("its crop depends on free sizes: give the shapes of the inputs")
+            total = max(kernel - ((size or 1) - 1) % stride - 1, 0)
+        crops.append((total // 2, total - total // 2))
+    call.result(_transposed(call, 0, weights, strides, crops, 2), NCHW, activation=0)
+
+
+def average_pool_2d(call: Call) -> None:
+    """Over the samples that are there, not the padding."""
+    call.result(call.emit("AveragePool", call.form(0, NCHW), **_pool_window(call)), NCHW)
+
+
+def max_pool_2d(call: Call) -> None:
+    call.result(call.emit("MaxPool", call.form(0, NCHW), **_pool_window(call)), NCHW)
+
+
+def l2_pool_2d(call: Call) -> None:
+    x = call.form(0, NCHW)
+    mean = call.emit("AveragePool", call.emit("Mul", x, x), **_pool_window(call))
+    call.result(call.emit("Sqrt", mean), NCHW)
+
+
+def _pool_window(call: Call) -> dict[str, Any]:
+    kernel = call.positive("FilterHeight", "FilterWidth")
+    return _window(call, kernel, call.positive("StrideH", "StrideW"), (1, 1))
+
+
+def fully_connected(call: Call) -> None:
+    """x W^T + b over the last axis; without KeepNumDims all others are one."""
+    if call.option("WeightsFormat", 0):
+        refuse(f"WeightsFormat is {call.option('WeightsFormat')}: only plain weights are computed")
+    weights = call.array(1, "weights")
+    if weights.ndim != 2:
+        refuse(f"its weights have the shape {list(weights.shape)}, not 2 sizes")
+    x, shape = call.form(0), call.shape(0)
+    keeps = bool(call.option("KeepNumDims", False)) or (
+        len(shape) == 2 and shape[1] == weights.shape[1]
+    )
+    if not keeps:
+        x = call.emit("Reshape", x, call.constant(np.array([-1, weights.shape[1]])))
+    y = call.emit("MatMul", x, call.constant(weights.T))
+    bias = _bias(call, 2, len(weights))
+    call.result(call.emit("Add", y, *bias) if bias else y)
+
+
+def batch_mat_mul(call: Call) -> None:
+    operands = []
+    for index, name in ((0, "AdjX"), (1, "AdjY")):
+        order = list(range(call.rank(index)))
+        if len(order) < 2:
+            refuse(f"its input {index} has {len(order)} axes, at least 2 are needed")
+        if call.option(name, False):
+            order[-2:] = order[:-3:-1]
+        operands.append(call.form(index, tuple(order)))
+    call.result(call.emit("MatMul", *operands))

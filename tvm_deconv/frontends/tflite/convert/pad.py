@@ -1,0 +1,55 @@
+"""PAD, PADV2 and MIRROR_PAD: widths as pairs of (begin, end), one for each axis."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tvm_deconv.frontends.onnx.nodes import refuse
+
+from .call import Call
+
+
+def pad(call: Call) -> None:
+    """Zeros, or what PADV2 gives as input 2."""
+    value = [call.form(2)] if call.has(2) else []
+    _pad(call, "constant", value)
+
+
+def mirror_pad(call: Call) -> None:
+    """REFLECT leaves the edge out; SYMMETRIC, of which ONNX has none, repeats it by an index."""
+    if int(call.option("Mode")) == 0:
+        _pad(call, "reflect", [])
+        return
+    order, x = _order(call)
+    for axis, (begin, end) in enumerate(_widths(call, order)):
+        if not begin and not end:
+            continue
+        size = call.shape(0)[order[axis]]
+        if size is None:
+            refuse("Mode is SYMMETRIC along a free size: give the shapes of the inputs")
+        if max(begin, end) > size:
+            refuse(f"paddings {(begin, end)} are wider than the {size} samples of axis {axis}")
+        places = np.arange(-begin, size + end)
+        places = np.where(places < 0, -1 - places, places)
+        places = np.where(places >= size, 2 * size - 1 - places, places)
+        x = call.emit("Gather", x, call.constant(places), axis=axis)
+    call.result(x, order)
+
+
+def _order(call: Call) -> tuple[tuple[int, ...], str]:
+    order = call.same_order(0)
+    return order, call.form(0, order)
+
+
+def _widths(call: Call, order: tuple[int, ...]) -> list[tuple[int, int]]:
+    widths = call.array(1, "paddings")
+    if widths.shape != (len(order), 2) or (widths < 0).any():
+        refuse(f"its paddings are {widths.tolist()}: give {len(order)} pairs, none negative")
+    return [(int(widths[axis, 0]), int(widths[axis, 1])) for axis in order]
+
+
+def _pad(call: Call, mode: str, value: list[str]) -> None:
+    order, x = _order(call)
+    widths = _widths(call, order)
+    pads = call.constant(np.array([*(w[0] for w in widths), *(w[1] for w in widths)]))
+    call.result(call.emit("Pad", x, pads, *value, mode=mode), order)

@@ -1,0 +1,197 @@
+"""The ONNX graph that a TFLite network becomes, as it grows, with one layout for all of it.
+
+TFLite's images are NHWC, those of our rules and templates NCHW. A tensor of the file may stand in
+the graph in several orders of its axes (its *forms*), and a form is made when somebody asks for it:
+
+- Convolutions, pools and resizes ask for NCHW and give NCHW. What works on any order takes the one
+  that is there. So transposes stand where images come in and where results leave.
+- TRANSPOSE makes nothing: its result has the forms of its input under other names, so that pairs of
+  transposes, which converters from PyTorch write around each layer, are gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from tvm_deconv.errors import ModelError
+from tvm_deconv.frontends.onnx.facts import Facts
+from tvm_deconv.frontends.onnx.rules import check_node
+
+from .read import DTYPES, File, Operator
+
+OPSET = 17
+
+Order = tuple[int, ...]
+"""Axis ``i`` of a form is axis ``order[i]`` of the file's tensor."""
+
+NCHW: Order = (0, 3, 1, 2)
+
+
+class Translation:
+    """``nodes`` and constants of the graph, and what is known of each of its values.
+
+    ``shapes`` fixes the sizes of the inputs that it names. With ``images_are_nchw`` inputs of four
+    axes are NCHW in the graph; else all are as in the file. Values have the names of their tensors
+    in the first form that is made, with the order of axes behind it in others.
+    """
+
+    def __init__(
+        self, file: File, shapes: Mapping[str, Sequence[int]], images_are_nchw: bool = False
+    ) -> None:
+        self.file, self.images_are_nchw = file, images_are_nchw
+        self.names = [tensor.name for tensor in file.tensors]
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, np.ndarray] = {}
+        self.forms: dict[int, dict[Order, str]] = {}
+        self.inputs = [self._input(index, shapes) for index in file.inputs]
+        types = {value.name: value.type for value in self.inputs}
+        self.facts = Facts(file.name, OPSET, {}, types)
+        self._taken = set(self.names)
+
+    def _input(self, index: int, shapes: Mapping[str, Sequence[int]]) -> onnx.ValueInfoProto:
+        tensor, name = self.file.tensors[index], self.names[index]
+        if tensor.dtype not in DTYPES.values():
+            raise ModelError(
+                f"{self.file.name}: input {name!r} holds {tensor.dtype} elements, which are not "
+                "computed with"
+            )
+        sizes = shapes.get(name, tensor.shape)
+        rank = len(sizes)
+        order = NCHW if self.images_are_nchw and rank == 4 else tuple(range(rank))
+        self.forms[index] = {order: name}
+        element = helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
+        # Free sizes stay without a name: each is one of its own.
+        return helper.make_tensor_value_info(name, element, [sizes[axis] for axis in order])
+
+    def where(self, operator: Operator) -> str:
+        """Model and operator, for messages: ``net.tflite: CONV_2D 3 'conv/BiasAdd'``."""
+        outputs = [self.names[index] for index in operator.outputs if index >= 0]
+        return f"{self.file.name}: {operator.name} {operator.index} {(outputs or ['?'])[0]!r}"
+
+    def constant(self, array: np.ndarray, name: str) -> str:
+        """A constant of the graph, called ``name`` or nearly so."""
+        name = self.unused(name)
+        self.constants[name] = array
+        self.facts.set_value(name, array)
+        return name
+
+    def node(self, kind: str, label: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Append a node of the standard with one output; the name of the output."""
+        return self.outputs(kind, label, inputs, [output], **attributes)[0]
+
+    def outputs(
+        self, kind: str, label: str, inputs: list[str], outputs: list[str], **attributes: Any
+    ) -> list[str]:
+        """Append a node with several outputs, unless they are constants.
+
+        Raises ModelError where its inputs do not fit together.
+        """
+        names = [self.unused(name) for name in outputs]
+        node = helper.make_node(kind, inputs, names, name=self.unused(label), **attributes)
+        found = self.facts.visit(check_node(node, self.facts))
+        if found is None:
+            self.nodes.append(node)
+        else:
+            self.constants |= dict(zip(names, found, strict=True))
+        return names
+
+    def unused(self, name: str) -> str:
+        """``name``, with a number behind it where it is taken; it is taken then."""
+        found, count = name, 1
+        while found in self._taken:
+            count += 1
+            found = f"{name}/{count}"
+        self._taken.add(found)
+        return found
+
+    def shape(self, index: int) -> list[int | None]:
+        """Sizes of a tensor in the file's order, None where free."""
+        data = self.file.tensors[index].data
+        if data is not None:
+            return list(data.shape)
+        order, name = next(iter(self._forms_of(index).items()))
+        sizes = self.facts.shape(name)
+        if sizes is None:
+            raise ModelError(f"the rank of {self.names[index]!r} follows from data: fix it")
+        return [sizes[order.index(axis)] for axis in range(len(sizes))]
+
+    def value(self, index: int) -> np.ndarray | None:
+        """The elements of a tensor that does not depend on the inputs' data."""
+        data = self.file.tensors[index].data
+        if data is not None:
+            return data
+        order, name = next(iter(self._forms_of(index).items()))
+        found = self.facts.values.get(name)
+        return None if found is None else found.transpose(np.argsort(order))
+
+    def orders(self, index: int) -> list[Order]:
+        """The orders of axes in which a tensor is there; none of a constant, which has any."""
+        return [] if self.file.tensors[index].data is not None else list(self._forms_of(index))
+
+    def form(self, index: int, order: Order | None = None, label: str = "") -> str:
+        """The name of a tensor's form in ``order``, the file's where None."""
+        tensor = self.file.tensors[index]
+        if tensor.data is not None:
+            forms = self.forms.setdefault(index, {})
+            order = order or tuple(range(tensor.data.ndim))
+            if order not in forms:
+                forms[order] = self._first_name(index, tensor.data.transpose(order))
+            return forms[order]
+        forms = self._forms_of(index)
+        source, name = next(iter(forms.items()))
+        order = order or tuple(range(len(source)))
+        if order not in forms:
+            moved = [source.index(axis) for axis in order]
+            output = f"{self.names[index]}:{''.join(map(str, order))}"
+            forms[order] = self.node("Transpose", label or output, [name], output, perm=moved)
+        return forms[order]
+
+    def _first_name(self, index: int, array: np.ndarray) -> str:
+        return self.constant(np.asarray(array, order="C"), f"{self.names[index]}:constant")
+
+    def _forms_of(self, index: int) -> dict[Order, str]:
+        if index not in self.forms:
+            raise ModelError(
+                f"reads tensor {index} {self.names[index]!r} before anything computes it: the file "
+                "is damaged"
+            )
+        return self.forms[index]
+
+    def define(self, index: int, forms: Mapping[Order, str]) -> None:
+        """Note the forms of a tensor that an operator computes."""
+        if index in self.forms or self.file.tensors[index].data is not None:
+            raise ModelError(
+                f"computes tensor {index} {self.names[index]!r}, which is there already: the file "
+                "is damaged"
+            )
+        self.forms[index] = dict(forms)
+
+    def rename(self, node: onnx.NodeProto, value: str, index: int) -> str:
+        """Call what a node computes as the tensor is called; nothing reads it yet."""
+        name = self.names[index]
+        node.output[list(node.output).index(value)] = name
+        if value in self.facts.types:
+            self.facts.types[name] = self.facts.types.pop(value)
+        if value in self.facts.partial:
+            self.facts.partial[name] = self.facts.partial.pop(value)
+        return name
+
+    def model(self, outputs: Sequence[str]) -> onnx.ModelProto:
+        """The whole as a model whose outputs are the values of these names."""
+        used = {name for node in self.nodes for name in node.input} | set(outputs)
+        weights = [
+            numpy_helper.from_array(array, name)
+            for name, array in self.constants.items()
+            if name in used
+        ]
+        results = [
+            onnx.ValueInfoProto(name=name, type=self.facts.types.get(name)) for name in outputs
+        ]
+        graph = helper.make_graph(self.nodes, self.file.name, self.inputs, results, weights)
+        opsets = [helper.make_opsetid("", OPSET)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=8)
