@@ -64,7 +64,7 @@ def _crops_antialiased(node: onnx.NodeProto, opset: int) -> bool:
     return bool(_attribute(node, "antialias", 0)) and _crops(node)
 
 
-def _strides_beyond_its_kernel(node: onnx.NodeProto, opset: int) -> bool:
+def _strides_beyond_its_kernel(node: onnx.NodeProto) -> bool:
     strides = _attribute(node, "strides", [])
     # Where the attribute is left out, the weights say how large it is.
     kernel = _attribute(node, "kernel_shape", [1] * len(strides))
@@ -75,7 +75,6 @@ def _strides_beyond_its_kernel(node: onnx.NodeProto, opset: int) -> bool:
 # Where ONNX Runtime 1.32 does something else than the standard says: (what it does, which nodes).
 DEVIATIONS: tuple[tuple[str, Callable[[onnx.NodeProto, int], bool]], ...] = (
     ("a resize that is antialiased and crops samples elsewhere", _crops_antialiased),
-    ("one with SAME padding may be cropped by a negative one", _strides_beyond_its_kernel),
 )
 
 
@@ -123,13 +122,18 @@ def standard_opinion(
 
     A resize that crops: ONNX Runtime 1.32 ignores roi along an axis whose scale is 1, and
     altogether where the output has the sizes of the input. One that is antialiased: where it has
-    them, ONNX Runtime copies, whatever the scale is. None for models without either.
+    them, ONNX Runtime copies, whatever the scale is. A convolution with SAME padding: where that
+    would be negative, ONNX Runtime crops. None for models without any.
 
     Raises Refused.
     """
-    if not any(_is_copied(node) for node in model.graph.node):
+    if not any(_may_stray(node) for node in model.graph.node):
         return None
-    return run_in_turns(model, inputs, _is_copied)
+    return run_in_turns(model, inputs, _may_stray)
+
+
+def _may_stray(node: onnx.NodeProto) -> bool:
+    return _is_copied(node) or _strides_beyond_its_kernel(node)
 
 
 def is_second_opinion_wrong(model: onnx.ModelProto) -> bool:
