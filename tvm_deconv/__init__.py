@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from tvm_deconv import errors, importer, targets, threads, transform
     from tvm_deconv.algebra import geometry, weights
     from tvm_deconv.compiler import compile, explain, pipeline
+    from tvm_deconv.pixels import Pixels
     from tvm_deconv.runner import run
     from tvm_deconv.tuning.driver import tune
 
 __all__ = [
+    "Pixels",
     "compile",
     "errors",
     "explain",
@@ -35,6 +37,7 @@ _HOME = {
     "compile": "compiler",
     "pipeline": "compiler",
     "explain": "compiler",
+    "Pixels": "pixels",
     "run": "runner",
     "tune": "tuning.driver",
 }

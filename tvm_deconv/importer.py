@@ -15,8 +15,10 @@ import tvm
 from tvm import relax
 
 from tvm_deconv.errors import ModelError
-from tvm_deconv.frontends.onnx import from_onnx, read_proto
+from tvm_deconv.frontends.onnx import from_onnx, read_graph, read_proto
+from tvm_deconv.frontends.onnx import stated_pixels as stated_by_onnx
 from tvm_deconv.frontends.shapes import Shapes, read_shapes
+from tvm_deconv.pixels import Pixels
 
 if TYPE_CHECKING:
     import torch
@@ -56,6 +58,16 @@ def load(model: Model, shapes: Shapes | None = None) -> tvm.IRModule:
         "a model is an ONNX file, an onnx.ModelProto, a torch.export.ExportedProgram or an "
         f"IRModule, got {type(model).__name__}"
     )
+
+
+def stated_pixels(model: Model) -> Pixels:
+    """What the model itself says of its pixels: only ONNX has a place for it.
+
+    Raises ModelError for a file that is missing, not ONNX or damaged.
+    """
+    if isinstance(model, (str, os.PathLike)):
+        model = read_graph(model)
+    return stated_by_onnx(model) if isinstance(model, onnx.ModelProto) else Pixels()
 
 
 def _from_torch(program: torch.export.ExportedProgram) -> tvm.IRModule:

@@ -15,6 +15,7 @@ from tvm import relax
 from tvm.target import Target
 
 from tvm_deconv.backends import LibraryDevice, backend_of
+from tvm_deconv.pixels import Pixels
 
 FUNCTION = "tvm_deconv_metadata"
 _FORMAT = 1
@@ -34,14 +35,21 @@ class Port:
 
 @dataclass(frozen=True)
 class Metadata:
-    """Inputs in the model's order, outputs, and the device."""
+    """Inputs in the model's order, outputs, the device, and what is known of pixels.
+
+    ``pixels`` is what whoever compiled it said, ``stated_pixels`` what the model itself says.
+    """
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     device: LibraryDevice
+    pixels: Pixels
+    stated_pixels: Pixels
 
 
-def attach(mod: tvm.IRModule, target: Target) -> tvm.IRModule:
+def attach(
+    mod: tvm.IRModule, target: Target, pixels: Pixels, stated_pixels: Pixels
+) -> tvm.IRModule:
     """A copy of the module with a function that returns its description."""
     main = mod["main"]
     returned = main.ret_ty.fields if isinstance(main.ret_ty, relax.TupleType) else [main.ret_ty]
@@ -50,6 +58,8 @@ def attach(mod: tvm.IRModule, target: Target) -> tvm.IRModule:
         "inputs": [asdict(_tensor(param.name, param.ty)) for param in main.params],
         "outputs": [asdict(_tensor(f"output_{i}", ty)) for i, ty in enumerate(returned)],
         "device": asdict(backend_of(target).library_device(target)),
+        "pixels": asdict(pixels),
+        "stated_pixels": asdict(stated_pixels),
     }
     body = relax.SeqExpr([], tvm.ir.StringImm(json.dumps(description)))
     function = relax.Function([], body, ret_ty=relax.AnyType())
@@ -68,8 +78,14 @@ def parse(text: str) -> Metadata:
         raise ValueError(f"metadata of format {raw.get('format')}, expected {_FORMAT}")
     sides = (raw["inputs"], raw["outputs"])
     inputs, outputs = (tuple(_parse_tensor(tensor) for tensor in side) for side in sides)
-    # Libraries of before there were GPUs do not name their device.
-    return Metadata(inputs, outputs, LibraryDevice(**raw.get("device", {})))
+    # Libraries of before there were GPUs do not name their device, nor do old ones name pixels.
+    return Metadata(
+        inputs,
+        outputs,
+        LibraryDevice(**raw.get("device", {})),
+        Pixels(**raw.get("pixels", {})),
+        Pixels(**raw.get("stated_pixels", {})),
+    )
 
 
 def _parse_tensor(raw: dict[str, Any]) -> Port:

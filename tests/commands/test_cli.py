@@ -327,12 +327,12 @@ def test_help_of_the_command_lists_all_commands(capsys):
 
 
 def test_a_library_says_its_inputs_and_outputs(bench):
-    from tvm_deconv.runner import Upscaler
+    from tvm_deconv.pictures.network import Network
 
-    described = Upscaler.open(bench / "good.so").description
+    described = Network.open(bench / "good.so").description
     assert [str(tensor) for tensor in described.inputs] == ["x (n, 1, h, w) float32"]
     assert [tensor.dtype for tensor in described.outputs] == ["float32"]
-    assert isinstance(Upscaler.open(bench / "good.so").machine, relax.VirtualMachine)
+    assert isinstance(Network.open(bench / "good.so").machine, relax.VirtualMachine)
 
 
 def test_stderr_passes_on_everything_but_the_noise_of_tvm(capfd):

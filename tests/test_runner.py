@@ -1,0 +1,119 @@
+"""A picture is given to the network as the numbers it was trained for, and said where guessed."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from image_networks import demo, for_range
+from PIL import Image
+from upscaling import upscaler
+
+import tvm_deconv
+from tvm_deconv import Pixels, cli
+from tvm_deconv.errors import PixelsError
+from tvm_deconv.library import compile_library
+
+SIZE = (20, 24)  # width, height
+
+
+def photograph(mode="L", size=SIZE) -> Image.Image:
+    """Smooth, with something of every frequency."""
+    y, x = (axis[..., None] for axis in np.mgrid[: size[1], : size[0]])
+    waves = np.sin(x / np.array([2.0, 3.5, 5.0])) * np.cos(y / np.array([4.0, 2.5, 3.0]))
+    return Image.fromarray((127 + 100 * waves).astype(np.uint8)).convert(mode)
+
+
+def reference(model: onnx.ModelProto, planes: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    return session.run(None, {session.get_inputs()[0].name: planes.astype(np.float32)})[0][0]
+
+
+def pixels_of(path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image).astype(int)
+
+
+def eight_bits(values: np.ndarray) -> np.ndarray:
+    return np.clip(values, 0, 255).round()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a photograph."""
+    photograph().save(tmp_path / "in.png")
+    return tmp_path
+
+
+@pytest.fixture
+def untold():
+    """A small network for 0..255, and what it makes of the photograph."""
+    model = upscaler(1, (1, 24, 20))
+    return model, eight_bits(reference(model, np.asarray(photograph())[None, None])[0])
+
+
+def test_a_trained_network_for_0_to_255_is_guessed_and_the_guess_is_said(folder, capfd):
+    onnx.save(for_range(demo(), 0, 255), folder / "net.onnx")
+    library, out = str(folder / "net.so"), str(folder / "out.png")
+    shape = ["--shape", "luma=1,1,24,20"]
+    assert cli.main(["compile", str(folder / "net.onnx"), "-o", library, *shape]) == 0
+    capfd.readouterr()
+    assert cli.main(["run", library, str(folder / "in.png"), "-o", out]) == 0
+    assert capfd.readouterr().err.startswith("tvm-deconv: pixels are taken to be 0..255, surely: ")
+    planes = np.asarray(photograph(), np.float32)[None, None] / 255
+    assert np.abs(pixels_of(out) - eight_bits(reference(demo(), planes)[0] * 255)).max() <= 1
+
+
+def test_what_compile_was_told_stands_in_the_library_and_run_is_silent(folder, untold, capfd):
+    model, wanted = untold
+    onnx.save(model, folder / "net.onnx")
+    library, out = str(folder / "net.so"), str(folder / "out.png")
+    options = ["--range", "0..255"]
+    assert cli.main(["compile", str(folder / "net.onnx"), "-o", library, *options]) == 0
+    capfd.readouterr()
+    assert cli.main(["run", library, str(folder / "in.png"), "-o", out]) == 0
+    assert capfd.readouterr().err == ""
+    assert np.abs(pixels_of(out) - wanted).max() <= 1
+    assert cli.main(["run", library, str(folder / "in.png"), "-o", out, "--range", "-1..1"]) == 0
+    assert capfd.readouterr().err == ""
+    planes = np.asarray(photograph(), np.float32)[None, None] / 127.5 - 1
+    otherwise = eight_bits((reference(model, planes)[0] + 1) * 127.5)
+    assert np.abs(pixels_of(out) - otherwise).max() <= 1
+
+
+def test_the_models_own_metadata_is_taken_and_that_is_said(folder, untold, capfd):
+    model, wanted = untold
+    model.metadata_props.add(key="Image.NominalPixelRange", value="NominalRange_0_255")
+    model.metadata_props.add(key="Image.BitmapPixelFormat", value="Gray8")
+    compile_library(model, folder / "net.so")
+    tvm_deconv.run(folder / "net.so", folder / "in.png", folder / "out.png")
+    said = "tvm-deconv: pixels are taken to be 0..255, as the model's metadata says\n"
+    assert capfd.readouterr().err == said
+    assert np.abs(pixels_of(folder / "out.png") - wanted).max() <= 1
+
+
+def test_mean_scale_and_bgr_are_applied_and_undone(tmp_path):
+    model, size = upscaler(3, (1, 8, 12)), (12, 8)
+    pixels = Pixels("0..255", mean=(100, 120, 140), scale=(50, 60, 70), bgr=True)
+    compile_library(model, tmp_path / "net.so", pixels=pixels)
+    photograph("RGB", size).save(tmp_path / "in.png")
+    tvm_deconv.run(tmp_path / "net.so", tmp_path / "in.png", tmp_path / "out.png")
+    mean, scale = (np.array(v).reshape(3, 1, 1) for v in (pixels.mean, pixels.scale))
+    planes = np.asarray(photograph("RGB", size), np.float32).transpose(2, 0, 1)[::-1]
+    result = reference(model, ((planes - mean) / scale)[None]) * scale + mean
+    wanted = np.clip(result[::-1].transpose(1, 2, 0), 0, 255).round()
+    assert np.abs(pixels_of(tmp_path / "out.png") - wanted).max() <= 1
+
+
+def test_pixels_that_are_not_the_networks_are_refused(tmp_path):
+    compile_library(upscaler(1, (1, 8, 12)), tmp_path / "net.so")
+    photograph("L", (12, 8)).save(tmp_path / "in.png")
+    with pytest.raises(PixelsError, match="mean has 3 numbers"):
+        tvm_deconv.run(
+            tmp_path / "net.so",
+            tmp_path / "in.png",
+            tmp_path / "out.png",
+            pixels=Pixels(mean=(1, 2, 3)),
+        )
+    assert not (tmp_path / "out.png").exists()
