@@ -56,3 +56,19 @@ def _chain(begin: str, operators, end: str) -> list[onnx.NodeProto]:
         nodes.append(helper.make_node(operator, [begin, *others], [result], **attributes))
         begin = result
     return nodes
+
+
+def in_nhwc(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same network with its channels on the last axis, as exporters of TensorFlow write it."""
+    changed = wrapped(
+        model,
+        [("Transpose", [], {"perm": [0, 3, 1, 2]})],
+        [("Transpose", [], {"perm": [0, 2, 3, 1]})],
+    )
+    dims = changed.graph.input[0].type.tensor_type.shape.dim
+    moved = [type(dims[0])() for _ in dims]
+    for place, axis in enumerate((0, 2, 3, 1)):
+        moved[place].CopyFrom(dims[axis])
+    for dim, value in zip(dims, moved, strict=True):
+        dim.CopyFrom(value)
+    return changed

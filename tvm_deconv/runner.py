@@ -76,7 +76,7 @@ class Upscaler:
         if known.range is None and stated.range is not None:
             report(f"pixels are taken to be {stated.range}, as the model's metadata says")
         known = stated.overridden_by(known)
-        known.check_channels(network.channels())
+        known.check_channels(network.layout.channels)
         return cls(network, known, report)
 
     def upscale(self, picture: Image.Image, name: str) -> Image.Image:
@@ -86,22 +86,22 @@ class Upscaler:
         """
         self._check_size(picture.width, picture.height, name)
         pixels = self._with_range()
-        seen = images.split(picture, self.network.channels())
+        seen = images.split(picture, self.network.layout.channels)
         return seen.join(pixels.decode(self.network(pixels.encode(seen.planes))))
 
     def _with_range(self) -> Pixels:
         """The pixels, with a guess of the range where nobody has said it."""
         if self.pixels.range is not None:
             return self.pixels
-        height, width = (side or _PROBE for side in self.network.size())
-        shape = (self.network.channels(), height, width)
+        height, width = (side or _PROBE for side in self.network.size)
+        shape = (self.network.layout.channels, height, width)
         guess = guess_range(self.network, self.pixels, shape)
         taken = f"pixels are taken to be {guess.range}, {guess.reason}"
         self.report(f"{taken}; give --range (range=) if that is wrong")
         return replace(self.pixels, range=guess.range)
 
     def _check_size(self, width: int, height: int, name: str) -> None:
-        takes = self.network.size()
+        takes = self.network.size
         for wanted, given in zip(takes, (height, width), strict=True):
             if wanted is not None and wanted != given:
                 raise ImageError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from tvm import relax
 from tvm_deconv import metadata
 from tvm_deconv.backends import device_for, missing_runtime
 from tvm_deconv.errors import ModelError, first_line
-from tvm_deconv.metadata import Metadata, Port
+from tvm_deconv.metadata import Metadata
+
+from .layout import Layout, read_layout
 
 
 @dataclass(frozen=True)
@@ -58,52 +61,29 @@ class Network:
             machine = relax.VirtualMachine(module, device)
         return cls(str(path), description, device, machine)
 
-    def channels(self) -> int:
+    @cached_property
+    def layout(self) -> Layout:
         """Of the pictures that it takes and returns.
 
         Raises ModelError for a network that does not map one image to one image.
         """
-        inputs, outputs = self.description.inputs, self.description.outputs
-        if len(inputs) != 1 or len(outputs) != 1 or not _are_images(inputs[0], outputs[0]):
-            raise ModelError(
-                f"{self.name} does not map one image to one image (batch 1, 1 or 3 channels): "
-                f"it takes {_list(inputs)} and returns {_list(outputs)}"
-            )
-        return int(inputs[0].shape[1])
+        return read_layout(self.description, self.name)
 
+    @cached_property
     def size(self) -> tuple[int | None, int | None]:
         """Height and width that it was compiled for; None where any will do."""
-        height, width = self.description.inputs[0].shape[2:]
-        return _fixed(height), _fixed(width)
+        return self.layout.size(self.description.inputs[0])
 
     def __call__(self, planes: np.ndarray) -> np.ndarray:
-        """Its result for ``planes`` (1, channels, height, width), of this layout, too."""
-        given = planes.astype(self.description.inputs[0].dtype)
+        """Its result for ``planes``; both are (1, channels, height, width), whatever its layout."""
+        given = self.layout.from_planes(planes).astype(self.description.inputs[0].dtype)
         result = self.machine["main"](tvm.runtime.tensor(given, self.device))
         if not isinstance(result, tvm.runtime.Tensor):
             (result,) = result
-        return result.numpy()
-
-
-def _fixed(dim: int | str) -> int | None:
-    return dim if isinstance(dim, int) else None
-
-
-def _are_images(*ends: Port) -> bool:
-    """Whether all tensors are one picture each, with the same 1 or 3 channels."""
-    channels = {end.shape[1] for end in ends if len(end.shape) == 4}
-    return (
-        all(len(end.shape) == 4 and end.dtype.startswith("float") for end in ends)
-        and all(end.shape[0] == 1 or isinstance(end.shape[0], str) for end in ends)
-        and channels in ({1}, {3})
-    )
+        return self.layout.to_planes(result.numpy())
 
 
 def _elf_machine(path: Path) -> bytes:
     """The field of an ELF file that names its architecture, of which the loader never speaks."""
     with path.open("rb") as file:
         return file.read(20)[18:]
-
-
-def _list(tensors: tuple[Port, ...]) -> str:
-    return ", ".join(map(str, tensors))
