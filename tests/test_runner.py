@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from image_networks import demo, for_range
+from onnx_net import Net
 from PIL import Image
 from upscaling import upscaler
 
 import tvm_deconv
-from tvm_deconv import Pixels, cli
-from tvm_deconv.errors import PixelsError
+from tvm_deconv import Pixels, cli, metadata
+from tvm_deconv.errors import ImageError, PixelsError
 from tvm_deconv.library import compile_library
+from tvm_deconv.pictures.network import Network
 
 SIZE = (20, 24)  # width, height
 
@@ -117,3 +121,102 @@ def test_pixels_that_are_not_the_networks_are_refused(tmp_path):
             pixels=Pixels(mean=(1, 2, 3)),
         )
     assert not (tmp_path / "out.png").exists()
+
+
+@pytest.fixture(scope="module")
+def free(tmp_path_factory):
+    """A library of free sizes that enlarges RGB by 2."""
+    library = tmp_path_factory.mktemp("free") / "net.so"
+    compile_library(upscaler(3), library, pixels=Pixels("0..1"))
+    return library
+
+
+def wide(folder, size=(53, 47)):
+    photograph("RGB", size).save(folder / "wide.png")
+    return folder / "wide.png"
+
+
+def test_a_picture_in_tiles_is_that_of_the_whole(free, folder, monkeypatch):
+    seen, call = [], Network.__call__
+    monkeypatch.setattr(
+        Network, "__call__", lambda self, x: seen.append(x.shape[2:]) or call(self, x)
+    )
+    tvm_deconv.run(free, wide(folder), folder / "whole.png")
+    assert seen == [(47, 53)]
+    tvm_deconv.run(free, wide(folder), folder / "tiles.png", tile=20)
+    assert len(seen) > 6 and max(max(shape) for shape in seen[1:]) <= 20
+    # Halves may be rounded otherwise where a convolution of another size adds in another order.
+    assert np.abs(pixels_of(folder / "tiles.png") - pixels_of(folder / "whole.png")).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(53, 47), (12, 5), (7, 40)])
+def test_a_library_of_a_fixed_size_takes_pictures_of_any(free, folder, size):
+    compile_library(upscaler(3, (1, 9, 14)), folder / "fixed.so", pixels=Pixels("0..1"))
+    tvm_deconv.run(folder / "fixed.so", wide(folder, size), folder / "out.png")
+    tvm_deconv.run(free, wide(folder, size), folder / "whole.png")
+    out, whole = (pixels_of(folder / name) for name in ("out.png", "whole.png"))
+    assert out.shape == whole.shape
+    # Where a picture is smaller than the library's size, it is reflected, not padded with zeros.
+    rows, columns = (
+        2 * n if n > m else 2 * n - 4 for n, m in zip(size[::-1], (9, 14), strict=True)
+    )
+    assert np.abs(out - whole)[:rows, :columns].max() <= 1
+
+
+def test_a_network_with_strides_gets_multiples_and_the_result_is_cut(folder):
+    net = Net((1, 3, 24, 24), dims=(1, 3, "h", "w"))
+    x = net("Relu", net.conv("x", 3, 8, strides=[2, 2]))
+    x = net("Relu", net.conv(x, 8, 8, strides=[2, 2]))
+    model = net.model(net("Sigmoid", net.deconv(x, 8, 3, 6, 4, pads=[1] * 4)))
+    compile_library(model, folder / "net.so", pixels=Pixels("0..1"))
+    image = wide(folder)
+    tvm_deconv.run(folder / "net.so", image, folder / "tiles.png", tile=32)
+    planes = np.asarray(photograph("RGB", (53, 47)), np.float32).transpose(2, 0, 1) / 255
+    padded = np.pad(planes, [(0, 0), (0, 1), (0, 3)], mode="reflect")[None]
+    wanted = eight_bits(reference(model, padded) * 255)[:, :47, :53].transpose(1, 2, 0)
+    assert np.abs(pixels_of(folder / "tiles.png") - wanted).max() <= 1
+
+
+def averaging():
+    """A network that takes the whole picture together."""
+    net = Net((1, 3, 16, 16))
+    return net.model(net("Sub", net.conv("x", 3, 3), net("GlobalAveragePool", "x")))
+
+
+def test_a_network_that_takes_the_whole_picture_is_not_run_in_tiles_unless_asked(folder):
+    compile_library(averaging(), folder / "net.so", pixels=Pixels("0..1"))
+    image = wide(folder)
+    with pytest.raises(
+        ImageError, match=r"compiled for 16 x 16, and it cannot be run in tiles: .*"
+    ):
+        tvm_deconv.run(folder / "net.so", image, folder / "out.png")
+    assert not (folder / "out.png").exists()
+    tvm_deconv.run(folder / "net.so", image, folder / "out.png", overlap=3)
+    assert pixels_of(folder / "out.png").shape == (47, 53, 3)
+
+
+def test_a_size_of_tiles_for_a_library_of_a_fixed_size_is_refused(folder):
+    compile_library(upscaler(3, (1, 9, 14)), folder / "fixed.so")
+    with pytest.raises(ImageError, match=r"fixed\.so computes 14 x 9 at once: leave tile away"):
+        tvm_deconv.run(folder / "fixed.so", wide(folder), folder / "out.png", tile=20)
+
+
+def test_a_library_of_an_older_version_runs_but_not_in_tiles(free, folder, monkeypatch):
+    parse = metadata.parse
+
+    def old(text):
+        raw = json.loads(text)
+        return parse(json.dumps({k: raw[k] for k in ("format", "inputs", "outputs", "device")}))
+
+    monkeypatch.setattr(metadata, "parse", old)
+    tvm_deconv.run(free, wide(folder), folder / "out.png")
+    assert pixels_of(folder / "out.png").shape == (94, 106, 3)
+    with pytest.raises(ImageError, match="its library is of an older version, compile it again"):
+        tvm_deconv.run(free, wide(folder), folder / "out.png", tile=20)
+
+
+def test_a_size_that_a_network_cannot_have_is_refused(folder):
+    net = Net((1, 3, 24, 24), dims=(1, 3, "h", "w"))
+    compile_library(net.model(net.reflect("x", 3)), folder / "net.so", pixels=Pixels("0..1"))
+    with pytest.raises(ImageError, match=r"net\.so cannot compute pictures of 9 x 3 pixels: "):
+        tvm_deconv.run(folder / "net.so", wide(folder, (9, 3)), folder / "out.png")

@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0 or an error's, and one line on stderr says why."""
     given = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(joined(given))
+    # What follows sees a pipe in its place.
+    options.on_terminal = sys.stderr.isatty()
     try:
         with quiet():
             return _status(options)

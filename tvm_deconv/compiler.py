@@ -15,6 +15,7 @@ from tvm.relax.vm_build import VMExecutable
 from tvm.target import Target
 
 from tvm_deconv import metadata
+from tvm_deconv.algebra.reach import Field
 from tvm_deconv.backends import backend_of, machine_of
 from tvm_deconv.backends.passes import passes_after_fusion
 from tvm_deconv.errors import ModelError, TvmDeconvError
@@ -22,6 +23,8 @@ from tvm_deconv.importer import Model, Shapes, load, stated_pixels
 from tvm_deconv.logs.apply import apply_ops
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec, resolve_log
+from tvm_deconv.metadata import Metadata, Port
+from tvm_deconv.pictures.layout import find_layout
 from tvm_deconv.pixels import Pixels
 from tvm_deconv.report import Report
 from tvm_deconv.schedules.choice import AUTO, Preferences, TuningLog
@@ -38,6 +41,7 @@ from tvm_deconv.transform import (
     rewrite_upsampling,
 )
 from tvm_deconv.transform.lower.layers import explain_kernels
+from tvm_deconv.transform.receptive_field import receptive_field
 
 TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
 
@@ -163,9 +167,26 @@ def build(
 ) -> VMExecutable:
     """What ``compile`` does once its arguments are known to be good: ``passes`` are a pipeline."""
     mod = load(model, shapes)
-    mod = metadata.attach(mod, target, pixels or Pixels(), stated_pixels(model))
+    inputs, outputs = metadata.ports(mod)
+    description = Metadata(
+        inputs,
+        outputs,
+        metadata.library_device(target),
+        pixels or Pixels(),
+        stated_pixels(model),
+        _field(mod, inputs, outputs),
+    )
+    mod = metadata.attach(mod, description)
     with one_error(), _without_cse():
         return relax.build(mod, target, relax_pipeline=passes)
+
+
+def _field(mod: tvm.IRModule, inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> Field | None:
+    """The receptive field of a network from one image to one image; None of another."""
+    layout = find_layout(inputs, outputs)
+    if isinstance(layout, str):
+        return None
+    return receptive_field(mod, *layout.sides)
 
 
 def for_threads(target: TargetSpec, threads: int | None) -> Target:

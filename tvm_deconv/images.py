@@ -19,20 +19,38 @@ _BICUBIC = Image.Resampling.BICUBIC
 class Split:
     """An image, and what of it a network sees.
 
-    ``planes`` is float32 in [0, 1], shape (1, channels, height, width): the luma of YCbCr for one
-    channel, RGB for three.
+    ``samples`` has the shape (channels, height, width): the luma of YCbCr for one channel, RGB for
+    three; whole numbers of which ``white`` is white.
     """
 
     image: Image.Image
-    planes: np.ndarray
+    samples: np.ndarray
+    white: int
+
+    @property
+    def planes(self) -> np.ndarray:
+        """All samples as float32 in [0, 1], (1, channels, height, width)."""
+        return self.to_planes(self.samples)
+
+    def to_planes(self, samples: np.ndarray) -> np.ndarray:
+        """Some of the samples as a network's input of pixels in [0, 1], with a batch of 1."""
+        return np.ascontiguousarray(samples[None], np.float32) / np.float32(self.white)
+
+    def to_samples(self, planes: np.ndarray) -> np.ndarray:
+        """A result (1, channels, height', width') as whole numbers; what is beyond is clipped."""
+        values = np.clip(planes[0].astype(np.float32), 0, 1) * np.float32(self.white)
+        return values.round().astype(self.samples.dtype)
 
     def join(self, planes: np.ndarray) -> Image.Image:
-        """The image made of a network's result, shape (1, channels, height', width').
+        """The image made of a network's result, shape (1, channels, height', width')."""
+        return self.join_samples(self.to_samples(planes))
+
+    def join_samples(self, pixels: np.ndarray) -> Image.Image:
+        """The image made of the samples (channels, height', width') of a network's result.
 
         Chroma, which a one-channel network does not see, and an alpha channel are enlarged by
         bicubic interpolation to the size of the result.
         """
-        pixels = (np.clip(planes[0].astype(np.float32), 0, 1) * 255).round().astype(np.uint8)
         size = (pixels.shape[2], pixels.shape[1])
         if pixels.shape[0] == 3:
             result = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
@@ -51,12 +69,12 @@ class Split:
 def split(image: Image.Image, channels: int) -> Split:
     """What a network with 1 or 3 channels sees of the image."""
     if channels == 3:
-        planes = np.asarray(_colour(image)).transpose(2, 0, 1)
+        samples = np.asarray(_colour(image)).transpose(2, 0, 1)
     elif _is_grey(image):
-        planes = np.asarray(image.convert("L"))[None]
+        samples = np.asarray(image.convert("L"))[None]
     else:
-        planes = np.asarray(_colour(image).convert("YCbCr")).transpose(2, 0, 1)[:1]
-    return Split(image, np.ascontiguousarray(planes[None], dtype=np.float32) / 255)
+        samples = np.asarray(_colour(image).convert("YCbCr")).transpose(2, 0, 1)[:1]
+    return Split(image, samples, 255)
 
 
 def read(path: str | os.PathLike) -> Image.Image:

@@ -7,18 +7,17 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 from PIL import Image
 
 from tvm_deconv import images
-from tvm_deconv.errors import ImageError
 from tvm_deconv.files import replacing
+from tvm_deconv.pictures import tiles, tiling
 from tvm_deconv.pictures.guess import guess_range
 from tvm_deconv.pictures.network import Network
+from tvm_deconv.pictures.progress import Progress
 from tvm_deconv.pixels import Pixels
 from tvm_deconv.threads import use_threads
-
-# Of the flat pictures that the range is guessed from.
-_PROBE = 64
 
 
 def run(
@@ -28,7 +27,10 @@ def run(
     *,
     threads: int | None = None,
     pixels: Pixels | None = None,
+    tile: int | None = None,
+    overlap: int | None = None,
     report: Callable[[str], None] | None = None,
+    progress: bool | None = None,
 ) -> None:
     """Read an image, run a compiled image-to-image network on it, write the result.
 
@@ -41,6 +43,14 @@ def run(
     stderr, is told of the last two. ``threads`` defaults to all processors that the process may
     run on.
 
+    A picture may have any size. A library of a fixed size, and one of free sizes for which the
+    picture is large, compute it in tiles that overlap by the network's receptive field, with the
+    same result (``tvm_deconv.pictures.tiles``). ``tile`` is the most pixels a side that a library
+    of free sizes computes at once, overlap included, by default what takes about 1 GB. ``overlap``,
+    in pixels on each side, is for networks that have no such field, because they take the whole
+    picture together; tiles show there. ``progress`` says whether ``report`` is told how far it is:
+    by default if stderr is a terminal.
+
     Raises ModelError for a library that is missing, foreign, for a GPU that is not here, or not an
     image-to-image network, PixelsError for pixels that are not the network's, ImageError for an
     image that is unreadable or does not fit, and OutputError, before any work, for a result that
@@ -51,14 +61,16 @@ def run(
     with replacing(output) as unfinished:
         use_threads(threads)
         upscaler = Upscaler.open(library, pixels, report or _say)
-        images.write(upscaler.upscale(picture, str(image)), unfinished)
+        shown = sys.stderr.isatty() if progress is None else progress
+        result = upscaler.upscale(picture, str(image), tile, overlap, shown)
+        images.write(result, unfinished)
 
 
 @dataclass(frozen=True)
 class Upscaler:
     """A compiled image-to-image network, and what is known of its pixels.
 
-    ``report`` is told what was guessed of them.
+    ``report`` is told what was guessed of them, and how far long work is.
     """
 
     network: Network
@@ -79,36 +91,40 @@ class Upscaler:
         known.check_channels(network.layout.channels)
         return cls(network, known, report)
 
-    def upscale(self, picture: Image.Image, name: str) -> Image.Image:
+    def upscale(
+        self, picture: Image.Image, name: str, tile: int | None, overlap: int | None, progress: bool
+    ) -> Image.Image:
         """The network's picture of a PIL image; ``name`` stands in the messages.
 
-        Raises ImageError for an image of a size that it was not compiled for.
+        The other arguments are those of ``run``. Raises ImageError for an image of a size that the
+        network cannot be run on.
         """
-        self._check_size(picture.width, picture.height, name)
+        size = (picture.height, picture.width)
+        rows, columns = tiling.plans(self.network, size, name, tile, overlap)
         pixels = self._with_range()
         seen = images.split(picture, self.network.layout.channels)
-        return seen.join(pixels.decode(self.network(pixels.encode(seen.planes))))
+
+        def compute(samples: np.ndarray) -> np.ndarray:
+            given = pixels.encode(seen.to_planes(samples))
+            return seen.to_samples(pixels.decode(self.network(given)))
+
+        done = Progress(self.report) if progress else _silent
+        return seen.join_samples(tiles.run(compute, seen.samples, rows, columns, done))
 
     def _with_range(self) -> Pixels:
         """The pixels, with a guess of the range where nobody has said it."""
         if self.pixels.range is not None:
             return self.pixels
-        height, width = (side or _PROBE for side in self.network.size)
-        shape = (self.network.layout.channels, height, width)
+        shape = (self.network.layout.channels, *self.network.probe_size)
         guess = guess_range(self.network, self.pixels, shape)
         taken = f"pixels are taken to be {guess.range}, {guess.reason}"
         self.report(f"{taken}; give --range (range=) if that is wrong")
         return replace(self.pixels, range=guess.range)
 
-    def _check_size(self, width: int, height: int, name: str) -> None:
-        takes = self.network.size
-        for wanted, given in zip(takes, (height, width), strict=True):
-            if wanted is not None and wanted != given:
-                raise ImageError(
-                    f"{name} is {width} x {height} pixels, but {self.network.name} was compiled "
-                    f"for {takes[1]} x {takes[0]}: give such an image, or compile for its size"
-                )
-
 
 def _say(line: str) -> None:
     print(f"tvm-deconv: {line}", file=sys.stderr)
+
+
+def _silent(done: int, of: int) -> None:
+    """Of progress that nobody asked for."""

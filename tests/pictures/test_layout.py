@@ -24,6 +24,7 @@ def described(taken, returned, dtype="float32") -> Metadata:
         LibraryDevice(),
         Pixels(),
         Pixels(),
+        None,
     )
 
 

@@ -19,9 +19,14 @@ class Layout:
     channels: int
     axis: int
 
+    @property
+    def sides(self) -> tuple[int, int]:
+        """The axes of height and width."""
+        return (2, 3) if self.axis == 1 else (1, 2)
+
     def size(self, port: Port) -> tuple[int | None, int | None]:
         """Height and width of an input or output; None where they are free."""
-        height, width = (dim for i, dim in enumerate(port.shape) if i not in (0, self.axis))
+        height, width = (port.shape[axis] for axis in self.sides)
         return _fixed(height), _fixed(width)
 
     def from_planes(self, planes: np.ndarray) -> np.ndarray:
@@ -36,10 +41,20 @@ class Layout:
 def read_layout(description: Metadata, name: str) -> Layout:
     """The layout of the pictures that a library called ``name`` takes and returns.
 
-    Both have the same 1 or 3 channels on the same axis. Raises ModelError for a network that does
-    not map one image to one image, and where two axes may be the channels.
+    Raises ModelError for a network that does not map one image to one image, and where two axes may
+    be the channels.
     """
-    inputs, outputs = description.inputs, description.outputs
+    layout = find_layout(description.inputs, description.outputs)
+    if isinstance(layout, str):
+        raise ModelError(f"{name} {layout}")
+    return layout
+
+
+def find_layout(inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> Layout | str:
+    """The layout that fits the input and the output, or the reason for none.
+
+    Both have the same 1 or 3 channels on the same axis.
+    """
     fits = len(inputs) == len(outputs) == 1 and all(map(_may_be_image, (*inputs, *outputs)))
     found = [
         Layout(int(inputs[0].shape[axis]), axis)
@@ -47,14 +62,14 @@ def read_layout(description: Metadata, name: str) -> Layout:
         if fits and inputs[0].shape[axis] == outputs[0].shape[axis] in _CHANNELS
     ]
     if not found:
-        raise ModelError(
-            f"{name} does not map one image to one image (batch 1, the same 1 or 3 channels on "
-            f"axis 1 or 3 of 4): it takes {_list(inputs)} and returns {_list(outputs)}"
+        return (
+            "does not map one image to one image (batch 1, the same 1 or 3 channels on axis 1 or 3 "
+            f"of 4): it takes {_list(inputs)} and returns {_list(outputs)}"
         )
     if len(found) > 1:
-        raise ModelError(
-            f"{name} takes {_list(inputs)} and returns {_list(outputs)}, whose channels may be "
-            "axis 1 or axis 3: compile it for a height or width of neither 1 nor 3"
+        return (
+            f"takes {_list(inputs)} and returns {_list(outputs)}, whose channels may be axis 1 or "
+            "axis 3: compile it for a height or width of neither 1 nor 3"
         )
     return found[0]
 

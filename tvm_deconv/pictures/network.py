@@ -14,10 +14,13 @@ from tvm import relax
 
 from tvm_deconv import metadata
 from tvm_deconv.backends import device_for, missing_runtime
-from tvm_deconv.errors import ModelError, first_line
+from tvm_deconv.errors import ImageError, ModelError, first_line
 from tvm_deconv.metadata import Metadata
 
 from .layout import Layout, read_layout
+
+# Pixels a side of pictures that are only a try.
+_PROBE = 64
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,32 @@ class Network:
         """Height and width that it was compiled for; None where any will do."""
         return self.layout.size(self.description.inputs[0])
 
+    @cached_property
+    def probe_size(self) -> tuple[int, int]:
+        """A height and width that it can have, for a try."""
+        field = self.description.field
+        overlaps = (None, None) if field is None else (field.h, field.w)
+        periods = [1 if overlap is None else overlap.period for overlap in overlaps]
+        height, width = (
+            side or -(-_PROBE // period) * period
+            for side, period in zip(self.size, periods, strict=True)
+        )
+        return height, width
+
     def __call__(self, planes: np.ndarray) -> np.ndarray:
-        """Its result for ``planes``; both are (1, channels, height, width), whatever its layout."""
+        """Its result for ``planes``; both are (1, channels, height, width), whatever its layout.
+
+        Raises ImageError for a height or width that it cannot have.
+        """
         given = self.layout.from_planes(planes).astype(self.description.inputs[0].dtype)
-        result = self.machine["main"](tvm.runtime.tensor(given, self.device))
+        try:
+            result = self.machine["main"](tvm.runtime.tensor(given, self.device))
+        except (RuntimeError, ValueError) as error:
+            height, width = planes.shape[2:]
+            raise ImageError(
+                f"{self.name} cannot compute pictures of {width} x {height} pixels: "
+                f"{first_line(error)}"
+            ) from error
         if not isinstance(result, tvm.runtime.Tensor):
             (result,) = result
         return self.layout.to_planes(result.numpy())
