@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 
 import numpy as np
 import onnx
@@ -220,3 +222,45 @@ def test_a_size_that_a_network_cannot_have_is_refused(folder):
     compile_library(net.model(net.reflect("x", 3)), folder / "net.so", pixels=Pixels("0..1"))
     with pytest.raises(ImageError, match=r"net\.so cannot compute pictures of 9 x 3 pixels: "):
         tvm_deconv.run(folder / "net.so", wide(folder, (9, 3)), folder / "out.png")
+
+
+def deep(size=(12, 9)) -> np.ndarray:
+    """Grey of 16 bits with more than 100 levels, none of them one of 8 bits."""
+    return (np.arange(size[0] * size[1], dtype=np.uint16) * 541 + 300).reshape(size[::-1])
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_grey_of_16_bits_stays_grey_of_16_bits(folder, ending):
+    compile_library(upscaler(1), folder / "net.so", pixels=Pixels("0..1"))
+    Image.fromarray(deep()).save(folder / f"in16.{ending}")
+    tvm_deconv.run(folder / "net.so", folder / f"in16.{ending}", folder / f"out.{ending}")
+    result = reference(upscaler(1), deep()[None, None] / 65535)[0] * 65535
+    found = pixels_of(folder / f"out.{ending}")
+    assert np.abs(found - np.clip(result, 0, 65535)).max() <= 1
+    assert len(np.unique(found)) > 256, "more than 8 bits can tell"
+
+
+def test_grey_of_16_bits_is_written_with_8_where_the_format_has_no_more(free, folder):
+    Image.fromarray(deep()).save(folder / "in16.png")
+    for name in ("out.png", "out.bmp"):
+        tvm_deconv.run(free, folder / "in16.png", folder / name)
+    sixteen, eight = (pixels_of(folder / name) for name in ("out.png", "out.bmp"))
+    assert sixteen.shape == eight.shape == (18, 24)
+    np.testing.assert_array_equal(eight, (sixteen / 257).round())
+
+
+def test_colours_of_16_bits_are_read_with_8_and_that_is_said(free, folder, capfd):
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    values = np.random.default_rng(0).integers(0, 65536, (9, 12, 3)).astype(">u2")
+    lines = b"".join(b"\0" + row.tobytes() for row in values)
+    (folder / "rgb16.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 12, 9, 16, 2, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(lines))
+        + chunk(b"IEND", b"")
+    )
+    tvm_deconv.run(free, folder / "rgb16.png", folder / "out.png")
+    assert "rgb16.png has colours of 16 bits, of which 8 are kept\n" in capfd.readouterr().err

@@ -60,7 +60,10 @@ def run(
     images.check_format(output)
     with replacing(output) as unfinished:
         use_threads(threads)
-        upscaler = Upscaler.open(library, pixels, report or _say)
+        say = report or _say
+        upscaler = Upscaler.open(library, pixels, say)
+        if images.loses_bits(image):
+            say(f"{image} has colours of 16 bits, of which 8 are kept")
         shown = sys.stderr.isatty() if progress is None else progress
         result = upscaler.upscale(picture, str(image), tile, overlap, shown)
         images.write(result, unfinished)

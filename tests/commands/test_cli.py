@@ -46,7 +46,7 @@ def bench(tmp_path_factory):
     picture().save(folder / "image.png")
     (folder / "text.png").write_text("hello")
     (folder / "damaged.png").write_bytes((folder / "image.png").read_bytes()[:120])
-    Image.fromarray(np.zeros((8, 12), np.uint16)).save(folder / "deep.png")
+    Image.fromarray(np.zeros((8, 12), np.float32)).save(folder / "deep.tif")
     (folder / "text.so").write_text("hello")
     (folder / "empty.so").touch()
     for name in ("good", "rgb", "fixed", "two"):
@@ -183,7 +183,7 @@ def test_a_compiled_library_runs_in_a_process_that_has_only_tvm(bench):
         ("run good.so none.png -o out.png", "none.png does not exist"),
         ("run good.so text.png -o out.png", "text.png is not an image that can be read: "),
         ("run good.so damaged.png -o out.png", "cannot read image .*damaged.png: "),
-        ("run good.so deep.png -o out.png", "deep.png has pixels of mode I;16: "),
+        ("run good.so deep.tif -o out.png", "deep.tif has pixels of mode F: "),
         ("run good.so . -o out.png", "cannot read image .*: .*Is a directory"),
         ("run good.so image.png -o out.png --tile 4 --range 0..1", "tiles of 4 pixels are too sm"),
         ("run good.so image.png -o out.png --mean 1,2,3", "mean has 3 numbers, 1,2,3, but the net"),
