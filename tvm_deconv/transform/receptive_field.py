@@ -10,7 +10,6 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-import numpy as np
 import tvm
 from tvm import relax
 
@@ -96,7 +95,7 @@ class _Walk:
         name = op_name(value) or "a function"
         # What follows a kernel element by element is computed in it.
         if not is_pointwise(name) and isinstance(var.ty, relax.TensorType):
-            self.bytes += prod(sizes(var)) * np.dtype(str(var.ty.dtype)).itemsize
+            self.bytes += prod(sizes(var)) * -(-tvm.DataType(str(var.ty.dtype)).bits // 8)
         if name == "relax.call_tir":
             name = value.args[0].name_hint
         try:
