@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from tvm_deconv.algebra import geometry, weights
     from tvm_deconv.checking.checker import check
     from tvm_deconv.compiler import compile, explain, pipeline
+    from tvm_deconv.pixels import Pixels
     from tvm_deconv.runner import run
     from tvm_deconv.tuning.driver import tune
 
 __all__ = [
+    "Pixels",
     "check",
     "compile",
     "errors",
@@ -38,6 +40,7 @@ _HOME = {
     "compile": "compiler",
     "pipeline": "compiler",
     "explain": "compiler",
+    "Pixels": "pixels",
     "run": "runner",
     "tune": "tuning.driver",
 }

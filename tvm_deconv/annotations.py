@@ -2,3 +2,7 @@
 
 # Of a PrimFunc that an importer emitted: the resampling that it computes, in words for the report.
 RESAMPLED = "tvm_deconv.resampled"
+
+# Of a PrimFunc that resamples one axis of its first operand: "axis first last", the samples that
+# output sample o of m reads of n input samples, o * n / m + [first, last].
+READS = "tvm_deconv.reads"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -21,11 +22,16 @@ from tvm_deconv.errors import TvmDeconvError
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
+# Options whose values may begin with a minus sign.
+_SIGNED = ("--range", "--result-range", "--mean", "--scale")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0 or an error's, and one line on stderr says why."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(joined(given))
+    # What follows sees a pipe in its place.
+    options.on_terminal = sys.stderr.isatty()
     try:
         with quiet():
             return _status(options)
@@ -36,6 +42,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("tvm-deconv: interrupted", file=sys.stderr)
         return _INTERRUPTED
+
+
+def joined(arguments: Sequence[str]) -> list[str]:
+    """``--range -1..1`` as ``--range=-1..1``: argparse takes the value for an option otherwise."""
+    result: list[str] = []
+    for argument in arguments:
+        if result and result[-1] in _SIGNED and re.match(r"-[\d.]", argument):
+            result[-1] += f"={argument}"
+        else:
+            result.append(argument)
+    return result
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -15,14 +15,18 @@ from tvm.relax.vm_build import VMExecutable
 from tvm.target import Target
 
 from tvm_deconv import metadata
+from tvm_deconv.algebra.reach import Field
 from tvm_deconv.backends import backend_of, machine_of
 from tvm_deconv.backends.passes import passes_after_fusion
 from tvm_deconv.errors import ModelError, TvmDeconvError
-from tvm_deconv.importer import Model, Shapes, load
+from tvm_deconv.importer import Model, Shapes, load, stated_pixels
 from tvm_deconv.layer_names import NameLayers
 from tvm_deconv.logs.apply import apply_ops
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec, resolve_log
+from tvm_deconv.metadata import Metadata, Port
+from tvm_deconv.pictures.layout import find_layout
+from tvm_deconv.pixels import Pixels
 from tvm_deconv.report import Report
 from tvm_deconv.schedules.choice import AUTO, Preferences, TuningLog
 from tvm_deconv.targets import resolve_target
@@ -39,6 +43,7 @@ from tvm_deconv.transform import (
     rewrite_upsampling,
 )
 from tvm_deconv.transform.lower.layers import explain_kernels
+from tvm_deconv.transform.receptive_field import receptive_field
 
 TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
 
@@ -132,6 +137,7 @@ def compile(
     variant: str = AUTO,
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
+    pixels: Pixels | None = None,
 ) -> VMExecutable:
     """What ``relax.build`` returns for the model, rewritten and scheduled for ``target``.
 
@@ -144,7 +150,8 @@ def compile(
     ``tvm_deconv.schedules.choice``. By default the log is found by the target, as
     ``tvm_deconv.logs.find`` says; a path names a folder to look in, None means none. The entry is
     ``main``, its inputs are in the model's order. The executable also carries a description of
-    itself, so that ``tvm_deconv.run`` can tell which images fit.
+    itself, so that ``tvm_deconv.run`` can tell which images fit and what numbers it is to make of
+    their pixels; ``pixels`` says that, before the model's own metadata.
 
     Raises TargetError for an unknown target and for kernels that exceed a GPU's limits,
     VariantError for a variant that is unknown or excluded, LogError for a log that is damaged or
@@ -153,16 +160,38 @@ def compile(
     """
     resolved = for_threads(target, threads)
     passes = pipeline(resolved, rewrite=rewrite, variant=variant, winograd=winograd, log=log)
-    return build(model, shapes, resolved, passes)
+    return build(model, shapes, resolved, passes, pixels)
 
 
 def build(
-    model: Model, shapes: Shapes | None, target: Target, passes: tvm.transform.Pass
+    model: Model,
+    shapes: Shapes | None,
+    target: Target,
+    passes: tvm.transform.Pass,
+    pixels: Pixels | None = None,
 ) -> VMExecutable:
     """What ``compile`` does once its arguments are known to be good: ``passes`` are a pipeline."""
-    mod = metadata.attach(load(model, shapes), target)
+    mod = load(model, shapes)
+    inputs, outputs = metadata.ports(mod)
+    description = Metadata(
+        inputs,
+        outputs,
+        metadata.library_device(target),
+        pixels or Pixels(),
+        stated_pixels(model),
+        _field(mod, inputs, outputs),
+    )
+    mod = metadata.attach(mod, description)
     with one_error(), _without_cse():
         return relax.build(mod, target, relax_pipeline=passes)
+
+
+def _field(mod: tvm.IRModule, inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> Field | None:
+    """The receptive field of a network from one image to one image; None of another."""
+    layout = find_layout(inputs, outputs)
+    if isinstance(layout, str):
+        return None
+    return receptive_field(mod, *layout.sides)
 
 
 def for_threads(target: TargetSpec, threads: int | None) -> Target:

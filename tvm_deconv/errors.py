@@ -65,6 +65,10 @@ class ImageError(TvmDeconvError, ValueError):
     """An image that cannot be read, or whose shape does not fit the compiled network."""
 
 
+class PixelsError(TvmDeconvError, ValueError):
+    """A range, mean or scale of pixels that is not known, or that the network cannot have."""
+
+
 class OutputError(TvmDeconvError, OSError):
     """A result that cannot be written where it was asked for."""
 

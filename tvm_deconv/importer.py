@@ -16,9 +16,11 @@ import tvm
 from tvm import relax
 
 from tvm_deconv.errors import ModelError
-from tvm_deconv.frontends.onnx import from_onnx, read_proto
+from tvm_deconv.frontends.onnx import from_onnx, read_graph, read_proto
+from tvm_deconv.frontends.onnx import stated_pixels as stated_by_onnx
 from tvm_deconv.frontends.shapes import Shapes, read_shapes
 from tvm_deconv.frontends.tflite import from_tflite, is_tflite
+from tvm_deconv.pixels import Pixels
 
 if TYPE_CHECKING:
     import torch
@@ -63,6 +65,18 @@ def load(model: Model, shapes: Shapes | None = None) -> tvm.IRModule:
         "a model is an ONNX or TFLite file, an onnx.ModelProto, a torch.export.ExportedProgram or "
         f"an IRModule, got {type(model).__name__}"
     )
+
+
+def stated_pixels(model: Model) -> Pixels:
+    """What the model itself says of its pixels: only ONNX has a place for it.
+
+    Raises ModelError for a file that is missing or damaged.
+    """
+    if isinstance(model, (str, os.PathLike)):
+        if Path(model).suffix == ".pt2" or is_tflite(model):
+            return Pixels()
+        model = read_graph(model)
+    return stated_by_onnx(model) if isinstance(model, onnx.ModelProto) else Pixels()
 
 
 def _read_program(path: str | os.PathLike) -> torch.export.ExportedProgram:

@@ -10,6 +10,7 @@ from tvm_deconv.files import replacing
 from tvm_deconv.importer import Model, Shapes
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec
+from tvm_deconv.pixels import Pixels
 from tvm_deconv.schedules.choice import AUTO
 
 
@@ -23,6 +24,7 @@ def compile_library(
     variant: str = AUTO,
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
+    pixels: Pixels | None = None,
 ) -> None:
     """Compile a model as ``tvm_deconv.compile`` does and write a library that can be loaded.
 
@@ -37,5 +39,5 @@ def compile_library(
     passes = pipeline(resolved, variant=variant, winograd=winograd, log=log)
     command = linker(resolved)
     with replacing(output) as unfinished:
-        executable = build(model, shapes, resolved, passes)
+        executable = build(model, shapes, resolved, passes, pixels)
         link(executable, unfinished, command, resolved)

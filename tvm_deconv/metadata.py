@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import Any
 
 import tvm
 from tvm import relax
 from tvm.target import Target
 
+from tvm_deconv.algebra.reach import Field, Overlap
 from tvm_deconv.backends import LibraryDevice, backend_of
+from tvm_deconv.pixels import Pixels
 
 FUNCTION = "tvm_deconv_metadata"
 _FORMAT = 1
@@ -34,24 +37,37 @@ class Port:
 
 @dataclass(frozen=True)
 class Metadata:
-    """Inputs in the model's order, outputs, and the device."""
+    """Inputs in the model's order, outputs, the device, and what is known of pictures.
+
+    ``pixels`` is what whoever compiled it said, ``stated_pixels`` what the model itself says.
+    ``field`` is None in libraries of before it was asked for.
+    """
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     device: LibraryDevice
+    pixels: Pixels
+    stated_pixels: Pixels
+    field: Field | None
 
 
-def attach(mod: tvm.IRModule, target: Target) -> tvm.IRModule:
-    """A copy of the module with a function that returns its description."""
+def ports(mod: tvm.IRModule) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    """The inputs and the outputs of ``main``."""
     main = mod["main"]
     returned = main.ret_ty.fields if isinstance(main.ret_ty, relax.TupleType) else [main.ret_ty]
-    description = {
-        "format": _FORMAT,
-        "inputs": [asdict(_tensor(param.name, param.ty)) for param in main.params],
-        "outputs": [asdict(_tensor(f"output_{i}", ty)) for i, ty in enumerate(returned)],
-        "device": asdict(backend_of(target).library_device(target)),
-    }
-    body = relax.SeqExpr([], tvm.ir.StringImm(json.dumps(description)))
+    inputs = tuple(_tensor(param.name, param.ty) for param in main.params)
+    return inputs, tuple(_tensor(f"output_{i}", ty) for i, ty in enumerate(returned))
+
+
+def library_device(target: Target) -> LibraryDevice:
+    """The device that a library for ``target`` runs on."""
+    return backend_of(target).library_device(target)
+
+
+def attach(mod: tvm.IRModule, description: Metadata) -> tvm.IRModule:
+    """A copy of the module with a function that returns its description."""
+    raw = {"format": _FORMAT, **asdict(description)}
+    body = relax.SeqExpr([], tvm.ir.StringImm(json.dumps(raw, default=str)))
     function = relax.Function([], body, ret_ty=relax.AnyType())
     described = tvm.IRModule(dict(mod.functions.items()), attrs=mod.attrs)
     described[FUNCTION] = function.with_attr("global_symbol", FUNCTION)
@@ -68,8 +84,26 @@ def parse(text: str) -> Metadata:
         raise ValueError(f"metadata of format {raw.get('format')}, expected {_FORMAT}")
     sides = (raw["inputs"], raw["outputs"])
     inputs, outputs = (tuple(_parse_tensor(tensor) for tensor in side) for side in sides)
-    # Libraries of before there were GPUs do not name their device.
-    return Metadata(inputs, outputs, LibraryDevice(**raw.get("device", {})))
+    # Libraries of before there were GPUs do not name their device, nor do old ones name pixels.
+    return Metadata(
+        inputs,
+        outputs,
+        LibraryDevice(**raw.get("device", {})),
+        Pixels(**raw.get("pixels", {})),
+        Pixels(**raw.get("stated_pixels", {})),
+        _parse_field(raw.get("field")),
+    )
+
+
+def _parse_field(raw: dict[str, Any] | None) -> Field | None:
+    if raw is None:
+        return None
+    sides = {
+        side: Overlap(**{**raw[side], "scale": Fraction(raw[side]["scale"])})
+        for side in ("h", "w")
+        if raw[side] is not None
+    }
+    return Field(**{**raw, **sides})
 
 
 def _parse_tensor(raw: dict[str, Any]) -> Port:

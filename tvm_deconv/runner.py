@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-import tvm
+import numpy as np
 from PIL import Image
-from tvm import relax
 
-from tvm_deconv import images, metadata
-from tvm_deconv.backends import device_for, missing_runtime
-from tvm_deconv.errors import ImageError, ModelError, first_line
+from tvm_deconv import images
 from tvm_deconv.files import replacing
-from tvm_deconv.metadata import Metadata
+from tvm_deconv.pictures import tiles, tiling
+from tvm_deconv.pictures.guess import guess_range
+from tvm_deconv.pictures.network import Network
+from tvm_deconv.pictures.progress import Progress
+from tvm_deconv.pixels import Pixels
 from tvm_deconv.threads import use_threads
 
 
@@ -25,117 +26,108 @@ def run(
     output: str | os.PathLike,
     *,
     threads: int | None = None,
+    pixels: Pixels | None = None,
+    tile: int | None = None,
+    overlap: int | None = None,
+    report: Callable[[str], None] | None = None,
+    progress: bool | None = None,
 ) -> None:
     """Read an image, run a compiled image-to-image network on it, write the result.
 
     ``library`` is what ``tvm-deconv compile`` wrote; it runs on the kind of device that it was
     compiled for. A network with one channel gets the luma, and
-    the chroma is enlarged by bicubic interpolation; one with three channels gets RGB; values are
-    in [0, 1]. ``threads`` defaults to all processors that the process may run on.
+    the chroma is enlarged by bicubic interpolation; one with three channels gets RGB.
+    ``pixels`` says what numbers a pixel becomes; what it leaves open is what was said when the
+    library was compiled, or else what the model's metadata says, or else, for the range, what the
+    network makes of flat pictures (``tvm_deconv.pictures.guess``); ``report``, by default a line on
+    stderr, is told of the last two. ``threads`` defaults to all processors that the process may
+    run on.
+
+    A picture may have any size. A library of a fixed size, and one of free sizes for which the
+    picture is large, compute it in tiles that overlap by the network's receptive field, with the
+    same result (``tvm_deconv.pictures.tiles``). ``tile`` is the most pixels a side that a library
+    of free sizes computes at once, overlap included, by default what takes about 1 GB. ``overlap``,
+    in pixels on each side, is for networks that have no such field, because they take the whole
+    picture together; tiles show there. ``progress`` says whether ``report`` is told how far it is:
+    by default if stderr is a terminal.
 
     Raises ModelError for a library that is missing, foreign, for a GPU that is not here, or not an
-    image-to-image network, ImageError for an image that is unreadable or does not fit, and
-    OutputError, before any work, for a result that cannot be written.
+    image-to-image network, PixelsError for pixels that are not the network's, ImageError for an
+    image that is unreadable or does not fit, and OutputError, before any work, for a result that
+    cannot be written.
     """
     picture = images.read(image)
     images.check_format(output)
     with replacing(output) as unfinished:
         use_threads(threads)
-        network = Upscaler.open(library)
-        images.write(network.upscale(picture, str(image)), unfinished)
+        say = report or _say
+        upscaler = Upscaler.open(library, pixels, say)
+        if images.loses_bits(image):
+            say(f"{image} has colours of 16 bits, of which 8 are kept")
+        shown = sys.stderr.isatty() if progress is None else progress
+        result = upscaler.upscale(picture, str(image), tile, overlap, shown)
+        images.write(result, unfinished)
 
 
 @dataclass(frozen=True)
 class Upscaler:
-    """A compiled image-to-image network, ready to run on ``device``."""
+    """A compiled image-to-image network, and what is known of its pixels.
 
-    name: str
-    description: Metadata
-    device: tvm.runtime.Device
-    machine: relax.VirtualMachine
+    ``report`` is told what was guessed of them, and how far long work is.
+    """
+
+    network: Network
+    pixels: Pixels
+    report: Callable[[str], None]
 
     @classmethod
-    def open(cls, library: str | os.PathLike) -> Upscaler:
-        """Load what ``tvm-deconv compile`` wrote.
+    def open(
+        cls, library: str | os.PathLike, pixels: Pixels | None, report: Callable[[str], None]
+    ) -> Upscaler:
+        """Load what ``tvm-deconv compile`` wrote; the arguments and errors are those of ``run``."""
+        network = Network.open(library)
+        known = network.description.pixels.overridden_by(pixels or Pixels())
+        stated = network.description.stated_pixels
+        if known.range is None and stated.range is not None:
+            report(f"pixels are taken to be {stated.range}, as the model's metadata says")
+        known = stated.overridden_by(known)
+        known.check_channels(network.layout.channels)
+        return cls(network, known, report)
 
-        Raises ModelError for a file that is missing, not a library for this machine or its GPU, or
-        not ours.
-        """
-        path = Path(library)
-        if not path.is_file():
-            raise ModelError(f"{path} does not exist")
-        try:
-            module = tvm.runtime.load_module(str(path.resolve()))
-        except (OSError, RuntimeError, ValueError) as error:
-            if _elf_machine(path) != _elf_machine(Path(sys.executable)):
-                reason = "it is for another processor architecture, or no library at all"
-            else:
-                reason = missing_runtime(error) or first_line(error)
-            raise ModelError(
-                f"{path} is not a library that this machine can load: {reason}"
-            ) from error
-        foreign = f"{path} was not written by tvm-deconv compile"
-        try:
-            # It describes itself on the CPU, whatever it computes on.
-            machine = relax.VirtualMachine(module, tvm.cpu())
-            description = metadata.parse(str(machine[metadata.FUNCTION]()))
-        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise ModelError(f"{foreign}: {first_line(error)}") from error
-        device = device_for(description.device, str(path))
-        if device != tvm.cpu():
-            machine = relax.VirtualMachine(module, device)
-        return cls(str(path), description, device, machine)
-
-    def upscale(self, picture: Image.Image, name: str) -> Image.Image:
+    def upscale(
+        self, picture: Image.Image, name: str, tile: int | None, overlap: int | None, progress: bool
+    ) -> Image.Image:
         """The network's picture of a PIL image; ``name`` stands in the messages.
 
-        Raises ModelError for a network that does not map one image to one image, and ImageError
-        for an image of a size that it was not compiled for.
+        The other arguments are those of ``run``. Raises ImageError for an image of a size that the
+        network cannot be run on.
         """
-        channels = self._channels()
-        self._check_size(picture.width, picture.height, name)
-        seen = images.split(picture, channels)
-        dtype = self.description.inputs[0].dtype
-        x = tvm.runtime.tensor(seen.planes.astype(dtype), self.device)
-        result = self.machine["main"](x)
-        if not isinstance(result, tvm.runtime.Tensor):
-            (result,) = result
-        return seen.join(result.numpy())
+        size = (picture.height, picture.width)
+        rows, columns = tiling.plans(self.network, size, name, tile, overlap)
+        pixels = self._with_range()
+        seen = images.split(picture, self.network.layout.channels)
 
-    def _channels(self) -> int:
-        inputs, outputs = self.description.inputs, self.description.outputs
-        if len(inputs) != 1 or len(outputs) != 1 or not _are_images(inputs[0], outputs[0]):
-            raise ModelError(
-                f"{self.name} does not map one image to one image (batch 1, 1 or 3 channels): "
-                f"it takes {_list(inputs)} and returns {_list(outputs)}"
-            )
-        return int(inputs[0].shape[1])
+        def compute(samples: np.ndarray) -> np.ndarray:
+            given = pixels.encode(seen.to_planes(samples))
+            return seen.to_samples(pixels.decode(self.network(given)))
 
-    def _check_size(self, width: int, height: int, name: str) -> None:
-        takes = self.description.inputs[0].shape[2:]
-        for wanted, given in zip(takes, (height, width), strict=True):
-            if isinstance(wanted, int) and wanted != given:
-                raise ImageError(
-                    f"{name} is {width} x {height} pixels, but {self.name} was compiled for "
-                    f"{takes[1]} x {takes[0]}: give such an image, or compile for its size"
-                )
+        done = Progress(self.report) if progress else _silent
+        return seen.join_samples(tiles.run(compute, seen.samples, rows, columns, done))
+
+    def _with_range(self) -> Pixels:
+        """The pixels, with a guess of the range where nobody has said it."""
+        if self.pixels.range is not None:
+            return self.pixels
+        shape = (self.network.layout.channels, *self.network.probe_size)
+        guess = guess_range(self.network, self.pixels, shape)
+        taken = f"pixels are taken to be {guess.range}, {guess.reason}"
+        self.report(f"{taken}; give --range (range=) if that is wrong")
+        return replace(self.pixels, range=guess.range)
 
 
-def _are_images(*ends: metadata.Port) -> bool:
-    """Whether all tensors are one picture each, with the same 1 or 3 channels."""
-    channels = {end.shape[1] for end in ends if len(end.shape) == 4}
-    return (
-        all(len(end.shape) == 4 and end.dtype.startswith("float") for end in ends)
-        and all(end.shape[0] == 1 or isinstance(end.shape[0], str) for end in ends)
-        and channels in ({1}, {3})
-    )
+def _say(line: str) -> None:
+    print(f"tvm-deconv: {line}", file=sys.stderr)
 
 
-def _elf_machine(path: Path) -> bytes:
-    """The field of an ELF file that names its architecture, of which the loader never speaks."""
-    with path.open("rb") as file:
-        return file.read(20)[18:]
-
-
-def _list(tensors: tuple[metadata.Port, ...]) -> str:
-    return ", ".join(map(str, tensors))
+def _silent(done: int, of: int) -> None:
+    """Of progress that nobody asked for."""

@@ -21,6 +21,7 @@ from tvm_deconv.backends import LibraryDevice, device_for
 from tvm_deconv.backends.cuda import packing as cuda_packing
 from tvm_deconv.backends.cuda import source as cuda
 from tvm_deconv.errors import ModelError, TargetError
+from tvm_deconv.pictures.network import Network
 from tvm_deconv.targets import resolve_target
 
 JETSON = "nvidia/jetson-agx-orin-64gb"
@@ -205,7 +206,7 @@ def test_a_runtime_that_does_not_load_is_told_from_one_that_is_missing(folder, t
     if tvm.cuda(0).exist:
         pytest.skip("this machine has a CUDA GPU")
     with pytest.raises(ModelError, match="for CUDA, and TVM's runtime for that does not load here"):
-        runner.Upscaler.open(library)
+        Network.open(library)
 
 
 def test_nothing_but_cuda_source_changes_where_a_library_is_packed():

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, TypeAlias
+
+from tvm_deconv.pixels import RANGES, Pixels
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -88,6 +91,39 @@ def schedule_options(options: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(options, name) for name in names}
 
 
+def add_pixels(parser: argparse.ArgumentParser, otherwise: str) -> None:
+    """What numbers a network takes for pixels; ``otherwise`` says what holds without."""
+    parser.add_argument(
+        "--range",
+        choices=RANGES,
+        help=f"black and white as the network wants them (default: {otherwise})",
+    )
+    for name, words in (("mean", "subtracted"), ("scale", "divided by")):
+        parser.add_argument(
+            f"--{name}",
+            type=_numbers,
+            metavar="A[,B,C]",
+            help=f"{words} before the network, and undone after it: one number, or one for each "
+            "channel in the network's order, in units of the range (default: none)",
+        )
+    parser.add_argument(
+        "--bgr",
+        action=argparse.BooleanOptionalAction,
+        help="the network's channels are blue, green, red, not red, green, blue",
+    )
+    parser.add_argument(
+        "--result-range",
+        choices=RANGES,
+        help="black and white of the result, where neither mean nor scale is to be undone "
+        "(default: the result is as the input)",
+    )
+
+
+def pixel_options(options: argparse.Namespace) -> Pixels:
+    """The values of ``add_pixels``."""
+    return Pixels(**{field.name: getattr(options, field.name) for field in fields(Pixels)})
+
+
 def add_threads(parser: argparse.ArgumentParser, summary: str) -> None:
     """``--threads``."""
     parser.add_argument("--threads", type=positive, metavar="N", help=summary)
@@ -108,6 +144,13 @@ def _shape(text: str) -> dict[str, tuple[int, ...]]:
     return {name: tuple(positive(size) for size in sizes.split(","))}
 
 
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(map(float, text.split(",")))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form 0.5 or 1,2,3") from error
+
+
 def _logs(text: str) -> str | None:
     return None if text == "none" else text
 
@@ -121,4 +164,11 @@ def positive(text: str) -> int:
     """A positive integer."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """An integer that is not negative."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a natural number")
     return int(text)

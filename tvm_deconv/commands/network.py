@@ -13,8 +13,12 @@ from .arguments import (
     Commands,
     add_command,
     add_model,
+    add_pixels,
     add_schedule,
     add_threads,
+    natural,
+    pixel_options,
+    positive,
     schedule_options,
 )
 
@@ -36,6 +40,7 @@ def add_compile(commands: Commands) -> None:
     parser = add_command(commands, "compile", _compile, "compile a network to a shared library")
     add_model(parser)
     parser.add_argument("-o", "--output", required=True, metavar="OUT.so", help="library to write")
+    add_pixels(parser, "what the model's metadata says, or else a guess when it is run")
     add_schedule(parser)
 
 
@@ -43,7 +48,9 @@ def _compile(options: argparse.Namespace) -> None:
     from tvm_deconv.library import compile_library
 
     started = time.monotonic()
-    compile_library(options.model, options.output, **schedule_options(options))
+    compile_library(
+        options.model, options.output, pixels=pixel_options(options), **schedule_options(options)
+    )
     seconds = time.monotonic() - started
     print(f"tvm-deconv: compiled {options.output} in {seconds:.1f} s", file=sys.stderr)
 
@@ -54,8 +61,32 @@ def add_run(commands: Commands) -> None:
     parser.add_argument("library", metavar="OUT.so", help="library that compile wrote")
     parser.add_argument("image", metavar="IMAGE", help="image to read, such as a PNG or JPEG")
     parser.add_argument("-o", "--output", required=True, metavar="IMAGE", help="image to write")
+    add_pixels(parser, "what the library says, or else a guess, which is said")
+    parser.add_argument(
+        "--tile",
+        type=positive,
+        metavar="N",
+        help="pixels a side that a library of free sizes computes at once, at most (default: what "
+        "takes about 1 GB)",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=natural,
+        metavar="N",
+        help="pixels by which tiles overlap on each side, for a network that takes the whole "
+        "picture together, where the tiles will show (default: what the network needs)",
+    )
     add_threads(parser, ALL_PROCESSORS)
 
 
 def _run(options: argparse.Namespace) -> None:
-    tvm_deconv.run(options.library, options.image, options.output, threads=options.threads)
+    tvm_deconv.run(
+        options.library,
+        options.image,
+        options.output,
+        threads=options.threads,
+        pixels=pixel_options(options),
+        tile=options.tile,
+        overlap=options.overlap,
+        progress=options.on_terminal,
+    )

@@ -20,6 +20,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import reduce
 from typing import Any
 
@@ -27,7 +28,8 @@ import numpy as np
 import tvm
 from tvm import relax, sym, te, tirx
 
-from tvm_deconv.annotations import RESAMPLED
+from tvm_deconv.algebra.reads import reads
+from tvm_deconv.annotations import READS, RESAMPLED
 from tvm_deconv.errors import ModelError
 
 from .numbers_tir import TensorIR
@@ -42,6 +44,10 @@ _UNROLLED = 8
 # Input sizes at which the map of an axis of free size is evaluated. A map that is right at all of
 # them depends on the size by its ratio alone.
 _JUDGED_SIZES = (*range(1, 41), 127, 128, 1000, 4095, 4096, 10007)
+
+
+# One at which it is asked which samples such a map reads.
+_SAMPLE = 64
 
 
 @dataclass(frozen=True)
@@ -234,9 +240,21 @@ def _along(
         found += [] if weights is None else [relax.const(weights, arithmetic)]
     else:
         found = _tables_at_run_time(builder, axis, size, arithmetic)
+    read = _reads(axis, size, arithmetic)
+    attrs = attrs if read is None else {**attrs, READS: f"{axis.axis} {read[0]} {read[1]}"}
     return builder.emit_te(
         _apply, x, axis.axis, *found, primfunc_name_hint="resample", primfunc_attrs=attrs
     )
+
+
+def _reads(axis: Resampled, size: Any, arithmetic: str) -> tuple[Fraction, Fraction] | None:
+    """What ``reads`` says of the axis; of one of free size where it grows by a whole factor."""
+    if _is_fixed(axis, size):
+        return reads(*tables(axis, size, axis.size, arithmetic), size)
+    factor = _ratio(size, axis.size)
+    if factor is None:
+        return None
+    return reads(*tables(axis, _SAMPLE, _SAMPLE * factor, arithmetic), _SAMPLE)
 
 
 def _tables_at_run_time(

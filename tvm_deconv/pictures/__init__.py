@@ -1,0 +1,1 @@
+"""A compiled library as a function from pictures to pictures."""

@@ -1,0 +1,114 @@
+"""A library that ``tvm-deconv compile`` wrote, loaded to be called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import tvm
+from tvm import relax
+
+from tvm_deconv import metadata
+from tvm_deconv.backends import device_for, missing_runtime
+from tvm_deconv.errors import ImageError, ModelError, first_line
+from tvm_deconv.metadata import Metadata
+
+from .layout import Layout, read_layout
+
+# Pixels a side of pictures that are only a try.
+_PROBE = 64
+
+
+@dataclass(frozen=True)
+class Network:
+    """A compiled network of one input and one output, ready to run on ``device``."""
+
+    name: str
+    description: Metadata
+    device: tvm.runtime.Device
+    machine: relax.VirtualMachine
+
+    @classmethod
+    def open(cls, library: str | os.PathLike) -> Network:
+        """Load what ``tvm-deconv compile`` wrote.
+
+        Raises ModelError for a file that is missing, not a library for this machine or its GPU, or
+        not ours.
+        """
+        path = Path(library)
+        if not path.is_file():
+            raise ModelError(f"{path} does not exist")
+        try:
+            module = tvm.runtime.load_module(str(path.resolve()))
+        except (OSError, RuntimeError, ValueError) as error:
+            if _elf_machine(path) != _elf_machine(Path(sys.executable)):
+                reason = "it is for another processor architecture, or no library at all"
+            else:
+                reason = missing_runtime(error) or first_line(error)
+            raise ModelError(
+                f"{path} is not a library that this machine can load: {reason}"
+            ) from error
+        foreign = f"{path} was not written by tvm-deconv compile"
+        try:
+            # It describes itself on the CPU, whatever it computes on.
+            machine = relax.VirtualMachine(module, tvm.cpu())
+            description = metadata.parse(str(machine[metadata.FUNCTION]()))
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ModelError(f"{foreign}: {first_line(error)}") from error
+        device = device_for(description.device, str(path))
+        if device != tvm.cpu():
+            machine = relax.VirtualMachine(module, device)
+        return cls(str(path), description, device, machine)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Of the pictures that it takes and returns.
+
+        Raises ModelError for a network that does not map one image to one image.
+        """
+        return read_layout(self.description, self.name)
+
+    @cached_property
+    def size(self) -> tuple[int | None, int | None]:
+        """Height and width that it was compiled for; None where any will do."""
+        return self.layout.size(self.description.inputs[0])
+
+    @cached_property
+    def probe_size(self) -> tuple[int, int]:
+        """A height and width that it can have, for a try."""
+        field = self.description.field
+        overlaps = (None, None) if field is None else (field.h, field.w)
+        periods = [1 if overlap is None else overlap.period for overlap in overlaps]
+        height, width = (
+            side or -(-_PROBE // period) * period
+            for side, period in zip(self.size, periods, strict=True)
+        )
+        return height, width
+
+    def __call__(self, planes: np.ndarray) -> np.ndarray:
+        """Its result for ``planes``; both are (1, channels, height, width), whatever its layout.
+
+        Raises ImageError for a height or width that it cannot have.
+        """
+        given = self.layout.from_planes(planes).astype(self.description.inputs[0].dtype)
+        try:
+            result = self.machine["main"](tvm.runtime.tensor(given, self.device))
+        except (RuntimeError, ValueError) as error:
+            height, width = planes.shape[2:]
+            raise ImageError(
+                f"{self.name} cannot compute pictures of {width} x {height} pixels: "
+                f"{first_line(error)}"
+            ) from error
+        if not isinstance(result, tvm.runtime.Tensor):
+            (result,) = result
+        return self.layout.to_planes(result.numpy())
+
+
+def _elf_machine(path: Path) -> bytes:
+    """The field of an ELF file that names its architecture, of which the loader never speaks."""
+    with path.open("rb") as file:
+        return file.read(20)[18:]
