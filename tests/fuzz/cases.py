@@ -18,6 +18,7 @@ from .families.onnx_graphs import (
     subpixel,
     transposed,
 )
+from .families.tflite_graphs import tflite_network
 from .families.torch_modules import torch_module
 
 # (family, share of the cases)
@@ -30,6 +31,7 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "onnx-transposed": (transposed, 8),
     "layer": (layer, 14),
     "torch": (torch_module, 12),
+    "tflite": (tflite_network, 8),
     "file": (bad_file, 12),
     "arguments": (bad_arguments, 2),
 }

@@ -2,11 +2,12 @@
 
     read -> translate -> what ``frontends.onnx`` does
 
-TVM has a Relax importer of TFLite files, which is not used: it keeps NHWC, of which our templates
-have none, takes free sizes for the number 1, refuses output shapes of TRANSPOSE_CONV that are
-computed, and fails with an assertion or by a wrong result where an attribute is not what it
-expects. What an operator of ONNX computes is held against ONNX Runtime here already, and the
-benchmark's other runtimes read the translation, too.
+TVM has a Relax importer of TFLite files, which is not used. What it makes of TRANSPOSE_CONV, of
+NHWC, no pass of TVM's can lower, and of NHWC our rules and templates have little; it reads only the
+sizes that a file was converted with; AlignCorners takes other samples for nearest at a tie and
+divides by zero for one sample; SYMMETRIC, SQUEEZE and EXPAND_DIMS fail. What an operator of ONNX
+computes is held against ONNX Runtime here already, and the benchmark's other runtimes read the
+translation, too.
 """
 
 from __future__ import annotations
