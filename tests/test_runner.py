@@ -19,6 +19,7 @@ import tvm_deconv
 from tvm_deconv import Pixels, cli, metadata
 from tvm_deconv.errors import ImageError, PixelsError
 from tvm_deconv.library import compile_library
+from tvm_deconv.pictures import tiling
 from tvm_deconv.pictures.network import Network
 
 SIZE = (20, 24)  # width, height
@@ -149,6 +150,15 @@ def test_a_picture_in_tiles_is_that_of_the_whole(free, folder, monkeypatch):
     assert len(seen) > 6 and max(max(shape) for shape in seen[1:]) <= 20
     # Halves may be rounded otherwise where a convolution of another size adds in another order.
     assert np.abs(pixels_of(folder / "tiles.png") - pixels_of(folder / "whole.png")).max() <= 1
+
+
+def test_a_picture_whose_maps_would_take_too_much_is_run_in_tiles_unasked(free):
+    network = Network.open(free)
+    rows, columns = tiling.plans(network, (4000, 6000), "large.png", None, None)
+    assert len(rows.cuts) * len(columns.cuts) > 1
+    taken = rows.size * columns.size * network.description.field.bytes_per_pixel
+    assert 2**28 < taken <= 2**30
+    assert len(tiling.plans(network, (400, 600), "small.png", None, None)[0].cuts) == 1
 
 
 @pytest.mark.parametrize("size", [(53, 47), (12, 5), (7, 40)])

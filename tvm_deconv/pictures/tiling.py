@@ -14,8 +14,10 @@ from tvm_deconv.errors import ImageError
 from .network import Network
 from .tiles import Plan, plan
 
-# That the maps of one tile may take together; a side of at least the second is worth it.
-_BYTES, _SMALLEST = 1 << 30, 64
+# That the maps of one tile may take together, none of which is reused in libraries of free sizes.
+_BYTES = 1 << 30
+# Smaller tiles are mostly overlap: at three times its width half of the work is.
+_SMALLEST, _OVERLAPS = 64, 3
 
 
 def plans(
@@ -41,11 +43,13 @@ def plans(
             f"be run in tiles: {field.refusal}; give an image of its size, or an overlap "
             "(--overlap) if tiles may show"
         )
+    overlaps = [_overlap(side, overlap) for side in (field.h, field.w)]
     if tile is None and (field.refusal is None or overlap is not None):
-        tile = max(isqrt(int(_BYTES / max(field.bytes_per_pixel, 1))), _SMALLEST)
+        widest = max(side.before + side.after + side.period for side in overlaps)
+        affordable = isqrt(int(_BYTES / max(field.bytes_per_pixel, 1)))
+        tile = max(affordable, _SMALLEST, _OVERLAPS * widest)
         if tile * tile >= size[0] * size[1]:
             tile = None
-    overlaps = [_overlap(side, overlap) for side in (field.h, field.w)]
     if overlap is not None and None in (field.h, field.w):
         scales = _measured_scales(network)
         overlaps = [replace(o, scale=scale) for o, scale in zip(overlaps, scales, strict=True)]
