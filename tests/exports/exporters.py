@@ -11,14 +11,15 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-# Of the module, its inputs, and the free axes of each (None: sizes are fixed).
-Axes = Sequence[dict[int, str]] | None
+# Of each input the free axes: a name, and how many times that. None: all sizes are fixed.
+Axes = Sequence[dict[int, tuple[str, int]]] | None
 Exporter = Callable[[nn.Module, tuple[Tensor, ...], Axes], Any]
 
 
 def legacy(opset: int, module: nn.Module, inputs: tuple[Tensor, ...], free: Axes) -> Any:
     """``torch.onnx.export`` by tracing, as nearly all files that there are were made."""
     names, file = [f"x{i}" for i in range(len(inputs))], io.BytesIO()
+    called = [{axis: f"{n}_{times}" for axis, (n, times) in axes.items()} for axes in free or ()]
     torch.onnx.export(
         module,
         inputs,
@@ -26,7 +27,7 @@ def legacy(opset: int, module: nn.Module, inputs: tuple[Tensor, ...], free: Axes
         dynamo=False,
         opset_version=opset,
         input_names=names,
-        dynamic_axes=dict(zip(names, free, strict=True)) if free else None,
+        dynamic_axes=dict(zip(names, called, strict=True)) if free else None,
     )
     return onnx.load_from_string(file.getvalue())
 
@@ -51,10 +52,20 @@ def program(decomposed: bool, module: nn.Module, inputs: tuple[Tensor, ...], fre
 
 
 def _dynamic(free: Axes) -> Any:
-    """Sizes that have to stay free: AUTO would let PyTorch fix those that a module fixes."""
+    """Sizes that have to stay free: AUTO would let PyTorch fix those that a module fixes.
+
+    That one size is a multiple of another PyTorch finds out; that there are only multiples of
+    something, it wants to be told.
+    """
     if not free:
         return None
-    return tuple(dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in free)
+    whole = {name for axes in free for name, times in axes.values() if times == 1}
+
+    def size(name: str, times: int) -> Any:
+        dim = torch.export.Dim
+        return dim.DYNAMIC if name in whole else times * dim(name, min=2, max=1024)
+
+    return tuple({axis: size(*called) for axis, called in axes.items()} for axes in free)
 
 
 EXPORTERS: dict[str, Exporter] = {

@@ -47,14 +47,10 @@ class Architecture:
         ]
         return tuple(torch.rand(shape) for shape in shapes)
 
-    def free(self) -> list[dict[int, str]]:
-        """Of each input the axes that are free, and what they are called."""
+    def free(self) -> list[dict[int, tuple[str, int]]]:
+        """Of each input the axes that are free: a name, and how many times that."""
         return [
-            {
-                axis: size[0] if size[1] == 1 else f"{size[0]}_times_{size[1]}"
-                for axis, size in enumerate(shape)
-                if not isinstance(size, int)
-            }
+            {axis: size for axis, size in enumerate(shape) if not isinstance(size, int)}
             for shape in self.inputs
         ]
 

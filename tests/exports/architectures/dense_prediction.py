@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from . import Architecture, H, N, W, image
+from . import Architecture, N, image
 
 
 def conv_bn(c_in: int, c_out: int, kernel: int = 3, act: type[nn.Module] = nn.ReLU, **options):
@@ -265,18 +265,19 @@ class IfNet(nn.Module):
         return ahead * mask + back * (1 - mask)
 
 
-_FRAME = (N, 3, H, W)
+# The flow is estimated at an eighth of the resolution.
+_FRAME = (N, 3, ("h", 8), ("w", 8))
 ARCHITECTURES = {
     "DeepLabV3": Architecture(DeepLab, **image(3, (1, 32, 40), (2, 33, 27), (1, 45, 50))),
     "FPN": Architecture(Pyramid, **image(3, (1, 24, 32), (2, 19, 27), (1, 37, 22))),
     # The last ReLU leaves nothing of most random depths.
     "MiDaS": Architecture(Midas, **image(3, (1, 24, 32), (2, 16, 40), (1, 40, 24)), seed=8),
     "OCR detector, DB head": Architecture(
-        TextDetector, **image(3, (1, 32, 64), (2, 64, 32), (1, 96, 32))
+        TextDetector, **image(3, (1, 32, 64), (2, 96, 64), (1, 64, 128))
     ),
     "IFNet": Architecture(
         IfNet,
         (_FRAME, _FRAME),
-        tuple({"n": n, "h": h, "w": w} for n, h, w in ((1, 16, 24), (2, 24, 16), (1, 40, 32))),
+        tuple({"n": n, "h": h, "w": w} for n, h, w in ((1, 2, 3), (2, 3, 2), (1, 5, 4))),
     ),
 }

@@ -171,11 +171,17 @@ def enlarged_again(n):
     return a, n.nearest(b, 2)
 
 
+def enlarged_to_the_input(n):
+    """As above, and the first has the free sizes of the input themselves."""
+    return "x", n.nearest(n("MaxPool", "x", kernel_shape=[3, 3], strides=[4, 4]), 4)
+
+
+@pytest.mark.parametrize("maps", [enlarged_again, enlarged_to_the_input])
 @pytest.mark.parametrize(
     "joined", [lambda n, a, b: n("Add", a, b), lambda n, a, b: n("Concat", b, a, axis=1)]
 )
-def test_maps_of_one_size_where_a_multiple_comes_in_are_joined(joined):
-    proto = model(lambda n: joined(n, *enlarged_again(n)))
+def test_maps_of_one_size_where_a_multiple_comes_in_are_joined(joined, maps):
+    proto = model(lambda n: joined(n, *maps(n)))
     session = onnxruntime.InferenceSession(proto.SerializeToString())
     main = relax.VirtualMachine(tvm_deconv.compile(proto), tvm.cpu())["main"]
     for shape in ((2, 4, 8, 12), (1, 4, 12, 4)):

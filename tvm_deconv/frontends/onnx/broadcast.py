@@ -32,14 +32,23 @@ def aligned(
             continue
         wanted = list(shape)
         for place in range(-len(shape), 0):
-            if axis is not None and place % len(shape) == axis % len(shape):
-                continue
-            before = (s[place] for s in shapes[:i] if s is not None and len(s) >= -place)
-            wanted[place] = next((n for n in before if _must_equal(n, shape[place])), shape[place])
+            if axis is None or place % len(shape) != axis % len(shape):
+                beside = [s[place] for s in shapes if s is not None and len(s) >= -place]
+                wanted[place] = _common(shape[place], beside)
         if any(a is not b for a, b in zip(shape, wanted, strict=True)):
             ty = relax.TensorType(wanted, dtype_of(operands[i]))
-            found[i], shapes[i] = builder.match_cast(operands[i], ty), wanted
+            found[i] = builder.match_cast(operands[i], ty)
     return found
+
+
+def _common(size: Any, beside: Sequence[Any]) -> Any:
+    """The first formula ``beside`` that ``size`` must equal; ``size`` where there is none.
+
+    A free size of an input alone is never the one: TVM takes a cast to it for its definition,
+    replaces it by the formula that it is in itself, and ends with the stack.
+    """
+    formulas = [n for n in beside if not isinstance(n, (int, tirx.Var))]
+    return next((n for n in formulas if n is size or _must_equal(n, size)), size)
 
 
 def _must_equal(a: Any, b: Any) -> bool:
