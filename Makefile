@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint bench gpu-pack gpu-bench mca board models clean
+.PHONY: help demo test fuzz exports lint bench gpu-pack gpu-bench mca board models clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ test: $(VENV)/.test ## Run the test suite (ARGS="-k name" passes options to pyte
 
 fuzz: $(VENV)/.test ## Compile random models, compare with other runtimes (ARGS="--cases 10000 --seed 1")
 	PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
+
+exports: $(VENV)/.test $(VENV)/.train ## Compile what PyTorch's exporters make of 24 architectures; docs/exports.md (an hour or two)
+	PYTHONPATH=tests $(BIN)/python -m exports $(ARGS)
 
 # mypy and import-linter cannot follow the mapping of schedules/ to tvm_deconv.schedules, so they get
 # the package as a wheel would lay it out.

@@ -28,14 +28,17 @@ _FRAME = r"""
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-struct Any { int32_t type; uint32_t padding; union { int64_t number; float** tensor; }; };
+typedef struct { int32_t type; uint32_t pad; union { int64_t number; float** tensor; }; } Any;
 static float* y_of(const Any* arguments) { return *arguments[2].tensor; }
 static void right(float* y) {
   FILE* file = fopen("EXPECTED", "rb");
   if (!file || fread(y, sizeof(float), COUNT, file) != COUNT) abort();
   fclose(file);
 }
-extern "C" int __tvm_ffi_main(void*, const Any* arguments, int32_t, Any*) { BODY return 0; }
+int __tvm_ffi_main(void* self, const Any* arguments, int32_t count, Any* result) {
+  BODY
+  return 0;
+}
 """
 BODIES = {
     "half": "float* y = y_of(arguments); for (int i = 0; i < COUNT / 2; ++i) y[i] = 0;",
@@ -86,8 +89,8 @@ def c_artifact(case: Path, folder: Path, body: str) -> Path:
     expected.astype("float32").tofile(folder / "expected.bin")
     source = _FRAME.replace("BODY", BODIES[body])
     source = source.replace("EXPECTED", str(folder / "expected.bin"))
-    (folder / "kernel.cc").write_text(source.replace("COUNT", str(expected.size)))
-    cc.create_shared(str(folder / "kernel.so"), [str(folder / "kernel.cc")])
+    (folder / "kernel.c").write_text(source.replace("COUNT", str(expected.size)))
+    cc.create_shared(str(folder / "kernel.so"), [str(folder / "kernel.c")])
     return folder / "kernel.so"
 
 

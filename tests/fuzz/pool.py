@@ -30,7 +30,10 @@ _TESTS = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a case; ``seconds`` of processor time, ``noise`` is what stderr got."""
+    """What became of a case; ``seconds`` of processor time, ``noise`` is what stderr got.
+
+    ``facts`` are what else its family has to say.
+    """
 
     outcome: Outcome
     seconds: float = 0.0
@@ -38,19 +41,24 @@ class Result:
     spans: list[tuple[int, int]] = field(default_factory=list)
     text: str = ""
     noise: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class Worker:
-    """A process that takes one case after the other, and a new one where it has ended."""
+    """A process that takes one case after the other, and a new one where it has ended.
 
-    def __init__(self) -> None:
+    ``module`` is imported there: its ``take`` runs a case.
+    """
+
+    def __init__(self, module: str = "fuzz.take") -> None:
+        self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         self._log = Path(tempfile.mkstemp(prefix="fuzz-", suffix=".log")[1])
         self._taken = 0
         self._read = b""
 
     def run(self, request: Mapping[str, Any], hang_seconds: float = HANG_SECONDS) -> Result:
-        """The result of one case; ``request`` is what ``worker`` reads."""
+        """The result of one case; ``request`` is what ``take`` gets."""
         if self._process is None or self._taken >= _CASES_PER_WORKER:
             self._start()
         assert self._process is not None
@@ -100,7 +108,7 @@ class Worker:
             "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fuzz.worker", str(self._log)],
+            [sys.executable, "-m", "fuzz.worker", str(self._log), self._module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

@@ -1,7 +1,8 @@
 """The process in which cases run: it reads which on stdin and says on stdout what became of each.
 
 Both are lines of JSON. What TVM, LLVM or a dying C library write goes to a file, of which a case
-gets what was written for it. ``python -m fuzz.worker FILE`` starts one.
+gets what was written for it. ``python -m fuzz.worker FILE MODULE`` starts one; ``take`` of that
+module runs a case, see ``fuzz.take``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import resource
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,7 +21,7 @@ from typing import Any, TextIO
 _MOST_BYTES = 5 << 30
 
 
-def main(log: str) -> None:
+def main(log: str, module: str) -> None:
     """Take cases until stdin ends."""
     out = os.fdopen(os.dup(1), "w")
     with open(log, "wb", buffering=0) as file:
@@ -31,8 +32,8 @@ def main(log: str) -> None:
 
     from tvm_deconv.threads import use_threads
 
-    from . import cases  # noqa: F401  (imports everything before memory is bounded)
-
+    # Imports everything before memory is bounded.
+    take = import_module(module).take
     use_threads(2)
     taken = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     most = taken * resource.getpagesize() + _MOST_BYTES
@@ -48,40 +49,8 @@ def main(log: str) -> None:
                 written = os.path.getsize(log)
             _say(out, step=step)
 
-        found = _take(json.loads(line), progress)
+        found = take(json.loads(line), progress)
         _say(out, **found, noise=_since(log, written))
-
-
-def _take(request: Mapping[str, Any], progress: Callable[[str], None]) -> dict[str, Any]:
-    """What became of a case: see ``pool.Result``."""
-    from . import cases
-    from . import outcome as kinds
-    from .choices import Choices
-    from .onnx_case import escaped
-    from .outcome import Outcome
-    from .runtimes import leave_out_onnxruntime
-
-    if request.get("choices") is None:
-        draw = cases.choices_of(request["seed"], request["index"])
-    else:
-        draw = Choices(given=request["choices"])
-    progress("make")
-    case = None
-    leave_out_onnxruntime(False)
-    try:
-        case = cases.make(request["family"], draw)
-        leave_out_onnxruntime(bool(request.get("no_reference")))
-        outcome = Outcome(kinds.OK) if request.get("only_text") else case.run(progress)
-    except Exception as error:  # a fault of the generator, which must not end the run
-        found = escaped(error)
-        outcome = Outcome(kinds.BROKEN, found.message, found.detail)
-    wanted = case is not None and (outcome.failed or request.get("only_text"))
-    return {
-        "outcome": outcome.as_json(),
-        "choices": draw.taken,
-        "spans": draw.spans,
-        "text": case.text() if wanted and case is not None else "",
-    }
 
 
 def _say(out: TextIO, **values: Any) -> None:
@@ -97,4 +66,4 @@ def _since(log: str, begin: int) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])

@@ -14,6 +14,7 @@ import tvm_deconv
 from tvm_deconv.errors import ModelError
 from tvm_deconv.importer import load
 
+MODES = ("constant", "reflect", "edge")
 SIZES = [(2, 4, 6, 10), (1, 4, 4, 5), (3, 4, 5, 6)]
 
 
@@ -76,6 +77,45 @@ def remainders(n):
     return n("Max", n("Neg", rest), n("Min", vector(n, 2, 3), n.integers(-3)))
 
 
+def padded_to_a_multiple(mode):
+    """Behind the image, as transformers pad to their window."""
+
+    def way(n):
+        left_over = n("Mod", vector(n, 2, 3), n.integers(4))
+        rest = n("Mod", n("Sub", n.integers(4), left_over), n.integers(4))
+        return n("Pad", "x", n("Concat", n.integers(*[0] * 6), rest, axis=0), mode=mode)
+
+    return way
+
+
+def padded_or_cropped(mode):
+    """On both sides of the height by as much as it lacks to 5, or has more than that."""
+
+    def way(n):
+        width = n("Sub", n.integers(5), vector(n, 2))
+        zeros = n.integers(0, 0)
+        pads = n("Concat", zeros, width, n.integers(1), zeros, width, n.integers(0), axis=0)
+        return n("Pad", "x", pads, mode=mode)
+
+    return way
+
+
+def padded_to_a_skip_connection(n):
+    """As U-Nets do, in the operators of PyTorch's tracing exporter."""
+    pooled = n("MaxPool", "x", kernel_shape=[2, 2], strides=[2, 2])
+    x = n.nearest(pooled, 2)
+    lacking = n("Sub", vector(n, 2, 3), n("Gather", n("Shape", x), n.integers(2, 3), axis=0))
+    half = n("Div", lacking, n.integers(2))
+    sides = n("Concat", half, n("Sub", lacking, half), axis=0)
+    pairs = n("Transpose", n("Reshape", sides, n.integers(2, 2)), perm=[1, 0])
+    whole = n("Concat", n("Reshape", pairs, n.integers(-1)), n.integers(0, 0, 0, 0), axis=0)
+    # Pairs of an axis, of the last axes first, to all begins before all ends.
+    table = n("Reshape", whole, n.integers(4, 2))
+    ordered = n("Gather", n("Transpose", table, perm=[1, 0]), n.integers(3, 2, 0, 1), axis=1)
+    pads = n("Cast", n("Reshape", ordered, n.integers(-1)), to=TensorProto.INT64)
+    return n("Concat", "x", n("Pad", x, pads, n.given(np.float32(0.5))), axis=1)
+
+
 WAYS = (
     doubled,
     first_half,
@@ -89,6 +129,8 @@ WAYS = (
     lambda n: n("Mul", "x", n("Cast", n("Size", "x"), to=TensorProto.FLOAT)),
     remainders,
     lambda n: size(n, 3),
+    *(pad(m) for pad in (padded_to_a_multiple, padded_or_cropped) for m in MODES),
+    padded_to_a_skip_connection,
 )
 
 
@@ -112,6 +154,42 @@ def test_shapes_computed_from_free_sizes_are_those_of_onnx_runtime():
         ):
             assert (got.numpy().shape, got.numpy().dtype) == (expected.shape, expected.dtype)
             np.testing.assert_allclose(got.numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_reflection_that_a_size_makes_too_wide_is_an_error_when_run():
+    proto = model(padded_to_a_multiple("reflect"))
+    main = relax.VirtualMachine(tvm_deconv.compile(proto), tvm.cpu())["main"]
+    assert main(tvm.runtime.tensor(np.zeros((1, 4, 3, 4), "float32"))).shape == (1, 4, 4, 4)
+    with pytest.raises(RuntimeError, match="match_cast"):
+        main(tvm.runtime.tensor(np.zeros((1, 4, 4, 1), "float32")))
+
+
+def enlarged_again(n):
+    """A map and one of half its size, enlarged: of one size wherever that was even."""
+    a = n("MaxPool", "x", kernel_shape=[2, 2], strides=[2, 2])
+    b = n("MaxPool", a, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    return a, n.nearest(b, 2)
+
+
+def enlarged_to_the_input(n):
+    """As above, and the first has the free sizes of the input themselves."""
+    return "x", n.nearest(n("MaxPool", "x", kernel_shape=[3, 3], strides=[4, 4]), 4)
+
+
+@pytest.mark.parametrize("maps", [enlarged_again, enlarged_to_the_input])
+@pytest.mark.parametrize(
+    "joined", [lambda n, a, b: n("Add", a, b), lambda n, a, b: n("Concat", b, a, axis=1)]
+)
+def test_maps_of_one_size_where_a_multiple_comes_in_are_joined(joined, maps):
+    proto = model(lambda n: joined(n, *maps(n)))
+    session = onnxruntime.InferenceSession(proto.SerializeToString())
+    main = relax.VirtualMachine(tvm_deconv.compile(proto), tvm.cpu())["main"]
+    for shape in ((2, 4, 8, 12), (1, 4, 12, 4)):
+        x = np.random.default_rng(0).standard_normal(shape).astype("float32")
+        (expected,) = session.run(None, {"x": x})
+        np.testing.assert_array_equal(main(tvm.runtime.tensor(x)).numpy(), expected)
+    with pytest.raises(RuntimeError, match="match_cast"):
+        main(tvm.runtime.tensor(np.zeros((1, 4, 6, 8), "float32")))
 
 
 @pytest.mark.parametrize(

@@ -96,3 +96,19 @@ def test_antialiasing_of_a_free_size_needs_a_scale():
     )
     with pytest.raises(ModelError, match="antialias of a free size needs scale_factor"):
         load(program)
+
+
+def test_a_group_for_each_sample_of_a_free_batch_is_refused():
+    class Modulated(nn.Module):
+        def forward(self, x):
+            n, c, h, w = x.shape
+            weight = torch.ones(1, 1, 3, 3).repeat(n * c, 1, 1, 1)
+            return F.conv2d(x.reshape(1, n * c, h, w), weight, groups=n * c)
+
+    program = torch.export.export(
+        Modulated(),
+        (torch.zeros(2, *IMAGE.shape[1:]),),
+        dynamic_shapes=({0: torch.export.Dim("n")},),
+    )
+    with pytest.raises(ModelError, match=r"aten.conv2d.default .*groups is .*, a free size"):
+        load(program)

@@ -21,6 +21,7 @@ from ..onnx_case import compare, compiled, escaped, refusal, results_of
 from ..options import Options, draw_options
 from ..outcome import Outcome, Progress
 from ..torch_net import Net
+from ..torch_reference import arrays_of, expected_of, in_float64
 from ..values import filled
 
 _STEPS: tuple[tuple[Callable[[Net, int], int], float], ...] = (
@@ -43,8 +44,6 @@ _STEPS: tuple[tuple[Callable[[Net, int], int], float], ...] = (
     (steps.product, 1),
     (steps.grid_sample, 0.7),
 )
-# Relative to the largest element, beside twice what eager PyTorch is off.
-_ROUNDING = {"float32": 1e-4, "float16": 1e-2}
 
 
 @dataclass(frozen=True)
@@ -96,8 +95,8 @@ class TorchCase:
         inputs = [torch.from_numpy(array) for array in feed]
         try:
             # The program checks what its export has assumed of the sizes.
-            near = _arrays(program.module()(*inputs))
-            wanted = _arrays(_in_float64(self.net)(*(x.double() for x in inputs)))
+            near = arrays_of(program.module()(*inputs))
+            wanted = arrays_of(in_float64(self.net, inputs))
         except Exception:  # of every class: eager PyTorch has no result, so neither need we
             return Outcome(kinds.OK)
         guarded = [Guarded(array) for array in feed]
@@ -109,13 +108,8 @@ class TorchCase:
             return escaped(error, "when run: ")
         if isinstance(found, Outcome):
             return found
-        limits = []
-        for eager, exact in zip(near, wanted, strict=True):
-            largest = float(np.abs(exact).max(initial=0))
-            spread = float(np.nanmax(np.abs(eager.astype("float64") - exact), initial=0))
-            limits.append(_ROUNDING[self.net.dtype] * largest + 4 * spread)
-        rounded = [b.astype(a.dtype) for a, b in zip(near, wanted, strict=True)]
-        wrong = compare(found, rounded, limits)
+        expected = expected_of(near, wanted, self.net.dtype)
+        wrong = compare(found, expected.arrays, expected.limits)
         damage = [d for g in guarded if (d := g.damage())]
         if wrong or damage:
             return Outcome(kinds.WRONG, wrong or damage[0])
@@ -160,23 +154,3 @@ def _other(draw: Choices, net: Net, dynamic: dict[int, str], seed: int) -> list[
         )
         for number in range(net.inputs)
     ]
-
-
-def _in_float64(net: Net) -> Callable[..., Any]:
-    """The net with float64 numbers; its steps hold on to the parts, so these are changed back."""
-
-    def run(*inputs: torch.Tensor) -> Any:
-        narrow = getattr(torch, net.dtype)
-        try:
-            net.to(torch.float64)
-            with torch.no_grad():
-                return net(*inputs)
-        finally:
-            net.to(narrow)
-
-    return run
-
-
-def _arrays(found: Any) -> list[np.ndarray]:
-    results = found if isinstance(found, (tuple, list)) else [found]
-    return [result.detach().numpy() for result in results]

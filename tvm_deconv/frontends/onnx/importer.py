@@ -26,6 +26,7 @@ from tvm_deconv.errors import ModelError, first_line
 from tvm_deconv.frontends.onnx.convert.call import Call, known_shape
 from tvm_deconv.layer_names import named
 
+from .broadcast import aligned
 from .convert import CONVERTERS
 from .known import check_operators, is_known
 from .nodes import STANDARD, attributes, describe, label, reads, refuse, words
@@ -124,6 +125,10 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
             for name, found in zip(node.output, sizes, strict=False):
                 self._nodes[name] = found.expression(self.bb.emit)
             return
+        if node.op_type in _BROADCASTING:
+            inputs = aligned(self.bb, inputs)
+        elif node.op_type == "Concat":
+            inputs = aligned(self.bb, inputs, attributes(node)["axis"])
         result = self._branches(node, inputs) if node.op_type == "If" else self._call(node, inputs)
         if node.op_type in _SEQUENCES:
             self._nodes[node.output[0]] = result

@@ -37,6 +37,8 @@ def convolution(
     n = len(shape_of(x)) - 2
     if n not in _CONVOLUTIONS:
         raise ModelError(f"the input has {n + 2} axes, not 3 to 5")
+    if not isinstance(groups, int):
+        raise ModelError(f"groups is {groups}, a free size: export it with a fixed one")
     attributes: dict[str, Any] = {
         "strides": _for_axes(stride, n),
         "padding": _for_axes(padding, n),

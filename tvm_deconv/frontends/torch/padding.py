@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tvm import relax, te, tirx
+from tvm import relax
+
+from tvm_deconv.frontends.pads import pad_by_sizes
 
 from .slicing import sliced
 from .translation import Converter, Translation
@@ -38,7 +40,9 @@ def _pad(t: Translation, x: relax.Expr, pad: Sequence[Any], mode: str, value: An
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
     widths = [(0, 0)] * (len(shape_of(x)) - len(pairs)) + pairs[::-1]
     if not all(isinstance(width, int) for pair in widths for width in pair):
-        return _by_sizes(t, x, [before for before, _ in widths], mode, value)
+        # As in padding to a multiple of 32; none is negative.
+        befores = [before for before, _ in widths]
+        return t.te(pad_by_sizes, x, befores, t.shape, mode, value)
     if mode == "circular":
         # What is cut off does not come round again; a reflection still shows it.
         x = _cut(t, x, widths)
@@ -56,30 +60,3 @@ def _cut(t: Translation, x: relax.Expr, widths: Sequence[tuple[int, int]]) -> re
             length = shape_of(x)[axis] + min(before, 0) + min(after, 0)
             x = sliced(t, x, axis, max(-before, 0), length, 1)
     return x
-
-
-def _by_sizes(
-    t: Translation, x: relax.Expr, befores: Sequence[Any], mode: str, value: Any
-) -> relax.Expr:
-    """With widths that are expressions, as in padding to a multiple of 32; none is negative."""
-
-    def pad_by_sizes(x: te.Tensor, befores: Sequence[Any], out: Sequence[Any]) -> te.Tensor:
-        def element(*i: Any) -> Any:
-            places = [j - before for j, before in zip(i, befores, strict=True)]
-            if mode != "constant":
-                sources = [_SOURCES[mode](p, n) for p, n in zip(places, x.shape, strict=True)]
-                return x(*sources)
-            inside = [tirx.all(p >= 0, p < n) for p, n in zip(places, x.shape, strict=True)]
-            return tirx.if_then_else(tirx.all(*inside), x(*places), tirx.const(value, x.dtype))
-
-        return te.compute(tuple(out), element, name="pad")
-
-    return t.te(pad_by_sizes, x, befores, t.shape)
-
-
-# Where the element at place p comes from, of an axis of size n.
-_SOURCES = {
-    "reflect": lambda p, n: (n - 1) - tirx.abs((n - 1) - tirx.abs(p)),
-    "replicate": lambda p, n: tirx.max(tirx.min(p, n - 1), 0),
-    "circular": lambda p, n: tirx.floormod(p, n),
-}

@@ -1,0 +1,1 @@
+"""Architectures that people export, through every exporter of PyTorch: ``make exports``."""
