@@ -90,7 +90,7 @@ def c_artifact(case: Path, folder: Path, body: str) -> Path:
     source = _FRAME.replace("BODY", BODIES[body])
     source = source.replace("EXPECTED", str(folder / "expected.bin"))
     (folder / "kernel.c").write_text(source.replace("COUNT", str(expected.size)))
-    cc.create_shared(str(folder / "kernel.so"), [str(folder / "kernel.c")])
+    cc.create_shared(str(folder / "kernel.so"), [str(folder / "kernel.c")], cc="gcc")
     return folder / "kernel.so"
 
 
