@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from onnx_rows import Constant, Table, c, floats, ints, model_of, row
@@ -257,6 +259,16 @@ REFUSED = [
         "its max_output_boxes_per_class are computed at run time",
     ),
 ]
+
+
+@pytest.mark.parametrize("far", [2**31 - 1, 2**31, 2**63 - 1])
+@pytest.mark.parametrize("step", [1, -2])
+def test_a_slice_to_the_end_of_a_free_size_has_no_size_but_that(far, step):
+    """A number would be taken for the size that the result may have, and be reserved."""
+    bounds = (ints(1), ints(far)) if step > 0 else (ints(-1), ints(-far))
+    one = row("Slice", X, *bounds, ints(1), ints(step), free=(1,))
+    result = load(model_of([one])[0])["main"].ret_ty
+    assert not re.search(r"\d{6}", str(result.shape[1]))
 
 
 @pytest.mark.parametrize(("one", "reason"), REFUSED, ids=lambda value: str(value)[:60])

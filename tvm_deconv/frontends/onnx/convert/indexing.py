@@ -15,8 +15,8 @@ from tvm_deconv.frontends.onnx.sizes import differ_at_all_sizes, int64, shown, s
 
 from .call import Call, dtype_of, normal_axis, shape_of, static
 
-# Beyond every size.
-_FAR = 1 << 31
+# Beyond every size; exporters write INT32_MAX or more for all that is left.
+_FAR = 1 << 30
 
 
 def gather(call: Call) -> relax.Expr:
