@@ -28,7 +28,8 @@ class Index:
     @cached_property
     def _evaluate(self) -> Callable[..., int]:
         arguments = ", ".join(self._arguments)
-        return eval(f"lambda {arguments}: {self.source}", {"quotient": _quotient})
+        known = {"quotient": _quotient, "remainder": _remainder}
+        return eval(f"lambda {arguments}: {self.source}", known)
 
     @cached_property
     def _arguments(self) -> tuple[str, ...]:
@@ -186,3 +187,8 @@ def block(parts: Sequence[LoopNest]) -> LoopNest:
 def _quotient(a: int, b: int) -> int:
     """Division towards zero."""
     return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+
+
+def _remainder(a: int, b: int) -> int:
+    """What that division leaves, with the sign of the dividend."""
+    return a - _quotient(a, b) * b

@@ -27,6 +27,7 @@ _BINARY = {
     tirx.FloorDiv: "({} // {})",
     tirx.FloorMod: "({} % {})",
     tirx.Div: "quotient({}, {})",
+    tirx.Mod: "remainder({}, {})",
     tirx.Min: "min({}, {})",
     tirx.Max: "max({}, {})",
     tirx.EQ: "({} == {})",

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import tvm
-from tvm import relax
+from tvm import relax, sym, tirx
 
 from tvm_deconv.algebra.geometry import Axis
 from tvm_deconv.algebra.reads import reads
@@ -308,7 +308,12 @@ def _read(x: Map, axis: int, size: int, found: tuple[Fraction, Fraction] | None)
 
 
 def _numbers(expr: relax.Expr) -> list[int]:
-    return [int(field.value) for field in expr.fields]
+    """Raises Lost for one that is not known."""
+    simplify = sym.Analyzer().simplify
+    known = [simplify(field) for field in expr.fields]
+    if not all(isinstance(number, tirx.IntImm) for number in known):
+        raise Lost(f"its bounds are {', '.join(map(str, known))}")
+    return [int(number.value) for number in known]
 
 
 _OPERATORS: dict[str, Callable[..., Any]] = {
