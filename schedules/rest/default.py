@@ -14,7 +14,6 @@ from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.periods import with_whole_periods
 
 from .contraction import Contraction, contraction_of, epilogue_positions
-from .empty import skip_empty
 from .injective import is_injective, schedule_injective
 from .inline import inline_producers
 from .lanes import LaneReduction, lane_reduction_of, schedule_lanes
@@ -74,7 +73,7 @@ def _scheduled(func: tirx.PrimFunc, parts: list[Part], machine: CpuMachine) -> t
             schedule_injective(schedule, part, machine)
         else:
             schedule_reduction(schedule, part, machine)
-    return skip_empty(for_llvm(cut_rows(schedule.mod["main"])))
+    return for_llvm(cut_rows(schedule.mod["main"]))
 
 
 def _simple_rules(stages: list[Stage], _machine: CpuMachine) -> list[Part]:

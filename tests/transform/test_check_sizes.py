@@ -87,16 +87,16 @@ def test_a_window_that_fits_nowhere_is_refused_when_run(operator, ceil):
 
 
 @pytest.mark.parametrize("operator", ["Softmax", "LogSoftmax"])
-def test_a_result_without_elements_is_one(operator):
+def test_a_softmax_of_nothing_is_refused_when_run(operator):
     """TVM divided by its size, and the process ended."""
     net = Net((2, 4, 6, 8), dims=("n", 4, "h", "w"))
     rows = net("Slice", "x", net.integers(3), net.integers(2**31), net.integers(2))
     model = net.model(net(operator, rows, axis=1))
     main = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"]
-    for h in (6, 3, 1):
-        x = net.rng.standard_normal((2, 4, h, 8)).astype("float32")
-        got = main(tvm.runtime.tensor(x)).numpy()
-        assert got.shape == (2, 4, max(h - 3, 0), 8) and np.isfinite(got).all()
+    x = net.rng.standard_normal((2, 4, 6, 8)).astype("float32")
+    assert np.isfinite(main(tvm.runtime.tensor(x)).numpy()).all()
+    with pytest.raises(RuntimeError, match="match_cast error"):
+        main(tvm.runtime.tensor(x[:, :, :3]))
 
 
 def grow(b, x):

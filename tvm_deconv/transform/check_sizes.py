@@ -30,9 +30,11 @@ Shape: TypeAlias = Sequence[Any]
 _CONVOLUTIONS = frozenset(
     f"relax.nn.conv{rank}d{kind}" for rank in (1, 2, 3) for kind in ("", "_transpose")
 )
-# Their output has at least one element along each axis.
+# Their output has at least one element along each axis. (For softmax and products of matrices, TVM
+# bounds its buffers by divisions by the sizes, which end the process where one is 0.)
 _WINDOWS = _CONVOLUTIONS | {
-    f"relax.nn.{kind}_pool{rank}d" for rank in (1, 2, 3) for kind in ("max", "avg")
+    *(f"relax.nn.{kind}_pool{rank}d" for rank in (1, 2, 3) for kind in ("max", "avg")),
+    *("relax.matmul", "relax.nn.softmax", "relax.nn.log_softmax"),
 }
 
 

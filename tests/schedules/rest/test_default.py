@@ -495,10 +495,7 @@ def test_small_functions_stay_on_one_thread():
 
 
 def updates_of(func):
-    """The realized blocks that accumulate, with all conditions that stand around them.
-
-    But for the one around everything, whether there is anything to compute.
-    """
+    """The realized blocks that accumulate, with all conditions that stand around them."""
     found = []
 
     def visit(node, inside):
@@ -516,9 +513,7 @@ def updates_of(func):
                 found.append((node, inside))
             visit(node.block.body, inside)
 
-    body = func.body.block.body
-    is_guarded = isinstance(body, tirx.IfThenElse) and "empty" in body.then_case.block.name_hint
-    visit(body.then_case if is_guarded else body, [])
+    visit(func.body, [])
     return found
 
 
