@@ -23,6 +23,7 @@ from tvm import relax, sym, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from .constants import Constants
+from .functions import with_changed
 from .graph import op_name, shape_of
 
 Shape: TypeAlias = Sequence[Any]
@@ -45,17 +46,12 @@ class CheckSizes:
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
-        changed = {}
-        for name, func in mod.functions_items():
-            excesses = _unproved(func) if isinstance(func, relax.Function) else []
-            if excesses:
-                changed[name] = _Checked(excesses).visit_expr(func)
-        if not changed:
-            return mod
-        mod = mod.clone()
-        for name, func in changed.items():
-            mod.update_func(name, func)
-        return mod
+        return with_changed(mod, _checked)
+
+
+def _checked(func: relax.Function) -> relax.Function | None:
+    excesses = _unproved(func)
+    return _Checked(excesses).visit_expr(func) if excesses else None
 
 
 def _unproved(func: relax.Function) -> list[tirx.PrimExpr]:

@@ -12,6 +12,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.transform.rules.shuffle import PIXEL_SHUFFLE, emit_shuffle
 
+from .functions import holds, with_changed
 from .graph import op_name, shape_of
 
 
@@ -25,27 +26,13 @@ class DecomposePixelShuffle:
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
-        changed = {}
-        for name, func in mod.functions_items():
-            if isinstance(func, relax.Function) and _has_shuffle(func):
-                changed[name] = _Decompose().visit_expr(func)
-        if not changed:
-            return mod
-        mod = mod.clone()
-        for name, func in changed.items():
-            mod.update_func(name, func)
-        return mod
+        return with_changed(mod, _decomposed)
 
 
-def _has_shuffle(func: relax.Function) -> bool:
-    found = []
-
-    def visit(expr: relax.Expr) -> None:
-        if op_name(expr) == PIXEL_SHUFFLE:
-            found.append(expr)
-
-    relax.analysis.post_order_visit(func, visit)
-    return bool(found)
+def _decomposed(func: relax.Function) -> relax.Function | None:
+    if not holds(func, lambda expr: op_name(expr) == PIXEL_SHUFFLE):
+        return None
+    return _Decompose().visit_expr(func)
 
 
 @mutator

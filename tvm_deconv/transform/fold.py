@@ -16,6 +16,7 @@ from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from .constants import Constants
+from .functions import with_changed
 from .graph import Graph, constant, dtype_of, op_name
 from .rebind import rebind
 
@@ -39,16 +40,12 @@ class FoldExactly:
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
-        changed = {}
-        for name, func in mod.functions_items():
-            if isinstance(func, relax.Function) and (arrays := _evaluated(func)):
-                changed[name] = _Replace(arrays).visit_expr(func)
-        if not changed:
-            return mod
-        mod = mod.clone()
-        for name, func in changed.items():
-            mod.update_func(name, func)
-        return mod
+        return with_changed(mod, _folded)
+
+
+def _folded(func: relax.Function) -> relax.Function | None:
+    arrays = _evaluated(func)
+    return _Replace(arrays).visit_expr(func) if arrays else None
 
 
 def _evaluated(func: relax.Function) -> dict[relax.Var, np.ndarray]:

@@ -14,6 +14,7 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from .functions import with_changed
 from .graph import op_name
 
 _RELU, _CLIP = "relax.nn.relu", "relax.clip"
@@ -27,15 +28,7 @@ class KeepNaN:
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
-        changed = {
-            name: _Ordered().visit_expr(func)
-            for name, func in mod.functions_items()
-            if isinstance(func, relax.Function)
-        }
-        mod = mod.clone()
-        for name, func in changed.items():
-            mod.update_func(name, func)
-        return mod
+        return with_changed(mod, lambda func: _Ordered().visit_expr(func))
 
 
 @mutator

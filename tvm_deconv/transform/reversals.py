@@ -12,6 +12,7 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from .functions import holds
 from .graph import op_name
 
 _FLIP, _SLICE = "relax.flip", "relax.strided_slice"
@@ -28,23 +29,12 @@ class SeparateReversals:
     ) -> tvm.IRModule:
         result = mod
         for name, func in mod.functions_items():
-            if isinstance(func, relax.Function) and _reverses(func):
+            if isinstance(func, relax.Function) and holds(func, _is_reversal):
                 separate = _Separate(result)
                 func = separate.visit_expr(func)
                 result = separate.builder_.get()
                 result.update_func(name, func)
         return result
-
-
-def _reverses(func: relax.Function) -> bool:
-    found = []
-
-    def visit(expr: relax.Expr) -> None:
-        if _is_reversal(expr):
-            found.append(expr)
-
-    relax.analysis.post_order_visit(func, visit)
-    return bool(found)
 
 
 def _is_reversal(expr: relax.Expr) -> bool:

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from onnx import checker, external_data_helper
 
 from tvm_deconv.errors import ModelError, first_line
+from tvm_deconv.frontends.model_file import read_model
 
 # Every ModelProto that a serializer writes begins with its field 1, the IR version.
 _FIRST_BYTE = b"\x08"
@@ -37,12 +38,7 @@ def read_graph(path: str | os.PathLike) -> onnx.ModelProto:
     Raises ModelError for a file that is missing, unreadable, not ONNX or damaged.
     """
     file = Path(path)
-    try:
-        data = file.read_bytes()
-    except FileNotFoundError as error:
-        raise ModelError(f"{file} does not exist") from error
-    except OSError as error:
-        raise ModelError(f"cannot read {file}: {error.strerror}") from error
+    data = read_model(file)
     if not data.startswith(_FIRST_BYTE):
         raise ModelError(f"{file} is not an ONNX model: give a file that an ONNX exporter wrote")
     try:

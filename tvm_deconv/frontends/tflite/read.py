@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tvm_deconv.errors import ModelError
+from tvm_deconv.frontends.model_file import read_model
 
 IDENTIFIER = b"TFL3"
 
@@ -109,12 +110,7 @@ def read_file(path: str | os.PathLike) -> File:
     package ``tflite`` is not installed.
     """
     file = Path(path)
-    try:
-        data = file.read_bytes()
-    except FileNotFoundError as error:
-        raise ModelError(f"{file} does not exist") from error
-    except OSError as error:
-        raise ModelError(f"cannot read {file}: {error.strerror}") from error
+    data = read_model(file)
     if data[4:8] != IDENTIFIER:
         raise ModelError(f"{file} is not a TFLite model: give a file that a TFLite converter wrote")
     try:
