@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import onnx
 import torch
-import tvm
 from fuzz import outcome as kinds
-from fuzz.memory import Guarded, spoil
-from fuzz.onnx_case import compare, escaped, refusal, results_of
+from fuzz.onnx_case import compare, compared, escaped, refusal
 from fuzz.outcome import Outcome, Progress
 from fuzz.reference import Expected
 from fuzz.runtimes import Refused, run_onnxruntime
 from fuzz.torch_reference import arrays_of, expected_of, in_float64
-from tvm import relax
 
 import tvm_deconv
 from tvm_deconv.errors import TvmDeconvError
@@ -110,19 +107,10 @@ def _by_pytorch(model: Any, feed: Inputs) -> Sequence[Any]:
 
 
 def _compared(executable: Any, feed: Inputs, expected: Expected) -> Outcome:
-    guarded = [Guarded(x.numpy()) for x in feed]
-    spoil()
-    try:
-        main = relax.VirtualMachine(executable, tvm.cpu())["main"]
-        found = results_of(main(*(g.tensor for g in guarded)))
-    except Exception as error:  # TVM's, of many classes
-        return escaped(error, "when run: ")
-    if isinstance(found, Outcome):
-        return found
-    damage = [d for g in guarded if (d := g.damage())]
-    wrong = compare(found, expected.arrays, expected.limits) or (damage[0] if damage else None)
-    shapes = [tuple(x.shape) for x in feed]
-    return Outcome(kinds.WRONG, f"inputs {shapes}: {wrong}") if wrong else Outcome(kinds.OK)
+    outcome = compared(executable, [x.numpy() for x in feed], expected)
+    if outcome.kind != kinds.WRONG:
+        return outcome
+    return replace(outcome, message=f"inputs {[tuple(x.shape) for x in feed]}: {outcome.message}")
 
 
 def _reason(error: Exception) -> str:

@@ -14,19 +14,18 @@ import numpy as np
 import onnx
 import onnx.printer
 import tvm
-import tvm_ffi
 from onnx import numpy_helper
-from tvm import relax
 
 import tvm_deconv
 from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.library import compile_library
 
 from . import outcome as kinds
-from .memory import Guarded, spoil
+from .execution import run_guarded
 from .options import Options
 from .outcome import Outcome, Progress
 from .reference import (
+    Expected,
     deviation,
     difference,
     expected,
@@ -106,15 +105,7 @@ class OnnxCase:
     def _run(self, executable: Any, feed: Feed) -> Any:
         """The results, or the exception that came instead."""
         order = [value.name for value in self.model.graph.input if value.name in feed]
-        guarded = [Guarded(feed[name]) for name in order]
-        spoil()
-        try:
-            main = relax.VirtualMachine(executable, tvm.cpu())["main"]
-            found = results_of(main(*(g.tensor for g in guarded)))
-        except Exception as error:  # TVM's, of many classes
-            return error
-        damage = [d for g in guarded if (d := g.damage())]
-        return Outcome(kinds.WRONG, damage[0]) if damage else found
+        return run_guarded(executable, [feed[name] for name in order])
 
     def _judge(self, found: Any, want: Any, feed: Feed) -> Outcome:
         if isinstance(found, Outcome):
@@ -261,13 +252,15 @@ def compiled(model: Any, through_library: bool, **arguments: Any) -> Any:
         return tvm.runtime.load_module(path)
 
 
-def results_of(found: Any) -> Any:
-    """The arrays that ``main`` of an executable returned; an Outcome where it is something else."""
-    results = list(found) if isinstance(found, (list, tuple, tvm_ffi.Array)) else [found]
-    for index, result in enumerate(results):
-        if not hasattr(result, "numpy"):
-            return Outcome(kinds.WRONG, f"result {index} is a {type(result).__name__}")
-    return [result.numpy() for result in results]
+def compared(executable: Any, inputs: Sequence[np.ndarray], wanted: Expected) -> Outcome:
+    """What is run for these inputs, held against what it has to give."""
+    found = run_guarded(executable, inputs)
+    if isinstance(found, Exception):
+        return escaped(found, "when run: ")
+    if isinstance(found, Outcome):
+        return found
+    wrong = compare(found, wanted.arrays, wanted.limits)
+    return Outcome(kinds.WRONG, wrong) if wrong else Outcome(kinds.OK)
 
 
 def refusal(error: TvmDeconvError) -> Outcome:

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tvm
-from tvm import relax
 
 from tvm_deconv.errors import TvmDeconvError
 
 from .. import outcome as kinds
 from ..choices import Choices
-from ..onnx_case import compare, compiled, escaped, refusal, results_of
+from ..onnx_case import compared, compiled, escaped, refusal
 from ..outcome import Outcome, Progress
+from ..reference import Expected
 from ..values import filled
 
 _ACTIVATIONS = (0, 1, 2, 3)
@@ -74,16 +73,8 @@ class TfliteCase:
         if isinstance(expected, Outcome):
             return expected
         progress("run")
-        try:
-            main = relax.VirtualMachine(executable, tvm.cpu())["main"]
-            found = results_of(main(tvm.runtime.tensor(x)))
-        except Exception as error:  # TVM's, of many classes
-            return escaped(error, "when run: ")
-        if isinstance(found, Outcome):
-            return found
         limit = _ROUNDING * max(1.0, float(np.abs(expected).max(initial=0)))
-        wrong = compare(found, [expected], [limit])
-        return Outcome(kinds.WRONG, wrong) if wrong else Outcome(kinds.OK)
+        return compared(executable, [x], Expected([expected], [limit]))
 
     def _file(self) -> bytes:
         from ai_edge_litert import schema_py_generated as schema

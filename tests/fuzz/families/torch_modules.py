@@ -8,16 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import tvm
-from tvm import relax
 
 from tvm_deconv.errors import TvmDeconvError
 
 from .. import outcome as kinds
 from .. import torch_steps as steps
 from ..choices import Choices
-from ..memory import Guarded, spoil
-from ..onnx_case import compare, compiled, escaped, refusal, results_of
+from ..onnx_case import compared, compiled, escaped, refusal
 from ..options import Options, draw_options
 from ..outcome import Outcome, Progress
 from ..torch_net import Net
@@ -99,21 +96,7 @@ class TorchCase:
             wanted = arrays_of(in_float64(self.net, inputs))
         except Exception:  # of every class: eager PyTorch has no result, so neither need we
             return Outcome(kinds.OK)
-        guarded = [Guarded(array) for array in feed]
-        spoil()
-        try:
-            main = relax.VirtualMachine(executable, tvm.cpu())["main"]
-            found = results_of(main(*(g.tensor for g in guarded)))
-        except Exception as error:  # TVM's, of many classes
-            return escaped(error, "when run: ")
-        if isinstance(found, Outcome):
-            return found
-        expected = expected_of(near, wanted, self.net.dtype)
-        wrong = compare(found, expected.arrays, expected.limits)
-        damage = [d for g in guarded if (d := g.damage())]
-        if wrong or damage:
-            return Outcome(kinds.WRONG, wrong or damage[0])
-        return Outcome(kinds.OK)
+        return compared(executable, feed, expected_of(near, wanted, self.net.dtype))
 
 
 def torch_module(draw: Choices) -> TorchCase:
