@@ -273,7 +273,7 @@ ARCHITECTURES = {
     # The last ReLU leaves nothing of most random depths.
     "MiDaS": Architecture(Midas, **image(3, (1, 24, 32), (2, 16, 40), (1, 40, 24)), seed=8),
     "OCR detector, DB head": Architecture(
-        TextDetector, **image(3, (1, 32, 64), (2, 96, 64), (1, 64, 128))
+        TextDetector, **image(3, (1, 64, 64), (2, 96, 64), (1, 64, 128))
     ),
     "IFNet": Architecture(
         IfNet,

@@ -70,6 +70,15 @@ def tiled(n):
     return n("Tile", "x", n("Div", whole, whole))
 
 
+def tiled_by_sizes(n):
+    whole = n("Concat", n.integers(2, 1), vector(n, 2, 3), axis=0)
+    return n("Tile", n("GlobalAveragePool", "x"), whole)
+
+
+def tiled_along_a_free_axis(n):
+    return n("Tile", "x", n("Concat", n.integers(1, 2, 3), vector(n, 0), axis=0))
+
+
 def remainders(n):
     rest = n(
         "Mod", n("Sub", n.integers(8), n("Mod", vector(n, 2, 3), n.integers(8))), n.integers(8)
@@ -125,6 +134,8 @@ WAYS = (
     flattened_by_int32,
     counted,
     tiled,
+    tiled_by_sizes,
+    tiled_along_a_free_axis,
     lambda n: n("Add", "x", n("ConstantOfShape", n("Shape", "x"))),
     lambda n: n("Mul", "x", n("Cast", n("Size", "x"), to=TensorProto.FLOAT)),
     remainders,
@@ -192,6 +203,26 @@ def test_maps_of_one_size_where_a_multiple_comes_in_are_joined(joined, maps):
         main(tvm.runtime.tensor(np.zeros((1, 4, 6, 8), "float32")))
 
 
+@pytest.mark.parametrize("skip", [("h2", "w2"), (12, "w2")])
+def test_maps_of_two_inputs_are_joined_where_they_are_of_one_size(skip):
+    """As a decoder takes what an encoder of its own file computed."""
+    net = Net(dims=("n", 4, "h", "w"))
+    joined = net("Concat", net.nearest("x", 2), "skip", axis=1)
+    proto = net.model(joined)
+    kind = helper.make_tensor_value_info("skip", TensorProto.FLOAT, ("n", 3, *skip))
+    proto.graph.input.append(kind)
+    session = onnxruntime.InferenceSession(proto.SerializeToString())
+    main = relax.VirtualMachine(tvm_deconv.compile(proto), tvm.cpu())["main"]
+    rng = np.random.default_rng(0)
+    for n, width in ((2, 5), (1, 4)):
+        x = rng.standard_normal((n, 4, 6, width)).astype("float32")
+        beside = rng.standard_normal((n, 3, 12, 2 * width)).astype("float32")
+        (expected,) = session.run(None, {"x": x, "skip": beside})
+        np.testing.assert_array_equal(main(*map(tvm.runtime.tensor, (x, beside))).numpy(), expected)
+    with pytest.raises(RuntimeError, match="match_cast"):
+        main(*map(tvm.runtime.tensor, (x, np.zeros((1, 3, 12, 9), "float32"))))
+
+
 @pytest.mark.parametrize(
     ("way", "words"),
     [
@@ -220,6 +251,14 @@ def test_maps_of_one_size_where_a_multiple_comes_in_are_joined(joined, maps):
         (
             lambda n: n("Range", size(n, 2), size(n, 3), size(n, 0)),
             "delta is n: it must be a constant other than 0",
+        ),
+        (
+            lambda n: n("Tile", "x", n("Concat", vector(n, 0), n.integers(1, 0, 2), axis=0)),
+            r"repeats are \[n, 1, 0, 2\]: all must be at least 1",
+        ),
+        (
+            lambda n: n("Tile", "x", vector(n, 0, 2)),
+            r"repeats are \[n, h\]: 4 are needed",
         ),
     ],
 )

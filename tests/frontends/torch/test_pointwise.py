@@ -260,3 +260,25 @@ def test_a_free_size_beside_a_fixed_one_is_compared_when_it_runs():
     compare(main(tvm.runtime.tensor(x.numpy())).numpy(), Weighted()(x).numpy(), TOLERANCE)
     with pytest.raises(RuntimeError, match="match_cast error"):
         main(tvm.runtime.tensor(floats(1, 3, 8, 12).numpy()))
+
+
+class Doubled(nn.Module):
+    """A map and one of half its size, enlarged: of one size wherever that was even."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a = F.max_pool2d(x, 2)
+        b = F.max_pool2d(a, 3, 2, 1)
+        return F.interpolate(b, scale_factor=2.0) - a
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_maps_of_one_size_where_a_multiple_comes_in_are_compared_when_it_runs():
+    free = torch.export.Dim.DYNAMIC
+    x = floats(2, 3, 8, 12)
+    program = torch.export.export(Doubled(), (x,), dynamic_shapes=({0: free, 2: free, 3: free},))
+    main = relax.VirtualMachine(tvm_deconv.compile(program, log=None), tvm.cpu())["main"]
+    for value in (x, floats(3, 3, 12, 4)):
+        got = main(tvm.runtime.tensor(value.numpy())).numpy()
+        compare(got, Doubled()(value).numpy(), TOLERANCE)
+    with pytest.raises(RuntimeError, match="match_cast error"):
+        main(tvm.runtime.tensor(floats(2, 3, 10, 12).numpy()))

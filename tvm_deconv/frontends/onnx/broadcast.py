@@ -22,8 +22,9 @@ def aligned(
 ) -> list[Any]:
     """The operands, their sizes as the first that has a formula in the same free sizes.
 
-    Along ``axis`` they may differ, as in Concat. Sizes in other free ones are left: one of them
-    may be 1, and be repeated.
+    ``axis`` is that of Concat, along which they may differ; along the others they must be equal,
+    whatever they are formulas in. Elsewhere sizes in other free ones are left: one of them may be
+    1, and be repeated.
     """
     shapes = [known_shape(operand) for operand in operands]
     found = list(operands)
@@ -34,27 +35,33 @@ def aligned(
         for place in range(-len(shape), 0):
             if axis is None or place % len(shape) != axis % len(shape):
                 beside = [s[place] for s in shapes if s is not None and len(s) >= -place]
-                wanted[place] = _common(shape[place], beside)
+                wanted[place] = _common(shape[place], beside, repeats=axis is None)
         if any(a is not b for a, b in zip(shape, wanted, strict=True)):
             ty = relax.TensorType(wanted, dtype_of(operands[i]))
             found[i] = builder.match_cast(operands[i], ty)
     return found
 
 
-def _common(size: Any, beside: Sequence[Any]) -> Any:
-    """The first formula ``beside`` that ``size`` must equal; ``size`` where there is none.
+def _common(size: Any, beside: Sequence[Any], repeats: bool) -> Any:
+    """The fixed size or first formula ``beside`` that ``size`` must equal; else ``size``.
 
     A free size of an input alone is never the one: TVM takes a cast to it for its definition,
     replaces it by the formula that it is in itself, and ends with the stack.
     """
+    if isinstance(size, int):
+        return size
+    fixed = [n for n in beside if isinstance(n, int)]
+    if fixed and not repeats:
+        return fixed[0]
     formulas = [n for n in beside if not isinstance(n, (int, tirx.Var))]
-    return next((n for n in formulas if n is size or _must_equal(n, size)), size)
+    return next((n for n in formulas if n is size or _must_equal(n, size, repeats)), size)
 
 
-def _must_equal(a: Any, b: Any) -> bool:
-    """Whether both are formulas in the same free sizes, and not provably equal."""
-    if isinstance(a, int) or isinstance(b, int):
-        return False
-    if set(tirx.analysis.undefined_vars(a)) != set(tirx.analysis.undefined_vars(b)):
+def _must_equal(a: Any, b: Any, repeats: bool) -> bool:
+    """Whether both are formulas that are not provably equal.
+
+    Formulas of the same free sizes only, where an operand of size 1 ``repeats``.
+    """
+    if repeats and set(tirx.analysis.undefined_vars(a)) != set(tirx.analysis.undefined_vars(b)):
         return False
     return not sizes_analyzer(a, b).can_prove_equal(a, b)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import fx
-from tvm import relax
+from tvm import relax, tirx
 
 from tvm_deconv.errors import ModelError
 
@@ -53,24 +53,28 @@ def apply(t: Translation, op: Op, operands: Sequence[Any], dtype: str) -> relax.
 
 
 def _fitted(t: Translation, tensors: Sequence[relax.Expr]) -> list[relax.Expr]:
-    """The tensors, sizes that are formulas replaced by the fixed ones that they stand beside.
+    """The tensors, sizes that are formulas replaced by those that they stand beside.
 
-    PyTorch exports that only where they are equal; TVM does not broadcast them. They are compared
-    when the program runs.
+    PyTorch exports that only where they are equal: a decoder doubles what its encoder has halved.
+    TVM does not broadcast them. They are compared when the program runs. Where all are formulas,
+    the first is taken; a free size of an input alone never is (TVM takes a cast to it for its
+    definition).
     """
     shapes = [shape_of(x) for x in tensors]
-    fixed: dict[int, int] = {}
+    wanted: dict[int, Any] = {}
     for shape in shapes:
         for axis, size in enumerate(reversed(shape)):
             if isinstance(size, int) and size != 1:
-                fixed[axis] = size
+                wanted[axis] = size
+            elif not isinstance(size, (int, tirx.Var)):
+                wanted.setdefault(axis, size)
     result = []
     for x, shape in zip(tensors, shapes, strict=True):
         new = [
-            size if isinstance(size, int) else fixed.get(len(shape) - 1 - axis, size)
+            size if isinstance(size, int) else wanted.get(len(shape) - 1 - axis, size)
             for axis, size in enumerate(shape)
         ]
-        changed = any(a is not b for a, b in zip(new, shape, strict=True))
+        changed = not all(map(t.sizes.equal, new, shape))
         ty = relax.TensorType([integer(size) for size in new], str(x.ty.dtype))
         result.append(t.builder.match_cast(x, ty) if changed else x)
     return result

@@ -116,6 +116,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "SpaceToDepth": (shuffle.space_to_depth, "free sizes cannot be scheduled; ignores mode"),
     "Swish": (in_single(activation.swish), "there is none"),
     "ThresholdedRelu": (in_single(activation.thresholded_relu), _HALF),
+    "Tile": (indexing.tile, "leaves the result without sizes where repeats are sizes"),
     "TopK": (reduce.top_k, "refuses sorted=0"),
     "Upsample": (
         resize.upsample,

@@ -209,6 +209,27 @@ def _joined(size: Any, wanted: Any) -> Any:
     return size
 
 
+def tile(call: Call) -> relax.Expr:
+    """By constants as TVM does it; by sizes, each axis is broadcast beside how often it comes."""
+    x, repeats = call.tensor(0), call.sizes(1, "repeats") or []
+    shape = shape_of(x)
+    if len(repeats) != len(shape):
+        refuse(f"repeats are {shown(repeats)}: {len(shape)} are needed, one for each axis")
+    if any(count < 1 for count in _ints(repeats)):
+        refuse(f"repeats are {shown(repeats)}: all must be at least 1")
+    if len(_ints(repeats)) == len(repeats):
+        return relax.op.tile(x, repeats)
+    beside: list[Any] = []
+    repeated: list[Any] = []
+    for count, size in zip(repeats, shape, strict=True):
+        beside += [1, size]
+        repeated += [count, size]
+    apart = call.emit(relax.op.reshape(x, relax.ShapeExpr(beside)))
+    whole = call.emit(relax.op.broadcast_to(apart, relax.ShapeExpr(repeated)))
+    sizes = [count * size for count, size in zip(repeats, shape, strict=True)]
+    return relax.op.reshape(whole, relax.ShapeExpr(sizes))
+
+
 def squeeze(call: Call) -> Any:
     """All axes of size 1 where none is named."""
     axes = call.get("axes", None) if call.opset < 13 else call.constant(1, "axes")
