@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import tvm
+import tvm_ffi
 from tvm import relax, te
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
@@ -21,7 +22,7 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.backends import machine_of
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec, resolve_log
-from tvm_deconv.schedules.choice import AUTO, Preferences
+from tvm_deconv.schedules.choice import AUTO, Choice, Preferences
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform.graph import BROADCAST, dtype_of, shape_of
@@ -96,13 +97,14 @@ class _Rebuild(PyExprMutator):
     def __init__(self, mod: tvm.IRModule, layers: dict[relax.Var, LoweredLayer]) -> None:
         super().__init__(mod)
         self.layers = layers
+        self.kernel_of = _Kernels()
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
         layer = self.layers.get(binding.var)
         if layer is None:
             super().visit_var_binding_(binding)
             return
-        func, arguments = lower_layer(layer)
+        func, arguments = self.kernel_of(layer)
         callee = self.builder_.add_func(func, _kernel_name(layer))
         remapped = [self.visit_expr(a) if isinstance(a, relax.Var) else a for a in arguments]
         rebind(self, binding, relax.call_tir(callee, remapped, binding.var.ty))
@@ -114,13 +116,24 @@ def _kernel_name(layer: LoweredLayer) -> str:
     return f"{layer.choice.variant.name}_{operator}"
 
 
-def lower_layer(layer: LoweredLayer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
-    """The scheduled function of one layer, and its arguments in the original function's terms."""
-    variant = layer.choice.variant
-    func, arguments = _fused(layer)
-    func = variant.schedule(bind_repeated_reads(func), layer.conv.op, layer.choice.parameters)
-    func = func.with_attr(VARIANT_ATTRIBUTE, variant.name)
-    return func.with_attr("op_pattern", _OPAQUE), arguments
+class _Kernels:
+    """The function of each layer; layers that differ in nothing but their weights share one."""
+
+    def __init__(self) -> None:
+        self.known: list[tuple[ConvTranspose2d, Choice, tvm.tirx.PrimFunc, tvm.tirx.PrimFunc]] = []
+
+    def __call__(self, layer: LoweredLayer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
+        """The scheduled function, and its arguments in the original function's terms."""
+        func, arguments = _fused(layer)
+        op, choice = layer.conv.op, layer.choice
+        for known_op, known_choice, fused, scheduled in self.known:
+            if (op, choice) == (known_op, known_choice) and tvm_ffi.structural_equal(fused, func):
+                return scheduled, arguments
+        scheduled = choice.variant.schedule(bind_repeated_reads(func), op, choice.parameters)
+        scheduled = scheduled.with_attr(VARIANT_ATTRIBUTE, choice.variant.name)
+        scheduled = scheduled.with_attr("op_pattern", _OPAQUE)
+        self.known.append((op, choice, func, scheduled))
+        return scheduled, arguments
 
 
 def _fused(layer: LoweredLayer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
