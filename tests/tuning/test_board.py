@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 import tvm
-from kernel import check, square
+from kernel import check, compile_here, square
 from onnx_net import every_layer
 from paths import MODELS
 from tvm import relax, rpc
@@ -95,7 +95,9 @@ def test_each_variant_equals_the_scatter_definition_on_a_board(session, tmp_path
     conv, shape = LAYERS[layer]
     reason = VARIANTS[variant].refusal(conv, ACCUMULATE_DTYPE)
     if reason is None:
-        check(variant, conv, shape, target=TARGET, run=run_on(session, tmp_path))
+        check(
+            variant, conv, shape, target=TARGET, compile=compile_here, run=run_on(session, tmp_path)
+        )
     else:
         assert variant == "winograd", reason
 
@@ -105,7 +107,7 @@ def test_each_variant_equals_the_scatter_definition_on_a_board(session, tmp_path
 def test_half_precision_and_free_sizes_work_on_a_board(session, tmp_path, variant, dtype, symbolic):
     conv, shape = LAYERS["nearest by 2"]
     run = run_on(session, tmp_path)
-    check(variant, conv, shape, dtype, TARGET, symbolic=symbolic, run=run)
+    check(variant, conv, shape, dtype, TARGET, symbolic=symbolic, compile=compile_here, run=run)
 
 
 def test_kernels_use_the_threads_of_the_board(session, board):

@@ -8,7 +8,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from kernel import check, square
+from kernel import check, compile_here, square
 from onnx_net import Net
 from paths import TESTS
 from tvm.support import cc
@@ -82,7 +82,14 @@ def test_each_variant_equals_the_scatter_definition_on_armv7(loader, tmp_path, v
     conv, shape = LAYERS[layer]
     reason = VARIANTS[variant].refusal(conv, ACCUMULATE_DTYPE)
     if reason is None:
-        check(variant, conv, shape, target=TARGET, run=run_with(loader, tmp_path))
+        check(
+            variant,
+            conv,
+            shape,
+            target=TARGET,
+            compile=compile_here,
+            run=run_with(loader, tmp_path),
+        )
     else:
         assert variant == "winograd", reason
 
