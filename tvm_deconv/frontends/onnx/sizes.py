@@ -67,6 +67,8 @@ class SizeArithmetic:
         self.constants, self.opset = constants, opset
         self.known: dict[str, SizeVector] = {}
         self._analyzer = sym.Analyzer()
+        # Formulas that are the size of a tensor, and so not negative, whether provable or not.
+        self._extents: list[Any] = []
 
     def visit(self, node: onnx.NodeProto, shape: Sequence[Any] | None) -> list[SizeVector] | None:
         """The outputs of a node that computes sizes from sizes, else None.
@@ -104,6 +106,7 @@ class SizeArithmetic:
 
     def _measured(self, kind: str, shape: Sequence[Any], options: Mapping[str, Any]) -> SizeVector:
         _bind(self._analyzer, shape)
+        self._extents += [size for size in shape if not isinstance(size, int)]
         if kind == "Size":
             total = self._simple(reduce(_times, shape, 1))
             return SizeVector(_objects([total]).reshape(()), "int64")
@@ -176,6 +179,8 @@ class SizeArithmetic:
         elements = []
         for values in zip(*(part.ravel().tolist() for part in parts), strict=True):
             element = compute(self._analyzer, *values)
+            if element is None and kind == "Equal" and self._is_negative_extent(*values):
+                element = False
             if element is None:
                 return None
             elements.append(self._simple(element))
@@ -183,10 +188,20 @@ class SizeArithmetic:
         dtype = "bool" if is_bool else operands[-1].dtype
         return [SizeVector(_objects(elements).reshape(parts[0].shape), dtype)]
 
+    def _is_negative_extent(self, a: Any, b: Any) -> bool:
+        """Whether the size of a tensor is compared with a negative number: PyTorch's Expand does.
+
+        Of ``h - 2`` for a slice, that it is not -1 follows from no formula.
+        """
+        extent, number = (a, b) if isinstance(b, int) else (b, a)
+        if not isinstance(number, int) or isinstance(extent, int) or number >= 0:
+            return False
+        return any(extent.same_as(size) for size in self._extents)
+
     def _simple(self, value: Any) -> Any:
         if isinstance(value, int):
             return value
-        value = self._analyzer.simplify(value)
+        value = simplified(self._analyzer, value)
         return int(value.value) if isinstance(value, tirx.IntImm) else value
 
 
@@ -242,6 +257,51 @@ def _objects(values: Sequence[Any]) -> np.ndarray:
     for i, value in enumerate(values):
         found[i] = value
     return found
+
+
+def simplified(analyzer: sym.Analyzer, value: Any) -> Any:
+    """``value`` in its simplest form: ``(h + 3) // 4 * 4`` for a size rounded up to a multiple.
+
+    TVM makes ``h - h % -4`` of ``h + -h % 4``, and ``h + 3 - (h + 3) % 4``. Neither does it know to
+    be a multiple of 4 and no less, and so not how long a slice of it is.
+    """
+    return _joined(analyzer, analyzer.simplify(value))
+
+
+def _joined(analyzer: sym.Analyzer, value: Any) -> Any:
+    if not isinstance(value, _BINARY):
+        return value
+    joined = type(value)(_joined(analyzer, value.a), _joined(analyzer, value.b))
+    divided = _divided(joined)
+    if divided is joined:
+        return joined
+    return min(joined, analyzer.simplify(divided), key=_mentions)
+
+
+def _divided(value: Any) -> Any:
+    """With ``x - x // c * c`` for each remainder that is a term of the sum."""
+    if isinstance(value, (tirx.Add, tirx.Sub)):
+        a, b = _divided(value.a), _divided(value.b)
+        return value if a is value.a and b is value.b else type(value)(a, b)
+    if isinstance(value, tirx.Mul) and isinstance(value.b, tirx.IntImm):
+        a = _divided(value.a)
+        return value if a is value.a else a * value.b
+    if isinstance(value, tirx.FloorMod) and isinstance(value.b, tirx.IntImm):
+        x, c = value.a, int(value.b.value)
+        # The remainder by -4 is that of rounding up.
+        quotient = tirx.floordiv(x - c - 1, int64(-c)) if c < 0 else tirx.floordiv(x, int64(c))
+        return x - quotient * abs(c)
+    return value
+
+
+def _mentions(value: Any) -> int:
+    """How often variables stand in a formula."""
+    if isinstance(value, _BINARY):
+        return _mentions(value.a) + _mentions(value.b)
+    return 0 if isinstance(value, tirx.IntImm) else 1
+
+
+_BINARY = (tirx.Add, tirx.Sub, tirx.Mul, tirx.FloorDiv, tirx.FloorMod, tirx.Min, tirx.Max)
 
 
 def _times(a: Any, b: Any) -> Any:

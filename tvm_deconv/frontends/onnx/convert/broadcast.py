@@ -13,17 +13,18 @@ from typing import Any
 
 from tvm import relax, tirx
 
-from .convert.call import dtype_of, known_shape
-from .sizes import sizes_analyzer
+from tvm_deconv.frontends.onnx.sizes import sizes_analyzer
+
+from .call import dtype_of, known_shape
 
 
 def aligned(
-    builder: relax.BlockBuilder, operands: Sequence[Any], axis: int | None = None
+    builder: relax.BlockBuilder, operands: Sequence[Any], apart: Sequence[int] = ()
 ) -> list[Any]:
     """The operands, their sizes as the first that has a formula in the same free sizes.
 
-    Along ``axis`` they may differ, as in Concat. Sizes in other free ones are left: one of them
-    may be 1, and be repeated.
+    Along the axes ``apart`` they may differ, as in Concat; negative ones count from the last of
+    each. Sizes in other free ones are left: one of them may be 1, and be repeated.
     """
     shapes = [known_shape(operand) for operand in operands]
     found = list(operands)
@@ -32,16 +33,16 @@ def aligned(
             continue
         wanted = list(shape)
         for place in range(-len(shape), 0):
-            if axis is None or place % len(shape) != axis % len(shape):
+            if not any(place % len(shape) == axis % len(shape) for axis in apart):
                 beside = [s[place] for s in shapes if s is not None and len(s) >= -place]
-                wanted[place] = _common(shape[place], beside)
+                wanted[place] = common_size(shape[place], beside)
         if any(a is not b for a, b in zip(shape, wanted, strict=True)):
             ty = relax.TensorType(wanted, dtype_of(operands[i]))
             found[i] = builder.match_cast(operands[i], ty)
     return found
 
 
-def _common(size: Any, beside: Sequence[Any]) -> Any:
+def common_size(size: Any, beside: Sequence[Any]) -> Any:
     """The first formula ``beside`` that ``size`` must equal; ``size`` where there is none.
 
     A free size of an input alone is never the one: TVM takes a cast to it for its definition,
