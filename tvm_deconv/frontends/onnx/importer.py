@@ -28,10 +28,11 @@ from tvm_deconv.layer_names import named
 
 from .convert import CONVERTERS
 from .convert.broadcast import aligned
+from .formulas import shown
 from .known import check_operators, is_known
 from .nodes import STANDARD, attributes, describe, label, reads, refuse, words
 from .normalise import Network
-from .sizes import SizeArithmetic, shown
+from .sizes import SizeArithmetic
 
 # Operators that TVM's converters take a shape for as it is, not as a tensor.
 _TAKE_SHAPES = words("ConstantOfShape")

@@ -13,7 +13,7 @@ from typing import Any
 
 from tvm import relax, tirx
 
-from tvm_deconv.frontends.onnx.sizes import sizes_analyzer
+from tvm_deconv.frontends.onnx.formulas import sizes_analyzer
 
 from .call import dtype_of, known_shape
 

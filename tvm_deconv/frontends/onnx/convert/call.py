@@ -13,8 +13,8 @@ from onnx import helper
 from tvm import relax, tirx
 from tvm.relax.frontend.onnx import onnx_frontend
 
+from tvm_deconv.frontends.onnx.formulas import sizes_analyzer
 from tvm_deconv.frontends.onnx.nodes import refuse
-from tvm_deconv.frontends.onnx.sizes import sizes_analyzer
 
 
 @dataclass(frozen=True)

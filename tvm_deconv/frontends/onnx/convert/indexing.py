@@ -10,14 +10,14 @@ import numpy as np
 import tvm
 from tvm import relax, sym, tirx
 
-from tvm_deconv.frontends.onnx.nodes import refuse
-from tvm_deconv.frontends.onnx.sizes import (
+from tvm_deconv.frontends.onnx.formulas import (
     differ_at_all_sizes,
     int64,
     shown,
     simplified,
     sizes_analyzer,
 )
+from tvm_deconv.frontends.onnx.nodes import refuse
 
 from .broadcast import common_size
 from .call import Call, dtype_of, normal_axis, shape_of, static

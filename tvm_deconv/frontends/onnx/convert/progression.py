@@ -19,7 +19,7 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tvm_deconv.frontends.onnx.sizes import int64, sizes_analyzer
+from tvm_deconv.frontends.onnx.formulas import int64, sizes_analyzer
 
 from .call import known_shape, static
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from tvm import relax, te, tirx
 
+from tvm_deconv.frontends.onnx.formulas import int64, shown, sizes_analyzer
 from tvm_deconv.frontends.onnx.nodes import refuse
-from tvm_deconv.frontends.onnx.sizes import int64, shown, sizes_analyzer
 
 from .call import Call, by_tvm, shape_of
 from .progression import Progression, columns

@@ -10,8 +10,8 @@ import tvm
 from tvm import relax
 
 from tvm_deconv.frontends import grids
+from tvm_deconv.frontends.onnx.formulas import int64, sizes_analyzer
 from tvm_deconv.frontends.onnx.nodes import refuse
-from tvm_deconv.frontends.onnx.sizes import int64, sizes_analyzer
 
 from .activation import in_single
 from .call import Call, by_tvm, dtype_of, normal_axis, shape_of
