@@ -97,12 +97,8 @@ def progression(value: relax.Expr, lookup: Lookup) -> Progression | None:
     if reader is None or shape is None:
         return None
     found = reader(call, lookup)
-    if found is None:
-        return None
-    if isinstance(found, Progression):
-        # With the sizes as the variable has them.
-        return replace(found, shape=tuple(shape))
-    return None
+    # With the sizes as the variable has them.
+    return None if found is None else replace(found, shape=tuple(shape))
 
 
 def _of_array(array: np.ndarray) -> Progression | None:
