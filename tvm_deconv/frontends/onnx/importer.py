@@ -26,12 +26,13 @@ from tvm_deconv.errors import ModelError, first_line
 from tvm_deconv.frontends.onnx.convert.call import Call, known_shape
 from tvm_deconv.layer_names import named
 
-from .broadcast import aligned
 from .convert import CONVERTERS
+from .convert.broadcast import aligned
+from .formulas import shown
 from .known import check_operators, is_known
 from .nodes import STANDARD, attributes, describe, label, reads, refuse, words
 from .normalise import Network
-from .sizes import SizeArithmetic, shown
+from .sizes import SizeArithmetic
 
 # Operators that TVM's converters take a shape for as it is, not as a tensor.
 _TAKE_SHAPES = words("ConstantOfShape")
@@ -128,7 +129,9 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
         if node.op_type in _BROADCASTING:
             inputs = aligned(self.bb, inputs)
         elif node.op_type == "Concat":
-            inputs = aligned(self.bb, inputs, attributes(node)["axis"])
+            inputs = aligned(self.bb, inputs, [attributes(node)["axis"]], repeats=False)
+        elif node.op_type == "MatMul":
+            inputs = aligned(self.bb, inputs, [-2, -1])
         result = self._branches(node, inputs) if node.op_type == "If" else self._call(node, inputs)
         if node.op_type in _SEQUENCES:
             self._nodes[node.output[0]] = result

@@ -8,20 +8,19 @@ to expressions in the sizes: ``Concat(Shape(x)[0], 3, 2 * Shape(x)[2])`` is the 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
 import numpy as np
 import onnx
-import tvm
 from onnx import helper
 from tvm import relax, sym, tirx
 
 from .facts import MOVES, SHORT
 from .fold import evaluate
+from .formulas import bind_sizes, int64, simplified
 from .nodes import STANDARD, attributes
 
 _INTEGERS = ("int32", "int64")
@@ -67,6 +66,8 @@ class SizeArithmetic:
         self.constants, self.opset = constants, opset
         self.known: dict[str, SizeVector] = {}
         self._analyzer = sym.Analyzer()
+        # Formulas that are the size of a tensor, and so not negative, whether provable or not.
+        self._extents: list[Any] = []
 
     def visit(self, node: onnx.NodeProto, shape: Sequence[Any] | None) -> list[SizeVector] | None:
         """The outputs of a node that computes sizes from sizes, else None.
@@ -103,7 +104,8 @@ class SizeArithmetic:
         return self._elementwise(node.op_type, whole, options)
 
     def _measured(self, kind: str, shape: Sequence[Any], options: Mapping[str, Any]) -> SizeVector:
-        _bind(self._analyzer, shape)
+        bind_sizes(self._analyzer, shape)
+        self._extents += [size for size in shape if not isinstance(size, int)]
         if kind == "Size":
             total = self._simple(reduce(_times, shape, 1))
             return SizeVector(_objects([total]).reshape(()), "int64")
@@ -176,6 +178,8 @@ class SizeArithmetic:
         elements = []
         for values in zip(*(part.ravel().tolist() for part in parts), strict=True):
             element = compute(self._analyzer, *values)
+            if element is None and kind == "Equal" and self._is_negative_extent(*values):
+                element = False
             if element is None:
                 return None
             elements.append(self._simple(element))
@@ -183,57 +187,21 @@ class SizeArithmetic:
         dtype = "bool" if is_bool else operands[-1].dtype
         return [SizeVector(_objects(elements).reshape(parts[0].shape), dtype)]
 
+    def _is_negative_extent(self, a: Any, b: Any) -> bool:
+        """Whether the size of a tensor is compared with a negative number: PyTorch's Expand does.
+
+        Of ``h - 2`` for a slice, that it is not -1 follows from no formula.
+        """
+        extent, number = (a, b) if isinstance(b, int) else (b, a)
+        if not isinstance(number, int) or isinstance(extent, int) or number >= 0:
+            return False
+        return any(extent.same_as(size) for size in self._extents)
+
     def _simple(self, value: Any) -> Any:
         if isinstance(value, int):
             return value
-        value = self._analyzer.simplify(value)
+        value = simplified(self._analyzer, value)
         return int(value.value) if isinstance(value, tirx.IntImm) else value
-
-
-def shown(shape: Sequence[Any]) -> str:
-    """``[n, 8, h + 2]``: a shape in the words of a message."""
-    return re.sub(r"T\.int64\((-?\d+)\)", r"\1", str(list(shape))).replace("T.", "")
-
-
-# SizeVector that many numbers divide, all alike (an image may have to be square) or all different.
-_SAMPLES = ((2520,) * 4, (5040,) * 4, (2520, 5040, 10080, 15120), (15120, 10080, 2520, 7560))
-
-
-def differ_at_all_sizes(a: Any, b: Any) -> bool:
-    """Whether two numbers of elements, ints or expressions, differ at any sizes but special ones.
-
-    Tried on a few sizes. False where they depend on different sizes, which may well fit together.
-    """
-    variables = [set() if isinstance(n, int) else set(_variables(n)) for n in (a, b)]
-    if not variables[0] or variables[0] != variables[1] or len(variables[0]) > len(_SAMPLES[0]):
-        return False
-    known = sorted(variables[0], key=lambda var: str(var.name))
-    for sample in _SAMPLES:
-        analyzer = sym.Analyzer()
-        for var, size in zip(known, sample, strict=False):
-            analyzer.bind(var, tirx.IntImm("int64", size))
-        values = [analyzer.simplify(n) for n in (a, b)]
-        if not all(isinstance(n, tirx.IntImm) for n in values) or int(values[0]) == int(values[1]):
-            return False
-    return True
-
-
-def _variables(value: Any) -> Iterable[tirx.Var]:
-    return tirx.analysis.undefined_vars(value)
-
-
-def sizes_analyzer(*values: Any) -> sym.Analyzer:
-    """One that knows that the sizes in these expressions are at least 1: no input is empty."""
-    analyzer = sym.Analyzer()
-    _bind(analyzer, values)
-    return analyzer
-
-
-def _bind(analyzer: sym.Analyzer, values: Iterable[Any]) -> None:
-    for value in values:
-        for var in () if isinstance(value, int) else _variables(value):
-            least_one = tvm.ir.Range.from_min_extent(1, tirx.Var("most", "int64"))
-            analyzer.bind(var, least_one, allow_override=True)
 
 
 def _objects(values: Sequence[Any]) -> np.ndarray:
@@ -297,11 +265,6 @@ def _proves(analyzer: sym.Analyzer, value: Any, claim: Callable[[Any], Any]) -> 
 
 def _are_ints(*values: Any) -> bool:
     return all(isinstance(value, int) for value in values)
-
-
-def int64(value: Any) -> Any:
-    """An int as an expression; an expression as it is."""
-    return tirx.IntImm("int64", value) if isinstance(value, int) else value
 
 
 def _equal(a: Any, b: Any) -> Any:

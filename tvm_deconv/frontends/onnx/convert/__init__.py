@@ -22,6 +22,7 @@ from . import (
     pool,
     reduce,
     resize,
+    scatter,
     shuffle,
     split,
     vision,
@@ -106,6 +107,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
         "takes the ratio of the rounded sizes for the scales, and ignores axes, antialias, "
         "keep_aspect_ratio_policy, half_pixel_symmetric, roi of batch and channels",
     ),
+    "ScatterND": (scatter.scatter_nd, "takes no slices of free sizes, and writes them in one loop"),
     "Selu": (in_single(activation.selu), _HALF),
     "Sinh": (in_single(activation.sinh), "LLVM has no such function"),
     "Size": (indexing.size, "gives a vector of one element"),

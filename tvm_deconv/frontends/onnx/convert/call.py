@@ -11,7 +11,9 @@ import onnx
 import tvm
 from onnx import helper
 from tvm import relax, tirx
+from tvm.relax.frontend.onnx import onnx_frontend
 
+from tvm_deconv.frontends.onnx.formulas import sizes_analyzer
 from tvm_deconv.frontends.onnx.nodes import refuse
 
 
@@ -98,9 +100,34 @@ class Call:
     def emit(self, value: relax.Expr) -> relax.Expr:
         return self.builder.emit(value)
 
+    def require(self, excesses: Sequence[tirx.PrimExpr], what: str) -> None:
+        """Ask when the model is run whether these formulas are 0, where it is not provable.
+
+        Raises ModelError with ``what`` it is about where one never is.
+        """
+        analyzer = sizes_analyzer(*excesses)
+        open_ = [analyzer.simplify(n) for n in excesses if not analyzer.can_prove_equal(n, 0)]
+        if any(isinstance(n, tirx.IntImm) for n in open_):
+            refuse(what)
+        if open_:
+            computed = self.emit(relax.ShapeExpr(open_))
+            self.builder.match_cast(computed, relax.ShapeType([0] * len(open_)))
+
     def number(self, value: float, like: relax.Expr) -> relax.Expr:
         """A scalar of the dtype of ``like``."""
         return relax.const(value, str(like.ty.dtype))
+
+
+def by_tvm(call: Call) -> relax.Expr:
+    """TVM's own converter; text attributes are bytes to it."""
+    options = {
+        key: value.encode() if isinstance(value, str) else value
+        for key, value in call.attributes.items()
+    }
+    options["tvm_custom"] = {"name": call.node.name, "num_outputs": len(call.node.output)}
+    converter = onnx_frontend._get_convert_map()[call.node.op_type].get_converter(call.opset)
+    inputs = onnx_frontend.onnx_input(call.inputs)
+    return converter(call.builder, inputs, options, [{}, {}])
 
 
 def shape_of(value: relax.Expr) -> list[Any]:

@@ -10,9 +10,16 @@ import numpy as np
 import tvm
 from tvm import relax, sym, tirx
 
+from tvm_deconv.frontends.onnx.formulas import (
+    differ_at_all_sizes,
+    int64,
+    shown,
+    simplified,
+    sizes_analyzer,
+)
 from tvm_deconv.frontends.onnx.nodes import refuse
-from tvm_deconv.frontends.onnx.sizes import differ_at_all_sizes, int64, shown, sizes_analyzer
 
+from .broadcast import common_size
 from .call import Call, dtype_of, normal_axis, shape_of, static
 
 # Beyond every size; exporters write INT32_MAX or more for all that is left.
@@ -125,7 +132,7 @@ def _inbound(size: Any, start: Any, end: Any) -> tuple[Any, Any]:
     if not (isinstance(start, int) and isinstance(end, int)):
         last = tirx.max(begin, last)
     # Where nothing is left between constants, that is refused when it is run.
-    return analyzer.simplify(begin), analyzer.simplify(last)
+    return simplified(analyzer, begin), simplified(analyzer, last)
 
 
 def _bounds(call: Call, index: int, name: str) -> list[Any] | None:
@@ -162,7 +169,7 @@ def reshape(call: Call) -> relax.Expr:
             sizes[axis] = total // others
         else:
             quotient = tirx.floordiv(int64(total), int64(others))
-            sizes[axis] = sizes_analyzer(total, others).simplify(quotient)
+            sizes[axis] = simplified(sizes_analyzer(total, others), quotient)
     before, after = shape_of(x), sizes
     if differ_at_all_sizes(prod(before), prod(after)):
         refuse(f"shape is {shown(after)}, which no input of {shown(before)} fits")
@@ -188,7 +195,10 @@ def expand(call: Call) -> relax.Expr:
     rank = max(len(shape), len(wanted))
     ours = [1] * (rank - len(shape)) + shape
     theirs = [1] * (rank - len(wanted)) + wanted
-    target = [_joined(a, b) for a, b in zip(ours, theirs, strict=True)]
+    met = [common_size(a, [b]) for a, b in zip(ours, theirs, strict=True)]
+    if any(a is not b for a, b in zip(ours, met, strict=True)):
+        x = call.builder.match_cast(x, relax.TensorType(met[rank - len(shape) :], dtype_of(x)))
+    target = [_joined(a, b) for a, b in zip(met, theirs, strict=True)]
     return relax.op.broadcast_to(x, relax.ShapeExpr(target))
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from tvm import relax, sym, tirx
 
+from tvm_deconv.frontends.onnx.formulas import int64, simplified, sizes_analyzer
 from tvm_deconv.frontends.onnx.nodes import refuse
-from tvm_deconv.frontends.onnx.sizes import int64, sizes_analyzer
 from tvm_deconv.frontends.pads import pad_by_sizes
 
 from .call import Call, dtype_of, normal_axis, shape_of, static
@@ -72,7 +72,7 @@ def _by_sizes(
     value = _value(call) if mode == "constant" else 0.0
     analyzer, shape = sizes_analyzer(*shape_of(x), *begin, *end), shape_of(x)
     whole = zip(shape, begin, end, strict=True)
-    out = [static(analyzer.simplify(int64(n + b + e))) for n, b, e in whole]
+    out = [static(simplified(analyzer, int64(n + b + e))) for n, b, e in whole]
     if mode != "constant":
         crops = [[_positive(analyzer, -width) for width in side] for side in (begin, end)]
         x = cropped(call, x, *crops)

@@ -8,33 +8,20 @@ from functools import reduce
 import numpy as np
 import tvm
 from tvm import relax
-from tvm.relax.frontend.onnx import onnx_frontend
 
 from tvm_deconv.frontends import grids
+from tvm_deconv.frontends.onnx.formulas import int64, sizes_analyzer
 from tvm_deconv.frontends.onnx.nodes import refuse
-from tvm_deconv.frontends.onnx.sizes import int64, sizes_analyzer
 
 from .activation import in_single
-from .call import Call, dtype_of, normal_axis, shape_of
-
-
-def _by_tvm(call: Call) -> relax.Expr:
-    """TVM's own converter; text attributes are bytes to it."""
-    options = {
-        key: value.encode() if isinstance(value, str) else value
-        for key, value in call.attributes.items()
-    }
-    options["tvm_custom"] = {"name": call.node.name, "num_outputs": len(call.node.output)}
-    converter = onnx_frontend._get_convert_map()[call.node.op_type].get_converter(call.opset)
-    inputs = onnx_frontend.onnx_input(call.inputs)
-    return converter(call.builder, inputs, options, [{}, {}])
+from .call import Call, by_tvm, dtype_of, normal_axis, shape_of
 
 
 def non_max_suppression(call: Call) -> relax.Expr:
     for index, name in ((2, "max_output_boxes_per_class"), (3, "iou_threshold")):
         call.constant(index, name)
     call.constant(4, "score_threshold")
-    return _by_tvm(call)
+    return by_tvm(call)
 
 
 _PADDINGS = {
@@ -76,7 +63,7 @@ def grid_sample(call: Call) -> relax.Expr:
 def roi_align(call: Call) -> relax.Expr:
     if call.choice("mode", "avg", ("avg", "max")) == "max":
         refuse("mode is 'max': computed is 'avg'")
-    return _by_tvm(call)
+    return by_tvm(call)
 
 
 def _local_response_normalization(call: Call, x: relax.Expr) -> relax.Expr:

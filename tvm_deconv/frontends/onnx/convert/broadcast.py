@@ -13,18 +13,22 @@ from typing import Any
 
 from tvm import relax, tirx
 
-from .convert.call import dtype_of, known_shape
-from .sizes import sizes_analyzer
+from tvm_deconv.frontends.onnx.formulas import sizes_analyzer
+
+from .call import dtype_of, known_shape
 
 
 def aligned(
-    builder: relax.BlockBuilder, operands: Sequence[Any], axis: int | None = None
+    builder: relax.BlockBuilder,
+    operands: Sequence[Any],
+    apart: Sequence[int] = (),
+    repeats: bool = True,
 ) -> list[Any]:
     """The operands, their sizes as the first that has a formula in the same free sizes.
 
-    ``axis`` is that of Concat, along which they may differ; along the others they must be equal,
-    whatever they are formulas in. Elsewhere sizes in other free ones are left: one of them may be
-    1, and be repeated.
+    Along the axes ``apart`` they may differ; negative ones count from the last of each. Where none
+    ``repeats``, as in Concat, the others must be equal, whatever they are formulas in. Elsewhere
+    sizes in other free ones are left: one of them may be 1, and be repeated.
     """
     shapes = [known_shape(operand) for operand in operands]
     found = list(operands)
@@ -33,16 +37,16 @@ def aligned(
             continue
         wanted = list(shape)
         for place in range(-len(shape), 0):
-            if axis is None or place % len(shape) != axis % len(shape):
+            if not any(place % len(shape) == axis % len(shape) for axis in apart):
                 beside = [s[place] for s in shapes if s is not None and len(s) >= -place]
-                wanted[place] = _common(shape[place], beside, repeats=axis is None)
+                wanted[place] = common_size(shape[place], beside, repeats)
         if any(a is not b for a, b in zip(shape, wanted, strict=True)):
             ty = relax.TensorType(wanted, dtype_of(operands[i]))
             found[i] = builder.match_cast(operands[i], ty)
     return found
 
 
-def _common(size: Any, beside: Sequence[Any], repeats: bool) -> Any:
+def common_size(size: Any, beside: Sequence[Any], repeats: bool = True) -> Any:
     """The fixed size or first formula ``beside`` that ``size`` must equal; else ``size``.
 
     A free size of an input alone is never the one: TVM takes a cast to it for its definition,
