@@ -39,7 +39,7 @@ from tvm_deconv.transform import (
     LowerConvolutions,
     LowerShuffles,
     RewriteUpsampling,
-    SeparateReversals,
+    SeparateCopies,
     rewrite_upsampling,
 )
 from tvm_deconv.transform.lower.layers import explain_kernels
@@ -105,7 +105,7 @@ def before_schedules(
         *([RewriteUpsampling()] if rewrite else []),
         *before_lowering(),
         LowerConvolutions(target, variant=variant, winograd=winograd, log=log),
-        SeparateReversals(),
+        SeparateCopies(),
         # TVM has the same ones for every kind of device.
         *stock.library_dispatch_passes(target),
         *stock.legalize_passes(target),

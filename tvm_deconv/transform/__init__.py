@@ -9,8 +9,8 @@ from .check_sizes import CheckSizes
 from .decompose import DecomposePixelShuffle
 from .fold import FoldExactly
 from .keep_nan import KeepNaN
-from .reversals import SeparateReversals
 from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
+from .separate import SeparateCopies
 
 __all__ = [
     "CheckSizes",
@@ -20,7 +20,7 @@ __all__ = [
     "LowerConvolutions",
     "LowerShuffles",
     "RewriteUpsampling",
-    "SeparateReversals",
+    "SeparateCopies",
     "explain",
     "rewrite_upsampling",
 ]

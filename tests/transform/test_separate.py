@@ -1,4 +1,4 @@
-"""An axis read backwards behind a shuffle: elements are where ONNX Runtime and PyTorch put them."""
+"""An axis read backwards behind a shuffle, reflections of reflections: what ONNX Runtime gives."""
 
 from __future__ import annotations
 
@@ -52,3 +52,19 @@ def test_a_flip_behind_a_shuffle_is_exact():
     program = torch.export.export(module, (torch.from_numpy(x),))
     found = run(tvm_deconv.compile(program, log=None), x).numpy()
     np.testing.assert_array_equal(found, module(torch.from_numpy(x)).detach().numpy())
+
+
+@pytest.mark.parametrize("modes", [("reflect", "reflect"), ("edge", "reflect")])
+def test_a_reflection_of_a_reflection_behind_a_resize_is_copied_by_itself(modes):
+    """TVM's simplifier took a minute for the indices of all three in one function."""
+    net = Net((1, 2, 4, 5, 6))
+    sizes = net.integers(1, 2, 7, 8, 9)
+    x = net("Resize", "x", "", "", sizes, mode="linear")
+    for mode in modes:
+        pads = net.integers(0, 0, 2, 1, 2, 0, 0, 1, 2, 0)
+        x = net("Pad", net("Erf", net("Mul", x, x)), pads, mode=mode)
+    model = net.model(x)
+    x = net.rng.standard_normal(net.shape).astype("float32")
+    (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    got = run(tvm_deconv.compile(model, log=None), x).numpy()
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,87 @@
+"""Operators that are copied by themselves, though TVM would fuse them with what is around.
+
+- *Axes read backwards.* Behind a division, TVM 0.27's iterator maps take an index that runs
+  backwards for another one: ``iter_map_simplify`` makes ``v // -2 + 3`` of ``(7 - v) // 2``, which
+  is 2 instead of 3 for v = 1. Fused with a shuffle before it, a reversed slice would return other
+  elements. A copy by itself divides nothing.
+- *A reflection of a reflection.* Each writes a choice between three indices in place of an index.
+  Of two in a row, every index of what is before them becomes nine; behind a linear resize of three
+  axes TVM's simplifier took a minute.
+"""
+
+from __future__ import annotations
+
+import tvm
+from tvm import relax
+from tvm.relax.expr_functor import PyExprMutator, mutator
+
+from .functions import holds
+from .graph import BROADCAST, UNARY, op_name
+
+_FLIP, _SLICE, _PAD = "relax.flip", "relax.strided_slice", "relax.nn.pad"
+_MIRRORS = ("reflect", "replicate", "circular")
+_POINTWISE = UNARY | BROADCAST
+# TVM's OpPatternKind: FuseOps leaves it alone.
+_OPAQUE = 8
+
+
+@tvm.transform.module_pass(opt_level=0, name="tvm_deconv.SeparateCopies")
+class SeparateCopies:
+    """Relax module pass: what the module's docstring names becomes an opaque PrimFunc."""
+
+    def transform_module(
+        self, mod: tvm.IRModule, context: tvm.transform.PassContext
+    ) -> tvm.IRModule:
+        result = mod
+        for name, func in mod.functions_items():
+            if isinstance(func, relax.Function) and holds(func, _may_be_separate):
+                separate = _Separate(result)
+                func = separate.visit_expr(func)
+                result = separate.builder_.get()
+                result.update_func(name, func)
+        return result
+
+
+def _may_be_separate(expr: relax.Expr) -> bool:
+    return _is_reversal(expr) or _is_mirror(expr)
+
+
+def _is_reversal(expr: relax.Expr) -> bool:
+    name = op_name(expr)
+    if name != _SLICE:
+        return name == _FLIP
+    strides = expr.args[4] if len(expr.args) == 5 else ()
+    return not all(isinstance(stride, tvm.tirx.IntImm) and stride.value > 0 for stride in strides)
+
+
+def _is_mirror(expr: relax.Expr) -> bool:
+    return op_name(expr) == _PAD and str(expr.attrs.pad_mode) in _MIRRORS
+
+
+@mutator
+class _Separate(PyExprMutator):
+    def __init__(self, mod: tvm.IRModule) -> None:
+        super().__init__(mod)
+        self.behind: dict[relax.Var, bool] = {}
+
+    def visit_call_(self, call: relax.Call) -> relax.Expr:
+        call = super().visit_call_(call)
+        if not (_is_reversal(call) or (_is_mirror(call) and self._follows_mirror(call.args[0]))):
+            return call
+        copy = call.op.get_attr("FLegalize")(self.builder_, call)
+        callee = copy.args[0]
+        func = self.builder_.get()[callee].with_attr("op_pattern", _OPAQUE)
+        self.builder_.update_func(callee, func)
+        return copy
+
+    def _follows_mirror(self, tensor: relax.Expr) -> bool:
+        """Whether ``tensor`` is a reflection, perhaps behind pointwise operators."""
+        if not isinstance(tensor, relax.Var):
+            return False
+        if tensor not in self.behind:
+            value = self.lookup_binding(tensor)
+            self.behind[tensor] = isinstance(value, relax.Call) and (
+                _is_mirror(value)
+                or (op_name(value) in _POINTWISE and any(map(self._follows_mirror, value.args)))
+            )
+        return self.behind[tensor]
