@@ -61,12 +61,13 @@ def check(
 ) -> CheckReport:
     """Whether the model, compiled as ``tvm_deconv.compile`` does, computes what its runtime does.
 
-    An ONNX model is held against ONNX Runtime, an exported program against PyTorch. There are
-    ``draws`` random inputs, which ``seed`` decides, for each of up to three sets of sizes of what
-    ``shapes`` leaves free. A result may be off by what ``rounding`` says. If one is further off and
-    ``locate`` is true, the model is cut in two again and again, each part compiled, until the layer
-    is found that is wrong though all that it reads is right; ``tell`` gets a line for each part.
-    The other arguments are those of ``compile``; ``target`` is this machine, which runs the result.
+    An ONNX model is held against ONNX Runtime, a TFLite file against LiteRT, an exported program
+    against PyTorch. There are ``draws`` random inputs, which ``seed`` decides, for each of up to
+    three sets of sizes of what ``shapes`` leaves free. A result may be off by what ``rounding``
+    says. If one is further off and ``locate`` is true, the model is cut in two again and again,
+    each part compiled, until the layer is found that is wrong though all that it reads is right;
+    ``tell`` gets a line for each part. The other arguments are those of ``compile``; ``target`` is
+    this machine, which runs the result.
 
     Raises what ``compile`` raises for a model that is refused here; CheckError for a reference that
     is not installed or refuses the model, for a Relax module and for sizes that it does not take;

@@ -15,6 +15,7 @@ from typing import Any
 import onnx
 
 from tvm_deconv.errors import CheckError
+from tvm_deconv.frontends.tflite.read import is_tflite
 
 from .subject import Subject
 
@@ -30,6 +31,11 @@ def subject_of(model: Any) -> Subject:
         from tvm_deconv.frontends.torch import read_program
 
         model = read_program(model)
+    elif isinstance(model, (str, os.PathLike)) and is_tflite(model):
+        _required("ai_edge_litert", "LiteRT", "ai-edge-litert")
+        from .tflite_subject import TfliteSubject
+
+        return TfliteSubject(model)
     if isinstance(model, (str, os.PathLike, onnx.ModelProto)):
         _required("onnxruntime", "ONNX Runtime")
         from .onnx_subject import OnnxSubject
@@ -42,16 +48,17 @@ def subject_of(model: Any) -> Subject:
 
         return TorchSubject(model)
     raise CheckError(
-        "check takes an ONNX file, a .pt2 file, an onnx.ModelProto or a "
+        "check takes an ONNX or TFLite file, a .pt2 file, an onnx.ModelProto or a "
         f"torch.export.ExportedProgram: there is nothing to hold a {type(model).__name__} against"
     )
 
 
-def _required(package: str, name: str) -> None:
-    """Raise CheckError, which says what to install, where ``package`` is not there."""
+def _required(module: str, name: str, package: str = "") -> None:
+    """Raise CheckError, which says what to install, where ``module`` is not there."""
     try:
-        importlib.import_module(package)
+        importlib.import_module(module)
     except ImportError as error:
         raise CheckError(
-            f"check holds this model against {name}, which is not installed: pip install {package}"
+            f"check holds this model against {name}, which is not installed: "
+            f"pip install {package or module}"
         ) from error

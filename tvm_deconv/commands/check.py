@@ -16,8 +16,8 @@ _DIFFERS = 1
 def add_check(commands: Commands) -> None:
     """The parser of ``check``."""
     summary = (
-        "compile a network, run random inputs here and on ONNX Runtime or PyTorch, and say how far "
-        "the results differ, and from which layer on"
+        "compile a network, run random inputs here and on ONNX Runtime, LiteRT or PyTorch, and say "
+        "how far the results differ, and from which layer on"
     )
     parser = add_command(commands, "check", _check, summary)
     parser.epilog = "Exit status: 0 if all results are right, 1 if one is not, 2 for bad input."
