@@ -23,7 +23,9 @@ with warnings.catch_warnings():
 CASES = [
     name
     for name in ALL
-    if name.startswith(("test_depthtospace", "test_convtranspose", "test_upsample_nearest"))
+    if name.startswith(
+        ("test_depthtospace", "test_convtranspose", "test_upsample_nearest", "test_mod_")
+    )
     or (name.startswith("test_resize") and "nearest" in name)
 ]
 

@@ -35,6 +35,25 @@ def extreme(operator: Callable[..., relax.Expr]) -> Callable[[Call], relax.Expr]
     return convert
 
 
+def modulo(call: Call) -> relax.Expr:
+    """With the sign of the dividend (fmod), else of the divisor; a dividend by infinity stays.
+
+    TVM's own remainder of floats with the divisor's sign divides, and infinity times 0 is no
+    number.
+    """
+    a, b = call.tensor(0), call.tensor(1)
+    if call.get("fmod", 0):
+        return relax.op.mod(a, b)
+    if not is_float(a):
+        return relax.op.floor_mod(a, b)
+    rest = call.emit(relax.op.mod(a, b))
+    zero = call.number(0, rest)
+    signs = [call.emit(relax.op.less(value, zero)) for value in (rest, b)]
+    differ = call.emit(relax.op.logical_xor(*signs))
+    moves = call.emit(relax.op.logical_and(differ, call.emit(relax.op.not_equal(rest, zero))))
+    return relax.op.where(moves, call.emit(relax.op.add(rest, b)), rest)
+
+
 def total(call: Call) -> relax.Expr:
     """Sum of any number of tensors."""
     values = [call.tensor(i) for i in range(len(call.inputs))]
