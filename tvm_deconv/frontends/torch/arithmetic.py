@@ -49,11 +49,15 @@ def apply(t: Translation, op: Op, operands: Sequence[Any], dtype: str) -> relax.
         # PyTorch keeps the numbers of half-precision arithmetic in float32: 1e5 is not infinite.
         working = "float32"
     arguments = [t.cast(x, working) if is_tensor(x) else t.scalar(x, working) for x in operands]
-    return t.cast(t.emit(op(*_fitted(t, arguments))), t.dtype)
+    return t.cast(t.emit(op(*fitted(t, arguments))), t.dtype)
 
 
-def _fitted(t: Translation, tensors: Sequence[relax.Expr]) -> list[relax.Expr]:
+def fitted(
+    t: Translation, tensors: Sequence[relax.Expr], apart: int | None = None
+) -> list[relax.Expr]:
     """The tensors, sizes that are formulas replaced by those that they stand beside.
+
+    Along the axis ``apart``, counted from the last, they may differ.
 
     PyTorch exports that only where they are equal: a decoder doubles what its encoder has halved.
     TVM does not broadcast them. They are compared when the program runs. Where all are formulas,
@@ -64,6 +68,8 @@ def _fitted(t: Translation, tensors: Sequence[relax.Expr]) -> list[relax.Expr]:
     wanted: dict[int, Any] = {}
     for shape in shapes:
         for axis, size in enumerate(reversed(shape)):
+            if axis == apart:
+                continue
             if isinstance(size, int) and size != 1:
                 wanted[axis] = size
             elif not isinstance(size, (int, tirx.Var)):

@@ -9,6 +9,7 @@ from tvm import relax, te, tirx
 
 from tvm_deconv.errors import ModelError
 
+from .arithmetic import fitted
 from .sizes import integer
 from .slicing import sliced
 from .translation import Translation
@@ -137,7 +138,9 @@ def concatenate(t: Translation, tensors: Sequence[relax.Expr], dim: int) -> rela
     # PyTorch also takes empty tensors of one axis, whatever the others are.
     parts = [x for x in tensors if len(shape_of(x)) == rank and 0 not in _fixed(x)]
     parts = [t.cast(x, t.dtype) for x in parts]
-    return parts[0] if len(parts) == 1 else op.concat(parts, dim % rank)
+    if len(parts) == 1:
+        return parts[0]
+    return op.concat(fitted(t, parts, rank - 1 - dim % rank), dim % rank)
 
 
 def _fixed(x: relax.Expr) -> list[int]:
