@@ -20,7 +20,7 @@ pytest.importorskip("tflite", reason=f"TFLite files are not read without tflite:
 pytest.importorskip("ai_edge_litert", reason=f"nothing to compare TFLite files with: {WHY}")
 
 from ai_edge_litert import schema_py_generated as schema  # noqa: E402
-from ai_edge_litert.interpreter import Interpreter, OpResolverType  # noqa: E402
+from tflite_reference import litert  # noqa: E402
 
 from tvm_deconv.bench.peers.tflite_file import Writer  # noqa: E402
 
@@ -100,21 +100,6 @@ def file_of(rows: Sequence[Row]) -> tuple[bytes, list[np.ndarray]]:
         writer.append(one.operator, numbers, made, one.options)
         results += made
     return writer.finish(given, results), values
-
-
-def litert(content: bytes, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """What LiteRT's own kernels compute, without XNNPACK."""
-    interpreter = Interpreter(
-        model_content=content,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
-    for detail, value in zip(interpreter.get_input_details(), values, strict=True):
-        interpreter.resize_tensor_input(detail["index"], value.shape)
-    interpreter.allocate_tensors()
-    for detail, value in zip(interpreter.get_input_details(), values, strict=True):
-        interpreter.set_tensor(detail["index"], value)
-    interpreter.invoke()
-    return [interpreter.get_tensor(each["index"]) for each in interpreter.get_output_details()]
 
 
 def compiled(path: Path, **how: Any) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:

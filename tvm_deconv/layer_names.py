@@ -14,6 +14,8 @@ from tvm import relax
 from tvm.ir import SourceName, Span
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from tvm_deconv.relax_functions import with_changed
+
 
 def layer_name(var: relax.Var) -> str:
     """The name of the model's node that ``var`` was made for; its own where it has none."""
@@ -27,18 +29,13 @@ def named(mod: tvm.IRModule, names: Mapping[relax.Var, str] | None = None) -> tv
     has no name was made on the way to the next that has one, and gets that name; an alias gets that
     of its source. A module in which nothing has a name is returned as it is.
     """
-    changed = {}
-    for key, function in mod.functions_items():
-        if isinstance(function, relax.Function):
-            found = _completed(function, names or {})
-            if any(var.span is None for var in found):
-                changed[key] = _Naming(found).visit_expr(function)
-    if not changed:
-        return mod
-    result = mod.clone()
-    for key, function in changed.items():
-        result.update_func(key, function)
-    return result
+
+    def completed(function: relax.Function) -> relax.Function | None:
+        found = _completed(function, names or {})
+        is_new = any(var.span is None for var in found)
+        return _Naming(found).visit_expr(function) if is_new else None
+
+    return with_changed(mod, completed)
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.NameLayers")

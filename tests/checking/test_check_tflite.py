@@ -7,25 +7,13 @@ import sys
 import numpy as np
 import pytest
 
+# Skips these tests, too, where what it needs is not installed.
+from tflite_rows import Writer, options
+
 import tvm_deconv
 from tvm_deconv import cli
 from tvm_deconv.errors import CheckError
-
-WHY = "pip install 'tvm-deconv[test]'"
-pytest.importorskip("tflite", reason=f"TFLite files are not read without tflite: {WHY}")
-pytest.importorskip("ai_edge_litert", reason=f"nothing to compare TFLite files with: {WHY}")
-
-from ai_edge_litert import schema_py_generated as schema  # noqa: E402
-
-from tvm_deconv.bench.peers.tflite_file import Writer  # noqa: E402
-from tvm_deconv.frontends.tflite import CONVERTERS  # noqa: E402
-
-
-def options(kind, **fields):
-    table = getattr(schema, f"{kind}OptionsT")()
-    for name, value in fields.items():
-        setattr(table, name, value)
-    return table
+from tvm_deconv.frontends.tflite import CONVERTERS
 
 
 @pytest.fixture

@@ -22,8 +22,9 @@ import tvm_ffi
 from tvm import relax, sym, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from tvm_deconv.relax_functions import with_changed
+
 from .constants import Constants
-from .functions import with_changed
 from .graph import op_name, shape_of
 
 Shape: TypeAlias = Sequence[Any]

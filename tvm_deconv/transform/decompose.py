@@ -10,9 +10,9 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from tvm_deconv.relax_functions import holds, with_changed
 from tvm_deconv.transform.rules.shuffle import PIXEL_SHUFFLE, emit_shuffle
 
-from .functions import holds, with_changed
 from .graph import op_name, shape_of
 
 

@@ -15,8 +15,9 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from tvm_deconv.relax_functions import with_changed
+
 from .constants import Constants
-from .functions import with_changed
 from .graph import Graph, constant, dtype_of, op_name
 from .rebind import rebind
 

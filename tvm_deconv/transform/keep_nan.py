@@ -14,7 +14,8 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from .functions import with_changed
+from tvm_deconv.relax_functions import with_changed
+
 from .graph import op_name
 
 _RELU, _CLIP = "relax.nn.relu", "relax.clip"

@@ -15,14 +15,13 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from .functions import holds
+from tvm_deconv.relax_functions import holds, opaque
+
 from .graph import BROADCAST, UNARY, op_name
 
 _FLIP, _SLICE, _PAD = "relax.flip", "relax.strided_slice", "relax.nn.pad"
 _MIRRORS = ("reflect", "replicate", "circular")
 _POINTWISE = UNARY | BROADCAST
-# TVM's OpPatternKind: FuseOps leaves it alone.
-_OPAQUE = 8
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.SeparateCopies")
@@ -70,8 +69,7 @@ class _Separate(PyExprMutator):
             return call
         copy = call.op.get_attr("FLegalize")(self.builder_, call)
         callee = copy.args[0]
-        func = self.builder_.get()[callee].with_attr("op_pattern", _OPAQUE)
-        self.builder_.update_func(callee, func)
+        self.builder_.update_func(callee, opaque(self.builder_.get()[callee]))
         return copy
 
     def _follows_mirror(self, tensor: relax.Expr) -> bool:

@@ -54,10 +54,12 @@ class TfliteCase:
         """Write the file, run it by LiteRT, compile, run and compare."""
         if find_spec("ai_edge_litert") is None or find_spec("tflite") is None:
             return Outcome(kinds.INVALID, "LiteRT is not installed")
+        from tflite_reference import litert
+
         progress("reference")
         content, x = self._file(), filled(list(self.shape), "float32", 0)
         try:
-            expected = _litert(content, x)
+            expected = litert(content, [x])[0]
         except (RuntimeError, ValueError) as error:
             expected = Outcome(kinds.INVALID, f"LiteRT: {type(error).__name__}")
         progress("compile")
@@ -97,19 +99,6 @@ class TfliteCase:
 
 def _short(array: np.ndarray) -> str:
     return str(array.tolist()) if array.size < 9 else f"constant {list(array.shape)}"
-
-
-def _litert(content: bytes, x: np.ndarray) -> np.ndarray:
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    interpreter = Interpreter(model_content=content, experimental_op_resolver_type=plain)
-    given, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    interpreter.resize_tensor_input(given["index"], x.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(given["index"], x)
-    interpreter.invoke()
-    return interpreter.get_tensor(result["index"])
 
 
 class _Net:

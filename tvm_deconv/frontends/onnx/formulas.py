@@ -60,6 +60,11 @@ def bind_sizes(analyzer: sym.Analyzer, values: Iterable[Any]) -> None:
             analyzer.bind(var, least_one, allow_override=True)
 
 
+def are_one(a: Any, b: Any) -> bool:
+    """Whether two sizes are one at all free sizes, provably."""
+    return bool(sizes_analyzer(a, b).can_prove_equal(int64(a), int64(b)))
+
+
 def simplified(analyzer: sym.Analyzer, value: Any) -> Any:
     """``value`` in its simplest form: ``(h + 3) // 4 * 4`` for a size rounded up to a multiple.
 

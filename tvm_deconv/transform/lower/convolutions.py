@@ -22,6 +22,7 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.backends import machine_of
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec, resolve_log
+from tvm_deconv.relax_functions import opaque
 from tvm_deconv.schedules.choice import AUTO, Choice, Preferences
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.targets import resolve_target
@@ -37,9 +38,6 @@ VARIANT_ATTRIBUTE = "tvm_deconv.variant"
 
 # Operators that TVM writes a number into; others, and numbers of other kinds, stay parameters.
 _WITH_NUMBERS = BROADCAST - {"relax.where", "relax.ewise_fma"}
-
-# relax.OpPatternKind.kOpaque: nothing may be fused into a function that is already scheduled.
-_OPAQUE = 8
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.LowerConvolutions")
@@ -131,7 +129,8 @@ class _Kernels:
                 return scheduled, arguments
         scheduled = choice.variant.schedule(bind_repeated_reads(func), op, choice.parameters)
         scheduled = scheduled.with_attr(VARIANT_ATTRIBUTE, choice.variant.name)
-        scheduled = scheduled.with_attr("op_pattern", _OPAQUE)
+        # Nothing may be fused into a function that is already scheduled.
+        scheduled = opaque(scheduled)
         self.known.append((op, choice, func, scheduled))
         return scheduled, arguments
 

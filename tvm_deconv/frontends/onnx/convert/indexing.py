@@ -11,6 +11,7 @@ import tvm
 from tvm import relax, sym, tirx
 
 from tvm_deconv.frontends.onnx.formulas import (
+    are_one,
     differ_at_all_sizes,
     int64,
     shown,
@@ -173,14 +174,9 @@ def reshape(call: Call) -> relax.Expr:
     before, after = shape_of(x), sizes
     if differ_at_all_sizes(prod(before), prod(after)):
         refuse(f"shape is {shown(after)}, which no input of {shown(before)} fits")
-    if len(before) == len(after) and all(map(_is_one, before, after)):
+    if len(before) == len(after) and all(map(are_one, before, after)):
         return x
     return relax.op.reshape(x, relax.ShapeExpr(sizes))
-
-
-def _is_one(a: Any, b: Any) -> bool:
-    """Whether two sizes are one at all free sizes."""
-    return bool(sizes_analyzer(a, b).can_prove_equal(int64(a), int64(b)))
 
 
 def _ints(values: Sequence[Any]) -> list[int]:

@@ -19,7 +19,7 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tvm_deconv.frontends.onnx.formulas import int64, sizes_analyzer
+from tvm_deconv.frontends.onnx.formulas import are_one
 
 from .call import known_shape, static
 
@@ -224,13 +224,9 @@ def _reshaped(call: relax.Call, lookup: Lookup) -> Progression | None:
         if len(old) == 1
         else [(found.shape[a], after[b]) for a, b in zip(old, new, strict=False)]
     )
-    if len(old) != len(new) or not all(_equal(n, m) for n, m in pairs):
+    if len(old) != len(new) or not all(are_one(n, m) for n, m in pairs):
         return None
     return replace(found, axis=new[old.index(found.axis)])
-
-
-def _equal(a: Any, b: Any) -> bool:
-    return bool(sizes_analyzer(a, b).can_prove_equal(int64(a), int64(b)))
 
 
 def _is_one(size: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What the small passes share: looking for an expression in a function, and changing functions."""
+"""What small passes share: to look for an expression, to change functions, to mark them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import tvm
 from tvm import relax
+
+# relax.OpPatternKind.kOpaque.
+_OPAQUE = 8
 
 
 def with_changed(
@@ -38,3 +41,8 @@ def holds(func: relax.Function, is_meant: Callable[[relax.Expr], bool]) -> bool:
 
     relax.analysis.post_order_visit(func, visit)
     return bool(found)
+
+
+def opaque(func: tvm.tirx.PrimFunc) -> tvm.tirx.PrimFunc:
+    """The function, marked so that FuseOps leaves it alone."""
+    return func.with_attr("op_pattern", _OPAQUE)
