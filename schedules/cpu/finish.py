@@ -100,7 +100,8 @@ class _Finisher:
             condition = known.unproved([self.guard(stmt)])
             if condition is not None:
                 body = tirx.IfThenElse(condition, body, None)
-        return edit.with_loop(stmt, body=body, annotations={})
+        kept = {key: value for key, value in stmt.annotations.items() if key != GUARD}
+        return edit.with_loop(stmt, body=body, annotations=kept)
 
     def guard(self, loop: tirx.For) -> Any:
         """Whether the loop's body can touch the output at all."""

@@ -43,6 +43,7 @@ from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.algorithms.names import EDGE, GATHER, PAD, TRANSPOSE
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.last_steps import for_llvm
+from tvm_deconv.schedules.tir.pieces import join
 from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
 from tvm_deconv.schedules.variant import Sizes, Variant
 
@@ -143,11 +144,9 @@ def tile_gather(sch: Schedule, conv: ConvTranspose2d, tile: Tiling) -> steps.Nes
     split, o_tile, o_in = sch.split(o, [tile.channel_splits, None, tile.channels])
     strip, oh_in = sch.split(oh, [None, tile.rows * conv.h.stride])
     column, ow_in = sch.split(ow, [None, tile.block_columns * conv.w.stride])
-    outer = steps.pieces(sch, n, strip, column, g, split)
+    outer = [n, strip, column, g, split]
     sch.reorder(*outer, kh, kw, oh_in, ow_in, o_tile, ic, o_in)
-    parallel = sch.fuse(*outer)
-    if tile.parallel:
-        sch.parallel(parallel)
+    parallel = join(sch, outer, tile.parallel)
     return steps.Nest(parallel=parallel, tile=ow_in, reduction=kh)
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tvm import tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.names import GUARD
+from tvm_deconv.schedules.tir.pieces import join
 
 from .tiling import Tiling
 
@@ -40,18 +40,6 @@ def inline_epilogue(sch: Schedule, keep: tuple[str, ...]) -> str:
     return store
 
 
-def pieces(sch: Schedule, batch: Any, *loops: Any) -> list[Any]:
-    """The loops to fuse for the threads, strips of a free number before all others.
-
-    for n, strip, column, ...  =>  for strip, n, column, ... (if the height is free)
-
-    TVM recovers the loops by dividing by the extents further in, and raises where it cannot prove
-    that ``h // 2 + 3`` strips divide three times as many.
-    """
-    free = [loop for loop in loops if not isinstance(sch.get(loop).extent, tirx.IntImm)]
-    return [*free, batch, *(loop for loop in loops if loop not in free)]
-
-
 def tile_phases(sch: Schedule, phases: str, tile: Tiling) -> Nest:
     """Tile the phases and order them for register accumulation.
 
@@ -63,14 +51,12 @@ def tile_phases(sch: Schedule, phases: str, tile: Tiling) -> Nest:
     split, o_tile, o_in = sch.split(o, [tile.channel_splits, None, tile.channels])
     strip, y_in = sch.split(y, [None, tile.rows])
     column, x_tile, x_vec, lane = sch.split(x, [None, tile.column_tiles, tile.vectors, tile.lanes])
-    outer = pieces(sch, n, strip, column, g, split)
+    outer = [n, strip, column, g, split]
     if tile.inner_fh:
         sch.reorder(*outer, o_tile, y_in, x_tile, ic, th, tw, fh, o_in, fw, x_vec, lane)
     else:
         sch.reorder(*outer, o_tile, fh, y_in, x_tile, ic, th, tw, o_in, fw, x_vec, lane)
-    parallel = sch.fuse(*outer)
-    if tile.parallel:
-        sch.parallel(parallel)
+    parallel = join(sch, outer, tile.parallel)
     sch.annotate(y_in, GUARD, "row")
     sch.annotate(x_tile, GUARD, "column")
     if tile.unroll_fh:
@@ -89,11 +75,9 @@ def tile_planes(sch: Schedule, phases: str, conv: ConvTranspose2d, tile: Tiling)
     split, o_tile, o_in = sch.split(o, [tile.channel_splits, None, tile.channels])
     strip, y_in = sch.split(y, [None, tile.rows])
     column, x_tile, x_vec, lane = sch.split(x, [None, tile.column_tiles, tile.vectors, tile.lanes])
-    outer = pieces(sch, n, strip, column, g, split)
+    outer = [n, strip, column, g, split]
     sch.reorder(*outer, fh, fw, o_tile, y_in, x_tile, ic, th, tw, o_in, x_vec, lane)
-    parallel = sch.fuse(*outer)
-    if tile.parallel:
-        sch.parallel(parallel)
+    parallel = join(sch, outer, tile.parallel)
     sch.annotate(y_in, GUARD, "row")
     sch.annotate(x_tile, GUARD, "column")
     for loop, axis in ((fh, conv.h), (fw, conv.w)):
@@ -115,11 +99,9 @@ def strip_of_sums(sch: Schedule, phases: str, tile: Tiling) -> Nest:
     split, o_in = sch.split(o, [tile.channel_splits, None])
     strip, y_in = sch.split(y, [None, tile.rows])
     column, x_in = sch.split(x, [None, tile.block_columns])
-    outer = pieces(sch, n, strip, column, g, split)
+    outer = [n, strip, column, g, split]
     sch.reorder(*outer, ic, o_in, fh, fw, y_in, x_in, th, tw)
-    parallel = sch.fuse(*outer)
-    if tile.parallel:
-        sch.parallel(parallel)
+    parallel = join(sch, outer, tile.parallel)
     sch.decompose_reduction(block, ic)
     in_vectors(sch, phases + "_init", tile.lanes)
     return Nest(parallel=parallel, tile=None, reduction=ic)

@@ -11,8 +11,10 @@ from tvm.s_tir.dlight.analysis import normalize_prim_func
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.schedules.tir.last_steps import for_llvm
+from tvm_deconv.schedules.tir.own_sizes import with_own_sizes
 from tvm_deconv.schedules.tir.periods import with_whole_periods
 
+from .bounds import with_exact_bounds
 from .contraction import Contraction, contraction_of, epilogue_positions
 from .injective import is_injective, schedule_injective
 from .inline import inline_producers
@@ -41,7 +43,7 @@ def default_schedule(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc:
 
 def schedule_function(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc | None:
     """``func`` scheduled for ``machine``; None where its form is not one that we understand."""
-    schedule = s_tir.Schedule(bind_repeated_reads(func))
+    schedule = s_tir.Schedule(bind_repeated_reads(with_own_sizes(func)))
     blocks = normalize_prim_func(schedule)
     if blocks is None:
         return None
@@ -73,7 +75,8 @@ def _scheduled(func: tirx.PrimFunc, parts: list[Part], machine: CpuMachine) -> t
             schedule_injective(schedule, part, machine)
         else:
             schedule_reduction(schedule, part, machine)
-    return for_llvm(cut_rows(schedule.mod["main"]))
+    stores = {part.store.name for part in parts if isinstance(part, Contraction)}
+    return for_llvm(cut_rows(with_exact_bounds(schedule.mod["main"], stores)))
 
 
 def _simple_rules(stages: list[Stage], _machine: CpuMachine) -> list[Part]:

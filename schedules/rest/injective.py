@@ -11,6 +11,8 @@ from tvm import s_tir, sym, tirx
 from tvm.s_tir.schedule import LoopRV
 
 from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.tir.periods import has_remainders
+from tvm_deconv.schedules.tir.pieces import join
 
 from .edges import edges_of
 from .rows import ROW
@@ -142,7 +144,9 @@ def parallelise(
     while fused < len(loops) and count < _PIECES_PER_THREAD * machine.threads:
         count *= static_value(schedule.get(loops[fused]).extent) or 1
         fused += 1
-    schedule.parallel(schedule.fuse(*loops[:fused]) if fused > 1 else loops[0])
+    pieces = loops[:fused]
+    # Loops over remainders have to be one that can be split into whole periods.
+    join(schedule, [schedule.fuse(*pieces)] if has_remainders(stage.body) else pieces)
 
 
 def values_of(stage: Stage) -> int:

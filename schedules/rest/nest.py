@@ -5,6 +5,7 @@ from __future__ import annotations
 from tvm import s_tir, tirx
 
 from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.tir.pieces import join
 
 from .contraction import Contraction
 from .injective import is_vector_row, schedule_injective, values_of
@@ -60,9 +61,7 @@ def schedule_contraction(
     moving = [loops[axis] for axis in plan.innermost]
     reducing = [loop for axis, loop in loops.items() if axis.reduces]
     schedule.reorder(*strips, *sweeps, *within, *moving, *reducing, *inner)
-    strip = schedule.fuse(*strips)
-    if values_of(contraction.compute) >= _SERIAL_MULTIPLY_ADDS:
-        schedule.parallel(strip)
+    strip = join(schedule, strips, values_of(contraction.compute) >= _SERIAL_MULTIPLY_ADDS)
 
     for copy in contraction.copies:
         if not plan.is_copied_by_strip(copy.operand):
@@ -74,8 +73,9 @@ def schedule_contraction(
             schedule.annotate(schedule.get_loops(block)[-1], ROW, machine.lanes)
     tiles = [*sweeps, *within, *moving]
     store = schedule.get_sblock(contraction.store.name)
+    depth = len(schedule.get_loops(compute)) - len(reducing) - len(inner)
     schedule.reverse_compute_at(store, tiles[-1] if tiles else strip)
-    *stored_rows, row = schedule.get_loops(store)[1 + len(tiles) :]
+    *stored_rows, row = schedule.get_loops(store)[depth:]
     for loop in stored_rows:
         # Registers have no addresses: every row must be named by a constant.
         if static_value(schedule.get(loop).extent) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tvm import tirx
 
+from .pieces import with_joined_pieces
 from .periods import with_whole_periods
 from .sizes import with_sizes_from_zero
 from .vector_math import with_vector_math
@@ -11,4 +12,4 @@ from .vector_math import with_vector_math
 
 def for_llvm(func: tirx.PrimFunc) -> tirx.PrimFunc:
     """``func``, scheduled, without what LLVM makes slow code of or misreads."""
-    return with_sizes_from_zero(with_whole_periods(with_vector_math(func)))
+    return with_joined_pieces(with_sizes_from_zero(with_whole_periods(with_vector_math(func))))

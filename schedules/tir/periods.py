@@ -59,6 +59,11 @@ def with_whole_periods(func: tirx.PrimFunc) -> tirx.PrimFunc:
     return func.with_body(tvm_ffi.structural_map(func.body, (tirx.For, by_periods)))
 
 
+def has_remainders(stmt: tirx.Stmt) -> bool:
+    """Whether a statement's addresses hold remainders that LLVM might misread in a loop."""
+    return bool(_in_addresses(stmt))
+
+
 def _by_periods(loop: tirx.For, ranges: Mapping[Var, tvm.ir.Range]) -> tirx.Stmt:
     var = loop.loop_var
     if loop.kind not in (tirx.ForKind.SERIAL, tirx.ForKind.PARALLEL) or not _is_short(loop.body):

@@ -15,16 +15,19 @@ from tvm import tirx
 from tvm.sym import Analyzer
 
 from . import edit
+from .pieces import over_pieces
 
 
 def in_strip_coordinates(func: tirx.PrimFunc, name: str) -> tirx.PrimFunc:
     """``pad[n, c, i, j]`` => ``pad[0, c - c0, i - i0, j - j0]`` in a buffer as large as a strip.
 
-    The block ``name`` writes the scratch below the parallel loop, which is the outermost one. The
-    origin is what that block writes first in an iteration of it.
+    The block ``name`` writes the scratch below the loops over the pieces, which are the outermost.
+    The origin is what that block writes first in a piece.
     """
     realize = edit.find_block(func.body, name)
-    parallel, *loops = edit.loops_to(func.body, realize)
+    loops = edit.loops_to(func.body, realize)
+    pieces = over_pieces(loops)
+    innermost, loops = loops[pieces - 1], loops[pieces:]
     whole = realize.block.writes[0].source
     first, last = (
         [edit.substitute(value, position) for value in realize.iter_values]
@@ -40,7 +43,7 @@ def in_strip_coordinates(func: tirx.PrimFunc, name: str) -> tirx.PrimFunc:
         return [index - a for index, a in zip(indices, first, strict=True)]
 
     def loop(node: tirx.For) -> Any:
-        if not node.loop_var.same_as(parallel.loop_var):
+        if not node.loop_var.same_as(innermost.loop_var):
             return node
         # TVM would shrink the buffer to what it takes to be touched, and has used the variable of
         # an inner loop for that; it keeps the size of one whose address is taken.

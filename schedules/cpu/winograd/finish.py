@@ -26,6 +26,7 @@ from tvm.sym import Analyzer
 from tvm_deconv.schedules.algorithms.expressions import by_phase, static
 from tvm_deconv.schedules.algorithms.names import OUTPUTS, PAD, PREFETCH, PRODUCTS, TRANSFORM
 from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.pieces import over_pieces
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
@@ -46,7 +47,7 @@ def finish(func: tirx.PrimFunc, layout: Layout, store: str) -> tirx.PrimFunc:
     inner = tirx.SeqStmt([strip.in_scratch(blocks.body), strip.write_outputs()])
     before = [strip.read_inputs(), *strip.clear_reach()]
     body = tirx.SeqStmt([*before, edit.with_loop(blocks, body=inner)])
-    body = edit.with_loop(strip.parallel, body=body)
+    body = edit.rebuild(strip.pieces, body)
     root = edit.with_block(root, body=body, alloc_buffers=strip.buffers)
     return func.with_body(root).with_attr("tirx.is_scheduled", True)
 
@@ -57,7 +58,9 @@ class _Strip:
     def __init__(self, layout: Layout, root: SBlockRealize, store_name: str) -> None:
         self.layout, self.conv, self.lanes = layout, layout.conv, layout.tile.lanes
         init = edit.find_block(root, PRODUCTS + "_init")
-        self.parallel, self.blocks, *inner = edit.loops_to(root, init)
+        loops = edit.loops_to(root, init)
+        pieces = over_pieces(loops)
+        self.pieces, self.blocks, inner = loops[:pieces], loops[pieces], loops[pieces + 1 :]
         # Where the strip and its block begin: (n, sy, sx, g, block).
         origin = {loop.loop_var: 0 for loop in inner}
         self.place = [edit.substitute(value, origin) for value in init.iter_values[:5]]

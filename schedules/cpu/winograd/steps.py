@@ -7,6 +7,7 @@ from math import gcd
 from tvm.s_tir import Schedule
 
 from tvm_deconv.schedules.algorithms.names import PREFETCH, PRODUCTS, TRANSFORM
+from tvm_deconv.schedules.tir.pieces import join
 
 from .tile import WinogradTile
 
@@ -30,9 +31,7 @@ def tile_products(sch: Schedule, tile: WinogradTile) -> None:
     ic, ic_in = sch.split(ic, [None, tile.unroll])
     outer = [n, sy, sx, g, split]
     sch.reorder(*outer, blk, u, v, rows, taus, ic, ic_in, row, vector, lane)
-    parallel = sch.fuse(*outer)
-    if tile.parallel:
-        sch.parallel(parallel)
+    parallel = join(sch, outer, tile.parallel)
     for loop in (ic_in, row, vector):
         sch.unroll(loop)
     sch.vectorize(lane)
