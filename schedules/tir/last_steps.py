@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tvm import tirx
 
-from .pieces import with_joined_pieces
 from .periods import with_whole_periods
+from .pieces import with_joined_pieces
 from .sizes import with_sizes_from_zero
 from .vector_math import with_vector_math
 

@@ -12,8 +12,8 @@ numbers stay as they are, and are joined behind everything that asks what their 
                for strip in range(piece % ((h + 8) // 9), 1):
                    body
 
-The loops of one iteration say so in a form that TVM does not see through. It would put the quotients
-into the indices again; LLVM sees a single iteration.
+The loops of one iteration say so in a form that TVM does not see through: it would put the
+quotients into the indices again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PIECES = "tvm_deconv.pieces"
 
 
 def join(schedule: s_tir.Schedule, loops: list[Any], parallel: bool = True) -> Any:
-    """The innermost of the loops over the pieces, ``loops`` from the outermost on, or all as one."""
+    """Share ``loops``, from the outermost on, among the threads; the innermost that is left."""
     extents = [schedule.get(loop).extent for loop in loops]
     outermost, innermost = loops[0], loops[-1]
     if all(isinstance(extent, tirx.IntImm) for extent in extents):
