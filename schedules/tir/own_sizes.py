@@ -25,7 +25,8 @@ def with_own_sizes(func: tirx.PrimFunc) -> tirx.PrimFunc:
     its index a simple one. So a product keeps its formula where its variables are read elsewhere,
     and a rounded size where another formula has them.
     """
-    left, known = sorted(_formulas(func), key=_letters), []
+    left = sorted(_formulas(func), key=_letters)
+    known: list[Expr] = []
     while left:
         formula, *left = left
         size = Var("size", formula.ty)
