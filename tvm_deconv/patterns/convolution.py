@@ -68,6 +68,9 @@ def read_conv(graph: Graph, var: Tensor) -> Conv | Refused | None:
             f"weights of {graph.describe(var)} are not constant: {graph.describe(kernel)} "
             f"(bind parameters first: {graph.bind_parameters})"
         )
+    if weight.ndim != 4:
+        # A tuner's rewritten weights keep the name of their former layout.
+        return Refused(f"weights of {graph.describe(var)} have {weight.ndim} axes, not 4")
     weight = weight.transpose([attrs.kernel_layout.index(name) for name in "OIHW"])
     if not graph.is_variable(data) or graph.shape(data) is None or graph.shape(var) is None:
         return Refused(f"the shape of {graph.describe(data)} is not known")

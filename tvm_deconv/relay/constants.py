@@ -1,0 +1,87 @@
+"""Constant expressions of a Relay function, evaluated in NumPy without changing the function.
+
+Importers hide biases, slopes and index vectors behind reshape, expand_dims and the like. Only the
+operators of ``_EVALUATE`` are understood; anything else is simply not constant. TVM's own
+FoldConstant would compile each for the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import relay
+
+
+class Constants:
+    """Evaluates expressions, each once."""
+
+    def __init__(self) -> None:
+        self._known: dict[relay.Expr, np.ndarray | None] = {}
+
+    def evaluate(self, expr: relay.Expr) -> np.ndarray | None:
+        """The array that ``expr`` always holds, or None."""
+        if isinstance(expr, relay.Constant):
+            return expr.data.numpy()
+        if not isinstance(expr, relay.Call) or not isinstance(expr.op, tvm.ir.Op):
+            return None
+        if expr not in self._known:
+            self._known[expr] = self._call(expr)
+        return self._known[expr]
+
+    def _call(self, call: relay.Call) -> np.ndarray | None:
+        function = _EVALUATE.get(str(call.op.name))
+        if function is None:
+            return None
+        arguments: list[np.ndarray] = []
+        for operand in call.args:
+            value = self.evaluate(operand)
+            if value is None:
+                return None
+            arguments.append(value)
+        return np.asarray(function(call, *arguments)).astype(call.checked_type.dtype, copy=False)
+
+
+def _shape(call: relay.Call) -> list[int]:
+    return [int(dim) for dim in call.checked_type.shape]
+
+
+def _reshape(call: relay.Call, x: np.ndarray) -> np.ndarray:
+    return x.reshape(_shape(call))
+
+
+def _transpose(call: relay.Call, x: np.ndarray) -> np.ndarray:
+    axes = call.attrs.axes
+    return x.transpose(None if axes is None else [int(axis) for axis in axes])
+
+
+def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda call, *arguments: function(*arguments)
+
+
+_EVALUATE: dict[str, Callable[..., Any]] = {
+    "reshape": _reshape,
+    "expand_dims": _reshape,
+    "squeeze": _reshape,
+    "broadcast_to": lambda call, x: np.broadcast_to(x, _shape(call)),
+    "full": lambda call, x: np.full(_shape(call), x),
+    "transpose": _transpose,
+    "repeat": lambda call, x: np.repeat(x, int(call.attrs.repeats), int(call.attrs.axis)),
+    "arange": _plain(np.arange),
+    "cast": lambda call, x: x,
+    "clip": lambda call, x: np.clip(x, call.attrs.a_min, call.attrs.a_max),
+    "abs": _plain(np.abs),
+    "negative": _plain(np.negative),
+    "sqrt": _plain(np.sqrt),
+    "rsqrt": lambda call, x: 1 / np.sqrt(x),
+    "where": _plain(np.where),
+    "add": _plain(np.add),
+    "subtract": _plain(np.subtract),
+    "multiply": _plain(np.multiply),
+    "divide": _plain(np.divide),
+    "floor_divide": _plain(np.floor_divide),
+    "maximum": _plain(np.maximum),
+    "minimum": _plain(np.minimum),
+}

@@ -1,0 +1,186 @@
+"""What the rules ask about a Relay function: ``patterns.graph.Graph`` on a graph of expressions.
+
+Relay has no bindings: a tensor is the expression that computes it, and one that is read twice
+occurs twice. Calls, tuples and their items are looked at. Anything else that has expressions inside
+(``if``, ``let``, a function) is one reader of all of them, and nothing in it is rewritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import relay
+
+from tvm_deconv.patterns import graph as patterns
+from tvm_deconv.patterns.operators import BATCH_NORM, BIAS, BROADCAST, PRELU, UNARY
+
+from .constants import Constants
+from .vocabulary import native, translate
+
+_PLAIN = (relay.Call, relay.Tuple, relay.TupleGetItem)
+_LEAVES = (relay.Var, relay.GlobalVar, relay.Constant, tvm.ir.Op)
+# Free sizes of their results are those of their first operand.
+_KEEPS_SHAPE = UNARY | {BATCH_NORM, BIAS, PRELU}
+
+
+class Graph(patterns.Graph):
+    """One Relay function whose types are inferred."""
+
+    bind_parameters = "tvm.relay.build_module.bind_params_by_name"
+
+    def __init__(self, func: relay.Function) -> None:
+        self.users: dict[relay.Expr, list[relay.Expr]] = {}
+        self.order = list(self._computed(func.body))
+        self.position = {expr: index for index, expr in enumerate(self.order)}
+        self.live = frozenset(self.order) | frozenset(func.params)
+        self.outputs = frozenset(_fields(func.body))
+        self.constants = Constants()
+        self._calls: dict[relay.Expr, patterns.Call | None] = {}
+        self._free: dict[tuple[relay.Expr, int], Any] = {}
+        self._numbers = _numbered(self.order)
+
+    def call(self, tensor: relay.Expr) -> patterns.Call | None:
+        if tensor not in self._calls:
+            self._calls[tensor] = translate(tensor)
+        return self._calls[tensor]
+
+    def is_tensor(self, argument: Any) -> bool:
+        return isinstance(argument.checked_type, relay.TensorType)
+
+    def is_variable(self, argument: Any) -> bool:
+        return not isinstance(argument, relay.Constant) and self.is_tensor(argument)
+
+    def constant(self, tensor: relay.Expr) -> np.ndarray | None:
+        return self.constants.evaluate(tensor)
+
+    def shape(self, tensor: relay.Expr) -> tuple[Any, ...] | None:
+        if not self.is_tensor(tensor):
+            return None
+        dims = enumerate(tensor.checked_type.shape)
+        return tuple(self._dim(tensor, axis, dim) for axis, dim in dims)
+
+    def dtype(self, tensor: relay.Expr) -> str:
+        return str(tensor.checked_type.dtype)
+
+    def same(self, a: Any, b: Any) -> bool:
+        if isinstance(a, int) and isinstance(b, int):
+            return a == b
+        a, b = (tvm.tir.const(x, "int32") if isinstance(x, int) else x for x in (a, b))
+        return bool(tvm.ir.structural_equal(a, b)) or bool(tvm.arith.Analyzer().can_prove(a == b))
+
+    def text(self, dim: Any) -> str:
+        return str(dim)
+
+    def name(self, tensor: relay.Expr) -> str:
+        span = getattr(tensor, "span", None)
+        named = None if span is None else _source(span)
+        return named or self._numbers.get(tensor, "?")
+
+    def describe(self, tensor: relay.Expr) -> str:
+        if isinstance(tensor, relay.Constant):
+            return "a constant"
+        if isinstance(tensor, relay.Var):
+            return f"parameter {tensor.name_hint}"
+        if isinstance(tensor, relay.Tuple) and self.users.get(tensor):
+            return self.describe(self.users[tensor][0])
+        return f"{_operator(tensor)} ({self.name(tensor)})"
+
+    def spell(self, op: str) -> str:
+        return native(op)
+
+    def _dim(self, tensor: relay.Expr, axis: int, dim: Any) -> Any:
+        if isinstance(dim, tvm.tir.IntImm):
+            return int(dim)
+        return self._free_dim(tensor, axis) if isinstance(dim, tvm.tir.Any) else dim
+
+    def _free_dim(self, tensor: relay.Expr, axis: int) -> Any:
+        """A variable for a size that Relay calls ``?``; elementwise results share it."""
+        key = tensor, axis
+        if key not in self._free:
+            call = self.call(tensor)
+            dims = [] if call is None else self._operand_dims(call, tensor, axis)
+            new = tvm.tir.Var(f"{self._numbers.get(tensor, 'x')}_{axis}", "int32")
+            self._free[key] = dims[0] if len(dims) == 1 else new
+        return self._free[key]
+
+    def _operand_dims(self, call: patterns.Call, tensor: relay.Expr, axis: int) -> list[Any]:
+        """The sizes of an elementwise operator's operands along an axis of the result, but 1."""
+        if call.op in _KEEPS_SHAPE:
+            operands = [call.args[0]]
+        else:
+            operands = [a for a in call.args if self.is_tensor(a)] if call.op in BROADCAST else []
+        behind = len(tensor.checked_type.shape) - axis
+        shapes = [shape for a in operands if (shape := self.shape(a)) and len(shape) >= behind]
+        found: list[Any] = []
+        for dim in (shape[len(shape) - behind] for shape in shapes):
+            if not self.same(dim, 1) and not any(self.same(dim, other) for other in found):
+                found.append(dim)
+        return found
+
+    def _computed(self, body: relay.Expr) -> Iterator[relay.Expr]:
+        """All expressions that are no leaves, each once, after its operands; fills ``users``."""
+        seen: set[relay.Expr] = set()
+        # Not recursive: networks are deeper than Python's stack.
+        todo = [(body, False)]
+        while todo:
+            expr, operands_done = todo.pop()
+            if operands_done:
+                yield expr
+                continue
+            if expr in seen or isinstance(expr, _LEAVES):
+                continue
+            seen.add(expr)
+            reads = operands(expr)
+            for read in dict.fromkeys(reads):
+                self.users.setdefault(read, []).append(expr)
+            todo.append((expr, True))
+            if isinstance(expr, _PLAIN):
+                todo += [(read, False) for read in reversed(reads)]
+
+
+def operands(expr: relay.Expr) -> list[relay.Expr]:
+    """What an expression reads; for one that is not looked into, whatever occurs in it."""
+    if isinstance(expr, relay.Call):
+        return list(expr.args) if isinstance(expr.op, tvm.ir.Op) else [expr.op, *expr.args]
+    if isinstance(expr, relay.Tuple):
+        return list(expr.fields)
+    if isinstance(expr, relay.TupleGetItem):
+        return [expr.tuple_value]
+    found: list[relay.Expr] = []
+    relay.analysis.post_order_visit(expr, found.append)
+    return [inner for inner in found if inner != expr]
+
+
+def _fields(expr: relay.Expr) -> Iterator[relay.Expr]:
+    yield expr
+    if isinstance(expr, relay.Tuple):
+        for field in expr.fields:
+            yield from _fields(field)
+
+
+def _numbered(order: list[relay.Expr]) -> dict[relay.Expr, str]:
+    """``conv2d_2`` for the second call of ``nn.conv2d``: names for a model that has none."""
+    counts: dict[str, int] = {}
+    names: dict[relay.Expr, str] = {}
+    for expr in order:
+        kind = _operator(expr).rpartition(".")[2]
+        counts[kind] = counts.get(kind, 0) + (not isinstance(expr, relay.TupleGetItem))
+        names[expr] = f"{kind}_{counts[kind]}"
+    return names
+
+
+def _operator(expr: relay.Expr) -> str:
+    while isinstance(expr, relay.TupleGetItem):
+        expr = expr.tuple_value
+    if isinstance(expr, relay.Call) and isinstance(expr.op, tvm.ir.Op):
+        return str(expr.op.name)
+    return type(expr).__name__
+
+
+def _source(span: Any) -> str:
+    """The model's node in a span; importers write ``output@@node`` for a node that is a result."""
+    parts = list(getattr(span, "spans", None) or [span])
+    return str(parts[-1].source_name.name).rpartition("@@")[2]
