@@ -30,17 +30,16 @@ from tvm_deconv.patterns.operators import (
 # Where Relay's name differs from Relax's.
 _OTHER_NAMES = {"cast": "astype", "nn.leaky_relu": "nn.leakyrelu"}
 _NATIVE = {name: ours for ours, name in _OTHER_NAMES.items()}
-# Relay's gelu, silu and the like are made of several operators.
-_POINTWISE = {
-    native: name
-    for name in UNARY | BROADCAST
-    if (native := _NATIVE.get(name, name)) in set(tvm.ir.Op.list_op_names())
-}
 
 
 def native(op: str) -> str:
     """Relay's name of an operator of the vocabulary."""
     return _NATIVE.get(op, op)
+
+
+# Relay's gelu, silu and the like are made of several operators.
+_KNOWN = frozenset(tvm.ir.Op.list_op_names())
+_POINTWISE = {native(op): op for op in UNARY | BROADCAST if native(op) in _KNOWN}
 
 
 def translate(expr: relay.Expr) -> Call | None:
