@@ -57,12 +57,11 @@ class Builder:
         )
 
     def split_phases(self, x: relay.Expr, dims: tuple[Any, ...]) -> relay.Call:
-        # -4 splits an axis in two, of which -1 is computed: free sizes need no name.
-        _, _, _, rh, _, rw = dims
-        return self._named(relay.reshape(x, (0, 0, -4, -1, rh, -4, -1, rw)))
+        return self._named(relay.reshape(x, dims))
 
     def merge_phases(self, x: relay.Expr, dims: tuple[Any, ...]) -> relay.Call:
-        return self._named(relay.reshape(x, (0, 0, -3, -3)))
+        n, o, h, rh, w, rw = dims
+        return self._named(relay.reshape(x, (n, o, h * rh, w * rw)))
 
     def _named(self, call: relay.Call) -> relay.Call:
         return relay.Call(call.op, call.args, call.attrs, call.type_args, self._span)

@@ -32,8 +32,9 @@ class Constants:
         return self._known[expr]
 
     def _call(self, call: relay.Call) -> np.ndarray | None:
-        function = _EVALUATE.get(str(call.op.name))
-        if function is None:
+        name = str(call.op.name)
+        function = _EVALUATE.get(name)
+        if function is None or (name == "layout_transform" and layout_permutation(call) is None):
             return None
         arguments: list[np.ndarray] = []
         for operand in call.args:
@@ -57,6 +58,14 @@ def _transpose(call: relay.Call, x: np.ndarray) -> np.ndarray:
     return x.transpose(None if axes is None else [int(axis) for axis in axes])
 
 
+def layout_permutation(call: relay.Call) -> list[int] | None:
+    """The axes of a ``layout_transform`` that only permutes, as ConvertLayout's; None if not."""
+    before, after = str(call.attrs.src_layout), str(call.attrs.dst_layout)
+    if sorted(before) != sorted(after) or not before.isupper():
+        return None
+    return [before.index(name) for name in after]
+
+
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda call, *arguments: function(*arguments)
 
@@ -68,6 +77,7 @@ _EVALUATE: dict[str, Callable[..., Any]] = {
     "broadcast_to": lambda call, x: np.broadcast_to(x, _shape(call)),
     "full": lambda call, x: np.full(_shape(call), x),
     "transpose": _transpose,
+    "layout_transform": lambda call, x: x.transpose(layout_permutation(call)),
     "repeat": lambda call, x: np.repeat(x, int(call.attrs.repeats), int(call.attrs.axis)),
     "arange": _plain(np.arange),
     "cast": lambda call, x: x,

@@ -15,15 +15,12 @@ import tvm
 from tvm import relay
 
 from tvm_deconv.patterns import graph as patterns
-from tvm_deconv.patterns.operators import BATCH_NORM, BIAS, BROADCAST, PRELU, UNARY
 
 from .constants import Constants
 from .vocabulary import native, translate
 
 _PLAIN = (relay.Call, relay.Tuple, relay.TupleGetItem)
 _LEAVES = (relay.Var, relay.GlobalVar, relay.Constant, tvm.ir.Op)
-# Free sizes of their results are those of their first operand.
-_KEEPS_SHAPE = UNARY | {BATCH_NORM, BIAS, PRELU}
 
 
 class Graph(patterns.Graph):
@@ -39,7 +36,6 @@ class Graph(patterns.Graph):
         self.outputs = frozenset(_fields(func.body))
         self.constants = Constants()
         self._calls: dict[relay.Expr, patterns.Call | None] = {}
-        self._free: dict[tuple[relay.Expr, int], Any] = {}
         self._numbers = _numbered(self.order)
 
     def call(self, tensor: relay.Expr) -> patterns.Call | None:
@@ -57,19 +53,18 @@ class Graph(patterns.Graph):
         return self.constants.evaluate(tensor)
 
     def shape(self, tensor: relay.Expr) -> tuple[Any, ...] | None:
+        """Of a tensor with a free size None: TVM compiles no transposed convolution of one."""
         if not self.is_tensor(tensor):
             return None
-        dims = enumerate(tensor.checked_type.shape)
-        return tuple(self._dim(tensor, axis, dim) for axis, dim in dims)
+        dims = list(tensor.checked_type.shape)
+        fixed = all(isinstance(dim, tvm.tir.IntImm) for dim in dims)
+        return tuple(int(dim) for dim in dims) if fixed else None
 
     def dtype(self, tensor: relay.Expr) -> str:
         return str(tensor.checked_type.dtype)
 
     def same(self, a: Any, b: Any) -> bool:
-        if isinstance(a, int) and isinstance(b, int):
-            return a == b
-        a, b = (tvm.tir.const(x, "int32") if isinstance(x, int) else x for x in (a, b))
-        return bool(tvm.ir.structural_equal(a, b)) or bool(tvm.arith.Analyzer().can_prove(a == b))
+        return bool(a == b)
 
     def text(self, dim: Any) -> str:
         return str(dim)
@@ -90,35 +85,6 @@ class Graph(patterns.Graph):
 
     def spell(self, op: str) -> str:
         return native(op)
-
-    def _dim(self, tensor: relay.Expr, axis: int, dim: Any) -> Any:
-        if isinstance(dim, tvm.tir.IntImm):
-            return int(dim)
-        return self._free_dim(tensor, axis) if isinstance(dim, tvm.tir.Any) else dim
-
-    def _free_dim(self, tensor: relay.Expr, axis: int) -> Any:
-        """A variable for a size that Relay calls ``?``; elementwise results share it."""
-        key = tensor, axis
-        if key not in self._free:
-            call = self.call(tensor)
-            dims = [] if call is None else self._operand_dims(call, tensor, axis)
-            new = tvm.tir.Var(f"{self._numbers.get(tensor, 'x')}_{axis}", "int32")
-            self._free[key] = dims[0] if len(dims) == 1 else new
-        return self._free[key]
-
-    def _operand_dims(self, call: patterns.Call, tensor: relay.Expr, axis: int) -> list[Any]:
-        """The sizes of an elementwise operator's operands along an axis of the result, but 1."""
-        if call.op in _KEEPS_SHAPE:
-            operands = [call.args[0]]
-        else:
-            operands = [a for a in call.args if self.is_tensor(a)] if call.op in BROADCAST else []
-        behind = len(tensor.checked_type.shape) - axis
-        shapes = [shape for a in operands if (shape := self.shape(a)) and len(shape) >= behind]
-        found: list[Any] = []
-        for dim in (shape[len(shape) - behind] for shape in shapes):
-            if not self.same(dim, 1) and not any(self.same(dim, other) for other in found):
-                found.append(dim)
-        return found
 
     def _computed(self, body: relay.Expr) -> Iterator[relay.Expr]:
         """All expressions that are no leaves, each once, after its operands; fills ``users``."""

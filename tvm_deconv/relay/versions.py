@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 
 import tvm
 
@@ -14,7 +15,7 @@ _FIRST, _LAST = 16, 19
 
 def require_relay() -> None:
     """RelayError unless the TVM that is installed has Relay and is of a version that was tried."""
-    refuse(str(tvm.__version__), hasattr(tvm, "relay"))
+    refuse(str(tvm.__version__), find_spec("tvm.relay") is not None)
 
 
 def refuse(version: str, has_relay: bool) -> None:

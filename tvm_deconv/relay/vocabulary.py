@@ -27,9 +27,10 @@ from tvm_deconv.patterns.operators import (
     UNARY,
 )
 
+from .constants import layout_permutation
+
 # Where Relay's name differs from Relax's.
-_OTHER_NAMES = {"cast": "astype", "nn.leaky_relu": "nn.leakyrelu"}
-_NATIVE = {name: ours for ours, name in _OTHER_NAMES.items()}
+_NATIVE = {"astype": "cast", "nn.leakyrelu": "nn.leaky_relu"}
 
 
 def native(op: str) -> str:
@@ -83,12 +84,8 @@ def _transpose(call: relay.Call) -> Call:
 
 
 def _layout_transform(call: relay.Call) -> Call | None:
-    """A permutation of the axes, as ConvertLayout writes it; None if it splits one."""
-    before, after = str(call.attrs.src_layout), str(call.attrs.dst_layout)
-    if sorted(before) != sorted(after) or not before.isalpha() or not before.isupper():
-        return None
-    attrs = SimpleNamespace(axes=[before.index(name) for name in after])
-    return Call(TRANSPOSE, tuple(call.args), attrs)
+    axes = layout_permutation(call)
+    return None if axes is None else Call(TRANSPOSE, tuple(call.args), SimpleNamespace(axes=axes))
 
 
 def _upsampling(call: relay.Call) -> Call:
