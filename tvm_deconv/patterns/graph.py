@@ -151,7 +151,7 @@ class Builder(Protocol):
     def transpose(self, x: Any, axes: Sequence[int]) -> Any: ...
 
     def pad_edge(self, x: Any, widths: tuple[int, int, int, int]) -> Any:
-        """Copies of the edge: top, left, bottom, right."""
+        """Copies of the edge: top, bottom, left, right."""
 
     def conv2d_transpose(self, x: Any, weight: np.ndarray, op: geometry.ConvTranspose2d) -> Any:
         """``weight`` is IOHW, of the dtype of ``x``."""

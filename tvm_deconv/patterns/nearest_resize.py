@@ -63,7 +63,7 @@ class ResizedConv:
 class NearestConv:
     """A candidate as a transposed convolution of ``data`` (of ``layout``), and what comes first.
 
-    ``regions`` are moved before it, and ``edge`` pixels (top, left, bottom, right) are copied
+    ``regions`` are moved before it, and ``edge`` pixels (top, bottom, left, right) are copied
     around. ``absorbed`` are the upsampling operators that it needs no more.
     """
 

@@ -36,8 +36,7 @@ class Builder:
         return self._named(relay.transpose(x, list(axes)))
 
     def pad_edge(self, x: relay.Expr, widths: tuple[int, int, int, int]) -> relay.Call:
-        top, left, bottom, right = widths
-        both = ((0, 0), (0, 0), (top, bottom), (left, right))
+        both = ((0, 0), (0, 0), widths[:2], widths[2:])
         return self._named(relay.nn.pad(x, both, pad_mode="edge"))
 
     def conv2d_transpose(
