@@ -118,12 +118,12 @@ def padding(x, widths, mode, value=0.0, layout="NCHW"):
     return relay.nn.pad(x, [sides[name] for name in layout], value, pad_mode=mode)
 
 
-def compiled(mod: tvm.IRModule, x: np.ndarray) -> np.ndarray:
+def compiled(mod: tvm.IRModule, x: np.ndarray, name: str = "x") -> np.ndarray:
     """The first result of the module, compiled for the host by TVM's own strategies."""
     with tvm.transform.PassContext(opt_level=2):
         library = relay.build(mod, TARGET)
     run = graph_executor.GraphModule(library["default"](tvm.cpu()))
-    run.set_input("x", x)
+    run.set_input(name, x)
     run.run()
     return run.get_output(0).numpy()
 

@@ -108,7 +108,7 @@ def test_the_rewritten_module_equals_the_original_in_float64(c, by_operator):
 @settings(max_examples=6)
 @given(subpixel_cases())
 def test_the_rewritten_module_compiles_and_gives_the_same(c):
-    mod, x = build({**c, "dtype": "float32", "groups": 1})
+    mod, x = build({**c, "dtype": "float32"})
     new, _ = rewrite_upsampling(mod)
     expected = relay_reference.evaluate(mod, x.astype(np.float64))
     assert_close(compiled(new, x), expected)

@@ -7,12 +7,13 @@ occurs twice. Calls, tuples and their items are looked at. Anything else that ha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any
 
 import numpy as np
 import tvm
 from tvm import relay
+from tvm.relay.expr_functor import ExprVisitor
 
 from tvm_deconv.patterns import graph as patterns
 
@@ -24,15 +25,23 @@ _LEAVES = (relay.Var, relay.GlobalVar, relay.Constant, tvm.ir.Op)
 
 
 class Graph(patterns.Graph):
-    """One Relay function whose types are inferred."""
+    """One Relay function whose types are inferred. ``reads`` has the operands of each tensor."""
 
     bind_parameters = "tvm.relay.build_module.bind_params_by_name"
 
     def __init__(self, func: relay.Function) -> None:
+        outside = frozenset(_ordered(func.body, _operands)) | frozenset(func.params)
+        self.reads = {
+            expr: _operands(expr) if isinstance(expr, _PLAIN) else _Inside(expr, outside).reads
+            for expr in outside - frozenset(func.params)
+        }
+        self.order = list(_ordered(func.body, self.reads.__getitem__))
         self.users: dict[relay.Expr, list[relay.Expr]] = {}
-        self.order = list(self._computed(func.body))
+        for expr in self.order:
+            for read in dict.fromkeys(self.reads[expr]):
+                self.users.setdefault(read, []).append(expr)
         self.position = {expr: index for index, expr in enumerate(self.order)}
-        self.live = frozenset(self.order) | frozenset(func.params)
+        self.live = outside
         self.outputs = frozenset(_fields(func.body))
         self.constants = Constants()
         self._calls: dict[relay.Expr, patterns.Call | None] = {}
@@ -86,38 +95,47 @@ class Graph(patterns.Graph):
     def spell(self, op: str) -> str:
         return native(op)
 
-    def _computed(self, body: relay.Expr) -> Iterator[relay.Expr]:
-        """All expressions that are no leaves, each once, after its operands; fills ``users``."""
-        seen: set[relay.Expr] = set()
-        # Not recursive: networks are deeper than Python's stack.
-        todo = [(body, False)]
-        while todo:
-            expr, operands_done = todo.pop()
-            if operands_done:
-                yield expr
-                continue
-            if expr in seen or isinstance(expr, _LEAVES):
-                continue
+
+def _ordered(
+    body: relay.Expr, reads_of: Callable[[relay.Expr], Sequence[relay.Expr]]
+) -> Iterator[relay.Expr]:
+    """All expressions that are no leaves, each once, after what it reads."""
+    seen: set[relay.Expr] = set()
+    # Not recursive: networks are deeper than Python's stack.
+    todo = [(body, False)]
+    while todo:
+        expr, is_ready = todo.pop()
+        if is_ready:
+            yield expr
+        elif expr not in seen and not isinstance(expr, _LEAVES):
             seen.add(expr)
-            reads = operands(expr)
-            for read in dict.fromkeys(reads):
-                self.users.setdefault(read, []).append(expr)
             todo.append((expr, True))
-            if isinstance(expr, _PLAIN):
-                todo += [(read, False) for read in reversed(reads)]
+            todo += [(read, False) for read in reversed(reads_of(expr))]
 
 
-def operands(expr: relay.Expr) -> list[relay.Expr]:
-    """What an expression reads; for one that is not looked into, whatever occurs in it."""
+def _operands(expr: relay.Expr) -> Sequence[relay.Expr]:
+    """What a call, a tuple or an item of one reads; nothing for what is not looked into."""
     if isinstance(expr, relay.Call):
         return list(expr.args) if isinstance(expr.op, tvm.ir.Op) else [expr.op, *expr.args]
     if isinstance(expr, relay.Tuple):
         return list(expr.fields)
-    if isinstance(expr, relay.TupleGetItem):
-        return [expr.tuple_value]
-    found: list[relay.Expr] = []
-    relay.analysis.post_order_visit(expr, found.append)
-    return [inner for inner in found if inner != expr]
+    return [expr.tuple_value] if isinstance(expr, relay.TupleGetItem) else []
+
+
+class _Inside(ExprVisitor):
+    """``reads`` are the expressions of ``outside`` that occur in ``expr``."""
+
+    def __init__(self, expr: relay.Expr, outside: Set[relay.Expr]) -> None:
+        super().__init__()
+        self.reads: list[relay.Expr] = []
+        self._outside = outside - {expr}
+        self.visit(expr)
+
+    def visit(self, expr: relay.Expr) -> None:
+        if expr in self._outside:
+            self.reads.append(expr)
+        else:
+            super().visit(expr)
 
 
 def _fields(expr: relay.Expr) -> Iterator[relay.Expr]:
