@@ -85,7 +85,8 @@ def run_board(command, state, *options):
 
 
 def pytest_terminal_summary(terminalreporter):
-    for keyword, title in (("board", "no ARM board"), ("gpu", "no NVIDIA GPU")):
+    titles = {"board": "no ARM board", "gpu": "no NVIDIA GPU", "relay": "no TVM with Relay"}
+    for keyword, title in titles.items():
         skipped = [
             report
             for report in terminalreporter.stats.get("skipped", [])
