@@ -33,7 +33,7 @@ class Layer:
 
     def __call__(self, operator, shape, *constants, **fields):
         """Append ``operator`` with its options' fields; the first operand is ``y``."""
-        kind = {"CONV_2D": "Conv2D"}.get(operator, operator.title().replace("_", ""))
+        kind = operator.title().replace("_", "")
         options = getattr(schema, f"{kind}OptionsT", lambda: None)()
         for name, value in fields.items():
             setattr(options, name, value)
@@ -92,6 +92,14 @@ def resized(layer):
     layer.conv(5)
 
 
+def resized_then_depthwise(layer):
+    layer.nearest(2, 2)
+    weight = layer.rng.uniform(-1, 1, (1, 3, 3, 4)).astype("float32")
+    bias = layer.rng.uniform(-1, 1, 4).astype("float32")
+    fields = {"strideH": 1, "strideW": 1, "depthMultiplier": 1, "padding": schema.Padding.SAME}
+    layer("DEPTHWISE_CONV_2D", layer.shape, weight, bias, **fields)
+
+
 def resized_by_half_pixels(layer):
     layer.nearest(3, 3, halfPixelCenters=True)
     layer.conv(5)
@@ -128,6 +136,7 @@ LAYERS = [
     activated,
     multiplied,
     resized,
+    resized_then_depthwise,
     resized_by_half_pixels,
     with_zeros,
     reflected,

@@ -3,12 +3,14 @@
 - A reshape or a transposition that changes nothing, as PyTorch's ONNX exporter writes on both sides
   of a shuffle, is left out.
 - TFLite's PReLU comes as ``reshape(prelu(reshape(x, -1), slopes, axis=0))`` with a slope for every
-  element; where the slopes differ along one axis only it is ``prelu(x, slope, axis)``.
+  element; where the slopes differ along one axis only it is ``prelu(x, slope, axis)``, where they
+  do not differ ``leaky_relu``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tvm
@@ -64,16 +66,20 @@ def _flat_prelu(graph: Graph, expr: relay.Expr) -> Make | None:
     x = first.args[0]
     if not graph.same_shape(graph.shape(x), shape) or slopes.size != np.prod(shape):
         return None
-    full = slopes.reshape(shape)
-    for axis in range(len(shape)):
-        rows = np.moveaxis(full, axis, -1).reshape(-1, shape[axis])
+    return _prelu(x, slopes.reshape(shape), expr.span)
+
+
+def _prelu(x: relay.Expr, slopes: np.ndarray, span: Any) -> Make | None:
+    """PReLU of ``x`` with a slope for each element; None if they differ along several axes."""
+    if (slopes == slopes.flat[0]).all():
+        attrs = relay.nn.leaky_relu(x, float(slopes.flat[0])).attrs
+        operator = tvm.ir.Op.get("nn.leaky_relu")
+        return lambda remap: relay.Call(operator, [remap(x)], attrs, None, span)
+    for axis in range(slopes.ndim):
+        rows = np.moveaxis(slopes, axis, -1).reshape(-1, slopes.shape[axis])
         if (rows == rows[0]).all():
-            slope = relay.const(rows[0], str(full.dtype))
-            return lambda remap: relay.Call(
-                tvm.ir.Op.get("nn.prelu"),
-                [remap(x), slope],
-                relay.nn.prelu(x, slope, axis).attrs,
-                None,
-                expr.span,
-            )
+            slope = relay.const(rows[0], str(slopes.dtype))
+            attrs = relay.nn.prelu(x, slope, axis).attrs
+            operator = tvm.ir.Op.get("nn.prelu")
+            return lambda remap: relay.Call(operator, [remap(x), slope], attrs, None, span)
     return None

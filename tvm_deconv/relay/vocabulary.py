@@ -10,6 +10,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import tvm
 from tvm import relay
 
@@ -27,7 +28,7 @@ from tvm_deconv.patterns.operators import (
     UNARY,
 )
 
-from .constants import layout_permutation
+from .constants import Constants, layout_permutation
 
 # Where Relay's name differs from Relax's.
 _NATIVE = {"astype": "cast", "nn.leakyrelu": "nn.leaky_relu"}
@@ -105,10 +106,8 @@ def _pad(call: relay.Call) -> Call | None:
     """Relay gives the value as an operand; None if that is not constant."""
     data, value = call.args
     mode = {"edge": "replicate"}.get(str(call.attrs.pad_mode), str(call.attrs.pad_mode))
-    if mode == "constant" and not isinstance(value, relay.Constant):
-        return None
-    number = float(value.data.numpy()) if mode == "constant" else 0.0
-    return _padding(data, call.attrs.pad_width, mode, number)
+    number = Constants().evaluate(value) if mode == "constant" else np.zeros(())
+    return None if number is None else _padding(data, call.attrs.pad_width, mode, number.item())
 
 
 def _mirror_pad(call: relay.Call) -> Call:
@@ -118,10 +117,6 @@ def _mirror_pad(call: relay.Call) -> Call:
 def _padding(data: relay.Expr, widths: Any, mode: str, value: float) -> Call:
     flat = [int(width) for pair in widths for width in pair]
     return Call("nn.pad", (data,), SimpleNamespace(pad_width=flat, pad_mode=mode, pad_value=value))
-
-
-def _take(call: relay.Call) -> Call | None:
-    return Call("take", tuple(call.args), call.attrs) if int(call.attrs.batch_dims) == 0 else None
 
 
 _READERS: dict[str, Callable[[relay.Call], Call | None]] = {
@@ -138,7 +133,8 @@ _READERS: dict[str, Callable[[relay.Call], Call | None]] = {
     "broadcast_to": _as_it_is("broadcast_to"),
     "tile": _as_it_is("tile"),
     "repeat": _as_it_is("repeat"),
-    "take": _take,
+    # Rules read one row of indices along one axis, and then there are no batch dimensions.
+    "take": _as_it_is("take"),
     "transpose": _transpose,
     "layout_transform": _layout_transform,
 }
