@@ -150,6 +150,7 @@ _EVALUATE: dict[str, Callable[..., Any]] = {
     "expand_dims": _reshape,
     "squeeze": _reshape,
     "broadcast_to": lambda c, x: np.broadcast_to(x, _shape(c)),
+    "broadcast_to_like": lambda c, x, y: np.broadcast_to(x, y.shape),
     "transpose": _transpose,
     "layout_transform": _layout_transform,
     "repeat": lambda c, x: x.repeat(int(c.attrs.repeats), int(c.attrs.axis)),

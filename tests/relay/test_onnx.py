@@ -16,7 +16,7 @@ from upsampling_cases import resize_cases, subpixel_cases
 
 from tvm_deconv.relay import rewrite_upsampling
 
-# Of this TVM's importer, whose word on a missing attribute that has a default it is.
+# What an importer may refuse, and its words: TVM 0.16 does not know the default of an attribute.
 NOT_IMPORTED = {"Upsample 9, without mode": 'Value None in attribute "mode"'}
 
 
@@ -43,15 +43,12 @@ def check(model, run=relay_reference.evaluate, layers=1) -> tvm.IRModule:
     return new
 
 
-@pytest.mark.parametrize("name", sorted(set(MODELS) - set(NOT_IMPORTED)))
+@pytest.mark.parametrize("name", MODELS)
 def test_every_form_of_a_layer_is_rewritten(name):
-    check(MODELS[name]())
-
-
-@pytest.mark.parametrize("name", NOT_IMPORTED)
-def test_what_the_importer_refuses_is_known(name):
-    with pytest.raises(tvm.error.OpAttributeInvalid, match=NOT_IMPORTED[name]):
-        read(MODELS[name]())
+    try:
+        check(MODELS[name]())
+    except tvm.error.OpAttributeInvalid as error:
+        assert NOT_IMPORTED[name] in str(error)
 
 
 def convolution(net, x, c, out_channels, pads):

@@ -13,15 +13,16 @@ SHAPE = (2, 3, 4, 5)
 LAYERS = (2, 8, 4, 5)
 
 
-def flat_prelu(x, slopes):
-    """PReLU as TFLite's importer writes it, with a slope for every element."""
-    full = constant(np.ascontiguousarray(np.broadcast_to(slopes, LAYERS), "float32"))
+def flat_prelu(x, slopes, alike=False):
+    """PReLU as the importers of TFLite and (``alike``) ONNX write it: a slope for every element."""
+    slope = constant(slopes.astype("float32"))
+    full = relay.broadcast_to_like(slope, x) if alike else relay.broadcast_to(slope, LAYERS)
     y = relay.nn.prelu(relay.reshape(x, [-1]), relay.reshape(full, [-1]), axis=0)
     return relay.reshape(y, LAYERS)
 
 
-def layer(slopes):
-    return lambda x: relay.nn.depth_to_space(flat_prelu(conv(x), slopes), 2)
+def layer(slopes, alike=False):
+    return lambda x: relay.nn.depth_to_space(flat_prelu(conv(x), slopes, alike), 2)
 
 
 @pytest.mark.parametrize(
@@ -29,9 +30,11 @@ def layer(slopes):
     [np.full((1, 1, 1, 1), 0.25), np.linspace(0, 1, 8).reshape(1, 8, 1, 1)],
     ids=["one slope", "one for each channel"],
 )
-def test_a_prelu_of_the_flattened_map_is_one_of_channels(slopes):
+@pytest.mark.parametrize("alike", [False, True])
+def test_a_prelu_of_the_flattened_map_is_one_of_channels(slopes, alike):
+    mod = module(layer(slopes, alike), SHAPE)
     x = np.random.default_rng(0).standard_normal(SHAPE).astype("float32")
-    new = assert_rewritten_exactly(module(layer(slopes), SHAPE), x, {"nn.conv2d", "nn.prelu"})
+    new = assert_rewritten_exactly(mod, x, {"nn.conv2d", "nn.prelu"})
     assert len(new["main"].params) == 1
 
 

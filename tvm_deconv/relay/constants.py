@@ -36,8 +36,11 @@ class Constants:
         function = _EVALUATE.get(name)
         if function is None or (name == "layout_transform" and layout_permutation(call) is None):
             return None
+        if not all(isinstance(dim, tvm.tir.IntImm) for dim in call.checked_type.shape):
+            return None
         arguments: list[np.ndarray] = []
-        for operand in call.args:
+        # Of what it is to be like, such an operator only takes the shape.
+        for operand in call.args[:1] if name == "broadcast_to_like" else call.args:
             value = self.evaluate(operand)
             if value is None:
                 return None
@@ -75,6 +78,7 @@ _EVALUATE: dict[str, Callable[..., Any]] = {
     "expand_dims": _reshape,
     "squeeze": _reshape,
     "broadcast_to": lambda call, x: np.broadcast_to(x, _shape(call)),
+    "broadcast_to_like": lambda call, x: np.broadcast_to(x, _shape(call)),
     "full": lambda call, x: np.full(_shape(call), x),
     "transpose": _transpose,
     "layout_transform": lambda call, x: x.transpose(layout_permutation(call)),

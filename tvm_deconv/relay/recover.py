@@ -2,9 +2,9 @@
 
 - A reshape or a transposition that changes nothing, as PyTorch's ONNX exporter writes on both sides
   of a shuffle, is left out.
-- TFLite's PReLU comes as ``reshape(prelu(reshape(x, -1), slopes, axis=0))`` with a slope for every
-  element; where the slopes differ along one axis only it is ``prelu(x, slope, axis)``, where they
-  do not differ ``leaky_relu``.
+- TFLite's PReLU, and ONNX's in some versions of TVM, comes with a slope for every element, as
+  ``reshape(prelu(reshape(x, -1), slopes, axis=0))``; where the slopes differ along one axis only it
+  is ``prelu(x, slope, axis)``, where they do not differ ``leaky_relu``.
 """
 
 from __future__ import annotations

@@ -131,6 +131,7 @@ _READERS: dict[str, Callable[[relay.Call], Call | None]] = {
     "reshape": _as_it_is(RESHAPE),
     "expand_dims": _as_it_is("expand_dims"),
     "broadcast_to": _as_it_is("broadcast_to"),
+    "broadcast_to_like": _as_it_is("broadcast_to"),
     "tile": _as_it_is("tile"),
     "repeat": _as_it_is("repeat"),
     # Rules read one row of indices along one axis, and then there are no batch dimensions.
