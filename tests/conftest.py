@@ -12,6 +12,7 @@ import board as emulated
 import pytest
 from board_root import BoardError, MissingTools, check_tools
 from hypothesis import settings
+from paths import ROOT
 
 # Property tests draw the same examples each time, on every machine, so that a change is to blame
 # where one fails; `make fuzz` draws new ones.
@@ -22,6 +23,7 @@ settings.load_profile("same")
 collect_ignore = ["relay"]
 
 REQUIRE = "TVM_DECONV_REQUIRE_BOARD"
+REQUIRE_RELAY = "TVM_DECONV_REQUIRE_RELAY"
 
 # Neither the logs of whoever runs the tests nor those that we ship decide about a variant, here and
 # in the processes that tests start. A test of logs sets it to a folder.
@@ -76,6 +78,19 @@ def board(tmp_path_factory):
         yield emulated.read(state)
     finally:
         emulated.stop(state)
+
+
+@pytest.fixture(scope="session")
+def relay_python():
+    """The Python of `make relay`, or another with such a TVM, a vendor's for example."""
+    python = os.environ.get("TVM_DECONV_RELAY_PYTHON")
+    python = Path(python) if python else ROOT / ".venv-relay" / "bin" / "python"
+    if python.exists():
+        return python
+    missing = f"There is no {python}: make relay"
+    if os.environ.get(REQUIRE_RELAY) == "1":
+        pytest.fail(f"{REQUIRE_RELAY}=1, but: {missing}", pytrace=False)
+    pytest.skip(missing)
 
 
 def run_board(command, state, *options):

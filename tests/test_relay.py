@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 import relay_environment
 from paths import ROOT
 
-REQUIRE = "TVM_DECONV_REQUIRE_RELAY"
-# Another Python with such a TVM, a vendor's for example.
-PYTHON = Path(os.environ.get("TVM_DECONV_RELAY_PYTHON", ROOT / ".venv-relay/bin/python"))
-
 
 @pytest.mark.relay
-def test_the_tests_of_relay_pass_in_their_own_environment():
-    if not PYTHON.exists():
-        missing = f"There is no {PYTHON}: make relay"
-        if os.environ.get(REQUIRE) == "1":
-            pytest.fail(f"{REQUIRE}=1, but: {missing}", pytrace=False)
-        pytest.skip(missing)
+def test_the_tests_of_relay_pass_in_their_own_environment(relay_python):
     # What keeps PyTorch out of other processes would be in the way of TVM's importer.
     known = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [PYTHON, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "tests/relay"],
+        [relay_python, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "tests/relay"],
         cwd=ROOT,
         env={**known, "TVM_NUM_THREADS": "2"},
         capture_output=True,
