@@ -157,7 +157,20 @@ def test_a_network_deeper_than_pythons_stack_is_rewritten():
             y = relay.nn.relu(y)
         return y
 
-    assert len(explain(module(body, SHAPE)).rewritten) == 1
+    mod = module(body, SHAPE)
+    assert len(explain(mod).rewritten) == 1
+    assert not explain(relay.transform.ToANormalForm()(mod)).layers
+
+
+def test_a_match_and_a_reference_read_the_new_value_of_a_rewritten_layer():
+    x = variable(SHAPE)
+    up = shuffle(conv(x), (2, 2))
+    stored = relay.RefRead(relay.RefCreate(relay.nn.relu(up)))
+    kept = relay.Match(up, [relay.Clause(relay.PatternWildcard(), relay.tanh(up))])
+    mod = tvm.IRModule.from_expr(relay.Function([x], relay.Tuple([up, stored, kept])))
+    new, report = rewrite_upsampling(mod)
+    assert len(report.rewritten) == 1, report
+    assert "nn.conv2d" not in operators(new)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import tvm
 from tvm import relay
-from tvm.relay.expr_functor import ExprVisitor
 
 from tvm_deconv.patterns import graph as patterns
 
@@ -21,6 +20,15 @@ from .constants import Constants
 from .vocabulary import native, translate
 
 _PLAIN = (relay.Call, relay.Tuple, relay.TupleGetItem)
+# The expressions in one of another kind.
+_FIELDS = {
+    relay.Function: ("body",),
+    relay.Let: ("value", "body"),
+    relay.If: ("cond", "true_branch", "false_branch"),
+    relay.RefCreate: ("value",),
+    relay.RefRead: ("ref",),
+    relay.RefWrite: ("ref", "value"),
+}
 _LEAVES = (relay.Var, relay.GlobalVar, relay.Constant, tvm.ir.Op)
 
 
@@ -32,7 +40,7 @@ class Graph(patterns.Graph):
     def __init__(self, func: relay.Function) -> None:
         outside = frozenset(_ordered(func.body, _operands)) | frozenset(func.params)
         self.reads = {
-            expr: _operands(expr) if isinstance(expr, _PLAIN) else _Inside(expr, outside).reads
+            expr: _operands(expr) if isinstance(expr, _PLAIN) else _inside(expr, outside)
             for expr in outside - frozenset(func.params)
         }
         self.order = list(_ordered(func.body, self.reads.__getitem__))
@@ -122,20 +130,26 @@ def _operands(expr: relay.Expr) -> Sequence[relay.Expr]:
     return [expr.tuple_value] if isinstance(expr, relay.TupleGetItem) else []
 
 
-class _Inside(ExprVisitor):
-    """``reads`` are the expressions of ``outside`` that occur in ``expr``."""
+def _inside(expr: relay.Expr, outside: Set[relay.Expr]) -> list[relay.Expr]:
+    """The expressions of ``outside`` that occur in one that is not looked into."""
+    found: dict[relay.Expr, None] = {}
+    seen: set[relay.Expr] = set()
+    todo = _parts(expr)
+    while todo:
+        part = todo.pop()
+        if part in outside:
+            found[part] = None
+        elif part not in seen:
+            seen.add(part)
+            todo += _parts(part)
+    return list(found)
 
-    def __init__(self, expr: relay.Expr, outside: Set[relay.Expr]) -> None:
-        super().__init__()
-        self.reads: list[relay.Expr] = []
-        self._outside = outside - {expr}
-        self.visit(expr)
 
-    def visit(self, expr: relay.Expr) -> None:
-        if expr in self._outside:
-            self.reads.append(expr)
-        else:
-            super().visit(expr)
+def _parts(expr: relay.Expr) -> list[relay.Expr]:
+    if isinstance(expr, relay.Match):
+        return [expr.data, *(clause.rhs for clause in expr.clauses)]
+    fields = next((names for kind, names in _FIELDS.items() if isinstance(expr, kind)), None)
+    return [*_operands(expr)] if fields is None else [getattr(expr, name) for name in fields]
 
 
 def _fields(expr: relay.Expr) -> Iterator[relay.Expr]:
