@@ -1,13 +1,14 @@
-# Everything a newcomer needs; `make help` lists it. All of it happens in .venv and build/.
+# Everything a newcomer needs; `make help` lists it. All of it happens in .venv, .venv-relay and build/.
 
 PYTHON ?= python3
 VENV := .venv
+RELAY := .venv-relay
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz exports lint bench gpu-pack gpu-bench mca board models clean
+.PHONY: help demo test relay fuzz exports lint bench gpu-pack gpu-bench mca board models clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +18,8 @@ demo: $(VENV)/.demo ## Upscale a photograph with the two demo networks; results 
 
 test: $(VENV)/.test ## Run the test suite (ARGS="-k name" passes options to pytest)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+relay: $(RELAY)/.made ## Set up the second environment, TVM 0.16 with Relay, for tvm_deconv.relay (docs/relay.md)
 
 fuzz: $(VENV)/.test ## Compile random models, compare with other runtimes (ARGS="--cases 10000 --seed 1")
 	PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
@@ -54,9 +57,9 @@ board: $(VENV)/.tune ## Start an emulated ARM board with a TVM RPC tracker (ARGS
 models: $(VENV)/.train ## Train and export the demo networks again (takes minutes)
 	$(BIN)/python scripts/train_demo_models.py $(ARGS)
 
-clean: ## Remove the virtual environment and everything built
+clean: ## Remove the virtual environments and everything built
 	[ ! -e build/board ] || $(PYTHON) scripts/board.py stop
-	rm -rf $(VENV) build
+	rm -rf $(VENV) $(RELAY) build
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -64,6 +67,11 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 		{ echo 'Python cannot make a virtual environment here: apt install python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+
+$(RELAY)/.made: scripts/relay_environment.py
+	@echo 'Installing TVM with Relay into $(RELAY), once: this can take a minute' >&2
+	@$(PYTHON) scripts/relay_environment.py $(RELAY)
+	@touch $@
 
 # One stamp for each set of extras, so that nothing is installed twice.
 $(VENV)/.bench $(VENV)/.demo $(VENV)/.test $(VENV)/.tune $(VENV)/.lint $(VENV)/.train: $(VENV)/.%: pyproject.toml | $(BIN)/python

@@ -12,13 +12,18 @@ import board as emulated
 import pytest
 from board_root import BoardError, MissingTools, check_tools
 from hypothesis import settings
+from paths import ROOT
 
 # Property tests draw the same examples each time, on every machine, so that a change is to blame
 # where one fails; `make fuzz` draws new ones.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
+# They run in an environment of their own: test_relay.py.
+collect_ignore = ["relay"]
+
 REQUIRE = "TVM_DECONV_REQUIRE_BOARD"
+REQUIRE_RELAY = "TVM_DECONV_REQUIRE_RELAY"
 
 # Neither the logs of whoever runs the tests nor those that we ship decide about a variant, here and
 # in the processes that tests start. A test of logs sets it to a folder.
@@ -75,6 +80,19 @@ def board(tmp_path_factory):
         emulated.stop(state)
 
 
+@pytest.fixture(scope="session")
+def relay_python():
+    """The Python of `make relay`, or another with such a TVM, a vendor's for example."""
+    python = os.environ.get("TVM_DECONV_RELAY_PYTHON")
+    python = Path(python) if python else ROOT / ".venv-relay" / "bin" / "python"
+    if python.exists():
+        return python
+    missing = f"There is no {python}: make relay"
+    if os.environ.get(REQUIRE_RELAY) == "1":
+        pytest.fail(f"{REQUIRE_RELAY}=1, but: {missing}", pytrace=False)
+    pytest.skip(missing)
+
+
 def run_board(command, state, *options):
     """The finished `scripts/board.py`."""
     arguments = [sys.executable, emulated.__file__, command, "--state", str(state), *options]
@@ -82,7 +100,8 @@ def run_board(command, state, *options):
 
 
 def pytest_terminal_summary(terminalreporter):
-    for keyword, title in (("board", "no ARM board"), ("gpu", "no NVIDIA GPU")):
+    titles = {"board": "no ARM board", "gpu": "no NVIDIA GPU", "relay": "no TVM with Relay"}
+    for keyword, title in titles.items():
         skipped = [
             report
             for report in terminalreporter.stats.get("skipped", [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -108,6 +109,30 @@ def test_an_installed_package_looks_for_shipped_logs_inside_itself(wheel, tmp_pa
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert str(tmp_path / "tvm_deconv" / EXTRA) in found.splitlines()
+
+
+@pytest.mark.relay
+def test_an_installed_package_rewrites_relay_where_there_is_no_relax(wheel, tmp_path, relay_python):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    code = (
+        "import sys, tvm_deconv.relay as ours; from tvm import relay;"
+        "x = relay.var('x', shape=(1, 4, 3, 3)); w = relay.const([[[[1.0]]] * 4] * 4);"
+        "y = relay.nn.depth_to_space(relay.nn.conv2d(x, w), 2);"
+        "print(ours.__file__); print(ours.explain(relay.transform.InferType()("
+        "__import__('tvm').IRModule.from_expr(relay.Function([x], y)))))"
+    )
+    done = subprocess.run(
+        [relay_python, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    home, *report = done.stdout.splitlines()
+    assert Path(home) == tmp_path / "tvm_deconv" / "relay" / "__init__.py"
+    assert report[-1] == "1 rewritten, 0 refused"
 
 
 def test_the_schedules_are_importable_as_part_of_the_package():

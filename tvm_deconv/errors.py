@@ -73,6 +73,10 @@ class OutputError(TvmDeconvError, OSError):
     """A result that cannot be written where it was asked for."""
 
 
+class RelayError(TvmDeconvError, ImportError):
+    """A TVM without Relay, or of a version that ``tvm_deconv.relay`` was not tried with."""
+
+
 class PeerError(TvmDeconvError, RuntimeError):
     """A contestant of the benchmark that cannot be installed or started, refuses, dies or hangs."""
 

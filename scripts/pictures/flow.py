@@ -7,7 +7,7 @@ from .canvas import Canvas
 _MARGIN, _WIDTH, _HEIGHT, _GAP = 18, 128, 66, 26
 _STEPS = (
     ("read", "frontends", "one graph"),
-    ("rewrite", "transform/rules", "layers or reasons"),
+    ("rewrite", "patterns", "layers or reasons"),
     ("lower", "transform/lower", "scheduled kernels"),
     ("build", "compiler, backends", "library"),
     ("run", "runner", "image"),

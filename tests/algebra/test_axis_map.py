@@ -14,7 +14,7 @@ widths = st.tuples(st.integers(0, 3), st.integers(0, 3))
 operations = st.one_of(
     st.tuples(st.just("repeat"), st.integers(1, 3)),
     st.tuples(st.just("zeros"), widths),
-    st.tuples(st.sampled_from(["replicate", "reflect"]), widths),
+    st.tuples(st.sampled_from(["replicate", "reflect", "symmetric"]), widths),
 )
 
 
@@ -39,8 +39,10 @@ def _array(samples, operation, argument):
 def test_a_chain_of_operators_composes_as_in_numpy(size, chain):
     known, symbolic, samples = AxisMap(size), AxisMap(None), np.arange(size)
     for operation, argument in chain:
-        if operation == "reflect" and max(argument) >= len(samples):
-            return  # no such operator exists
+        if operation in ("reflect", "symmetric"):
+            available = len(samples) - (operation == "reflect")
+            if max(argument) > available:
+                return  # no such operator exists
         samples = _array(samples, operation, argument)
         known = known and _map(known, operation, argument)
         symbolic = symbolic and _map(symbolic, operation, argument)
@@ -56,6 +58,7 @@ def test_a_pad_of_an_upsampled_input_can_always_be_named(size, factor, pad):
     upsampled = AxisMap(None).repeated(factor)
     assert upsampled.padded(*pad, "replicate") is not None
     assert upsampled.padded(*pad, "reflect") is not None
+    assert upsampled.padded(*pad, "symmetric") is not None
 
 
 @settings(max_examples=100)

@@ -16,7 +16,7 @@ from tvm_deconv import cli
 from tvm_deconv.algebra import weights
 from tvm_deconv.errors import CheckError, ModelError, TargetError
 from tvm_deconv.frontends.onnx.convert import CONVERTERS
-from tvm_deconv.transform.rules import subpixel
+from tvm_deconv.patterns import subpixel
 
 pytest.importorskip("onnxruntime")
 

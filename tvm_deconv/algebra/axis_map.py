@@ -21,6 +21,9 @@ ZERO = -1
 # Factors that are tried when a size is symbolic or an index vector is explicit.
 LARGEST_FACTOR = 64
 
+# Where a padding reads, counted from the edge: the nearest padded sample, and how it goes on.
+_FIRST_AND_STEP = {"replicate": (0, 0), "reflect": (1, 1), "symmetric": (0, 1)}
+
 
 @dataclass(frozen=True)
 class AxisMap:
@@ -48,15 +51,18 @@ class AxisMap:
         return AxisMap(self.size, self.factor, zeros * begin + self.begin, self.end + zeros * end)
 
     def padded(self, begin: int, end: int, mode: str) -> AxisMap | None:
-        """Replicate, reflect or circular padding; None if a source cannot be named.
+        """Replicate, reflect or symmetric padding; None if a source cannot be named.
 
-        That happens only when the pad reaches across the input, or around it (circular).
+        That happens when the pad reaches across the input, or in any other mode (circular). A
+        symmetric reflection begins with the sample at the edge itself.
         """
-        if mode == "circular":
-            return None if begin or end else self
-        shift = 1 if mode == "reflect" else 0
-        first = [self._from_begin(i + 1 if shift else 0) for i in range(begin)]
-        last = [self._from_end(i + 1 if shift else 0) for i in range(end)]
+        if not (begin or end):
+            return self
+        if mode not in _FIRST_AND_STEP:
+            return None
+        start, step = _FIRST_AND_STEP[mode]
+        first = [self._from_begin(start + step * i) for i in range(begin)]
+        last = [self._from_end(start + step * i) for i in range(end)]
         if any(s is None for s in (*first, *last)):
             return None
         head = tuple(s for s in reversed(first) if s is not None)

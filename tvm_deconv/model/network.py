@@ -25,14 +25,15 @@ from tvm_deconv.compiler import one_error
 from tvm_deconv.errors import ModelError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.layer_names import layer_name
-from tvm_deconv.transform.convolution import CONV
-from tvm_deconv.transform.graph import BROADCAST, UNARY, Graph, Refused, op_name, shape_of, text
+from tvm_deconv.patterns.decide import decide
+from tvm_deconv.patterns.graph import Refused
+from tvm_deconv.patterns.rule import Plan
+from tvm_deconv.patterns.shuffle import Shuffle, read_shuffle
+from tvm_deconv.transform.graph import BROADCAST, UNARY, Graph, op_name, shape_of, text
 from tvm_deconv.transform.lower.layers import describe
-from tvm_deconv.transform.lower.read import CONV_TRANSPOSE, read
+from tvm_deconv.transform.lower.read import CONV, CONV_TRANSPOSE, read
 from tvm_deconv.transform.recover import recover
-from tvm_deconv.transform.rewrite import decide, rewrite_upsampling
-from tvm_deconv.transform.rules.rule import Plan
-from tvm_deconv.transform.rules.shuffle import Shuffle, read_shuffle
+from tvm_deconv.transform.rewrite import rewrite_upsampling
 
 from .counts import Deconvolution, convolution_counts, counts
 from .operators import Operator, bytes_of

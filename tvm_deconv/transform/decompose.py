@@ -11,9 +11,8 @@ from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.relax_functions import holds, with_changed
-from tvm_deconv.transform.rules.shuffle import PIXEL_SHUFFLE, emit_shuffle
 
-from .graph import op_name, shape_of
+from .graph import PIXEL_SHUFFLE, op_name, shape_of
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.DecomposePixelShuffle")
@@ -42,3 +41,12 @@ class _Decompose(PyExprMutator):
         if op_name(call) != PIXEL_SHUFFLE or shape_of(call.args[0]) is None:
             return call
         return emit_shuffle(self.builder_, call.args[0], int(call.attrs.upscale_factor))
+
+
+def emit_shuffle(builder: relax.BlockBuilder, x: relax.Expr, factor: int) -> relax.Expr:
+    """``pixel_shuffle(x, factor)`` as reshape -> permute_dims -> reshape (NCHW, CRD)."""
+    n, c, h, w = x.ty.shape.values
+    r = tvm.tirx.IntImm("int64", factor)
+    split = builder.emit(relax.op.reshape(x, (n, c // (r * r), r, r, h, w)))
+    moved = builder.emit(relax.op.permute_dims(split, [0, 1, 4, 2, 5, 3]))
+    return relax.op.reshape(moved, (n, c // (r * r), h * r, w * r))

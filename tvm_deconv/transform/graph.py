@@ -1,14 +1,14 @@
 """What every matcher asks about a Relax function: who computes, who reads, what is constant.
 
-``Graph`` is a read-only view of one function. Matching never changes the module; a rule that
-finds nothing leaves no trace.
+``Graph`` is a read-only view of one function, in Relax's own terms and in those of the rules
+(``patterns.graph``).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,45 +16,27 @@ import tvm
 import tvm_ffi
 from tvm import relax, sym
 
+from tvm_deconv.annotations import RESAMPLED
 from tvm_deconv.layer_names import layer_name
+from tvm_deconv.patterns import graph as patterns
+from tvm_deconv.patterns import operators
 
 from .constants import Constants
 
 
-def _operators(names: str) -> frozenset[str]:
-    return frozenset(f"relax.{name}" for name in names.split())
+def _operators(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(f"relax.{name}" for name in names)
 
 
-# Elementwise operators of one tensor. Attributes and scalar arguments are carried along unread.
-UNARY = _operators(
-    "abs acos acosh asin asinh astype atan atanh ceil clip cos cosh erf exp floor isfinite isinf "
-    "isnan log logical_not negative round rsqrt sigmoid sign sin sinh sqrt square tan tanh trunc "
-    "nn.gelu nn.gelu_tanh nn.leakyrelu nn.relu nn.selu nn.silu nn.softplus"
-)
-
-# Elementwise operators of several tensors, broadcast as in NumPy.
-BROADCAST = _operators(
-    "add atan2 divide equal ewise_fma floor_divide floor_mod greater greater_equal less less_equal "
-    "log_add_exp logical_and logical_or logical_xor maximum minimum mod multiply not_equal power "
-    "subtract where"
-)
-
-# Those of UNARY that map 0 to 0 whatever their attributes, so that they may follow a zero padding.
-KEEPS_ZERO = _operators(
-    "abs asin asinh astype atan ceil erf floor negative round sign sin sinh sqrt square tan tanh "
-    "trunc nn.gelu nn.gelu_tanh nn.leakyrelu nn.relu nn.selu nn.silu"
-)
+# Elementwise operators of one tensor and of several.
+UNARY = _operators(operators.UNARY)
+BROADCAST = _operators(operators.BROADCAST)
 
 
-@dataclass(frozen=True)
-class Refused:
-    """Why a candidate is left alone: the operand and the number, in words."""
-
-    reason: str
-
-
-class Graph:
+class Graph(patterns.Graph):
     """One Relax function: the value of each variable, its live readers, its constants."""
+
+    bind_parameters = "relax.transform.BindParams"
 
     def __init__(self, func: relax.Function, mod: tvm.IRModule | None = None) -> None:
         self.func = func
@@ -97,16 +79,49 @@ class Graph:
         """Value of an expression that depends on constants only, or None."""
         return self.constants.evaluate(expr)
 
-    def outside_reader(
-        self, var: relax.Var, inside: frozenset[relax.Var] | set[relax.Var]
-    ) -> str | None:
-        """Somebody outside ``inside`` who reads ``var``, in words, or None."""
-        if var in self.outputs:
-            return "the function's output"
-        for user in self.users.get(var, ()):
-            if user not in inside:
-                return self.describe(user)
-        return None
+    def call(self, tensor: relax.Expr) -> patterns.Call | None:
+        value = self.value(tensor)
+        inner: tuple[relax.Var, ...] = ()
+        if isinstance(value, relax.TupleGetItem):
+            norm = self.value(value.tuple_value)
+            if value.index or op_name(norm) != f"relax.{operators.BATCH_NORM}":
+                return None
+            value, inner = norm, (value.tuple_value,)
+        name = op_name(value)
+        if name is None:
+            return None
+        attrs = value.attrs
+        if name == PIXEL_SHUFFLE:
+            name, factor = f"relax.{operators.SHUFFLE}", int(attrs.upscale_factor)
+            attrs = SimpleNamespace(block_size=factor, mode="CRD", layout="NCHW")
+        return patterns.Call(name.removeprefix("relax."), tuple(value.args), attrs, inner)
+
+    def is_tensor(self, argument: Any) -> bool:
+        return isinstance(argument, relax.Expr) and isinstance(argument.ty, relax.TensorType)
+
+    def is_variable(self, argument: Any) -> bool:
+        return isinstance(argument, relax.Var)
+
+    def shape(self, tensor: relax.Expr) -> tuple[Any, ...] | None:
+        return shape_of(tensor)
+
+    def dtype(self, tensor: relax.Expr) -> str:
+        return dtype_of(tensor)
+
+    def same(self, a: Any, b: Any) -> bool:
+        return same(a, b)
+
+    def text(self, dim: Any) -> str:
+        return text(dim)
+
+    def name(self, tensor: relax.Expr) -> str:
+        return layer_name(tensor)
+
+    def spell(self, op: str) -> str:
+        return f"relax.{op}"
+
+    def resampled(self, tensor: relax.Expr) -> str | None:
+        return self.annotation(tensor, RESAMPLED)
 
     def _read(self, func: relax.Function) -> None:
         bindings = []
@@ -126,6 +141,9 @@ class Graph:
         self.order.reverse()
         self.live = frozenset(live)
         self.position = {var: index for index, var in enumerate(self.order)}
+
+
+PIXEL_SHUFFLE = "relax.nn.pixel_shuffle"
 
 
 def constant(values: np.ndarray) -> relax.Expr:
@@ -177,10 +195,6 @@ def static(dim: Any) -> Any:
 def text(dim: Any) -> str:
     """A dimension as one writes it: ``h * 2``."""
     return re.sub(r"T\.int64\((-?\d+)\)", r"\1", str(dim))
-
-
-def shape_text(shape: Sequence[Any]) -> str:
-    return f"[{', '.join(map(text, shape))}]"
 
 
 def same(a: Any, b: Any) -> bool:

@@ -10,14 +10,14 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from tvm_deconv.layer_names import layer_name
-from tvm_deconv.report import REFUSED, REWRITTEN, LayerReport, Report
+from tvm_deconv.patterns.decide import decide, plans_of, report_line
+from tvm_deconv.patterns.rule import Plan
+from tvm_deconv.report import LayerReport, Report
 
-from .graph import Graph, Refused
+from .builder import Builder
+from .graph import Graph
 from .rebind import rebind
 from .recover import recover
-from .rules import RULES
-from .rules.rule import Decision, Plan
 
 
 def rewrite_upsampling(mod: tvm.IRModule) -> tuple[tvm.IRModule, Report]:
@@ -34,8 +34,8 @@ def rewrite_upsampling(mod: tvm.IRModule) -> tuple[tvm.IRModule, Report]:
             continue
         graph = Graph(func, work)
         decisions = decide(graph)
-        lines += [_line(name.name_hint, d) for d in decisions]
-        plans = {d.outcome.root: d.outcome for d in decisions if isinstance(d.outcome, Plan)}
+        lines += [report_line(graph, name.name_hint, d) for d in decisions]
+        plans = plans_of(decisions)
         if plans:
             changed[name] = _Rebuild(plans).visit_expr(func)
     if not changed:
@@ -61,32 +61,6 @@ class RewriteUpsampling:
         return rewrite_upsampling(mod)[0]
 
 
-def decide(graph: Graph) -> list[Decision]:
-    """A decision for every candidate of a function, in the order of the program."""
-    decisions: list[Decision] = []
-    taken: dict[relax.Var, str] = {}
-    for rule in RULES:
-        found = rule.decide(graph, taken)
-        taken |= {d.outcome.conv: rule.name for d in found if isinstance(d.outcome, Plan)}
-        decisions += found
-    return sorted(decisions, key=lambda d: graph.position[d.layer])
-
-
-def _line(function: str, decision: Decision) -> LayerReport:
-    layer = layer_name(decision.layer)
-    outcome = decision.outcome
-    if isinstance(outcome, Refused):
-        return LayerReport(function, layer, decision.statement, REFUSED, reason=outcome.reason)
-    return LayerReport(
-        function,
-        layer,
-        decision.statement,
-        REWRITTEN,
-        before=outcome.before,
-        after=outcome.after,
-    )
-
-
 @mutator
 class _Rebuild(PyExprMutator):
     """Replaces the value of each plan's root; everything else is copied with new types."""
@@ -100,4 +74,4 @@ class _Rebuild(PyExprMutator):
         if plan is None:
             super().visit_var_binding_(binding)
             return
-        rebind(self, binding, plan.emit(self.builder_, self.visit_expr))
+        rebind(self, binding, plan.emit(Builder(self.builder_), self.visit_expr))

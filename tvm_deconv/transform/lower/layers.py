@@ -12,11 +12,12 @@ import tvm
 from tvm import relax
 
 from tvm_deconv.layer_names import layer_name
+from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.report import KernelReport
 from tvm_deconv.schedules.choice import Choice, Preferences, choose
 from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.variant import Sizes
-from tvm_deconv.transform.graph import Graph, Refused, dtype_of, shape_of, text
+from tvm_deconv.transform.graph import Graph, dtype_of, shape_of, text
 
 from .epilogue import Epilogue, collect
 from .read import Convolution, read

@@ -14,11 +14,12 @@ from tvm import relax
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, axis_of_subpixel
 from tvm_deconv.algebra.weights import weight_shuffle
 from tvm_deconv.errors import GeometryError
-from tvm_deconv.transform.convolution import CONV, FLOATS, read_conv
-from tvm_deconv.transform.graph import Graph, Refused, dtype_of, op_name, shape_of
-from tvm_deconv.transform.layouts import four_paddings
+from tvm_deconv.patterns.convolution import FLOATS, read_conv
+from tvm_deconv.patterns.graph import Refused
+from tvm_deconv.patterns.layouts import four_paddings
+from tvm_deconv.transform.graph import Graph, dtype_of, op_name, shape_of
 
-CONV_TRANSPOSE = "relax.nn.conv2d_transpose"
+CONV, CONV_TRANSPOSE = "relax.nn.conv2d", "relax.nn.conv2d_transpose"
 LAYOUT = "NCHW"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tvm import relax
+from .graph import Builder
 
 LAYOUTS = ("NCHW", "NHWC")
 
@@ -22,7 +22,7 @@ def dims(shape: Sequence[Any], layout: str) -> tuple[Any, Any, Any, Any]:
 
 
 def permuted_from(axes: Sequence[int] | None, layout: str) -> str | None:
-    """Layout of the input of a permute_dims whose output has ``layout``; None if not a layout."""
+    """Layout of the input of a transposition whose output has ``layout``; None if not a layout."""
     if axes is None or len(axes) != 4:
         return None
     names = [""] * 4
@@ -31,15 +31,15 @@ def permuted_from(axes: Sequence[int] | None, layout: str) -> str | None:
     return "".join(names) if "".join(names) in LAYOUTS else None
 
 
-def to(builder: relax.BlockBuilder, value: relax.Expr, source: str, target: str) -> relax.Expr:
+def to(builder: Builder, value: Any, source: str, target: str) -> Any:
     """Emit the permutation from one layout to another; nothing if they are equal."""
     if source == target:
         return value
-    return builder.emit(relax.op.permute_dims(value, [source.index(name) for name in target]))
+    return builder.transpose(value, [source.index(name) for name in target])
 
 
 def four_paddings(padding: Sequence[int]) -> tuple[int, int, int, int]:
-    """(top, left, bottom, right) from Relax's one, two or four numbers."""
+    """(top, left, bottom, right) from TVM's one, two or four numbers."""
     p = [int(value) for value in padding]
     if len(p) == 4:
         return p[0], p[1], p[2], p[3]

@@ -25,14 +25,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tvm import relax
 
 from tvm_deconv.algebra import geometry, weights
 from tvm_deconv.errors import GeometryError
-from tvm_deconv.transform import layouts, pointwise
-from tvm_deconv.transform.convolution import Conv, emit_conv_transpose, read_conv
-from tvm_deconv.transform.graph import Graph, Refused, constant, dtype_of, shape_of
 
+from . import layouts, pointwise
+from .convolution import Conv, read_conv
+from .graph import Builder, Dim, Graph, Refused, Tensor
 from .regions import collect
 from .rule import Emit, Plan, Rule
 from .shuffle import Shuffle, read_shuffle
@@ -47,11 +46,11 @@ class ShuffledConv:
     region: pointwise.Region
 
     @property
-    def conv_var(self) -> relax.Var:
+    def conv_var(self) -> Tensor:
         return self.conv.var
 
     @property
-    def upsamplings(self) -> frozenset[relax.Var]:
+    def upsamplings(self) -> frozenset[Tensor]:
         return frozenset({self.shuffle.result})
 
 
@@ -97,7 +96,7 @@ class SubPixel(Rule[ShuffledConv]):
         "pixel_shuffle(conv2d(x, w), r) => conv2d_transpose(x, weight_shuffle(w, r), strides=r)"
     )
 
-    def match(self, graph: Graph, var: relax.Var) -> ShuffledConv | Refused | None:
+    def match(self, graph: Graph, var: Tensor) -> ShuffledConv | Refused | None:
         """The convolution that feeds the shuffle ``var`` and the pointwise operators between."""
         shuffle = read_shuffle(graph, var)
         if shuffle is None or isinstance(shuffle, Refused):
@@ -167,21 +166,20 @@ def check(graph: Graph, match: ShuffledConv) -> SubPixelConv | Refused:
 def rewrite(graph: Graph, match: SubPixelConv) -> Emit:
     """Build the result; assumes that ``check`` passed."""
 
-    def emit(builder: relax.BlockBuilder, remap) -> relax.Expr:
+    def emit(builder: Builder, remap) -> Any:
         conv, shuffle = match.conv, match.shuffle
         x = layouts.to(builder, remap(conv.data), conv.data_layout, "NCHW")
-        value = emit_conv_transpose(builder, x, match.weight, match.op)
+        value = builder.conv2d_transpose(x, match.weight, match.op)
         form: pointwise.ConstantForm = ChannelForm(shuffle.source)
         per_phase = _needs_phases(match)
         if per_phase:
-            n, o, h, rh, w, rw = _view(graph, match)
-            value = builder.emit(relax.op.reshape(value, (n, o, h, rh, w, rw)))
+            value = builder.split_phases(value, _view(graph, match))
             form = PhaseForm(shuffle.source)
         if match.bias.any():
-            value = builder.emit(relax.op.add(value, form.constant(match.bias)))
+            value = builder.apply("add", (value, form.constant(builder, match.bias)))
         value = pointwise.emit(match.region, builder, value, form)
         if per_phase:
-            value = builder.emit(relax.op.reshape(value, (n, o, h * rh, w * rw)))
+            value = builder.merge_phases(value, _view(graph, match))
         return layouts.to(builder, value, "NCHW", shuffle.result_layout)
 
     return emit
@@ -193,10 +191,10 @@ class ChannelForm:
 
     source: np.ndarray
 
-    def constant(self, values: np.ndarray) -> relax.Expr:
-        return pointwise.PlainForm().constant(self._first(values))
+    def constant(self, builder: Builder, values: np.ndarray) -> Any:
+        return pointwise.PlainForm().constant(builder, self._first(values))
 
-    def prelu(self, builder: relax.BlockBuilder, x: relax.Expr, slope: np.ndarray) -> relax.Expr:
+    def prelu(self, builder: Builder, x: Any, slope: np.ndarray) -> Any:
         return pointwise.PlainForm().prelu(builder, x, self._first(slope))
 
     def _first(self, values: np.ndarray) -> np.ndarray:
@@ -209,17 +207,16 @@ class PhaseForm:
 
     source: np.ndarray
 
-    def constant(self, values: np.ndarray) -> relax.Expr:
+    def constant(self, builder: Builder, values: np.ndarray) -> Any:
         if values.ndim:
             values = values[self.source][None, :, None, :, None, :]
-        return constant(values)
+        return builder.constant(values)
 
-    def prelu(self, builder: relax.BlockBuilder, x: relax.Expr, slope: np.ndarray) -> relax.Expr:
-        # relax.nn.prelu has one slope per index of one axis; a phase is two axes.
-        zero = constant(np.zeros((), dtype_of(x)))
-        negative = builder.emit(relax.op.minimum(x, zero))
-        scaled = builder.emit(relax.op.multiply(negative, self.constant(slope)))
-        return builder.emit(relax.op.add(builder.emit(relax.op.nn.relu(x)), scaled))
+    def prelu(self, builder: Builder, x: Any, slope: np.ndarray) -> Any:
+        # nn.prelu has one slope per index of one axis; a phase is two axes.
+        negative = builder.apply("minimum", (x, builder.constant(np.zeros((), slope.dtype))))
+        scaled = builder.apply("multiply", (negative, self.constant(builder, slope)))
+        return builder.apply("add", (builder.apply("nn.relu", (x,)), scaled))
 
 
 def describe(op: geometry.ConvTranspose2d) -> str:
@@ -231,9 +228,9 @@ def describe(op: geometry.ConvTranspose2d) -> str:
     )
 
 
-def _view(graph: Graph, match: SubPixelConv) -> tuple[Any, ...]:
+def _view(graph: Graph, match: SubPixelConv) -> tuple[Dim, ...]:
     """(N, O, H, r_h, W, r_w) for the convolution's own H and W."""
-    shape = shape_of(match.conv.var) or ()
+    shape = graph.shape(match.conv.var) or ()
     n, _, h, w = layouts.dims(shape, match.conv.out_layout)
     o, rh, rw = match.shuffle.source.shape
     return n, o, h, rh, w, rw

@@ -11,13 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-import tvm
-from tvm import relax
 
-from .graph import constant, is_var
-
-PRELU = "relax.nn.prelu"
-LAYOUT_CHANGE = "relax.permute_dims"
+from .graph import Builder, Tensor, is_same
+from .operators import PRELU, TRANSPOSE
 
 
 @dataclass(frozen=True)
@@ -28,10 +24,22 @@ class Channel:
 
 
 @dataclass(frozen=True)
-class Step:
-    """One operator: ``var = op(*operands)``; an operand is a variable, a Channel or as it was."""
+class Given:
+    """An operand that is no tensor, as the front has it."""
 
-    var: relax.Var
+    value: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Between:
+    """A tensor that only a region knows: what an operator of two steps has between them."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator: ``var = op(*operands)``; an operand is a tensor, a Channel or Given."""
+
+    var: Tensor
     op: str
     operands: tuple[Any, ...]
     attrs: Any = None
@@ -44,53 +52,48 @@ class Region:
     ``members`` are the variables that die with the region (``result`` included, ``source`` not).
     """
 
-    source: relax.Var
+    source: Tensor
     layout: str
     steps: tuple[Step, ...]
-    result: relax.Var
-    members: frozenset[relax.Var]
+    result: Tensor
+    members: frozenset[Tensor]
 
-    def readers(self, var: relax.Var) -> list[Step]:
-        return [step for step in self.steps if any(is_var(o, var) for o in step.operands)]
+    def readers(self, var: Tensor) -> list[Step]:
+        return [step for step in self.steps if any(is_same(o, var) for o in step.operands)]
 
 
 class ConstantForm(Protocol):
     """How per-channel constants look where a region is emitted."""
 
-    def constant(self, values: np.ndarray) -> relax.Expr: ...
+    def constant(self, builder: Builder, values: np.ndarray) -> Any: ...
 
-    def prelu(
-        self, builder: relax.BlockBuilder, x: relax.Expr, slope: np.ndarray
-    ) -> relax.Expr: ...
+    def prelu(self, builder: Builder, x: Any, slope: np.ndarray) -> Any: ...
 
 
 @dataclass(frozen=True)
 class PlainForm:
     """NCHW: a constant of one value per channel has shape (1, C, 1, 1)."""
 
-    def constant(self, values: np.ndarray) -> relax.Expr:
-        return constant(values if values.ndim == 0 else values.reshape(1, -1, 1, 1))
+    def constant(self, builder: Builder, values: np.ndarray) -> Any:
+        return builder.constant(values if values.ndim == 0 else values.reshape(1, -1, 1, 1))
 
-    def prelu(self, builder: relax.BlockBuilder, x: relax.Expr, slope: np.ndarray) -> relax.Expr:
-        return builder.emit(relax.op.nn.prelu(x, constant(slope), axis=1))
+    def prelu(self, builder: Builder, x: Any, slope: np.ndarray) -> Any:
+        return builder.prelu(x, slope)
 
 
-def emit(
-    region: Region, builder: relax.BlockBuilder, value: relax.Expr, form: ConstantForm
-) -> relax.Expr:
+def emit(region: Region, builder: Builder, value: Any, form: ConstantForm) -> Any:
     """Emit the steps on ``value``, which stands for the source in NCHW (or ``form``'s) order."""
-    values: dict[relax.Var, relax.Expr] = {region.source: value}
+    values: dict[Tensor, Any] = {region.source: value}
     for step in region.steps:
-        if step.op == LAYOUT_CHANGE:
+        if step.op == TRANSPOSE:
             values[step.var] = values[step.operands[0]]
             continue
         if step.op == PRELU:
             x, slope = values[step.operands[0]], step.operands[1].values
             values[step.var] = _emit_prelu(builder, x, slope, form)
             continue
-        arguments = [_operand(o, values, form) for o in step.operands]
-        call = relax.Call(tvm.ir.Op.get(step.op), arguments, step.attrs)
-        values[step.var] = builder.emit(call)
+        arguments = [_operand(builder, o, values, form) for o in step.operands]
+        values[step.var] = builder.apply(step.op, arguments, step.attrs)
     return values[region.result]
 
 
@@ -105,7 +108,7 @@ def split_affine(region: Region, channels: int) -> tuple[np.ndarray, np.ndarray,
     scale, shift = np.ones(channels), np.zeros(channels)
     current, count = region.source, 0
     for step in region.steps:
-        if len(region.readers(current)) != 1 or is_var(current, region.result):
+        if len(region.readers(current)) != 1 or is_same(current, region.result):
             break
         folded = _fold(step, current, scale, shift)
         if folded is None:
@@ -116,43 +119,41 @@ def split_affine(region: Region, channels: int) -> tuple[np.ndarray, np.ndarray,
 
 
 def _fold(
-    step: Step, current: relax.Var, scale: np.ndarray, shift: np.ndarray
+    step: Step, current: Tensor, scale: np.ndarray, shift: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    if step.op == LAYOUT_CHANGE:
+    if step.op == TRANSPOSE:
         return scale, shift
     if len(step.operands) != 2 or step.op == PRELU:
         return None
     first, second = step.operands
-    if is_var(first, current) and isinstance(second, Channel):
+    if is_same(first, current) and isinstance(second, Channel):
         c = second.values.astype(np.float64)
-        if step.op == "relax.add":
+        if step.op == "add":
             return scale, shift + c
-        if step.op == "relax.subtract":
+        if step.op == "subtract":
             return scale, shift - c
-        if step.op == "relax.multiply":
+        if step.op == "multiply":
             return scale * c, shift * c
-        if step.op == "relax.divide" and c.all():
+        if step.op == "divide" and c.all():
             return scale / c, shift / c
-    if is_var(second, current) and isinstance(first, Channel):
+    if is_same(second, current) and isinstance(first, Channel):
         c = first.values.astype(np.float64)
-        if step.op == "relax.add":
+        if step.op == "add":
             return scale, shift + c
-        if step.op == "relax.subtract":
+        if step.op == "subtract":
             return -scale, c - shift
-        if step.op == "relax.multiply":
+        if step.op == "multiply":
             return scale * c, shift * c
     return None
 
 
-def _emit_prelu(
-    builder: relax.BlockBuilder, x: relax.Expr, slope: np.ndarray, form: ConstantForm
-) -> relax.Expr:
+def _emit_prelu(builder: Builder, x: Any, slope: np.ndarray, form: ConstantForm) -> Any:
     if (slope == slope.flat[0]).all():
-        return builder.emit(relax.op.nn.leakyrelu(x, alpha=float(slope.flat[0])))
+        return builder.leaky_relu(x, float(slope.flat[0]))
     return form.prelu(builder, x, slope)
 
 
-def _operand(operand: Any, values: dict[relax.Var, relax.Expr], form: ConstantForm) -> Any:
+def _operand(builder: Builder, operand: Any, values: dict[Tensor, Any], form: ConstantForm) -> Any:
     if isinstance(operand, Channel):
-        return form.constant(operand.values)
-    return values.get(operand, operand) if isinstance(operand, relax.Var) else operand
+        return form.constant(builder, operand.values)
+    return operand.value if isinstance(operand, Given) else values[operand]

@@ -5,13 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from tvm import relax
+from .graph import Builder, Graph, Refused, Tensor
 
-from tvm_deconv.transform.graph import Graph, Refused
-
-Emit = Callable[[relax.BlockBuilder, Callable[[relax.Var], relax.Expr]], relax.Expr]
+Emit = Callable[[Builder, Callable[[Tensor], Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -24,11 +22,11 @@ class Plan:
     sum up both in words.
     """
 
-    root: relax.Var
-    conv: relax.Var
+    root: Tensor
+    conv: Tensor
     before: str
     after: str
-    absorbed: frozenset[relax.Var]
+    absorbed: frozenset[Tensor]
     emit: Emit
 
 
@@ -36,7 +34,7 @@ class Plan:
 class Decision:
     """One line of the report before it is written: a plan, or the reason for none."""
 
-    layer: relax.Var
+    layer: Tensor
     statement: str
     outcome: Plan | Refused
 
@@ -45,11 +43,11 @@ class Match(Protocol):
     """A candidate: a pattern that was found, of which nothing is proven yet."""
 
     @property
-    def conv_var(self) -> relax.Var:
+    def conv_var(self) -> Tensor:
         """The convolution that would disappear."""
 
     @property
-    def upsamplings(self) -> frozenset[relax.Var]:
+    def upsamplings(self) -> frozenset[Tensor]:
         """The upsampling operators that are part of the candidate."""
 
 
@@ -66,24 +64,24 @@ class Rule(ABC, Generic[M]):
     statement: str
 
     @abstractmethod
-    def match(self, graph: Graph, var: relax.Var) -> M | Refused | None:
+    def match(self, graph: Graph, var: Tensor) -> M | Refused | None:
         """The candidate whose result is ``var``: None if there is none, Refused for half of one."""
 
     @abstractmethod
     def plan(self, graph: Graph, match: M) -> Plan | Refused:
         """What replaces a candidate of which everything holds that must hold."""
 
-    def unmatched(self, graph: Graph, var: relax.Var) -> Refused | None:
+    def unmatched(self, graph: Graph, var: Tensor) -> Refused | None:
         """Why ``var`` is no part of any candidate, if it is an upsampling that should be of one."""
         return None
 
-    def decide(self, graph: Graph, taken: Mapping[relax.Var, str]) -> list[Decision]:
+    def decide(self, graph: Graph, taken: Mapping[Tensor, str]) -> list[Decision]:
         """A decision for every candidate of a function, and for what should have been one.
 
         ``taken`` says which convolutions an earlier rule replaces, and the name of that rule.
         """
         decisions: list[Decision] = []
-        seen: set[relax.Var] = set()
+        seen: set[Tensor] = set()
         live = [var for var in graph.order if var in graph.live]
         for var in live:
             found = self.match(graph, var)
@@ -100,7 +98,7 @@ class Rule(ABC, Generic[M]):
                 decisions.append(Decision(var, self.statement, left))
         return decisions
 
-    def _outcome(self, graph: Graph, found: M, taken: Mapping[relax.Var, str]) -> Plan | Refused:
+    def _outcome(self, graph: Graph, found: M, taken: Mapping[Tensor, str]) -> Plan | Refused:
         conv = found.conv_var
         if conv in taken:
             return Refused(f"{graph.describe(conv)} is part of a {taken[conv]} already")

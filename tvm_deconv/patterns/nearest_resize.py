@@ -24,20 +24,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from tvm import relax
 
 from tvm_deconv.algebra import geometry, weights
 from tvm_deconv.algebra.axis_map import AxisMap, Border, border
-from tvm_deconv.annotations import RESAMPLED
 from tvm_deconv.errors import GeometryError
-from tvm_deconv.layer_names import layer_name
-from tvm_deconv.transform import layouts, pointwise
-from tvm_deconv.transform.convolution import CONV, Conv, emit_conv_transpose, read_conv
-from tvm_deconv.transform.graph import KEEPS_ZERO, UNARY, Graph, Refused, op_name, shape_of
 
-from .copying import RESIZE, Copying, Maps, read_copying
+from . import layouts, pointwise
+from .convolution import Conv, read_conv
+from .copying import Copying, Maps, read_copying
+from .graph import Builder, Graph, Refused, Tensor
+from .operators import CONV, KEEPS_ZERO, PRELU, RESIZE, TRANSPOSE, UNARY
 from .regions import collect
 from .rule import Emit, Plan, Rule
 from .subpixel import describe
@@ -52,11 +51,11 @@ class ResizedConv:
     ``stages`` end with the last resize; what feeds that is of no interest here.
     """
 
-    conv_var: relax.Var
+    conv_var: Tensor
     stages: tuple[tuple[Stage, str], ...]
 
     @property
-    def upsamplings(self) -> frozenset[relax.Var]:
+    def upsamplings(self) -> frozenset[Tensor]:
         return frozenset(stage.result for stage, _ in self.stages if _upsamples(stage))
 
 
@@ -64,15 +63,15 @@ class ResizedConv:
 class NearestConv:
     """A candidate as a transposed convolution of ``data`` (of ``layout``), and what comes first.
 
-    ``regions`` are moved before it, and ``edge`` pixels (top, left, bottom, right) are copied
+    ``regions`` are moved before it, and ``edge`` pixels (top, bottom, left, right) are copied
     around. ``absorbed`` are the upsampling operators that it needs no more.
     """
 
     conv: Conv
-    data: relax.Var
+    data: Tensor
     layout: str
     regions: tuple[pointwise.Region, ...]
-    absorbed: frozenset[relax.Var]
+    absorbed: frozenset[Tensor]
     edge: tuple[int, int, int, int]
     op: geometry.ConvTranspose2d
     weight: np.ndarray
@@ -105,10 +104,10 @@ class NearestResize(Rule[ResizedConv]):
         "conv2d(resize2d(x, r), w) => conv2d_transpose(x, weight_convolution(w, r), strides=r)"
     )
 
-    def match(self, graph: Graph, var: relax.Var) -> ResizedConv | None:
+    def match(self, graph: Graph, var: Tensor) -> ResizedConv | None:
         """The convolution ``var`` and the resize that it reads, directly or not."""
-        call = graph.value(var)
-        if op_name(call) != CONV:
+        call = graph.call(var)
+        if call is None or call.op != CONV:
             return None
         stages = _upstream(graph, call.args[0], str(call.attrs.data_layout))
         return ResizedConv(var, tuple(stages)) if stages else None
@@ -140,15 +139,15 @@ class NearestResize(Rule[ResizedConv]):
             emit=rewrite(outcome),
         )
 
-    def unmatched(self, graph: Graph, var: relax.Var) -> Refused | None:
+    def unmatched(self, graph: Graph, var: Tensor) -> Refused | None:
         """Why no convolution reads the upsampling ``var``."""
         return _unread(graph, var)
 
 
-def _upstream(graph: Graph, data: relax.Var, layout: str) -> list[tuple[Stage, str]]:
+def _upstream(graph: Graph, data: Tensor, layout: str) -> list[tuple[Stage, str]]:
     """The stages of a ``ResizedConv`` whose convolution reads ``data``."""
     stages: list[tuple[Stage, str]] = []
-    while isinstance(data, relax.Var):
+    while graph.is_variable(data):
         step = read_copying(graph, data, layout)
         if isinstance(step, Copying):
             stages.append((step, layout))
@@ -168,7 +167,7 @@ def check(graph: Graph, conv: Conv, stages: Sequence[tuple[Stage, str]]) -> Near
     """Everything that must hold, for the resize at the far end of ``stages``."""
     last, layout = stages[-1]
     assert isinstance(last, Copying)
-    shape = shape_of(last.data)
+    shape = graph.shape(last.data)
     if shape is None or len(shape) != 4:
         return Refused(f"the shape of {graph.describe(last.data)} is not known")
     sizes = layouts.dims(shape, layout)[2:]
@@ -206,13 +205,13 @@ def check(graph: Graph, conv: Conv, stages: Sequence[tuple[Stage, str]]) -> Near
 def rewrite(match: NearestConv) -> Emit:
     """Build the result; assumes that ``check`` passed."""
 
-    def emit(builder: relax.BlockBuilder, remap) -> relax.Expr:
+    def emit(builder: Builder, remap) -> Any:
         x = layouts.to(builder, remap(match.data), match.layout, "NCHW")
         for region in match.regions:
             x = pointwise.emit(region, builder, x, pointwise.PlainForm())
         if any(match.edge):
-            x = builder.emit(relax.op.nn.pad(x, [0, 0, 0, 0, *match.edge], "replicate"))
-        y = emit_conv_transpose(builder, x, match.weight, match.op)
+            x = builder.pad_edge(x, match.edge)
+        y = builder.conv2d_transpose(x, match.weight, match.op)
         return layouts.to(builder, y, "NCHW", match.conv.out_layout)
 
     return emit
@@ -233,8 +232,8 @@ def _compose(graph: Graph, stages: Sequence[Stage], sizes: Sequence[object]) -> 
             moved = next((s for s in stage.steps if not _keeps_zero(s)), None)
             if moved is not None:
                 return Refused(
-                    f"{moved.op} follows the zero padding {graph.describe(zeros.result)} "
-                    "and does not map 0 to 0"
+                    f"{graph.spell(moved.op)} follows the zero padding "
+                    f"{graph.describe(zeros.result)} and does not map 0 to 0"
                 )
     return maps
 
@@ -263,34 +262,37 @@ def _upsamples(stage: Stage) -> bool:
 
 
 def _keeps_zero(step: pointwise.Step) -> bool:
-    if step.op in (pointwise.PRELU, pointwise.LAYOUT_CHANGE) or step.op in KEEPS_ZERO:
+    if step.op in (PRELU, TRANSPOSE) or step.op in KEEPS_ZERO:
         return True
     constants = [o for o in step.operands if isinstance(o, pointwise.Channel)]
-    return step.op == "relax.multiply" and len(constants) == 1
+    return step.op == "multiply" and len(constants) == 1
 
 
-def _unread(graph: Graph, var: relax.Var) -> Refused | None:
+def _unread(graph: Graph, var: Tensor) -> Refused | None:
     """Why an upsampling that no convolution reads is left; None if ``var`` is no upsampling."""
-    resampled = graph.annotation(var, RESAMPLED)
+    resampled = graph.resampled(var)
     if resampled is not None:
-        return Refused(f"{layer_name(var)} is {resampled}, no nearest resize by whole factors")
-    layout = str(graph.value(var).attrs.layout) if graph.op(var) == RESIZE else "NCHW"
+        return Refused(f"{graph.name(var)} is {resampled}, no nearest resize by whole factors")
+    call = graph.call(var)
+    is_resize = call is not None and call.op == RESIZE
+    layout = str(call.attrs.layout) if call is not None and is_resize else "NCHW"
     found = read_copying(graph, var, layout)
     if isinstance(found, Refused):
-        return found if graph.op(var) == RESIZE else None
+        return found if is_resize else None
     if found is None or not found.upsamples:
         return None
     maps = found.apply((AxisMap(None), AxisMap(None)))
-    if graph.op(var) != RESIZE and isinstance(maps, Refused):
+    if not is_resize and isinstance(maps, Refused):
         return None
     return _blocked(graph, var)
 
 
-def _blocked(graph: Graph, upsampling: relax.Var) -> Refused:
+def _blocked(graph: Graph, upsampling: Tensor) -> Refused:
     """What stands between an upsampling and any convolution."""
     for user in graph.users.get(upsampling, []):
-        if graph.op(user) == CONV:
-            step = read_copying(graph, upsampling, str(graph.value(user).attrs.data_layout))
+        call = graph.call(user)
+        if call is not None and call.op == CONV:
+            step = read_copying(graph, upsampling, str(call.attrs.data_layout))
             if isinstance(step, Refused):
                 return step
     var = upsampling
@@ -298,7 +300,7 @@ def _blocked(graph: Graph, upsampling: relax.Var) -> Refused:
         step = read_copying(graph, users[0], "NCHW")
         if isinstance(step, Refused):
             return step
-        if step is None and graph.op(users[0]) not in UNARY:
+        if step is None and graph.operator(users[0]) not in UNARY:
             break
         var = users[0]
     names = [graph.describe(user) for user in users]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from refusal_reasons import RESIZE
 from relax_helpers import assert_refused, constant, conv, module
 from tvm import relax
 
@@ -142,44 +143,9 @@ def resize_from_outside(b, x):
     return conv(b, resized(b, x, roi=(0.0, 0.0, 1.5, 1.5), **mode))
 
 
-REFUSALS = [
-    (resize_in_another_layout, "relax.image.resize2d (lv) has layout NHWC, its reader NCHW"),
-    (resize_to_another_type, "changes the dtype from float32 to float16"),
-    (asymmetric_ceil, "asymmetric with ceil rounding is not nearest x2: output 1 reads input 1"),
-    (unknown_rounding, "half_pixel with stochastic rounding is not nearest x2"),
-    (resize_of_a_crop, "tf_crop_and_resize with round rounding is not nearest x2"),
-    (resize_from_outside, "tf_crop_and_resize with round rounding is not nearest x2"),
-    (bilinear, "relax.image.resize2d (lv): method is linear, not nearest_neighbor"),
-    (cubic, "relax.image.resize2d (lv): method is cubic, not nearest_neighbor"),
-    (fractional, "axis H: factor 15/6 = 2.5 is not whole"),
-    (shrinking, "axis H: factor 3/6 = 0.5 is not whole"),
-    (asymmetric_round, "asymmetric with round rounding is not nearest x2: output 1 reads a tie"),
-    (a_billion_rows, "axis H: factor 1000000000 is over 64"),
-    (many_aligned_corners, "align_corners with round rounding is not judged for 120000 outputs"),
-    (half_pixel_floor, "half_pixel with floor rounding is not nearest x2: output 2 reads input 0"),
-    (aligned_corners_by_three, "align_corners with round rounding is not nearest x3"),
-    (resize_then_stride, "stride of relax.nn.conv2d (gv) is [1, 2], not 1"),
-    (resize_alone, "relax.image.resize2d (lv) is read by the function's output, not by a"),
-    (resize_then_concat, "relax.image.resize2d (lv) is read by relax.concat (lv1), not by a"),
-    (resize_then_add, "relax.image.resize2d (lv) is read by relax.add"),
-    (padded_with_ones, "relax.nn.pad (lv1): pad_value is 1, not 0"),
-    (wide_reflection, "padding at the begin of axis H reads input samples [1, 0]"),
-    (circular, "circular padding [0, 0, 0, 0, 1, 1, 1, 1] reaches across the tensor"),
-    (zeros_outside_half_an_edge_sample, "zero padding 1 outside 1 edge pixels at the begin of"),
-    (zeros_beyond_the_kernel, "axis H: begin padding 3 is larger than the reach 2 of the kernel"),
-    (padded_channels, "relax.nn.pad (lv1) pads batch or channels"),
-    (sigmoid_after_zeros, "relax.sigmoid follows the zero padding relax.nn.pad (lv1)"),
-    (reversed_samples, "takes samples in no upsampling order"),
-]
-
-
-def _name(row):
-    return row.__name__ if callable(row) else None
-
-
-@pytest.mark.parametrize(("body", "reason"), REFUSALS, ids=_name)
-def test_a_refusal_names_its_reason_and_leaves_the_graph_alone(body, reason):
-    assert_refused(module(body, SHAPE), reason)
+@pytest.mark.parametrize("layer", RESIZE)
+def test_a_refusal_names_its_reason_and_leaves_the_graph_alone(layer):
+    assert_refused(module(globals()[layer], SHAPE), RESIZE[layer])
 
 
 @pytest.mark.parametrize("way", ["repeat", "take", "repeat all", "take all", "broadcast"])

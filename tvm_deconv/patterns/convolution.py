@@ -1,18 +1,17 @@
-"""Reading ``relax.nn.conv2d`` and building the ``relax.nn.conv2d_transpose`` that replaces it."""
+"""Reading the convolution that a transposed convolution is to replace."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from tvm import relax
 
 from tvm_deconv.algebra import geometry
 
 from . import layouts
-from .graph import Graph, Refused, constant, dtype_of, op_name, shape_of
+from .graph import Graph, Refused, Tensor
+from .operators import CONV
 
-CONV = "relax.nn.conv2d"
 # What our kernels compute: TVM's own transposed convolution is slower than what it would replace.
 FLOATS = ("float16", "float32")
 
@@ -21,8 +20,8 @@ FLOATS = ("float16", "float32")
 class Conv:
     """A stride-1 convolution with constant weights, as OIHW, whatever the layouts were."""
 
-    var: relax.Var
-    data: relax.Var
+    var: Tensor
+    data: Tensor
     weight: np.ndarray
     h: geometry.ConvAxis
     w: geometry.ConvAxis
@@ -40,10 +39,10 @@ class Conv:
         return self.h.dilation, self.w.dilation
 
 
-def read_conv(graph: Graph, var: relax.Var) -> Conv | Refused | None:
+def read_conv(graph: Graph, var: Tensor) -> Conv | Refused | None:
     """The convolution that computes ``var``; None if it is none, Refused if not a usable one."""
-    call = graph.value(var)
-    if op_name(call) != CONV:
+    call = graph.call(var)
+    if call is None or call.op != CONV:
         return None
     attrs = call.attrs
     strides = [int(s) for s in attrs.strides]
@@ -57,23 +56,26 @@ def read_conv(graph: Graph, var: relax.Var) -> Conv | Refused | None:
     if out_layout not in layouts.LAYOUTS:
         return Refused(f"{graph.describe(var)} has out_layout {out_layout}")
     data, kernel = call.args[0], call.args[1]
-    dtype = dtype_of(data)
-    if {dtype, dtype_of(kernel), dtype_of(var)} != {dtype} or dtype not in FLOATS:
+    dtype = graph.dtype(data)
+    if {dtype, graph.dtype(kernel), graph.dtype(var)} != {dtype} or dtype not in FLOATS:
         return Refused(
-            f"{graph.describe(var)} has data {dtype}, weights {dtype_of(kernel)} and output "
-            f"{dtype_of(var)}; one of {', '.join(FLOATS)} for all is needed"
+            f"{graph.describe(var)} has data {dtype}, weights {graph.dtype(kernel)} and output "
+            f"{graph.dtype(var)}; one of {', '.join(FLOATS)} for all is needed"
         )
     weight = graph.constant(kernel)
     if weight is None:
         return Refused(
             f"weights of {graph.describe(var)} are not constant: {graph.describe(kernel)} "
-            "(bind parameters first: relax.transform.BindParams)"
+            f"(bind parameters first: {graph.bind_parameters})"
         )
+    if weight.ndim != 4:
+        # A tuner's rewritten weights keep the name of their former layout.
+        return Refused(f"weights of {graph.describe(var)} have {weight.ndim} axes, not 4")
     weight = weight.transpose([attrs.kernel_layout.index(name) for name in "OIHW"])
-    if not isinstance(data, relax.Var) or shape_of(data) is None or shape_of(var) is None:
+    if not graph.is_variable(data) or graph.shape(data) is None or graph.shape(var) is None:
         return Refused(f"the shape of {graph.describe(data)} is not known")
     groups = int(attrs.groups)
-    channels = layouts.dims(shape_of(data) or (), attrs.data_layout)[1]
+    channels = layouts.dims(graph.shape(data) or (), attrs.data_layout)[1]
     if channels != weight.shape[1] * groups:
         return Refused(
             f"{graph.describe(data)} has {channels} channels, the weights read "
@@ -91,19 +93,4 @@ def read_conv(graph: Graph, var: relax.Var) -> Conv | Refused | None:
         data_layout=str(attrs.data_layout),
         out_layout=out_layout,
         dtype=dtype,
-    )
-
-
-def emit_conv_transpose(
-    builder: relax.BlockBuilder, x: relax.Expr, weight: np.ndarray, op: geometry.ConvTranspose2d
-) -> relax.Var:
-    """Emit ``conv2d_transpose(x, weight)``: x is NCHW, the weights IOHW of the same dtype."""
-    return builder.emit(
-        relax.op.nn.conv2d_transpose(
-            x,
-            constant(np.ascontiguousarray(weight)),
-            strides=op.strides,
-            padding=op.padding,
-            groups=op.groups,
-        )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tvm
+from refusal_reasons import SUBPIXEL
 from relax_helpers import assert_refused, compiled, constant, conv, module, operators, shuffle
 from tvm import relax
 from tvm.script import ir as I
@@ -103,35 +104,9 @@ def packed_weights(b, x):
     return shuffle(b, b.emit(relax.op.nn.conv2d(x, w, padding=1, **layout)), (2, 2))
 
 
-REFUSALS = [
-    (permuted_columns, "input is not a convolution: relax.permute_dims (lv1)"),
-    (packed_weights, "relax.nn.conv2d (lv) has layouts NCHW and OIHW4o"),
-    (strided, "stride of relax.nn.conv2d (lv) is [2, 2], not 1"),
-    (padded_too_far, "begin padding 3 is larger than the reach 2 of the kernel"),
-    (mixed_groups, "groups=4 does not divide the 2 channels after the shuffle"),
-    (mixed_groups_dcr, "groups=2: the channel order takes the phases of one output channel"),
-    (no_convolution, "input is not a convolution: parameter x"),
-    (pooled, "input is not a convolution: relax.nn.max_pool2d (lv1)"),
-    (residual, "pointwise operators join parameter x and relax.nn.conv2d (lv)"),
-    (varying_constant, "operand of relax.add (lv1) has shape (1, 8, 6, 5): it varies over pixels"),
-    (broadcasting_constant, "relax.add (lv1) broadcasts [1, 1, 6, 5] to [1, 8, 6, 5]"),
-    (prelu_over_rows, "relax.nn.prelu (lv1) has axis 2, not the channels"),
-    (training_batch_norm, "relax.nn.batch_norm (lv2) has training=True"),
-    (batch_norm_over_rows, "relax.nn.batch_norm (lv2) has axis 2, which is not the channels"),
-    (convolution_read_twice, "relax.nn.conv2d (lv) is also read by"),
-    (activation_read_twice, "relax.nn.relu (lv1) is also read by relax.sum (lv2)"),
-    (overflowing_scale, "weights of relax.nn.conv2d (lv) are not finite in float32"),
-    (wider_output, "data float32, weights float32 and output float64"),
-]
-
-
-def _name(row):
-    return row.__name__ if callable(row) else None
-
-
-@pytest.mark.parametrize(("body", "reason"), REFUSALS, ids=_name)
-def test_a_refusal_names_its_reason_and_leaves_the_graph_alone(body, reason):
-    assert_refused(module(body, SHAPE), reason)
+@pytest.mark.parametrize("layer", SUBPIXEL)
+def test_a_refusal_names_its_reason_and_leaves_the_graph_alone(layer):
+    assert_refused(module(globals()[layer], SHAPE), SUBPIXEL[layer])
 
 
 @pytest.mark.parametrize("operator", ["batch_norm", "prelu"])

@@ -6,34 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from tvm import relax
 
-from tvm_deconv.transform import layouts
-from tvm_deconv.transform.graph import (
-    BROADCAST,
-    UNARY,
-    Graph,
-    Refused,
-    is_var,
-    op_name,
-    same,
-    shape_of,
-    shape_text,
-)
-from tvm_deconv.transform.pointwise import LAYOUT_CHANGE, PRELU, Channel, Region, Step
-
-BATCH_NORM = "relax.nn.batch_norm"
+from . import layouts
+from .graph import Call, Graph, Refused, Tensor, is_same
+from .operators import BATCH_NORM, BIAS, BROADCAST, PRELU, TRANSPOSE, UNARY
+from .pointwise import Between, Channel, Given, Region, Step
 
 
-def collect(graph: Graph, result: relax.Var, layout: str) -> Region | Refused:
+def collect(graph: Graph, result: Tensor, layout: str) -> Region | Refused:
     """The largest region that ends in ``result``, whose layout is ``layout``.
 
     If ``result`` is not computed pointwise, the region is empty and ``result`` its source.
     """
-    seen: dict[relax.Var, str] = {}
-    sources: dict[relax.Var, str] = {}
+    seen: dict[Tensor, str] = {}
+    sources: dict[Tensor, str] = {}
     todo = [(result, layout)]
-    while todo:
+    # Two sources are one too many: a sum of residuals may lead to hundreds.
+    while todo and len(sources) < 2:
         var, at = todo.pop()
         if (seen | sources).get(var, at) != at:
             return Refused(f"{graph.describe(var)} is read both as {at} and as another layout")
@@ -55,62 +44,56 @@ def collect(graph: Graph, result: relax.Var, layout: str) -> Region | Refused:
         if isinstance(made, Refused):
             return made
         steps += made
-    values = (graph.value(var) for var in seen)
-    tuples = {value.tuple_value for value in values if isinstance(value, relax.TupleGetItem)}
-    return Region(source, at, tuple(_find_prelu(steps)), result, frozenset(seen) | tuples)
+    calls = (graph.call(var) for var in seen)
+    inner = {tensor for call in calls if call is not None for tensor in call.inner}
+    return Region(source, at, tuple(_find_prelu(steps)), result, frozenset(seen) | inner)
 
 
-def _order(graph: Graph) -> Callable[[relax.Var], int]:
+def _order(graph: Graph) -> Callable[[Tensor], int]:
     return lambda var: graph.position.get(var, -1)
 
 
-def _inputs(graph: Graph, var: relax.Var, layout: str) -> list[tuple[relax.Var, str]] | None:
+def _inputs(graph: Graph, var: Tensor, layout: str) -> list[tuple[Tensor, str]] | None:
     """The tensors that a pointwise ``var`` reads, with their layouts; None if not pointwise."""
-    value = graph.value(var)
-    if isinstance(value, relax.TupleGetItem):
-        norm = graph.value(value.tuple_value)
-        if value.index == 0 and op_name(norm) == BATCH_NORM:
-            return [(norm.args[0], layout)]
+    call = graph.call(var)
+    if call is None:
         return None
-    op = op_name(value)
-    if op == LAYOUT_CHANGE:
-        before = layouts.permuted_from(value.attrs.axes, layout)
-        return None if before is None else [(value.args[0], before)]
-    if op == PRELU:
-        return [(value.args[0], layout)]
-    if op not in UNARY and op not in BROADCAST:
+    if call.op == TRANSPOSE:
+        before = layouts.permuted_from(call.attrs.axes, layout)
+        return None if before is None else [(call.args[0], before)]
+    if call.op in (BATCH_NORM, BIAS, PRELU):
+        return [(call.args[0], layout)]
+    if call.op not in UNARY and call.op not in BROADCAST:
         return None
-    tensors = [a for a in value.args if isinstance(a, relax.Var) and _is_tensor(a)]
+    tensors = [a for a in call.args if graph.is_tensor(a)]
     return [(a, layout) for a in tensors if graph.constant(a) is None]
 
 
-def _is_tensor(expr: relax.Expr) -> bool:
-    return isinstance(expr.ty, relax.TensorType)
-
-
 def _steps(
-    graph: Graph, var: relax.Var, layout: str, source: relax.Var, source_layout: str
+    graph: Graph, var: Tensor, layout: str, source: Tensor, source_layout: str
 ) -> list[Step] | Refused:
     """The steps that compute ``var``; more than one for a batch norm."""
-    here, there = shape_of(var), shape_of(source)
+    here, there = graph.shape(var), graph.shape(source)
     if here is None or there is None or len(here) != 4 or len(there) != 4:
         return Refused(f"{graph.describe(var)} does not have a known shape of 4 axes")
     canonical = layouts.dims(there, source_layout)
-    if not all(same(a, b) for a, b in zip(layouts.dims(here, layout), canonical, strict=True)):
+    if not graph.same_shape(layouts.dims(here, layout), canonical):
         return Refused(
-            f"{graph.describe(var)} broadcasts {shape_text(there)} to {shape_text(here)}"
+            f"{graph.describe(var)} broadcasts {graph.shape_text(there)} "
+            f"to {graph.shape_text(here)}"
         )
-    value = graph.value(var)
-    if isinstance(value, relax.TupleGetItem):
-        return _batch_norm(graph, var, graph.value(value.tuple_value), layout)
-    op = op_name(value)
-    if op == LAYOUT_CHANGE:
-        return [Step(var, op, (value.args[0],))]
-    if op == PRELU:
-        return _prelu(graph, var, value, layout)
+    call = graph.call(var)
+    assert call is not None
+    if call.op == TRANSPOSE:
+        return [Step(var, TRANSPOSE, (call.args[0],))]
+    if call.op in _WITH_AXIS:
+        return _WITH_AXIS[call.op](graph, var, call, layout)
     operands: list[Any] = []
-    for argument in value.args:
-        known = graph.constant(argument) if _is_tensor(argument) else None
+    for argument in call.args:
+        if not graph.is_tensor(argument):
+            operands.append(Given(argument))
+            continue
+        known = graph.constant(argument)
         if known is None:
             operands.append(argument)
             continue
@@ -118,11 +101,11 @@ def _steps(
         if isinstance(channel, Refused):
             return channel
         operands.append(channel)
-    return [Step(var, str(op), tuple(operands), value.attrs)]
+    return [Step(var, call.op, tuple(operands), call.attrs)]
 
 
 def _per_channel(
-    graph: Graph, var: relax.Var, values: np.ndarray, layout: str, channels: Any
+    graph: Graph, var: Tensor, values: np.ndarray, layout: str, channels: Any
 ) -> Channel | Refused:
     if values.size == 1:
         return Channel(values.reshape(()))
@@ -139,7 +122,7 @@ def _per_channel(
     return Channel(first if first.size > 1 else first.reshape(()))
 
 
-def _prelu(graph: Graph, var: relax.Var, call: relax.Call, layout: str) -> list[Step] | Refused:
+def _prelu(graph: Graph, var: Tensor, call: Call, layout: str) -> list[Step] | Refused:
     slope = graph.constant(call.args[1])
     if slope is None:
         return Refused(f"slope of {graph.describe(var)} is not constant")
@@ -149,9 +132,16 @@ def _prelu(graph: Graph, var: relax.Var, call: relax.Call, layout: str) -> list[
     return [Step(var, PRELU, (call.args[0], Channel(slope)))]
 
 
-def _batch_norm(
-    graph: Graph, var: relax.Var, call: relax.Call, layout: str
-) -> list[Step] | Refused:
+def _bias(graph: Graph, var: Tensor, call: Call, layout: str) -> list[Step] | Refused:
+    bias = graph.constant(call.args[1])
+    if bias is None:
+        return Refused(f"bias of {graph.describe(var)} is not constant")
+    if int(call.attrs.axis) % 4 != layouts.axis(layout, "C"):
+        return Refused(f"{graph.describe(var)} has axis {call.attrs.axis}, not the channels")
+    return [Step(var, "add", (call.args[0], Channel(bias)))]
+
+
+def _batch_norm(graph: Graph, var: Tensor, call: Call, layout: str) -> list[Step] | Refused:
     attrs = call.attrs
     if attrs.training:
         return Refused(f"{graph.describe(var)} has training=True")
@@ -166,22 +156,28 @@ def _batch_norm(
     shift = -mean * scale
     if attrs.center:
         shift = shift + beta
-    x, dtype = call.args[0], str(var.ty.dtype)
-    scaled = relax.Var(f"{var.name}_scaled", var.ty)
+    x, dtype, scaled = call.args[0], graph.dtype(var), Between()
     return [
-        Step(scaled, "relax.multiply", (x, Channel(scale.astype(dtype)))),
-        Step(var, "relax.add", (scaled, Channel(shift.astype(dtype)))),
+        Step(scaled, "multiply", (x, Channel(scale.astype(dtype)))),
+        Step(var, "add", (scaled, Channel(shift.astype(dtype)))),
     ]
+
+
+_WITH_AXIS: dict[str, Callable[[Graph, Tensor, Call, str], list[Step] | Refused]] = {
+    BATCH_NORM: _batch_norm,
+    BIAS: _bias,
+    PRELU: _prelu,
+}
 
 
 def _find_prelu(steps: list[Step]) -> list[Step]:
     """Replace ``where(x > 0, x, a*x)``, as torch.export decomposes PReLU, by one step."""
     by_var = {step.var: step for step in steps}
-    drop: set[relax.Var] = set()
-    found: dict[relax.Var, Step] = {}
+    drop: set[Tensor] = set()
+    found: dict[Tensor, Step] = {}
     for step in steps:
-        ends = step.operands[::2] if step.op == "relax.where" else ()
-        if not ends or not all(isinstance(o, relax.Var) and o in by_var for o in ends):
+        ends = step.operands[::2] if step.op == "where" else ()
+        if not ends or any(isinstance(o, (Channel, Given)) or o not in by_var for o in ends):
             continue
         positive, scaled = (by_var[o] for o in ends)
         x = step.operands[1]
@@ -189,7 +185,7 @@ def _find_prelu(steps: list[Step]) -> list[Step]:
         if slope is None or not _is_positive(positive, x):
             continue
         inner = (positive.var, scaled.var)
-        readers = [o for s in steps for o in s.operands if any(is_var(o, v) for v in inner)]
+        readers = [o for s in steps for o in s.operands if any(is_same(o, v) for v in inner)]
         if len(readers) == 2:
             drop |= {positive.var, scaled.var}
             found[step.var] = Step(step.var, PRELU, (x, slope))
@@ -197,16 +193,16 @@ def _find_prelu(steps: list[Step]) -> list[Step]:
 
 
 def _is_positive(step: Step, x: Any) -> bool:
-    if step.op != "relax.greater" or not is_var(step.operands[0], x):
+    if step.op != "greater" or not is_same(step.operands[0], x):
         return False
     bound = step.operands[1]
     return isinstance(bound, Channel) and not bound.values.any()
 
 
 def _scaled_by(step: Step, x: Any) -> Channel | None:
-    if step.op != "relax.multiply":
+    if step.op != "multiply":
         return None
     for a, b in (step.operands, step.operands[::-1]):
-        if is_var(a, x) and isinstance(b, Channel):
+        if is_same(a, x) and isinstance(b, Channel):
             return b
     return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from relax_helpers import (
     assert_close,
     assert_compiles_to_the_same,
@@ -19,49 +18,9 @@ from relax_helpers import (
     upsample,
 )
 from tvm import relax
+from upsampling_cases import resize_cases
 
 from tvm_deconv.transform import rewrite_upsampling
-
-
-@st.composite
-def cases(draw):
-    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
-    dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
-    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-    factor = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)).filter(lambda f: f != (1, 1)))
-    mode = draw(st.sampled_from(["none", "constant", "replicate", "reflect"]))
-    # As much padding as the rewrite promises: zeros within the reach, reflections below r.
-    if mode == "constant":
-        limit = [*reach, *reach]
-    elif mode == "reflect":
-        limit = [factor[0] - 1, factor[1] - 1] * 2
-    else:
-        limit = [0 if mode == "none" else 3] * 4
-    pad = tuple(draw(st.integers(0, k)) for k in limit)
-    zeros = mode in ("none", "constant")
-    padding = (
-        tuple(draw(st.integers(0, reach[i % 2] - pad[i] * (mode == "constant"))) for i in range(4))
-        if zeros
-        else (0, 0, 0, 0)
-    )
-    groups = draw(st.sampled_from([1, 1, 2]))
-    return {
-        "kernel": kernel,
-        "dilation": dilation,
-        "factor": factor,
-        "mode": mode,
-        "pad": pad,
-        "padding": padding,
-        "groups": groups,
-        "channels": (groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))),
-        "size": (reach[0] + draw(st.integers(1, 3)), reach[1] + draw(st.integers(1, 3))),
-        "batch": draw(st.integers(1, 2)),
-        "way": draw(st.sampled_from(["half_pixel", "asymmetric", "repeat", "take", "broadcast"])),
-        "between": draw(st.sampled_from(["nothing", "relu", "bias and tanh"])),
-        "layout": draw(st.sampled_from(["NCHW", "NHWC"])),
-        "dtype": draw(st.sampled_from(["float32", "float16"])),
-        "seed": draw(st.integers(0, 2**16)),
-    }
 
 
 def build(c):
@@ -102,7 +61,7 @@ def build(c):
 
 
 @settings(max_examples=150)
-@given(cases())
+@given(resize_cases())
 def test_the_rewritten_module_equals_the_original_in_float64(c):
     mod, x = build(c)
     assert_rewritten_exactly(
@@ -111,7 +70,7 @@ def test_the_rewritten_module_equals_the_original_in_float64(c):
 
 
 @settings(max_examples=12)
-@given(cases())
+@given(resize_cases())
 def test_the_rewritten_module_compiles_and_gives_the_same(c):
     mod, x = build({**c, "layout": "NCHW"})
     assert_compiles_to_the_same(mod, x, c["dtype"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from relax_helpers import (
     assert_close,
     assert_compiles_to_the_same,
@@ -19,6 +18,7 @@ from relax_helpers import (
     shuffle,
 )
 from tvm import relax
+from upsampling_cases import subpixel_cases
 
 from tvm_deconv.transform import rewrite_upsampling
 
@@ -66,47 +66,6 @@ def pointwise(builder, x, kind, rng, dtype, layout="NCHW"):
     return builder.emit(relax.op.nn.relu(x))
 
 
-KINDS = (
-    "bias",
-    "one bias for all",
-    "reversed subtraction",
-    "scale",
-    "quotient",
-    "batch norm",
-    "prelu",
-    "decomposed prelu",
-    "silu in two",
-    "clip",
-    "relu",
-)
-
-
-@st.composite
-def cases(draw):
-    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
-    dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
-    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-    top, left, bottom, right = (draw(st.integers(0, reach[i % 2])) for i in range(4))
-    order = draw(st.sampled_from(["CRD", "DCR"]))
-    groups = draw(st.sampled_from([1, 1, 2])) if order == "CRD" else 1
-    factor = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)).filter(lambda f: f != (1, 1)))
-    return {
-        "kernel": kernel,
-        "dilation": dilation,
-        "padding": (top, left, bottom, right),
-        "order": order,
-        "groups": groups,
-        "factor": factor,
-        "channels": (groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))),
-        "size": (reach[0] + draw(st.integers(1, 3)), reach[1] + draw(st.integers(1, 3))),
-        "batch": draw(st.integers(1, 2)),
-        "kinds": draw(st.lists(st.sampled_from(KINDS), max_size=3)),
-        "layout": draw(st.sampled_from(["NCHW", "NHWC"])),
-        "dtype": draw(st.sampled_from(["float32", "float16"])),
-        "seed": draw(st.integers(0, 2**16)),
-    }
-
-
 def build(c):
     """(module, input) of a case."""
     rng = np.random.default_rng(c["seed"])
@@ -137,14 +96,14 @@ def build(c):
 
 
 @settings(max_examples=120)
-@given(cases())
+@given(subpixel_cases())
 def test_the_rewritten_module_equals_the_original_in_float64(c):
     mod, x = build(c)
     assert_rewritten_exactly(mod, x, c["dtype"], gone={"nn.conv2d"})
 
 
 @settings(max_examples=12)
-@given(cases())
+@given(subpixel_cases())
 def test_the_rewritten_module_compiles_and_gives_the_same(c):
     c = {**c, "layout": "NCHW"}
     mod, x = build(c)

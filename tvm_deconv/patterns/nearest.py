@@ -12,7 +12,8 @@ from math import ceil, floor
 from typing import Any
 
 from tvm_deconv.algebra.axis_map import LARGEST_FACTOR
-from tvm_deconv.transform.graph import Refused, same, text
+
+from .graph import Graph, Refused
 
 # TVM moves floor and ceil by this much against rounding errors.
 _EPSILON = 1e-5
@@ -33,7 +34,7 @@ _PERIODIC: dict[str, Callable[[float, int], float]] = {
 }
 
 
-def factor_of(size: Any, target: Any) -> int | Refused:
+def factor_of(graph: Graph, size: Any, target: Any) -> int | Refused:
     """r such that target = r * size, proven; sizes are ints or expressions."""
     if isinstance(size, int) and isinstance(target, int):
         if size < 1 or target % size:
@@ -41,15 +42,19 @@ def factor_of(size: Any, target: Any) -> int | Refused:
         if target // size > LARGEST_FACTOR:
             return Refused(f"factor {target // size} is over {LARGEST_FACTOR}")
         return target // size
-    found = next((r for r in range(1, LARGEST_FACTOR + 1) if same(target, size * r)), None)
+    found = next((r for r in range(1, LARGEST_FACTOR + 1) if graph.same(target, size * r)), None)
     if found is None:
-        return Refused(f"size {text(target)} is not provably a multiple of {text(size)}")
+        return Refused(
+            f"size {graph.text(target)} is not provably a multiple of {graph.text(size)}"
+        )
     return found
 
 
-def check_nearest(attrs: Any, roi: tuple[float, float], size: Any, target: Any) -> int | Refused:
+def check_nearest(
+    graph: Graph, attrs: Any, roi: tuple[float, float], size: Any, target: Any
+) -> int | Refused:
     """The factor r if output i reads input i div r for every i of the axis."""
-    r = factor_of(size, target)
+    r = factor_of(graph, size, target)
     if isinstance(r, Refused):
         return r
     mode, rounding = str(attrs.coordinate_transformation_mode), str(attrs.rounding_method)
@@ -64,7 +69,7 @@ def check_nearest(attrs: Any, roi: tuple[float, float], size: Any, target: Any) 
     elif mode in _PERIODIC:
         reads = {i: _round(_PERIODIC[mode](i, r), rounding) for i in range(r)}
     else:
-        return Refused(f"{name} depends on the size, which is symbolic: {text(size)}")
+        return Refused(f"{name} depends on the size, which is symbolic: {graph.text(size)}")
     wrong = next((i for i, read in reads.items() if read != i // r), None)
     if wrong is not None:
         read = "a tie" if reads[wrong] is None else f"input {reads[wrong]}"

@@ -14,26 +14,25 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import tvm
-from tvm import relax
 
 from tvm_deconv.algebra import weights
-from tvm_deconv.transform import layouts
-from tvm_deconv.transform.graph import Graph, Refused, op_name, same, shape_of
+from tvm_deconv.errors import GeometryError
 
-PIXEL_SHUFFLE = "relax.nn.pixel_shuffle"
+from . import layouts
+from .graph import Call, Graph, Refused, Tensor
+from .operators import RESHAPE, SHUFFLE, TRANSPOSE
 
 
 @dataclass(frozen=True)
 class Shuffle:
     """``result[o, r_h*y+f_h, r_w*x+f_w] = data[source[o, f_h, f_w], y, x]``."""
 
-    result: relax.Var
-    data: relax.Var
+    result: Tensor
+    data: Tensor
     data_layout: str
     result_layout: str
     source: np.ndarray
-    members: frozenset[relax.Var]
+    members: frozenset[Tensor]
 
     @property
     def factor(self) -> tuple[int, int]:
@@ -48,41 +47,53 @@ class Shuffle:
         return "other"
 
 
-def read_shuffle(graph: Graph, var: relax.Var) -> Shuffle | Refused | None:
+def read_shuffle(graph: Graph, var: Tensor) -> Shuffle | Refused | None:
     """The pixel shuffle whose result is ``var``; None if it is something else."""
-    value = graph.value(var)
-    if op_name(value) == PIXEL_SHUFFLE:
-        return _read_operator(graph, var, value)
-    middle = value.args[0] if op_name(value) == "relax.reshape" else None
-    if middle is None or graph.op(middle) != "relax.permute_dims":
+    last = graph.call(var)
+    if last is None:
         return None
-    permute = graph.value(middle)
+    if last.op == SHUFFLE:
+        return _read_operator(graph, var, last)
+    middle = last.args[0]
+    permute = graph.call(middle) if last.op == RESHAPE else None
+    if permute is None or permute.op != TRANSPOSE or permute.attrs.axes is None:
+        return None
     first = permute.args[0]
-    if graph.op(first) != "relax.reshape" or permute.attrs.axes is None:
+    split = graph.call(first)
+    if split is None or split.op != RESHAPE:
         return None
-    data = graph.value(first).args[0]
-    shapes = [shape_of(e) for e in (data, first, var)]
-    if not isinstance(data, relax.Var) or any(s is None for s in shapes):
+    data = split.args[0]
+    shapes = [graph.shape(e) for e in (data, first, var)]
+    if not graph.is_variable(data) or any(s is None for s in shapes):
         return None
     axes = [int(a) for a in permute.attrs.axes]
     for layout in layouts.LAYOUTS:
-        read = _follow(layout, shapes[0] or (), shapes[1] or (), axes, shapes[2] or ())
+        read = _follow(graph, layout, shapes[0] or (), shapes[1] or (), axes, shapes[2] or ())
         if read is not None and read[0].shape[1:] != (1, 1):
             members = frozenset((first, middle, var))
             return Shuffle(var, data, layout, read[1], read[0], members)
     return None
 
 
-def _read_operator(graph: Graph, var: relax.Var, call: relax.Call) -> Shuffle | Refused:
-    data, r = call.args[0], int(call.attrs.upscale_factor)
-    shape = shape_of(data)
-    if not isinstance(data, relax.Var) or shape is None or len(shape) != 4:
+def _read_operator(graph: Graph, var: Tensor, call: Call) -> Shuffle | Refused:
+    data, r, layout = call.args[0], int(call.attrs.block_size), str(call.attrs.layout)
+    shape = graph.shape(data)
+    if not graph.is_variable(data) or shape is None or len(shape) != 4:
         return Refused(f"the shape of {graph.describe(data)} is not known or not of 4 axes")
-    source = weights.phase_channels(shape[1], r)
-    return Shuffle(var, data, "NCHW", "NCHW", source, frozenset((var,)))
+    if layout not in layouts.LAYOUTS:
+        return Refused(f"{graph.describe(var)} has layout {layout}")
+    channels = layouts.dims(shape, layout)[1]
+    if not isinstance(channels, int):
+        return Refused(f"{graph.describe(data)} has a free number of channels")
+    try:
+        source = weights.phase_channels(channels, r, str(call.attrs.mode))
+    except GeometryError as error:
+        return Refused(f"{graph.describe(var)}: {error}")
+    return Shuffle(var, data, layout, layout, source, frozenset((var,)))
 
 
 def _follow(
+    graph: Graph,
     layout: str,
     data: Sequence[Any],
     split: Sequence[Any],
@@ -102,7 +113,7 @@ def _follow(
     parts = [sizes[i] for i in range(factors)]
     if not all(isinstance(p, int) for p in (*parts, channels)) or prod(parts) != channels:
         return None
-    if not all(same(sizes[k], size) for k, size in (("N", n), ("H", h), ("W", w))):
+    if not all(graph.same(sizes[k], size) for k, size in (("N", n), ("H", h), ("W", w))):
         return None
     order = [names[a] for a in axes]
     if order[0] != "N" or order.index("H") > order.index("W"):
@@ -116,7 +127,7 @@ def _follow(
         source = _source(parts, kept, phases_h, phases_w)
         o, rh, rw = source.shape
         out = layouts.dims(merged, result_layout)
-        if all(same(a, b) for a, b in zip(out, (n, o, h * rh, w * rw), strict=True)):
+        if all(graph.same(a, b) for a, b in zip(out, (n, o, h * rh, w * rw), strict=True)):
             return source, result_layout
     return None
 
@@ -131,12 +142,3 @@ def _source(
         prod(parts[i] for i in phases_h),
         prod(parts[i] for i in phases_w),
     )
-
-
-def emit_shuffle(builder: relax.BlockBuilder, x: relax.Expr, factor: int) -> relax.Expr:
-    """``pixel_shuffle(x, factor)`` as reshape -> permute_dims -> reshape (NCHW, CRD)."""
-    n, c, h, w = x.ty.shape.values
-    r = tvm.tirx.IntImm("int64", factor)
-    split = builder.emit(relax.op.reshape(x, (n, c // (r * r), r, r, h, w)))
-    moved = builder.emit(relax.op.permute_dims(split, [0, 1, 4, 2, 5, 3]))
-    return relax.op.reshape(moved, (n, c // (r * r), h * r, w * r))

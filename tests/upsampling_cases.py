@@ -1,0 +1,87 @@
+"""Random upsampling layers, as dictionaries: each front builds them in its own IR. No TVM here."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+# What may stand between a convolution and a shuffle.
+POINTWISE = (
+    "bias",
+    "one bias for all",
+    "reversed subtraction",
+    "scale",
+    "quotient",
+    "batch norm",
+    "prelu",
+    "decomposed prelu",
+    "silu in two",
+    "clip",
+    "relu",
+)
+
+
+@st.composite
+def subpixel_cases(draw):
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    top, left, bottom, right = (draw(st.integers(0, reach[i % 2])) for i in range(4))
+    order = draw(st.sampled_from(["CRD", "DCR"]))
+    groups = draw(st.sampled_from([1, 1, 2])) if order == "CRD" else 1
+    factor = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)).filter(lambda f: f != (1, 1)))
+    return {
+        "kernel": kernel,
+        "dilation": dilation,
+        "padding": (top, left, bottom, right),
+        "order": order,
+        "groups": groups,
+        "factor": factor,
+        "channels": (groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))),
+        "size": (reach[0] + draw(st.integers(1, 3)), reach[1] + draw(st.integers(1, 3))),
+        "batch": draw(st.integers(1, 2)),
+        "kinds": draw(st.lists(st.sampled_from(POINTWISE), max_size=3)),
+        "layout": draw(st.sampled_from(["NCHW", "NHWC"])),
+        "dtype": draw(st.sampled_from(["float32", "float16"])),
+        "seed": draw(st.integers(0, 2**16)),
+    }
+
+
+@st.composite
+def resize_cases(draw):
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    factor = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)).filter(lambda f: f != (1, 1)))
+    mode = draw(st.sampled_from(["none", "constant", "replicate", "reflect"]))
+    # As much padding as the rewrite promises: zeros within the reach, reflections below r.
+    if mode == "constant":
+        limit = [*reach, *reach]
+    elif mode == "reflect":
+        limit = [factor[0] - 1, factor[1] - 1] * 2
+    else:
+        limit = [0 if mode == "none" else 3] * 4
+    pad = tuple(draw(st.integers(0, k)) for k in limit)
+    zeros = mode in ("none", "constant")
+    padding = (
+        tuple(draw(st.integers(0, reach[i % 2] - pad[i] * (mode == "constant"))) for i in range(4))
+        if zeros
+        else (0, 0, 0, 0)
+    )
+    groups = draw(st.sampled_from([1, 1, 2]))
+    return {
+        "kernel": kernel,
+        "dilation": dilation,
+        "factor": factor,
+        "mode": mode,
+        "pad": pad,
+        "padding": padding,
+        "groups": groups,
+        "channels": (groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))),
+        "size": (reach[0] + draw(st.integers(1, 3)), reach[1] + draw(st.integers(1, 3))),
+        "batch": draw(st.integers(1, 2)),
+        "way": draw(st.sampled_from(["half_pixel", "asymmetric", "repeat", "take", "broadcast"])),
+        "between": draw(st.sampled_from(["nothing", "relu", "bias and tanh"])),
+        "layout": draw(st.sampled_from(["NCHW", "NHWC"])),
+        "dtype": draw(st.sampled_from(["float32", "float16"])),
+        "seed": draw(st.integers(0, 2**16)),
+    }

@@ -1,0 +1,168 @@
+"""What rules ask about a function, whichever IR it is written in, and what they build.
+
+A rule imports no TVM: one and the same stands behind the Relax pass (TVM 0.20 and later) and behind
+the Relay pass (before). ``Graph`` is a read-only view of a function, ``Builder`` makes the new
+operators; each front has one of both. Tensors are the front's own expressions, of which a rule
+knows only that they can be compared and hashed. Operators are ``Call`` s, in the vocabulary of
+``operators``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from tvm_deconv.algebra import geometry
+
+# An expression of the front's IR. It is computed by an operator, or a parameter or a constant.
+Tensor: TypeAlias = Any
+# A dimension: an int, or what the front has for one that is free.
+Dim: TypeAlias = Any
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why a candidate is left alone: the operand and the number, in words."""
+
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """An operator applied to ``args``: tensors, and whatever else it takes.
+
+    ``attrs`` has the fields of Relax's attributes of that operator; of one that is emitted again as
+    it is, the front's own. ``inner`` are tensors that are a part of this call and of nothing else
+    (the tuple of which a batch norm's result is the first).
+    """
+
+    op: str
+    args: tuple[Any, ...]
+    attrs: Any = None
+    inner: tuple[Tensor, ...] = ()
+
+
+class Graph(ABC):
+    """One function. Matching never changes it: a rule that finds nothing leaves no trace.
+
+    ``order`` are the computed tensors, each after its operands; ``live`` those that the result
+    depends on; ``users`` who reads one of them; ``outputs`` what the function returns.
+    """
+
+    order: list[Tensor]
+    live: frozenset[Tensor]
+    users: dict[Tensor, list[Tensor]]
+    outputs: frozenset[Tensor]
+    position: dict[Tensor, int]
+
+    # How the front's users make constants of parameters, for a refusal.
+    bind_parameters: str
+
+    @abstractmethod
+    def call(self, tensor: Tensor) -> Call | None:
+        """The operator that computes ``tensor``; None if none of the vocabulary does."""
+
+    @abstractmethod
+    def is_tensor(self, argument: Any) -> bool:
+        """Whether an argument of a call is a tensor: computed, a parameter or a constant."""
+
+    @abstractmethod
+    def is_variable(self, argument: Any) -> bool:
+        """Whether an argument is a tensor that may be the source of a pattern: no literal."""
+
+    @abstractmethod
+    def constant(self, tensor: Tensor) -> np.ndarray | None:
+        """Value of a tensor that depends on constants only, or None."""
+
+    @abstractmethod
+    def shape(self, tensor: Tensor) -> tuple[Dim, ...] | None:
+        """Dimensions of a tensor; None if not known."""
+
+    @abstractmethod
+    def dtype(self, tensor: Tensor) -> str:
+        """``float32``, for example."""
+
+    @abstractmethod
+    def same(self, a: Dim, b: Dim) -> bool:
+        """Whether two dimensions are provably equal."""
+
+    @abstractmethod
+    def text(self, dim: Dim) -> str:
+        """A dimension as one writes it: ``h * 2``."""
+
+    @abstractmethod
+    def name(self, tensor: Tensor) -> str:
+        """The model's name of the layer that made a tensor, or the IR's."""
+
+    @abstractmethod
+    def describe(self, tensor: Tensor) -> str:
+        """``relax.add (/up/Add)``, ``parameter x``: a tensor in the words of a report."""
+
+    @abstractmethod
+    def spell(self, op: str) -> str:
+        """What the front's IR calls an operator of the vocabulary."""
+
+    def resampled(self, tensor: Tensor) -> str | None:
+        """Which resampling, other than a nearest resize, an importer computed ``tensor`` by."""
+        return None
+
+    def operator(self, tensor: Tensor) -> str | None:
+        """The name of ``call``, or None."""
+        call = self.call(tensor)
+        return None if call is None else call.op
+
+    def same_shape(self, a: Sequence[Dim] | None, b: Sequence[Dim] | None) -> bool:
+        """True if both shapes are known and provably equal."""
+        if a is None or b is None or len(a) != len(b):
+            return False
+        return all(self.same(x, y) for x, y in zip(a, b, strict=True))
+
+    def shape_text(self, shape: Sequence[Dim]) -> str:
+        return f"[{', '.join(map(self.text, shape))}]"
+
+    def outside_reader(self, tensor: Tensor, inside: Set[Tensor]) -> str | None:
+        """Somebody outside ``inside`` who reads ``tensor``, in words, or None."""
+        if tensor in self.outputs:
+            return "the function's output"
+        for user in self.users.get(tensor, ()):
+            if user not in inside:
+                return self.describe(user)
+        return None
+
+
+class Builder(Protocol):
+    """Emits operators on NCHW tensors; each method returns the front's expression."""
+
+    def constant(self, values: np.ndarray) -> Any:
+        """The array, of its own dtype."""
+
+    def apply(self, op: str, args: Sequence[Any], attrs: Any = None) -> Any:
+        """A pointwise operator of the vocabulary, with attributes as ``Graph.call`` gave them."""
+
+    def leaky_relu(self, x: Any, slope: float) -> Any: ...
+
+    def prelu(self, x: Any, slope: np.ndarray) -> Any:
+        """One slope for each channel."""
+
+    def transpose(self, x: Any, axes: Sequence[int]) -> Any: ...
+
+    def pad_edge(self, x: Any, widths: tuple[int, int, int, int]) -> Any:
+        """Copies of the edge: top, bottom, left, right."""
+
+    def conv2d_transpose(self, x: Any, weight: np.ndarray, op: geometry.ConvTranspose2d) -> Any:
+        """``weight`` is IOHW, of the dtype of ``x``."""
+
+    def split_phases(self, x: Any, dims: tuple[Dim, ...]) -> Any:
+        """(N, O, H*r_h, W*r_w) as ``dims`` = (N, O, H, r_h, W, r_w)."""
+
+    def merge_phases(self, x: Any, dims: tuple[Dim, ...]) -> Any:
+        """Inverse of ``split_phases``."""
+
+
+def is_same(a: Any, b: Tensor) -> bool:
+    """Whether ``a`` is the tensor ``b``; the Python objects that stand for one may differ."""
+    return type(a) is type(b) and bool(a == b)

@@ -1,0 +1,59 @@
+"""Emitting what a rule replaces a pattern by, as Relax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import relax
+
+from tvm_deconv.algebra import geometry
+
+from .graph import constant
+
+
+class Builder:
+    """``patterns.graph.Builder``; every operator is bound to a variable."""
+
+    def __init__(self, builder: relax.BlockBuilder) -> None:
+        self._emit = builder.emit
+
+    def constant(self, values: np.ndarray) -> relax.Expr:
+        return constant(values)
+
+    def apply(self, op: str, args: Sequence[relax.Expr], attrs: Any = None) -> relax.Var:
+        return self._emit(relax.Call(tvm.ir.Op.get(f"relax.{op}"), list(args), attrs))
+
+    def leaky_relu(self, x: relax.Expr, slope: float) -> relax.Var:
+        return self._emit(relax.op.nn.leakyrelu(x, alpha=slope))
+
+    def prelu(self, x: relax.Expr, slope: np.ndarray) -> relax.Var:
+        return self._emit(relax.op.nn.prelu(x, constant(slope), axis=1))
+
+    def transpose(self, x: relax.Expr, axes: Sequence[int]) -> relax.Var:
+        return self._emit(relax.op.permute_dims(x, list(axes)))
+
+    def pad_edge(self, x: relax.Expr, widths: tuple[int, int, int, int]) -> relax.Var:
+        return self._emit(relax.op.nn.pad(x, [0, 0, 0, 0, *widths], "replicate"))
+
+    def conv2d_transpose(
+        self, x: relax.Expr, weight: np.ndarray, op: geometry.ConvTranspose2d
+    ) -> relax.Var:
+        return self._emit(
+            relax.op.nn.conv2d_transpose(
+                x,
+                constant(np.ascontiguousarray(weight)),
+                strides=op.strides,
+                padding=op.padding,
+                groups=op.groups,
+            )
+        )
+
+    def split_phases(self, x: relax.Expr, dims: tuple[Any, ...]) -> relax.Var:
+        return self._emit(relax.op.reshape(x, dims))
+
+    def merge_phases(self, x: relax.Expr, dims: tuple[Any, ...]) -> relax.Var:
+        n, o, h, rh, w, rw = dims
+        return self._emit(relax.op.reshape(x, (n, o, h * rh, w * rw)))
