@@ -18,6 +18,9 @@ from hypothesis import settings
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
+# They run in an environment of their own: test_relay.py.
+collect_ignore = ["relay"]
+
 REQUIRE = "TVM_DECONV_REQUIRE_BOARD"
 
 # Neither the logs of whoever runs the tests nor those that we ship decide about a variant, here and

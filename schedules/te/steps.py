@@ -13,6 +13,7 @@ from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.algorithms.names import INTERLEAVE
 from tvm_deconv.schedules.cpu.tiling import Tiling
 
+from . import packing
 from .grid import Grid
 from .stages import VECTORS
 
@@ -32,6 +33,8 @@ class Nest:
 def start(out: te.Tensor, keep: Sequence[str]) -> tuple[Any, dict[str, te.Tensor]]:
     """A schedule with all but the stages ``keep`` inlined into ``out``, and those by name.
 
+    Weights that are packed at run time are packed first.
+
     store[...] = acc; add[...] = store[...] + b; relu[...] = max(add[...], 0)
     => relu[...] = max(acc + b, 0)
     """
@@ -43,7 +46,9 @@ def start(out: te.Tensor, keep: Sequence[str]) -> tuple[Any, dict[str, te.Tensor
         if op in seen or not isinstance(op, te.ComputeOp):
             return
         seen.add(op)
-        if op.name in keep:
+        if op.name == packing.PACK:
+            packing.schedule(s, op.output(0))
+        elif op.name in keep:
             kept[op.name] = op.output(0)
         elif op != out.op:
             s[op].compute_inline()

@@ -1,0 +1,89 @@
+"""Layers of every kind as hypothesis draws them, and what they give in float64; needs no TVM."""
+
+from __future__ import annotations
+
+import numpy as np
+import reference
+from hypothesis import strategies as st
+
+from tvm_deconv.algebra.geometry import (
+    Axis,
+    ConvAxis,
+    ConvTranspose2d,
+    axis_of_resize,
+    axis_of_subpixel,
+)
+
+
+@st.composite
+def deconv_axes(draw):
+    stride, dilation = draw(st.sampled_from([(1, 1), (2, 1), (3, 1), (4, 1), (1, 2), (2, 3)]))
+    kernel = draw(st.integers(1, 6))
+    reach = dilation * (kernel - 1)
+    # Also so much that no output sees the first or last input.
+    pads = st.one_of(st.integers(0, min(3, reach)), st.integers(reach + 1, reach + 2 * stride + 1))
+    return Axis(
+        kernel,
+        stride,
+        draw(pads),
+        draw(pads),
+        draw(st.integers(0, stride - 1)),
+        dilation,
+    )
+
+
+@st.composite
+def upsampling_axes(draw):
+    dilation, kernel = draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    reach = dilation * (kernel - 1)
+    conv = ConvAxis(kernel, draw(st.integers(0, reach)), draw(st.integers(0, reach)), dilation)
+    origin = draw(st.sampled_from([axis_of_subpixel, axis_of_resize]))
+    return origin(conv, draw(st.integers(1, 3)))
+
+
+AXES = st.one_of(deconv_axes(), upsampling_axes())
+
+
+@st.composite
+def layers(draw):
+    """(layer, input size (n, h, w)); the output may be empty: see ``has_output``."""
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    channels = st.sampled_from([1, 2, 3, 5, 7, 8, 13])
+    conv = ConvTranspose2d(
+        groups * draw(st.integers(1, 5)), groups * draw(channels), draw(AXES), draw(AXES), groups
+    )
+    shape = draw(st.integers(1, 2)), draw(st.integers(1, 40)), draw(st.integers(1, 75))
+    return conv, shape
+
+
+def square(make, *arguments):
+    """(axis, axis): the same axis twice."""
+    return make(*arguments), make(*arguments)
+
+
+def has_output(conv, shape):
+    return min(conv.output_shape(*shape)) > 0
+
+
+def random(shape, dtype, seed):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def weights_of(conv, dtype):
+    weight = random(conv.weight_shape, dtype, 1)
+    weight[:, :, sorted(conv.h.zero_taps)] = 0
+    weight[:, :, :, sorted(conv.w.zero_taps)] = 0
+    return weight
+
+
+def expected_output(conv, x, weight):
+    """The scatter in float64."""
+    return reference.conv2d_transpose(
+        x.astype("float64"),
+        weight.astype("float64"),
+        conv.strides,
+        conv.padding,
+        conv.output_padding,
+        conv.dilation,
+        conv.groups,
+    )

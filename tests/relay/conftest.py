@@ -1,0 +1,13 @@
+"""Tests of the Relay road: they run in the environment of `make relay`, where there is no Relax.
+
+The suite of the main environment leaves this folder out and starts it as one test,
+tests/test_relay.py.
+"""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+# As in tests/conftest.py, which only the main environment can read.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile("same")
