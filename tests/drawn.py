@@ -1,4 +1,4 @@
-"""Layers of every kind as hypothesis draws them, and what they give in float64; needs no TVM."""
+"""Layers of every kind as hypothesis draws them, and what they give in float64; for every TVM."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tvm_deconv.algebra.geometry import (
     axis_of_resize,
     axis_of_subpixel,
 )
+from tvm_deconv.schedules.cpu.tiling import Tiling
 
 
 @st.composite
@@ -63,6 +64,47 @@ def square(make, *arguments):
 
 def has_output(conv, shape):
     return min(conv.output_shape(*shape)) > 0
+
+
+@st.composite
+def tilings(draw, conv, variant):
+    """Parameters as a tuner samples them: any that are valid."""
+    lanes = draw(st.sampled_from([4, 8, 16]))
+    # REVD's channels fill vectors and STDD has no tile of channels. No tile has more channels than
+    # a group, but for what fills a vector.
+    most = conv.group_outputs
+    if variant == "revd":
+        most, sizes = 1 << (most - 1).bit_length(), [1, 2, 4, lanes, 2 * lanes]
+    else:
+        sizes = [1] if variant == "stdd" else [1, 2, 3]
+    channels = draw(st.sampled_from([n for n in sizes if n <= most]))
+    tiles = -(-conv.group_outputs // channels)
+    return Tiling(
+        lanes=lanes,
+        vectors=1 if variant in ("revd", "stdd") else draw(st.integers(1, 3)),
+        channels=channels,
+        rows=draw(st.integers(1, 5)),
+        column_tiles=draw(st.integers(1, 3)),
+        unroll_fh=conv.h.is_uneven,
+        unroll_th=conv.h.is_uneven or draw(st.booleans()),
+        channel_splits=draw(st.sampled_from([n for n in (1, 2, 3) if tiles % n == 0])),
+        parallel=draw(st.booleans()),
+    )
+
+
+CORNERS = {
+    "kernel smaller than the stride": ConvTranspose2d(2, 3, Axis(2, 3), Axis(1, 4)),
+    "kernel no multiple of the stride": ConvTranspose2d(3, 5, Axis(5, 2, 2, 2), Axis(7, 3, 2, 1)),
+    "output padding": ConvTranspose2d(3, 2, Axis(3, 2, 1, 1, 1), Axis(4, 3, 1, 1, 2)),
+    "stride 1": ConvTranspose2d(4, 3, Axis(3, 1, 1, 1), Axis(5, 1, 2, 0)),
+    "groups": ConvTranspose2d(6, 9, *square(Axis, 4, 2, 1, 1), groups=3),
+    "asymmetric padding": ConvTranspose2d(2, 4, Axis(4, 2, 0, 3), Axis(6, 3, 5, 1)),
+    "crops beyond the kernel": ConvTranspose2d(4, 6, Axis(2, 2, 5, 4), Axis(3, 1, 4, 5), 2),
+    "dilation": ConvTranspose2d(2, 3, Axis(3, 2, 1, 1, 0, 3), Axis(3, 3, 2, 0, 0, 2)),
+    "taps known to be zero": ConvTranspose2d(
+        2, 3, axis_of_subpixel(ConvAxis(3, 2, 2, 2), 2), axis_of_resize(ConvAxis(3, 2, 2, 2), 3)
+    ),
+}
 
 
 def random(shape, dtype, seed):

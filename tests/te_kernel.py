@@ -36,8 +36,8 @@ def kernel(variant, conv, shape, target=HOST, machine=None, epilogue=None, param
 
 
 def compile_here(schedule, arguments, target):
-    """A module whose ``main`` is the kernel."""
-    return tvm.build(schedule, arguments, target=target, name="main")
+    """A module whose ``kernel`` is the kernel."""
+    return tvm.build(schedule, arguments, target=target, name="kernel")
 
 
 def compile_quickly(schedule, arguments, target):
@@ -48,7 +48,7 @@ def compile_quickly(schedule, arguments, target):
 def run_here(built, x, packed, shape):
     """The result of a compiled kernel; an element that is not written is a NaN."""
     y = tvm.nd.array(np.full(shape, np.nan, "float32"))
-    built["main"](tvm.nd.array(x), tvm.nd.array(packed), y)
+    built["kernel"](tvm.nd.array(x), tvm.nd.array(packed), y)
     return y.numpy()
 
 

@@ -1,0 +1,44 @@
+"""Sums stay in registers, and shuffles are shuffles: read in the assembly, for each family."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import tvm
+from drawn import square
+from te_kernel import compile_here, kernel
+
+from tvm_deconv.algebra.geometry import ConvAxis, ConvTranspose2d, axis_of_resize
+
+TARGETS = {
+    "avx512": ("llvm -mtriple=x86_64-linux-gnu -mcpu=skylake-avx512", r"\tvfmadd", r"\(%rsp\)"),
+    "avx2": ("llvm -mtriple=x86_64-linux-gnu -mcpu=haswell", r"\tvfmadd", r"\(%rsp\)"),
+    "neon": (
+        "llvm -mtriple=aarch64-linux-gnu -mcpu=cortex-a72 -mattr=+neon",
+        r"\tfmla",
+        r"\[sp",
+    ),
+}
+
+
+# LLVM spills a few of the 13 sums that TDC has on AVX2.
+@pytest.mark.parametrize(
+    ("variant", "family"),
+    [("revd2", "avx512"), ("revd2", "avx2"), ("revd2", "neon"), ("tdc", "avx512"), ("tdc", "neon")],
+)
+@pytest.mark.parametrize("width", [128, 101])
+def test_the_inner_loop_touches_no_stack(variant, family, width):
+    text, multiply_add, stack = TARGETS[family]
+    target = tvm.target.Target(text + " -num-cores=4")
+    conv = ConvTranspose2d(64, 64, *square(axis_of_resize, ConvAxis(3, 1, 1), 2))
+    schedule, arguments, _ = kernel(variant, conv, (1, 32, width), target)
+    assembly = compile_here(schedule, arguments, target).get_source("asm")
+    loops = [block for block in basic_blocks(assembly) if len(re.findall(multiply_add, block)) > 15]
+    assert loops
+    assert not any(re.search(stack, loop) for loop in loops)
+
+
+def basic_blocks(assembly):
+    """What stands between labels, up to a jump."""
+    return re.split(r"\n\.L\w+:|\n\tj\w+\t|\n\tb\.\w+\t", assembly)
