@@ -12,6 +12,7 @@ from tvm.target import Target
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.errors import GeometryError, VariantError
+from tvm_deconv.schedules import llvm
 from tvm_deconv.schedules.choice import Choice, Preferences, choose
 from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
 from tvm_deconv.schedules.te.variants import TE_VARIANTS
@@ -64,8 +65,15 @@ def read(attrs: Any, data: Any, kernel: Any, out_dtype: str) -> Layer | str:
 
 
 def has_schedules(target: Target) -> bool:
-    """Whether there are variants for a target: CPUs that LLVM generates code for."""
-    return str(target.kind.name) == "llvm" and "cpu" in target.keys
+    """Whether there are variants for a target: CPUs that LLVM generates code for.
+
+    A RISC-V processor needs vectors: where it has none, the LLVM of a vendor's TVM (hhb-tvm 3.2)
+    ends the process at a vector instead of taking it apart.
+    """
+    if str(target.kind.name) != "llvm" or "cpu" not in target.keys:
+        return False
+    triple = str(target.attrs.get("mtriple") or llvm.default_triple())
+    return not triple.startswith("riscv") or llvm.has_feature(target, "v")
 
 
 def choose_for(layer: Layer, target: Target, variant: str) -> Choice | str:
