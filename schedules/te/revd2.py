@@ -104,7 +104,8 @@ def tile_sums(
         *axes, ow = rows.op.axis
         steps.in_vectors(rows, axes, ow, tile.lanes)
     s[kept[PHASES]].compute_at(*anchor)
-    steps.in_registers(s, kept[PHASES], tile)
+    # Phases in width, and the channels of a tile.
+    steps.in_registers(s, kept[PHASES], tile, weights_of_tap=2)
     return nest
 
 

@@ -99,19 +99,32 @@ def in_vectors(stage: Any, axes: Sequence[Any], columns: Any, lanes: int) -> Non
     stage.vectorize(lane)
 
 
-def in_registers(s: Any, phases: te.Tensor, tile: Tiling) -> None:
+def in_registers(s: Any, phases: te.Tensor, tile: Tiling, weights_of_tap: int) -> None:
     """Write a register tile out in full, so that LLVM keeps the accumulators in registers.
 
     for ..., ic, th, tw: acc[...] += ...
     => acc[...] = 0 (unrolled); for ic: unrolled th, tw, fh, o, fw: vectorised x: acc[...] += ...
+
+    Where the machine can multiply by a lane, the weights of one tap are loaded as whole vectors
+    before, which LLVM keeps in registers, too. ``weights_of_tap`` axes of the packed weights, the
+    last ones, are those of one tap. On AArch64 this is one load for 4 weights instead of 2, and
+    leaves an in-order core's second issue slot to the multiply-adds.
     """
     stage = s[phases]
+    if tile.weight_vectors:
+        _, packed = stage.op.input_tensors
+        weights = s[s.cache_read(packed, "local", [phases])]
     n, g, o, fh, fw, y, x = stage.op.axis
     ic, th, tw = stage.op.reduce_axis
     stage.reorder(n, g, y, ic, th, tw, fh, o, fw, x)
     for loop in (th, tw) if tile.unroll_th else (tw,):
         stage.unroll(loop)
     in_vectors(stage, (fh, o, fw), x, tile.lanes)
+    if tile.weight_vectors:
+        weights.compute_at(stage, tw)
+        axes = list(weights.op.axis)
+        others, run = axes[:-weights_of_tap], axes[-weights_of_tap:]
+        in_vectors(weights, others, weights.fuse(*run), tile.lanes)
 
 
 def copied_rows(s: Any, pad: te.Tensor, nest: Nest, grid: Grid) -> None:

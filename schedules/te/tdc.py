@@ -60,7 +60,8 @@ def schedule(out: te.Tensor, conv: ConvTranspose2d, tile: Tiling, shape: tuple[i
         if axis.is_uneven:
             planes.unroll(loop)
     s[kept[PHASES]].compute_at(planes, x_tile)
-    steps.in_registers(s, kept[PHASES], tile)
+    # The channels of a tile.
+    steps.in_registers(s, kept[PHASES], tile, weights_of_tap=1)
     steps.copied_rows(s, kept[PAD], nest, grid)
     return s
 

@@ -36,6 +36,10 @@ def test_the_inner_loop_touches_no_stack(variant, family, width):
     assembly = compile_here(schedule, arguments, target).get_source("asm")
     loops = [block for block in basic_blocks(assembly) if len(re.findall(multiply_add, block)) > 15]
     assert loops
+    if family == "neon":
+        # One load for four weights or more, and few of inputs.
+        for loop in loops:
+            assert 3 * len(re.findall(r"\tld", loop)) < len(re.findall(multiply_add, loop))
     assert not any(re.search(stack, loop) for loop in loops)
 
 
