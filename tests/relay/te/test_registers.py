@@ -10,6 +10,7 @@ from drawn import square
 from te_kernel import compile_here, kernel
 
 from tvm_deconv.algebra.geometry import ConvAxis, ConvTranspose2d, axis_of_resize
+from tvm_deconv.schedules.te.variants import TE_VARIANTS
 
 TARGETS = {
     "avx512": ("llvm -mtriple=x86_64-linux-gnu -mcpu=skylake-avx512", r"\tvfmadd", r"\(%rsp\)"),
@@ -46,3 +47,19 @@ def test_the_inner_loop_touches_no_stack(variant, family, width):
 def basic_blocks(assembly):
     """What stands between labels, up to a jump."""
     return re.split(r"\n\.L\w+:|\n\tj\w+\t|\n\tb\.\w+\t", assembly)
+
+
+@pytest.mark.parametrize("width", [128, 101])
+@pytest.mark.parametrize("variant", sorted(TE_VARIANTS))
+def test_no_vector_is_computed_lane_by_lane(variant, width):
+    # TVM does so where a vector may cross an edge, and calls the loop after the lane's, with ".s".
+    conv = ConvTranspose2d(6, 5, *square(axis_of_resize, ConvAxis(3, 1, 1), 2))
+    schedule, arguments, _ = kernel(variant, conv, (1, 32, width))
+    loops = []
+
+    def visit(statement):
+        if isinstance(statement, tvm.tir.For):
+            loops.append(statement.loop_var.name)
+
+    tvm.tir.stmt_functor.post_order_visit(tvm.lower(schedule, arguments)["main"].body, visit)
+    assert loops and not [name for name in loops if name.endswith(".s")]
