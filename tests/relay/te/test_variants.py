@@ -61,6 +61,14 @@ def test_strips_in_rows_and_columns_fit_together(variant):
 
 
 @every_variant
+def test_a_kernel_no_larger_than_its_stride_reaches_one_row(variant):
+    # Several rows in a strip: TVM's analyser once did not come to an end.
+    conv = ConvTranspose2d(3, 4, Axis(2, 2), Axis(10, 1, 3, 2))
+    tile = TE_VARIANTS[variant].choose(conv, Sizes(1, 9, 20), cpu_machine(HOST))
+    check(variant, conv, (1, 9, 20), parameters=replace(tile, rows=4))
+
+
+@every_variant
 @pytest.mark.parametrize("width", [64, 61])
 def test_blocks_of_columns_are_computed_where_tiles_divide_the_output_and_not(variant, width):
     conv = ConvTranspose2d(5, 6, Axis(4, 2, 1, 1), Axis(4, 2, 1, 1))
