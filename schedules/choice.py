@@ -20,13 +20,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import VariantError
 
-from .machines import Machine, variant_names, variants_for
 from .variant import ACCUMULATE_DTYPE, Sizes, Variant
+
+if TYPE_CHECKING:
+    from .machines import Machine
 
 AUTO = "auto"
 WINOGRAD = "winograd"
@@ -62,7 +64,7 @@ class Preferences:
     variants: Mapping[str, Variant] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        known = variant_names() if self.variants is None else list(self.variants)
+        known = _names() if self.variants is None else list(self.variants)
         if self.variant not in [AUTO, *known]:  # a list: the name may be anything
             names = ", ".join([AUTO, *known])
             raise VariantError(f"unknown variant {self.variant!r}: give one of {names}")
@@ -74,19 +76,30 @@ class Preferences:
 
     def variants_for(self, machine: Machine) -> Mapping[str, Variant]:
         """The variants to choose from."""
-        return variants_for(machine) if self.variants is None else self.variants
+        if self.variants is not None:
+            return self.variants
+        # These import TensorIR, which who brings variants of TE does not have.
+        from .machines import variants_for
+
+        return variants_for(machine)
 
     def refusal(
         self, name: str, conv: ConvTranspose2d, variants: Mapping[str, Variant]
     ) -> str | None:
         """Why the one of ``variants`` called ``name`` may not or cannot compute the layer."""
         if name not in variants:
-            elsewhere = self.variants is None and name in variant_names()
+            elsewhere = self.variants is None and name in _names()
             return "this kind of machine does not have" if elsewhere else "is not known"
         if name == WINOGRAD and not self.winograd:
             return "is switched off"
         refusal = variants[name].refusal(conv, ACCUMULATE_DTYPE)
         return refusal and f"cannot: {refusal}"
+
+
+def _names() -> list[str]:
+    from .machines import variant_names
+
+    return variant_names()
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,16 @@ from collections.abc import Mapping
 from dataclasses import fields as dataclass_fields
 from functools import lru_cache
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import VariantError
 
 from .costs import Cost, cost_refusal
-from .machines import Machine
-from .variant import ACCUMULATE_DTYPE, Sizes, Variant
+from .variant import ACCUMULATE_DTYPE, Algorithm, Sizes
+
+if TYPE_CHECKING:
+    from .machines import Machine
 
 # Pairs of a parameters class, and the names that a point has for them.
 _PAIRS = {"outputs": ("outputs_h", "outputs_w"), "tiles": ("tile_rows", "tile_columns")}
@@ -29,7 +31,7 @@ _FROM_ZERO = ("stage_input", "stage_weights")
 
 
 def fields(
-    variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
+    variant: Algorithm, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
 ) -> dict[str, tuple[int, ...]]:
     """Values of every field that a tuner samples, ascending; those of the default among them.
 
@@ -54,13 +56,13 @@ def point_of(parameters: Any) -> dict[str, int]:
     return point
 
 
-def names_of(variant: Variant) -> list[str]:
+def names_of(variant: Algorithm) -> list[str]:
     """Fields of the points of a variant's parameters, in order."""
     parts = (_PAIRS.get(f.name, (f.name,)) for f in dataclass_fields(variant.parameters))
     return [name for part in parts for name in part]
 
 
-def parameters_of(variant: Variant, point: Mapping[str, int]) -> Any:
+def parameters_of(variant: Algorithm, point: Mapping[str, int]) -> Any:
     """The parameters that ``point_of`` makes ``point`` of.
 
     Raises VariantError for a field that is missing, unknown, no int, less than 1 (or 0, where that
@@ -98,7 +100,7 @@ def parameters_of(variant: Variant, point: Mapping[str, int]) -> Any:
 
 
 def tuning_refusal(
-    variant: Variant,
+    variant: Algorithm,
     conv: ConvTranspose2d,
     sizes: Sizes,
     parameters: Any,
@@ -116,7 +118,7 @@ def tuning_refusal(
 
 
 def parameters_refusal(
-    variant: Variant,
+    variant: Algorithm,
     conv: ConvTranspose2d,
     sizes: Sizes,
     parameters: Any,
@@ -134,19 +136,19 @@ def parameters_refusal(
 
 
 @lru_cache(maxsize=256)
-def _refusal(variant: Variant, conv: ConvTranspose2d) -> str | None:
+def _refusal(variant: Algorithm, conv: ConvTranspose2d) -> str | None:
     return variant.refusal(conv, ACCUMULATE_DTYPE)
 
 
 @lru_cache(maxsize=256)
-def _own(variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: Machine) -> Any:
+def _own(variant: Algorithm, conv: ConvTranspose2d, sizes: Sizes, machine: Machine) -> Any:
     """The parameters that the variant chooses itself."""
     return variant.choose(conv, sizes, machine)
 
 
 @lru_cache(maxsize=256)
 def _own_costs(
-    variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
+    variant: Algorithm, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
 ) -> list[Cost]:
     own = _own(variant, conv, sizes, machine)
     return variant.space.costs(conv, sizes, own, machine)

@@ -9,16 +9,18 @@ store writes) may come from ``choose`` or from a tuner: the other functions trea
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
-from tvm import te, tirx
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.packing import Packing
 
 from .costs import Cost
+
+if TYPE_CHECKING:
+    from tvm import te
 
 
 class Sizes(NamedTuple):
@@ -62,19 +64,18 @@ class Space(Protocol):
         """What they cost; for a layer, the list is as long for all parameters."""
 
 
-@dataclass(frozen=True)
-class Variant:
-    """One algorithm on one kind of machine.
+@dataclass(frozen=True, kw_only=True)
+class Algorithm:
+    """One algorithm on one kind of machine, before a schedule makes loops of it.
 
     ``parameters`` is the class of its parameters, ``space`` what a tuner may try of them.
 
     ``choose(conv, sizes, machine)`` gives the parameters that the machine model prefers, and
     ``cycles(conv, sizes, parameters, machine)`` that model's estimate for them: processor cycles
     of the busiest thread. ``packing(conv, parameters)`` says how IOHW weights are packed for it.
-    ``compute(conv, parameters, x, packed)`` is the algorithm as tensor expressions and
-    ``schedule(func, conv, parameters)`` its loop nest, for a function made of ``compute`` and
-    pointwise consumers. ``refusal(conv, accumulate)`` says in words why the variant cannot compute
-    a layer with sums of that dtype, or is None.
+    ``compute(conv, parameters, x, packed)`` is the algorithm as tensor expressions.
+    ``refusal(conv, accumulate)`` says in words why the algorithm cannot compute a layer with sums
+    of that dtype, or is None.
     ``weight_dtype(dtype)`` is that of the packed weights for a layer of ``dtype``: what
     ``pack_weights`` gives has to be converted to it.
     """
@@ -88,7 +89,6 @@ class Variant:
     cycles: Callable[[ConvTranspose2d, Sizes, Any, Any], float]
     packing: Callable[[ConvTranspose2d, Any], Packing]
     compute: Callable[[ConvTranspose2d, Any, te.Tensor, te.Tensor], te.Tensor]
-    schedule: Callable[[tirx.PrimFunc, ConvTranspose2d, Any], tirx.PrimFunc]
     refusal: Callable[[ConvTranspose2d, str], str | None] = never_refuses
     weight_dtype: Callable[[str], str] = always_accumulate_dtype
 
@@ -101,3 +101,23 @@ class Variant:
     ) -> np.ndarray:
         """IOHW weights packed, float32."""
         return self.packing(conv, parameters).pack(weights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant(Algorithm):
+    """An algorithm with its loop nest.
+
+    ``schedule(func, conv, parameters)`` schedules a function made of ``compute`` and pointwise
+    consumers: a function of TensorIR to one. Variants of ``schedules.te`` take the last tensor and
+    the input's shape instead, and give a schedule of TE.
+    """
+
+    schedule: Callable[..., Any]
+
+
+def scheduled(algorithm: Algorithm, schedule: Callable[..., Any]) -> Variant:
+    """The variant that computes ``algorithm`` in the loop nest of ``schedule``."""
+    return Variant(
+        **{field.name: getattr(algorithm, field.name) for field in fields(algorithm)},
+        schedule=schedule,
+    )

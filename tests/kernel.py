@@ -1,83 +1,40 @@
 """Compiles one layer with one variant and compares it with the float64 scatter.
 
-Shared by the tests of all variants, on CPUs and GPUs; ``layers`` draws geometries of every kind.
+Shared by the tests of all variants, on CPUs and GPUs; ``drawn`` has the layers.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import reference
 import tvm
-from hypothesis import strategies as st
+from drawn import expected_output, has_output, layers, random, square, weights_of
 from tvm import te
 
-from tvm_deconv.algebra.geometry import (
-    Axis,
-    ConvAxis,
-    ConvTranspose2d,
-    axis_of_resize,
-    axis_of_subpixel,
-)
 from tvm_deconv.backends import machine_of
 from tvm_deconv.schedules.machines import variants_for
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
+
+__all__ = [
+    "HOST",
+    "check",
+    "compile_here",
+    "compile_quickly",
+    "expected_output",
+    "function",
+    "has_output",
+    "layers",
+    "random",
+    "run_here",
+    "square",
+    "weights_of",
+]
 
 HOST = resolve_target("host")
 TOLERANCE = {"float32": 3e-6, "float16": 2e-3}
 # Winograd's sums cancel: tests/test_winograd.py holds 2e-5 of the largest output where there are
 # many. Of a few outputs of a layer with one channel the largest may happen to be small.
 WINOGRAD_TOLERANCE = {"float32": 4e-5, "float16": 2e-3}
-
-
-@st.composite
-def deconv_axes(draw):
-    stride, dilation = draw(st.sampled_from([(1, 1), (2, 1), (3, 1), (4, 1), (1, 2), (2, 3)]))
-    kernel = draw(st.integers(1, 6))
-    reach = dilation * (kernel - 1)
-    # Also so much that no output sees the first or last input.
-    pads = st.one_of(st.integers(0, min(3, reach)), st.integers(reach + 1, reach + 2 * stride + 1))
-    return Axis(
-        kernel,
-        stride,
-        draw(pads),
-        draw(pads),
-        draw(st.integers(0, stride - 1)),
-        dilation,
-    )
-
-
-@st.composite
-def upsampling_axes(draw):
-    dilation, kernel = draw(st.integers(1, 3)), draw(st.integers(1, 4))
-    reach = dilation * (kernel - 1)
-    conv = ConvAxis(kernel, draw(st.integers(0, reach)), draw(st.integers(0, reach)), dilation)
-    origin = draw(st.sampled_from([axis_of_subpixel, axis_of_resize]))
-    return origin(conv, draw(st.integers(1, 3)))
-
-
-AXES = st.one_of(deconv_axes(), upsampling_axes())
-
-
-@st.composite
-def layers(draw):
-    """(layer, input size (n, h, w)); the output may be empty: see ``has_output``."""
-    groups = draw(st.sampled_from([1, 1, 2, 3]))
-    channels = st.sampled_from([1, 2, 3, 5, 7, 8, 13])
-    conv = ConvTranspose2d(
-        groups * draw(st.integers(1, 5)), groups * draw(channels), draw(AXES), draw(AXES), groups
-    )
-    shape = draw(st.integers(1, 2)), draw(st.integers(1, 40)), draw(st.integers(1, 75))
-    return conv, shape
-
-
-def square(make, *arguments):
-    """(axis, axis): the same axis twice."""
-    return make(*arguments), make(*arguments)
-
-
-def has_output(conv, shape):
-    return min(conv.output_shape(*shape)) > 0
 
 
 def function(
@@ -113,30 +70,6 @@ def function(
     func = te.create_prim_func([x, weight, y], index_dtype_override="int64")
     func = func.with_attr("tirx.noalias", True).with_attr("global_symbol", "main")
     return variant.schedule(func, conv, parameters), parameters
-
-
-def random(shape, dtype, seed):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def weights_of(conv, dtype):
-    weight = random(conv.weight_shape, dtype, 1)
-    weight[:, :, sorted(conv.h.zero_taps)] = 0
-    weight[:, :, :, sorted(conv.w.zero_taps)] = 0
-    return weight
-
-
-def expected_output(conv, x, weight):
-    """The scatter in float64."""
-    return reference.conv2d_transpose(
-        x.astype("float64"),
-        weight.astype("float64"),
-        conv.strides,
-        conv.padding,
-        conv.output_padding,
-        conv.dilation,
-        conv.groups,
-    )
 
 
 def compile_here(func, target):

@@ -3,11 +3,17 @@
  *     kernel_main KERNEL.so X.bin 1x3x8x8 WEIGHT.bin 4x4 Y.bin 1x3x16x16
  *
  * Each tensor is float32 in a file of raw numbers; the last one is written. What a kernel takes from
- * the runtime is here in its plainest form: the parallel loop runs one task after the other. */
+ * the runtime is here in its plainest form: the parallel loop runs one task after the other.
+ *
+ * With -DTVM_BEFORE_FFI the library is of TVM up to 0.19, and its kernel is called `kernel`. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#ifdef TVM_BEFORE_FFI
+#include <tvm/runtime/c_runtime_api.h>
+#else
 #include <tvm/ffi/c_api.h>
+#endif
 
 enum { MOST_TENSORS = 4, MOST_DIMS = 8, TASKS = 3 };
 
@@ -33,12 +39,39 @@ static int release(int type, int id, void *memory) {
   return 0;
 }
 
+#ifdef TVM_BEFORE_FFI
+typedef int (*Kernel)(TVMValue *, int *, int, TVMValue *, int *, void *);
+
+static void say(const char *message) { fprintf(stderr, "%s\n", message); }
+
+static int call(Kernel kernel, DLTensor *tensors, int count) {
+  TVMValue arguments[MOST_TENSORS], result;
+  int types[MOST_TENSORS], result_type;
+  for (int i = 0; i < count; ++i) {
+    types[i] = kTVMDLTensorHandle;
+    arguments[i].v_handle = &tensors[i];
+  }
+  return kernel(arguments, types, count, &result, &result_type, NULL);
+}
+#else
+typedef TVMFFISafeCallType Kernel;
+
+static int call(Kernel kernel, DLTensor *tensors, int count) {
+  TVMFFIAny arguments[MOST_TENSORS] = {0}, result = {0};
+  for (int i = 0; i < count; ++i) {
+    arguments[i].type_index = kTVMFFIDLTensorPtr;
+    arguments[i].v_ptr = &tensors[i];
+  }
+  return kernel(NULL, arguments, count, &result);
+}
+
 void TVMFFIErrorSetRaisedFromCStrParts(const char *kind, const char **parts, int32_t count) {
   fprintf(stderr, "%s: ", kind);
   for (int i = 0; i < count; ++i)
     if (parts[i]) fputs(parts[i], stderr);
   fputc('\n', stderr);
 }
+#endif
 
 static void die(const char *what) {
   fprintf(stderr, "%s\n", what);
@@ -77,13 +110,18 @@ int main(int argc, char **argv) {
   provide(library, "__TVMBackendParallelLaunch", launch);
   provide(library, "__TVMBackendAllocWorkspace", allocate);
   provide(library, "__TVMBackendFreeWorkspace", release);
-  TVMFFISafeCallType kernel = (TVMFFISafeCallType)dlsym(library, "__tvm_ffi_main");
-  if (!kernel) die("the library has no __tvm_ffi_main");
+#ifdef TVM_BEFORE_FFI
+  provide(library, "__TVMAPISetLastError", say);
+  const char *name = "kernel";
+#else
+  const char *name = "__tvm_ffi_main";
+#endif
+  Kernel kernel = (Kernel)dlsym(library, name);
+  if (!kernel) die("the library has no kernel");
 
   int64_t shapes[MOST_TENSORS][MOST_DIMS];
   size_t elements[MOST_TENSORS];
   DLTensor tensors[MOST_TENSORS] = {0};
-  TVMFFIAny arguments[MOST_TENSORS] = {0}, result = {0};
   for (int i = 0; i < count; ++i) {
     tensors[i].shape = shapes[i];
     tensors[i].device = (DLDevice){kDLCPU, 0};
@@ -91,10 +129,8 @@ int main(int argc, char **argv) {
     elements[i] = parse(argv[3 + 2 * i], &tensors[i]);
     tensors[i].data = allocate(0, 0, 4 * elements[i], 0, 0);
     transfer(argv[2 + 2 * i], "r", &tensors[i], elements[i]);
-    arguments[i].type_index = kTVMFFIDLTensorPtr;
-    arguments[i].v_ptr = &tensors[i];
   }
-  if (kernel(NULL, arguments, count, &result)) die("the kernel failed");
+  if (call(kernel, tensors, count)) die("the kernel failed");
   transfer(argv[2 * count], "w", &tensors[count - 1], elements[count - 1]);
   return 0;
 }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tvm import tirx
-
 from tvm_deconv.algebra.geometry import Axis
+
+from .tir import tir
 
 
 def by_phase(values: Sequence[int], phase):
@@ -23,11 +23,11 @@ def by_phase(values: Sequence[int], phase):
         # Offsets rise by one at a single phase, as they do without dilation. Not as a quotient:
         # where the phase is itself a remainder of a fused loop, such as z % 3, TVM turns
         # (z % 3 + 2) // 3 into (z + 2) % 3 // 3, which is 0.
-        zero, one = (tirx.const(n, phase.ty.dtype) for n in (0, 1))
-        return values[0] + tirx.Select(phase >= jumps[0], one, zero)
-    expr = tirx.const(values[-1], "int32")
+        zero, one = (tir.const(n, dtype_of(phase)) for n in (0, 1))
+        return values[0] + tir.Select(phase >= jumps[0], one, zero)
+    expr = tir.const(values[-1], "int32")
     for i, value in enumerate(values[:-1]):
-        expr = tirx.Select(phase == i, tirx.const(value, "int32"), expr)
+        expr = tir.Select(phase == i, tir.const(value, "int32"), expr)
     return expr
 
 
@@ -40,7 +40,7 @@ def has_tap(axis: Axis, phase, tap):
 
 def static(dim: Any) -> Any:
     """A dimension as an int, if it is known."""
-    return int(dim) if isinstance(dim, tirx.IntImm) else dim
+    return int(dim) if isinstance(dim, tir.IntImm) else dim
 
 
 def ceil_div(a: Any, b: int) -> Any:
@@ -52,4 +52,9 @@ def round_up(size: Any, unit: int) -> Any:
     """The next multiple of ``unit``, for an int or an expression."""
     if isinstance(size, int):
         return ceil_div(size, unit) * unit
-    return tirx.floordiv(size + (unit - 1), unit) * unit
+    return tir.floordiv(size + (unit - 1), unit) * unit
+
+
+def dtype_of(expr: Any) -> str:
+    """The dtype of an expression, which has a type of its own since TVM 0.20."""
+    return str(expr.ty.dtype if hasattr(expr, "ty") else expr.dtype)

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tvm import te, tirx
+from tvm import te
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
 from .expressions import by_phase, has_tap, static
 from .names import EDGE, INTERLEAVE, PAD, PHASES, STORE
+from .tir import tir
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Domain:
     columns: Any
 
 
-def zero() -> tirx.FloatImm:
-    return tirx.const(0, ACCUMULATE_DTYPE)
+def zero() -> tir.FloatImm:
+    return tir.const(0, ACCUMULATE_DTYPE)
 
 
 def shape_of(x: te.Tensor) -> tuple[Any, ...]:
@@ -53,9 +54,9 @@ def bordered(
     (top, bottom), (left, right) = rows, columns
 
     def value(n, c, i, j):
-        inside = tirx.all(i >= -top, i < height - top, j >= -left, j < width - left)
+        inside = tir.all(i >= -top, i < height - top, j >= -left, j < width - left)
         copied = x[n, c, i + top, j + left].astype(ACCUMULATE_DTYPE)
-        return tirx.if_then_else(inside, copied, zero())
+        return tir.if_then_else(inside, copied, zero())
 
     extent = domain.rows + (bottom - top), domain.columns + (right - left)
     return te.compute((batch, channels, *extent), value, name=PAD)
@@ -81,7 +82,7 @@ def phase_sums(
         live = [has_tap(h, fh, th), has_tap(w, fw, tw)]
         live = [condition for condition in live if condition is not None]
         return te.sum(
-            tirx.if_then_else(tirx.all(*live), term, zero()) if live else term, axis=[ic, th, tw]
+            tir.if_then_else(tir.all(*live), term, zero()) if live else term, axis=[ic, th, tw]
         )
 
     batch = static(pad.shape[0])

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import tvm_ffi
 from tvm.target import Target
 
 from tvm_deconv.errors import TargetError
+from tvm_deconv.schedules import llvm
 
 
 @dataclass(frozen=True)
@@ -155,17 +155,16 @@ def _vector_unit(target: Target) -> _VectorUnit:
 def _has(target: Target, feature: str) -> bool:
     if target.kind.name != "llvm":
         return False
-    return bool(tvm_ffi.get_global_func("target.target_has_feature")(feature, target))
+    return llvm.has_feature(target, feature)
 
 
 def is_this_processor(target: Target) -> bool:
     """Same architecture and same processor name as LLVM gives to the machine we run on."""
     if target.kind.name != "llvm":
         return False
-    triple = tvm_ffi.get_global_func("tvm.codegen.llvm.GetDefaultTargetTriple")()
-    name = tvm_ffi.get_global_func("tvm.codegen.llvm.GetHostCPUName")()
-    same_architecture = _architecture(target.attrs.get("mtriple", triple)) == _architecture(triple)
-    return same_architecture and target.attrs.get("mcpu") == name
+    triple = target.attrs.get("mtriple") or llvm.default_triple()
+    same_architecture = _architecture(triple) == _architecture(llvm.process_triple())
+    return same_architecture and target.attrs.get("mcpu") == llvm.processor()
 
 
 def _architecture(triple: str) -> str:

@@ -33,86 +33,21 @@ from __future__ import annotations
 from typing import Any
 
 import tvm_ffi
-from tvm import te, tirx
+from tvm import tirx
 from tvm.s_tir import SBlock, Schedule
 
-from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
-from tvm_deconv.algebra.packing import Direct, Packing
-from tvm_deconv.schedules.algorithms import stages
-from tvm_deconv.schedules.algorithms.expressions import ceil_div
+from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.names import EDGE, GATHER, PAD, TRANSPOSE
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.pieces import join
 from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
-from tvm_deconv.schedules.variant import Sizes, Variant
+from tvm_deconv.schedules.variant import scheduled
 
 from . import steps
-from .domain import domain_of
+from .definitions import revd as definition
 from .finish import finish
-from .machine import CpuMachine
-from .tiling import Tiling, choose_strip, outputs_per_thread
-from .tiling_space import TilingSpace, sums_in_scratch
-
-# Channel vectors of one output that are added to together.
-_VECTORS = 4
-
-
-def choose(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Tiling:
-    """Tile sizes for a layer: up to four vectors of channels, or as much of one as they fill."""
-    channels = min(_VECTORS * machine.lanes, 1 << (conv.group_outputs - 1).bit_length())
-    return choose_strip(conv, sizes, machine, channels=channels)
-
-
-def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine) -> float:
-    """Cycles of the busiest thread: a test for each output and tap, and what passes it."""
-    outputs = outputs_per_thread(conv, sizes, tile, machine) / conv.group_outputs
-    tiles = ceil_div(conv.group_outputs, tile.channels)
-    tests = conv.h.kernel * conv.w.kernel * tiles
-    hits = tests / (conv.h.stride * conv.w.stride)
-    # Weights of a tap that do not fit the level-1 cache come from level 2 for every output.
-    per_vector = 1.3 if 4 * conv.group_inputs * tile.channels <= machine.l1_bytes else 2.5
-    products = conv.group_inputs * (0.7 + per_vector * max(1, tile.channels // tile.lanes))
-    return outputs * (3 * tests + hits * products)
-
-
-def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
-    """The kernel as it is, taps outermost and vectors of output channels innermost."""
-    return Direct(conv, "g kh kw o/n ic o%n", tile.channels)
-
-
-def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
-    """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
-    shape = batch, _, _, _ = stages.shape_of(x)
-    domain = domain_of(conv, tile, shape)
-    rows, columns = reach(conv.h), reach(conv.w)
-    pad = stages.bordered(domain, x, rows, columns)
-
-    ic = te.reduce_axis((0, conv.group_inputs), "ic")
-    kh = te.reduce_axis((0, conv.h.kernel), "kh")
-    kw = te.reduce_axis((0, conv.w.kernel), "kw")
-
-    def gathered(n, g, oh, ow, o):
-        row, row_rest = source_of(conv.h, oh, kh)
-        column, column_rest = source_of(conv.w, ow, kw)
-        value = pad[n, g * conv.group_inputs + ic, row - rows[0], column - columns[0]]
-        weight = packed[g, kh, kw, o // tile.channels, ic, o % tile.channels]
-        product = value * weight
-        if conv.strides != (1, 1):
-            hit = tirx.all(row_rest == 0, column_rest == 0)
-            product = tirx.if_then_else(hit, product, stages.zero())
-        return te.sum(product, axis=[kh, kw, ic])
-
-    stride_h, stride_w = conv.strides
-    size = domain.rows * stride_h, domain.columns * stride_w
-    gather = te.compute((batch, conv.groups, *size, domain.channels), gathered, name=GATHER)
-    row_shape = (batch, conv.groups, domain.channels, stride_h, domain.rows, size[1])
-    transpose = te.compute(
-        row_shape,
-        lambda n, g, o, fh, y, ow: gather[n, g, y * stride_h + fh, ow, o],
-        name=TRANSPOSE,
-    )
-    return stages.stored(conv, shape, x.dtype, domain, tile.lanes, transpose)
+from .tiling import Tiling
 
 
 def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:
@@ -187,48 +122,4 @@ def test_once(func: tirx.PrimFunc, loop_name: str) -> tirx.PrimFunc:
     return func.with_body(tvm_ffi.structural_map(func.body, [(SBlock, block), (tirx.For, loop)]))
 
 
-def source_of(axis: Axis, out: Any, tap: Any) -> tuple[Any, Any]:
-    """The input that ``tap`` takes to output ``out``, and the rest, which is 0 if there is one."""
-    place = out + axis.pad_begin - axis.dilation * tap
-    return tirx.floordiv(place, axis.stride), tirx.floormod(place, axis.stride)
-
-
-def reach(axis: Axis) -> tuple[int, int]:
-    """The first and last offset at which the tests of a block look, whether or not they pass."""
-    last = axis.stride - 1 + axis.pad_begin
-    return (axis.pad_begin - (axis.extent - 1)) // axis.stride, last // axis.stride
-
-
-def _most_channels(conv: ConvTranspose2d) -> int:
-    return 1 << (conv.group_outputs - 1).bit_length()
-
-
-def _channels(conv: ConvTranspose2d, machine: CpuMachine) -> set[int]:
-    most = _most_channels(conv)
-    wide = {n * machine.lanes for n in (1, 2, 3, 4, 6, 8)}
-    return {n for n in wide | {most, most // 2, 4, 8} if 1 <= n <= most}
-
-
-def _channels_refusal(conv: ConvTranspose2d, tile: Tiling) -> str | None:
-    channels, lanes, most = tile.channels, tile.lanes, _most_channels(conv)
-    if channels & (channels - 1) if channels < lanes else channels % lanes:
-        return f"{channels} channels neither fill vectors of {lanes} nor are a power of 2"
-    if channels > most:
-        outputs = conv.group_outputs
-        return f"{channels} channels in a tile, where {most} hold all {outputs} of a group"
-    return None
-
-
-SPACE = TilingSpace(sums_in_scratch, _channels, _channels_refusal)
-
-REVD = Variant(
-    name="revd",
-    summary="output gather, taps outermost and a modulo for each output",
-    parameters=Tiling,
-    space=SPACE,
-    choose=choose,
-    cycles=cycles,
-    packing=packing,
-    compute=compute,
-    schedule=schedule,
-)
+REVD = scheduled(definition.REVD, schedule)

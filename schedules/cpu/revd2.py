@@ -30,62 +30,19 @@ copy to scratch is then a fifth of the time.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
-from tvm import te, tirx
+from tvm import tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.packing import Direct, Packing
-from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.names import EDGE, INTERLEAVE, PAD, PHASES
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
-from tvm_deconv.schedules.variant import Variant
+from tvm_deconv.schedules.variant import scheduled
 
 from . import steps
-from .domain import domain_of
+from .definitions import revd2 as definition
 from .finish import finish
-from .tiling import Tiling, choose_tiling, tiling_cycles, too_many_phases
-from .tiling_space import TilingForm, TilingSpace
-
-
-def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
-    """Blocks of a register tile's output channels, and for each the weights as they are read."""
-    return Direct(conv, "g o/n fh ic th tw fw o%n", tile.channels)
-
-
-def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
-    """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
-    shape = stages.shape_of(x)
-    pad = stages.padded(conv, domain_of(conv, tile, shape), x)
-    return sums_of(conv, tile, shape, x.dtype, pad, packed)
-
-
-def sums_of(
-    conv: ConvTranspose2d,
-    tile: Tiling,
-    shape: tuple[Any, ...],
-    dtype: str,
-    pad: te.Tensor,
-    packed: te.Tensor,
-) -> te.Tensor:
-    """The stages after ``pad``, for an input of ``shape``; the result is of ``dtype``."""
-    domain = domain_of(conv, tile, shape)
-
-    def weight(g, o, fh, fw, ic, th, tw):
-        return packed[g, o // tile.channels, fh, ic, th, tw, fw, o % tile.channels]
-
-    phases = stages.phase_sums(conv, domain, pad, weight)
-    interleave = stages.interleaved(conv, phases) if conv.w.stride > 1 else None
-
-    def row_element(n, g, o, fh, y, ow):
-        if interleave is None:
-            return phases[n, g, o, fh, 0, y, ow]
-        return interleave[n, g, o, fh, y, ow]
-
-    return stages.stored(conv, shape, dtype, domain, tile.tile_columns, row_element)
+from .tiling import Tiling
 
 
 def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:
@@ -107,22 +64,4 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     return for_llvm(finish(func, conv, tile, store))
 
 
-@lru_cache(maxsize=256)
-def _form(conv: ConvTranspose2d) -> TilingForm:
-    return TilingForm(conv, conv, tile_of_phases=conv.h.stride > 1)
-
-
-SPACE = TilingSpace(_form)
-
-REVD2 = Variant(
-    name="revd2",
-    summary="output-stationary over phases, every output written once",
-    parameters=Tiling,
-    space=SPACE,
-    choose=choose_tiling,
-    cycles=tiling_cycles,
-    packing=packing,
-    compute=compute,
-    schedule=schedule,
-    refusal=too_many_phases,
-)
+REVD2 = scheduled(definition.REVD2, schedule)

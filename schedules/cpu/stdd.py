@@ -36,92 +36,22 @@ from __future__ import annotations
 from typing import Any
 
 import tvm_ffi
-from tvm import te, tirx
+from tvm import tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.packing import Direct, Packing
-from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.names import EDGE, INTERLEAVE, PAD, PHASES
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
-from tvm_deconv.schedules.variant import Sizes, Variant
+from tvm_deconv.schedules.variant import scheduled
 
 from . import steps
-from .domain import domain_of
+from .definitions import stdd as definition
 from .finish import finish
-from .machine import CpuMachine
-from .tdc import PASS_CYCLES
-from .tiling import Tiling, choose_strip, outputs_per_thread
-from .tiling_space import TilingSpace, sums_in_scratch
-
-# Input channels whose products are summed before they are added to the strip.
-_TOGETHER = 4
-
-# Low strips are wide ones: a row of many vectors is what hides the latency of its sums.
-_MAX_ROWS = 4
-
-# Cycles to fetch and copy a vector of input, halos included: 64->1 with a kernel of 2 and a stride
-# of 2 takes 1.5 ms, of which 0.5 ms are multiply-adds.
-_COPY = 18
-
-# Taps that are written out at most: more take LLVM more than a few seconds.
-_MAX_TAPS = 512
-
-# Phases of a row, whose interleaving is written out: 100 take 8 seconds, 300 a minute.
-_MAX_PHASES = 64
+from .tiling import Tiling
 
 _NOTHING = tirx.Evaluate(0)
-
-
-def together(conv: ConvTranspose2d) -> int:
-    """Input channels that are read together: at most four, and a divisor of all."""
-    return next(n for n in range(_TOGETHER, 0, -1) if conv.group_inputs % n == 0)
-
-
-def refusal(conv: ConvTranspose2d, accumulate: str) -> str | None:
-    """Why a layer has more code than anyone would wait for; None if it has not."""
-    taps = conv.h.useful_taps * conv.w.useful_taps
-    if taps > _MAX_TAPS:
-        return f"{taps} taps would have to be written out, at most {_MAX_TAPS} are"
-    if conv.w.stride > _MAX_PHASES:
-        return f"a row has {conv.w.stride} phases that are written out, at most {_MAX_PHASES} are"
-    return None
-
-
-def choose(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Tiling:
-    """Tile sizes for a layer: strips whose input and sums stay in the level-2 cache."""
-    return choose_strip(conv, sizes, machine, channels=1, max_rows=_MAX_ROWS)
-
-
-def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine) -> float:
-    """Cycles of the busiest thread: loads and stores of the sums, and of the strip."""
-    vectors = outputs_per_thread(conv, sizes, tile, machine) / tile.lanes
-    taps = conv.h.useful_taps * conv.w.useful_taps / (conv.h.stride * conv.w.stride)
-    adds = vectors * conv.group_inputs / together(conv) * taps
-    inputs = vectors * conv.in_channels / (conv.out_channels * conv.h.stride * conv.w.stride)
-    passes = vectors * PASS_CYCLES + inputs * _COPY
-    return adds * (3.0 + 1.5 * together(conv)) + passes
-
-
-def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
-    """Weights of the input channels that are read together side by side."""
-    return Direct(conv, "g ic/n o fh th fw tw ic%n", together(conv))
-
-
-def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
-    """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
-    shape = stages.shape_of(x)
-    domain = domain_of(conv, tile, shape)
-    inputs = together(conv)
-
-    def weight(g, o, fh, fw, ic, th, tw):
-        return packed[g, ic // inputs, o, fh, th, fw, tw, ic % inputs]
-
-    phases = stages.phase_sums(conv, domain, stages.padded(conv, domain, x), weight)
-    rows = stages.interleaved(conv, phases)
-    return stages.stored(conv, shape, x.dtype, domain, tile.lanes, rows)
 
 
 def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:
@@ -170,7 +100,7 @@ class _Scatter:
         self.index = str(update.iter_values[0].ty.dtype)
 
     def nest(self) -> tirx.Stmt:
-        block = self._loop("ic", self.conv.group_inputs // together(self.conv))
+        block = self._loop("ic", self.conv.group_inputs // definition.together(self.conv))
         row = self._loop("i", self.tile.rows + self.conv.h.halo_extent)
         channel = self._loop("o", int(self.sums.shape[2]))
         place = block.loop_var, row.loop_var, channel.loop_var
@@ -192,9 +122,11 @@ class _Scatter:
                 x = vector.loop_var * self.tile.lanes
                 place = [0, 0, o, fh, fw, y, edit.ramp(x, self.tile.lanes)]
                 total = tirx.BufferLoad(self.sums, place)
-                for n in range(together(conv)):
+                for n in range(definition.together(conv)):
                     j = edit.ramp(x + (tap.offset - conv.w.halo[0]), self.tile.lanes)
-                    read = tirx.BufferLoad(self.pad, [0, block * together(conv) + n, i, j])
+                    read = tirx.BufferLoad(
+                        self.pad, [0, block * definition.together(conv) + n, i, j]
+                    )
                     key = [self.group, block, self.first_o + o, fh, th, fw, tw, n]
                     weight = tirx.BufferLoad(self.weight, key)
                     total = total + read * tirx.Broadcast(weight, self.tile.lanes)
@@ -207,23 +139,4 @@ class _Scatter:
         return edit.loop(name, self.index, extent, tirx.ForKind.SERIAL)
 
 
-def _one_channel(conv: ConvTranspose2d, tile: Tiling) -> str | None:
-    if tile.channels != 1:
-        return f"stdd has no tiles of channels, so channels is 1, not {tile.channels}"
-    return None
-
-
-SPACE = TilingSpace(sums_in_scratch, lambda conv, machine: {1}, _one_channel)
-
-STDD = Variant(
-    name="stdd",
-    summary="input-stationary scatter, overlapping sums",
-    parameters=Tiling,
-    space=SPACE,
-    choose=choose,
-    cycles=cycles,
-    packing=packing,
-    compute=compute,
-    schedule=schedule,
-    refusal=refusal,
-)
+STDD = scheduled(definition.STDD, schedule)

@@ -28,84 +28,24 @@ where REVD2 also shares each input vector between 9 phases.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import tvm_ffi
-from tvm import te, tirx
+from tvm import tirx
 from tvm.s_tir import SBlockRealize, Schedule
 from tvm.sym import Analyzer
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.packing import Packing
-from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.names import DILATE, EDGE, PHASES
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
+from tvm_deconv.schedules.variant import scheduled
 
-from . import revd2, steps
-from .domain import domain_of
+from . import steps
+from .definitions import strd as definition
 from .finish import finish
-from .machine import CpuMachine
-from .tiling import Tiling, choose_tiling, tiling_cycles
-from .tiling_space import TilingForm, TilingSpace
-
-
-def dense(conv: ConvTranspose2d) -> ConvTranspose2d:
-    """The same layer over the dilated map: stride 1."""
-    return replace(conv, h=replace(conv.h, stride=1), w=replace(conv.w, stride=1))
-
-
-def choose(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Tiling:
-    """Tile sizes for a layer: those of REVD2 over the dilated map."""
-    return choose_tiling(dense(conv), dilated_sizes(conv, sizes), machine)
-
-
-def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine) -> float:
-    """Cycles of the busiest thread, products with inserted zeros included."""
-    return tiling_cycles(dense(conv), dilated_sizes(conv, sizes), tile, machine)
-
-
-def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
-    """That of ``revd2`` over the dilated map, which has one phase."""
-    return revd2.packing(dense(conv), tile)
-
-
-def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
-    """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
-    flat, shape = dense(conv), dilated_shape(conv, x)
-    domain = domain_of(flat, tile, shape)
-    return revd2.sums_of(flat, tile, shape, x.dtype, dilated(conv, domain, x), packed)
-
-
-def dilated_shape(conv: ConvTranspose2d, x: te.Tensor) -> tuple[Any, ...]:
-    """Shape of the input with zeros between its samples."""
-    batch, channels, height, width = stages.shape_of(x)
-    return batch, channels, _dilated(height, conv.h.stride), _dilated(width, conv.w.stride)
-
-
-def dilated(conv: ConvTranspose2d, domain: stages.Domain, x: te.Tensor) -> te.Tensor:
-    """``dilate[n, c, i, j]``: the input in float32 with zeros in between, and a zero border."""
-    batch, channels, height, width = stages.shape_of(x)
-    flat = dense(conv)
-    (top, _), (left, _) = flat.h.halo, flat.w.halo
-
-    def sample(n, c, i, j):
-        (row, no_row), (column, no_column) = (
-            (tirx.floordiv(place, axis.stride), tirx.floormod(place, axis.stride))
-            for place, axis in ((i + top, conv.h), (j + left, conv.w))
-        )
-        inside = tirx.all(row >= 0, row < height, column >= 0, column < width)
-        value = x[n, c, row, column].astype(ACCUMULATE_DTYPE)
-        return tirx.if_then_else(
-            tirx.all(inside, no_row == 0, no_column == 0), value, stages.zero()
-        )
-
-    rows, columns = domain.rows + flat.h.uniform_extent, domain.columns + flat.w.uniform_extent
-    return te.compute((batch, channels, rows, columns), sample, name=DILATE)
+from .tiling import Tiling
 
 
 def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:
@@ -122,7 +62,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
         steps.weights_in_vectors(sch, PHASES, tile)
     steps.keep_in_registers(sch, PHASES, nest, tile)
     func = in_strip_coordinates(sch.mod["main"], DILATE)
-    func = finish(_insert_zeros(func, conv), dense(conv), tile, store)
+    func = finish(_insert_zeros(func, conv), definition.dense(conv), tile, store)
     return for_llvm(func)
 
 
@@ -142,8 +82,8 @@ def _insert_zeros(func: tirx.PrimFunc, conv: ConvTranspose2d) -> tirx.PrimFunc:
         source = realize.block.reads[0].source
         *place, _ = realize.iter_values
         first = edit.substitute(realize.iter_values[3], {loop.loop_var: 0})
-        row = place[2] + dense(conv).h.halo[0]
-        left, stride = dense(conv).w.halo[0], conv.w.stride
+        row = place[2] + definition.dense(conv).h.halo[0]
+        left, stride = definition.dense(conv).w.halo[0], conv.w.stride
         begin = tirx.max(tirx.floordiv(first + left + (stride - 1), stride), 0)
         end = tirx.floordiv(first + left + loop.extent + (stride - 1), stride)
         end = tirx.max(tirx.min(end, source.shape[3]), begin)
@@ -171,35 +111,4 @@ def _insert_zeros(func: tirx.PrimFunc, conv: ConvTranspose2d) -> tirx.PrimFunc:
     return func.with_body(tvm_ffi.structural_map(func.body, (tirx.For, rewrite)))
 
 
-def _dilated(size: Any, stride: int) -> Any:
-    return (size - 1) * stride + 1
-
-
-def dilated_sizes(conv: ConvTranspose2d, sizes: Sizes) -> Sizes:
-    """Sizes of the input with zeros between its samples."""
-    batch, height, width = sizes
-    return Sizes(
-        batch,
-        None if height is None else _dilated(height, conv.h.stride),
-        None if width is None else _dilated(width, conv.w.stride),
-    )
-
-
-@lru_cache(maxsize=256)
-def _form(conv: ConvTranspose2d) -> TilingForm:
-    return TilingForm(dense(conv), dense(conv))
-
-
-SPACE = TilingSpace(_form)
-
-STRD = Variant(
-    name="strd",
-    summary="zeros inserted between the input samples, then a stride-1 convolution",
-    parameters=Tiling,
-    space=SPACE,
-    choose=choose,
-    cycles=cycles,
-    packing=packing,
-    compute=compute,
-    schedule=schedule,
-)
+STRD = scheduled(definition.STRD, schedule)

@@ -10,72 +10,19 @@ store      one output element each, the only stage with the output's exact shape
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import lru_cache
-from math import prod
-
-from tvm import te, tirx
+from tvm import tirx
 from tvm.s_tir import Schedule
 
-from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
-from tvm_deconv.algebra.packing import Direct, Packing
-from tvm_deconv.schedules.algorithms import stages
+from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.names import EDGE, INTERLEAVE, PAD, PHASES, PLANES
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
-from tvm_deconv.schedules.variant import Sizes, Variant
+from tvm_deconv.schedules.variant import scheduled
 
 from . import steps
-from .domain import domain_of
+from .definitions import tdc as definition
 from .finish import finish
-from .machine import CpuMachine
-from .tiling import Tiling, choose_tiling, outputs_per_thread, tiling_cycles, too_many_phases
-from .tiling_space import TilingForm, TilingSpace
-
-# Cycles to write a vector of sums to its plane, and to read, shuffle and store it again: fitted to
-# the layers of ``tvm_deconv.workloads.design`` with many channels.
-PASS_CYCLES = 12.0
-
-
-def one_phase(conv: ConvTranspose2d) -> ConvTranspose2d:
-    """The stride-1 convolution of the longest phase, which keeps the size of its input."""
-
-    def axis(of: Axis) -> Axis:
-        reach = of.tap_step * (of.max_taps - 1)
-        return Axis(max(of.max_taps, 1), pad_begin=max(reach, 0), dilation=max(of.tap_step, 1))
-
-    return replace(conv, h=axis(conv.h), w=axis(conv.w))
-
-
-def choose(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Tiling:
-    """Tile sizes for a layer; a register tile belongs to one phase."""
-    planes = conv.h.stride * conv.w.stride
-    return choose_tiling(conv, sizes, machine, tiled=one_phase(conv), planes=planes)
-
-
-def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine) -> float:
-    """Cycles of the busiest thread: those of the sums and those of the pass over the planes."""
-    sums = tiling_cycles(conv, sizes, tile, machine, tiled=one_phase(conv))
-    return sums + outputs_per_thread(conv, sizes, tile, machine) / tile.lanes * PASS_CYCLES
-
-
-def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
-    """A phase after the other, each as those of ``revd2``."""
-    return Direct(conv, "g fh fw o/n ic th tw o%n", tile.channels)
-
-
-def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
-    """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
-    shape = stages.shape_of(x)
-    domain = domain_of(conv, tile, shape)
-
-    def weight(g, o, fh, fw, ic, th, tw):
-        return packed[g, fh, fw, o // tile.channels, ic, th, tw, o % tile.channels]
-
-    phases = stages.phase_sums(conv, domain, stages.padded(conv, domain, x), weight)
-    planes = te.compute(phases.shape, phases, name=PLANES)
-    rows = stages.interleaved(conv, planes)
-    return stages.stored(conv, shape, x.dtype, domain, tile.lanes, rows)
+from .tiling import Tiling
 
 
 def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.PrimFunc:
@@ -97,24 +44,4 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     return for_llvm(finish(func, conv, tile, store, by_rows=True))
 
 
-@lru_cache(maxsize=256)
-def _form(conv: ConvTranspose2d) -> TilingForm:
-    phases = conv.h.stride * conv.w.stride
-    copies = prod(axis.stride for axis in (conv.h, conv.w) if axis.is_uneven)
-    return TilingForm(conv, one_phase(conv), planes=phases, copies=copies)
-
-
-SPACE = TilingSpace(_form)
-
-TDC = Variant(
-    name="tdc",
-    summary="a stride-1 convolution per phase, then an interleave",
-    parameters=Tiling,
-    space=SPACE,
-    choose=choose,
-    cycles=cycles,
-    packing=packing,
-    compute=compute,
-    schedule=schedule,
-    refusal=too_many_phases,
-)
+TDC = scheduled(definition.TDC, schedule)

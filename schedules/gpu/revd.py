@@ -29,7 +29,8 @@ from tvm_deconv.algebra.packing import Direct, Packing
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.expressions import ceil_div, static
 from tvm_deconv.schedules.algorithms.names import GATHER, PAD, STORE
-from tvm_deconv.schedules.cpu import revd as cpu
+from tvm_deconv.schedules.cpu.definitions import revd as cpu
+from tvm_deconv.schedules.cpu.revd import test_once
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 
 from . import revd2, steps
@@ -137,7 +138,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.
 
     func, thread_var = sch.mod["main"], sch.get(thread).loop_var
     if conv.strides != (1, 1):
-        func = cpu.test_once(func, sch.get(o).loop_var.name)
+        func = test_once(func, sch.get(o).loop_var.name)
     sums = steps.Tiles(GATHER + "_init", thread_var, extents, list(range(len(outputs))))
     return steps.finished(func, [sums, pad, weights])
 

@@ -14,8 +14,9 @@ from tvm import te, tirx
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.packing import Packing
+from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.names import DILATE
-from tvm_deconv.schedules.cpu import strd as cpu
+from tvm_deconv.schedules.cpu.definitions import strd as cpu
 from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import revd2
@@ -50,7 +51,7 @@ def packing(conv: ConvTranspose2d, tile: GpuTile) -> Packing:
 
 def compute(conv: ConvTranspose2d, tile: GpuTile, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
-    flat, shape = cpu.dense(conv), cpu.dilated_shape(conv, x)
+    flat, shape = cpu.dense(conv), cpu.dilated_shape(conv, stages.shape_of(x))
     dilate = cpu.dilated(conv, domain_of(flat, tile, shape), x)
     return revd2.sums_of(flat, tile, shape, x.dtype, dilate, packed)
 

@@ -26,7 +26,7 @@ from tvm_deconv.model import (
 )
 from tvm_deconv.model.loop_nest import Block, Branch, Event, Index, NestWork, block, branch, loop
 from tvm_deconv.model.measured import measure, measure_layer
-from tvm_deconv.schedules.cpu import stdd
+from tvm_deconv.schedules.cpu.definitions import stdd
 from tvm_deconv.schedules.cpu.tiling import Tiling
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile

@@ -49,8 +49,8 @@ def pretended(name: str, megacycles: float, refusal=never_refuses, space=AnySpac
         raise AssertionError("choosing computes nothing")
 
     return Variant(
-        name,
-        "pretended",
+        name=name,
+        summary="pretended",
         parameters=Numbers,
         space=space,
         choose=lambda conv, sizes, machine: Numbers(machine.lanes),

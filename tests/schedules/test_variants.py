@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tvm_ffi
+from drawn import CORNERS, has_output, layers, square, tilings
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel import HOST, check, function, has_output, layers, square
+from kernel import HOST, check, function
 from tvm import te, tirx
 
 from tvm_deconv.algebra.geometry import (
     Axis,
     ConvAxis,
     ConvTranspose2d,
-    axis_of_resize,
     axis_of_subpixel,
 )
 from tvm_deconv.schedules.cpu.machine import cpu_machine
@@ -27,20 +27,6 @@ from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 from tvm_deconv.targets import resolve_target
 
 every_variant = pytest.mark.parametrize("variant", sorted(VARIANTS))
-
-CORNERS = {
-    "kernel smaller than the stride": ConvTranspose2d(2, 3, Axis(2, 3), Axis(1, 4)),
-    "kernel no multiple of the stride": ConvTranspose2d(3, 5, Axis(5, 2, 2, 2), Axis(7, 3, 2, 1)),
-    "output padding": ConvTranspose2d(3, 2, Axis(3, 2, 1, 1, 1), Axis(4, 3, 1, 1, 2)),
-    "stride 1": ConvTranspose2d(4, 3, Axis(3, 1, 1, 1), Axis(5, 1, 2, 0)),
-    "groups": ConvTranspose2d(6, 9, *square(Axis, 4, 2, 1, 1), groups=3),
-    "asymmetric padding": ConvTranspose2d(2, 4, Axis(4, 2, 0, 3), Axis(6, 3, 5, 1)),
-    "crops beyond the kernel": ConvTranspose2d(4, 6, Axis(2, 2, 5, 4), Axis(3, 1, 4, 5), 2),
-    "dilation": ConvTranspose2d(2, 3, Axis(3, 2, 1, 1, 0, 3), Axis(3, 3, 2, 0, 0, 2)),
-    "taps known to be zero": ConvTranspose2d(
-        2, 3, axis_of_subpixel(ConvAxis(3, 2, 2, 2), 2), axis_of_resize(ConvAxis(3, 2, 2, 2), 3)
-    ),
-}
 
 
 def computes(variant, conv):
@@ -89,32 +75,6 @@ def test_strips_of_a_free_height_are_shared_out_with_the_batch_and_the_groups(va
     conv = ConvTranspose2d(6, 9, Axis(6, 2, 3, 2, 1, 3), Axis(4, 2, 1, 1), groups=3)
     tile = VARIANTS[variant].choose(conv, Sizes(2, None, 9), cpu_machine(HOST))
     check(variant, conv, (2, 11, 9), symbolic=symbolic, parameters=replace(tile, rows=2))
-
-
-@st.composite
-def tilings(draw, conv, variant):
-    """Parameters as a tuner samples them: any that are valid."""
-    lanes = draw(st.sampled_from([4, 8, 16]))
-    # REVD's channels fill vectors and STDD has no tile of channels. No tile has more channels than
-    # a group, but for what fills a vector.
-    most = conv.group_outputs
-    if variant == "revd":
-        most, sizes = 1 << (most - 1).bit_length(), [1, 2, 4, lanes, 2 * lanes]
-    else:
-        sizes = [1] if variant == "stdd" else [1, 2, 3]
-    channels = draw(st.sampled_from([n for n in sizes if n <= most]))
-    tiles = -(-conv.group_outputs // channels)
-    return Tiling(
-        lanes=lanes,
-        vectors=1 if variant in ("revd", "stdd") else draw(st.integers(1, 3)),
-        channels=channels,
-        rows=draw(st.integers(1, 5)),
-        column_tiles=draw(st.integers(1, 3)),
-        unroll_fh=conv.h.is_uneven,
-        unroll_th=conv.h.is_uneven or draw(st.booleans()),
-        channel_splits=draw(st.sampled_from([n for n in (1, 2, 3) if tiles % n == 0])),
-        parallel=draw(st.booleans()),
-    )
 
 
 @pytest.mark.parametrize("variant", ["tdc", "revd", "stdd", "strd"])

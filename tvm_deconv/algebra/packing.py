@@ -150,10 +150,10 @@ def _by_phase(weights: np.ndarray, conv: ConvTranspose2d) -> np.ndarray:
     """[...][kh][kw] as [...][fh][th][fw][tw]."""
     before = [(0, 0)] * (weights.ndim - 2)
     with_zero = np.pad(weights, [*before, (0, 1), (0, 1)])
-    return with_zero[..., _indices(conv.h), :][..., _indices(conv.w)]
+    return with_zero[..., kernel_indices(conv.h), :][..., kernel_indices(conv.w)]
 
 
-def _indices(axis: Axis) -> np.ndarray:
+def kernel_indices(axis: Axis) -> np.ndarray:
     """[f][t]: the kernel index of a phase's tap, the last of all for one that it lacks."""
     indices = np.full((axis.stride, axis.max_taps), -1)
     for phase in range(axis.stride):

@@ -1,6 +1,8 @@
-"""The rewrite for Relay, the IR of TVM up to 0.19: ``tvm_deconv.relay.RewriteUpsampling()``.
+"""The road through Relay, the IR of TVM up to 0.19, on which vendors' toolchains stand.
 
-Importing this raises RelayError where TVM has no Relay or was not tried. It needs no Relax, and the
+``RewriteUpsampling()`` is the pass. Importing this also registers our kernels with Relay, so that
+``relay.build`` takes them; ``lowering(variant)`` and ``stock()`` say otherwise for a ``with``
+statement. It raises RelayError where TVM has no Relay or was not tried. It needs no Relax, and the
 rest of ``tvm_deconv`` needs no Relay.
 """
 
@@ -13,13 +15,24 @@ from .versions import require_relay
 
 if TYPE_CHECKING:
     from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
+    from .strategy import lowering, stock
 
-__all__ = ["RewriteUpsampling", "explain", "rewrite_upsampling"]
+_HOME = {
+    "RewriteUpsampling": "rewrite",
+    "explain": "rewrite",
+    "lowering": "strategy",
+    "rewrite_upsampling": "rewrite",
+    "stock": "strategy",
+}
+
+__all__ = ["RewriteUpsampling", "explain", "lowering", "rewrite_upsampling", "stock"]
 
 require_relay()
+for _room in ("phases", "strategy"):
+    import_module(f"{__name__}.{_room}").register()
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.rewrite"), name)
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -13,6 +13,7 @@ from tvm import relax
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, axis_of_subpixel
 from tvm_deconv.algebra.weights import weight_shuffle
+from tvm_deconv.algebra.zero_taps import without_zero_taps
 from tvm_deconv.errors import GeometryError
 from tvm_deconv.patterns.convolution import FLOATS, read_conv
 from tvm_deconv.patterns.graph import Refused
@@ -47,7 +48,7 @@ def read(graph: Graph, var: relax.Var) -> Convolution | Refused | None:
         return found
     if found.dtype not in FLOATS:
         return Refused(f"{graph.describe(var)} has dtype {found.dtype}, not {' or '.join(FLOATS)}")
-    return _without_zero_taps(found)
+    return replace(found, op=without_zero_taps(found.op, found.weight))
 
 
 def _read_conv(graph: Graph, var: relax.Var) -> Convolution | Refused:
@@ -93,19 +94,3 @@ def _read_conv_transpose(graph: Graph, var: relax.Var) -> Convolution | Refused:
     except GeometryError as error:
         return Refused(f"{name}: {error}")
     return Convolution(var, data, weight, op, dtype)
-
-
-def _without_zero_taps(conv: Convolution) -> Convolution:
-    """Leave rows and columns of the kernel out that hold nothing but zeros."""
-    h, w = (
-        replace(axis, zero_taps=_zero_taps(conv.weight, dimension))
-        for axis, dimension in ((conv.op.h, 2), (conv.op.w, 3))
-    )
-    return replace(conv, op=replace(conv.op, h=h, w=w))
-
-
-def _zero_taps(weight: np.ndarray, dimension: int) -> frozenset[int]:
-    others = tuple(axis for axis in range(4) if axis != dimension)
-    empty = ~weight.any(axis=others)
-    # A kernel of zeros only keeps its taps: a sum over none of them has no loop.
-    return frozenset() if empty.all() else frozenset(int(k) for k in np.flatnonzero(empty))

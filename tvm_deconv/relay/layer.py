@@ -1,0 +1,108 @@
+"""Reading ``nn.conv2d_transpose`` of Relay: its geometry, and which variant computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from tvm import tir
+from tvm.target import Target
+
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.errors import GeometryError, VariantError
+from tvm_deconv.schedules import llvm
+from tvm_deconv.schedules.choice import Choice, Preferences, choose
+from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.te.variants import TE_VARIANTS
+from tvm_deconv.schedules.variant import Sizes
+
+DTYPE = "float32"
+LAYOUT, KERNEL_LAYOUT = "NCHW", "IOHW"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A transposed convolution and the shape of its input, NCHW."""
+
+    conv: ConvTranspose2d
+    shape: tuple[int, int, int, int]
+
+    @property
+    def out_shape(self) -> tuple[int, int, int, int]:
+        batch, _, height, width = self.shape
+        return self.conv.output_shape(batch, height, width)
+
+
+def read(attrs: Any, data: Any, kernel: Any, out_dtype: str) -> Layer | str:
+    """The layer of a call with these attributes; in words why it is left to TVM, if it is.
+
+    ``data`` and ``kernel`` are the types of the arguments, or tensors.
+    """
+    layouts = str(attrs.data_layout), str(attrs.kernel_layout), str(attrs.out_layout or LAYOUT)
+    if layouts != (LAYOUT, KERNEL_LAYOUT, LAYOUT):
+        return f"layouts are {', '.join(layouts)}, not {LAYOUT}, {KERNEL_LAYOUT}, {LAYOUT}"
+    if {str(data.dtype), str(kernel.dtype), out_dtype} != {DTYPE}:
+        return f"dtypes are {data.dtype}, {kernel.dtype} and {out_dtype}, not {DTYPE}"
+    shape, weight = _static(data.shape), _static(kernel.shape)
+    if shape is None or weight is None:
+        return f"the shapes {list(data.shape)} and {list(kernel.shape)} are not known"
+    top, left, bottom, right = _four(attrs.padding)
+    (sh, sw), (dh, dw) = _ints(attrs.strides), _ints(attrs.dilation)
+    oph, opw = _ints(attrs.output_padding)
+    groups = int(attrs.groups)
+    try:
+        h = Axis(weight[2], sh, top, bottom, oph, dh)
+        w = Axis(weight[3], sw, left, right, opw, dw)
+        conv = ConvTranspose2d(weight[0], weight[1] * groups, h, w, groups)
+    except GeometryError as error:
+        return str(error)
+    layer = Layer(conv, (shape[0], shape[1], shape[2], shape[3]))
+    if min(*layer.shape, *layer.out_shape) < 1:
+        return f"the output {list(layer.out_shape)} is empty"
+    return layer
+
+
+def has_schedules(target: Target) -> bool:
+    """Whether there are variants for a target: CPUs that LLVM generates code for.
+
+    A RISC-V processor needs vectors: where it has none, the LLVM of a vendor's TVM (hhb-tvm 3.2)
+    ends the process at a vector instead of taking it apart.
+    """
+    if str(target.kind.name) != "llvm" or "cpu" not in target.keys:
+        return False
+    triple = str(target.attrs.get("mtriple") or llvm.default_triple())
+    return not triple.startswith("riscv") or llvm.has_feature(target, "v")
+
+
+def choose_for(layer: Layer, target: Target, variant: str) -> Choice | str:
+    """The variant and its parameters; in words why there is none."""
+    try:
+        return _choose(layer, cpu_machine(target), variant)
+    except VariantError as error:
+        return str(error)
+
+
+@lru_cache(maxsize=256)
+def _choose(layer: Layer, machine: CpuMachine, variant: str) -> Choice:
+    batch, _, height, width = layer.shape
+    preferences = Preferences(variant=variant, variants=TE_VARIANTS)
+    return choose(layer.conv, Sizes(batch, height, width), DTYPE, machine, preferences)
+
+
+def _ints(values: Sequence[Any]) -> tuple[int, ...]:
+    return tuple(int(value) for value in values)
+
+
+def _static(dims: Sequence[Any]) -> tuple[int, ...] | None:
+    if not all(isinstance(dim, (int, tir.IntImm)) for dim in dims):
+        return None
+    return _ints(dims)
+
+
+def _four(padding: Any) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right) of one, two or four numbers."""
+    values = _ints(padding)
+    top, left, bottom, right = {1: values * 4, 2: values * 2}.get(len(values), values)
+    return top, left, bottom, right
