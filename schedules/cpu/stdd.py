@@ -43,6 +43,7 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.names import EDGE, INTERLEAVE, PAD, PHASES
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.last_steps import for_llvm
+from tvm_deconv.schedules.tir.pieces import divided
 from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
 from tvm_deconv.schedules.variant import scheduled
 
@@ -91,7 +92,7 @@ class _Scatter:
     def __init__(self, func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> None:
         self.conv, self.tile = conv, tile
         update = edit.find_block(func.body, PHASES + "_update")
-        _, *inner = edit.loops_to(func.body, update)
+        _, inner = divided(edit.loops_to(func.body, update))
         first = {loop.loop_var: 0 for loop in inner}
         _, self.group, self.first_o, *_ = (edit.substitute(v, first) for v in update.iter_values)
         self.sums = update.block.writes[0].source

@@ -43,9 +43,10 @@ def join(schedule: s_tir.Schedule, loops: list[Any], parallel: bool = True) -> A
     return innermost
 
 
-def over_pieces(loops: list[tirx.For]) -> int:
-    """How many of ``loops``, a nest from the outermost on, are over the pieces."""
-    return int(loops[0].annotations.get(_PIECES, 1))
+def divided(loops: list[tirx.For]) -> tuple[list[tirx.For], list[tirx.For]]:
+    """A nest from the outermost loop on as the loops over the pieces, and those within a piece."""
+    count = int(loops[0].annotations.get(_PIECES, 1))
+    return loops[:count], loops[count:]
 
 
 def with_joined_pieces(func: tirx.PrimFunc) -> tirx.PrimFunc:
@@ -55,8 +56,9 @@ def with_joined_pieces(func: tirx.PrimFunc) -> tirx.PrimFunc:
         if _PIECES not in outermost.annotations:
             return outermost
         loops = [outermost]
-        while len(loops) < over_pieces(loops) and isinstance(loops[-1].body, tirx.For):
+        while isinstance(loops[-1].body, tirx.For):
             loops.append(loops[-1].body)
+        loops, _ = divided(loops)
         number = reduce(mul, [loop.extent for loop in loops])
         name = "_".join(loop.loop_var.name for loop in loops)
         piece = edit.loop(name, str(number.ty.dtype), number, outermost.kind)

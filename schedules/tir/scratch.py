@@ -15,7 +15,7 @@ from tvm import tirx
 from tvm.sym import Analyzer
 
 from . import edit
-from .pieces import over_pieces
+from .pieces import divided
 
 
 def in_strip_coordinates(func: tirx.PrimFunc, name: str) -> tirx.PrimFunc:
@@ -25,9 +25,7 @@ def in_strip_coordinates(func: tirx.PrimFunc, name: str) -> tirx.PrimFunc:
     The origin is what that block writes first in a piece.
     """
     realize = edit.find_block(func.body, name)
-    loops = edit.loops_to(func.body, realize)
-    pieces = over_pieces(loops)
-    innermost, loops = loops[pieces - 1], loops[pieces:]
+    pieces, loops = divided(edit.loops_to(func.body, realize))
     whole = realize.block.writes[0].source
     first, last = (
         [edit.substitute(value, position) for value in realize.iter_values]
@@ -43,7 +41,7 @@ def in_strip_coordinates(func: tirx.PrimFunc, name: str) -> tirx.PrimFunc:
         return [index - a for index, a in zip(indices, first, strict=True)]
 
     def loop(node: tirx.For) -> Any:
-        if not node.loop_var.same_as(innermost.loop_var):
+        if not node.loop_var.same_as(pieces[-1].loop_var):
             return node
         # TVM would shrink the buffer to what it takes to be touched, and has used the variable of
         # an inner loop for that; it keeps the size of one whose address is taken.

@@ -26,7 +26,7 @@ from tvm.sym import Analyzer
 from tvm_deconv.schedules.algorithms.expressions import by_phase, static
 from tvm_deconv.schedules.algorithms.names import OUTPUTS, PAD, PREFETCH, PRODUCTS, TRANSFORM
 from tvm_deconv.schedules.tir import edit
-from tvm_deconv.schedules.tir.pieces import over_pieces
+from tvm_deconv.schedules.tir.pieces import divided
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
@@ -58,9 +58,7 @@ class _Strip:
     def __init__(self, layout: Layout, root: SBlockRealize, store_name: str) -> None:
         self.layout, self.conv, self.lanes = layout, layout.conv, layout.tile.lanes
         init = edit.find_block(root, PRODUCTS + "_init")
-        loops = edit.loops_to(root, init)
-        pieces = over_pieces(loops)
-        self.pieces, self.blocks, inner = loops[:pieces], loops[pieces], loops[pieces + 1 :]
+        self.pieces, (self.blocks, *inner) = divided(edit.loops_to(root, init))
         # Where the strip and its block begin: (n, sy, sx, g, block).
         origin = {loop.loop_var: 0 for loop in inner}
         self.place = [edit.substitute(value, origin) for value in init.iter_values[:5]]

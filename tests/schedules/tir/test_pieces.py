@@ -12,7 +12,7 @@ from kernel import HOST
 from tvm import s_tir, te, tirx
 
 from tvm_deconv.schedules.tir import edit
-from tvm_deconv.schedules.tir.pieces import join, over_pieces, with_joined_pieces
+from tvm_deconv.schedules.tir.pieces import divided, join, with_joined_pieces
 
 
 def counting(sizes, pieces):
@@ -24,6 +24,11 @@ def counting(sizes, pieces):
     loops = schedule.get_loops(schedule.get_sblock("y"))
     innermost = join(schedule, loops[:pieces])
     return schedule, innermost
+
+
+def nest_of(schedule):
+    body = schedule.mod["main"].body
+    return edit.loops_to(body, edit.find_block(body, "y"))
 
 
 def loops_of(func):
@@ -60,10 +65,13 @@ def test_each_piece_is_computed_once(sizes, pieces):
 
 def test_free_numbers_stay_loops_of_their_own_while_the_rest_is_scheduled():
     schedule, innermost = counting(("n", "h", 3), 2)
-    nest = edit.loops_to(schedule.mod["main"].body, edit.find_block(schedule.mod["main"].body, "y"))
-    assert over_pieces(nest) == 2 and nest[1].loop_var.same_as(schedule.get(innermost).loop_var)
+    pieces, within = divided(nest_of(schedule))
+    assert (len(pieces), len(within)) == (2, 1)
+    assert pieces[-1].loop_var.same_as(schedule.get(innermost).loop_var)
     fixed, innermost = counting((2, 5, 3), 2)
-    assert over_pieces([fixed.get(innermost)]) == 1
+    pieces, within = divided(nest_of(fixed))
+    assert (len(pieces), len(within)) == (1, 1)
+    assert pieces[0].loop_var.same_as(fixed.get(innermost).loop_var)
 
 
 def test_no_index_holds_a_quotient():
