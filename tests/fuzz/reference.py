@@ -56,8 +56,8 @@ def _crops(node: onnx.NodeProto) -> bool:
 
 
 def _is_copied(node: onnx.NodeProto) -> bool:
-    """Whether ONNX Runtime copies where the sizes stay what they are."""
-    return _crops(node) or (node.op_type == "Resize" and bool(_attribute(node, "antialias", 0)))
+    """Whether ONNX Runtime copies where the sizes stay what they are, whatever the scale is."""
+    return node.op_type in ("Resize", "Upsample")
 
 
 def _crops_antialiased(node: onnx.NodeProto, opset: int) -> bool:
@@ -121,8 +121,8 @@ def standard_opinion(
     """The results where ONNX Runtime may break the standard, and onnx.reference keeps it.
 
     A resize that crops: ONNX Runtime 1.32 ignores roi along an axis whose scale is 1, and
-    altogether where the output has the sizes of the input. One that is antialiased: where it has
-    them, ONNX Runtime copies, whatever the scale is. A convolution with SAME padding: where that
+    altogether where the output has the sizes of the input. Any other: where it has them, ONNX
+    Runtime copies, whatever the scale is. A convolution with SAME padding: where that
     would be negative, ONNX Runtime crops. None for models without any.
 
     Raises Refused.

@@ -123,10 +123,45 @@ def run_in_turns(
         alone = helper.make_model(
             graph, opset_imports=model.opset_import, ir_version=model.ir_version
         )
-        run = run_reference if by_reference(node) else run_anywhere
+        run = run_anywhere
+        if by_reference(node):
+            run, alone = run_reference, _with_new_resize(alone, values)
         found = run(alone, {name: values[name] for name in read})
         values |= dict(zip([name for name in node.output if name], found, strict=True))
     return [values[value.name] for value in model.graph.output]
+
+
+def _with_new_resize(alone: onnx.ModelProto, values: Mapping[str, np.ndarray]) -> onnx.ModelProto:
+    """A resize of before opset 11, which onnx.reference lacks, as the equal one of opset 13.
+
+    Raises Refused where nearest enlarges along one axis and shrinks along another.
+    """
+    (node,) = alone.graph.node
+    opset = max(found.version for found in alone.opset_import)
+    if node.op_type not in ("Resize", "Upsample") or opset >= 11:
+        return alone
+    attributes = {
+        attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute
+    }
+    scales = values[node.input[1]] if len(node.input) > 1 else np.float32(attributes["scales"])
+    if (scales < 1).any() and (scales > 1).any():
+        raise Refused("a nearest resize that enlarges and shrinks is no single one of opset 13")
+    resize = helper.make_node(
+        "Resize",
+        [node.input[0], "", "scales"],
+        list(node.output),
+        mode=attributes.get("mode", "nearest"),
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="ceil" if (scales < 1).any() else "floor",
+    )
+    graph = helper.make_graph(
+        [resize],
+        "node",
+        [value for value in alone.graph.input if value.name == node.input[0]],
+        list(alone.graph.output),
+        [numpy_helper.from_array(np.asarray(scales, np.float32), "scales")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
 
 def uses_float64(model: onnx.ModelProto) -> bool:
