@@ -24,12 +24,8 @@ SPEC = LayerSpec("nearest", 6, 9, 3, 11, 14, factor=2, padding=1, activation="re
 
 
 def test_a_layer_is_tuned_on_the_board_and_compiled_from_the_log(
-    board, tmp_path, monkeypatch, capsys
+    board, tmp_path, monkeypatch, capsys, quick
 ):
-    from tvm_deconv.tuning import driver
-
-    # Times on an emulated processor mean nothing, so they may be short.
-    monkeypatch.setattr(driver, "_MIN_REPEAT_MS", 1)
     monkeypatch.setenv("TVM_DECONV_LOGS", str(tmp_path / "logs"))
     model, library = tmp_path / "layer.onnx", tmp_path / "layer.so"
     onnx.save(layer_workload("layer", "a test", SPEC).model(), model)

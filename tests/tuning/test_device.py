@@ -10,12 +10,14 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import pytest
 from tvm.rpc import connect_tracker
 
 from tvm_deconv.errors import DeviceError
 from tvm_deconv.tuning.device import RpcDevice, local_device, served
+from tvm_deconv.tuning.tracker import TrackerLink
 
 LOOPBACK = "127.0.0.1"
 
@@ -81,7 +83,9 @@ def test_the_name_of_the_host_is_not_known():
     ],
     ids=["silent", "closes", "http"],
 )
-def test_something_else_listens_on_the_port(answer, reason):
+def test_something_else_listens_on_the_port(answer, reason, monkeypatch):
+    impatient = partial(TrackerLink, timeout_s=0.5)
+    monkeypatch.setattr("tvm_deconv.tuning.device.TrackerLink", impatient)
     with listener(answer) as port:
         assert reason in refusal(RpcDevice(LOOPBACK, port, "pi"))
 

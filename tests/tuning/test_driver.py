@@ -38,12 +38,6 @@ def model(tmp_path_factory):
     return str(path)
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    """Short samples: what is measured does not matter here."""
-    monkeypatch.setattr(driver, "_MIN_REPEAT_MS", 1)
-
-
 def tune(model, folder, trials, **options):
     lines = []
     report = driver.tune(
@@ -86,11 +80,10 @@ def test_a_tuned_layer_is_compiled_from_its_log_and_computes_the_same(model, tmp
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
-def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(model, tmp_path):
-    command = [sys.executable, "-m", "tvm_deconv", "tune", model, "--threads", "1"]
-    command += ["--logs", str(tmp_path), "--trials"]
+def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(model, tmp_path, quick, capsys):
+    command = ["tune", model, "--threads", "1", "--logs", str(tmp_path), "--trials"]
     with subprocess.Popen(
-        [*command, "200"],
+        [sys.executable, "-m", "tvm_deconv", *command, "200"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -109,8 +102,7 @@ def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(model, tmp_path):
     (folder,) = tmp_path.glob("*/tvm-*")
     kept = (folder / "trials.jsonl").read_text().splitlines()
     assert 6 <= len(kept) < 200
-    done = subprocess.run([*command, str(len(kept))], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    assert main([*command, str(len(kept))]) == 0, capsys.readouterr().err
     lines = (folder / "trials.jsonl").read_text().splitlines()
     assert lines[: len(kept)] == kept
     assert all(json.loads(line)["ms"] for line in kept)

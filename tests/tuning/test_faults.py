@@ -21,6 +21,7 @@ from tvm.s_tir.meta_schedule.arg_info import TensorInfo
 from tvm.s_tir.meta_schedule.runner import EvaluatorConfig, RunnerInput
 
 from tvm_deconv.errors import DeviceError
+from tvm_deconv.tuning import waiting
 from tvm_deconv.tuning.case import read_case
 from tvm_deconv.tuning.device import RpcDevice, local_device, served, wait_for
 from tvm_deconv.tuning.runner import make_runner, status_of
@@ -161,14 +162,20 @@ def holding(device: RpcDevice):
 
 def test_a_busy_device_is_waited_for(bench, kernels):
     with holding(bench.device):
-        threading.Timer(1, bench.stop.set).start()
+        threading.Timer(0.3, bench.stop.set).start()
         assert bench.errors(kernels["right"]) == ["interrupted"]
         bench.stop.clear()
     assert bench.statuses(kernels["right"]) == ["ok"]
 
 
-def test_a_device_that_is_busy_for_too_long_is_lost(bench, kernels):
-    with closing(Bench(bench.device, timeout_s=3, grace_s=0)) as impatient:
+@pytest.fixture
+def looks_often(monkeypatch):
+    """Whether a device that is waited for is still there; otherwise every two seconds."""
+    monkeypatch.setattr(waiting, "_LOOK_S", 0.3)
+
+
+def test_a_device_that_is_busy_for_too_long_is_lost(bench, kernels, looks_often):
+    with closing(Bench(bench.device, timeout_s=1, grace_s=0)) as impatient:
         with holding(bench.device):
             assert impatient.statuses(kernels["right"]) == ["device"]
         assert impatient.lines == ["device 'local' is busy: waiting for it"]
@@ -177,22 +184,33 @@ def test_a_device_that_is_busy_for_too_long_is_lost(bench, kernels):
         assert impatient.errors(kernels["right"]) == [f"device: {impatient.runner.lost}"]
 
 
-def test_a_device_that_vanishes_while_another_program_has_it_is_noticed():
+@pytest.fixture(scope="module")
+def tracker():
+    """One that outlives the devices."""
     with served("tracker") as tracker:
-        device = RpcDevice("127.0.0.1", tracker.port, "board")
-        # A device that is never free: it registers, and offers nothing.
-        board = connect_tracker(device.host, device.port)
-        about = {"key": f"server:{device.key}", "addr": [None, 1]}
-        base.sendjson(board._sock, [base.TrackerCode.UPDATE_INFO, about])
-        assert base.recvjson(board._sock) == base.TrackerCode.SUCCESS
-        lines = []
-        waiting = Waiting(device, 60, 0.5, threading.Event(), lines.append)
-        threading.Timer(0.5, board.close).start()
-        began = time.monotonic()
-        with pytest.raises(DeviceError, match="has no device at all"):
-            waiting.lease()
-        assert time.monotonic() - began < 20
-        assert "waiting up to 0.5 s for it to come back" in lines[0]
+        yield tracker
+
+
+@pytest.fixture
+def device(tracker, request):
+    """What a test registers with the tracker, under a key of its own."""
+    return RpcDevice("127.0.0.1", tracker.port, request.function.__name__)
+
+
+def test_a_device_that_vanishes_while_another_program_has_it_is_noticed(device, looks_often):
+    # A device that is never free: it registers, and offers nothing.
+    board = connect_tracker(device.host, device.port)
+    about = {"key": f"server:{device.key}", "addr": [None, 1]}
+    base.sendjson(board._sock, [base.TrackerCode.UPDATE_INFO, about])
+    assert base.recvjson(board._sock) == base.TrackerCode.SUCCESS
+    lines = []
+    patient = Waiting(device, 60, 0.5, threading.Event(), lines.append)
+    threading.Timer(0.5, board.close).start()
+    began = time.monotonic()
+    with pytest.raises(DeviceError, match="has no device at all"):
+        patient.lease()
+    assert time.monotonic() - began < 20
+    assert "waiting up to 0.5 s for it to come back" in lines[-1]
 
 
 def test_two_runners_share_one_device(bench, kernels):
@@ -207,12 +225,11 @@ def test_two_runners_share_one_device(bench, kernels):
 
 
 @contextmanager
-def server(tracker):
-    """A device of the tracker whose server a test may end: (device, process)."""
-    device = RpcDevice("127.0.0.1", tracker.port, "board")
+def server(device, *needed):
+    """The process of a device's server, which a test may end."""
     with served("server", device.key, str(device.port)) as process:
-        wait_for(device, tracker, process)
-        yield device, process.process
+        wait_for(device, *needed, process)
+        yield process.process
 
 
 def end(process):
@@ -237,8 +254,8 @@ def in_a_session(process, act):
     watcher.join()
 
 
-def test_a_device_that_vanishes_is_lost_and_what_follows_fails_at_once(kernels):
-    with served("tracker") as tracker, server(tracker) as (device, process):
+def test_a_device_that_vanishes_is_lost_and_what_follows_fails_at_once(device, kernels):
+    with server(device) as process:
         with closing(Bench(device)) as bench, in_a_session(process, lambda: end(process)):
             error, after = bench.errors(kernels["slow"], kernels["right"])
         assert error == f"device: {bench.runner.lost}" == after
@@ -248,15 +265,14 @@ def test_a_device_that_vanishes_is_lost_and_what_follows_fails_at_once(kernels):
         assert "waiting up to 1 s" in second
 
 
-def test_a_device_that_comes_back_measures_the_same_candidate_again(kernels):
+def test_a_device_that_comes_back_measures_the_same_candidate_again(device, kernels):
     with ExitStack() as stack:
-        tracker = stack.enter_context(served("tracker"))
-        device, process = stack.enter_context(server(tracker))
+        process = stack.enter_context(server(device))
         bench = stack.enter_context(closing(Bench(device, grace_s=30)))
 
         def replace():
             end(process)
-            stack.enter_context(server(tracker))
+            stack.enter_context(server(device))
 
         with in_a_session(process, replace):
             assert bench.statuses(kernels["slow"], kernels["right"]) == ["ok", "ok"]
@@ -265,20 +281,18 @@ def test_a_device_that_comes_back_measures_the_same_candidate_again(kernels):
 
 
 def test_a_tracker_that_is_killed_costs_nothing_that_was_measured(kernels):
-    with (
-        served("tracker") as tracker,
-        server(tracker) as (device, process),
-        closing(Bench(device)) as bench,
-    ):
-        with in_a_session(process, lambda: end(tracker.process)):
-            assert bench.statuses(kernels["slow"], kernels["right"]) == ["ok", "device"]
-        assert f"no tracker at 127.0.0.1:{device.port}" in str(bench.runner.lost)
+    with served("tracker") as tracker:
+        device = RpcDevice("127.0.0.1", tracker.port, "board")
+        with server(device, tracker) as process, closing(Bench(device)) as bench:
+            with in_a_session(process, lambda: end(tracker.process)):
+                assert bench.statuses(kernels["slow"], kernels["right"]) == ["ok", "device"]
+            assert f"no tracker at 127.0.0.1:{device.port}" in str(bench.runner.lost)
 
 
-def test_a_device_that_hangs_is_not_waited_for_for_ever(kernels):
+def test_a_device_that_hangs_is_not_waited_for_for_ever(device, kernels):
     # A board without power or network: the connection stays, and nothing comes any more.
-    with served("tracker") as tracker, server(tracker) as (device, process):
-        with closing(Bench(device, timeout_s=2, grace_s=1)) as bench:
+    with server(device) as process:
+        with closing(Bench(device, timeout_s=2, margin_s=0.2, grace_s=0.2)) as bench:
             with in_a_session(process, lambda: os.killpg(process.pid, signal.SIGSTOP)):
                 assert bench.statuses(kernels["slow"]) == ["device"]
             assert "is busy: another program has held it, or it hangs" in str(bench.runner.lost)
@@ -286,13 +300,10 @@ def test_a_device_that_hangs_is_not_waited_for_for_ever(kernels):
         os.killpg(process.pid, signal.SIGCONT)
 
 
-def test_a_device_with_too_few_threads_is_refused(kernels):
+def test_a_device_with_too_few_threads_is_refused(device, kernels):
     # TVM's own server, which a board would run; it has no function of ours.
-    with ExitStack() as stack:
-        tracker = stack.enter_context(served("tracker"))
-        device = RpcDevice("127.0.0.1", tracker.port, "board")
-        stack.enter_context(tvms_own_server(device))
-        wait_for(device, tracker)
+    with tvms_own_server(device):
+        wait_for(device)
         with closing(Bench(device, threads=2)) as bench:
             assert bench.statuses(kernels["right"]) == ["device"]
         assert "1 threads there, not 2" in str(bench.runner.lost)
@@ -304,7 +315,7 @@ def tvms_own_server(device):
     where = ["--host", "127.0.0.1", "--tracker", f"{device.host}:{device.port}"]
     process = subprocess.Popen(
         [sys.executable, "-m", "tvm.exec.rpc_server", *where, "--key", device.key, "--silent"],
-        env={**os.environ, "TVM_NUM_THREADS": "1"},
+        env={**os.environ, "TVM_NUM_THREADS": "1", "TVM_USE_RUNTIME_LIB": "1"},
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )

@@ -449,7 +449,7 @@ class Runner(PyRunner):
 
 
 @pytest.fixture
-def device(monkeypatch):
+def device(monkeypatch, small_generations):
     """A Mali that no RPC reaches."""
     return stand_in(MALI, monkeypatch)
 
@@ -501,7 +501,9 @@ def test_a_model_is_tuned_for_a_gpu_and_compiled_from_its_log(model, tmp_path, d
         tvm_deconv.compile(model, CUDA, log=tmp_path)
 
 
-def test_other_functions_are_tuned_by_metaschedules_rules_for_cuda(tmp_path, monkeypatch):
+def test_other_functions_are_tuned_by_metaschedules_rules_for_cuda(
+    tmp_path, monkeypatch, small_generations
+):
     net = Net((1, 4, 12, 14))
     pooled = net("MaxPool", net.conv("x", 4, 4), kernel_shape=[3, 3], strides=[2, 2])
     onnx.save(net.model(pooled), tmp_path / "pool.onnx")

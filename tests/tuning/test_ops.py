@@ -39,10 +39,7 @@ def test_the_functions_without_a_template_are_found_once(model):
     assert task.digest == again.digest
 
 
-def test_a_function_gets_the_faster_of_metaschedules_best_and_our_default(
-    model, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(driver, "_MIN_REPEAT_MS", 1)
+def test_a_function_gets_the_faster_of_metaschedules_best_and_our_default(model, tmp_path, quick):
     options = {"threads": 1, "trials": 2, "logs": tmp_path, "report": lambda line: None}
     report = driver.tune(model, all_ops=True, **options)
     *_, outcome = report.outcomes

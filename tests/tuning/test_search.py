@@ -205,7 +205,7 @@ def _prefers_low_strips_of_tdc(candidate):
 
 
 @pytest.fixture(scope="module")
-def seen():
+def seen(small_generations):
     """What a search measures, in order."""
     return _Search(_prefers_low_strips_of_tdc).run(64)
 
@@ -224,7 +224,9 @@ def test_the_search_finds_what_the_machine_model_would_not_choose(seen):
     assert best < 0.6 * min(map(_prefers_low_strips_of_tdc, defaults))
 
 
-def test_what_an_earlier_run_measured_guides_the_search_but_is_not_measured_again():
+def test_what_an_earlier_run_measured_guides_the_search_but_is_not_measured_again(
+    small_generations,
+):
     first = _Search(_prefers_low_strips_of_tdc)
     earlier = {key_of(c) for c in first.run(24)}
     again = _Search(_prefers_low_strips_of_tdc, known=earlier, database=first.database).run(24)
@@ -233,6 +235,6 @@ def test_what_an_earlier_run_measured_guides_the_search_but_is_not_measured_agai
     assert not earlier & {key_of(c) for c in again}
 
 
-def test_a_search_that_is_stopped_ends_after_the_round():
+def test_a_search_that_is_stopped_ends_after_the_round(small_generations):
     seen = _Search(_prefers_low_strips_of_tdc, stop_after=2).run(64)
     assert len(default_candidates(LAYER, MACHINE)) < len(seen) <= 6 + 8
