@@ -99,16 +99,19 @@ def run_in_turns(
     by_reference: Callable[[onnx.NodeProto], bool],
 ) -> list[np.ndarray]:
     """Node by node: those for which ``by_reference`` holds by onnx.reference, the others by ONNX
-    Runtime. The nodes stand in an order that computes.
+    Runtime. Their order in the model is any: each is computed when what it reads is there.
 
     Raises Refused.
     """
     values = dict(inputs)
     values |= {tensor.name: _array_of(tensor) for tensor in model.graph.initializer}
-    for node in model.graph.node:
+    left = list(model.graph.node)
+    while left:
+        node = next((node for node in left if all(n in values for n in node.input if n)), None)
+        if node is None:
+            raise Refused(f"{left[0].op_type} reads what nothing has made")
+        left.remove(node)
         read = [name for name in dict.fromkeys(node.input) if name]
-        if any(name not in values for name in read):
-            raise Refused(f"{node.op_type} reads what nothing has made")
         graph = helper.make_graph(
             [node],
             "node",
