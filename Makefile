@@ -6,6 +6,8 @@ RELAY := .venv-relay
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
+# One more than processors: some tests wait for devices that do not answer.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test relay fuzz exports lint bench gpu-pack gpu-bench mca board models clean
@@ -17,7 +19,7 @@ demo: $(VENV)/.demo ## Upscale a photograph with the two demo networks; results 
 	$(BIN)/python scripts/demo.py $(ARGS)
 
 test: $(VENV)/.test ## Run the test suite (ARGS="-k name" passes options to pytest)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 relay: $(RELAY)/.made ## Set up the second environment, TVM 0.16 with Relay, for tvm_deconv.relay (docs/relay.md)
 

@@ -117,6 +117,8 @@ def _left(term: Any, var: Var, first: Expr, period: int) -> list[Any]:
 
 def _in_addresses(stmt: tirx.Stmt) -> list[Any]:
     """The remainders that decide where a statement loads and stores; a condition does no harm."""
+    if not _remainders(stmt):
+        return []
     places: list[Any] = []
     accesses = (TensorLoad, tirx.BufferStore)
     tvm_ffi.structural_walk(stmt, (accesses, lambda access: places.extend(access.indices)))
