@@ -9,6 +9,7 @@ import numpy as np
 import reference
 import tvm
 from hypothesis import strategies as st
+from quick_network import library
 from tvm import te
 
 from tvm_deconv.algebra.geometry import (
@@ -149,7 +150,7 @@ def compile_quickly(func, target):
 
     With them kernels are compiled in the random cases, for boards, and in whole networks.
     """
-    return compile_here(func, tvm.target.Target({**target.export(), "opt-level": 0}))
+    return library(compile_here(func, tvm.target.Target({**target.export(), "opt-level": 0})))
 
 
 def run_here(built, x, packed, shape):

@@ -25,17 +25,21 @@ def unoptimised() -> tvm.target.Target:
     return tvm.target.Target({**resolve_target("host").export(), "opt-level": 0})
 
 
-def loaded(executable: Any) -> Callable[..., Any]:
-    """``main`` of what was compiled for ``unoptimised``.
+def library(executable: Any) -> tvm.runtime.Module:
+    """What was compiled for ``unoptimised``, written as a library and loaded.
 
-    It is written as a library and loaded: TVM's just-in-time compiler takes no notice of the
-    optimization level, and four times as long.
+    TVM's just-in-time compiler takes no notice of the optimization level, and four times as long.
     """
     here = resolve_target("host")
     with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder, "network.so")
-        link(executable, library, linker(here), here)
-        return relax.VirtualMachine(tvm.runtime.load_module(str(library)), tvm.cpu())["main"]
+        path = Path(folder, "main.so")
+        link(executable, path, linker(here), here)
+        return tvm.runtime.load_module(str(path))
+
+
+def loaded(executable: Any) -> Callable[..., Any]:
+    """``main`` of a network that was compiled for ``unoptimised``."""
+    return relax.VirtualMachine(library(executable), tvm.cpu())["main"]
 
 
 def compiled(model: Any, **options: Any) -> Callable[..., Any]:
