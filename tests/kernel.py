@@ -145,12 +145,17 @@ def compile_here(func, target):
     return tvm.compile(tvm.IRModule({"main": func}), target=target)
 
 
-def compile_quickly(func, target):
+def compile_unoptimised(func, target):
     """As ``compile_here``, without LLVM's optimizations: what is summed is decided before them.
 
-    With them kernels are compiled in the random cases, for boards, and in whole networks.
+    With them kernels are compiled in the random cases and in networks, on boards, too.
     """
-    return library(compile_here(func, tvm.target.Target({**target.export(), "opt-level": 0})))
+    return compile_here(func, tvm.target.Target({**target.export(), "opt-level": 0}))
+
+
+def compile_quickly(func, target):
+    """As ``compile_unoptimised``, for this machine."""
+    return library(compile_unoptimised(func, target))
 
 
 def run_here(built, x, packed, shape):
