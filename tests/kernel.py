@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import tvm
 from drawn import expected_output, has_output, layers, random, square, weights_of
+from quick_network import library
 from tvm import te
 
 from tvm_deconv.backends import machine_of
@@ -77,12 +78,17 @@ def compile_here(func, target):
     return tvm.compile(tvm.IRModule({"main": func}), target=target)
 
 
-def compile_quickly(func, target):
+def compile_unoptimised(func, target):
     """As ``compile_here``, without LLVM's optimizations: what is summed is decided before them.
 
-    With them kernels are compiled in the random cases, for boards, and in whole networks.
+    With them kernels are compiled in the random cases and in networks, on boards, too.
     """
     return compile_here(func, tvm.target.Target({**target.export(), "opt-level": 0}))
+
+
+def compile_quickly(func, target):
+    """As ``compile_unoptimised``, for this machine."""
+    return library(compile_unoptimised(func, target))
 
 
 def run_here(built, x, packed, shape):

@@ -12,10 +12,8 @@ import onnxruntime
 import tvm
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
-from rows_compare import compare, unoptimised
-from tvm import relax
-
-import tvm_deconv
+from quick_network import compiled
+from rows_compare import compare
 
 _RNG = np.random.default_rng(0)
 
@@ -138,9 +136,7 @@ def judged(rows: Sequence[Row]) -> list[np.ndarray]:
 def run(rows: Sequence[Row]) -> list[np.ndarray]:
     """What our build of the rows gives, output by output."""
     model, values = model_of(rows)
-    executable = tvm_deconv.compile(model, unoptimised(), log=None)
-    main = relax.VirtualMachine(executable, tvm.cpu())["main"]
-    got = main(*(tvm.runtime.tensor(array) for array in values.values()))
+    got = compiled(model)(*(tvm.runtime.tensor(array) for array in values.values()))
     return [array.numpy() for array in ([got] if hasattr(got, "numpy") else got)]
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import reference
 import tvm
 import tvm_ffi
+from quick_network import loaded, unoptimised
 from tvm import relax
-from tvm.relax.vm_build import VMExecutable
 
 from tvm_deconv.transform import DecomposePixelShuffle, rewrite_upsampling
 
@@ -101,15 +101,14 @@ def upsample(builder, x, factor, way, layout="NCHW"):
 
 def compiled(mod: tvm.IRModule, *inputs: np.ndarray) -> np.ndarray:
     """Result of the module compiled by the stock pipeline for the host."""
-    machine = relax.VirtualMachine(_built(tvm_ffi.StructuralKey(mod)), tvm.cpu())
-    result = machine["main"](*(tvm.runtime.tensor(x) for x in inputs))
+    result = _built(tvm_ffi.StructuralKey(mod))(*(tvm.runtime.tensor(x) for x in inputs))
     return (result if hasattr(result, "numpy") else result[0]).numpy()
 
 
 @lru_cache(maxsize=64)
-def _built(key: tvm_ffi.StructuralKey) -> VMExecutable:
-    """One executable for modules that are equal, weights and all: importers make many of those."""
-    return relax.build(DecomposePixelShuffle()(key.key), target="llvm")
+def _built(key: tvm_ffi.StructuralKey) -> Callable[..., Any]:
+    """``main``, once for modules that are equal, weights and all: importers make many of those."""
+    return loaded(relax.build(DecomposePixelShuffle()(key.key), unoptimised()))
 
 
 def assert_close(got: np.ndarray, expected: np.ndarray, dtype: str) -> None:

@@ -1,21 +1,10 @@
-"""What tables of operators are compiled for, and how they hold a result against its reference."""
+"""How tables of operators hold a result against its reference."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
-import tvm
-
-from tvm_deconv.targets import resolve_target
-
-
-def unoptimised() -> tvm.target.Target:
-    """This machine without LLVM's optimizations: half of the time of compiling many small kernels.
-
-    What a table tells about is what comes before LLVM.
-    """
-    return tvm.target.Target({**resolve_target("host").export(), "opt-level": 0})
 
 
 def compare(got: np.ndarray, expected: np.ndarray, tolerance: Mapping[str, float]) -> None:

@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import quick_network
 import tvm
-from rows_compare import compare, unoptimised
-from tvm import relax
-
-import tvm_deconv
+from rows_compare import compare
 
 WHY = "pip install 'tvm-deconv[test]'"
 pytest.importorskip("tflite", reason=f"TFLite files are not read without tflite: {WHY}")
@@ -104,8 +102,7 @@ def file_of(rows: Sequence[Row]) -> tuple[bytes, list[np.ndarray]]:
 
 def compiled(path: Path, **how: Any) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
     """Our build of a file, from arrays to arrays."""
-    executable = tvm_deconv.compile(path, unoptimised(), log=None, **how)
-    main = relax.VirtualMachine(executable, tvm.cpu())["main"]
+    main = quick_network.compiled(path, **how)
 
     def call(values: Sequence[np.ndarray]) -> list[np.ndarray]:
         got = main(*(tvm.runtime.tensor(array) for array in values))

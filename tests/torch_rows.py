@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 import tvm
-from rows_compare import compare, unoptimised
+from quick_network import compiled, loaded, unoptimised
+from rows_compare import compare
 from torch import nn
 from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 from tvm import relax
 
-import tvm_deconv
 from tvm_deconv.importer import load
 
 # Largest difference from eager PyTorch, relative to the largest value or 1.
@@ -147,15 +147,11 @@ Results = dict[int, list[tuple[np.ndarray, np.ndarray]]]
 def results(rows: Sequence[Row], decomposed: bool = False, scheduled: bool = True) -> Results:
     """All rows, compiled together, at every size of ``SIZES`` where one is free.
 
-    ``scheduled`` by our pipeline; otherwise by TVM's, unscheduled and not optimised, which takes a
-    fifth of the time and tells as well whether the translation is right.
+    ``scheduled`` by our pipeline; otherwise by TVM's, unscheduled, which takes a fifth of the time
+    and tells as well whether the translation is right.
     """
     program = exported(rows, decomposed)
-    if scheduled:
-        executable = tvm_deconv.compile(program, unoptimised(), log=None)
-    else:
-        executable = relax.build(load(program), unoptimised())
-    main = relax.VirtualMachine(executable, tvm.cpu())["main"]
+    main = compiled(program) if scheduled else loaded(relax.build(load(program), unoptimised()))
     found: Results = {id(r): [] for r in rows}
     for sizes in SIZES if any(r.is_free for r in rows) else SIZES[:1]:
         inputs = [r.inputs(sizes) for r in rows]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import tvm
+from quick_network import loaded, unoptimised
 from relax_helpers import compiled, conv, module, operators
 from tvm import relax
 
@@ -89,8 +90,8 @@ def all_of(kind, shape, dtype="float32"):
 
 
 def run(mod, x):
-    machine = relax.VirtualMachine(tvm.relax.build(mod, target="llvm"), tvm.cpu())
-    return [value.numpy() for value in machine["main"](tvm.runtime.tensor(x))]
+    main = loaded(relax.build(mod, unoptimised()))
+    return [value.numpy() for value in main(tvm.runtime.tensor(x))]
 
 
 @pytest.mark.parametrize("kind", KINDS)

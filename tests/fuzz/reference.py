@@ -153,8 +153,8 @@ def nobody_is_right(model: onnx.ModelProto) -> bool:
 
     A crop by a fraction along one axis and by 1 along another; weights that flipped bits have made
     so large that the order of the sums decides what overflows, or infinite, of which a product with
-    a padding's zero is NaN, and whether there is one is nobody's business; and a variance in float64, which
-    ONNX Runtime computes in float32 as a difference of squares, and onnx.reference refuses.
+    a padding's zero is NaN, where there is one; and a variance in float64, which ONNX Runtime
+    computes in float32 as a difference of squares, and onnx.reference refuses.
     """
     if uses_float64(model) and "MeanVarianceNormalization" in {n.op_type for n in model.graph.node}:
         return True

@@ -7,10 +7,10 @@ import onnxruntime
 import pytest
 import tvm
 from onnx_net import Net
+from quick_network import compiled
 from relax_helpers import module
 from tvm import relax
 
-import tvm_deconv
 from tvm_deconv.transform import CheckSizes
 
 
@@ -63,7 +63,7 @@ def test_sizes_that_onnx_runtime_refuses_are_refused(name):
     net = Net((2, 4, *good), dims=("n", 4, "h", "w"))
     model = net.model(build(net))
     session = onnxruntime.InferenceSession(model.SerializeToString())
-    main = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"]
+    main = compiled(model)
     x = net.rng.standard_normal(net.shape).astype("float32")
     (expected,) = session.run(None, {"x": x})
     got = main(tvm.runtime.tensor(x)).numpy()
@@ -80,7 +80,7 @@ def test_sizes_that_onnx_runtime_refuses_are_refused(name):
 def test_a_window_that_fits_nowhere_is_refused_when_run(operator, ceil):
     net = Net((2, 4, 6, 8), dims=("n", 4, "h", "w"))
     model = net.model(net(operator, "x", kernel_shape=[4, 1], strides=[2, 3], ceil_mode=ceil))
-    main = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"]
+    main = compiled(model)
     assert main(tvm.runtime.tensor(np.ones((2, 4, 4, 8), "float32"))).shape[2] == 1
     with pytest.raises(RuntimeError, match="match_cast error"):
         main(tvm.runtime.tensor(np.ones((2, 4, 1, 8), "float32")))
@@ -92,7 +92,7 @@ def test_a_softmax_of_nothing_is_refused_when_run(operator):
     net = Net((2, 4, 6, 8), dims=("n", 4, "h", "w"))
     rows = net("Slice", "x", net.integers(3), net.integers(2**31), net.integers(2))
     model = net.model(net(operator, rows, axis=1))
-    main = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"]
+    main = compiled(model)
     x = net.rng.standard_normal((2, 4, 6, 8)).astype("float32")
     assert np.isfinite(main(tvm.runtime.tensor(x)).numpy()).all()
     with pytest.raises(RuntimeError, match="match_cast error"):

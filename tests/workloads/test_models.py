@@ -13,7 +13,7 @@ import tvm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
-from tvm import relax
+from quick_network import compiled
 from workload_helpers import by_name, small
 
 import tvm_deconv
@@ -185,7 +185,6 @@ def test_a_network_compiles_to_what_onnx_runtime_computes(workload):
     workload = thin(small(workload))
     model, x = workload.model(), picture(workload)
     expected = onnx_runtime(model, x)
-    vm = relax.VirtualMachine(tvm_deconv.compile(model, threads=1), tvm.cpu())
-    got = vm["main"](tvm.runtime.tensor(x)).numpy()
+    got = compiled(model, threads=1)(tvm.runtime.tensor(x)).numpy()
     scale = np.abs(expected).max()
     np.testing.assert_allclose(got / scale, expected / scale, rtol=0, atol=NETWORK_TOLERANCE)

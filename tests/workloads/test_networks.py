@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import tvm
 from onnx_net import Net
-from tvm import relax
+from quick_network import compiled
 
 import tvm_deconv
 
@@ -35,7 +35,6 @@ def test_a_u_net_decoder_equals_onnx_runtime():
     assert (len(report.rewritten), len(report.refused)) == (0, 0), str(report)
     x = net.rng.random(net.shape).astype("float32")
     expected = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
-    vm = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())
-    got = vm["main"](tvm.runtime.tensor(x)).numpy()
+    got = compiled(model)(tvm.runtime.tensor(x)).numpy()
     scale = np.abs(expected).max()
     np.testing.assert_allclose(got / scale, expected / scale, rtol=0, atol=TOLERANCE)

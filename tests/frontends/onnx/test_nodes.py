@@ -9,9 +9,7 @@ import onnx
 import pytest
 import tvm
 from onnx import numpy_helper
-from tvm import relax
-
-import tvm_deconv
+from quick_network import compiled
 
 with warnings.catch_warnings():
     # Collecting runs every case of onnx, among them some that divide by zero on purpose.
@@ -43,8 +41,7 @@ def bound(name: str) -> onnx.ModelProto:
 
 
 def run(model: onnx.ModelProto, *inputs: np.ndarray) -> np.ndarray:
-    vm = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())
-    return vm["main"](*(tvm.runtime.tensor(np.asarray(x)) for x in inputs)).numpy()
+    return compiled(model)(*(tvm.runtime.tensor(np.asarray(x)) for x in inputs)).numpy()
 
 
 def test_there_are_cases_of_every_kind():

@@ -8,13 +8,11 @@ from itertools import cycle
 import numpy as np
 import onnxruntime
 import pytest
+import quick_network
 import tvm
 from onnx_net import Net
 from onnx_rows import Table, c, floats, model_of, row
-from rows_compare import unoptimised
-from tvm import relax
 
-import tvm_deconv
 from tvm_deconv.errors import ModelError
 from tvm_deconv.importer import load
 
@@ -94,8 +92,7 @@ def compiled(*outputs: Callable[[Net], str], dims=("n", 4, "h", "w")):
     proto = net.model("x")
     results = [output(net) for output in outputs]
     proto = net.model(*results)
-    executable = tvm_deconv.compile(proto, unoptimised(), log=None)
-    return proto, relax.VirtualMachine(executable, tvm.cpu())["main"]
+    return proto, quick_network.compiled(proto)
 
 
 def same_as_onnx_runtime(proto, main, shapes):

@@ -8,9 +8,8 @@ import pytest
 import tvm
 from onnx import TensorProto, helper
 from onnx_net import Net
-from tvm import relax
+from quick_network import compiled
 
-import tvm_deconv
 from tvm_deconv.errors import ModelError
 from tvm_deconv.importer import load
 
@@ -157,7 +156,7 @@ def model(*ways):
 def test_shapes_computed_from_free_sizes_are_those_of_onnx_runtime():
     proto = model(*WAYS)
     session = onnxruntime.InferenceSession(proto.SerializeToString())
-    main = relax.VirtualMachine(tvm_deconv.compile(proto), tvm.cpu())["main"]
+    main = compiled(proto)
     for shape in SIZES:
         x = np.random.default_rng(0).standard_normal(shape).astype("float32")
         for got, expected in zip(
@@ -169,7 +168,7 @@ def test_shapes_computed_from_free_sizes_are_those_of_onnx_runtime():
 
 def test_a_reflection_that_a_size_makes_too_wide_is_an_error_when_run():
     proto = model(padded_to_a_multiple("reflect"))
-    main = relax.VirtualMachine(tvm_deconv.compile(proto), tvm.cpu())["main"]
+    main = compiled(proto)
     assert main(tvm.runtime.tensor(np.zeros((1, 4, 3, 4), "float32"))).shape == (1, 4, 4, 4)
     with pytest.raises(RuntimeError, match="match_cast"):
         main(tvm.runtime.tensor(np.zeros((1, 4, 4, 1), "float32")))
@@ -194,7 +193,7 @@ def enlarged_to_the_input(n):
 def test_maps_of_one_size_where_a_multiple_comes_in_are_joined(joined, maps):
     proto = model(lambda n: joined(n, *maps(n)))
     session = onnxruntime.InferenceSession(proto.SerializeToString())
-    main = relax.VirtualMachine(tvm_deconv.compile(proto), tvm.cpu())["main"]
+    main = compiled(proto)
     for shape in ((2, 4, 8, 12), (1, 4, 12, 4)):
         x = np.random.default_rng(0).standard_normal(shape).astype("float32")
         (expected,) = session.run(None, {"x": x})
@@ -212,7 +211,7 @@ def test_maps_of_two_inputs_are_joined_where_they_are_of_one_size(skip):
     kind = helper.make_tensor_value_info("skip", TensorProto.FLOAT, ("n", 3, *skip))
     proto.graph.input.append(kind)
     session = onnxruntime.InferenceSession(proto.SerializeToString())
-    main = relax.VirtualMachine(tvm_deconv.compile(proto), tvm.cpu())["main"]
+    main = compiled(proto)
     rng = np.random.default_rng(0)
     for n, width in ((2, 5), (1, 4)):
         x = rng.standard_normal((n, 4, 6, width)).astype("float32")

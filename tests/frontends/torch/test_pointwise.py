@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 import tvm
+from quick_network import compiled
 from rows_compare import compare
 from torch import nn
 from torch.nn import functional as F
 from torch_rows import TOLERANCE, Table, floats, integers, row, t
-from tvm import relax
-
-import tvm_deconv
 
 X = floats(3, 4, 5)
 SPECIAL = t(float("nan"), float("inf"), -float("inf"), -0.0, 0.0, 1.5, -2.5, 0.5, -0.5, 1e30)
@@ -256,7 +254,7 @@ def test_a_free_size_beside_a_fixed_one_is_compared_when_it_runs():
     auto = torch.export.Dim.AUTO
     x = floats(1, 3, 8, 5)
     program = torch.export.export(Weighted(), (x,), dynamic_shapes=({2: auto, 3: auto},))
-    main = relax.VirtualMachine(tvm_deconv.compile(program, log=None), tvm.cpu())["main"]
+    main = compiled(program)
     compare(main(tvm.runtime.tensor(x.numpy())).numpy(), Weighted()(x).numpy(), TOLERANCE)
     with pytest.raises(RuntimeError, match="match_cast error"):
         main(tvm.runtime.tensor(floats(1, 3, 8, 12).numpy()))
@@ -283,7 +281,7 @@ def test_maps_of_one_size_where_a_multiple_comes_in_are_compared_when_it_runs(jo
     program = torch.export.export(
         Doubled(join), (x,), dynamic_shapes=({0: free, 2: free, 3: free},)
     )
-    main = relax.VirtualMachine(tvm_deconv.compile(program, log=None), tvm.cpu())["main"]
+    main = compiled(program)
     for value in (x, floats(3, 3, 12, 4)):
         got = main(tvm.runtime.tensor(value.numpy())).numpy()
         compare(got, Doubled(join)(value).numpy(), TOLERANCE)

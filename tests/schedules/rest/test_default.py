@@ -13,6 +13,7 @@ import tvm
 import tvm_ffi
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from quick_network import loaded, unoptimised
 from tvm import relax, s_tir, tirx
 from tvm.relax import op as ops
 from tvm.relax.backend.cpu_generic import pipeline as stock
@@ -46,15 +47,16 @@ def scheduled(mod, target=HOST):
         )(mod)
 
 
-def run(mod, arrays, target=HOST):
+def run(mod, arrays):
+    target = unoptimised()
+
     @tvm.transform.module_pass(opt_level=0)
     def rest(lowered, _context):
         passes = [*stock.dataflow_lower_passes(target), *stock.finalize_passes(target)]
         return tvm.transform.Sequential(passes)(lowered)
 
     built = relax.build(scheduled(mod, target), target, relax_pipeline=rest)
-    machine = relax.VirtualMachine(built, tvm.cpu())
-    return machine["main"](*[tvm.runtime.tensor(array) for array in arrays]).numpy()
+    return loaded(built)(*[tvm.runtime.tensor(array) for array in arrays]).numpy()
 
 
 def arrays_of(shapes, dtype="float32", seed=0):

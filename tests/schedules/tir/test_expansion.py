@@ -8,10 +8,10 @@ import pytest
 import tvm
 import tvm_ffi
 from onnx_net import Net
-from tvm import relax, te, tirx
+from quick_network import compiled
+from tvm import te, tirx
 from tvm.ir import TensorLoad
 
-import tvm_deconv
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.schedules.tir.expansion import LARGEST, size_of, size_when_inlined
 
@@ -54,7 +54,7 @@ def test_long_chains_of_activations_are_computed_by_expressions_of_bounded_size(
     expected = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
     sizes = Sizes()
     with tvm.transform.PassContext(instruments=[sizes]):
-        main = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"]
+        main = compiled(model)
     assert LARGEST / 100 < max(sizes.found) <= LARGEST
     for name, got, wanted in zip(ACTIVATIONS, main(tvm.runtime.tensor(x)), expected, strict=True):
         scale = np.abs(wanted).max()

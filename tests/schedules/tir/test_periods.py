@@ -8,9 +8,9 @@ import pytest
 import tvm
 import tvm_ffi
 from onnx_net import Net
-from tvm import relax, te, tirx
+from quick_network import compiled
+from tvm import te, tirx
 
-import tvm_deconv
 from tvm_deconv.schedules.tir.periods import with_whole_periods
 from tvm_deconv.targets import resolve_target
 
@@ -140,6 +140,6 @@ def test_constants_per_channel_before_a_shuffle_are_read_where_they_are(dims):
     model = net.model(*outputs)
     x = net.rng.standard_normal(net.shape).astype("float32")
     expected = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    main = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"]
+    main = compiled(model)
     for got, wanted in zip(main(tvm.runtime.tensor(x)), expected, strict=True):
         np.testing.assert_allclose(got.numpy(), wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())

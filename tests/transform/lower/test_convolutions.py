@@ -9,9 +9,9 @@ import pytest
 import tvm
 from onnx import TensorProto
 from onnx_net import Net
+from quick_network import compiled, loaded, unoptimised
 from tvm import relax
 
-import tvm_deconv
 from tvm_deconv import importer
 from tvm_deconv.errors import TargetError
 from tvm_deconv.targets import resolve_target
@@ -47,8 +47,7 @@ def check(net: Net, *outputs: str, lowered=None, tolerance=1e-5, shape=None):
     x = net.rng.standard_normal(shape or net.shape).astype(net.dtype)
     session = onnxruntime.InferenceSession(model.SerializeToString())
     expected = session.run(None, {"x": x})
-    vm = relax.VirtualMachine(relax.build(mod, HOST), tvm.cpu())
-    got = vm["main"](tvm.runtime.tensor(x))
+    got = loaded(relax.build(mod, unoptimised()))(tvm.runtime.tensor(x))
     got = [got] if len(outputs) == 1 else list(got)
     for have, want in zip(got, expected, strict=True):
         np.testing.assert_allclose(
@@ -172,7 +171,7 @@ def test_constants_of_an_epilogue_keep_their_type(kind, large):
     assert calls(lower(model)) == ["call_tir"], "all of it is the epilogue"
     x = net.rng.standard_normal(net.shape).astype("float32")
     (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    got = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"](tvm.runtime.tensor(x))
+    got = compiled(model)(tvm.runtime.tensor(x))
     np.testing.assert_allclose(got.numpy(), expected, rtol=0, atol=1e-3)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 import tvm
 from onnx_net import Net
+from quick_network import compiled
 from reference import pixel_shuffle
 from relax_helpers import module
 from tvm import relax
@@ -36,8 +37,7 @@ def shuffled(b, x, factor, order, layout="NCHW"):
 
 
 def run(mod, x):
-    vm = relax.VirtualMachine(tvm_deconv.compile(mod), tvm.cpu())
-    return vm["main"](tvm.runtime.tensor(x)).numpy()
+    return compiled(mod)(tvm.runtime.tensor(x)).numpy()
 
 
 @pytest.mark.parametrize("order", ["CRD", "DCR"])
@@ -117,9 +117,9 @@ def test_a_refused_shuffle_of_free_size_compiles_in_seconds():
     # The convolution is an output too, so the shuffle is refused.
     model = net.model(net("DepthToSpace", conv, blocksize=2, mode="CRD"), conv)
     assert len(tvm_deconv.explain(model).refused) == 1
-    vm = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())
+    main = compiled(model)
     x = np.random.default_rng(0).random(net.shape, "float32")
-    y, c = (tensor.numpy() for tensor in vm["main"](tvm.runtime.tensor(x)))
+    y, c = (tensor.numpy() for tensor in main(tvm.runtime.tensor(x)))
     np.testing.assert_array_equal(y, pixel_shuffle(c, (2, 2)))
 
 
@@ -157,10 +157,10 @@ def test_any_regrouping_of_axes_is_one_function(name, free):
     mod = module(body, ("n", 12, "h", "w") if free else shapes[0])
     binding, _ = LowerShuffles()(mod)["main"].body.blocks[0].bindings
     assert binding.value.op.name == "relax.call_tir"
-    vm = relax.VirtualMachine(tvm_deconv.compile(mod), tvm.cpu())
+    main = compiled(mod)
     for shape in shapes if free else shapes[:1]:
         x = np.random.default_rng(0).random(shape, "float32")
         n, _, h, w = shape
         split, order, merged = REGROUPINGS[name](n, h, w)
         expected = x.reshape(split).transpose(order).reshape(merged)
-        np.testing.assert_array_equal(vm["main"](tvm.runtime.tensor(x)).numpy(), expected)
+        np.testing.assert_array_equal(main(tvm.runtime.tensor(x)).numpy(), expected)

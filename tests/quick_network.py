@@ -1,0 +1,47 @@
+"""Networks compiled in half the time, for tests of what comes before LLVM.
+
+With LLVM's optimizations, as users have them, networks are compiled in tests of the compiler, of
+each variant in a network, of NaN in activations, of the documentation's examples, on boards, and in
+the random cases.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tvm
+from tvm import relax
+
+import tvm_deconv
+from tvm_deconv.backends.linking import link, linker
+from tvm_deconv.targets import resolve_target
+
+
+def unoptimised() -> tvm.target.Target:
+    """This machine without LLVM's optimizations."""
+    return tvm.target.Target({**resolve_target("host").export(), "opt-level": 0})
+
+
+def library(executable: Any) -> tvm.runtime.Module:
+    """What was compiled for ``unoptimised``, written as a library and loaded.
+
+    TVM's just-in-time compiler takes no notice of the optimization level, and four times as long.
+    """
+    here = resolve_target("host")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "main.so")
+        link(executable, path, linker(here), here)
+        return tvm.runtime.load_module(str(path))
+
+
+def loaded(executable: Any) -> Callable[..., Any]:
+    """``main`` of a network that was compiled for ``unoptimised``."""
+    return relax.VirtualMachine(library(executable), tvm.cpu())["main"]
+
+
+def compiled(model: Any, **options: Any) -> Callable[..., Any]:
+    """``main`` of a model, from tensors to tensors; ``options`` are those of ``compile``."""
+    return loaded(tvm_deconv.compile(model, unoptimised(), log=None, **options))
