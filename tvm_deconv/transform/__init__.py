@@ -9,10 +9,12 @@ from .check_sizes import CheckSizes
 from .decompose import DecomposePixelShuffle
 from .fold import FoldExactly
 from .keep_nan import KeepNaN
+from .one_dimension import AddHeight
 from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
 from .separate import SeparateCopies
 
 __all__ = [
+    "AddHeight",
     "CheckSizes",
     "DecomposePixelShuffle",
     "FoldExactly",
