@@ -39,6 +39,7 @@ from tvm_deconv.transform import (
     KeepNaN,
     LowerConvolutions,
     LowerShuffles,
+    PhasesToChannels,
     RewriteUpsampling,
     SeparateCopies,
     rewrite_upsampling,
@@ -119,6 +120,7 @@ def before_lowering() -> list[tvm.transform.Pass]:
     return [
         KeepNaN(),
         DecomposePixelShuffle(),
+        PhasesToChannels(),
         LowerShuffles(),
         relax.transform.DecomposeOpsForInference(),
         # Before aliases go: only one of their two names would be left.

@@ -161,8 +161,11 @@ class _Scatter:
     def __init__(self, func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> None:
         self.conv, self.tile = conv, tile
         update = edit.find_block(func.body, PHASES + "_update")
-        _, *inner = edit.loops_to(func.body, update)
-        first = {loop.loop_var: 0 for loop in inner}
+        # The loops that go over strips are those around the zeros, too; with free sizes several.
+        zeros = edit.loops_to(func.body, edit.find_block(func.body, PHASES + "_init"))
+        strips = {loop.loop_var for loop in zeros}
+        loops = [loop.loop_var for loop in edit.loops_to(func.body, update)]
+        first = {var: 0 for var in loops if var not in strips}
         _, self.group, self.first_o, *_ = (edit.substitute(v, first) for v in update.iter_values)
         self.sums = update.block.writes[0].source
         _, pad, weight = (region.source for region in update.block.reads)

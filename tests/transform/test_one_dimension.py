@@ -12,7 +12,7 @@ import tvm_ffi
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx_net import Net
-from relax_helpers import assert_close, constant, evaluate, module, operators
+from relax_helpers import assert_close, compiled, constant, evaluate, module, operators
 from torch import nn
 from tvm import relax
 
@@ -21,7 +21,7 @@ from tvm_deconv.backends.views import views
 from tvm_deconv.compiler import before_schedules
 from tvm_deconv.importer import load
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.transform import AddHeight
+from tvm_deconv.transform import AddHeight, PhasesToChannels
 
 HOST = resolve_target("host")
 
@@ -213,3 +213,51 @@ def test_a_strided_layer_between_is_computed_on_the_line():
     y = net.conv(net.conv("x", 6, 4), 4, 4, strides=[2])
     report = assert_as_onnx_runtime(net, net.conv(net("Relu", y), 4, 2), calls=3)
     assert len(report.kernels) == 2
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.data())
+def test_phases_of_a_large_stride_become_channels(data):
+    number = lambda low, high: data.draw(st.integers(low, high))  # noqa: E731
+    groups, stride = number(1, 2), number(17, 40)
+    c, o, k = groups * number(1, 2), number(1, 2), stride * number(1, 3) + number(0, 5)
+    begin, end, extra = number(0, k - 1), number(0, k - 1), number(0, stride - 1)
+    rng = np.random.default_rng(number(0, 99))
+    x, weight = rng.standard_normal((2, c, 5)), rng.standard_normal((c, o, k)).astype("float32")
+    attributes = {"strides": stride, "padding": [begin, end], "output_padding": extra}
+    tensors = torch.from_numpy(x), torch.from_numpy(weight).double()
+    y = tf.conv_transpose1d(*tensors, stride=stride, groups=groups).numpy()
+    y = np.pad(y, [(0, 0), (0, 0), (0, extra)])[..., begin : y.shape[2] - end + extra]
+    operator, kernel = relax.op.nn.conv1d_transpose, constant(weight)
+    build = lambda b, v: b.emit(operator(v, kernel, groups=groups, **attributes))  # noqa: E731
+    mod = PhasesToChannels()(AddHeight()(module(build, x.shape)))
+    assert "nn.conv2d_transpose" not in operators(mod)
+    # float32 from here on: the shuffle is a function that NumPy cannot evaluate.
+    assert_close(compiled(mod, x.astype("float32")), y, "float32")
+
+
+class Head(nn.Module):
+    """An inverse STFT: spectrum, frames of it added with overlap, divided by the envelope."""
+
+    def __init__(self, stride, kernel, cut):
+        super().__init__()
+        self.spectrum = nn.Conv1d(5, 18, 1)
+        self.frames = nn.ConvTranspose1d(18, 1, kernel, stride, padding=cut)
+
+    def forward(self, x):
+        return self.frames(self.spectrum(x)) * 0.5
+
+
+@pytest.mark.parametrize("stride, kernel, cut", [(256, 1024, 384), (320, 640, 0), (17, 40, 11)])
+def test_an_inverse_stft_of_free_length_is_two_convolutions_and_a_shuffle(stride, kernel, cut):
+    torch.manual_seed(0)
+    net = Head(stride, kernel, cut)
+    program = exported(net, torch.randn(1, 5, 9), w="length")
+    executable = tvm_deconv.compile(program, log=None)
+    for length in (2, 9, 70):
+        x = torch.randn(1, 5, length)
+        expected = net(x).detach().numpy()
+        np.testing.assert_allclose(run(executable, x.numpy()), expected, rtol=0, atol=2e-6)
+    whats = [kernel.what for kernel in tvm_deconv.explain(program, log=None).kernels]
+    assert whats[1].startswith(f"conv1d {-(-kernel // stride)}, 18->{stride}, "), whats
+    assert len(kernels(program)) == 3, kernels(program)

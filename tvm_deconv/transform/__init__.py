@@ -9,6 +9,7 @@ from .check_sizes import CheckSizes
 from .decompose import DecomposePixelShuffle
 from .fold import FoldExactly
 from .keep_nan import KeepNaN
+from .many_phases import PhasesToChannels
 from .one_dimension import AddHeight
 from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
 from .separate import SeparateCopies
@@ -21,6 +22,7 @@ __all__ = [
     "KeepNaN",
     "LowerConvolutions",
     "LowerShuffles",
+    "PhasesToChannels",
     "RewriteUpsampling",
     "SeparateCopies",
     "explain",
