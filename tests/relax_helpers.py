@@ -275,6 +275,8 @@ _EVALUATE: dict[str, Callable[..., Any]] = {
     "reshape": lambda c, x, shape: x.reshape(_shape(c)),
     "broadcast_to": lambda c, x, shape: np.broadcast_to(x, _shape(c)),
     "expand_dims": lambda c, x: np.expand_dims(x, tuple(int(a) for a in c.attrs.axis)),
+    "squeeze": lambda c, x: np.squeeze(x, tuple(int(a) for a in c.attrs.axis)),
+    "concat": lambda c, parts: np.concatenate(parts, int(c.attrs.axis)),
     "permute_dims": lambda c, x: x.transpose([int(a) for a in c.attrs.axes]),
     "repeat": lambda c, x: x.repeat(int(c.attrs.repeats), int(c.attrs.axis)),
     "take": lambda c, x, i: x.take(i, int(c.attrs.axis)),

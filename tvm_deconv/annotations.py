@@ -6,3 +6,7 @@ RESAMPLED = "tvm_deconv.resampled"
 # Of a PrimFunc that resamples one axis of its first operand: "axis first last", the samples that
 # output sample o of m reads of n input samples, o * n / m + [first, last].
 READS = "tvm_deconv.reads"
+
+# Of a Relax function: the names of the layers that were of one dimension in the model and are
+# computed as two-dimensional ones of height 1.
+ONE_DIMENSIONAL = "tvm_deconv.one_dimensional"

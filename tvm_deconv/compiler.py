@@ -32,12 +32,14 @@ from tvm_deconv.schedules.choice import AUTO, Preferences, TuningLog
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.threads import check_threads
 from tvm_deconv.transform import (
+    AddHeight,
     CheckSizes,
     DecomposePixelShuffle,
     FoldExactly,
     KeepNaN,
     LowerConvolutions,
     LowerShuffles,
+    PhasesToChannels,
     RewriteUpsampling,
     SeparateCopies,
     rewrite_upsampling,
@@ -102,6 +104,7 @@ def before_schedules(
     """The passes of ``pipeline`` up to fusion: what is not scheduled then, no template covers."""
     return [
         CheckSizes(),
+        AddHeight(),
         *([RewriteUpsampling()] if rewrite else []),
         *before_lowering(),
         LowerConvolutions(target, variant=variant, winograd=winograd, log=log),
@@ -117,6 +120,7 @@ def before_lowering() -> list[tvm.transform.Pass]:
     return [
         KeepNaN(),
         DecomposePixelShuffle(),
+        PhasesToChannels(),
         LowerShuffles(),
         relax.transform.DecomposeOpsForInference(),
         # Before aliases go: only one of their two names would be left.
@@ -124,6 +128,8 @@ def before_lowering() -> list[tvm.transform.Pass]:
         relax.transform.CanonicalizeBindings(),
         FoldExactly(),
         relax.transform.FoldConstant(),
+        # Again, for weights that are constant only now: those of a weight norm.
+        AddHeight(),
     ]
 
 
@@ -255,7 +261,8 @@ def explain(
     machine = machine_of(resolved)
     found, words = resolve_log(log, resolved)
     preferences = Preferences(variant, winograd, found)
-    mod, report = rewrite_upsampling(load(model, shapes))
+    raised = tvm.transform.Sequential([AddHeight()])(load(model, shapes))
+    mod, report = rewrite_upsampling(raised)
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
     return replace(report, kernels=explain_kernels(mod, machine, preferences), log=words)

@@ -26,6 +26,9 @@ _MAX_PHASES = 256
 # Sizes to do well on when the real one is not known at compile time.
 TYPICAL_SIZES = (17, 31, 57, 101, 128, 224, 540, 1080)
 
+# The same for a line, which is a picture of one row: from frames of a spectrum to samples of sound.
+TYPICAL_LENGTHS = (57, 128, 540, 4096, 65536)
+
 # A strip's scratch is filled up with zeros beyond the input. Where the width is not known, strips
 # are no wider than this, so that a narrow input does not pay for a wide one.
 _UNKNOWN_STRIP_COLUMNS = 128
@@ -122,7 +125,7 @@ def choose_tiling(
     ``planes`` the number of sums for each block and output channel that a strip keeps in scratch.
     """
     tiled = tiled or conv
-    columns = [conv.w.blocks(sizes.width)] if sizes.width is not None else list(TYPICAL_SIZES)
+    columns = _block_columns(conv, sizes)
     tile = min(
         _register_tiles(tiled, machine), key=lambda t: _tile_cost(tiled, t, columns, machine)
     )
@@ -138,7 +141,7 @@ def choose_strip(
     max_rows: int = _MAX_ROWS,
 ) -> Tiling:
     """Tile sizes where all sums of a strip are in scratch, ``channels`` at a time."""
-    columns = [conv.w.blocks(sizes.width)] if sizes.width is not None else list(TYPICAL_SIZES)
+    columns = _block_columns(conv, sizes)
     lanes = [n for n in (16, 8, 4) if n <= machine.lanes]
     tile = min(
         (_RegisterTile(n, 1, channels, inner_fh=False) for n in lanes),
@@ -159,12 +162,13 @@ def _strip_tiling(
 ) -> Tiling:
     """Tile sizes around a register tile."""
     batch, height, width = sizes
-    columns = [conv.w.blocks(width)] if width is not None else list(TYPICAL_SIZES)
+    columns = _block_columns(conv, sizes)
     rows = [conv.h.blocks(height)] if height is not None else list(TYPICAL_SIZES)
     widest = columns[0] if width is not None else _UNKNOWN_STRIP_COLUMNS
+    lengths = columns if height == 1 else [widest]
     strip = min(
         _strips(conv, tile, widest, min(max_rows, max(rows)), machine, planes),
-        key=lambda s: _strip_cost(conv, tile, s, widest, batch or 1, rows, machine),
+        key=lambda s: _strip_cost(conv, tile, s, lengths, batch or 1, rows, machine),
     )
     work = conv.multiply_adds(batch or 1, height or max(rows), width or max(columns))
     return Tiling(
@@ -194,18 +198,17 @@ def tiling_cycles(
 
     ``tiled`` as in ``choose_tiling``.
     """
-    batch, height, width = sizes
-    columns = [conv.w.blocks(width)] if width is not None else list(TYPICAL_SIZES)
+    batch, height, _ = sizes
+    columns = _block_columns(conv, sizes)
     rows = [conv.h.blocks(height)] if height is not None else list(TYPICAL_SIZES)
+    lengths = columns if height == 1 else [round(mean(columns))]
     register_tile = _RegisterTile(tile.lanes, tile.vectors, tile.channels, tile.inner_fh)
     strip = _Strip(tile.rows, tile.column_tiles, tile.channel_splits)
     threads = machine.threads if tile.parallel else 1
     work = conv.multiply_adds(batch or 1, round(mean(rows)), round(mean(columns)))
     cost = _tile_cost(tiled or conv, register_tile, columns, machine)
     per_multiply_add = cost / machine.lanes
-    overhead = _strip_cost(
-        conv, register_tile, strip, round(mean(columns)), batch or 1, rows, machine
-    )
+    overhead = _strip_cost(conv, register_tile, strip, lengths, batch or 1, rows, machine)
     return work * per_multiply_add * overhead / threads
 
 
@@ -215,9 +218,17 @@ def outputs_per_thread(
     """Output elements that each thread stores; a free size counts as a typical one."""
     batch, height, width = sizes
     rows = conv.h.output_size(height if height is not None else round(mean(TYPICAL_SIZES)))
-    columns = conv.w.output_size(width if width is not None else round(mean(TYPICAL_SIZES)))
+    typical = TYPICAL_LENGTHS if height == 1 else TYPICAL_SIZES
+    columns = conv.w.output_size(width if width is not None else round(mean(typical)))
     threads = machine.threads if tile.parallel else 1
     return (batch or 1) * conv.out_channels * rows * columns / threads
+
+
+def _block_columns(conv: ConvTranspose2d, sizes: Sizes) -> list[int]:
+    """Block columns to do well on: those of the width, or typical ones."""
+    if sizes.width is not None:
+        return [conv.w.blocks(sizes.width)]
+    return list(TYPICAL_LENGTHS if sizes.height == 1 else TYPICAL_SIZES)
 
 
 def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[_RegisterTile]:
@@ -302,7 +313,11 @@ def _strips(
     machine: CpuMachine,
     planes: int,
 ) -> Iterator[_Strip]:
-    """Strips whose input, and sums if they are kept in scratch, stay in the level-2 cache."""
+    """Strips whose input, and sums if they are kept in scratch, stay in the level-2 cache.
+
+    A single row is also cut into as many blocks of columns as there are threads: there are no other
+    rows to share, and every thread that takes a part of the channels copies all of the input.
+    """
     channel_tiles = -(-conv.group_outputs // tile.channels)
     tiles = -(-columns // tile.columns)
     splits = [d for d in range(1, channel_tiles + 1) if channel_tiles % d == 0]
@@ -314,13 +329,15 @@ def _strips(
             affordable = (machine.l2_bytes // column_bytes - conv.w.halo_extent) // tile.columns
             blocks = -(-tiles // max(affordable, 1))
             yield _Strip(height, -(-tiles // blocks), split)
+            if max_rows == 1:
+                yield _Strip(height, -(-tiles // _round_up(blocks, machine.threads)), split)
 
 
 def _strip_cost(
     conv: ConvTranspose2d,
     tile: _RegisterTile,
     strip: _Strip,
-    columns: int,
+    columns: list[int],
     batch: int,
     rows: list[int],
     machine: CpuMachine,
@@ -335,9 +352,9 @@ def _strip_cost(
     uses = conv.h.useful_taps * conv.w.useful_taps * per_split
     width = strip.column_tiles * tile.columns
     reread = (1 + conv.h.halo_extent / strip.rows) * (1 + conv.w.halo_extent / width)
-    blocks = -(-columns // width)
     balance = mean(
-        _imbalance(height, strip, batch * blocks * conv.groups, machine.threads) for height in rows
+        _imbalance(height, strip, batch * -(-wide // width) * conv.groups, machine.threads)
+        for height, wide in product(rows, columns)
     )
     return balance * (1 + 12 * reread / uses)
 

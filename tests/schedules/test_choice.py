@@ -246,3 +246,23 @@ def test_the_documentation_has_a_row_for_every_variant_and_no_other():
     page = (ROOT / "docs" / "algorithms.md").read_text(encoding="utf-8")
     table = page.split("| variant |")[1].split("\n\n")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(VARIANTS)
+
+
+def test_a_line_is_cut_into_columns_for_all_threads_not_into_channels():
+    """Every share of the channels copies the whole input; HiFi-GAN's 256 have a prime of tiles."""
+    line = ConvTranspose2d(256, 256, Axis(1), Axis(7, pad_begin=3, pad_end=3))
+    machine = replace(MACHINE, threads=4)
+    tile = choose(line, Sizes(1, 1, 512), "float32", machine).parameters
+    assert (tile.channel_splits, tile.parallel) == (1, True)
+    assert -(-512 // tile.block_columns) == 4
+
+
+@pytest.mark.parametrize("height", [1, 20, None], ids=["line", "picture", "free height"])
+def test_inserted_zeros_are_counted_where_the_size_is_free(height):
+    layer = ConvTranspose2d(64, 32, Axis(1), Axis(16, 8, 4, 4))
+    sizes, counted = Sizes(1, height, None), {}
+    for name in ("strd", "revd2"):
+        variant = VARIANTS[name]
+        tile = variant.choose(layer, sizes, MACHINE)
+        counted[name] = variant.cycles(layer, sizes, tile, MACHINE)
+    assert counted["strd"] > 5 * counted["revd2"]

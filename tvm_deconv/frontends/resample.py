@@ -3,11 +3,12 @@
     out[.., i, ..] = sum over taps t of weight_t(i) * x[.., index_t(i), ..]
 
 for one axis after the other. Importers say what is resampled (``Resampled``: axis, size,
-coordinate, kernel); ``resample`` finds the form: an axis that stays is left out, a nearest resize
-by whole factors along two axes becomes ``relax.image.resize2d``, which the rewrite understands, and
-everything else a PrimFunc for each axis, which reads indices and weights from tables. Whether a map
-is one of these is found by evaluating it. Where sizes are fixed the tables are constants; where
-they are free, small PrimFuncs compute them from the same formulas.
+coordinate, kernel); ``resample`` finds the form: an axis that stays is left out; a nearest resize
+by whole factors along two axes, or of a line as a picture of one row, becomes
+``relax.image.resize2d``, which the rewrite understands; and everything else is a PrimFunc for each
+axis, which reads indices and weights from tables. Whether a map is one of these is found by
+evaluating it. Where sizes are fixed the tables are constants; where they are free, small PrimFuncs
+compute them from the same formulas.
 
     nearest of PyTorch's F.interpolate(x, size=(5, 7)) of a map of 8 by 9:
 
@@ -93,6 +94,10 @@ def resample(
         layout = _layout({axis.axis for axis in changed})
         if layout is not None:
             return builder.emit(_resize2d(x, changed, layout))
+    if len(shape) == 3 and all(factors) and [axis.axis for axis in changed] == [2]:
+        picture = builder.emit(relax.op.expand_dims(x, 2))
+        wider = builder.emit(_resize2d(picture, [replace(changed[0], axis=3)], "NCHW"))
+        return builder.emit(relax.op.squeeze(wider, [2]))
     # Axes that shrink come first, so that the others have less to do.
     ordered = sorted(changed, key=lambda axis: _growth(axis, shape[axis.axis]))
     places = ", ".join(str(axis.axis) for axis in sorted(changed, key=lambda axis: axis.axis))

@@ -110,6 +110,14 @@ class Graph(ABC):
         """Which resampling, other than a nearest resize, an importer computed ``tensor`` by."""
         return None
 
+    def is_line(self, tensor: Tensor) -> bool:
+        """Whether the layer ``tensor`` is one-dimensional in the model, though not in the IR."""
+        return False
+
+    def sizes_text(self, tensor: Tensor, h: int, w: int) -> str:
+        """``3x5``, or ``5`` for a layer of one dimension."""
+        return f"{w}" if self.is_line(tensor) else f"{h}x{w}"
+
     def operator(self, tensor: Tensor) -> str | None:
         """The name of ``call``, or None."""
         call = self.call(tensor)

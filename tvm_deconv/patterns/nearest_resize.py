@@ -132,9 +132,9 @@ class NearestResize(Rule[ResizedConv]):
         return Plan(
             root=var,
             conv=var,
-            before=f"resize {rh}x{rw}, "
-            f"conv {kernel_h}x{kernel_w} {conv.in_channels}->{out_channels}",
-            after=describe(outcome.op),
+            before=f"resize {graph.sizes_text(var, rh, rw)}, conv "
+            f"{graph.sizes_text(var, kernel_h, kernel_w)} {conv.in_channels}->{out_channels}",
+            after=describe(graph, var, outcome.op),
             absorbed=outcome.absorbed,
             emit=rewrite(outcome),
         )

@@ -22,6 +22,7 @@ What stands between the convolution and the shuffle:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -119,12 +120,13 @@ class SubPixel(Rule[ShuffledConv]):
         conv, shuffle = checked.conv, checked.shuffle
         rh, rw = shuffle.factor
         channels, _, kernel_h, kernel_w = conv.weight.shape
+        sizes = partial(graph.sizes_text, shuffle.result)
         return Plan(
             root=shuffle.result,
             conv=conv.var,
-            before=f"conv {kernel_h}x{kernel_w} {conv.in_channels}->{channels}, "
-            f"shuffle {rh}x{rw} {shuffle.order}",
-            after=describe(checked.op),
+            before=f"conv {sizes(kernel_h, kernel_w)} {conv.in_channels}->{channels}, "
+            f"shuffle {sizes(rh, rw)} {shuffle.order}",
+            after=describe(graph, shuffle.result, checked.op),
             absorbed=match.upsamplings,
             emit=rewrite(graph, checked),
         )
@@ -219,12 +221,14 @@ class PhaseForm:
         return builder.apply("add", (builder.apply("nn.relu", (x,)), scaled))
 
 
-def describe(op: geometry.ConvTranspose2d) -> str:
-    """``deconv 9x9 s3 32->1 pad (3, 3, 3, 3)``."""
+def describe(graph: Graph, layer: Tensor, op: geometry.ConvTranspose2d) -> str:
+    """``deconv 9x9 stride 3x3 32->1 pad (3, 3, 3, 3)``: what ``layer`` becomes."""
     groups = f" groups {op.groups}" if op.groups > 1 else ""
+    sizes = partial(graph.sizes_text, layer)
+    padding = op.padding[1::2] if graph.is_line(layer) else op.padding
     return (
-        f"deconv {op.h.kernel}x{op.w.kernel} stride {op.h.stride}x{op.w.stride} "
-        f"{op.in_channels}->{op.out_channels}{groups} pad {op.padding}"
+        f"deconv {sizes(op.h.kernel, op.w.kernel)} stride {sizes(op.h.stride, op.w.stride)} "
+        f"{op.in_channels}->{op.out_channels}{groups} pad {padding}"
     )
 
 

@@ -9,16 +9,20 @@ from .check_sizes import CheckSizes
 from .decompose import DecomposePixelShuffle
 from .fold import FoldExactly
 from .keep_nan import KeepNaN
+from .many_phases import PhasesToChannels
+from .one_dimension import AddHeight
 from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
 from .separate import SeparateCopies
 
 __all__ = [
+    "AddHeight",
     "CheckSizes",
     "DecomposePixelShuffle",
     "FoldExactly",
     "KeepNaN",
     "LowerConvolutions",
     "LowerShuffles",
+    "PhasesToChannels",
     "RewriteUpsampling",
     "SeparateCopies",
     "explain",

@@ -16,7 +16,7 @@ import tvm
 import tvm_ffi
 from tvm import relax, sym
 
-from tvm_deconv.annotations import RESAMPLED
+from tvm_deconv.annotations import ONE_DIMENSIONAL, RESAMPLED
 from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns import graph as patterns
 from tvm_deconv.patterns import operators
@@ -47,6 +47,8 @@ class Graph(patterns.Graph):
         self.outputs: frozenset[relax.Var] = frozenset()
         self._read(func)
         self.constants = Constants(self.values)
+        attrs = func.attrs or {}
+        self.lines = frozenset(map(str, attrs.get(ONE_DIMENSIONAL, ())))
 
     def value(self, expr: relax.Expr) -> Any:
         """The expression that computes ``expr``; None for a parameter."""
@@ -122,6 +124,11 @@ class Graph(patterns.Graph):
 
     def resampled(self, tensor: relax.Expr) -> str | None:
         return self.annotation(tensor, RESAMPLED)
+
+    def is_line(self, tensor: relax.Expr) -> bool:
+        shape = shape_of(tensor)
+        is_row = shape is not None and len(shape) == 4 and shape[2] == 1
+        return is_row and layer_name(tensor) in self.lines
 
     def _read(self, func: relax.Function) -> None:
         bindings = []

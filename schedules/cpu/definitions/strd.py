@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 from tvm import te
@@ -43,8 +44,14 @@ def choose(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Tiling:
 
 
 def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine) -> float:
-    """Cycles of the busiest thread, products with inserted zeros included."""
-    return tiling_cycles(dense(conv), dilated_sizes(conv, sizes), tile, machine)
+    """Cycles of the busiest thread, products with inserted zeros included.
+
+    Where a size is free, the typical one that is counted is the input's: the dilated map has as
+    many times more samples as the stride.
+    """
+    axes = ((conv.h, sizes.height), (conv.w, sizes.width))
+    more = prod(axis.stride for axis, size in axes if size is None)
+    return more * tiling_cycles(dense(conv), dilated_sizes(conv, sizes), tile, machine)
 
 
 def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:

@@ -50,7 +50,7 @@ def convolution(
         operator = _TRANSPOSED[n]
         attributes["output_padding"] = _for_axes(output_padding, n)
         beyond = _beyond(attributes)
-    lowered = n == 2 and (transposed or attributes["strides"] == [1, 1])
+    lowered = n <= 2 and (transposed or attributes["strides"] == [1, 1])
     ours = lowered and value_of(weight) is not None
     out_dtype = t.dtype if ours else working_dtype(t.dtype)
     y = t.cast(t.emit(operator(x, weight, **attributes, out_dtype=out_dtype)), t.dtype)

@@ -31,7 +31,7 @@ from tvm_deconv.transform.graph import constant as tensor_constant
 from tvm_deconv.transform.rebind import rebind
 
 from .epilogue import RESHAPE
-from .layers import LoweredLayer, layers_of
+from .layers import LoweredLayer, layers_of, operator
 
 # The attribute of a function that names its variant; its global symbol begins with the name, too.
 VARIANT_ATTRIBUTE = "tvm_deconv.variant"
@@ -110,8 +110,7 @@ class _Rebuild(PyExprMutator):
 
 def _kernel_name(layer: LoweredLayer) -> str:
     """``revd2_conv2d_transpose``, or ``revd2_conv2d`` for a convolution that was plain before."""
-    operator = str(layer.graph.op(layer.conv.var)).removeprefix("relax.nn.")
-    return f"{layer.choice.variant.name}_{operator}"
+    return f"{layer.choice.variant.name}_{operator(layer.graph, layer.conv.var)}"
 
 
 class _Kernels:

@@ -96,17 +96,28 @@ def explain_kernels(
     return tuple(lines)
 
 
+def operator(graph: Graph, var: relax.Var) -> str:
+    """``conv2d_transpose``, or ``conv1d_transpose`` where the model has that."""
+    name = str(graph.op(var)).removeprefix("relax.nn.")
+    return name.replace("2d", "1d") if graph.is_line(var) else name
+
+
 def describe(graph: Graph, var: relax.Var) -> str:
-    """``conv2d_transpose 4x4 stride 2, 64->32, 128x128``: a convolution and its input's size."""
+    """``conv2d_transpose 4x4 stride 2, 64->32, 128x128``: a convolution and its input's size.
+
+    One that is of one dimension in the model: ``conv1d_transpose 16 stride 8, 64->32, 128``.
+    """
     call = graph.value(var)
     attrs, (data, weight) = call.attrs, call.args
-    batch, c_in, *size = _dims(data, attrs.data_layout, "NCHW")
+    spatial = "W" if graph.is_line(var) else "HW"
+    batch, c_in, *size = _dims(data, attrs.data_layout, f"NC{spatial}")
     (c_out,) = _dims(var, attrs.out_layout or attrs.data_layout, "C")
-    kernel = [str(graph.op(var)).removeprefix("relax.nn.")]
-    kernel.append("x".join(_dims(weight, attrs.kernel_layout, "HW")))
-    for word, pair in (("stride", attrs.strides), ("dilation", attrs.dilation)):
-        if any(int(n) != 1 for n in pair):
-            kernel.append(f"{word} {pair[0] if pair[0] == pair[1] else f'{pair[0]}x{pair[1]}'}")
+    kernel = [operator(graph, var)]
+    kernel.append("x".join(_dims(weight, attrs.kernel_layout, spatial)))
+    for word, values in (("stride", attrs.strides), ("dilation", attrs.dilation)):
+        pair = [int(n) for n in values][-len(spatial) :]
+        if any(n != 1 for n in pair):
+            kernel.append(f"{word} {pair[0] if len(set(pair)) == 1 else f'{pair[0]}x{pair[1]}'}")
     if int(attrs.groups) != 1:
         kernel.append(f"groups {attrs.groups}")
     words = [" ".join(kernel), f"{c_in}->{c_out}", ("x" if size[0].isdigit() else " x ").join(size)]
