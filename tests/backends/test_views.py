@@ -1,4 +1,4 @@
-"""Reshapes of a compiled network: which are views, and that no result is an argument."""
+"""Axes of size 1 of a compiled network: which are views, and that no result is an argument."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ X = np.random.default_rng(0).standard_normal((1, 4, 6, 8)).astype("float32")
 
 
 def of_a_layer(builder, x):
-    return relax.op.reshape(conv(builder, x), (8, 48))
+    return relax.op.expand_dims(conv(builder, x), 2)
 
 
 def of_an_argument(builder, x):
-    return relax.op.reshape(x, (4, 48))
+    return relax.op.expand_dims(x, 2)
 
 
 def of_a_view_of_an_argument(builder, x):
-    return relax.op.reshape(builder.emit(relax.op.reshape(x, (4, 48))), (2, 96))
+    return relax.op.squeeze(builder.emit(relax.op.expand_dims(x, 2)), [0])
 
 
 @pytest.mark.parametrize(
@@ -41,5 +41,5 @@ def test_a_result_is_a_view_of_a_kernel_s_result_and_a_copy_of_an_argument(body,
     argument.copyfrom(np.zeros_like(X))
     np.testing.assert_array_equal(result.numpy(), before)
     assert before.any()
-    called = re.findall(r"call  ((?:fused_)?reshape\w*)", executable.as_text())
+    called = re.findall(r"call  ((?:fused_)?(?:expand_dims|squeeze)\w*)", executable.as_text())
     assert len(called) == copies, executable.as_text()

@@ -11,7 +11,7 @@ from tvm_deconv.errors import ModelError, TargetError
 from tvm_deconv.schedules.rest.default import is_scheduled
 
 from .registry import backend_of
-from .views import views
+from .views import ViewUnitAxes
 
 
 def passes_after_fusion(target: Target) -> list[tvm.transform.Pass]:
@@ -21,7 +21,7 @@ def passes_after_fusion(target: Target) -> list[tvm.transform.Pass]:
         tvm_ffi.register_error(error.__name__, error)
     stock = backend_of(target).stock
     return [
-        *views(),
+        ViewUnitAxes(),
         ScheduleRemaining(target),
         CheckLimits(target),
         *stock.dataflow_lower_passes(target),

@@ -1,45 +1,44 @@
-"""Reshapes that are views of the tensor that they read, instead of copies.
+"""Axes of size 1 that come or go by a view of the tensor, instead of by a copy.
 
-TVM's ``RewriteDataflowReshape`` makes views of those within a dataflow block, as long as they have
-no schedule: in a scheduled loop nest it does not see that every element stays in its place. One
-that the block gives back it leaves as a copy. That is needed where the function would return its
-own argument, and nowhere else:
+    call_tir(squeeze, (lv,))    =>    reshape(lv)       # which the virtual machine makes a view of
 
-    gv = reshape(lv)    =>    lv1 = reshape(lv); gv = lv1        # lv is computed by a kernel
+TVM's ``RewriteDataflowReshape`` would do so before anything is scheduled, for every reshape; its
+analysis then fails on some functions of free sizes, and in a scheduled loop nest it does not see
+that every element stays in its place. What a dataflow block gives back is a view, too, unless the
+function would return its own argument.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import tvm
+import tvm_ffi
 from tvm import relax, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
+from tvm.s_tir import SBlock, SBlockRealize
 
 from tvm_deconv.relax_functions import with_changed
 
 _CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 
 
-def views() -> list[tvm.transform.Pass]:
-    """The passes, to run after FuseTIR and before anything is scheduled."""
-    return [ViewOutputs(), relax.transform.RewriteDataflowReshape()]
-
-
-@tvm.transform.module_pass(opt_level=0, name="tvm_deconv.ViewOutputs")
-class ViewOutputs:
-    """Relax module pass: the rewrite above, for ``call_tir`` of reshapes, squeezes and the like."""
+@tvm.transform.module_pass(opt_level=0, name="tvm_deconv.ViewUnitAxes")
+class ViewUnitAxes:
+    """Relax module pass, to run after FuseTIR and before anything is scheduled."""
 
     def transform_module(
         self, mod: tvm.IRModule, _context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         def changed(func: relax.Function) -> relax.Function | None:
-            outputs = _reshaped_outputs(mod, func)
-            return _Alias(outputs).visit_expr(func) if outputs else None
+            views = _views(mod, func)
+            return _View(views).visit_expr(func) if views else None
 
         return with_changed(mod, changed)
 
 
-def _reshaped_outputs(mod: tvm.IRModule, func: relax.Function) -> set[relax.Var]:
-    """What dataflow blocks give back that is a kernel's result in another shape."""
+def _views(mod: tvm.IRModule, func: relax.Function) -> set[relax.Var]:
+    """The variables of dataflow blocks that can be views of what they read."""
     found: set[relax.Var] = set()
     computed: set[relax.Var] = set()
     for block in func.body.blocks:
@@ -50,24 +49,48 @@ def _reshaped_outputs(mod: tvm.IRModule, func: relax.Function) -> set[relax.Var]
             if not isinstance(value, relax.Call) or value.op != _CALL_TIR:
                 continue
             kernel = mod[value.args[0]]
-            if not (
-                isinstance(kernel, tirx.PrimFunc) and relax.analysis.has_reshape_pattern(kernel)
-            ):
+            if not (isinstance(kernel, tirx.PrimFunc) and moves_unit_axes(kernel)):
                 computed.add(var)
-            elif not isinstance(var, relax.DataflowVar) and value.args[1].fields[0] in computed:
+            elif isinstance(var, relax.DataflowVar) or value.args[1].fields[0] in computed:
                 found.add(var)
     return found
 
 
+def moves_unit_axes(func: tirx.PrimFunc) -> bool:
+    """Whether a function copies one tensor to another that has other axes of size 1."""
+    body: Any = func.body
+    while isinstance(body, (SBlockRealize, SBlock, tirx.For)):
+        body = body.block if isinstance(body, SBlockRealize) else body.body
+    if not (isinstance(body, tirx.BufferStore) and isinstance(body.value, tvm.ir.TensorLoad)):
+        return False
+    # A single store of a load: there is no other tensor, and no dtype changes.
+    sides = [_wide(body.buffer, body.indices), _wide(body.value.source, body.value.indices)]
+    return len(sides[0]) == len(sides[1]) and all(
+        tvm_ffi.structural_equal(a, b) for a, b in zip(*sides, strict=True)
+    )
+
+
+def _wide(buffer: tirx.Buffer, indices: Any) -> list[Any]:
+    """(size, index) of each axis that is not of size 1."""
+    return [
+        part
+        for size, index in zip(buffer.shape, indices, strict=True)
+        if not (isinstance(size, tirx.IntImm) and size.value == 1)
+        for part in (size, index)
+    ]
+
+
 @mutator
-class _Alias(PyExprMutator):
-    def __init__(self, outputs: set[relax.Var]) -> None:
+class _View(PyExprMutator):
+    def __init__(self, views: set[relax.Var]) -> None:
         super().__init__()
-        self.outputs = outputs
+        self.views = views
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
-        if binding.var not in self.outputs:
+        var = binding.var
+        if var not in self.views:
             super().visit_var_binding_(binding)
             return
-        inner = self.builder_.emit(self.visit_expr(binding.value))
-        self.builder_.emit_normalized(relax.VarBinding(self.visit_var_def(binding.var), inner))
+        data = self.visit_expr(binding.value.args[1].fields[0])
+        view = self.builder_.emit(relax.op.reshape(data, var.ty.shape))
+        self.builder_.emit_normalized(relax.VarBinding(self.visit_var_def(var), view))
