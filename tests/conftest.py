@@ -6,13 +6,12 @@ import gc
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import board as emulated
 import pytest
 from board_root import BoardError, MissingTools, check_tools
 from hypothesis import settings
-from paths import ROOT
+from paths import ROOT, python_path
 
 # Property tests draw the same examples each time, on every machine, so that a change is to blame
 # where one fails; `make fuzz` draws new ones.
@@ -53,9 +52,8 @@ def pytest_configure(config):
     TVM would, wherever it is installed. Here that are not the workers of pytest itself.
     """
     if hasattr(config, "workerinput") or not config.getoption("numprocesses"):
-        folder = str(Path(__file__).parent / "without_torch")
         known = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = os.pathsep.join([folder, known] if known else [folder])
+        os.environ["PYTHONPATH"] = python_path(*([known] if known else []))
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from log_helper import (
     multiplied,
     small_log,
 )
-from paths import TESTS
+from paths import TESTS, python_path
 
 from tvm_deconv.errors import LogError, LogWriteError
 from tvm_deconv.logs.folder import LogFolder
@@ -403,7 +403,7 @@ except LogWriteError as error:
 """
 
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(TESTS)}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": python_path(TESTS)}
 
 
 def fill(root: Path, limit: str, *before: str, what: str = "layer"):

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 import pytest
+from paths import python_path
 from tvm.rpc import connect_tracker
 
 from tvm_deconv.errors import DeviceError
@@ -190,7 +191,7 @@ def test_the_local_device_ends_with_an_error_in_the_block(tmp_path, monkeypatch)
 
 def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):
     (tmp_path / "tornado.py").write_text("raise ImportError('no event loop today')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", python_path(tmp_path))
     with (
         pytest.raises(DeviceError, match=r"cannot start an RPC server .*no event loop today"),
         local_device(1),

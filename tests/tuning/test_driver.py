@@ -127,7 +127,7 @@ def test_a_tracker_that_is_gone_ends_tuning_with_an_error_and_keeps_the_log(
                 threads=THREADS,
                 tracker=f"{device.host}:{device.port}",
                 key=device.key,
-                trials=40,
+                trials=8,
                 logs=tmp_path,
                 report=cut,
             )

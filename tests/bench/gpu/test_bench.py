@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from paths import ROOT, TESTS
+from paths import ROOT, TESTS, python_path
 
 from tvm_deconv import cli
 from tvm_deconv.backends import machine_of
@@ -217,7 +217,7 @@ def test_an_error_that_the_process_keeps_ends_it_and_names_the_kernel(pack, tmp_
 def test_without_a_gpu_a_run_says_so_in_one_line(tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps({"format": FORMAT, "arch": "sm_90"}))
     command = [sys.executable, str(SCRIPT), "--no-peers", "--pack", str(tmp_path)]
-    env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": python_path(ROOT)}
     done = subprocess.run(
         [*command, "--out", str(tmp_path)], capture_output=True, text=True, env=env
     )

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from paths import ROOT, TESTS
+from paths import ROOT, TESTS, python_path
 
 from tvm_deconv.backends.cuda.compilers import compilers
 from tvm_deconv.bench.gpu import pack as gpu_pack
@@ -55,7 +55,7 @@ def test_tvms_runtime_alone_hands_the_machine_code_to_the_driver(pack, tmp_path)
         **os.environ,
         "LD_LIBRARY_PATH": str(tmp_path),
         "TVM_USE_RUNTIME_LIB": "1",
-        "PYTHONPATH": os.pathsep.join([".", str(TESTS / "runtime_only")]),
+        "PYTHONPATH": python_path(".", TESTS / "runtime_only"),
     }
     options = ["--no-peers", "--limit", "0.01", "--pack", str(pack[0]), "--out", str(tmp_path)]
     done = subprocess.run(
