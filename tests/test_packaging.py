@@ -103,7 +103,8 @@ def test_an_installed_package_looks_for_shipped_logs_inside_itself(wheel, tmp_pa
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
     code = (
-        "from tvm_deconv.logs.find import folders_below, shipped_root;"
+        "from tvm_deconv.logs.find import folders_below;"
+        "from tvm_deconv.logs.roots import shipped_root;"
         "print(*folders_below(shipped_root()), sep='\\n')"
     )
     command = [sys.executable, "-c", code]
