@@ -2,7 +2,7 @@
 
 ``RewriteUpsampling()`` is the pass. Importing this also registers our kernels with Relay, so that
 ``relay.build`` takes them; ``lowering(variant)`` and ``stock()`` say otherwise for a ``with``
-statement. It raises RelayError where TVM has no Relay or was not tried. It needs no Relax, and the
+statement. ``tune`` measures kernels on a device and logs them. It raises RelayError where TVM has no Relay or was not tried. It needs no Relax, and the
 rest of ``tvm_deconv`` needs no Relay.
 """
 
@@ -16,6 +16,7 @@ from .versions import require_relay
 if TYPE_CHECKING:
     from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
     from .strategy import lowering, stock
+    from .tuner import tune
 
 _HOME = {
     "RewriteUpsampling": "rewrite",
@@ -23,9 +24,10 @@ _HOME = {
     "lowering": "strategy",
     "rewrite_upsampling": "rewrite",
     "stock": "strategy",
+    "tune": "tuner",
 }
 
-__all__ = ["RewriteUpsampling", "explain", "lowering", "rewrite_upsampling", "stock"]
+__all__ = ["RewriteUpsampling", "explain", "lowering", "rewrite_upsampling", "stock", "tune"]
 
 require_relay()
 for _room in ("phases", "strategy"):
