@@ -2,8 +2,10 @@
 
 ``RewriteUpsampling()`` is the pass. Importing this also registers our kernels with Relay, so that
 ``relay.build`` takes them; ``lowering(variant)`` and ``stock()`` say otherwise for a ``with``
-statement. ``tune`` measures kernels on a device and logs them. It raises RelayError where TVM has no Relay or was not tried. It needs no Relax, and the
-rest of ``tvm_deconv`` needs no Relay.
+statement. ``tune`` measures kernels on a device, for a log in which ``relay.build`` finds them.
+
+It raises RelayError where TVM has no Relay or was not tried. It needs no Relax, and the rest of
+``tvm_deconv`` needs no Relay.
 """
 
 from __future__ import annotations

@@ -7,16 +7,18 @@ run once on known numbers and compared with float64; only what is right is timed
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tvm import autotvm, nd
 from tvm.autotvm.measure import MeasureErrorNo
-from tvm.autotvm.measure.measure_methods import default_module_loader
+from tvm.autotvm.measure.measure_methods import request_remote
 
 from tvm_deconv.errors import DeviceError
 from tvm_deconv.measure import reference
@@ -70,15 +72,31 @@ class Check:
 
 @dataclass(frozen=True)
 class CheckingLoader:
-    """AutoTVM's way to load a library on a device, with a check of it."""
+    """AutoTVM's way to load a library on a device, with a check of it.
+
+    The client of ``hhb-tvm`` asks a server to load a library with options of its own, which TVM's
+    servers, that of ``hhb-tvm`` among them, do not know: here the server is asked as TVM does.
+    """
 
     check: Check
 
     @contextmanager
     def __call__(self, remote_kwargs: Any, built: Any) -> Iterator[tuple[Any, Any]]:
-        with default_module_loader()(remote_kwargs, built) as (remote, library):
+        remote = request_remote(**remote_kwargs)
+        library = None
+        name = Path(built.filename).name
+        try:
+            remote.upload(built.filename)
+            library = remote.get_function("tvm.rpc.server.load_module")(name)
             self.check(remote, library)
             yield remote, library
+            remote.remove(name)
+        except BaseException as error:
+            # A session ends when nothing refers to it: else the device stays busy until it times
+            # out, and nobody gets it before.
+            remote = library = None
+            traceback.clear_frames(error.__traceback__)
+            raise
 
 
 class CheckingRunner(autotvm.RPCRunner):

@@ -18,8 +18,8 @@ from tvm_deconv.schedules.cpu.machine import cpu_machine
 from .templates import sizes_of
 from .workloads import TASK_NAMES, layer_of
 
-# A space of up to so many points is counted: three seconds.
-_COUNTED = 20_000
+# A space of up to so many points is counted, in half a second.
+_COUNTED = 4_000
 
 
 def layers_of(
@@ -81,6 +81,7 @@ class SearchSpace(ConfigSpace):
         super().__init__()
         self.__dict__.update(whole.__dict__)
         self._found: dict[int, bool] = {}
+        self._counted = False
 
     def is_index_valid(self, index: int) -> bool:
         index = int(index)
@@ -93,14 +94,16 @@ class SearchSpace(ConfigSpace):
         return self._found[index]
 
     def __len__(self) -> int:
-        """How many points there are, or of a large space at least so many."""
-        if self._length is None:
+        """How many points there are; of a large space, how many of them were met until now."""
+        if not self._counted:
             some = range(self.range_length)
             if len(some) > _COUNTED:
                 some = random.Random(0).sample(some, _COUNTED)
-            self._length = sum(map(self.is_index_valid, some))
-        return self._length
+            for index in some:
+                self.is_index_valid(index)
+            self._counted = True
+        return sum(self._found.values())
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what other processes can find out themselves."""
-        return {**self.__dict__, "_found": {}}
+        return {**self.__dict__, "_found": {}, "_counted": False}

@@ -68,7 +68,7 @@ class TunedLayer:
 
 @dataclass(frozen=True)
 class TuningReport:
-    """The log and what came of each layer; ``interrupted`` by Ctrl-C, some layers may be missing."""
+    """The log, and what came of each layer: not of all, if Ctrl-C ``interrupted`` it."""
 
     log: Path
     layers: tuple[TunedLayer, ...]
@@ -273,18 +273,15 @@ def _device(tracker: str | None, key: str | None, target: Target) -> Iterator[tu
     from tvm.rpc.tracker import Tracker
 
     own = Tracker("127.0.0.1", port=9000, port_end=10000, silent=True)
-    address = "127.0.0.1", own.port
+    address, name = ("127.0.0.1", own.port), f"local-{own.port}"
+    server = Server(
+        "127.0.0.1", port=9000, port_end=10000, key=name, silent=True, tracker_addr=address
+    )
     try:
-        name = f"local-{own.port}"
-        server = Server(
-            "127.0.0.1", port=9000, port_end=10000, key=name, silent=True, tracker_addr=address
-        )
-        try:
-            yield *address, name
-        finally:
-            server.terminate()
+        yield *address, name
     finally:
         own.terminate()
+        server.terminate()
 
 
 def _remark(target: Target, tracker: str | None, key: str | None) -> str:
