@@ -52,8 +52,8 @@ def measure_network(name: str, size: int, target: str, rounds: int) -> tuple[str
     path = MODELS / f"{name}.onnx"
     x = np.random.default_rng(0).random((1, 1, size, size), "float32")
     plain = read(path, {"luma": x.shape})
-    print(f"{name} ({NETWORKS[name]})\n{tvm_deconv.relay.explain(plain)}\n", flush=True)
-    rewritten = tvm_deconv.relay.RewriteUpsampling()(plain)
+    rewritten, report = tvm_deconv.relay.rewrite_upsampling(plain)
+    print(f"{name} ({NETWORKS[name]})\n{report}\n", flush=True)
     runs = {OURS: compiled(rewritten, target, x), PLAIN: compiled(plain, target, x)}
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (expected,) = session.run(None, {"luma": x})
@@ -73,7 +73,8 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=170, help="height and width (%(default)s)")
     parser.add_argument("--rounds", type=int, default=8, help="of measuring (%(default)s)")
     options = parser.parse_args()
-    rows = [("network", "rewritten ms", "as it was ms", "times as fast", "diff to ORT")]
+    header = ("network", "rewritten ms", "as it was ms", "times as fast", "diff to ORT")
+    rows: list[tuple[str, ...]] = [header]
     rows += [
         measure_network(name, options.size, options.target, options.rounds) for name in NETWORKS
     ]

@@ -59,7 +59,7 @@ def parsed() -> argparse.Namespace:
 def main() -> int:
     options = parsed()
     try:
-        mod = tvm_deconv.relay.RewriteUpsampling()(read(options.model, dict(options.shape)))
+        mod, _ = tvm_deconv.relay.rewrite_upsampling(read(options.model, dict(options.shape)))
         report = tvm_deconv.relay.tune(
             mod,
             options.target or host(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import io
 import json
 import re
 from types import SimpleNamespace
@@ -53,7 +55,7 @@ def no_logs(monkeypatch):
 
 @pytest.fixture(scope="module")
 def device():
-    with tuner._device(None, None, TARGET) as place:
+    with tuner._device(None) as place:
         yield place
 
 
@@ -133,61 +135,83 @@ def test_only_feasible_points_are_searched():
             is None
         )
     assert whole.is_index_valid(tasks.default_index(task))
-    assert len(whole) == sum(map(whole.is_index_valid, range(whole.range_length)))
+    count = sum(map(whole.is_index_valid, range(whole.range_length)))
+    assert len(whole) == count
 
 
 def test_tuning_through_a_tracker_makes_a_log_that_a_build_finds(device, tmp_path, monkeypatch):
     monkeypatch.setenv("TVM_DECONV_LOGS", str(tmp_path))
     host, port, key = device
+    place = {"tracker": f"{host}:{port}", "key": key}
     said = []
-    options = {"tracker": f"{host}:{port}", "key": key, "report": said.append}
-    report = tvm_deconv.relay.tune(network(), TARGET, trials=6, **options)
+
+    def ctrl_c(line):
+        said.append(line)
+        if len(said) == 3:
+            raise KeyboardInterrupt
+
+    ended = tvm_deconv.relay.tune(network(), TARGET, trials=6, report=ctrl_c, **place)
+    assert ended.interrupted
+    assert "goes on from here" in str(ended)
+    assert said[0] == "[1/1] conv2d_transpose 3x4 stride 2x3, 4->3, 6x5"
+    assert ended.log == tmp_path / "x86_64-1-thread" / record_log.FOLDER / "records.jsonl"
+    rows = list(autotvm.record.load_from_file(ended.log))
+    assert [int(result.error_no) for _, result in rows] == [0] * 6
+    assert not autotvm.GLOBAL_SCOPE.in_tuning
+
+    # As many as are wanted are there: nothing is measured again.
+    report = tvm_deconv.relay.tune(network(), TARGET, trials=6, **place)
     (layer,) = report.layers
     assert (layer.trials, layer.failures) == (6, 0), report
     assert layer.best <= layer.default
-    assert report.log == tmp_path / "x86_64-1-thread" / "relay-0.16" / "records.jsonl"
-    rows = list(autotvm.record.load_from_file(report.log))
-    assert len(rows) == 6
-    assert all(int(result.error_no) == 0 for _, result in rows)
+    assert len(record_log.read(report.log)) == 6
+
     measured, _ = min(rows, key=lambda row: np.mean(row[1].costs))
-    names = {name: v for name, v in ((n, measured.config[n].val) for n in measured.config)}
-    assert kernel(network()) == (layer.variant, names)
-    assert said[0] == "[1/1] conv2d_transpose 3x4 stride 2x3, 4->3, 6x5"
-
-    # As many as are wanted are there: nothing is measured again, and the log gets a remark only.
-    again = tvm_deconv.relay.tune(network(), TARGET, trials=6, **options)
-    assert again.layers[0] == layer
-    assert len(list(autotvm.record.load_from_file(report.log))) == 6
+    best = {name: measured.config[name].val for name in measured.config}
+    assert kernel(network()) == (layer.variant, best)
 
 
-@pytest.mark.parametrize(
-    ("change", "number"),
-    [
-        ({}, MeasureErrorNo.NO_ERROR),
-        ({"flaw": "packs other weights"}, MeasureErrorNo.WRONG_ANSWER),
-        ({"flaw": "no such file"}, MeasureErrorNo.RUNTIME_DEVICE),
-    ],
-)
-def test_a_candidate_is_logged_as_what_became_of_it(device, tmp_path, change, number):
+@pytest.fixture(scope="module")
+def candidate(device, tmp_path_factory):
+    """(runner, task, configuration, library, what AutoTVM knows of it)."""
     task = layer_tasks()[0]
     config = task.config_space.get(tasks.default_index(task))
     with TARGET:
         schedule, arguments = task.instantiate(config)
         built = tvm.build(schedule, arguments, target=TARGET)
-    path = tmp_path / "kernel.so"
+    path = tmp_path_factory.mktemp("candidate") / "kernel.so"
     built.export_library(str(path), fcompile=cc.cross_compiler("gcc"))
-    if change.get("flaw") == "packs other weights":
-        # The kernel of one layer, held against another.
-        task.args = (*task.args[:-1], ((0,), ()))
-    if change.get("flaw") == "no such file":
-        path.write_bytes(b"no library")
     shapes = [(tuple(map(int, a.shape)), a.dtype) for a in arguments]
-    result = SimpleNamespace(filename=str(path), arg_info=shapes, error=None, time_cost=0.0)
-    runner = checked.CheckingRunner(*device, timeout_s=20)
-    (got,) = runner.run([autotvm.MeasureInput(TARGET, task, config)], [result])
+    return checked.CheckingRunner(*device, timeout_s=20), task, config, path, shapes
+
+
+@pytest.mark.parametrize(
+    ("flaw", "number"),
+    [
+        ("none", MeasureErrorNo.NO_ERROR),
+        ("computes another layer", MeasureErrorNo.WRONG_ANSWER),
+        ("no library", MeasureErrorNo.RUNTIME_DEVICE),
+        ("takes too long", MeasureErrorNo.RUN_TIMEOUT),
+    ],
+)
+def test_a_candidate_is_logged_as_what_became_of_it(candidate, tmp_path, monkeypatch, flaw, number):
+    runner, task, config, path, shapes = candidate
+    if flaw == "computes another layer":
+        task = copy.copy(task)
+        task.args = (*task.args[:-1], ((0,), ()))
+    if flaw == "no library":
+        path = tmp_path / "kernel.so"
+        path.write_bytes(b"no library")
+    if flaw == "takes too long":
+        # The device's server ends a session after this time.
+        monkeypatch.setattr(runner, "timeout", 1)
+        slow = lambda remote, library: __import__("time").sleep(2)  # noqa: E731
+        monkeypatch.setattr(checked.Check, "of", lambda measured: slow)
+    built = SimpleNamespace(filename=str(path), arg_info=shapes, error=None, time_cost=0.0)
+    measured = autotvm.MeasureInput(TARGET, task, config)
+    (got,) = runner.run([measured], [built])
     assert got.error_no == number, got
-    line = json.loads(autotvm.record.encode(autotvm.MeasureInput(TARGET, task, config), got))
-    assert line["result"][1] == number
+    assert json.loads(autotvm.record.encode(measured, got))["result"][1] == number
 
 
 def written(folder, *lines):
@@ -241,15 +265,9 @@ def test_a_record_for_any_weights_serves_those_with_zero_taps():
         t for t in autotvm.task.extract_from_program(network(), {}, TARGET) if "tdc" in t.name
     )
     index = another(task)
-    rows = list(autotvm.record.load_from_buffer(_file(record(task, index, 1e-3))))
+    rows = list(autotvm.record.load_from_buffer(io.StringIO(record(task, index, 1e-3))))
     with autotvm.apply_history_best(rows):
         assert kernel(network()) == ("tdc", point(task, index))
-
-
-def _file(text):
-    import io
-
-    return io.StringIO(text)
 
 
 def test_a_record_that_the_processor_cannot_do_is_passed_over(tmp_path, monkeypatch):
@@ -276,23 +294,6 @@ def test_a_damaged_line_is_named_and_a_half_written_last_one_is_not(tmp_path):
         record_log.read(path)
 
 
-def test_ctrl_c_keeps_what_was_measured(device, tmp_path):
-    host, port, key = device
-    log = tmp_path / "log.jsonl"
-
-    def report(line):
-        if line.startswith("  defaults"):
-            raise KeyboardInterrupt
-
-    done = tvm_deconv.relay.tune(
-        network(), TARGET, tracker=f"{host}:{port}", key=key, trials=2, log=log, report=report
-    )
-    assert done.interrupted
-    assert "goes on from here" in str(done)
-    assert len(record_log.read(log)) == 2
-    assert not autotvm.GLOBAL_SCOPE.in_tuning
-
-
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
@@ -306,8 +307,10 @@ def test_ctrl_c_keeps_what_was_measured(device, tmp_path):
         ({}, LogError, "TVM_DECONV_LOGS is none"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(options, error, words):
+def test_what_cannot_be_is_refused_in_one_line(tmp_path, options, error, words):
     options = {"target": TARGET, **options}
+    if options.get("tracker") == "127.0.0.1:1":
+        options["log"] = tmp_path / "log"
     with pytest.raises(error, match=re.escape(words)) as caught:
         tvm_deconv.relay.tune(network(), options.pop("target"), **options)
     assert "\n" not in str(caught.value)

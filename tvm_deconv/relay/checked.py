@@ -163,9 +163,9 @@ def _case(layer: Layer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     conv = layer.conv
     h, w = conv.h, conv.w
     random = np.random.default_rng(0)
-    x = random.standard_normal(layer.shape, DTYPE)
+    x = random.standard_normal(layer.shape, "float32")
     shape = conv.in_channels, conv.group_outputs, h.kernel, w.kernel
-    weight = random.standard_normal(shape, DTYPE)
+    weight = random.standard_normal(shape, "float32")
     weight[:, :, sorted(h.zero_taps)] = 0
     weight[..., sorted(w.zero_taps)] = 0
     expected = reference.conv2d_transpose(

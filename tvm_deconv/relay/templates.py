@@ -72,7 +72,8 @@ def point_of(variant: Variant, config: Any) -> dict[str, int] | None:
     if set(config) != set(names):
         return None
     values = {name: getattr(config[name], "val", None) for name in names}
-    return values if all(isinstance(value, int) for value in values.values()) else None
+    whole = {name: value for name, value in values.items() if isinstance(value, int)}
+    return whole if len(whole) == len(names) else None
 
 
 class _Template:
@@ -96,7 +97,8 @@ class _Template:
             config.define_knob(name, list(candidates))
         config.multi_filter(Feasible(variant.name, layer, machine))
         # Of the layer, which is the same for all variants.
-        config.add_flop(2 * layer.conv.multiply_adds(*sizes_of(layer)))
+        batch, _, height, width = layer.shape
+        config.add_flop(2 * layer.conv.multiply_adds(batch, height, width))
         if isinstance(config, autotvm.ConfigEntity):
             parameters = space.parameters_of(variant, {n: config[n].val for n in values})
         else:

@@ -39,6 +39,8 @@ _SEARCHED = 2
 _ROUND = 16
 
 Report = Callable[[str], None]
+# Host and port of a tracker, and the key of a device there.
+_Device = tuple[str, int, str]
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,8 @@ def tune(
     wanted = _target(target)
     if trials < 1:
         raise TuningError(f"trials must be at least 1, got {trials}")
-    if (tracker is None) != (key is None):
-        raise TuningError("tracker and key go together: give both, or none for this machine")
+    place = _place(tracker, key, wanted)
+    path = Path(log) if log is not None else default_path(wanted)
     builder = autotvm.LocalBuilder(
         timeout=timeout_s, n_parallel=1, build_func=cc.cross_compiler(linker_for(wanted))
     )
@@ -118,11 +120,10 @@ def tune(
             "the module has no transposed convolution that these kernels compute: apply "
             "tvm_deconv.relay.RewriteUpsampling() first, and see explain"
         )
-    path = Path(log) if log is not None else default_path(wanted)
     done: list[TunedLayer] = []
     with ExitStack() as stack:
-        host, port, name = stack.enter_context(_device(tracker, key, wanted))
-        writer = stack.enter_context(Writer(path, _remark(wanted, tracker, key)))
+        host, port, name = stack.enter_context(_device(place))
+        writer = stack.enter_context(Writer(path, _remark(wanted, place)))
         stack.callback(setattr, autotvm.GLOBAL_SCOPE, "in_tuning", False)
         option = autotvm.measure_option(builder, CheckingRunner(host, port, name, timeout_s))
         try:
@@ -251,16 +252,15 @@ def _target(target: str | Target) -> Target:
     return Target({**made.export(), "num-cores": identity_of(made).threads})
 
 
-@contextmanager
-def _device(tracker: str | None, key: str | None, target: Target) -> Iterator[tuple[str, int, str]]:
-    """Host, port and key of a device: at a tracker, or this machine as one."""
+def _place(tracker: str | None, key: str | None, target: Target) -> _Device | None:
+    """The device that is meant, None for this machine."""
+    if (tracker is None) != (key is None):
+        raise TuningError("tracker and key go together: give both, or none for this machine")
     if tracker is not None and key is not None:
         host, _, port = tracker.rpartition(":")
         if not host or not port.isdecimal():
             raise TuningError(f"tracker must be HOST:PORT, got {tracker!r}")
-        require_device(host, int(port), key)
-        yield host, int(port), key
-        return
+        return host, int(port), key
     here = llvm.process_triple().split("-")[0]
     wanted = identity_of(target).architecture
     if here != wanted:
@@ -268,6 +268,16 @@ def _device(tracker: str | None, key: str | None, target: Target) -> Iterator[tu
             f"the target is {wanted} and this machine {here}: give the tracker (HOST:PORT) and the "
             "key of a device"
         )
+    return None
+
+
+@contextmanager
+def _device(place: _Device | None) -> Iterator[_Device]:
+    """A device that is there: at a tracker, or this machine as one."""
+    if place is not None:
+        require_device(*place)
+        yield place
+        return
     # As AutoTVM's LocalRunner does, but once for all layers.
     from tvm.rpc.server import Server
     from tvm.rpc.tracker import Tracker
@@ -284,9 +294,9 @@ def _device(tracker: str | None, key: str | None, target: Target) -> Iterator[tu
         server.terminate()
 
 
-def _remark(target: Target, tracker: str | None, key: str | None) -> str:
+def _remark(target: Target, place: _Device | None) -> str:
     """Who measures: for people who read the log."""
-    where = f"device {key} at a tracker" if tracker else f"{cpu_model()}, local"
+    where = f"device {place[2]} at a tracker" if place else f"{cpu_model()}, local"
     return f"{identity_of(target)}; {where}; TVM {tvm.__version__}; tvm-deconv {commit() or ''}"
 
 
