@@ -6,6 +6,7 @@ from pathlib import Path
 
 import onnx
 import tvm
+from google.protobuf.message import DecodeError
 from tvm import relay
 
 from tvm_deconv.errors import ModelError, first_line
@@ -19,7 +20,7 @@ def read(path: Path, shapes: dict[str, tuple[int, ...]]) -> tvm.IRModule:
     """
     try:
         model = onnx.load(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, DecodeError) as error:
         raise ModelError(f"cannot read {path}: {first_line(error)}") from error
     weights = {weight.name for weight in model.graph.initializer}
     inputs = {value.name: value for value in model.graph.input if value.name not in weights}
