@@ -188,6 +188,7 @@ def candidate(device, tmp_path_factory):
 @pytest.mark.parametrize(
     ("flaw", "number"),
     [
+        ("crashes", MeasureErrorNo.RUNTIME_DEVICE),
         ("none", MeasureErrorNo.NO_ERROR),
         ("computes another layer", MeasureErrorNo.WRONG_ANSWER),
         ("no library", MeasureErrorNo.RUNTIME_DEVICE),
@@ -199,6 +200,10 @@ def test_a_candidate_is_logged_as_what_became_of_it(candidate, tmp_path, monkeyp
     if flaw == "computes another layer":
         task = copy.copy(task)
         task.args = (*task.args[:-1], ((0,), ()))
+    if flaw == "crashes":
+        source, path = tmp_path / "kernel.c", tmp_path / "kernel.so"
+        source.write_text('const char __tvm_main__[] = "f"; int f(void) { __builtin_trap(); }')
+        cc.create_shared(str(path), [str(source)], cc="gcc")
     if flaw == "no library":
         path = tmp_path / "kernel.so"
         path.write_bytes(b"no library")
