@@ -18,6 +18,7 @@ from tvm.contrib import cc
 
 import tvm_deconv.relay
 from tvm_deconv.errors import DeviceError, LogError, TargetError, TuningError
+from tvm_deconv.logs.roots import shipped_root
 from tvm_deconv.measure import reference
 from tvm_deconv.relay import checked, record_log, records, tasks, tuner
 from tvm_deconv.relay.workloads import arguments_of, layer_of
@@ -48,15 +49,16 @@ def layer_tasks():
     return found
 
 
-@pytest.fixture(autouse=True)
-def no_logs(monkeypatch):
-    monkeypatch.setenv("TVM_DECONV_LOGS", "none")
-
-
 @pytest.fixture(scope="module")
 def device():
     with tuner._device(None) as place:
         yield place
+
+
+@pytest.fixture(scope="module")
+def runner(device):
+    """One for all tests: its process takes seconds to import TVM."""
+    return checked.CheckingRunner(*device, timeout_s=20)
 
 
 def kernel(mod):
@@ -139,8 +141,11 @@ def test_only_feasible_points_are_searched():
     assert len(whole) == count
 
 
-def test_tuning_through_a_tracker_makes_a_log_that_a_build_finds(device, tmp_path, monkeypatch):
+def test_tuning_through_a_tracker_makes_a_log_that_a_build_finds(
+    device, runner, tmp_path, monkeypatch
+):
     monkeypatch.setenv("TVM_DECONV_LOGS", str(tmp_path))
+    monkeypatch.setattr(tuner, "CheckingRunner", lambda *place_and_timeout: runner)
     host, port, key = device
     place = {"tracker": f"{host}:{port}", "key": key}
     said = []
@@ -172,8 +177,8 @@ def test_tuning_through_a_tracker_makes_a_log_that_a_build_finds(device, tmp_pat
 
 
 @pytest.fixture(scope="module")
-def candidate(device, tmp_path_factory):
-    """(runner, task, configuration, library, what AutoTVM knows of it)."""
+def candidate(tmp_path_factory):
+    """(task, configuration, library, what AutoTVM knows of it)."""
     task = layer_tasks()[0]
     config = task.config_space.get(tasks.default_index(task))
     with TARGET:
@@ -182,7 +187,7 @@ def candidate(device, tmp_path_factory):
     path = tmp_path_factory.mktemp("candidate") / "kernel.so"
     built.export_library(str(path), fcompile=cc.cross_compiler("gcc"))
     shapes = [(tuple(map(int, a.shape)), a.dtype) for a in arguments]
-    return checked.CheckingRunner(*device, timeout_s=20), task, config, path, shapes
+    return task, config, path, shapes
 
 
 @pytest.mark.parametrize(
@@ -195,8 +200,10 @@ def candidate(device, tmp_path_factory):
         ("takes too long", MeasureErrorNo.RUN_TIMEOUT),
     ],
 )
-def test_a_candidate_is_logged_as_what_became_of_it(candidate, tmp_path, monkeypatch, flaw, number):
-    runner, task, config, path, shapes = candidate
+def test_a_candidate_is_logged_as_what_became_of_it(
+    runner, candidate, tmp_path, monkeypatch, flaw, number
+):
+    task, config, path, shapes = candidate
     if flaw == "computes another layer":
         task = copy.copy(task)
         task.args = (*task.args[:-1], ((0,), ()))
@@ -287,6 +294,11 @@ def test_a_record_that_the_processor_cannot_do_is_passed_over(tmp_path, monkeypa
     written(tmp_path, json.dumps(line))
     monkeypatch.setenv("TVM_DECONV_LOGS", str(tmp_path))
     assert kernel(network()) == default
+
+
+def test_every_log_that_is_shipped_can_be_read():
+    for path in shipped_root().glob(f"*/relay-*/{record_log.FILE}"):
+        assert record_log.read(path)
 
 
 def test_a_damaged_line_is_named_and_a_half_written_last_one_is_not(tmp_path):
