@@ -21,7 +21,8 @@ demo: $(VENV)/.demo ## Upscale a photograph with the two demo networks; results 
 test: $(VENV)/.test ## Run the test suite (ARGS="-k name" passes options to pytest)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
-relay: $(RELAY)/.made ## Set up the second environment, TVM 0.16 with Relay, for tvm_deconv.relay (docs/relay.md)
+relay: $(RELAY)/.made ## Set up TVM 0.16 with Relay in .venv-relay, and run the demo networks there (docs/relay.md)
+	$(RELAY)/bin/python scripts/relay_demo.py $(ARGS)
 
 fuzz: $(VENV)/.test ## Compile random models, compare with other runtimes (ARGS="--cases 10000 --seed 1")
 	PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)

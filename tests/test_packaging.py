@@ -23,6 +23,7 @@ HOMES = {
 }
 # A log that the repository does not have.
 EXTRA = "tuning_logs/abacus-1-thread/tvm-0.1"
+RELAY_EXTRA = "tuning_logs/abacus-1-thread/relay-0.1/records.jsonl"
 LOG_FILES = {"device.json", "workloads.json", "records.json", "trials.jsonl"}
 
 
@@ -39,7 +40,8 @@ def logs() -> set[str]:
     """Paths inside a wheel of all files of all logs."""
     home = ROOT / "tuning_logs"
     found = (path.relative_to(home) for path in home.glob("*/tvm-*/*") if path.name in LOG_FILES)
-    return {f"tvm_deconv/tuning_logs/{path}" for path in found}
+    relay = (path.relative_to(home) for path in home.glob("*/relay-*/records.jsonl"))
+    return {f"tvm_deconv/tuning_logs/{path}" for path in (*found, *relay)}
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,8 @@ def wheel(tmp_path_factory):
     extra.mkdir(parents=True)
     for name in LOG_FILES:
         (extra / name).write_text(json.dumps([name]))
+    (copy / RELAY_EXTRA).parent.mkdir()
+    (copy / RELAY_EXTRA).write_text("# records of AutoTVM\n")
     options = ["--no-deps", "--no-build-isolation", "--quiet", "--disable-pip-version-check"]
     command = [sys.executable, "-m", "pip", "wheel", *options, "-w", folder, copy]
     subprocess.run(command, check=True, capture_output=True, cwd=folder)
@@ -89,6 +93,7 @@ def test_a_wheel_holds_the_licence(names):
 def test_a_wheel_holds_every_tuning_log(names):
     packed = {name for name in names if name.startswith("tvm_deconv/tuning_logs/")}
     wanted = logs() | {f"tvm_deconv/{EXTRA}/{name}" for name in LOG_FILES}
+    wanted.add(f"tvm_deconv/{RELAY_EXTRA}")
     assert packed - {"tvm_deconv/tuning_logs/__init__.py"} == wanted
 
 
@@ -103,7 +108,8 @@ def test_an_installed_package_looks_for_shipped_logs_inside_itself(wheel, tmp_pa
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
     code = (
-        "from tvm_deconv.logs.find import folders_below, shipped_root;"
+        "from tvm_deconv.logs.find import folders_below;"
+        "from tvm_deconv.logs.roots import shipped_root;"
         "print(*folders_below(shipped_root()), sep='\\n')"
     )
     command = [sys.executable, "-c", code]

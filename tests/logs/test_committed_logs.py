@@ -8,8 +8,9 @@ from log_helper import HOST
 from tvm.target import Target
 
 from tvm_deconv.backends import identity_of
-from tvm_deconv.logs.find import find_log, folders_below, shipped_root
+from tvm_deconv.logs.find import find_log, folders_below
 from tvm_deconv.logs.folder import LogFolder
+from tvm_deconv.logs.roots import shipped_root
 from tvm_deconv.logs.verifying import problems_of
 
 LOGS = list(folders_below(shipped_root()))

@@ -17,8 +17,9 @@ from tvm.target import Target
 import tvm_deconv
 from tvm_deconv.errors import LogError
 from tvm_deconv.library import compile_library
-from tvm_deconv.logs.find import find_log, log_roots, resolve_log, shipped_root, user_root
+from tvm_deconv.logs.find import find_log, resolve_log
 from tvm_deconv.logs.folder import LogFolder
+from tvm_deconv.logs.roots import log_roots, shipped_root, user_root
 from tvm_deconv.transform import LowerConvolutions
 from tvm_deconv.tuning.tasks import tasks_of
 

@@ -12,7 +12,7 @@ from tvm.target import Target
 
 from tvm_deconv.errors import TargetError
 
-from .cpu.linker import linker_for
+from .linker import linker_for
 from .registry import backend_of
 
 

@@ -35,8 +35,8 @@ def add_logs(commands: Commands) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from tvm_deconv.logs.find import log_roots
     from tvm_deconv.logs.listing import list_logs
+    from tvm_deconv.logs.roots import log_roots
 
     roots = [_folder(options.logs)] if options.logs else log_roots()
     listed = list_logs(roots)

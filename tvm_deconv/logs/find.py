@@ -1,8 +1,6 @@
 """Where tuning logs are, and which of them are of a target.
 
-They lie in ``<root>/<device>/tvm-<minor>``. The user's root is ``$TVM_DECONV_LOGS``, by default
-``~/.local/share/tvm-deconv/logs``; then comes the root that is shipped with the package. With
-``TVM_DECONV_LOGS=none`` there is no root at all.
+They lie in ``<root>/<device>/tvm-<minor>``; ``roots`` says which roots there are.
 
 A log is of a target if it was written by the TVM minor that runs, for the same processor (kind,
 architecture, ``mcpu``, ``mattr``) with the same number of threads, or for the same kind of GPU
@@ -28,15 +26,12 @@ from tvm_deconv.schedules.variant import Sizes
 
 from .folder import LogFolder
 from .header import FILE, running_minor
+from .roots import log_roots
 
-ENVIRONMENT = "TVM_DECONV_LOGS"
-NONE = "none"
 AUTO = "auto"
 
 # What the functions of the library take as ``log=``.
 LogSpec: TypeAlias = str | os.PathLike | TuningLog | None
-
-_PACKAGE = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -52,27 +47,6 @@ class FoundLogs:
 
     def __str__(self) -> str:
         return "; then ".join(_device(folder) for folder in self.folders)
-
-
-def user_root() -> Path:
-    """Where a user's own logs are written. Raises LogError where the environment says: nowhere."""
-    said = os.environ.get(ENVIRONMENT, "")
-    if said == NONE:
-        raise LogError(f"{ENVIRONMENT} is {NONE}: say which folder gets the log (--logs DIR)")
-    return Path(said) if said else Path.home() / ".local" / "share" / "tvm-deconv" / "logs"
-
-
-def shipped_root() -> Path:
-    """The logs that come with the package: inside it, or beside it in a repository."""
-    inside = _PACKAGE / "tuning_logs"
-    return inside if inside.is_dir() else _PACKAGE.parent / "tuning_logs"
-
-
-def log_roots() -> list[Path]:
-    """Folders of logs, in the order in which they are looked through; they may not exist."""
-    if os.environ.get(ENVIRONMENT) == NONE:
-        return []
-    return [user_root(), shipped_root()]
 
 
 def find_log(target: Target, roots: Sequence[Path]) -> tuple[FoundLogs | None, list[str]]:

@@ -2,8 +2,10 @@
 
 ``RewriteUpsampling()`` is the pass. Importing this also registers our kernels with Relay, so that
 ``relay.build`` takes them; ``lowering(variant)`` and ``stock()`` say otherwise for a ``with``
-statement. It raises RelayError where TVM has no Relay or was not tried. It needs no Relax, and the
-rest of ``tvm_deconv`` needs no Relay.
+statement. ``tune`` measures kernels on a device, for a log in which ``relay.build`` finds them.
+
+It raises RelayError where TVM has no Relay or was not tried. It needs no Relax, and the rest of
+``tvm_deconv`` needs no Relay.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from .versions import require_relay
 if TYPE_CHECKING:
     from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
     from .strategy import lowering, stock
+    from .tuner import tune
 
 _HOME = {
     "RewriteUpsampling": "rewrite",
@@ -23,9 +26,10 @@ _HOME = {
     "lowering": "strategy",
     "rewrite_upsampling": "rewrite",
     "stock": "strategy",
+    "tune": "tuner",
 }
 
-__all__ = ["RewriteUpsampling", "explain", "lowering", "rewrite_upsampling", "stock"]
+__all__ = ["RewriteUpsampling", "explain", "lowering", "rewrite_upsampling", "stock", "tune"]
 
 require_relay()
 for _room in ("phases", "strategy"):

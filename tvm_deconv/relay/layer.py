@@ -13,7 +13,7 @@ from tvm.target import Target
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.errors import GeometryError, VariantError
 from tvm_deconv.schedules import llvm
-from tvm_deconv.schedules.choice import Choice, Preferences, choose
+from tvm_deconv.schedules.choice import Choice, Preferences, Row, choose
 from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
 from tvm_deconv.schedules.te.variants import TE_VARIANTS
 from tvm_deconv.schedules.variant import Sizes
@@ -76,18 +76,31 @@ def has_schedules(target: Target) -> bool:
     return not triple.startswith("riscv") or llvm.has_feature(target, "v")
 
 
-def choose_for(layer: Layer, target: Target, variant: str) -> Choice | str:
-    """The variant and its parameters; in words why there is none."""
+def choose_for(layer: Layer, target: Target, variant: str, rows: tuple[Row, ...]) -> Choice | str:
+    """The variant and its parameters; in words why there is none.
+
+    ``rows`` are what was measured for the layer, best first.
+    """
     try:
-        return _choose(layer, cpu_machine(target), variant)
+        return _choose(layer, cpu_machine(target), variant, _Measured(rows))
     except VariantError as error:
         return str(error)
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """A tuning log of one layer."""
+
+    rows: tuple[Row, ...]
+
+    def lookup(self, conv: ConvTranspose2d, sizes: Sizes, dtype: str) -> tuple[Row, ...]:
+        return self.rows
+
+
 @lru_cache(maxsize=256)
-def _choose(layer: Layer, machine: CpuMachine, variant: str) -> Choice:
+def _choose(layer: Layer, machine: CpuMachine, variant: str, log: _Measured) -> Choice:
     batch, _, height, width = layer.shape
-    preferences = Preferences(variant=variant, variants=TE_VARIANTS)
+    preferences = Preferences(variant=variant, variants=TE_VARIANTS, log=log)
     return choose(layer.conv, Sizes(batch, height, width), DTYPE, machine, preferences)
 
 

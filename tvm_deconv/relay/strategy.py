@@ -7,6 +7,9 @@ these), sizes that are known, any groups and dilation. Everything else goes the 
 At ``opt_level=3`` ``AlterOpLayout`` replaces a call with constant weights by one of
 ``tvm_deconv.conv2d_transpose``, with packed weights; else the kernel packs them each time it runs.
 
+Which variant computes a layer, with which parameters, is decided as ``schedules.choice`` says; what
+was measured is found by ``records``, AutoTVM's own contexts included.
+
 ``lowering(variant)`` says for a ``with`` statement which variant is wanted, ``stock()`` that all is
 left to TVM.
 """
@@ -30,7 +33,10 @@ from tvm_deconv.schedules.te.variants import TE_VARIANTS
 from tvm_deconv.schedules.variant import Variant
 
 from . import packed as packed_op
+from . import templates
 from .layer import Layer, choose_for, has_schedules, read
+from .records import rows_for
+from .templates import trace
 
 OP = "nn.conv2d_transpose"
 # Stock implementations have 10, those of libraries 15.
@@ -67,7 +73,8 @@ def stock() -> Iterator[None]:
 
 
 def register() -> None:
-    """Register strategies and the packing of weights with Relay, once."""
+    """Register strategies and the packing of weights with Relay, tasks with AutoTVM, once."""
+    templates.register()
     packed_op.register()
     relay.op.op.register_strategy(packed_op.NAME, _packed_strategy)
     relay.op.op.register_strategy(OP, _strategy, level=_OVER_TVM)
@@ -82,9 +89,10 @@ def _with_packed_weights(attrs: Any, inputs: Any, tinfos: Any, out_type: Any) ->
     planned = target and _plan(attrs, tinfos, out_type, target, weight)
     if not planned:
         return topi.nn.conv2d_transpose_alter_layout(attrs, inputs, tinfos, out_type)
+    layer, choice = planned
+    trace(layer)
     if weight is None:
         return None
-    layer, choice = planned
     values = choice.variant.pack_weights(weight, layer.conv, choice.parameters)
     return packed_op.packed_call(data, relay.const(values), layer, choice)
 
@@ -98,6 +106,7 @@ def _strategy(attrs: Any, inputs: Any, out_type: Any, target: Any) -> Any:
     layer, choice = planned
 
     def compute(attrs: Any, inputs: Any, out_type: Any) -> list[Any]:
+        trace(layer)
         x, weight = inputs
         order = choice.variant.packing(layer.conv, choice.parameters)
         return [choice.variant.compute(layer.conv, choice.parameters, x, packed(order, weight))]
@@ -133,7 +142,7 @@ def _plan(
         return None
     if weight is not None:
         layer = Layer(without_zero_taps(layer.conv, weight), layer.shape)
-    choice = choose_for(layer, target, variant)
+    choice = choose_for(layer, target, variant, rows_for(layer, target))
     return None if isinstance(choice, str) else (layer, choice)
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 from tvm_deconv.errors import DeviceError
+from tvm_deconv.measure.tracker import TrackerLink
 
 from . import serve
-from .tracker import TrackerLink
 
 _LOOPBACK = "127.0.0.1"
 _LOCAL_KEY = "local"

@@ -18,9 +18,9 @@ from tvm_deconv.backends.facts import DeviceFacts
 from tvm_deconv.compiler import TargetSpec, for_threads
 from tvm_deconv.errors import DeviceError, TuningError
 from tvm_deconv.importer import Shapes
-from tvm_deconv.logs.find import user_root
 from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.logs.header import Header, device_name
+from tvm_deconv.logs.roots import user_root
 from tvm_deconv.schedules.cpu.machine import available_processors
 
 from .build import builder

@@ -26,10 +26,10 @@ from tvm.s_tir.meta_schedule.runner.rpc_runner import (
 )
 
 from tvm_deconv.backends.facts import DeviceFacts, facts_of
+from tvm_deconv.measure.tracker import Lease
 
 from .case import Case, read_case
 from .serve import USE_THREADS
-from .tracker import Lease
 
 # How an error text begins: what happened to the candidate. ``runner`` reads them.
 WRONG_RESULT = "wrong result: "

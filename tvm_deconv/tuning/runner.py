@@ -28,12 +28,12 @@ from tvm.s_tir.meta_schedule.runner import (
 
 from tvm_deconv.backends.facts import DeviceFacts
 from tvm_deconv.errors import DeviceError
+from tvm_deconv.measure.tracker import Lease
 
 from . import measure
 from .device import RpcDevice
 from .interrupt import ignore_interrupts, uninterrupted
 from .measure import DEVICE, LOST, TIMED_OUT, WRONG_RESULT
-from .tracker import Lease
 from .waiting import Waiting
 
 OK, INTERRUPTED = "ok", "interrupted"

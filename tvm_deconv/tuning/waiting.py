@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tvm_deconv.errors import DeviceError
+from tvm_deconv.measure.tracker import Lease, TrackerLink
 
 from .device import RpcDevice
-from .tracker import Lease, TrackerLink
 
 # Seconds between questions: whether the lease has come, and whether there still is a device.
 _POLL_S = 0.2

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from importlib import import_module
+from importlib.util import find_spec
 
-import tvm_ffi
-from tvm.support import cc as tvm_cc
 from tvm.target import Target
 
 from tvm_deconv.errors import TargetError
+from tvm_deconv.schedules import llvm
+
+# Has another name since TVM 0.22.
+_cc = import_module("tvm.support.cc" if find_spec("tvm_ffi") else "tvm.contrib.cc")
 
 # LLVM's name of an architecture -> the triple by which GNU names a compiler for it.
 _GNU_TRIPLES = {
@@ -28,16 +32,15 @@ def linker_for(processor: Target) -> str:
 
     Raises TargetError where there is none, and names the package that holds it.
     """
-    triple = str(processor.attrs.get("mtriple", ""))
-    own = str(tvm_ffi.get_global_func("tvm.codegen.llvm.GetDefaultTargetTriple")())
-    architecture, native = triple.split("-")[0], own.split("-")[0]
+    triple = str(processor.attrs.get("mtriple") or llvm.default_triple())
+    architecture, native = triple.split("-")[0], llvm.process_triple().split("-")[0]
     if "android" in triple:
         raise TargetError(
             f"linking for {triple} takes the Android NDK: call tvm_deconv.compile(...) and its "
             "export_library(path, fcompile=tvm.support.ndk.create_shared)"
         )
-    if not triple or architecture == native:
-        found = tvm_cc.get_cc()
+    if architecture == native:
+        found = _cc.get_cc()
         if not found:
             raise TargetError("no C compiler to link with: install one (apt install gcc)")
         return found
