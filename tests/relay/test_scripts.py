@@ -84,7 +84,7 @@ def test_the_command_prints_one_line_and_ends_with_the_errors_status(monkeypatch
     monkeypatch.setattr(sys, "argv", [*command, "--tracker", "127.0.0.1:1", "--key", "board"])
     assert relay_tune.main() == 2
     assert capsys.readouterr().err == (
-        "relay_tune: TVM_DECONV_LOGS is none: say which folder gets the log (--logs DIR)\n"
+        "relay_tune: TVM_DECONV_LOGS is none: say where the log goes, or unset TVM_DECONV_LOGS\n"
     )
     monkeypatch.setattr(sys, "argv", [*command, "--trials", "0"])
     assert relay_tune.main() == 2

@@ -21,7 +21,7 @@ def user_root() -> Path:
     """Where a user's own logs are written. Raises LogError where the environment says: nowhere."""
     said = os.environ.get(ENVIRONMENT, "")
     if said == NONE:
-        raise LogError(f"{ENVIRONMENT} is {NONE}: say which folder gets the log (--logs DIR)")
+        raise LogError(f"{ENVIRONMENT} is {NONE}: say where the log goes, or unset {ENVIRONMENT}")
     return Path(said) if said else Path.home() / ".local" / "share" / "tvm-deconv" / "logs"
 
 
