@@ -136,7 +136,7 @@ def test_the_roots_are_the_users_and_the_shipped_one(monkeypatch, tmp_path):
     assert user_root() == tmp_path / ".local" / "share" / "tvm-deconv" / "logs"
     monkeypatch.setenv("TVM_DECONV_LOGS", "none")
     assert log_roots() == []
-    with pytest.raises(LogError, match="TVM_DECONV_LOGS is none: say which folder"):
+    with pytest.raises(LogError, match="TVM_DECONV_LOGS is none: say where the log goes"):
         user_root()
 
 

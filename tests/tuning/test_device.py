@@ -17,8 +17,8 @@ from paths import python_path
 from tvm.rpc import connect_tracker
 
 from tvm_deconv.errors import DeviceError
+from tvm_deconv.measure.tracker import TrackerLink
 from tvm_deconv.tuning.device import RpcDevice, local_device, served
-from tvm_deconv.tuning.tracker import TrackerLink
 
 LOOPBACK = "127.0.0.1"
 
