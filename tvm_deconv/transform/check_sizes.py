@@ -6,14 +6,19 @@ or writes beyond its tensors where it is broken. What is not provable is therefo
 sizes of the inputs on entry, and must be zero::
 
     def main(x: Tensor((n, 4, h, w))):
-        s = shape([h % 2, max(3 - w, 0)])
-        _ = match_cast(s, Shape([0, 0]))        # the VM raises RuntimeError
+        s = shape([max(1 - h, 0), h % 2, max(3 - w, 0)])
+        _ = match_cast(s, Shape([0, 0, 0]))     # the VM raises RuntimeError
         ...
+
+No input may be empty, as none of fixed size may: every schedule and every proof here takes sizes
+for positive. A tensor inside may be, where a crop leaves nothing, until something is computed of
+it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from math import prod
 from typing import Any, TypeAlias
 
@@ -25,19 +30,21 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm_deconv.relax_functions import with_changed
 
 from .constants import Constants
-from .graph import op_name, shape_of
+from .graph import BROADCAST, UNARY, op_name, shape_of
 
 Shape: TypeAlias = Sequence[Any]
 
 _CONVOLUTIONS = frozenset(
     f"relax.nn.conv{rank}d{kind}" for rank in (1, 2, 3) for kind in ("", "_transpose")
 )
-# Their output has at least one element along each axis. (For softmax and products of matrices, TVM
-# bounds its buffers by divisions by the sizes, which end the process where one is 0.)
-_WINDOWS = _CONVOLUTIONS | {
-    *(f"relax.nn.{kind}_pool{rank}d" for rank in (1, 2, 3) for kind in ("max", "avg")),
-    *("relax.matmul", "relax.nn.softmax", "relax.nn.log_softmax"),
-}
+# Those that are right for tensors without elements. Others divide by a size (TVM bounds the buffers
+# of softmax and of products of matrices by such divisions, and takes joined loops apart by them),
+# which ends the process where it is 0, or have no result: a mean, a window, an index.
+_MOVING = (
+    "broadcast_to concat dynamic_strided_slice expand_dims flatten flip full full_like nn.pad ones "
+    "permute_dims reshape shape_of split squeeze strided_slice take zeros"
+)
+_OF_NOTHING = UNARY | BROADCAST | {"relax.nn.prelu"} | {f"relax.{name}" for name in _MOVING.split()}
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.CheckSizes")
@@ -64,11 +71,13 @@ def _unproved(func: relax.Function) -> list[tirx.PrimExpr]:
     analyzer = sym.Analyzer()
     for var in sizes:
         analyzer.bind(var, tvm.ir.Range.from_min_extent(1, tirx.Var("most", "int64")))
+    given = [size for param in func.params for size in _sizes(param)]
+    asked = [_above(1, size) for size in given if not isinstance(size, int)]
+    # Having asked that, sizes are positive.
+    inner = (analyzer.simplify(excess) for excess in _excesses(func))
+    asked += [excess for excess in inner if not analyzer.can_prove_equal(excess, 0)]
     found: list[tirx.PrimExpr] = []
-    for excess in _excesses(func):
-        excess = analyzer.simplify(excess)
-        if analyzer.can_prove_equal(excess, 0):
-            continue
+    for excess in asked:
         known = all(var in sizes for var in tirx.analysis.undefined_vars(excess))
         if known and not any(tvm_ffi.structural_equal(excess, other) for other in found):
             found.append(excess)
@@ -83,8 +92,11 @@ def _excesses(func: relax.Function) -> Iterator[tirx.PrimExpr]:
         call, shape = binding.value, shape_of(binding.var)
         if not isinstance(call, relax.Call) or shape is None:
             continue
-        least = 1 if op_name(call) in _WINDOWS else 0
-        yield from (_above(least, size) for size in shape if not isinstance(size, int))
+        nothing = op_name(call) in _OF_NOTHING
+        read = () if nothing else chain.from_iterable(map(_sizes, call.args))
+        for size in (*shape, *read):
+            if not isinstance(size, int):
+                yield _above(0 if nothing else 1, size)
         if call.args and isinstance(call.args[0].ty, relax.TensorType):
             yield from _excesses_of(call, shape_of(call.args[0]) or (), shape, constants)
 
@@ -115,6 +127,14 @@ def _excesses_of(
             if begin or end:
                 read = 1 if str(attrs.pad_mode) == "replicate" else max(begin, end) + edge
                 yield _above(read, size)
+
+
+def _sizes(operand: relax.Expr) -> Iterator[Any]:
+    """Sizes of a tensor, or of those of a tuple."""
+    if isinstance(operand, relax.Tuple):
+        yield from chain.from_iterable(map(_sizes, operand.fields))
+    elif isinstance(operand, relax.Var):
+        yield from shape_of(operand) or ()
 
 
 def _channels(call: relax.Call, before: Shape) -> Iterator[tirx.PrimExpr]:
