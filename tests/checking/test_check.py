@@ -189,3 +189,17 @@ def test_what_cannot_be_checked_is_refused_in_a_line():
         tvm_deconv.check(network(), "raspberry-pi/4b-aarch64")
     with pytest.raises(CheckError, match="draws must be positive and seed not negative, got 0"):
         tvm_deconv.check(network(), draws=0)
+
+
+def test_weights_stored_in_float16_are_computed_in_float32():
+    """So no more is allowed than in a file that stores them in float32."""
+    half = network()
+    for tensor in list(half.graph.initializer):
+        values = numpy_helper.to_array(tensor).astype("float16")
+        half.graph.initializer.remove(tensor)
+        half.graph.initializer.append(numpy_helper.from_array(values, f"{tensor.name}_stored"))
+        cast = helper.make_node("Cast", [f"{tensor.name}_stored"], [tensor.name], to=1)
+        half.graph.node.insert(0, cast)
+    report = tvm_deconv.check(half, **OPTIONS)
+    assert report.is_right
+    assert all(0 < output.relative < output.allowed < 1e-3 for output in report.outputs)

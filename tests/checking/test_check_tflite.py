@@ -12,8 +12,11 @@ from tflite_rows import Writer, options
 
 import tvm_deconv
 from tvm_deconv import cli
+from tvm_deconv.checking.tflite_subject import TfliteSubject
 from tvm_deconv.errors import CheckError
 from tvm_deconv.frontends.tflite import CONVERTERS
+from tvm_deconv.frontends.tflite.convert import CUSTOM
+from tvm_deconv.frontends.tflite.convert.conv import transpose_conv_bias
 
 
 @pytest.fixture
@@ -54,3 +57,50 @@ def test_without_litert_the_message_says_what_to_install(network, monkeypatch):
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     with pytest.raises(CheckError, match=r"against LiteRT, .*: pip install ai-edge-litert"):
         tvm_deconv.check(network)
+
+
+def test_weights_stored_in_float16_or_without_zeros_are_computed_in_float32(tmp_path):
+    """So no more is allowed than in a file that stores them in float32."""
+    rng, net = np.random.default_rng(0), Writer()
+    x, result = net.tensor((1, 9)), net.tensor((1, 9))
+    weight, bias = net.tensor((9, 9)), net.tensor((9,))
+    half = net.constant(rng.standard_normal((9, 9)).astype("float16"))
+    net.append("DEQUANTIZE", [half], [weight], options("Dequantize"))
+    short = net.constant(rng.standard_normal(9).astype("float16"))
+    net.append("DEQUANTIZE", [short], [bias], options("Dequantize"))
+    net.append("FULLY_CONNECTED", [x, weight, bias], [result], options("FullyConnected"))
+    path = tmp_path / "half.tflite"
+    path.write_bytes(net.finish([x], [result]))
+
+    subject = TfliteSubject(path)
+    assert subject.dtypes == {"float32"}
+    given = [rng.standard_normal((1, 9)).astype("float32")]
+    (right,), (moved,) = subject.run(given), subject.nearby(1).run(given)
+    assert 0 < np.abs(moved - right).max() < 1e-5
+    report = tvm_deconv.check(path, log=None, draws=1)
+    assert report.is_right
+
+
+@pytest.mark.parametrize(("padding", "kernel", "stride"), [(1, 4, 2), (1, 2, 3), (2, 3, 2)])
+def test_mediapipes_operator_is_held_against_litert_by_one_that_it_has(
+    padding, kernel, stride, tmp_path, monkeypatch
+):
+    rng, net = np.random.default_rng(0), Writer()
+    x, result = net.tensor((1, 8, 7, 3)), net.tensor((1, 1, 1, 4))
+    weight = net.constant(rng.standard_normal((4, kernel, kernel, 3)).astype("float32"))
+    bias = net.constant(rng.standard_normal(4).astype("float32"))
+    custom = np.array([padding, stride, stride], np.int32).tobytes()
+    net.append("Convolution2DTransposeBias", [x, weight, bias], [result], custom=custom)
+    path = tmp_path / "mediapipe.tflite"
+    path.write_bytes(net.finish([x], [result]))
+
+    assert tvm_deconv.check(path, log=None, draws=1).is_right
+    monkeypatch.setitem(CUSTOM, "Convolution2DTransposeBias", mirrored)
+    assert not tvm_deconv.check(path, log=None, draws=1, locate=False).is_right
+
+
+def mirrored(call):
+    """It, with its kernels turned over."""
+    flip = call.array
+    call.array = lambda index, what: flip(index, what)[:, ::-1] if index == 1 else flip(index, what)
+    transpose_conv_bias(call)

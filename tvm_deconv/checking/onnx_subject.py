@@ -47,7 +47,8 @@ class OnnxSubject(Subject):
     def dtypes(self) -> frozenset[str]:
         graph = self.model.graph
         kinds = {value.type.tensor_type.elem_type for value in graph.input}
-        kinds |= {tensor.data_type for tensor in graph.initializer}
+        stored = {node.input[0] for node in self._decoders}
+        kinds |= {t.data_type for t in graph.initializer if t.name not in stored}
         for node in graph.node:
             kinds |= {a.i for a in node.attribute if (node.op_type, a.name) == ("Cast", "to")}
         return frozenset(_FLOATS[kind] for kind in kinds if kind in _FLOATS)
@@ -65,6 +66,15 @@ class OnnxSubject(Subject):
     def nearby(self, seed: int) -> OnnxSubject:
         moved = onnx.ModelProto()
         moved.CopyFrom(self.model)
+        stored = {tensor.name: tensor for tensor in moved.graph.initializer}
+        for node in self._decoders:
+            (kind,) = (a.i for a in node.attribute if a.name == "to")
+            values = numpy_helper.to_array(stored[node.input[0]])
+            values = values.astype(helper.tensor_dtype_to_np_dtype(kind))
+            moved.graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
+            moved.graph.node.remove(node)
+        for name in {node.input[0] for node in self._decoders}:
+            moved.graph.initializer.remove(stored[name])
         constants = list(moved.graph.initializer)
         for node in moved.graph.node:
             if node.op_type == "Constant":
@@ -112,6 +122,22 @@ class OnnxSubject(Subject):
             graph=rest,
         )
         return OnnxSubject(part)
+
+    @cached_property
+    def _decoders(self) -> list[onnx.NodeProto]:
+        """Casts of weights that are stored in another type, in which nothing else is computed."""
+        graph = self.model.graph
+        kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
+        kept = {value.name for value in (*graph.input, *graph.output)}
+        others = {name for node in graph.node if node.op_type != "Cast" for name in reads(node)}
+        return [
+            node
+            for node in graph.node
+            if node.op_type == "Cast"
+            and kinds.get(node.input[0]) in _FLOATS
+            and node.input[0] not in kept | others
+            and node.output[0] not in kept
+        ]
 
     @property
     def _inputs(self) -> list[str]:

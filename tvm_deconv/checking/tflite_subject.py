@@ -18,10 +18,14 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tvm_deconv.errors import first_line
-from tvm_deconv.frontends.tflite.read import IDENTIFIER, read_file
+from tvm_deconv.frontends.tflite.read import IDENTIFIER, Operator, read_file
 
+from .mediapipe import with_builtin_operators
 from .rounding import is_weight, nearby
 from .subject import Layer, ReferenceRefusal, Subject
+
+# What makes weights of stored ones: without their zeros, or in float16.
+_DECODERS = ("DENSIFY", "DEQUANTIZE")
 
 
 class TfliteSubject(Subject):
@@ -35,7 +39,11 @@ class TfliteSubject(Subject):
 
     @property
     def dtypes(self) -> frozenset[str]:
-        return frozenset(t.dtype for t in self.file.tensors if t.dtype.startswith("float"))
+        return frozenset(
+            tensor.dtype
+            for index, tensor in enumerate(self.file.tensors)
+            if tensor.dtype.startswith("float") and index not in self._stored
+        )
 
     def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         try:
@@ -53,13 +61,20 @@ class TfliteSubject(Subject):
 
     def nearby(self, seed: int) -> TfliteSubject:
         model = self._copy()
-        for tensor, data in zip(model.subgraphs[0].tensors, self.file.tensors, strict=True):
-            if data.data is not None and is_weight(data.data):
+        (graph,) = model.subgraphs[:1]
+        for index, values in self._constants.items():
+            if index not in self._stored:
                 # A buffer of its own: others may share this one under another type.
-                moved = schema.BufferT()
-                moved.data = np.frombuffer(nearby(data.data, seed).tobytes(), np.uint8)
-                model.buffers.append(moved)
-                tensor.buffer = len(model.buffers) - 1
+                own = schema.BufferT()
+                moved = nearby(values, seed) if is_weight(values) else values
+                own.data = np.frombuffer(moved.tobytes(), np.uint8)
+                model.buffers.append(own)
+                graph.tensors[index].buffer = len(model.buffers) - 1
+        graph.operators = [
+            graph.operators[operator.index]
+            for operator in self.file.operators
+            if not self._decodes(operator)
+        ]
         return self._written(model)
 
     def layers(self) -> list[Layer]:
@@ -89,13 +104,40 @@ class TfliteSubject(Subject):
         graph.outputs = [wanted]
         return self._written(model)
 
+    @cached_property
+    def _constants(self) -> dict[int, np.ndarray]:
+        """The weights by tensor, decoded ones in the type that they are computed with."""
+        tensors = self.file.tensors
+        found = {i: tensor.data for i, tensor in enumerate(tensors) if tensor.data is not None}
+        for operator in self.file.operators:
+            if operator.name in _DECODERS and operator.inputs[0] in found:
+                (result,) = operator.outputs
+                found[result] = found[operator.inputs[0]].astype(tensors[result].dtype)
+        return found
+
+    @cached_property
+    def _stored(self) -> frozenset[int]:
+        """Constants that are only there to be decoded: nothing is computed in their type."""
+        read: dict[int, bool] = dict.fromkeys(self._constants, True)
+        for operator in self.file.operators:
+            for index in operator.inputs:
+                if index in read and not self._decodes(operator):
+                    read[index] = False
+        return frozenset(index for index in read if read[index] and index not in self.file.outputs)
+
+    def _decodes(self, operator: Operator) -> bool:
+        return operator.name in _DECODERS and operator.inputs[0] in self._constants
+
     def _name(self, index: int) -> str:
         return self.file.tensors[index].name
 
     @cached_property
     def _interpreter(self) -> Any:
         plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        return Interpreter(os.fspath(self.model), experimental_op_resolver_type=plain)
+        known = with_builtin_operators(self.file, self._copy)
+        if known is None:
+            return Interpreter(os.fspath(self.model), experimental_op_resolver_type=plain)
+        return Interpreter(model_content=_packed(known), experimental_op_resolver_type=plain)
 
     def _copy(self) -> Any:
         model = schema.ModelT.InitFromPackedBuf(Path(self.model).read_bytes(), 0)
@@ -104,12 +146,16 @@ class TfliteSubject(Subject):
         return model
 
     def _written(self, model: Any) -> TfliteSubject:
-        builder = flatbuffers.Builder(1 << 16)
-        builder.Finish(model.Pack(builder), IDENTIFIER)
         folder = mkdtemp()
         path = Path(folder) / Path(self.model).name
-        path.write_bytes(builder.Output())
+        path.write_bytes(_packed(model))
         changed = TfliteSubject(path)
         # The file lies there as long as its subject lives.
         weakref.finalize(changed, shutil.rmtree, folder)
         return changed
+
+
+def _packed(model: Any) -> bytes:
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())

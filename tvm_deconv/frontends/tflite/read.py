@@ -19,6 +19,8 @@ import numpy as np
 from tvm_deconv.errors import ModelError
 from tvm_deconv.frontends.model_file import read_model
 
+from .sparse import dense, read_levels
+
 IDENTIFIER = b"TFL3"
 
 # What the generated classes raise where offsets point out of the file or into other tables.
@@ -184,8 +186,6 @@ class _Reader:
                 f"{self.name} is quantised (tensor {index} {name!r} is {dtype} with scales): only "
                 "float32 networks are computed, convert the model without quantisation"
             )
-        if table.Sparsity() is not None:
-            raise ModelError(f"{what} is sparse: convert the model with dense weights")
         shape = _sizes(table.ShapeAsNumpy())
         signature = _sizes(table.ShapeSignatureAsNumpy())
         if min(shape, default=0) < 0:
@@ -215,6 +215,9 @@ class _Reader:
             return None
         if dtype not in DTYPES.values():
             raise ModelError(f"{what} holds {dtype} elements, which are not computed with")
+        sparsity = table.Sparsity()
+        if sparsity is not None:
+            return self.dense(sparsity, np.frombuffer(content.tobytes(), dtype), shape)
         count = int(np.prod(shape, dtype=object)) if shape else 1
         needed = count * np.dtype(dtype).itemsize
         if content.size != needed:
@@ -223,6 +226,12 @@ class _Reader:
                 "is damaged"
             )
         return np.frombuffer(content.tobytes(), dtype).reshape(shape)
+
+    def dense(self, sparsity: Any, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        levels = read_levels(self.schema, sparsity)
+        order = list(map(int, sparsity.TraversalOrderAsNumpy()))
+        blocks = sparsity.BlockMapAsNumpy() if sparsity.BlockMapLength() else ()
+        return dense(values, shape, levels, order, list(map(int, blocks)))
 
     def operator(self, index: int, table: Any, tensors: int) -> Operator:
         number = table.OpcodeIndex()

@@ -63,6 +63,7 @@ CONVERTERS: dict[str, Converter] = {
     "CONCATENATION": moving.concatenation,
     "CONV_2D": conv.conv_2d,
     "CUMSUM": reduce.cumsum,
+    "DENSIFY": pointwise.same,
     "DEPTHWISE_CONV_2D": conv.depthwise_conv_2d,
     "DEPTH_TO_SPACE": moving.depth_to_space,
     "DEQUANTIZE": pointwise.dequantize,

@@ -58,7 +58,7 @@ def clip(low: float, high: float) -> Converter:
 
 
 def same(call: Call) -> None:
-    """CAST, and DEQUANTIZE of float16 weights: the type is that of the output."""
+    """CAST, DEQUANTIZE of float16 weights, DENSIFY: the type is that of the output."""
     dtype = call.graph.file.tensors[call.output()].dtype
     kinds = {"float32": 1, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11}
     kinds |= {"uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "uint32": 12, "uint64": 13}
