@@ -10,11 +10,12 @@ import tvm
 from tvm import relax
 
 from tvm_deconv.compiler import TargetSpec, build, for_threads, pipeline
-from tvm_deconv.errors import CheckError, TargetError, TvmDeconvError, first_line
+from tvm_deconv.errors import CheckError, TargetError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec
 from tvm_deconv.schedules.choice import AUTO
+from tvm_deconv.size_errors import in_words
 from tvm_deconv.targets import resolve_target
 
 from .draws import Sizes, drawn, sizes_of
@@ -133,7 +134,7 @@ class _Ours:
         try:
             result = machine["main"](*(tvm.runtime.tensor(array) for array in case.inputs))
         except Exception as error:  # TVM raises RuntimeError, ValueError, its own classes, ...
-            raise _Stopped(first_line(error)) from error
+            raise _Stopped(in_words(error)) from error
         tensors = [result] if isinstance(result, tvm.runtime.Tensor) else list(result)
         return [
             compare(tensor.numpy(), wanted, [other[i] for other in case.others], self.part)

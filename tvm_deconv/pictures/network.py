@@ -16,6 +16,7 @@ from tvm_deconv import metadata
 from tvm_deconv.backends import device_for, missing_runtime
 from tvm_deconv.errors import ImageError, ModelError, first_line
 from tvm_deconv.metadata import Metadata
+from tvm_deconv.size_errors import in_words
 
 from .layout import Layout, read_layout
 
@@ -101,7 +102,7 @@ class Network:
             height, width = planes.shape[2:]
             raise ImageError(
                 f"{self.name} cannot compute pictures of {width} x {height} pixels: "
-                f"{first_line(error)}"
+                f"{in_words(error)}"
             ) from error
         if not isinstance(result, tvm.runtime.Tensor):
             (result,) = result

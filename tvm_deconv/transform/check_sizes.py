@@ -3,12 +3,15 @@
 An operator of free size promises that its sizes will fit: a reshape keeps the number of elements, a
 reflection is narrower than the tensor, a window is no larger. TVM compiles the promise, and reads
 or writes beyond its tensors where it is broken. What is not provable is therefore computed from the
-sizes of the inputs on entry, and must be zero::
+sizes of the inputs on entry, and compared::
 
     def main(x: Tensor((n, 4, h, w))):
-        s = shape([max(1 - h, 0), h % 2, max(3 - w, 0)])
-        _ = match_cast(s, Shape([0, 0, 0]))     # the VM raises RuntimeError
+        s = shape([h, h * 4, w])
+        _ = match_cast(s, Shape([max(h, 1), h // 2 * 8, max(w, 3)]))
         ...
+
+The VM raises RuntimeError with both numbers and the formula for what is wanted, which
+``tvm_deconv.size_errors`` puts into words.
 
 No input may be empty, as none of fixed size may: every schedule and every proof here takes sizes
 for positive. A tensor inside may be, where a crop leaves nothing, until something is computed of
@@ -20,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import tvm
 import tvm_ffi
@@ -57,13 +60,21 @@ class CheckSizes:
         return with_changed(mod, _checked)
 
 
+class _Check(NamedTuple):
+    """``size`` has to be ``wanted``; ``excess`` is zero where it is."""
+
+    size: tirx.PrimExpr
+    wanted: tirx.PrimExpr
+    excess: tirx.PrimExpr
+
+
 def _checked(func: relax.Function) -> relax.Function | None:
-    excesses = _unproved(func)
-    return _Checked(excesses).visit_expr(func) if excesses else None
+    checks = _unproved(func)
+    return _Checked(checks).visit_expr(func) if checks else None
 
 
-def _unproved(func: relax.Function) -> list[tirx.PrimExpr]:
-    """Expressions in the sizes of the inputs that are zero for the sizes that they can have."""
+def _unproved(func: relax.Function) -> list[_Check]:
+    """What does not hold for all sizes of the inputs."""
     named = [var for param in func.params for var in relax.analysis.tir_vars_in_type(param.ty)]
     sizes = list(dict.fromkeys(named))
     if not sizes:
@@ -72,20 +83,25 @@ def _unproved(func: relax.Function) -> list[tirx.PrimExpr]:
     for var in sizes:
         analyzer.bind(var, tvm.ir.Range.from_min_extent(1, tirx.Var("most", "int64")))
     given = [size for param in func.params for size in _sizes(param)]
-    asked = [_above(1, size) for size in given if not isinstance(size, int)]
+    asked = [_at_least(1, size) for size in given if not isinstance(size, int)]
     # Having asked that, sizes are positive.
-    inner = (analyzer.simplify(excess) for excess in _excesses(func))
-    asked += [excess for excess in inner if not analyzer.can_prove_equal(excess, 0)]
-    found: list[tirx.PrimExpr] = []
-    for excess in asked:
-        known = all(var in sizes for var in tirx.analysis.undefined_vars(excess))
-        if known and not any(tvm_ffi.structural_equal(excess, other) for other in found):
-            found.append(excess)
+    asked += [
+        check
+        for check in _checks(func)
+        if not analyzer.can_prove_equal(analyzer.simplify(check.excess), 0)
+    ]
+    found: list[_Check] = []
+    for check in asked:
+        known = all(var in sizes for var in tirx.analysis.undefined_vars(check.excess))
+        if known and not any(
+            tvm_ffi.structural_equal(check.excess, other.excess) for other in found
+        ):
+            found.append(check)
     return found
 
 
-def _excesses(func: relax.Function) -> Iterator[tirx.PrimExpr]:
-    """What must be zero, for every operator."""
+def _checks(func: relax.Function) -> Iterator[_Check]:
+    """What has to hold, for every operator."""
     bindings = [binding for block in func.body.blocks for binding in block.bindings]
     constants = Constants({binding.var: binding.value for binding in bindings})
     for binding in bindings:
@@ -96,29 +112,30 @@ def _excesses(func: relax.Function) -> Iterator[tirx.PrimExpr]:
         read = () if nothing else chain.from_iterable(map(_sizes, call.args))
         for size in (*shape, *read):
             if not isinstance(size, int):
-                yield _above(0 if nothing else 1, size)
+                yield _at_least(0 if nothing else 1, size)
         if call.args and isinstance(call.args[0].ty, relax.TensorType):
-            yield from _excesses_of(call, shape_of(call.args[0]) or (), shape, constants)
+            yield from _checks_of(call, shape_of(call.args[0]) or (), shape, constants)
 
 
-def _excesses_of(
+def _checks_of(
     call: relax.Call, before: Shape, shape: Shape, constants: Constants
-) -> Iterator[tirx.PrimExpr]:
+) -> Iterator[_Check]:
     """Those of an operator with a first operand of shape ``before`` and a result of ``shape``."""
     op, attrs = op_name(call), call.attrs
     if op in _CONVOLUTIONS and before:
         yield from _channels(call, before)
     elif op == "relax.reshape" and before:
-        yield _product(before) - _product(shape)
+        yield _equal(_product(before), _product(shape))
     elif op == "relax.matmul" and before:
         other = shape_of(call.args[1])
         if other:
-            yield _product(before[-1:]) - _product([other[-2 if len(other) > 1 else 0]])
+            wanted = other[-2 if len(other) > 1 else 0]
+            yield _equal(_product(before[-1:]), _product([wanted]))
     elif op == "relax.take" and before and attrs.axis is not None:
         indices = constants.places(call.args[1])
         if indices is not None and indices.size:
             least = max(int(indices.max()) + 1, -int(indices.min()))
-            yield _above(least, before[int(attrs.axis)])
+            yield _at_least(least, before[int(attrs.axis)])
     elif op == "relax.nn.pad" and str(attrs.pad_mode) in ("reflect", "circular", "replicate"):
         # A reflection leaves out the sample at the edge.
         edge = 1 if str(attrs.pad_mode) == "reflect" else 0
@@ -126,7 +143,7 @@ def _excesses_of(
         for size, begin, end in zip(before, widths[::2], widths[1::2], strict=False):
             if begin or end:
                 read = 1 if str(attrs.pad_mode) == "replicate" else max(begin, end) + edge
-                yield _above(read, size)
+                yield _at_least(read, size)
 
 
 def _sizes(operand: relax.Expr) -> Iterator[Any]:
@@ -137,7 +154,7 @@ def _sizes(operand: relax.Expr) -> Iterator[Any]:
         yield from shape_of(operand) or ()
 
 
-def _channels(call: relax.Call, before: Shape) -> Iterator[tirx.PrimExpr]:
+def _channels(call: relax.Call, before: Shape) -> Iterator[_Check]:
     """Those of the input that the weights do not read."""
     weights, attrs = shape_of(call.args[1]), call.attrs
     if weights is None:
@@ -147,12 +164,16 @@ def _channels(call: relax.Call, before: Shape) -> Iterator[tirx.PrimExpr]:
     read = weights[str(attrs.kernel_layout).index("I")] * groups
     channels = before[str(attrs.data_layout).index("C")]
     if not isinstance(channels, int):
-        yield _product([channels]) - _product([read])
+        yield _equal(_product([channels]), _product([read]))
 
 
-def _above(least: int, size: Any) -> tirx.PrimExpr:
-    """How much ``size`` is below ``least``; 0 if it is not."""
-    return tirx.max(tirx.IntImm("int64", least) - size, tirx.IntImm("int64", 0))
+def _at_least(least: int, size: Any) -> _Check:
+    low, size = tirx.IntImm("int64", least), _product([size])
+    return _Check(size, tirx.max(size, low), tirx.max(low - size, tirx.IntImm("int64", 0)))
+
+
+def _equal(size: tirx.PrimExpr, wanted: tirx.PrimExpr) -> _Check:
+    return _Check(size, wanted, size - wanted)
 
 
 def _product(shape: Shape) -> tirx.PrimExpr:
@@ -163,18 +184,18 @@ def _product(shape: Shape) -> tirx.PrimExpr:
 class _Checked(PyExprMutator):
     """Puts the check before everything else."""
 
-    def __init__(self, excesses: list[tirx.PrimExpr]) -> None:
+    def __init__(self, checks: list[_Check]) -> None:
         super().__init__()
-        self.excesses: list[tirx.PrimExpr] = excesses
+        self.checks = checks
 
     def visit_seq_expr_(self, seq: relax.SeqExpr) -> relax.Expr:
-        if not self.excesses:
+        if not self.checks:
             return super().visit_seq_expr_(seq)
-        wanted = relax.ShapeType([0] * len(self.excesses))
         self.builder_._begin_binding_block()
-        computed = self.builder_.emit(relax.ShapeExpr(self.excesses))
+        computed = self.builder_.emit(relax.ShapeExpr([check.size for check in self.checks]))
+        wanted = relax.ShapeType([check.wanted for check in self.checks])
         self.builder_.match_cast(computed, wanted)
         first = self.builder_._end_block()
-        self.excesses = []
+        self.checks = []
         rest = super().visit_seq_expr_(seq)
         return relax.SeqExpr([first, *rest.blocks], rest.body)

@@ -1,0 +1,57 @@
+"""What TVM's virtual machine says of sizes that do not fit, in words.
+
+Its errors name the C++ condition that failed, then the context in which it was asked: the type of a
+parameter, or the sizes that ``transform.CheckSizes`` wants.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .errors import first_line
+
+_CHECKED = re.compile(
+    r"\((-?\d+) vs\. (-?\d+)\) : ErrorContext\(match_cast, ty=R\.(?:Shape\(\[|Tensor\(\()(.*?)"
+    r"(?:\]\)|\), dtype=.*)\) .* shape\[(\d+)\] mismatch"
+)
+_SIZE = re.compile(
+    r"\((-?\d+) vs\. (-?\d+)\) : ErrorContext\(fn=\w+, loc=param\[\d+\], param=(.*?), annotation="
+    r".* shape\[(\d+)\] mismatch"
+)
+_RANK = re.compile(r"param=(.*?), annotation=.* expect Tensor with ndim (\d+) but get (\d+)")
+_INTEGER = re.compile(r"T\.int64\((-?\d+)\)")
+
+
+def in_words(error: BaseException) -> str:
+    """One line: which size does not fit, or the error's own first line if it is not about sizes."""
+    text = str(error)
+    if found := _RANK.search(text):
+        name, rank, given = found.groups()
+        return f"input {name!r} has {given} axes, not {rank}"
+    if found := _SIZE.search(text):
+        given, wanted, name, axis = found.groups()
+        return f"input {name!r} has the size {given} along axis {axis}, not {wanted}"
+    if found := _CHECKED.search(text):
+        given, wanted, formulas, number = found.groups()
+        formula = _readable(_parts(formulas)[int(number)])
+        low = re.fullmatch(r"max\((.*), (\d+)\)", formula)
+        if low and wanted == low[2] != given:
+            return f"{low[1]} is {given} for these inputs and has to be at least {wanted}"
+        return f"a size is {given} for these inputs and has to be {formula}, which is {wanted}"
+    return first_line(error)
+
+
+def _readable(formula: str) -> str:
+    return _INTEGER.sub(r"\1", formula).replace("T.", "")
+
+
+def _parts(text: str) -> list[str]:
+    """Split at the commas outside of parentheses."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([") - (letter in ")]")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts]
