@@ -43,9 +43,10 @@ _CONVOLUTIONS = frozenset(
 # Those that are right for tensors without elements. Others divide by a size (TVM bounds the buffers
 # of softmax and of products of matrices by such divisions, and takes joined loops apart by them),
 # which ends the process where it is 0, or have no result: a mean, a window, an index.
+# (call_tir is a loop of our own, whose converter asks for what it needs.)
 _MOVING = (
-    "broadcast_to concat dynamic_strided_slice expand_dims flatten flip full full_like nn.pad ones "
-    "permute_dims reshape shape_of split squeeze strided_slice take zeros"
+    "broadcast_to call_tir concat dynamic_strided_slice expand_dims flatten flip full full_like "
+    "nn.pad ones permute_dims reshape shape_of split squeeze strided_slice take zeros"
 )
 _OF_NOTHING = UNARY | BROADCAST | {"relax.nn.prelu"} | {f"relax.{name}" for name in _MOVING.split()}
 

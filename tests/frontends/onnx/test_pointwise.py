@@ -114,6 +114,22 @@ NORMS = [
         for o, n in ((18, 2), (21, 4))
         for x, f in ((X, ()), (X.astype("float16"), ()), (X, (2, 3)))
     ),
+    row(
+        "GroupNormalization",
+        X.astype("float64") + 100,
+        *(c(floats(2), "float64") for _ in range(2)),
+        opset=18,
+        num_groups=2,
+    ),
+    *(
+        row(
+            "LayerNormalization",
+            X.astype("float64") + 100,
+            *(c(floats(7), "float64") for _ in range(n)),
+            opset=17,
+        )
+        for n in (1, 2)
+    ),
     *(
         row(
             "LayerNormalization",

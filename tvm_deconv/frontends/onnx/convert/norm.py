@@ -40,10 +40,11 @@ def layer_normalization(call: Call) -> relax.Expr:
     normal = shape_of(x)[axes[0] :]
     asked = [name for name in call.node.output[1:] if name]
     plain = all(shape_of(t) == normal for t in (scale, bias) if t is not None)
-    if plain and not asked and all(isinstance(size, int) for size in normal):
+    double = dtype_of(x) == "float64"  # computed as such by ONNX Runtime, and not by TVM's operator
+    if plain and not asked and not double and all(isinstance(size, int) for size in normal):
         zeros = relax.op.zeros_like(scale) if bias is None else bias
         return relax.op.nn.layer_norm(x, scale, call.emit(zeros), axes, epsilon)
-    wide = x if dtype_of(x) == "float32" else call.emit(relax.op.astype(x, "float32"))
+    wide = x if double or dtype_of(x) == "float32" else call.emit(relax.op.astype(x, "float32"))
     mean, centred, variance = _moments(call, wide, axes)
     inverse = call.emit(relax.op.rsqrt(relax.op.add(variance, call.number(epsilon, wide))))
     y = call.emit(relax.op.astype(relax.op.multiply(centred, inverse), dtype_of(x)))
@@ -105,7 +106,8 @@ def _moments(
 def group_normalization(call: Call) -> relax.Expr:
     """Scale and bias for each group at opset 18, for each channel since 21.
 
-    Statistics are float32, as ONNX Runtime computes them.
+    Statistics are float32, but of float64 before opset 21, as ONNX Runtime computes them. (TVM's
+    operator takes the variance for the mean square less the square of the mean, which cancels.)
     """
     x, scale, bias = (call.tensor(i) for i in range(3))
     shape, groups = shape_of(x), call.get("num_groups", 0)
@@ -125,10 +127,18 @@ def group_normalization(call: Call) -> relax.Expr:
             call.emit(relax.op.repeat(value, channels // groups, 0)) for value in (scale, bias)
         )
     dtype = dtype_of(x)
-    wide = [x, scale, bias]
-    if dtype != "float32":
-        wide = [call.emit(relax.op.astype(value, "float32")) for value in wide]
-    spatial = list(range(2, len(shape)))
-    epsilon = call.get("epsilon", 1e-5)
-    y = relax.op.nn.group_norm(*wide, groups, channel_axis=1, axes=spatial, epsilon=epsilon)
-    return y if dtype == "float32" else relax.op.astype(call.emit(y), dtype)
+    within = dtype if dtype == "float64" and call.opset < 21 else "float32"
+    wide = x if dtype == within else call.emit(relax.op.astype(x, within))
+    # Images, groups, channels of a group, and what is left.
+    grouped = [shape[0], groups, channels // groups, *shape[2:]]
+    wide = call.emit(relax.op.reshape(wide, grouped))
+    _, centred, variance = _moments(call, wide, list(range(2, len(grouped))))
+    deviation = relax.op.sqrt(relax.op.add(variance, call.number(call.get("epsilon", 1e-5), wide)))
+    y = call.emit(relax.op.divide(centred, call.emit(deviation)))
+    y = call.emit(relax.op.reshape(y, shape))
+    factors = [
+        call.emit(relax.op.expand_dims(value, [a - 1 for a in range(2, len(shape))]))
+        for value in (scale, bias)
+    ]
+    y = y if dtype == within else call.emit(relax.op.astype(y, dtype))
+    return relax.op.add(call.emit(relax.op.multiply(y, factors[0])), factors[1])
