@@ -19,6 +19,7 @@ from onnx import numpy_helper
 import tvm_deconv
 from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.library import compile_library
+from tvm_deconv.size_errors import in_words
 
 from . import outcome as kinds
 from .execution import run_guarded
@@ -114,7 +115,7 @@ class OnnxCase:
             return self._judge_invalid(found, want, feed)
         if isinstance(found, Exception):
             if any(not array.size for array in want.arrays) or self._fits_nowhere(found, feed):
-                return Outcome(kinds.REFUSED, f"an empty result, when run: {_first_line(found)}")
+                return Outcome(kinds.REFUSED, f"an empty result, when run: {in_words(found)}")
             return escaped(found, "when run: ")
         wrong = compare(found, want.arrays, want.limits)
         if not wrong or self._is_rightly_empty(found, want.limits, feed):
@@ -132,11 +133,18 @@ class OnnxCase:
         )
 
     def _fits_nowhere(self, found: Exception, feed: Feed) -> bool:
-        """Whether we refuse a window that is larger than what it reads; see the next."""
+        """Whether we refuse a window that is larger than what it reads, see the next, or a crop
+        that leaves nothing inside of the model."""
         if "match_cast" not in str(found):
             return False
+        every = onnx.ModelProto()
+        every.CopyFrom(self.model)
+        known = {value.name for value in every.graph.output}
+        inner = dict.fromkeys(name for node in every.graph.node for name in node.output if name)
+        every.graph.output.extend(onnx.ValueInfoProto(name=n) for n in inner if n not in known)
         try:
-            return any(not array.size for array in second_opinion(self.model, feed))
+            results = (second_opinion(self.model, feed), run_anywhere(every, feed))
+            return any(not array.size for arrays in results for array in arrays)
         except Refused:
             return True
 
@@ -173,7 +181,7 @@ class OnnxCase:
         """ONNX Runtime refuses, we did not: then the other reference decides."""
         reason = str(refused)[-300:]
         if isinstance(found, Exception):
-            return Outcome(kinds.INVALID, f"fails when run: {_first_line(found)}", reason)
+            return Outcome(kinds.INVALID, f"fails when run: {in_words(found)}", reason)
         try:
             arrays = second_opinion(self.model, feed)
         except Refused as other:
