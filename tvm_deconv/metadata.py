@@ -39,7 +39,8 @@ class Port:
 class Metadata:
     """Inputs in the model's order, outputs, the device, and what is known of pictures.
 
-    ``pixels`` is what whoever compiled it said, ``stated_pixels`` what the model itself says.
+    ``pixels`` is what whoever compiled it said, ``stated_pixels`` what the model itself says;
+    ``guessed_range`` is what the network itself was asked then, where neither says a range.
     ``field`` is None in libraries of before it was asked for.
     """
 
@@ -49,6 +50,7 @@ class Metadata:
     pixels: Pixels
     stated_pixels: Pixels
     field: Field | None
+    guessed_range: str | None = None
 
 
 def ports(mod: tvm.IRModule) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
@@ -65,11 +67,12 @@ def library_device(target: Target) -> LibraryDevice:
 
 
 def attach(mod: tvm.IRModule, description: Metadata) -> tvm.IRModule:
-    """A copy of the module with a function that returns its description."""
+    """A copy of the module with a function that returns this description, and no other."""
     raw = {"format": _FORMAT, **asdict(description)}
     body = relax.SeqExpr([], tvm.ir.StringImm(json.dumps(raw, default=str)))
     function = relax.Function([], body, ret_ty=relax.AnyType())
-    described = tvm.IRModule(dict(mod.functions.items()), attrs=mod.attrs)
+    others = {var: f for var, f in mod.functions.items() if var.name_hint != FUNCTION}
+    described = tvm.IRModule(others, attrs=mod.attrs)
     described[FUNCTION] = function.with_attr("global_symbol", FUNCTION)
     return described
 
@@ -92,6 +95,7 @@ def parse(text: str) -> Metadata:
         Pixels(**raw.get("pixels", {})),
         Pixels(**raw.get("stated_pixels", {})),
         _parse_field(raw.get("field")),
+        raw.get("guessed_range"),
     )
 
 
