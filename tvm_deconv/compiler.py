@@ -187,6 +187,7 @@ def build(
         metadata.library_device(target),
         pixels or Pixels(),
         stated,
+        None,
         None if isinstance(layout, str) else receptive_field(mod, *layout.sides),
     )
     lowered = []

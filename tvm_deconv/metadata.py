@@ -49,8 +49,8 @@ class Metadata:
     device: LibraryDevice
     pixels: Pixels
     stated_pixels: Pixels
+    guessed_range: str | None
     field: Field | None
-    guessed_range: str | None = None
 
 
 def ports(mod: tvm.IRModule) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
@@ -94,8 +94,8 @@ def parse(text: str) -> Metadata:
         LibraryDevice(**raw.get("device", {})),
         Pixels(**raw.get("pixels", {})),
         Pixels(**raw.get("stated_pixels", {})),
-        _parse_field(raw.get("field")),
         raw.get("guessed_range"),
+        _parse_field(raw.get("field")),
     )
 
 
