@@ -15,17 +15,17 @@ from tvm.relax.vm_build import VMExecutable
 from tvm.target import Target
 
 from tvm_deconv import metadata
-from tvm_deconv.algebra.reach import Field
 from tvm_deconv.backends import backend_of, machine_of
 from tvm_deconv.backends.passes import passes_after_fusion
-from tvm_deconv.errors import ModelError, TvmDeconvError
-from tvm_deconv.importer import Model, Shapes, load, stated_pixels
+from tvm_deconv.built import Built
+from tvm_deconv.errors import ModelError, PixelsError, TvmDeconvError
+from tvm_deconv.importer import Model, Shapes, load, load_with_pixels
 from tvm_deconv.layer_names import NameLayers
 from tvm_deconv.logs.apply import apply_ops
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec, resolve_log
-from tvm_deconv.metadata import Metadata, Port
-from tvm_deconv.pictures.layout import find_layout
+from tvm_deconv.metadata import Metadata
+from tvm_deconv.pictures.layout import Layout, find_layout
 from tvm_deconv.pixels import Pixels
 from tvm_deconv.report import Report
 from tvm_deconv.schedules.choice import AUTO, Preferences, TuningLog
@@ -159,14 +159,14 @@ def compile(
     itself, so that ``tvm_deconv.run`` can tell which images fit and what numbers it is to make of
     their pixels; ``pixels`` says that, before the model's own metadata.
 
-    Raises TargetError for an unknown target and for kernels that exceed a GPU's limits,
-    VariantError for a variant that is unknown or excluded, LogError for a log that is damaged or
-    not of the target, and ModelError for a model that cannot be imported or compiled; the latter
-    has TVM's own exception as its cause.
+    Raises PixelsError for ``pixels`` that cannot be those of the network, TargetError for an
+    unknown target and for kernels that exceed a GPU's limits, VariantError for a variant that is
+    unknown or excluded, LogError for a log that is damaged or not of the target, and ModelError for
+    a model that cannot be imported or compiled; the latter has TVM's own exception as its cause.
     """
     resolved = for_threads(target, threads)
     passes = pipeline(resolved, rewrite=rewrite, variant=variant, winograd=winograd, log=log)
-    return build(model, shapes, resolved, passes, pixels)
+    return build(model, shapes, resolved, passes, pixels).executable
 
 
 def build(
@@ -175,29 +175,41 @@ def build(
     target: Target,
     passes: tvm.transform.Pass,
     pixels: Pixels | None = None,
-) -> VMExecutable:
+) -> Built:
     """What ``compile`` does once its arguments are known to be good: ``passes`` are a pipeline."""
-    mod = load(model, shapes)
+    mod, stated = load_with_pixels(model, shapes)
     inputs, outputs = metadata.ports(mod)
+    layout = find_layout(inputs, outputs)
+    _check_pixels(pixels or Pixels(), layout)
     description = Metadata(
         inputs,
         outputs,
         metadata.library_device(target),
         pixels or Pixels(),
-        stated_pixels(model),
-        _field(mod, inputs, outputs),
+        stated,
+        None,
+        None if isinstance(layout, str) else receptive_field(mod, *layout.sides),
     )
-    mod = metadata.attach(mod, description)
+    lowered = []
+
+    @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.keep")
+    def keep(mod: tvm.IRModule, _context: tvm.transform.PassContext) -> tvm.IRModule:
+        lowered.append(mod)
+        return mod
+
     with one_error(), _without_cse():
-        return relax.build(mod, target, relax_pipeline=passes)
+        described = metadata.attach(mod, description)
+        kept = tvm.transform.Sequential([passes, keep])
+        executable = relax.build(described, target, relax_pipeline=kept)
+    return Built(executable, lowered[0], description, target, tuple(executable.mod.imports))
 
 
-def _field(mod: tvm.IRModule, inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> Field | None:
-    """The receptive field of a network from one image to one image; None of another."""
-    layout = find_layout(inputs, outputs)
-    if isinstance(layout, str):
-        return None
-    return receptive_field(mod, *layout.sides)
+def _check_pixels(pixels: Pixels, layout: Layout | str) -> None:
+    """Raise PixelsError for pixels that the network of this layout, or of none, cannot have."""
+    if not isinstance(layout, str):
+        pixels.check_channels(layout.channels)
+    elif pixels != Pixels():
+        raise PixelsError(f"pixels are said of a network that {layout}: leave them away")
 
 
 def for_threads(target: TargetSpec, threads: int | None) -> Target:

@@ -16,8 +16,7 @@ import tvm
 from tvm import relax
 
 from tvm_deconv.errors import ModelError
-from tvm_deconv.frontends.onnx import from_onnx, read_graph, read_proto
-from tvm_deconv.frontends.onnx import stated_pixels as stated_by_onnx
+from tvm_deconv.frontends.onnx import from_onnx, read_proto, stated_pixels
 from tvm_deconv.frontends.shapes import Shapes, read_shapes
 from tvm_deconv.frontends.tflite import from_tflite, is_tflite
 from tvm_deconv.pixels import Pixels
@@ -43,14 +42,33 @@ def load(model: Model, shapes: Shapes | None = None) -> tvm.IRModule:
     Raises ModelError for a file that is missing, damaged or of another kind, for an operator that
     cannot be imported (named), and for ``shapes`` that do not fit the model's inputs.
     """
-    if isinstance(model, (str, os.PathLike)) and Path(model).suffix == ".pt2":
-        return _bind_shapes(_from_torch(_read_program(model)), shapes)
-    if isinstance(model, (str, os.PathLike)) and is_tflite(model):
-        return from_tflite(model, shapes)
-    if isinstance(model, (str, os.PathLike)):
-        return from_onnx(read_proto(model), os.fspath(model), shapes)
+    return load_with_pixels(model, shapes)[0]
+
+
+def load_with_pixels(model: Model, shapes: Shapes | None = None) -> tuple[tvm.IRModule, Pixels]:
+    """What ``load`` gives, and what the model itself says of its pixels.
+
+    Only ONNX has a place for that; of another model nothing is said.
+    """
     if isinstance(model, onnx.ModelProto):
-        return from_onnx(model, model.graph.name or "ModelProto", shapes)
+        proto, name = model, model.graph.name or "ModelProto"
+    elif isinstance(model, (str, os.PathLike)) and not (_is_program(model) or is_tflite(model)):
+        proto, name = read_proto(model), os.fspath(model)
+    else:
+        return _load_other(model, shapes), Pixels()
+    return from_onnx(proto, name, shapes), stated_pixels(proto)
+
+
+def _is_program(path: str | os.PathLike) -> bool:
+    return Path(path).suffix == ".pt2"
+
+
+def _load_other(model: Model, shapes: Shapes | None) -> tvm.IRModule:
+    """``load`` of all that is not ONNX."""
+    if isinstance(model, (str, os.PathLike)) and _is_program(model):
+        return _bind_shapes(_from_torch(_read_program(model)), shapes)
+    if isinstance(model, (str, os.PathLike)):
+        return from_tflite(model, shapes)
     if isinstance(model, tvm.IRModule):
         return _bind_shapes(_require_main(model), shapes)
     # An ExportedProgram can only come from someone who has imported torch already.
@@ -65,18 +83,6 @@ def load(model: Model, shapes: Shapes | None = None) -> tvm.IRModule:
         "a model is an ONNX or TFLite file, an onnx.ModelProto, a torch.export.ExportedProgram or "
         f"an IRModule, got {type(model).__name__}"
     )
-
-
-def stated_pixels(model: Model) -> Pixels:
-    """What the model itself says of its pixels: only ONNX has a place for it.
-
-    Raises ModelError for a file that is missing or damaged.
-    """
-    if isinstance(model, (str, os.PathLike)):
-        if Path(model).suffix == ".pt2" or is_tflite(model):
-            return Pixels()
-        model = read_graph(model)
-    return stated_by_onnx(model) if isinstance(model, onnx.ModelProto) else Pixels()
 
 
 def _read_program(path: str | os.PathLike) -> torch.export.ExportedProgram:

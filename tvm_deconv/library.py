@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tvm_deconv.backends.linking import link, linker
+from tvm_deconv.built import Built
 from tvm_deconv.compiler import TargetSpec, build, for_threads, pipeline
+from tvm_deconv.errors import ImageError
 from tvm_deconv.files import replacing
 from tvm_deconv.importer import Model, Shapes
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec
+from tvm_deconv.metadata import Metadata
+from tvm_deconv.pictures.layout import find_layout
+from tvm_deconv.pictures.network import Network
+from tvm_deconv.pictures.progress import say
 from tvm_deconv.pixels import Pixels
 from tvm_deconv.schedules.choice import AUTO
+from tvm_deconv.targets import is_this_machine
+
+_LEFT = "is left to be guessed by run, unless it is given (--range, range=)"
 
 
 def compile_library(
@@ -25,6 +38,7 @@ def compile_library(
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
     pixels: Pixels | None = None,
+    report: Callable[[str], None] = say,
 ) -> None:
     """Compile a model as ``tvm_deconv.compile`` does and write a library that can be loaded.
 
@@ -32,12 +46,47 @@ def compile_library(
     for CUDA, source for OpenCL. The arguments, then linker, CUDA compiler and output are checked
     before any work; a file that ``output`` already names is only replaced on success.
 
+    Where neither ``pixels`` nor the model say what range of pixels a network from image to image
+    wants, the network is asked (``tvm_deconv.pictures.guess``) if the library is for the processor
+    of this machine, and the answer is written into it. ``report``, by default a line on stderr, is
+    told of that, or that it is left to ``tvm_deconv.run``.
+
     Raises what ``tvm_deconv.compile`` raises, TargetError where nothing can link for the target or
     compile CUDA for it, and OutputError where ``output`` cannot be written.
     """
     resolved = for_threads(target, threads)
     passes = pipeline(resolved, variant=variant, winograd=winograd, log=log)
     command = linker(resolved)
-    with replacing(output) as unfinished:
-        executable = build(model, shapes, resolved, passes, pixels)
-        link(executable, unfinished, command, resolved)
+    with replacing(output) as unfinished, TemporaryDirectory() as folder:
+        built = build(model, shapes, resolved, passes, pixels)
+        if _lacks_range(built.description):
+            if is_this_machine(resolved):
+                built = _with_guess(built, Path(folder), command, report)
+            else:
+                report(f"{output} is for another machine: the range of its pixels {_LEFT}")
+        link(built.executable, unfinished, command, resolved)
+
+
+def _with_guess(built: Built, folder: Path, command: str, report: Callable[[str], None]) -> Built:
+    """The same with the range of pixels that it says it wants, and files in ``folder``."""
+    probe = folder / "probe.so"
+    built = built.with_object(folder / "kernels.o")
+    link(built.executable, probe, command, built.target)
+    try:
+        guess = Network.open(probe).guess(_known(built.description))
+    except ImageError as error:
+        reason = str(error).removeprefix(f"{probe} ")
+        report(f"the range of pixels {_LEFT}: the network {reason}")
+        return built
+    report(str(guess))
+    return built.described_by(replace(built.description, guessed_range=guess.range))
+
+
+def _lacks_range(description: Metadata) -> bool:
+    """Whether ``run`` would have to guess the range of this network's pixels."""
+    layout = find_layout(description.inputs, description.outputs)
+    return not isinstance(layout, str) and _known(description).range is None
+
+
+def _known(description: Metadata) -> Pixels:
+    return description.stated_pixels.overridden_by(description.pixels)

@@ -39,7 +39,8 @@ class Port:
 class Metadata:
     """Inputs in the model's order, outputs, the device, and what is known of pictures.
 
-    ``pixels`` is what whoever compiled it said, ``stated_pixels`` what the model itself says.
+    ``pixels`` is what whoever compiled it said, ``stated_pixels`` what the model itself says;
+    ``guessed_range`` is what the network itself was asked then, where neither says a range.
     ``field`` is None in libraries of before it was asked for.
     """
 
@@ -48,6 +49,7 @@ class Metadata:
     device: LibraryDevice
     pixels: Pixels
     stated_pixels: Pixels
+    guessed_range: str | None
     field: Field | None
 
 
@@ -65,11 +67,12 @@ def library_device(target: Target) -> LibraryDevice:
 
 
 def attach(mod: tvm.IRModule, description: Metadata) -> tvm.IRModule:
-    """A copy of the module with a function that returns its description."""
+    """A copy of the module with a function that returns this description, and no other."""
     raw = {"format": _FORMAT, **asdict(description)}
     body = relax.SeqExpr([], tvm.ir.StringImm(json.dumps(raw, default=str)))
     function = relax.Function([], body, ret_ty=relax.AnyType())
-    described = tvm.IRModule(dict(mod.functions.items()), attrs=mod.attrs)
+    others = {var: f for var, f in mod.functions.items() if var.name_hint != FUNCTION}
+    described = tvm.IRModule(others, attrs=mod.attrs)
     described[FUNCTION] = function.with_attr("global_symbol", FUNCTION)
     return described
 
@@ -91,6 +94,7 @@ def parse(text: str) -> Metadata:
         LibraryDevice(**raw.get("device", {})),
         Pixels(**raw.get("pixels", {})),
         Pixels(**raw.get("stated_pixels", {})),
+        raw.get("guessed_range"),
         _parse_field(raw.get("field")),
     )
 

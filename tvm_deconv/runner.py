@@ -13,9 +13,8 @@ from PIL import Image
 from tvm_deconv import images
 from tvm_deconv.files import replacing
 from tvm_deconv.pictures import tiles, tiling
-from tvm_deconv.pictures.guess import guess_range
 from tvm_deconv.pictures.network import Network
-from tvm_deconv.pictures.progress import Progress
+from tvm_deconv.pictures.progress import Progress, say
 from tvm_deconv.pixels import Pixels
 from tvm_deconv.threads import use_threads
 
@@ -39,9 +38,9 @@ def run(
     the chroma is enlarged by bicubic interpolation; one with three channels gets RGB.
     ``pixels`` says what numbers a pixel becomes; what it leaves open is what was said when the
     library was compiled, or else what the model's metadata says, or else, for the range, what the
-    network makes of flat pictures (``tvm_deconv.pictures.guess``); ``report``, by default a line on
-    stderr, is told of the last two. ``threads`` defaults to all processors that the process may
-    run on.
+    network makes of flat pictures (``tvm_deconv.pictures.guess``), now or when it was compiled;
+    ``report``, by default a line on stderr, is told of the last two. ``threads`` defaults to all
+    processors that the process may run on.
 
     A picture may have any size. A library of a fixed size, and one of free sizes for which the
     picture is large, compute it in tiles that overlap by the network's receptive field, with the
@@ -60,10 +59,10 @@ def run(
     images.check_format(output)
     with replacing(output) as unfinished:
         use_threads(threads)
-        say = report or _say
-        upscaler = Upscaler.open(library, pixels, say)
+        tell = report or say
+        upscaler = Upscaler.open(library, pixels, tell)
         if images.loses_bits(image):
-            say(f"{image} has colours of 16 bits, of which 8 are kept")
+            tell(f"{image} has colours of 16 bits, of which 8 are kept")
         shown = sys.stderr.isatty() if progress is None else progress
         result = upscaler.upscale(picture, str(image), tile, overlap, shown)
         images.write(result, unfinished)
@@ -86,11 +85,19 @@ class Upscaler:
     ) -> Upscaler:
         """Load what ``tvm-deconv compile`` wrote; the arguments and errors are those of ``run``."""
         network = Network.open(library)
-        known = network.description.pixels.overridden_by(pixels or Pixels())
-        stated = network.description.stated_pixels
+        described = network.description
+        known = described.pixels.overridden_by(pixels or Pixels())
+        stated, guessed = described.stated_pixels, described.guessed_range
         if known.range is None and stated.range is not None:
             report(f"pixels are taken to be {stated.range}, as the model's metadata says")
-        known = stated.overridden_by(known)
+        compiled, known = (stated.overridden_by(one) for one in (described.pixels, known))
+        # What was guessed for other means or colours does not hold.
+        if known == compiled and known.range is None and guessed is not None:
+            report(
+                f"pixels are taken to be {guessed}, as was guessed when {library} was compiled; "
+                "give --range (range=) if that is wrong"
+            )
+            known = replace(known, range=guessed)
         known.check_channels(network.layout.channels)
         return cls(network, known, report)
 
@@ -118,15 +125,9 @@ class Upscaler:
         """The pixels, with a guess of the range where nobody has said it."""
         if self.pixels.range is not None:
             return self.pixels
-        shape = (self.network.layout.channels, *self.network.probe_size)
-        guess = guess_range(self.network, self.pixels, shape)
-        taken = f"pixels are taken to be {guess.range}, {guess.reason}"
-        self.report(f"{taken}; give --range (range=) if that is wrong")
+        guess = self.network.guess(self.pixels)
+        self.report(str(guess))
         return replace(self.pixels, range=guess.range)
-
-
-def _say(line: str) -> None:
-    print(f"tvm-deconv: {line}", file=sys.stderr)
 
 
 def _silent(done: int, of: int) -> None:

@@ -40,6 +40,15 @@ def processor_of(target: Target) -> Target:
     return backend_of(target).processor(target)
 
 
+def is_this_machine(target: Target) -> bool:
+    """Whether this process surely runs what is compiled for a target: a CPU of the same name."""
+    here = resolve_target("host")
+    triples = (str(one.attrs.get("mtriple", "")).split("-")[0] for one in (here, target))
+    same_triple = len({triple for triple in triples if triple}) == 1
+    same_name = here.attrs.get("mcpu") == target.attrs.get("mcpu")
+    return target.kind == here.kind and same_name and same_triple
+
+
 def known_tags() -> list[str]:
     """Names of all targets that there is a tag for, sorted."""
     return sorted(str(tag) for tag in tvm_ffi.get_global_func("target.TargetTagListTags")())

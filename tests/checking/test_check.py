@@ -132,6 +132,67 @@ def test_the_module_of_pytorch_whose_operator_is_wrong_is_named(monkeypatch, tmp
     assert (report.layer.name, report.layer.operator) == ("gate.act", "aten.sigmoid.default")
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # PyTorch's own, inside torch.export
+@pytest.mark.parametrize("decomposed", [False, True], ids=["as exported", "decomposed"])
+def test_an_argument_may_be_named_like_a_builtin_of_python(monkeypatch, decomposed):
+    torch = pytest.importorskip("torch")
+    from tvm_deconv.frontends.torch.table import CONVERTERS as OPERATORS
+
+    class Network(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.act = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3), torch.nn.Sigmoid())
+            self.shift = torch.rand(3, 1, 1)
+
+        def forward(self, input, id, *, dict):
+            return self.act(input) + self.shift, id * 2 + dict
+
+    height = torch.export.Dim("height", min=4)
+    program = torch.export.export(
+        Network().eval(),
+        (torch.rand(1, 3, 8, 9), torch.rand(3)),
+        {"dict": torch.rand(3)},
+        dynamic_shapes={"input": {2: height}, "id": None, "dict": None},
+    )
+    program = program.run_decompositions() if decomposed else program
+    text = program.graph_module.code
+
+    assert tvm_deconv.check(program, **OPTIONS).is_right
+
+    monkeypatch.setitem(OPERATORS, "aten.sigmoid.default", (lambda call, x: relax.op.tanh(x), ""))
+    report = tvm_deconv.check(program, **OPTIONS)
+
+    assert report.layer.operator == "aten.sigmoid.default"
+    assert program.graph_module.code == text
+
+
+def test_the_weights_that_a_rounding_error_moves_are_a_copy_of_all_that_pytorch_has():
+    torch = pytest.importorskip("torch")
+    from tvm_deconv.checking.torch_subject import TorchSubject
+
+    class Network(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.rand(99))
+            self.register_buffer("kept", torch.rand(99))
+            self.register_buffer("unsaved", torch.rand(99), persistent=False)
+            self.constant = torch.rand(99)
+
+        def forward(self, x):
+            return x + self.weight, x + self.kept, x + self.unsaved, x + self.constant
+
+    network = Network()
+    subject = TorchSubject(torch.export.export(network, (torch.rand(99),)))
+    x = [np.zeros(99, "float32")]
+
+    before, moved, after = subject.run(x), subject.nearby(1).run(x), subject.run(x)
+
+    np.testing.assert_array_equal(before, after)
+    for one, other in zip(before, moved, strict=True):
+        assert (one != other).any()
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
 def test_sizes_that_the_network_cannot_have_are_passed_over():
     node = helper.make_node("SpaceToDepth", ["x"], ["y"], blocksize=8)
     ends = [

@@ -25,6 +25,7 @@ def described(taken, returned, dtype="float32") -> Metadata:
         Pixels(),
         Pixels(),
         None,
+        None,
     )
 
 

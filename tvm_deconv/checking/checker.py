@@ -16,7 +16,7 @@ from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.size_errors import in_words
-from tvm_deconv.targets import resolve_target
+from tvm_deconv.targets import is_this_machine
 
 from .draws import Sizes, drawn, sizes_of
 from .locate import first_wrong
@@ -127,7 +127,9 @@ class _Ours:
 
     def machine(self, mod: tvm.IRModule) -> relax.VirtualMachine:
         """The compiled module, ready to run."""
-        return relax.VirtualMachine(build(mod, None, self.target, self.passes), tvm.cpu())
+        return relax.VirtualMachine(
+            build(mod, None, self.target, self.passes).executable, tvm.cpu()
+        )
 
     def compared(self, machine: relax.VirtualMachine, case: _Case) -> list[Comparison]:
         """Every output for one case; raises _Stopped if there is none."""
@@ -160,8 +162,7 @@ def _words(names: Sequence[str], case: _Case) -> dict[str, tuple[int, ...]]:
 
 def _require_host(target: tvm.target.Target, asked: TargetSpec) -> None:
     """Raise TargetError for a target that this process does not run on."""
-    host = resolve_target("host")
-    if target.kind != host.kind or target.attrs.get("mcpu") != host.attrs.get("mcpu"):
+    if not is_this_machine(target):
         name = asked if isinstance(asked, str) else target.attrs.get("mcpu", target.kind.name)
         raise TargetError(
             f"check runs what it compiles, and {name} is not this machine: leave the target out, "

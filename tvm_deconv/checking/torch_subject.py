@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from operator import attrgetter
 
 import numpy as np
 import torch
 from torch import fx
 from torch.export import ExportedProgram
-from torch.export.graph_signature import (
-    InputKind,
-    OutputKind,
-    OutputSpec,
-    TensorArgument,
-)
+from torch.export.graph_signature import InputKind, OutputKind, OutputSpec, TensorArgument
+from torch.func import functional_call
 from torch.utils import _pytree as pytree
 
 from tvm_deconv.errors import first_line
@@ -32,8 +28,12 @@ from .subject import Layer, ReferenceRefusal, Subject
 class TorchSubject(Subject):
     """An ``ExportedProgram``; its layers are the nodes of its graph, before any decomposition."""
 
-    def __init__(self, program: ExportedProgram) -> None:
+    def __init__(
+        self, program: ExportedProgram, weights: dict[str, torch.Tensor] | None = None
+    ) -> None:
+        """``weights`` stand for those of the program's module, by its names, when it runs."""
         self.model = program
+        self._weights = weights or {}
         self.reference = f"PyTorch {torch.__version__}"
         specs = program.graph_signature.output_specs
         self.outputs = tuple(s.arg.name for s in specs if isinstance(s.arg, TensorArgument))
@@ -56,31 +56,24 @@ class TorchSubject(Subject):
         args, kwargs = pytree.tree_unflatten(flat, self.model.call_spec.in_spec)
         with torch.no_grad(), _quiet():
             try:
-                found = self._module(*args, **kwargs)
+                found = functional_call(self._module, self._weights, args, kwargs)
             except Exception as error:  # operators and guards raise whatever they like
                 raise ReferenceRefusal(first_line(error)) from error
         tensors = [value for value in pytree.tree_leaves(found) if isinstance(value, torch.Tensor)]
         return [tensor.detach().cpu().numpy() for tensor in tensors]
 
     def nearby(self, seed: int) -> TorchSubject:
-        def moved(tensor: Any) -> Any:
+        module = self._module
+        names = {str(node.target) for node in module.graph.nodes if node.op == "get_attr"}
+        moved = {}
+        for name in names:
+            tensor = attrgetter(name)(module)
             if not isinstance(tensor, torch.Tensor) or tensor.dtype == torch.bfloat16:
-                return tensor
+                continue  # the graph of a branch; a type that NumPy does not have
             values = tensor.detach().cpu().numpy()
-            if not is_weight(values):
-                return tensor
-            new = torch.from_numpy(nearby(values, seed))
-            kept = isinstance(tensor, torch.nn.Parameter)
-            return torch.nn.Parameter(new, tensor.requires_grad) if kept else new
-
-        program = self.model
-        return TorchSubject(
-            _rebuilt(
-                program,
-                state_dict={key: moved(value) for key, value in program.state_dict.items()},
-                constants={key: moved(value) for key, value in program.constants.items()},
-            )
-        )
+            if is_weight(values):
+                moved[name] = torch.from_numpy(nearby(values, seed))
+        return TorchSubject(self.model, moved)
 
     def layers(self) -> list[Layer]:
         inputs = {
@@ -105,54 +98,41 @@ class TorchSubject(Subject):
         return layers
 
     def cut(self, key: str) -> TorchSubject:
-        module = copy.deepcopy(self.model.graph_module)
+        program = self.model
+        with _quiet():
+            module, signature, calls = copy.deepcopy(
+                (program.graph_module, program.graph_signature, program.module_call_graph)
+            )
         nodes = list(module.graph.nodes)
+        for node, original in zip(nodes, program.graph.nodes, strict=True):
+            # A copied graph chooses names anew, others than builtins (an argument ``input`` is
+            # ``input_1`` then), and a signature knows its nodes by their names.
+            node.name = original.name
         (end,) = (node for node in nodes if node.name == key)
         (output,) = (node for node in nodes if node.op == "output")
         output.args = ((end,),)
         for node in reversed(nodes[nodes.index(end) + 1 :]):
             if node is not output and node.op != "placeholder":
                 module.graph.erase_node(node)
-        with _quiet():
-            signature, calls = copy.deepcopy(
-                (self.model.graph_signature, self.model.module_call_graph)
-            )
         signature.output_specs = [OutputSpec(OutputKind.USER_OUTPUT, TensorArgument(key), None)]
         _, returned = pytree.tree_flatten((0,))
         calls[0] = replace(calls[0], signature=replace(calls[0].signature, out_spec=returned))
-        program = _rebuilt(self.model, module=module, signature=signature, calls=calls)
-        return TorchSubject(program)
+        with _quiet():
+            part = ExportedProgram(
+                root=module,
+                graph=module.graph,
+                graph_signature=signature,
+                state_dict=program.state_dict,
+                range_constraints=program.range_constraints,
+                module_call_graph=calls,
+                constants=program.constants,
+                verifiers=program.verifiers,
+            )
+        return TorchSubject(part)
 
     @cached_property
-    def _module(self) -> torch.nn.Module:
+    def _module(self) -> fx.GraphModule:
         return self.model.module()
-
-
-def _rebuilt(
-    program: ExportedProgram,
-    *,
-    module: fx.GraphModule | None = None,
-    signature: Any = None,
-    calls: Any = None,
-    state_dict: Mapping[str, Any] | None = None,
-    constants: Mapping[str, Any] | None = None,
-) -> ExportedProgram:
-    """The program with the parts that are given, and its own otherwise; it is not changed."""
-    with _quiet():
-        root = copy.deepcopy(program.graph_module) if module is None else module
-        own_signature, own_calls = copy.deepcopy(
-            (program.graph_signature, program.module_call_graph)
-        )
-        return ExportedProgram(
-            root=root,
-            graph=root.graph,
-            graph_signature=own_signature if signature is None else signature,
-            state_dict=program.state_dict if state_dict is None else dict(state_dict),
-            range_constraints=program.range_constraints,
-            module_call_graph=own_calls if calls is None else calls,
-            constants=program.constants if constants is None else dict(constants),
-            verifiers=program.verifiers,
-        )
 
 
 def _records(node: fx.Node) -> Iterator[torch.Tensor]:

@@ -40,7 +40,7 @@ def add_compile(commands: Commands) -> None:
     parser = add_command(commands, "compile", _compile, "compile a network to a shared library")
     add_model(parser)
     parser.add_argument("-o", "--output", required=True, metavar="OUT.so", help="library to write")
-    add_pixels(parser, "what the model's metadata says, or else a guess when it is run")
+    add_pixels(parser, "what the model's metadata says, or else a guess, which is said")
     add_schedule(parser)
 
 

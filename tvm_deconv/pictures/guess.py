@@ -37,6 +37,10 @@ class Guess:
     range: str
     reason: str
 
+    def __str__(self) -> str:
+        taken = f"pixels are taken to be {self.range}, {self.reason}"
+        return f"{taken}; give --range (range=) if that is wrong"
+
 
 def guess_range(
     network: Callable[[np.ndarray], np.ndarray], pixels: Pixels, shape: tuple[int, int, int]

@@ -16,8 +16,10 @@ from tvm_deconv import metadata
 from tvm_deconv.backends import device_for, missing_runtime
 from tvm_deconv.errors import ImageError, ModelError, first_line
 from tvm_deconv.metadata import Metadata
+from tvm_deconv.pixels import Pixels
 from tvm_deconv.size_errors import in_words
 
+from .guess import Guess, guess_range
 from .layout import Layout, read_layout
 
 # Pixels a side of pictures that are only a try.
@@ -89,6 +91,13 @@ class Network:
             for side, period in zip(self.size, periods, strict=True)
         )
         return height, width
+
+    def guess(self, pixels: Pixels) -> Guess:
+        """The range that it wants, where ``pixels`` hold what else is known of them.
+
+        Raises ImageError where it cannot compute a picture of ``probe_size``.
+        """
+        return guess_range(self, pixels, (self.layout.channels, *self.probe_size))
 
     def __call__(self, planes: np.ndarray) -> np.ndarray:
         """Its result for ``planes``; both are (1, channels, height, width), whatever its layout.

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 
 # Between two lines, and before the first.
 _EVERY_S = 3.0
+
+
+def say(line: str) -> None:
+    """A line on stderr, in the words of the command."""
+    print(f"tvm-deconv: {line}", file=sys.stderr)
 
 
 class Progress:

@@ -21,10 +21,10 @@ from .check import check_model, check_text, inlined
 from .importer import import_network
 from .known import check_operators, is_strange
 from .normalise import normalised
-from .read import read_graph, read_proto
+from .read import read_proto
 from .stated import stated_pixels
 
-__all__ = ["from_onnx", "read_graph", "read_proto", "stated_pixels"]
+__all__ = ["from_onnx", "read_proto", "stated_pixels"]
 
 
 def from_onnx(model: onnx.ModelProto, name: str, shapes: Shapes | None = None) -> tvm.IRModule:

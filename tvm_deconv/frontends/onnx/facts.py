@@ -19,6 +19,7 @@ from tvm_deconv.errors import ModelError, first_line
 
 from .fold import evaluate, fits, is_foldable
 from .nodes import STANDARD, attributes, describe, reads, words
+from .partial_shapes import Sizes, sizes_of_result
 
 # Values of more elements are of no use to shape inference, and would only be copied.
 SHORT = 1024
@@ -70,6 +71,7 @@ class Facts:
         Raises ModelError where the standard's shape inference finds that the inputs do not fit.
         """
         inferred = self._infer(node)
+        self._add_sizes(node, inferred)
         outputs = self._constants(node, inferred)
         if outputs is not None:
             for key, array in zip(node.output, outputs, strict=True):
@@ -131,6 +133,27 @@ class Facts:
         except (shape_inference.InferenceError, checker.ValidationError, RuntimeError) as error:
             reason = _PREFIX.sub("", first_line(error))
         raise ModelError(f"{self.name}: {describe(node, self.opset)}: {reason}")
+
+    def _add_sizes(self, node: onnx.NodeProto, inferred: Mapping[str, onnx.TypeProto]) -> None:
+        """Sizes that ``inferred`` lacks, from what is known of a shape operand in part."""
+        kind = inferred.get(node.output[0]) if node.input and node.output else None
+        if kind is None or not kind.HasField("tensor_type"):
+            return
+
+        def known(index: int) -> Sizes | None:
+            part = self._known(node.input[index]) if index < len(node.input) else None
+            if part is None or part.values.ndim != 1:
+                return None
+            pairs = zip(part.values.tolist(), part.known, strict=True)
+            return [value if sure else None for value, sure in pairs]
+
+        found = sizes_of_result(node, self.shape(node.input[0]), known)
+        shape = kind.tensor_type.shape
+        if found is not None and not kind.tensor_type.HasField("shape"):
+            shape.dim.extend(onnx.TensorShapeProto.Dimension() for _ in found)
+        for dim, size in zip(shape.dim, found or (), strict=False):
+            if size is not None and not dim.HasField("dim_value"):
+                dim.dim_value = size
 
     def _partial(self, node: onnx.NodeProto) -> list[Partial] | None:
         if node.domain not in STANDARD:

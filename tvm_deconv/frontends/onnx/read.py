@@ -23,25 +23,16 @@ def read_proto(path: str | os.PathLike) -> onnx.ModelProto:
     weights which are not there.
     """
     file = Path(path)
-    proto = read_graph(file)
+    data = read_model(file)
+    if not data.startswith(_FIRST_BYTE):
+        raise ModelError(f"{file} is not an ONNX model: give a file that an ONNX exporter wrote")
+    try:
+        proto = onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise ModelError(f"{file} is a damaged ONNX model: export or download it again") from error
     try:
         external_data_helper.load_external_data_for_model(proto, str(file.parent))
     except (OSError, ValueError, checker.ValidationError) as error:
         reason = first_line(error)
         raise ModelError(f"{file}: its external weights cannot be read: {reason}") from error
     return proto
-
-
-def read_graph(path: str | os.PathLike) -> onnx.ModelProto:
-    """What ``read_proto`` gives, less the weights that lie in files beside it.
-
-    Raises ModelError for a file that is missing, unreadable, not ONNX or damaged.
-    """
-    file = Path(path)
-    data = read_model(file)
-    if not data.startswith(_FIRST_BYTE):
-        raise ModelError(f"{file} is not an ONNX model: give a file that an ONNX exporter wrote")
-    try:
-        return onnx.load_model_from_string(data)
-    except DecodeError as error:
-        raise ModelError(f"{file} is a damaged ONNX model: export or download it again") from error

@@ -8,6 +8,8 @@ from tvm_deconv.frontends.onnx.nodes import refuse
 
 from .call import Call
 
+_FAR = 1 << 31  # behind the last sample
+
 
 def pad(call: Call) -> None:
     """Zeros, or what PADV2 gives as input 2."""
@@ -16,7 +18,12 @@ def pad(call: Call) -> None:
 
 
 def mirror_pad(call: Call) -> None:
-    """REFLECT leaves the edge out; SYMMETRIC, of which ONNX has none, repeats it by an index."""
+    """REFLECT leaves the edge out; SYMMETRIC, of which ONNX has none, repeats it.
+
+    SYMMETRIC's borders are in a reflection that is one sample narrower: of 4 samples with 2 before
+    them ``b abcd`` is the reflection by 1, and its first two are the border of ``ba abcd``. Where
+    the border is wider than what it shows, the reflection is refused, at free sizes when it is run.
+    """
     if int(call.option("Mode")) == 0:
         _pad(call, "reflect", [])
         return
@@ -25,15 +32,22 @@ def mirror_pad(call: Call) -> None:
         if not begin and not end:
             continue
         size = call.shape(0)[order[axis]]
-        if size is None:
-            refuse("Mode is SYMMETRIC along a free size: give the shapes of the inputs")
-        if max(begin, end) > size:
+        if size is not None and max(begin, end) > size:
             refuse(f"paddings {(begin, end)} are wider than the {size} samples of axis {axis}")
-        places = np.arange(-begin, size + end)
-        places = np.where(places < 0, -1 - places, places)
-        places = np.where(places >= size, 2 * size - 1 - places, places)
-        x = call.emit("Gather", x, call.constant(places), axis=axis)
+        pads = np.zeros((2, len(order)), np.int64)
+        pads[:, axis] = max(begin - 1, 0), max(end - 1, 0)
+        reflected = call.emit("Pad", x, call.constant(pads.ravel()), mode="reflect")
+        parts = [x]
+        if begin:
+            parts.insert(0, _slice(call, reflected, axis, 0, begin))
+        if end:
+            parts.append(_slice(call, reflected, axis, -end, _FAR))
+        x = call.emit("Concat", *parts, axis=axis)
     call.result(x, order)
+
+
+def _slice(call: Call, x: str, axis: int, start: int, end: int) -> str:
+    return call.emit("Slice", x, *(call.constant(np.array([n])) for n in (start, end, axis)))
 
 
 def _order(call: Call) -> tuple[tuple[int, ...], str]:
