@@ -8,6 +8,7 @@ import pytest
 import tvm
 from onnx import helper
 from onnx_layers import SYMBOLIC, conv, onnx_model, tensors
+from onnx_net import Net
 from relax_helpers import compiled
 from tvm import relax
 
@@ -75,6 +76,31 @@ def test_an_axis_whose_factor_is_whole_is_folded_without_the_other():
     np.testing.assert_allclose(compiled(new, x), expected(model, x), rtol=0, atol=1e-5)
 
 
+def test_a_map_that_is_enlarged_twice_is_folded_once():
+    net = Net((1, 4, 9, 8))
+    scales = net.given(np.array([1, 1, 2, 2], "float32"))
+    up = net("Resize", net("Resize", "x", "", scales, mode="linear"), "", scales, mode="linear")
+    model = net.model(net.conv(up, 4, 5))
+    new, report = rewrite_upsampling(load(model))
+    assert [layer.before for layer in report.rewritten] == ["linear resize 2x2, conv 3x3 4->5"]
+    x = net.rng.standard_normal(net.shape).astype("float32")
+    np.testing.assert_allclose(compiled(new, x), expected(model, x), rtol=0, atol=1e-5)
+
+
+def test_a_line_of_free_length():
+    net = Net((1, 4, 9), dims=(1, 4, "w"))
+    scales = net.given(np.array([1, 1, 3], "float32"))
+    up = net("Resize", "x", "", scales, mode="linear")
+    model = net.model(net("Conv", up, net.constant(5, 4, 3), pads=[1, 1]))
+    report = tvm_deconv.explain(model)
+    assert [layer.before for layer in report.layers] == ["linear resize 3, conv 3 4->5"]
+    main = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"]
+    for length in (1, 2, 23):
+        x = net.rng.standard_normal((1, 4, length)).astype("float32")
+        got = main(tvm.runtime.tensor(x)).numpy()
+        np.testing.assert_allclose(got, expected(model, x), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("free", [False, True])
 def test_pytorch(free):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: it goes untested")
@@ -109,3 +135,14 @@ def test_nothing_passes_over_the_large_map_again():
     assert not [name for name in names if "add_border" in name]
     stored = [f for _, f in mod.functions_items() if f.attrs and VARIANT_ATTRIBUTE in f.attrs]
     assert len(stored) == 3  # The layer, its rows and its columns.
+
+
+def test_float16_is_folded_through_the_cast_behind_its_float32_sums():
+    net = Net((1, 4, 12, 9), "float16")
+    scales = net.given(np.array([1, 1, 2, 2], "float32"))
+    y = net("Relu", net.conv(net("Resize", "x", "", scales, mode="linear"), 4, 5))
+    model = net.model(y)
+    new, report = rewrite_upsampling(load(model))
+    assert [layer.status for layer in report.layers] == ["rewritten"], report
+    x = net.rng.standard_normal(net.shape).astype("float16")
+    np.testing.assert_allclose(compiled(new, x), expected(model, x), rtol=0, atol=1e-2)

@@ -6,9 +6,10 @@ for one axis after the other. Importers say what is resampled (``Resampled``: ax
 coordinate, kernel); ``resample`` finds the form: an axis that stays is left out; a nearest resize
 by whole factors along two axes, or of a line as a picture of one row, becomes
 ``relax.image.resize2d``, which the rewrite understands; and everything else is a PrimFunc for each
-axis, which reads indices and weights from tables. Whether a map is one of these is found by
-evaluating it. Where sizes are fixed the tables are constants; where they are free, small PrimFuncs
-compute them from the same formulas.
+axis, which reads indices and weights from tables. Linear resizes by whole factors say so in an
+attribute (``INTERPOLATED``), and those of lines are of pictures of one row, too. Whether a map is
+one of these is found by evaluating it. Where sizes are fixed the tables are constants; where they
+are free, small PrimFuncs compute them from the same formulas.
 
     nearest of PyTorch's F.interpolate(x, size=(5, 7)) of a map of 8 by 9:
 
@@ -104,6 +105,10 @@ def resample(
     places = ", ".join(str(axis.axis) for axis in sorted(changed, key=lambda axis: axis.axis))
     what = what or f"{changed[0].kernel.name} resampling of axes {places}"
     linear = {axis.axis: _linear_factor(axis, shape[axis.axis], dtype) for axis in changed}
+    if len(shape) == 3 and linear.keys() == {2} and linear[2] is not None:
+        picture = builder.emit(relax.op.expand_dims(x, 2))
+        wider = resample(builder, picture, [replace(changed[0], axis=3)], fill, what)
+        return builder.emit(relax.op.squeeze(wider, [2]))
     left = next((axis for axis in changed if linear[axis.axis] is None), None)
     if left is not None:
         what = f"{what}, {_why_not_folded(left, shape[left.axis])}"
