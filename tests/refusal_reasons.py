@@ -33,7 +33,6 @@ RESIZE = {
     "unknown_rounding": "half_pixel with stochastic rounding is not nearest x2",
     "resize_of_a_crop": "tf_crop_and_resize with round rounding is not nearest x2",
     "resize_from_outside": "tf_crop_and_resize with round rounding is not nearest x2",
-    "bilinear": "relax.image.resize2d (lv): method is linear, not nearest_neighbor",
     "cubic": "relax.image.resize2d (lv): method is cubic, not nearest_neighbor",
     "fractional": "axis H: factor 15/6 = 2.5 is not whole",
     "shrinking": "axis H: factor 3/6 = 0.5 is not whole",

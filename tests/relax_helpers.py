@@ -221,11 +221,15 @@ def _conv2d_transpose(call: relax.Call, x: np.ndarray, w: np.ndarray) -> np.ndar
 
 
 def _resize2d(call: relax.Call, x: np.ndarray, size: Any) -> np.ndarray:
-    """Only what the tests build on purpose: half_pixel + round and asymmetric + floor."""
+    """Only what the tests build on purpose: linear, half_pixel + round and asymmetric + floor."""
     a = call.attrs
-    assert a.method == "nearest_neighbor"
     x = _to_nchw(a.layout, x)
     mode = (a.coordinate_transformation_mode, a.rounding_method)
+    if a.method == "linear":
+        assert mode[0] == "half_pixel"
+        factors = [int(d.value) // n for d, n in zip(size.values, x.shape[2:], strict=True)]
+        return _from_nchw(a.layout, reference.linear(x, factors))
+    assert a.method == "nearest_neighbor"
     for axis, target in zip((2, 3), [int(d.value) for d in size.values], strict=True):
         scale = x.shape[axis] / target
         position = np.arange(target)

@@ -3,6 +3,14 @@
 # Of a PrimFunc that an importer emitted: the resampling that it computes, in words for the report.
 RESAMPLED = "tvm_deconv.resampled"
 
+# Of a PrimFunc that resamples one axis of its first operand: "axis factor", where it is a linear
+# resize (half_pixel) by that whole factor.
+INTERPOLATED = "tvm_deconv.interpolated"
+
+# Of a function of ``transform.borders``: "top bottom left right", the outputs at each side that it
+# adds to. Its operands are the tensor, then the lines along rows and along columns where there are.
+BORDER = "tvm_deconv.border"
+
 # Of a PrimFunc that resamples one axis of its first operand: "axis first last", the samples that
 # output sample o of m reads of n input samples, o * n / m + [first, last].
 READS = "tvm_deconv.reads"

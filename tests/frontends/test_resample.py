@@ -191,12 +191,34 @@ def test_a_tie_and_its_neighbour_fall_to_their_sides():
     assert taken("ceil") == [1, 1, 2, 3, 0]
 
 
-def test_a_resampling_that_stays_is_in_the_report():
+@pytest.mark.parametrize(
+    ("kind", "targets", "reason"),
+    [
+        (
+            "bilinear",
+            (9, 25),
+            "linear resampling of axes 2, 3, from 7 to 9 samples along axis 2, by no whole factor",
+        ),
+        (
+            "bicubic",
+            (14, 20),
+            "cubic resampling of axes 2, 3, whose weights along axis 2 are not those of linear "
+            "interpolation",
+        ),
+        (
+            "bilinear, corners",
+            (14, 20),
+            "linear resampling of axes 2, 3, which does not lie at (i + 1/2)/r - 1/2 along axis 2",
+        ),
+        ("nearest", (9, 25), "nearest resampling of axes 2, 3, no nearest resize by whole factors"),
+    ],
+)
+def test_a_resampling_that_stays_is_in_the_report(kind, targets, reason):
     def body(builder, x):
-        return conv(builder, resample(builder, x, resampled("bilinear", (9, 20))))
+        return conv(builder, resample(builder, x, resampled(kind, targets)))
 
     (layer,) = explain(module(body, SHAPE)).layers
-    assert "is linear resampling of axes 2, 3, no nearest resize" in layer.reason
+    assert (layer.status, layer.reason) == ("refused", f"lv1 is {reason}")
 
 
 @pytest.mark.parametrize(

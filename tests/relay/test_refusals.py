@@ -45,7 +45,6 @@ LAYERS = {
     "broadcasting_constant": lambda x: shuffle(
         relay.add(conv(x, o=1), constant(np.arange(8, dtype="float32").reshape(1, 8, 1, 1))), (2, 2)
     ),
-    "bilinear": lambda x: conv(resized(x, method="linear")),
     "cubic": lambda x: conv(resized(x, method="cubic")),
     "fractional": lambda x: conv(resized(x, (15, 10))),
     "shrinking": lambda x: conv(resized(x, (3, 5))),
@@ -192,6 +191,11 @@ def test_integer_convolutions_are_refused_with_their_types():
 
     mod = module(body, SHAPE, "int8")
     assert_refused(mod, "has data int8, weights int8 and output int32")
+
+
+def test_a_linear_resize_is_folded_by_the_relax_pass_only():
+    mod = module(lambda x: conv(resized(x, method="linear")), SHAPE)
+    assert_refused(mod, "image.resize2d (resize2d_1): method is linear, not nearest_neighbor")
 
 
 def test_upsampling_in_another_way_is_refused():

@@ -22,13 +22,13 @@ SHAPE = (1, 4, 5, 6)
 
 
 def network(builder, x):
-    """One of each: rewritten sub-pixel, rewritten resize, refused bilinear."""
+    """One of each: rewritten sub-pixel, rewritten resize, refused cubic."""
     y = conv(builder, x)
     y = builder.emit(relax.op.add(y, constant(np.arange(8, dtype="float32").reshape(1, 8, 1, 1))))
     y = builder.emit(relax.op.nn.relu(shuffle(builder, y, (2, 2))))
     y = conv(builder, upsample(builder, y, (2, 2), "half_pixel"), 4)
     size = relax.ShapeExpr([40, 48])
-    return conv(builder, builder.emit(relax.op.image.resize2d(y, size, method="linear")), 1)
+    return conv(builder, builder.emit(relax.op.image.resize2d(y, size, method="cubic")), 1)
 
 
 def test_the_pass_fits_into_a_sequence_and_into_relax_build():
@@ -81,7 +81,7 @@ def test_the_report_prints_a_table_and_goes_into_json():
     )
     assert "conv 3x3 4->8, shuffle 2x2 CRD => deconv 6x6 stride 2x2 4->2" in lines[1]
     assert "resize 2x2, conv 3x3 2->4 => deconv 4x4 stride 2x2 2->4" in lines[2]
-    assert "method is linear, not nearest_neighbor" in lines[3]
+    assert "method is cubic, not nearest_neighbor" in lines[3]
     assert lines[-1] == "2 rewritten, 1 refused"
     data = json.loads(json.dumps(report.as_dict()))
     assert (data["rewritten"], data["refused"], len(data["layers"])) == (2, 1, 3)

@@ -167,10 +167,13 @@ def test_weights_are_the_same_each_time_and_of_normal_size():
 
 @by_name(NETWORKS)
 def test_every_upsampling_layer_of_a_network_is_rewritten(workload):
-    workload = small(workload)
-    upsampling = [layer for layer in workload.layers if layer.kind in ("subpixel", "nearest")]
-    report = tvm_deconv.explain(workload.model())
-    assert (len(report.rewritten), len(report.refused)) == (len(upsampling), 0), str(report)
+    of_kind = [layer for layer in workload.layers if layer.kind in ("subpixel", "nearest")]
+    nodes = small(workload).model().graph.node
+    linear = [n for n in nodes if any(a.name == "mode" and a.s == b"linear" for a in n.attribute)]
+    # On a picture of a few pixels the fold of a linear resize does not pay.
+    report = tvm_deconv.explain((workload if linear else small(workload)).model())
+    expected = len(of_kind) + len(linear)
+    assert (len(report.rewritten), len(report.refused)) == (expected, 0), str(report)
 
 
 @by_name(NETWORKS)

@@ -6,9 +6,10 @@ for one axis after the other. Importers say what is resampled (``Resampled``: ax
 coordinate, kernel); ``resample`` finds the form: an axis that stays is left out; a nearest resize
 by whole factors along two axes, or of a line as a picture of one row, becomes
 ``relax.image.resize2d``, which the rewrite understands; and everything else is a PrimFunc for each
-axis, which reads indices and weights from tables. Whether a map is one of these is found by
-evaluating it. Where sizes are fixed the tables are constants; where they are free, small PrimFuncs
-compute them from the same formulas.
+axis, which reads indices and weights from tables. Linear resizes by whole factors say so in an
+attribute (``INTERPOLATED``), and those of lines are of pictures of one row, too. Whether a map is
+one of these is found by evaluating it. Where sizes are fixed the tables are constants; where they
+are free, small PrimFuncs compute them from the same formulas.
 
     nearest of PyTorch's F.interpolate(x, size=(5, 7)) of a map of 8 by 9:
 
@@ -29,12 +30,13 @@ import numpy as np
 import tvm
 from tvm import relax, sym, te, tirx
 
+from tvm_deconv.algebra.bilinear import interpolates
 from tvm_deconv.algebra.reads import reads
-from tvm_deconv.annotations import READS, RESAMPLED
+from tvm_deconv.annotations import INTERPOLATED, READS, RESAMPLED
 from tvm_deconv.errors import ModelError
 
 from .numbers_tir import TensorIR
-from .taps import Coordinate, Kernel, Nearest, Numbers, NumPy
+from .taps import Coordinate, Kernel, Nearest, Numbers, NumPy, Windowed
 
 # Past this float32 skips whole numbers, so that no coordinate in it is right.
 LARGEST_SIZE = 2**24
@@ -102,8 +104,19 @@ def resample(
     ordered = sorted(changed, key=lambda axis: _growth(axis, shape[axis.axis]))
     places = ", ".join(str(axis.axis) for axis in sorted(changed, key=lambda axis: axis.axis))
     what = what or f"{changed[0].kernel.name} resampling of axes {places}"
+    linear = {axis.axis: _linear_factor(axis, shape[axis.axis], dtype) for axis in changed}
+    if len(shape) == 3 and linear.keys() == {2} and linear[2] is not None:
+        picture = builder.emit(relax.op.expand_dims(x, 2))
+        wider = resample(builder, picture, [replace(changed[0], axis=3)], fill, what)
+        return builder.emit(relax.op.squeeze(wider, [2]))
+    left = next((axis for axis in changed if linear[axis.axis] is None), None)
+    if left is not None:
+        what = f"{what}, {_why_not_folded(left, shape[left.axis])}"
     for axis in ordered:
-        x = _along(builder, x, axis, dtype, {RESAMPLED: what} if axis is ordered[-1] else {})
+        attrs: dict[str, Any] = {RESAMPLED: what} if axis is ordered[-1] else {}
+        if linear[axis.axis] is not None:
+            attrs[INTERPOLATED] = f"{axis.axis} {linear[axis.axis]}"
+        x = _along(builder, x, axis, dtype, attrs)
     for axis in axes:
         if axis.fills:
             x = _filled(builder, x, axis, shape[axis.axis], fill)
@@ -123,6 +136,30 @@ def whole_factor(axis: Resampled, size: Any) -> int | None:
         if (indices[0] != np.arange(n * factor) // factor).any():
             return None
     return factor
+
+
+def _linear_factor(axis: Resampled, size: Any, dtype: str) -> int | None:
+    """r where the axis is a linear resize (half_pixel) by r; else None."""
+    factor = _ratio(size, axis.size)
+    if isinstance(axis.kernel, Nearest) or axis.fills or factor is None:
+        return None
+    for n in _sizes(size, factor):
+        indices, weights = tables(axis, n, n * factor, _arithmetic(axis.kernel, dtype))
+        if not interpolates(indices, weights, n):
+            return None
+    return factor
+
+
+def _why_not_folded(axis: Resampled, size: Any) -> str:
+    """What keeps a resampling from being folded into the convolution behind it, for a report."""
+    if isinstance(axis.kernel, Nearest):
+        return "no nearest resize by whole factors"
+    where = f"axis {axis.axis}"
+    if _ratio(size, axis.size) is None:
+        return f"from {size} to {axis.size} samples along {where}, by no whole factor"
+    if isinstance(axis.kernel, Windowed) and axis.kernel.a is not None:
+        return f"whose weights along {where} are not those of linear interpolation"
+    return f"which does not lie at (i + 1/2)/r - 1/2 along {where}"
 
 
 def tables(

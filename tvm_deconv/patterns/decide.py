@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tvm_deconv.report import REFUSED, REWRITTEN, LayerReport
 
+from .bilinear_resize import BilinearResize
 from .graph import Graph, Refused, Tensor
 from .nearest_resize import NearestResize
 from .rule import Decision, Plan, Rule
@@ -11,7 +12,7 @@ from .subpixel import SubPixel
 
 # In this order: a convolution between a resize and a shuffle can only go to one of them, and the
 # shuffle gains more, since no pass over the large map remains.
-RULES: tuple[Rule, ...] = (SubPixel(), NearestResize())
+RULES: tuple[Rule, ...] = (SubPixel(), NearestResize(), BilinearResize())
 
 
 def decide(graph: Graph) -> list[Decision]:

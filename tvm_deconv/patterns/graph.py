@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -44,6 +44,19 @@ class Call:
     args: tuple[Any, ...]
     attrs: Any = None
     inner: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True)
+class Interpolated:
+    """A tensor that is ``data`` enlarged linearly (half_pixel), by whole ``factors``.
+
+    ``factors`` are one for each axis. ``resize`` is the operator's result, which is the tensor
+    itself or differs from it by its type only.
+    """
+
+    resize: Tensor
+    data: Tensor
+    factors: tuple[int, ...]
 
 
 class Graph(ABC):
@@ -107,7 +120,14 @@ class Graph(ABC):
         """What the front's IR calls an operator of the vocabulary."""
 
     def resampled(self, tensor: Tensor) -> str | None:
-        """Which resampling, other than a nearest resize, an importer computed ``tensor`` by."""
+        """Which resampling ``tensor`` is of those that no rule knows; the words for a report."""
+        return None
+
+    def interpolated(self, tensor: Tensor) -> Interpolated | None:
+        """What ``tensor`` is a linear resize of; None where it is none, or none that we fold.
+
+        A front that answers has a ``BorderBuilder``.
+        """
         return None
 
     def is_line(self, tensor: Tensor) -> bool:
@@ -169,6 +189,41 @@ class Builder(Protocol):
 
     def merge_phases(self, x: Any, dims: tuple[Dim, ...]) -> Any:
         """Inverse of ``split_phases``."""
+
+
+@runtime_checkable
+class BorderBuilder(Builder, Protocol):
+    """A ``Builder`` that can also correct the border of a map (``algebra.bilinear``)."""
+
+    def conv2d(
+        self,
+        x: Any,
+        weight: np.ndarray,
+        padding: tuple[int, int, int, int],
+        dilation: tuple[int, int],
+        groups: int,
+    ) -> Any:
+        """A stride-1 convolution; ``weight`` is OIHW, ``padding`` top, left, bottom, right."""
+
+    def border_lines(
+        self, x: Any, axis: int, ends: tuple[bool, bool], factor: int, copies: tuple[int, int]
+    ) -> Any:
+        """The first and the last (as ``ends`` says) row (``axis`` 2) or column (3) of (N, C, H, W).
+
+        As (N, S*C, 1, L), the first before the last: enlarged linearly by ``factor`` along the
+        line, which then goes on with its edge for ``copies`` samples at begin and end.
+        """
+
+    def add_border(
+        self, y: Any, lines: dict[int, Any], counts: tuple[tuple[int, int], tuple[int, int]]
+    ) -> Any:
+        """``y`` (N, O, H, W) with ``lines`` added to its outermost rows and columns.
+
+        ``counts`` says to how many: (top, bottom) and (left, right). ``lines`` has a tensor
+        (N, S*O*D, 1, W) for axis 2 where a count is not 0, and one of H for axis 3: S sides that
+        have one, begin first, D the larger of both counts; channel (s*O + o)*D + p is added to
+        row p from that side.
+        """
 
 
 def is_same(a: Any, b: Tensor) -> bool:

@@ -171,12 +171,12 @@ def check(graph: Graph, conv: Conv, stages: Sequence[tuple[Stage, str]]) -> Near
     if shape is None or len(shape) != 4:
         return Refused(f"the shape of {graph.describe(last.data)} is not known")
     sizes = layouts.dims(shape, layout)[2:]
-    maps = _compose(graph, [stage for stage, _ in stages], sizes)
+    maps = compose(graph, [stage for stage, _ in stages], sizes)
     if isinstance(maps, Refused):
         return maps
     axes, edges = [], []
     for name, axis, found in zip("HW", (conv.h, conv.w), maps, strict=True):
-        sides = _borders(name, found.zero_padded(axis.pad_begin, axis.pad_end))
+        sides = borders(name, found.zero_padded(axis.pad_begin, axis.pad_end))
         if isinstance(sides, Refused):
             return sides
         begin, end = sides
@@ -217,7 +217,8 @@ def rewrite(match: NearestConv) -> Emit:
     return emit
 
 
-def _compose(graph: Graph, stages: Sequence[Stage], sizes: Sequence[object]) -> Maps | Refused:
+def compose(graph: Graph, stages: Sequence[Stage], sizes: Sequence[object]) -> Maps | Refused:
+    """Where ``stages``, nearest to the convolution first, read a map of ``sizes`` (H, W)."""
     h, w = (AxisMap(size if isinstance(size, int) else None) for size in sizes)
     maps: Maps = (h, w)
     zeros: Copying | None = None
@@ -238,7 +239,8 @@ def _compose(graph: Graph, stages: Sequence[Stage], sizes: Sequence[object]) -> 
     return maps
 
 
-def _borders(name: str, found: AxisMap) -> tuple[Border, Border] | Refused:
+def borders(name: str, found: AxisMap) -> tuple[Border, Border] | Refused:
+    """Begin and end of axis ``name`` as zeros around copies of the edge."""
     sides = (found.begin, found.end[::-1])
     result = []
     for side, sources in zip(("begin", "end"), sides, strict=True):
@@ -270,9 +272,11 @@ def _keeps_zero(step: pointwise.Step) -> bool:
 
 def _unread(graph: Graph, var: Tensor) -> Refused | None:
     """Why an upsampling that no convolution reads is left; None if ``var`` is no upsampling."""
+    if graph.interpolated(var) is not None:
+        return None  # Of another rule.
     resampled = graph.resampled(var)
     if resampled is not None:
-        return Refused(f"{graph.name(var)} is {resampled}, no nearest resize by whole factors")
+        return Refused(f"{graph.name(var)} is {resampled}")
     call = graph.call(var)
     is_resize = call is not None and call.op == RESIZE
     layout = str(call.attrs.layout) if call is not None and is_resize else "NCHW"
@@ -284,10 +288,10 @@ def _unread(graph: Graph, var: Tensor) -> Refused | None:
     maps = found.apply((AxisMap(None), AxisMap(None)))
     if not is_resize and isinstance(maps, Refused):
         return None
-    return _blocked(graph, var)
+    return blocked(graph, var)
 
 
-def _blocked(graph: Graph, upsampling: Tensor) -> Refused:
+def blocked(graph: Graph, upsampling: Tensor) -> Refused:
     """What stands between an upsampling and any convolution."""
     for user in graph.users.get(upsampling, []):
         call = graph.call(user)

@@ -11,13 +11,15 @@ from tvm import relax
 
 from tvm_deconv.algebra import geometry
 
+from . import borders
 from .graph import constant
 
 
 class Builder:
-    """``patterns.graph.Builder``; every operator is bound to a variable."""
+    """``patterns.graph.BorderBuilder``; every operator is bound to a variable."""
 
     def __init__(self, builder: relax.BlockBuilder) -> None:
+        self._builder = builder
         self._emit = builder.emit
 
     def constant(self, values: np.ndarray) -> relax.Expr:
@@ -57,3 +59,30 @@ class Builder:
     def merge_phases(self, x: relax.Expr, dims: tuple[Any, ...]) -> relax.Var:
         n, o, h, rh, w, rw = dims
         return self._emit(relax.op.reshape(x, (n, o, h * rh, w * rw)))
+
+    def conv2d(
+        self,
+        x: relax.Expr,
+        weight: np.ndarray,
+        padding: tuple[int, int, int, int],
+        dilation: tuple[int, int],
+        groups: int,
+    ) -> relax.Var:
+        kernel = constant(np.ascontiguousarray(weight))
+        attributes = {"padding": padding, "dilation": dilation, "groups": groups}
+        return self._emit(relax.op.nn.conv2d(x, kernel, **attributes))
+
+    def border_lines(
+        self,
+        x: relax.Expr,
+        axis: int,
+        ends: tuple[bool, bool],
+        factor: int,
+        copies: tuple[int, int],
+    ) -> relax.Var:
+        return borders.emit_lines(self._builder, x, axis, ends, factor, copies)
+
+    def add_border(
+        self, y: relax.Expr, lines: dict[int, relax.Expr], counts: borders.Counts
+    ) -> relax.Var:
+        return borders.emit_border(self._builder, y, lines, counts)

@@ -22,6 +22,7 @@ from tvm_deconv.patterns import graph as patterns
 from tvm_deconv.patterns import operators
 
 from .constants import Constants
+from .interpolation import linear_but_not_folded, read_interpolated
 
 
 def _operators(names: frozenset[str]) -> frozenset[str]:
@@ -123,7 +124,10 @@ class Graph(patterns.Graph):
         return f"relax.{op}"
 
     def resampled(self, tensor: relax.Expr) -> str | None:
-        return self.annotation(tensor, RESAMPLED)
+        return self.annotation(tensor, RESAMPLED) or linear_but_not_folded(self, tensor)
+
+    def interpolated(self, tensor: relax.Expr) -> patterns.Interpolated | None:
+        return read_interpolated(self, self.annotation, tensor)
 
     def is_line(self, tensor: relax.Expr) -> bool:
         shape = shape_of(tensor)

@@ -28,7 +28,7 @@ def rewrite_upsampling(mod: tvm.IRModule) -> tuple[tvm.IRModule, Report]:
     """
     work = recover(mod)
     lines: list[LayerReport] = []
-    changed: dict[tvm.ir.GlobalVar, relax.Function] = {}
+    is_changed = False
     for name, func in sorted(work.functions_items(), key=lambda item: item[0].name_hint):
         if not isinstance(func, relax.Function):
             continue
@@ -37,13 +37,14 @@ def rewrite_upsampling(mod: tvm.IRModule) -> tuple[tvm.IRModule, Report]:
         lines += [report_line(graph, name.name_hint, d) for d in decisions]
         plans = plans_of(decisions)
         if plans:
-            changed[name] = _Rebuild(plans).visit_expr(func)
-    if not changed:
-        return mod, Report(tuple(lines))
-    work = work.clone()
-    for name, func in changed.items():
-        work.update_func(name, func)
-    return relax.transform.DeadCodeElimination()(work), Report(tuple(lines))
+            is_changed = True
+            rebuild = _Rebuild(work, plans)
+            func = rebuild.visit_expr(func)
+            # With the PrimFuncs that plans added.
+            work = rebuild.builder_.get()
+            work.update_func(name, func)
+    report = Report(tuple(lines))
+    return (relax.transform.DeadCodeElimination()(work) if is_changed else mod), report
 
 
 def explain(mod: tvm.IRModule) -> Report:
@@ -65,8 +66,8 @@ class RewriteUpsampling:
 class _Rebuild(PyExprMutator):
     """Replaces the value of each plan's root; everything else is copied with new types."""
 
-    def __init__(self, plans: dict[relax.Var, Plan]) -> None:
-        super().__init__()
+    def __init__(self, mod: tvm.IRModule, plans: dict[relax.Var, Plan]) -> None:
+        super().__init__(mod)
         self.plans = plans
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:

@@ -98,7 +98,7 @@ def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
         mod = tvm.transform.Sequential(passes)(mod)
     tasks = []
     for func in (func for _, func in mod.functions_items()):
-        for layer in found.layers_of(func, machine, Preferences()):
+        for layer in found.layers_of(mod, func, machine, Preferences()):
             if isinstance(layer, found.RefusedLayer):
                 continue
             name = " ".join(filter(None, (prefix, found.describe(layer.graph, layer.conv.var))))

@@ -176,6 +176,13 @@ class NetworkBuilder:
             nearest_mode="floor",
         )
 
+    def bilinear(self, x: Tensor, factor: int) -> Tensor:
+        """Bilinear resize of height and width by a whole factor, the corners not aligned."""
+        scales = self.given(np.array([1, 1, factor, factor], np.float32))
+        shape = (*x.shape[:2], x.height * factor, x.width * factor)
+        mode = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        return self.add("Resize", x.name, "", scales, shape=shape, **mode)
+
     def reflect(self, x: Tensor, width: int) -> Tensor:
         """Reflection padding of height and width."""
         pads = self.given(np.array([0, 0, width, width] * 2, np.int64))

@@ -235,6 +235,15 @@ def vae_decoder(graph: NetworkBuilder, x: Tensor, *, features: tuple[int, ...]) 
     return _conv(graph, normalized(x), 3)
 
 
+def bilinear_decoder(graph: NetworkBuilder, x: Tensor, *, features: tuple[int, ...]) -> Tensor:
+    """A stage for each of ``features``: a bilinear resize by 2 and two convolutions 3x3."""
+    for channels in features:
+        x = graph.bilinear(x, 2)
+        for _ in range(2):
+            x = _conv(graph, x, channels, activation="leaky_relu")
+    return _conv(graph, x, 1)
+
+
 NETWORKS: tuple[Workload, ...] = (
     Workload(
         "espcn-x3",
@@ -293,5 +302,13 @@ NETWORKS: tuple[Workload, ...] = (
         "channels, picture 256x256, without the attention of the middle block",
         (1, 4, 32, 32),
         partial(vae_decoder, features=(256, 256, 128, 64)),
+    ),
+    Workload(
+        "bilinear-decoder",
+        "network",
+        "after Alhashim and Wonka, DenseDepth, arXiv 2018: three stages of its decoder for depth, "
+        "without the skip connections; a quarter of its channels, depth map 256x256",
+        (1, 128, 32, 32),
+        partial(bilinear_decoder, features=(64, 32, 16)),
     ),
 )

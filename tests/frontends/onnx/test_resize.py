@@ -191,9 +191,9 @@ def test_whole_factors_are_rewritten_wherever_the_scales_come_from(kind):
 
 def test_another_resize_is_named_in_the_report():
     model = hidden("Identity")
-    model.graph.node[1].attribute.append(helper.make_attribute("mode", "linear"))
+    model.graph.node[1].attribute.append(helper.make_attribute("mode", "cubic"))
     _, report = rewrite_upsampling(load(model))
-    assert "is linear resize with half_pixel" in report.layers[0].reason
+    assert "is cubic resize with half_pixel" in report.layers[0].reason
 
 
 REFUSED = [

@@ -143,3 +143,19 @@ def test_the_benchmark_gets_an_onnx_model_in_nchw(tmp_path):
     (expected,) = litert(path.read_bytes(), [x])
     got = float64_result(model, x.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
     compare(got.astype(np.float32), expected, {"float32": 2 * TOLERANCE["float32"]})
+
+
+def test_a_bilinear_resize_by_half_pixels_is_folded(tmp_path):
+    net = Net((1, 12, 9, 4))
+    up = net(
+        "RESIZE_BILINEAR",
+        net.input,
+        net.integers(24, 18),
+        shape=(1, 24, 18, 4),
+        kind="ResizeBilinear",
+        halfPixelCenters=True,
+    )
+    path = net.file(tmp_path, net.conv(up, 4, 7))
+    report = tvm_deconv.explain(path)
+    assert [layer.before for layer in report.rewritten] == ["linear resize 2x2, conv 3x3 4->7"]
+    check(path, (1, 12, 9, 4))

@@ -26,6 +26,7 @@ from tvm_deconv.relax_functions import opaque
 from tvm_deconv.schedules.choice import AUTO, Choice, Preferences
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.targets import resolve_target
+from tvm_deconv.transform.borders import emit_border, read_border
 from tvm_deconv.transform.graph import BROADCAST, dtype_of, shape_of
 from tvm_deconv.transform.graph import constant as tensor_constant
 from tvm_deconv.transform.rebind import rebind
@@ -75,7 +76,7 @@ class LowerConvolutions:
         result = relax.transform.CanonicalizeBindings()(mod)
         lowered = False
         for name, func in result.functions_items():
-            found = layers_of(func, self.machine, self.preferences)
+            found = layers_of(result, func, self.machine, self.preferences)
             layers = {
                 layer.epilogue.result: layer for layer in found if isinstance(layer, LoweredLayer)
             }
@@ -205,6 +206,7 @@ class _EpilogueEmitter:
         self.lanes = layer.choice.parameters.lanes
         self.builder, self.parameters, self.out_shape = builder, parameters, out_shape
         self.operands: dict[tuple[relax.Var, int], Any] = {}
+        self.lines: dict[relax.Expr, relax.Var] = {}
 
     def declare(self) -> None:
         """Turn every operand from outside into a parameter, before the function begins."""
@@ -212,6 +214,9 @@ class _EpilogueEmitter:
         for var in self.epilogue.members:
             call = self.graph.value(var)
             assert isinstance(call, relax.Call)
+            border = read_border(self.graph, var)
+            for axis, line in () if border is None else border.lines.items():
+                self.lines[line] = self._line(line, axis)
             for index, operand in enumerate(call.args):
                 if operand not in inside and isinstance(operand.ty, relax.TensorType):
                     self.operands[var, index] = self._outside(operand, self.graph.op(var))
@@ -221,6 +226,11 @@ class _EpilogueEmitter:
         for var in self.epilogue.members:
             call = self.graph.value(var)
             assert isinstance(call, relax.Call)
+            border = read_border(self.graph, var)
+            if border is not None:
+                lines = {axis: self.lines[line] for axis, line in border.lines.items()}
+                values[var] = emit_border(self.builder, values[border.y], lines, border.counts)
+                continue
             arguments = [
                 values[a] if a in values else self._operand(var, i, a, value)
                 for i, a in enumerate(call.args)
@@ -231,6 +241,12 @@ class _EpilogueEmitter:
             else:
                 values[var] = self.builder.emit(relax.Call(call.op, arguments, call.attrs))
         return values[self.epilogue.result]
+
+    def _line(self, line: relax.Expr, axis: int) -> relax.Var:
+        """The parameter for what is added to outermost rows (``axis`` 2) or columns (3)."""
+        n, _, oh, ow = self.out_shape
+        _, channels, _, _ = shape_of(line) or ()
+        return self.parameters.add(line, (n, channels, 1, ow if axis == 2 else oh))
 
     def _outside(self, operand: relax.Expr, reader: str | None) -> Any:
         constant = self.graph.constant(operand)

@@ -2,7 +2,8 @@
 
 An epilogue is the largest set of pointwise operators behind one convolution that has a single
 result. It may branch inside (``x * sigmoid(x)``) and read other tensors of the same shape that do
-not depend on the convolution (a residual). Between a reshape to (N, O, H, r_h, W, r_w) and the
+not depend on the convolution (a residual), and the lines that correct its border behind a folded
+linear resize (``transform.borders``). Between a reshape to (N, O, H, r_h, W, r_w) and the
 reshape back, operands may be constants with one value per phase, as ``RewriteUpsampling`` writes
 them.
 """
@@ -17,6 +18,7 @@ import tvm
 from tvm import relax
 
 from tvm_deconv.schedules.tir.expansion import LARGEST, size_when_inlined
+from tvm_deconv.transform.borders import read_border
 from tvm_deconv.transform.graph import (
     BROADCAST,
     UNARY,
@@ -66,7 +68,7 @@ def collect(graph: Graph, conv: Convolution, taken: set[relax.Var]) -> Epilogue:
         if not _fits(graph, conv, var, members, shape):
             blocked.add(var)
             continue
-        size = _size(graph.value(var), sizes)
+        size = _size(graph, var, sizes)
         if size > LARGEST:
             blocked.add(var)
             continue
@@ -78,8 +80,12 @@ def collect(graph: Graph, conv: Convolution, taken: set[relax.Var]) -> Epilogue:
     return best
 
 
-def _size(call: relax.Call, sizes: Mapping[relax.Var, int]) -> int:
+def _size(graph: Graph, var: relax.Var, sizes: Mapping[relax.Var, int]) -> int:
     """Names in the expression of an element (``schedules.expansion``), given those of operands."""
+    border = read_border(graph, var)
+    if border is not None:
+        return sizes.get(border.y, 1) + border.names
+    call = graph.value(var)
     tensors = [a for a in call.args if isinstance(getattr(a, "ty", None), relax.TensorType)]
     own = [sizes.get(a, 1) if isinstance(a, relax.Var) else 1 for a in tensors]
     if op_name(call) == RESHAPE:
@@ -123,6 +129,10 @@ def _fits(
 ) -> bool:
     """Whether ``var`` can be computed element by element where the convolution is stored."""
     value, own = graph.value(var), shape_of(var)
+    border = read_border(graph, var)
+    if border is not None:
+        depends = any(_depends(graph, line, conv.var) for line in border.lines.values())
+        return border.y in members and not depends
     op = op_name(value)
     if own is None or not isinstance(value, relax.Call):
         return False

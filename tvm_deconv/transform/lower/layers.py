@@ -43,15 +43,15 @@ class RefusedLayer:
 
 
 def layers_of(
-    func: tvm.ir.BaseFunc, machine: Machine, preferences: Preferences
+    mod: tvm.IRModule, func: tvm.ir.BaseFunc, machine: Machine, preferences: Preferences
 ) -> list[LoweredLayer | RefusedLayer]:
-    """All convolutions of a Relax function in order; there are none in any other function.
+    """All convolutions of a Relax function of ``mod`` in order; there are none in any other one.
 
     A symbolic size counts as not known.
     """
     if not isinstance(func, relax.Function):
         return []
-    graph = Graph(func)
+    graph = Graph(func, mod)
     found: list[LoweredLayer | RefusedLayer] = []
     taken: set[relax.Var] = set()
     for var in graph.order:
@@ -78,7 +78,7 @@ def explain_kernels(
     """
     lines = []
     for name, func in sorted(mod.functions_items(), key=lambda item: item[0].name_hint):
-        for layer in layers_of(func, machine, preferences):
+        for layer in layers_of(mod, func, machine, preferences):
             if isinstance(layer, RefusedLayer):
                 result, what = layer.var, describe(layer.graph, layer.var)
                 line = KernelReport(name.name_hint, layer_name(result), what, reason=layer.reason)
