@@ -15,22 +15,28 @@ from tvm_deconv.errors import GeometryError, VariantError
 from tvm_deconv.schedules import llvm
 from tvm_deconv.schedules.choice import Choice, Preferences, Row, choose
 from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.te.layouts import NCHW, NHWC, permuted
 from tvm_deconv.schedules.te.variants import TE_VARIANTS
 from tvm_deconv.schedules.variant import Sizes
 
 DTYPE = "float32"
-LAYOUT, KERNEL_LAYOUT = "NCHW", "IOHW"
+LAYOUTS, KERNEL_LAYOUT = (NCHW, NHWC), "IOHW"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A transposed convolution and the shape of its input, NCHW."""
+    """A transposed convolution and the shape of its input, always in the order NCHW.
+
+    ``layout`` is that of input and output in memory.
+    """
 
     conv: ConvTranspose2d
     shape: tuple[int, int, int, int]
+    layout: str = NCHW
 
     @property
     def out_shape(self) -> tuple[int, int, int, int]:
+        """Of the output, in the order NCHW."""
         batch, _, height, width = self.shape
         return self.conv.output_shape(batch, height, width)
 
@@ -40,13 +46,17 @@ def read(attrs: Any, data: Any, kernel: Any, out_dtype: str) -> Layer | str:
 
     ``data`` and ``kernel`` are the types of the arguments, or tensors.
     """
-    layouts = str(attrs.data_layout), str(attrs.kernel_layout), str(attrs.out_layout or LAYOUT)
-    if layouts != (LAYOUT, KERNEL_LAYOUT, LAYOUT):
-        return f"layouts are {', '.join(layouts)}, not {LAYOUT}, {KERNEL_LAYOUT}, {LAYOUT}"
+    layout = str(attrs.data_layout)
+    kernel_layout, out_layout = str(attrs.kernel_layout), str(attrs.out_layout or layout)
+    if layout not in LAYOUTS or (kernel_layout, out_layout) != (KERNEL_LAYOUT, layout):
+        return (
+            f"layouts are {layout}, {kernel_layout} and {out_layout}, not {' or '.join(LAYOUTS)}, "
+            f"{KERNEL_LAYOUT} and as the input's"
+        )
     if {str(data.dtype), str(kernel.dtype), out_dtype} != {DTYPE}:
         return f"dtypes are {data.dtype}, {kernel.dtype} and {out_dtype}, not {DTYPE}"
-    shape, weight = _static(data.shape), _static(kernel.shape)
-    if shape is None or weight is None:
+    stored, weight = _static(data.shape), _static(kernel.shape)
+    if stored is None or weight is None:
         return f"the shapes {list(data.shape)} and {list(kernel.shape)} are not known"
     top, left, bottom, right = _four(attrs.padding)
     (sh, sw), (dh, dw) = _ints(attrs.strides), _ints(attrs.dilation)
@@ -58,7 +68,7 @@ def read(attrs: Any, data: Any, kernel: Any, out_dtype: str) -> Layer | str:
         conv = ConvTranspose2d(weight[0], weight[1] * groups, h, w, groups)
     except GeometryError as error:
         return str(error)
-    layer = Layer(conv, (shape[0], shape[1], shape[2], shape[3]))
+    layer = Layer(conv, permuted(stored, layout, NCHW), layout)
     if min(*layer.shape, *layer.out_shape) < 1:
         return f"the output {list(layer.out_shape)} is empty"
     return layer
