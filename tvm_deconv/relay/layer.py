@@ -55,7 +55,7 @@ def read(attrs: Any, data: Any, kernel: Any, out_dtype: str) -> Layer | str:
         )
     if {str(data.dtype), str(kernel.dtype), out_dtype} != {DTYPE}:
         return f"dtypes are {data.dtype}, {kernel.dtype} and {out_dtype}, not {DTYPE}"
-    stored, weight = _static(data.shape), _static(kernel.shape)
+    stored, weight = static(data.shape), static(kernel.shape)
     if stored is None or weight is None:
         return f"the shapes {list(data.shape)} and {list(kernel.shape)} are not known"
     top, left, bottom, right = _four(attrs.padding)
@@ -118,7 +118,8 @@ def _ints(values: Sequence[Any]) -> tuple[int, ...]:
     return tuple(int(value) for value in values)
 
 
-def _static(dims: Sequence[Any]) -> tuple[int, ...] | None:
+def static(dims: Sequence[Any]) -> tuple[int, ...] | None:
+    """Dimensions as ints; None if one is free."""
     if not all(isinstance(dim, (int, tir.IntImm)) for dim in dims):
         return None
     return _ints(dims)

@@ -1,10 +1,12 @@
 """``tvm_deconv.conv2d_transpose``: the operator that takes weights packed for one variant.
 
-``AlterOpLayout`` puts it in the place of ``nn.conv2d_transpose`` when weights are constant, as
-``nn.contrib_conv2d_NCHWc`` comes in that of ``nn.conv2d``: weights are packed while the graph is
-compiled, and nothing is packed at run time. Its attributes are all that the kernel is made of:
+``AlterOpLayout`` puts it in the place of ``nn.conv2d_transpose`` or ``nn.conv2d`` when weights are
+constant, as TVM puts ``nn.contrib_conv2d_NCHWc`` in that of the latter: weights are packed while
+the graph is compiled, and nothing is packed at run time. Its attributes are all that the kernel is
+made of:
 
     layout                             of data and result: NCHW or NHWC
+    kernel_layout                      that of the operator which was replaced
     in_channels, channels, groups      ints
     h, w                               the fields of ``geometry.Axis``, in order, but the last
     zero_taps_h, zero_taps_w           kernel indices whose weights are all zero
@@ -27,17 +29,23 @@ from tvm_deconv.schedules.te.layouts import NCHW, permuted
 from tvm_deconv.schedules.te.variants import TE_VARIANTS
 from tvm_deconv.schedules.variant import Variant
 
-from .layer import DTYPE, KERNEL_LAYOUT, Layer
+from .layer import DTYPE, Layer
 
 NAME = "tvm_deconv.conv2d_transpose"
 
 
-def packed_call(data: relay.Expr, weight: relay.Expr, layer: Layer, choice: Choice) -> relay.Call:
-    """The operator on ``data`` of the layer's layout and on ``weight``, packed for ``choice``."""
+def packed_call(
+    data: relay.Expr, weight: relay.Expr, layer: Layer, choice: Choice, kernel_layout: str
+) -> relay.Call:
+    """The operator on ``data`` of the layer's layout and on ``weight``, packed for ``choice``.
+
+    ``kernel_layout`` is that of the operator in whose place it comes.
+    """
     conv = layer.conv
     attrs = tvm.ir.make_node(
         "DictAttrs",
         layout=layer.layout,
+        kernel_layout=kernel_layout,
         in_channels=conv.in_channels,
         channels=conv.out_channels,
         groups=conv.groups,
@@ -95,7 +103,7 @@ def _layouts(attrs: Any, new: Any, old: Any, types: Any) -> Any:
     AlterOpLayout transforms an argument from the layout that the replaced operator took to the one
     named here, so for packed weights, which must stay as they are, it is the same.
     """
-    data, weight = tvm.tir.layout(str(attrs["layout"])), tvm.tir.layout(KERNEL_LAYOUT)
+    data, weight = (tvm.tir.layout(str(attrs[name])) for name in ("layout", "kernel_layout"))
     return InferCorrectLayoutOutput([data, weight], [data], attrs)
 
 

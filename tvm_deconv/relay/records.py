@@ -41,7 +41,7 @@ def rows_for(layer: Layer, target: Target) -> tuple[Row, ...]:
     Raises LogError for a damaged log.
     """
     machine = cpu_machine(target)
-    with _silent():
+    with silent():
         rows = _rows(layer, machine, _dispatched(target), "record of AutoTVM")
     if rows:
         return rows
@@ -101,7 +101,7 @@ def _logged(best: dict[tuple[Any, ...], record_log.Record]) -> _Lookup:
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """Keep AutoTVM from warning of layers without a record: the machine model has them."""
     scope = autotvm.GLOBAL_SCOPE
     before, scope.silent = scope.silent, True

@@ -1,8 +1,9 @@
-"""Our kernels as implementations of ``nn.conv2d_transpose``, registered once on import.
+"""Our kernels as implementations of Relay's operators, registered once on import.
 
-``relay.build`` asks the operator's strategy for implementations. The one registered here has ours
-alone, where there is one: CPUs of kind llvm, float32, NCHW or NHWC, sizes that are known, any
-groups and dilation. Everything else goes the stock way.
+``relay.build`` asks the strategy of ``nn.conv2d_transpose`` for implementations. The one registered
+here has ours alone, where there is one: CPUs of kind llvm, float32, NCHW or NHWC, sizes that are
+known, any groups and dilation. Everything else goes the stock way. ``convolution`` says which
+``nn.conv2d`` become ours.
 
 Relay legalizes NHWC to NCHW between two transpositions, which no epilogue is fused across; a layer
 of ours stays in NHWC instead.
@@ -37,8 +38,8 @@ from tvm_deconv.schedules.te.packing import packed
 from tvm_deconv.schedules.te.variants import TE_VARIANTS
 from tvm_deconv.schedules.variant import Variant
 
+from . import convolution, templates
 from . import packed as packed_op
-from . import templates
 from .layer import KERNEL_LAYOUT, Layer, choose_for, has_schedules, read
 from .records import rows_for
 from .templates import trace
@@ -55,7 +56,9 @@ _wanted: ContextVar[str | None] = ContextVar("tvm_deconv_variant", default=AUTO)
 
 @contextmanager
 def lowering(variant: str = AUTO) -> Iterator[None]:
-    """Within, layers are computed by ``variant`` wherever it can: ``"auto"`` is the default.
+    """Within, transposed convolutions are computed by ``variant`` wherever it can.
+
+    ``"auto"`` is the default; with another one ``nn.conv2d`` is left to TVM.
 
     Raises VariantError for a name that is not known.
     """
@@ -69,7 +72,7 @@ def lowering(variant: str = AUTO) -> Iterator[None]:
 
 @contextmanager
 def stock() -> Iterator[None]:
-    """Within, ``nn.conv2d_transpose`` is computed as if this package were not there."""
+    """Within, everything is computed as if this package were not there."""
     token = _wanted.set(None)
     try:
         yield
@@ -85,6 +88,7 @@ def register() -> None:
     relay.op.op.register_strategy(OP, _strategy, level=_OVER_TVM)
     relay.op.op.register_legalize(OP, _legalized, level=_OVER_TVM)
     relay.op.op.register_alter_op_layout(OP, _with_packed_weights, level=_OVER_TVM)
+    relay.op.op.register_alter_op_layout(convolution.OP, _convolution, level=_OVER_TVM)
 
 
 def _legalized(attrs: Any, inputs: Any, types: Any) -> Any:
@@ -109,11 +113,35 @@ def _with_packed_weights(attrs: Any, inputs: Any, tinfos: Any, out_type: Any) ->
     if not planned:
         return topi.nn.conv2d_transpose_alter_layout(attrs, inputs, tinfos, out_type)
     layer, choice = planned
-    trace(layer)
     if weight is None:
+        trace(layer)
         return None
+    return _packed(data, weight, layer, choice, KERNEL_LAYOUT)
+
+
+def _convolution(attrs: Any, inputs: Any, tinfos: Any, out_type: Any) -> Any:
+    """A stride-1 convolution as one of ours with packed weights, where that is faster."""
+    target = Target.current(allow_none=True)
+    data, kernel = inputs
+    if target and isinstance(kernel, relay.Constant) and _wanted.get() == AUTO:
+        values = kernel.data.numpy()
+        found = has_schedules(target) and convolution.read(
+            attrs, tinfos[0], values, str(out_type.dtype)
+        )
+        if found and convolution.is_faster(found[0], target):
+            layer, weight = found
+            choice = choose_for(layer, target, AUTO, rows_for(layer, target))
+            tuned = convolution.is_tuned(attrs, tinfos, out_type, target)
+            if not isinstance(choice, str) and not tuned:
+                return _packed(data, weight, layer, choice, str(attrs.kernel_layout))
+    return topi.nn.conv2d_alter_layout(attrs, inputs, tinfos, out_type)
+
+
+def _packed(data: Any, weight: np.ndarray, layer: Layer, choice: Choice, kernel_layout: str) -> Any:
+    """Our operator for a layer with IOHW ``weight``, for one whose own had ``kernel_layout``."""
+    trace(layer)
     values = choice.variant.pack_weights(weight, layer.conv, choice.parameters)
-    return packed_op.packed_call(data, relay.const(values), layer, choice)
+    return packed_op.packed_call(data, relay.const(values), layer, choice, kernel_layout)
 
 
 @override_native_generic_func("tvm_deconv_conv2d_transpose_strategy")
