@@ -125,7 +125,7 @@ def test_only_feasible_points_are_searched():
     task = layer_tasks()[0]
     whole = task.config_space
     layer = layer_of(X.shape, WEIGHT.shape, *task.args[2:])
-    machine = tasks.cpu_machine(TARGET)
+    machine = tasks.machine_of(TARGET)
     valid = [i for i in range(0, whole.range_length, 7) if whole.is_index_valid(i)]
     assert 0 < len(valid) < len(range(0, whole.range_length, 7))
     for index in valid:
@@ -314,7 +314,7 @@ def test_a_damaged_line_is_named_and_a_half_written_last_one_is_not(tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"target": "llvm -mtriple=riscv64-unknown-linux-gnu"}, TargetError, "no schedules for"),
+        ({"target": "c"}, TargetError, "no schedules for target"),
         ({"target": "nothing"}, TargetError, "TVM rejects target 'nothing'"),
         ({"target": "llvm -mtriple=aarch64-linux-gnu"}, DeviceError, "this machine x86_64: give"),
         ({"trials": 0}, TuningError, "trials must be at least 1, got 0"),

@@ -24,10 +24,10 @@ from tvm_deconv.algebra.weights import weight_shuffle
 from tvm_deconv.algebra.zero_taps import without_zero_taps
 from tvm_deconv.errors import GeometryError
 from tvm_deconv.patterns.layouts import four_paddings
-from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.te.layouts import NCHW, permuted
 
-from .layer import DTYPE, LAYOUTS, Layer, static
+from .layer import DTYPE, LAYOUTS, Layer, machine_of, static
 from .record_log import identity_of
 from .records import silent
 
@@ -74,7 +74,7 @@ def read(
 
 def is_faster(layer: Layer, target: Target) -> bool:
     """Whether our kernel is to be taken in the place of TVM's."""
-    machine = cpu_machine(target)
+    machine = machine_of(target)
     return identity_of(target).architecture == "x86_64" and not _suits_tvm(layer, machine)
 
 

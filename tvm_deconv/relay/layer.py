@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -75,15 +75,21 @@ def read(attrs: Any, data: Any, kernel: Any, out_dtype: str) -> Layer | str:
 
 
 def has_schedules(target: Target) -> bool:
-    """Whether there are variants for a target: CPUs that LLVM generates code for.
+    """Whether there are variants for a target: CPUs that LLVM generates code for."""
+    return str(target.kind.name) == "llvm" and "cpu" in target.keys
 
-    A RISC-V processor needs vectors: where it has none, the LLVM of a vendor's TVM (hhb-tvm 3.2)
-    ends the process at a vector instead of taking it apart.
+
+def machine_of(target: Target) -> CpuMachine:
+    """The machine that kernels for a target are made for.
+
+    Where a RISC-V processor has no vectors, one of single floats in 32 registers: there the LLVM of
+    a vendor's TVM (hhb-tvm 3.2) ends the process at a vector instead of taking it apart.
     """
-    if str(target.kind.name) != "llvm" or "cpu" not in target.keys:
-        return False
+    machine = cpu_machine(target)
     triple = str(target.attrs.get("mtriple") or llvm.default_triple())
-    return not triple.startswith("riscv") or llvm.has_feature(target, "v")
+    if triple.startswith("riscv") and not llvm.has_feature(target, "v"):
+        return replace(machine, name="scalar", lanes=1, vector_registers=32)
+    return machine
 
 
 def choose_for(layer: Layer, target: Target, variant: str, rows: tuple[Row, ...]) -> Choice | str:
@@ -92,7 +98,7 @@ def choose_for(layer: Layer, target: Target, variant: str, rows: tuple[Row, ...]
     ``rows`` are what was measured for the layer, best first.
     """
     try:
-        return _choose(layer, cpu_machine(target), variant, _Measured(rows))
+        return _choose(layer, machine_of(target), variant, _Measured(rows))
     except VariantError as error:
         return str(error)
 

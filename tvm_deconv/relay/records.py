@@ -22,12 +22,12 @@ from tvm.target import Target
 
 from tvm_deconv.schedules import space
 from tvm_deconv.schedules.choice import Row
-from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.te.variants import TE_VARIANTS
 from tvm_deconv.schedules.variant import Variant
 
 from . import record_log
-from .layer import Layer
+from .layer import Layer, machine_of
 from .templates import point_of, sizes_of
 from .workloads import arguments_of, task_name
 
@@ -40,7 +40,7 @@ def rows_for(layer: Layer, target: Target) -> tuple[Row, ...]:
 
     Raises LogError for a damaged log.
     """
-    machine = cpu_machine(target)
+    machine = machine_of(target)
     with silent():
         rows = _rows(layer, machine, _dispatched(target), "record of AutoTVM")
     if rows:

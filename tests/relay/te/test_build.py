@@ -279,6 +279,7 @@ ARM = "llvm -device=arm_cpu -mtriple="
         (ARM + "aarch64-linux-gnu -mattr=+neon", 183),
         (ARM + "armv7l-linux-gnueabihf -mattr=+neon,+vfp4 -mfloat-abi=hard", 40),
         ("llvm -mtriple=riscv64-unknown-linux-gnu -mcpu=generic-rv64 -mattr=+m,+a,+f,+d,+v", 243),
+        ("llvm -mtriple=riscv64-unknown-linux-gnu -mcpu=generic-rv64 -mattr=+m,+a,+f,+d", 243),
         ("llvm -mtriple=x86_64-linux-gnu -mcpu=haswell", 62),
     ],
 )
@@ -289,10 +290,3 @@ def test_objects_for_other_processors_hold_our_kernel(tmp_path, target, machine)
     library.get_lib().save(str(tmp_path / "kernel.o"))
     header = (tmp_path / "kernel.o").read_bytes()[:20]
     assert int.from_bytes(header[18:20], "little") == machine
-
-
-def test_risc_v_without_vectors_is_left_to_tvm():
-    # A vendor's LLVM ends the process at a vector there.
-    target = "llvm -mtriple=riscv64-unknown-linux-gnu -mcpu=generic-rv64 -mattr=+m,+a,+f,+d"
-    y = layer(relay.var("x", shape=X.shape), relay.const(weights()))
-    assert kernels(build(y, target=tvm.target.Target(target))) == ["nn_conv2d_transpose"]
