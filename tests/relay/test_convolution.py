@@ -19,6 +19,7 @@ from tvm_deconv.relay.packed import NAME
 SSE = "llvm -mtriple=x86_64-linux-gnu -opt-level=0"
 AVX2 = "llvm -mtriple=x86_64-linux-gnu -mcpu=haswell"
 AVX512 = "llvm -mtriple=x86_64-linux-gnu -mcpu=skylake-avx512"
+RISC_V = "llvm -mtriple=riscv64-unknown-linux-gnu -mcpu=generic-rv64 -mattr=+m,+a,+f,+d"
 ARM = "llvm -device=arm_cpu -mtriple=aarch64-linux-gnu -mattr=+neon"
 
 
@@ -70,6 +71,10 @@ def test_ours_are_taken_where_they_were_faster(name):
     mod = network(shape, kernel, **options)
     assert is_ours(mod, AVX2)
     assert is_ours(mod, AVX512) == (name != "whole vectors and tiles")
+
+
+def test_ours_are_taken_where_llvm_ends_at_tvms_vectors():
+    assert is_ours(network((1, 32, 8, 128), (64, 32, 3, 3)), RISC_V)
 
 
 def test_arms_convolutions_are_left_to_tvm():

@@ -18,6 +18,7 @@ from tvm.contrib import cc
 
 import tvm_deconv.relay
 from tvm_deconv.errors import DeviceError, LogError, TargetError, TuningError
+from tvm_deconv.logs import roots
 from tvm_deconv.logs.roots import shipped_root
 from tvm_deconv.measure import reference
 from tvm_deconv.relay import checked, record_log, records, tasks, tuner
@@ -251,6 +252,18 @@ def test_the_fastest_record_of_the_target_is_taken(tmp_path, monkeypatch):
     assert_close(compiled_by_us(network()), expected())
     path.unlink()
     assert kernel(network()) == default
+
+
+def test_a_log_that_is_shipped_is_taken_after_the_users_own(tmp_path, monkeypatch):
+    revd2, tdc, *_ = layer_tasks()
+    monkeypatch.setattr(roots, "_PACKAGE", tmp_path / "tvm_deconv")
+    written(tmp_path / "tuning_logs", record(tdc, another(tdc), 1e-3))
+    monkeypatch.delenv("TVM_DECONV_LOGS")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert kernel(network()) == ("tdc", point(tdc, another(tdc)))
+    own = record(revd2, another(revd2), 2e-3)
+    written(tmp_path / "home" / ".local" / "share" / "tvm-deconv" / "logs", own)
+    assert kernel(network()) == ("revd2", point(revd2, another(revd2)))
 
 
 def compiled_by_us(mod):

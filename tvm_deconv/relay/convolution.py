@@ -1,8 +1,9 @@
 """Stride-1 ``nn.conv2d``: the transposed convolution of stride 1 with the kernel flipped.
 
 While layouts are altered, those with constant weights become ``tvm_deconv.conv2d_transpose`` where
-that was measured to be faster than TVM's kernel (docs/relay-kernels.md). Nothing was measured but
-on x86. There TVM's ``NCHWc`` is as fast or faster if all of this holds, and keeps the layer:
+that was measured to be faster than TVM's kernel (docs/relay-kernels.md), or where LLVM cannot
+compile that (``layer.machine_of``). Nothing was measured but on x86. There TVM's ``NCHWc`` is as
+fast or faster if all of this holds, and keeps the layer:
 
     vectors are of 16 floats, data are NCHW, and there is one group
     input and output channels are whole vectors
@@ -75,6 +76,8 @@ def read(
 def is_faster(layer: Layer, target: Target) -> bool:
     """Whether our kernel is to be taken in the place of TVM's."""
     machine = machine_of(target)
+    if machine.lanes == 1:
+        return True
     return identity_of(target).architecture == "x86_64" and not _suits_tvm(layer, machine)
 
 
