@@ -9,6 +9,7 @@ from tvm import te
 
 from tvm_deconv.schedules import llvm
 from tvm_deconv.schedules.cpu.machine import cpu_machine
+from tvm_deconv.schedules.te.layouts import NCHW, as_nchw, from_nchw, permuted
 from tvm_deconv.schedules.te.variants import TE_VARIANTS
 from tvm_deconv.schedules.variant import Sizes
 
@@ -18,21 +19,30 @@ TOLERANCE = 3e-6
 HOST = tvm.target.Target(f"llvm -mtriple={llvm.process_triple()} -mcpu={llvm.processor()}")
 
 
-def kernel(variant, conv, shape, target=HOST, machine=None, epilogue=None, parameters=None):
+def kernel(
+    variant,
+    conv,
+    shape,
+    target=HOST,
+    machine=None,
+    epilogue=None,
+    parameters=None,
+    layout=NCHW,
+):
     """Schedule, arguments and parameters of a layer; ``shape`` is (batch, height, width).
 
-    ``epilogue`` maps the layer's tensor to the one that is stored in its place.
+    ``epilogue`` maps the layer's tensor, which has ``layout``, to the one that is stored instead.
     """
     chosen = TE_VARIANTS[variant]
     if parameters is None:
         parameters = chosen.choose(conv, Sizes(*shape), machine or cpu_machine(target))
     n, height, width = shape
     in_shape = n, conv.in_channels, height, width
-    x = te.placeholder(in_shape, "float32", "x")
+    x = te.placeholder(permuted(in_shape, NCHW, layout), "float32", "x")
     packed = te.placeholder(chosen.packed_shape(conv, parameters), "float32", "packed")
-    y = chosen.compute(conv, parameters, x, packed)
+    y = from_nchw(chosen.compute(conv, parameters, as_nchw(x, layout), packed), layout)
     y = epilogue(y) if epilogue else y
-    return chosen.schedule(y, conv, parameters, in_shape), [x, packed, y], parameters
+    return chosen.schedule(y, conv, parameters, in_shape, layout), [x, packed, y], parameters
 
 
 def compile_here(schedule, arguments, target):
@@ -63,11 +73,12 @@ def check(
     parameters=None,
     compile=compile_quickly,
     run=run_here,
+    layout=NCHW,
 ):
     """Compile, run and compare; ``then`` is ``epilogue`` on arrays."""
     n, height, width = shape
     schedule, arguments, parameters = kernel(
-        variant, conv, shape, target, machine, epilogue, parameters
+        variant, conv, shape, target, machine, epilogue, parameters, layout
     )
     built = compile(schedule, arguments, target)
     x, weight = (
@@ -75,7 +86,12 @@ def check(
         weights_of(conv, "float32"),
     )
     packed = TE_VARIANTS[variant].pack_weights(weight, conv, parameters)
-    y = run(built, x, packed, conv.output_shape(n, height, width))
-    expected = then(expected_output(conv, x, weight))
+    given = np.ascontiguousarray(_transposed(x, NCHW, layout))
+    y = run(built, given, packed, permuted(conv.output_shape(n, height, width), NCHW, layout))
+    expected = then(_transposed(expected_output(conv, x, weight), NCHW, layout))
     scale = max(np.abs(expected).max(), 1e-9)
     np.testing.assert_allclose(y / scale, expected / scale, rtol=0, atol=TOLERANCE)
+
+
+def _transposed(values, before, after):
+    return values.transpose(permuted(range(4), before, after))

@@ -142,9 +142,8 @@ def choose_strip(
 ) -> Tiling:
     """Tile sizes where all sums of a strip are in scratch, ``channels`` at a time."""
     columns = _block_columns(conv, sizes)
-    lanes = [n for n in (16, 8, 4) if n <= machine.lanes]
     tile = min(
-        (_RegisterTile(n, 1, channels, inner_fh=False) for n in lanes),
+        (_RegisterTile(n, 1, channels, inner_fh=False) for n in lanes_of(machine)),
         key=lambda t: sum(_round_up(n, t.columns) for n in columns),
     )
     planes = conv.h.stride * conv.w.stride
@@ -231,13 +230,18 @@ def _block_columns(conv: ConvTranspose2d, sizes: Sizes) -> list[int]:
     return list(TYPICAL_LENGTHS if sizes.height == 1 else TYPICAL_SIZES)
 
 
+def lanes_of(machine: CpuMachine) -> list[int]:
+    """Lanes of the vectors that a machine has; a machine of single floats has the one."""
+    return [n for n in (16, 8, 4) if n <= machine.lanes] or [1]
+
+
 def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[_RegisterTile]:
     """Register tiles whose accumulators, input vectors and one weight are in registers at once.
 
     TVM moves a buffer of 1 KiB or more from the stack to its workspace. LLVM then stores every
     accumulator there once for a tile, which costs a third of the speed with few input channels.
     """
-    lanes = [n for n in (16, 8, 4) if n <= machine.lanes]
+    lanes = lanes_of(machine)
     inner = (False, True) if conv.h.stride > 1 else (False,)
     for tile in (_RegisterTile(*t) for t in product(lanes, range(1, 9), range(1, 17), inner)):
         accumulators = tile.accumulators(conv)

@@ -13,7 +13,7 @@ from tvm_deconv.schedules.costs import Cost, waste
 from tvm_deconv.schedules.variant import Sizes
 
 from .machine import CpuMachine
-from .tiling import MIN_WORK_PER_THREAD, STACK_BYTES, TYPICAL_SIZES, Tiling
+from .tiling import MIN_WORK_PER_THREAD, STACK_BYTES, TYPICAL_SIZES, Tiling, lanes_of
 
 # Multiply-adds written out: twice what ``choose_tiling`` goes to. LLVM takes 2 s for that many.
 _MAX_UNROLLED = 2048
@@ -110,7 +110,7 @@ class TilingSpace:
         """Values of each field besides those of ``own``, which the variant chooses itself."""
         form = self.form(conv)
         tiled = form.tiled
-        lanes = {n for n in (machine.lanes, machine.lanes // 2) if n >= 4}
+        lanes = set(lanes_of(machine)[:2])
         vectors = set(_VECTORS) if tiled else {1}
         channels = self.channels(conv, machine)
         tiles = {ceil_div(conv.group_outputs, n) for n in channels}
@@ -137,7 +137,7 @@ class TilingSpace:
     ) -> str | None:
         """Why the variant cannot do these sizes, in words; None if it can."""
         form = self.form(conv)
-        if tile.lanes not in (4, 8, 16) or tile.lanes > machine.lanes:
+        if tile.lanes not in lanes_of(machine):
             return f"no vectors of {tile.lanes} lanes on a machine of {machine.lanes}"
         if form.tiled is None and tile.vectors != 1:
             return f"one vector is computed at a time, not {tile.vectors}"

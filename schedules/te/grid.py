@@ -15,15 +15,17 @@ from tvm_deconv.schedules.algorithms.expressions import ceil_div, round_up
 from tvm_deconv.schedules.algorithms.stages import Domain
 from tvm_deconv.schedules.cpu.tiling import Tiling
 
-# Elements that the copy of a row of input moves at once, if strips begin at a multiple of them.
-_COPIED = 16
+# Elements that the copy of a row of input moves at once, if strips begin at a multiple of them; on
+# a processor without vectors, of which a tile has a single lane, it moves one.
+_COPIED = (16, 8, 4, 2, 1)
 
 
 @dataclass(frozen=True)
 class Grid:
     """Strips of ``rows`` block rows and ``block_columns`` block columns; ``domain`` holds them all.
 
-    ``out_columns`` is the width of the output and ``stride`` the columns of a block.
+    ``out_columns`` is the width of the output and ``stride`` the columns of a block. ``vectors``
+    says that the processor has some.
     """
 
     domain: Domain
@@ -31,6 +33,7 @@ class Grid:
     block_columns: int
     out_columns: int
     stride: int
+    vectors: bool
 
     @property
     def ragged(self) -> int:
@@ -40,9 +43,11 @@ class Grid:
     @property
     def copied(self) -> int:
         """Elements of a row that are copied as one vector: strips begin at a multiple of them."""
+        if not self.vectors:
+            return 1
         if self.domain.columns == self.block_columns:
-            return _COPIED
-        return next(n for n in (16, 8, 4, 2, 1) if self.block_columns % n == 0)
+            return _COPIED[0]
+        return next(n for n in _COPIED if self.block_columns % n == 0)
 
     def columns_to_copy(self, halo: int) -> int:
         """Columns of a strip's input with a halo of so many, in whole vectors."""
@@ -76,4 +81,5 @@ def grid_of(conv: ConvTranspose2d, tile: Tiling, shape: tuple[int, ...], columns
         block_columns=in_strip * columns,
         out_columns=out_columns,
         stride=conv.w.stride,
+        vectors=tile.lanes > 1,
     )

@@ -25,6 +25,7 @@ from tvm_deconv.schedules.cpu.tiling import Tiling
 
 from . import stages, steps
 from .grid import Grid, grid_of
+from .layouts import NCHW
 from .variant import te_variant
 
 
@@ -65,11 +66,13 @@ def gathered(
     return te.compute(shape, total, name=GATHER)
 
 
-def schedule(out: te.Tensor, conv: ConvTranspose2d, tile: Tiling, shape: tuple[int, ...]) -> Any:
+def schedule(
+    out: te.Tensor, conv: ConvTranspose2d, tile: Tiling, shape: tuple[int, ...], layout: str = NCHW
+) -> Any:
     """The loop nest above; ``out`` is ``compute``'s tensor or a pointwise consumer of it."""
     grid = grid_of(conv, tile, shape, tile.lanes)
     s, kept = steps.start(out, (PAD, GATHER, EDGE))
-    nest = steps.strips(s, out, conv, tile, grid)
+    nest = steps.strips(s, out, conv, tile, grid, layout)
     steps.rows_of_strip(s, kept.get(EDGE), nest, conv.w.stride * tile.lanes, tile.lanes)
 
     gather = s[kept[GATHER]]

@@ -30,6 +30,7 @@ from tvm_deconv.schedules.cpu.tiling import Tiling
 
 from . import stages, steps
 from .grid import Grid, grid_of
+from .layouts import NCHW
 from .variant import te_variant
 
 
@@ -57,11 +58,13 @@ def sums_of(
     return stages.stored(conv, shape, grid, row_element)
 
 
-def schedule(out: te.Tensor, conv: ConvTranspose2d, tile: Tiling, shape: tuple[int, ...]) -> Any:
+def schedule(
+    out: te.Tensor, conv: ConvTranspose2d, tile: Tiling, shape: tuple[int, ...], layout: str = NCHW
+) -> Any:
     """The loop nest above; ``out`` is ``compute``'s tensor or a pointwise consumer of it."""
     grid = grid_of(conv, tile, shape, tile.tile_columns)
     s, kept = steps.start(out, (PAD, PHASES, INTERLEAVE, EDGE))
-    nest = tile_sums(s, out, kept, conv, tile, grid)
+    nest = tile_sums(s, out, kept, conv, tile, grid, layout)
     steps.copied_rows(s, kept[PAD], nest, grid)
     return s
 
@@ -73,19 +76,22 @@ def tile_sums(
     conv: ConvTranspose2d,
     tile: Tiling,
     grid: Grid,
+    layout: str,
 ) -> steps.Nest:
     """All of the nest but the copy of the input."""
-    nest = steps.strips(s, out, conv, tile, grid)
+    nest = steps.strips(s, out, conv, tile, grid, layout)
     stage, columns = nest.stage, tile.tile_columns * conv.w.stride
     o_tile, o = stage.split(nest.channel, factor=tile.channels)
     # Phases in height are computed together, or one after the other.
-    around, within = (
-        ((o_tile, nest.y), (nest.fh, o)) if tile.inner_fh else ((o_tile, nest.fh, nest.y), (o,))
-    )
+    rows, within = ((nest.y,), (nest.fh, o)) if tile.inner_fh else ((nest.fh, nest.y), (o,))
+    around = nest.around(rows, o_tile)
     if tile.unroll_fh:
         stage.unroll(nest.fh)
     if EDGE in kept:
-        stage.reorder(*around, *within, nest.columns)
+        stage.reorder(*around, *within[:-1], *nest.around((nest.columns,), o))
+        if layout != NCHW:
+            # The channels of a pixel, side by side.
+            stage.unroll(o)
         row = s[kept[EDGE]]
         row.compute_at(stage, around[-1])
         n, g, o, fh, y, ow = row.op.axis
@@ -99,10 +105,10 @@ def tile_sums(
         steps.in_vectors(stage, within, x, tile.lanes)
         anchor = stage, x_tile
     if INTERLEAVE in kept:
-        rows = s[kept[INTERLEAVE]]
-        rows.compute_at(*anchor)
-        *axes, ow = rows.op.axis
-        steps.in_vectors(rows, axes, ow, tile.lanes)
+        interleave = s[kept[INTERLEAVE]]
+        interleave.compute_at(*anchor)
+        *axes, ow = interleave.op.axis
+        steps.in_vectors(interleave, axes, ow, tile.lanes)
     s[kept[PHASES]].compute_at(*anchor)
     # Phases in width, and the channels of a tile.
     steps.in_registers(s, kept[PHASES], tile, weights_of_tap=2)

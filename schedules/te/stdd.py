@@ -27,6 +27,7 @@ from tvm_deconv.schedules.cpu.tiling import Tiling
 
 from . import stages, steps
 from .grid import Grid, grid_of
+from .layouts import NCHW
 from .variant import te_variant
 
 
@@ -64,11 +65,13 @@ def scattered(conv: ConvTranspose2d, grid: Grid, pad: Any, packed: te.Tensor) ->
     return te.compute((pad.shape[0], *shape), total, name=PHASES)
 
 
-def schedule(out: te.Tensor, conv: ConvTranspose2d, tile: Tiling, shape: tuple[int, ...]) -> Any:
+def schedule(
+    out: te.Tensor, conv: ConvTranspose2d, tile: Tiling, shape: tuple[int, ...], layout: str = NCHW
+) -> Any:
     """The loop nest above; ``out`` is ``compute``'s tensor or a pointwise consumer of it."""
     grid = grid_of(conv, tile, shape, tile.lanes)
     s, kept = steps.start(out, (PAD, PHASES, stages.VECTORS, INTERLEAVE, EDGE))
-    nest = steps.strips(s, out, conv, tile, grid)
+    nest = steps.strips(s, out, conv, tile, grid, layout)
     at = steps.rows_of_strip(s, kept.get(EDGE), nest, conv.w.stride * tile.lanes, tile.lanes)
     steps.interleaved_part(s, kept, at, tile.lanes)
 

@@ -15,12 +15,16 @@ from tvm_deconv.schedules.cpu.tiling import Tiling
 
 from . import packing
 from .grid import Grid
+from .layouts import NCHW, permuted
 from .stages import VECTORS
 
 
 @dataclass(frozen=True)
 class Nest:
-    """The stage that stores, and its loops: the threads' and, further in, those of a strip."""
+    """The stage that stores, and its loops: the threads' and, further in, those of a strip.
+
+    ``layout`` is that of what it stores, and of the input.
+    """
 
     stage: Any
     parallel: Any
@@ -28,6 +32,15 @@ class Nest:
     y: Any
     fh: Any
     columns: Any
+    layout: str
+
+    def around(self, rows: Sequence[Any], channels: Any) -> tuple[Any, ...]:
+        """Loops over rows and channels, outermost first.
+
+        In NHWC a row of all channels is finished before the next, since they share cache lines;
+        else a kernel's weights stay in the cache for all rows.
+        """
+        return (channels, *rows) if self.layout == NCHW else (*rows, channels)
 
 
 def start(out: te.Tensor, keep: Sequence[str]) -> tuple[Any, dict[str, te.Tensor]]:
@@ -59,14 +72,16 @@ def start(out: te.Tensor, keep: Sequence[str]) -> tuple[Any, dict[str, te.Tensor
     return s, kept
 
 
-def strips(s: Any, out: te.Tensor, conv: ConvTranspose2d, tile: Tiling, grid: Grid) -> Nest:
+def strips(
+    s: Any, out: te.Tensor, conv: ConvTranspose2d, tile: Tiling, grid: Grid, layout: str
+) -> Nest:
     """Divide the output between the threads.
 
     for n, c, oh, ow: store
     => parallel n*strip*block*g*channel_block: for o, y, fh, ow: store
     """
     stage = s[out]
-    n, c, oh, ow = stage.op.axis
+    n, c, oh, ow = permuted(stage.op.axis, layout, NCHW)
     outer = [n]
     strip, y = stage.split(oh, factor=grid.rows * conv.h.stride)
     y, fh = stage.split(y, factor=conv.h.stride)
@@ -84,7 +99,7 @@ def strips(s: Any, out: te.Tensor, conv: ConvTranspose2d, tile: Tiling, grid: Gr
     parallel = stage.fuse(*outer)
     if tile.parallel:
         stage.parallel(parallel)
-    return Nest(stage, parallel, c, y, fh, ow)
+    return Nest(stage, parallel, c, y, fh, ow, layout)
 
 
 def in_vectors(stage: Any, axes: Sequence[Any], columns: Any, lanes: int) -> None:
@@ -132,11 +147,16 @@ def copied_rows(s: Any, pad: te.Tensor, nest: Nest, grid: Grid) -> None:
 
     pad whole input; parallel strip: ...
     => parallel strip: for c, i, vector: vectorised j: pad; ...
+
+    or, of an NHWC input, whose channels share cache lines,
+
+    => parallel strip: for i, vector, c: vectorised j: pad; ...
     """
     stage = s[pad]
     stage.compute_at(nest.stage, nest.parallel)
-    *_, j = stage.op.axis
-    _, lane = stage.split(j, factor=grid.copied)
+    n, c, i, j = stage.op.axis
+    vector, lane = stage.split(j, factor=grid.copied)
+    stage.reorder(n, *nest.around((i, vector), c), lane)
     stage.vectorize(lane)
 
 
@@ -155,10 +175,10 @@ def rows_of_strip(
     Returns the stage and the loop that a part of a row is computed at.
     """
     stage = nest.stage
-    stage.reorder(nest.channel, nest.y, nest.fh, nest.columns)
+    stage.reorder(*nest.around((nest.y, nest.fh), nest.channel), nest.columns)
     ow = nest.columns
     if row is not None:
-        s[row].compute_at(stage, nest.fh)
+        s[row].compute_at(stage, nest.around((nest.y, nest.fh), nest.channel)[-1])
         stage = s[row]
         *_, ow = stage.op.axis
     part, within = stage.split(ow, factor=columns)

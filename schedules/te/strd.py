@@ -25,6 +25,7 @@ from tvm_deconv.schedules.cpu.tiling import Tiling
 
 from . import revd2, steps
 from .grid import Grid, grid_of
+from .layouts import NCHW
 from .variant import te_variant
 
 
@@ -36,11 +37,13 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
     return revd2.sums_of(flat, tile, shape, grid, dilate, packed)
 
 
-def schedule(out: te.Tensor, conv: ConvTranspose2d, tile: Tiling, shape: tuple[int, ...]) -> Any:
+def schedule(
+    out: te.Tensor, conv: ConvTranspose2d, tile: Tiling, shape: tuple[int, ...], layout: str = NCHW
+) -> Any:
     """The loop nest above; ``out`` is ``compute``'s tensor or a pointwise consumer of it."""
     grid = _grid(conv, tile, definition.dilated_shape(conv, shape))
     s, kept = steps.start(out, (DILATE, PHASES, EDGE))
-    nest = revd2.tile_sums(s, out, kept, definition.dense(conv), tile, grid)
+    nest = revd2.tile_sums(s, out, kept, definition.dense(conv), tile, grid, layout)
     s[kept[DILATE]].compute_at(nest.stage, nest.parallel)
     return s
 

@@ -25,6 +25,7 @@ from tvm_deconv.schedules.cpu.tiling import Tiling
 
 from . import stages, steps
 from .grid import grid_of
+from .layouts import NCHW
 from .variant import te_variant
 
 
@@ -41,11 +42,13 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
     return stages.stored(conv, shape, grid, stages.rows_of(conv, planes))
 
 
-def schedule(out: te.Tensor, conv: ConvTranspose2d, tile: Tiling, shape: tuple[int, ...]) -> Any:
+def schedule(
+    out: te.Tensor, conv: ConvTranspose2d, tile: Tiling, shape: tuple[int, ...], layout: str = NCHW
+) -> Any:
     """The loop nest above; ``out`` is ``compute``'s tensor or a pointwise consumer of it."""
     grid = grid_of(conv, tile, shape, tile.tile_columns)
     s, kept = steps.start(out, (PAD, PHASES, PLANES, stages.VECTORS, INTERLEAVE, EDGE))
-    nest = steps.strips(s, out, conv, tile, grid)
+    nest = steps.strips(s, out, conv, tile, grid, layout)
     at = steps.rows_of_strip(s, kept.get(EDGE), nest, conv.w.stride * tile.lanes, tile.lanes)
     steps.interleaved_part(s, kept, at, tile.lanes)
 

@@ -15,13 +15,15 @@ from tvm_deconv.schedules.variant import Algorithm, Sizes, Variant
 def te_variant(
     algorithm: Algorithm,
     compute: Callable[[ConvTranspose2d, Tiling, Any, Any], Any],
-    schedule: Callable[[Any, ConvTranspose2d, Tiling, tuple[int, ...]], Any],
+    schedule: Callable[..., Any],
     *,
     whole_tiles: bool = True,
 ) -> Variant:
     """``algorithm`` with the ``compute`` and ``schedule`` given.
 
-    ``schedule(out, conv, parameters, shape)`` gives a ``te.Schedule`` for an input of ``shape``.
+    ``schedule(out, conv, parameters, shape, layout)`` gives a ``te.Schedule`` for an input of
+    ``shape`` (NCHW). ``compute`` takes and gives NCHW; where the tensors of the kernel are NHWC,
+    ``layout`` says so, and ``layouts`` makes what it takes and turns what it gives.
 
     Where there are several groups, none of a thread's channels may lie beyond its group: TE could
     infer no region for them. ``whole_tiles`` says that a variant stores the channels of one tile

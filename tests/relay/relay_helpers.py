@@ -13,8 +13,9 @@ from tvm.contrib import graph_executor
 
 from tvm_deconv.relay import rewrite_upsampling
 
-# This TVM was built for RISC-V; the processor's own name is not needed for numbers.
-TARGET = "llvm -mtriple=x86_64-linux-gnu"
+# This TVM was built for RISC-V. For numbers neither the processor's own name is needed nor LLVM's
+# optimizations, which take most of the time.
+TARGET = "llvm -mtriple=x86_64-linux-gnu -opt-level=0"
 
 # Largest error relative to the largest value, per storage type.
 TOLERANCE = {"float16": 4e-3, "float32": 2e-6}
@@ -119,8 +120,8 @@ def padding(x, widths, mode, value=0.0, layout="NCHW"):
 
 
 def compiled(mod: tvm.IRModule, x: np.ndarray, name: str = "x") -> np.ndarray:
-    """The first result of the module, compiled for the host by TVM's own strategies."""
-    with tvm.transform.PassContext(opt_level=2):
+    """The first result of the module, compiled for the host: our kernels, with packed weights."""
+    with tvm.transform.PassContext(opt_level=3):
         library = relay.build(mod, TARGET)
     run = graph_executor.GraphModule(library["default"](tvm.cpu()))
     run.set_input(name, x)

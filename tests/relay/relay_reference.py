@@ -63,9 +63,10 @@ def _conv2d(call: relay.Call, x: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 def _conv2d_transpose(call: relay.Call, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     a = call.attrs
-    assert (a.data_layout, a.kernel_layout) == ("NCHW", "IOHW")
+    assert a.kernel_layout == "IOHW"
     numbers = ([int(v) for v in v] for v in (a.strides, a.padding, a.output_padding, a.dilation))
-    return reference.conv2d_transpose(x, w, *numbers, int(a.groups))
+    y = reference.conv2d_transpose(_to_nchw(a.data_layout, x), w, *numbers, int(a.groups))
+    return _from_nchw(a.data_layout, y)
 
 
 def _copied(x: np.ndarray, axis: int, target: int, mode: str, rounding: str) -> np.ndarray:

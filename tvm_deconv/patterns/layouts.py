@@ -38,6 +38,11 @@ def to(builder: Builder, value: Any, source: str, target: str) -> Any:
     return builder.transpose(value, [source.index(name) for name in target])
 
 
+def common(source: str, target: str) -> str | None:
+    """The layout of both ends of a pattern, or None if they differ."""
+    return source if source == target else None
+
+
 def four_paddings(padding: Sequence[int]) -> tuple[int, int, int, int]:
     """(top, left, bottom, right) from TVM's one, two or four numbers."""
     p = [int(value) for value in padding]

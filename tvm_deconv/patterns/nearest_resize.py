@@ -137,6 +137,7 @@ class NearestResize(Rule[ResizedConv]):
             after=describe(graph, var, outcome.op),
             absorbed=outcome.absorbed,
             emit=rewrite(outcome),
+            layout=layouts.common(outcome.layout, conv.out_layout),
         )
 
     def unmatched(self, graph: Graph, var: Tensor) -> Refused | None:

@@ -19,7 +19,7 @@ class Plan:
     ``root`` gets the value that ``emit(builder, remap)`` returns; ``remap`` gives the present form
     of a variable of the original function. ``conv`` is the convolution that disappears,
     ``absorbed`` the upsampling operators that it no longer reads or feeds. ``before`` and ``after``
-    sum up both in words.
+    sum up both in words. ``layout`` is that of what ``emit`` reads and gives, if it is one.
     """
 
     root: Tensor
@@ -28,6 +28,7 @@ class Plan:
     after: str
     absorbed: frozenset[Tensor]
     emit: Emit
+    layout: str | None = None
 
 
 @dataclass(frozen=True)

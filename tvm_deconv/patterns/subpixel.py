@@ -129,6 +129,7 @@ class SubPixel(Rule[ShuffledConv]):
             after=describe(graph, shuffle.result, checked.op),
             absorbed=match.upsamplings,
             emit=rewrite(graph, checked),
+            layout=layouts.common(conv.data_layout, shuffle.result_layout),
         )
 
 

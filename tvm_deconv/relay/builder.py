@@ -17,6 +17,8 @@ from .vocabulary import native
 class Builder:
     """``patterns.graph.Builder``; every call gets ``span``, the name of the layer it belongs to."""
 
+    layout = "NCHW"
+
     def __init__(self, span: Any) -> None:
         self._span = span
 
@@ -30,7 +32,8 @@ class Builder:
         return self._named(relay.nn.leaky_relu(x, slope))
 
     def prelu(self, x: relay.Expr, slope: np.ndarray) -> relay.Call:
-        return self._named(relay.nn.prelu(x, self.constant(slope), axis=1))
+        axis = self.layout.index("C")
+        return self._named(relay.nn.prelu(x, self.constant(slope), axis=axis))
 
     def transpose(self, x: relay.Expr, axes: Sequence[int]) -> relay.Call:
         return self._named(relay.transpose(x, list(axes)))
@@ -45,12 +48,13 @@ class Builder:
         return self._named(
             relay.nn.conv2d_transpose(
                 x,
-                self.constant(np.ascontiguousarray(weight)),
+                relay.const(np.ascontiguousarray(weight), str(weight.dtype)),
                 strides=op.strides,
                 padding=op.padding,
                 channels=op.out_channels,
                 kernel_size=(op.h.kernel, op.w.kernel),
                 groups=op.groups,
+                data_layout=self.layout,
                 kernel_layout="IOHW",
             )
         )
@@ -64,3 +68,31 @@ class Builder:
 
     def _named(self, call: relay.Call) -> relay.Call:
         return relay.Call(call.op, call.args, call.attrs, call.type_args, self._span)
+
+
+class ChannelsLast(Builder):
+    """Emits in NHWC what a rule says in NCHW, for patterns that read and give NHWC.
+
+    A rule transposes at the ends of a pattern only; here these transpositions are nothing.
+    """
+
+    layout = "NHWC"
+
+    def constant(self, values: np.ndarray) -> relay.Constant:
+        """A value per channel (1, O, 1, 1) or per phase (1, O, 1, r_h, 1, r_w), channels last."""
+        return super().constant(np.moveaxis(values, 1, -1) if values.ndim > 1 else values)
+
+    def transpose(self, x: relay.Expr, axes: Sequence[int]) -> relay.Expr:
+        return x
+
+    def pad_edge(self, x: relay.Expr, widths: tuple[int, int, int, int]) -> relay.Call:
+        both = ((0, 0), widths[:2], widths[2:], (0, 0))
+        return self._named(relay.nn.pad(x, both, pad_mode="edge"))
+
+    def split_phases(self, x: relay.Expr, dims: tuple[Any, ...]) -> relay.Call:
+        n, o, *split = dims
+        return self._named(relay.reshape(x, (n, *split, o)))
+
+    def merge_phases(self, x: relay.Expr, dims: tuple[Any, ...]) -> relay.Call:
+        n, o, h, rh, w, rw = dims
+        return self._named(relay.reshape(x, (n, h * rh, w * rw, o)))

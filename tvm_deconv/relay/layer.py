@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,22 +15,28 @@ from tvm_deconv.errors import GeometryError, VariantError
 from tvm_deconv.schedules import llvm
 from tvm_deconv.schedules.choice import Choice, Preferences, Row, choose
 from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.te.layouts import NCHW, NHWC, permuted
 from tvm_deconv.schedules.te.variants import TE_VARIANTS
 from tvm_deconv.schedules.variant import Sizes
 
 DTYPE = "float32"
-LAYOUT, KERNEL_LAYOUT = "NCHW", "IOHW"
+LAYOUTS, KERNEL_LAYOUT = (NCHW, NHWC), "IOHW"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A transposed convolution and the shape of its input, NCHW."""
+    """A transposed convolution and the shape of its input, always in the order NCHW.
+
+    ``layout`` is that of input and output in memory.
+    """
 
     conv: ConvTranspose2d
     shape: tuple[int, int, int, int]
+    layout: str = NCHW
 
     @property
     def out_shape(self) -> tuple[int, int, int, int]:
+        """Of the output, in the order NCHW."""
         batch, _, height, width = self.shape
         return self.conv.output_shape(batch, height, width)
 
@@ -40,13 +46,17 @@ def read(attrs: Any, data: Any, kernel: Any, out_dtype: str) -> Layer | str:
 
     ``data`` and ``kernel`` are the types of the arguments, or tensors.
     """
-    layouts = str(attrs.data_layout), str(attrs.kernel_layout), str(attrs.out_layout or LAYOUT)
-    if layouts != (LAYOUT, KERNEL_LAYOUT, LAYOUT):
-        return f"layouts are {', '.join(layouts)}, not {LAYOUT}, {KERNEL_LAYOUT}, {LAYOUT}"
+    layout = str(attrs.data_layout)
+    kernel_layout, out_layout = str(attrs.kernel_layout), str(attrs.out_layout or layout)
+    if layout not in LAYOUTS or (kernel_layout, out_layout) != (KERNEL_LAYOUT, layout):
+        return (
+            f"layouts are {layout}, {kernel_layout} and {out_layout}, not {' or '.join(LAYOUTS)}, "
+            f"{KERNEL_LAYOUT} and as the input's"
+        )
     if {str(data.dtype), str(kernel.dtype), out_dtype} != {DTYPE}:
         return f"dtypes are {data.dtype}, {kernel.dtype} and {out_dtype}, not {DTYPE}"
-    shape, weight = _static(data.shape), _static(kernel.shape)
-    if shape is None or weight is None:
+    stored, weight = static(data.shape), static(kernel.shape)
+    if stored is None or weight is None:
         return f"the shapes {list(data.shape)} and {list(kernel.shape)} are not known"
     top, left, bottom, right = _four(attrs.padding)
     (sh, sw), (dh, dw) = _ints(attrs.strides), _ints(attrs.dilation)
@@ -58,22 +68,28 @@ def read(attrs: Any, data: Any, kernel: Any, out_dtype: str) -> Layer | str:
         conv = ConvTranspose2d(weight[0], weight[1] * groups, h, w, groups)
     except GeometryError as error:
         return str(error)
-    layer = Layer(conv, (shape[0], shape[1], shape[2], shape[3]))
+    layer = Layer(conv, permuted(stored, layout, NCHW), layout)
     if min(*layer.shape, *layer.out_shape) < 1:
         return f"the output {list(layer.out_shape)} is empty"
     return layer
 
 
 def has_schedules(target: Target) -> bool:
-    """Whether there are variants for a target: CPUs that LLVM generates code for.
+    """Whether there are variants for a target: CPUs that LLVM generates code for."""
+    return str(target.kind.name) == "llvm" and "cpu" in target.keys
 
-    A RISC-V processor needs vectors: where it has none, the LLVM of a vendor's TVM (hhb-tvm 3.2)
-    ends the process at a vector instead of taking it apart.
+
+def machine_of(target: Target) -> CpuMachine:
+    """The machine that kernels for a target are made for.
+
+    Where a RISC-V processor has no vectors, one of single floats in 32 registers: there the LLVM of
+    a vendor's TVM (hhb-tvm 3.2) ends the process at a vector instead of taking it apart.
     """
-    if str(target.kind.name) != "llvm" or "cpu" not in target.keys:
-        return False
+    machine = cpu_machine(target)
     triple = str(target.attrs.get("mtriple") or llvm.default_triple())
-    return not triple.startswith("riscv") or llvm.has_feature(target, "v")
+    if triple.startswith("riscv") and not llvm.has_feature(target, "v"):
+        return replace(machine, name="scalar", lanes=1, vector_registers=32)
+    return machine
 
 
 def choose_for(layer: Layer, target: Target, variant: str, rows: tuple[Row, ...]) -> Choice | str:
@@ -82,7 +98,7 @@ def choose_for(layer: Layer, target: Target, variant: str, rows: tuple[Row, ...]
     ``rows`` are what was measured for the layer, best first.
     """
     try:
-        return _choose(layer, cpu_machine(target), variant, _Measured(rows))
+        return _choose(layer, machine_of(target), variant, _Measured(rows))
     except VariantError as error:
         return str(error)
 
@@ -108,7 +124,8 @@ def _ints(values: Sequence[Any]) -> tuple[int, ...]:
     return tuple(int(value) for value in values)
 
 
-def _static(dims: Sequence[Any]) -> tuple[int, ...] | None:
+def static(dims: Sequence[Any]) -> tuple[int, ...] | None:
+    """Dimensions as ints; None if one is free."""
     if not all(isinstance(dim, (int, tir.IntImm)) for dim in dims):
         return None
     return _ints(dims)

@@ -1,9 +1,12 @@
 """``tvm_deconv.conv2d_transpose``: the operator that takes weights packed for one variant.
 
-``AlterOpLayout`` puts it in the place of ``nn.conv2d_transpose`` when weights are constant, as
-``nn.contrib_conv2d_NCHWc`` comes in that of ``nn.conv2d``: weights are packed while the graph is
-compiled, and nothing is packed at run time. Its attributes are all that the kernel is made of:
+``AlterOpLayout`` puts it in the place of ``nn.conv2d_transpose`` or ``nn.conv2d`` when weights are
+constant, as TVM puts ``nn.contrib_conv2d_NCHWc`` in that of the latter: weights are packed while
+the graph is compiled, and nothing is packed at run time. Its attributes are all that the kernel is
+made of:
 
+    layout                             of data and result: NCHW or NHWC
+    kernel_layout                      that of the operator which was replaced
     in_channels, channels, groups      ints
     h, w                               the fields of ``geometry.Axis``, in order, but the last
     zero_taps_h, zero_taps_w           kernel indices whose weights are all zero
@@ -22,19 +25,27 @@ from tvm.relay.transform.infer_layout_utils import InferCorrectLayoutOutput
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.schedules import space
 from tvm_deconv.schedules.choice import Choice
+from tvm_deconv.schedules.te.layouts import NCHW, permuted
 from tvm_deconv.schedules.te.variants import TE_VARIANTS
 from tvm_deconv.schedules.variant import Variant
 
-from .layer import DTYPE, KERNEL_LAYOUT, LAYOUT, Layer
+from .layer import DTYPE, Layer
 
 NAME = "tvm_deconv.conv2d_transpose"
 
 
-def packed_call(data: relay.Expr, weight: relay.Expr, layer: Layer, choice: Choice) -> relay.Call:
-    """The operator on NCHW ``data`` and on ``weight``, packed for ``choice``."""
+def packed_call(
+    data: relay.Expr, weight: relay.Expr, layer: Layer, choice: Choice, kernel_layout: str
+) -> relay.Call:
+    """The operator on ``data`` of the layer's layout and on ``weight``, packed for ``choice``.
+
+    ``kernel_layout`` is that of the operator in whose place it comes.
+    """
     conv = layer.conv
     attrs = tvm.ir.make_node(
         "DictAttrs",
+        layout=layer.layout,
+        kernel_layout=kernel_layout,
         in_channels=conv.in_channels,
         channels=conv.out_channels,
         groups=conv.groups,
@@ -53,8 +64,8 @@ def layer_of(attrs: Mapping[str, Any], shape: Any) -> Layer:
     h, w = _axis(attrs, "h"), _axis(attrs, "w")
     channels, groups = int(attrs["channels"]), int(attrs["groups"])
     conv = ConvTranspose2d(int(attrs["in_channels"]), channels, h, w, groups)
-    batch, inputs, height, width = (int(dim) for dim in shape)
-    return Layer(conv, (batch, inputs, height, width))
+    layout = str(attrs["layout"])
+    return Layer(conv, permuted([int(dim) for dim in shape], layout, NCHW), layout)
 
 
 def parameters_of(attrs: Mapping[str, Any]) -> tuple[Variant, Any]:
@@ -82,16 +93,17 @@ def _numbers(axis: Axis) -> list[int]:
 
 
 def _output_type(types: list[Any], attrs: Any) -> relay.TensorType:
-    return relay.TensorType(layer_of(attrs, types[0].shape).out_shape, DTYPE)
+    layer = layer_of(attrs, types[0].shape)
+    return relay.TensorType(permuted(layer.out_shape, NCHW, layer.layout), DTYPE)
 
 
 def _layouts(attrs: Any, new: Any, old: Any, types: Any) -> Any:
-    """Data and result are NCHW, whatever would be liked around.
+    """Data and result have the layout that they had, whatever would be liked around.
 
     AlterOpLayout transforms an argument from the layout that the replaced operator took to the one
     named here, so for packed weights, which must stay as they are, it is the same.
     """
-    data, weight = tvm.tir.layout(LAYOUT), tvm.tir.layout(KERNEL_LAYOUT)
+    data, weight = (tvm.tir.layout(str(attrs[name])) for name in ("layout", "kernel_layout"))
     return InferCorrectLayoutOutput([data, weight], [data], attrs)
 
 
@@ -100,7 +112,7 @@ def register() -> None:
     relay.op.op.register(NAME, "Transposed convolution with weights packed for a variant")
     op = relay.op.get(NAME)
     op.set_num_inputs(2)
-    op.add_argument("data", "Tensor", "NCHW")
+    op.add_argument("data", "Tensor", "NCHW or NHWC")
     op.add_argument("weight", "Tensor", "packed")
     op.set_attrs_type_key("DictAttrs")
     op.set_support_level(2)

@@ -5,7 +5,7 @@ A bias before a shuffle is one for each phase behind it. The rewrite says so in 
     reshape(add(reshape(y, (N, O, H, r, W, r)), bias (1, O, 1, r, 1, r)), (N, O, r*H, r*W)),
 
 and Relay fuses no reshape into a convolution: each would be a pass over the high-resolution map.
-Here that becomes, when ``relay.build`` legalizes the last reshape,
+or the same in NHWC. Here that becomes, when ``relay.build`` legalizes the last reshape,
 
     add(y, tvm_deconv.phase_like(y, bias (O, r, r))),    phase_like[n, c, i, j] = bias[c, i%r, j%r]
 
@@ -21,15 +21,23 @@ import numpy as np
 import tvm
 from tvm import relay, te, topi
 
+from tvm_deconv.schedules.te.layouts import NCHW, NHWC, permuted
+
 NAME = "tvm_deconv.phase_like"
 _RESHAPE = "reshape"
+# The axes of a map whose height and width are split into positions (H, W) and phases (p, q).
+_SPLIT = {NCHW: "NOHpWq", NHWC: "NHpWqO"}
 # Attributes of operators that make them other than pointwise.
 _AXES = ("axis", "axes")
 
 
-def phase_like(data: relay.Expr, values: relay.Expr) -> relay.Call:
-    """``values`` (O, r_h, r_w), repeated over the shape of ``data`` (N, O, r_h*H, r_w*W)."""
-    return relay.Call(relay.op.get(NAME), [data, values], tvm.ir.make_node("DictAttrs"))
+def phase_like(data: relay.Expr, values: relay.Expr, layout: str) -> relay.Call:
+    """``values`` (O, r_h, r_w), repeated over the shape of ``data`` (N, O, r_h*H, r_w*W).
+
+    In NHWC, over that of (N, r_h*H, r_w*W, O).
+    """
+    attrs = tvm.ir.make_node("DictAttrs", layout=layout)
+    return relay.Call(relay.op.get(NAME), [data, values], attrs)
 
 
 def merged(attrs: Any, inputs: Any, types: Any) -> relay.Expr | None:
@@ -40,14 +48,18 @@ def merged(attrs: Any, inputs: Any, types: Any) -> relay.Expr | None:
     split, whole = _known(types[0].shape), _known(types[1].shape)
     if split is None or whole is None or len(split) != 6:
         return None
-    n, o, h, rh, w, rw = split
-    if whole != [n, o, h * rh, w * rw]:
+    layout = next((name for name in _SPLIT if _merges(split, whole, name)), None)
+    if layout is None:
         return None
-    region = _Region(split, whole)
     try:
-        return region.convert(inputs[0])
+        return _Region(split, whole, layout).convert(inputs[0])
     except _NotPointwise:
         return None
+
+
+def _merges(split: list[int], whole: list[int], layout: str) -> bool:
+    n, o, h, rh, w, rw = permuted(split, _SPLIT[layout], "NOHpWq")
+    return permuted(whole, layout, NCHW) == (n, o, h * rh, w * rw)
 
 
 class _NotPointwise(Exception):
@@ -55,10 +67,13 @@ class _NotPointwise(Exception):
 
 
 class _Region:
-    """Pointwise operators of shape (N, O, H, r_h, W, r_w) over one map of (N, O, r_h*H, r_w*W)."""
+    """Pointwise operators of shape (N, O, H, r_h, W, r_w) over one map of (N, O, r_h*H, r_w*W).
 
-    def __init__(self, split: list[int], whole: list[int]) -> None:
-        self.split, self.whole = split, whole
+    In the order of ``layout``, both.
+    """
+
+    def __init__(self, split: list[int], whole: list[int], layout: str) -> None:
+        self.split, self.whole, self.layout = split, whole, layout
         self.done: dict[relay.Expr, relay.Expr] = {}
         self.map: relay.Expr | None = None
 
@@ -92,12 +107,14 @@ class _Region:
         values = constant.data.numpy()
         if values.size == 1:
             return relay.const(values.reshape(()), str(values.dtype))
-        _, o, _, rh, _, rw = self.split
-        shape = (1,) * (6 - values.ndim) + values.shape
-        if self.map is None or shape[0::2] != (1, 1, 1):
+        axes = _SPLIT[self.layout]
+        dims = permuted(self.split, axes, "Opq")
+        values = values.reshape((1,) * (6 - values.ndim) + values.shape)
+        if self.map is None or permuted(values.shape, axes, "NHW") != (1, 1, 1):
             raise _NotPointwise
-        each = np.broadcast_to(values.reshape(shape[1::2]), (o, rh, rw))
-        return phase_like(self.map, relay.const(np.ascontiguousarray(each)))
+        each = values.transpose(permuted(range(6), axes, "NHWOpq"))[0, 0, 0]
+        repeated = np.ascontiguousarray(np.broadcast_to(each, dims))
+        return phase_like(self.map, relay.const(repeated), self.layout)
 
 
 def _shape(expr: relay.Expr) -> list[int] | None:
@@ -118,8 +135,10 @@ def _output_type(types: list[Any], attrs: Any) -> relay.TensorType:
 def _compute(attrs: Any, inputs: list[te.Tensor], out_type: Any) -> list[te.Tensor]:
     _, values = inputs
     _, rh, rw = values.shape
+    layout = str(attrs["layout"])
 
-    def element(n, c, i, j):
+    def element(*at):
+        c, i, j = permuted(at, layout, "CHW")
         return values[c, i % rh, j % rw]
 
     return [te.compute(out_type.shape, element, name="phase_like", tag=topi.tag.BROADCAST)]

@@ -22,12 +22,12 @@ from tvm.target import Target
 
 from tvm_deconv.schedules import space
 from tvm_deconv.schedules.choice import Row
-from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.te.variants import TE_VARIANTS
 from tvm_deconv.schedules.variant import Variant
 
 from . import record_log
-from .layer import Layer
+from .layer import Layer, machine_of
 from .templates import point_of, sizes_of
 from .workloads import arguments_of, task_name
 
@@ -40,8 +40,8 @@ def rows_for(layer: Layer, target: Target) -> tuple[Row, ...]:
 
     Raises LogError for a damaged log.
     """
-    machine = cpu_machine(target)
-    with _silent():
+    machine = machine_of(target)
+    with silent():
         rows = _rows(layer, machine, _dispatched(target), "record of AutoTVM")
     if rows:
         return rows
@@ -101,7 +101,7 @@ def _logged(best: dict[tuple[Any, ...], record_log.Record]) -> _Lookup:
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """Keep AutoTVM from warning of layers without a record: the machine model has them."""
     scope = autotvm.GLOBAL_SCOPE
     before, scope.silent = scope.silent, True

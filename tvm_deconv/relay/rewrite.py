@@ -9,7 +9,7 @@ from tvm_deconv.patterns.decide import decide, plans_of, report_line
 from tvm_deconv.patterns.rule import Plan
 from tvm_deconv.report import LayerReport, Report
 
-from .builder import Builder
+from .builder import Builder, ChannelsLast
 from .graph import Graph
 from .rebuild import Make, rebuilt
 from .recover import recover
@@ -61,7 +61,8 @@ class RewriteUpsampling:
 
 
 def _emit(plan: Plan) -> Make:
-    return lambda remap: plan.emit(Builder(plan.root.span), remap)
+    builder = ChannelsLast if plan.layout == "NHWC" else Builder
+    return lambda remap: plan.emit(builder(plan.root.span), remap)
 
 
 def _is_meant(func: object) -> bool:

@@ -1,8 +1,12 @@
-"""Our kernels as implementations of ``nn.conv2d_transpose``, registered once on import.
+"""Our kernels as implementations of Relay's operators, registered once on import.
 
-``relay.build`` asks the operator's strategy for implementations. The one registered here has ours
-alone, where there is one: CPUs of kind llvm, float32, NCHW and IOHW (Relay itself legalizes NHWC to
-these), sizes that are known, any groups and dilation. Everything else goes the stock way.
+``relay.build`` asks the strategy of ``nn.conv2d_transpose`` for implementations. The one registered
+here has ours alone, where there is one: CPUs of kind llvm, float32, NCHW or NHWC, sizes that are
+known, any groups and dilation. Everything else goes the stock way. ``convolution`` says which
+``nn.conv2d`` become ours.
+
+Relay legalizes NHWC to NCHW between two transpositions, which no epilogue is fused across; a layer
+of ours stays in NHWC instead.
 
 At ``opt_level=3`` ``AlterOpLayout`` replaces a call with constant weights by one of
 ``tvm_deconv.conv2d_transpose``, with packed weights; else the kernel packs them each time it runs.
@@ -19,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,13 +33,14 @@ from tvm.target import Target, override_native_generic_func
 
 from tvm_deconv.algebra.zero_taps import without_zero_taps
 from tvm_deconv.schedules.choice import AUTO, Choice, Preferences
+from tvm_deconv.schedules.te.layouts import as_nchw, from_nchw, permuted
 from tvm_deconv.schedules.te.packing import packed
 from tvm_deconv.schedules.te.variants import TE_VARIANTS
 from tvm_deconv.schedules.variant import Variant
 
+from . import convolution, templates
 from . import packed as packed_op
-from . import templates
-from .layer import Layer, choose_for, has_schedules, read
+from .layer import KERNEL_LAYOUT, Layer, choose_for, has_schedules, read
 from .records import rows_for
 from .templates import trace
 
@@ -50,7 +56,9 @@ _wanted: ContextVar[str | None] = ContextVar("tvm_deconv_variant", default=AUTO)
 
 @contextmanager
 def lowering(variant: str = AUTO) -> Iterator[None]:
-    """Within, layers are computed by ``variant`` wherever it can: ``"auto"`` is the default.
+    """Within, transposed convolutions are computed by ``variant`` wherever it can.
+
+    ``"auto"`` is the default; with another one ``nn.conv2d`` is left to TVM.
 
     Raises VariantError for a name that is not known.
     """
@@ -64,7 +72,7 @@ def lowering(variant: str = AUTO) -> Iterator[None]:
 
 @contextmanager
 def stock() -> Iterator[None]:
-    """Within, ``nn.conv2d_transpose`` is computed as if this package were not there."""
+    """Within, everything is computed as if this package were not there."""
     token = _wanted.set(None)
     try:
         yield
@@ -78,7 +86,22 @@ def register() -> None:
     packed_op.register()
     relay.op.op.register_strategy(packed_op.NAME, _packed_strategy)
     relay.op.op.register_strategy(OP, _strategy, level=_OVER_TVM)
+    relay.op.op.register_legalize(OP, _legalized, level=_OVER_TVM)
     relay.op.op.register_alter_op_layout(OP, _with_packed_weights, level=_OVER_TVM)
+    relay.op.op.register_alter_op_layout(convolution.OP, _convolution, level=_OVER_TVM)
+
+
+def _legalized(attrs: Any, inputs: Any, types: Any) -> Any:
+    """Ours in the layout that it has, with IOHW weights; the stock way for all others."""
+    data, kernel = inputs
+    target, layout = Target.current(allow_none=True), str(attrs.kernel_layout)
+    weight = relay.layout_transform(kernel, layout, KERNEL_LAYOUT)
+    options = {**dict(attrs), "kernel_layout": KERNEL_LAYOUT}
+    call = relay.nn.conv2d_transpose(data, weight, **options)
+    iohw = relay.TensorType(permuted(types[1].shape, layout, KERNEL_LAYOUT), types[1].dtype)
+    if target and _plan(call.attrs, (types[0], iohw), types[2], target):
+        return call
+    return topi.nn.conv2d_transpose_legalize(attrs, inputs, types)
 
 
 def _with_packed_weights(attrs: Any, inputs: Any, tinfos: Any, out_type: Any) -> Any:
@@ -90,11 +113,35 @@ def _with_packed_weights(attrs: Any, inputs: Any, tinfos: Any, out_type: Any) ->
     if not planned:
         return topi.nn.conv2d_transpose_alter_layout(attrs, inputs, tinfos, out_type)
     layer, choice = planned
-    trace(layer)
     if weight is None:
+        trace(layer)
         return None
+    return _packed(data, weight, layer, choice, KERNEL_LAYOUT)
+
+
+def _convolution(attrs: Any, inputs: Any, tinfos: Any, out_type: Any) -> Any:
+    """A stride-1 convolution as one of ours with packed weights, where that is faster."""
+    target = Target.current(allow_none=True)
+    data, kernel = inputs
+    if target and isinstance(kernel, relay.Constant) and _wanted.get() == AUTO:
+        values = kernel.data.numpy()
+        found = has_schedules(target) and convolution.read(
+            attrs, tinfos[0], values, str(out_type.dtype)
+        )
+        if found and convolution.is_faster(found[0], target):
+            layer, weight = found
+            choice = choose_for(layer, target, AUTO, rows_for(layer, target))
+            tuned = convolution.is_tuned(attrs, tinfos, out_type, target)
+            if not isinstance(choice, str) and not tuned:
+                return _packed(data, weight, layer, choice, str(attrs.kernel_layout))
+    return topi.nn.conv2d_alter_layout(attrs, inputs, tinfos, out_type)
+
+
+def _packed(data: Any, weight: np.ndarray, layer: Layer, choice: Choice, kernel_layout: str) -> Any:
+    """Our operator for a layer with IOHW ``weight``, for one whose own had ``kernel_layout``."""
+    trace(layer)
     values = choice.variant.pack_weights(weight, layer.conv, choice.parameters)
-    return packed_op.packed_call(data, relay.const(values), layer, choice)
+    return packed_op.packed_call(data, relay.const(values), layer, choice, kernel_layout)
 
 
 @override_native_generic_func("tvm_deconv_conv2d_transpose_strategy")
@@ -109,7 +156,7 @@ def _strategy(attrs: Any, inputs: Any, out_type: Any, target: Any) -> Any:
         trace(layer)
         x, weight = inputs
         order = choice.variant.packing(layer.conv, choice.parameters)
-        return [choice.variant.compute(layer.conv, choice.parameters, x, packed(order, weight))]
+        return [_computed(choice.variant, choice.parameters, layer, x, packed(order, weight))]
 
     return _only(compute, choice.variant, choice.parameters, layer)
 
@@ -121,7 +168,7 @@ def _packed_strategy(attrs: Any, inputs: Any, out_type: Any, target: Any) -> Any
     variant, parameters = packed_op.parameters_of(attrs)
 
     def compute(attrs: Any, inputs: Any, out_type: Any) -> list[Any]:
-        return [variant.compute(layer.conv, parameters, *inputs)]
+        return [_computed(variant, parameters, layer, *inputs)]
 
     return _only(compute, variant, parameters, layer)
 
@@ -141,9 +188,15 @@ def _plan(
     if isinstance(layer, str):
         return None
     if weight is not None:
-        layer = Layer(without_zero_taps(layer.conv, weight), layer.shape)
+        layer = replace(layer, conv=without_zero_taps(layer.conv, weight))
     choice = choose_for(layer, target, variant, rows_for(layer, target))
     return None if isinstance(choice, str) else (layer, choice)
+
+
+def _computed(variant: Variant, parameters: Any, layer: Layer, x: Any, packed: Any) -> Any:
+    """The kernel's result for ``x``, both of the layer's layout."""
+    seen = as_nchw(x, layer.layout)
+    return from_nchw(variant.compute(layer.conv, parameters, seen, packed), layer.layout)
 
 
 def _only(compute: Callable[..., Any], variant: Variant, parameters: Any, layer: Layer) -> Any:
@@ -151,7 +204,7 @@ def _only(compute: Callable[..., Any], variant: Variant, parameters: Any, layer:
 
     def schedule(attrs: Any, outs: Any, target: Any) -> Any:
         (out,) = outs
-        return variant.schedule(out, layer.conv, parameters, layer.shape)
+        return variant.schedule(out, layer.conv, parameters, layer.shape, layer.layout)
 
     found = relay.op.OpStrategy()
     name = f"conv2d_transpose_{variant.name}.tvm_deconv"

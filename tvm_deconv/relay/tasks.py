@@ -13,8 +13,8 @@ from tvm.autotvm.task.topi_integration import TaskExtractEnv
 from tvm.target import Target
 
 from tvm_deconv.schedules import space
-from tvm_deconv.schedules.cpu.machine import cpu_machine
 
+from .layer import machine_of
 from .templates import sizes_of
 from .workloads import TASK_NAMES, layer_of
 
@@ -53,7 +53,7 @@ def default_index(task: autotvm.task.Task) -> int:
     variant = TASK_NAMES[task.name]
     (_, shape, _), (_, weight, _), *attributes = task.args
     layer = layer_of(shape, weight, *attributes)
-    own = variant.choose(layer.conv, sizes_of(layer), cpu_machine(task.target))
+    own = variant.choose(layer.conv, sizes_of(layer), machine_of(task.target))
     index = index_of(task.config_space, space.point_of(own))
     assert index is not None  # The values of the default are among those of every field.
     return index

@@ -19,11 +19,11 @@ from tvm.autotvm.task.topi_integration import TaskExtractEnv
 from tvm.target import Target
 
 from tvm_deconv.schedules import space
-from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.te.variants import TE_VARIANTS
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 
-from .layer import DTYPE, Layer
+from .layer import DTYPE, Layer, machine_of
 from .workloads import arguments_of, layer_of, task_name
 
 
@@ -90,7 +90,7 @@ class _Template:
     def __call__(self, x: te.Tensor, weight: te.Tensor, *attributes: Any) -> Any:
         variant = self.variant
         layer = layer_of(*(tuple(map(int, t.shape)) for t in (x, weight)), *attributes)
-        machine = cpu_machine(Target.current())
+        machine = machine_of(Target.current())
         config = autotvm.get_config()
         values = space.fields(variant, layer.conv, sizes_of(layer), machine)
         for name, candidates in values.items():

@@ -246,9 +246,7 @@ def _target(target: str | Target) -> Target:
     except (ValueError, TypeError, tvm.TVMError) as error:
         raise TargetError(f"TVM rejects target {target!r}: {first_line(error)}") from error
     if not has_schedules(made):
-        raise TargetError(
-            f"no schedules for target {str(made)!r}: give one of kind llvm, on RISC-V with vectors"
-        )
+        raise TargetError(f"no schedules for target {str(made)!r}: give one of kind llvm")
     return Target({**made.export(), "num-cores": identity_of(made).threads})
 
 

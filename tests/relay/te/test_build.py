@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import reference
+import relay_reference
 import tvm
 from te_kernel import HOST as OPTIMIZED
 from tvm import relay
@@ -139,21 +140,26 @@ def test_what_follows_is_fused_into_the_store(name, columns):
     assert_close(run(library, x=x, **inputs), compute(plain.astype("float64"), residual))
 
 
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 @pytest.mark.parametrize("columns", [9, 16])
-def test_values_per_phase_are_fused_into_the_store(columns):
+def test_values_per_phase_are_fused_into_the_store(columns, layout):
+    place = last if layout == "NHWC" else np.asarray
     x, weight = RNG.standard_normal((1, 8, 7, columns), "float32"), weights()[..., :4]
     y = layer(
-        relay.var("x", shape=x.shape),
+        relay.var("x", shape=place(x).shape),
         relay.const(weight),
         strides=(2, 2),
         padding=(1, 1),
         output_padding=(0, 0),
         kernel_size=(4, 4),
+        data_layout=layout,
     )
     split, whole = (1, 6, 7, 2, columns, 2), (1, 6, 14, 2 * columns)
     add, scale = (RNG.standard_normal((1, 6, 1, 2, 1, 2), "float32") for _ in range(2))
-    phases = relay.reshape(y, split) * relay.const(scale) + relay.const(add)
-    library = build(relay.nn.relu(relay.reshape(relay.nn.relu(phases), whole)))
+    phases = relay.reshape(y, place(np.empty(split)).shape)
+    phases = phases * relay.const(place(scale)) + relay.const(place(add))
+    merged = relay.reshape(relay.nn.relu(phases), place(np.empty(whole)).shape)
+    library = build(relay.nn.relu(merged))
     (kernel,) = kernels(library)
     assert "phase_like" in kernel and "reshape" not in kernel
     sizes = sum(values.numpy().size for values in library.get_params().values())
@@ -162,7 +168,7 @@ def test_values_per_phase_are_fused_into_the_store(columns):
         x.astype("float64"), weight.astype("float64"), (2, 2), (1, 1, 1, 1)
     )
     wanted = np.maximum(wanted.reshape(split) * scale + add, 0).reshape(whole)
-    assert_close(run(library, x=x), wanted)
+    assert_close(run(library, x=place(x)), place(wanted))
 
 
 def test_a_reshape_of_six_dimensions_that_is_no_phase_stays_right():
@@ -171,12 +177,63 @@ def test_a_reshape_of_six_dimensions_that_is_no_phase_stays_right():
     assert_close(run(library, x=x), np.maximum(x.reshape(1, 4, 6, 10), 0))
 
 
-def test_nhwc_is_computed_in_nchw():
-    weight = weights()
-    x = X.transpose(0, 2, 3, 1).copy()
-    library = build(layer(relay.var("x", shape=x.shape), relay.const(weight), data_layout="NHWC"))
-    assert "tvm_deconv_conv2d_transpose" in kernels(library)
-    assert_close(run(library, x=x).transpose(0, 3, 1, 2), expected(X, weight))
+def last(values):
+    """NCHW values in NHWC."""
+    return np.ascontiguousarray(np.moveaxis(values, 1, -1))
+
+
+@pytest.mark.parametrize(
+    ("kernel_layout", "groups", "constant"),
+    [("IOHW", 2, True), ("HWOI", 1, True), ("IOHW", 2, False)],
+)
+def test_nhwc_is_one_kernel_with_what_follows(kernel_layout, groups, constant):
+    weight = weights(groups)
+    given = weight.transpose(["IOHW".index(name) for name in kernel_layout])
+    plain = expected(X, weight, groups)
+    w = relay.const(given) if constant else relay.var("w", shape=given.shape)
+    residual = RNG.standard_normal(last(plain).shape, "float32")
+    x, r = (relay.var(name, shape=v.shape) for name, v in (("x", last(X)), ("r", residual)))
+    y = layer(x, w, groups, data_layout="NHWC", kernel_layout=kernel_layout)
+    y = relay.nn.prelu(relay.nn.bias_add(y, relay.const(BIAS), 3), relay.const(BIAS), 3)
+    library = build(relay.clip(y + r, -1.0, 1.0))
+    (kernel,) = kernels(library)
+    assert kernel.startswith("tvm_deconv_conv2d_transpose" if constant else "nn_conv2d_transpose")
+    inputs = {} if constant else {"w": given}
+    biased = last(plain) + BIAS
+    wanted = np.clip(np.where(biased > 0, biased, biased * BIAS) + residual, -1, 1)
+    assert_close(run(library, x=last(X), r=residual, **inputs), wanted)
+
+
+def test_an_nhwc_network_is_one_kernel_a_layer_after_the_rewrite():
+    x = relay.var("x", shape=(1, 7, 9, 4))
+    weight = RNG.standard_normal((3, 3, 4, 12), "float32")
+    options = {"padding": 1, "data_layout": "NHWC", "kernel_layout": "HWIO"}
+    y = relay.nn.conv2d(x, relay.const(weight), channels=12, kernel_size=(3, 3), **options)
+    y = relay.nn.bias_add(y, relay.const(np.tile(BIAS, 2)), 3)
+    slope = np.abs(np.tile(BIAS, 2))
+    y = relay.nn.depth_to_space(relay.nn.prelu(y, relay.const(slope), 3), 2, "NHWC")
+    y = relay.nn.relu(y)
+    y = relay.nn.upsampling(y, 2.0, 2.0, "NHWC")
+    weight = RNG.standard_normal((3, 3, 3, 5), "float32")
+    y = relay.nn.conv2d(y, relay.const(weight), channels=5, kernel_size=(3, 3), **options)
+    y = relay.sigmoid(relay.nn.bias_add(y, relay.const(BIAS[:5]), 3))
+    mod = relay.transform.InferType()(tvm.IRModule.from_expr(relay.Function([x], y)))
+    new, report = tvm_deconv.relay.rewrite_upsampling(mod)
+    assert len(report.rewritten) == 2, report
+    with tvm.transform.PassContext(opt_level=3):
+        library = relay.build(new, target=HOST)
+    assert len(kernels(library)) == 2
+    assert not any("transpose" in name.replace("conv2d_transpose", "") for name in kernels(library))
+    value = RNG.standard_normal((1, 7, 9, 4), "float32")
+    assert_close(run(library, x=value), relay_reference.evaluate(mod, value.astype("float64")))
+
+
+def test_nhwc_is_left_to_tvm_where_we_have_no_kernel():
+    weight = weights().astype("float64")
+    x = relay.var("x", shape=last(X).shape, dtype="float64")
+    library = build(layer(x, relay.const(weight, "float64"), data_layout="NHWC"))
+    assert kernels(library) == ["transpose", "nn_conv2d_transpose", "transpose_1"]
+    assert_close(run(library, x=last(X).astype("float64")), last(expected(X, weight)))
 
 
 def test_stock_kernels_are_there_when_asked_for():
@@ -222,6 +279,7 @@ ARM = "llvm -device=arm_cpu -mtriple="
         (ARM + "aarch64-linux-gnu -mattr=+neon", 183),
         (ARM + "armv7l-linux-gnueabihf -mattr=+neon,+vfp4 -mfloat-abi=hard", 40),
         ("llvm -mtriple=riscv64-unknown-linux-gnu -mcpu=generic-rv64 -mattr=+m,+a,+f,+d,+v", 243),
+        ("llvm -mtriple=riscv64-unknown-linux-gnu -mcpu=generic-rv64 -mattr=+m,+a,+f,+d", 243),
         ("llvm -mtriple=x86_64-linux-gnu -mcpu=haswell", 62),
     ],
 )
@@ -232,10 +290,3 @@ def test_objects_for_other_processors_hold_our_kernel(tmp_path, target, machine)
     library.get_lib().save(str(tmp_path / "kernel.o"))
     header = (tmp_path / "kernel.o").read_bytes()[:20]
     assert int.from_bytes(header[18:20], "little") == machine
-
-
-def test_risc_v_without_vectors_is_left_to_tvm():
-    # A vendor's LLVM ends the process at a vector there.
-    target = "llvm -mtriple=riscv64-unknown-linux-gnu -mcpu=generic-rv64 -mattr=+m,+a,+f,+d"
-    y = layer(relay.var("x", shape=X.shape), relay.const(weights()))
-    assert kernels(build(y, target=tvm.target.Target(target))) == ["nn_conv2d_transpose"]

@@ -1,4 +1,4 @@
-"""Kernels of TE for ARM boards: cross-compiled, and run under qemu by a C program."""
+"""Kernels of TE for ARM and RISC-V: cross-compiled, and run under qemu by a C program."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from te_kernel import check, compile_here
 from tvm.contrib import cc
 
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
+from tvm_deconv.relay.layer import machine_of
 from tvm_deconv.schedules.te.variants import TE_VARIANTS
 
 TESTS = Path(__file__).parents[2]
@@ -22,14 +23,20 @@ TESTS = Path(__file__).parents[2]
 # Processor: options of the target, prefix of the compiler, emulator.
 BOARDS = {
     "aarch64": (
-        "-mtriple=aarch64-linux-gnu -mcpu=cortex-a72 -mattr=+neon",
+        "-device=arm_cpu -mtriple=aarch64-linux-gnu -mcpu=cortex-a72 -mattr=+neon",
         "aarch64-linux-gnu",
         "qemu-aarch64-static",
     ),
     "armv7": (
-        "-mtriple=armv7l-linux-gnueabihf -mcpu=cortex-a53 -mattr=+neon -mfloat-abi=hard",
+        "-device=arm_cpu -mtriple=armv7l-linux-gnueabihf -mcpu=cortex-a53 -mattr=+neon "
+        "-mfloat-abi=hard",
         "arm-linux-gnueabihf",
         "qemu-arm-static",
+    ),
+    "riscv64 without vectors": (
+        "-mtriple=riscv64-unknown-linux-gnu -mcpu=generic-rv64 -mattr=+m,+a,+f,+d -mabi=lp64d",
+        "riscv64-linux-gnu",
+        "qemu-riscv64-static",
     ),
 }
 
@@ -50,10 +57,11 @@ def board(request, tmp_path_factory):
     """(target, prefix of the compiler, how to run a kernel's program)."""
     options, prefix, emulator = BOARDS[request.param]
     compiler = f"{prefix}-gcc"
-    required = os.environ.get("TVM_DECONV_REQUIRE_BOARD") == "1"
+    # What has to run is ARM's.
+    required = os.environ.get("TVM_DECONV_REQUIRE_BOARD") == "1" and "riscv" not in prefix
     if not required and not (shutil.which(compiler) and shutil.which(emulator)):
         pytest.skip(f"apt install gcc-{prefix} qemu-user-static")
-    target = tvm.target.Target(f"llvm -device=arm_cpu {options} -num-cores=4")
+    target = tvm.target.Target(f"llvm {options} -num-cores=4")
     program = tmp_path_factory.mktemp("loader") / "kernel_main"
     # Of the wheel, or of a source tree.
     home = Path(tvm.__file__).parent
@@ -89,4 +97,5 @@ def test_each_variant_equals_the_scatter_definition_on_a_board(board, tmp_path, 
         assert done.returncode == 0, done.stderr
         return np.fromfile(tmp_path / "y", "float32").reshape(shape)
 
-    check(variant, conv, shape, target=target, compile=compile_here, run=run)
+    options = {"target": target, "machine": machine_of(target)}
+    check(variant, conv, shape, compile=compile_here, run=run, **options)

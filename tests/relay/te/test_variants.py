@@ -17,6 +17,7 @@ from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of
 from tvm_deconv.schedules import space
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.te.grid import grid_of
+from tvm_deconv.schedules.te.layouts import NHWC
 from tvm_deconv.schedules.te.variants import TE_VARIANTS
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 
@@ -114,6 +115,37 @@ def test_what_follows_is_computed_in_the_store(variant, width):
     schedule, *_ = kernel(variant, conv, (1, 7, width), epilogue=epilogue)
     names = {stage.op.name for stage in schedule.stages if stage.attach_type != INLINED}
     assert not {"store", "biased", "bias"} & names
+
+
+NHWC_LAYERS = {
+    "whole tiles": (ConvTranspose2d(3, 8, *square(Axis, 4, 2, 1, 1)), (1, 7, 16)),
+    "groups, nothing divides": (
+        ConvTranspose2d(6, 9, Axis(4, 2, 1, 0), Axis(5, 3, 1, 2), groups=3),
+        (2, 9, 21),
+    ),
+}
+
+
+@every_variant
+@pytest.mark.parametrize("layer", NHWC_LAYERS)
+def test_nhwc_is_read_and_stored_with_what_follows(variant, layer):
+    conv, shape = NHWC_LAYERS[layer]
+    bias = np.arange(conv.out_channels, dtype="float32") - 2
+
+    def epilogue(y):
+        def biased(n, i, j, c):
+            return tir.max(y[n, i, j, c] + (tir.Cast("float32", c) - 2), tir.const(0.0))
+
+        return te.compute(y.shape, biased, name="relu")
+
+    options = {"layout": NHWC, "epilogue": epilogue, "then": lambda y: np.maximum(y + bias, 0)}
+    check(variant, conv, shape, **options)
+    schedule, (*_, y), _ = kernel(variant, conv, shape, epilogue=epilogue, layout=NHWC)
+    names = {stage.op.name for stage in schedule.stages if stage.attach_type != INLINED}
+    assert not {"store", "transposed"} & names
+    batch, height, width = shape
+    n, c, h, w = conv.output_shape(batch, height, width)
+    assert tuple(map(int, y.shape)) == (n, h, w, c)
 
 
 INLINED = 2  # kInline of te::AttachType
