@@ -96,6 +96,10 @@ MOVES = [
     row("Gather", X, np.array([2, -2], "int32"), axis=2, free=(2,)),
     row("GatherElements", X, c([[[0, -1, 2, 1]]] * 2), axis=1),
     row("GatherND", X, c([[0, 1], [-1, 2]])),
+    row("GatherND", X, c([1, -1, 2])),
+    row("GatherND", X, np.array([[1, -3], [0, -1]]), free=(0, 1)),
+    *(row("GatherND", X, i(PLACES), opset=12, batch_dims=1) for i in (c, np.array)),
+    row("GatherND", X, c([[[2], [0]], [[1], [-1]]]), batch_dims=1, free=(1, 2)),
     row(
         "ScatterElements",
         X,
@@ -231,6 +235,11 @@ REFUSED = [
     (row("TopK", X, ints(7), outputs=2), "Axis has less than the requested k elements"),
     (row("Gather", X, c(7), axis=2), "its index 7 is outside of an axis of 4"),
     (row("Gather", X, c(0), axis=3), "axis"),
+    (row("GatherND", X, c([[0, -4]]), free=(0,)), "its index -4 is outside of an axis of 3"),
+    (
+        row("GatherND", X, np.array([[0], [1], [2]]), opset=12, batch_dims=1),
+        r"the first 1 axes of \[2, 3, 4\] and of \[3, 1\] differ",
+    ),
     (row("Slice", X, ints(1), ints(3), ints(1), ints(0)), "'step' cannot be 0"),
     (row("Slice", X, ints(2), ints(1), ints(2), free=(2,)), "from 2 to 1 by 1 there is nothing"),
     (row("Slice", X, ints(2), ints(1), ints(2)), "there is nothing to compute"),

@@ -64,6 +64,14 @@ def counted(n):
     return n("Add", "x", n("Cast", steps, to=TensorProto.FLOAT))
 
 
+def gathered(n):
+    """Every second row from the last on: places computed from the size, as indices of GatherND."""
+    last = n("Sub", size(n, 2), n.given(np.array(1)))
+    steps = n("Range", last, n.given(np.array(-1)), n.given(np.array(-2)))
+    rows = n("Transpose", "x", perm=[2, 0, 3, 1])
+    return n("GatherND", rows, n("Unsqueeze", steps, n.integers(-1)))
+
+
 def tiled(n):
     whole = n("Shape", "x")
     return n("Tile", "x", n("Div", whole, whole))
@@ -132,6 +140,7 @@ WAYS = (
     resized_by_products_of_floats,
     flattened_by_int32,
     counted,
+    gathered,
     tiled,
     tiled_by_sizes,
     tiled_along_a_free_axis,

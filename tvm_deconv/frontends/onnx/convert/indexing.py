@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-import numpy as np
-import tvm
 from tvm import relax, sym, tirx
 
 from tvm_deconv.frontends.onnx.formulas import (
@@ -25,45 +23,6 @@ from .call import Call, dtype_of, normal_axis, shape_of, static
 
 # Beyond every size; exporters write INT32_MAX or more for all that is left.
 _FAR = 1 << 30
-
-
-def gather(call: Call) -> relax.Expr:
-    """Indices that are constants are checked; others are kept inside by clipping."""
-    indices = call.input(1)
-    x = call.tensor(0)
-    shape = shape_of(x)
-    axis = normal_axis(call.get("axis", 0), len(shape))
-    size = shape[axis]
-    if isinstance(indices, tvm.ir.GenericConst):
-        values = indices.value.numpy()
-        if isinstance(size, int):
-            values = _inside(values, size)
-        if (values >= 0).all():
-            kind = str(values.dtype)
-            # All are inside; TVM warns of mode "fast".
-            return relax.op.take(x, relax.const(values, kind), axis, mode="clip")
-    places = call.tensor(1)
-    kind = dtype_of(places)
-    if kind not in ("int32", "int64"):
-        refuse(f"its indices are {kind}, not int32 or int64")
-    extent = _size_tensor(call, size, kind)
-    negative = relax.op.less(places, relax.const(0, kind))
-    wrapped = call.emit(relax.op.where(negative, relax.op.add(places, extent), places))
-    return relax.op.take(x, wrapped, axis, mode="clip")
-
-
-def _inside(values: np.ndarray, size: int) -> np.ndarray:
-    outside = values[(values < -size) | (values >= size)]
-    if outside.size:
-        refuse(f"its index {outside.flat[0]} is outside of an axis of {size}")
-    return np.where(values < 0, values + size, values).astype(values.dtype)
-
-
-def _size_tensor(call: Call, size: Any, dtype: str) -> relax.Expr:
-    if isinstance(size, int):
-        return relax.const(size, dtype)
-    vector = call.emit(relax.op.shape_to_tensor(relax.ShapeExpr([size])))
-    return call.emit(relax.op.astype(call.emit(relax.op.reshape(vector, ())), dtype))
 
 
 def slice_(call: Call) -> Any:
