@@ -22,7 +22,7 @@ def test_the_transforms_compute_a_correlation(outputs, taps):
     data = np.random.default_rng(0).integers(-9, 9, outputs + taps - 1)
     kernel = np.random.default_rng(1).integers(-9, 9, taps)
     got = matrices.inverse @ ((matrices.kernel @ kernel) * (matrices.data @ data))
-    np.testing.assert_allclose(got, np.correlate(data, kernel, "valid"), rtol=0, atol=1e-11)
+    np.testing.assert_allclose(got, np.correlate(data, kernel, "valid"), rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize(("outputs", "taps"), SIZES)
@@ -39,5 +39,5 @@ def test_as_many_products_as_points_are_needed():
 
 
 def test_more_points_than_are_accurate_are_refused():
-    with pytest.raises(GeometryError, match=r"F\(7, 3\) needs 9 points"):
-        transforms(7, 3)
+    with pytest.raises(GeometryError, match=r"F\(9, 4\) needs 12 points"):
+        transforms(9, 4)

@@ -13,6 +13,7 @@ and in Winograd's form, where a point (u, v) of a phase has one weight for each 
 
     b                blocks of output channels, the last of which is filled up with zeros
     u, v             points
+    piece            pieces of the kernel, those along the width fastest
     row/n, row%n     the rows of a block in runs of n: row (o * r_h + f_h) * r_w + f_w is phase f of
                      its output channel o; the last run is filled up with zeros
 
@@ -29,8 +30,8 @@ from typing import Any
 
 import numpy as np
 
-from tvm_deconv.algebra.cook_toom import point_count, transforms
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.algebra.winograd import filters
 
 DTYPE = "float32"
 
@@ -100,10 +101,10 @@ class Direct(Packing):
 
 @dataclass(frozen=True)
 class Winograd(Packing):
-    """``G w G^T`` of every phase, taken in float64: weights of ``cook_toom``'s F(m, k).
+    """``G w G^T`` of every piece of every phase, taken in float64: weights of F(m, k).
 
-    m are the ``outputs`` (rows, columns) of a tile and k the taps of the longest phase. ``block``
-    is how many output channels a block has.
+    m are the ``outputs`` (rows, columns) of a tile; ``algebra.winograd`` cuts the taps of a phase.
+    ``block`` is how many output channels a block has.
     """
 
     outputs: tuple[int, int]
@@ -111,12 +112,13 @@ class Winograd(Packing):
 
     def _sizes(self) -> dict[str, int]:
         conv, n = self.conv, self.n
-        u, v = map(point_count, self.outputs, (conv.h.max_taps, conv.w.max_taps))
+        h, w = filters(conv, self.outputs)
         return {
             "g": conv.groups,
             "ic": conv.group_inputs,
             "b": -(-conv.group_outputs // self.block),
-            **{"u": u, "v": v},
+            **{"u": h.points, "v": w.points},
+            "piece": h.pieces * w.pieces,
             "row/n": -(-self.block * prod(conv.strides) // n),
             "row%n": n,
         }
@@ -126,19 +128,22 @@ class Winograd(Packing):
         by_phase = _by_phase(_grouped(weights, conv), conv)
         blocked = _in_runs(by_phase, 2, self.block)
         g, ic, b, block, *_ = blocked.shape
-        kernels = [
-            transforms(m, axis.max_taps).kernel
-            for m, axis in zip(self.outputs, (conv.h, conv.w), strict=True)
-        ]
-        rows = np.empty((g, sizes["u"], sizes["v"], ic, b * block, *conv.strides), DTYPE)
+        h, w = filters(conv, self.outputs)
+        places = (g, sizes["u"], sizes["v"], h.pieces, w.pieces, ic, b * block)
+        rows = np.empty((*places, *conv.strides), DTYPE)
         for fh, fw in np.ndindex(*conv.strides):
             phase = blocked[..., fh, :, fw, :].reshape(g, ic, b * block, *by_phase.shape[4::2])
-            exact = np.ascontiguousarray(phase, "float64")
+            pieces = _in_runs(_in_runs(phase.astype("float64"), 4, w.taps), 3, h.taps)
             rows[..., fh, fw] = np.einsum(
-                "uh,gcohw,vw->guvco", kernels[0], exact, kernels[1], optimize=True
+                "uh,gcophqw,vw->guvpqco",
+                h.matrices.kernel,
+                pieces,
+                w.matrices.kernel,
+                optimize=True,
             )
-        rows = rows.reshape(*rows.shape[:4], b, -1)
-        return _in_runs(rows, 5, self.n), ["g", "u", "v", "ic", "b", "row/n", "row%n"]
+        rows = rows.reshape(g, sizes["u"], sizes["v"], -1, ic, b, block * prod(conv.strides))
+        axes = ["g", "u", "v", "piece", "ic", "b", "row/n", "row%n"]
+        return _in_runs(rows, 6, self.n), axes
 
 
 def _grouped(weights: np.ndarray, conv: ConvTranspose2d) -> np.ndarray:

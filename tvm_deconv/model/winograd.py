@@ -1,11 +1,13 @@
 """Counts of Winograd's form of tdc, for which the paper has none.
 
 Along one axis F(m, T) computes m outputs of a phase with T taps from p = m + T - 1 samples by p
-products. All phases read the same tiles of m samples; where they start at different offsets, the
-last starts s samples late, and t = ceil((blocks + s) / m) tiles cover the output. With the symbols
-of ``counts`` and squares for both axes:
+products. A phase with more taps than that pays for is cut into q pieces of T = m, each of which
+reads the tiles of the piece before, one later. All phases read the same tiles of m samples; where
+they start at different offsets, the last starts s samples late, and t = ceil((blocks + s) / m)
+tiles cover the output. Taps d samples apart take tiles of d residues: t = d ceil((blocks + s) /
+(m d)). With the symbols of ``counts`` and squares for both axes:
 
-    products    N t² p² r² O I/g            weights   p² r² O I/g
+    products    N t² p² q² r² O I/g         weights   p² q² r² O I/g
     transform   reads N I H², writes N I t² p² (processing); B^T d B for each tile and channel
     sums        read N I t² p², write N O r² t² p² (activation)
     outputs     reads those, writes N O OH² (processing); A^T M A for each tile, phase and channel
@@ -22,8 +24,8 @@ from math import prod
 
 import numpy as np
 
-from tvm_deconv.algebra.cook_toom import transforms
 from tvm_deconv.algebra.geometry import Axis
+from tvm_deconv.algebra.winograd import Filter, filters
 from tvm_deconv.errors import VariantError
 
 from .counts import Counts, in_bytes
@@ -37,12 +39,13 @@ def winograd_counts(operator: Operator, outputs: tuple[int, int]) -> Counts:
     known points.
     """
     conv, batch = operator.conv, operator.batch
-    h = _Tiles(conv.h, operator.height, outputs[0])
-    w = _Tiles(conv.w, operator.width, outputs[1])
+    rows, columns = filters(conv, outputs)
+    h = _Tiles(conv.h, operator.height, rows)
+    w = _Tiles(conv.w, operator.width, columns)
     tiles, points = batch * h.count * w.count, h.points * w.points
     phases = conv.h.stride * conv.w.stride
     inputs, sums = conv.in_channels * tiles, conv.out_channels * phases * tiles
-    weights = points * phases * conv.out_channels * conv.group_inputs
+    weights = points * h.pieces * w.pieces * phases * conv.out_channels * conv.group_inputs
     spread = inputs * (h.data * w.points + h.points * w.data)
     gather = sums * (h.inverse * w.points + h.outputs * w.inverse)
     image = batch * conv.in_channels * operator.height * operator.width
@@ -60,13 +63,12 @@ def winograd_counts(operator: Operator, outputs: tuple[int, int]) -> Counts:
 class _Tiles:
     """Tiles along one axis; ``data`` and ``inverse`` are the entries of the matrices but for 0."""
 
-    def __init__(self, axis: Axis, size: int, outputs: int) -> None:
-        offsets = [axis.first_offset(phase) for phase in range(axis.stride)]
-        if not all(axis.taps(phase) for phase in range(axis.stride)) or axis.tap_step != 1:
-            raise VariantError(f"winograd needs phases with taps side by side, {axis} has others")
-        matrices = transforms(outputs, axis.max_taps)
-        self.outputs, self.points = outputs, outputs + axis.max_taps - 1
-        self.count = -(-(axis.blocks(size) + max(offsets) - min(offsets)) // outputs)
+    def __init__(self, axis: Axis, size: int, known: Filter) -> None:
+        if not all(axis.taps(phase) for phase in range(axis.stride)):
+            raise VariantError(f"winograd needs taps in every phase, {axis} has phases without")
+        matrices = known.matrices
+        self.outputs, self.points, self.pieces = known.outputs, known.points, known.pieces
+        self.count = known.step * -(-(axis.blocks(size) + max(axis.shifts)) // known.unit)
         self.data, self.inverse = (
             int(np.count_nonzero(matrix)) for matrix in (matrices.data, matrices.inverse)
         )

@@ -12,14 +12,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import product
+from math import gcd
 from typing import Any
 
 import numpy as np
 
-from tvm_deconv.algebra.cook_toom import MAX_POINTS
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.winograd import filters, is_line, tile_outputs
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling import MIN_WORK_PER_THREAD, STACK_BYTES, TYPICAL_SIZES
+from tvm_deconv.schedules.cpu.tiling import (
+    MIN_WORK_PER_THREAD,
+    STACK_BYTES,
+    TYPICAL_LENGTHS,
+    TYPICAL_SIZES,
+)
 from tvm_deconv.schedules.tir.straight_line import prime_factors
 from tvm_deconv.schedules.variant import Sizes
 
@@ -27,8 +33,9 @@ from .tile import Layout, WinogradTile, least
 
 # Copying a vector of input, on its way from memory, and each of the shuffles that deal it out.
 _READ, _DEAL = 5, 4
-# Transforming a vector of tiles, and back, for each point.
+# Transforming a vector of tiles, and back, for each point: along two axes, and along one of a line.
 _TRANSFORM, _INVERT = 13, 5
+_LINE_TRANSFORM, _LINE_INVERT = 7, 3
 # Storing a vector of outputs, and each of the shuffles that interleave it.
 _STORE, _INTERLEAVE = 8, 4
 # Zeroing a register tile and storing it, for each vector.
@@ -43,6 +50,16 @@ _MAX_COLUMN_STRIPS = 4
 
 # Of a strip where the width is free: images of a few dozen columns must not pay for wide ones.
 _FREE_COLUMNS = 64
+# Vectors of tiles of a row where it is free and there is one row: sounds are longer than pictures
+# are wide, and a strip must have enough outputs for weights that are read again for each.
+_FREE_VECTORS = (1, 2, 4)
+
+# A row of a line is cut into more strips, since there are no rows to cut: down to a vector of
+# tiles in powers of two.
+_MAX_LINE_STRIPS = 1024
+
+# Vectors of outputs that are interleaved at once for a dilated layer: more do not fit in registers.
+_MAX_INTERLEAVED = 32
 
 
 @lru_cache(maxsize=256)
@@ -83,7 +100,8 @@ def tile_cycles(
     """
     layout = Layout(conv, tile)
     heights = [sizes.height] if sizes.height is not None else TYPICAL_SIZES
-    widths = [sizes.width] if sizes.width is not None else TYPICAL_SIZES
+    typical = TYPICAL_LENGTHS if sizes.height == 1 else TYPICAL_SIZES
+    widths = [sizes.width] if sizes.width is not None else typical
     threads = machine.threads if tile.parallel else 1
     piece = _piece_cycles(layout, machine)
     shares = [
@@ -100,20 +118,23 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     lanes, inputs = tile.lanes, conv.group_inputs
     points = h.points * w.points
     blocks = -(-layout.blocks // tile.channel_splits)
-    tile_vectors = h.tiles * layout.chunks
+    transformed_vectors = h.positions * layout.residues * layout.chunks
+    tile_vectors = h.tiles * layout.residues * layout.output_chunks
+    both = not is_line(conv)
 
-    deal = _READ + _DEAL * _shuffles(w.outputs)
+    deal = _READ + _DEAL * _shuffles(w.unit)
     read = inputs * h.inputs * layout.row_inputs / lanes * deal
-    transform = inputs * tile_vectors * points * _TRANSFORM
+    transform = inputs * transformed_vectors * points * (_TRANSFORM if both else _LINE_TRANSFORM)
     rows = blocks * layout.rows
     vectors = layout.strip_tiles // lanes
-    multiply = points * rows * vectors * (inputs * _register_cycles(tile) + _DRAIN)
+    sums = inputs * layout.pieces
+    multiply = points * rows * vectors * (sums * _register_cycles(tile) + _DRAIN)
     used = least(blocks * tile.block, conv.group_outputs) * layout.phases
-    invert = used * tile_vectors * points * _INVERT
-    interleave = _STORE + _INTERLEAVE * _shuffles(w.outputs * w.axis.stride)
+    invert = used * tile_vectors * points * (_INVERT if both else _LINE_INVERT)
+    interleave = _STORE + _INTERLEAVE * _shuffles(w.unit * w.axis.stride)
     store = used * tile_vectors * h.outputs * w.outputs * interleave
 
-    weights = 4 * points * rows * inputs
+    weights = 4 * points * rows * sums
     transformed = 4 * points * inputs * layout.pitch
     products = 4 * points * layout.rows * layout.pitch
     resident = transformed + products + weights // blocks
@@ -165,7 +186,7 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
     )
     parallel = machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD
     phases = conv.h.stride * conv.w.stride
-    for outputs in product(_outputs(conv.h.max_taps), _outputs(conv.w.max_taps)):
+    for outputs in _outputs(conv):
         strips = list(_strips(conv, sizes, outputs, lanes))
         for block in _blocks(conv):
             vectors, channels = _register_tile(block * phases, machine)
@@ -185,9 +206,14 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
                 )
 
 
-def _outputs(taps: int) -> range:
-    """Outputs of a tile: at least two, so that products are saved, up to the points known."""
-    return range(2, MAX_POINTS - taps + 2)
+def _outputs(conv: ConvTranspose2d) -> list[tuple[int, int]]:
+    """Outputs of a tile, of those known; few of a dilated layer, or the fewest."""
+    rows, columns = tile_outputs(conv)
+    step = filters(conv, (rows[0], columns[0]))[1].step
+    if step > 1:
+        most = max(columns[0], _MAX_INTERLEAVED // (step * conv.w.stride))
+        columns = [n for n in columns if n <= most]
+    return list(product(rows, columns))
 
 
 def _blocks(conv: ConvTranspose2d) -> list[int]:
@@ -205,20 +231,28 @@ def _strips(
     conv: ConvTranspose2d, sizes: Sizes, outputs: tuple[int, int], lanes: int
 ) -> Iterator[tuple[int, int]]:
     """Rows and columns of tiles in a strip."""
-    shift = Layout(conv, WinogradTile(lanes, 1, 1, outputs, (1, 1), 1)).w.shifts
-    late = max(shift)
+    layout = Layout(conv, WinogradTile(lanes, 1, 1, outputs, (1, 1), 1))
+    late, unit = max(layout.w.shifts), layout.w.unit
     if sizes.width is None:
-        tiles = -(-_FREE_COLUMNS // outputs[1])
-        # Constants with a value per phase are read in whole vectors where strips begin at one.
-        aligned = late or tiles * outputs[1] % lanes == 0
-        columns = {tiles} if aligned else set()
+        if sizes.height == 1:
+            columns = {vectors * lanes for vectors in _FREE_VECTORS}
+        else:
+            columns = {-(-_FREE_COLUMNS // unit)}
+        # Constants with a value per phase are read in whole vectors where strips begin at one. Some
+        # lines have only tiles of five or six outputs.
+        whole = lanes // gcd(unit, lanes) if is_line(conv) and not late else 1
+        columns = {-(-tiles // whole) * whole for tiles in columns}
+        columns = {tiles for tiles in columns if late or tiles * unit % lanes == 0}
     else:
         blocks = conv.w.blocks(sizes.width)
-        parts = (-(-blocks // n) for n in range(1, _MAX_COLUMN_STRIPS + 1))
-        columns = {-(-(part + late) // outputs[1]) for part in parts}
+        counts = set(range(1, _MAX_COLUMN_STRIPS + 1))
+        if sizes.height == 1:
+            powers = (1 << n for n in range(_MAX_LINE_STRIPS.bit_length()))
+            counts |= {n for n in powers if n * lanes * unit <= blocks}
+        columns = {-(-(-(-blocks // n) + late) // unit) for n in counts}
     most = _MAX_TILE_ROWS
     if sizes.height is not None:
-        most = min(most, -(-(conv.h.blocks(sizes.height) + late) // outputs[0]))
+        most = min(most, -(-(conv.h.blocks(sizes.height) + late) // layout.h.unit))
     yield from product(range(1, most + 1), columns)
 
 
@@ -254,5 +288,5 @@ def _register_tile(rows: int, machine: CpuMachine) -> tuple[int, int]:
 
 def _unroll(conv: ConvTranspose2d, tile: WinogradTile) -> int:
     """Input channels written out: about 32 multiply-adds, and no remainder."""
-    most = max(1, 32 // (tile.vectors * tile.channels))
+    most = max(1, 32 // (tile.vectors * tile.channels * Layout(conv, tile).pieces))
     return max(n for n in range(1, most + 1) if conv.group_inputs % n == 0)

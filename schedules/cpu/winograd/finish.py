@@ -78,13 +78,13 @@ class _Strip:
         h, w, lanes = layout.h, layout.w, self.lanes
         points = (h.points, w.points)
         # One vector more: phases that start later read on into the next tile.
-        columns = (layout.chunks + 1) * lanes
-        line = w.outputs * w.axis.stride * lanes
+        columns = (layout.output_chunks + 1) * lanes
+        line = w.unit * w.axis.stride * lanes
         self.rows = self._memory("rows", _ROWS, layout.row_inputs)
-        self.spread = self._memory("spread", h.inputs, w.outputs, layout.spread)
+        self.spread = self._memory("spread", h.inputs, w.unit, layout.spread)
         self.transform = self._memory(TRANSFORM, *points, self.conv.group_inputs | 1, layout.pitch)
         self.products = self._memory(PRODUCTS, *points, layout.rows | 1, layout.pitch)
-        self.outputs = self._memory(OUTPUTS, w.axis.stride, h.outputs, w.outputs, columns)
+        self.outputs = self._memory(OUTPUTS, w.axis.stride, h.outputs, w.unit, columns)
         self.edge = self._memory("edge", line)
         self.line = self._registers("line", line)
 
@@ -136,11 +136,13 @@ class _Strip:
         realize = edit.find_block(reduction, PRODUCTS + "_update")
         inner = {loop.loop_var: 0 for loop in edit.loops_to(reduction, realize)[1:]}
         values = [edit.substitute(value, inner) for value in realize.iter_values]
-        _, _, _, g, block, u, v, row, _, channel = values
+        _, _, _, g, block, u, v, row, _, channel, _ = values
         fetches = []
-        for first in range(0, tile.unroll * tile.channels, LINE):
-            later, within = divmod(first, tile.channels)
-            place = [g, block, u, v, row // tile.channels + 1, channel + later, within]
+        turn = self.layout.pieces * tile.channels
+        for first in range(0, tile.unroll * turn, LINE):
+            later, within = divmod(first, turn)
+            piece, lane = divmod(within, tile.channels)
+            place = [g, block, u, v, row // tile.channels + 1, channel + later, piece, lane]
             line = tirx.BufferLoad(self.weights, place)
             fetches.append(edit.prefetch(line))
         return edit.with_loop(
@@ -224,14 +226,14 @@ class _Strip:
         return edit.rebuild([line], edit.prefetch(load))
 
     def _spread_row(self, i: Any, place: Any) -> tirx.Stmt:
-        """spread[i, p, t] = rows[place, m*t + p]."""
+        """spread[i, p, t] = rows[place, m*t + p], with the tiles of all residues for m."""
         layout, w = self.layout, self.layout.w
         chunk = self._loop("t", layout.spread // self.lanes)
         code = StraightLine()
-        start = chunk.loop_var * (w.outputs * self.lanes)
+        start = chunk.loop_var * (w.unit * self.lanes)
         vectors = [
             code.name(self._load(self.rows, [place, start + part * self.lanes]))
-            for part in range(w.outputs)
+            for part in range(w.unit)
         ]
         for residue, vector in enumerate(code.deinterleave(vectors)):
             target = [i, residue, chunk.loop_var * self.lanes]
@@ -239,44 +241,49 @@ class _Strip:
         return edit.rebuild([chunk], tirx.SeqStmt(code.statements))
 
     def _transform_tiles(self, channel: Any) -> tirx.Stmt:
-        """for ty, vector of tiles: transform[u, v, ic, tiles] = B^T d B.
+        """for ty, residues, vector of tiles: transform[u, v, ic, tiles] = B^T d B.
 
         The last vector of a row of tiles may reach into the next row's place; that row comes later.
         """
         layout, h, w = self.layout, self.layout.h, self.layout.w
-        ty = self._loop("ty", h.tiles)
+        ty = self._loop("ty", h.positions)
+        rh, rw = self._loop("rh", h.step), self._loop("rw", w.step)
         chunk = self._loop("tx", layout.chunks)
         code = StraightLine()
         first = chunk.loop_var * self.lanes
 
         def sample(a: int, b: int) -> Any:
-            place = [ty.loop_var * h.outputs + a, b % w.outputs, first + b // w.outputs]
+            row = ty.loop_var * h.unit + rh.loop_var + a * h.step
+            later, column = divmod(b, w.outputs)
+            place = [row, column * w.step + rw.loop_var, first + later]
             return code.name(self._load(self.spread, place))
 
         values = code.combine_both(h.matrices.data, w.matrices.data, sample)
-        tau = ty.loop_var * w.tiles + first
+        line = (ty.loop_var * h.step + rh.loop_var) * w.step + rw.loop_var
+        tau = line * w.positions + first
         for u, row in enumerate(values):
             for v, value in enumerate(row):
                 code.statements.append(self._put(self.transform, [u, v, channel, tau], value))
-        tiles = edit.rebuild([ty, chunk], tirx.SeqStmt(code.statements))
-        if layout.reach >= layout.strip_tiles:
+        tiles = edit.rebuild([ty, rh, rw, chunk], tirx.SeqStmt(code.statements))
+        if layout.reach >= layout.read_tiles:
             return tiles
-        return tirx.SeqStmt([tiles, self._clear(self.transform, channel)])
+        beyond = self._clear(self.transform, channel, layout.reach, layout.read_tiles)
+        return tirx.SeqStmt([tiles, beyond])
 
     def clear_reach(self) -> list[tirx.Stmt]:
         """Products beyond those computed, where the last row of tiles reaches further; or nothing.
 
         They are never used, but memory that nobody wrote may hold slow denormal numbers.
         """
-        if self.layout.reach <= self.layout.strip_tiles:
+        first, last = self.layout.strip_tiles, self.layout.output_reach
+        if last <= first:
             return []
         row = self._loop("row", self.layout.rows)
-        return [edit.rebuild([row], self._clear(self.products, row.loop_var))]
+        return [edit.rebuild([row], self._clear(self.products, row.loop_var, first, last))]
 
-    def _clear(self, buffer: Any, row: Any) -> tirx.Stmt:
-        """for u, v: buffer[u, v, row, from where its tiles end] = 0."""
+    def _clear(self, buffer: Any, row: Any, first: int, last: int) -> tirx.Stmt:
+        """for u, v: buffer[u, v, row, first:last] = 0."""
         layout = self.layout
-        first, last = sorted((layout.reach, layout.strip_tiles))
         u, v = self._loop("u", layout.h.points), self._loop("v", layout.w.points)
         beyond = self._loop("tau", last - first)
         place = [u.loop_var, v.loop_var, row, first + beyond.loop_var]
@@ -284,58 +291,63 @@ class _Strip:
         return edit.rebuild([u, v, beyond], zeros)
 
     def write_outputs(self) -> tirx.Stmt:
-        """for channel, fh, row of tiles: outputs = A^T M A for all fw; store the rows."""
+        """for channel, fh, row of tiles of each residue: outputs = A^T M A for all fw; store."""
         layout, h = self.layout, self.layout.h
         channel = self._loop("o", layout.tile.block)
         phase = self._loop("fh", h.axis.stride)
-        ty = self._loop("ty", h.tiles)
+        ty, rh = self._loop("ty", h.tiles), self._loop("rh", h.step)
         o = self.place[4] * layout.tile.block + channel.loop_var
         body: tirx.Stmt = tirx.SeqStmt(
             [
-                self._invert_tiles(channel.loop_var, phase.loop_var, ty.loop_var),
-                self._store_rows(o, phase.loop_var, ty.loop_var),
+                self._invert_tiles(
+                    channel.loop_var, phase.loop_var, ty.loop_var * h.step + rh.loop_var
+                ),
+                self._store_rows(o, phase.loop_var, ty.loop_var * h.unit + rh.loop_var),
             ]
         )
-        nest = edit.rebuild([phase, ty], body)
+        nest = edit.rebuild([phase, ty, rh], body)
         if layout.computed_channels > self.conv.group_outputs:
             nest = tirx.IfThenElse(o < self.conv.group_outputs, nest, None)
         return edit.rebuild([channel], nest)
 
-    def _invert_tiles(self, channel: Any, phase: Any, ty: Any) -> tirx.Stmt:
+    def _invert_tiles(self, channel: Any, phase: Any, line: Any) -> tirx.Stmt:
+        """outputs = A^T M A for all fw, of one row of tiles and residue of rows."""
         layout, h, w = self.layout, self.layout.h, self.layout.w
-        fw = self._loop("fw", w.axis.stride)
-        chunk = self._loop("tx", layout.chunks)
+        fw, rw = self._loop("fw", w.axis.stride), self._loop("rw", w.step)
+        chunk = self._loop("tx", layout.output_chunks)
         row = (channel * h.axis.stride + phase) * w.axis.stride + fw.loop_var
         first = chunk.loop_var * self.lanes
+        tau = (line * w.step + rw.loop_var) * w.positions + first
         code = StraightLine()
 
         def product(u: int, v: int) -> Any:
-            return code.name(self._load(self.products, [u, v, row, ty * w.tiles + first]))
+            return code.name(self._load(self.products, [u, v, row, tau]))
 
         values = code.combine_both(h.matrices.inverse, w.matrices.inverse, product)
         for i, columns in enumerate(values):
             for j, value in enumerate(columns):
-                code.statements.append(self._put(self.outputs, [fw.loop_var, i, j, first], value))
-        return edit.rebuild([fw, chunk], tirx.SeqStmt(code.statements))
+                place = [fw.loop_var, i, j * w.step + rw.loop_var, first]
+                code.statements.append(self._put(self.outputs, place, value))
+        return edit.rebuild([fw, rw, chunk], tirx.SeqStmt(code.statements))
 
-    def _store_rows(self, o: Any, phase: Any, ty: Any) -> tirx.Stmt:
+    def _store_rows(self, o: Any, phase: Any, top: Any) -> tirx.Stmt:
         """for i, vector of tiles: line = outputs of all fw, interleaved; store what is inside."""
         layout, h, w, lanes = self.layout, self.layout.h, self.layout.w, self.lanes
         n, sy, sx, g, _ = self.place
         _, _, out_height, out_width = self.store.block.writes[0].source.shape
         row = self._loop("i", h.outputs)
-        chunk = self._loop("tx", layout.chunks)
-        y = sy * h.span + ty * h.outputs + row.loop_var - by_phase(h.shifts, phase)
+        chunk = self._loop("tx", layout.output_chunks)
+        y = sy * h.span + top + row.loop_var * h.step - by_phase(h.shifts, phase)
         oh = y * h.axis.stride + phase
-        per_chunk = w.outputs * w.axis.stride
-        first = (sx * w.span + chunk.loop_var * (w.outputs * lanes)) * w.axis.stride
+        per_chunk = w.unit * w.axis.stride
+        first = (sx * w.span + chunk.loop_var * (w.unit * lanes)) * w.axis.stride
         end = tirx.min((sx + 1) * (w.span * w.axis.stride), out_width)
 
         code = StraightLine()
         sources = []
-        for j in range(w.outputs):
+        for j in range(w.unit):
             for fw in range(w.axis.stride):
-                later, column = divmod(j + w.shifts[fw], w.outputs)
+                later, column = divmod(j + w.shifts[fw], w.unit)
                 place = [fw, row.loop_var, column, chunk.loop_var * lanes + later]
                 sources.append(code.name(self._load(self.outputs, place)))
         wide = code.interleave(sources)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tvm_deconv.algebra.cook_toom import MAX_POINTS
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.winograd import filters, tile_outputs
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.costs import Cost, waste
 from tvm_deconv.schedules.cpu.machine import CpuMachine
@@ -27,6 +27,10 @@ _LEVEL_2, _LEVEL_3 = 4, 2
 
 # Columns of output, before they are interleaved, of a strip where the width is free.
 _FREE_COLUMNS = (16, 32, 64, 128)
+# Tiles of a row there, where it is the only row.
+_FREE_TILES = (16, 32, 64)
+# Strips of a single row.
+_LINE_STRIPS = (8, 16, 32, 64, 128, 256)
 
 _MOST_ROWS = 64
 _VECTORS = (1, 2, 3, 4)
@@ -43,13 +47,14 @@ class WinogradSpace:
     ) -> dict[str, set[int]]:
         """Values of each field besides those that the variant chooses itself."""
         phases, outputs = conv.h.stride * conv.w.stride, conv.group_outputs
+        rows, columns = tile_outputs(conv)
         blocks = {n for n in {*_BLOCKS, *some_parts(outputs, 4)} if n <= outputs}
         return {
             "lanes": {n for n in (machine.lanes, machine.lanes // 2) if n >= 4},
             "vectors": set(_VECTORS),
             "channels": {n for n in _CHANNELS if n <= phases * outputs},
-            "outputs_h": _outputs(conv.h.max_taps),
-            "outputs_w": _outputs(conv.w.max_taps),
+            "outputs_h": set(rows),
+            "outputs_w": set(columns),
             "tile_rows": _tile_rows(conv, sizes),
             "tile_columns": _tile_columns(conv, sizes),
             "block": blocks,
@@ -65,14 +70,12 @@ class WinogradSpace:
         """Why the schedule cannot do these sizes, in words; None if it can."""
         if tile.lanes not in (4, 8, 16) or tile.lanes > machine.lanes:
             return f"no vectors of {tile.lanes} lanes on a machine of {machine.lanes}"
-        for name, axis, outputs in zip(
-            ("height", "width"), (conv.h, conv.w), tile.outputs, strict=True
+        for name, outputs, known in zip(
+            ("height", "width"), tile.outputs, tile_outputs(conv), strict=True
         ):
-            points = outputs + axis.max_taps - 1
-            if outputs < 2:
-                return f"{outputs} output of a tile in {name} saves no product"
-            if points > MAX_POINTS:
-                return f"{points} points of a tile in {name}, at most {MAX_POINTS} are known"
+            if outputs not in known:
+                few = ", ".join(map(str, known))
+                return f"{outputs} outputs of a tile in {name}: known and of use are {few}"
         layout = Layout(conv, tile)
         late = max(layout.w.shifts)
         if sizes.width is None and not late and layout.w.span % tile.lanes:
@@ -112,19 +115,23 @@ class WinogradSpace:
                 "vector registers", accumulators + tile.vectors + weights, machine.vector_registers
             ),
             Cost("bytes of accumulators on the stack", on_stack, STACK_BYTES - 1),
-            Cost("multiply-adds written out", accumulators * tile.unroll, _MAX_UNROLLED),
+            Cost(
+                "multiply-adds written out",
+                accumulators * tile.unroll * layout.pieces,
+                _MAX_UNROLLED,
+            ),
             Cost("bytes of scratch", scratch, caches),
             waste("rows", tile.block * layout.phases, layout.rows),
-            waste("tiles", h.tiles * w.tiles, layout.strip_tiles),
+            waste("tiles", h.tiles * w.tiles * layout.residues, layout.strip_tiles),
         ]
         if height is not None:
             # Phases that start late have their last outputs in a tile of their own.
             rows = conv.h.blocks(height) + max(h.shifts)
-            useless = max(0, h.tiles - max(1, ceil_div(rows, h.outputs)))
+            useless = max(0, h.tiles - max(1, ceil_div(rows, h.unit)))
             costs.append(Cost("rows of tiles beyond the output", useless, 0))
         if width is not None:
             columns = conv.w.blocks(width) + max(w.shifts)
-            useless = max(0, w.tiles - max(1, ceil_div(columns, w.outputs)))
+            useless = max(0, w.tiles - max(1, ceil_div(columns, w.unit)))
             costs.append(Cost("columns of tiles beyond the output", useless, 0))
         if height is not None and width is not None:
             pieces = (batch or 1) * h.strips(height) * w.strips(width) * conv.groups
@@ -132,17 +139,13 @@ class WinogradSpace:
         return costs
 
 
-def _outputs(taps: int) -> set[int]:
-    return set(range(2, MAX_POINTS - taps + 2))
-
-
 def _tile_rows(conv: ConvTranspose2d, sizes: Sizes) -> set[int]:
     values = {*range(1, 17), 20, 24, 32, 48, _MOST_ROWS}
     if sizes.height is None:
         return {n for n in values if n <= 16}
     most = 1
-    for outputs in _outputs(conv.h.max_taps):
-        tiles = ceil_div(conv.h.blocks(sizes.height) + conv.h.stride, outputs)
+    for unit in _units(conv)[0]:
+        tiles = ceil_div(conv.h.blocks(sizes.height) + conv.h.stride, unit)
         most = max(most, tiles)
         values |= some_parts(max(1, tiles), 4)
     return {n for n in values if n <= min(most, _MOST_ROWS)}
@@ -150,12 +153,26 @@ def _tile_rows(conv: ConvTranspose2d, sizes: Sizes) -> set[int]:
 
 def _tile_columns(conv: ConvTranspose2d, sizes: Sizes) -> set[int]:
     """A row of output in a few parts, for every width of tile."""
-    late = max(Layout(conv, WinogradTile(4, 1, 1, (1, 1), (1, 1), 1)).w.shifts)
+    late = max(conv.w.shifts)
     values = set()
-    for outputs in _outputs(conv.w.max_taps):
+    for unit in _units(conv)[1]:
         if sizes.width is None:
-            values |= {ceil_div(columns, outputs) for columns in _FREE_COLUMNS}
+            values |= {ceil_div(columns, unit) for columns in _FREE_COLUMNS}
         else:
-            parts = some_parts(max(1, conv.w.blocks(sizes.width)), 6)
-            values |= {ceil_div(part + late, outputs) for part in parts}
+            blocks = max(1, conv.w.blocks(sizes.width))
+            parts = set(some_parts(blocks, 6))
+            if sizes.height == 1:
+                parts |= {ceil_div(blocks, count) for count in _LINE_STRIPS}
+            values |= {ceil_div(part + late, unit) for part in parts}
+    if sizes.width is None and sizes.height == 1:
+        values |= set(_FREE_TILES)
     return values
+
+
+def _units(conv: ConvTranspose2d) -> tuple[list[int], list[int]]:
+    """Samples from one tile to the next (rows, columns), for every tile."""
+    rows, columns = tile_outputs(conv)
+    return (
+        [filters(conv, (n, columns[0]))[0].unit for n in rows],
+        [filters(conv, (rows[0], n))[1].unit for n in columns],
+    )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tvm_deconv.algebra.cook_toom import Transforms, point_count, transforms
+from tvm_deconv.algebra.cook_toom import Transforms
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.algebra.winograd import Filter, filters
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 
 # Values of float32 in a cache line.
@@ -55,21 +56,46 @@ class WinogradAxis:
     finds its outputs ``shifts[f]`` samples later in its tiles. In width a strip interleaves the
     phases, so it needs all of them for each of its blocks (``together``) and its tiles overlap the
     next strip's; in height the phases are rows of their own, and a strip has other rows of each.
+
+    Taps that lie ``step`` samples apart make the samples of each residue by ``step`` a convolution
+    of its own, with taps side by side: ``tiles`` counts the tiles of one residue.
     """
 
     axis: Axis
-    outputs: int
+    filter: Filter
     tiles: int
     together: bool
 
     @property
+    def outputs(self) -> int:
+        return self.filter.outputs
+
+    @property
     def taps(self) -> int:
-        return self.axis.max_taps
+        """Of one piece."""
+        return self.filter.taps
+
+    @property
+    def pieces(self) -> int:
+        return self.filter.pieces
 
     @property
     def points(self) -> int:
         """Inputs of a tile, and products for each of them."""
-        return point_count(self.outputs, self.taps)
+        return self.filter.points
+
+    @property
+    def step(self) -> int:
+        return self.filter.step
+
+    @property
+    def unit(self) -> int:
+        return self.filter.unit
+
+    @property
+    def positions(self) -> int:
+        """Tiles of one residue that are transformed: the last piece reads the latest."""
+        return self.tiles + self.pieces - 1
 
     @property
     def first(self) -> int:
@@ -84,7 +110,7 @@ class WinogradAxis:
     @property
     def span(self) -> int:
         """Blocks of output of each phase that a strip covers."""
-        return self.outputs * self.tiles - (max(self.shifts) if self.together else 0)
+        return self.unit * self.tiles - (max(self.shifts) if self.together else 0)
 
     def strips(self, size: Any) -> Any:
         """Strips that cover the output for an input of ``size`` samples."""
@@ -94,11 +120,11 @@ class WinogradAxis:
     @property
     def inputs(self) -> int:
         """Input samples that a strip reads."""
-        return self.outputs * self.tiles + self.taps - 1
+        return self.unit * self.positions + (self.taps - 1) * self.step
 
     @property
     def matrices(self) -> Transforms:
-        return transforms(self.outputs, self.taps)
+        return self.filter.matrices
 
 
 @dataclass(frozen=True)
@@ -113,25 +139,55 @@ class Layout:
     def __post_init__(self) -> None:
         # Thousands of layouts are weighed for a layer: a lock for each, as in cached_property,
         # would take a third of the time.
-        (rows, columns), tiles = self.tile.outputs, self.tile.tiles
+        (rows, columns), tiles = filters(self.conv, self.tile.outputs), self.tile.tiles
         object.__setattr__(self, "h", WinogradAxis(self.conv.h, rows, tiles[0], False))
         object.__setattr__(self, "w", WinogradAxis(self.conv.w, columns, tiles[1], True))
 
     @property
     def chunks(self) -> int:
-        """Vectors that cover a row of tiles; the last may reach beyond it."""
+        """Vectors that cover a row of transformed tiles; the last may reach beyond it."""
+        return -(-self.w.positions // self.tile.lanes)
+
+    @property
+    def output_chunks(self) -> int:
+        """Vectors that cover the tiles of a row that have outputs."""
         return -(-self.w.tiles // self.tile.lanes)
+
+    @property
+    def residues(self) -> int:
+        return self.h.step * self.w.step
+
+    @property
+    def pieces(self) -> int:
+        return self.h.pieces * self.w.pieces
 
     @property
     def strip_tiles(self) -> int:
         """Tiles that products are computed for: a strip's, rounded up to register tiles."""
         wide = self.tile.lanes * self.tile.vectors
-        return -(-self.h.tiles * self.w.tiles // wide) * wide
+        return -(-self.h.tiles * self.residues * self.w.positions // wide) * wide
+
+    @property
+    def read_tiles(self) -> int:
+        """Transformed tiles that products are computed from: those of the last piece lie last."""
+        return self.strip_tiles + self.later_tiles(self.pieces - 1)
+
+    def later_tiles(self, piece: Any) -> Any:
+        """How many tiles after those of the first piece ``piece`` reads."""
+        row = self.residues * self.w.positions
+        return piece // self.w.pieces * row + piece % self.w.pieces
 
     @property
     def reach(self) -> int:
-        """End of the last row of tiles, where rows are whole vectors."""
-        return (self.h.tiles - 1) * self.w.tiles + self.chunks * self.tile.lanes
+        """End of the last row of transformed tiles, where rows are whole vectors."""
+        last = self.h.positions * self.residues - 1
+        return last * self.w.positions + self.chunks * self.tile.lanes
+
+    @property
+    def output_reach(self) -> int:
+        """End of the last row of tiles that outputs are computed from, in whole vectors."""
+        last = self.h.tiles * self.residues - 1
+        return last * self.w.positions + self.output_chunks * self.tile.lanes
 
     @property
     def pitch(self) -> int:
@@ -140,7 +196,7 @@ class Layout:
         Rows an odd number of cache lines apart spread over all sets of a cache; a power of two
         apart they would evict each other (64 channels of 64 tiles, 36 points).
         """
-        return (-(-largest(self.strip_tiles, self.reach) // LINE) | 1) * LINE
+        return (-(-largest(self.read_tiles, self.reach) // LINE) | 1) * LINE
 
     @property
     def spread(self) -> int:
@@ -151,7 +207,7 @@ class Layout:
     @property
     def row_inputs(self) -> int:
         """Samples of a row of input, in whole groups of vectors."""
-        return self.spread * self.w.outputs
+        return self.spread * self.w.unit
 
     @property
     def phases(self) -> int:

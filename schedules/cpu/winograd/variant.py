@@ -9,9 +9,16 @@ depends neither on the phase nor on the output channel: all share it.
     pad        x with a zero border, a strip of rows and columns at a time
     spread     pad[m*t + p] -> [p][t]: neighbouring tiles side by side, since a vector holds tiles
     transform  B^T d B for every tile d of every input channel
-    products   sum over input channels, for each of the (m + k - 1)^2 points: a matrix product
+    products   sum over input channels, for each of the (m + k - 1)^2 points: a matrix product;
+               a long kernel's pieces are summed, too, each of which reads tiles that come later
     outputs    A^T M A, m x m outputs of each phase
     store      one output element each, interleaved, with the pointwise operators that follow
+
+Taps d samples apart (dilation): the samples of each residue by d are a convolution of their own
+with taps side by side. Spread deals a row to vectors by the residue by m*d instead of m, and there
+are d rows of tiles for one; no zero is multiplied. A layer of one dimension is a picture of one
+row: F(1, 1) in height does nothing, and F(m, k) in width may have more points, see
+``algebra.winograd``.
 
 A strip has its own border, so that strips are independent. Loop nest after scheduling:
 
@@ -19,10 +26,10 @@ A strip has its own border, so that strips are independent. Loop nest after sche
         for ic: pad, spread and transform one channel of the strip
         for block of output channels:
             for point, rows, vector of tiles:
-                acc = 0; for ic: acc += weight * transform; products = acc
+                acc = 0; for ic, piece: acc += weight * transform; products = acc
             for channel, fh, row of tiles: outputs of all fw; interleave and store the rows
 
-Weights are G w G^T of every phase, packed as [g][block][point_h][point_w][rows][ic][row].
+Weights are G w G^T of every phase, packed as [g][block][point_h][point_w][rows][ic][piece][row].
 
 A strip is as large as pays: its transformed input and a block's products stay in the level-2 cache
 for layers of 64 channels, while nearest r2 256->256 at 64 x 64 is one strip of 15 MB in the level-3
@@ -41,9 +48,9 @@ import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
-from tvm_deconv.algebra.cook_toom import MAX_POINTS
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.packing import Packing, Winograd
+from tvm_deconv.algebra.winograd import most_taps, tile_outputs
 from tvm_deconv.schedules.algorithms.expressions import by_phase, static
 from tvm_deconv.schedules.algorithms.names import OUTPUTS, PAD, PRODUCTS, SPREAD, STORE, TRANSFORM
 from tvm_deconv.schedules.cpu import steps
@@ -65,21 +72,23 @@ def refusal(conv: ConvTranspose2d, accumulate: str) -> str | None:
     """
     if accumulate == "float16":
         return "sums in float16 are too coarse for the differences that the transforms take"
-    for name, axis in (("height", conv.h), ("width", conv.w)):
+    axes = (("height", conv.h), ("width", conv.w))
+    for name, axis in axes:
         if any(not axis.taps(phase) for phase in range(axis.stride)):
             return f"some phases have no tap in {name}, so they share no input with the others"
-        if axis.max_taps < 2:
-            return f"phases have {axis.max_taps} tap in {name}, where no product can be saved"
-        if axis.tap_step != 1:
-            return f"taps lie {axis.tap_step} samples apart in {name}, not side by side"
-        if axis.max_taps > MAX_POINTS - 1:
-            return f"phases have {axis.max_taps} taps in {name}, at most {MAX_POINTS - 1} are known"
+    if max(conv.h.max_taps, conv.w.max_taps) < 2:
+        return "phases have 1 tap, where no product can be saved"
+    for (name, axis), outputs in zip(axes, tile_outputs(conv), strict=True):
+        if not outputs:
+            return (
+                f"phases have {axis.max_taps} taps in {name}, at most {most_taps(conv)} are known"
+            )
     return None
 
 
 def packing(conv: ConvTranspose2d, tile: WinogradTile) -> Packing:
     """For each point a matrix of rows and input channels, in register tiles of rows."""
-    return Winograd(conv, "g b u v row/n ic row%n", tile.channels, tile.outputs, tile.block)
+    return Winograd(conv, "g b u v row/n ic piece row%n", tile.channels, tile.outputs, tile.block)
 
 
 def compute(
@@ -100,48 +109,53 @@ def compute(
     pad_shape = (*strips, conv.in_channels, h.inputs, layout.row_inputs)
     pad = te.compute(pad_shape, padded, name=PAD)
     spread = te.compute(
-        (*pad_shape[:-1], w.outputs, layout.spread),
-        lambda n, sy, sx, c, i, p, t: pad[n, sy, sx, c, i, t * w.outputs + p],
+        (*pad_shape[:-1], w.unit, layout.spread),
+        lambda n, sy, sx, c, i, p, t: pad[n, sy, sx, c, i, t * w.unit + p],
         name=SPREAD,
     )
 
     a, b = te.reduce_axis((0, h.points), "a"), te.reduce_axis((0, w.points), "b")
 
     def transformed(n, sy, sx, g, u, v, ic, tau):
-        ty, tx = tau // w.tiles, tau % w.tiles
+        line, tx = tau // w.positions, tau % w.positions
+        ty, rh, rw = line // layout.residues, line // w.step % h.step, line % w.step
         factor = entry(h.matrices.data, u, a) * entry(w.matrices.data, v, b)
-        row, column = ty * h.outputs + a, tx + b // w.outputs
-        value = spread[n, sy, sx, g * inputs + ic, row, b % w.outputs, column]
+        row, column = ty * h.unit + rh + a * h.step, tx + b // w.outputs
+        place = b % w.outputs * w.step + rw
+        value = spread[n, sy, sx, g * inputs + ic, row, place, column]
         # Products are computed for some more tiles than there are; those are 0.
-        value = tirx.if_then_else(ty < h.tiles, value, zero)
+        value = tirx.if_then_else(ty < h.positions, value, zero)
         return te.sum(factor * value, axis=[a, b])
 
     points = (h.points, w.points)
     transform = te.compute(
-        (*strips, groups, *points, inputs, layout.strip_tiles), transformed, name=TRANSFORM
+        (*strips, groups, *points, inputs, layout.read_tiles), transformed, name=TRANSFORM
     )
 
     ic = te.reduce_axis((0, inputs), "ic")
+    piece = te.reduce_axis((0, layout.pieces), "piece")
     products = te.compute(
         (*strips, groups, layout.blocks, *points, layout.rows, layout.strip_tiles),
         lambda n, sy, sx, g, blk, u, v, row, tau: te.sum(
-            transform[n, sy, sx, g, u, v, ic, tau]
-            * packed[g, blk, u, v, row // tile.channels, ic, row % tile.channels],
-            axis=[ic],
+            transform[n, sy, sx, g, u, v, ic, tau + layout.later_tiles(piece)]
+            * packed[g, blk, u, v, row // tile.channels, ic, piece, row % tile.channels],
+            axis=[ic, piece],
         ),
         name=PRODUCTS,
     )
 
     u, v = te.reduce_axis((0, h.points), "u"), te.reduce_axis((0, w.points), "v")
 
-    def output(n, sy, sx, g, o, fh, ty, fw, i, j, tx):
+    def output(n, sy, sx, g, o, fh, line, fw, i, j, rw, tx):
         row = ((o % tile.block) * conv.h.stride + fh) * conv.w.stride + fw
         factor = entry(h.matrices.inverse, i, u) * entry(w.matrices.inverse, j, v)
-        value = products[n, sy, sx, g, o // tile.block, u, v, row, ty * w.tiles + tx]
+        tau = (line * w.step + rw) * w.positions + tx
+        value = products[n, sy, sx, g, o // tile.block, u, v, row, tau]
         return te.sum(factor * value, axis=[u, v])
 
     channels = layout.blocks * tile.block
-    places = (h.axis.stride, h.tiles, w.axis.stride, h.outputs, w.outputs, w.tiles)
+    lines = h.tiles * h.step
+    places = (h.axis.stride, lines, w.axis.stride, h.outputs, w.outputs, w.step, w.tiles)
     outputs = te.compute((*strips, groups, channels, *places), output, name=OUTPUTS)
 
     def stored(n, c, oh, ow):
@@ -150,8 +164,9 @@ def compute(
         late = y + by_phase(h.shifts, fh)
         i, j = late % h.span, column % w.span + by_phase(w.shifts, fw)
         strip = (n, late // h.span, column // w.span, g)
-        place = (i // h.outputs, fw, i % h.outputs, j % w.outputs, j // w.outputs)
-        element = (*strip, o, fh, *place)
+        line = i // h.unit * h.step + i % h.step
+        row, place = i % h.unit // h.step, (j % w.unit // w.step, j % w.step, j // w.unit)
+        element = (*strip, o, fh, line, fw, row, *place)
         return outputs[element].astype(x.dtype)
 
     return te.compute(conv.output_shape(batch, height, width), stored, name=STORE)

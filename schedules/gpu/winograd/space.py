@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tvm_deconv.algebra.cook_toom import MAX_POINTS
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.winograd import MAX_PLANE_POINTS
 from tvm_deconv.schedules.costs import Cost
 from tvm_deconv.schedules.gpu import revd2
 from tvm_deconv.schedules.gpu.machine import GpuMachine
@@ -29,7 +29,7 @@ class GpuWinogradSpace:
         layout = GpuLayout(conv, own)
         values = _PRODUCTS.fields(layout.matrix, layout.matrix_sizes(sizes), None, machine)
         staged = values["stage_input"] & {READ, SHARED}
-        outputs = (range(2, MAX_POINTS + 2 - axis.max_taps) for axis in (conv.h, conv.w))
+        outputs = (range(2, MAX_PLANE_POINTS + 2 - axis.max_taps) for axis in (conv.h, conv.w))
         most = {
             name: set(one) for name, one in zip(("outputs_h", "outputs_w"), outputs, strict=True)
         }
@@ -41,10 +41,9 @@ class GpuWinogradSpace:
         """Why the device or the schedule cannot do a tile, in words; None if they can."""
         for name, axis, outputs in zip(("h", "w"), (conv.h, conv.w), tile.outputs, strict=True):
             points = outputs + axis.max_taps - 1
-            if outputs < 2 or points > MAX_POINTS:
-                return (
-                    f"outputs_{name} {outputs} needs {points} points: at least 2, and {MAX_POINTS}"
-                )
+            if outputs < 2 or points > MAX_PLANE_POINTS:
+                most = MAX_PLANE_POINTS
+                return f"outputs_{name} {outputs} needs {points} points: at least 2, and {most}"
         if tile.stage_input not in (READ, SHARED):
             return f"unknown staging {tile.stage_input}: the transform is in global memory already"
         layout = GpuLayout(conv, tile)

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.algebra.winograd import filters
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.cpu.winograd.tile import WinogradAxis
 from tvm_deconv.schedules.gpu.domain import tiles_of
@@ -18,7 +19,8 @@ from tvm_deconv.schedules.variant import Sizes
 @dataclass(frozen=True)
 class GpuWinogradTile:
     """``outputs`` (rows, columns) of every phase from one tile of Winograd's F(m, k): at least 2,
-    and with the taps of a phase at most ``cook_toom.MAX_POINTS`` points (m + k - 1) on each axis.
+    and with the taps of a phase at most ``winograd.MAX_PLANE_POINTS`` points (m + k - 1) on each
+    axis.
 
     The other fields are those of a ``GpuTile`` for the products, matrices of *rows* (a phase of an
     output channel) x input channels x *columns* (a tile): a thread has ``channels`` rows x
@@ -62,11 +64,13 @@ class GpuLayout:
 
     @cached_property
     def h(self) -> WinogradAxis:
-        return WinogradAxis(self.conv.h, self.tile.outputs[0], tiles=1, together=False)
+        rows, _ = filters(self.conv, self.tile.outputs)
+        return WinogradAxis(self.conv.h, rows, tiles=1, together=False)
 
     @cached_property
     def w(self) -> WinogradAxis:
-        return WinogradAxis(self.conv.w, self.tile.outputs[1], tiles=1, together=False)
+        _, columns = filters(self.conv, self.tile.outputs)
+        return WinogradAxis(self.conv.w, columns, tiles=1, together=False)
 
     @property
     def phases(self) -> int:

@@ -28,9 +28,9 @@ from typing import Any
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
-from tvm_deconv.algebra.cook_toom import MAX_POINTS
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.packing import Packing, Winograd
+from tvm_deconv.algebra.winograd import MAX_PLANE_POINTS
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.names import (
     OUTPUT_ROWS,
@@ -70,6 +70,13 @@ def refusal(conv: ConvTranspose2d, accumulate: str) -> str | None:
     if reason is not None:
         return reason
     for name, axis in (("height", conv.h), ("width", conv.w)):
+        if axis.max_taps < 2:
+            return f"phases have {axis.max_taps} tap in {name}, where no product can be saved"
+        if axis.tap_step != 1:
+            return f"taps lie {axis.tap_step} samples apart in {name}, not side by side"
+        if axis.max_taps > MAX_PLANE_POINTS - 1:
+            most = MAX_PLANE_POINTS - 1
+            return f"phases have {axis.max_taps} taps in {name}, at most {most} are known"
         if not is_a_run(axis):
             return f"phases in {name} begin at offsets that do not rise by one, once"
     return None
@@ -94,7 +101,7 @@ def choose(conv: ConvTranspose2d, sizes: Sizes, machine: GpuMachine) -> GpuWinog
 
 def _outputs(taps: int) -> int:
     fitting = max(_POINTS + 1 - taps, 2)
-    return min(fitting, MAX_POINTS + 1 - taps, _MOST_OUTPUTS)
+    return min(fitting, MAX_PLANE_POINTS + 1 - taps, _MOST_OUTPUTS)
 
 
 def cycles(

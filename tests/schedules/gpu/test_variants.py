@@ -15,7 +15,6 @@ from kernel import has_output, layers, square
 from tvm import te, tirx
 from tvm.target import Target
 
-from tvm_deconv.algebra.cook_toom import MAX_POINTS
 from tvm_deconv.algebra.geometry import (
     Axis,
     ConvAxis,
@@ -23,6 +22,7 @@ from tvm_deconv.algebra.geometry import (
     axis_of_resize,
     axis_of_subpixel,
 )
+from tvm_deconv.algebra.winograd import MAX_PLANE_POINTS
 from tvm_deconv.backends import machine_of
 from tvm_deconv.schedules.choice import choose
 from tvm_deconv.schedules.gpu import steps
@@ -161,7 +161,7 @@ def test_any_tile_of_winograd_gives_the_same_sums(data):
     conv, (n, h, w) = data.draw(layers())
     shape = n, 1 + h % 11, 1 + w % 23
     assume(has_output(conv, shape) and computes("winograd", conv))
-    most = (min(MAX_POINTS + 1 - axis.max_taps, 4) for axis in (conv.h, conv.w))
+    most = (min(MAX_PLANE_POINTS + 1 - axis.max_taps, 4) for axis in (conv.h, conv.w))
     tile = GpuWinogradTile(
         outputs=tuple(data.draw(st.integers(2, n)) for n in most),
         channels=data.draw(st.sampled_from([1, 2, 3])),
