@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tvm_deconv.report import REFUSED, REWRITTEN, LayerReport
 
+from .concat import ConcatConv
 from .graph import Graph, Refused, Tensor
 from .nearest_resize import NearestResize
 from .rule import Decision, Plan, Rule
@@ -11,15 +12,16 @@ from .subpixel import SubPixel
 
 # In this order: a convolution between a resize and a shuffle can only go to one of them, and the
 # shuffle gains more, since no pass over the large map remains.
-RULES: tuple[Rule, ...] = (SubPixel(), NearestResize())
+RULES: tuple[Rule, ...] = (SubPixel(), ConcatConv(), NearestResize())
 
 
 def decide(graph: Graph) -> list[Decision]:
     """A decision for every candidate of a function, in the order of the program."""
     decisions: list[Decision] = []
     taken: dict[Tensor, str] = {}
+    seen: set[Tensor] = set()
     for rule in RULES:
-        found = rule.decide(graph, taken)
+        found = rule.decide(graph, taken, seen)
         taken |= {d.outcome.conv: rule.name for d in found if isinstance(d.outcome, Plan)}
         decisions += found
     return sorted(decisions, key=lambda d: graph.position[d.layer])

@@ -10,8 +10,12 @@ import tvm
 from tvm import relay
 
 from tvm_deconv.algebra import geometry
+from tvm_deconv.patterns.graph import Convolution
 
 from .vocabulary import native
+
+# Where Relay's name of a padding differs from the rules'.
+_PAD_MODES = {"replicate": "edge"}
 
 
 class Builder:
@@ -35,9 +39,27 @@ class Builder:
     def transpose(self, x: relay.Expr, axes: Sequence[int]) -> relay.Call:
         return self._named(relay.transpose(x, list(axes)))
 
-    def pad_edge(self, x: relay.Expr, widths: tuple[int, int, int, int]) -> relay.Call:
+    def pad(self, x: relay.Expr, widths: tuple[int, int, int, int], mode: str) -> relay.Call:
         both = ((0, 0), (0, 0), widths[:2], widths[2:])
-        return self._named(relay.nn.pad(x, both, pad_mode="edge"))
+        if mode == "symmetric":
+            return self._named(relay.nn.mirror_pad(x, both, mode="SYMMETRIC"))
+        return self._named(relay.nn.pad(x, both, pad_mode=_PAD_MODES.get(mode, mode)))
+
+    def concat(self, parts: Sequence[relay.Expr]) -> relay.Call:
+        return self._named(relay.concatenate(list(parts), axis=1))
+
+    def conv2d(self, x: relay.Expr, weight: np.ndarray, op: Convolution) -> relay.Call:
+        return self._named(
+            relay.nn.conv2d(
+                x,
+                self.constant(np.ascontiguousarray(weight)),
+                padding=(op.h.pad_begin, op.w.pad_begin, op.h.pad_end, op.w.pad_end),
+                dilation=(op.h.dilation, op.w.dilation),
+                channels=weight.shape[0],
+                kernel_size=weight.shape[2:],
+                groups=op.groups,
+            )
+        )
 
     def conv2d_transpose(
         self, x: relay.Expr, weight: np.ndarray, op: geometry.ConvTranspose2d

@@ -10,6 +10,7 @@ import tvm
 from tvm import relax
 
 from tvm_deconv.algebra import geometry
+from tvm_deconv.patterns.graph import Convolution
 
 from .graph import constant
 
@@ -35,8 +36,22 @@ class Builder:
     def transpose(self, x: relax.Expr, axes: Sequence[int]) -> relax.Var:
         return self._emit(relax.op.permute_dims(x, list(axes)))
 
-    def pad_edge(self, x: relax.Expr, widths: tuple[int, int, int, int]) -> relax.Var:
-        return self._emit(relax.op.nn.pad(x, [0, 0, 0, 0, *widths], "replicate"))
+    def pad(self, x: relax.Expr, widths: tuple[int, int, int, int], mode: str) -> relax.Var:
+        return self._emit(relax.op.nn.pad(x, [0, 0, 0, 0, *widths], mode))
+
+    def concat(self, parts: Sequence[relax.Expr]) -> relax.Var:
+        return self._emit(relax.op.concat(list(parts), axis=1))
+
+    def conv2d(self, x: relax.Expr, weight: np.ndarray, op: Convolution) -> relax.Var:
+        return self._emit(
+            relax.op.nn.conv2d(
+                x,
+                constant(np.ascontiguousarray(weight)),
+                padding=[op.h.pad_begin, op.w.pad_begin, op.h.pad_end, op.w.pad_end],
+                dilation=[op.h.dilation, op.w.dilation],
+                groups=op.groups,
+            )
+        )
 
     def conv2d_transpose(
         self, x: relax.Expr, weight: np.ndarray, op: geometry.ConvTranspose2d
