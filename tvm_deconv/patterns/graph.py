@@ -174,6 +174,9 @@ class Builder(Protocol):
     def pad(self, x: Any, widths: tuple[int, int, int, int], mode: str) -> Any:
         """Top, bottom, left, right; ``constant`` (zeros), ``replicate``, ``reflect``, ..."""
 
+    def nearest(self, x: Any, factor: tuple[int, int]) -> Any:
+        """Every pixel ``factor`` times along height and width."""
+
     def concat(self, parts: Sequence[Any]) -> Any:
         """One behind the other along the channels."""
 

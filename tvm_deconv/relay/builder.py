@@ -45,6 +45,9 @@ class Builder:
             return self._named(relay.nn.mirror_pad(x, both, mode="SYMMETRIC"))
         return self._named(relay.nn.pad(x, both, pad_mode=_PAD_MODES.get(mode, mode)))
 
+    def nearest(self, x: relay.Expr, factor: tuple[int, int]) -> relay.Call:
+        return self._named(relay.nn.upsampling(x, *map(float, factor)))
+
     def concat(self, parts: Sequence[relay.Expr]) -> relay.Call:
         return self._named(relay.concatenate(list(parts), axis=1))
 

@@ -39,6 +39,18 @@ class Builder:
     def pad(self, x: relax.Expr, widths: tuple[int, int, int, int], mode: str) -> relax.Var:
         return self._emit(relax.op.nn.pad(x, [0, 0, 0, 0, *widths], mode))
 
+    def nearest(self, x: relax.Expr, factor: tuple[int, int]) -> relax.Var:
+        sizes = [size * r for size, r in zip(x.ty.shape.values[2:], factor, strict=True)]
+        return self._emit(
+            relax.op.image.resize2d(
+                x,
+                relax.ShapeExpr(sizes),
+                method="nearest_neighbor",
+                coordinate_transformation_mode="asymmetric",
+                rounding_method="floor",
+            )
+        )
+
     def concat(self, parts: Sequence[relax.Expr]) -> relax.Var:
         return self._emit(relax.op.concat(list(parts), axis=1))
 
