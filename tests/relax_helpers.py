@@ -283,6 +283,7 @@ _EVALUATE: dict[str, Callable[..., Any]] = {
     "concat": lambda c, parts: np.concatenate(parts, int(c.attrs.axis)),
     "permute_dims": lambda c, x: x.transpose([int(a) for a in c.attrs.axes]),
     "repeat": lambda c, x: x.repeat(int(c.attrs.repeats), int(c.attrs.axis)),
+    "tile": lambda c, x: np.tile(x, tuple(int(n) for n in c.attrs.repeats)),
     "take": lambda c, x, i: x.take(i, int(c.attrs.axis)),
     "add": lambda c, x, y: x + y,
     "subtract": lambda c, x, y: x - y,

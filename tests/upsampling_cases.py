@@ -85,3 +85,39 @@ def resize_cases(draw):
         "dtype": draw(st.sampled_from(["float32", "float16"])),
         "seed": draw(st.integers(0, 2**16)),
     }
+
+
+@st.composite
+def concat_cases(draw):
+    """A Concat of up to five inputs, some resized; any of them may be a Concat of two itself."""
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    mode = draw(st.sampled_from(["none", "constant", "reflect", "replicate"]))
+    inputs = draw(
+        st.lists(
+            st.fixed_dictionaries(
+                {
+                    # By how much the large map of 6x12 pixels is larger than this input.
+                    "factor": st.sampled_from([(1, 1), (2, 2), (3, 3), (2, 3), (1, 2)]),
+                    "channels": st.integers(1, 3),
+                    "between": st.sampled_from(["nothing", "relu", "bias and tanh"]),
+                    "nested": st.sampled_from([False, False, True]),
+                }
+            ),
+            min_size=2,
+            max_size=5,
+        ).filter(lambda inputs: any(each["factor"] != (1, 1) for each in inputs))
+    )
+    return {
+        "kernel": kernel,
+        "mode": mode,
+        "padding": tuple(draw(st.integers(0, kernel[i % 2] - 1)) for i in range(4)),
+        "inputs": inputs,
+        "after": draw(st.sampled_from(["nothing", "relu", "prelu", "bias and tanh"])),
+        "grouped": draw(st.sampled_from([False, False, True])),
+        "outputs": draw(st.integers(1, 3)),
+        "batch": draw(st.integers(1, 2)),
+        "way": draw(st.sampled_from(["half_pixel", "asymmetric", "repeat", "take", "broadcast"])),
+        "layout": draw(st.sampled_from(["NCHW", "NHWC"])),
+        "dtype": draw(st.sampled_from(["float32", "float16"])),
+        "seed": draw(st.integers(0, 2**16)),
+    }

@@ -68,7 +68,7 @@ def resize_alone(b, x):
 
 def resize_then_concat(b, x):
     up = resized(b, x)
-    return conv(b, b.emit(relax.op.concat([up, up], axis=1)))
+    return b.emit(relax.op.nn.relu(b.emit(relax.op.concat([up, up], axis=1))))
 
 
 def resize_then_add(b, x):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from math import prod
 from typing import Any, Final, Literal
 
@@ -111,19 +112,20 @@ def _layers(
     """The layers of a function; the work of what belongs to none is added to ``others``."""
     plans = {d.outcome.conv: d.outcome for d in decide(before) if isinstance(d.outcome, Plan)}
     old, new = _steps(before, algorithm), _steps(after, algorithm)
-    # The rewrite puts each new convolution where the old one's root was, so the order is the same.
+    # The rewrite puts new convolutions where the old one's root was, so the order is the same.
     roots = {plans[var].root if var in plans else var: var for var in _convolutions(before, old)}
-    pairs = zip(_ordered(before, roots), _convolutions(after, new), strict=True)
-    for root, result in pairs:
+    results = iter(_convolutions(after, new))
+    for root in _ordered(before, roots):
         var = roots[root]
         steps, plan = [old.pop(var)], plans.get(var)
+        made = tuple(new.pop(v) for v in islice(results, 1 if plan is None else plan.convolutions))
         before_words = after_words = describe(before, var)
         if plan is not None:
             before_words, after_words = plan.before, plan.after
             moved = [old.pop(v) for v in _ordered(before, plan.absorbed) if v in old]
             steps = [*steps, *moved] if root in plan.absorbed else [*moved, *steps]
         name = layer_name(root)
-        yield ModelLayer(name, before_words, after_words, tuple(steps), (new.pop(result),))
+        yield ModelLayer(name, before_words, after_words, tuple(steps), made)
     others[0].extend(old.values())
     others[1].extend(new.values())
 

@@ -38,10 +38,11 @@ from . import layouts, pointwise
 from .convolution import Conv, read_conv
 from .copying import Copying, read_copying
 from .graph import BorderBuilder, Builder, Graph, Interpolated, Refused, Tensor
-from .nearest_resize import Stage, blocked, borders, compose
+from .nearest_resize import blocked, borders, compose
 from .operators import CONV, RESIZE
 from .regions import collect
 from .rule import Emit, Plan, Rule
+from .stages import Stage
 from .subpixel import describe
 
 
@@ -60,6 +61,15 @@ class InterpolatedConv:
     @property
     def upsamplings(self) -> frozenset[Tensor]:
         return frozenset({self.resize.resize})
+
+
+@dataclass(frozen=True)
+class _OfLines:
+    """A convolution of ``BorderBuilder.border_lines``."""
+
+    h: geometry.ConvAxis
+    w: geometry.ConvAxis
+    groups: int
 
 
 @dataclass(frozen=True)
@@ -216,7 +226,7 @@ def rewrite(folded: FoldedConv) -> Emit:
         weight = bilinear.weight_interpolation(
             conv.weight, folded.factor, conv.groups, conv.dilation
         )
-        continued = builder.pad_edge(x, edge) if any(edge) else x
+        continued = builder.pad(x, edge, "replicate") if any(edge) else x
         y = builder.conv2d_transpose(continued, weight, folded.op)
         lines = {
             axis: _outside(folded, builder, x, axis)
@@ -242,8 +252,9 @@ def _outside(folded: FoldedConv, builder: BorderBuilder, x: Any, axis: int) -> A
     ends = own.surplus[0] > 0, own.surplus[1] > 0
     copies = other.total if goes_on else other.copies
     lines = builder.border_lines(x, axis, ends, other.factor, copies)
+    along = geometry.ConvAxis(weight.shape[3], begin, end, dilation[1])
     return builder.conv2d(
-        lines, weight, (0, begin, 0, end), (1, dilation[1]), conv.groups * sum(ends)
+        lines, weight, _OfLines(geometry.ConvAxis(1), along, conv.groups * sum(ends))
     )
 
 

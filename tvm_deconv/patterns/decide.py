@@ -5,6 +5,7 @@ from __future__ import annotations
 from tvm_deconv.report import REFUSED, REWRITTEN, LayerReport
 
 from .bilinear_resize import BilinearResize
+from .concat import ConcatConv
 from .graph import Graph, Refused, Tensor
 from .nearest_resize import NearestResize
 from .rule import Decision, Plan, Rule
@@ -12,15 +13,16 @@ from .subpixel import SubPixel
 
 # In this order: a convolution between a resize and a shuffle can only go to one of them, and the
 # shuffle gains more, since no pass over the large map remains.
-RULES: tuple[Rule, ...] = (SubPixel(), NearestResize(), BilinearResize())
+RULES: tuple[Rule, ...] = (SubPixel(), ConcatConv(), NearestResize(), BilinearResize())
 
 
 def decide(graph: Graph) -> list[Decision]:
     """A decision for every candidate of a function, in the order of the program."""
     decisions: list[Decision] = []
     taken: dict[Tensor, str] = {}
+    seen: set[Tensor] = set()
     for rule in RULES:
-        found = rule.decide(graph, taken)
+        found = rule.decide(graph, taken, seen)
         taken |= {d.outcome.conv: rule.name for d in found if isinstance(d.outcome, Plan)}
         decisions += found
     return sorted(decisions, key=lambda d: graph.position[d.layer])

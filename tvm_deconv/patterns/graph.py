@@ -162,6 +162,19 @@ class Graph(ABC):
         return None
 
 
+class Convolution(Protocol):
+    """How a convolution of stride 1 reads its input."""
+
+    @property
+    def h(self) -> geometry.ConvAxis: ...
+
+    @property
+    def w(self) -> geometry.ConvAxis: ...
+
+    @property
+    def groups(self) -> int: ...
+
+
 class Builder(Protocol):
     """Emits operators on NCHW tensors; each method returns the front's expression."""
 
@@ -178,8 +191,17 @@ class Builder(Protocol):
 
     def transpose(self, x: Any, axes: Sequence[int]) -> Any: ...
 
-    def pad_edge(self, x: Any, widths: tuple[int, int, int, int]) -> Any:
-        """Copies of the edge: top, bottom, left, right."""
+    def pad(self, x: Any, widths: tuple[int, int, int, int], mode: str) -> Any:
+        """Top, bottom, left, right; ``constant`` (zeros), ``replicate``, ``reflect``, ..."""
+
+    def nearest(self, x: Any, factor: tuple[int, int]) -> Any:
+        """Every pixel ``factor`` times along height and width."""
+
+    def concat(self, parts: Sequence[Any]) -> Any:
+        """One behind the other along the channels."""
+
+    def conv2d(self, x: Any, weight: np.ndarray, op: Convolution) -> Any:
+        """Of stride 1; ``weight`` is OIHW, of the dtype of ``x``."""
 
     def conv2d_transpose(self, x: Any, weight: np.ndarray, op: geometry.ConvTranspose2d) -> Any:
         """``weight`` is IOHW, of the dtype of ``x``."""
@@ -194,16 +216,6 @@ class Builder(Protocol):
 @runtime_checkable
 class BorderBuilder(Builder, Protocol):
     """A ``Builder`` that can also correct the border of a map (``algebra.bilinear``)."""
-
-    def conv2d(
-        self,
-        x: Any,
-        weight: np.ndarray,
-        padding: tuple[int, int, int, int],
-        dilation: tuple[int, int],
-        groups: int,
-    ) -> Any:
-        """A stride-1 convolution; ``weight`` is OIHW, ``padding`` top, left, bottom, right."""
 
     def border_lines(
         self, x: Any, axis: int, ends: tuple[bool, bool], factor: int, copies: tuple[int, int]

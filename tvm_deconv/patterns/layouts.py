@@ -38,9 +38,9 @@ def to(builder: Builder, value: Any, source: str, target: str) -> Any:
     return builder.transpose(value, [source.index(name) for name in target])
 
 
-def common(source: str, target: str) -> str | None:
-    """The layout of both ends of a pattern, or None if they differ."""
-    return source if source == target else None
+def common(*ends: str) -> str | None:
+    """The layout of all ends of a pattern, or None if they differ."""
+    return ends[0] if len(set(ends)) == 1 else None
 
 
 def four_paddings(padding: Sequence[int]) -> tuple[int, int, int, int]:

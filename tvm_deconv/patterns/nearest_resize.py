@@ -22,7 +22,7 @@ What stands between x and the convolution:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,11 +37,9 @@ from .convolution import Conv, read_conv
 from .copying import Copying, Maps, read_copying
 from .graph import Builder, Graph, Refused, Tensor
 from .operators import CONV, KEEPS_ZERO, PRELU, RESIZE, TRANSPOSE, UNARY
-from .regions import collect
 from .rule import Emit, Plan, Rule
+from .stages import Stage, Stages, up_to_last_resize, upsamples, upsamplings, upstream
 from .subpixel import describe
-
-Stage = Copying | pointwise.Region
 
 
 @dataclass(frozen=True)
@@ -52,11 +50,11 @@ class ResizedConv:
     """
 
     conv_var: Tensor
-    stages: tuple[tuple[Stage, str], ...]
+    stages: Stages
 
     @property
     def upsamplings(self) -> frozenset[Tensor]:
-        return frozenset(stage.result for stage, _ in self.stages if _upsamples(stage))
+        return upsamplings(self.stages)
 
 
 @dataclass(frozen=True)
@@ -109,8 +107,9 @@ class NearestResize(Rule[ResizedConv]):
         call = graph.call(var)
         if call is None or call.op != CONV:
             return None
-        stages = _upstream(graph, call.args[0], str(call.attrs.data_layout))
-        return ResizedConv(var, tuple(stages)) if stages else None
+        above, _, _ = upstream(graph, call.args[0], str(call.attrs.data_layout))
+        stages = up_to_last_resize(above)
+        return ResizedConv(var, stages) if stages else None
 
     def plan(self, graph: Graph, match: ResizedConv) -> Plan | Refused:
         """The transposed convolution in place of the farthest resize that it can replace."""
@@ -118,13 +117,7 @@ class NearestResize(Rule[ResizedConv]):
         conv = read_conv(graph, var)
         if conv is None or isinstance(conv, Refused):
             return conv or Refused(f"{graph.describe(var)} is not a convolution")
-        # The farthest resize first: two in a row become one transposed convolution.
-        outcome: NearestConv | Refused = Refused("")
-        for count in range(len(match.stages), 0, -1):
-            if _upsamples(match.stages[count - 1][0]):
-                outcome = check(graph, conv, match.stages[:count])
-                if isinstance(outcome, NearestConv):
-                    break
+        outcome = farthest(graph, conv, match.stages)
         if isinstance(outcome, Refused):
             return outcome
         rh, rw = outcome.factor
@@ -145,26 +138,21 @@ class NearestResize(Rule[ResizedConv]):
         return _unread(graph, var)
 
 
-def _upstream(graph: Graph, data: Tensor, layout: str) -> list[tuple[Stage, str]]:
-    """The stages of a ``ResizedConv`` whose convolution reads ``data``."""
-    stages: list[tuple[Stage, str]] = []
-    while graph.is_variable(data):
-        step = read_copying(graph, data, layout)
-        if isinstance(step, Copying):
-            stages.append((step, layout))
-            data = step.data
-            continue
-        region = collect(graph, data, layout) if step is None else step
-        if isinstance(region, Refused) or not region.members:
-            break
-        stages.append((region, region.layout))
-        data, layout = region.source, region.layout
-    while stages and not _upsamples(stages[-1][0]):
-        stages.pop()
-    return stages
+def farthest(graph: Graph, conv: Conv, stages: Stages) -> NearestConv | Refused:
+    """The farthest resize that can go: two in a row become one transposed convolution.
+
+    If none can, the reason is that of the nearest one.
+    """
+    outcome: NearestConv | Refused = Refused("")
+    for count in range(len(stages), 0, -1):
+        if upsamples(stages[count - 1][0]):
+            outcome = check(graph, conv, stages[:count])
+            if isinstance(outcome, NearestConv):
+                break
+    return outcome
 
 
-def check(graph: Graph, conv: Conv, stages: Sequence[tuple[Stage, str]]) -> NearestConv | Refused:
+def check(graph: Graph, conv: Conv, stages: Stages) -> NearestConv | Refused:
     """Everything that must hold, for the resize at the far end of ``stages``."""
     last, layout = stages[-1]
     assert isinstance(last, Copying)
@@ -195,7 +183,7 @@ def check(graph: Graph, conv: Conv, stages: Sequence[tuple[Stage, str]]) -> Near
         data=last.data,
         layout=layout,
         regions=tuple(s for s, _ in reversed(stages) if isinstance(s, pointwise.Region)),
-        absorbed=frozenset(s.result for s, _ in stages if _upsamples(s)),
+        absorbed=upsamplings(stages),
         edge=(edges[0][0], edges[0][1], edges[1][0], edges[1][1]),
         op=geometry.ConvTranspose2d(conv.in_channels, out_channels, axes[0], axes[1], conv.groups),
         weight=weights.weight_convolution(conv.weight, factor, conv.groups, conv.dilation),
@@ -207,15 +195,21 @@ def rewrite(match: NearestConv) -> Emit:
     """Build the result; assumes that ``check`` passed."""
 
     def emit(builder: Builder, remap) -> Any:
-        x = layouts.to(builder, remap(match.data), match.layout, "NCHW")
-        for region in match.regions:
-            x = pointwise.emit(region, builder, x, pointwise.PlainForm())
+        x = low_resolution(builder, remap, match)
         if any(match.edge):
-            x = builder.pad_edge(x, match.edge)
+            x = builder.pad(x, match.edge, "replicate")
         y = builder.conv2d_transpose(x, match.weight, match.op)
         return layouts.to(builder, y, "NCHW", match.conv.out_layout)
 
     return emit
+
+
+def low_resolution(builder: Builder, remap: Callable[[Tensor], Any], match: NearestConv) -> Any:
+    """The small map in NCHW, after the pointwise operators that moved to it."""
+    x = layouts.to(builder, remap(match.data), match.layout, "NCHW")
+    for region in match.regions:
+        x = pointwise.emit(region, builder, x, pointwise.PlainForm())
+    return x
 
 
 def compose(graph: Graph, stages: Sequence[Stage], sizes: Sequence[object]) -> Maps | Refused:
@@ -258,10 +252,6 @@ def borders(name: str, found: AxisMap) -> tuple[Border, Border] | Refused:
             )
         result.append(read)
     return result[0], result[1]
-
-
-def _upsamples(stage: Stage) -> bool:
-    return isinstance(stage, Copying) and stage.upsamples
 
 
 def _keeps_zero(step: pointwise.Step) -> bool:

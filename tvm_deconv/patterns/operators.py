@@ -6,6 +6,8 @@ A front whose IR has another name for one of them translates it (``Graph.call``)
 from __future__ import annotations
 
 CONV = "nn.conv2d"
+CONCAT = "concat"
+PAD = "nn.pad"
 RESIZE = "image.resize2d"
 RESHAPE = "reshape"
 TRANSPOSE = "permute_dims"

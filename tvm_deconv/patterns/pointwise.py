@@ -1,13 +1,16 @@
 """Pointwise regions: everything elementwise between one tensor and another.
 
 A region is a small graph, not only a chain (``x * sigmoid(x)``, ``where(x > 0, x, a*x)``). It has
-one source; its other operands are constants, scalar or one value per channel. Layout changes
+one source; its other operands are constants, scalar or one value per channel, and the tensors
+beside the source that who collects it allows. Layout changes
 between NCHW and NHWC inside it are absorbed: a region is always emitted in NCHW order.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -50,6 +53,7 @@ class Region:
     """``result`` computed from ``source`` by ``steps``, in order; ``layout`` is the source's.
 
     ``members`` are the variables that die with the region (``result`` included, ``source`` not).
+    ``sides`` are tensors of the source's shape that steps read, too, with their layouts.
     """
 
     source: Tensor
@@ -57,6 +61,7 @@ class Region:
     steps: tuple[Step, ...]
     result: Tensor
     members: frozenset[Tensor]
+    sides: Mapping[Tensor, str] = field(default_factory=dict)
 
     def readers(self, var: Tensor) -> list[Step]:
         return [step for step in self.steps if any(is_same(o, var) for o in step.operands)]
@@ -81,9 +86,18 @@ class PlainForm:
         return builder.prelu(x, slope)
 
 
-def emit(region: Region, builder: Builder, value: Any, form: ConstantForm) -> Any:
-    """Emit the steps on ``value``, which stands for the source in NCHW (or ``form``'s) order."""
-    values: dict[Tensor, Any] = {region.source: value}
+def emit(
+    region: Region,
+    builder: Builder,
+    value: Any,
+    form: ConstantForm,
+    sides: Mapping[Tensor, Any] = MappingProxyType({}),
+) -> Any:
+    """Emit the steps on ``value``, which stands for the source in NCHW (or ``form``'s) order.
+
+    ``sides`` are the values that stand for the region's, of the same order.
+    """
+    values: dict[Tensor, Any] = {region.source: value, **sides}
     for step in region.steps:
         if step.op == TRANSPOSE:
             values[step.var] = values[step.operands[0]]
@@ -108,7 +122,8 @@ def split_affine(region: Region, channels: int) -> tuple[np.ndarray, np.ndarray,
     scale, shift = np.ones(channels), np.zeros(channels)
     current, count = region.source, 0
     for step in region.steps:
-        if len(region.readers(current)) != 1 or is_same(current, region.result):
+        # The step may be one of a side's.
+        if region.readers(current) != [step] or is_same(current, region.result):
             break
         folded = _fold(step, current, scale, shift)
         if folded is None:

@@ -13,20 +13,30 @@ from .operators import BATCH_NORM, BIAS, BROADCAST, PRELU, TRANSPOSE, UNARY
 from .pointwise import Between, Channel, Given, Region, Step
 
 
-def collect(graph: Graph, result: Tensor, layout: str) -> Region | Refused:
+def collect(
+    graph: Graph,
+    result: Tensor,
+    layout: str,
+    joins: Callable[[Tensor, str], bool] = lambda tensor, layout: False,
+) -> Region | Refused:
     """The largest region that ends in ``result``, whose layout is ``layout``.
 
     If ``result`` is not computed pointwise, the region is empty and ``result`` its source.
+    ``joins`` says of a tensor in a layout that it may join the source: it is one of the sides.
     """
+    sides: dict[Tensor, str] = {}
     seen: dict[Tensor, str] = {}
     sources: dict[Tensor, str] = {}
     todo = [(result, layout)]
     # Two sources are one too many: a sum of residuals may lead to hundreds.
     while todo and len(sources) < 2:
         var, at = todo.pop()
-        if (seen | sources).get(var, at) != at:
+        if (seen | sources | sides).get(var, at) != at:
             return Refused(f"{graph.describe(var)} is read both as {at} and as another layout")
-        if var in seen or var in sources:
+        if var in seen or var in sources or var in sides:
+            continue
+        if joins(var, at):
+            sides[var] = at
             continue
         inputs = _inputs(graph, var, at)
         if inputs is None:
@@ -34,10 +44,18 @@ def collect(graph: Graph, result: Tensor, layout: str) -> Region | Refused:
         else:
             seen[var] = at
             todo += inputs
+    if not sources:
+        # Nothing that they could join.
+        return collect(graph, result, layout)
     if len(sources) != 1:
         names = " and ".join(graph.describe(v) for v in sorted(sources, key=_order(graph)))
         return Refused(f"pointwise operators join {names}; only constants may join the convolution")
     ((source, at),) = sources.items()
+    uneven = next(
+        (side for side in sides if not _alike(graph, side, sides[side], source, at)), None
+    )
+    if uneven is not None:
+        return Refused(f"{graph.describe(uneven)} has another shape than {graph.describe(source)}")
     steps: list[Step] = []
     for var in sorted(seen, key=_order(graph)):
         made = _steps(graph, var, seen[var], source, at)
@@ -46,7 +64,14 @@ def collect(graph: Graph, result: Tensor, layout: str) -> Region | Refused:
         steps += made
     calls = (graph.call(var) for var in seen)
     inner = {tensor for call in calls if call is not None for tensor in call.inner}
-    return Region(source, at, tuple(_find_prelu(steps)), result, frozenset(seen) | inner)
+    return Region(source, at, tuple(_find_prelu(steps)), result, frozenset(seen) | inner, sides)
+
+
+def _alike(graph: Graph, a: Tensor, a_layout: str, b: Tensor, b_layout: str) -> bool:
+    shapes = [(graph.shape(a) or (), a_layout), (graph.shape(b) or (), b_layout)]
+    if any(len(shape) != 4 for shape, _ in shapes):
+        return False
+    return graph.same_shape(*(layouts.dims(shape, layout) for shape, layout in shapes))
 
 
 def _order(graph: Graph) -> Callable[[Tensor], int]:

@@ -18,8 +18,9 @@ class Plan:
 
     ``root`` gets the value that ``emit(builder, remap)`` returns; ``remap`` gives the present form
     of a variable of the original function. ``conv`` is the convolution that disappears,
-    ``absorbed`` the upsampling operators that it no longer reads or feeds. ``before`` and ``after``
-    sum up both in words. ``layout`` is that of what ``emit`` reads and gives, if it is one.
+    ``absorbed`` the upsampling operators that it no longer reads or feeds, and ``convolutions`` how
+    many take its place. ``before`` and ``after`` sum up both in words. ``layout`` is that of what
+    ``emit`` reads and gives, if it is one.
     """
 
     root: Tensor
@@ -28,6 +29,7 @@ class Plan:
     after: str
     absorbed: frozenset[Tensor]
     emit: Emit
+    convolutions: int = 1
     layout: str | None = None
 
 
@@ -76,13 +78,15 @@ class Rule(ABC, Generic[M]):
         """Why ``var`` is no part of any candidate, if it is an upsampling that should be of one."""
         return None
 
-    def decide(self, graph: Graph, taken: Mapping[Tensor, str]) -> list[Decision]:
+    def decide(
+        self, graph: Graph, taken: Mapping[Tensor, str], seen: set[Tensor]
+    ) -> list[Decision]:
         """A decision for every candidate of a function, and for what should have been one.
 
         ``taken`` says which convolutions an earlier rule replaces, and the name of that rule.
+        ``seen`` are the upsampling operators of earlier candidates; those of this rule's are added.
         """
         decisions: list[Decision] = []
-        seen: set[Tensor] = set()
         live = [var for var in graph.order if var in graph.live]
         for var in live:
             found = self.match(graph, var)

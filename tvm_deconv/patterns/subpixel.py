@@ -16,11 +16,16 @@ What stands between the convolution and the shuffle:
   (1, O, 1, r_h, 1, r_w) suffices and no constant is as large as the image.
 - *Pointwise operators* commute with the shuffle, which only moves values. Those with one constant
   per channel (PReLU) get one per phase, in the same view.
+- *Repeated channels* that are added, or joined by any other pointwise operator, are a nearest
+  resize after the shuffle if each phase of an output channel has the same of them:
+  shuffle(conv(x) + repeat(z)) = deconv(x) + nearest(z), of which the kernel adds the second part in
+  its store (the input that mobile networks add before the shuffle).
 - *Groups* stay if each group maps to a group (``weights``); *dilation* is written out densely.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -34,6 +39,7 @@ from . import layouts, pointwise
 from .convolution import Conv, read_conv
 from .graph import Builder, Dim, Graph, Refused, Tensor
 from .regions import collect
+from .repeats import Repeated, read_repeats
 from .rule import Emit, Plan, Rule
 from .shuffle import Shuffle, read_shuffle
 
@@ -102,7 +108,12 @@ class SubPixel(Rule[ShuffledConv]):
         shuffle = read_shuffle(graph, var)
         if shuffle is None or isinstance(shuffle, Refused):
             return shuffle
-        region = collect(graph, shuffle.data, shuffle.data_layout)
+        region = collect(
+            graph,
+            shuffle.data,
+            shuffle.data_layout,
+            lambda tensor, layout: resized_by(graph, tensor, layout, shuffle) is not None,
+        )
         if isinstance(region, Refused):
             return region
         conv = read_conv(graph, region.source)
@@ -126,10 +137,13 @@ class SubPixel(Rule[ShuffledConv]):
             conv=conv.var,
             before=f"conv {sizes(kernel_h, kernel_w)} {conv.in_channels}->{channels}, "
             f"shuffle {sizes(rh, rw)} {shuffle.order}",
-            after=describe(graph, shuffle.result, checked.op),
+            after=describe(graph, shuffle.result, checked.op)
+            + (f" + resize {sizes(rh, rw)}" if checked.region.sides else ""),
             absorbed=match.upsamplings,
             emit=rewrite(graph, checked),
-            layout=layouts.common(conv.data_layout, shuffle.result_layout),
+            layout=layouts.common(
+                conv.data_layout, shuffle.result_layout, *checked.region.sides.values()
+            ),
         )
 
 
@@ -174,13 +188,23 @@ def rewrite(graph: Graph, match: SubPixelConv) -> Emit:
         x = layouts.to(builder, remap(conv.data), conv.data_layout, "NCHW")
         value = builder.conv2d_transpose(x, match.weight, match.op)
         form: pointwise.ConstantForm = ChannelForm(shuffle.source)
-        per_phase = _needs_phases(match)
+        later = _differs(match, pointwise.channel_constants(match.region))
+        per_phase = later or _differs(match, [match.bias])
         if per_phase:
             value = builder.split_phases(value, _view(graph, match))
             form = PhaseForm(shuffle.source)
         if match.bias.any():
             value = builder.apply("add", (value, form.constant(builder, match.bias)))
-        value = pointwise.emit(match.region, builder, value, form)
+        sides = {
+            side: _emit_side(graph, builder, remap, match, side) for side in match.region.sides
+        }
+        if sides and per_phase and not later:
+            # A kernel adds a tensor in its store where that has four axes.
+            value = builder.merge_phases(value, _view(graph, match))
+            form, per_phase = ChannelForm(shuffle.source), False
+        if per_phase:
+            sides = {k: builder.split_phases(v, _view(graph, match)) for k, v in sides.items()}
+        value = pointwise.emit(match.region, builder, value, form, sides)
         if per_phase:
             value = builder.merge_phases(value, _view(graph, match))
         return layouts.to(builder, value, "NCHW", shuffle.result_layout)
@@ -241,10 +265,32 @@ def _view(graph: Graph, match: SubPixelConv) -> tuple[Dim, ...]:
     return n, o, h, rh, w, rw
 
 
-def _needs_phases(match: SubPixelConv) -> bool:
-    def differs(values: np.ndarray) -> bool:
-        phases = values[match.shuffle.source]
-        return bool((phases != phases[:, :1, :1]).any())
+def resized_by(graph: Graph, tensor: Tensor, layout: str, shuffle: Shuffle) -> Repeated | None:
+    """The tensor that ``shuffle`` would make a nearest resize of; None if it would not.
 
-    constants = [match.bias, *pointwise.channel_constants(match.region)]
-    return any(differs(values) for values in constants)
+    ``tensor`` must have each of its channels once for every phase of that output channel.
+    """
+    found = read_repeats(graph, tensor, layout)
+    if found is None or found.source.size != shuffle.source.size:
+        return None
+    shape = graph.shape(found.data) or ()
+    channels = np.arange(shuffle.source.shape[0])
+    phases = found.source[shuffle.source]
+    same = bool((phases == channels[:, None, None]).all())
+    return found if same and shape[layouts.axis(layout, "C")] == channels.size else None
+
+
+def _emit_side(
+    graph: Graph, builder: Builder, remap: Callable, match: SubPixelConv, side: Tensor
+) -> Any:
+    layout = match.region.sides[side]
+    found = resized_by(graph, side, layout, match.shuffle)
+    assert found is not None
+    x = layouts.to(builder, remap(found.data), layout, "NCHW")
+    return builder.nearest(x, match.shuffle.factor)
+
+
+def _differs(match: SubPixelConv, constants: Iterable[np.ndarray]) -> bool:
+    """Whether one of the constants per channel differs from phase to phase."""
+    phases = [values[match.shuffle.source] for values in constants]
+    return any(bool((values != values[:, :1, :1]).any()) for values in phases)

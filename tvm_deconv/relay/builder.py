@@ -10,8 +10,12 @@ import tvm
 from tvm import relay
 
 from tvm_deconv.algebra import geometry
+from tvm_deconv.patterns.graph import Convolution
 
 from .vocabulary import native
+
+# Where Relay's name of a padding differs from the rules'.
+_PAD_MODES = {"replicate": "edge"}
 
 
 class Builder:
@@ -38,9 +42,31 @@ class Builder:
     def transpose(self, x: relay.Expr, axes: Sequence[int]) -> relay.Call:
         return self._named(relay.transpose(x, list(axes)))
 
-    def pad_edge(self, x: relay.Expr, widths: tuple[int, int, int, int]) -> relay.Call:
-        both = ((0, 0), (0, 0), widths[:2], widths[2:])
-        return self._named(relay.nn.pad(x, both, pad_mode="edge"))
+    def pad(self, x: relay.Expr, widths: tuple[int, int, int, int], mode: str) -> relay.Call:
+        both = self._axes((0, 0), (0, 0), widths[:2], widths[2:])
+        if mode == "symmetric":
+            return self._named(relay.nn.mirror_pad(x, both, mode="SYMMETRIC"))
+        return self._named(relay.nn.pad(x, both, pad_mode=_PAD_MODES.get(mode, mode)))
+
+    def nearest(self, x: relay.Expr, factor: tuple[int, int]) -> relay.Call:
+        return self._named(relay.nn.upsampling(x, *map(float, factor), layout=self.layout))
+
+    def concat(self, parts: Sequence[relay.Expr]) -> relay.Call:
+        return self._named(relay.concatenate(list(parts), axis=self.layout.index("C")))
+
+    def conv2d(self, x: relay.Expr, weight: np.ndarray, op: Convolution) -> relay.Call:
+        return self._named(
+            relay.nn.conv2d(
+                x,
+                self.constant(np.ascontiguousarray(weight)),
+                padding=(op.h.pad_begin, op.w.pad_begin, op.h.pad_end, op.w.pad_end),
+                dilation=(op.h.dilation, op.w.dilation),
+                channels=weight.shape[0],
+                kernel_size=weight.shape[2:],
+                groups=op.groups,
+                data_layout=self.layout,
+            )
+        )
 
     def conv2d_transpose(
         self, x: relay.Expr, weight: np.ndarray, op: geometry.ConvTranspose2d
@@ -66,6 +92,10 @@ class Builder:
         n, o, h, rh, w, rw = dims
         return self._named(relay.reshape(x, (n, o, h * rh, w * rw)))
 
+    def _axes(self, *nchw: Any) -> tuple[Any, ...]:
+        """What is given in the order NCHW, in that of the layout."""
+        return tuple(nchw["NCHW".index(axis)] for axis in self.layout)
+
     def _named(self, call: relay.Call) -> relay.Call:
         return relay.Call(call.op, call.args, call.attrs, call.type_args, self._span)
 
@@ -84,10 +114,6 @@ class ChannelsLast(Builder):
 
     def transpose(self, x: relay.Expr, axes: Sequence[int]) -> relay.Expr:
         return x
-
-    def pad_edge(self, x: relay.Expr, widths: tuple[int, int, int, int]) -> relay.Call:
-        both = ((0, 0), widths[:2], widths[2:], (0, 0))
-        return self._named(relay.nn.pad(x, both, pad_mode="edge"))
 
     def split_phases(self, x: relay.Expr, dims: tuple[Any, ...]) -> relay.Call:
         n, o, *split = dims

@@ -19,6 +19,7 @@ from tvm_deconv.patterns.operators import (
     BATCH_NORM,
     BIAS,
     BROADCAST,
+    CONCAT,
     CONV,
     PRELU,
     RESHAPE,
@@ -89,6 +90,12 @@ def _layout_transform(call: relay.Call) -> Call | None:
     return None if axes is None else Call(TRANSPOSE, tuple(call.args), SimpleNamespace(axes=axes))
 
 
+def _concatenate(call: relay.Call) -> Call | None:
+    """None where the tuple is no tuple of tensors that are known one by one."""
+    (parts,) = call.args
+    return Call(CONCAT, tuple(parts), call.attrs) if isinstance(parts, relay.Tuple) else None
+
+
 def _upsampling(call: relay.Call) -> Call:
     """``topi.nn.upsampling`` is ``topi.image.resize2d`` in one of two modes."""
     a = call.attrs
@@ -128,6 +135,7 @@ _READERS: dict[str, Callable[[relay.Call], Call | None]] = {
     "nn.pad": _pad,
     "nn.mirror_pad": _mirror_pad,
     "image.resize2d": _as_it_is(RESIZE),
+    "concatenate": _concatenate,
     "reshape": _as_it_is(RESHAPE),
     "expand_dims": _as_it_is("expand_dims"),
     "broadcast_to": _as_it_is("broadcast_to"),

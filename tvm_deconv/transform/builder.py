@@ -10,6 +10,7 @@ import tvm
 from tvm import relax
 
 from tvm_deconv.algebra import geometry
+from tvm_deconv.patterns.graph import Convolution
 
 from . import borders
 from .graph import constant
@@ -37,8 +38,34 @@ class Builder:
     def transpose(self, x: relax.Expr, axes: Sequence[int]) -> relax.Var:
         return self._emit(relax.op.permute_dims(x, list(axes)))
 
-    def pad_edge(self, x: relax.Expr, widths: tuple[int, int, int, int]) -> relax.Var:
-        return self._emit(relax.op.nn.pad(x, [0, 0, 0, 0, *widths], "replicate"))
+    def pad(self, x: relax.Expr, widths: tuple[int, int, int, int], mode: str) -> relax.Var:
+        return self._emit(relax.op.nn.pad(x, [0, 0, 0, 0, *widths], mode))
+
+    def nearest(self, x: relax.Expr, factor: tuple[int, int]) -> relax.Var:
+        sizes = [size * r for size, r in zip(x.ty.shape.values[2:], factor, strict=True)]
+        return self._emit(
+            relax.op.image.resize2d(
+                x,
+                relax.ShapeExpr(sizes),
+                method="nearest_neighbor",
+                coordinate_transformation_mode="asymmetric",
+                rounding_method="floor",
+            )
+        )
+
+    def concat(self, parts: Sequence[relax.Expr]) -> relax.Var:
+        return self._emit(relax.op.concat(list(parts), axis=1))
+
+    def conv2d(self, x: relax.Expr, weight: np.ndarray, op: Convolution) -> relax.Var:
+        return self._emit(
+            relax.op.nn.conv2d(
+                x,
+                constant(np.ascontiguousarray(weight)),
+                padding=[op.h.pad_begin, op.w.pad_begin, op.h.pad_end, op.w.pad_end],
+                dilation=[op.h.dilation, op.w.dilation],
+                groups=op.groups,
+            )
+        )
 
     def conv2d_transpose(
         self, x: relax.Expr, weight: np.ndarray, op: geometry.ConvTranspose2d
@@ -59,18 +86,6 @@ class Builder:
     def merge_phases(self, x: relax.Expr, dims: tuple[Any, ...]) -> relax.Var:
         n, o, h, rh, w, rw = dims
         return self._emit(relax.op.reshape(x, (n, o, h * rh, w * rw)))
-
-    def conv2d(
-        self,
-        x: relax.Expr,
-        weight: np.ndarray,
-        padding: tuple[int, int, int, int],
-        dilation: tuple[int, int],
-        groups: int,
-    ) -> relax.Var:
-        kernel = constant(np.ascontiguousarray(weight))
-        attributes = {"padding": padding, "dilation": dilation, "groups": groups}
-        return self._emit(relax.op.nn.conv2d(x, kernel, **attributes))
 
     def border_lines(
         self,

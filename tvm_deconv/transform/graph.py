@@ -97,7 +97,13 @@ class Graph(patterns.Graph):
         if name == PIXEL_SHUFFLE:
             name, factor = f"relax.{operators.SHUFFLE}", int(attrs.upscale_factor)
             attrs = SimpleNamespace(block_size=factor, mode="CRD", layout="NCHW")
-        return patterns.Call(name.removeprefix("relax."), tuple(value.args), attrs, inner)
+        args = tuple(value.args)
+        if name == CONCAT:
+            parts = self.value(args[0])
+            if not isinstance(parts, relax.Tuple):
+                return None
+            args = tuple(parts.fields)
+        return patterns.Call(name.removeprefix("relax."), args, attrs, inner)
 
     def is_tensor(self, argument: Any) -> bool:
         return isinstance(argument, relax.Expr) and isinstance(argument.ty, relax.TensorType)
@@ -155,6 +161,7 @@ class Graph(patterns.Graph):
 
 
 PIXEL_SHUFFLE = "relax.nn.pixel_shuffle"
+CONCAT = f"relax.{operators.CONCAT}"
 
 
 def constant(values: np.ndarray) -> relax.Expr:

@@ -1,0 +1,268 @@
+"""Convolution of a Concat, some of which was resized, to a sum of convolutions.
+
+    conv2d(concat(resize2d(a, r), b), w)
+        => conv2d_transpose(a, weight_convolution(w_a, r), strides=r) + conv2d(b, w_b)
+
+A convolution is a sum over its input channels. Split where the Concat joins its inputs, w = (w_a,
+w_b), it is the sum of one convolution for each input, of the same padding; that of a resized input
+is a transposed convolution of the small map, as ``nearest_resize`` derives. Neither the large map
+nor the Concat is written, and the second kernel adds what the first one wrote in its own store.
+
+- *Inputs* may be any number in any order, and Concats of Concats. Those that were resized alike
+  become one transposed convolution of the Concat of their small maps, all that were not resized
+  one convolution of their Concat: each term costs one more pass over the output.
+- *Between the Concat and the convolution* pointwise operators and paddings act on each channel by
+  itself, so every input gets them with its own share of the constants.
+- *Between a resize and the Concat* everything is as in ``nearest_resize``: a padding that makes the
+  large map as large as the skip joins the padding of that input alone.
+- *Groups* read neighbouring channels. If none reads two inputs, the terms are groups of their own
+  and their results are not added but joined again.
+- *An input whose resize cannot go* is one that was not resized: the rest is split off all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from . import layouts, pointwise
+from .convolution import Conv, read_conv
+from .graph import Builder, Graph, Refused, Tensor
+from .joined import JoinedConv, Part, pixels_of, read_joined, unequal_sizes
+from .nearest_resize import NearestConv, farthest, low_resolution
+from .rule import Emit, Plan, Rule
+from .split_cost import pays
+from .stages import Stages, of_channels
+from .subpixel import describe
+
+
+@dataclass(frozen=True)
+class Resized:
+    """A term of the sum: a transposed convolution of the Concat of small maps."""
+
+    start: int
+    maps: tuple[NearestConv, ...]
+
+    @property
+    def conv(self) -> NearestConv:
+        """One transposed convolution for all of ``maps``; without groups if they are several."""
+        first = self.maps[0]
+        if len(self.maps) == 1:
+            return first
+        op = replace(first.op, in_channels=sum(each.op.in_channels for each in self.maps))
+        return replace(first, op=op, weight=np.concatenate([each.weight for each in self.maps]))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A term of the sum: a convolution of the Concat of inputs that stay; ``stages`` follow it."""
+
+    start: int
+    parts: tuple[Part, ...]
+    stages: Stages
+    conv: Conv
+
+
+@dataclass(frozen=True)
+class SplitConv:
+    """A candidate of which everything holds. ``reason`` says why a resized input stays, if so."""
+
+    conv: Conv
+    resized: tuple[Resized, ...]
+    kept: tuple[Kept, ...]
+    reason: str
+
+
+class ConcatConv(Rule[JoinedConv]):
+    """Given and result, as mini-IR.
+
+    Given::
+
+        u = resize2d(a, r)                     # nearest, in all forms of NearestResize
+        c = concat(u, b)
+        p = pad(pointwise(c))                  # optional
+        y = conv2d(p, w, padding=P)
+
+    Result::
+
+        t = conv2d_transpose(pointwise_a(a), W, strides=r, padding=E-1-P)
+        s = conv2d(pad(pointwise_b(b)), w_b, padding=P)
+        y = add(t, s)                          # concat(t, s) with groups
+
+    Does not handle: what ``NearestResize`` does not, a Concat along another axis, crops of the
+    large map or of the Concat, groups that read two inputs, sizes not provably equal.
+    """
+
+    name = "convolution of a Concat"
+    statement = (
+        "conv2d(concat(resize2d(a, r), b), w) => "
+        "conv2d_transpose(a, weight_convolution(w_a, r), strides=r) + conv2d(b, w_b)"
+    )
+
+    def match(self, graph: Graph, var: Tensor) -> JoinedConv | None:
+        """The convolution ``var`` and the Concat that it reads, one input of which is resized."""
+        return read_joined(graph, var)
+
+    def plan(self, graph: Graph, match: JoinedConv) -> Plan | Refused:
+        """The terms that take the convolution's place, if they are cheaper than it is."""
+        uneven = unequal_sizes(graph, match.inputs, match.layout)
+        conv = uneven or read_conv(graph, match.conv_var)
+        if conv is None or isinstance(conv, Refused):
+            return conv or Refused(f"{graph.describe(match.conv_var)} is not a convolution")
+        split = check(graph, conv, match)
+        if isinstance(split, Refused):
+            return split
+        var = conv.var
+        out_channels, _, kernel_h, kernel_w = conv.weight.shape
+        sizes = graph.sizes_text(var, kernel_h, kernel_w)
+        factors = {each.factor for term in split.resized for each in term.maps}
+        words = ", ".join(f"resize {graph.sizes_text(var, *f)}" for f in sorted(factors))
+        after = [describe(graph, var, term.conv.op) for term in split.resized]
+        after += [
+            f"conv {sizes} {term.conv.in_channels}->{term.conv.weight.shape[0]}"
+            for term in split.kept
+        ]
+        ending = f" (stays resized: {split.reason})" if split.reason else ""
+        return Plan(
+            root=var,
+            conv=var,
+            before=f"{words}, concat, conv {sizes} {conv.in_channels}->{out_channels}",
+            after=(" | " if conv.groups > 1 else " + ").join(after) + ending,
+            absorbed=frozenset().union(*(m.absorbed for t in split.resized for m in t.maps)),
+            emit=rewrite(graph, split),
+            convolutions=len(split.resized) + len(split.kept),
+        )
+
+
+def check(graph: Graph, conv: Conv, match: JoinedConv) -> SplitConv | Refused:
+    """Everything that must hold of a Concat of maps of one size."""
+    group = conv.weight.shape[1]
+    inside = next((p.start for p in match.parts if p.start % group), None)
+    if conv.groups > 1 and inside is not None:
+        return Refused(
+            f"groups={conv.groups}: the Concat's inputs meet at channel {inside}, inside a group "
+            f"of {group}"
+        )
+    reason = ""
+    resized: list[tuple[Part, NearestConv]] = []
+    kept: list[Part] = []
+    for part in match.parts:
+        stages = of_channels(match.stages, part.channels) + part.below + part.above
+        found = farthest(graph, _share(conv, part.channels), stages) if part.above else None
+        if isinstance(found, NearestConv):
+            resized.append((part, found))
+            continue
+        kept.append(part)
+        if found is not None:
+            reason = reason or found.reason
+    if not resized:
+        return Refused(reason)
+    split = SplitConv(
+        conv, _resized_terms(graph, conv, resized), _kept_terms(conv, match, kept), reason
+    )
+    terms = len(split.resized) + len(split.kept)
+    # Sums of two terms one after the other; with groups one Concat of all of them.
+    joins = terms - 1 if conv.groups == 1 else min(terms - 1, 1)
+    maps = [each for term in split.resized for each in term.maps]
+    copied = sum(t.conv.in_channels for t in split.kept if len(t.parts) > 1)
+    return pays(graph, conv, [(each.op, each.factor) for each in maps], joins, copied) or split
+
+
+def rewrite(graph: Graph, split: SplitConv) -> Emit:
+    """Build the result; assumes that ``check`` passed."""
+
+    def emit(builder: Builder, remap: Callable[[Tensor], Any]) -> Any:
+        terms: list[tuple[int, Any]] = []
+        for term in split.resized:
+            small = [low_resolution(builder, remap, each) for each in term.maps]
+            x, conv = _joined(builder, small), term.conv
+            if any(conv.edge):
+                x = builder.pad(x, conv.edge, "replicate")
+            terms.append((term.start, builder.conv2d_transpose(x, conv.weight, conv.op)))
+        for kept in split.kept:
+            x = _joined(builder, [_emit_part(graph, builder, remap, part) for part in kept.parts])
+            x = _emit_stages(graph, builder, x, kept.stages)
+            terms.append((kept.start, builder.conv2d(x, kept.conv.weight, kept.conv)))
+        if split.conv.groups > 1:
+            y = _joined(builder, [value for _, value in sorted(terms, key=lambda term: term[0])])
+        else:
+            y = reduce(lambda a, b: builder.apply("add", (a, b)), [value for _, value in terms])
+        return layouts.to(builder, y, "NCHW", split.conv.out_layout)
+
+    return emit
+
+
+def _share(conv: Conv, channels: Sequence[int]) -> Conv:
+    """What the convolution computes of some of its input channels: all outputs, or whole groups."""
+    if conv.groups == 1:
+        return replace(conv, weight=conv.weight[:, list(channels)])
+    inputs, outputs = conv.weight.shape[1], conv.weight.shape[0] // conv.groups
+    groups = range(channels[0] // inputs, (channels[-1] + 1) // inputs)
+    weight = conv.weight[groups.start * outputs : groups.stop * outputs]
+    return replace(conv, weight=weight, groups=len(groups))
+
+
+def _resized_terms(
+    graph: Graph, conv: Conv, resized: Sequence[tuple[Part, NearestConv]]
+) -> tuple[Resized, ...]:
+    """Maps of the same size that are resized alike are one term; with groups each is its own."""
+    terms: list[Resized] = []
+    for part, found in resized:
+        same = (i for i, term in enumerate(terms) if _alike(graph, term.maps[0], found))
+        at = next(same, None) if conv.groups == 1 else None
+        if at is None:
+            terms.append(Resized(part.start, (found,)))
+        else:
+            terms[at] = replace(terms[at], maps=(*terms[at].maps, found))
+    return tuple(terms)
+
+
+def _alike(graph: Graph, a: NearestConv, b: NearestConv) -> bool:
+    if (a.op.h, a.op.w, a.edge) != (b.op.h, b.op.w, b.edge):
+        return False
+    return graph.same_shape(*(pixels_of(graph, each.data, each.layout) for each in (a, b)))
+
+
+def _kept_terms(conv: Conv, match: JoinedConv, kept: Sequence[Part]) -> tuple[Kept, ...]:
+    """One term for all; with groups one for each run of neighbours."""
+    runs: list[list[Part]] = []
+    for part in kept:
+        if runs and (conv.groups == 1 or runs[-1][-1].stop == part.start):
+            runs[-1].append(part)
+        else:
+            runs.append([part])
+    terms = []
+    for run in runs:
+        channels = [c for part in run for c in part.channels]
+        stages = of_channels(match.stages, channels)
+        terms.append(Kept(run[0].start, tuple(run), stages, _share(conv, channels)))
+    return tuple(terms)
+
+
+def _joined(builder: Builder, values: Sequence[Any]) -> Any:
+    return values[0] if len(values) == 1 else builder.concat(values)
+
+
+def _emit_part(graph: Graph, builder: Builder, remap: Callable, part: Part) -> Any:
+    x = layouts.to(builder, remap(part.source), part.layout, "NCHW")
+    return _emit_stages(graph, builder, x, part.below)
+
+
+def _emit_stages(graph: Graph, builder: Builder, x: Any, stages: Stages) -> Any:
+    """The pointwise operators and paddings of ``stages`` on ``x``, which is NCHW."""
+    for stage, layout in reversed(stages):
+        if isinstance(stage, pointwise.Region):
+            x = pointwise.emit(stage, builder, x, pointwise.PlainForm())
+            continue
+        call = graph.call(stage.result)
+        assert call is not None
+        both = [int(width) for width in call.attrs.pad_width]
+        (top, bottom), (left, right) = (
+            both[2 * layout.index(k) : 2 * layout.index(k) + 2] for k in "HW"
+        )
+        x = builder.pad(x, (top, bottom, left, right), str(call.attrs.pad_mode))
+    return x
