@@ -89,13 +89,13 @@ def resize_model(c):
     return net.model(convolution(net, y, c, c["channels"][1], c["padding"]))
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(subpixel_cases())
 def test_random_subpixel_convolutions_equal_onnx_runtime(c):
     check(subpixel_model(c))
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(resize_cases())
 def test_random_resize_convolutions_equal_onnx_runtime(c):
     check(resize_model(c))
