@@ -109,3 +109,28 @@ def test_an_exported_network_is_rewritten_and_equal(network, decompose):
 def test_a_network_with_dynamic_shapes_is_rewritten_and_equal(name):
     dims = {i: torch.export.Dim(d, min=2, max=99) for i, d in ((0, "n"), (2, "h"), (3, "w"))}
     check(NETWORKS[name][0], True, (dims,))
+
+
+class UNet(nn.Module):
+    """One level, resized to the size of the skip, which is odd: the pad makes up for the rest."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.low = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 8, 3, padding=1)
+        self.norm, self.join = nn.BatchNorm2d(8), nn.Conv2d(14, 4, 3, padding=1)
+
+    def forward(self, x):
+        skip = torch.relu(self.down(x))
+        low = torch.relu(self.norm(self.low(nn.functional.max_pool2d(skip, 2))))
+        up = nn.functional.interpolate(low, scale_factor=2)
+        rest = (0, skip.shape[3] - up.shape[3], 0, skip.shape[2] - up.shape[2])
+        return self.join(torch.cat([skip, nn.functional.pad(up, rest)], 1))
+
+
+def test_a_u_net_of_odd_size_equals_eager_pytorch():
+    model, x = UNet().eval(), torch.randn(1, 3, 11, 15)
+    mod = imported(model, x, decompose=True)
+    new, report = rewrite_upsampling(mod)
+    assert len(report.rewritten) == 1, report
+    with torch.no_grad():
+        np.testing.assert_allclose(compiled(new, x.numpy()), model(x).numpy(), rtol=0, atol=2e-5)

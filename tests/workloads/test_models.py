@@ -33,6 +33,8 @@ THIN = {
     "edsr-baseline-x2": {"blocks": 2},
     "rrdbnet-x4-small": {"blocks": 1},
     "vae-decoder-small": {"features": (64, 64, 32)},
+    "unet-nearest": {"features": (16, 24)},
+    "mobile-anchor-x3": {"blocks": 2},
 }
 
 

@@ -113,7 +113,7 @@ class NetworkBuilder:
             y = self.nearest(y, spec.factor)
         if spec.padding_mode == "reflect":
             y, pads = self.reflect(y, spec.padding), 0
-        y = self._contraction(y, spec, pads, gain)
+        y = self.contraction(y, spec, pads, gain)
         if spec.kind == "subpixel":
             if spec.activation_first:
                 y = self.activation(y, spec.activation)
@@ -126,8 +126,8 @@ class NetworkBuilder:
             )
         return y if spec.activation_first else self.activation(y, spec.activation)
 
-    def _contraction(self, x: Tensor, spec: LayerSpec, pads: int, gain: float) -> Tensor:
-        """The Conv or ConvTranspose node of a layer."""
+    def contraction(self, x: Tensor, spec: LayerSpec, pads: int, gain: float) -> Tensor:
+        """The Conv or ConvTranspose node of a layer, which is not noted down among ``layers``."""
         variance = _VARIANCE.get(spec.activation or "", 1.0)
         # Terms that each output sums up: a deconv has kernel²/factor² taps in a phase.
         taps = spec.kernel**2 / (spec.factor**2 if spec.kind == "deconv" else 1)

@@ -11,74 +11,14 @@ from functools import partial
 import numpy as np
 
 from .graph import NetworkBuilder, Tensor
+from .parts import concat, conv, nearest, plus, subpixel
+from .skips import anchored, unet
 from .spec import Activation, LayerSpec
 from .workload import Workload
 
 # Weights of the last convolution of a residual branch: no network without normalization would keep
 # its activations in range over dozens of blocks that each add as much as they get.
 _BRANCH = 0.3
-
-
-def _conv(
-    graph: NetworkBuilder,
-    x: Tensor,
-    channels: int,
-    kernel: int = 3,
-    *,
-    activation: Activation | None = None,
-    stride: int = 1,
-    reflect: bool = False,
-    gain: float = 1.0,
-) -> Tensor:
-    """A convolution that keeps the size (or divides it by ``stride``)."""
-    spec = LayerSpec(
-        "conv",
-        x.channels,
-        channels,
-        kernel,
-        x.height,
-        x.width,
-        padding=kernel // 2,
-        stride=stride,
-        activation=activation,
-        padding_mode="reflect" if reflect else "zeros",
-    )
-    return graph.layer(x, spec, gain)
-
-
-def _subpixel(graph: NetworkBuilder, x: Tensor, channels: int, factor: int) -> Tensor:
-    spec = LayerSpec(
-        "subpixel", x.channels, channels, 3, x.height, x.width, factor=factor, padding=1
-    )
-    return graph.layer(x, spec)
-
-
-def _nearest(
-    graph: NetworkBuilder,
-    x: Tensor,
-    channels: int,
-    *,
-    activation: Activation | None = None,
-    reflect: bool = False,
-) -> Tensor:
-    """Nearest resize by 2, then a convolution 3x3."""
-    spec = LayerSpec(
-        "nearest",
-        x.channels,
-        channels,
-        3,
-        x.height,
-        x.width,
-        factor=2,
-        padding=1,
-        activation=activation,
-        padding_mode="reflect" if reflect else "zeros",
-    )
-    return graph.layer(x, spec)
-
-
-def _plus(graph: NetworkBuilder, a: Tensor, b: Tensor) -> Tensor:
-    return graph.add("Add", a.name, b.name, shape=a.shape)
 
 
 def espcn(
@@ -91,17 +31,17 @@ def espcn(
 ) -> Tensor:
     """A convolution 5x5, some 3x3, and the sub-pixel convolution."""
     for number, channels in enumerate(features):
-        x = _conv(graph, x, channels, 3 if number else 5, activation=activation)
-    return _subpixel(graph, x, 1, factor)
+        x = conv(graph, x, channels, 3 if number else 5, activation=activation)
+    return subpixel(graph, x, 1, factor)
 
 
 def fsrcnn(graph: NetworkBuilder, x: Tensor, *, d: int, s: int, m: int, factor: int) -> Tensor:
     """Feature extraction, shrinking, ``m`` mappings, expanding, deconvolution."""
-    x = _conv(graph, x, d, 5, activation="prelu")
-    x = _conv(graph, x, s, 1, activation="prelu")
+    x = conv(graph, x, d, 5, activation="prelu")
+    x = conv(graph, x, s, 1, activation="prelu")
     for _ in range(m):
-        x = _conv(graph, x, s, activation="prelu")
-    x = _conv(graph, x, d, 1, activation="prelu")
+        x = conv(graph, x, s, activation="prelu")
+    x = conv(graph, x, d, 1, activation="prelu")
     spec = LayerSpec(
         "deconv", d, 1, 9, x.height, x.width, factor=factor, padding=4, output_padding=factor - 1
     )
@@ -110,12 +50,12 @@ def fsrcnn(graph: NetworkBuilder, x: Tensor, *, d: int, s: int, m: int, factor: 
 
 def edsr(graph: NetworkBuilder, x: Tensor, *, blocks: int, features: int, factor: int) -> Tensor:
     """Residual blocks without normalization, one sub-pixel stage, convolution to RGB."""
-    head = x = _conv(graph, x, features)
+    head = x = conv(graph, x, features)
     for _ in range(blocks):
-        inner = _conv(graph, x, features, activation="relu")
-        x = _plus(graph, x, _conv(graph, inner, features, gain=_BRANCH))
-    x = _plus(graph, head, _conv(graph, x, features))
-    return _conv(graph, _subpixel(graph, x, features, factor), 3)
+        inner = conv(graph, x, features, activation="relu")
+        x = plus(graph, x, conv(graph, inner, features, gain=_BRANCH))
+    x = plus(graph, head, conv(graph, x, features))
+    return conv(graph, subpixel(graph, x, features, factor), 3)
 
 
 def rrdbnet(graph: NetworkBuilder, x: Tensor, *, blocks: int, features: int, growth: int) -> Tensor:
@@ -128,25 +68,17 @@ def rrdbnet(graph: NetworkBuilder, x: Tensor, *, blocks: int, features: int, gro
     def dense(block: Tensor) -> Tensor:
         maps = [block]
         for _ in range(4):
-            stacked = _concat(graph, maps)
-            maps.append(_conv(graph, stacked, growth, activation="leaky_relu"))
-        return _plus(graph, block, scaled(_conv(graph, _concat(graph, maps), features)))
+            stacked = concat(graph, maps)
+            maps.append(conv(graph, stacked, growth, activation="leaky_relu"))
+        return plus(graph, block, scaled(conv(graph, concat(graph, maps), features)))
 
-    head = x = _conv(graph, x, features)
+    head = x = conv(graph, x, features)
     for _ in range(blocks):
-        x = _plus(graph, x, scaled(dense(dense(dense(x)))))
-    x = _plus(graph, head, _conv(graph, x, features))
+        x = plus(graph, x, scaled(dense(dense(dense(x)))))
+    x = plus(graph, head, conv(graph, x, features))
     for _ in range(2):
-        x = _nearest(graph, x, features, activation="leaky_relu")
-    return _conv(graph, _conv(graph, x, features, activation="leaky_relu"), 3)
-
-
-def _concat(graph: NetworkBuilder, maps: list[Tensor]) -> Tensor:
-    if len(maps) == 1:
-        return maps[0]
-    _, _, height, width = maps[0].shape
-    shape = (1, sum(each.channels for each in maps), height, width)
-    return graph.add("Concat", *(each.name for each in maps), shape=shape, axis=1)
+        x = nearest(graph, x, features, activation="leaky_relu")
+    return conv(graph, conv(graph, x, features, activation="leaky_relu"), 3)
 
 
 def style_transfer(graph: NetworkBuilder, x: Tensor) -> Tensor:
@@ -157,15 +89,15 @@ def style_transfer(graph: NetworkBuilder, x: Tensor) -> Tensor:
         y = graph.add("InstanceNormalization", y.name, scale, shift, shape=y.shape)
         return graph.activation(y, activation)
 
-    x = normalized(_conv(graph, x, 32, 9, reflect=True))
+    x = normalized(conv(graph, x, 32, 9, reflect=True))
     for channels in (64, 128):
-        x = normalized(_conv(graph, x, channels, stride=2, reflect=True))
+        x = normalized(conv(graph, x, channels, stride=2, reflect=True))
     for _ in range(5):
-        inner = normalized(_conv(graph, x, 128, reflect=True))
-        x = _plus(graph, x, normalized(_conv(graph, inner, 128, reflect=True), None))
+        inner = normalized(conv(graph, x, 128, reflect=True))
+        x = plus(graph, x, normalized(conv(graph, inner, 128, reflect=True), None))
     for channels in (64, 32):
-        x = normalized(_nearest(graph, x, channels, reflect=True))
-    return _conv(graph, x, 3, 9, reflect=True)
+        x = normalized(nearest(graph, x, channels, reflect=True))
+    return conv(graph, x, 3, 9, reflect=True)
 
 
 def dcgan(graph: NetworkBuilder, x: Tensor) -> Tensor:
@@ -218,21 +150,21 @@ def vae_decoder(graph: NetworkBuilder, x: Tensor, *, features: tuple[int, ...]) 
         return graph.add("Mul", z.name, gate.name, shape=y.shape)
 
     def residual(y: Tensor, channels: int) -> Tensor:
-        inner = _conv(graph, normalized(y), channels)
-        inner = _conv(graph, normalized(inner), channels)
+        inner = conv(graph, normalized(y), channels)
+        inner = conv(graph, normalized(inner), channels)
         if y.channels != channels:
-            y = _conv(graph, y, channels, 1)
-        return _plus(graph, y, inner)
+            y = conv(graph, y, channels, 1)
+        return plus(graph, y, inner)
 
-    x = _conv(graph, _conv(graph, x, x.channels, 1), features[0])
+    x = conv(graph, conv(graph, x, x.channels, 1), features[0])
     for _ in range(2):
         x = residual(x, features[0])
     for level, channels in enumerate(features):
         for _ in range(3):
             x = residual(x, channels)
         if level < len(features) - 1:
-            x = _nearest(graph, x, channels)
-    return _conv(graph, normalized(x), 3)
+            x = nearest(graph, x, channels)
+    return conv(graph, normalized(x), 3)
 
 
 def bilinear_decoder(graph: NetworkBuilder, x: Tensor, *, features: tuple[int, ...]) -> Tensor:
@@ -240,8 +172,8 @@ def bilinear_decoder(graph: NetworkBuilder, x: Tensor, *, features: tuple[int, .
     for channels in features:
         x = graph.bilinear(x, 2)
         for _ in range(2):
-            x = _conv(graph, x, channels, activation="leaky_relu")
-    return _conv(graph, x, 1)
+            x = conv(graph, x, channels, activation="leaky_relu")
+    return conv(graph, x, 1)
 
 
 NETWORKS: tuple[Workload, ...] = (
@@ -310,5 +242,21 @@ NETWORKS: tuple[Workload, ...] = (
         "without the skip connections; a quarter of its channels, depth map 256x256",
         (1, 128, 32, 32),
         partial(bilinear_decoder, features=(64, 32, 16)),
+    ),
+    Workload(
+        "unet-nearest",
+        "network",
+        "after Ronneberger et al., U-Net, MICCAI 2015: three levels of 32, 64 and 128 channels, "
+        "nearest resizes in place of its up-convolutions, zero padding",
+        (1, 3, 256, 256),
+        partial(unet, features=(32, 64, 128)),
+    ),
+    Workload(
+        "mobile-anchor-x3",
+        "network",
+        "after Du et al., anchor-based plain network (ABPN, base7) x3, CVPRW 2021: in float32, "
+        "five layers of 28 channels, without the second layer of 27",
+        (1, 3, 180, 320),
+        partial(anchored, features=28, blocks=5, factor=3),
     ),
 )
