@@ -162,7 +162,9 @@ def main() -> None:
         result, figures["networks"][name] = measure_network(
             path, seen.planes, luma(original), threads
         )
-        pictures[name] = seen.join(result)
+        enlarged_by_it = seen.join(result)
+        assert isinstance(enlarged_by_it, Image.Image), "photographs of 8 bits stay so"
+        pictures[name] = enlarged_by_it
     pictures["original"] = original
 
     small.save(options.out / "input.png")

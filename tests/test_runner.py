@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
-import zlib
 
 import numpy as np
 import onnx
@@ -257,20 +255,3 @@ def test_grey_of_16_bits_is_written_with_8_where_the_format_has_no_more(free, fo
     sixteen, eight = (pixels_of(folder / name) for name in ("out.png", "out.bmp"))
     assert sixteen.shape == eight.shape == (18, 24)
     np.testing.assert_array_equal(eight, (sixteen / 257).round())
-
-
-def test_colours_of_16_bits_are_read_with_8_and_that_is_said(free, folder, capfd):
-    def chunk(kind, data):
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-    values = np.random.default_rng(0).integers(0, 65536, (9, 12, 3)).astype(">u2")
-    lines = b"".join(b"\0" + row.tobytes() for row in values)
-    (folder / "rgb16.png").write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", struct.pack(">IIBBBBB", 12, 9, 16, 2, 0, 0, 0))
-        + chunk(b"IDAT", zlib.compress(lines))
-        + chunk(b"IEND", b"")
-    )
-    tvm_deconv.run(free, folder / "rgb16.png", folder / "out.png")
-    assert "rgb16.png has colours of 16 bits, of which 8 are kept\n" in capfd.readouterr().err

@@ -5,20 +5,29 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from tvm_deconv.deep_colours import (
+    LUMA,
+    WHITE,
+    DeepPicture,
+    has_deep_colours,
+    read_deep,
+    write_deep,
+)
 from tvm_deconv.errors import ImageError, OutputError
 
 _EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 # Grey of 16 bits: how Pillow opens a PNG depends on its version, a TIFF on its order of bytes.
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I")
-_WHITE_16 = 65535
 _KEEP_SIXTEEN = ("PNG", "TIFF")
 _BICUBIC = Image.Resampling.BICUBIC
-# Of red, green and blue in the luma, as Pillow's "L" has them.
-_LUMA = np.array([0.299, 0.587, 0.114])
+_ORIENTATION = 0x112  # the tag of EXIF
+
+Picture: TypeAlias = Image.Image | DeepPicture
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,7 @@ class Split:
     three; whole numbers of which ``white`` is white.
     """
 
-    image: Image.Image
+    image: Picture
     samples: np.ndarray
     white: int
 
@@ -47,19 +56,21 @@ class Split:
         values = np.clip(planes[0].astype(np.float32), 0, 1) * np.float32(self.white)
         return values.round().astype(self.samples.dtype)
 
-    def join(self, planes: np.ndarray) -> Image.Image:
+    def join(self, planes: np.ndarray) -> Picture:
         """The image made of a network's result, shape (1, channels, height', width')."""
         return self.join_samples(self.to_samples(planes))
 
-    def join_samples(self, pixels: np.ndarray) -> Image.Image:
+    def join_samples(self, pixels: np.ndarray) -> Picture:
         """The image made of the samples (channels, height', width') of a network's result.
 
         Chroma, which a one-channel network does not see, and an alpha channel are enlarged by
         bicubic interpolation to the size of the result. A grey image of 16 bits stays one: of three
         channels the luma is taken.
         """
-        if self.white == _WHITE_16:
-            grey = pixels[0] if len(pixels) == 1 else np.tensordot(_LUMA, pixels, 1).round()
+        if isinstance(self.image, DeepPicture):
+            return self.image.joined(pixels)
+        if self.white == WHITE:
+            grey = pixels[0] if len(pixels) == 1 else np.tensordot(LUMA, pixels, 1).round()
             return Image.fromarray(grey.astype(np.uint16))
         size = (pixels.shape[2], pixels.shape[1])
         if pixels.shape[0] == 3:
@@ -76,11 +87,13 @@ class Split:
         return result
 
 
-def split(image: Image.Image, channels: int) -> Split:
+def split(image: Picture, channels: int) -> Split:
     """What a network with 1 or 3 channels sees of the image."""
+    if isinstance(image, DeepPicture):
+        return Split(image, image.samples(channels), WHITE)
     if image.mode in _SIXTEEN_BITS:
         grey = np.asarray(image).astype(np.uint16)
-        return Split(image, np.repeat(grey[None], channels, axis=0), _WHITE_16)
+        return Split(image, np.repeat(grey[None], channels, axis=0), WHITE)
     if channels == 3:
         samples = np.asarray(_colour(image)).transpose(2, 0, 1)
     elif _is_grey(image):
@@ -90,15 +103,18 @@ def split(image: Image.Image, channels: int) -> Split:
     return Split(image, samples, 255)
 
 
-def read(path: str | os.PathLike) -> Image.Image:
+def read(path: str | os.PathLike) -> Picture:
     """The image in a file, turned as its EXIF orientation says.
 
-    Raises ImageError for a file that is missing, not an image, damaged, or neither of 8 bits a
-    channel nor grey of 16.
+    Colours of 16 bits are a ``DeepPicture`` where ``pypng`` is installed, and else 8 of them are
+    kept. Raises ImageError for a file that is missing, not an image, damaged, or of other pixels:
+    32 bits, say.
     """
     file = Path(path)
     try:
         with Image.open(file) as opened:
+            orientation = int(opened.getexif().get(_ORIENTATION, 1))
+            deep = read_deep(file, orientation) if has_deep_colours(file) else None
             image = ImageOps.exif_transpose(opened)
     except FileNotFoundError as error:
         raise ImageError(f"{file} does not exist") from error
@@ -106,6 +122,8 @@ def read(path: str | os.PathLike) -> Image.Image:
         raise ImageError(f"{file} is not an image that can be read: give a PNG or JPEG") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageError(f"cannot read image {file}: {error}") from error
+    if deep is not None:
+        return deep
     if image.mode == "I" and not _has_sixteen_bits(image):
         raise ImageError(f"{file} has pixels that are not of 16 bits: convert it to 8 or 16 bits")
     if image.mode not in _EIGHT_BITS + _SIXTEEN_BITS:
@@ -116,15 +134,6 @@ def read(path: str | os.PathLike) -> Image.Image:
     return image
 
 
-def loses_bits(path: str | os.PathLike) -> bool:
-    """Whether a file that ``read`` can read has colours of 16 bits, of which Pillow keeps 8."""
-    with Path(path).open("rb") as file:
-        begin = file.read(26)
-    is_png = begin.startswith(b"\x89PNG\r\n\x1a\n") and len(begin) == 26
-    # Bits of a sample, and the kind of colours: 0 is grey.
-    return is_png and begin[24] == 16 and begin[25] != 0
-
-
 def check_format(path: str | os.PathLike) -> None:
     """Raises OutputError for a file name whose ending names no image format that can be written."""
     ending = Path(path).suffix.lower()
@@ -133,15 +142,24 @@ def check_format(path: str | os.PathLike) -> None:
         raise OutputError(f"cannot write {path}: no image format for {ending!r}, such as .png")
 
 
-def write(image: Image.Image, path: Path) -> None:
+def write(image: Picture, path: Path) -> None:
     """Write the image in the format that the file's name says.
 
-    Grey of 16 bits is written as such to PNG and TIFF, and as 8 bits to others. Raises OutputError
+    Grey of 16 bits is written as such to PNG and TIFF, colours of 16 bits to PNG, and as 8 bits to
+    others. Raises OutputError
     for a full disk, or a format that cannot hold the image.
     """
     kind = Image.registered_extensions().get(path.suffix.lower())
+    if isinstance(image, DeepPicture) and kind == "PNG":
+        try:
+            write_deep(image, path)
+        except OSError as error:
+            raise OutputError(f"cannot write {path.name}: {error}") from error
+        return
+    if isinstance(image, DeepPicture):
+        image = image.with_eight_bits()
     if image.mode in _SIXTEEN_BITS and kind not in _KEEP_SIXTEEN:
-        values = np.asarray(image) * (255 / _WHITE_16)
+        values = np.asarray(image) * (255 / WHITE)
         image = Image.fromarray(values.round().astype(np.uint8))
     try:
         image.save(path)
@@ -151,7 +169,7 @@ def write(image: Image.Image, path: Path) -> None:
 
 def _has_sixteen_bits(image: Image.Image) -> bool:
     values = np.asarray(image)
-    return bool(values.min() >= 0 and values.max() <= _WHITE_16)
+    return bool(values.min() >= 0 and values.max() <= WHITE)
 
 
 def _is_grey(image: Image.Image) -> bool:

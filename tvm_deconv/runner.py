@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image
 
 from tvm_deconv import images
+from tvm_deconv.deep_colours import EXTRA, DeepPicture, has_deep_colours
 from tvm_deconv.files import replacing
 from tvm_deconv.pictures import tiles, tiling
 from tvm_deconv.pictures.network import Network
@@ -61,8 +61,8 @@ def run(
         use_threads(threads)
         tell = report or say
         upscaler = Upscaler.open(library, pixels, tell)
-        if images.loses_bits(image):
-            tell(f"{image} has colours of 16 bits, of which 8 are kept")
+        if has_deep_colours(image) and not isinstance(picture, DeepPicture):
+            tell(f"{image} has colours of 16 bits, of which 8 are kept: for all, {EXTRA}")
         shown = sys.stderr.isatty() if progress is None else progress
         result = upscaler.upscale(picture, str(image), tile, overlap, shown)
         images.write(result, unfinished)
@@ -102,9 +102,14 @@ class Upscaler:
         return cls(network, known, report)
 
     def upscale(
-        self, picture: Image.Image, name: str, tile: int | None, overlap: int | None, progress: bool
-    ) -> Image.Image:
-        """The network's picture of a PIL image; ``name`` stands in the messages.
+        self,
+        picture: images.Picture,
+        name: str,
+        tile: int | None,
+        overlap: int | None,
+        progress: bool,
+    ) -> images.Picture:
+        """The network's picture of one; ``name`` stands in the messages.
 
         The other arguments are those of ``run``. Raises ImageError for an image of a size that the
         network cannot be run on.
