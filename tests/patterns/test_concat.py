@@ -142,17 +142,16 @@ def test_the_rewritten_module_compiles_and_gives_the_same(c):
 
 def _half(builder, x, channels=8):
     """A map of half the size, made by a layer."""
-    return conv(builder, x, channels, 2, strides=[2, 2], padding=0)
+    return conv(builder, pooled(builder, x, (2, 2)), channels)
 
 
-def _check(body, shape=(1, 3, 10, 14), expected=None):
+def _check(body, shape=(1, 3, 10, 14), expected=None, judge=evaluate):
     mod = module(body, shape)
     new, report = rewrite_upsampling(mod)
     assert [layer.status for layer in report.layers] == ["rewritten"], report
     sizes = [d if isinstance(d, int) else k for d, k in zip(shape, (2, 3, 10, 14), strict=True)]
     x = np.random.default_rng(5).standard_normal(sizes).astype("float32")
-    scale = 1 + np.abs(compiled(mod, x)).max()
-    np.testing.assert_allclose(compiled(new, x) / scale, compiled(mod, x) / scale, atol=2e-6)
+    assert_close(judge(new, x), judge(mod, x), "float32")
     if expected is not None:
         assert operators(new)[-len(expected) :] == expected
     return report.layers[0]
@@ -202,7 +201,7 @@ def test_a_skip_that_is_cropped_to_the_size_of_the_large_map_stays_cropped():
         skip = b.emit(relax.op.strided_slice(x, [2, 3], [0, 1], [10, 15]))
         return conv(b, joined(b, skip, up), 4)
 
-    _check(body, (1, 3, 11, 15))
+    _check(body, (1, 3, 11, 15), judge=compiled)
 
 
 def test_sizes_may_be_free():
@@ -212,7 +211,7 @@ def test_sizes_may_be_free():
         skip = b.emit(relax.op.repeat(b.emit(relax.op.repeat(x, 2, 2)), 3, 3))
         return conv(b, joined(b, big, b.emit(relax.op.exp(skip))), 4)
 
-    _check(body, ("n", 3, "h", "w"))
+    _check(body, ("n", 3, "h", "w"), judge=compiled)
 
 
 def test_layouts_that_convert_layout_leaves_do_not_hide_the_concat():
@@ -272,9 +271,9 @@ REFUSED = {
     "groups_across_two_inputs": "groups=2: the Concat's inputs meet at channel 4, inside a group",
     "many_outputs": "does not pay: it spares 2560 products an output pixel and moves 502 values",
     "strided": "stride of relax.nn.conv2d (gv) is [2, 2], not 1",
-    "cropped": "relax.image.resize2d (lv1) is read by relax.strided_slice (lv2), not by a",
-    "along_rows": "relax.image.resize2d (lv1) is read by relax.concat (lv2), not by a convolution",
-    "sigmoid_after_zeros": "relax.sigmoid follows the zero padding relax.nn.pad (lv3)",
+    "cropped": "relax.image.resize2d (lv3) is read by relax.strided_slice (lv4), not by a",
+    "along_rows": "relax.image.resize2d (lv3) is read by relax.concat (lv4), not by a convolution",
+    "sigmoid_after_zeros": "relax.sigmoid follows the zero padding relax.nn.pad (lv5)",
 }
 
 

@@ -62,6 +62,29 @@ def test_the_rewritten_module_equals_the_original_in_float64(body):
     assert {name: names.count(name) for name in BODIES[body]} == BODIES[body]
 
 
+@pytest.mark.parametrize("way", ["concatenate", "tile", "repeat", "broadcast"])
+def test_channels_that_repeat_the_input_before_a_shuffle_are_resized_after_it(way):
+    def body(x):
+        order = "CRD" if way == "repeat" else "DCR"
+        if way == "concatenate":
+            copies = relay.concatenate([x] * 9, 1)
+        elif way == "tile":
+            copies = relay.tile(x, (1, 9, 1, 1))
+        elif way == "repeat":
+            copies = relay.repeat(x, 9, 1)
+        else:
+            wide = relay.broadcast_to(relay.expand_dims(x, 1), (1, 9, 3, 10, 14))
+            copies = relay.reshape(wide, (1, 27, 10, 14))
+        return relay.nn.depth_to_space(relay.add(copies, conv(x, 27)), 3, mode=order)
+
+    mod = module(body, SHAPE)
+    new, report = rewrite_upsampling(mod)
+    assert len(report.rewritten) == 1, report
+    assert operators(new) == ["nn.upsampling", "nn.conv2d_transpose", "add"]
+    x = np.random.default_rng(5).standard_normal(SHAPE).astype("float32")
+    assert_close(compiled(new, x), compiled(mod, x))
+
+
 def test_it_compiles_and_gives_the_same():
     mod = module(skip, SHAPE)
     x = np.random.default_rng(5).standard_normal(SHAPE).astype("float32")

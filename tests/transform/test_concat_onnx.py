@@ -8,8 +8,13 @@ import pytest
 import tvm
 from onnx_net import Net
 from quick_network import compiled
+from relax_helpers import operators
 
 import tvm_deconv
+from tvm_deconv.compiler import before_lowering
+from tvm_deconv.importer import load
+from tvm_deconv.targets import resolve_target
+from tvm_deconv.transform import LowerConvolutions, RewriteUpsampling
 
 # Of the largest value; half precision rounds each of the two terms.
 TOLERANCE = {"float32": 2e-5, "float16": 5e-3}
@@ -97,3 +102,13 @@ def test_a_network_of_free_size_equals_onnx_runtime():
     skip = net.deconv("x", 4, 6, 2, 2)
     y = net("Relu", net.conv(net("Concat", net.nearest(low, 2), skip, axis=1), 14, 5))
     _assert_equal(net, y, 1, [(1, 4, 9, 7), (2, 4, 5, 12)])
+
+
+@pytest.mark.parametrize("build", [u_net, anchored])
+def test_the_second_term_is_added_in_the_store_of_a_kernel(build):
+    target = resolve_target("host")
+    with target:
+        passes = [RewriteUpsampling(), *before_lowering(), LowerConvolutions(target, log=None)]
+        net, output, _ = build()
+        mod = tvm.transform.Sequential(passes)(load(net.model(output), None))
+    assert "add" not in operators(mod)

@@ -96,6 +96,11 @@ def _concatenate(call: relay.Call) -> Call | None:
     return Call(CONCAT, tuple(parts), call.attrs) if isinstance(parts, relay.Tuple) else None
 
 
+def _tile(call: relay.Call) -> Call:
+    counts = [int(count) for count in call.attrs.reps]
+    return Call("tile", tuple(call.args), SimpleNamespace(repeats=counts))
+
+
 def _upsampling(call: relay.Call) -> Call:
     """``topi.nn.upsampling`` is ``topi.image.resize2d`` in one of two modes."""
     a = call.attrs
@@ -140,7 +145,7 @@ _READERS: dict[str, Callable[[relay.Call], Call | None]] = {
     "expand_dims": _as_it_is("expand_dims"),
     "broadcast_to": _as_it_is("broadcast_to"),
     "broadcast_to_like": _as_it_is("broadcast_to"),
-    "tile": _as_it_is("tile"),
+    "tile": _tile,
     "repeat": _as_it_is("repeat"),
     # Rules read one row of indices along one axis, and then there are no batch dimensions.
     "take": _as_it_is("take"),
