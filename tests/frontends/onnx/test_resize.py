@@ -9,7 +9,7 @@ from onnx_rows import Constant, Table, c, floats, ints, model_of, row, same_numb
 from tvm import sym, tirx
 
 from tvm_deconv.errors import ModelError
-from tvm_deconv.frontends.onnx.convert.resize import scaled_size
+from tvm_deconv.frontends.onnx.fractions import scaled_size
 from tvm_deconv.importer import load
 from tvm_deconv.transform import rewrite_upsampling
 

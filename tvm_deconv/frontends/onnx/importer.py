@@ -152,7 +152,7 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
     def _call(self, node: onnx.NodeProto, inputs: list[Any]) -> Any:
         if node.domain in STANDARD and node.op_type in CONVERTERS:
             convert, _ = CONVERTERS[node.op_type]
-            call = Call(self.bb, self.opset, node, inputs, attributes(node))
+            call = Call(self.bb, self.opset, node, inputs, attributes(node), self.sizes.known)
             result = convert(call)
             return self.bb.normalize(result) if isinstance(result, relax.Expr) else result
         if node.op_type not in _TAKE_SHAPES:

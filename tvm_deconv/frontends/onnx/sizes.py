@@ -18,21 +18,25 @@ import onnx
 from onnx import helper
 from tvm import relax, sym, tirx
 
+from .elementwise import ELEMENTWISE
 from .facts import MOVES, SHORT
 from .fold import evaluate
-from .formulas import bind_sizes, int64, simplified
+from .formulas import bind_sizes, simplified
+from .fractions import Fraction, expression, is_fraction, number, product, quotient
 from .nodes import STANDARD, attributes
 
 _INTEGERS = ("int32", "int64")
 # SizeVector are multiplied by scales in these, and stay whole where the scales are.
 _FLOATS = ("float32", "float64")
+_ROUNDED = {"Ceil": np.ceil, "Floor": np.floor, "Round": np.rint, "Trunc": np.trunc}
 
 
 @dataclass(frozen=True, eq=False)
 class SizeVector:
     """``values`` holds ints and expressions of int64 (bools of a comparison), in any shape.
 
-    ``dtype`` is that of the tensor in the graph.
+    ``dtype`` is that of the tensor in the graph. In one of floats there may be others among them:
+    floats, and Fractions of sizes.
     """
 
     values: np.ndarray
@@ -40,7 +44,7 @@ class SizeVector:
 
     @property
     def is_constant(self) -> bool:
-        return all(isinstance(value, (int, bool)) for value in self.values.ravel())
+        return all(isinstance(value, (int, float)) for value in self.values.ravel())
 
     def array(self) -> np.ndarray:
         """The values of constants."""
@@ -54,6 +58,8 @@ class SizeVector:
             return relax.ShapeExpr(list(self.values))
         if self.dtype == "int64" and self.values.ndim == 0:
             return relax.prim_value(self.values.item())
+        if any(is_fraction(value) for value in self.values.ravel()):
+            return expression(self.values, self.dtype, emit)
         flat = emit(relax.op.shape_to_tensor(relax.ShapeExpr(list(self.values.ravel()))))
         shaped = emit(relax.op.reshape(flat, self.values.shape))
         return shaped if self.dtype == "int64" else emit(relax.op.astype(shaped, self.dtype))
@@ -94,14 +100,37 @@ class SizeArithmetic:
             return None
         whole = [operand for operand in operands if operand is not None]
         if node.op_type == "Cast":
-            dtype = str(helper.tensor_dtype_to_np_dtype(options["to"]))
-            fits = dtype in _INTEGERS + _FLOATS and whole[0].dtype != "bool"
-            return [SizeVector(whole[0].values, dtype)] if fits else None
+            return self._cast(whole[0], str(helper.tensor_dtype_to_np_dtype(options["to"])))
         if node.op_type in ("Ceil", "Floor", "Round"):
-            return whole
+            return self._whole(whole[0], node.op_type, whole[0].dtype)
         if node.op_type == "ReduceProd":
             return self._product(whole, options)
         return self._elementwise(node.op_type, whole, options)
+
+    def _cast(self, operand: SizeVector, dtype: str) -> list[SizeVector] | None:
+        if operand.dtype == "bool" or dtype not in _INTEGERS + _FLOATS:
+            return None
+        if dtype in _INTEGERS:
+            # Towards zero, and no Fraction is rounded that may be negative.
+            return self._whole(operand, "Trunc", dtype)
+        is_exact = dtype == operand.dtype or not any(map(is_fraction, operand.values.ravel()))
+        return [SizeVector(operand.values, dtype)] if is_exact else None
+
+    def _whole(self, operand: SizeVector, kind: str, dtype: str) -> list[SizeVector] | None:
+        """``operand`` with its fractions rounded to whole numbers."""
+        elements = []
+        for value in operand.values.ravel():
+            if isinstance(value, float):
+                if not np.isfinite(value):
+                    return None
+                value = int(_ROUNDED[kind](value))
+            elif isinstance(value, Fraction):
+                found = value.floor(self._analyzer) if kind in ("Floor", "Trunc") else None
+                if found is None:
+                    return None
+                value = self._simple(found)
+            elements.append(value)
+        return [SizeVector(_objects(elements).reshape(operand.values.shape), dtype)]
 
     def _measured(self, kind: str, shape: Sequence[Any], options: Mapping[str, Any]) -> SizeVector:
         bind_sizes(self._analyzer, shape)
@@ -119,11 +148,12 @@ class SizeArithmetic:
         if array is None or array.size > SHORT:
             return None
         dtype = str(array.dtype)
-        if dtype in _FLOATS and np.array_equal(array, np.floor(array)) and np.isfinite(array).all():
-            array = array.astype("int64")
+        elements = array.ravel().tolist()
+        if dtype in _FLOATS:
+            elements = [number(value) for value in elements]
         elif dtype not in (*_INTEGERS, "bool"):
             return None
-        return SizeVector(_objects(array.ravel().tolist()).reshape(array.shape), dtype)
+        return SizeVector(_objects(elements).reshape(array.shape), dtype)
 
     def _moved(self, node: onnx.NodeProto) -> list[SizeVector] | None:
         """By moving the places of the elements instead of the elements."""
@@ -157,7 +187,7 @@ class SizeArithmetic:
     ) -> list[SizeVector] | None:
         values = operands[0].values
         axes = operands[1].values.ravel().tolist() if len(operands) > 1 else options.get("axes")
-        if values.ndim != 1 or axes not in (None, [0], [-1]):
+        if values.ndim != 1 or axes not in (None, [0], [-1]) or any(map(is_fraction, values)):
             return None
         product = self._simple(reduce(_times, values.tolist(), 1))
         shape = (1,) if options.get("keepdims", 1) else ()
@@ -166,10 +196,10 @@ class SizeArithmetic:
     def _elementwise(
         self, kind: str, operands: list[SizeVector], options: Mapping[str, Any]
     ) -> list[SizeVector] | None:
-        compute = _ELEMENTWISE.get(kind)
+        compute = ELEMENTWISE.get(kind)
         if compute is None or any(options.values()):
             return None
-        if kind in ("Div", "Mod") and operands[0].dtype in _FLOATS:
+        if operands[0].dtype in _FLOATS and kind == "Mod":
             return None
         try:
             parts = np.broadcast_arrays(*(operand.values for operand in operands))
@@ -177,7 +207,10 @@ class SizeArithmetic:
             return None
         elements = []
         for values in zip(*(part.ravel().tolist() for part in parts), strict=True):
-            element = compute(self._analyzer, *values)
+            if operands[0].dtype in _FLOATS and (kind == "Div" or any(map(is_fraction, values))):
+                element = self._fraction(kind, operands[0].dtype, values)
+            else:
+                element = compute(self._analyzer, *values)
             if element is None and kind == "Equal" and self._is_negative_extent(*values):
                 element = False
             if element is None:
@@ -186,6 +219,15 @@ class SizeArithmetic:
         is_bool = bool(elements) and isinstance(elements[0], bool)
         dtype = "bool" if is_bool else operands[-1].dtype
         return [SizeVector(_objects(elements).reshape(parts[0].shape), dtype)]
+
+    def _fraction(self, kind: str, dtype: str, values: Sequence[Any]) -> Any:
+        if kind not in ("Div", "Mul"):
+            return None
+        a, b = values
+        if kind == "Mul":
+            return product(a, b, dtype)
+        is_whole = not (is_fraction(a) or is_fraction(b))
+        return quotient(self._analyzer, a, b, dtype) if is_whole else None
 
     def _is_negative_extent(self, a: Any, b: Any) -> bool:
         """Whether the size of a tensor is compared with a negative number: PyTorch's Expand does.
@@ -198,7 +240,7 @@ class SizeArithmetic:
         return any(extent.same_as(size) for size in self._extents)
 
     def _simple(self, value: Any) -> Any:
-        if isinstance(value, int):
+        if isinstance(value, (int, float, Fraction)):
             return value
         value = simplified(self._analyzer, value)
         return int(value.value) if isinstance(value, tirx.IntImm) else value
@@ -214,80 +256,3 @@ def _objects(values: Sequence[Any]) -> np.ndarray:
 
 def _times(a: Any, b: Any) -> Any:
     return a * b
-
-
-def _quotient(analyzer: sym.Analyzer, a: Any, b: Any) -> Any:
-    """Towards zero; nothing simplifies that where the dividend may be negative."""
-    if not _proves(analyzer, b, lambda value: value > 0):
-        return None
-    if _proves(analyzer, a, lambda value: value >= 0):
-        return a // b if _are_ints(a, b) else tirx.floordiv(int64(a), int64(b))
-    return tirx.truncdiv(int64(a), int64(b))
-
-
-def _remainder(analyzer: sym.Analyzer, a: Any, b: Any) -> Any:
-    """With the sign of the divisor."""
-    if not _proves(analyzer, b, lambda value: value > 0):
-        return None
-    return a % b if _are_ints(a, b) else tirx.floormod(int64(a), int64(b))
-
-
-def _extreme(function: Callable[..., Any], of_ints: Callable[..., Any]) -> Callable[..., Any]:
-    def compute(_: sym.Analyzer, *values: Any) -> Any:
-        if _are_ints(*values):
-            return of_ints(values)
-        return reduce(lambda a, b: function(int64(a), int64(b)), values)
-
-    return compute
-
-
-def _compared(holds: Callable[..., Any], fails: Callable[..., Any]) -> Callable[..., Any]:
-    """What is the case for every size, or None: neither."""
-
-    def compute(analyzer: sym.Analyzer, a: Any, b: Any) -> bool | None:
-        if _are_ints(a, b):
-            return bool(holds(a, b))
-        a, b = int64(a), int64(b)
-        if analyzer.can_prove(holds(a, b)):
-            return True
-        return False if analyzer.can_prove(fails(a, b)) else None
-
-    return compute
-
-
-def _chosen(_: sym.Analyzer, condition: Any, a: Any, b: Any) -> Any:
-    return a if condition else b
-
-
-def _proves(analyzer: sym.Analyzer, value: Any, claim: Callable[[Any], Any]) -> bool:
-    return bool(claim(value) if isinstance(value, int) else analyzer.can_prove(claim(value)))
-
-
-def _are_ints(*values: Any) -> bool:
-    return all(isinstance(value, int) for value in values)
-
-
-def _equal(a: Any, b: Any) -> Any:
-    return a == b if _are_ints(a, b) else tirx.EQ(a, b)
-
-
-def _unequal(a: Any, b: Any) -> Any:
-    return tirx.NE(a, b)
-
-
-_ELEMENTWISE: dict[str, Callable[..., Any]] = {
-    "Add": lambda _, a, b: a + b,
-    "Div": _quotient,
-    "Equal": _compared(_equal, _unequal),
-    "Greater": _compared(lambda a, b: a > b, lambda a, b: a <= b),
-    "GreaterOrEqual": _compared(lambda a, b: a >= b, lambda a, b: a < b),
-    "Less": _compared(lambda a, b: a < b, lambda a, b: a >= b),
-    "LessOrEqual": _compared(lambda a, b: a <= b, lambda a, b: a > b),
-    "Max": _extreme(tirx.max, max),
-    "Min": _extreme(tirx.min, min),
-    "Mod": _remainder,
-    "Mul": lambda _, a, b: a * b,
-    "Neg": lambda _, a: -a,
-    "Sub": lambda _, a, b: a - b,
-    "Where": _chosen,
-}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,17 +15,22 @@ from tvm.relax.frontend.onnx import onnx_frontend
 
 from tvm_deconv.frontends.onnx.formulas import sizes_analyzer
 from tvm_deconv.frontends.onnx.nodes import refuse
+from tvm_deconv.frontends.onnx.sizes import SizeVector
 
 
 @dataclass(frozen=True)
 class Call:
-    """One node. ``attributes`` hold text as ``str``; ``inputs`` hold None where left out."""
+    """One node. ``attributes`` hold text as ``str``; ``inputs`` hold None where left out.
+
+    ``known`` has what is computed from sizes, by the name of the tensor.
+    """
 
     builder: relax.BlockBuilder
     opset: int
     node: onnx.NodeProto
     inputs: Sequence[Any]
     attributes: dict[str, Any]
+    known: Mapping[str, SizeVector] = field(default_factory=dict)
 
     def input(self, index: int) -> Any:
         """Input ``index`` as it is: a tensor, a constant, a shape; None where it is left out."""
@@ -79,6 +84,18 @@ class Call:
             return [static(value)]
         found = self.constant(index, what)
         return None if found is None else [int(size) for size in found.ravel()]
+
+    def scales(self, index: int) -> list[Any] | None:
+        """Elements of the scales at input ``index``: float32 numbers, Fractions and sizes.
+
+        None where it is left out. Raises ModelError where they depend on more than sizes.
+        """
+        vector = self.known.get(self.node.input[index]) if index < len(self.node.input) else None
+        if vector is None or vector.is_constant:
+            found = self.constant(index, "scales")
+            return None if found is None else list(found.astype(np.float32).ravel())
+        numbers = (int, float)
+        return [np.float32(v) if isinstance(v, numbers) else v for v in vector.values.ravel()]
 
     def get(self, name: str, default: Any) -> Any:
         return self.attributes.get(name, default)

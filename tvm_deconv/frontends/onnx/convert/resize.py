@@ -15,27 +15,34 @@ ONNX Runtime 1.32 breaks the standard, and the standard is followed, where
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from tvm import relax, sym, tirx
 
+from tvm_deconv.frontends.onnx.formulas import are_one, int64
+from tvm_deconv.frontends.onnx.fractions import Fraction, scaled_size
 from tvm_deconv.frontends.onnx.nodes import refuse
-from tvm_deconv.frontends.resample import LARGEST_SIZE, Resampled, resample
-from tvm_deconv.frontends.taps import ROUNDINGS, Kernel, Nearest, cubic, linear
+from tvm_deconv.frontends.resample import Resampled, resample
+from tvm_deconv.frontends.taps import (
+    ROUNDINGS,
+    Coordinate,
+    Kernel,
+    Nearest,
+    Numbers,
+    cubic,
+    linear,
+)
 
 from .call import Call, normal_axis, shape_of
 from .coordinates import MODES, coordinate
-
-# Sizes up to which the integer formula of a scaled size is compared with the float32 one.
-_COMPARED_SIZES = 1 << 16
 
 
 def resize(call: Call) -> relax.Expr:
     """Resize of opset 10 and later."""
     if call.opset < 11:
-        return _old(call, call.constant(1, "scales"))
+        return _old(call, call.scales(1))
     x = call.tensor(0)
     shape = shape_of(x)
     axes = [normal_axis(a, len(shape), "axes:") for a in call.get("axes", range(len(shape)))]
@@ -46,7 +53,7 @@ def resize(call: Call) -> relax.Expr:
     if crops and (roi is None or roi.size != 2 * len(axes)):
         refuse(f"mode tf_crop_and_resize needs a roi of {2 * len(axes)} numbers")
     if roi is not None and not np.isfinite(roi).all():
-        refuse(f"roi is {_listed(roi)}: give finite numbers")
+        refuse(f"roi is {_listed(roi.ravel())}: give finite numbers")
     resampled = []
     for i, axis in enumerate(axes):
         region = (float(roi[i]), float(roi[i + len(axes)])) if roi is not None else None
@@ -62,18 +69,21 @@ def resize(call: Call) -> relax.Expr:
 
 def upsample(call: Call) -> relax.Expr:
     """Upsample of opset 7 (scales in an attribute) and 9; Resize-10 has taken its place since."""
-    scales = call.constant(1, "scales")
+    scales = call.scales(1)
     if scales is None:
         given = call.get("scales", None)
-        if given is None:
-            refuse("has no scales: give one for each axis")
-        scales = np.asarray(given, np.float32)
-    if (scales < 1).any():
-        refuse(f"scales {_listed(scales)} shrink: Upsample only enlarges, use Resize")
+        scales = None if given is None else [np.float32(value) for value in given]
+    shrink = "shrink: Upsample only enlarges, use Resize"
+    if any(scale < 1 for scale in _numbers(scales or [])):
+        refuse(f"scales {_listed(scales or [])} {shrink}")
+    for scale in scales or []:
+        if isinstance(scale, Fraction):
+            lacking = tirx.max(int64(scale.by) - scale.size, int64(0))
+            call.require([lacking], f"scales {_listed(scales or [])} {shrink}")
     return _old(call, scales)
 
 
-def _old(call: Call, scales: np.ndarray | None) -> relax.Expr:
+def _old(call: Call, scales: list[Any] | None) -> relax.Expr:
     x = call.tensor(0)
     shape = shape_of(x)
     if scales is None:
@@ -81,31 +91,41 @@ def _old(call: Call, scales: np.ndarray | None) -> relax.Expr:
     _check_scales(scales, len(shape))
     mode = call.choice("mode", "nearest", ("nearest", "linear"))
     resampled = []
-    for axis, scale in enumerate(scales.astype(np.float32)):
-        if scale == 1:
+    for axis, given in enumerate(scales):
+        scale, size = _target(call, shape[axis], axis, given)
+        if _stays(scale, size, shape[axis]):
             continue
-        size = scaled_size(shape[axis], scale)
+        place = coordinate("asymmetric", scale)
         kernel: Kernel = linear()
         if mode == "nearest":
-            kernel = Nearest("ceil" if scale < 1 else "floor")
-        resampled.append(Resampled(axis, size, coordinate("asymmetric", scale), kernel))
+            kernel = Nearest("ceil" if scale is not None and scale < 1 else "floor")
+            place = place if scale is not None else _rounded(place)
+        resampled.append(Resampled(axis, size, place, kernel))
     return resample(call.builder, x, resampled, what=f"{mode} resize")
+
+
+def _rounded(place: Coordinate) -> Coordinate:
+    """``place`` up where the axis shrinks, and down where it grows, by sizes that are free."""
+
+    def whole(ops: Numbers, i: Any, n: Any, m: Any) -> Any:
+        found = place(ops, i, n, m)
+        return ops.where(m < n, ops.ceil(found), ops.floor(found))
+
+    return whole
 
 
 def _scales_and_sizes(
     call: Call, shape: Sequence[Any], axes: Sequence[int]
 ) -> tuple[list[np.float32 | None], list[Any]]:
     """Scale (None: the ratio of the sizes) and output size along each of ``axes``."""
-    scales = call.constant(2, "scales")
-    sizes = call.sizes(3, "sizes")
+    scales, sizes = call.scales(2), call.sizes(3, "sizes")
     # An empty tensor stands for one that is not given, in what PyTorch wrote at opset 11.
-    if scales is not None and scales.size:
+    if scales:
         if sizes is not None and len(sizes):
             refuse("has scales and sizes: give one of them")
         _check_scales(scales, len(axes))
-        scales = scales.astype(np.float32)
-        found = [scaled_size(shape[axis], s) for axis, s in zip(axes, scales, strict=True)]
-        return list(scales), found
+        found = [_target(call, shape[a], a, s) for a, s in zip(axes, scales, strict=True)]
+        return [scale for scale, _ in found], [size for _, size in found]
     if sizes is None or not len(sizes):
         refuse("has neither scales nor sizes: give one of them")
     if len(sizes) != len(axes):
@@ -126,34 +146,45 @@ def _scales_and_sizes(
     return [scale] * len(axes), rounded
 
 
-def _check_scales(scales: np.ndarray, count: int) -> None:
-    if scales.size != count:
-        refuse(f"has {scales.size} scales, {count} are needed")
-    if not (np.isfinite(scales).all() and (scales > 0).all()):
+def _check_scales(scales: Sequence[Any], count: int) -> None:
+    if len(scales) != count:
+        refuse(f"has {len(scales)} scales, {count} are needed")
+    if not all(np.isfinite(scale) and scale > 0 for scale in _numbers(scales)):
         refuse(f"scales are {_listed(scales)}: give positive numbers")
 
 
-def _listed(values: np.ndarray) -> str:
-    return "[" + ", ".join(f"{value:g}" for value in values.ravel()) + "]"
+def _numbers(scales: Sequence[Any]) -> list[np.float32]:
+    """Those scales that do not depend on sizes."""
+    return [scale for scale in scales if isinstance(scale, np.float32)]
 
 
-def scaled_size(size: Any, scale: np.float32) -> Any:
-    """``int(scale * size)`` in float32, as ONNX Runtime computes output sizes.
+def _listed(values: Iterable[Any]) -> str:
+    return "[" + ", ".join(map(_spelled, values)) + "]"
 
-    For a free ``size`` it is an integer formula, ``size * p // q``, if that gives the same for all
-    sizes up to 65,536; the float32 formula cannot be bounded by TVM's arithmetic.
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, Fraction):
+        return f"{value.size} / {value.by}"
+    return f"{value:g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def _target(call: Call, size: Any, axis: int, scale: Any) -> tuple[np.float32 | None, Any]:
+    """The scale (None: the ratio of the sizes) and what it makes of the ``size`` of an axis.
+
+    Of a scale that was divided from sizes it is the dividend, not what rounding to float32 leaves
+    of it: ONNX Runtime resizes 7 samples by 31 / 7 to 30. Such sizes are refused when it is run.
     """
-    if float(scale) * (size if isinstance(size, int) else 1) > LARGEST_SIZE:
-        refuse(f"scale {scale:g} makes a size over {LARGEST_SIZE}")
-    if isinstance(size, int):
-        return int(scale * np.float32(size))
-    sizes = np.arange(_COMPARED_SIZES)
-    expected = (sizes.astype(np.float32) * scale).astype(np.int64)
-    for q in range(1, 65):
-        p = round(float(scale) * q)
-        if p and np.array_equal(sizes * p // q, expected):
-            return sym.Analyzer().simplify(tirx.floordiv(size * p, q))
-    return tirx.Cast("int64", size.astype("float32") * tirx.const(float(scale), "float32"))
+    if isinstance(scale, np.float32):
+        return scale, scaled_size(size, scale)
+    if not (isinstance(scale, Fraction) and scale.factor == 1 and are_one(scale.by, size)):
+        refuse(
+            f"its scale of axis {axis} is computed as {_spelled(scale)}, which is no ratio to the "
+            f"size {size} of that axis: give the shapes of the inputs"
+        )
+    n, m = (int64(value).astype("float32") for value in (size, scale.size))
+    found = tirx.Cast("int64", m / n * n)
+    call.require([found - scale.size], f"scale {scale.size} / {size} is rounded to another size")
+    return None, scale.size
 
 
 def _ratio(size: Any, target: Any) -> np.float32 | None:
