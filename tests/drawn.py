@@ -46,12 +46,12 @@ AXES = st.one_of(deconv_axes(), upsampling_axes())
 
 
 @st.composite
-def layers(draw):
+def layers(draw, axes=AXES):
     """(layer, input size (n, h, w)); the output may be empty: see ``has_output``."""
     groups = draw(st.sampled_from([1, 1, 2, 3]))
     channels = st.sampled_from([1, 2, 3, 5, 7, 8, 13])
     conv = ConvTranspose2d(
-        groups * draw(st.integers(1, 5)), groups * draw(channels), draw(AXES), draw(AXES), groups
+        groups * draw(st.integers(1, 5)), groups * draw(channels), draw(axes), draw(axes), groups
     )
     shape = draw(st.integers(1, 2)), draw(st.integers(1, 40)), draw(st.integers(1, 75))
     return conv, shape

@@ -97,7 +97,7 @@ ROWS = {
     ),
     "no convolution": (
         returned,
-        "relax.image.resize2d (lv) is read by the function's output, not by a convolution",
+        "the linear resize lv is read by the function's output, not by a convolution",
     ),
     "kernel of one": (
         lambda b, x: conv(b, resized(b, x), k=1),

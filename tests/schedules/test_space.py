@@ -145,13 +145,18 @@ IMPOSSIBLE = [
     ("revd2", UNEVEN, {}, "which needs unroll_fh or inner_fh"),
     ("strd", PLAIN, {"weight_vectors": True}, "needs a machine that multiplies by a lane"),
     ("winograd", PLAIN, {"lanes": 2}, "no vectors of 2 lanes"),
-    ("winograd", PLAIN, {"outputs": (1, 4)}, "1 output of a tile in height saves no product"),
-    ("winograd", PLAIN, {"outputs": (4, 7)}, "9 points of a tile in width, at most 8 are known"),
+    ("winograd", PLAIN, {"outputs": (1, 4)}, "1 outputs of a tile in height: known"),
+    (
+        "winograd",
+        PLAIN,
+        {"outputs": (4, 7)},
+        "7 outputs of a tile in width: known and of use are 2, 3, 4, 5, 6",
+    ),
     ("winograd", NEAREST, {"block": 65}, "65 channels in a block, where a group has 64"),
     ("winograd", PLAIN, {"channel_splits": 3}, "4 blocks are not divisible by 3 splits"),
     ("winograd", PLAIN, {"unroll": 3}, "64 input channels are not divisible by unroll 3"),
     ("winograd", PLAIN, {"weight_vectors": True}, "needs a machine that multiplies by a lane"),
-    ("winograd", ConvTranspose2d(8, 8, *square(Axis, 2, 2)), {}, "1 tap in height"),
+    ("winograd", ConvTranspose2d(8, 8, *square(Axis, 2, 2)), {}, "phases have 1 tap"),
 ]
 
 COSTLY = [

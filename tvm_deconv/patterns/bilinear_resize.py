@@ -166,7 +166,7 @@ class BilinearResize(Rule[InterpolatedConv]):
         is_last = graph.resampled(var) is not None or graph.operator(var) == RESIZE
         if found is None or found.resize != var or not is_last:
             return None
-        return blocked(graph, var)
+        return blocked(graph, var, f"the linear resize {graph.name(var)}")
 
 
 def check(graph: Graph, match: InterpolatedConv) -> FoldedConv | Refused:

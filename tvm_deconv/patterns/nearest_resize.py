@@ -282,8 +282,8 @@ def _unread(graph: Graph, var: Tensor) -> Refused | None:
     return blocked(graph, var)
 
 
-def blocked(graph: Graph, upsampling: Tensor) -> Refused:
-    """What stands between an upsampling and any convolution."""
+def blocked(graph: Graph, upsampling: Tensor, name: str | None = None) -> Refused:
+    """What stands between an upsampling and any convolution; ``name`` is said in its place."""
     for user in graph.users.get(upsampling, []):
         call = graph.call(user)
         if call is not None and call.op == CONV:
@@ -300,5 +300,5 @@ def blocked(graph: Graph, upsampling: Tensor) -> Refused:
         var = users[0]
     names = [graph.describe(user) for user in users]
     names += ["the function's output"] * (var in graph.outputs)
-    name = graph.describe(upsampling)
+    name = name or graph.describe(upsampling)
     return Refused(f"{name} is read by {', '.join(names)}, not by a convolution")

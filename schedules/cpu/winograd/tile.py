@@ -19,7 +19,7 @@ def largest(a: int, b: int) -> int:
     return a + (b > a) * (b - a)
 
 
-def least(a: int, b: int) -> int:
+def least(a: float, b: float) -> Any:
     """Likewise."""
     return a - (a > b) * (a - b)
 

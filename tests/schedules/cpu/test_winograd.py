@@ -162,6 +162,66 @@ def test_the_error_is_the_one_that_is_stated(axis, outputs, most, channels, time
     assert relative_error("winograd", conv, (1, 24, 40), tile) < most * times
 
 
+def same(taps, dilation=1):
+    reach = dilation * (taps - 1)
+    return axis_of_subpixel(ConvAxis(taps, reach // 2, reach - reach // 2, dilation), 1)
+
+
+@pytest.mark.parametrize(
+    ("taps", "outputs", "most"),
+    [(3, 4, 2e-6), (3, 6, 2e-6), (7, 4, 4e-6), (7, 5, 1.2e-5), (11, 4, 4e-6), (11, 6, 1.5e-5)],
+)
+@pytest.mark.parametrize(("channels", "times"), [(64, 1), (512, 3)])
+def test_the_error_of_a_line_is_no_larger_than_that_of_a_plane(
+    taps, outputs, most, channels, times
+):
+    conv = ConvTranspose2d(channels, 4, Axis(1), same(taps))
+    tile = WinogradTile(16, 2, 4, (1, outputs), (1, 32 - taps // 4), 4)
+    assert relative_error("winograd", conv, (1, 1, 700), tile) < most * times
+
+
+@pytest.mark.parametrize("taps", [5, 7, 9])
+def test_a_large_square_kernel_in_pieces_is_as_exact(taps):
+    conv = ConvTranspose2d(64, 4, same(taps), same(taps))
+    assert relative_error("winograd", conv, (1, 24, 40)) < 2e-5
+
+
+@pytest.mark.parametrize(
+    ("taps", "outputs", "products"), [(3, 6, 8), (7, 4, 10), (7, 5, 11), (11, 4, 21), (11, 6, 22)]
+)
+def test_a_long_kernel_takes_few_products(taps, outputs, products):
+    """For each tile and pair of channels; directly it would be taps * outputs."""
+    conv = ConvTranspose2d(4, 4, Axis(1), same(taps))
+    layout = Layout(conv, WinogradTile(4, 1, 4, (1, outputs), (1, 8), 4))
+    assert layout.w.points * layout.pieces == products
+    func, _ = function("winograd", conv, (1, 1, 50), parameters=layout.tile)
+    update = edit.find_block(func.body, "products_update")
+    reduced = [
+        int(var.dom.extent) for var in update.block.iter_vars if var.iter_type == var.CommReduce
+    ]
+    assert reduced == [4, layout.pieces]
+
+
+@pytest.mark.parametrize("symbolic", ["", "w"])
+@pytest.mark.parametrize("transposed", [False, True], ids=["row", "column"])
+@pytest.mark.parametrize(
+    "axis", [same(7), same(11, 5), same(4, 3), Axis(13, 1, 3, 7), Axis(16, 8, 4, 4)], ids=str
+)
+def test_lines_are_exact_with_the_chosen_tile(axis, transposed, symbolic):
+    shape = (2, 1, 203) if not transposed else (1, 97, 3)
+    axes = (axis, Axis(1)) if transposed else (Axis(1), axis)
+    check("winograd", ConvTranspose2d(8, 6, *axes, 2), shape, symbolic=symbolic)
+
+
+@pytest.mark.parametrize("dilation", [2, 3])
+def test_a_dilated_kernel_multiplies_no_zeros(dilation):
+    axis = same(3, dilation)
+    conv = ConvTranspose2d(8, 6, axis, axis)
+    tile = function("winograd", conv, (1, 31, 45))[1]
+    assert Layout(conv, tile).w.taps == Layout(conv, tile).h.taps == 3
+    check("winograd", conv, (1, 31, 45), parameters=tile)
+
+
 FOUR = Axis(4, 2, 1, 1)
 REFUSED = [
     (Axis(13, 1, 6, 6), "13 taps in height, at most 12"),
@@ -174,6 +234,13 @@ def test_what_gains_nothing_or_is_unknown_is_refused(axis, reason):
     assert reason in refusal(ConvTranspose2d(8, 8, axis, FOUR), ACCUMULATE_DTYPE)
     mirrored = reason.replace("height", "width")
     assert mirrored in refusal(ConvTranspose2d(8, 8, FOUR, axis), ACCUMULATE_DTYPE)
+
+
+def test_a_kernel_of_one_tap_is_refused_and_a_line_may_have_18():
+    assert "phases have 1 tap" in refusal(ConvTranspose2d(8, 8, Axis(1), Axis(2, 2)), "float32")
+    assert refusal(ConvTranspose2d(8, 8, Axis(1), same(18)), "float32") is None
+    reason = refusal(ConvTranspose2d(8, 8, Axis(1), same(19)), "float32")
+    assert reason == "phases have 19 taps in width, at most 18 are known"
 
 
 def test_sums_in_float16_are_refused():

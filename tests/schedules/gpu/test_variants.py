@@ -9,6 +9,7 @@ import kernel
 import numpy as np
 import opencl
 import pytest
+from drawn import AXES
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from kernel import has_output, layers, square
@@ -158,7 +159,9 @@ def test_any_tile_gives_the_same_sums(variant, data):
 @settings(max_examples=2)
 @given(st.data())
 def test_any_tile_of_winograd_gives_the_same_sums(data):
-    conv, (n, h, w) = data.draw(layers())
+    # Each axis by itself: of pairs of any axes few are computed.
+    axes = AXES.filter(lambda axis: computes("winograd", ConvTranspose2d(1, 1, axis, axis)))
+    conv, (n, h, w) = data.draw(layers(axes))
     shape = n, 1 + h % 11, 1 + w % 23
     assume(has_output(conv, shape) and computes("winograd", conv))
     most = (min(MAX_PLANE_POINTS + 1 - axis.max_taps, 4) for axis in (conv.h, conv.w))
