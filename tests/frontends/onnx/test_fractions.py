@@ -58,7 +58,9 @@ def model(way, opset, *given):
 def feeds(proto, *shapes):
     rng = np.random.default_rng(0)
     names = [value.name for value in proto.graph.input]
-    return {n: rng.standard_normal(s).astype("float32") for n, s in zip(names, shapes, strict=False)}
+    return {
+        n: rng.standard_normal(s).astype("float32") for n, s in zip(names, shapes, strict=False)
+    }
 
 
 def check(proto, *pairs):
