@@ -84,7 +84,39 @@ POOLS = [
         for a in _POOLS
         for includes in (0, 1)
     ),
-    *(row("AveragePool", X, free=IMAGE, **a) for a in _POOLS if "auto_pad" not in a),
+    *(row("AveragePool", X, free=IMAGE, **a) for a in _POOLS),
+    *(
+        row(operator, x, free=axes, kernel_shape=kernel, strides=strides, auto_pad=pad, **a)
+        for x, axes, kernel, strides in (
+            (floats(2, 3, 11, 8), IMAGE, [4, 3], [3, 2]),
+            (floats(2, 3, 7), (2,), [3], [2]),
+            # A stride over the window, and no sample is left over.
+            (floats(2, 3, 11, 7), IMAGE, [2, 1], [5, 3]),
+        )
+        for pad in ("SAME_UPPER", "SAME_LOWER")
+        for operator, a in (
+            ("AveragePool", {"count_include_pad": 1}),
+            ("AveragePool", {}),
+            ("MaxPool", {}),
+        )
+    ),
+    row(
+        "AveragePool",
+        X[:1],
+        kernel_shape=[1, 3],
+        strides=[1, 2],
+        auto_pad="SAME_UPPER",
+        free=(0, 3),
+    ),
+    row(
+        "LpPool",
+        X,
+        opset=11,
+        kernel_shape=[3, 3],
+        strides=[2, 2],
+        auto_pad="SAME_LOWER",
+        free=IMAGE,
+    ),
     row("AveragePool", X, opset=19, kernel_shape=[2, 2], dilations=[2, 2], pads=[1, 1, 1, 1]),
     row("MaxPool", X, kernel_shape=[2, 2], dilations=[2, 3], pads=[1, 1, 1, 1], ceil_mode=1),
     # ONNX Runtime forgets the dilation in its padding.
@@ -193,11 +225,13 @@ REFUSED = [
         "is not agreed on; give pads",
     ),
     (pool(kernel_shape=[2, 2], outputs=2), "its second output, the indices 'y0_1', is not"),
-    (
-        row(
-            "AveragePool", X, kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER", free=IMAGE
-        ),
-        "auto_pad SAME_UPPER with strides .* is computed for fixed sizes",
+    *(
+        (
+            row(operator, X, kernel_shape=[2, 1], strides=[2, 4], auto_pad=pad),
+            f"auto_pad is {pad}, and windows of 1 by strides of 4 leave samples of 7 over: what",
+        )
+        for operator in ("AveragePool", "MaxPool", "LpPool")
+        for pad in ("SAME_UPPER", "SAME_LOWER")
     ),
     (row("LpPool", X, kernel_shape=[2, 2], ceil_mode=1, opset=18), "ceil_mode is 1"),
     (row("Pad", X, ints(1, 1)), "Pads has incorrect number of values"),

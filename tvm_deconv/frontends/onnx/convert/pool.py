@@ -7,10 +7,11 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from tvm import relax
+from tvm import relax, tirx
 
+from tvm_deconv.frontends.onnx.formulas import int64
 from tvm_deconv.frontends.onnx.nodes import refuse
-from tvm_deconv.frontends.onnx.windows import Window, read_window
+from tvm_deconv.frontends.onnx.windows import Window, floordiv, read_window
 
 from .call import Call, dtype_of, is_float, shape_of
 from .conv import padded
@@ -59,22 +60,17 @@ def _pooled(
     lowest: float | None = None,
     **options: Any,
 ) -> relax.Expr:
-    """``lowest`` is what padding holds, if it may be written to memory."""
+    """``lowest`` is what the padding of a maximum holds; a mean's holds zeros."""
     sizes = shape_of(x)[2:]
     if len(sizes) not in operators:
         refuse(f"its input has {len(sizes) + 2} axes: computed are pools of 3 to 5")
     window = read_window(call.attributes, len(sizes))
     begin, end = list(window.begin), list(window.end)
     if window.is_same:
+        _check_same_windows(call, sizes, window)
         begin, end = window.same_padding(sizes)
     if not all(isinstance(width, int) for width in (*begin, *end)):
-        if lowest is None:
-            refuse(
-                f"auto_pad {window.auto_pad} with strides {list(window.strides)} is computed for "
-                "fixed sizes: give the shapes of the inputs"
-            )
-        x = padded(call, x, begin, end, lowest)
-        begin = end = [0] * len(sizes)
+        return _padded_in_memory(call, x, operators[len(sizes)], window, lowest, **options)
     for kernel, first, last in zip(window.kernel, begin, end, strict=True):
         if not window.is_same and max(first, last) >= kernel:
             refuse(f"pads {[*begin, *end]} must be less than its window, {list(window.kernel)}")
@@ -93,6 +89,52 @@ def _pooled(
         ceil_mode=bool(call.get("ceil_mode", 0)) and window.auto_pad == "NOTSET",
         **options,
     )
+
+
+def _padded_in_memory(
+    call: Call,
+    x: relax.Expr,
+    operator: Callable[..., relax.Expr],
+    window: Window,
+    lowest: float | None,
+    count_include_pad: bool = True,
+) -> relax.Expr:
+    """By SAME of free sizes: the operator itself takes paddings that are numbers only.
+
+    The mean of the samples that are there is that over all of the window, of which the padding is
+    0, by the share of the window that they are: the mean of ones.
+    """
+    sizes = shape_of(x)[2:]
+    begin, end = window.same_padding(sizes)
+
+    def pooled(y: relax.Expr) -> relax.Expr:
+        wide = padded(call, y, begin, end, 0.0 if lowest is None else lowest)
+        return call.emit(
+            operator(
+                wide, pool_size=window.kernel, strides=window.strides, dilation=window.dilations
+            )
+        )
+
+    if count_include_pad:
+        return pooled(x)
+    ones = call.emit(relax.op.ones(relax.ShapeExpr([1, 1, *sizes]), dtype_of(x)))
+    return relax.op.divide(pooled(x), pooled(ones))
+
+
+def _check_same_windows(call: Call, sizes: Sequence[Any], window: Window) -> None:
+    """Refuse SAME where a stride over the window leaves samples over: the padding is negative.
+
+    By the standard's formula it crops, and ONNX Runtime does so in some pools, on one side or the
+    other, and refuses in most; the standard's reference refuses, too.
+    """
+    for size, extent, stride in zip(sizes, window.extents, window.strides, strict=True):
+        if extent < stride:
+            read = floordiv(size - 1, stride) * stride + extent
+            call.require(
+                [tirx.max(int64(size) - read, int64(0))],
+                f"auto_pad is {window.auto_pad}, and windows of {extent} by strides of {stride} "
+                f"leave samples of {size} over: what of them is not agreed on; give pads",
+            )
 
 
 def _check_valid_windows(sizes: Sequence[Any], window: Window) -> None:

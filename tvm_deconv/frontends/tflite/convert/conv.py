@@ -47,6 +47,9 @@ def _window(
         window["dilations"] = dilations
     if _padding(call) == VALID:
         return window
+    if kernel == (1, 1):
+        # Nothing is padded, also where a stride leaves samples over: ONNX does not say what then.
+        return window
     sizes = call.image()[1:3]
     if None in sizes:
         return {**window, "auto_pad": "SAME_UPPER"}
