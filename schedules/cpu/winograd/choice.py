@@ -277,8 +277,8 @@ def _strips(
             # Whole vectors of what is transformed.
             beyond = layout.w.pieces - 1
             columns = {tiles for tiles in columns if tiles >= lanes} | {max(columns)}
-            whole = {vectors * lanes - beyond for vectors in _LINE_VECTORS}
-            columns |= {tiles for tiles in whole if 0 < tiles < max(columns)}
+            full = {vectors * lanes - beyond for vectors in _LINE_VECTORS}
+            columns |= {tiles for tiles in full if 0 < tiles < max(columns)}
     most = _MAX_TILE_ROWS
     if sizes.height is not None:
         most = min(most, -(-(conv.h.blocks(sizes.height) + late) // layout.h.unit))
