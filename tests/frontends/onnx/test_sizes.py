@@ -40,6 +40,18 @@ def last_four(n):
     return n("Slice", "x", begin, n.integers(2**63 - 1), n.integers(3))
 
 
+def backwards(n):
+    """From beyond the end, and from one that lies inside of some sizes, by steps back."""
+    half = n("Div", vector(n, 3), n.integers(2))
+    whole = n("Slice", "x", vector(n, 2), n.integers(-99), n.integers(2), n.integers(-1))
+    return n("Slice", whole, n("Sub", half, n.integers(7)), half, n.integers(3), n.integers(-2))
+
+
+def backwards_to_a_size(n):
+    end = n("Sub", n.integers(2), vector(n, 2))
+    return n("Slice", "x", n.integers(-1), end, n.integers(2), n.integers(-2))
+
+
 def expanded_as_pytorch_writes_it(n):
     whole = n("Shape", "x")
     kept = n("Equal", whole, n.integers(-1))
@@ -136,6 +148,8 @@ WAYS = (
     doubled,
     first_half,
     last_four,
+    backwards,
+    backwards_to_a_size,
     expanded_as_pytorch_writes_it,
     resized_by_products_of_floats,
     flattened_by_int32,
@@ -251,10 +265,6 @@ def test_maps_of_two_inputs_are_joined_where_they_are_of_one_size(skip):
         (
             lambda n: n("Reshape", "x", n("Concat", vector(n, 2, 2, 2, 2), n.integers(0), axis=0)),
             "takes size 4 of an input with 4",
-        ),
-        (
-            lambda n: n("Slice", "x", vector(n, 2), n.integers(-99), n.integers(2), n.integers(-1)),
-            "step -1 is computed for bounds that are constants",
         ),
         (
             lambda n: n("Range", size(n, 2), size(n, 3), size(n, 0)),

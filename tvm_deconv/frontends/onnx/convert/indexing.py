@@ -44,8 +44,6 @@ def slice_(call: Call) -> Any:
     if 0 in strides:
         refuse("steps hold a 0")
     sizes = [shape_of(x)[axis] for axis in places]
-    if not all(isinstance(bound, int) for bound in (*starts, *ends)) and min(strides) < 0:
-        refuse(f"step {min(strides)} is computed for bounds that are constants of the model")
     begins: list[Any] = []
     lasts: list[Any] = []
     for axis, size, start, end, step in zip(places, sizes, starts, ends, strides, strict=True):
