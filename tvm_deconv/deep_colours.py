@@ -80,11 +80,6 @@ class DeepPicture:
         whole = np.stack(planes, axis=2)
         return DeepPicture(np.clip(whole, 0, WHITE).round().astype(np.uint16))
 
-    def with_eight_bits(self) -> Image.Image:
-        """The same for formats that hold no more."""
-        values = (self.values * (255 / WHITE)).round().astype(np.uint8)
-        return Image.fromarray(values)
-
 
 def _luma(colours: np.ndarray) -> np.ndarray:
     return colours[..., 0] if colours.shape[2] == 1 else colours @ LUMA

@@ -113,8 +113,10 @@ def read(path: str | os.PathLike) -> Picture:
     file = Path(path)
     try:
         with Image.open(file) as opened:
-            orientation = int(opened.getexif().get(_ORIENTATION, 1))
-            deep = read_deep(file, orientation) if has_deep_colours(file) else None
+            if has_deep_colours(file):
+                deep = read_deep(file, int(opened.getexif().get(_ORIENTATION, 1)))
+                if deep is not None:
+                    return deep
             image = ImageOps.exif_transpose(opened)
     except FileNotFoundError as error:
         raise ImageError(f"{file} does not exist") from error
@@ -122,8 +124,6 @@ def read(path: str | os.PathLike) -> Picture:
         raise ImageError(f"{file} is not an image that can be read: give a PNG or JPEG") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageError(f"cannot read image {file}: {error}") from error
-    if deep is not None:
-        return deep
     if image.mode == "I" and not _has_sixteen_bits(image):
         raise ImageError(f"{file} has pixels that are not of 16 bits: convert it to 8 or 16 bits")
     if image.mode not in _EIGHT_BITS + _SIXTEEN_BITS:
@@ -146,25 +146,24 @@ def write(image: Picture, path: Path) -> None:
     """Write the image in the format that the file's name says.
 
     Grey of 16 bits is written as such to PNG and TIFF, colours of 16 bits to PNG, and as 8 bits to
-    others. Raises OutputError
-    for a full disk, or a format that cannot hold the image.
+    others. Raises OutputError for a full disk, or a format that cannot hold the image.
     """
     kind = Image.registered_extensions().get(path.suffix.lower())
-    if isinstance(image, DeepPicture) and kind == "PNG":
-        try:
-            write_deep(image, path)
-        except OSError as error:
-            raise OutputError(f"cannot write {path.name}: {error}") from error
-        return
-    if isinstance(image, DeepPicture):
-        image = image.with_eight_bits()
-    if image.mode in _SIXTEEN_BITS and kind not in _KEEP_SIXTEEN:
-        values = np.asarray(image) * (255 / WHITE)
-        image = Image.fromarray(values.round().astype(np.uint8))
     try:
+        if isinstance(image, DeepPicture):
+            if kind == "PNG":
+                write_deep(image, path)
+                return
+            image = Image.fromarray(_eight_bits(image.values))
+        elif image.mode in _SIXTEEN_BITS and kind not in _KEEP_SIXTEEN:
+            image = Image.fromarray(_eight_bits(np.asarray(image)))
         image.save(path)
     except (OSError, ValueError) as error:
         raise OutputError(f"cannot write {path.name}: {error}") from error
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    return (values * (255 / WHITE)).round().astype(np.uint8)
 
 
 def _has_sixteen_bits(image: Image.Image) -> bool:

@@ -73,7 +73,7 @@ def _with_guess(built: Built, folder: Path, command: str, report: Callable[[str]
     built = built.with_object(folder / "kernels.o")
     link(built.executable, probe, command, built.target)
     try:
-        guess = Network.open(probe).guess(_known(built.description))
+        guess = Network.open(probe).guess(built.description.known_pixels)
     except ImageError as error:
         reason = str(error).removeprefix(f"{probe} ")
         report(f"the range of pixels {_LEFT}: the network {reason}")
@@ -85,8 +85,4 @@ def _with_guess(built: Built, folder: Path, command: str, report: Callable[[str]
 def _lacks_range(description: Metadata) -> bool:
     """Whether ``run`` would have to guess the range of this network's pixels."""
     layout = find_layout(description.inputs, description.outputs)
-    return not isinstance(layout, str) and _known(description).range is None
-
-
-def _known(description: Metadata) -> Pixels:
-    return description.stated_pixels.overridden_by(description.pixels)
+    return not isinstance(layout, str) and description.known_pixels.range is None

@@ -52,6 +52,11 @@ class Metadata:
     guessed_range: str | None
     field: Field | None
 
+    @property
+    def known_pixels(self) -> Pixels:
+        """What was said when it was compiled, and else by the model itself."""
+        return self.stated_pixels.overridden_by(self.pixels)
+
 
 def ports(mod: tvm.IRModule) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     """The inputs and the outputs of ``main``."""

@@ -13,6 +13,7 @@ from tvm_deconv import images
 from tvm_deconv.deep_colours import EXTRA, DeepPicture, has_deep_colours
 from tvm_deconv.files import replacing
 from tvm_deconv.pictures import tiles, tiling
+from tvm_deconv.pictures.guess import Guess
 from tvm_deconv.pictures.network import Network
 from tvm_deconv.pictures.progress import Progress, say
 from tvm_deconv.pixels import Pixels
@@ -90,13 +91,10 @@ class Upscaler:
         stated, guessed = described.stated_pixels, described.guessed_range
         if known.range is None and stated.range is not None:
             report(f"pixels are taken to be {stated.range}, as the model's metadata says")
-        compiled, known = (stated.overridden_by(one) for one in (described.pixels, known))
+        known = stated.overridden_by(known)
         # What was guessed for other means or colours does not hold.
-        if known == compiled and known.range is None and guessed is not None:
-            report(
-                f"pixels are taken to be {guessed}, as was guessed when {library} was compiled; "
-                "give --range (range=) if that is wrong"
-            )
+        if known == described.known_pixels and known.range is None and guessed is not None:
+            report(str(Guess(guessed, f"as was guessed when {library} was compiled")))
             known = replace(known, range=guessed)
         known.check_channels(network.layout.channels)
         return cls(network, known, report)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tvm_deconv.errors import ModelError
+from tvm_deconv.frontends.tflite.convert.conv import (
+    transpose_conv_bias_crop,
+    transpose_conv_bias_options,
+)
 from tvm_deconv.frontends.tflite.read import File, Operator
 
 CUSTOM = "Convolution2DTransposeBias"
@@ -48,33 +52,41 @@ def with_builtin_operators(file: File, copy: Callable[[], Any]) -> Any:
 
 def _operands(file: File, operator: Operator) -> tuple[np.ndarray, Any] | None:
     """The output's shape and the options of TRANSPOSE_CONV."""
-    if len(operator.inputs) != 3 or len(operator.custom) < 12:
+    try:
+        is_same, strides = transpose_conv_bias_options(operator.custom)
+    except ModelError:
         return None
-    padding, *across = struct.unpack("<3i", operator.custom[:12])
+    if len(operator.inputs) != 3:
+        return None
     image, weights = (file.tensors[index].shape for index in operator.inputs[:2])
-    if padding not in (1, 2) or min(across) < 1 or len(image) != 4 or len(weights) != 4:
+    if len(image) != 4 or len(weights) != 4:
         return None
     sizes = []
-    for size, kernel, stride in zip(image[1:3], weights[1:3], reversed(across), strict=True):
+    for size, kernel, stride in zip(image[1:3], weights[1:3], strides, strict=True):
         if size is None or kernel is None:
             return None
-        crop = max(kernel - (size - 1) % stride - 1, 0) if padding == 1 else 0
+        crop = transpose_conv_bias_crop(size, kernel, stride) if is_same else 0
         sizes.append((size - 1) * stride + kernel - crop)
     options = schema.TransposeConvOptionsT()
-    options.padding = schema.Padding.SAME if padding == 1 else schema.Padding.VALID
-    options.strideW, options.strideH = across
+    options.padding = schema.Padding.SAME if is_same else schema.Padding.VALID
+    options.strideH, options.strideW = strides
     return np.array([image[0], *sizes, weights[0]], np.int32), options
+
+
+def add_buffer(model: Any, values: np.ndarray) -> int:
+    """A buffer of the model with these values; its number."""
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    return len(model.buffers) - 1
 
 
 def _constant(model: Any, values: np.ndarray) -> int:
     """A constant of the model; its number."""
-    buffer = schema.BufferT()
-    buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-    model.buffers.append(buffer)
     tensor = schema.TensorT()
     tensor.shape = np.array(values.shape, np.int32)
     tensor.type = schema.TensorType.INT32
-    tensor.buffer = len(model.buffers) - 1
+    tensor.buffer = add_buffer(model, values)
     tensor.name = f"output_shape_{tensor.buffer}"
     (graph,) = model.subgraphs[:1]
     graph.tensors.append(tensor)

@@ -20,7 +20,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from tvm_deconv.errors import first_line
 from tvm_deconv.frontends.tflite.read import IDENTIFIER, Operator, read_file
 
-from .mediapipe import with_builtin_operators
+from .mediapipe import add_buffer, with_builtin_operators
 from .rounding import is_weight, nearby
 from .subject import Layer, ReferenceRefusal, Subject
 
@@ -65,11 +65,8 @@ class TfliteSubject(Subject):
         for index, values in self._constants.items():
             if index not in self._stored:
                 # A buffer of its own: others may share this one under another type.
-                own = schema.BufferT()
                 moved = nearby(values, seed) if is_weight(values) else values
-                own.data = np.frombuffer(moved.tobytes(), np.uint8)
-                model.buffers.append(own)
-                graph.tensors[index].buffer = len(model.buffers) - 1
+                graph.tensors[index].buffer = add_buffer(model, moved)
         graph.operators = [
             graph.operators[operator.index]
             for operator in self.file.operators

@@ -36,13 +36,12 @@ from tvm_deconv.errors import GeometryError
 
 from . import layouts, pointwise
 from .convolution import Conv, read_conv
-from .copying import Copying, read_copying
+from .copying import Copying
 from .graph import BorderBuilder, Builder, Graph, Interpolated, Refused, Tensor
 from .nearest_resize import blocked, borders, compose
 from .operators import CONV, RESIZE
-from .regions import collect
 from .rule import Emit, Plan, Rule
-from .stages import Stage
+from .stages import Stage, upsamplings, upstream
 from .subpixel import describe
 
 
@@ -122,25 +121,16 @@ class BilinearResize(Rule[InterpolatedConv]):
         call = graph.call(var)
         if call is None or call.op != CONV:
             return None
-        stages: list[Stage] = []
-        data, layout = call.args[0], str(call.attrs.data_layout)
-        while graph.is_variable(data):
-            found = graph.interpolated(data)
-            if found is not None:
-                return InterpolatedConv(var, tuple(stages), found, layout)
-            step = read_copying(graph, data, layout)
-            if step is None:
-                region = collect(graph, data, layout)
-                if isinstance(region, Refused) or not region.members:
-                    return None
-                stages.append(region)
-                data, layout = region.source, region.layout
-            elif isinstance(step, Refused) or step.upsamples:
-                return None
-            else:
-                stages.append(step)
-                data = step.data
-        return None
+        stages, data, layout = upstream(
+            graph,
+            call.args[0],
+            str(call.attrs.data_layout),
+            until=lambda tensor: graph.interpolated(tensor) is not None,
+        )
+        found = graph.interpolated(data)
+        if found is None or upsamplings(stages):
+            return None
+        return InterpolatedConv(var, tuple(stage for stage, _ in stages), found, layout)
 
     def plan(self, graph: Graph, match: InterpolatedConv) -> Plan | Refused:
         """The transposed convolution with its border."""

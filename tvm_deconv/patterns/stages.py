@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -18,10 +18,18 @@ Stage: TypeAlias = Copying | pointwise.Region
 Stages: TypeAlias = tuple[tuple[Stage, str], ...]
 
 
-def upstream(graph: Graph, data: Tensor, layout: str) -> tuple[Stages, Tensor, str]:
-    """All stages above ``data``, the tensor that the last one reads, and that one's layout."""
+def upstream(
+    graph: Graph,
+    data: Tensor,
+    layout: str,
+    until: Callable[[Tensor], bool] = lambda tensor: False,
+) -> tuple[Stages, Tensor, str]:
+    """All stages above ``data``, the tensor that the last one reads, and that one's layout.
+
+    Nothing is looked for above a tensor of which ``until`` is true.
+    """
     stages: list[tuple[Stage, str]] = []
-    while graph.is_variable(data):
+    while graph.is_variable(data) and not until(data):
         step = read_copying(graph, data, layout)
         if isinstance(step, Copying):
             stages.append((step, layout))

@@ -12,6 +12,7 @@ from tvm.target import Target
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.errors import GeometryError, VariantError
+from tvm_deconv.patterns.layouts import four_paddings
 from tvm_deconv.schedules import llvm
 from tvm_deconv.schedules.choice import Choice, Preferences, Row, choose
 from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
@@ -58,7 +59,7 @@ def read(attrs: Any, data: Any, kernel: Any, out_dtype: str) -> Layer | str:
     stored, weight = static(data.shape), static(kernel.shape)
     if stored is None or weight is None:
         return f"the shapes {list(data.shape)} and {list(kernel.shape)} are not known"
-    top, left, bottom, right = _four(attrs.padding)
+    top, left, bottom, right = four_paddings(attrs.padding)
     (sh, sw), (dh, dw) = _ints(attrs.strides), _ints(attrs.dilation)
     oph, opw = _ints(attrs.output_padding)
     groups = int(attrs.groups)
@@ -129,10 +130,3 @@ def static(dims: Sequence[Any]) -> tuple[int, ...] | None:
     if not all(isinstance(dim, (int, tir.IntImm)) for dim in dims):
         return None
     return _ints(dims)
-
-
-def _four(padding: Any) -> tuple[int, int, int, int]:
-    """(top, left, bottom, right) of one, two or four numbers."""
-    values = _ints(padding)
-    top, left, bottom, right = {1: values * 4, 2: values * 2}.get(len(values), values)
-    return top, left, bottom, right

@@ -70,7 +70,8 @@ def _pooled(
         _check_same_windows(call, sizes, window)
         begin, end = window.same_padding(sizes)
     if not all(isinstance(width, int) for width in (*begin, *end)):
-        return _padded_in_memory(call, x, operators[len(sizes)], window, lowest, **options)
+        pads = begin, end
+        return _padded_in_memory(call, x, operators[len(sizes)], window, pads, lowest, **options)
     for kernel, first, last in zip(window.kernel, begin, end, strict=True):
         if not window.is_same and max(first, last) >= kernel:
             refuse(f"pads {[*begin, *end]} must be less than its window, {list(window.kernel)}")
@@ -96,6 +97,7 @@ def _padded_in_memory(
     x: relax.Expr,
     operator: Callable[..., relax.Expr],
     window: Window,
+    pads: tuple[list[Any], list[Any]],
     lowest: float | None,
     count_include_pad: bool = True,
 ) -> relax.Expr:
@@ -104,11 +106,9 @@ def _padded_in_memory(
     The mean of the samples that are there is that over all of the window, of which the padding is
     0, by the share of the window that they are: the mean of ones.
     """
-    sizes = shape_of(x)[2:]
-    begin, end = window.same_padding(sizes)
 
     def pooled(y: relax.Expr) -> relax.Expr:
-        wide = padded(call, y, begin, end, 0.0 if lowest is None else lowest)
+        wide = padded(call, y, *pads, 0.0 if lowest is None else lowest)
         return call.emit(
             operator(
                 wide, pool_size=window.kernel, strides=window.strides, dilation=window.dilations
@@ -117,7 +117,7 @@ def _padded_in_memory(
 
     if count_include_pad:
         return pooled(x)
-    ones = call.emit(relax.op.ones(relax.ShapeExpr([1, 1, *sizes]), dtype_of(x)))
+    ones = call.emit(relax.op.ones(relax.ShapeExpr([1, 1, *shape_of(x)[2:]]), dtype_of(x)))
     return relax.op.divide(pooled(x), pooled(ones))
 
 

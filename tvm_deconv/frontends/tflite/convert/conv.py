@@ -176,28 +176,39 @@ def _transposed(
     return call.emit("ConvTranspose", *operands, *_bias(call, bias, len(weights)), **window)
 
 
-def transpose_conv_bias(call: Call) -> None:
-    """MediaPipe's Convolution2DTransposeBias: image, weights OHWI, bias.
+def transpose_conv_bias_options(custom: bytes) -> tuple[bool, tuple[int, int]]:
+    """Whether Convolution2DTransposeBias pads as SAME, not VALID, and its strides (H, W).
 
-    Its options are the bytes of three int32: padding (1 SAME, 2 VALID), stride along W, along H.
-    SAME crops max(k - (n - 1) mod s - 1, 0) samples, n being the size of the input.
+    The bytes are three int32: padding (1 SAME, 2 VALID), stride along W, along H. Raises ModelError
+    for others.
     """
-    if len(call.operator.custom) < 12:
-        refuse(f"has {len(call.operator.custom)} bytes of options, 12 are needed")
-    padding, *across = struct.unpack("<3i", call.operator.custom[:12])
+    if len(custom) < 12:
+        refuse(f"has {len(custom)} bytes of options, 12 are needed")
+    padding, *across = struct.unpack("<3i", custom[:12])
     strides = (across[1], across[0])
     if padding not in (1, 2) or min(strides) < 1:
         refuse(
             f"its options are padding {padding} and strides {list(strides)}: neither SAME nor "
             "VALID, or not positive"
         )
+    return padding == 1, strides
+
+
+def transpose_conv_bias_crop(size: int, kernel: int, stride: int) -> int:
+    """Samples that its SAME crops of an axis whose input has ``size`` samples."""
+    return max(kernel - (size - 1) % stride - 1, 0)
+
+
+def transpose_conv_bias(call: Call) -> None:
+    """MediaPipe's Convolution2DTransposeBias: image, weights OHWI, bias."""
+    is_same, strides = transpose_conv_bias_options(call.operator.custom)
     weights, crops = _weights(call, 1), []
     for size, kernel, stride in zip(call.image()[1:3], weights.shape[1:3], strides, strict=True):
         total = 0
-        if padding == 1:
+        if is_same:
             if size is None and stride > 1:
                 refuse("its crop depends on free sizes: give the shapes of the inputs")
-            total = max(kernel - ((size or 1) - 1) % stride - 1, 0)
+            total = transpose_conv_bias_crop(size or 1, kernel, stride)
         crops.append((total // 2, total - total // 2))
     call.result(_transposed(call, 0, weights, strides, crops, 2), NCHW, activation=0)
 
