@@ -154,3 +154,11 @@ def test_a_damaged_file_is_one_line(tmp_path):
     source.write_bytes(source.read_bytes()[:-40])
     with pytest.raises(ImageError, match=r"cannot read image .*in\.png"):
         tvm_deconv.images.read(source)
+
+
+def test_a_file_whose_pixels_do_not_unpack_is_one_line(tmp_path, monkeypatch):
+    """Its checksums are right, and Pillow, which has its orientation, has not looked at them."""
+    monkeypatch.setattr(zlib, "compress", lambda lines: b"not packed")
+    source = png_file(tmp_path / "in.png", smooth(3), orientation=1)
+    with pytest.raises(ImageError, match=r"cannot read image .*in\.png"):
+        tvm_deconv.images.read(source)

@@ -6,6 +6,7 @@ PNG files only, by the package ``pypng`` (extra ``png16``).
 from __future__ import annotations
 
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,7 +112,7 @@ def read_deep(path: Path, orientation: int) -> DeepPicture | None:
         with path.open("rb") as file:
             width, height, rows, about = png.Reader(file=file).asDirect()
             values = np.vstack([np.asarray(row, np.uint16) for row in rows])
-    except (png.Error, EOFError) as error:
+    except (png.Error, zlib.error, EOFError) as error:
         raise ValueError(str(error)) from error
     values = values.reshape(height, width, about["planes"])
     mirrored, quarters = _TURNS.get(orientation, (0, 0))
