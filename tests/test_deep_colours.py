@@ -13,7 +13,7 @@ from PIL import Image
 from upscaling import upscaler
 
 import tvm_deconv
-from tvm_deconv import Pixels
+from tvm_deconv import Pixels, images
 from tvm_deconv.errors import ImageError
 from tvm_deconv.library import compile_library
 
@@ -121,12 +121,12 @@ def test_grey_with_alpha_stays_grey_with_alpha(libraries, tmp_path):
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_it_is_turned_as_pillow_turns_eight_bits(orientation, tmp_path):
     values = np.arange(2 * 3 * 3, dtype=np.uint16).reshape(2, 3, 3) * 256
-    deep = tvm_deconv.images.read(png_file(tmp_path / "in.png", values, orientation))
+    deep = images.read(png_file(tmp_path / "in.png", values, orientation))
     picture = Image.fromarray((values // 256).astype(np.uint8))
     exif = picture.getexif()
     exif[0x112] = orientation
     picture.save(tmp_path / "eight.png", exif=exif)
-    wanted = np.asarray(tvm_deconv.images.read(tmp_path / "eight.png"))
+    wanted = np.asarray(images.read(tmp_path / "eight.png"))
     np.testing.assert_array_equal(deep.values // 256, wanted)
 
 
@@ -153,7 +153,7 @@ def test_a_damaged_file_is_one_line(tmp_path):
     source = png_file(tmp_path / "in.png", smooth(3))
     source.write_bytes(source.read_bytes()[:-40])
     with pytest.raises(ImageError, match=r"cannot read image .*in\.png"):
-        tvm_deconv.images.read(source)
+        images.read(source)
 
 
 def test_a_file_whose_pixels_do_not_unpack_is_one_line(tmp_path, monkeypatch):
@@ -161,4 +161,4 @@ def test_a_file_whose_pixels_do_not_unpack_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(zlib, "compress", lambda lines: b"not packed")
     source = png_file(tmp_path / "in.png", smooth(3), orientation=1)
     with pytest.raises(ImageError, match=r"cannot read image .*in\.png"):
-        tvm_deconv.images.read(source)
+        images.read(source)
