@@ -44,6 +44,7 @@ from tvm_deconv.transform import (
     SeparateCopies,
     rewrite_upsampling,
 )
+from tvm_deconv.transform.legalize import legalize_passes
 from tvm_deconv.transform.lower.layers import explain_kernels
 from tvm_deconv.transform.receptive_field import receptive_field
 
@@ -109,9 +110,8 @@ def before_schedules(
         *before_lowering(),
         LowerConvolutions(target, variant=variant, winograd=winograd, log=log),
         SeparateCopies(),
-        # TVM has the same ones for every kind of device.
         *stock.library_dispatch_passes(target),
-        *stock.legalize_passes(target),
+        *legalize_passes(target),
     ]
 
 

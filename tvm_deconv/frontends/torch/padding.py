@@ -7,7 +7,7 @@ from typing import Any
 
 from tvm import relax
 
-from tvm_deconv.frontends.pads import pad_by_sizes
+from tvm_deconv.pads import pad_by_sizes
 
 from .slicing import sliced
 from .translation import Converter, Translation

@@ -16,7 +16,7 @@ from tvm import relax, sym, tirx
 
 from tvm_deconv.frontends.onnx.formulas import int64, simplified, sizes_analyzer
 from tvm_deconv.frontends.onnx.nodes import refuse
-from tvm_deconv.frontends.pads import pad_by_sizes
+from tvm_deconv.pads import pad_by_sizes
 
 from .call import Call, dtype_of, normal_axis, shape_of, static
 

@@ -36,7 +36,11 @@ def pad_by_sizes(
 
 # Where the element at place p comes from, of an axis of size n.
 _SOURCES = {
-    "reflect": lambda p, n: (n - 1) - tirx.abs((n - 1) - tirx.abs(p)),
+    "reflect": lambda p, n: _mirrored(tirx.max(p, -p), 2 * (n - 1)),
     "replicate": lambda p, n: tirx.max(tirx.min(p, n - 1), 0),
     "circular": lambda p, n: tirx.floormod(p, n),
 }
+
+
+def _mirrored(p: Any, sum_of_both: Any) -> Any:
+    return tirx.min(p, sum_of_both - p)
