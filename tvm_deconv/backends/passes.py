@@ -13,12 +13,13 @@ from tvm_deconv.schedules.rest.default import is_scheduled
 from .registry import backend_of
 from .views import ViewUnitAxes
 
+# So that TVM's pass manager, which is C++, hands them on as what they are.
+for _error in (ModelError, TargetError):
+    tvm_ffi.register_error(_error.__name__, _error)
+
 
 def passes_after_fusion(target: Target) -> list[tvm.transform.Pass]:
     """From fused functions to the calls of the virtual machine."""
-    # So that TVM's pass manager, which is C++, hands them on as what they are.
-    for error in (ModelError, TargetError):
-        tvm_ffi.register_error(error.__name__, error)
     stock = backend_of(target).stock
     return [
         ViewUnitAxes(),
