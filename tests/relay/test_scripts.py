@@ -13,6 +13,7 @@ import relay_demo
 import relay_models
 import relay_tune
 from paths import MODELS, ROOT
+from relay_helpers import TARGET
 
 from tvm_deconv.errors import ModelError
 
@@ -23,7 +24,7 @@ def test_the_demo_compares_and_times_a_network_with_and_without_the_rewrite(monk
     monkeypatch.setattr(
         relay_demo, "rotate", lambda names, turn, rounds: {n: turn(n, 2) for n in names}
     )
-    row = relay_demo.measure_network("espcn_x3", 12, "llvm -mtriple=x86_64-linux-gnu", 1)
+    row = relay_demo.measure_network("espcn_x3", 12, TARGET, 1)
     assert "1 rewritten, 0 refused" in capsys.readouterr().out
     name, *_, ratio, difference = row
     assert name == "espcn_x3"
