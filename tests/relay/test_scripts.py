@@ -12,6 +12,7 @@ import pytest
 import relay_demo
 import relay_models
 import relay_tune
+from onnx_net import Net
 from paths import MODELS, ROOT
 from relay_helpers import TARGET
 
@@ -20,7 +21,14 @@ from tvm_deconv.errors import ModelError
 ESPCN = MODELS / "espcn_x3.onnx"
 
 
-def test_the_demo_compares_and_times_a_network_with_and_without_the_rewrite(monkeypatch, capsys):
+def test_the_demo_compares_and_times_a_network_with_and_without_the_rewrite(
+    monkeypatch, capsys, tmp_path
+):
+    net = Net((1, 1, 12, 12))
+    model = net.model(net("DepthToSpace", net.conv("luma", 1, 4), blocksize=2))
+    model.graph.input[0].name = "luma"
+    onnx.save(model, tmp_path / "espcn_x3.onnx")
+    monkeypatch.setattr(relay_demo, "MODELS", tmp_path)
     monkeypatch.setattr(
         relay_demo, "rotate", lambda names, turn, rounds: {n: turn(n, 2) for n in names}
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import io
 import json
 import re
@@ -45,6 +46,7 @@ def expected():
     return reference.conv2d_transpose(X, WEIGHT, (2, 3), (1, 0, 0, 1))
 
 
+@functools.cache
 def layer_tasks():
     ((*found,),) = tasks.layers_of(network(), None, TARGET)
     return found
@@ -59,7 +61,22 @@ def device():
 @pytest.fixture(scope="module")
 def runner(device):
     """One for all tests: its process takes seconds to import TVM."""
-    return checked.CheckingRunner(*device, timeout_s=20)
+    made = checked.CheckingRunner(*device, timeout_s=20)
+    made.min_repeat_ms = 1
+    return made
+
+
+@pytest.fixture
+def builder(runner, monkeypatch):
+    """Builds in the process that the runner has."""
+    local = autotvm.LocalBuilder
+
+    def sharing(**options):
+        made = local(**options)
+        made.executor = runner.executor
+        return made
+
+    monkeypatch.setattr(autotvm, "LocalBuilder", sharing)
 
 
 def kernel(mod):
@@ -143,7 +160,7 @@ def test_only_feasible_points_are_searched():
 
 
 def test_tuning_through_a_tracker_makes_a_log_that_a_build_finds(
-    device, runner, tmp_path, monkeypatch
+    device, runner, builder, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("TVM_DECONV_LOGS", str(tmp_path))
     monkeypatch.setattr(tuner, "CheckingRunner", lambda *place_and_timeout: runner)
