@@ -117,6 +117,13 @@ def test_a_compiled_network_of_all_kinds_equals_onnx_runtime():
     assert_close(compiled(new, x), runtime(model, x))
 
 
+def test_a_linear_resize_equals_onnx_runtime():
+    net = Net((1, 3, 7, 6))
+    y = net("Resize", "x", "", net.given(np.float32([1, 1, 2, 3])), mode="linear")
+    new = check(net.model(net("Relu", net.conv(y, 3, 4))))
+    assert "image.resize2d" not in operators(new)
+
+
 def test_layers_have_the_names_of_the_models_nodes():
     model = MODELS["DepthToSpace CRD, opset 13"]()
     model.graph.node[1].name = "/up/DepthToSpace"

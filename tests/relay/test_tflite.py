@@ -105,6 +105,13 @@ def resized_by_half_pixels(layer):
     layer.conv(5)
 
 
+def enlarged_linearly(layer):
+    n, h, w, c = layer.shape
+    sizes = np.array([2 * h, 2 * w], "int32")
+    layer("RESIZE_BILINEAR", (n, 2 * h, 2 * w, c), sizes, halfPixelCenters=True)
+    layer.conv(2)
+
+
 def with_zeros(layer):
     layer.nearest(2, 2)
     layer.pad("PAD", 1)
@@ -138,6 +145,7 @@ LAYERS = [
     resized,
     resized_then_depthwise,
     resized_by_half_pixels,
+    enlarged_linearly,
     with_zeros,
     reflected,
     reflected_with_the_edge,

@@ -20,7 +20,7 @@ _PAD_MODES = {"replicate": "edge"}
 
 
 class Builder:
-    """``patterns.graph.BorderBuilder``; every call gets ``span``, the name of the layer it belongs to."""
+    """``patterns.graph.BorderBuilder``; every call gets ``span``, the name of its layer."""
 
     layout = "NCHW"
 
