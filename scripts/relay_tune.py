@@ -18,16 +18,8 @@ from pathlib import Path
 from relay_models import host, read
 
 import tvm_deconv.relay
+from tvm_deconv.commands.arguments import add_shape, positive
 from tvm_deconv.errors import TvmDeconvError
-
-
-def shape(text: str) -> tuple[str, tuple[int, ...]]:
-    """``luma=1,1,170,170``: the name of an input, and its sizes."""
-    name, equals, sizes = text.partition("=")
-    parts = sizes.split(",")
-    if not (name and equals) or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=1,3,224,224")
-    return name, tuple(map(int, parts))
 
 
 def parsed() -> argparse.Namespace:
@@ -37,9 +29,7 @@ def parsed() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", type=Path, help="ONNX file")
-    parser.add_argument(
-        "--shape", type=shape, action="append", default=[], help="NAME=N,C,H,W of an input"
-    )
+    add_shape(parser)
     parser.add_argument("--target", help="as relay.build takes it (default: this machine)")
     parser.add_argument("--tracker", metavar="HOST:PORT", help="RPC tracker that knows the device")
     parser.add_argument("--key", help="key that the device registered with at the tracker")
@@ -51,7 +41,11 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument("--log", type=Path, help="file (default: where relay.build looks first)")
     parser.add_argument(
-        "--timeout", type=int, default=30, metavar="SECONDS", help="of a candidate (%(default)s)"
+        "--timeout",
+        type=positive,
+        default=30,
+        metavar="SECONDS",
+        help="of a candidate (%(default)s)",
     )
     return parser.parse_args()
 
@@ -59,7 +53,7 @@ def parsed() -> argparse.Namespace:
 def main() -> int:
     options = parsed()
     try:
-        mod, _ = tvm_deconv.relay.rewrite_upsampling(read(options.model, dict(options.shape)))
+        mod, _ = tvm_deconv.relay.rewrite_upsampling(read(options.model, options.shapes or {}))
         report = tvm_deconv.relay.tune(
             mod,
             options.target or host(),

@@ -54,3 +54,26 @@ RESIZE = {
     "sigmoid_after_zeros": "relax.sigmoid follows the zero padding relax.nn.pad (lv1)",
     "reversed_samples": "takes samples in no upsampling order",
 }
+
+LINEAR = {
+    "linear_with_aligned_corners": "a linear resize with align_corners, of which only half_pixel",
+    "linear_asymmetric": "a linear resize with asymmetric, of which only half_pixel is folded",
+    "not_linear_but_cubic": "method is cubic, not nearest_neighbor",
+    "linear_fractional": "a linear resize, of which the factor 15/6 = 2.5 is not whole",
+    "linear_shrinking": "a linear resize, of which the factor 3/6 = 0.5 is not whole",
+    "linear_to_another_type": "a linear resize from float32 to float16",
+    "linear_of_channels": "lv enlarges (1, 2, 2, 1), not height and width only",
+    "linear_then_stride": "stride of relax.nn.conv2d (gv) is [2, 2], not 1",
+    "linear_then_relu": "relax.nn.relu stands between the linear resize and the convolution: only "
+    "a scale and a shift per channel commute with it",
+    "linear_shifted_after_zeros": "relax.add follows the zero padding relax.nn.pad (lv1) and does",
+    "linear_reflected": "padding at the begin of axis H reads input samples [1], which is no edge",
+    "linear_padded_with_ones": "pad_value is 1, not 0",
+    "linear_zeros_beyond_the_kernel": "axis H: begin padding 3 is larger than the reach 2 of the",
+    "linear_read_twice": "the map of lv is also read by relax.sum (lv1), so it would stay",
+    "linear_alone": "the linear resize lv is read by the function's output, not by a convolution",
+    "linear_and_a_kernel_of_one": "folded it would take 4 products for each output and channel, "
+    "the convolution of the enlarged map takes 1: it does not pay",
+    "linear_and_weights_that_outgrow_the_map": "folded it would read 6912 weights more, to save an "
+    "enlarged map of 480 elements: it does not pay",
+}

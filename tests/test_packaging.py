@@ -117,27 +117,42 @@ def test_an_installed_package_looks_for_shipped_logs_inside_itself(wheel, tmp_pa
     assert str(tmp_path / "tvm_deconv" / EXTRA) in found.splitlines()
 
 
+@pytest.fixture
+def vendors_folder(wheel, relay_python, tmp_path):
+    """What docs/relay.md installs for a TVM that is there already."""
+    page = (ROOT / "docs" / "relay.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^    python -m (pip install .*) \.$", page, re.MULTILINE)
+    # Beside that TVM, not among its packages; with no index to load another one from.
+    options = ["--no-index", "--quiet", "--disable-pip-version-check", "--target", tmp_path]
+    subprocess.run([relay_python, "-m", *command.split(), *options, wheel], check=True)
+    return tmp_path
+
+
 @pytest.mark.relay
-def test_an_installed_package_rewrites_relay_where_there_is_no_relax(wheel, tmp_path, relay_python):
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path)
+def test_beside_a_vendors_tvm_nothing_else_is_installed_and_relay_is_rewritten(
+    vendors_folder, relay_python
+):
+    names = {path.name.partition("-")[0] for path in vendors_folder.iterdir()}
+    assert names == {"bin", "tvm_deconv"}
     code = (
         "import sys, tvm_deconv.relay as ours; from tvm import relay;"
         "x = relay.var('x', shape=(1, 4, 3, 3)); w = relay.const([[[[1.0]]] * 4] * 4);"
         "y = relay.nn.depth_to_space(relay.nn.conv2d(x, w), 2);"
-        "print(ours.__file__); print(ours.explain(relay.transform.InferType()("
+        "print(ours.__file__); print(sorted({'onnx', 'PIL', 'tvm_ffi'} & {*sys.modules}));"
+        "print(ours.explain(relay.transform.InferType()("
         "__import__('tvm').IRModule.from_expr(relay.Function([x], y)))))"
     )
     done = subprocess.run(
         [relay_python, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=vendors_folder,
+        env={**os.environ, "PYTHONPATH": str(vendors_folder)},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    home, *report = done.stdout.splitlines()
-    assert Path(home) == tmp_path / "tvm_deconv" / "relay" / "__init__.py"
+    home, imported, *report = done.stdout.splitlines()
+    assert Path(home) == vendors_folder / "tvm_deconv" / "relay" / "__init__.py"
+    assert imported == "[]"
     assert report[-1] == "1 rewritten, 0 refused"
 
 

@@ -121,3 +121,31 @@ def concat_cases(draw):
         "dtype": draw(st.sampled_from(["float32", "float16"])),
         "seed": draw(st.integers(0, 2**16)),
     }
+
+
+@st.composite
+def bilinear_cases(draw):
+    factor = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)).filter(lambda f: f != (1, 1)))
+    # From the kernel of which on the fold takes no more products than the two layers.
+    kernel = [draw(st.integers(1 if r == 1 else 3, 5)) for r in factor]
+    dilation = draw(st.sampled_from([(1, 1), (1, 1), (1, 2), (2, 1)]))
+    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)] * 2
+    mode = draw(st.sampled_from(["none", "constant", "replicate"]))
+    pad = [0 if mode == "none" else draw(st.integers(0, side)) for side in reach]
+    zeros = [draw(st.integers(0, side - p)) for side, p in zip(reach, pad, strict=True)]
+    groups = draw(st.sampled_from([1, 1, 2]))
+    return {
+        "factor": factor,
+        "kernel": kernel,
+        "dilation": dilation,
+        "mode": mode,
+        "pad": pad,
+        "zeros": zeros,
+        "groups": groups,
+        "channels": (groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))),
+        "size": [-(-(reach[i] + 1) // factor[i]) + draw(st.integers(2, 5)) for i in range(2)],
+        "between": draw(st.sampled_from(["nothing", "scale", "batch norm"])),
+        "layout": draw(st.sampled_from(["NCHW", "NHWC"])),
+        "dtype": draw(st.sampled_from(["float32", "float16"])),
+        "seed": draw(st.integers(0, 2**16)),
+    }

@@ -30,6 +30,10 @@ class _Seen:
     def shape(self) -> tuple[Any, ...]:
         return permuted(self.tensor.shape, NHWC, NCHW)
 
+    @property
+    def dtype(self) -> str:
+        return self.tensor.dtype
+
     def __getitem__(self, indices: tuple[Any, ...]) -> Any:
         return self.tensor[permuted(indices, NCHW, NHWC)]
 

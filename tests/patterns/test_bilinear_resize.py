@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 from relax_helpers import (
     assert_compiles_to_the_same,
     compiled,
@@ -16,6 +15,7 @@ from relax_helpers import (
     operators,
 )
 from tvm import relax
+from upsampling_cases import bilinear_cases
 
 from tvm_deconv.transform import rewrite_upsampling
 
@@ -24,34 +24,6 @@ def enlarged(builder, x, factor, layout="NCHW"):
     h, w = (x.ty.shape.values[layout.index(name)] for name in "HW")
     size = relax.ShapeExpr([h * factor[0], w * factor[1]])
     return builder.emit(relax.op.image.resize2d(x, size, layout=layout, method="linear"))
-
-
-@st.composite
-def layers(draw):
-    factor = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)).filter(lambda f: f != (1, 1)))
-    # From the kernel of which on the fold takes no more products than the two layers.
-    kernel = [draw(st.integers(1 if r == 1 else 3, 5)) for r in factor]
-    dilation = draw(st.sampled_from([(1, 1), (1, 1), (1, 2), (2, 1)]))
-    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)] * 2
-    mode = draw(st.sampled_from(["none", "constant", "replicate"]))
-    pad = [0 if mode == "none" else draw(st.integers(0, side)) for side in reach]
-    zeros = [draw(st.integers(0, side - p)) for side, p in zip(reach, pad, strict=True)]
-    groups = draw(st.sampled_from([1, 1, 2]))
-    return {
-        "factor": factor,
-        "kernel": kernel,
-        "dilation": dilation,
-        "mode": mode,
-        "pad": pad,
-        "zeros": zeros,
-        "groups": groups,
-        "channels": (groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))),
-        "size": [-(-(reach[i] + 1) // factor[i]) + draw(st.integers(2, 5)) for i in range(2)],
-        "between": draw(st.sampled_from(["nothing", "scale", "batch norm"])),
-        "layout": draw(st.sampled_from(["NCHW", "NHWC"])),
-        "dtype": draw(st.sampled_from(["float32", "float16"])),
-        "seed": draw(st.integers(0, 2**16)),
-    }
 
 
 def build(c):
@@ -85,7 +57,7 @@ def build(c):
 
 
 @settings(max_examples=15)
-@given(layers())
+@given(bilinear_cases())
 def test_the_rewritten_module_compiles_and_gives_the_same(c):
     mod, x = build(c)
     new, report = rewrite_upsampling(mod)

@@ -6,9 +6,16 @@ tests/test_relay.py.
 
 from __future__ import annotations
 
+import functools
 import os
 
+import tvm.support
 from hypothesis import settings
+
+# TVM asks what it was built with for every dimension of every tensor that it lowers, and makes a
+# dictionary of it each time: an eighth of what a build takes. It has to be cached before Relay is
+# imported.
+tvm.support.libinfo = functools.cache(tvm.support.libinfo)
 
 # Neither the logs of whoever runs the tests nor those that we ship decide about a variant. A test
 # of logs sets it to a folder.

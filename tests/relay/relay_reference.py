@@ -81,11 +81,23 @@ def _copied(x: np.ndarray, axis: int, target: int, mode: str, rounding: str) -> 
     return x.take(np.clip(index, 0, x.shape[axis] - 1).astype(int), axis)
 
 
+def _linear(x: np.ndarray, axis: int, target: int) -> np.ndarray:
+    """half_pixel, beyond the ends of which x goes on with its edge."""
+    size = x.shape[axis]
+    places = np.clip((np.arange(target) + 0.5) * size / target - 0.5, 0, size - 1)
+    weights = np.maximum(1 - np.abs(places[:, None] - np.arange(size)), 0)
+    return np.moveaxis(np.moveaxis(x, axis, -1) @ weights.T, -1, axis)
+
+
 def _resize2d(call: relay.Call, x: np.ndarray) -> np.ndarray:
     a = call.attrs
-    assert a.method == "nearest_neighbor"
     x = _to_nchw(a.layout, x)
     for axis, target in zip((2, 3), (int(d) for d in a.size), strict=True):
+        if a.method == "linear":
+            assert a.coordinate_transformation_mode == "half_pixel"
+            x = _linear(x, axis, target)
+            continue
+        assert a.method == "nearest_neighbor"
         x = _copied(x, axis, target, a.coordinate_transformation_mode, a.rounding_method)
     return _from_nchw(a.layout, x)
 
@@ -130,6 +142,30 @@ def _transpose(call: relay.Call, x: np.ndarray) -> np.ndarray:
     return x.transpose([int(axis) for axis in call.attrs.axes])
 
 
+def _border_lines(call: relay.Call, x: np.ndarray) -> np.ndarray:
+    a = call.attrs
+    axis, (begin, end) = int(a["axis"]), (int(width) for width in a["copies"])
+    x = _to_nchw(a["layout"], x)
+    places = [place for place, is_read in zip((0, -1), a["ends"], strict=True) if int(is_read)]
+    lines = np.concatenate([x.take(place, axis) for place in places], 1)
+    lines = _linear(lines, 2, lines.shape[2] * int(a["factor"]))
+    return np.pad(lines, ((0, 0), (0, 0), (begin, end)), "edge")[:, :, None]
+
+
+def _add_border(call: relay.Call, y: np.ndarray, line: np.ndarray) -> np.ndarray:
+    a = call.attrs
+    axis, counts = int(a["axis"]), [int(count) for count in a["counts"]]
+    y = _to_nchw(a["layout"], y).copy()
+    depth = max(counts)
+    sides = line.reshape(len(y), -1, y.shape[1], depth, line.shape[3])
+    moved, side = np.moveaxis(y, axis, 2), 0
+    for count, places in zip(counts, (range(depth), range(-1, -depth - 1, -1)), strict=True):
+        for p, place in zip(range(count), places[:count], strict=True):
+            moved[:, :, place] += sides[:, side, :, p]
+        side += count > 0
+    return _from_nchw(a["layout"], y)
+
+
 def _layout_transform(call: relay.Call, x: np.ndarray) -> np.ndarray:
     return x.transpose([call.attrs.src_layout.index(name) for name in call.attrs.dst_layout])
 
@@ -146,6 +182,8 @@ _EVALUATE: dict[str, Callable[..., Any]] = {
     "nn.relu": lambda c, x: np.maximum(x, 0),
     "nn.leaky_relu": lambda c, x: np.where(x > 0, x, x * c.attrs.alpha),
     "nn.upsampling": _upsampling,
+    "tvm_deconv.border_lines": _border_lines,
+    "tvm_deconv.add_border": _add_border,
     "image.resize2d": _resize2d,
     "reshape": _reshape,
     "expand_dims": _reshape,

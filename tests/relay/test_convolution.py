@@ -154,9 +154,9 @@ def test_they_are_tuned_with_the_others():
 )
 def test_a_convolution_equals_float64(shape, kernel, options):
     mod = network(shape, kernel, **options)
-    assert is_ours(mod, SSE)
     with tvm.transform.PassContext(opt_level=3):
         library = relay.build(mod, SSE)
+    assert NAME.replace(".", "_") in library.get_graph_json()
     run = GraphModule(library["default"](tvm.cpu()))
     x = np.random.default_rng(1).standard_normal(shape).astype("float32")
     run.run(x=x)

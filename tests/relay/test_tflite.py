@@ -105,6 +105,13 @@ def resized_by_half_pixels(layer):
     layer.conv(5)
 
 
+def enlarged_linearly(layer):
+    n, h, w, c = layer.shape
+    sizes = np.array([2 * h, 2 * w], "int32")
+    layer("RESIZE_BILINEAR", (n, 2 * h, 2 * w, c), sizes, halfPixelCenters=True)
+    layer.conv(2)
+
+
 def with_zeros(layer):
     layer.nearest(2, 2)
     layer.pad("PAD", 1)
@@ -138,6 +145,7 @@ LAYERS = [
     resized,
     resized_then_depthwise,
     resized_by_half_pixels,
+    enlarged_linearly,
     with_zeros,
     reflected,
     reflected_with_the_edge,
@@ -151,7 +159,8 @@ def test_every_form_of_a_layer_is_rewritten(form):
     content = layer.file()
     new, report = rewrite_upsampling(read(content))
     assert [line.status for line in report.layers] == ["rewritten"], report
-    assert "nn.conv2d" not in operators(new)
+    assert "nn.conv2d_transpose" in operators(new)
+    assert not {"image.resize2d", "nn.depth_to_space"} & set(operators(new))
     x = np.random.default_rng(1).standard_normal(SHAPE).astype("float32")
     (expected,) = litert(content, [x])
     assert_close(relay_reference.evaluate(new, x), expected)

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import copy
+import functools
 import io
 import json
 import re
+import time
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import tvm
 from relay_helpers import assert_close
 from tvm import autotvm, relay
 from tvm.autotvm.measure import MeasureErrorNo
 from tvm.contrib import cc
+from tvm.rpc import connect_tracker
+from tvm.rpc.server import Server
 
 import tvm_deconv.relay
 from tvm_deconv.errors import DeviceError, LogError, TargetError, TuningError
 from tvm_deconv.logs import roots
 from tvm_deconv.logs.roots import shipped_root
 from tvm_deconv.measure import reference
+from tvm_deconv.measure.tracker import TrackerLink
 from tvm_deconv.relay import checked, record_log, records, tasks, tuner
 from tvm_deconv.relay.workloads import arguments_of, layer_of
 from tvm_deconv.schedules import space
@@ -45,6 +51,7 @@ def expected():
     return reference.conv2d_transpose(X, WEIGHT, (2, 3), (1, 0, 0, 1))
 
 
+@functools.cache
 def layer_tasks():
     ((*found,),) = tasks.layers_of(network(), None, TARGET)
     return found
@@ -59,7 +66,22 @@ def device():
 @pytest.fixture(scope="module")
 def runner(device):
     """One for all tests: its process takes seconds to import TVM."""
-    return checked.CheckingRunner(*device, timeout_s=20)
+    made = checked.CheckingRunner(*device, timeout_s=20)
+    made.min_repeat_ms = 1
+    return made
+
+
+@pytest.fixture
+def builder(runner, monkeypatch):
+    """Builds in the process that the runner has."""
+    local = autotvm.LocalBuilder
+
+    def sharing(**options):
+        made = local(**options)
+        made.executor = runner.executor
+        return made
+
+    monkeypatch.setattr(autotvm, "LocalBuilder", sharing)
 
 
 def kernel(mod):
@@ -143,7 +165,7 @@ def test_only_feasible_points_are_searched():
 
 
 def test_tuning_through_a_tracker_makes_a_log_that_a_build_finds(
-    device, runner, tmp_path, monkeypatch
+    device, runner, builder, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("TVM_DECONV_LOGS", str(tmp_path))
     monkeypatch.setattr(tuner, "CheckingRunner", lambda *place_and_timeout: runner)
@@ -359,3 +381,88 @@ def test_a_key_that_no_device_has_is_refused_with_those_there_are(device, tmp_pa
         tvm_deconv.relay.tune(
             network(), TARGET, tracker=f"{host}:{port}", key="board", log=tmp_path / "log"
         )
+
+
+@pytest.fixture
+def board(device):
+    """The process of a second device, ``board``, at the same tracker."""
+    host, port, _ = device
+    server = Server(
+        host, port=9000, port_end=10000, key="board", silent=True, tracker_addr=(host, port)
+    )
+    wait_for(lambda: "board" in keys_of(host, port))
+    yield psutil.Process(server.proc._proc.pid)
+    server.terminate()
+
+
+def keys_of(host, port):
+    with TrackerLink(host, port) as tracker:
+        return tracker.keys()
+
+
+def wait_for(condition):
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def vanishing(pid):
+    """A check during which a device is switched off."""
+
+    def vanish(remote, library):
+        server = psutil.Process(pid)
+        for process in (*server.children(recursive=True), server):
+            process.kill()
+
+    return vanish
+
+
+def test_a_device_that_vanishes_ends_tuning_with_one_line_and_nothing_is_lost(
+    device, runner, builder, board, tmp_path, monkeypatch
+):
+    host, port, _ = device
+    log, of = tmp_path / "records.jsonl", checked.Check.of
+    checks = iter([of, lambda measured: vanishing(board.pid)])
+    monkeypatch.setattr(tuner, "CheckingRunner", lambda *place_and_timeout: runner)
+    options = {"tracker": f"{host}:{port}", "trials": 3, "log": log}
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "key", "board")
+        patch.setattr(checked.Check, "of", lambda measured: next(checks)(measured))
+        with pytest.raises(DeviceError, match="no device 'board' at the tracker") as caught:
+            tvm_deconv.relay.tune(network(), TARGET, key="board", **options)
+    assert f"what was measured is in {log}, and the same command goes on" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert [record.error for record in record_log.read(log)] == [0, int(checked.LOST)]
+
+    # The candidate was not to blame: it is measured when there is a device again.
+    with monkeypatch.context() as patch:
+        measured = []
+        patch.setattr(checked.Check, "of", lambda one: measured.append(one.config.index) or of(one))
+        report = tvm_deconv.relay.tune(network(), TARGET, key=device[2], **options)
+    lost = record_log.read(log)[1].config.index
+    assert measured[0] == lost
+    assert (report.layers[0].trials, report.layers[0].failures) == (3, 0)
+
+
+def test_a_candidate_that_no_device_survives_twice_has_failed(tmp_path):
+    task = layer_tasks()[0]
+    line = json.loads(record(task, another(task), 1.0))
+    line["result"][1] = int(checked.LOST)
+    for times in (1, 2):
+        path = written(tmp_path, *[json.dumps(line)] * times)
+        known = tuner._VariantTuner(task, record_log.read(path)).measured
+        assert known == ({another(task): None} if times == 2 else {})
+
+
+def test_a_device_that_does_not_answer_or_is_not_free_is_one_line(device, board, monkeypatch):
+    host, port, _ = device
+    monkeypatch.setattr(checked, "_ANSWER_S", 0.2)
+    checked.require_answer(host, port, "board", 5)
+    tracker = connect_tracker(host, port)
+    wait_for(lambda: tracker.summary()["queue_info"]["board"]["free"] == 1)
+    board.suspend()
+    with pytest.raises(DeviceError, match=r"device 'board' at 127\.0\.0\.1:\d+ does not answer"):
+        checked.require_answer(host, port, "board", 5)
+    with pytest.raises(DeviceError, match=r"'board' hangs, or another program has it: waited 0\.2"):
+        checked.require_answer(host, port, "board", 0.2)

@@ -147,6 +147,7 @@ class BilinearResize(Rule[InterpolatedConv]):
             after=describe(graph, var, checked.op),
             absorbed=match.upsamplings,
             emit=rewrite(checked),
+            layout=layouts.common(match.layout, conv.out_layout),
         )
 
     def unmatched(self, graph: Graph, var: Tensor) -> Refused | None:

@@ -126,7 +126,7 @@ class Graph(ABC):
     def interpolated(self, tensor: Tensor) -> Interpolated | None:
         """What ``tensor`` is a linear resize of; None where it is none, or none that we fold.
 
-        A front that answers has a ``BorderBuilder``.
+        Nobody can fold one without a ``BorderBuilder``.
         """
         return None
 

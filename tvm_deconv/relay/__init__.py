@@ -32,7 +32,7 @@ _HOME = {
 __all__ = ["RewriteUpsampling", "explain", "lowering", "rewrite_upsampling", "stock", "tune"]
 
 require_relay()
-for _room in ("phases", "strategy"):
+for _room in ("borders", "phases", "strategy"):
     import_module(f"{__name__}.{_room}").register()
 
 

@@ -12,6 +12,7 @@ from tvm import relay
 from tvm_deconv.algebra import geometry
 from tvm_deconv.patterns.graph import Convolution
 
+from . import borders
 from .vocabulary import native
 
 # Where Relay's name of a padding differs from the rules'.
@@ -19,7 +20,7 @@ _PAD_MODES = {"replicate": "edge"}
 
 
 class Builder:
-    """``patterns.graph.Builder``; every call gets ``span``, the name of the layer it belongs to."""
+    """``patterns.graph.BorderBuilder``; every call gets ``span``, the name of its layer."""
 
     layout = "NCHW"
 
@@ -58,13 +59,13 @@ class Builder:
         return self._named(
             relay.nn.conv2d(
                 x,
-                self.constant(np.ascontiguousarray(weight)),
+                relay.const(np.ascontiguousarray(weight), str(weight.dtype)),
                 padding=(op.h.pad_begin, op.w.pad_begin, op.h.pad_end, op.w.pad_end),
                 dilation=(op.h.dilation, op.w.dilation),
                 channels=weight.shape[0],
                 kernel_size=weight.shape[2:],
                 groups=op.groups,
-                data_layout=self.layout,
+                data_layout="NCHW",
             )
         )
 
@@ -85,6 +86,24 @@ class Builder:
             )
         )
 
+    def border_lines(
+        self,
+        x: relay.Expr,
+        axis: int,
+        ends: tuple[bool, bool],
+        factor: int,
+        copies: tuple[int, int],
+    ) -> relay.Call:
+        return self._named(borders.border_lines(x, axis, ends, factor, copies, self.layout))
+
+    def add_border(
+        self, y: relay.Expr, lines: dict[int, relay.Expr], counts: borders.Counts
+    ) -> relay.Call:
+        for axis, line in lines.items():
+            call = borders.add_border(y, line, axis, counts[axis - 2], self.layout)
+            y = self._named(call)
+        return y
+
     def split_phases(self, x: relay.Expr, dims: tuple[Any, ...]) -> relay.Call:
         return self._named(relay.reshape(x, dims))
 
@@ -103,7 +122,8 @@ class Builder:
 class ChannelsLast(Builder):
     """Emits in NHWC what a rule says in NCHW, for patterns that read and give NHWC.
 
-    A rule transposes at the ends of a pattern only; here these transpositions are nothing.
+    A rule transposes at the ends of a pattern only; here these transpositions are nothing. Lines
+    of a border stay in NCHW, and nothing else is read by a ``conv2d`` of such a pattern.
     """
 
     layout = "NHWC"

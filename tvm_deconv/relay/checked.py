@@ -6,6 +6,8 @@ run once on known numbers and compared with float64; only what is right is timed
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -19,6 +21,7 @@ import numpy as np
 from tvm import autotvm, nd
 from tvm.autotvm.measure import MeasureErrorNo
 from tvm.autotvm.measure.measure_methods import request_remote
+from tvm.rpc import base
 
 from tvm_deconv.errors import DeviceError
 from tvm_deconv.measure import reference
@@ -32,6 +35,13 @@ from .workloads import TASK_NAMES, layer_of
 
 # A sample is the mean of as many runs as take this long; AutoTVM drops the fastest and the slowest.
 _SAMPLES, _SAMPLE_MS = 5, 20
+
+# The error number of a trial that a device did not survive, for which its candidate may not be to
+# blame.
+LOST = MeasureErrorNo.UNKNOWN_ERROR
+# Seconds for a device to answer, to be free again after a session's time is over, and to be back at
+# the tracker, which a server leaves for a moment where a client has hung up.
+_ANSWER_S, _FREE_S, _BACK_S = 5.0, 10.0, 2.0
 
 
 class WrongAnswer(Exception):
@@ -102,8 +112,9 @@ class CheckingLoader:
 class CheckingRunner(autotvm.RPCRunner):
     """Measures on the devices that a tracker has under a key, one candidate at a time.
 
-    A failure has AutoTVM's number for what it was: a wrong result, a crash or a time-out. Raises
-    DeviceError where the tracker or the device is gone, for which no candidate is to blame.
+    A failure has AutoTVM's number for what it was: a wrong result, a crash or a time-out; ``LOST``
+    and a DeviceError for one after which the tracker or the device did not answer any more. Raises
+    DeviceError where either is gone before.
     """
 
     def __init__(self, host: str, port: int, key: str, timeout_s: int) -> None:
@@ -118,6 +129,11 @@ class CheckingRunner(autotvm.RPCRunner):
             min_repeat_ms=_SAMPLE_MS,
         )
 
+    def set_task(self, task: autotvm.task.Task) -> None:
+        """Note what is measured. AutoTVM's own waits for ever for a device that is gone."""
+        self.task = task
+        require_device(self.host, self.port, self.key, _BACK_S)
+
     def run(
         self, measured: Sequence[autotvm.MeasureInput], built: Sequence[Any]
     ) -> list[autotvm.MeasureResult]:
@@ -126,13 +142,19 @@ class CheckingRunner(autotvm.RPCRunner):
     def _run(self, measured: autotvm.MeasureInput, built: Any) -> autotvm.MeasureResult:
         if isinstance(built, autotvm.MeasureResult):
             return built  # It could not be built.
+        require_device(self.host, self.port, self.key, _BACK_S)
         self.module_loader = CheckingLoader(Check.of(measured))
         began = time.monotonic()
         (result,) = super().run([measured], [built])
         if result.error_no == MeasureErrorNo.NO_ERROR:
             return result
-        self._require_device()
-        return result._replace(error_no=self._number(result, time.monotonic() - began))
+        number = self._number(result, time.monotonic() - began)
+        if number != MeasureErrorNo.WRONG_ANSWER:
+            try:
+                require_answer(self.host, self.port, self.key, self.timeout + _FREE_S)
+            except DeviceError as error:
+                return result._replace(costs=(result.costs[0], error), error_no=LOST)
+        return result._replace(error_no=number)
 
     def _number(self, result: autotvm.MeasureResult, took_s: float) -> MeasureErrorNo:
         """RPCRunner calls everything but TVM's own errors a time-out, and a time-out of the
@@ -144,17 +166,43 @@ class CheckingRunner(autotvm.RPCRunner):
             return MeasureErrorNo.RUN_TIMEOUT
         return MeasureErrorNo.RUNTIME_DEVICE
 
-    def _require_device(self) -> None:
-        require_device(self.host, self.port, self.key)
 
+def require_device(host: str, port: int, key: str, back_s: float = 0.0) -> None:
+    """Raise DeviceError unless a tracker has a device with this key: AutoTVM would wait for it.
 
-def require_device(host: str, port: int, key: str) -> None:
-    """Raise DeviceError unless a tracker has a device with this key: AutoTVM would wait for it."""
+    It may come back within ``back_s`` seconds.
+    """
+    end = time.monotonic() + back_s
     with TrackerLink(host, port) as tracker:
-        keys = tracker.keys()
+        while key not in (keys := tracker.keys()) and time.monotonic() < end:
+            time.sleep(0.1)
     if key not in keys:
         known = ", ".join(sorted(set(keys))) or "none"
         raise DeviceError(f"no device {key!r} at the tracker {host}:{port}; it has: {known}")
+
+
+def require_answer(host: str, port: int, key: str, free_s: float) -> None:
+    """Raise DeviceError unless such a device is free within so many seconds, and answers.
+
+    A tracker keeps a device whose cable was pulled.
+    """
+    require_device(host, port, key, _BACK_S)
+    with TrackerLink(host, port) as tracker:
+        tracker.request(key)
+        lease = tracker.poll_lease(free_s)
+    if lease is None:
+        raise DeviceError(f"device {key!r} hangs, or another program has it: waited {free_s:g} s")
+    hello = f"client:{lease.match_key}".encode()
+    try:
+        with socket.create_connection((lease.host, lease.port), timeout=_ANSWER_S) as connection:
+            connection.sendall(struct.pack("<ii", base.RPC_MAGIC, len(hello)) + hello)
+            # All that it says: a server that was interrupted leaves the tracker for a moment.
+            (_, length) = struct.unpack("<ii", base.recvall(connection, 8))
+            base.recvall(connection, length)
+    except OSError as error:
+        raise DeviceError(
+            f"device {key!r} at {lease.host}:{lease.port} does not answer: {error}"
+        ) from error
 
 
 @lru_cache(maxsize=2)

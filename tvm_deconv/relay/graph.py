@@ -15,6 +15,7 @@ import tvm
 from tvm import relay
 
 from tvm_deconv.patterns import graph as patterns
+from tvm_deconv.patterns.linear import not_folded, read_linear
 
 from .constants import Constants
 from .vocabulary import native, translate
@@ -102,6 +103,13 @@ class Graph(patterns.Graph):
 
     def spell(self, op: str) -> str:
         return native(op)
+
+    def resampled(self, tensor: relay.Expr) -> str | None:
+        return not_folded(self, tensor)
+
+    def interpolated(self, tensor: relay.Expr) -> patterns.Interpolated | None:
+        found = read_linear(self, tensor)
+        return found if isinstance(found, patterns.Interpolated) else None
 
 
 def _ordered(

@@ -16,6 +16,7 @@ made of:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import tvm
@@ -61,11 +62,17 @@ def packed_call(
 
 def layer_of(attrs: Mapping[str, Any], shape: Any) -> Layer:
     """The layer of a call with these attributes and an input of ``shape``."""
+    return _layer_of(attrs, tuple(int(dim) for dim in shape))
+
+
+# Attributes never change. Types are inferred after every pass, some 30 times for each layer.
+@lru_cache(maxsize=256)
+def _layer_of(attrs: Mapping[str, Any], shape: tuple[int, ...]) -> Layer:
     h, w = _axis(attrs, "h"), _axis(attrs, "w")
     channels, groups = int(attrs["channels"]), int(attrs["groups"])
     conv = ConvTranspose2d(int(attrs["in_channels"]), channels, h, w, groups)
     layout = str(attrs["layout"])
-    return Layer(conv, permuted([int(dim) for dim in shape], layout, NCHW), layout)
+    return Layer(conv, permuted(shape, layout, NCHW), layout)
 
 
 def parameters_of(attrs: Mapping[str, Any]) -> tuple[Variant, Any]:

@@ -95,7 +95,9 @@ def _legalized(attrs: Any, inputs: Any, types: Any) -> Any:
     """Ours in the layout that it has, with IOHW weights; the stock way for all others."""
     data, kernel = inputs
     target, layout = Target.current(allow_none=True), str(attrs.kernel_layout)
-    weight = relay.layout_transform(kernel, layout, KERNEL_LAYOUT)
+    weight = kernel
+    if layout != KERNEL_LAYOUT:
+        weight = relay.layout_transform(kernel, layout, KERNEL_LAYOUT)
     options = {**dict(attrs), "kernel_layout": KERNEL_LAYOUT}
     call = relay.nn.conv2d_transpose(data, weight, **options)
     iohw = relay.TensorType(permuted(types[1].shape, layout, KERNEL_LAYOUT), types[1].dtype)

@@ -25,7 +25,7 @@ from tvm_deconv.errors import DeviceError, TargetError, TuningError, first_line
 from tvm_deconv.measure.facts import commit, cpu_model
 from tvm_deconv.schedules import llvm
 
-from .checked import CheckingRunner, require_device
+from .checked import LOST, CheckingRunner, require_device
 from .layer import has_schedules
 from .record_log import Record, Writer, default_path, identity_of
 from .tasks import default_index, index_of, layers_of
@@ -104,7 +104,8 @@ def tune(
 
     Raises TargetError for a target without schedules or a linker, TuningError for a module without
     such layers or for options that are wrong, DeviceError for a tracker or a device that is not
-    there or gone, LogError for a log that is damaged or in use, and LogWriteError.
+    there or gone (what it was measuring is logged with AutoTVM's number 8), LogError for a log that
+    is damaged or in use, and LogWriteError.
     """
     wanted = _target(target)
     if trials < 1:
@@ -134,6 +135,10 @@ def tune(
                 done.append(layer.outcome)
         except KeyboardInterrupt:
             return TuningReport(path, tuple(done), interrupted=True)
+        except DeviceError as error:
+            raise DeviceError(
+                f"{error}; what was measured is in {path}, and the same command goes on from there"
+            ) from error
     return TuningReport(path, tuple(done))
 
 
@@ -186,6 +191,8 @@ class _LayerTuner:
         def keep(_: Any, measured: Any, results: Any) -> None:
             for one, result in zip(measured, results, strict=True):
                 self._writer.add(one, result)
+                if result.error_no == LOST:
+                    raise result.costs[1]
                 variant.add(one.config.index, result)
 
         return keep
@@ -212,10 +219,14 @@ class _VariantTuner:
         self.measured: dict[int, float | None] = {}
         self.search = XGBTuner(task, plan_size=_ROUND, feature_type="knob", num_threads=1)
         measured, results = [], []
+        lost: set[int] = set()
         for record in known:
             point = point_of(variant, record.config) if record.workload == task.workload else None
             index = None if point is None else index_of(task.config_space, point)
-            if index is not None:
+            if index is not None and record.error == LOST and index not in lost:
+                # It is tried again: only a second time the candidate is to blame.
+                lost.add(index)
+            elif index is not None:
                 config = task.config_space.get(index)
                 result = autotvm.MeasureResult(record.seconds, record.error, 0.0, 0.0)
                 measured.append(autotvm.MeasureInput(task.target, task, config))

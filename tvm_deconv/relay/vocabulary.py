@@ -106,7 +106,7 @@ def _upsampling(call: relay.Call) -> Call:
     a = call.attrs
     attrs = SimpleNamespace(
         layout=str(a.layout),
-        method=str(a.method),
+        method={"bilinear": "linear", "bicubic": "cubic"}.get(str(a.method), str(a.method)),
         coordinate_transformation_mode="align_corners" if a.align_corners else "asymmetric",
         rounding_method="",
         roi=[tvm.tir.FloatImm("float32", 0.0)] * 4,

@@ -20,9 +20,10 @@ from tvm_deconv.annotations import ONE_DIMENSIONAL, RESAMPLED
 from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns import graph as patterns
 from tvm_deconv.patterns import operators
+from tvm_deconv.patterns.linear import not_folded
 
 from .constants import Constants
-from .interpolation import linear_but_not_folded, read_interpolated
+from .interpolation import read_interpolated
 
 
 def _operators(names: frozenset[str]) -> frozenset[str]:
@@ -130,7 +131,7 @@ class Graph(patterns.Graph):
         return f"relax.{op}"
 
     def resampled(self, tensor: relax.Expr) -> str | None:
-        return self.annotation(tensor, RESAMPLED) or linear_but_not_folded(self, tensor)
+        return self.annotation(tensor, RESAMPLED) or not_folded(self, tensor)
 
     def interpolated(self, tensor: relax.Expr) -> patterns.Interpolated | None:
         return read_interpolated(self, self.annotation, tensor)

@@ -23,6 +23,8 @@ from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 
 every_variant = pytest.mark.parametrize("variant", sorted(TE_VARIANTS))
 NEON = cpu_machine(tvm.target.Target("llvm -mtriple=aarch64-linux-gnu -mattr=+neon -num-cores=4"))
+# Of fewer registers than AVX-512 has, so that loop nests are shorter.
+AVX2 = cpu_machine(tvm.target.Target("llvm -mtriple=x86_64-linux-gnu -mcpu=haswell -num-cores=4"))
 
 
 def computes(variant, conv):
@@ -30,7 +32,7 @@ def computes(variant, conv):
 
 
 @pytest.mark.parametrize("variant", sorted(set(TE_VARIANTS) - {"strd"}))
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(layers())
 def test_any_layer_equals_the_scatter_definition(variant, layer):
     conv, shape = layer
@@ -50,7 +52,7 @@ def test_any_layer_with_zeros_inserted_equals_the_scatter_definition(layer):
 @pytest.mark.parametrize("variant", sorted(set(TE_VARIANTS) - {"strd"}))
 @pytest.mark.parametrize("corner", CORNERS)
 def test_corner_cases_equal_the_scatter_definition(variant, corner):
-    check(variant, CORNERS[corner], (2, 9, 21))
+    check(variant, CORNERS[corner], (2, 9, 21), machine=AVX2)
 
 
 @every_variant
@@ -80,7 +82,7 @@ def test_blocks_of_columns_are_computed_where_tiles_divide_the_output_and_not(va
 
 
 @every_variant
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(st.data())
 def test_any_tile_sizes_give_the_same_sums(variant, data):
     conv, shape = data.draw(layers().filter(lambda layer: has_output(*layer)))
