@@ -59,7 +59,8 @@ class Resampled:
 
     ``axis`` counts from 0; ``size`` is the result's, an int or an integer expression of the sizes
     of x. Places outside the input get the fill value where ``fills`` is set; otherwise the kernel
-    says what is there.
+    says what is there. ``meant`` is the size that a scale was divided from, of a free axis of which
+    rounding the scale may have made another; ``coordinate`` is given it last.
     """
 
     axis: int
@@ -67,6 +68,7 @@ class Resampled:
     coordinate: Coordinate
     kernel: Kernel
     fills: bool = False
+    meant: Any = None
 
 
 def resample(
@@ -304,17 +306,19 @@ def _tables_at_run_time(
 ) -> list[relax.Expr]:
     """What ``tables`` gives, computed from sizes that are only known when the function runs."""
     kernel, ops = axis.kernel, TensorIR(arithmetic)
+    meant = () if axis.meant is None else (axis.meant,)
 
     def table(which: int, dtype: str) -> relax.Expr:
-        def compute(size: Any, target: Any) -> te.Tensor:
+        def compute(size: Any, target: Any, *meant: Any) -> te.Tensor:
             def value(t: Any, i: Any) -> Any:
                 n = ops.number(size)
-                place = axis.coordinate(ops, ops.number(i), n, ops.number(target))
+                sizes = map(ops.number, (target, *meant))
+                place = axis.coordinate(ops, ops.number(i), n, *sizes)
                 return kernel.tap(ops, place, n, ops.number(t))[which].astype(dtype)
 
             return te.compute((kernel.count, target), value, name="taps")
 
-        return builder.emit_te(compute, size, axis.size, primfunc_name_hint="taps")
+        return builder.emit_te(compute, size, axis.size, *meant, primfunc_name_hint="taps")
 
     indices = table(0, "int32")
     if isinstance(kernel, Nearest):

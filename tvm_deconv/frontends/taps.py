@@ -41,7 +41,8 @@ class Numbers(Protocol):
 
 # (arithmetic, output index, input size, output size) -> place in the input, from 0 to size - 1
 # for the centres of the samples; all three are numbers of the arithmetic. It may lie outside.
-Coordinate: TypeAlias = Callable[[Numbers, Any, Any, Any], Any]
+# ``Resampled.meant``, where it is set, comes behind them.
+Coordinate: TypeAlias = Callable[..., Any]
 
 
 @dataclass(frozen=True)

@@ -45,11 +45,11 @@ def to_a_scaled_size(n, operator, mode):
     return n(operator, "x", scales_to(n, times(n, 2.5, 1.3)), mode=mode)
 
 
-def model(way, opset, *given):
+def model(way, opset, *given, batch="n2"):
     net = Net(SIZES[0], dims=("n", 4, "h", "w"))
     proto = net.model(way(net, *given))
     proto.opset_import[0].version = opset
-    kind = helper.make_tensor_value_info("skip", TensorProto.FLOAT, ("n2", 4, "h2", "w2"))
+    kind = helper.make_tensor_value_info("skip", TensorProto.FLOAT, (batch, 4, "h2", "w2"))
     if any("skip" in node.input for node in proto.graph.node):
         proto.graph.input.append(kind)
     return proto
@@ -139,15 +139,44 @@ def test_a_whole_factor_that_is_divided_from_free_sizes_is_rewritten():
     assert [layer.before for layer in report.layers] == ["resize 2x2, conv 3x3 4->3"]
 
 
-def test_sizes_that_rounding_a_scale_would_change_are_refused_when_run():
-    """31 / 7 in float32 makes 30 of 7 in ONNX Runtime, 31 in PyTorch."""
-    proto = model(to_the_skip, 10, "Resize", "nearest")
-    session = onnxruntime.InferenceSession(proto.SerializeToString())
-    given = feeds(proto, (1, 4, 7, 7), (1, 4, 31, 14))
-    (expected,) = session.run(None, given)
-    assert expected.shape == (1, 4, 30, 14)
+# 31 / 7 in float32 makes 30 of 7 in ONNX Runtime, 31 in PyTorch.
+ROUNDED = [((1, 4, 7, 7), (1, 4, 31, 14)), ((1, 4, 6, 7), (1, 4, 12, 31)), (SIZES[1], SKIPS[1])]
+
+
+@pytest.mark.parametrize(
+    ("operator", "opset", "options"),
+    [
+        ("Resize", 10, {"mode": "nearest"}),
+        ("Upsample", 9, {"mode": "linear"}),
+        ("Resize", 13, {"mode": "linear"}),
+        ("Resize", 13, {"mode": "linear", "coordinate_transformation_mode": "align_corners"}),
+        ("Resize", 19, {"mode": "cubic", "coordinate_transformation_mode": "half_pixel_symmetric"}),
+    ],
+)
+def test_a_scale_that_is_rounded_makes_the_size_that_onnx_runtime_makes(operator, opset, options):
+    def way(n):
+        empty = [""] if opset > 10 else []
+        up = n(operator, "x", *empty, scales_to(n, image(n, "skip")), **options)
+        return n.conv(up, 4, 3)
+
+    check(model(way, opset), *ROUNDED)
+
+
+@pytest.mark.parametrize("operator", ["Add", "Concat"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_what_is_joined_with_the_map_it_was_resized_to_has_got_its_size(operator, stride):
+    def way(n):
+        skip = n.conv("skip", 4, 4, strides=[2, 2]) if stride == 2 else "skip"
+        up = n.conv(n("Resize", "x", scales_to(n, image(n, skip)), mode="nearest"), 4, 4)
+        return n(operator, up, skip, **({"axis": 1} if operator == "Concat" else {}))
+
+    proto = model(way, 10, batch="n")
+    main, session = check(proto, *zip(SIZES, SKIPS, strict=True))
+    given = feeds(proto, (1, 4, 7, 7), (1, 4, 31 * stride, 14))
+    with pytest.raises(Exception, match=r"dimensions|axis"):
+        session.run(None, given)
     with pytest.raises(RuntimeError, match="match_cast"):
-        compiled(proto)(*map(tvm.runtime.tensor, given.values()))
+        main(*map(tvm.runtime.tensor, given.values()))
 
 
 def test_scales_that_are_no_ratio_to_their_axis_are_refused_by_name():

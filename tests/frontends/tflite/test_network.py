@@ -91,14 +91,24 @@ def test_free_sizes_stay_free(tmp_path):
     check(path, (1, 9, 11, 3), (2, 6, 5, 3))
 
 
-@pytest.mark.parametrize("kernel", [3, 1])
-@pytest.mark.parametrize("operator", ["AVERAGE_POOL_2D", "MAX_POOL_2D"])
-def test_windows_with_strides_are_padded_by_free_sizes(operator, kernel, tmp_path):
-    """Of one sample, as ResNets take every second one, they leave samples over."""
+@pytest.mark.parametrize(
+    ("operator", "kernel", "strides"),
+    [
+        ("AVERAGE_POOL_2D", (3, 3), (2, 3)),
+        ("MAX_POOL_2D", (3, 3), (2, 3)),
+        ("MAX_POOL_2D", (1, 1), (2, 3)),  # as ResNets take every second sample
+        ("AVERAGE_POOL_2D", (3, 3), (4, 2)),
+        ("MAX_POOL_2D", (2, 3), (5, 4)),
+        ("L2_POOL_2D", (1, 2), (2, 4)),
+    ],
+)
+def test_windows_with_strides_are_padded_by_free_sizes(operator, kernel, strides, tmp_path):
+    """Strides over the window leave samples over, at some sizes."""
     net = Net((-1, -1, -1, 3))
-    how = {"padding": SAME, "filterHeight": kernel, "filterWidth": kernel}
-    y = net(operator, net.input, kind="Pool2D", strideH=2, strideW=3, **how)
-    check(net.file(tmp_path, y), (1, 9, 11, 3), (2, 6, 5, 3), (1, 7, 12, 3))
+    how = {"padding": SAME, "filterHeight": kernel[0], "filterWidth": kernel[1]}
+    how |= {"strideH": strides[0], "strideW": strides[1]}
+    path = net.file(tmp_path, net(operator, net.input, kind="Pool2D", **how))
+    check(path, (1, 9, 11, 3), (2, 6, 5, 3), (1, 7, 12, 3), (1, 8, 9, 3))
 
 
 def test_a_shape_fixes_free_sizes_only(tmp_path):

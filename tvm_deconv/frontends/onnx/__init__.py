@@ -19,7 +19,8 @@ from tvm_deconv.frontends.shapes import Shapes, read_shapes
 
 from .check import check_model, check_text, inlined
 from .importer import import_network
-from .known import check_operators, is_strange
+from .known import check_operators, never_imported
+from .nodes import opset_of
 from .normalise import normalised
 from .read import read_proto
 from .stated import stated_pixels
@@ -39,7 +40,7 @@ def from_onnx(model: onnx.ModelProto, name: str, shapes: Shapes | None = None) -
     check_text(model, name)
     fixed = read_shapes(shapes, _ranks(model), name)
     whole = inlined(model, name)
-    check_operators(whole.graph, name, is_strange)
+    check_operators(whole.graph, name, opset_of(whole), never_imported(whole.graph))
     check_model(whole, name, fixed)
     _require_shapes(whole, name, fixed)
     return import_network(normalised(whole, name, fixed))

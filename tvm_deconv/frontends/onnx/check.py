@@ -268,7 +268,8 @@ def _check_input(value: onnx.ValueInfoProto, name: str, is_shaped: bool) -> None
     if kind is None:
         raise ModelError(f"{what} has no type: declare its element type and shape")
     if kind != "tensor_type":
-        raise ModelError(f"{what} is a {kind.removesuffix('_type')}, not a tensor")
+        article = "an" if kind.startswith("o") else "a"
+        raise ModelError(f"{what} is {article} {kind.removesuffix('_type')}, not a tensor")
     _check_type(value.type.tensor_type.elem_type, what)
     if is_shaped:
         return

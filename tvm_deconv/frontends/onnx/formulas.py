@@ -76,7 +76,7 @@ def simplified(analyzer: sym.Analyzer, value: Any) -> Any:
 
 def _joined(analyzer: sym.Analyzer, value: Any) -> Any:
     """With each part in the form that mentions the fewest sizes."""
-    if not isinstance(value, _BINARY):
+    if not isinstance(value, BINARY):
         return value
     a, b = _joined(analyzer, value.a), _joined(analyzer, value.b)
     forms = [value]
@@ -107,12 +107,12 @@ def _divided(value: Any) -> Any:
 
 def _mentions(value: Any) -> int:
     """How often variables stand in a formula."""
-    if isinstance(value, _BINARY):
+    if isinstance(value, BINARY):
         return _mentions(value.a) + _mentions(value.b)
     return 0 if isinstance(value, tirx.IntImm) else 1
 
 
-_BINARY = (tirx.Add, tirx.Sub, tirx.Mul, tirx.FloorDiv, tirx.FloorMod, tirx.Min, tirx.Max)
+BINARY = (tirx.Add, tirx.Sub, tirx.Mul, tirx.FloorDiv, tirx.FloorMod, tirx.Min, tirx.Max)
 
 
 def int64(value: Any) -> Any:

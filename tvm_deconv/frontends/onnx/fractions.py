@@ -16,7 +16,7 @@ from tvm import relax, sym, tirx
 
 from tvm_deconv.frontends.resample import LARGEST_SIZE
 
-from .formulas import int64
+from .formulas import BINARY, int64
 from .nodes import refuse
 
 # Sizes up to which the integer formula of a scaled size is compared with the float32 one.
@@ -130,3 +130,32 @@ def scaled_size(size: Any, scale: np.floating[Any]) -> Any:
             return sym.Analyzer().simplify(tirx.floordiv(size * p, q))
     kind = str(scale.dtype)
     return tirx.Cast("int64", size.astype(kind) * tirx.const(float(scale), kind))
+
+
+def rounded_size(target: Any, size: Any) -> Any:
+    """What a resize of ``size`` by the scale target / size gives in float32: ``target``, or 1 less.
+
+    31 / 7 in float32 makes 30 of 7 in ONNX Runtime, where PyTorch means 31.
+    """
+    n, m = (int64(value).astype("float32") for value in (size, target))
+    return int64(target) - tirx.Select(m / n * n < m, int64(1), int64(0))
+
+
+def target_of(size: Any) -> Any:
+    """The ``target`` of a ``rounded_size``, None of any other size."""
+    return size.a if isinstance(size, tirx.Sub) and _is_rounding(size.b) else None
+
+
+def as_meant(size: Any) -> Any:
+    """A formula with ``rounded_size``s in it as if none of them were less than its target."""
+    if _is_rounding(size):
+        return size.false_value
+    if not isinstance(size, BINARY):
+        return size
+    a, b = as_meant(size.a), as_meant(size.b)
+    return size if a.same_as(size.a) and b.same_as(size.b) else type(size)(a, b)
+
+
+def _is_rounding(term: Any) -> bool:
+    compared = term.condition if isinstance(term, tirx.Select) else None
+    return isinstance(compared, tirx.LT) and str(compared.a.ty.dtype).startswith("float")

@@ -57,7 +57,7 @@ _DUMP = re.compile(r'ir\.Op\(span=None.*?name="([\w.]+)".*?support_level=\d+\)')
 def import_network(network: Network) -> tvm.IRModule:
     """The network as a Relax module with the entry ``main``; its weights are constants inside.
 
-    Raises ModelError for operators that neither we nor TVM have, all of them named, and for one
+    Raises ModelError for operators that neither we nor TVM have, a node of each named, and for one
     that cannot be converted, with its name and the reason.
     """
     graph = helper.make_graph(
@@ -66,7 +66,7 @@ def import_network(network: Network) -> tvm.IRModule:
         list(network.inputs),
         [helper.make_value_info(name, onnx.TypeProto()) for name in network.outputs],
     )
-    check_operators(graph, network.name, lambda node: not is_known(node))
+    check_operators(graph, network.name, network.opset, lambda node: not is_known(node))
     with warnings.catch_warnings(), redirect_stdout(StringIO()):
         # About renamed inputs and unknown dimensions: nothing that a user could act on.
         warnings.simplefilter("ignore")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import onnx
 from onnx import defs
@@ -11,7 +11,7 @@ from tvm.relax.frontend.onnx import onnx_frontend
 from tvm_deconv.errors import ModelError
 
 from .convert import CONVERTERS
-from .nodes import STANDARD, all_nodes, spell, words
+from .nodes import STANDARD, all_nodes, describe, spell, words
 
 # A domain whose operators TVM knows by their bare name.
 _MICROSOFT = "com.microsoft"
@@ -39,14 +39,30 @@ def is_strange(node: onnx.NodeProto) -> bool:
     return not is_known(node) and not (node.domain in STANDARD and defs.has(node.op_type))
 
 
+def never_imported(graph: onnx.GraphProto) -> Callable[[onnx.NodeProto], bool]:
+    """Says of a node, before anything is evaluated, whether there is no way to import it.
+
+    One of the standard may be folded away, unless it reads an input of the graph.
+    """
+    given = {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
+    return lambda node: is_strange(node) or (not is_known(node) and bool(given & set(node.input)))
+
+
 def check_operators(
-    graph: onnx.GraphProto, name: str, is_missing: Callable[[onnx.NodeProto], bool]
+    graph: onnx.GraphProto, name: str, opset: int, is_missing: Callable[[onnx.NodeProto], bool]
 ) -> None:
-    """Raise ModelError that names all operators that are missing."""
-    missing = sorted({spell(node) for node in all_nodes(graph) if is_missing(node)})
+    """Raise ModelError that names a node of each operator that is missing."""
+    missing: dict[str, list[onnx.NodeProto]] = {}
+    for node in all_nodes(graph):
+        if is_missing(node):
+            missing.setdefault(spell(node), []).append(node)
     if missing:
-        plural = "s" if len(missing) > 1 else ""
         raise ModelError(
-            f"{name} uses operator{plural} {', '.join(missing)}, which TVM cannot import: "
-            "export the model without"
+            f"{name}: {', '.join(_first(nodes, opset) for nodes in missing.values())} cannot be "
+            "imported, neither here nor by TVM: export the model without"
         )
+
+
+def _first(nodes: Sequence[onnx.NodeProto], opset: int) -> str:
+    others = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
+    return describe(nodes[0], opset) + others

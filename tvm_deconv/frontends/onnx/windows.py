@@ -8,6 +8,7 @@ from typing import Any
 
 from tvm import sym, tirx
 
+from .formulas import sizes_analyzer
 from .nodes import refuse
 
 AUTO_PADS = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
@@ -37,20 +38,27 @@ class Window:
 
     def split(self, totals: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """Begin and end of paddings of ``totals`` samples: the odd one is at the end, but at the
-        beginning with SAME_LOWER."""
-        small = [floordiv(total, 2) for total in totals]
-        large = [total - half for total, half in zip(totals, small, strict=True)]
-        return (large, small) if self.auto_pad == "SAME_LOWER" else (small, large)
+        beginning with SAME_LOWER. Negative ones crop: halves are rounded towards zero, as in C."""
+        more = 1 if self.auto_pad == "SAME_LOWER" else 0
+        begin = [_half(total + more) for total in totals]
+        return begin, [total - half for total, half in zip(totals, begin, strict=True)]
 
-    def same_padding(self, sizes: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        """Begin and end for ceil(size / stride) windows; expressions for free sizes."""
+    def same_padding(
+        self, sizes: Sequence[Any], crops: bool = False
+    ) -> tuple[list[Any], list[Any]]:
+        """Begin and end for ceil(size / stride) windows; expressions for free sizes.
+
+        Where a stride over the window leaves samples over, the standard's formula is negative: with
+        ``crops`` that is what it says, else 0.
+        """
         totals = []
         for size, stride, extent in zip(sizes, self.strides, self.extents, strict=True):
             if stride == 1:
                 totals.append(extent - 1)
                 continue
             count = floordiv(size + stride - 1, stride)
-            totals.append(at_least((count - 1) * stride + extent - size, 0))
+            total = (count - 1) * stride + extent - size
+            totals.append(total if crops and extent < stride else at_least(total, 0))
         return self.split(totals)
 
 
@@ -113,6 +121,16 @@ def floordiv(value: Any, by: int) -> Any:
     if isinstance(value, int):
         return value // by
     return sym.Analyzer().simplify(tirx.floordiv(value, by))
+
+
+def _half(value: Any) -> Any:
+    if isinstance(value, int):
+        return -(-value // 2) if value < 0 else value // 2
+    # TVM simplifies floor divisions further, and few formulas are ever negative.
+    analyzer = sizes_analyzer(value)
+    if analyzer.can_prove(value >= 0):
+        return analyzer.simplify(tirx.floordiv(value, 2))
+    return analyzer.simplify(tirx.floordiv(value + tirx.Select(value < 0, 1, 0), 2))
 
 
 def at_least(value: Any, least: int) -> Any:

@@ -3,7 +3,8 @@
 A decoder doubles what its encoder has halved, and adds the two: ``2 * ((h - 1) // 4 + 1)`` and
 ``(h - 1) // 2 + 1`` are equal wherever a multiple of the stride comes in. TVM leaves the result
 without a shape. One operand is therefore taken for the shape of the other, and that they are equal
-is asked when the model is run.
+is asked when the model is run. So is whether a map that was resized to the size of another by a
+scale in float32 has got it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from tvm import relax, tirx
 
 from tvm_deconv.frontends.onnx.formulas import are_one
+from tvm_deconv.frontends.onnx.fractions import as_meant
 
 from .call import dtype_of, known_shape
 
@@ -54,6 +56,17 @@ def common_size(size: Any, beside: Sequence[Any], repeats: bool = True) -> Any:
     """
     if isinstance(size, int):
         return size
+    if any(as_meant(n) is not n for n in beside):
+        meant = as_meant(size)
+        twins = [n for n in beside if n is not size and are_one(as_meant(n), meant)]
+        if isinstance(size, tirx.Var):
+            rounded = [n for n in twins if as_meant(n) is not n]
+        else:
+            # What was resized to another map's size takes the formula of that.
+            rounded = [n for n in twins if meant is not size and not isinstance(n, tirx.Var)]
+            beside = [n for n in beside if all(n is not twin for twin in twins)]
+        if rounded:
+            return rounded[0]
     fixed = [n for n in beside if isinstance(n, int)]
     if fixed and not repeats:
         return fixed[0]

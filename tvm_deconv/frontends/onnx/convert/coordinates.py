@@ -27,41 +27,42 @@ MODES = (
 def coordinate(
     mode: str, scale: np.float32 | None, region: tuple[float, float] | None = None
 ) -> Coordinate:
-    """Output to input places by ``scale`` (None: the ratio of the sizes).
+    """Output to input places by ``scale`` (None: the ratio of the sizes, or of ``Resampled.meant``
+    to that of the input).
 
     ``region`` is the normalised start and end of ``tf_crop_and_resize``.
     """
 
-    def ratio(n: Any, m: Any) -> Any:
-        return m / n if scale is None else float(scale)
+    def ratio(n: Any, m: Any, *meant: Any) -> Any:
+        return (*meant, m)[0] / n if scale is None else float(scale)
 
-    def half_pixel(ops: Numbers, i: Any, n: Any, m: Any) -> Any:
-        return (i + 0.5) / ratio(n, m) - 0.5
+    def half_pixel(ops: Numbers, i: Any, n: Any, m: Any, *meant: Any) -> Any:
+        return (i + 0.5) / ratio(n, m, *meant) - 0.5
 
-    def half_pixel_symmetric(ops: Numbers, i: Any, n: Any, m: Any) -> Any:
+    def half_pixel_symmetric(ops: Numbers, i: Any, n: Any, m: Any, *meant: Any) -> Any:
         """About the centre, wherever the scale does not fit the sizes."""
-        by = ratio(n, m)
+        by = ratio(n, m, *meant)
         offset = n / 2.0 * (1.0 - m / (n * by))
         by = ops.double(by) if scale is None else by
         return ops.single(ops.double(offset) + (ops.double(i) + 0.5) / by - 0.5)
 
-    def pytorch_half_pixel(ops: Numbers, i: Any, n: Any, m: Any) -> Any:
-        return ops.where(m > 1.0, half_pixel(ops, i, n, m), 0.0)
+    def pytorch_half_pixel(ops: Numbers, i: Any, n: Any, m: Any, *meant: Any) -> Any:
+        return ops.where(m > 1.0, half_pixel(ops, i, n, m, *meant), 0.0)
 
-    def align_corners(ops: Numbers, i: Any, n: Any, m: Any) -> Any:
+    def align_corners(ops: Numbers, i: Any, n: Any, m: Any, *meant: Any) -> Any:
         return i * (n - 1.0) / ops.largest(m - 1.0, 1.0)
 
-    def asymmetric(ops: Numbers, i: Any, n: Any, m: Any) -> Any:
-        return i / ratio(n, m)
+    def asymmetric(ops: Numbers, i: Any, n: Any, m: Any, *meant: Any) -> Any:
+        return i / ratio(n, m, *meant)
 
-    def tf_half_pixel_for_nn(ops: Numbers, i: Any, n: Any, m: Any) -> Any:
+    def tf_half_pixel_for_nn(ops: Numbers, i: Any, n: Any, m: Any, *meant: Any) -> Any:
         """ONNX Runtime copies along an axis that keeps its size, where 0.5 may round to 1."""
         if scale is not None:
-            return (i + 0.5) / ratio(n, m)
+            return (i + 0.5) / ratio(n, m, *meant)
         offset = ops.where(m > n, 0.5, ops.where(n > m, 0.5, 0.0))
-        return (i + offset) / ratio(n, m)
+        return (i + offset) / ratio(n, m, *meant)
 
-    def tf_crop_and_resize(ops: Numbers, i: Any, n: Any, m: Any) -> Any:
+    def tf_crop_and_resize(ops: Numbers, i: Any, n: Any, m: Any, *meant: Any) -> Any:
         start, end = region or (0.0, 1.0)
         extent = float(np.float32(end) - np.float32(start))
         # Through float64, or LLVM contracts product and sum, which rounds once instead of twice.

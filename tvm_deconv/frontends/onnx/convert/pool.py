@@ -1,4 +1,9 @@
-"""MaxPool, AveragePool and LpPool of one to three dimensions."""
+"""MaxPool, AveragePool and LpPool of one to three dimensions.
+
+By SAME with a stride over the window the last samples may be left over, and the standard's formula
+for the padding is negative. ONNX Runtime 1.32 crops by it in LpPool and in AveragePool of opset 19,
+its half rounded towards zero, and refuses in the others; here all crop alike.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +12,10 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from tvm import relax, tirx
+from tvm import relax
 
-from tvm_deconv.frontends.onnx.formulas import int64
 from tvm_deconv.frontends.onnx.nodes import refuse
-from tvm_deconv.frontends.onnx.windows import Window, floordiv, read_window
+from tvm_deconv.frontends.onnx.windows import Window, read_window
 
 from .call import Call, dtype_of, is_float, shape_of
 from .conv import padded
@@ -67,8 +71,9 @@ def _pooled(
     window = read_window(call.attributes, len(sizes))
     begin, end = list(window.begin), list(window.end)
     if window.is_same:
-        _check_same_windows(call, sizes, window)
-        begin, end = window.same_padding(sizes)
+        begin, end = window.same_padding(sizes, crops=True)
+        x, begin, end = _cropped(call, x, begin, end)
+        sizes = shape_of(x)[2:]
     if not all(isinstance(width, int) for width in (*begin, *end)):
         pads = begin, end
         return _padded_in_memory(call, x, operators[len(sizes)], window, pads, lowest, **options)
@@ -89,6 +94,32 @@ def _pooled(
         # With auto_pad the number of windows is the same, whatever ceil_mode says.
         ceil_mode=bool(call.get("ceil_mode", 0)) and window.auto_pad == "NOTSET",
         **options,
+    )
+
+
+def _cropped(
+    call: Call, x: relax.Expr, begin: list[Any], end: list[Any]
+) -> tuple[relax.Expr, list[Any], list[Any]]:
+    """``x`` without what negative numbers among the paddings crop, and the paddings without them.
+
+    Those that depend on free sizes stay.
+    """
+    axes = [
+        axis
+        for axis, widths in enumerate(zip(begin, end, strict=True))
+        if any(isinstance(width, int) and width < 0 for width in widths)
+    ]
+    if not axes:
+        return x, begin, end
+    sizes, begin, end = shape_of(x)[2:], list(begin), list(end)
+    starts = [max(-begin[axis], 0) for axis in axes]
+    ends = [sizes[axis] + min(end[axis], 0) for axis in axes]
+    for axis in axes:
+        begin[axis], end[axis] = max(begin[axis], 0), max(end[axis], 0)
+    return (
+        call.emit(relax.op.strided_slice(x, [axis + 2 for axis in axes], starts, ends)),
+        begin,
+        end,
     )
 
 
@@ -119,22 +150,6 @@ def _padded_in_memory(
         return pooled(x)
     ones = call.emit(relax.op.ones(relax.ShapeExpr([1, 1, *shape_of(x)[2:]]), dtype_of(x)))
     return relax.op.divide(pooled(x), pooled(ones))
-
-
-def _check_same_windows(call: Call, sizes: Sequence[Any], window: Window) -> None:
-    """Refuse SAME where a stride over the window leaves samples over: the padding is negative.
-
-    By the standard's formula it crops, and ONNX Runtime does so in some pools, on one side or the
-    other, and refuses in most; the standard's reference refuses, too.
-    """
-    for size, extent, stride in zip(sizes, window.extents, window.strides, strict=True):
-        if extent < stride:
-            read = floordiv(size - 1, stride) * stride + extent
-            call.require(
-                [tirx.max(int64(size) - read, int64(0))],
-                f"auto_pad is {window.auto_pad}, and windows of {extent} by strides of {stride} "
-                f"leave samples of {size} over: what of them is not agreed on; give pads",
-            )
 
 
 def _check_valid_windows(sizes: Sequence[Any], window: Window) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 from tvm import relax, sym, tirx
 
 from tvm_deconv.frontends.onnx.formulas import are_one, int64
-from tvm_deconv.frontends.onnx.fractions import Fraction, scaled_size
+from tvm_deconv.frontends.onnx.fractions import Fraction, rounded_size, scaled_size, target_of
 from tvm_deconv.frontends.onnx.nodes import refuse
 from tvm_deconv.frontends.resample import Resampled, resample
 from tvm_deconv.frontends.taps import (
@@ -61,7 +61,8 @@ def resize(call: Call) -> relax.Expr:
             continue
         place = coordinate(mode, scales[i], region)
         step = _step(scales[i], sizes[i], shape[axis])
-        resampled.append(Resampled(axis, sizes[i], place, _kernel(call, step), fills=crops))
+        kernel, meant = _kernel(call, step), target_of(sizes[i])
+        resampled.append(Resampled(axis, sizes[i], place, kernel, crops, meant))
     fill = call.get("extrapolation_value", 0.0)
     what = f"{call.get('mode', 'nearest')} resize with {mode}"
     return resample(call.builder, x, resampled, fill, what)
@@ -100,16 +101,17 @@ def _old(call: Call, scales: list[Any] | None) -> relax.Expr:
         if mode == "nearest":
             kernel = Nearest("ceil" if scale is not None and scale < 1 else "floor")
             place = place if scale is not None else _rounded(place)
-        resampled.append(Resampled(axis, size, place, kernel))
+        resampled.append(Resampled(axis, size, place, kernel, meant=target_of(size)))
     return resample(call.builder, x, resampled, what=f"{mode} resize")
 
 
 def _rounded(place: Coordinate) -> Coordinate:
     """``place`` up where the axis shrinks, and down where it grows, by sizes that are free."""
 
-    def whole(ops: Numbers, i: Any, n: Any, m: Any) -> Any:
-        found = place(ops, i, n, m)
-        return ops.where(m < n, ops.ceil(found), ops.floor(found))
+    def whole(ops: Numbers, i: Any, n: Any, m: Any, *meant: Any) -> Any:
+        found = place(ops, i, n, m, *meant)
+        shrinks = (*meant, m)[0] < n
+        return ops.where(shrinks, ops.ceil(found), ops.floor(found))
 
     return whole
 
@@ -171,8 +173,7 @@ def _spelled(value: Any) -> str:
 def _target(call: Call, size: Any, axis: int, scale: Any) -> tuple[np.float32 | None, Any]:
     """The scale (None: the ratio of the sizes) and what it makes of the ``size`` of an axis.
 
-    Of a scale that was divided from sizes it is the dividend, not what rounding to float32 leaves
-    of it: ONNX Runtime resizes 7 samples by 31 / 7 to 30. Such sizes are refused when it is run.
+    Of a scale that was divided from sizes it is the dividend or what rounding leaves of it.
     """
     if isinstance(scale, np.float32):
         return scale, scaled_size(size, scale)
@@ -181,10 +182,7 @@ def _target(call: Call, size: Any, axis: int, scale: Any) -> tuple[np.float32 | 
             f"its scale of axis {axis} is computed as {_spelled(scale)}, which is no ratio to the "
             f"size {size} of that axis: give the shapes of the inputs"
         )
-    n, m = (int64(value).astype("float32") for value in (size, scale.size))
-    found = tirx.Cast("int64", m / n * n)
-    call.require([found - scale.size], f"scale {scale.size} / {size} is rounded to another size")
-    return None, scale.size
+    return None, rounded_size(scale.size, size)
 
 
 def _ratio(size: Any, target: Any) -> np.float32 | None:

@@ -6,7 +6,7 @@ raises ModelError with a reason; whoever calls it puts model and operator before
 
 from __future__ import annotations
 
-from . import conv, moving, pad, pointwise, reduce, reshape, resize
+from . import conv, moving, pad, pointwise, pool, reduce, reshape, resize
 from .call import Call
 from .pointwise import Converter
 
@@ -55,7 +55,7 @@ CONVERTERS: dict[str, Converter] = {
     "ADD_N": pointwise.add_n,
     "ARG_MAX": reduce.arg("ArgMax"),
     "ARG_MIN": reduce.arg("ArgMin"),
-    "AVERAGE_POOL_2D": conv.average_pool_2d,
+    "AVERAGE_POOL_2D": pool.average_pool_2d,
     "BATCH_MATMUL": conv.batch_mat_mul,
     "BATCH_TO_SPACE_ND": reshape.batch_to_space_nd,
     "BROADCAST_TO": reshape.broadcast_to,
@@ -76,10 +76,10 @@ CONVERTERS: dict[str, Converter] = {
     "GATHER_ND": moving.gather_nd,
     "GELU": pointwise.gelu,
     "L2_NORMALIZATION": pointwise.l2_normalization,
-    "L2_POOL_2D": conv.l2_pool_2d,
+    "L2_POOL_2D": pool.l2_pool_2d,
     "LEAKY_RELU": pointwise.leaky_relu,
     "LOG_SOFTMAX": pointwise.log_softmax,
-    "MAX_POOL_2D": conv.max_pool_2d,
+    "MAX_POOL_2D": pool.max_pool_2d,
     "MEAN": reduce.reduction("ReduceMean"),
     "MIRROR_PAD": pad.mirror_pad,
     "NOT_EQUAL": pointwise.binary("Equal", "Not"),

@@ -1,4 +1,4 @@
-"""Convolutions and what is computed like them: CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED, pools.
+"""Convolutions and products of matrices: CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED, ...
 
 Sizes that SAME asks for, per axis of n samples, kernel k, dilation d, stride s (TFLite's
 ``padding.h``)::
@@ -38,7 +38,7 @@ def same_pads(size: int, extent: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def _window(
+def window_of(
     call: Call, kernel: tuple[int, ...], strides: tuple[int, ...], dilations: tuple[int, ...]
 ) -> dict[str, Any]:
     """The window of a convolution or pool over the image at input 0, in ONNX's attributes."""
@@ -96,7 +96,7 @@ def depthwise_conv_2d(call: Call) -> None:
 def _convolve(call: Call, weights: np.ndarray, groups: int) -> None:
     strides = call.positive("StrideH", "StrideW")
     dilations = call.positive("DilationHFactor", "DilationWFactor")
-    window = _window(call, weights.shape[2:], strides, dilations)
+    window = window_of(call, weights.shape[2:], strides, dilations)
     operands = [call.form(0, NCHW), call.constant(weights), *_bias(call, 2, len(weights))]
     call.result(call.emit("Conv", *operands, group=groups, **window), NCHW)
 
@@ -211,26 +211,6 @@ def transpose_conv_bias(call: Call) -> None:
             total = transpose_conv_bias_crop(size or 1, kernel, stride)
         crops.append((total // 2, total - total // 2))
     call.result(_transposed(call, 0, weights, strides, crops, 2), NCHW, activation=0)
-
-
-def average_pool_2d(call: Call) -> None:
-    """Over the samples that are there, not the padding."""
-    call.result(call.emit("AveragePool", call.form(0, NCHW), **_pool_window(call)), NCHW)
-
-
-def max_pool_2d(call: Call) -> None:
-    call.result(call.emit("MaxPool", call.form(0, NCHW), **_pool_window(call)), NCHW)
-
-
-def l2_pool_2d(call: Call) -> None:
-    x = call.form(0, NCHW)
-    mean = call.emit("AveragePool", call.emit("Mul", x, x), **_pool_window(call))
-    call.result(call.emit("Sqrt", mean), NCHW)
-
-
-def _pool_window(call: Call) -> dict[str, Any]:
-    kernel = call.positive("FilterHeight", "FilterWidth")
-    return _window(call, kernel, call.positive("StrideH", "StrideW"), (1, 1))
 
 
 def fully_connected(call: Call) -> None:
