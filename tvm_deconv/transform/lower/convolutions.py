@@ -23,15 +23,16 @@ from tvm_deconv.backends import machine_of
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec, resolve_log
 from tvm_deconv.relax_functions import opaque
-from tvm_deconv.schedules.choice import AUTO, Choice, Preferences
+from tvm_deconv.schedules.choice import AUTO, Preferences
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
+from tvm_deconv.schedules.tir.stacks import on_volumes
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform.borders import emit_border, read_border
-from tvm_deconv.transform.graph import BROADCAST, dtype_of, shape_of
+from tvm_deconv.transform.graph import BROADCAST, dtype_of, same_shape, shape_of
 from tvm_deconv.transform.graph import constant as tensor_constant
 from tvm_deconv.transform.rebind import rebind
 
-from .epilogue import RESHAPE
+from .epilogue import RESHAPE, without_depth
 from .layers import LoweredLayer, layers_of, operator
 
 # The attribute of a function that names its variant; its global symbol begins with the name, too.
@@ -77,9 +78,10 @@ class LowerConvolutions:
         lowered = False
         for name, func in result.functions_items():
             found = layers_of(result, func, self.machine, self.preferences)
-            layers = {
-                layer.epilogue.result: layer for layer in found if isinstance(layer, LoweredLayer)
-            }
+            layers: dict[relax.Var, list[LoweredLayer]] = {}
+            for layer in found:
+                if isinstance(layer, LoweredLayer):
+                    layers.setdefault(layer.epilogue.result, []).append(layer)
             if layers:
                 lowered = True
                 rebuild = _Rebuild(result, layers)
@@ -91,22 +93,33 @@ class LowerConvolutions:
 
 @mutator
 class _Rebuild(PyExprMutator):
-    """Replaces the result of each layer by a call of its function; the rest is copied."""
+    """Replaces the result of each layer by a call of its function; the rest is copied.
 
-    def __init__(self, mod: tvm.IRModule, layers: dict[relax.Var, LoweredLayer]) -> None:
+    Where several layers make one result, those after the first write into the first one's.
+    """
+
+    def __init__(self, mod: tvm.IRModule, layers: dict[relax.Var, list[LoweredLayer]]) -> None:
         super().__init__(mod)
         self.layers = layers
         self.kernel_of = _Kernels()
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
-        layer = self.layers.get(binding.var)
-        if layer is None:
+        layers = self.layers.get(binding.var)
+        if layers is None:
             super().visit_var_binding_(binding)
             return
-        func, arguments = self.kernel_of(layer)
-        callee = self.builder_.add_func(func, _kernel_name(layer))
-        remapped = [self.visit_expr(a) if isinstance(a, relax.Var) else a for a in arguments]
-        rebind(self, binding, relax.call_tir(callee, remapped, binding.var.ty))
+        call = None
+        for layer in layers:
+            func, arguments = self.kernel_of(layer)
+            callee = self.builder_.add_func(func, _kernel_name(layer))
+            remapped = [self.visit_expr(a) if isinstance(a, relax.Var) else a for a in arguments]
+            if call is None:
+                call = relax.call_tir(callee, remapped, binding.var.ty)
+            else:
+                remapped.append(self.builder_.emit(call))
+                place = len(remapped) - 1
+                call = relax.op.call_tir_inplace(callee, remapped, place, binding.var.ty)
+        rebind(self, binding, call)
 
 
 def _kernel_name(layer: LoweredLayer) -> str:
@@ -118,25 +131,37 @@ class _Kernels:
     """The function of each layer; layers that differ in nothing but their weights share one."""
 
     def __init__(self) -> None:
-        self.known: list[tuple[ConvTranspose2d, Choice, tvm.tirx.PrimFunc, tvm.tirx.PrimFunc]] = []
+        self.known: list[tuple[LoweredLayer, tvm.tirx.PrimFunc, tvm.tirx.PrimFunc]] = []
 
     def __call__(self, layer: LoweredLayer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
         """The scheduled function, and its arguments in the original function's terms."""
-        func, arguments = _fused(layer)
-        op, choice = layer.conv.op, layer.choice
-        for known_op, known_choice, fused, scheduled in self.known:
-            if (op, choice) == (known_op, known_choice) and tvm_ffi.structural_equal(fused, func):
+        func, arguments, pictures = _fused(layer)
+        conv, choice = layer.conv, layer.choice
+        for known, fused, scheduled in self.known:
+            if _same_loops(known, layer) and tvm_ffi.structural_equal(fused, func):
                 return scheduled, arguments
-        scheduled = choice.variant.schedule(bind_repeated_reads(func), op, choice.parameters)
+        scheduled = choice.variant.schedule(bind_repeated_reads(func), conv.op, choice.parameters)
+        if conv.stack is not None:
+            scheduled = on_volumes(scheduled, conv.stack, shape_of(conv.data) or (), pictures)
         scheduled = scheduled.with_attr(VARIANT_ATTRIBUTE, choice.variant.name)
         # Nothing may be fused into a function that is already scheduled.
         scheduled = opaque(scheduled)
-        self.known.append((op, choice, func, scheduled))
+        self.known.append((layer, func, scheduled))
         return scheduled, arguments
 
 
-def _fused(layer: LoweredLayer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
-    """Algorithm and epilogue as one unscheduled PrimFunc, made by Relax's own fusion."""
+def _same_loops(a: LoweredLayer, b: LoweredLayer) -> bool:
+    """Whether one algorithm computes both over the same pictures."""
+    if (a.conv.op, a.choice, a.conv.stack) != (b.conv.op, b.choice, b.conv.stack):
+        return False
+    return a.conv.stack is None or same_shape(shape_of(a.conv.data), shape_of(b.conv.data))
+
+
+def _fused(layer: LoweredLayer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr], list[int]]:
+    """Algorithm and epilogue as one unscheduled PrimFunc, made by Relax's own fusion.
+
+    With its arguments, and which of them are operands as large as the output.
+    """
     conv, variant, parameters = layer.conv, layer.choice.variant, layer.choice.parameters
     builder = relax.BlockBuilder()
     packed = variant.pack_weights(conv.weight, conv.op, parameters)
@@ -146,9 +171,9 @@ def _fused(layer: LoweredLayer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
     # of a parameter, and the network may have h*2 there.
     n, channels, h, w = (
         dim if isinstance(dim, int) else tvm.tirx.Var(name, "int64")
-        for name, dim in zip("nchw", shape_of(conv.data) or (), strict=True)
+        for name, dim in zip("nchw", conv.picture, strict=True)
     )
-    x = inputs.add(conv.data, (n, channels, h, w))
+    x = inputs.add(conv.data, (n, channels, h, w), apart=conv.stack is not None)
     out_shape = conv.op.output_shape(n, h, w)
     weight = inputs.add(relax.const(packed))
     emit = _EpilogueEmitter(layer, builder, inputs, out_shape)
@@ -171,7 +196,7 @@ def _fused(layer: LoweredLayer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
     mod = relax.transform.LegalizeOps()(builder.finalize())
     mod = relax.transform.FuseTIR()(mod)
     (func,) = (f for _, f in mod.functions_items() if isinstance(f, tvm.tirx.PrimFunc))
-    return func, inputs.arguments
+    return func, inputs.arguments, emit.pictures
 
 
 class _Parameters:
@@ -180,15 +205,24 @@ class _Parameters:
     def __init__(self) -> None:
         self.arguments: list[relax.Expr] = []
         self.variables: list[relax.Var] = []
+        self._shared: list[tuple[relax.Expr, relax.Var]] = []
 
-    def add(self, argument: relax.Expr, shape: tuple[Any, ...] | None = None) -> relax.Var:
-        """The parameter for ``argument``; ``shape`` is in the function's own variables."""
-        for have, var in zip(self.arguments, self.variables, strict=True):
+    def add(
+        self, argument: relax.Expr, shape: tuple[Any, ...] | None = None, *, apart: bool = False
+    ) -> relax.Var:
+        """The parameter for ``argument``; ``shape`` is in the function's own variables.
+
+        One that stands ``apart`` is not that of the same argument elsewhere: stacks of one volume
+        may differ.
+        """
+        for have, var in self._shared:
             if have.same_as(argument):
                 return var
         self.arguments.append(argument)
         ty = argument.ty if shape is None else relax.TensorType(shape, dtype_of(argument))
         self.variables.append(relax.Var(f"p{len(self.variables)}", ty))
+        if not apart:
+            self._shared.append((argument, self.variables[-1]))
         return self.variables[-1]
 
 
@@ -207,6 +241,7 @@ class _EpilogueEmitter:
         self.builder, self.parameters, self.out_shape = builder, parameters, out_shape
         self.operands: dict[tuple[relax.Var, int], Any] = {}
         self.lines: dict[relax.Expr, relax.Var] = {}
+        self.large: list[relax.Var] = []
 
     def declare(self) -> None:
         """Turn every operand from outside into a parameter, before the function begins."""
@@ -220,6 +255,11 @@ class _EpilogueEmitter:
             for index, operand in enumerate(call.args):
                 if operand not in inside and isinstance(operand.ty, relax.TensorType):
                     self.operands[var, index] = self._outside(operand, self.graph.op(var))
+
+    @property
+    def pictures(self) -> list[int]:
+        """Positions of the parameters that are as large as the output."""
+        return [i for i, var in enumerate(self.parameters.variables) if var in self.large]
 
     def __call__(self, value: relax.Expr) -> relax.Expr:
         values: dict[relax.Var, relax.Expr] = {self.conv.var: value}
@@ -251,7 +291,11 @@ class _EpilogueEmitter:
     def _outside(self, operand: relax.Expr, reader: str | None) -> Any:
         constant = self.graph.constant(operand)
         if constant is None:
-            return self.parameters.add(operand, self.out_shape)
+            self.large.append(self.parameters.add(operand, self.out_shape))
+            return self.large[-1]
+        if self.conv.stack is not None:
+            constant = without_depth(constant)
+            assert constant is not None
         if constant.size == 1 and reader in _WITH_NUMBERS and constant.dtype.kind == "f":
             return tensor_constant(constant.reshape(()))
         if constant.ndim == 6:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tvm
 from tvm import relax
 
@@ -109,7 +110,9 @@ def _single(ty: relax.TensorType) -> relax.TensorType:
 
 
 def phase_view(conv: Convolution, shape: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """(N, O, H, r_h, W, r_w) of a convolution's output; None if it has broken blocks."""
+    """(N, O, H, r_h, W, r_w) of a convolution's output; None if it has broken blocks or depth."""
+    if conv.stack is not None:
+        return None
     n, o, oh, ow = shape
     rh, rw = conv.op.strides
     x = shape_of(conv.data)
@@ -158,11 +161,24 @@ def _operand_fits(
         return same_shape(shape_of(operand), own)
     constant = graph.constant(operand)
     if constant is not None:
+        if len(own) == 5:
+            return constant.size == 1 or without_depth(constant) is not None
         # The rows and columns of a phase constant are 1; a full-size constant is a tensor.
         return constant.size == 1 or len(own) == 4 or _is_phase_constant(constant.shape, own)
-    if len(own) != 4 or not same_shape(shape_of(operand), own):
+    if len(own) not in (4, 5) or not same_shape(shape_of(operand), own):
         return False
     return not _depends(graph, operand, conv.var)
+
+
+def without_depth(constant: np.ndarray) -> np.ndarray | None:
+    """A constant of an operator over volumes for one over their stacks; None if rows differ in it.
+
+    Whatever is one number for a channel, or for a column: (1, C, 1, 1, W) => (1, C, 1, W).
+    """
+    *_, batch, _, depth, height, _ = (1, 1, 1, 1, 1, *constant.shape)
+    if not batch == depth == height == 1:
+        return None
+    return constant if constant.ndim < 3 else constant.squeeze(-3)
 
 
 def _depends(graph: Graph, operand: relax.Var, source: relax.Var) -> bool:

@@ -15,12 +15,14 @@ from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.report import KernelReport
 from tvm_deconv.schedules.choice import Choice, Preferences, choose
+from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform.graph import Graph, dtype_of, shape_of, text
 
 from .epilogue import Epilogue, collect
 from .read import Convolution, read
+from .volumes import read_volume
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def layers_of(
 ) -> list[LoweredLayer | RefusedLayer]:
     """All convolutions of a Relax function of ``mod`` in order; there are none in any other one.
 
-    A symbolic size counts as not known.
+    A symbolic size counts as not known. One over volumes is a layer for each phase of its depth.
     """
     if not isinstance(func, relax.Function):
         return []
@@ -55,18 +57,33 @@ def layers_of(
     found: list[LoweredLayer | RefusedLayer] = []
     taken: set[relax.Var] = set()
     for var in graph.order:
-        conv = read(graph, var) if var in graph.live else None
-        if isinstance(conv, Refused):
-            found.append(RefusedLayer(graph, var, conv.reason))
-        elif conv is not None:
-            n, _, h, w = (
-                dim if isinstance(dim, int) else None for dim in shape_of(conv.data) or ()
-            )
-            choice = choose(conv.op, Sizes(n, h, w), conv.dtype, machine, preferences)
-            epilogue = collect(graph, conv, taken)
+        convs = _read(graph, var, machine) if var in graph.live else ()
+        if isinstance(convs, Refused):
+            found.append(RefusedLayer(graph, var, convs.reason))
+        elif convs:
+            epilogue = collect(graph, convs[0], taken)
             taken.update(epilogue.members)
-            found.append(LoweredLayer(graph, conv, epilogue, choice))
+            for conv in convs:
+                choice = choose(conv.op, sizes_of(conv), conv.dtype, machine, preferences)
+                found.append(LoweredLayer(graph, conv, epilogue, choice))
     return found
+
+
+def _read(graph: Graph, var: relax.Var, machine: Machine) -> tuple[Convolution, ...] | Refused:
+    """The layers that compute ``var`` together; none if it is no convolution."""
+    convs = read_volume(graph, var)
+    if convs is None:
+        conv = read(graph, var)
+        return conv if isinstance(conv, Refused) else () if conv is None else (conv,)
+    if not isinstance(machine, CpuMachine):
+        return Refused(f"{graph.describe(var)} has three dimensions: our kernels are for CPUs")
+    return convs
+
+
+def sizes_of(conv: Convolution) -> Sizes:
+    """Batch, height and width of what the layer is computed over; a symbolic one is not known."""
+    n, _, h, w = (dim if isinstance(dim, int) else None for dim in conv.picture)
+    return Sizes(n, h, w)
 
 
 def explain_kernels(
@@ -87,7 +104,7 @@ def explain_kernels(
                 line = KernelReport(
                     name.name_hint,
                     layer_name(result),
-                    describe(layer.graph, layer.conv.var),
+                    describe_layer(layer),
                     choice.variant.name,
                     short(choice.parameters),
                     choice.reason,
@@ -102,6 +119,14 @@ def operator(graph: Graph, var: relax.Var) -> str:
     return name.replace("2d", "1d") if graph.is_line(var) else name
 
 
+def describe_layer(layer: LoweredLayer) -> str:
+    """``describe``, and of a volume which of the phases of its depth."""
+    words, stack = describe(layer.graph, layer.conv.var), layer.conv.stack
+    if stack is None or stack.volume.d.stride == 1:
+        return words
+    return f"{words}, depth phase {stack.phase} of {stack.volume.d.stride}"
+
+
 def describe(graph: Graph, var: relax.Var) -> str:
     """``conv2d_transpose 4x4 stride 2, 64->32, 128x128``: a convolution and its input's size.
 
@@ -109,7 +134,8 @@ def describe(graph: Graph, var: relax.Var) -> str:
     """
     call = graph.value(var)
     attrs, (data, weight) = call.attrs, call.args
-    spatial = "W" if graph.is_line(var) else "HW"
+    spatial = str(attrs.data_layout).replace("N", "").replace("C", "")
+    spatial = "W" if graph.is_line(var) else spatial
     batch, c_in, *size = _dims(data, attrs.data_layout, f"NC{spatial}")
     (c_out,) = _dims(var, attrs.out_layout or attrs.data_layout, "C")
     kernel = [operator(graph, var)]
@@ -117,7 +143,7 @@ def describe(graph: Graph, var: relax.Var) -> str:
     for word, values in (("stride", attrs.strides), ("dilation", attrs.dilation)):
         pair = [int(n) for n in values][-len(spatial) :]
         if any(n != 1 for n in pair):
-            kernel.append(f"{word} {pair[0] if len(set(pair)) == 1 else f'{pair[0]}x{pair[1]}'}")
+            kernel.append(f"{word} {pair[0] if len(set(pair)) == 1 else 'x'.join(map(str, pair))}")
     if int(attrs.groups) != 1:
         kernel.append(f"groups {attrs.groups}")
     words = [" ".join(kernel), f"{c_in}->{c_out}", ("x" if size[0].isdigit() else " x ").join(size)]

@@ -7,11 +7,13 @@ what ``weight_shuffle`` by a factor of 1 makes of it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from tvm import relax
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, axis_of_subpixel
+from tvm_deconv.algebra.volumes import Stack
 from tvm_deconv.algebra.weights import weight_shuffle
 from tvm_deconv.algebra.zero_taps import without_zero_taps
 from tvm_deconv.errors import GeometryError
@@ -26,13 +28,29 @@ LAYOUT = "NCHW"
 
 @dataclass(frozen=True)
 class Convolution:
-    """``var`` = transposed convolution of ``data`` (NCHW) with ``weight`` (IOHW)."""
+    """``var`` = transposed convolution of ``data`` (NCHW) with ``weight`` (IOHW).
+
+    With a ``stack`` the data are volumes (NCDHW), and the layer is that over their stacks: it
+    computes the slices of one phase of the depth.
+    """
 
     var: relax.Var
     data: relax.Expr
     weight: np.ndarray
     op: ConvTranspose2d
     dtype: str
+    stack: Stack | None = None
+
+    @property
+    def picture(self) -> tuple[Any, Any, Any, Any]:
+        """(batch, channels, height, width) of what ``op`` is computed over."""
+        shape = shape_of(self.data)
+        assert shape is not None
+        if self.stack is None:
+            n, c, h, w = shape
+            return n, c, h, w
+        n, _, depth, height, w = shape
+        return n, self.op.in_channels, self.stack.height(depth, height), w
 
 
 def read(graph: Graph, var: relax.Var) -> Convolution | Refused | None:
