@@ -80,7 +80,9 @@ class Program:
 
         self._queue = queue()
         preamble = half.DEFINITIONS if re.search(r"\bhalf", source) else ""
-        self._program = cl.Program(self._queue.context, preamble + source).build(["-w", "-cl-opt-disable"])
+        program = cl.Program(self._queue.context, preamble + source)
+        # Small maps: compiling takes longer than running.
+        self._program = program.build(["-w", "-cl-opt-disable"])
         self._kernels = {kernel.function_name: kernel for kernel in self._program.all_kernels()}
 
     def local_bytes(self, name: str) -> int:

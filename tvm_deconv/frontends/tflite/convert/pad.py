@@ -20,9 +20,9 @@ def pad(call: Call) -> None:
 def mirror_pad(call: Call) -> None:
     """REFLECT leaves the edge out; SYMMETRIC, of which ONNX has none, repeats it.
 
-    At free sizes SYMMETRIC's borders are in a reflection that is one sample narrower: of 4 samples
-    with 2 before them ``b abcd`` is the reflection by 1, and its first two are the border of
-    ``ba abcd``. Where the border is wider than what it shows, that is refused when it is run.
+    SYMMETRIC's borders are in a reflection that is one sample narrower: of 4 samples with 2 before
+    them ``b abcd`` is the reflection by 1, and its first two are the border of ``ba abcd``. Where
+    the border is wider than what it shows, the reflection is refused, at free sizes when it is run.
     """
     if int(call.option("Mode")) == 0:
         _pad(call, "reflect", [])
@@ -34,11 +34,6 @@ def mirror_pad(call: Call) -> None:
         size = call.shape(0)[order[axis]]
         if size is not None and max(begin, end) > size:
             refuse(f"paddings {(begin, end)} are wider than the {size} samples of axis {axis}")
-        if size is not None:
-            # By a table: what is mirrored along three axes by formulas takes a minute to compile.
-            read = np.pad(np.arange(size), (begin, end), mode="symmetric")
-            x = call.emit("Gather", x, call.constant(read), axis=axis)
-            continue
         pads = np.zeros((2, len(order)), np.int64)
         pads[:, axis] = max(begin - 1, 0), max(end - 1, 0)
         reflected = call.emit("Pad", x, call.constant(pads.ravel()), mode="reflect")
