@@ -120,7 +120,7 @@ class OnnxCase:
         wrong = compare(found, want.arrays, want.limits)
         if not wrong or self._is_rightly_empty(found, want.limits, feed):
             return Outcome(kinds.OK)
-        if self._is_standard(found, want.limits, feed):
+        if self._is_standard(found, want.limits, feed) or self._is_rounding(found, want, feed):
             return Outcome(kinds.OK)
         if nobody_is_right(self.model):
             return Outcome(kinds.INVALID, "no reference", wrong)
@@ -177,6 +177,19 @@ class OnnxCase:
             return False
         return arrays is not None and compare(found, arrays, limits) is None
 
+    def _is_rounding(self, found: list[np.ndarray], want: Expected, feed: Feed) -> bool:
+        """Whether ours is onnx.reference's, and ONNX Runtime's a few roundings off.
+
+        ONNX Runtime adds up a large map in order, in float32: of 100,000 elements that are two
+        digits more than NumPy loses by adding up in pairs.
+        """
+        if compare(found, want.arrays, _loose(want.arrays)) is not None:
+            return False
+        try:
+            return compare(found, second_opinion(self.model, feed), want.limits) is None
+        except Refused:
+            return False
+
     def _judge_invalid(self, found: Any, refused: Refused, feed: Feed) -> Outcome:
         """ONNX Runtime refuses, we did not: then the other reference decides."""
         reason = str(refused)[-300:]
@@ -191,11 +204,7 @@ class OnnxCase:
                 f"ONNX Runtime: {reason[-120:]}",
                 f"{reason}\nonnx.reference: {other}",
             )
-        limits = [
-            1e-3 * float(np.abs(a.astype("float64")).max(initial=0)) if a.dtype.kind == "f" else 0
-            for a in arrays
-        ]
-        wrong = compare(found, arrays, limits)
+        wrong = compare(found, arrays, _loose(arrays))
         if wrong and is_second_opinion_wrong(self.model):
             return Outcome(kinds.INVALID, "no reference", reason)
         if wrong:
@@ -215,6 +224,14 @@ class OnnxCase:
                 wrong = f"refuses: {refused}"[:200]
             lines.append(f"{name}: {wrong or 'agrees with ours'}")
         return "\n".join(lines)
+
+
+def _loose(arrays: Sequence[np.ndarray]) -> list[float]:
+    """Limits that rounding stays below, and a wrong formula does not."""
+    return [
+        1e-3 * float(np.abs(a.astype("float64")).max(initial=0)) if a.dtype.kind == "f" else 0.0
+        for a in arrays
+    ]
 
 
 def _printed(model: onnx.ModelProto) -> str:
