@@ -77,3 +77,12 @@ LINEAR = {
     "linear_and_weights_that_outgrow_the_map": "folded it would read 6912 weights more, to save an "
     "enlarged map of 480 elements: it does not pay",
 }
+
+CONCAT = {
+    "groups_across_two_inputs": "groups=2: the Concat's inputs meet at channel 4, inside a group",
+    "many_outputs": "does not pay: it spares 2560 products an output pixel and moves 502 values",
+    "concat_then_stride": "stride of relax.nn.conv2d (gv) is [2, 2], not 1",
+    "cropped_maps": "relax.image.resize2d (lv3) is read by relax.strided_slice (lv4), not by a",
+    "concat_along_rows": "relax.image.resize2d (lv3) is read by relax.concat (lv4), not by a",
+    "concat_then_sigmoid_after_zeros": "relax.sigmoid follows the zero padding relax.nn.pad (lv5)",
+}

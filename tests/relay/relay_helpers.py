@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -153,6 +154,13 @@ def assert_refused(mod: tvm.IRModule, reason: str) -> None:
     assert not report.rewritten
     assert reason in " / ".join(layer.reason for layer in report.refused), report
     assert new.same_as(mod)
+
+
+def plain(reason: str) -> str:
+    """A reason without the names of layers and with one name for each operator."""
+    reason = re.sub(r"(?<=[a-z0-9_]) \((?:lv|gv|\w+_)\d*\)", "", reason.replace("relax.", ""))
+    reason = re.sub(r"\b(?:lv\d*|[a-z]\w*_\d+)\b", "it", reason)
+    return reason.replace("permute_dims", "transpose").replace("concatenate", "concat")
 
 
 def operators(mod: tvm.IRModule) -> list[str]:

@@ -94,7 +94,7 @@ def _resize2d(call: relay.Call, x: np.ndarray) -> np.ndarray:
     x = _to_nchw(a.layout, x)
     for axis, target in zip((2, 3), (int(d) for d in a.size), strict=True):
         if a.method == "linear":
-            assert a.coordinate_transformation_mode == "half_pixel"
+            assert a.coordinate_transformation_mode in ("half_pixel", "pytorch_half_pixel")
             x = _linear(x, axis, target)
             continue
         assert a.method == "nearest_neighbor"

@@ -66,6 +66,8 @@ def board(request, tmp_path_factory):
     # Of the wheel, or of a source tree.
     home = Path(tvm.__file__).parent
     folders = (home / "include", home / "dlpack" / "include", home.parents[1] / "include")
+    if not any((folder / "tvm/runtime/c_runtime_api.h").exists() for folder in folders):
+        pytest.skip("this TVM came without its headers")
     command = [compiler, "-Wall", "-Werror", "-rdynamic", "-DTVM_BEFORE_FFI"]
     command += [f"-I{folder}" for folder in folders]
     command += [str(TESTS / "kernel_main.c"), "-o", str(program), "-ldl"]
