@@ -152,6 +152,8 @@ MOVES = [
     *(row("Squeeze", floats(1, 3, 1, 4), opset=11, **a) for a in ({}, {"axes": [0, 2]})),
     *(row("Squeeze", floats(1, 3, 1, 4), *axes) for axes in ((), (ints(-2),))),
     row("Squeeze", floats(1, 3, 1, 4), ints(0), free=(1, 3)),
+    row("Squeeze", floats(1, 3, 1, 4), free=(1, 3)),
+    row("Squeeze", floats(1, 3, 1, 4), ints(0, 2), free=(0, 1)),
     row("Unsqueeze", X, opset=11, axes=[0, 4]),
     row("Unsqueeze", X, ints(3, 1)),
     *(
@@ -244,7 +246,6 @@ REFUSED = [
     (row("Slice", X, ints(2), ints(1), ints(2), free=(2,)), "from 2 to 1 by 1 there is nothing"),
     (row("Slice", X, ints(2), ints(1), ints(2)), "there is nothing to compute"),
     (row("Slice", X, np.array([1]), ints(3)), "its starts are computed at run time"),
-    (row("Squeeze", X, free=(0,)), "has no axes, and the size of axis 0 is free"),
     (row("Expand", floats(1, 3, 4), ints(3, 4), free=(1,)), "cannot be expanded to 3"),
     (row("Reshape", X, ints(5, 5)), "Reshape expects"),
     (row("OneHot", np.array([0]), c(0), c([0, 1])), "depth must be one positive number|elements"),
