@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 from onnx_rows import Constant, Table, c, floats, ints, model_of, row
 
 import tvm_deconv
@@ -235,6 +236,8 @@ REFUSED = [
     (row("ReduceSum", X, ints(1, -2)), r"axes \[1, -2\] name one twice"),
     (row("ReduceSum", X, np.array([1])), "its axes are computed at run time"),
     (row("TopK", X, ints(7), outputs=2), "Axis has less than the requested k elements"),
+    (row("TopK", np.arange(6, dtype="uint16"), ints(2), outputs=2), "its input is uint16: sorted"),
+    (row("Cast", X, to=TensorProto.FLOAT8E4M3FNUZ, opset=19), "to is FLOAT8E4M3FNUZ, which TVM"),
     (row("Gather", X, c(7), axis=2), "its index 7 is outside of an axis of 4"),
     (row("Gather", X, c(0), axis=3), "axis"),
     (row("GatherND", X, c([[0, -4]]), free=(0,)), "its index -4 is outside of an axis of 3"),

@@ -27,7 +27,7 @@ _DEPRECATED = frozenset({"GroupNormalization"})
 _UNCHECKED = "unchecked"
 
 # Types of elements that TVM computes with.
-_COMPUTED = frozenset(
+COMPUTED = frozenset(
     getattr(TensorProto, kind)
     for kind in words(
         "FLOAT FLOAT16 BFLOAT16 DOUBLE BOOL INT8 INT16 INT32 INT64 UINT8 UINT16 UINT32 UINT64 "
@@ -257,7 +257,7 @@ def _check_tensor(tensor: onnx.TensorProto, name: str) -> None:
 def _check_type(element: int, what: str) -> None:
     if element not in TensorProto.DataType.values() or element == TensorProto.UNDEFINED:
         raise ModelError(f"{what} has the element type {element}, which ONNX does not define")
-    if element not in _COMPUTED:
+    if element not in COMPUTED:
         kind = TensorProto.DataType.Name(element).lower()
         raise ModelError(f"{what} holds {kind} elements, which TVM does not compute with")
 
