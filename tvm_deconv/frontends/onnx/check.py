@@ -8,11 +8,11 @@ of a parser. Rules of single operators are in ``rules``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 import onnx
-from onnx import TensorProto, checker, defs, helper, inliner
+from onnx import TensorProto, checker, defs, helper
 
 from tvm_deconv.errors import ModelError, first_line
 
@@ -89,39 +89,6 @@ def check_text(model: onnx.ModelProto, name: str) -> None:
     strange = next((t for t in texts if not (isinstance(t, str) and t.isprintable())), None)
     if strange is not None:
         raise ModelError(f"{name} is a damaged ONNX model: it holds the name {strange!r}")
-
-
-def inlined(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
-    """The model with the functions that it defines itself written out where they are called.
-
-    Raises ModelError for a function that calls itself.
-    """
-    if not model.functions:
-        return model
-    calls = {
-        (function.domain, function.name): {
-            (node.domain, node.op_type) for top in function.node for node in _with_inner(top)
-        }
-        for function in model.functions
-    }
-    for start in calls:
-        reached, waiting = set(), set(calls[start])
-        while waiting:
-            called = waiting.pop()
-            reached.add(called)
-            waiting |= calls.get(called, set()) - reached
-        if start in reached:
-            raise ModelError(f"{name}: function {start[1]!r} calls itself: unroll it")
-    try:
-        return inliner.inline_local_functions(model)
-    except (RuntimeError, ValueError) as error:
-        raise ModelError(f"{name}: its functions are damaged: {first_line(error)}") from error
-
-
-def _with_inner(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
-    yield node
-    for body in bodies(node):
-        yield from all_nodes(body)
 
 
 def sorted_nodes(
