@@ -40,6 +40,29 @@ def test_the_input_or_the_formula_is_named(network, shape, words):
     assert said(network, shape) == words
 
 
+@pytest.mark.parametrize(
+    ("axes", "shape", "words"),
+    [
+        ((), (2, 1, 1), "h is 1 for these inputs and has to be at least 2"),
+        ((0,), (2, 1, 4), "a size is 2 for these inputs and has to be 1"),
+    ],
+)
+def test_a_size_that_a_squeeze_cannot_have_is_named(axes, shape, words):
+    net = Net((2, 1, 4), dims=("n", 1, "h"))
+    main = compiled(net.model(net("Squeeze", "x", *([net.integers(*axes)] if axes else []))))
+    assert said(main, shape) == words
+
+
+def test_a_plain_size_that_another_must_be_is_named():
+    """n * h has to be h; TVM ended with the stack."""
+    net = Net((2, 1, 4), dims=("n", 1, "h"))
+    columns = net("Slice", net("Shape", "x"), net.integers(2), net.integers(3))
+    shape = net("Concat", net.integers(1), columns, axis=0)
+    main = compiled(net.model(net("Reshape", "x", shape)))
+    assert main(tvm.runtime.tensor(np.zeros((1, 1, 3), "float32"))).shape == (1, 3)
+    assert said(main, (2, 1, 4)) == "a size is 8 for these inputs and has to be h, which is 4"
+
+
 def test_a_formula_that_is_no_least_size_is_written_out(network):
     assert said(network, (1, 4, 6, 7)).startswith(
         "a size is 280 for these inputs and has to be n * "

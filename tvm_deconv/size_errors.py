@@ -19,6 +19,7 @@ _SIZE = re.compile(
     r".* shape\[(\d+)\] mismatch"
 )
 _RANK = re.compile(r"param=(.*?), annotation=.* expect Tensor with ndim (\d+) but get (\d+)")
+_LOW = re.compile(r"max\((.*), (\d+)\)")
 _INTEGER = re.compile(r"T\.int64\((-?\d+)\)")
 
 
@@ -34,10 +35,13 @@ def in_words(error: BaseException) -> str:
     if found := _CHECKED.search(text):
         given, wanted, formulas, number = found.groups()
         formula = _readable(_parts(formulas)[int(number)])
-        low = re.fullmatch(r"max\((.*), (\d+)\)", formula)
+        low = _LOW.fullmatch(formula)
         if low and wanted == low[2] != given:
             return f"{low[1]} is {given} for these inputs and has to be at least {wanted}"
-        return f"a size is {given} for these inputs and has to be {formula}, which is {wanted}"
+        if low and low[2] == "0":  # as CheckSizes writes a plain size
+            formula = low[1]
+        told = "" if formula == wanted else f", which is {wanted}"
+        return f"a size is {given} for these inputs and has to be {formula}{told}"
     return first_line(error)
 
 

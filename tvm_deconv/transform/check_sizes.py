@@ -174,7 +174,11 @@ def _at_least(least: int, size: Any) -> _Check:
 
 
 def _equal(size: tirx.PrimExpr, wanted: tirx.PrimExpr) -> _Check:
-    return _Check(size, wanted, size - wanted)
+    # TVM takes a cast to a plain size for its definition, by a formula that it may be in itself,
+    # and ends with the stack.
+    is_plain = isinstance(wanted, tirx.Var)
+    asked = tirx.max(wanted, tirx.IntImm("int64", 0)) if is_plain else wanted
+    return _Check(size, asked, size - wanted)
 
 
 def _product(shape: Shape) -> tirx.PrimExpr:

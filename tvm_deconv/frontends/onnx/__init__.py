@@ -17,9 +17,10 @@ import tvm
 from tvm_deconv.errors import ModelError
 from tvm_deconv.frontends.shapes import Shapes, read_shapes
 
-from .check import check_model, check_text, inlined
+from .check import check_model, check_text
+from .functions import inlined, never_imported
 from .importer import import_network
-from .known import check_operators, never_imported
+from .known import check_operators
 from .nodes import opset_of
 from .normalise import normalised
 from .read import read_proto

@@ -8,11 +8,11 @@ of a parser. Rules of single operators are in ``rules``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 import onnx
-from onnx import TensorProto, checker, defs, helper, inliner
+from onnx import TensorProto, checker, defs, helper
 
 from tvm_deconv.errors import ModelError, first_line
 
@@ -27,7 +27,7 @@ _DEPRECATED = frozenset({"GroupNormalization"})
 _UNCHECKED = "unchecked"
 
 # Types of elements that TVM computes with.
-_COMPUTED = frozenset(
+COMPUTED = frozenset(
     getattr(TensorProto, kind)
     for kind in words(
         "FLOAT FLOAT16 BFLOAT16 DOUBLE BOOL INT8 INT16 INT32 INT64 UINT8 UINT16 UINT32 UINT64 "
@@ -89,39 +89,6 @@ def check_text(model: onnx.ModelProto, name: str) -> None:
     strange = next((t for t in texts if not (isinstance(t, str) and t.isprintable())), None)
     if strange is not None:
         raise ModelError(f"{name} is a damaged ONNX model: it holds the name {strange!r}")
-
-
-def inlined(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
-    """The model with the functions that it defines itself written out where they are called.
-
-    Raises ModelError for a function that calls itself.
-    """
-    if not model.functions:
-        return model
-    calls = {
-        (function.domain, function.name): {
-            (node.domain, node.op_type) for top in function.node for node in _with_inner(top)
-        }
-        for function in model.functions
-    }
-    for start in calls:
-        reached, waiting = set(), set(calls[start])
-        while waiting:
-            called = waiting.pop()
-            reached.add(called)
-            waiting |= calls.get(called, set()) - reached
-        if start in reached:
-            raise ModelError(f"{name}: function {start[1]!r} calls itself: unroll it")
-    try:
-        return inliner.inline_local_functions(model)
-    except (RuntimeError, ValueError) as error:
-        raise ModelError(f"{name}: its functions are damaged: {first_line(error)}") from error
-
-
-def _with_inner(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
-    yield node
-    for body in bodies(node):
-        yield from all_nodes(body)
 
 
 def sorted_nodes(
@@ -257,7 +224,7 @@ def _check_tensor(tensor: onnx.TensorProto, name: str) -> None:
 def _check_type(element: int, what: str) -> None:
     if element not in TensorProto.DataType.values() or element == TensorProto.UNDEFINED:
         raise ModelError(f"{what} has the element type {element}, which ONNX does not define")
-    if element not in _COMPUTED:
+    if element not in COMPUTED:
         kind = TensorProto.DataType.Name(element).lower()
         raise ModelError(f"{what} holds {kind} elements, which TVM does not compute with")
 

@@ -21,12 +21,17 @@ _BOTH = words(
     "Unique"
 )
 
+# Those that are another operator in the standard, which TVM's converters do not know.
+_ANOTHER = words("Attention RotaryEmbedding")
+
 
 def is_known(node: onnx.NodeProto) -> bool:
     """Whether there is a converter for the node's operator."""
     if node.domain in STANDARD and node.op_type in CONVERTERS:
         return True
     if node.domain == _MICROSOFT and defs.has(node.op_type) and node.op_type not in _BOTH:
+        return False
+    if node.domain in STANDARD and node.op_type in _ANOTHER:
         return False
     known = onnx_frontend._get_convert_map()  # TVM has no public list
     return node.domain in (*STANDARD, _MICROSOFT) and (
@@ -37,15 +42,6 @@ def is_known(node: onnx.NodeProto) -> bool:
 def is_strange(node: onnx.NodeProto) -> bool:
     """Whether the operator is neither known nor one of the standard, which may be folded away."""
     return not is_known(node) and not (node.domain in STANDARD and defs.has(node.op_type))
-
-
-def never_imported(graph: onnx.GraphProto) -> Callable[[onnx.NodeProto], bool]:
-    """Says of a node, before anything is evaluated, whether there is no way to import it.
-
-    One of the standard may be folded away, unless it reads an input of the graph.
-    """
-    given = {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
-    return lambda node: is_strange(node) or (not is_known(node) and bool(given & set(node.input)))
 
 
 def check_operators(

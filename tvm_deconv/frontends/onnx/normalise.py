@@ -1,8 +1,9 @@
 """From a model as exporters write it to a graph in which nothing constant is left to compute.
 
-Functions are written out, nodes stand in order, free sizes have names that TVM can read, sizes that
-the caller fixes are fixed, operators on constants and on known shapes are evaluated, branches whose
-condition is known are gone, and so is what no output needs.
+Functions are written out, also those that define an operator in the standard, nodes stand in order,
+free sizes have names that TVM can read, sizes that the caller fixes are fixed, operators on
+constants and on known shapes are evaluated, branches whose condition is known are gone, and so is
+what no output needs.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tvm_deconv.errors import ModelError, first_line
 
 from .check import sorted_nodes
 from .facts import Facts
+from .functions import written_out
 from .nodes import bodies, opset_of, reads
 from .rules import check_node
 
@@ -56,6 +58,10 @@ def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[
         branch = _taken_branch(node, facts)
         if branch is not None:
             waiting.extendleft(reversed(branch))
+            continue
+        definition = written_out(node, facts)
+        if definition is not None:
+            waiting.extendleft(reversed(definition))
             continue
         node = check_node(node, facts)
         if facts.visit(node) is None:

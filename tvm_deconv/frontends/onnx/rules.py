@@ -11,6 +11,7 @@ import onnx
 
 from tvm_deconv.errors import ModelError
 
+from .check import COMPUTED
 from .facts import Facts
 from .nodes import STANDARD, attributes, describe, refuse
 from .windows import output_padding, read_window
@@ -64,8 +65,17 @@ def _pool(node: onnx.NodeProto, facts: Facts) -> onnx.NodeProto:
     return node
 
 
+def _cast(node: onnx.NodeProto, facts: Facts) -> onnx.NodeProto:
+    """Of what is not constant, to a type that TVM computes with."""
+    kind = attributes(node)["to"]
+    if kind not in COMPUTED and node.input[0] not in facts.values:
+        refuse(f"to is {onnx.TensorProto.DataType.Name(kind)}, which TVM does not compute with")
+    return node
+
+
 _RULES: dict[str, Callable[[onnx.NodeProto, Facts], onnx.NodeProto]] = {
     "AveragePool": _pool,
+    "Cast": _cast,
     "Conv": _convolution,
     "ConvTranspose": _convolution,
     "LpPool": _pool,

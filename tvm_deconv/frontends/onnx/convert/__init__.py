@@ -63,6 +63,10 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "Atan": (in_single(activation.plain(relax.op.atan)), _LIBM),
     "AveragePool": (pool.average_pool, f"{_UNCHECKED}; SAME_LOWER with strides is wrong"),
     "BatchNormalization": (norm.batch_normalization, "ignores spatial; training is not TVM's"),
+    "BitShift": (
+        arithmetic.bit_shift,
+        "shifts by all bits or more, which LLVM leaves open",
+    ),
     "Celu": (in_single(activation.celu), "there is none"),
     "Clip": (activation.clip, f"{_HALF}; emits PrimFuncs that cannot be fused at free sizes"),
     "Conv": (conv.conv, f"{_UNCHECKED}; auto_pad fails at free sizes"),
@@ -106,6 +110,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "PRelu": (activation.prelu, "fails at free sizes with one slope"),
     "Pad": (pad.pad, "wraps wrongly where it crops or goes around twice; emits PrimFuncs"),
     "Pow": (arithmetic.power, "refuses operands of two types, and integers"),
+    "RMSNormalization": (norm.rms_normalization, "cannot be compiled over all axes"),
     "Range": (indexing.arange, "sizes that are equal do not look so to what comes after"),
     "Reshape": (indexing.reshape, "takes no shape that was computed from free sizes"),
     "Resize": (
@@ -125,7 +130,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "Swish": (in_single(activation.swish), "there is none"),
     "ThresholdedRelu": (in_single(activation.thresholded_relu), _HALF),
     "Tile": (indexing.tile, "leaves the result without sizes where repeats are sizes"),
-    "TopK": (reduce.top_k, "refuses sorted=0"),
+    "TopK": (reduce.top_k, "refuses sorted=0; fails when it is run for some types"),
     "Upsample": (
         resize.upsample,
         "reads scales from an attribute, at opset 9 too, and only of rank 4",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import reduce
 
+import numpy as np
 import tvm
 from tvm import relax
 
@@ -52,6 +53,24 @@ def modulo(call: Call) -> relax.Expr:
     differ = call.emit(relax.op.logical_xor(*signs))
     moves = call.emit(relax.op.logical_and(differ, call.emit(relax.op.not_equal(rest, zero))))
     return relax.op.where(moves, call.emit(relax.op.add(rest, b)), rest)
+
+
+def bit_shift(call: Call) -> relax.Expr:
+    """A shift by all bits or more, or by a negative number, leaves only copies of the sign.
+
+    LLVM leaves such shifts undefined.
+    """
+    x, by = call.tensor(0), call.tensor(1)
+    right = call.choice("direction", "", ("LEFT", "RIGHT")) == "RIGHT"
+    signed, bits = dtype_of(x).startswith("int"), np.dtype(dtype_of(x)).itemsize * 8
+    far = relax.op.greater_equal(by, call.number(bits, by))
+    if signed:
+        negative = call.emit(relax.op.less(by, call.number(0, by)))
+        far = relax.op.logical_or(call.emit(far), negative)
+    far = call.emit(far)
+    near = call.emit(relax.op.where(far, call.number(bits - 1 if right and signed else 0, by), by))
+    shifted = call.emit((relax.op.right_shift if right else relax.op.left_shift)(x, near))
+    return shifted if right and signed else relax.op.where(far, call.number(0, x), shifted)
 
 
 def total(call: Call) -> relax.Expr:

@@ -117,18 +117,21 @@ class Call:
     def emit(self, value: relax.Expr) -> relax.Expr:
         return self.builder.emit(value)
 
-    def require(self, excesses: Sequence[tirx.PrimExpr], what: str) -> None:
-        """Ask when the model is run whether these formulas are 0, where it is not provable.
+    def require(
+        self, sizes: Sequence[tirx.PrimExpr], what: str, wanted: Sequence[Any] | None = None
+    ) -> None:
+        """Ask when the model is run whether formulas are ``wanted`` (0), where it is not provable.
 
         Raises ModelError with ``what`` it is about where one never is.
         """
-        analyzer = sizes_analyzer(*excesses)
-        open_ = [analyzer.simplify(n) for n in excesses if not analyzer.can_prove_equal(n, 0)]
-        if any(isinstance(n, tirx.IntImm) for n in open_):
+        pairs = list(zip(sizes, wanted or [0] * len(sizes), strict=True))
+        analyzer = sizes_analyzer(*sizes)
+        open_ = [(a, b) for a, b in pairs if not analyzer.can_prove_equal(a, b)]
+        if any(isinstance(analyzer.simplify(a - b), tirx.IntImm) for a, b in open_):
             refuse(what)
         if open_:
-            computed = self.emit(relax.ShapeExpr(open_))
-            self.builder.match_cast(computed, relax.ShapeType([0] * len(open_)))
+            computed = self.emit(relax.ShapeExpr([analyzer.simplify(a) for a, _ in open_]))
+            self.builder.match_cast(computed, relax.ShapeType([b for _, b in open_]))
 
     def number(self, value: float, like: relax.Expr) -> relax.Expr:
         """A scalar of the dtype of ``like``."""

@@ -194,22 +194,28 @@ def tile(call: Call) -> relax.Expr:
 
 
 def squeeze(call: Call) -> Any:
-    """All axes of size 1 where none is named."""
+    """All axes of size 1 where none is named.
+
+    Which axes the result has does not depend on free sizes: one that is named has to be 1 when the
+    model is run, and where none is named, none of them may be.
+    """
     axes = call.get("axes", None) if call.opset < 13 else call.constant(1, "axes")
     x = call.tensor(0)
     shape = shape_of(x)
+    free = [axis for axis, size in enumerate(shape) if not isinstance(size, int)]
     if axes is None:
-        free = [axis for axis, size in enumerate(shape) if not isinstance(size, int)]
-        if free:
-            refuse(f"has no axes, and the size of axis {free[0]} is free: name the axes")
-        places = [axis for axis, size in enumerate(shape) if size == 1]
-    else:
-        places = [normal_axis(int(axis), len(shape), "axes:") for axis in axes]
+        places = [axis for axis, size in enumerate(shape) if isinstance(size, int) and size == 1]
+        sizes = [shape[axis] for axis in free]
+        more = [tirx.max(size, int64(2)) for size in sizes]
+        call.require(sizes, f"its sizes {shown(shape)} are free, one is 1: name the axes", more)
+        return relax.op.squeeze(x, places) if places else x
+    places = [normal_axis(int(axis), len(shape), "axes:") for axis in axes]
     for axis in places:
         if isinstance(shape[axis], int) and shape[axis] != 1:
             refuse(f"axis {axis} has the size {shape[axis]}: only 1 can be squeezed")
-        if not isinstance(shape[axis], int):
-            refuse(f"the size of axis {axis} is free: give the shapes of the inputs")
+    if set(places) & set(free):
+        one = [1 if axis in places else size for axis, size in enumerate(shape)]
+        x = call.builder.match_cast(x, relax.TensorType(one, dtype_of(x)))
     return relax.op.squeeze(x, places) if places else x
 
 

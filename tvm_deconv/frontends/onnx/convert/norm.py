@@ -53,6 +53,21 @@ def layer_normalization(call: Call) -> relax.Expr:
     return relax.Tuple([y, mean, inverse])
 
 
+def rms_normalization(call: Call) -> relax.Expr:
+    """x divided by the root of its mean square over the axes from ``axis`` on, times scale."""
+    x, scale = call.tensor(0), call.tensor(1)
+    if call.get("stash_type", 1) != 1:
+        refuse(f"stash_type is {call.get('stash_type', 1)}: statistics are computed in float32")
+    rank, dtype = len(shape_of(x)), dtype_of(x)
+    axes = list(range(normal_axis(call.get("axis", -1), rank), rank))
+    wide = x if dtype in ("float32", "float64") else call.emit(relax.op.astype(x, "float32"))
+    squares = call.emit(relax.op.multiply(wide, wide))
+    mean = call.emit(relax.op.mean(squares, axes, keepdims=True))
+    inverse = relax.op.rsqrt(relax.op.add(mean, call.number(call.get("epsilon", 1e-5), wide)))
+    y = call.emit(relax.op.multiply(wide, call.emit(inverse)))
+    return relax.op.multiply(call.emit(relax.op.astype(y, dtype)), scale)
+
+
 def lp_normalization(call: Call) -> relax.Expr:
     """x divided by its norm along an axis; 0 where that is 0, as in ONNX Runtime."""
     x, p = call.tensor(0), call.get("p", 2)

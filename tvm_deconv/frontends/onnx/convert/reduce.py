@@ -101,6 +101,10 @@ def _axes(call: Call) -> list[int] | None:
     return axes
 
 
+# What TVM's runtime sorts.
+_SORTED = ("float16", "float32", "float64", "int8", "int32", "int64", "uint8")
+
+
 def top_k(call: Call) -> relax.Expr:
     """Sorted, which ``sorted=0`` allows, too."""
     x = call.tensor(0)
@@ -112,5 +116,7 @@ def top_k(call: Call) -> relax.Expr:
     size = shape_of(x)[axis]
     if isinstance(size, int) and count > size:
         refuse(f"k is {count}, axis {axis} has {size} samples")
+    if dtype_of(x) not in _SORTED:
+        refuse(f"its input is {dtype_of(x)}: sorted are {', '.join(_SORTED)}; put a Cast before it")
     largest = bool(call.get("largest", 1))
     return relax.op.topk(x, count, axis, ret_type="both", largest=largest, dtype="int64")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
@@ -18,10 +19,14 @@ from .call import Call, by_tvm, dtype_of, normal_axis, shape_of
 
 
 def non_max_suppression(call: Call) -> relax.Expr:
-    for index, name in ((2, "max_output_boxes_per_class"), (3, "iou_threshold")):
-        call.constant(index, name)
+    """In TVM's converter, which suppresses a box at the threshold, where the standard keeps it."""
+    call.constant(2, "max_output_boxes_per_class")
     call.constant(4, "score_threshold")
-    return by_tvm(call)
+    threshold = call.constant(3, "iou_threshold")
+    limit = np.float32(0 if threshold is None else threshold.item())
+    inputs = [*call.inputs, None, None][:5]
+    inputs[3] = relax.const(np.nextafter(limit, np.float32(np.inf)))
+    return by_tvm(replace(call, inputs=inputs))
 
 
 _PADDINGS = {
@@ -118,7 +123,10 @@ def _element(call: Call, values: relax.Expr, index: int) -> relax.Expr:
 
 GUARDED: dict[str, tuple[Callable[[Call], relax.Expr], str]] = {
     "LRN": (in_single(_local_response_normalization), "refuses float16 and float64"),
-    "NonMaxSuppression": (non_max_suppression, "finds nothing where its limits are tensors"),
+    "NonMaxSuppression": (
+        non_max_suppression,
+        "suppresses at the threshold; finds nothing where limits are tensors",
+    ),
     "OneHot": (one_hot, "makes float64 of its values, and places the axis wrongly"),
     "RoiAlign": (roi_align, "mode max takes other samples than the standard"),
 }

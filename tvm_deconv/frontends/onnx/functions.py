@@ -1,0 +1,140 @@
+"""Functions written out: those that a model defines, and operators that the standard defines so.
+
+Attention, SwiGLU, RotaryEmbedding and others have a definition in operators that there are
+converters for, which the standard gives as a function of the node's attributes and types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import onnx
+from onnx import defs, helper, inliner
+
+from tvm_deconv.errors import ModelError, first_line
+
+from .facts import Facts
+from .known import is_known, is_strange
+from .nodes import STANDARD, all_nodes, bodies, label
+
+_DOMAIN = "written.out"
+
+
+def inlined(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """The model with the functions that it defines itself written out where they are called.
+
+    Raises ModelError for a function that calls itself.
+    """
+    if not model.functions:
+        return model
+    calls = {
+        (function.domain, function.name): {
+            (node.domain, node.op_type) for top in function.node for node in _with_inner(top)
+        }
+        for function in model.functions
+    }
+    for start in calls:
+        reached, waiting = set(), set(calls[start])
+        while waiting:
+            called = waiting.pop()
+            reached.add(called)
+            waiting |= calls.get(called, set()) - reached
+        if start in reached:
+            raise ModelError(f"{name}: function {start[1]!r} calls itself: unroll it")
+    try:
+        return inliner.inline_local_functions(model)
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(f"{name}: its functions are damaged: {first_line(error)}") from error
+
+
+def _with_inner(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+    yield node
+    for body in bodies(node):
+        yield from all_nodes(body)
+
+
+def is_defined(node: onnx.NodeProto) -> bool:
+    """Whether the standard has a definition of an operator that there is no converter for."""
+    if is_known(node) or node.domain not in STANDARD or not defs.has(node.op_type):
+        return False
+    schema = defs.get_schema(node.op_type)
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
+def never_imported(graph: onnx.GraphProto) -> Callable[[onnx.NodeProto], bool]:
+    """Says of a node, before anything is evaluated, whether there is no way to import it.
+
+    One of the standard may be folded away, unless it reads an input of the graph.
+    """
+    given = {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
+
+    def is_missing(node: onnx.NodeProto) -> bool:
+        if is_known(node) or is_defined(node):
+            return False
+        return is_strange(node) or bool(given & set(node.input))
+
+    return is_missing
+
+
+def written_out(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
+    """The nodes of the standard's definition of a node; None where there is none.
+
+    They are called by the node's name and operator; tensors inside have its output before them.
+    """
+    if not is_defined(node) or any(key and key not in facts.types for key in node.input):
+        return None
+    schema = defs.get_schema(node.op_type, facts.opset, "")
+    call = _with_defaults(node, schema)
+    types = [facts.types.get(key, onnx.TypeProto()) for key in node.input]
+    function = _definition(call, schema, types, facts.opset)
+    if function is None:
+        return None
+    function.domain = call.domain = _DOMAIN
+    del function.opset_import[:]
+    function.opset_import.append(helper.make_opsetid("", facts.opset))
+    given = dict(zip(node.input, types, strict=True))
+    graph = helper.make_graph(
+        [call],
+        "graph",
+        [helper.make_value_info(key, kind) for key, kind in given.items() if key],
+        [onnx.ValueInfoProto(name=key) for key in node.output if key],
+    )
+    opsets = [helper.make_opsetid("", facts.opset), helper.make_opsetid(_DOMAIN, 1)]
+    model = helper.make_model(graph, opset_imports=opsets, functions=[function])
+    steps = list(inliner.inline_local_functions(model).graph.node)
+    outside = {"", *node.input, *node.output}
+    for step in steps:
+        step.name = f"{label(node)}/{node.op_type}"
+        for keys in (step.input, step.output):
+            keys[:] = [k if k in outside else f"{node.output[0]}/{k}" for k in keys]
+    return steps
+
+
+def _with_defaults(node: onnx.NodeProto, schema: defs.OpSchema) -> onnx.NodeProto:
+    """A definition refers to attributes by name, and takes no notice of their defaults."""
+    call = onnx.NodeProto()
+    call.CopyFrom(node)
+    given = {attribute.name for attribute in node.attribute}
+    call.attribute.extend(
+        attribute.default_value
+        for name, attribute in schema.attributes.items()
+        if name not in given and attribute.default_value.name
+    )
+    return call
+
+
+def _definition(
+    node: onnx.NodeProto, schema: defs.OpSchema, types: list[onnx.TypeProto], opset: int
+) -> onnx.FunctionProto | None:
+    """The newest that the opset has."""
+    function = onnx.FunctionProto()
+    plain = [v for v in schema.function_opset_versions if v <= opset]
+    dependent = [v for v in schema.context_dependent_function_opset_versions if v <= opset]
+    if plain:
+        function.ParseFromString(schema.get_function_with_opset_version(max(plain)))
+    elif dependent:
+        written = schema.get_context_dependent_function_with_opset_version(
+            max(dependent), node.SerializeToString(), [kind.SerializeToString() for kind in types]
+        )
+        function.ParseFromString(written)
+    return function if function.node else None
