@@ -31,8 +31,9 @@ def on_volumes(
 ) -> tirx.PrimFunc:
     """``func``, scheduled for pictures, on volumes: ``shape`` is the input's, NCDHW.
 
-    A size of depth or height that is no number becomes a variable of the function. The first parameter is the input and the last the output; ``operands`` are the positions of
-    others that have the output's shape.
+    A size of depth or height that is no number becomes a variable of the function. The first
+    parameter is the input and the last the output; ``operands`` are the positions of others that
+    have the output's shape.
     """
     batch, _, _, width = func.params[0].ty.shape
     _, channels, depth, height, _ = shape

@@ -71,7 +71,7 @@ class Stack:
         )
 
     def weights(self, weight: np.ndarray) -> np.ndarray:
-        """IOHW weights of ``conv`` from IODHW ones: the input channels are (group, tap, channel)."""
+        """IOHW weights of ``conv`` from IODHW ones; input channels are (group, tap, channel)."""
         v = self.volume
         kernels = [tap.k for tap in v.d.taps(self.phase)]
         taps = weight[:, :, kernels] if kernels else np.zeros_like(weight[:, :, :1])

@@ -19,9 +19,7 @@ from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.layer import Layer
 from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.schedules.rest.default import is_scheduled
-from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform import RewriteUpsampling
-from tvm_deconv.transform.graph import shape_of
 from tvm_deconv.transform.lower import layers as found
 from tvm_deconv.workloads.selection import select
 
@@ -101,14 +99,14 @@ def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
         for layer in found.layers_of(mod, func, machine, Preferences()):
             if isinstance(layer, found.RefusedLayer):
                 continue
-            name = " ".join(filter(None, (prefix, found.describe(layer.graph, layer.conv.var))))
-            n, _, h, w = shape_of(layer.conv.data) or (None,) * 4
-            if not all(isinstance(size, int) for size in (n, h, w)):
+            name = " ".join(filter(None, (prefix, found.describe_layer(layer))))
+            sizes = found.sizes_of(layer.conv)
+            if None in sizes:
                 raise TuningError(
                     f"{name}: a size is free, and only fixed sizes can be measured: "
                     "fix the input with --shape INPUT=1,3,64,64 (shapes= in Python)"
                 )
-            tasks.append(Task(name, Layer(layer.conv.op, Sizes(n, h, w), layer.conv.dtype)))
+            tasks.append(Task(name, Layer(layer.conv.op, sizes, layer.conv.dtype)))
     return tasks
 
 

@@ -29,7 +29,7 @@ _VARIANCE = {"relu": 2.0, "leaky_relu": 2 / (1 + LEAKY_SLOPE**2), "prelu": 2 / (
 
 @dataclass(frozen=True)
 class Tensor:
-    """A value of the graph; ``shape`` is NCHW."""
+    """A value of the graph; ``shape`` is NCHW, or NCDHW of a volume."""
 
     name: str
     shape: tuple[int, ...]
@@ -40,19 +40,23 @@ class Tensor:
 
     @property
     def height(self) -> int:
-        return self.shape[2]
+        return self.shape[-2]
 
     @property
     def width(self) -> int:
-        return self.shape[3]
+        return self.shape[-1]
 
 
 class NetworkBuilder:
-    """The nodes written so far. ``layers`` are the convolutions among them, in order."""
+    """The nodes written so far. ``layers`` are the convolutions among them, in order.
+
+    ``other_multiply_adds`` is the work of convolutions that no ``LayerSpec`` describes.
+    """
 
     def __init__(self, input_shape: tuple[int, ...]) -> None:
         self.input = Tensor("x", input_shape)
         self.layers: list[LayerSpec] = []
+        self.other_multiply_adds = 0
         self._nodes: list[onnx.NodeProto] = []
         self._results: list[Tensor] = []
         self._draws: dict[str, Draw] = {}
@@ -60,7 +64,7 @@ class NetworkBuilder:
     @property
     def multiply_adds(self) -> int:
         """Of all convolutions after the rewrite, as ``LayerSpec.multiply_adds`` counts them."""
-        return sum(layer.multiply_adds for layer in self.layers)
+        return sum(layer.multiply_adds for layer in self.layers) + self.other_multiply_adds
 
     def model(self, output: Tensor, name: str) -> onnx.ModelProto:
         """The graph as an ONNX model with input ``x``, output ``y`` and the same weights each time.

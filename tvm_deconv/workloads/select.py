@@ -13,6 +13,7 @@ from .design import DESIGN
 from .generation import GENERATION
 from .networks import NETWORKS
 from .super_resolution import SUPER_RESOLUTION
+from .volumes import VOLUMES
 from .workload import Workload
 
 LAYERS: tuple[Workload, ...] = (*SUPER_RESOLUTION, *GENERATION, *DENSE_PREDICTION, *DESIGN)
@@ -22,30 +23,32 @@ GROUPS: dict[str, tuple[Workload, ...]] = {
     "layers": LAYERS,
     "networks": NETWORKS,
     "design": DESIGN,
+    "volumes": VOLUMES,
 }
+_KNOWN = (*ALL, *VOLUMES)
 
 
 def find(patterns: Sequence[str]) -> list[Workload]:
-    """The workloads that any of the patterns names, each once, in the order of ``ALL``.
+    """The workloads that any of the patterns names, each once, in the order of ``ALL`` and volumes.
 
     A pattern is a name, a shell pattern (``"espcn*"``, ``"*/deconv*"``) or a group: ``"layers"``,
-    ``"networks"``, ``"all"`` or ``"design"``. Raises WorkloadError for one that names nothing.
+    ``"networks"``, ``"all"`` of these two, ``"design"`` or ``"volumes"``. Raises WorkloadError for one that names nothing.
     """
     chosen = {workload.name for pattern in patterns for workload in _named(pattern)}
-    return [workload for workload in ALL if workload.name in chosen]
+    return [workload for workload in _KNOWN if workload.name in chosen]
 
 
 def _named(pattern: str) -> Sequence[Workload]:
     if pattern in GROUPS:
         return GROUPS[pattern]
-    found = [workload for workload in ALL if fnmatchcase(workload.name, pattern)]
+    found = [workload for workload in _KNOWN if fnmatchcase(workload.name, pattern)]
     if not found:
         raise WorkloadError(f"no workload is called {pattern!r}: {_advice(pattern)}")
     return found
 
 
 def _advice(pattern: str) -> str:
-    names = [workload.name for workload in ALL] + list(GROUPS)
+    names = [workload.name for workload in _KNOWN] + list(GROUPS)
     near = get_close_matches(pattern.lower(), names, n=3, cutoff=0.6)
     if near:
         return f"did you mean {' or '.join(near)}?"

@@ -22,8 +22,8 @@ class Workload:
     """A model of one float32 input of fixed shape and one output, with random weights.
 
     ``name`` is lower case, ``network/layer`` for layers. ``origin`` says which paper it comes from
-    (authors, name, year) and which layer it is, and what was changed. ``input_shape`` is NCHW of
-    batch 1. ``build`` writes the model, as trained, for the size of the tensor that it is given.
+    (authors, name, year) and which layer it is, and what was changed. ``input_shape`` is NCHW or
+    NCDHW of batch 1. ``build`` writes the model, as trained, for the size of the tensor that it is given.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Workload:
 
     @property
     def layers(self) -> tuple[LayerSpec, ...]:
-        """All convolutions, in the order of the network."""
+        """All convolutions over pictures, in the order of the network."""
         return tuple(self._written[0].layers)
 
     @property
@@ -56,7 +56,7 @@ class Workload:
 
     def resized(self, height: int, width: int) -> Workload:
         """The same for another height and width of the input."""
-        return replace(self, input_shape=(*self.input_shape[:2], height, width))
+        return replace(self, input_shape=(*self.input_shape[:-2], height, width))
 
     @cached_property
     def _written(self) -> tuple[NetworkBuilder, Tensor]:
