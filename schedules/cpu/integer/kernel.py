@@ -1,0 +1,132 @@
+"""What an integer convolution is: its geometry, form and store, and how its operands are packed.
+
+The sums are of ``x + shift``; ``corrections`` takes ``(zero point + shift) * sum of the weights``
+off, the same for each pixel because borders hold the zero point, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import kernel_indices
+
+from .dot import Dot
+from .tile import Tile
+
+Dim = Any
+
+
+@dataclass(frozen=True)
+class Store:
+    """What is made of a sum: ``scale * sum + shift``, sloped below 0, held within bounds.
+
+    ``dtype`` is uint8 or int8, with values rounded and ``zero_point`` added, or float32. ``low``
+    and ``high`` bound the value before that, in units of the result; so does the range of
+    ``dtype``. ``has_shift`` and ``has_slope`` say that the kernel has a parameter for them.
+    """
+
+    dtype: str
+    zero_point: int = 0
+    low: float = -np.inf
+    high: float = np.inf
+    has_shift: bool = False
+    has_slope: bool = False
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Of what is rounded, or stored as float32."""
+        if self.dtype == "float32":
+            return self.low, self.high
+        kind = np.iinfo(self.dtype)
+        low, high = kind.min - self.zero_point, kind.max - self.zero_point
+        return min(max(self.low, low), high), max(min(self.high, high), low)
+
+
+@dataclass(frozen=True)
+class Integer:
+    """One kernel: geometry, kind of x, form and store. ``zero_point`` is that of x."""
+
+    op: ConvTranspose2d
+    dtype: str
+    zero_point: int
+    dot: Dot
+    tile: Tile
+    store: Store
+
+    @property
+    def shift(self) -> int:
+        return self.dot.shift(self.dtype, self.zero_point)
+
+    @property
+    def depth(self) -> int:
+        """Words of channels that a group has."""
+        return -(-self.op.group_inputs // self.dot.group)
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of channels that a group has."""
+        return -(-self.op.group_outputs // self.tile.channels)
+
+    @property
+    def row_phases(self) -> tuple[tuple[int, ...], ...]:
+        """Phases along the height whose sums are in registers at once."""
+        phases = tuple(range(self.op.h.stride))
+        return (phases,) if self.tile.joined else tuple((f,) for f in phases)
+
+    def taps(self, row_phases: Sequence[int]) -> dict[tuple[int, int], list[tuple[int, ...]]]:
+        """By (row, column) of a packed input: which (f_h, f_w, k_h, k_w) read it."""
+        op, found = self.op, dict[tuple[int, int], list[tuple[int, ...]]]()
+        for fh, fw in product(row_phases, range(op.w.stride)):
+            for th, tw in product(op.h.taps(fh), op.w.taps(fw)):
+                at = th.offset - op.h.halo[0], tw.offset - op.w.halo[0]
+                found.setdefault(at, []).append((fh, fw, th.k, tw.k))
+        return dict(sorted(found.items()))
+
+    def order(self) -> list[tuple[int, int, int, int]]:
+        """Phases and taps, (f_h, f_w, k_h, k_w), in the order of the weights of one word."""
+        return [one for rows in self.row_phases for at in self.taps(rows).values() for one in at]
+
+    def pack(self, weights: np.ndarray) -> np.ndarray:
+        """IOHW integers as words: [tile of channels][row phases][word of ic][tap][channel]."""
+        op, group, channels = self.op, self.dot.group, self.tile.channels
+        by_group = weights.reshape(op.groups, op.group_inputs, *weights.shape[1:])
+        widths = [(0, 0)] * 5
+        widths[1] = (0, self.depth * group - op.group_inputs)
+        widths[2] = (0, self.tiles * channels - op.group_outputs)
+        full = np.pad(by_group, widths)
+        full = full.reshape(op.groups, self.depth, group, self.tiles, channels, *full.shape[3:])
+        # [g][tile][word][k_h][k_w][channel][element]
+        full = full.transpose(0, 3, 1, 5, 6, 4, 2)
+        words = self.dot.words(full)[..., 0]
+        parts = []
+        for rows in self.row_phases:
+            taps = [one for at in self.taps(rows).values() for one in at]
+            kh, kw = ([one[i] for one in taps] for i in (2, 3))
+            parts.append(words[:, :, :, kh, kw].reshape(op.groups * self.tiles, -1))
+        return np.ascontiguousarray(np.concatenate(parts, axis=1)).reshape(-1)
+
+    def lines(self, values: np.ndarray) -> np.ndarray:
+        """(O, r_h, r_w) as the kernel reads it: [tile of channels][f_h][f_w][channel]."""
+        op, channels = self.op, self.tile.channels
+        full = values.reshape(op.groups, op.group_outputs, *values.shape[1:])
+        full = np.pad(full, [(0, 0), (0, self.tiles * channels - op.group_outputs), (0, 0), (0, 0)])
+        full = full.reshape(op.groups, self.tiles, channels, *values.shape[1:])
+        return np.ascontiguousarray(full.transpose(0, 1, 3, 4, 2)).reshape(-1)
+
+    def corrections(self, weights: np.ndarray) -> np.ndarray:
+        """(O, r_h, r_w): what the sums are too large by."""
+        return (self.zero_point + self.shift) * phase_sums(self.op, weights)
+
+
+def phase_sums(op: ConvTranspose2d, weights: np.ndarray) -> np.ndarray:
+    """(O, r_h, r_w): sums of the IOHW weights that a channel and phase reads, as int64."""
+    by_group = weights.astype(np.int64).reshape(op.groups, op.group_inputs, *weights.shape[1:])
+    sums = np.pad(by_group.sum(1), [(0, 0), (0, 0), (0, 1), (0, 1)])
+    sums = sums[..., kernel_indices(op.h), :].sum(3)[..., kernel_indices(op.w)].sum(4)
+    return sums.reshape(op.out_channels, *op.strides)
