@@ -45,10 +45,10 @@ class Dot:
     def bits(self) -> int:
         return 32 // self.group
 
-    @property
-    def weight_limit(self) -> int:
-        """The largest weight, which is also the largest negative one."""
-        return (1 << (min(self.bits, 16) - 1)) - 1
+    def holds(self, weights: np.ndarray) -> bool:
+        """Whether each weight fits into an element: int8, or int16."""
+        limit = 1 << (min(self.bits, 16) - 1)
+        return bool(-limit <= weights.min() and weights.max() < limit)
 
     def shift(self, dtype: str, zero_point: int) -> int:
         """What is added to x of ``dtype`` so that it fits: its zero point itself where that does.
