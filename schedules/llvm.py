@@ -29,3 +29,13 @@ def process_triple() -> str:
 def processor() -> str:
     """LLVM's name of this machine's processor."""
     return str(ffi.get_global_func("tvm.codegen.llvm.GetHostCPUName")())
+
+
+def version() -> int:
+    """The major version of the LLVM that TVM was built with."""
+    return int(ffi.get_global_func("target.llvm_version_major")())
+
+
+def intrinsic(name: str) -> int:
+    """The number of one of LLVM's intrinsics; 0 where this LLVM has none of the name."""
+    return int(ffi.get_global_func("target.llvm_lookup_intrinsic_id")(name))

@@ -108,7 +108,8 @@ def model_of(rows: Sequence[Row]) -> tuple[onnx.ModelProto, dict[str, np.ndarray
         results += [onnx.ValueInfoProto(name=name) for name in outputs]
     graph = helper.make_graph(nodes, "rows", infos, results, weights)
     opset = rows[0].opset
-    opsets = [helper.make_opsetid("", opset)]
+    domains = {one.attributes["domain"] for one in rows if "domain" in one.attributes}
+    opsets = [helper.make_opsetid("", opset), *(helper.make_opsetid(d, 1) for d in domains)]
     return helper.make_model(
         graph, opset_imports=opsets, ir_version=10 if opset > 20 else 8
     ), values

@@ -38,6 +38,7 @@ from tvm_deconv.transform import (
     FoldExactly,
     KeepNaN,
     LowerConvolutions,
+    LowerIntegers,
     LowerShuffles,
     PhasesToChannels,
     RewriteUpsampling,
@@ -46,6 +47,7 @@ from tvm_deconv.transform import (
 )
 from tvm_deconv.transform.legalize import legalize_passes
 from tvm_deconv.transform.lower.layers import explain_kernels
+from tvm_deconv.transform.lower.lower_integers import explain_integers
 from tvm_deconv.transform.receptive_field import receptive_field
 
 TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
@@ -108,6 +110,8 @@ def before_schedules(
         AddHeight(),
         *([RewriteUpsampling()] if rewrite else []),
         *before_lowering(),
+        # A variant that is asked for by name is one of float32.
+        *([LowerIntegers(target)] if variant == AUTO else []),
         LowerConvolutions(target, variant=variant, winograd=winograd, log=log),
         SeparateCopies(),
         *stock.library_dispatch_passes(target),
@@ -277,4 +281,6 @@ def explain(
     mod, report = rewrite_upsampling(raised)
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
-    return replace(report, kernels=explain_kernels(mod, machine, preferences), log=words)
+        of_bytes = [explain_integers(resolved)] if variant == AUTO else []
+        kernels = explain_kernels(mod, machine, preferences, *of_bytes)
+    return replace(report, kernels=kernels, log=words)

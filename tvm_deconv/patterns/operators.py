@@ -15,6 +15,8 @@ SHUFFLE = "nn.depth_to_space"
 BATCH_NORM = "nn.batch_norm"
 BIAS = "nn.bias_add"
 PRELU = "nn.prelu"
+QUANTIZE = "quantize"
+DEQUANTIZE = "dequantize"
 
 
 def _names(text: str) -> frozenset[str]:

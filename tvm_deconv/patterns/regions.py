@@ -9,7 +9,16 @@ import numpy as np
 
 from . import layouts
 from .graph import Call, Graph, Refused, Tensor, is_same
-from .operators import BATCH_NORM, BIAS, BROADCAST, PRELU, TRANSPOSE, UNARY
+from .operators import (
+    BATCH_NORM,
+    BIAS,
+    BROADCAST,
+    DEQUANTIZE,
+    PRELU,
+    QUANTIZE,
+    TRANSPOSE,
+    UNARY,
+)
 from .pointwise import Between, Channel, Given, Region, Step
 
 
@@ -86,7 +95,7 @@ def _inputs(graph: Graph, var: Tensor, layout: str) -> list[tuple[Tensor, str]] 
     if call.op == TRANSPOSE:
         before = layouts.permuted_from(call.attrs.axes, layout)
         return None if before is None else [(call.args[0], before)]
-    if call.op in (BATCH_NORM, BIAS, PRELU):
+    if call.op in _WITH_AXIS:
         return [(call.args[0], layout)]
     if call.op not in UNARY and call.op not in BROADCAST:
         return None
@@ -188,10 +197,24 @@ def _batch_norm(graph: Graph, var: Tensor, call: Call, layout: str) -> list[Step
     ]
 
 
+def _quantized(graph: Graph, var: Tensor, call: Call, layout: str) -> list[Step] | Refused:
+    """To or from integers of one scale and zero point, whatever the axis."""
+    constants = []
+    for what, argument in zip(("scale", "zero point"), call.args[1:], strict=True):
+        value = graph.constant(argument)
+        if value is None or value.size != 1:
+            held = "not constant" if value is None else f"of {value.size} values, not of one"
+            return Refused(f"{what} of {graph.describe(var)} is {held}")
+        constants.append(Channel(value.reshape(())))
+    return [Step(var, call.op, (call.args[0], *constants), call.attrs)]
+
+
 _WITH_AXIS: dict[str, Callable[[Graph, Tensor, Call, str], list[Step] | Refused]] = {
     BATCH_NORM: _batch_norm,
     BIAS: _bias,
+    DEQUANTIZE: _quantized,
     PRELU: _prelu,
+    QUANTIZE: _quantized,
 }
 
 

@@ -26,11 +26,11 @@ from tvm_deconv.errors import ModelError, first_line
 from tvm_deconv.frontends.onnx.convert.call import Call, known_shape
 from tvm_deconv.layer_names import named
 
-from .convert import CONVERTERS
+from .convert import converter_of
 from .convert.broadcast import aligned
 from .formulas import shown
 from .known import check_operators, is_known
-from .nodes import STANDARD, attributes, describe, label, reads, refuse, words
+from .nodes import attributes, describe, label, reads, refuse, words
 from .normalise import Network
 from .sizes import SizeArithmetic
 
@@ -150,8 +150,8 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
             self._nodes[name] = self.bb.emit(value) if is_new else value
 
     def _call(self, node: onnx.NodeProto, inputs: list[Any]) -> Any:
-        if node.domain in STANDARD and node.op_type in CONVERTERS:
-            convert, _ = CONVERTERS[node.op_type]
+        convert = converter_of(node.domain, node.op_type)
+        if convert is not None:
             call = Call(self.bb, self.opset, node, inputs, attributes(node), self.sizes.known)
             result = convert(call)
             return self.bb.normalize(result) if isinstance(result, relax.Expr) else result

@@ -10,12 +10,11 @@ from tvm.relax.frontend.onnx import onnx_frontend
 
 from tvm_deconv.errors import ModelError
 
-from .convert import CONVERTERS
-from .nodes import STANDARD, all_nodes, describe, spell, words
+from .convert import converter_of
+from .nodes import MICROSOFT_DOMAIN, STANDARD, all_nodes, describe, spell, words
 
-# A domain whose operators TVM knows by their bare name.
-_MICROSOFT = "com.microsoft"
-# Of the standard's names those that ONNX Runtime has in its domain, too.
+# Of the standard's names those that ONNX Runtime has in its domain, too; TVM knows the operators
+# of that domain by their bare name.
 _BOTH = words(
     "Attention DequantizeLinear Gelu GridSample Pad QuantizeLinear Range RotaryEmbedding Trilu "
     "Unique"
@@ -27,14 +26,14 @@ _ANOTHER = words("Attention RotaryEmbedding")
 
 def is_known(node: onnx.NodeProto) -> bool:
     """Whether there is a converter for the node's operator."""
-    if node.domain in STANDARD and node.op_type in CONVERTERS:
+    if converter_of(node.domain, node.op_type) is not None:
         return True
-    if node.domain == _MICROSOFT and defs.has(node.op_type) and node.op_type not in _BOTH:
+    if node.domain == MICROSOFT_DOMAIN and defs.has(node.op_type) and node.op_type not in _BOTH:
         return False
     if node.domain in STANDARD and node.op_type in _ANOTHER:
         return False
     known = onnx_frontend._get_convert_map()  # TVM has no public list
-    return node.domain in (*STANDARD, _MICROSOFT) and (
+    return node.domain in (*STANDARD, MICROSOFT_DOMAIN) and (
         node.op_type in known or node.op_type in ("If", "Constant")
     )
 

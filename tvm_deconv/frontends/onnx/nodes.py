@@ -11,6 +11,8 @@ from onnx import helper
 from tvm_deconv.errors import ModelError
 
 STANDARD = ("", "ai.onnx")
+# Of ONNX Runtime's own operators.
+MICROSOFT_DOMAIN = "com.microsoft"
 
 
 def words(text: str) -> frozenset[str]:

@@ -12,6 +12,8 @@ from typing import TypeAlias
 
 from tvm import relax
 
+from tvm_deconv.frontends.onnx.nodes import MICROSOFT_DOMAIN, STANDARD
+
 from . import (
     activation,
     arithmetic,
@@ -21,6 +23,7 @@ from . import (
     norm,
     pad,
     pool,
+    quantized,
     reduce,
     resize,
     scatter,
@@ -70,6 +73,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "Celu": (in_single(activation.celu), "there is none"),
     "Clip": (activation.clip, f"{_HALF}; emits PrimFuncs that cannot be fused at free sizes"),
     "Conv": (conv.conv, f"{_UNCHECKED}; auto_pad fails at free sizes"),
+    "ConvInteger": (quantized.conv_integer, "there is none"),
     "ConvTranspose": (conv.conv_transpose, f"ignores output_shape, {_UNCHECKED}"),
     "Cosh": (in_single(activation.cosh), "LLVM has no such function"),
     "Dropout": (indexing.dropout, "fails where ratio or training_mode are inputs; no mask"),
@@ -110,6 +114,8 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "PRelu": (activation.prelu, "fails at free sizes with one slope"),
     "Pad": (pad.pad, "wraps wrongly where it crops or goes around twice; emits PrimFuncs"),
     "Pow": (arithmetic.power, "refuses operands of two types, and integers"),
+    "QLinearConv": (quantized.qlinear_conv, "there is none"),
+    "QLinearMatMul": (quantized.qlinear_matmul, "there is none"),
     "RMSNormalization": (norm.rms_normalization, "cannot be compiled over all axes"),
     "Range": (indexing.arange, "sizes that are equal do not look so to what comes after"),
     "Reshape": (indexing.reshape, "takes no shape that was computed from free sizes"),
@@ -136,3 +142,20 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
         "reads scales from an attribute, at opset 9 too, and only of rank 4",
     ),
 }
+
+# Of the domain com.microsoft, which ONNX Runtime's own quantizer writes. TVM has none of them.
+MICROSOFT: dict[str, Converter] = {
+    "QLinearAdd": quantized.qlinear_binary(relax.op.add),
+    "QLinearConcat": quantized.qlinear_concat,
+    "QLinearGlobalAveragePool": quantized.qlinear_unary(quantized.global_average_pool),
+    "QLinearLeakyRelu": quantized.qlinear_unary(quantized.leaky_relu),
+    "QLinearMul": quantized.qlinear_binary(relax.op.multiply),
+    "QLinearSigmoid": quantized.qlinear_unary(quantized.sigmoid),
+}
+
+
+def converter_of(domain: str, operator: str) -> Converter | None:
+    """Our converter of an operator, None where there is none."""
+    if domain == MICROSOFT_DOMAIN:
+        return MICROSOFT.get(operator)
+    return CONVERTERS[operator][0] if domain in STANDARD and operator in CONVERTERS else None

@@ -1,0 +1,112 @@
+"""The instruction that multiplies integers and adds them up, by what a processor has.
+
+Everything is a vector of int32 words. A word of x holds ``group`` neighbouring channels of one
+pixel, a word of weights those of one tap, and ``Dot`` adds their products to one sum of int32:
+
+    sums[lane] += x[lane][0] * w[0] + ... + x[lane][group - 1] * w[group - 1]
+
+No step between saturates: AVX2's ``pmaddubsw`` would, so what has no instruction for bytes goes by
+pairs of int16. ``x`` is shifted into the range of a word's elements when it is packed
+(``Dot.shift``); ``kernel`` takes that back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tvm import tirx
+from tvm.target import Target
+
+from tvm_deconv.schedules import llvm
+
+# LLVM's bytes and pairs are vectors of int8 and int16 since this version; before, of int32.
+_LLVM_OF_TYPED_DOTS = 22
+
+
+@dataclass(frozen=True)
+class Dot:
+    """``lanes`` sums at once; elements of ``bits`` bits, of which ``group`` make up a word.
+
+    ``intrinsic`` is LLVM's name, empty for a plain product of int32. ``adds`` says that it adds to
+    its first operand. ``registers`` is how many vectors there are.
+    """
+
+    name: str
+    lanes: int
+    group: int
+    registers: int
+    intrinsic: str = ""
+    adds: bool = True
+    is_signed: bool = True
+
+    @property
+    def bits(self) -> int:
+        return 32 // self.group
+
+    def holds(self, weights: np.ndarray) -> bool:
+        """Whether each weight fits into an element: int8, or int16."""
+        limit = 1 << (min(self.bits, 16) - 1)
+        return bool(-limit <= weights.min() and weights.max() < limit)
+
+    def shift(self, dtype: str, zero_point: int) -> int:
+        """What is added to x of ``dtype`` so that it fits: its zero point itself where that does.
+
+        An element is then int8, uint8 (not ``is_signed``) or wider.
+        """
+        if self.bits > 8:
+            return -zero_point
+        return {("int8", False): 128, ("uint8", True): -128}.get((dtype, self.is_signed), 0)
+
+    def __call__(self, sums: Any, x: Any, w: Any) -> Any:
+        """``sums`` and the products; vectors of int32."""
+        if not self.intrinsic:
+            return sums + x * w
+        kind = f"int{self.bits}x{self.lanes * self.group}"
+        x, w = (tirx.reinterpret(kind, words) for words in (x, w))
+        number = llvm.intrinsic(self.intrinsic)
+        operands = [sums, x, w] if self.adds else [x, w]
+        made = tirx.call_llvm_pure_intrin(f"int32x{self.lanes}", number, *operands)
+        return made if self.adds else sums + made
+
+    def words(self, weights: np.ndarray) -> np.ndarray:
+        """[..., channels] of integers, a multiple of ``group``, as int32 words."""
+        kind = f"<i{self.bits // 8}"
+        return np.ascontiguousarray(weights.astype(kind)).view("<i4")
+
+
+def dot_of(target: Target) -> Dot:
+    """The fastest that LLVM makes for ``target``; a plain product of int32 at the least."""
+
+    def has(feature: str) -> bool:
+        return llvm.has_feature(target, feature)
+
+    typed = llvm.version() >= _LLVM_OF_TYPED_DOTS
+    wide = has("avx512f") and has("avx512bw")
+    if wide and has("avx512vnni") and typed:
+        return Dot("vnni", 16, 4, 32, "llvm.x86.avx512.vpdpbusd.512", is_signed=False)
+    if has("avxvnni") and typed:
+        return Dot("avx-vnni", 8, 4, 16, "llvm.x86.avx512.vpdpbusd.256", is_signed=False)
+    return wide_dot_of(target)
+
+
+def wide_dot_of(target: Target) -> Dot:
+    """As ``dot_of``, for weights that do not fit into int8."""
+
+    def has(feature: str) -> bool:
+        return llvm.has_feature(target, feature)
+
+    typed = llvm.version() >= _LLVM_OF_TYPED_DOTS
+    wide = has("avx512f") and has("avx512bw")
+    if wide and has("avx512vnni") and typed:
+        return Dot("vnni", 16, 2, 32, "llvm.x86.avx512.vpdpwssd.512")
+    if has("avxvnni") and typed:
+        return Dot("avx-vnni", 8, 2, 16, "llvm.x86.avx512.vpdpwssd.256")
+    if wide:
+        return Dot("pairs", 16, 2, 32, "llvm.x86.avx512.pmaddw.d.512", adds=False)
+    if has("avx2"):
+        return Dot("pairs", 8, 2, 16, "llvm.x86.avx2.pmadd.wd", adds=False)
+    if has("sse2"):
+        return Dot("pairs", 4, 2, 16, "llvm.x86.sse2.pmadd.wd", adds=False)
+    return Dot("plain", 4, 1, 32 if has("neon") else 16)

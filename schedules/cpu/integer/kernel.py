@@ -1,0 +1,149 @@
+"""What an integer convolution is: its geometry, form and store, and how its operands are packed.
+
+The sums are of ``x + shift``; ``corrections`` takes ``(zero point + shift) * sum of the weights``
+off, the same for each pixel because borders hold the zero point, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import kernel_indices
+
+from .dot import Dot
+from .tile import Tile
+
+Dim = Any
+# A phase and one of its taps: (f_h, f_w, k_h, and k_w for each tap of a word, -1 for none).
+Read: TypeAlias = tuple[int, int, int, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Store:
+    """What is made of a sum: ``scale * sum + shift``, sloped below 0, held within bounds.
+
+    ``dtype`` is uint8 or int8, with values rounded and ``zero_point`` added, or float32. ``low``
+    and ``high`` bound the value before that, in units of the result; so does the range of
+    ``dtype``. ``has_shift`` and ``has_slope`` say that the kernel has a parameter for them.
+    """
+
+    dtype: str
+    zero_point: int = 0
+    low: float = -np.inf
+    high: float = np.inf
+    has_shift: bool = False
+    has_slope: bool = False
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Of what is rounded, or stored as float32."""
+        if self.dtype == "float32":
+            return self.low, self.high
+        kind = np.iinfo(self.dtype)
+        low, high = kind.min - self.zero_point, kind.max - self.zero_point
+        return min(max(self.low, low), high), max(min(self.high, high), low)
+
+
+@dataclass(frozen=True)
+class Integer:
+    """One kernel: geometry, kind of x, form and store. ``zero_point`` is that of x."""
+
+    op: ConvTranspose2d
+    dtype: str
+    zero_point: int
+    dot: Dot
+    tile: Tile
+    store: Store
+
+    @property
+    def shift(self) -> int:
+        return self.dot.shift(self.dtype, self.zero_point)
+
+    @property
+    def depth(self) -> int:
+        """Words of channels that a group has."""
+        return -(-self.op.group_inputs // self.dot.group)
+
+    @property
+    def folded(self) -> int:
+        """Neighbouring taps along the width that a word holds, where a group has few channels."""
+        inputs, w = self.op.group_inputs, self.op.w
+        return max(1, self.dot.group // inputs) if w.max_taps > 1 and w.tap_step == 1 else 1
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of channels that a group has."""
+        return -(-self.op.group_outputs // self.tile.channels)
+
+    @property
+    def row_phases(self) -> tuple[tuple[int, ...], ...]:
+        """Phases along the height whose sums are in registers at once."""
+        phases = tuple(range(self.op.h.stride))
+        return (phases,) if self.tile.joined else tuple((f,) for f in phases)
+
+    def taps(self, row_phases: Sequence[int]) -> dict[tuple[int, int], list[Read]]:
+        """By (row, column) of a packed input: what reads it."""
+        op, found = self.op, dict[tuple[int, int], list[Read]]()
+        for fh, fw in product(row_phases, range(op.w.stride)):
+            columns, count = op.w.taps(fw), self.folded
+            for th, i in product(op.h.taps(fh), range(0, len(columns), count)):
+                at = th.offset - op.h.halo[0], columns[i].offset - op.w.halo[0]
+                word = [tap.k for tap in columns[i : i + count]]
+                word += [-1] * (count - len(word))
+                found.setdefault(at, []).append((fh, fw, th.k, tuple(word)))
+        return dict(sorted(found.items()))
+
+    def order(self) -> list[Read]:
+        """Phases and taps in the order of the weights of one word."""
+        return [one for rows in self.row_phases for at in self.taps(rows).values() for one in at]
+
+    def pack(self, weights: np.ndarray) -> np.ndarray:
+        """IOHW integers as words: [tile of channels][row phases][word of ic][tap][channel]."""
+        op, group, channels = self.op, self.dot.group, self.tile.channels
+        by_group = weights.reshape(op.groups, op.group_inputs, *weights.shape[1:])
+        held = group if self.folded == 1 else op.group_inputs
+        widths = [(0, 0)] * 5
+        widths[1] = (0, self.depth * held - op.group_inputs)
+        widths[2] = (0, self.tiles * channels - op.group_outputs)
+        # For the taps that there are none of.
+        widths[4] = (0, 1)
+        full = np.pad(by_group, widths)
+        full = full.reshape(op.groups, self.depth, held, self.tiles, channels, *full.shape[3:])
+        # [g][tile][word][k_h][k_w][channel][element]
+        full = full.transpose(0, 3, 1, 5, 6, 4, 2)
+        parts = []
+        for rows in self.row_phases:
+            taps = [one for at in self.taps(rows).values() for one in at]
+            kh = np.array([one[2] for one in taps], np.intp)
+            kw = np.array([one[3] for one in taps], np.intp).reshape(-1, self.folded)
+            elements = np.concatenate([full[:, :, :, kh, column] for column in kw.T], axis=-1)
+            missing = [(0, 0)] * 5 + [(0, group - elements.shape[-1])]
+            words = self.dot.words(np.pad(elements, missing))
+            parts.append(words.reshape(op.groups * self.tiles, -1))
+        return np.ascontiguousarray(np.concatenate(parts, axis=1)).reshape(-1)
+
+    def lines(self, values: np.ndarray) -> np.ndarray:
+        """(O, r_h, r_w) as the kernel reads it: [tile of channels][f_h][f_w][channel]."""
+        op, channels = self.op, self.tile.channels
+        full = values.reshape(op.groups, op.group_outputs, *values.shape[1:])
+        full = np.pad(full, [(0, 0), (0, self.tiles * channels - op.group_outputs), (0, 0), (0, 0)])
+        full = full.reshape(op.groups, self.tiles, channels, *values.shape[1:])
+        return np.ascontiguousarray(full.transpose(0, 1, 3, 4, 2)).reshape(-1)
+
+    def corrections(self, weights: np.ndarray) -> np.ndarray:
+        """(O, r_h, r_w): what the sums are too large by."""
+        return (self.zero_point + self.shift) * phase_sums(self.op, weights)
+
+
+def phase_sums(op: ConvTranspose2d, weights: np.ndarray) -> np.ndarray:
+    """(O, r_h, r_w): sums of the IOHW weights that a channel and phase reads, as int64."""
+    by_group = weights.astype(np.int64).reshape(op.groups, op.group_inputs, *weights.shape[1:])
+    sums = np.pad(by_group.sum(1), [(0, 0), (0, 0), (0, 1), (0, 1)])
+    sums = sums[..., kernel_indices(op.h), :].sum(3)[..., kernel_indices(op.w)].sum(4)
+    return sums.reshape(op.out_channels, *op.strides)

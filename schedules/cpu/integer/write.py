@@ -1,0 +1,350 @@
+"""The function of an integer convolution, written out statement by statement.
+
+Each parallel step takes a strip of rows: it packs the input with its halo into words of ``group``
+channels (``dot``), the borders as the zero point; then, for each tile of output channels and of
+columns, and for each row, it adds up in registers
+
+    sums[phase, channel, vector] += words of x at a tap's offset . words of its weights
+
+over all words of channels, and stores ``scale * sums``, rounded half to even, clipped and with the
+phases interleaved. Registers hold ``channels * phases * vectors`` sums and the ``vectors`` of x
+that a tap reads, each of which is used for every channel and phase. A weight is broadcast from
+memory. Measured on Sapphire Rapids, one thread: 310 to 350 billion multiply-adds a second in
+layers of 64 channels, of the 400 to 420 that ``vpdpbusd`` reaches in registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise, product
+from typing import Any, TypeAlias
+
+import numpy as np
+from tvm import tirx
+from tvm.script.ir_builder import IRBuilder
+from tvm.script.ir_builder import tirx as T
+
+from .kernel import Dim, Integer, Read
+
+# Products of vectors that are written out one after the other; more go row by row in a loop.
+_UNROLLED = 1500
+
+
+def write(kernel: Integer, shape: Sequence[Dim]) -> tirx.PrimFunc:
+    """x (N, C, H, W) of ``shape``, words, offsets, scales[, shifts][, slopes], the result.
+
+    A size is an int or a variable of its own. Words and values are those that ``kernel`` packs.
+    """
+    return _Writer(kernel, [_index(dim) for dim in shape]).write()
+
+
+def _index(dim: Dim) -> Any:
+    return tirx.const(dim, "int64") if isinstance(dim, int) else dim
+
+
+def _own(name: str, size: Any) -> Any:
+    """``size``, or where it is a formula a variable, which is read off an argument."""
+    return size if isinstance(size, tirx.IntImm) else tirx.Var(name, "int64")
+
+
+# By column of a packed input: which (f_h, f_w) read it.
+_Columns: TypeAlias = dict[int, list[tuple[int, int]]]
+
+
+def _by_row(taps: Mapping[tuple[int, int], Sequence[Read]]) -> dict[int, _Columns]:
+    rows: dict[int, _Columns] = {}
+    for (dy, dx), read in taps.items():
+        rows.setdefault(dy, {})[dx] = [(fh, fw) for fh, fw, _, _ in read]
+    return rows
+
+
+def _even_step(rows: Mapping[int, _Columns]) -> int | None:
+    """How far the rows are apart, if that is equal and so are their taps."""
+    places = sorted(rows)
+    steps = {b - a for a, b in pairwise(places)}
+    alike = all(columns == rows[places[0]] for columns in rows.values()) if rows else False
+    return steps.pop() if alike and len(steps) == 1 else None
+
+
+class _Writer:
+    """Writes the function; one use each."""
+
+    def __init__(self, kernel: Integer, shape: list[Any]) -> None:
+        self.k, self.shape = kernel, shape
+        self.lanes = kernel.dot.lanes
+        self.columns = self.lanes * kernel.tile.vectors
+        op = kernel.op
+        _, _, h, w = shape
+        # Free sizes are variables, not the formulas that they are: those would stand in each index
+        # of hundreds of statements, and be simplified in each.
+        self.rows_out = _own("rows", op.h.output_size(h))
+        self.columns_out = _own("columns", op.w.output_size(w))
+        self.packed_rows = kernel.tile.rows + op.h.halo_extent
+        self.parameters = op.groups * kernel.tiles * op.strides[0] * op.strides[1]
+        self.parameters *= kernel.tile.channels
+
+    def write(self) -> tirx.PrimFunc:
+        op, k = self.k.op, self.k
+        n, c, h, w = self.shape
+        count = len(k.order()) * k.depth * k.tile.channels * op.groups * k.tiles
+        with IRBuilder() as builder, T.prim_func(s_tir=True):
+            T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
+
+            def parameter(name: str, shape: Sequence[Any], dtype: str) -> Any:
+                return T.match_buffer(T.arg(name, T.handle()), shape, dtype)
+
+            self.x = parameter("x", (n, c, h, w), k.dtype)
+            self.words = parameter("words", (_index(count),), "int32")
+            values = (_index(self.parameters),)
+            self.offsets = parameter("offsets", values, "int32")
+            self.scales = parameter("scales", values, "float32")
+            if k.store.has_shift:
+                self.shifts = parameter("shifts", values, "float32")
+            if k.store.has_slope:
+                self.slopes = parameter("slopes", values, "float32")
+            out = (n, _index(op.out_channels), self.rows_out, self.columns_out)
+            self.y = parameter("y", out, k.store.dtype)
+            self._strips()
+        return builder.get()
+
+    def _strips(self) -> None:
+        k, op = self.k, self.k.op
+        _, _, h, w = self.shape
+        self.block_rows = T.bind(op.h.blocks(h))
+        self.column_tiles = T.bind(tirx.ceildiv(op.w.blocks(w), self.columns))
+        beyond = op.w.halo_extent + k.folded - 1
+        self.packed_columns = T.bind(self.column_tiles * self.columns + beyond)
+        strips = T.bind(tirx.ceildiv(self.block_rows, k.tile.rows))
+        with T.parallel(_index(0), self.shape[0] * strips) as strip:
+            batch, top = T.bind(strip // strips), T.bind(strip % strips * k.tile.rows)
+            depth = op.groups * k.depth
+            size = depth * self.packed_rows * self.packed_columns
+            packed = T.alloc_buffer((size,), "int32")
+            line = T.alloc_buffer((_index(self.columns * op.w.stride),), k.store.dtype)
+            with T.serial(_index(0), _index(depth)) as word:
+                self._pack(packed, batch, top, word)
+            rows = tirx.min(_index(k.tile.rows), self.block_rows - top)
+            with (
+                T.serial(_index(0), _index(op.groups * k.tiles)) as tile,
+                T.serial(_index(0), self.column_tiles) as column,
+                T.serial(_index(0), rows) as row,
+            ):
+                for phases in k.row_phases:
+                    self._tile(packed, line, batch, top, tile, column, row, phases)
+
+    def _pack(self, packed: Any, batch: Any, top: Any, word: Any) -> None:
+        """One word of channels of a strip: its rows, then the borders of each."""
+        op, lanes = self.k.op, self.lanes
+        _, _, h, w = self.shape
+        # The first packed column that is not border, the input column there, and how many.
+        begin, first = max(0, -op.w.halo[0]), max(0, op.w.halo[0])
+        count = tirx.max(tirx.min(w - first, self.packed_columns - begin), _index(0))
+        with T.serial(_index(0), _index(self.packed_rows)) as row:
+            at = T.bind((word * self.packed_rows + row) * self.packed_columns)
+            y = T.bind(top + row + op.h.halo[0])
+            with T.If(tirx.all(y >= 0, y < h)):
+                with T.Then():
+                    self._border(packed, at, _index(0), _index(begin))
+                    with T.serial(_index(0), count // lanes) as v:
+                        value = self._word(batch, word, y, first + v * lanes, lanes)
+                        T.buffer_store(packed, value, [_ramp(at + begin + v * lanes, lanes)])
+                    with T.serial(_index(0), count % lanes) as rest:
+                        x = count - count % lanes + rest
+                        value = self._word(batch, word, y, first + x, 1)
+                        T.buffer_store(packed, value, [at + begin + x])
+                    self._border(packed, at, begin + count, self.packed_columns)
+                with T.Else():
+                    self._border(packed, at, _index(0), self.packed_columns)
+            if self.k.folded > 1:
+                self._fold(packed, at)
+
+    def _fold(self, packed: Any, at: Any) -> None:
+        """A row of words that hold one tap as words that hold several, from left to right."""
+        k, lanes = self.k, self.lanes
+        size = self.packed_columns - (k.folded - 1)
+
+        def words(x: Any, lanes: int) -> None:
+            kind, total = f"int32x{lanes}" if lanes > 1 else "int32", None
+            for i in range(k.folded):
+                value = packed[_ramp(x + i, lanes) if lanes > 1 else x + i]
+                if i:
+                    value = value << tirx.const(k.dot.bits * k.op.group_inputs * i, kind)
+                total = value if total is None else total | value
+            T.buffer_store(packed, total, [_ramp(x, lanes) if lanes > 1 else x])
+
+        with T.serial(_index(0), size // lanes) as v:
+            words(at + v * lanes, lanes)
+        with T.serial(_index(0), size % lanes) as rest:
+            words(at + size - size % lanes + rest, 1)
+
+    def _border(self, packed: Any, row: Any, begin: Any, end: Any) -> None:
+        k = self.k
+        element = (k.zero_point + k.shift) & ((1 << k.dot.bits) - 1)
+        held = k.dot.group if k.folded == 1 else k.op.group_inputs
+        word = sum(element << (k.dot.bits * i) for i in range(held))
+        value = tirx.const(word - (word >> 31 << 32), "int32")
+        with T.serial(begin, end) as i:
+            T.buffer_store(packed, value, [row + i])
+
+    def _word(self, batch: Any, word: Any, y: Any, x: Any, lanes: int) -> Any:
+        """``lanes`` words from column ``x`` on; channels that there are none of count as 0."""
+        k, group = self.k, self.k.dot.group
+        kind = f"int32x{lanes}" if lanes > 1 else "int32"
+        columns = _ramp(x, lanes) if lanes > 1 else x
+        inputs, total = k.op.group_inputs, None
+        for i in range(group):
+            # A group's channels begin anew with a word.
+            channel = word // k.depth * inputs + word % k.depth * group + i
+            left = inputs - i
+            if left <= 0:
+                break
+            if inputs % group and i >= inputs % group:
+                # The weights are 0 there: any channel will do.
+                channel = tirx.min(channel, _index(k.op.in_channels - 1))
+            value = tirx.Cast(kind, self.x[batch, channel, y, columns])
+            if k.shift:
+                value = value + tirx.const(k.shift, kind)
+            if k.dot.bits < 32:
+                value = value & tirx.const((1 << k.dot.bits) - 1, kind)
+            if i:
+                value = value << tirx.const(k.dot.bits * i, kind)
+            total = value if total is None else total | value
+        return total
+
+    def _tile(
+        self,
+        packed: Any,
+        line: Any,
+        batch: Any,
+        top: Any,
+        tile: Any,
+        column: Any,
+        row: Any,
+        phases: Sequence[int],
+    ) -> None:
+        """Sums of a row of one tile, and their store."""
+        k, op, lanes = self.k, self.k.op, self.lanes
+        vectors, channels, (rh, rw) = k.tile.vectors, k.tile.channels, op.strides
+        lines = list(product(phases, range(rw), range(channels)))
+        place = {line: i for i, line in enumerate(lines)}
+        sums = T.alloc_buffer((_index(len(lines) * vectors * lanes),), "int32", scope="local")
+
+        def parameter(fh: int, fw: int, o: int) -> Any:
+            return ((tile * rh + fh) * rw + fw) * channels + o
+
+        def sum_of(fh: int, fw: int, o: int, v: int) -> Any:
+            return _ramp(_index((place[fh, fw, o] * vectors + v) * lanes), lanes)
+
+        for one in lines:
+            first = tirx.Broadcast(self.offsets[parameter(*one)], lanes)
+            for v in range(vectors):
+                T.buffer_store(sums, first, [sum_of(*one, v)])
+        group = tile // k.tiles
+        taps = k.taps(phases)
+        reads = sum(len(at) for at in taps.values()) * channels
+        before = [len(k.order()) * k.depth * channels, 0]
+        for earlier in k.row_phases[: k.row_phases.index(tuple(phases))]:
+            before[1] += sum(len(at) for at in k.taps(earlier).values()) * k.depth * channels
+        rows = _by_row(taps)
+        looped = _even_step(rows) if reads * vectors > _UNROLLED else None
+
+        def add_row(at: Any, weights: Any, columns: _Columns) -> int:
+            """The taps of one row, of which packed x begins at ``at``; how many weights it took."""
+            index = 0
+            for dx, read in columns.items():
+                xs = [T.bind(packed[_ramp(at + dx + v * lanes, lanes)]) for v in range(vectors)]
+                for (fh, fw), o in product(read, range(channels)):
+                    weight = tirx.Broadcast(self.words[weights + index], lanes)
+                    index += 1
+                    for v, x in enumerate(xs):
+                        to = sum_of(fh, fw, o, v)
+                        T.buffer_store(sums, k.dot(sums[to], x, weight), [to])
+            return index
+
+        with T.serial(_index(0), _index(k.depth)) as word:
+            weights = T.bind(tile * before[0] + before[1] + word * reads)
+            top_row = (group * k.depth + word) * self.packed_rows + row
+            first, stride = column * self.columns, self.packed_columns
+            if looped:
+                with T.serial(_index(0), _index(len(rows))) as i:
+                    at = T.bind((top_row + min(rows) + i * looped) * stride + first)
+                    add_row(at, T.bind(weights + i * (reads // len(rows))), rows[min(rows)])
+            else:
+                starts = {dy: T.bind((top_row + dy) * stride + first) for dy in rows}
+                for dy, columns in rows.items():
+                    weights = weights + add_row(starts[dy], weights, columns)
+        for fh, o in product(phases, range(channels)):
+            self._store(sums, sum_of, line, batch, top + row, tile, column, fh, o, parameter)
+
+    def _store(
+        self,
+        sums: Any,
+        sum_of: Any,
+        line: Any,
+        batch: Any,
+        row: Any,
+        tile: Any,
+        column: Any,
+        fh: int,
+        o: int,
+        parameter: Any,
+    ) -> None:
+        """One channel's row of a tile: through ``line``, of which a part may be behind the edge."""
+        k, op, lanes = self.k, self.k.op, self.lanes
+        (rh, rw), outputs = op.strides, op.group_outputs
+        inside = tile % k.tiles * k.tile.channels + o
+        channel = T.bind(tile // k.tiles * outputs + inside)
+        y = T.bind(row * rh + fh)
+        with T.If(tirx.all(y < self.rows_out, inside < outputs)), T.Then():
+            for v in range(k.tile.vectors):
+                values = [
+                    self._value(sums[sum_of(fh, fw, o, v)], parameter(fh, fw, o))
+                    for fw in range(rw)
+                ]
+                to = _ramp(_index(v * lanes * rw), lanes * rw)
+                T.buffer_store(line, _interleaved(values, lanes), [to])
+            width, left = self.columns * rw, T.bind(column * (self.columns * rw))
+            with T.If(left + width <= self.columns_out):
+                with T.Then():
+                    for v in range(k.tile.vectors):
+                        part = _ramp(_index(v * lanes * rw), lanes * rw)
+                        to = _ramp(left + v * lanes * rw, lanes * rw)
+                        T.buffer_store(self.y, line[part], [batch, channel, y, to])
+                with T.Else(), T.serial(_index(0), self.columns_out - left) as i:
+                    T.buffer_store(self.y, line[i], [batch, channel, y, left + i])
+
+    def _value(self, total: Any, at: Any) -> Any:
+        """What is stored of a vector of sums."""
+        store, lanes = self.k.store, self.lanes
+        kind = f"float32x{lanes}"
+
+        def vector(value: Any) -> Any:
+            return tirx.Broadcast(value, lanes)
+
+        value = tirx.Cast(kind, total) * vector(self.scales[at])
+        if store.has_shift:
+            value = value + vector(self.shifts[at])
+        if store.has_slope:
+            value = tirx.Select(value < tirx.const(0, kind), value * vector(self.slopes[at]), value)
+        low, high = store.bounds
+        if np.isfinite(low):
+            value = tirx.max(value, tirx.const(low, kind))
+        if np.isfinite(high):
+            value = tirx.min(value, tirx.const(high, kind))
+        if store.dtype == "float32":
+            return value
+        rounded = tirx.Cast(f"int32x{lanes}", tirx.round(value))
+        moved = rounded + tirx.const(store.zero_point, f"int32x{lanes}")
+        return tirx.Cast(f"{store.dtype}x{lanes}", moved)
+
+
+def _ramp(base: Any, lanes: int) -> Any:
+    return tirx.Ramp(base, tirx.const(1, "int64"), lanes)
+
+
+def _interleaved(vectors: Sequence[Any], lanes: int) -> Any:
+    """v[0][0], v[1][0], ..., v[0][1], ...: the phases of each block side by side."""
+    if len(vectors) == 1:
+        return vectors[0]
+    order = [i * lanes + lane for lane in range(lanes) for i in range(len(vectors))]
+    return tirx.Shuffle(list(vectors), [tirx.const(i, "int32") for i in order])

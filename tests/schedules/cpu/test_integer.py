@@ -1,0 +1,181 @@
+"""Integer kernels against sums in float64, for each instruction that any x86-64 processor has."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tvm
+from kernel import HOST
+from reference import conv2d_transpose
+from tvm import tirx
+
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.backends import machine_of
+from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of, wide_dot_of
+from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
+from tvm_deconv.schedules.cpu.integer.tile import Tile, choose_tile
+from tvm_deconv.schedules.cpu.integer.write import write
+from tvm_deconv.targets import resolve_target
+
+SSE2 = Dot("pairs", 4, 2, 16, "llvm.x86.sse2.pmadd.wd", adds=False)
+PLAIN = Dot("plain", 4, 1, 16)
+DOTS = {"best": dot_of(HOST), "wide": wide_dot_of(HOST), "sse2": SSE2, "plain": PLAIN}
+
+UNEVEN = ConvTranspose2d(6, 10, Axis(4, 2, 1, 1), Axis(5, 3, 1, 0, 1), groups=2)
+SUB_PIXEL = ConvTranspose2d(5, 2, Axis(6, 2, 2, 2), Axis(6, 2, 2, 2))
+CROPPED = ConvTranspose2d(3, 7, Axis(3, 1, 5, 2), Axis(3, 1, 7, 0))
+# A kernel that is shorter than its stride: phases without taps.
+SPARSE = ConvTranspose2d(3, 4, Axis(2, 3, 0, 0, 1), Axis(2, 3, 1, 0))
+DILATED = ConvTranspose2d(4, 6, Axis(3, 1, 2, 0, dilation=2), Axis(2, 1, 0, 0))
+
+
+def drawn(dtype, shape, rng):
+    bounds = np.iinfo(dtype)
+    return rng.integers(bounds.min, bounds.max, shape, dtype, endpoint=True)
+
+
+def of_layer(op, shape, dtype="uint8", zero_point=3, dot=DOTS["best"], store=None, **options):
+    """What the kernel computes of random integers, and what float64 does."""
+    rng = np.random.default_rng(0)
+    x, weight = drawn(dtype, shape, rng), drawn("int8", op.weight_shape, rng).clip(-127)
+    if options.get("extreme"):
+        x, weight = np.full_like(x, np.iinfo(dtype).max), np.full_like(weight, 127)
+    store = store or Store("uint8", 7)
+    n, _, h, w = shape
+    tile = options.get("tile") or choose_tile(op, dot, h, w, n, machine_of(HOST))
+    kernel = Integer(op, dtype, zero_point, dot, tile, store)
+    free = [tirx.Var(name, "int64") if name in options.get("free", "") else size
+            for name, size in zip("nchw", shape, strict=True)]  # fmt: skip
+    func = write(kernel, free).with_attr("global_symbol", "main")
+    bias = rng.integers(-5000, 5000, op.out_channels)
+    scales = rng.uniform(0.5, 1, (op.out_channels, *op.strides)) / 127
+    scales = (scales / np.sqrt(op.group_inputs * op.h.useful_taps)).astype("float32")
+    offsets = bias[:, None, None] - kernel.corrections(weight)
+    out = tvm.runtime.tensor(np.zeros(op.output_shape(n, h, w), store.dtype))
+    arrays = [x, kernel.pack(weight), kernel.lines(offsets).astype("int32"), kernel.lines(scales)]
+    slopes = np.linspace(-0.5, 0.5, scales.size, dtype="float32").reshape(scales.shape)
+    arrays += [kernel.lines(values) for values, has in
+               ((scales * 1000, store.has_shift), (slopes, store.has_slope)) if has]  # fmt: skip
+    tvm.compile(func, target=HOST)["main"](*map(tvm.runtime.tensor, arrays), out)
+    sums = conv2d_transpose(
+        x.astype("float64") - zero_point,
+        weight.astype("float64"),
+        op.strides,
+        op.padding,
+        op.output_padding,
+        op.dilation,
+        op.groups,
+    )
+    sums = sums + bias[:, None, None]
+
+    def phases(values):
+        rows, columns = sums.shape[2:]
+        rh, rw = op.strides
+        tiled = np.tile(values, (1, -(-rows // rh), -(-columns // rw)))
+        return tiled[:, :rows, :columns]
+
+    value = sums.astype("float32") * phases(scales)
+    if store.has_shift:
+        value = value + phases(scales * 1000)
+    if store.has_slope:
+        value = np.where(value < 0, value * phases(slopes), value)
+    value = value.clip(*store.bounds)
+    if store.dtype != "float32":
+        value = np.rint(value) + store.zero_point
+    return out.numpy(), value.astype(store.dtype)
+
+
+@pytest.mark.parametrize("dot", DOTS.values(), ids=DOTS)
+@pytest.mark.parametrize(("dtype", "zero_point"), [("uint8", 3), ("int8", -5), ("uint8", 255)])
+def test_every_instruction_gives_the_same_integers(dot, dtype, zero_point):
+    got, expected = of_layer(UNEVEN, (2, 6, 5, 19), dtype, zero_point, dot)
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    "op", [SUB_PIXEL, CROPPED, DILATED, SPARSE], ids=["sub-pixel", "cropped", "dilated", "sparse"]
+)
+def test_edges_of_tiles_and_crops_are_exact(op):
+    got, expected = of_layer(op, (1, op.in_channels, 9, 41))
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(("dtype", "zero_point"), [("uint8", 200), ("int8", 0)])
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_words_of_few_channels_hold_several_taps(inputs, dtype, zero_point):
+    op = ConvTranspose2d(2, 6, Axis(4, 2, 1, 1), Axis(10, 2, 4, 3), groups=2 // inputs)
+    got, expected = of_layer(op, (2, 2, 5, 35), dtype, zero_point)
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_rows_of_a_large_kernel_are_a_loop(dilation):
+    large = Axis(11, 1, 5 * dilation, 5 * dilation, dilation=dilation)
+    got, expected = of_layer(ConvTranspose2d(4, 8, large, large), (1, 4, 9, 20))
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_a_tile_of_one_row_of_phases_or_of_all(joined):
+    tile = Tile(2, 2, 3, joined)
+    got, expected = of_layer(SUB_PIXEL, (2, 5, 7, 70), tile=tile)
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_sizes_may_be_free():
+    got, expected = of_layer(UNEVEN, (2, 6, 5, 19), "int8", -7, free="nhw")
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    "store",
+    [Store("int8", -20, low=0, high=90), Store("uint8", 9, has_shift=True, has_slope=True)],
+    ids=["bounds", "shift and slope"],
+)
+def test_what_follows_is_in_the_store(store):
+    got, expected = of_layer(SUB_PIXEL, (1, 5, 6, 20), store=store)
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_sums_may_be_stored_as_float32():
+    got, expected = of_layer(UNEVEN, (1, 6, 5, 19), store=Store("float32"))
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("dot", DOTS.values(), ids=DOTS)
+def test_nothing_saturates_on_the_way(dot):
+    wide = ConvTranspose2d(64, 1, Axis(3, 1, 1, 1), Axis(3, 1, 1, 1))
+    got, expected = of_layer(wide, (1, 64, 4, 5), dot=dot, store=Store("float32"), extreme=True)
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    ("mcpu", "instruction"),
+    [("cascadelake", "vpdpwssd"), ("alderlake", "vpdpwssd"), ("skylake-avx512", "vpmaddwd")],
+)
+def test_wide_weights_have_an_instruction_too(mcpu, instruction):
+    resolved = resolve_target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": mcpu})
+    dot = wide_dot_of(resolved)
+    assert dot.holds(np.array([-(2**15), 2**15 - 1]))
+    kernel = Integer(SUB_PIXEL, "uint8", 3, dot, Tile(2, 1, 2), Store("uint8", 7))
+    func = write(kernel, (1, 5, 4, 4)).with_attr("global_symbol", "main")
+    assert instruction in tvm.compile(func, target=resolved).mod.inspect_source("asm")
+
+
+@pytest.mark.parametrize(
+    ("target", "instruction"),
+    [
+        ({"mtriple": "x86_64-linux-gnu", "mcpu": "cascadelake"}, "vpdpbusd"),
+        ({"mtriple": "x86_64-linux-gnu", "mcpu": "alderlake"}, "vpdpbusd"),
+        ({"mtriple": "x86_64-linux-gnu", "mcpu": "haswell"}, "vpmaddwd"),
+        ({"mtriple": "x86_64-linux-gnu", "mcpu": "nehalem"}, "pmaddwd"),
+        ({"mtriple": "aarch64-linux-gnu", "mcpu": "cortex-a53"}, "mla"),
+    ],
+    ids=lambda value: value["mcpu"] if isinstance(value, dict) else value,
+)
+def test_a_processor_gets_its_instruction(target, instruction):
+    resolved = resolve_target({"kind": "llvm", **target})
+    dot = dot_of(resolved)
+    kernel = Integer(SUB_PIXEL, "uint8", 3, dot, Tile(2, 1, 2), Store("uint8", 7))
+    func = write(kernel, (1, 5, 4, 4)).with_attr("global_symbol", "main")
+    assert instruction in tvm.compile(func, target=resolved).mod.inspect_source("asm")

@@ -1,0 +1,328 @@
+"""Convolutions of a quantized network, from its float32 form back to integers.
+
+    y = quantize(act(conv(dequantize(x), w) + b))  =>  y = call_tir(integer_conv, (x, words, ...))
+
+x is uint8 or int8 with one scale s_x and zero point; the weights are integers times a scale s_w for
+each output channel and phase (``algebra.integers`` finds both). Then
+
+    conv(dequantize(x), w) + b = s_x * s_w * (sum of (x - zero point) * q + b / (s_x * s_w))
+
+where the sum is exact in int32, which is proved from the weights or the layer is refused, and the
+store multiplies by ``s_x * s_w / s_y``, rounds half to even, adds y's zero point and saturates, in
+the order in which ONNX Runtime does it. A bias that is a multiple of ``s_x * s_w``, as quantizers
+write it, is added to the sum. Sub-pixel convolutions were rewritten before this, and are lowered as
+the transposed convolutions that they have become.
+
+act may be, in this order, one slope below 0 and bounds from both sides; a leaky ReLU, a ReLU and a
+clip, say. Where something else follows, or several readers, the result is stored as float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import relax
+
+from tvm_deconv.algebra.integers import integer_weights
+from tvm_deconv.patterns.graph import Refused
+from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of, wide_dot_of
+from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store, phase_sums
+from tvm_deconv.schedules.cpu.integer.tile import choose_tile, refusal
+from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
+from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, shape_of
+
+from .epilogue import PRELU, RESHAPE, phase_view
+from .read import Convolution, read
+
+DEQUANTIZE, QUANTIZE = "relax.dequantize", "relax.quantize"
+_BYTES = ("uint8", "int8")
+_INT32 = 2**31
+# How far a bias may be from a multiple of its unit: the rounding of two products of float32.
+_ROUNDING = 2.0**-22
+
+
+@dataclass(frozen=True)
+class Integers:
+    """What a target has for integers: the machine, and what multiplies bytes and wider weights."""
+
+    machine: CpuMachine
+    narrow: Dot
+    wide: Dot
+
+
+def integers_of(target: tvm.target.Target) -> Integers | None:
+    """None for a device without kernels of integers: they are computed in float32 there."""
+    if target.kind.name != "llvm":
+        return None
+    return Integers(cpu_machine(target), dot_of(target), wide_dot_of(target))
+
+
+@dataclass(frozen=True)
+class IntegerLayer:
+    """A convolution ``conv`` of ``data``, whose kernel computes ``result``; arrays in its order."""
+
+    conv: Convolution
+    data: relax.Expr
+    result: relax.Var
+    kernel: Integer
+    arrays: tuple[np.ndarray, ...] = field(repr=False)
+
+
+@dataclass
+class _Following:
+    """What comes after a convolution, as far as a store does it; ``shift`` is (O, r_h, r_w)."""
+
+    result: relax.Var
+    shift: np.ndarray
+    slope: np.ndarray | None = None
+    low: float = -np.inf
+    high: float = np.inf
+    scale: float | None = None
+    zero_point: int = 0
+
+    @property
+    def is_bent(self) -> bool:
+        """Whether more than a shift is done."""
+        return self.slope is not None or (self.low, self.high) != (-np.inf, np.inf)
+
+
+def integer_layer(
+    graph: Graph, var: relax.Var, integers: Integers | None
+) -> IntegerLayer | Refused | None:
+    """The kernel for the convolution ``var``; None if its data are no dequantized bytes.
+
+    Refused, with the reason, if they are and it is computed in float32 nevertheless.
+    """
+    conv = read(graph, var)
+    if conv is None or isinstance(conv, Refused) or conv.dtype != "float32":
+        return None
+    source = graph.value(conv.data)
+    if op_name(source) != DEQUANTIZE or dtype_of(source.args[0]) not in _BYTES:
+        return None
+    if integers is None:
+        return Refused("integers are multiplied on processors only")
+    known = _scale_of(graph, source)
+    if known is None:
+        return Refused("its input does not have one positive, constant scale and one zero point")
+    if conv.op.groups > 1 and conv.op.group_inputs == 1:
+        return Refused("each group has one input channel: nothing to add up in a word")
+    found = integer_weights(conv.op, conv.weight)
+    if found is None:
+        return Refused("its weights are not integers times a scale for each output channel")
+    weight, scales = found
+    scale, zero_point = known
+    units = scales * np.float32(scale)
+    data = _before_round_trips(graph, source, known)
+    return _layer(graph, conv, data, zero_point, weight, units, integers)
+
+
+def _before_round_trips(
+    graph: Graph, dequantized: relax.Call, known: tuple[float, int]
+) -> relax.Expr:
+    """The bytes that were last made: to float32 and back with the same scale changes none.
+
+    Quantizers write a pair of the two behind whatever only moves values.
+    """
+    data = dequantized.args[0]
+    while True:
+        again = graph.value(data)
+        if op_name(again) != QUANTIZE or _scale_of(graph, again) != known:
+            return data
+        source = graph.value(again.args[0])
+        if op_name(source) != DEQUANTIZE or _scale_of(graph, source) != known:
+            return data
+        if dtype_of(source.args[0]) != dtype_of(data):
+            return data
+        data = source.args[0]
+
+
+def _scale_of(graph: Graph, call: relax.Call) -> tuple[float, int] | None:
+    """Scale and zero point of a quantization or its reverse; None if there are several."""
+    scale, zero_point = (graph.constant(argument) for argument in call.args[1:3])
+    if scale is None or zero_point is None or scale.size != 1 or zero_point.size != 1:
+        return None
+    value = float(scale.item())
+    return (value, int(zero_point.item())) if 0 < value < np.inf else None
+
+
+def _layer(
+    graph: Graph,
+    conv: Convolution,
+    data: relax.Expr,
+    zero_point: int,
+    weight: np.ndarray,
+    units: np.ndarray,
+    integers: Integers,
+) -> IntegerLayer | Refused:
+    """``data`` are the bytes, ``units`` those of a sum: (O, r_h, r_w)."""
+    op, dtype = conv.op, dtype_of(data)
+    dot = integers.narrow if integers.narrow.holds(weight) else integers.wide
+    if not dot.holds(weight):
+        return Refused(f"a weight is {np.abs(weight).max()} times its scale: more than int16 holds")
+    reason = refusal(op, dot)
+    if reason is not None:
+        return Refused(reason)
+    after = _follow(graph, conv)
+    bounds = np.iinfo(dtype)
+    farthest = max(bounds.max - zero_point, zero_point - bounds.min)
+    largest = phase_sums(op, np.abs(weight)) * farthest
+    if largest.max() >= _INT32:
+        return Refused(f"a sum may be {largest.max()}, which int32 does not hold")
+    bias, shift = _bias(after.shift, units, _INT32 - largest)
+    is_float = after.scale is None
+    per = np.float32(1 if after.scale is None else after.scale)
+    store = Store(
+        "float32" if is_float else dtype_of(after.result),
+        after.zero_point,
+        float(np.float32(after.low) / per),
+        float(np.float32(after.high) / per),
+        has_shift=shift is not None,
+        has_slope=after.slope is not None,
+    )
+    sizes = [dim if isinstance(dim, int) else None for dim in shape_of(data) or [None] * 4]
+    tile = choose_tile(op, dot, sizes[2], sizes[3], sizes[0], integers.machine)
+    kernel = Integer(op, dtype, zero_point, dot, tile, store)
+    offsets = bias - kernel.corrections(weight)
+    arrays = [
+        kernel.pack(weight),
+        # Sums wrap around, and so may what they begin with.
+        kernel.lines(offsets).astype("int64").astype("int32"),
+        kernel.lines((units / per).astype("float32")),
+    ]
+    for values in (None if shift is None else shift / per, after.slope):
+        if values is not None:
+            arrays.append(kernel.lines(values.astype("float32")))
+    return IntegerLayer(conv, data, after.result, kernel, tuple(arrays))
+
+
+def _bias(
+    shift: np.ndarray, units: np.ndarray, limit: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """``shift`` as multiples of ``units`` under ``limit``, else zeros and what to add later."""
+    multiples = np.rint(shift / units.astype("float64"))
+    near = np.abs(multiples * units - shift) <= _ROUNDING * np.abs(shift)
+    if near.all() and (np.abs(multiples) < limit).all():
+        return multiples.astype(np.int64), None
+    return np.zeros(shift.shape, np.int64), shift
+
+
+def _follow(graph: Graph, conv: Convolution) -> _Following:
+    """The operators after ``conv`` that its store does, up to the quantization where there is one.
+
+    All or nothing of what is after the bias: without the quantization the rest is fused elsewhere.
+    """
+    shape = shape_of(conv.var)
+    zeros = np.zeros((conv.op.out_channels, *conv.op.strides))
+    state = _Following(conv.var, zeros)
+    best = _Following(conv.var, zeros)
+    view = phase_view(conv, shape) if shape is not None else None
+    var = conv.var
+    while True:
+        readers = graph.users.get(var, [])
+        if len(readers) != 1 or var in graph.outputs:
+            return best
+        (reader,) = readers
+        call = graph.value(reader)
+        name = op_name(call)
+        if name == QUANTIZE:
+            return state if _quantizes(graph, reader, call, var, state, shape) else best
+        if name == RESHAPE:
+            own = shape_of(reader)
+            if not (same_shape(own, shape) or (view is not None and same_shape(own, view))):
+                return best
+        else:
+            step = _STEPS.get(name or "")
+            fits = step is not None and same_shape(shape_of(reader), shape_of(var))
+            if step is None or not fits or not step(graph, call, var, state):
+                return best
+        var = reader
+        if same_shape(shape_of(var), shape) and not state.is_bent:
+            best = _Following(var, state.shift)
+
+
+def _quantizes(
+    graph: Graph, var: relax.Var, call: relax.Call, x: relax.Var, state: _Following, shape: Any
+) -> bool:
+    known = _scale_of(graph, call) if call.args[0].same_as(x) else None
+    if known is None or dtype_of(var) not in _BYTES or not same_shape(shape_of(var), shape):
+        return False
+    state.result, (state.scale, state.zero_point) = var, known
+    return True
+
+
+def _other(graph: Graph, call: relax.Call, var: relax.Var) -> np.ndarray | None:
+    """The constant operand of an operator of two, of which the other is ``var``."""
+    others = [a for a in call.args if not (isinstance(a, relax.Var) and a.same_as(var))]
+    return graph.constant(others[0]) if len(call.args) == 2 and len(others) == 1 else None
+
+
+def _per_phase(values: np.ndarray, axes: int, like: np.ndarray) -> np.ndarray | None:
+    """A constant that broadcasts to ``axes`` of a map or its phases, as (O, r_h, r_w).
+
+    None if it varies over pixels.
+    """
+    full = values.reshape((1,) * (axes - values.ndim) + values.shape)
+    if axes == 4:
+        full = np.expand_dims(full, (3, 5))
+    n, _, h, _, w, _ = full.shape
+    fits, found = n == h == w == 1, full[0, :, 0, :, 0, :]
+    return np.broadcast_to(found.astype("float64"), like.shape) if fits else None
+
+
+def _add(graph: Graph, call: relax.Call, var: relax.Var, state: _Following) -> bool:
+    constant = _other(graph, call, var)
+    if constant is None or state.is_bent or not np.isfinite(constant).all():
+        return False
+    shift = _per_phase(constant, len(shape_of(var) or ()), state.shift)
+    if shift is None:
+        return False
+    state.shift = state.shift + shift
+    return True
+
+
+def _at_least(graph: Graph, call: relax.Call, var: relax.Var, state: _Following) -> bool:
+    bound = _other(graph, call, var)
+    if bound is None or bound.size != 1:
+        return False
+    state.low, state.high = (max(value, float(bound)) for value in (state.low, state.high))
+    return True
+
+
+def _at_most(graph: Graph, call: relax.Call, var: relax.Var, state: _Following) -> bool:
+    bound = _other(graph, call, var)
+    if bound is None or bound.size != 1:
+        return False
+    state.low, state.high = (min(value, float(bound)) for value in (state.low, state.high))
+    return True
+
+
+def _slope(state: _Following, slope: np.ndarray | float) -> bool:
+    if state.is_bent:
+        return False
+    state.slope = np.broadcast_to(np.asarray(slope, "float64"), state.shift.shape)
+    return bool(np.isfinite(state.slope).all())
+
+
+def _leaky_relu(graph: Graph, call: relax.Call, var: relax.Var, state: _Following) -> bool:
+    return _slope(state, float(call.attrs.alpha))
+
+
+def _prelu(graph: Graph, call: relax.Call, var: relax.Var, state: _Following) -> bool:
+    slope = graph.constant(call.args[1])
+    if slope is None or len(shape_of(var) or ()) != 4 or int(call.attrs.axis) % 4 != 1:
+        return False
+    return _slope(state, slope.reshape(-1, 1, 1))
+
+
+_Step = Callable[[Graph, relax.Call, relax.Var, _Following], bool]
+_STEPS: dict[str, _Step] = {
+    "relax.add": _add,
+    "relax.maximum": _at_least,
+    "relax.minimum": _at_most,
+    "relax.nn.leakyrelu": _leaky_relu,
+    PRELU: _prelu,
+}
