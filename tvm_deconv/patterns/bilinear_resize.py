@@ -36,12 +36,11 @@ from tvm_deconv.errors import GeometryError
 
 from . import layouts, pointwise
 from .convolution import Conv, read_conv
-from .copying import Copying
 from .graph import BorderBuilder, Builder, Graph, Interpolated, Refused, Tensor
 from .nearest_resize import blocked, borders, compose
 from .operators import CONV, RESIZE
 from .rule import Emit, Plan, Rule
-from .stages import Stage, upsamplings, upstream
+from .stages import Stage, tensors_of, upsamplings, upstream
 from .subpixel import describe
 
 
@@ -49,13 +48,16 @@ from .subpixel import describe
 class InterpolatedConv:
     """A convolution, the linear resize upstream, and what stands between, nearest first.
 
-    ``layout`` is that of the enlarged map.
+    ``map`` is the enlarged map, of ``layout``. ``joins`` are tensors below the stages: Concats of
+    which the convolution is a term (``concat``).
     """
 
     conv_var: Tensor
     stages: tuple[Stage, ...]
-    resize: Interpolated
+    map: Tensor
     layout: str
+    resize: Interpolated
+    joins: frozenset[Tensor] = frozenset()
 
     @property
     def upsamplings(self) -> frozenset[Tensor]:
@@ -130,14 +132,17 @@ class BilinearResize(Rule[InterpolatedConv]):
         found = graph.interpolated(data)
         if found is None or upsamplings(stages):
             return None
-        return InterpolatedConv(var, tuple(stage for stage, _ in stages), found, layout)
+        return InterpolatedConv(var, tuple(stage for stage, _ in stages), data, layout, found)
 
     def plan(self, graph: Graph, match: InterpolatedConv) -> Plan | Refused:
         """The transposed convolution with its border."""
-        checked = check(graph, match)
+        var = match.conv_var
+        conv = read_conv(graph, var)
+        if conv is None or isinstance(conv, Refused):
+            return conv or Refused(f"{graph.describe(var)} is not a convolution")
+        checked = check(graph, conv, match)
         if isinstance(checked, Refused):
             return checked
-        conv, var = checked.conv, match.conv_var
         out_channels, _, kernel_h, kernel_w = conv.weight.shape
         return Plan(
             root=var,
@@ -159,11 +164,11 @@ class BilinearResize(Rule[InterpolatedConv]):
         return blocked(graph, var, f"the linear resize {graph.name(var)}")
 
 
-def check(graph: Graph, match: InterpolatedConv) -> FoldedConv | Refused:
-    """Everything that must hold, in the order of the docstring of ``BilinearResize``."""
-    conv = read_conv(graph, match.conv_var)
-    if conv is None or isinstance(conv, Refused):
-        return conv or Refused(f"{graph.describe(match.conv_var)} is not a convolution")
+def check(graph: Graph, conv: Conv, match: InterpolatedConv) -> FoldedConv | Refused:
+    """Everything that must hold, in the order of the docstring of ``BilinearResize``.
+
+    ``conv`` is what is computed of the enlarged map, all of the convolution or a term of it.
+    """
     name = graph.name(match.resize.resize)
     n, c, *factors = layouts.dims(match.resize.factors, match.layout)
     if (n, c) != (1, 1):
@@ -207,27 +212,31 @@ def rewrite(folded: FoldedConv) -> Emit:
     """Build the result; assumes that ``check`` passed."""
 
     def emit(builder: Builder, remap: Any) -> Any:
-        assert isinstance(builder, BorderBuilder)
-        match, conv = folded.match, folded.conv
-        x = layouts.to(builder, remap(match.resize.data), match.layout, "NCHW")
-        for region in folded.regions:
-            x = pointwise.emit(region, builder, x, pointwise.PlainForm())
-        edge = (*folded.h.edge, *folded.w.edge)
-        weight = bilinear.weight_interpolation(
-            conv.weight, folded.factor, conv.groups, conv.dilation
-        )
-        continued = builder.pad(x, edge, "replicate") if any(edge) else x
-        y = builder.conv2d_transpose(continued, weight, folded.op)
-        lines = {
-            axis: _outside(folded, builder, x, axis)
-            for axis, own in ((2, folded.h), (3, folded.w))
-            if any(own.surplus)
-        }
-        if lines:
-            y = builder.add_border(y, lines, (folded.h.surplus, folded.w.surplus))
-        return layouts.to(builder, y, "NCHW", conv.out_layout)
+        y = transposed(builder, remap, folded)
+        return layouts.to(builder, y, "NCHW", folded.conv.out_layout)
 
     return emit
+
+
+def transposed(builder: Builder, remap: Any, folded: FoldedConv) -> Any:
+    """The transposed convolution of the small map and its border, in NCHW."""
+    assert isinstance(builder, BorderBuilder)
+    match, conv = folded.match, folded.conv
+    x = layouts.to(builder, remap(match.resize.data), match.layout, "NCHW")
+    for region in folded.regions:
+        x = pointwise.emit(region, builder, x, pointwise.PlainForm())
+    edge = (*folded.h.edge, *folded.w.edge)
+    weight = bilinear.weight_interpolation(conv.weight, folded.factor, conv.groups, conv.dilation)
+    continued = builder.pad(x, edge, "replicate") if any(edge) else x
+    y = builder.conv2d_transpose(continued, weight, folded.op)
+    lines = {
+        axis: _outside(folded, builder, x, axis)
+        for axis, own in ((2, folded.h), (3, folded.w))
+        if any(own.surplus)
+    }
+    if not lines:
+        return y
+    return builder.add_border(y, lines, (folded.h.surplus, folded.w.surplus))
 
 
 def _outside(folded: FoldedConv, builder: BorderBuilder, x: Any, axis: int) -> Any:
@@ -250,18 +259,8 @@ def _outside(folded: FoldedConv, builder: BorderBuilder, x: Any, axis: int) -> A
 
 def _other_reader(graph: Graph, match: InterpolatedConv) -> str | None:
     """Who reads the enlarged map, or what is made of it, and is no convolution."""
-    own: set[Tensor] = {match.conv_var, match.resize.resize}
-    for stage in match.stages:
-        own |= stage.members if isinstance(stage, pointwise.Region) else {stage.result}
-    data = match.stages[-1] if match.stages else None
-    if isinstance(data, pointwise.Region):
-        own.add(data.source)
-    elif isinstance(data, Copying):
-        own.add(data.data)
-    else:
-        call = graph.call(match.conv_var)
-        assert call is not None
-        own.add(call.args[0])
+    own = {match.conv_var, match.resize.resize, match.map}
+    own |= tensors_of(match.stages) | match.joins
     for var in sorted(own - {match.conv_var}, key=lambda v: graph.position.get(v, -1)):
         if var in graph.outputs:
             return "the function's output"
