@@ -139,7 +139,8 @@ class ConcatConv(Rule[JoinedConv]):
         linear = {term.conv.factor for term in split.folded}
         words = [f"resize {graph.sizes_text(var, *f)}" for f in sorted(factors)]
         words += [f"linear resize {graph.sizes_text(var, *f)}" for f in sorted(linear)]
-        after = [describe(graph, var, term.conv.op) for term in (*split.resized, *split.folded)]
+        after = [describe(graph, var, term.conv.op) for term in split.resized]
+        after += [describe(graph, var, term.conv.op) for term in split.folded]
         after += [
             f"conv {sizes} {term.conv.in_channels}->{term.conv.weight.shape[0]}"
             for term in split.kept
