@@ -10,7 +10,8 @@ its store, scheduled for the target, with the weights packed at compile time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import tvm
@@ -33,9 +34,13 @@ from tvm_deconv.transform.rebind import rebind
 
 from .epilogue import RESHAPE
 from .layers import LoweredLayer, layers_of, operator
+from .repeated import RepeatedRows, read_repeated_rows
 
 # The attribute of a function that names its variant; its global symbol begins with the name, too.
 VARIANT_ATTRIBUTE = "tvm_deconv.variant"
+
+# What a function is given: an expression of the original function, or rows made of one.
+Argument: TypeAlias = relax.Expr | RepeatedRows
 
 # Operators that TVM writes a number into; others, and numbers of other kinds, stay parameters.
 _WITH_NUMBERS = BROADCAST - {"relax.where", "relax.ewise_fma"}
@@ -105,8 +110,13 @@ class _Rebuild(PyExprMutator):
             return
         func, arguments = self.kernel_of(layer)
         callee = self.builder_.add_func(func, _kernel_name(layer))
-        remapped = [self.visit_expr(a) if isinstance(a, relax.Var) else a for a in arguments]
+        remapped = [self._argument(argument) for argument in arguments]
         rebind(self, binding, relax.call_tir(callee, remapped, binding.var.ty))
+
+    def _argument(self, argument: Argument) -> relax.Expr:
+        if isinstance(argument, RepeatedRows):
+            return argument.emit_small(self.builder_, self.visit_expr(argument.data))
+        return self.visit_expr(argument) if isinstance(argument, relax.Var) else argument
 
 
 def _kernel_name(layer: LoweredLayer) -> str:
@@ -120,7 +130,7 @@ class _Kernels:
     def __init__(self) -> None:
         self.known: list[tuple[ConvTranspose2d, Choice, tvm.tirx.PrimFunc, tvm.tirx.PrimFunc]] = []
 
-    def __call__(self, layer: LoweredLayer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
+    def __call__(self, layer: LoweredLayer) -> tuple[tvm.tirx.PrimFunc, list[Argument]]:
         """The scheduled function, and its arguments in the original function's terms."""
         func, arguments = _fused(layer)
         op, choice = layer.conv.op, layer.choice
@@ -135,7 +145,7 @@ class _Kernels:
         return scheduled, arguments
 
 
-def _fused(layer: LoweredLayer) -> tuple[tvm.tirx.PrimFunc, list[relax.Expr]]:
+def _fused(layer: LoweredLayer) -> tuple[tvm.tirx.PrimFunc, list[Argument]]:
     """Algorithm and epilogue as one unscheduled PrimFunc, made by Relax's own fusion."""
     conv, variant, parameters = layer.conv, layer.choice.variant, layer.choice.parameters
     builder = relax.BlockBuilder()
@@ -178,16 +188,23 @@ class _Parameters:
     """Parameters of the fused function and what they stand for outside."""
 
     def __init__(self) -> None:
-        self.arguments: list[relax.Expr] = []
+        self.arguments: list[Argument] = []
         self.variables: list[relax.Var] = []
 
     def add(self, argument: relax.Expr, shape: tuple[Any, ...] | None = None) -> relax.Var:
         """The parameter for ``argument``; ``shape`` is in the function's own variables."""
         for have, var in zip(self.arguments, self.variables, strict=True):
-            if have.same_as(argument):
+            if not isinstance(have, RepeatedRows) and have.same_as(argument):
                 return var
-        self.arguments.append(argument)
         ty = argument.ty if shape is None else relax.TensorType(shape, dtype_of(argument))
+        return self._append(argument, ty)
+
+    def add_rows(self, rows: RepeatedRows, shape: tuple[Any, ...]) -> relax.Var:
+        """The parameter for the small map of ``rows``."""
+        return self._append(rows, relax.TensorType(shape, dtype_of(rows.data)))
+
+    def _append(self, argument: Argument, ty: relax.TensorType) -> relax.Var:
+        self.arguments.append(argument)
         self.variables.append(relax.Var(f"p{len(self.variables)}", ty))
         return self.variables[-1]
 
@@ -251,7 +268,11 @@ class _EpilogueEmitter:
     def _outside(self, operand: relax.Expr, reader: str | None) -> Any:
         constant = self.graph.constant(operand)
         if constant is None:
-            return self.parameters.add(operand, self.out_shape)
+            rows = read_repeated_rows(self.graph, operand, set(self.epilogue.members))
+            shape = None if rows is None else rows.small_shape(self.out_shape)
+            if rows is None or shape is None:
+                return self.parameters.add(operand, self.out_shape)
+            return _Rows(rows, self.parameters.add_rows(rows, shape))
         if constant.size == 1 and reader in _WITH_NUMBERS and constant.dtype.kind == "f":
             return tensor_constant(constant.reshape(()))
         if constant.ndim == 6:
@@ -261,6 +282,8 @@ class _EpilogueEmitter:
 
     def _operand(self, var: relax.Var, index: int, operand: Any, like: relax.Expr) -> Any:
         known = self.operands.get((var, index), operand)
+        if isinstance(known, _Rows):
+            return known.rows.emit_large(self.builder, known.small, self.out_shape)
         if not isinstance(known, _PhaseTable):
             return known
         _, c, oh, ow = like.ty.shape.values
@@ -273,6 +296,14 @@ class _EpilogueEmitter:
             )
 
         return self.builder.emit_te(phase_values, known.values, primfunc_name_hint="phase_values")
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A residual whose rows repeat: a parameter of fewer rows."""
+
+    rows: RepeatedRows
+    small: relax.Var
 
 
 class _PhaseTable:
