@@ -276,8 +276,8 @@ class _EpilogueEmitter:
         if constant.size == 1 and reader in _WITH_NUMBERS and constant.dtype.kind == "f":
             return tensor_constant(constant.reshape(()))
         if constant.ndim == 6:
-            rows = _phase_rows(constant, self.conv.op, self.lanes)
-            return _PhaseTable(self.parameters.add(tensor_constant(rows)))
+            table = _phase_rows(constant, self.conv.op, self.lanes)
+            return _PhaseTable(self.parameters.add(tensor_constant(table)))
         return self.parameters.add(tensor_constant(constant))
 
     def _operand(self, var: relax.Var, index: int, operand: Any, like: relax.Expr) -> Any:
