@@ -99,10 +99,10 @@ ROWS = {
         returned,
         "the linear resize lv is read by the function's output, not by a convolution",
     ),
-    "kernel of one": (
-        lambda b, x: conv(b, resized(b, x), k=1),
-        "folded it would take 4 products for each output and channel, the convolution of the "
-        "enlarged map takes 1: it does not pay",
+    "kernel of two": (
+        lambda b, x: conv(b, resized(b, x), k=2),
+        "folded it would take 6.25 products for each output and channel, the convolution of the "
+        "enlarged map takes 4: it does not pay",
     ),
     "weights that outgrow the map": (
         lambda b, x: conv(b, resized(b, x), o=64),

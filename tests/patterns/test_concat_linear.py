@@ -14,6 +14,7 @@ from relax_helpers import (
     compiled,
     constant,
     conv,
+    enlarged,
     module,
     operators,
     upsample,
@@ -21,11 +22,6 @@ from relax_helpers import (
 from tvm import relax
 
 from tvm_deconv.transform import rewrite_upsampling
-
-
-def enlarged(builder, x, factor):
-    h, w = (int(n) * r for n, r in zip(x.ty.shape.values[2:], factor, strict=True))
-    return builder.emit(relax.op.image.resize2d(x, relax.ShapeExpr([h, w]), method="linear"))
 
 
 def pooled(builder, x, factor, channels=None):

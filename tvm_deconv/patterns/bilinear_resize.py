@@ -119,20 +119,12 @@ class BilinearResize(Rule[InterpolatedConv]):
     )
 
     def match(self, graph: Graph, var: Tensor) -> InterpolatedConv | None:
-        """The convolution ``var`` and the linear resize that it reads, directly or not."""
-        call = graph.call(var)
-        if call is None or call.op != CONV:
-            return None
-        stages, data, layout = upstream(
-            graph,
-            call.args[0],
-            str(call.attrs.data_layout),
-            until=lambda tensor: graph.interpolated(tensor) is not None,
-        )
-        found = graph.interpolated(data)
-        if found is None or upsamplings(stages):
-            return None
-        return InterpolatedConv(var, tuple(stage for stage, _ in stages), data, layout, found)
+        """The convolution ``var`` and the linear resize that it reads, directly or not.
+
+        One of single pixels is of another rule (``linear_pointwise``).
+        """
+        found = read_interpolated_conv(graph, var)
+        return None if found is None or is_pointwise(graph, var) else found
 
     def plan(self, graph: Graph, match: InterpolatedConv) -> Plan | Refused:
         """The transposed convolution with its border."""
@@ -164,24 +156,39 @@ class BilinearResize(Rule[InterpolatedConv]):
         return blocked(graph, var, f"the linear resize {graph.name(var)}")
 
 
+def read_interpolated_conv(graph: Graph, var: Tensor) -> InterpolatedConv | None:
+    """The convolution ``var`` and the linear resize that it reads, directly or not."""
+    call = graph.call(var)
+    if call is None or call.op != CONV:
+        return None
+    stages, data, layout = upstream(
+        graph,
+        call.args[0],
+        str(call.attrs.data_layout),
+        until=lambda tensor: graph.interpolated(tensor) is not None,
+    )
+    found = graph.interpolated(data)
+    if found is None or upsamplings(stages):
+        return None
+    return InterpolatedConv(var, tuple(stage for stage, _ in stages), data, layout, found)
+
+
+def is_pointwise(graph: Graph, var: Tensor) -> bool:
+    """Whether ``var`` is a convolution of 1x1, without padding."""
+    conv = read_conv(graph, var)
+    if not isinstance(conv, Conv) or conv.weight.shape[2:] != (1, 1):
+        return False
+    return not any((conv.h.pad_begin, conv.h.pad_end, conv.w.pad_begin, conv.w.pad_end))
+
+
 def check(graph: Graph, conv: Conv, match: InterpolatedConv) -> FoldedConv | Refused:
     """Everything that must hold, in the order of the docstring of ``BilinearResize``.
 
     ``conv`` is what is computed of the enlarged map, all of the convolution or a term of it.
     """
-    name = graph.name(match.resize.resize)
-    n, c, *factors = layouts.dims(match.resize.factors, match.layout)
-    if (n, c) != (1, 1):
-        return Refused(f"{name} enlarges {match.resize.factors}, not height and width only")
-    if graph.dtype(match.resize.data) != conv.dtype:
-        return Refused(f"{name} changes the dtype from {graph.dtype(match.resize.data)}")
-    reader = _other_reader(graph, match)
-    if reader is not None:
-        return Refused(f"the map of {name} is also read by {reader}, so it would stay")
-    for stage in match.stages:
-        refused = _not_affine(graph, stage, conv.in_channels)
-        if refused is not None:
-            return refused
+    factors = check_resize(graph, conv, match)
+    if isinstance(factors, Refused):
+        return factors
     shape = layouts.dims(graph.shape(match.resize.data) or (), match.layout)
     # Beyond the first sample nothing is known of a free size.
     large = [s * r if isinstance(s, int) else None for s, r in zip(shape[2:], factors, strict=True)]
@@ -206,6 +213,24 @@ def check(graph: Graph, conv: Conv, match: InterpolatedConv) -> FoldedConv | Ref
         return refused
     regions = (s for s in reversed(match.stages) if isinstance(s, pointwise.Region))
     return FoldedConv(match, conv, tuple(regions), padded[0], padded[1], op)
+
+
+def check_resize(graph: Graph, conv: Conv, match: InterpolatedConv) -> tuple[int, int] | Refused:
+    """The factors of height and width, if nobody else needs the map and what is between moves."""
+    name = graph.name(match.resize.resize)
+    n, c, h, w = layouts.dims(match.resize.factors, match.layout)
+    if (n, c) != (1, 1):
+        return Refused(f"{name} enlarges {match.resize.factors}, not height and width only")
+    if graph.dtype(match.resize.data) != conv.dtype:
+        return Refused(f"{name} changes the dtype from {graph.dtype(match.resize.data)}")
+    reader = _other_reader(graph, match)
+    if reader is not None:
+        return Refused(f"the map of {name} is also read by {reader}, so it would stay")
+    for stage in match.stages:
+        refused = _not_affine(graph, stage, conv.in_channels)
+        if refused is not None:
+            return refused
+    return h, w
 
 
 def rewrite(folded: FoldedConv) -> Emit:

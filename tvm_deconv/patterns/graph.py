@@ -215,7 +215,13 @@ class Builder(Protocol):
 
 @runtime_checkable
 class BorderBuilder(Builder, Protocol):
-    """A ``Builder`` that can also correct the border of a map (``algebra.bilinear``)."""
+    """A ``Builder`` that can also enlarge a map linearly, and correct its border.
+
+    ``algebra.bilinear`` says how.
+    """
+
+    def linear(self, x: Any, factor: tuple[int, int]) -> Any:
+        """``x`` enlarged linearly (half_pixel) along height and width."""
 
     def border_lines(
         self, x: Any, axis: int, ends: tuple[bool, bool], factor: int, copies: tuple[int, int]
