@@ -47,7 +47,7 @@ def enlarged(x: te.Tensor, axis: int, factor: int) -> te.Tensor:
 
         def sample(place: Any) -> Any:
             inside = tirx.max(tirx.min(place, size - 1), 0)
-            return x[(*at[:axis], inside, *at[axis + 1 :])].astype("float32")
+            return x(*at[:axis], inside, *at[axis + 1 :]).astype("float32")
 
         first, second = sample(before), sample(before + 1)
         return first + share * (second - first)
