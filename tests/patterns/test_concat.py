@@ -245,6 +245,12 @@ def many_outputs(b, x):
     return conv(b, joined(b, up, x), 256)
 
 
+def few_products_spared(b, x):
+    """Winograd's form has hardly more of them in the whole convolution."""
+    up = upsample(b, _half(b, x, 16), (2, 2), "asymmetric")
+    return conv(b, joined(b, up, conv(b, x, 16)), 64)
+
+
 def strided(b, x):
     up = upsample(b, _half(b, x), (2, 2), "asymmetric")
     return conv(b, joined(b, up, x), 4, strides=[2, 2])
@@ -270,6 +276,7 @@ def sigmoid_after_zeros(b, x):
 REFUSED = {
     "groups_across_two_inputs": "groups=2: the Concat's inputs meet at channel 4, inside a group",
     "many_outputs": "does not pay: it spares 2560 products an output pixel and moves 502 values",
+    "few_products_spared": "does not pay: it spares 320 products an output pixel and moves 64",
     "strided": "stride of relax.nn.conv2d (gv) is [2, 2], not 1",
     "cropped": "relax.image.resize2d (lv3) is read by relax.strided_slice (lv4), not by a",
     "along_rows": "relax.image.resize2d (lv3) is read by relax.concat (lv4), not by a convolution",

@@ -72,6 +72,9 @@ class Graph(ABC):
     outputs: frozenset[Tensor]
     position: dict[Tensor, int]
 
+    # Whether the front's convolutions are computed with fewer products than they have taps.
+    has_winograd = False
+
     # How the front's users make constants of parameters, for a refusal.
     bind_parameters: str
 
