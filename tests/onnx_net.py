@@ -50,6 +50,11 @@ class Net:
             nearest_mode="floor",
         )
 
+    def linear(self, x, rh, rw=None):
+        """Linear resize by whole factors (half_pixel)."""
+        scales = self.given(np.array([1, 1, rh, rw or rh], "float32"))
+        return self("Resize", x, "", scales, mode="linear")
+
     def batch_norm(self, x, channels):
         positive = np.abs(self.rng.standard_normal(channels)).astype(self.dtype) + 0.5
         scale_shift_mean = [self.constant(channels) for _ in range(3)]

@@ -72,8 +72,8 @@ LINEAR = {
     "linear_zeros_beyond_the_kernel": "axis H: begin padding 3 is larger than the reach 2 of the",
     "linear_read_twice": "the map of lv is also read by relax.sum (lv1), so it would stay",
     "linear_alone": "the linear resize lv is read by the function's output, not by a convolution",
-    "linear_and_a_kernel_of_one": "folded it would take 4 products for each output and channel, "
-    "the convolution of the enlarged map takes 1: it does not pay",
+    "linear_and_a_kernel_of_two": "folded it would take 6.25 products for each output and channel, "
+    "the convolution of the enlarged map takes 4: it does not pay",
     "linear_and_weights_that_outgrow_the_map": "folded it would read 6912 weights more, to save an "
     "enlarged map of 480 elements: it does not pay",
 }

@@ -99,6 +99,13 @@ def upsample(builder, x, factor, way, layout="NCHW"):
     return builder.emit(relax.op.reshape(x, [merged[name] for name in layout]))
 
 
+def enlarged(builder, x, factor, layout="NCHW"):
+    """``x`` enlarged linearly along height and width."""
+    h, w = (x.ty.shape.values[layout.index(name)] for name in "HW")
+    size = relax.ShapeExpr([h * factor[0], w * factor[1]])
+    return builder.emit(relax.op.image.resize2d(x, size, layout=layout, method="linear"))
+
+
 def compiled(mod: tvm.IRModule, *inputs: np.ndarray) -> np.ndarray:
     """Result of the module compiled by the stock pipeline for the host."""
     result = _built(tvm_ffi.StructuralKey(mod))(*(tvm.runtime.tensor(x) for x in inputs))

@@ -13,6 +13,6 @@ def by_name(workloads):
 
 def small(workload: Workload) -> Workload:
     """At a size of a few pixels, odd where the network allows it."""
-    if workload.name == "unet-nearest":
+    if workload.name.startswith("unet-"):
         return workload.resized(8, 12)  # halved twice, and joined again
     return workload if workload.name == "dcgan" else workload.resized(6, 9)

@@ -56,7 +56,7 @@ LAYERS = {
     "linear_zeros_beyond_the_kernel": lambda b, x: conv(b, resized(b, x), padding=3),
     "linear_read_twice": read_twice,
     "linear_alone": returned,
-    "linear_and_a_kernel_of_one": lambda b, x: conv(b, resized(b, x), k=1),
+    "linear_and_a_kernel_of_two": lambda b, x: conv(b, resized(b, x), k=2),
     "linear_and_weights_that_outgrow_the_map": lambda b, x: conv(b, resized(b, x), o=64),
 }
 

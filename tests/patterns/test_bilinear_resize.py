@@ -10,6 +10,7 @@ from relax_helpers import (
     compiled,
     constant,
     conv,
+    enlarged,
     evaluate,
     module,
     operators,
@@ -18,12 +19,6 @@ from tvm import relax
 from upsampling_cases import bilinear_cases
 
 from tvm_deconv.transform import rewrite_upsampling
-
-
-def enlarged(builder, x, factor, layout="NCHW"):
-    h, w = (x.ty.shape.values[layout.index(name)] for name in "HW")
-    size = relax.ShapeExpr([h * factor[0], w * factor[1]])
-    return builder.emit(relax.op.image.resize2d(x, size, layout=layout, method="linear"))
 
 
 def build(c):

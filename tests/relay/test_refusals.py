@@ -150,7 +150,7 @@ LAYERS |= {
     ),
     "linear_zeros_beyond_the_kernel": lambda x: conv(linear(x), padding=3),
     "linear_alone": lambda x: relay.nn.relu(linear(x)),
-    "linear_and_a_kernel_of_one": lambda x: conv(linear(x), k=1),
+    "linear_and_a_kernel_of_two": lambda x: conv(linear(x), k=2),
     "linear_and_weights_that_outgrow_the_map": lambda x: conv(linear(x), o=64),
 }
 

@@ -49,6 +49,20 @@ def nested_and_reflected():
     return net, net("Concat", y, z, axis=1), 2
 
 
+def bilinear_u_net():
+    """Two levels, enlarged linearly, one of them by 3 and 2; a batch norm before a Concat."""
+    net = Net((1, 3, 84, 60))
+    first = net("Relu", net.conv("x", 3, 8))
+    x = net("MaxPool", first, kernel_shape=[2, 2], strides=[2, 2])
+    second = net("Relu", net.conv(x, 8, 12))
+    x = net("MaxPool", second, kernel_shape=[3, 2], strides=[3, 2])
+    x = net("Relu", net.conv(x, 12, 16))
+    both = net("Concat", second, net.batch_norm(net.linear(x, 3, 2), 16), axis=1)
+    x = net("Relu", net.conv(both, 28, 12, 5, pads=[2] * 4))
+    both = net("Concat", net.linear(x, 2), first, "x", axis=1)
+    return net, net("Relu", net.conv(both, 23, 8)), 2
+
+
 def anchored(order="DCR", way="Concat"):
     """base7: the repeated input is added before the shuffle."""
     net = Net((1, 3, 11, 7))
@@ -69,6 +83,7 @@ def anchored(order="DCR", way="Concat"):
 NETWORKS = {
     "U-Net": (u_net, ()),
     "U-Net in half precision": (u_net, ("float16",)),
+    "U-Net, bilinear": (bilinear_u_net, ()),
     "nested": (nested_and_reflected, ()),
     "anchor, Concat": (anchored, ("DCR", "Concat")),
     "anchor, Tile": (anchored, ("DCR", "Tile")),
@@ -101,10 +116,11 @@ def test_a_network_of_free_size_equals_onnx_runtime():
     low = net("Relu", net.conv("x", 4, 8))
     skip = net.deconv("x", 4, 6, 2, 2)
     y = net("Relu", net.conv(net("Concat", net.nearest(low, 2), skip, axis=1), 14, 5))
-    _assert_equal(net, y, 1, [(1, 4, 9, 7), (2, 4, 5, 12)])
+    z = net("Relu", net.conv(net("Concat", skip, net.linear(low, 2), axis=1), 14, 5))
+    _assert_equal(net, net("Mul", y, z), 2, [(1, 4, 9, 7), (2, 4, 5, 12), (1, 4, 1, 2)])
 
 
-@pytest.mark.parametrize("build", [u_net, anchored])
+@pytest.mark.parametrize("build", [u_net, bilinear_u_net, anchored])
 def test_the_second_term_is_added_in_the_store_of_a_kernel(build):
     target = resolve_target("host")
     with target:

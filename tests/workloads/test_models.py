@@ -34,6 +34,7 @@ THIN = {
     "rrdbnet-x4-small": {"blocks": 1},
     "vae-decoder-small": {"features": (64, 64, 32)},
     "unet-nearest": {"features": (16, 24)},
+    "unet-bilinear": {"features": (16, 24)},
     "mobile-anchor-x3": {"blocks": 2},
 }
 

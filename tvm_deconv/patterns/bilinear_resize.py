@@ -36,12 +36,11 @@ from tvm_deconv.errors import GeometryError
 
 from . import layouts, pointwise
 from .convolution import Conv, read_conv
-from .copying import Copying
 from .graph import BorderBuilder, Builder, Graph, Interpolated, Refused, Tensor
 from .nearest_resize import blocked, borders, compose
 from .operators import CONV, RESIZE
 from .rule import Emit, Plan, Rule
-from .stages import Stage, upsamplings, upstream
+from .stages import Stage, tensors_of, upsamplings, upstream
 from .subpixel import describe
 
 
@@ -49,13 +48,16 @@ from .subpixel import describe
 class InterpolatedConv:
     """A convolution, the linear resize upstream, and what stands between, nearest first.
 
-    ``layout`` is that of the enlarged map.
+    ``map`` is the enlarged map, of ``layout``. ``joins`` are tensors below the stages: Concats of
+    which the convolution is a term (``concat``).
     """
 
     conv_var: Tensor
     stages: tuple[Stage, ...]
-    resize: Interpolated
+    map: Tensor
     layout: str
+    resize: Interpolated
+    joins: frozenset[Tensor] = frozenset()
 
     @property
     def upsamplings(self) -> frozenset[Tensor]:
@@ -117,27 +119,22 @@ class BilinearResize(Rule[InterpolatedConv]):
     )
 
     def match(self, graph: Graph, var: Tensor) -> InterpolatedConv | None:
-        """The convolution ``var`` and the linear resize that it reads, directly or not."""
-        call = graph.call(var)
-        if call is None or call.op != CONV:
-            return None
-        stages, data, layout = upstream(
-            graph,
-            call.args[0],
-            str(call.attrs.data_layout),
-            until=lambda tensor: graph.interpolated(tensor) is not None,
-        )
-        found = graph.interpolated(data)
-        if found is None or upsamplings(stages):
-            return None
-        return InterpolatedConv(var, tuple(stage for stage, _ in stages), found, layout)
+        """The convolution ``var`` and the linear resize that it reads, directly or not.
+
+        One of single pixels is of another rule (``linear_pointwise``).
+        """
+        found = read_interpolated_conv(graph, var)
+        return None if found is None or is_pointwise(graph, var) else found
 
     def plan(self, graph: Graph, match: InterpolatedConv) -> Plan | Refused:
         """The transposed convolution with its border."""
-        checked = check(graph, match)
+        var = match.conv_var
+        conv = read_conv(graph, var)
+        if conv is None or isinstance(conv, Refused):
+            return conv or Refused(f"{graph.describe(var)} is not a convolution")
+        checked = check(graph, conv, match)
         if isinstance(checked, Refused):
             return checked
-        conv, var = checked.conv, match.conv_var
         out_channels, _, kernel_h, kernel_w = conv.weight.shape
         return Plan(
             root=var,
@@ -160,24 +157,39 @@ class BilinearResize(Rule[InterpolatedConv]):
         return blocked(graph, var, f"the linear resize {graph.name(var)}")
 
 
-def check(graph: Graph, match: InterpolatedConv) -> FoldedConv | Refused:
-    """Everything that must hold, in the order of the docstring of ``BilinearResize``."""
-    conv = read_conv(graph, match.conv_var)
-    if conv is None or isinstance(conv, Refused):
-        return conv or Refused(f"{graph.describe(match.conv_var)} is not a convolution")
-    name = graph.name(match.resize.resize)
-    n, c, *factors = layouts.dims(match.resize.factors, match.layout)
-    if (n, c) != (1, 1):
-        return Refused(f"{name} enlarges {match.resize.factors}, not height and width only")
-    if graph.dtype(match.resize.data) != conv.dtype:
-        return Refused(f"{name} changes the dtype from {graph.dtype(match.resize.data)}")
-    reader = _other_reader(graph, match)
-    if reader is not None:
-        return Refused(f"the map of {name} is also read by {reader}, so it would stay")
-    for stage in match.stages:
-        refused = _not_affine(graph, stage, conv.in_channels)
-        if refused is not None:
-            return refused
+def read_interpolated_conv(graph: Graph, var: Tensor) -> InterpolatedConv | None:
+    """The convolution ``var`` and the linear resize that it reads, directly or not."""
+    call = graph.call(var)
+    if call is None or call.op != CONV:
+        return None
+    stages, data, layout = upstream(
+        graph,
+        call.args[0],
+        str(call.attrs.data_layout),
+        until=lambda tensor: graph.interpolated(tensor) is not None,
+    )
+    found = graph.interpolated(data)
+    if found is None or upsamplings(stages):
+        return None
+    return InterpolatedConv(var, tuple(stage for stage, _ in stages), data, layout, found)
+
+
+def is_pointwise(graph: Graph, var: Tensor) -> bool:
+    """Whether ``var`` is a convolution of 1x1, without padding."""
+    conv = read_conv(graph, var)
+    if not isinstance(conv, Conv) or conv.weight.shape[2:] != (1, 1):
+        return False
+    return not any((conv.h.pad_begin, conv.h.pad_end, conv.w.pad_begin, conv.w.pad_end))
+
+
+def check(graph: Graph, conv: Conv, match: InterpolatedConv) -> FoldedConv | Refused:
+    """Everything that must hold, in the order of the docstring of ``BilinearResize``.
+
+    ``conv`` is what is computed of the enlarged map, all of the convolution or a term of it.
+    """
+    factors = check_resize(graph, conv, match)
+    if isinstance(factors, Refused):
+        return factors
     shape = layouts.dims(graph.shape(match.resize.data) or (), match.layout)
     # Beyond the first sample nothing is known of a free size.
     large = [s * r if isinstance(s, int) else None for s, r in zip(shape[2:], factors, strict=True)]
@@ -204,31 +216,53 @@ def check(graph: Graph, match: InterpolatedConv) -> FoldedConv | Refused:
     return FoldedConv(match, conv, tuple(regions), padded[0], padded[1], op)
 
 
+def check_resize(graph: Graph, conv: Conv, match: InterpolatedConv) -> tuple[int, int] | Refused:
+    """The factors of height and width, if nobody else needs the map and what is between moves."""
+    name = graph.name(match.resize.resize)
+    n, c, h, w = layouts.dims(match.resize.factors, match.layout)
+    if (n, c) != (1, 1):
+        return Refused(f"{name} enlarges {match.resize.factors}, not height and width only")
+    if graph.dtype(match.resize.data) != conv.dtype:
+        return Refused(f"{name} changes the dtype from {graph.dtype(match.resize.data)}")
+    reader = _other_reader(graph, match)
+    if reader is not None:
+        return Refused(f"the map of {name} is also read by {reader}, so it would stay")
+    for stage in match.stages:
+        refused = _not_affine(graph, stage, conv.in_channels)
+        if refused is not None:
+            return refused
+    return h, w
+
+
 def rewrite(folded: FoldedConv) -> Emit:
     """Build the result; assumes that ``check`` passed."""
 
     def emit(builder: Builder, remap: Any) -> Any:
-        assert isinstance(builder, BorderBuilder)
-        match, conv = folded.match, folded.conv
-        x = layouts.to(builder, remap(match.resize.data), match.layout, "NCHW")
-        for region in folded.regions:
-            x = pointwise.emit(region, builder, x, pointwise.PlainForm())
-        edge = (*folded.h.edge, *folded.w.edge)
-        weight = bilinear.weight_interpolation(
-            conv.weight, folded.factor, conv.groups, conv.dilation
-        )
-        continued = builder.pad(x, edge, "replicate") if any(edge) else x
-        y = builder.conv2d_transpose(continued, weight, folded.op)
-        lines = {
-            axis: _outside(folded, builder, x, axis)
-            for axis, own in ((2, folded.h), (3, folded.w))
-            if any(own.surplus)
-        }
-        if lines:
-            y = builder.add_border(y, lines, (folded.h.surplus, folded.w.surplus))
-        return layouts.to(builder, y, "NCHW", conv.out_layout)
+        y = transposed(builder, remap, folded)
+        return layouts.to(builder, y, "NCHW", folded.conv.out_layout)
 
     return emit
+
+
+def transposed(builder: Builder, remap: Any, folded: FoldedConv) -> Any:
+    """The transposed convolution of the small map and its border, in NCHW."""
+    assert isinstance(builder, BorderBuilder)
+    match, conv = folded.match, folded.conv
+    x = layouts.to(builder, remap(match.resize.data), match.layout, "NCHW")
+    for region in folded.regions:
+        x = pointwise.emit(region, builder, x, pointwise.PlainForm())
+    edge = (*folded.h.edge, *folded.w.edge)
+    weight = bilinear.weight_interpolation(conv.weight, folded.factor, conv.groups, conv.dilation)
+    continued = builder.pad(x, edge, "replicate") if any(edge) else x
+    y = builder.conv2d_transpose(continued, weight, folded.op)
+    lines = {
+        axis: _outside(folded, builder, x, axis)
+        for axis, own in ((2, folded.h), (3, folded.w))
+        if any(own.surplus)
+    }
+    if not lines:
+        return y
+    return builder.add_border(y, lines, (folded.h.surplus, folded.w.surplus))
 
 
 def _outside(folded: FoldedConv, builder: BorderBuilder, x: Any, axis: int) -> Any:
@@ -251,18 +285,8 @@ def _outside(folded: FoldedConv, builder: BorderBuilder, x: Any, axis: int) -> A
 
 def _other_reader(graph: Graph, match: InterpolatedConv) -> str | None:
     """Who reads the enlarged map, or what is made of it, and is no convolution."""
-    own: set[Tensor] = {match.conv_var, match.resize.resize}
-    for stage in match.stages:
-        own |= stage.members if isinstance(stage, pointwise.Region) else {stage.result}
-    data = match.stages[-1] if match.stages else None
-    if isinstance(data, pointwise.Region):
-        own.add(data.source)
-    elif isinstance(data, Copying):
-        own.add(data.data)
-    else:
-        call = graph.call(match.conv_var)
-        assert call is not None
-        own.add(call.args[0])
+    own = {match.conv_var, match.resize.resize, match.map}
+    own |= tensors_of(match.stages) | match.joins
     for var in sorted(own - {match.conv_var}, key=lambda v: graph.position.get(v, -1)):
         if var in graph.outputs:
             return "the function's output"

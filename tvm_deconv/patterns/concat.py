@@ -15,6 +15,7 @@ nor the Concat is written, and the second kernel adds what the first one wrote i
   itself, so every input gets them with its own share of the constants.
 - *Between a resize and the Concat* everything is as in ``nearest_resize``: a padding that makes the
   large map as large as the skip joins the padding of that input alone.
+- *A linear resize* is a term of its own, as ``bilinear_resize`` derives.
 - *Groups* read neighbouring channels. If none reads two inputs, the terms are groups of their own
   and their results are not added but joined again.
 - *An input whose resize cannot go* is one that was not resized: the rest is split off all the same.
@@ -29,7 +30,8 @@ from typing import Any
 
 import numpy as np
 
-from . import layouts, pointwise
+from . import bilinear_resize, layouts, pointwise
+from .bilinear_resize import FoldedConv, InterpolatedConv
 from .convolution import Conv, read_conv
 from .graph import Builder, Graph, Refused, Tensor
 from .joined import JoinedConv, Part, pixels_of, read_joined, unequal_sizes
@@ -58,6 +60,14 @@ class Resized:
 
 
 @dataclass(frozen=True)
+class Folded:
+    """A term of the sum: a transposed convolution of a map that was enlarged linearly."""
+
+    start: int
+    conv: FoldedConv
+
+
+@dataclass(frozen=True)
 class Kept:
     """A term of the sum: a convolution of the Concat of inputs that stay; ``stages`` follow it."""
 
@@ -73,8 +83,13 @@ class SplitConv:
 
     conv: Conv
     resized: tuple[Resized, ...]
+    folded: tuple[Folded, ...]
     kept: tuple[Kept, ...]
     reason: str
+
+    @property
+    def convolutions(self) -> int:
+        return len(self.resized) + len(self.folded) + len(self.kept)
 
 
 class ConcatConv(Rule[JoinedConv]):
@@ -82,7 +97,7 @@ class ConcatConv(Rule[JoinedConv]):
 
     Given::
 
-        u = resize2d(a, r)                     # nearest, in all forms of NearestResize
+        u = resize2d(a, r)                     # in all forms of NearestResize, BilinearResize
         c = concat(u, b)
         p = pad(pointwise(c))                  # optional
         y = conv2d(p, w, padding=P)
@@ -93,8 +108,9 @@ class ConcatConv(Rule[JoinedConv]):
         s = conv2d(pad(pointwise_b(b)), w_b, padding=P)
         y = add(t, s)                          # concat(t, s) with groups
 
-    Does not handle: what ``NearestResize`` does not, a Concat along another axis, crops of the
-    large map or of the Concat, groups that read two inputs, sizes not provably equal.
+    Does not handle: what ``NearestResize`` and ``BilinearResize`` do not, a Concat along another
+    axis, crops of the large map or of the Concat, groups that read two inputs, sizes not provably
+    equal.
     """
 
     name = "convolution of a Concat"
@@ -120,8 +136,11 @@ class ConcatConv(Rule[JoinedConv]):
         out_channels, _, kernel_h, kernel_w = conv.weight.shape
         sizes = graph.sizes_text(var, kernel_h, kernel_w)
         factors = {each.factor for term in split.resized for each in term.maps}
-        words = ", ".join(f"resize {graph.sizes_text(var, *f)}" for f in sorted(factors))
+        linear = {term.conv.factor for term in split.folded}
+        words = [f"resize {graph.sizes_text(var, *f)}" for f in sorted(factors)]
+        words += [f"linear resize {graph.sizes_text(var, *f)}" for f in sorted(linear)]
         after = [describe(graph, var, term.conv.op) for term in split.resized]
+        after += [describe(graph, var, term.conv.op) for term in split.folded]
         after += [
             f"conv {sizes} {term.conv.in_channels}->{term.conv.weight.shape[0]}"
             for term in split.kept
@@ -130,11 +149,11 @@ class ConcatConv(Rule[JoinedConv]):
         return Plan(
             root=var,
             conv=var,
-            before=f"{words}, concat, conv {sizes} {conv.in_channels}->{out_channels}",
+            before=f"{', '.join(words)}, concat, conv {sizes} {conv.in_channels}->{out_channels}",
             after=(" | " if conv.groups > 1 else " + ").join(after) + ending,
-            absorbed=frozenset().union(*(m.absorbed for t in split.resized for m in t.maps)),
+            absorbed=_absorbed(split),
             emit=rewrite(graph, split),
-            convolutions=len(split.resized) + len(split.kept),
+            convolutions=split.convolutions,
         )
 
 
@@ -149,27 +168,50 @@ def check(graph: Graph, conv: Conv, match: JoinedConv) -> SplitConv | Refused:
         )
     reason = ""
     resized: list[tuple[Part, NearestConv]] = []
+    folded: list[Folded] = []
     kept: list[Part] = []
     for part in match.parts:
-        stages = of_channels(match.stages, part.channels) + part.below + part.above
-        found = farthest(graph, _share(conv, part.channels), stages) if part.above else None
+        found = _enlarged(graph, conv, match, part) if part.is_resized else None
         if isinstance(found, NearestConv):
             resized.append((part, found))
+            continue
+        if isinstance(found, FoldedConv):
+            folded.append(Folded(part.start, found))
             continue
         kept.append(part)
         if found is not None:
             reason = reason or found.reason
-    if not resized:
+    if not resized and not folded:
         return Refused(reason)
     split = SplitConv(
-        conv, _resized_terms(graph, conv, resized), _kept_terms(conv, match, kept), reason
+        conv,
+        _resized_terms(graph, conv, resized),
+        tuple(folded),
+        _kept_terms(conv, match, kept),
+        reason,
     )
-    terms = len(split.resized) + len(split.kept)
     # Sums of two terms one after the other; with groups one Concat of all of them.
-    joins = terms - 1 if conv.groups == 1 else min(terms - 1, 1)
-    maps = [each for term in split.resized for each in term.maps]
+    joins = split.convolutions - 1 if conv.groups == 1 else min(split.convolutions - 1, 1)
+    maps = [(each.op, each.factor) for term in split.resized for each in term.maps]
+    maps += [(term.conv.op, term.conv.factor) for term in folded]
     copied = sum(t.conv.in_channels for t in split.kept if len(t.parts) > 1)
-    return pays(graph, conv, [(each.op, each.factor) for each in maps], joins, copied) or split
+    enlarged = sum(term.conv.op.in_channels for term in folded)
+    return pays(graph, conv, maps, joins, copied, enlarged) or split
+
+
+def _enlarged(
+    graph: Graph, conv: Conv, match: JoinedConv, part: Part
+) -> NearestConv | FoldedConv | Refused:
+    """The term of an input that was enlarged."""
+    stages = of_channels(match.stages, part.channels) + part.below + part.above
+    share = _share(conv, part.channels)
+    if part.linear is None:
+        return farthest(graph, share, stages)
+    linear, plain = part.linear, tuple(stage for stage, _ in stages)
+    candidate = InterpolatedConv(
+        conv.var, plain, linear.map, linear.layout, linear.resize, part.joins
+    )
+    return bilinear_resize.check(graph, share, candidate)
 
 
 def rewrite(graph: Graph, split: SplitConv) -> Emit:
@@ -183,6 +225,8 @@ def rewrite(graph: Graph, split: SplitConv) -> Emit:
             if any(conv.edge):
                 x = builder.pad(x, conv.edge, "replicate")
             terms.append((term.start, builder.conv2d_transpose(x, conv.weight, conv.op)))
+        for folded in split.folded:
+            terms.append((folded.start, bilinear_resize.transposed(builder, remap, folded.conv)))
         for kept in split.kept:
             x = _joined(builder, [_emit_part(graph, builder, remap, part) for part in kept.parts])
             x = _emit_stages(graph, builder, x, kept.stages)
@@ -194,6 +238,11 @@ def rewrite(graph: Graph, split: SplitConv) -> Emit:
         return layouts.to(builder, y, "NCHW", split.conv.out_layout)
 
     return emit
+
+
+def _absorbed(split: SplitConv) -> frozenset[Tensor]:
+    nearest = frozenset().union(*(m.absorbed for t in split.resized for m in t.maps))
+    return nearest.union(*(term.conv.match.upsamplings for term in split.folded))
 
 
 def _share(conv: Conv, channels: Sequence[int]) -> Conv:

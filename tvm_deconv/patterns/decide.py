@@ -7,13 +7,20 @@ from tvm_deconv.report import REFUSED, REWRITTEN, LayerReport
 from .bilinear_resize import BilinearResize
 from .concat import ConcatConv
 from .graph import Graph, Refused, Tensor
+from .linear_pointwise import LinearPointwise
 from .nearest_resize import NearestResize
 from .rule import Decision, Plan, Rule
 from .subpixel import SubPixel
 
 # In this order: a convolution between a resize and a shuffle can only go to one of them, and the
 # shuffle gains more, since no pass over the large map remains.
-RULES: tuple[Rule, ...] = (SubPixel(), ConcatConv(), NearestResize(), BilinearResize())
+RULES: tuple[Rule, ...] = (
+    SubPixel(),
+    ConcatConv(),
+    NearestResize(),
+    LinearPointwise(),
+    BilinearResize(),
+)
 
 
 def decide(graph: Graph) -> list[Decision]:

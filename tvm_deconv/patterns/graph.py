@@ -72,6 +72,9 @@ class Graph(ABC):
     outputs: frozenset[Tensor]
     position: dict[Tensor, int]
 
+    # Whether the front's convolutions are computed with fewer products than they have taps.
+    has_winograd = False
+
     # How the front's users make constants of parameters, for a refusal.
     bind_parameters: str
 
@@ -215,7 +218,13 @@ class Builder(Protocol):
 
 @runtime_checkable
 class BorderBuilder(Builder, Protocol):
-    """A ``Builder`` that can also correct the border of a map (``algebra.bilinear``)."""
+    """A ``Builder`` that can also enlarge a map linearly, and correct its border.
+
+    ``algebra.bilinear`` says how.
+    """
+
+    def linear(self, x: Any, factor: tuple[int, int]) -> Any:
+        """``x`` enlarged linearly (half_pixel) along height and width."""
 
     def border_lines(
         self, x: Any, axis: int, ends: tuple[bool, bool], factor: int, copies: tuple[int, int]

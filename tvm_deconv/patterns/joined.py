@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
 from . import layouts
 from .copying import Copying
-from .graph import Graph, Refused, Tensor
+from .graph import Graph, Interpolated, Refused, Tensor
 from .operators import CONCAT, CONV, PAD
-from .stages import Stages, of_channels, up_to_last_resize, upsamplings, upstream
+from .stages import Stages, of_channels, tensors_of, up_to_last_resize, upsamplings, upstream
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A linear resize: ``map``, of ``layout``, is the enlarged map."""
+
+    map: Tensor
+    layout: str
+    resize: Interpolated
 
 
 @dataclass(frozen=True)
@@ -18,7 +27,9 @@ class Part:
     """Channels ``start`` to ``stop`` of what the convolution reads.
 
     ``source``, of ``layout``, is the input of a Concat; ``below`` are the stages between that one
-    and the outermost Concat, ``above`` those from ``source`` up to its last resize, if any.
+    and the outermost Concat, ``above`` those from ``source`` up to its last nearest resize, or to
+    the linear one that it was enlarged by (``linear``), if any. ``joins`` are the Concats below the
+    source, and what stands between them and the convolution.
     """
 
     start: int
@@ -27,10 +38,16 @@ class Part:
     layout: str
     below: Stages
     above: Stages
+    linear: Linear | None
+    joins: frozenset[Tensor]
 
     @property
     def channels(self) -> range:
         return range(self.start, self.stop)
+
+    @property
+    def is_resized(self) -> bool:
+        return self.linear is not None or bool(self.above)
 
 
 @dataclass(frozen=True)
@@ -49,7 +66,8 @@ class JoinedConv:
 
     @property
     def upsamplings(self) -> frozenset[Tensor]:
-        return frozenset().union(*(upsamplings(part.above) for part in self.parts))
+        nearest = frozenset().union(*(upsamplings(part.above) for part in self.parts))
+        return nearest | {part.linear.resize.resize for part in self.parts if part.linear}
 
 
 def read_joined(graph: Graph, var: Tensor) -> JoinedConv | None:
@@ -61,7 +79,7 @@ def read_joined(graph: Graph, var: Tensor) -> JoinedConv | None:
     inputs = _inputs(graph, joined, layout)
     if inputs is None or not _acts_on_each_channel(graph, stages):
         return None
-    parts = tuple(_parts(graph, inputs, layout))
+    parts = tuple(_parts(graph, inputs, layout, {joined} | tensors_of([s for s, _ in stages])))
     match = JoinedConv(var, stages, tuple(inputs), layout, parts)
     return match if match.upsamplings else None
 
@@ -85,23 +103,32 @@ def _inputs(graph: Graph, joined: Tensor, layout: str) -> list[tuple[Tensor, int
     return found
 
 
-def _parts(graph: Graph, inputs: Sequence[tuple[Tensor, int]], layout: str) -> list[Part]:
+def _parts(
+    graph: Graph, inputs: Sequence[tuple[Tensor, int]], layout: str, joins: Set[Tensor]
+) -> list[Part]:
     parts: list[Part] = []
     first = 0
     for tensor, channels in inputs:
-        stages, source, at = upstream(graph, tensor, layout)
-        last = up_to_last_resize(stages)
-        inner = None if last else _inputs(graph, source, at)
+        stages, source, at = upstream(
+            graph, tensor, layout, until=lambda found: graph.interpolated(found) is not None
+        )
+        last, linear = up_to_last_resize(stages), None
+        resize = None if last else graph.interpolated(source)
+        if resize is not None:
+            last, linear = stages, Linear(source, at, resize)
+        inner = None if last or linear else _inputs(graph, source, at)
         if inner is not None and unequal_sizes(graph, inner, at):
             inner = None
-        nested = [] if inner is None else _parts(graph, inner, at)
-        if any(part.above for part in nested) and _acts_on_each_channel(graph, stages):
+        below = joins | {source} | tensors_of([stage for stage, _ in stages])
+        nested = [] if inner is None else _parts(graph, inner, at, below)
+        if any(part.is_resized for part in nested) and _acts_on_each_channel(graph, stages):
             for part in nested:
-                below = of_channels(stages, part.channels) + part.below
+                moved = of_channels(stages, part.channels) + part.below
                 start, stop = first + part.start, first + part.stop
-                parts.append(replace(part, start=start, stop=stop, below=below))
+                parts.append(replace(part, start=start, stop=stop, below=moved))
         else:
-            parts.append(Part(first, first + channels, tensor, layout, (), last))
+            stop = first + channels
+            parts.append(Part(first, stop, tensor, layout, (), last, linear, frozenset(joins)))
         first += channels
     return parts
 

@@ -54,6 +54,12 @@ def upsamplings(stages: Stages) -> frozenset[Tensor]:
     return frozenset(stage.result for stage, _ in stages if upsamples(stage))
 
 
+def tensors_of(stages: Sequence[Stage]) -> frozenset[Tensor]:
+    """What the stages compute, inside and at their ends."""
+    inside = (s.members if isinstance(s, pointwise.Region) else {s.result} for s in stages)
+    return frozenset().union(*inside)
+
+
 def upsamples(stage: Stage) -> bool:
     return isinstance(stage, Copying) and stage.upsamples
 

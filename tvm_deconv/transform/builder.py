@@ -12,7 +12,7 @@ from tvm import relax
 from tvm_deconv.algebra import geometry
 from tvm_deconv.patterns.graph import Convolution
 
-from . import borders
+from . import borders, enlarge
 from .graph import constant
 
 
@@ -52,6 +52,9 @@ class Builder:
                 rounding_method="floor",
             )
         )
+
+    def linear(self, x: relax.Expr, factor: tuple[int, int]) -> relax.Expr:
+        return enlarge.emit_linear(self._builder, x, factor)
 
     def concat(self, parts: Sequence[relax.Expr]) -> relax.Var:
         return self._emit(relax.op.concat(list(parts), axis=1))

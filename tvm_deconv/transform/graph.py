@@ -39,6 +39,7 @@ class Graph(patterns.Graph):
     """One Relax function: the value of each variable, its live readers, its constants."""
 
     bind_parameters = "relax.transform.BindParams"
+    has_winograd = True
 
     def __init__(self, func: relax.Function, mod: tvm.IRModule | None = None) -> None:
         self.func = func

@@ -252,6 +252,14 @@ NETWORKS: tuple[Workload, ...] = (
         partial(unet, features=(32, 64, 128)),
     ),
     Workload(
+        "unet-bilinear",
+        "network",
+        "after Ronneberger et al., U-Net, MICCAI 2015: the same with bilinear resizes, as in many "
+        "U-Nets in PyTorch",
+        (1, 3, 256, 256),
+        partial(unet, features=(32, 64, 128), linear=True),
+    ),
+    Workload(
         "mobile-anchor-x3",
         "network",
         "after Du et al., anchor-based plain network (ABPN, base7) x3, CVPRW 2021: in float32, "

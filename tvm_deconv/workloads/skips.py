@@ -11,7 +11,9 @@ from .parts import concat, conv, plus
 from .spec import LayerSpec
 
 
-def unet(graph: NetworkBuilder, x: Tensor, *, features: tuple[int, ...]) -> Tensor:
+def unet(
+    graph: NetworkBuilder, x: Tensor, *, features: tuple[int, ...], linear: bool = False
+) -> Tensor:
     """Two convolutions a level; on the way up a resize, a Concat with the skip, and two more."""
     skips: list[Tensor] = []
     for channels in features:
@@ -21,7 +23,7 @@ def unet(graph: NetworkBuilder, x: Tensor, *, features: tuple[int, ...]) -> Tens
             x = conv(graph, x, channels, activation="relu")
         skips.append(x)
     for skip in skips[-2::-1]:
-        x = _joined(graph, x, skip)
+        x = _joined(graph, x, skip, linear)
         x = conv(graph, x, skip.channels, activation="relu")
     return conv(graph, x, 1, 1)
 
@@ -51,17 +53,20 @@ def _pooled(graph: NetworkBuilder, x: Tensor) -> Tensor:
     return graph.add("MaxPool", x.name, shape=shape, kernel_shape=[2, 2], strides=[2, 2])
 
 
-def _joined(graph: NetworkBuilder, x: Tensor, skip: Tensor) -> Tensor:
+def _joined(graph: NetworkBuilder, x: Tensor, skip: Tensor, linear: bool) -> Tensor:
     """A convolution 3x3 of the resized map and the skip, to the channels of the skip.
 
-    It is noted down as what the rewrite makes of it: a layer for each.
+    Behind a nearest resize it is noted down as what the rewrite makes of it: a layer for each.
     """
     c = skip.channels
-    graph.layers += [
-        LayerSpec("nearest", x.channels, c, 3, x.height, x.width, factor=2, padding=1),
-        LayerSpec("conv", c, c, 3, skip.height, skip.width, padding=1),
-    ]
-    both = concat(graph, [graph.nearest(x, 2), skip])
+    both = concat(graph, [graph.bilinear(x, 2) if linear else graph.nearest(x, 2), skip])
     spec = LayerSpec("conv", both.channels, c, 3, skip.height, skip.width, padding=1)
+    if linear:
+        graph.layers.append(spec)
+    else:
+        graph.layers += [
+            LayerSpec("nearest", x.channels, c, 3, x.height, x.width, factor=2, padding=1),
+            LayerSpec("conv", c, c, 3, skip.height, skip.width, padding=1),
+        ]
     y = graph.contraction(both, replace(spec, activation="relu"), spec.padding, 1.0)
     return graph.activation(y, "relu")

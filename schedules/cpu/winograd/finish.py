@@ -45,7 +45,7 @@ def finish(func: tirx.PrimFunc, layout: Layout, store: str) -> tirx.PrimFunc:
     strip = _Strip(layout, root, store)
     blocks = strip.blocks
     inner = tirx.SeqStmt([strip.in_scratch(blocks.body), strip.write_outputs()])
-    before = [strip.read_inputs(), *strip.clear_reach()]
+    before = [*strip.keep_pitch(), strip.read_inputs(), *strip.clear_reach()]
     body = tirx.SeqStmt([*before, edit.with_loop(blocks, body=inner)])
     body = edit.rebuild(strip.pieces, body)
     root = edit.with_block(root, body=body, alloc_buffers=strip.buffers)
@@ -93,6 +93,12 @@ class _Strip:
         """Everything that a strip needs besides input, weights and output."""
         scratch = [self.rows, self.spread, self.transform, self.products, self.outputs]
         return [*scratch, self.line, self.edge, *self.in_registers]
+
+    def keep_pitch(self) -> list[tirx.Stmt]:
+        """Nothing that runs. TVM cuts a buffer to what is touched, and with it the space between
+        rows that ``Layout.pitch`` and one row more keep a power of two away from each other; it
+        keeps the size of one whose address is taken."""
+        return [tirx.Evaluate(buffer.data) for buffer in (self.transform, self.products)]
 
     def in_scratch(self, products: tirx.Stmt) -> tirx.Stmt:
         """The products' nest on buffers of one strip: [u, v, ic or row, tile]."""

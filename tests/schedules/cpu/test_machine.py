@@ -12,7 +12,12 @@ from tvm import te
 from tvm.target import Target
 
 from tvm_deconv.errors import TargetError
-from tvm_deconv.schedules.cpu.machine import _cache_bytes, _count_list, cpu_machine
+from tvm_deconv.schedules.cpu.machine import (
+    _cache_bytes,
+    _count_list,
+    _hidden_sharers,
+    cpu_machine,
+)
 from tvm_deconv.targets import resolve_target
 
 FAMILIES = [
@@ -69,6 +74,15 @@ def test_a_multiply_add_takes_a_lane_on_arm_and_memory_on_x86(config, by_lane, f
     assert (machine.multiplies_by_lane, machine.memory_operands) == (by_lane, from_memory)
 
 
+@pytest.mark.parametrize(
+    ("cpu", "loads"),
+    [("znver4", 2), ("znver5", 1), ("sapphirerapids", 1), ("znver3", 1), ("haswell", 1)],
+)
+def test_a_load_can_start_with_each_multiply_add_and_two_where_vectors_are_halved(cpu, loads):
+    target = Target({"kind": "llvm", "mcpu": cpu, "mtriple": "x86_64-linux-gnu"})
+    assert cpu_machine(target).loads_per_multiply_add == loads
+
+
 def test_threads_are_the_cores_that_the_target_states():
     assert cpu_machine(Target("raspberry-pi/4b-aarch64")).threads == 4
     assert cpu_machine(Target({"kind": "llvm", "num-cores": 7})).threads == 7
@@ -110,6 +124,26 @@ def test_cache_sizes_are_read_from_sysfs_and_shared_caches_divided(tmp_path):
     assert _cache_bytes(1, tmp_path) == 48 * 1024
     assert _cache_bytes(2, tmp_path) == 256 * 1024
     assert _cache_bytes(3, tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("vendor", "flags", "siblings", "sharers"),
+    [
+        ("GenuineIntel", "fpu hypervisor avx", "0", 2),
+        ("GenuineIntel", "fpu hypervisor avx", "0-1", 1),
+        ("GenuineIntel", "fpu avx", "0", 1),
+        ("AuthenticAMD", "fpu hypervisor avx", "0", 1),
+    ],
+    ids=["a guest that hides them", "a guest that tells", "no guest", "another maker's"],
+)
+def test_threads_that_an_intel_guest_calls_cores_share_a_cache(
+    tmp_path, vendor, flags, siblings, sharers
+):
+    (tmp_path / "topology").mkdir()
+    (tmp_path / "topology/thread_siblings_list").write_text(f"{siblings}\n")
+    (tmp_path / "cpuinfo").write_text(f"vendor_id\t: {vendor}\nflags\t\t: {flags}\n")
+    assert _hidden_sharers(tmp_path, tmp_path / "cpuinfo") == sharers
+    assert _hidden_sharers(tmp_path, tmp_path / "missing") == 1
 
 
 @pytest.mark.parametrize(("text", "count"), [("0", 1), ("0-3", 4), ("0-1,8,10-11\n", 5)])
