@@ -117,15 +117,16 @@ def test_an_installed_package_looks_for_shipped_logs_inside_itself(wheel, tmp_pa
     assert str(tmp_path / "tvm_deconv" / EXTRA) in found.splitlines()
 
 
-@pytest.fixture
-def vendors_folder(wheel, relay_python, tmp_path):
+@pytest.fixture(scope="module")
+def vendors_folder(wheel, relay_python, tmp_path_factory):
     """What docs/relay.md installs for a TVM that is there already."""
     page = (ROOT / "docs" / "relay.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^    python -m (pip install .*) \.$", page, re.MULTILINE)
     # Beside that TVM, not among its packages; with no index to load another one from.
-    options = ["--no-index", "--quiet", "--disable-pip-version-check", "--target", tmp_path]
+    folder = tmp_path_factory.mktemp("vendor")
+    options = ["--no-index", "--quiet", "--disable-pip-version-check", "--target", folder]
     subprocess.run([relay_python, "-m", *command.split(), *options, wheel], check=True)
-    return tmp_path
+    return folder
 
 
 @pytest.mark.relay
@@ -154,6 +155,23 @@ def test_beside_a_vendors_tvm_nothing_else_is_installed_and_relay_is_rewritten(
     assert Path(home) == vendors_folder / "tvm_deconv" / "relay" / "__init__.py"
     assert imported == "[]"
     assert report[-1] == "1 rewritten, 0 refused"
+
+
+@pytest.mark.relay
+def test_beside_a_vendors_tvm_a_command_says_in_one_line_what_it_needs(
+    vendors_folder, relay_python
+):
+    done = subprocess.run(
+        [relay_python, "-m", "tvm_deconv", "explain", "network.onnx"],
+        cwd=vendors_folder,
+        env={**os.environ, "PYTHONPATH": str(vendors_folder)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("tvm-deconv: apache-tvm is not installed here")
+    assert "tvm_deconv.relay" in line
 
 
 def test_the_schedules_are_importable_as_part_of_the_package():

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from tvm_deconv.commands.bench import add_bench
 from tvm_deconv.commands.calibrate import add_calibrate
@@ -24,6 +24,10 @@ _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 # Options whose values may begin with a minus sign.
 _SIGNED = ("--range", "--result-range", "--mean", "--scale")
+_NO_TVM = (
+    "apache-tvm is not installed here, which the commands need: pip install tvm-deconv; with the "
+    "Relay of TVM 0.16 to 0.19 there is tvm_deconv.relay for Python"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,9 +65,25 @@ def _status(options: argparse.Namespace) -> int:
     except TvmDeconvError as error:
         print(f"tvm-deconv: {error}", file=sys.stderr, flush=True)
         status = error.exit_status
+    except ImportError as error:
+        if not _asks_for_tvm(error):
+            raise
+        print(f"tvm-deconv: {_NO_TVM}", file=sys.stderr, flush=True)
+        status = 2
     # TVM's objects that the error kept alive speak up when they go: here nobody hears them.
     gc.collect()
     return status
+
+
+def _asks_for_tvm(error: ImportError) -> bool:
+    """Whether an import failed since the TVM that commands need is not there, or another one is."""
+    if (error.name or "").partition(".")[0] not in ("tvm", "tvm_ffi"):
+        return False
+    try:
+        version("apache-tvm")
+    except PackageNotFoundError:
+        return True
+    return False
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -58,8 +58,9 @@ def with_border(
     _, channels, *sides = y.shape
     axes = [axis for axis, pair in enumerate(counts) if any(pair)]
 
-    def value(b: Any, o: Any, *at: Any) -> Any:
-        total, zero = y[(b, o, *at)], tir.const(0, y.dtype)
+    def value(b: Any, o: Any, i: Any, j: Any) -> Any:
+        at = i, j
+        total, zero = y[b, o, i, j], tir.const(0, y.dtype)
         for axis, line in zip(axes, lines, strict=True):
             # A row is inside or outside as a whole; of columns, single lanes of a vector are.
             choose = tir.Select if axis else tir.if_then_else

@@ -88,7 +88,7 @@ def test_the_rewritten_module_equals_the_original_in_float64(c):
     assert_close(relay_reference.evaluate(new, values), expected, c["dtype"])
 
 
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(bilinear_cases())
 def test_the_rewritten_module_compiles_and_gives_the_same(c):
     mod, new, x = rewritten({**c, "dtype": "float32"})
@@ -97,12 +97,12 @@ def test_the_rewritten_module_compiles_and_gives_the_same(c):
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 def test_the_border_is_added_where_the_convolution_is_stored(layout):
-    shape = SHAPE if layout == "NCHW" else (1, 13, 12, 8)
-    weight = np.random.default_rng(0).standard_normal((8, 8, 3, 3)).astype("float32")
+    shape = (1, 2, 7, 6) if layout == "NCHW" else (1, 7, 6, 2)
+    weight = np.random.default_rng(0).standard_normal((2, 2, 3, 3)).astype("float32")
     kernel_layout = "OIHW" if layout == "NCHW" else "HWIO"
     w = constant(weight.transpose(["OIHW".index(name) for name in kernel_layout]))
     attributes = {"data_layout": layout, "kernel_layout": kernel_layout, "padding": 1}
-    attributes |= {"channels": 8, "kernel_size": (3, 3)}
+    attributes |= {"channels": 2, "kernel_size": (3, 3)}
 
     def body(x):
         y = relay.nn.conv2d(enlarged(x, (2, 2), layout), w, **attributes)

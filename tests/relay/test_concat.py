@@ -101,7 +101,7 @@ def build(c):
     return module(body, shape, dtype), rng.standard_normal(shape).astype(dtype)
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(concat_cases())
 def test_any_rewritten_module_equals_the_original_in_float64(c):
     mod, x = build(c)

@@ -96,7 +96,7 @@ def test_random_subpixel_convolutions_equal_onnx_runtime(c):
 
 
 # TVM's importer compiles what computes the size of a Resize, which takes most of the time.
-@settings(max_examples=6)
+@settings(max_examples=5)
 @given(resize_cases())
 def test_random_resize_convolutions_equal_onnx_runtime(c):
     check(resize_model(c))

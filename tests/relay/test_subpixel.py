@@ -96,7 +96,7 @@ def build(c, by_operator=False):
     return module(body, shape, dtype), rng.standard_normal(shape).astype(dtype)
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(subpixel_cases(), st.booleans())
 def test_the_rewritten_module_equals_the_original_in_float64(c, by_operator):
     if by_operator:

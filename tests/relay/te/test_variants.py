@@ -32,7 +32,7 @@ def computes(variant, conv):
 
 
 @pytest.mark.parametrize("variant", sorted(set(TE_VARIANTS) - {"strd"}))
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(layers())
 def test_any_layer_equals_the_scatter_definition(variant, layer):
     conv, shape = layer
@@ -41,7 +41,7 @@ def test_any_layer_equals_the_scatter_definition(variant, layer):
 
 
 # Whose kernels, of all taps written out, take long to compile.
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(layers())
 def test_any_layer_with_zeros_inserted_equals_the_scatter_definition(layer):
     conv, shape = layer
