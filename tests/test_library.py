@@ -89,7 +89,7 @@ def test_a_library_for_another_machine_says_that_its_range_is_not_guessed(tmp_pa
     compile_library(bright(), tmp_path / "net.so", target, report=said.append, **OPTIONS)
 
     (line,) = said
-    assert "net.so is for another machine: the range of its pixels is left to be guessed" in line
+    assert "net.so is not for this processor: the range of its pixels is left to be guessed" in line
 
 
 def test_a_size_that_the_network_refuses_leaves_the_guess_to_run(tmp_path, monkeypatch):

@@ -63,7 +63,8 @@ def compile_library(
             if is_this_machine(resolved):
                 built = _with_guess(built, Path(folder), command, report)
             else:
-                report(f"{output} is for another machine: the range of its pixels {_LEFT}")
+                # One for a GPU, too: it cannot be known whether there is one like it here.
+                report(f"{output} is not for this processor: the range of its pixels {_LEFT}")
         link(built.executable, unfinished, command, resolved)
 
 

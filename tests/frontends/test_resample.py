@@ -11,7 +11,8 @@ from relax_helpers import compiled, conv, module, operators
 from tvm import relax
 
 from tvm_deconv.errors import ModelError
-from tvm_deconv.frontends.resample import Resampled, resample, tables
+from tvm_deconv.frontends.resample import resample
+from tvm_deconv.frontends.resampled import Resampled, tables
 from tvm_deconv.frontends.taps import Nearest, cubic, linear
 from tvm_deconv.transform.rewrite import explain, rewrite_upsampling
 

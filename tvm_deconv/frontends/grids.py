@@ -157,3 +157,26 @@ def _cubic(d: Any) -> Any:
     near = ((_A + 2.0) * d - (_A + 3.0)) * d * d + 1.0
     far = ((_A * d - 5.0 * _A) * d + 8.0 * _A) * d - 4.0 * _A
     return tirx.Select(d <= 1.0, near, far)
+
+
+def affine_grid(theta: te.Tensor, *sizes: Any, align_corners: bool) -> te.Tensor:
+    """The places to which theta [N, axes, axes + 1] moves those of an image of ``sizes``.
+
+    They are [N, (D,) H, W, axes], the width first, from -1 to 1: of the outermost samples with
+    ``align_corners``, else of their outer edges.
+    """
+
+    def place(i: Any, size: Any) -> Any:
+        n, at = size.astype(theta.dtype), i.astype(theta.dtype)
+        if align_corners:
+            return at * 2.0 / tirx.max(n - 1.0, tirx.const(1, theta.dtype)) - 1.0
+        return (at * 2.0 + 1.0) / n - 1.0
+
+    def moved(n: Any, *at: Any) -> Any:
+        *places, row = at
+        found = [place(i, size) for i, size in zip(places, sizes, strict=True)][::-1]
+        products = [theta(n, row, column) * value for column, value in enumerate(found)]
+        return reduce(operator.add, products) + theta(n, row, len(sizes))
+
+    shape = [theta.shape[0], *sizes, len(sizes)]
+    return te.compute(shape, moved, name="affine_grid")

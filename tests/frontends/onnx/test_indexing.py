@@ -209,6 +209,11 @@ GRIDS = [
     ),
     row("GridSample", floats(1, 2, 5, 6), _GRID[:, :3], opset=16),
     *(
+        row("AffineGrid", floats(2, axes, axes + 1), ints(2, 3, *(4, 5, 6)[:axes]), opset=20, **a)
+        for axes in (2, 3)
+        for a in ({}, {"align_corners": 1})
+    ),
+    *(
         row("GridSample", floats(1, 2, 5, 6), _GRID, opset=20, mode=m)
         for m in ("linear", "nearest", "cubic")
     ),

@@ -285,3 +285,19 @@ def test_a_shape_that_cannot_be_told_is_refused_by_name(way, words):
     node = proto.graph.node[-1]
     with pytest.raises(ModelError, match=f"{node.op_type} '{node.output[0]}'.*{words}"):
         load(proto)
+
+
+@pytest.mark.parametrize("align", [0, 1])
+def test_an_image_is_moved_to_places_of_its_own_size(align):
+    """A spatial transformer, as F.affine_grid and F.grid_sample are exported."""
+    net = Net((1, 2, 5, 6), dims=(1, 2, "h", "w"))
+    theta = net.given(np.float32([[[0.9, 0.2, 0.1], [-0.3, 1.1, -0.2]]]))
+    grid = net("AffineGrid", theta, net("Shape", "x"), align_corners=align)
+    model = net.model(net("GridSample", "x", grid, align_corners=align))
+    model.opset_import[0].version = 20
+    main, session = compiled(model), onnxruntime.InferenceSession(model.SerializeToString())
+    for shape in ((1, 2, 5, 6), (1, 2, 9, 4)):
+        x = np.random.default_rng(0).standard_normal(shape).astype("float32")
+        (expected,) = session.run(None, {"x": x})
+        got = main(tvm.runtime.tensor(x)).numpy()
+        np.testing.assert_allclose(got, expected, rtol=0, atol=2e-5)

@@ -14,7 +14,7 @@ import numpy as np
 import tvm
 from tvm import relax, sym, tirx
 
-from tvm_deconv.frontends.resample import LARGEST_SIZE
+from tvm_deconv.frontends.resampled import LARGEST_SIZE
 
 from .formulas import BINARY, int64
 from .nodes import refuse

@@ -15,7 +15,8 @@ import torch
 from tvm import relax
 
 from tvm_deconv.errors import ModelError
-from tvm_deconv.frontends.resample import Resampled, resample
+from tvm_deconv.frontends.resample import resample
+from tvm_deconv.frontends.resampled import Resampled
 from tvm_deconv.frontends.taps import Coordinate, Nearest, cubic, linear
 
 from .translation import Converter, Translation

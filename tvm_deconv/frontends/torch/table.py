@@ -12,6 +12,7 @@ from . import adaptive as ad
 from . import arithmetic as a
 from . import convolutions as c
 from . import creation as new
+from . import division
 from . import functions as f
 from . import grids as g
 from . import indexing as i
@@ -51,16 +52,16 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "aten.rsub.Scalar": (a.reverse_subtract, f"{_TYPES}; alpha is ignored"),
     "aten.mul.Tensor": (a.binary(op.multiply), _TYPES),
     "aten.mul.Scalar": (a.binary(op.multiply), _TYPES),
-    "aten.div.Tensor": (a.divide, f"{_TYPES}; integers are divided to integers"),
-    "aten.div.Scalar": (a.divide, f"{_TYPES}; integers are divided to integers"),
-    "aten.div.Tensor_mode": (a.divide, "rounds a quotient that was rounded: 1 // 0.1 is 10"),
-    "aten.div.Scalar_mode": (a.divide, _ABSENT),
-    "aten.floor_divide.default": (a.floor_divide, "rounds a quotient that was rounded"),
-    "aten.floor_divide.Scalar": (a.floor_divide, _ABSENT),
-    "aten.remainder.Tensor": (a.remainder, "subtracts a rounded multiple"),
-    "aten.remainder.Scalar": (a.remainder, "subtracts a rounded multiple"),
-    "aten.fmod.Tensor": (a.truncated_remainder, _TYPES),
-    "aten.fmod.Scalar": (a.truncated_remainder, _TYPES),
+    "aten.div.Tensor": (division.divide, f"{_TYPES}; integers are divided to integers"),
+    "aten.div.Scalar": (division.divide, f"{_TYPES}; integers are divided to integers"),
+    "aten.div.Tensor_mode": (division.divide, "rounds a quotient that was rounded: 1 // 0.1 is 10"),
+    "aten.div.Scalar_mode": (division.divide, _ABSENT),
+    "aten.floor_divide.default": (division.floor_divide, "rounds a quotient that was rounded"),
+    "aten.floor_divide.Scalar": (division.floor_divide, _ABSENT),
+    "aten.remainder.Tensor": (division.remainder, "subtracts a rounded multiple"),
+    "aten.remainder.Scalar": (division.remainder, "subtracts a rounded multiple"),
+    "aten.fmod.Tensor": (division.truncated_remainder, _TYPES),
+    "aten.fmod.Scalar": (division.truncated_remainder, _TYPES),
     "aten.pow.Tensor_Tensor": (a.power, _TYPES),
     "aten.pow.Tensor_Scalar": (a.power, _TYPES),
     "aten.pow.Scalar": (a.power, _TYPES),

@@ -24,7 +24,8 @@ from tvm import relax, sym, tirx
 from tvm_deconv.frontends.onnx.formulas import are_one, int64
 from tvm_deconv.frontends.onnx.fractions import Fraction, rounded_size, scaled_size, target_of
 from tvm_deconv.frontends.onnx.nodes import refuse
-from tvm_deconv.frontends.resample import Resampled, resample
+from tvm_deconv.frontends.resample import resample
+from tvm_deconv.frontends.resampled import Resampled
 from tvm_deconv.frontends.taps import (
     ROUNDINGS,
     Coordinate,

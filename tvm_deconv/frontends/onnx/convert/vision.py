@@ -11,7 +11,7 @@ import tvm
 from tvm import relax
 
 from tvm_deconv.frontends import grids
-from tvm_deconv.frontends.onnx.formulas import int64, sizes_analyzer
+from tvm_deconv.frontends.onnx.formulas import are_one, int64, sizes_analyzer
 from tvm_deconv.frontends.onnx.nodes import refuse
 
 from .activation import in_single
@@ -63,6 +63,24 @@ def grid_sample(call: Call) -> relax.Expr:
         grids.grid_sample, *wide, mode, padding, bool(call.get("align_corners", 0))
     )
     return found if dtype == working else relax.op.astype(found, dtype)
+
+
+def affine_grid(call: Call, theta: relax.Expr) -> relax.Expr:
+    """For grid_sample, of the sizes N, C, (D,) H, W."""
+    sizes = call.sizes(1, "sizes")
+    if sizes is None or len(sizes) not in (4, 5):
+        refuse(f"its sizes are {sizes}: give 4 or 5 numbers")
+    axes = len(sizes) - 2
+    if len(shape_of(theta)) != 3 or shape_of(theta)[1:] != [axes, axes + 1]:
+        refuse(f"its theta has the shape {shape_of(theta)}, not [N, {axes}, {axes + 1}]")
+    if not are_one(shape_of(theta)[0], sizes[0]):
+        refuse(f"its theta is for {shape_of(theta)[0]} images, its sizes for {sizes[0]}")
+    return call.builder.emit_te(
+        grids.affine_grid,
+        theta,
+        *map(int64, sizes[2:]),
+        align_corners=bool(call.get("align_corners", 0)),
+    )
 
 
 def roi_align(call: Call) -> relax.Expr:
@@ -122,6 +140,7 @@ def _element(call: Call, values: relax.Expr, index: int) -> relax.Expr:
 
 
 GUARDED: dict[str, tuple[Callable[[Call], relax.Expr], str]] = {
+    "AffineGrid": (in_single(affine_grid), "takes no sizes but constants"),
     "LRN": (in_single(_local_response_normalization), "refuses float16 and float64"),
     "NonMaxSuppression": (
         non_max_suppression,
