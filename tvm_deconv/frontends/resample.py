@@ -5,7 +5,8 @@
 for one axis after the other. Importers say what is resampled (``Resampled``: axis, size,
 coordinate, kernel); ``resample`` finds the form: an axis that stays is left out; a nearest resize
 by whole factors along two axes, or of a line as a picture of one row, becomes
-``relax.image.resize2d``, which the rewrite understands; and everything else is a PrimFunc for each
+``relax.image.resize2d``, and of a volume ``relax.repeat``s, which the rewrite understands; and all
+else is a PrimFunc for each
 axis, which reads indices and weights from tables. Linear resizes by whole factors say so in an
 attribute (``INTERPOLATED``), and those of lines are of pictures of one row, too. Whether a map is
 one of these is found by evaluating it. Where sizes are fixed the tables are constants; where they
@@ -30,6 +31,7 @@ import numpy as np
 import tvm
 from tvm import relax, sym, te, tirx
 
+from tvm_deconv.algebra.axis_map import LARGEST_FACTOR
 from tvm_deconv.algebra.bilinear import interpolates
 from tvm_deconv.algebra.reads import reads
 from tvm_deconv.annotations import INTERPOLATED, READS, RESAMPLED
@@ -100,6 +102,10 @@ def resample(
         picture = builder.emit(relax.op.expand_dims(x, 2))
         wider = builder.emit(_resize2d(picture, [replace(changed[0], axis=3)], "NCHW"))
         return builder.emit(relax.op.squeeze(wider, [2]))
+    if len(shape) == 5 and all(factors):
+        for axis, factor in zip(changed, factors, strict=True):
+            x = builder.emit(relax.op.repeat(x, factor, axis.axis))
+        return x
     # Axes that shrink come first, so that the others have less to do.
     ordered = sorted(changed, key=lambda axis: _growth(axis, shape[axis.axis]))
     places = ", ".join(str(axis.axis) for axis in sorted(changed, key=lambda axis: axis.axis))
@@ -233,7 +239,11 @@ def _ratio(size: Any, target: Any) -> int | None:
         return None
     analyzer = sym.Analyzer()
     quotient = analyzer.simplify(tirx.floordiv(tirx.convert(target), size))
-    if not isinstance(quotient, tirx.IntImm) or int(quotient) < 1:
+    if not isinstance(quotient, tirx.IntImm):
+        # A size such as h * 3 - 1 is not divided out.
+        factors = range(1, LARGEST_FACTOR + 1)
+        return next((r for r in factors if analyzer.can_prove_equal(target, size * r)), None)
+    if int(quotient) < 1:
         return None
     return int(quotient) if analyzer.can_prove_equal(target, size * int(quotient)) else None
 

@@ -10,10 +10,17 @@ from .graph import Graph, Refused, Tensor
 from .nearest_resize import NearestResize
 from .rule import Decision, Plan, Rule
 from .subpixel import SubPixel
+from .volume_resize import VolumeResize
 
 # In this order: a convolution between a resize and a shuffle can only go to one of them, and the
 # shuffle gains more, since no pass over the large map remains.
-RULES: tuple[Rule, ...] = (SubPixel(), ConcatConv(), NearestResize(), BilinearResize())
+RULES: tuple[Rule, ...] = (
+    SubPixel(),
+    ConcatConv(),
+    NearestResize(),
+    BilinearResize(),
+    VolumeResize(),
+)
 
 
 def decide(graph: Graph) -> list[Decision]:

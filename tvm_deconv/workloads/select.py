@@ -32,7 +32,8 @@ def find(patterns: Sequence[str]) -> list[Workload]:
     """The workloads that any of the patterns names, each once, in the order of ``ALL`` and volumes.
 
     A pattern is a name, a shell pattern (``"espcn*"``, ``"*/deconv*"``) or a group: ``"layers"``,
-    ``"networks"``, ``"all"`` of these two, ``"design"`` or ``"volumes"``. Raises WorkloadError for one that names nothing.
+    ``"networks"``, ``"all"`` of these two, ``"design"`` or ``"volumes"``. Raises WorkloadError for
+    one that names nothing.
     """
     chosen = {workload.name for pattern in patterns for workload in _named(pattern)}
     return [workload for workload in _KNOWN if workload.name in chosen]
