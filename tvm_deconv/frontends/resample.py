@@ -5,7 +5,8 @@
 for one axis after the other. Importers say what is resampled (``Resampled``: axis, size,
 coordinate, kernel); ``resample`` finds the form: an axis that stays is left out; a nearest resize
 by whole factors along two axes, or of a line as a picture of one row, becomes
-``relax.image.resize2d``, which the rewrite understands; and everything else is a PrimFunc for each
+``relax.image.resize2d``, and of a volume ``relax.repeat``s, which the rewrite understands; and all
+else is a PrimFunc for each
 axis, which reads indices and weights from tables. Linear resizes by whole factors say so in an
 attribute (``INTERPOLATED``), and those of lines are of pictures of one row, too. Whether a map is
 one of these is found by evaluating it. Where sizes are fixed the tables are constants; where they
@@ -87,6 +88,10 @@ def resample(
         picture = builder.emit(relax.op.expand_dims(x, 2))
         wider = builder.emit(_resize2d(picture, [replace(changed[0], axis=3)], "NCHW"))
         return builder.emit(relax.op.squeeze(wider, [2]))
+    if len(shape) == 5 and all(factors):
+        for axis, factor in zip(changed, factors, strict=True):
+            x = builder.emit(relax.op.repeat(x, factor, axis.axis))
+        return x
     # Axes that shrink come first, so that the others have less to do.
     ordered = sorted(changed, key=lambda axis: _growth(axis, shape[axis.axis]))
     places = ", ".join(str(axis.axis) for axis in sorted(changed, key=lambda axis: axis.axis))

@@ -14,6 +14,7 @@ import numpy as np
 import tvm
 from tvm import sym, tirx
 
+from tvm_deconv.algebra.axis_map import LARGEST_FACTOR
 from tvm_deconv.algebra.bilinear import interpolates
 from tvm_deconv.errors import ModelError
 
@@ -158,7 +159,11 @@ def whole_ratio(size: Any, target: Any) -> int | None:
         return None
     analyzer = sym.Analyzer()
     quotient = analyzer.simplify(tirx.floordiv(tirx.convert(target), size))
-    if not isinstance(quotient, tirx.IntImm) or int(quotient) < 1:
+    if not isinstance(quotient, tirx.IntImm):
+        # A size such as h * 3 - 1 is not divided out.
+        factors = range(1, LARGEST_FACTOR + 1)
+        return next((r for r in factors if analyzer.can_prove_equal(target, size * r)), None)
+    if int(quotient) < 1:
         return None
     return int(quotient) if analyzer.can_prove_equal(target, size * int(quotient)) else None
 

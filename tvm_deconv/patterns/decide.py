@@ -11,6 +11,7 @@ from .linear_pointwise import LinearPointwise
 from .nearest_resize import NearestResize
 from .rule import Decision, Plan, Rule
 from .subpixel import SubPixel
+from .volume_resize import VolumeResize
 
 # In this order: a convolution between a resize and a shuffle can only go to one of them, and the
 # shuffle gains more, since no pass over the large map remains.
@@ -20,6 +21,7 @@ RULES: tuple[Rule, ...] = (
     NearestResize(),
     LinearPointwise(),
     BilinearResize(),
+    VolumeResize(),
 )
 
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from tvm_deconv.algebra import geometry
+from tvm_deconv.algebra.volumes import ConvTranspose3d
 
 # An expression of the front's IR. It is computed by an operator, or a parameter or a constant.
 Tensor: TypeAlias = Any
@@ -214,6 +215,14 @@ class Builder(Protocol):
 
     def merge_phases(self, x: Any, dims: tuple[Dim, ...]) -> Any:
         """Inverse of ``split_phases``."""
+
+
+@runtime_checkable
+class VolumeBuilder(Builder, Protocol):
+    """A ``Builder`` that also emits layers over volumes (NCDHW)."""
+
+    def conv3d_transpose(self, x: Any, weight: np.ndarray, op: ConvTranspose3d) -> Any:
+        """``weight`` is IODHW, of the dtype of ``x``."""
 
 
 @runtime_checkable

@@ -10,6 +10,7 @@ import tvm
 from tvm import relax
 
 from tvm_deconv.algebra import geometry
+from tvm_deconv.algebra.volumes import ConvTranspose3d
 from tvm_deconv.patterns.graph import Convolution
 
 from . import borders, enlarge
@@ -17,7 +18,7 @@ from .graph import constant
 
 
 class Builder:
-    """``patterns.graph.BorderBuilder``; every operator is bound to a variable."""
+    """``patterns.graph.BorderBuilder`` and ``VolumeBuilder``; operators are bound to variables."""
 
     def __init__(self, builder: relax.BlockBuilder) -> None:
         self._builder = builder
@@ -78,6 +79,17 @@ class Builder:
                 x,
                 constant(np.ascontiguousarray(weight)),
                 strides=op.strides,
+                padding=op.padding,
+                groups=op.groups,
+            )
+        )
+
+    def conv3d_transpose(self, x: relax.Expr, weight: np.ndarray, op: ConvTranspose3d) -> relax.Var:
+        return self._emit(
+            relax.op.nn.conv3d_transpose(
+                x,
+                constant(np.ascontiguousarray(weight)),
+                strides=[op.d.stride, op.h.stride, op.w.stride],
                 padding=op.padding,
                 groups=op.groups,
             )

@@ -40,6 +40,9 @@ VARIANT_ATTRIBUTE = "tvm_deconv.variant"
 class LowerConvolutions:
     """Relax module pass: ``conv2d_transpose`` and stride-1 ``conv2d`` to scheduled PrimFuncs.
 
+    So are ``conv3d_transpose`` and stride-1 ``conv3d`` for a CPU, in NCDHW (``algebra.volumes``):
+    a function for each phase of the depth, the later ones of which write in place.
+
     Lowers layers in NCHW with constant weights, float32 or float16, any kernel, dilation, groups
     and padding, static or symbolic N, H, W; accumulates in float32. Other layers stay as they are.
     ``target`` is whatever ``tvm_deconv.targets.resolve_target`` takes. ``variant``, ``winograd``
