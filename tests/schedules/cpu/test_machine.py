@@ -15,7 +15,7 @@ from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.cpu.machine import (
     _cache_bytes,
     _count_list,
-    _hidden_sharers,
+    _level_2_parts,
     cpu_machine,
 )
 from tvm_deconv.targets import resolve_target
@@ -127,23 +127,16 @@ def test_cache_sizes_are_read_from_sysfs_and_shared_caches_divided(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("vendor", "flags", "siblings", "sharers"),
-    [
-        ("GenuineIntel", "fpu hypervisor avx", "0", 2),
-        ("GenuineIntel", "fpu hypervisor avx", "0-1", 1),
-        ("GenuineIntel", "fpu avx", "0", 1),
-        ("AuthenticAMD", "fpu hypervisor avx", "0", 1),
-    ],
-    ids=["a guest that hides them", "a guest that tells", "no guest", "another maker's"],
+    ("vendor", "siblings", "parts"),
+    [("GenuineIntel", "0", 2), ("GenuineIntel", "0-1", 1), ("AuthenticAMD", "0", 1)],
+    ids=["Intel's", "already shared", "another maker's"],
 )
-def test_threads_that_an_intel_guest_calls_cores_share_a_cache(
-    tmp_path, vendor, flags, siblings, sharers
-):
+def test_half_of_the_level_2_cache_of_an_intel_core_counts(tmp_path, vendor, siblings, parts):
     (tmp_path / "topology").mkdir()
     (tmp_path / "topology/thread_siblings_list").write_text(f"{siblings}\n")
-    (tmp_path / "cpuinfo").write_text(f"vendor_id\t: {vendor}\nflags\t\t: {flags}\n")
-    assert _hidden_sharers(tmp_path, tmp_path / "cpuinfo") == sharers
-    assert _hidden_sharers(tmp_path, tmp_path / "missing") == 1
+    (tmp_path / "cpuinfo").write_text(f"vendor_id\t: {vendor}\nflags\t\t: fpu avx\n")
+    assert _level_2_parts(tmp_path, tmp_path / "cpuinfo") == parts
+    assert _level_2_parts(tmp_path, tmp_path / "missing") == 1
 
 
 @pytest.mark.parametrize(("text", "count"), [("0", 1), ("0-3", 4), ("0-1,8,10-11\n", 5)])
