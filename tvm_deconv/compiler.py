@@ -38,6 +38,7 @@ from tvm_deconv.transform import (
     FoldExactly,
     KeepNaN,
     LowerConvolutions,
+    LowerIntegers,
     LowerShuffles,
     PhasesToChannels,
     RewriteUpsampling,
@@ -107,6 +108,8 @@ def before_schedules(
         AddHeight(),
         *([RewriteUpsampling()] if rewrite else []),
         *before_lowering(),
+        # A variant that is asked for by name is one of float32.
+        *([LowerIntegers(target)] if variant == AUTO else []),
         LowerConvolutions(target, variant=variant, winograd=winograd, log=log),
         SeparateCopies(),
         # TVM has the same ones for every kind of device.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tvm_deconv.transform.lower.convolutions import LowerConvolutions
+from tvm_deconv.transform.lower.lower_integers import LowerIntegers
 from tvm_deconv.transform.lower.shuffles import LowerShuffles
 
 from .check_sizes import CheckSizes
@@ -21,6 +22,7 @@ __all__ = [
     "FoldExactly",
     "KeepNaN",
     "LowerConvolutions",
+    "LowerIntegers",
     "LowerShuffles",
     "PhasesToChannels",
     "RewriteUpsampling",

@@ -84,6 +84,11 @@ class _Following:
     scale: float | None = None
     zero_point: int = 0
 
+    @property
+    def is_bent(self) -> bool:
+        """Whether more than a shift is done."""
+        return self.slope is not None or (self.low, self.high) != (-np.inf, np.inf)
+
 
 def integer_layer(
     graph: Graph, var: relax.Var, integers: Integers | None
@@ -198,12 +203,12 @@ def _follow(graph: Graph, conv: Convolution) -> _Following:
                 return best
         else:
             step = _STEPS.get(name or "")
-            if step is None or not step(graph, call, var, state):
+            fits = step is not None and same_shape(shape_of(reader), shape_of(var))
+            if step is None or not fits or not step(graph, call, var, state):
                 return best
         var = reader
-        if same_shape(shape_of(var), shape) and name in ("relax.add", "relax.subtract", RESHAPE):
-            if state.slope is None and state.low == -np.inf and state.high == np.inf:
-                best = _Following(var, state.shift)
+        if same_shape(shape_of(var), shape) and not state.is_bent:
+            best = _Following(var, state.shift)
 
 
 def _quantizes(
@@ -225,23 +230,26 @@ def _other(graph: Graph, call: relax.Call, var: relax.Var) -> np.ndarray | None:
     return graph.constant(others[0]) if len(call.args) == 2 and len(others) == 1 else None
 
 
-def _per_phase(values: np.ndarray, like: np.ndarray) -> np.ndarray | None:
-    """A constant that broadcasts to a map or its phases, as (O, r_h, r_w); None if it varies."""
-    if values.ndim == 6:
-        n, _, h, _, w, _ = values.shape
-        found = values[0, :, 0, :, 0, :] if n == h == w == 1 else None
+def _per_phase(values: np.ndarray, axes: int, like: np.ndarray) -> np.ndarray | None:
+    """A constant that broadcasts to ``axes`` of a map or its phases, as (O, r_h, r_w).
+
+    None if it varies over pixels.
+    """
+    full = values.reshape((1,) * (axes - values.ndim) + values.shape)
+    n, _, h, *phase = full.shape
+    if len(phase) == 3:
+        fits, found = n == h == phase[1] == 1, full[0, :, 0, :, 0, :]
     else:
-        full = values.reshape((1,) * (4 - values.ndim) + values.shape)
-        n, _, h, w = full.shape
-        found = full[0, :, 0, 0][:, None, None] if n == h == w == 1 else None
-    return None if found is None else np.broadcast_to(found.astype("float64"), like.shape)
+        fits, found = n == h == phase[0] == 1, full[0, :, :1, :1]
+    return np.broadcast_to(found.astype("float64"), like.shape) if fits else None
 
 
 def _add(graph: Graph, call: relax.Call, var: relax.Var, state: _Following) -> bool:
     constant = _other(graph, call, var)
-    is_late = state.slope is not None or (state.low, state.high) != (-np.inf, np.inf)
-    shift = None if constant is None or is_late else _per_phase(constant, state.shift)
-    if shift is None or not np.isfinite(shift).all():
+    if constant is None or state.is_bent or not np.isfinite(constant).all():
+        return False
+    shift = _per_phase(constant, len(shape_of(var) or ()), state.shift)
+    if shift is None:
         return False
     state.shift = state.shift + shift
     return True
@@ -263,13 +271,8 @@ def _at_most(graph: Graph, call: relax.Call, var: relax.Var, state: _Following) 
     return True
 
 
-def _relu(graph: Graph, call: relax.Call, var: relax.Var, state: _Following) -> bool:
-    state.low, state.high = max(state.low, 0.0), max(state.high, 0.0)
-    return True
-
-
 def _slope(state: _Following, slope: np.ndarray | float) -> bool:
-    if state.slope is not None or (state.low, state.high) != (-np.inf, np.inf):
+    if state.is_bent:
         return False
     state.slope = np.broadcast_to(np.asarray(slope, "float64"), state.shift.shape)
     return bool(np.isfinite(state.slope).all())
@@ -292,6 +295,5 @@ _STEPS: dict[str, _Step] = {
     "relax.maximum": _at_least,
     "relax.minimum": _at_most,
     "relax.nn.leakyrelu": _leaky_relu,
-    "relax.nn.relu": _relu,
     PRELU: _prelu,
 }
