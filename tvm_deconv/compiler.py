@@ -46,6 +46,7 @@ from tvm_deconv.transform import (
     rewrite_upsampling,
 )
 from tvm_deconv.transform.lower.layers import explain_kernels
+from tvm_deconv.transform.lower.lower_integers import explain_integers
 from tvm_deconv.transform.receptive_field import receptive_field
 
 TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
@@ -280,4 +281,6 @@ def explain(
     mod, report = rewrite_upsampling(raised)
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
-    return replace(report, kernels=explain_kernels(mod, machine, preferences), log=words)
+        of_bytes = [explain_integers(resolved)] if variant == AUTO else []
+        kernels = explain_kernels(mod, machine, preferences, *of_bytes)
+    return replace(report, kernels=kernels, log=words)

@@ -38,6 +38,7 @@ from tvm_deconv.errors import GeometryError
 from . import layouts, pointwise
 from .convolution import Conv, read_conv
 from .graph import Builder, Dim, Graph, Refused, Tensor
+from .operators import DEQUANTIZE, QUANTIZE
 from .regions import collect
 from .repeats import Repeated, read_repeats
 from .rule import Emit, Plan, Rule
@@ -198,8 +199,9 @@ def rewrite(graph: Graph, match: SubPixelConv) -> Emit:
         sides = {
             side: _emit_side(graph, builder, remap, match, side) for side in match.region.sides
         }
-        if sides and per_phase and not later:
-            # A kernel adds a tensor in its store where that has four axes.
+        holds_bytes = any(step.op in (QUANTIZE, DEQUANTIZE) for step in match.region.steps)
+        if (sides or holds_bytes) and per_phase and not later:
+            # A kernel adds a tensor in its store, and makes bytes, where that has four axes.
             value = builder.merge_phases(value, _view(graph, match))
             form, per_phase = ChannelForm(shuffle.source), False
         if per_phase:

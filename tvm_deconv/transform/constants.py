@@ -79,6 +79,20 @@ def _squeeze(call: relax.Call, x: np.ndarray) -> np.ndarray:
     return np.squeeze(x, _axes(call, "axis"))
 
 
+def _dequantize(
+    call: relax.Call, x: np.ndarray, scale: np.ndarray, zero_point: np.ndarray
+) -> np.ndarray:
+    def along_axis(values: np.ndarray) -> np.ndarray:
+        shape = [1] * x.ndim
+        if values.size > 1:
+            shape[int(call.attrs.axis)] = -1
+        return values.reshape(shape)
+
+    wide = x if x.dtype.kind == "f" else x.astype("int32")
+    moved = wide - along_axis(zero_point.astype(wide.dtype))
+    return moved.astype("float32") * along_axis(scale.astype("float32"))
+
+
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda call, *arguments: function(*arguments)
 
@@ -93,6 +107,7 @@ _EVALUATE: dict[str, Callable[..., Any]] = {
     "relax.astype": lambda call, x: x,
     "relax.clip": _plain(np.clip),
     "relax.abs": _plain(np.abs),
+    "relax.dequantize": _dequantize,
     "relax.negative": _plain(np.negative),
     "relax.sqrt": _plain(np.sqrt),
     "relax.rsqrt": lambda call, x: 1 / np.sqrt(x),

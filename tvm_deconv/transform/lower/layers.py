@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 import tvm
@@ -70,15 +71,24 @@ def layers_of(
 
 
 def explain_kernels(
-    mod: tvm.IRModule, machine: Machine, preferences: Preferences
+    mod: tvm.IRModule,
+    machine: Machine,
+    preferences: Preferences,
+    of_bytes: Callable[[Graph, relax.Var], KernelReport | Refused | None] = lambda *_: None,
 ) -> tuple[KernelReport, ...]:
     """What ``LowerConvolutions`` would do with each convolution of ``mod``, in order, and why.
 
-    A kernel is called after its result, with whatever is stored with it.
+    A kernel is called after its result, with whatever is stored with it. ``of_bytes`` says of a
+    convolution what computes it before that pass sees it; Refused, why nothing does.
     """
     lines = []
     for name, func in sorted(mod.functions_items(), key=lambda item: item[0].name_hint):
         for layer in layers_of(mod, func, machine, preferences):
+            var = layer.var if isinstance(layer, RefusedLayer) else layer.conv.var
+            early = of_bytes(layer.graph, var)
+            if isinstance(early, KernelReport):
+                lines.append(replace(early, function=name.name_hint))
+                continue
             if isinstance(layer, RefusedLayer):
                 result, what = layer.var, describe(layer.graph, layer.var)
                 line = KernelReport(name.name_hint, layer_name(result), what, reason=layer.reason)
@@ -92,6 +102,8 @@ def explain_kernels(
                     short(choice.parameters),
                     choice.reason,
                 )
+            if early is not None:
+                line = replace(line, reason=f"{line.reason}; in float32, because {early.reason}")
             lines.append(line)
     return tuple(lines)
 
