@@ -39,6 +39,11 @@ def _index(dim: Dim) -> Any:
     return tirx.const(dim, "int64") if isinstance(dim, int) else dim
 
 
+def _own(name: str, size: Any) -> Any:
+    """``size``, or where it is a formula a variable, which is read off an argument."""
+    return size if isinstance(size, tirx.IntImm) else tirx.Var(name, "int64")
+
+
 class _Writer:
     """Writes the function; one use each."""
 
@@ -48,11 +53,11 @@ class _Writer:
         self.columns = self.lanes * kernel.tile.vectors
         op = kernel.op
         _, _, h, w = shape
-        self.rows_out, self.columns_out = op.h.output_size(h), op.w.output_size(w)
-        self.block_rows, self.block_columns = op.h.blocks(h), op.w.blocks(w)
-        self.column_tiles = tirx.ceildiv(self.block_columns, self.columns)
+        # Free sizes are variables, not the formulas that they are: those would stand in each index
+        # of hundreds of statements, and be simplified in each.
+        self.rows_out = _own("rows", op.h.output_size(h))
+        self.columns_out = _own("columns", op.w.output_size(w))
         self.packed_rows = kernel.tile.rows + op.h.halo_extent
-        self.packed_columns = self.column_tiles * self.columns + op.w.halo_extent
         self.parameters = op.groups * kernel.tiles * op.strides[0] * op.strides[1]
         self.parameters *= kernel.tile.channels
 
@@ -82,12 +87,16 @@ class _Writer:
 
     def _strips(self) -> None:
         k, op = self.k, self.k.op
-        strips = tirx.ceildiv(self.block_rows, k.tile.rows)
+        _, _, h, w = self.shape
+        self.block_rows = T.bind(op.h.blocks(h))
+        self.column_tiles = T.bind(tirx.ceildiv(op.w.blocks(w), self.columns))
+        self.packed_columns = T.bind(self.column_tiles * self.columns + op.w.halo_extent)
+        strips = T.bind(tirx.ceildiv(self.block_rows, k.tile.rows))
         with T.parallel(_index(0), self.shape[0] * strips) as strip:
             batch, top = strip // strips, strip % strips * k.tile.rows
             depth = op.groups * k.depth
-            size = (_index(depth * self.packed_rows), self.packed_columns)
-            packed = T.alloc_buffer(size, "int32")
+            size = depth * self.packed_rows * self.packed_columns
+            packed = T.alloc_buffer((size,), "int32")
             line = T.alloc_buffer((_index(self.columns * op.w.stride),), k.store.dtype)
             with T.serial(_index(0), _index(depth)) as word:
                 self._pack(packed, batch, top, word)
@@ -108,18 +117,18 @@ class _Writer:
         begin, first = max(0, -op.w.halo[0]), max(0, op.w.halo[0])
         count = tirx.max(tirx.min(w - first, self.packed_columns - begin), _index(0))
         with T.serial(_index(0), _index(self.packed_rows)) as row:
-            at = T.bind(word * self.packed_rows + row)
+            at = T.bind((word * self.packed_rows + row) * self.packed_columns)
             y = T.bind(top + row + op.h.halo[0])
             with T.If(tirx.all(y >= 0, y < h)):
                 with T.Then():
                     self._border(packed, at, _index(0), _index(begin))
                     with T.serial(_index(0), count // lanes) as v:
                         value = self._word(batch, word, y, first + v * lanes, lanes)
-                        T.buffer_store(packed, value, [at, _ramp(begin + v * lanes, lanes)])
+                        T.buffer_store(packed, value, [_ramp(at + begin + v * lanes, lanes)])
                     with T.serial(_index(0), count % lanes) as rest:
                         x = count - count % lanes + rest
                         value = self._word(batch, word, y, first + x, 1)
-                        T.buffer_store(packed, value, [at, begin + x])
+                        T.buffer_store(packed, value, [at + begin + x])
                     self._border(packed, at, begin + count, self.packed_columns)
                 with T.Else():
                     self._border(packed, at, _index(0), self.packed_columns)
@@ -130,7 +139,7 @@ class _Writer:
         word = sum(element << (k.dot.bits * i) for i in range(k.dot.group))
         value = tirx.const(word - (word >> 31 << 32), "int32")
         with T.serial(begin, end) as i:
-            T.buffer_store(packed, value, [row, i])
+            T.buffer_store(packed, value, [row + i])
 
     def _word(self, batch: Any, word: Any, y: Any, x: Any, lanes: int) -> Any:
         """``lanes`` words from column ``x`` on; channels that there are none of count as 0."""
@@ -193,12 +202,15 @@ class _Writer:
             before[1] += sum(len(at) for at in k.taps(rows).values()) * k.depth * channels
         with T.serial(_index(0), _index(k.depth)) as word:
             weights = T.bind(tile * before[0] + before[1] + word * reads)
-            top_row = T.bind((group * k.depth + word) * self.packed_rows + row)
+            top_row = (group * k.depth + word) * self.packed_rows + row
+            first, stride = column * self.columns, self.packed_columns
+            starts = {
+                dy: T.bind((top_row + dy) * stride + first) for dy in sorted({dy for dy, _ in taps})
+            }
             index = 0
             for (dy, dx), at in taps.items():
-                first = column * self.columns + dx
                 xs = [
-                    T.bind(packed[top_row + dy, _ramp(first + v * lanes, lanes)])
+                    T.bind(packed[_ramp(starts[dy] + dx + v * lanes, lanes)])
                     for v in range(vectors)
                 ]
                 for fh, fw, _, _ in at:

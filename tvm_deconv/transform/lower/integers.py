@@ -136,12 +136,12 @@ def _layer(
     if not fits(op, dot):
         return Refused(f"stride {op.w.stride} has more phases than registers")
     after = _follow(graph, conv)
-    bias, shift = _bias(after.shift, units)
     bounds = np.iinfo(dtype)
     farthest = max(bounds.max - zero_point, zero_point - bounds.min)
-    largest = int((phase_sums(op, np.abs(weight)) * farthest + np.abs(bias)).max())
-    if largest >= _INT32:
-        return Refused(f"a sum may be {largest}, which int32 does not hold")
+    largest = phase_sums(op, np.abs(weight)) * farthest
+    if largest.max() >= _INT32:
+        return Refused(f"a sum may be {largest.max()}, which int32 does not hold")
+    bias, shift = _bias(after.shift, units, _INT32 - largest)
     is_float = after.scale is None
     per = np.float32(1 if after.scale is None else after.scale)
     store = Store(
@@ -168,11 +168,13 @@ def _layer(
     return IntegerLayer(conv, data, after.result, kernel, tuple(arrays))
 
 
-def _bias(shift: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """``shift`` as multiples of ``units``, and what is to be added to the products instead."""
+def _bias(
+    shift: np.ndarray, units: np.ndarray, limit: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """``shift`` as multiples of ``units`` under ``limit``, else zeros and what to add later."""
     multiples = np.rint(shift / units.astype("float64"))
     near = np.abs(multiples * units - shift) <= _ROUNDING * np.abs(shift)
-    if near.all() and (np.abs(multiples) < _INT32).all():
+    if near.all() and (np.abs(multiples) < limit).all():
         return multiples.astype(np.int64), None
     return np.zeros(shift.shape, np.int64), shift
 

@@ -1,0 +1,182 @@
+"""Quantized networks computed in integers: what ONNX Runtime computes, but for ties of one unit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tvm
+from onnx import TensorProto, helper, numpy_helper
+from onnx_net import Net
+from quantized_networks import by_onnx_runtime, quantized
+from tvm import relax
+
+import tvm_deconv
+
+
+def espcn(shape=(1, 1, 11, 19), **options):
+    net = Net(shape, **options)
+    x = net("Relu", net.conv("x", 1, 24, 5))
+    x = net("Relu", net.conv(x, 24, 10))
+    return net, net("DepthToSpace", net.conv(x, 10, 18), blocksize=3, mode="CRD")
+
+
+def residual(shape=(2, 3, 9, 14)):
+    net = Net(shape)
+    x = net.conv("x", 3, 16)
+    y = net.conv(net("Relu", net.conv(x, 16, 16)), 16, 16, group=2)
+    y = net.conv(net("Add", x, y), 16, 12)
+    return net, net.conv(net("DepthToSpace", y, blocksize=2, mode="DCR"), 3, 3)
+
+
+def deconvolutions(shape=(1, 6, 8, 17)):
+    net = Net(shape)
+    x = net("LeakyRelu", net.deconv("x", 6, 10, 4, 2, pads=[1] * 4), alpha=0.2)
+    x = net.deconv(x, 10, 5, 5, 3, pads=[0, 2, 1, 1], output_padding=[1, 0])
+    slope = net.given(np.linspace(-0.2, 0.3, 5, dtype="float32").reshape(5, 1, 1))
+    return net, net("PRelu", net.conv(x, 5, 5), slope)
+
+
+NETWORKS = {"espcn": espcn, "residual": residual, "deconvolutions": deconvolutions}
+# Of the values, that may be a unit away.
+TIES = 2e-3
+
+
+def computed(model, x, **options):
+    executable = tvm_deconv.compile(model, **options)
+    return relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(x)).numpy()
+
+
+def assert_equal_but_for_ties(got, expected):
+    assert got.shape == expected.shape
+    unit = np.diff(np.unique(expected)).min()
+    apart = np.abs(got - expected) / unit
+    assert apart.max() < 1.01, "more than a unit"
+    assert (apart > 0.5).mean() <= TIES
+
+
+@pytest.fixture(scope="module")
+def quantized_espcn(tmp_path_factory):
+    return quantized(*espcn(), tmp_path_factory.mktemp("espcn"))
+
+
+def image(shape):
+    return np.random.default_rng(5).random(shape, "float32")
+
+
+@pytest.mark.parametrize(
+    ("name", "activations", "form"),
+    [
+        ("espcn", "QUInt8", "QDQ"),
+        ("residual", "QInt8", "QDQ"),
+        ("deconvolutions", "QUInt8", "QDQ"),
+        ("deconvolutions", "QInt8", "QDQ"),
+        ("residual", "QUInt8", "QOperator"),
+    ],
+)
+def test_quantized_networks_give_what_onnx_runtime_does(name, activations, form, tmp_path):
+    net, output = NETWORKS[name]()
+    model = quantized(net, output, tmp_path, form, activations, per_channel=form == "QDQ")
+    x = image(net.shape)
+    assert_equal_but_for_ties(computed(model, x), by_onnx_runtime(model, x))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_convolution_of_them_is_one_of_integers(name, tmp_path):
+    report = tvm_deconv.explain(quantized(*NETWORKS[name](), tmp_path))
+    assert {kernel.variant for kernel in report.kernels} == {"integer"}
+    assert not report.refused
+
+
+def test_sizes_may_be_free(tmp_path):
+    net, output = espcn(dims=(1, 1, "h", "w"))
+    model = quantized(net, output, tmp_path)
+    x = image((1, 1, 7, 33))
+    assert_equal_but_for_ties(computed(model, x), by_onnx_runtime(model, x))
+
+
+def test_bytes_stay_bytes_between_layers(quantized_espcn):
+    mod = tvm_deconv.importer.load(quantized_espcn)
+    with tvm_deconv.targets.resolve_target("host") as target:
+        mod = tvm.transform.Sequential(tvm_deconv.compiler.before_schedules(target, log=None))(mod)
+    bindings = [b for block in mod["main"].body.blocks for b in block.bindings]
+    kinds = [str(b.var.ty.dtype) for b in bindings if isinstance(b.value, relax.Call)]
+    assert kinds == ["uint8"] * 4 + ["float32"]
+
+
+def test_a_variant_that_is_named_is_one_of_float32(quantized_espcn):
+    report = tvm_deconv.explain(quantized_espcn, variant="tdc")
+    assert {kernel.variant for kernel in report.kernels} == {"tdc"}
+    x = image((1, 1, 11, 19))
+    got = computed(quantized_espcn, x, variant="tdc")
+    assert_equal_but_for_ties(got, by_onnx_runtime(quantized_espcn, x))
+
+
+def test_gpus_compute_in_float32_and_say_why(quantized_espcn):
+    report = tvm_deconv.explain(quantized_espcn, target="nvidia/jetson-orin-nano")
+    assert all("integers are multiplied on processors only" in k.reason for k in report.kernels)
+
+
+def depthwise():
+    net = Net((1, 4, 8, 9))
+    return net, net.conv("x", 4, 4, group=4)
+
+
+def reasons(model):
+    return [k.reason for k in tvm_deconv.explain(model).kernels if k.variant != "integer"]
+
+
+def test_a_group_of_one_channel_is_left_in_float32(tmp_path):
+    model = quantized(*depthwise(), tmp_path)
+    assert "each group has one input channel" in reasons(model)[0]
+    x = image((1, 4, 8, 9))
+    assert_equal_but_for_ties(computed(model, x), by_onnx_runtime(model, x))
+
+
+def one_convolution(weight, bias, zero_point=0):
+    """A QLinearConv of bytes, of scales that are powers of 2."""
+    names = ["x", "one", "zero", "w", "one", "none", "large", "zero", "b"]
+    values = {
+        "one": np.float32(1),
+        "zero": np.uint8(zero_point),
+        "none": np.int8(0),
+        "large": np.float32(2**20),
+        "w": weight.astype("int8"),
+        "b": bias.astype("int32"),
+    }
+    shape = (1, weight.shape[1], 3, 4)
+    graph = helper.make_graph(
+        [helper.make_node("QLinearConv", names, ["y"])],
+        "one",
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.UINT8, None)],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in values.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def test_a_sum_that_int32_may_not_hold_is_left_in_float32():
+    wide = np.full((2, 70_000, 1, 1), 127)
+    assert "which int32 does not hold" in reasons(one_convolution(wide, np.zeros(2)))[0]
+
+
+@pytest.mark.parametrize("bias", [2**31 - 4096, -(2**31) + 4096, 5])
+def test_a_bias_near_the_bound_does_not_wrap_around(bias):
+    weight = np.random.default_rng(0).integers(-127, 128, (3, 60, 1, 1))
+    model = one_convolution(weight, np.full(3, bias), zero_point=128)
+    assert not reasons(model)
+    x = np.random.default_rng(1).integers(0, 256, (1, 60, 3, 4)).astype("uint8")
+    sums = np.einsum("oc,nchw->nohw", weight[..., 0, 0], x.astype("int64") - 128) + bias
+    expected = np.rint(sums / 2**20) + 128
+    np.testing.assert_array_equal(computed(model, x), expected.clip(0, 255))
+
+
+def test_weights_that_are_no_integers_are_left_in_float32(tmp_path):
+    net = Net((1, 4, 8, 9))
+    model = quantized(net, net.conv("x", 4, 4), tmp_path, op_types_to_quantize=["Conv"])
+    (conv,) = (node for node in model.graph.node if node.op_type == "Conv")
+    weight = np.random.default_rng(0).standard_normal((4, 4, 3, 3)).astype("float32")
+    model.graph.initializer.append(numpy_helper.from_array(weight, "floats"))
+    conv.input[1] = "floats"
+    assert "not integers times a scale" in reasons(model)[0]
+    x = image((1, 4, 8, 9))
+    assert_equal_but_for_ties(computed(model, x), by_onnx_runtime(model, x))

@@ -1,0 +1,150 @@
+"""``LowerIntegers``: convolutions of dequantized bytes to functions that multiply the bytes.
+
+What has the same geometry, form and store shares one function; weights and scales are arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tvm
+from tvm import relax
+from tvm.relax.expr_functor import PyExprMutator, mutator
+
+from tvm_deconv.layer_names import layer_name
+from tvm_deconv.patterns.graph import Refused
+from tvm_deconv.relax_functions import holds, opaque
+from tvm_deconv.report import KernelReport
+from tvm_deconv.schedules.cpu.integer.kernel import Integer
+from tvm_deconv.schedules.cpu.integer.write import write
+from tvm_deconv.transform.graph import Graph, op_name, shape_of
+from tvm_deconv.transform.graph import constant as tensor_constant
+from tvm_deconv.transform.rebind import rebind
+
+from .integers import DEQUANTIZE, IntegerLayer, Integers, integer_layer, integers_of
+from .layers import describe, operator, short
+
+# The name of this way to compute, where variants have theirs.
+INTEGER = "integer"
+
+
+@tvm.transform.module_pass(opt_level=0, name="tvm_deconv.LowerIntegers")
+class LowerIntegers:
+    """Relax module pass: ``quantize(act(conv(dequantize(x), w) + b))`` to one scheduled PrimFunc.
+
+    Takes what ``LowerConvolutions`` takes, of any size, fixed or free, where x is uint8 or int8 of
+    one scale and the weights are integers times a scale for each output channel; anything else
+    stays as it is, as does a module for a device that is no processor. To run before that pass,
+    when weights are constants. Each function is called ``integer_conv2d_transpose`` or
+    ``integer_conv2d``.
+    """
+
+    def __init__(self, target: tvm.target.Target) -> None:
+        self.integers = integers_of(target)
+
+    def transform_module(
+        self, mod: tvm.IRModule, context: tvm.transform.PassContext
+    ) -> tvm.IRModule:
+        """The module with every such layer lowered; itself where there is none."""
+        if self.integers is None or not any(map(has_bytes, dict(mod.functions).values())):
+            return mod
+        result = relax.transform.CanonicalizeBindings()(mod)
+        lowered = False
+        for name, func in result.functions_items():
+            if not has_bytes(func):
+                continue
+            graph = Graph(func, result)
+            layers = {
+                layer.result: layer
+                for layer in layers_of_integers(graph, self.integers).values()
+                if isinstance(layer, IntegerLayer)
+            }
+            if layers:
+                lowered = True
+                rebuild = _Rebuild(result, graph, layers)
+                func = rebuild.visit_expr(func)
+                result = rebuild.builder_.get()
+                result.update_func(name, func)
+        return relax.transform.DeadCodeElimination()(result) if lowered else mod
+
+
+def has_bytes(func: tvm.ir.BaseFunc) -> bool:
+    """Whether anything of a Relax function is dequantized."""
+    is_relax = isinstance(func, relax.Function)
+    return is_relax and holds(func, lambda expr: op_name(expr) == DEQUANTIZE)
+
+
+def layers_of_integers(
+    graph: Graph, integers: Integers | None
+) -> dict[relax.Var, IntegerLayer | Refused]:
+    """By its convolution: what is computed in integers, and what not although its data are."""
+    found = {var: integer_layer(graph, var, integers) for var in graph.order if var in graph.live}
+    return {var: layer for var, layer in found.items() if layer is not None}
+
+
+def explain_integers(
+    target: tvm.target.Target,
+) -> Callable[[Graph, relax.Var], KernelReport | Refused | None]:
+    """Says of a convolution which kernel of integers computes it; Refused, why none does.
+
+    None for one whose data are not bytes.
+    """
+    integers = integers_of(target)
+
+    def of_bytes(graph: Graph, var: relax.Var) -> KernelReport | Refused | None:
+        layer = integer_layer(graph, var, integers)
+        if not isinstance(layer, IntegerLayer):
+            return layer
+        kernel = layer.kernel
+        bits = min(kernel.dot.bits, 16)
+        reason = f"{kernel.dtype} by int{bits}, sums in int32 ({kernel.dot.name}), "
+        what = describe(graph, var)
+        return KernelReport(
+            "",
+            layer_name(layer.result),
+            what,
+            INTEGER,
+            short(kernel.tile),
+            f"{reason}stored as {kernel.store.dtype}",
+        )
+
+    return of_bytes
+
+
+@mutator
+class _Rebuild(PyExprMutator):
+    """Replaces the result of each layer by a call of its function; the rest is copied."""
+
+    def __init__(
+        self, mod: tvm.IRModule, graph: Graph, layers: dict[relax.Var, IntegerLayer]
+    ) -> None:
+        super().__init__(mod)
+        self.graph, self.layers = graph, layers
+        self.known: list[tuple[Integer, tuple[Any, ...], tvm.ir.GlobalVar]] = []
+
+    def visit_var_binding_(self, binding: relax.VarBinding) -> None:
+        layer = self.layers.get(binding.var)
+        if layer is None:
+            super().visit_var_binding_(binding)
+            return
+        arguments = [self.visit_expr(layer.data), *map(tensor_constant, layer.arrays)]
+        rebind(self, binding, relax.call_tir(self._callee(layer), arguments, binding.var.ty))
+
+    def _callee(self, layer: IntegerLayer) -> tvm.ir.GlobalVar:
+        # A function reads free sizes off its first argument, by names of its own.
+        sizes = tuple(
+            size if isinstance(size, int) else None for size in shape_of(layer.data) or ()
+        )
+        for kernel, known, callee in self.known:
+            if (kernel, known) == (layer.kernel, sizes):
+                return callee
+        free = [
+            tvm.tirx.Var(name, "int64") if size is None else size
+            for name, size in zip("nchw", sizes, strict=True)
+        ]
+        func = opaque(write(layer.kernel, free))
+        name = f"{INTEGER}_{operator(self.graph, layer.conv.var)}"
+        callee = self.builder_.add_func(func, name)
+        self.known.append((layer.kernel, sizes, callee))
+        return callee
