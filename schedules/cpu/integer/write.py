@@ -93,7 +93,7 @@ class _Writer:
         self.packed_columns = T.bind(self.column_tiles * self.columns + op.w.halo_extent)
         strips = T.bind(tirx.ceildiv(self.block_rows, k.tile.rows))
         with T.parallel(_index(0), self.shape[0] * strips) as strip:
-            batch, top = strip // strips, strip % strips * k.tile.rows
+            batch, top = T.bind(strip // strips), T.bind(strip % strips * k.tile.rows)
             depth = op.groups * k.depth
             size = depth * self.packed_rows * self.packed_columns
             packed = T.alloc_buffer((size,), "int32")
