@@ -26,17 +26,28 @@ class Tile:
 
 # Independent sums that keep two multipliers of a latency of 5 cycles busy.
 _BUSY = 10
-# Registers that hold neither sums nor x: a weight, and what LLVM wants for itself.
-_SPARE = 2
+# Registers that hold neither sums nor x: a weight, the next ones, and what LLVM wants for itself.
+# 27 sums with 3 of x were spilled: a third of the speed.
+_SPARE = 4
+# Rows of a strip at most: a tile of columns is written row by row, and what it writes should still
+# be near when the next tile goes on there. 224 rows took twice the time of 28.
+_MOST_ROWS = 32
+# Products of vectors that stand in the code one after the other.
+_MOST_PRODUCTS = 4096
+_MOST_TAPS = 1024
 # For a size that is only known when the network is run.
 _TYPICAL = 256
 # Channels that a tile has at most, whatever there are.
 _MOST_CHANNELS = 16
 
 
-def fits(op: ConvTranspose2d, dot: Dot) -> bool:
-    """Whether the phases of a row have registers for one vector of sums each."""
-    return op.w.stride <= dot.registers - _SPARE - 1
+def refusal(op: ConvTranspose2d, dot: Dot) -> str | None:
+    """Why there is no tile, or None."""
+    if op.w.stride > dot.registers - _SPARE - 1:
+        return f"stride {op.w.stride} along the width has more phases than there are registers"
+    if op.w.useful_taps > _MOST_TAPS:
+        return f"{op.w.useful_taps} taps along the width are too many to be written out"
+    return None
 
 
 def choose_tile(
@@ -56,7 +67,10 @@ def choose_tile(
     for vectors, channels, joined in product(range(1, 5), range(1, _MOST_CHANNELS + 1), (0, 1)):
         lines = channels * op.w.stride * (op.h.stride if joined else 1)
         sums = lines * vectors
+        taps = op.w.useful_taps * (op.h.useful_taps if joined else 1)
         if sums > dot.registers - _SPARE - vectors or (joined and op.h.stride == 1):
+            continue
+        if taps * channels * vectors > _MOST_PRODUCTS and (channels, vectors, joined) != (1, 1, 0):
             continue
         columns = vectors * dot.lanes
         computed = -(-op.group_outputs // channels) * channels * -(-blocks // columns) * columns
@@ -80,7 +94,7 @@ def _rows(
     """Rows whose packed input takes half of a level-2 cache, and equally many for each thread."""
     words = op.groups * -(-op.group_inputs // dot.group)
     held = machine.l2_bytes // 2 // (4 * words * (columns + op.w.halo_extent))
-    most = max(1, held - op.h.halo_extent)
+    most = min(_MOST_ROWS, max(1, held - op.h.halo_extent))
     rows = op.h.blocks(_TYPICAL if height is None else height)
     threads = 1 if batch is not None and batch >= machine.threads else machine.threads
     strips = -(-rows // min(most, -(-rows // threads)))

@@ -15,9 +15,9 @@ layers of 64 channels, of the 400 to 420 that ``vpdpbusd`` reaches in registers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import product
-from typing import Any
+from collections.abc import Mapping, Sequence
+from itertools import pairwise, product
+from typing import Any, TypeAlias
 
 import numpy as np
 from tvm import tirx
@@ -25,6 +25,9 @@ from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from .kernel import Dim, Integer
+
+# Products of vectors that are written out one after the other; more go row by row in a loop.
+_UNROLLED = 1500
 
 
 def write(kernel: Integer, shape: Sequence[Dim]) -> tirx.PrimFunc:
@@ -42,6 +45,25 @@ def _index(dim: Dim) -> Any:
 def _own(name: str, size: Any) -> Any:
     """``size``, or where it is a formula a variable, which is read off an argument."""
     return size if isinstance(size, tirx.IntImm) else tirx.Var(name, "int64")
+
+
+# By column of a packed input: which (f_h, f_w) read it.
+_Columns: TypeAlias = dict[int, list[tuple[int, int]]]
+
+
+def _by_row(taps: Mapping[tuple[int, int], Sequence[tuple[int, ...]]]) -> dict[int, _Columns]:
+    rows: dict[int, _Columns] = {}
+    for (dy, dx), read in taps.items():
+        rows.setdefault(dy, {})[dx] = [(fh, fw) for fh, fw, _, _ in read]
+    return rows
+
+
+def _even_step(rows: Mapping[int, _Columns]) -> int | None:
+    """How far the rows are apart, if that is equal and so are their taps."""
+    places = sorted(rows)
+    steps = {b - a for a, b in pairwise(places)}
+    alike = all(columns == rows[places[0]] for columns in rows.values()) if rows else False
+    return steps.pop() if alike and len(steps) == 1 else None
 
 
 class _Writer:
@@ -200,26 +222,34 @@ class _Writer:
         before = [len(k.order()) * k.depth * channels, 0]
         for rows in k.row_phases[: k.row_phases.index(tuple(phases))]:
             before[1] += sum(len(at) for at in k.taps(rows).values()) * k.depth * channels
+        rows = _by_row(taps)
+        looped = _even_step(rows) if reads * vectors > _UNROLLED else None
+
+        def add_row(at: Any, weights: Any, columns: _Columns) -> int:
+            """The taps of one row, of which packed x begins at ``at``; how many weights it took."""
+            index = 0
+            for dx, read in columns.items():
+                xs = [T.bind(packed[_ramp(at + dx + v * lanes, lanes)]) for v in range(vectors)]
+                for (fh, fw), o in product(read, range(channels)):
+                    weight = tirx.Broadcast(self.words[weights + index], lanes)
+                    index += 1
+                    for v, x in enumerate(xs):
+                        to = sum_of(fh, fw, o, v)
+                        T.buffer_store(sums, k.dot(sums[to], x, weight), [to])
+            return index
+
         with T.serial(_index(0), _index(k.depth)) as word:
             weights = T.bind(tile * before[0] + before[1] + word * reads)
             top_row = (group * k.depth + word) * self.packed_rows + row
             first, stride = column * self.columns, self.packed_columns
-            starts = {
-                dy: T.bind((top_row + dy) * stride + first) for dy in sorted({dy for dy, _ in taps})
-            }
-            index = 0
-            for (dy, dx), at in taps.items():
-                xs = [
-                    T.bind(packed[_ramp(starts[dy] + dx + v * lanes, lanes)])
-                    for v in range(vectors)
-                ]
-                for fh, fw, _, _ in at:
-                    for o in range(channels):
-                        weight = tirx.Broadcast(self.words[weights + index], lanes)
-                        index += 1
-                        for v, x in enumerate(xs):
-                            to = sum_of(fh, fw, o, v)
-                            T.buffer_store(sums, k.dot(sums[to], x, weight), [to])
+            if looped:
+                with T.serial(_index(0), _index(len(rows))) as i:
+                    at = T.bind((top_row + min(rows) + i * looped) * stride + first)
+                    add_row(at, T.bind(weights + i * (reads // len(rows))), rows[min(rows)])
+            else:
+                starts = {dy: T.bind((top_row + dy) * stride + first) for dy in rows}
+                for dy, columns in rows.items():
+                    weights = weights + add_row(starts[dy], weights, columns)
         for fh, o in product(phases, range(channels)):
             self._store(sums, sum_of, line, batch, top + row, tile, column, fh, o, parameter)
 

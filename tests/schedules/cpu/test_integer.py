@@ -96,6 +96,13 @@ def test_edges_of_tiles_and_crops_are_exact(op):
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_rows_of_a_large_kernel_are_a_loop(dilation):
+    large = Axis(11, 1, 5 * dilation, 5 * dilation, dilation=dilation)
+    got, expected = of_layer(ConvTranspose2d(4, 8, large, large), (1, 4, 9, 20))
+    np.testing.assert_array_equal(got, expected)
+
+
 @pytest.mark.parametrize("joined", [False, True])
 def test_a_tile_of_one_row_of_phases_or_of_all(joined):
     tile = Tile(2, 2, 3, joined)

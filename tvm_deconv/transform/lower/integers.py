@@ -31,7 +31,7 @@ from tvm_deconv.algebra.integers import integer_weights
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of, wide_dot_of
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store, phase_sums
-from tvm_deconv.schedules.cpu.integer.tile import choose_tile, fits
+from tvm_deconv.schedules.cpu.integer.tile import choose_tile, refusal
 from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
 from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, shape_of
 
@@ -133,8 +133,9 @@ def _layer(
     dot = integers.narrow if integers.narrow.holds(weight) else integers.wide
     if not dot.holds(weight):
         return Refused(f"a weight is {np.abs(weight).max()} times its scale: more than int16 holds")
-    if not fits(op, dot):
-        return Refused(f"stride {op.w.stride} has more phases than registers")
+    reason = refusal(op, dot)
+    if reason is not None:
+        return Refused(reason)
     after = _follow(graph, conv)
     bounds = np.iinfo(dtype)
     farthest = max(bounds.max - zero_point, zero_point - bounds.min)
