@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from .dot import Dot
 from .tile import Tile
 
 Dim = Any
+# A phase and one of its taps: (f_h, f_w, k_h, k_w).
+Read: TypeAlias = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -79,16 +81,16 @@ class Integer:
         phases = tuple(range(self.op.h.stride))
         return (phases,) if self.tile.joined else tuple((f,) for f in phases)
 
-    def taps(self, row_phases: Sequence[int]) -> dict[tuple[int, int], list[tuple[int, ...]]]:
+    def taps(self, row_phases: Sequence[int]) -> dict[tuple[int, int], list[Read]]:
         """By (row, column) of a packed input: which (f_h, f_w, k_h, k_w) read it."""
-        op, found = self.op, dict[tuple[int, int], list[tuple[int, ...]]]()
+        op, found = self.op, dict[tuple[int, int], list[Read]]()
         for fh, fw in product(row_phases, range(op.w.stride)):
             for th, tw in product(op.h.taps(fh), op.w.taps(fw)):
                 at = th.offset - op.h.halo[0], tw.offset - op.w.halo[0]
                 found.setdefault(at, []).append((fh, fw, th.k, tw.k))
         return dict(sorted(found.items()))
 
-    def order(self) -> list[tuple[int, int, int, int]]:
+    def order(self) -> list[Read]:
         """Phases and taps, (f_h, f_w, k_h, k_w), in the order of the weights of one word."""
         return [one for rows in self.row_phases for at in self.taps(rows).values() for one in at]
 
@@ -107,7 +109,7 @@ class Integer:
         parts = []
         for rows in self.row_phases:
             taps = [one for at in self.taps(rows).values() for one in at]
-            kh, kw = ([one[i] for one in taps] for i in (2, 3))
+            kh, kw = (np.array([one[i] for one in taps], np.intp) for i in (2, 3))
             parts.append(words[:, :, :, kh, kw].reshape(op.groups * self.tiles, -1))
         return np.ascontiguousarray(np.concatenate(parts, axis=1)).reshape(-1)
 

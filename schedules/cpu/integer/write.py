@@ -24,7 +24,7 @@ from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
-from .kernel import Dim, Integer
+from .kernel import Dim, Integer, Read
 
 # Products of vectors that are written out one after the other; more go row by row in a loop.
 _UNROLLED = 1500
@@ -51,7 +51,7 @@ def _own(name: str, size: Any) -> Any:
 _Columns: TypeAlias = dict[int, list[tuple[int, int]]]
 
 
-def _by_row(taps: Mapping[tuple[int, int], Sequence[tuple[int, ...]]]) -> dict[int, _Columns]:
+def _by_row(taps: Mapping[tuple[int, int], Sequence[Read]]) -> dict[int, _Columns]:
     rows: dict[int, _Columns] = {}
     for (dy, dx), read in taps.items():
         rows.setdefault(dy, {})[dx] = [(fh, fw) for fh, fw, _, _ in read]
@@ -220,8 +220,8 @@ class _Writer:
         taps = k.taps(phases)
         reads = sum(len(at) for at in taps.values()) * channels
         before = [len(k.order()) * k.depth * channels, 0]
-        for rows in k.row_phases[: k.row_phases.index(tuple(phases))]:
-            before[1] += sum(len(at) for at in k.taps(rows).values()) * k.depth * channels
+        for earlier in k.row_phases[: k.row_phases.index(tuple(phases))]:
+            before[1] += sum(len(at) for at in k.taps(earlier).values()) * k.depth * channels
         rows = _by_row(taps)
         looped = _even_step(rows) if reads * vectors > _UNROLLED else None
 

@@ -24,6 +24,8 @@ DOTS = {"best": dot_of(HOST), "wide": wide_dot_of(HOST), "sse2": SSE2, "plain": 
 UNEVEN = ConvTranspose2d(6, 10, Axis(4, 2, 1, 1), Axis(5, 3, 1, 0, 1), groups=2)
 SUB_PIXEL = ConvTranspose2d(5, 2, Axis(6, 2, 2, 2), Axis(6, 2, 2, 2))
 CROPPED = ConvTranspose2d(3, 7, Axis(3, 1, 5, 2), Axis(3, 1, 7, 0))
+# A kernel that is shorter than its stride: phases without taps.
+SPARSE = ConvTranspose2d(3, 4, Axis(2, 3, 0, 0, 1), Axis(2, 3, 1, 0))
 DILATED = ConvTranspose2d(4, 6, Axis(3, 1, 2, 0, dilation=2), Axis(2, 1, 0, 0))
 
 
@@ -90,7 +92,9 @@ def test_every_instruction_gives_the_same_integers(dot, dtype, zero_point):
     np.testing.assert_array_equal(got, expected)
 
 
-@pytest.mark.parametrize("op", [SUB_PIXEL, CROPPED, DILATED], ids=["sub-pixel", "cropped", "taps"])
+@pytest.mark.parametrize(
+    "op", [SUB_PIXEL, CROPPED, DILATED, SPARSE], ids=["sub-pixel", "cropped", "dilated", "sparse"]
+)
 def test_edges_of_tiles_and_crops_are_exact(op):
     got, expected = of_layer(op, (1, op.in_channels, 9, 41))
     np.testing.assert_array_equal(got, expected)

@@ -103,33 +103,42 @@ def integer_layer(
     source = graph.value(conv.data)
     if op_name(source) != DEQUANTIZE or dtype_of(source.args[0]) not in _BYTES:
         return None
-    scale, zero_point = map(graph.constant, source.args[1:3])
     if integers is None:
         return Refused("integers are multiplied on processors only")
-    if scale is None or zero_point is None or scale.size != 1 or zero_point.size != 1:
-        return Refused("its input does not have one constant scale and zero point")
-    if not np.isfinite(scale).all() or scale <= 0:
-        return Refused(f"the scale of its input is {scale.item()}")
+    known = _scale_of(graph, source)
+    if known is None:
+        return Refused("its input does not have one positive, constant scale and one zero point")
     if conv.op.groups > 1 and conv.op.group_inputs == 1:
         return Refused("each group has one input channel: nothing to add up in a word")
     found = integer_weights(conv.op, conv.weight)
     if found is None:
         return Refused("its weights are not integers times a scale for each output channel")
     weight, scales = found
-    return _layer(graph, conv, source, weight, scales * np.float32(scale.item()), integers)
+    scale, zero_point = known
+    units = scales * np.float32(scale)
+    return _layer(graph, conv, source.args[0], zero_point, weight, units, integers)
+
+
+def _scale_of(graph: Graph, call: relax.Call) -> tuple[float, int] | None:
+    """Scale and zero point of a quantization or its reverse; None if there are several."""
+    scale, zero_point = (graph.constant(argument) for argument in call.args[1:3])
+    if scale is None or zero_point is None or scale.size != 1 or zero_point.size != 1:
+        return None
+    value = float(scale.item())
+    return (value, int(zero_point.item())) if 0 < value < np.inf else None
 
 
 def _layer(
     graph: Graph,
     conv: Convolution,
-    source: relax.Call,
+    data: relax.Expr,
+    zero_point: int,
     weight: np.ndarray,
     units: np.ndarray,
     integers: Integers,
 ) -> IntegerLayer | Refused:
-    """``units`` are those of a sum: (O, r_h, r_w)."""
-    op, data = conv.op, source.args[0]
-    zero_point, dtype = int(graph.constant(source.args[2])), dtype_of(data)
+    """``data`` are the bytes, ``units`` those of a sum: (O, r_h, r_w)."""
+    op, dtype = conv.op, dtype_of(data)
     dot = integers.narrow if integers.narrow.holds(weight) else integers.wide
     if not dot.holds(weight):
         return Refused(f"a weight is {np.abs(weight).max()} times its scale: more than int16 holds")
@@ -153,8 +162,8 @@ def _layer(
         has_shift=shift is not None,
         has_slope=after.slope is not None,
     )
-    n, _, h, w = (dim if isinstance(dim, int) else None for dim in shape_of(data) or ())
-    tile = choose_tile(op, dot, h, w, n, integers.machine)
+    sizes = [dim if isinstance(dim, int) else None for dim in shape_of(data) or [None] * 4]
+    tile = choose_tile(op, dot, sizes[2], sizes[3], sizes[0], integers.machine)
     kernel = Integer(op, dtype, zero_point, dot, tile, store)
     offsets = bias - kernel.corrections(weight)
     arrays = [
@@ -217,13 +226,10 @@ def _follow(graph: Graph, conv: Convolution) -> _Following:
 def _quantizes(
     graph: Graph, var: relax.Var, call: relax.Call, x: relax.Var, state: _Following, shape: Any
 ) -> bool:
-    scale, zero_point = map(graph.constant, call.args[1:3])
-    known = call.args[0].same_as(x) and scale is not None and zero_point is not None
-    if not known or scale.size != 1 or zero_point.size != 1 or dtype_of(var) not in _BYTES:
+    known = _scale_of(graph, call) if call.args[0].same_as(x) else None
+    if known is None or dtype_of(var) not in _BYTES or not same_shape(shape_of(var), shape):
         return False
-    if not (np.isfinite(scale).all() and scale > 0) or not same_shape(shape_of(var), shape):
-        return False
-    state.result, state.scale, state.zero_point = var, float(scale), int(zero_point)
+    state.result, (state.scale, state.zero_point) = var, known
     return True
 
 
@@ -239,11 +245,10 @@ def _per_phase(values: np.ndarray, axes: int, like: np.ndarray) -> np.ndarray | 
     None if it varies over pixels.
     """
     full = values.reshape((1,) * (axes - values.ndim) + values.shape)
-    n, _, h, *phase = full.shape
-    if len(phase) == 3:
-        fits, found = n == h == phase[1] == 1, full[0, :, 0, :, 0, :]
-    else:
-        fits, found = n == h == phase[0] == 1, full[0, :, :1, :1]
+    if axes == 4:
+        full = np.expand_dims(full, (3, 5))
+    n, _, h, _, w, _ = full.shape
+    fits, found = n == h == w == 1, full[0, :, 0, :, 0, :]
     return np.broadcast_to(found.astype("float64"), like.shape) if fits else None
 
 
