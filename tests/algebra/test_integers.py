@@ -33,6 +33,15 @@ def test_a_scale_that_a_batch_norm_changed_is_found():
     np.testing.assert_allclose(found * units[:, None], rows, rtol=5e-7)
 
 
+def test_sums_of_weights_are_integers_of_the_same_scale():
+    first, scales = drawn(6, 60)
+    second, _ = drawn(6, 60)
+    rows = [(q.astype("float32") * scales[:, None]).astype("float64") for q in (first, second)]
+    found, units = integer_rows(sum(rows).astype("float32"))
+    factor = np.rint(scales / units)[:, None]
+    np.testing.assert_array_equal(found, factor * (first + second))
+
+
 def test_rows_of_zeros_and_of_one_weight_have_a_scale():
     rows = np.float32([[0, 0], [0, -0.3]])
     found, units = integer_rows(rows)

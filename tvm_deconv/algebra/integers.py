@@ -26,7 +26,8 @@ _USUAL = (127, 128)
 _LARGEST = 16 * 255
 # How far a weight may be from an integer, in units of the scale, to be looked at closely.
 _NEAR = 2e-3
-# Of a weight: a few roundings of float32.
+# Of the largest weight of a row: a few roundings of float32. Where a nearest resize was folded, a
+# small weight may be the difference of large ones.
 _ROUNDING = 5e-7
 _SAMPLED = 24
 
@@ -92,13 +93,13 @@ def _candidates() -> Iterator[tuple[int, bool]]:
 def _scale(row: np.ndarray, largest: float, n: int, rounding: float) -> np.float32 | None:
     """The float32 near ``largest / n`` that gives most of the row back bit by bit.
 
-    None where a weight is off by more than ``rounding`` of itself.
+    None where a weight is off by more than ``rounding`` of the largest.
     """
     best, most = None, -1
     for scale in _neighbours(np.float32(largest / n)):
         integers = np.rint(row.astype("float64") / float(scale))
         back = integers.astype("float32") * scale
-        if (np.abs(back - row) > rounding * np.abs(row)).any():
+        if (np.abs(back - row) > rounding * largest).any():
             continue
         equal = int((back == row).sum())
         if equal > most:

@@ -36,7 +36,18 @@ def deconvolutions(shape=(1, 6, 8, 17)):
     return net, net("PRelu", net.conv(x, 5, 5), slope)
 
 
-NETWORKS = {"espcn": espcn, "residual": residual, "deconvolutions": deconvolutions}
+def resizes(shape=(1, 8, 7, 11)):
+    net = Net(shape)
+    x = net("Relu", net.conv(net.nearest("x", 2), 8, 12))
+    return net, net.conv(net.nearest(x, 3), 12, 4)
+
+
+NETWORKS = {
+    "resizes": resizes,
+    "espcn": espcn,
+    "residual": residual,
+    "deconvolutions": deconvolutions,
+}
 # Of the values, that may be a unit away.
 TIES = 2e-3
 
@@ -71,6 +82,7 @@ def image(shape):
         ("deconvolutions", "QUInt8", "QDQ"),
         ("deconvolutions", "QInt8", "QDQ"),
         ("residual", "QUInt8", "QOperator"),
+        ("resizes", "QUInt8", "QDQ"),
     ],
 )
 def test_quantized_networks_give_what_onnx_runtime_does(name, activations, form, tmp_path):
