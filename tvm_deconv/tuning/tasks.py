@@ -20,7 +20,7 @@ from tvm_deconv.logs.layer import Layer
 from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.schedules.rest.default import is_scheduled
 from tvm_deconv.schedules.variant import Sizes
-from tvm_deconv.transform import RewriteUpsampling
+from tvm_deconv.transform import LowerIntegers, RewriteUpsampling
 from tvm_deconv.transform.graph import shape_of
 from tvm_deconv.transform.lower import layers as found
 from tvm_deconv.workloads.selection import select
@@ -63,7 +63,9 @@ def tasks_of(what: Tunable, shapes: Shapes | None, target: Target) -> list[Task]
             seen = tasks.get(task.layer)
             tasks[task.layer] = replace(seen, count=seen.count + 1) if seen else task
     if not tasks:
-        raise TuningError("there is no convolution that this package computes: nothing to tune")
+        raise TuningError(
+            "there is no convolution that this package computes in floats: nothing to tune"
+        )
     return list(tasks.values())
 
 
@@ -95,7 +97,8 @@ def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
     machine = machine_of(target)
     with one_error(), target:
         passes = [RewriteUpsampling(), *before_lowering(), relax.transform.CanonicalizeBindings()]
-        mod = tvm.transform.Sequential(passes)(mod)
+        # Kernels of integers have nothing to tune.
+        mod = tvm.transform.Sequential([*passes, LowerIntegers(target)])(mod)
     tasks = []
     for func in (func for _, func in mod.functions_items()):
         for layer in found.layers_of(mod, func, machine, Preferences()):

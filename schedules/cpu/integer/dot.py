@@ -97,7 +97,13 @@ def wide_dot_of(target: Target) -> Dot:
     def has(feature: str) -> bool:
         return llvm.has_feature(target, feature)
 
-    if has("avx512f") and has("avx512bw"):
+    typed = llvm.version() >= _LLVM_OF_TYPED_DOTS
+    wide = has("avx512f") and has("avx512bw")
+    if wide and has("avx512vnni") and typed:
+        return Dot("vnni", 16, 2, 32, "llvm.x86.avx512.vpdpwssd.512")
+    if has("avxvnni") and typed:
+        return Dot("avx-vnni", 8, 2, 16, "llvm.x86.avx512.vpdpwssd.256")
+    if wide:
         return Dot("pairs", 16, 2, 32, "llvm.x86.avx512.pmaddw.d.512", adds=False)
     if has("avx2"):
         return Dot("pairs", 8, 2, 16, "llvm.x86.avx2.pmadd.wd", adds=False)

@@ -142,6 +142,19 @@ def test_nothing_saturates_on_the_way(dot):
 
 
 @pytest.mark.parametrize(
+    ("mcpu", "instruction"),
+    [("cascadelake", "vpdpwssd"), ("alderlake", "vpdpwssd"), ("skylake-avx512", "vpmaddwd")],
+)
+def test_wide_weights_have_an_instruction_too(mcpu, instruction):
+    resolved = resolve_target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": mcpu})
+    dot = wide_dot_of(resolved)
+    assert dot.holds(np.array([-(2**15), 2**15 - 1]))
+    kernel = Integer(SUB_PIXEL, "uint8", 3, dot, Tile(2, 1, 2), Store("uint8", 7))
+    func = write(kernel, (1, 5, 4, 4)).with_attr("global_symbol", "main")
+    assert instruction in tvm.compile(func, target=resolved).mod.inspect_source("asm")
+
+
+@pytest.mark.parametrize(
     ("target", "instruction"),
     [
         ({"mtriple": "x86_64-linux-gnu", "mcpu": "cascadelake"}, "vpdpbusd"),
