@@ -106,13 +106,24 @@ def test_sizes_may_be_free(tmp_path):
     assert_equal_but_for_ties(computed(model, x), by_onnx_runtime(model, x))
 
 
-def test_bytes_stay_bytes_between_layers(quantized_espcn):
-    mod = tvm_deconv.importer.load(quantized_espcn)
+def kinds_of_calls(model):
+    """The dtypes of what is computed, in order."""
+    mod = tvm_deconv.importer.load(model)
     with tvm_deconv.targets.resolve_target("host") as target:
         mod = tvm.transform.Sequential(tvm_deconv.compiler.before_schedules(target, log=None))(mod)
     bindings = [b for block in mod["main"].body.blocks for b in block.bindings]
-    kinds = [str(b.var.ty.dtype) for b in bindings if isinstance(b.value, relax.Call)]
-    assert kinds == ["uint8"] * 4 + ["float32"]
+    return [str(b.var.ty.dtype) for b in bindings if isinstance(b.value, relax.Call)]
+
+
+def test_bytes_stay_bytes_between_layers(quantized_espcn):
+    assert kinds_of_calls(quantized_espcn) == ["uint8"] * 4 + ["float32"]
+
+
+def test_bytes_are_not_quantized_twice_behind_a_shuffle(tmp_path):
+    net = Net((1, 4, 6, 9))
+    x = net("DepthToSpace", net.conv("x", 4, 16), blocksize=2, mode="CRD")
+    model = quantized(net, net.conv(x, 4, 3), tmp_path)
+    assert kinds_of_calls(model) == ["uint8"] * 3 + ["float32"]
 
 
 def test_a_variant_that_is_named_is_one_of_float32(quantized_espcn):

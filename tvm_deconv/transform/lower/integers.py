@@ -116,7 +116,28 @@ def integer_layer(
     weight, scales = found
     scale, zero_point = known
     units = scales * np.float32(scale)
-    return _layer(graph, conv, source.args[0], zero_point, weight, units, integers)
+    data = _before_round_trips(graph, source, known)
+    return _layer(graph, conv, data, zero_point, weight, units, integers)
+
+
+def _before_round_trips(
+    graph: Graph, dequantized: relax.Call, known: tuple[float, int]
+) -> relax.Expr:
+    """The bytes that were last made: to float32 and back with the same scale changes none.
+
+    Quantizers write a pair of the two behind whatever only moves values.
+    """
+    data = dequantized.args[0]
+    while True:
+        again = graph.value(data)
+        if op_name(again) != QUANTIZE or _scale_of(graph, again) != known:
+            return data
+        source = graph.value(again.args[0])
+        if op_name(source) != DEQUANTIZE or _scale_of(graph, source) != known:
+            return data
+        if dtype_of(source.args[0]) != dtype_of(data):
+            return data
+        data = source.args[0]
 
 
 def _scale_of(graph: Graph, call: relax.Call) -> tuple[float, int] | None:
