@@ -20,8 +20,8 @@ from .dot import Dot
 from .tile import Tile
 
 Dim = Any
-# A phase and one of its taps: (f_h, f_w, k_h, k_w).
-Read: TypeAlias = tuple[int, int, int, int]
+# A phase and one of its taps: (f_h, f_w, k_h, and k_w for each tap of a word, -1 for none).
+Read: TypeAlias = tuple[int, int, int, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,12 @@ class Integer:
         return -(-self.op.group_inputs // self.dot.group)
 
     @property
+    def folded(self) -> int:
+        """Neighbouring taps along the width that a word holds, where a group has few channels."""
+        inputs, w = self.op.group_inputs, self.op.w
+        return max(1, self.dot.group // inputs) if w.max_taps > 1 and w.tap_step == 1 else 1
+
+    @property
     def tiles(self) -> int:
         """Tiles of channels that a group has."""
         return -(-self.op.group_outputs // self.tile.channels)
@@ -82,35 +88,44 @@ class Integer:
         return (phases,) if self.tile.joined else tuple((f,) for f in phases)
 
     def taps(self, row_phases: Sequence[int]) -> dict[tuple[int, int], list[Read]]:
-        """By (row, column) of a packed input: which (f_h, f_w, k_h, k_w) read it."""
+        """By (row, column) of a packed input: what reads it."""
         op, found = self.op, dict[tuple[int, int], list[Read]]()
         for fh, fw in product(row_phases, range(op.w.stride)):
-            for th, tw in product(op.h.taps(fh), op.w.taps(fw)):
-                at = th.offset - op.h.halo[0], tw.offset - op.w.halo[0]
-                found.setdefault(at, []).append((fh, fw, th.k, tw.k))
+            columns, count = op.w.taps(fw), self.folded
+            for th, i in product(op.h.taps(fh), range(0, len(columns), count)):
+                at = th.offset - op.h.halo[0], columns[i].offset - op.w.halo[0]
+                word = [tap.k for tap in columns[i : i + count]]
+                word += [-1] * (count - len(word))
+                found.setdefault(at, []).append((fh, fw, th.k, tuple(word)))
         return dict(sorted(found.items()))
 
     def order(self) -> list[Read]:
-        """Phases and taps, (f_h, f_w, k_h, k_w), in the order of the weights of one word."""
+        """Phases and taps in the order of the weights of one word."""
         return [one for rows in self.row_phases for at in self.taps(rows).values() for one in at]
 
     def pack(self, weights: np.ndarray) -> np.ndarray:
         """IOHW integers as words: [tile of channels][row phases][word of ic][tap][channel]."""
         op, group, channels = self.op, self.dot.group, self.tile.channels
         by_group = weights.reshape(op.groups, op.group_inputs, *weights.shape[1:])
+        held = group if self.folded == 1 else op.group_inputs
         widths = [(0, 0)] * 5
-        widths[1] = (0, self.depth * group - op.group_inputs)
+        widths[1] = (0, self.depth * held - op.group_inputs)
         widths[2] = (0, self.tiles * channels - op.group_outputs)
+        # For the taps that there are none of.
+        widths[4] = (0, 1)
         full = np.pad(by_group, widths)
-        full = full.reshape(op.groups, self.depth, group, self.tiles, channels, *full.shape[3:])
+        full = full.reshape(op.groups, self.depth, held, self.tiles, channels, *full.shape[3:])
         # [g][tile][word][k_h][k_w][channel][element]
         full = full.transpose(0, 3, 1, 5, 6, 4, 2)
-        words = self.dot.words(full)[..., 0]
         parts = []
         for rows in self.row_phases:
             taps = [one for at in self.taps(rows).values() for one in at]
-            kh, kw = (np.array([one[i] for one in taps], np.intp) for i in (2, 3))
-            parts.append(words[:, :, :, kh, kw].reshape(op.groups * self.tiles, -1))
+            kh = np.array([one[2] for one in taps], np.intp)
+            kw = np.array([one[3] for one in taps], np.intp).reshape(-1, self.folded)
+            elements = np.concatenate([full[:, :, :, kh, column] for column in kw.T], axis=-1)
+            missing = [(0, 0)] * 5 + [(0, group - elements.shape[-1])]
+            words = self.dot.words(np.pad(elements, missing))
+            parts.append(words.reshape(op.groups * self.tiles, -1))
         return np.ascontiguousarray(np.concatenate(parts, axis=1)).reshape(-1)
 
     def lines(self, values: np.ndarray) -> np.ndarray:

@@ -112,7 +112,8 @@ class _Writer:
         _, _, h, w = self.shape
         self.block_rows = T.bind(op.h.blocks(h))
         self.column_tiles = T.bind(tirx.ceildiv(op.w.blocks(w), self.columns))
-        self.packed_columns = T.bind(self.column_tiles * self.columns + op.w.halo_extent)
+        beyond = op.w.halo_extent + k.folded - 1
+        self.packed_columns = T.bind(self.column_tiles * self.columns + beyond)
         strips = T.bind(tirx.ceildiv(self.block_rows, k.tile.rows))
         with T.parallel(_index(0), self.shape[0] * strips) as strip:
             batch, top = T.bind(strip // strips), T.bind(strip % strips * k.tile.rows)
@@ -154,11 +155,33 @@ class _Writer:
                     self._border(packed, at, begin + count, self.packed_columns)
                 with T.Else():
                     self._border(packed, at, _index(0), self.packed_columns)
+            if self.k.folded > 1:
+                self._fold(packed, at)
+
+    def _fold(self, packed: Any, at: Any) -> None:
+        """A row of words that hold one tap as words that hold several, from left to right."""
+        k, lanes = self.k, self.lanes
+        size = self.packed_columns - (k.folded - 1)
+
+        def words(x: Any, lanes: int) -> None:
+            kind, total = f"int32x{lanes}" if lanes > 1 else "int32", None
+            for i in range(k.folded):
+                value = packed[_ramp(x + i, lanes) if lanes > 1 else x + i]
+                if i:
+                    value = value << tirx.const(k.dot.bits * k.op.group_inputs * i, kind)
+                total = value if total is None else total | value
+            T.buffer_store(packed, total, [_ramp(x, lanes) if lanes > 1 else x])
+
+        with T.serial(_index(0), size // lanes) as v:
+            words(at + v * lanes, lanes)
+        with T.serial(_index(0), size % lanes) as rest:
+            words(at + size - size % lanes + rest, 1)
 
     def _border(self, packed: Any, row: Any, begin: Any, end: Any) -> None:
         k = self.k
         element = (k.zero_point + k.shift) & ((1 << k.dot.bits) - 1)
-        word = sum(element << (k.dot.bits * i) for i in range(k.dot.group))
+        held = k.dot.group if k.folded == 1 else k.op.group_inputs
+        word = sum(element << (k.dot.bits * i) for i in range(held))
         value = tirx.const(word - (word >> 31 << 32), "int32")
         with T.serial(begin, end) as i:
             T.buffer_store(packed, value, [row + i])

@@ -100,6 +100,14 @@ def test_edges_of_tiles_and_crops_are_exact(op):
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize(("dtype", "zero_point"), [("uint8", 200), ("int8", 0)])
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_words_of_few_channels_hold_several_taps(inputs, dtype, zero_point):
+    op = ConvTranspose2d(2, 6, Axis(4, 2, 1, 1), Axis(10, 2, 4, 3), groups=2 // inputs)
+    got, expected = of_layer(op, (2, 2, 5, 35), dtype, zero_point)
+    np.testing.assert_array_equal(got, expected)
+
+
 @pytest.mark.parametrize("dilation", [1, 2])
 def test_rows_of_a_large_kernel_are_a_loop(dilation):
     large = Axis(11, 1, 5 * dilation, 5 * dilation, dilation=dilation)
