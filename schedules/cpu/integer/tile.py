@@ -64,7 +64,8 @@ def choose_tile(
     """
     best: tuple[float, int, int, bool] | None = None
     blocks = op.w.blocks(_TYPICAL if width is None else width)
-    for vectors, channels, joined in product(range(1, 5), range(1, _MOST_CHANNELS + 1), (0, 1)):
+    most = min(_MOST_CHANNELS, op.group_outputs)
+    for vectors, channels, joined in product(range(1, 5), range(1, most + 1), (0, 1)):
         lines = channels * op.w.stride * (op.h.stride if joined else 1)
         sums = lines * vectors
         taps = op.w.useful_taps * (op.h.useful_taps if joined else 1)

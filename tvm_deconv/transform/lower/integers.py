@@ -108,8 +108,6 @@ def integer_layer(
     known = _scale_of(graph, source)
     if known is None:
         return Refused("its input does not have one positive, constant scale and one zero point")
-    if conv.op.groups > 1 and conv.op.group_inputs == 1:
-        return Refused("each group has one input channel: nothing to add up in a word")
     found = integer_weights(conv.op, conv.weight)
     if found is None:
         return Refused("its weights are not integers times a scale for each output channel")
