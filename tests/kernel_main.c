@@ -2,8 +2,9 @@
  *
  *     kernel_main KERNEL.so X.bin 1x3x8x8 WEIGHT.bin 4x4 Y.bin 1x3x16x16
  *
- * Each tensor is float32 in a file of raw numbers; the last one is written. What a kernel takes from
- * the runtime is here in its plainest form: the parallel loop runs one task after the other.
+ * Each tensor is a file of raw numbers, float32 or what stands behind its shape (1x3x8x8u8, s8 or
+ * s32); the last one is written. What a kernel takes from the runtime is here in its plainest form:
+ * the parallel loop runs one task after the other.
  *
  * With -DTVM_BEFORE_FFI the library is of TVM up to 0.19, and its kernel is called `kernel`. */
 #include <dlfcn.h>
@@ -15,7 +16,7 @@
 #include <tvm/ffi/c_api.h>
 #endif
 
-enum { MOST_TENSORS = 4, MOST_DIMS = 8, TASKS = 3 };
+enum { MOST_TENSORS = 8, MOST_DIMS = 8, TASKS = 3 };
 
 typedef struct {
   void *sync;
@@ -91,14 +92,20 @@ static size_t parse(char *text, DLTensor *tensor) {
     elements *= extent;
     if (*text != 'x') break;
   }
+  tensor->dtype = (DLDataType){kDLFloat, 32, 1};
+  if (*text) {
+    tensor->dtype.code = *text == 'u' ? kDLUInt : kDLInt;
+    tensor->dtype.bits = strtol(text + 1, &text, 10);
+  }
   return elements;
 }
 
 static void transfer(const char *path, const char *mode, DLTensor *tensor, size_t elements) {
   FILE *file = fopen(path, mode);
   if (!file) die(path);
-  size_t done = *mode == 'r' ? fread(tensor->data, 4, elements, file)
-                             : fwrite(tensor->data, 4, elements, file);
+  size_t size = tensor->dtype.bits / 8;
+  size_t done = *mode == 'r' ? fread(tensor->data, size, elements, file)
+                             : fwrite(tensor->data, size, elements, file);
   if (fclose(file) || done != elements) die(path);
 }
 
@@ -125,7 +132,6 @@ int main(int argc, char **argv) {
   for (int i = 0; i < count; ++i) {
     tensors[i].shape = shapes[i];
     tensors[i].device = (DLDevice){kDLCPU, 0};
-    tensors[i].dtype = (DLDataType){kDLFloat, 32, 1};
     elements[i] = parse(argv[3 + 2 * i], &tensors[i]);
     tensors[i].data = allocate(0, 0, 4 * elements[i], 0, 0);
     transfer(argv[2 + 2 * i], "r", &tensors[i], elements[i]);

@@ -88,6 +88,8 @@ def dot_of(target: Target) -> Dot:
         return Dot("vnni", 16, 4, 32, "llvm.x86.avx512.vpdpbusd.512", is_signed=False)
     if has("avxvnni") and typed:
         return Dot("avx-vnni", 8, 4, 16, "llvm.x86.avx512.vpdpbusd.256", is_signed=False)
+    if has("neon") and has("dotprod"):
+        return Dot("sdot", 4, 4, 32, "llvm.aarch64.neon.sdot")
     return wide_dot_of(target)
 
 

@@ -5,84 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tvm
+from integer_kernel import CROPPED, DILATED, SPARSE, SUB_PIXEL, UNEVEN, of_layer
 from kernel import HOST
-from reference import conv2d_transpose
-from tvm import tirx
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
-from tvm_deconv.backends import machine_of
 from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of, wide_dot_of
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
-from tvm_deconv.schedules.cpu.integer.tile import Tile, choose_tile
+from tvm_deconv.schedules.cpu.integer.tile import Tile
 from tvm_deconv.schedules.cpu.integer.write import write
 from tvm_deconv.targets import resolve_target
 
 SSE2 = Dot("pairs", 4, 2, 16, "llvm.x86.sse2.pmadd.wd", adds=False)
 PLAIN = Dot("plain", 4, 1, 16)
 DOTS = {"best": dot_of(HOST), "wide": wide_dot_of(HOST), "sse2": SSE2, "plain": PLAIN}
-
-UNEVEN = ConvTranspose2d(6, 10, Axis(4, 2, 1, 1), Axis(5, 3, 1, 0, 1), groups=2)
-SUB_PIXEL = ConvTranspose2d(5, 2, Axis(6, 2, 2, 2), Axis(6, 2, 2, 2))
-CROPPED = ConvTranspose2d(3, 7, Axis(3, 1, 5, 2), Axis(3, 1, 7, 0))
-# A kernel that is shorter than its stride: phases without taps.
-SPARSE = ConvTranspose2d(3, 4, Axis(2, 3, 0, 0, 1), Axis(2, 3, 1, 0))
-DILATED = ConvTranspose2d(4, 6, Axis(3, 1, 2, 0, dilation=2), Axis(2, 1, 0, 0))
-
-
-def drawn(dtype, shape, rng):
-    bounds = np.iinfo(dtype)
-    return rng.integers(bounds.min, bounds.max, shape, dtype, endpoint=True)
-
-
-def of_layer(op, shape, dtype="uint8", zero_point=3, dot=DOTS["best"], store=None, **options):
-    """What the kernel computes of random integers, and what float64 does."""
-    rng = np.random.default_rng(0)
-    x, weight = drawn(dtype, shape, rng), drawn("int8", op.weight_shape, rng).clip(-127)
-    if options.get("extreme"):
-        x, weight = np.full_like(x, np.iinfo(dtype).max), np.full_like(weight, 127)
-    store = store or Store("uint8", 7)
-    n, _, h, w = shape
-    tile = options.get("tile") or choose_tile(op, dot, h, w, n, machine_of(HOST))
-    kernel = Integer(op, dtype, zero_point, dot, tile, store)
-    free = [tirx.Var(name, "int64") if name in options.get("free", "") else size
-            for name, size in zip("nchw", shape, strict=True)]  # fmt: skip
-    func = write(kernel, free).with_attr("global_symbol", "main")
-    bias = rng.integers(-5000, 5000, op.out_channels)
-    scales = rng.uniform(0.5, 1, (op.out_channels, *op.strides)) / 127
-    scales = (scales / np.sqrt(op.group_inputs * op.h.useful_taps)).astype("float32")
-    offsets = bias[:, None, None] - kernel.corrections(weight)
-    out = tvm.runtime.tensor(np.zeros(op.output_shape(n, h, w), store.dtype))
-    arrays = [x, kernel.pack(weight), kernel.lines(offsets).astype("int32"), kernel.lines(scales)]
-    slopes = np.linspace(-0.5, 0.5, scales.size, dtype="float32").reshape(scales.shape)
-    arrays += [kernel.lines(values) for values, has in
-               ((scales * 1000, store.has_shift), (slopes, store.has_slope)) if has]  # fmt: skip
-    tvm.compile(func, target=HOST)["main"](*map(tvm.runtime.tensor, arrays), out)
-    sums = conv2d_transpose(
-        x.astype("float64") - zero_point,
-        weight.astype("float64"),
-        op.strides,
-        op.padding,
-        op.output_padding,
-        op.dilation,
-        op.groups,
-    )
-    sums = sums + bias[:, None, None]
-
-    def phases(values):
-        rows, columns = sums.shape[2:]
-        rh, rw = op.strides
-        tiled = np.tile(values, (1, -(-rows // rh), -(-columns // rw)))
-        return tiled[:, :rows, :columns]
-
-    value = sums.astype("float32") * phases(scales)
-    if store.has_shift:
-        value = value + phases(scales * 1000)
-    if store.has_slope:
-        value = np.where(value < 0, value * phases(slopes), value)
-    value = value.clip(*store.bounds)
-    if store.dtype != "float32":
-        value = np.rint(value) + store.zero_point
-    return out.numpy(), value.astype(store.dtype)
 
 
 @pytest.mark.parametrize("dot", DOTS.values(), ids=DOTS)
@@ -169,6 +104,7 @@ def test_wide_weights_have_an_instruction_too(mcpu, instruction):
         ({"mtriple": "x86_64-linux-gnu", "mcpu": "alderlake"}, "vpdpbusd"),
         ({"mtriple": "x86_64-linux-gnu", "mcpu": "haswell"}, "vpmaddwd"),
         ({"mtriple": "x86_64-linux-gnu", "mcpu": "nehalem"}, "pmaddwd"),
+        ({"mtriple": "aarch64-linux-gnu", "mcpu": "cortex-a76"}, "sdot"),
         ({"mtriple": "aarch64-linux-gnu", "mcpu": "cortex-a53"}, "mla"),
     ],
     ids=lambda value: value["mcpu"] if isinstance(value, dict) else value,

@@ -1,0 +1,89 @@
+"""Compiles one integer kernel and computes the same in float64; shared by tests of processors."""
+
+from __future__ import annotations
+
+import numpy as np
+import tvm
+from kernel import HOST
+from reference import conv2d_transpose
+from tvm import tirx
+
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.backends import machine_of
+from tvm_deconv.schedules.cpu.integer.dot import dot_of
+from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
+from tvm_deconv.schedules.cpu.integer.tile import choose_tile
+from tvm_deconv.schedules.cpu.integer.write import write
+
+UNEVEN = ConvTranspose2d(6, 10, Axis(4, 2, 1, 1), Axis(5, 3, 1, 0, 1), groups=2)
+SUB_PIXEL = ConvTranspose2d(5, 2, Axis(6, 2, 2, 2), Axis(6, 2, 2, 2))
+CROPPED = ConvTranspose2d(3, 7, Axis(3, 1, 5, 2), Axis(3, 1, 7, 0))
+# A kernel that is shorter than its stride: phases without taps.
+SPARSE = ConvTranspose2d(3, 4, Axis(2, 3, 0, 0, 1), Axis(2, 3, 1, 0))
+DILATED = ConvTranspose2d(4, 6, Axis(3, 1, 2, 0, dilation=2), Axis(2, 1, 0, 0))
+
+
+def run_here(built, arrays, out):
+    result = tvm.runtime.tensor(out)
+    built["main"](*map(tvm.runtime.tensor, arrays), result)
+    return result.numpy()
+
+
+def drawn(dtype, shape, rng):
+    bounds = np.iinfo(dtype)
+    return rng.integers(bounds.min, bounds.max, shape, dtype, endpoint=True)
+
+
+def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **options):
+    """What the kernel computes of random integers, and what float64 does.
+
+    ``run`` takes a compiled module, the arrays and an empty result, and gives the result.
+    """
+    rng, dot = np.random.default_rng(0), dot or dot_of(HOST)
+    x, weight = drawn(dtype, shape, rng), drawn("int8", op.weight_shape, rng).clip(-127)
+    if options.get("extreme"):
+        x, weight = np.full_like(x, np.iinfo(dtype).max), np.full_like(weight, 127)
+    store = store or Store("uint8", 7)
+    n, _, h, w = shape
+    tile = options.get("tile") or choose_tile(op, dot, h, w, n, machine_of(HOST))
+    kernel = Integer(op, dtype, zero_point, dot, tile, store)
+    free = [tirx.Var(name, "int64") if name in options.get("free", "") else size
+            for name, size in zip("nchw", shape, strict=True)]  # fmt: skip
+    func = write(kernel, free).with_attr("global_symbol", "main")
+    bias = rng.integers(-5000, 5000, op.out_channels)
+    scales = rng.uniform(0.5, 1, (op.out_channels, *op.strides)) / 127
+    scales = (scales / np.sqrt(op.group_inputs * op.h.useful_taps)).astype("float32")
+    offsets = bias[:, None, None] - kernel.corrections(weight)
+    out = np.zeros(op.output_shape(n, h, w), store.dtype)
+    arrays = [x, kernel.pack(weight), kernel.lines(offsets).astype("int32"), kernel.lines(scales)]
+    slopes = np.linspace(-0.5, 0.5, scales.size, dtype="float32").reshape(scales.shape)
+    arrays += [kernel.lines(values) for values, has in
+               ((scales * 1000, store.has_shift), (slopes, store.has_slope)) if has]  # fmt: skip
+    built = tvm.compile(func, target=options.get("target", HOST))
+    got = options.get("run", run_here)(built, arrays, out)
+    sums = conv2d_transpose(
+        x.astype("float64") - zero_point,
+        weight.astype("float64"),
+        op.strides,
+        op.padding,
+        op.output_padding,
+        op.dilation,
+        op.groups,
+    )
+    sums = sums + bias[:, None, None]
+
+    def phases(values):
+        rows, columns = sums.shape[2:]
+        rh, rw = op.strides
+        tiled = np.tile(values, (1, -(-rows // rh), -(-columns // rw)))
+        return tiled[:, :rows, :columns]
+
+    value = sums.astype("float32") * phases(scales)
+    if store.has_shift:
+        value = value + phases(scales * 1000)
+    if store.has_slope:
+        value = np.where(value < 0, value * phases(slopes), value)
+    value = value.clip(*store.bounds)
+    if store.dtype != "float32":
+        value = np.rint(value) + store.zero_point
+    return got, value.astype(store.dtype)
