@@ -263,12 +263,11 @@ def _per_phase(values: np.ndarray, axes: int, like: np.ndarray) -> np.ndarray | 
 
     None if it varies over pixels.
     """
-    full = values.reshape((1,) * (axes - values.ndim) + values.shape)
-    if axes == 4:
-        full = np.expand_dims(full, (3, 5))
-    n, _, h, _, w, _ = full.shape
-    fits, found = n == h == w == 1, full[0, :, 0, :, 0, :]
-    return np.broadcast_to(found.astype("float64"), like.shape) if fits else None
+    shape = (1,) * (axes - values.ndim) + values.shape
+    n, o, h, rh, w, rw = shape if axes == 6 else (*shape[:3], 1, shape[3], 1)
+    if not n == h == w == 1:
+        return None
+    return np.broadcast_to(values.astype("float64").reshape(o, rh, rw), like.shape)
 
 
 def _add(graph: Graph, call: relax.Call, var: relax.Var, state: _Following) -> bool:
