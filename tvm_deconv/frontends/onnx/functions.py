@@ -7,6 +7,7 @@ converters for, which the standard gives as a function of the node's attributes 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import onnx
 from onnx import defs, helper, inliner
@@ -57,7 +58,7 @@ def is_defined(node: onnx.NodeProto) -> bool:
     """Whether the standard has a definition of an operator that there is no converter for."""
     if is_known(node) or node.domain not in STANDARD or not defs.has(node.op_type):
         return False
-    schema = defs.get_schema(node.op_type)
+    schema: Any = defs.get_schema(node.op_type)  # the types of onnx leave functions out
     return bool(schema.has_function or schema.has_context_dependent_function)
 
 
@@ -124,7 +125,7 @@ def _with_defaults(node: onnx.NodeProto, schema: defs.OpSchema) -> onnx.NodeProt
 
 
 def _definition(
-    node: onnx.NodeProto, schema: defs.OpSchema, types: list[onnx.TypeProto], opset: int
+    node: onnx.NodeProto, schema: Any, types: list[onnx.TypeProto], opset: int
 ) -> onnx.FunctionProto | None:
     """The newest that the opset has."""
     function = onnx.FunctionProto()
