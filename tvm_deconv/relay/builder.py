@@ -52,6 +52,11 @@ class Builder:
     def nearest(self, x: relay.Expr, factor: tuple[int, int]) -> relay.Call:
         return self._named(relay.nn.upsampling(x, *map(float, factor), layout=self.layout))
 
+    def linear(self, x: relay.Expr, factor: tuple[int, int]) -> relay.Call:
+        # Without align_corners that is half_pixel.
+        scales = map(float, factor)
+        return self._named(relay.nn.upsampling(x, *scales, layout=self.layout, method="bilinear"))
+
     def concat(self, parts: Sequence[relay.Expr]) -> relay.Call:
         return self._named(relay.concatenate(list(parts), axis=self.layout.index("C")))
 
