@@ -19,7 +19,8 @@ from .families.onnx_graphs import (
     transposed,
 )
 from .families.tflite_graphs import tflite_network
-from .families.torch_modules import torch_module
+from .families.torch_modules import torch_module, torch_volume
+from .families.volumes import branches, volume
 
 # (family, share of the cases)
 FAMILIES: dict[str, tuple[Family, float]] = {
@@ -29,8 +30,11 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "onnx-resize": (enlarged, 12),
     "onnx-constants": (constants_and_shuffle, 4),
     "onnx-transposed": (transposed, 8),
+    "onnx-volume": (volume, 8),
+    "onnx-branches": (branches, 5),
     "layer": (layer, 14),
     "torch": (torch_module, 12),
+    "torch-volume": (torch_volume, 2),
     "tflite": (tflite_network, 8),
     "file": (bad_file, 12),
     "arguments": (bad_arguments, 2),
