@@ -18,6 +18,7 @@ from .families.onnx_graphs import (
     subpixel,
     transposed,
 )
+from .families.quantized_graphs import quantized_network
 from .families.tflite_graphs import tflite_network
 from .families.torch_modules import torch_module, torch_volume
 from .families.volumes import branches, volume
@@ -32,6 +33,7 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "onnx-transposed": (transposed, 8),
     "onnx-volume": (volume, 8),
     "onnx-branches": (branches, 5),
+    "onnx-quantized": (quantized_network, 10),
     "layer": (layer, 14),
     "torch": (torch_module, 12),
     "torch-volume": (torch_volume, 2),

@@ -76,10 +76,15 @@ def grown(g: Graph, x: Value, steps: Sequence[Grow]) -> OnnxCase:
         listed=g.draw.chance(0.04),
         names=g.draw.pick(_NAMES, [20, 1, 1]),
     )
+    return OnnxCase(model, feeds_of(g), draw_options(g.draw), g.draw.chance(0.12))
+
+
+def feeds_of(g: Graph) -> list[dict[str, np.ndarray]]:
+    """The inputs that the graph was grown on, and others where sizes are free."""
     feeds = [{value.name: value.array for value in g.inputs}]
     if g.is_free:
         feeds += [_other_sizes(g, seed) for seed in (1, 2)]
-    return OnnxCase(model, feeds, draw_options(g.draw), g.draw.chance(0.12))
+    return feeds
 
 
 def _other_sizes(g: Graph, seed: int) -> dict[str, np.ndarray]:
