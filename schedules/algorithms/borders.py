@@ -7,10 +7,12 @@ NCHW, or seen so (``schedules.te.layouts``), whose sizes are of type ``index``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tvm import te
 
+from .interpolation import interpolated
 from .tir import tir
 
 Counts = tuple[tuple[int, int], tuple[int, int]]
@@ -39,16 +41,11 @@ def border_lines(
         value = x[b, own, place, at] if axis == 2 else x[b, own, at, place]
         return value.astype("float32")
 
-    def interpolated(b: Any, c: Any, _row: Any, j: Any) -> Any:
-        # In units of 1/(2r): the sample before the place, and how far behind it that lies.
-        units = (j - copies[0]) * 2 + (1 - factor)
-        before = tir.floordiv(units, 2 * factor)
-        share = tir.floormod(units, 2 * factor).astype("float32") * (0.5 / factor)
-        first, second = sample(b, c, before), sample(b, c, before + 1)
-        return (first + share * (second - first)).astype(x.dtype)
+    def value(b: Any, c: Any, _row: Any, j: Any) -> Any:
+        return interpolated(partial(sample, b, c), j - copies[0], factor).astype(x.dtype)
 
     length = along * factor + sum(copies)
-    return te.compute((n, channels * len(places), 1, length), interpolated, name="border_lines")
+    return te.compute((n, channels * len(places), 1, length), value, name="border_lines")
 
 
 def with_border(

@@ -59,6 +59,20 @@ def conv(x: relay.Expr, o: int = 8, k: int = 3, **attributes: Any) -> relay.Expr
     return relay.nn.conv2d(x, constant(w), channels=o, kernel_size=(k, k), **attributes)
 
 
+def conv_as(x, w, layout, **attributes):
+    """A convolution by OIHW ``w``; ``x`` has ``layout``, and the weights what goes with it."""
+    kernel_layout = "OIHW" if layout == "NCHW" else "HWIO"
+    return relay.nn.conv2d(
+        x,
+        constant(w.transpose(["OIHW".index(name) for name in kernel_layout])),
+        channels=w.shape[0],
+        kernel_size=w.shape[2:],
+        data_layout=layout,
+        kernel_layout=kernel_layout,
+        **attributes,
+    )
+
+
 def shuffle(x, factor, order="CRD", layout="NCHW"):
     """A shuffle written as reshape, transpose, reshape; input and output have ``layout``."""
     rh, rw = factor

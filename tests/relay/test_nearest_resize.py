@@ -13,6 +13,7 @@ from relay_helpers import (
     compiled,
     constant,
     conv,
+    conv_as,
     module,
     operators,
     padding,
@@ -48,18 +49,8 @@ def build(c, mirror_pad=False):
         elif c["mode"] != "none":
             mode = {"replicate": "edge"}.get(c["mode"], c["mode"])
             y = padding(y, c["pad"], mode, layout=layout)
-        kernel_layout = "OIHW" if layout == "NCHW" else "HWIO"
-        return relay.nn.conv2d(
-            y,
-            constant(w.transpose(["OIHW".index(name) for name in kernel_layout])),
-            padding=c["padding"],
-            dilation=c["dilation"],
-            groups=c["groups"],
-            channels=o,
-            kernel_size=c["kernel"],
-            data_layout=layout,
-            kernel_layout=kernel_layout,
-        )
+        attributes = {"padding": c["padding"], "dilation": c["dilation"], "groups": c["groups"]}
+        return conv_as(y, w, layout, **attributes)
 
     shape = tuple(sizes[name] for name in layout)
     return module(body, shape, dtype), rng.standard_normal(shape).astype(dtype)

@@ -125,26 +125,3 @@ class Stack:
         """
         pitch = (height + self.gap) * self.volume.h.stride
         return row // pitch * self.volume.d.stride + self.phase, row % pitch
-
-
-def weight_convolution(
-    w: np.ndarray, factor: tuple[int, int, int], groups: int, dilation: tuple[int, int, int]
-) -> np.ndarray:
-    """Weights of the transposed convolution equal to ``conv(nearest_resize(x), w)`` of a volume.
-
-    ``w`` is OIDHW, (O, C/groups, K, K, K); the result is IODHW, (C, O/groups, E+r-1, ...), of the
-    dtype of ``w``, with E the dilated extents. As ``weights.weight_convolution``, which says why:
-    the flipped kernel convolved with ones; its axes are ``geometry.axis_of_resize``.
-    """
-    o, c, *kernel = w.shape
-    extents = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
-    flipped = w.reshape(groups, o // groups, c, *kernel).swapaxes(1, 2)[..., ::-1, ::-1, ::-1]
-    sizes = [extent + r - 1 for extent, r in zip(extents, factor, strict=True)]
-    total = np.zeros((groups, c, o // groups, *sizes), np.float64)
-    for phase in np.ndindex(*factor):
-        d, h, w_ = (
-            slice(f, f + extent, step)
-            for f, extent, step in zip(phase, extents, dilation, strict=True)
-        )
-        total[..., d, h, w_] += flipped
-    return total.reshape(groups * c, o // groups, *sizes).astype(w.dtype)

@@ -37,6 +37,8 @@ are outermost and it holds for groups = 1 only. Anything else is refused.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tvm_deconv.errors import GeometryError
@@ -137,17 +139,27 @@ def weight_convolution(
     E_w+r_w-1), of the dtype of ``w``. Its stride is ``factor``; its padding is
     ``geometry.axis_of_resize``.
     """
-    out_channels = _check_weights(w, groups)
-    (rh, rw), (dh, dw) = pair(factor), pair(dilation, "dilation")
-    _, c, kh, kw = w.shape
-    eh, ew = dh * (kh - 1) + 1, dw * (kw - 1) + 1
-    o = out_channels // groups
-    flipped = w.reshape(groups, o, c, kh, kw).transpose(0, 2, 1, 3, 4)[..., ::-1, ::-1]
-    total = np.zeros((groups, c, o, eh + rh - 1, ew + rw - 1), np.float64)
-    for fh in range(rh):
-        for fw in range(rw):
-            total[..., fh : fh + eh : dh, fw : fw + ew : dw] += flipped
-    return total.reshape(groups * c, o, *total.shape[3:]).astype(w.dtype)
+    _check_weights(w, groups)
+    return convolved_with_ones(w, pair(factor), groups, pair(dilation, "dilation"))
+
+
+def convolved_with_ones(
+    w: np.ndarray, factor: Sequence[int], groups: int, dilation: Sequence[int]
+) -> np.ndarray:
+    """``weight_convolution`` along any number of axes: OI and these as IO and these.
+
+    One sample of x meets r neighbouring taps, so the flipped kernel is convolved with ones(r).
+    """
+    o, c, *kernel = w.shape
+    extents = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    flipped = np.flip(w, tuple(range(2, w.ndim)))
+    flipped = flipped.reshape(groups, o // groups, c, *kernel).swapaxes(1, 2)
+    sizes = [extent + r - 1 for extent, r in zip(extents, factor, strict=True)]
+    total = np.zeros((groups, c, o // groups, *sizes), np.float64)
+    for phase in np.ndindex(*factor):
+        sides = zip(phase, extents, dilation, strict=True)
+        total[(..., *(slice(f, f + extent, step) for f, extent, step in sides))] += flipped
+    return total.reshape(groups * c, o // groups, *sizes).astype(w.dtype)
 
 
 def weight_deconvolution(

@@ -79,7 +79,6 @@ class FoldedConv:
 
     match: InterpolatedConv
     conv: Conv
-    regions: tuple[pointwise.Region, ...]
     h: Continued
     w: Continued
     op: geometry.ConvTranspose2d
@@ -212,8 +211,7 @@ def check(graph: Graph, conv: Conv, match: InterpolatedConv) -> FoldedConv | Ref
     refused = _does_not_pay(conv, op, shape)
     if refused is not None:
         return refused
-    regions = (s for s in reversed(match.stages) if isinstance(s, pointwise.Region))
-    return FoldedConv(match, conv, tuple(regions), padded[0], padded[1], op)
+    return FoldedConv(match, conv, padded[0], padded[1], op)
 
 
 def check_resize(graph: Graph, conv: Conv, match: InterpolatedConv) -> tuple[int, int] | Refused:
@@ -247,10 +245,8 @@ def rewrite(folded: FoldedConv) -> Emit:
 def transposed(builder: Builder, remap: Any, folded: FoldedConv) -> Any:
     """The transposed convolution of the small map and its border, in NCHW."""
     assert isinstance(builder, BorderBuilder)
-    match, conv = folded.match, folded.conv
-    x = layouts.to(builder, remap(match.resize.data), match.layout, "NCHW")
-    for region in folded.regions:
-        x = pointwise.emit(region, builder, x, pointwise.PlainForm())
+    conv = folded.conv
+    x = small_map(builder, remap, folded.match)
     edge = (*folded.h.edge, *folded.w.edge)
     weight = bilinear.weight_interpolation(conv.weight, folded.factor, conv.groups, conv.dilation)
     continued = builder.pad(x, edge, "replicate") if any(edge) else x
@@ -263,6 +259,15 @@ def transposed(builder: Builder, remap: Any, folded: FoldedConv) -> Any:
     if not lines:
         return y
     return builder.add_border(y, lines, (folded.h.surplus, folded.w.surplus))
+
+
+def small_map(builder: Builder, remap: Any, match: InterpolatedConv) -> Any:
+    """What was enlarged, in NCHW, with the scales and shifts that stood behind the resize."""
+    x = layouts.to(builder, remap(match.resize.data), match.layout, "NCHW")
+    for stage in reversed(match.stages):
+        if isinstance(stage, pointwise.Region):
+            x = pointwise.emit(stage, builder, x, pointwise.PlainForm())
+    return x
 
 
 def _outside(folded: FoldedConv, builder: BorderBuilder, x: Any, axis: int) -> Any:

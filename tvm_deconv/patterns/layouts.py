@@ -45,7 +45,12 @@ def common(*ends: str) -> str | None:
 
 def four_paddings(padding: Sequence[int]) -> tuple[int, int, int, int]:
     """(top, left, bottom, right) from TVM's one, two or four numbers."""
+    (top, left), (bottom, right) = begins_and_ends(padding, 2)
+    return top, left, bottom, right
+
+
+def begins_and_ends(padding: Sequence[int], axes: int) -> tuple[list[int], list[int]]:
+    """Of each axis, of which TVM has one number for all, one for both sides, or one for each."""
     p = [int(value) for value in padding]
-    if len(p) == 4:
-        return p[0], p[1], p[2], p[3]
-    return p[0], p[-1], p[0], p[-1]
+    p = p * axes if len(p) == 1 else p
+    return p[:axes], p[-axes:]

@@ -111,11 +111,8 @@ def rewrite(small: SmallConv) -> Emit:
 
     def emit(builder: Builder, remap: Any) -> Any:
         assert isinstance(builder, BorderBuilder)
-        match, conv = small.match, small.conv
-        x = layouts.to(builder, remap(match.resize.data), match.layout, "NCHW")
-        for region in reversed(match.stages):
-            assert isinstance(region, pointwise.Region)
-            x = pointwise.emit(region, builder, x, pointwise.PlainForm())
+        conv = small.conv
+        x = bilinear_resize.small_map(builder, remap, small.match)
         y = builder.linear(builder.conv2d(x, conv.weight, conv), small.factor)
         return layouts.to(builder, y, "NCHW", conv.out_layout)
 

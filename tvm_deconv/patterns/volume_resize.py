@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tvm_deconv.algebra.geometry import ConvAxis, axis_of_resize
-from tvm_deconv.algebra.volumes import ConvTranspose3d, weight_convolution
+from tvm_deconv.algebra.volumes import ConvTranspose3d
+from tvm_deconv.algebra.weights import convolved_with_ones
 from tvm_deconv.errors import GeometryError
 
 from .convolution import FLOATS
 from .graph import Builder, Call, Graph, Refused, Tensor, VolumeBuilder
+from .layouts import begins_and_ends
 from .operators import UNARY
 from .rule import Plan, Rule
 
@@ -108,9 +110,7 @@ class VolumeResize(Rule[ResizedVolume]):
             )
         weight = weight.transpose([attrs.kernel_layout.index(letter) for letter in _KERNEL])
         dilation, groups = tuple(int(n) for n in attrs.dilation), int(attrs.groups)
-        p = [int(value) for value in attrs.padding]
-        p = p * 3 if len(p) == 1 else p
-        sides = zip(weight.shape[2:], p[:3], p[-3:], dilation, strict=True)
+        sides = zip(weight.shape[2:], *begins_and_ends(attrs.padding, 3), dilation, strict=True)
         try:
             d, h, w = (
                 axis_of_resize(ConvAxis(*side), r) for side, r in zip(sides, factor, strict=True)
@@ -119,7 +119,7 @@ class VolumeResize(Rule[ResizedVolume]):
             return Refused(f"{name}: {error}")
         inputs, outputs = weight.shape[1] * groups, weight.shape[0]
         op = ConvTranspose3d(inputs, outputs, d, h, w, groups)
-        kernel_3d = weight_convolution(weight, factor, groups, dilation)  # type: ignore[arg-type]
+        kernel_3d = convolved_with_ones(weight, factor, groups, dilation)
 
         def emit(builder: Builder, remap: Any) -> Any:
             assert isinstance(builder, VolumeBuilder)

@@ -13,6 +13,7 @@ from typing import Any
 from tvm import relax, te, tirx
 
 from tvm_deconv.annotations import INTERPOLATED, RESAMPLED
+from tvm_deconv.schedules.algorithms.interpolation import interpolated
 
 WORDS = "linear resampling of axes 2, 3"
 
@@ -40,16 +41,10 @@ def enlarged(x: te.Tensor, axis: int, factor: int) -> te.Tensor:
     shape = [*x.shape[:axis], size * factor, *x.shape[axis + 1 :]]
 
     def value(*at: Any) -> Any:
-        # In units of 1/(2r): the sample before the place, and how far behind it that lies.
-        units = at[axis] * 2 + (1 - factor)
-        before = tirx.floordiv(units, 2 * factor)
-        share = tirx.floormod(units, 2 * factor).astype("float32") * (0.5 / factor)
-
         def sample(place: Any) -> Any:
             inside = tirx.max(tirx.min(place, size - 1), 0)
             return x(*at[:axis], inside, *at[axis + 1 :]).astype("float32")
 
-        first, second = sample(before), sample(before + 1)
-        return first + share * (second - first)
+        return interpolated(sample, at[axis], factor)
 
     return te.compute(shape, value, name="enlarge")

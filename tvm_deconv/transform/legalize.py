@@ -11,6 +11,7 @@ from tvm.relax.backend.cpu_generic import pipeline as stock
 from tvm.target import Target
 
 from tvm_deconv.pads import pad_by_sizes
+from tvm_deconv.patterns.layouts import begins_and_ends
 
 from .graph import dtype_of, shape_of
 
@@ -55,7 +56,8 @@ def _max_pool(pool: Callable[..., te.Tensor]) -> Callable[..., relax.Expr]:
         if not any(widths) or attrs.ceil_mode or not is_float or attrs.out_layout != layout:
             return _stock(builder, call)
         places = [layout.index(axis) for axis in "DHW" if axis in layout]
-        both = [dict(zip(places, side, strict=True)) for side in _halves(widths, len(places))]
+        sides = begins_and_ends(widths, len(places))
+        both = [dict(zip(places, side, strict=True)) for side in sides]
         before, after = ([side.get(axis, 0) for axis in range(len(layout))] for side in both)
 
         def max_pool(x: te.Tensor) -> te.Tensor:
@@ -67,9 +69,3 @@ def _max_pool(pool: Callable[..., te.Tensor]) -> Callable[..., relax.Expr]:
         return builder.call_te(max_pool, x, primfunc_name_hint=hint)
 
     return legalize
-
-
-def _halves(widths: list[int], dims: int) -> tuple[list[int], list[int]]:
-    """Begins and ends, of which TVM has them all, or one for all, or one for both sides."""
-    widths = widths * dims if len(widths) == 1 else widths
-    return widths[:dims], widths[-dims:]

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-
 import numpy as np
 import pytest
 from kernel import check, compile_here, square
 from onnx_net import Net
-from paths import TESTS
-from tvm.support import cc
-from tvm_ffi import libinfo
+from qemu import Processor
 
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
-from tvm_deconv.backends.linking import linker
 from tvm_deconv.library import compile_library
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
@@ -23,17 +16,14 @@ from tvm_deconv.targets import resolve_target
 
 TAG = "arm/rasp4b"
 TARGET = resolve_target(TAG)
-COMPILER, QEMU = "arm-linux-gnueabihf-gcc", "qemu-arm-static"
-LOADER = TESTS.joinpath("kernel_main.c")
+ARM = Processor(
+    "arm-linux-gnueabihf-gcc",
+    "qemu-arm-static",
+    "/usr/arm-linux-gnueabihf",
+    "gcc-arm-linux-gnueabihf qemu-user-static",
+)
 
-pytestmark = [
-    pytest.mark.board,
-    pytest.mark.skipif(
-        os.environ.get("TVM_DECONV_REQUIRE_BOARD") != "1"
-        and not (shutil.which(COMPILER) and shutil.which(QEMU)),
-        reason="apt install gcc-arm-linux-gnueabihf qemu-user-static",
-    ),
-]
+pytestmark = ARM.marks
 
 LAYERS = {
     "nearest by 2": (
@@ -49,29 +39,15 @@ LAYERS = {
 
 @pytest.fixture(scope="module")
 def loader(tmp_path_factory):
-    program = tmp_path_factory.mktemp("loader") / "kernel_main"
-    folders = libinfo.find_include_path(), libinfo.find_dlpack_include_path()
-    includes = [f"-I{folder}" for folder in folders]
-    command = [COMPILER, "-Wall", "-Werror", "-rdynamic", *includes, LOADER, "-o", program, "-ldl"]
-    subprocess.run(command, check=True)
-    return program
+    return ARM.loader(tmp_path_factory.mktemp("loader"))
 
 
 def run_with(loader, folder):
     """How `kernel.check` runs a kernel; an element that is not written is a NaN."""
 
     def run(built, x, packed, shape):
-        library = folder / "kernel.so"
-        built.export_library(str(library), fcompile=cc.create_shared, cc=linker(TARGET))
-        tensors = {"x": x, "packed": packed, "y": np.full(shape, np.nan, "float32")}
-        arguments = []
-        for name, tensor in tensors.items():
-            tensor.tofile(folder / name)
-            arguments += [folder / name, "x".join(map(str, tensor.shape))]
-        command = [QEMU, "-L", "/usr/arm-linux-gnueabihf", loader, library, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        return np.fromfile(folder / "y", "float32").reshape(shape)
+        y = np.full(shape, np.nan, "float32")
+        return ARM.run(loader, built, TARGET, [x, packed, y], folder)
 
     return run
 

@@ -36,7 +36,7 @@ from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
 from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, shape_of
 
 from .epilogue import PRELU, RESHAPE, phase_view
-from .read import Convolution, read
+from .read import CONV, CONV_TRANSPOSE, Convolution, read
 
 DEQUANTIZE, QUANTIZE = "relax.dequantize", "relax.quantize"
 _BYTES = ("uint8", "int8")
@@ -97,11 +97,15 @@ def integer_layer(
 
     Refused, with the reason, if they are and it is computed in float32 nevertheless.
     """
+    call = graph.value(var)
+    if op_name(call) not in (CONV, CONV_TRANSPOSE):
+        return None
+    # Asked first, since to read a convolution is to rearrange its weights.
+    source = graph.value(call.args[0])
+    if op_name(source) != DEQUANTIZE or dtype_of(source.args[0]) not in _BYTES:
+        return None
     conv = read(graph, var)
     if conv is None or isinstance(conv, Refused) or conv.dtype != "float32":
-        return None
-    source = graph.value(conv.data)
-    if op_name(source) != DEQUANTIZE or dtype_of(source.args[0]) not in _BYTES:
         return None
     if integers is None:
         return Refused("integers are multiplied on processors only")
@@ -281,20 +285,17 @@ def _add(graph: Graph, call: relax.Call, var: relax.Var, state: _Following) -> b
     return True
 
 
-def _at_least(graph: Graph, call: relax.Call, var: relax.Var, state: _Following) -> bool:
-    bound = _other(graph, call, var)
-    if bound is None or bound.size != 1:
-        return False
-    state.low, state.high = (max(value, float(bound)) for value in (state.low, state.high))
-    return True
+def _bounded(extreme: Callable[[float, float], float]) -> _Step:
+    """``max`` with a number, or ``min``."""
 
+    def step(graph: Graph, call: relax.Call, var: relax.Var, state: _Following) -> bool:
+        bound = _other(graph, call, var)
+        if bound is None or bound.size != 1:
+            return False
+        state.low, state.high = (extreme(value, float(bound)) for value in (state.low, state.high))
+        return True
 
-def _at_most(graph: Graph, call: relax.Call, var: relax.Var, state: _Following) -> bool:
-    bound = _other(graph, call, var)
-    if bound is None or bound.size != 1:
-        return False
-    state.low, state.high = (min(value, float(bound)) for value in (state.low, state.high))
-    return True
+    return step
 
 
 def _slope(state: _Following, slope: np.ndarray | float) -> bool:
@@ -318,8 +319,8 @@ def _prelu(graph: Graph, call: relax.Call, var: relax.Var, state: _Following) ->
 _Step = Callable[[Graph, relax.Call, relax.Var, _Following], bool]
 _STEPS: dict[str, _Step] = {
     "relax.add": _add,
-    "relax.maximum": _at_least,
-    "relax.minimum": _at_most,
+    "relax.maximum": _bounded(max),
+    "relax.minimum": _bounded(min),
     "relax.nn.leakyrelu": _leaky_relu,
     PRELU: _prelu,
 }

@@ -14,6 +14,7 @@ from tvm_deconv.algebra.zero_taps import without_zero_taps
 from tvm_deconv.errors import GeometryError
 from tvm_deconv.patterns.convolution import FLOATS
 from tvm_deconv.patterns.graph import Refused
+from tvm_deconv.patterns.layouts import begins_and_ends
 from tvm_deconv.transform.graph import Graph, dtype_of, op_name, shape_of
 
 from .read import Convolution
@@ -70,7 +71,7 @@ def read_volume(graph: Graph, var: relax.Var) -> tuple[Convolution, ...] | Refus
 
 
 def _transposed(weight: np.ndarray, attrs: Any) -> ConvTranspose3d:
-    begin, end = _paddings(attrs)
+    begin, end = begins_and_ends(attrs.padding, 3)
     groups = int(attrs.groups)
     d, h, w = (
         Axis(weight.shape[2 + i], int(stride), begin[i], end[i], int(extra), int(dilation))
@@ -83,7 +84,7 @@ def _transposed(weight: np.ndarray, attrs: Any) -> ConvTranspose3d:
 
 def _plain(weight: np.ndarray, attrs: Any) -> tuple[ConvTranspose3d, np.ndarray]:
     """The transposed convolution of stride 1, and its weights: flipped, dilation written out."""
-    begin, end = _paddings(attrs)
+    begin, end = begins_and_ends(attrs.padding, 3)
     dilation, groups = [int(n) for n in attrs.dilation], int(attrs.groups)
     d, h, w = (
         axis_of_subpixel(ConvAxis(weight.shape[2 + i], begin[i], end[i], dilation[i]), 1)
@@ -95,10 +96,3 @@ def _plain(weight: np.ndarray, attrs: Any) -> tuple[ConvTranspose3d, np.ndarray]
         tap = weight_shuffle(weight[:, :, k], 1, groups=groups, dilation=(dilation[1], dilation[2]))
         flipped[:, :, d.kernel - 1 - dilation[0] * k] = tap
     return ConvTranspose3d(inputs, outputs, d, h, w, groups), flipped
-
-
-def _paddings(attrs: Any) -> tuple[list[int], list[int]]:
-    """(front, top, left) and (back, bottom, right) from TVM's one, three or six numbers."""
-    p = [int(value) for value in attrs.padding]
-    p = p * 3 if len(p) == 1 else p
-    return p[:3], p[-3:]

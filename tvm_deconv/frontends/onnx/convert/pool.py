@@ -19,6 +19,7 @@ from tvm_deconv.frontends.onnx.windows import Window, read_window
 
 from .call import Call, dtype_of, is_float, shape_of
 from .conv import padded
+from .pad import cropped
 
 _MAX: dict[int, Callable[..., relax.Expr]] = {
     1: relax.op.nn.max_pool1d,
@@ -104,23 +105,15 @@ def _cropped(
 
     Those that depend on free sizes stay.
     """
-    axes = [
-        axis
-        for axis, widths in enumerate(zip(begin, end, strict=True))
-        if any(isinstance(width, int) and width < 0 for width in widths)
+    crops = [
+        [0, 0, *(max(-width, 0) if isinstance(width, int) else 0 for width in side)]
+        for side in (begin, end)
     ]
-    if not axes:
-        return x, begin, end
-    sizes, begin, end = shape_of(x)[2:], list(begin), list(end)
-    starts = [max(-begin[axis], 0) for axis in axes]
-    ends = [sizes[axis] + min(end[axis], 0) for axis in axes]
-    for axis in axes:
-        begin[axis], end[axis] = max(begin[axis], 0), max(end[axis], 0)
-    return (
-        call.emit(relax.op.strided_slice(x, [axis + 2 for axis in axes], starts, ends)),
-        begin,
-        end,
+    begin, end = (
+        [max(width, 0) if isinstance(width, int) else width for width in side]
+        for side in (begin, end)
     )
+    return cropped(call, x, *crops), begin, end
 
 
 def _padded_in_memory(

@@ -3,8 +3,8 @@
     QLinearConv(x, w, b) => quantize(Conv(dequantize(x), dequantize(w), dequantize(b)))
 
 ``quantize`` divides by the scale, rounds half to even, adds the zero point and saturates, as ONNX
-Runtime does. What comes between is float32; where it is a convolution, ``transform.integer`` finds
-the integers again. Operands with a scale and a zero point for each channel are taken along the axis
+Runtime does. What comes between is float32; where it is a convolution, ``LowerIntegers`` finds the
+integers again. Operands with a scale and a zero point for each channel are taken along the axis
 that the standard names: output channels of a kernel, rows of A and columns of B of a product.
 """
 
