@@ -158,7 +158,8 @@ def convolved_with_ones(
     total = np.zeros((groups, c, o // groups, *sizes), np.float64)
     for phase in np.ndindex(*factor):
         sides = zip(phase, extents, dilation, strict=True)
-        total[(..., *(slice(f, f + extent, step) for f, extent, step in sides))] += flipped
+        taps = tuple(slice(f, f + extent, step) for f, extent, step in sides)
+        total[(...,) + taps] += flipped
     return total.reshape(groups * c, o // groups, *sizes).astype(w.dtype)
 
 
