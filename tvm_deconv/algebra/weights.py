@@ -38,6 +38,7 @@ are outermost and it holds for groups = 1 only. Anything else is refused.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -158,8 +159,10 @@ def convolved_with_ones(
     total = np.zeros((groups, c, o // groups, *sizes), np.float64)
     for phase in np.ndindex(*factor):
         sides = zip(phase, extents, dilation, strict=True)
-        taps = tuple(slice(f, f + extent, step) for f, extent, step in sides)
-        total[(...,) + taps] += flipped
+        # What begins at the phase, along each axis.
+        taps = [slice(f, f + extent, step) for f, extent, step in sides]
+        index: tuple[Any, ...] = (Ellipsis, *taps)
+        total[index] += flipped
     return total.reshape(groups * c, o // groups, *sizes).astype(w.dtype)
 
 
