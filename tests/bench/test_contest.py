@@ -17,6 +17,9 @@ from tvm_deconv.workloads.selection import ModelFile
 # NAME says what it does; the model negates its input.
 FAKES = """
 import os, sys, time
+
+# Threads of NumPy's own are busy for the first 30 ms, while it is watched who sleeps.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numpy as np
 from tvm_deconv.bench import worker
 from tvm_deconv.bench.worker import serve
