@@ -16,6 +16,20 @@ from tvm_deconv.pictures.network import PictureNetwork
 _FATAL_ONLY = 4
 
 
+def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    """The model as it is written.
+
+    Its quantized layers are computed in floats: in the integers that they would be fused to, sums
+    of two products saturate on processors without VNNI.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _FATAL_ONLY
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
 @dataclass(frozen=True)
 class OnnxNetwork(PictureNetwork):
     """A network of one input, which the session takes."""
@@ -26,17 +40,10 @@ class OnnxNetwork(PictureNetwork):
     def of(cls, name: str, description: Metadata, model: onnx.ModelProto) -> OnnxNetwork:
         """The network that ``description`` describes.
 
-        Quantized layers are computed as they are written, from floats to floats: fused, ONNX
-        Runtime saturates sums of int16 on processors without VNNI. Raises QuantizationError for a
-        model that ONNX Runtime refuses.
+        Raises QuantizationError for a model that ONNX Runtime refuses.
         """
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _FATAL_ONLY
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
-            session = onnxruntime.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
+            session = session_of(model)
         except Exception as error:  # ONNX Runtime's classes have no common base but this
             raise QuantizationError(f"ONNX Runtime refuses {name}: {first_line(error)}") from error
         return cls(name, description, session)

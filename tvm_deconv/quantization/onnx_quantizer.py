@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,10 +17,13 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from tvm_deconv.errors import QuantizationError, TvmDeconvError, first_line
+from tvm_deconv.frontends.onnx.nodes import opset_of
+
+from .onnx_network import session_of
 
 # The first in which DequantizeLinear has a scale for each channel.
 _PER_CHANNEL = 13
-# ONNX Runtime's levels; what it says of nodes that it adds itself helps nobody.
+# ONNX Runtime's levels.
 _WARNING, _ERROR = 2, 3
 
 Feeds = Mapping[str, np.ndarray]
@@ -34,17 +38,28 @@ def quantized(model: onnx.ModelProto, name: str, feeds: Iterable[Feeds]) -> onnx
     Raises QuantizationError where ONNX Runtime refuses, or finds nothing to quantize in, the model
     called ``name``, and what ``feeds`` raises.
     """
+    opset = opset_of(model)
+    old = opset < _PER_CHANNEL
+    advice = f"; it is of opset {opset}: export it with {_PER_CHANNEL} or newer" if old else ""
+    given = iter(feeds)
     with TemporaryDirectory() as folder, _silence():
-        given, prepared, result = (Path(folder) / f"{step}.onnx" for step in ("1", "2", "3"))
+        source, prepared, result = (Path(folder) / f"{step}.onnx" for step in ("1", "2", "3"))
         try:
-            onnx.save(model, given)
+            onnx.save(model, source)
             # Its symbolic inference of shapes takes a package that the rest does without.
-            quant_pre_process(given, prepared, skip_symbolic_shape=True)
-            onnx.save(_with_channels(onnx.load(prepared)), prepared)
+            quant_pre_process(source, prepared, skip_symbolic_shape=True)
+            if old:
+                raised = version_converter.convert_version(onnx.load(prepared), _PER_CHANNEL)
+                onnx.save(raised, prepared)
+            first = next(given)
+            if not _agree(model, onnx.load(prepared), first):
+                raise QuantizationError(
+                    f"ONNX Runtime's quantizer prepares {name} wrongly, its results differ{advice}"
+                )
             quantize_static(
                 prepared,
                 result,
-                _Feeds(iter(feeds)),
+                _Feeds(chain([first], given)),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
@@ -55,7 +70,7 @@ def quantized(model: onnx.ModelProto, name: str, feeds: Iterable[Feeds]) -> onnx
             raise
         except Exception as error:  # its classes have no common base but this
             raise QuantizationError(
-                f"ONNX Runtime's quantizer refuses {name}: {first_line(error)}"
+                f"ONNX Runtime's quantizer refuses {name}: {first_line(error)}{advice}"
             ) from error
     if not any(node.op_type == "QuantizeLinear" for node in found.graph.node):
         raise QuantizationError(f"{name} has no layer that ONNX Runtime's quantizer quantizes")
@@ -74,12 +89,19 @@ class _Feeds(CalibrationDataReader):
         return next(self._feeds, None)
 
 
-def _with_channels(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model in an opset in which weights have a scale for each channel."""
-    (opset,) = (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    if opset >= _PER_CHANNEL:
-        return model
-    return version_converter.convert_version(model, _PER_CHANNEL)
+def _agree(one: onnx.ModelProto, other: onnx.ModelProto, feed: Feeds) -> bool:
+    """Whether both give about the same for noise of the shape and size of ``feed``.
+
+    Converters of opsets forget what the older one meant: a Resize of opset 10 was not half_pixel.
+    """
+    rng = np.random.default_rng(0)
+    noise = {
+        key: (rng.random(value.shape) * (np.abs(value).max() or 1)).astype(value.dtype)
+        for key, value in feed.items()
+    }
+    (wanted,), (got,) = (session_of(model).run(None, noise) for model in (one, other))
+    tolerance = np.sqrt(np.finfo(wanted.dtype).eps) * np.abs(wanted).max()
+    return bool(np.allclose(got, wanted, rtol=0, atol=tolerance, equal_nan=True))
 
 
 @contextmanager
