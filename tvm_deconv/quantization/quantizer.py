@@ -72,7 +72,7 @@ def quantize(
         proto, name = read_float(model)
         files = pictures_in(images)
         wanted = None if references is None else references_of(files, references)
-        mod, stated = load_with_pixels(proto, shapes)
+        mod, stated = load_with_pixels(model, shapes)
         description = describe(mod, pixels or Pixels(), stated, LibraryDevice())
         network = OnnxNetwork.of(name, description, proto)
         before = Upscaler.of(network, pixels, report or say).with_range()
