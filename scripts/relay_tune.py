@@ -15,9 +15,11 @@ import functools
 import sys
 from pathlib import Path
 
+import tvm_deconv.relay  # before TVM's own Relay: tvm_deconv/relay/cost_model.py
+
+# isort: split
 from relay_models import host, read
 
-import tvm_deconv.relay
 from tvm_deconv.commands.arguments import add_shape, positive
 from tvm_deconv.errors import TvmDeconvError
 

@@ -23,6 +23,10 @@ _MAX_UNROLLED = 1024
 # Phases that are written out one by one at most: more take LLVM more than a few seconds.
 _MAX_PHASES = 256
 
+# Phases of unlike taps are written out with all of them, each for every accumulator: with these,
+# LLVM takes ten seconds or so, and the time grows with them.
+_MAX_UNEVEN_TAPS = 4096
+
 # Sizes to do well on when the real one is not known at compile time.
 TYPICAL_SIZES = (17, 31, 57, 101, 128, 224, 540, 1080)
 
@@ -108,6 +112,10 @@ def too_many_phases(conv: ConvTranspose2d, accumulate: str) -> str | None:
     phases = conv.w.stride * (conv.h.stride if conv.h.is_uneven else 1)
     if phases > _MAX_PHASES:
         return f"{phases} phases would have to be written out, at most {_MAX_PHASES} are"
+    taps = conv.h.useful_taps * conv.w.useful_taps
+    if conv.h.is_uneven and taps > _MAX_UNEVEN_TAPS:
+        words = f"phases of unlike taps, {taps} together, would have to be written out"
+        return f"{words}, at most {_MAX_UNEVEN_TAPS} are"
     return None
 
 

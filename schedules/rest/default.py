@@ -10,6 +10,7 @@ from tvm.s_tir.dlight.analysis import normalize_prim_func
 
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
+from tvm_deconv.schedules.tir.identities import with_true_identities
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.own_sizes import with_own_sizes
 from tvm_deconv.schedules.tir.periods import with_whole_periods
@@ -37,6 +38,7 @@ def is_scheduled(func: tirx.PrimFunc) -> bool:
 
 def default_schedule(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc:
     """``func`` scheduled for ``machine`` and marked; one of unusual form runs as it is."""
+    func = with_true_identities(func)
     scheduled = schedule_function(func, machine)
     return with_whole_periods(func) if scheduled is None else scheduled.with_attr(SCHEDULED, True)
 

@@ -18,8 +18,10 @@ from .families.onnx_graphs import (
     subpixel,
     transposed,
 )
+from .families.quantized_graphs import quantized_network
 from .families.tflite_graphs import tflite_network
-from .families.torch_modules import torch_module
+from .families.torch_modules import torch_module, torch_volume
+from .families.volumes import branches, volume
 
 # (family, share of the cases)
 FAMILIES: dict[str, tuple[Family, float]] = {
@@ -29,8 +31,12 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "onnx-resize": (enlarged, 12),
     "onnx-constants": (constants_and_shuffle, 4),
     "onnx-transposed": (transposed, 8),
+    "onnx-volume": (volume, 8),
+    "onnx-branches": (branches, 5),
+    "onnx-quantized": (quantized_network, 10),
     "layer": (layer, 14),
     "torch": (torch_module, 12),
+    "torch-volume": (torch_volume, 2),
     "tflite": (tflite_network, 8),
     "file": (bad_file, 12),
     "arguments": (bad_arguments, 2),

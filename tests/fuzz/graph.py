@@ -83,10 +83,15 @@ class Graph:
 
     # -- operands --------------------------------------------------------------------------------
 
-    def input(self, shape: Sequence[int], dims: Sequence[int | str] | None = None) -> Value:
-        """A further input of the graph."""
+    def input(
+        self,
+        shape: Sequence[int],
+        dims: Sequence[int | str] | None = None,
+        dtype: str | None = None,
+    ) -> Value:
+        """A further input of the graph, of its type or another."""
         seed = 100 + len(self.inputs)
-        value = Value(f"x{len(self.inputs)}", filled(shape, self.dtype, seed))
+        value = Value(f"x{len(self.inputs)}", filled(shape, dtype or self.dtype, seed))
         self.inputs.append(value)
         self.values.append(value)
         self.dims[value.name] = list(dims or shape)

@@ -68,7 +68,7 @@ class OnnxCase:
         wanted = []
         for feed in feeds:
             try:
-                wanted.append(expected(self.model, feed))
+                wanted.append(self._expected(feed))
             except Refused as refused:
                 wanted.append(refused)
         progress("compile")
@@ -87,6 +87,9 @@ class OnnxCase:
             if judged.kind != kinds.OK:
                 return judged
         return Outcome(kinds.OK)
+
+    def _expected(self, feed: Feed) -> Expected:
+        return expected(self.model, feed)
 
     def _compile(self) -> Any:
         """The executable, or why there is none."""

@@ -17,6 +17,9 @@ from hypothesis import settings
 # imported.
 tvm.support.libinfo = functools.cache(tvm.support.libinfo)
 
+# Before TVM's own Relay, or XGBoost cannot learn: tvm_deconv/relay/cost_model.py.
+import tvm_deconv.relay  # noqa: E402, F401
+
 # Neither the logs of whoever runs the tests nor those that we ship decide about a variant. A test
 # of logs sets it to a folder.
 os.environ["TVM_DECONV_LOGS"] = "none"

@@ -124,6 +124,14 @@ def test_a_linear_resize_equals_onnx_runtime():
     assert "image.resize2d" not in operators(new)
 
 
+def test_a_1x1_convolution_behind_a_linear_resize_is_computed_before_it():
+    net = Net((1, 6, 7, 5))
+    y = net("Resize", "x", "", net.given(np.float32([1, 1, 2, 3])), mode="linear")
+    y = net("Conv", y, net.constant(2, 6, 1, 1), net.constant(2))
+    new = check(net.model(y), run=compiled)
+    assert operators(new).index("nn.conv2d") < operators(new).index("image.resize2d")
+
+
 def test_layers_have_the_names_of_the_models_nodes():
     model = MODELS["DepthToSpace CRD, opset 13"]()
     model.graph.node[1].name = "/up/DepthToSpace"

@@ -7,6 +7,8 @@ import functools
 import io
 import json
 import re
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -468,3 +470,26 @@ def test_a_device_that_does_not_answer_or_is_not_free_is_one_line(device, board,
         checked.require_answer(host, port, "board", 5)
     with pytest.raises(DeviceError, match=r"'board' hangs, or another program has it: waited 0\.2"):
         checked.require_answer(host, port, "board", 0.2)
+
+
+LEARNS = """
+import {first}
+import tvm_deconv.relay
+from tvm_deconv.relay.cost_model import require_learner
+import numpy as np, xgboost
+
+require_learner()
+xgboost.train({{}}, xgboost.DMatrix(np.zeros((64, 9)), np.zeros(64)), 2)
+print("learned")
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "words"), [("tvm", "learned"), ("tvm.relay", "before tvm.relay")]
+)
+def test_the_cost_model_learns_beside_this_tvm_or_it_is_said_why_not(first, words):
+    command = [sys.executable, "-c", LEARNS.format(first=first)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    # Another build of TVM may hide its symbols: then it learns whatever comes first.
+    assert words in done.stdout + done.stderr or "learned" in done.stdout
+    assert done.returncode in (0, 1), done.stderr

@@ -148,7 +148,10 @@ class VolumeResize(Rule[ResizedVolume]):
             return None  # The last one of a resize answers for all.
         names = [graph.describe(user) for user in users]
         names += ["the function's output"] * (var in graph.outputs)
-        return Refused(f"{graph.describe(var)} is read by {', '.join(names)}, not by a convolution")
+        return Refused(
+            f"{graph.describe(var)} is read by {', '.join(names)}, "
+            "not by a convolution that it could be folded into"
+        )
 
 
 def _axis(graph: Graph, tensor: Tensor, call: Call) -> int | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .cost_model import load_apart
 from .versions import require_relay
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _HOME = {
 
 __all__ = ["RewriteUpsampling", "explain", "lowering", "rewrite_upsampling", "stock", "tune"]
 
+load_apart()  # before TVM's Relay, which imports XGBoost
 require_relay()
 for _room in ("borders", "phases", "strategy"):
     import_module(f"{__name__}.{_room}").register()

@@ -52,6 +52,13 @@ class Builder:
     def nearest(self, x: relay.Expr, factor: tuple[int, int]) -> relay.Call:
         return self._named(relay.nn.upsampling(x, *map(float, factor), layout=self.layout))
 
+    def linear(self, x: relay.Expr, factor: tuple[int, int]) -> relay.Call:
+        # nn.upsampling would be simpler, but puts bilinear samples elsewhere (asymmetric).
+        shape = _shape(x)
+        sides = zip("HW", factor, strict=True)
+        size = [int(shape[self.layout.index(side)]) * r for side, r in sides]
+        return self._named(relay.image.resize2d(x, size, layout=self.layout, method="linear"))
+
     def concat(self, parts: Sequence[relay.Expr]) -> relay.Call:
         return self._named(relay.concatenate(list(parts), axis=self.layout.index("C")))
 
@@ -142,3 +149,10 @@ class ChannelsLast(Builder):
     def merge_phases(self, x: relay.Expr, dims: tuple[Any, ...]) -> relay.Call:
         n, o, h, rh, w, rw = dims
         return self._named(relay.reshape(x, (n, h * rh, w * rw, o)))
+
+
+def _shape(x: relay.Expr) -> Sequence[Any]:
+    """The shape of an expression that nobody has inferred the type of yet."""
+    function = relay.Function(relay.analysis.free_vars(x), x)
+    typed = relay.transform.InferType()(tvm.IRModule.from_expr(function))
+    return typed["main"].body.checked_type.shape

@@ -26,6 +26,7 @@ from tvm_deconv.measure.facts import commit, cpu_model
 from tvm_deconv.schedules import llvm
 
 from .checked import LOST, CheckingRunner, require_device
+from .cost_model import require_learner
 from .layer import has_schedules
 from .record_log import Record, Writer, default_path, identity_of
 from .tasks import default_index, index_of, layers_of
@@ -121,6 +122,7 @@ def tune(
             "the module has no transposed convolution that these kernels compute: apply "
             "tvm_deconv.relay.RewriteUpsampling() first, and see explain"
         )
+    require_learner()
     done: list[TunedLayer] = []
     with ExitStack() as stack:
         host, port, name = stack.enter_context(_device(place))

@@ -2,31 +2,74 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import tvm
-from tvm import relax
+from tvm import relax, te, topi
 from tvm.relax.backend.cpu_generic import pipeline as stock
 from tvm.target import Target
 
 from tvm_deconv.pads import pad_by_sizes
 
-from .graph import shape_of
+from .graph import dtype_of, shape_of
 
 _PAD = "relax.nn.pad"
+_POOLS = {f"relax.nn.max_pool{n}d": getattr(topi.nn, f"pool{n}d") for n in (1, 2, 3)}
 
 
 def legalize_passes(target: Target) -> list[tvm.transform.Pass]:
     """From operators to fused functions; TVM has the same passes for every kind of device."""
     _, *rest = stock.legalize_passes(target)
-    return [relax.transform.LegalizeOps({_PAD: _pad}), *rest]
+    ours = {_PAD: _pad}
+    # On a GPU a maximum begins at the smallest finite number, whatever the padding is.
+    if str(target.kind.name) == "llvm":
+        ours |= {name: _max_pool(pool) for name, pool in _POOLS.items()}
+    return [relax.transform.LegalizeOps(ours), *rest]
+
+
+def _stock(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+    return call.op.get_attr("FLegalize")(builder, call)
 
 
 def _pad(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     """TVM's repeats every axis, also where nothing is added: reads that take long to simplify."""
     mode = str(call.attrs.pad_mode)
     if mode == "constant":
-        return tvm.ir.Op.get(_PAD).get_attr("FLegalize")(builder, call)
+        return _stock(builder, call)
     widths = [int(width) for width in call.attrs.pad_width]
     x = call.args[0]
     pairs = zip(shape_of(x) or (), widths[::2], widths[1::2], strict=True)
     out = [n + before + after for n, before, after in pairs]
     return builder.call_te(pad_by_sizes, x, widths[::2], out, mode)
+
+
+def _max_pool(pool: Callable[..., te.Tensor]) -> Callable[..., relax.Expr]:
+    """TVM's padding is the smallest finite number, which is larger than a map's -inf."""
+
+    def legalize(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+        attrs, x = call.attrs, call.args[0]
+        layout = str(attrs.layout)
+        widths = [int(width) for width in attrs.padding]
+        is_float = str(dtype_of(x)).startswith("float")
+        if not any(widths) or attrs.ceil_mode or not is_float or attrs.out_layout != layout:
+            return _stock(builder, call)
+        places = [layout.index(axis) for axis in "DHW" if axis in layout]
+        both = [dict(zip(places, side, strict=True)) for side in _halves(widths, len(places))]
+        before, after = ([side.get(axis, 0) for axis in range(len(layout))] for side in both)
+
+        def max_pool(x: te.Tensor) -> te.Tensor:
+            padded = topi.nn.pad(x, before, after, -math.inf)
+            windows = attrs.pool_size, attrs.strides, attrs.dilation, [0] * len(widths)
+            return pool(padded, *windows, pool_type="max", ceil_mode=False, layout=layout)
+
+        hint = str(call.op.name).rsplit(".", 1)[-1]
+        return builder.call_te(max_pool, x, primfunc_name_hint=hint)
+
+    return legalize
+
+
+def _halves(widths: list[int], dims: int) -> tuple[list[int], list[int]]:
+    """Begins and ends, of which TVM has them all, or one for all, or one for both sides."""
+    widths = widths * dims if len(widths) == 1 else widths
+    return widths[:dims], widths[-dims:]

@@ -73,6 +73,7 @@ def test_a_node_test_of_onnx_passes(name):
         "test_attention_4d_gqa_causal",
         "test_attention_3d_attn_mask",
         "test_attention_4d_diff_heads_mask4d_padded_kv",  # leaves inputs out
+        "test_attention_causal_boolmask_nan_robustness",  # a row of nothing but -inf
         "test_sce_mean",
         "test_swiglu",
     ],

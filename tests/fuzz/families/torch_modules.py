@@ -101,10 +101,17 @@ class TorchCase:
 
 def torch_module(draw: Choices) -> TorchCase:
     """A module of up to six steps of any kind."""
-    dtype = draw.pick(("float32", "float16"), [6, 1])
-    net = Net(draw, dtype)
-    rank = draw.pick((4, 3, 5), [12, 1.5, 1])
-    sizes = (8, 6, 5, 7, 12, 1, 16, 3)
+    return _module(draw, draw.pick((4, 3, 5), [12, 1.5, 1]), (8, 6, 5, 7, 12, 1, 16, 3))
+
+
+def torch_volume(draw: Choices) -> TorchCase:
+    """The same of volumes, which are small."""
+    return _module(draw, 5, (6, 4, 5, 3, 7, 1, 8, 2))
+
+
+def _module(draw: Choices, rank: int, sizes: Sequence[int]) -> TorchCase:
+    """``rank`` axes; ``sizes`` are those of space, of which the first are drawn more often."""
+    net = Net(draw, draw.pick(("float32", "float16"), [6, 1]))
     shape = [draw.pick((1, 2), [4, 1]), draw.pick((4, 3, 16, 1, 8, 12, 32, 9))]
     shape += [draw.pick(sizes, [6, 4, 3, 3, 1, 0.7, 1, 1]) for _ in range(rank - 2)]
     x = net.input(shape)

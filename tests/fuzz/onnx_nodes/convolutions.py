@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -15,8 +17,40 @@ _ABSURD = 0.01
 _AUTO_PADS = ("SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET")
 
 
-def conv(g: Graph, x: Value, channels: int | None = None, same: bool = False) -> Value:
-    """A convolution to ``channels``; ``same``: of the size of its input, and otherwise simple."""
+@dataclass(frozen=True)
+class Layer:
+    """What was drawn: the weights' shape, the output's channels, the terms of each sum."""
+
+    operator: str
+    shape: tuple[int, ...]
+    outputs: int
+    terms: int
+    attributes: dict[str, Any]
+
+
+Make = Callable[[Graph, Value, Layer], Value]
+
+
+def of_floats(g: Graph, x: Value, layer: Layer) -> Value:
+    """Weights, and a bias in most cases; rarely inputs of the model or the results of a node."""
+    weight: Value | str = g.weight(*layer.shape, terms=layer.terms)
+    if g.draw.chance(0.03):
+        weight = g.node("Neg", weight)
+    operands = [weight, *([g.weight(layer.outputs)] if g.draw.chance(0.6) else [])]
+    return g.node(layer.operator, x, *operands, **layer.attributes)
+
+
+def conv(
+    g: Graph,
+    x: Value,
+    channels: int | None = None,
+    same: bool = False,
+    make: Make = of_floats,
+) -> Value:
+    """A convolution to ``channels``; ``same``: of the size of its input, and otherwise simple.
+
+    ``make`` adds the nodes.
+    """
     axes, groups = _axes_and_groups(g, x)
     kernel = _per_axis(g, KERNELS, axes)
     outputs = channels or groups * g.draw.pick((1, 2, 3, 4)) if groups > 1 else channels
@@ -35,10 +69,12 @@ def conv(g: Graph, x: Value, channels: int | None = None, same: bool = False) ->
     _leave_out_defaults(g, attributes)
     terms = x.shape[1] // groups * prod(kernel)
     shape = (outputs, x.shape[1] // groups, *kernel)
-    return g.node("Conv", x, *_operands(g, shape, outputs, terms), **attributes)
+    return make(g, x, Layer("Conv", shape, outputs, terms, attributes))
 
 
-def conv_transpose(g: Graph, x: Value, channels: int | None = None) -> Value:
+def conv_transpose(
+    g: Graph, x: Value, channels: int | None = None, make: Make = of_floats
+) -> Value:
     """A transposed convolution: any crop, output padding, dilation, output shape."""
     axes, groups = _axes_and_groups(g, x)
     kernel = _per_axis(g, KERNELS, axes)
@@ -59,7 +95,7 @@ def conv_transpose(g: Graph, x: Value, channels: int | None = None) -> Value:
     _leave_out_defaults(g, attributes)
     terms = x.shape[1] // groups * prod(kernel) // prod(strides)
     shape = (x.shape[1], outputs, *kernel)
-    return g.node("ConvTranspose", x, *_operands(g, shape, outputs * groups, terms), **attributes)
+    return make(g, x, Layer("ConvTranspose", shape, outputs * groups, terms, attributes))
 
 
 def _axes_and_groups(g: Graph, x: Value) -> tuple[int, int]:
@@ -103,11 +139,3 @@ def _leave_out_defaults(g: Graph, attributes: dict[str, Any]) -> None:
         for name in ("dilations", "group"):
             if attributes.get(name) in (1, [1] * len(attributes.get("dilations") or ())):
                 attributes[name] = None
-
-
-def _operands(g: Graph, shape: tuple[int, ...], outputs: int, terms: int) -> list[Value | str]:
-    """Weights, and a bias in most cases; rarely inputs of the model or the results of a node."""
-    weight: Value | str = g.weight(*shape, terms=terms)
-    if g.draw.chance(0.03):
-        weight = g.node("Neg", weight)
-    return [weight, *([g.weight(outputs)] if g.draw.chance(0.6) else [])]

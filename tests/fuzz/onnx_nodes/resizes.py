@@ -26,17 +26,15 @@ def resize(g: Graph, x: Value) -> Value:
     mode = g.draw.pick(("nearest", "linear", "cubic"), [4, 3, 1])
     if g.opset < 11:
         return _old(g, x, mode)
-    attributes = _attributes(g, mode)
-    return _resized(g, x, attributes, by_sizes=g.draw.chance(0.4))
+    return resized(g, x, resize_attributes(g, mode), by_sizes=g.draw.chance(0.4))
 
 
 def nearest(g: Graph, x: Value) -> Value:
     """Nearest by whole factors, with the modes that make it one and those that do not."""
-    need_axes(x, 4, 4)
+    need_axes(x, 4, 5)
     r = g.draw.pick((2, 3, 4))
-    scales = [1.0, 1.0, float(r), float(g.draw.pick((r, 2, 3, 1), [8, 1, 1, 1]))]
-    if g.opset < 11:
-        return _old(g, x, "nearest", scales)
+    others = [g.draw.pick((r, 2, 3, 1), [8, 1, 1, 1]) for _ in range(x.rank - 3)]
+    scales = [1.0, 1.0, float(r), *map(float, others)]
     coordinates, rounding = "asymmetric", "floor"
     if g.draw.chance(0.5):
         coordinates, rounding = g.draw.pick(_coordinates(g)), g.draw.pick(_ROUNDING)
@@ -45,10 +43,11 @@ def nearest(g: Graph, x: Value) -> Value:
         "coordinate_transformation_mode": coordinates,
         "nearest_mode": rounding,
     }
-    return _resized(g, x, attributes, by_sizes=g.draw.chance(0.25), scales=scales)
+    return resized(g, x, attributes, by_sizes=g.draw.chance(0.25), scales=scales)
 
 
-def _attributes(g: Graph, mode: str) -> dict[str, Any]:
+def resize_attributes(g: Graph, mode: str) -> dict[str, Any]:
+    """Any that go with the mode, as of opset 11."""
     found: dict[str, Any] = {"mode": mode}
     if g.draw.chance(0.8):
         found["coordinate_transformation_mode"] = g.draw.pick(_coordinates(g))
@@ -70,13 +69,16 @@ def _coordinates(g: Graph) -> tuple[str, ...]:
     return (*_COORDINATES, "half_pixel_symmetric") if g.opset >= 19 else _COORDINATES
 
 
-def _resized(
+def resized(
     g: Graph,
     x: Value,
     attributes: dict[str, Any],
     by_sizes: bool,
     scales: list[float] | None = None,
 ) -> Value:
+    """By these scales or any; before opset 11, of the attributes only the mode counts."""
+    if g.opset < 11:
+        return _old(g, x, attributes["mode"], scales)
     axes = x.rank - 2
     scales = scales or _scales(g, x)
     roi: str = ""

@@ -19,8 +19,10 @@ from tvm_deconv.algebra.geometry import (
     axis_of_resize,
     axis_of_subpixel,
 )
+from tvm_deconv.schedules.choice import choose
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.cpu.tiling import choose_tiling
+from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
@@ -137,3 +139,19 @@ def test_the_register_tile_fits_the_machine(
     accumulators = tile.vectors * tile.channels * factor * (factor if tile.inner_fh else 1)
     assert accumulators <= registers - 4
     assert accumulators * 4 * tile.lanes <= 1024
+
+
+@pytest.mark.parametrize("name", ["revd2", "tdc"])
+def test_phases_of_unlike_taps_are_written_out_up_to_a_number_of_taps(name):
+    # 4489 taps take LLVM some ten seconds, 41209 two minutes.
+    reason = VARIANTS[name].refusal(ConvTranspose2d(3, 2, *square(Axis, 67, 4)), "float32")
+    assert reason is not None and "4489 together, would have to be written out" in reason
+    for size in (68, 63):
+        conv = ConvTranspose2d(3, 2, *square(Axis, size, 4))
+        assert VARIANTS[name].refusal(conv, "float32") is None, size
+
+
+def test_a_kernel_of_too_many_unlike_taps_is_computed_by_another_variant():
+    conv, sizes = ConvTranspose2d(3, 2, *square(Axis, 67, 4)), Sizes(1, 8, 8)
+    found = choose(conv, sizes, "float32", cpu_machine(resolve_target(HOST)))
+    kernel.check(found.variant.name, conv, (1, 8, 8), "float32")

@@ -58,7 +58,7 @@ def is_defined(node: onnx.NodeProto) -> bool:
     """Whether the standard has a definition of an operator that there is no converter for."""
     if is_known(node) or node.domain not in STANDARD or not defs.has(node.op_type):
         return False
-    schema: Any = defs.get_schema(node.op_type)  # its stubs lack what it says of functions
+    schema: Any = defs.get_schema(node.op_type)  # the types of onnx leave functions out
     return bool(schema.has_function or schema.has_context_dependent_function)
 
 

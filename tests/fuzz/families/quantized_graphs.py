@@ -1,0 +1,83 @@
+"""Quantized networks: the integers of each result are ONNX Runtime's but for ties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .. import outcome as kinds
+from ..bounds import Bounded, bounded, outside
+from ..choices import Choices
+from ..graph import OPSETS, Finished, Graph, Value
+from ..onnx_case import Feed, OnnxCase
+from ..onnx_nodes import quantized as steps
+from ..onnx_nodes.quantized import Quantized
+from ..options import draw_options
+from ..outcome import Outcome
+from .growing import feeds_of, shape_of
+
+_STEPS: tuple[tuple[Callable[..., Quantized], float], ...] = (
+    (steps.layer, 6),
+    (steps.qlinear_conv, 4),
+    (steps.expanding, 5),
+    (steps.enlarging, 3),
+    (steps.moved, 3),
+    (steps.bounded, 1),
+    (steps.added, 2),
+    (steps.concatenated, 2),
+)
+_JOINING = (steps.added, steps.concatenated)
+
+
+@dataclass(frozen=True)
+class QuantizedCase(OnnxCase):
+    """Judged by bounds: a unit is right only where a tie allows it."""
+
+    def _expected(self, feed: Feed) -> Bounded:
+        return bounded(self.model, feed)
+
+    def _judge(self, found: Any, want: Any, feed: Feed) -> Outcome:
+        if not isinstance(found, list) or not isinstance(want, Bounded):
+            return super()._judge(found, want, feed)
+        if len(found) != len(want.ends):
+            return Outcome(kinds.WRONG, f"{len(found)} results, expected {len(want.ends)}")
+        wrong = outside(found, want)
+        return Outcome(kinds.WRONG, wrong) if wrong else Outcome(kinds.OK)
+
+
+def quantized_network(draw: Choices) -> QuantizedCase:
+    """One to five layers of bytes; of the first the input is float32, uint8 or int8."""
+    g = Graph(draw, draw.pick([opset for opset in OPSETS if opset >= 10]))
+    x = _input(g)
+    made = [x]
+    for _ in draw.many(1, 5, 0.6):
+        step = draw.pick([s for s, _ in _STEPS], [share for _, share in _STEPS])
+        try:
+            y = g.attempt(step, x, *([made] if step in _JOINING else []))
+        except Finished:
+            return _case(g, [g.values[-1]])
+        if y is not None:
+            x = y
+            made.append(y)
+    results = [x.value]
+    try:
+        if draw.chance(0.4) or x.value in g.inputs:
+            results = [steps.real(g, x)]
+    except Finished:
+        return _case(g, [g.values[-1]])
+    further = [y.value for y in made if y.value not in g.inputs and y is not x]
+    return _case(g, [*results, *draw.some(further[-2:], 0.15)])
+
+
+def _input(g: Graph) -> Quantized:
+    shape, dims = shape_of(g.draw, rank=4)
+    way = g.draw.pick(("float32", "uint8", "int8"), [6, 1, 1])
+    x = g.input(shape, dims, way)
+    if way == "float32":
+        return steps.quantized(g, x)
+    return Quantized(x, *steps.parameters(g, -1.0, 1.0, way))
+
+
+def _case(g: Graph, results: list[Value]) -> QuantizedCase:
+    return QuantizedCase(g.model(results), feeds_of(g), draw_options(g.draw), g.draw.chance(0.12))
