@@ -191,6 +191,28 @@ def test_the_range_of_values_is_that_of_all_pictures(tmp_path, bright):
     assert greatest == pytest.approx(BRIGHTEST, rel=1e-5)
 
 
+def test_weights_that_are_inputs_too_are_taken_for_constants(folder, tmp_path, capfd):
+    model = espcn()
+    for tensor in model.graph.initializer:
+        shape = list(tensor.dims)
+        model.graph.input.append(helper.make_tensor_value_info(tensor.name, 1, shape))
+    out = tmp_path / "out.onnx"
+    tvm_deconv.quantize(model, out, folder / "images", pixels=Pixels("0..1"))
+    graph = onnx.load(out).graph
+    assert "BatchNormalization" not in {node.op_type for node in graph.node}
+    assert [value.name for value in graph.input] == ["x"]
+    assert capfd.readouterr().err == ""
+
+
+def test_a_model_of_opset_11_is_raised_to_one_with_a_scale_for_each_channel(folder, tmp_path):
+    model = espcn()
+    model.opset_import[0].version, model.ir_version = 11, 6
+    out = tmp_path / "out.onnx"
+    outcome = tvm_deconv.quantize(model, out, folder / "images", pixels=Pixels("0..1"))
+    assert onnx.load(out).opset_import[0].version == 13
+    assert min(outcome.against_float.values) > 40
+
+
 def test_a_guessed_range_is_said_once_and_what_the_model_says_is_kept(folder, tmp_path):
     said, model = [], espcn()
     tvm_deconv.quantize(model, tmp_path / "one.onnx", folder / "images", report=said.append)

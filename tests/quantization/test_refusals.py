@@ -133,15 +133,19 @@ def bench(tmp_path_factory):
         ("good.onnx -o none/out.onnx", "cannot write .*none/out.onnx: .*No such file"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_no_file(bench, monkeypatch, capfd, arguments, message):
+def test_bad_input_is_one_line_and_leaves_no_file(
+    bench, tmp_path, monkeypatch, capfd, arguments, message
+):
     monkeypatch.chdir(bench)
     before = sorted(bench.rglob("*"))
-    given = ["quantize", "--images", "images", "-o", "out.onnx", "--range", "0..1"]
+    out = str(tmp_path / "out.onnx")
+    given = ["quantize", "--images", "images", "-o", out, "--range", "0..1"]
     assert cli.main([*given, *arguments.split()]) == 2
     printed = capfd.readouterr()
     assert re.fullmatch(rf"tvm-deconv: .*{message}.*\n", printed.err), printed.err
     assert printed.out == ""
     assert sorted(bench.rglob("*")) == before
+    assert not list(tmp_path.iterdir())
 
 
 def test_onnx_runtime_is_asked_for_by_its_extra(bench, monkeypatch, capfd):

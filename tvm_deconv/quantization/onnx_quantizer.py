@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
@@ -45,7 +44,7 @@ def quantized(model: onnx.ModelProto, name: str, feeds: Iterable[Feeds]) -> onnx
     with TemporaryDirectory() as folder, _silence():
         source, prepared, result = (Path(folder) / f"{step}.onnx" for step in ("1", "2", "3"))
         try:
-            onnx.save(model, source)
+            onnx.save(_with_constants(model), source)
             # Its symbolic inference of shapes takes a package that the rest does without.
             quant_pre_process(source, prepared, skip_symbolic_shape=True)
             if old:
@@ -89,6 +88,18 @@ class _Feeds(CalibrationDataReader):
         return next(self._feeds, None)
 
 
+def _with_constants(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model less its weights that are inputs, too, as they had to be once: nothing is folded
+    into those."""
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    for value in model.graph.input:
+        if value.name in weights:
+            fixed.graph.input.remove(value)
+    return fixed
+
+
 def _agree(one: onnx.ModelProto, other: onnx.ModelProto, feed: Feeds) -> bool:
     """Whether both give about the same for noise of the shape and size of ``feed``.
 
@@ -106,12 +117,9 @@ def _agree(one: onnx.ModelProto, other: onnx.ModelProto, feed: Feeds) -> bool:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Neither ONNX Runtime nor its quantizer gives advice, which is for those who call it."""
-    level = logging.root.manager.disable
-    logging.disable(logging.ERROR)
+    """ONNX Runtime gives no advice on graphs, some of them its quantizer's own."""
     onnxruntime.set_default_logger_severity(_ERROR)
     try:
         yield
     finally:
-        logging.disable(level)
         onnxruntime.set_default_logger_severity(_WARNING)
