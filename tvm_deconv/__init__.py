@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tvm_deconv.checking.checker import check
     from tvm_deconv.compiler import compile, explain, pipeline
     from tvm_deconv.pixels import Pixels
+    from tvm_deconv.quantization.quantizer import quantize
     from tvm_deconv.runner import run
     from tvm_deconv.tuning.driver import tune
 
@@ -27,6 +28,7 @@ __all__ = [
     "geometry",
     "importer",
     "pipeline",
+    "quantize",
     "run",
     "targets",
     "threads",
@@ -41,6 +43,7 @@ _HOME = {
     "pipeline": "compiler",
     "explain": "compiler",
     "Pixels": "pixels",
+    "quantize": "quantization.quantizer",
     "run": "runner",
     "tune": "tuning.driver",
 }

@@ -16,6 +16,7 @@ from tvm_deconv.commands.check import add_check
 from tvm_deconv.commands.logs import add_logs
 from tvm_deconv.commands.model import add_time_energy_model
 from tvm_deconv.commands.network import add_compile, add_explain, add_run
+from tvm_deconv.commands.quantize import add_quantize
 from tvm_deconv.commands.quiet import quiet
 from tvm_deconv.commands.tune import add_tune
 from tvm_deconv.errors import TvmDeconvError
@@ -100,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         add_compile,
         add_check,
         add_run,
+        add_quantize,
         add_tune,
         add_logs,
         add_bench,

@@ -15,7 +15,7 @@ from tvm.relax.vm_build import VMExecutable
 from tvm.target import Target
 
 from tvm_deconv import metadata
-from tvm_deconv.backends import backend_of, machine_of
+from tvm_deconv.backends import LibraryDevice, backend_of, machine_of
 from tvm_deconv.backends.passes import passes_after_fusion
 from tvm_deconv.built import Built
 from tvm_deconv.errors import ModelError, PixelsError, TvmDeconvError
@@ -182,18 +182,7 @@ def build(
 ) -> Built:
     """What ``compile`` does once its arguments are known to be good: ``passes`` are a pipeline."""
     mod, stated = load_with_pixels(model, shapes)
-    inputs, outputs = metadata.ports(mod)
-    layout = find_layout(inputs, outputs)
-    _check_pixels(pixels or Pixels(), layout)
-    description = Metadata(
-        inputs,
-        outputs,
-        metadata.library_device(target),
-        pixels or Pixels(),
-        stated,
-        None,
-        None if isinstance(layout, str) else receptive_field(mod, *layout.sides),
-    )
+    description = describe(mod, pixels or Pixels(), stated, metadata.library_device(target))
     lowered = []
 
     @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.keep")
@@ -206,6 +195,19 @@ def build(
         kept = tvm.transform.Sequential([passes, keep])
         executable = relax.build(described, target, relax_pipeline=kept)
     return Built(executable, lowered[0], description, target, tuple(executable.mod.imports))
+
+
+def describe(mod: tvm.IRModule, pixels: Pixels, stated: Pixels, device: LibraryDevice) -> Metadata:
+    """What a network says of itself that was read as ``mod``, for a library or whatever runs it.
+
+    ``stated`` is what its model says of pixels, ``pixels`` what its user does. Raises PixelsError
+    for the latter where the network cannot have them.
+    """
+    inputs, outputs = metadata.ports(mod)
+    layout = find_layout(inputs, outputs)
+    _check_pixels(pixels, layout)
+    field = None if isinstance(layout, str) else receptive_field(mod, *layout.sides)
+    return Metadata(inputs, outputs, device, pixels, stated, None, field)
 
 
 def _check_pixels(pixels: Pixels, layout: Layout | str) -> None:

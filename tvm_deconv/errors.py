@@ -73,6 +73,10 @@ class OutputError(TvmDeconvError, OSError):
     """A result that cannot be written where it was asked for."""
 
 
+class QuantizationError(TvmDeconvError, RuntimeError):
+    """A network that ONNX Runtime's quantizer refuses, or that quantizer not being installed."""
+
+
 class RelayError(TvmDeconvError, ImportError):
     """A TVM without Relay, or of a version that ``tvm_deconv.relay`` was not tried with."""
 

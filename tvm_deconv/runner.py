@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from tvm_deconv.deep_colours import EXTRA, DeepPicture, has_deep_colours
 from tvm_deconv.files import replacing
 from tvm_deconv.pictures import tiles, tiling
 from tvm_deconv.pictures.guess import Guess
-from tvm_deconv.pictures.network import Network
+from tvm_deconv.pictures.network import Network, PictureNetwork
 from tvm_deconv.pictures.progress import Progress, say
 from tvm_deconv.pixels import Pixels
 from tvm_deconv.threads import use_threads
@@ -71,12 +71,12 @@ def run(
 
 @dataclass(frozen=True)
 class Upscaler:
-    """A compiled image-to-image network, and what is known of its pixels.
+    """An image-to-image network, and what is known of its pixels.
 
     ``report`` is told what was guessed of them, and how far long work is.
     """
 
-    network: Network
+    network: PictureNetwork
     pixels: Pixels
     report: Callable[[str], None]
 
@@ -85,7 +85,13 @@ class Upscaler:
         cls, library: str | os.PathLike, pixels: Pixels | None, report: Callable[[str], None]
     ) -> Upscaler:
         """Load what ``tvm-deconv compile`` wrote; the arguments and errors are those of ``run``."""
-        network = Network.open(library)
+        return cls.of(Network.open(library), pixels, report)
+
+    @classmethod
+    def of(
+        cls, network: PictureNetwork, pixels: Pixels | None, report: Callable[[str], None]
+    ) -> Upscaler:
+        """The same of a network that is loaded."""
         described = network.description
         known = described.pixels.overridden_by(pixels or Pixels())
         stated, guessed = described.stated_pixels, described.guessed_range
@@ -94,7 +100,7 @@ class Upscaler:
         known = stated.overridden_by(known)
         # What was guessed for other means or colours does not hold.
         if known == described.known_pixels and known.range is None and guessed is not None:
-            report(str(Guess(guessed, f"as was guessed when {library} was compiled")))
+            report(str(Guess(guessed, f"as was guessed when {network.name} was compiled")))
             known = replace(known, range=guessed)
         known.check_channels(network.layout.channels)
         return cls(network, known, report)
@@ -112,25 +118,46 @@ class Upscaler:
         The other arguments are those of ``run``. Raises ImageError for an image of a size that the
         network cannot be run on.
         """
-        size = (picture.height, picture.width)
-        rows, columns = tiling.plans(self.network, size, name, tile, overlap)
-        pixels = self._with_range()
         seen = images.split(picture, self.network.layout.channels)
+        return seen.join_samples(self.samples(seen, name, tile, overlap, progress))
+
+    def samples(
+        self, seen: images.Split, name: str, tile: int | None, overlap: int | None, progress: bool
+    ) -> np.ndarray:
+        """What ``upscale`` makes of what the network sees: samples (channels, height', width')."""
+        rows, columns = self._plans(seen, name, tile, overlap)
+        pixels = self.with_range().pixels
 
         def compute(samples: np.ndarray) -> np.ndarray:
             given = pixels.encode(seen.to_planes(samples))
             return seen.to_samples(pixels.decode(self.network(given)))
 
         done = Progress(self.report) if progress else _silent
-        return seen.join_samples(tiles.run(compute, seen.samples, rows, columns, done))
+        return tiles.run(compute, seen.samples, rows, columns, done)
 
-    def _with_range(self) -> Pixels:
-        """The pixels, with a guess of the range where nobody has said it."""
+    def given(
+        self, picture: images.Picture, name: str, tile: int | None, overlap: int | None
+    ) -> Iterator[np.ndarray]:
+        """What ``upscale`` gives the network, tile by tile: (1, channels, height, width)."""
+        seen = images.split(picture, self.network.layout.channels)
+        rows, columns = self._plans(seen, name, tile, overlap)
+        pixels = self.with_range().pixels
+        for _, _, samples in tiles.cut(seen.samples, rows, columns):
+            yield pixels.encode(seen.to_planes(samples))
+
+    def with_range(self) -> Upscaler:
+        """The same, with a guess of the pixels' range where nobody has said it."""
         if self.pixels.range is not None:
-            return self.pixels
+            return self
         guess = self.network.guess(self.pixels)
         self.report(str(guess))
-        return replace(self.pixels, range=guess.range)
+        return replace(self, pixels=replace(self.pixels, range=guess.range))
+
+    def _plans(
+        self, seen: images.Split, name: str, tile: int | None, overlap: int | None
+    ) -> tuple[tiles.Plan, tiles.Plan]:
+        height, width = seen.samples.shape[1:]
+        return tiling.plans(self.network, (height, width), name, tile, overlap)
 
 
 def _silent(done: int, of: int) -> None:

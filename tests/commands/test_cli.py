@@ -307,6 +307,7 @@ def test_a_failing_linker_is_reported(bench, tmp_path, monkeypatch, capsys):
         "explain",
         "compile",
         "run",
+        "quantize",
         "tune",
         "logs list",
         "logs verify",
@@ -335,7 +336,7 @@ def test_help_of_the_command_lists_all_commands(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     text = capsys.readouterr().out
-    for command in ("explain", "compile", "run", "tune", "logs", "bench"):
+    for command in ("explain", "compile", "run", "quantize", "tune", "logs", "bench"):
         assert re.search(rf"^    {command} +\w", text, re.MULTILINE)
 
 

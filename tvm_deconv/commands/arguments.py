@@ -124,6 +124,24 @@ def pixel_options(options: argparse.Namespace) -> Pixels:
     return Pixels(**{field.name: getattr(options, field.name) for field in fields(Pixels)})
 
 
+def add_tiles(parser: argparse.ArgumentParser) -> None:
+    """``--tile`` and ``--overlap``."""
+    parser.add_argument(
+        "--tile",
+        type=positive,
+        metavar="N",
+        help="pixels a side that a network of free sizes computes at once, at most (default: what "
+        "takes about 1 GB)",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=natural,
+        metavar="N",
+        help="pixels by which tiles overlap on each side, for a network that takes the whole "
+        "picture together, where the tiles will show (default: what the network needs)",
+    )
+
+
 def add_threads(parser: argparse.ArgumentParser, summary: str) -> None:
     """``--threads``."""
     parser.add_argument("--threads", type=positive, metavar="N", help=summary)

@@ -16,9 +16,8 @@ from .arguments import (
     add_pixels,
     add_schedule,
     add_threads,
-    natural,
+    add_tiles,
     pixel_options,
-    positive,
     schedule_options,
 )
 
@@ -62,20 +61,7 @@ def add_run(commands: Commands) -> None:
     parser.add_argument("image", metavar="IMAGE", help="image to read, such as a PNG or JPEG")
     parser.add_argument("-o", "--output", required=True, metavar="IMAGE", help="image to write")
     add_pixels(parser, "what the library says, or else a guess, which is said")
-    parser.add_argument(
-        "--tile",
-        type=positive,
-        metavar="N",
-        help="pixels a side that a library of free sizes computes at once, at most (default: what "
-        "takes about 1 GB)",
-    )
-    parser.add_argument(
-        "--overlap",
-        type=natural,
-        metavar="N",
-        help="pixels by which tiles overlap on each side, for a network that takes the whole "
-        "picture together, where the tiles will show (default: what the network needs)",
-    )
+    add_tiles(parser)
     add_threads(parser, ALL_PROCESSORS)
 
 

@@ -1,9 +1,10 @@
-"""A library that ``tvm-deconv compile`` wrote, loaded to be called."""
+"""Networks of pictures that can be called: a library that ``tvm-deconv compile`` wrote."""
 
 from __future__ import annotations
 
 import os
 import sys
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,11 +28,56 @@ _PROBE = 64
 
 
 @dataclass(frozen=True)
-class Network:
-    """A compiled network of one input and one output, ready to run on ``device``."""
+class PictureNetwork(ABC):
+    """A network of one input and one output, whatever runs it; ``name`` stands in messages."""
 
     name: str
     description: Metadata
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Of the pictures that it takes and returns.
+
+        Raises ModelError for a network that does not map one image to one image.
+        """
+        return read_layout(self.description, self.name)
+
+    @cached_property
+    def size(self) -> tuple[int | None, int | None]:
+        """Height and width that it is for; None where any will do."""
+        return self.layout.size(self.description.inputs[0])
+
+    @cached_property
+    def probe_size(self) -> tuple[int, int]:
+        """A height and width that it can have, for a try."""
+        field = self.description.field
+        overlaps = (None, None) if field is None else (field.h, field.w)
+        periods = [1 if overlap is None else overlap.period for overlap in overlaps]
+        height, width = (
+            side or -(-_PROBE // period) * period
+            for side, period in zip(self.size, periods, strict=True)
+        )
+        return height, width
+
+    def guess(self, pixels: Pixels) -> Guess:
+        """The range that it wants, where ``pixels`` hold what else is known of them.
+
+        Raises ImageError where it cannot compute a picture of ``probe_size``.
+        """
+        return guess_range(self, pixels, (self.layout.channels, *self.probe_size))
+
+    @abstractmethod
+    def __call__(self, planes: np.ndarray) -> np.ndarray:
+        """Its result for ``planes``; both are (1, channels, height, width), whatever its layout.
+
+        Raises ImageError for a height or width that it cannot have.
+        """
+
+
+@dataclass(frozen=True)
+class Network(PictureNetwork):
+    """A compiled network of one input and one output, ready to run on ``device``."""
+
     device: tvm.runtime.Device
     machine: relax.VirtualMachine
 
@@ -67,43 +113,7 @@ class Network:
             machine = relax.VirtualMachine(module, device)
         return cls(str(path), description, device, machine)
 
-    @cached_property
-    def layout(self) -> Layout:
-        """Of the pictures that it takes and returns.
-
-        Raises ModelError for a network that does not map one image to one image.
-        """
-        return read_layout(self.description, self.name)
-
-    @cached_property
-    def size(self) -> tuple[int | None, int | None]:
-        """Height and width that it was compiled for; None where any will do."""
-        return self.layout.size(self.description.inputs[0])
-
-    @cached_property
-    def probe_size(self) -> tuple[int, int]:
-        """A height and width that it can have, for a try."""
-        field = self.description.field
-        overlaps = (None, None) if field is None else (field.h, field.w)
-        periods = [1 if overlap is None else overlap.period for overlap in overlaps]
-        height, width = (
-            side or -(-_PROBE // period) * period
-            for side, period in zip(self.size, periods, strict=True)
-        )
-        return height, width
-
-    def guess(self, pixels: Pixels) -> Guess:
-        """The range that it wants, where ``pixels`` hold what else is known of them.
-
-        Raises ImageError where it cannot compute a picture of ``probe_size``.
-        """
-        return guess_range(self, pixels, (self.layout.channels, *self.probe_size))
-
     def __call__(self, planes: np.ndarray) -> np.ndarray:
-        """Its result for ``planes``; both are (1, channels, height, width), whatever its layout.
-
-        Raises ImageError for a height or width that it cannot have.
-        """
         given = self.layout.from_planes(planes).astype(self.description.inputs[0].dtype)
         try:
             result = self.machine["main"](tvm.runtime.tensor(given, self.device))

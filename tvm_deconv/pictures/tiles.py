@@ -16,7 +16,7 @@ The shares of the results, ``scale`` samples for each of the picture, are the re
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil, floor
 
@@ -106,11 +106,9 @@ def run(
     many there were and how many there are.
     """
     whole = None
-    tiles = [(row, column) for row in rows.cuts for column in columns.cuts]
-    for count, (row, column) in enumerate(tiles, 1):
-        at_rows = _reflected(row.begin, rows)
-        at_columns = _reflected(column.begin, columns)
-        result = network(samples[:, at_rows[:, None], at_columns])
+    of = len(rows.cuts) * len(columns.cuts)
+    for count, (row, column, tile) in enumerate(cut(samples, rows, columns), 1):
+        result = network(tile)
         height, width = result.shape[1:]
         if whole is None:
             shape = (len(result), rows.result_size(height), columns.result_size(width))
@@ -120,9 +118,18 @@ def run(
             columns.places(column, width),
         )
         whole[:, to_rows, to_columns] = result[:, from_rows, from_columns]
-        done(count, len(tiles))
+        done(count, of)
     assert whole is not None
     return whole
+
+
+def cut(samples: np.ndarray, rows: Plan, columns: Plan) -> Iterator[tuple[Cut, Cut, np.ndarray]]:
+    """The tiles of ``samples`` (channels, height, width), from the top left, with their places."""
+    for row in rows.cuts:
+        for column in columns.cuts:
+            at_rows = _reflected(row.begin, rows)
+            at_columns = _reflected(column.begin, columns)
+            yield row, column, samples[:, at_rows[:, None], at_columns]
 
 
 def _reflected(begin: int, axis: Plan) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from tvm_deconv.algebra.reach import Field, Overlap
 from tvm_deconv.errors import ImageError
 
-from .network import Network
+from .network import PictureNetwork
 from .tiles import Plan, plan
 
 # That the maps of one tile may take together, none of which is reused in libraries of free sizes.
@@ -21,7 +21,7 @@ _SMALLEST, _OVERLAPS = 64, 3
 
 
 def plans(
-    network: Network, size: tuple[int, int], name: str, tile: int | None, overlap: int | None
+    network: PictureNetwork, size: tuple[int, int], name: str, tile: int | None, overlap: int | None
 ) -> tuple[Plan, Plan]:
     """The tiles along height and width of a picture of this ``size`` called ``name``.
 
@@ -37,9 +37,9 @@ def plans(
     if None not in fixed and tile is not None:
         raise ImageError(f"{network.name} computes {_pixels(fixed)} at once: leave tile away")
     if (tile is not None or any(wanted)) and field.refusal is not None and overlap is None:
-        was = f"compiled for {_pixels(fixed)}" if any(wanted) else "asked to compute it in tiles"
+        why = f"is for {_pixels(fixed)}" if any(wanted) else "was asked to compute it in tiles"
         raise ImageError(
-            f"{name} is {size[1]} x {size[0]} pixels, but {network.name} was {was}, and it cannot "
+            f"{name} is {size[1]} x {size[0]} pixels, but {network.name} {why}, and it cannot "
             f"be run in tiles: {field.refusal}; give an image of its size, or an overlap "
             "(--overlap) if tiles may show"
         )
@@ -67,7 +67,7 @@ def _overlap(field: Overlap | None, asked: int | None) -> Overlap:
     return replace(known, before=max(known.before, more), after=max(known.after, more))
 
 
-def _measured_scales(network: Network) -> list[Fraction]:
+def _measured_scales(network: PictureNetwork) -> list[Fraction]:
     """Samples of the result for each of a flat picture, along height and width."""
     size = network.probe_size
     result = network(np.zeros((1, network.layout.channels, *size), np.float32))

@@ -7,7 +7,7 @@ import pytest
 import tvm
 from onnx import TensorProto, helper, numpy_helper
 from onnx_net import Net
-from quantized_networks import by_onnx_runtime, quantized
+from quantized_networks import assert_equal_but_for_ties, by_onnx_runtime, quantized
 from tvm import relax
 
 import tvm_deconv
@@ -48,21 +48,11 @@ NETWORKS = {
     "residual": residual,
     "deconvolutions": deconvolutions,
 }
-# Of the values, that may be a unit away.
-TIES = 2e-3
 
 
 def computed(model, x, **options):
     executable = tvm_deconv.compile(model, **options)
     return relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(x)).numpy()
-
-
-def assert_equal_but_for_ties(got, expected):
-    assert got.shape == expected.shape
-    unit = np.diff(np.unique(expected)).min()
-    apart = np.abs(got - expected) / unit
-    assert apart.max() < 1.01, "more than a unit"
-    assert (apart > 0.5).mean() <= TIES
 
 
 @pytest.fixture(scope="module")
