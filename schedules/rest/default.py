@@ -22,6 +22,7 @@ from .inline import inline_producers
 from .lanes import LaneReduction, lane_reduction_of, schedule_lanes
 from .nest import schedule_contraction
 from .plain import schedule_reduction
+from .row_group import RowGroup, row_group_of, schedule_rows
 from .rows import cut_rows
 from .stage import Stage, Var, loads_of, stages_of, with_stages
 
@@ -29,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 
 SCHEDULED = "tirx.is_scheduled"
 
-Part = Stage | Contraction | LaneReduction
+Part = Stage | Contraction | LaneReduction | RowGroup
 
 
 def is_scheduled(func: tirx.PrimFunc) -> bool:
@@ -54,9 +55,9 @@ def schedule_function(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc
     stages = stages_of(func)
     if stages is None:
         return None
-    for rules in (_all_rules, _simple_rules):
+    for rules in (_row_rules, _all_rules, _simple_rules):
         try:
-            return _scheduled(func, rules(stages, machine), machine)
+            return _scheduled(func, rules(func, stages, machine), machine)
         except (s_tir.ScheduleError, tvm.error.InternalError) as error:
             # The latter where a size is more than TVM's arithmetic can bound (1.3 * h in float32).
             _LOG.info("%s failed: %s", rules.__name__, str(error).strip().splitlines()[-1])
@@ -73,6 +74,8 @@ def _scheduled(func: tirx.PrimFunc, parts: list[Part], machine: CpuMachine) -> t
             schedule_contraction(schedule, part, machine)
         elif isinstance(part, LaneReduction):
             schedule_lanes(schedule, part, machine)
+        elif isinstance(part, RowGroup):
+            schedule_rows(schedule, part, machine)
         elif is_injective(part):
             schedule_injective(schedule, part, machine)
         else:
@@ -81,12 +84,19 @@ def _scheduled(func: tirx.PrimFunc, parts: list[Part], machine: CpuMachine) -> t
     return for_llvm(cut_rows(with_exact_bounds(schedule.mod["main"], stores)))
 
 
-def _simple_rules(stages: list[Stage], _machine: CpuMachine) -> list[Part]:
+def _simple_rules(_func: tirx.PrimFunc, stages: list[Stage], _machine: CpuMachine) -> list[Part]:
     """Every stage as it is: rows of vectors where it is injective, else parallel outer loops."""
     return list(stages)
 
 
-def _all_rules(stages: list[Stage], machine: CpuMachine) -> list[Part]:
+def _row_rules(func: tirx.PrimFunc, stages: list[Stage], machine: CpuMachine) -> list[Part]:
+    """All stages row by row, where they share rows."""
+    parts = _all_rules(func, stages, machine)
+    group = row_group_of(parts, set(func.params), machine)
+    return parts if group is None else [group]
+
+
+def _all_rules(_func: tirx.PrimFunc, stages: list[Stage], machine: CpuMachine) -> list[Part]:
     """The stages in order, reductions replaced by contractions together with what they absorb."""
     readers: dict[Var, list[Stage]] = {}
     writer: dict[Var, Stage] = {}

@@ -117,17 +117,29 @@ def schedule_injective(schedule: s_tir.Schedule, stage: Stage, machine: CpuMachi
     loops = schedule.get_loops(schedule.get_sblock(stage.name))
     if not loops:
         return
-    joined = fused_tail(stage)
-    outer, tail = loops[:-joined], loops[-joined:]
-    row = schedule.fuse(*tail) if joined > 1 else tail[0]
+    outer, row = join_row(schedule, stage, loops)
     if not outer:
         # One long row: chunks of whole vectors, so that only the last chunk has a rest.
         chunks, row = schedule.split(row, [None, _CHUNK_VECTORS * machine.lanes])
         outer = [chunks]
-    length = prod(axis.size or SERIAL_VALUES for axis in stage.axes[-joined:])
+    make_vectors(schedule, stage, row, machine)
+    parallelise(schedule, stage, outer, machine)
+
+
+def join_row(
+    schedule: s_tir.Schedule, stage: Stage, loops: list[LoopRV]
+) -> tuple[list[LoopRV], LoopRV]:
+    """The innermost of ``loops`` as one row, and those outside of it."""
+    joined = min(fused_tail(stage), len(loops))
+    outer, tail = loops[:-joined], loops[-joined:]
+    return outer, schedule.fuse(*tail) if joined > 1 else tail[0]
+
+
+def make_vectors(schedule: s_tir.Schedule, stage: Stage, row: LoopRV, machine: CpuMachine) -> None:
+    """Have ``cut_rows`` make vectors of a row, if it is long enough and each iteration alike."""
+    length = static_value(schedule.get(row).extent) or SERIAL_VALUES
     if length >= machine.lanes and is_vector_row(stage, stage.axes[-1]):
         schedule.annotate(row, ROW, machine.lanes)
-    parallelise(schedule, stage, outer, machine)
 
 
 def parallelise(
