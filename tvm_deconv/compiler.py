@@ -48,6 +48,7 @@ from tvm_deconv.transform import (
 from tvm_deconv.transform.legalize import legalize_passes
 from tvm_deconv.transform.lower.layers import explain_kernels
 from tvm_deconv.transform.lower.lower_integers import explain_integers
+from tvm_deconv.transform.normalisations import MergeNormalisations
 from tvm_deconv.transform.receptive_field import receptive_field
 
 TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
@@ -113,6 +114,7 @@ def before_schedules(
         # A variant that is asked for by name is one of float32.
         *([LowerIntegers(target)] if variant == AUTO else []),
         LowerConvolutions(target, variant=variant, winograd=winograd, log=log),
+        MergeNormalisations(target),
         SeparateCopies(),
         *stock.library_dispatch_passes(target),
         *legalize_passes(target),

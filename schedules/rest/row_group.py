@@ -22,8 +22,10 @@ from tvm import s_tir, sym, tirx
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.tir.pieces import join
 
-from .injective import SERIAL_VALUES, is_injective, join_row, make_vectors, values_of
+from .injective import SERIAL_VALUES, is_injective, is_vector_row, join_row, values_of
 from .lanes import LaneReduction, place_lanes, vectorise_lanes
+from .reduction import split_groups
+from .rows import ROW
 from .stage import TYPICAL_SIZE, Expr, Stage, StageAxis, Var, loads_of, static_value
 
 # With fewer rows for each thread, those with one row less than others wait too long.
@@ -54,6 +56,8 @@ def row_group_of(
     *before, last = parts
     if not isinstance(last, Stage) or not is_injective(last):
         return None
+    # Statistics of groups are read at ``channel // size``.
+    last = split_groups(last)
     kept = [part for part in before if isinstance(part, Stage | LaneReduction)]
     if len(kept) < len(before) or not any(isinstance(part, LaneReduction) for part in kept):
         return None
@@ -150,5 +154,6 @@ def schedule_rows(schedule: s_tir.Schedule, group: RowGroup, machine: CpuMachine
             loops = schedule.get_loops(schedule.get_sblock(part.name))
             within = [schedule.get(loop).loop_var.same_as(row) for loop in loops].index(True) + 1
             if loops[within:]:
-                _, values = join_row(schedule, part, loops[within:])
-                make_vectors(schedule, part, values, machine)
+                values = join_row(schedule, part, loops[within:])
+                if values.length >= machine.lanes and is_vector_row(part, part.axes[-1]):
+                    schedule.annotate(values.loop, ROW, machine.lanes)
