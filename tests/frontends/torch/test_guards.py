@@ -99,7 +99,7 @@ def test_what_the_program_refuses_is_refused_in_words(network, name, shape, word
         expected = program(x, [first, second], {"k": third}, key=key)
         torch.testing.assert_close(torch.from_numpy(main(*arguments).numpy()), expected)
         return
-    with pytest.raises(Exception, match="Guard failed|modulo by zero"):
+    with pytest.raises(Exception, match=r"Guard failed|modulo by zero"):
         program(x, [first, second], {"k": third}, key=key)
     with pytest.raises(RuntimeError, match="match_cast error") as raised:
         main(*arguments)
@@ -143,7 +143,7 @@ def test_a_guard_that_cannot_be_read_is_an_error_that_shows_it(guard):
     program = torch.export.export(nn.ReLU(), (torch.zeros(8),), dynamic_shapes=({0: Dim.AUTO},))
     program._guards_code = [guard]
     with pytest.raises(
-        ModelError, match="the program requires .*, which cannot be asked"
+        ModelError, match=r"the program requires .*, which cannot be asked"
     ) as raised:
         load(program)
     assert guard in str(raised.value)
