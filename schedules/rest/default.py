@@ -12,6 +12,7 @@ from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.schedules.tir.identities import with_true_identities
 from tvm_deconv.schedules.tir.last_steps import for_llvm
+from tvm_deconv.schedules.tir.nan_maxima import with_nan_kept
 from tvm_deconv.schedules.tir.own_sizes import with_own_sizes
 from tvm_deconv.schedules.tir.periods import with_whole_periods
 
@@ -41,7 +42,9 @@ def default_schedule(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc:
     """``func`` scheduled for ``machine`` and marked; one of unusual form runs as it is."""
     func = with_true_identities(func)
     scheduled = schedule_function(func, machine)
-    return with_whole_periods(func) if scheduled is None else scheduled.with_attr(SCHEDULED, True)
+    if scheduled is None:
+        return with_nan_kept(with_whole_periods(func), machine.keeps_nan)
+    return with_nan_kept(scheduled, machine.keeps_nan).with_attr(SCHEDULED, True)
 
 
 def schedule_function(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc | None:

@@ -1,4 +1,4 @@
-"""The largest of nothing but -inf is -inf, and has its place; the smallest of inf likewise."""
+"""The largest of nothing but -inf is -inf, and has its place; where there is a NaN, it is NaN."""
 
 from __future__ import annotations
 
@@ -58,3 +58,23 @@ def test_a_reduction_of_infinities_is_infinite_and_has_a_place(main, bound):
     }
     for (name, wanted), result in zip(expected.items(), got, strict=True):
         np.testing.assert_array_equal(result.numpy(), wanted, err_msg=name)
+
+
+def test_a_reduction_is_nan_where_a_term_is(main):
+    """ONNX Runtime loses most of them, by their place; onnx.reference and NumPy none."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(SHAPE).astype("float32")
+    x[rng.random(SHAPE) < 0.1] = np.nan
+    x[0, 0], x[0, 1, 2, 3] = 1, -np.nan
+    got = dict(
+        zip(NODES, main(*map(tvm.runtime.tensor, (x, np.zeros((2, 5), "int32")))), strict=True)
+    )
+    expected = {
+        "max": x.max((2, 3), keepdims=True),
+        "min": x.min(3, keepdims=True),
+        "pool": pooled(x),
+        "whole": x.max((2, 3), keepdims=True),
+    }
+    for name, wanted in expected.items():
+        assert np.isnan(wanted).any() and not np.isnan(wanted).all(), "the test is one"
+        np.testing.assert_array_equal(got[name].numpy(), wanted, err_msg=name)
