@@ -144,8 +144,8 @@ def is_second_opinion_wrong(model: onnx.ModelProto) -> bool:
     """Whether onnx.reference 1.22 breaks the standard.
 
     It takes -0.5 for the one sample of ``pytorch_half_pixel``, where the standard says 0. A resize
-    that crops, it divides by what is scaled and not by the length of the output. Of a softmax that is
-    too small for its type it takes the logarithm, which is -inf.
+    that crops, it divides by what is scaled and not by the length of the output. Of a softmax that
+    is too small for its type it takes the logarithm, which is -inf.
     """
     if any(node.op_type == "LogSoftmax" for node in model.graph.node):
         return True
