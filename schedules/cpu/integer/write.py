@@ -28,6 +28,9 @@ from .kernel import Dim, Integer, Read
 
 # Products of vectors that are written out one after the other; more go row by row in a loop.
 _UNROLLED = 1500
+# Of all phases along the height together: TVM takes the square of it to compact buffers, 70 s for
+# the 16000 products of 16 phases of 8x8 taps, and 5 s in loops.
+_UNROLLED_IN_ALL = 4096
 
 
 def write(kernel: Integer, shape: Sequence[Dim]) -> tirx.PrimFunc:
@@ -246,7 +249,9 @@ class _Writer:
         for earlier in k.row_phases[: k.row_phases.index(tuple(phases))]:
             before[1] += sum(len(at) for at in k.taps(earlier).values()) * k.depth * channels
         rows = _by_row(taps)
-        looped = _even_step(rows) if reads * vectors > _UNROLLED else None
+        in_all = reads * vectors * len(k.row_phases)
+        is_long = reads * vectors > _UNROLLED or in_all > _UNROLLED_IN_ALL
+        looped = _even_step(rows) if is_long else None
 
         def add_row(at: Any, weights: Any, columns: _Columns) -> int:
             """The taps of one row, of which packed x begins at ``at``; how many weights it took."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tvm
+import tvm_ffi
 from integer_kernel import CROPPED, DILATED, SPARSE, SUB_PIXEL, UNEVEN, of_layer
 from kernel import HOST
+from tvm import tirx
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of, wide_dot_of
@@ -48,6 +50,17 @@ def test_rows_of_a_large_kernel_are_a_loop(dilation):
     large = Axis(11, 1, 5 * dilation, 5 * dilation, dilation=dilation)
     got, expected = of_layer(ConvTranspose2d(4, 8, large, large), (1, 4, 9, 20))
     np.testing.assert_array_equal(got, expected)
+
+
+def test_rows_of_many_phases_are_loops():
+    """TVM took a minute for them one after the other."""
+    op = ConvTranspose2d(2, 4, Axis(64, 16, 24, 24), Axis(9, 1, 4, 4))
+    got, expected = of_layer(op, (1, 2, 6, 20))
+    np.testing.assert_array_equal(got, expected)
+    stores: list[tirx.BufferStore] = []
+    kernel = Integer(op, "uint8", 3, dot_of(HOST), Tile(4, 4, 3), Store("float32"))
+    tvm_ffi.structural_walk(write(kernel, [1, 2, 6, 200]).body, (tirx.BufferStore, stores.append))
+    assert len(stores) < 4096
 
 
 @pytest.mark.parametrize("joined", [False, True])
