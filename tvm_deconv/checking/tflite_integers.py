@@ -50,13 +50,14 @@ def with_float_weights(file: File, copy: Callable[[], Any]) -> Any:
 
 
 def move_scales(model: Any, seed: int) -> None:
-    """Move the scales of a model, in place; those that are equal alike, as kernels ask for it.
+    """Move the scales of what is computed, in place; equal ones alike, as kernels ask for it.
 
     Powers of 2 stay: functions whose results have known bounds ask for one.
     """
     for tensor in model.subgraphs[0].tensors:
-        quantization = tensor.quantization
-        if quantization is None or quantization.scale is None or not len(quantization.scale):
+        quantization, held = tensor.quantization, model.buffers[tensor.buffer].data
+        is_constant = held is not None and len(held)
+        if is_constant or quantization is None or quantization.scale is None:
             continue
         quantization.scale = np.array(
             [_moved(float(scale), seed) for scale in quantization.scale], np.float32
