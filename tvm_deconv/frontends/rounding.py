@@ -52,9 +52,7 @@ def rounded(
     return relax.op.quantize(x, relax.const(factor), relax.const(zero), axis, dtype)
 
 
-def meant(
-    x: relax.Expr, scale: np.ndarray, zero_point: np.ndarray, axis: int = 0
-) -> relax.Expr:
+def meant(x: relax.Expr, scale: np.ndarray, zero_point: np.ndarray, axis: int = 0) -> relax.Expr:
     """``scale * (x - zero_point)`` as float32; operands as those of ``rounded``."""
     factor, zero = parameters(scale, zero_point, str(x.ty.dtype))
     return relax.op.dequantize(x, relax.const(factor), relax.const(zero), axis, "float32")
