@@ -142,7 +142,7 @@ class _Quant:
         steps("DequantizeLinear", stored, *operands, to=self.node.output[0], **axis)
         return steps.nodes
 
-    def axis(self) -> tuple[dict[str, int], Callable[[np.ndarray], np.ndarray]]:
+    def axis(self) -> tuple[dict[str, Any], Callable[[np.ndarray], np.ndarray]]:
         """The attribute of QuantizeLinear, and what brings scale and zero point to its form."""
         shape = np.broadcast_shapes(self.scale.shape, self.zero.shape)
         wide = [axis for axis, size in enumerate(shape) if size != 1]

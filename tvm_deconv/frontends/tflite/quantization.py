@@ -61,9 +61,11 @@ def read_quantization(
     zeros = np.zeros(1, np.int64)
     if table.ZeroPointLength():
         zeros = np.asarray(table.ZeroPointAsNumpy(), np.int64)
-    if not (np.isfinite(scales) & (scales > 0)).all():
-        bad = scales[~(np.isfinite(scales) & (scales > 0))][0]
-        raise ModelError(f"{what} has the scale {bad}: scales are positive numbers")
+    bad = scales[~(np.isfinite(scales) & (scales > 0))]
+    if bad.size and dtype in ("int32", "int64"):
+        return None  # numbers that are meant as they are, or a bias
+    if bad.size:
+        raise ModelError(f"{what} has the scale {bad[0]}: scales are positive numbers")
     axis = int(table.QuantizedDimension())
     along = shape[axis] if 0 <= axis < len(shape) else None
     for name, values in (("scales", scales), ("zero points", zeros)):

@@ -80,7 +80,7 @@ def _bias(call: Call, index: int, channels: int, data: int = 0) -> list[str]:
         of_data, of_weights = call.quantization(data), call.quantization(1)
         if of_data is None or of_weights is None:
             refuse(f"its bias is {stored.dtype}, its input or its weights have no scale")
-        units = np.float32(of_data.scales[0]) * np.float32(of_weights.scales)
+        units = np.float32(of_data.scales[0]) * np.array(of_weights.scales, np.float32)
         bias = stored.astype(np.float32) * units
     if bias.shape != (channels,):
         refuse(f"its bias has the shape {list(bias.shape)}, not [{channels}]")
