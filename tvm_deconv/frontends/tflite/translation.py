@@ -5,6 +5,9 @@ the graph in several orders of its axes (its *forms*), and a form is made when s
 
 - Convolutions, pools and resizes ask for NCHW and give NCHW. What works on any order takes the one
   that is there. So transposes stand where images come in and where results leave.
+- A tensor of a quantised file stands there as the integers that are stored. Where its ``real``
+  values are asked for, a DequantizeLinear makes them, so that the graph is one of quantised ONNX
+  files.
 - TRANSPOSE makes nothing: its result has the forms of its input under other names, so that pairs of
   transposes, which converters from PyTorch write around each layer, are gone.
 """
@@ -22,6 +25,7 @@ from tvm_deconv.errors import ModelError
 from tvm_deconv.frontends.onnx.facts import Facts
 from tvm_deconv.frontends.onnx.rules import check_node
 
+from .quantization import Quantization
 from .read import DTYPES, File, Operator
 
 OPSET = 17
@@ -48,6 +52,8 @@ class Translation:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, np.ndarray] = {}
         self.forms: dict[int, dict[Order, str]] = {}
+        self._real: dict[tuple[int, Order], str] = {}
+        self._parameters: dict[tuple[float, int, str], tuple[str, str]] = {}
         self.inputs = [self._input(index, shapes) for index in file.inputs]
         types = {value.name: value.type for value in self.inputs}
         self.facts = Facts(file.name, OPSET, {}, types)
@@ -150,6 +156,57 @@ class Translation:
             output = f"{self.names[index]}:{''.join(map(str, order))}"
             forms[order] = self.node("Transpose", label or output, [name], output, perm=moved)
         return forms[order]
+
+    def real(self, index: int, order: Order | None = None, label: str = "") -> str:
+        """The name of a tensor's form in ``order``, of real numbers: dequantised where it is."""
+        quantization, tensor = self.quantization(index), self.file.tensors[index]
+        if quantization is None:
+            return self.form(index, order, label)
+        order = order or tuple(range(len(self.shape(index))))
+        if (index, order) not in self._real:
+            if tensor.data is not None:
+                array = quantization.real(tensor.data).transpose(order)
+                name = self._first_name(index, array)
+            else:
+                name = self.dequantized(self.form(index, order, label), index)
+            self._real[index, order] = name
+        return self._real[index, order]
+
+    def quantization(self, index: int) -> Quantization | None:
+        """The scales of a tensor of integers that stand for real numbers."""
+        return self.file.tensors[index].quantization
+
+    def described(self, index: int) -> str:
+        """A tensor with its type and scales, for messages."""
+        quantization, tensor = self.quantization(index), self.file.tensors[index]
+        what = f"tensor {index} {self.names[index]!r} of {tensor.dtype}"
+        return what if quantization is None else f"{what} with {quantization}"
+
+    def dequantized(self, value: str, index: int) -> str:
+        """A new node that gives stored ``value`` the scale of tensor ``index``."""
+        output = f"{self.names[index]}:real"
+        return self.node("DequantizeLinear", output, [value, *self._scale(index)], output)
+
+    def quantized(self, value: str, index: int, label: str) -> str:
+        """A new node that rounds real ``value`` to the integers of tensor ``index``."""
+        output = f"{self.names[index]}:stored"
+        return self.node("QuantizeLinear", label, [value, *self._scale(index)], output)
+
+    def _scale(self, index: int) -> tuple[str, str]:
+        """Constants of the one scale and zero point of tensor ``index``."""
+        quantization, dtype = self.file.tensors[index].quantization, self.file.tensors[index].dtype
+        if quantization is None or not quantization.is_single or dtype not in ("int8", "uint8"):
+            raise ModelError(
+                f"reads or makes {self.described(index)}: only int8 and uint8 with one scale are "
+                "computed"
+            )
+        key = (quantization.scales[0], quantization.zero_points[0], dtype)
+        if key not in self._parameters:
+            name = self.names[index]
+            scale = self.constant(np.float32(key[0]), f"{name}:scale")
+            zero = self.constant(np.array(key[1], dtype), f"{name}:zero_point")
+            self._parameters[key] = scale, zero
+        return self._parameters[key]
 
     def _first_name(self, index: int, array: np.ndarray) -> str:
         return self.constant(np.asarray(array, order="C"), f"{self.names[index]}:constant")

@@ -67,10 +67,21 @@ def _weights(call: Call, index: int) -> np.ndarray:
     return weights
 
 
-def _bias(call: Call, index: int, channels: int) -> list[str]:
+def _bias(call: Call, index: int, channels: int, data: int = 0) -> list[str]:
+    """The bias, one of integers by the scales of the sum that it is added to.
+
+    ``data`` is the input of the layer, whose weights are input 1.
+    """
     if not call.has(index):
         return []
     bias = call.array(index, "biases")
+    stored = call.graph.value(call.input(index))
+    if stored is not None and stored.dtype.kind == "i":
+        of_data, of_weights = call.quantization(data), call.quantization(1)
+        if of_data is None or of_weights is None:
+            refuse(f"its bias is {stored.dtype}, its input or its weights have no scale")
+        units = np.float32(of_data.scales[0]) * np.array(of_weights.scales, np.float32)
+        bias = stored.astype(np.float32) * units
     if bias.shape != (channels,):
         refuse(f"its bias has the shape {list(bias.shape)}, not [{channels}]")
     return [call.constant(bias)]
@@ -173,7 +184,7 @@ def _transposed(
     if any(end < 0 for _, end in crops):
         window["output_padding"] = [max(-end, 0) for _, end in crops]
     operands = [call.form(image, NCHW), call.constant(weights.transpose(3, 0, 1, 2))]
-    return call.emit("ConvTranspose", *operands, *_bias(call, bias, len(weights)), **window)
+    return call.emit("ConvTranspose", *operands, *_bias(call, bias, len(weights), image), **window)
 
 
 def transpose_conv_bias_options(custom: bytes) -> tuple[bool, tuple[int, int]]:
