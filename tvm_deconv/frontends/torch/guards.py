@@ -134,7 +134,7 @@ def _in_range(program: ExportedProgram, size: tirx.Expr, recorded: Any) -> Itera
 
 def _is_of_sizes(condition: Any, sizes: Sizes) -> bool:
     """Not of data, which is asked for where it is used."""
-    record = condition.meta.get("val") if isinstance(condition, fx.Node) else None
+    record: Any = condition.meta.get("val") if isinstance(condition, fx.Node) else None
     symbols = record.node.expr.free_symbols if hasattr(record, "node") else ()
     return bool(symbols) and all(symbol.name in sizes.variables for symbol in symbols)
 
