@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import tvm
 from tvm import relax, te, topi
@@ -51,10 +52,7 @@ def _max_pool(pool: Callable[..., te.Tensor]) -> Callable[..., relax.Expr]:
         widths = [int(width) for width in attrs.padding]
         is_float = str(dtype_of(x)).startswith("float")
         places = [layout.index(axis) for axis in "DHW" if axis in layout]
-        sizes, out = (
-            [shape[place] for place in places] if (shape := shape_of(y)) else [None]
-            for y in (x, call)
-        )
+        sizes, out = (_along(places, y) for y in (x, call))
         is_fixed = all(isinstance(size, int) for size in (*sizes, *out))
         goes_beyond = any(widths) if not attrs.ceil_mode else is_fixed
         if not goes_beyond or not is_float or attrs.out_layout != layout:
@@ -79,3 +77,8 @@ def _max_pool(pool: Callable[..., te.Tensor]) -> Callable[..., relax.Expr]:
         return builder.call_te(max_pool, x, primfunc_name_hint=hint)
 
     return legalize
+
+
+def _along(places: list[int], x: relax.Expr) -> list[Any]:
+    shape = shape_of(x)
+    return [None] if shape is None else [shape[place] for place in places]
