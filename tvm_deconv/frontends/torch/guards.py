@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sympy
+import torch
 import tvm
 import tvm_ffi
 from torch import fx
@@ -134,9 +135,10 @@ def _in_range(program: ExportedProgram, size: tirx.Expr, recorded: Any) -> Itera
 
 def _is_of_sizes(condition: Any, sizes: Sizes) -> bool:
     """Not of data, which is asked for where it is used."""
-    record: Any = condition.meta.get("val") if isinstance(condition, fx.Node) else None
-    symbols = record.node.expr.free_symbols if hasattr(record, "node") else ()
-    return bool(symbols) and all(symbol.name in sizes.variables for symbol in symbols)
+    record = condition.meta.get("val") if isinstance(condition, fx.Node) else None
+    if not isinstance(record, torch.SymBool):
+        return False
+    return all(symbol.name in sizes.variables for symbol in record.node.expr.free_symbols)
 
 
 def _truth(expr: Any, sizes: Sizes) -> tirx.Expr:
