@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from tflite_rows import Constant, Writer, schema
-
-_RNG = np.random.default_rng(3)
 
 
 class QuantizedWriter(Writer):
@@ -36,14 +34,15 @@ class Scaled:
     is_constant: bool = False
 
 
-def integers(*shape: int, dtype: str = "int8") -> np.ndarray:
-    limits = np.iinfo(dtype)
-    return _RNG.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+def drawer(seed: int) -> Callable[..., np.ndarray]:
+    """A function that draws any integers of a type, of one stream."""
+    rng = np.random.default_rng(seed)
 
+    def integers(*shape: int, dtype: str = "int8") -> np.ndarray:
+        limits = np.iinfo(dtype)
+        return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
 
-def given(*shape: int, dtype: str = "int8", scale: float = 0.05, zero: int = 3) -> Scaled:
-    """An input."""
-    return Scaled(integers(*shape, dtype=dtype), scale, zero)
+    return integers
 
 
 def fixed(values: np.ndarray, scale: Any, zero: Any = 0, axis: int = 0) -> Scaled:

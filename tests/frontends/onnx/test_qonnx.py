@@ -56,7 +56,7 @@ COMPUTED = [
     {"scale": 0.02},
     {"scale": 0.02, "signed": 0, "zero": 100},
     {"scale": 0.02, "narrow": 1},
-    {"scale": 0.02, "signed": 0, "narrow": 1},
+    {"scale": 0.005, "signed": 0, "narrow": 1},
     {"scale": 0.3, "bits": 4},
     {"scale": 0.3, "bits": 4, "narrow": 1, "zero": 2},
     {"scale": 0.1, "bits": 4, "signed": 0},

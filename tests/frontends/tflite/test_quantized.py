@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tflite_quantized import Row, Scaled, file_of, fixed, given, integers
+from tflite_quantized import Row, Scaled, drawer, file_of, fixed
 from tflite_rows import c, compiled, floats, litert, options
 
 from tvm_deconv.errors import ModelError
 from tvm_deconv.frontends.tflite import from_tflite
+
+integers = drawer(3)
 
 IMAGE = (1, 6, 7, 8)
 SCALES = {"int8": ("int8", 0.05, 3), "uint8": ("uint8", 0.05, 120)}
@@ -27,11 +29,11 @@ def row(operator, *operands, to=INT8, kind=None, ties=0.0, **fields):
 
 
 def x(dtype="int8", *shape):
-    return given(*(shape or IMAGE), dtype=dtype, scale=0.05, zero=SCALES[dtype][2])
+    return Scaled(integers(*(shape or IMAGE), dtype=dtype), 0.05, SCALES[dtype][2])
 
 
 def y(dtype="int8", *shape):
-    return given(*(shape or IMAGE), dtype=dtype, scale=0.031, zero=SCALES[dtype][2] - 9)
+    return Scaled(integers(*(shape or IMAGE), dtype=dtype), 0.031, SCALES[dtype][2] - 9)
 
 
 def weights(*shape, axis=0):

@@ -86,6 +86,35 @@ class Translation:
         self.facts.set_value(name, array)
         return name
 
+    def meant(
+        self,
+        stored: np.ndarray,
+        scales: np.ndarray,
+        zero_points: np.ndarray | None,
+        axis: int,
+        name: str,
+    ) -> str:
+        """Weights of integers by a DequantizeLinear, which runtimes look for; the name of them.
+
+        ``scales`` and ``zero_points`` (None: 0) have one element, or one for each along ``axis``.
+        """
+        operands = [self.constant(stored, name)]
+        by_channel = scales.size > 1
+        shape = (-1,) if by_channel else ()
+        operands.append(self.constant(scales.reshape(shape).astype(np.float32), f"{name}:scale"))
+        if zero_points is not None:
+            zeros = zero_points.reshape(shape).astype(stored.dtype)
+            operands.append(self.constant(zeros, f"{name}:zero_point"))
+        output = self.unused(f"{name}:real")
+        how = {"axis": axis} if by_channel else {}
+        # Not evaluated: they would be floats in the model then.
+        self.nodes.append(
+            helper.make_node("DequantizeLinear", operands, [output], self.unused(name), **how)
+        )
+        kind = helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, stored.shape)
+        self.facts.types[output] = kind
+        return output
+
     def node(self, kind: str, label: str, inputs: list[str], output: str, **attributes: Any) -> str:
         """Append a node of the standard with one output; the name of the output."""
         return self.outputs(kind, label, inputs, [output], **attributes)[0]
