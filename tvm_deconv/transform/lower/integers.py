@@ -34,12 +34,11 @@ from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store, phase_sums
 from tvm_deconv.schedules.cpu.integer.tile import choose_tile, refusal
 from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
 from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, shape_of
+from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE, scale_of
 
 from .epilogue import PRELU, RESHAPE, phase_view
 from .read import CONV, CONV_TRANSPOSE, Convolution, read
 
-DEQUANTIZE, QUANTIZE = "relax.dequantize", "relax.quantize"
-_BYTES = ("uint8", "int8")
 _INT32 = 2**31
 # How far a bias may be from a multiple of its unit: the rounding of two products of float32.
 _ROUNDING = 2.0**-22
@@ -102,53 +101,22 @@ def integer_layer(
         return None
     # Asked first, since to read a convolution is to rearrange its weights.
     source = graph.value(call.args[0])
-    if op_name(source) != DEQUANTIZE or dtype_of(source.args[0]) not in _BYTES:
+    if op_name(source) != DEQUANTIZE or dtype_of(source.args[0]) not in BYTES:
         return None
     conv = read(graph, var)
     if conv is None or isinstance(conv, Refused) or conv.dtype != "float32":
         return None
     if integers is None:
         return Refused("integers are multiplied on processors only")
-    known = _scale_of(graph, source)
+    known = scale_of(graph, source, dtype_of(source.args[0]))
     if known is None:
         return Refused("its input does not have one positive, constant scale and one zero point")
     found = integer_weights(conv.op, conv.weight)
     if found is None:
         return Refused("its weights are not integers times a scale for each output channel")
     weight, scales = found
-    scale, zero_point = known
-    units = scales * np.float32(scale)
-    data = _before_round_trips(graph, source, known)
-    return _layer(graph, conv, data, zero_point, weight, units, integers)
-
-
-def _before_round_trips(
-    graph: Graph, dequantized: relax.Call, known: tuple[float, int]
-) -> relax.Expr:
-    """The bytes that were last made: to float32 and back with the same scale changes none.
-
-    Quantizers write a pair of the two behind whatever only moves values.
-    """
-    data = dequantized.args[0]
-    while True:
-        again = graph.value(data)
-        if op_name(again) != QUANTIZE or _scale_of(graph, again) != known:
-            return data
-        source = graph.value(again.args[0])
-        if op_name(source) != DEQUANTIZE or _scale_of(graph, source) != known:
-            return data
-        if dtype_of(source.args[0]) != dtype_of(data):
-            return data
-        data = source.args[0]
-
-
-def _scale_of(graph: Graph, call: relax.Call) -> tuple[float, int] | None:
-    """Scale and zero point of a quantization or its reverse; None if there are several."""
-    scale, zero_point = (graph.constant(argument) for argument in call.args[1:3])
-    if scale is None or zero_point is None or scale.size != 1 or zero_point.size != 1:
-        return None
-    value = float(scale.item())
-    return (value, int(zero_point.item())) if 0 < value < np.inf else None
+    units = scales * np.float32(known.scale)
+    return _layer(graph, conv, source.args[0], known.zero_point, weight, units, integers)
 
 
 def _layer(
@@ -249,10 +217,10 @@ def _follow(graph: Graph, conv: Convolution) -> _Following:
 def _quantizes(
     graph: Graph, var: relax.Var, call: relax.Call, x: relax.Var, state: _Following, shape: Any
 ) -> bool:
-    known = _scale_of(graph, call) if call.args[0].same_as(x) else None
-    if known is None or dtype_of(var) not in _BYTES or not same_shape(shape_of(var), shape):
+    known = scale_of(graph, call, dtype_of(var)) if call.args[0].same_as(x) else None
+    if known is None or not same_shape(shape_of(var), shape):
         return False
-    state.result, (state.scale, state.zero_point) = var, known
+    state.result, state.scale, state.zero_point = var, known.scale, known.zero_point
     return True
 
 

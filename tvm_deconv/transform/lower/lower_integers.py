@@ -20,9 +20,10 @@ from tvm_deconv.schedules.cpu.integer.kernel import Integer
 from tvm_deconv.schedules.cpu.integer.write import write
 from tvm_deconv.transform.graph import Graph, op_name, shape_of
 from tvm_deconv.transform.graph import constant as tensor_constant
+from tvm_deconv.transform.keep_bytes import DEQUANTIZE
 from tvm_deconv.transform.rebind import rebind
 
-from .integers import DEQUANTIZE, IntegerLayer, Integers, integer_layer, integers_of
+from .integers import IntegerLayer, Integers, integer_layer, integers_of
 from .layers import describe, operator, short
 
 # The name of this way to compute, where variants have theirs.
