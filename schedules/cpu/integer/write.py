@@ -24,16 +24,17 @@ from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
-from .kernel import Dim, Integer, Read
+from .kernel import SUM_VALUES, Dim, Integer, Read
 
 # Products of vectors that are written out one after the other; more go row by row in a loop.
 _UNROLLED = 1500
 
 
 def write(kernel: Integer, shape: Sequence[Dim]) -> tirx.PrimFunc:
-    """x (N, C, H, W) of ``shape``, words, offsets, scales[, shifts][, slopes], the result.
+    """x (N, C, H, W) of ``shape``, words, offsets, scales[, shifts][, slopes][, other, values], y.
 
-    A size is an int or a variable of its own. Words and values are those that ``kernel`` packs.
+    A size is an int or a variable of its own. Words and values are those that ``kernel`` packs;
+    ``other`` is what is added, of y's shape, and ``values`` those of ``Sum``.
     """
     return _Writer(kernel, [_index(dim) for dim in shape]).write()
 
@@ -103,7 +104,10 @@ class _Writer:
             if k.store.has_slope:
                 self.slopes = parameter("slopes", values, "float32")
             out = (n, _index(op.out_channels), self.rows_out, self.columns_out)
-            self.y = parameter("y", out, k.store.dtype)
+            if k.store.sum is not None:
+                self.other = parameter("other", out, k.store.sum.other)
+                self.values = parameter("values", (_index(SUM_VALUES),), "float32")
+            self.y = parameter("y", out, k.store.result)
             self._strips()
         return builder.get()
 
@@ -308,10 +312,33 @@ class _Writer:
                 with T.Then():
                     for v in range(k.tile.vectors):
                         part = _ramp(_index(v * lanes * rw), lanes * rw)
-                        to = _ramp(left + v * lanes * rw, lanes * rw)
-                        T.buffer_store(self.y, line[part], [batch, channel, y, to])
+                        at = [batch, channel, y, _ramp(left + v * lanes * rw, lanes * rw)]
+                        T.buffer_store(self.y, self._summed(line[part], at, lanes * rw), at)
                 with T.Else(), T.serial(_index(0), self.columns_out - left) as i:
-                    T.buffer_store(self.y, line[i], [batch, channel, y, left + i])
+                    at = [batch, channel, y, left + i]
+                    T.buffer_store(self.y, self._summed(line[i], at, 1), at)
+
+    def _summed(self, own: Any, at: Sequence[Any], lanes: int) -> Any:
+        """``own`` bytes and those that are added to them, as what is stored."""
+        total = self.k.store.sum
+        if total is None:
+            return own
+
+        def kind(name: str) -> str:
+            return f"{name}x{lanes}" if lanes > 1 else name
+
+        def number(place: int) -> Any:
+            value = self.values[_index(place)]
+            return tirx.Broadcast(value, lanes) if lanes > 1 else value
+
+        def moved(value: Any, place: int) -> Any:
+            exact = tirx.Cast(kind("float32"), tirx.Cast(kind("int32"), value))
+            return (exact - number(place)) * number(place + 1)
+
+        value = moved(own, 0) + moved(self.other[at], 2)
+        value = tirx.min(tirx.max(value, number(4)), number(5))
+        rounded = tirx.Cast(kind("int32"), tirx.round(value) + number(6))
+        return tirx.Cast(kind(total.dtype), rounded)
 
     def _value(self, total: Any, at: Any) -> Any:
         """What is stored of a vector of sums."""

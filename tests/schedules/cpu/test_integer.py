@@ -10,7 +10,7 @@ from kernel import HOST
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of, wide_dot_of
-from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
+from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store, Sum
 from tvm_deconv.schedules.cpu.integer.tile import Tile
 from tvm_deconv.schedules.cpu.integer.write import write
 from tvm_deconv.targets import resolve_target
@@ -70,6 +70,14 @@ def test_sizes_may_be_free():
 def test_what_follows_is_in_the_store(store):
     got, expected = of_layer(SUB_PIXEL, (1, 5, 6, 20), store=store)
     np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("op", [SUB_PIXEL, UNEVEN], ids=["sub-pixel", "uneven"])
+@pytest.mark.parametrize("total", [Sum("uint8", "int8"), Sum("int8", "uint8")])
+def test_bytes_are_added_in_the_store_with_scales_of_their_own(op, total):
+    got, expected = of_layer(op, (2, op.in_channels, 6, 19), store=Store("uint8", 120, sum=total))
+    np.testing.assert_array_equal(got, expected)
+    assert len(np.unique(got)) > 50
 
 
 def test_sums_may_be_stored_as_float32():

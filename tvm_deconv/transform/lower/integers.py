@@ -9,9 +9,13 @@ each output channel and phase (``algebra.integers`` finds both). Then
 
 where the sum is exact in int32, which is proved from the weights or the layer is refused, and the
 store multiplies by ``s_x * s_w / s_y``, rounds half to even, adds y's zero point and saturates, in
-the order in which ONNX Runtime does it. A bias that is a multiple of ``s_x * s_w``, as quantizers
-write it, is added to the sum. Sub-pixel convolutions were rewritten before this, and are lowered as
-the transposed convolutions that they have become.
+the order in which ONNX Runtime does it. Where nothing but a residual sum reads y,
+
+    z = quantize(act(dequantize(y) + dequantize(other)))
+
+is a part of the store, too (``residual``). A bias that is a multiple of ``s_x * s_w``, as
+quantizers write it, is added to the sum. Sub-pixel convolutions were rewritten before this, and are
+lowered as the transposed convolutions that they have become.
 
 act may be, in this order, one slope below 0 and bounds from both sides; a leaky ReLU, a ReLU and a
 clip, say. Where something else follows, or several readers, the result is stored as float32.
@@ -21,7 +25,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import tvm
@@ -38,6 +41,7 @@ from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE, scale_o
 
 from .epilogue import PRELU, RESHAPE, phase_view
 from .read import CONV, CONV_TRANSPOSE, Convolution, read
+from .residual import residual_of
 
 _INT32 = 2**31
 # How far a bias may be from a multiple of its unit: the rounding of two products of float32.
@@ -62,13 +66,24 @@ def integers_of(target: tvm.target.Target) -> Integers | None:
 
 @dataclass(frozen=True)
 class IntegerLayer:
-    """A convolution ``conv`` of ``data``, whose kernel computes ``result``; arrays in its order."""
+    """A convolution ``conv`` of ``data``, whose kernel computes ``result``; arrays in its order.
+
+    ``result`` may be a view of the map, phases apart; what the kernel writes is the map.
+    """
 
     conv: Convolution
     data: relax.Expr
     result: relax.Var
     kernel: Integer
     arrays: tuple[np.ndarray, ...] = field(repr=False)
+    other: relax.Expr | None = None
+
+    @property
+    def operands(self) -> tuple[relax.Expr | np.ndarray, ...]:
+        """What the kernel is called with."""
+        if self.other is None:
+            return (self.data, *self.arrays)
+        return (self.data, *self.arrays[:-1], self.other, self.arrays[-1])
 
 
 @dataclass
@@ -145,6 +160,8 @@ def _layer(
     bias, shift = _bias(after.shift, units, _INT32 - largest)
     is_float = after.scale is None
     per = np.float32(1 if after.scale is None else after.scale)
+    is_map = not is_float and same_shape(shape_of(after.result), shape_of(conv.var))
+    added = residual_of(graph, after.result) if is_map else None
     store = Store(
         "float32" if is_float else dtype_of(after.result),
         after.zero_point,
@@ -152,6 +169,7 @@ def _layer(
         float(np.float32(after.high) / per),
         has_shift=shift is not None,
         has_slope=after.slope is not None,
+        sum=None if added is None else added.sum,
     )
     sizes = [dim if isinstance(dim, int) else None for dim in shape_of(data) or [None] * 4]
     tile = choose_tile(op, dot, sizes[2], sizes[3], sizes[0], integers.machine)
@@ -166,7 +184,10 @@ def _layer(
     for values in (None if shift is None else shift / per, after.slope):
         if values is not None:
             arrays.append(kernel.lines(values.astype("float32")))
-    return IntegerLayer(conv, data, after.result, kernel, tuple(arrays))
+    if added is None:
+        return IntegerLayer(conv, data, after.result, kernel, tuple(arrays))
+    arrays.append(added.values)
+    return IntegerLayer(conv, data, added.result, kernel, tuple(arrays), added.other)
 
 
 def _bias(
@@ -199,7 +220,8 @@ def _follow(graph: Graph, conv: Convolution) -> _Following:
         call = graph.value(reader)
         name = op_name(call)
         if name == QUANTIZE:
-            return state if _quantizes(graph, reader, call, var, state, shape) else best
+            is_whole = any(same_shape(shape_of(reader), one) for one in (shape, view))
+            return state if is_whole and _quantizes(graph, reader, call, var, state) else best
         if name == RESHAPE:
             own = shape_of(reader)
             if not (same_shape(own, shape) or (view is not None and same_shape(own, view))):
@@ -215,10 +237,10 @@ def _follow(graph: Graph, conv: Convolution) -> _Following:
 
 
 def _quantizes(
-    graph: Graph, var: relax.Var, call: relax.Call, x: relax.Var, state: _Following, shape: Any
+    graph: Graph, var: relax.Var, call: relax.Call, x: relax.Var, state: _Following
 ) -> bool:
     known = scale_of(graph, call, dtype_of(var)) if call.args[0].same_as(x) else None
-    if known is None or not same_shape(shape_of(var), shape):
+    if known is None:
         return False
     state.result, state.scale, state.zero_point = var, known.scale, known.zero_point
     return True
