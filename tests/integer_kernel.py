@@ -47,8 +47,9 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
         x, weight = np.full_like(x, np.iinfo(dtype).max), np.full_like(weight, 127)
     store = store or Store("uint8", 7)
     n, _, h, w = shape
-    tile = options.get("tile") or choose_tile(op, dot, h, w, n, machine_of(HOST))
-    kernel = Integer(op, dtype, zero_point, dot, tile, store)
+    down, right = step = options.get("step", (1, 1))
+    tile = options.get("tile") or choose_tile(op, dot, h, w, n, machine_of(HOST), step)
+    kernel = Integer(op, dtype, zero_point, dot, tile, store, step)
     free = [tirx.Var(name, "int64") if name in options.get("free", "") else size
             for name, size in zip("nchw", shape, strict=True)]  # fmt: skip
     func = write(kernel, free).with_attr("global_symbol", "main")
@@ -56,7 +57,8 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
     scales = rng.uniform(0.5, 1, (op.out_channels, *op.strides)) / 127
     scales = (scales / np.sqrt(op.group_inputs * op.h.useful_taps)).astype("float32")
     offsets = bias[:, None, None] - kernel.corrections(weight)
-    out = np.zeros(op.output_shape(n, h, w), store.result)
+    every = np.s_[:, :, ::down, ::right]
+    out = np.zeros(op.output_shape(n, h, w), store.result)[every].copy()
     arrays = [x, kernel.pack(weight), kernel.lines(offsets).astype("int32"), kernel.lines(scales)]
     slopes = np.linspace(-0.5, 0.5, scales.size, dtype="float32").reshape(scales.shape)
     arrays += [kernel.lines(values) for values, has in
@@ -75,7 +77,7 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
         op.dilation,
         op.groups,
     )
-    sums = sums + bias[:, None, None]
+    sums = (sums + bias[:, None, None])[every]
 
     def phases(values):
         rows, columns = sums.shape[2:]

@@ -90,7 +90,10 @@ class Store:
 
 @dataclass(frozen=True)
 class Integer:
-    """One kernel: geometry, kind of x, form and store. ``zero_point`` is that of x."""
+    """One kernel: geometry, kind of x, form and store. ``zero_point`` is that of x.
+
+    A convolution with strides is one of stride 1 of which every ``step``-th output is computed.
+    """
 
     op: ConvTranspose2d
     dtype: str
@@ -98,6 +101,7 @@ class Integer:
     dot: Dot
     tile: Tile
     store: Store
+    step: tuple[int, int] = (1, 1)
 
     @property
     def shift(self) -> int:

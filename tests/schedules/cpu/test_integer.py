@@ -57,6 +57,23 @@ def test_a_tile_of_one_row_of_phases_or_of_all(joined):
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize(
+    ("op", "step"),
+    [
+        (CROPPED, (2, 2)),
+        (DILATED, (3, 2)),
+        (ConvTranspose2d(1, 6, Axis(5, 1, 2, 1), Axis(5, 1, 2, 1)), (1, 3)),
+        (ConvTranspose2d(8, 6, Axis(1), Axis(1), groups=2), (2, 2)),
+        (ConvTranspose2d(3, 4, Axis(3, 1, 0, 1), Axis(7, 1, 1, 3)), (2, 4)),
+    ],
+    ids=["cropped", "dilated", "one channel", "1x1", "7 by 4"],
+)
+@pytest.mark.parametrize("free", ["", "nhw"])
+def test_a_convolution_with_strides_computes_every_so_many_outputs(op, step, free):
+    got, expected = of_layer(op, (2, op.in_channels, 12, 83), "int8", -9, step=step, free=free)
+    np.testing.assert_array_equal(got, expected)
+
+
 def test_sizes_may_be_free():
     got, expected = of_layer(UNEVEN, (2, 6, 5, 19), "int8", -7, free="nhw")
     np.testing.assert_array_equal(got, expected)

@@ -69,7 +69,16 @@ def between(shape=(1, 3, 8, 14)):
     )
 
 
+def strided(shape=(1, 3, 13, 22)):
+    net = Net(shape)
+    x = net("Relu", net.conv("x", 3, 8, 5, strides=[2, 2]))
+    y = net.conv(x, 8, 12, 3, strides=[2, 1], pads=[2, 1, 0, 1], group=2)
+    y = net("Add", y, net.conv(x, 8, 12, 1, strides=[2, 1], pads=[0] * 4))
+    return net, net.deconv(y, 12, 4, 4, 2, pads=[1] * 4)
+
+
 NETWORKS = {
+    "strided": strided,
     "sums": sums,
     "between": between,
     "resizes": resizes,
@@ -105,6 +114,7 @@ def image(shape):
         ("sums", "QUInt8", "QDQ"),
         ("sums", "QInt8", "QOperator"),
         ("between", "QInt8", "QDQ"),
+        ("strided", "QUInt8", "QDQ"),
     ],
 )
 def test_quantized_networks_give_what_onnx_runtime_does(name, activations, form, tmp_path):

@@ -118,7 +118,7 @@ def integer_layer(
     source = graph.value(call.args[0])
     if op_name(source) != DEQUANTIZE or dtype_of(source.args[0]) not in BYTES:
         return None
-    conv = read(graph, var)
+    conv = read(graph, var, strided=True)
     if conv is None or isinstance(conv, Refused) or conv.dtype != "float32":
         return None
     if integers is None:
@@ -172,8 +172,8 @@ def _layer(
         sum=None if added is None else added.sum,
     )
     sizes = [dim if isinstance(dim, int) else None for dim in shape_of(data) or [None] * 4]
-    tile = choose_tile(op, dot, sizes[2], sizes[3], sizes[0], integers.machine)
-    kernel = Integer(op, dtype, zero_point, dot, tile, store)
+    tile = choose_tile(op, dot, sizes[2], sizes[3], sizes[0], integers.machine, conv.step)
+    kernel = Integer(op, dtype, zero_point, dot, tile, store, conv.step)
     offsets = bias - kernel.corrections(weight)
     arrays = [
         kernel.pack(weight),
