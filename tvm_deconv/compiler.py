@@ -36,6 +36,7 @@ from tvm_deconv.transform import (
     CheckSizes,
     DecomposePixelShuffle,
     FoldExactly,
+    KeepBytes,
     KeepNaN,
     LowerConvolutions,
     LowerIntegers,
@@ -125,6 +126,7 @@ def before_lowering() -> list[tvm.transform.Pass]:
     """The passes between the rewrite and the lowering of convolutions."""
     return [
         KeepNaN(),
+        KeepBytes(),
         DecomposePixelShuffle(),
         PhasesToChannels(),
         LowerShuffles(),

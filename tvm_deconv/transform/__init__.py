@@ -9,6 +9,7 @@ from tvm_deconv.transform.lower.shuffles import LowerShuffles
 from .check_sizes import CheckSizes
 from .decompose import DecomposePixelShuffle
 from .fold import FoldExactly
+from .keep_bytes import KeepBytes
 from .keep_nan import KeepNaN
 from .many_phases import PhasesToChannels
 from .one_dimension import AddHeight
@@ -20,6 +21,7 @@ __all__ = [
     "CheckSizes",
     "DecomposePixelShuffle",
     "FoldExactly",
+    "KeepBytes",
     "KeepNaN",
     "LowerConvolutions",
     "LowerIntegers",
