@@ -93,8 +93,8 @@ def transforms(outputs: int, taps: int) -> Transforms:
         [*(point**power for point in points), last]
         for power, last in enumerate(_at_infinity(outputs))
     ]
-    arrays = (np.array(matrix, dtype="float64") for matrix in (inverse, kernel, data))
-    return Transforms(*arrays, points=tuple(float(point) for point in points))
+    a, g, b = (np.array(matrix, dtype="float64") for matrix in (inverse, kernel, data))
+    return Transforms(a, g, b, points=tuple(float(point) for point in points))
 
 
 def _at_infinity(length: int) -> list[Fraction]:
