@@ -40,6 +40,13 @@ def add_bench(commands: Commands) -> None:
     )
     add_threads(parser, ALL_PROCESSORS)
     parser.add_argument(
+        "--dtype",
+        choices=("float32", "int8"),
+        default="float32",
+        help="int8 measures the workloads quantized to 8 bits, ours of float32 beside, and the "
+        "peers that read such a file (default: %(default)s)",
+    )
+    parser.add_argument(
         "--tune-baseline",
         action="store_true",
         help="measure TVM tuned by MetaSchedule, too: minutes for each workload",
@@ -93,6 +100,7 @@ def _bench(options: argparse.Namespace) -> int:
             options.workloads,
             peers=options.peers,
             variants=options.variants,
+            dtype=options.dtype,
             threads=options.threads,
             tune_baseline=options.tune_baseline,
             trials=options.trials,
