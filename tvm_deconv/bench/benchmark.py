@@ -36,6 +36,7 @@ def run(
     variants: Sequence[str] | None = None,
     dtype: str = "float32",
     threads: int | None = None,
+    busy: int = 0,
     tune_baseline: bool = False,
     trials: int = defaults.TRIALS,
     limit_s: float = defaults.LIMIT_S,
@@ -51,22 +52,25 @@ def run(
     contestants of ours beside ``auto`` (None: all). With ``dtype`` "int8" the workloads are
     quantized to 8 bits by ONNX Runtime (extra ``quantize``), and measured are ``auto``, ``float32``
     (``auto`` on what was quantized) and the peers that read such a file, against the peak of
-    integer products. ``tune_baseline`` adds TVM without us, tuned
-    by MetaSchedule with ``trials`` for each kernel. Everybody gets ``threads`` threads, by default
-    one for each processor that this process may run on. No workload is measured for longer than
-    ``limit_s`` seconds once all have loaded it, except that each contestant has a turn. ``say``
-    gets a line of progress at a time.
+    integer products. ``tune_baseline`` adds TVM without us, tuned by MetaSchedule with ``trials``
+    for each kernel. Everybody gets ``threads`` threads, by default one for each processor that this
+    process may run on; ``busy`` processes of one thread each compute beside them. No workload is
+    measured for longer than ``limit_s`` seconds once all have loaded it, except that each
+    contestant has a turn. ``say`` gets a line of progress at a time.
 
     The file is written after each workload; an interrupt (Ctrl-C) ends the run with what there is.
 
     Raises WorkloadError and ModelError for workloads, BenchError for variants that are unknown, for
-    variants or a tuned baseline of int8, for another dtype,
-    and where no peer is left of those asked for, PeerError for an unknown peer, OutputError.
+    variants or a tuned baseline of int8, for another dtype, for a ``busy`` that is no number of
+    processes, and where no peer is left of those asked for, PeerError for an unknown peer,
+    OutputError.
     """
     threads = threads or available_processors()
     for name in peers:
         if name not in PEERS:
             raise PeerError(f"no peer is called {name!r}: use some of {', '.join(PEERS)}")
+    if not isinstance(busy, int) or busy < 0:
+        raise BenchError(f"busy is {busy!r}: give the number of processes, 0 for none")
     chosen = select(workloads)
     if dtype == EIGHT_BITS:
         peers = _of_eight_bits(peers, variants, tune_baseline)
@@ -84,6 +88,7 @@ def run(
         "dtype": dtype,
         "tolerance": TOLERANCE["float32"],
         "limit_s": limit_s,
+        "busy": busy,
         "roles": {contestant.name: contestant.role for contestant in contestants},
         "left_out": left_out,
         "interrupted": False,
@@ -97,7 +102,13 @@ def run(
                 for number, workload in enumerate(chosen, 1):
                     say(f"[{number}/{len(chosen)}] {workload.name} ...")
                     record = measure(
-                        workload, field, threads, Path(folder), limit_s=limit_s, dtype=dtype
+                        workload,
+                        field,
+                        threads,
+                        Path(folder),
+                        limit_s=limit_s,
+                        dtype=dtype,
+                        beside=busy,
                     )
                     results["workloads"][workload.name] = record
                     for name, contestant in record["contestants"].items():

@@ -18,6 +18,7 @@ from tvm_deconv.errors import PeerError
 from tvm_deconv.measure.rotation import rotate
 from tvm_deconv.workloads.selection import Measurable
 
+from .busy import busy
 from .client import Worker
 from .contestants import Contestant
 from .figures import FAILED, MEASURED, NOT_SUPPORTED, PEAK, WRONG
@@ -72,10 +73,12 @@ def measure(
     *,
     limit_s: float,
     dtype: str = "float32",
+    beside: int = 0,
 ) -> dict[str, Any]:
     """The record of one workload: what it is, and a record of every contestant.
 
-    ``dtype`` "int8" measures its twin of 8 bits.
+    ``dtype`` "int8" measures its twin of 8 bits; ``beside`` many other processes compute during
+    the turns.
 
     A contestant's record has its ``status`` with a ``reason`` if it is not "measured", and what is
     known of ``error``, ``ms`` (every counted call), ``cpu_share`` (of every turn), ``load_s``,
@@ -106,7 +109,8 @@ def measure(
         return times
 
     exempt = [name for name in playing if field.contestants[name].role == PEAK]
-    rotate(playing, turn, limit_s=limit_s, exempt=exempt)
+    with busy(beside):
+        rotate(playing, turn, limit_s=limit_s, exempt=exempt)
     return {
         "kind": workload.kind,
         "origin": workload.origin,
