@@ -104,7 +104,8 @@ def _resized(
     least, most = (_alone(model, node, [o and o[i] for o in operands]) for i in (0, 1))
     before, after = operands[0][0].shape, least.shape
     if before == after or (crops(node) and any(map(int.__eq__, before[2:], after[2:]))):
-        raise Refused("ONNX Runtime copies along an axis that keeps its size, whatever it is to do")
+        reason = "ONNX Runtime copies along an axis that keeps its size, whatever it is to do"
+        raise Refused(reason, lacks=True)
     return least, most
 
 

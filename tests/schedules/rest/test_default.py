@@ -396,6 +396,15 @@ def test_a_matmul_of_symbolic_size_serves_every_size(size):
     )
 
 
+def test_a_sum_of_free_length_stays_a_loop_in_the_smallest_tile():
+    """It was to be unrolled, which TVM refused."""
+    k = tirx.Var("k", "int64")
+    sse = resolve_target({"kind": "llvm", "mcpu": "nehalem", "mtriple": "x86_64-linux-gnu"})
+    (func,) = functions_of(scheduled(module_of(ops.matmul, [(1, k), (k, 4)]), sse))
+    unrolled = loops_of(func, tirx.ForKind.UNROLLED)
+    assert unrolled and all(isinstance(loop.extent, tirx.IntImm) for loop in unrolled)
+
+
 def test_an_argmax_equals_numpy():
     x = arrays_of([(4, 57, 33)])[0]
     found = run(module_of(lambda v: ops.argmax(v, axis=1), [x.shape]), [x])
