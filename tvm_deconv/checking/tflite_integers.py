@@ -14,8 +14,8 @@ from tvm_deconv.frontends.tflite.read import File
 from .mediapipe import add_buffer
 
 # By how much a scale is moved: LiteRT rounds a product of integers twice, which takes values near
-# the middle of two integers over it. So does this for some out of a hundred elements.
-_STEP = 2.0**-10
+# the middle of two integers over it. So does this for one out of a hundred elements.
+_STEP = 2.0**-12
 
 
 def with_float_weights(file: File, copy: Callable[[], Any]) -> Any:

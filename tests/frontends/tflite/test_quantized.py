@@ -153,7 +153,33 @@ FURTHER = [
         to=OTHER["uint8"], kind="Div", ties=0.1),
 ]  # fmt: skip
 
-ROWS = [*LAYERS, *FURTHER]
+
+def wide(*shape):
+    """int16, whose zero point is 0."""
+    return Scaled(integers(*(shape or IMAGE), dtype="int16"), 0.0002, 0)
+
+
+INT16, WIDE = ("int16", 0.0002, 0), ("int16", 0.00015, 0)
+LONG = fixed(integers(6, dtype="int16").astype("int64") * 50, 0.0002 * np.linspace(0.001, 0.004, 6))
+SIXTEEN = [
+    row("CONV_2D", wide(), weights(6, 3, 3, 8), LONG, to=("int16", 0.0001, 0), ties=0.2,
+        kind="Conv2D", fusedActivationFunction=1, **WINDOW, **UNDILATED),
+    row("TRANSPOSE_CONV", c([1, 12, 14, 6]), weights(6, 3, 3, 8), wide(), LONG, to=INT16,
+        ties=0.2, kind="TransposeConv", padding=0, strideH=2, strideW=2),
+    row("ADD", wide(), wide(), to=("int16", 0.0005, 0), kind="Add", ties=0.1),
+    row("MUL", wide(), wide(), to=("int16", 0.002, 0), kind="Mul", ties=0.1),
+    row("RELU", wide(), to=WIDE, ties=0.1),
+    row("CONCATENATION", wide(), wide(), to=INT16, kind="Concatenation", axis=3),
+    row("RESIZE_NEAREST_NEIGHBOR", wide(), c([12, 14]), to=INT16, kind="ResizeNearestNeighbor"),
+    row("MAX_POOL_2D", wide(), to=INT16, kind="Pool2D", filterHeight=3, filterWidth=2, **WINDOW),
+    row("AVERAGE_POOL_2D", wide(), to=INT16, kind="Pool2D", filterHeight=3, filterWidth=2,
+        **WINDOW),
+    row("PAD", wide(), c([[0, 0], [1, 2], [0, 1], [0, 0]]), to=INT16, kind="Pad"),
+    row("QUANTIZE", floats(2, 50), to=("int16", 0.0002, 0)),
+    row("DEQUANTIZE", wide(), to=("float32", None, 0)),
+]  # fmt: skip
+
+ROWS = [*LAYERS, *FURTHER, *SIXTEEN]
 for _dtype in SCALES:
     ROWS += [*moving(_dtype), *computing(_dtype)]
 
@@ -184,7 +210,7 @@ REFUSED = [
     (row("COS", x()), "COS 0 't1': reads or makes tensor 0 't0' of int8 with scale 0.05 and zero"),
     (row("RESHAPE", x(), c([-1]), to=OTHER8),
      "moves tensor 0 't0' of int8 with scale 0.05 and zero point 3 to tensor 2 't2' of int8 with"),
-    (row("RELU", Scaled(integers(2, 3, dtype="int16"), 0.1)), "of int16 with scale 0.1"),
+    (row("RELU", Scaled(integers(2, 3, dtype="int32"), 0.1)), "of int32 with scale 0.1"),
     (row("RELU", Scaled(integers(2, 3), [0.1, 0.2])), "of int8 with 2 scales along axis 0: only"),
     (row("RELU", Scaled(integers(2, 3), [0.1, 0.2, 0.3])), "of shape [2, 3] has 3 scales"),
     (row("RELU", Scaled(integers(2, 3), 0.0)), "has the scale 0.0: scales are positive numbers"),

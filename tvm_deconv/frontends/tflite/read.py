@@ -236,11 +236,12 @@ class _Reader:
         if not 0 <= number < self.model.OperatorCodesLength():
             raise ValueError(f"operator code {number}")
         code = self.model.OperatorCodes(number)
-        # Old files have one byte, and the newer field is 0; new ones have both.
-        name = self.operators.get(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()))
+        # Old files have one byte, and the newer field is 0; new ones have both, or the newer only.
+        kind = max(_builtin_code(code), code.DeprecatedBuiltinCode())
+        name = self.operators.get(kind)
         if name is None:
             raise ModelError(
-                f"{self.name}: operator {index} has the code {code.BuiltinCode()}, which the "
+                f"{self.name}: operator {index} has the code {kind}, which the "
                 "package tflite here does not know: update it"
             )
         is_custom = name == "CUSTOM"
@@ -275,6 +276,13 @@ class _Reader:
             elif not hasattr(options, f"{key}Length"):  # a vector of tables
                 fields[key] = getattr(options, key)()
         return fields
+
+
+def _builtin_code(code: Any) -> int:
+    """The newer field; the package's own accessor gives the older one for small numbers."""
+    table = code._tab
+    place = table.Offset(10)
+    return int(struct.unpack_from("<i", table.Bytes, place + table.Pos)[0]) if place else 0
 
 
 def _named_apart(tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:

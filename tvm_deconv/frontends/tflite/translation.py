@@ -30,6 +30,9 @@ from .read import DTYPES, File, Operator
 
 OPSET = 17
 
+# Of activations with a scale.
+_STORED = ("int8", "uint8", "int16")
+
 Order = tuple[int, ...]
 """Axis ``i`` of a form is axis ``order[i]`` of the file's tensor."""
 
@@ -212,28 +215,54 @@ class Translation:
         return what if quantization is None else f"{what} with {quantization}"
 
     def dequantized(self, value: str, index: int) -> str:
-        """A new node that gives stored ``value`` the scale of tensor ``index``."""
+        """New nodes that give stored ``value`` the scale of tensor ``index``."""
         output = f"{self.names[index]}:real"
-        return self.node("DequantizeLinear", output, [value, *self._scale(index)], output)
+        scale, zero = self._scale(index)
+        if self.file.tensors[index].dtype != "int16":
+            return self.node("DequantizeLinear", output, [value, scale, zero], output)
+        wide = self.node("Cast", output, [value], output, to=onnx.TensorProto.FLOAT)
+        return self.node(
+            "Mul", output, [self.node("Sub", output, [wide, zero], output), scale], output
+        )
 
     def quantized(self, value: str, index: int, label: str) -> str:
-        """A new node that rounds real ``value`` to the integers of tensor ``index``."""
+        """New nodes that round real ``value`` to the integers of tensor ``index``."""
         output = f"{self.names[index]}:stored"
-        return self.node("QuantizeLinear", label, [value, *self._scale(index)], output)
+        scale, zero = self._scale(index)
+        if self.file.tensors[index].dtype != "int16":
+            return self.node("QuantizeLinear", label, [value, scale, zero], output)
+        for kind, *operands in (
+            ("Div", scale),
+            ("Round",),
+            ("Add", zero),
+            ("Clip", *self._int16()),
+        ):
+            value = self.node(kind, label, [value, *operands], output)
+        return self.node("Cast", label, [value], output, to=onnx.TensorProto.INT16)
+
+    def _int16(self) -> tuple[str, str]:
+        """Constants of float32, the limits of the type."""
+        limits = np.iinfo(np.int16)
+        low, high = (np.float32(limit) for limit in (limits.min, limits.max))
+        return self.constant(low, "int16:min"), self.constant(high, "int16:max")
 
     def _scale(self, index: int) -> tuple[str, str]:
-        """Constants of the one scale and zero point of tensor ``index``."""
+        """Constants of the one scale and zero point of tensor ``index``.
+
+        QuantizeLinear has int16 in newer opsets only: there the zero point is of float32, too.
+        """
         quantization, dtype = self.file.tensors[index].quantization, self.file.tensors[index].dtype
-        if quantization is None or not quantization.is_single or dtype not in ("int8", "uint8"):
+        if quantization is None or not quantization.is_single or dtype not in _STORED:
             raise ModelError(
-                f"reads or makes {self.described(index)}: only int8 and uint8 with one scale are "
-                "computed"
+                f"reads or makes {self.described(index)}: only {', '.join(_STORED)} with one scale "
+                "are computed"
             )
         key = (quantization.scales[0], quantization.zero_points[0], dtype)
         if key not in self._parameters:
             name = self.names[index]
             scale = self.constant(np.float32(key[0]), f"{name}:scale")
-            zero = self.constant(np.array(key[1], dtype), f"{name}:zero_point")
+            kind = "float32" if dtype == "int16" else dtype
+            zero = self.constant(np.array(key[1], kind), f"{name}:zero_point")
             self._parameters[key] = scale, zero
         return self._parameters[key]
 
