@@ -40,6 +40,7 @@ from tvm_deconv.transform import (
     KeepNaN,
     LowerConvolutions,
     LowerIntegers,
+    LowerLookups,
     LowerShuffles,
     PhasesToChannels,
     RewriteUpsampling,
@@ -114,6 +115,7 @@ def before_schedules(
         *before_lowering(),
         # A variant that is asked for by name is one of float32.
         *([LowerIntegers(target)] if variant == AUTO else []),
+        LowerLookups(target),
         LowerConvolutions(target, variant=variant, winograd=winograd, log=log),
         MergeNormalisations(target),
         SeparateCopies(),

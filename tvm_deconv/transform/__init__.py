@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tvm_deconv.transform.lower.convolutions import LowerConvolutions
+from tvm_deconv.transform.lower.lookups import LowerLookups
 from tvm_deconv.transform.lower.lower_integers import LowerIntegers
 from tvm_deconv.transform.lower.shuffles import LowerShuffles
 
@@ -25,6 +26,7 @@ __all__ = [
     "KeepNaN",
     "LowerConvolutions",
     "LowerIntegers",
+    "LowerLookups",
     "LowerShuffles",
     "PhasesToChannels",
     "RewriteUpsampling",
