@@ -31,6 +31,7 @@ from tvm_deconv.backends.passes import ScheduleRemaining
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.rest import default as cpu_default
 from tvm_deconv.schedules.rest.default import SCHEDULED
+from tvm_deconv.targets import resolve_target
 
 
 def conv(**attrs):
