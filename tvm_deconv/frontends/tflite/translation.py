@@ -109,7 +109,7 @@ class Translation:
             zeros = zero_points.reshape(shape).astype(stored.dtype)
             operands.append(self.constant(zeros, f"{name}:zero_point"))
         output = self.unused(f"{name}:real")
-        how = {"axis": axis} if by_channel else {}
+        how: dict[str, Any] = {"axis": axis} if by_channel else {}
         # Not evaluated: they would be floats in the model then.
         self.nodes.append(
             helper.make_node("DequantizeLinear", operands, [output], self.unused(name), **how)
