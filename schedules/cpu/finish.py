@@ -90,7 +90,7 @@ class _Finisher:
             body, buffers = self.visit(stmt.block.body, known), list(stmt.block.alloc_buffers)
             if self.edge_block is not None:
                 unused = self.edge_block.block.writes[0].source
-                buffers = [self.rows.edge_row, *(b for b in buffers if not b.same_as(unused))]
+                buffers = [self.rows.edge_rows, *(b for b in buffers if not b.same_as(unused))]
             return edit.with_block(stmt, body=body, alloc_buffers=buffers)
         if name is not None or not isinstance(stmt, tirx.For):
             return stmt

@@ -41,10 +41,12 @@ class TileStore:
     ) -> None:
         self.conv, self.tile, self.origin = conv, tile, origin
         self.out_shape, self.edge_block = out_shape, edge
-        # One row of a tile. TVM cannot bound the columns that the edge stage holds, and gives it
+        self.phases = conv.h.stride if tile.inner_fh else 1
+        # The rows of a tile. TVM cannot bound the columns that the edge stage holds, and gives it
         # fewer than a tile writes.
-        columns = edit.const_like(origin[-1], tile.tile_columns * conv.w.stride)
-        self.edge_row = tirx.decl_buffer((columns,), "float32", name=EDGE)
+        shape = (tile.channels * self.phases, tile.tile_columns * conv.w.stride)
+        sizes = [edit.const_like(origin[-1], size) for size in shape]
+        self.edge_rows = tirx.decl_buffer(sizes, "float32", name=EDGE)
 
     def interleave(self, stmt: tirx.For) -> tirx.Stmt:
         """for j: wide[j] = phases[j % s, j / s]  =>  s vectors in, shuffled, s vectors out."""
@@ -89,7 +91,11 @@ class TileStore:
         and where tiles may cross the output's right edge
 
         if the tile's columns are inside: the same
-        else: unrolled o, fh: edge[...] = the row's vectors; for columns that are inside: store
+        else: unrolled o, fh: edge[o, fh] = the row's vectors
+              for o, fh: for columns that are inside: store, reading edge
+
+        Element by element the rows are stored in a loop over ``o``: LLVM makes vectors of its
+        columns, with a start and a rest, which was half of a kernel's code with one for each row.
         """
         if self.edge_block is None:
             return self._rows(known, lambda row: row.vectors(block))
@@ -98,17 +104,23 @@ class TileStore:
         copy, width = self.edge_block, self.out_shape[3]
         direct = _reading_past(block, copy)
         whole = self._rows(known, lambda row: row.vectors(direct))
-        part = self._rows(known, lambda row: row.elements(block, copy, self.edge_row, width))
-        return tirx.IfThenElse(last <= self.out_shape[3], whole, part)
+        fill = self._rows(known, lambda row: row.fill(copy, self.edge_rows))
+        part = self._rows(
+            known, lambda row: row.elements(block, copy, self.edge_rows, width), looped=True
+        )
+        return tirx.IfThenElse(last <= self.out_shape[3], whole, tirx.SeqStmt([fill, part]))
 
-    def _rows(self, known: Known, store: Callable[[_Row], tirx.Stmt]) -> tirx.Stmt:
-        """unrolled o, fh: store(row), where the row is part of the output."""
+    def _rows(
+        self, known: Known, store: Callable[[_Row], tirx.Stmt], looped: bool = False
+    ) -> tirx.Stmt:
+        """unrolled o, fh: store(row), where the row is part of the output; or ``looped`` over o."""
         conv, tile = self.conv, self.tile
         n, g, first_o, first_fh, _, y, x = self.origin
         index = str(x.ty.dtype)
         channel = edit.loop("o", index, tile.channels, tirx.ForKind.UNROLLED)
-        phases = conv.h.stride if tile.inner_fh else 1
-        phase = edit.loop("fh", index, phases, tirx.ForKind.UNROLLED)
+        if looped:
+            channel = edit.loop("o", index, self._channels(), tirx.ForKind.SERIAL)
+        phase = edit.loop("fh", index, self.phases, tirx.ForKind.UNROLLED)
         known = known.inside(channel, phase)
         o, fh = first_o + channel.loop_var, first_fh + phase.loop_var
         oh = y * conv.h.stride + fh
@@ -122,6 +134,7 @@ class TileStore:
         row = _Row(
             output=[n, g * conv.group_outputs + o, oh],
             tile=[n, g, o, fh, y],
+            number=channel.loop_var * self.phases + phase.loop_var,
             first=x * conv.w.stride,
             vectors_in_row=tile.vectors * conv.w.stride,
             lanes=tile.lanes,
@@ -131,13 +144,27 @@ class TileStore:
             body = tirx.IfThenElse(condition, body, None)
         return edit.rebuild([channel, phase], body)
 
+    def _channels(self) -> Any:
+        """Those of a tile; of free height in a form that LLVM takes for any number.
+
+        It would write a loop over a number that it knows out again.
+        """
+        count, height = self.tile.channels, self.out_shape[2]
+        if isinstance(height, tirx.IntImm) or count == 1:
+            return count
+        return tirx.min(edit.const_like(height, count), height * count)
+
 
 @dataclass(frozen=True)
 class _Row:
-    """A row of a register tile: its place in the output (n, c, oh) and in the tile's buffers."""
+    """A row of a register tile: its place in the output (n, c, oh) and in the tile's buffers.
+
+    ``number`` counts the rows of the tile.
+    """
 
     output: list[Any]
     tile: list[Any]
+    number: Any
     first: Any
     vectors_in_row: int
     lanes: int
@@ -146,25 +173,29 @@ class _Row:
         """unrolled vector: vectorised lane: block, over whole vectors of the output."""
         return self._vectors(block, self.output)
 
+    def fill(self, copy: SBlockRealize, edge: Any) -> tirx.Stmt:
+        """edge[number] = the row's vectors."""
+        place = [self.number, copy.block.iter_vars[-1].var - self.first]
+        fill = edit.with_block(
+            copy,
+            body=tirx.BufferStore(edge, copy.block.body.value, place),
+            writes=[edit.element(edge, place, copy.block.writes[0].ty)],
+        )
+        return self._vectors(fill, self.tile)
+
     def elements(
         self, block: SBlockRealize, copy: SBlockRealize, edge: Any, width: Any
     ) -> tirx.Stmt:
-        """edge[...] = the row's vectors; for columns that are inside: block, reading edge."""
-        column = copy.block.iter_vars[-1].var - self.first
-        fill = edit.with_block(
-            copy,
-            body=tirx.BufferStore(edge, copy.block.body.value, [column]),
-            writes=[edit.element(edge, [column], copy.block.writes[0].ty)],
-        )
+        """for columns that are inside: block, reading edge[number]."""
         reading = edit.redirected(
             block,
             copy.block.writes[0],
-            lambda load: (edge, [load.indices[-1] - self.first]),
+            lambda load: (edge, [self.number, load.indices[-1] - self.first]),
         )
         columns = edit.loop("j", self._index, width - self.first, tirx.ForKind.SERIAL)
         values = [*self.output, self.first + columns.loop_var]
         store = edit.with_block(reading, iter_values=values, predicate=True)
-        return tirx.SeqStmt([self._vectors(fill, self.tile), edit.rebuild([columns], store)])
+        return edit.rebuild([columns], store)
 
     def _vectors(self, block: SBlockRealize, place: list[Any]) -> tirx.Stmt:
         vector = edit.loop("v", self._index, self.vectors_in_row, tirx.ForKind.UNROLLED)

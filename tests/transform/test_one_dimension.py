@@ -17,7 +17,7 @@ from torch import nn
 from tvm import relax
 
 import tvm_deconv
-from tvm_deconv.backends.views import ViewUnitAxes
+from tvm_deconv.backends.views import ViewReshapes
 from tvm_deconv.compiler import before_schedules
 from tvm_deconv.importer import load
 from tvm_deconv.targets import resolve_target
@@ -29,7 +29,7 @@ HOST = resolve_target("host")
 def kernels(model) -> list[str]:
     """What the virtual machine calls for ``model``, in order; a view is no call."""
     with HOST:
-        passes = [*before_schedules(HOST, log=None), ViewUnitAxes()]
+        passes = [*before_schedules(HOST, log=None), ViewReshapes()]
         mod = tvm.transform.Sequential(passes)(load(model))
     values = [b.value for block in mod["main"].body.blocks for b in block.bindings]
     return [v.args[0].name_hint for v in values if getattr(v, "op", None) == CALL_TIR]

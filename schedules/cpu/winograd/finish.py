@@ -26,6 +26,7 @@ from tvm.sym import Analyzer
 from tvm_deconv.schedules.algorithms.expressions import by_phase, static
 from tvm_deconv.schedules.algorithms.names import OUTPUTS, PAD, PREFETCH, PRODUCTS, TRANSFORM
 from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.lagrange import lagrange
 from tvm_deconv.schedules.tir.pieces import divided
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
@@ -264,7 +265,11 @@ class _Strip:
             place = [row, column * w.step + rw.loop_var, first + later]
             return code.name(self._load(self.spread, place))
 
-        values = code.combine_both(h.matrices.data, w.matrices.data, sample)
+        columns = [
+            lagrange(code, h.matrices.points, [sample(a, b) for a in range(h.points)])
+            for b in range(w.points)
+        ]
+        values = [lagrange(code, w.matrices.points, row) for row in zip(*columns, strict=True)]
         line = (ty.loop_var * h.step + rh.loop_var) * w.step + rw.loop_var
         tau = line * w.positions + first
         for u, row in enumerate(values):
@@ -329,9 +334,13 @@ class _Strip:
         def product(u: int, v: int) -> Any:
             return code.name(self._load(self.products, [u, v, row, tau]))
 
-        values = code.combine_both(h.matrices.inverse, w.matrices.inverse, product)
-        for i, columns in enumerate(values):
-            for j, value in enumerate(columns):
+        columns = [
+            code.combine(h.matrices.inverse, [product(u, v) for u in range(h.points)])
+            for v in range(w.points)
+        ]
+        values = [code.combine(w.matrices.inverse, row) for row in zip(*columns, strict=True)]
+        for i, row_values in enumerate(values):
+            for j, value in enumerate(row_values):
                 place = [fw.loop_var, i, j * w.step + rw.loop_var, first]
                 code.statements.append(self._put(self.outputs, place, value))
         return edit.rebuild([fw, rw, chunk], tirx.SeqStmt(code.statements))

@@ -69,6 +69,8 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "aten.atan2.default": (a.binary(op.atan2), _TYPES),
     "aten.maximum.default": (a.binary(a.extreme(op.maximum)), _TYPES),
     "aten.minimum.default": (a.binary(a.extreme(op.minimum)), _TYPES),
+    "aten.fmax.default": (a.binary(a.number_of(op.maximum)), _ABSENT),
+    "aten.fmin.default": (a.binary(a.number_of(op.minimum)), _ABSENT),
     "aten.clamp.default": (a.clamp, "bounds integers by floats"),
     "aten.clamp.Tensor": (a.clamp, "takes both bounds for given"),
     "aten.clamp_min.default": (a.clamp_min, _TYPES),
