@@ -93,7 +93,7 @@ def test_a_chain_of_one_tensor_is_looked_up(name):
 
 
 @here
-@pytest.mark.parametrize(("name", "dtype"), zip(CHAINS, ["uint8", "int8"] * 3, strict=False))
+@pytest.mark.parametrize(("name", "dtype"), [*zip(CHAINS, ["uint8", "int8"] * 3, strict=False)])
 def test_a_table_gives_what_the_chain_does(name, dtype):
     mod = module(CHAINS[name], dtype=dtype)
     bounds = np.iinfo(dtype)

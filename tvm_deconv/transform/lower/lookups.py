@@ -151,9 +151,7 @@ def _channels_of(value: np.ndarray, rank: int) -> int | None:
 class _Rebuild(PyExprMutator):
     """Replaces the result of each chain by a call that looks it up; the rest is copied."""
 
-    def __init__(
-        self, mod: tvm.IRModule, graph: Graph, chains: dict[relax.Var, _Chain | None]
-    ) -> None:
+    def __init__(self, mod: tvm.IRModule, graph: Graph, chains: dict[relax.Var, _Chain]) -> None:
         super().__init__(mod)
         self.graph, self.chains = graph, chains
         self.known: dict[Any, tvm.ir.GlobalVar] = {}
