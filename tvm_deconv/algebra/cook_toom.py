@@ -93,8 +93,12 @@ def transforms(outputs: int, taps: int) -> Transforms:
         [*(point**power for point in points), last]
         for power, last in enumerate(_at_infinity(outputs))
     ]
-    a, g, b = (np.array(matrix, dtype="float64") for matrix in (inverse, kernel, data))
-    return Transforms(a, g, b, points=tuple(float(point) for point in points))
+    return Transforms(
+        inverse=np.array(inverse, dtype="float64"),
+        kernel=np.array(kernel, dtype="float64"),
+        data=np.array(data, dtype="float64"),
+        points=tuple(float(point) for point in points),
+    )
 
 
 def _at_infinity(length: int) -> list[Fraction]:
