@@ -34,7 +34,7 @@ def with_nan_kept(func: tirx.PrimFunc, in_one_instruction: bool) -> tirx.PrimFun
 
     def kept(node: tirx.Max | tirx.Min) -> Expr:
         dtype = str(node.ty.dtype)
-        if not dtype.startswith("float"):
+        if not dtype.startswith("float") or not _is_of_elements(node):
             return node
         a, b = (node.b, node.a) if _is_number(node.b) else (node.a, node.b)
         if _is_number(a):
@@ -48,6 +48,13 @@ def with_nan_kept(func: tirx.PrimFunc, in_one_instruction: bool) -> tirx.PrimFun
         return tirx.Let(once, b, _second_first(node, a, once))
 
     return func.with_body(tvm_ffi.structural_map(func.body, ((tirx.Max, tirx.Min), kept)))
+
+
+def _is_of_elements(node: Expr) -> bool:
+    """Not a place computed in floats, which is no NaN: TVM cannot bound it as a choice."""
+    loads: list[Load] = []
+    tvm_ffi.structural_walk(node, (Load, loads.append))
+    return any(str(load.source.dtype).startswith("float") for load in loads)
 
 
 def _second_first(node: tirx.Max | tirx.Min, a: Expr, b: Expr) -> Expr:
