@@ -54,7 +54,10 @@ def _is_of_elements(node: Expr) -> bool:
     """Not a place computed in floats, which is no NaN: TVM cannot bound it as a choice."""
     loads: list[Load] = []
     tvm_ffi.structural_walk(node, (Load, loads.append))
-    return any(str(load.source.dtype).startswith("float") for load in loads)
+    # Halves of a vector, which lanes are joined by, were loaded before.
+    halves: list[tirx.Shuffle] = []
+    tvm_ffi.structural_walk(node, (tirx.Shuffle, halves.append))
+    return bool(halves) or any(str(load.source.dtype).startswith("float") for load in loads)
 
 
 def _second_first(node: tirx.Max | tirx.Min, a: Expr, b: Expr) -> Expr:
