@@ -10,6 +10,7 @@ gives back is a view, too, unless the function would return its own argument.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import tvm
@@ -61,12 +62,22 @@ def _views(mod: tvm.IRModule, func: relax.Function) -> set[relax.Var]:
 
 def is_reshape(func: tirx.PrimFunc) -> bool:
     """Whether a function copies one tensor to another with every element in its place."""
-    return moves_unit_axes(func) or (_is_static(func) and has_reshape_pattern(func))
+    return moves_unit_axes(func) or (_keeps_its_size(func) and has_reshape_pattern(func))
 
 
-def _is_static(func: tirx.PrimFunc) -> bool:
-    sizes = [size for buffer in func.params if hasattr(buffer, "shape") for size in buffer.shape]
-    return len(func.params) == 2 and all(isinstance(size, tirx.IntImm) for size in sizes)
+def _keeps_its_size(func: tirx.PrimFunc) -> bool:
+    """Whether it has one input and one output of known sizes and of as many elements.
+
+    TVM does not ask: the first half of a tensor is a reshape to it.
+    """
+    shapes = [getattr(buffer, "shape", None) for buffer in func.params]
+    if len(shapes) != 2 or any(shape is None for shape in shapes):
+        return False
+    sizes = [size for shape in shapes for size in shape]
+    if not all(isinstance(size, tirx.IntImm) for size in sizes):
+        return False
+    counts = [prod(int(size) for size in shape) for shape in shapes]
+    return counts[0] == counts[1]
 
 
 def moves_unit_axes(func: tirx.PrimFunc) -> bool:
