@@ -70,14 +70,13 @@ def _keeps_its_size(func: tirx.PrimFunc) -> bool:
 
     TVM does not ask: the first half of a tensor is a reshape to it.
     """
-    shapes = [getattr(buffer, "shape", None) for buffer in func.params]
+    shapes: list[Any] = [getattr(buffer, "shape", None) for buffer in func.params]
     if len(shapes) != 2 or any(shape is None for shape in shapes):
         return False
-    sizes = [size for shape in shapes for size in shape]
-    if not all(isinstance(size, tirx.IntImm) for size in sizes):
+    if not all(isinstance(size, tirx.IntImm) for shape in shapes for size in shape):
         return False
-    counts = [prod(int(size) for size in shape) for shape in shapes]
-    return counts[0] == counts[1]
+    before, after = ([int(size) for size in shape] for shape in shapes)
+    return prod(before) == prod(after)
 
 
 def moves_unit_axes(func: tirx.PrimFunc) -> bool:
