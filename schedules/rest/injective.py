@@ -124,7 +124,7 @@ def schedule_injective(schedule: s_tir.Schedule, stage: Stage, machine: CpuMachi
         # One long row: chunks of whole vectors, so that only the last chunk has a rest.
         chunks, loop = schedule.split(loop, [None, _CHUNK_VECTORS * machine.lanes])
         outer = [chunks]
-    if row.length >= machine.lanes and is_vector_row(stage, stage.axes[-1]):
+    if row.is_vectors(stage, machine):
         schedule.annotate(loop, ROW, machine.lanes)
     parallelise(schedule, stage, outer, machine)
 
@@ -136,6 +136,10 @@ class JoinedRow:
     loop: LoopRV
     axes: int
     length: int
+
+    def is_vectors(self, stage: Stage, machine: CpuMachine) -> bool:
+        """Whether ``cut_rows`` is to make vectors of it."""
+        return self.length >= machine.lanes and is_vector_row(stage, stage.axes[-1])
 
 
 def join_row(schedule: s_tir.Schedule, stage: Stage, loops: list[LoopRV]) -> JoinedRow:

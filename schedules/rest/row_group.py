@@ -22,7 +22,7 @@ from tvm import s_tir, sym, tirx
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.tir.pieces import join
 
-from .injective import SERIAL_VALUES, is_injective, is_vector_row, join_row, values_of
+from .injective import SERIAL_VALUES, is_injective, join_row, values_of
 from .lanes import LaneReduction, place_lanes, vectorise_lanes
 from .reduction import split_groups
 from .rows import ROW
@@ -155,5 +155,5 @@ def schedule_rows(schedule: s_tir.Schedule, group: RowGroup, machine: CpuMachine
             within = [schedule.get(loop).loop_var.same_as(row) for loop in loops].index(True) + 1
             if loops[within:]:
                 values = join_row(schedule, part, loops[within:])
-                if values.length >= machine.lanes and is_vector_row(part, part.axes[-1]):
+                if values.is_vectors(part, machine):
                     schedule.annotate(values.loop, ROW, machine.lanes)

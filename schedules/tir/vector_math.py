@@ -146,9 +146,7 @@ def _log(x: Expr) -> Expr:
         positive = _bind("above", above, lambda above: split(above, more))
         # Of infinity the logarithm is infinite; a comparison with NaN fails.
         finite = tirx.Select(x < _number(float("inf")), positive, x)
-        others = tirx.Select(
-            x.equal(_number(0.0)), _number(float("-inf")), _number(float("nan"))
-        )
+        others = tirx.Select(x.equal(_number(0.0)), _number(float("-inf")), _number(float("nan")))
         return tirx.Select(x > _number(0.0), finite, others)
 
     def split(above: Var, more: Expr) -> Expr:

@@ -49,6 +49,17 @@ def pooled_with_part_of_a_window(x):
     return sliding_window_view(padded, (2, 3), (2, 3))[:, :, ::3, ::3].max((-2, -1))
 
 
+def bounds(x: np.ndarray) -> dict[str, np.ndarray]:
+    """What the nodes that give no place and read floats have to give."""
+    return {
+        "max": x.max((2, 3), keepdims=True),
+        "min": x.min(3, keepdims=True),
+        "pool": pooled(x),
+        "ceil": pooled_with_part_of_a_window(x),
+        "whole": x.max((2, 3), keepdims=True),
+    }
+
+
 @pytest.mark.parametrize("bound", [-np.inf, np.inf])
 def test_a_reduction_of_infinities_is_infinite_and_has_a_place(main, bound):
     x = np.random.default_rng(0).standard_normal(SHAPE).astype("float32")
@@ -57,11 +68,7 @@ def test_a_reduction_of_infinities_is_infinite_and_has_a_place(main, bound):
     i[1, 3] = 7
     got = main(*map(tvm.runtime.tensor, (x, i)))
     expected = {
-        "max": x.max((2, 3), keepdims=True),
-        "min": x.min(3, keepdims=True),
-        "pool": pooled(x),
-        "ceil": pooled_with_part_of_a_window(x),
-        "whole": x.max((2, 3), keepdims=True),
+        **bounds(x),
         "first": x.argmax(2),
         "least": x.argmin(3),
         "integer": i.argmax(1),
@@ -79,13 +86,6 @@ def test_a_reduction_is_nan_where_a_term_is(main):
     got = dict(
         zip(NODES, main(*map(tvm.runtime.tensor, (x, np.zeros((2, 5), "int32")))), strict=True)
     )
-    expected = {
-        "max": x.max((2, 3), keepdims=True),
-        "min": x.min(3, keepdims=True),
-        "pool": pooled(x),
-        "ceil": pooled_with_part_of_a_window(x),
-        "whole": x.max((2, 3), keepdims=True),
-    }
-    for name, wanted in expected.items():
+    for name, wanted in bounds(x).items():
         assert np.isnan(wanted).any() and not np.isnan(wanted).all(), "the test is one"
         np.testing.assert_array_equal(got[name].numpy(), wanted, err_msg=name)

@@ -12,25 +12,10 @@ import tvm
 from onnx import numpy_helper
 from onnx_net import Net
 from quick_network import compiled
+from relax_helpers import kernels
 from torch import nn
 
-from tvm_deconv.backends.views import ViewReshapes
-from tvm_deconv.compiler import before_schedules
-from tvm_deconv.importer import load
-from tvm_deconv.targets import resolve_target
-
-HOST = resolve_target("host")
-CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 EPSILON = 1e-3
-
-
-def kernels(model) -> list[str]:
-    """What the virtual machine calls for ``model``, in order; a view is no call."""
-    with HOST:
-        passes = [*before_schedules(HOST, log=None), ViewReshapes()]
-        mod = tvm.transform.Sequential(passes)(load(model))
-    values = [b.value for block in mod["main"].body.blocks for b in block.bindings]
-    return [v.args[0].name_hint for v in values if getattr(v, "op", None) == CALL_TIR]
 
 
 def run(model, x: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.patterns import operators
-from tvm_deconv.relax_functions import holds
+from tvm_deconv.relax_functions import holds, with_rebuilt
 
 from .graph import BROADCAST, CONCAT, PIXEL_SHUFFLE, UNARY, Graph, dtype_of, op_name
 from .rebind import rebind
@@ -53,14 +53,10 @@ class KeepBytes:
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         """The module; itself where nothing of it is dequantized."""
-        result = mod
-        for name, func in mod.functions_items():
-            if isinstance(func, relax.Function) and holds(func, _is_dequantized):
-                keep = _Keep(result, Graph(func))
-                func = keep.visit_expr(func)
-                result = keep.builder_.get()
-                result.update_func(name, func)
-        return relax.transform.DeadCodeElimination()(result) if result is not mod else mod
+        return with_rebuilt(
+            mod,
+            lambda work, func: _Keep(work, Graph(func)) if holds(func, _is_dequantized) else None,
+        )
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from tvm import relax, te, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.target import Target
 
+from tvm_deconv.relax_functions import with_rebuilt
+
 from .graph import Graph, dtype_of, same, same_shape, shape_of
 from .rebind import rebind
 
@@ -52,17 +54,11 @@ class MergeNormalisations:
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
-        result = mod
-        for name, func in mod.functions_items():
-            if not self._is_cpu or not isinstance(func, relax.Function):
-                continue
+        def merge(work: tvm.IRModule, func: relax.Function) -> _Merge | None:
             found = _find(func)
-            if found:
-                merge = _Merge(result, found)
-                func = merge.visit_expr(func)
-                result = merge.builder_.get()
-                result.update_func(name, func)
-        return result if result is mod else relax.transform.DeadCodeElimination()(result)
+            return _Merge(work, found) if found else None
+
+        return with_rebuilt(mod, merge) if self._is_cpu else mod
 
 
 def _find(func: relax.Function) -> dict[relax.Var, _Normalisation]:

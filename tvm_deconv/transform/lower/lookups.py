@@ -19,7 +19,7 @@ from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.patterns import operators
-from tvm_deconv.relax_functions import opaque
+from tvm_deconv.relax_functions import opaque, with_rebuilt
 from tvm_deconv.schedules.cpu.integer.lookup import has_lookup, write_lookup
 from tvm_deconv.transform.graph import (
     BROADCAST,
@@ -56,19 +56,16 @@ class LowerLookups:
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         """The module with every such chain as a call of a function ``lookup``."""
-        result = mod
-        for name, func in mod.functions_items() if self._is_meant else ():
+
+        def rebuild(work: tvm.IRModule, func: relax.Function) -> _Rebuild | None:
             if not has_bytes(func):
-                continue
-            graph = Graph(func, result)
+                return None
+            graph = Graph(func, work)
             found = {var: _chain(graph, var) for var in graph.order if var in graph.live}
             chains = {var: chain for var, chain in found.items() if chain is not None}
-            if chains:
-                rebuild = _Rebuild(result, graph, chains)
-                func = rebuild.visit_expr(func)
-                result = rebuild.builder_.get()
-                result.update_func(name, func)
-        return relax.transform.DeadCodeElimination()(result) if result is not mod else mod
+            return _Rebuild(work, graph, chains) if chains else None
+
+        return with_rebuilt(mod, rebuild) if self._is_meant else mod
 
 
 @dataclass(frozen=True)

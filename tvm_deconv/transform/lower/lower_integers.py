@@ -15,7 +15,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns.graph import Refused
-from tvm_deconv.relax_functions import holds, opaque
+from tvm_deconv.relax_functions import holds, opaque, with_rebuilt
 from tvm_deconv.report import KernelReport
 from tvm_deconv.schedules.cpu.integer.kernel import Integer
 from tvm_deconv.schedules.cpu.integer.write import write
@@ -51,24 +51,21 @@ class LowerIntegers:
         """The module with every such layer lowered; itself where there is none."""
         if self.integers is None or not any(map(has_bytes, dict(mod.functions).values())):
             return mod
-        result = relax.transform.CanonicalizeBindings()(mod)
-        lowered = False
-        for name, func in result.functions_items():
+        canonical = relax.transform.CanonicalizeBindings()(mod)
+
+        def rebuild(work: tvm.IRModule, func: relax.Function) -> _Rebuild | None:
             if not has_bytes(func):
-                continue
-            graph = Graph(func, result)
+                return None
+            graph = Graph(func, work)
             layers = {
                 layer.result: layer
                 for layer in layers_of_integers(graph, self.integers).values()
                 if isinstance(layer, IntegerLayer)
             }
-            if layers:
-                lowered = True
-                rebuild = _Rebuild(result, graph, layers)
-                func = rebuild.visit_expr(func)
-                result = rebuild.builder_.get()
-                result.update_func(name, func)
-        return relax.transform.DeadCodeElimination()(result) if lowered else mod
+            return _Rebuild(work, graph, layers) if layers else None
+
+        lowered = with_rebuilt(canonical, rebuild)
+        return mod if lowered is canonical else lowered
 
 
 def has_bytes(func: tvm.ir.BaseFunc) -> bool:
