@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from script_kernels import on_demand
 from tvm.script import tirx as T
 
 
-@T.prim_func
+@on_demand
 def through_scratch(x: T.Buffer((64,), "float32"), y: T.Buffer((64,), "float32")):
     scratch = T.alloc_buffer((64,), "float32", scope="global")
     for i in T.thread_binding(32, thread="threadIdx.x"):
@@ -14,14 +15,14 @@ def through_scratch(x: T.Buffer((64,), "float32"), y: T.Buffer((64,), "float32")
         y[i] = scratch[i]
 
 
-@T.prim_func
+@on_demand
 def vandal(x: T.Buffer((64,), "float32"), y: T.Buffer((64,), "float32")):
     for i in T.thread_binding(64, thread="threadIdx.x"):
         y[i] = x[i]
         x[i] = T.float32(0)
 
 
-@T.prim_func
+@on_demand
 def crowd(x: T.Buffer((2048,), "float32"), y: T.Buffer((2048,), "float32")):
     for i in T.thread_binding(2048, thread="threadIdx.x"):
         y[i] = x[i]

@@ -150,20 +150,6 @@ def test_weights_that_are_parameters_are_refused_by_name():
     assert "relax.transform.BindParams" in layer.reason
 
 
-@I.ir_module
-class Branches:
-    @R.function
-    def main(x: R.Tensor((1, 4, 4, 4), "float32"), c: R.Tensor((), "bool")) -> R.Tensor(
-        (1, 1, 8, 8), "float32"
-    ):
-        if c:
-            y = R.nn.pixel_shuffle(x, 2)
-        else:
-            z = R.nn.relu(x)
-            y = R.nn.pixel_shuffle(z, 2)
-        return y
-
-
 @pytest.mark.parametrize("order", ["space to depth", "channel shuffle", "transpose"])
 def test_reshapes_that_are_no_pixel_shuffle_are_not_candidates(order):
     def body(b, x):
@@ -216,6 +202,19 @@ def test_integer_convolutions_are_refused_with_their_types():
 
 def test_a_shuffle_inside_a_branch_is_decomposed_too():
     # Compared as a graph: the virtual machine of TVM 0.27 crashes on branches that allocate.
+    @I.ir_module
+    class Branches:
+        @R.function
+        def main(x: R.Tensor((1, 4, 4, 4), "float32"), c: R.Tensor((), "bool")) -> R.Tensor(
+            (1, 1, 8, 8), "float32"
+        ):
+            if c:
+                y = R.nn.pixel_shuffle(x, 2)
+            else:
+                z = R.nn.relu(x)
+                y = R.nn.pixel_shuffle(z, 2)
+            return y
+
     names = []
 
     def visit(expr):

@@ -12,6 +12,7 @@ import tvm
 import tvm_ffi
 from copy_kernels import through_scratch
 from cuda_on_cpu.program import Program
+from script_kernels import on_demand
 from tvm.script import tirx as T
 from tvm.target import Target
 
@@ -181,7 +182,7 @@ def test_a_pointer_to_nothing_that_is_known_is_refused():
 ORIN = Target({"kind": "cuda", "arch": "sm_87"})
 
 
-@T.prim_func
+@on_demand
 def beyond_scratch(x: T.Buffer((64,), "float32"), y: T.Buffer((64,), "float32")):
     scratch = T.alloc_buffer((64,), "float32", scope="global")
     for i in T.thread_binding(64, thread="threadIdx.x"):
@@ -190,7 +191,7 @@ def beyond_scratch(x: T.Buffer((64,), "float32"), y: T.Buffer((64,), "float32"))
         y[i] = scratch[i]
 
 
-@T.prim_func
+@on_demand
 def host_scratch(x: T.Buffer((4096,), "float32"), y: T.Buffer((4096,), "float32")):
     scratch = T.alloc_buffer((4096,), "float32", scope="global")
     for i in range(4096):
@@ -206,7 +207,7 @@ def run_copy(func, n=64):
 
 def test_a_write_behind_scratch_is_noticed():
     with pytest.raises(AssertionError, match="writes to byte 256 of scratch_ptr, which has 256"):
-        run_copy(beyond_scratch)
+        run_copy(beyond_scratch())
 
 
 def test_nothing_of_the_harness_stays_behind():
@@ -216,11 +217,11 @@ def test_nothing_of_the_harness_stays_behind():
         return [name in names for name in ours], tvm.cuda(0).exist
 
     before, set_device = state(), tvm_ffi.get_global_func("__tvm_set_device")
-    run_copy(through_scratch)
+    run_copy(through_scratch())
     assert state() == before
     assert set_device.same_as(tvm_ffi.get_global_func("__tvm_set_device"))
     # Host code that is built from now on has its scratch from TVM.
-    on_cpu = tvm.compile(tvm.IRModule({"main": host_scratch}), target="llvm")
+    on_cpu = tvm.compile(tvm.IRModule({"main": host_scratch()}), target="llvm")
     x, y = tvm.runtime.tensor(np.ones(4096, "float32")), tvm.runtime.empty((4096,))
     on_cpu["main"](x, y)
     np.testing.assert_array_equal(y.numpy(), 3)

@@ -23,7 +23,7 @@ both = pytest.mark.parametrize(
 
 @both
 def test_scratch_that_was_not_written_is_not_a_number(harness, target):
-    built = harness.build(through_scratch, target)
+    built = harness.build(through_scratch(), target)
     for first in (0, 7):
         x = np.arange(first, first + 64, dtype="float32")
         (got,) = built.run([x], ((64,), "float32"))
@@ -38,4 +38,4 @@ def test_scratch_that_was_not_written_is_not_a_number(harness, target):
 def test_what_a_kernel_must_not_do_or_ask_for_is_noticed(harness, target, kernel, size, said):
     x = np.arange(size, dtype="float32")
     with pytest.raises(AssertionError, match=said):
-        harness.build(kernel, target).run([x], ((size,), "float32"))
+        harness.build(kernel(), target).run([x], ((size,), "float32"))

@@ -12,6 +12,7 @@ import relax_helpers as helpers
 import tvm
 import tvm_ffi
 from paths import TESTS
+from script_kernels import on_demand
 from tvm import relax, te
 from tvm.s_tir import Schedule, dlight
 from tvm.script import tirx as T
@@ -125,19 +126,19 @@ def test_float16_has_the_functions_of_an_activation(name):
     np.testing.assert_allclose(got, expected.numpy(), rtol=2e-3, atol=1e-6)
 
 
-@T.prim_func
+@on_demand
 def shifted(x: T.Buffer((64,), "float32"), y: T.Buffer((64,), "float32")):
     for i in T.thread_binding(64, thread="threadIdx.x"):
         y[i + 1] = x[i]
 
 
-@T.prim_func
+@on_demand
 def ahead(x: T.Buffer((64,), "float32"), y: T.Buffer((64,), "float32")):
     for i in T.thread_binding(64, thread="threadIdx.x"):
         y[i] = x[i + 1]
 
 
-@T.prim_func
+@on_demand
 def half_done(x: T.Buffer((64,), "float32"), y: T.Buffer((64,), "float32")):
     for i in T.thread_binding(32, thread="threadIdx.x"):
         y[i] = x[i]
@@ -150,16 +151,16 @@ def run_copy(func, n=64):
 
 def test_a_write_behind_an_array_is_noticed():
     with pytest.raises(AssertionError, match="wrote behind output 0"):
-        run_copy(shifted)
+        run_copy(shifted())
 
 
 def test_a_read_behind_an_array_is_not_a_number():
-    got = run_copy(ahead)
+    got = run_copy(ahead())
     np.testing.assert_array_equal(got, [*range(1, 64), np.nan])
 
 
 def test_what_was_not_written_is_not_a_number():
-    np.testing.assert_array_equal(run_copy(half_done)[32:], np.full(32, np.nan))
+    np.testing.assert_array_equal(run_copy(half_done())[32:], np.full(32, np.nan))
 
 
 def test_shared_memory_that_the_device_would_refuse_is_noticed():
@@ -203,7 +204,7 @@ def test_networks_run_whole_beside_each_other_and_at_any_size():
 
 
 def test_nothing_of_the_harness_stays_behind():
-    run_copy(half_done)
+    run_copy(half_done())
     left = tvm_ffi.registry.list_global_func_names()
     assert "ffi.Module.create.opencl" not in left
     assert not [name for name in left if name.endswith("_kernel")]
