@@ -20,7 +20,7 @@ demo: $(VENV)/.demo ## Upscale a photograph with the two demo networks; results 
 	$(BIN)/python scripts/demo.py $(ARGS)
 
 test: $(VENV)/.test ## Run the test suite (ARGS="-k name" passes options to pytest)
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 relay: $(RELAY)/.made ## Set up TVM 0.16 with Relay in .venv-relay, and run the demo networks there (docs/relay.md)
 	$(RELAY)/bin/python scripts/relay_demo.py $(ARGS)

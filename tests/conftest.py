@@ -12,7 +12,7 @@ import board as emulated
 import pytest
 from board_root import BoardError, MissingTools, check_tools
 from hypothesis import settings
-from paths import ROOT, python_path
+from paths import ROOT, TESTS, python_path
 
 # Property tests draw the same examples each time, on every machine, so that a change is to blame
 # where one fails; `make fuzz` draws new ones.
@@ -28,6 +28,31 @@ REQUIRE_RELAY = "TVM_DECONV_REQUIRE_RELAY"
 # Neither the logs of whoever runs the tests nor those that we ship decide about a variant, here and
 # in the processes that tests start. A test of logs sets it to a folder.
 os.environ["TVM_DECONV_LOGS"] = "none"
+
+
+# These files wait for devices, timeouts or processes of their own for much of their time.
+WAITING = ("test_relay.py", "test_fuzz.py", "tuning")
+
+
+def pytest_collection_modifyitems(items):
+    """Files in the order in which workers take them (``--no-loadscope-reorder``).
+
+    One of three is one that waits, the longest of them first, so that processors have work as long
+    as there is any; the others come by their number of tests.
+    """
+    files = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    names = {path: path.relative_to(TESTS).parts[0] for path in files}
+    waiting = sorted(
+        (p for p in files if names[p] in WAITING), key=lambda p: WAITING.index(names[p])
+    )
+    others = sorted((p for p in files if names[p] not in WAITING), key=lambda p: -len(files[p]))
+    order = []
+    while waiting or others:
+        order += waiting[:1] + others[:2]
+        waiting, others = waiting[1:], others[2:]
+    items[:] = [item for path in order for item in files[path]]
 
 
 def pytest_collection_finish(session):
