@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -76,6 +77,8 @@ class Algorithm:
     ``compute(conv, parameters, x, packed)`` is the algorithm as tensor expressions.
     ``refusal(conv, accumulate)`` says in words why the algorithm cannot compute a layer with sums
     of that dtype, or is None.
+    ``choose_each(conv, sizes, machine)``, of a variant whose weights take more space than the
+    layer's own, gives the parameters that the model prefers for each size that they can have.
     ``weight_dtype(dtype)`` is that of the packed weights for a layer of ``dtype``: what
     ``pack_weights`` gives has to be converted to it.
     """
@@ -90,11 +93,16 @@ class Algorithm:
     packing: Callable[[ConvTranspose2d, Any], Packing]
     compute: Callable[[ConvTranspose2d, Any, te.Tensor, te.Tensor], te.Tensor]
     refusal: Callable[[ConvTranspose2d, str], str | None] = never_refuses
+    choose_each: Callable[[ConvTranspose2d, Sizes, Any], tuple[Any, ...]] | None = None
     weight_dtype: Callable[[str], str] = always_accumulate_dtype
 
     def packed_shape(self, conv: ConvTranspose2d, parameters: Any) -> tuple[int, ...]:
         """Shape of the packed weights."""
         return self.packing(conv, parameters).shape
+
+    def packed_size(self, conv: ConvTranspose2d, parameters: Any) -> int:
+        """Elements of the packed weights, those that fill up tiles with zeros among them."""
+        return prod(self.packed_shape(conv, parameters))
 
     def pack_weights(
         self, weights: np.ndarray, conv: ConvTranspose2d, parameters: Any

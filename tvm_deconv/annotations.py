@@ -18,3 +18,7 @@ READS = "tvm_deconv.reads"
 # Of a Relax function: the names of the layers that were of one dimension in the model and are
 # computed as two-dimensional ones of height 1.
 ONE_DIMENSIONAL = "tvm_deconv.one_dimensional"
+
+# Of a Relax function: by the name of a layer whose weights grew when it was rewritten, how many it
+# had in the model.
+WEIGHTS_BEFORE = "tvm_deconv.weights_before"

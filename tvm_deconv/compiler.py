@@ -28,6 +28,7 @@ from tvm_deconv.metadata import Metadata
 from tvm_deconv.pictures.layout import Layout, find_layout
 from tvm_deconv.pixels import Pixels
 from tvm_deconv.report import Report
+from tvm_deconv.schedules.budget import DEFAULT_GROWTH, check_growth
 from tvm_deconv.schedules.choice import AUTO, Preferences, TuningLog
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.threads import check_threads
@@ -35,6 +36,7 @@ from tvm_deconv.transform import (
     AddHeight,
     CheckSizes,
     DecomposePixelShuffle,
+    FoldConstants,
     FoldExactly,
     KeepBytes,
     KeepNaN,
@@ -48,7 +50,7 @@ from tvm_deconv.transform import (
     rewrite_upsampling,
 )
 from tvm_deconv.transform.legalize import legalize_passes
-from tvm_deconv.transform.lower.layers import explain_kernels
+from tvm_deconv.transform.lower.explained import explain_kernels
 from tvm_deconv.transform.lower.lower_integers import explain_integers
 from tvm_deconv.transform.normalisations import MergeNormalisations
 from tvm_deconv.transform.receptive_field import receptive_field
@@ -63,6 +65,7 @@ def pipeline(
     variant: str = AUTO,
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
+    max_weight_growth: float | None = DEFAULT_GROWTH,
 ) -> tvm.transform.Pass:
     """All passes from a Relax module to one that the VM code generator takes.
 
@@ -70,8 +73,8 @@ def pipeline(
     comes first, while convolutions, shuffles and resizes are still operators; our lowering comes
     before TVM's, which then only meets what is left; the schedules come after fusion, because
     they schedule fused functions. With ``rewrite=False`` everything but the rewrite happens:
-    the baseline to measure it against. ``variant``, ``winograd`` and ``log`` choose the algorithm
-    of each convolution, as ``compile`` says.
+    the baseline to measure it against. ``variant``, ``winograd``, ``log`` and ``max_weight_growth``
+    choose the algorithm of each convolution, as ``compile`` says.
 
     A linear or cubic resize of free size needs the option ``"tirx.disable_cse_tir": True`` in the
     pass context around ``relax.build``; ``compile`` sets it. On a GPU the convolutions get our
@@ -86,7 +89,14 @@ def pipeline(
     found, _ = resolve_log(log, resolved)
     backend_of(resolved).register_compiler()
     passes = [
-        *before_schedules(resolved, rewrite=rewrite, variant=variant, winograd=winograd, log=found),
+        *before_schedules(
+            resolved,
+            rewrite=rewrite,
+            variant=variant,
+            winograd=winograd,
+            log=found,
+            max_weight_growth=max_weight_growth,
+        ),
         *apply_ops(found, resolved),
         *passes_after_fusion(resolved),
     ]
@@ -106,17 +116,24 @@ def before_schedules(
     variant: str = AUTO,
     winograd: bool = True,
     log: TuningLog | None,
+    max_weight_growth: float | None = DEFAULT_GROWTH,
 ) -> list[tvm.transform.Pass]:
     """The passes of ``pipeline`` up to fusion: what is not scheduled then, no template covers."""
     return [
         CheckSizes(),
         AddHeight(),
-        *([RewriteUpsampling()] if rewrite else []),
+        *([RewriteUpsampling(max_weight_growth)] if rewrite else []),
         *before_lowering(),
         # A variant that is asked for by name is one of float32.
         *([LowerIntegers(target)] if variant == AUTO else []),
         LowerLookups(target),
-        LowerConvolutions(target, variant=variant, winograd=winograd, log=log),
+        LowerConvolutions(
+            target,
+            variant=variant,
+            winograd=winograd,
+            log=log,
+            max_weight_growth=max_weight_growth,
+        ),
         MergeNormalisations(target),
         SeparateCopies(),
         *stock.library_dispatch_passes(target),
@@ -137,7 +154,7 @@ def before_lowering() -> list[tvm.transform.Pass]:
         NameLayers(),
         relax.transform.CanonicalizeBindings(),
         FoldExactly(),
-        relax.transform.FoldConstant(),
+        FoldConstants(),
         # Again, for weights that are constant only now: those of a weight norm.
         AddHeight(),
     ]
@@ -153,6 +170,7 @@ def compile(
     variant: str = AUTO,
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
+    max_weight_growth: float | None = DEFAULT_GROWTH,
     pixels: Pixels | None = None,
 ) -> VMExecutable:
     """What ``relax.build`` returns for the model, rewritten and scheduled for ``target``.
@@ -164,18 +182,28 @@ def compile(
     ``variant`` is ``"auto"`` or the name of the algorithm that computes every convolution that it
     can; ``winograd=False`` excludes that one; ``log`` holds measured choices: see
     ``tvm_deconv.schedules.choice``. By default the log is found by the target, as
-    ``tvm_deconv.logs.find`` says; a path names a folder to look in, None means none. The entry is
+    ``tvm_deconv.logs.find`` says; a path names a folder to look in, None means none.
+    ``max_weight_growth`` is how many times the weights of the model's convolutions those of their
+    kernels may be, all together (``tvm_deconv.schedules.budget``); None is no limit. The entry is
     ``main``, its inputs are in the model's order. The executable also carries a description of
     itself, so that ``tvm_deconv.run`` can tell which images fit and what numbers it is to make of
     their pixels; ``pixels`` says that, before the model's own metadata.
 
     Raises PixelsError for ``pixels`` that cannot be those of the network, TargetError for an
     unknown target and for kernels that exceed a GPU's limits, VariantError for a variant that is
-    unknown or excluded, LogError for a log that is damaged or not of the target, and ModelError for
-    a model that cannot be imported or compiled; the latter has TVM's own exception as its cause.
+    unknown or excluded and for a growth that is no number of at least 1, LogError for a log that is
+    damaged or not of the target, and ModelError for a model that cannot be imported or compiled;
+    the latter has TVM's own exception as its cause.
     """
     resolved = for_threads(target, threads)
-    passes = pipeline(resolved, rewrite=rewrite, variant=variant, winograd=winograd, log=log)
+    passes = pipeline(
+        resolved,
+        rewrite=rewrite,
+        variant=variant,
+        winograd=winograd,
+        log=log,
+        max_weight_growth=max_weight_growth,
+    )
     return build(model, shapes, resolved, passes, pixels).executable
 
 
@@ -274,21 +302,24 @@ def explain(
     variant: str = AUTO,
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
+    max_weight_growth: float | None = DEFAULT_GROWTH,
 ) -> Report:
     """What becomes of the model: a value that prints well.
 
     It says which upsampling layers are rewritten, which are not, and why; and of each convolution
-    that there is then which variant computes it, with which parameters, and why; and which tuning
-    log there is. The arguments and what is raised are those of ``compile``.
+    that there is then which variant computes it, with which parameters, and why; how many weights
+    kernels have of how many; and which tuning log there is. The arguments and what is raised are
+    those of ``compile``.
     """
     resolved = for_threads(target, threads)
     machine = machine_of(resolved)
     found, words = resolve_log(log, resolved)
     preferences = Preferences(variant, winograd, found)
+    growth = check_growth(max_weight_growth)
     raised = tvm.transform.Sequential([AddHeight()])(load(model, shapes))
-    mod, report = rewrite_upsampling(raised)
+    mod, report = rewrite_upsampling(raised, growth)
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
         of_bytes = [explain_integers(resolved)] if variant == AUTO else []
-        kernels = explain_kernels(mod, machine, preferences, *of_bytes)
-    return replace(report, kernels=kernels, log=words)
+        kernels, weights = explain_kernels(mod, machine, preferences, growth, *of_bytes)
+    return replace(report, kernels=kernels, weights=weights, log=words)

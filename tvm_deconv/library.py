@@ -21,6 +21,7 @@ from tvm_deconv.pictures.layout import find_layout
 from tvm_deconv.pictures.network import Network
 from tvm_deconv.pictures.progress import say
 from tvm_deconv.pixels import Pixels
+from tvm_deconv.schedules.budget import DEFAULT_GROWTH
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.targets import is_this_machine
 
@@ -37,6 +38,7 @@ def compile_library(
     variant: str = AUTO,
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
+    max_weight_growth: float | None = DEFAULT_GROWTH,
     pixels: Pixels | None = None,
     report: Callable[[str], None] = say,
 ) -> None:
@@ -55,7 +57,9 @@ def compile_library(
     compile CUDA for it, and OutputError where ``output`` cannot be written.
     """
     resolved = for_threads(target, threads)
-    passes = pipeline(resolved, variant=variant, winograd=winograd, log=log)
+    passes = pipeline(
+        resolved, variant=variant, winograd=winograd, log=log, max_weight_growth=max_weight_growth
+    )
     command = linker(resolved)
     with replacing(output) as unfinished, TemporaryDirectory() as folder:
         built = build(model, shapes, resolved, passes, pixels)

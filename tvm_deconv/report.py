@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -43,16 +44,63 @@ class KernelReport:
 
 
 @dataclass(frozen=True)
+class Weights:
+    """How many weights the convolutions have that kernels of ours compute in floats.
+
+    ``model`` in the model, ``kernels`` packed for their kernels, ``fastest`` if each had what is
+    fastest; ``growth`` is how many times those of the model they may have, for which ``smaller``
+    layers have a smaller form. ``cycles`` are what the machine model expects of these kernels, and
+    ``fastest_cycles`` of the fastest.
+    """
+
+    model: int
+    fastest: int
+    kernels: int
+    growth: float
+    smaller: int
+    cycles: float
+    fastest_cycles: float
+
+    def __add__(self, other: Weights) -> Weights:
+        """Of the layers of both, under one limit."""
+        return Weights(
+            self.model + other.model,
+            self.fastest + other.fastest,
+            self.kernels + other.kernels,
+            self.growth,
+            self.smaller + other.smaller,
+            self.cycles + other.cycles,
+            self.fastest_cycles + other.fastest_cycles,
+        )
+
+    def __str__(self) -> str:
+        grown = f"{self.kernels / self.model:.2f} times" if self.model else "none"
+        limit = "no limit" if self.growth == math.inf else f"at most {self.growth:g}"
+        text = f"weights: {self.model} in the model, {self.kernels} in kernels ({grown}, {limit})"
+        if self.smaller:
+            slower = self.cycles / self.fastest_cycles if self.fastest_cycles else 1.0
+            text += (
+                f"; {self.fastest} without the limit: layers of a smaller form {self.smaller}, "
+                f"cycles of all {slower:.2f} times as many"
+            )
+        elif self.kernels > self.growth * self.model:
+            text += "; fewer cannot be: zeros fill up tiles and phases"
+        return text
+
+
+@dataclass(frozen=True)
 class Report:
     """All candidates of a module and all its convolutions, in the order of the program.
 
-    Prints as a table, and a second one if ``kernels`` are known. ``log`` says in words which
-    tuning log was asked, or why there is none to ask; it is the last line unless it is empty.
+    Prints as a table, and a second one if ``kernels`` are known. ``weights`` are those of kernels,
+    None where there are none. ``log`` says in words which tuning log was asked, or why there is
+    none to ask; it is the last line unless it is empty.
     """
 
     layers: tuple[LayerReport, ...] = ()
     kernels: tuple[KernelReport, ...] = ()
     log: str = ""
+    weights: Weights | None = None
 
     @property
     def rewritten(self) -> tuple[LayerReport, ...]:
@@ -69,12 +117,14 @@ class Report:
             "refused": len(self.refused),
             "layers": [asdict(layer) for layer in self.layers],
             "kernels": [asdict(kernel) for kernel in self.kernels],
+            "weights": None if self.weights is None else asdict(self.weights),
             "log": self.log,
         }
 
     def __str__(self) -> str:
         tables = [self._layer_table(), *([self._kernel_table()] if self.kernels else [])]
-        return "\n".join(["\n\n".join(tables), *([self.log] if self.log else [])])
+        weights = [str(self.weights)] if self.weights is not None else []
+        return "\n".join(["\n\n".join(tables), *weights, *([self.log] if self.log else [])])
 
     def _layer_table(self) -> str:
         if not self.layers:

@@ -124,26 +124,23 @@ class Winograd(Packing):
         }
 
     def _arranged(self, weights: np.ndarray) -> tuple[np.ndarray, list[str]]:
+        """One matrix product, of taps that lie in the order of the result already."""
         conv, sizes = self.conv, self._sizes()
-        by_phase = _by_phase(_grouped(weights, conv), conv)
-        blocked = _in_runs(by_phase, 2, self.block)
-        g, ic, b, block, *_ = blocked.shape
         h, w = filters(conv, self.outputs)
-        places = (g, sizes["u"], sizes["v"], h.pieces, w.pieces, ic, b * block)
-        rows = np.empty((*places, *conv.strides), DTYPE)
-        for fh, fw in np.ndindex(*conv.strides):
-            phase = blocked[..., fh, :, fw, :].reshape(g, ic, b * block, *by_phase.shape[4::2])
-            pieces = _in_runs(_in_runs(phase.astype("float64"), 4, w.taps), 3, h.taps)
-            rows[..., fh, fw] = np.einsum(
-                "uh,gcophqw,vw->guvpqco",
-                h.matrices.kernel,
-                pieces,
-                w.matrices.kernel,
-                optimize=True,
-            )
-        rows = rows.reshape(g, sizes["u"], sizes["v"], -1, ic, b, block * prod(conv.strides))
-        axes = ["g", "u", "v", "piece", "ic", "b", "row/n", "row%n"]
-        return _in_runs(rows, 6, self.n), axes
+        blocked = _in_runs(_by_phase(_grouped(weights, conv), conv), 2, self.block)
+        pieces = _in_runs(_in_runs(blocked, 7, w.taps), 5, h.taps)
+        # [g][ic][b][block][fh][ph][th][fw][pw][tw]
+        by_row = pieces.transpose(0, 1, 2, 3, 4, 7, 5, 8, 6, 9)
+        g, ic, b, *_ = by_row.shape
+        rows = self.block * prod(conv.strides)
+        by_row = by_row.reshape(g, ic, b, rows, sizes["piece"], h.taps * w.taps)
+        axes = ["g", "ic", "b", "row/n", "row%n", "piece"]
+        inner = [word for word in self.order.split() if word in axes]
+        first = [axis for axis in axes if axis not in inner]
+        taps = _in_runs(by_row, 3, self.n).transpose(6, *(axes.index(a) for a in (*first, *inner)))
+        kernel = np.kron(h.matrices.kernel, w.matrices.kernel)
+        products = kernel @ taps.reshape(h.taps * w.taps, -1).astype("float64")
+        return products.reshape(h.points, w.points, *taps.shape[1:]), ["u", "v", *first, *inner]
 
 
 def _grouped(weights: np.ndarray, conv: ConvTranspose2d) -> np.ndarray:
@@ -170,9 +167,12 @@ def kernel_indices(axis: Axis) -> np.ndarray:
 def _in_runs(array: np.ndarray, at: int, n: int) -> np.ndarray:
     """An axis as two: runs of ``n``, the last filled up with zeros."""
     runs = -(-array.shape[at] // n)
-    widths = [(0, 0)] * array.ndim
-    widths[at] = (0, runs * n - array.shape[at])
-    return np.pad(array, widths).reshape(*array.shape[:at], runs, n, *array.shape[at + 1 :])
+    missing = runs * n - array.shape[at]
+    if missing:
+        widths = [(0, 0)] * array.ndim
+        widths[at] = (0, missing)
+        array = np.pad(array, widths)
+    return array.reshape(*array.shape[:at], runs, n, *array.shape[at + 1 :])
 
 
 _FORMS: dict[str, type[Packing]] = {"direct": Direct, "winograd": Winograd}

@@ -11,8 +11,11 @@ from tvm.support import cc as tvm_cc
 from tvm.target import Target
 
 from tvm_deconv.errors import TargetError
+from tvm_deconv.schedules import llvm
 
+from .backend import Packer
 from .linker import linker_for
+from .packing import pack
 from .registry import backend_of
 
 
@@ -53,10 +56,17 @@ def link(executable: Any, path: str | os.PathLike, command: str, target: Target)
         executable.mod.export_library(
             os.fspath(path),
             fcompile=tvm_cc.create_shared,
-            fpack_imports=backend_of(target).packer(),
+            fpack_imports=_packer(target),
             cc=command,
         )
     except RuntimeError as error:
         said = str(error).removeprefix("Compilation error:").split("\nCommand line:")[0]
         reason = textwrap.shorten(said, 300, placeholder=" ...") or "it said nothing"
         raise TargetError(f"linking with {command} failed: {reason}") from error
+
+
+def _packer(target: Target) -> Packer | None:
+    """What packs what is no machine code of a processor; None for TVM itself."""
+    backend = backend_of(target)
+    triple = str(backend.processor(target).attrs.get("mtriple") or llvm.default_triple())
+    return backend.packer() or (pack if "linux" in triple else None)

@@ -14,6 +14,7 @@ from tvm_deconv.errors import CheckError, TargetError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec
+from tvm_deconv.schedules.budget import DEFAULT_GROWTH
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.size_errors import in_words
 from tvm_deconv.targets import is_this_machine
@@ -55,6 +56,7 @@ def check(
     variant: str = AUTO,
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
+    max_weight_growth: float | None = DEFAULT_GROWTH,
     seed: int = 0,
     draws: int = 2,
     locate: bool = True,
@@ -79,7 +81,14 @@ def check(
     if draws < 1 or seed < 0:
         raise CheckError(f"draws must be positive and seed not negative, got {draws} and {seed}")
     subject = subject_of(model)
-    passes = pipeline(resolved, rewrite=rewrite, variant=variant, winograd=winograd, log=log)
+    passes = pipeline(
+        resolved,
+        rewrite=rewrite,
+        variant=variant,
+        winograd=winograd,
+        log=log,
+        max_weight_growth=max_weight_growth,
+    )
     ours = _Ours(shapes, resolved, passes, part_of_largest(subject.dtypes, winograd))
     mod = load(model, shapes)
     machine = ours.machine(mod)

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any, TypeAlias
 
 from tvm_deconv.pixels import RANGES, Pixels
+from tvm_deconv.schedules.budget import DEFAULT_GROWTH, check_growth
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -75,6 +76,14 @@ def add_schedule(parser: argparse.ArgumentParser) -> None:
         help="never use Winograd's algorithm, which is fast but rounds more",
     )
     parser.add_argument(
+        "--max-weight-growth",
+        type=_growth,
+        default=DEFAULT_GROWTH,
+        metavar="X",
+        help="times the weights of the model's convolutions that those of their kernels may be, "
+        "all together; none for no limit (default: %(default)g)",
+    )
+    parser.add_argument(
         "--logs",
         dest="log",
         type=_logs,
@@ -87,7 +96,7 @@ def add_schedule(parser: argparse.ArgumentParser) -> None:
 
 def schedule_options(options: argparse.Namespace) -> dict[str, Any]:
     """The values of ``add_model`` and ``add_schedule`` by the names of the library's arguments."""
-    names = ("shapes", "target", "threads", "variant", "winograd", "log")
+    names = ("shapes", "target", "threads", "variant", "winograd", "log", "max_weight_growth")
     return {name: getattr(options, name) for name in names}
 
 
@@ -167,6 +176,16 @@ def _numbers(text: str) -> tuple[float, ...]:
         return tuple(map(float, text.split(",")))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form 0.5 or 1,2,3") from error
+
+
+def _growth(text: str) -> float | None:
+    try:
+        growth = None if text == "none" else float(text)
+        check_growth(growth)
+    except ValueError as error:
+        words = f"{text!r} is not a number of at least 1, or none"
+        raise argparse.ArgumentTypeError(words) from error
+    return growth
 
 
 def _logs(text: str) -> str | None:

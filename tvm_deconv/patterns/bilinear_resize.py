@@ -144,6 +144,7 @@ class BilinearResize(Rule[InterpolatedConv]):
             absorbed=match.upsamplings,
             emit=rewrite(checked),
             layout=layouts.common(match.layout, conv.out_layout),
+            weights=(conv.weight.size, prod(checked.op.weight_shape)),
         )
 
     def unmatched(self, graph: Graph, var: Tensor) -> Refused | None:

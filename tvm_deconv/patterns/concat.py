@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,12 @@ class SplitConv:
     def convolutions(self) -> int:
         return len(self.resized) + len(self.folded) + len(self.kept)
 
+    @property
+    def weights(self) -> int:
+        """Of all terms."""
+        sizes = [term.conv.weight.size for term in (*self.resized, *self.kept)]
+        return sum(sizes) + sum(prod(term.conv.op.weight_shape) for term in self.folded)
+
 
 class ConcatConv(Rule[JoinedConv]):
     """Given and result, as mini-IR.
@@ -154,6 +161,7 @@ class ConcatConv(Rule[JoinedConv]):
             absorbed=_absorbed(split),
             emit=rewrite(graph, split),
             convolutions=split.convolutions,
+            weights=(conv.weight.size, split.weights),
         )
 
 

@@ -131,6 +131,7 @@ class NearestResize(Rule[ResizedConv]):
             absorbed=outcome.absorbed,
             emit=rewrite(outcome),
             layout=layouts.common(outcome.layout, conv.out_layout),
+            weights=(conv.weight.size, outcome.weight.size),
         )
 
     def unmatched(self, graph: Graph, var: Tensor) -> Refused | None:

@@ -20,7 +20,8 @@ class Plan:
     of a variable of the original function. ``conv`` is the convolution that disappears,
     ``absorbed`` the upsampling operators that it no longer reads or feeds, and ``convolutions`` how
     many take its place. ``before`` and ``after`` sum up both in words. ``layout`` is that of what
-    ``emit`` reads and gives, if it is one.
+    ``emit`` reads and gives, if it is one. ``weights`` are how many the convolution has, and how
+    many those in its place; None where they are as many.
     """
 
     root: Tensor
@@ -31,6 +32,7 @@ class Plan:
     emit: Emit
     convolutions: int = 1
     layout: str | None = None
+    weights: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

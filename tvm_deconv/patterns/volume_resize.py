@@ -136,6 +136,7 @@ class VolumeResize(Rule[ResizedVolume]):
             f"{inputs}->{outputs} pad {op.padding}",
             absorbed=match.upsamplings,
             emit=emit,
+            weights=(weight.size, kernel_3d.size),
         )
 
     def unmatched(self, graph: Graph, var: Tensor) -> Refused | None:

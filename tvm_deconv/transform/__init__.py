@@ -9,7 +9,7 @@ from tvm_deconv.transform.lower.shuffles import LowerShuffles
 
 from .check_sizes import CheckSizes
 from .decompose import DecomposePixelShuffle
-from .fold import FoldExactly
+from .fold import FoldConstants, FoldExactly
 from .keep_bytes import KeepBytes
 from .keep_nan import KeepNaN
 from .many_phases import PhasesToChannels
@@ -21,6 +21,7 @@ __all__ = [
     "AddHeight",
     "CheckSizes",
     "DecomposePixelShuffle",
+    "FoldConstants",
     "FoldExactly",
     "KeepBytes",
     "KeepNaN",

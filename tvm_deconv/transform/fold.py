@@ -1,17 +1,21 @@
-"""Constant expressions that NumPy evaluates to the bits that TVM would.
+"""Constant expressions become constants: by NumPy where it gives TVM's bits, the rest by TVM.
 
     expand_dims(constant, 0) => constant        sqrt(add(constant, constant)) => constant
 
 TVM's ``FoldConstant`` compiles a kernel for each call that it evaluates, which takes 20 to 40 ms,
 and importers write a reshape of every bias and a few operators for each normalisation: they were
-half of the time that a network of 50 layers took to compile. Here is only what moves data, and what
-IEEE 754 rounds in one way; the rest is left to TVM.
+half of the time that a network of 50 layers took to compile. ``FoldExactly`` does what moves data,
+and what IEEE 754 rounds in one way. The rest is left to TVM, but it writes out every operator of a
+network to see which of them are constant: ``FoldConstants`` shows it those that are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import tvm
+import tvm_ffi
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
@@ -44,9 +48,64 @@ class FoldExactly:
         return with_changed(mod, _folded)
 
 
+@tvm.transform.module_pass(opt_level=0, name="tvm_deconv.FoldConstants")
+class FoldConstants:
+    """Relax module pass: what ``relax.transform.FoldConstant`` would fold in dataflow blocks.
+
+    A module without constant expressions is handed back untouched.
+    """
+
+    def transform_module(
+        self, mod: tvm.IRModule, context: tvm.transform.PassContext
+    ) -> tvm.IRModule:
+        def folded(func: relax.Function) -> relax.Function | None:
+            constants = _folded_by_tvm(mod, func)
+            return _Replace(constants).visit_expr(func) if constants else None
+
+        return with_changed(mod, folded)
+
+
+def _folded_by_tvm(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, relax.Expr]:
+    """The value of each variable that depends on constants only, where TVM folds it."""
+    bindings = _constant_bindings(func)
+    if not any(isinstance(binding.value, relax.Call) for binding in bindings):
+        return {}
+    names = [binding.var for binding in bindings]
+    result = relax.Var("constants", relax.TupleType([var.ty for var in names]))
+    block = relax.DataflowBlock([*bindings, relax.VarBinding(result, relax.Tuple(names))])
+    alone = relax.Function([], relax.SeqExpr([block], result), result.ty)
+    kernels = {var: f for var, f in mod.functions_items() if isinstance(f, tvm.tirx.PrimFunc)}
+    folded = relax.transform.FoldConstant()(tvm.IRModule({**kernels, "main": alone}))
+    *_, last = folded["main"].body.blocks[-1].bindings
+    pairs = zip(names, last.value.fields, strict=True)
+    return {var: value for var, value in pairs if isinstance(value, tvm.ir.GenericConst)}
+
+
+def _constant_bindings(func: relax.Function) -> list[relax.VarBinding]:
+    """Those of dataflow blocks that depend on no parameter and no free size."""
+    found: list[relax.VarBinding] = []
+    known: set[relax.Var] = set()
+    for block in func.body.blocks:
+        for binding in block.bindings if isinstance(block, relax.DataflowBlock) else ():
+            if isinstance(binding, relax.VarBinding) and _variables(binding.value) <= known:
+                found.append(binding)
+                known.add(binding.var)
+    return found
+
+
+def _variables(value: relax.Expr) -> set[relax.Var]:
+    """All that are in an expression, those of sizes, too."""
+    found: list[relax.Var] = []
+    kinds = (tvm.ir.Var, relax.DataflowVar)
+    tvm_ffi.structural_walk(value, *((kind, found.append) for kind in kinds))
+    return set(found)
+
+
 def _folded(func: relax.Function) -> relax.Function | None:
     arrays = _evaluated(func)
-    return _Replace(arrays).visit_expr(func) if arrays else None
+    if not arrays:
+        return None
+    return _Replace({var: constant(array) for var, array in arrays.items()}).visit_expr(func)
 
 
 def _evaluated(func: relax.Function) -> dict[relax.Var, np.ndarray]:
@@ -68,13 +127,13 @@ def _is_exact(value: relax.Expr) -> bool:
 
 @mutator
 class _Replace(PyExprMutator):
-    def __init__(self, arrays: dict[relax.Var, np.ndarray]) -> None:
+    def __init__(self, constants: Mapping[relax.Var, relax.Expr]) -> None:
         super().__init__()
-        self.arrays = arrays
+        self.constants = constants
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
-        array = self.arrays.get(binding.var)
-        if array is None:
+        value = self.constants.get(binding.var)
+        if value is None:
             super().visit_var_binding_(binding)
         else:
-            rebind(self, binding, constant(array))
+            rebind(self, binding, value)

@@ -50,6 +50,7 @@ class Graph(patterns.Graph):
         self.outputs: frozenset[relax.Var] = frozenset()
         self._read(func)
         self.constants = Constants(self.values)
+        self._calls: dict[relax.Var, patterns.Call | None] = {}
         attrs = func.attrs or {}
         self.lines = frozenset(map(str, attrs.get(ONE_DIMENSIONAL, ())))
 
@@ -85,6 +86,14 @@ class Graph(patterns.Graph):
         return self.constants.evaluate(expr)
 
     def call(self, tensor: relax.Expr) -> patterns.Call | None:
+        # Every rule asks about every tensor, and some of them once for each of its readers.
+        if not isinstance(tensor, relax.Var):
+            return self._call(tensor)
+        if tensor not in self._calls:
+            self._calls[tensor] = self._call(tensor)
+        return self._calls[tensor]
+
+    def _call(self, tensor: relax.Expr) -> patterns.Call | None:
         value = self.value(tensor)
         inner: tuple[relax.Var, ...] = ()
         if isinstance(value, relax.TupleGetItem):

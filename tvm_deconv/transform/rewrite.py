@@ -6,13 +6,18 @@ Matching reads a working copy in which operators that an importer lowered too ea
 
 from __future__ import annotations
 
+from math import inf
+
 import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from tvm_deconv.annotations import WEIGHTS_BEFORE
+from tvm_deconv.patterns.budget import within_growth
 from tvm_deconv.patterns.decide import decide, plans_of, report_line
 from tvm_deconv.patterns.rule import Plan
 from tvm_deconv.report import LayerReport, Report
+from tvm_deconv.schedules.budget import check_growth
 
 from .builder import Builder
 from .graph import Graph
@@ -20,11 +25,11 @@ from .rebind import rebind
 from .recover import recover
 
 
-def rewrite_upsampling(mod: tvm.IRModule) -> tuple[tvm.IRModule, Report]:
+def rewrite_upsampling(mod: tvm.IRModule, growth: float = inf) -> tuple[tvm.IRModule, Report]:
     """The module with every exact upsampling pattern rewritten, and the report.
 
     Relax in, Relax out; returns ``mod`` itself if nothing was rewritten. Branches of ``relax.If``
-    are not looked into.
+    are not looked into. A function's convolutions have at most ``growth`` times their weights then.
     """
     work = recover(mod)
     lines: list[LayerReport] = []
@@ -33,13 +38,21 @@ def rewrite_upsampling(mod: tvm.IRModule) -> tuple[tvm.IRModule, Report]:
         if not isinstance(func, relax.Function):
             continue
         graph = Graph(func, work)
-        decisions = decide(graph)
+        decisions = within_growth(graph, decide(graph), growth)
         lines += [report_line(graph, name.name_hint, d) for d in decisions]
         plans = plans_of(decisions)
         if plans:
             is_changed = True
             rebuild = _Rebuild(work, plans)
             func = rebuild.visit_expr(func)
+            before = {
+                graph.name(plan.conv): plan.weights[0]
+                for plan in plans.values()
+                if plan.weights is not None
+            }
+            if before:
+                known = dict((func.attrs or {}).get(WEIGHTS_BEFORE, {}))
+                func = func.with_attr(WEIGHTS_BEFORE, {**known, **before})
             # With the PrimFuncs that plans added.
             work = rebuild.builder_.get()
             work.update_func(name, func)
@@ -54,12 +67,20 @@ def explain(mod: tvm.IRModule) -> Report:
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.RewriteUpsampling")
 class RewriteUpsampling:
-    """Relax module pass: upsampling patterns to ``relax.nn.conv2d_transpose``."""
+    """Relax module pass: upsampling patterns to ``relax.nn.conv2d_transpose``.
+
+    Folded resizes have more weights than their convolutions; all convolutions together have at most
+    ``max_weight_growth`` times as many then, by default any number. Raises VariantError for what is
+    no number of at least 1.
+    """
+
+    def __init__(self, max_weight_growth: float | None = None) -> None:
+        self.growth = check_growth(max_weight_growth)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
-        return rewrite_upsampling(mod)[0]
+        return rewrite_upsampling(mod, self.growth)[0]
 
 
 @mutator

@@ -71,13 +71,34 @@ _MOST_VECTORS, _WORTH_MORE = 3, 0.98
 _MAX_INTERLEAVED = 32
 
 
-@lru_cache(maxsize=256)
 def choose_tile(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> WinogradTile:
     """The tile with the least ``tile_cycles``; the layer must not be one that is refused."""
+    _, best = min(_best_of_each(conv, sizes, machine), key=lambda found: found[0])
+    return best
+
+
+def choose_tiles(
+    conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
+) -> tuple[WinogradTile, ...]:
+    """The tile with the least cycles for each number of outputs: larger ones have more weights."""
+    return tuple(tile for _, tile in _best_of_each(conv, sizes, machine))
+
+
+@lru_cache(maxsize=256)
+def _best_of_each(
+    conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
+) -> tuple[tuple[float, WinogradTile], ...]:
+    """Cycles and tile, the best of each ``outputs``."""
     # Sizes that matter less, or not at all for the others, are settled first.
-    candidates = (_best(conv, sizes, tiles, machine) for tiles in _candidates(conv, sizes, machine))
-    _, best = min(candidates, key=lambda found: found[0])
-    return replace(best, unroll=_unroll(conv, best))
+    best: dict[tuple[int, int], tuple[float, WinogradTile]] = {}
+    for tiles in _candidates(conv, sizes, machine):
+        found = _best(conv, sizes, tiles, machine)
+        known = best.get(tiles.outputs)
+        if known is None or found[0] < known[0]:
+            best[tiles.outputs] = found
+    return tuple(
+        (cycles, replace(tile, unroll=_unroll(conv, tile))) for cycles, tile in best.values()
+    )
 
 
 def _best(

@@ -58,7 +58,7 @@ from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Variant
 
 from . import steps as winograd_steps
-from .choice import choose_tile, tile_cycles
+from .choice import choose_tile, choose_tiles, tile_cycles
 from .finish import finish
 from .space import WinogradSpace
 from .tile import Layout, WinogradTile
@@ -200,6 +200,7 @@ WINOGRAD = Variant(
     parameters=WinogradTile,
     space=WinogradSpace(),
     choose=choose_tile,
+    choose_each=choose_tiles,
     cycles=tile_cycles,
     packing=packing,
     compute=compute,

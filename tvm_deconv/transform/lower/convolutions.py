@@ -10,6 +10,7 @@ its store, scheduled for the target, with the weights packed at compile time.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import tvm
@@ -21,13 +22,16 @@ from tvm_deconv.backends import machine_of
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec, resolve_log
 from tvm_deconv.relax_functions import opaque, with_rebuilt
+from tvm_deconv.schedules.budget import DEFAULT_GROWTH, check_growth
 from tvm_deconv.schedules.choice import AUTO, Preferences
+from tvm_deconv.schedules.cpu.machine import available_processors
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.schedules.tir.stacks import on_volumes
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform.graph import same_shape, shape_of
 from tvm_deconv.transform.rebind import rebind
 
+from .budget import within_budget
 from .emitter import Argument, EpilogueEmitter, Parameters
 from .layers import LoweredLayer, layers_of, operator
 from .repeated import RepeatedRows
@@ -47,11 +51,14 @@ class LowerConvolutions:
     and padding, static or symbolic N, H, W; accumulates in float32. Other layers stay as they are.
     ``target`` is whatever ``tvm_deconv.targets.resolve_target`` takes. ``variant``, ``winograd``
     and ``log`` decide about the variant as ``tvm_deconv.schedules.choice`` says; ``log`` is found
-    as ``tvm_deconv.logs.find.resolve_log`` says. Each function is called after its variant
-    and operator (``revd2_conv2d_transpose``) and has the former in ``VARIANT_ATTRIBUTE``.
+    as ``tvm_deconv.logs.find.resolve_log`` says. The weights of all kernels together are at most
+    ``max_weight_growth`` times the model's (``schedules.budget``); None for no limit. Each function
+    is called after its variant and operator (``revd2_conv2d_transpose``) and has the former in
+    ``VARIANT_ATTRIBUTE``.
 
     Raises TargetError for a target that is unknown or has no schedules, VariantError for a variant
-    that is unknown or excluded, and LogError for a log that is damaged or not of the target.
+    that is unknown or excluded and a growth that is no number of at least 1, and LogError for a log
+    that is damaged or not of the target.
     """
 
     def __init__(
@@ -61,8 +68,10 @@ class LowerConvolutions:
         variant: str = AUTO,
         winograd: bool = True,
         log: LogSpec = AUTO_LOG,
+        max_weight_growth: float | None = DEFAULT_GROWTH,
     ) -> None:
         resolved = resolve_target(target)
+        self.growth = check_growth(max_weight_growth)
         self.machine = machine_of(resolved)
         self.preferences = Preferences(variant, winograd, resolve_log(log, resolved)[0])
 
@@ -74,10 +83,15 @@ class LowerConvolutions:
         canonical = relax.transform.CanonicalizeBindings()(mod)
 
         def rebuild(work: tvm.IRModule, func: relax.Function) -> _Rebuild | None:
-            layers: dict[relax.Var, list[LoweredLayer]] = {}
-            for layer in layers_of(work, func, self.machine, self.preferences):
-                if isinstance(layer, LoweredLayer):
-                    layers.setdefault(layer.epilogue.result, []).append(layer)
+            found = layers_of(work, func, self.machine, self.preferences)
+            lowered = [layer for layer in found if isinstance(layer, LoweredLayer)]
+            lowered = within_budget(lowered, self.machine, self.preferences, self.growth).layers
+            # NumPy lets other threads run while it computes.
+            with ThreadPoolExecutor(available_processors()) as pool:
+                weights = pool.map(_packed, lowered)
+                layers: dict[relax.Var, list[tuple[LoweredLayer, relax.Expr]]] = {}
+                for layer, weight in zip(lowered, weights, strict=True):
+                    layers.setdefault(layer.epilogue.result, []).append((layer, weight))
             return _Rebuild(work, layers) if layers else None
 
         lowered = with_rebuilt(canonical, rebuild)
@@ -91,10 +105,12 @@ class _Rebuild(PyExprMutator):
     Where several layers make one result, those after the first write into the first one's.
     """
 
-    def __init__(self, mod: tvm.IRModule, layers: dict[relax.Var, list[LoweredLayer]]) -> None:
+    def __init__(
+        self, mod: tvm.IRModule, layers: dict[relax.Var, list[tuple[LoweredLayer, relax.Expr]]]
+    ) -> None:
         super().__init__(mod)
         self.layers = layers
-        self.kernel_of = _Kernels()
+        self.kernel_of = _Kernels(self.builder_)
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
         layers = self.layers.get(binding.var)
@@ -102,9 +118,8 @@ class _Rebuild(PyExprMutator):
             super().visit_var_binding_(binding)
             return
         call = None
-        for layer in layers:
-            func, arguments = self.kernel_of(layer)
-            callee = self.builder_.add_func(func, _kernel_name(layer))
+        for layer, weight in layers:
+            callee, arguments = self.kernel_of(layer, weight)
             remapped = [self._argument(argument) for argument in arguments]
             if call is None:
                 call = relax.call_tir(callee, remapped, binding.var.ty)
@@ -125,73 +140,115 @@ def _kernel_name(layer: LoweredLayer) -> str:
     return f"{layer.choice.variant.name}_{operator(layer.graph, layer.conv.var)}"
 
 
+def _packed(layer: LoweredLayer) -> relax.Expr:
+    """The weights of a layer as its kernel reads them."""
+    conv, variant = layer.conv, layer.choice.variant
+    packed = variant.pack_weights(conv.weight, conv.op, layer.choice.parameters)
+    return relax.const(packed.astype(variant.weight_dtype(conv.dtype), copy=False))
+
+
 class _Kernels:
     """The function of each layer; layers that differ in nothing but their weights share one."""
 
-    def __init__(self) -> None:
-        self.known: list[tuple[LoweredLayer, tvm.tirx.PrimFunc, tvm.tirx.PrimFunc]] = []
+    def __init__(self, builder: relax.BlockBuilder) -> None:
+        self.builder = builder
+        self.known: dict[Any, list[tuple[LoweredLayer, tvm.IRModule, tvm.ir.GlobalVar]]] = {}
 
-    def __call__(self, layer: LoweredLayer) -> tuple[tvm.tirx.PrimFunc, list[Argument]]:
+    def __call__(
+        self, layer: LoweredLayer, weight: relax.Expr
+    ) -> tuple[tvm.ir.GlobalVar, list[Argument]]:
         """The scheduled function, and its arguments in the original function's terms."""
-        func, arguments, pictures = _fused(layer)
+        parts = _Parts(layer, weight)
+        # Compared before the sums are written out, which takes longer than anything else here: a
+        # network has hundreds of layers of a handful of kinds.
+        store = parts.store()
         conv, choice = layer.conv, layer.choice
-        for known, fused, scheduled in self.known:
-            if _same_loops(known, layer) and tvm_ffi.structural_equal(fused, func):
-                return scheduled, arguments
-        scheduled = choice.variant.schedule(bind_repeated_reads(func), conv.op, choice.parameters)
+        loops = conv.op, choice.variant.name, choice.parameters, conv.stack
+        alike = self.known.setdefault(loops, [])
+        for known, its_store, callee in alike:
+            if _same_volumes(known, layer) and tvm_ffi.structural_equal(its_store, store):
+                return callee, parts.arguments
+        func = choice.variant.schedule(
+            bind_repeated_reads(_Parts(layer, weight).fused()), conv.op, choice.parameters
+        )
         if conv.stack is not None:
-            scheduled = on_volumes(scheduled, conv.stack, shape_of(conv.data) or (), pictures)
-        scheduled = scheduled.with_attr(VARIANT_ATTRIBUTE, choice.variant.name)
+            func = on_volumes(func, conv.stack, shape_of(conv.data) or (), parts.pictures)
+        func = func.with_attr(VARIANT_ATTRIBUTE, choice.variant.name)
         # Nothing may be fused into a function that is already scheduled.
-        scheduled = opaque(scheduled)
-        self.known.append((layer, func, scheduled))
-        return scheduled, arguments
+        callee = self.builder.add_func(opaque(func), _kernel_name(layer))
+        alike.append((layer, store, callee))
+        return callee, parts.arguments
 
 
-def _same_loops(a: LoweredLayer, b: LoweredLayer) -> bool:
-    """Whether one algorithm computes both over the same pictures."""
-    if (a.conv.op, a.choice, a.conv.stack) != (b.conv.op, b.choice, b.conv.stack):
-        return False
+def _same_volumes(a: LoweredLayer, b: LoweredLayer) -> bool:
+    """Whether both are over volumes of the same size, or over none."""
     return a.conv.stack is None or same_shape(shape_of(a.conv.data), shape_of(b.conv.data))
 
 
-def _fused(layer: LoweredLayer) -> tuple[tvm.tirx.PrimFunc, list[Argument], list[int]]:
-    """Algorithm and epilogue as one unscheduled PrimFunc, made by Relax's own fusion.
+class _Parts:
+    """What a layer's function is made of, and its ``arguments`` in the original function's terms.
 
-    With its arguments, and which of them are operands as large as the output.
+    ``weight`` are the packed weights. ``pictures`` are the positions of arguments that are operands
+    as large as the output.
     """
-    conv, variant, parameters = layer.conv, layer.choice.variant, layer.choice.parameters
-    builder = relax.BlockBuilder()
-    packed = variant.pack_weights(conv.weight, conv.op, parameters)
-    packed = packed.astype(variant.weight_dtype(conv.dtype), copy=False)
-    inputs = Parameters()
-    # Sizes get variables of their own: a function can only read a size that is a whole dimension
-    # of a parameter, and the network may have h*2 there.
-    n, channels, h, w = (
-        dim if isinstance(dim, int) else tvm.tirx.Var(name, "int64")
-        for name, dim in zip("nchw", conv.picture, strict=True)
-    )
-    x = inputs.add(conv.data, (n, channels, h, w), apart=conv.stack is not None)
-    out_shape = conv.op.output_shape(n, h, w)
-    weight = inputs.add(relax.const(packed))
-    emit = EpilogueEmitter(layer, builder, inputs, out_shape)
-    emit.declare()
-    with builder.function("layer", inputs.variables, attrs={"Primitive": True}, private=True):
-        with builder.dataflow():
 
-            def algorithm(x: te.Tensor, weight: te.Tensor) -> te.Tensor:
-                return variant.compute(conv.op, parameters, x, weight)
+    def __init__(self, layer: LoweredLayer, weight: relax.Expr) -> None:
+        self.layer = layer
+        conv = layer.conv
+        self.builder = relax.BlockBuilder()
+        self.inputs = Parameters()
+        # Sizes get variables of their own: a function can only read a size that is a whole
+        # dimension of a parameter, and the network may have h*2 there.
+        n, channels, h, w = (
+            dim if isinstance(dim, int) else tvm.tirx.Var(name, "int64")
+            for name, dim in zip("nchw", conv.picture, strict=True)
+        )
+        self.x = self.inputs.add(conv.data, (n, channels, h, w), apart=conv.stack is not None)
+        self.out_shape = conv.op.output_shape(n, h, w)
+        self.weight = self.inputs.add(weight)
+        self.emit = EpilogueEmitter(layer, self.builder, self.inputs, self.out_shape)
+        self.emit.declare()
 
-            result = emit(builder.emit_te(algorithm, x, weight, primfunc_name_hint=variant.name))
-            output = builder.emit_output(result)
-        primitive = builder.emit_func_output(output)
-    # FuseTIR makes a PrimFunc of a primitive function where it is called.
-    outer = [relax.Var(var.name, var.ty) for var in inputs.variables]
-    with builder.function("main", outer):
-        with builder.dataflow():
-            output = builder.emit_output(relax.Call(primitive, outer))
-        builder.emit_func_output(output)
-    mod = relax.transform.LegalizeOps()(builder.finalize())
-    mod = relax.transform.FuseTIR()(mod)
-    (func,) = (f for _, f in mod.functions_items() if isinstance(f, tvm.tirx.PrimFunc))
-    return func, inputs.arguments, emit.pictures
+    @property
+    def arguments(self) -> list[Argument]:
+        return self.inputs.arguments
+
+    @property
+    def pictures(self) -> list[int]:
+        return self.emit.pictures
+
+    def store(self) -> tvm.IRModule:
+        """What is done with the sums: a function of them, besides the parameters."""
+        builder, ty = self.builder, relax.TensorType(self.out_shape, self.layer.conv.dtype)
+        sums = relax.Var("sums", ty)
+        with builder.function("store", [*self.inputs.variables, sums]):
+            with builder.dataflow():
+                result = builder.emit_output(self.emit(sums))
+            builder.emit_func_output(result)
+        return builder.finalize()
+
+    def fused(self) -> tvm.tirx.PrimFunc:
+        """Algorithm and epilogue as one unscheduled PrimFunc, made by Relax's own fusion."""
+        conv, builder, inputs = self.layer.conv, self.builder, self.inputs
+        variant, parameters = self.layer.choice.variant, self.layer.choice.parameters
+        with builder.function("layer", inputs.variables, attrs={"Primitive": True}, private=True):
+            with builder.dataflow():
+
+                def algorithm(x: te.Tensor, weight: te.Tensor) -> te.Tensor:
+                    return variant.compute(conv.op, parameters, x, weight)
+
+                sums = builder.emit_te(
+                    algorithm, self.x, self.weight, primfunc_name_hint=variant.name
+                )
+                output = builder.emit_output(self.emit(sums))
+            primitive = builder.emit_func_output(output)
+        # FuseTIR makes a PrimFunc of a primitive function where it is called.
+        outer = [relax.Var(var.name, var.ty) for var in inputs.variables]
+        with builder.function("main", outer):
+            with builder.dataflow():
+                output = builder.emit_output(relax.Call(primitive, outer))
+            builder.emit_func_output(output)
+        mod = relax.transform.LegalizeOps()(builder.finalize())
+        mod = relax.transform.FuseTIR()(mod)
+        (func,) = (f for _, f in mod.functions_items() if isinstance(f, tvm.tirx.PrimFunc))
+        return func

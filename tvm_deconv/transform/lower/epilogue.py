@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import tvm
+import tvm_ffi
 from tvm import relax
 
 from tvm_deconv.schedules.tir.expansion import LARGEST, size_when_inlined
@@ -91,18 +93,26 @@ def _size(graph: Graph, var: relax.Var, sizes: Mapping[relax.Var, int]) -> int:
     own = [sizes.get(a, 1) if isinstance(a, relax.Var) else 1 for a in tensors]
     if op_name(call) == RESHAPE:
         return own[0]
-    builder = relax.BlockBuilder()
     # One element each: only the form of the arithmetic matters.
     places = [relax.Var(f"p{i}", _single(a.ty)) for i, a in enumerate(tensors)]
     remaining = iter(places)
     arguments = [next(remaining) if a in tensors else a for a in call.args]
-    with builder.function("main", places):
-        builder.emit_func_output(builder.emit(relax.Call(call.op, arguments, call.attrs)))
+    form = relax.Function(places, relax.Call(call.op, arguments, call.attrs), relax.AnyType())
+    func = _written_out(tvm_ffi.StructuralKey(form))
+    return sum(own) if func is None else size_when_inlined(func, own)
+
+
+# A network has hundreds of operators and a handful of forms.
+@lru_cache(maxsize=256)
+def _written_out(form: tvm_ffi.StructuralKey) -> tvm.tirx.PrimFunc | None:
+    """What TVM makes of a function of one call; None if that calls nothing."""
+    builder, call = relax.BlockBuilder(), form.key.body.body
+    with builder.function("main", list(form.key.params)):
+        # A copy: what is emitted gets its type in place, and would be equal to no other form.
+        copy = relax.Call(call.op, call.args, call.attrs)
+        builder.emit_func_output(builder.emit(copy))
     legal = relax.transform.LegalizeOps()(builder.get())
-    for _, func in legal.functions_items():
-        if isinstance(func, tvm.tirx.PrimFunc):
-            return size_when_inlined(func, own)
-    return sum(own)
+    return next((f for _, f in legal.functions_items() if isinstance(f, tvm.tirx.PrimFunc)), None)
 
 
 def _single(ty: relax.TensorType) -> relax.TensorType:

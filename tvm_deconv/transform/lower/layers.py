@@ -1,20 +1,17 @@
 """Which variant computes each convolution of a module, and which are left to TVM.
 
-``LowerConvolutions`` acts on the choice, ``tvm_deconv.explain`` prints it.
+``LowerConvolutions`` acts on the choice, ``explain_kernels`` says it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import tvm
 from tvm import relax
 
-from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns.graph import Refused
-from tvm_deconv.report import KernelReport
 from tvm_deconv.schedules.choice import Choice, Preferences, choose
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.machines import Machine
@@ -57,6 +54,7 @@ def layers_of(
     graph = Graph(func, mod)
     found: list[LoweredLayer | RefusedLayer] = []
     taken: set[relax.Var] = set()
+    chosen: dict[Any, Choice] = {}
     for var in graph.order:
         convs = _read(graph, var, machine) if var in graph.live else ()
         if isinstance(convs, Refused):
@@ -65,8 +63,10 @@ def layers_of(
             epilogue = collect(graph, convs[0], taken)
             taken.update(epilogue.members)
             for conv in convs:
-                choice = choose(conv.op, sizes_of(conv), conv.dtype, machine, preferences)
-                found.append(LoweredLayer(graph, conv, epilogue, choice))
+                layer = conv.op, sizes_of(conv), conv.dtype
+                if layer not in chosen:
+                    chosen[layer] = choose(*layer, machine, preferences)
+                found.append(LoweredLayer(graph, conv, epilogue, chosen[layer]))
     return found
 
 
@@ -85,44 +85,6 @@ def sizes_of(conv: Convolution) -> Sizes:
     """Batch, height and width of what the layer is computed over; a symbolic one is not known."""
     n, _, h, w = (dim if isinstance(dim, int) else None for dim in conv.picture)
     return Sizes(n, h, w)
-
-
-def explain_kernels(
-    mod: tvm.IRModule,
-    machine: Machine,
-    preferences: Preferences,
-    of_bytes: Callable[[Graph, relax.Var], KernelReport | Refused | None] = lambda *_: None,
-) -> tuple[KernelReport, ...]:
-    """What ``LowerConvolutions`` would do with each convolution of ``mod``, in order, and why.
-
-    A kernel is called after its result, with whatever is stored with it. ``of_bytes`` says of a
-    convolution what computes it before that pass sees it; Refused, why nothing does.
-    """
-    lines = []
-    for name, func in sorted(mod.functions_items(), key=lambda item: item[0].name_hint):
-        for layer in layers_of(mod, func, machine, preferences):
-            var = layer.var if isinstance(layer, RefusedLayer) else layer.conv.var
-            early = of_bytes(layer.graph, var)
-            if isinstance(early, KernelReport):
-                lines.append(replace(early, function=name.name_hint))
-                continue
-            if isinstance(layer, RefusedLayer):
-                result, what = layer.var, describe(layer.graph, layer.var)
-                line = KernelReport(name.name_hint, layer_name(result), what, reason=layer.reason)
-            else:
-                choice, result = layer.choice, layer.epilogue.result
-                line = KernelReport(
-                    name.name_hint,
-                    layer_name(result),
-                    describe_layer(layer),
-                    choice.variant.name,
-                    short(choice.parameters),
-                    choice.reason,
-                )
-            if early is not None:
-                line = replace(line, reason=f"{line.reason}; in float32, because {early.reason}")
-            lines.append(line)
-    return tuple(lines)
 
 
 def operator(graph: Graph, var: relax.Var) -> str:

@@ -1,0 +1,135 @@
+"""Weights of a network's kernels within a budget: which layers get a form of fewer weights.
+
+Winograd's form has 4 to 7 times the weights of a 3x3 kernel, direct forms have the layer's own. The
+*growth* of a network is the sum of the weights that its kernels read, over that of the weights that
+its model has for the same convolutions. Where the fastest choices exceed what is allowed, layers
+step down to smaller forms, first where the machine model says that the fewest cycles are lost for
+each weight that is saved, until the sum fits.
+
+A layer's *forms* are the choice that it would get alone, Winograd's for each size of tile, and the
+fastest direct form, which is the smallest: its weights are moved only, and zeros fill up register
+tiles and phases of unequal taps. Of these those on the lower convex hull of (weights, cycles) are
+taken in turn, so that each step saves less for each cycle than the one before. The order of steps
+does not depend on the budget: a larger one means no less weights and no more cycles.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Direct
+from tvm_deconv.errors import VariantError
+
+from .choice import Choice, Preferences
+from .variant import Sizes, Variant
+
+if TYPE_CHECKING:
+    from .machines import Machine
+
+DEFAULT_GROWTH = 4.5
+
+
+def check_growth(growth: Any) -> float:
+    """``growth`` as a number; None, for no limit, is infinite.
+
+    Raises VariantError for what is no number of at least 1.
+    """
+    if growth is None:
+        return math.inf
+    is_number = isinstance(growth, (int, float)) and not isinstance(growth, bool)
+    if not is_number or not growth >= 1:
+        raise VariantError(
+            f"max_weight_growth is {growth!r}: give a number of at least 1, or None for no limit"
+        )
+    return float(growth)
+
+
+@dataclass(frozen=True)
+class Form:
+    """A choice for a layer, the weights that its kernel reads, and the cycles it is to take."""
+
+    choice: Choice
+    weights: int
+    cycles: float
+
+
+def forms_of(
+    conv: ConvTranspose2d,
+    sizes: Sizes,
+    machine: Machine,
+    preferences: Preferences,
+    choice: Choice,
+) -> tuple[Form, ...]:
+    """The forms of a layer that has ``choice`` where there is no budget, that one first.
+
+    A variant that the caller has named has no others: what is asked for is done.
+    """
+
+    def form(variant: Variant, parameters: Any) -> Form:
+        weights = variant.packed_size(conv, parameters)
+        cycles = variant.cycles(conv, sizes, parameters, machine)
+        return Form(Choice(variant, parameters, choice.reason), weights, cycles)
+
+    first = replace(form(choice.variant, choice.parameters), choice=choice)
+    is_named = preferences.variant == choice.variant.name
+    if is_named or isinstance(choice.variant.packing(conv, choice.parameters), Direct):
+        return (first,)
+    direct: list[Form] = []
+    others: list[Form] = []
+    variants = preferences.variants_for(machine)
+    for name, variant in variants.items():
+        if preferences.refusal(name, conv, variants) is not None:
+            continue
+        for parameters in _tried(variant, conv, sizes, machine):
+            if variant.space.refusal(conv, sizes, parameters, machine) is None:
+                is_direct = isinstance(variant.packing(conv, parameters), Direct)
+                (direct if is_direct else others).append(form(variant, parameters))
+    if direct:
+        others.append(min(direct, key=lambda one: one.cycles))
+    return _hull(first, others)
+
+
+def _tried(
+    variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
+) -> tuple[Any, ...]:
+    if variant.choose_each is not None:
+        return variant.choose_each(conv, sizes, machine)
+    return (variant.choose(conv, sizes, machine),)
+
+
+def _hull(first: Form, others: Sequence[Form]) -> tuple[Form, ...]:
+    """``first``, and of those with fewer weights the ones on the lower convex hull, in turn."""
+    chain = [first]
+    while True:
+        last = chain[-1]
+        smaller = [form for form in others if form.weights < last.weights]
+        if not smaller:
+            return tuple(chain)
+        # The least loss for each weight that is saved; of equals the one that saves most.
+        chain.append(min(smaller, key=lambda form: (_loss(last, form), form.weights)))
+
+
+def _loss(before: Form, after: Form) -> float:
+    """Cycles that a step loses for each weight that it saves."""
+    return max(after.cycles - before.cycles, 0.0) / (before.weights - after.weights)
+
+
+def within(layers: Sequence[Sequence[Form]], most: float) -> list[int]:
+    """Which of each layer's forms to take so that all weights are at most ``most``, or least."""
+    taken = [0] * len(layers)
+    total = sum(forms[0].weights for forms in layers)
+    steps = [(_loss(*forms[:2]), at) for at, forms in enumerate(layers) if len(forms) > 1]
+    heapq.heapify(steps)
+    while total > most and steps:
+        _, at = heapq.heappop(steps)
+        forms = layers[at]
+        total -= forms[taken[at]].weights - forms[taken[at] + 1].weights
+        taken[at] += 1
+        if taken[at] + 1 < len(forms):
+            heapq.heappush(steps, (_loss(*forms[taken[at] : taken[at] + 2]), at))
+    return taken
