@@ -46,11 +46,7 @@ def _pad(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
 
 
 def _quantize(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
-    """As ONNX Runtime does it: NaN is the least integer, and float16 is divided as float32.
-
-    Of TVM's, clipped by maxima that keep NaN (``schedules.tir.nan_maxima``), LLVM makes anything,
-    in registers also what no byte is.
-    """
+    """As ONNX Runtime does it: NaN is the least integer, and float16 is divided as float32."""
     dtype, axis = str(call.attrs.out_dtype), int(call.attrs.axis)
     if dtype not in _STORED:
         return _stock(builder, call)
@@ -66,8 +62,8 @@ def _quantize(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
         def stored(*at: Any) -> Any:
             by, offset = (_at(p, at, axis) for p in parameters)
             units = te.round(x(*at).astype("float32") / by) + offset
-            above = tirx.Select(units > low, units, low)
-            return tirx.Select(above < high, above, high).astype(dtype)
+            # In this order ``schedules.tir.nan_maxima`` makes the lower limit of NaN.
+            return tirx.min(tirx.max(units, low), high).astype(dtype)
 
         return te.compute(x.shape, stored, name="quantized")
 
