@@ -1,15 +1,17 @@
-"""Padding by copies of the input reads the axes that it leaves alone as they are."""
+"""What TVM's legalisation is not taken for: padding by copies, and quantization."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import tvm
 import tvm_ffi
-from quick_network import unoptimised
+from quick_network import loaded, unoptimised
 from relax_helpers import module
 from tvm import relax
 from tvm.ir import TensorLoad
 
+import tvm_deconv
 from tvm_deconv.transform.legalize import legalize_passes
 
 
@@ -26,3 +28,34 @@ def test_padding_reads_the_axes_that_it_leaves_alone_as_they_are(mode):
     (load,) = loads
     plain = [isinstance(index, tvm.ir.Var) for index in load.indices]
     assert plain == [True, True, False, False]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16"])
+def test_what_is_not_a_number_is_stored_as_the_least_integer(dtype):
+    """As in ONNX Runtime; in a register, too, where bytes are read again before they are stored."""
+    factor, zero = relax.const(0.5, "float32"), relax.const(7, dtype)
+
+    def rounded(_builder, x):
+        stored = relax.op.quantize(x, factor, zero, 0, dtype)
+        return relax.op.dequantize(stored, factor, zero, 0, "float32")
+
+    x = np.full(37, np.nan, "float32")
+    x[1:3] = np.inf, -np.inf
+    x[3:] = np.linspace(-3, 3, 34)
+    executable = tvm_deconv.compile(module(rounded, x.shape), log=None)
+    main = relax.VirtualMachine(executable, tvm.cpu())["main"]
+    limits = np.iinfo(dtype)
+    least, most = ((end - 7) * np.float32(0.5) for end in (limits.min, limits.max))
+    expected = np.where(np.isnan(x), least, np.clip(np.rint(x / 0.5) * 0.5, least, most))
+    np.testing.assert_array_equal(main(tvm.runtime.tensor(x)).numpy(), expected)
+
+
+def test_halves_are_divided_in_single_precision():
+    factor, zero = relax.const(0.1, "float16"), relax.const(3, "int8")
+    x = np.linspace(-9, 9, 999).astype("float16")
+    stored = module(
+        lambda _, x: relax.op.quantize(x, factor, zero, 0, "int8"), x.shape, dtype="float16"
+    )
+    main = loaded(tvm_deconv.compile(stored, unoptimised(), log=None))
+    expected = np.rint(x.astype("float32") / np.float32(np.float16(0.1))) + 3
+    np.testing.assert_array_equal(main(tvm.runtime.tensor(x)).numpy(), expected)

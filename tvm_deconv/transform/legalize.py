@@ -1,13 +1,13 @@
-"""TVM's legalisation and fusion, with our own code for padding."""
+"""TVM's legalisation and fusion, with our own code for padding and quantization."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tvm
-from tvm import relax, te, topi
+from tvm import relax, te, tirx, topi
 from tvm.relax.backend.cpu_generic import pipeline as stock
 from tvm.target import Target
 
@@ -16,7 +16,9 @@ from tvm_deconv.patterns.layouts import begins_and_ends
 
 from .graph import dtype_of, shape_of
 
-_PAD = "relax.nn.pad"
+_PAD, _QUANTIZE = "relax.nn.pad", "relax.quantize"
+# All of their values are numbers of float32.
+_STORED = ("int8", "uint8", "int16", "uint16")
 _POOLS = {f"relax.nn.max_pool{n}d": getattr(topi.nn, f"pool{n}d") for n in (1, 2, 3)}
 
 
@@ -24,7 +26,7 @@ def legalize_passes(target: Target) -> list[tvm.transform.Pass]:
     """From operators to fused functions; TVM has the same passes for every kind of device."""
     _, *rest = stock.legalize_passes(target)
     pools = {name: _max_pool(pool) for name, pool in _POOLS.items()}
-    return [relax.transform.LegalizeOps({_PAD: _pad, **pools}), *rest]
+    return [relax.transform.LegalizeOps({_PAD: _pad, _QUANTIZE: _quantize, **pools}), *rest]
 
 
 def _stock(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
@@ -41,6 +43,48 @@ def _pad(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     pairs = zip(shape_of(x) or (), widths[::2], widths[1::2], strict=True)
     out = [n + before + after for n, before, after in pairs]
     return builder.call_te(pad_by_sizes, x, widths[::2], out, mode)
+
+
+def _quantize(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+    """As ONNX Runtime does it: NaN is the least integer, and float16 is divided as float32."""
+    dtype, axis = str(call.attrs.out_dtype), int(call.attrs.axis)
+    if dtype not in _STORED:
+        return _stock(builder, call)
+    low, high = (
+        tirx.const(float(end(dtype).value), "float32") for end in (tirx.min_value, tirx.max_value)
+    )
+    scale, zero = (_number(argument) for argument in call.args[1:3])
+
+    def quantize(x: te.Tensor, *tensors: te.Tensor) -> te.Tensor:
+        given = iter(tensors)
+        parameters = [next(given) if isinstance(p, relax.Expr) else p for p in (scale, zero)]
+
+        def stored(*at: Any) -> Any:
+            by, offset = (_at(p, at, axis) for p in parameters)
+            units = te.round(x(*at).astype("float32") / by) + offset
+            # In this order ``schedules.tir.nan_maxima`` makes the lower limit of NaN.
+            return tirx.min(tirx.max(units, low), high).astype(dtype)
+
+        return te.compute(x.shape, stored, name="quantized")
+
+    tensors = [p for p in (scale, zero) if isinstance(p, relax.Expr)]
+    return builder.call_te(quantize, call.args[0], *tensors, primfunc_name_hint="quantize")
+
+
+def _number(parameter: relax.Expr) -> Any:
+    """A constant without axes as a number of float32; anything else as it is."""
+    if not isinstance(parameter, tvm.ir.GenericConst) or parameter.ty.ndim:
+        return parameter
+    return tirx.const(float(parameter.value.numpy()), "float32")
+
+
+def _at(parameter: Any, at: Sequence[Any], axis: int) -> Any:
+    """The element for the place ``at`` of a tensor of one, or of one for each along ``axis``."""
+    if not isinstance(parameter, te.Tensor):
+        return parameter
+    one = all(isinstance(size, tirx.IntImm) and size.value == 1 for size in parameter.shape)
+    place = [0] * len(parameter.shape) if one else [at[axis]]
+    return parameter(*place).astype("float32")
 
 
 def _max_pool(pool: Callable[..., te.Tensor]) -> Callable[..., relax.Expr]:

@@ -90,6 +90,18 @@ def test_values_are_those_of_the_definition():
         np.testing.assert_allclose(got.numpy(), defined(values, **how), rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize(("mode", "far"), [("FLOOR", 9.0), ("CEIL", -9.0)])
+def test_what_saturates_is_the_last_step_however_it_is_rounded(mode, far):
+    """7 * scale / scale in float32 is below 7 for a tenth of all scales."""
+    scales = np.random.default_rng(3).uniform(0.1, 1, (64, 1)).astype("float32")
+    assert (np.floor(7 * scales / scales) < 7).any()
+    net = Qonnx((1, 64, 1))
+    y = net.quant("x", scales, bits=4, narrow=1, rounding_mode=mode)
+    x = np.full((1, 64, 1), far, "float32")
+    got = compiled(net.results(y))(tvm.runtime.tensor(x)).numpy()
+    np.testing.assert_array_equal(got, [np.float32(np.sign(far) * 7) * scales])
+
+
 def test_halves_are_rounded_to_even():
     net = Qonnx((1, 6))
     x = np.float32([[-2.5, -1.5, -0.5, 0.5, 1.5, 2.5]])

@@ -7,8 +7,10 @@ leaves the lowest (with a sign) or the highest one out. Of a constant it is eval
 definition. Anything else, up to 8 bits, becomes what quantized files of the standard hold:
 
     Max, Min     where the bits do not fill a byte: limits of the real numbers
-    Floor, Ceil  of x / scale, where the node does not round to the nearest
     QuantizeLinear, DequantizeLinear
+
+Where the node does not round to the nearest, Floor or Ceil of x / scale are taken before, and the
+limits are those of integers: limit * scale / scale may be a bit less than the limit.
 """
 
 from __future__ import annotations
@@ -129,11 +131,13 @@ class _Quant:
             refuse(f"needs QuantizeLinear, which the standard has since opset {_FIRST}")
         axis, along = self.axis()
         steps = _Steps(self.node, self.facts)
-        x = self.limited(steps, held)
+        x = self.node.input[0]
         if self.mode in _OTHERS:
             scale = steps.constant("scale", self.scale.astype(np.float32))
-            down = steps(_OTHERS[self.mode], steps("Div", x, scale))
-            x = steps("Mul", down, scale)
+            whole = steps(_OTHERS[self.mode], steps("Div", x, scale))
+            x = steps("Mul", self.limited(steps, whole, held, np.ones(())), scale)
+        else:
+            x = self.limited(steps, x, held, self.scale)
         operands = [
             steps.constant("factor", along(self.scale).astype(np.float32)),
             steps.constant("zero_point", along(zero).astype(dtype)),
@@ -155,14 +159,13 @@ class _Quant:
         axis = wide[0] - len(shape)
         return {"axis": axis}, lambda values: np.broadcast_to(values, shape).reshape(-1)
 
-    def limited(self, steps: _Steps, held: Any) -> str:
-        """x between the limits of its bits, where those are not the byte's own."""
-        x = self.node.input[0]
+    def limited(self, steps: _Steps, x: str, held: Any, unit: np.ndarray) -> str:
+        """``x``, in steps of ``unit``, between the limits of its bits where a byte has more."""
         for kind, end, bound in zip(
             ("Max", "Min"), self.limits(), (held.min, held.max), strict=True
         ):
             if end.item() != bound:
-                limit = ((end.reshape(()) - self.zero) * self.scale).astype(np.float32)
+                limit = ((end.reshape(()) - self.zero) * unit).astype(np.float32)
                 limit = limit.reshape(()) if limit.size == 1 else limit
                 x = steps(kind, x, steps.constant(kind, limit))
         return x
