@@ -23,8 +23,8 @@ class Workload:
 
     ``name`` is lower case, ``network/layer`` for layers. ``origin`` says which paper it comes from
     (authors, name, year) and which layer it is, and what was changed. ``input_shape`` is NCHW,
-    NCDHW or NCW of batch 1. ``build`` writes the model, as trained, for the size of the tensor that it is
-    given.
+    NCDHW or NCW of batch 1. ``build`` writes the model, as trained, for the size of the tensor that
+    it is given.
     """
 
     name: str
