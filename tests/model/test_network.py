@@ -156,6 +156,22 @@ def test_products_of_a_network_are_those_of_its_workload(name):
     assert sum(step.multiply_adds for step in found.steps(rewritten=True)) == workload.multiply_adds
 
 
+def test_a_volume_is_counted_slice_by_slice_and_its_words_once():
+    model = network(
+        [
+            helper.make_node("Conv", ["x", "w1"], ["a"], pads=[1] * 6),
+            helper.make_node("ConvTranspose", ["a", "w2"], ["y"], strides=[2, 1, 3]),
+        ],
+        {"w1": (5, 3, 3, 3, 3), "w2": (5, 4, 2, 3, 3)},
+        (1, 3, 4, 6, 7),
+    )
+    plain, deconv = (layer.steps_after[0] for layer in read_network(model).layers)
+    assert plain == Work(4 * 6 * 7 * 5 * 3 * 27, words((3, 4, 6, 7), (5, 4, 6, 7), (5, 3, 27)))
+    # Each of 8 slices is of one tap in depth; 3 taps in height for 8 rows, 1 for 21 columns.
+    assert deconv.multiply_adds == 8 * (8 * 3) * 21 * 5 * 4
+    assert deconv.bytes == words((5, 4, 6, 7), (4, 8, 8, 21), (5, 4, 18))
+
+
 def test_our_kernels_leave_out_the_taps_that_a_phase_lacks_and_the_paper_s_revd2_does_not():
     """3 + 3 - 1 = 5 taps along an axis for three phases, of which the longest has 2."""
     model = network(

@@ -89,22 +89,32 @@ def weight_shuffle(
 
 
 def weight_shuffle_by(
-    w: np.ndarray, source: np.ndarray, groups: int = 1, dilation: Pair = 1
+    w: np.ndarray, source: np.ndarray, groups: int = 1, dilation: int | tuple[int, ...] = 1
 ) -> np.ndarray:
-    """``weight_shuffle`` for any channel order: ``source[o, f_h, f_w]`` is a row of ``w``."""
-    out_channels = _check_weights(w, groups)
-    o, rh, rw = source.shape
+    """``weight_shuffle`` for any channel order: ``source[o, f_h, f_w]`` is a row of ``w``.
+
+    Of volumes likewise: ``w`` is OIDHW, ``source[o, f_d, f_h, f_w]`` one of its rows.
+    """
+    o, *factor = source.shape
+    axes = len(factor)
+    out_channels = _check_weights(w, groups, axes)
     if source.size != out_channels:
         raise GeometryError(f"{source.size} phases for {out_channels} convolution channels")
     _check_groups(source, groups)
-    dh, dw = pair(dilation, "dilation")
-    _, c, kh, kw = w.shape
-    eh, ew = dh * (kh - 1) + 1, dw * (kw - 1) + 1
-    phases = w[source].reshape(groups, o // groups, rh, rw, c, kh, kw)
-    phases = phases.transpose(0, 4, 1, 5, 2, 6, 3)[:, :, :, ::-1, :, ::-1]
-    dense = np.zeros((groups, c, o // groups, eh, rh, ew, rw), w.dtype)
-    dense[:, :, :, ::dh, :, ::dw] = phases
-    return dense.reshape(groups * c, o // groups, eh * rh, ew * rw)
+    steps = (dilation,) * axes if isinstance(dilation, int) else dilation
+    _, c, *kernel = w.shape
+    extent = [d * (k - 1) + 1 for d, k in zip(steps, kernel, strict=True)]
+    phases = np.flip(w, tuple(range(2, w.ndim)))[source]
+    phases = phases.reshape(groups, o // groups, *factor, c, *kernel)
+    # From (group, o, phases, c, taps) to (group, c, o, taps and phases of each axis).
+    order = [0, 2 + axes, 1, *(n for i in range(axes) for n in (3 + axes + i, 2 + i))]
+    sizes = [n for pair in zip(extent, factor, strict=True) for n in pair]
+    dense = np.zeros((groups, c, o // groups, *sizes), w.dtype)
+    dense[(..., *(s for d in steps for s in (slice(None, None, d), slice(None))))] = (
+        phases.transpose(order)
+    )
+    ends = (e * r for e, r in zip(extent, factor, strict=True))
+    return dense.reshape(groups * c, o // groups, *ends)
 
 
 def weight_unshuffle(
@@ -214,9 +224,10 @@ def _vector(b: np.ndarray) -> int:
     return b.size
 
 
-def _check_weights(w: np.ndarray, groups: int) -> int:
-    if w.ndim != 4:
-        raise GeometryError(f"weights must be OIHW with 4 axes, got shape {w.shape}")
+def _check_weights(w: np.ndarray, groups: int, axes: int = 2) -> int:
+    if w.ndim != 2 + axes:
+        layout = f"OI{'DHW'[-axes:]}"
+        raise GeometryError(f"weights must be {layout} with {2 + axes} axes, got shape {w.shape}")
     if groups < 1 or w.shape[0] % groups:
         raise GeometryError(f"out_channels {w.shape[0]} is not divisible by groups={groups}")
     return w.shape[0]
@@ -231,7 +242,7 @@ def _check_groups(source: np.ndarray, groups: int) -> None:
         )
     of_output = np.arange(o) // (o // groups)
     of_source = source // (source.size // groups)
-    if (of_source != of_output[:, None, None]).any():
+    if (of_source.reshape(o, -1) != of_output[:, None]).any():
         raise GeometryError(
             f"groups={groups}: the channel order takes the phases of one output channel "
             "from different groups"

@@ -45,7 +45,7 @@ For another width than height the authors' strd still squares the height; here i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from math import prod
 from typing import Literal, NamedTuple, get_args
@@ -140,9 +140,9 @@ def exact_counts(operator: Operator, algorithm: Algorithm) -> Counts:
 def convolution_counts(
     in_channels: int,
     out_channels: int,
-    kernel: tuple[int, int],
-    input_size: tuple[int, int],
-    output_size: tuple[int, int],
+    kernel: Sequence[int],
+    input_size: Sequence[int],
+    output_size: Sequence[int],
     *,
     groups: int = 1,
     batch: int = 1,
@@ -151,11 +151,11 @@ def convolution_counts(
 ) -> Counts:
     """Any other convolution of a network, of any stride: every output meets every tap.
 
-    ``kernel`` are the taps, pairs are (height, width).
+    ``kernel`` are the taps, along height and width or along depth, height and width.
     """
-    per_output = in_channels // groups * kernel[0] * kernel[1]
-    outputs = batch * out_channels * output_size[0] * output_size[1]
-    inputs = batch * in_channels * input_size[0] * input_size[1]
+    per_output = in_channels // groups * prod(kernel)
+    outputs = batch * out_channels * prod(output_size)
+    inputs = batch * in_channels * prod(input_size)
     sizes = bytes_of(dtype), bytes_of(weight_dtype or dtype)
     return in_bytes(
         Counts(outputs * per_output, out_channels * per_output, inputs, outputs), *sizes

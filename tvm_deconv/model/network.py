@@ -1,7 +1,7 @@
 """What a network computes and moves, operator by operator, before the rewrite and after it.
 
-Convolutions are counted as ``counts`` says: before the rewrite as they stand, transposed ones by
-one of the paper's algorithms, or as our own REVD2 and TDC do (``OURS``). Everything else is data
+Convolutions are counted as ``convolutions`` says: before the rewrite as they stand, transposed ones
+by one of the paper's algorithms, or as our own REVD2 and TDC do (``OURS``). Everything else is data
 that passes:
 
 - a shuffle, a resize, a padding and any other operator reads its tensors and writes its result,
@@ -17,27 +17,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from math import prod
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from tvm import relax
 
 from tvm_deconv.compiler import one_error
-from tvm_deconv.errors import ModelError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns.decide import decide
-from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.patterns.rule import Plan
 from tvm_deconv.patterns.shuffle import Shuffle, read_shuffle
-from tvm_deconv.transform.graph import BROADCAST, UNARY, Graph, op_name, shape_of, text
+from tvm_deconv.transform.graph import BROADCAST, UNARY, Graph, op_name
 from tvm_deconv.transform.lower.layers import describe
-from tvm_deconv.transform.lower.read import CONV, CONV_TRANSPOSE, read
+from tvm_deconv.transform.one_dimension import AddHeight
 from tvm_deconv.transform.recover import recover
 from tvm_deconv.transform.rewrite import rewrite_upsampling
 
-from .counts import Deconvolution, convolution_counts, counts
-from .operators import Operator, bytes_of
+from .convolutions import CONVOLUTIONS, bytes_moved, convolution_work
+from .counts import Deconvolution
 from .roofline import Work
 
 OURS: Final = "ours"
@@ -92,6 +89,7 @@ def read_network(
     counted: Deconvolution = "revd" if algorithm == "ours" else algorithm
     mod = load(model, shapes)
     with one_error():
+        mod = AddHeight()(mod)
         before, (after, _) = recover(mod), rewrite_upsampling(mod)
     functions = {name.name_hint: func for name, func in after.functions_items()}
     layers: list[ModelLayer] = []
@@ -131,7 +129,7 @@ def _layers(
 
 
 def _convolutions(graph: Graph, steps: Iterable[relax.Var]) -> list[relax.Var]:
-    return [var for var in steps if graph.op(var) in (CONV, CONV_TRANSPOSE)]
+    return [var for var in steps if graph.op(var) in CONVOLUTIONS]
 
 
 def _ordered(graph: Graph, members: Iterable[relax.Var]) -> list[relax.Var]:
@@ -146,7 +144,7 @@ def _steps(graph: Graph, algorithm: Deconvolution) -> dict[relax.Var, Work]:
         shuffle = read_shuffle(graph, var) if var in graph.live else None
         if isinstance(shuffle, Shuffle):
             inside |= shuffle.members - {var}
-            found[var] = Work(0, _bytes(shuffle.data) + _bytes(var))
+            found[var] = Work(0, bytes_moved(shuffle.data) + bytes_moved(var))
     for var in graph.order:
         if var in graph.live and var not in found and var not in inside:
             work = _work(graph, var, algorithm)
@@ -158,69 +156,11 @@ def _steps(graph: Graph, algorithm: Deconvolution) -> dict[relax.Var, Work]:
 def _work(graph: Graph, var: relax.Var, algorithm: Deconvolution) -> Work:
     call = graph.value(var)
     name = op_name(call)
-    if name == CONV:
-        return _convolution(graph, var)
-    if name == CONV_TRANSPOSE:
-        return _transposed(graph, var, algorithm)
+    if name in CONVOLUTIONS:
+        return convolution_work(graph, var, algorithm)
     if name is None or name in _FREE or graph.constant(var) is not None:
         return Work(0, 0)
     operands = [a for a in call.args if isinstance(a, relax.Var) and graph.constant(a) is None]
     if name in _POINTWISE:
-        return Work(0, sum(map(_bytes, operands[1:])))
-    return Work(0, sum(map(_bytes, operands)) + _bytes(var))
-
-
-def _convolution(graph: Graph, var: relax.Var) -> Work:
-    call = graph.value(var)
-    data, weight = call.args
-    attrs = call.attrs
-    n, c, *size = _dims(data, str(attrs.data_layout), "NCHW")
-    o, *out = _dims(var, str(attrs.out_layout or attrs.data_layout), "CHW")
-    kernel = _dims(weight, str(attrs.kernel_layout), "HW")
-    found = convolution_counts(
-        *(c, o, (kernel[0], kernel[1]), (size[0], size[1]), (out[0], out[1])),
-        groups=int(attrs.groups),
-        batch=n,
-        dtype=str(data.ty.dtype),
-        weight_dtype=str(weight.ty.dtype),
-    )
-    return Work(found.multiply_adds, found.bytes)
-
-
-def _transposed(graph: Graph, var: relax.Var, algorithm: Deconvolution) -> Work:
-    call = graph.value(var)
-    conv = read(graph, var)
-    if conv is None or isinstance(conv, Refused):
-        # Of another layout or dtype: every input meets every tap.
-        weights = prod(_sizes(call.args[1]))
-        channels = _dims(call.args[0], str(call.attrs.data_layout), "C")[0]
-        products = prod(_sizes(call.args[0])) * weights // channels
-        return Work(products, sum(map(_bytes, (*call.args, var))))
-    n, _, h, w = _sizes(conv.data)
-    found = counts(Operator(conv.op, "deconv", h, w, n, conv.dtype), algorithm)
-    return Work(found.multiply_adds, found.bytes)
-
-
-def _dims(tensor: relax.Expr, layout: str, axes: str) -> list[int]:
-    sizes = _sizes(tensor)
-    return [sizes[layout.index(axis)] for axis in axes]
-
-
-def _sizes(tensor: relax.Expr) -> tuple[int, ...]:
-    shape = shape_of(tensor)
-    free = [text(dim) for dim in shape or ("of unknown rank",) if not isinstance(dim, int)]
-    if free:
-        raise ModelError(
-            f"the model needs sizes, and {getattr(tensor, 'name', 'a tensor')} has {free[0]}: "
-            "fix the inputs' shapes (--shape INPUT=1,3,64,64)"
-        )
-    return tuple(shape or ())
-
-
-def _bytes(tensor: relax.Expr) -> int:
-    ty: Any = tensor.ty
-    if isinstance(ty, relax.TupleType):
-        return sum(prod(map(int, f.shape.values)) * bytes_of(str(f.dtype)) for f in ty.fields)
-    if not isinstance(ty, relax.TensorType):
-        return 0
-    return prod(_sizes(tensor)) * bytes_of(str(ty.dtype))
+        return Work(0, sum(map(bytes_moved, operands[1:])))
+    return Work(0, sum(map(bytes_moved, operands)) + bytes_moved(var))

@@ -12,6 +12,7 @@ from .nearest_resize import NearestResize
 from .rule import Decision, Plan, Rule
 from .subpixel import SubPixel
 from .volume_resize import VolumeResize
+from .volume_subpixel import VolumeSubPixel
 
 # In this order: a convolution between a resize and a shuffle can only go to one of them, and the
 # shuffle gains more, since no pass over the large map remains.
@@ -21,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     NearestResize(),
     LinearPointwise(),
     BilinearResize(),
+    VolumeSubPixel(),
     VolumeResize(),
 )
 

@@ -211,7 +211,7 @@ class Builder(Protocol):
         """``weight`` is IOHW, of the dtype of ``x``."""
 
     def split_phases(self, x: Any, dims: tuple[Dim, ...]) -> Any:
-        """(N, O, H*r_h, W*r_w) as ``dims`` = (N, O, H, r_h, W, r_w)."""
+        """(N, O, H*r_h, W*r_w) as ``dims`` = (N, O, H, r_h, W, r_w); of volumes, with D and r_d."""
 
     def merge_phases(self, x: Any, dims: tuple[Dim, ...]) -> Any:
         """Inverse of ``split_phases``."""

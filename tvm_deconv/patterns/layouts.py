@@ -1,4 +1,4 @@
-"""Activation layouts: NCHW and NHWC, and the permutations between them."""
+"""Activation layouts: NCHW and NHWC, and the permutations between them; NCDHW of volumes."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from typing import Any
 from .graph import Builder
 
 LAYOUTS = ("NCHW", "NHWC")
+VOLUME = "NCDHW"
 
 
 def axis(layout: str, name: str) -> int:
-    """Position of axis ``N``, ``C``, ``H`` or ``W``."""
+    """Position of axis ``N``, ``C``, ``H`` or ``W``, and ``D`` of a volume."""
     return layout.index(name)
 
 
-def dims(shape: Sequence[Any], layout: str) -> tuple[Any, Any, Any, Any]:
-    """The four dimensions in the order N, C, H, W."""
-    n, c, h, w = (shape[axis(layout, name)] for name in "NCHW")
-    return n, c, h, w
+def dims(shape: Sequence[Any], layout: str) -> tuple[Any, ...]:
+    """The dimensions in the order N, C, H, W, or N, C, D, H, W of a volume."""
+    names = VOLUME if "D" in layout else "NCHW"
+    return tuple(shape[axis(layout, name)] for name in names)
 
 
 def permuted_from(axes: Sequence[int] | None, layout: str) -> str | None:
     """Layout of the input of a transposition whose output has ``layout``; None if not a layout."""
-    if axes is None or len(axes) != 4:
+    if axes is None or len(axes) != len(layout):
         return None
-    names = [""] * 4
+    names = [""] * len(layout)
     for out, source in enumerate(axes):
         names[source] = layout[out]
     return "".join(names) if "".join(names) in LAYOUTS else None

@@ -78,7 +78,7 @@ def collect(
 
 def _alike(graph: Graph, a: Tensor, a_layout: str, b: Tensor, b_layout: str) -> bool:
     shapes = [(graph.shape(a) or (), a_layout), (graph.shape(b) or (), b_layout)]
-    if any(len(shape) != 4 for shape, _ in shapes):
+    if any(len(shape) != len(layout) for shape, layout in shapes):
         return False
     return graph.same_shape(*(layouts.dims(shape, layout) for shape, layout in shapes))
 
@@ -108,8 +108,9 @@ def _steps(
 ) -> list[Step] | Refused:
     """The steps that compute ``var``; more than one for a batch norm."""
     here, there = graph.shape(var), graph.shape(source)
-    if here is None or there is None or len(here) != 4 or len(there) != 4:
-        return Refused(f"{graph.describe(var)} does not have a known shape of 4 axes")
+    axes = len(layout)
+    if here is None or there is None or len(here) != axes or len(there) != axes:
+        return Refused(f"{graph.describe(var)} does not have a known shape of {axes} axes")
     canonical = layouts.dims(there, source_layout)
     if not graph.same_shape(layouts.dims(here, layout), canonical):
         return Refused(
@@ -143,7 +144,7 @@ def _per_channel(
 ) -> Channel | Refused:
     if values.size == 1:
         return Channel(values.reshape(()))
-    full = values.reshape((1,) * (4 - values.ndim) + values.shape)
+    full = values.reshape((1,) * (len(layout) - values.ndim) + values.shape)
     rows = np.moveaxis(full, layouts.axis(layout, "C"), -1).reshape(
         -1, full.shape[layouts.axis(layout, "C")]
     )
@@ -160,7 +161,7 @@ def _prelu(graph: Graph, var: Tensor, call: Call, layout: str) -> list[Step] | R
     slope = graph.constant(call.args[1])
     if slope is None:
         return Refused(f"slope of {graph.describe(var)} is not constant")
-    if slope.size > 1 and int(call.attrs.axis) % 4 != layouts.axis(layout, "C"):
+    if slope.size > 1 and int(call.attrs.axis) % len(layout) != layouts.axis(layout, "C"):
         return Refused(f"{graph.describe(var)} has axis {call.attrs.axis}, not the channels")
     slope = slope.reshape(-1) if slope.size > 1 else slope.reshape(())
     return [Step(var, PRELU, (call.args[0], Channel(slope)))]
@@ -170,7 +171,7 @@ def _bias(graph: Graph, var: Tensor, call: Call, layout: str) -> list[Step] | Re
     bias = graph.constant(call.args[1])
     if bias is None:
         return Refused(f"bias of {graph.describe(var)} is not constant")
-    if int(call.attrs.axis) % 4 != layouts.axis(layout, "C"):
+    if int(call.attrs.axis) % len(layout) != layouts.axis(layout, "C"):
         return Refused(f"{graph.describe(var)} has axis {call.attrs.axis}, not the channels")
     return [Step(var, "add", (call.args[0], Channel(bias)))]
 
@@ -179,7 +180,7 @@ def _batch_norm(graph: Graph, var: Tensor, call: Call, layout: str) -> list[Step
     attrs = call.attrs
     if attrs.training:
         return Refused(f"{graph.describe(var)} has training=True")
-    if int(attrs.axis) % 4 != layouts.axis(layout, "C"):
+    if int(attrs.axis) % len(layout) != layouts.axis(layout, "C"):
         return Refused(f"{graph.describe(var)} has axis {attrs.axis}, which is not the channels")
     gamma, beta, mean, variance = (graph.constant(a) for a in call.args[1:5])
     if gamma is None or beta is None or mean is None or variance is None:

@@ -14,19 +14,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tvm_deconv.algebra.geometry import ConvAxis, axis_of_resize
+from tvm_deconv.algebra.geometry import axis_of_resize
 from tvm_deconv.algebra.volumes import ConvTranspose3d
 from tvm_deconv.algebra.weights import convolved_with_ones
 from tvm_deconv.errors import GeometryError
 
-from .convolution import FLOATS
 from .graph import Builder, Call, Graph, Refused, Tensor, VolumeBuilder
-from .layouts import begins_and_ends
 from .operators import UNARY
 from .rule import Plan, Rule
+from .volume_convolution import CONV_3D, read_volume_conv, times
 
-CONV_3D, REPEAT = "nn.conv3d", "repeat"
-_LAYOUT, _KERNEL = "NCDHW", "OIDHW"
+REPEAT = "repeat"
 _AXES = (2, 3, 4)
 
 
@@ -89,37 +87,17 @@ class VolumeResize(Rule[ResizedVolume]):
     def plan(self, graph: Graph, match: ResizedVolume) -> Plan | Refused:
         """The transposed convolution of the small volume."""
         var, factor = match.conv_var, match.factor
-        call = graph.call(var)
-        assert call is not None
-        name, attrs, kernel = graph.describe(var), call.attrs, call.args[1]
-        if [int(s) for s in attrs.strides] != [1, 1, 1]:
-            return Refused(f"stride of {name} is {[int(s) for s in attrs.strides]}, not 1")
-        layouts = {str(attrs.data_layout), str(attrs.out_layout or _LAYOUT)}
-        if layouts != {_LAYOUT} or sorted(attrs.kernel_layout) != sorted(_KERNEL):
-            return Refused(f"{name} has layouts {attrs.data_layout} and {attrs.kernel_layout}")
-        dtypes = {graph.dtype(tensor) for tensor in (match.data, kernel, var)}
-        if len(dtypes) > 1 or not dtypes <= set(FLOATS):
-            return Refused(
-                f"{name} computes {', '.join(sorted(dtypes))}, not {' or '.join(FLOATS)}"
-            )
-        weight = graph.constant(kernel)
-        if weight is None:
-            return Refused(
-                f"weights of {name} are not constant: {graph.describe(kernel)} "
-                f"(bind parameters first: {graph.bind_parameters})"
-            )
-        weight = weight.transpose([attrs.kernel_layout.index(letter) for letter in _KERNEL])
-        dilation, groups = tuple(int(n) for n in attrs.dilation), int(attrs.groups)
-        sides = zip(weight.shape[2:], *begins_and_ends(attrs.padding, 3), dilation, strict=True)
+        conv = read_volume_conv(graph, var)
+        assert conv is not None
+        if isinstance(conv, Refused):
+            return conv
         try:
-            d, h, w = (
-                axis_of_resize(ConvAxis(*side), r) for side, r in zip(sides, factor, strict=True)
-            )
+            d, h, w = map(axis_of_resize, conv.axes, factor)
         except GeometryError as error:
-            return Refused(f"{name}: {error}")
-        inputs, outputs = weight.shape[1] * groups, weight.shape[0]
-        op = ConvTranspose3d(inputs, outputs, d, h, w, groups)
-        kernel_3d = convolved_with_ones(weight, factor, groups, dilation)
+            return Refused(f"{graph.describe(var)}: {error}")
+        inputs, outputs = conv.in_channels, conv.weight.shape[0]
+        op = ConvTranspose3d(inputs, outputs, d, h, w, conv.groups)
+        kernel_3d = convolved_with_ones(conv.weight, factor, conv.groups, conv.dilation)
 
         def emit(builder: Builder, remap: Any) -> Any:
             assert isinstance(builder, VolumeBuilder)
@@ -131,8 +109,9 @@ class VolumeResize(Rule[ResizedVolume]):
         return Plan(
             root=var,
             conv=var,
-            before=f"resize {_text(factor)}, conv {_text(weight.shape[2:])} {inputs}->{outputs}",
-            after=f"deconv {_text(kernel_3d.shape[2:])} stride {_text(factor)} "
+            before=f"resize {times(factor)}, "
+            f"conv {times(conv.weight.shape[2:])} {inputs}->{outputs}",
+            after=f"deconv {times(kernel_3d.shape[2:])} stride {times(factor)} "
             f"{inputs}->{outputs} pad {op.padding}",
             absorbed=match.upsamplings,
             emit=emit,
@@ -166,7 +145,3 @@ def _axis(graph: Graph, tensor: Tensor, call: Call) -> int | None:
 def _reads_as_resize(graph: Graph, user: Tensor) -> bool:
     call = graph.call(user)
     return call is not None and _axis(graph, user, call) is not None
-
-
-def _text(sizes: Any) -> str:
-    return "x".join(str(size) for size in sizes)

@@ -99,8 +99,9 @@ class Builder:
         return self._emit(relax.op.reshape(x, dims))
 
     def merge_phases(self, x: relax.Expr, dims: tuple[Any, ...]) -> relax.Var:
-        n, o, h, rh, w, rw = dims
-        return self._emit(relax.op.reshape(x, (n, o, h * rh, w * rw)))
+        n, o, *axes = dims
+        sizes = [size * r for size, r in zip(axes[::2], axes[1::2], strict=True)]
+        return self._emit(relax.op.reshape(x, (n, o, *sizes)))
 
     def border_lines(
         self,

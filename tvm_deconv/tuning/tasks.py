@@ -19,7 +19,7 @@ from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.layer import Layer
 from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.schedules.rest.default import is_scheduled
-from tvm_deconv.transform import LowerIntegers, RewriteUpsampling
+from tvm_deconv.transform import AddHeight, LowerIntegers, RewriteUpsampling
 from tvm_deconv.transform.lower import layers as found
 from tvm_deconv.workloads.selection import select
 
@@ -94,7 +94,8 @@ def _modules(what: Tunable, shapes: Shapes | None) -> list[tuple[str, tvm.IRModu
 def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
     machine = machine_of(target)
     with one_error(), target:
-        passes = [RewriteUpsampling(), *before_lowering(), relax.transform.CanonicalizeBindings()]
+        passes = [AddHeight(), RewriteUpsampling(), *before_lowering()]
+        passes.append(relax.transform.CanonicalizeBindings())
         # Kernels of integers have nothing to tune.
         mod = tvm.transform.Sequential([*passes, LowerIntegers(target)])(mod)
     tasks = []

@@ -29,7 +29,7 @@ _VARIANCE = {"relu": 2.0, "leaky_relu": 2 / (1 + LEAKY_SLOPE**2), "prelu": 2 / (
 
 @dataclass(frozen=True)
 class Tensor:
-    """A value of the graph; ``shape`` is NCHW, or NCDHW of a volume."""
+    """A value of the graph; ``shape`` is NCHW, NCDHW of a volume, NCW of a sound."""
 
     name: str
     shape: tuple[int, ...]

@@ -12,6 +12,7 @@ from .dense_prediction import DENSE_PREDICTION
 from .design import DESIGN
 from .generation import GENERATION
 from .networks import NETWORKS
+from .sounds import SOUNDS
 from .super_resolution import SUPER_RESOLUTION
 from .volumes import VOLUMES
 from .workload import Workload
@@ -23,16 +24,17 @@ GROUPS: dict[str, tuple[Workload, ...]] = {
     "layers": LAYERS,
     "networks": NETWORKS,
     "design": DESIGN,
+    "sounds": SOUNDS,
     "volumes": VOLUMES,
 }
-_KNOWN = (*ALL, *VOLUMES)
+_KNOWN = (*ALL, *SOUNDS, *VOLUMES)
 
 
 def find(patterns: Sequence[str]) -> list[Workload]:
-    """The workloads that any of the patterns names, each once, in the order of ``ALL`` and volumes.
+    """The workloads that any of the patterns names, each once: those of ``ALL``, then the others.
 
     A pattern is a name, a shell pattern (``"espcn*"``, ``"*/deconv*"``) or a group: ``"layers"``,
-    ``"networks"``, ``"all"`` of these two, ``"design"`` or ``"volumes"``.
+    ``"networks"``, ``"all"`` of these two, ``"design"``, ``"sounds"`` or ``"volumes"``.
 
     Raises WorkloadError for one that names nothing.
     """

@@ -22,9 +22,9 @@ class Workload:
     """A model of one float32 input of fixed shape and one output, with random weights.
 
     ``name`` is lower case, ``network/layer`` for layers. ``origin`` says which paper it comes from
-    (authors, name, year) and which layer it is, and what was changed. ``input_shape`` is NCHW or
-    NCDHW of batch 1. ``build`` writes the model, as trained, for the size of the tensor that it is
-    given.
+    (authors, name, year) and which layer it is, and what was changed. ``input_shape`` is NCHW,
+    NCDHW or NCW of batch 1. ``build`` writes the model, as trained, for the size of the tensor that
+    it is given.
     """
 
     name: str

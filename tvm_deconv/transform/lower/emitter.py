@@ -13,7 +13,7 @@ from tvm_deconv.transform.borders import emit_border, read_border
 from tvm_deconv.transform.graph import BROADCAST, dtype_of, shape_of
 from tvm_deconv.transform.graph import constant as tensor_constant
 
-from .epilogue import RESHAPE, without_depth
+from .epilogue import RESHAPE, of_phase, without_depth
 from .layers import LoweredLayer
 from .repeated import RepeatedRows, read_repeated_rows
 
@@ -130,7 +130,10 @@ class EpilogueEmitter:
                 self.large.append(self.parameters.add(operand, self.out_shape))
                 return self.large[-1]
             return _Rows(rows, self.parameters.add_rows(rows, shape))
-        if self.conv.stack is not None:
+        stack = self.conv.stack
+        if stack is not None and constant.ndim == 8:
+            constant = of_phase(constant, stack.phase)
+        elif stack is not None:
             constant = without_depth(constant)
             assert constant is not None
         if constant.size == 1 and reader in _WITH_NUMBERS and constant.dtype.kind == "f":

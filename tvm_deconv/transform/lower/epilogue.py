@@ -3,9 +3,9 @@
 An epilogue is the largest set of pointwise operators behind one convolution that has a single
 result. It may branch inside (``x * sigmoid(x)``) and read other tensors of the same shape that do
 not depend on the convolution (a residual), and the lines that correct its border behind a folded
-linear resize (``transform.borders``). Between a reshape to (N, O, H, r_h, W, r_w) and the
-reshape back, operands may be constants with one value per phase, as ``RewriteUpsampling`` writes
-them.
+linear resize (``transform.borders``). Between a reshape to (N, O, H, r_h, W, r_w), or that of a
+volume, and the reshape back, operands may be constants with one value per phase, as
+``RewriteUpsampling`` writes them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import tvm
 import tvm_ffi
 from tvm import relax
 
+from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.tir.expansion import LARGEST, size_when_inlined
 from tvm_deconv.transform.borders import read_border
 from tvm_deconv.transform.graph import (
@@ -120,17 +121,22 @@ def _single(ty: relax.TensorType) -> relax.TensorType:
 
 
 def phase_view(conv: Convolution, shape: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """(N, O, H, r_h, W, r_w) of a convolution's output; None if it has broken blocks or depth."""
-    if conv.stack is not None:
-        return None
-    n, o, oh, ow = shape
-    rh, rw = conv.op.strides
+    """(N, O, H, r_h, W, r_w) of a convolution's output, of volumes (N, O, D, r_d, H, r_h, W, r_w).
+
+    None if there are broken blocks.
+    """
+    op = conv.op if conv.stack is None else conv.stack.volume
+    axes = (op.h, op.w) if isinstance(op, ConvTranspose2d) else (op.d, op.h, op.w)
+    n, o, *sizes = shape
     x = shape_of(conv.data)
     assert x is not None
-    h, w = conv.op.h.blocks(x[2]), conv.op.w.blocks(x[3])
-    if not (same(h * rh, oh) and same(w * rw, ow)):
-        return None
-    return n, o, h, rh, w, rw
+    view = [n, o]
+    for axis, size, out in zip(axes, x[2:], sizes, strict=True):
+        blocks = axis.blocks(size)
+        if not same(blocks * axis.stride, out):
+            return None
+        view += [blocks, axis.stride]
+    return tuple(view)
 
 
 def _fits(
@@ -191,6 +197,11 @@ def without_depth(constant: np.ndarray) -> np.ndarray | None:
     return constant if constant.ndim < 3 else constant.squeeze(-3)
 
 
+def of_phase(constant: np.ndarray, phase: int) -> np.ndarray:
+    """A constant per phase of a volume, (1, O, 1, r_d, 1, r_h, 1, r_w), for one phase of depth."""
+    return constant[:, :, 0, phase if constant.shape[3] > 1 else 0]
+
+
 def _depends(graph: Graph, operand: relax.Var, source: relax.Var) -> bool:
     """Whether ``operand`` is computed from ``source``."""
     todo, seen = [operand], {operand}
@@ -207,8 +218,7 @@ def _depends(graph: Graph, operand: relax.Var, source: relax.Var) -> bool:
 
 
 def _is_phase_constant(shape: tuple[int, ...], view: tuple[Any, ...]) -> bool:
-    if len(shape) != 6:
+    """One value for a channel and a phase, or fewer: odd axes are these, even ones are 1."""
+    if len(shape) != len(view):
         return False
-    return all(
-        have == 1 or (axis in (1, 3, 5) and have == view[axis]) for axis, have in enumerate(shape)
-    )
+    return all(have == 1 or (axis % 2 and have == view[axis]) for axis, have in enumerate(shape))

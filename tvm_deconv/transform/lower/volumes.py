@@ -9,7 +9,7 @@ from tvm import relax
 
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, axis_of_subpixel
 from tvm_deconv.algebra.volumes import ConvTranspose3d
-from tvm_deconv.algebra.weights import weight_shuffle
+from tvm_deconv.algebra.weights import weight_shuffle_by
 from tvm_deconv.algebra.zero_taps import without_zero_taps
 from tvm_deconv.errors import GeometryError
 from tvm_deconv.patterns.convolution import FLOATS
@@ -91,8 +91,6 @@ def _plain(weight: np.ndarray, attrs: Any) -> tuple[ConvTranspose3d, np.ndarray]
         for i in range(3)
     )
     inputs, outputs = weight.shape[1] * groups, weight.shape[0]
-    flipped = np.zeros((inputs, outputs // groups, d.kernel, h.kernel, w.kernel), weight.dtype)
-    for k in range(weight.shape[2]):
-        tap = weight_shuffle(weight[:, :, k], 1, groups=groups, dilation=(dilation[1], dilation[2]))
-        flipped[:, :, d.kernel - 1 - dilation[0] * k] = tap
+    each = np.arange(outputs).reshape(-1, 1, 1, 1)
+    flipped = weight_shuffle_by(weight, each, groups, tuple(dilation))
     return ConvTranspose3d(inputs, outputs, d, h, w, groups), flipped
