@@ -1,8 +1,9 @@
-# Everything a newcomer needs; `make help` lists it. All of it happens in .venv, .venv-relay and build/.
+# Everything a newcomer needs; `make help` lists it. All of it happens in .venv, .venv-relay, .venv-lint and build/.
 
 PYTHON ?= python3
 VENV := .venv
 RELAY := .venv-relay
+LINT := .venv-lint
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
@@ -30,16 +31,17 @@ fuzz: $(VENV)/.test ## Compile random models, compare with other runtimes (ARGS=
 exports: $(VENV)/.test $(VENV)/.train ## Compile what PyTorch's exporters make of 24 architectures; docs/exports.md (an hour or two)
 	PYTHONPATH=tests $(BIN)/python -m exports $(ARGS)
 
-# mypy and import-linter cannot follow the mapping of schedules/ to tvm_deconv.schedules, so they get
-# the package as a wheel would lay it out.
-lint: $(VENV)/.lint ## Check style and types
-	$(BIN)/ruff check .
+# In an environment of their own: mypy says other things where a package is installed that is not
+# always there. mypy and import-linter cannot follow the mapping of schedules/ to
+# tvm_deconv.schedules, so they get the package as a wheel would lay it out.
+lint: $(LINT)/.made ## Check style and types
+	$(LINT)/bin/ruff check .
 	rm -rf build/typed && mkdir -p build/typed
 	cp -R tvm_deconv schedules scripts build/typed/ && mv build/typed/schedules build/typed/tvm_deconv/
-	cd build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache
-	cd build/typed && MYPYPATH=scripts ../../$(BIN)/mypy --config-file ../../pyproject.toml \
+	cd build/typed && ../../$(LINT)/bin/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache
+	cd build/typed && MYPYPATH=scripts ../../$(LINT)/bin/mypy --config-file ../../pyproject.toml \
 		--cache-dir ../../.mypy_cache scripts/*.py
-	cd build/typed && ../../$(BIN)/lint-imports ../../pyproject.toml --no-cache
+	cd build/typed && ../../$(LINT)/bin/lint-imports ../../pyproject.toml --no-cache
 
 bench: $(VENV)/.bench ## Measure against other runtimes; results in build/ (half an hour; keep the machine idle)
 	mkdir -p build
@@ -51,7 +53,7 @@ gpu-pack: $(VENV)/.test ## Compile the GPU benchmark's kernels into build/gpu (A
 gpu-bench: $(VENV)/.test ## Check and time them on an NVIDIA GPU; results in build/ (docs/gpu-benchmark.md)
 	$(BIN)/python scripts/gpu_bench.py $(ARGS)
 
-mca: $(VENV)/.lint ## Hold the inner loops for Cortex-A53, A72 and A76 against the multiply-add bound
+mca: $(VENV)/.test ## Hold the inner loops for Cortex-A53, A72 and A76 against the multiply-add bound
 	$(BIN)/python scripts/mca.py $(ARGS)
 
 board: $(VENV)/.tune ## Start an emulated ARM board with a TVM RPC tracker (ARGS=stop ends it)
@@ -62,7 +64,7 @@ models: $(VENV)/.train ## Train and export the demo networks again (takes minute
 
 clean: ## Remove the virtual environments and everything built
 	[ ! -e build/board ] || $(PYTHON) scripts/board.py stop
-	rm -rf $(VENV) $(RELAY) build
+	rm -rf $(VENV) $(RELAY) $(LINT) build
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -76,8 +78,14 @@ $(RELAY)/.made: scripts/relay_environment.py
 	@$(PYTHON) scripts/relay_environment.py $(RELAY)
 	@touch $@
 
+$(LINT)/.made: pyproject.toml | $(BIN)/python
+	@echo 'Installing what "lint" needs into $(LINT), once: this can take a minute' >&2
+	$(PYTHON) -m venv $(LINT)
+	$(LINT)/bin/python -m pip --disable-pip-version-check --quiet install --editable '.[lint]'
+	@touch $@
+
 # One stamp for each set of extras, so that nothing is installed twice.
-$(VENV)/.bench $(VENV)/.demo $(VENV)/.test $(VENV)/.tune $(VENV)/.lint $(VENV)/.train: $(VENV)/.%: pyproject.toml | $(BIN)/python
+$(VENV)/.bench $(VENV)/.demo $(VENV)/.test $(VENV)/.tune $(VENV)/.train: $(VENV)/.%: pyproject.toml | $(BIN)/python
 	@echo 'Installing what "$*" needs into $(VENV), once: this can take a minute or two' >&2
 	$(PIP) install --editable '.[$*]'
 	@touch $@

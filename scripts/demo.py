@@ -2,7 +2,8 @@
 
     make demo                      # or: python scripts/demo.py --threads 1
 
-Writes build/demo/: the input, bicubic interpolation, each network's result, all side by side, a
+One of them is quantized to 8 bits, too, on some of the photographs that it was trained on. Writes
+build/demo/: the input, bicubic interpolation, each network's result, all side by side, a
 detail of them (the README's picture is one), and figures.json with every sample behind the table
 that is printed.
 """
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -39,18 +41,21 @@ MODELS = {
     "espcn_x3": "convolution + pixel shuffle",
     "resize_x3": "nearest resize + convolution",
 }
+# The network that is quantized, and what that is called.
+QUANTIZED, EIGHT_BITS = "espcn_x3", "espcn_x3_int8"
+CALIBRATED = ("chelsea.png", "coffee.png", "rocket.jpg")
 # A part of the photograph with edges: left, top, right, bottom. It is shown at twice its size.
 DETAIL = (354, 69, 450, 213)
 OURS, PLAIN, PEER = "tvm_deconv", "without_rewrite", "onnxruntime"
 
 
 def measure_network(
-    path: Path, plane: np.ndarray, truth: np.ndarray, threads: int
+    path: Path, what: str, plane: np.ndarray, truth: np.ndarray, threads: int
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """The network's result for one plane (1, 1, height, width), and its figures."""
     shapes = {"luma": plane.shape}
     report = tvm_deconv.explain(path, shapes=shapes)
-    print(f"{path.stem} ({MODELS[path.stem]})\n{report}\n", flush=True)
+    print(f"{path.stem} ({what})\n{report}\n", flush=True)
     runs: dict[str, Callable[[], np.ndarray]] = {}
     seconds = {}
     for name, rewrite in ((OURS, True), (PLAIN, False)):
@@ -71,6 +76,7 @@ def measure_network(
             name: float(np.abs(results[name] - results[PEER]).max()) for name in (OURS, PLAIN)
         },
         "psnr_db": psnr(results[OURS][0, 0], truth),
+        "file_bytes": path.stat().st_size,
     }
 
 
@@ -90,6 +96,17 @@ def onnx_runtime(path: Path, plane: np.ndarray, threads: int) -> Callable[[], np
         options.add_free_dimension_override_by_name(name, int(size))
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda: session.run(None, {"luma": plane})[0]
+
+
+def of_eight_bits(folder: Path) -> Path:
+    """``QUANTIZED`` as a file of 8 bits in ``folder``."""
+    path = folder / f"{EIGHT_BITS}.onnx"
+    path.unlink(missing_ok=True)
+    with progress(f"{QUANTIZED}: quantizing"), TemporaryDirectory() as images:
+        for name in CALIBRATED:
+            reduced(photograph(name)).save(Path(images) / f"{name}.png")
+        tvm_deconv.quantize(ROOT / "scripts" / "models" / f"{QUANTIZED}.onnx", path, images)
+    return path
 
 
 @contextmanager
@@ -124,7 +141,7 @@ def detail(picture: Image.Image) -> Image.Image:
 def table(figures: dict[str, Any]) -> str:
     """The figures of all networks, as a table for people."""
     header = ("network", "rewritten", "refused", "ours ms", "no rewrite", "ORT ms", "largest diff")
-    rows = [(*header, "PSNR dB", "bicubic dB")]
+    rows = [(*header, "KiB", "PSNR dB", "bicubic dB")]
     for name, network in figures["networks"].items():
         report = network["report"]
         times = (
@@ -132,8 +149,9 @@ def table(figures: dict[str, Any]) -> str:
         )
         difference = network["largest_difference_to_onnxruntime"][OURS]
         quality = (f"{network['psnr_db']:.2f}", f"{figures['bicubic_psnr_db']:.2f}")
+        size = f"{network['file_bytes'] / 2**10:.0f}"
         counts = (str(report["rewritten"]), str(report["refused"]))
-        rows.append((name, *counts, *times, f"{difference:.1e}", *quality))
+        rows.append((name, *counts, *times, f"{difference:.1e}", size, *quality))
     return aligned(rows)
 
 
@@ -157,10 +175,12 @@ def main() -> None:
         "bicubic_psnr_db": psnr(luma(pictures["bicubic"]), luma(original)),
         "networks": {},
     }
-    for name in MODELS:
-        path = ROOT / "scripts" / "models" / f"{name}.onnx"
+    folder = ROOT / "scripts" / "models"
+    networks = {name: (folder / f"{name}.onnx", what) for name, what in MODELS.items()}
+    networks[EIGHT_BITS] = of_eight_bits(options.out), f"{QUANTIZED} in 8 bits"
+    for name, (path, what) in networks.items():
         result, figures["networks"][name] = measure_network(
-            path, seen.planes, luma(original), threads
+            path, what, seen.planes, luma(original), threads
         )
         enlarged_by_it = seen.join(result)
         assert isinstance(enlarged_by_it, Image.Image), "photographs of 8 bits stay so"
@@ -177,7 +197,7 @@ def main() -> None:
     (options.out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
     print(table(figures))
     print(
-        f"\n{figures['machine']['cpu']}, {threads} threads, float32, {small.width} x "
+        f"\n{figures['machine']['cpu']}, {threads} threads, {small.width} x "
         f"{small.height} pixels; times are medians ± half the quartile distance."
     )
     print(f"Pictures and figures.json with all samples are in {options.out}")

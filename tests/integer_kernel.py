@@ -21,6 +21,8 @@ CROPPED = ConvTranspose2d(3, 7, Axis(3, 1, 5, 2), Axis(3, 1, 7, 0))
 # A kernel that is shorter than its stride: phases without taps.
 SPARSE = ConvTranspose2d(3, 4, Axis(2, 3, 0, 0, 1), Axis(2, 3, 1, 0))
 DILATED = ConvTranspose2d(4, 6, Axis(3, 1, 2, 0, dilation=2), Axis(2, 1, 0, 0))
+# Of a store's own bytes, of what is added to them, and of the sum; powers of 2: no rounding.
+SUM_SCALES = (0.5, 0.25, 1.0)
 
 
 def run_here(built, arrays, out):
@@ -45,8 +47,9 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
         x, weight = np.full_like(x, np.iinfo(dtype).max), np.full_like(weight, 127)
     store = store or Store("uint8", 7)
     n, _, h, w = shape
-    tile = options.get("tile") or choose_tile(op, dot, h, w, n, machine_of(HOST))
-    kernel = Integer(op, dtype, zero_point, dot, tile, store)
+    down, right = step = options.get("step", (1, 1))
+    tile = options.get("tile") or choose_tile(op, dot, h, w, n, machine_of(HOST), step)
+    kernel = Integer(op, dtype, zero_point, dot, tile, store, step)
     free = [tirx.Var(name, "int64") if name in options.get("free", "") else size
             for name, size in zip("nchw", shape, strict=True)]  # fmt: skip
     func = write(kernel, free).with_attr("global_symbol", "main")
@@ -54,11 +57,15 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
     scales = rng.uniform(0.5, 1, (op.out_channels, *op.strides)) / 127
     scales = (scales / np.sqrt(op.group_inputs * op.h.useful_taps)).astype("float32")
     offsets = bias[:, None, None] - kernel.corrections(weight)
-    out = np.zeros(op.output_shape(n, h, w), store.dtype)
+    every = np.s_[:, :, ::down, ::right]
+    out = np.zeros(op.output_shape(n, h, w), store.result)[every].copy()
     arrays = [x, kernel.pack(weight), kernel.lines(offsets).astype("int32"), kernel.lines(scales)]
     slopes = np.linspace(-0.5, 0.5, scales.size, dtype="float32").reshape(scales.shape)
     arrays += [kernel.lines(values) for values, has in
                ((scales * 1000, store.has_shift), (slopes, store.has_slope)) if has]  # fmt: skip
+    if store.sum is not None:
+        other = drawn(store.sum.other, out.shape, rng)
+        arrays += [other, store.sum.values(SUM_SCALES, (store.zero_point, 5, 11), 0, np.inf)]
     built = tvm.compile(func, target=options.get("target", HOST))
     got = options.get("run", run_here)(built, arrays, out)
     sums = conv2d_transpose(
@@ -70,7 +77,7 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
         op.dilation,
         op.groups,
     )
-    sums = sums + bias[:, None, None]
+    sums = (sums + bias[:, None, None])[every]
 
     def phases(values):
         rows, columns = sums.shape[2:]
@@ -86,4 +93,9 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
     value = value.clip(*store.bounds)
     if store.dtype != "float32":
         value = np.rint(value) + store.zero_point
-    return got, value.astype(store.dtype)
+    if store.sum is not None:
+        s_own, s_other, s_y = SUM_SCALES
+        value = ((value - store.zero_point) * s_own + (other.astype("float64") - 5) * s_other) / s_y
+        bounds = np.iinfo(store.result)
+        value = (np.rint(np.maximum(value, 0)) + 11).clip(bounds.min, bounds.max)
+    return got, value.astype(store.result)

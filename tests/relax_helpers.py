@@ -13,6 +13,10 @@ import tvm_ffi
 from quick_network import loaded, unoptimised
 from tvm import relax
 
+from tvm_deconv.backends.views import ViewReshapes
+from tvm_deconv.compiler import before_schedules
+from tvm_deconv.importer import load
+from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import DecomposePixelShuffle, rewrite_upsampling
 
 # Largest error of the compiled module relative to the largest value, per storage type.
@@ -35,6 +39,19 @@ def module(
             result = builder.emit_output(body(builder, x, *more))
         builder.emit_func_output(result)
     return builder.finalize()
+
+
+CALL_TIR = tvm.ir.Op.get("relax.call_tir")
+
+
+def kernels(model: Any) -> list[str]:
+    """What the virtual machine calls for ``model``, in order; a view is no call."""
+    host = resolve_target("host")
+    with host:
+        passes = [*before_schedules(host, log=None), ViewReshapes()]
+        mod = tvm.transform.Sequential(passes)(load(model))
+    values = [b.value for block in mod["main"].body.blocks for b in block.bindings]
+    return [v.args[0].name_hint for v in values if getattr(v, "op", None) == CALL_TIR]
 
 
 def constant(values: np.ndarray) -> relax.Expr:

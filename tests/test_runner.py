@@ -196,9 +196,7 @@ def averaging():
 def test_a_network_that_takes_the_whole_picture_is_not_run_in_tiles_unless_asked(folder):
     compile_library(averaging(), folder / "net.so", pixels=Pixels("0..1"))
     image = wide(folder)
-    with pytest.raises(
-        ImageError, match=r"is for 16 x 16, and it cannot be run in tiles: .*"
-    ):
+    with pytest.raises(ImageError, match=r"is for 16 x 16, and it cannot be run in tiles: .*"):
         tvm_deconv.run(folder / "net.so", image, folder / "out.png")
     assert not (folder / "out.png").exists()
     tvm_deconv.run(folder / "net.so", image, folder / "out.png", overlap=3)

@@ -36,9 +36,11 @@ from tvm_deconv.transform import (
     CheckSizes,
     DecomposePixelShuffle,
     FoldExactly,
+    KeepBytes,
     KeepNaN,
     LowerConvolutions,
     LowerIntegers,
+    LowerLookups,
     LowerShuffles,
     PhasesToChannels,
     RewriteUpsampling,
@@ -48,6 +50,7 @@ from tvm_deconv.transform import (
 from tvm_deconv.transform.legalize import legalize_passes
 from tvm_deconv.transform.lower.layers import explain_kernels
 from tvm_deconv.transform.lower.lower_integers import explain_integers
+from tvm_deconv.transform.normalisations import MergeNormalisations
 from tvm_deconv.transform.receptive_field import receptive_field
 
 TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
@@ -112,7 +115,9 @@ def before_schedules(
         *before_lowering(),
         # A variant that is asked for by name is one of float32.
         *([LowerIntegers(target)] if variant == AUTO else []),
+        LowerLookups(target),
         LowerConvolutions(target, variant=variant, winograd=winograd, log=log),
+        MergeNormalisations(target),
         SeparateCopies(),
         *stock.library_dispatch_passes(target),
         *legalize_passes(target),
@@ -123,6 +128,7 @@ def before_lowering() -> list[tvm.transform.Pass]:
     """The passes between the rewrite and the lowering of convolutions."""
     return [
         KeepNaN(),
+        KeepBytes(),
         DecomposePixelShuffle(),
         PhasesToChannels(),
         LowerShuffles(),

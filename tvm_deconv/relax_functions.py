@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import tvm
 from tvm import relax
+from tvm.relax.expr_functor import PyExprMutator
 
 # relax.OpPatternKind.kOpaque.
 _OPAQUE = 8
@@ -29,6 +30,25 @@ def with_changed(
     for name, func in changed.items():
         mod.update_func(name, func)
     return mod
+
+
+def with_rebuilt(
+    mod: tvm.IRModule,
+    mutator_of: Callable[[tvm.IRModule, relax.Function], PyExprMutator | None],
+) -> tvm.IRModule:
+    """The module with what mutators make of its Relax functions, and the functions that they add.
+
+    ``mutator_of`` gets the module as it is by then, and a function; None leaves that as it is. What
+    is dead afterwards goes. A module of which nothing changes is handed back itself.
+    """
+    result = mod
+    for name, func in mod.functions_items():
+        rebuild = mutator_of(result, func) if isinstance(func, relax.Function) else None
+        if rebuild is not None:
+            func = rebuild.visit_expr(func)
+            result = rebuild.builder_.get()
+            result.update_func(name, func)
+    return mod if result is mod else relax.transform.DeadCodeElimination()(result)
 
 
 def holds(func: relax.Function, is_meant: Callable[[relax.Expr], bool]) -> bool:

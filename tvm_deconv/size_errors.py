@@ -1,7 +1,8 @@
 """What TVM's virtual machine says of sizes that do not fit, in words.
 
 Its errors name the C++ condition that failed, then the context in which it was asked: the type of a
-parameter, or the sizes that ``transform.CheckSizes`` wants.
+parameter, the sizes that ``transform.CheckSizes`` wants, or ``Select(condition, size, -1)``, which
+a program of PyTorch asks for; its reader calls the size of input x along axis 2 ``x_axis2``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ _SIZE = re.compile(
 )
 _RANK = re.compile(r"param=(.*?), annotation=.* expect Tensor with ndim (\d+) but get (\d+)")
 _LOW = re.compile(r"max\((.*), (\d+)\)")
+_CONDITION = re.compile(r"Select\((.*), (.*), -1\)")
+_AXIS = re.compile(r"(\w+)_axis(\d+)")
+_FLOAT = re.compile(r'Cast\("float64", ((?:[^()]|\([^()]*\))*)\)|float64\(([^()]*)\)')
 _INTEGER = re.compile(r"T\.int64\((-?\d+)\)")
 
 
@@ -35,14 +39,36 @@ def in_words(error: BaseException) -> str:
     if found := _CHECKED.search(text):
         given, wanted, formulas, number = found.groups()
         formula = _readable(_parts(formulas)[int(number)])
+        if condition := _CONDITION.fullmatch(formula):
+            return f"{_size(condition[2], given)} {_demand(condition[1], condition[2])}"
         low = _LOW.fullmatch(formula)
         if low and wanted == low[2] != given:
-            return f"{low[1]} is {given} for these inputs and has to be at least {wanted}"
+            return f"{_size(low[1], given)} and has to be at least {wanted}"
         if low and low[2] == "0":  # as CheckSizes writes a plain size
             formula = low[1]
         told = "" if formula == wanted else f", which is {wanted}"
         return f"a size is {given} for these inputs and has to be {formula}{told}"
     return first_line(error)
+
+
+def _size(formula: str, value: str) -> str:
+    if axis := _AXIS.fullmatch(formula):
+        return f"input {axis[1]!r} has the size {value} along axis {axis[2]}"
+    return f"{formula} is {value} for these inputs"
+
+
+def _demand(condition: str, size: str) -> str:
+    """What a condition asks of a size."""
+    for pattern, words in (
+        (r"{} >= (\d+)", "at least {}"),
+        (r"{} <= (\d+)", "at most {}"),
+        (r"{} != (\d+)", "other than {}"),
+        (r"{} % (\d+) == 0", "a multiple of {}"),
+    ):
+        if found := re.fullmatch(pattern.format(re.escape(size)), condition):
+            return f"and has to be {words.format(found[1])}"
+    text = _FLOAT.sub(lambda found: found[1] or repr(float(found[2])), condition)
+    return f"and the program is only for sizes with {text}"
 
 
 def _readable(formula: str) -> str:

@@ -28,7 +28,8 @@ class CpuMachine:
     conversion to float32. ``multiplies_by_lane`` says that a multiply-add can take one lane of a
     register as its factor, so that one load brings ``lanes`` weights. ``memory_operands`` says that
     it can take a factor from memory, without a register for it. ``loads_per_multiply_add`` is how
-    many loads can start with each multiply-add of whole vectors.
+    many loads can start with each multiply-add of whole vectors. ``keeps_nan`` says that there are
+    maxima and minima in one instruction that are NaN where an operand is.
     """
 
     name: str
@@ -42,6 +43,7 @@ class CpuMachine:
     memory_operands: bool = False
     l3_bytes: int = 0
     loads_per_multiply_add: int = 2
+    keeps_nan: bool = False
 
     # Fields of a tile whose product is the number of sums in a thread's registers, as vectors.
     SUMS: ClassVar[tuple[str, ...]] = ("vectors", "channels")
@@ -135,6 +137,7 @@ def cpu_machine(target: Target) -> CpuMachine:
         memory_operands=unit in _X86_UNITS,
         l3_bytes=l3_bytes,
         loads_per_multiply_add=1 if unit in _X86_UNITS and not _splits_vectors(target) else 2,
+        keeps_nan=unit in (_AARCH64_NEON, _ARM32_NEON),
     )
 
 

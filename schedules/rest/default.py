@@ -12,6 +12,7 @@ from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.schedules.tir.identities import with_true_identities
 from tvm_deconv.schedules.tir.last_steps import for_llvm
+from tvm_deconv.schedules.tir.nan_maxima import with_nan_kept
 from tvm_deconv.schedules.tir.own_sizes import with_own_sizes
 from tvm_deconv.schedules.tir.periods import with_whole_periods
 
@@ -22,6 +23,7 @@ from .inline import inline_producers
 from .lanes import LaneReduction, lane_reduction_of, schedule_lanes
 from .nest import schedule_contraction
 from .plain import schedule_reduction
+from .row_group import RowGroup, row_group_of, schedule_rows
 from .rows import cut_rows
 from .stage import Stage, Var, loads_of, stages_of, with_stages
 
@@ -29,7 +31,7 @@ _LOG = logging.getLogger(__name__)
 
 SCHEDULED = "tirx.is_scheduled"
 
-Part = Stage | Contraction | LaneReduction
+Part = Stage | Contraction | LaneReduction | RowGroup
 
 
 def is_scheduled(func: tirx.PrimFunc) -> bool:
@@ -40,7 +42,9 @@ def default_schedule(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc:
     """``func`` scheduled for ``machine`` and marked; one of unusual form runs as it is."""
     func = with_true_identities(func)
     scheduled = schedule_function(func, machine)
-    return with_whole_periods(func) if scheduled is None else scheduled.with_attr(SCHEDULED, True)
+    if scheduled is None:
+        return with_nan_kept(with_whole_periods(func), machine.keeps_nan)
+    return with_nan_kept(scheduled, machine.keeps_nan).with_attr(SCHEDULED, True)
 
 
 def schedule_function(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc | None:
@@ -54,9 +58,9 @@ def schedule_function(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc
     stages = stages_of(func)
     if stages is None:
         return None
-    for rules in (_all_rules, _simple_rules):
+    for rules in (_row_rules, _all_rules, _simple_rules):
         try:
-            return _scheduled(func, rules(stages, machine), machine)
+            return _scheduled(func, rules(func, stages, machine), machine)
         except (s_tir.ScheduleError, tvm.error.InternalError) as error:
             # The latter where a size is more than TVM's arithmetic can bound (1.3 * h in float32).
             _LOG.info("%s failed: %s", rules.__name__, str(error).strip().splitlines()[-1])
@@ -73,6 +77,8 @@ def _scheduled(func: tirx.PrimFunc, parts: list[Part], machine: CpuMachine) -> t
             schedule_contraction(schedule, part, machine)
         elif isinstance(part, LaneReduction):
             schedule_lanes(schedule, part, machine)
+        elif isinstance(part, RowGroup):
+            schedule_rows(schedule, part, machine)
         elif is_injective(part):
             schedule_injective(schedule, part, machine)
         else:
@@ -81,12 +87,19 @@ def _scheduled(func: tirx.PrimFunc, parts: list[Part], machine: CpuMachine) -> t
     return for_llvm(cut_rows(with_exact_bounds(schedule.mod["main"], stores)))
 
 
-def _simple_rules(stages: list[Stage], _machine: CpuMachine) -> list[Part]:
+def _simple_rules(_func: tirx.PrimFunc, stages: list[Stage], _machine: CpuMachine) -> list[Part]:
     """Every stage as it is: rows of vectors where it is injective, else parallel outer loops."""
     return list(stages)
 
 
-def _all_rules(stages: list[Stage], machine: CpuMachine) -> list[Part]:
+def _row_rules(func: tirx.PrimFunc, stages: list[Stage], machine: CpuMachine) -> list[Part]:
+    """All stages row by row, where they share rows."""
+    parts = _all_rules(func, stages, machine)
+    group = row_group_of(parts, set(func.params), machine)
+    return parts if group is None else [group]
+
+
+def _all_rules(_func: tirx.PrimFunc, stages: list[Stage], machine: CpuMachine) -> list[Part]:
     """The stages in order, reductions replaced by contractions together with what they absorb."""
     readers: dict[Var, list[Stage]] = {}
     writer: dict[Var, Stage] = {}

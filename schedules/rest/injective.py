@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 
 import tvm_ffi
@@ -117,17 +117,37 @@ def schedule_injective(schedule: s_tir.Schedule, stage: Stage, machine: CpuMachi
     loops = schedule.get_loops(schedule.get_sblock(stage.name))
     if not loops:
         return
-    joined = fused_tail(stage)
-    outer, tail = loops[:-joined], loops[-joined:]
-    row = schedule.fuse(*tail) if joined > 1 else tail[0]
+    row = join_row(schedule, stage, loops)
+    outer = loops[: -row.axes]
+    loop = row.loop
     if not outer:
         # One long row: chunks of whole vectors, so that only the last chunk has a rest.
-        chunks, row = schedule.split(row, [None, _CHUNK_VECTORS * machine.lanes])
+        chunks, loop = schedule.split(loop, [None, _CHUNK_VECTORS * machine.lanes])
         outer = [chunks]
-    length = prod(axis.size or SERIAL_VALUES for axis in stage.axes[-joined:])
-    if length >= machine.lanes and is_vector_row(stage, stage.axes[-1]):
-        schedule.annotate(row, ROW, machine.lanes)
+    if row.is_vectors(stage, machine):
+        schedule.annotate(loop, ROW, machine.lanes)
     parallelise(schedule, stage, outer, machine)
+
+
+@dataclass(frozen=True)
+class JoinedRow:
+    """The innermost loop, made of the last ``axes`` axes; a symbolic ``length`` is a long one."""
+
+    loop: LoopRV
+    axes: int
+    length: int
+
+    def is_vectors(self, stage: Stage, machine: CpuMachine) -> bool:
+        """Whether ``cut_rows`` is to make vectors of it."""
+        return self.length >= machine.lanes and is_vector_row(stage, stage.axes[-1])
+
+
+def join_row(schedule: s_tir.Schedule, stage: Stage, loops: list[LoopRV]) -> JoinedRow:
+    """Make one row of as many of ``loops``, the innermost of ``stage``, as can be."""
+    count = min(fused_tail(stage), len(loops))
+    loop = schedule.fuse(*loops[-count:]) if count > 1 else loops[-1]
+    length = prod(axis.size or SERIAL_VALUES for axis in stage.axes[-count:])
+    return JoinedRow(loop, count, length)
 
 
 def parallelise(

@@ -23,7 +23,7 @@ from tvm.tirx import decl_buffer
 
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 
-from .injective import is_joined
+from .injective import is_joined, parallelise
 from .reduction import (
     Accumulation,
     accumulations_of,
@@ -152,7 +152,7 @@ class _Builder:
             position = StageAxis(Var("t", self._integer), left, reduces=True)
             at = whole * self._width + position.var
             rests, rest = self._accumulate("rest", [], [position], at)
-        return LaneReduction(partial, rest, self._result(partials, rests), lanes, is_best)
+        return LaneReduction(partial, rest, self._result(partials, rests, lanes), lanes, is_best)
 
     def _accumulate(
         self, suffix: str, lanes: list[StageAxis], steps: list[StageAxis], position: Expr
@@ -166,7 +166,7 @@ class _Builder:
             dtype = sum_type(sums.buffer)
             name = f"{self._stage.name}_{suffix}{number}"
             shape = [axis.extent for axis in spatial] or [1]
-            buffer = decl_buffer(shape, dtype, name, scope="local")
+            buffer = decl_buffer(shape, dtype, name)
             term = substitute(widened(sums.term, dtype), values)
             index = at or [0]
             total = sums.combine(tirx.BufferLoad(buffer, index), term)
@@ -187,23 +187,42 @@ class _Builder:
         values[self._row[0].var] = position
         return values
 
-    def _result(self, partials: list[Var], rests: list[Var] | None) -> Stage:
+    def _result(self, partials: list[Var], rests: list[Var] | None, lanes: int) -> Stage:
         at = [axis.var for axis in self._stage.spatial]
-        stores = []
+        statements: list[tirx.Stmt] = []
         for number, sums in enumerate(self._sums):
-            parts = [
-                tirx.BufferLoad(partials[number], [*at, self._number(lane)])
-                for lane in range(self._width)
+            vectors = [
+                tirx.BufferLoad(partials[number], [*at, tirx.Ramp(self._number(first), 1, lanes)])
+                for first in range(0, self._width, lanes)
             ]
-            while len(parts) > 1:
-                half = len(parts) // 2
-                parts = [sums.combine(parts[i], parts[i + half]) for i in range(half)]
-            total = parts[0]
+            total = self._joined(vectors, lanes, sums, statements)
             if rests is not None:
                 total = sums.combine(total, tirx.BufferLoad(rests[number], at or [0]))
             value = total.astype(str(sums.buffer.dtype))
-            stores.append(tirx.BufferStore(sums.buffer, value, list(sums.indices)))
-        return Stage(f"{self._stage.name}_result", self._stage.spatial, _sequence(stores))
+            statements.append(tirx.BufferStore(sums.buffer, value, list(sums.indices)))
+        return Stage(f"{self._stage.name}_result", self._stage.spatial, _sequence(statements))
+
+    @staticmethod
+    def _joined(
+        vectors: list[Expr], lanes: int, sums: Accumulation, statements: list[tirx.Stmt]
+    ) -> Expr:
+        """The lanes of all vectors as one number: vectors in pairs, then halves of the last.
+
+        Left to itself LLVM pairs lanes of different vectors, with a dozen shuffles for each step.
+        """
+        while len(vectors) > 1:
+            half = len(vectors) // 2
+            vectors = [sums.combine(vectors[i], vectors[i + half]) for i in range(half)]
+        (total,) = vectors
+        while lanes > 1:
+            whole = Var("lanes", total.ty)
+            statements.append(tirx.Bind(whole, total))
+            lanes //= 2
+            low, high = (
+                tirx.Shuffle([whole], list(range(first, first + lanes))) for first in (0, lanes)
+            )
+            total = sums.combine(low, high)
+        return total
 
     def _number(self, value: int) -> Expr:
         return tirx.IntImm(self._integer.dtype, value)
@@ -215,13 +234,27 @@ def _sequence(statements: list[tirx.Stmt]) -> tirx.Stmt:
 
 def schedule_lanes(schedule: s_tir.Schedule, reduction: LaneReduction, machine: CpuMachine) -> None:
     """Before: ``partial; rest; result``, each over all rows. After: row by row, in parallel."""
-    partial = schedule.get_sblock(reduction.partial.name)
+    place_lanes(schedule, reduction)
     loops = schedule.get_loops(schedule.get_sblock(reduction.result.name))
-    if loops:
-        # The innermost loop first: fusing for parallelism may use up the others.
-        schedule.compute_at(partial, loops[-1])
-        if reduction.rest is not None:
-            schedule.compute_at(schedule.get_sblock(reduction.rest.name), loops[-1])
+    parallelise(schedule, reduction.partial, loops, machine)
+    vectorise_lanes(schedule, reduction)
+
+
+def place_lanes(schedule: s_tir.Schedule, reduction: LaneReduction) -> None:
+    """``partial`` and ``rest`` in front of ``result``, within all of its loops."""
+    loops = schedule.get_loops(schedule.get_sblock(reduction.result.name))
+    if not loops:
+        return
+    for stage in (reduction.partial, reduction.rest):
+        if stage is not None:
+            # Loops of one iteration stay: the sums are set to zero in front of the reducing ones.
+            block = schedule.get_sblock(stage.name)
+            schedule.compute_at(block, loops[-1], preserve_unit_loops=True)
+
+
+def vectorise_lanes(schedule: s_tir.Schedule, reduction: LaneReduction) -> None:
+    """The lanes of ``partial`` as vectors, last of all: then no loop can be made parallel."""
+    partial = schedule.get_sblock(reduction.partial.name)
     inner = schedule.get_loops(partial)
     reducing = inner[-1 - len(reduction.partial.reducing) : -1]
     unrolled, lane = schedule.split(inner[-1], [None, reduction.lanes])

@@ -86,7 +86,9 @@ def schedule_contraction(
         most = min(most, _UNROLLED_COMPARISONS)
     count = 1
     for loop, axis in reversed(list(zip(reducing, contraction.compute.reducing, strict=True))):
-        count *= axis.size or _UNROLLED_MULTIPLY_ADDS
+        if axis.size is None:
+            break
+        count *= axis.size
         if count > most:
             break
         schedule.unroll(loop)

@@ -213,8 +213,9 @@ def split_groups(stage: Stage) -> Stage:
         values[axis.var] = group.var * size + member.var
     if not values:
         return stage
-    body, init = substitute(stage.body, values), substitute(stage.init, values)
-    return replace(stage, axes=tuple(axes), body=_simplified(axes, body), init=init)
+    body = _simplified(axes, substitute(stage.body, values))
+    init = None if stage.init is None else substitute(stage.init, values)
+    return replace(stage, axes=tuple(axes), body=body, init=init)
 
 
 def _simplified(axes: list[StageAxis], body: tirx.Stmt) -> tirx.Stmt:

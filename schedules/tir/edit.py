@@ -232,8 +232,9 @@ def _contains(stmt: tirx.Stmt, realize: SBlockRealize) -> bool:
     return any(r.same_as(realize) for r in _realizes(stmt))
 
 
-def prefetch(load: Any) -> tirx.Stmt:
-    """Fetch the cache line of ``load`` for reading, into the level-2 cache."""
-    read, level_2, data = 0, 2, 1
-    call = tirx.call_intrin("void", "tirx.prefetch", tirx.address_of(load), read, level_2, data)
+def prefetch(load: Any, write: bool = False) -> tirx.Stmt:
+    """Fetch the cache line of ``load`` into the level-2 cache, to read it or to ``write`` it."""
+    level_2, data = 2, 1
+    place = tirx.address_of(load)
+    call = tirx.call_intrin("void", "tirx.prefetch", place, int(write), level_2, data)
     return tirx.Evaluate(call)

@@ -22,11 +22,7 @@ def with_true_identities(func: tirx.PrimFunc) -> tirx.PrimFunc:
     """``func``, unscheduled, with reductions that begin at a true identity."""
 
     def begun(block: s_tir.SBlock) -> s_tir.SBlock:
-        if block.init is None:
-            return block
-        stores: list[tirx.BufferStore] = []
-        tvm_ffi.structural_walk(block.init, (tirx.BufferStore, stores.append))
-        if not any(_is_bound(store.value) for store in stores):
+        if not any(_is_bound(value) for value in _beginnings(block)):
             return block
         init = tvm_ffi.structural_map(block.init, (tirx.BufferStore, _begun))
         return edit.changed(block, init=init)
@@ -35,11 +31,34 @@ def with_true_identities(func: tirx.PrimFunc) -> tirx.PrimFunc:
     return func if body.same_as(func.body) else func.with_body(body)
 
 
+def finds_places(func: tirx.PrimFunc) -> bool:
+    """Whether ``func`` has a reduction that begins at a bound and at the place -1."""
+    found: list[bool] = []
+
+    def note(block: s_tir.SBlock) -> None:
+        values = _beginnings(block)
+        found.append(any(map(_is_bound, values)) and any(map(_is_no_place, values)))
+
+    tvm_ffi.structural_walk(func.body, (s_tir.SBlock, note))
+    return any(found)
+
+
+def _beginnings(block: s_tir.SBlock) -> list[Expr]:
+    stores: list[tirx.BufferStore] = []
+    if block.init is not None:
+        tvm_ffi.structural_walk(block.init, (tirx.BufferStore, stores.append))
+    return [store.value for store in stores]
+
+
+def _is_no_place(value: Expr) -> bool:
+    return isinstance(value, tirx.IntImm) and int(value.value) == -1
+
+
 def _begun(store: tirx.BufferStore) -> tirx.BufferStore:
     value, dtype = store.value, str(store.value.ty.dtype)
     if isinstance(value, tirx.FloatImm) and _is_bound(value):
         value = tirx.FloatImm(dtype, math.copysign(math.inf, float(value.value)))
-    elif isinstance(value, tirx.IntImm) and int(value.value) == -1:
+    elif _is_no_place(value):
         value = tirx.max_value(dtype)
     else:
         return store

@@ -99,7 +99,8 @@ def _by_periods(loop: tirx.For, ranges: Mapping[Var, tvm.ir.Range]) -> tirx.Stmt
         if not known:
             body = tirx.IfThenElse(last.loop_var < rest, body, None)
         parts.append(within(last, body))
-    return edit.sequence(parts)
+    # A loop of no iterations, as a running sum of one element has, stays as it is.
+    return edit.sequence(parts) if parts else loop
 
 
 def _range(loop: tirx.For) -> dict[Var, tvm.ir.Range]:

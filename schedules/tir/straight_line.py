@@ -8,7 +8,7 @@ two rows or two columns have in common computed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,15 +44,18 @@ class StraightLine:
             results[row], results[twin] = self.name(even + odd), self.name(even - odd)
         return results
 
-    def combine_both(
-        self, rows: np.ndarray, columns: np.ndarray, tile: Callable[[int, int], Any]
-    ) -> list[list[Any]]:
-        """``rows`` (p, a) times tile (a, b) times the transpose of ``columns`` (q, b)."""
-        height, width = rows.shape[1], columns.shape[1]
-        down = [self.combine(rows, [tile(a, b) for a in range(height)]) for b in range(width)]
-        return [
-            self.combine(columns, [down[b][row] for b in range(width)]) for row in range(len(rows))
-        ]
+    def multiply_add(self, value: Any, factor: float, added: Any) -> Any:
+        """``value * factor + added``.
+
+        In one instruction where there is one, also of a product that is added and subtracted, which
+        LLVM would compute once and round.
+        """
+        if factor == 1:
+            return self.name(added + value)
+        if factor == -1:
+            return self.name(added - value)
+        operands = value, _like(value, factor), added
+        return self.name(tirx.call_llvm_pure_intrin(value.ty.dtype, "llvm.fmuladd", *operands))
 
     def _pair_columns(self, matrix: np.ndarray, values: list[Any]) -> tuple[np.ndarray, list[Any]]:
         """Two columns that differ in signs only => the same on the sum and the difference."""

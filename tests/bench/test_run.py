@@ -188,3 +188,32 @@ def test_a_variant_that_computes_no_layer_is_refused_with_its_reason(tmp_path):
     onnx.save(net.model(net("Relu", "x")), path)
     with pytest.raises(NotSupportedError, match="there is no convolution"):
         Ours({"variant": "revd2"}).load(str(path), None, 1)
+
+
+def test_networks_of_8_bits_are_measured_beside_those_of_floats(tiny, tmp_path, capsys):
+    out = tmp_path / "out.json"
+    command = ["bench", "--workloads", str(tiny), "--dtype", "int8", "--peers", "onnxruntime,ncnn"]
+    assert cli.main([*command, "--threads", "1", "--limit", "1", "--out", str(out)]) == 0
+    records = json.loads(out.read_text())["workloads"]["tiny"]["contestants"]
+    assert {name: record["status"] for name, record in records.items()} == dict.fromkeys(
+        ("auto", "float32", "peak", "onnxruntime"), "measured"
+    )
+    assert records["auto"]["notes"][0] == "integer x 1"
+    assert "integer" not in records["float32"]["notes"][0]
+    # A tie at the most of the one layer, and the float network within float32's rounding.
+    assert records["auto"]["error"] < 1e-3 and records["float32"]["error"] < 1e-5
+    assert "1 thread each, int8" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "int8", "variants": ["tdc"]}, r"measured without variants \(tdc\): leave that"),
+        ({"dtype": "int8", "tune_baseline": True}, "measured without a tuned baseline"),
+        ({"dtype": "int8", "peers": ["mnn"]}, "none of mnn reads quantized ONNX: use onnxruntime"),
+        ({"dtype": "int4"}, "dtype 'int4' is not measured: give float32 or int8"),
+    ],
+)
+def test_what_is_not_measured_of_8_bits_is_refused_before_the_work(options, message, tiny):
+    with pytest.raises(BenchError, match=message):
+        benchmark_run([str(tiny)], **options)

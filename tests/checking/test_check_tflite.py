@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-# Skips these tests, too, where what it needs is not installed.
+# Skip these tests, too, where what they need is not installed.
+from tflite_quantized import QuantizedWriter, drawer
 from tflite_rows import Writer, options
 
 import tvm_deconv
@@ -79,6 +80,48 @@ def test_weights_stored_in_float16_or_without_zeros_are_computed_in_float32(tmp_
     assert 0 < np.abs(moved - right).max() < 1e-5
     report = tvm_deconv.check(path, log=None, draws=1)
     assert report.is_right
+
+
+@pytest.fixture
+def quantised(tmp_path):
+    """A convolution of int8, its results doubled, joined with it and shuffled."""
+    net, integers = QuantizedWriter(), drawer(0)
+    x = net.scaled(net.tensor((1, 6, 7, 3), np.int8), 0.02, 5)
+    weight = net.scaled(net.constant(integers(8, 3, 3, 3).clip(-127)), np.full(8, 0.003), 0)
+    bias = net.scaled(net.constant(integers(8).astype("int32") * 50), np.full(8, 0.00006))
+    conv, twice, both, result = (
+        net.scaled(net.tensor((1,), np.int8), scale, 3) for scale in (0.03, 0.03, 0.03, 0.03)
+    )
+    how = {"strideW": 1, "strideH": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    net.append("CONV_2D", [x, weight, bias], [conv], options("Conv2D", **how))
+    net.append("ADD", [conv, conv], [twice], options("Add"))
+    net.append("CONCATENATION", [conv, twice], [both], options("Concatenation", axis=3))
+    net.append("DEPTH_TO_SPACE", [both], [result], options("DepthToSpace", blockSize=2))
+    path = tmp_path / "quantised.tflite"
+    path.write_bytes(net.finish([x], [result]))
+    return path
+
+
+def test_integers_may_be_off_where_litert_rounds_twice(quantised, monkeypatch):
+    assert tvm_deconv.check(quantised, log=None, draws=1).is_right
+    monkeypatch.setitem(CONVERTERS, "ADD", CONVERTERS["SUB"])
+    report = tvm_deconv.check(quantised, log=None, draws=1)
+    assert not report.is_right and report.layer.operator == "ADD"
+
+
+def test_integer_weights_of_float_layers_are_read_as_floats(tmp_path):
+    """LiteRT itself would bring their inputs to 8 bits."""
+    rng, net, integers = np.random.default_rng(0), QuantizedWriter(), drawer(0)
+    x, middle, result = (net.tensor((1, 6, 7, 4)) for _ in range(3))
+    how = {"strideW": 1, "strideH": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    for entry, end in ((x, middle), (middle, result)):
+        weight = net.constant(integers(4, 3, 3, 4).clip(-127))
+        net.scaled(weight, rng.uniform(0.001, 0.002, 4), 0)
+        bias = net.constant(rng.standard_normal(4).astype("float32"))
+        net.append("CONV_2D", [entry, weight, bias], [end], options("Conv2D", **how))
+    path = tmp_path / "hybrid.tflite"
+    path.write_bytes(net.finish([x], [result]))
+    assert tvm_deconv.check(path, log=None, draws=1).is_right
 
 
 @pytest.mark.parametrize(("padding", "kernel", "stride"), [(1, 4, 2), (1, 2, 3), (2, 3, 2)])

@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from .reference import Expected
+from .reference import Expected, crops
 from .runtimes import Refused, run_onnxruntime
 
 # A sum in float32 is off by so much of the sum of its terms' magnitudes, a quotient of itself.
@@ -82,6 +82,8 @@ def _node(model: onnx.ModelProto, node: onnx.NodeProto, values: Mapping[str, End
         return _rounded(operands[0], *_scale_of(node, operands, 1, operands[0][0].ndim))
     if node.op_type in ("Conv", "ConvTranspose"):
         return _convolved(model, node, operands)
+    if node.op_type in ("Resize", "Upsample"):
+        return _resized(model, node, operands)
     if node.op_type == "QLinearConv":
         return _convolved_bytes(model, node, operands)
     least = _alone(model, node, [o and o[0] for o in operands])
@@ -92,6 +94,18 @@ def _node(model: onnx.ModelProto, node: onnx.NodeProto, values: Mapping[str, End
     if node.op_type == "Add" and least.dtype == np.float32:
         reach = sum(np.maximum(*map(np.abs, o)) for o in operands)
         return _around(least, -_QUOTIENT * reach), _around(most, _QUOTIENT * reach)
+    return least, most
+
+
+def _resized(
+    model: onnx.ModelProto, node: onnx.NodeProto, operands: Sequence[Ends | None]
+) -> Ends:
+    """Raises Refused where ONNX Runtime breaks the standard: where a size stays, it copies."""
+    least, most = (_alone(model, node, [o and o[i] for o in operands]) for i in (0, 1))
+    before, after = operands[0][0].shape, least.shape
+    if before == after or (crops(node) and any(map(int.__eq__, before[2:], after[2:]))):
+        reason = "ONNX Runtime copies along an axis that keeps its size, whatever it is to do"
+        raise Refused(reason, lacks=True)
     return least, most
 
 

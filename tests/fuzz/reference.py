@@ -53,7 +53,7 @@ def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _crops(node: onnx.NodeProto) -> bool:
+def crops(node: onnx.NodeProto) -> bool:
     mode = _attribute(node, "coordinate_transformation_mode", "half_pixel")
     return node.op_type == "Resize" and mode == "tf_crop_and_resize"
 
@@ -64,7 +64,7 @@ def _is_copied(node: onnx.NodeProto) -> bool:
 
 
 def _crops_antialiased(node: onnx.NodeProto, opset: int) -> bool:
-    return bool(_attribute(node, "antialias", 0)) and _crops(node)
+    return bool(_attribute(node, "antialias", 0)) and crops(node)
 
 
 def _strides_beyond_its_kernel(node: onnx.NodeProto) -> bool:
@@ -144,8 +144,11 @@ def is_second_opinion_wrong(model: onnx.ModelProto) -> bool:
     """Whether onnx.reference 1.22 breaks the standard.
 
     It takes -0.5 for the one sample of ``pytorch_half_pixel``, where the standard says 0. A resize
-    that crops, it divides by what is scaled and not by the length of the output.
+    that crops, it divides by what is scaled and not by the length of the output. Of a softmax that
+    is too small for its type it takes the logarithm, which is -inf.
     """
+    if any(node.op_type == "LogSoftmax" for node in model.graph.node):
+        return True
     mode = "coordinate_transformation_mode"
     if any(_attribute(n, mode, "") == "pytorch_half_pixel" for n in model.graph.node):
         return True
@@ -162,8 +165,8 @@ def nobody_is_right(model: onnx.ModelProto) -> bool:
     """
     if uses_float64(model) and "MeanVarianceNormalization" in {n.op_type for n in model.graph.node}:
         return True
-    crops = _scales_of_crops(model)
-    return any((s % 1 != 0).any() and (s == 1).any() for s in crops) or any(
+    cropped = _scales_of_crops(model)
+    return any((s % 1 != 0).any() and (s == 1).any() for s in cropped) or any(
         _is_huge(tensor) for tensor in model.graph.initializer
     )
 
@@ -178,7 +181,7 @@ def _is_huge(tensor: onnx.TensorProto) -> bool:
 
 def _scales_of_crops(model: onnx.ModelProto) -> list[np.ndarray]:
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    names = [n.input[2] for n in model.graph.node if _crops(n) and len(n.input) > 2]
+    names = [n.input[2] for n in model.graph.node if crops(n) and len(n.input) > 2]
     return [numpy_helper.to_array(weights[name]) for name in names if name in weights]
 
 

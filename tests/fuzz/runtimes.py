@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 DOUBLE, FLOAT = int(TensorProto.DOUBLE), int(TensorProto.FLOAT)
-_LACKS = ("NOT_IMPLEMENTED", "Could not find an implementation")
+_LACKS = ("NOT_IMPLEMENTED", "Could not find an implementation", "mode only supports")
 
 
 class Refused(Exception):

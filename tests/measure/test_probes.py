@@ -6,9 +6,11 @@ import numpy as np
 import opencl
 import pytest
 import tvm
+from kernel import HOST
 
 from tvm_deconv.backends import backend_of, machine_of
 from tvm_deconv.measure import cpu_probes, gpu_probes
+from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.targets import resolve_target
 
@@ -28,10 +30,10 @@ def factors(lanes: int) -> np.ndarray:
     return np.array([[0.5] * lanes, [1.0] * lanes], "float32")
 
 
-def run(probe, x):
-    out = tvm.runtime.empty(probe.shapes[1], "float32")
+def run(probe, x, target="llvm"):
+    out = tvm.runtime.empty(probe.shapes[1], probe.dtype)
     assert x.shape == probe.shapes[0]
-    tvm.compile(tvm.IRModule({"main": probe.func}))["main"](tvm.runtime.tensor(x), out)
+    tvm.compile(tvm.IRModule({"main": probe.func}), target)["main"](tvm.runtime.tensor(x), out)
     return out.numpy()
 
 
@@ -41,6 +43,26 @@ def test_the_peak_of_a_processor_is_that_of_the_multiply_adds_it_computes(monkey
     out = run(probe, factors(4))
     np.testing.assert_allclose(out, np.full((2, 4), chains(12, 3)), rtol=1e-6)
     assert probe.work == 2 * out.size * 12 * 3
+
+
+@pytest.mark.parametrize("dot", [dot_of(HOST), Dot("plain", 4, 1, 16)], ids=["best", "plain"])
+def test_the_peak_of_integers_is_that_of_the_products_it_computes(dot, monkeypatch):
+    monkeypatch.setattr(cpu_probes, "_STEPS", 3)
+    probe = cpu_probes.integer_multiply_adds(MACHINE, dot)
+    elements = dot.words(np.array([[2] * dot.group, [3] * dot.group])).reshape(2, 1)
+    out = run(probe, np.tile(elements, dot.lanes).reshape(-1), HOST)
+    x, w = elements[:, 0].astype("int64")
+    sums = [int(x) + i for i in range(12)]
+    for _ in range(3):
+        # Where products are added apart they are of the sum itself, as a word.
+        sums = [s + (6 * dot.group if dot.adds else _product(dot, s, int(w))) for s in sums]
+    np.testing.assert_array_equal(out, np.full((2, dot.lanes), sum(sums)).astype("int32"))
+    assert probe.work == 2 * out.size * 12 * 3 * dot.group
+
+
+def _product(dot, *words):
+    a, b = (np.array([word], "int64").astype("int32").view(f"int{dot.bits}") for word in words)
+    return int(a.astype("int64") @ b.astype("int64"))
 
 
 @opencl.required

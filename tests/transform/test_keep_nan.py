@@ -1,12 +1,14 @@
-"""A NaN among the weights comes out where ONNX Runtime has it, behind every bound and variant."""
+"""A NaN comes out where ONNX Runtime has it: behind every bound and variant, in every answer."""
 
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import tvm
 from onnx_net import Net
+from quick_network import compiled
 from tvm import relax
 
 import tvm_deconv
@@ -59,3 +61,32 @@ def test_nan_goes_through_every_bound(layer, rewrite):
     for bound, a, b in zip(BOUNDS, got, expected, strict=True):
         assert np.isnan(b).any(), "the test is one"
         np.testing.assert_allclose(a.numpy(), b, rtol=0, atol=2e-6, err_msg=bound.__name__)
+
+
+def negated(name):
+    return lambda net, x, y: net("Not", net(name, x, y))
+
+
+ANSWERS = [
+    *(negated(name) for name in ("Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal")),
+    lambda net, x, y: net("Xor", net("Greater", x, y), net("Less", x, y)),
+    lambda net, x, y: net("Or", net("Not", net("Less", x, y)), net("Not", net("Greater", x, y))),
+    lambda net, x, y: net("Where", net("Not", net("Greater", x, y)), x, y),
+    lambda net, x, y: net("Mul", x, net.given(np.float32(0))),
+    lambda net, x, y: net("Div", net.given(np.float32(0)), x),
+]
+
+
+def test_answers_and_products_know_nan():
+    """TVM takes ``not (x > y)`` for ``x <= y``, and 0 * x for 0."""
+    net = Net((4, 9))
+    x = net.rng.integers(-2, 3, (4, 9)).astype("float32")
+    x[1, :5], x[2, 3:6] = np.nan, np.inf
+    y = net.given(np.ascontiguousarray(x[::-1]))
+    outputs = [build(net, "x", y) for build in ANSWERS]
+    numbers = [net("Cast", one, to=onnx.TensorProto.FLOAT) for one in outputs]
+    model = net.model(*numbers)
+    expected = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    got = compiled(model)(tvm.runtime.tensor(x))
+    for number, (a, b) in enumerate(zip(got, expected, strict=True)):
+        np.testing.assert_array_equal(a.numpy(), b, err_msg=str(number))

@@ -12,30 +12,16 @@ import tvm_ffi
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx_net import Net
-from relax_helpers import assert_close, compiled, constant, evaluate, module, operators
+from relax_helpers import assert_close, compiled, constant, evaluate, kernels, module, operators
 from torch import nn
 from tvm import relax
 
 import tvm_deconv
-from tvm_deconv.backends.views import ViewUnitAxes
-from tvm_deconv.compiler import before_schedules
 from tvm_deconv.importer import load
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import AddHeight, PhasesToChannels
 
 HOST = resolve_target("host")
-
-
-def kernels(model) -> list[str]:
-    """What the virtual machine calls for ``model``, in order; a view is no call."""
-    with HOST:
-        passes = [*before_schedules(HOST, log=None), ViewUnitAxes()]
-        mod = tvm.transform.Sequential(passes)(load(model))
-    values = [b.value for block in mod["main"].body.blocks for b in block.bindings]
-    return [v.args[0].name_hint for v in values if getattr(v, "op", None) == CALL_TIR]
-
-
-CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 
 
 def run(executable, *inputs: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -10,11 +11,15 @@ import onnxruntime
 import pytest
 import tvm
 from onnx_net import Net
-from tvm import relax
+from tvm import relax, s_tir
+from tvm.s_tir.meta_schedule.arg_info import ArgInfo
+from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
 
 import tvm_deconv
-from tvm_deconv.logs.apply import apply_ops
+from tvm_deconv.compiler import before_schedules
+from tvm_deconv.logs.apply import _apply, apply_ops
 from tvm_deconv.logs.find import resolve_log
+from tvm_deconv.logs.functions import RECORDS, WORKLOADS
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.tuning import driver
 from tvm_deconv.tuning.ops import DEFAULT, METASCHEDULE
@@ -58,6 +63,42 @@ def test_a_function_gets_the_faster_of_metaschedules_best_and_our_default(model,
     (expected,) = onnxruntime.InferenceSession(model).run(None, {"x": x})
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
+    # Whoever scheduled it: a NaN goes through a maximum.
+    x[0, 2, 7, 9] = np.nan
+    nan = [
+        np.isnan(relax.VirtualMachine(one, tvm.cpu())["main"](tvm.runtime.tensor(x)).numpy())
+        for one in (executable, tvm_deconv.compile(model, threads=1, log=None))
+    ]
+    assert nan[0].any()
+    np.testing.assert_array_equal(*nan)
+
     # A function that had its final is left alone.
     driver.tune(model, all_ops=True, **options)
     assert (report.folder / "trials.jsonl").read_text().splitlines() == lines
+
+
+def test_a_schedule_out_of_a_log_keeps_nan_and_is_not_misread(tmp_path):
+    """LLVM misreads ``constant[i % 4]`` in a loop, and TVM's maximum loses NaN."""
+    net, target = Net((1, 16, 4, 6)), resolve_target("host")
+    added = net("Add", "x", net.constant(16, 1, 1))
+    shuffled = net("DepthToSpace", added, blocksize=4, mode="CRD")
+    pooled = net("MaxPool", "x", kernel_shape=[3, 3], strides=[2, 2])
+    path = str(tmp_path / "model.onnx")
+    onnx.save(net.model(shuffled, pooled), path)
+    database = JSONDatabase(str(tmp_path / WORKLOADS), str(tmp_path / RECORDS))
+    for task in op_tasks_of(path, None, target):
+        schedule = s_tir.Schedule(task.mod)
+        name = "pool_max" if "pool" in task.name else "shuffle"
+        schedule.parallel(schedule.get_loops(schedule.get_sblock(name))[1])
+        arguments = ArgInfo.from_entry_func(task.mod, remove_preproc=False)
+        workload = database.commit_workload(task.mod)
+        database.commit_tuning_record(
+            TuningRecord(schedule.trace, workload, [1e-9], target, arguments)
+        )
+    passes = [*before_schedules(target, log=None), _apply(SimpleNamespace(path=tmp_path), target)]
+    with target:
+        mod = tvm.transform.Sequential(passes)(tvm_deconv.importer.load(path))
+    by_name = {name.name_hint: func.script() for name, func in mod.functions_items()}
+    assert "T.parallel" in by_name["max_pool2d"], "the record is the log's"
+    assert "T.Select(T.fabs" in by_name["max_pool2d"] or "llvm.maximum" in by_name["max_pool2d"]
+    assert "i3_p, i3_q" in by_name["fused_add_shuffle"]

@@ -52,11 +52,15 @@ MAX_POINTS = max(_POINTS)
 
 @dataclass(frozen=True)
 class Transforms:
-    """``inverse`` A^T (m, a), ``kernel`` G (a, k) and ``data`` B^T (a, a), float64."""
+    """``inverse`` A^T (m, a), ``kernel`` G (a, k) and ``data`` B^T (a, a), float64.
+
+    ``points`` are those of the first a-1 rows; the last is at infinity.
+    """
 
     inverse: np.ndarray
     kernel: np.ndarray
     data: np.ndarray
+    points: tuple[float, ...]
 
 
 def point_count(outputs: int, taps: int) -> int:
@@ -89,7 +93,12 @@ def transforms(outputs: int, taps: int) -> Transforms:
         [*(point**power for point in points), last]
         for power, last in enumerate(_at_infinity(outputs))
     ]
-    return Transforms(*(np.array(matrix, dtype="float64") for matrix in (inverse, kernel, data)))
+    return Transforms(
+        inverse=np.array(inverse, dtype="float64"),
+        kernel=np.array(kernel, dtype="float64"),
+        data=np.array(data, dtype="float64"),
+        points=tuple(float(point) for point in points),
+    )
 
 
 def _at_infinity(length: int) -> list[Fraction]:

@@ -11,7 +11,7 @@ from tvm_deconv.errors import ModelError, TargetError
 from tvm_deconv.schedules.rest.default import is_scheduled
 
 from .registry import backend_of
-from .views import ViewUnitAxes
+from .views import ViewReshapes
 
 # So that TVM's pass manager, which is C++, hands them on as what they are.
 for _error in (ModelError, TargetError):
@@ -22,7 +22,7 @@ def passes_after_fusion(target: Target) -> list[tvm.transform.Pass]:
     """From fused functions to the calls of the virtual machine."""
     stock = backend_of(target).stock
     return [
-        ViewUnitAxes(),
+        ViewReshapes(),
         ScheduleRemaining(target),
         CheckLimits(target),
         *stock.dataflow_lower_passes(target),

@@ -1,20 +1,22 @@
-"""Axes of size 1 that come or go by a view of the tensor, instead of by a copy.
+"""Reshapes by a view of the tensor, instead of by a copy.
 
-    call_tir(squeeze, (lv,))    =>    reshape(lv)       # which the virtual machine makes a view of
+    call_tir(reshape, (lv,))    =>    reshape(lv)       # which the virtual machine makes a view of
 
-TVM's ``RewriteDataflowReshape`` would do so before anything is scheduled, for every reshape; its
-analysis then fails on some functions of free sizes, and in a scheduled loop nest it does not see
-that every element stays in its place. What a dataflow block gives back is a view, too, unless the
-function would return its own argument.
+TVM's ``RewriteDataflowReshape`` does so too, but in a scheduled loop nest, where it runs, it does
+not see that every element stays in its place, and before anything is scheduled its analysis fails
+on some functions of free sizes: there only axes of size 1 may come and go. What a dataflow block
+gives back is a view, too, unless the function would return its own argument.
 """
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import tvm
 import tvm_ffi
 from tvm import relax, tirx
+from tvm.relax.analysis import has_reshape_pattern
 from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.s_tir import SBlock, SBlockRealize
 
@@ -23,8 +25,8 @@ from tvm_deconv.relax_functions import with_changed
 _CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 
 
-@tvm.transform.module_pass(opt_level=0, name="tvm_deconv.ViewUnitAxes")
-class ViewUnitAxes:
+@tvm.transform.module_pass(opt_level=0, name="tvm_deconv.ViewReshapes")
+class ViewReshapes:
     """Relax module pass, to run after FuseTIR and before anything is scheduled."""
 
     def transform_module(
@@ -34,7 +36,9 @@ class ViewUnitAxes:
             views = _views(mod, func)
             return _View(views).visit_expr(func) if views else None
 
-        return with_changed(mod, changed)
+        viewed = with_changed(mod, changed)
+        # What nobody calls now is not to be scheduled and compiled.
+        return mod if viewed is mod else relax.transform.DeadCodeElimination()(viewed)
 
 
 def _views(mod: tvm.IRModule, func: relax.Function) -> set[relax.Var]:
@@ -49,11 +53,30 @@ def _views(mod: tvm.IRModule, func: relax.Function) -> set[relax.Var]:
             if not isinstance(value, relax.Call) or value.op != _CALL_TIR:
                 continue
             kernel = mod[value.args[0]]
-            if not (isinstance(kernel, tirx.PrimFunc) and moves_unit_axes(kernel)):
+            if not (isinstance(kernel, tirx.PrimFunc) and is_reshape(kernel)):
                 computed.add(var)
             elif isinstance(var, relax.DataflowVar) or value.args[1].fields[0] in computed:
                 found.add(var)
     return found
+
+
+def is_reshape(func: tirx.PrimFunc) -> bool:
+    """Whether a function copies one tensor to another with every element in its place."""
+    return moves_unit_axes(func) or (_keeps_its_size(func) and has_reshape_pattern(func))
+
+
+def _keeps_its_size(func: tirx.PrimFunc) -> bool:
+    """Whether it has one input and one output of known sizes and of as many elements.
+
+    TVM does not ask: the first half of a tensor is a reshape to it.
+    """
+    shapes: list[Any] = [getattr(buffer, "shape", None) for buffer in func.params]
+    if len(shapes) != 2 or any(shape is None for shape in shapes):
+        return False
+    if not all(isinstance(size, tirx.IntImm) for shape in shapes for size in shape):
+        return False
+    before, after = ([int(size) for size in shape] for shape in shapes)
+    return prod(before) == prod(after)
 
 
 def moves_unit_axes(func: tirx.PrimFunc) -> bool:

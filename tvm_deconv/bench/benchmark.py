@@ -20,9 +20,13 @@ from tvm_deconv.workloads.selection import select
 
 from . import defaults
 from .contest import Field, measure
-from .contestants import Contestant, ours_and_baselines, peer
+from .contestants import Contestant, of_eight_bits, ours_and_baselines, peer
 from .figures import FORMAT, PEER, FigureRow, rows
+from .subjects import EIGHT_BITS
 from .worker import PEERS
+
+READ_EIGHT_BITS = ("onnxruntime", "openvino")
+"""Peers that compute an ONNX file with QuantizeLinear and DequantizeLinear in integers."""
 
 
 def run(
@@ -30,7 +34,9 @@ def run(
     *,
     peers: Sequence[str] = PEERS,
     variants: Sequence[str] | None = None,
+    dtype: str = "float32",
     threads: int | None = None,
+    busy: int = 0,
     tune_baseline: bool = False,
     trials: int = defaults.TRIALS,
     limit_s: float = defaults.LIMIT_S,
@@ -43,31 +49,46 @@ def run(
     ``workloads`` are names, patterns and groups of ``tvm_deconv.workloads``, and paths of ONNX and
     TFLite files. ``peers`` are those to compare with, each in an environment under ``peer_root``
     that is made when it is not there; one that cannot be made is left out. ``variants`` are the
-    contestants of ours beside ``auto`` (None: all). ``tune_baseline`` adds TVM without us, tuned
-    by MetaSchedule with ``trials`` for each kernel. Everybody gets ``threads`` threads, by default
-    one for each processor that this process may run on. No workload is measured for longer than
-    ``limit_s`` seconds once all have loaded it, except that each contestant has a turn. ``say``
-    gets a line of progress at a time.
+    contestants of ours beside ``auto`` (None: all). With ``dtype`` "int8" the workloads are
+    quantized to 8 bits by ONNX Runtime (extra ``quantize``), and measured are ``auto``, ``float32``
+    (``auto`` on what was quantized) and the peers that read such a file, against the peak of
+    integer products. ``tune_baseline`` adds TVM without us, tuned by MetaSchedule with ``trials``
+    for each kernel. Everybody gets ``threads`` threads, by default one for each processor that this
+    process may run on; ``busy`` processes of one thread each compute beside them. No workload is
+    measured for longer than ``limit_s`` seconds once all have loaded it, except that each
+    contestant has a turn. ``say`` gets a line of progress at a time.
 
     The file is written after each workload; an interrupt (Ctrl-C) ends the run with what there is.
 
-    Raises WorkloadError and ModelError for workloads, BenchError for variants that are unknown
-    and where no peer is left of those asked for, PeerError for an unknown peer, OutputError.
+    Raises WorkloadError and ModelError for workloads, BenchError for variants that are unknown, for
+    variants or a tuned baseline of int8, for another dtype, for a ``busy`` that is no number of
+    processes, and where no peer is left of those asked for, PeerError for an unknown peer,
+    OutputError.
     """
     threads = threads or available_processors()
     for name in peers:
         if name not in PEERS:
             raise PeerError(f"no peer is called {name!r}: use some of {', '.join(PEERS)}")
+    if not isinstance(busy, int) or busy < 0:
+        raise BenchError(f"busy is {busy!r}: give the number of processes, 0 for none")
     chosen = select(workloads)
-    contestants = ours_and_baselines(variants, trials if tune_baseline else None)
+    if dtype == EIGHT_BITS:
+        peers = _of_eight_bits(peers, variants, tune_baseline)
+        contestants = of_eight_bits()
+    elif dtype == "float32":
+        contestants = ours_and_baselines(variants, trials if tune_baseline else None)
+    else:
+        raise BenchError(f"dtype {dtype!r} is not measured: give float32 or {EIGHT_BITS}")
     _check_writable(out)
     found, left_out = _peers(peers, Path(peer_root), say)
     contestants += found
     results: dict[str, Any] = {
         "format": FORMAT,
         **facts(threads),
+        "dtype": dtype,
         "tolerance": TOLERANCE["float32"],
         "limit_s": limit_s,
+        "busy": busy,
         "roles": {contestant.name: contestant.role for contestant in contestants},
         "left_out": left_out,
         "interrupted": False,
@@ -80,7 +101,15 @@ def run(
             with Field(contestants, env) as field:
                 for number, workload in enumerate(chosen, 1):
                     say(f"[{number}/{len(chosen)}] {workload.name} ...")
-                    record = measure(workload, field, threads, Path(folder), limit_s=limit_s)
+                    record = measure(
+                        workload,
+                        field,
+                        threads,
+                        Path(folder),
+                        limit_s=limit_s,
+                        dtype=dtype,
+                        beside=busy,
+                    )
                     results["workloads"][workload.name] = record
                     for name, contestant in record["contestants"].items():
                         if "version" in contestant and results["roles"][name] == PEER:
@@ -92,6 +121,20 @@ def run(
             if results["workloads"]:
                 _write(results, out)
     return results
+
+
+def _of_eight_bits(
+    peers: Sequence[str], variants: Sequence[str] | None, tune_baseline: bool
+) -> list[str]:
+    """Those of the peers that compute quantized ONNX files in integers."""
+    if variants or tune_baseline:
+        what = "a tuned baseline" if tune_baseline else f"variants ({', '.join(variants or ())})"
+        raise BenchError(f"{EIGHT_BITS} is measured without {what}: leave that away")
+    chosen = [name for name in peers if name in READ_EIGHT_BITS]
+    if peers and not chosen:
+        known = ", ".join(READ_EIGHT_BITS)
+        raise BenchError(f"none of {', '.join(peers)} reads quantized ONNX: use {known}")
+    return chosen
 
 
 def _peers(

@@ -1,7 +1,7 @@
 """One workload: every contestant loads it, is checked, and then takes its turns.
 
 Each contestant is a process of its own. It is loaded before anybody is timed, and counts only if
-its result is within ``TOLERANCE`` of a float64 run. MNN's Winograd is not always.
+its result is right (``subjects``). That of MNN's Winograd is not always.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 import onnx
 
 from tvm_deconv.errors import PeerError
-from tvm_deconv.measure.onnx_reference import float64_result
-from tvm_deconv.measure.reference import TOLERANCE, largest_error
 from tvm_deconv.measure.rotation import rotate
 from tvm_deconv.workloads.selection import Measurable
 
+from .busy import busy
 from .client import Worker
 from .contestants import Contestant
 from .figures import FAILED, MEASURED, NOT_SUPPORTED, PEAK, WRONG
+from .subjects import Subject, subjects_of
 
 
 class Field:
@@ -66,23 +66,33 @@ class Field:
 
 
 def measure(
-    workload: Measurable, field: Field, threads: int, folder: Path, *, limit_s: float
+    workload: Measurable,
+    field: Field,
+    threads: int,
+    folder: Path,
+    *,
+    limit_s: float,
+    dtype: str = "float32",
+    beside: int = 0,
 ) -> dict[str, Any]:
     """The record of one workload: what it is, and a record of every contestant.
+
+    ``dtype`` "int8" measures its twin of 8 bits; ``beside`` many other processes compute during
+    the turns.
 
     A contestant's record has its ``status`` with a ``reason`` if it is not "measured", and what is
     known of ``error``, ``ms`` (every counted call), ``cpu_share`` (of every turn), ``load_s``,
     ``load_cpu_share``, ``version``, ``notes`` and ``facts``. ``folder`` holds the files that the
     processes share.
     """
-    model = workload.model()
     x = np.random.default_rng(0).random(workload.input_shape, dtype=np.float32)
-    expected = float64_result(model, x)
-    onnx.save(model, folder / "model.onnx")
+    subjects = subjects_of(workload, x, dtype)
+    for name, subject in subjects.items():
+        onnx.save(subject.model, folder / f"{name}.onnx")
     np.save(folder / "x.npy", x)
 
     records = {
-        name: _load(contestant, field, workload, threads, folder, expected)
+        name: _load(contestant, field, workload, threads, folder, subjects[contestant.subject])
         for name, contestant in field.contestants.items()
     }
     playing = [name for name, record in records.items() if record["status"] == MEASURED]
@@ -99,7 +109,8 @@ def measure(
         return times
 
     exempt = [name for name in playing if field.contestants[name].role == PEAK]
-    rotate(playing, turn, limit_s=limit_s, exempt=exempt)
+    with busy(beside):
+        rotate(playing, turn, limit_s=limit_s, exempt=exempt)
     return {
         "kind": workload.kind,
         "origin": workload.origin,
@@ -115,7 +126,7 @@ def _load(
     workload: Measurable,
     threads: int,
     folder: Path,
-    expected: np.ndarray,
+    subject: Subject,
 ) -> dict[str, Any]:
     """Load a contestant and check its result."""
     if (workload.multiply_adds or 0) > contestant.most_multiply_adds:
@@ -127,19 +138,19 @@ def _load(
     except PeerError as error:
         return _out(FAILED, str(error))
     try:
-        loaded = worker.load(folder / "model.onnx", folder / "x.npy", result, threads)
+        model = folder / f"{contestant.subject}.onnx"
+        loaded = worker.load(model, folder / "x.npy", result, threads)
     except PeerError as error:
         return _out(NOT_SUPPORTED if worker.alive else FAILED, str(error))
     record: dict[str, Any] = {"status": MEASURED, **loaded._asdict(), "ms": [], "cpu_share": []}
     if contestant.role == PEAK:
         return record
     try:
-        record["error"] = largest_error(np.load(result), expected)
+        record["error"] = subject.error(np.load(result), subject.expected)
     except (OSError, ValueError) as error:
         return {**record, **_out(WRONG, str(error))}
-    tolerance = TOLERANCE["float32"]
-    if record["error"] > tolerance:
-        reason = f"the largest error is {record['error']:.1e}, over {tolerance:.0e}"
+    if record["error"] > subject.tolerance:
+        reason = f"the {subject.words} is {record['error']:.1e}, over {subject.tolerance:.0e}"
         return {**record, **_out(WRONG, reason)}
     return record
 

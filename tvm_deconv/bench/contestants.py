@@ -14,6 +14,7 @@ from . import ours, peak, stock
 from .client import peer_command
 from .environments import python_of
 from .figures import BASELINE, OURS, PEAK, PEER
+from .subjects import FLOAT, MODEL
 
 # Tuning takes a trial in a second or two; a runtime that compiles may take a minute or two.
 _LOAD_S = 300.0
@@ -26,7 +27,7 @@ class Contestant:
 
     ``role`` is "ours", "baseline" (TVM without us), "peer" or "peak" (the multiply-add peak, which
     computes nothing and so is not checked). ``most_multiply_adds`` is the largest model that is
-    worth waiting for.
+    worth waiting for. ``subject`` is which model of a workload it computes.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Contestant:
     command: tuple[str, ...]
     load_timeout_s: float = _LOAD_S
     most_multiply_adds: float = float("inf")
+    subject: str = MODEL
 
 
 def ours_and_baselines(
@@ -59,6 +61,16 @@ def ours_and_baselines(
         patience = _LOAD_S + 50 * trials * _TRIAL_S
         found.append(Contestant(stock.TUNED, BASELINE, command, patience))
     return [*found, Contestant(peak.NAME, PEAK, _module(peak))]
+
+
+def of_eight_bits() -> list[Contestant]:
+    """``auto`` on networks of 8 bits, on the networks that these were made of, and the peak."""
+    own = _module(ours, ours.AUTO)
+    return [
+        Contestant(ours.AUTO, OURS, own),
+        Contestant(FLOAT, OURS, own, subject=FLOAT),
+        Contestant(peak.NAME, PEAK, _module(peak, "int8")),
+    ]
 
 
 def peer(name: str, root: Path) -> Contestant:

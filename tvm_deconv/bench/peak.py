@@ -1,9 +1,12 @@
 """The multiply-add peak of this machine, measured beside the others by a kernel in registers.
 
-``python -m tvm_deconv.bench.peak`` takes part like any contestant; model and input are ignored.
+``python -m tvm_deconv.bench.peak [int8]`` takes part like any contestant; model and input are
+ignored.
 """
 
 from __future__ import annotations
+
+import sys
 
 import numpy as np
 import tvm
@@ -11,6 +14,9 @@ import tvm
 from tvm_deconv.backends import backend_of
 from tvm_deconv.backends.linking import compiled
 from tvm_deconv.compiler import for_threads
+from tvm_deconv.measure.cpu_probes import integer_multiply_adds
+from tvm_deconv.schedules.cpu.integer.dot import dot_of
+from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.threads import use_threads
 
 from .worker import Loaded, Loader, serve
@@ -19,9 +25,10 @@ NAME = "peak"
 
 
 class Peak:
-    """A loader, and the floating-point operations of one call in ``facts``."""
+    """A loader, and the operations of one call in ``facts``, of float32 or int8."""
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: str = "float32") -> None:
+        self._dtype = dtype
         self._facts: dict[str, float] = {}
 
     def facts(self) -> dict[str, float]:
@@ -30,8 +37,11 @@ class Peak:
     def load(self, _model: str, _x: np.ndarray, threads: int) -> Loaded:
         use_threads(threads)
         target = for_threads("host", threads)
-        probe = backend_of(target).peak(target)
-        values = (np.full(shape, 0.5, "float32") for shape in probe.shapes)
+        if self._dtype == "int8":
+            probe = integer_multiply_adds(cpu_machine(target), dot_of(target))
+        else:
+            probe = backend_of(target).peak(target)
+        values = (np.full(shape, 0.5, "float32").astype(probe.dtype) for shape in probe.shapes)
         factors, out = map(tvm.runtime.tensor, values)
         main = compiled(probe.func, target)["main"]
         self._facts = {"flop": probe.work}
@@ -39,7 +49,7 @@ class Peak:
 
 
 def main() -> None:
-    peak = Peak()
+    peak = Peak(*sys.argv[1:])
     loaders: dict[str, Loader] = {NAME: peak.load}
     serve(loaders, NAME, peak.facts)
 

@@ -48,6 +48,8 @@ def heading(results: Mapping[str, Any]) -> str:
         "multiply-add peak measured beside. Effective: counted as the direct form's work, of which "
         "Winograd's algorithm does less, so over 100% is possible.",
     ]
+    if results.get("busy"):
+        lines.append(f"Beside {results['busy']} other processes that computed all the time.")
     if results["interrupted"]:
         lines.append("The run was interrupted: what follows is what had been measured.")
     return "\n".join(lines)
@@ -145,7 +147,8 @@ def notes(results: Mapping[str, Any]) -> str:
             if contestant["status"] != MEASURED:
                 lines.append(f"{where}: {contestant['status']}: {contestant['reason']}")
                 continue
-            busy = _busy(contestant)
+            # Among other processes nobody gets what it asks for.
+            busy = None if results.get("busy") else _busy(contestant)
             if busy is not None and busy > threads * _TOO_BUSY:
                 lines.append(f"{where}: kept {busy:.1f} processors busy")
             elif busy is not None and busy < threads * _TOO_IDLE and role != BASELINE:

@@ -23,6 +23,7 @@ from tvm_deconv.frontends.tflite.read import IDENTIFIER, Operator, read_file
 from .mediapipe import add_buffer, with_builtin_operators
 from .rounding import is_weight, nearby
 from .subject import Layer, ReferenceRefusal, Subject
+from .tflite_integers import move_scales, with_float_weights
 
 # What makes weights of stored ones: without their zeros, or in float16.
 _DECODERS = ("DENSIFY", "DEQUANTIZE")
@@ -67,6 +68,7 @@ class TfliteSubject(Subject):
                 # A buffer of its own: others may share this one under another type.
                 moved = nearby(values, seed) if is_weight(values) else values
                 graph.tensors[index].buffer = add_buffer(model, moved)
+        move_scales(model, seed)
         graph.operators = [
             graph.operators[operator.index]
             for operator in self.file.operators
@@ -109,7 +111,11 @@ class TfliteSubject(Subject):
         for operator in self.file.operators:
             if operator.name in _DECODERS and operator.inputs[0] in found:
                 (result,) = operator.outputs
-                found[result] = found[operator.inputs[0]].astype(tensors[result].dtype)
+                source = tensors[operator.inputs[0]]
+                values = found[operator.inputs[0]]
+                if source.quantization is not None and operator.name == "DEQUANTIZE":
+                    values = source.quantization.real(values)
+                found[result] = values.astype(tensors[result].dtype)
         return found
 
     @cached_property
@@ -131,7 +137,8 @@ class TfliteSubject(Subject):
     @cached_property
     def _interpreter(self) -> Any:
         plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        known = with_builtin_operators(self.file, self._copy)
+        known = with_float_weights(self.file, self._copy)
+        known = with_builtin_operators(self.file, lambda: known or self._copy()) or known
         if known is None:
             return Interpreter(os.fspath(self.model), experimental_op_resolver_type=plain)
         return Interpreter(model_content=_packed(known), experimental_op_resolver_type=plain)

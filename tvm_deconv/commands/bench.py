@@ -7,7 +7,7 @@ import argparse
 from tvm_deconv.bench import defaults
 from tvm_deconv.bench.worker import PEERS
 
-from .arguments import ALL_PROCESSORS, Commands, add_command, add_threads, names, positive
+from .arguments import ALL_PROCESSORS, Commands, add_command, add_threads, names, natural, positive
 
 _INTERRUPTED = 130
 
@@ -39,6 +39,20 @@ def add_bench(commands: Commands) -> None:
         help="contestants of ours beside auto (default: all; or none)",
     )
     add_threads(parser, ALL_PROCESSORS)
+    parser.add_argument(
+        "--busy",
+        type=natural,
+        metavar="N",
+        default=0,
+        help="processes of one thread each that compute beside the measured ones (default: none)",
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "int8"),
+        default="float32",
+        help="int8 measures the workloads quantized to 8 bits, ours of float32 beside, and the "
+        "peers that read such a file (default: %(default)s)",
+    )
     parser.add_argument(
         "--tune-baseline",
         action="store_true",
@@ -93,7 +107,9 @@ def _bench(options: argparse.Namespace) -> int:
             options.workloads,
             peers=options.peers,
             variants=options.variants,
+            dtype=options.dtype,
             threads=options.threads,
+            busy=options.busy,
             tune_baseline=options.tune_baseline,
             trials=options.trials,
             limit_s=options.limit,

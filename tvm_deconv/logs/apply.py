@@ -6,11 +6,15 @@ import tempfile
 from pathlib import Path
 
 import tvm
-from tvm import relax
+from tvm import relax, tirx
 from tvm.s_tir.meta_schedule.database import JSONDatabase
 from tvm.target import Target
 
 from tvm_deconv.errors import LogError, first_line
+from tvm_deconv.schedules.cpu.machine import cpu_machine
+from tvm_deconv.schedules.rest.default import is_scheduled
+from tvm_deconv.schedules.tir.nan_maxima import with_nan_kept
+from tvm_deconv.schedules.tir.periods import with_whole_periods
 
 from .find import FoundLogs
 from .folder import LogFolder
@@ -37,9 +41,24 @@ def _apply(log: LogFolder, target: Target) -> tvm.transform.Pass:
     @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.ApplyTunedOps")
     def run(mod: tvm.IRModule, _context: tvm.transform.PassContext) -> tvm.IRModule:
         with database, target:
-            return relax.transform.MetaScheduleApplyDatabase()(mod)
+            found = relax.transform.MetaScheduleApplyDatabase()(mod)
+        return _for_llvm(mod, found, target) if target.kind.name == "llvm" else found
 
     return run
+
+
+def _for_llvm(before: tvm.IRModule, mod: tvm.IRModule, target: Target) -> tvm.IRModule:
+    """What has got a schedule, without what LLVM misreads, and with the NaN of its maxima."""
+    unscheduled = {
+        name.name_hint
+        for name, func in before.functions_items()
+        if isinstance(func, tirx.PrimFunc) and not is_scheduled(func)
+    }
+    keeps_nan = cpu_machine(target).keeps_nan
+    for name, func in mod.functions_items():
+        if name.name_hint in unscheduled and is_scheduled(func):
+            mod[name] = with_nan_kept(with_whole_periods(func), keeps_nan)
+    return mod
 
 
 def _whole(log: LogFolder) -> JSONDatabase:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from tvm import tirx
 from tvm.script import tirx as T
+from tvm.script.ir_builder import IRBuilder
+from tvm.script.ir_builder import tirx as builder
 
+from tvm_deconv.schedules.cpu.integer.dot import Dot
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 
 from .probe import Probe
@@ -43,6 +47,40 @@ def multiply_adds(machine: CpuMachine) -> Probe:
 
     work = 2 * threads * _STEPS * _CHAINS * lanes
     return Probe(main, ((2, lanes), (threads, lanes)), work)
+
+
+def integer_multiply_adds(machine: CpuMachine, dot: Dot) -> Probe:
+    """Independent chains of ``dot`` in registers, on every thread; arguments are int32 words."""
+    threads, lanes = machine.threads, dot.lanes
+
+    def place(row: int) -> tirx.Ramp:
+        return tirx.Ramp(tirx.const(row * lanes, "int64"), tirx.const(1, "int64"), lanes)
+
+    with IRBuilder() as made, builder.prim_func(s_tir=True):
+        builder.func_attr({"global_symbol": "main", "tirx.noalias": True})
+        shapes = (2 * lanes,), (threads, lanes)
+        factors, out = (
+            builder.match_buffer(builder.arg(name, builder.handle()), shape, "int32")
+            for name, shape in zip(("factors", "out"), shapes, strict=True)
+        )
+        with builder.parallel(0, threads) as thread:
+            sums = builder.alloc_buffer((_CHAINS * lanes,), "int32", scope="local")
+            x, w = (builder.bind(factors[place(row)]) for row in range(2))
+            for i in range(_CHAINS):
+                builder.buffer_store(sums, x + tirx.Broadcast(i, lanes), [place(i)])
+            with builder.serial(0, _STEPS):
+                for i in range(_CHAINS):
+                    total = sums[place(i)]
+                    # Where products are added apart, one of the same two would be computed once.
+                    value = dot(total, x if dot.adds else total, w)
+                    builder.buffer_store(sums, value, [place(i)])
+            total = sums[place(0)]
+            for i in range(1, _CHAINS):
+                total = total + sums[place(i)]
+            row = tirx.Ramp(tirx.const(0, "int64"), tirx.const(1, "int64"), lanes)
+            builder.buffer_store(out, total, [thread, row])
+    work = 2 * threads * _STEPS * _CHAINS * lanes * dot.group
+    return Probe(made.get(), shapes, work, "int32")
 
 
 def reads(machine: CpuMachine, working_set: int, passes: int) -> Probe:

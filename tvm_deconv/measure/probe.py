@@ -12,11 +12,12 @@ import tvm
 
 @dataclass(frozen=True)
 class Probe:
-    """A kernel, the shapes of its float32 arguments (the last is the output), and a call's work.
+    """A kernel, the shapes of its arguments (the last is the output), and a call's work.
 
-    ``work`` counts floating-point operations, two for a multiply-add, or bytes that are read.
+    ``work`` counts operations, two for a multiply-add, or bytes that are read.
     """
 
     func: tvm.tirx.PrimFunc
     shapes: tuple[tuple[int, ...], ...]
     work: int
+    dtype: str = "float32"

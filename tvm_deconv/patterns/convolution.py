@@ -18,7 +18,7 @@ FLOATS = ("float16", "float32")
 
 @dataclass(frozen=True)
 class Conv:
-    """A stride-1 convolution with constant weights, as OIHW, whatever the layouts were."""
+    """A convolution with constant weights, as OIHW, whatever the layouts were."""
 
     var: Tensor
     data: Tensor
@@ -29,6 +29,7 @@ class Conv:
     data_layout: str
     out_layout: str
     dtype: str
+    strides: tuple[int, int] = (1, 1)
 
     @property
     def in_channels(self) -> int:
@@ -39,15 +40,18 @@ class Conv:
         return self.h.dilation, self.w.dilation
 
 
-def read_conv(graph: Graph, var: Tensor) -> Conv | Refused | None:
-    """The convolution that computes ``var``; None if it is none, Refused if not a usable one."""
+def read_conv(graph: Graph, var: Tensor, *, strided: bool = False) -> Conv | Refused | None:
+    """The convolution that computes ``var``; None if it is none, Refused if not a usable one.
+
+    One with strides is usable if ``strided``.
+    """
     call = graph.call(var)
     if call is None or call.op != CONV:
         return None
     attrs = call.attrs
-    strides = [int(s) for s in attrs.strides]
-    if strides != [1, 1]:
-        return Refused(f"stride of {graph.describe(var)} is {strides}, not 1")
+    sh, sw = (int(s) for s in attrs.strides)
+    if not strided and (sh, sw) != (1, 1):
+        return Refused(f"stride of {graph.describe(var)} is {[sh, sw]}, not 1")
     if attrs.data_layout not in layouts.LAYOUTS or sorted(attrs.kernel_layout) != sorted("OIHW"):
         return Refused(
             f"{graph.describe(var)} has layouts {attrs.data_layout} and {attrs.kernel_layout}"
@@ -93,4 +97,5 @@ def read_conv(graph: Graph, var: Tensor) -> Conv | Refused | None:
         data_layout=str(attrs.data_layout),
         out_layout=out_layout,
         dtype=dtype,
+        strides=(sh, sw),
     )

@@ -42,3 +42,9 @@ KEEPS_ZERO = _names(
     "abs asin asinh astype atan ceil erf floor negative round sign sin sinh sqrt square tan tanh "
     "trunc nn.gelu nn.gelu_tanh nn.leakyrelu nn.relu nn.selu nn.silu"
 )
+
+# Those that copy elements of their first operand, whatever it holds.
+COPIES = _names(
+    "broadcast_to expand_dims flatten flip permute_dims repeat reshape squeeze strided_slice take "
+    "tile"
+)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from tvm_deconv.transform.lower.convolutions import LowerConvolutions
+from tvm_deconv.transform.lower.lookups import LowerLookups
 from tvm_deconv.transform.lower.lower_integers import LowerIntegers
 from tvm_deconv.transform.lower.shuffles import LowerShuffles
 
 from .check_sizes import CheckSizes
 from .decompose import DecomposePixelShuffle
 from .fold import FoldExactly
+from .keep_bytes import KeepBytes
 from .keep_nan import KeepNaN
 from .many_phases import PhasesToChannels
 from .one_dimension import AddHeight
@@ -20,9 +22,11 @@ __all__ = [
     "CheckSizes",
     "DecomposePixelShuffle",
     "FoldExactly",
+    "KeepBytes",
     "KeepNaN",
     "LowerConvolutions",
     "LowerIntegers",
+    "LowerLookups",
     "LowerShuffles",
     "PhasesToChannels",
     "RewriteUpsampling",

@@ -21,7 +21,7 @@ it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, takewhile
 from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
@@ -187,7 +187,7 @@ def _product(shape: Shape) -> tirx.PrimExpr:
 
 @mutator
 class _Checked(PyExprMutator):
-    """Puts the check before everything else."""
+    """Puts the check before everything else but what a reader of models asks itself."""
 
     def __init__(self, checks: list[_Check]) -> None:
         super().__init__()
@@ -203,4 +203,9 @@ class _Checked(PyExprMutator):
         first = self.builder_._end_block()
         self.checks = []
         rest = super().visit_seq_expr_(seq)
-        return relax.SeqExpr([first, *rest.blocks], rest.body)
+        asked = list(takewhile(_only_asks, rest.blocks))
+        return relax.SeqExpr([*asked, first, *rest.blocks[len(asked) :]], rest.body)
+
+
+def _only_asks(block: relax.BindingBlock) -> bool:
+    return all(isinstance(binding.var.ty, relax.ShapeType) for binding in block.bindings)

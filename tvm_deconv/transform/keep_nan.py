@@ -1,11 +1,16 @@
-"""Bounds that let NaN through, as ONNX Runtime and PyTorch do.
+"""Bounds that let NaN through and answers that know it, as in ONNX Runtime and PyTorch.
 
     relu(x) => maximum(0, x)        clip(x, a, b) => minimum(b, maximum(a, x))
     maximum(x, c) => maximum(c, x)  for a constant c; minimum likewise
+    logical_not(x) => int8(x) == 0  not_equal(x, y) => int8(x == y) == 0
+    x * 0 => x * [0]                0 / x => [0] / x
 
 TVM lowers ``maximum(a, b)`` to ``a > b ? a : b``, so NaN survives as the second operand only: a
 network whose weights hold NaN would give zeros, not NaN. Processors do the same work either way.
-It runs after the rewrite, which knows the operators by their names.
+It simplifies ``not (a > b)`` to ``a <= b``, which is false where either is NaN, and lowers
+``a != b`` to what is false there, too. It takes a product with 0 for 0, which is true of finite
+numbers only; it does not look into a tensor. All that comes after the rewrite, which knows the
+operators by their names.
 """
 
 from __future__ import annotations
@@ -20,11 +25,14 @@ from .graph import op_name
 
 _RELU, _CLIP = "relax.nn.relu", "relax.clip"
 _EXTREMES = {"relax.maximum": relax.op.maximum, "relax.minimum": relax.op.minimum}
+_NOT, _DIFFER = "relax.logical_not", "relax.not_equal"
+_PRODUCTS = {"relax.multiply": relax.op.multiply, "relax.divide": relax.op.divide}
+_CHANGED = frozenset((_RELU, _CLIP, *_EXTREMES, _NOT, _DIFFER, *_PRODUCTS))
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.KeepNaN")
 class KeepNaN:
-    """Relax module pass; integers are left as they are."""
+    """Relax module pass; operators of integers are left as they are."""
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
@@ -37,11 +45,18 @@ class _Ordered(PyExprMutator):
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = super().visit_call_(call)
         name = op_name(call)
-        if name not in (_RELU, _CLIP, *_EXTREMES):
+        if name not in _CHANGED:
             return call
         x = call.args[0]
-        if not isinstance(x.ty, relax.TensorType) or not str(x.ty.dtype).startswith("float"):
+        dtype = str(x.ty.dtype) if isinstance(x.ty, relax.TensorType) else ""
+        if name == _NOT and dtype == "bool":
+            return self._not(x)
+        if not dtype.startswith("float") or name == _NOT:
             return call
+        if name in _PRODUCTS:
+            return _PRODUCTS[name](*map(_zero_in_memory, call.args)) if call.ty.ndim else call
+        if name == _DIFFER:
+            return self._not(self.builder_.emit(relax.op.equal(*call.args)))
         if name == _RELU:
             return relax.op.maximum(_scalar(0.0, x), x)
         if name == _CLIP:
@@ -50,6 +65,17 @@ class _Ordered(PyExprMutator):
             return relax.op.minimum(_scalar(high, x), above)
         y = call.args[1]
         return _EXTREMES[name](y, x) if isinstance(y, tvm.ir.GenericConst) else call
+
+    def _not(self, x: relax.Expr) -> relax.Expr:
+        """Turned over as a number, which TVM does not simplify."""
+        number = self.builder_.emit(relax.op.astype(x, "int8"))
+        return relax.op.equal(number, relax.const(0, "int8"))
+
+
+def _zero_in_memory(x: relax.Expr) -> relax.Expr:
+    if not isinstance(x, tvm.ir.GenericConst) or x.ty.ndim or x.value.numpy() != 0:
+        return x
+    return relax.const(x.value.numpy().reshape(1), str(x.ty.dtype))
 
 
 def _scalar(value: float, like: relax.Expr) -> relax.Expr:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import tvm
 from tvm import relax, te, topi
@@ -22,11 +23,8 @@ _POOLS = {f"relax.nn.max_pool{n}d": getattr(topi.nn, f"pool{n}d") for n in (1, 2
 def legalize_passes(target: Target) -> list[tvm.transform.Pass]:
     """From operators to fused functions; TVM has the same passes for every kind of device."""
     _, *rest = stock.legalize_passes(target)
-    ours = {_PAD: _pad}
-    # On a GPU a maximum begins at the smallest finite number, whatever the padding is.
-    if str(target.kind.name) == "llvm":
-        ours |= {name: _max_pool(pool) for name, pool in _POOLS.items()}
-    return [relax.transform.LegalizeOps(ours), *rest]
+    pools = {name: _max_pool(pool) for name, pool in _POOLS.items()}
+    return [relax.transform.LegalizeOps({_PAD: _pad, **pools}), *rest]
 
 
 def _stock(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
@@ -53,12 +51,22 @@ def _max_pool(pool: Callable[..., te.Tensor]) -> Callable[..., relax.Expr]:
         layout = str(attrs.layout)
         widths = [int(width) for width in attrs.padding]
         is_float = str(dtype_of(x)).startswith("float")
-        if not any(widths) or attrs.ceil_mode or not is_float or attrs.out_layout != layout:
-            return _stock(builder, call)
         places = [layout.index(axis) for axis in "DHW" if axis in layout]
+        sizes, out = (_along(places, y) for y in (x, call))
+        is_fixed = all(isinstance(size, int) for size in (*sizes, *out))
+        goes_beyond = any(widths) if not attrs.ceil_mode else is_fixed
+        if not goes_beyond or not is_float or attrs.out_layout != layout:
+            return _stock(builder, call)
         sides = begins_and_ends(widths, len(places))
         both = [dict(zip(places, side, strict=True)) for side in sides]
         before, after = ([side.get(axis, 0) for axis in range(len(layout))] for side in both)
+        if attrs.ceil_mode:
+            # As far as the last window reaches.
+            windows = zip(attrs.pool_size, attrs.strides, attrs.dilation, strict=True)
+            for place, size, count, numbers in zip(places, sizes, out, windows, strict=True):
+                kernel, stride, dilation = map(int, numbers)
+                end = (count - 1) * stride + (kernel - 1) * dilation + 1
+                after[place] = max(end - size - before[place], 0)
 
         def max_pool(x: te.Tensor) -> te.Tensor:
             padded = topi.nn.pad(x, before, after, -math.inf)
@@ -69,3 +77,8 @@ def _max_pool(pool: Callable[..., te.Tensor]) -> Callable[..., relax.Expr]:
         return builder.call_te(max_pool, x, primfunc_name_hint=hint)
 
     return legalize
+
+
+def _along(places: list[int], x: relax.Expr) -> list[Any]:
+    shape = shape_of(x)
+    return [None] if shape is None else [shape[place] for place in places]

@@ -28,7 +28,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.algebra.weights import weight_unshuffle
 from tvm_deconv.patterns.graph import Refused
-from tvm_deconv.relax_functions import holds
+from tvm_deconv.relax_functions import holds, with_rebuilt
 
 from .graph import Graph, constant, op_name, shape_of
 from .lower.read import CONV_TRANSPOSE, Convolution, read
@@ -49,22 +49,19 @@ class PhasesToChannels:
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
-        result = mod
-        for name, func in mod.functions_items():
-            if isinstance(func, relax.Function) and holds(func, _has_many_phases):
-                graph = Graph(func)
-                found = [read(graph, v) for v in graph.order if _has_many_phases(graph.values[v])]
-                layers = {
-                    conv.var: conv
-                    for conv in found
-                    if conv is not None and not isinstance(conv, Refused) and _fits(conv)
-                }
-                if layers:
-                    unshuffle = _Unshuffle(result, layers)
-                    func = unshuffle.visit_expr(func)
-                    result = unshuffle.builder_.get()
-                    result.update_func(name, func)
-        return result
+        def unshuffle(work: tvm.IRModule, func: relax.Function) -> _Unshuffle | None:
+            if not holds(func, _has_many_phases):
+                return None
+            graph = Graph(func)
+            found = [read(graph, v) for v in graph.order if _has_many_phases(graph.values[v])]
+            layers = {
+                conv.var: conv
+                for conv in found
+                if conv is not None and not isinstance(conv, Refused) and _fits(conv)
+            }
+            return _Unshuffle(work, layers) if layers else None
+
+        return with_rebuilt(mod, unshuffle)
 
 
 def _has_many_phases(expr: relax.Expr) -> bool:

@@ -15,7 +15,7 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from tvm_deconv.relax_functions import holds, opaque
+from tvm_deconv.relax_functions import holds, opaque, with_rebuilt
 
 from .graph import BROADCAST, UNARY, op_name
 
@@ -31,14 +31,9 @@ class SeparateCopies:
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
-        result = mod
-        for name, func in mod.functions_items():
-            if isinstance(func, relax.Function) and holds(func, _may_be_separate):
-                separate = _Separate(result)
-                func = separate.visit_expr(func)
-                result = separate.builder_.get()
-                result.update_func(name, func)
-        return result
+        return with_rebuilt(
+            mod, lambda work, func: _Separate(work) if holds(func, _may_be_separate) else None
+        )
 
 
 def _may_be_separate(expr: relax.Expr) -> bool:

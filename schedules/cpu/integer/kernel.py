@@ -20,8 +20,39 @@ from .dot import Dot
 from .tile import Tile
 
 Dim = Any
+# How many numbers ``Sum.values`` are.
+SUM_VALUES = 7
 # A phase and one of its taps: (f_h, f_w, k_h, and k_w for each tap of a word, -1 for none).
 Read: TypeAlias = tuple[int, int, int, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Bytes that are added to those of a store, and what the sum is stored as.
+
+    y = quantize(act(dequantize(own) + dequantize(other))), all of one scale each. ``other`` and
+    ``dtype`` are the types of what is added and of y. The scales are a parameter of the kernel, so
+    that the blocks of a network share one (``values``).
+    """
+
+    other: str
+    dtype: str
+
+    def values(
+        self,
+        scales: tuple[float, float, float],
+        zero_points: tuple[int, int, int],
+        low: float,
+        high: float,
+    ) -> np.ndarray:
+        """The parameter, for scales and zero points of own, other and y; act are two bounds.
+
+        [z_own, s_own/s_y, z_other, s_other/s_y, low, high, z_y], bounds in units of y less z_y.
+        """
+        own, other, y = scales
+        bounds = Store(self.dtype, zero_points[2], low / y, high / y).bounds
+        z_own, z_other, z_y = zero_points
+        return np.array([z_own, own / y, z_other, other / y, *bounds, z_y], "float32")
 
 
 @dataclass(frozen=True)
@@ -31,6 +62,7 @@ class Store:
     ``dtype`` is uint8 or int8, with values rounded and ``zero_point`` added, or float32. ``low``
     and ``high`` bound the value before that, in units of the result; so does the range of
     ``dtype``. ``has_shift`` and ``has_slope`` say that the kernel has a parameter for them.
+    ``sum`` is what is added to the bytes, which then are not stored themselves.
     """
 
     dtype: str
@@ -39,6 +71,12 @@ class Store:
     high: float = np.inf
     has_shift: bool = False
     has_slope: bool = False
+    sum: Sum | None = None
+
+    @property
+    def result(self) -> str:
+        """The dtype of what is stored."""
+        return self.dtype if self.sum is None else self.sum.dtype
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -52,7 +90,10 @@ class Store:
 
 @dataclass(frozen=True)
 class Integer:
-    """One kernel: geometry, kind of x, form and store. ``zero_point`` is that of x."""
+    """One kernel: geometry, kind of x, form and store. ``zero_point`` is that of x.
+
+    A convolution with strides is one of stride 1 of which every ``step``-th output is computed.
+    """
 
     op: ConvTranspose2d
     dtype: str
@@ -60,6 +101,7 @@ class Integer:
     dot: Dot
     tile: Tile
     store: Store
+    step: tuple[int, int] = (1, 1)
 
     @property
     def shift(self) -> int:

@@ -57,13 +57,14 @@ def choose_tile(
     width: int | None,
     batch: int | None,
     machine: CpuMachine,
+    step: tuple[int, int] = (1, 1),
 ) -> Tile:
     """The tile with the fewest steps: products that are thrown away count, and so do loads.
 
-    Sizes are those of the input, None where not known.
+    Sizes are those of the input, None where not known. ``step`` is that of ``Integer``.
     """
     best: tuple[float, int, int, bool] | None = None
-    blocks = op.w.blocks(_TYPICAL if width is None else width)
+    blocks = -(-op.w.blocks(_TYPICAL if width is None else width) // step[1])
     most = min(_MOST_CHANNELS, op.group_outputs)
     for vectors, channels, joined in product(range(1, 5), range(1, most + 1), (0, 1)):
         lines = channels * op.w.stride * (op.h.stride if joined else 1)
@@ -80,7 +81,7 @@ def choose_tile(
             best = steps, channels, vectors, bool(joined)
     assert best is not None
     _, channels, vectors, is_joined = best
-    rows = _rows(op, dot, height, blocks, batch, machine)
+    rows = _rows(op, dot, height, blocks, batch, machine, step)
     return Tile(channels, vectors, rows, is_joined)
 
 
@@ -91,12 +92,13 @@ def _rows(
     columns: int,
     batch: int | None,
     machine: CpuMachine,
+    step: tuple[int, int],
 ) -> int:
     """Rows whose packed input takes half of a level-2 cache, and equally many for each thread."""
     words = op.groups * -(-op.group_inputs // dot.group)
-    held = machine.l2_bytes // 2 // (4 * words * (columns + op.w.halo_extent))
-    most = min(_MOST_ROWS, max(1, held - op.h.halo_extent))
-    rows = op.h.blocks(_TYPICAL if height is None else height)
+    held = machine.l2_bytes // 2 // (4 * words * (columns * step[1] + op.w.halo_extent))
+    most = min(_MOST_ROWS, max(1, (held - op.h.halo_extent) // step[0]))
+    rows = -(-op.h.blocks(_TYPICAL if height is None else height) // step[0])
     threads = 1 if batch is not None and batch >= machine.threads else machine.threads
     strips = -(-rows // min(most, -(-rows // threads)))
     strips = -(-strips // threads) * threads

@@ -26,6 +26,7 @@ from tvm.sym import Analyzer
 from tvm_deconv.schedules.algorithms.expressions import by_phase, static
 from tvm_deconv.schedules.algorithms.names import OUTPUTS, PAD, PREFETCH, PRODUCTS, TRANSFORM
 from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.lagrange import lagrange
 from tvm_deconv.schedules.tir.pieces import divided
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
@@ -34,6 +35,9 @@ from .tile import LINE, Layout
 
 # Rows of input that are copied before the first of them is dealt out.
 _ROWS = 4
+# Lines of output that are prefetched for a block: more would not stay in a level-2 cache of 256 KiB
+# beside the weights.
+_MOST_FETCHED = 2048
 
 
 def finish(func: tirx.PrimFunc, layout: Layout, store: str) -> tirx.PrimFunc:
@@ -59,6 +63,8 @@ class _Strip:
         self.layout, self.conv, self.lanes = layout, layout.conv, layout.tile.lanes
         init = edit.find_block(root, PRODUCTS + "_init")
         self.pieces, (self.blocks, *inner) = divided(edit.loops_to(root, init))
+        # The loops over a block's register tiles: points, rows, tiles.
+        self.register_tiles = inner[:4]
         # Where the strip and its block begin: (n, sy, sx, g, block).
         origin = {loop.loop_var: 0 for loop in inner}
         self.place = [edit.substitute(value, origin) for value in init.iter_values[:5]]
@@ -133,7 +139,7 @@ class _Strip:
         return tvm_ffi.structural_map(products, callbacks)
 
     def _prefetching(self, reduction: tirx.For) -> tirx.Stmt:
-        """for ic: products  =>  for ic: prefetch the next rows' weights; products.
+        """for ic: products  =>  prefetch outputs; for ic: prefetch next rows' weights; products.
 
         The weights of a large layer are in no core's own cache. Measured on two cores of Zen 4:
         2 to 5 % for layers of 128 to 512 channels, nothing for fewer.
@@ -151,9 +157,37 @@ class _Strip:
             place = [g, block, u, v, row // tile.channels + 1, channel + later, piece, lane]
             line = tirx.BufferLoad(self.weights, place)
             fetches.append(edit.prefetch(line))
-        return edit.with_loop(
-            reduction, body=tirx.SeqStmt([*fetches, reduction.body]), annotations={}
-        )
+        body = tirx.SeqStmt([*fetches, reduction.body])
+        loop = edit.with_loop(reduction, body=body, annotations={})
+        return edit.sequence([*self._fetch_outputs(), loop])
+
+    def _fetch_outputs(self) -> list[tirx.Stmt]:
+        """Prefetch a register tile's share of the lines that the block's outputs are stored to.
+
+        A line that is in no core's own cache is read before it is written, and the store waits.
+        Measured on an Intel Xeon (Emerald Rapids): 5 to 18 % of the time of ten layers whose maps
+        are in the level-3 cache. A prefetch beyond the output does no harm.
+        """
+        h, w = self.layout.h, self.layout.w
+        n, sy, sx, g, block = self.place
+        y = self.store.block.writes[0].source
+        values = LINE * 4 // (y.dtype.bits // 8)
+        rows = h.unit * h.tiles * h.axis.stride
+        lines = -(-w.span * w.axis.stride // values)
+        count = self.layout.tile.block * rows * lines
+        if count > _MOST_FETCHED:
+            return []
+        number, tiles = tirx.const(0, self.index), 1
+        for loop in self.register_tiles:
+            number, tiles = number * loop.extent + loop.loop_var, tiles * int(loop.extent)
+        share = -(-count // tiles)
+        line = self._loop("line", share)
+        place = number * share + line.loop_var
+        channel, row = place // (rows * lines), place // lines % rows
+        o = g * self.conv.group_outputs + block * self.layout.tile.block + channel
+        top, left = sy * h.span * h.axis.stride, sx * w.span * w.axis.stride
+        first = tirx.BufferLoad(y, [n, o, top + row, left + place % lines * values])
+        return [edit.rebuild([line], edit.prefetch(first, write=True))]
 
     def read_inputs(self) -> tirx.Stmt:
         """for ic: for group of rows: pad the group, then spread it; transform all tiles.
@@ -264,7 +298,11 @@ class _Strip:
             place = [row, column * w.step + rw.loop_var, first + later]
             return code.name(self._load(self.spread, place))
 
-        values = code.combine_both(h.matrices.data, w.matrices.data, sample)
+        columns = [
+            lagrange(code, h.matrices.points, [sample(a, b) for a in range(h.points)])
+            for b in range(w.points)
+        ]
+        values = [lagrange(code, w.matrices.points, row) for row in zip(*columns, strict=True)]
         line = (ty.loop_var * h.step + rh.loop_var) * w.step + rw.loop_var
         tau = line * w.positions + first
         for u, row in enumerate(values):
@@ -329,9 +367,13 @@ class _Strip:
         def product(u: int, v: int) -> Any:
             return code.name(self._load(self.products, [u, v, row, tau]))
 
-        values = code.combine_both(h.matrices.inverse, w.matrices.inverse, product)
-        for i, columns in enumerate(values):
-            for j, value in enumerate(columns):
+        columns = [
+            code.combine(h.matrices.inverse, [product(u, v) for u in range(h.points)])
+            for v in range(w.points)
+        ]
+        values = [code.combine(w.matrices.inverse, row) for row in zip(*columns, strict=True)]
+        for i, row_values in enumerate(values):
+            for j, value in enumerate(row_values):
                 place = [fw.loop_var, i, j * w.step + rw.loop_var, first]
                 code.statements.append(self._put(self.outputs, place, value))
         return edit.rebuild([fw, rw, chunk], tirx.SeqStmt(code.statements))

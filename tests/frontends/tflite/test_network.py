@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import flatbuffers
 import numpy as np
 import onnx
 import pytest
 from rows_compare import compare
 from tflite_net import SAME, Net, check
-from tflite_rows import TOLERANCE, compiled, floats, litert
+from tflite_rows import TOLERANCE, compiled, floats, litert, schema
 from tvm import relax
 
 import tvm_deconv
@@ -149,6 +150,18 @@ def test_weights_of_float16_are_float32(tmp_path):
     how = {"padding": SAME, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
     y = net("CONV_2D", net.input, weights, net.constant(floats(4)), kind="Conv2D", **how)
     check(net.file(tmp_path, y), (1, 5, 6, 3))
+
+
+def test_an_operator_may_have_its_code_in_the_newer_field_only(tmp_path):
+    """As ai-edge-quantizer writes it; the older field reads as 0 then, which is ADD."""
+    net = Net((1, 5, 6, 3))
+    path = net.file(tmp_path, net("LOGISTIC", net.input))
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    model.operatorCodes[0].deprecatedBuiltinCode = 0
+    builder = flatbuffers.Builder(64)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+    check(path, (1, 5, 6, 3))
 
 
 def test_the_benchmark_gets_an_onnx_model_in_nchw(tmp_path):

@@ -80,18 +80,6 @@ def test_an_unknown_custom_operator_is_named(refused):
     assert "TFLite_Detection_PostProcess (custom)" in refused(writer.finish([x], [y]))
 
 
-def test_a_quantised_file_is_named_as_such(refused):
-    writer = Writer()
-    x, y = writer.tensor((1, 4)), writer.tensor((1, 4), np.int8)
-    scales = schema.QuantizationParametersT()
-    scales.scale, scales.zeroPoint = np.array([0.1], np.float32), np.array([0], np.int64)
-    writer._tensors[y].quantization = scales
-    writer.append("QUANTIZE", [x], [y])
-    message = refused(writer.finish([x], [y]))
-    assert "is quantised (tensor 1 't1' is int8 with scales)" in message
-    assert "convert the model without quantisation" in message
-
-
 def test_tensors_that_nothing_computes_or_two_compute_are_named(refused):
     for inputs, results, end, reason in (
         ([1], [2], 2, "RELU 0 't2': reads tensor 1 't1' before anything computes it"),

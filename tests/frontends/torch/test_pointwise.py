@@ -282,7 +282,7 @@ def test_maps_of_one_size_where_a_multiple_comes_in_are_compared_when_it_runs(jo
         Doubled(join), (x,), dynamic_shapes=({0: free, 2: free, 3: free},)
     )
     main = compiled(program)
-    for value in (x, floats(3, 3, 12, 4)):
+    for value in (x, floats(3, 3, 12, 8)):
         got = main(tvm.runtime.tensor(value.numpy())).numpy()
         compare(got, Doubled(join)(value).numpy(), TOLERANCE)
     with pytest.raises(RuntimeError, match="match_cast error"):

@@ -131,6 +131,15 @@ PADS = [
             ((1, 2, 3, 4, 5), (1, 2, 2, 0, 1, 1)),
         ]
     ],
+    # A cut behind a formula of a free size.
+    *[
+        row(
+            "torch.relu(F.pad(F.interpolate(F.max_pool2d(x, 2, 3, 1), scale_factor=3.0), "
+            f"(2, -1, 1, 2), mode={mode!r}))",
+            FREE[2],
+        )
+        for mode in ("reflect", "replicate", "circular", "constant")
+    ],
     row("F.pad(x, (4, 4), mode='reflect')", (3, 5)),
     row("F.pad(x, (1, 1, 2, 0), mode='replicate')", (3, 4, 5)),
     row("F.pad(x, (7, 7), mode='replicate')", (2, 3, 5)),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tvm
+import tvm_ffi
 from integer_kernel import CROPPED, DILATED, SPARSE, SUB_PIXEL, UNEVEN, of_layer
 from kernel import HOST
+from tvm import tirx
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of, wide_dot_of
-from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
+from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store, Sum
 from tvm_deconv.schedules.cpu.integer.tile import Tile
 from tvm_deconv.schedules.cpu.integer.write import write
 from tvm_deconv.targets import resolve_target
@@ -50,10 +52,38 @@ def test_rows_of_a_large_kernel_are_a_loop(dilation):
     np.testing.assert_array_equal(got, expected)
 
 
+def test_rows_of_many_phases_are_loops():
+    """TVM took a minute for them one after the other."""
+    op = ConvTranspose2d(2, 4, Axis(64, 16, 24, 24), Axis(9, 1, 4, 4))
+    got, expected = of_layer(op, (1, 2, 6, 20))
+    np.testing.assert_array_equal(got, expected)
+    stores: list[tirx.BufferStore] = []
+    kernel = Integer(op, "uint8", 3, dot_of(HOST), Tile(4, 4, 3), Store("float32"))
+    tvm_ffi.structural_walk(write(kernel, [1, 2, 6, 200]).body, (tirx.BufferStore, stores.append))
+    assert len(stores) < 4096
+
+
 @pytest.mark.parametrize("joined", [False, True])
 def test_a_tile_of_one_row_of_phases_or_of_all(joined):
     tile = Tile(2, 2, 3, joined)
     got, expected = of_layer(SUB_PIXEL, (2, 5, 7, 70), tile=tile)
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    ("op", "step"),
+    [
+        (CROPPED, (2, 2)),
+        (DILATED, (3, 2)),
+        (ConvTranspose2d(1, 6, Axis(5, 1, 2, 1), Axis(5, 1, 2, 1)), (1, 3)),
+        (ConvTranspose2d(8, 6, Axis(1), Axis(1), groups=2), (2, 2)),
+        (ConvTranspose2d(3, 4, Axis(3, 1, 0, 1), Axis(7, 1, 1, 3)), (2, 4)),
+    ],
+    ids=["cropped", "dilated", "one channel", "1x1", "7 by 4"],
+)
+@pytest.mark.parametrize("free", ["", "nhw"])
+def test_a_convolution_with_strides_computes_every_so_many_outputs(op, step, free):
+    got, expected = of_layer(op, (2, op.in_channels, 12, 83), "int8", -9, step=step, free=free)
     np.testing.assert_array_equal(got, expected)
 
 
@@ -70,6 +100,14 @@ def test_sizes_may_be_free():
 def test_what_follows_is_in_the_store(store):
     got, expected = of_layer(SUB_PIXEL, (1, 5, 6, 20), store=store)
     np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("op", [SUB_PIXEL, UNEVEN], ids=["sub-pixel", "uneven"])
+@pytest.mark.parametrize("total", [Sum("uint8", "int8"), Sum("int8", "uint8")])
+def test_bytes_are_added_in_the_store_with_scales_of_their_own(op, total):
+    got, expected = of_layer(op, (2, op.in_channels, 6, 19), store=Store("uint8", 120, sum=total))
+    np.testing.assert_array_equal(got, expected)
+    assert len(np.unique(got)) > 50
 
 
 def test_sums_may_be_stored_as_float32():

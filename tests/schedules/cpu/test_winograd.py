@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from itertools import product
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from tvm_deconv.algebra.geometry import (
 from tvm_deconv.algebra.winograd import tile_outputs
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.cpu.variants import VARIANTS
+from tvm_deconv.schedules.cpu.winograd import finish as winograd_finish
 from tvm_deconv.schedules.cpu.winograd.tile import Layout, WinogradTile
 from tvm_deconv.schedules.cpu.winograd.variant import WINOGRAD, refusal
 from tvm_deconv.schedules.tir import edit
@@ -320,3 +322,34 @@ def test_rows_of_scratch_stay_an_odd_number_of_cache_lines_apart():
     with tvm.transform.PassContext(instruments=[watch]):
         tvm.compile(tvm.IRModule({"main": func}), target=HOST)
     assert watch.sizes["transform"] == watch.sizes["products"] == [6, 6, 9, 80]
+
+
+def prefetched_outputs(block):
+    """Elements (channel, row, column) of y that are prefetched for 8 -> 8 channels, 8 x 32."""
+    conv = ConvTranspose2d(8, 8, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 1))
+    tile = WinogradTile(16, 1, 4, (4, 4), (1, 8), block)
+    func, _ = function("winograd", conv, (1, 8, 32), parameters=tile)
+    loops, places = {}, []
+    tvm_ffi.structural_walk(
+        func.body, (tirx.For, lambda loop: loops.update({loop.loop_var: loop.extent}))
+    )
+
+    def note(call):
+        if call.op.same_as(tvm.ir.Op.get("tirx.prefetch")) and int(call.args[1]) == 1:
+            places.append(call.args[0].args[0].indices[1:])
+
+    tvm_ffi.structural_walk(func.body, (tvm.ir.Call, note))
+    found = set()
+    for place in places:
+        used = {var for index in place for var in tirx.analysis.undefined_vars(index)}
+        for values in product(*(range(int(loops[var])) for var in used)):
+            at = dict(zip(used, values, strict=True))
+            found.add(tuple(int(edit.substitute(index, at)) for index in place))
+    return found
+
+
+def test_all_lines_of_a_blocks_outputs_are_prefetched(monkeypatch):
+    lines = set(product(range(8), range(8), range(0, 32, 16)))
+    assert lines <= prefetched_outputs(block=4)
+    monkeypatch.setattr(winograd_finish, "_MOST_FETCHED", 15)
+    assert not prefetched_outputs(block=4)

@@ -11,9 +11,18 @@ import torch
 import torch.nn.functional as tf
 import tvm
 import tvm_ffi
+from default_schedules import (
+    HOST,
+    arrays_of,
+    check,
+    functions_of,
+    loops_of,
+    module_of,
+    run,
+    scheduled,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quick_network import loaded, unoptimised
 from tvm import relax, s_tir, tirx
 from tvm.relax import op as ops
 from tvm.relax.backend.cpu_generic import pipeline as stock
@@ -23,66 +32,6 @@ from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.rest import default as cpu_default
 from tvm_deconv.schedules.rest.default import SCHEDULED
 from tvm_deconv.targets import resolve_target
-
-HOST = resolve_target("host")
-# Relative to the largest value: sums are reordered, products are not.
-TOLERANCE = {"float32": 2e-6, "float16": 2e-3}
-
-
-def module_of(emit, shapes, dtype="float32"):
-    """A Relax function ``main`` over parameters of the given shapes."""
-    builder = relax.BlockBuilder()
-    params = [relax.Var(f"x{i}", relax.TensorType(s, dtype)) for i, s in enumerate(shapes)]
-    with builder.function("main", params):
-        with builder.dataflow():
-            result = builder.emit_output(builder.normalize(emit(*params)))
-        builder.emit_func_output(result)
-    return builder.get()
-
-
-def scheduled(mod, target=HOST):
-    with target:
-        return tvm.transform.Sequential(
-            [*stock.legalize_passes(target), ScheduleRemaining(target)]
-        )(mod)
-
-
-def run(mod, arrays):
-    target = unoptimised()
-
-    @tvm.transform.module_pass(opt_level=0)
-    def rest(lowered, _context):
-        passes = [*stock.dataflow_lower_passes(target), *stock.finalize_passes(target)]
-        return tvm.transform.Sequential(passes)(lowered)
-
-    built = relax.build(scheduled(mod, target), target, relax_pipeline=rest)
-    return loaded(built)(*[tvm.runtime.tensor(array) for array in arrays]).numpy()
-
-
-def arrays_of(shapes, dtype="float32", seed=0):
-    rng = np.random.default_rng(seed)
-    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
-
-
-def check(emit, reference, shapes, dtype="float32", symbolic=None):
-    """Compare with ``reference`` (torch, float64); ``symbolic`` are the shapes to compile for."""
-    arrays = arrays_of(shapes, dtype)
-    result = run(module_of(emit, symbolic or shapes, dtype), arrays)
-    expected = reference(*[torch.from_numpy(a.astype("float64")) for a in arrays]).numpy()
-    assert result.shape == expected.shape
-    assert result.dtype == dtype
-    error = np.abs(result.astype("float64") - expected).max() / np.abs(expected).max()
-    assert error <= TOLERANCE[dtype], f"relative error {error:.1e}"
-
-
-def functions_of(mod):
-    return [func for _, func in mod.functions_items() if isinstance(func, tirx.PrimFunc)]
-
-
-def loops_of(func, kind):
-    found = []
-    tvm_ffi.structural_walk(func.body, (tirx.For, found.append))
-    return [loop for loop in found if loop.kind == kind]
 
 
 def conv(**attrs):
@@ -448,6 +397,15 @@ def test_a_matmul_of_symbolic_size_serves_every_size(size):
     )
 
 
+def test_a_sum_of_free_length_stays_a_loop_in_the_smallest_tile():
+    """It was to be unrolled, which TVM refused."""
+    k = tirx.Var("k", "int64")
+    sse = resolve_target({"kind": "llvm", "mcpu": "nehalem", "mtriple": "x86_64-linux-gnu"})
+    (func,) = functions_of(scheduled(module_of(ops.matmul, [(1, k), (k, 4)]), sse))
+    unrolled = loops_of(func, tirx.ForKind.UNROLLED)
+    assert unrolled and all(isinstance(loop.extent, tirx.IntImm) for loop in unrolled)
+
+
 def test_an_argmax_equals_numpy():
     x = arrays_of([(4, 57, 33)])[0]
     found = run(module_of(lambda v: ops.argmax(v, axis=1), [x.shape]), [x])
@@ -465,6 +423,7 @@ BIG = {
     "relu": (ops.nn.relu, [(1, 32, 57, 59)]),
     "bias": (ops.add, [(1, 32, 57, 59), (1, 32, 1, 1)]),
     "concat": (lambda x, y: ops.concat([x, y], axis=1), [(1, 32, 57, 59), (1, 7, 57, 59)]),
+    "mean": (lambda x: ops.mean(x, [2, 3]), [(1, 32, 57, 59)]),
     "instance norm": (
         lambda x, g, b: ops.nn.instance_norm(x, g, b, channel_axis=1, axes=[2, 3]),
         [(1, 32, 57, 59), (32,), (32,)],

@@ -143,3 +143,11 @@ def test_constants_per_channel_before_a_shuffle_are_read_where_they_are(dims):
     main = compiled(model)
     for got, wanted in zip(main(tvm.runtime.tensor(x)), expected, strict=True):
         np.testing.assert_allclose(got.numpy(), wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_a_loop_of_no_iterations_stays_one():
+    """A running sum of one element has such a loop; it became a sequence of nothing."""
+    net = Net((8, 3, 32, 1))
+    main = compiled(net.model(net("CumSum", "x", net.given(np.array(3)))))
+    x = np.random.default_rng(0).standard_normal(net.shape).astype("float32")
+    np.testing.assert_array_equal(main(tvm.runtime.tensor(x)).numpy(), x)

@@ -9,7 +9,8 @@ from kernel import HOST
 from tvm import tirx
 from tvm.s_tir import SBlock, SBlockRealize
 
-from tvm_deconv.algebra.cook_toom import transforms
+from tvm_deconv.algebra.cook_toom import MAX_POINTS, transforms
+from tvm_deconv.schedules.tir.lagrange import lagrange
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 
 LANES = 4
@@ -55,6 +56,23 @@ def test_even_and_odd_parts_are_computed_once():
     _, code = run(inputs, lambda code, values: code.combine(transforms(6, 3).data, values))
     text = "\n".join(str(statement) for statement in code.statements)
     assert text.count("+") + text.count(" - ") + text.count("*") < 60
+
+
+@pytest.mark.parametrize("points", range(2, MAX_POINTS + 1))
+def test_the_input_transform_is_the_product_with_its_matrix(points):
+    found = transforms(points - 1, 2)
+    inputs = np.random.default_rng(0).standard_normal((points, LANES)).astype("float32")
+    got, _ = run(inputs, lambda code, values: lagrange(code, found.points, values))
+    expected = found.data @ inputs
+    np.testing.assert_allclose(got, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("outputs", "operations"), [(2, 4), (4, 12), (5, 21), (6, 26)])
+def test_rows_share_what_the_products_of_their_factors_have_in_common(outputs, operations):
+    found = transforms(outputs, 3)
+    inputs = np.ones((outputs + 2, LANES), "float32")
+    _, code = run(inputs, lambda code, values: lagrange(code, found.points, values))
+    assert len(code.statements) - len(inputs) == operations
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 8, 12])

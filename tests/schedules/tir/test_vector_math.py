@@ -1,4 +1,4 @@
-"""The vector forms of exp, sigmoid, tanh and erf are as good as the C library's."""
+"""The vector forms of exp, log, sigmoid, tanh and erf are as good as the C library's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tvm.target import Target
 from tvm_deconv.schedules.tir.vector_math import with_vector_math
 
 # Relative to the result, in float32.
-TOLERANCE = {"exp": 2e-7, "sigmoid": 3e-7, "tanh": 6e-7, "erf": 7e-7}
+TOLERANCE = {"exp": 2e-7, "log": 3e-7, "sigmoid": 3e-7, "tanh": 6e-7, "erf": 7e-7}
 SMALLEST = 2.4e-38
 
 
@@ -43,10 +43,21 @@ def exact(name, x):
 @pytest.mark.parametrize("reach", [0.01, 1.0, 10.0, 88.0])
 def test_every_value_is_within_a_few_last_bits(name, reach):
     x = np.linspace(-reach, reach, 1 << 16).astype("float32")
+    x = np.abs(x) if name == "log" else x
     expected = exact(name, x)
     error = np.abs(apply(name, x) - expected) / np.maximum(np.abs(expected), SMALLEST)
     error[np.abs(expected) < SMALLEST] = 0
     assert error.max() <= TOLERANCE[name]
+
+
+def test_a_logarithm_is_exact_at_one_and_good_from_the_smallest_to_the_largest():
+    below_normal = np.float32(1e-45) * np.arange(1, 4096)
+    around = np.geomspace(2.0**-149, 3.4e38, 1 << 16), np.linspace(0.5, 2, 1 << 12)
+    x = np.concatenate([below_normal, *around, [1.0]]).astype("float32")
+    x = np.resize(x, x.size // 16 * 16)
+    got, expected = apply("log", x), exact("log", x)
+    assert (np.abs(got - expected) <= 3e-7 * np.abs(expected)).all()
+    assert (got[x == 1] == 0).all()
 
 
 @pytest.mark.parametrize("name", TOLERANCE)
@@ -58,6 +69,7 @@ def test_infinities_and_nan_come_out_as_from_the_c_library(name):
 @pytest.mark.parametrize("name", TOLERANCE)
 def test_half_precision_is_computed_in_single_precision(name):
     x = np.linspace(-8, 8, 1024).astype("float16")
+    x = np.abs(x) if name == "log" else x
     np.testing.assert_allclose(apply(name, x), exact(name, x), rtol=6e-4, atol=6e-8)
 
 
@@ -66,7 +78,7 @@ def test_no_call_of_the_c_library_is_left(name):
     func = kernel(name, 64).with_attr("global_symbol", "main")
     target = Target({"kind": "llvm", "mcpu": "haswell", "mtriple": "x86_64-linux-gnu"})
     assembly = tvm.compile(tvm.IRModule({"main": func}), target).mod.inspect_source("asm")
-    assert not re.search(r"call\w*\s+_?(exp|tanh|erf)f?\b", assembly)
+    assert not re.search(r"call\w*\s+_?(exp|log|tanh|erf)f?\b", assembly)
 
 
 def test_float64_is_left_to_the_c_library():

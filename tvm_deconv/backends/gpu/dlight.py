@@ -3,11 +3,16 @@
 DLight's rules are tried in its own order; the first whose result fits the device's limits is taken.
 Buffers stay plain on every GPU: TVM's pipeline for Adreno also has layouts in textures, but our
 kernels read and write NCHW buffers, and every change between the two would be a copy.
+
+Maxima begin at -inf, minima at inf, where one thread computes a result. TVM splits others among
+threads by what they begin with, and knows the smallest finite number only: there it is that, of
+nothing but -inf. (It can be told of others, but a process that has told it ends in an abort.)
 """
 
 from __future__ import annotations
 
 import logging
+from itertools import product
 
 import tvm
 from tvm import s_tir, tirx
@@ -17,6 +22,7 @@ from tvm.target import Target
 from tvm_deconv.errors import ModelError
 from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.rest.default import SCHEDULED
+from tvm_deconv.schedules.tir.identities import finds_places, with_true_identities
 
 from .limits import refusal
 
@@ -24,6 +30,9 @@ _LOG = logging.getLogger(__name__)
 
 # In the order of TVM's own pipelines: the last one schedules everything, a thread per element.
 _RULES = (gpu.Matmul(), gpu.GEMV(), gpu.Reduction(), gpu.GeneralReduction(), gpu.Fallback())
+
+# ValueError: TVM has split a reduction that it then cannot put together.
+_FAILURES = (s_tir.ScheduleError, tvm.error.InternalError, AssertionError, ValueError)
 
 
 def schedule_function(
@@ -34,18 +43,18 @@ def schedule_function(
     Raises ModelError where there is none.
     """
     reasons = []
-    for rule in _RULES:
+    for rule, form in product(_RULES, _forms(func)):
         said = type(rule).__name__
         try:
             with target:
-                schedule = rule.apply(func, target, False)
-        except (s_tir.ScheduleError, tvm.error.InternalError, AssertionError) as error:
+                schedule = rule.apply(form, target, False)
+            result = None if schedule is None else schedule.mod["main"]
+            reason = None if result is None else refusal(result, target, machine)
+        except _FAILURES as error:
             reasons.append(f"{said} fails ({(str(error).strip() or 'assertion').splitlines()[-1]})")
             continue
-        if schedule is None:
+        if result is None:
             continue
-        result = schedule.mod["main"]
-        reason = refusal(result, target, machine)
         if reason is None:
             return result.with_attr(SCHEDULED, True)
         reasons.append(f"{said} takes {reason}")
@@ -53,3 +62,9 @@ def schedule_function(
     raise ModelError(
         f"no GPU schedule for {name}: {'; '.join(reasons) or 'no rule knows its form'}"
     )
+
+
+def _forms(func: tirx.PrimFunc) -> list[tirx.PrimFunc]:
+    """``func`` with true identities, then as TVM may split it: not where a place would be -1."""
+    found = with_true_identities(func)
+    return [found] if found is func or finds_places(func) else [found, func]

@@ -1,4 +1,4 @@
-"""Functions written out: those that a model defines, and operators that the standard defines so.
+"""Functions written out: those that a model defines, and operators that are defined by others.
 
 Attention, SwiGLU, RotaryEmbedding and others have a definition in operators that there are
 converters for, which the standard gives as a function of the node's attributes and types.
@@ -14,6 +14,7 @@ from onnx import defs, helper, inliner
 
 from tvm_deconv.errors import ModelError, first_line
 
+from . import qonnx
 from .facts import Facts
 from .known import is_known, is_strange
 from .nodes import STANDARD, all_nodes, bodies, label
@@ -55,7 +56,9 @@ def _with_inner(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
 
 
 def is_defined(node: onnx.NodeProto) -> bool:
-    """Whether the standard has a definition of an operator that there is no converter for."""
+    """Whether there is a definition, of the standard or of ours, but no converter."""
+    if qonnx.is_quantizer(node):
+        return True
     if is_known(node) or node.domain not in STANDARD or not defs.has(node.op_type):
         return False
     schema: Any = defs.get_schema(node.op_type)  # the types of onnx leave functions out
@@ -78,10 +81,12 @@ def never_imported(graph: onnx.GraphProto) -> Callable[[onnx.NodeProto], bool]:
 
 
 def written_out(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
-    """The nodes of the standard's definition of a node; None where there is none.
+    """The nodes of the definition of a node; None where there is none.
 
     They are called by the node's name and operator; tensors inside have its output before them.
     """
+    if qonnx.is_quantizer(node):
+        return qonnx.written_out(node, facts)
     if not is_defined(node) or any(key and key not in facts.types for key in node.input):
         return None
     schema = defs.get_schema(node.op_type, facts.opset, "")

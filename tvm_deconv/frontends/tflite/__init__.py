@@ -31,11 +31,11 @@ __all__ = ["from_tflite", "is_tflite", "onnx_model"]
 def from_tflite(path: str | os.PathLike, shapes: Shapes | None = None) -> tvm.IRModule:
     """The network of a file as a Relax module: ``main`` with its inputs in order, weights inside.
 
-    Inputs and outputs are as in the file: images are NHWC. ``shapes`` fixes free sizes of the
-    inputs that it names.
+    Inputs and outputs are as in the file: images are NHWC, integers those that are stored.
+    ``shapes`` fixes free sizes of the inputs that it names.
 
-    Raises ModelError for a file that is missing, damaged or quantised, for what is not computed,
-    for ``shapes`` that do not fit, and where the package ``tflite`` is not installed.
+    Raises ModelError for a file that is missing or damaged, for what is not computed, for
+    ``shapes`` that do not fit, and where the package ``tflite`` is not installed.
     """
     file = read_file(path)
     translation = _translated(file, shapes)

@@ -19,6 +19,7 @@ import numpy as np
 from tvm_deconv.errors import ModelError
 from tvm_deconv.frontends.model_file import read_model
 
+from .quantization import Quantization, read_quantization
 from .sparse import dense, read_levels
 
 IDENTIFIER = b"TFL3"
@@ -56,13 +57,15 @@ DTYPES = {
 class Tensor:
     """``shape`` has None for each free size; ``data`` is None unless the tensor is a constant.
 
-    ``dtype`` is NumPy's name, or the schema's where the type is not in ``DTYPES``.
+    ``dtype`` is NumPy's name, or the schema's where the type is not in ``DTYPES``. Integers that
+    stand for real numbers have a ``quantization``.
     """
 
     name: str
     shape: tuple[int | None, ...]
     dtype: str
     data: np.ndarray | None = None
+    quantization: Quantization | None = None
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,8 @@ def is_tflite(path: str | os.PathLike) -> bool:
 def read_file(path: str | os.PathLike) -> File:
     """The network in a TFLite file.
 
-    Raises ModelError for a file that is missing, not TFLite, damaged or quantised, and where the
-    package ``tflite`` is not installed.
+    Raises ModelError for a file that is missing, not TFLite or damaged, and where the package
+    ``tflite`` is not installed.
     """
     file = Path(path)
     data = read_model(file)
@@ -180,22 +183,17 @@ class _Reader:
             raise ValueError(f"type {table.Type()}")
         dtype = DTYPES.get(kind, kind.lower())
         what = f"{self.name}: tensor {index} {name!r}"
-        quantisation = table.Quantization()
-        if quantisation is not None and quantisation.ScaleLength():
-            raise ModelError(
-                f"{self.name} is quantised (tensor {index} {name!r} is {dtype} with scales): only "
-                "float32 networks are computed, convert the model without quantisation"
-            )
         shape = _sizes(table.ShapeAsNumpy())
         signature = _sizes(table.ShapeSignatureAsNumpy())
         if min(shape, default=0) < 0:
             raise ValueError(f"shape {shape}")
+        quantization = read_quantization(table.Quantization(), shape, dtype, what)
         data = self.constant(table, shape, dtype, what)
         free = len(signature) == len(shape) and data is None
         sizes = [
             None if free and signature[axis] == -1 else size for axis, size in enumerate(shape)
         ]
-        return Tensor(name, tuple(sizes), dtype, data)
+        return Tensor(name, tuple(sizes), dtype, data, quantization)
 
     def constant(
         self, table: Any, shape: tuple[int, ...], dtype: str, what: str
@@ -238,11 +236,12 @@ class _Reader:
         if not 0 <= number < self.model.OperatorCodesLength():
             raise ValueError(f"operator code {number}")
         code = self.model.OperatorCodes(number)
-        # Old files have one byte, and the newer field is 0; new ones have both.
-        name = self.operators.get(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()))
+        # Old files have one byte, and the newer field is 0; new ones have both, or the newer only.
+        kind = max(_builtin_code(code), code.DeprecatedBuiltinCode())
+        name = self.operators.get(kind)
         if name is None:
             raise ModelError(
-                f"{self.name}: operator {index} has the code {code.BuiltinCode()}, which the "
+                f"{self.name}: operator {index} has the code {kind}, which the "
                 "package tflite here does not know: update it"
             )
         is_custom = name == "CUSTOM"
@@ -277,6 +276,13 @@ class _Reader:
             elif not hasattr(options, f"{key}Length"):  # a vector of tables
                 fields[key] = getattr(options, key)()
         return fields
+
+
+def _builtin_code(code: Any) -> int:
+    """The newer field; the package's own accessor gives the older one for small numbers."""
+    table = code._tab
+    place = table.Offset(10)
+    return int(struct.unpack_from("<i", table.Bytes, place + table.Pos)[0]) if place else 0
 
 
 def _named_apart(tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:

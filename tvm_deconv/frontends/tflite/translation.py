@@ -5,6 +5,9 @@ the graph in several orders of its axes (its *forms*), and a form is made when s
 
 - Convolutions, pools and resizes ask for NCHW and give NCHW. What works on any order takes the one
   that is there. So transposes stand where images come in and where results leave.
+- A tensor of a quantised file stands there as the integers that are stored. Where its ``real``
+  values are asked for, a DequantizeLinear makes them, so that the graph is one of quantised ONNX
+  files.
 - TRANSPOSE makes nothing: its result has the forms of its input under other names, so that pairs of
   transposes, which converters from PyTorch write around each layer, are gone.
 """
@@ -22,9 +25,13 @@ from tvm_deconv.errors import ModelError
 from tvm_deconv.frontends.onnx.facts import Facts
 from tvm_deconv.frontends.onnx.rules import check_node
 
+from .quantization import Quantization
 from .read import DTYPES, File, Operator
 
 OPSET = 17
+
+# Of activations with a scale.
+_STORED = ("int8", "uint8", "int16")
 
 Order = tuple[int, ...]
 """Axis ``i`` of a form is axis ``order[i]`` of the file's tensor."""
@@ -48,6 +55,8 @@ class Translation:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, np.ndarray] = {}
         self.forms: dict[int, dict[Order, str]] = {}
+        self._real: dict[tuple[int, Order], str] = {}
+        self._parameters: dict[tuple[float, int, str], tuple[str, str]] = {}
         self.inputs = [self._input(index, shapes) for index in file.inputs]
         types = {value.name: value.type for value in self.inputs}
         self.facts = Facts(file.name, OPSET, {}, types)
@@ -79,6 +88,35 @@ class Translation:
         self.constants[name] = array
         self.facts.set_value(name, array)
         return name
+
+    def meant(
+        self,
+        stored: np.ndarray,
+        scales: np.ndarray,
+        zero_points: np.ndarray | None,
+        axis: int,
+        name: str,
+    ) -> str:
+        """Weights of integers by a DequantizeLinear, which runtimes look for; the name of them.
+
+        ``scales`` and ``zero_points`` (None: 0) have one element, or one for each along ``axis``.
+        """
+        operands = [self.constant(stored, name)]
+        by_channel = scales.size > 1
+        shape = (-1,) if by_channel else ()
+        operands.append(self.constant(scales.reshape(shape).astype(np.float32), f"{name}:scale"))
+        if zero_points is not None:
+            zeros = zero_points.reshape(shape).astype(stored.dtype)
+            operands.append(self.constant(zeros, f"{name}:zero_point"))
+        output = self.unused(f"{name}:real")
+        how: dict[str, Any] = {"axis": axis} if by_channel else {}
+        # Not evaluated: they would be floats in the model then.
+        self.nodes.append(
+            helper.make_node("DequantizeLinear", operands, [output], self.unused(name), **how)
+        )
+        kind = helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, stored.shape)
+        self.facts.types[output] = kind
+        return output
 
     def node(self, kind: str, label: str, inputs: list[str], output: str, **attributes: Any) -> str:
         """Append a node of the standard with one output; the name of the output."""
@@ -150,6 +188,83 @@ class Translation:
             output = f"{self.names[index]}:{''.join(map(str, order))}"
             forms[order] = self.node("Transpose", label or output, [name], output, perm=moved)
         return forms[order]
+
+    def real(self, index: int, order: Order | None = None, label: str = "") -> str:
+        """The name of a tensor's form in ``order``, of real numbers: dequantised where it is."""
+        quantization, tensor = self.quantization(index), self.file.tensors[index]
+        if quantization is None:
+            return self.form(index, order, label)
+        order = order or tuple(range(len(self.shape(index))))
+        if (index, order) not in self._real:
+            if tensor.data is not None:
+                array = quantization.real(tensor.data).transpose(order)
+                name = self._first_name(index, array)
+            else:
+                name = self.dequantized(self.form(index, order, label), index)
+            self._real[index, order] = name
+        return self._real[index, order]
+
+    def quantization(self, index: int) -> Quantization | None:
+        """The scales of a tensor of integers that stand for real numbers."""
+        return self.file.tensors[index].quantization
+
+    def described(self, index: int) -> str:
+        """A tensor with its type and scales, for messages."""
+        quantization, tensor = self.quantization(index), self.file.tensors[index]
+        what = f"tensor {index} {self.names[index]!r} of {tensor.dtype}"
+        return what if quantization is None else f"{what} with {quantization}"
+
+    def dequantized(self, value: str, index: int) -> str:
+        """New nodes that give stored ``value`` the scale of tensor ``index``."""
+        output = f"{self.names[index]}:real"
+        scale, zero = self._scale(index)
+        if self.file.tensors[index].dtype != "int16":
+            return self.node("DequantizeLinear", output, [value, scale, zero], output)
+        wide = self.node("Cast", output, [value], output, to=onnx.TensorProto.FLOAT)
+        return self.node(
+            "Mul", output, [self.node("Sub", output, [wide, zero], output), scale], output
+        )
+
+    def quantized(self, value: str, index: int, label: str) -> str:
+        """New nodes that round real ``value`` to the integers of tensor ``index``."""
+        output = f"{self.names[index]}:stored"
+        scale, zero = self._scale(index)
+        if self.file.tensors[index].dtype != "int16":
+            return self.node("QuantizeLinear", label, [value, scale, zero], output)
+        for kind, *operands in (
+            ("Div", scale),
+            ("Round",),
+            ("Add", zero),
+            ("Clip", *self._int16()),
+        ):
+            value = self.node(kind, label, [value, *operands], output)
+        return self.node("Cast", label, [value], output, to=onnx.TensorProto.INT16)
+
+    def _int16(self) -> tuple[str, str]:
+        """Constants of float32, the limits of the type."""
+        limits = np.iinfo(np.int16)
+        low, high = (np.float32(limit) for limit in (limits.min, limits.max))
+        return self.constant(low, "int16:min"), self.constant(high, "int16:max")
+
+    def _scale(self, index: int) -> tuple[str, str]:
+        """Constants of the one scale and zero point of tensor ``index``.
+
+        QuantizeLinear has int16 in newer opsets only: there the zero point is of float32, too.
+        """
+        quantization, dtype = self.file.tensors[index].quantization, self.file.tensors[index].dtype
+        if quantization is None or not quantization.is_single or dtype not in _STORED:
+            raise ModelError(
+                f"reads or makes {self.described(index)}: only {', '.join(_STORED)} with one scale "
+                "are computed"
+            )
+        key = (quantization.scales[0], quantization.zero_points[0], dtype)
+        if key not in self._parameters:
+            name = self.names[index]
+            scale = self.constant(np.float32(key[0]), f"{name}:scale")
+            kind = "float32" if dtype == "int16" else dtype
+            zero = self.constant(np.array(key[1], kind), f"{name}:zero_point")
+            self._parameters[key] = scale, zero
+        return self._parameters[key]
 
     def _first_name(self, index: int, array: np.ndarray) -> str:
         return self.constant(np.asarray(array, order="C"), f"{self.names[index]}:constant")

@@ -118,6 +118,18 @@ def extreme(op: Op) -> Op:
     return convert
 
 
+def number_of(op: Op) -> Op:
+    """fmax or fmin: the number where the other operand is NaN."""
+
+    def convert(a: relax.Expr, b: relax.Expr) -> relax.Expr:
+        if not str(a.ty.dtype).startswith("float"):
+            return op(a, b)
+        either = relax.op.where(relax.op.isnan(b), a, op(a, b))
+        return relax.op.where(relax.op.isnan(a), b, either)
+
+    return convert
+
+
 def comparison(op: Op) -> Converter:
     """Computed in the common type, the result is bool."""
 

@@ -39,9 +39,13 @@ def _pad(t: Translation, x: relax.Expr, pad: Sequence[Any], mode: str, value: An
     # PyTorch lists pairs (before, after) from the last axis backwards.
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
     widths = [(0, 0)] * (len(shape_of(x)) - len(pairs)) + pairs[::-1]
+    befores = [before for before, _ in widths]
     if not all(isinstance(width, int) for pair in widths for width in pair):
         # As in padding to a multiple of 32; none is negative.
-        befores = [before for before, _ in widths]
+        return t.te(pad_by_sizes, x, befores, t.shape, mode, value)
+    cuts = any(width < 0 for pair in widths for width in pair) and mode != "circular"
+    if cuts and not all(isinstance(size, int) for size in t.shape):
+        # TVM does not fuse a cut of free size into the padding before it, and ends in an error.
         return t.te(pad_by_sizes, x, befores, t.shape, mode, value)
     if mode == "circular":
         # What is cut off does not come round again; a reflection still shows it.

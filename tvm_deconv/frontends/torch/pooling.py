@@ -15,6 +15,7 @@ from typing import Any
 from tvm import relax, te, tirx
 
 from .functions import working_dtype
+from .places import extreme_of_nothing, extreme_place
 from .translation import Converter, Missing, Translation
 from .values import shape_of
 
@@ -157,17 +158,9 @@ def _is_read(t: Translation, result: int) -> bool:
 def _with_places(
     t: Translation, x: relax.Expr, out: Sequence[Any], windows: Windows
 ) -> list[relax.Expr]:
-    """The maxima, and where in the flattened map each first occurs."""
+    """The maxima, and where in the flattened map each first occurs; of NaN, where the last is."""
     n = len(windows.kernel)
-
-    def better(a: Sequence[Any], b: Sequence[Any]) -> tuple[Any, Any]:
-        first = tirx.any(a[1] > b[1], tirx.all(a[1] == b[1], a[0] <= b[0]))
-        return tirx.Select(first, a[0], b[0]), tirx.Select(first, a[1], b[1])
-
-    def nothing(place: str, value: str) -> tuple[Any, Any]:
-        return tirx.max_value(place), tirx.min_value(value)
-
-    largest = te.comm_reducer(better, nothing, name="largest")
+    largest = extreme_place(True, last_nan=True)
 
     def max_pool(x: te.Tensor, out: Sequence[Any]) -> list[te.Tensor]:
         taps = [te.reduce_axis((0, k), name=f"k{d}") for d, k in enumerate(windows.kernel)]
@@ -191,7 +184,7 @@ def read_or_nothing(
     inside: Sequence[Any], read: Any, dtype: str, combine: Callable[..., Any]
 ) -> Any:
     """``read`` where all of ``inside`` holds, else what does not count in a sum or a maximum."""
-    nothing = tirx.min_value(dtype) if combine is te.max else tirx.const(0, dtype)
+    nothing = extreme_of_nothing(dtype, True) if combine is te.max else tirx.const(0, dtype)
     return tirx.if_then_else(tirx.all(*inside), read, nothing)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ from tvm import relax, tirx
 from tvm_deconv.errors import ModelError
 from tvm_deconv.layer_names import named
 
+from .guards import Input, ask, required
 from .nodes import described, name_of
 from .sizes import Sizes, integer
 from .table import CONVERTERS
@@ -46,9 +47,10 @@ def from_exported_program(program: ExportedProgram) -> tvm.IRModule:
     program = _decomposed(program)
     _check_signature(program)
     translation = Translation(CONVERTERS)
-    parameters, checked = _inputs(program, translation)
+    parameters, checked, conditions = _inputs(program, translation)
     builder, failure = translation.builder, None
     with builder.function("main", parameters):
+        ask(builder, conditions)
         with builder.dataflow():
             try:
                 for node, variable, ty in checked:
@@ -143,58 +145,74 @@ def _check_signature(program: ExportedProgram) -> None:
 
 def _inputs(
     program: ExportedProgram, translation: Translation
-) -> tuple[list[relax.Var], list[tuple[torch.fx.Node, relax.Var, relax.TensorType | None]]]:
-    """The parameters of ``main``, and for each its placeholder with a type to check, or None."""
+) -> tuple[
+    list[relax.Var],
+    list[tuple[torch.fx.Node, relax.Var, relax.TensorType | None]],
+    list[tirx.Expr],
+]:
+    """The parameters of ``main``, for each its placeholder with a type to check or None, and what
+    is required of their sizes."""
     nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
-    tensors: list[tuple[torch.fx.Node, str]] = []
+    tensors: list[tuple[int, torch.fx.Node]] = []
+    given = 0
     for spec in program.graph_signature.input_specs:
         node = nodes[spec.arg.name]
+        given += spec.kind == InputKind.USER_INPUT
         if spec.kind in _WEIGHTS:
             translation.env[node] = _weight(program, spec)
         elif spec.kind != InputKind.USER_INPUT:
             raise ModelError(f"input {spec.arg.name!r} is of the kind {spec.kind.name}")
         elif isinstance(spec.arg, TensorArgument):
-            tensors.append((node, spec.arg.name))
+            tensors.append((given - 1, node))
         elif isinstance(spec.arg, ConstantArgument):
             translation.env[node] = spec.arg.value
         else:
             raise ModelError(
                 f"input {spec.arg.name!r} is a number: export the module with the number fixed"
             )
-    shapes = [list(node.meta["val"].shape) for node, _ in tensors]
-    read = _Dimensions(shapes, translation.sizes)
-    parameters, checked = [], []
-    for (node, name), shape in zip(tensors, shapes, strict=True):
-        dtype = dtype_name(node.meta["val"].dtype)
-        declared = [read.declared(size) for size in shape]
-        variable = relax.Var(name, relax.TensorType(declared, dtype))
-        known = [integer(translation.sizes(size)) for size in shape]
+    read = _Dimensions([node for _, node in tensors], translation.sizes)
+    parameters, checked, inputs = [], [], []
+    for number, node in tensors:
+        record = node.meta["val"]
+        dtype = dtype_name(record.dtype)
+        declared = [read.declared(size) for size in record.shape]
+        variable = relax.Var(node.name, relax.TensorType(declared, dtype))
+        known = [integer(size) for size in translation.sizes.shape(record)]
         same = all(map(translation.sizes.equal, declared, known))
         parameters.append(variable)
         checked.append((node, variable, None if same else relax.TensorType(known, dtype)))
-    return parameters, checked
+        inputs.append(Input(number, node, declared))
+    conditions = [*read.conditions, *required(program, inputs, translation.sizes)]
+    return parameters, checked, conditions
 
 
 class _Dimensions:
-    """A variable for each free dimension of the inputs.
+    """A variable for each free dimension of the inputs, called ``x_axis2``.
 
     A symbol that is a whole dimension somewhere is that variable. One that only occurs in formulas
-    (``2*s0``) is solved for: the dimension gets the variable d, and s0 is d // 2.
+    (``2*s0``) is solved for: the dimension gets the variable d, s0 is d // 2, and of the
+    ``conditions`` one is that nothing is left over.
     """
 
-    def __init__(self, shapes: list[list[Any]], sizes: Sizes) -> None:
+    def __init__(self, nodes: Sequence[torch.fx.Node], sizes: Sizes) -> None:
         self._own: dict[Any, tirx.Var] = {}
         self._sizes = sizes
-        formulas = [s.node.expr for shape in shapes for s in shape if isinstance(s, torch.SymInt)]
-        for formula in formulas:
+        self.conditions: list[tirx.Expr] = []
+        formulas = [
+            (size.node.expr, f"{node.name}_axis{axis}")
+            for node in nodes
+            for axis, size in enumerate(node.meta["val"].shape)
+            if isinstance(size, torch.SymInt)
+        ]
+        for formula, name in formulas:
             if formula.is_Symbol:
-                sizes.variables.setdefault(formula.name, tirx.Var(formula.name, "int64"))
-        for formula in formulas:
+                sizes.variables.setdefault(formula.name, tirx.Var(name, "int64"))
+        for formula, name in formulas:
             unknown = [s for s in formula.free_symbols if s.name not in sizes.variables]
             if unknown:
-                self._solve(formula, unknown)
+                self._solve(formula, unknown, name)
 
-    def _solve(self, formula: Any, unknown: list[Any]) -> None:
+    def _solve(self, formula: Any, unknown: list[Any], name: str) -> None:
         slope = formula.coeff(unknown[0])
         offset = formula - slope * unknown[0]
         if not (slope.is_Integer and offset.is_Integer and slope > 0):
@@ -202,11 +220,10 @@ class _Dimensions:
                 f"a dimension of an input is {formula}, from which {unknown[0]} cannot be told: "
                 "give the inputs dimensions of their own"
             )
-        whole = tirx.Var(f"{unknown[0].name}_{int(slope)}", "int64")
+        whole, by = tirx.Var(name, "int64"), tirx.IntImm("int64", int(slope))
         self._own[formula] = whole
-        self._sizes.variables[unknown[0].name] = tirx.floordiv(
-            whole - int(offset), tirx.IntImm("int64", int(slope))
-        )
+        self._sizes.variables[unknown[0].name] = tirx.floordiv(whole - int(offset), by)
+        self.conditions.append(tirx.floormod(whole, by) == integer(int(offset) % int(slope)))
 
     def declared(self, size: Any) -> tirx.Expr:
         """The dimension of a parameter of ``main``."""

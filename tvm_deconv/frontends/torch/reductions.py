@@ -12,6 +12,7 @@ from tvm_deconv.errors import ModelError
 
 from .arithmetic import whole_power
 from .functions import number, working_dtype
+from .places import extreme_along
 from .translation import Converter, Translation
 from .values import shape_of
 
@@ -132,9 +133,8 @@ def extreme_with_index(largest: bool) -> Converter:
             return [x, relax.const(0, "int64")]
         data = t.cast(x, "int8") if str(x.ty.dtype) == "bool" else x
         (axis,) = axes_of(x, dim)
-        reduce, where = (op.max, op.argmax) if largest else (op.min, op.argmin)
-        value = t.emit(reduce(data, [axis], keepdim))
-        return [t.cast(value, str(x.ty.dtype)), first_index(t, where, data, axis, keepdim)]
+        value, place = extreme_along(t, data, axis, keepdim, largest)
+        return [t.cast(value, str(x.ty.dtype)), place]
 
     return convert
 
@@ -144,21 +144,14 @@ def position(largest: bool) -> Converter:
 
     def convert(t: Translation, x: relax.Expr, dim: int | None, keepdim: bool) -> relax.Expr:
         shape = shape_of(x)
-        where = op.argmax if largest else op.argmin
         if not shape:
             return relax.const(0, "int64")
         if dim is None:
             flat = t.reshape(x, [math.prod(shape)])
-            return t.reshape(first_index(t, where, flat, 0, False), t.shape)
-        return first_index(t, where, x, dim % len(shape), keepdim)
+            return t.reshape(extreme_along(t, flat, 0, False, largest)[1], t.shape)
+        return extreme_along(t, x, dim % len(shape), keepdim, largest)[1]
 
     return convert
-
-
-def first_index(
-    t: Translation, where: Reduce, x: relax.Expr, axis: int, keepdim: bool
-) -> relax.Expr:
-    return t.cast(t.emit(where(x, axis, keepdim)), "int64")
 
 
 def softmax(of: Reduce) -> Converter:

@@ -79,7 +79,7 @@ class Sizes:
             whole = self._in_integers(expr.args[0])
             if whole is not None:
                 return whole
-        build = _BUILDERS.get(type(expr).__name__)
+        build = BUILDERS.get(type(expr).__name__)
         if build is None:
             raise ModelError(
                 f"the shapes need {type(expr).__name__} ({expr}), which cannot be compiled: "
@@ -113,7 +113,7 @@ def integer(size: Any) -> tirx.Expr:
     return tirx.IntImm("int64", size) if isinstance(size, int) else size
 
 
-def _is_float(expr: tirx.Expr) -> bool:
+def is_float(expr: tirx.Expr) -> bool:
     return str(expr.ty.dtype).startswith("float")
 
 
@@ -121,19 +121,19 @@ def _joined(operator: Callable[[Any, Any], Any]) -> Callable[..., tirx.Expr]:
     """n-ary: integers are float64 beside a float, as in Python."""
 
     def build(*args: tirx.Expr) -> tirx.Expr:
-        if any(map(_is_float, args)):
-            args = tuple(_float(arg) for arg in args)
+        if any(map(is_float, args)):
+            args = tuple(as_float(arg) for arg in args)
         return reduce(operator, args)
 
     return build
 
 
-def _float(expr: tirx.Expr) -> tirx.Expr:
-    return expr if _is_float(expr) else tirx.Cast("float64", expr)
+def as_float(expr: tirx.Expr) -> tirx.Expr:
+    return expr if is_float(expr) else tirx.Cast("float64", expr)
 
 
 def _true_divide(a: tirx.Expr, b: tirx.Expr) -> tirx.Expr:
-    return tirx.div(_float(a), _float(b))
+    return tirx.div(as_float(a), as_float(b))
 
 
 def _power(base: tirx.Expr, exponent: tirx.Expr) -> tirx.Expr:
@@ -142,21 +142,21 @@ def _power(base: tirx.Expr, exponent: tirx.Expr) -> tirx.Expr:
     if isinstance(exponent, tirx.IntImm) and int(exponent.value) == -1:
         return _true_divide(tirx.FloatImm("float64", 1.0), base)
     if isinstance(exponent, tirx.FloatImm) and float(exponent.value) == 0.5:
-        return tirx.sqrt(_float(base))
-    return tirx.pow(_float(base), _float(exponent))
+        return tirx.sqrt(as_float(base))
+    return tirx.pow(as_float(base), as_float(exponent))
 
 
 def _truncated(expr: tirx.Expr) -> tirx.Expr:
     """By a conversion: TVM has no types for tirx.trunc, floor and ceil inside another formula."""
-    return tirx.Cast("int64", _float(expr))
+    return tirx.Cast("int64", as_float(expr))
 
 
 def _is_less(a: tirx.Expr, b: tirx.Expr) -> tirx.Expr:
     """1 where a < b, else 0."""
-    return tirx.Cast("int64", _float(a) < _float(b))
+    return tirx.Cast("int64", as_float(a) < as_float(b))
 
 
-_BUILDERS: dict[str, Callable[..., tirx.Expr]] = {
+BUILDERS: dict[str, Callable[..., tirx.Expr]] = {
     "Add": _joined(lambda a, b: a + b),
     "Mul": _joined(lambda a, b: a * b),
     "Pow": _power,
@@ -170,13 +170,13 @@ _BUILDERS: dict[str, Callable[..., tirx.Expr]] = {
     "ModularIndexing": lambda a, b, c: tirx.floormod(tirx.floordiv(a, b), c),
     "Max": _joined(tirx.max),
     "Min": _joined(tirx.min),
-    "ToFloat": _float,
+    "ToFloat": as_float,
     "IntTrueDiv": _true_divide,
     "FloatTrueDiv": _true_divide,
     "TruncToInt": _truncated,
     "FloorToInt": lambda expr: _truncated(expr) - _is_less(expr, _truncated(expr)),
     "CeilToInt": lambda expr: _truncated(expr) + _is_less(_truncated(expr), expr),
-    "RoundToInt": lambda expr: _truncated(tirx.nearbyint(_float(expr))),
+    "RoundToInt": lambda expr: _truncated(tirx.nearbyint(as_float(expr))),
     "Identity": lambda a: a,
-    "OpaqueUnaryFn_sqrt": lambda a: tirx.sqrt(_float(a)),
+    "OpaqueUnaryFn_sqrt": lambda a: tirx.sqrt(as_float(a)),
 }

@@ -21,6 +21,7 @@ from . import moving as m
 from . import normalisation as n
 from . import padding as pad
 from . import pooling as p
+from . import quantized as q
 from . import reductions as r
 from . import resampling as u
 from . import scattering as s
@@ -68,6 +69,8 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "aten.atan2.default": (a.binary(op.atan2), _TYPES),
     "aten.maximum.default": (a.binary(a.extreme(op.maximum)), _TYPES),
     "aten.minimum.default": (a.binary(a.extreme(op.minimum)), _TYPES),
+    "aten.fmax.default": (a.binary(a.number_of(op.maximum)), _ABSENT),
+    "aten.fmin.default": (a.binary(a.number_of(op.minimum)), _ABSENT),
     "aten.clamp.default": (a.clamp, "bounds integers by floats"),
     "aten.clamp.Tensor": (a.clamp, "takes both bounds for given"),
     "aten.clamp_min.default": (a.clamp_min, _TYPES),
@@ -231,6 +234,17 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "aten.hardswish.default": (f.function(y.hard_swish), _INTEGERS),
     "aten.celu.default": (f.function(y.celu), "divides exp(x) by alpha, instead of x"),
     "aten.selu.default": (f.function(y.selu), _INTEGERS),
+    # quantized
+    **{
+        f"quantized_decomposed.{kind}_per_tensor.{overload}": (convert, _ABSENT)
+        for kind, convert in {
+            "quantize": q.quantize_per_tensor,
+            "dequantize": q.dequantize_per_tensor,
+        }.items()
+        for overload in ("default", "tensor", "tensor2")
+    },
+    "quantized_decomposed.quantize_per_channel.default": (q.quantize_per_channel, _ABSENT),
+    "quantized_decomposed.dequantize_per_channel.default": (q.dequantize_per_channel, _ABSENT),
     # resampling
     **{f"aten.upsample_nearest{n}d.vec": (u.nearest(False), _STEP) for n in (1, 2, 3)},
     **{

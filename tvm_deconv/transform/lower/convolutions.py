@@ -20,7 +20,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm_deconv.backends import machine_of
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec, resolve_log
-from tvm_deconv.relax_functions import opaque
+from tvm_deconv.relax_functions import opaque, with_rebuilt
 from tvm_deconv.schedules.choice import AUTO, Preferences
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.schedules.tir.stacks import on_volumes
@@ -71,21 +71,17 @@ class LowerConvolutions:
     ) -> tvm.IRModule:
         """The module with every layer lowered that a variant computes."""
         # Aliases (y = x) would hide the epilogue behind a rewritten layer.
-        result = relax.transform.CanonicalizeBindings()(mod)
-        lowered = False
-        for name, func in result.functions_items():
-            found = layers_of(result, func, self.machine, self.preferences)
+        canonical = relax.transform.CanonicalizeBindings()(mod)
+
+        def rebuild(work: tvm.IRModule, func: relax.Function) -> _Rebuild | None:
             layers: dict[relax.Var, list[LoweredLayer]] = {}
-            for layer in found:
+            for layer in layers_of(work, func, self.machine, self.preferences):
                 if isinstance(layer, LoweredLayer):
                     layers.setdefault(layer.epilogue.result, []).append(layer)
-            if layers:
-                lowered = True
-                rebuild = _Rebuild(result, layers)
-                func = rebuild.visit_expr(func)
-                result = rebuild.builder_.get()
-                result.update_func(name, func)
-        return relax.transform.DeadCodeElimination()(result) if lowered else mod
+            return _Rebuild(work, layers) if layers else None
+
+        lowered = with_rebuilt(canonical, rebuild)
+        return mod if lowered is canonical else lowered
 
 
 @mutator

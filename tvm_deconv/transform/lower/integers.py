@@ -9,9 +9,13 @@ each output channel and phase (``algebra.integers`` finds both). Then
 
 where the sum is exact in int32, which is proved from the weights or the layer is refused, and the
 store multiplies by ``s_x * s_w / s_y``, rounds half to even, adds y's zero point and saturates, in
-the order in which ONNX Runtime does it. A bias that is a multiple of ``s_x * s_w``, as quantizers
-write it, is added to the sum. Sub-pixel convolutions were rewritten before this, and are lowered as
-the transposed convolutions that they have become.
+the order in which ONNX Runtime does it. Where nothing but a residual sum reads y,
+
+    z = quantize(act(dequantize(y) + dequantize(other)))
+
+is a part of the store, too (``residual``). A bias that is a multiple of ``s_x * s_w``, as
+quantizers write it, is added to the sum. Sub-pixel convolutions were rewritten before this, and are
+lowered as the transposed convolutions that they have become.
 
 act may be, in this order, one slope below 0 and bounds from both sides; a leaky ReLU, a ReLU and a
 clip, say. Where something else follows, or several readers, the result is stored as float32.
@@ -21,7 +25,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import tvm
@@ -34,12 +37,12 @@ from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store, phase_sums
 from tvm_deconv.schedules.cpu.integer.tile import choose_tile, refusal
 from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
 from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, shape_of
+from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE, scale_of
 
 from .epilogue import PRELU, RESHAPE, phase_view
 from .read import CONV, CONV_TRANSPOSE, Convolution, read
+from .residual import residual_of
 
-DEQUANTIZE, QUANTIZE = "relax.dequantize", "relax.quantize"
-_BYTES = ("uint8", "int8")
 _INT32 = 2**31
 # How far a bias may be from a multiple of its unit: the rounding of two products of float32.
 _ROUNDING = 2.0**-22
@@ -63,13 +66,24 @@ def integers_of(target: tvm.target.Target) -> Integers | None:
 
 @dataclass(frozen=True)
 class IntegerLayer:
-    """A convolution ``conv`` of ``data``, whose kernel computes ``result``; arrays in its order."""
+    """A convolution ``conv`` of ``data``, whose kernel computes ``result``; arrays in its order.
+
+    ``result`` may be a view of the map, phases apart; what the kernel writes is the map.
+    """
 
     conv: Convolution
     data: relax.Expr
     result: relax.Var
     kernel: Integer
     arrays: tuple[np.ndarray, ...] = field(repr=False)
+    other: relax.Expr | None = None
+
+    @property
+    def operands(self) -> tuple[relax.Expr | np.ndarray, ...]:
+        """What the kernel is called with."""
+        if self.other is None:
+            return (self.data, *self.arrays)
+        return (self.data, *self.arrays[:-1], self.other, self.arrays[-1])
 
 
 @dataclass
@@ -102,53 +116,22 @@ def integer_layer(
         return None
     # Asked first, since to read a convolution is to rearrange its weights.
     source = graph.value(call.args[0])
-    if op_name(source) != DEQUANTIZE or dtype_of(source.args[0]) not in _BYTES:
+    if op_name(source) != DEQUANTIZE or dtype_of(source.args[0]) not in BYTES:
         return None
-    conv = read(graph, var)
+    conv = read(graph, var, strided=True)
     if conv is None or isinstance(conv, Refused) or conv.dtype != "float32":
         return None
     if integers is None:
         return Refused("integers are multiplied on processors only")
-    known = _scale_of(graph, source)
+    known = scale_of(graph, source, dtype_of(source.args[0]))
     if known is None:
         return Refused("its input does not have one positive, constant scale and one zero point")
     found = integer_weights(conv.op, conv.weight)
     if found is None:
         return Refused("its weights are not integers times a scale for each output channel")
     weight, scales = found
-    scale, zero_point = known
-    units = scales * np.float32(scale)
-    data = _before_round_trips(graph, source, known)
-    return _layer(graph, conv, data, zero_point, weight, units, integers)
-
-
-def _before_round_trips(
-    graph: Graph, dequantized: relax.Call, known: tuple[float, int]
-) -> relax.Expr:
-    """The bytes that were last made: to float32 and back with the same scale changes none.
-
-    Quantizers write a pair of the two behind whatever only moves values.
-    """
-    data = dequantized.args[0]
-    while True:
-        again = graph.value(data)
-        if op_name(again) != QUANTIZE or _scale_of(graph, again) != known:
-            return data
-        source = graph.value(again.args[0])
-        if op_name(source) != DEQUANTIZE or _scale_of(graph, source) != known:
-            return data
-        if dtype_of(source.args[0]) != dtype_of(data):
-            return data
-        data = source.args[0]
-
-
-def _scale_of(graph: Graph, call: relax.Call) -> tuple[float, int] | None:
-    """Scale and zero point of a quantization or its reverse; None if there are several."""
-    scale, zero_point = (graph.constant(argument) for argument in call.args[1:3])
-    if scale is None or zero_point is None or scale.size != 1 or zero_point.size != 1:
-        return None
-    value = float(scale.item())
-    return (value, int(zero_point.item())) if 0 < value < np.inf else None
+    units = scales * np.float32(known.scale)
+    return _layer(graph, conv, source.args[0], known.zero_point, weight, units, integers)
 
 
 def _layer(
@@ -177,6 +160,8 @@ def _layer(
     bias, shift = _bias(after.shift, units, _INT32 - largest)
     is_float = after.scale is None
     per = np.float32(1 if after.scale is None else after.scale)
+    is_map = not is_float and same_shape(shape_of(after.result), shape_of(conv.var))
+    added = residual_of(graph, after.result) if is_map else None
     store = Store(
         "float32" if is_float else dtype_of(after.result),
         after.zero_point,
@@ -184,10 +169,11 @@ def _layer(
         float(np.float32(after.high) / per),
         has_shift=shift is not None,
         has_slope=after.slope is not None,
+        sum=None if added is None else added.sum,
     )
     sizes = [dim if isinstance(dim, int) else None for dim in shape_of(data) or [None] * 4]
-    tile = choose_tile(op, dot, sizes[2], sizes[3], sizes[0], integers.machine)
-    kernel = Integer(op, dtype, zero_point, dot, tile, store)
+    tile = choose_tile(op, dot, sizes[2], sizes[3], sizes[0], integers.machine, conv.step)
+    kernel = Integer(op, dtype, zero_point, dot, tile, store, conv.step)
     offsets = bias - kernel.corrections(weight)
     arrays = [
         kernel.pack(weight),
@@ -198,7 +184,10 @@ def _layer(
     for values in (None if shift is None else shift / per, after.slope):
         if values is not None:
             arrays.append(kernel.lines(values.astype("float32")))
-    return IntegerLayer(conv, data, after.result, kernel, tuple(arrays))
+    if added is None:
+        return IntegerLayer(conv, data, after.result, kernel, tuple(arrays))
+    arrays.append(added.values)
+    return IntegerLayer(conv, data, added.result, kernel, tuple(arrays), added.other)
 
 
 def _bias(
@@ -231,7 +220,8 @@ def _follow(graph: Graph, conv: Convolution) -> _Following:
         call = graph.value(reader)
         name = op_name(call)
         if name == QUANTIZE:
-            return state if _quantizes(graph, reader, call, var, state, shape) else best
+            is_whole = any(same_shape(shape_of(reader), one) for one in (shape, view))
+            return state if is_whole and _quantizes(graph, reader, call, var, state) else best
         if name == RESHAPE:
             own = shape_of(reader)
             if not (same_shape(own, shape) or (view is not None and same_shape(own, view))):
@@ -247,12 +237,12 @@ def _follow(graph: Graph, conv: Convolution) -> _Following:
 
 
 def _quantizes(
-    graph: Graph, var: relax.Var, call: relax.Call, x: relax.Var, state: _Following, shape: Any
+    graph: Graph, var: relax.Var, call: relax.Call, x: relax.Var, state: _Following
 ) -> bool:
-    known = _scale_of(graph, call) if call.args[0].same_as(x) else None
-    if known is None or dtype_of(var) not in _BYTES or not same_shape(shape_of(var), shape):
+    known = scale_of(graph, call, dtype_of(var)) if call.args[0].same_as(x) else None
+    if known is None:
         return False
-    state.result, (state.scale, state.zero_point) = var, known
+    state.result, state.scale, state.zero_point = var, known.scale, known.zero_point
     return True
 
 

@@ -8,21 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns.graph import Refused
-from tvm_deconv.relax_functions import holds, opaque
+from tvm_deconv.relax_functions import holds, opaque, with_rebuilt
 from tvm_deconv.report import KernelReport
 from tvm_deconv.schedules.cpu.integer.kernel import Integer
 from tvm_deconv.schedules.cpu.integer.write import write
-from tvm_deconv.transform.graph import Graph, op_name, shape_of
+from tvm_deconv.transform.graph import Graph, op_name, same_shape, shape_of
 from tvm_deconv.transform.graph import constant as tensor_constant
+from tvm_deconv.transform.keep_bytes import DEQUANTIZE
 from tvm_deconv.transform.rebind import rebind
 
-from .integers import DEQUANTIZE, IntegerLayer, Integers, integer_layer, integers_of
+from .integers import IntegerLayer, Integers, integer_layer, integers_of
 from .layers import describe, operator, short
 
 # The name of this way to compute, where variants have theirs.
@@ -49,24 +51,21 @@ class LowerIntegers:
         """The module with every such layer lowered; itself where there is none."""
         if self.integers is None or not any(map(has_bytes, dict(mod.functions).values())):
             return mod
-        result = relax.transform.CanonicalizeBindings()(mod)
-        lowered = False
-        for name, func in result.functions_items():
+        canonical = relax.transform.CanonicalizeBindings()(mod)
+
+        def rebuild(work: tvm.IRModule, func: relax.Function) -> _Rebuild | None:
             if not has_bytes(func):
-                continue
-            graph = Graph(func, result)
+                return None
+            graph = Graph(func, work)
             layers = {
                 layer.result: layer
                 for layer in layers_of_integers(graph, self.integers).values()
                 if isinstance(layer, IntegerLayer)
             }
-            if layers:
-                lowered = True
-                rebuild = _Rebuild(result, graph, layers)
-                func = rebuild.visit_expr(func)
-                result = rebuild.builder_.get()
-                result.update_func(name, func)
-        return relax.transform.DeadCodeElimination()(result) if lowered else mod
+            return _Rebuild(work, graph, layers) if layers else None
+
+        lowered = with_rebuilt(canonical, rebuild)
+        return mod if lowered is canonical else lowered
 
 
 def has_bytes(func: tvm.ir.BaseFunc) -> bool:
@@ -100,13 +99,14 @@ def explain_integers(
         bits = min(kernel.dot.bits, 16)
         reason = f"{kernel.dtype} by int{bits}, sums in int32 ({kernel.dot.name}), "
         what = describe(graph, var)
+        added = "" if layer.other is None else f" with {graph.describe(layer.other)} added"
         return KernelReport(
             "",
             layer_name(layer.result),
             what,
             INTEGER,
             short(kernel.tile),
-            f"{reason}stored as {kernel.store.dtype}",
+            f"{reason}stored as {kernel.store.result}{added}",
         )
 
     return of_bytes
@@ -128,8 +128,17 @@ class _Rebuild(PyExprMutator):
         if layer is None:
             super().visit_var_binding_(binding)
             return
-        arguments = [self.visit_expr(layer.data), *map(tensor_constant, layer.arrays)]
-        rebind(self, binding, relax.call_tir(self._callee(layer), arguments, binding.var.ty))
+        arguments = [
+            tensor_constant(operand)
+            if isinstance(operand, np.ndarray)
+            else self.visit_expr(operand)
+            for operand in layer.operands
+        ]
+        shape, dtype = layer.conv.var.ty.shape, binding.var.ty.dtype
+        made = relax.call_tir(self._callee(layer), arguments, relax.TensorType(shape, dtype))
+        if not same_shape(shape_of(binding.var), shape_of(layer.conv.var)):
+            made = relax.op.reshape(self.builder_.emit(made), binding.var.ty.shape)
+        rebind(self, binding, made)
 
     def _callee(self, layer: IntegerLayer) -> tvm.ir.GlobalVar:
         # A function reads free sizes off its first argument, by names of its own.

@@ -31,7 +31,8 @@ class Convolution:
     """``var`` = transposed convolution of ``data`` (NCHW) with ``weight`` (IOHW).
 
     With a ``stack`` the data are volumes (NCDHW), and the layer is that over their stacks: it
-    computes the slices of one phase of the depth.
+    computes the slices of one phase of the depth. ``step`` are the strides of a convolution, which
+    has every ``step``-th output of ``op``.
     """
 
     var: relax.Var
@@ -40,6 +41,7 @@ class Convolution:
     op: ConvTranspose2d
     dtype: str
     stack: Stack | None = None
+    step: tuple[int, int] = (1, 1)
 
     @property
     def picture(self) -> tuple[Any, Any, Any, Any]:
@@ -53,11 +55,14 @@ class Convolution:
         return n, self.op.in_channels, self.stack.height(depth, height), w
 
 
-def read(graph: Graph, var: relax.Var) -> Convolution | Refused | None:
-    """The convolution that computes ``var``; None if it is none, Refused if left to TVM."""
+def read(graph: Graph, var: relax.Var, *, strided: bool = False) -> Convolution | Refused | None:
+    """The convolution that computes ``var``; None if it is none, Refused if left to TVM.
+
+    Convolutions with strides are read if ``strided``, for kernels that have a ``step``.
+    """
     name = op_name(graph.value(var))
     if name == CONV:
-        found = _read_conv(graph, var)
+        found = _read_conv(graph, var, strided)
     elif name == CONV_TRANSPOSE:
         found = _read_conv_transpose(graph, var)
     else:
@@ -69,8 +74,8 @@ def read(graph: Graph, var: relax.Var) -> Convolution | Refused | None:
     return replace(found, op=without_zero_taps(found.op, found.weight))
 
 
-def _read_conv(graph: Graph, var: relax.Var) -> Convolution | Refused:
-    conv = read_conv(graph, var)
+def _read_conv(graph: Graph, var: relax.Var, strided: bool) -> Convolution | Refused:
+    conv = read_conv(graph, var, strided=strided)
     if conv is None or isinstance(conv, Refused):
         return conv or Refused(f"{graph.describe(var)} is not a convolution")
     if (conv.data_layout, conv.out_layout) != (LAYOUT, LAYOUT):
@@ -81,7 +86,7 @@ def _read_conv(graph: Graph, var: relax.Var) -> Convolution | Refused:
         return Refused(f"{graph.describe(var)}: {error}")
     op = ConvTranspose2d(conv.in_channels, conv.weight.shape[0], h, w, conv.groups)
     weight = weight_shuffle(conv.weight, 1, groups=conv.groups, dilation=conv.dilation)
-    return Convolution(var, conv.data, weight, op, conv.dtype)
+    return Convolution(var, conv.data, weight, op, conv.dtype, step=conv.strides)
 
 
 def _read_conv_transpose(graph: Graph, var: relax.Var) -> Convolution | Refused:

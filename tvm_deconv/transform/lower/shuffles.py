@@ -20,6 +20,7 @@ import tvm
 from tvm import relax, te
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from tvm_deconv.relax_functions import with_rebuilt
 from tvm_deconv.transform.graph import Graph, is_var, op_name, same, shape_of
 from tvm_deconv.transform.rebind import rebind
 
@@ -40,15 +41,12 @@ class LowerShuffles:
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         """The module with every shuffle as a single function."""
-        result = mod
-        for name, func in mod.functions_items():
-            shuffles = _shuffles(Graph(func)) if isinstance(func, relax.Function) else []
-            if shuffles:
-                rebuild = _Rebuild(result, shuffles)
-                func = rebuild.visit_expr(func)
-                result = rebuild.builder_.get()
-                result.update_func(name, func)
-        return relax.transform.DeadCodeElimination()(result) if result is not mod else mod
+
+        def rebuild(work: tvm.IRModule, func: relax.Function) -> _Rebuild | None:
+            shuffles = _shuffles(Graph(func))
+            return _Rebuild(work, shuffles) if shuffles else None
+
+        return with_rebuilt(mod, rebuild)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import tvm
 from tvm import relax
 from tvm.relax.frontend.onnx import onnx_frontend
 
@@ -85,18 +87,24 @@ def instance_normalization(call: Call, x: relax.Expr) -> relax.Expr:
     """Statistics of each channel of each image; scale and bias in the type of ``x``."""
     rank, channels = len(shape_of(x)), shape_of(x)[1]
     axes = list(range(2, rank))
-    factors = []
-    for index, what in ((1, "scale"), (2, "bias")):
+    factors: list[relax.Expr | None] = []
+    for index, what, neutral in ((1, "scale", 1.0), (2, "bias", 0.0)):
         value = call.tensor(index)
         if shape_of(value) != [channels] and isinstance(channels, int):
             refuse(f"its {what} has the shape {shape_of(value)}, not [{channels}]")
+        if isinstance(value, tvm.ir.GenericConst) and np.all(value.value.numpy() == neutral):
+            # As PyTorch writes group normalisations: the result goes on to a reshape.
+            factors.append(None)
+            continue
         if dtype_of(value) != dtype_of(x):
             value = call.emit(relax.op.astype(value, dtype_of(x)))
         factors.append(call.emit(relax.op.expand_dims(value, [a - 1 for a in axes])))
     _, centred, variance = _moments(call, x, axes)
     deviation = relax.op.sqrt(relax.op.add(variance, call.number(call.get("epsilon", 1e-5), x)))
-    scaled = relax.op.multiply(relax.op.divide(centred, call.emit(deviation)), factors[0])
-    return relax.op.add(call.emit(scaled), factors[1])
+    y = call.emit(relax.op.divide(centred, call.emit(deviation)))
+    scale, bias = factors
+    y = y if scale is None else call.emit(relax.op.multiply(y, scale))
+    return y if bias is None else relax.op.add(y, bias)
 
 
 def mean_variance_normalization(call: Call, x: relax.Expr) -> relax.Expr:

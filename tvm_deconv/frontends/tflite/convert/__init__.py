@@ -87,6 +87,7 @@ CONVERTERS: dict[str, Converter] = {
     "PAD": pad.pad,
     "PADV2": pad.pad,
     "PRELU": pointwise.prelu,
+    "QUANTIZE": pointwise.quantize,
     "REDUCE_MAX": reduce.reduction("ReduceMax"),
     "REDUCE_MIN": reduce.reduction("ReduceMin"),
     "REDUCE_PROD": reduce.reduction("ReduceProd"),

@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from onnx import helper
 
 from tvm_deconv.frontends.onnx.nodes import refuse
+from tvm_deconv.frontends.tflite.quantization import Quantization
 from tvm_deconv.frontends.tflite.read import Operator
 from tvm_deconv.frontends.tflite.translation import NCHW, Order, Translation
 
+from .integers import works_on_integers
+
+_FLOAT = 1  # TensorProto.FLOAT
 # ActivationFunctionType of the schema: limits of Clip, or an operator.
 _ACTIVATIONS = {1: "Relu", 2: (-1.0, 1.0), 3: (0.0, 6.0)}
 # LiteRT's kernels leave these out without a word, which no network can mean.
@@ -20,14 +25,20 @@ _UNCLEAR = {4: "TANH", 5: "SIGN_BIT"}
 
 @dataclass
 class Call:
-    """One operator. Converters refuse with a reason; whoever calls them names the operator."""
+    """One operator. Converters refuse with a reason; whoever calls them names the operator.
+
+    Of a quantised tensor it gives and takes the real values, unless ``on_integers``: then the
+    integers that are stored.
+    """
 
     graph: Translation
     operator: Operator
     label: str = field(init=False)
+    on_integers: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.label = f"{self.operator.name} {self.operator.index}"
+        self.on_integers = works_on_integers(self.graph, self.operator)
         self._before = len(self.graph.nodes)
 
     # What the operator says.
@@ -74,11 +85,24 @@ class Call:
         return len(self.shape(index))
 
     def dtype(self, index: int) -> str:
+        """The type of the elements that ``form`` gives."""
+        if self.quantization(index) is not None and not self.on_integers:
+            return "float32"
         return self.graph.file.tensors[self.input(index)].dtype
+
+    def quantization(self, index: int) -> Quantization | None:
+        return self.graph.quantization(self.input(index))
+
+    def value(self, index: int) -> np.ndarray | None:
+        """Elements of input ``index``, None where they depend on data."""
+        found, quantization = self.graph.value(self.input(index)), self.quantization(index)
+        if found is None or quantization is None or self.on_integers:
+            return found
+        return quantization.real(found)
 
     def array(self, index: int, what: str) -> np.ndarray:
         """Elements of input ``index``; raises ModelError where they depend on data."""
-        found = self.graph.value(self.input(index))
+        found = self.value(index)
         if found is None:
             refuse(f"its {what} are computed when the network runs: they must be constants")
         return found
@@ -99,7 +123,8 @@ class Call:
 
     def form(self, index: int, order: Order | None = None) -> str:
         """Input ``index`` with its axes in ``order``, the file's where None."""
-        return self.graph.form(self.input(index), order, f"{self.label}: input {index}")
+        form = self.graph.form if self.on_integers else self.graph.real
+        return form(self.input(index), order, f"{self.label}: input {index}")
 
     def same_order(self, *indices: int) -> Order:
         """The order in which inputs of one rank are best taken: NCHW where one is there."""
@@ -113,7 +138,7 @@ class Call:
         rank = self.rank(index)
         if rank == len(order):
             return self.form(index, order)
-        value = self.graph.value(self.input(index))
+        value = self.value(index)
         if value is not None:
             wide = (
                 value
@@ -137,6 +162,28 @@ class Call:
         """A scalar of the type of input ``index``."""
         return self.constant(value, self.dtype(index))
 
+    def zero(self, index: int = 0) -> str:
+        """The element that means 0, of the type of input ``index``."""
+        quantization = self.quantization(index) if self.on_integers else None
+        return self.number(quantization.zero_points[0] if quantization else 0, index)
+
+    def in_single(self, x: str) -> str:
+        """Integers as float32, to be brought back by ``rounded``; anything else as it is."""
+        return self.emit("Cast", x, to=_FLOAT) if self._is_stored else x
+
+    def rounded(self, value: str) -> str:
+        """Of what ``in_single`` gave: to the nearest integer, a half away from 0, as LiteRT's."""
+        if not self._is_stored:
+            return value
+        half = self.emit("Add", self.emit("Abs", value), self.constant(0.5, np.float32))
+        whole = self.emit("Mul", self.emit("Floor", half), self.emit("Sign", value))
+        kind = self.graph.file.tensors[self.output()].dtype
+        return self.emit("Cast", whole, to=helper.np_dtype_to_tensor_dtype(np.dtype(kind)))
+
+    @property
+    def _is_stored(self) -> bool:
+        return self.on_integers and self.quantization(0) is not None
+
     def emit(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Append a node; the name of what it computes."""
         inner = f"{self.graph.names[self.output()]}:{kind}"
@@ -153,10 +200,19 @@ class Call:
         index: int = 0,
         activation: int | None = None,
     ) -> None:
-        """``value`` is output ``index``, with its axes in ``order``, after a fused activation."""
+        """``value`` is output ``index``, with its axes in ``order``, after a fused activation.
+
+        It is rounded to the scale of the output where that has one.
+        """
         if activation is None:
             activation = int(self.option("FusedActivationFunction", 0))
+        has_scale = self.graph.quantization(self.output(index)) is not None
+        stays = has_scale and self.on_integers and not activation
+        if has_scale and self.on_integers and activation:
+            value = self.graph.dequantized(value, self.output(index))
         value = self._activated(value, activation)
+        if has_scale and not stays:
+            value = self.graph.quantized(value, self.output(index), self.label)
         shape = self.graph.facts.shape(value)
         if shape is None:
             refuse("the rank of its result follows from data")

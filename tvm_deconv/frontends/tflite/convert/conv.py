@@ -22,6 +22,8 @@ from tvm_deconv.frontends.tflite.translation import NCHW
 from .call import Call
 
 SAME, VALID = 0, 1
+# What brings OHWI to IOHW, and 1HWO to O1HW. NCHW is what brings OHWI to OIHW.
+_LAST_FIRST = (3, 0, 1, 2)
 _PADDINGS = {SAME: "SAME", VALID: "VALID"}
 
 
@@ -60,44 +62,70 @@ def window_of(
     return {**window, "pads": [begin for begin, _ in pads] + [end for _, end in pads]}
 
 
-def _weights(call: Call, index: int) -> np.ndarray:
-    weights = call.array(index, "weights")
-    if weights.ndim != 4 or 0 in weights.shape:
-        refuse(f"its weights have the shape {list(weights.shape)}, not 4 sizes")
-    return weights
+def _shape_of_weights(call: Call, index: int) -> list[int]:
+    """Of four sizes, none of them 0."""
+    shape = list(call.array(index, "weights").shape)
+    if len(shape) != 4 or 0 in shape:
+        refuse(f"its weights have the shape {shape}, not 4 sizes")
+    return shape
 
 
-def _bias(call: Call, index: int, channels: int) -> list[str]:
+def _weights(call: Call, index: int, order: tuple[int, ...]) -> str:
+    """The weights with their axes in ``order``, integers as such."""
+    stored, quantization = call.graph.value(call.input(index)), call.quantization(index)
+    if stored is None or quantization is None or stored.dtype not in (np.int8, np.uint8):
+        return call.constant(call.array(index, "weights").transpose(order))
+    moved = np.asarray(stored.transpose(order), order="C")
+    scales, zeros = np.array(quantization.scales), np.array(quantization.zero_points)
+    axis = order.index(quantization.axis) if not quantization.is_single else 0
+    return call.graph.meant(moved, scales, zeros, axis, f"{call.label}:weights")
+
+
+def _bias(call: Call, index: int, channels: int, data: int = 0) -> list[str]:
+    """The bias, one of integers by the scales of the sum that it is added to.
+
+    ``data`` is the input of the layer, whose weights are input 1.
+    """
     if not call.has(index):
         return []
     bias = call.array(index, "biases")
     if bias.shape != (channels,):
         refuse(f"its bias has the shape {list(bias.shape)}, not [{channels}]")
-    return [call.constant(bias)]
+    stored = call.graph.value(call.input(index))
+    if stored is None or stored.dtype.kind != "i":
+        return [call.constant(bias)]
+    of_data, of_weights = call.quantization(data), call.quantization(1)
+    if of_data is None or of_weights is None:
+        refuse(f"its bias is {stored.dtype}, its input or its weights have no scale")
+    units = np.float32(of_data.scales[0]) * np.array(of_weights.scales, np.float32)
+    if stored.dtype != np.int32:
+        return [call.constant(stored.astype(np.float32) * units)]
+    return [call.graph.meant(stored, units, None, 0, f"{call.label}:bias")]
 
 
 def conv_2d(call: Call) -> None:
     """Weights OHWI; fewer input channels there than the image has are groups."""
-    weights, channels = _weights(call, 1), call.image()[3] or 0
-    inputs = weights.shape[3]
-    if channels % inputs or weights.shape[0] % max(channels // inputs, 1):
+    shape, channels = _shape_of_weights(call, 1), call.image()[3] or 0
+    inputs = shape[3]
+    if channels % inputs or shape[0] % max(channels // inputs, 1):
         refuse(f"its weights are for {inputs} channels, its input has {channels}")
-    _convolve(call, weights.transpose(0, 3, 1, 2), channels // inputs)
+    _convolve(call, shape, NCHW, channels // inputs)
 
 
 def depthwise_conv_2d(call: Call) -> None:
     """Weights 1HW(C*m): output channel c*m + i reads input channel c."""
-    weights, channels = _weights(call, 1), call.image()[3] or 0
-    if weights.shape[0] != 1 or weights.shape[3] % channels:
-        refuse(f"its weights {list(weights.shape)} do not fit an input of {channels} channels")
-    _convolve(call, weights.transpose(3, 0, 1, 2), channels)
+    shape, channels = _shape_of_weights(call, 1), call.image()[3] or 0
+    if shape[0] != 1 or shape[3] % channels:
+        refuse(f"its weights {shape} do not fit an input of {channels} channels")
+    _convolve(call, shape, _LAST_FIRST, channels)
 
 
-def _convolve(call: Call, weights: np.ndarray, groups: int) -> None:
+def _convolve(call: Call, shape: list[int], order: tuple[int, ...], groups: int) -> None:
+    """By weights of ``shape``, whose axes in ``order`` are OIHW."""
     strides = call.positive("StrideH", "StrideW")
     dilations = call.positive("DilationHFactor", "DilationWFactor")
-    window = window_of(call, weights.shape[2:], strides, dilations)
-    operands = [call.form(0, NCHW), call.constant(weights), *_bias(call, 2, len(weights))]
+    window = window_of(call, (shape[1], shape[2]), strides, dilations)
+    operands = [call.form(0, NCHW), _weights(call, 1, order), *_bias(call, 2, shape[order[0]])]
     call.result(call.emit("Conv", *operands, group=groups, **window), NCHW)
 
 
@@ -107,12 +135,12 @@ def transpose_conv(call: Call) -> None:
     The output has size * stride + more samples along an axis, of which LiteRT takes those that a
     convolution of the same window brings back to ``size``.
     """
-    weights, strides = _weights(call, 1), call.positive("StrideH", "StrideW")
+    shape, strides = _shape_of_weights(call, 1), call.positive("StrideH", "StrideW")
     is_same = _padding(call) == SAME
     sizes = call.image(2)[1:3]
     wanted = _wanted_sizes(call)
     crops = []
-    for size, want, kernel, stride in zip(sizes, wanted, weights.shape[1:3], strides, strict=True):
+    for size, want, kernel, stride in zip(sizes, wanted, shape[1:3], strides, strict=True):
         if size is None or want is None:
             # What converters ask for. The reshape below says so if it is not.
             more = 0 if is_same else max(kernel - stride, 0)
@@ -126,11 +154,11 @@ def transpose_conv(call: Call) -> None:
                 )
         begin = same_pads(stride + more, kernel, stride)[0] if is_same else 0
         crops.append((begin, kernel - stride - begin - more))
-    y = _transposed(call, 2, weights, strides, crops, 3)
+    y = _transposed(call, 2, shape, strides, crops, 3)
     if None in sizes or None in wanted:
-        shape = call.emit("Cast", call.form(0), to=_INT64)
+        sizes_wanted = call.emit("Cast", call.form(0), to=_INT64)
         order = call.constant(np.array(NCHW))
-        y = call.emit("Reshape", y, call.emit("Gather", shape, order, axis=0))
+        y = call.emit("Reshape", y, call.emit("Gather", sizes_wanted, order, axis=0))
     call.result(y, NCHW)
 
 
@@ -156,24 +184,24 @@ def _wanted_sizes(call: Call) -> list[int | None]:
 def _transposed(
     call: Call,
     image: int,
-    weights: np.ndarray,
+    shape: list[int],
     strides: tuple[int, ...],
     crops: list[tuple[int, int]],
     bias: int,
 ) -> str:
     """A transposed convolution cropped along H and W; negative crops append samples."""
     channels = call.image(image)[3]
-    if weights.shape[3] != channels:
-        refuse(f"its weights are for {weights.shape[3]} channels, its input has {channels}")
+    if shape[3] != channels:
+        refuse(f"its weights are for {shape[3]} channels, its input has {channels}")
     window: dict[str, Any] = {
-        "kernel_shape": weights.shape[1:3],
+        "kernel_shape": shape[1:3],
         "strides": strides,
         "pads": [begin for begin, _ in crops] + [max(end, 0) for _, end in crops],
     }
     if any(end < 0 for _, end in crops):
         window["output_padding"] = [max(-end, 0) for _, end in crops]
-    operands = [call.form(image, NCHW), call.constant(weights.transpose(3, 0, 1, 2))]
-    return call.emit("ConvTranspose", *operands, *_bias(call, bias, len(weights)), **window)
+    operands = [call.form(image, NCHW), _weights(call, 1, _LAST_FIRST)]
+    return call.emit("ConvTranspose", *operands, *_bias(call, bias, shape[0], image), **window)
 
 
 def transpose_conv_bias_options(custom: bytes) -> tuple[bool, tuple[int, int]]:
@@ -202,15 +230,15 @@ def transpose_conv_bias_crop(size: int, kernel: int, stride: int) -> int:
 def transpose_conv_bias(call: Call) -> None:
     """MediaPipe's Convolution2DTransposeBias: image, weights OHWI, bias."""
     is_same, strides = transpose_conv_bias_options(call.operator.custom)
-    weights, crops = _weights(call, 1), []
-    for size, kernel, stride in zip(call.image()[1:3], weights.shape[1:3], strides, strict=True):
+    shape, crops = _shape_of_weights(call, 1), []
+    for size, kernel, stride in zip(call.image()[1:3], shape[1:3], strides, strict=True):
         total = 0
         if is_same:
             if size is None and stride > 1:
                 refuse("its crop depends on free sizes: give the shapes of the inputs")
             total = transpose_conv_bias_crop(size or 1, kernel, stride)
         crops.append((total // 2, total - total // 2))
-    call.result(_transposed(call, 0, weights, strides, crops, 2), NCHW, activation=0)
+    call.result(_transposed(call, 0, shape, strides, crops, 2), NCHW, activation=0)
 
 
 def fully_connected(call: Call) -> None:
@@ -226,7 +254,7 @@ def fully_connected(call: Call) -> None:
     )
     if not keeps:
         x = call.emit("Reshape", x, call.constant(np.array([-1, weights.shape[1]])))
-    y = call.emit("MatMul", x, call.constant(weights.T))
+    y = call.emit("MatMul", x, _weights(call, 1, (1, 0)))
     bias = _bias(call, 2, len(weights))
     call.result(call.emit("Add", y, *bias) if bias else y)
 

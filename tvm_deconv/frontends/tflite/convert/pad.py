@@ -13,8 +13,7 @@ _FAR = 1 << 31  # behind the last sample
 
 def pad(call: Call) -> None:
     """Zeros, or what PADV2 gives as input 2."""
-    value = [call.form(2)] if call.has(2) else []
-    _pad(call, "constant", value)
+    _pad(call, "constant", [call.form(2) if call.has(2) else call.zero()])
 
 
 def mirror_pad(call: Call) -> None:

@@ -69,9 +69,25 @@ def same(call: Call) -> None:
 
 
 def dequantize(call: Call) -> None:
-    if call.dtype(0) != "float16":
-        refuse(f"its input is {call.dtype(0)}: only float32 networks are computed")
-    same(call)
+    """Integers with a scale, or weights of float16."""
+    order, tensor = call.same_order(0), call.input(0)
+    if call.quantization(0) is not None and call.graph.value(tensor) is None:
+        # A node of its own, which gets the name of the result.
+        call.result(call.graph.dequantized(call.graph.form(tensor, order), tensor), order)
+    elif call.quantization(0) is not None:
+        call.result(call.form(0, order), order)
+    elif call.dtype(0) == "float16":
+        same(call)
+    else:
+        refuse(f"its input is {call.dtype(0)} without a scale")
+
+
+def quantize(call: Call) -> None:
+    """To the scale of the result, of floats or of integers with another scale."""
+    if call.graph.quantization(call.output()) is None:
+        refuse("its result has no scale: the file is damaged")
+    order = call.same_order(0)
+    call.result(call.form(0, order), order)
 
 
 def squared_difference(call: Call) -> None:

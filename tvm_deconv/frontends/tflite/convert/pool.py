@@ -14,13 +14,14 @@ from .conv import window_of
 
 def average_pool_2d(call: Call) -> None:
     """Over the samples that are there, not the padding."""
-    call.result(_mean(call, call.form(0, NCHW)), NCHW)
+    mean = _mean(call, call.in_single(call.form(0, NCHW)))
+    call.result(call.rounded(mean), NCHW)
 
 
 def max_pool_2d(call: Call) -> None:
     x, window = call.form(0, NCHW), _window(call)
     if _is_padded_apart(window):
-        x, window = _padded(call, x, window, -np.inf)
+        x, window = _padded(call, x, window, _lowest(call))
     call.result(call.emit("MaxPool", x, **window), NCHW)
 
 
@@ -33,10 +34,10 @@ def _mean(call: Call, x: str) -> str:
     window = _window(call)
     if not _is_padded_apart(window):
         return call.emit("AveragePool", x, **window)
-    wide, inner = _padded(call, x, window, 0.0)
+    wide, inner = _padded(call, x, window, np.float32(0))
     shape = call.emit("Concat", call.constant([1, 1], np.int64), _sizes(call, x), axis=0)
     ones = call.emit("Expand", call.constant(np.float32(1)), shape)
-    share, _ = _padded(call, ones, window, 0.0)
+    share, _ = _padded(call, ones, window, np.float32(0))
     means = (call.emit("AveragePool", y, **inner) for y in (wide, share))
     return call.emit("Div", *means)
 
@@ -55,7 +56,15 @@ def _is_padded_apart(window: dict[str, Any]) -> bool:
     return "auto_pad" in window and any(kernel < stride for kernel, stride in pairs)
 
 
-def _padded(call: Call, x: str, window: dict[str, Any], value: float) -> tuple[str, dict[str, Any]]:
+def _lowest(call: Call) -> np.generic:
+    """What is below all elements of input 0, or equal to the lowest."""
+    dtype = np.dtype(call.dtype(0))
+    return dtype.type(-np.inf if dtype.kind == "f" else np.iinfo(dtype).min)
+
+
+def _padded(
+    call: Call, x: str, window: dict[str, Any], value: np.generic
+) -> tuple[str, dict[str, Any]]:
     """``x`` in NCHW padded as SAME asks, and the window without."""
     kernel, stride = (call.constant(window[key], np.int64) for key in ("kernel_shape", "strides"))
     zero, one, two = (call.constant([n], np.int64) for n in (0, 1, 2))
@@ -67,7 +76,7 @@ def _padded(call: Call, x: str, window: dict[str, Any], value: float) -> tuple[s
     nothing = call.constant([0, 0], np.int64)
     pads = call.emit("Concat", nothing, begin, nothing, call.emit("Sub", total, begin), axis=0)
     plain = {key: window[key] for key in ("kernel_shape", "strides")}
-    return call.emit("Pad", x, pads, call.constant(np.float32(value))), plain
+    return call.emit("Pad", x, pads, call.constant(value)), plain
 
 
 def _sizes(call: Call, x: str) -> str:

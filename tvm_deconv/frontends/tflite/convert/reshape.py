@@ -96,7 +96,7 @@ def space_to_batch_nd(call: Call) -> None:
     block, pads = _blocks(call)
     _, h, w, c = call.image()
     pad = [0, *(p[0] for p in pads), 0, 0, *(p[1] for p in pads), 0]
-    x = call.emit("Pad", call.form(0), call.constant(np.array(pad)))
+    x = call.emit("Pad", call.form(0), call.constant(np.array(pad)), call.zero())
     height, width = (size + sum(p) for size, p in zip((h or 0, w or 0), pads, strict=True))
     if height % block[0] or width % block[1]:
         refuse(f"its blocks {block} do not divide its padded sizes {[height, width]}")

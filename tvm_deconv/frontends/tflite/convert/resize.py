@@ -59,7 +59,8 @@ def nearest_indices(size: int, wanted: int, corners: bool, half: bool) -> np.nda
 def resize_bilinear(call: Call) -> None:
     corners, half = _places(call)
     mode = "align_corners" if corners else "half_pixel" if half else "asymmetric"
-    call.result(_resize(call, call.form(0, NCHW), "linear", mode), NCHW)
+    resized = _resize(call, call.in_single(call.form(0, NCHW)), "linear", mode)
+    call.result(call.rounded(resized), NCHW)
 
 
 def _places(call: Call) -> tuple[bool, bool]:

@@ -1,0 +1,44 @@
+"""What counts as right: floats by their largest error, 8 bits by the root mean square."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx_net import Net
+from quantized_networks import by_onnx_runtime
+
+from tvm_deconv.bench.subjects import FLOAT, MODEL, spread, subjects_of
+from tvm_deconv.workloads.selection import ModelFile
+
+SHAPE = (1, 3, 6, 7)
+
+
+@pytest.fixture
+def workload(tmp_path):
+    net = Net(SHAPE)
+    path = tmp_path / "one.onnx"
+    onnx.save(net.model(net.conv("x", 3, 4)), path)
+    return ModelFile(path)
+
+
+def test_the_twin_of_8_bits_is_held_against_its_graph_and_the_floats_against_float64(workload):
+    x = np.random.default_rng(0).random(SHAPE, "float32")
+    subjects = subjects_of(workload, x, "int8")
+    assert any(node.op_type == "QuantizeLinear" for node in subjects[MODEL].model.graph.node)
+    # Fused to integers, which is something else, and close.
+    fused = by_onnx_runtime(subjects[MODEL].model, x)
+    assert spread(fused, subjects[MODEL].expected) < 1e-3
+    assert len(np.unique(subjects[MODEL].expected)) <= 256
+    assert subjects[FLOAT].expected.dtype == np.float64
+    assert subjects_of(workload, x, "float32").keys() == {MODEL}
+
+
+def test_the_spread_is_relative_to_the_largest_value():
+    expected = np.array([0.0, -4.0, 2.0, 0.0])
+    assert spread(expected + np.array([0.4, 0, 0, -0.4]), expected) == pytest.approx(
+        0.4 / np.sqrt(2) / 4
+    )
+    assert spread(np.full(4, np.nan), expected) == np.inf
+    with pytest.raises(ValueError, match=r"shape \(2,\) instead of \(4,\)"):
+        spread(expected[:2], expected)

@@ -1,0 +1,74 @@
+"""Relax operators through the default CPU schedule: made, scheduled, run, held against torch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import tvm
+import tvm_ffi
+from quick_network import loaded, unoptimised
+from tvm import relax, tirx
+from tvm.relax.backend.cpu_generic import pipeline as stock
+
+from tvm_deconv.backends.passes import ScheduleRemaining
+from tvm_deconv.targets import resolve_target
+
+HOST = resolve_target("host")
+# Relative to the largest value: sums are reordered, products are not.
+TOLERANCE = {"float32": 2e-6, "float16": 2e-3}
+
+
+def module_of(emit, shapes, dtype="float32"):
+    """A Relax function ``main`` over parameters of the given shapes."""
+    builder = relax.BlockBuilder()
+    params = [relax.Var(f"x{i}", relax.TensorType(s, dtype)) for i, s in enumerate(shapes)]
+    with builder.function("main", params):
+        with builder.dataflow():
+            result = builder.emit_output(builder.normalize(emit(*params)))
+        builder.emit_func_output(result)
+    return builder.get()
+
+
+def scheduled(mod, target=HOST):
+    with target:
+        return tvm.transform.Sequential(
+            [*stock.legalize_passes(target), ScheduleRemaining(target)]
+        )(mod)
+
+
+def run(mod, arrays):
+    target = unoptimised()
+
+    @tvm.transform.module_pass(opt_level=0)
+    def rest(lowered, _context):
+        passes = [*stock.dataflow_lower_passes(target), *stock.finalize_passes(target)]
+        return tvm.transform.Sequential(passes)(lowered)
+
+    built = relax.build(scheduled(mod, target), target, relax_pipeline=rest)
+    return loaded(built)(*[tvm.runtime.tensor(array) for array in arrays]).numpy()
+
+
+def arrays_of(shapes, dtype="float32", seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+def check(emit, reference, shapes, dtype="float32", symbolic=None):
+    """Compare with ``reference`` (torch, float64); ``symbolic`` are the shapes to compile for."""
+    arrays = arrays_of(shapes, dtype)
+    result = run(module_of(emit, symbolic or shapes, dtype), arrays)
+    expected = reference(*[torch.from_numpy(a.astype("float64")) for a in arrays]).numpy()
+    assert result.shape == expected.shape
+    assert result.dtype == dtype
+    error = np.abs(result.astype("float64") - expected).max() / np.abs(expected).max()
+    assert error <= TOLERANCE[dtype], f"relative error {error:.1e}"
+
+
+def functions_of(mod):
+    return [func for _, func in mod.functions_items() if isinstance(func, tirx.PrimFunc)]
+
+
+def loops_of(func, kind):
+    found = []
+    tvm_ffi.structural_walk(func.body, (tirx.For, found.append))
+    return [loop for loop in found if loop.kind == kind]

@@ -1,0 +1,129 @@
+"""Softmax and normalisations are computed row by row, and equal torch in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as tf
+from default_schedules import arrays_of, check, functions_of, loops_of, module_of, run, scheduled
+from tvm import relax, te, tirx
+from tvm.relax import op as ops
+
+
+def layer_norm(axes):
+    return lambda x, g, b: ops.nn.layer_norm(x, g, b, axes=axes)
+
+
+def number_like(x, value):
+    return relax.const(value, x.ty.dtype.dtype)
+
+
+def quotient(x):
+    """Of the values of a row by the sum of their sizes, in one function."""
+
+    def compute(x):
+        *rows, length = x.shape
+        k = te.reduce_axis((0, length))
+        total = te.compute(rows, lambda *row: te.sum(tirx.abs(x(*row, k)), axis=k))
+        return te.compute(x.shape, lambda *at: x(*at) / total(*at[:-1]))
+
+    return relax.BlockBuilder.current().call_te(compute, x)
+
+
+# Emitted, torch's, shapes.
+ROWS = {
+    "softmax": (ops.nn.softmax, lambda x: x.softmax(-1), [(1, 5, 16, 67)]),
+    "softmax of half a vector": (ops.nn.softmax, lambda x: x.softmax(-1), [(70, 5)]),
+    "softmax of one vector": (ops.nn.softmax, lambda x: x.softmax(-1), [(70, 16)]),
+    "log softmax": (ops.nn.log_softmax, lambda x: x.log_softmax(-1), [(3, 41, 37)]),
+    "scaled softmax": (
+        lambda x, bias: ops.nn.softmax(ops.add(ops.multiply(x, number_like(x, 0.3)), bias)),
+        lambda x, bias: (x * 0.3 + bias).softmax(-1),
+        [(2, 4, 17, 33), (4, 1, 33)],
+    ),
+    "layer norm": (
+        layer_norm([2]),
+        lambda x, g, b: tf.layer_norm(x, (67,), g, b),
+        [(2, 33, 67), (67,), (67,)],
+    ),
+    "layer norm of two axes": (
+        layer_norm([2, 3]),
+        lambda x, g, b: tf.layer_norm(x, (9, 23), g, b),
+        [(3, 11, 9, 23), (9, 23), (9, 23)],
+    ),
+    "quotient by a row's sum": (
+        quotient,
+        lambda x: x / x.abs().sum(-1, keepdim=True),
+        [(33, 19)],
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_equal_torch(name, dtype):
+    emit, reference, shapes = ROWS[name]
+    check(emit, reference, shapes, dtype)
+
+
+@pytest.mark.parametrize("size", [1, 7, 33])
+@pytest.mark.parametrize("name", ["softmax", "layer norm", "quotient by a row's sum"])
+def test_rows_of_symbolic_number_serve_every_number(name, size):
+    emit, reference, ((first, *rest), *others) = ROWS[name]
+    del first
+    symbolic = [(tirx.Var("n", "int64"), *rest), *others]
+    check(emit, reference, [(size, *rest), *others], symbolic=symbolic)
+
+
+@pytest.mark.parametrize("size", [1, 15, 64, 257])
+def test_rows_of_symbolic_length_serve_every_length(size):
+    symbolic = [(40, tirx.Var("n", "int64"))]
+    check(ops.nn.softmax, lambda x: x.softmax(-1), [(40, size)], symbolic=symbolic)
+
+
+# Whole vectors, with a rest, half a vector with one, one vector and a value more.
+@pytest.mark.parametrize("length", [64, 67, 5, 17])
+@pytest.mark.parametrize(
+    "name", ["softmax", "log softmax", "layer norm", "quotient by a row's sum"]
+)
+def test_all_stages_of_rows_stand_in_one_parallel_loop(name, length):
+    emit, _, shapes = ROWS[name]
+    rows = [(1 << 14, 1, length) if len(shapes[0]) > 2 else (1 << 14, length)]
+    rows += [(length,)] * (len(shapes) - 1)
+    (func,) = functions_of(scheduled(module_of(emit, rows)))
+    assert len(loops_of(func, tirx.ForKind.PARALLEL)) == 1
+    assert isinstance(func.body.block.body, tirx.For)
+
+
+def test_rows_that_are_too_few_for_the_threads_are_shared_in_each_stage():
+    (func,) = functions_of(scheduled(module_of(ops.nn.softmax, [(1, 1 << 17)])))
+    assert len(loops_of(func, tirx.ForKind.PARALLEL)) > 1
+
+
+@pytest.mark.parametrize(
+    "scale", [1e-42, 1e-38, 2.0**-100, 1.0, 2.0**100, 1e38, np.inf, np.nan, 0.0], ids=str
+)
+def test_a_quotient_by_a_row_s_number_is_one_however_small_or_large(scale):
+    """A reciprocal of 1e-40 is infinite, one of 1e38 no normal number."""
+    (x,) = arrays_of([(40, 19)])
+    x = (np.abs(x) / 19 * np.float32(scale)).astype("float32")
+    with np.errstate(all="ignore"):
+        expected = torch.from_numpy(x)
+        expected = (expected / expected.abs().sum(-1, keepdim=True)).numpy()
+    # Of numbers below the normal ones few digits are left.
+    np.testing.assert_allclose(run(module_of(quotient, [x.shape]), [x]), expected, rtol=1e-2)
+
+
+def test_a_row_that_reads_another_row_is_not_split_from_it():
+    """Means of the rows, and from each row the mean of the row above."""
+
+    def emit(x):
+        means = ops.mean(x, [-1], True)
+        above = ops.strided_slice(means, [0], [0], [63])
+        return ops.subtract(ops.strided_slice(x, [0], [1], [64]), above)
+
+    def reference(x):
+        return x[1:] - x.mean(-1, keepdim=True)[:-1]
+
+    check(emit, reference, [(64, 33)])

@@ -1,0 +1,169 @@
+"""Functions of bytes as tables: the same bytes as the chain gives, and no chain that is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tvm
+from kernel import HOST
+from onnx_net import Net
+from quantized_networks import assert_equal_but_for_ties, by_onnx_runtime, quantized
+from tvm import relax, tirx
+
+import tvm_deconv
+from tvm_deconv.schedules.cpu.integer.lookup import has_lookup, write_lookup
+from tvm_deconv.targets import resolve_target
+from tvm_deconv.transform import KeepBytes, LowerLookups
+from tvm_deconv.transform.graph import op_name, shape_of
+
+SHAPE = (1, 6, 20, 67)
+ICELAKE = resolve_target(
+    {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "icelake-server", "num-cores": 2}
+)
+here = pytest.mark.skipif(not has_lookup(HOST), reason="this processor has no AVX-512 VBMI")
+
+
+def number(value):
+    return relax.const(value, "float32")
+
+
+def per_channel(*shape):
+    return relax.const(np.linspace(-1, 1, 6, dtype="float32").reshape(shape), "float32")
+
+
+def module(function, shape=SHAPE, dtype="int8", quantize=True):
+    """``main(x, y)``: a function of dequantized x and y, as bytes."""
+    builder = relax.BlockBuilder()
+    given = [relax.Var(name, relax.TensorType(shape, dtype)) for name in "xy"]
+    zero = relax.const(-5 if dtype == "int8" else 9, dtype)
+    with builder.function("main", given):
+        with builder.dataflow():
+            emit = builder.emit
+            floats = [emit(relax.op.dequantize(x, number(0.05), zero, 0, "float32")) for x in given]
+            result = function(emit, *floats)
+            if quantize:
+                scale, zero = number(0.02), relax.const(100, "uint8")
+                result = emit(relax.op.quantize(result, scale, zero, 0, "uint8"))
+            result = builder.emit_output(result)
+        builder.emit_func_output(result)
+    return builder.get()
+
+
+CHAINS = {
+    "tanh": lambda emit, x, y: emit(relax.op.tanh(x)),
+    "another scale": lambda emit, x, y: x,
+    "hard swish": lambda emit, x, y: emit(
+        relax.op.multiply(x, emit(relax.op.clip(emit(relax.op.add(x, number(3.0))), 0, 6)))
+    ),
+    "a slope a channel": lambda emit, x, y: emit(relax.op.nn.prelu(x, per_channel(6), axis=1)),
+    "factors of channels": lambda emit, x, y: emit(
+        relax.op.maximum(emit(relax.op.multiply(x, per_channel(1, 6, 1, 1))), number(-0.5))
+    ),
+}
+OTHERS = {
+    "a sum of two": lambda emit, x, y: emit(relax.op.add(x, y)),
+    "values of columns": lambda emit, x, y: emit(
+        relax.op.add(x, relax.const(np.arange(67, dtype="float32")))
+    ),
+    "as many columns as channels": lambda emit, x, y: emit(relax.op.add(x, per_channel(6))),
+    "a row for each channel": lambda emit, x, y: emit(
+        relax.op.add(x, relax.const(np.ones((6, 20, 1), "float32")))
+    ),
+    "slopes of columns": lambda emit, x, y: emit(
+        relax.op.nn.prelu(x, relax.const(np.ones(67, "float32")), axis=3)
+    ),
+    "movement": lambda emit, x, y: emit(relax.op.tanh(emit(relax.op.flip(x, 3)))),
+    "a mean": lambda emit, x, y: emit(
+        relax.op.add(x, emit(relax.op.mean(x, [2, 3], keepdims=True)))
+    ),
+}
+
+
+def lookups(mod):
+    return [name.name_hint for name, _ in mod.functions_items() if "lookup" in name.name_hint]
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_a_chain_of_one_tensor_is_looked_up(name):
+    lowered = LowerLookups(ICELAKE)(module(CHAINS[name]))
+    assert lookups(lowered) == ["lookup"]
+    bindings = lowered["main"].body.blocks[0].bindings
+    whole = [op_name(b.value) for b in bindings if shape_of(b.var) == SHAPE and op_name(b.value)]
+    assert whole == ["relax.call_tir"]
+
+
+@here
+@pytest.mark.parametrize(("name", "dtype"), [*zip(CHAINS, ["uint8", "int8"] * 3, strict=False)])
+def test_a_table_gives_what_the_chain_does(name, dtype):
+    mod = module(CHAINS[name], dtype=dtype)
+    bounds = np.iinfo(dtype)
+    rng = np.random.default_rng(0)
+    given = [
+        tvm.runtime.tensor(rng.integers(bounds.min, bounds.max, SHAPE, dtype, endpoint=True))
+        for _ in "xy"
+    ]
+    expected, got = (
+        relax.VirtualMachine(relax.build(one, HOST), tvm.cpu())["main"](*given).numpy()
+        for one in (mod, LowerLookups(HOST)(mod))
+    )
+    # A vector's tanh may be another float than a scalar's.
+    apart = np.abs(got.astype(int) - expected)
+    assert apart.max() <= (1 if name == "tanh" else 0)
+    assert len(np.unique(got)) > 10
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_no_function_of_one_byte_stays(name):
+    shape = (1, 6, 20, 6) if name == "as many columns as channels" else SHAPE
+    mod = module(OTHERS[name], shape)
+    tvm.ir.assert_structural_equal(LowerLookups(ICELAKE)(mod), mod)
+
+
+def test_small_maps_floats_and_other_processors_have_no_tables():
+    tanh = CHAINS["tanh"]
+    haswell = resolve_target({**ICELAKE.export(), "mcpu": "haswell"})
+    for mod, target in [
+        (module(tanh, (1, 6, 8, 8)), ICELAKE),
+        (module(tanh, quantize=False), ICELAKE),
+        (module(tanh), haswell),
+    ]:
+        assert LowerLookups(target)(mod).same_as(mod)
+
+
+def test_vectors_of_bytes_are_looked_up_by_one_instruction():
+    func = write_lookup((1, 4, 9, 9), ("uint8", "uint8"), 4).with_attr("global_symbol", "main")
+    assembly = tvm.compile(func, target=ICELAKE).mod.inspect_source("asm")
+    # Of which the operands differ in what is overwritten.
+    assert assembly.count("vpermi2b") + assembly.count("vpermt2b") >= 2
+
+
+@here
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("sizes", [(5, 7), (11, 64), (200, 190)])
+def test_every_byte_of_any_size_is_looked_up(channels, sizes):
+    n, h, w = (tirx.Var(name, "int64") for name in "nhw")
+    func = write_lookup((n, 3, h, w), ("int8", "uint8"), channels)
+    main = tvm.compile(func.with_attr("global_symbol", "main"), target=HOST)["main"]
+    rng = np.random.default_rng(0)
+    x = rng.integers(-128, 127, (2, 3, *sizes), "int8", endpoint=True)
+    table = rng.integers(0, 255, (channels, 256), "uint8", endpoint=True)
+    y = tvm.runtime.empty(x.shape, "uint8")
+    main(tvm.runtime.tensor(x), tvm.runtime.tensor(table), y)
+    rows = np.arange(3)[:, None, None] % channels
+    np.testing.assert_array_equal(y.numpy(), table[rows, x.view("uint8")])
+
+
+def test_activations_of_a_network_give_what_onnx_runtime_does(tmp_path):
+    net = Net((1, 3, 24, 40), dims=(1, 3, "h", "w"))
+    x = net("Tanh", net.conv("x", 3, 8))
+    x = net("PRelu", net.conv(x, 8, 6), net.constant(6, 1, 1))
+    model = quantized(net, net.conv(net("HardSwish", net.conv(x, 6, 5)), 5, 3), tmp_path)
+    x = np.random.default_rng(5).random(net.shape, "float32")
+    executable = tvm_deconv.compile(model)
+    got = relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(x)).numpy()
+    assert_equal_but_for_ties(got, by_onnx_runtime(model, x))
+
+
+def test_chains_behind_what_moves_bytes_are_looked_up_as_well():
+    mod = KeepBytes()(module(OTHERS["movement"]))
+    assert lookups(LowerLookups(ICELAKE)(mod)) == ["lookup"]
