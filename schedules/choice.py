@@ -10,7 +10,9 @@ The order of the lookup, the first that gives an answer decides:
    row is passed over for the next best if its variant is unknown, switched off or refuses the
    layer.
 3. *The machine model.* Of all variants that do not refuse the layer, the one whose ``cycles`` are
-   fewest; of equals, the first in the registry.
+   fewest; of equals, the first in the registry. Where the picture's size is free, ``winograd`` has
+   to be ahead by more than the model can tell (``_TIE``): it is much code, which takes three times
+   as long to compile there as the others'.
 
 ``winograd=False`` takes the variant ``winograd`` out of 2 and 3; naming it as well is an error.
 Whatever was passed over on the way stands in the reason.
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 WINOGRAD = "winograd"
+# Estimates that differ by less than this factor are as good as equal.
+_TIE = 1.03
 
 
 class Row(NamedTuple):
@@ -173,11 +177,23 @@ def _by_model(
         raise VariantError(f"no variant computes {conv}: {'; '.join(refused.values())}")
     # The sort is stable, so equals stay in the order of the registry.
     estimates.sort(key=lambda estimate: estimate[0])
+    if sizes.height is None or sizes.width is None:
+        estimates = _shorter_code_first(estimates)
     _, variant, parameters = estimates[0]
     others = [note for name, note in refused.items() if name not in passed_over]
     return Choice(
         variant, parameters, "; ".join([*passed_over.values(), _numbers(estimates), *others])
     )
+
+
+def _shorter_code_first(
+    estimates: list[tuple[float, Variant, Any]],
+) -> list[tuple[float, Variant, Any]]:
+    """``estimates``, fewest cycles first, with ``winograd`` behind the next in a tie with it."""
+    (fewest, variant, _), *others = estimates
+    if variant.name != WINOGRAD or not others or others[0][0] > fewest * _TIE:
+        return estimates
+    return [others[0], estimates[0], *others[1:]]
 
 
 def _own(

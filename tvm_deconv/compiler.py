@@ -224,7 +224,7 @@ def build(
         lowered.append(mod)
         return mod
 
-    with one_error(), _without_cse():
+    with one_error(), _lean_lowering(target):
         described = metadata.attach(mod, description)
         kept = tvm.transform.Sequential([passes, keep])
         executable = relax.build(described, target, relax_pipeline=kept)
@@ -277,17 +277,24 @@ def one_error() -> Iterator[None]:
         raise ModelError(f"TVM cannot compile this model: {reason}") from error
 
 
-def _without_cse() -> tvm.transform.PassContext:
-    """The current pass context less TVM's elimination of common subexpressions in TensorIR.
+# Passes of TVM's lowering that find nothing to do in functions for processors, but look for long:
+# two are for GPUs, and what the first moves out of loops LLVM moves, too.
+_IDLE_ON_CPUS = ("s_tir.HoistIfThenElse", "s_tir.InjectPermutedLayout", "s_tir.InjectVirtualThread")
 
-    It fails on linear and cubic resizes of free sizes ("IntImm supports only int"), takes half of
-    the time of compiling for free sizes, and LLVM does the same work again.
+
+def _lean_lowering(target: Target) -> tvm.transform.PassContext:
+    """The current pass context less what only takes time in TVM's lowering of TensorIR.
+
+    The elimination of common subexpressions fails on linear and cubic resizes of free sizes
+    ("IntImm supports only int"), takes half of the time of compiling for free sizes, and LLVM does
+    the same work again.
     """
     current = tvm.transform.PassContext.current()
+    idle = _IDLE_ON_CPUS if target.kind.name == "llvm" else ()
     return tvm.transform.PassContext(
         opt_level=current.opt_level,
         required_pass=current.required_pass,
-        disabled_pass=current.disabled_pass,
+        disabled_pass=[*current.disabled_pass, *idle],
         instruments=current.instruments,
         config={**current.config, "tirx.disable_cse_tir": True},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tvm import tirx
 
+from .conditions import with_named_conditions
 from .periods import with_whole_periods
 from .pieces import with_joined_pieces
 from .sizes import with_sizes_from_zero
@@ -11,5 +12,6 @@ from .vector_math import with_vector_math
 
 
 def for_llvm(func: tirx.PrimFunc) -> tirx.PrimFunc:
-    """``func``, scheduled, without what LLVM makes slow code of or misreads."""
-    return with_joined_pieces(with_sizes_from_zero(with_whole_periods(with_vector_math(func))))
+    """``func``, scheduled, less what LLVM makes slow code of or misreads and TVM lowers slowly."""
+    func = with_sizes_from_zero(with_whole_periods(with_vector_math(func)))
+    return with_named_conditions(with_joined_pieces(func))

@@ -26,7 +26,7 @@ def with_sizes_from_zero(func: tirx.PrimFunc) -> tirx.PrimFunc:
 
     Those of known sizes TVM finds itself, and those by powers of two are shifts already.
     """
-    sizes = _sizes(func)
+    sizes = sizes_of(func)
     if not sizes:
         return func
     analyzer = Analyzer()
@@ -34,7 +34,7 @@ def with_sizes_from_zero(func: tirx.PrimFunc) -> tirx.PrimFunc:
         analyzer.update(var, _NOT_NEGATIVE, True)
 
     def truncated(node: Any) -> Expr:
-        if _is_power_of_two(node.b) or not _reads(node, sizes):
+        if _is_power_of_two(node.b) or not reads(node, sizes):
             return node
         if any(analyzer.const_int_bound(part).min_value < 0 for part in (node.a, node.b)):
             return node
@@ -45,7 +45,7 @@ def with_sizes_from_zero(func: tirx.PrimFunc) -> tirx.PrimFunc:
     return func.with_body(tvm_ffi.structural_map(func.body, (kinds, truncated)))
 
 
-def _sizes(func: tirx.PrimFunc) -> set[Var]:
+def sizes_of(func: tirx.PrimFunc) -> set[Var]:
     """The variables among the dimensions of the parameters."""
     found: set[Var] = set()
     for param in func.params:
@@ -73,7 +73,8 @@ def _is_power_of_two(divisor: Expr) -> bool:
     return isinstance(divisor, tirx.IntImm) and int(divisor.value).bit_count() == 1
 
 
-def _reads(expr: Expr, variables: set[Var]) -> bool:
+def reads(expr: Expr, variables: set[Var]) -> bool:
+    """Whether one of ``variables`` occurs in ``expr``."""
     found: list[Var] = []
     tvm_ffi.structural_walk(expr, (Var, found.append))
     return not variables.isdisjoint(found)

@@ -118,6 +118,22 @@ def test_the_first_in_the_registry_wins_a_tie():
     assert chosen(registry(SLOW, *twins)) == ("zeta", "model", numbers)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "behind", "taken"),
+    [
+        (Sizes(1, None, None), 1.02, "other"),
+        (Sizes(None, 12, None), 1.02, "other"),
+        (Sizes(1, None, None), 1.04, "winograd"),
+        (Sizes(None, 12, 20), 1.02, "winograd"),
+    ],
+)
+def test_winograd_has_to_be_ahead_of_the_others_where_the_picture_is_free(sizes, behind, taken):
+    variants = registry(pretended("other", behind), pretended("winograd", 1), SLOW)
+    choice = choose(LAYER, sizes, "float32", MACHINE, Preferences(variants=variants))
+    assert choice.variant.name == taken
+    assert choice.reason.startswith(f"machine model: {taken} ")
+
+
 def test_a_variant_that_is_named_takes_its_best_parameters_in_the_log():
     log = Log("fast", "slow", "slow")
     reason = "asked for; log, place 2"

@@ -64,6 +64,7 @@ def constants_of(mod):
 MOVES = {
     "reshape": lambda x: relax.op.reshape(x, (4, 1, 6)),
     "reshape to a size that is left out": lambda x: relax.op.reshape(x, (-1, 3)),
+    "broadcast_to": lambda x: relax.op.broadcast_to(x, (3, 4, 5, 6)),
     "expand_dims": lambda x: relax.op.expand_dims(x, [0, 2]),
     "squeeze": lambda x: relax.op.squeeze(x, [1]),
     "squeeze of all": lambda x: relax.op.squeeze(x),

@@ -11,6 +11,7 @@ from tvm_deconv.errors import ModelError, TargetError
 from tvm_deconv.schedules.rest.default import is_scheduled
 
 from .registry import backend_of
+from .shared import ShareFunctions
 from .views import ViewReshapes
 
 # So that TVM's pass manager, which is C++, hands them on as what they are.
@@ -23,7 +24,9 @@ def passes_after_fusion(target: Target) -> list[tvm.transform.Pass]:
     stock = backend_of(target).stock
     return [
         ViewReshapes(),
+        ShareFunctions(),
         ScheduleRemaining(target),
+        ShareFunctions(),
         CheckLimits(target),
         *stock.dataflow_lower_passes(target),
         *stock.finalize_passes(target),

@@ -25,7 +25,13 @@ from .constants import Constants
 from .graph import Graph, constant, dtype_of, op_name
 from .rebind import rebind
 
-_MOVES = {"relax.expand_dims", "relax.permute_dims", "relax.reshape", "relax.squeeze"}
+_MOVES = {
+    "relax.broadcast_to",
+    "relax.expand_dims",
+    "relax.permute_dims",
+    "relax.reshape",
+    "relax.squeeze",
+}
 # Of floats: TVM divides integers and lets them overflow in ways of its own.
 _ROUNDED_ONCE = {
     "relax.add",

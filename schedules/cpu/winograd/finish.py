@@ -400,39 +400,50 @@ class _Strip:
                 sources.append(code.name(self._load(self.outputs, place)))
         wide = code.interleave(sources)
 
-        channel = g * self.conv.group_outputs + o
-        part = self._loop("v", per_chunk, tirx.ForKind.UNROLLED)
-        lane = self._loop("lane", lanes, tirx.ForKind.VECTORIZED)
-        offset = part.loop_var * lanes
-        at = [n, channel, oh]
+        at = [n, g * self.conv.group_outputs + o, oh]
         # Of free width, the number of elements left is made of remainders by a free number.
-        free = not isinstance(static(out_width), int)
-        left = self._loop("j", lanes if free else end - first - offset)
+        left = code.name(end - first) if not isinstance(static(out_width), int) else end - first
 
         def filled(line: Any, stores: tirx.Stmt) -> tirx.Stmt:
             puts = [self._put(line, [index * lanes], vector) for index, vector in enumerate(wide)]
-            return tirx.SeqStmt([*puts, edit.rebuild([part], stores)])
-
-        def vector(line: Any) -> tirx.Stmt:
-            element = self._store_element(at, first, line, offset + lane.loop_var)
-            return edit.rebuild([lane], element)
+            return tirx.SeqStmt([*puts, stores])
 
         # The line is a memory of its own where elements are read one by one: the other then stays
         # in registers.
-        some = self._store_element(at, first, self.edge, offset + left.loop_var)
-        if free:
-            some = tirx.IfThenElse(offset + left.loop_var < code.name(end - first), some, None)
-        rest = edit.rebuild([left], some)
-        if not free:
-            rest = tirx.IfThenElse(first + offset < end, rest, None)
-        careful = tirx.IfThenElse(first + offset + lanes <= end, vector(self.edge), rest)
-        whole = first + per_chunk * lanes <= end
-        stores = tirx.IfThenElse(
-            whole, filled(self.line, vector(self.line)), filled(self.edge, careful)
-        )
+        whole = filled(self.line, self._store_whole(at, first, per_chunk))
+        part = filled(self.edge, self._store_part(at, first, per_chunk, left))
+        stores = tirx.IfThenElse(first + per_chunk * lanes <= end, whole, part)
         body = edit.rebuild([chunk], tirx.SeqStmt([*code.statements, stores]))
         inside = tirx.all(y >= 0, oh < out_height)
         return edit.rebuild([row], tirx.IfThenElse(inside, body, None))
+
+    def _store_whole(self, at: list[Any], first: Any, vectors: int) -> tirx.Stmt:
+        """unrolled v: vectorised lane: store of line[v, lane]."""
+        part = self._loop("v", vectors, tirx.ForKind.UNROLLED)
+        return edit.rebuild([part], self._store_vector(at, first, self.line, part.loop_var))
+
+    def _store_part(self, at: list[Any], first: Any, vectors: int, left: Any) -> tirx.Stmt:
+        """for v: whole vectors of edge, then the elements that are left.
+
+        Of a free number it is a loop, so that its code stands there once.
+        """
+        free, lanes = isinstance(left, tirx.Var), self.lanes
+        part = self._loop("v", vectors, tirx.ForKind.SERIAL if free else tirx.ForKind.UNROLLED)
+        offset = part.loop_var * lanes
+        element = self._loop("j", lanes if free else left - offset)
+        some = self._store_element(at, first, self.edge, offset + element.loop_var)
+        if free:
+            some = tirx.IfThenElse(offset + element.loop_var < left, some, None)
+        rest = edit.rebuild([element], some)
+        if not free:
+            rest = tirx.IfThenElse(offset < left, rest, None)
+        vector = self._store_vector(at, first, self.edge, part.loop_var)
+        return edit.rebuild([part], tirx.IfThenElse(offset + lanes <= left, vector, rest))
+
+    def _store_vector(self, at: list[Any], first: Any, line: Any, number: Any) -> tirx.Stmt:
+        lane = self._loop("lane", self.lanes, tirx.ForKind.VECTORIZED)
+        place = number * self.lanes + lane.loop_var
+        return edit.rebuild([lane], self._store_element(at, first, line, place))
 
     def _store_element(self, at: list[Any], first: Any, line: Any, offset: Any) -> SBlockRealize:
         """The store's block for one element, which stands in ``line[offset]``."""
