@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
@@ -30,11 +29,6 @@ class Packing:
     steps: tuple[tuple[int, ...], ...]
     bases: tuple[int, ...]
     panels: Panels
-
-    @property
-    def count(self) -> int:
-        """Values that are packed."""
-        return prod(self.sizes[:-1]) * self.panels.packed
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """The panels, in one dimension."""
@@ -57,12 +51,10 @@ class Packing:
 Packings = dict[int, Packing]
 
 
-def packing_of(product: Product, panels: Panels) -> Packing | None:
-    """How the right operand is packed; None where its size, or where it begins, is free."""
+def packing_of(product: Product, panels: Panels) -> Packing:
+    """How the right operand is packed that is a constant, so that nothing about it is free."""
     axes = [*outer_of(product), product.depth, product.columns]
     sizes, bases = [axis.size for axis in axes], [static_value(base) for base in product.b.bases]
-    if None in sizes or None in bases:
-        return None
     steps = tuple(tuple(step.get(axis, 0) for axis in axes) for step in product.b.steps)
     return Packing(tuple(map(_known, sizes)), steps, tuple(map(_known, bases)), panels)
 

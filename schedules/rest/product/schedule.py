@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from math import gcd, prod
 
 from tvm import tirx
-from tvm.tirx import decl_buffer
 
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.rest.lanes import lane_reduction_of
-from tvm_deconv.schedules.rest.stage import Stage
+from tvm_deconv.schedules.rest.stage import Stage, static_value
 
-from .pack import Packings, packing_of
+from .pack import Packings, outer_of, packing_of
+from .panels import is_in_columns, is_in_rows
 from .read import Product, product_of
-from .tile import choose_tile
-from .write import write
+from .tile import Tile, choose_tile, tiles_of
+from .write import How, write
+
+# Level-2 caches have 1024 or 2048 sets of lines of 64 bytes. Rows that are a multiple of a power of
+# two apart share few of them; half of the 8 to 16 lines of a set count. Products with 512x1024
+# rows of 4 KiB took twice as long as with packed panels, with 768 rows of 3 KiB as long.
+_SETS, _LINE, _ROWS_OF_A_SET, _FLOAT_BYTES = 2048, 64, 8, 4
+
+# Tiles of rows that read each packed value.
+_USES_WORTH_PACKING = 4
 
 def schedule_product(
     func: tirx.PrimFunc, stages: list[Stage], machine: CpuMachine, constants: Collection[int]
@@ -28,21 +37,38 @@ def schedule_product(
     if product is None:
         return None
     tile = choose_tile(product, machine)
-    (place,) = (i for i, p in enumerate(func.params) if p.same_as(product.b.load.source)) or (None,)
-    packing = packing_of(product, tile.panels) if place in constants else None
-    if packing is not None:
-        load = product.b.load
-        packed = decl_buffer((packing.count,), load.source.dtype, f"{load.source.name}_packed")
-        return write(func, product, tile, packed), {place: packing}
-    if not _lies_right(product) or _is_better_by_lanes(stages[0], machine):
+    source = product.b.load.source
+    (place,) = [i for i, param in enumerate(func.params) if param.same_as(source)] or [None]
+    if place in constants:
+        packing = packing_of(product, tile.panels)
+        return write(func, product, tile, How.GIVEN), {place: packing}
+    how = _how(product, tile, machine)
+    if how is None or _is_better_by_lanes(stages[0], machine):
         return None
-    return write(func, product, tile, None), {}
+    return write(func, product, tile, how), {}
 
 
-def _lies_right(product: Product) -> bool:
-    """Whether neighbouring columns of b are neighbours in memory."""
-    b = product.b
-    return b.is_contiguous_along(product.columns) and product.columns in b.steps[-1]
+def _how(product: Product, tile: Tile, machine: CpuMachine) -> How | None:
+    """How b is read that is no constant; None where nothing here does it."""
+    if is_in_rows(product):
+        if not _collides(product) or tiles_of(product, tile) < _USES_WORTH_PACKING:
+            return How.AS_IT_LIES
+    elif not is_in_columns(product, tile.panels.lanes):
+        return None
+    outer = outer_of(product)
+    places = prod(axis.size or machine.threads for axis in outer)
+    is_apart = len(outer) == len(product.outer) and places >= machine.threads
+    return How.WITHIN if is_apart else How.BEFORE
+
+
+def _collides(product: Product) -> bool:
+    """Whether the rows of b that a panel goes through push each other out of the caches."""
+    depth, columns = product.depth.size, product.b.load.source.shape[-1]
+    width = static_value(columns)
+    if depth is None or width is None:
+        return False
+    apart = _SETS * _LINE // gcd(_FLOAT_BYTES * width, _SETS * _LINE)
+    return depth > _ROWS_OF_A_SET * apart
 
 
 def _is_better_by_lanes(stage: Stage, machine: CpuMachine) -> bool:

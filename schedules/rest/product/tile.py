@@ -22,8 +22,9 @@ _LATENCY_TIMES_UNITS = 8
 # Of a vector times a matrix: wider panels hide no more latency.
 _MOST_VECTORS = 8
 
-# What a load costs of a multiply-add where the units of both keep up: b comes from L2, mostly.
-_LOAD = 0.25
+# What a step takes beyond its multiply-adds, in these: of the loop, of a number of a, of a vector of
+# b, which comes from L2 more often than not. Fitted to tiles of 20 to 28 sums on Sapphire Rapids.
+_LOOP, _NUMBER, _VECTOR = 1.0, 0.1, 0.5
 
 # Tiles of rows in a piece where their number is free: a panel stays in L1 for them.
 _TILES_PER_PIECE = 4
@@ -98,16 +99,25 @@ def choose_tile(product: Product, machine: CpuMachine) -> Tile:
     return Tile(rows, panels, _tiles_per_piece(product, rows, panels, machine))
 
 
+def tiles_of(product: Product, tile: Tile) -> int:
+    """Tiles of rows that a panel is used for; of a free number of rows, of a typical one."""
+    height = 1 if product.rows is None else product.rows.size or TYPICAL_SIZE
+    return -(-height // tile.rows)
+
+
 def _fits(rows: int, vectors: int, machine: CpuMachine) -> bool:
-    """Sums, the vectors of b, and a number of a for all lanes."""
-    sums = 24 if machine.vector_registers >= 32 else 12
-    return rows * vectors <= sums
+    """Sums, the vectors of b, and a number of a for all lanes; more of these without operands in
+    memory, so that they are loaded ahead.
+    """
+    numbers = 1 if machine.memory_operands else 4
+    return rows * vectors + vectors + numbers <= machine.vector_registers
 
 
 def _time(rows: int, vectors: int) -> float:
     """Of a step along the depth, in multiply-adds; two loads start with two of these."""
     sums, loads = rows * vectors, rows + vectors
-    return max(sums, loads, _LATENCY_TIMES_UNITS) + _LOAD * loads
+    beyond = _LOOP + _NUMBER * rows + _VECTOR * vectors
+    return max(sums, loads, _LATENCY_TIMES_UNITS) + beyond
 
 
 def _tiles_per_piece(product: Product, rows: int, panels: Panels, machine: CpuMachine) -> int:

@@ -11,7 +11,10 @@ of a stay in the level-2 cache for all panels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from functools import reduce
+from operator import mul
 from typing import Any
 
 from tvm import tirx
@@ -23,6 +26,7 @@ from tvm_deconv.schedules.rest.stage import StageAxis, Var, map_loads, substitut
 from tvm_deconv.schedules.tir.expansion import size_of
 
 from .pack import outer_of
+from .panels import index, load, of_panel, ramp, write_panel, write_panels
 from .read import Product
 from .tile import Tile
 
@@ -36,93 +40,124 @@ _UNROLLED_NAMES = 24
 _FLOAT = "float32"
 
 
-def write(func: tirx.PrimFunc, product: Product, tile: Tile, packed: Var | None) -> tirx.PrimFunc:
-    """``func`` computing ``product``; ``packed`` are the panels of b, a parameter in its place."""
-    writer = _Writer(product, tile, packed)
+class How(Enum):
+    """Where the columns of b that a panel holds are read: where they lie, or packed.
+
+    ``GIVEN`` are panels that were packed before, ``BEFORE`` those that the function packs first,
+    and ``WITHIN`` those of one place of the outer axes, packed when its turn comes.
+    """
+
+    AS_IT_LIES = 0
+    GIVEN = 1
+    BEFORE = 2
+    WITHIN = 3
+
+
+def write(func: tirx.PrimFunc, product: Product, tile: Tile, how: How) -> tirx.PrimFunc:
+    """``func`` computing ``product``; if that is how, with the panels of b as a parameter for b."""
+    writer = _Writer(product, tile, how)
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         writer.write()
     body = builder.get().body
-    replaced = product.b.load.source if packed is not None else None
-    params = [packed if param.same_as(replaced) else param for param in func.params]
+    if how is not How.GIVEN:
+        return func.with_body(body)
+    params = [
+        writer.packed if param.same_as(product.b.load.source) else param for param in func.params
+    ]
     return tirx.PrimFunc(params, body, func.ret_type, attrs=func.attrs)
 
 
-def _index(value: Any) -> Any:
-    return tirx.const(value, "int64") if isinstance(value, int) else value
-
-
-def _ramp(base: Any, lanes: int) -> Any:
-    return tirx.Ramp(_index(base), tirx.const(1, "int64"), lanes)
+def _product(axes: Sequence[StageAxis]) -> Any:
+    return reduce(mul, [axis.extent for axis in axes], index(1))
 
 
 class _Writer:
     """Writes the body; one use each."""
 
-    def __init__(self, product: Product, tile: Tile, packed: Var | None) -> None:
-        self.p, self.tile, self.panels, self.packed = product, tile, tile.panels, packed
+    def __init__(self, product: Product, tile: Tile, how: How) -> None:
+        self.p, self.tile, self.panels, self.how = product, tile, tile.panels, how
         self.lanes = tile.panels.lanes
         self.is_long = size_of(product.store.value, lambda load: 1) > _UNROLLED_NAMES
         self.line: Any = None
+        self.packed: Any = None
+        if how is How.GIVEN:
+            size = self._packed_size([axis.extent for axis in outer_of(product)])
+            source = product.b.load.source
+            self.packed = tirx.decl_buffer((size,), _FLOAT, f"{source.name}_packed")
+
+    def _packed_size(self, outer: list[Any]) -> Any:
+        size = self.p.depth.extent * self.panels.packed
+        for extent in outer:
+            size = size * extent
+        return size
 
     def write(self) -> None:
-        p, rows = self.p, self.tile.rows
-        height = _index(1) if p.rows is None else p.rows.extent
-        tiles = tirx.ceildiv(height, _index(rows))
-        groups = tirx.ceildiv(tiles, _index(self.tile.tiles))
-        pieces: Any = groups * self.panels.count
-        for axis in p.outer:
-            pieces = pieces * axis.extent
-        work = p.multiply_adds
-        is_parallel = work is None or work >= _SERIAL_MULTIPLY_ADDS
-        loop = T.parallel if is_parallel else T.serial
-        with loop(_index(0), pieces) as piece:
-            panel, rest = piece % self.panels.count, piece // self.panels.count
-            group, rest = rest % groups, rest // groups
-            at: dict[StageAxis, Any] = {}
-            for axis in reversed(p.outer):
-                at[axis] = T.bind(rest % axis.extent)
-                rest = rest // axis.extent
-            if self.is_long:
-                self.line = T.alloc_buffer((_index(rows * self.panels.width),), _FLOAT)
-            first = T.bind(group * self.tile.tiles)
-            count = tirx.min(_index(self.tile.tiles), tiles - first)
-            self._panels(panel, at, lambda do: self._tiles(do, first, count, height))
+        p = self.p
+        is_long = p.multiply_adds is None or p.multiply_adds >= _SERIAL_MULTIPLY_ADDS
+        many = T.parallel if is_long else T.serial
+        height = index(1) if p.rows is None else p.rows.extent
+        tiles = tirx.ceildiv(height, index(self.tile.rows))
+        groups = tirx.ceildiv(tiles, index(self.tile.tiles))
+        count = self.panels.count
+        if self.how is How.WITHIN:
+            with many(index(0), _product(p.outer)) as place:
+                at = self._places(place, p.outer)
+                self.packed = T.alloc_buffer((self._packed_size([]),), _FLOAT)
+                write_panels(self.p, self.panels, self.packed, at, index(0))
+                with T.serial(index(0), groups * count) as piece:
+                    self._piece(at, piece % count, piece // count, tiles, height)
+            return
+        if self.how is How.BEFORE:
+            outer = outer_of(p)
+            self.packed = T.alloc_buffer((self._packed_size([a.extent for a in outer]),), _FLOAT)
+            with many(index(0), _product(outer) * count) as piece:
+                at = self._places(piece // count, outer)
+                write_panel(self.p, self.panels, self.packed, at, self._start(at), piece % count)
+        with many(index(0), groups * count * _product(p.outer)) as piece:
+            rest = T.bind(piece // count)
+            at = self._places(rest // groups, p.outer)
+            self._piece(at, piece % count, rest % groups, tiles, height)
 
-    def _panels(
-        self, panel: Any, at: Mapping[StageAxis, Any], over_tiles: Callable[[Any], None]
+    def _places(self, place: Any, outer: Sequence[StageAxis]) -> dict[StageAxis, Any]:
+        """Where the ``place``-th of all places of the outer axes is."""
+        at: dict[StageAxis, Any] = {}
+        for axis in reversed(outer):
+            at[axis] = T.bind(place % axis.extent)
+            place = place // axis.extent
+        return at
+
+    def _start(self, at: Mapping[StageAxis, Any]) -> Any:
+        """The packed columns of places before this one of b's outer axes."""
+        start: Any = index(0)
+        if self.how in (How.GIVEN, How.BEFORE):
+            for axis in outer_of(self.p):
+                start = start * axis.extent + at[axis]
+        return start * self.panels.packed
+
+    def _piece(
+        self, at: Mapping[StageAxis, Any], panel: Any, group: Any, tiles: Any, height: Any
     ) -> None:
-        """The panel's tiles: those of a full one, or of the last one."""
-        panels, full = self.panels, self.panels.full
-        # Where the panels of this place of b's outer axes begin.
-        start: Any = _index(0)
-        for axis in outer_of(self.p):
-            start = start * axis.extent + at[axis]
-        start = start * panels.packed
+        """One panel's tiles of a group."""
+        if self.is_long:
+            self.line = T.alloc_buffer((index(self.tile.rows * self.panels.width),), _FLOAT)
+        first = T.bind(group * self.tile.tiles)
+        count = tirx.min(index(self.tile.tiles), tiles - first)
+        start = T.bind(self._start(at))
 
-        def whole(rows: int, m: Any) -> None:
-            self._tile(at, m, rows, panel * panels.width, start + panel * panels.width, panels.vectors)
+        def tile(n: Any, packed: Any, vectors: int) -> None:
+            def at_row(rows: int, m: Any) -> None:
+                self._tile(at, m, rows, n, start + packed, vectors)
 
-        def last(rows: int, m: Any) -> None:
-            width = panels.edge * self.lanes
-            self._tile(at, m, rows, _index(panels.columns - width), start + full * panels.width, panels.edge)
+            self._tiles(at_row, first, count, height)
 
-        if not panels.edge:
-            over_tiles(whole)
-        elif not full:
-            over_tiles(last)
-        else:
-            with T.If(panel < full):
-                with T.Then():
-                    over_tiles(whole)
-                with T.Else():
-                    over_tiles(last)
+        of_panel(self.panels, panel, tile)
 
     def _tiles(self, do: Callable[[int, Any], None], first: Any, count: Any, height: Any) -> None:
         """``do`` for each tile of rows of a group; ``height`` are the rows of all."""
         rows = self.tile.rows
 
         def whole_tiles() -> None:
-            with T.serial(_index(0), count) as tile:
+            with T.serial(index(0), count) as tile:
                 do(rows, T.bind(tirx.min((first + tile) * rows, height - rows)))
 
         if isinstance(height, tirx.IntImm):
@@ -131,7 +166,7 @@ class _Writer:
         with T.If(height >= rows):
             with T.Then():
                 whole_tiles()
-            with T.Else(), T.serial(_index(0), height) as row:
+            with T.Else(), T.serial(index(0), height) as row:
                 do(1, row)
 
     def _tile(
@@ -141,12 +176,12 @@ class _Writer:
         p, lanes = self.p, self.lanes
         width = vectors * lanes
         depth = p.depth.extent
-        sums = T.alloc_buffer((_index(rows * width),), _FLOAT, scope="local")
-        places = [[_ramp((r * vectors + v) * lanes, lanes) for v in range(vectors)] for r in range(rows)]
+        sums = T.alloc_buffer((index(rows * width),), _FLOAT, scope="local")
+        places = [[ramp((r * vectors + v) * lanes, lanes) for v in range(vectors)] for r in range(rows)]
         for place in (place for row in places for place in row):
             T.buffer_store(sums, tirx.Broadcast(tirx.const(0, _FLOAT), lanes), [place])
         begin = T.bind(panel * depth) if self.packed is not None else None
-        with T.serial(_index(0), depth) as k:
+        with T.serial(index(0), depth) as k:
             bs = [T.bind(self._b(at, begin, k, n, v, width)) for v in range(vectors)]
             for r, row in enumerate(places):
                 number = self._at(p.a.load, at, {p.depth: k, p.rows: m + r})
@@ -160,7 +195,7 @@ class _Writer:
             return
         for place in (place for row in places for place in row):
             T.buffer_store(self.line, sums[place], [place])
-        with T.serial(_index(0), _index(rows)) as r, T.serial(_index(0), _index(vectors)) as v:
+        with T.serial(index(0), index(rows)) as r, T.serial(index(0), index(vectors)) as v:
             self._store(self.line, (r * vectors + v) * lanes, at, m + r, n + v * lanes)
 
     def _b(
@@ -168,14 +203,12 @@ class _Writer:
     ) -> Any:
         lanes = self.lanes
         if self.packed is not None:
-            return tirx.BufferLoad(self.packed, [_ramp(begin + k * width + vector * lanes, lanes)])
-        load = self._at(self.p.b.load, at, {self.p.depth: k, self.p.columns: n + vector * lanes})
-        *outer, column = load.indices
-        return tirx.BufferLoad(load.source, [*outer, _ramp(column, lanes)])
+            return tirx.BufferLoad(self.packed, [ramp(begin + k * width + vector * lanes, lanes)])
+        return load(self.p, at, k, n + vector * lanes, lanes)
 
     def _store(self, sums: Any, first: Any, at: Mapping[StageAxis, Any], m: Any, n: Any) -> None:
         p = self.p
-        with T.vectorized(_index(0), _index(self.lanes)) as lane:
+        with T.vectorized(index(0), index(self.lanes)) as lane:
 
             def own(load: Load) -> Any:
                 is_sum = load.source.same_as(p.total)
