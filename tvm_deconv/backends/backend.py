@@ -90,7 +90,7 @@ class Backend(ABC):
     def schedule_with_constants(
         self, func: tirx.PrimFunc, target: Target, name: str, constants: Collection[int]
     ) -> tuple[tirx.PrimFunc, Packings]:
-        """As ``default_schedule``, where the parameters at the positions ``constants`` are constant.
+        """As ``default_schedule``, where the parameters at positions ``constants`` are constant.
 
         With what those have to be packed by that the scheduled function takes in another order.
         """

@@ -87,7 +87,9 @@ def write_panel(
                         for i in range(lanes)
                     ]
                     for i, row in enumerate(_transposed(rows, lanes)):
-                        T.buffer_store(packed, row, [ramp(begin + (k + i) * width + v * lanes, lanes)])
+                        T.buffer_store(
+                            packed, row, [ramp(begin + (k + i) * width + v * lanes, lanes)]
+                        )
             return
         with T.serial(index(0), depth) as k:
             for v in range(vectors):

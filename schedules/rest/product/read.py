@@ -81,9 +81,7 @@ def product_of(stages: list[Stage]) -> Product | None:
     if columns in a.axes or depth not in a.axes or depth not in b.axes:
         return None
     rows = [
-        axis
-        for axis in stage.spatial
-        if axis in a.axes and axis not in b.axes and axis.size != 1
+        axis for axis in stage.spatial if axis in a.axes and axis not in b.axes and axis.size != 1
     ]
     outer = tuple(axis for axis in stage.spatial if axis not in rows and axis is not columns)
     found = Product(a, b, outer, None, columns, depth, sums.buffer, store)
@@ -171,4 +169,3 @@ def _of_rows(product: Product) -> list[Load]:
     store = product.store
     stored = tirx.BufferLoad(store.buffer, list(store.indices))
     return [product.a.load, stored, *loads_of(store.value)]
-

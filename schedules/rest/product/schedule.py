@@ -25,6 +25,7 @@ _SETS, _LINE, _ROWS_OF_A_SET, _FLOAT_BYTES = 2048, 64, 8, 4
 # Tiles of rows that read each packed value.
 _USES_WORTH_PACKING = 4
 
+
 def schedule_product(
     func: tirx.PrimFunc, stages: list[Stage], machine: CpuMachine, constants: Collection[int]
 ) -> tuple[tirx.PrimFunc, Packings] | None:

@@ -22,8 +22,8 @@ _LATENCY_TIMES_UNITS = 8
 # Of a vector times a matrix: wider panels hide no more latency.
 _MOST_VECTORS = 8
 
-# What a step takes beyond its multiply-adds, in these: of the loop, of a number of a, of a vector of
-# b, which comes from L2 more often than not. Fitted to tiles of 20 to 28 sums on Sapphire Rapids.
+# What a step takes beyond its multiply-adds, in these: the loop, a number of a, a vector of b (from
+# L2 more often than not). Fitted to tiles of 20 to 28 sums on Sapphire Rapids.
 _LOOP, _NUMBER, _VECTOR = 1.0, 0.1, 0.5
 
 # Tiles of rows in a piece where their number is free: a panel stays in L1 for them.

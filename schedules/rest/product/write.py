@@ -177,7 +177,9 @@ class _Writer:
         width = vectors * lanes
         depth = p.depth.extent
         sums = T.alloc_buffer((index(rows * width),), _FLOAT, scope="local")
-        places = [[ramp((r * vectors + v) * lanes, lanes) for v in range(vectors)] for r in range(rows)]
+        places = [
+            [ramp((r * vectors + v) * lanes, lanes) for v in range(vectors)] for r in range(rows)
+        ]
         for place in (place for row in places for place in row):
             T.buffer_store(sums, tirx.Broadcast(tirx.const(0, _FLOAT), lanes), [place])
         begin = T.bind(panel * depth) if self.packed is not None else None
