@@ -78,7 +78,7 @@ class Tile:
 
 
 def choose_tile(product: Product, machine: CpuMachine) -> Tile:
-    """The tile of the least estimated time; pieces whose part of a fits into half of L2."""
+    """The tile of the least estimated time, in pieces that leave in L2 what others read again."""
     columns = product.columns.size or 0
     lanes = machine.lanes
     while lanes > columns:
@@ -122,7 +122,14 @@ def _time(rows: int, vectors: int) -> float:
 
 def _tiles_per_piece(product: Product, rows: int, panels: Panels, machine: CpuMachine) -> int:
     depth = product.depth.size or TYPICAL_SIZE
-    most = max(1, machine.l2_bytes // 2 // (4 * rows * depth))
+    if 4 * depth * panels.packed <= machine.l2_bytes // 2:
+        # All of b is near whatever comes between, so rows of the result can be, too: their lines
+        # are parts of two panels.
+        most = machine.l2_bytes // 4 // (4 * rows * (depth + panels.columns))
+    else:
+        # The fewer the groups, the less often b is fetched from afar.
+        most = machine.l2_bytes * 3 // 4 // (4 * rows * depth)
+    most = max(1, most)
     if product.rows is None:
         return 1
     if product.rows.size is None:
