@@ -28,6 +28,7 @@ from .product.schedule import Packings, schedule_product
 from .row_group import RowGroup, row_group_of, schedule_rows
 from .rows import cut_rows
 from .stage import Stage, Var, loads_of, stages_of, with_stages
+from .transposition import transposition_of, write_transposition
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,6 +76,9 @@ def schedule_function(
     product = schedule_product(func, stages, machine, constants)
     if product is not None:
         return for_llvm(product[0]), product[1]
+    transposition = transposition_of(stages, machine)
+    if transposition is not None:
+        return for_llvm(write_transposition(func, transposition)), {}
     for rules in (_row_rules, _all_rules, _simple_rules):
         try:
             return _scheduled(func, rules(func, stages, machine), machine), {}

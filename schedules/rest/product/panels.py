@@ -1,8 +1,7 @@
 """Panels of a right operand that is no constant: packed by the function that multiplies it.
 
 Columns that are neighbours in memory are copied by vectors. Where b is transposed, so that its
-depth lies along memory, squares of vectors are transposed in registers: ``lanes`` vectors along the
-depth are loaded, and exchange halves, quarters and so on in pairs.
+depth lies along memory, squares of vectors are transposed in registers.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.rest.stage import StageAxis, substitute
+from tvm_deconv.schedules.tir.squares import transposed
 
 from .read import Product
 from .tile import Panels
@@ -86,7 +86,7 @@ def write_panel(
                         T.bind(load(product, at, k, n + (v * lanes + i), lanes))
                         for i in range(lanes)
                     ]
-                    for i, row in enumerate(_transposed(rows, lanes)):
+                    for i, row in enumerate(transposed(rows, lanes)):
                         T.buffer_store(
                             packed, row, [ramp(begin + (k + i) * width + v * lanes, lanes)]
                         )
@@ -121,23 +121,3 @@ def load(product: Product, at: Mapping[StageAxis, Any], k: Any, n: Any, lanes: i
     values |= {product.depth.var: k, product.columns.var: n}
     *outer, last = (substitute(place, values) for place in product.b.load.indices)
     return tirx.BufferLoad(product.b.load.source, [*outer, ramp(last, lanes)])
-
-
-def _transposed(rows: list[Any], lanes: int) -> list[Any]:
-    """``rows[i][j]`` as ``result[j][i]``, of as many vectors as a vector has lanes."""
-    step = 1
-    while step < lanes:
-        first = [j if not j & step else lanes + j - step for j in range(lanes)]
-        second = [j + step if not j & step else lanes + j for j in range(lanes)]
-        new = list(rows)
-        for i in range(lanes):
-            if not i & step:
-                pair = [rows[i], rows[i + step]]
-                new[i] = T.bind(_shuffle(pair, first))
-                new[i + step] = T.bind(_shuffle(pair, second))
-        rows, step = new, step * 2
-    return rows
-
-
-def _shuffle(vectors: list[Any], order: list[int]) -> Any:
-    return tirx.Shuffle(vectors, [tirx.const(i, "int32") for i in order])

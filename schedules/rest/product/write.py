@@ -23,6 +23,7 @@ from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.rest.stage import StageAxis, Var, map_loads, substitute
+from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.expansion import size_of
 
 from .pack import outer_of
@@ -58,7 +59,7 @@ def write(func: tirx.PrimFunc, product: Product, tile: Tile, how: How) -> tirx.P
     writer = _Writer(product, tile, how)
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         writer.write()
-    body = builder.get().body
+    body = edit.in_root(builder.get().body)
     if how is not How.GIVEN:
         return func.with_body(body)
     params = [

@@ -10,73 +10,25 @@ import tvm
 import tvm_ffi
 from default_schedules import (
     HOST,
-    TOLERANCE,
     arrays_of,
+    built,
+    compare_all,
     functions_of,
     loops_of,
     module_of,
     scheduled,
 )
-from quick_network import loaded, unoptimised
+from quick_network import unoptimised
 from tvm import relax, tirx
-from tvm.relax.backend.cpu_generic import pipeline as stock
 from tvm.relax.op import add, matmul, multiply, permute_dims
 from tvm.relax.op.nn import gelu, relu
 
-from tvm_deconv.backends.passes import ScheduleRemaining
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.rest.product.pack import Packing
 from tvm_deconv.schedules.rest.product.tile import Panels
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.transform.transposed_products import ReadTransposed
 
 SSE = resolve_target({"kind": "llvm", "mcpu": "nehalem", "mtriple": "x86_64-linux-gnu"})
-
-
-def built(mod, target):
-    """A callable of one module; its products read transposed operands as they lie."""
-    with target:
-        passes = [ReadTransposed(target), *stock.legalize_passes(target), ScheduleRemaining(target)]
-        mod = tvm.transform.Sequential(passes)(mod)
-
-    @tvm.transform.module_pass(opt_level=0)
-    def rest(lowered, _context):
-        passes = [*stock.dataflow_lower_passes(target), *stock.finalize_passes(target)]
-        return tvm.transform.Sequential(passes)(lowered)
-
-    return mod, loaded(relax.build(mod, target, relax_pipeline=rest))
-
-
-def module_of_all(emits, shapes, dtype="float32"):
-    """One function over all ``shapes``, which returns what each of ``emits`` makes of its own."""
-    builder = relax.BlockBuilder()
-    params = [
-        [relax.Var(f"x{i}_{j}", relax.TensorType(shape, dtype)) for j, shape in enumerate(own)]
-        for i, own in enumerate(shapes)
-    ]
-    with builder.function("main", [var for own in params for var in own]):
-        with builder.dataflow():
-            made = [
-                builder.emit(builder.normalize(emit(builder, *own)))
-                for emit, own in zip(emits, params, strict=True)
-            ]
-            result = builder.emit_output(relax.Tuple(made))
-        builder.emit_func_output(result)
-    return builder.get()
-
-
-def compare(emits, references, shapes, target=None, dtype="float32", sizes=None):
-    """All results against ``references`` in float64, for inputs of ``sizes`` in place of shapes."""
-    mod, call = built(module_of_all(emits, shapes, dtype), target or unoptimised())
-    for number, given in enumerate(sizes or [shapes]):
-        arrays = [arrays_of(own, dtype, seed=number) for own in given]
-        results = call(*[tvm.runtime.tensor(a) for own in arrays for a in own])
-        for result, reference, own in zip(results, references, arrays, strict=True):
-            expected = reference(*[a.astype("float64") for a in own])
-            assert result.shape == expected.shape
-            error = np.abs(result.numpy() - expected).max() / np.abs(expected).max()
-            assert error <= TOLERANCE.get(dtype, 1e-12), f"{[a.shape for a in own]}: {error:.1e}"
-    return mod
 
 
 def constant(shape, seed=7, dtype="float32"):
@@ -98,7 +50,7 @@ SIZES = [
 def test_constants_of_any_size_are_right(target):
     pairs = [times_constant(constant((k, n))) for _, k, n in SIZES]
     emits, references = zip(*pairs, strict=True)
-    compare(emits, references, [[(m, k)] for m, k, _ in SIZES], target)
+    compare_all(emits, references, [[(m, k)] for m, k, _ in SIZES], target)
 
 
 OPERANDS = {
@@ -143,7 +95,7 @@ def test_operands_of_every_kind_are_right():
         )
         for emit, _, _ in cases
     ]
-    compare(emits, [r for _, r, _ in cases], [s for _, _, s in cases])
+    compare_all(emits, [r for _, r, _ in cases], [s for _, _, s in cases])
 
 
 def test_rows_and_batches_may_be_free():
@@ -164,7 +116,7 @@ def test_rows_and_batches_may_be_free():
         [[(i, 20)], [(i, j, 20)], [(i, j, 20), (i, 20, 18)]]
         for i, j in ((1, 1), (5, 3), (2, 40), (31, 9))
     ]
-    compare(emits, references, shapes, sizes=sizes)
+    compare_all(emits, references, shapes, sizes=sizes)
 
 
 def _gelu(x):
@@ -189,7 +141,7 @@ def test_what_follows_is_part_of_the_store():
         [(29, 20)],
         [(2, 13, 20), (2, 20, 19), (1, 13, 19)],
     ]
-    mod = compare(emits, references, shapes)
+    mod = compare_all(emits, references, shapes)
     assert len(functions_of(mod)) == 3
 
 
@@ -201,7 +153,7 @@ def test_other_types_are_as_exact_as_before(dtype):
         lambda _b, a, b: matmul(a, b),
     ]
     references = [lambda x: x @ weight.astype("f8"), lambda a, b: a @ b]
-    compare(emits, references, [[(13, 40)], [(13, 20), (20, 18)]], dtype=dtype)
+    compare_all(emits, references, [[(13, 40)], [(13, 20), (20, 18)]], dtype=dtype)
 
 
 def test_a_constant_is_packed_once_and_for_all():
