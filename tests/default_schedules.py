@@ -12,6 +12,7 @@ from tvm.relax.backend.cpu_generic import pipeline as stock
 
 from tvm_deconv.backends.passes import ScheduleRemaining
 from tvm_deconv.targets import resolve_target
+from tvm_deconv.transform.transposed_products import ReadTransposed
 
 HOST = resolve_target("host")
 # Relative to the largest value: sums are reordered, products are not.
@@ -72,3 +73,49 @@ def loops_of(func, kind):
     found = []
     tvm_ffi.structural_walk(func.body, (tirx.For, found.append))
     return [loop for loop in found if loop.kind == kind]
+
+
+def built(mod, target):
+    """A callable of one module; its products read transposed operands as they lie."""
+    with target:
+        passes = [ReadTransposed(target), *stock.legalize_passes(target), ScheduleRemaining(target)]
+        mod = tvm.transform.Sequential(passes)(mod)
+
+    @tvm.transform.module_pass(opt_level=0)
+    def rest(lowered, _context):
+        passes = [*stock.dataflow_lower_passes(target), *stock.finalize_passes(target)]
+        return tvm.transform.Sequential(passes)(lowered)
+
+    return mod, loaded(relax.build(mod, target, relax_pipeline=rest))
+
+
+def module_of_all(emits, shapes, dtype="float32"):
+    """One function over all ``shapes``, which returns what each of ``emits`` makes of its own."""
+    builder = relax.BlockBuilder()
+    params = [
+        [relax.Var(f"x{i}_{j}", relax.TensorType(shape, dtype)) for j, shape in enumerate(own)]
+        for i, own in enumerate(shapes)
+    ]
+    with builder.function("main", [var for own in params for var in own]):
+        with builder.dataflow():
+            made = [
+                builder.emit(builder.normalize(emit(builder, *own)))
+                for emit, own in zip(emits, params, strict=True)
+            ]
+            result = builder.emit_output(relax.Tuple(made))
+        builder.emit_func_output(result)
+    return builder.get()
+
+
+def compare_all(emits, references, shapes, target=None, dtype="float32", sizes=None):
+    """All results against ``references`` in float64, for inputs of ``sizes`` in place of shapes."""
+    mod, call = built(module_of_all(emits, shapes, dtype), target or unoptimised())
+    for number, given in enumerate(sizes or [shapes]):
+        arrays = [arrays_of(own, dtype, seed=number) for own in given]
+        results = call(*[tvm.runtime.tensor(a) for own in arrays for a in own])
+        for result, reference, own in zip(results, references, arrays, strict=True):
+            expected = reference(*[a.astype("float64") for a in own])
+            assert result.shape == expected.shape
+            error = np.abs(result.numpy() - expected).max() / np.abs(expected).max()
+            assert error <= TOLERANCE.get(dtype, 1e-12), f"{[a.shape for a in own]}: {error:.1e}"
+    return mod

@@ -54,6 +54,7 @@ from tvm_deconv.transform.lower.explained import explain_kernels
 from tvm_deconv.transform.lower.lower_integers import explain_integers
 from tvm_deconv.transform.normalisations import MergeNormalisations
 from tvm_deconv.transform.receptive_field import receptive_field
+from tvm_deconv.transform.transposed_products import ReadTransposed
 
 TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
 
@@ -135,6 +136,7 @@ def before_schedules(
             max_weight_growth=max_weight_growth,
         ),
         MergeNormalisations(target),
+        ReadTransposed(target),
         SeparateCopies(),
         *stock.library_dispatch_passes(target),
         *legalize_passes(target),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 import tvm
 from tvm import s_tir, tirx
@@ -23,9 +24,11 @@ from .inline import inline_producers
 from .lanes import LaneReduction, lane_reduction_of, schedule_lanes
 from .nest import schedule_contraction
 from .plain import schedule_reduction
+from .product.schedule import Packings, schedule_product
 from .row_group import RowGroup, row_group_of, schedule_rows
 from .rows import cut_rows
 from .stage import Stage, Var, loads_of, stages_of, with_stages
+from .transposition import transposition_of, write_transposition
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,31 +43,49 @@ def is_scheduled(func: tirx.PrimFunc) -> bool:
 
 def default_schedule(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc:
     """``func`` scheduled for ``machine`` and marked; one of unusual form runs as it is."""
+    return schedule_with_constants(func, machine, ())[0]
+
+
+def schedule_with_constants(
+    func: tirx.PrimFunc, machine: CpuMachine, constants: Collection[int]
+) -> tuple[tirx.PrimFunc, Packings]:
+    """As ``default_schedule``, where the parameters at the positions ``constants`` are constants.
+
+    With what those have to be packed by that the scheduled function takes in another order.
+    """
     func = with_true_identities(func)
-    scheduled = schedule_function(func, machine)
+    scheduled, packings = schedule_function(func, machine, constants)
     if scheduled is None:
-        return with_nan_kept(with_whole_periods(func), machine.keeps_nan)
-    return with_nan_kept(scheduled, machine.keeps_nan).with_attr(SCHEDULED, True)
+        return with_nan_kept(with_whole_periods(func), machine.keeps_nan), {}
+    return with_nan_kept(scheduled, machine.keeps_nan).with_attr(SCHEDULED, True), packings
 
 
-def schedule_function(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc | None:
+def schedule_function(
+    func: tirx.PrimFunc, machine: CpuMachine, constants: Collection[int] = ()
+) -> tuple[tirx.PrimFunc | None, Packings]:
     """``func`` scheduled for ``machine``; None where its form is not one that we understand."""
     schedule = s_tir.Schedule(bind_repeated_reads(with_own_sizes(func)))
     blocks = normalize_prim_func(schedule)
     if blocks is None:
-        return None
+        return None, {}
     inline_producers(schedule, blocks)
     func = schedule.mod["main"]
     stages = stages_of(func)
     if stages is None:
-        return None
+        return None, {}
+    product = schedule_product(func, stages, machine, constants)
+    if product is not None:
+        return for_llvm(product[0]), product[1]
+    transposition = transposition_of(stages, machine)
+    if transposition is not None:
+        return for_llvm(write_transposition(func, transposition)), {}
     for rules in (_row_rules, _all_rules, _simple_rules):
         try:
-            return _scheduled(func, rules(func, stages, machine), machine)
+            return _scheduled(func, rules(func, stages, machine), machine), {}
         except (s_tir.ScheduleError, tvm.error.InternalError) as error:
             # The latter where a size is more than TVM's arithmetic can bound (1.3 * h in float32).
             _LOG.info("%s failed: %s", rules.__name__, str(error).strip().splitlines()[-1])
-    return None
+    return None, {}
 
 
 def _scheduled(func: tirx.PrimFunc, parts: list[Part], machine: CpuMachine) -> tirx.PrimFunc:

@@ -232,6 +232,12 @@ def _contains(stmt: tirx.Stmt, realize: SBlockRealize) -> bool:
     return any(r.same_as(realize) for r in _realizes(stmt))
 
 
+def in_root(body: tirx.Stmt) -> tirx.Stmt:
+    """``body``, written out, as the body of a function: TVM's passes look for a block there."""
+    root = SBlock([], [], [], "root", body)
+    return SBlockRealize([], tirx.IntImm("bool", 1), root)
+
+
 def prefetch(load: Any, write: bool = False) -> tirx.Stmt:
     """Fetch the cache line of ``load`` into the level-2 cache, to read it or to ``write`` it."""
     level_2, data = 2, 1

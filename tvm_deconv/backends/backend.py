@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar, TypeAlias
@@ -15,6 +15,7 @@ from tvm.target import Target
 
 from tvm_deconv.measure.probe import Probe
 from tvm_deconv.schedules.machines import Machine
+from tvm_deconv.schedules.rest.product.pack import Packings
 
 from .facts import DeviceFacts
 from .identity import Identity
@@ -85,6 +86,15 @@ class Backend(ABC):
 
         Raises ModelError where there is no way to run it.
         """
+
+    def schedule_with_constants(
+        self, func: tirx.PrimFunc, target: Target, name: str, constants: Collection[int]
+    ) -> tuple[tirx.PrimFunc, Packings]:
+        """As ``default_schedule``, where the parameters at positions ``constants`` are constant.
+
+        With what those have to be packed by that the scheduled function takes in another order.
+        """
+        return self.default_schedule(func, target, name), {}
 
     def refusal(self, func: tirx.PrimFunc, target: Target) -> str | None:
         """What a scheduled function takes that the device does not have, in words; None: nothing.

@@ -10,6 +10,7 @@ from tvm.target import Target
 from tvm_deconv.errors import ModelError, TargetError
 from tvm_deconv.schedules.rest.default import is_scheduled
 
+from .packed import Packed, constant_parameters, with_packed
 from .registry import backend_of
 from .shared import ShareFunctions
 from .views import ViewReshapes
@@ -37,6 +38,7 @@ def passes_after_fusion(target: Target) -> list[tvm.transform.Pass]:
 class ScheduleRemaining:
     """Give every PrimFunc that is not marked as scheduled the default schedule of its backend.
 
+    Constants are packed as schedules want them.
     To run after LegalizeOps, FuseOps and FuseTIR. Raises ModelError for a function that a GPU has
     no schedule for, which there cannot run without; a processor runs it as it is.
     """
@@ -47,15 +49,18 @@ class ScheduleRemaining:
     def transform_module(
         self, mod: tvm.IRModule, _context: tvm.transform.PassContext
     ) -> tvm.IRModule:
-        schedule = backend_of(self._target).default_schedule
-        scheduled = {
-            name: schedule(func, self._target, name.name_hint)
-            for name, func in mod.functions_items()
-            if isinstance(func, tirx.PrimFunc) and not is_scheduled(func)
-        }
-        for name, func in scheduled.items():
-            mod[name] = func
-        return mod
+        schedule = backend_of(self._target).schedule_with_constants
+        constants = constant_parameters(mod)
+        packed: dict[str, Packed] = {}
+        for name, func in list(mod.functions_items()):
+            if isinstance(func, tirx.PrimFunc) and not is_scheduled(func):
+                given = constants.get(name.name_hint, ())
+                scheduled, packings = schedule(func, self._target, name.name_hint, given)
+                if packings:
+                    packed[name.name_hint] = scheduled, packings
+                else:
+                    mod[name] = scheduled
+        return with_packed(mod, packed)
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.CheckLimits")

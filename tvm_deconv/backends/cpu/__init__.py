@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import tvm
 from tvm import tirx
@@ -15,7 +15,8 @@ from tvm_deconv.backends.identity import CpuIdentity
 from tvm_deconv.measure import cpu_probes
 from tvm_deconv.measure.probe import Probe
 from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine, is_this_processor
-from tvm_deconv.schedules.rest.default import default_schedule
+from tvm_deconv.schedules.rest.default import default_schedule, schedule_with_constants
+from tvm_deconv.schedules.rest.product.pack import Packings
 
 from .target import completed
 
@@ -41,6 +42,11 @@ class Cpu(Backend):
 
     def default_schedule(self, func: tirx.PrimFunc, target: Target, name: str) -> tirx.PrimFunc:
         return default_schedule(func, self.machine(target))
+
+    def schedule_with_constants(
+        self, func: tirx.PrimFunc, target: Target, name: str, constants: Collection[int]
+    ) -> tuple[tirx.PrimFunc, Packings]:
+        return schedule_with_constants(func, self.machine(target), constants)
 
     def device(self, wanted: LibraryDevice, library: str) -> tvm.runtime.Device:
         return tvm.cpu()

@@ -1,0 +1,69 @@
+"""The right operand of a product in panels, packed when a network is compiled.
+
+    [places of b's outer axes][panel][k][column of the panel]
+
+is one stream in the order of use, whatever the order of the operand's own dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tvm_deconv.schedules.rest.stage import StageAxis, static_value
+
+from .read import Product
+from .tile import Panels
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Packs an array whose dimension d is read at ``bases[d] + sum of steps[d][i] * axis i``.
+
+    The axes are b's outer ones, k and n, of ``sizes``.
+    """
+
+    sizes: tuple[int, ...]
+    steps: tuple[tuple[int, ...], ...]
+    bases: tuple[int, ...]
+    panels: Panels
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """The panels, in one dimension."""
+        places = np.ogrid[tuple(slice(size) for size in self.sizes)]
+        at = tuple(
+            base + sum(step * place for step, place in zip(own, places, strict=True))
+            for own, base in zip(self.steps, self.bases, strict=True)
+        )
+        *_, depth, columns = self.sizes
+        matrices = np.broadcast_to(values[at], self.sizes).reshape(-1, depth, columns)
+        full, width = self.panels.full, self.panels.width
+        parts = matrices[:, :, : full * width].reshape(-1, depth, full, width).swapaxes(1, 2)
+        edge = matrices[:, :, columns - self.panels.edge * self.panels.lanes :]
+        edge = edge if self.panels.edge else edge[:, :, :0]
+        flat = [part.reshape(len(matrices), -1) for part in (parts, edge)]
+        return np.ascontiguousarray(np.concatenate(flat, axis=1)).reshape(-1)
+
+
+# Constants by the position of the parameter that they are given for.
+Packings = dict[int, Packing]
+
+
+def packing_of(product: Product, panels: Panels) -> Packing:
+    """How the right operand is packed that is a constant, so that nothing about it is free."""
+    axes = [*outer_of(product), product.depth, product.columns]
+    sizes, bases = [axis.size for axis in axes], [static_value(base) for base in product.b.bases]
+    steps = tuple(tuple(step.get(axis, 0) for axis in axes) for step in product.b.steps)
+    return Packing(tuple(map(_known, sizes)), steps, tuple(map(_known, bases)), panels)
+
+
+def outer_of(product: Product) -> Sequence[StageAxis]:
+    """The outer axes that the right operand depends on."""
+    return [axis for axis in product.outer if axis in product.b.axes]
+
+
+def _known(value: int | None) -> int:
+    assert value is not None
+    return value

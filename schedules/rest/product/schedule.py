@@ -1,0 +1,77 @@
+"""The default schedule of a product of matrices, and what it wants of constants."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from math import gcd, prod
+
+from tvm import tirx
+
+from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.rest.lanes import lane_reduction_of
+from tvm_deconv.schedules.rest.stage import Stage, static_value
+
+from .pack import Packings, outer_of, packing_of
+from .panels import is_in_columns, is_in_rows
+from .read import Product, product_of
+from .tile import Tile, choose_tile, tiles_of
+from .write import How, write
+
+# Level-2 caches have 1024 or 2048 sets of lines of 64 bytes. Rows that are a multiple of a power of
+# two apart share few of them; half of the 8 to 16 lines of a set count. Products with 512x1024
+# rows of 4 KiB took twice as long as with packed panels, with 768 rows of 3 KiB as long.
+_SETS, _LINE, _ROWS_OF_A_SET, _FLOAT_BYTES = 2048, 64, 8, 4
+
+# Tiles of rows that read each packed value.
+_USES_WORTH_PACKING = 4
+
+
+def schedule_product(
+    func: tirx.PrimFunc, stages: list[Stage], machine: CpuMachine, constants: Collection[int]
+) -> tuple[tirx.PrimFunc, Packings] | None:
+    """``func``, whose stages are ``stages``, scheduled; None if it is no product of matrices.
+
+    ``constants`` are the positions of parameters that are constants; of those that the function
+    then takes packed, by position, the packings.
+    """
+    product = product_of(stages)
+    if product is None:
+        return None
+    tile = choose_tile(product, machine)
+    source = product.b.load.source
+    (place,) = [i for i, param in enumerate(func.params) if param.same_as(source)] or [None]
+    if place in constants:
+        packing = packing_of(product, tile.panels)
+        return write(func, product, tile, How.GIVEN), {place: packing}
+    how = _how(product, tile, machine)
+    if how is None or _is_better_by_lanes(stages[0], machine):
+        return None
+    return write(func, product, tile, how), {}
+
+
+def _how(product: Product, tile: Tile, machine: CpuMachine) -> How | None:
+    """How b is read that is no constant; None where nothing here does it."""
+    if is_in_rows(product):
+        if not _collides(product) or tiles_of(product, tile) < _USES_WORTH_PACKING:
+            return How.AS_IT_LIES
+    elif not is_in_columns(product, tile.panels.lanes):
+        return None
+    outer = outer_of(product)
+    places = prod(axis.size or machine.threads for axis in outer)
+    is_apart = len(outer) == len(product.outer) and places >= machine.threads
+    return How.WITHIN if is_apart else How.BEFORE
+
+
+def _collides(product: Product) -> bool:
+    """Whether the rows of b that a panel goes through push each other out of the caches."""
+    depth, columns = product.depth.size, product.b.load.source.shape[-1]
+    width = static_value(columns)
+    if depth is None or width is None:
+        return False
+    apart = _SETS * _LINE // gcd(_FLOAT_BYTES * width, _SETS * _LINE)
+    return depth > _ROWS_OF_A_SET * apart
+
+
+def _is_better_by_lanes(stage: Stage, machine: CpuMachine) -> bool:
+    lanes = lane_reduction_of(stage, machine)
+    return lanes is not None and lanes.is_best

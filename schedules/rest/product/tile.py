@@ -1,0 +1,148 @@
+"""The register tile of a product of matrices, and what of it is one piece of work for a thread.
+
+A tile of ``rows`` x ``vectors`` sums loads ``rows`` numbers of a and ``vectors`` vectors of b for
+each step along the depth. The last tile of rows begins so early that it ends with them, and
+computes some rows again; so does the last panel of columns, which may be of fewer vectors. So
+there are no predicates, and whatever is read and written is inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.rest.stage import TYPICAL_SIZE
+
+from .read import Product
+
+# Two FMA units with a latency of four cycles need so many sums in flight.
+_LATENCY_TIMES_UNITS = 8
+
+# Of a vector times a matrix: wider panels hide no more latency.
+_MOST_VECTORS = 8
+
+# What a step takes beyond its multiply-adds, in these: the loop, a number of a, a vector of b (from
+# L2 more often than not). Fitted to tiles of 20 to 28 sums on Sapphire Rapids.
+_LOOP, _NUMBER, _VECTOR = 1.0, 0.1, 0.5
+
+# Tiles of rows in a piece where their number is free: a panel stays in L1 for them.
+_TILES_PER_PIECE = 4
+
+# Pieces are as even as this, or as even as they get.
+_EVEN = 1.05
+
+
+@dataclass(frozen=True)
+class Panels:
+    """``full`` panels of ``vectors`` vectors, and one of ``edge`` vectors at the end, or none (0).
+
+    The columns of panel p begin at ``p * width``, those of the last end with the ``columns``.
+    """
+
+    columns: int
+    lanes: int
+    vectors: int
+
+    @property
+    def width(self) -> int:
+        """Columns of a full panel."""
+        return self.vectors * self.lanes
+
+    @property
+    def full(self) -> int:
+        return self.columns // self.width
+
+    @property
+    def edge(self) -> int:
+        """Vectors of the last panel."""
+        return -(-(self.columns - self.full * self.width) // self.lanes)
+
+    @property
+    def count(self) -> int:
+        return self.full + (1 if self.edge else 0)
+
+    @property
+    def packed(self) -> int:
+        """Columns that all panels have, some of them twice."""
+        return self.full * self.width + self.edge * self.lanes
+
+
+@dataclass(frozen=True)
+class Tile:
+    """``rows`` x ``panels.vectors`` sums; a piece of work is ``tiles`` tiles of one panel."""
+
+    rows: int
+    panels: Panels
+    tiles: int
+
+
+def choose_tile(product: Product, machine: CpuMachine) -> Tile:
+    """The tile of the least estimated time, in pieces that leave in L2 what others read again."""
+    columns = product.columns.size or 0
+    lanes = machine.lanes
+    while lanes > columns:
+        lanes //= 2
+    height = 1 if product.rows is None else product.rows.size or TYPICAL_SIZE
+    best: tuple[float, int, int] | None = None
+    for vectors in range(1, min(_MOST_VECTORS, columns // lanes) + 1):
+        for rows in range(1, height + 1):
+            if not _fits(rows, vectors, machine):
+                break
+            panels = Panels(columns, lanes, vectors)
+            steps = panels.full * _time(rows, vectors)
+            steps += _time(rows, panels.edge) if panels.edge else 0
+            best = min(best or (float("inf"), 0, 0), (steps * -(-height // rows), -vectors, rows))
+    assert best is not None
+    _, vectors, rows = best
+    panels = Panels(columns, lanes, -vectors)
+    return Tile(rows, panels, _tiles_per_piece(product, rows, panels, machine))
+
+
+def tiles_of(product: Product, tile: Tile) -> int:
+    """Tiles of rows that a panel is used for; of a free number of rows, of a typical one."""
+    height = 1 if product.rows is None else product.rows.size or TYPICAL_SIZE
+    return -(-height // tile.rows)
+
+
+def _fits(rows: int, vectors: int, machine: CpuMachine) -> bool:
+    """Sums, the vectors of b, and a number of a for all lanes; more of these without operands in
+    memory, so that they are loaded ahead.
+    """
+    numbers = 1 if machine.memory_operands else 4
+    return rows * vectors + vectors + numbers <= machine.vector_registers
+
+
+def _time(rows: int, vectors: int) -> float:
+    """Of a step along the depth, in multiply-adds; two loads start with two of these."""
+    sums, loads = rows * vectors, rows + vectors
+    beyond = _LOOP + _NUMBER * rows + _VECTOR * vectors
+    return max(sums, loads, _LATENCY_TIMES_UNITS) + beyond
+
+
+def _tiles_per_piece(product: Product, rows: int, panels: Panels, machine: CpuMachine) -> int:
+    depth = product.depth.size or TYPICAL_SIZE
+    if 4 * depth * panels.packed <= machine.l2_bytes // 2:
+        # All of b is near whatever comes between, so rows of the result can be, too: their lines
+        # are parts of two panels.
+        most = machine.l2_bytes // 4 // (4 * rows * (depth + panels.columns))
+    else:
+        # The fewer the groups, the less often b is fetched from afar.
+        most = machine.l2_bytes * 3 // 4 // (4 * rows * depth)
+    most = max(1, most)
+    if product.rows is None:
+        return 1
+    if product.rows.size is None:
+        return min(most, _TILES_PER_PIECE)
+    tiles = -(-product.rows.size // rows)
+    others = prod(axis.size or machine.threads for axis in product.outer) * panels.count
+
+    def unevenness(count: int) -> float:
+        pieces = others * count
+        return -(-pieces // machine.threads) * machine.threads / pieces
+
+    fewest = -(-tiles // most)
+    counts = range(fewest, min(tiles, fewest + 4 * machine.threads) + 1)
+    even = [count for count in counts if unevenness(count) <= _EVEN]
+    count = even[0] if even else min(counts, key=unevenness)
+    return -(-tiles // count)

@@ -1,0 +1,229 @@
+"""The function of a product of matrices, written out statement by statement.
+
+    for piece in parallel(outer axes, groups of tiles of rows, panels):
+        for tile in the group:
+            for k: sums[row, vector] += a[row, k] * b[k, vector]     # in registers
+            store(sums)
+
+A panel of b stays in the level-1 cache for a group, or streams from the next, and the group's rows
+of a stay in the level-2 cache for all panels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from functools import reduce
+from operator import mul
+from typing import Any
+
+from tvm import tirx
+from tvm.ir import TensorLoad as Load
+from tvm.script.ir_builder import IRBuilder
+from tvm.script.ir_builder import tirx as T
+
+from tvm_deconv.schedules.rest.stage import StageAxis, Var, map_loads, substitute
+from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.expansion import size_of
+
+from .pack import outer_of
+from .panels import index, load, of_panel, ramp, write_panel, write_panels
+from .read import Product
+from .tile import Tile
+
+# One core does some 30 multiply-adds per nanosecond: below this many, waking the others (5 to 20
+# microseconds) takes longer than the work.
+_SERIAL_MULTIPLY_ADDS = 1 << 18
+
+# A store of more names than this is not written out for each row and vector of a tile.
+_UNROLLED_NAMES = 24
+
+_FLOAT = "float32"
+
+
+class How(Enum):
+    """Where the columns of b that a panel holds are read: where they lie, or packed.
+
+    ``GIVEN`` are panels that were packed before, ``BEFORE`` those that the function packs first,
+    and ``WITHIN`` those of one place of the outer axes, packed when its turn comes.
+    """
+
+    AS_IT_LIES = 0
+    GIVEN = 1
+    BEFORE = 2
+    WITHIN = 3
+
+
+def write(func: tirx.PrimFunc, product: Product, tile: Tile, how: How) -> tirx.PrimFunc:
+    """``func`` computing ``product``; if that is how, with the panels of b as a parameter for b."""
+    writer = _Writer(product, tile, how)
+    with IRBuilder() as builder, T.prim_func(s_tir=True):
+        writer.write()
+    body = edit.in_root(builder.get().body)
+    if how is not How.GIVEN:
+        return func.with_body(body)
+    params = [
+        writer.packed if param.same_as(product.b.load.source) else param for param in func.params
+    ]
+    return tirx.PrimFunc(params, body, func.ret_type, attrs=func.attrs)
+
+
+def _product(axes: Sequence[StageAxis]) -> Any:
+    return reduce(mul, [axis.extent for axis in axes], index(1))
+
+
+class _Writer:
+    """Writes the body; one use each."""
+
+    def __init__(self, product: Product, tile: Tile, how: How) -> None:
+        self.p, self.tile, self.panels, self.how = product, tile, tile.panels, how
+        self.lanes = tile.panels.lanes
+        self.is_long = size_of(product.store.value, lambda load: 1) > _UNROLLED_NAMES
+        self.line: Any = None
+        self.packed: Any = None
+        if how is How.GIVEN:
+            size = self._packed_size([axis.extent for axis in outer_of(product)])
+            source = product.b.load.source
+            self.packed = tirx.decl_buffer((size,), _FLOAT, f"{source.name}_packed")
+
+    def _packed_size(self, outer: list[Any]) -> Any:
+        size = self.p.depth.extent * self.panels.packed
+        for extent in outer:
+            size = size * extent
+        return size
+
+    def write(self) -> None:
+        p = self.p
+        is_long = p.multiply_adds is None or p.multiply_adds >= _SERIAL_MULTIPLY_ADDS
+        many = T.parallel if is_long else T.serial
+        height = index(1) if p.rows is None else p.rows.extent
+        tiles = tirx.ceildiv(height, index(self.tile.rows))
+        groups = tirx.ceildiv(tiles, index(self.tile.tiles))
+        count = self.panels.count
+        if self.how is How.WITHIN:
+            with many(index(0), _product(p.outer)) as place:
+                at = self._places(place, p.outer)
+                self.packed = T.alloc_buffer((self._packed_size([]),), _FLOAT)
+                write_panels(self.p, self.panels, self.packed, at, index(0))
+                with T.serial(index(0), groups * count) as piece:
+                    self._piece(at, piece % count, piece // count, tiles, height)
+            return
+        if self.how is How.BEFORE:
+            outer = outer_of(p)
+            self.packed = T.alloc_buffer((self._packed_size([a.extent for a in outer]),), _FLOAT)
+            with many(index(0), _product(outer) * count) as piece:
+                at = self._places(piece // count, outer)
+                write_panel(self.p, self.panels, self.packed, at, self._start(at), piece % count)
+        with many(index(0), groups * count * _product(p.outer)) as piece:
+            rest = T.bind(piece // count)
+            at = self._places(rest // groups, p.outer)
+            self._piece(at, piece % count, rest % groups, tiles, height)
+
+    def _places(self, place: Any, outer: Sequence[StageAxis]) -> dict[StageAxis, Any]:
+        """Where the ``place``-th of all places of the outer axes is."""
+        at: dict[StageAxis, Any] = {}
+        for axis in reversed(outer):
+            at[axis] = T.bind(place % axis.extent)
+            place = place // axis.extent
+        return at
+
+    def _start(self, at: Mapping[StageAxis, Any]) -> Any:
+        """The packed columns of places before this one of b's outer axes."""
+        start: Any = index(0)
+        if self.how in (How.GIVEN, How.BEFORE):
+            for axis in outer_of(self.p):
+                start = start * axis.extent + at[axis]
+        return start * self.panels.packed
+
+    def _piece(
+        self, at: Mapping[StageAxis, Any], panel: Any, group: Any, tiles: Any, height: Any
+    ) -> None:
+        """One panel's tiles of a group."""
+        if self.is_long:
+            self.line = T.alloc_buffer((index(self.tile.rows * self.panels.width),), _FLOAT)
+        first = T.bind(group * self.tile.tiles)
+        count = tirx.min(index(self.tile.tiles), tiles - first)
+        start = T.bind(self._start(at))
+
+        def tile(n: Any, packed: Any, vectors: int) -> None:
+            def at_row(rows: int, m: Any) -> None:
+                self._tile(at, m, rows, n, start + packed, vectors)
+
+            self._tiles(at_row, first, count, height)
+
+        of_panel(self.panels, panel, tile)
+
+    def _tiles(self, do: Callable[[int, Any], None], first: Any, count: Any, height: Any) -> None:
+        """``do`` for each tile of rows of a group; ``height`` are the rows of all."""
+        rows = self.tile.rows
+
+        def whole_tiles() -> None:
+            with T.serial(index(0), count) as tile:
+                do(rows, T.bind(tirx.min((first + tile) * rows, height - rows)))
+
+        if isinstance(height, tirx.IntImm):
+            whole_tiles()
+            return
+        with T.If(height >= rows):
+            with T.Then():
+                whole_tiles()
+            with T.Else(), T.serial(index(0), height) as row:
+                do(1, row)
+
+    def _tile(
+        self, at: Mapping[StageAxis, Any], m: Any, rows: int, n: Any, panel: Any, vectors: int
+    ) -> None:
+        """The tile at row ``m`` and column ``n``; packed columns before its panel are ``panel``."""
+        p, lanes = self.p, self.lanes
+        width = vectors * lanes
+        depth = p.depth.extent
+        sums = T.alloc_buffer((index(rows * width),), _FLOAT, scope="local")
+        places = [
+            [ramp((r * vectors + v) * lanes, lanes) for v in range(vectors)] for r in range(rows)
+        ]
+        for place in (place for row in places for place in row):
+            T.buffer_store(sums, tirx.Broadcast(tirx.const(0, _FLOAT), lanes), [place])
+        begin = T.bind(panel * depth) if self.packed is not None else None
+        with T.serial(index(0), depth) as k:
+            bs = [T.bind(self._b(at, begin, k, n, v, width)) for v in range(vectors)]
+            for r, row in enumerate(places):
+                number = self._at(p.a.load, at, {p.depth: k, p.rows: m + r})
+                a = T.bind(tirx.Broadcast(number, lanes))
+                for place, b in zip(row, bs, strict=True):
+                    T.buffer_store(sums, sums[place] + a * b, [place])
+        if not self.is_long:
+            for r in range(rows):
+                for v in range(vectors):
+                    self._store(sums, (r * vectors + v) * lanes, at, m + r, n + v * lanes)
+            return
+        for place in (place for row in places for place in row):
+            T.buffer_store(self.line, sums[place], [place])
+        with T.serial(index(0), index(rows)) as r, T.serial(index(0), index(vectors)) as v:
+            self._store(self.line, (r * vectors + v) * lanes, at, m + r, n + v * lanes)
+
+    def _b(
+        self, at: Mapping[StageAxis, Any], begin: Any, k: Any, n: Any, vector: int, width: int
+    ) -> Any:
+        lanes = self.lanes
+        if self.packed is not None:
+            return tirx.BufferLoad(self.packed, [ramp(begin + k * width + vector * lanes, lanes)])
+        return load(self.p, at, k, n + vector * lanes, lanes)
+
+    def _store(self, sums: Any, first: Any, at: Mapping[StageAxis, Any], m: Any, n: Any) -> None:
+        p = self.p
+        with T.vectorized(index(0), index(self.lanes)) as lane:
+
+            def own(load: Load) -> Any:
+                is_sum = load.source.same_as(p.total)
+                return tirx.BufferLoad(sums, [first + lane]) if is_sum else load
+
+            values = self._values(at, {p.rows: m, p.columns: n + lane})
+            store = substitute(p.store, values)
+            T.buffer_store(store.buffer, map_loads(store.value, own), list(store.indices))
+
+    def _values(self, *places: Mapping[StageAxis | None, Any]) -> dict[Var, Any]:
+        return {axis.var: value for at in places for axis, value in at.items() if axis is not None}
+
+    def _at(self, load: Load, *places: Mapping[StageAxis | None, Any]) -> Any:
+        values = self._values(*places)
+        return tirx.BufferLoad(load.source, [substitute(index, values) for index in load.indices])
