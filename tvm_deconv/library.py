@@ -20,7 +20,7 @@ from tvm_deconv.metadata import Metadata
 from tvm_deconv.pictures.layout import find_layout
 from tvm_deconv.pictures.network import Network
 from tvm_deconv.pictures.progress import say
-from tvm_deconv.pixels import Pixels
+from tvm_deconv.pixels import OF_BYTES, Pixels
 from tvm_deconv.schedules.budget import DEFAULT_GROWTH
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.targets import is_this_machine
@@ -90,4 +90,6 @@ def _with_guess(built: Built, folder: Path, command: str, report: Callable[[str]
 def _lacks_range(description: Metadata) -> bool:
     """Whether ``run`` would have to guess the range of this network's pixels."""
     layout = find_layout(description.inputs, description.outputs)
-    return not isinstance(layout, str) and description.known_pixels.range is None
+    if isinstance(layout, str) or description.inputs[0].dtype in OF_BYTES:
+        return False
+    return description.known_pixels.range is None

@@ -16,8 +16,15 @@ import numpy as np
 from tvm_deconv.errors import PixelsError
 
 # Black and white.
-RANGES = {"0..1": (0.0, 1.0), "0..255": (0.0, 255.0), "-1..1": (-1.0, 1.0)}
+RANGES = {
+    "0..1": (0.0, 1.0),
+    "0..255": (0.0, 255.0),
+    "-1..1": (-1.0, 1.0),
+    "-128..127": (-128.0, 127.0),
+}
 DEFAULT_RANGE = "0..1"
+# Of a network of bytes: black is the least of its type, white the greatest.
+OF_BYTES = {"uint8": "0..255", "int8": "-128..127"}
 
 Numbers = float | Sequence[float]
 
@@ -26,9 +33,9 @@ Numbers = float | Sequence[float]
 class Pixels:
     """How a picture becomes numbers and numbers a picture; None is what nobody has said.
 
-    ``range`` is one of ``"0..1"``, ``"0..255"`` and ``"-1..1"``: black and white. ``mean`` and
-    ``scale`` are subtracted, and divided by, after that: a number for all channels, or one for
-    each. ``bgr`` says that the network's channels are blue, green, red.
+    ``range`` is one of ``"0..1"``, ``"0..255"``, ``"-1..1"`` and ``"-128..127"``: black and white.
+    ``mean`` and ``scale`` are subtracted, and divided by, after that: a number for all channels, or
+    one for each. ``bgr`` says that the network's channels are blue, green, red.
 
     The result is read the way the input was written, backwards: times scale, plus mean, from the
     range. ``result_range`` is for networks that are given normalised pixels and return plain
@@ -60,6 +67,18 @@ class Pixels:
         """These, less what ``other`` says."""
         said = {f.name: getattr(other, f.name) for f in fields(other)}
         return replace(self, **{name: value for name, value in said.items() if value is not None})
+
+    def of_types(self, given: str, result: str) -> Pixels:
+        """These, of a network that takes and returns numbers of two types: bytes have a range.
+
+        It is that of the type, where nobody has said another one. A result of another range than
+        the input's has neither mean nor scale.
+        """
+        black_to_white = self.range or OF_BYTES.get(given)
+        returned = self.result_range
+        if returned is None and OF_BYTES.get(result, black_to_white) != black_to_white:
+            returned = OF_BYTES[result]
+        return replace(self, range=black_to_white, result_range=returned)
 
     def check_channels(self, channels: int) -> None:
         """Raises PixelsError where these cannot be the pixels of a network of so many channels."""

@@ -16,7 +16,7 @@ from tvm_deconv.pictures import tiles, tiling
 from tvm_deconv.pictures.guess import Guess
 from tvm_deconv.pictures.network import Network, PictureNetwork
 from tvm_deconv.pictures.progress import Progress, say
-from tvm_deconv.pixels import Pixels
+from tvm_deconv.pixels import OF_BYTES, Pixels
 from tvm_deconv.threads import use_threads
 
 
@@ -103,7 +103,14 @@ class Upscaler:
             report(str(Guess(guessed, f"as was guessed when {network.name} was compiled")))
             known = replace(known, range=guessed)
         known.check_channels(network.layout.channels)
-        return cls(network, known, report)
+        typed = network.typed(known)
+        given, returned = network.dtypes
+        if typed.range != known.range:
+            report(f"pixels are taken to be {typed.range}, as {network.name} takes {given}")
+        if typed.result_range != known.result_range:
+            range_ = typed.result_range
+            report(f"the result is taken to be {range_}, as {network.name} returns {returned}")
+        return cls(network, typed, report)
 
     def upscale(
         self,
@@ -146,12 +153,15 @@ class Upscaler:
             yield pixels.encode(seen.to_planes(samples))
 
     def with_range(self) -> Upscaler:
-        """The same, with a guess of the pixels' range where nobody has said it."""
-        if self.pixels.range is not None:
+        """The same, with a guess of the range of pixels or result where nobody has said it."""
+        given, returned = self.network.dtypes
+        is_open = given in OF_BYTES and returned not in OF_BYTES
+        if self.pixels.range is not None and not (is_open and self.pixels.result_range is None):
             return self
         guess = self.network.guess(self.pixels)
         self.report(str(guess))
-        return replace(self, pixels=replace(self.pixels, range=guess.range))
+        name = "result_range" if guess.is_result else "range"
+        return replace(self, pixels=replace(self.pixels, **{name: guess.range}))
 
     def _plans(
         self, seen: images.Split, name: str, tile: int | None, overlap: int | None

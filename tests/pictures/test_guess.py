@@ -7,12 +7,12 @@ import onnxruntime
 import pytest
 from image_networks import demo, for_range
 
-from tvm_deconv.pictures.guess import decide, guess_range
+from tvm_deconv.pictures.guess import GUESSED, decide, guess_range, guess_result
 from tvm_deconv.pixels import RANGES, Pixels
 
 
 @pytest.mark.parametrize("name", ["espcn_x3", "resize_x3"])
-@pytest.mark.parametrize("wanted", RANGES)
+@pytest.mark.parametrize("wanted", GUESSED)
 def test_the_range_of_a_trained_network_is_found(name, wanted):
     model = for_range(demo(name), *RANGES[wanted])
     session = onnxruntime.InferenceSession(model.SerializeToString())
@@ -37,6 +37,21 @@ def test_the_range_that_keeps_greys_is_taken(deviations, range_, reason):
     guess = decide(dict(zip(("0..1", "0..255", "-1..1"), deviations, strict=True)))
     assert guess.range == range_
     assert guess.reason.startswith(f"{reason}: flat greys come back off by ")
+
+
+@pytest.mark.parametrize("wanted", GUESSED)
+def test_the_range_of_a_result_of_bytes_is_found(wanted):
+    black, white = RANGES[wanted]
+    guess = guess_result(
+        lambda x: (x + 128) / 255 * (white - black) + black, Pixels("-128..127"), (1, 4, 4)
+    )
+    assert guess.range == wanted
+    assert str(guess).startswith(f"the result is taken to be {wanted}, surely: flat greys ")
+
+
+def test_a_result_that_is_no_picture_of_the_same_grey_is_read_like_the_input():
+    guess = guess_result(lambda x: 1 - x / 255, Pixels("0..255"), (1, 4, 4))
+    assert (guess.range, guess.reason[:27]) == ("0..255", "for want of a better guess,")
 
 
 def test_mean_and_scale_hold_in_the_guess():

@@ -55,7 +55,7 @@ def test_the_channels_are_the_axis_that_fits_both_ends(taken, returned, layout):
         ([(1, 3, 8, 9)], [(1, 8, 9, 3)], "float32", "does not map one image to one image"),
         ([(2, 3, 8, 9)], [(2, 3, 8, 9)], "float32", r"\(batch 1, the same 1 or 3 channels on axis"),
         ([(1, 3, 8)], [(1, 3, 8)], "float32", "does not map one image to one image"),
-        ([(1, 3, 8, 9)], [(1, 3, 8, 9)], "int8", "does not map one image to one image"),
+        ([(1, 3, 8, 9)], [(1, 3, 8, 9)], "int32", "does not map one image to one image"),
         (
             [(1, 3, 8, 9)] * 2,
             [(1, 3, 8, 9)],

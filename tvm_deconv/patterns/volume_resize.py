@@ -115,7 +115,7 @@ class VolumeResize(Rule[ResizedVolume]):
             f"{inputs}->{outputs} pad {op.padding}",
             absorbed=match.upsamplings,
             emit=emit,
-            weights=(weight.size, kernel_3d.size),
+            weights=(conv.weight.size, kernel_3d.size),
         )
 
     def unmatched(self, graph: Graph, var: Tensor) -> Refused | None:

@@ -12,6 +12,8 @@ shares of the range. Where several ranges are kept:
   both are kept, and 0..255 clearly less well, the network is for -1..1.
 - A network that keeps all alike (an interpolation, or a residual of almost nothing) tells nothing:
   0..1 is taken.
+
+Of a network that is given bytes the range is known, and asked is what range a result of floats has.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tvm_deconv.pixels import DEFAULT_RANGE, RANGES, Pixels
+from tvm_deconv.pixels import DEFAULT_RANGE, Pixels
 
+# What networks of floats are trained for.
+GUESSED = ("0..1", "0..255", "-1..1")
 _GREYS = (0.1, 0.35, 0.65, 0.9)
 # Shares of the range: more is no picture of the same grey, and less than the second is rounding.
 _SAME, _EXACT = 0.1, 0.001
@@ -32,14 +36,18 @@ _CLEARLY, _SURELY = 3, 10
 
 @dataclass(frozen=True)
 class Guess:
-    """A range, and how sure it is, and why."""
+    """A range of pixels, or of the result alone, and how sure it is, and why."""
 
     range: str
     reason: str
+    is_result: bool = False
 
     def __str__(self) -> str:
-        taken = f"pixels are taken to be {self.range}, {self.reason}"
-        return f"{taken}; give --range (range=) if that is wrong"
+        what, option = ("pixels are", "range")
+        if self.is_result:
+            what, option = ("the result is", "result-range")
+        taken = f"{what} taken to be {self.range}, {self.reason}"
+        return f"{taken}; give --{option} ({option.replace('-', '_')}=) if that is wrong"
 
 
 def guess_range(
@@ -53,17 +61,36 @@ def guess_range(
     """
     found = {
         name: max(_deviation(network, replace(pixels, range=name), shape, grey) for grey in _GREYS)
-        for name in RANGES
+        for name in GUESSED
     }
     return decide(found)
+
+
+def guess_result(
+    network: Callable[[np.ndarray], np.ndarray], pixels: Pixels, shape: tuple[int, int, int]
+) -> Guess:
+    """The range of what ``network`` returns, where ``pixels`` say what it is given.
+
+    The other arguments are those of ``guess_range``.
+    """
+    found = {
+        name: max(
+            _deviation(network, replace(pixels, result_range=name), shape, grey) for grey in _GREYS
+        )
+        for name in GUESSED
+    }
+    best = min(found, key=lambda name: found[name])
+    if found[best] <= _SAME:
+        return Guess(best, f"surely: {_words(found)}", is_result=True)
+    same = pixels.range or DEFAULT_RANGE
+    return Guess(same, f"for want of a better guess, no range fits: {_words(found)}", True)
 
 
 def decide(deviations: dict[str, float]) -> Guess:
     """The guess for how far flat pictures come back off, as a share of the range, in each range."""
     best = max(min(deviations.values()), _EXACT)
     kept = {name for name, off in deviations.items() if off <= min(_SAME, _SURELY * best)}
-    words = ", ".join(f"{_percent(off)} in {name}" for name, off in deviations.items())
-    words = f"flat greys come back off by {words}"
+    words = _words(deviations)
     if len(kept) == 1:
         return Guess(kept.pop(), f"surely: {words}")
     if {"0..1", "-1..1"} <= kept:
@@ -73,6 +100,11 @@ def decide(deviations: dict[str, float]) -> Guess:
         return Guess("0..1", f"probably: {words}")
     what = "several ranges fit alike" if kept else "no range fits"
     return Guess(DEFAULT_RANGE, f"for want of a better guess, {what}: {words}")
+
+
+def _words(deviations: dict[str, float]) -> str:
+    words = ", ".join(f"{_percent(off)} in {name}" for name, off in deviations.items())
+    return f"flat greys come back off by {words}"
 
 
 def _deviation(

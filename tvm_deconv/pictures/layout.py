@@ -8,6 +8,7 @@ import numpy as np
 
 from tvm_deconv.errors import ModelError
 from tvm_deconv.metadata import Metadata, Port
+from tvm_deconv.pixels import OF_BYTES
 
 _CHANNELS = (1, 3)
 
@@ -77,7 +78,7 @@ def find_layout(inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> Layout |
 def _may_be_image(port: Port) -> bool:
     return (
         len(port.shape) == 4
-        and port.dtype.startswith("float")
+        and (port.dtype.startswith("float") or port.dtype in OF_BYTES)
         and (port.shape[0] == 1 or isinstance(port.shape[0], str))
     )
 

@@ -17,10 +17,10 @@ from tvm_deconv import metadata
 from tvm_deconv.backends import device_for, missing_runtime
 from tvm_deconv.errors import ImageError, ModelError, first_line
 from tvm_deconv.metadata import Metadata
-from tvm_deconv.pixels import Pixels
+from tvm_deconv.pixels import OF_BYTES, Pixels
 from tvm_deconv.size_errors import in_words
 
-from .guess import Guess, guess_range
+from .guess import Guess, guess_range, guess_result
 from .layout import Layout, read_layout
 
 # Pixels a side of pictures that are only a try.
@@ -62,9 +62,28 @@ class PictureNetwork(ABC):
     def guess(self, pixels: Pixels) -> Guess:
         """The range that it wants, where ``pixels`` hold what else is known of them.
 
-        Raises ImageError where it cannot compute a picture of ``probe_size``.
+        Of one of bytes that of its result. Raises ImageError where it cannot compute a picture of
+        ``probe_size``.
         """
-        return guess_range(self, pixels, (self.layout.channels, *self.probe_size))
+        guess = guess_result if self.dtypes[0] in OF_BYTES else guess_range
+        return guess(self, self.typed(pixels), (self.layout.channels, *self.probe_size))
+
+    @property
+    def dtypes(self) -> tuple[str, str]:
+        """The types of the numbers that it takes and returns."""
+        return self.description.inputs[0].dtype, self.description.outputs[0].dtype
+
+    def typed(self, pixels: Pixels) -> Pixels:
+        """``pixels`` with the ranges that the types of its numbers have."""
+        return pixels.of_types(*self.dtypes)
+
+    def given(self, planes: np.ndarray) -> np.ndarray:
+        """``planes`` (1, channels, height, width) in its layout and type, rounded to bytes."""
+        values, dtype = self.layout.from_planes(planes), np.dtype(self.dtypes[0])
+        if dtype.kind != "f":
+            bounds = np.iinfo(dtype)
+            values = np.rint(values).clip(bounds.min, bounds.max)
+        return values.astype(dtype)
 
     @abstractmethod
     def __call__(self, planes: np.ndarray) -> np.ndarray:
@@ -114,9 +133,9 @@ class Network(PictureNetwork):
         return cls(str(path), description, device, machine)
 
     def __call__(self, planes: np.ndarray) -> np.ndarray:
-        given = self.layout.from_planes(planes).astype(self.description.inputs[0].dtype)
+        given = tvm.runtime.tensor(self.given(planes), self.device)
         try:
-            result = self.machine["main"](tvm.runtime.tensor(given, self.device))
+            result = self.machine["main"](given)
         except (RuntimeError, ValueError) as error:
             height, width = planes.shape[2:]
             raise ImageError(

@@ -55,8 +55,7 @@ class OnnxNetwork(PictureNetwork):
 
     def feed(self, planes: np.ndarray) -> dict[str, np.ndarray]:
         """``planes`` (1, channels, height, width) as the session takes them."""
-        given = self.layout.from_planes(planes).astype(self.description.inputs[0].dtype)
-        return {self.input_name: given}
+        return {self.input_name: self.given(planes)}
 
     def __call__(self, planes: np.ndarray) -> np.ndarray:
         try:

@@ -71,6 +71,16 @@ def _prelu(graph: Graph, call: relax.Call, var: relax.Var, given: Given) -> Map:
     return x
 
 
+def _quantize(graph: Graph, call: relax.Call, var: relax.Var, given: Given) -> Map:
+    x, *scales = given
+    if any(scale is not None and scale.has_sides for scale in scales):
+        raise Lost("a scale is made of the picture")
+    counts = [size for argument in call.args[1:] for size in sizes(argument)]
+    if any(count > 1 for count in counts) and isinstance(x.at(int(call.attrs.axis)), Side):
+        raise Lost("a scale differs from place to place")
+    return x
+
+
 def _convolution(graph: Graph, call: relax.Call, var: relax.Var, given: Given) -> Map:
     x, weights, attrs, out = given[0], given[1], call.attrs, sizes(var)
     if weights.has_sides:
@@ -325,6 +335,8 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(_SOFTMAX, _softmax),
     **dict.fromkeys(_ADAPTIVE, _adaptive),
     "relax.nn.prelu": _prelu,
+    "relax.quantize": _quantize,
+    "relax.dequantize": _quantize,
     "relax.permute_dims": _permute,
     "relax.reshape": _reshape,
     "relax.expand_dims": _reshape,
