@@ -17,7 +17,7 @@ from tvm.target import Target
 from tvm_deconv import metadata
 from tvm_deconv.backends import LibraryDevice, backend_of, machine_of
 from tvm_deconv.backends.passes import passes_after_fusion
-from tvm_deconv.built import Built
+from tvm_deconv.built import Built, built
 from tvm_deconv.errors import ModelError, PixelsError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load, load_with_pixels
 from tvm_deconv.layer_names import NameLayers
@@ -217,18 +217,8 @@ def build(
     """What ``compile`` does once its arguments are known to be good: ``passes`` are a pipeline."""
     mod, stated = load_with_pixels(model, shapes)
     description = describe(mod, pixels or Pixels(), stated, metadata.library_device(target))
-    lowered = []
-
-    @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.keep")
-    def keep(mod: tvm.IRModule, _context: tvm.transform.PassContext) -> tvm.IRModule:
-        lowered.append(mod)
-        return mod
-
-    with one_error(), _without_cse():
-        described = metadata.attach(mod, description)
-        kept = tvm.transform.Sequential([passes, keep])
-        executable = relax.build(described, target, relax_pipeline=kept)
-    return Built(executable, lowered[0], description, target, tuple(executable.mod.imports))
+    with one_error(), _without_cse(), target:
+        return built(passes(metadata.attach(mod, description)), description, target)
 
 
 def describe(mod: tvm.IRModule, pixels: Pixels, stated: Pixels, device: LibraryDevice) -> Metadata:
