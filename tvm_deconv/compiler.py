@@ -28,7 +28,7 @@ from tvm_deconv.metadata import Metadata
 from tvm_deconv.pictures.layout import Layout, find_layout
 from tvm_deconv.pixels import Pixels
 from tvm_deconv.report import Report
-from tvm_deconv.schedules.budget import DEFAULT_GROWTH, check_growth
+from tvm_deconv.schedules.budget import Growth, budget_of
 from tvm_deconv.schedules.choice import AUTO, Preferences, TuningLog
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.threads import check_threads
@@ -65,7 +65,7 @@ def pipeline(
     variant: str = AUTO,
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
-    max_weight_growth: float | None = DEFAULT_GROWTH,
+    max_weight_growth: Growth = AUTO,
 ) -> tvm.transform.Pass:
     """All passes from a Relax module to one that the VM code generator takes.
 
@@ -116,7 +116,7 @@ def before_schedules(
     variant: str = AUTO,
     winograd: bool = True,
     log: TuningLog | None,
-    max_weight_growth: float | None = DEFAULT_GROWTH,
+    max_weight_growth: Growth = AUTO,
 ) -> list[tvm.transform.Pass]:
     """The passes of ``pipeline`` up to fusion: what is not scheduled then, no template covers."""
     return [
@@ -170,7 +170,7 @@ def compile(
     variant: str = AUTO,
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
-    max_weight_growth: float | None = DEFAULT_GROWTH,
+    max_weight_growth: Growth = AUTO,
     pixels: Pixels | None = None,
 ) -> VMExecutable:
     """What ``relax.build`` returns for the model, rewritten and scheduled for ``target``.
@@ -184,10 +184,11 @@ def compile(
     ``tvm_deconv.schedules.choice``. By default the log is found by the target, as
     ``tvm_deconv.logs.find`` says; a path names a folder to look in, None means none.
     ``max_weight_growth`` is how many times the weights of the model's convolutions those of their
-    kernels may be, all together (``tvm_deconv.schedules.budget``); None is no limit. The entry is
-    ``main``, its inputs are in the model's order. The executable also carries a description of
-    itself, so that ``tvm_deconv.run`` can tell which images fit and what numbers it is to make of
-    their pixels; ``pixels`` says that, before the model's own metadata.
+    kernels may be, all together (``tvm_deconv.schedules.budget``); None is no limit, by default it
+    is 4, and small networks have none. The entry is ``main``, its inputs are in the model's order.
+    The executable also carries a description of itself, so that ``tvm_deconv.run`` can tell which
+    images fit and what numbers it is to make of their pixels; ``pixels`` says that, before the
+    model's own metadata.
 
     Raises PixelsError for ``pixels`` that cannot be those of the network, TargetError for an
     unknown target and for kernels that exceed a GPU's limits, VariantError for a variant that is
@@ -292,7 +293,7 @@ def explain(
     variant: str = AUTO,
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
-    max_weight_growth: float | None = DEFAULT_GROWTH,
+    max_weight_growth: Growth = AUTO,
 ) -> Report:
     """What becomes of the model: a value that prints well.
 
@@ -305,11 +306,11 @@ def explain(
     machine = machine_of(resolved)
     found, words = resolve_log(log, resolved)
     preferences = Preferences(variant, winograd, found)
-    growth = check_growth(max_weight_growth)
+    budget = budget_of(max_weight_growth)
     raised = tvm.transform.Sequential([AddHeight()])(load(model, shapes))
-    mod, report = rewrite_upsampling(raised, growth)
+    mod, report = rewrite_upsampling(raised, budget)
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
         of_bytes = [explain_integers(resolved)] if variant == AUTO else []
-        kernels, weights = explain_kernels(mod, machine, preferences, growth, *of_bytes)
+        kernels, weights = explain_kernels(mod, machine, preferences, budget, *of_bytes)
     return replace(report, kernels=kernels, weights=weights, log=words)
