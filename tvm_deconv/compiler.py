@@ -17,7 +17,7 @@ from tvm.target import Target
 from tvm_deconv import metadata
 from tvm_deconv.backends import LibraryDevice, backend_of, machine_of
 from tvm_deconv.backends.passes import passes_after_fusion
-from tvm_deconv.built import Built
+from tvm_deconv.built import Built, built
 from tvm_deconv.errors import ModelError, PixelsError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load, load_with_pixels
 from tvm_deconv.layer_names import NameLayers
@@ -28,7 +28,7 @@ from tvm_deconv.metadata import Metadata
 from tvm_deconv.pictures.layout import Layout, find_layout
 from tvm_deconv.pixels import Pixels
 from tvm_deconv.report import Report
-from tvm_deconv.schedules.budget import DEFAULT_GROWTH, check_growth
+from tvm_deconv.schedules.budget import Growth, budget_of
 from tvm_deconv.schedules.choice import AUTO, Preferences, TuningLog
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.threads import check_threads
@@ -66,7 +66,7 @@ def pipeline(
     variant: str = AUTO,
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
-    max_weight_growth: float | None = DEFAULT_GROWTH,
+    max_weight_growth: Growth = AUTO,
 ) -> tvm.transform.Pass:
     """All passes from a Relax module to one that the VM code generator takes.
 
@@ -117,7 +117,7 @@ def before_schedules(
     variant: str = AUTO,
     winograd: bool = True,
     log: TuningLog | None,
-    max_weight_growth: float | None = DEFAULT_GROWTH,
+    max_weight_growth: Growth = AUTO,
 ) -> list[tvm.transform.Pass]:
     """The passes of ``pipeline`` up to fusion: what is not scheduled then, no template covers."""
     return [
@@ -172,7 +172,7 @@ def compile(
     variant: str = AUTO,
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
-    max_weight_growth: float | None = DEFAULT_GROWTH,
+    max_weight_growth: Growth = AUTO,
     pixels: Pixels | None = None,
 ) -> VMExecutable:
     """What ``relax.build`` returns for the model, rewritten and scheduled for ``target``.
@@ -186,10 +186,11 @@ def compile(
     ``tvm_deconv.schedules.choice``. By default the log is found by the target, as
     ``tvm_deconv.logs.find`` says; a path names a folder to look in, None means none.
     ``max_weight_growth`` is how many times the weights of the model's convolutions those of their
-    kernels may be, all together (``tvm_deconv.schedules.budget``); None is no limit. The entry is
-    ``main``, its inputs are in the model's order. The executable also carries a description of
-    itself, so that ``tvm_deconv.run`` can tell which images fit and what numbers it is to make of
-    their pixels; ``pixels`` says that, before the model's own metadata.
+    kernels may be, all together (``tvm_deconv.schedules.budget``); None is no limit, by default it
+    is 4, and small networks have none. The entry is ``main``, its inputs are in the model's order.
+    The executable also carries a description of itself, so that ``tvm_deconv.run`` can tell which
+    images fit and what numbers it is to make of their pixels; ``pixels`` says that, before the
+    model's own metadata.
 
     Raises PixelsError for ``pixels`` that cannot be those of the network, TargetError for an
     unknown target and for kernels that exceed a GPU's limits, VariantError for a variant that is
@@ -219,18 +220,8 @@ def build(
     """What ``compile`` does once its arguments are known to be good: ``passes`` are a pipeline."""
     mod, stated = load_with_pixels(model, shapes)
     description = describe(mod, pixels or Pixels(), stated, metadata.library_device(target))
-    lowered = []
-
-    @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.keep")
-    def keep(mod: tvm.IRModule, _context: tvm.transform.PassContext) -> tvm.IRModule:
-        lowered.append(mod)
-        return mod
-
-    with one_error(), _lean_lowering(target):
-        described = metadata.attach(mod, description)
-        kept = tvm.transform.Sequential([passes, keep])
-        executable = relax.build(described, target, relax_pipeline=kept)
-    return Built(executable, lowered[0], description, target, tuple(executable.mod.imports))
+    with one_error(), _lean_lowering(target), target:
+        return built(passes(metadata.attach(mod, description)), description, target)
 
 
 def describe(mod: tvm.IRModule, pixels: Pixels, stated: Pixels, device: LibraryDevice) -> Metadata:
@@ -311,7 +302,7 @@ def explain(
     variant: str = AUTO,
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
-    max_weight_growth: float | None = DEFAULT_GROWTH,
+    max_weight_growth: Growth = AUTO,
 ) -> Report:
     """What becomes of the model: a value that prints well.
 
@@ -324,11 +315,11 @@ def explain(
     machine = machine_of(resolved)
     found, words = resolve_log(log, resolved)
     preferences = Preferences(variant, winograd, found)
-    growth = check_growth(max_weight_growth)
+    budget = budget_of(max_weight_growth)
     raised = tvm.transform.Sequential([AddHeight()])(load(model, shapes))
-    mod, report = rewrite_upsampling(raised, growth)
+    mod, report = rewrite_upsampling(raised, budget)
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
         of_bytes = [explain_integers(resolved)] if variant == AUTO else []
-        kernels, weights = explain_kernels(mod, machine, preferences, growth, *of_bytes)
+        kernels, weights = explain_kernels(mod, machine, preferences, budget, *of_bytes)
     return replace(report, kernels=kernels, weights=weights, log=words)

@@ -21,7 +21,7 @@ from tvm_deconv.pictures.layout import find_layout
 from tvm_deconv.pictures.network import Network
 from tvm_deconv.pictures.progress import say
 from tvm_deconv.pixels import OF_BYTES, Pixels
-from tvm_deconv.schedules.budget import DEFAULT_GROWTH
+from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.targets import is_this_machine
 
@@ -38,7 +38,7 @@ def compile_library(
     variant: str = AUTO,
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
-    max_weight_growth: float | None = DEFAULT_GROWTH,
+    max_weight_growth: Growth = AUTO,
     pixels: Pixels | None = None,
     report: Callable[[str], None] = say,
 ) -> None:

@@ -48,26 +48,25 @@ class Weights:
     """How many weights the convolutions have that kernels of ours compute in floats.
 
     ``model`` in the model, ``kernels`` packed for their kernels, ``fastest`` if each had what is
-    fastest; ``growth`` is how many times those of the model they may have, for which ``smaller``
-    layers have a smaller form. ``cycles`` are what the machine model expects of these kernels, and
-    ``fastest_cycles`` of the fastest.
+    fastest; they may have ``most``, for which ``smaller`` layers have a smaller form. ``cycles``
+    are what the machine model expects of these kernels, and ``fastest_cycles`` of the fastest.
     """
 
     model: int
     fastest: int
     kernels: int
-    growth: float
+    most: float
     smaller: int
     cycles: float
     fastest_cycles: float
 
     def __add__(self, other: Weights) -> Weights:
-        """Of the layers of both, under one limit."""
+        """Of the layers of both."""
         return Weights(
             self.model + other.model,
             self.fastest + other.fastest,
             self.kernels + other.kernels,
-            self.growth,
+            self.most + other.most,
             self.smaller + other.smaller,
             self.cycles + other.cycles,
             self.fastest_cycles + other.fastest_cycles,
@@ -75,15 +74,15 @@ class Weights:
 
     def __str__(self) -> str:
         grown = f"{self.kernels / self.model:.2f} times" if self.model else "none"
-        limit = "no limit" if self.growth == math.inf else f"at most {self.growth:g}"
+        limit = "no limit" if self.most == math.inf else f"at most {self.most:.0f}"
         text = f"weights: {self.model} in the model, {self.kernels} in kernels ({grown}, {limit})"
         if self.smaller:
             slower = self.cycles / self.fastest_cycles if self.fastest_cycles else 1.0
             text += (
-                f"; {self.fastest} without the limit: layers of a smaller form {self.smaller}, "
-                f"cycles of all {slower:.2f} times as many"
+                f"; without the limit {self.fastest}: {self.smaller} layers have a smaller form, "
+                f"which takes {slower:.2f} times the cycles for all"
             )
-        elif self.kernels > self.growth * self.model:
+        elif self.kernels > self.most:
             text += "; fewer cannot be: zeros fill up tiles and phases"
         return text
 

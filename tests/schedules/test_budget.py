@@ -10,7 +10,7 @@ import pytest
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.algebra.packing import Direct
 from tvm_deconv.errors import VariantError
-from tvm_deconv.schedules.budget import check_growth, forms_of, within
+from tvm_deconv.schedules.budget import Budget, budget_of, forms_of, within
 from tvm_deconv.schedules.choice import Preferences, choose
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.variant import Sizes
@@ -110,9 +110,11 @@ def test_of_equal_layers_only_as_many_step_down_as_have_to():
 @pytest.mark.parametrize("growth", [0.99, 0, -1, math.nan, "2", True, [2]])
 def test_what_is_no_growth_is_refused_in_one_line(growth):
     with pytest.raises(VariantError, match=r"max_weight_growth is .*: give a number of at least 1"):
-        check_growth(growth)
+        budget_of(growth)
 
 
-def test_no_limit_is_a_growth():
-    assert check_growth(None) == check_growth(math.inf) == math.inf
-    assert check_growth(1) == 1
+def test_a_growth_is_a_number_or_none_or_auto_which_leaves_small_networks_alone():
+    assert budget_of(None) == budget_of(math.inf) == Budget(math.inf)
+    assert budget_of(1).most(1000) == 1000
+    assert budget_of("auto").most(1000) == 1 << 20
+    assert budget_of("auto").most(1 << 20) == 4 << 20

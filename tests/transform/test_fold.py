@@ -10,7 +10,7 @@ from relax_helpers import constant, module
 from tvm import relax
 from tvm.ir.instrument import pass_instrument
 
-from tvm_deconv.transform import FoldExactly
+from tvm_deconv.transform import FoldConstants, FoldExactly
 
 # Rounding to even, to a denormal, to infinity, and zeros of both signs.
 SPECIAL = [0.0, -0.0, 1e-7, -3e-5, 0.1, 1 / 3, 2049.0, 6e4, np.inf]
@@ -118,3 +118,30 @@ def test_anything_else_is_left_as_it_is(expression):
     c = constant(np.ones(1, "float32"))
     mod = module(lambda builder, x: builder.emit(expression(x, c)), (1,))
     assert FoldExactly()(mod).same_as(mod)
+
+
+def test_only_what_is_constant_is_shown_to_tvm():
+    values = constant(np.arange(6, dtype="float32").reshape(2, 3))
+
+    def body(builder, x):
+        number = builder.emit(relax.op.exp(values))
+        plain = builder.emit(relax.op.tanh(builder.emit(relax.op.sum(number, axis=[1]))))
+        sized = builder.emit(relax.op.zeros(x.ty.shape, "float32"))
+        return builder.emit(relax.op.add(builder.emit(relax.op.add(x, sized)), plain))
+
+    mod = module(body, ("n", 2))
+    ours = FoldConstants()(mod)
+    operators = [
+        b.value.op.name
+        for block in ours["main"].body.blocks
+        for b in block.bindings
+        if isinstance(b.value, relax.Call)
+    ]
+    assert operators == ["relax.zeros", "relax.add", "relax.add"]
+    *_, folded = constants_of(ours)
+    np.testing.assert_allclose(folded, np.tanh(np.exp(values.value.numpy()).sum(1)), rtol=1e-6)
+
+
+def test_a_module_in_which_nothing_is_constant_is_handed_back_untouched():
+    mod = module(lambda builder, x: builder.emit(relax.op.tanh(x)), (3,))
+    assert FoldConstants()(mod).same_as(mod)

@@ -14,7 +14,7 @@ from tvm_deconv.errors import CheckError, TargetError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec
-from tvm_deconv.schedules.budget import DEFAULT_GROWTH
+from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.size_errors import in_words
 from tvm_deconv.targets import is_this_machine
@@ -56,7 +56,7 @@ def check(
     variant: str = AUTO,
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
-    max_weight_growth: float | None = DEFAULT_GROWTH,
+    max_weight_growth: Growth = AUTO,
     seed: int = 0,
     draws: int = 2,
     locate: bool = True,

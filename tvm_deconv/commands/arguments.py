@@ -8,7 +8,8 @@ from dataclasses import fields
 from typing import Any, TypeAlias
 
 from tvm_deconv.pixels import RANGES, Pixels
-from tvm_deconv.schedules.budget import DEFAULT_GROWTH, check_growth
+from tvm_deconv.schedules.budget import Growth, budget_of
+from tvm_deconv.schedules.choice import AUTO
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -78,10 +79,10 @@ def add_schedule(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-weight-growth",
         type=_growth,
-        default=DEFAULT_GROWTH,
+        default=AUTO,
         metavar="X",
         help="times the weights of the model's convolutions that those of their kernels may be, "
-        "all together; none for no limit (default: %(default)g)",
+        "all together; none for no limit; auto (default) is 4, where they take more than 4 MiB",
     )
     parser.add_argument(
         "--logs",
@@ -178,12 +179,12 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form 0.5 or 1,2,3") from error
 
 
-def _growth(text: str) -> float | None:
+def _growth(text: str) -> Growth:
     try:
-        growth = None if text == "none" else float(text)
-        check_growth(growth)
+        growth = None if text == "none" else text if text == AUTO else float(text)
+        budget_of(growth)
     except ValueError as error:
-        words = f"{text!r} is not a number of at least 1, or none"
+        words = f"{text!r} is not a number of at least 1, none or {AUTO}"
         raise argparse.ArgumentTypeError(words) from error
     return growth
 

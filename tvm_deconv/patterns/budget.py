@@ -7,6 +7,7 @@ of the smallest maps are given up first.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import inf, prod
 
@@ -17,28 +18,32 @@ from .rule import Decision, Plan
 _CONVOLUTIONS = (CONV, "nn.conv2d_transpose", "nn.conv3d", "nn.conv3d_transpose")
 
 
-def within_growth(graph: Graph, decisions: list[Decision], growth: float) -> list[Decision]:
-    """``decisions`` after which all convolutions have ``growth`` times their weights at most."""
-    if growth == inf:
-        return decisions
+def within_budget(
+    graph: Graph, decisions: list[Decision], most: Callable[[int], float]
+) -> list[Decision]:
+    """``decisions`` after which all convolutions together have few enough weights.
+
+    ``most`` says how many they may have, given how many they have before.
+    """
     before = sum(_weights(graph, var) for var in graph.order if var in graph.live)
     folds = [d for d in decisions if _added(d) > 0]
     after = before + sum(map(_added, decisions))
+    allowed = most(before)
     given_up: dict[Tensor, Decision] = {}
     for decision in sorted(folds, key=lambda d: _pixels(graph, d)):
-        if after <= growth * before:
+        if after <= allowed:
             break
         after -= _added(decision)
-        given_up[decision.layer] = replace(decision, outcome=_refused(decision, growth))
+        given_up[decision.layer] = replace(decision, outcome=_refused(decision, allowed))
     return [given_up.get(decision.layer, decision) for decision in decisions]
 
 
-def _refused(decision: Decision, growth: float) -> Refused:
+def _refused(decision: Decision, allowed: float) -> Refused:
     assert isinstance(decision.outcome, Plan) and decision.outcome.weights is not None
     before, after = decision.outcome.weights
     return Refused(
         f"it would make {after} weights of {before}, and all convolutions together may have "
-        f"{growth:g} times the model's (max_weight_growth)"
+        f"{allowed:.0f} (max_weight_growth)"
     )
 
 

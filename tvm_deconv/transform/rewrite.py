@@ -6,18 +6,16 @@ Matching reads a working copy in which operators that an importer lowered too ea
 
 from __future__ import annotations
 
-from math import inf
-
 import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.annotations import WEIGHTS_BEFORE
-from tvm_deconv.patterns.budget import within_growth
+from tvm_deconv.patterns.budget import within_budget
 from tvm_deconv.patterns.decide import decide, plans_of, report_line
 from tvm_deconv.patterns.rule import Plan
 from tvm_deconv.report import LayerReport, Report
-from tvm_deconv.schedules.budget import check_growth
+from tvm_deconv.schedules.budget import NO_LIMIT, Budget, Growth, budget_of
 
 from .builder import Builder
 from .graph import Graph
@@ -25,11 +23,11 @@ from .rebind import rebind
 from .recover import recover
 
 
-def rewrite_upsampling(mod: tvm.IRModule, growth: float = inf) -> tuple[tvm.IRModule, Report]:
+def rewrite_upsampling(mod: tvm.IRModule, budget: Budget = NO_LIMIT) -> tuple[tvm.IRModule, Report]:
     """The module with every exact upsampling pattern rewritten, and the report.
 
     Relax in, Relax out; returns ``mod`` itself if nothing was rewritten. Branches of ``relax.If``
-    are not looked into. A function's convolutions have at most ``growth`` times their weights then.
+    are not looked into. A function's convolutions keep within ``budget``.
     """
     work = recover(mod)
     lines: list[LayerReport] = []
@@ -38,7 +36,7 @@ def rewrite_upsampling(mod: tvm.IRModule, growth: float = inf) -> tuple[tvm.IRMo
         if not isinstance(func, relax.Function):
             continue
         graph = Graph(func, work)
-        decisions = within_growth(graph, decide(graph), growth)
+        decisions = within_budget(graph, decide(graph), budget.most)
         lines += [report_line(graph, name.name_hint, d) for d in decisions]
         plans = plans_of(decisions)
         if plans:
@@ -70,17 +68,17 @@ class RewriteUpsampling:
     """Relax module pass: upsampling patterns to ``relax.nn.conv2d_transpose``.
 
     Folded resizes have more weights than their convolutions; all convolutions together have at most
-    ``max_weight_growth`` times as many then, by default any number. Raises VariantError for what is
-    no number of at least 1.
+    ``max_weight_growth`` times as many then (``schedules.budget``), by default any number. Raises
+    VariantError for what is no growth.
     """
 
-    def __init__(self, max_weight_growth: float | None = None) -> None:
-        self.growth = check_growth(max_weight_growth)
+    def __init__(self, max_weight_growth: Growth = None) -> None:
+        self.budget = budget_of(max_weight_growth)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
-        return rewrite_upsampling(mod, self.growth)[0]
+        return rewrite_upsampling(mod, self.budget)[0]
 
 
 @mutator

@@ -84,7 +84,7 @@ def test_kernels_have_the_weights_that_explain_says_and_the_budget_allows(case):
         assert weights.model == MODEL_WEIGHTS
         assert weights.kernels == packed(lowered(case[0], growth)) >= before
         # Tiles of 8 or 16 channels have none that are filled up with zeros here.
-        assert weights.kernels <= weights.growth * MODEL_WEIGHTS
+        assert weights.kernels <= weights.most == (growth or np.inf) * MODEL_WEIGHTS
         before = weights.kernels
     assert weights.kernels == weights.fastest > 4 * MODEL_WEIGHTS
 
@@ -92,7 +92,7 @@ def test_kernels_have_the_weights_that_explain_says_and_the_budget_allows(case):
 def test_explain_names_the_layers_that_have_a_smaller_form(case):
     text = str(tvm_deconv.explain(case[0], max_weight_growth=2.5, **OPTIONS))
     assert f"weights: {MODEL_WEIGHTS} in the model, " in text
-    assert "at most 2.5); " in text
+    assert f"at most {2.5 * MODEL_WEIGHTS:.0f}); " in text
     assert "weights in place of" in text and "for max_weight_growth 2.5" in text
 
 
@@ -132,4 +132,4 @@ def test_the_command_line_refuses_what_is_no_growth(text, capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main(["explain", "nothing.onnx", "--max-weight-growth", text])
     assert stopped.value.code == 2
-    assert f"'{text}' is not a number of at least 1, or none" in capsys.readouterr().err
+    assert f"'{text}' is not a number of at least 1, none or auto" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from tvm_deconv import importer
 from tvm_deconv.errors import TargetError
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import LowerConvolutions, RewriteUpsampling
+from tvm_deconv.transform.lower import convolutions
 
 HOST = resolve_target("host")
 
@@ -205,3 +206,19 @@ def test_equal_layers_share_one_function():
 def test_a_gpu_without_schedules_is_refused():
     with pytest.raises(TargetError, match="no schedules for vulkan"):
         LowerConvolutions(tvm.target.Target({"kind": "vulkan"}))
+
+
+def test_the_sums_of_equal_layers_are_written_out_once(monkeypatch):
+    written = []
+    fused = convolutions._Parts.fused
+    monkeypatch.setattr(
+        convolutions._Parts, "fused", lambda parts: written.append(parts) or fused(parts)
+    )
+    net = Net()
+    x = net("Relu", net.conv("x", 6, 6))
+    for _ in range(3):
+        x = net("Relu", net.conv(x, 6, 6))
+    x = net("LeakyRelu", net.conv(x, 6, 6), alpha=0.1)
+    mod = lower(net.model(net("LeakyRelu", net.conv(x, 6, 6), alpha=0.2)))
+    assert len(written) == 3
+    assert sum(isinstance(f, tvm.tirx.PrimFunc) for _, f in mod.functions_items()) == 3

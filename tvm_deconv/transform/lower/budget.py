@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from tvm_deconv.annotations import WEIGHTS_BEFORE
 from tvm_deconv.layer_names import layer_name
 from tvm_deconv.report import Weights
-from tvm_deconv.schedules.budget import Form, forms_of, within
+from tvm_deconv.schedules.budget import Budget, Form, forms_of, within
 from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.schedules.machines import Machine
 
@@ -29,9 +29,9 @@ class Budgeted:
 
 
 def within_budget(
-    layers: Sequence[LoweredLayer], machine: Machine, preferences: Preferences, growth: float
+    layers: Sequence[LoweredLayer], machine: Machine, preferences: Preferences, budget: Budget
 ) -> Budgeted:
-    """``layers`` of one function, with at most ``growth`` times the model's weights.
+    """``layers`` of one function, with at most the weights that ``budget`` allows.
 
     Or, where that cannot be, with the smallest forms.
     """
@@ -43,10 +43,11 @@ def within_budget(
             known[key] = forms_of(*key[:2], machine, preferences, layer.choice)
         forms.append(known[key])
     model = _of_model(layers)
-    taken = within(forms, growth * model)
+    most = budget.most(model)
+    taken = within(forms, most)
     chosen = [own[index] for own, index in zip(forms, taken, strict=True)]
     result = [
-        layer if form is own[0] else _smaller(layer, own[0], form, growth)
+        layer if form is own[0] else _smaller(layer, own[0], form, budget)
         for layer, own, form in zip(layers, forms, chosen, strict=True)
     ]
     return Budgeted(
@@ -55,7 +56,7 @@ def within_budget(
             model=model,
             fastest=sum(own[0].weights for own in forms),
             kernels=sum(form.weights for form in chosen),
-            growth=growth,
+            most=most,
             smaller=sum(index > 0 for index in taken),
             cycles=sum(form.cycles for form in chosen),
             fastest_cycles=sum(own[0].cycles for own in forms),
@@ -63,12 +64,12 @@ def within_budget(
     )
 
 
-def _smaller(layer: LoweredLayer, first: Form, form: Form, growth: float) -> LoweredLayer:
+def _smaller(layer: LoweredLayer, first: Form, form: Form, budget: Budget) -> LoweredLayer:
     """The layer with a smaller form, and why."""
     lost = form.cycles / first.cycles if first.cycles else 1.0
     reason = (
         f"{form.choice.variant.name} with {form.weights} weights in place of {first.weights}, "
-        f"{lost:.2f} times the cycles, for max_weight_growth {growth:g}"
+        f"{lost:.2f} times the cycles, for max_weight_growth {budget.growth:g}"
     )
     return replace(layer, choice=replace(form.choice, reason=f"{first.choice.reason}; {reason}"))
 

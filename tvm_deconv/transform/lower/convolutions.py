@@ -22,7 +22,7 @@ from tvm_deconv.backends import machine_of
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec, resolve_log
 from tvm_deconv.relax_functions import opaque, with_rebuilt
-from tvm_deconv.schedules.budget import DEFAULT_GROWTH, check_growth
+from tvm_deconv.schedules.budget import Growth, budget_of
 from tvm_deconv.schedules.choice import AUTO, Preferences
 from tvm_deconv.schedules.cpu.machine import available_processors
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
@@ -52,7 +52,7 @@ class LowerConvolutions:
     ``target`` is whatever ``tvm_deconv.targets.resolve_target`` takes. ``variant``, ``winograd``
     and ``log`` decide about the variant as ``tvm_deconv.schedules.choice`` says; ``log`` is found
     as ``tvm_deconv.logs.find.resolve_log`` says. The weights of all kernels together are at most
-    ``max_weight_growth`` times the model's (``schedules.budget``); None for no limit. Each function
+    ``max_weight_growth`` times the model's (``schedules.budget``). Each function
     is called after its variant and operator (``revd2_conv2d_transpose``) and has the former in
     ``VARIANT_ATTRIBUTE``.
 
@@ -68,10 +68,10 @@ class LowerConvolutions:
         variant: str = AUTO,
         winograd: bool = True,
         log: LogSpec = AUTO_LOG,
-        max_weight_growth: float | None = DEFAULT_GROWTH,
+        max_weight_growth: Growth = AUTO,
     ) -> None:
         resolved = resolve_target(target)
-        self.growth = check_growth(max_weight_growth)
+        self.budget = budget_of(max_weight_growth)
         self.machine = machine_of(resolved)
         self.preferences = Preferences(variant, winograd, resolve_log(log, resolved)[0])
 
@@ -85,7 +85,7 @@ class LowerConvolutions:
         def rebuild(work: tvm.IRModule, func: relax.Function) -> _Rebuild | None:
             found = layers_of(work, func, self.machine, self.preferences)
             lowered = [layer for layer in found if isinstance(layer, LoweredLayer)]
-            lowered = within_budget(lowered, self.machine, self.preferences, self.growth).layers
+            lowered = within_budget(lowered, self.machine, self.preferences, self.budget).layers
             # NumPy lets other threads run while it computes.
             with ThreadPoolExecutor(available_processors()) as pool:
                 weights = pool.map(_packed, lowered)

@@ -11,6 +11,7 @@ from tvm import relax
 from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.report import KernelReport, Weights
+from tvm_deconv.schedules.budget import Budget
 from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.transform.graph import Graph
@@ -25,7 +26,7 @@ def explain_kernels(
     mod: tvm.IRModule,
     machine: Machine,
     preferences: Preferences,
-    growth: float,
+    budget: Budget,
     of_bytes: OfBytes = lambda *_: None,
 ) -> tuple[tuple[KernelReport, ...], Weights | None]:
     """What ``LowerConvolutions`` would do with each convolution of ``mod``, in order, and why.
@@ -45,7 +46,7 @@ def explain_kernels(
             for layer, is_seen in zip(found, seen, strict=True)
             if is_seen and isinstance(layer, LoweredLayer)
         ]
-        budgeted = within_budget(lowered, machine, preferences, growth)
+        budgeted = within_budget(lowered, machine, preferences, budget)
         sums += [budgeted.weights] if lowered else []
         chosen = iter(budgeted.layers)
         for layer, report in zip(found, early, strict=True):

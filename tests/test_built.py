@@ -1,0 +1,34 @@
+"""Kernels are compiled in shares, one for each processor, and linked to one library."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import tvm
+from onnx_net import Net
+from quick_network import loaded, unoptimised
+
+import tvm_deconv
+from tvm_deconv import built
+
+
+def test_shares_are_of_about_the_same_size_and_none_is_empty():
+    sizes = {tvm.ir.GlobalVar(f"f{n}"): n for n in (9, 1, 5, 4, 3)}
+    shares = built._shares(sizes, 2)
+    assert sorted(sum(sizes[var] for var in names) for names in shares) == [10, 12]
+    assert len(built._shares(sizes, 8)) == 5
+    assert built._shares({}, 2) == []
+
+
+def test_a_network_of_several_shares_is_right(monkeypatch):
+    monkeypatch.setattr(built, "available_processors", lambda: 3)
+    net = Net((1, 3, 9, 14))
+    x = net.conv(net("Relu", net.conv("x", 3, 4, k=5)), 4, 4, k=1)
+    model = net.model(net("MaxPool", net.deconv(x, 4, 3, 4, 2), kernel_shape=[2, 2]))
+    executable = tvm_deconv.compile(model, unoptimised(), log=None)
+    # One kernel goes with the virtual machine's code.
+    assert [library.kind for library in executable.mod.imports] == ["llvm"] * 4
+    x = net.rng.standard_normal(net.shape).astype("float32")
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    (wanted,) = session.run(None, {"x": x})
+    np.testing.assert_allclose(loaded(executable)(tvm.runtime.tensor(x)).numpy(), wanted, atol=1e-5)
