@@ -69,13 +69,17 @@ class Step:
 
 @dataclass(frozen=True)
 class QuantizedTflite:
-    """Steps from one input of integers ``x``; ``results`` are numbers of values."""
+    """Steps from one input of integers ``x``; ``results`` are numbers of values.
+
+    ``target`` is another processor than this one, which runs its code, too.
+    """
 
     x: np.ndarray
     scale: Scale
     steps: tuple[Step, ...]
     results: tuple[int, ...]
     free: tuple[int, ...] = ()
+    target: dict[str, Any] = field(default_factory=dict)
 
     def text(self) -> str:
         """The steps, with the scales of what they give."""
@@ -84,7 +88,7 @@ class QuantizedTflite:
             operands = [o if isinstance(o, int) else short(o) for o in step.operands]
             to = "float32" if step.result is None else _words(step.result)
             lines.append(f"{number} = {step.operator} {operands} {step.fields} {to}")
-        return "\n".join([*lines, f"results: {list(self.results)}"])
+        return "\n".join([*lines, f"results: {list(self.results)}, {self.target or 'this target'}"])
 
     def run(self, progress: Progress) -> Outcome:
         """Write the file, run it by LiteRT, compile, run and compare."""
@@ -100,7 +104,7 @@ class QuantizedTflite:
             path = Path(folder) / "net.tflite"
             path.write_bytes(content)
             try:
-                executable = compiled(path, False)
+                executable = compiled(path, False, target=self.target or "host")
             except TvmDeconvError as error:
                 return refusal(error)
             except Exception as error:  # whatever it is, it is what is looked for

@@ -7,11 +7,13 @@ numbers it lies; so scales fit, and an operator that LiteRT refuses is taken bac
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..choices import Choices
+from ..options import draw_processor
 from ..tflite_quantized_case import Constant, QuantizedTflite, Scale, Step
 
 _ACTIVATIONS = (0, 1, 3, 2)
@@ -360,4 +362,4 @@ def quantized_tflite(draw: Choices) -> QuantizedTflite:
     further = [i for i in range(1, net.last) if draw.chance(0.08)]
     if net.last and draw.chance(0.15):
         net.add("DEQUANTIZE", net.last, to=None)
-    return net.case(net.last, *further)
+    return replace(net.case(net.last, *further), target=draw_processor(draw))
