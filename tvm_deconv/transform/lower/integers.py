@@ -172,7 +172,8 @@ def _layer(
     store = Store(
         "float32" if is_float else dtype_of(after.result),
         after.zero_point,
-        *_in_units((after.low, after.high), per),
+        _in_units(after.low, per),
+        _in_units(after.high, per),
         has_shift=shift is not None,
         has_slope=after.slope is not None,
         sum=None if added is None else added.sum,
@@ -196,10 +197,10 @@ def _layer(
     return IntegerLayer(conv, data, added.result, kernel, tuple(arrays), added.other)
 
 
-def _in_units(bounds: tuple[float, float], per: np.float32) -> list[float]:
-    """In float32, in which they may be infinite."""
+def _in_units(bound: float, per: np.float32) -> float:
+    """In float32, in which it may be infinite."""
     with np.errstate(over="ignore"):
-        return [float(np.float32(bound) / per) for bound in bounds]
+        return float(np.float32(bound) / per)
 
 
 def _bias(
