@@ -10,6 +10,7 @@ from fuzz import cases
 from fuzz import outcome as kinds
 from fuzz.bounds import bounded
 from fuzz.families.quantized_graphs import QuantizedCase
+from fuzz.tflite_quantized_case import MOVES
 from onnx import TensorProto, helper, numpy_helper
 
 FAMILY = "onnx-quantized"
@@ -95,3 +96,26 @@ def test_a_tie_of_a_convolution_may_be_either_and_spreads_by_its_weight():
     bounds = bounded(model, {"x": np.array([[[[3, 4]]]], "uint8")})
     least, most = bounds.ends[0]
     assert (least.tolist(), most.tolist()) == ([[[[5, 10]]]], [[[[10, 10]]]])
+
+
+def tflite_cases(count):
+    """So many quantised TFLite networks with LiteRT's results."""
+    pytest.importorskip("ai_edge_litert", reason="pip install 'tvm-deconv[test]'")
+    from tflite_reference import litert
+
+    made = [cases.make("tflite-quantized", cases.choices_of(7, index)) for index in range(count)]
+    return [(case, litert(case.file(), [case.x])) for case in made if case.steps]
+
+
+def test_tflite_networks_may_be_a_unit_off_but_not_along_a_border():
+    judged = Counter()
+    for case, results in tflite_cases(40):
+        assert case._judge(results, results).kind == kinds.OK
+        tie, border = ([array.copy() for array in results] for _ in range(2))
+        unit = case._unit(case.results[0])
+        tie[0].ravel()[0] -= unit if tie[0].ravel()[0] > 0 else -unit
+        is_rounded = case.steps[-1].operator not in MOVES
+        assert not is_rounded or case._judge(tie, results).kind == kinds.OK
+        border[0][:, 0] = results[0].max() - (results[0][:, 0] - results[0].min())
+        judged[case._judge(border, results).kind] += 1
+    assert judged[kinds.WRONG] > 0.7 * judged.total(), judged

@@ -14,7 +14,7 @@ from tvm_deconv import bench, cli
 from tvm_deconv.bench import benchmark, contestants, worker
 from tvm_deconv.bench.benchmark import run as benchmark_run
 from tvm_deconv.bench.contestants import Contestant
-from tvm_deconv.errors import BenchError, OutputError, PeerError
+from tvm_deconv.errors import BenchError, OutputError, PeerError, QuantizationError
 
 
 @pytest.fixture
@@ -217,3 +217,9 @@ def test_networks_of_8_bits_are_measured_beside_those_of_floats(tiny, tmp_path, 
 def test_what_is_not_measured_of_8_bits_is_refused_before_the_work(options, message, tiny):
     with pytest.raises(BenchError, match=message):
         benchmark_run([str(tiny)], **options)
+
+
+def test_onnx_runtime_is_asked_for_before_the_work(tiny, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime.quantization", None)
+    with pytest.raises(QuantizationError, match=r"^bench of int8 takes .*: pip install .*quantize"):
+        benchmark_run([str(tiny)], dtype="int8")

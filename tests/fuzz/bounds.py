@@ -22,6 +22,8 @@ from .runtimes import Refused, run_onnxruntime
 
 # A sum in float32 is off by so much of the sum of its terms' magnitudes, a quotient of itself.
 _SUM, _QUOTIENT = 2e-6, 5e-7
+# Of a function between -1 and 1, by polynomials of their own.
+_FORMULA = 1e-6
 
 Ends = tuple[np.ndarray, np.ndarray]
 
@@ -94,18 +96,31 @@ def _node(model: onnx.ModelProto, node: onnx.NodeProto, values: Mapping[str, End
     if node.op_type == "Add" and least.dtype == np.float32:
         reach = sum(np.maximum(*map(np.abs, o)) for o in operands)
         return _around(least, -_QUOTIENT * reach), _around(most, _QUOTIENT * reach)
+    if node.op_type in ("AveragePool", "GlobalAveragePool"):
+        return _summed(model, node, operands, (least, most))
+    if node.op_type in ("Sigmoid", "Tanh"):
+        return _around(least, np.float64(-_FORMULA)), _around(most, np.float64(_FORMULA))
     return least, most
 
 
-def _resized(
-    model: onnx.ModelProto, node: onnx.NodeProto, operands: Sequence[Ends | None]
+def _summed(
+    model: onnx.ModelProto, node: onnx.NodeProto, operands: Sequence[Ends | None], ends: Ends
 ) -> Ends:
+    """Of a weighted mean of operand 0."""
+    magnitude = np.maximum(*map(np.abs, operands[0]))
+    reach = _SUM * _alone(model, node, [magnitude, *(o and o[0] for o in operands[1:])])
+    return _around(ends[0], -reach), _around(ends[1], reach)
+
+
+def _resized(model: onnx.ModelProto, node: onnx.NodeProto, operands: Sequence[Ends | None]) -> Ends:
     """Raises Refused where ONNX Runtime breaks the standard: where a size stays, it copies."""
     least, most = (_alone(model, node, [o and o[i] for o in operands]) for i in (0, 1))
     before, after = operands[0][0].shape, least.shape
     if before == after or (crops(node) and any(map(int.__eq__, before[2:], after[2:]))):
         reason = "ONNX Runtime copies along an axis that keeps its size, whatever it is to do"
         raise Refused(reason, lacks=True)
+    if any(a.name == "mode" and a.s == b"linear" for a in node.attribute):
+        return _summed(model, node, operands, (least, most))
     return least, most
 
 

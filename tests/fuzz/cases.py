@@ -19,6 +19,7 @@ from .families.onnx_graphs import (
     transposed,
 )
 from .families.quantized_graphs import quantized_network
+from .families.quantized_tflite import quantized_tflite
 from .families.tflite_graphs import tflite_network
 from .families.torch_modules import torch_module, torch_volume
 from .families.volumes import branches, volume
@@ -38,6 +39,7 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "torch": (torch_module, 12),
     "torch-volume": (torch_volume, 2),
     "tflite": (tflite_network, 8),
+    "tflite-quantized": (quantized_tflite, 8),
     "file": (bad_file, 12),
     "arguments": (bad_arguments, 2),
 }

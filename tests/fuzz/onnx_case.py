@@ -46,19 +46,20 @@ Feed = Mapping[str, np.ndarray]
 class OnnxCase:
     """``feeds`` are the inputs of each run; ``explained``: ``explain`` is asked, too.
 
-    ``source`` is the file to compile, if it is not the model itself.
+    ``source`` is the file or the model to compile, if it is not the model itself.
     """
 
     model: onnx.ModelProto
     feeds: Sequence[Feed]
     options: Options = field(default_factory=Options)
     explained: bool = False
-    source: Path | None = None
+    source: Path | onnx.ModelProto | None = None
 
     def text(self) -> str:
         """The graph as onnx prints it, the options, and the shapes of the inputs."""
         shapes = [{name: list(array.shape) for name, array in feed.items()} for feed in self.feeds]
-        lines = [_printed(self.model), f"inputs: {shapes}", str(self.options)]
+        model = self.source if isinstance(self.source, onnx.ModelProto) else self.model
+        lines = [_printed(model), f"inputs: {shapes}", str(self.options)]
         return "\n".join(lines)
 
     def run(self, progress: Progress) -> Outcome:

@@ -15,6 +15,7 @@ from tvm_deconv.errors import BenchError, PeerError
 from tvm_deconv.files import replacing
 from tvm_deconv.measure.facts import facts
 from tvm_deconv.measure.reference import TOLERANCE
+from tvm_deconv.quantization.required import require_onnx_runtime
 from tvm_deconv.schedules.cpu.machine import available_processors
 from tvm_deconv.workloads.selection import select
 
@@ -63,7 +64,7 @@ def run(
     Raises WorkloadError and ModelError for workloads, BenchError for variants that are unknown, for
     variants or a tuned baseline of int8, for another dtype, for a ``busy`` that is no number of
     processes, and where no peer is left of those asked for, PeerError for an unknown peer,
-    OutputError.
+    QuantizationError for int8 where ONNX Runtime is not installed, OutputError.
     """
     threads = threads or available_processors()
     for name in peers:
@@ -74,6 +75,7 @@ def run(
     chosen = select(workloads)
     if dtype == EIGHT_BITS:
         peers = _of_eight_bits(peers, variants, tune_baseline)
+        require_onnx_runtime(f"bench of {EIGHT_BITS}")
         contestants = of_eight_bits()
     elif dtype == "float32":
         contestants = ours_and_baselines(variants, trials if tune_baseline else None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,7 +12,7 @@ import onnx
 
 from tvm_deconv.backends import LibraryDevice
 from tvm_deconv.compiler import describe
-from tvm_deconv.errors import ImageError, OutputError, QuantizationError
+from tvm_deconv.errors import ImageError, OutputError
 from tvm_deconv.files import replacing
 from tvm_deconv.images import read, split
 from tvm_deconv.importer import Shapes, load_with_pixels
@@ -24,6 +23,7 @@ from tvm_deconv.runner import Upscaler
 from .float_model import read_float
 from .folder import pictures_in, references_of
 from .quality import Quality, Quantized, psnr
+from .required import require_onnx_runtime
 
 
 def quantize(
@@ -64,7 +64,7 @@ def quantize(
     if os.path.lexists(output):
         raise OutputError(f"cannot write {output}: it exists, give a new name or remove it")
     with replacing(output) as unfinished:
-        _require_onnx_runtime()
+        require_onnx_runtime("quantize")
         # Here, because both import it.
         from .onnx_network import OnnxNetwork
         from .onnx_quantizer import quantized
@@ -115,13 +115,3 @@ def _reference(file: Path, shape: tuple[int, ...]) -> np.ndarray:
         sizes = (f"{width} x {height}" for *_, height, width in (planes.shape, shape))
         raise ImageError("reference {} is {} pixels, but the network gives {}".format(file, *sizes))
     return planes
-
-
-def _require_onnx_runtime() -> None:
-    try:
-        importlib.import_module("onnxruntime.quantization")
-    except ImportError as error:
-        raise QuantizationError(
-            "quantize takes ONNX Runtime's quantizer, which is not installed: "
-            "pip install 'tvm-deconv[quantize]'"
-        ) from error

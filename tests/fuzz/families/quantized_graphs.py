@@ -1,4 +1,7 @@
-"""Quantized networks: the integers of each result are ONNX Runtime's but for ties."""
+"""Quantized networks: the integers of each result are ONNX Runtime's but for ties.
+
+Some are compiled as qonnx has them.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from ..choices import Choices
 from ..graph import OPSETS, Finished, Graph, Value
 from ..onnx_case import Feed, OnnxCase
 from ..onnx_nodes import quantized as steps
+from ..onnx_nodes.qonnx import with_quant_nodes
 from ..onnx_nodes.quantized import Quantized
 from ..options import draw_options
 from ..outcome import Outcome
@@ -23,7 +27,8 @@ _STEPS: tuple[tuple[Callable[..., Quantized], float], ...] = (
     (steps.expanding, 5),
     (steps.enlarging, 3),
     (steps.moved, 3),
-    (steps.bounded, 1),
+    (steps.bounded, 2),
+    (steps.averaged, 1),
     (steps.added, 2),
     (steps.concatenated, 2),
 )
@@ -80,4 +85,7 @@ def _input(g: Graph) -> Quantized:
 
 
 def _case(g: Graph, results: list[Value]) -> QuantizedCase:
-    return QuantizedCase(g.model(results), feeds_of(g), draw_options(g.draw), g.draw.chance(0.12))
+    model, feeds, options = g.model(results), feeds_of(g), draw_options(g.draw)
+    explained = g.draw.chance(0.12)
+    source = with_quant_nodes(model) if g.opset >= 13 and g.draw.chance(0.2) else None
+    return QuantizedCase(model, feeds, options, explained, source)

@@ -123,13 +123,30 @@ def enlarging(g: Graph, x: Quantized) -> Quantized:
 
 def moved(g: Graph, x: Quantized) -> Quantized:
     """What only moves or chooses values, in bytes or in floats, with a new scale at times."""
-    grow = g.draw.pick((_max_pool, shuffles.depth_to_space, resizes.nearest, pads.pad))
+    ways = (_max_pool, shuffles.depth_to_space, resizes.nearest, pads.pad, _transposed, _sliced)
+    grow = g.draw.pick(ways, [2, 2, 2, 2, 1, 1])
     return _through(g, x, grow)
 
 
 def bounded(g: Graph, x: Quantized) -> Quantized:
     """An activation between a DequantizeLinear and a QuantizeLinear of its own."""
     return quantized(g, _bounded(g, real(g, x)))
+
+
+def averaged(g: Graph, x: Quantized) -> Quantized:
+    """Means of windows or of whole maps, or a linear resize."""
+    way = g.draw.pick(("AveragePool", "GlobalAveragePool", "Resize"), [3, 1, 2])
+    inner = real(g, x)
+    if way == "AveragePool":
+        kernel = [g.draw.pick((2, 3, 1)) for _ in x.value.shape[2:]]
+        strides = [g.draw.pick((2, 1)) for _ in kernel]
+        y = g.node(way, inner, kernel_shape=kernel, strides=strides)
+    elif way == "Resize" and g.opset >= 11:
+        scales = g.floats(1, 1, *(g.draw.pick((2, 3, 1)) for _ in x.value.shape[2:]))
+        y = g.node(way, inner, "", scales, mode="linear")
+    else:
+        y = g.node("GlobalAveragePool", inner)
+    return quantized(g, y)
 
 
 def added(g: Graph, x: Quantized, others: list[Quantized]) -> Quantized:
@@ -167,8 +184,20 @@ def _max_pool(g: Graph, x: Value) -> Value:
     return g.node("MaxPool", x, kernel_shape=kernel, strides=strides, pads=padding)
 
 
+def _transposed(g: Graph, x: Value) -> Value:
+    return g.node("Transpose", x, perm=g.draw.pick(((0, 1, 3, 2), (0, 2, 3, 1), (0, 3, 1, 2))))
+
+
+def _sliced(g: Graph, x: Value) -> Value:
+    axis, step = 1 + g.draw.below(x.rank - 1), g.draw.pick((1, 2))
+    end = x.shape[axis] - g.draw.below(2)
+    return g.node("Slice", x, g.ints(g.draw.below(2)), g.ints(end), g.ints(axis), g.ints(step))
+
+
 def _bounded(g: Graph, x: Value) -> Value:
-    way = g.draw.pick(("Relu", "Clip", "LeakyRelu"))
+    way = g.draw.pick(("Relu", "Clip", "LeakyRelu", "PRelu", "Sigmoid", "Tanh"), [4, 4, 4, 2, 1, 1])
+    if way == "PRelu":
+        return g.node(way, x, g.positive(x.shape[1], *(1 for _ in x.shape[2:])))
     if way == "Clip":
         return pointwise.clip(g, x)
     return g.node(way, x, alpha=g.draw.pick((0.01, 0.2)) if way == "LeakyRelu" else None)

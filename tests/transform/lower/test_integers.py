@@ -201,11 +201,11 @@ def test_a_depthwise_convolution_is_one_of_integers_too(tmp_path):
     assert_equal_but_for_ties(computed(model, x), by_onnx_runtime(model, x))
 
 
-def one_convolution(weight, bias, zero_point=0):
+def one_convolution(weight, bias, zero_point=0, scale=1.0):
     """A QLinearConv of bytes, of scales that are powers of 2."""
     names = ["x", "one", "zero", "w", "one", "none", "large", "zero", "b"]
     values = {
-        "one": np.float32(1),
+        "one": np.float32(scale),
         "zero": np.uint8(zero_point),
         "none": np.int8(0),
         "large": np.float32(2**20),
@@ -226,6 +226,14 @@ def one_convolution(weight, bias, zero_point=0):
 def test_a_sum_that_int32_may_not_hold_is_left_in_float32():
     wide = np.full((2, 70_000, 1, 1), 127)
     assert "which int32 does not hold" in reasons(one_convolution(wide, np.zeros(2)))[0]
+
+
+@pytest.mark.parametrize("scale", [1e-21, 1e13])
+def test_scales_that_float32_does_not_multiply_are_left_to_it(scale):
+    """1e-42 has 10 bits in float32."""
+    weight = np.random.default_rng(0).integers(-127, 128, (3, 6, 1, 1))
+    model = one_convolution(weight, np.zeros(3), scale=scale)
+    assert f"multiply to {scale**2:.0e}" in reasons(model)[0]
 
 
 @pytest.mark.parametrize("bias", [2**31 - 4096, -(2**31) + 4096, 5])

@@ -44,6 +44,9 @@ from .read import CONV, CONV_TRANSPOSE, Convolution, read
 from .residual import residual_of
 
 _INT32 = 2**31
+# Products of two scales with which sums are far from where float32 ends: beyond, float32 computes
+# other results.
+_UNITS = (2.0**-120, 2.0**80)
 # How far a bias may be from a multiple of its unit: the rounding of two products of float32.
 _ROUNDING = 2.0**-22
 
@@ -130,7 +133,11 @@ def integer_layer(
     if found is None:
         return Refused("its weights are not integers times a scale for each output channel")
     weight, scales = found
-    units = scales * np.float32(known.scale)
+    with np.errstate(over="ignore", under="ignore"):
+        units = scales * np.float32(known.scale)
+    if not ((units > _UNITS[0]) & (units < _UNITS[1])).all():
+        extreme = max(units.ravel().tolist(), key=lambda unit: abs(np.log2(unit or 1e-46)))
+        return Refused(f"the scales of its input and weights multiply to {extreme:.3g}")
     return _layer(graph, conv, source.args[0], known.zero_point, weight, units, integers)
 
 
@@ -165,8 +172,8 @@ def _layer(
     store = Store(
         "float32" if is_float else dtype_of(after.result),
         after.zero_point,
-        float(np.float32(after.low) / per),
-        float(np.float32(after.high) / per),
+        _in_units(after.low, per),
+        _in_units(after.high, per),
         has_shift=shift is not None,
         has_slope=after.slope is not None,
         sum=None if added is None else added.sum,
@@ -188,6 +195,12 @@ def _layer(
         return IntegerLayer(conv, data, after.result, kernel, tuple(arrays))
     arrays.append(added.values)
     return IntegerLayer(conv, data, added.result, kernel, tuple(arrays), added.other)
+
+
+def _in_units(bound: float, per: np.float32) -> float:
+    """In float32, in which it may be infinite."""
+    with np.errstate(over="ignore"):
+        return float(np.float32(bound) / per)
 
 
 def _bias(
