@@ -11,15 +11,24 @@ from dataclasses import dataclass
 import pytest
 from paths import ROOT
 
-from tvm_deconv.algebra.geometry import ConvAxis, ConvTranspose2d, axis_of_subpixel
+from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_subpixel
 from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.schedules.choice import choose
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.tiling import choose_tiling
+from tvm_deconv.schedules.cpu.winograd.choice import choose_tile, tile_cycles
+from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile
 from tvm_deconv.schedules.variant import Sizes
 
 # What `cpu_machine` says of the log's processor on that processor.
 ZEN4 = CpuMachine("avx512", 16, 32, 32 << 10, 1 << 20, 2, memory_operands=True, l3_bytes=16 << 20)
+# Of an Intel Xeon (Emerald Rapids), two virtual processors on one core.
+INTEL = CpuMachine(
+    *("avx512", 16, 32, 48 << 10, 7 * (2 << 20) // 16, 1),
+    memory_operands=True,
+    l3_bytes=240 << 20,
+    loads_per_multiply_add=1,
+)
 NEON = CpuMachine("neon", 4, 32, 32 << 10, 256 << 10, 4, multiplies_by_lane=True)
 
 # Of the layers of the log: where the variant that the model takes is at most 10 % slower than the
@@ -108,3 +117,59 @@ def test_taps_of_one_input_channel_are_written_out_unless_spilled_weights_fill_l
     conv, machine, written_out
 ):
     assert choose_tiling(conv, Sizes(1, 224, 224), machine).unroll_th is written_out
+
+
+def tile(vectors, channels, outputs, tiles, block) -> WinogradTile:
+    return WinogradTile(16, vectors, channels, outputs, tiles, block, parallel=False)
+
+
+# Of two tiles the one that was faster, by the factor in the comment, and the slower one: medians of
+# 60 turns in changing order, one thread beside other programs, 2026-11-29.
+ORDERS = {
+    "28->28": (  # 1.08
+        layer(28, 28, 3),
+        (180, 320),
+        tile(1, 14, (6, 4), (1, 80), 14),
+        tile(2, 4, (5, 4), (2, 80), 4),
+    ),
+    "28->3 x3": (  # 1.11
+        layer(28, 3, 3, factor=3),
+        (180, 320),
+        tile(1, 9, (6, 4), (1, 80), 1),
+        tile(1, 9, (6, 4), (1, 80), 3),
+    ),
+    "32->32": (  # 1.07
+        layer(32, 32, 3),
+        (256, 256),
+        tile(2, 4, (6, 4), (1, 64), 4),
+        tile(2, 4, (6, 4), (2, 64), 4),
+    ),
+    "64->64": (  # 1.18
+        layer(64, 64, 3),
+        (224, 224),
+        tile(3, 4, (6, 5), (1, 45), 4),
+        tile(2, 4, (6, 4), (1, 28), 4),
+    ),
+    "32->1 x3": (  # 1.35
+        layer(32, 1, 3, factor=3),
+        (224, 224),
+        tile(1, 9, (6, 2), (1, 112), 1),
+        tile(3, 3, (5, 4), (5, 28), 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_the_model_has_the_order_of_winograd_s_tiles_that_was_measured_on_intel(name):
+    conv, size, faster, slower = ORDERS[name]
+    sizes = Sizes(1, *size)
+    cycles = [tile_cycles(conv, sizes, one, INTEL) for one in (faster, slower)]
+    assert cycles[0] < cycles[1]
+
+
+def test_blocks_of_one_channel_or_half_of_them_are_weighed_where_they_gain():
+    assert choose_tile(layer(28, 28, 3), Sizes(1, 180, 320), INTEL).block == 14
+    assert choose_tile(layer(28, 3, 3, factor=3), Sizes(1, 180, 320), INTEL).block == 1
+    # Behind a resize by 2, one channel is four rows: blocks of four channels are faster.
+    nearest = ConvTranspose2d(64, 32, Axis(4, 2, 1, 1), Axis(4, 2, 1, 1))
+    assert choose_tile(nearest, Sizes(1, 128, 128), INTEL).block == 4

@@ -110,9 +110,8 @@ def weight_shuffle_by(
     order = [0, 2 + axes, 1, *(n for i in range(axes) for n in (3 + axes + i, 2 + i))]
     sizes = [n for pair in zip(extent, factor, strict=True) for n in pair]
     dense = np.zeros((groups, c, o // groups, *sizes), w.dtype)
-    dense[(..., *(s for d in steps for s in (slice(None, None, d), slice(None))))] = (
-        phases.transpose(order)
-    )
+    taps = (..., *(place for d in steps for place in (slice(None, None, d), slice(None))))
+    dense[taps] = phases.transpose(order)
     ends = (e * r for e, r in zip(extent, factor, strict=True))
     return dense.reshape(groups * c, o // groups, *ends)
 

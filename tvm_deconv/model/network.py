@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal
 
+import tvm
 from tvm import relax
 
 from tvm_deconv.compiler import one_error
@@ -89,7 +90,7 @@ def read_network(
     counted: Deconvolution = "revd" if algorithm == "ours" else algorithm
     mod = load(model, shapes)
     with one_error():
-        mod = AddHeight()(mod)
+        mod = tvm.transform.Sequential([AddHeight()])(mod)
         before, (after, _) = recover(mod), rewrite_upsampling(mod)
     functions = {name.name_hint: func for name, func in after.functions_items()}
     layers: list[ModelLayer] = []

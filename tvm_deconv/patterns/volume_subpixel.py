@@ -176,4 +176,4 @@ def _view(graph: Graph, match: ShuffledVolume) -> tuple[Dim, ...]:
     """(N, O, D, r_d, H, r_h, W, r_w) for the convolution's own sizes."""
     n, _, *sizes = graph.shape(match.conv.var) or ()
     o, *factor = match.shuffle.source.shape
-    return n, o, *(dim for pair in zip(sizes, factor, strict=True) for dim in pair)
+    return (n, o, *(dim for pair in zip(sizes, factor, strict=True) for dim in pair))
