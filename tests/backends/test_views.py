@@ -7,7 +7,9 @@ import pytest
 import tvm
 from onnx_net import Net
 from quick_network import compiled
-from tvm import te, tirx, topi
+from relax_helpers import compiled as compiled_mod
+from relax_helpers import kernels
+from tvm import relax, te, tirx, topi
 
 from tvm_deconv.backends.views import is_reshape
 
@@ -73,3 +75,24 @@ def test_a_view_that_is_an_output_and_is_read_on_keeps_its_values():
     np.testing.assert_array_equal(first, -X.reshape(2, 3, 40))
     np.testing.assert_array_equal(second, np.maximum(-X.reshape(2, 3, 40), 0))
     np.testing.assert_array_equal(third, X.reshape(240))
+
+
+def test_a_reshape_of_free_sizes_is_a_view_and_gives_the_same():
+    """Behind and before what computes: whatever a view reads is whole."""
+    n, c, h, w = X.shape
+    x = relax.Var(
+        "x", relax.TensorType([tirx.Var("n", "int64"), c, tirx.Var("h", "int64"), w], "float32")
+    )
+    free_n, _, free_h, _ = x.ty.shape.values
+    builder = relax.BlockBuilder()
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            rows = builder.emit(relax.op.reshape(relax.op.negative(x), [free_n, c, free_h * w]))
+            swapped = builder.emit(relax.op.permute_dims(rows, [0, 2, 1]))
+            flat = builder.emit(relax.op.flatten(relax.op.nn.relu(swapped)))
+            result = builder.emit_output(flat)
+        builder.emit_func_output(result)
+    mod = builder.finalize()
+    assert not [name for name in kernels(mod) if "reshape" in name or "flatten" in name]
+    expected = np.maximum(-X.reshape(n, c, h * w).transpose(0, 2, 1), 0).reshape(-1)
+    np.testing.assert_array_equal(compiled_mod(mod, X), expected)

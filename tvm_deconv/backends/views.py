@@ -4,8 +4,9 @@
 
 TVM's ``RewriteDataflowReshape`` does so too, but in a scheduled loop nest, where it runs, it does
 not see that every element stays in its place, and before anything is scheduled its analysis fails
-on some functions of free sizes: there only axes of size 1 may come and go. What a dataflow block
-gives back is a view, too, unless the function would return its own argument.
+on some functions of free sizes: there axes of size 1 may come and go, and what was an operator for
+that is marked (``transform.legalize``). What a dataflow block gives back is a view, too, unless the
+function would return its own argument.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.s_tir import SBlock, SBlockRealize
 
 from tvm_deconv.relax_functions import with_changed
+from tvm_deconv.transform.legalize import RESHAPE
 
 _CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 
@@ -62,7 +64,16 @@ def _views(mod: tvm.IRModule, func: relax.Function) -> set[relax.Var]:
 
 def is_reshape(func: tirx.PrimFunc) -> bool:
     """Whether a function copies one tensor to another with every element in its place."""
-    return moves_unit_axes(func) or (_keeps_its_size(func) and has_reshape_pattern(func))
+    if moves_unit_axes(func) or (RESHAPE in func.attrs and _is_alone(func)):
+        return True
+    return _keeps_its_size(func) and has_reshape_pattern(func)
+
+
+def _is_alone(func: tirx.PrimFunc) -> bool:
+    """Whether a function has a single block: nothing was fused into it."""
+    blocks: list[SBlock] = []
+    tvm_ffi.structural_walk(func.body, (SBlock, blocks.append))
+    return sum(block.name_hint != "root" for block in blocks) == 1
 
 
 def _keeps_its_size(func: tirx.PrimFunc) -> bool:

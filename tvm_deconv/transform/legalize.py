@@ -1,4 +1,4 @@
-"""TVM's legalisation and fusion, with our own code for padding and quantization."""
+"""TVM's legalisation and fusion, with our own code for padding, quantization and reshapes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from tvm_deconv.patterns.layouts import begins_and_ends
 
 from .graph import dtype_of, shape_of
 
+# The attribute of a function that is nothing but a reshape, of free sizes.
+RESHAPE = "tvm_deconv.reshape"
+
+_CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 _PAD, _QUANTIZE = "relax.nn.pad", "relax.quantize"
+_RESHAPES = ("relax.flatten", "relax.reshape")
 # All of their values are numbers of float32.
 _STORED = ("int8", "uint8", "int16", "uint16")
 _POOLS = {f"relax.nn.max_pool{n}d": getattr(topi.nn, f"pool{n}d") for n in (1, 2, 3)}
@@ -26,11 +31,25 @@ def legalize_passes(target: Target) -> list[tvm.transform.Pass]:
     """From operators to fused functions; TVM has the same passes for every kind of device."""
     _, *rest = stock.legalize_passes(target)
     pools = {name: _max_pool(pool) for name, pool in _POOLS.items()}
-    return [relax.transform.LegalizeOps({_PAD: _pad, _QUANTIZE: _quantize, **pools}), *rest]
+    reshapes = dict.fromkeys(_RESHAPES, _reshape)
+    own = {_PAD: _pad, _QUANTIZE: _quantize, **pools, **reshapes}
+    return [relax.transform.LegalizeOps(own), *rest]
 
 
 def _stock(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     return call.op.get_attr("FLegalize")(builder, call)
+
+
+def _reshape(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+    """Marked, where nobody could tell from the quotients and remainders of free sizes."""
+    made = _stock(builder, call)
+    shapes = [shape_of(side) for side in (call, call.args[0])]
+    known = all(isinstance(size, int) for shape in shapes for size in shape or ())
+    if known or not isinstance(made, relax.Call) or made.op != _CALL_TIR:
+        return made
+    kernel = made.args[0]
+    builder.update_func(kernel, builder.get()[kernel].with_attr(RESHAPE, True))
+    return made
 
 
 def _pad(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
