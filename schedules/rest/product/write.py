@@ -12,6 +12,7 @@ of a stay in the level-2 cache for all panels.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import reduce
 from operator import mul
@@ -72,6 +73,23 @@ def _product(axes: Sequence[StageAxis]) -> Any:
     return reduce(mul, [axis.extent for axis in axes], index(1))
 
 
+@dataclass(frozen=True)
+class _Block:
+    """Steps along the depth from ``first`` on; ``partial`` has the sums of those before, if any.
+
+    Those of a tile begin at ``at`` there, and those of the next one ``size`` numbers further.
+    """
+
+    first: Any
+    steps: Any
+    partial: Any = None
+    at: Any = 0
+    size: int = 0
+
+    def of_tile(self, number: Any) -> _Block:
+        return self if self.partial is None else replace(self, at=self.at + number * self.size)
+
+
 class _Writer:
     """Writes the body; one use each."""
 
@@ -99,7 +117,7 @@ class _Writer:
         height = index(1) if p.rows is None else p.rows.extent
         tiles = tirx.ceildiv(height, index(self.tile.rows))
         groups = tirx.ceildiv(tiles, index(self.tile.tiles))
-        count = self.panels.count
+        count = -(-self.panels.count // self.tile.abreast)
         if self.how is How.WITHIN:
             with many(index(0), _product(p.outer)) as place:
                 at = self._places(place, p.outer)
@@ -111,9 +129,10 @@ class _Writer:
         if self.how is How.BEFORE:
             outer = outer_of(p)
             self.packed = T.alloc_buffer((self._packed_size([a.extent for a in outer]),), _FLOAT)
-            with many(index(0), _product(outer) * count) as piece:
-                at = self._places(piece // count, outer)
-                write_panel(self.p, self.panels, self.packed, at, self._start(at), piece % count)
+            panels = self.panels.count
+            with many(index(0), _product(outer) * panels) as piece:
+                at = self._places(piece // panels, outer)
+                write_panel(self.p, self.panels, self.packed, at, self._start(at), piece % panels)
         with many(index(0), groups * count * _product(p.outer)) as piece:
             rest = T.bind(piece // count)
             at = self._places(rest // groups, p.outer)
@@ -138,28 +157,50 @@ class _Writer:
     def _piece(
         self, at: Mapping[StageAxis, Any], panel: Any, group: Any, tiles: Any, height: Any
     ) -> None:
-        """One panel's tiles of a group."""
+        """A group's tiles of one panel, or of all that are abreast."""
         if self.is_long:
             self.line = T.alloc_buffer((index(self.tile.rows * self.panels.width),), _FLOAT)
         first = T.bind(group * self.tile.tiles)
         count = tirx.min(index(self.tile.tiles), tiles - first)
         start = T.bind(self._start(at))
 
-        def tile(n: Any, packed: Any, vectors: int) -> None:
-            def at_row(rows: int, m: Any) -> None:
-                self._tile(at, m, rows, n, start + packed, vectors)
+        def panel_of(panel: Any, block: _Block) -> None:
+            def tile(n: Any, packed: Any, vectors: int) -> None:
+                def at_row(number: Any, rows: int, m: Any) -> None:
+                    self._tile(at, m, rows, n, start + packed, vectors, block.of_tile(number))
 
-            self._tiles(at_row, first, count, height)
+                self._tiles(at_row, first, count, height)
 
-        of_panel(self.panels, panel, tile)
+            of_panel(self.panels, panel, tile)
 
-    def _tiles(self, do: Callable[[int, Any], None], first: Any, count: Any, height: Any) -> None:
+        depth, steps = self.p.depth.extent, self.tile.steps
+        if not steps:
+            panel_of(panel, _Block(index(0), depth))
+            return
+        size = self.tile.rows * self.panels.width * self.tile.tiles
+        partial = T.alloc_buffer((index(size * self.tile.abreast),), _FLOAT)
+        with T.serial(index(0), index(size * self.tile.abreast // self.lanes)) as v:
+            zeros = tirx.Broadcast(tirx.const(0, _FLOAT), self.lanes)
+            T.buffer_store(partial, zeros, [ramp(v * self.lanes, self.lanes)])
+        abreast = tirx.min(index(self.tile.abreast), self.panels.count - panel * self.tile.abreast)
+        with (
+            T.serial(index(0), tirx.ceildiv(depth, index(steps))) as block,
+            T.serial(index(0), abreast) as beside,
+        ):
+            k = T.bind(block * steps)
+            until = tirx.min(index(steps), depth - k)
+            own = _Block(k, until, partial, beside * size, self.tile.rows * self.panels.width)
+            panel_of(panel * self.tile.abreast + beside, own)
+
+    def _tiles(
+        self, do: Callable[[Any, int, Any], None], first: Any, count: Any, height: Any
+    ) -> None:
         """``do`` for each tile of rows of a group; ``height`` are the rows of all."""
         rows = self.tile.rows
 
         def whole_tiles() -> None:
             with T.serial(index(0), count) as tile:
-                do(rows, T.bind(tirx.min((first + tile) * rows, height - rows)))
+                do(tile, rows, T.bind(tirx.min((first + tile) * rows, height - rows)))
 
         if isinstance(height, tirx.IntImm):
             whole_tiles()
@@ -168,45 +209,89 @@ class _Writer:
             with T.Then():
                 whole_tiles()
             with T.Else(), T.serial(index(0), height) as row:
-                do(1, row)
+                do(row, 1, row)
 
     def _tile(
-        self, at: Mapping[StageAxis, Any], m: Any, rows: int, n: Any, panel: Any, vectors: int
+        self,
+        at: Mapping[StageAxis, Any],
+        m: Any,
+        rows: int,
+        n: Any,
+        panel: Any,
+        vectors: int,
+        block: _Block,
     ) -> None:
         """The tile at row ``m`` and column ``n``; packed columns before its panel are ``panel``."""
         p, lanes = self.p, self.lanes
         width = vectors * lanes
-        depth = p.depth.extent
         sums = T.alloc_buffer((index(rows * width),), _FLOAT, scope="local")
         places = [
             [ramp((r * vectors + v) * lanes, lanes) for v in range(vectors)] for r in range(rows)
         ]
-        for place in (place for row in places for place in row):
-            T.buffer_store(sums, tirx.Broadcast(tirx.const(0, _FLOAT), lanes), [place])
-        begin = T.bind(panel * depth) if self.packed is not None else None
-        with T.serial(index(0), depth) as k:
-            bs = [T.bind(self._b(at, begin, k, n, v, width)) for v in range(vectors)]
+        every = [place for row in places for place in row]
+        for i, place in enumerate(every):
+            before = tirx.Broadcast(tirx.const(0, _FLOAT), lanes)
+            if block.partial is not None:
+                before = block.partial[ramp(block.at + i * lanes, lanes)]
+            T.buffer_store(sums, before, [place])
+        begin = None
+        if self.packed is not None:
+            begin = T.bind(panel * p.depth.extent + block.first * width)
+        with T.serial(index(0), block.steps) as step:
+            k = block.first + step
+            bs = [T.bind(self._b(at, begin, step, n, v, width, k)) for v in range(vectors)]
             for r, row in enumerate(places):
                 number = self._at(p.a.load, at, {p.depth: k, p.rows: m + r})
                 a = T.bind(tirx.Broadcast(number, lanes))
                 for place, b in zip(row, bs, strict=True):
                     T.buffer_store(sums, sums[place] + a * b, [place])
+        if block.partial is None:
+            self._finish(sums, every, at, m, rows, n, vectors)
+            return
+        with T.If(block.first + block.steps < p.depth.extent):
+            with T.Then():
+                for i, place in enumerate(every):
+                    to = ramp(block.at + i * lanes, lanes)
+                    T.buffer_store(block.partial, sums[place], [to])
+            with T.Else():
+                self._finish(sums, every, at, m, rows, n, vectors)
+
+    def _finish(
+        self,
+        sums: Any,
+        places: Sequence[Any],
+        at: Mapping[StageAxis, Any],
+        m: Any,
+        rows: int,
+        n: Any,
+        vectors: int,
+    ) -> None:
+        """The stores of a tile: written out, or in a loop over what is copied from registers."""
+        lanes = self.lanes
         if not self.is_long:
             for r in range(rows):
                 for v in range(vectors):
                     self._store(sums, (r * vectors + v) * lanes, at, m + r, n + v * lanes)
             return
-        for place in (place for row in places for place in row):
+        for place in places:
             T.buffer_store(self.line, sums[place], [place])
         with T.serial(index(0), index(rows)) as r, T.serial(index(0), index(vectors)) as v:
             self._store(self.line, (r * vectors + v) * lanes, at, m + r, n + v * lanes)
 
     def _b(
-        self, at: Mapping[StageAxis, Any], begin: Any, k: Any, n: Any, vector: int, width: int
+        self,
+        at: Mapping[StageAxis, Any],
+        begin: Any,
+        step: Any,
+        n: Any,
+        vector: int,
+        width: int,
+        k: Any,
     ) -> Any:
         lanes = self.lanes
         if self.packed is not None:
-            return tirx.BufferLoad(self.packed, [ramp(begin + k * width + vector * lanes, lanes)])
+            place = begin + step * width + vector * lanes
+            return tirx.BufferLoad(self.packed, [ramp(place, lanes)])
         return load(self.p, at, k, n + vector * lanes, lanes)
 
     def _store(self, sums: Any, first: Any, at: Mapping[StageAxis, Any], m: Any, n: Any) -> None:

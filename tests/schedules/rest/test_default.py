@@ -572,7 +572,7 @@ def test_a_function_of_unusual_form_is_left_alone():
     out = tirx.decl_buffer([8], "int32", "out")
     loop = tirx.For(i, 0, 8, tirx.ForKind.SERIAL, tirx.BufferStore(out, i, [i]))
     func = tirx.PrimFunc([out], loop)
-    assert cpu_default.schedule_function(func, cpu_machine(HOST)) is None
+    assert cpu_default.schedule_function(func, cpu_machine(HOST)) == (None, {})
 
 
 @pytest.mark.parametrize(("low", "high"), [(1, 1), (3, 0), (0, 20)])

@@ -123,6 +123,26 @@ def _gelu(x):
     return x * 0.5 * (1 + np.vectorize(math.erf)(x / 2**0.5))
 
 
+def test_sums_of_great_depth_lie_in_memory_between_blocks():
+    """256 KiB of level-2 cache hold no ten tiles of 1203 steps."""
+    weight, bias = constant((1203, 97)), constant((97,))
+
+    def emit(_b, x):
+        return relu(add(matmul(x, relax.const(weight)), relax.const(bias)))
+
+    def reference(x):
+        return np.maximum(x @ weight.astype("f8") + bias, 0)
+
+    mod = compare_all([emit], [reference], [[(101, 1203)]], SSE)
+    (func,) = functions_of(mod)
+    blocks = [
+        loop
+        for loop in loops_of(func, tirx.ForKind.SERIAL)
+        if tvm_ffi.structural_equal(loop.extent, tirx.IntImm("int64", -(-1203 // 256)))
+    ]
+    assert blocks
+
+
 def test_what_follows_is_part_of_the_store():
     weight, bias = constant((20, 37)), constant((37,), 8)
     emits = [
