@@ -13,9 +13,10 @@ the order in which ONNX Runtime does it. Where nothing but a residual sum reads 
 
     z = quantize(act(dequantize(y) + dequantize(other)))
 
-is a part of the store, too (``residual``). A bias that is a multiple of ``s_x * s_w``, as
-quantizers write it, is added to the sum. Sub-pixel convolutions were rewritten before this, and are
-lowered as the transposed convolutions that they have become.
+is a part of the store, too (``residual``), and so is the dequantization of a network's last y. A
+bias that is a multiple of ``s_x * s_w``, as quantizers write it, is added to the sum. Sub-pixel
+convolutions were rewritten before this, and are lowered as the transposed convolutions that they
+have become.
 
 act may be, in this order, one slope below 0 and bounds from both sides; a leaky ReLU, a ReLU and a
 clip, say. Where something else follows, or several readers, the result is stored as float32.
@@ -160,32 +161,35 @@ def _layer(
     bias, shift = _bias(after.shift, units, _INT32 - largest)
     is_float = after.scale is None
     per = np.float32(1 if after.scale is None else after.scale)
-    is_map = not is_float and same_shape(shape_of(after.result), shape_of(conv.var))
-    added = residual_of(graph, after.result) if is_map else None
+    result = after.result
+    is_map = not is_float and same_shape(shape_of(result), shape_of(conv.var))
+    added = residual_of(graph, result) if is_map else None
+    value = None if is_float or added is not None else _value_of(graph, result)
     store = Store(
-        "float32" if is_float else dtype_of(after.result),
-        after.zero_point,
-        float(np.float32(after.low) / per),
-        float(np.float32(after.high) / per),
+        "float32" if is_float else dtype_of(result),
         has_shift=shift is not None,
         has_slope=after.slope is not None,
+        is_value=value is not None,
         sum=None if added is None else added.sum,
     )
+    low, high = (float(np.float32(bound) / per) for bound in (after.low, after.high))
     sizes = [dim if isinstance(dim, int) else None for dim in shape_of(data) or [None] * 4]
     tile = choose_tile(op, dot, sizes[2], sizes[3], sizes[0], integers.machine, conv.step)
-    kernel = Integer(op, dtype, zero_point, dot, tile, store, conv.step)
-    offsets = bias - kernel.corrections(weight)
+    kernel = Integer(op, dtype, dot, tile, store, conv.step)
+    offsets = bias - kernel.corrections(weight, zero_point)
     arrays = [
         kernel.pack(weight),
+        kernel.points(zero_point, after.zero_point),
         # Sums wrap around, and so may what they begin with.
         kernel.lines(offsets).astype("int64").astype("int32"),
         kernel.lines((units / per).astype("float32")),
+        store.numbers(after.zero_point, low, high, float(per)),
     ]
     for values in (None if shift is None else shift / per, after.slope):
         if values is not None:
             arrays.append(kernel.lines(values.astype("float32")))
     if added is None:
-        return IntegerLayer(conv, data, after.result, kernel, tuple(arrays))
+        return IntegerLayer(conv, data, result if value is None else value, kernel, tuple(arrays))
     arrays.append(added.values)
     return IntegerLayer(conv, data, added.result, kernel, tuple(arrays), added.other)
 
@@ -234,6 +238,23 @@ def _follow(graph: Graph, conv: Convolution) -> _Following:
         var = reader
         if same_shape(shape_of(var), shape) and not state.is_bent:
             best = _Following(var, state.shift)
+
+
+def _value_of(graph: Graph, result: relax.Var) -> relax.Var | None:
+    """What dequantizes the bytes ``result`` for the caller, if nothing else reads either.
+
+    Whatever else reads them is given bytes, which are less to move.
+    """
+    readers = graph.users.get(result, [])
+    if len(readers) != 1 or result in graph.outputs:
+        return None
+    (reader,) = readers
+    call = graph.value(reader)
+    if op_name(call) != DEQUANTIZE or dtype_of(reader) != "float32":
+        return None
+    own, back = (scale_of(graph, one, dtype_of(result)) for one in (graph.value(result), call))
+    is_last = reader in graph.outputs and not graph.users.get(reader)
+    return reader if own is not None and own == back and is_last else None
 
 
 def _quantizes(
