@@ -114,7 +114,7 @@ def before_schedules(
         *([RewriteUpsampling()] if rewrite else []),
         *before_lowering(),
         # A variant that is asked for by name is one of float32.
-        *([LowerIntegers(target)] if variant == AUTO else []),
+        *([LowerIntegers(target, winograd)] if variant == AUTO else []),
         LowerLookups(target),
         LowerConvolutions(target, variant=variant, winograd=winograd, log=log),
         MergeNormalisations(target),
@@ -289,6 +289,6 @@ def explain(
     mod, report = rewrite_upsampling(raised)
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
-        of_bytes = [explain_integers(resolved)] if variant == AUTO else []
+        of_bytes = [explain_integers(resolved, winograd)] if variant == AUTO else []
         kernels = explain_kernels(mod, machine, preferences, *of_bytes)
     return replace(report, kernels=kernels, log=words)

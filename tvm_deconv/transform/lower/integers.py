@@ -33,10 +33,12 @@ from tvm import relax
 
 from tvm_deconv.algebra.integers import integer_weights
 from tvm_deconv.patterns.graph import Refused
+from tvm_deconv.schedules.cpu.integer.cost import why_float32
 from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of, wide_dot_of
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store, phase_sums
 from tvm_deconv.schedules.cpu.integer.tile import choose_tile, refusal
 from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, shape_of
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE, scale_of
 
@@ -51,18 +53,22 @@ _ROUNDING = 2.0**-22
 
 @dataclass(frozen=True)
 class Integers:
-    """What a target has for integers: the machine, and what multiplies bytes and wider weights."""
+    """What a target has for integers: the machine, and what multiplies bytes and wider weights.
+
+    ``winograd`` is whether a layer that would be faster so may be left to that form of float32.
+    """
 
     machine: CpuMachine
     narrow: Dot
     wide: Dot
+    winograd: bool = True
 
 
-def integers_of(target: tvm.target.Target) -> Integers | None:
+def integers_of(target: tvm.target.Target, winograd: bool = True) -> Integers | None:
     """None for a device without kernels of integers: they are computed in float32 there."""
     if target.kind.name != "llvm":
         return None
-    return Integers(cpu_machine(target), dot_of(target), wide_dot_of(target))
+    return Integers(cpu_machine(target), dot_of(target), wide_dot_of(target), winograd)
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,8 @@ def integer_layer(
 ) -> IntegerLayer | Refused | None:
     """The kernel for the convolution ``var``; None if its data are no dequantized bytes.
 
-    Refused, with the reason, if they are and it is computed in float32 nevertheless.
+    Refused, with the reason, if they are and it is computed in float32 nevertheless: the result is
+    the same but for ties, of which rounding in float32 moves one in tens of thousands.
     """
     call = graph.value(var)
     if op_name(call) not in (CONV, CONV_TRANSPOSE):
@@ -176,6 +183,9 @@ def _layer(
     sizes = [dim if isinstance(dim, int) else None for dim in shape_of(data) or [None] * 4]
     tile = choose_tile(op, dot, sizes[2], sizes[3], sizes[0], integers.machine, conv.step)
     kernel = Integer(op, dtype, dot, tile, store, conv.step)
+    slower = why_float32(kernel, Sizes(sizes[0], *sizes[2:]), integers.machine, integers.winograd)
+    if slower:
+        return Refused(slower)
     offsets = bias - kernel.corrections(weight, zero_point)
     arrays = [
         kernel.pack(weight),
