@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import tvm
 import tvm_ffi
-from integer_kernel import CROPPED, DILATED, SPARSE, SUB_PIXEL, UNEVEN, of_layer
+from integer_kernel import CROPPED, DILATED, SPARSE, SUB_PIXEL, UNEVEN, of_layer, run_here
 from kernel import HOST
 from tvm import tirx
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.schedules import llvm
 from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of, wide_dot_of
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store, Sum
 from tvm_deconv.schedules.cpu.integer.tile import Tile
@@ -125,6 +128,32 @@ def test_nothing_saturates_on_the_way(dot):
     wide = ConvTranspose2d(64, 1, Axis(3, 1, 1, 1), Axis(3, 1, 1, 1))
     got, expected = of_layer(wide, (1, 64, 4, 5), dot=dot, store=Store("float32"), extreme=True)
     np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    ("mcpu", "feature", "pattern"),
+    [
+        ("haswell", "avx2", r"vpmaddwd\s.*%ymm"),
+        # Encoded without EVEX, which that processor lacks: the registers beyond 15 would need it.
+        ("alderlake", "avxvnni", r"\{vex\}\s+vpdpbusd\s.*%ymm"),
+    ],
+)
+def test_older_and_smaller_processors_give_the_same_integers(mcpu, feature, pattern):
+    target = resolve_target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": mcpu})
+    dot, ran = dot_of(target), []
+    assert (dot.lanes, dot.registers) == (8, 16)
+
+    def run(built, arrays, out):
+        assembly = built.mod.inspect_source("asm")
+        assert re.search(pattern, assembly) and "zmm" not in assembly
+        ran.append(mcpu)
+        # Only a processor that has its instructions can stand in for it.
+        return run_here(built, arrays, out) if llvm.has_feature(HOST, feature) else None
+
+    got, expected = of_layer(UNEVEN, (2, 6, 5, 19), "int8", -5, dot, target=target, run=run)
+    assert ran
+    if got is not None:
+        np.testing.assert_array_equal(got, expected)
 
 
 @pytest.mark.parametrize(
