@@ -53,7 +53,7 @@ gpu-pack: $(VENV)/.test ## Compile the GPU benchmark's kernels into build/gpu (A
 gpu-bench: $(VENV)/.test ## Check and time them on an NVIDIA GPU; results in build/ (docs/gpu-benchmark.md)
 	$(BIN)/python scripts/gpu_bench.py $(ARGS)
 
-mca: $(VENV)/.test ## Hold the inner loops for Cortex-A53, A72 and A76 against the multiply-add bound
+mca: $(VENV)/.test ## Hold the inner loops for Cortex-A53, A55, A72 and A76 against the multiply-add bound
 	$(BIN)/python scripts/mca.py $(ARGS)
 
 board: $(VENV)/.tune ## Start an emulated ARM board with a TVM RPC tracker (ARGS=stop ends it)

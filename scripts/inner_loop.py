@@ -18,7 +18,7 @@ from functools import cache
 
 _LABEL = re.compile(r"^([.\w$]+):")
 _BRANCH = re.compile(r"^\s+(?:b|b\.\w+|cbn?z|tbn?z)\s+(?:.*,\s*)?([.\w$]+)$")
-_MULTIPLY_ADD = re.compile(r"^\s+fml[as]\s+v\d+\.\d\w,")
+_MULTIPLY_ADD = re.compile(r"^\s+(fml[as]|sdot|smlal|mla)2?\s+v\d+\.\d\w,")
 # The rest of the arithmetic on vectors of numbers; fcvt and fmov compute nothing.
 _OTHER_ARITHMETIC = re.compile(r"^\s+f(?:add|sub|mul|neg|abd|div|max|min)\w*\s+v\d+\.\d\w,")
 _LOAD = re.compile(r"^\s+ld\w+\s")
@@ -47,6 +47,12 @@ class Loop:
     @property
     def multiply_adds(self) -> int:
         return sum(bool(_MULTIPLY_ADD.match(line)) for line in self.instructions)
+
+    @property
+    def instruction(self) -> str:
+        """The one that multiplies and adds, that of the other half of a register included."""
+        found = (_MULTIPLY_ADD.match(line) for line in self.instructions)
+        return next(match[1] for match in found if match)
 
     @property
     def is_reduction(self) -> bool:
@@ -153,11 +159,20 @@ def cycles(instructions: tuple[str, ...], processor: str) -> float:
     return (total[1] - total[0]) / (many - few)
 
 
+# Each with operands that no other one writes.
+_OPERANDS = {
+    "fmla": "v30.4s, v31.s[0]",
+    "sdot": "v30.16b, v31.16b",
+    "smlal": "v30.4h, v31.4h",
+    "mla": "v30.4s, v31.4s",
+}
+
+
 @cache
-def cycles_per_multiply_add(processor: str) -> float:
-    """The processor's bound: a block of independent multiply-adds of a vector by an element."""
-    chains = range(_INDEPENDENT)
-    block = tuple(f"\tfmla\tv{i}.4s, v30.4s, v31.s[0]" for i in chains)
+def cycles_per_multiply_add(processor: str, instruction: str = "fmla") -> float:
+    """The processor's bound: a block of independent multiply-adds."""
+    operands = _OPERANDS[instruction]
+    block = tuple(f"\t{instruction}\tv{i}.4s, {operands}" for i in range(_INDEPENDENT))
     return cycles(block, processor) / _INDEPENDENT
 
 

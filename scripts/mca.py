@@ -10,7 +10,9 @@ Spills are stores to the stack inside the loop, reloads are loads from it.
 Each layer has a line for `revd2`, which `--no-winograd` gives, and one for `winograd`, which the
 machine model prefers for all of these layers; its loop is that of the products, and its transforms,
 which are no reduction, are not in the table. The register tile is channels x phases x vectors in
-`revd2`, and rows x vectors in `winograd`, where a row is a phase of a channel.
+`revd2`, and rows x vectors in `winograd`, where a row is a phase of a channel. The line for
+`integer` is that of the layer quantized to 8 bits: `sdot` where the core has it and weights fit
+into bytes, else `smlal`; its multiply-adds are such instructions.
 
 The model of a core is not the core, and two need a second view:
 
@@ -45,6 +47,10 @@ from tvm_deconv.algebra.geometry import (
     axis_of_resize,
     axis_of_subpixel,
 )
+from tvm_deconv.schedules.cpu.integer.dot import dot_of, wide_dot_of
+from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
+from tvm_deconv.schedules.cpu.integer.tile import choose_tile
+from tvm_deconv.schedules.cpu.integer.write import write
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.cpu.revd2 import REVD2
 from tvm_deconv.schedules.cpu.tiling import Tiling
@@ -76,8 +82,10 @@ VIEWS = (
     View("cortex-a76", "cortex-a76", "cortex-a76"),
     View("cortex-a76", "neoverse-n1", "neoverse-n1"),
 )
+INTEGER = "integer"
+INTEGER_VIEWS = (*VIEWS[:2], View("cortex-a55", "cortex-a55", "cortex-a55"), *VIEWS[2:])
 VARIANTS = (REVD2, WINOGRAD)
-CORES = tuple(dict.fromkeys(view.core for view in VIEWS))
+CORES = tuple(dict.fromkeys(view.core for view in INTEGER_VIEWS))
 
 _SAME = ConvAxis(3, 1, 1)
 
@@ -126,19 +134,40 @@ class Kernel:
 def compiled(layer: str, variant: Variant, core: str) -> Kernel:
     """The layer by the variant, with the sizes that the machine model chooses for the core."""
     conv, sizes = LAYERS[layer]
-    target = resolve_target(
-        {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": core, "num-cores": 4}
-    )
+    target = _target(core)
     tile = variant.choose(conv, sizes, cpu_machine(target))
     x = te.placeholder((sizes.batch, conv.in_channels, *sizes[1:]), "float32", "x")
     packed = te.placeholder(variant.packed_shape(conv, tile), "float32", "weight")
     y = variant.compute(conv, tile, x, packed)
     func = te.create_prim_func([x, packed, y], index_dtype_override="int64")
     func = func.with_attr("tirx.noalias", True).with_attr("global_symbol", "main")
-    scheduled = variant.schedule(func, conv, tile)
-    built = tvm.tirx.build(tvm.IRModule({"main": scheduled}), target=target)
+    loops = _loops(variant.schedule(func, conv, tile), target)
+    return Kernel(register_tile(conv, tile), loops)
+
+
+def compiled_integers(layer: str, core: str) -> Kernel:
+    """The layer quantized, of bytes to bytes; weights of a folded resize are of 16 bits."""
+    conv, sizes = LAYERS[layer]
+    target = _target(core)
+    dot = (wide_dot_of if layer.startswith("nearest") else dot_of)(target)
+    tile = choose_tile(conv, dot, sizes.height, sizes.width, sizes.batch, cpu_machine(target))
+    kernel = Integer(conv, "uint8", dot, tile, Store("uint8"))
+    func = write(kernel, (1, conv.in_channels, *sizes[1:]))
+    phases = conv.w.stride * (conv.h.stride if tile.joined else 1)
+    loops = _loops(func.with_attr("global_symbol", "main"), target)
+    return Kernel((tile.channels, phases, tile.vectors), loops)
+
+
+def _target(core: str) -> tvm.target.Target:
+    return resolve_target(
+        {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": core, "num-cores": 4}
+    )
+
+
+def _loops(func: tvm.tirx.PrimFunc, target: tvm.target.Target) -> list[Loop]:
+    built = tvm.tirx.build(tvm.IRModule({"main": func}), target=target)
     listings = [m.inspect_source("asm") for m in (built, *built.imports) if m.kind == "llvm"]
-    return Kernel(register_tile(conv, tile), reduction_loops("\n".join(listings)))
+    return reduction_loops("\n".join(listings))
 
 
 def register_tile(conv: ConvTranspose2d, tile: Tiling | WinogradTile) -> tuple[int, ...]:
@@ -152,21 +181,26 @@ def rows(layers: list[str], cores: list[str]) -> Iterator[Row]:
     """The table, line by line. Raises NoAnalyser."""
     for layer in layers:
         for variant, core in product(VARIANTS, cores):
-            kernel = compiled(layer, variant, core)
-            for view in VIEWS:
+            views = [view for view in VIEWS if view.core == core]
+            kernel = compiled(layer, variant, core) if views else None
+            for view in views:
+                yield row(layer, variant.name, kernel, view)
+        for core in cores:
+            kernel = compiled_integers(layer, core)
+            for view in INTEGER_VIEWS:
                 if view.core == core:
-                    yield row(layer, variant, kernel, view)
+                    yield row(layer, f"{INTEGER} {kernel.loops[0].instruction}", kernel, view)
 
 
-def row(layer: str, variant: Variant, kernel: Kernel, view: View) -> Row:
+def row(layer: str, variant: str, kernel: Kernel, view: View) -> Row:
     loops = kernel.loops
     count = sum(loop.multiply_adds for loop in loops)
-    bound = count * cycles_per_multiply_add(view.bound)
+    bound = count * cycles_per_multiply_add(view.bound, loops[0].instruction)
     # Another core's model may start more multiply-adds in a cycle than this core can.
     taken = max(bound, sum(cycles(loop.instructions, view.model) for loop in loops))
     return Row(
         layer,
-        variant.name,
+        variant,
         view.core,
         view.model,
         " x ".join(map(str, kernel.register_tile)),

@@ -45,27 +45,31 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
     x, weight = drawn(dtype, shape, rng), drawn("int8", op.weight_shape, rng).clip(-127)
     if options.get("extreme"):
         x, weight = np.full_like(x, np.iinfo(dtype).max), np.full_like(weight, 127)
-    store = store or Store("uint8", 7)
+    store, own = store or Store("uint8"), options.get("own", {"zero_point": 7})
+    if store.dtype == "float32":
+        own = {}
     n, _, h, w = shape
     down, right = step = options.get("step", (1, 1))
     tile = options.get("tile") or choose_tile(op, dot, h, w, n, machine_of(HOST), step)
-    kernel = Integer(op, dtype, zero_point, dot, tile, store, step)
+    kernel = Integer(op, dtype, dot, tile, store, step)
     free = [tirx.Var(name, "int64") if name in options.get("free", "") else size
             for name, size in zip("nchw", shape, strict=True)]  # fmt: skip
     func = write(kernel, free).with_attr("global_symbol", "main")
     bias = rng.integers(-5000, 5000, op.out_channels)
     scales = rng.uniform(0.5, 1, (op.out_channels, *op.strides)) / 127
     scales = (scales / np.sqrt(op.group_inputs * op.h.useful_taps)).astype("float32")
-    offsets = bias[:, None, None] - kernel.corrections(weight)
+    offsets = bias[:, None, None] - kernel.corrections(weight, zero_point)
     every = np.s_[:, :, ::down, ::right]
     out = np.zeros(op.output_shape(n, h, w), store.result)[every].copy()
-    arrays = [x, kernel.pack(weight), kernel.lines(offsets).astype("int32"), kernel.lines(scales)]
+    numbers = store.numbers(**own)
+    arrays = [x, kernel.pack(weight), kernel.points(zero_point, own.get("zero_point", 0))]
+    arrays += [kernel.lines(offsets).astype("int32"), kernel.lines(scales), numbers]
     slopes = np.linspace(-0.5, 0.5, scales.size, dtype="float32").reshape(scales.shape)
     arrays += [kernel.lines(values) for values, has in
                ((scales * 1000, store.has_shift), (slopes, store.has_slope)) if has]  # fmt: skip
     if store.sum is not None:
         other = drawn(store.sum.other, out.shape, rng)
-        arrays += [other, store.sum.values(SUM_SCALES, (store.zero_point, 5, 11), 0, np.inf)]
+        arrays += [other, store.sum.values(SUM_SCALES, (own["zero_point"], 5, 11), 0, np.inf)]
     built = tvm.compile(func, target=options.get("target", HOST))
     got = options.get("run", run_here)(built, arrays, out)
     sums = conv2d_transpose(
@@ -90,12 +94,15 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
         value = value + phases(scales * 1000)
     if store.has_slope:
         value = np.where(value < 0, value * phases(slopes), value)
-    value = value.clip(*store.bounds)
+    value = value.clip(*numbers[:2])
     if store.dtype != "float32":
-        value = np.rint(value) + store.zero_point
+        value = np.rint(value) + own["zero_point"]
+    if store.is_value:
+        value = (value - own["zero_point"]).astype("float32") * np.float32(own["scale"])
     if store.sum is not None:
         s_own, s_other, s_y = SUM_SCALES
-        value = ((value - store.zero_point) * s_own + (other.astype("float64") - 5) * s_other) / s_y
+        added = (other.astype("float64") - 5) * s_other
+        value = ((value - own["zero_point"]) * s_own + added) / s_y
         bounds = np.iinfo(store.result)
         value = (np.rint(np.maximum(value, 0)) + 11).clip(bounds.min, bounds.max)
     return got, value.astype(store.result)

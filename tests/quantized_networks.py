@@ -42,11 +42,11 @@ def quantized(net, output, folder: Path, form="QDQ", activations="QUInt8", **opt
     return onnx.load(target)
 
 
-def by_onnx_runtime(model, x):
+def by_onnx_runtime(model, x, name="x"):
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    return session.run(None, {"x": x})[0]
+    return session.run(None, {name: x})[0]
 
 
 def assert_equal_but_for_ties(got, expected):

@@ -8,7 +8,7 @@ import pytest
 from onnx_net import Net
 from quantized_networks import by_onnx_runtime
 
-from tvm_deconv.bench.subjects import FLOAT, MODEL, spread, subjects_of
+from tvm_deconv.bench.subjects import FLOAT, MODEL, drawn_for, spread, subjects_of
 from tvm_deconv.workloads.selection import ModelFile
 
 SHAPE = (1, 3, 6, 7)
@@ -32,6 +32,25 @@ def test_the_twin_of_8_bits_is_held_against_its_graph_and_the_floats_against_flo
     assert len(np.unique(subjects[MODEL].expected)) <= 256
     assert subjects[FLOAT].expected.dtype == np.float64
     assert subjects_of(workload, x, "float32").keys() == {MODEL}
+
+
+def test_a_file_of_bytes_is_measured_as_it_is(workload, tmp_path):
+    x = np.random.default_rng(0).random(SHAPE, "float32")
+    twin = subjects_of(workload, x, "int8")[MODEL].model
+    (first,) = (node for node in twin.graph.node if node.input[0] == "x")
+    name = first.output[0]
+    twin.graph.node.remove(first)
+    twin.graph.input[0].name = name
+    twin.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    onnx.save(twin, tmp_path / "bytes.onnx")
+    of_bytes = ModelFile(tmp_path / "bytes.onnx")
+    given = drawn_for(of_bytes)
+    assert (given.dtype, given.shape) == (np.uint8, SHAPE)
+    for dtype in ("float32", "int8"):
+        subjects = subjects_of(of_bytes, given, dtype)
+        assert subjects.keys() == {MODEL}
+        expected = subjects[MODEL].expected
+        assert spread(by_onnx_runtime(twin, given, name), expected) < 1e-3
 
 
 def test_the_spread_is_relative_to_the_largest_value():

@@ -22,7 +22,7 @@ from .busy import busy
 from .client import Worker
 from .contestants import Contestant
 from .figures import FAILED, MEASURED, NOT_SUPPORTED, PEAK, WRONG
-from .subjects import Subject, subjects_of
+from .subjects import Subject, drawn_for, subjects_of
 
 
 class Field:
@@ -85,14 +85,14 @@ def measure(
     ``load_cpu_share``, ``version``, ``notes`` and ``facts``. ``folder`` holds the files that the
     processes share.
     """
-    x = np.random.default_rng(0).random(workload.input_shape, dtype=np.float32)
+    x = drawn_for(workload)
     subjects = subjects_of(workload, x, dtype)
     for name, subject in subjects.items():
         onnx.save(subject.model, folder / f"{name}.onnx")
     np.save(folder / "x.npy", x)
 
     records = {
-        name: _load(contestant, field, workload, threads, folder, subjects[contestant.subject])
+        name: _load(contestant, field, workload, threads, folder, subjects)
         for name, contestant in field.contestants.items()
     }
     playing = [name for name, record in records.items() if record["status"] == MEASURED]
@@ -126,11 +126,14 @@ def _load(
     workload: Measurable,
     threads: int,
     folder: Path,
-    subject: Subject,
+    subjects: Mapping[str, Subject],
 ) -> dict[str, Any]:
     """Load a contestant and check its result."""
     if (workload.multiply_adds or 0) > contestant.most_multiply_adds:
         return _out(NOT_SUPPORTED, f"over {contestant.most_multiply_adds:.0e} multiply-adds")
+    subject = subjects.get(contestant.subject)
+    if subject is None:
+        return _out(NOT_SUPPORTED, "the file is of 8 bits, and there is none of floats")
     result = folder / "y.npy"
     result.unlink(missing_ok=True)
     try:

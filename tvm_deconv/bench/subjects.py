@@ -3,7 +3,7 @@
 A network of floats counts within ``TOLERANCE`` of a float64 run, at its largest error. Of a network
 of 8 bits each tie that is rounded the other way is an error of a unit, which later layers pass on:
 there it is the root of the mean square that counts, against the graph as ONNX Runtime computes it
-node by node.
+node by node. A file that is quantized is measured as it is, whatever type is asked for.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ EIGHT_BITS = "int8"
 
 # Of the largest value: one unit of a byte is 4e-3, and 36 layers make a hundredth of it.
 _SPREAD = 3e-2
+# Operators of networks that are quantized.
+_OF_BYTES = ("QuantizeLinear", "DequantizeLinear", "QLinearConv")
 # Pictures that scales are taken from.
 _CALIBRATED = 2
 
@@ -44,29 +46,46 @@ class Subject:
     words: str
 
 
+def drawn_for(workload: Measurable) -> np.ndarray:
+    """The input that a workload is measured on: of floats in [0, 1), of bytes any."""
+    rng, shape = np.random.default_rng(0), workload.input_shape
+    model = workload.model()
+    (kind,) = (value.type for value in model.graph.input if value.name in _inputs(model))
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type)
+    if dtype.kind == "f":
+        return rng.random(shape, dtype=np.float32)
+    bounds = np.iinfo(dtype)
+    return rng.integers(bounds.min, bounds.max, shape, dtype, endpoint=True)
+
+
 def subjects_of(workload: Measurable, x: np.ndarray, dtype: str) -> dict[str, Subject]:
-    """What there is to compute of a workload on ``x``, by name.
+    """What there is to compute of a workload on ``x``, by name: of one of bytes no FLOAT.
 
     Raises QuantizationError for a workload that ONNX Runtime cannot quantize (dtype "int8").
     """
     model = workload.model()
+    if any(node.op_type in _OF_BYTES for node in model.graph.node):
+        return {MODEL: _of_bytes(model, x)}
     plain = Subject(
         model, float64_result(model, x), TOLERANCE["float32"], largest_error, "largest error"
     )
     if dtype != EIGHT_BITS:
         return {MODEL: plain}
     # ONNX Runtime is an extra, which float32 does without.
-    from tvm_deconv.quantization.onnx_network import session_of
     from tvm_deconv.quantization.onnx_quantizer import quantized
 
     rng, (name,) = np.random.default_rng(1), _inputs(model)
     feeds = ({name: rng.random(x.shape, dtype=np.float32)} for _ in range(_CALIBRATED))
     twin = quantized(model, workload.name, feeds)
-    (expected,) = session_of(twin).run(None, {name: x})
-    return {
-        MODEL: Subject(twin, expected, _SPREAD, spread, "error's root mean square"),
-        FLOAT: plain,
-    }
+    return {MODEL: _of_bytes(twin, x), FLOAT: plain}
+
+
+def _of_bytes(model: onnx.ModelProto, x: np.ndarray) -> Subject:
+    from tvm_deconv.quantization.onnx_network import session_of
+
+    (name,) = _inputs(model)
+    (expected,) = session_of(model).run(None, {name: x})
+    return Subject(model, expected, _SPREAD, spread, "error's root mean square")
 
 
 def spread(got: np.ndarray, expected: np.ndarray) -> float:
@@ -76,6 +95,7 @@ def spread(got: np.ndarray, expected: np.ndarray) -> float:
     """
     if got.shape != expected.shape:
         raise ValueError(f"the result has shape {got.shape} instead of {expected.shape}")
+    expected = expected.astype("float64")
     difference = got.astype("float64") - expected
     error = float(np.sqrt(np.mean(difference**2)) / np.abs(expected).max())
     return error if np.isfinite(error) else float("inf")

@@ -7,7 +7,7 @@ installed: so it imports only the standard library and NumPy. Contestants that n
 One JSON object a line, a request on stdin and its reply on stdout:
 
 - ``{"op": "load", "model": M, "input": X, "output": Y, "threads": T}`` loads the ONNX file M, runs
-  it once on the array of X (.npy, float32 NCHW) and writes the result to Y (.npy). Reply:
+  it once on the array of X (.npy, NCHW) and writes the result to Y (.npy). Reply:
   ``{"ok": true, "version": "1.2", "load_s": seconds, "notes": ["..."], "facts": {name: number},
   "cpu_share": CPU seconds of all threads / wall seconds}``, the last of calls repeated for
   ``SHARE_S`` after the one that wrote Y.
@@ -90,7 +90,7 @@ class _Contestant:
             raise ValueError(f"unknown contestant {self.name!r}: use one of {known}")
         self.call = None
         gc.collect()  # the memory of the model before
-        x = np.ascontiguousarray(np.load(request["input"]), dtype=np.float32)
+        x = np.ascontiguousarray(np.load(request["input"]))
         begin = time.perf_counter()
         call, to_numpy, version, notes = self.loaders[self.name](
             request["model"], x, request["threads"]

@@ -17,6 +17,7 @@ from tvm_deconv.frontends.tflite import onnx_model
 from . import find
 
 _SUFFIXES = (".onnx", ".tflite")
+_TAKEN = (onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8, onnx.TensorProto.INT8)
 
 
 class Measurable(Protocol):
@@ -37,7 +38,7 @@ class Measurable(Protocol):
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A file with one float32 input of fixed shape and one output.
+    """A file with one input, float32, uint8 or int8 of fixed shape, and one output.
 
     A TFLite file is measured as the ONNX model that we translate it to, with images in NCHW, by
     all contestants.
@@ -68,10 +69,10 @@ class ModelFile:
             )
         kind = inputs[0].type.tensor_type
         sizes = tuple(dim.dim_value for dim in kind.shape.dim)
-        if kind.elem_type != onnx.TensorProto.FLOAT or not sizes or 0 in sizes:
+        if kind.elem_type not in _TAKEN or not sizes or 0 in sizes:
             raise ModelError(
-                f"input {inputs[0].name!r} of {self.path} must be float32 of a fixed shape: "
-                "export the model so"
+                f"input {inputs[0].name!r} of {self.path} must be float32, uint8 or int8 of a "
+                "fixed shape: export the model so"
             )
         return sizes
 

@@ -1,13 +1,15 @@
 """The instruction that multiplies integers and adds them up, by what a processor has.
 
-Everything is a vector of int32 words. A word of x holds ``group`` neighbouring channels of one
-pixel, a word of weights those of one tap, and ``Dot`` adds their products to one sum of int32:
+Sums are vectors of int32, and what is multiplied are vectors of words, mostly of 32 bits, too. A
+word of x holds ``group`` neighbouring channels of one pixel, a word of weights those of one tap,
+and ``Dot`` adds their products to one sum:
 
     sums[lane] += x[lane][0] * w[0] + ... + x[lane][group - 1] * w[group - 1]
 
 No step between saturates: AVX2's ``pmaddubsw`` would, so what has no instruction for bytes goes by
 pairs of int16. ``x`` is shifted into the range of a word's elements when it is packed
-(``Dot.shift``); ``kernel`` takes that back.
+(``Dot.shift``); ``kernel`` takes that back. ARM without dot products multiplies words of one int16
+(``smlal``), twice as many at a time as of int32.
 """
 
 from __future__ import annotations
@@ -29,8 +31,10 @@ _LLVM_OF_TYPED_DOTS = 22
 class Dot:
     """``lanes`` sums at once; elements of ``bits`` bits, of which ``group`` make up a word.
 
-    ``intrinsic`` is LLVM's name, empty for a plain product of int32. ``adds`` says that it adds to
-    its first operand. ``registers`` is how many vectors there are.
+    ``intrinsic`` is LLVM's name, empty for a product of words of ``word_bits``. ``adds`` says that
+    it adds to its first operand. ``registers`` is how many vectors of sums there are room for.
+    ``weights`` are loaded at once: on ARM an instruction takes one out of a vector, and to load a
+    single one to all lanes takes an address of its own.
     """
 
     name: str
@@ -40,29 +44,34 @@ class Dot:
     intrinsic: str = ""
     adds: bool = True
     is_signed: bool = True
+    word_bits: int = 32
+    weights: int = 1
 
     @property
     def bits(self) -> int:
-        return 32 // self.group
+        return self.word_bits // self.group
+
+    @property
+    def word(self) -> str:
+        """The dtype of a word."""
+        return f"int{self.word_bits}"
 
     def holds(self, weights: np.ndarray) -> bool:
         """Whether each weight fits into an element: int8, or int16."""
         limit = 1 << (min(self.bits, 16) - 1)
         return bool(-limit <= weights.min() and weights.max() < limit)
 
-    def shift(self, dtype: str, zero_point: int) -> int:
-        """What is added to x of ``dtype`` so that it fits: its zero point itself where that does.
-
-        An element is then int8, uint8 (not ``is_signed``) or wider.
-        """
+    def shift(self, dtype: str) -> int:
+        """What is added to x of ``dtype`` so that it fits an element: int8, or uint8, or wider."""
         if self.bits > 8:
-            return -zero_point
+            return 0
         return {("int8", False): 128, ("uint8", True): -128}.get((dtype, self.is_signed), 0)
 
     def __call__(self, sums: Any, x: Any, w: Any) -> Any:
-        """``sums`` and the products; vectors of int32."""
+        """``sums`` and the products; vectors of int32, the operands of words."""
         if not self.intrinsic:
-            return sums + x * w
+            kind = f"int32x{self.lanes}"
+            return sums + tirx.Cast(kind, x) * tirx.Cast(kind, w)
         kind = f"int{self.bits}x{self.lanes * self.group}"
         x, w = (tirx.reinterpret(kind, words) for words in (x, w))
         number = llvm.intrinsic(self.intrinsic)
@@ -71,13 +80,16 @@ class Dot:
         return made if self.adds else sums + made
 
     def words(self, weights: np.ndarray) -> np.ndarray:
-        """[..., channels] of integers, a multiple of ``group``, as int32 words."""
-        kind = f"<i{self.bits // 8}"
-        return np.ascontiguousarray(weights.astype(kind)).view("<i4")
+        """[..., channels] of integers, a multiple of ``group``, as words."""
+        kind, word = (f"<i{bits // 8}" for bits in (self.bits, self.word_bits))
+        return np.ascontiguousarray(weights.astype(kind)).view(word)
 
 
 def dot_of(target: Target) -> Dot:
-    """The fastest that LLVM makes for ``target``; a plain product of int32 at the least."""
+    """The fastest that LLVM makes for ``target``; a plain product of int32 at the least.
+
+    A vector of ``smlal`` is two registers of sums: a register of int16 is multiplied in two halves.
+    """
 
     def has(feature: str) -> bool:
         return llvm.has_feature(target, feature)
@@ -89,7 +101,7 @@ def dot_of(target: Target) -> Dot:
     if has("avxvnni") and typed:
         return Dot("avx-vnni", 8, 4, 16, "llvm.x86.avx512.vpdpbusd.256", is_signed=False)
     if has("neon") and has("dotprod"):
-        return Dot("sdot", 4, 4, 32, "llvm.aarch64.neon.sdot")
+        return Dot("sdot", 4, 4, 32, "llvm.aarch64.neon.sdot", weights=4)
     return wide_dot_of(target)
 
 
@@ -111,4 +123,6 @@ def wide_dot_of(target: Target) -> Dot:
         return Dot("pairs", 8, 2, 16, "llvm.x86.avx2.pmadd.wd", adds=False)
     if has("sse2"):
         return Dot("pairs", 4, 2, 16, "llvm.x86.sse2.pmadd.wd", adds=False)
-    return Dot("plain", 4, 1, 32 if has("neon") else 16)
+    if has("neon"):
+        return Dot("smlal", 8, 1, 16, word_bits=16, weights=8)
+    return Dot("plain", 4, 1, 16)

@@ -20,8 +20,10 @@ from .dot import Dot
 from .tile import Tile
 
 Dim = Any
-# How many numbers ``Sum.values`` are.
+# How many ``Sum.values``, ``Store.numbers`` and ``Integer.points`` are.
 SUM_VALUES = 7
+NUMBERS = 3
+POINTS = 2
 # A phase and one of its taps: (f_h, f_w, k_h, and k_w for each tap of a word, -1 for none).
 Read: TypeAlias = tuple[int, int, int, tuple[int, ...]]
 
@@ -50,7 +52,7 @@ class Sum:
         [z_own, s_own/s_y, z_other, s_other/s_y, low, high, z_y], bounds in units of y less z_y.
         """
         own, other, y = scales
-        bounds = Store(self.dtype, zero_points[2], low / y, high / y).bounds
+        bounds = bounds_of(self.dtype, zero_points[2], low / y, high / y)
         z_own, z_other, z_y = zero_points
         return np.array([z_own, own / y, z_other, other / y, *bounds, z_y], "float32")
 
@@ -59,45 +61,56 @@ class Sum:
 class Store:
     """What is made of a sum: ``scale * sum + shift``, sloped below 0, held within bounds.
 
-    ``dtype`` is uint8 or int8, with values rounded and ``zero_point`` added, or float32. ``low``
-    and ``high`` bound the value before that, in units of the result; so does the range of
-    ``dtype``. ``has_shift`` and ``has_slope`` say that the kernel has a parameter for them.
-    ``sum`` is what is added to the bytes, which then are not stored themselves.
+    ``dtype`` is uint8 or int8, for which values are rounded and a zero point is added, or float32.
+    ``has_shift`` and ``has_slope`` say that the kernel has a parameter for them. With ``is_value``
+    what is stored is not a byte, but the float32 that it stands for. ``sum`` is what is added to
+    the bytes, which then are not stored themselves. Bounds, zero point and what a byte stands for
+    are parameters (``numbers``).
     """
 
     dtype: str
-    zero_point: int = 0
-    low: float = -np.inf
-    high: float = np.inf
     has_shift: bool = False
     has_slope: bool = False
+    is_value: bool = False
     sum: Sum | None = None
 
     @property
     def result(self) -> str:
         """The dtype of what is stored."""
+        if self.is_value:
+            return "float32"
         return self.dtype if self.sum is None else self.sum.dtype
 
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """Of what is rounded, or stored as float32."""
-        if self.dtype == "float32":
-            return self.low, self.high
-        kind = np.iinfo(self.dtype)
-        low, high = kind.min - self.zero_point, kind.max - self.zero_point
-        return min(max(self.low, low), high), max(min(self.high, high), low)
+    def numbers(
+        self,
+        zero_point: int = 0,
+        low: float = -np.inf,
+        high: float = np.inf,
+        scale: float = 1,
+    ) -> np.ndarray:
+        """[low, high, scale]: bounds in units of the result less ``zero_point``; a unit."""
+        return np.array([*bounds_of(self.dtype, zero_point, low, high), scale], "float32")
+
+
+def bounds_of(dtype: str, zero_point: int, low: float, high: float) -> tuple[float, float]:
+    """The bounds and those of ``dtype`` in one, of what is rounded or stored as float32."""
+    if dtype == "float32":
+        return low, high
+    kind = np.iinfo(dtype)
+    least, most = kind.min - zero_point, kind.max - zero_point
+    return min(max(low, least), most), max(min(high, most), least)
 
 
 @dataclass(frozen=True)
 class Integer:
-    """One kernel: geometry, kind of x, form and store. ``zero_point`` is that of x.
+    """One kernel: geometry, kind of x, form and store.
 
-    A convolution with strides is one of stride 1 of which every ``step``-th output is computed.
+    Zero points, scales and weights are parameters, so that the layers of a network share one. A
+    convolution with strides is one of stride 1 of which every ``step``-th output is computed.
     """
 
     op: ConvTranspose2d
     dtype: str
-    zero_point: int
     dot: Dot
     tile: Tile
     store: Store
@@ -105,7 +118,7 @@ class Integer:
 
     @property
     def shift(self) -> int:
-        return self.dot.shift(self.dtype, self.zero_point)
+        return self.dot.shift(self.dtype)
 
     @property
     def depth(self) -> int:
@@ -168,7 +181,8 @@ class Integer:
             missing = [(0, 0)] * 5 + [(0, group - elements.shape[-1])]
             words = self.dot.words(np.pad(elements, missing))
             parts.append(words.reshape(op.groups * self.tiles, -1))
-        return np.ascontiguousarray(np.concatenate(parts, axis=1)).reshape(-1)
+        # As many more as may be loaded with the last one.
+        return np.pad(np.concatenate(parts, axis=1).reshape(-1), (0, self.dot.weights - 1))
 
     def lines(self, values: np.ndarray) -> np.ndarray:
         """(O, r_h, r_w) as the kernel reads it: [tile of channels][f_h][f_w][channel]."""
@@ -178,9 +192,17 @@ class Integer:
         full = full.reshape(op.groups, self.tiles, channels, *values.shape[1:])
         return np.ascontiguousarray(full.transpose(0, 1, 3, 4, 2)).reshape(-1)
 
-    def corrections(self, weights: np.ndarray) -> np.ndarray:
-        """(O, r_h, r_w): what the sums are too large by."""
-        return (self.zero_point + self.shift) * phase_sums(self.op, weights)
+    def corrections(self, weights: np.ndarray, zero_point: int) -> np.ndarray:
+        """(O, r_h, r_w): what the sums are too large by where x has ``zero_point``."""
+        return (zero_point + self.shift) * phase_sums(self.op, weights)
+
+    def points(self, zero_point: int, stored: int = 0) -> np.ndarray:
+        """[the word of a border, where x has ``zero_point``; the zero point ``stored`` of y]."""
+        bits = self.dot.bits
+        element = (zero_point + self.shift) & ((1 << bits) - 1)
+        held = self.dot.group if self.folded == 1 else self.op.group_inputs
+        word = sum(element << (bits * i) for i in range(held))
+        return np.array([word, stored % 2**32], "uint32").view("int32")
 
 
 def phase_sums(op: ConvTranspose2d, weights: np.ndarray) -> np.ndarray:

@@ -10,9 +10,7 @@ over all words of channels, and stores ``scale * sums``, rounded half to even, c
 phases interleaved. Registers hold ``channels * phases * vectors`` sums and the ``vectors`` of x
 that a tap reads, each of which is used for every channel and phase. A weight is broadcast from
 memory. Where only every second column is computed, a row is packed as its even words, then its odd
-ones, so that what a tap reads lies side by side. Measured on Sapphire Rapids, one thread: 340 to
-380 billion multiply-adds a second in layers of 64 channels, of the 400 to 420 that ``vpdpbusd``
-reaches in registers.
+ones, so that what a tap reads lies side by side.
 """
 
 from __future__ import annotations
@@ -21,25 +19,28 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise, product
 from typing import Any, TypeAlias
 
-import numpy as np
 from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
-from .kernel import SUM_VALUES, Dim, Integer, Read
+from .kernel import NUMBERS, POINTS, SUM_VALUES, Dim, Integer, Read
 
 # Products of vectors that are written out one after the other; more go row by row in a loop.
 _UNROLLED = 1500
 # Of all phases along the height together: TVM takes the square of it to compact buffers, 70 s for
 # the 16000 products of 16 phases of 8x8 taps, and 5 s in loops.
 _UNROLLED_IN_ALL = 4096
+# A float32 whose unit is 1: what is added to it is rounded to an integer, half to even.
+_ROUNDS = 1.5 * 2**23
 
 
 def write(kernel: Integer, shape: Sequence[Dim]) -> tirx.PrimFunc:
-    """x (N, C, H, W) of ``shape``, words, offsets, scales[, shifts][, slopes][, other, values], y.
+    """The function of the kernel's arguments, y the last of them:
 
-    A size is an int or a variable of its own. Words and values are those that ``kernel`` packs;
-    ``other`` is what is added, of y's shape, and ``values`` those of ``Sum``.
+    x (N, C, H, W) of ``shape``, words, points, offsets, scales, numbers[, shifts][, slopes]
+    [, other, values], y. A size is an int or a variable of its own. Words, points, offsets, scales,
+    shifts and slopes are those that ``kernel`` packs, numbers those of its ``Store``; ``other`` is
+    what is added, of y's shape, and ``values`` those of ``Sum``.
     """
     return _Writer(kernel, [_index(dim) for dim in shape]).write()
 
@@ -89,11 +90,14 @@ class _Writer:
         self.packed_rows = (kernel.tile.rows - 1) * down + 1 + op.h.halo_extent
         self.parameters = op.groups * kernel.tiles * op.strides[0] * op.strides[1]
         self.parameters *= kernel.tile.channels
+        # What a store is before something is added to it.
+        self.own = "float32" if kernel.store.is_value else kernel.store.dtype
 
     def write(self) -> tirx.PrimFunc:
         op, k = self.k.op, self.k
         n, c, h, w = self.shape
         count = len(k.order()) * k.depth * k.tile.channels * op.groups * k.tiles
+        count += k.dot.weights - 1
         with IRBuilder() as builder, T.prim_func(s_tir=True):
             T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
 
@@ -101,10 +105,12 @@ class _Writer:
                 return T.match_buffer(T.arg(name, T.handle()), shape, dtype)
 
             self.x = parameter("x", (n, c, h, w), k.dtype)
-            self.words = parameter("words", (_index(count),), "int32")
+            self.words = parameter("words", (_index(count),), k.dot.word)
+            self.points = parameter("points", (_index(POINTS),), "int32")
             values = (_index(self.parameters),)
             self.offsets = parameter("offsets", values, "int32")
             self.scales = parameter("scales", values, "float32")
+            self.numbers = parameter("numbers", (_index(NUMBERS),), "float32")
             if k.store.has_shift:
                 self.shifts = parameter("shifts", values, "float32")
             if k.store.has_slope:
@@ -132,9 +138,9 @@ class _Writer:
             batch, top = T.bind(strip // strips), T.bind(strip % strips * k.tile.rows)
             depth = op.groups * k.depth
             size = depth * self.packed_rows * self.packed_columns
-            packed = T.alloc_buffer((size,), "int32")
-            natural = T.alloc_buffer((self.packed_columns,), "int32") if right > 1 else None
-            line = T.alloc_buffer((_index(self.columns * op.w.stride),), k.store.dtype)
+            packed = T.alloc_buffer((size,), k.dot.word)
+            natural = T.alloc_buffer((self.packed_columns,), k.dot.word) if right > 1 else None
+            line = T.alloc_buffer((_index(self.columns * op.w.stride),), self.own)
             with T.serial(_index(0), _index(depth)) as word:
                 self._pack(packed, natural, batch, top, word)
             rows = tirx.min(_index(k.tile.rows), self.block_rows - top)
@@ -214,18 +220,14 @@ class _Writer:
             words(at + size - size % lanes + rest, 1)
 
     def _border(self, packed: Any, row: Any, begin: Any, end: Any) -> None:
-        k = self.k
-        element = (k.zero_point + k.shift) & ((1 << k.dot.bits) - 1)
-        held = k.dot.group if k.folded == 1 else k.op.group_inputs
-        word = sum(element << (k.dot.bits * i) for i in range(held))
-        value = tirx.const(word - (word >> 31 << 32), "int32")
+        value = tirx.Cast(self.k.dot.word, self.points[_index(0)])
         with T.serial(begin, end) as i:
             T.buffer_store(packed, value, [row + i])
 
     def _word(self, batch: Any, word: Any, y: Any, x: Any, lanes: int) -> Any:
         """``lanes`` words from column ``x`` on; channels that there are none of count as 0."""
         k, group = self.k, self.k.dot.group
-        kind = f"int32x{lanes}" if lanes > 1 else "int32"
+        kind = f"{k.dot.word}x{lanes}" if lanes > 1 else k.dot.word
         columns = _ramp(x, lanes) if lanes > 1 else x
         inputs, total = k.op.group_inputs, None
         for i in range(group):
@@ -240,7 +242,7 @@ class _Writer:
             value = tirx.Cast(kind, self.x[batch, channel, y, columns])
             if k.shift:
                 value = value + tirx.const(k.shift, kind)
-            if k.dot.bits < 32:
+            if k.dot.bits < k.dot.word_bits:
                 value = value & tirx.const((1 << k.dot.bits) - 1, kind)
             if i:
                 value = value << tirx.const(k.dot.bits * i, kind)
@@ -288,13 +290,22 @@ class _Writer:
 
         def add_row(at: Any, weights: Any, columns: _Columns) -> int:
             """The taps of one row, of which packed x begins at ``at``; how many weights it took."""
-            index = 0
+            index, loaded = 0, None
             for dx, read in columns.items():
                 apart, near = dx % k.step[1], dx // k.step[1]
                 start = at + near + (apart * self.plane if apart else 0)
                 xs = [T.bind(packed[_ramp(start + v * lanes, lanes)]) for v in range(vectors)]
                 for (fh, fw), o in product(read, range(channels)):
-                    weight = tirx.Broadcast(self.words[weights + index], lanes)
+                    at_once = k.dot.weights
+                    if index % at_once == 0:
+                        place = weights + index
+                        place = _ramp(place, at_once) if at_once > 1 else place
+                        loaded = self.words[place] if at_once == 1 else T.bind(self.words[place])
+                    weight = (
+                        tirx.Broadcast(loaded, lanes)
+                        if at_once == 1
+                        else tirx.Shuffle([loaded], [tirx.const(index % at_once, "int32")] * lanes)
+                    )
                     index += 1
                     for v, x in enumerate(xs):
                         to = sum_of(fh, fw, o, v)
@@ -389,16 +400,15 @@ class _Writer:
             value = value + vector(self.shifts[at])
         if store.has_slope:
             value = tirx.Select(value < tirx.const(0, kind), value * vector(self.slopes[at]), value)
-        low, high = store.bounds
-        if np.isfinite(low):
-            value = tirx.max(value, tirx.const(low, kind))
-        if np.isfinite(high):
-            value = tirx.min(value, tirx.const(high, kind))
+        low, high, scale = (vector(self.numbers[_index(i)]) for i in range(NUMBERS))
+        value = tirx.min(tirx.max(value, low), high)
         if store.dtype == "float32":
             return value
-        rounded = tirx.Cast(f"int32x{lanes}", tirx.round(value))
-        moved = rounded + tirx.const(store.zero_point, f"int32x{lanes}")
-        return tirx.Cast(f"{store.dtype}x{lanes}", moved)
+        if store.is_value:
+            return tirx.round(value) * scale
+        # Of such a sum the lowest byte is that of the integer, and the rest is cut off.
+        rounded = tirx.reinterpret(f"int32x{lanes}", value + tirx.const(_ROUNDS, kind))
+        return tirx.Cast(f"{store.dtype}x{lanes}", rounded + vector(self.points[_index(1)]))
 
 
 def _ramp(base: Any, lanes: int) -> Any:

@@ -27,7 +27,7 @@ def loader(tmp_path_factory):
 
 @pytest.mark.parametrize(("dtype", "zero_point"), [("uint8", 3), ("int8", -5)])
 @pytest.mark.parametrize("op", [SUB_PIXEL, UNEVEN], ids=["sub-pixel", "uneven"])
-@pytest.mark.parametrize(("mcpu", "name"), [("cortex-a76", "sdot"), ("cortex-a53", "plain")])
+@pytest.mark.parametrize(("mcpu", "name"), [("cortex-a76", "sdot"), ("cortex-a53", "smlal")])
 def test_arm_gives_the_same_integers(loader, tmp_path, mcpu, name, op, dtype, zero_point):
     target = resolve_target({"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": mcpu})
     dot = dot_of(target)

@@ -13,9 +13,10 @@ the order in which ONNX Runtime does it. Where nothing but a residual sum reads 
 
     z = quantize(act(dequantize(y) + dequantize(other)))
 
-is a part of the store, too (``residual``). A bias that is a multiple of ``s_x * s_w``, as
-quantizers write it, is added to the sum. Sub-pixel convolutions were rewritten before this, and are
-lowered as the transposed convolutions that they have become.
+is a part of the store, too (``residual``), and so is the dequantization of a network's last y. A
+bias that is a multiple of ``s_x * s_w``, as quantizers write it, is added to the sum. Sub-pixel
+convolutions were rewritten before this, and are lowered as the transposed convolutions that they
+have become.
 
 act may be, in this order, one slope below 0 and bounds from both sides; a leaky ReLU, a ReLU and a
 clip, say. Where something else follows, or several readers, the result is stored as float32.
@@ -32,10 +33,12 @@ from tvm import relax
 
 from tvm_deconv.algebra.integers import integer_weights
 from tvm_deconv.patterns.graph import Refused
+from tvm_deconv.schedules.cpu.integer.cost import why_float32
 from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of, wide_dot_of
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store, phase_sums
 from tvm_deconv.schedules.cpu.integer.tile import choose_tile, refusal
 from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, shape_of
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE, scale_of
 
@@ -53,18 +56,22 @@ _ROUNDING = 2.0**-22
 
 @dataclass(frozen=True)
 class Integers:
-    """What a target has for integers: the machine, and what multiplies bytes and wider weights."""
+    """What a target has for integers: the machine, and what multiplies bytes and wider weights.
+
+    ``winograd`` is whether a layer that would be faster so may be left to that form of float32.
+    """
 
     machine: CpuMachine
     narrow: Dot
     wide: Dot
+    winograd: bool = True
 
 
-def integers_of(target: tvm.target.Target) -> Integers | None:
+def integers_of(target: tvm.target.Target, winograd: bool = True) -> Integers | None:
     """None for a device without kernels of integers: they are computed in float32 there."""
     if target.kind.name != "llvm":
         return None
-    return Integers(cpu_machine(target), dot_of(target), wide_dot_of(target))
+    return Integers(cpu_machine(target), dot_of(target), wide_dot_of(target), winograd)
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,8 @@ def integer_layer(
 ) -> IntegerLayer | Refused | None:
     """The kernel for the convolution ``var``; None if its data are no dequantized bytes.
 
-    Refused, with the reason, if they are and it is computed in float32 nevertheless.
+    Refused, with the reason, if they are and it is computed in float32 nevertheless: the result is
+    the same but for ties, of which rounding in float32 moves one in tens of thousands.
     """
     call = graph.value(var)
     if op_name(call) not in (CONV, CONV_TRANSPOSE):
@@ -167,32 +175,38 @@ def _layer(
     bias, shift = _bias(after.shift, units, _INT32 - largest)
     is_float = after.scale is None
     per = np.float32(1 if after.scale is None else after.scale)
-    is_map = not is_float and same_shape(shape_of(after.result), shape_of(conv.var))
-    added = residual_of(graph, after.result) if is_map else None
+    result = after.result
+    is_map = not is_float and same_shape(shape_of(result), shape_of(conv.var))
+    added = residual_of(graph, result) if is_map else None
+    value = None if is_float or added is not None else _value_of(graph, result)
     store = Store(
-        "float32" if is_float else dtype_of(after.result),
-        after.zero_point,
-        _in_units(after.low, per),
-        _in_units(after.high, per),
+        "float32" if is_float else dtype_of(result),
         has_shift=shift is not None,
         has_slope=after.slope is not None,
+        is_value=value is not None,
         sum=None if added is None else added.sum,
     )
+    low, high = (_in_units(bound, per) for bound in (after.low, after.high))
     sizes = [dim if isinstance(dim, int) else None for dim in shape_of(data) or [None] * 4]
     tile = choose_tile(op, dot, sizes[2], sizes[3], sizes[0], integers.machine, conv.step)
-    kernel = Integer(op, dtype, zero_point, dot, tile, store, conv.step)
-    offsets = bias - kernel.corrections(weight)
+    kernel = Integer(op, dtype, dot, tile, store, conv.step)
+    slower = why_float32(kernel, Sizes(sizes[0], *sizes[2:]), integers.machine, integers.winograd)
+    if slower:
+        return Refused(slower)
+    offsets = bias - kernel.corrections(weight, zero_point)
     arrays = [
         kernel.pack(weight),
+        kernel.points(zero_point, after.zero_point),
         # Sums wrap around, and so may what they begin with.
         kernel.lines(offsets).astype("int64").astype("int32"),
         kernel.lines((units / per).astype("float32")),
+        store.numbers(after.zero_point, low, high, float(per)),
     ]
     for values in (None if shift is None else shift / per, after.slope):
         if values is not None:
             arrays.append(kernel.lines(values.astype("float32")))
     if added is None:
-        return IntegerLayer(conv, data, after.result, kernel, tuple(arrays))
+        return IntegerLayer(conv, data, result if value is None else value, kernel, tuple(arrays))
     arrays.append(added.values)
     return IntegerLayer(conv, data, added.result, kernel, tuple(arrays), added.other)
 
@@ -247,6 +261,23 @@ def _follow(graph: Graph, conv: Convolution) -> _Following:
         var = reader
         if same_shape(shape_of(var), shape) and not state.is_bent:
             best = _Following(var, state.shift)
+
+
+def _value_of(graph: Graph, result: relax.Var) -> relax.Var | None:
+    """What dequantizes the bytes ``result`` for the caller, if nothing else reads either.
+
+    Whatever else reads them is given bytes, which are less to move.
+    """
+    readers = graph.users.get(result, [])
+    if len(readers) != 1 or result in graph.outputs:
+        return None
+    (reader,) = readers
+    call = graph.value(reader)
+    if op_name(call) != DEQUANTIZE or dtype_of(reader) != "float32":
+        return None
+    own, back = (scale_of(graph, one, dtype_of(result)) for one in (graph.value(result), call))
+    is_last = reader in graph.outputs and not graph.users.get(reader)
+    return reader if own is not None and own == back and is_last else None
 
 
 def _quantizes(

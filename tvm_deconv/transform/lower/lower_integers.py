@@ -36,14 +36,14 @@ class LowerIntegers:
     """Relax module pass: ``quantize(act(conv(dequantize(x), w) + b))`` to one scheduled PrimFunc.
 
     Takes what ``LowerConvolutions`` takes, of any size, fixed or free, where x is uint8 or int8 of
-    one scale and the weights are integers times a scale for each output channel; anything else
-    stays as it is, as does a module for a device that is no processor. To run before that pass,
-    when weights are constants. Each function is called ``integer_conv2d_transpose`` or
-    ``integer_conv2d``.
+    one scale and the weights are integers times a scale for each output channel, unless float32 is
+    faster, in whose forms ``winograd`` counts Winograd's. Anything else stays as it is, as does a
+    module for a device that is no processor. To run before that pass, when weights are constants.
+    Each function is called ``integer_conv2d_transpose`` or ``integer_conv2d``.
     """
 
-    def __init__(self, target: tvm.target.Target) -> None:
-        self.integers = integers_of(target)
+    def __init__(self, target: tvm.target.Target, winograd: bool = True) -> None:
+        self.integers = integers_of(target, winograd)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
@@ -83,13 +83,13 @@ def layers_of_integers(
 
 
 def explain_integers(
-    target: tvm.target.Target,
+    target: tvm.target.Target, winograd: bool = True
 ) -> Callable[[Graph, relax.Var], KernelReport | Refused | None]:
     """Says of a convolution which kernel of integers computes it; Refused, why none does.
 
     None for one whose data are not bytes.
     """
-    integers = integers_of(target)
+    integers = integers_of(target, winograd)
 
     def of_bytes(graph: Graph, var: relax.Var) -> KernelReport | Refused | None:
         layer = integer_layer(graph, var, integers)
