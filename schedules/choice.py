@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import VariantError
 
-from .variant import ACCUMULATE_DTYPE, Sizes, Variant
+from .variant import Sizes, Variant
 
 if TYPE_CHECKING:
     from .machines import Machine
@@ -92,7 +92,7 @@ class Preferences:
             return "this kind of machine does not have" if elsewhere else "is not known"
         if name == WINOGRAD and not self.winograd:
             return "is switched off"
-        refusal = variants[name].refusal(conv, ACCUMULATE_DTYPE)
+        refusal = variants[name].cannot(conv)
         return refusal and f"cannot: {refusal}"
 
 

@@ -91,7 +91,7 @@ def measure_layer(
     known = variants_for(machine)
     if variant not in known:
         raise VariantError(f"the target has the variants {', '.join(known)}, not {variant!r}")
-    reason = known[variant].refusal(operator.conv, ACCUMULATE_DTYPE)
+    reason = known[variant].cannot(operator.conv)
     if reason is not None:
         raise VariantError(f"{variant} does not compute this operator: {reason}")
     sizes = Sizes(operator.batch, operator.height, operator.width)

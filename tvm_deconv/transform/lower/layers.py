@@ -74,8 +74,12 @@ def _read(graph: Graph, var: relax.Var, machine: Machine) -> tuple[Convolution, 
     """The layers that compute ``var`` together; none if it is no convolution."""
     convs = read_volume(graph, var)
     if convs is None:
-        conv = read(graph, var)
-        return conv if isinstance(conv, Refused) else () if conv is None else (conv,)
+        conv = read(graph, var, strided=isinstance(machine, CpuMachine))
+        if conv is None or isinstance(conv, Refused):
+            return conv or ()
+        if conv.step != (1, 1):
+            conv = replace(conv, op=replace(conv.op, step=conv.step))
+        return (conv,)
     if not isinstance(machine, CpuMachine):
         return Refused(f"{graph.describe(var)} has three dimensions: our kernels are for CPUs")
     return convs
