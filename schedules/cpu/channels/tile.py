@@ -32,7 +32,7 @@ _COPY, _STORE = 3.0, 8.0
 # To set a register to zero, or to what the block before left, and to leave it for the next.
 _CARRY = 2.0
 # Bytes of weights that come from the level-3 cache in that time, and from memory.
-_LEVEL_3_BYTES, _MEMORY_BYTES = 16, 4
+_LEVEL_3_BYTES, _MEMORY_BYTES = 4, 2
 # Input channels whose weights are worth another round over the sums.
 _LEAST_INPUTS = 16
 
@@ -133,11 +133,18 @@ def _piece_cycles(
     copied = inputs * copied_rows(conv, rows) * copied_columns(conv, columns)
     moved = (_STORE * outputs + _COPY * copied) / tile.lanes
     weights = 4 * tiles * tile.channels * inputs * taps
-    if weights > machine.l2_bytes // 2:
-        from_cache = weights <= machine.l2_bytes // 2 + machine.l3_bytes
-        moved += weights / (_LEVEL_3_BYTES if from_cache else _MEMORY_BYTES)
-    if 4 * copied > machine.l2_bytes // 2 and blocks == 1:
-        moved += 4 * copied * tiles / _LEVEL_3_BYTES
+    kept = 4 * outputs if blocks > 1 else 0
+    # What a block of inputs passes through the cache, again and again for each tile of channels.
+    near = 4 * copied // blocks
+    far = 0.0
+    if near > machine.l2_bytes // 2:
+        far += 4 * copied * tiles
+    elif blocks > 1:
+        far += 4 * copied + (2 * blocks * kept if near + kept > machine.l2_bytes else 0)
+    if weights + 4 * copied > machine.l2_bytes:
+        far += weights
+    is_cached = weights + 4 * copied + kept <= machine.l2_bytes + machine.l3_bytes
+    moved += far / (_LEVEL_3_BYTES if is_cached else _MEMORY_BYTES)
     return sums + moved
 
 

@@ -40,6 +40,10 @@ from .tile import PixelTile, copied_rows, row_pitch
 
 # Numbers of a cache line.
 _LINE = 16
+# Input channels whose weights are fetched ahead: some pages of the machine's memory.
+_AHEAD = 32
+# Channels of the input that are fetched ahead of those that are copied.
+_CHANNELS_AHEAD = 4
 
 
 def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: PixelTile) -> tirx.PrimFunc:
@@ -167,6 +171,10 @@ class _Writer:
 
             with T.If(tirx.all(y >= 0, y < self.height)):
                 with T.Then():
+                    if conv.group_inputs > _CHANNELS_AHEAD:
+                        later = self.group * conv.group_inputs + channel + _CHANNELS_AHEAD
+                        with T.serial(_index(0), tirx.ceildiv(self.width, _index(_LINE))) as v:
+                            T.evaluate(edit.prefetch(self.x[self.batch, later, y, v * _LINE]).value)
                     zeros(_index(0), before)
                     with T.serial(_index(0), after - before) as i:
                         at = [
@@ -303,6 +311,9 @@ class _Writer:
                     T.bind(self.weights[(*at, _ramp(_index(v * lanes), lanes))])
                     for v in range(tile.vectors)
                 ]
+                ahead = [*at[:-1], begin + ic + _AHEAD]
+                for v in range(0, tile.channels, _LINE):
+                    T.evaluate(edit.prefetch(self.weights[(*ahead, _index(v))]).value)
                 for i, (j, count) in product(range(tile.lines), runs):
                     with T.unroll(_index(0), _index(count)) as k:
                         pixel = source + ic * self.copied_columns + i * self.pitch * self.row
