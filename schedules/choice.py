@@ -124,7 +124,9 @@ def choose(
     """
     preferences = preferences or Preferences()
     variants = preferences.variants_for(machine)
-    rows = preferences.log.lookup(conv, sizes, dtype) if preferences.log else ()
+    # Layers with a step are not tuned: a log takes them for those without.
+    log = preferences.log if conv.step == (1, 1) else None
+    rows = log.lookup(conv, sizes, dtype) if log else ()
     passed_over: dict[str, str] = {}
 
     wanted = preferences.variant

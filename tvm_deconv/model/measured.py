@@ -32,7 +32,7 @@ from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import VariantError
 from tvm_deconv.logs.layer import Candidate, Layer
 from tvm_deconv.schedules.machines import variants_for
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
+from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
 
 from .operators import Operator

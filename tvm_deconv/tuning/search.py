@@ -28,7 +28,7 @@ from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.logs.layer import Candidate, Layer
 from tvm_deconv.schedules.machines import Machine, variants_for
 from tvm_deconv.schedules.space import fields, point_of, tuning_refusal
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Variant
+from tvm_deconv.schedules.variant import Variant
 
 from .definition import annotate, candidate_of, definition
 

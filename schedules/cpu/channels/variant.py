@@ -5,7 +5,6 @@ What is said of the loop nest stands in ``write``.
 
 from __future__ import annotations
 
-
 from tvm import te
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
@@ -53,9 +52,9 @@ def compute(conv: ConvTranspose2d, tile: PixelTile, x: te.Tensor, packed: te.Ten
     outputs, (rh, rw), (down, right) = conv.group_outputs, conv.strides, conv.step
 
     def element(n, c, oh, ow):
-        y, x_ = oh * down, ow * right
-        place = y % rh, x_ % rw, y // rh, x_ // rw
-        return phases[n, c // outputs, c % outputs, *place].astype(x.dtype)
+        i, j = oh * down, ow * right
+        place = (n, c // outputs, c % outputs, i % rh, j % rw, i // rh, j // rw)
+        return phases[place].astype(x.dtype)
 
     return te.compute(conv.output_shape(batch, height, width), element, name=stages.STORE)
 

@@ -86,7 +86,7 @@ class _Writer:
         h, w = conv.h, conv.w
         self.block_rows = _simplified(_index(tirx.ceildiv(h.blocks(height), _index(down))))
         blocks = _simplified(_index(tirx.ceildiv(w.blocks(width), _index(right))))
-        self.column_tiles = (tirx.ceildiv(blocks, _index(tile.columns)))
+        self.column_tiles = tirx.ceildiv(blocks, _index(tile.columns))
         # Rows of the input that lie between those of two outputs and that no tap reads, are none.
         self.pitch = row_pitch(conv)
         self.rows = tile.whole_rows
@@ -118,8 +118,8 @@ class _Writer:
         lines = tirx.ceildiv(width - (conv.step[1] - 1), _index(_LINE))
         self.copied_columns = _bind((lines // 2 * 2 + 1) * _LINE)
         self.row = _bind(self.copied_columns * conv.group_inputs)
-        self.row_of_sums = _bind((self.column_tiles * (tile.columns * conv.w.stride)))
-        strips = _bind((strips))
+        self.row_of_sums = _bind(self.column_tiles * (tile.columns * conv.w.stride))
+        strips = _bind(strips)
         with loop(_index(0), pieces) as piece:
             part = _bind(piece % parts)
             strip = _bind(piece // parts % strips)
@@ -154,7 +154,7 @@ class _Writer:
         (above, _), (left, _) = conv.h.halo, conv.w.halo
         count = self.copied_columns
         before, after = edit.border_of(_index(left), count, self.width)
-        before, after = _bind((before)), _bind((after))
+        before, after = _bind(before), _bind(after)
         zero = tirx.const(0, "float32")
         with (
             T.serial(_index(0), _index(conv.group_inputs)) as channel,
@@ -189,19 +189,20 @@ class _Writer:
                 with T.Else():
                     zeros(_index(0), count)
 
-    def _phase(
-        self, copied: Any, block: Any, number: Any, place: Any, fh: int, fw: int
-    ) -> None:
+    def _phase(self, copied: Any, block: Any, number: Any, place: Any, fh: int, fw: int) -> None:
         """All sums of one phase of a tile of channels, over a block of input channels."""
         tile, conv = self.tile, self.conv
         with T.serial(_index(0), _index(self.rows // tile.lines)) as line:
             y = _bind(line * tile.lines)
-            with T.If(self.top + y < self.block_rows), T.Then():
-                with T.serial(_index(0), self.column_tiles) as column:
-                    x = _bind(column * tile.columns)
-                    row = _bind((y * conv.h.stride + fh) * self.row_of_sums)
-                    first = place + row + x * conv.w.stride + fw
-                    self._tile(copied, block, number, _bind(first), y, x, fh, fw)
+            row = _bind(place + (y * conv.h.stride + fh) * self.row_of_sums + fw)
+            with (
+                T.If(self.top + y < self.block_rows),
+                T.Then(),
+                T.serial(_index(0), self.column_tiles) as column,
+            ):
+                x = _bind(column * tile.columns)
+                first = _bind(row + x * conv.w.stride)
+                self._tile(copied, block, number, first, y, x, fh, fw)
 
     def _tile(
         self,
