@@ -11,6 +11,7 @@ from statistics import mean
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, stepped
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.tiling import (
+    BYTES_A_CYCLE,
     MIN_WORK_PER_THREAD,
     TYPICAL_LENGTHS,
     TYPICAL_SIZES,
@@ -31,8 +32,6 @@ _WEIGHTS, _INPUTS = 0.8, 0.03
 _COPY, _STORE = 3.0, 8.0
 # To set a register to zero, or to what the block before left, and to leave it for the next.
 _CARRY = 2.0
-# Bytes of weights that come from the level-3 cache in that time, and from memory.
-_LEVEL_3_BYTES, _MEMORY_BYTES = 4, 2
 # Input channels whose weights are worth another round over the sums.
 _LEAST_INPUTS = 16
 
@@ -143,9 +142,8 @@ def _piece_cycles(
         far += 4 * copied + (2 * blocks * kept if near + kept > machine.l2_bytes else 0)
     if weights + 4 * copied > machine.l2_bytes:
         far += weights
-    is_cached = weights + 4 * copied + kept <= machine.l2_bytes + machine.l3_bytes
-    moved += far / (_LEVEL_3_BYTES if is_cached else _MEMORY_BYTES)
-    return sums + moved
+    # All of it is fetched ahead.
+    return max(sums + moved, far / BYTES_A_CYCLE)
 
 
 def _step_cycles(tile: PixelTile, machine: CpuMachine) -> float:

@@ -13,9 +13,12 @@ from quick_network import compiled, loaded, unoptimised
 from tvm import relax
 
 from tvm_deconv import importer
+from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import TargetError
+from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import LowerConvolutions, RewriteUpsampling
+from tvm_deconv.transform.lower.layers import layers_of
 
 HOST = resolve_target("host")
 
@@ -207,6 +210,20 @@ def test_convolutions_with_strides_are_stored_with_what_follows(name):
     model = net.model(net("Relu", net.conv("x", 48, 40, kernel, **attributes)))
     assert calls(lower(model)) == ["call_tir"]
     x = net.rng.standard_normal(shape).astype("float32")
+    (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    got = compiled(model)(tvm.runtime.tensor(x)).numpy()
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("more", [{}, {"output_padding": [1, 1]}], ids=["", "output padding"])
+def test_a_transposed_convolution_of_one_pixel_multiplies_no_zeros(more):
+    net = Net((2, 5, 1, 1))
+    y = net("Relu", net.deconv("x", 5, 9, 4, 2, **more))
+    model = net.model(y)
+    mod = importer.load(model)
+    (layer,) = layers_of(mod, mod["main"], machine_of(HOST), Preferences())
+    assert layer.conv.op.strides == (4, 4), "a phase, of one tap, for each output"
+    x = net.rng.standard_normal(net.shape).astype("float32")
     (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
     got = compiled(model)(tvm.runtime.tensor(x)).numpy()
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)

@@ -28,6 +28,9 @@ from .volumes import read_volume
 # Products of a sum from which on a convolution with strides is worth a kernel of its own.
 _LONG_SUM = 48
 
+# Taps along an axis that are phases of a single pixel, at most: more would have to be written out.
+_MOST_TAPS = 8
+
 
 @dataclass(frozen=True)
 class LoweredLayer:
@@ -80,10 +83,25 @@ def _read(graph: Graph, var: relax.Var, machine: Machine) -> tuple[Convolution, 
         conv = read(graph, var, strided=isinstance(machine, CpuMachine))
         if conv is None or isinstance(conv, Refused):
             return conv or ()
-        return (conv,) if conv.step == (1, 1) else _with_step(graph, conv, machine)
+        return (_of_one_pixel(conv),) if conv.step == (1, 1) else _with_step(graph, conv, machine)
     if not isinstance(machine, CpuMachine):
         return Refused(f"{graph.describe(var)} has three dimensions: our kernels are for CPUs")
     return convs
+
+
+def _of_one_pixel(conv: Convolution) -> Convolution:
+    """A layer over single pixels, as the first of a DCGAN: each tap makes an output of its own.
+
+    Then the stride says nothing, and with that of the kernel no output reads beyond the pixel.
+    """
+    _, _, height, width = conv.picture
+    h, w = conv.op.h, conv.op.w
+    taps = h.kernel, w.kernel
+    is_plain = (h.dilation, w.dilation, *conv.op.padding) == (1, 1, 0, 0, 0, 0)
+    if (height, width) != (1, 1) or not is_plain or max(taps) > _MOST_TAPS:
+        return conv
+    h, w = (replace(axis, stride=axis.kernel, zero_taps=frozenset()) for axis in (h, w))
+    return replace(conv, op=replace(conv.op, h=h, w=w))
 
 
 def _with_step(
