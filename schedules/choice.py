@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import VariantError
 
-from .variant import ACCUMULATE_DTYPE, Sizes, Variant
+from .variant import Sizes, Variant
 
 if TYPE_CHECKING:
     from .machines import Machine
@@ -96,7 +96,7 @@ class Preferences:
             return "this kind of machine does not have" if elsewhere else "is not known"
         if name == WINOGRAD and not self.winograd:
             return "is switched off"
-        refusal = variants[name].refusal(conv, ACCUMULATE_DTYPE)
+        refusal = variants[name].cannot(conv)
         return refusal and f"cannot: {refusal}"
 
 
@@ -128,7 +128,9 @@ def choose(
     """
     preferences = preferences or Preferences()
     variants = preferences.variants_for(machine)
-    rows = preferences.log.lookup(conv, sizes, dtype) if preferences.log else ()
+    # Layers with a step are not tuned: a log takes them for those without.
+    log = preferences.log if conv.step == (1, 1) else None
+    rows = log.lookup(conv, sizes, dtype) if log else ()
     passed_over: dict[str, str] = {}
 
     wanted = preferences.variant

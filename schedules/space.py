@@ -19,7 +19,7 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import VariantError
 
 from .costs import Cost, cost_refusal
-from .variant import ACCUMULATE_DTYPE, Algorithm, Sizes
+from .variant import Algorithm, Sizes
 
 if TYPE_CHECKING:
     from .machines import Machine
@@ -137,7 +137,7 @@ def parameters_refusal(
 
 @lru_cache(maxsize=256)
 def _refusal(variant: Algorithm, conv: ConvTranspose2d) -> str | None:
-    return variant.refusal(conv, ACCUMULATE_DTYPE)
+    return variant.cannot(conv)
 
 
 @lru_cache(maxsize=256)

@@ -79,6 +79,8 @@ class Algorithm:
     of that dtype, or is None.
     ``choose_each(conv, sizes, machine)``, of a variant whose weights take more space than the
     layer's own, gives the parameters that the model prefers for each size that they can have.
+    ``has_steps`` says that it computes every second output, say, of a layer with a ``step``; others
+    compute none of those.
     ``weight_dtype(dtype)`` is that of the packed weights for a layer of ``dtype``: what
     ``pack_weights`` gives has to be converted to it.
     """
@@ -95,6 +97,13 @@ class Algorithm:
     refusal: Callable[[ConvTranspose2d, str], str | None] = never_refuses
     choose_each: Callable[[ConvTranspose2d, Sizes, Any], tuple[Any, ...]] | None = None
     weight_dtype: Callable[[str], str] = always_accumulate_dtype
+    has_steps: bool = False
+
+    def cannot(self, conv: ConvTranspose2d, accumulate: str = ACCUMULATE_DTYPE) -> str | None:
+        """Why the algorithm cannot compute a layer, in words; None if it can."""
+        if conv.step != (1, 1) and not self.has_steps:
+            return f"it computes all outputs, not those of strides {conv.step[0]}x{conv.step[1]}"
+        return self.refusal(conv, accumulate)
 
     def packed_shape(self, conv: ConvTranspose2d, parameters: Any) -> tuple[int, ...]:
         """Shape of the packed weights."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tvm_deconv.schedules.cpu.channels.variant import CHANNELS
 from tvm_deconv.schedules.cpu.winograd.variant import WINOGRAD
 from tvm_deconv.schedules.variant import Variant
 
@@ -12,5 +13,5 @@ from .strd import STRD
 from .tdc import TDC
 
 VARIANTS: dict[str, Variant] = {
-    variant.name: variant for variant in (REVD2, WINOGRAD, TDC, REVD, STDD, STRD)
+    variant.name: variant for variant in (REVD2, WINOGRAD, CHANNELS, TDC, REVD, STDD, STRD)
 }

@@ -155,15 +155,25 @@ class Axis:
 
 @dataclass(frozen=True)
 class ConvTranspose2d:
-    """A two-dimensional transposed convolution without its sizes: NCHW input, IOHW weights."""
+    """A two-dimensional transposed convolution without its sizes: NCHW input, IOHW weights.
+
+    A convolution with strides is one of stride 1 of which every ``step``-th output is computed,
+    along height and width.
+    """
 
     in_channels: int
     out_channels: int
     h: Axis
     w: Axis
     groups: int = 1
+    step: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
+        strides = self.h.stride, self.w.stride
+        if min(self.step) < 1 or any(
+            a > 1 and b > 1 for a, b in zip(self.step, strides, strict=True)
+        ):
+            raise GeometryError(f"a step of {self.step} needs strides of 1, got {strides}")
         for name in ("in_channels", "out_channels"):
             channels = getattr(self, name)
             if channels < 1 or channels % self.groups:
@@ -213,14 +223,20 @@ class ConvTranspose2d:
         return (
             batch,
             self.out_channels,
-            self.h.output_size(height),
-            self.w.output_size(width),
+            stepped(self.h.output_size(height), self.step[0]),
+            stepped(self.w.output_size(width), self.step[1]),
         )
 
     def multiply_adds(self, batch: int, height: int, width: int) -> int:
         """Multiply-adds of the full output, borders counted as if fully inside the input."""
         taps = self.h.useful_taps * self.w.useful_taps
-        return batch * height * width * self.out_channels * self.group_inputs * taps
+        places = -(-height // self.step[0]) * -(-width // self.step[1])
+        return batch * places * self.out_channels * self.group_inputs * taps
+
+
+def stepped(size, step: int):
+    """How many of ``size`` samples are computed if every ``step``-th is, from the first on."""
+    return size if step == 1 else (size - 1) // step + 1
 
 
 @dataclass(frozen=True)

@@ -193,6 +193,7 @@ def of_json(values: Mapping[str, Any]) -> Packing:
     for name in ("h", "w"):
         conv[name] = Axis(**{**conv[name], "zero_taps": frozenset(conv[name]["zero_taps"])})
     del rest["form"]
+    conv["step"] = tuple(conv.get("step", (1, 1)))
     rest["conv"] = ConvTranspose2d(**conv)
     if "outputs" in rest:
         rest["outputs"] = tuple(rest["outputs"])

@@ -32,7 +32,7 @@ from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import VariantError
 from tvm_deconv.logs.layer import Candidate, Layer
 from tvm_deconv.schedules.machines import variants_for
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
+from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
 
 from .operators import Operator
@@ -91,7 +91,7 @@ def measure_layer(
     known = variants_for(machine)
     if variant not in known:
         raise VariantError(f"the target has the variants {', '.join(known)}, not {variant!r}")
-    reason = known[variant].refusal(operator.conv, ACCUMULATE_DTYPE)
+    reason = known[variant].cannot(operator.conv)
     if reason is not None:
         raise VariantError(f"{variant} does not compute this operator: {reason}")
     sizes = Sizes(operator.batch, operator.height, operator.width)

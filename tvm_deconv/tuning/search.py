@@ -28,7 +28,7 @@ from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.logs.layer import Candidate, Layer
 from tvm_deconv.schedules.machines import Machine, variants_for
 from tvm_deconv.schedules.space import fields, point_of, tuning_refusal
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Variant
+from tvm_deconv.schedules.variant import Variant
 
 from .definition import annotate, candidate_of, definition
 
@@ -45,7 +45,7 @@ _MAX_KNOWN_ROUNDS = 5
 def variants_of(layer: Layer, machine: Machine) -> list[Variant]:
     """The machine's variants that can compute a layer."""
     variants = variants_for(machine).values()
-    return [v for v in variants if v.refusal(layer.conv, ACCUMULATE_DTYPE) is None]
+    return [v for v in variants if v.cannot(layer.conv) is None]
 
 
 def default_candidates(layer: Layer, machine: Machine) -> list[Candidate]:

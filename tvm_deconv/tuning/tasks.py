@@ -101,7 +101,7 @@ def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
     tasks = []
     for func in (func for _, func in mod.functions_items()):
         for layer in found.layers_of(mod, func, machine, Preferences()):
-            if isinstance(layer, found.RefusedLayer):
+            if isinstance(layer, found.RefusedLayer) or layer.conv.op.step != (1, 1):
                 continue
             name = " ".join(filter(None, (prefix, found.describe_layer(layer))))
             sizes = found.sizes_of(layer.conv)

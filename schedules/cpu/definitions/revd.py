@@ -24,7 +24,12 @@ from tvm_deconv.schedules.algorithms.names import GATHER, TRANSPOSE
 from tvm_deconv.schedules.algorithms.tir import tir
 from tvm_deconv.schedules.cpu.domain import domain_of
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling import Tiling, choose_strip, outputs_per_thread
+from tvm_deconv.schedules.cpu.tiling import (
+    Tiling,
+    choose_strip,
+    outputs_per_thread,
+    weight_cycles,
+)
 from tvm_deconv.schedules.cpu.tiling_space import TilingSpace, sums_in_scratch
 from tvm_deconv.schedules.variant import Algorithm, Sizes
 
@@ -47,7 +52,7 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     # Weights of a tap that do not fit the level-1 cache come from level 2 for every output.
     per_vector = 1.3 if 4 * conv.group_inputs * tile.channels <= machine.l1_bytes else 2.5
     products = conv.group_inputs * (0.7 + per_vector * max(1, tile.channels // tile.lanes))
-    return outputs * (3 * tests + hits * products)
+    return outputs * (3 * tests + hits * products) + weight_cycles(conv, tile, machine)
 
 
 def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:

@@ -18,7 +18,12 @@ from tvm_deconv.algebra.packing import Direct, Packing
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.cpu.domain import domain_of
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling import Tiling, choose_strip, outputs_per_thread
+from tvm_deconv.schedules.cpu.tiling import (
+    Tiling,
+    choose_strip,
+    outputs_per_thread,
+    weight_cycles,
+)
 from tvm_deconv.schedules.cpu.tiling_space import TilingSpace, sums_in_scratch
 from tvm_deconv.schedules.variant import Algorithm, Sizes
 
@@ -68,6 +73,7 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     adds = vectors * conv.group_inputs / together(conv) * taps
     inputs = vectors * conv.in_channels / (conv.out_channels * conv.h.stride * conv.w.stride)
     passes = vectors * PASS_CYCLES + inputs * _COPY
+    passes += weight_cycles(conv, tile, machine)
     return adds * (3.0 + 1.5 * together(conv)) + passes
 
 

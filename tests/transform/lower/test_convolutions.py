@@ -13,10 +13,13 @@ from quick_network import compiled, loaded, unoptimised
 from tvm import relax
 
 from tvm_deconv import importer
+from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import TargetError
+from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import LowerConvolutions, RewriteUpsampling
 from tvm_deconv.transform.lower import convolutions
+from tvm_deconv.transform.lower.layers import layers_of
 
 HOST = resolve_target("host")
 
@@ -176,10 +179,55 @@ def test_constants_of_an_epilogue_keep_their_type(kind, large):
     np.testing.assert_allclose(got.numpy(), expected, rtol=0, atol=1e-3)
 
 
-def test_strided_convolutions_are_left_to_others():
-    net = Net()
-    mod = lower(net.model(net.conv("x", 6, 8, strides=[2, 2])))
+@pytest.mark.parametrize(
+    ("channels", "groups"), [((6, 6), 6), ((3, 32), 1)], ids=["depthwise", "sums of 27 products"]
+)
+def test_other_convolutions_with_strides_are_left_to_tvm(channels, groups):
+    net = Net((1, channels[0], 9, 14))
+    mod = lower(net.model(net.conv("x", *channels, strides=[2, 2], group=groups)))
     assert "nn.conv2d" in calls(mod) and "call_tir" not in calls(mod)
+
+
+STRIDED = {
+    "3x3": {"strides": [2, 2]},
+    "height only, asymmetric borders": {"strides": [2, 1], "pads": [2, 0, 1, 1]},
+    "1x1 by 3": {"kernel": 1, "strides": [3, 3], "pads": [0] * 4},
+    "5x5 by 2x3, dilated": {
+        "kernel": 5,
+        "strides": [2, 3],
+        "dilations": [2, 1],
+        "pads": [4, 1, 3, 2],
+    },
+    "groups": {"strides": [2, 2], "group": 2},
+}
+
+
+@pytest.mark.parametrize("name", STRIDED)
+def test_convolutions_with_strides_are_stored_with_what_follows(name):
+    attributes, free = dict(STRIDED[name]), list(STRIDED).index(name) % 2
+    kernel = attributes.pop("kernel", 3)
+    shape = (2, 48, 9, 14)
+    net = Net(shape, dims=["n", 48, "h", "w"] if free else None)
+    model = net.model(net("Relu", net.conv("x", 48, 40, kernel, **attributes)))
+    assert calls(lower(model)) == ["call_tir"]
+    x = net.rng.standard_normal(shape).astype("float32")
+    (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    got = compiled(model)(tvm.runtime.tensor(x)).numpy()
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("more", [{}, {"output_padding": [1, 1]}], ids=["", "output padding"])
+def test_a_transposed_convolution_of_one_pixel_multiplies_no_zeros(more):
+    net = Net((2, 5, 1, 1))
+    y = net("Relu", net.deconv("x", 5, 9, 4, 2, **more))
+    model = net.model(y)
+    mod = importer.load(model)
+    (layer,) = layers_of(mod, mod["main"], machine_of(HOST), Preferences())
+    assert layer.conv.op.strides == (4, 4), "a phase, of one tap, for each output"
+    x = net.rng.standard_normal(net.shape).astype("float32")
+    (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    got = compiled(model)(tvm.runtime.tensor(x)).numpy()
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
 
 
 def test_weights_that_are_not_constant_are_left_alone():

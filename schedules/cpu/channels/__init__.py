@@ -1,0 +1,1 @@
+"""The variant ``channels``: vectors of output channels, pixels broadcast."""

@@ -1,0 +1,225 @@
+"""Tile sizes of ``channels``, how they are chosen for a machine, and what a layer costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from statistics import mean
+
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, stepped
+from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.cpu.tiling import (
+    BYTES_A_CYCLE,
+    MIN_WORK_PER_THREAD,
+    TYPICAL_LENGTHS,
+    TYPICAL_SIZES,
+    lanes_of,
+)
+from tvm_deconv.schedules.variant import Sizes
+
+_MOST_VECTORS, _MOST_PIXELS = 4, 30
+_ROWS = (*range(1, 17), 20, 24, 28, 32)
+
+# A latency of 4 cycles at 2 multiply-adds in a cycle.
+_BUSY = 8
+
+# Of a load, in cycles of one multiply-add: a vector of weights comes from the level-2 cache, where
+# those of a tile mostly are, and an input lies beside others.
+_WEIGHTS, _INPUTS = 0.8, 0.03
+# Of a vector, in cycles of one multiply-add: to copy it to scratch, to transpose and store it.
+_COPY, _STORE = 3.0, 8.0
+# To set a register to zero, or to what the block before left, and to leave it for the next.
+_CARRY = 2.0
+# Input channels whose weights are worth another round over the sums.
+_LEAST_INPUTS = 16
+
+
+@dataclass(frozen=True)
+class PixelTile:
+    """Sizes of the loop nest in ``write``.
+
+    The register tile is ``vectors`` of ``lanes`` output channels, for ``lines`` x ``columns`` block
+    pixels of one phase. A strip has ``rows`` block rows, rounded up to whole register tiles.
+    ``inputs`` input channels are added up at a time. ``splits`` strips of equal place run in
+    parallel, each with its share of the tiles of output channels, whose number it divides.
+    """
+
+    lanes: int
+    vectors: int
+    columns: int
+    lines: int
+    rows: int
+    inputs: int
+    splits: int = 1
+    parallel: bool = True
+
+    @property
+    def channels(self) -> int:
+        """Output channels of a register tile."""
+        return self.lanes * self.vectors
+
+    @property
+    def whole_rows(self) -> int:
+        """Rows of a strip."""
+        return _round_up(self.rows, self.lines)
+
+    @property
+    def sums(self) -> int:
+        """Registers of a tile."""
+        return self.vectors * self.lines * self.columns
+
+
+def blocks_of(axis: Axis, step: int, size: int) -> int:
+    """Block rows or columns that are computed for an input of ``size``."""
+    return max(1, stepped(axis.blocks(size), step))
+
+
+def copied_rows(conv: ConvTranspose2d, rows: int) -> int:
+    """Rows of the input that ``rows`` block rows read; those that no tap reads are left out."""
+    return (rows - 1) * row_pitch(conv) + 1 + conv.h.halo_extent
+
+
+def row_pitch(conv: ConvTranspose2d) -> int:
+    """Copied rows from those of one block row to the next."""
+    return min(conv.step[0], conv.h.halo_extent + 1)
+
+
+def copied_columns(conv: ConvTranspose2d, columns: int) -> int:
+    """Columns of the input that ``columns`` block columns read."""
+    return (columns - 1) * conv.step[1] + 1 + conv.w.halo_extent
+
+
+def choose_pixels(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> PixelTile:
+    """Tile sizes for a layer."""
+    register = min(
+        _register_tiles(conv, machine), key=lambda tile: _register_cost(conv, sizes, tile, machine)
+    )
+    return min(
+        _strips(conv, sizes, register, machine),
+        key=lambda tile: pixel_cycles(conv, sizes, tile, machine),
+    )
+
+
+def pixel_cycles(
+    conv: ConvTranspose2d, sizes: Sizes, tile: PixelTile, machine: CpuMachine
+) -> float:
+    """Cycles of the busiest thread that the model expects; a free size counts as a typical one."""
+    threads = machine.threads if tile.parallel else 1
+    heights, widths = _typical(conv, sizes)
+    found = []
+    for height, width in product(heights, widths):
+        strips = -(-height // tile.whole_rows)
+        pieces = (sizes.batch or 1) * strips * conv.groups * tile.splits
+        whole = min(height, tile.whole_rows)
+        found.append(-(-pieces // threads) * _piece_cycles(conv, tile, whole, width, machine))
+    return mean(found)
+
+
+def _piece_cycles(
+    conv: ConvTranspose2d, tile: PixelTile, rows: int, columns: int, machine: CpuMachine
+) -> float:
+    """Cycles of one strip of so many block rows and columns, for one share of its channels."""
+    inputs, phases = conv.group_inputs, conv.h.stride * conv.w.stride
+    tiles = -(-conv.group_outputs // tile.channels) // tile.splits
+    places = -(-rows // tile.lines) * -(-columns // tile.columns)
+    taps = conv.h.useful_taps * conv.w.useful_taps
+    blocks = -(-inputs // tile.inputs)
+    sums = tiles * places * inputs * taps * _step_cycles(tile, machine)
+    sums += tiles * places * phases * tile.sums * blocks * _CARRY
+    outputs = tiles * tile.channels * rows * columns * phases
+    copied = inputs * copied_rows(conv, rows) * copied_columns(conv, columns)
+    moved = (_STORE * outputs + _COPY * copied) / tile.lanes
+    weights = 4 * tiles * tile.channels * inputs * taps
+    kept = 4 * outputs if blocks > 1 else 0
+    # What a block of inputs passes through the cache, again and again for each tile of channels.
+    near = 4 * copied // blocks
+    far = 0.0
+    if near > machine.l2_bytes // 2:
+        far += 4 * copied * tiles
+    elif blocks > 1:
+        far += 4 * copied + (2 * blocks * kept if near + kept > machine.l2_bytes else 0)
+    if weights + 4 * copied > machine.l2_bytes:
+        far += weights
+    # All of it is fetched ahead.
+    return max(sums + moved, far / BYTES_A_CYCLE)
+
+
+def _step_cycles(tile: PixelTile, machine: CpuMachine) -> float:
+    """Cycles of one tap of an input channel: its products, or its loads."""
+    pixels = tile.lines * tile.columns
+    loads = tile.vectors + pixels
+    cycles = max(tile.sums, loads / machine.loads_per_multiply_add, _BUSY)
+    return cycles + _WEIGHTS * tile.vectors + _INPUTS * pixels
+
+
+def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[PixelTile]:
+    """Tiles whose sums, weights and one input are in registers at once."""
+    spare = 0 if machine.memory_operands and machine.vector_registers > 16 else 1
+    for lanes, vectors in product(lanes_of(machine), range(1, _MOST_VECTORS + 1)):
+        for columns, lines in product(range(1, _MOST_PIXELS + 1), range(1, 9)):
+            tile = PixelTile(lanes, vectors, columns, lines, lines, conv.group_inputs)
+            fits = tile.sums + vectors + spare < machine.vector_registers
+            if (fits and columns * lines <= _MOST_PIXELS) or tile.sums == 1:
+                yield tile
+
+
+def _register_cost(
+    conv: ConvTranspose2d, sizes: Sizes, tile: PixelTile, machine: CpuMachine
+) -> tuple[float, int, int]:
+    """Cycles for each useful product of a vector, up to a factor; of equals, the plainest tile."""
+    heights, widths = _typical(conv, sizes)
+    cost = _step_cycles(tile, machine) / (tile.lines * tile.columns * tile.channels)
+    cost *= mean(_round_up(n, tile.lines) / n for n in heights)
+    cost *= mean(_round_up(n, tile.columns) / n for n in widths)
+    cost *= _round_up(conv.group_outputs, tile.channels) / conv.group_outputs
+    return round(cost, 6), tile.lines, tile.sums
+
+
+def _strips(
+    conv: ConvTranspose2d, sizes: Sizes, register: PixelTile, machine: CpuMachine
+) -> Iterator[PixelTile]:
+    heights, widths = _typical(conv, sizes)
+    tiles = -(-conv.group_outputs // register.channels)
+    splits = [n for n in range(1, 4 * machine.threads + 1) if tiles % n == 0]
+    work = conv.multiply_adds(
+        sizes.batch or 1, sizes.height or max(heights), sizes.width or max(widths)
+    )
+    parallel = machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD
+    taps = conv.h.useful_taps * conv.w.useful_taps
+    most = max(heights)
+    for rows in sorted({min(_round_up(n, register.lines), most) for n in (*_ROWS, most)}):
+        plane = copied_rows(conv, _round_up(rows, register.lines))
+        plane *= copied_columns(conv, round(mean(widths)))
+        near = machine.l2_bytes // 2 // (4 * (plane + taps * register.channels))
+        parts = -(-conv.group_inputs // max(near, _LEAST_INPUTS))
+        inputs = -(-conv.group_inputs // parts)
+        for share in splits if parallel else [1]:
+            yield PixelTile(
+                register.lanes,
+                register.vectors,
+                register.columns,
+                register.lines,
+                rows,
+                inputs,
+                share,
+                parallel,
+            )
+
+
+@lru_cache(maxsize=256)
+def _typical(conv: ConvTranspose2d, sizes: Sizes) -> tuple[list[int], list[int]]:
+    """Block rows and columns to do well on: those of the sizes, or typical ones."""
+    height, width = sizes.height, sizes.width
+    heights = [height] if height is not None else list(TYPICAL_SIZES)
+    lengths = TYPICAL_LENGTHS if height == 1 else TYPICAL_SIZES
+    widths = [width] if width is not None else list(lengths)
+    return (
+        [blocks_of(conv.h, conv.step[0], n) for n in heights],
+        [blocks_of(conv.w, conv.step[1], n) for n in widths],
+    )
+
+
+def _round_up(size: int, unit: int) -> int:
+    return -(-size // unit) * unit

@@ -1,0 +1,118 @@
+"""``channels``: every second output of a layer, sums in several rounds, and what the model says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from drawn import has_output, layers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel import HOST, compile_quickly, expected_output, function, random, run_here, weights_of
+
+from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_subpixel
+from tvm_deconv.algebra.packing import as_json, of_json
+from tvm_deconv.errors import GeometryError, VariantError
+from tvm_deconv.schedules.choice import Preferences, choose
+from tvm_deconv.schedules.cpu.channels.tile import PixelTile, choose_pixels
+from tvm_deconv.schedules.cpu.machine import cpu_machine
+from tvm_deconv.schedules.cpu.variants import VARIANTS
+from tvm_deconv.schedules.variant import Sizes
+from tvm_deconv.targets import resolve_target
+
+CHANNELS = VARIANTS["channels"]
+
+
+@st.composite
+def axes(draw):
+    dilation, kernel = draw(st.integers(1, 2)), draw(st.integers(1, 5))
+    reach = dilation * (kernel - 1)
+    pads = draw(st.integers(0, reach)), draw(st.integers(0, reach))
+    return axis_of_subpixel(ConvAxis(kernel, *pads, dilation), 1)
+
+
+@st.composite
+def tiles(draw, conv):
+    """Any that are valid; sums in up to five rounds."""
+    lanes, vectors = draw(st.sampled_from([1, 4, 8, 16])), draw(st.integers(1, 3))
+    count = -(-conv.group_outputs // (lanes * vectors))
+    splits = draw(st.sampled_from([n for n in range(1, count + 1) if count % n == 0]))
+    sizes = [draw(st.integers(1, most)) for most in (20, 3, 5, conv.group_inputs)]
+    return PixelTile(lanes, vectors, *sizes, splits, draw(st.booleans()))
+
+
+def computed(conv, shape, symbolic="", tile=None, machine=None):
+    """The layer, and the same outputs in float64."""
+    n, h, w = shape
+    func, tile = function(
+        "channels", conv, shape, symbolic=symbolic, parameters=tile, machine=machine
+    )
+    x, weight = random((n, conv.in_channels, h, w), "float32", 0), weights_of(conv, "float32")
+    packed = CHANNELS.pack_weights(weight, conv, tile)
+    got = run_here(compile_quickly(func, HOST), x, packed, conv.output_shape(n, h, w))
+    down, right = conv.step
+    return got, expected_output(replace(conv, step=(1, 1)), x, weight)[:, :, ::down, ::right]
+
+
+def check(got, expected):
+    np.testing.assert_allclose(got, expected, rtol=0, atol=3e-6 * np.abs(expected).max())
+
+
+@settings(max_examples=8)
+@given(layers(axes()), st.tuples(st.integers(1, 3), st.integers(1, 3)), st.data())
+def test_every_second_output_equals_that_of_all(layer, step, data):
+    conv, shape = layer
+    conv = replace(conv, step=step)
+    if has_output(conv, shape):
+        tile = data.draw(st.one_of(st.none(), tiles(conv)))
+        check(*computed(conv, shape, data.draw(st.sampled_from(["", "nhw"])), tile))
+
+
+@settings(max_examples=5)
+@given(layers(), st.data())
+def test_any_tile_sizes_give_the_same_sums(layer, data):
+    conv, shape = layer
+    if has_output(conv, shape) and CHANNELS.cannot(conv) is None:
+        check(*computed(conv, shape, tile=data.draw(tiles(conv))))
+
+
+def test_vectors_of_avx2_and_neon_hold_the_same():
+    conv = ConvTranspose2d(5, 21, Axis(3, 1, 1, 1), Axis(3, 1, 1, 1), step=(2, 2))
+    for target in ({"kind": "llvm", "mcpu": "haswell"}, "raspberry-pi/4b-aarch64"):
+        check(*computed(conv, (1, 9, 12), machine=cpu_machine(resolve_target(target))))
+
+
+def test_other_variants_compute_no_layer_with_a_step():
+    conv = ConvTranspose2d(8, 32, Axis(3, 1, 1, 1), Axis(3, 1, 1, 1), step=(2, 2))
+    machine = cpu_machine(HOST)
+    found = choose(conv, Sizes(1, 16, 16), "float32", machine, Preferences("revd2"))
+    assert found.variant is CHANNELS
+    assert "asked for revd2, which cannot: it computes all outputs" in found.reason
+    others = {name: v for name, v in VARIANTS.items() if v is not CHANNELS}
+    with pytest.raises(VariantError, match="strides 2x2"):
+        choose(conv, Sizes(1, 16, 16), "float32", machine, Preferences(variants=others))
+
+
+def test_a_step_along_an_axis_with_phases_has_no_meaning():
+    with pytest.raises(GeometryError, match=r"step of \(1, 2\) needs strides of 1, got \(2, 2\)"):
+        ConvTranspose2d(1, 1, Axis(2, 2), Axis(2, 2), step=(1, 2))
+
+
+def test_a_packing_with_a_step_survives_json():
+    conv = ConvTranspose2d(4, 16, Axis(3), Axis(3), step=(2, 1))
+    packing = CHANNELS.packing(conv, choose_pixels(conv, Sizes(1, 9, 9), cpu_machine(HOST)))
+    assert of_json(json.loads(json.dumps(as_json(packing)))) == packing
+
+
+@pytest.mark.parametrize("mcpu", ["haswell", "skylake-avx512"])
+@pytest.mark.parametrize("size", [7, 28, 56])
+def test_register_tiles_of_known_sizes_waste_little(mcpu, size):
+    machine = cpu_machine(resolve_target({"kind": "llvm", "mcpu": mcpu}))
+    conv = ConvTranspose2d(256, 512, Axis(3, 1, 1, 1), Axis(3, 1, 1, 1), step=(2, 2))
+    tile = choose_pixels(conv, Sizes(1, 2 * size, 2 * size), machine)
+    assert tile.sums + tile.vectors + 1 <= machine.vector_registers
+    assert -(-size // tile.columns) * tile.columns <= 1.15 * size
+    # Two multiply-adds in a cycle, four cycles each, keep 8 busy.
+    assert tile.sums >= 7
