@@ -269,6 +269,8 @@ def _joined(net: _Net) -> None:
         net.add(way, *operands, to=to, kind="Concatenation", axis=net.draw.pick((-1, 3, 1)))
         return
     if way == "MAXIMUM":
+        # LiteRT compares what is stored, of whatever scale.
+        other = other if net.scales[other] == net.scales[-1] else net.last
         net.add(way, net.last, other, to=net.scales[-1], kind="MaximumMinimum")
         return
     by = {"ADD": np.add, "SUB": np.subtract, "MUL": np.multiply}[way]
