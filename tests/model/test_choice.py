@@ -24,7 +24,7 @@ from tvm_deconv.schedules.variant import Sizes
 ZEN4 = CpuMachine("avx512", 16, 32, 32 << 10, 1 << 20, 2, memory_operands=True, l3_bytes=16 << 20)
 # Of an Intel Xeon (Emerald Rapids), two virtual processors on one core.
 INTEL = CpuMachine(
-    *("avx512", 16, 32, 48 << 10, 7 * (2 << 20) // 16, 1),
+    *("avx512", 16, 32, 48 << 10, 1 << 20, 1),
     memory_operands=True,
     l3_bytes=240 << 20,
     loads_per_multiply_add=1,
@@ -119,6 +119,12 @@ def test_taps_of_one_input_channel_are_written_out_unless_spilled_weights_fill_l
     assert choose_tiling(conv, Sizes(1, 224, 224), machine).unroll_th is written_out
 
 
+def line(channels, kernel, dilation) -> ConvTranspose2d:
+    pad = dilation * (kernel - 1) // 2
+    along = Axis(kernel, 1, pad, pad, dilation=dilation)
+    return ConvTranspose2d(channels, channels, Axis(1), along)
+
+
 def tile(vectors, channels, outputs, tiles, block) -> WinogradTile:
     return WinogradTile(16, vectors, channels, outputs, tiles, block, parallel=False)
 
@@ -149,6 +155,18 @@ ORDERS = {
         (224, 224),
         tile(3, 4, (6, 5), (1, 45), 4),
         tile(2, 4, (6, 4), (1, 28), 4),
+    ),
+    "dilated line": (  # 1.16
+        line(64, 7, dilation=5),
+        (1, 8192),
+        tile(2, 4, (1, 4), (1, 32), 4),
+        tile(2, 4, (1, 4), (1, 16), 4),
+    ),
+    "long line": (  # 1.28
+        line(64, 11, dilation=5),
+        (1, 8192),
+        tile(2, 4, (1, 6), (1, 31), 4),
+        tile(2, 4, (1, 6), (1, 137), 64),
     ),
     "32->1 x3": (  # 1.35
         layer(32, 1, 3, factor=3),

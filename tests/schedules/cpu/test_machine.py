@@ -15,7 +15,7 @@ from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.cpu.machine import (
     _cache_bytes,
     _count_list,
-    _level_2_share,
+    _level_2_parts,
     cpu_machine,
 )
 from tvm_deconv.targets import resolve_target
@@ -127,18 +127,16 @@ def test_cache_sizes_are_read_from_sysfs_and_shared_caches_divided(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("vendor", "siblings", "share"),
-    [("GenuineIntel", "0", 7 / 16), ("GenuineIntel", "0-1", 1), ("AuthenticAMD", "0", 1)],
+    ("vendor", "siblings", "parts"),
+    [("GenuineIntel", "0", 2), ("GenuineIntel", "0-1", 1), ("AuthenticAMD", "0", 1)],
     ids=["Intel's", "already shared", "another maker's"],
 )
-def test_less_than_half_of_the_level_2_cache_of_an_intel_core_counts(
-    tmp_path, vendor, siblings, share
-):
+def test_half_of_the_level_2_cache_of_an_intel_core_counts(tmp_path, vendor, siblings, parts):
     (tmp_path / "topology").mkdir()
     (tmp_path / "topology/thread_siblings_list").write_text(f"{siblings}\n")
     (tmp_path / "cpuinfo").write_text(f"vendor_id\t: {vendor}\nflags\t\t: fpu avx\n")
-    assert _level_2_share(tmp_path, tmp_path / "cpuinfo") == share
-    assert _level_2_share(tmp_path, tmp_path / "missing") == 1
+    assert _level_2_parts(tmp_path, tmp_path / "cpuinfo") == parts
+    assert _level_2_parts(tmp_path, tmp_path / "missing") == 1
 
 
 @pytest.mark.parametrize(("text", "count"), [("0", 1), ("0-3", 4), ("0-1,8,10-11\n", 5)])
