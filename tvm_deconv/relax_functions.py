@@ -8,6 +8,8 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator
 
+# The attribute of a function of free sizes that was an operator for a reshape.
+RESHAPE = "tvm_deconv.reshape"
 # relax.OpPatternKind.kOpaque.
 _OPAQUE = 8
 

@@ -21,8 +21,7 @@ from tvm.relax.analysis import has_reshape_pattern
 from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.s_tir import SBlock, SBlockRealize
 
-from tvm_deconv.relax_functions import with_changed
-from tvm_deconv.transform.legalize import RESHAPE
+from tvm_deconv.relax_functions import RESHAPE, with_changed
 
 _CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 

@@ -13,11 +13,9 @@ from tvm.target import Target
 
 from tvm_deconv.pads import pad_by_sizes
 from tvm_deconv.patterns.layouts import begins_and_ends
+from tvm_deconv.relax_functions import RESHAPE
 
 from .graph import dtype_of, shape_of
-
-# The attribute of a function that is nothing but a reshape, of free sizes.
-RESHAPE = "tvm_deconv.reshape"
 
 _CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 _PAD, _QUANTIZE = "relax.nn.pad", "relax.quantize"
