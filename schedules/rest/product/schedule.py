@@ -39,10 +39,10 @@ def schedule_product(
         return None
     tile = choose_tile(product, machine)
     source = product.b.load.source
-    (place,) = [i for i, param in enumerate(func.params) if param.same_as(source)] or [None]
-    if place in constants:
+    own = [i for i in constants if func.params[i].same_as(source)]
+    if own and product.reads_b_alone:
         packing = packing_of(product, tile.panels)
-        return write(func, product, tile, How.GIVEN), {place: packing}
+        return write(func, product, tile, How.GIVEN), {own[0]: packing}
     how = _how(product, tile, machine)
     if how is None or _is_better_by_lanes(stages[0], machine):
         return None
