@@ -12,7 +12,6 @@ of a stay in the level-2 cache for all panels.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import reduce
@@ -99,10 +98,6 @@ class _Writer:
         self.lanes = tile.panels.lanes
         self.is_long = size_of(product.store.value, lambda load: 1) > _UNROLLED_NAMES
         self.line: Any = None
-        axes = [*product.outer, *([product.rows] if product.rows else [])]
-        free = [axis.extent for axis in axes if axis.size is None]
-        # One of the sizes that are free; they are at least 1 where anything is computed.
-        self.free: Any = free[0] if free else None
         self.packed: Any = None
         if how is How.GIVEN:
             size = self._packed_size([axis.extent for axis in outer_of(product)])
@@ -124,45 +119,30 @@ class _Writer:
         groups = tirx.ceildiv(tiles, index(self.tile.tiles))
         count = -(-self.panels.count // self.tile.abreast)
         if self.how is How.WITHIN:
-            with many(index(0), _product(p.outer)) as place, ExitStack() as named:
-                at = self._places(place, p.outer, named)
+            with many(index(0), _product(p.outer)) as place:
+                at = self._places(place, p.outer)
                 self.packed = T.alloc_buffer((self._packed_size([]),), _FLOAT)
                 write_panels(self.p, self.panels, self.packed, at, index(0))
-                with T.serial(index(0), groups * count) as piece, ExitStack() as inner:
-                    self._piece(at, piece % count, piece // count, tiles, height, inner)
+                with T.serial(index(0), groups * count) as piece:
+                    self._piece(at, piece % count, piece // count, tiles, height)
             return
         if self.how is How.BEFORE:
             outer = outer_of(p)
             self.packed = T.alloc_buffer((self._packed_size([a.extent for a in outer]),), _FLOAT)
             panels = self.panels.count
-            with many(index(0), _product(outer) * panels) as piece, ExitStack() as named:
-                at = self._places(piece // panels, outer, named)
+            with many(index(0), _product(outer) * panels) as piece:
+                at = self._places(piece // panels, outer)
                 write_panel(self.p, self.panels, self.packed, at, self._start(at), piece % panels)
-        pieces = groups * count * _product(p.outer)
-        with many(index(0), pieces) as piece, ExitStack() as named:
-            rest = self._named(piece // count, named)
-            at = self._places(rest // groups, p.outer, named)
-            self._piece(at, piece % count, rest % groups, tiles, height, named)
+        with many(index(0), groups * count * _product(p.outer)) as piece:
+            rest = T.bind(piece // count)
+            at = self._places(rest // groups, p.outer)
+            self._piece(at, piece % count, rest % groups, tiles, height)
 
-    def _named(self, value: Any, named: ExitStack) -> Any:
-        """A variable of this value, as long as ``named`` is open.
-
-        Where sizes are free it is that of a loop of one iteration, which does not say so: TVM would
-        put quotients by sizes into each index of the tile, and simplify them there (see
-        ``schedules.tir.pieces``). A product with free batch and rows took 1.3 seconds to compile, and takes 0.2.
-        """
-        if self.free is None:
-            return T.bind(value)
-        once = tirx.min(self.free, index(1))
-        return named.enter_context(T.serial(value, value + once))
-
-    def _places(
-        self, place: Any, outer: Sequence[StageAxis], named: ExitStack
-    ) -> dict[StageAxis, Any]:
+    def _places(self, place: Any, outer: Sequence[StageAxis]) -> dict[StageAxis, Any]:
         """Where the ``place``-th of all places of the outer axes is."""
         at: dict[StageAxis, Any] = {}
         for axis in reversed(outer):
-            at[axis] = self._named(place % axis.extent, named)
+            at[axis] = T.bind(place % axis.extent)
             place = place // axis.extent
         return at
 
@@ -175,20 +155,14 @@ class _Writer:
         return start * self.panels.packed
 
     def _piece(
-        self,
-        at: Mapping[StageAxis, Any],
-        panel: Any,
-        group: Any,
-        tiles: Any,
-        height: Any,
-        named: ExitStack,
+        self, at: Mapping[StageAxis, Any], panel: Any, group: Any, tiles: Any, height: Any
     ) -> None:
         """A group's tiles of one panel, or of all that are abreast."""
         if self.is_long:
             self.line = T.alloc_buffer((index(self.tile.rows * self.panels.width),), _FLOAT)
-        first = self._named(group * self.tile.tiles, named)
+        first = T.bind(group * self.tile.tiles)
         count = tirx.min(index(self.tile.tiles), tiles - first)
-        start = self._named(self._start(at), named)
+        start = T.bind(self._start(at))
 
         def panel_of(panel: Any, block: _Block) -> None:
             def tile(n: Any, packed: Any, vectors: int) -> None:
@@ -225,9 +199,8 @@ class _Writer:
         rows = self.tile.rows
 
         def whole_tiles() -> None:
-            with T.serial(index(0), count) as tile, ExitStack() as named:
-                m = self._named(tirx.min((first + tile) * rows, height - rows), named)
-                do(tile, rows, m)
+            with T.serial(index(0), count) as tile:
+                do(tile, rows, T.bind(tirx.min((first + tile) * rows, height - rows)))
 
         if isinstance(height, tirx.IntImm):
             whole_tiles()
