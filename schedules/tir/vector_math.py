@@ -1,10 +1,10 @@
 """exp, log, sigmoid, tanh, erf, sin and cos as arithmetic that LLVM keeps in vector registers.
 
 TVM hands these functions to LLVM, which calls the C library once per lane: 2.5 to 7 ns for each
-value, where the arithmetic below takes 0.2 to 0.6 ns (one Zen 4 core), and sin and cos 1.5 ns (one
-Sapphire Rapids core). Largest errors against float64, relative to the result: exp, log and sigmoid
-2e-7, tanh 6e-7, erf 6e-7, sin and cos 2.4e-7 (the last bit of float32 is 1.2e-7). Infinities and
-NaN come out as from the C library; results of exp and sigmoid below 2.4e-38 may come out as zero.
+value, where the arithmetic below takes 0.2 to 0.6 ns (one Zen 4 core), sin and cos 1.5 ns (Sapphire
+Rapids). Largest errors against float64, relative to the result: exp, log and sigmoid 2e-7, tanh
+6e-7, erf 6e-7, sin and cos 2.4e-7 (the last bit of float32 is 1.2e-7). Infinities and NaN come out
+as from the C library; results of exp and sigmoid below 2.4e-38 may come out as zero.
 """
 
 from __future__ import annotations

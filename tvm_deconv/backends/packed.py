@@ -63,7 +63,7 @@ class _Rebuild(PyExprMutator):
         self.callees: dict[str, tvm.ir.GlobalVar] = {}
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
-        name = call.args[0].name_hint if _is_call_tir(call) else None
+        name = call.args[0].name_hint if _is_call_tir(call) else ""
         if name not in self.packed:
             return super().visit_call_(call)
         func, packings = self.packed[name]

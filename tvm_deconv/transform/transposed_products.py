@@ -61,7 +61,7 @@ class _Read(PyExprMutator):
     def _transposed(self, operand: relax.Expr) -> relax.Expr | None:
         """What ``operand`` is with its last two axes exchanged; None if it is nothing so."""
         value = self.lookup_binding(operand) if isinstance(operand, relax.Var) else None
-        if op_name(value) != _PERMUTE or dtype_of(operand) != "float32":
+        if value is None or op_name(value) != _PERMUTE or dtype_of(operand) != "float32":
             return None
         count = len(shape_of(operand) or ())
         axes = value.attrs.axes

@@ -51,6 +51,12 @@ class Product:
     store: tirx.BufferStore
 
     @property
+    def reads_b_alone(self) -> bool:
+        """Whether nothing but the right operand reads its tensor."""
+        loads = (self.a.load, *loads_of(self.store.value))
+        return not any(load.source.same_as(self.b.load.source) for load in loads)
+
+    @property
     def multiply_adds(self) -> int | None:
         """None where a size is free."""
         axes = [*self.outer, self.columns, self.depth, *([self.rows] if self.rows else [])]
@@ -61,10 +67,10 @@ class Product:
 def product_of(stages: list[Stage]) -> Product | None:
     """The product that ``stages``, all of a function, are; None if they are none, or not only."""
     stage, *after = stages
-    sums = accumulations_of(stage)
-    if sums is None or len(sums) != 1 or len(after) > 1:
+    accumulations = accumulations_of(stage)
+    if accumulations is None or len(accumulations) != 1 or len(after) > 1:
         return None
-    (sums,) = sums
+    (sums,) = accumulations
     stage, term = _without_single_steps(stage, sums.term)
     is_sum = isinstance(stages[0].stores()[0].value, tirx.Add)
     if not is_sum or not _is_product(sums, term) or len(stage.reducing) != 1:

@@ -306,9 +306,9 @@ class _Writer:
             store = substitute(p.store, values)
             T.buffer_store(store.buffer, map_loads(store.value, own), list(store.indices))
 
-    def _values(self, *places: Mapping[StageAxis | None, Any]) -> dict[Var, Any]:
+    def _values(self, *places: Mapping[Any, Any]) -> dict[Var, Any]:
         return {axis.var: value for at in places for axis, value in at.items() if axis is not None}
 
-    def _at(self, load: Load, *places: Mapping[StageAxis | None, Any]) -> Any:
+    def _at(self, load: Load, *places: Mapping[Any, Any]) -> Any:
         values = self._values(*places)
         return tirx.BufferLoad(load.source, [substitute(index, values) for index in load.indices])

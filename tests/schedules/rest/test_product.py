@@ -101,19 +101,12 @@ def test_operands_of_every_kind_are_right():
 def test_rows_and_batches_may_be_free():
     n, m = (tirx.Var(name, "int64") for name in "nm")
     weight = constant((20, 37))
-    emits = [
-        lambda _b, x: matmul(x, relax.const(weight)),
-        lambda _b, x: relu(matmul(x, relax.const(weight))),
-        lambda _b, a, b: matmul(a, b),
-    ]
-    references = [
-        lambda x: x @ weight.astype("f8"),
-        lambda x: np.maximum(x @ weight.astype("f8"), 0),
-        lambda a, b: a @ b,
-    ]
-    shapes = [[(n, 20)], [(n, m, 20)], [(n, m, 20), (n, 20, 18)]]
+    linear = lambda _b, x: relu(matmul(x, relax.const(weight)))  # noqa: E731
+    emits = [linear, linear, linear, lambda _b, a, b: matmul(a, b)]
+    references = [lambda x: np.maximum(x @ weight.astype("f8"), 0)] * 3 + [np.matmul]
+    shapes = [[(m, 20)], [(n, 13, 20)], [(n, m, 20)], [(n, 13, 20), (n, 20, 18)]]
     sizes = [
-        [[(i, 20)], [(i, j, 20)], [(i, j, 20), (i, 20, 18)]]
+        [[(j, 20)], [(i, 13, 20)], [(i, j, 20)], [(i, 13, 20), (i, 20, 18)]]
         for i, j in ((1, 1), (5, 3), (2, 40), (31, 9))
     ]
     compare_all(emits, references, shapes, sizes=sizes)
@@ -184,6 +177,20 @@ def test_a_constant_is_packed_once_and_for_all():
     assert packed.ndim == 1 and set(weight.reshape(-1)) == set(packed)
     (func,) = functions_of(mod)
     assert [len(param.ty.shape) for param in func.params] == [2, 1, 2]
+
+
+def test_a_constant_that_is_added_too_is_not_packed():
+    square, builder = constant((24, 24)), relax.BlockBuilder()
+    x, w = (relax.Var(name, relax.TensorType((24, 24), "float32")) for name in "xw")
+    with builder.function("main", [x, w]):
+        with builder.dataflow():
+            result = builder.emit_output(add(builder.emit(matmul(x, w)), w))
+        builder.emit_func_output(result)
+    bind = relax.transform.BindParams("main", {w: tvm.runtime.tensor(square)})
+    _, call = built(bind(builder.get()), unoptimised())
+    (given,) = arrays_of([(24, 24)])
+    result = call(tvm.runtime.tensor(given)).numpy()
+    np.testing.assert_allclose(result, given @ square + square, rtol=1e-4, atol=1e-4)
 
 
 def test_a_function_of_a_constant_and_of_a_map_packs_neither():
