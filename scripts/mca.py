@@ -182,14 +182,15 @@ def rows(layers: list[str], cores: list[str]) -> Iterator[Row]:
     for layer in layers:
         for variant, core in product(VARIANTS, cores):
             views = [view for view in VIEWS if view.core == core]
-            kernel = compiled(layer, variant, core) if views else None
-            for view in views:
-                yield row(layer, variant.name, kernel, view)
+            if views:
+                kernel = compiled(layer, variant, core)
+                yield from (row(layer, variant.name, kernel, view) for view in views)
         for core in cores:
             kernel = compiled_integers(layer, core)
+            name = f"{INTEGER} {kernel.loops[0].instruction}"
             for view in INTEGER_VIEWS:
                 if view.core == core:
-                    yield row(layer, f"{INTEGER} {kernel.loops[0].instruction}", kernel, view)
+                    yield row(layer, name, kernel, view)
 
 
 def row(layer: str, variant: str, kernel: Kernel, view: View) -> Row:

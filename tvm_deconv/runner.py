@@ -160,8 +160,8 @@ class Upscaler:
             return self
         guess = self.network.guess(self.pixels)
         self.report(str(guess))
-        name = "result_range" if guess.is_result else "range"
-        return replace(self, pixels=replace(self.pixels, **{name: guess.range}))
+        said = Pixels(result_range=guess.range) if guess.is_result else Pixels(guess.range)
+        return replace(self, pixels=self.pixels.overridden_by(said))
 
     def _plans(
         self, seen: images.Split, name: str, tile: int | None, overlap: int | None

@@ -110,7 +110,7 @@ def compiled(layer, variant, core):
     return mca.compiled(layer, VARIANTS[variant], core)
 
 
-@pytest.mark.parametrize("core", mca.CORES)
+@pytest.mark.parametrize("core", dict.fromkeys(view.core for view in mca.VIEWS))
 @pytest.mark.parametrize("variant", [variant.name for variant in mca.VARIANTS])
 @pytest.mark.parametrize("layer", mca.LAYERS)
 def test_nothing_is_spilled_inside_the_reduction(layer, variant, core):
@@ -118,6 +118,19 @@ def test_nothing_is_spilled_inside_the_reduction(layer, variant, core):
     assert kernel.loops
     assert all(loop.multiply_adds % prod(kernel.register_tile) == 0 for loop in kernel.loops)
     assert [(loop.spills, loop.reloads) for loop in kernel.loops] == [(0, 0)] * len(kernel.loops)
+
+
+@pytest.mark.parametrize(
+    ("core", "instruction"),
+    [("cortex-a53", "smlal"), ("cortex-a55", "sdot"), ("cortex-a72", "smlal")],
+)
+def test_integers_are_not_spilled_and_weights_are_taken_out_of_vectors(core, instruction):
+    kernel = mca.compiled_integers("sub-pixel r2 64->64, 128", core)
+    for loop in kernel.loops:
+        assert loop.instruction == instruction
+        assert loop.multiply_adds % prod(kernel.register_tile) == 0
+        assert loop.loads * 4 < loop.multiply_adds
+        assert (loop.spills, loop.reloads) == (0, 0)
 
 
 @pytest.mark.parametrize("layer", mca.LAYERS)
@@ -157,7 +170,7 @@ def test_the_bound_is_the_throughput_of_the_pipelines(installed):
 def test_the_loop_for_out_of_order_cores_reaches_the_wanted_share(installed):
     layer = "nearest r2 64->64, 128"
     table = list(mca.rows([layer], ["cortex-a72", "cortex-a76"]))
-    assert [row.model for row in table] == ["cortex-a72", "cortex-a76", "neoverse-n1"] * 2
+    assert [row.model for row in table] == ["cortex-a72", "cortex-a76", "neoverse-n1"] * 3
     assert all(row.share >= mca.WANTED and row.spills == row.reloads == 0 for row in table)
 
 
@@ -166,7 +179,7 @@ def test_json_has_the_rows_of_the_table(installed, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", arguments)
     mca.main()
     table = json.loads(capsys.readouterr().out)
-    assert [row["variant"] for row in table] == ["revd2", "winograd"]
+    assert [row["variant"] for row in table] == ["revd2", "winograd", "integer smlal"]
     for row in table:
         assert (row["layer"], row["core"]) == ("deconv K4 s2 256->128, 16", "cortex-a72")
         assert row["share"] == pytest.approx(row["bound"] / row["cycles"], abs=1e-3)

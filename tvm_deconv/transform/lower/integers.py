@@ -33,7 +33,6 @@ from tvm import relax
 
 from tvm_deconv.algebra.integers import integer_weights
 from tvm_deconv.patterns.graph import Refused
-from tvm_deconv.schedules.cpu.integer.cost import why_float32
 from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of, wide_dot_of
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store, phase_sums
 from tvm_deconv.schedules.cpu.integer.tile import choose_tile, refusal
@@ -43,6 +42,7 @@ from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, sha
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE, scale_of
 
 from .epilogue import PRELU, RESHAPE, phase_view
+from .integer_cost import why_float32
 from .read import CONV, CONV_TRANSPOSE, Convolution, read
 from .residual import residual_of
 

@@ -15,11 +15,10 @@ from statistics import mean
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.choice import Preferences, choose
+from tvm_deconv.schedules.cpu.integer.kernel import Integer
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.tiling import TYPICAL_SIZES
 from tvm_deconv.schedules.variant import Sizes
-
-from .kernel import Integer
 
 # Cycles of a vector: of sums that are scaled, rounded and stored; of bytes that become floats, or
 # the reverse, in a pass of its own.
