@@ -138,7 +138,7 @@ def _layer_of(found: re.Match[str]) -> Layer:
     )
     h, w = (Axis(*fields) for fields in axes)
     inputs, outputs = numbers("channels", 2)
-    conv = ConvTranspose2d(inputs, outputs, h, w, *numbers("groups", 1))
+    conv = ConvTranspose2d(inputs, outputs, h, w, numbers("groups", 1)[0])
     return Layer(conv, Sizes(*numbers("sizes", 3)), found["dtype"])
 
 

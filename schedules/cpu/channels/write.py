@@ -309,12 +309,12 @@ class _Writer:
             with T.serial(_index(0), inputs) as ic:
                 at = [self.group, number, _index(fh), _index(fw), th, tw, begin + ic]
                 vectors = [
-                    T.bind(self.weights[(*at, _ramp(_index(v * lanes), lanes))])
+                    T.bind(self._weights(at, _ramp(_index(v * lanes), lanes)))
                     for v in range(tile.vectors)
                 ]
                 ahead = [*at[:-1], begin + ic + _AHEAD]
                 for v in range(0, tile.channels, _LINE):
-                    T.evaluate(edit.prefetch(self.weights[(*ahead, _index(v))]).value)
+                    T.evaluate(edit.prefetch(self._weights(ahead, _index(v))).value)
                 for i, (j, count) in product(range(tile.lines), runs):
                     with T.unroll(_index(0), _index(count)) as k:
                         pixel = source + ic * self.copied_columns + i * self.pitch * self.row
@@ -323,6 +323,10 @@ class _Writer:
                         for v, vector in enumerate(vectors):
                             register, own = sums[i, v, j], _ramp(k * lanes, lanes)
                             T.buffer_store(register, register[own] + vector * value, [own])
+
+    def _weights(self, at: Sequence[Any], channels: Any) -> Any:
+        place = (*at, channels)
+        return self.weights[place]
 
     def _store(self, number: Any, place: Any) -> None:
         """Transpose the sums of a tile of channels and store its rows; ``number`` of the group."""

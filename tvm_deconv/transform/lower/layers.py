@@ -83,7 +83,9 @@ def _read(graph: Graph, var: relax.Var, machine: Machine) -> tuple[Convolution, 
         conv = read(graph, var, strided=isinstance(machine, CpuMachine))
         if conv is None or isinstance(conv, Refused):
             return conv or ()
-        return (_of_one_pixel(conv),) if conv.step == (1, 1) else _with_step(graph, conv, machine)
+        if isinstance(machine, CpuMachine) and conv.step != (1, 1):
+            return _with_step(graph, conv, machine)
+        return (_of_one_pixel(conv),)
     if not isinstance(machine, CpuMachine):
         return Refused(f"{graph.describe(var)} has three dimensions: our kernels are for CPUs")
     return convs
