@@ -95,8 +95,9 @@ class SplitConv:
     @property
     def weights(self) -> int:
         """Of all terms."""
-        sizes = [term.conv.weight.size for term in (*self.resized, *self.kept)]
-        return sum(sizes) + sum(prod(term.conv.op.weight_shape) for term in self.folded)
+        resized = sum(term.conv.weight.size for term in self.resized)
+        kept = sum(term.conv.weight.size for term in self.kept)
+        return resized + kept + sum(prod(term.conv.op.weight_shape) for term in self.folded)
 
 
 class ConcatConv(Rule[JoinedConv]):
