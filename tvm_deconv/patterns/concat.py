@@ -95,7 +95,8 @@ class SplitConv:
     @property
     def weights(self) -> int:
         """Of all terms."""
-        sizes = [term.conv.weight.size for term in (*self.resized, *self.kept)]
+        sizes = [term.conv.weight.size for term in self.resized]
+        sizes += [term.conv.weight.size for term in self.kept]
         return sum(sizes) + sum(prod(term.conv.op.weight_shape) for term in self.folded)
 
 
