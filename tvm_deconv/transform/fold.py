@@ -102,8 +102,8 @@ def _constant_bindings(func: relax.Function) -> list[relax.VarBinding]:
 def _variables(value: relax.Expr) -> set[relax.Var]:
     """All that are in an expression, those of sizes, too."""
     found: list[relax.Var] = []
-    kinds = (tvm.ir.Var, relax.DataflowVar)
-    tvm_ffi.structural_walk(value, *((kind, found.append) for kind in kinds))
+    note = found.append
+    tvm_ffi.structural_walk(value, (tvm.ir.Var, note), (relax.DataflowVar, note))
     return set(found)
 
 
