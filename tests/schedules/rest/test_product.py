@@ -101,11 +101,13 @@ def test_operands_of_every_kind_are_right():
 def test_rows_and_batches_may_be_free():
     n, m = (tirx.Var(name, "int64") for name in "nm")
     weight = constant((20, 37))
-    emits = [lambda _b, x: relu(matmul(x, relax.const(weight))), lambda _b, a, b: matmul(a, b)]
-    references = [lambda x: np.maximum(x @ weight.astype("f8"), 0), np.matmul]
-    shapes = [[(n, m, 20)], [(n, m, 20), (n, 20, 18)]]
+    linear = lambda _b, x: relu(matmul(x, relax.const(weight)))  # noqa: E731
+    emits = [linear, linear, linear, lambda _b, a, b: matmul(a, b)]
+    references = [lambda x: np.maximum(x @ weight.astype("f8"), 0)] * 3 + [np.matmul]
+    shapes = [[(m, 20)], [(n, 13, 20)], [(n, m, 20)], [(n, 13, 20), (n, 20, 18)]]
     sizes = [
-        [[(i, j, 20)], [(i, j, 20), (i, 20, 18)]] for i, j in ((1, 1), (5, 3), (2, 40), (31, 9))
+        [[(j, 20)], [(i, 13, 20)], [(i, j, 20)], [(i, 13, 20), (i, 20, 18)]]
+        for i, j in ((1, 1), (5, 3), (2, 40), (31, 9))
     ]
     compare_all(emits, references, shapes, sizes=sizes)
 
