@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import tvm
@@ -177,8 +178,9 @@ def _layer(
     per = np.float32(1 if after.scale is None else after.scale)
     result = after.result
     is_map = not is_float and same_shape(shape_of(result), shape_of(conv.var))
+    is_map = is_map and graph.op(result) == QUANTIZE
     added = residual_of(graph, result) if is_map else None
-    value = None if is_float or added is not None else _value_of(graph, result)
+    value = _value_of(graph, result) if not is_float and added is None else None
     store = Store(
         "float32" if is_float else dtype_of(result),
         has_shift=shift is not None,
@@ -248,7 +250,10 @@ def _follow(graph: Graph, conv: Convolution) -> _Following:
         name = op_name(call)
         if name == QUANTIZE:
             is_whole = any(same_shape(shape_of(reader), one) for one in (shape, view))
-            return state if is_whole and _quantizes(graph, reader, call, var, state) else best
+            if not is_whole or not _quantizes(graph, reader, call, var, state):
+                return best
+            state.result = _brought_back(graph, reader, shape)
+            return state
         if name == RESHAPE:
             own = shape_of(reader)
             if not (same_shape(own, shape) or (view is not None and same_shape(own, view))):
@@ -269,7 +274,7 @@ def _value_of(graph: Graph, result: relax.Var) -> relax.Var | None:
     Whatever else reads them is given bytes, which are less to move.
     """
     readers = graph.users.get(result, [])
-    if len(readers) != 1 or result in graph.outputs:
+    if len(readers) != 1 or result in graph.outputs or graph.op(result) != QUANTIZE:
         return None
     (reader,) = readers
     call = graph.value(reader)
@@ -278,6 +283,18 @@ def _value_of(graph: Graph, result: relax.Var) -> relax.Var | None:
     own, back = (scale_of(graph, one, dtype_of(result)) for one in (graph.value(result), call))
     is_last = reader in graph.outputs and not graph.users.get(reader)
     return reader if own is not None and own == back and is_last else None
+
+
+def _brought_back(graph: Graph, stored: relax.Var, shape: tuple[Any, ...] | None) -> relax.Var:
+    """The map that bytes of phases apart are reshaped to, if nothing else is made of them.
+
+    The kernel writes the map: both reshapes would be copies where sizes are free.
+    """
+    readers = graph.users.get(stored, [])
+    if len(readers) != 1 or stored in graph.outputs or same_shape(shape_of(stored), shape):
+        return stored
+    is_back = graph.op(readers[0]) == RESHAPE and same_shape(shape_of(readers[0]), shape)
+    return readers[0] if is_back else stored
 
 
 def _quantizes(
