@@ -66,8 +66,8 @@ def test_a_tuned_layer_is_compiled_from_its_log_and_computes_the_same(model, tmp
 
     trials = trials_in(report)
     stages = [trial["stage"] for trial in trials]
-    assert stages[:6] == ["default"] * 6
-    assert stages[6:8] == ["search"] * 2
+    assert stages[:7] == ["default"] * 7
+    assert stages[7:8] == ["search"]
     assert set(stages[8:]) == {"final"}
     assert all(len(trial["ms"]) >= 5 for trial in trials)
 
@@ -93,7 +93,7 @@ def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(model, tmp_path, q
         for line in process.stdout:
             said.append(line)
             # As a terminal does: to all processes of the group, and more than once.
-            if re.match(r"\s+6/200", line):
+            if re.match(r"\s+7/200", line):
                 os.killpg(process.pid, signal.SIGINT)
         status = process.wait(60)
     assert status == 130, "".join(said)
@@ -101,7 +101,7 @@ def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(model, tmp_path, q
     assert "Traceback" not in "".join(said)
     (folder,) = tmp_path.glob("*/tvm-*")
     kept = (folder / "trials.jsonl").read_text().splitlines()
-    assert 6 <= len(kept) < 200
+    assert 7 <= len(kept) < 200
     assert main([*command, str(len(kept))]) == 0, capsys.readouterr().err
     lines = (folder / "trials.jsonl").read_text().splitlines()
     assert lines[: len(kept)] == kept
@@ -118,7 +118,7 @@ def test_a_tracker_that_is_gone_ends_tuning_with_an_error_and_keeps_the_log(
         device = stack.enter_context(local_device(THREADS))
 
         def cut(line):
-            if line.lstrip().startswith("6/"):
+            if line.lstrip().startswith("7/"):
                 stack.close()
 
         with pytest.raises(DeviceError, match=str(device.port)):
@@ -134,7 +134,7 @@ def test_a_tracker_that_is_gone_ends_tuning_with_an_error_and_keeps_the_log(
     (folder,) = tmp_path.glob("*/tvm-*")
     # The candidate with which it was lost is not tried again.
     statuses = [trial.get("status", "ok") for trial in lines_of(folder)]
-    assert statuses == ["ok"] * 6 + ["device"]
+    assert statuses == ["ok"] * 7 + ["device"]
     assert "key local" in json.loads((folder / "device.json").read_text())["description"]
 
 

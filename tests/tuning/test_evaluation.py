@@ -141,7 +141,7 @@ def test_a_default_that_failed_is_measured_again_by_the_next_run(log, tmp_path, 
     made = tuner(found, tmp_path)
     monkeypatch.setattr(made, "_search", search)
     made.tune(TASK, 20)
-    assert asked == {"first": 6, "known": set()}
+    assert asked == {"first": 7, "known": set()}
 
 
 def test_a_search_goes_on_from_the_best_that_an_earlier_run_measured(log, tmp_path, monkeypatch):

@@ -88,7 +88,7 @@ class Reader:
             else:
                 work.value(stmt.value)
             return work.nest()
-        if isinstance(stmt, tirx.Evaluate):
+        if isinstance(stmt, (tirx.Evaluate, tirx.AllocBuffer)):
             return _NOTHING
         raise VariantError(f"cannot count a loop nest with a statement of {type(stmt).__name__}")
 

@@ -51,19 +51,21 @@ class Packing:
 Packings = dict[int, Packing]
 
 
-def packing_of(product: Product, panels: Panels) -> Packing:
-    """How the right operand is packed that is a constant, so that nothing about it is free."""
+def packing_of(product: Product, panels: Panels) -> Packing | None:
+    """How the right operand is packed, if it is a constant.
+
+    None where the depth is a free size of the left one, which only the run can show to be the
+    constant's.
+    """
     axes = [*outer_of(product), product.depth, product.columns]
     sizes, bases = [axis.size for axis in axes], [static_value(base) for base in product.b.bases]
     steps = tuple(tuple(step.get(axis, 0) for axis in axes) for step in product.b.steps)
-    return Packing(tuple(map(_known, sizes)), steps, tuple(map(_known, bases)), panels)
+    known = [value for value in (*sizes, *bases) if value is not None]
+    if len(known) < len(sizes) + len(bases):
+        return None
+    return Packing(tuple(known[: len(sizes)]), steps, tuple(known[len(sizes) :]), panels)
 
 
 def outer_of(product: Product) -> Sequence[StageAxis]:
     """The outer axes that the right operand depends on."""
     return [axis for axis in product.outer if axis in product.b.axes]
-
-
-def _known(value: int | None) -> int:
-    assert value is not None
-    return value

@@ -44,8 +44,8 @@ def schedule_product(
     tile = choose_tile(product, machine)
     source = product.b.load.source
     own = [i for i in constants if func.params[i].same_as(source)]
-    if own and product.reads_b_alone:
-        packing = packing_of(product, tile.panels)
+    packing = packing_of(product, tile.panels) if own and product.reads_b_alone else None
+    if packing is not None:
         return write(func, product, tile, How.GIVEN), {own[0]: packing}
     how = _how(product, tile, machine)
     if how is None or _is_better_by_lanes(stages[0], machine):

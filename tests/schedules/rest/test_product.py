@@ -18,7 +18,9 @@ from default_schedules import (
     module_of,
     scheduled,
 )
-from quick_network import unoptimised
+from onnx import numpy_helper
+from onnx_net import Net
+from quick_network import compiled, unoptimised
 from tvm import relax, tirx
 from tvm.relax.op import add, matmul, multiply, permute_dims
 from tvm.relax.op.nn import gelu, relu
@@ -110,6 +112,16 @@ def test_rows_and_batches_may_be_free():
         for i, j in ((1, 1), (5, 3), (2, 40), (31, 9))
     ]
     compare_all(emits, references, shapes, sizes=sizes)
+
+
+def test_the_depth_of_the_left_operand_may_be_free_beside_a_constant():
+    """It is compared when the network runs; until then nobody knows what to pack."""
+    net = Net((1, 4, 5, 8), dims=[1, 4, "h", "w"])
+    model = net.model(net("MatMul", "x", net.constant(8, 4)))
+    x = constant(net.shape)
+    (weight,) = map(numpy_helper.to_array, model.graph.initializer)
+    got = compiled(model)(tvm.runtime.tensor(x)).numpy()
+    np.testing.assert_allclose(got, x @ weight.astype("f8"), rtol=0, atol=1e-5)
 
 
 def _gelu(x):

@@ -90,7 +90,7 @@ def test_kernels_have_the_weights_that_explain_says_and_the_budget_allows(case):
 
 
 def test_explain_names_the_layers_that_have_a_smaller_form(case):
-    text = str(tvm_deconv.explain(case[0], max_weight_growth=2.5, **OPTIONS))
+    text = " ".join(str(tvm_deconv.explain(case[0], max_weight_growth=2.5, **OPTIONS)).split())
     assert f"weights: {MODEL_WEIGHTS} in the model, " in text
     assert f"at most {2.5 * MODEL_WEIGHTS:.0f}); " in text
     assert "weights in place of" in text and "for max_weight_growth 2.5" in text
