@@ -86,6 +86,13 @@ class PlainForm:
         return builder.prelu(x, slope)
 
 
+def prelu_of(form: ConstantForm, builder: Builder, x: Any, slope: np.ndarray) -> Any:
+    """A PReLU written out: ``nn.prelu`` has one slope per index of one axis only."""
+    negative = builder.apply("minimum", (x, builder.constant(np.zeros((), slope.dtype))))
+    scaled = builder.apply("multiply", (negative, form.constant(builder, slope)))
+    return builder.apply("add", (builder.apply("nn.relu", (x,)), scaled))
+
+
 def emit(
     region: Region,
     builder: Builder,

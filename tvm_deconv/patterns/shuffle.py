@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,8 +54,32 @@ def read_shuffle(graph: Graph, var: Tensor) -> Shuffle | Refused | None:
         return None
     if last.op == SHUFFLE:
         return _read_operator(graph, var, last)
-    middle = last.args[0]
-    permute = graph.call(middle) if last.op == RESHAPE else None
+    found = read_reshapes(graph, var)
+    if found is None:
+        return None
+    for layout in layouts.LAYOUTS:
+        read = _follow(graph, layout, found.before, found.parts, found.axes, found.after)
+        if read is not None and read[0].shape[1:] != (1, 1):
+            return Shuffle(var, found.data, layout, read[1], read[0], found.members)
+    return None
+
+
+class Reshapes(NamedTuple):
+    """reshape -> permute_dims -> reshape: of ``before`` to ``parts``, by ``axes``, to ``after``."""
+
+    data: Tensor
+    before: Sequence[Any]
+    parts: Sequence[Any]
+    axes: list[int]
+    after: Sequence[Any]
+    members: frozenset[Tensor]
+
+
+def read_reshapes(graph: Graph, var: Tensor) -> Reshapes | None:
+    """The three operators whose result is ``var``, all of known rank; None if it is another's."""
+    last = graph.call(var)
+    middle = last.args[0] if last is not None and last.op == RESHAPE else None
+    permute = None if middle is None else graph.call(middle)
     if permute is None or permute.op != TRANSPOSE or permute.attrs.axes is None:
         return None
     first = permute.args[0]
@@ -63,16 +87,11 @@ def read_shuffle(graph: Graph, var: Tensor) -> Shuffle | Refused | None:
     if split is None or split.op != RESHAPE:
         return None
     data = split.args[0]
-    shapes = [graph.shape(e) for e in (data, first, var)]
-    if not graph.is_variable(data) or any(s is None for s in shapes):
+    before, parts, after = (graph.shape(tensor) for tensor in (data, first, var))
+    if not graph.is_variable(data) or before is None or parts is None or after is None:
         return None
-    axes = [int(a) for a in permute.attrs.axes]
-    for layout in layouts.LAYOUTS:
-        read = _follow(graph, layout, shapes[0] or (), shapes[1] or (), axes, shapes[2] or ())
-        if read is not None and read[0].shape[1:] != (1, 1):
-            members = frozenset((first, middle, var))
-            return Shuffle(var, data, layout, read[1], read[0], members)
-    return None
+    axes = [int(axis) for axis in permute.attrs.axes]
+    return Reshapes(data, before, parts, axes, after, frozenset((first, middle, var)))
 
 
 def _read_operator(graph: Graph, var: Tensor, call: Call) -> Shuffle | Refused:

@@ -242,10 +242,8 @@ class PhaseForm:
         return builder.constant(values)
 
     def prelu(self, builder: Builder, x: Any, slope: np.ndarray) -> Any:
-        # nn.prelu has one slope per index of one axis; a phase is two axes.
-        negative = builder.apply("minimum", (x, builder.constant(np.zeros((), slope.dtype))))
-        scaled = builder.apply("multiply", (negative, self.constant(builder, slope)))
-        return builder.apply("add", (builder.apply("nn.relu", (x,)), scaled))
+        # A phase is two axes.
+        return pointwise.prelu_of(self, builder, x, slope)
 
 
 def describe(graph: Graph, layer: Tensor, op: geometry.ConvTranspose2d) -> str:

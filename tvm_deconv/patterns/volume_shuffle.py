@@ -15,7 +15,7 @@ import numpy as np
 
 from .graph import Graph, Tensor
 from .layouts import VOLUME
-from .operators import RESHAPE, TRANSPOSE
+from .shuffle import read_reshapes
 
 
 @dataclass(frozen=True)
@@ -34,25 +34,15 @@ class VolumeShuffle:
 
 def read_volume_shuffle(graph: Graph, var: Tensor) -> VolumeShuffle | None:
     """The shuffle whose result is ``var``; None if it is something else."""
-    last = graph.call(var)
-    middle = last.args[0] if last is not None and last.op == RESHAPE else None
-    permute = None if middle is None else graph.call(middle)
-    if permute is None or permute.op != TRANSPOSE or permute.attrs.axes is None:
+    found = read_reshapes(graph, var)
+    if found is None:
         return None
-    first = permute.args[0]
-    split = graph.call(first)
-    if split is None or split.op != RESHAPE:
+    if len(found.before) != 5 or len(found.after) != 5 or len(found.parts) < 6:
         return None
-    data = split.args[0]
-    before, parts, after = (graph.shape(tensor) for tensor in (data, first, var))
-    if not graph.is_variable(data) or before is None or parts is None or after is None:
-        return None
-    if len(before) != 5 or len(after) != 5 or len(parts) < 6:
-        return None
-    source = _source(graph, before, parts, [int(axis) for axis in permute.attrs.axes], after)
+    source = _source(graph, found.before, found.parts, found.axes, found.after)
     if source is None or set(source.shape[1:]) == {1}:
         return None
-    return VolumeShuffle(var, data, source, frozenset((first, middle, var)))
+    return VolumeShuffle(var, found.data, source, found.members)
 
 
 def _source(graph: Graph, before: Any, parts: Any, axes: list[int], after: Any) -> Any:
