@@ -20,6 +20,7 @@ from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.edit import index, ramp
 from tvm_deconv.schedules.tir.squares import transposed
 
 from .injective import SERIAL_VALUES, is_injective
@@ -136,35 +137,27 @@ def _write(found: Transposition) -> None:
     outer = prod(axis.size for axis in found.outer)
     values = outer * i.size * j.size
     loop = T.parallel if values >= SERIAL_VALUES else T.serial
-    with loop(_index(0), _index(outer * strips)) as piece:
+    with loop(index(0), index(outer * strips)) as piece:
         place, strip = piece // strips, piece % strips
-        read, written = (_index(begin) for begin in found.begins)
+        read, written = (index(begin) for begin in found.begins)
         for axis in reversed(found.outer):
             read = read + place % axis.size * axis.read
             written = written + place % axis.size * axis.written
             place = place // axis.size
         read, written = T.bind(read), T.bind(written)
         with (
-            T.serial(_index(0), _index(-(-shorter.size // lanes))) as across,
-            T.serial(_index(0), _index(_ABREAST)) as along,
+            T.serial(index(0), index(-(-shorter.size // lanes))) as across,
+            T.serial(index(0), index(_ABREAST)) as along,
         ):
-            far = T.bind(tirx.min((strip * _ABREAST + along) * lanes, _index(longer.size - lanes)))
-            near = T.bind(tirx.min(across * lanes, _index(shorter.size - lanes)))
+            far = T.bind(tirx.min((strip * _ABREAST + along) * lanes, index(longer.size - lanes)))
+            near = T.bind(tirx.min(across * lanes, index(shorter.size - lanes)))
             at = {id(longer): far, id(shorter): near}
             first_read = T.bind(read + at[id(i)] + at[id(j)] * j.read)
             first_written = T.bind(written + at[id(j)] + at[id(i)] * i.written)
-            rows = [T.bind(x[_ramp(first_read + n * j.read, lanes)]) for n in range(lanes)]
+            rows = [T.bind(x[ramp(first_read + n * j.read, lanes)]) for n in range(lanes)]
             for n, row in enumerate(transposed(rows, lanes)):
-                T.buffer_store(y, row, [_ramp(first_written + n * i.written, lanes)])
+                T.buffer_store(y, row, [ramp(first_written + n * i.written, lanes)])
 
 
 def _size(buffer: Var) -> int:
     return prod(int(extent) for extent in buffer.shape)
-
-
-def _index(value: int) -> Any:
-    return tirx.const(value, "int64")
-
-
-def _ramp(base: Any, lanes: int) -> Any:
-    return tirx.Ramp(base, _index(1), lanes)

@@ -137,8 +137,14 @@ def element(buffer: Any, indices: list[Any], ty: Any) -> TensorRegion:
     return TensorRegion(buffer, ranges, ty)
 
 
+def index(value: Any) -> Any:
+    """A number as one of int64; an expression as it is."""
+    return tirx.const(value, "int64") if isinstance(value, int) else value
+
+
 def ramp(base: Any, lanes: int) -> tirx.Ramp:
     """The indices of a vector that starts at ``base``."""
+    base = index(base)
     return tirx.Ramp(base, const_like(base, 1), lanes)
 
 

@@ -34,6 +34,7 @@ from tvm_deconv.schedules.algorithms.names import PAD, PHASES
 from tvm_deconv.schedules.cpu import steps
 from tvm_deconv.schedules.cpu.tiling import STACK_BYTES
 from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.edit import index, ramp
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 
 from .tile import PixelTile, copied_rows, row_pitch
@@ -54,12 +55,8 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: PixelTile) -> tir
     return for_llvm(_Writer(func, store, conv, tile).write())
 
 
-def _index(value: Any) -> Any:
-    return tirx.const(value, "int64") if isinstance(value, int) else value
-
-
 def _ramp(base: Any, lanes: int) -> Any:
-    return tirx.Ramp(base, tirx.const(1, "int64"), lanes) if lanes > 1 else base
+    return ramp(base, lanes) if lanes > 1 else base
 
 
 def _bind(value: Any) -> Any:
@@ -84,9 +81,9 @@ class _Writer:
         _, _, self.rows_out, self.columns_out = func.params[-1].ty.shape
         down, right = conv.step
         h, w = conv.h, conv.w
-        self.block_rows = _simplified(_index(tirx.ceildiv(h.blocks(height), _index(down))))
-        blocks = _simplified(_index(tirx.ceildiv(w.blocks(width), _index(right))))
-        self.column_tiles = tirx.ceildiv(blocks, _index(tile.columns))
+        self.block_rows = _simplified(index(tirx.ceildiv(h.blocks(height), index(down))))
+        blocks = _simplified(index(tirx.ceildiv(w.blocks(width), index(right))))
+        self.column_tiles = tirx.ceildiv(blocks, index(tile.columns))
         # Rows of the input that lie between those of two outputs and that no tap reads, are none.
         self.pitch = row_pitch(conv)
         self.rows = tile.whole_rows
@@ -108,19 +105,19 @@ class _Writer:
     def _strips(self) -> None:
         conv, tile = self.conv, self.tile
         batch = self.func.params[0].ty.shape[0]
-        strips = tirx.ceildiv(self.block_rows, _index(self.rows))
+        strips = tirx.ceildiv(self.block_rows, index(self.rows))
         parts = conv.groups * tile.splits
         pieces = _simplified(batch * strips * parts)
         loop = T.parallel if tile.parallel else T.serial
         self.column_tiles, self.block_rows = _bind(self.column_tiles), _bind(self.block_rows)
         width = self.column_tiles * (tile.columns * conv.step[1]) + conv.w.halo_extent
         # An odd number of cache lines: neighbouring channels do not share a set of the cache.
-        lines = tirx.ceildiv(width - (conv.step[1] - 1), _index(_LINE))
+        lines = tirx.ceildiv(width - (conv.step[1] - 1), index(_LINE))
         self.copied_columns = _bind((lines // 2 * 2 + 1) * _LINE)
         self.row = _bind(self.copied_columns * conv.group_inputs)
         self.row_of_sums = _bind(self.column_tiles * (tile.columns * conv.w.stride))
         strips = _bind(strips)
-        with loop(_index(0), pieces) as piece:
+        with loop(index(0), pieces) as piece:
             part = _bind(piece % parts)
             strip = _bind(piece // parts % strips)
             self.batch = _bind(piece // parts // strips)
@@ -135,10 +132,10 @@ class _Writer:
             self.lines = T.alloc_buffer((across * tile.lanes,), "float32")
             self._copy(copied)
             with (
-                T.serial(_index(0), _index(self.blocks)) as block,
-                T.serial(_index(0), _index(self.tiles)) as number,
+                T.serial(index(0), index(self.blocks)) as block,
+                T.serial(index(0), index(self.tiles)) as number,
             ):
-                place = _bind(number * rows if self.blocks > 1 else _index(0))
+                place = _bind(number * rows if self.blocks > 1 else index(0))
                 of_group = _bind(split * self.tiles + number)
                 for fh, fw in product(range(conv.h.stride), range(conv.w.stride)):
                     self._phase(copied, block, of_group, place, fh, fw)
@@ -153,12 +150,12 @@ class _Writer:
         conv, down = self.conv, self.conv.step[0]
         (above, _), (left, _) = conv.h.halo, conv.w.halo
         count = self.copied_columns
-        before, after = edit.border_of(_index(left), count, self.width)
+        before, after = edit.border_of(index(left), count, self.width)
         before, after = _bind(before), _bind(after)
         zero = tirx.const(0, "float32")
         with (
-            T.serial(_index(0), _index(conv.group_inputs)) as channel,
-            T.serial(_index(0), _index(self.copied_rows)) as row,
+            T.serial(index(0), index(conv.group_inputs)) as channel,
+            T.serial(index(0), index(self.copied_rows)) as row,
         ):
             to = _bind((row * conv.group_inputs + channel) * count)
             first = self.top * down + above
@@ -166,17 +163,17 @@ class _Writer:
             y = _bind(first + inside)
 
             def zeros(begin: Any, end: Any) -> None:
-                with T.serial(_index(0), end - begin) as i:
+                with T.serial(index(0), end - begin) as i:
                     T.buffer_store(copied, zero, [to + begin + i])
 
             with T.If(tirx.all(y >= 0, y < self.height)):
                 with T.Then():
                     if conv.group_inputs > _CHANNELS_AHEAD:
                         later = self.group * conv.group_inputs + channel + _CHANNELS_AHEAD
-                        with T.serial(_index(0), tirx.ceildiv(self.width, _index(_LINE))) as v:
+                        with T.serial(index(0), tirx.ceildiv(self.width, index(_LINE))) as v:
                             T.evaluate(edit.prefetch(self.x[self.batch, later, y, v * _LINE]).value)
-                    zeros(_index(0), before)
-                    with T.serial(_index(0), after - before) as i:
+                    zeros(index(0), before)
+                    with T.serial(index(0), after - before) as i:
                         at = [
                             self.batch,
                             self.group * conv.group_inputs + channel,
@@ -187,18 +184,18 @@ class _Writer:
                         T.buffer_store(copied, value, [to + before + i])
                     zeros(after, count)
                 with T.Else():
-                    zeros(_index(0), count)
+                    zeros(index(0), count)
 
     def _phase(self, copied: Any, block: Any, number: Any, place: Any, fh: int, fw: int) -> None:
         """All sums of one phase of a tile of channels, over a block of input channels."""
         tile, conv = self.tile, self.conv
-        with T.serial(_index(0), _index(self.rows // tile.lines)) as line:
+        with T.serial(index(0), index(self.rows // tile.lines)) as line:
             y = _bind(line * tile.lines)
             row = _bind(place + (y * conv.h.stride + fh) * self.row_of_sums + fw)
             with (
                 T.If(self.top + y < self.block_rows),
                 T.Then(),
-                T.serial(_index(0), self.column_tiles) as column,
+                T.serial(index(0), self.column_tiles) as column,
             ):
                 x = _bind(column * tile.columns)
                 first = _bind(row + x * conv.w.stride)
@@ -221,14 +218,14 @@ class _Writer:
         most = max(1, (STACK_BYTES - 1) // (4 * lanes))
         runs = [(j, min(most, tile.columns - j)) for j in range(0, tile.columns, most)]
         sums = {
-            (i, v, j): T.alloc_buffer((_index(count * lanes),), "float32", scope="local")
+            (i, v, j): T.alloc_buffer((index(count * lanes),), "float32", scope="local")
             for i, v, (j, count) in product(range(tile.lines), range(tile.vectors), runs)
         }
 
         def each(use: Callable[[Any, Any, Any], None]) -> None:
             """``use(register, its place, place in scratch)`` of all."""
             for (i, v, j), register in sums.items():
-                with T.unroll(_index(0), _index(dict(runs)[j])) as k:
+                with T.unroll(index(0), index(dict(runs)[j])) as k:
                     pixel = first + i * conv.h.stride * self.row_of_sums
                     pixel = pixel + (k + j) * conv.w.stride
                     place = pixel * tile.channels + v * lanes
@@ -267,7 +264,7 @@ class _Writer:
         channel = _bind(self.group * conv.group_outputs + number * tile.channels)
 
         def lines() -> None:
-            with T.serial(_index(0), _index(tile.channels)) as c:
+            with T.serial(index(0), index(tile.channels)) as c:
                 for i, j in product(range(tile.lines), range(0, width, _LINE)):
                     row = (self.top + y + i) * conv.h.stride + fh
                     place = [self.batch, channel + c, row, x * conv.w.stride + j]
@@ -298,25 +295,25 @@ class _Writer:
         begin = _bind(block * tile.inputs)
         place = (y * self.pitch + above) * self.row + begin * self.copied_columns
         place = _bind(place + x * right + left)
-        inputs: Any = _index(min(tile.inputs, conv.group_inputs))
+        inputs: Any = index(min(tile.inputs, conv.group_inputs))
         if conv.group_inputs % tile.inputs and self.blocks > 1:
             inputs = tirx.min(inputs, conv.group_inputs - begin)
         with (
-            T.serial(_index(0), _index(rows)) as th,
-            T.serial(_index(0), _index(columns)) as tw,
+            T.serial(index(0), index(rows)) as th,
+            T.serial(index(0), index(columns)) as tw,
         ):
             source = _bind(place + th * h.tap_step * self.row + tw * w.tap_step)
-            with T.serial(_index(0), inputs) as ic:
-                at = [self.group, number, _index(fh), _index(fw), th, tw, begin + ic]
+            with T.serial(index(0), inputs) as ic:
+                at = [self.group, number, index(fh), index(fw), th, tw, begin + ic]
                 vectors = [
-                    T.bind(self._weights(at, _ramp(_index(v * lanes), lanes)))
+                    T.bind(self._weights(at, _ramp(index(v * lanes), lanes)))
                     for v in range(tile.vectors)
                 ]
                 ahead = [*at[:-1], begin + ic + _AHEAD]
                 for v in range(0, tile.channels, _LINE):
-                    T.evaluate(edit.prefetch(self._weights(ahead, _index(v))).value)
+                    T.evaluate(edit.prefetch(self._weights(ahead, index(v))).value)
                 for i, (j, count) in product(range(tile.lines), runs):
-                    with T.unroll(_index(0), _index(count)) as k:
+                    with T.unroll(index(0), index(count)) as k:
                         pixel = source + ic * self.copied_columns + i * self.pitch * self.row
                         value = copied[pixel + (k + j) * right]
                         value = T.bind(value if lanes == 1 else tirx.Broadcast(value, lanes))
@@ -332,16 +329,16 @@ class _Writer:
         """Transpose the sums of a tile of channels and store its rows; ``number`` of the group."""
         tile, conv, lanes = self.tile, self.conv, self.tile.lanes
         with (
-            T.serial(_index(0), _index(self.rows)) as y,
-            T.serial(_index(0), _index(conv.h.stride)) as fh,
-            T.serial(_index(0), _index(tile.vectors)) as v,
+            T.serial(index(0), index(self.rows)) as y,
+            T.serial(index(0), index(conv.h.stride)) as fh,
+            T.serial(index(0), index(tile.vectors)) as v,
         ):
             oh = _bind((self.top + y) * conv.h.stride + fh)
             first = _bind(number * tile.channels + v * lanes)
             with T.If(tirx.all(oh < self.rows_out, first < conv.group_outputs)), T.Then():
                 row = _bind((y * conv.h.stride + fh) * self.row_of_sums + place)
                 across = _bind(self.row_of_sums + lanes)
-                with T.serial(_index(0), tirx.ceildiv(self.columns_out, _index(lanes))) as square:
+                with T.serial(index(0), tirx.ceildiv(self.columns_out, index(lanes))) as square:
                     begin = _bind(((row + square * lanes) * tile.vectors + v) * lanes)
                     values = [
                         T.bind(self.sums[_ramp(begin + i * tile.channels, lanes)])
@@ -350,8 +347,8 @@ class _Writer:
                     for i, value in enumerate(_transposed(values)):
                         to = across * i + square * lanes
                         T.buffer_store(self.lines, value, [_ramp(to, lanes)])
-                left = tirx.min(_index(lanes), conv.group_outputs - first)
-                with T.serial(_index(0), left) as channel:
+                left = tirx.min(index(lanes), conv.group_outputs - first)
+                with T.serial(index(0), left) as channel:
                     c = _bind(self.group * conv.group_outputs + first + channel)
                     self._row(c, oh, _bind(across * channel))
 
@@ -359,11 +356,11 @@ class _Writer:
         """A row of the output: whole vectors, then smaller ones, or single columns."""
         lanes, width = self.tile.lanes, self.columns_out
         whole = _simplified(width // lanes)
-        with T.serial(_index(0), whole) as vector:
+        with T.serial(index(0), whole) as vector:
             self._columns(channel, oh, line, vector * lanes, lanes)
         done = whole * lanes
         if not isinstance(width, tirx.IntImm):
-            with T.serial(_index(0), width - done) as rest:
+            with T.serial(index(0), width - done) as rest:
                 self._columns(channel, oh, line, done + rest, 1)
             return
         rest = int(width) % lanes
@@ -371,14 +368,14 @@ class _Writer:
         while rest:
             lanes //= 2
             if rest >= lanes:
-                self._columns(channel, oh, line, _index(done), lanes)
+                self._columns(channel, oh, line, index(done), lanes)
                 done, rest = done + lanes, rest - lanes
 
     def _columns(self, channel: Any, oh: Any, line: Any, first: Any, lanes: int) -> None:
         if lanes == 1:
             self._element(channel, oh, line, first)
             return
-        with T.vectorized(_index(0), _index(lanes)) as lane:
+        with T.vectorized(index(0), index(lanes)) as lane:
             self._element(channel, oh, line, first + lane)
 
     def _element(self, channel: Any, oh: Any, line: Any, ow: Any) -> None:

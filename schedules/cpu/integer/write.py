@@ -23,6 +23,8 @@ from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
+from tvm_deconv.schedules.tir.edit import index, ramp
+
 from .kernel import NUMBERS, POINTS, SUM_VALUES, Dim, Integer, Read
 
 # Products of vectors that are written out one after the other; more go row by row in a loop.
@@ -42,11 +44,7 @@ def write(kernel: Integer, shape: Sequence[Dim]) -> tirx.PrimFunc:
     shifts and slopes are those that ``kernel`` packs, numbers those of its ``Store``; ``other`` is
     what is added, of y's shape, and ``values`` those of ``Sum``.
     """
-    return _Writer(kernel, [_index(dim) for dim in shape]).write()
-
-
-def _index(dim: Dim) -> Any:
-    return tirx.const(dim, "int64") if isinstance(dim, int) else dim
+    return _Writer(kernel, [index(dim) for dim in shape]).write()
 
 
 def _own(name: str, size: Any) -> Any:
@@ -85,8 +83,8 @@ class _Writer:
         # Free sizes are variables, not the formulas that they are: those would stand in each index
         # of hundreds of statements, and be simplified in each.
         down, right = kernel.step
-        self.rows_out = _own("rows", tirx.ceildiv(op.h.output_size(h), _index(down)))
-        self.columns_out = _own("columns", tirx.ceildiv(op.w.output_size(w), _index(right)))
+        self.rows_out = _own("rows", tirx.ceildiv(op.h.output_size(h), index(down)))
+        self.columns_out = _own("columns", tirx.ceildiv(op.w.output_size(w), index(right)))
         self.packed_rows = (kernel.tile.rows - 1) * down + 1 + op.h.halo_extent
         self.parameters = op.groups * kernel.tiles * op.strides[0] * op.strides[1]
         self.parameters *= kernel.tile.channels
@@ -105,20 +103,20 @@ class _Writer:
                 return T.match_buffer(T.arg(name, T.handle()), shape, dtype)
 
             self.x = parameter("x", (n, c, h, w), k.dtype)
-            self.words = parameter("words", (_index(count),), k.dot.word)
-            self.points = parameter("points", (_index(POINTS),), "int32")
-            values = (_index(self.parameters),)
+            self.words = parameter("words", (index(count),), k.dot.word)
+            self.points = parameter("points", (index(POINTS),), "int32")
+            values = (index(self.parameters),)
             self.offsets = parameter("offsets", values, "int32")
             self.scales = parameter("scales", values, "float32")
-            self.numbers = parameter("numbers", (_index(NUMBERS),), "float32")
+            self.numbers = parameter("numbers", (index(NUMBERS),), "float32")
             if k.store.has_shift:
                 self.shifts = parameter("shifts", values, "float32")
             if k.store.has_slope:
                 self.slopes = parameter("slopes", values, "float32")
-            out = (n, _index(op.out_channels), self.rows_out, self.columns_out)
+            out = (n, index(op.out_channels), self.rows_out, self.columns_out)
             if k.store.sum is not None:
                 self.other = parameter("other", out, k.store.sum.other)
-                self.values = parameter("values", (_index(SUM_VALUES),), "float32")
+                self.values = parameter("values", (index(SUM_VALUES),), "float32")
             self.y = parameter("y", out, k.store.result)
             self._strips()
         return builder.get()
@@ -127,27 +125,27 @@ class _Writer:
         k, op = self.k, self.k.op
         _, _, h, w = self.shape
         down, right = k.step
-        self.block_rows = T.bind(tirx.ceildiv(op.h.blocks(h), _index(down)))
-        self.column_tiles = T.bind(tirx.ceildiv(op.w.blocks(w), _index(self.columns * right)))
+        self.block_rows = T.bind(tirx.ceildiv(op.h.blocks(h), index(down)))
+        self.column_tiles = T.bind(tirx.ceildiv(op.w.blocks(w), index(self.columns * right)))
         beyond = -(-(op.w.halo_extent + k.folded - 1) // right)
         # Of the columns that are a step apart, which lie side by side.
         self.plane = T.bind(self.column_tiles * self.columns + beyond)
         self.packed_columns = T.bind(self.plane * right)
         strips = T.bind(tirx.ceildiv(self.block_rows, k.tile.rows))
-        with T.parallel(_index(0), self.shape[0] * strips) as strip:
+        with T.parallel(index(0), self.shape[0] * strips) as strip:
             batch, top = T.bind(strip // strips), T.bind(strip % strips * k.tile.rows)
             depth = op.groups * k.depth
             size = depth * self.packed_rows * self.packed_columns
             packed = T.alloc_buffer((size,), k.dot.word)
             natural = T.alloc_buffer((self.packed_columns,), k.dot.word) if right > 1 else None
-            line = T.alloc_buffer((_index(self.columns * op.w.stride),), self.own)
-            with T.serial(_index(0), _index(depth)) as word:
+            line = T.alloc_buffer((index(self.columns * op.w.stride),), self.own)
+            with T.serial(index(0), index(depth)) as word:
                 self._pack(packed, natural, batch, top, word)
-            rows = tirx.min(_index(k.tile.rows), self.block_rows - top)
+            rows = tirx.min(index(k.tile.rows), self.block_rows - top)
             with (
-                T.serial(_index(0), _index(op.groups * k.tiles)) as tile,
-                T.serial(_index(0), self.column_tiles) as column,
-                T.serial(_index(0), rows) as row,
+                T.serial(index(0), index(op.groups * k.tiles)) as tile,
+                T.serial(index(0), self.column_tiles) as column,
+                T.serial(index(0), rows) as row,
             ):
                 for phases in k.row_phases:
                     self._tile(packed, line, batch, top, tile, column, row, phases)
@@ -162,24 +160,24 @@ class _Writer:
         _, _, h, w = self.shape
         # The first packed column that is not border, the input column there, and how many.
         begin, first = max(0, -op.w.halo[0]), max(0, op.w.halo[0])
-        count = tirx.max(tirx.min(w - first, self.packed_columns - begin), _index(0))
-        with T.serial(_index(0), _index(self.packed_rows)) as row:
+        count = tirx.max(tirx.min(w - first, self.packed_columns - begin), index(0))
+        with T.serial(index(0), index(self.packed_rows)) as row:
             to = T.bind((word * self.packed_rows + row) * self.packed_columns)
-            at = to if natural is None else _index(0)
+            at = to if natural is None else index(0)
             y = T.bind(top * self.k.step[0] + row + op.h.halo[0])
             with T.If(tirx.all(y >= 0, y < h)):
                 with T.Then():
-                    self._border(packed, at, _index(0), _index(begin))
-                    with T.serial(_index(0), count // lanes) as v:
+                    self._border(packed, at, index(0), index(begin))
+                    with T.serial(index(0), count // lanes) as v:
                         value = self._word(batch, word, y, first + v * lanes, lanes)
-                        T.buffer_store(packed, value, [_ramp(at + begin + v * lanes, lanes)])
-                    with T.serial(_index(0), count % lanes) as rest:
+                        T.buffer_store(packed, value, [ramp(at + begin + v * lanes, lanes)])
+                    with T.serial(index(0), count % lanes) as rest:
                         x = count - count % lanes + rest
                         value = self._word(batch, word, y, first + x, 1)
                         T.buffer_store(packed, value, [at + begin + x])
                     self._border(packed, at, begin + count, self.packed_columns)
                 with T.Else():
-                    self._border(packed, at, _index(0), self.packed_columns)
+                    self._border(packed, at, index(0), self.packed_columns)
             if self.k.folded > 1:
                 self._fold(packed, at)
             if natural is not None:
@@ -188,14 +186,14 @@ class _Writer:
     def _apart(self, natural: Any, packed: Any, at: Any) -> None:
         """A row with the columns side by side that are a step apart."""
         lanes, step = self.lanes, self.k.step[1]
-        with T.serial(_index(0), self.plane // lanes) as v:
+        with T.serial(index(0), self.plane // lanes) as v:
             begin = T.bind(v * (lanes * step))
-            parts = [natural[_ramp(begin + i * lanes, lanes)] for i in range(step)]
+            parts = [natural[ramp(begin + i * lanes, lanes)] for i in range(step)]
             for i in range(step):
                 order = [tirx.const(lane * step + i, "int32") for lane in range(lanes)]
-                to = _ramp(at + i * self.plane + v * lanes, lanes)
+                to = ramp(at + i * self.plane + v * lanes, lanes)
                 T.buffer_store(packed, tirx.Shuffle(parts, order), [to])
-        with T.serial(_index(0), self.plane % lanes) as rest:
+        with T.serial(index(0), self.plane % lanes) as rest:
             x = T.bind(self.plane - self.plane % lanes + rest)
             for i in range(step):
                 T.buffer_store(packed, natural[x * step + i], [at + i * self.plane + x])
@@ -208,19 +206,19 @@ class _Writer:
         def words(x: Any, lanes: int) -> None:
             kind, total = f"int32x{lanes}" if lanes > 1 else "int32", None
             for i in range(k.folded):
-                value = packed[_ramp(x + i, lanes) if lanes > 1 else x + i]
+                value = packed[ramp(x + i, lanes) if lanes > 1 else x + i]
                 if i:
                     value = value << tirx.const(k.dot.bits * k.op.group_inputs * i, kind)
                 total = value if total is None else total | value
-            T.buffer_store(packed, total, [_ramp(x, lanes) if lanes > 1 else x])
+            T.buffer_store(packed, total, [ramp(x, lanes) if lanes > 1 else x])
 
-        with T.serial(_index(0), size // lanes) as v:
+        with T.serial(index(0), size // lanes) as v:
             words(at + v * lanes, lanes)
-        with T.serial(_index(0), size % lanes) as rest:
+        with T.serial(index(0), size % lanes) as rest:
             words(at + size - size % lanes + rest, 1)
 
     def _border(self, packed: Any, row: Any, begin: Any, end: Any) -> None:
-        value = tirx.Cast(self.k.dot.word, self.points[_index(0)])
+        value = tirx.Cast(self.k.dot.word, self.points[index(0)])
         with T.serial(begin, end) as i:
             T.buffer_store(packed, value, [row + i])
 
@@ -228,7 +226,7 @@ class _Writer:
         """``lanes`` words from column ``x`` on; channels that there are none of count as 0."""
         k, group = self.k, self.k.dot.group
         kind = f"{k.dot.word}x{lanes}" if lanes > 1 else k.dot.word
-        columns = _ramp(x, lanes) if lanes > 1 else x
+        columns = ramp(x, lanes) if lanes > 1 else x
         inputs, total = k.op.group_inputs, None
         for i in range(group):
             # A group's channels begin anew with a word.
@@ -238,7 +236,7 @@ class _Writer:
                 break
             if inputs % group and i >= inputs % group:
                 # The weights are 0 there: any channel will do.
-                channel = tirx.min(channel, _index(k.op.in_channels - 1))
+                channel = tirx.min(channel, index(k.op.in_channels - 1))
             value = tirx.Cast(kind, self.x[batch, channel, y, columns])
             if k.shift:
                 value = value + tirx.const(k.shift, kind)
@@ -265,13 +263,13 @@ class _Writer:
         vectors, channels, (rh, rw) = k.tile.vectors, k.tile.channels, op.strides
         lines = list(product(phases, range(rw), range(channels)))
         place = {line: i for i, line in enumerate(lines)}
-        sums = T.alloc_buffer((_index(len(lines) * vectors * lanes),), "int32", scope="local")
+        sums = T.alloc_buffer((index(len(lines) * vectors * lanes),), "int32", scope="local")
 
         def parameter(fh: int, fw: int, o: int) -> Any:
             return ((tile * rh + fh) * rw + fw) * channels + o
 
         def sum_of(fh: int, fw: int, o: int, v: int) -> Any:
-            return _ramp(_index((place[fh, fw, o] * vectors + v) * lanes), lanes)
+            return ramp(index((place[fh, fw, o] * vectors + v) * lanes), lanes)
 
         for one in lines:
             first = tirx.Broadcast(self.offsets[parameter(*one)], lanes)
@@ -294,12 +292,12 @@ class _Writer:
             for dx, read in columns.items():
                 apart, near = dx % k.step[1], dx // k.step[1]
                 start = at + near + (apart * self.plane if apart else 0)
-                xs = [T.bind(packed[_ramp(start + v * lanes, lanes)]) for v in range(vectors)]
+                xs = [T.bind(packed[ramp(start + v * lanes, lanes)]) for v in range(vectors)]
                 for (fh, fw), o in product(read, range(channels)):
                     at_once = k.dot.weights
                     if index % at_once == 0:
                         place = weights + index
-                        place = _ramp(place, at_once) if at_once > 1 else place
+                        place = ramp(place, at_once) if at_once > 1 else place
                         loaded = self.words[place] if at_once == 1 else T.bind(self.words[place])
                     weight = (
                         tirx.Broadcast(loaded, lanes)
@@ -312,12 +310,12 @@ class _Writer:
                         T.buffer_store(sums, k.dot(sums[to], x, weight), [to])
             return index
 
-        with T.serial(_index(0), _index(k.depth)) as word:
+        with T.serial(index(0), index(k.depth)) as word:
             weights = T.bind(tile * before[0] + before[1] + word * reads)
             top_row = (group * k.depth + word) * self.packed_rows + row * k.step[0]
             first, stride = column * self.columns, self.packed_columns
             if looped:
-                with T.serial(_index(0), _index(len(rows))) as i:
+                with T.serial(index(0), index(len(rows))) as i:
                     at = T.bind((top_row + min(rows) + i * looped) * stride + first)
                     add_row(at, T.bind(weights + i * (reads // len(rows))), rows[min(rows)])
             else:
@@ -352,16 +350,16 @@ class _Writer:
                     self._value(sums[sum_of(fh, fw, o, v)], parameter(fh, fw, o))
                     for fw in range(rw)
                 ]
-                to = _ramp(_index(v * lanes * rw), lanes * rw)
+                to = ramp(index(v * lanes * rw), lanes * rw)
                 T.buffer_store(line, _interleaved(values, lanes), [to])
             width, left = self.columns * rw, T.bind(column * (self.columns * rw))
             with T.If(left + width <= self.columns_out):
                 with T.Then():
                     for v in range(k.tile.vectors):
-                        part = _ramp(_index(v * lanes * rw), lanes * rw)
-                        at = [batch, channel, y, _ramp(left + v * lanes * rw, lanes * rw)]
+                        part = ramp(index(v * lanes * rw), lanes * rw)
+                        at = [batch, channel, y, ramp(left + v * lanes * rw, lanes * rw)]
                         T.buffer_store(self.y, self._summed(line[part], at, lanes * rw), at)
-                with T.Else(), T.serial(_index(0), self.columns_out - left) as i:
+                with T.Else(), T.serial(index(0), self.columns_out - left) as i:
                     at = [batch, channel, y, left + i]
                     T.buffer_store(self.y, self._summed(line[i], at, 1), at)
 
@@ -375,7 +373,7 @@ class _Writer:
             return f"{name}x{lanes}" if lanes > 1 else name
 
         def number(place: int) -> Any:
-            value = self.values[_index(place)]
+            value = self.values[index(place)]
             return tirx.Broadcast(value, lanes) if lanes > 1 else value
 
         def moved(value: Any, place: int) -> Any:
@@ -400,7 +398,7 @@ class _Writer:
             value = value + vector(self.shifts[at])
         if store.has_slope:
             value = tirx.Select(value < tirx.const(0, kind), value * vector(self.slopes[at]), value)
-        low, high, scale = (vector(self.numbers[_index(i)]) for i in range(NUMBERS))
+        low, high, scale = (vector(self.numbers[index(i)]) for i in range(NUMBERS))
         value = tirx.min(tirx.max(value, low), high)
         if store.dtype == "float32":
             return value
@@ -408,11 +406,7 @@ class _Writer:
             return tirx.round(value) * scale
         # Of such a sum the lowest byte is that of the integer, and the rest is cut off.
         rounded = tirx.reinterpret(f"int32x{lanes}", value + tirx.const(_ROUNDS, kind))
-        return tirx.Cast(f"{store.dtype}x{lanes}", rounded + vector(self.points[_index(1)]))
-
-
-def _ramp(base: Any, lanes: int) -> Any:
-    return tirx.Ramp(base, tirx.const(1, "int64"), lanes)
+        return tirx.Cast(f"{store.dtype}x{lanes}", rounded + vector(self.points[index(1)]))
 
 
 def _interleaved(vectors: Sequence[Any], lanes: int) -> Any:

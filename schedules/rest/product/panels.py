@@ -13,20 +13,11 @@ from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.rest.stage import StageAxis, substitute
+from tvm_deconv.schedules.tir.edit import index, ramp
 from tvm_deconv.schedules.tir.squares import transposed
 
 from .read import Product
 from .tile import Panels
-
-
-def index(value: Any) -> Any:
-    """The number as one of int64; an expression as it is."""
-    return tirx.const(value, "int64") if isinstance(value, int) else value
-
-
-def ramp(base: Any, lanes: int) -> Any:
-    """``lanes`` places from ``base`` on."""
-    return tirx.Ramp(index(base), tirx.const(1, "int64"), lanes)
 
 
 def of_panel(panels: Panels, panel: Any, do: Callable[[Any, Any, int], None]) -> None:

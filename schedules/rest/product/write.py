@@ -25,10 +25,11 @@ from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.rest.stage import StageAxis, Var, map_loads, substitute
 from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.edit import index, ramp
 from tvm_deconv.schedules.tir.expansion import size_of
 
 from .pack import outer_of
-from .panels import index, load, of_panel, ramp, write_panel, write_panels
+from .panels import load, of_panel, write_panel, write_panels
 from .read import Product
 from .tile import Tile
 
