@@ -17,6 +17,7 @@ from tvm_deconv.compiler import before_lowering, before_schedules, one_error
 from tvm_deconv.errors import TuningError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.layer import Layer
+from tvm_deconv.options import Options
 from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.schedules.rest.default import is_scheduled
 from tvm_deconv.transform import AddHeight, LowerIntegers, RewriteUpsampling
@@ -75,7 +76,7 @@ def op_tasks_of(what: Tunable, shapes: Shapes | None, target: Target) -> list[Op
     tasks: dict[str, OpTask] = {}
     for prefix, mod in _modules(what, shapes):
         with one_error(), target:
-            mod = tvm.transform.Sequential(before_schedules(target, log=None))(mod)
+            mod = tvm.transform.Sequential(before_schedules(target, Options(log=None)))(mod)
         for task in _op_tasks(mod):
             named = replace(task, name=" ".join(filter(None, (prefix, task.name))))
             tasks.setdefault(task.digest, named)

@@ -11,6 +11,8 @@ from quantized_networks import assert_equal_but_for_ties, by_onnx_runtime, quant
 from tvm import relax
 
 import tvm_deconv
+from tvm_deconv.compiler import before_schedules
+from tvm_deconv.options import Options
 
 
 def espcn(shape=(1, 1, 11, 19), **options):
@@ -163,7 +165,7 @@ def kinds_of_calls(model):
     """The dtypes of what is computed, in order."""
     mod = tvm_deconv.importer.load(model)
     with tvm_deconv.targets.resolve_target(VNNI) as target:
-        mod = tvm.transform.Sequential(tvm_deconv.compiler.before_schedules(target, log=None))(mod)
+        mod = tvm.transform.Sequential(before_schedules(target, Options(log=None)))(mod)
     bindings = [b for block in mod["main"].body.blocks for b in block.bindings]
     return [str(b.var.ty.dtype) for b in bindings if isinstance(b.value, relax.Call)]
 
