@@ -24,6 +24,7 @@ from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.tir.edit import index, ramp
+from tvm_deconv.schedules.tir.writing import broadcast, fill, in_vectors, places, type_of
 
 from .kernel import NUMBERS, POINTS, SUM_VALUES, Dim, Integer, Read
 
@@ -165,19 +166,19 @@ class _Writer:
             to = T.bind((word * self.packed_rows + row) * self.packed_columns)
             at = to if natural is None else index(0)
             y = T.bind(top * self.k.step[0] + row + op.h.halo[0])
+            border = tirx.Cast(self.k.dot.word, self.points[index(0)])
+
+            def store(x: Any, lanes: int) -> None:
+                value = self._word(batch, word, y, first + x, lanes)
+                T.buffer_store(packed, value, [places(at + begin + x, lanes)])
+
             with T.If(tirx.all(y >= 0, y < h)):
                 with T.Then():
-                    self._border(packed, at, index(0), index(begin))
-                    with T.serial(index(0), count // lanes) as v:
-                        value = self._word(batch, word, y, first + v * lanes, lanes)
-                        T.buffer_store(packed, value, [ramp(at + begin + v * lanes, lanes)])
-                    with T.serial(index(0), count % lanes) as rest:
-                        x = count - count % lanes + rest
-                        value = self._word(batch, word, y, first + x, 1)
-                        T.buffer_store(packed, value, [at + begin + x])
-                    self._border(packed, at, begin + count, self.packed_columns)
+                    fill(packed, border, at, index(begin))
+                    in_vectors(count, lanes, store)
+                    fill(packed, border, at + begin + count, self.packed_columns - begin - count)
                 with T.Else():
-                    self._border(packed, at, index(0), self.packed_columns)
+                    fill(packed, border, at, self.packed_columns)
             if self.k.folded > 1:
                 self._fold(packed, at)
             if natural is not None:
@@ -200,33 +201,23 @@ class _Writer:
 
     def _fold(self, packed: Any, at: Any) -> None:
         """A row of words that hold one tap as words that hold several, from left to right."""
-        k, lanes = self.k, self.lanes
-        size = self.packed_columns - (k.folded - 1)
+        k = self.k
 
         def words(x: Any, lanes: int) -> None:
-            kind, total = f"int32x{lanes}" if lanes > 1 else "int32", None
+            kind, total = type_of("int32", lanes), None
             for i in range(k.folded):
-                value = packed[ramp(x + i, lanes) if lanes > 1 else x + i]
+                value = packed[places(at + x + i, lanes)]
                 if i:
                     value = value << tirx.const(k.dot.bits * k.op.group_inputs * i, kind)
                 total = value if total is None else total | value
-            T.buffer_store(packed, total, [ramp(x, lanes) if lanes > 1 else x])
+            T.buffer_store(packed, total, [places(at + x, lanes)])
 
-        with T.serial(index(0), size // lanes) as v:
-            words(at + v * lanes, lanes)
-        with T.serial(index(0), size % lanes) as rest:
-            words(at + size - size % lanes + rest, 1)
-
-    def _border(self, packed: Any, row: Any, begin: Any, end: Any) -> None:
-        value = tirx.Cast(self.k.dot.word, self.points[index(0)])
-        with T.serial(begin, end) as i:
-            T.buffer_store(packed, value, [row + i])
+        in_vectors(self.packed_columns - (k.folded - 1), self.lanes, words)
 
     def _word(self, batch: Any, word: Any, y: Any, x: Any, lanes: int) -> Any:
         """``lanes`` words from column ``x`` on; channels that there are none of count as 0."""
         k, group = self.k, self.k.dot.group
-        kind = f"{k.dot.word}x{lanes}" if lanes > 1 else k.dot.word
-        columns = ramp(x, lanes) if lanes > 1 else x
+        kind, columns = type_of(k.dot.word, lanes), places(x, lanes)
         inputs, total = k.op.group_inputs, None
         for i in range(group):
             # A group's channels begin anew with a word.
@@ -296,8 +287,7 @@ class _Writer:
                 for (fh, fw), o in product(read, range(channels)):
                     at_once = k.dot.weights
                     if index % at_once == 0:
-                        place = weights + index
-                        place = ramp(place, at_once) if at_once > 1 else place
+                        place = places(weights + index, at_once)
                         loaded = self.words[place] if at_once == 1 else T.bind(self.words[place])
                     weight = (
                         tirx.Broadcast(loaded, lanes)
@@ -369,21 +359,18 @@ class _Writer:
         if total is None:
             return own
 
-        def kind(name: str) -> str:
-            return f"{name}x{lanes}" if lanes > 1 else name
-
         def number(place: int) -> Any:
-            value = self.values[index(place)]
-            return tirx.Broadcast(value, lanes) if lanes > 1 else value
+            return broadcast(self.values[index(place)], lanes)
 
         def moved(value: Any, place: int) -> Any:
-            exact = tirx.Cast(kind("float32"), tirx.Cast(kind("int32"), value))
+            exact = tirx.Cast(type_of("int32", lanes), value)
+            exact = tirx.Cast(type_of("float32", lanes), exact)
             return (exact - number(place)) * number(place + 1)
 
         value = moved(own, 0) + moved(self.other[at], 2)
         value = tirx.min(tirx.max(value, number(4)), number(5))
-        rounded = tirx.Cast(kind("int32"), tirx.round(value) + number(6))
-        return tirx.Cast(kind(total.dtype), rounded)
+        rounded = tirx.Cast(type_of("int32", lanes), tirx.round(value) + number(6))
+        return tirx.Cast(type_of(total.dtype, lanes), rounded)
 
     def _value(self, total: Any, at: Any) -> Any:
         """What is stored of a vector of sums."""
