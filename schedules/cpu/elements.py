@@ -1,4 +1,4 @@
-"""Stores of a loop nest that is written out: an element, with all that is pointwise on it."""
+"""Stores of a loop nest that is written out: an output element and what is pointwise on it."""
 
 from __future__ import annotations
 
