@@ -90,12 +90,16 @@ def _write_strips(
         n = named(piece // parts // strips)
         group, split = named(part // tile.splits), named(part % tile.splits)
         top = named(which * rows)
-        copied = T.alloc_buffer((row * copied_rows(conv, rows),), "float32")
+        # Scratch is in the workspace, where its scope puts it: in the default one it may share the
+        # storage of the accumulators, which LLVM then cannot keep in registers.
+        copied = T.alloc_buffer((row * copied_rows(conv, rows),), "float32", scope="local")
         size = row_of_sums * (conv.h.stride * rows)
         kept = tiles if conv.group_inputs > tile.inputs else 1
         # The last square that is transposed may reach beyond the last row.
-        sums = T.alloc_buffer(((size * kept + tile.lanes) * tile.channels,), "float32")
-        across = T.alloc_buffer(((row_of_sums + tile.lanes) * tile.lanes,), "float32")
+        shape = ((size * kept + tile.lanes) * tile.channels,)
+        sums = T.alloc_buffer(shape, "float32", scope="local")
+        shape = ((row_of_sums + tile.lanes) * tile.lanes,)
+        across = T.alloc_buffer(shape, "float32", scope="local")
         strip = Strip(
             conv=conv,
             tile=tile,

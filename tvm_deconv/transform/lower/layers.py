@@ -112,16 +112,9 @@ def _with_step(
     """The layer of a convolution with strides, unless TVM's nest is better.
 
     A vector is made of output channels of a group. Of short sums, such as the 27 products of 3x3
-    taps of a picture, transposing takes as long: 0.37 and 0.27 ms for 3->32 at 224x224. Two threads
-    of an Intel core are no faster than one (3x3, 64->128 at 112x112: 3.4 ms), which the nest's are
-    (2.0 ms).
+    taps of a picture, transposing takes as long: 0.37 and 0.27 ms for 3->32 at 224x224.
     """
     op, few = conv.op, machine.lanes // 2
-    if machine.threads > 1:
-        return Refused(
-            f"stride of {graph.describe(conv.var)} is {list(conv.step)}, not 1: of several threads "
-            "the default nest makes more"
-        )
     products = op.group_inputs * op.h.useful_taps * op.w.useful_taps
     name = f"{graph.describe(conv.var)} has strides and"
     if op.group_outputs < few:
