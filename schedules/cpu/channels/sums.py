@@ -63,8 +63,8 @@ def _add(strip: Strip, at: _Tile) -> None:
     tile, conv, lanes = strip.tile, strip.conv, strip.tile.lanes
     fh, fw = at.phase
     # Loops that are unrolled later, since TVM's analysis of buffers takes the square of the
-    # number of statements. On the stack, so that LLVM removes them, are buffers of the default scope
-    # and less than 1 KiB: so several of them. In TVM's workspace each sum is stored in each turn.
+    # number of statements. Buffers of the default scope and less than 1 KiB are on the stack, where
+    # LLVM removes them: so several of them. In TVM's workspace each sum is stored in each turn.
     most = max(1, (STACK_BYTES - 1) // (4 * lanes))
     runs = {j: min(most, tile.columns - j) for j in range(0, tile.columns, most)}
     registers = {
