@@ -126,7 +126,7 @@ def before_schedules(
         *([RewriteUpsampling(max_weight_growth)] if rewrite else []),
         *before_lowering(),
         # A variant that is asked for by name is one of float32.
-        *([LowerIntegers(target, winograd)] if variant == AUTO else []),
+        *([LowerIntegers(target, winograd, log)] if variant == AUTO else []),
         LowerLookups(target),
         LowerConvolutions(
             target,
@@ -320,6 +320,6 @@ def explain(
     mod, report = rewrite_upsampling(raised, budget)
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
-        of_bytes = [explain_integers(resolved, winograd)] if variant == AUTO else []
+        of_bytes = [explain_integers(machine, preferences)] if variant == AUTO else []
         kernels, weights = explain_kernels(mod, machine, preferences, budget, *of_bytes)
     return replace(report, kernels=kernels, weights=weights, log=words)

@@ -146,8 +146,9 @@ def tune(
         workers = available_processors()
         build = builder(resolved, cases, workers=workers, timeout_s=_BUILD_TIMEOUT_S)
         stack.callback(build.close)
-        peak = device_peak(resolved, runner)
-        progress = Progress(report, tasks, trials, peak)
+        products = dict.fromkeys(task.layer.product for task in tasks)
+        peaks = {product: device_peak(resolved, runner, product) for product in products}
+        progress = Progress(report, tasks, trials, peaks)
         evaluation = Evaluation(build, runner, log, resolved, seed, interrupt.event)
         tuner = LayerTuner(evaluation, backend.machine(resolved), cases, progress)
         outcomes: list[Outcome | OpOutcome] = []
