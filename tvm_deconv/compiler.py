@@ -40,6 +40,7 @@ from tvm_deconv.transform import (
     FoldExactly,
     KeepBytes,
     KeepNaN,
+    LowerBytePools,
     LowerConvolutions,
     LowerIntegers,
     LowerLookups,
@@ -128,6 +129,7 @@ def before_schedules(
         # A variant that is asked for by name is one of float32.
         *([LowerIntegers(target, winograd, log)] if variant == AUTO else []),
         LowerLookups(target),
+        LowerBytePools(),
         LowerConvolutions(
             target,
             variant=variant,

@@ -210,7 +210,10 @@ def tuned(model, folder, trials, **options):
 
 
 def test_a_tuned_network_is_compiled_from_its_log_and_computes_the_same(model, tmp_path, quick):
-    report, lines, trials = tuned(str(model), tmp_path, 2)
+    """Over RPC, as this machine is measured, too."""
+    with local_device(1) as device:
+        where = {"tracker": f"{device.host}:{device.port}", "key": device.key}
+        report, lines, trials = tuned(str(model), tmp_path, 2, **where)
     kinds = {trial["layer"].rpartition(" ")[2] for trial in trials}
     assert kinds == {"uint8xint8", "uint8xint16"}
     assert all(trial["kernel"].startswith("integer channels=") for trial in trials)
@@ -224,17 +227,6 @@ def test_a_tuned_network_is_compiled_from_its_log_and_computes_the_same(model, t
     x = np.random.default_rng(5).random((1, 4, 9, 21), "float32")
     got = relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(x)).numpy()
     assert_equal_but_for_ties(got, by_onnx_runtime(onnx.load(model), x))
-
-
-def test_a_device_measures_bytes_over_rpc(tmp_path, quick):
-    net = Net((1, 4, 5, 6))
-    proto = quantized(net, net.conv("x", 4, 3), tmp_path)
-    with local_device(1) as device:
-        where = {"tracker": f"{device.host}:{device.port}", "key": device.key}
-        report, _, trials = tuned(proto, tmp_path / "logs", 1, **where)
-    assert [trial["stage"] for trial in trials] == ["default", *["final"] * 3]
-    assert all("ms" in trial for trial in trials)
-    assert report.outcomes[0].best is not None
 
 
 def test_records_of_floats_and_of_bytes_serve_their_own_layers_only(tmp_path, capsys):
@@ -257,7 +249,6 @@ def test_records_of_floats_and_of_bytes_serve_their_own_layers_only(tmp_path, ca
 
 def write_log(root, model, ms):
     """The first candidate for each layer of a model, as if it took so many milliseconds."""
-
     target = for_threads("host", 1)
     machine = tvm_deconv.backends.machine_of(target)
     with LogFolder.for_tuning(root, header(target=target)) as log:
