@@ -82,6 +82,8 @@ class Tunable(Protocol):
 
     def cannot(self, conv: ConvTranspose2d, /) -> str | None: ...
 
+    def __hash__(self) -> int: ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Algorithm:

@@ -16,7 +16,7 @@ from tvm.target import Target
 from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules import llvm
 
-from .integer.dot import PLAIN, Dot, dot_of, wide_dot_of
+from .dot import PLAIN, Dot, dot_of, wide_dot_of
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from tvm.script import tirx as T
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as builder
 
-from tvm_deconv.schedules.cpu.integer.dot import Dot
+from tvm_deconv.schedules.cpu.dot import Dot
 from tvm_deconv.schedules.cpu.integer.products import add_products
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 

@@ -45,8 +45,9 @@ FREE = frozenset(
 def integers_of(graph: Graph, var: relax.Var) -> BytesConvolution | None:
     """The convolution ``var`` if it multiplies integers, of weights that int16 holds."""
     found = read_bytes(graph, var)
-    is_known = isinstance(found, BytesConvolution) and found.weight_dtype is not None
-    return found if is_known else None
+    if isinstance(found, BytesConvolution) and found.weight_dtype is not None:
+        return found
+    return None
 
 
 def convolution_work(

@@ -102,7 +102,7 @@ def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
         passes.append(relax.transform.CanonicalizeBindings())
         mod = tvm.transform.Sequential(passes)(mod)
         # What it leaves is computed in floats.
-        lowered = LowerIntegers(target)(mod)
+        lowered = tvm.transform.Sequential([LowerIntegers(target)])(mod)
     machine, tasks = machine_of(target), []
     for words, layer in (*_of_bytes(mod, machine), *_of_floats(lowered, machine)):
         name = " ".join(filter(None, (prefix, words)))

@@ -15,8 +15,8 @@ import numpy as np
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.packing import kernel_indices
+from tvm_deconv.schedules.cpu.dot import Dot
 
-from .dot import Dot
 from .tile import Tile, depth_of, folded_taps
 
 Dim = Any

@@ -7,8 +7,7 @@ from typing import Any
 from tvm import tirx
 
 from tvm_deconv.schedules import llvm
-
-from .dot import Dot
+from tvm_deconv.schedules.cpu.dot import Dot
 
 
 def add_products(dot: Dot, sums: Any, x: Any, w: Any) -> Any:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.costs import Cost, waste
+from tvm_deconv.schedules.cpu.dot import Dot
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.tiling_space import idle_threads, some_parts, split_values
 from tvm_deconv.schedules.variant import Sizes
 
-from .dot import Dot
 from .tile import Tile, blocks_of, packed_bytes, sums_of, written_out
 
 # Twice what ``choose_tile`` goes to: LLVM takes seconds for them.

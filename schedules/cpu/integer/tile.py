@@ -7,9 +7,8 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.cpu.dot import Dot
 from tvm_deconv.schedules.variant import Sizes
-
-from .dot import Dot
 
 if TYPE_CHECKING:
     from tvm_deconv.schedules.cpu.machine import CpuMachine

@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tvm import tirx
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.cpu.dot import Dot
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.variant import Sizes, Space
 
-from .dot import Dot
 from .kernel import Integer, Store
 from .space import TileSpace
 from .tile import Tile, choose_tile, refusal, tile_cycles
@@ -52,12 +52,11 @@ class IntegerVariant:
     def space(self) -> Space:
         return TileSpace(self.dot)
 
-    def choose(self, conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Tile:
+    # As of a ``Variant``, the machine is one of the kind that it is for.
+    def choose(self, conv: ConvTranspose2d, sizes: Sizes, machine: Any) -> Tile:
         return choose_tile(conv, self.dot, sizes, machine)
 
-    def cycles(
-        self, conv: ConvTranspose2d, sizes: Sizes, parameters: Tile, machine: CpuMachine
-    ) -> float:
+    def cycles(self, conv: ConvTranspose2d, sizes: Sizes, parameters: Tile, machine: Any) -> float:
         return tile_cycles(conv, self.dot, sizes, parameters, machine)
 
     def weight_dtype(self, dtype: str) -> str:

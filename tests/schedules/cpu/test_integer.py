@@ -14,7 +14,7 @@ from tvm import tirx
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.schedules import llvm
-from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of, wide_dot_of
+from tvm_deconv.schedules.cpu.dot import Dot, dot_of, wide_dot_of
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store, Sum
 from tvm_deconv.schedules.cpu.integer.tile import Tile
 from tvm_deconv.schedules.cpu.integer.write import write

@@ -50,19 +50,25 @@ class _Rebuild(PyExprMutator):
         self.graph = graph
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
-        pool = _POOLS.get(str(op_name(binding.value)))
-        source = None if pool is None else self.graph.value(binding.value.args[0])
-        scale = None
-        if op_name(source) == DEQUANTIZE and dtype_of(binding.value) == "float32":
-            scale = scale_of(self.graph, source, dtype_of(source.args[0]))
-        if pool is None or scale is None:
+        call, found = binding.value, None
+        if op_name(call) in _POOLS and dtype_of(call) == "float32":
+            found = self._bytes_of(call.args[0])
+        if found is None:
             super().visit_var_binding_(binding)
             return
-        averaged = _averaged(pool, binding.value.attrs, scale)
-        made = self.builder_.call_te(
-            averaged, self.visit_expr(source.args[0]), primfunc_name_hint="avg_pool"
-        )
+        data, scale = found
+        averaged = _averaged(_POOLS[str(op_name(call))], call.attrs, scale)
+        made = self.builder_.call_te(averaged, self.visit_expr(data), primfunc_name_hint="avg_pool")
         rebind(self, binding, made)
+
+    def _bytes_of(self, values: relax.Expr) -> tuple[relax.Expr, Scale] | None:
+        """What ``values`` were dequantized from, if by one scale."""
+        source = self.graph.value(values)
+        if op_name(source) != DEQUANTIZE:
+            return None
+        (data, *_) = source.args
+        scale = scale_of(self.graph, source, dtype_of(data))
+        return None if scale is None else (data, scale)
 
 
 def _averaged(pool: Any, attrs: Any, scale: Scale) -> Any:
