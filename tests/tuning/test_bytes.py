@@ -72,6 +72,21 @@ def test_layers_of_bytes_are_tuned_as_such_and_say_so(model):
     assert Layer.parse(str(tasks[1].layer)) == tasks[1].layer
 
 
+def test_workloads_are_quantized_for_it_where_that_is_asked_for():
+    (task,) = tasks_of(["design/subpixel-r3-32-1"], None, VNNI, "int8")
+    assert task.layer.dtype == "uint8xint8"
+    assert task.name.startswith("design/subpixel-r3-32-1 conv2d_transpose")
+    (plain,) = tasks_of(["design/subpixel-r3-32-1"], None, VNNI)
+    assert plain.layer == Layer(task.layer.conv, task.layer.sizes)
+    with pytest.raises(TuningError, match="in float32 or int8, not int4"):
+        tasks_of(["design/subpixel-r3-32-1"], None, VNNI, "int4")
+
+
+def test_a_model_is_tuned_as_it_is(model):
+    with pytest.raises(TuningError, match=r"int8 is for workloads.*tvm-deconv quantize"):
+        tasks_of(str(model), None, VNNI, "int8")
+
+
 def test_what_float32_computes_faster_is_tuned_in_float32(tmp_path):
     net = Net((1, 64, 48, 48))
     proto = quantized(net, net.conv("x", 64, 64), tmp_path)

@@ -28,8 +28,6 @@ EIGHT_BITS = "int8"
 _SPREAD = 3e-2
 # Operators of networks that are quantized.
 _OF_BYTES = ("QuantizeLinear", "DequantizeLinear", "QLinearConv")
-# Pictures that scales are taken from.
-_CALIBRATED = 2
 
 
 @dataclass(frozen=True)
@@ -72,11 +70,9 @@ def subjects_of(workload: Measurable, x: np.ndarray, dtype: str) -> dict[str, Su
     if dtype != EIGHT_BITS:
         return {MODEL: plain}
     # ONNX Runtime is an extra, which float32 does without.
-    from tvm_deconv.quantization.onnx_quantizer import quantized
+    from tvm_deconv.quantization.onnx_quantizer import quantized_on_noise
 
-    rng, (name,) = np.random.default_rng(1), _inputs(model)
-    feeds = ({name: rng.random(x.shape, dtype=np.float32)} for _ in range(_CALIBRATED))
-    twin = quantized(model, workload.name, feeds)
+    twin = quantized_on_noise(model, workload.name, x.shape)
     return {MODEL: _of_bytes(twin, x), FLOAT: plain}
 
 
