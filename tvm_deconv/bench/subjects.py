@@ -16,6 +16,7 @@ import onnx
 
 from tvm_deconv.measure.onnx_reference import float64_result
 from tvm_deconv.measure.reference import TOLERANCE, largest_error
+from tvm_deconv.quantization.required import is_quantized
 from tvm_deconv.workloads.selection import Measurable
 
 MODEL, FLOAT = "model", "float32"
@@ -26,8 +27,6 @@ EIGHT_BITS = "int8"
 
 # Of the largest value: one unit of a byte is 4e-3, and 36 layers make a hundredth of it.
 _SPREAD = 3e-2
-# Operators of networks that are quantized.
-_OF_BYTES = ("QuantizeLinear", "DequantizeLinear", "QLinearConv")
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def subjects_of(workload: Measurable, x: np.ndarray, dtype: str) -> dict[str, Su
     Raises QuantizationError for a workload that ONNX Runtime cannot quantize (dtype "int8").
     """
     model = workload.model()
-    if any(node.op_type in _OF_BYTES for node in model.graph.node):
+    if is_quantized(model):
         return {MODEL: _of_bytes(model, x)}
     plain = Subject(
         model, float64_result(model, x), TOLERANCE["float32"], largest_error, "largest error"

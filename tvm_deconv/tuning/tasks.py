@@ -17,7 +17,7 @@ from tvm_deconv.compiler import before_lowering, before_schedules, one_error
 from tvm_deconv.errors import TuningError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.layer import Layer
-from tvm_deconv.quantization.required import require_onnx_runtime
+from tvm_deconv.quantization.required import is_quantized, require_onnx_runtime
 from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.schedules.cpu.integer.variant import operands_of
 from tvm_deconv.schedules.machines import Machine
@@ -27,8 +27,7 @@ from tvm_deconv.transform import AddHeight, LowerIntegers, RewriteUpsampling
 from tvm_deconv.transform.graph import Graph
 from tvm_deconv.transform.lower import layers as found
 from tvm_deconv.transform.lower.lower_integers import has_bytes, layers_of_integers
-from tvm_deconv.workloads.selection import select
-from tvm_deconv.workloads.workload import Workload
+from tvm_deconv.workloads.selection import Measurable, select
 
 # Workloads quantized to 8 bits.
 EIGHT_BITS = "int8"
@@ -111,16 +110,17 @@ def _modules(what: Tunable, shapes: Shapes | None, dtype: str) -> list[tuple[str
     return [("", load(what, shapes))]
 
 
-def _of_workload(workload: Workload, dtype: str) -> Model:
-    if dtype == ACCUMULATE_DTYPE:
-        return workload.model()
+def _of_workload(workload: Measurable, dtype: str) -> Model:
+    model = workload.model()
+    if dtype == ACCUMULATE_DTYPE or is_quantized(model):
+        return model
     if dtype != EIGHT_BITS:
         raise TuningError(f"workloads are tuned in {ACCUMULATE_DTYPE} or {EIGHT_BITS}, not {dtype}")
     # ONNX Runtime is an extra, which floats do without.
     require_onnx_runtime(f"tuning workloads in {EIGHT_BITS}")
     from tvm_deconv.quantization.onnx_quantizer import quantized_on_noise
 
-    return quantized_on_noise(workload.model(), workload.name, workload.input_shape)
+    return quantized_on_noise(model, workload.name, workload.input_shape)
 
 
 def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
