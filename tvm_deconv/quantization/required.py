@@ -8,7 +8,6 @@ import onnx
 
 from tvm_deconv.errors import QuantizationError
 
-
 _OF_BYTES = ("QuantizeLinear", "DequantizeLinear", "QLinearConv")
 
 
