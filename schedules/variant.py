@@ -65,6 +65,26 @@ class Space(Protocol):
         """What they cost; for a layer, the list is as long for all parameters."""
 
 
+class Tunable(Protocol):
+    """What a tuner and a log know of a way to compute a layer; as ``Algorithm`` says."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parameters(self) -> type: ...
+
+    @property
+    def space(self) -> Space: ...
+
+    @property
+    def choose(self) -> Callable[[ConvTranspose2d, Sizes, Any], Any]: ...
+
+    def cannot(self, conv: ConvTranspose2d, /) -> str | None: ...
+
+    def __hash__(self) -> int: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Algorithm:
     """One algorithm on one kind of machine, before a schedule makes loops of it.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import tvm
 from kernel import HOST
@@ -10,10 +12,11 @@ from tvm import tirx
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.backends import machine_of
-from tvm_deconv.schedules.cpu.integer.dot import dot_of
+from tvm_deconv.schedules.cpu.dot import dot_of
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
 from tvm_deconv.schedules.cpu.integer.tile import choose_tile
 from tvm_deconv.schedules.cpu.integer.write import write
+from tvm_deconv.schedules.variant import Sizes
 
 UNEVEN = ConvTranspose2d(6, 10, Axis(4, 2, 1, 1), Axis(5, 3, 1, 0, 1), groups=2)
 SUB_PIXEL = ConvTranspose2d(5, 2, Axis(6, 2, 2, 2), Axis(6, 2, 2, 2))
@@ -50,8 +53,9 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
         own = {}
     n, _, h, w = shape
     down, right = step = options.get("step", (1, 1))
-    tile = options.get("tile") or choose_tile(op, dot, h, w, n, machine_of(HOST), step)
-    kernel = Integer(op, dtype, dot, tile, store, step)
+    stepped = replace(op, step=step)
+    tile = options.get("tile") or choose_tile(stepped, dot, Sizes(n, h, w), machine_of(HOST))
+    kernel = Integer(stepped, dtype, dot, tile, store)
     free = [tirx.Var(name, "int64") if name in options.get("free", "") else size
             for name, size in zip("nchw", shape, strict=True)]  # fmt: skip
     func = write(kernel, free).with_attr("global_symbol", "main")

@@ -41,6 +41,7 @@ from tvm_deconv.transform import (
     FoldExactly,
     KeepBytes,
     KeepNaN,
+    LowerBytePools,
     LowerConvolutions,
     LowerIntegers,
     LowerLookups,
@@ -116,8 +117,9 @@ def before_schedules(target: Target, options: Options) -> list[tvm.transform.Pas
         AddHeight(),
         *([RewriteUpsampling(options.max_weight_growth)] if options.rewrite else []),
         *before_lowering(),
-        *([LowerIntegers(target, options.winograd)] if options.allow_integers else []),
+        *([LowerIntegers(target, options.winograd, options.log)] if options.allow_integers else []),
         LowerLookups(target),
+        LowerBytePools(),
         LowerConvolutions(
             target,
             variant=options.variant,
@@ -304,6 +306,6 @@ def explain(
     mod, report = rewrite_upsampling(raised, budget)
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
-        of_bytes = [explain_integers(resolved, winograd)] if options.allow_integers else []
+        of_bytes = [explain_integers(machine, preferences)] if options.allow_integers else []
         kernels, weights = explain_kernels(mod, machine, preferences, budget, *of_bytes)
     return replace(report, kernels=kernels, weights=weights, log=words)

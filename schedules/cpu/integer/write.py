@@ -27,6 +27,7 @@ from tvm_deconv.schedules.tir.edit import index, ramp
 from tvm_deconv.schedules.tir.writing import broadcast, fill, in_vectors, places, type_of
 
 from .kernel import NUMBERS, POINTS, SUM_VALUES, Dim, Integer, Read
+from .products import add_products
 
 # Products of vectors that are written out one after the other; more go row by row in a loop.
 _UNROLLED = 1500
@@ -83,7 +84,7 @@ class _Writer:
         _, _, h, w = shape
         # Free sizes are variables, not the formulas that they are: those would stand in each index
         # of hundreds of statements, and be simplified in each.
-        down, right = kernel.step
+        down, right = op.step
         self.rows_out = _own("rows", tirx.ceildiv(op.h.output_size(h), index(down)))
         self.columns_out = _own("columns", tirx.ceildiv(op.w.output_size(w), index(right)))
         self.packed_rows = (kernel.tile.rows - 1) * down + 1 + op.h.halo_extent
@@ -95,8 +96,6 @@ class _Writer:
     def write(self) -> tirx.PrimFunc:
         op, k = self.k.op, self.k
         n, c, h, w = self.shape
-        count = len(k.order()) * k.depth * k.tile.channels * op.groups * k.tiles
-        count += k.dot.weights - 1
         with IRBuilder() as builder, T.prim_func(s_tir=True):
             T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
 
@@ -104,7 +103,7 @@ class _Writer:
                 return T.match_buffer(T.arg(name, T.handle()), shape, dtype)
 
             self.x = parameter("x", (n, c, h, w), k.dtype)
-            self.words = parameter("words", (index(count),), k.dot.word)
+            self.words = parameter("words", (index(k.words),), k.dot.word)
             self.points = parameter("points", (index(POINTS),), "int32")
             values = (index(self.parameters),)
             self.offsets = parameter("offsets", values, "int32")
@@ -125,7 +124,7 @@ class _Writer:
     def _strips(self) -> None:
         k, op = self.k, self.k.op
         _, _, h, w = self.shape
-        down, right = k.step
+        down, right = op.step
         self.block_rows = T.bind(tirx.ceildiv(op.h.blocks(h), index(down)))
         self.column_tiles = T.bind(tirx.ceildiv(op.w.blocks(w), index(self.columns * right)))
         beyond = -(-(op.w.halo_extent + k.folded - 1) // right)
@@ -133,7 +132,11 @@ class _Writer:
         self.plane = T.bind(self.column_tiles * self.columns + beyond)
         self.packed_columns = T.bind(self.plane * right)
         strips = T.bind(tirx.ceildiv(self.block_rows, k.tile.rows))
-        with T.parallel(index(0), self.shape[0] * strips) as strip:
+        # Each split packs the strip anew, for its share of the tiles.
+        splits = k.tile.splits
+        share = op.groups * k.tiles // splits
+        with T.parallel(index(0), self.shape[0] * strips * splits) as piece:
+            strip = T.bind(piece // splits)
             batch, top = T.bind(strip // strips), T.bind(strip % strips * k.tile.rows)
             depth = op.groups * k.depth
             size = depth * self.packed_rows * self.packed_columns
@@ -143,11 +146,13 @@ class _Writer:
             with T.serial(index(0), index(depth)) as word:
                 self._pack(packed, natural, batch, top, word)
             rows = tirx.min(index(k.tile.rows), self.block_rows - top)
+            first = T.bind(piece % splits * share)
             with (
-                T.serial(index(0), index(op.groups * k.tiles)) as tile,
+                T.serial(index(0), index(share)) as of_share,
                 T.serial(index(0), self.column_tiles) as column,
                 T.serial(index(0), rows) as row,
             ):
+                tile = T.bind(first + of_share)
                 for phases in k.row_phases:
                     self._tile(packed, line, batch, top, tile, column, row, phases)
 
@@ -165,7 +170,7 @@ class _Writer:
         with T.serial(index(0), index(self.packed_rows)) as row:
             to = T.bind((word * self.packed_rows + row) * self.packed_columns)
             at = to if natural is None else index(0)
-            y = T.bind(top * self.k.step[0] + row + op.h.halo[0])
+            y = T.bind(top * self.k.op.step[0] + row + op.h.halo[0])
             border = tirx.Cast(self.k.dot.word, self.points[index(0)])
 
             def store(x: Any, lanes: int) -> None:
@@ -186,7 +191,7 @@ class _Writer:
 
     def _apart(self, natural: Any, packed: Any, at: Any) -> None:
         """A row with the columns side by side that are a step apart."""
-        lanes, step = self.lanes, self.k.step[1]
+        lanes, step = self.lanes, self.k.op.step[1]
         with T.serial(index(0), self.plane // lanes) as v:
             begin = T.bind(v * (lanes * step))
             parts = [natural[ramp(begin + i * lanes, lanes)] for i in range(step)]
@@ -281,7 +286,7 @@ class _Writer:
             """The taps of one row, of which packed x begins at ``at``; how many weights it took."""
             index, loaded = 0, None
             for dx, read in columns.items():
-                apart, near = dx % k.step[1], dx // k.step[1]
+                apart, near = dx % k.op.step[1], dx // k.op.step[1]
                 start = at + near + (apart * self.plane if apart else 0)
                 xs = [T.bind(packed[ramp(start + v * lanes, lanes)]) for v in range(vectors)]
                 for (fh, fw), o in product(read, range(channels)):
@@ -297,12 +302,12 @@ class _Writer:
                     index += 1
                     for v, x in enumerate(xs):
                         to = sum_of(fh, fw, o, v)
-                        T.buffer_store(sums, k.dot(sums[to], x, weight), [to])
+                        T.buffer_store(sums, add_products(k.dot, sums[to], x, weight), [to])
             return index
 
         with T.serial(index(0), index(k.depth)) as word:
             weights = T.bind(tile * before[0] + before[1] + word * reads)
-            top_row = (group * k.depth + word) * self.packed_rows + row * k.step[0]
+            top_row = (group * k.depth + word) * self.packed_rows + row * k.op.step[0]
             first, stride = column * self.columns, self.packed_columns
             if looped:
                 with T.serial(index(0), index(len(rows))) as i:

@@ -134,6 +134,7 @@ def test_quantized_networks_give_what_onnx_runtime_does(name, activations, form,
 def test_every_convolution_of_them_is_one_of_integers(name, tmp_path):
     report = tvm_deconv.explain(quantized(*NETWORKS[name](), tmp_path), target=VNNI)
     assert {kernel.variant for kernel in report.kernels} == {"integer"}
+    assert all("; machine model: integer " in kernel.reason for kernel in report.kernels)
     assert not report.refused
 
 

@@ -25,25 +25,25 @@ clip, say. Where something else follows, or several readers, the result is store
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import tvm
 from tvm import relax
 
 from tvm_deconv.algebra.integers import integer_weights
 from tvm_deconv.patterns.graph import Refused
-from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of, wide_dot_of
+from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store, phase_sums
-from tvm_deconv.schedules.cpu.integer.tile import choose_tile, refusal
-from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.cpu.integer.variant import dtype_of_layer, integer_variant
+from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, shape_of
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE, scale_of
 
 from .epilogue import PRELU, RESHAPE, phase_view
-from .integer_cost import why_float32
+from .integer_choice import choose_integer_tile
 from .read import CONV, CONV_TRANSPOSE, Convolution, read
 from .residual import residual_of
 
@@ -56,30 +56,11 @@ _ROUNDING = 2.0**-22
 
 
 @dataclass(frozen=True)
-class Integers:
-    """What a target has for integers: the machine, and what multiplies bytes and wider weights.
-
-    ``winograd`` is whether a layer that would be faster so may be left to that form of float32.
-    """
-
-    machine: CpuMachine
-    narrow: Dot
-    wide: Dot
-    winograd: bool = True
-
-
-def integers_of(target: tvm.target.Target, winograd: bool = True) -> Integers | None:
-    """None for a device without kernels of integers: they are computed in float32 there."""
-    if target.kind.name != "llvm":
-        return None
-    return Integers(cpu_machine(target), dot_of(target), wide_dot_of(target), winograd)
-
-
-@dataclass(frozen=True)
 class IntegerLayer:
     """A convolution ``conv`` of ``data``, whose kernel computes ``result``; arrays in its order.
 
-    ``result`` may be a view of the map, phases apart; what the kernel writes is the map.
+    ``result`` may be a view of the map, phases apart; what the kernel writes is the map. ``weight``
+    is the dtype that its weights need, ``reason`` says why the kernel has its tile.
     """
 
     conv: Convolution
@@ -88,6 +69,18 @@ class IntegerLayer:
     kernel: Integer
     arrays: tuple[np.ndarray, ...] = field(repr=False)
     other: relax.Expr | None = None
+    weight: str = "int8"
+    reason: str = ""
+
+    @property
+    def dtype(self) -> str:
+        """Of the layer, for a log."""
+        return dtype_of_layer(self.kernel.dtype, self.weight)
+
+    @property
+    def sizes(self) -> Sizes:
+        """Of the data, as far as they are known."""
+        return _sizes(self.data)
 
     @property
     def operands(self) -> tuple[relax.Expr | np.ndarray, ...]:
@@ -115,13 +108,34 @@ class _Following:
         return self.slope is not None or (self.low, self.high) != (-np.inf, np.inf)
 
 
-def integer_layer(
-    graph: Graph, var: relax.Var, integers: Integers | None
-) -> IntegerLayer | Refused | None:
-    """The kernel for the convolution ``var``; None if its data are no dequantized bytes.
+@dataclass(frozen=True)
+class BytesConvolution:
+    """A convolution of dequantized bytes ``data`` by IOHW integers ``weight``, on any device.
 
-    Refused, with the reason, if they are and it is computed in float32 nevertheless: the result is
-    the same but for ties, of which rounding in float32 moves one in tens of thousands.
+    ``units`` are those of a sum: (O, r_h, r_w).
+    """
+
+    conv: Convolution
+    data: relax.Expr
+    zero_point: int
+    weight: np.ndarray
+    units: np.ndarray
+
+    @property
+    def weight_dtype(self) -> str | None:
+        """int8 or int16, whatever holds the weights; None for more than that."""
+        low, high = self.weight.min(initial=0), self.weight.max(initial=0)
+        for dtype in ("int8", "int16"):
+            bounds = np.iinfo(dtype)
+            if bounds.min <= low and high <= bounds.max:
+                return dtype
+        return None
+
+
+def read_bytes(graph: Graph, var: relax.Var) -> BytesConvolution | Refused | None:
+    """The convolution ``var`` in integers; None if its data are no dequantized bytes.
+
+    Refused, with the reason, where its scales are none that integers are multiplied by.
     """
     call = graph.value(var)
     if op_name(call) not in (CONV, CONV_TRANSPOSE):
@@ -133,8 +147,6 @@ def integer_layer(
     conv = read(graph, var, strided=True)
     if conv is None or isinstance(conv, Refused) or conv.dtype != "float32":
         return None
-    if integers is None:
-        return Refused("integers are multiplied on processors only")
     known = scale_of(graph, source, dtype_of(source.args[0]))
     if known is None:
         return Refused("its input does not have one positive, constant scale and one zero point")
@@ -147,32 +159,45 @@ def integer_layer(
     if not ((units > _UNITS[0]) & (units < _UNITS[1])).all():
         extreme = max(units.ravel().tolist(), key=lambda unit: abs(np.log2(unit or 1e-46)))
         return Refused(f"the scales of its input and weights multiply to {extreme:.3g}")
-    return _layer(graph, conv, source.args[0], known.zero_point, weight, units, integers)
+    return BytesConvolution(conv, source.args[0], known.zero_point, weight, units)
+
+
+def integer_layer(
+    graph: Graph, var: relax.Var, machine: Machine, preferences: Preferences
+) -> IntegerLayer | Refused | None:
+    """The kernel for the convolution ``var``; None if its data are no dequantized bytes.
+
+    Refused, with the reason, if they are and it is computed in float32 nevertheless: the result is
+    the same but for ties, of which rounding in float32 moves one in tens of thousands.
+    """
+    found = read_bytes(graph, var)
+    if found is None:
+        return None
+    if not isinstance(machine, CpuMachine):
+        return Refused("integers are multiplied on processors only")
+    return found if isinstance(found, Refused) else _layer(graph, found, machine, preferences)
 
 
 def _layer(
-    graph: Graph,
-    conv: Convolution,
-    data: relax.Expr,
-    zero_point: int,
-    weight: np.ndarray,
-    units: np.ndarray,
-    integers: Integers,
+    graph: Graph, found: BytesConvolution, machine: CpuMachine, preferences: Preferences
 ) -> IntegerLayer | Refused:
-    """``data`` are the bytes, ``units`` those of a sum: (O, r_h, r_w)."""
-    op, dtype = conv.op, dtype_of(data)
-    dot = integers.narrow if integers.narrow.holds(weight) else integers.wide
-    if not dot.holds(weight):
+    conv, weight, zero_point = found.conv, found.weight, found.zero_point
+    units, data, dtype = found.units, found.data, dtype_of(found.data)
+    weight_dtype = found.weight_dtype
+    if weight_dtype is None:
         return Refused(f"a weight is {np.abs(weight).max()} times its scale: more than int16 holds")
-    reason = refusal(op, dot)
-    if reason is not None:
-        return Refused(reason)
+    op = replace(conv.op, step=conv.step)
     after = _follow(graph, conv)
     bounds = np.iinfo(dtype)
     farthest = max(bounds.max - zero_point, zero_point - bounds.min)
     largest = phase_sums(op, np.abs(weight)) * farthest
     if largest.max() >= _INT32:
         return Refused(f"a sum may be {largest.max()}, which int32 does not hold")
+    chosen = choose_integer_tile(
+        op, _sizes(data), dtype_of_layer(dtype, weight_dtype), machine, preferences
+    )
+    if isinstance(chosen, Refused):
+        return chosen
     bias, shift = _bias(after.shift, units, _INT32 - largest)
     is_float = after.scale is None
     per = np.float32(1 if after.scale is None else after.scale)
@@ -189,12 +214,8 @@ def _layer(
         sum=None if added is None else added.sum,
     )
     low, high = (_in_units(bound, per) for bound in (after.low, after.high))
-    sizes = [dim if isinstance(dim, int) else None for dim in shape_of(data) or [None] * 4]
-    tile = choose_tile(op, dot, sizes[2], sizes[3], sizes[0], integers.machine, conv.step)
-    kernel = Integer(op, dtype, dot, tile, store, conv.step)
-    slower = why_float32(kernel, Sizes(sizes[0], *sizes[2:]), integers.machine, integers.winograd)
-    if slower:
-        return Refused(slower)
+    tile, reason = chosen
+    kernel = Integer(op, dtype, integer_variant(machine, weight_dtype).dot, tile, store)
     offsets = bias - kernel.corrections(weight, zero_point)
     arrays = [
         kernel.pack(weight),
@@ -207,10 +228,18 @@ def _layer(
     for values in (None if shift is None else shift / per, after.slope):
         if values is not None:
             arrays.append(kernel.lines(values.astype("float32")))
-    if added is None:
-        return IntegerLayer(conv, data, result if value is None else value, kernel, tuple(arrays))
-    arrays.append(added.values)
-    return IntegerLayer(conv, data, added.result, kernel, tuple(arrays), added.other)
+    result, other = result if value is None else value, None
+    if added is not None:
+        arrays.append(added.values)
+        result, other = added.result, added.other
+    return IntegerLayer(
+        conv, data, result, kernel, tuple(arrays), other, weight=weight_dtype, reason=reason
+    )
+
+
+def _sizes(data: relax.Expr) -> Sizes:
+    n, _, h, w = (dim if isinstance(dim, int) else None for dim in shape_of(data) or [None] * 4)
+    return Sizes(n, h, w)
 
 
 def _in_units(bound: float, per: np.float32) -> float:
