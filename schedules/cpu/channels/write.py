@@ -21,9 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-import tvm_ffi
 from tvm import tirx
-from tvm.ir import TensorLoad
 from tvm.s_tir import Schedule
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
@@ -32,6 +30,7 @@ from tvm.sym import Analyzer
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.names import PAD, PHASES
 from tvm_deconv.schedules.cpu import steps
+from tvm_deconv.schedules.cpu.elements import Elements
 from tvm_deconv.schedules.cpu.tiling import STACK_BYTES
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index, ramp
@@ -99,6 +98,7 @@ class _Writer:
                 new = T.match_buffer(T.arg(f"p{i}", T.handle()), old.ty.shape, str(old.ty.dtype))
                 self.buffers.append((old, new))
             self.x, self.weights = (self.buffers[i][1] for i in range(2))
+            self.elements = Elements(self.store_block, self.buffers)
             self._strips()
         return builder.get()
 
@@ -379,21 +379,7 @@ class _Writer:
             self._element(channel, oh, line, first + lane)
 
     def _element(self, channel: Any, oh: Any, line: Any, ow: Any) -> None:
-        block = self.store_block
-        values = (self.batch, channel, oh, ow)
-        place = {a.var: value for a, value in zip(block.iter_vars, values, strict=True)}
-        old, store = dict(self.buffers), block.body
-
-        def load(node: TensorLoad) -> Any:
-            if node.source.name == PHASES:
-                return self.lines[line + ow]
-            indices = [edit.bind(i, place) for i in node.indices]
-            return tirx.BufferLoad(old[node.source], indices)
-
-        value = tvm_ffi.structural_map(store.value, (TensorLoad, load))
-        value = tvm_ffi.structural_map(value, (tirx.Var, lambda var: place.get(var, var)))
-        indices = [edit.bind(i, place) for i in store.indices]
-        T.buffer_store(old[store.buffer], value, indices)
+        self.elements.store((self.batch, channel, oh, ow), self.lines[line + ow])
 
 
 def _transposed(rows: list[Any]) -> list[Any]:
