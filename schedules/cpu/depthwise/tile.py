@@ -18,8 +18,10 @@ from tvm_deconv.schedules.cpu.tiling import (
 )
 from tvm_deconv.schedules.variant import Sizes
 
-# Multiply-adds of a register tile, or of a map, that are written out.
+# Multiply-adds that are written out, of a register tile and of a flat map: of more than those the
+# masks of a flat map are spilled.
 MOST_WRITTEN_OUT = 1024
+MOST_OF_A_MAP = 256
 # Taps of all phases, each of which is loaded and used once for a channel.
 _MOST_TAPS = 256
 # Output channels of a group: of more, a tile of channels uses each input in a register again.
@@ -28,8 +30,10 @@ _MOST_PLANES = 16
 _MOST_VECTORS, _MOST_LINES = 4, 8
 
 # Cycles of a vector, in those of one multiply-add of the machine's widest vectors: to load inputs
-# for taps, most of them across two cache lines; to copy input; to store.
-_LOAD, _COPY, _STORE = 0.7, 3.0, 2.0
+# for taps, most of them across two cache lines; for one tap of a flat map; to copy input; to store.
+_LOAD, _TAP, _COPY, _STORE = 1.5, 1.5, 3.0, 2.0
+# Of a vector of half the width, which less often lies across two lines, the same.
+_HALF = 0.7
 # Of each input between the columns of a stride, and of each phase of an output: shuffles.
 _SHUFFLE = 1.0
 # Of a row that is copied, a tile, a channel: tests, addresses, weights that are spread.
@@ -102,7 +106,10 @@ def choose_depth(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> De
     cycles = depth_cycles(conv, sizes, tile, machine)
     worth_it = cycles >= 2 * MIN_WORK_PER_THREAD / machine.lanes
     parallel = machine.threads > 1 and worth_it
-    return replace(tile, planes=_planes(conv, sizes, tile, machine), parallel=parallel)
+    most = max(blocks_of(conv.h, conv.step[0], height) for height, _ in _typical(conv, sizes))
+    # Strips of one map lie behind each other, those of several apart.
+    planes = _planes(conv, machine) if tile.flat or tile.rows == most else 1
+    return replace(tile, planes=planes, parallel=parallel)
 
 
 def depth_cycles(
@@ -135,7 +142,8 @@ def _plane_cycles(
     loads = lines * tile.vectors * _columns_read(conv)
     stored = tile.lines * tile.vectors * phases
     shuffles = _SHUFFLE * stored if conv.w.stride > 1 else 0.0
-    sums = max(products, _LOAD * loads, 8 * conv.h.stride) + _STORE * stored + shuffles + _TILE
+    sums = max(products, _LOAD * loads, 8 * conv.h.stride) + _STORE * stored + shuffles
+    sums = _of_vector(tile, machine) * sums + _TILE
     if tile.direct:
         # Zeros that are shifted in, at two edges.
         shifted = _SHUFFLE * tiles / -(-columns // (tile.lanes * tile.vectors))
@@ -143,7 +151,7 @@ def _plane_cycles(
         return conv.group_outputs * (tiles * sums + shifted) + _CHANNEL
     copied = strips * ((min(rows, tile.rows) - 1) * down + 1 + conv.h.halo_extent)
     vectors = -(-width // min(tile.lanes, max(width, 1)))
-    of_row = vectors * (_COPY + (_SHUFFLE if right > 1 else 0)) + _ROW
+    of_row = vectors * (_COPY + (_SHUFFLE if right > 1 else 0)) * _of_vector(tile, machine) + _ROW
     return copied * of_row + conv.group_outputs * tiles * sums + _CHANNEL
 
 
@@ -157,19 +165,23 @@ def _flat_cycles(
     outputs = -(-rows * columns * conv.h.stride * stride // tile.lanes)
     store = _STORE + (_SHUFFLE * (1 + stride) if conv.strides != (1, 1) else 0)
     vectors = flat_vectors(conv, width, rows, columns, tile.lanes)
-    # Every tap is loaded, and most lie across two cache lines.
-    sums = vectors * taps * max(1.0, 2 * _LOAD) + outputs * store
+    sums = vectors * taps * _TAP + outputs * store
     copied = 0.0
     if conv.step != (1, 1):
         copied = vectors * down * right * (_COPY + _SHUFFLE * (1 + down))
         sums += outputs * _SHUFFLE
-    return copied + conv.group_outputs * sums + _CHANNEL
+    return _of_vector(tile, machine) * (copied + conv.group_outputs * sums) + _CHANNEL
 
 
 def flat_vectors(conv: ConvTranspose2d, width: int, rows: int, columns: int, lanes: int) -> int:
     """Vectors over all rows of blocks of a flat map."""
     pitch = columns if conv.step == (1, 1) else copied_pitch(conv, width, columns)
     return -(-rows * pitch // lanes)
+
+
+def _of_vector(tile: DepthTile, machine: CpuMachine) -> float:
+    """Cycles of an operation on a vector of the tile."""
+    return _HALF ** ((machine.lanes // tile.lanes).bit_length() - 1)
 
 
 def _rows_read(conv: ConvTranspose2d, fh: int, lines: int) -> int:
@@ -202,7 +214,8 @@ def _tiles(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Iterator
                 tile = DepthTile(lanes, vectors, lines, rows, 1, parallel=False)
                 yield tile
                 if can_be_direct(conv, sizes, lanes * vectors) is None:
-                    yield replace(tile, direct=True)
+                    parts = -(-machine.threads // ((sizes.batch or 1) * conv.in_channels))
+                    yield replace(tile, rows=_in_parts(most, parts, lines), direct=True)
 
 
 def can_be_flat(conv: ConvTranspose2d, sizes: Sizes, lanes: int) -> str | None:
@@ -216,7 +229,7 @@ def can_be_flat(conv: ConvTranspose2d, sizes: Sizes, lanes: int) -> str | None:
     columns = blocks_of(conv.w, conv.step[1], width)
     vectors = flat_vectors(conv, width, rows, columns, lanes)
     taps = vectors * conv.h.useful_taps * conv.w.useful_taps
-    if taps > MOST_WRITTEN_OUT:
+    if taps > MOST_OF_A_MAP:
         return f"{taps} multiply-adds of a flat map would be written out"
     return None
 
@@ -244,11 +257,15 @@ def _rows(
     affordable = max(affordable, lines, conv.h.halo_extent // down + 1)
     pieces = (sizes.batch or 1) * conv.in_channels
     parts = max(-(-most // affordable), -(-machine.threads // pieces))
-    rows = -(-most // parts)
-    return min(most, -(-rows // lines) * lines)
+    return _in_parts(most, parts, lines)
 
 
-def _planes(conv: ConvTranspose2d, sizes: Sizes, tile: DepthTile, machine: CpuMachine) -> int:
+def _in_parts(rows: int, parts: int, lines: int) -> int:
+    """Rows of one of so many strips, of whole tiles."""
+    return min(rows, -(-rows // (parts * lines)) * lines)
+
+
+def _planes(conv: ConvTranspose2d, machine: CpuMachine) -> int:
     """Channels of a piece: as many pieces for every thread."""
     chunks = -(-conv.in_channels // _MOST_PLANES)
     chunks = min(-(-chunks // machine.threads) * machine.threads, conv.in_channels)
