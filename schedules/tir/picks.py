@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tvm import tirx
-from tvm.script.ir_builder import tirx as T
 
 Places = Sequence[int | None]
 # A vector, and the place of each of its lanes.
@@ -43,13 +42,13 @@ def picked(sources: Sequence[Source], places: Places, dtype: str = "float32") ->
         if found is None:
             # Lanes of another source are put in later: any will do.
             order = [lane_of.get(place, 0) if place in new else 0 for place in places]
-            found = T.bind(_shuffle([vector], order))
+            found = _shuffle([vector], order)
         else:
             order = [
                 len(places) + lane_of[place] if place in new else lane
                 for lane, place in enumerate(places)
             ]
-            found = T.bind(_shuffle([found, vector], order))
+            found = _shuffle([found, vector], order)
     return found
 
 
@@ -59,7 +58,7 @@ def picked_from(load: Callable[[int, int], Any], size: int, places: Places) -> A
     while lanes > size:
         lanes //= 2
     begins = windows(places, size, lanes)
-    sources = [(T.bind(load(begin, lanes)), range(begin, begin + lanes)) for begin in begins]
+    sources = [(load(begin, lanes), range(begin, begin + lanes)) for begin in begins]
     return picked(sources, places)
 
 

@@ -97,17 +97,19 @@ class FlatWriter(DepthWriter):
         (above, _), (left, _) = self.conv.h.halo, self.conv.w.halo
         total: Any = self.spread(tirx.const(0, "float32"), lanes)
         rows, columns = taps_of(self.conv.h, fh), taps_of(self.conv.w, fw)
-        for (th, a), (tw, b) in product(enumerate(rows), enumerate(columns)):
-            if self.copies:
-                at = (a % down * right + b % right) * self.copied * lanes
-                at += a // down * self.pitch + b // right + begin
-                value = self.scratch[ramp(index(at), lanes)]
-            else:
-                places = self._places(begin, 1, 1, a + above, b + left)
-                if not any(place is not None for place in places):
+        for th, a in enumerate(rows):
+            for tw, b in enumerate(columns):
+                weight = self.spread(weights[fh, fw, th, tw], lanes)
+                if self.copies:
+                    at = (a % down * right + b % right) * self.copied * lanes
+                    at += a // down * self.pitch + b // right + begin
+                    total = total + self.scratch[ramp(index(at), lanes)] * weight
                     continue
-                value = self._picked(batch, channel, places)
-            total = T.bind(total + value * self.spread(weights[fh, fw, th, tw], lanes))
+                places = self._places(begin, 1, 1, a + above, b + left)
+                if any(place is not None for place in places):
+                    total = total + self._picked(batch, channel, places) * weight
+            # One statement for a row of taps: TVM takes the square of their number.
+            total = T.bind(total)
         return total
 
     def _store(self, batch: Any, channel: Any, sums: dict[tuple[int, int, int], Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.costs import Cost, waste
 from tvm_deconv.schedules.cpu.machine import CpuMachine
@@ -28,7 +30,8 @@ class DepthSpace:
             rows = {n for n in rows | some_parts(blocks, 8) if n <= min(blocks, _MOST_ROWS)}
             lines = {n for n in lines if n <= blocks}
         flat = any(can_be_flat(conv, sizes, lanes) is None for lanes in lanes_of(machine)[:2])
-        direct = can_be_direct(conv, sizes, 1) is None
+        least = replace(own, lanes=lanes_of(machine)[-1], vectors=1, lines=1)
+        direct = can_be_direct(conv, sizes, least) is None
         return {
             "lanes": set(lanes_of(machine)[:2]),
             "vectors": {1, 2, 3, 4},
@@ -51,7 +54,7 @@ class DepthSpace:
                 return "a flat map is one line, of vectors, lines and rows 1"
             return can_be_flat(conv, sizes, tile.lanes)
         if tile.direct:
-            return can_be_direct(conv, sizes, tile.lanes * tile.vectors)
+            return can_be_direct(conv, sizes, tile)
         return None
 
     def costs(

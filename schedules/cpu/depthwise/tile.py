@@ -18,10 +18,11 @@ from tvm_deconv.schedules.cpu.tiling import (
 )
 from tvm_deconv.schedules.variant import Sizes
 
-# Multiply-adds that are written out, of a register tile and of a flat map: of more than those the
-# masks of a flat map are spilled.
-MOST_WRITTEN_OUT = 1024
-MOST_OF_A_MAP = 256
+# Multiply-adds that are written out: of a register tile; of one for each edge of a map, which takes
+# as much longer to compile; of a flat map, of which more masks would be spilled.
+MOST_WRITTEN_OUT = 512
+_MOST_DIRECT = 128
+_MOST_OF_A_MAP = 256
 # Taps of all phases, each of which is loaded and used once for a channel.
 _MOST_TAPS = 256
 # Output channels of a group: of more, a tile of channels uses each input in a register again.
@@ -213,7 +214,7 @@ def _tiles(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Iterator
                 rows = _rows(conv, sizes, lanes * vectors, lines, most, machine)
                 tile = DepthTile(lanes, vectors, lines, rows, 1, parallel=False)
                 yield tile
-                if can_be_direct(conv, sizes, lanes * vectors) is None:
+                if can_be_direct(conv, sizes, tile) is None:
                     parts = -(-machine.threads // ((sizes.batch or 1) * conv.in_channels))
                     yield replace(tile, rows=_in_parts(most, parts, lines), direct=True)
 
@@ -229,18 +230,22 @@ def can_be_flat(conv: ConvTranspose2d, sizes: Sizes, lanes: int) -> str | None:
     columns = blocks_of(conv.w, conv.step[1], width)
     vectors = flat_vectors(conv, width, rows, columns, lanes)
     taps = vectors * conv.h.useful_taps * conv.w.useful_taps
-    if taps > MOST_OF_A_MAP:
+    if taps > _MOST_OF_A_MAP:
         return f"{taps} multiply-adds of a flat map would be written out"
     return None
 
 
-def can_be_direct(conv: ConvTranspose2d, sizes: Sizes, span: int) -> str | None:
+def can_be_direct(conv: ConvTranspose2d, sizes: Sizes, tile: DepthTile) -> str | None:
     """Why vectors of a map are not read where it lies, in words; None if they can be."""
     _, height, width = sizes
     if height is None or width is None:
         return "a map that is read where it lies has a known size"
     if conv.step != (1, 1):
         return "columns that lie apart are copied together"
+    span = tile.lanes * tile.vectors
+    products = tile.lines * tile.vectors * conv.h.useful_taps * conv.w.useful_taps
+    if products > _MOST_DIRECT:
+        return f"{products} multiply-adds of a tile would be written out for every edge of a map"
     columns = blocks_of(conv.w, 1, width)
     return f"tiles of {span} columns, where a row has {columns}" if span > columns else None
 

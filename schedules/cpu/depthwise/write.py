@@ -127,8 +127,7 @@ class RowsWriter(DepthWriter):
         lowest = max(rows - self.tile.lines, (rows - 1) // of_strip * of_strip)
 
         def read(i: int, p: int, q: int, j: int) -> Any:
-            row = bound(y + (i + above))
-            conditions = []
+            row, conditions = y + (i + above), []
             if i + above < 0:
                 conditions.append(row >= 0)
             if i + above + lowest >= height:
@@ -258,21 +257,25 @@ class RowsWriter(DepthWriter):
         tile, h, w, (down, right) = self.tile, self.conv.h, self.conv.w, self.conv.step
         lanes = tile.lanes
         sums: dict[tuple[int, int, int], Any] = {}
-        # Rows by the lines and taps that read them, and columns alike.
+        # Rows by the lines and taps that read them.
         rows: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for line, (th, a) in product(range(tile.lines), enumerate(taps_of(h, fh))):
             rows.setdefault((line + a // down, a % down), []).append((line, th))
-        columns: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        for fw in range(w.stride):
-            for tw, b in enumerate(taps_of(w, fw)):
-                columns.setdefault((b % right, b // right), []).append((fw, tw))
-        for (i, p), (q, j) in product(sorted(rows), sorted(columns)):
-            for v in range(tile.vectors):
-                vector = T.bind(read(i, p, q, j + v * lanes))
-                for (line, th), (fw, tw) in product(rows[i, p], columns[q, j]):
-                    term = vector * self.spread(weights[fh, fw, th, tw], lanes)
-                    old = sums.get((fw, line, v))
-                    sums[fw, line, v] = T.bind(term if old is None else old + term)
+        columns = sorted({(b % right, b // right) for f in range(w.stride) for b in taps_of(w, f)})
+        for i, p in sorted(rows):
+            vectors = {
+                (q, j, v): T.bind(read(i, p, q, j + v * lanes))
+                for (q, j), v in product(columns, range(tile.vectors))
+            }
+            # One statement for a row of a sum: TVM takes the square of their number.
+            for (line, th), fw, v in product(rows[i, p], range(w.stride), range(tile.vectors)):
+                total = sums.get((fw, line, v))
+                for tw, b in enumerate(taps_of(w, fw)):
+                    weight = self.spread(weights[fh, fw, th, tw], lanes)
+                    term = vectors[b % right, b // right, v] * weight
+                    total = term if total is None else total + term
+                if total is not None:
+                    sums[fw, line, v] = T.bind(total)
         zero = self.spread(tirx.const(0, "float32"), lanes)
         for line, v in product(range(tile.lines), range(tile.vectors)):
             parts = [sums.get((fw, line, v), zero) for fw in range(w.stride)]
