@@ -101,6 +101,7 @@ class Algorithm:
     layer's own, gives the parameters that the model prefers for each size that they can have.
     ``has_steps`` says that it computes every second output, say, of a layer with a ``step``; others
     compute none of those.
+    ``for_volumes`` says that its loop nest can be one over volumes (``tir.stacks``).
     ``weight_dtype(dtype)`` is that of the packed weights for a layer of ``dtype``: what
     ``pack_weights`` gives has to be converted to it.
     """
@@ -118,6 +119,7 @@ class Algorithm:
     choose_each: Callable[[ConvTranspose2d, Sizes, Any], tuple[Any, ...]] | None = None
     weight_dtype: Callable[[str], str] = always_accumulate_dtype
     has_steps: bool = False
+    for_volumes: bool = True
 
     def cannot(self, conv: ConvTranspose2d, accumulate: str = ACCUMULATE_DTYPE) -> str | None:
         """Why the algorithm cannot compute a layer, in words; None if it can."""

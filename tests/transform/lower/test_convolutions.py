@@ -179,13 +179,15 @@ def test_constants_of_an_epilogue_keep_their_type(kind, large):
     np.testing.assert_allclose(got.numpy(), expected, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("channels", "groups"), [((6, 6), 6), ((3, 32), 1)], ids=["depthwise", "sums of 27 products"]
-)
-def test_other_convolutions_with_strides_are_left_to_tvm(channels, groups):
-    net = Net((1, channels[0], 9, 14))
-    mod = lower(net.model(net.conv("x", *channels, strides=[2, 2], group=groups)))
+def test_convolutions_with_strides_of_short_sums_are_left_to_tvm():
+    net = Net((1, 3, 9, 14))
+    mod = lower(net.model(net.conv("x", 3, 32, strides=[2, 2])))
     assert "nn.conv2d" in calls(mod) and "call_tir" not in calls(mod)
+
+
+def test_a_depthwise_convolution_with_strides_is_stored_with_what_follows():
+    net = Net((2, 6, 9, 30))
+    check(net, net("Relu", net.conv("x", 6, 12, strides=[2, 2], group=6)), lowered=1)
 
 
 STRIDED = {
