@@ -182,11 +182,14 @@ def test_constants_of_an_epilogue_keep_their_type(kind, large):
 
 
 @pytest.mark.parametrize(
-    ("channels", "groups"), [((6, 6), 6), ((3, 32), 1)], ids=["depthwise", "sums of 27 products"]
+    ("channels", "kernel", "groups"),
+    [((6, 6), 3, 6), ((3, 32), 3, 1), ((1, 16), 65, 1)],
+    ids=["depthwise", "sums of 27 products", "4225 taps"],
 )
-def test_other_convolutions_with_strides_are_left_to_tvm(channels, groups):
+def test_other_convolutions_with_strides_are_left_to_tvm(channels, kernel, groups):
     net = Net((1, channels[0], 9, 14))
-    mod = lower(net.model(net.conv("x", *channels, strides=[2, 2], group=groups)))
+    y = net.conv("x", *channels, kernel, strides=[2, 2], group=groups)
+    mod = lower(net.model(y), target=ONE_THREAD)
     assert "nn.conv2d" in calls(mod) and "call_tir" not in calls(mod)
 
 

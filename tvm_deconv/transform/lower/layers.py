@@ -14,7 +14,7 @@ from tvm import relax
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.choice import Choice, Preferences, choose
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.machines import Machine
+from tvm_deconv.schedules.machines import Machine, variants_for
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform.graph import Graph, dtype_of, shape_of, text
 
@@ -128,7 +128,11 @@ def _with_step(
         return Refused(f"{name} {op.group_outputs} output channels in a group, fewer than {few}")
     if products < _LONG_SUM:
         return Refused(f"{name} sums of {products} products, fewer than {_LONG_SUM}")
-    return (replace(conv, op=replace(conv.op, step=conv.step)),)
+    stepped = replace(op, step=conv.step)
+    refusals = [v.cannot(stepped) for v in variants_for(machine).values() if v.has_steps]
+    if None not in refusals:
+        return Refused(f"{name} {'; '.join(map(str, refusals))}")
+    return (replace(conv, op=stepped),)
 
 
 def sizes_of(conv: Convolution) -> Sizes:
