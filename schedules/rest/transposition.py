@@ -69,6 +69,9 @@ def transposition_of(stages: list[Stage], machine: CpuMachine) -> Transposition 
     if read is None or written is None:
         return None
     sizes = [axis.size for axis in stage.axes]
+    # Of axes of one step nothing is left below: of one without steps there would be one step, too.
+    if 0 in sizes:
+        return None
     axes = _joined(
         [
             _Axis(size, *steps)
