@@ -21,6 +21,7 @@ from .bounds import with_exact_bounds
 from .contraction import Contraction, contraction_of, epilogue_positions
 from .injective import is_injective, schedule_injective
 from .inline import inline_producers
+from .interleaving import interleaving_of, write_interleaving
 from .lanes import LaneReduction, lane_reduction_of, schedule_lanes
 from .nest import schedule_contraction
 from .plain import schedule_reduction
@@ -76,6 +77,9 @@ def schedule_function(
     product = schedule_product(func, stages, machine, constants)
     if product is not None:
         return for_llvm(product[0]), product[1]
+    interleaving = interleaving_of(stages, machine)
+    if interleaving is not None:
+        return for_llvm(write_interleaving(func, interleaving)), {}
     transposition = transposition_of(stages, machine)
     if transposition is not None:
         return for_llvm(write_transposition(func, transposition)), {}
