@@ -26,7 +26,7 @@ from .lanes import LaneReduction, lane_reduction_of, schedule_lanes
 from .nest import schedule_contraction
 from .plain import schedule_reduction
 from .product.schedule import Packings, schedule_product
-from .row_group import RowGroup, row_group_of, schedule_rows
+from .row_group import RowGroup, row_group_of, schedule_rows, with_results_in_place
 from .rows import cut_rows
 from .stage import Stage, Var, loads_of, stages_of, with_stages
 from .transposition import transposition_of, write_transposition
@@ -108,8 +108,12 @@ def _scheduled(func: tirx.PrimFunc, parts: list[Part], machine: CpuMachine) -> t
             schedule_injective(schedule, part, machine)
         else:
             schedule_reduction(schedule, part, machine)
+    scheduled = schedule.mod["main"]
+    for part in parts:
+        if isinstance(part, RowGroup):
+            scheduled = with_results_in_place(scheduled, part)
     stores = {part.store.name for part in parts if isinstance(part, Contraction)}
-    return for_llvm(cut_rows(with_exact_bounds(schedule.mod["main"], stores)))
+    return for_llvm(cut_rows(with_exact_bounds(scheduled, stores)))
 
 
 def _simple_rules(_func: tirx.PrimFunc, stages: list[Stage], _machine: CpuMachine) -> list[Part]:

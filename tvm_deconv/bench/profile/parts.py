@@ -74,7 +74,8 @@ def _together(
     found: list[tuple[set[str], Kernels, Kernels]] = []
     for side, kernels in ((0, ours), (1, theirs)):
         for kernel in kernels:
-            nodes, both = set(kernel["nodes"]), ([], [])
+            nodes = set(kernel["nodes"])
+            both: tuple[Kernels, Kernels] = ([], [])
             both[side].append(kernel)
             apart = []
             for known, own, other in found:
