@@ -81,7 +81,7 @@ class Ours:
             calls += 1
             return call()
 
-        loaded = counting, lambda result: result.numpy(), tvm.__version__, []
+        loaded: Loaded = (counting, lambda result: result.numpy(), tvm.__version__, [])
         return loaded, lambda: times.kernels(calls)
 
     def _kernels(self, model: str, threads: int) -> list[str]:

@@ -138,13 +138,13 @@ class _Contestant:
         if self.name not in self.profilers:
             raise ValueError(f"{self.name} has no profiler")
         loaded, self.end_profile = self.profilers[self.name](model, x, threads, folder)
-        call, *rest = loaded
+        call, to_numpy, version, notes = loaded
 
         def counting() -> Any:
             self.made += 1
             return call()
 
-        return counting, *rest
+        return counting, to_numpy, version, notes
 
     def _kernels(self) -> dict[str, Any]:
         if self.end_profile is None:
