@@ -17,6 +17,7 @@ from tvm import relax
 
 import tvm_deconv
 from tvm_deconv.backends.linking import link, linker
+from tvm_deconv.backends.lowering import lean_lowering
 from tvm_deconv.targets import resolve_target
 
 
@@ -40,6 +41,15 @@ def library(executable: Any) -> tvm.runtime.Module:
 def loaded(executable: Any) -> Callable[..., Any]:
     """``main`` of a network that was compiled for ``unoptimised``."""
     return relax.VirtualMachine(library(executable), tvm.cpu())["main"]
+
+
+def built(
+    mod: tvm.IRModule, passes: Any = "default", target: tvm.target.Target | None = None
+) -> Callable[..., Any]:
+    """``main`` of a module by ``passes``, by default TVM's own; the kernels are lowered as ours."""
+    target = target or unoptimised()
+    with lean_lowering(target):
+        return loaded(relax.build(mod, target, relax_pipeline=passes))
 
 
 def compiled(model: Any, **options: Any) -> Callable[..., Any]:

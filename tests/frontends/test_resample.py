@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import tvm
-from quick_network import loaded, unoptimised
+from quick_network import built
 from relax_helpers import compiled, conv, module, operators
 from tvm import relax
 
@@ -91,7 +91,7 @@ def all_of(kind, shape, dtype="float32"):
 
 
 def run(mod, x):
-    main = loaded(relax.build(mod, unoptimised()))
+    main = built(mod)
     return [value.numpy() for value in main(tvm.runtime.tensor(x))]
 
 

@@ -15,12 +15,15 @@ from tvm_deconv.schedules import llvm
 
 from .backend import Packer
 from .linker import linker_for
+from .lowering import lean_lowering
 from .packing import pack
 from .registry import backend_of
 
 
 def compiled(func: tvm.tirx.PrimFunc, target: Target) -> Any:
     """A library's worth of one scheduled function, its entry ``main``: what ``link`` takes.
+
+    It is lowered as in a network: what is measured of a kernel is what ``compile`` makes of it.
 
     Raises TargetError for kernels that a GPU would not start, before they are compiled.
     """
@@ -29,7 +32,8 @@ def compiled(func: tvm.tirx.PrimFunc, target: Target) -> Any:
     if reason is not None:
         raise TargetError(f"the kernel does not fit the device: it takes {reason}")
     backend.register_compiler()
-    return tvm.compile(tvm.IRModule({"main": func}), target=target)
+    with lean_lowering(target):
+        return tvm.compile(tvm.IRModule({"main": func}), target=target)
 
 
 def linker(target: Target) -> str:
