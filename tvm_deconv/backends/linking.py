@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import tvm
@@ -48,10 +49,17 @@ def linker(target: Target) -> str:
     return command
 
 
-def link(executable: Any, path: str | os.PathLike, command: str, target: Target) -> None:
+def link(
+    executable: Any,
+    path: str | os.PathLike,
+    command: str,
+    target: Target,
+    options: Sequence[str] = (),
+) -> None:
     """Write what ``compiled`` or ``relax.build`` gave as a library that TVM's runtime alone loads.
 
     It holds machine code for CUDA, whether or not there is a GPU here, and source for OpenCL.
+    ``options`` are more words for the ``command``.
 
     Raises TargetError when the linker fails, with what it said, and for kernels that the CUDA
     compiler rejects.
@@ -62,6 +70,7 @@ def link(executable: Any, path: str | os.PathLike, command: str, target: Target)
             fcompile=tvm_cc.create_shared,
             fpack_imports=_packer(target),
             cc=command,
+            options=list(options),
         )
     except RuntimeError as error:
         said = str(error).removeprefix("Compilation error:").split("\nCommand line:")[0]
