@@ -9,7 +9,7 @@ import pytest
 import tvm
 from onnx import TensorProto
 from onnx_net import Net
-from quick_network import compiled, loaded, unoptimised
+from quick_network import built, compiled
 from tvm import relax
 
 from tvm_deconv import importer
@@ -51,7 +51,7 @@ def check(net: Net, *outputs: str, lowered=None, tolerance=1e-5, shape=None):
     x = net.rng.standard_normal(shape or net.shape).astype(net.dtype)
     session = onnxruntime.InferenceSession(model.SerializeToString())
     expected = session.run(None, {"x": x})
-    got = loaded(relax.build(mod, unoptimised()))(tvm.runtime.tensor(x))
+    got = built(mod)(tvm.runtime.tensor(x))
     got = [got] if len(outputs) == 1 else list(got)
     for have, want in zip(got, expected, strict=True):
         np.testing.assert_allclose(
