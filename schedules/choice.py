@@ -193,7 +193,12 @@ def _by_model(
     if sizes.height is None or sizes.width is None:
         estimates = _shorter_code_first(estimates)
     _, variant, parameters = estimates[0]
-    others = [note for name, note in refused.items() if name not in passed_over]
+    # What is for layers of another kind is not worth a word.
+    others = [
+        note
+        for name, note in refused.items()
+        if name not in passed_over and (conv.groups > 1 or not variants[name].of_groups)
+    ]
     return Choice(
         variant, parameters, "; ".join([*passed_over.values(), _numbers(estimates), *others])
     )

@@ -101,7 +101,8 @@ class Algorithm:
     layer's own, gives the parameters that the model prefers for each size that they can have.
     ``has_steps`` says that it computes every second output, say, of a layer with a ``step``; others
     compute none of those.
-    ``for_volumes`` says that its loop nest can be one over volumes (``tir.stacks``).
+    ``for_volumes`` says that its loop nest can be one over volumes (``tir.stacks``), ``of_groups``
+    that it is for layers of several groups, so that nobody wonders why it does not compute others.
     ``weight_dtype(dtype)`` is that of the packed weights for a layer of ``dtype``: what
     ``pack_weights`` gives has to be converted to it.
     """
@@ -120,6 +121,7 @@ class Algorithm:
     weight_dtype: Callable[[str], str] = always_accumulate_dtype
     has_steps: bool = False
     for_volumes: bool = True
+    of_groups: bool = False
 
     def cannot(self, conv: ConvTranspose2d, accumulate: str = ACCUMULATE_DTYPE) -> str | None:
         """Why the algorithm cannot compute a layer, in words; None if it can."""

@@ -51,4 +51,5 @@ DEPTHWISE = Variant(
     schedule=schedule,
     has_steps=True,
     for_volumes=False,
+    of_groups=True,
 )
