@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import tvm
 from kernel import HOST
@@ -14,6 +16,7 @@ from tvm_deconv.schedules.cpu.integer.dot import dot_of
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
 from tvm_deconv.schedules.cpu.integer.tile import choose_tile
 from tvm_deconv.schedules.cpu.integer.write import write
+from tvm_deconv.schedules.variant import Sizes
 
 UNEVEN = ConvTranspose2d(6, 10, Axis(4, 2, 1, 1), Axis(5, 3, 1, 0, 1), groups=2)
 SUB_PIXEL = ConvTranspose2d(5, 2, Axis(6, 2, 2, 2), Axis(6, 2, 2, 2))
@@ -39,24 +42,32 @@ def drawn(dtype, shape, rng):
 def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **options):
     """What the kernel computes of random integers, and what float64 does.
 
-    ``run`` takes a compiled module, the arrays and an empty result, and gives the result.
+    ``run`` takes a compiled module, the arrays and an empty result, and gives the result. ``make``
+    gives the kernel of a GPU: it takes layer, dtype, store and sizes; ``compile`` compiles it.
     """
     rng, dot = np.random.default_rng(0), dot or dot_of(HOST)
-    x, weight = drawn(dtype, shape, rng), drawn("int8", op.weight_shape, rng).clip(-127)
+    x, kind = drawn(dtype, shape, rng), options.get("weights", "int8")
+    most = np.iinfo(kind).max
+    weight = drawn(kind, op.weight_shape, rng).clip(-most)
     if options.get("extreme"):
-        x, weight = np.full_like(x, np.iinfo(dtype).max), np.full_like(weight, 127)
+        x, weight = np.full_like(x, np.iinfo(dtype).max), np.full_like(weight, most)
     store, own = store or Store("uint8"), options.get("own", {"zero_point": 7})
     if store.dtype == "float32":
         own = {}
     n, _, h, w = shape
     down, right = step = options.get("step", (1, 1))
-    tile = options.get("tile") or choose_tile(op, dot, h, w, n, machine_of(HOST), step)
-    kernel = Integer(op, dtype, dot, tile, store, step)
+    make = options.get("make")
+    if make is None:
+        tile = options.get("tile") or choose_tile(op, dot, h, w, n, machine_of(HOST), step)
+        kernel = Integer(op, dtype, dot, tile, store, step)
+    else:
+        kernel = make(replace(op, step=step), dtype, store, Sizes(n, h, w))
     free = [tirx.Var(name, "int64") if name in options.get("free", "") else size
             for name, size in zip("nchw", shape, strict=True)]  # fmt: skip
-    func = write(kernel, free).with_attr("global_symbol", "main")
+    func = kernel.write(tuple(free)) if make else write(kernel, free)
+    func = func.with_attr("global_symbol", "main")
     bias = rng.integers(-5000, 5000, op.out_channels)
-    scales = rng.uniform(0.5, 1, (op.out_channels, *op.strides)) / 127
+    scales = rng.uniform(0.5, 1, (op.out_channels, *op.strides)) / most
     scales = (scales / np.sqrt(op.group_inputs * op.h.useful_taps)).astype("float32")
     offsets = bias[:, None, None] - kernel.corrections(weight, zero_point)
     every = np.s_[:, :, ::down, ::right]
@@ -70,7 +81,7 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
     if store.sum is not None:
         other = drawn(store.sum.other, out.shape, rng)
         arrays += [other, store.sum.values(SUM_SCALES, (own["zero_point"], 5, 11), 0, np.inf)]
-    built = tvm.compile(func, target=options.get("target", HOST))
+    built = options.get("compile", tvm.compile)(func, target=options.get("target", HOST))
     got = options.get("run", run_here)(built, arrays, out)
     sums = conv2d_transpose(
         x.astype("float64") - zero_point,

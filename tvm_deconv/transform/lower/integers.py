@@ -24,20 +24,27 @@ clip, say. Where something else follows, or several readers, the result is store
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import tvm
 from tvm import relax
 
+from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.integers import integer_weights
+from tvm_deconv.backends import machine_of
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of, wide_dot_of
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store, phase_sums
 from tvm_deconv.schedules.cpu.integer.tile import choose_tile, refusal
-from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine
+from tvm_deconv.schedules.cpu.integer.write import write
+from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.gpu.integer.dot import Dot as GpuDot
+from tvm_deconv.schedules.gpu.integer.dot import dots_of
+from tvm_deconv.schedules.gpu.integer.kernel import GpuInteger, choose
+from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, shape_of
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE, scale_of
@@ -57,7 +64,7 @@ _ROUNDING = 2.0**-22
 
 @dataclass(frozen=True)
 class Integers:
-    """What a target has for integers: the machine, and what multiplies bytes and wider weights.
+    """What a processor has for integers: the machine, and what multiplies bytes and wider weights.
 
     ``winograd`` is whether a layer that would be faster so may be left to that form of float32.
     """
@@ -67,12 +74,71 @@ class Integers:
     wide: Dot
     winograd: bool = True
 
+    def kernel(
+        self,
+        op: ConvTranspose2d,
+        dtype: str,
+        dot: Dot,
+        store: Store,
+        sizes: Sizes,
+        step: tuple[int, int] = (1, 1),
+    ) -> Integer | Refused:
+        """The kernel for bytes of ``dtype``; ``sizes`` are those of the input."""
+        reason = refusal(op, dot)
+        if reason is not None:
+            return Refused(reason)
+        batch, height, width = sizes
+        tile = choose_tile(op, dot, height, width, batch, self.machine, step)
+        kernel = Integer(op, dtype, dot, tile, store, step)
+        slower = why_float32(kernel, sizes, self.machine, self.winograd)
+        return Refused(slower) if slower else kernel
 
-def integers_of(target: tvm.target.Target, winograd: bool = True) -> Integers | None:
-    """None for a device without kernels of integers: they are computed in float32 there."""
-    if target.kind.name != "llvm":
-        return None
-    return Integers(cpu_machine(target), dot_of(target), wide_dot_of(target), winograd)
+    def write(self, kernel: Integer, shape: Sequence[Any]) -> tvm.tirx.PrimFunc:
+        """The function of a kernel for an input of ``shape``."""
+        return write(kernel, shape)
+
+
+@dataclass(frozen=True)
+class GpuIntegers:
+    """What a GPU has for integers, as ``Integers``."""
+
+    machine: GpuMachine
+    narrow: GpuDot
+    wide: GpuDot
+
+    def kernel(
+        self,
+        op: ConvTranspose2d,
+        dtype: str,
+        dot: GpuDot,
+        store: Store,
+        sizes: Sizes,
+        step: tuple[int, int] = (1, 1),
+    ) -> GpuInteger | Refused:
+        """As that of ``Integers``."""
+        op = replace(op, step=step)
+        chosen = choose(op, dot, sizes, self.machine)
+        if isinstance(chosen, str):
+            return Refused(chosen)
+        form, tile = chosen
+        return GpuInteger(op, dtype, dot, form, tile, store)
+
+    def write(self, kernel: GpuInteger, shape: Sequence[Any]) -> tvm.tirx.PrimFunc:
+        """The function of a kernel for an input of ``shape``."""
+        return kernel.write(tuple(shape))
+
+
+def integers_of(
+    target: tvm.target.Target, winograd: bool = True
+) -> Integers | GpuIntegers | Refused:
+    """What a device has; Refused where that is nothing, and float32 computes them."""
+    machine = machine_of(target)
+    if isinstance(machine, CpuMachine):
+        return Integers(machine, dot_of(target), wide_dot_of(target), winograd)
+    dots = dots_of(machine)
+    if dots is None:
+        return Refused(f"{machine.name} has no product of four bytes at a time")
+    return GpuIntegers(machine, *dots)
 
 
 @dataclass(frozen=True)
@@ -85,7 +151,7 @@ class IntegerLayer:
     conv: Convolution
     data: relax.Expr
     result: relax.Var
-    kernel: Integer
+    kernel: Integer | GpuInteger
     arrays: tuple[np.ndarray, ...] = field(repr=False)
     other: relax.Expr | None = None
 
@@ -116,7 +182,7 @@ class _Following:
 
 
 def integer_layer(
-    graph: Graph, var: relax.Var, integers: Integers | None
+    graph: Graph, var: relax.Var, integers: Integers | GpuIntegers | Refused
 ) -> IntegerLayer | Refused | None:
     """The kernel for the convolution ``var``; None if its data are no dequantized bytes.
 
@@ -133,8 +199,8 @@ def integer_layer(
     conv = read(graph, var, strided=True)
     if conv is None or isinstance(conv, Refused) or conv.dtype != "float32":
         return None
-    if integers is None:
-        return Refused("integers are multiplied on processors only")
+    if isinstance(integers, Refused):
+        return integers
     known = scale_of(graph, source, dtype_of(source.args[0]))
     if known is None:
         return Refused("its input does not have one positive, constant scale and one zero point")
@@ -157,16 +223,13 @@ def _layer(
     zero_point: int,
     weight: np.ndarray,
     units: np.ndarray,
-    integers: Integers,
+    integers: Integers | GpuIntegers,
 ) -> IntegerLayer | Refused:
     """``data`` are the bytes, ``units`` those of a sum: (O, r_h, r_w)."""
     op, dtype = conv.op, dtype_of(data)
     dot = integers.narrow if integers.narrow.holds(weight) else integers.wide
     if not dot.holds(weight):
         return Refused(f"a weight is {np.abs(weight).max()} times its scale: more than int16 holds")
-    reason = refusal(op, dot)
-    if reason is not None:
-        return Refused(reason)
     after = _follow(graph, conv)
     bounds = np.iinfo(dtype)
     farthest = max(bounds.max - zero_point, zero_point - bounds.min)
@@ -190,11 +253,10 @@ def _layer(
     )
     low, high = (_in_units(bound, per) for bound in (after.low, after.high))
     sizes = [dim if isinstance(dim, int) else None for dim in shape_of(data) or [None] * 4]
-    tile = choose_tile(op, dot, sizes[2], sizes[3], sizes[0], integers.machine, conv.step)
-    kernel = Integer(op, dtype, dot, tile, store, conv.step)
-    slower = why_float32(kernel, Sizes(sizes[0], *sizes[2:]), integers.machine, integers.winograd)
-    if slower:
-        return Refused(slower)
+    size = Sizes(sizes[0], *sizes[2:])
+    kernel = integers.kernel(op, dtype, dot, store, size, conv.step)
+    if isinstance(kernel, Refused):
+        return kernel
     offsets = bias - kernel.corrections(weight, zero_point)
     arrays = [
         kernel.pack(weight),

@@ -18,13 +18,13 @@ from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.relax_functions import holds, opaque, with_rebuilt
 from tvm_deconv.report import KernelReport
 from tvm_deconv.schedules.cpu.integer.kernel import Integer
-from tvm_deconv.schedules.cpu.integer.write import write
+from tvm_deconv.schedules.gpu.integer.kernel import GpuInteger
 from tvm_deconv.transform.graph import Graph, op_name, same_shape, shape_of
 from tvm_deconv.transform.graph import constant as tensor_constant
 from tvm_deconv.transform.keep_bytes import DEQUANTIZE
 from tvm_deconv.transform.rebind import rebind
 
-from .integers import IntegerLayer, Integers, integer_layer, integers_of
+from .integers import GpuIntegers, IntegerLayer, Integers, integer_layer, integers_of
 from .layers import describe, operator, short
 
 # The name of this way to compute, where variants have theirs.
@@ -38,8 +38,8 @@ class LowerIntegers:
     Takes what ``LowerConvolutions`` takes, of any size, fixed or free, where x is uint8 or int8 of
     one scale and the weights are integers times a scale for each output channel, unless float32 is
     faster, in whose forms ``winograd`` counts Winograd's. Anything else stays as it is, as does a
-    module for a device that is no processor. To run before that pass, when weights are constants.
-    Each function is called ``integer_conv2d_transpose`` or ``integer_conv2d``.
+    module for a GPU that does not multiply bytes. To run before that pass, when weights are
+    constants. Each function is called ``integer_conv2d_transpose`` or ``integer_conv2d``.
     """
 
     def __init__(self, target: tvm.target.Target, winograd: bool = True) -> None:
@@ -49,7 +49,8 @@ class LowerIntegers:
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         """The module with every such layer lowered; itself where there is none."""
-        if self.integers is None or not any(map(has_bytes, dict(mod.functions).values())):
+        integers = self.integers
+        if isinstance(integers, Refused) or not any(map(has_bytes, dict(mod.functions).values())):
             return mod
         canonical = relax.transform.CanonicalizeBindings()(mod)
 
@@ -59,10 +60,10 @@ class LowerIntegers:
             graph = Graph(func, work)
             layers = {
                 layer.result: layer
-                for layer in layers_of_integers(graph, self.integers).values()
+                for layer in layers_of_integers(graph, integers).values()
                 if isinstance(layer, IntegerLayer)
             }
-            return _Rebuild(work, graph, layers) if layers else None
+            return _Rebuild(work, graph, layers, integers) if layers else None
 
         lowered = with_rebuilt(canonical, rebuild)
         return mod if lowered is canonical else lowered
@@ -75,7 +76,7 @@ def has_bytes(func: tvm.ir.BaseFunc) -> bool:
 
 
 def layers_of_integers(
-    graph: Graph, integers: Integers | None
+    graph: Graph, integers: Integers | GpuIntegers | Refused
 ) -> dict[relax.Var, IntegerLayer | Refused]:
     """By its convolution: what is computed in integers, and what not although its data are."""
     found = {var: integer_layer(graph, var, integers) for var in graph.order if var in graph.live}
@@ -117,11 +118,15 @@ class _Rebuild(PyExprMutator):
     """Replaces the result of each layer by a call of its function; the rest is copied."""
 
     def __init__(
-        self, mod: tvm.IRModule, graph: Graph, layers: dict[relax.Var, IntegerLayer]
+        self,
+        mod: tvm.IRModule,
+        graph: Graph,
+        layers: dict[relax.Var, IntegerLayer],
+        integers: Integers | GpuIntegers,
     ) -> None:
         super().__init__(mod)
-        self.graph, self.layers = graph, layers
-        self.known: list[tuple[Integer, tuple[Any, ...], tvm.ir.GlobalVar]] = []
+        self.graph, self.layers, self.integers = graph, layers, integers
+        self.known: list[tuple[Integer | GpuInteger, tuple[Any, ...], tvm.ir.GlobalVar]] = []
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
         layer = self.layers.get(binding.var)
@@ -152,7 +157,7 @@ class _Rebuild(PyExprMutator):
             tvm.tirx.Var(name, "int64") if size is None else size
             for name, size in zip("nchw", sizes, strict=True)
         ]
-        func = opaque(write(layer.kernel, free))
+        func = opaque(self.integers.write(layer.kernel, free))
         name = f"{INTEGER}_{operator(self.graph, layer.conv.var)}"
         callee = self.builder_.add_func(func, name)
         self.known.append((layer.kernel, sizes, callee))

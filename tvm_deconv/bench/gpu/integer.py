@@ -1,0 +1,93 @@
+"""Compiles one layer of bytes, and keeps what its kernel is called with beside it.
+
+Operands are packed here, where TVM's compiler is: the run only uploads them. So both draw the same
+numbers, with one seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from tvm import tirx
+from tvm.target import Target
+
+from tvm_deconv.backends import machine_of
+from tvm_deconv.patterns.graph import Refused
+from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
+from tvm_deconv.schedules.gpu.integer.kernel import FORMS, GpuInteger
+from tvm_deconv.schedules.gpu.machine import GpuMachine
+from tvm_deconv.schedules.gpu.tile import GpuTile
+from tvm_deconv.schedules.variant import Sizes
+from tvm_deconv.transform.lower.integers import integers_of
+from tvm_deconv.workloads.spec import LayerSpec
+
+from .eight_bits import SEED, ZERO_POINT, EightBits
+from .kernel import ENTRY
+from .points import points
+
+INTEGER = "integer"
+
+
+def kernel_of(
+    spec: LayerSpec, target: Target, point: Mapping[str, int] | None = None
+) -> Integer | GpuInteger | Refused:
+    """The kernel that a user gets for the layer; Refused where it is computed in float32.
+
+    ``point`` is the tile of another, of the same form.
+    """
+    integers = integers_of(target, winograd=False)
+    if isinstance(integers, Refused):
+        return integers
+    bits, op = EightBits.draw(spec, SEED), spec.geometry()
+    dot = integers.narrow if integers.narrow.holds(bits.deconv_weights) else integers.wide
+    batch, _, height, width = spec.geometry_shape
+    store = Store("uint8", has_slope=bits.slope is not None)
+    kernel = integers.kernel(op, "uint8", dot, store, Sizes(batch, height, width))
+    if isinstance(kernel, GpuInteger) and point is not None:
+        return replace(kernel, tile=GpuTile(**point))
+    return kernel
+
+
+def candidates(
+    kernel: Integer | GpuInteger, spec: LayerSpec, target: Target, count: int
+) -> list[dict[str, int]]:
+    """Tiles to try beside that of a GPU's kernel, as ``points`` draws them."""
+    machine = machine_of(target)
+    if not (isinstance(kernel, GpuInteger) and isinstance(machine, GpuMachine)):
+        return []
+    batch, _, height, width = spec.geometry_shape
+    sizes, scalar = Sizes(batch, height, width), replace(machine, lanes=1)
+    return points(FORMS[kernel.form], kernel.words, sizes, scalar, count)
+
+
+def scheduled(kernel: Integer | GpuInteger, spec: LayerSpec, target: Target) -> tirx.PrimFunc:
+    """The function of a kernel for the layer's input."""
+    integers = integers_of(target, winograd=False)
+    assert not isinstance(integers, Refused)
+    func = integers.write(kernel, spec.geometry_shape)
+    return func.with_attr("global_symbol", ENTRY)
+
+
+def arrays_of(kernel: Integer | GpuInteger, bits: EightBits) -> list[np.ndarray]:
+    """What the kernel is called with between x and y."""
+    weights = bits.deconv_weights
+    bias = bits.per_phase(bits.bias) - kernel.corrections(weights, ZERO_POINT)
+    scales = bits.per_phase(bits.scales)
+    arrays = [
+        kernel.pack(weights),
+        kernel.points(ZERO_POINT, ZERO_POINT),
+        kernel.lines(bias).astype("int32"),
+        kernel.lines(scales),
+        kernel.store.numbers(ZERO_POINT, low=bits.low),
+    ]
+    if bits.slope is not None:
+        arrays.append(kernel.lines(np.full_like(scales, bits.slope)))
+    return arrays
+
+
+def keep(arrays: list[np.ndarray], path: Path) -> None:
+    """Write arrays to a file, in their order (``ours`` reads it)."""
+    np.savez(path, *arrays)
