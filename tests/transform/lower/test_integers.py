@@ -227,8 +227,6 @@ def test_other_gpus_compute_in_float32_and_say_why(quantized_espcn):
     ("name", "activations", "device"),
     [
         ("residual", "QInt8", "mali"),
-        ("sums", "QUInt8", "adreno"),
-        ("resizes", "QUInt8", "mali"),
         ("strided", "QUInt8", "adreno"),
         ("espcn", "QUInt8", "mali"),
     ],
