@@ -74,7 +74,7 @@ def test_the_cuda_source_computes_a_layer_of_bytes(name):
     bits, kernel = EightBits.draw(spec, SEED), integer.kernel_of(spec, TARGET)
     expected = bits.expected()
     inputs = [bits.x, *integer.arrays_of(kernel, bits)]
-    func = integer.scheduled(kernel, spec, TARGET)
+    func = integer.scheduled(kernel, spec)
     (found,) = cuda_on_cpu.build(func, TARGET).run(inputs, (expected.shape, "uint8"))
     np.testing.assert_array_equal(found, expected)
     assert len(np.unique(found)) > 50

@@ -21,7 +21,7 @@ from tvm_deconv.schedules.gpu.integer.kernel import FORMS, GpuInteger
 from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.gpu.tile import GpuTile
 from tvm_deconv.schedules.variant import Sizes
-from tvm_deconv.transform.lower.integers import integers_of
+from tvm_deconv.transform.lower.integers import function_of, integers_of
 from tvm_deconv.workloads.spec import LayerSpec
 
 from .eight_bits import SEED, ZERO_POINT, EightBits
@@ -63,12 +63,9 @@ def candidates(
     return points(FORMS[kernel.form], kernel.words, sizes, scalar, count)
 
 
-def scheduled(kernel: Integer | GpuInteger, spec: LayerSpec, target: Target) -> tirx.PrimFunc:
+def scheduled(kernel: Integer | GpuInteger, spec: LayerSpec) -> tirx.PrimFunc:
     """The function of a kernel for the layer's input."""
-    integers = integers_of(target, winograd=False)
-    assert not isinstance(integers, Refused)
-    func = integers.write(kernel, spec.geometry_shape)
-    return func.with_attr("global_symbol", ENTRY)
+    return function_of(kernel, spec.geometry_shape).with_attr("global_symbol", ENTRY)
 
 
 def arrays_of(kernel: Integer | GpuInteger, bits: EightBits) -> list[np.ndarray]:

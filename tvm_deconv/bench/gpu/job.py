@@ -119,7 +119,7 @@ def _built_integer(job: Job, spec: LayerSpec, target: Target, folder: Path) -> d
     kernel = integer.kernel_of(spec, target, None if job.default else dict(job.point))
     if isinstance(kernel, Refused):
         raise TvmDeconvError(kernel.reason)
-    func = integer.scheduled(kernel, spec, target)
+    func = integer.scheduled(kernel, spec)
     taken = export(func, target, folder / "lib" / f"{job.key}.so")
     arrays = Path("lib") / f"{job.key}.npz"
     integer.keep(integer.arrays_of(kernel, EightBits.draw(spec, SEED)), folder / arrays)

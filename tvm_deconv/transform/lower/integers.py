@@ -78,12 +78,15 @@ class Integers:
         self,
         op: ConvTranspose2d,
         dtype: str,
-        dot: Dot,
+        dot: Any,
         store: Store,
         sizes: Sizes,
         step: tuple[int, int] = (1, 1),
     ) -> Integer | Refused:
-        """The kernel for bytes of ``dtype``; ``sizes`` are those of the input."""
+        """The kernel for bytes of ``dtype`` by ``dot``, which is ``narrow`` or ``wide``.
+
+        ``sizes`` are those of the input.
+        """
         reason = refusal(op, dot)
         if reason is not None:
             return Refused(reason)
@@ -92,10 +95,6 @@ class Integers:
         kernel = Integer(op, dtype, dot, tile, store, step)
         slower = why_float32(kernel, sizes, self.machine, self.winograd)
         return Refused(slower) if slower else kernel
-
-    def write(self, kernel: Integer, shape: Sequence[Any]) -> tvm.tirx.PrimFunc:
-        """The function of a kernel for an input of ``shape``."""
-        return write(kernel, shape)
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class GpuIntegers:
         self,
         op: ConvTranspose2d,
         dtype: str,
-        dot: GpuDot,
+        dot: Any,
         store: Store,
         sizes: Sizes,
         step: tuple[int, int] = (1, 1),
@@ -122,10 +121,6 @@ class GpuIntegers:
             return Refused(chosen)
         form, tile = chosen
         return GpuInteger(op, dtype, dot, form, tile, store)
-
-    def write(self, kernel: GpuInteger, shape: Sequence[Any]) -> tvm.tirx.PrimFunc:
-        """The function of a kernel for an input of ``shape``."""
-        return kernel.write(tuple(shape))
 
 
 def integers_of(
@@ -139,6 +134,13 @@ def integers_of(
     if dots is None:
         return Refused(f"{machine.name} has no product of four bytes at a time")
     return GpuIntegers(machine, *dots)
+
+
+def function_of(kernel: Integer | GpuInteger, shape: Sequence[Any]) -> tvm.tirx.PrimFunc:
+    """The scheduled function of a kernel for an input of ``shape``."""
+    if isinstance(kernel, GpuInteger):
+        return kernel.write(tuple(shape))
+    return write(kernel, shape)
 
 
 @dataclass(frozen=True)

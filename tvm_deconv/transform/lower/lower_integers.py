@@ -24,7 +24,14 @@ from tvm_deconv.transform.graph import constant as tensor_constant
 from tvm_deconv.transform.keep_bytes import DEQUANTIZE
 from tvm_deconv.transform.rebind import rebind
 
-from .integers import GpuIntegers, IntegerLayer, Integers, integer_layer, integers_of
+from .integers import (
+    GpuIntegers,
+    IntegerLayer,
+    Integers,
+    function_of,
+    integer_layer,
+    integers_of,
+)
 from .layers import describe, operator, short
 
 # The name of this way to compute, where variants have theirs.
@@ -63,7 +70,7 @@ class LowerIntegers:
                 for layer in layers_of_integers(graph, integers).values()
                 if isinstance(layer, IntegerLayer)
             }
-            return _Rebuild(work, graph, layers, integers) if layers else None
+            return _Rebuild(work, graph, layers) if layers else None
 
         lowered = with_rebuilt(canonical, rebuild)
         return mod if lowered is canonical else lowered
@@ -118,14 +125,10 @@ class _Rebuild(PyExprMutator):
     """Replaces the result of each layer by a call of its function; the rest is copied."""
 
     def __init__(
-        self,
-        mod: tvm.IRModule,
-        graph: Graph,
-        layers: dict[relax.Var, IntegerLayer],
-        integers: Integers | GpuIntegers,
+        self, mod: tvm.IRModule, graph: Graph, layers: dict[relax.Var, IntegerLayer]
     ) -> None:
         super().__init__(mod)
-        self.graph, self.layers, self.integers = graph, layers, integers
+        self.graph, self.layers = graph, layers
         self.known: list[tuple[Integer | GpuInteger, tuple[Any, ...], tvm.ir.GlobalVar]] = []
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
@@ -157,7 +160,7 @@ class _Rebuild(PyExprMutator):
             tvm.tirx.Var(name, "int64") if size is None else size
             for name, size in zip("nchw", sizes, strict=True)
         ]
-        func = opaque(self.integers.write(layer.kernel, free))
+        func = opaque(function_of(layer.kernel, free))
         name = f"{INTEGER}_{operator(self.graph, layer.conv.var)}"
         callee = self.builder_.add_func(func, name)
         self.known.append((layer.kernel, sizes, callee))
