@@ -88,7 +88,11 @@ class Preferences:
         return variants_for(machine)
 
     def refusal(
-        self, name: str, conv: ConvTranspose2d, variants: Mapping[str, Variant]
+        self,
+        name: str,
+        conv: ConvTranspose2d,
+        variants: Mapping[str, Variant],
+        volumes: bool = False,
     ) -> str | None:
         """Why the one of ``variants`` called ``name`` may not or cannot compute the layer."""
         if name not in variants:
@@ -96,6 +100,8 @@ class Preferences:
             return "this kind of machine does not have" if elsewhere else "is not known"
         if name == WINOGRAD and not self.winograd:
             return "is switched off"
+        if volumes and not variants[name].for_volumes:
+            return "cannot: its loop nest is not one over volumes"
         refusal = variants[name].cannot(conv)
         return refusal and f"cannot: {refusal}"
 
@@ -121,10 +127,13 @@ def choose(
     dtype: str,
     machine: Machine,
     preferences: Preferences | None = None,
+    *,
+    volumes: bool = False,
 ) -> Choice:
     """The variant for a layer, by the order above.
 
-    ``dtype`` is that of input and output. Raises VariantError if every variant refuses the layer.
+    ``dtype`` is that of input and output; ``volumes`` says that the layer is one over the slices of
+    volumes. Raises VariantError if every variant refuses the layer.
     """
     preferences = preferences or Preferences()
     variants = preferences.variants_for(machine)
@@ -135,7 +144,7 @@ def choose(
 
     wanted = preferences.variant
     if wanted != AUTO:
-        refusal = preferences.refusal(wanted, conv, variants)
+        refusal = preferences.refusal(wanted, conv, variants, volumes)
         if refusal is None:
             variant = variants[wanted]
             for row in rows:
@@ -147,13 +156,13 @@ def choose(
         passed_over[wanted] = f"asked for {wanted}, which {refusal}"
 
     for name, parameters, reason in rows:
-        refusal = preferences.refusal(name, conv, variants)
+        refusal = preferences.refusal(name, conv, variants, volumes)
         if refusal is None:
             variant = variants[name]
             return Choice(variant, parameters, "; ".join([*passed_over.values(), reason]))
         passed_over.setdefault(name, f"the tuning log says {name}, which {refusal}")
 
-    return _by_model(conv, sizes, machine, preferences, passed_over)
+    return _by_model(conv, sizes, machine, preferences, passed_over, volumes)
 
 
 def _by_model(
@@ -162,13 +171,14 @@ def _by_model(
     machine: Machine,
     preferences: Preferences,
     passed_over: dict[str, str],
+    volumes: bool,
 ) -> Choice:
     """The variant of fewest estimated cycles; ``passed_over`` says by name what was in the way."""
     estimates: list[tuple[float, Variant, Any]] = []
     refused = {}
     variants = preferences.variants_for(machine)
     for name, variant in variants.items():
-        refusal = preferences.refusal(name, conv, variants)
+        refusal = preferences.refusal(name, conv, variants, volumes)
         if refusal is None:
             parameters, refusal = _own(variant, conv, sizes, machine)
         if refusal is not None:

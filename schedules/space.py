@@ -19,7 +19,7 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import VariantError
 
 from .costs import Cost, cost_refusal
-from .variant import Algorithm, Sizes
+from .variant import Sizes, Tunable
 
 if TYPE_CHECKING:
     from .machines import Machine
@@ -31,7 +31,7 @@ _FROM_ZERO = ("stage_input", "stage_weights")
 
 
 def fields(
-    variant: Algorithm, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
+    variant: Tunable, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
 ) -> dict[str, tuple[int, ...]]:
     """Values of every field that a tuner samples, ascending; those of the default among them.
 
@@ -56,13 +56,13 @@ def point_of(parameters: Any) -> dict[str, int]:
     return point
 
 
-def names_of(variant: Algorithm) -> list[str]:
+def names_of(variant: Tunable) -> list[str]:
     """Fields of the points of a variant's parameters, in order."""
     parts = (_PAIRS.get(f.name, (f.name,)) for f in dataclass_fields(variant.parameters))
     return [name for part in parts for name in part]
 
 
-def parameters_of(variant: Algorithm, point: Mapping[str, int]) -> Any:
+def parameters_of(variant: Tunable, point: Mapping[str, int]) -> Any:
     """The parameters that ``point_of`` makes ``point`` of.
 
     Raises VariantError for a field that is missing, unknown, no int, less than 1 (or 0, where that
@@ -100,7 +100,7 @@ def parameters_of(variant: Algorithm, point: Mapping[str, int]) -> Any:
 
 
 def tuning_refusal(
-    variant: Algorithm,
+    variant: Tunable,
     conv: ConvTranspose2d,
     sizes: Sizes,
     parameters: Any,
@@ -118,7 +118,7 @@ def tuning_refusal(
 
 
 def parameters_refusal(
-    variant: Algorithm,
+    variant: Tunable,
     conv: ConvTranspose2d,
     sizes: Sizes,
     parameters: Any,
@@ -136,19 +136,19 @@ def parameters_refusal(
 
 
 @lru_cache(maxsize=256)
-def _refusal(variant: Algorithm, conv: ConvTranspose2d) -> str | None:
+def _refusal(variant: Tunable, conv: ConvTranspose2d) -> str | None:
     return variant.cannot(conv)
 
 
 @lru_cache(maxsize=256)
-def _own(variant: Algorithm, conv: ConvTranspose2d, sizes: Sizes, machine: Machine) -> Any:
+def _own(variant: Tunable, conv: ConvTranspose2d, sizes: Sizes, machine: Machine) -> Any:
     """The parameters that the variant chooses itself."""
     return variant.choose(conv, sizes, machine)
 
 
 @lru_cache(maxsize=256)
 def _own_costs(
-    variant: Algorithm, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
+    variant: Tunable, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
 ) -> list[Cost]:
     own = _own(variant, conv, sizes, machine)
     return variant.space.costs(conv, sizes, own, machine)

@@ -65,6 +65,26 @@ class Space(Protocol):
         """What they cost; for a layer, the list is as long for all parameters."""
 
 
+class Tunable(Protocol):
+    """What a tuner and a log know of a way to compute a layer; as ``Algorithm`` says."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parameters(self) -> type: ...
+
+    @property
+    def space(self) -> Space: ...
+
+    @property
+    def choose(self) -> Callable[[ConvTranspose2d, Sizes, Any], Any]: ...
+
+    def cannot(self, conv: ConvTranspose2d, /) -> str | None: ...
+
+    def __hash__(self) -> int: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Algorithm:
     """One algorithm on one kind of machine, before a schedule makes loops of it.
@@ -81,6 +101,7 @@ class Algorithm:
     layer's own, gives the parameters that the model prefers for each size that they can have.
     ``has_steps`` says that it computes every second output, say, of a layer with a ``step``; others
     compute none of those.
+    ``for_volumes`` says that its loop nest can be one over volumes (``tir.stacks``).
     ``weight_dtype(dtype)`` is that of the packed weights for a layer of ``dtype``: what
     ``pack_weights`` gives has to be converted to it.
     """
@@ -98,6 +119,7 @@ class Algorithm:
     choose_each: Callable[[ConvTranspose2d, Sizes, Any], tuple[Any, ...]] | None = None
     weight_dtype: Callable[[str], str] = always_accumulate_dtype
     has_steps: bool = False
+    for_volumes: bool = True
 
     def cannot(self, conv: ConvTranspose2d, accumulate: str = ACCUMULATE_DTYPE) -> str | None:
         """Why the algorithm cannot compute a layer, in words; None if it can."""

@@ -47,7 +47,6 @@ from tvm_deconv.algebra.geometry import (
     axis_of_resize,
     axis_of_subpixel,
 )
-from tvm_deconv.schedules.cpu.integer.dot import dot_of, wide_dot_of
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
 from tvm_deconv.schedules.cpu.integer.tile import choose_tile
 from tvm_deconv.schedules.cpu.integer.write import write
@@ -149,8 +148,9 @@ def compiled_integers(layer: str, core: str) -> Kernel:
     """The layer quantized, of bytes to bytes; weights of a folded resize are of 16 bits."""
     conv, sizes = LAYERS[layer]
     target = _target(core)
-    dot = (wide_dot_of if layer.startswith("nearest") else dot_of)(target)
-    tile = choose_tile(conv, dot, sizes.height, sizes.width, sizes.batch, cpu_machine(target))
+    machine = cpu_machine(target)
+    dot = machine.wide if layer.startswith("nearest") else machine.narrow
+    tile = choose_tile(conv, dot, sizes, machine)
     kernel = Integer(conv, "uint8", dot, tile, Store("uint8"))
     func = write(kernel, (1, conv.in_channels, *sizes[1:]))
     phases = conv.w.stride * (conv.h.stride if tile.joined else 1)

@@ -12,7 +12,7 @@ from tvm import tirx
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.backends import machine_of
-from tvm_deconv.schedules.cpu.integer.dot import dot_of
+from tvm_deconv.schedules.cpu.dot import dot_of
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
 from tvm_deconv.schedules.cpu.integer.tile import choose_tile
 from tvm_deconv.schedules.cpu.integer.write import write
@@ -56,12 +56,13 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
         own = {}
     n, _, h, w = shape
     down, right = step = options.get("step", (1, 1))
+    sizes, stepped = Sizes(n, h, w), replace(op, step=step)
     make = options.get("make")
     if make is None:
-        tile = options.get("tile") or choose_tile(op, dot, h, w, n, machine_of(HOST), step)
-        kernel = Integer(op, dtype, dot, tile, store, step)
+        tile = options.get("tile") or choose_tile(stepped, dot, sizes, machine_of(HOST))
+        kernel = Integer(stepped, dtype, dot, tile, store)
     else:
-        kernel = make(replace(op, step=step), dtype, store, Sizes(n, h, w))
+        kernel = make(stepped, dtype, store, sizes)
     free = [tirx.Var(name, "int64") if name in options.get("free", "") else size
             for name, size in zip("nchw", shape, strict=True)]  # fmt: skip
     func = kernel.write(tuple(free)) if make else write(kernel, free)

@@ -16,6 +16,7 @@ from tvm import relax
 from tvm_deconv.backends.views import ViewReshapes
 from tvm_deconv.compiler import before_schedules
 from tvm_deconv.importer import load
+from tvm_deconv.options import Options
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import DecomposePixelShuffle, rewrite_upsampling
 
@@ -48,7 +49,7 @@ def kernels(model: Any) -> list[str]:
     """What the virtual machine calls for ``model``, in order; a view is no call."""
     host = resolve_target("host")
     with host:
-        passes = [*before_schedules(host, log=None), ViewReshapes()]
+        passes = [*before_schedules(host, Options(log=None)), ViewReshapes()]
         mod = tvm.transform.Sequential(passes)(load(model))
     values = [b.value for block in mod["main"].body.blocks for b in block.bindings]
     return [v.args[0].name_hint for v in values if getattr(v, "op", None) == CALL_TIR]

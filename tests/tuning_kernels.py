@@ -16,6 +16,7 @@ from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
+from tvm_deconv.tuning.build import packed
 from tvm_deconv.tuning.case import case_folder, read_case, write_case
 
 AXIS = Axis(4, 2, 1, 1)
@@ -73,10 +74,7 @@ def right_artifact(case: Path, folder: Path) -> Path:
     """A kernel that computes the layer; the path of its library."""
     built, candidate = _right_kernel()
     _describe(case, folder)
-    packed = candidate.variant.pack_weights(
-        np.load(case / "weight.npy"), LAYER.conv, candidate.parameters
-    )
-    np.save(folder / "packed.npy", packed)
+    np.savez(folder / "packed.npz", *packed(candidate, np.load(case / "weight.npy")))
     built.export_library(str(folder / "kernel.so"))
     return folder / "kernel.so"
 
@@ -84,7 +82,7 @@ def right_artifact(case: Path, folder: Path) -> Path:
 def c_artifact(case: Path, folder: Path, body: str) -> Path:
     """A kernel that does what ``BODIES`` says under this name; the path of its library."""
     _describe(case, folder)
-    np.save(folder / "packed.npy", np.zeros(1, "float32"))
+    np.savez(folder / "packed.npz", np.zeros(1, "float32"))
     expected = read_case(case).expected
     expected.astype("float32").tofile(folder / "expected.bin")
     source = _FRAME.replace("BODY", BODIES[body])

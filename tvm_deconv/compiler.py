@@ -23,13 +23,14 @@ from tvm_deconv.importer import Model, Shapes, load, load_with_pixels
 from tvm_deconv.layer_names import NameLayers
 from tvm_deconv.logs.apply import apply_ops
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
-from tvm_deconv.logs.find import LogSpec, resolve_log
+from tvm_deconv.logs.find import LogSpec
 from tvm_deconv.metadata import Metadata
+from tvm_deconv.options import Options
 from tvm_deconv.pictures.layout import Layout, find_layout
 from tvm_deconv.pixels import Pixels
 from tvm_deconv.report import Report
-from tvm_deconv.schedules.budget import Growth, budget_of
-from tvm_deconv.schedules.choice import AUTO, Preferences, TuningLog
+from tvm_deconv.schedules.budget import Growth
+from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.threads import check_threads
 from tvm_deconv.transform import (
@@ -40,6 +41,7 @@ from tvm_deconv.transform import (
     FoldExactly,
     KeepBytes,
     KeepNaN,
+    LowerBytePools,
     LowerConvolutions,
     LowerIntegers,
     LowerLookups,
@@ -86,54 +88,44 @@ def pipeline(
     that is unknown or excluded, and LogError for a log that is damaged or not of the target. The
     passes raise TargetError for a kernel that exceeds the GPU's limits.
     """
-    resolved = resolve_target(target)
-    found, _ = resolve_log(log, resolved)
-    backend_of(resolved).register_compiler()
+    options = Options(rewrite, variant, winograd, log, max_weight_growth)
+    return pipeline_of(resolve_target(target), options)
+
+
+def pipeline_of(target: Target, options: Options) -> tvm.transform.Pass:
+    """What ``pipeline`` does, for the target that is meant."""
+    options, _ = options.with_log_of(target)
+    backend_of(target).register_compiler()
     passes = [
-        *before_schedules(
-            resolved,
-            rewrite=rewrite,
-            variant=variant,
-            winograd=winograd,
-            log=found,
-            max_weight_growth=max_weight_growth,
-        ),
-        *apply_ops(found, resolved),
-        *passes_after_fusion(resolved),
+        *before_schedules(target, options),
+        *apply_ops(options.log, target),
+        *passes_after_fusion(target),
     ]
 
     @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.pipeline")
     def run_all(mod: tvm.IRModule, _context: tvm.transform.PassContext) -> tvm.IRModule:
-        with resolved:
+        with target:
             return tvm.transform.Sequential(passes)(mod)
 
     return run_all
 
 
-def before_schedules(
-    target: Target,
-    *,
-    rewrite: bool = True,
-    variant: str = AUTO,
-    winograd: bool = True,
-    log: TuningLog | None,
-    max_weight_growth: Growth = AUTO,
-) -> list[tvm.transform.Pass]:
+def before_schedules(target: Target, options: Options) -> list[tvm.transform.Pass]:
     """The passes of ``pipeline`` up to fusion: what is not scheduled then, no template covers."""
     return [
         CheckSizes(),
         AddHeight(),
-        *([RewriteUpsampling(max_weight_growth)] if rewrite else []),
+        *([RewriteUpsampling(options.max_weight_growth)] if options.rewrite else []),
         *before_lowering(),
-        # A variant that is asked for by name is one of float32.
-        *([LowerIntegers(target, winograd)] if variant == AUTO else []),
+        *([LowerIntegers(target, options.winograd, options.log)] if options.allow_integers else []),
         LowerLookups(target),
+        LowerBytePools(),
         LowerConvolutions(
             target,
-            variant=variant,
-            winograd=winograd,
-            log=log,
-            max_weight_growth=max_weight_growth,
+            variant=options.variant,
+            winograd=options.winograd,
+            log=options.log,
+            max_weight_growth=options.max_weight_growth,
         ),
         MergeNormalisations(target),
         ReadTransposed(target),
@@ -199,15 +191,8 @@ def compile(
     the latter has TVM's own exception as its cause.
     """
     resolved = for_threads(target, threads)
-    passes = pipeline(
-        resolved,
-        rewrite=rewrite,
-        variant=variant,
-        winograd=winograd,
-        log=log,
-        max_weight_growth=max_weight_growth,
-    )
-    return build(model, shapes, resolved, passes, pixels).executable
+    options = Options(rewrite, variant, winograd, log, max_weight_growth)
+    return build(model, shapes, resolved, pipeline_of(resolved, options), pixels).executable
 
 
 def build(
@@ -313,13 +298,14 @@ def explain(
     """
     resolved = for_threads(target, threads)
     machine = machine_of(resolved)
-    found, words = resolve_log(log, resolved)
-    preferences = Preferences(variant, winograd, found)
-    budget = budget_of(max_weight_growth)
+    options, words = Options(
+        variant=variant, winograd=winograd, log=log, max_weight_growth=max_weight_growth
+    ).with_log_of(resolved)
+    preferences, budget = options.preferences(resolved), options.budget
     raised = tvm.transform.Sequential([AddHeight()])(load(model, shapes))
     mod, report = rewrite_upsampling(raised, budget)
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
-        of_bytes = [explain_integers(resolved, winograd)] if variant == AUTO else []
+        of_bytes = [explain_integers(machine, preferences)] if options.allow_integers else []
         kernels, weights = explain_kernels(mod, machine, preferences, budget, *of_bytes)
     return replace(report, kernels=kernels, weights=weights, log=words)

@@ -10,13 +10,14 @@ from tempfile import TemporaryDirectory
 
 from tvm_deconv.backends.linking import link, linker
 from tvm_deconv.built import Built
-from tvm_deconv.compiler import TargetSpec, build, for_threads, pipeline
+from tvm_deconv.compiler import TargetSpec, build, for_threads, pipeline_of
 from tvm_deconv.errors import ImageError
 from tvm_deconv.files import replacing
 from tvm_deconv.importer import Model, Shapes
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec
 from tvm_deconv.metadata import Metadata
+from tvm_deconv.options import Options
 from tvm_deconv.pictures.layout import find_layout
 from tvm_deconv.pictures.network import Network
 from tvm_deconv.pictures.progress import say
@@ -57,9 +58,10 @@ def compile_library(
     compile CUDA for it, and OutputError where ``output`` cannot be written.
     """
     resolved = for_threads(target, threads)
-    passes = pipeline(
-        resolved, variant=variant, winograd=winograd, log=log, max_weight_growth=max_weight_growth
+    options = Options(
+        variant=variant, winograd=winograd, log=log, max_weight_growth=max_weight_growth
     )
+    passes = pipeline_of(resolved, options)
     command = linker(resolved)
     with replacing(output) as unfinished, TemporaryDirectory() as folder:
         built = build(model, shapes, resolved, passes, pixels)

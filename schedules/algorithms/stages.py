@@ -101,6 +101,24 @@ def phase_sums(
     return te.compute(shape, phase_sum, name=PHASES)
 
 
+def written_out(conv: ConvTranspose2d, x: te.Tensor, weight: Callable[..., Any]) -> te.Tensor:
+    """``store`` of every ``step``-th output, straight from the phases; in x's dtype.
+
+    For variants that write their loop nest out themselves: it has no tiles.
+    """
+    batch, _, height, width = shape_of(x)
+    domain = Domain(conv.group_outputs, conv.h.blocks(height), conv.w.blocks(width))
+    phases = phase_sums(conv, domain, padded(conv, domain, x), weight)
+    outputs, (rh, rw), (down, right) = conv.group_outputs, conv.strides, conv.step
+
+    def element(n, c, oh, ow):
+        i, j = oh * down, ow * right
+        place = (n, c // outputs, c % outputs, i % rh, j % rw, i // rh, j // rw)
+        return phases[place].astype(x.dtype)
+
+    return te.compute(conv.output_shape(batch, height, width), element, name=STORE)
+
+
 def interleaved(conv: ConvTranspose2d, phases: te.Tensor) -> te.Tensor:
     """``interleave[n, g, o, fh, y, ow]``: rows of consecutive output columns from phases."""
     n, g, o, rh, rw, rows, columns = phases.shape

@@ -16,6 +16,8 @@ from tvm.target import Target
 from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules import llvm
 
+from .dot import PLAIN, Dot, dot_of, wide_dot_of
+
 
 @dataclass(frozen=True)
 class CpuMachine:
@@ -29,7 +31,8 @@ class CpuMachine:
     register as its factor, so that one load brings ``lanes`` weights. ``memory_operands`` says that
     it can take a factor from memory, without a register for it. ``loads_per_multiply_add`` is how
     many loads can start with each multiply-add of whole vectors. ``keeps_nan`` says that there are
-    maxima and minima in one instruction that are NaN where an operand is.
+    maxima and minima in one instruction that are NaN where an operand is. ``narrow`` multiplies
+    bytes by weights of int8, ``wide`` by weights of int16.
     """
 
     name: str
@@ -44,6 +47,8 @@ class CpuMachine:
     l3_bytes: int = 0
     loads_per_multiply_add: int = 2
     keeps_nan: bool = False
+    narrow: Dot = PLAIN
+    wide: Dot = PLAIN
 
     # Fields of a tile whose product is the number of sums in a thread's registers, as vectors.
     SUMS: ClassVar[tuple[str, ...]] = ("vectors", "channels")
@@ -138,6 +143,8 @@ def cpu_machine(target: Target) -> CpuMachine:
         l3_bytes=l3_bytes,
         loads_per_multiply_add=1 if unit in _X86_UNITS and not _splits_vectors(target) else 2,
         keeps_nan=unit in (_AARCH64_NEON, _ARM32_NEON),
+        narrow=dot_of(target) if target.kind.name == "llvm" else PLAIN,
+        wide=wide_dot_of(target) if target.kind.name == "llvm" else PLAIN,
     )
 
 

@@ -12,6 +12,7 @@ from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.names import GUARD
+from tvm_deconv.schedules.tir.inlining import inline_epilogue as inline_epilogue
 from tvm_deconv.schedules.tir.pieces import join
 
 from .tiling import Tiling
@@ -24,20 +25,6 @@ class Nest:
     parallel: Any
     tile: Any
     reduction: Any
-
-
-def inline_epilogue(sch: Schedule, keep: tuple[str, ...]) -> str:
-    """Inline every block but ``keep`` and the last one, which is the store; its name.
-
-    store[...] = acc; add[...] = store[...] + b; relu[...] = max(add[...], 0)
-    => relu[...] = max(acc + b, 0)
-    """
-    (output,) = sch.get_output_blocks(sch.get_sblock("root"))
-    store = str(sch.get(output).name_hint)
-    for block in sch.get_child_blocks(sch.get_sblock("root")):
-        if sch.get(block).name_hint not in (*keep, store):
-            sch.compute_inline(block)
-    return store
 
 
 def tile_phases(sch: Schedule, phases: str, tile: Tiling) -> Nest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tvm_deconv.schedules.cpu.channels.variant import CHANNELS
+from tvm_deconv.schedules.cpu.depthwise.variant import DEPTHWISE
 from tvm_deconv.schedules.cpu.winograd.variant import WINOGRAD
 from tvm_deconv.schedules.variant import Variant
 
@@ -13,5 +14,6 @@ from .strd import STRD
 from .tdc import TDC
 
 VARIANTS: dict[str, Variant] = {
-    variant.name: variant for variant in (REVD2, WINOGRAD, CHANNELS, TDC, REVD, STDD, STRD)
+    variant.name: variant
+    for variant in (REVD2, WINOGRAD, CHANNELS, DEPTHWISE, TDC, REVD, STDD, STRD)
 }

@@ -118,7 +118,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.
     """The GPU loop nest above, for a function made of ``compute`` and pointwise consumers."""
     # Checks off for the reason that ``revd2.schedule`` gives.
     sch = Schedule(func, enable_check=False)
-    store = steps.inline_all(sch, keep=(PAD, GATHER))
+    store = steps.inline_epilogue(sch, keep=(PAD, GATHER))
     width = static(sch.get(sch.get_loops(sch.get_sblock(store))[-1]).extent)
     _, thread = steps.bind_outputs(sch, store, conv, tile)
     gather = sch.get_sblock(GATHER)

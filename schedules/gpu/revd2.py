@@ -117,7 +117,7 @@ def schedule(
     """
     # The proof that rounded domains cover the output is beyond the analyser for symbolic sizes.
     sch = Schedule(func, enable_check=False)
-    store = steps.inline_all(sch, keep=(pad, PHASES))
+    store = steps.inline_epilogue(sch, keep=(pad, PHASES))
     width = static(sch.get(sch.get_loops(sch.get_sblock(store))[-1]).extent)
     _, thread = steps.bind_outputs(sch, store, conv, tile)
     staged, extents = steps.accumulate(sch, PHASES, thread, conv, tile)

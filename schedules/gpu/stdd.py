@@ -140,7 +140,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.
     """The loop nest above, for a function made of ``revd2.compute`` and pointwise consumers."""
     # Checks off for the reason that ``revd2.schedule`` gives.
     sch = Schedule(func, enable_check=False)
-    store = steps.inline_all(sch, keep=(PAD, PHASES))
+    store = steps.inline_epilogue(sch, keep=(PAD, PHASES))
     width = static(sch.get(sch.get_loops(sch.get_sblock(store))[-1]).extent)
     columns, _ = steps.bind_outputs(sch, store, conv, tile)
     phases = sch.get_sblock(PHASES)

@@ -15,6 +15,7 @@ from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
+from tvm_deconv.schedules.tir.inlining import inline_epilogue as inline_epilogue
 
 from .rebase import rebased
 from .tile import COPY, READ, SHARED, GpuTile
@@ -38,16 +39,6 @@ class Tiles:
     loop: Any
     extents: list[int]
     order: list[int]
-
-
-def inline_all(sch: Schedule, keep: tuple[str, ...]) -> str:
-    """Inline every block but ``keep`` and the last one, which is the store; its name."""
-    (output,) = sch.get_output_blocks(sch.get_sblock("root"))
-    store = str(sch.get(output).name_hint)
-    for block in sch.get_child_blocks(sch.get_sblock("root")):
-        if sch.get(block).name_hint not in (*keep, store):
-            sch.compute_inline(block)
-    return store
 
 
 def bind_tiles(

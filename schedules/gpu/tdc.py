@@ -76,7 +76,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile) -> tirx.
     """The two kernels above, for a function made of ``compute`` and pointwise consumers."""
     # Checks off for the reason that ``revd2.schedule`` gives.
     sch = Schedule(func, enable_check=False)
-    store = steps.inline_all(sch, keep=(PAD, PHASES, PLANES))
+    store = steps.inline_epilogue(sch, keep=(PAD, PHASES, PLANES))
     n, g, o, fh, fw, y, x = sch.get_loops(sch.get_sblock(PLANES))
     block, channel, o = sch.split(o, [None, tile.channel_threads, tile.channels])
     rows, row, y = sch.split(y, [None, tile.row_threads, tile.rows])

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -16,7 +15,7 @@ from tvm_deconv import cli
 from tvm_deconv.algebra import weights
 from tvm_deconv.errors import CheckError, ModelError, TargetError
 from tvm_deconv.frontends.onnx.convert import CONVERTERS
-from tvm_deconv.patterns import subpixel
+from tvm_deconv.patterns import shuffled
 
 pytest.importorskip("onnxruntime")
 
@@ -88,8 +87,7 @@ def test_a_wrong_rewrite_is_blamed_on_the_layer_whose_result_it_is(monkeypatch):
     def wrong(*arguments):
         return -weights.weight_shuffle_by(*arguments)
 
-    others = {**vars(weights), "weight_shuffle_by": wrong}
-    monkeypatch.setattr(subpixel, "weights", SimpleNamespace(**others))
+    monkeypatch.setattr(shuffled, "weight_shuffle_by", wrong)
 
     report = tvm_deconv.check(network(), **OPTIONS)
 

@@ -10,7 +10,7 @@ from kernel import HOST
 
 from tvm_deconv.backends import backend_of, machine_of
 from tvm_deconv.measure import cpu_probes, gpu_probes
-from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of
+from tvm_deconv.schedules.cpu.dot import Dot, dot_of
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.targets import resolve_target
 

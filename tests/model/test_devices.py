@@ -132,6 +132,7 @@ def test_a_description_says_of_every_number_where_it_comes_from():
     assert [line.strip() for line in lines] == [
         "abacus: an abacus",
         "1 GFLOP/s [1]",
+        "integers as fast as floats, for want of a source",
         "L1 of 0.0625 MiB [2] 8 GB/s [1], balance 0.125 flop/byte",
         "memory 1 GB/s [1], balance 1 flop/byte",
         "0 pJ/flop [3]",

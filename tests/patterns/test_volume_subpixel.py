@@ -16,6 +16,7 @@ from tvm import relax
 import tvm_deconv
 from tvm_deconv.backends.views import ViewReshapes
 from tvm_deconv.compiler import before_schedules
+from tvm_deconv.options import Options
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform.rewrite import rewrite_upsampling
 
@@ -91,7 +92,7 @@ def test_constants_of_each_phase_are_in_the_store():
     mod = module(lambda b, x: shuffled(b, biased(b, conv(b, x))), (1, 2, 3, 3, 3))
     host = resolve_target("host")
     with host:
-        passes = [*before_schedules(host, log=None), ViewReshapes()]
+        passes = [*before_schedules(host, Options(log=None)), ViewReshapes()]
         lowered = tvm.transform.Sequential(passes)(mod)
     values = [b.value for block in lowered["main"].body.blocks for b in block.bindings]
     called = [str(value.args[0].name_hint) for value in values if "call_tir" in str(value.op)]

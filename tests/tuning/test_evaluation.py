@@ -105,7 +105,7 @@ def test_a_default_is_never_blamed_since_it_has_to_be_measured(log):
 
 
 def tuner(found, tmp_path):
-    progress = Progress(lambda line: None, [TASK], 2, None)
+    progress = Progress(lambda line: None, [TASK], 2, {})
     return LayerTuner(found, MACHINE, tmp_path, progress)
 
 

@@ -96,11 +96,11 @@ def test_a_right_kernel_is_timed(bench, kernels):
 def test_a_kernel_with_other_weights_is_wrong(bench, kernels, tmp_path):
     library = tmp_path / "kernel.so"
     library.write_bytes(kernels["right"].read_bytes())
-    for name in ("packed.npy", "case.json"):
-        (tmp_path / name).write_bytes((kernels["right"].parent / name).read_bytes())
-    packed = np.load(tmp_path / "packed.npy")
+    folder = kernels["right"].parent
+    (tmp_path / "case.json").write_bytes((folder / "case.json").read_bytes())
+    packed = np.load(folder / "packed.npz")["arr_0"]
     packed.flat[np.flatnonzero(packed)[0]] += 0.01
-    np.save(tmp_path / "packed.npy", packed)
+    np.savez(tmp_path / "packed.npz", packed)
     (error,) = bench.errors(library)
     assert error.startswith("wrong result: off by 0.0")
 

@@ -302,7 +302,7 @@ def test_a_library_for_a_board_is_linked_for_its_processor_with_opencl_inside(tm
     content = library.read_bytes()
     assert content[:4] == b"\x7fELF" and content[18] == 183  # EM_AARCH64
     assert b"__kernel void" in content
-    packed = np.load(library.parent / "packed.npy")
+    packed = np.load(library.parent / "packed.npz")["arr_0"]
     assert packed.dtype == "float16"
     assert packed.shape == made.variant.packed_shape(layer.conv, made.parameters)
 
@@ -314,7 +314,7 @@ def test_a_library_for_cuda_holds_machine_code_for_the_architecture(tmp_path):
     _, *inside = (found.start() for found in re.finditer(b"\x7fELF", content))
     # The flags of a cubin's header name the architecture.
     assert [content[start + 48] for start in inside] == [87]
-    assert np.load(library.parent / "packed.npy").dtype == "float32"
+    assert np.load(library.parent / "packed.npz")["arr_0"].dtype == "float32"
 
 
 def test_a_kernel_that_exceeds_the_devices_limits_is_not_compiled():
@@ -339,8 +339,7 @@ def artifact(root, layer, wrong=False):
     write_case(layer, folder, seed=0)
     made = candidates(MALI, layer)[0]
     weight = np.load(folder / "weight.npy") * (2 if wrong else 1)
-    packed = made.variant.pack_weights(weight, layer.conv, made.parameters)
-    np.save(root / "packed.npy", packed.astype(made.weight_dtype))
+    np.savez(root / "packed.npz", *build.packed(made, weight))
     (root / "case.json").write_text(json.dumps({"case": str(folder)}))
     return opencl.build(made.kernel(), MALI)
 

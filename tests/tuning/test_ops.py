@@ -20,6 +20,7 @@ from tvm_deconv.compiler import before_schedules
 from tvm_deconv.logs.apply import _apply, apply_ops
 from tvm_deconv.logs.find import resolve_log
 from tvm_deconv.logs.functions import RECORDS, WORKLOADS
+from tvm_deconv.options import Options
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.tuning import driver
 from tvm_deconv.tuning.ops import DEFAULT, METASCHEDULE
@@ -95,7 +96,8 @@ def test_a_schedule_out_of_a_log_keeps_nan_and_is_not_misread(tmp_path):
         database.commit_tuning_record(
             TuningRecord(schedule.trace, workload, [1e-9], target, arguments)
         )
-    passes = [*before_schedules(target, log=None), _apply(SimpleNamespace(path=tmp_path), target)]
+    passes = before_schedules(target, Options(log=None))
+    passes.append(_apply(SimpleNamespace(path=tmp_path), target))
     with target:
         mod = tvm.transform.Sequential(passes)(tvm_deconv.importer.load(path))
     by_name = {name.name_hint: func.script() for name, func in mod.functions_items()}

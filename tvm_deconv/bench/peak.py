@@ -15,7 +15,6 @@ from tvm_deconv.backends import backend_of
 from tvm_deconv.backends.linking import compiled
 from tvm_deconv.compiler import for_threads
 from tvm_deconv.measure.cpu_probes import integer_multiply_adds
-from tvm_deconv.schedules.cpu.integer.dot import dot_of
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.threads import use_threads
 
@@ -38,7 +37,8 @@ class Peak:
         use_threads(threads)
         target = for_threads("host", threads)
         if self._dtype == "int8":
-            probe = integer_multiply_adds(cpu_machine(target), dot_of(target))
+            machine = cpu_machine(target)
+            probe = integer_multiply_adds(machine, machine.narrow)
         else:
             probe = backend_of(target).peak(target)
         values = (np.full(shape, 0.5, "float32").astype(probe.dtype) for shape in probe.shapes)

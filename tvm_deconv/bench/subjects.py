@@ -16,6 +16,7 @@ import onnx
 
 from tvm_deconv.measure.onnx_reference import float64_result
 from tvm_deconv.measure.reference import TOLERANCE, largest_error
+from tvm_deconv.quantization.required import is_quantized
 from tvm_deconv.workloads.selection import Measurable
 
 MODEL, FLOAT = "model", "float32"
@@ -26,10 +27,6 @@ EIGHT_BITS = "int8"
 
 # Of the largest value: one unit of a byte is 4e-3, and 36 layers make a hundredth of it.
 _SPREAD = 3e-2
-# Operators of networks that are quantized.
-_OF_BYTES = ("QuantizeLinear", "DequantizeLinear", "QLinearConv")
-# Pictures that scales are taken from.
-_CALIBRATED = 2
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ def subjects_of(workload: Measurable, x: np.ndarray, dtype: str) -> dict[str, Su
     Raises QuantizationError for a workload that ONNX Runtime cannot quantize (dtype "int8").
     """
     model = workload.model()
-    if any(node.op_type in _OF_BYTES for node in model.graph.node):
+    if is_quantized(model):
         return {MODEL: _of_bytes(model, x)}
     plain = Subject(
         model, float64_result(model, x), TOLERANCE["float32"], largest_error, "largest error"
@@ -72,11 +69,9 @@ def subjects_of(workload: Measurable, x: np.ndarray, dtype: str) -> dict[str, Su
     if dtype != EIGHT_BITS:
         return {MODEL: plain}
     # ONNX Runtime is an extra, which float32 does without.
-    from tvm_deconv.quantization.onnx_quantizer import quantized
+    from tvm_deconv.quantization.onnx_quantizer import quantized_on_noise
 
-    rng, (name,) = np.random.default_rng(1), _inputs(model)
-    feeds = ({name: rng.random(x.shape, dtype=np.float32)} for _ in range(_CALIBRATED))
-    twin = quantized(model, workload.name, feeds)
+    twin = quantized_on_noise(model, workload.name, x.shape)
     return {MODEL: _of_bytes(twin, x), FLOAT: plain}
 
 

@@ -9,11 +9,12 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tvm_deconv.compiler import TargetSpec, build, for_threads, pipeline
+from tvm_deconv.compiler import TargetSpec, build, for_threads, pipeline_of
 from tvm_deconv.errors import CheckError, TargetError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec
+from tvm_deconv.options import Options
 from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.size_errors import in_words
@@ -81,14 +82,7 @@ def check(
     if draws < 1 or seed < 0:
         raise CheckError(f"draws must be positive and seed not negative, got {draws} and {seed}")
     subject = subject_of(model)
-    passes = pipeline(
-        resolved,
-        rewrite=rewrite,
-        variant=variant,
-        winograd=winograd,
-        log=log,
-        max_weight_growth=max_weight_growth,
-    )
+    passes = pipeline_of(resolved, Options(rewrite, variant, winograd, log, max_weight_growth))
     ours = _Ours(shapes, resolved, passes, part_of_largest(subject.dtypes, winograd))
     mod = load(model, shapes)
     machine = ours.machine(mod)

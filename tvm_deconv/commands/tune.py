@@ -29,6 +29,13 @@ def add_tune(commands: Commands) -> None:
         metavar="NAME",
         help="instead of a model: names, patterns, groups and files as bench takes them",
     )
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "int8"),
+        default="float32",
+        help="of workloads: as they are, or quantized to 8 bits as bench does it (extra quantize; "
+        "default: %(default)s)",
+    )
     add_shape(parser)
     add_target(parser)
     where = parser.add_mutually_exclusive_group()
@@ -89,6 +96,7 @@ def _tune(options: argparse.Namespace) -> int:
         all_ops=options.all_ops,
         timeout_s=options.timeout,
         seed=options.seed,
+        dtype=options.dtype,
         report=functools.partial(print, flush=True),
     )
     print(report)

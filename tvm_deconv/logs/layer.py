@@ -11,7 +11,8 @@ apart. What is not there is 1 for a stride, a dilation and groups, and 0 for a p
     IN->OUT     channels, g groups
     p           padding: of all four sides, or top,left,bottom,right
     zh, zw      taps in height and in width whose weights are all zero
-    NxHxW       batch and size of the input, then the dtype of input and output
+    NxHxW       batch and size of the input, then the dtype of input and output, or for products of
+                integers those of input and weights: uint8xint8
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from tvm import te, tirx
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.errors import GeometryError, LogError
-from tvm_deconv.schedules.variant import Sizes, Variant
+from tvm_deconv.schedules.cpu.integer.variant import IntegerVariant, operands_of
+from tvm_deconv.schedules.machines import AnyVariant
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 
 _TEXT = re.compile(
     r"deconv (?P<kernel>\d+x\d+)(?: s(?P<stride>[\dx]+))?(?: d(?P<dilation>[\dx]+))?"
@@ -39,7 +42,10 @@ _TEXT = re.compile(
 
 @dataclass(frozen=True)
 class Layer:
-    """A transposed convolution for one size of input; ``dtype`` is that of input and output."""
+    """A transposed convolution for one size of input; ``dtype`` is that of input and output.
+
+    Of a layer of bytes it is ``uint8xint8`` or the like (``schedules.cpu.integer.variant``).
+    """
 
     conv: ConvTranspose2d
     sizes: Sizes
@@ -52,6 +58,25 @@ class Layer:
         if batch is None or height is None or width is None:
             raise LogError(f"a layer of free size has no shape: {self.sizes}")
         return batch, height, width
+
+    @property
+    def is_of_bytes(self) -> bool:
+        """Whether bytes are multiplied."""
+        return operands_of(self.dtype) is not None
+
+    @property
+    def operands(self) -> tuple[str, str]:
+        """The dtypes of input and weights."""
+        return operands_of(self.dtype) or (self.dtype, self.dtype)
+
+    @property
+    def product(self) -> str:
+        """What is multiplied: float32, or bytes by ``int8`` or ``int16``."""
+        return self.operands[1] if self.is_of_bytes else ACCUMULATE_DTYPE
+
+    @property
+    def unit(self) -> str:
+        return unit_of(self.product)
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
@@ -107,6 +132,11 @@ class Layer:
         return layer
 
 
+def unit_of(product: str) -> str:
+    """Of 1e9 operations in a second, two for a multiply-add; ``product`` is that of a layer."""
+    return "GFLOP/s" if product == ACCUMULATE_DTYPE else "GOP/s"
+
+
 def _word(letter: str, between: str, values: Sequence[int], absent: int) -> str:
     """``s3``, ``s3x2``, and nothing where all values are ``absent``."""
     if set(values) == {absent}:
@@ -147,7 +177,7 @@ class Candidate:
     """A layer, the variant that computes it, and the variant's parameters."""
 
     layer: Layer
-    variant: Variant
+    variant: AnyVariant
     parameters: Any
 
     @property
@@ -156,8 +186,11 @@ class Candidate:
         return self.variant.weight_dtype(self.layer.dtype)
 
     def kernel(self) -> tirx.PrimFunc:
-        """The scheduled ``main(x NCHW, packed weights, y NCHW)``."""
+        """The scheduled ``main(x NCHW, packed weights, y NCHW)``; of integers, ``write``'s."""
         layer, variant = self.layer, self.variant
+        if isinstance(variant, IntegerVariant):
+            func = variant.kernel(layer.conv, self.parameters, layer.dtype, layer.input_shape)
+            return func.with_attr("global_symbol", "main")
         x = te.placeholder(layer.input_shape, layer.dtype, "x")
         packed = te.placeholder(
             variant.packed_shape(layer.conv, self.parameters), self.weight_dtype, "packed"

@@ -53,7 +53,7 @@ class Listed:
         width = max((len(best.name) for best in self.best), default=0)
         lines += [
             f"  {best.name:<{width}}  {best.measured.seconds * 1e3:8.3g} ms "
-            f"{best.gflops:6.3g} GFLOP/s  {best.measured.variant.name}"
+            f"{best.gflops:6.3g} {best.layer.unit}  {best.measured.variant.name}"
             for best in self.best
         ]
         return "\n".join(lines)

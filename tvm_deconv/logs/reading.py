@@ -8,9 +8,8 @@ from statistics import median
 from typing import Any, TypeAlias
 
 from tvm_deconv.errors import LogError, VariantError
-from tvm_deconv.schedules.machines import Machine
+from tvm_deconv.schedules.machines import AnyVariant, Machine
 from tvm_deconv.schedules.space import parameters_refusal
-from tvm_deconv.schedules.variant import Variant
 
 from .layer import Candidate, Layer
 from .lines import Lines
@@ -32,7 +31,7 @@ class MeasuredKernel:
     that was not in it.
     """
 
-    variant: Variant
+    variant: AnyVariant
     parameters: Any
     seconds: float
     final: int

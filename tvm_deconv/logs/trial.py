@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from tvm_deconv.errors import LogError, VariantError
-from tvm_deconv.schedules.machines import Machine, variants_for
+from tvm_deconv.schedules.machines import Machine, variants_of_dtype
 from tvm_deconv.schedules.space import parameters_of, point_of
 
 from .format_1 import present_form
@@ -178,11 +178,12 @@ def candidate_from(
 ) -> Candidate:
     """A candidate from what a log of a device like ``machine`` holds of it.
 
-    Raises LogError for a variant that this version lacks, VariantError for parameters that it does.
+    Raises LogError for a variant that this version lacks for the layer's dtype, VariantError for
+    parameters that it does.
     """
-    found = variants_for(machine).get(variant)
+    found = variants_of_dtype(machine, layer.dtype).get(variant)
     if found is None:
-        raise LogError(f"variant {variant!r} is not known")
+        raise LogError(f"variant {variant!r} is not known for {layer.dtype}")
     return Candidate(layer, found, parameters_of(found, point))
 
 

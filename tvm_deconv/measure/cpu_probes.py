@@ -7,7 +7,8 @@ from tvm.script import tirx as T
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as builder
 
-from tvm_deconv.schedules.cpu.integer.dot import Dot
+from tvm_deconv.schedules.cpu.dot import Dot
+from tvm_deconv.schedules.cpu.integer.products import add_products
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 
 from .probe import Probe
@@ -72,7 +73,7 @@ def integer_multiply_adds(machine: CpuMachine, dot: Dot) -> Probe:
                 for i in range(_CHAINS):
                     total = sums[place(i)]
                     # Where products are added apart, one of the same two would be computed once.
-                    value = dot(total, x if dot.adds else total, w)
+                    value = add_products(dot, total, x if dot.adds else total, w)
                     builder.buffer_store(sums, value, [place(i)])
             total = sums[place(0)]
             for i in range(1, _CHAINS):

@@ -1,6 +1,7 @@
 """``tvm-deconv calibrate``: the time coefficients of a device, measured on it.
 
-Peak: a kernel of multiply-adds in registers, on all threads. Bandwidth of each level: reads of a
+Peak: a kernel of multiply-adds in registers, on all threads, of floats and of bytes by weights of
+int8 and int16. Bandwidth of each level: reads of a
 working set that fills half of it (of memory: four times the largest cache), with few passes and
 with more; ``fit`` makes coefficients of them. There are five samples of each, every one repeated
 for at least 20 ms, of which the fastest counts.
@@ -21,7 +22,7 @@ from tvm.target import Target
 from tvm_deconv.compiler import TargetSpec, for_threads
 from tvm_deconv.errors import DeviceFileError
 from tvm_deconv.logs.header import device_name
-from tvm_deconv.measure.cpu_probes import multiply_adds, reads
+from tvm_deconv.measure.cpu_probes import integer_multiply_adds, multiply_adds, reads
 from tvm_deconv.measure.facts import cpu_model
 from tvm_deconv.measure.probe import Probe
 from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine, is_this_processor
@@ -31,7 +32,7 @@ from tvm_deconv.tuning.interrupt import Interrupt, uninterrupted
 from tvm_deconv.tuning.peak import run_alone
 from tvm_deconv.tuning.runner import make_runner
 
-from .devices import Device, Level
+from .devices import INT8, INT16, Device, Level
 from .fit import check_readings, describe_readings, energy_of, rounded, slope
 from .sources import LITERATURE, MEASUREMENT, READING, Coefficient, Source
 
@@ -99,8 +100,14 @@ def calibrate(
         where = cpu_model() if tracker is None else f"{processor}, key {key}, by RPC"
         today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
         measured = _measured(where, machine.threads, today)
-        peak = bench.peak()
+        peak = bench.peak(multiply_adds(machine))
         report(f"multiply-adds: {peak / 1e9:.4g} GFLOP/s")
+        integers = {}
+        for weights, dot in ((INT8, machine.narrow), (INT16, machine.wide)):
+            rate = bench.peak(integer_multiply_adds(machine, dot))
+            source = measured(f"products by {dot.name} in registers, measure.cpu_probes")
+            integers[weights] = Coefficient(rounded(rate), source)
+            report(f"bytes by {weights} ({dot.name}): {rate / 1e9:.4g} GOP/s")
         levels = []
         for working_set in working_sets(machine):
             rate = bench.bandwidth(working_set)
@@ -122,6 +129,7 @@ def calibrate(
         tuple(levels),
         energy_of(power, peak, levels[-1].bytes_per_second.value, reading),
         "" if power else NO_READING,
+        integers,
     )
 
 
@@ -152,9 +160,8 @@ class _Bench:
     def __post_init__(self) -> None:
         self.runner = self._runner(_REPEAT, _MIN_REPEAT_MS, _SESSION_S)
 
-    def peak(self) -> float:
-        """Floating-point operations in a second."""
-        probe = multiply_adds(self.machine)
+    def peak(self, probe: Probe) -> float:
+        """Operations in a second."""
         return probe.work / min(self._run(probe, self.runner))
 
     def bandwidth(self, working_set: _Set) -> float:

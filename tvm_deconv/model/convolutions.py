@@ -1,5 +1,9 @@
 """The work of one convolution of a network, of pictures (``counts``), lines or volumes.
 
+Where its input is dequantized bytes, and its weights are integers times scales, it multiplies
+integers. Tensors are counted as what lies in memory (``stored_as``): bytes that are dequantized
+where they are read, and a map that is quantized where it is stored.
+
 A line is a picture of one row (``AddHeight``). A volume is counted as it is computed: a transposed
 convolution slice by slice of its output, where a slice sums over the taps of its phase of the
 depth, each a transposed convolution over a picture (``algebra.volumes``). Words of volumes move
@@ -15,7 +19,9 @@ from tvm import relax
 
 from tvm_deconv.errors import ModelError
 from tvm_deconv.patterns.graph import Refused
-from tvm_deconv.transform.graph import Graph, shape_of, text
+from tvm_deconv.transform.graph import BROADCAST, UNARY, Graph, dtype_of, shape_of, text
+from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE
+from tvm_deconv.transform.lower.integers import BytesConvolution, read_bytes
 from tvm_deconv.transform.lower.read import CONV, CONV_TRANSPOSE, Convolution, read
 from tvm_deconv.transform.lower.volumes import CONV_3D, CONV_3D_TRANSPOSE, read_volume
 
@@ -27,25 +33,81 @@ PLAIN, TRANSPOSED = frozenset((CONV, CONV_3D)), frozenset((CONV_TRANSPOSE, CONV_
 CONVOLUTIONS = PLAIN | TRANSPOSED
 
 
-def convolution_work(graph: Graph, var: relax.Var, algorithm: Deconvolution) -> Work:
+# What is computed where its first operand is stored.
+POINTWISE = UNARY | BROADCAST | {"relax.nn.prelu", "relax.nn.batch_norm", QUANTIZE, DEQUANTIZE}
+# What costs nothing.
+FREE = frozenset(
+    f"relax.{name}"
+    for name in ("reshape", "flatten", "squeeze", "expand_dims", "shape_of", "shape_to_tensor")
+)
+
+
+def integers_of(graph: Graph, var: relax.Var) -> BytesConvolution | None:
+    """The convolution ``var`` if it multiplies integers, of weights that int16 holds."""
+    found = read_bytes(graph, var)
+    if isinstance(found, BytesConvolution) and found.weight_dtype is not None:
+        return found
+    return None
+
+
+def convolution_work(
+    graph: Graph, var: relax.Var, algorithm: Deconvolution, integers: BytesConvolution | None
+) -> Work:
     """That of ``var``, which is one of ``CONVOLUTIONS``; ``algorithm`` computes transposed ones.
 
-    Raises ModelError where a size is free.
+    ``integers`` is what ``integers_of`` says of it. Raises ModelError where a size is free.
     """
-    return _plain(graph, var) if graph.op(var) in PLAIN else _transposed(graph, var, algorithm)
+    made = _plain(graph, var) if graph.op(var) in PLAIN else _transposed(graph, var, algorithm)
+    call = graph.value(var)
+    weights = integers.weight_dtype if integers is not None else dtype_of(call.args[1])
+    moved = made.weight_words * bytes_of(str(weights))
+    moved += made.activation_words_read * bytes_of(stored_as(graph, call.args[0]))
+    moved += made.activation_words_written * bytes_of(stored_as(graph, var))
+    products = {} if integers is None else {str(weights): made.multiply_adds}
+    return Work(made.multiply_adds, moved, **products)
 
 
-def bytes_moved(tensor: relax.Expr) -> int:
+def stored_as(graph: Graph, tensor: relax.Expr) -> str:
+    """The dtype that ``tensor`` has in memory.
+
+    That of its bytes if it is dequantized; if nothing but pointwise operators and one quantization
+    follows, that of the latter, unless what that makes is dequantized for the caller at once.
+    """
+    call = graph.value(tensor)
+    if call is None:
+        return dtype_of(tensor)
+    if graph.op(tensor) == DEQUANTIZE and dtype_of(call.args[0]) in BYTES:
+        return dtype_of(call.args[0]) if tensor not in graph.outputs else dtype_of(tensor)
+    reader: Any = tensor
+    while True:
+        readers = graph.users.get(reader, [])
+        if len(readers) != 1 or reader in graph.outputs:
+            return dtype_of(tensor)
+        last, reader = reader, readers[0]
+        is_inside = graph.op(reader) in POINTWISE | FREE
+        if not is_inside or not graph.value(reader).args[0].same_as(last):
+            return dtype_of(tensor)
+        if graph.op(reader) == QUANTIZE:
+            break
+    after = graph.users.get(reader, [])
+    is_last = len(after) == 1 and graph.op(after[0]) == DEQUANTIZE and after[0] in graph.outputs
+    return dtype_of(after[0] if is_last and reader not in graph.outputs else reader)
+
+
+def bytes_moved(graph: Graph, tensor: relax.Expr) -> int:
     """Bytes of a tensor or of a tuple of them. Raises ModelError where a size is free."""
     ty: Any = tensor.ty
     if isinstance(ty, relax.TupleType):
+        whole = graph.value(tensor)
+        if isinstance(whole, relax.Tuple):
+            return sum(bytes_moved(graph, part) for part in whole.fields)
         return sum(prod(map(int, f.shape.values)) * bytes_of(str(f.dtype)) for f in ty.fields)
     if not isinstance(ty, relax.TensorType):
         return 0
-    return prod(_sizes(tensor)) * bytes_of(str(ty.dtype))
+    return prod(_sizes(tensor)) * bytes_of(stored_as(graph, tensor))
 
 
-def _plain(graph: Graph, var: relax.Var) -> Work:
+def _plain(graph: Graph, var: relax.Var) -> Counts:
     call = graph.value(var)
     data, weight = call.args
     attrs = call.attrs
@@ -53,33 +115,26 @@ def _plain(graph: Graph, var: relax.Var) -> Work:
     n, c, *size = _dims(data, str(attrs.data_layout), f"NC{space}")
     o, *out = _dims(var, str(attrs.out_layout or attrs.data_layout), f"C{space}")
     kernel = _dims(weight, str(attrs.kernel_layout), space)
-    found = convolution_counts(
-        *(c, o, kernel, size, out),
-        groups=int(attrs.groups),
-        batch=n,
-        dtype=str(data.ty.dtype),
-        weight_dtype=str(weight.ty.dtype),
-    )
-    return Work(found.multiply_adds, found.bytes)
+    return convolution_counts(c, o, kernel, size, out, groups=int(attrs.groups), batch=n)
 
 
-def _transposed(graph: Graph, var: relax.Var, algorithm: Deconvolution) -> Work:
+def _transposed(graph: Graph, var: relax.Var, algorithm: Deconvolution) -> Counts:
     is_volume = graph.op(var) == CONV_3D_TRANSPOSE
     found = read_volume(graph, var) if is_volume else read(graph, var)
     call = graph.value(var)
+    words = prod(_sizes(call.args[0])), prod(_sizes(var))
     if found is None or isinstance(found, Refused):
         # Of another layout or dtype: every input meets every tap.
         weights = prod(_sizes(call.args[1]))
         channels = _dims(call.args[0], str(call.attrs.data_layout), "C")[0]
         products = prod(_sizes(call.args[0])) * weights // channels
-        return Work(products, sum(map(bytes_moved, (*call.args, var))))
+        return Counts(products, weights, *words)
     if isinstance(found, Convolution):
         n, _, h, w = _sizes(found.data)
-        one = counts(Operator(found.op, "deconv", h, w, n, found.dtype), algorithm)
-        return Work(one.multiply_adds, one.bytes)
+        return counts(Operator(found.op, "deconv", h, w, n, found.dtype), algorithm)
     phases = total(_slices(conv, algorithm) for conv in found)
-    words = bytes_moved(call.args[0]) + bytes_moved(var)
-    return Work(phases.multiply_adds, phases.weight_bytes + phases.processing_bytes + words)
+    # Between the slices, too, they move once.
+    return Counts(phases.multiply_adds, phases.weight_words, *words)
 
 
 def _slices(conv: Convolution, algorithm: Deconvolution) -> Counts:

@@ -4,13 +4,15 @@ A file is JSON::
 
     {"format": 1, "name": ..., "description": ...,
      "flop_per_second": {"value": ..., "source": {...}},
+     "integers": {"int8": {...}, "int16": {...}},
      "levels": [{"name": "L1", "capacity": {...}, "bytes_per_second": {...}}, ...,
                 {"name": "memory", "bytes_per_second": {...}}],
      "energy": {"joules_per_flop": {...}, "joules_per_byte": {...}, "watts": {...}}}
 
 ``levels`` go from the smallest to memory, which alone has no capacity; a capacity counts all cores
-together. ``energy`` may be a sentence that says why there is none. ``sources`` says what a source
-is. Those that come with the package are in ``device_data``.
+together. ``integers`` are operations in a second of bytes by weights of int8 and of int16, two for
+a multiply-add; any of it may be missing. ``energy`` may be a sentence that says why there is none.
+``sources`` says what a source is. Those that come with the package are in ``device_data``.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +56,9 @@ class Energy:
 class Device:
     """A processor, as far as the model cares.
 
-    ``flop_per_second`` counts two operations for each float32 multiply-add. ``levels`` are those
-    of ``device_data``'s format. Either ``energy`` or ``no_energy``, which says why, is there.
+    ``flop_per_second`` counts two operations for each float32 multiply-add. ``levels`` and
+    ``integers`` are those of ``device_data``'s format. Either ``energy`` or ``no_energy``, which
+    says why, is there.
     """
 
     name: str
@@ -63,6 +67,7 @@ class Device:
     levels: tuple[Level, ...]
     energy: Energy | None = None
     no_energy: str = ""
+    integers: Mapping[str, Coefficient] = field(default_factory=dict)
 
     @property
     def memory(self) -> Level:
@@ -75,6 +80,11 @@ class Device:
             "name": self.name,
             "description": self.description,
             "flop_per_second": self.flop_per_second.as_json(),
+            **(
+                {"integers": {name: one.as_json() for name, one in self.integers.items()}}
+                if self.integers
+                else {}
+            ),
             "levels": [
                 {
                     "name": level.name,
@@ -96,6 +106,9 @@ class Device:
 
 _ENERGY = ("joules_per_flop", "joules_per_byte", "watts")
 _KEYS = {"format", "name", "description", "flop_per_second", "levels", "energy"}
+# Weights of products of integers.
+INTEGERS = INT8, INT16 = "int8", "int16"
+_INTEGERS = "integers"
 
 
 def shipped() -> list[str]:
@@ -135,7 +148,7 @@ def from_json(read: Any, where: str) -> Device:
         raise DeviceFileError(
             f"{where} is not a device file of format {FORMAT}: its format is {found!r}"
         )
-    wrong = sorted(_KEYS ^ read.keys())
+    wrong = sorted(_KEYS ^ (read.keys() - {_INTEGERS}))
     if wrong:
         problem = "lacks" if wrong[0] in _KEYS else "has an unknown"
         raise DeviceFileError(f"{where} {problem} {wrong[0]!r}")
@@ -150,6 +163,7 @@ def from_json(read: Any, where: str) -> Device:
         _levels(read["levels"], where),
         energy,
         no_energy,
+        _integers(read.get(_INTEGERS, {}), where),
     )
 
 
@@ -173,6 +187,16 @@ def _levels(read: Any, where: str) -> tuple[Level, ...]:
             f"{where}: levels must grow, and the last, memory, must have no capacity"
         )
     return tuple(levels)
+
+
+def _integers(read: Any, where: str) -> dict[str, Coefficient]:
+    if not isinstance(read, dict) or not read.keys() <= set(INTEGERS):
+        raise DeviceFileError(f"{where}: {_INTEGERS} may hold {', '.join(INTEGERS)}, got {read!r}")
+    return {
+        name: Coefficient.from_json(read[name], f"{where}: {_INTEGERS} {name}")
+        for name in INTEGERS
+        if name in read
+    }
 
 
 def _energy(read: Any, where: str) -> tuple[Energy | None, str]:

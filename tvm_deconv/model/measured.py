@@ -7,7 +7,8 @@ compiler and the caches: an accumulator that LLVM keeps in a register counts as 
 
 Where formulas and our kernels for CPUs agree, and where they don't (tests/model/test_measured.py):
 
-- output: every word is written once and none is read, in every variant;
+- output: every word is written once and none is read, in every variant; `depthwise` repeats some,
+  where a row is no whole number of vectors;
 - multiply-adds: as ``counts`` says for whole tiles, products with the padding included; else for
   the sizes rounded up to tiles. Revd2 and tdc leave out the taps that a phase lacks, so theirs are
   ``counts`` of stdd;

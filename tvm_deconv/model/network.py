@@ -7,6 +7,8 @@ that passes:
 - a shuffle, a resize, a padding and any other operator reads its tensors and writes its result,
   each word once;
 - a pointwise operator is computed where its first operand is stored, so it only reads the others;
+  so is what quantizes and dequantizes between them, but what quantizes the network's input is a
+  pass of its own;
 - a reshape, and whatever depends on constants only, costs nothing.
 
 The arithmetic of operators other than convolutions is not counted.
@@ -14,7 +16,7 @@ The arithmetic of operators other than convolutions is not counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal
@@ -28,24 +30,27 @@ from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns.decide import decide
 from tvm_deconv.patterns.rule import Plan
 from tvm_deconv.patterns.shuffle import Shuffle, read_shuffle
-from tvm_deconv.transform.graph import BROADCAST, UNARY, Graph, op_name
+from tvm_deconv.transform.graph import Graph, op_name
+from tvm_deconv.transform.keep_bytes import QUANTIZE
 from tvm_deconv.transform.lower.layers import describe
 from tvm_deconv.transform.one_dimension import AddHeight
 from tvm_deconv.transform.recover import recover
 from tvm_deconv.transform.rewrite import rewrite_upsampling
 
-from .convolutions import CONVOLUTIONS, bytes_moved, convolution_work
+from .convolutions import (
+    CONVOLUTIONS,
+    FREE,
+    POINTWISE,
+    bytes_moved,
+    convolution_work,
+    integers_of,
+)
 from .counts import Deconvolution
+from .devices import INTEGERS
 from .roofline import Work
 
 OURS: Final = "ours"
 """Our kernels leave out the taps that a phase lacks, as ``measured`` says: counts of ``revd``."""
-
-_POINTWISE = UNARY | BROADCAST | {"relax.nn.prelu", "relax.nn.batch_norm"}
-_FREE = frozenset(
-    f"relax.{name}"
-    for name in ("reshape", "flatten", "squeeze", "expand_dims", "shape_of", "shape_to_tensor")
-)
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,8 @@ def read_network(
     with one_error():
         mod = tvm.transform.Sequential([AddHeight()])(mod)
         before, (after, _) = recover(mod), rewrite_upsampling(mod)
+        # Another name of a result would hide who reads it.
+        after = relax.transform.CanonicalizeBindings()(after)
     functions = {name.name_hint: func for name, func in after.functions_items()}
     layers: list[ModelLayer] = []
     others: tuple[list[Work], list[Work]] = [], []
@@ -123,10 +130,16 @@ def _layers(
             before_words, after_words = plan.before, plan.after
             moved = [old.pop(v) for v in _ordered(before, plan.absorbed) if v in old]
             steps = [*steps, *moved] if root in plan.absorbed else [*moved, *steps]
-        name = layer_name(root)
-        yield ModelLayer(name, before_words, after_words, tuple(steps), made)
+        before_words, after_words = before_words + _of_bytes(steps), after_words + _of_bytes(made)
+        yield ModelLayer(layer_name(root), before_words, after_words, tuple(steps), made)
     others[0].extend(old.values())
     others[1].extend(new.values())
+
+
+def _of_bytes(steps: Sequence[Work]) -> str:
+    """What is multiplied, where that is bytes by weights of a dtype."""
+    found = [name for name in INTEGERS if any(getattr(step, name) for step in steps)]
+    return f", bytes by {' and '.join(found)}" if found else ""
 
 
 def _convolutions(graph: Graph, steps: Iterable[relax.Var]) -> list[relax.Var]:
@@ -145,7 +158,7 @@ def _steps(graph: Graph, algorithm: Deconvolution) -> dict[relax.Var, Work]:
         shuffle = read_shuffle(graph, var) if var in graph.live else None
         if isinstance(shuffle, Shuffle):
             inside |= shuffle.members - {var}
-            found[var] = Work(0, bytes_moved(shuffle.data) + bytes_moved(var))
+            found[var] = Work(0, bytes_moved(graph, shuffle.data) + bytes_moved(graph, var))
     for var in graph.order:
         if var in graph.live and var not in found and var not in inside:
             work = _work(graph, var, algorithm)
@@ -158,10 +171,10 @@ def _work(graph: Graph, var: relax.Var, algorithm: Deconvolution) -> Work:
     call = graph.value(var)
     name = op_name(call)
     if name in CONVOLUTIONS:
-        return convolution_work(graph, var, algorithm)
-    if name is None or name in _FREE or graph.constant(var) is not None:
+        return convolution_work(graph, var, algorithm, integers_of(graph, var))
+    if name is None or name in FREE or graph.constant(var) is not None:
         return Work(0, 0)
     operands = [a for a in call.args if isinstance(a, relax.Var) and graph.constant(a) is None]
-    if name in _POINTWISE:
-        return Work(0, sum(map(bytes_moved, operands[1:])))
-    return Work(0, sum(map(bytes_moved, operands)) + bytes_moved(var))
+    is_pass = name not in POINTWISE or (name == QUANTIZE and graph.value(operands[0]) is None)
+    moved = [*operands, var] if is_pass else operands[1:]
+    return Work(0, sum(bytes_moved(graph, tensor) for tensor in moved))

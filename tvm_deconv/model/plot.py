@@ -63,6 +63,23 @@ def _title(report: ModelReport) -> str:
 
 def _time_roofline(axes: Axes, report: ModelReport, device: Device) -> None:
     low, high = _range(report)
+    steps = report.network.steps(rewritten=True)
+    for name, rate in device.integers.items():
+        if any(getattr(step, name) for step in steps):
+            balance = rate.value / device.memory.bytes_per_second.value
+            for level in device.levels:
+                intensities = _logspace(low, high, balance)
+                roof = [attainable_flops(i, device, level, name) / 1e9 for i in intensities]
+                axes.plot(intensities, roof, color=_ROOF, linewidth=0.7, linestyle=":")
+            label = f"{rate.value / 1e9:.4g} GOP/s of bytes by {name}"
+            axes.annotate(
+                label,
+                (high, rate.value / 1e9),
+                xytext=(-3, 3),
+                textcoords="offset points",
+                ha="right",
+                fontsize="x-small",
+            )
     for level in device.levels:
         intensities = _logspace(low, high, time_balance(device, level))
         roof = [attainable_flops(i, device, level) / 1e9 for i in intensities]

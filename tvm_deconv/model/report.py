@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
-from .devices import Device
+from .devices import INTEGERS, Device
 from .network import ModelLayer, NetworkModel
 from .roofline import ARITHMETIC, Estimate, Work, estimate, time_balance, total
 from .sources import Coefficient
@@ -86,6 +86,13 @@ def describe(device: Device) -> str:
         return f"{coefficient.value * scale:.4g} {unit} [{number}]"
 
     words = [cited(device.flop_per_second, "GFLOP/s", 1e-9)]
+    words += [
+        cited(rate, f"GOP/s of bytes by {name}", 1e-9) for name, rate in device.integers.items()
+    ]
+    lacking = [name for name in INTEGERS if name not in device.integers]
+    if lacking:
+        which = f"bytes by {lacking[0]}" if len(lacking) == 1 else "integers"
+        words.append(f"{which} as fast as floats, for want of a source")
     for level in device.levels:
         size = f" of {cited(level.capacity, 'MiB', 1 / 2**20)}" if level.capacity else ""
         rate = cited(level.bytes_per_second, "GB/s", 1e-9)

@@ -3,7 +3,8 @@
     T = max(W * tau_flop, Q * tau_mem)
     E = W * eps_flop + Q * eps_mem + watts * T
 
-for W floating-point operations (two for each multiply-add) and Q bytes. Arithmetic and transfers
+for W operations (two for each multiply-add) and Q bytes; products of integers have a tau of their
+own where a device has one, and never an eps. Arithmetic and transfers
 overlap in time and never in energy, so time is a maximum and energy a sum; the device also draws
 power for as long as it takes. Williams, Waterman, Patterson, Roofline, CACM 2009; Choi, Bedard,
 Fowler, Vuduc, A roofline model of energy, IPDPS 2013.
@@ -14,20 +15,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .devices import Device, Level
+from .devices import INT8, INT16, Device, Level
 
 ARITHMETIC = "arithmetic"
 
 
 @dataclass(frozen=True)
 class Work:
-    """What one step does: multiply-adds, and bytes that it reads and writes, each once."""
+    """What one step does: multiply-adds, and bytes that it reads and writes, each once.
+
+    ``int8`` and ``int16`` are those multiply-adds that are of bytes by such weights.
+    """
 
     multiply_adds: float
     bytes: float
+    int8: float = 0
+    int16: float = 0
 
     @property
     def flop(self) -> float:
+        """Operations, of floats or integers."""
         return 2 * self.multiply_adds
 
     @property
@@ -36,7 +43,12 @@ class Work:
         return self.flop / self.bytes if self.bytes else float("inf")
 
     def __add__(self, other: Work) -> Work:
-        return Work(self.multiply_adds + other.multiply_adds, self.bytes + other.bytes)
+        return Work(
+            self.multiply_adds + other.multiply_adds,
+            self.bytes + other.bytes,
+            self.int8 + other.int8,
+            self.int16 + other.int16,
+        )
 
 
 @dataclass(frozen=True)
@@ -56,11 +68,12 @@ def estimate(work: Work, device: Device) -> Estimate:
     """Time and energy of one step.
 
     Its bytes come from the smallest level of the device that holds all of them, because whatever
-    computed them before has left them there. Energy counts each byte as one of memory, for which
-    alone there are coefficients: for a step that stays in a cache this is an upper bound.
+    computed them before has left them there. Energy counts each byte as one of memory, and each
+    operation as one of floats, for which alone there are coefficients: for a step that stays in a
+    cache, or multiplies integers, this is an upper bound.
     """
     level = level_of(work.bytes, device)
-    arithmetic = work.flop / device.flop_per_second.value
+    arithmetic = _arithmetic(work, device)
     transfers = work.bytes / level.bytes_per_second.value
     seconds = max(arithmetic, transfers)
     return Estimate(
@@ -68,6 +81,15 @@ def estimate(work: Work, device: Device) -> Estimate:
         joules(work, seconds, device),
         ARITHMETIC if arithmetic >= transfers else level.name,
     )
+
+
+def _arithmetic(work: Work, device: Device) -> float:
+    """Seconds; products of integers are as fast as those of floats where no more is known."""
+    floats, peak = work.multiply_adds - work.int8 - work.int16, device.flop_per_second
+    seconds = 2 * floats / peak.value
+    for name, products in ((INT8, work.int8), (INT16, work.int16)):
+        seconds += 2 * products / device.integers.get(name, peak).value
+    return seconds
 
 
 def joules(work: Work, seconds: float, device: Device) -> float | None:
@@ -99,9 +121,12 @@ def level_of(working_set: float, device: Device) -> Level:
     raise AssertionError("the last level of a device has no capacity")
 
 
-def attainable_flops(intensity: float, device: Device, level: Level) -> float:
-    """Floating-point operations in a second that the roof of ``level`` allows."""
-    return min(device.flop_per_second.value, intensity * level.bytes_per_second.value)
+def attainable_flops(
+    intensity: float, device: Device, level: Level, integers: str | None = None
+) -> float:
+    """Operations in a second that the roof of ``level`` allows: of floats, or of ``integers``."""
+    peak = device.flop_per_second if integers is None else device.integers[integers]
+    return min(peak.value, intensity * level.bytes_per_second.value)
 
 
 def attainable_flop_per_joule(intensity: float, device: Device) -> float | None:

@@ -36,6 +36,10 @@ class Conv:
         return self.weight.shape[1] * self.groups
 
     @property
+    def axes(self) -> tuple[geometry.ConvAxis, geometry.ConvAxis]:
+        return self.h, self.w
+
+    @property
     def dilation(self) -> tuple[int, int]:
         return self.h.dilation, self.w.dilation
 

@@ -25,56 +25,25 @@ What stands between the convolution and the shuffle:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from tvm_deconv.algebra import geometry, weights
-from tvm_deconv.errors import GeometryError
+from tvm_deconv.algebra import geometry
 
-from . import layouts, pointwise
+from . import layouts, phases, pointwise
 from .convolution import Conv, read_conv
-from .graph import Builder, Dim, Graph, Refused, Tensor
+from .graph import Builder, Graph, Refused, Tensor
 from .operators import DEQUANTIZE, QUANTIZE
 from .regions import collect
 from .repeats import Repeated, read_repeats
 from .rule import Emit, Plan, Rule
 from .shuffle import Shuffle, read_shuffle
+from .shuffled import Folded, Shuffled, fold
 
-
-@dataclass(frozen=True)
-class ShuffledConv:
-    """A shuffle, the convolution that feeds it, and the pointwise operators between."""
-
-    shuffle: Shuffle
-    conv: Conv
-    region: pointwise.Region
-
-    @property
-    def conv_var(self) -> Tensor:
-        return self.conv.var
-
-    @property
-    def upsamplings(self) -> frozenset[Tensor]:
-        return frozenset({self.shuffle.result})
-
-
-@dataclass(frozen=True)
-class SubPixelConv:
-    """A candidate as a transposed convolution: its geometry, weights (IOHW) and bias.
-
-    ``region`` is what of the pointwise operators is not folded into the weights.
-    """
-
-    shuffle: Shuffle
-    conv: Conv
-    region: pointwise.Region
-    op: geometry.ConvTranspose2d
-    weight: np.ndarray
-    bias: np.ndarray
+ShuffledConv: TypeAlias = Shuffled[Shuffle, Conv]
 
 
 class SubPixel(Rule[ShuffledConv]):
@@ -122,128 +91,76 @@ class SubPixel(Rule[ShuffledConv]):
             return Refused(f"input is not a convolution: {graph.describe(region.source)}")
         if isinstance(conv, Refused):
             return conv
-        return ShuffledConv(shuffle, conv, region)
+        return Shuffled(shuffle, conv, region)
 
     def plan(self, graph: Graph, match: ShuffledConv) -> Plan | Refused:
         """The transposed convolution with what is not folded into it."""
-        checked = check(graph, match)
-        if isinstance(checked, Refused):
-            return checked
-        conv, shuffle = checked.conv, checked.shuffle
+        conv, shuffle, region = match.conv, match.shuffle, match.region
+        if conv.out_layout != region.layout:
+            return Refused(
+                f"{graph.describe(conv.var)} gives {conv.out_layout}, the shuffle reads "
+                f"{region.layout}"
+            )
+        folded = fold(graph, match)
+        if isinstance(folded, Refused):
+            return folded
         rh, rw = shuffle.factor
         channels, _, kernel_h, kernel_w = conv.weight.shape
+        h, w = folded.axes
+        outputs = shuffle.source.shape[0]
+        op = geometry.ConvTranspose2d(conv.in_channels, outputs, h, w, conv.groups)
         sizes = partial(graph.sizes_text, shuffle.result)
+        sides = folded.region.sides
         return Plan(
             root=shuffle.result,
             conv=conv.var,
             before=f"conv {sizes(kernel_h, kernel_w)} {conv.in_channels}->{channels}, "
             f"shuffle {sizes(rh, rw)} {shuffle.order}",
-            after=describe(graph, shuffle.result, checked.op)
-            + (f" + resize {sizes(rh, rw)}" if checked.region.sides else ""),
+            after=describe(graph, shuffle.result, op)
+            + (f" + resize {sizes(rh, rw)}" if sides else ""),
             absorbed=match.upsamplings,
-            emit=rewrite(graph, checked),
-            layout=layouts.common(
-                conv.data_layout, shuffle.result_layout, *checked.region.sides.values()
-            ),
+            emit=rewrite(graph, match, folded, op),
+            layout=layouts.common(conv.data_layout, shuffle.result_layout, *sides.values()),
         )
 
 
-def check(graph: Graph, match: ShuffledConv) -> SubPixelConv | Refused:
-    """Everything that must hold, in the order of the docstring of ``SubPixel``."""
-    shuffle, conv, region = match.shuffle, match.conv, match.region
-    if conv.out_layout != region.layout:
-        return Refused(
-            f"{graph.describe(conv.var)} gives {conv.out_layout}, the shuffle reads {region.layout}"
-        )
-    inside = region.members | shuffle.members | {conv.var}
-    for var in sorted(inside - {shuffle.result}, key=graph.position.__getitem__):
-        reader = graph.outside_reader(var, inside)
-        if reader is not None:
-            return Refused(f"{graph.describe(var)} is also read by {reader}")
-    scale, shift, rest = pointwise.split_affine(region, conv.weight.shape[0])
-    scaled = conv.weight * scale[:, None, None, None]
-    with np.errstate(over="ignore"):
-        weight, bias = scaled.astype(conv.dtype), shift.astype(conv.dtype)
-    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-        return Refused(f"weights of {graph.describe(conv.var)} are not finite in {conv.dtype}")
-    rh, rw = shuffle.factor
-    try:
-        weight = weights.weight_shuffle_by(weight, shuffle.source, conv.groups, conv.dilation)
-        op = geometry.ConvTranspose2d(
-            conv.in_channels,
-            shuffle.source.shape[0],
-            geometry.axis_of_subpixel(conv.h, rh),
-            geometry.axis_of_subpixel(conv.w, rw),
-            conv.groups,
-        )
-    except GeometryError as error:
-        return Refused(f"{graph.describe(conv.var)}: {error}")
-    return SubPixelConv(shuffle, conv, rest, op, weight, bias)
-
-
-def rewrite(graph: Graph, match: SubPixelConv) -> Emit:
-    """Build the result; assumes that ``check`` passed."""
+def rewrite(
+    graph: Graph, match: ShuffledConv, folded: Folded, op: geometry.ConvTranspose2d
+) -> Emit:
+    """Build the result of a match of which everything holds."""
+    conv, shuffle, region = match.conv, match.shuffle, folded.region
+    source = shuffle.source
 
     def emit(builder: Builder, remap) -> Any:
-        conv, shuffle = match.conv, match.shuffle
         x = layouts.to(builder, remap(conv.data), conv.data_layout, "NCHW")
-        value = builder.conv2d_transpose(x, match.weight, match.op)
-        form: pointwise.ConstantForm = ChannelForm(shuffle.source)
-        later = _differs(match, pointwise.channel_constants(match.region))
-        per_phase = later or _differs(match, [match.bias])
+        value = builder.conv2d_transpose(x, folded.weight, op)
+        n, _, *sizes = layouts.dims(graph.shape(conv.var) or (), conv.out_layout)
+        view = phases.view(source, n, sizes)
+        form: pointwise.ConstantForm = phases.ChannelForm(source)
+        later = phases.differ(source, pointwise.channel_constants(region))
+        per_phase = later or phases.differ(source, [folded.bias])
         if per_phase:
-            value = builder.split_phases(value, _view(graph, match))
-            form = PhaseForm(shuffle.source)
-        if match.bias.any():
-            value = builder.apply("add", (value, form.constant(builder, match.bias)))
+            value = builder.split_phases(value, view)
+            form = phases.PhaseForm(source)
+        if folded.bias.any():
+            value = builder.apply("add", (value, form.constant(builder, folded.bias)))
         sides = {
-            side: _emit_side(graph, builder, remap, match, side) for side in match.region.sides
+            side: _emit_side(graph, builder, remap, shuffle, side, layout)
+            for side, layout in region.sides.items()
         }
-        holds_bytes = any(step.op in (QUANTIZE, DEQUANTIZE) for step in match.region.steps)
+        holds_bytes = any(step.op in (QUANTIZE, DEQUANTIZE) for step in region.steps)
         if (sides or holds_bytes) and per_phase and not later:
             # A kernel adds a tensor in its store, and makes bytes, where that has four axes.
-            value = builder.merge_phases(value, _view(graph, match))
-            form, per_phase = ChannelForm(shuffle.source), False
+            value = builder.merge_phases(value, view)
+            form, per_phase = phases.ChannelForm(source), False
         if per_phase:
-            sides = {k: builder.split_phases(v, _view(graph, match)) for k, v in sides.items()}
-        value = pointwise.emit(match.region, builder, value, form, sides)
+            sides = {side: builder.split_phases(x, view) for side, x in sides.items()}
+        value = pointwise.emit(region, builder, value, form, sides)
         if per_phase:
-            value = builder.merge_phases(value, _view(graph, match))
+            value = builder.merge_phases(value, view)
         return layouts.to(builder, value, "NCHW", shuffle.result_layout)
 
     return emit
-
-
-@dataclass(frozen=True)
-class ChannelForm:
-    """Constants whose phases agree: the first phase's value stands for all, as (1, O, 1, 1)."""
-
-    source: np.ndarray
-
-    def constant(self, builder: Builder, values: np.ndarray) -> Any:
-        return pointwise.PlainForm().constant(builder, self._first(values))
-
-    def prelu(self, builder: Builder, x: Any, slope: np.ndarray) -> Any:
-        return pointwise.PlainForm().prelu(builder, x, self._first(slope))
-
-    def _first(self, values: np.ndarray) -> np.ndarray:
-        return values[self.source[:, 0, 0]] if values.ndim else values
-
-
-@dataclass(frozen=True)
-class PhaseForm:
-    """Constants per phase, (1, O, 1, r_h, 1, r_w), for a tensor (N, O, H, r_h, W, r_w)."""
-
-    source: np.ndarray
-
-    def constant(self, builder: Builder, values: np.ndarray) -> Any:
-        if values.ndim:
-            values = values[self.source][None, :, None, :, None, :]
-        return builder.constant(values)
-
-    def prelu(self, builder: Builder, x: Any, slope: np.ndarray) -> Any:
-        # A phase is two axes.
-        return pointwise.prelu_of(self, builder, x, slope)
 
 
 def describe(graph: Graph, layer: Tensor, op: geometry.ConvTranspose2d) -> str:
@@ -257,14 +174,6 @@ def describe(graph: Graph, layer: Tensor, op: geometry.ConvTranspose2d) -> str:
     )
 
 
-def _view(graph: Graph, match: SubPixelConv) -> tuple[Dim, ...]:
-    """(N, O, H, r_h, W, r_w) for the convolution's own H and W."""
-    shape = graph.shape(match.conv.var) or ()
-    n, _, h, w = layouts.dims(shape, match.conv.out_layout)
-    o, rh, rw = match.shuffle.source.shape
-    return n, o, h, rh, w, rw
-
-
 def resized_by(graph: Graph, tensor: Tensor, layout: str, shuffle: Shuffle) -> Repeated | None:
     """The tensor that ``shuffle`` would make a nearest resize of; None if it would not.
 
@@ -275,22 +184,14 @@ def resized_by(graph: Graph, tensor: Tensor, layout: str, shuffle: Shuffle) -> R
         return None
     shape = graph.shape(found.data) or ()
     channels = np.arange(shuffle.source.shape[0])
-    phases = found.source[shuffle.source]
-    same = bool((phases == channels[:, None, None]).all())
+    same = bool((found.source[shuffle.source] == channels[:, None, None]).all())
     return found if same and shape[layouts.axis(layout, "C")] == channels.size else None
 
 
 def _emit_side(
-    graph: Graph, builder: Builder, remap: Callable, match: SubPixelConv, side: Tensor
+    graph: Graph, builder: Builder, remap: Callable, shuffle: Shuffle, side: Tensor, layout: str
 ) -> Any:
-    layout = match.region.sides[side]
-    found = resized_by(graph, side, layout, match.shuffle)
+    found = resized_by(graph, side, layout, shuffle)
     assert found is not None
     x = layouts.to(builder, remap(found.data), layout, "NCHW")
-    return builder.nearest(x, match.shuffle.factor)
-
-
-def _differs(match: SubPixelConv, constants: Iterable[np.ndarray]) -> bool:
-    """Whether one of the constants per channel differs from phase to phase."""
-    phases = [values[match.shuffle.source] for values in constants]
-    return any(bool((values != values[:, :1, :1]).any()) for values in phases)
+    return builder.nearest(x, shuffle.factor)

@@ -12,40 +12,20 @@ where the result is viewed as (N, O, D, r_d, H, r_h, W, r_w).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
-
-from tvm_deconv.algebra.geometry import axis_of_subpixel
 from tvm_deconv.algebra.volumes import ConvTranspose3d
-from tvm_deconv.algebra.weights import weight_shuffle_by
-from tvm_deconv.errors import GeometryError
 
-from . import pointwise
-from .graph import Builder, Dim, Graph, Refused, Tensor, VolumeBuilder
+from . import phases, pointwise
+from .graph import Builder, Graph, Refused, Tensor, VolumeBuilder
 from .layouts import VOLUME
 from .regions import collect
 from .rule import Emit, Plan, Rule
+from .shuffled import Folded, Shuffled, fold
 from .volume_convolution import VolumeConv, read_volume_conv, times
 from .volume_shuffle import VolumeShuffle, read_volume_shuffle
 
-
-@dataclass(frozen=True)
-class ShuffledVolume:
-    """A shuffle, the convolution that feeds it, and the pointwise operators between."""
-
-    shuffle: VolumeShuffle
-    conv: VolumeConv
-    region: pointwise.Region
-
-    @property
-    def conv_var(self) -> Tensor:
-        return self.conv.var
-
-    @property
-    def upsamplings(self) -> frozenset[Tensor]:
-        return frozenset({self.shuffle.result})
+ShuffledVolume: TypeAlias = Shuffled[VolumeShuffle, VolumeConv]
 
 
 class VolumeSubPixel(Rule[ShuffledVolume]):
@@ -86,92 +66,47 @@ class VolumeSubPixel(Rule[ShuffledVolume]):
         conv = read_volume_conv(graph, region.source)
         if conv is None:
             return Refused(f"input is not a convolution: {graph.describe(region.source)}")
-        return conv if isinstance(conv, Refused) else ShuffledVolume(shuffle, conv, region)
+        return conv if isinstance(conv, Refused) else Shuffled(shuffle, conv, region)
 
     def plan(self, graph: Graph, match: ShuffledVolume) -> Plan | Refused:
         """The transposed convolution with what is not folded into it."""
-        shuffle, conv, region = match.shuffle, match.conv, match.region
-        inside = region.members | shuffle.members | {conv.var}
-        for var in sorted(inside - {shuffle.result}, key=graph.position.__getitem__):
-            reader = graph.outside_reader(var, inside)
-            if reader is not None:
-                return Refused(f"{graph.describe(var)} is also read by {reader}")
-        channels = conv.weight.shape[0]
-        scale, shift, rest = pointwise.split_affine(region, channels)
-        with np.errstate(over="ignore"):
-            weight = (conv.weight * scale[:, None, None, None, None]).astype(conv.dtype)
-            bias = shift.astype(conv.dtype)
-        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-            return Refused(f"weights of {graph.describe(conv.var)} are not finite in {conv.dtype}")
-        try:
-            weight = weight_shuffle_by(weight, shuffle.source, conv.groups, conv.dilation)
-            d, h, w = map(axis_of_subpixel, conv.axes, shuffle.factor)
-        except GeometryError as error:
-            return Refused(f"{graph.describe(conv.var)}: {error}")
-        inputs, outputs = conv.in_channels, shuffle.source.shape[0]
-        op = ConvTranspose3d(inputs, outputs, d, h, w, conv.groups)
+        folded = fold(graph, match)
+        if isinstance(folded, Refused):
+            return folded
+        shuffle, conv = match.shuffle, match.conv
+        channels, outputs = conv.weight.shape[0], shuffle.source.shape[0]
+        d, h, w = folded.axes
+        op = ConvTranspose3d(conv.in_channels, outputs, d, h, w, conv.groups)
         groups = f" groups {op.groups}" if op.groups > 1 else ""
-        view = _view(graph, match)
         return Plan(
             root=shuffle.result,
             conv=conv.var,
-            before=f"conv {times(conv.weight.shape[2:])} {inputs}->{channels}, "
+            before=f"conv {times(conv.weight.shape[2:])} {conv.in_channels}->{channels}, "
             f"shuffle {times(shuffle.factor)}",
-            after=f"deconv {times(weight.shape[2:])} stride {times(shuffle.factor)} "
-            f"{inputs}->{outputs}{groups} pad {op.padding}",
+            after=f"deconv {times(folded.weight.shape[2:])} stride {times(shuffle.factor)} "
+            f"{conv.in_channels}->{outputs}{groups} pad {op.padding}",
             absorbed=match.upsamplings,
-            emit=_emit(match, rest, op, weight, bias, view),
+            emit=rewrite(graph, match, folded, op),
         )
 
 
-def _emit(
-    match: ShuffledVolume,
-    rest: pointwise.Region,
-    op: ConvTranspose3d,
-    weight: np.ndarray,
-    bias: np.ndarray,
-    view: tuple[Dim, ...],
-) -> Emit:
-    source = match.shuffle.source
-    constants = [bias, *pointwise.channel_constants(rest)]
-    first = source[:, :1, :1, :1]
-    per_phase = any((values[source] != values[first]).any() for values in constants)
-    form = _Constants(source, per_phase)
+def rewrite(graph: Graph, match: ShuffledVolume, folded: Folded, op: ConvTranspose3d) -> Emit:
+    """Build the result of a match of which everything holds."""
+    source, region = match.shuffle.source, folded.region
+    constants = [folded.bias, *pointwise.channel_constants(region)]
+    per_phase = phases.differ(source, constants)
+    form = phases.PhaseForm(source) if per_phase else phases.ChannelForm(source)
 
     def emit(builder: Builder, remap: Any) -> Any:
         assert isinstance(builder, VolumeBuilder)
-        value = builder.conv3d_transpose(remap(match.conv.data), weight, op)
+        value = builder.conv3d_transpose(remap(match.conv.data), folded.weight, op)
+        n, _, *sizes = graph.shape(match.conv.var) or ()
+        view = phases.view(source, n, sizes)
         if per_phase:
             value = builder.split_phases(value, view)
-        if bias.any():
-            value = builder.apply("add", (value, form.constant(builder, bias)))
-        value = pointwise.emit(rest, builder, value, form)
+        if folded.bias.any():
+            value = builder.apply("add", (value, form.constant(builder, folded.bias)))
+        value = pointwise.emit(region, builder, value, form)
         return builder.merge_phases(value, view) if per_phase else value
 
     return emit
-
-
-@dataclass(frozen=True)
-class _Constants:
-    """Constants per channel as (1, O, 1, 1, 1), or as (1, O, 1, r_d, 1, r_h, 1, r_w)."""
-
-    source: np.ndarray
-    per_phase: bool
-
-    def constant(self, builder: Builder, values: np.ndarray) -> Any:
-        if values.ndim and self.per_phase:
-            values = values[self.source][None, :, None, :, None, :, None, :]
-        elif values.ndim:
-            values = values[self.source[:, 0, 0, 0]].reshape(1, -1, 1, 1, 1)
-        return builder.constant(values)
-
-    def prelu(self, builder: Builder, x: Any, slope: np.ndarray) -> Any:
-        # A phase is three axes.
-        return pointwise.prelu_of(self, builder, x, slope)
-
-
-def _view(graph: Graph, match: ShuffledVolume) -> tuple[Dim, ...]:
-    """(N, O, D, r_d, H, r_h, W, r_w) for the convolution's own sizes."""
-    n, _, *sizes = graph.shape(match.conv.var) or ()
-    o, *factor = match.shuffle.source.shape
-    return (n, o, *(dim for pair in zip(sizes, factor, strict=True) for dim in pair))

@@ -59,11 +59,7 @@ def guess_range(
     gives for (1, *shape), returning what ``pixels.decode`` takes; ``pixels`` holds what else is
     known.
     """
-    found = {
-        name: max(_deviation(network, replace(pixels, range=name), shape, grey) for grey in _GREYS)
-        for name in GUESSED
-    }
-    return decide(found)
+    return decide(_deviations(network, lambda name: replace(pixels, range=name), shape))
 
 
 def guess_result(
@@ -73,12 +69,7 @@ def guess_result(
 
     The other arguments are those of ``guess_range``.
     """
-    found = {
-        name: max(
-            _deviation(network, replace(pixels, result_range=name), shape, grey) for grey in _GREYS
-        )
-        for name in GUESSED
-    }
+    found = _deviations(network, lambda name: replace(pixels, result_range=name), shape)
     best = min(found, key=lambda name: found[name])
     if found[best] <= _SAME:
         return Guess(best, f"surely: {_words(found)}", is_result=True)
@@ -105,6 +96,18 @@ def decide(deviations: dict[str, float]) -> Guess:
 def _words(deviations: dict[str, float]) -> str:
     words = ", ".join(f"{_percent(off)} in {name}" for name, off in deviations.items())
     return f"flat greys come back off by {words}"
+
+
+def _deviations(
+    network: Callable[[np.ndarray], np.ndarray],
+    pixels: Callable[[str], Pixels],
+    shape: tuple[int, int, int],
+) -> dict[str, float]:
+    """How far greys come back off at most where ``pixels`` are those of each range."""
+    return {
+        name: max(_deviation(network, pixels(name), shape, grey) for grey in _GREYS)
+        for name in GUESSED
+    }
 
 
 def _deviation(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -24,6 +24,8 @@ from .onnx_network import session_of
 _PER_CHANNEL = 13
 # ONNX Runtime's levels.
 _WARNING, _ERROR = 2, 3
+# Draws of noise for a model that nobody has pictures for.
+_DRAWS = 2
 
 Feeds = Mapping[str, np.ndarray]
 
@@ -76,6 +78,15 @@ def quantized(model: onnx.ModelProto, name: str, feeds: Iterable[Feeds]) -> onnx
     del found.metadata_props[:]
     found.metadata_props.extend(model.metadata_props)
     return found
+
+
+def quantized_on_noise(model: onnx.ModelProto, name: str, shape: Sequence[int]) -> onnx.ModelProto:
+    """``quantized`` on numbers from 0 to 1, the same each time, of a model of one such input."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    (given,) = (value.name for value in model.graph.input if value.name not in weights)
+    rng = np.random.default_rng(1)
+    feeds = ({given: rng.random(shape, dtype=np.float32)} for _ in range(_DRAWS))
+    return quantized(model, name, feeds)
 
 
 class _Feeds(CalibrationDataReader):

@@ -4,8 +4,8 @@ A bias before a shuffle is one for each phase behind it. The rewrite says so in 
 
     reshape(add(reshape(y, (N, O, H, r, W, r)), bias (1, O, 1, r, 1, r)), (N, O, r*H, r*W)),
 
-and Relay fuses no reshape into a convolution: each would be a pass over the high-resolution map.
-or the same in NHWC. Here that becomes, when ``relay.build`` legalizes the last reshape,
+or the same in NHWC, and Relay fuses no reshape into a convolution: each would be a pass over the
+high-resolution map. Here that becomes, when ``relay.build`` legalizes the last reshape,
 
     add(y, tvm_deconv.phase_like(y, bias (O, r, r))),    phase_like[n, c, i, j] = bias[c, i%r, j%r]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tvm_deconv.transform.lower.byte_pools import LowerBytePools
 from tvm_deconv.transform.lower.convolutions import LowerConvolutions
 from tvm_deconv.transform.lower.lookups import LowerLookups
 from tvm_deconv.transform.lower.lower_integers import LowerIntegers
@@ -25,6 +26,7 @@ __all__ = [
     "FoldExactly",
     "KeepBytes",
     "KeepNaN",
+    "LowerBytePools",
     "LowerConvolutions",
     "LowerIntegers",
     "LowerLookups",

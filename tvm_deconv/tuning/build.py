@@ -27,12 +27,15 @@ from tvm.target import Target
 
 from tvm_deconv.backends import machine_of
 from tvm_deconv.backends.linking import compiled, link, linker
+from tvm_deconv.logs.layer import Candidate
+from tvm_deconv.schedules.cpu.integer.variant import IntegerVariant
 
+from . import byte_case
 from .case import case_folder
 from .definition import candidate_of, is_layer
 from .interrupt import ignore_interrupts, uninterrupted
 
-KERNEL, PACKED = "kernel.so", "packed.npy"
+KERNEL, PACKED = "kernel.so", "packed.npz"
 # How the name of a folder that the builder makes for one candidate begins.
 _ARTIFACT = "artifact-"
 # Kernels that a process builds before a new one takes its place: what TVM keeps adds up.
@@ -41,11 +44,11 @@ _USES = 64
 
 @dataclass(frozen=True)
 class _Built:
-    """A compiled function; ``packed`` and ``case`` are of a layer, and None for other functions."""
+    """A compiled function; of a layer also ``case``, and what it takes between x and y."""
 
     module: Any
     target: Target
-    packed: np.ndarray | None = None
+    packed: tuple[np.ndarray, ...] = ()
     case: str | None = None
 
 
@@ -119,9 +122,18 @@ def _compiled(mod: tvm.IRModule, target: Target, cases: str) -> _Built:
     layer = candidate.layer
     folder = case_folder(Path(cases), layer)
     weight = np.load(folder / "weight.npy")
-    packed = candidate.variant.pack_weights(weight, layer.conv, candidate.parameters)
-    module = compiled(candidate.kernel(), target)
-    return _Built(module, target, packed.astype(candidate.weight_dtype), str(folder))
+    return _Built(
+        compiled(candidate.kernel(), target), target, packed(candidate, weight), str(folder)
+    )
+
+
+def packed(candidate: Candidate, weight: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What a candidate's kernel takes between x and y, made of IOHW weights."""
+    variant = candidate.variant
+    if isinstance(variant, IntegerVariant):
+        return tuple(byte_case.operands(candidate, weight))
+    found = variant.pack_weights(weight, candidate.layer.conv, candidate.parameters)
+    return (found.astype(candidate.weight_dtype),)
 
 
 def _export(built: _Built, folder: str, command: str) -> str:
@@ -129,7 +141,7 @@ def _export(built: _Built, folder: str, command: str) -> str:
     artifact = Path(tempfile.mkdtemp(prefix=_ARTIFACT, dir=folder))
     path = artifact / KERNEL
     link(built.module, path, command, built.target)
-    if built.packed is not None:
-        np.save(artifact / PACKED, built.packed)
+    if built.case is not None:
+        np.savez(artifact / PACKED, *built.packed)
         (artifact / "case.json").write_text(json.dumps({"case": built.case}))
     return str(path)

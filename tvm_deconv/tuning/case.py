@@ -1,7 +1,8 @@
 """What the kernels of a layer are checked against: random operands and the output in float64.
 
 A case is a folder that every candidate for the layer shares: ``x.npy`` (NCHW) and ``weight.npy``
-(IOHW) in the layer's dtype, ``expected.npy`` (NCHW, float64) and ``case.json``.
+(IOHW) in the layer's dtype, ``expected.npy`` (NCHW, float64) and ``case.json``. Bytes have to be
+equal (``byte_case``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 
 from tvm_deconv.measure.reference import TOLERANCE, conv2d_transpose
 
+from . import byte_case
+
 if TYPE_CHECKING:
     from tvm_deconv.logs.layer import Layer
 
@@ -29,6 +32,12 @@ class Case(NamedTuple):
     expected: np.ndarray
     tolerance: float
 
+    def unwritten(self) -> np.ndarray:
+        """An output of x's dtype of which no element is what it must be: NaN, or other bytes."""
+        if self.x.dtype.kind == "f":
+            return np.full(self.expected.shape, np.nan, self.x.dtype)
+        return (self.expected.astype("int64") ^ 128).astype(self.x.dtype)
+
 
 def case_folder(cases: str | os.PathLike, layer: Layer) -> Path:
     """The folder of a layer's case, by its content, in the folder of all cases."""
@@ -40,15 +49,24 @@ def write_case(layer: Layer, folder: Path, seed: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
     conv = layer.conv
-    x = random.standard_normal(layer.input_shape, "float32").astype(layer.dtype)
-    weight = random.standard_normal(conv.weight_shape, "float32").astype(layer.dtype)
+    if layer.is_of_bytes:
+        x, weight = byte_case.draw(layer, random)
+    else:
+        x, weight = (
+            random.standard_normal(shape, "float32").astype(layer.dtype)
+            for shape in (layer.input_shape, conv.weight_shape)
+        )
     weight[:, :, sorted(conv.h.zero_taps)] = 0
     weight[:, :, :, sorted(conv.w.zero_taps)] = 0
     np.save(folder / X, x)
     np.save(folder / WEIGHT, weight)
-    numbers = conv.strides, conv.padding, conv.output_padding, conv.dilation, conv.groups
-    np.save(folder / EXPECTED, conv2d_transpose(x, weight, *numbers))
-    facts = {"dtype": layer.dtype, "tolerance": TOLERANCE[layer.dtype]}
+    if layer.is_of_bytes:
+        expected, tolerance = byte_case.expected(layer, x, weight), 0.0
+    else:
+        numbers = conv.strides, conv.padding, conv.output_padding, conv.dilation, conv.groups
+        expected, tolerance = conv2d_transpose(x, weight, *numbers), TOLERANCE[layer.dtype]
+    np.save(folder / EXPECTED, expected)
+    facts = {"dtype": layer.dtype, "tolerance": tolerance}
     (folder / FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
 

@@ -27,18 +27,22 @@ LAYER_ATTRIBUTE = "tvm_deconv.layer"
 _PREFIX = "tvm_deconv."
 _VARIANT = _PREFIX + "variant"
 _BLOCK = "y"
+# Of products of bytes.
+SUM_DTYPE = "int32"
 
 
 def definition(layer: Layer) -> tvm.IRModule:
     """The plain definition: ``main(x NCHW, weight IOHW, y NCHW)``, and the layer as attribute.
 
     y[n, o, oh, ow] = sum of x[n, i, ih, iw] * weight[i, o, kh, kw] over all i, kh, kw for which
-    ih = (oh + p - d*kh) / s and iw likewise are integers inside the input.
+    ih = (oh + p - d*kh) / s and iw likewise are integers inside the input. Of bytes y are the sums.
     """
     conv = layer.conv
     _, height, width = layer.fixed
-    x = te.placeholder(layer.input_shape, layer.dtype, "x")
-    weight = te.placeholder(conv.weight_shape, layer.dtype, "weight")
+    dtype, weight_dtype = layer.operands
+    sums = SUM_DTYPE if layer.is_of_bytes else ACCUMULATE_DTYPE
+    x = te.placeholder(layer.input_shape, dtype, "x")
+    weight = te.placeholder(conv.weight_shape, weight_dtype, "weight")
     ic = te.reduce_axis((0, conv.group_inputs), "ic")
     kh = te.reduce_axis((0, conv.h.kernel), "kh")
     kw = te.reduce_axis((0, conv.w.kernel), "kw")
@@ -53,8 +57,11 @@ def definition(layer: Layer) -> tvm.IRModule:
         group, within = o // conv.group_outputs, o % conv.group_outputs
         (ih, row), (iw, column) = source(conv.h, oh, kh, height), source(conv.w, ow, kw, width)
         channel = group * conv.group_inputs + ic
-        term = (x[n, channel, ih, iw] * weight[channel, within, kh, kw]).astype(ACCUMULATE_DTYPE)
-        zero = tirx.const(0, ACCUMULATE_DTYPE)
+        pair = x[n, channel, ih, iw], weight[channel, within, kh, kw]
+        if layer.is_of_bytes:
+            pair = tuple(operand.astype(sums) for operand in pair)
+        term = (pair[0] * pair[1]).astype(sums)
+        zero = tirx.const(0, sums)
         live = tirx.if_then_else(tirx.all(row, column), term, zero)
         return te.sum(live, axis=[ic, kh, kw])
 

@@ -22,6 +22,7 @@ from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.logs.header import Header, device_name
 from tvm_deconv.logs.roots import user_root
 from tvm_deconv.schedules.cpu.machine import available_processors
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
 from .build import builder
 from .device import RpcDevice, local_device
@@ -82,6 +83,7 @@ def tune(
     all_ops: bool = False,
     timeout_s: float = SESSION_TIMEOUT_S,
     seed: int = 0,
+    dtype: str = ACCUMULATE_DTYPE,
     report: Callable[[str], None] = print,
 ) -> TuningReport:
     """Measure candidates for every convolution of a model on a device, and log them.
@@ -96,7 +98,8 @@ def tune(
     the folder of all logs (by default the one where ``compile`` looks first), and ``device`` the
     name of this one's, by default made from the target. ``all_ops`` tunes the network's other
     functions, too, by MetaSchedule's own rules, which OpenCL has none of. ``timeout_s`` ends a
-    candidate that takes longer, uploads included. ``report`` gets lines of progress.
+    candidate that takes longer, uploads included. ``dtype`` int8 quantizes workloads, which takes
+    the extra ``quantize``. ``report`` gets lines of progress.
 
     Ctrl-C ends it after the measurement under way. What was measured is always kept, and the same
     call goes on from there.
@@ -114,7 +117,7 @@ def tune(
     if all_ops:
         check_rules(resolved)
     reach = find_device(tracker, key, resolved, target)
-    tasks = tasks_of(what, shapes, resolved)
+    tasks = tasks_of(what, shapes, resolved, dtype)
     with ExitStack() as stack:
         if reach is None:
             reach = stack.enter_context(local_device(used or available_processors()))
@@ -146,8 +149,9 @@ def tune(
         workers = available_processors()
         build = builder(resolved, cases, workers=workers, timeout_s=_BUILD_TIMEOUT_S)
         stack.callback(build.close)
-        peak = device_peak(resolved, runner)
-        progress = Progress(report, tasks, trials, peak)
+        products = dict.fromkeys(task.layer.product for task in tasks)
+        peaks = {product: device_peak(resolved, runner, product) for product in products}
+        progress = Progress(report, tasks, trials, peaks)
         evaluation = Evaluation(build, runner, log, resolved, seed, interrupt.event)
         tuner = LayerTuner(evaluation, backend.machine(resolved), cases, progress)
         outcomes: list[Outcome | OpOutcome] = []
@@ -157,7 +161,7 @@ def tune(
             outcomes.append(tuner.tune(task, trials))
         op_tuner = OpTuner(evaluation, progress)
         wanted = all_ops and not interrupt.event.is_set()
-        for op_task in op_tasks_of(what, shapes, resolved) if wanted else ():
+        for op_task in op_tasks_of(what, shapes, resolved, dtype) if wanted else ():
             if interrupt.event.is_set():
                 break
             outcomes.append(op_tuner.tune(op_task, trials))

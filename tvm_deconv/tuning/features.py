@@ -19,7 +19,8 @@ from tvm.s_tir.meta_schedule.cost_model.xgb_model import XGBConfig
 from tvm.s_tir.meta_schedule.feature_extractor import PyFeatureExtractor
 
 from tvm_deconv.logs.layer import Candidate
-from tvm_deconv.schedules.machines import Machine, variants_for
+from tvm_deconv.schedules.cpu.integer.variant import IntegerVariant
+from tvm_deconv.schedules.machines import Machine, all_variants
 from tvm_deconv.schedules.space import names_of, point_of
 
 from .definition import candidate_of
@@ -40,19 +41,17 @@ def features(candidate: Candidate, machine: Machine) -> np.ndarray:
     layer, conv = candidate.layer, candidate.layer.conv
     point = point_of(candidate.parameters)
     cycles = _cycles(candidate, machine)
-    packed = candidate.variant.packed_shape(conv, candidate.parameters)
-    variants = variants_for(machine)
     accumulators = _product(point, machine.SUMS)
     return np.array(
         [
-            *(float(candidate.variant.name == name) for name in variants),
+            *(float(candidate.variant.name == v.name) for v in all_variants(machine)),
             *(log2(1 + point[name]) if name in point else -1 for name in _names(machine)),
             log2(cycles),
             log2(cycles * machine.multiply_adds / layer.multiply_adds),
             log2(accumulators),
             log2(accumulators * conv.h.stride * conv.w.stride),
             log2(_product(point, _BLOCK)),
-            log2(4 * float(np.prod(packed)) / machine.near_bytes),
+            log2(_packed_bytes(candidate) / machine.near_bytes),
             *(log2(n) for n in (conv.group_inputs, conv.group_outputs, conv.groups)),
             *(log2(n) for n in layer.output_shape),
             *(float(n) for n in (*conv.strides, conv.h.max_taps, conv.w.max_taps)),
@@ -67,6 +66,14 @@ def _cycles(candidate: Candidate, machine: Machine) -> float:
     return min(cycles, _MOST_CYCLES)
 
 
+def _packed_bytes(candidate: Candidate) -> int:
+    """Of the weights; those of floats as if they were float32."""
+    conv, variant, parameters = candidate.layer.conv, candidate.variant, candidate.parameters
+    if isinstance(variant, IntegerVariant):
+        return variant.packed_bytes(conv, parameters, candidate.layer.dtype)
+    return 4 * variant.packed_size(conv, parameters)
+
+
 def _product(point: dict[str, int], names: tuple[str, ...]) -> int:
     """Of those fields that a point has."""
     return prod(point[name] for name in names if name in point)
@@ -75,9 +82,7 @@ def _product(point: dict[str, int], names: tuple[str, ...]) -> int:
 @lru_cache(maxsize=8)
 def _names(machine: Machine) -> tuple[str, ...]:
     """All fields that parameters of the machine's variants have, each once."""
-    return tuple(
-        dict.fromkeys(name for v in variants_for(machine).values() for name in names_of(v))
-    )
+    return tuple(dict.fromkeys(name for v in all_variants(machine) for name in names_of(v)))
 
 
 @derived_object

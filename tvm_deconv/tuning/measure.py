@@ -1,7 +1,7 @@
 """One kernel on the device: upload, run once, compare with the case, time, compare again.
 
 These are the hooks of MetaSchedule's RPCRunner, called in its worker process, with what they need
-beyond its arguments bound by ``runner``. An artifact is a folder with ``kernel.so``, ``packed.npy``
+beyond its arguments bound by ``runner``. An artifact is a folder with ``kernel.so``, ``packed.npz``
 and ``case.json``, which names the folder of the case; one without ``case.json`` is a
 function of MetaSchedule's own rules, which is timed with random arguments and not compared.
 """
@@ -106,14 +106,14 @@ def allocate(
     args_info: Any,
     alloc_repeat: int,
 ) -> list[list[tvm.runtime.Tensor]]:
-    """The arguments on the device: (x, packed weights, y), with every y not a number."""
+    """The arguments on the device: (x, packed weights, y), with every y what it must not be."""
     with _telling_loss(session):
         case = _case_of(artifact)
         if case is None:
             return [_random_arguments(args_info, device) for _ in range(alloc_repeat)]
-        packed = np.load(artifact / "packed.npy")
-        y = np.full(case.expected.shape, np.nan, case.x.dtype)
-        return [[tvm.runtime.tensor(array, device) for array in (case.x, packed, y)]]
+        with np.load(artifact / "packed.npz") as packed:
+            arrays = [case.x, *packed.values(), case.unwritten()]
+        return [[tvm.runtime.tensor(array, device) for array in arrays]]
 
 
 def _random_arguments(args_info: Any, device: tvm.runtime.Device) -> list[tvm.runtime.Tensor]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tvm_deconv.logs.folder import LogFolder
+from tvm_deconv.logs.layer import unit_of
 from tvm_deconv.logs.trial import SEARCHED
 
 from .outcome import Outcome
@@ -13,18 +14,27 @@ from .tasks import Task
 
 
 class Progress:
-    """Reports on all tasks of a run; ``peak`` is the device's multiply-add peak in FLOP/s."""
+    """Reports on all tasks of a run.
+
+    ``peaks`` are the device's multiply-add peaks in operations a second, by ``Layer.product``.
+    """
 
     def __init__(
-        self, report: Callable[[str], None], tasks: Sequence[Task], trials: int, peak: float | None
+        self,
+        report: Callable[[str], None],
+        tasks: Sequence[Task],
+        trials: int,
+        peaks: Mapping[str, float | None],
     ) -> None:
-        self.report, self.tasks, self.trials, self.peak = report, list(tasks), trials, peak
+        self.report, self.tasks, self.trials, self.peaks = report, list(tasks), trials, peaks
         self._started = time.monotonic()
         self._measured = 0
         self._done = 0
         self._known = 0
-        if peak is not None:
-            report(f"multiply-add peak of the device: {peak / 1e9:.4g} GFLOP/s")
+        for product, peak in peaks.items():
+            if peak is not None:
+                rate = f"{peak / 1e9:.4g} {unit_of(product)}"
+                report(f"multiply-add peak of the device, {product}: {rate}")
 
     def begin(self, task: Task, known: int) -> None:
         """A layer's turn, of which the log has ``known`` candidates already."""
@@ -42,9 +52,10 @@ class Progress:
         if best is not None:
             words += f"  best {best.median * 1e3:.3g} ms ({best.variant})"
             rate = 2 * task.layer.multiply_adds / best.median
-            words += f", {rate / 1e9:.3g} GFLOP/s"
-            if self.peak is not None:
-                words += f", {rate / self.peak:.0%} of peak"
+            words += f", {rate / 1e9:.3g} {task.layer.unit}"
+            peak = self.peaks.get(task.layer.product)
+            if peak is not None:
+                words += f", {rate / peak:.0%} of peak"
         failed = sum(t.seconds is None or not t.seconds for t in trials)
         words += f", {failed} failed" if failed else ""
         self.report(f"{words}, {_duration(self._remaining(len(trials)))} to go")

@@ -26,9 +26,8 @@ from tvm.s_tir.schedule import Trace
 
 from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.logs.layer import Candidate, Layer
-from tvm_deconv.schedules.machines import Machine, variants_for
+from tvm_deconv.schedules.machines import AnyVariant, Machine, variants_of_dtype
 from tvm_deconv.schedules.space import fields, point_of, tuning_refusal
-from tvm_deconv.schedules.variant import Variant
 
 from .definition import annotate, candidate_of, definition
 
@@ -42,9 +41,9 @@ _RANDOM_SHARE = 0.1
 _MAX_KNOWN_ROUNDS = 5
 
 
-def variants_of(layer: Layer, machine: Machine) -> list[Variant]:
+def variants_of(layer: Layer, machine: Machine) -> list[AnyVariant]:
     """The machine's variants that can compute a layer."""
-    variants = variants_for(machine).values()
+    variants = variants_of_dtype(machine, layer.dtype).values()
     return [v for v in variants if v.cannot(layer.conv) is None]
 
 

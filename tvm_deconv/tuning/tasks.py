@@ -17,12 +17,21 @@ from tvm_deconv.compiler import before_lowering, before_schedules, one_error
 from tvm_deconv.errors import TuningError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.layer import Layer
+from tvm_deconv.options import Options
+from tvm_deconv.quantization.required import is_quantized, require_onnx_runtime
 from tvm_deconv.schedules.choice import Preferences
+from tvm_deconv.schedules.cpu.integer.variant import operands_of
+from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.rest.default import is_scheduled
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 from tvm_deconv.transform import AddHeight, LowerIntegers, RewriteUpsampling
+from tvm_deconv.transform.graph import Graph
 from tvm_deconv.transform.lower import layers as found
-from tvm_deconv.workloads.selection import select
+from tvm_deconv.transform.lower.lower_integers import has_bytes, layers_of_integers
+from tvm_deconv.workloads.selection import Measurable, select
 
+# Workloads quantized to 8 bits.
+EIGHT_BITS = "int8"
 # A model, or names as ``tvm-deconv bench --workloads`` takes them.
 Tunable: TypeAlias = Model | Sequence[str]
 
@@ -49,69 +58,111 @@ class OpTask:
         return hashlib.sha256(self.mod.script().encode()).hexdigest()[:16]
 
 
-def tasks_of(what: Tunable, shapes: Shapes | None, target: Target) -> list[Task]:
-    """The layers that ``LowerConvolutions`` would lower for ``target``, each once, as they come.
+def tasks_of(
+    what: Tunable, shapes: Shapes | None, target: Target, dtype: str = ACCUMULATE_DTYPE
+) -> list[Task]:
+    """The layers that ``compile`` computes in kernels of ours, each once.
 
-    Raises ModelError and WorkloadError as ``compile`` and ``bench`` do, and TuningError where a
-    layer's size is free, or where there is no layer.
+    In the order of the network, those of bytes before those of floats. With ``dtype`` int8
+    workloads are quantized first, as ``bench`` does it. Raises ModelError, WorkloadError and
+    QuantizationError as ``compile`` and ``bench`` do, and TuningError where a layer's size is free,
+    or where there is no layer.
     """
     tasks: dict[Layer, Task] = {}
-    for name, mod in _modules(what, shapes):
+    for name, mod in _modules(what, shapes, dtype):
         for task in _layers(name, mod, target):
             seen = tasks.get(task.layer)
             tasks[task.layer] = replace(seen, count=seen.count + 1) if seen else task
     if not tasks:
         raise TuningError(
-            "there is no convolution that this package computes in floats: nothing to tune"
+            "there is no convolution that this package has kernels for: nothing to tune"
         )
     return list(tasks.values())
 
 
-def op_tasks_of(what: Tunable, shapes: Shapes | None, target: Target) -> list[OpTask]:
+def op_tasks_of(
+    what: Tunable, shapes: Shapes | None, target: Target, dtype: str = ACCUMULATE_DTYPE
+) -> list[OpTask]:
     """The functions of fixed shape that no template of ours covers, each once.
 
     Raises what ``tasks_of`` does.
     """
     tasks: dict[str, OpTask] = {}
-    for prefix, mod in _modules(what, shapes):
+    for prefix, mod in _modules(what, shapes, dtype):
         with one_error(), target:
-            mod = tvm.transform.Sequential(before_schedules(target, log=None))(mod)
+            mod = tvm.transform.Sequential(before_schedules(target, Options(log=None)))(mod)
         for task in _op_tasks(mod):
             named = replace(task, name=" ".join(filter(None, (prefix, task.name))))
             tasks.setdefault(task.digest, named)
     return list(tasks.values())
 
 
-def _modules(what: Tunable, shapes: Shapes | None) -> list[tuple[str, tvm.IRModule]]:
+def _modules(what: Tunable, shapes: Shapes | None, dtype: str) -> list[tuple[str, tvm.IRModule]]:
     """Modules to look for layers in, and names for what is found in each."""
     if isinstance(what, Sequence) and not isinstance(what, str):
         if shapes:
             raise TuningError("shapes belong to a model: workloads have sizes of their own")
-        return [(workload.name, load(workload.model())) for workload in select(what)]
+        return [(one.name, load(_of_workload(one, dtype))) for one in select(what)]
+    if dtype != ACCUMULATE_DTYPE:
+        raise TuningError(
+            f"{dtype} is for workloads: a model is tuned as it is, and tvm-deconv quantize makes a "
+            "quantized one"
+        )
     return [("", load(what, shapes))]
 
 
+def _of_workload(workload: Measurable, dtype: str) -> Model:
+    model = workload.model()
+    if dtype == ACCUMULATE_DTYPE or is_quantized(model):
+        return model
+    if dtype != EIGHT_BITS:
+        raise TuningError(f"workloads are tuned in {ACCUMULATE_DTYPE} or {EIGHT_BITS}, not {dtype}")
+    # ONNX Runtime is an extra, which floats do without.
+    require_onnx_runtime(f"tuning workloads in {EIGHT_BITS}")
+    from tvm_deconv.quantization.onnx_quantizer import quantized_on_noise
+
+    return quantized_on_noise(model, workload.name, workload.input_shape)
+
+
 def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
-    machine = machine_of(target)
     with one_error(), target:
         passes = [AddHeight(), RewriteUpsampling(), *before_lowering()]
         passes.append(relax.transform.CanonicalizeBindings())
-        # Kernels of integers have nothing to tune.
-        mod = tvm.transform.Sequential([*passes, LowerIntegers(target)])(mod)
-    tasks = []
-    for func in (func for _, func in mod.functions_items()):
-        for layer in found.layers_of(mod, func, machine, Preferences()):
-            if isinstance(layer, found.RefusedLayer) or layer.conv.op.step != (1, 1):
-                continue
-            name = " ".join(filter(None, (prefix, found.describe_layer(layer))))
-            sizes = found.sizes_of(layer.conv)
-            if None in sizes:
-                raise TuningError(
-                    f"{name}: a size is free, and only fixed sizes can be measured: "
-                    "fix the input with --shape INPUT=1,3,64,64 (shapes= in Python)"
-                )
-            tasks.append(Task(name, Layer(layer.conv.op, sizes, layer.conv.dtype)))
+        mod = tvm.transform.Sequential(passes)(mod)
+        # What it leaves is computed in floats.
+        lowered = tvm.transform.Sequential([LowerIntegers(target)])(mod)
+    machine, tasks = machine_of(target), []
+    for words, layer in (*_of_bytes(mod, machine), *_of_floats(lowered, machine)):
+        name = " ".join(filter(None, (prefix, words)))
+        if layer.conv.step != (1, 1):
+            continue
+        if None in layer.sizes:
+            raise TuningError(
+                f"{name}: a size is free, and only fixed sizes can be measured: "
+                "fix the input with --shape INPUT=1,3,64,64 (shapes= in Python)"
+            )
+        tasks.append(Task(name, layer))
     return tasks
+
+
+def _of_floats(mod: tvm.IRModule, machine: Machine) -> Iterator[tuple[str, Layer]]:
+    """Layers, and in words where they were met."""
+    for _, func in mod.functions_items():
+        for layer in found.layers_of(mod, func, machine, Preferences()):
+            if isinstance(layer, found.LoweredLayer):
+                conv = layer.conv
+                yield found.describe_layer(layer), Layer(conv.op, found.sizes_of(conv), conv.dtype)
+
+
+def _of_bytes(mod: tvm.IRModule, machine: Machine) -> Iterator[tuple[str, Layer]]:
+    """As ``_of_floats``, of a module whose integers are not lowered."""
+    for _, func in mod.functions_items():
+        if has_bytes(func):
+            graph = Graph(func, mod)
+            for layer in layers_of_integers(graph, machine, Preferences()):
+                data, weight = operands_of(layer.dtype) or ("", "")
+                words = f"{found.describe(graph, layer.conv.var)}, {data} by {weight}"
+                yield words, Layer(layer.kernel.op, layer.sizes, layer.dtype)
 
 
 def _op_tasks(mod: tvm.IRModule) -> Iterator[OpTask]:

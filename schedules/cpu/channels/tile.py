@@ -32,9 +32,6 @@ _WEIGHTS, _INPUTS = 0.8, 0.03
 _COPY, _STORE = 3.0, 8.0
 # To set a register to zero, or to what the block before left, and to leave it for the next.
 _CARRY = 2.0
-# Of a piece while another thread computes one: two on the threads of one core of an Intel Xeon took
-# 1.9 times as long as one alone, where those of `revd2` took 1.1 times. Why is not known.
-_SHARED = 1.8
 # Input channels whose weights are worth another round over the sums.
 _LEAST_INPUTS = 16
 
@@ -116,10 +113,7 @@ def pixel_cycles(
         strips = -(-height // tile.whole_rows)
         pieces = (sizes.batch or 1) * strips * conv.groups * tile.splits
         whole = min(height, tile.whole_rows)
-        busy = _SHARED if min(pieces, threads) > 1 else 1.0
-        found.append(
-            -(-pieces // threads) * busy * _piece_cycles(conv, tile, whole, width, machine)
-        )
+        found.append(-(-pieces // threads) * _piece_cycles(conv, tile, whole, width, machine))
     return mean(found)
 
 

@@ -39,24 +39,11 @@ def packing(conv: ConvTranspose2d, tile: PixelTile) -> Packing:
 
 def compute(conv: ConvTranspose2d, tile: PixelTile, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
     """y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
-    shape = stages.shape_of(x)
-    batch, _, height, width = shape
-    rows, columns = conv.h.blocks(height), conv.w.blocks(width)
-    domain = stages.Domain(conv.group_outputs, rows, columns)
-    pad = stages.padded(conv, domain, x)
 
     def weight(g, o, fh, fw, ic, th, tw):
         return packed[g, o // tile.channels, fh, fw, th, tw, ic, o % tile.channels]
 
-    phases = stages.phase_sums(conv, domain, pad, weight)
-    outputs, (rh, rw), (down, right) = conv.group_outputs, conv.strides, conv.step
-
-    def element(n, c, oh, ow):
-        i, j = oh * down, ow * right
-        place = (n, c // outputs, c % outputs, i % rh, j % rw, i // rh, j // rw)
-        return phases[place].astype(x.dtype)
-
-    return te.compute(conv.output_shape(batch, height, width), element, name=stages.STORE)
+    return stages.written_out(conv, x, weight)
 
 
 CHANNELS = Variant(

@@ -15,9 +15,9 @@ import numpy as np
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.packing import kernel_indices
+from tvm_deconv.schedules.cpu.dot import Dot
 
-from .dot import Dot
-from .tile import Tile
+from .tile import Tile, depth_of, folded_taps
 
 Dim = Any
 # How many ``Sum.values``, ``Store.numbers`` and ``Integer.points`` are.
@@ -105,8 +105,7 @@ def bounds_of(dtype: str, zero_point: int, low: float, high: float) -> tuple[flo
 class Integer:
     """One kernel: geometry, kind of x, form and store.
 
-    Zero points, scales and weights are parameters, so that the layers of a network share one. A
-    convolution with strides is one of stride 1 of which every ``step``-th output is computed.
+    Zero points, scales and weights are parameters, so that the layers of a network share one.
     """
 
     op: ConvTranspose2d
@@ -114,7 +113,6 @@ class Integer:
     dot: Dot
     tile: Tile
     store: Store
-    step: tuple[int, int] = (1, 1)
 
     @property
     def shift(self) -> int:
@@ -123,18 +121,23 @@ class Integer:
     @property
     def depth(self) -> int:
         """Words of channels that a group has."""
-        return -(-self.op.group_inputs // self.dot.group)
+        return depth_of(self.op, self.dot)
 
     @property
     def folded(self) -> int:
-        """Neighbouring taps along the width that a word holds, where a group has few channels."""
-        inputs, w = self.op.group_inputs, self.op.w
-        return max(1, self.dot.group // inputs) if w.max_taps > 1 and w.tap_step == 1 else 1
+        """Neighbouring taps along the width that a word holds."""
+        return folded_taps(self.op, self.dot)
 
     @property
     def tiles(self) -> int:
         """Tiles of channels that a group has."""
         return -(-self.op.group_outputs // self.tile.channels)
+
+    @property
+    def words(self) -> int:
+        """How many the packed weights are: as many more as may be loaded with the last one."""
+        channels = self.tile.channels * self.op.groups * self.tiles
+        return len(self.order()) * self.depth * channels + self.dot.weights - 1
 
     @property
     def row_phases(self) -> tuple[tuple[int, ...], ...]:
@@ -181,8 +184,8 @@ class Integer:
             missing = [(0, 0)] * 5 + [(0, group - elements.shape[-1])]
             words = self.dot.words(np.pad(elements, missing))
             parts.append(words.reshape(op.groups * self.tiles, -1))
-        # As many more as may be loaded with the last one.
-        return np.pad(np.concatenate(parts, axis=1).reshape(-1), (0, self.dot.weights - 1))
+        flat = np.concatenate(parts, axis=1).reshape(-1)
+        return np.pad(flat, (0, self.words - flat.size))
 
     def lines(self, values: np.ndarray) -> np.ndarray:
         """(O, r_h, r_w) as the kernel reads it: [tile of channels][f_h][f_w][channel]."""

@@ -16,6 +16,8 @@ from tvm.script.ir_builder import tirx as T
 from tvm.target import Target
 
 from tvm_deconv.schedules import llvm
+from tvm_deconv.schedules.tir.edit import index, ramp
+from tvm_deconv.schedules.tir.writing import in_vectors
 
 _LANES = 64
 _HALF = 128
@@ -34,9 +36,9 @@ def write_lookup(shape: Sequence[Any], dtypes: tuple[str, str], channels: int) -
     ``dtypes`` are those of x, int8 or uint8, and of y; ``channels`` is C, or 1 for one table. x of
     int8 is looked up by its bits. A size is an int or a variable of its own.
     """
-    sizes = [tirx.const(size, "int64") if isinstance(size, int) else size for size in shape]
+    sizes = [index(size) for size in shape]
     batch, count, *rest = sizes
-    inner: Any = tirx.const(1, "int64")
+    inner: Any = index(1)
     for size in rest:
         inner = inner * size
     with IRBuilder() as builder, T.prim_func(s_tir=True):
@@ -49,26 +51,31 @@ def write_lookup(shape: Sequence[Any], dtypes: tuple[str, str], channels: int) -
             T.decl_buffer((batch * count * inner,), kind, data=buffer.data)
             for kind, buffer in ((source, x), (result, y))
         )
-        pieces = T.bind(tirx.ceildiv(inner, tirx.const(_PIECE, "int64")))
-        with T.parallel(tirx.const(0, "int64"), batch * count * pieces) as step:
+        pieces = T.bind(tirx.ceildiv(inner, index(_PIECE)))
+        with T.parallel(index(0), batch * count * pieces) as step:
             row, begin = T.bind(step // pieces), T.bind(step % pieces * _PIECE)
-            of = T.bind(row % count) if channels > 1 else tirx.const(0, "int64")
-            size = T.bind(tirx.min(inner - begin, tirx.const(_PIECE, "int64")))
+            of = T.bind(row % count) if channels > 1 else index(0)
+            size = T.bind(tirx.min(inner - begin, index(_PIECE)))
             at = T.bind(row * inner + begin)
-            low, high = (T.bind(table[of, _ramp(half * _HALF)]) for half in range(2))
-            more_low, more_high = (T.bind(table[of, _ramp(h * _HALF + _LANES)]) for h in range(2))
-            with T.serial(tirx.const(0, "int64"), size // _LANES) as v:
-                index = T.bind(_bits(flat_x[_ramp(at + v * _LANES)], "int8"))
+            low, more_low, high, more_high = (
+                T.bind(table[of, ramp(first, _LANES)]) for first in range(0, 2 * _HALF, _LANES)
+            )
+
+            def look_up(first: Any, lanes: int) -> None:
+                if lanes == 1:
+                    place = T.bind(at + first)
+                    byte = tirx.Cast("int64", tirx.reinterpret("uint8", flat_x[place]))
+                    T.buffer_store(flat_y, table[of, byte], [place])
+                    return
+                bytes_ = T.bind(_bits(flat_x[ramp(at + first, lanes)], "int8"))
                 value = tirx.Select(
-                    index < tirx.const(0, f"int8x{_LANES}"),
-                    _looked_up(high, index, more_high),
-                    _looked_up(low, index, more_low),
+                    bytes_ < tirx.const(0, f"int8x{lanes}"),
+                    _looked_up(high, bytes_, more_high),
+                    _looked_up(low, bytes_, more_low),
                 )
-                T.buffer_store(flat_y, _bits(value, result), [_ramp(at + v * _LANES)])
-            with T.serial(tirx.const(0, "int64"), size % _LANES) as i:
-                place = T.bind(at + size - size % _LANES + i)
-                index = tirx.Cast("int64", tirx.reinterpret("uint8", flat_x[place]))
-                T.buffer_store(flat_y, table[of, index], [place])
+                T.buffer_store(flat_y, _bits(value, result), [ramp(at + first, lanes)])
+
+            in_vectors(size, _LANES, look_up)
     return builder.get()
 
 
@@ -80,8 +87,3 @@ def _looked_up(first: Any, index: Any, second: Any) -> Any:
 
 def _bits(value: Any, dtype: str) -> Any:
     return tirx.reinterpret(f"{dtype}x{_LANES}", value)
-
-
-def _ramp(begin: Any) -> Any:
-    begin = tirx.const(begin, "int64") if isinstance(begin, int) else begin
-    return tirx.Ramp(begin, tirx.const(1, "int64"), _LANES)

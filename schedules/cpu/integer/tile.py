@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from typing import TYPE_CHECKING
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.cpu.dot import Dot
+from tvm_deconv.schedules.variant import Sizes
 
-from .dot import Dot
+if TYPE_CHECKING:
+    from tvm_deconv.schedules.cpu.machine import CpuMachine
 
 
 @dataclass(frozen=True)
 class Tile:
     """``channels`` x ``vectors`` of each phase along the width, and all along the height if joined.
 
-    ``rows`` are the rows of blocks of a strip, which one thread packs and computes at a time.
+    ``rows`` are the rows of blocks of a strip, which one thread packs and computes at a time; or
+    ``splits`` threads do, each for its share of the tiles of channels, of which it is a divisor.
     """
 
     channels: int
     vectors: int
     rows: int
     joined: bool = False
+    splits: int = 1
 
 
 # Independent sums that keep two multipliers of a latency of 5 cycles busy.
@@ -42,6 +47,17 @@ _LANES_OF_SPLIT = 4
 _TYPICAL = 256
 # Channels that a tile has at most, whatever there are.
 _MOST_CHANNELS = 16
+# Cycles of a vector of products, where float32's takes half a one: ``vpdpbusd``, ``vpdpwssd`` and
+# ``sdot``; two operations on two or three ports (AVX2, AVX-512) or the two halves of a register
+# (``smlal``). The latter are such that AVX2's times come out (``transform.lower.integer_choice``).
+_FUSED, _PAIRS = 0.5, 1.3
+# Cycles of a load of weights.
+_LOAD = 0.5
+# Loads go on beside products. The shares of the peak that ``choose_tile`` says are 1.29 to 1.53
+# times what all of its steps one after the other would give.
+_OVERLAP = 1.4
+# Cycles of a vector: of sums that are scaled, rounded and stored; of one channel that is packed.
+_STORE, _PACK = 6, 1.5
 
 
 def refusal(op: ConvTranspose2d, dot: Dot) -> str | None:
@@ -53,15 +69,52 @@ def refusal(op: ConvTranspose2d, dot: Dot) -> str | None:
     return None
 
 
-def choose_tile(
-    op: ConvTranspose2d,
-    dot: Dot,
-    height: int | None,
-    width: int | None,
-    batch: int | None,
-    machine: CpuMachine,
-    step: tuple[int, int] = (1, 1),
-) -> Tile:
+def sums_of(op: ConvTranspose2d, tile: Tile) -> int:
+    """Vectors of sums that are in registers at once."""
+    return tile.channels * tile.vectors * op.w.stride * (op.h.stride if tile.joined else 1)
+
+
+def written_out(op: ConvTranspose2d, tile: Tile) -> int:
+    """Products of vectors that stand in the code for one word of channels."""
+    taps = op.w.useful_taps * (op.h.useful_taps if tile.joined else 1)
+    return taps * tile.channels * tile.vectors
+
+
+def free_sums(dot: Dot, vectors: int) -> int:
+    """How many sums there are registers for, beside ``vectors`` of x."""
+    return dot.registers - _SPARE - vectors
+
+
+def depth_of(op: ConvTranspose2d, dot: Dot) -> int:
+    """Words of channels that a group has."""
+    return -(-op.group_inputs // dot.group)
+
+
+def folded_taps(op: ConvTranspose2d, dot: Dot) -> int:
+    """Neighbouring taps along the width that a word holds, where a group has few channels."""
+    is_dense = op.w.max_taps > 1 and op.w.tap_step == 1
+    return max(1, dot.group // op.group_inputs) if is_dense else 1
+
+
+def blocks_of(op: ConvTranspose2d, sizes: Sizes) -> tuple[int, int, int]:
+    """Batch, and rows and columns of blocks that are computed; typical ones of free sizes."""
+    batch, height, width = sizes
+    down, right = op.step
+    rows = op.h.blocks(_TYPICAL if height is None else height)
+    columns = op.w.blocks(_TYPICAL if width is None else width)
+    return batch or 1, -(-rows // down), -(-columns // right)
+
+
+def packed_bytes(op: ConvTranspose2d, dot: Dot, sizes: Sizes, tile: Tile) -> int:
+    """Of the words of x of a strip."""
+    _, _, columns = blocks_of(op, sizes)
+    wide = dot.lanes * tile.vectors
+    across = -(-columns // wide) * wide * op.step[1] + op.w.halo_extent
+    down = (tile.rows - 1) * op.step[0] + 1 + op.h.halo_extent
+    return dot.word_bits // 8 * op.groups * depth_of(op, dot) * down * across
+
+
+def choose_tile(op: ConvTranspose2d, dot: Dot, sizes: Sizes, machine: CpuMachine) -> Tile:
     """The tile with the fewest steps: products that are thrown away count, and so do loads.
 
     Measured on Sapphire Rapids, one thread, 64 channels to 64, as a share of what is multiplied in
@@ -70,31 +123,62 @@ def choose_tile(
     by 2, 3x4 53 %, 3x2 joined 53 to 59 %, 6x2 62 to 65 %. So a vector of x costs several times what
     a weight does: it lies across two lines of a cache, and comes from level 2.
 
-    Sizes are those of the input, None where not known. ``step`` is that of ``Integer``.
+    Sizes are those of the input, None where not known.
     """
-    best: tuple[float, int, int, bool] | None = None
-    blocks = -(-op.w.blocks(_TYPICAL if width is None else width) // step[1])
+    best: tuple[float, Tile] | None = None
+    batch, height, columns = blocks_of(op, sizes)
+    rows = _rows(op, dot, height, columns, sizes.batch, machine)
+    strips = batch * -(-height // rows)
     most = min(_MOST_CHANNELS, op.group_outputs)
     reads = {joined: _reads(op, joined) for joined in (False, True)}
     for vectors, channels, joined in product(range(1, 5), range(1, most + 1), (False, True)):
-        lines = channels * op.w.stride * (op.h.stride if joined else 1)
-        sums = lines * vectors
-        taps = op.w.useful_taps * (op.h.useful_taps if joined else 1)
-        if sums > dot.registers - _SPARE - vectors or (joined and op.h.stride == 1):
+        tiles = op.groups * -(-op.group_outputs // channels)
+        splits = max(n for n in range(1, max(1, machine.threads // strips) + 1) if tiles % n == 0)
+        tile = Tile(channels, vectors, rows, joined, splits)
+        if sums_of(op, tile) > free_sums(dot, vectors) or (joined and op.h.stride == 1):
             continue
         is_least = (channels, vectors, joined) == (1, 1, False)
-        if taps * channels * vectors > _MOST_PRODUCTS and not is_least:
+        if written_out(op, tile) > _MOST_PRODUCTS and not is_least:
             continue
-        columns = vectors * dot.lanes
-        computed = -(-op.group_outputs // channels) * channels * -(-blocks // columns) * columns
-        loads = 1 / vectors + (1 + dot.lanes / _LANES_OF_SPLIT) * reads[joined] / channels
-        steps = computed * (1 + loads) * max(1, _BUSY / sums)
+        steps = _computed(op, dot, columns, tile) * (1 + _loads(dot, tile, reads[joined])) / splits
         if best is None or steps < best[0]:
-            best = steps, channels, vectors, joined
+            best = steps, tile
     assert best is not None
-    _, channels, vectors, is_joined = best
-    rows = _rows(op, dot, height, blocks, batch, machine, step)
-    return Tile(channels, vectors, rows, is_joined)
+    return best[1]
+
+
+def tile_cycles(
+    op: ConvTranspose2d, dot: Dot, sizes: Sizes, tile: Tile, machine: CpuMachine
+) -> float:
+    """Cycles of the busiest thread; a vector of products takes half a one, or more."""
+    batch, rows, columns = blocks_of(op, sizes)
+    tiles = op.groups * -(-op.group_outputs // tile.channels)
+    strips = batch * -(-rows // tile.rows)
+    turns = -(-strips * tile.splits // machine.threads)
+    # Of all rows of all tiles, those that it computes.
+    own = min(turns * min(tile.rows, rows) / tile.splits / (batch * rows), 1)
+    taps = op.h.useful_taps * op.w.useful_taps / folded_taps(op, dot)
+    product = _FUSED if dot.adds and dot.intrinsic else _PAIRS
+    product += _LOAD * _loads(dot, tile, _reads(op, tile.joined))
+    computed = batch * rows * op.groups * _computed(op, dot, columns, tile)
+    products = computed * taps * depth_of(op, dot) * product / _OVERLAP
+    wide = dot.lanes * tile.vectors
+    stored = batch * rows * tiles * tile.channels * -(-columns // wide) * tile.vectors
+    stored *= op.h.stride * op.w.stride
+    packed = packed_bytes(op, dot, sizes, tile) * 8 / dot.word_bits / dot.lanes * dot.group
+    return own * (products + stored * _STORE) + turns * packed * _PACK
+
+
+def _computed(op: ConvTranspose2d, dot: Dot, columns: int, tile: Tile) -> float:
+    """Vectors of products of a row, tap and word of a group's channels; more, if some wait."""
+    wide = dot.lanes * tile.vectors
+    channels = -(-op.group_outputs // tile.channels) * tile.channels
+    return channels * -(-columns // wide) * tile.vectors * max(1, _BUSY / sums_of(op, tile))
+
+
+def _loads(dot: Dot, tile: Tile, reads: float) -> float:
+    """For each of those, of weights and of x, which cost as many of the former."""
+    return 1 / tile.vectors + (1 + dot.lanes / _LANES_OF_SPLIT) * reads / tile.channels
 
 
 def _reads(op: ConvTranspose2d, joined: bool) -> float:
@@ -109,17 +193,16 @@ def _reads(op: ConvTranspose2d, joined: bool) -> float:
 def _rows(
     op: ConvTranspose2d,
     dot: Dot,
-    height: int | None,
+    rows: int,
     columns: int,
     batch: int | None,
     machine: CpuMachine,
-    step: tuple[int, int],
 ) -> int:
     """Rows whose packed input takes half of a level-2 cache, and equally many for each thread."""
-    words = op.groups * -(-op.group_inputs // dot.group)
-    held = machine.l2_bytes // 2 // (4 * words * (columns * step[1] + op.w.halo_extent))
-    most = min(_MOST_ROWS, max(1, (held - op.h.halo_extent) // step[0]))
-    rows = -(-op.h.blocks(_TYPICAL if height is None else height) // step[0])
+    down, right = op.step
+    words = op.groups * depth_of(op, dot)
+    held = machine.l2_bytes // 2 // (4 * words * (columns * right + op.w.halo_extent))
+    most = min(_MOST_ROWS, max(1, (held - op.h.halo_extent) // down))
     threads = 1 if batch is not None and batch >= machine.threads else machine.threads
     strips = -(-rows // min(most, -(-rows // threads)))
     strips = -(-strips // threads) * threads

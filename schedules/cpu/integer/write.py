@@ -24,8 +24,10 @@ from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.tir.edit import index, ramp
+from tvm_deconv.schedules.tir.writing import broadcast, fill, in_vectors, places, type_of
 
 from .kernel import NUMBERS, POINTS, SUM_VALUES, Dim, Integer, Read
+from .products import add_products
 
 # Products of vectors that are written out one after the other; more go row by row in a loop.
 _UNROLLED = 1500
@@ -82,7 +84,7 @@ class _Writer:
         _, _, h, w = shape
         # Free sizes are variables, not the formulas that they are: those would stand in each index
         # of hundreds of statements, and be simplified in each.
-        down, right = kernel.step
+        down, right = op.step
         self.rows_out = _own("rows", tirx.ceildiv(op.h.output_size(h), index(down)))
         self.columns_out = _own("columns", tirx.ceildiv(op.w.output_size(w), index(right)))
         self.packed_rows = (kernel.tile.rows - 1) * down + 1 + op.h.halo_extent
@@ -94,8 +96,6 @@ class _Writer:
     def write(self) -> tirx.PrimFunc:
         op, k = self.k.op, self.k
         n, c, h, w = self.shape
-        count = len(k.order()) * k.depth * k.tile.channels * op.groups * k.tiles
-        count += k.dot.weights - 1
         with IRBuilder() as builder, T.prim_func(s_tir=True):
             T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
 
@@ -103,7 +103,7 @@ class _Writer:
                 return T.match_buffer(T.arg(name, T.handle()), shape, dtype)
 
             self.x = parameter("x", (n, c, h, w), k.dtype)
-            self.words = parameter("words", (index(count),), k.dot.word)
+            self.words = parameter("words", (index(k.words),), k.dot.word)
             self.points = parameter("points", (index(POINTS),), "int32")
             values = (index(self.parameters),)
             self.offsets = parameter("offsets", values, "int32")
@@ -124,7 +124,7 @@ class _Writer:
     def _strips(self) -> None:
         k, op = self.k, self.k.op
         _, _, h, w = self.shape
-        down, right = k.step
+        down, right = op.step
         self.block_rows = T.bind(tirx.ceildiv(op.h.blocks(h), index(down)))
         self.column_tiles = T.bind(tirx.ceildiv(op.w.blocks(w), index(self.columns * right)))
         beyond = -(-(op.w.halo_extent + k.folded - 1) // right)
@@ -132,7 +132,11 @@ class _Writer:
         self.plane = T.bind(self.column_tiles * self.columns + beyond)
         self.packed_columns = T.bind(self.plane * right)
         strips = T.bind(tirx.ceildiv(self.block_rows, k.tile.rows))
-        with T.parallel(index(0), self.shape[0] * strips) as strip:
+        # Each split packs the strip anew, for its share of the tiles.
+        splits = k.tile.splits
+        share = op.groups * k.tiles // splits
+        with T.parallel(index(0), self.shape[0] * strips * splits) as piece:
+            strip = T.bind(piece // splits)
             batch, top = T.bind(strip // strips), T.bind(strip % strips * k.tile.rows)
             depth = op.groups * k.depth
             size = depth * self.packed_rows * self.packed_columns
@@ -142,11 +146,13 @@ class _Writer:
             with T.serial(index(0), index(depth)) as word:
                 self._pack(packed, natural, batch, top, word)
             rows = tirx.min(index(k.tile.rows), self.block_rows - top)
+            first = T.bind(piece % splits * share)
             with (
-                T.serial(index(0), index(op.groups * k.tiles)) as tile,
+                T.serial(index(0), index(share)) as of_share,
                 T.serial(index(0), self.column_tiles) as column,
                 T.serial(index(0), rows) as row,
             ):
+                tile = T.bind(first + of_share)
                 for phases in k.row_phases:
                     self._tile(packed, line, batch, top, tile, column, row, phases)
 
@@ -164,20 +170,20 @@ class _Writer:
         with T.serial(index(0), index(self.packed_rows)) as row:
             to = T.bind((word * self.packed_rows + row) * self.packed_columns)
             at = to if natural is None else index(0)
-            y = T.bind(top * self.k.step[0] + row + op.h.halo[0])
+            y = T.bind(top * self.k.op.step[0] + row + op.h.halo[0])
+            border = tirx.Cast(self.k.dot.word, self.points[index(0)])
+
+            def store(x: Any, lanes: int) -> None:
+                value = self._word(batch, word, y, first + x, lanes)
+                T.buffer_store(packed, value, [places(at + begin + x, lanes)])
+
             with T.If(tirx.all(y >= 0, y < h)):
                 with T.Then():
-                    self._border(packed, at, index(0), index(begin))
-                    with T.serial(index(0), count // lanes) as v:
-                        value = self._word(batch, word, y, first + v * lanes, lanes)
-                        T.buffer_store(packed, value, [ramp(at + begin + v * lanes, lanes)])
-                    with T.serial(index(0), count % lanes) as rest:
-                        x = count - count % lanes + rest
-                        value = self._word(batch, word, y, first + x, 1)
-                        T.buffer_store(packed, value, [at + begin + x])
-                    self._border(packed, at, begin + count, self.packed_columns)
+                    fill(packed, border, at, index(begin))
+                    in_vectors(count, lanes, store)
+                    fill(packed, border, at + begin + count, self.packed_columns - begin - count)
                 with T.Else():
-                    self._border(packed, at, index(0), self.packed_columns)
+                    fill(packed, border, at, self.packed_columns)
             if self.k.folded > 1:
                 self._fold(packed, at)
             if natural is not None:
@@ -185,7 +191,7 @@ class _Writer:
 
     def _apart(self, natural: Any, packed: Any, at: Any) -> None:
         """A row with the columns side by side that are a step apart."""
-        lanes, step = self.lanes, self.k.step[1]
+        lanes, step = self.lanes, self.k.op.step[1]
         with T.serial(index(0), self.plane // lanes) as v:
             begin = T.bind(v * (lanes * step))
             parts = [natural[ramp(begin + i * lanes, lanes)] for i in range(step)]
@@ -200,33 +206,23 @@ class _Writer:
 
     def _fold(self, packed: Any, at: Any) -> None:
         """A row of words that hold one tap as words that hold several, from left to right."""
-        k, lanes = self.k, self.lanes
-        size = self.packed_columns - (k.folded - 1)
+        k = self.k
 
         def words(x: Any, lanes: int) -> None:
-            kind, total = f"int32x{lanes}" if lanes > 1 else "int32", None
+            kind, total = type_of("int32", lanes), None
             for i in range(k.folded):
-                value = packed[ramp(x + i, lanes) if lanes > 1 else x + i]
+                value = packed[places(at + x + i, lanes)]
                 if i:
                     value = value << tirx.const(k.dot.bits * k.op.group_inputs * i, kind)
                 total = value if total is None else total | value
-            T.buffer_store(packed, total, [ramp(x, lanes) if lanes > 1 else x])
+            T.buffer_store(packed, total, [places(at + x, lanes)])
 
-        with T.serial(index(0), size // lanes) as v:
-            words(at + v * lanes, lanes)
-        with T.serial(index(0), size % lanes) as rest:
-            words(at + size - size % lanes + rest, 1)
-
-    def _border(self, packed: Any, row: Any, begin: Any, end: Any) -> None:
-        value = tirx.Cast(self.k.dot.word, self.points[index(0)])
-        with T.serial(begin, end) as i:
-            T.buffer_store(packed, value, [row + i])
+        in_vectors(self.packed_columns - (k.folded - 1), self.lanes, words)
 
     def _word(self, batch: Any, word: Any, y: Any, x: Any, lanes: int) -> Any:
         """``lanes`` words from column ``x`` on; channels that there are none of count as 0."""
         k, group = self.k, self.k.dot.group
-        kind = f"{k.dot.word}x{lanes}" if lanes > 1 else k.dot.word
-        columns = ramp(x, lanes) if lanes > 1 else x
+        kind, columns = type_of(k.dot.word, lanes), places(x, lanes)
         inputs, total = k.op.group_inputs, None
         for i in range(group):
             # A group's channels begin anew with a word.
@@ -290,14 +286,13 @@ class _Writer:
             """The taps of one row, of which packed x begins at ``at``; how many weights it took."""
             index, loaded = 0, None
             for dx, read in columns.items():
-                apart, near = dx % k.step[1], dx // k.step[1]
+                apart, near = dx % k.op.step[1], dx // k.op.step[1]
                 start = at + near + (apart * self.plane if apart else 0)
                 xs = [T.bind(packed[ramp(start + v * lanes, lanes)]) for v in range(vectors)]
                 for (fh, fw), o in product(read, range(channels)):
                     at_once = k.dot.weights
                     if index % at_once == 0:
-                        place = weights + index
-                        place = ramp(place, at_once) if at_once > 1 else place
+                        place = places(weights + index, at_once)
                         loaded = self.words[place] if at_once == 1 else T.bind(self.words[place])
                     weight = (
                         tirx.Broadcast(loaded, lanes)
@@ -307,12 +302,12 @@ class _Writer:
                     index += 1
                     for v, x in enumerate(xs):
                         to = sum_of(fh, fw, o, v)
-                        T.buffer_store(sums, k.dot(sums[to], x, weight), [to])
+                        T.buffer_store(sums, add_products(k.dot, sums[to], x, weight), [to])
             return index
 
         with T.serial(index(0), index(k.depth)) as word:
             weights = T.bind(tile * before[0] + before[1] + word * reads)
-            top_row = (group * k.depth + word) * self.packed_rows + row * k.step[0]
+            top_row = (group * k.depth + word) * self.packed_rows + row * k.op.step[0]
             first, stride = column * self.columns, self.packed_columns
             if looped:
                 with T.serial(index(0), index(len(rows))) as i:
@@ -369,21 +364,18 @@ class _Writer:
         if total is None:
             return own
 
-        def kind(name: str) -> str:
-            return f"{name}x{lanes}" if lanes > 1 else name
-
         def number(place: int) -> Any:
-            value = self.values[index(place)]
-            return tirx.Broadcast(value, lanes) if lanes > 1 else value
+            return broadcast(self.values[index(place)], lanes)
 
         def moved(value: Any, place: int) -> Any:
-            exact = tirx.Cast(kind("float32"), tirx.Cast(kind("int32"), value))
+            exact = tirx.Cast(type_of("int32", lanes), value)
+            exact = tirx.Cast(type_of("float32", lanes), exact)
             return (exact - number(place)) * number(place + 1)
 
         value = moved(own, 0) + moved(self.other[at], 2)
         value = tirx.min(tirx.max(value, number(4)), number(5))
-        rounded = tirx.Cast(kind("int32"), tirx.round(value) + number(6))
-        return tirx.Cast(kind(total.dtype), rounded)
+        rounded = tirx.Cast(type_of("int32", lanes), tirx.round(value) + number(6))
+        return tirx.Cast(type_of(total.dtype, lanes), rounded)
 
     def _value(self, total: Any, at: Any) -> Any:
         """What is stored of a vector of sums."""

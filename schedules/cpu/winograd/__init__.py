@@ -1,1 +1,6 @@
-"""Winograd's form of TDC on processors."""
+"""Winograd's form of TDC on processors.
+
+variant  what a layer is computed with; ``tile``, ``space`` and ``choice`` its parameters and cost
+steps    the schedule of the products
+finish   what is written behind it: ``inputs``, ``products`` and ``outputs`` of a ``strip``
+"""

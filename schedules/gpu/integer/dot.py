@@ -37,11 +37,6 @@ class Dot:
     def bits(self) -> int:
         return WORD_BITS // self.group
 
-    def holds(self, weights: np.ndarray) -> bool:
-        """Whether each weight fits into an element: int8, or int16."""
-        limit = 1 << (self.bits - 1)
-        return bool(-limit <= weights.min() and weights.max() < limit)
-
     def shift(self, dtype: str) -> int:
         """What is added to x of ``dtype``, so that it is int8."""
         return {"uint8": -128, "int8": 0}[dtype]

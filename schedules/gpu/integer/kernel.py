@@ -129,10 +129,10 @@ def words_of(op: ConvTranspose2d, dot: Dot) -> ConvTranspose2d:
     return replace(op, in_channels=op.groups * -(-op.group_inputs // dot.group))
 
 
-def choose(
+def choose_form(
     op: ConvTranspose2d, dot: Dot, sizes: Sizes, machine: GpuMachine
-) -> tuple[str, GpuTile] | str:
-    """The form of fewest estimated cycles and its tile, or in words why there is none.
+) -> tuple[str, GpuTile, float] | str:
+    """The form of fewest estimated cycles, its tile and they, or in words why there is none.
 
     ``sizes`` are those of the input. The model is float32's, with a product of words for a
     multiply-add; vectors of columns are none of a function's operands.
@@ -154,8 +154,8 @@ def choose(
         found.append((variant.cycles(words, sizes, tile, machine), name, tile))
     if not found:
         return "; ".join(refused)
-    _, name, tile = min(found, key=lambda one: one[0])
-    return name, tile
+    cycles, name, tile = min(found, key=lambda one: one[0])
+    return name, tile, cycles
 
 
 def _element(packing: Direct, packed: te.Tensor) -> Callable[..., Any]:

@@ -228,7 +228,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuWinogradTile) 
     # Checks off for the reason that ``revd2.schedule`` gives.
     sch = Schedule(func, enable_check=False)
     kept = (PAD, TRANSFORM_ROWS, TRANSFORM, PHASES, PRODUCTS, OUTPUT_ROWS, OUTPUTS)
-    store = steps.inline_all(sch, keep=kept)
+    store = steps.inline_epilogue(sch, keep=kept)
     sch = Schedule(by_tiles(sch.mod["main"], store, layout), enable_check=False)
     threads = steps.copy_threads(tile.products)
     tiles = [

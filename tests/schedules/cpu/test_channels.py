@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tvm
 from drawn import has_output, layers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from inner_loop import reduction_loops
 from kernel import HOST, compile_quickly, expected_output, function, random, run_here, weights_of
 
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_subpixel
@@ -82,6 +84,19 @@ def test_vectors_of_avx2_and_neon_hold_the_same():
     conv = ConvTranspose2d(5, 21, Axis(3, 1, 1, 1), Axis(3, 1, 1, 1), step=(2, 2))
     for target in ({"kind": "llvm", "mcpu": "haswell"}, "raspberry-pi/4b-aarch64"):
         check(*computed(conv, (1, 9, 12), machine=cpu_machine(resolve_target(target))))
+
+
+@pytest.mark.parametrize("cores", [1, 4])
+def test_sums_stay_in_registers_while_they_are_made(cores):
+    # In TVM's workspace LLVM kept them there only where one thread runs.
+    conv = ConvTranspose2d(64, 64, Axis(3, 1, 1, 1), Axis(3, 1, 1, 1), step=(2, 2))
+    aarch64 = {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": "cortex-a72"}
+    target = resolve_target(aarch64 | {"num-cores": cores})
+    func, tile = function("channels", conv, (1, 56, 56), machine=cpu_machine(target))
+    assert tile.parallel == (cores > 1)
+    loops = reduction_loops(tvm.compile(func, target).mod.inspect_source("asm"))
+    assert loops
+    assert not [line for loop in loops for line in loop.instructions if line.split()[0][:2] == "st"]
 
 
 def test_other_variants_compute_no_layer_with_a_step():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,10 +15,12 @@ from tvm import tirx
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.schedules import llvm
-from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of, wide_dot_of
+from tvm_deconv.schedules.cpu.dot import Dot, dot_of, wide_dot_of
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store, Sum
-from tvm_deconv.schedules.cpu.integer.tile import Tile
+from tvm_deconv.schedules.cpu.integer.tile import Tile, choose_tile, tile_cycles
 from tvm_deconv.schedules.cpu.integer.write import write
+from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
 
 SSE2 = Dot("pairs", 4, 2, 16, "llvm.x86.sse2.pmadd.wd", adds=False)
@@ -71,6 +74,45 @@ def test_a_tile_of_one_row_of_phases_or_of_all(joined):
     tile = Tile(2, 2, 3, joined)
     got, expected = of_layer(SUB_PIXEL, (2, 5, 7, 70), tile=tile)
     np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("op", [SUB_PIXEL, UNEVEN], ids=["sub-pixel", "uneven"])
+def test_threads_may_share_the_channels_of_a_strip(op):
+    tile = Tile(1, 2, 3, splits=2)
+    got, expected = of_layer(op, (2, op.in_channels, 7, 40), tile=tile)
+    np.testing.assert_array_equal(got, expected)
+
+
+MACHINE = CpuMachine("avx512", 16, 32, 32 << 10, 1 << 20, 2)
+VNNI = Dot("vnni", 16, 4, 32, "llvm.x86.avx512.vpdpbusd.512", is_signed=False)
+SQUARE = ConvTranspose2d(64, 64, Axis(3, 1, 1, 1), Axis(3, 1, 1, 1))
+LINE = ConvTranspose2d(64, 60, Axis(1), Axis(9, 1, 4, 4))
+
+
+def test_channels_are_shared_only_where_there_are_fewer_rows_than_threads():
+    assert choose_tile(SQUARE, VNNI, Sizes(1, 64, 64), MACHINE).splits == 1
+    assert choose_tile(LINE, VNNI, Sizes(2, 1, 4096), MACHINE).splits == 1
+    tile = choose_tile(LINE, VNNI, Sizes(1, 1, 4096), MACHINE)
+    assert tile.splits == 2
+    assert 60 // tile.channels % 2 == 0
+
+
+def test_the_model_counts_what_the_busiest_thread_does():
+    """A vector of 64 products takes half a cycle at the least, and some of a load."""
+    sizes = Sizes(1, 64, 64)
+    tile = choose_tile(SQUARE, VNNI, sizes, MACHINE)
+
+    def cycles(tile, sizes=sizes, threads=2):
+        return tile_cycles(SQUARE, VNNI, sizes, tile, replace(MACHINE, threads=threads))
+
+    least = 64 * 64 * 64 * 64 * 9 / 64 * 0.5 / 2
+    assert least < cycles(tile) < 2 * least
+    assert cycles(tile, threads=1) == pytest.approx(2 * cycles(tile), rel=0.02)
+    # All in one strip one thread does everything; a tile of few sums waits.
+    assert cycles(replace(tile, rows=64)) > 1.9 * cycles(tile)
+    assert cycles(replace(tile, channels=2, vectors=1)) > 2 * cycles(tile)
+    # 65 columns take as many vectors as 96.
+    assert cycles(tile, Sizes(1, 64, 65)) == pytest.approx(cycles(tile, Sizes(1, 64, 96)), rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +205,7 @@ def test_older_and_smaller_processors_give_the_same_integers(mcpu, feature, patt
 def test_wide_weights_have_an_instruction_too(mcpu, instruction):
     resolved = resolve_target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": mcpu})
     dot = wide_dot_of(resolved)
-    assert dot.holds(np.array([-(2**15), 2**15 - 1]))
+    assert dot.bits == 16
     kernel = Integer(SUB_PIXEL, "uint8", dot, Tile(2, 1, 2), Store("uint8"))
     func = write(kernel, (1, 5, 4, 4)).with_attr("global_symbol", "main")
     assert instruction in tvm.compile(func, target=resolved).mod.inspect_source("asm")

@@ -7,7 +7,7 @@ import pytest
 from integer_kernel import SUB_PIXEL, UNEVEN, of_layer
 from qemu import Processor
 
-from tvm_deconv.schedules.cpu.integer.dot import dot_of
+from tvm_deconv.schedules.cpu.dot import dot_of
 from tvm_deconv.targets import resolve_target
 
 ARM = Processor(

@@ -26,7 +26,7 @@ from tvm_deconv.algebra.geometry import (
 from tvm_deconv.algebra.winograd import tile_outputs
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.cpu.variants import VARIANTS
-from tvm_deconv.schedules.cpu.winograd import finish as winograd_finish
+from tvm_deconv.schedules.cpu.winograd import products
 from tvm_deconv.schedules.cpu.winograd.tile import Layout, WinogradTile
 from tvm_deconv.schedules.cpu.winograd.variant import WINOGRAD, refusal
 from tvm_deconv.schedules.tir import edit
@@ -351,5 +351,5 @@ def prefetched_outputs(block):
 def test_all_lines_of_a_blocks_outputs_are_prefetched(monkeypatch):
     lines = set(product(range(8), range(8), range(0, 32, 16)))
     assert lines <= prefetched_outputs(block=4)
-    monkeypatch.setattr(winograd_finish, "_MOST_FETCHED", 15)
+    monkeypatch.setattr(products, "_MOST_FETCHED", 15)
     assert not prefetched_outputs(block=4)

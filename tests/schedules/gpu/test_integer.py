@@ -25,7 +25,7 @@ from tvm_deconv.backends import backend_of, machine_of
 from tvm_deconv.backends.opencl import products
 from tvm_deconv.schedules.cpu.integer.kernel import Store, Sum
 from tvm_deconv.schedules.gpu.integer.dot import dots_of
-from tvm_deconv.schedules.gpu.integer.kernel import FORMS, GpuInteger, choose
+from tvm_deconv.schedules.gpu.integer.kernel import FORMS, GpuInteger, choose_form
 from tvm_deconv.schedules.gpu.tile import COPY, SHARED, GpuTile
 from tvm_deconv.schedules.variant import Sizes
 
@@ -55,7 +55,7 @@ def maker(name, wide=False, form=None, tile=None):
     dot = dots_of(machine)[wide]
 
     def make(op, dtype, store, sizes):
-        best = choose(op, dot, sizes, machine)
+        best = choose_form(op, dot, sizes, machine)
         return GpuInteger(op, dtype, dot, form or best[0], tile or best[1], store)
 
     return make

@@ -13,7 +13,9 @@ from tvm import relax
 
 import tvm_deconv
 from tvm_deconv import cli
+from tvm_deconv.compiler import before_schedules
 from tvm_deconv.errors import VariantError
+from tvm_deconv.options import Options
 from tvm_deconv.transform import LowerConvolutions, RewriteUpsampling
 
 OPTIONS = {"log": None, "target": "host"}
@@ -45,8 +47,8 @@ def packed(mod: tvm.IRModule) -> int:
 
 
 def lowered(model, growth) -> tvm.IRModule:
-    passes = tvm_deconv.compiler.before_schedules(
-        tvm_deconv.targets.resolve_target("host"), log=None, max_weight_growth=growth
+    passes = before_schedules(
+        tvm_deconv.targets.resolve_target("host"), Options(log=None, max_weight_growth=growth)
     )
     found: list[tvm.IRModule] = []
 

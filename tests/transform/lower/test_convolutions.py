@@ -14,7 +14,6 @@ from tvm import relax
 
 from tvm_deconv import importer
 from tvm_deconv.backends import machine_of
-from tvm_deconv.compiler import for_threads
 from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.targets import resolve_target
@@ -23,7 +22,6 @@ from tvm_deconv.transform.lower import convolutions
 from tvm_deconv.transform.lower.layers import layers_of
 
 HOST = resolve_target("host")
-ONE_THREAD = for_threads("host", 1)
 
 
 def lower(model: onnx.ModelProto, rewrite=True, target=HOST) -> tvm.IRModule:
@@ -181,13 +179,15 @@ def test_constants_of_an_epilogue_keep_their_type(kind, large):
     np.testing.assert_allclose(got.numpy(), expected, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("channels", "groups"), [((6, 6), 6), ((3, 32), 1)], ids=["depthwise", "sums of 27 products"]
-)
-def test_other_convolutions_with_strides_are_left_to_tvm(channels, groups):
-    net = Net((1, channels[0], 9, 14))
-    mod = lower(net.model(net.conv("x", *channels, strides=[2, 2], group=groups)))
+def test_convolutions_with_strides_of_short_sums_are_left_to_tvm():
+    net = Net((1, 3, 9, 14))
+    mod = lower(net.model(net.conv("x", 3, 32, strides=[2, 2])))
     assert "nn.conv2d" in calls(mod) and "call_tir" not in calls(mod)
+
+
+def test_a_depthwise_convolution_with_strides_is_stored_with_what_follows():
+    net = Net((2, 6, 9, 30))
+    check(net, net("Relu", net.conv("x", 6, 12, strides=[2, 2], group=6)), lowered=1)
 
 
 STRIDED = {
@@ -211,11 +211,10 @@ def test_convolutions_with_strides_are_stored_with_what_follows(name):
     shape = (2, 48, 9, 14)
     net = Net(shape, dims=["n", 48, "h", "w"] if free else None)
     model = net.model(net("Relu", net.conv("x", 48, 40, kernel, **attributes)))
-    # One thread: of several the default nest makes more.
-    assert calls(lower(model, target=ONE_THREAD)) == ["call_tir"]
+    assert calls(lower(model)) == ["call_tir"]
     x = net.rng.standard_normal(shape).astype("float32")
     (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    got = compiled(model, threads=1)(tvm.runtime.tensor(x)).numpy()
+    got = compiled(model)(tvm.runtime.tensor(x)).numpy()
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
 
 

@@ -12,6 +12,8 @@ from quantized_networks import assert_equal_but_for_ties, by_onnx_runtime, quant
 from tvm import relax
 
 import tvm_deconv
+from tvm_deconv.compiler import before_schedules
+from tvm_deconv.options import Options
 from tvm_deconv.targets import resolve_target
 
 
@@ -134,6 +136,7 @@ def test_quantized_networks_give_what_onnx_runtime_does(name, activations, form,
 def test_every_convolution_of_them_is_one_of_integers(name, tmp_path):
     report = tvm_deconv.explain(quantized(*NETWORKS[name](), tmp_path), target=VNNI)
     assert {kernel.variant for kernel in report.kernels} == {"integer"}
+    assert all("; machine model: integer " in kernel.reason for kernel in report.kernels)
     assert not report.refused
 
 
@@ -165,7 +168,7 @@ def kinds_of_calls(model):
     """The dtypes of what is computed, in order."""
     mod = tvm_deconv.importer.load(model)
     with tvm_deconv.targets.resolve_target(VNNI) as target:
-        mod = tvm.transform.Sequential(tvm_deconv.compiler.before_schedules(target, log=None))(mod)
+        mod = tvm.transform.Sequential(before_schedules(target, Options(log=None)))(mod)
     bindings = [b for block in mod["main"].body.blocks for b in block.bindings]
     return [str(b.var.ty.dtype) for b in bindings if isinstance(b.value, relax.Call)]
 

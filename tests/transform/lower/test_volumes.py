@@ -16,6 +16,7 @@ from tvm_deconv.algebra.geometry import Axis
 from tvm_deconv.algebra.volumes import ConvTranspose3d
 from tvm_deconv.compiler import before_schedules
 from tvm_deconv.importer import load
+from tvm_deconv.options import Options
 from tvm_deconv.schedules.machines import variant_names
 from tvm_deconv.targets import resolve_target
 
@@ -150,7 +151,7 @@ def residual():
 def kernels(model) -> list[str]:
     """What the virtual machine calls for ``model``, in order."""
     with HOST:
-        mod = tvm.transform.Sequential(before_schedules(HOST, log=None))(load(model))
+        mod = tvm.transform.Sequential(before_schedules(HOST, Options(log=None)))(load(model))
     values = [b.value for block in mod["main"].body.blocks for b in block.bindings]
     calls = [v for v in values if getattr(v, "op", None) in CALLS]
     return [call.args[0].name_hint for call in calls]

@@ -14,14 +14,17 @@ import numpy as np
 from tvm import tirx
 from tvm.target import Target
 
+from tvm_deconv.algebra.integers import weight_dtype
 from tvm_deconv.backends import machine_of
 from tvm_deconv.patterns.graph import Refused
-from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
+from tvm_deconv.schedules.choice import Preferences
+from tvm_deconv.schedules.cpu.integer.kernel import Store
+from tvm_deconv.schedules.cpu.integer.variant import dtype_of_layer
 from tvm_deconv.schedules.gpu.integer.kernel import FORMS, GpuInteger
 from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.gpu.tile import GpuTile
 from tvm_deconv.schedules.variant import Sizes
-from tvm_deconv.transform.lower.integers import function_of, integers_of
+from tvm_deconv.transform.lower.integer_choice import IntegerKernel, function_of, integer_kernel
 from tvm_deconv.workloads.spec import LayerSpec
 
 from .eight_bits import SEED, ZERO_POINT, EightBits
@@ -33,26 +36,34 @@ INTEGER = "integer"
 
 def kernel_of(
     spec: LayerSpec, target: Target, point: Mapping[str, int] | None = None
-) -> Integer | GpuInteger | Refused:
+) -> IntegerKernel | Refused:
     """The kernel that a user gets for the layer; Refused where it is computed in float32.
 
     ``point`` is the tile of another, of the same form.
     """
-    integers = integers_of(target, winograd=False)
-    if isinstance(integers, Refused):
-        return integers
-    bits, op = EightBits.draw(spec, SEED), spec.geometry()
-    dot = integers.narrow if integers.narrow.holds(bits.deconv_weights) else integers.wide
+    bits = EightBits.draw(spec, SEED)
+    held_as = weight_dtype(bits.deconv_weights)
+    assert held_as is not None, "a few bytes add up to each"
     batch, _, height, width = spec.geometry_shape
     store = Store("uint8", has_slope=bits.slope is not None)
-    kernel = integers.kernel(op, "uint8", dot, store, Sizes(batch, height, width))
+    chosen = integer_kernel(
+        spec.geometry(),
+        dtype_of_layer("uint8", held_as),
+        store,
+        Sizes(batch, height, width),
+        machine_of(target),
+        Preferences(winograd=False),
+    )
+    if isinstance(chosen, Refused):
+        return chosen
+    kernel, _ = chosen
     if isinstance(kernel, GpuInteger) and point is not None:
         return replace(kernel, tile=GpuTile(**point))
     return kernel
 
 
 def candidates(
-    kernel: Integer | GpuInteger, spec: LayerSpec, target: Target, count: int
+    kernel: IntegerKernel, spec: LayerSpec, target: Target, count: int
 ) -> list[dict[str, int]]:
     """Tiles to try beside that of a GPU's kernel, as ``points`` draws them."""
     machine = machine_of(target)
@@ -63,12 +74,12 @@ def candidates(
     return points(FORMS[kernel.form], kernel.words, sizes, scalar, count)
 
 
-def scheduled(kernel: Integer | GpuInteger, spec: LayerSpec) -> tirx.PrimFunc:
+def scheduled(kernel: IntegerKernel, spec: LayerSpec) -> tirx.PrimFunc:
     """The function of a kernel for the layer's input."""
     return function_of(kernel, spec.geometry_shape).with_attr("global_symbol", ENTRY)
 
 
-def arrays_of(kernel: Integer | GpuInteger, bits: EightBits) -> list[np.ndarray]:
+def arrays_of(kernel: IntegerKernel, bits: EightBits) -> list[np.ndarray]:
     """What the kernel is called with between x and y."""
     weights = bits.deconv_weights
     bias = bits.per_phase(bits.bias) - kernel.corrections(weights, ZERO_POINT)

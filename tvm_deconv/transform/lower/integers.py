@@ -24,33 +24,25 @@ clip, say. Where something else follows, or several readers, the result is store
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import tvm
 from tvm import relax
 
-from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.integers import integer_weights
-from tvm_deconv.backends import machine_of
+from tvm_deconv.algebra.integers import integer_weights, weight_dtype
 from tvm_deconv.patterns.graph import Refused
-from tvm_deconv.schedules.cpu.integer.dot import Dot, dot_of, wide_dot_of
-from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store, phase_sums
-from tvm_deconv.schedules.cpu.integer.tile import choose_tile, refusal
-from tvm_deconv.schedules.cpu.integer.write import write
-from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.gpu.integer.dot import Dot as GpuDot
-from tvm_deconv.schedules.gpu.integer.dot import dots_of
-from tvm_deconv.schedules.gpu.integer.kernel import GpuInteger, choose
-from tvm_deconv.schedules.gpu.machine import GpuMachine
+from tvm_deconv.schedules.choice import Preferences
+from tvm_deconv.schedules.cpu.integer.kernel import Store, phase_sums
+from tvm_deconv.schedules.cpu.integer.variant import dtype_of_layer
+from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, shape_of
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE, scale_of
 
 from .epilogue import PRELU, RESHAPE, phase_view
-from .integer_cost import why_float32
+from .integer_choice import IntegerKernel, integer_kernel
 from .read import CONV, CONV_TRANSPOSE, Convolution, read
 from .residual import residual_of
 
@@ -63,99 +55,31 @@ _ROUNDING = 2.0**-22
 
 
 @dataclass(frozen=True)
-class Integers:
-    """What a processor has for integers: the machine, and what multiplies bytes and wider weights.
-
-    ``winograd`` is whether a layer that would be faster so may be left to that form of float32.
-    """
-
-    machine: CpuMachine
-    narrow: Dot
-    wide: Dot
-    winograd: bool = True
-
-    def kernel(
-        self,
-        op: ConvTranspose2d,
-        dtype: str,
-        dot: Any,
-        store: Store,
-        sizes: Sizes,
-        step: tuple[int, int] = (1, 1),
-    ) -> Integer | Refused:
-        """The kernel for bytes of ``dtype`` by ``dot``, which is ``narrow`` or ``wide``.
-
-        ``sizes`` are those of the input.
-        """
-        reason = refusal(op, dot)
-        if reason is not None:
-            return Refused(reason)
-        batch, height, width = sizes
-        tile = choose_tile(op, dot, height, width, batch, self.machine, step)
-        kernel = Integer(op, dtype, dot, tile, store, step)
-        slower = why_float32(kernel, sizes, self.machine, self.winograd)
-        return Refused(slower) if slower else kernel
-
-
-@dataclass(frozen=True)
-class GpuIntegers:
-    """What a GPU has for integers, as ``Integers``."""
-
-    machine: GpuMachine
-    narrow: GpuDot
-    wide: GpuDot
-
-    def kernel(
-        self,
-        op: ConvTranspose2d,
-        dtype: str,
-        dot: Any,
-        store: Store,
-        sizes: Sizes,
-        step: tuple[int, int] = (1, 1),
-    ) -> GpuInteger | Refused:
-        """As that of ``Integers``."""
-        op = replace(op, step=step)
-        chosen = choose(op, dot, sizes, self.machine)
-        if isinstance(chosen, str):
-            return Refused(chosen)
-        form, tile = chosen
-        return GpuInteger(op, dtype, dot, form, tile, store)
-
-
-def integers_of(
-    target: tvm.target.Target, winograd: bool = True
-) -> Integers | GpuIntegers | Refused:
-    """What a device has; Refused where that is nothing, and float32 computes them."""
-    machine = machine_of(target)
-    if isinstance(machine, CpuMachine):
-        return Integers(machine, dot_of(target), wide_dot_of(target), winograd)
-    dots = dots_of(machine)
-    if dots is None:
-        return Refused(f"{machine.name} has no product of four bytes at a time")
-    return GpuIntegers(machine, *dots)
-
-
-def function_of(kernel: Integer | GpuInteger, shape: Sequence[Any]) -> tvm.tirx.PrimFunc:
-    """The scheduled function of a kernel for an input of ``shape``."""
-    if isinstance(kernel, GpuInteger):
-        return kernel.write(tuple(shape))
-    return write(kernel, shape)
-
-
-@dataclass(frozen=True)
 class IntegerLayer:
     """A convolution ``conv`` of ``data``, whose kernel computes ``result``; arrays in its order.
 
-    ``result`` may be a view of the map, phases apart; what the kernel writes is the map.
+    ``result`` may be a view of the map, phases apart; what the kernel writes is the map. ``weight``
+    is the dtype that its weights need, ``reason`` says why the kernel has its tile.
     """
 
     conv: Convolution
     data: relax.Expr
     result: relax.Var
-    kernel: Integer | GpuInteger
+    kernel: IntegerKernel
     arrays: tuple[np.ndarray, ...] = field(repr=False)
     other: relax.Expr | None = None
+    weight: str = "int8"
+    reason: str = ""
+
+    @property
+    def dtype(self) -> str:
+        """Of the layer, for a log."""
+        return dtype_of_layer(self.kernel.dtype, self.weight)
+
+    @property
+    def sizes(self) -> Sizes:
+        """Of the data, as far as they are known."""
+        return _sizes(self.data)
 
     @property
     def operands(self) -> tuple[relax.Expr | np.ndarray, ...]:
@@ -183,13 +107,29 @@ class _Following:
         return self.slope is not None or (self.low, self.high) != (-np.inf, np.inf)
 
 
-def integer_layer(
-    graph: Graph, var: relax.Var, integers: Integers | GpuIntegers | Refused
-) -> IntegerLayer | Refused | None:
-    """The kernel for the convolution ``var``; None if its data are no dequantized bytes.
+@dataclass(frozen=True)
+class BytesConvolution:
+    """A convolution of dequantized bytes ``data`` by IOHW integers ``weight``, on any device.
 
-    Refused, with the reason, if they are and it is computed in float32 nevertheless: the result is
-    the same but for ties, of which rounding in float32 moves one in tens of thousands.
+    ``units`` are those of a sum: (O, r_h, r_w).
+    """
+
+    conv: Convolution
+    data: relax.Expr
+    zero_point: int
+    weight: np.ndarray
+    units: np.ndarray
+
+    @property
+    def weight_dtype(self) -> str | None:
+        """int8 or int16, whatever holds the weights; None for more than that."""
+        return weight_dtype(self.weight)
+
+
+def read_bytes(graph: Graph, var: relax.Var) -> BytesConvolution | Refused | None:
+    """The convolution ``var`` in integers; None if its data are no dequantized bytes.
+
+    Refused, with the reason, where its scales are none that integers are multiplied by.
     """
     call = graph.value(var)
     if op_name(call) not in (CONV, CONV_TRANSPOSE):
@@ -201,8 +141,6 @@ def integer_layer(
     conv = read(graph, var, strided=True)
     if conv is None or isinstance(conv, Refused) or conv.dtype != "float32":
         return None
-    if isinstance(integers, Refused):
-        return integers
     known = scale_of(graph, source, dtype_of(source.args[0]))
     if known is None:
         return Refused("its input does not have one positive, constant scale and one zero point")
@@ -215,23 +153,32 @@ def integer_layer(
     if not ((units > _UNITS[0]) & (units < _UNITS[1])).all():
         extreme = max(units.ravel().tolist(), key=lambda unit: abs(np.log2(unit or 1e-46)))
         return Refused(f"the scales of its input and weights multiply to {extreme:.3g}")
-    return _layer(graph, conv, source.args[0], known.zero_point, weight, units, integers)
+    return BytesConvolution(conv, source.args[0], known.zero_point, weight, units)
+
+
+def integer_layer(
+    graph: Graph, var: relax.Var, machine: Machine, preferences: Preferences
+) -> IntegerLayer | Refused | None:
+    """The kernel for the convolution ``var``; None if its data are no dequantized bytes.
+
+    Refused, with the reason, if they are and it is computed in float32 nevertheless: the result is
+    the same but for ties, of which rounding in float32 moves one in tens of thousands.
+    """
+    found = read_bytes(graph, var)
+    if isinstance(found, BytesConvolution):
+        return _layer(graph, found, machine, preferences)
+    return found
 
 
 def _layer(
-    graph: Graph,
-    conv: Convolution,
-    data: relax.Expr,
-    zero_point: int,
-    weight: np.ndarray,
-    units: np.ndarray,
-    integers: Integers | GpuIntegers,
+    graph: Graph, found: BytesConvolution, machine: Machine, preferences: Preferences
 ) -> IntegerLayer | Refused:
-    """``data`` are the bytes, ``units`` those of a sum: (O, r_h, r_w)."""
-    op, dtype = conv.op, dtype_of(data)
-    dot = integers.narrow if integers.narrow.holds(weight) else integers.wide
-    if not dot.holds(weight):
+    conv, weight, zero_point = found.conv, found.weight, found.zero_point
+    units, data, dtype = found.units, found.data, dtype_of(found.data)
+    held_as = found.weight_dtype
+    if held_as is None:
         return Refused(f"a weight is {np.abs(weight).max()} times its scale: more than int16 holds")
+    op = replace(conv.op, step=conv.step)
     after = _follow(graph, conv)
     bounds = np.iinfo(dtype)
     farthest = max(bounds.max - zero_point, zero_point - bounds.min)
@@ -254,11 +201,11 @@ def _layer(
         sum=None if added is None else added.sum,
     )
     low, high = (_in_units(bound, per) for bound in (after.low, after.high))
-    sizes = [dim if isinstance(dim, int) else None for dim in shape_of(data) or [None] * 4]
-    size = Sizes(sizes[0], *sizes[2:])
-    kernel = integers.kernel(op, dtype, dot, store, size, conv.step)
-    if isinstance(kernel, Refused):
-        return kernel
+    layer_dtype = dtype_of_layer(dtype, held_as)
+    chosen = integer_kernel(op, layer_dtype, store, _sizes(data), machine, preferences)
+    if isinstance(chosen, Refused):
+        return chosen
+    kernel, reason = chosen
     offsets = bias - kernel.corrections(weight, zero_point)
     arrays = [
         kernel.pack(weight),
@@ -271,10 +218,18 @@ def _layer(
     for values in (None if shift is None else shift / per, after.slope):
         if values is not None:
             arrays.append(kernel.lines(values.astype("float32")))
-    if added is None:
-        return IntegerLayer(conv, data, result if value is None else value, kernel, tuple(arrays))
-    arrays.append(added.values)
-    return IntegerLayer(conv, data, added.result, kernel, tuple(arrays), added.other)
+    result, other = result if value is None else value, None
+    if added is not None:
+        arrays.append(added.values)
+        result, other = added.result, added.other
+    return IntegerLayer(
+        conv, data, result, kernel, tuple(arrays), other, weight=held_as, reason=reason
+    )
+
+
+def _sizes(data: relax.Expr) -> Sizes:
+    n, _, h, w = (dim if isinstance(dim, int) else None for dim in shape_of(data) or [None] * 4)
+    return Sizes(n, h, w)
 
 
 def _in_units(bound: float, per: np.float32) -> float:

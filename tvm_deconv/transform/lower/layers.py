@@ -13,6 +13,7 @@ from tvm import relax
 
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.choice import Choice, Preferences, choose
+from tvm_deconv.schedules.cpu.depthwise.variant import DEPTHWISE
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.variant import Sizes
@@ -69,10 +70,11 @@ def layers_of(
             epilogue = collect(graph, convs[0], taken)
             taken.update(epilogue.members)
             for conv in convs:
-                layer = conv.op, sizes_of(conv), conv.dtype
-                if layer not in chosen:
-                    chosen[layer] = choose(*layer, machine, preferences)
-                found.append(LoweredLayer(graph, conv, epilogue, chosen[layer]))
+                layer, volumes = (conv.op, sizes_of(conv), conv.dtype), conv.stack is not None
+                if (layer, volumes) not in chosen:
+                    choice = choose(*layer, machine, preferences, volumes=volumes)
+                    chosen[layer, volumes] = choice
+                found.append(LoweredLayer(graph, conv, epilogue, chosen[layer, volumes]))
     return found
 
 
@@ -111,24 +113,21 @@ def _with_step(
 ) -> tuple[Convolution, ...] | Refused:
     """The layer of a convolution with strides, unless TVM's nest is better.
 
-    A vector is made of output channels of a group. Of short sums, such as the 27 products of 3x3
-    taps of a picture, transposing takes as long: 0.37 and 0.27 ms for 3->32 at 224x224. Two threads
-    of an Intel core are no faster than one (3x3, 64->128 at 112x112: 3.4 ms), which the nest's are
-    (2.0 ms).
+    Depthwise ones have a variant of their own. Of others, a vector is made of output channels of a
+    group. Of short sums, such as the 27 products of 3x3 taps of a picture, transposing takes as
+    long: 0.37 and 0.27 ms for 3->32 at 224x224.
     """
     op, few = conv.op, machine.lanes // 2
-    if machine.threads > 1:
-        return Refused(
-            f"stride of {graph.describe(conv.var)} is {list(conv.step)}, not 1: of several threads "
-            "the default nest makes more"
-        )
+    stepped = replace(conv, op=replace(op, step=conv.step))
+    if DEPTHWISE.cannot(stepped.op) is None:
+        return (stepped,)
     products = op.group_inputs * op.h.useful_taps * op.w.useful_taps
     name = f"{graph.describe(conv.var)} has strides and"
     if op.group_outputs < few:
         return Refused(f"{name} {op.group_outputs} output channels in a group, fewer than {few}")
     if products < _LONG_SUM:
         return Refused(f"{name} sums of {products} products, fewer than {_LONG_SUM}")
-    return (replace(conv, op=replace(conv.op, step=conv.step)),)
+    return (stepped,)
 
 
 def sizes_of(conv: Convolution) -> Sizes:

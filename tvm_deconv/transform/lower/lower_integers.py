@@ -13,29 +13,22 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from tvm_deconv.backends import machine_of
 from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.relax_functions import holds, opaque, with_rebuilt
 from tvm_deconv.report import KernelReport
-from tvm_deconv.schedules.cpu.integer.kernel import Integer
-from tvm_deconv.schedules.gpu.integer.kernel import GpuInteger
+from tvm_deconv.schedules.choice import Preferences, TuningLog
+from tvm_deconv.schedules.cpu.integer.variant import INTEGER
+from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.transform.graph import Graph, op_name, same_shape, shape_of
 from tvm_deconv.transform.graph import constant as tensor_constant
 from tvm_deconv.transform.keep_bytes import DEQUANTIZE
 from tvm_deconv.transform.rebind import rebind
 
-from .integers import (
-    GpuIntegers,
-    IntegerLayer,
-    Integers,
-    function_of,
-    integer_layer,
-    integers_of,
-)
+from .integer_choice import IntegerKernel, function_of, multiplies_bytes
+from .integers import IntegerLayer, integer_layer
 from .layers import describe, operator, short
-
-# The name of this way to compute, where variants have theirs.
-INTEGER = "integer"
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.LowerIntegers")
@@ -45,19 +38,23 @@ class LowerIntegers:
     Takes what ``LowerConvolutions`` takes, of any size, fixed or free, where x is uint8 or int8 of
     one scale and the weights are integers times a scale for each output channel, unless float32 is
     faster, in whose forms ``winograd`` counts Winograd's. Anything else stays as it is, as does a
-    module for a GPU that does not multiply bytes. To run before that pass, when weights are
-    constants. Each function is called ``integer_conv2d_transpose`` or ``integer_conv2d``.
+    module for a GPU that does not multiply bytes. ``log`` may hold tiles that were measured on a
+    processor. To run before that pass, when weights are constants. Each function is called
+    ``integer_conv2d_transpose`` or ``integer_conv2d``.
     """
 
-    def __init__(self, target: tvm.target.Target, winograd: bool = True) -> None:
-        self.integers = integers_of(target, winograd)
+    def __init__(
+        self, target: tvm.target.Target, winograd: bool = True, log: TuningLog | None = None
+    ) -> None:
+        self.machine = machine_of(target)
+        self.preferences = Preferences(winograd=winograd, log=log)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         """The module with every such layer lowered; itself where there is none."""
-        integers = self.integers
-        if isinstance(integers, Refused) or not any(map(has_bytes, dict(mod.functions).values())):
+        is_meant = multiplies_bytes(self.machine)
+        if not is_meant or not any(map(has_bytes, dict(mod.functions).values())):
             return mod
         canonical = relax.transform.CanonicalizeBindings()(mod)
 
@@ -65,11 +62,8 @@ class LowerIntegers:
             if not has_bytes(func):
                 return None
             graph = Graph(func, work)
-            layers = {
-                layer.result: layer
-                for layer in layers_of_integers(graph, integers).values()
-                if isinstance(layer, IntegerLayer)
-            }
+            found = layers_of_integers(graph, self.machine, self.preferences)
+            layers = {layer.result: layer for layer in found}
             return _Rebuild(work, graph, layers) if layers else None
 
         lowered = with_rebuilt(canonical, rebuild)
@@ -83,24 +77,24 @@ def has_bytes(func: tvm.ir.BaseFunc) -> bool:
 
 
 def layers_of_integers(
-    graph: Graph, integers: Integers | GpuIntegers | Refused
-) -> dict[relax.Var, IntegerLayer | Refused]:
-    """By its convolution: what is computed in integers, and what not although its data are."""
-    found = {var: integer_layer(graph, var, integers) for var in graph.order if var in graph.live}
-    return {var: layer for var, layer in found.items() if layer is not None}
+    graph: Graph, machine: Machine, preferences: Preferences
+) -> list[IntegerLayer]:
+    """What of a function is computed in integers, in order."""
+    live = (var for var in graph.order if var in graph.live)
+    found = (integer_layer(graph, var, machine, preferences) for var in live)
+    return [layer for layer in found if isinstance(layer, IntegerLayer)]
 
 
 def explain_integers(
-    target: tvm.target.Target, winograd: bool = True
+    machine: Machine, preferences: Preferences
 ) -> Callable[[Graph, relax.Var], KernelReport | Refused | None]:
     """Says of a convolution which kernel of integers computes it; Refused, why none does.
 
     None for one whose data are not bytes.
     """
-    integers = integers_of(target, winograd)
 
     def of_bytes(graph: Graph, var: relax.Var) -> KernelReport | Refused | None:
-        layer = integer_layer(graph, var, integers)
+        layer = integer_layer(graph, var, machine, preferences)
         if not isinstance(layer, IntegerLayer):
             return layer
         kernel = layer.kernel
@@ -114,7 +108,7 @@ def explain_integers(
             what,
             INTEGER,
             short(kernel.tile),
-            f"{reason}stored as {kernel.store.result}{added}",
+            f"{reason}stored as {kernel.store.result}{added}; {layer.reason}",
         )
 
     return of_bytes
@@ -129,7 +123,7 @@ class _Rebuild(PyExprMutator):
     ) -> None:
         super().__init__(mod)
         self.graph, self.layers = graph, layers
-        self.known: list[tuple[Integer | GpuInteger, tuple[Any, ...], tvm.ir.GlobalVar]] = []
+        self.known: list[tuple[IntegerKernel, tuple[Any, ...], tvm.ir.GlobalVar]] = []
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
         layer = self.layers.get(binding.var)

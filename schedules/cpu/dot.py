@@ -2,7 +2,7 @@
 
 Sums are vectors of int32, and what is multiplied are vectors of words, mostly of 32 bits, too. A
 word of x holds ``group`` neighbouring channels of one pixel, a word of weights those of one tap,
-and ``Dot`` adds their products to one sum:
+and ``products`` adds their products to one sum:
 
     sums[lane] += x[lane][0] * w[0] + ... + x[lane][group - 1] * w[group - 1]
 
@@ -15,10 +15,8 @@ pairs of int16. ``x`` is shifted into the range of a word's elements when it is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from tvm import tirx
 from tvm.target import Target
 
 from tvm_deconv.schedules import llvm
@@ -56,33 +54,20 @@ class Dot:
         """The dtype of a word."""
         return f"int{self.word_bits}"
 
-    def holds(self, weights: np.ndarray) -> bool:
-        """Whether each weight fits into an element: int8, or int16."""
-        limit = 1 << (min(self.bits, 16) - 1)
-        return bool(-limit <= weights.min() and weights.max() < limit)
-
     def shift(self, dtype: str) -> int:
         """What is added to x of ``dtype`` so that it fits an element: int8, or uint8, or wider."""
         if self.bits > 8:
             return 0
         return {("int8", False): 128, ("uint8", True): -128}.get((dtype, self.is_signed), 0)
 
-    def __call__(self, sums: Any, x: Any, w: Any) -> Any:
-        """``sums`` and the products; vectors of int32, the operands of words."""
-        if not self.intrinsic:
-            kind = f"int32x{self.lanes}"
-            return sums + tirx.Cast(kind, x) * tirx.Cast(kind, w)
-        kind = f"int{self.bits}x{self.lanes * self.group}"
-        x, w = (tirx.reinterpret(kind, words) for words in (x, w))
-        number = llvm.intrinsic(self.intrinsic)
-        operands = [sums, x, w] if self.adds else [x, w]
-        made = tirx.call_llvm_pure_intrin(f"int32x{self.lanes}", number, *operands)
-        return made if self.adds else sums + made
-
     def words(self, weights: np.ndarray) -> np.ndarray:
         """[..., channels] of integers, a multiple of ``group``, as words."""
         kind, word = (f"<i{bits // 8}" for bits in (self.bits, self.word_bits))
         return np.ascontiguousarray(weights.astype(kind)).view(word)
+
+
+# Without an instruction for it; of any processor.
+PLAIN = Dot("plain", 4, 1, 16)
 
 
 def dot_of(target: Target) -> Dot:
@@ -125,4 +110,4 @@ def wide_dot_of(target: Target) -> Dot:
         return Dot("pairs", 4, 2, 16, "llvm.x86.sse2.pmadd.wd", adds=False)
     if has("neon"):
         return Dot("smlal", 8, 1, 16, word_bits=16, weights=8)
-    return Dot("plain", 4, 1, 16)
+    return PLAIN

@@ -1,0 +1,167 @@
+"""The sums of a tile of channels, in registers: products of weights and broadcast inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, TypeAlias
+
+from tvm import tirx
+from tvm.script.ir_builder import tirx as T
+
+from tvm_deconv.schedules.cpu.tiling import STACK_BYTES
+from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.edit import index
+from tvm_deconv.schedules.tir.writing import broadcast, named, places
+
+from .strip import LINE, Strip
+from .tile import row_pitch
+
+# Input channels whose weights are fetched ahead: some pages of the machine's memory.
+_AHEAD = 32
+
+# By line, vector and first column: the sums of a run of columns.
+_Registers: TypeAlias = dict[tuple[int, int, int], Any]
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """A register tile: of a block of input channels and the ``number``-th tile of output channels.
+
+    ``y`` and ``x`` are its block row and column in the strip, ``first`` the place of its sums.
+    """
+
+    block: Any
+    number: Any
+    phase: tuple[int, int]
+    y: Any
+    x: Any
+    first: Any
+
+
+def add_phase(strip: Strip, block: Any, number: Any, place: Any, phase: tuple[int, int]) -> None:
+    """All sums of one phase of a tile of channels, over a block of input channels.
+
+    Those of the tile begin at the pixel ``place`` of the scratch for sums.
+    """
+    tile, conv, (fh, fw) = strip.tile, strip.conv, phase
+    with T.serial(index(0), index(tile.whole_rows // tile.lines)) as line:
+        y = named(line * tile.lines)
+        row = named(place + (y * conv.h.stride + fh) * strip.row_of_sums + fw)
+        with (
+            T.If(strip.top + y < strip.block_rows),
+            T.Then(),
+            T.serial(index(0), strip.column_tiles) as column,
+        ):
+            x = named(column * tile.columns)
+            first = named(row + x * conv.w.stride)
+            _add(strip, _Tile(block, number, phase, y, x, first))
+
+
+def _add(strip: Strip, at: _Tile) -> None:
+    tile, conv, lanes = strip.tile, strip.conv, strip.tile.lanes
+    fh, fw = at.phase
+    # Loops that are unrolled later, since TVM's analysis of buffers takes the square of the
+    # number of statements. Buffers of the default scope and less than 1 KiB are on the stack, where
+    # LLVM removes them: so several of them. In TVM's workspace each sum is stored in each turn.
+    most = max(1, (STACK_BYTES - 1) // (4 * lanes))
+    runs = {j: min(most, tile.columns - j) for j in range(0, tile.columns, most)}
+    registers = {
+        (i, v, j): T.alloc_buffer((index(count * lanes),), "float32")
+        for i, v, (j, count) in product(range(tile.lines), range(tile.vectors), runs.items())
+    }
+
+    def each(use: Callable[[Any, Any, Any], None]) -> None:
+        """``use(register, its place, place in scratch)`` of all."""
+        for (i, v, j), register in registers.items():
+            with T.unroll(index(0), index(runs[j])) as k:
+                pixel = at.first + i * conv.h.stride * strip.row_of_sums
+                pixel = pixel + (k + j) * conv.w.stride
+                place = pixel * tile.channels + v * lanes
+                use(register, places(k * lanes, lanes), places(place, lanes))
+
+    def clear() -> None:
+        zero = broadcast(tirx.const(0, "float32"), lanes)
+        each(lambda register, own, _: T.buffer_store(register, zero, [own]))
+
+    def resume() -> None:
+        each(lambda register, own, place: T.buffer_store(register, strip.sums[place], [own]))
+
+    if strip.blocks == 1:
+        clear()
+    else:
+        with T.If(at.block == 0):
+            with T.Then():
+                clear()
+            with T.Else():
+                resume()
+    if fw == 0:
+        _fetch_outputs(strip, at)
+    if conv.h.taps(fh) and conv.w.taps(fw):
+        _reduce(strip, at, runs, registers)
+    each(lambda register, own, place: T.buffer_store(strip.sums, register[own], [place]))
+
+
+def _fetch_outputs(strip: Strip, at: _Tile) -> None:
+    """Fetch what the tile will be stored to, while it is computed.
+
+    A map of some megabytes is in no core's own cache: 1x1 64->128 at 112x112 spent half of its
+    time waiting for lines to write to.
+    """
+    tile, conv = strip.tile, strip.conv
+    width = tile.columns * conv.w.stride
+    channel = named(strip.group * conv.group_outputs + at.number * tile.channels)
+
+    def lines() -> None:
+        with T.serial(index(0), index(tile.channels)) as c:
+            for i, j in product(range(tile.lines), range(0, width, LINE)):
+                row = (strip.top + at.y + i) * conv.h.stride + at.phase[0]
+                place = (strip.batch, channel + c, row, at.x * conv.w.stride + j)
+                T.evaluate(edit.prefetch(strip.out[place], write=True).value)
+
+    if strip.blocks == 1:
+        lines()
+        return
+    with T.If(at.block == strip.blocks - 1), T.Then():
+        lines()
+
+
+def _reduce(strip: Strip, at: _Tile, runs: dict[int, int], registers: _Registers) -> None:
+    """for taps: for input channels of the block: registers += weights * inputs."""
+    tile, conv, lanes = strip.tile, strip.conv, strip.tile.lanes
+    h, w, right, pitch = conv.h, conv.w, conv.step[1], row_pitch(conv)
+    fh, fw = at.phase
+    above, left = h.first_offset(fh) - h.halo[0], w.first_offset(fw) - w.halo[0]
+    begin = named(at.block * tile.inputs)
+    place = (at.y * pitch + above) * strip.row + begin * strip.copied_columns
+    place = named(place + at.x * right + left)
+    inputs: Any = index(min(tile.inputs, conv.group_inputs))
+    if conv.group_inputs % tile.inputs and strip.blocks > 1:
+        inputs = tirx.min(inputs, conv.group_inputs - begin)
+    with (
+        T.serial(index(0), index(len(h.taps(fh)))) as th,
+        T.serial(index(0), index(len(w.taps(fw)))) as tw,
+    ):
+        source = named(place + th * h.tap_step * strip.row + tw * w.tap_step)
+        tap = [strip.group, at.number, index(fh), index(fw), th, tw]
+
+        def weights(channel: Any, outputs: Any) -> Any:
+            place = (*tap, channel, outputs)
+            return strip.weights[place]
+
+        with T.serial(index(0), inputs) as ic:
+            channel = begin + ic
+            vectors = [
+                T.bind(weights(channel, places(index(v * lanes), lanes)))
+                for v in range(tile.vectors)
+            ]
+            for v in range(0, tile.channels, LINE):
+                T.evaluate(edit.prefetch(weights(channel + _AHEAD, index(v))).value)
+            for i, (j, count) in product(range(tile.lines), runs.items()):
+                with T.unroll(index(0), index(count)) as k:
+                    pixel = source + ic * strip.copied_columns + i * pitch * strip.row
+                    value = T.bind(broadcast(strip.copied[pixel + (k + j) * right], lanes))
+                    for v, vector in enumerate(vectors):
+                        register, own = registers[i, v, j], places(k * lanes, lanes)
+                        T.buffer_store(register, register[own] + vector * value, [own])

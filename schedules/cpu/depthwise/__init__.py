@@ -1,0 +1,1 @@
+"""The variant ``depthwise``: each output channel from a single input channel."""

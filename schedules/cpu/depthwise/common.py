@@ -1,0 +1,139 @@
+"""What the loop nests of ``depthwise`` have in common: pieces, channels, weights, stores."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from tvm import tirx
+from tvm.s_tir import Schedule
+from tvm.script.ir_builder import IRBuilder
+from tvm.script.ir_builder import tirx as T
+from tvm.sym import Analyzer
+
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.schedules.algorithms.names import PAD, PHASES
+from tvm_deconv.schedules.cpu import steps
+from tvm_deconv.schedules.cpu.elements import Elements
+from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.edit import index
+from tvm_deconv.schedules.tir.last_steps import for_llvm
+
+from .tile import DepthTile
+
+
+def simplified(value: Any) -> Any:
+    return Analyzer().simplify(index(value))
+
+
+def bound(value: Any) -> Any:
+    """``value`` under a name, or a number that it is."""
+    value = simplified(value)
+    return value if isinstance(value, tirx.IntImm | tirx.Var) else T.bind(value)
+
+
+def known(value: Any) -> int | None:
+    """The number that ``value`` is; None if only the run time knows it."""
+    value = simplified(value)
+    return int(value) if isinstance(value, tirx.IntImm) else None
+
+
+def ramp(base: Any, lanes: int) -> Any:
+    return edit.ramp(base, lanes) if lanes > 1 else index(base)
+
+
+def taps_of(axis: Axis, phase: int) -> list[int]:
+    """Where the taps of a phase read, counted from the first sample that any phase reads."""
+    return [tap.offset - axis.halo[0] for tap in axis.taps(phase)]
+
+
+class DepthWriter(ABC):
+    """Writes a function; one use each."""
+
+    def __init__(self, func: tirx.PrimFunc, conv: ConvTranspose2d, tile: DepthTile) -> None:
+        sch = Schedule(func, enable_check=False)
+        name = steps.inline_epilogue(sch, keep=(PAD, PHASES))
+        self.store_block = edit.find_block(sch.mod["main"].body, name).block
+        self.func, self.conv, self.tile = func, conv, tile
+        self.batch, _, self.height, self.width = func.params[0].ty.shape
+        _, _, self.rows_out, self.columns_out = func.params[-1].ty.shape
+        down, right = conv.step
+        self.block_rows = simplified(tirx.ceildiv(index(conv.h.blocks(self.height)), index(down)))
+        columns = index(conv.w.blocks(self.width))
+        self.block_columns = simplified(tirx.ceildiv(columns, index(right)))
+
+    def write(self) -> tirx.PrimFunc:
+        """The scheduled function."""
+        with IRBuilder() as builder, T.prim_func(s_tir=True):
+            T.func_attr(dict(self.func.attrs) | {"tirx.is_scheduled": True})
+            buffers = []
+            for i, old in enumerate(self.func.params):
+                new = T.match_buffer(T.arg(f"p{i}", T.handle()), old.ty.shape, str(old.ty.dtype))
+                buffers.append((old, new))
+            self.x, self.weights = buffers[0][1], buffers[1][1]
+            self.elements = Elements(self.store_block, buffers)
+            self._pieces()
+        return for_llvm(builder.get())
+
+    @abstractmethod
+    def strips(self) -> Any:
+        """Parts of a map that are computed apart."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """What a piece needs once."""
+
+    @abstractmethod
+    def plane(self, batch: Any, channel: Any, strip: Any) -> None:
+        """The outputs of an input channel, in one strip."""
+
+    def _pieces(self) -> None:
+        channels, planes = self.conv.in_channels, self.tile.planes
+        strips = bound(self.strips())
+        chunks = -(-channels // planes)
+        loop = T.parallel if self.tile.parallel else T.serial
+        with loop(index(0), simplified(self.batch * chunks * strips)) as piece:
+            strip = bound(piece % strips)
+            chunk = bound(piece // strips % chunks)
+            batch = bound(piece // strips // chunks)
+            self.prepare()
+            with T.serial(index(0), index(planes)) as k:
+                channel = bound(chunk * planes + k)
+                if channels % planes == 0:
+                    self.plane(batch, channel, strip)
+                else:
+                    with T.If(channel < channels), T.Then():
+                        self.plane(batch, channel, strip)
+
+    def weights_of(self, channel: Any, output: Any) -> dict[tuple[int, int, int, int], Any]:
+        """The weights of an output channel of a group, by phase and tap (fh, fw, th, tw)."""
+        h, w = self.conv.h, self.conv.w
+        return {
+            (fh, fw, th, tw): T.bind(self.weights[(channel, output, *map(index, (fh, fw, th, tw)))])
+            for fh in range(h.stride)
+            for fw in range(w.stride)
+            for th in range(len(h.taps(fh)))
+            for tw in range(len(w.taps(fw)))
+        }
+
+    def spread(self, value: Any, lanes: int) -> Any:
+        """A vector of equal lanes."""
+        return value if lanes == 1 else tirx.Broadcast(value, lanes)
+
+    def load(self, place: Sequence[Any], lanes: int) -> Any:
+        """A vector of the input in float32, from ``place`` (batch, channel, row, column) on."""
+        *outer, column = place
+        value = self.x[(*outer, ramp(column, lanes))]
+        if str(self.x.ty.dtype) == "float32":
+            return value
+        return tirx.Cast("float32" if lanes == 1 else f"float32x{lanes}", value)
+
+    def store_lanes(self, place: Sequence[Any], register: Any, first: int, lanes: int) -> None:
+        """``lanes`` outputs, from lane ``first`` of a register on."""
+        *outer, column = place
+        if lanes == 1:
+            self.elements.store((*outer, column), register[index(first)])
+            return
+        with T.vectorized(index(0), index(lanes)) as lane:
+            self.elements.store((*outer, column + lane), register[lane + first])

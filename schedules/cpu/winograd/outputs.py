@@ -1,0 +1,154 @@
+"""The products of a block transformed back, interleaved, and stored with what follows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tvm import tirx
+from tvm.s_tir import SBlockRealize
+
+from tvm_deconv.schedules.algorithms.expressions import by_phase, static
+from tvm_deconv.schedules.algorithms.names import OUTPUTS
+from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.straight_line import StraightLine
+
+from .strip import Strip
+
+
+def clear_reach(strip: Strip) -> list[tirx.Stmt]:
+    """Products beyond those computed, where the last row of tiles reaches further; or nothing.
+
+    They are never used, but memory that nobody wrote may hold slow denormal numbers.
+    """
+    first, last = strip.layout.strip_tiles, strip.layout.output_reach
+    if last <= first:
+        return []
+    row = strip.loop("row", strip.layout.rows)
+    return [edit.rebuild([row], strip.clear(strip.products, row.loop_var, first, last))]
+
+
+def write_outputs(strip: Strip) -> tirx.Stmt:
+    """for channel, fh, row of tiles of each residue: outputs = A^T M A for all fw; store."""
+    layout, h = strip.layout, strip.layout.h
+    channel = strip.loop("o", layout.tile.block)
+    phase = strip.loop("fh", h.axis.stride)
+    ty, rh = strip.loop("ty", h.tiles), strip.loop("rh", h.step)
+    o = strip.place[4] * layout.tile.block + channel.loop_var
+    body: tirx.Stmt = tirx.SeqStmt(
+        [
+            _invert_tiles(
+                strip, channel.loop_var, phase.loop_var, ty.loop_var * h.step + rh.loop_var
+            ),
+            _store_rows(strip, o, phase.loop_var, ty.loop_var * h.unit + rh.loop_var),
+        ]
+    )
+    nest = edit.rebuild([phase, ty, rh], body)
+    if layout.computed_channels > strip.conv.group_outputs:
+        nest = tirx.IfThenElse(o < strip.conv.group_outputs, nest, None)
+    return edit.rebuild([channel], nest)
+
+
+def _invert_tiles(strip: Strip, channel: Any, phase: Any, line: Any) -> tirx.Stmt:
+    """outputs = A^T M A for all fw, of one row of tiles and residue of rows."""
+    layout, h, w = strip.layout, strip.layout.h, strip.layout.w
+    fw, rw = strip.loop("fw", w.axis.stride), strip.loop("rw", w.step)
+    chunk = strip.loop("tx", layout.output_chunks)
+    row = (channel * h.axis.stride + phase) * w.axis.stride + fw.loop_var
+    first = chunk.loop_var * strip.lanes
+    tau = (line * w.step + rw.loop_var) * w.positions + first
+    code = StraightLine()
+
+    def product(u: int, v: int) -> Any:
+        return code.name(strip.load(strip.products, [u, v, row, tau]))
+
+    columns = [
+        code.combine(h.matrices.inverse, [product(u, v) for u in range(h.points)])
+        for v in range(w.points)
+    ]
+    values = [code.combine(w.matrices.inverse, row) for row in zip(*columns, strict=True)]
+    for i, row_values in enumerate(values):
+        for j, value in enumerate(row_values):
+            place = [fw.loop_var, i, j * w.step + rw.loop_var, first]
+            code.statements.append(strip.put(strip.outputs, place, value))
+    return edit.rebuild([fw, rw, chunk], tirx.SeqStmt(code.statements))
+
+
+def _store_rows(strip: Strip, o: Any, phase: Any, top: Any) -> tirx.Stmt:
+    """for i, vector of tiles: line = outputs of all fw, interleaved; store what is inside."""
+    layout, h, w, lanes = strip.layout, strip.layout.h, strip.layout.w, strip.lanes
+    n, sy, sx, g, _ = strip.place
+    _, _, out_height, out_width = strip.store.block.writes[0].source.shape
+    row = strip.loop("i", h.outputs)
+    chunk = strip.loop("tx", layout.output_chunks)
+    y = sy * h.span + top + row.loop_var * h.step - by_phase(h.shifts, phase)
+    oh = y * h.axis.stride + phase
+    per_chunk = w.unit * w.axis.stride
+    first = (sx * w.span + chunk.loop_var * (w.unit * lanes)) * w.axis.stride
+    end = tirx.min((sx + 1) * (w.span * w.axis.stride), out_width)
+
+    code = StraightLine()
+    sources = []
+    for j in range(w.unit):
+        for fw in range(w.axis.stride):
+            later, column = divmod(j + w.shifts[fw], w.unit)
+            place = [fw, row.loop_var, column, chunk.loop_var * lanes + later]
+            sources.append(code.name(strip.load(strip.outputs, place)))
+    wide = code.interleave(sources)
+
+    at = [n, g * strip.conv.group_outputs + o, oh]
+    # Of free width, the number of elements left is made of remainders by a free number.
+    left = code.name(end - first) if not isinstance(static(out_width), int) else end - first
+
+    def filled(line: Any, stores: tirx.Stmt) -> tirx.Stmt:
+        puts = [strip.put(line, [index * lanes], vector) for index, vector in enumerate(wide)]
+        return tirx.SeqStmt([*puts, stores])
+
+    # The line is a memory of its own where elements are read one by one: the other then stays
+    # in registers.
+    whole = filled(strip.line, _store_whole(strip, at, first, per_chunk))
+    part = filled(strip.edge, _store_part(strip, at, first, per_chunk, left))
+    stores = tirx.IfThenElse(first + per_chunk * lanes <= end, whole, part)
+    body = edit.rebuild([chunk], tirx.SeqStmt([*code.statements, stores]))
+    inside = tirx.all(y >= 0, oh < out_height)
+    return edit.rebuild([row], tirx.IfThenElse(inside, body, None))
+
+
+def _store_whole(strip: Strip, at: list[Any], first: Any, vectors: int) -> tirx.Stmt:
+    """unrolled v: vectorised lane: store of line[v, lane]."""
+    part = strip.loop("v", vectors, tirx.ForKind.UNROLLED)
+    return edit.rebuild([part], _store_vector(strip, at, first, strip.line, part.loop_var))
+
+
+def _store_part(strip: Strip, at: list[Any], first: Any, vectors: int, left: Any) -> tirx.Stmt:
+    """for v: whole vectors of edge, then the elements that are left.
+
+    Of a free number it is a loop, so that its code stands there once.
+    """
+    free, lanes = isinstance(left, tirx.Var), strip.lanes
+    part = strip.loop("v", vectors, tirx.ForKind.SERIAL if free else tirx.ForKind.UNROLLED)
+    offset = part.loop_var * lanes
+    element = strip.loop("j", lanes if free else left - offset)
+    some = _store_element(strip, at, first, strip.edge, offset + element.loop_var)
+    if free:
+        some = tirx.IfThenElse(offset + element.loop_var < left, some, None)
+    rest = edit.rebuild([element], some)
+    if not free:
+        rest = tirx.IfThenElse(offset < left, rest, None)
+    vector = _store_vector(strip, at, first, strip.edge, part.loop_var)
+    return edit.rebuild([part], tirx.IfThenElse(offset + lanes <= left, vector, rest))
+
+
+def _store_vector(strip: Strip, at: list[Any], first: Any, line: Any, number: Any) -> tirx.Stmt:
+    lane = strip.loop("lane", strip.lanes, tirx.ForKind.VECTORIZED)
+    place = number * strip.lanes + lane.loop_var
+    return edit.rebuild([lane], _store_element(strip, at, first, line, place))
+
+
+def _store_element(
+    strip: Strip, at: list[Any], first: Any, line: Any, offset: Any
+) -> SBlockRealize:
+    """The store's block for one element, which stands in ``line[offset]``."""
+    column = strip.store.block.iter_vars[-1].var
+    written = strip.definition[OUTPUTS].writes[0]
+    reading = edit.redirected(strip.store, written, lambda _: (line, [column - first]))
+    return edit.with_block(reading, iter_values=[*at, first + offset], predicate=True)

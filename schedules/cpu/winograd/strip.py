@@ -1,0 +1,113 @@
+"""One strip of a picture: its scratch, and where it lies among the loops around the products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tvm import tirx
+from tvm.s_tir import SBlockRealize
+
+from tvm_deconv.schedules.algorithms.names import OUTPUTS, PAD, PRODUCTS, TRANSFORM
+from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.pieces import divided
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
+
+from .tile import Layout
+
+# Rows of input that are copied before the first of them is dealt out.
+ROWS = 4
+
+
+class Strip:
+    """What the nests of one strip share. Buffers hold what ``definition`` says for whole pictures.
+
+    ``pieces`` are the loops over strips, ``blocks`` the one over blocks of channels in a strip.
+    """
+
+    def __init__(self, layout: Layout, root: SBlockRealize, store_name: str) -> None:
+        self.layout, self.conv, self.lanes = layout, layout.conv, layout.tile.lanes
+        init = edit.find_block(root, PRODUCTS + "_init")
+        self.pieces, (self.blocks, *inner) = divided(edit.loops_to(root, init))
+        # The loops over a block's register tiles: points, rows, tiles.
+        self.register_tiles = inner[:4]
+        # Where the strip and its block begin: (n, sy, sx, g, block).
+        origin = {loop.loop_var: 0 for loop in inner}
+        self.place = [edit.substitute(value, origin) for value in init.iter_values[:5]]
+        self.weights = edit.find_block(root, PRODUCTS + "_update").block.reads[-1].source
+        self.in_registers = [init.block.writes[0].source]
+        if layout.tile.weight_vectors:
+            # What is read there is a copy; the block that makes it has the copy's name.
+            self.in_registers.append(self.weights)
+            self.weights = edit.find_block(root, self.weights.name).block.reads[0].source
+        self.definition = {
+            name: edit.find_block(root, name).block for name in (PAD, TRANSFORM, OUTPUTS)
+        }
+        self.store = edit.find_block(root, store_name)
+        self.x = self.definition[PAD].reads[0].source
+        self.index = str(self.place[0].ty.dtype)
+
+        h, w, lanes = layout.h, layout.w, self.lanes
+        points = (h.points, w.points)
+        # One vector more: phases that start later read on into the next tile.
+        columns = (layout.output_chunks + 1) * lanes
+        line = w.unit * w.axis.stride * lanes
+        self.rows = self.memory("rows", ROWS, layout.row_inputs)
+        self.spread = self.memory("spread", h.inputs, w.unit, layout.spread)
+        self.transform = self.memory(TRANSFORM, *points, self.conv.group_inputs | 1, layout.pitch)
+        self.products = self.memory(PRODUCTS, *points, layout.rows | 1, layout.pitch)
+        self.outputs = self.memory(OUTPUTS, w.axis.stride, h.outputs, w.unit, columns)
+        self.edge = self.memory("edge", line)
+        self.line = self.registers("line", line)
+
+    @property
+    def buffers(self) -> list[Any]:
+        """Everything that a strip needs besides input, weights and output."""
+        scratch = [self.rows, self.spread, self.transform, self.products, self.outputs]
+        return [*scratch, self.line, self.edge, *self.in_registers]
+
+    def keep_pitch(self) -> list[tirx.Stmt]:
+        """Nothing that runs. TVM cuts a buffer to what is touched, and with it the space between
+        rows that ``Layout.pitch`` and one row more keep a power of two away from each other; it
+        keeps the size of one whose address is taken."""
+        return [tirx.Evaluate(buffer.data) for buffer in (self.transform, self.products)]
+
+    def clear(self, buffer: Any, row: Any, first: int, last: int) -> tirx.Stmt:
+        """for u, v: buffer[u, v, row, first:last] = 0."""
+        layout = self.layout
+        u, v = self.loop("u", layout.h.points), self.loop("v", layout.w.points)
+        beyond = self.loop("tau", last - first)
+        place = [u.loop_var, v.loop_var, row, first + beyond.loop_var]
+        zeros = tirx.BufferStore(buffer, tirx.const(0, ACCUMULATE_DTYPE), place)
+        return edit.rebuild([u, v, beyond], zeros)
+
+    def memory(self, name: str, *shape: int) -> Any:
+        """A buffer in the workspace of the thread, whatever its size.
+
+        That is where TVM puts the scope "local" on a CPU. In the default scope it may share the
+        storage of the accumulators or of the line, which LLVM then cannot keep in registers:
+        eight stores in each turn of the reduction.
+        """
+        return self._buffer(name, shape, "local")
+
+    def registers(self, name: str, *shape: int) -> Any:
+        """A buffer that is on the stack if it has less than 1 KiB, so that LLVM removes it."""
+        return self._buffer(name, shape, "global")
+
+    def _buffer(self, name: str, shape: tuple[int, ...], scope: str) -> Any:
+        sizes = [tirx.IntImm(self.index, n) for n in shape]
+        return tirx.decl_buffer(sizes, ACCUMULATE_DTYPE, name=name, scope=scope)
+
+    def loop(self, name: str, extent: Any, kind: Any = tirx.ForKind.SERIAL) -> tirx.For:
+        return edit.loop(name, self.index, extent, kind)
+
+    def load(self, buffer: Any, place: list[Any]) -> Any:
+        return tirx.BufferLoad(buffer, self._vector(place))
+
+    def put(self, buffer: Any, place: list[Any], value: Any) -> tirx.Stmt:
+        return tirx.BufferStore(buffer, value, self._vector(place))
+
+    def _vector(self, place: list[Any]) -> list[Any]:
+        """Indices of a vector that starts at ``place``."""
+        indices = [tirx.IntImm(self.index, p) if isinstance(p, int) else p for p in place]
+        indices[-1] = edit.ramp(indices[-1], self.lanes)
+        return indices

@@ -1,0 +1,54 @@
+"""Words of functions that are written statement by statement, within an ``IRBuilder``.
+
+A vector of one lane is a number: so places, types and values are asked for by their lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tvm import tirx
+from tvm.script.ir_builder import tirx as T
+from tvm.sym import Analyzer
+
+from .edit import index, ramp
+
+
+def simplified(value: Any) -> Any:
+    return Analyzer().simplify(value)
+
+
+def named(value: Any) -> Any:
+    """``value`` under a name, or the number that it is."""
+    value = simplified(value)
+    return value if isinstance(value, tirx.IntImm | tirx.Var) else T.bind(value)
+
+
+def places(first: Any, lanes: int) -> Any:
+    """The index of ``lanes`` neighbours."""
+    return ramp(first, lanes) if lanes > 1 else first
+
+
+def type_of(dtype: str, lanes: int) -> str:
+    """Of ``lanes`` values of ``dtype``."""
+    return f"{dtype}x{lanes}" if lanes > 1 else dtype
+
+
+def broadcast(value: Any, lanes: int) -> Any:
+    """``lanes`` times one value."""
+    return tirx.Broadcast(value, lanes) if lanes > 1 else value
+
+
+def fill(buffer: Any, value: Any, first: Any, count: Any) -> None:
+    """``buffer[first:first + count] = value``."""
+    with T.serial(index(0), count) as i:
+        T.buffer_store(buffer, value, [first + i])
+
+
+def in_vectors(count: Any, lanes: int, do: Callable[[Any, int], None]) -> None:
+    """``do(first, lanes)`` for whole vectors of ``count`` places, ``do(place, 1)`` for the rest."""
+    with T.serial(index(0), count // lanes) as vector:
+        do(vector * lanes, lanes)
+    with T.serial(index(0), count % lanes) as rest:
+        do(count - count % lanes + rest, 1)

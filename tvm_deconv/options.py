@@ -1,0 +1,51 @@
+"""What a caller may say about how a network is computed, in one record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tvm.target import Target
+
+from tvm_deconv.logs.find import AUTO as AUTO_LOG
+from tvm_deconv.logs.find import LogSpec, resolve_log
+from tvm_deconv.schedules.budget import Budget, Growth, budget_of
+from tvm_deconv.schedules.choice import AUTO, Preferences
+
+
+@dataclass(frozen=True)
+class Options:
+    """The keyword arguments that all who compile share, and what they are without a word.
+
+    ``tvm_deconv.compile`` says what each means. Nothing is checked before it is asked for.
+    """
+
+    rewrite: bool = True
+    variant: str = AUTO
+    winograd: bool = True
+    log: LogSpec = AUTO_LOG
+    max_weight_growth: Growth = AUTO
+
+    def with_log_of(self, target: Target) -> tuple[Options, str]:
+        """The same with the log that is found for ``target``, and a sentence about that.
+
+        Raises LogError as ``logs.find.resolve_log`` does.
+        """
+        found, words = resolve_log(self.log, target)
+        return replace(self, log=found), words
+
+    def preferences(self, target: Target) -> Preferences:
+        """What they say about the choice of a variant.
+
+        Raises LogError as above and VariantError for a variant that is unknown or excluded.
+        """
+        return Preferences(self.variant, self.winograd, resolve_log(self.log, target)[0])
+
+    @property
+    def budget(self) -> Budget:
+        """Of the weights of all kernels. Raises VariantError for a growth that is none."""
+        return budget_of(self.max_weight_growth)
+
+    @property
+    def allow_integers(self) -> bool:
+        """Whether layers of bytes may be computed in integers: named variants are of float32."""
+        return self.variant == AUTO

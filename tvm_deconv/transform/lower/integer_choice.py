@@ -1,0 +1,163 @@
+"""Which kernel computes a layer of bytes, or why float32 does: no products, or fewer cycles.
+
+On processors, integers take a product for each tap and word. In float32 Winograd's form takes a
+quarter of the products of a 3x3, but the bytes have to become floats before and bytes again after
+it. Processors that multiply four bytes at a time are faster in integers; those that multiply pairs
+of 16 bits, or single ones, in float32 where Winograd's form is. Measured for AVX2 on Sapphire
+Rapids, one thread, float32 with what it takes to convert: sub-pixel of factor 2, 64 channels of
+128x128, 43.8 ms in integers and 26.1; a plain 3x3 12.6 and 6.6; a nearest resize 21.7 and 23.2; a
+deconvolution of kernel 4 and stride 2, 2.5 and 3.0.
+
+GPUs compute them in integers wherever they have products of bytes; none of that has been timed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import mean
+from typing import Any, TypeAlias
+
+from tvm import tirx
+
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.patterns.graph import Refused
+from tvm_deconv.schedules.choice import Preferences, choose
+from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
+from tvm_deconv.schedules.cpu.integer.tile import Tile
+from tvm_deconv.schedules.cpu.integer.variant import (
+    INTEGER,
+    IntegerVariant,
+    integer_variant,
+    operands_of,
+)
+from tvm_deconv.schedules.cpu.integer.write import write
+from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.cpu.tiling import TYPICAL_SIZES
+from tvm_deconv.schedules.gpu.integer.dot import dots_of
+from tvm_deconv.schedules.gpu.integer.kernel import GpuInteger, choose_form
+from tvm_deconv.schedules.gpu.machine import GpuMachine
+from tvm_deconv.schedules.machines import Machine
+from tvm_deconv.schedules.variant import Sizes
+
+IntegerKernel: TypeAlias = Integer | GpuInteger
+
+# Cycles of a vector of bytes that become floats, or the reverse, in a pass of its own.
+_CONVERT = 12
+# What float32 has to win by: neither estimate is better than that.
+_CLEARLY = 0.9
+
+
+def multiplies_bytes(machine: Machine) -> bool:
+    """Whether there are kernels of bytes for a machine at all."""
+    return isinstance(machine, CpuMachine) or dots_of(machine) is not None
+
+
+def integer_kernel(
+    op: ConvTranspose2d,
+    dtype: str,
+    store: Store,
+    sizes: Sizes,
+    machine: Machine,
+    preferences: Preferences,
+) -> tuple[IntegerKernel, str] | Refused:
+    """The kernel of a layer of ``dtype``, such as ``uint8xint8``, and in words why this one.
+
+    ``sizes`` are those of the input. On a processor its tile is the fastest that the tuning log has
+    for the layer, else the machine model's; Refused where float32 is faster by the model. Of a GPU
+    there is the model's alone, and bytes are never left to float32 but for want of products.
+    """
+    operands = operands_of(dtype)
+    assert operands is not None, dtype
+    data, weight = operands
+    if isinstance(machine, GpuMachine):
+        return _gpu_kernel(op, data, weight, store, sizes, machine)
+    variant = integer_variant(machine, weight)
+    chosen = _tile(op, sizes, dtype, variant, machine, preferences)
+    if isinstance(chosen, Refused):
+        return chosen
+    tile, reason = chosen
+    return Integer(op, data, variant.dot, tile, store), reason
+
+
+def function_of(kernel: IntegerKernel, shape: Sequence[Any]) -> tirx.PrimFunc:
+    """The scheduled function of a kernel for an input of ``shape``."""
+    if isinstance(kernel, GpuInteger):
+        return kernel.write(tuple(shape))
+    return write(kernel, shape)
+
+
+def _gpu_kernel(
+    op: ConvTranspose2d, data: str, weight: str, store: Store, sizes: Sizes, machine: GpuMachine
+) -> tuple[GpuInteger, str] | Refused:
+    dots = dots_of(machine)
+    if dots is None:
+        return Refused(f"{machine.name} has no product of four bytes at a time")
+    dot = dots[weight != "int8"]
+    chosen = choose_form(op, dot, sizes, machine)
+    if isinstance(chosen, str):
+        return Refused(chosen)
+    form, tile, cycles = chosen
+    reason = f"machine model: {INTEGER} {cycles / 1e6:.3g} Mcycles, in the loops of {form}"
+    return GpuInteger(op, data, dot, form, tile, store), reason
+
+
+def _tile(
+    op: ConvTranspose2d,
+    sizes: Sizes,
+    dtype: str,
+    variant: IntegerVariant,
+    machine: CpuMachine,
+    preferences: Preferences,
+) -> tuple[Tile, str] | Refused:
+    """A tile of a processor, and in words why this one.
+
+    Where float32 is faster by the model, the log does not count: such a layer is not tuned in
+    integers.
+    """
+    refusal = variant.cannot(op)
+    if refusal is not None:
+        return Refused(refusal)
+    tile = variant.choose(op, sizes, machine)
+    cycles = variant.cycles(op, sizes, tile, machine)
+    # Fewer products at a time than float32 has with Winograd's form.
+    if variant.dot.group < 4 and op.step == (1, 1):
+        slower = _why_float32(op, sizes, cycles, variant.dot.name, machine, preferences.winograd)
+        if slower:
+            return Refused(slower)
+    # As of floats, layers with a step are not tuned.
+    log = preferences.log if op.step == (1, 1) else None
+    for row in log.lookup(op, sizes, dtype) if log else ():
+        if row.variant == INTEGER:
+            return row.parameters, row.reason
+    return tile, f"machine model: {INTEGER} {cycles / 1e6:.3g} Mcycles"
+
+
+def _why_float32(
+    op: ConvTranspose2d, sizes: Sizes, own: float, dot: str, machine: CpuMachine, winograd: bool
+) -> str:
+    """Why the layer is left to float32, in words; empty where it is not.
+
+    ``sizes`` are those of the input, ``own`` the cycles of integers; ``winograd`` is whether that
+    form may be taken.
+    """
+    choice = choose(op, sizes, "float32", machine, Preferences(winograd=winograd))
+    plain = choice.variant.cycles(op, sizes, choice.parameters, machine)
+    converted = _CONVERT * (_values(op, sizes) / machine.lanes) / machine.threads
+    if plain + converted > _CLEARLY * own:
+        return ""
+    return (
+        f"it is faster by the machine model: {choice.variant.name} {plain / 1e6:.3g} Mcycles and "
+        f"{converted / 1e6:.3g} to convert, integers by {dot} {own / 1e6:.3g}"
+    )
+
+
+def _values(op: ConvTranspose2d, sizes: Sizes) -> float:
+    """What is read and written."""
+    batch, height, width = (_size(size, i) for i, size in enumerate(sizes))
+    read = op.in_channels * height * width
+    written = op.out_channels * op.h.output_size(height) * op.w.output_size(width)
+    return batch * (read + written)
+
+
+def _size(size: int | None, axis: int) -> int:
+    return size if size is not None else round(mean(TYPICAL_SIZES)) if axis else 1
