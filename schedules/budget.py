@@ -19,6 +19,7 @@ import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
@@ -70,7 +71,7 @@ def budget_of(growth: Any) -> Budget:
         return NO_LIMIT
     if isinstance(growth, str) and growth == AUTO:
         return Budget(_GROWTH, _FREE)
-    is_number = isinstance(growth, (int, float)) and not isinstance(growth, bool)
+    is_number = isinstance(growth, Real) and not isinstance(growth, bool)
     if not is_number or not growth >= 1:
         raise VariantError(
             f"max_weight_growth is {growth!r}: give a number of at least 1, None for no limit, or "

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
@@ -208,6 +209,7 @@ def _shorter_code_first(
     return [others[0], estimates[0], *others[1:]]
 
 
+@lru_cache(maxsize=1024)
 def _own(
     variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
 ) -> tuple[Any, str | None]:

@@ -47,6 +47,7 @@ from tvm_deconv.algebra.geometry import (
     axis_of_resize,
     axis_of_subpixel,
 )
+from tvm_deconv.backends import linking
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
 from tvm_deconv.schedules.cpu.integer.tile import choose_tile
 from tvm_deconv.schedules.cpu.integer.write import write
@@ -165,7 +166,7 @@ def _target(core: str) -> tvm.target.Target:
 
 
 def _loops(func: tvm.tirx.PrimFunc, target: tvm.target.Target) -> list[Loop]:
-    built = tvm.tirx.build(tvm.IRModule({"main": func}), target=target)
+    built = linking.compiled(func, target).mod
     listings = [m.inspect_source("asm") for m in (built, *built.imports) if m.kind == "llvm"]
     return reduction_loops("\n".join(listings))
 

@@ -29,6 +29,10 @@ REQUIRE_RELAY = "TVM_DECONV_REQUIRE_RELAY"
 # in the processes that tests start. A test of logs sets it to a folder.
 os.environ["TVM_DECONV_LOGS"] = "none"
 
+# PyTorch's threads would wait for the next operator by spinning: 14 ms of a processor, that another
+# test could have, for each convolution of the 0.4 ms that it takes. Read when PyTorch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 
 # These files wait for devices, timeouts or processes of their own for much of their time.
 WAITING = ("test_relay.py", "test_fuzz.py", "tuning")

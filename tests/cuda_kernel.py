@@ -10,6 +10,7 @@ from tvm.target import Target
 
 from tvm_deconv.backends.cuda import nvrtc
 from tvm_deconv.backends.cuda import source as cuda
+from tvm_deconv.backends.lowering import lean_lowering
 
 MISSING = "" if nvrtc.installed() else "no NVRTC 12: pip install 'tvm-deconv[cuda12]'"
 if MISSING and os.environ.get("TVM_DECONV_REQUIRE_BOARD") == "1":
@@ -25,7 +26,8 @@ def source(func: tvm.tirx.PrimFunc, target: Target) -> str:
     with pytest.MonkeyPatch.context() as patch:
         # Where there is a driver, TVM would compile the source at once.
         patch.setenv("TVM_COMPILE_FORCE_FALLBACK", "1")
-        (module,) = tvm.tirx.build(mod, host).imports
+        with lean_lowering(target):
+            (module,) = tvm.tirx.build(mod, host).imports
     return str(module.inspect_source())
 
 

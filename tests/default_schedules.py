@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import quick_network
 import torch
 import tvm
 import tvm_ffi
-from quick_network import loaded, unoptimised
+from quick_network import unoptimised
 from tvm import relax, tirx
 from tvm.relax.backend.cpu_generic import pipeline as stock
 
@@ -45,8 +46,8 @@ def run(mod, arrays):
         passes = [*stock.dataflow_lower_passes(target), *stock.finalize_passes(target)]
         return tvm.transform.Sequential(passes)(lowered)
 
-    built = relax.build(scheduled(mod, target), target, relax_pipeline=rest)
-    return loaded(built)(*[tvm.runtime.tensor(array) for array in arrays]).numpy()
+    main = quick_network.built(scheduled(mod, target), rest, target)
+    return main(*[tvm.runtime.tensor(array) for array in arrays]).numpy()
 
 
 def arrays_of(shapes, dtype="float32", seed=0):
@@ -86,7 +87,7 @@ def built(mod, target):
         passes = [*stock.dataflow_lower_passes(target), *stock.finalize_passes(target)]
         return tvm.transform.Sequential(passes)(lowered)
 
-    return mod, loaded(relax.build(mod, target, relax_pipeline=rest))
+    return mod, quick_network.built(mod, rest, target)
 
 
 def module_of_all(emits, shapes, dtype="float32"):

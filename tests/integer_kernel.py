@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import tvm
-from kernel import HOST
+from kernel import HOST, compile_here, compile_quickly
 from reference import conv2d_transpose
 from tvm import tirx
 
@@ -82,7 +82,8 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
     if store.sum is not None:
         other = drawn(store.sum.other, out.shape, rng)
         arrays += [other, store.sum.values(SUM_SCALES, (own["zero_point"], 5, 11), 0, np.inf)]
-    built = options.get("compile", tvm.compile)(func, target=options.get("target", HOST))
+    compiled = options.get("compile", compile_here if "target" in options else compile_quickly)
+    built = compiled(func, options.get("target", HOST))
     got = options.get("run", run_here)(built, arrays, out)
     sums = conv2d_transpose(
         x.astype("float64") - zero_point,

@@ -11,7 +11,7 @@ from drawn import expected_output, has_output, layers, random, square, weights_o
 from quick_network import library
 from tvm import te
 
-from tvm_deconv.backends import machine_of
+from tvm_deconv.backends import linking, machine_of
 from tvm_deconv.schedules.machines import variants_for
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
@@ -75,7 +75,7 @@ def function(
 
 def compile_here(func, target):
     """A module whose ``main`` is ``func``."""
-    return tvm.compile(tvm.IRModule({"main": func}), target=target)
+    return linking.compiled(func, target)
 
 
 def compile_unoptimised(func, target):

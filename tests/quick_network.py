@@ -2,7 +2,7 @@
 
 With LLVM's optimizations, as users have them, networks are compiled in tests of the compiler, of
 each variant in a network, of NaN in activations, of the documentation's examples, on boards, and in
-the random cases.
+the random cases, quantized ones among them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from tvm import relax
 
 import tvm_deconv
 from tvm_deconv.backends.linking import link, linker
+from tvm_deconv.backends.lowering import lean_lowering
 from tvm_deconv.targets import resolve_target
+
+# What there is of C and C++ in a program, Python has loaded: looking for it takes half of the time.
+_NO_MORE = ("-nostdlib", "-lm", "-lc")
 
 
 def unoptimised() -> tvm.target.Target:
@@ -33,7 +37,7 @@ def library(executable: Any) -> tvm.runtime.Module:
     here = resolve_target("host")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "main.so")
-        link(executable, path, linker(here), here)
+        link(executable, path, linker(here), here, _NO_MORE)
         return tvm.runtime.load_module(str(path))
 
 
@@ -42,6 +46,15 @@ def loaded(executable: Any) -> Callable[..., Any]:
     return relax.VirtualMachine(library(executable), tvm.cpu())["main"]
 
 
+def built(
+    mod: tvm.IRModule, passes: Any = "default", target: tvm.target.Target | None = None
+) -> Callable[..., Any]:
+    """``main`` of a module by ``passes``, by default TVM's own; the kernels are lowered as ours."""
+    target = target or unoptimised()
+    with lean_lowering(target):
+        return loaded(relax.build(mod, target, relax_pipeline=passes))
+
+
 def compiled(model: Any, **options: Any) -> Callable[..., Any]:
     """``main`` of a model, from tensors to tensors; ``options`` are those of ``compile``."""
-    return loaded(tvm_deconv.compile(model, unoptimised(), log=None, **options))
+    return loaded(tvm_deconv.compile(model, **{"target": unoptimised(), "log": None, **options}))

@@ -10,7 +10,7 @@ import numpy as np
 import reference
 import tvm
 import tvm_ffi
-from quick_network import loaded, unoptimised
+from quick_network import built
 from tvm import relax
 
 from tvm_deconv.backends.views import ViewReshapes
@@ -133,7 +133,7 @@ def compiled(mod: tvm.IRModule, *inputs: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=64)
 def _built(key: tvm_ffi.StructuralKey) -> Callable[..., Any]:
     """``main``, once for modules that are equal, weights and all: importers make many of those."""
-    return loaded(relax.build(DecomposePixelShuffle()(key.key), unoptimised()))
+    return built(DecomposePixelShuffle()(key.key))
 
 
 def assert_close(got: np.ndarray, expected: np.ndarray, dtype: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from PIL import Image
+from quick_network import unoptimised
 from upscaling import upscaler
 
 import tvm_deconv
@@ -60,7 +61,8 @@ def libraries(tmp_path_factory):
     """A network of one channel and one of three, for 0..1, of free sizes."""
     folder = tmp_path_factory.mktemp("libraries")
     for channels in (1, 3):
-        compile_library(upscaler(channels), folder / f"{channels}.so", pixels=Pixels("0..1"))
+        path = folder / f"{channels}.so"
+        compile_library(upscaler(channels), path, unoptimised(), pixels=Pixels("0..1"))
     return folder
 
 

@@ -11,6 +11,7 @@ import pytest
 from image_networks import demo, for_range
 from onnx_net import Net
 from PIL import Image
+from quick_network import unoptimised
 from upscaling import upscaler
 
 import tvm_deconv
@@ -91,7 +92,7 @@ def test_the_models_own_metadata_is_taken_and_that_is_said(folder, untold, capfd
     model, wanted = untold
     model.metadata_props.add(key="Image.NominalPixelRange", value="NominalRange_0_255")
     model.metadata_props.add(key="Image.BitmapPixelFormat", value="Gray8")
-    compile_library(model, folder / "net.so")
+    compile_library(model, folder / "net.so", unoptimised())
     tvm_deconv.run(folder / "net.so", folder / "in.png", folder / "out.png")
     said = "tvm-deconv: pixels are taken to be 0..255, as the model's metadata says\n"
     assert capfd.readouterr().err == said
@@ -101,7 +102,7 @@ def test_the_models_own_metadata_is_taken_and_that_is_said(folder, untold, capfd
 def test_mean_scale_and_bgr_are_applied_and_undone(tmp_path):
     model, size = upscaler(3, (1, 8, 12)), (12, 8)
     pixels = Pixels("0..255", mean=(100, 120, 140), scale=(50, 60, 70), bgr=True)
-    compile_library(model, tmp_path / "net.so", pixels=pixels)
+    compile_library(model, tmp_path / "net.so", unoptimised(), pixels=pixels)
     photograph("RGB", size).save(tmp_path / "in.png")
     tvm_deconv.run(tmp_path / "net.so", tmp_path / "in.png", tmp_path / "out.png")
     mean, scale = (np.array(v).reshape(3, 1, 1) for v in (pixels.mean, pixels.scale))
@@ -112,7 +113,7 @@ def test_mean_scale_and_bgr_are_applied_and_undone(tmp_path):
 
 
 def test_pixels_that_are_not_the_networks_are_refused(tmp_path):
-    compile_library(upscaler(1, (1, 8, 12)), tmp_path / "net.so")
+    compile_library(upscaler(1, (1, 8, 12)), tmp_path / "net.so", unoptimised())
     photograph("L", (12, 8)).save(tmp_path / "in.png")
     with pytest.raises(PixelsError, match="mean has 3 numbers"):
         tvm_deconv.run(
@@ -128,7 +129,7 @@ def test_pixels_that_are_not_the_networks_are_refused(tmp_path):
 def free(tmp_path_factory):
     """A library of free sizes that enlarges RGB by 2."""
     library = tmp_path_factory.mktemp("free") / "net.so"
-    compile_library(upscaler(3), library, pixels=Pixels("0..1"))
+    compile_library(upscaler(3), library, unoptimised(), pixels=Pixels("0..1"))
     return library
 
 
@@ -161,7 +162,9 @@ def test_a_picture_whose_maps_would_take_too_much_is_run_in_tiles_unasked(free):
 
 @pytest.mark.parametrize("size", [(53, 47), (12, 5), (7, 40)])
 def test_a_library_of_a_fixed_size_takes_pictures_of_any(free, folder, size):
-    compile_library(upscaler(3, (1, 9, 14)), folder / "fixed.so", pixels=Pixels("0..1"))
+    compile_library(
+        upscaler(3, (1, 9, 14)), folder / "fixed.so", unoptimised(), pixels=Pixels("0..1")
+    )
     tvm_deconv.run(folder / "fixed.so", wide(folder, size), folder / "out.png")
     tvm_deconv.run(free, wide(folder, size), folder / "whole.png")
     out, whole = (pixels_of(folder / name) for name in ("out.png", "whole.png"))
@@ -178,7 +181,7 @@ def test_a_network_with_strides_gets_multiples_and_the_result_is_cut(folder):
     x = net("Relu", net.conv("x", 3, 8, strides=[2, 2]))
     x = net("Relu", net.conv(x, 8, 8, strides=[2, 2]))
     model = net.model(net("Sigmoid", net.deconv(x, 8, 3, 6, 4, pads=[1] * 4)))
-    compile_library(model, folder / "net.so", pixels=Pixels("0..1"))
+    compile_library(model, folder / "net.so", unoptimised(), pixels=Pixels("0..1"))
     image = wide(folder)
     tvm_deconv.run(folder / "net.so", image, folder / "tiles.png", tile=32)
     planes = np.asarray(photograph("RGB", (53, 47)), np.float32).transpose(2, 0, 1) / 255
@@ -194,7 +197,7 @@ def averaging():
 
 
 def test_a_network_that_takes_the_whole_picture_is_not_run_in_tiles_unless_asked(folder):
-    compile_library(averaging(), folder / "net.so", pixels=Pixels("0..1"))
+    compile_library(averaging(), folder / "net.so", unoptimised(), pixels=Pixels("0..1"))
     image = wide(folder)
     with pytest.raises(ImageError, match=r"is for 16 x 16, and it cannot be run in tiles: .*"):
         tvm_deconv.run(folder / "net.so", image, folder / "out.png")
@@ -204,7 +207,7 @@ def test_a_network_that_takes_the_whole_picture_is_not_run_in_tiles_unless_asked
 
 
 def test_a_size_of_tiles_for_a_library_of_a_fixed_size_is_refused(folder):
-    compile_library(upscaler(3, (1, 9, 14)), folder / "fixed.so")
+    compile_library(upscaler(3, (1, 9, 14)), folder / "fixed.so", unoptimised())
     with pytest.raises(ImageError, match=r"fixed\.so computes 14 x 9 at once: leave tile away"):
         tvm_deconv.run(folder / "fixed.so", wide(folder), folder / "out.png", tile=20)
 
@@ -225,7 +228,9 @@ def test_a_library_of_an_older_version_runs_but_not_in_tiles(free, folder, monke
 
 def test_a_size_that_a_network_cannot_have_is_refused(folder):
     net = Net((1, 3, 24, 24), dims=(1, 3, "h", "w"))
-    compile_library(net.model(net.reflect("x", 3)), folder / "net.so", pixels=Pixels("0..1"))
+    compile_library(
+        net.model(net.reflect("x", 3)), folder / "net.so", unoptimised(), pixels=Pixels("0..1")
+    )
     with pytest.raises(ImageError, match=r"net\.so cannot compute pictures of 9 x 3 pixels: "):
         tvm_deconv.run(folder / "net.so", wide(folder, (9, 3)), folder / "out.png")
 
@@ -237,7 +242,7 @@ def deep(size=(12, 9)) -> np.ndarray:
 
 @pytest.mark.parametrize("ending", ["png", "tif"])
 def test_grey_of_16_bits_stays_grey_of_16_bits(folder, ending):
-    compile_library(upscaler(1), folder / "net.so", pixels=Pixels("0..1"))
+    compile_library(upscaler(1), folder / "net.so", unoptimised(), pixels=Pixels("0..1"))
     Image.fromarray(deep()).save(folder / f"in16.{ending}")
     tvm_deconv.run(folder / "net.so", folder / f"in16.{ending}", folder / f"out.{ending}")
     result = reference(upscaler(1), deep()[None, None] / 65535)[0] * 65535

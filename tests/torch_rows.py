@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 import tvm
-from quick_network import compiled, loaded, unoptimised
+from quick_network import built, compiled
 from rows_compare import compare
 from torch import nn
 from torch.nn import functional as F
 from torch.utils import _pytree as pytree
-from tvm import relax
 
 from tvm_deconv.importer import load
 
@@ -151,7 +150,7 @@ def results(rows: Sequence[Row], decomposed: bool = False, scheduled: bool = Tru
     and tells as well whether the translation is right.
     """
     program = exported(rows, decomposed)
-    main = compiled(program) if scheduled else loaded(relax.build(load(program), unoptimised()))
+    main = compiled(program) if scheduled else built(load(program))
     found: Results = {id(r): [] for r in rows}
     for sizes in SIZES if any(r.is_free for r in rows) else SIZES[:1]:
         inputs = [r.inputs(sizes) for r in rows]

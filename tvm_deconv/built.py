@@ -95,7 +95,8 @@ def _compiled(
 ) -> tuple[tvm.runtime.Module, ...]:
     """Libraries of the kernels that have ``sizes``, each with its share.
 
-    TVM lets other threads run while it compiles.
+    TVM lets other threads run while it compiles. A pass context is one thread's own: its
+    instruments are called on all of them.
     """
     shares = _shares(sizes, available_processors())
     context = tvm.transform.PassContext.current()
@@ -105,6 +106,7 @@ def _compiled(
             opt_level=context.opt_level,
             required_pass=context.required_pass,
             disabled_pass=context.disabled_pass,
+            instruments=context.instruments,
             config=dict(context.config),
         ):
             return tirx.build(tvm.IRModule({var: lowered[var] for var in names}), target=target)

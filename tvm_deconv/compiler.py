@@ -16,6 +16,7 @@ from tvm.target import Target
 
 from tvm_deconv import metadata
 from tvm_deconv.backends import LibraryDevice, backend_of, machine_of
+from tvm_deconv.backends.lowering import lean_lowering
 from tvm_deconv.backends.passes import passes_after_fusion
 from tvm_deconv.built import Built, built
 from tvm_deconv.errors import ModelError, PixelsError, TvmDeconvError
@@ -205,7 +206,7 @@ def build(
     """What ``compile`` does once its arguments are known to be good: ``passes`` are a pipeline."""
     mod, stated = load_with_pixels(model, shapes)
     description = describe(mod, pixels or Pixels(), stated, metadata.library_device(target))
-    with one_error(), _lean_lowering(target), target:
+    with one_error(), lean_lowering(target), target:
         return built(passes(metadata.attach(mod, description)), description, target)
 
 
@@ -253,29 +254,6 @@ def one_error() -> Iterator[None]:
         # The operator's name, if there is one, comes late in TVM's message.
         reason = textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__
         raise ModelError(f"TVM cannot compile this model: {reason}") from error
-
-
-# Passes of TVM's lowering that find nothing to do in functions for processors, but look for long:
-# two are for GPUs, and what the first moves out of loops LLVM moves, too.
-_IDLE_ON_CPUS = ("s_tir.HoistIfThenElse", "s_tir.InjectPermutedLayout", "s_tir.InjectVirtualThread")
-
-
-def _lean_lowering(target: Target) -> tvm.transform.PassContext:
-    """The current pass context less what only takes time in TVM's lowering of TensorIR.
-
-    The elimination of common subexpressions fails on linear and cubic resizes of free sizes
-    ("IntImm supports only int"), takes half of the time of compiling for free sizes, and LLVM does
-    the same work again.
-    """
-    current = tvm.transform.PassContext.current()
-    idle = _IDLE_ON_CPUS if target.kind.name == "llvm" else ()
-    return tvm.transform.PassContext(
-        opt_level=current.opt_level,
-        required_pass=current.required_pass,
-        disabled_pass=[*current.disabled_pass, *idle],
-        instruments=current.instruments,
-        config={**current.config, "tirx.disable_cse_tir": True},
-    )
 
 
 def explain(

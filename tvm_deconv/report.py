@@ -72,6 +72,10 @@ class Weights:
             self.fastest_cycles + other.fastest_cycles,
         )
 
+    def as_dict(self) -> dict[str, Any]:
+        """The fields; ``most`` is None where there is no limit: JSON has no infinity."""
+        return {**asdict(self), "most": self.most if math.isfinite(self.most) else None}
+
     def __str__(self) -> str:
         grown = f"{self.kernels / self.model:.2f} times" if self.model else "none"
         limit = "no limit" if self.most == math.inf else f"at most {self.most:.0f}"
@@ -116,7 +120,7 @@ class Report:
             "refused": len(self.refused),
             "layers": [asdict(layer) for layer in self.layers],
             "kernels": [asdict(kernel) for kernel in self.kernels],
-            "weights": None if self.weights is None else asdict(self.weights),
+            "weights": None if self.weights is None else self.weights.as_dict(),
             "log": self.log,
         }
 

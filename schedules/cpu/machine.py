@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -124,9 +125,10 @@ def cpu_machine(target: Target) -> CpuMachine:
     l1_bytes, l2_bytes = _L1_BYTES, unit.l2_bytes
     l3_bytes = _X86_L3_BYTES if unit in _X86_UNITS else 0
     if native:
-        l3_bytes = _cache_bytes(3) or 0
-        l1_bytes = _cache_bytes(1) or l1_bytes
-        l2_bytes = (_cache_bytes(2) or l2_bytes) // _level_2_parts()
+        level_1, level_2, level_3 = _own_caches()
+        l3_bytes = level_3 or 0
+        l1_bytes = level_1 or l1_bytes
+        l2_bytes = (level_2 or l2_bytes) // _level_2_parts()
     cores = target.attrs.get("num-cores")
     if cores is None:
         cores = available_processors() if native else _DEFAULT_THREADS
@@ -213,6 +215,12 @@ def _level_2_parts(cpu: Path = _PROCESSOR_0, facts: Path = Path("/proc/cpuinfo")
     except (OSError, ValueError):
         return 1
     return 2 if siblings == 1 and "GenuineIntel" in words else 1
+
+
+@cache
+def _own_caches() -> tuple[int | None, ...]:
+    """``_cache_bytes`` of this machine's three levels: four questions for each network."""
+    return tuple(_cache_bytes(level) for level in (1, 2, 3))
 
 
 def _cache_bytes(level: int, cpu: Path = _PROCESSOR_0) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from statistics import mean
+from statistics import fmean
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.variant import Sizes
@@ -212,11 +212,11 @@ def tiling_cycles(
     batch, height, _ = sizes
     columns = _block_columns(conv, sizes)
     rows = [conv.h.blocks(height)] if height is not None else list(TYPICAL_SIZES)
-    lengths = columns if height == 1 else [round(mean(columns))]
+    lengths = columns if height == 1 else [round(fmean(columns))]
     register_tile = _RegisterTile(tile.lanes, tile.vectors, tile.channels, tile.inner_fh)
     strip = _Strip(tile.rows, tile.column_tiles, tile.channel_splits)
     threads = machine.threads if tile.parallel else 1
-    work = conv.multiply_adds(batch or 1, round(mean(rows)), round(mean(columns)))
+    work = conv.multiply_adds(batch or 1, round(fmean(rows)), round(fmean(columns)))
     cost = _tile_cost(tiled or conv, register_tile, columns, machine)
     per_multiply_add = cost / machine.lanes
     overhead = _strip_cost(conv, register_tile, strip, lengths, batch or 1, rows, machine)
@@ -236,9 +236,9 @@ def outputs_per_thread(
 ) -> float:
     """Output elements that each thread stores; a free size counts as a typical one."""
     batch, height, width = sizes
-    rows = conv.h.output_size(height if height is not None else round(mean(TYPICAL_SIZES)))
+    rows = conv.h.output_size(height if height is not None else round(fmean(TYPICAL_SIZES)))
     typical = TYPICAL_LENGTHS if height == 1 else TYPICAL_SIZES
-    columns = conv.w.output_size(width if width is not None else round(mean(typical)))
+    columns = conv.w.output_size(width if width is not None else round(fmean(typical)))
     threads = machine.threads if tile.parallel else 1
     return (batch or 1) * conv.out_channels * rows * columns / threads
 
@@ -323,7 +323,7 @@ def _tile_cost(
     # A latency of 4 cycles at 2 multiply-adds in a cycle needs 8 independent accumulators.
     starved = max(1.0, 8 / accumulators)
     cycles = max(fmas * starved, loads / 2) + 0.03 * loads + 0.8 * input_rows
-    waste_columns = mean(_round_up(n, tile.columns) / n for n in columns)
+    waste_columns = fmean(_round_up(n, tile.columns) / n for n in columns)
     waste_channels = _round_up(conv.group_outputs, tile.channels) / conv.group_outputs
     # A vector of half the width does half the work in an instruction.
     return cycles / fmas * waste_columns * waste_channels * machine.lanes / tile.lanes
@@ -376,7 +376,7 @@ def _strip_cost(
     uses = conv.h.useful_taps * conv.w.useful_taps * per_split
     width = strip.column_tiles * tile.columns
     reread = (1 + conv.h.halo_extent / strip.rows) * (1 + conv.w.halo_extent / width)
-    balance = mean(
+    balance = fmean(
         _imbalance(height, strip, batch * -(-wide // width) * conv.groups, machine.threads)
         for height, wide in product(rows, columns)
     )

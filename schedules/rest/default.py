@@ -21,11 +21,12 @@ from .bounds import with_exact_bounds
 from .contraction import Contraction, contraction_of, epilogue_positions
 from .injective import is_injective, schedule_injective
 from .inline import inline_producers
+from .interleaving import interleaving_of, write_interleaving
 from .lanes import LaneReduction, lane_reduction_of, schedule_lanes
 from .nest import schedule_contraction
 from .plain import schedule_reduction
 from .product.schedule import Packings, schedule_product
-from .row_group import RowGroup, row_group_of, schedule_rows
+from .row_group import RowGroup, row_group_of, schedule_rows, with_results_in_place
 from .rows import cut_rows
 from .stage import Stage, Var, loads_of, stages_of, with_stages
 from .transposition import transposition_of, write_transposition
@@ -76,6 +77,9 @@ def schedule_function(
     product = schedule_product(func, stages, machine, constants)
     if product is not None:
         return for_llvm(product[0]), product[1]
+    interleaving = interleaving_of(stages, machine)
+    if interleaving is not None:
+        return for_llvm(write_interleaving(func, interleaving)), {}
     transposition = transposition_of(stages, machine)
     if transposition is not None:
         return for_llvm(write_transposition(func, transposition)), {}
@@ -104,8 +108,12 @@ def _scheduled(func: tirx.PrimFunc, parts: list[Part], machine: CpuMachine) -> t
             schedule_injective(schedule, part, machine)
         else:
             schedule_reduction(schedule, part, machine)
+    scheduled = schedule.mod["main"]
+    for part in parts:
+        if isinstance(part, RowGroup):
+            scheduled = with_results_in_place(scheduled, part)
     stores = {part.store.name for part in parts if isinstance(part, Contraction)}
-    return for_llvm(cut_rows(with_exact_bounds(schedule.mod["main"], stores)))
+    return for_llvm(cut_rows(with_exact_bounds(scheduled, stores)))
 
 
 def _simple_rules(_func: tirx.PrimFunc, stages: list[Stage], _machine: CpuMachine) -> list[Part]:

@@ -20,6 +20,7 @@ import tvm_ffi
 from tvm import s_tir, sym, tirx
 
 from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.tir.edit import changed, moving
 from tvm_deconv.schedules.tir.pieces import join
 
 from .injective import SERIAL_VALUES, is_injective, join_row, values_of
@@ -121,6 +122,47 @@ def _with_reciprocals(stage: Stage, shared: int) -> Stage:
         return tirx.if_then_else(is_usual, product, quotient)
 
     return replace(stage, body=tvm_ffi.structural_map(stage.body, (tirx.Div, visit)))
+
+
+def with_results_in_place(func: tirx.PrimFunc, group: RowGroup) -> tirx.PrimFunc:
+    """``func``, scheduled, with what ``last`` reads at its own place kept in the result itself.
+
+    Exponentials then go to memory while they are computed, and their quotients to lines that the
+    cache has; a row of scratch less is read and written.
+    """
+    (store,) = group.last.stores()
+    loads: dict[Var, list[tirx.BufferLoad]] = {}
+    for load in loads_of(group.last.body):
+        loads.setdefault(load.source, []).append(load)
+    for stage in group.before:
+        if not isinstance(stage, Stage) or not is_injective(stage):
+            continue
+        (kept,) = stage.stores()
+        read = loads.get(kept.buffer, ())
+        if not read or not all(tvm_ffi.structural_equal(r.indices, store.indices) for r in read):
+            continue
+        if _is_alike(kept.buffer, store.buffer) and store.buffer not in loads:
+            return _merged(func, kept.buffer, store.buffer)
+    return func
+
+
+def _is_alike(a: Var, b: Var) -> bool:
+    sizes = [[static_value(size) for size in buffer.shape] for buffer in (a, b)]
+    return None not in sizes[0] and sizes[0] == sizes[1] and a.dtype == b.dtype
+
+
+def _merged(func: tirx.PrimFunc, gone: Var, stays: Var) -> tirx.PrimFunc:
+    """``func`` with one buffer in the place of another that it allocates."""
+
+    def without(block: s_tir.SBlock) -> s_tir.SBlock:
+        left = [buffer for buffer in block.alloc_buffers if not buffer.same_as(gone)]
+        return (
+            block if len(left) == len(block.alloc_buffers) else changed(block, alloc_buffers=left)
+        )
+
+    body = tvm_ffi.structural_map(func.body, (s_tir.SBlock, without))
+    same = moving(gone, stays, list, list)
+    return func.with_body(tvm_ffi.structural_map(body, same))
 
 
 def _while(conditions) -> int:

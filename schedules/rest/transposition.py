@@ -34,7 +34,7 @@ _ABREAST = 4
 
 
 @dataclass
-class _Axis:
+class MovedAxis:
     """``size`` steps, by which memory is read and written so many numbers apart."""
 
     size: int
@@ -43,20 +43,20 @@ class _Axis:
 
 
 @dataclass(frozen=True)
-class Transposition:
-    """``y[begin of y + ..] = x[begin of x + ..]`` over axes; ``i`` is along x, ``j`` along y."""
+class Move:
+    """``y[begin of y + ..] = x[begin of x + ..]`` over ``axes``, of numbers of 32 bits."""
 
     x: Var
     y: Var
     begins: tuple[int, int]
-    outer: tuple[_Axis, ...]
-    i: _Axis
-    j: _Axis
-    lanes: int
+    axes: list[MovedAxis]
 
 
-def transposition_of(stages: list[Stage], machine: CpuMachine) -> Transposition | None:
-    """The transposing copy that the stages of a function are; None if they are anything else."""
+def move_of(stages: list[Stage]) -> Move | None:
+    """The copy of known sizes that the stages of a function are; None if they are anything else.
+
+    Axes that both sides walk through as one are one.
+    """
     (stage, *others) = stages
     body = stage.body
     if others or not is_injective(stage) or not isinstance(body, tirx.BufferStore):
@@ -69,13 +69,38 @@ def transposition_of(stages: list[Stage], machine: CpuMachine) -> Transposition 
     if read is None or written is None:
         return None
     sizes = [axis.size for axis in stage.axes]
+    # Of axes of one step nothing is left below: of one without steps there would be one step, too.
+    if 0 in sizes:
+        return None
     axes = _joined(
         [
-            _Axis(size, *steps)
+            MovedAxis(size, *steps)
             for size, *steps in zip(sizes, read[0], written[0], strict=True)
             if size is not None and size > 1
         ]
     )
+    return Move(load.source, body.buffer, (read[1], written[1]), axes)
+
+
+@dataclass(frozen=True)
+class Transposition:
+    """A move; ``i`` is along x, ``j`` along y."""
+
+    x: Var
+    y: Var
+    begins: tuple[int, int]
+    outer: tuple[MovedAxis, ...]
+    i: MovedAxis
+    j: MovedAxis
+    lanes: int
+
+
+def transposition_of(stages: list[Stage], machine: CpuMachine) -> Transposition | None:
+    """The transposing copy that the stages of a function are; None if they are anything else."""
+    move = move_of(stages)
+    if move is None:
+        return None
+    axes = move.axes
     along = [
         next((a for a in axes if a.read == 1), None),
         next((a for a in axes if a.written == 1), None),
@@ -89,7 +114,7 @@ def transposition_of(stages: list[Stage], machine: CpuMachine) -> Transposition 
     if lanes < _SMALLEST:
         return None
     outer = tuple(axis for axis in axes if axis is not i and axis is not j)
-    return Transposition(load.source, body.buffer, (read[1], written[1]), outer, i, j, lanes)
+    return Transposition(move.x, move.y, move.begins, outer, i, j, lanes)
 
 
 def _steps(stage: Stage, buffer: Var, indices: list[Expr]) -> tuple[list[int], int] | None:
@@ -109,12 +134,12 @@ def _steps(stage: Stage, buffer: Var, indices: list[Expr]) -> tuple[list[int], i
     return known[:-1], known[-1]
 
 
-def _joined(axes: list[_Axis]) -> list[_Axis]:
+def _joined(axes: list[MovedAxis]) -> list[MovedAxis]:
     """``axes`` with those made one that are one to both sides."""
     for a in axes:
         for b in axes:
             if a is not b and (a.read, a.written) == (b.read * b.size, b.written * b.size):
-                whole = _Axis(a.size * b.size, b.read, b.written)
+                whole = MovedAxis(a.size * b.size, b.read, b.written)
                 return _joined([whole if axis is a else axis for axis in axes if axis is not b])
     return axes
 

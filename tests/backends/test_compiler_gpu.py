@@ -51,8 +51,7 @@ def picture(model: onnx.ModelProto, *shape: int) -> np.ndarray:
 def network(model: onnx.ModelProto, spec, **options) -> opencl.Network:
     target = resolve_target(spec)
     passes = tvm_deconv.pipeline(target, **options)
-    with tvm.transform.PassContext(config={"tirx.disable_cse_tir": True}):
-        return opencl.Network(tvm_deconv.importer.load(model), target, passes)
+    return opencl.Network(tvm_deconv.importer.load(model), target, passes)
 
 
 def check(built: opencl.Network, model: onnx.ModelProto, x: np.ndarray) -> None:

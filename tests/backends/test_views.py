@@ -52,6 +52,11 @@ def test_free_sizes_are_views_for_axes_of_size_1_only():
     assert not is_reshape(kernel(lambda x: topi.reshape(x, (2 * h,)), (2, h)))
 
 
+def test_a_tensor_without_elements_is_copied():
+    """TVM's reshape would take the 0 for the size of what it reads: 2."""
+    assert not is_reshape(kernel(lambda x: topi.transpose(x, [1, 0, 2]), (2, 0, 3)))
+
+
 def run(net: Net, *outputs: str) -> list[np.ndarray]:
     result = compiled(net.model(*outputs))(tvm.runtime.tensor(X))
     return [one.numpy() for one in ([result] if hasattr(result, "numpy") else result)]

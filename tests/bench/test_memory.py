@@ -54,6 +54,15 @@ def test_the_scratch_of_a_kernel_is_counted_for_every_thread():
     assert [scratch(threads) for threads in (1, 2, 4)] == [row, 2 * row, 4 * row]
 
 
+def test_kernels_that_are_compiled_on_other_threads_count():
+    net = Net((1, 8, 16, 20))
+    wide = net.conv("x", 8, 8)
+    alone = planned(net.model(wide)).workspace
+    # The smallest kernel is compiled on this thread.
+    pooled = net("MaxPool", wide, kernel_shape=[2, 2])
+    assert planned(net.model(pooled)).workspace == alone > 0
+
+
 def test_kernels_that_only_fold_constants_do_not_count():
     memory = planned(subpixel())
     assert memory.total == memory.workspace < 4 * 4 * 18 * 22 * 4

@@ -43,7 +43,7 @@ def test_the_command_measures_writes_prints_and_draws(tiny, tmp_path, capsys):
     out, plot = tmp_path / "out.json", tmp_path / "out.svg"
     command = ["bench", "--workloads", str(tiny), "--peers", "onnxruntime,mnn", "--out", str(out)]
     options = ["--variants", "no-rewrite", "--threads", "1", "--limit", "1", "--plot", str(plot)]
-    assert cli.main([*command, *options]) == 0
+    assert cli.main([*command, *options, "--profile"]) == 0
     printed = capsys.readouterr()
     results = json.loads(out.read_text())
     records = results["workloads"]["tiny"]["contestants"]
@@ -59,13 +59,31 @@ def test_the_command_measures_writes_prints_and_draws(tiny, tmp_path, capsys):
     assert (results["threads"], results["interrupted"]) == (1, False)
     assert results["versions"]["onnxruntime"] == records["onnxruntime"]["version"]
     assert results["machine"]["cpu"] and results["date"]
+    # One kernel of ours computes both nodes; ONNX Runtime has one for each.
+    assert results["workloads"]["tiny"]["nodes"] == {"t1": "Conv", "t2": "DepthToSpace"}
+    ours, theirs = (records[name]["profile"] for name in ("auto", "onnxruntime"))
+    assert [kernel["nodes"] for kernel in ours["kernels"]] == [["t1", "t2"]]
+    assert {name for kernel in theirs["kernels"] for name in kernel["nodes"]} == {"t1", "t2"}
+    for profile in (ours, theirs):
+        assert len(profile["ms"]) >= 2
+        assert all(len(kernel["ms"]) == len(profile["ms"]) for kernel in profile["kernels"])
+        # Kernels that ran between the beginning and the end of each call.
+        for number, whole in enumerate(profile["ms"]):
+            assert 0 < sum(kernel["ms"][number] for kernel in profile["kernels"]) <= whole * 1.01
+    assert "| Conv, DepthToSpace (t1 to t2) | " in printed.out
     assert plot.read_bytes().startswith(b"<?xml")
     assert "LEFT OUT: mnn cannot be installed: no wheel" in printed.err
     assert "- mnn is left out: mnn cannot be installed: no wheel" in printed.out
     assert "| tiny " in printed.out
 
-    assert cli.main(["bench", "--from", str(out)]) == 0
-    assert capsys.readouterr().out == printed.out
+    for more in ([], ["--profile"]):
+        assert cli.main(["bench", "--from", str(out), *more]) == 0
+        assert capsys.readouterr().out == printed.out
+    del results["workloads"]["tiny"]["contestants"]["auto"]["profile"]
+    del results["workloads"]["tiny"]["contestants"]["onnxruntime"]["profile"]
+    out.write_text(json.dumps(results))
+    assert cli.main(["bench", "--from", str(out), "--profile"]) == 2
+    assert "out.json has no profile: measure it with --profile" in capsys.readouterr().err
 
 
 def nothing(monkeypatch, tmp_path):

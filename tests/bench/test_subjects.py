@@ -8,7 +8,9 @@ import pytest
 from onnx_net import Net
 from quantized_networks import by_onnx_runtime
 
+from tvm_deconv.bench import subjects
 from tvm_deconv.bench.subjects import FLOAT, MODEL, drawn_for, spread, subjects_of
+from tvm_deconv.errors import BenchError
 from tvm_deconv.workloads.selection import ModelFile
 
 SHAPE = (1, 3, 6, 7)
@@ -24,14 +26,24 @@ def workload(tmp_path):
 
 def test_the_twin_of_8_bits_is_held_against_its_graph_and_the_floats_against_float64(workload):
     x = np.random.default_rng(0).random(SHAPE, "float32")
-    subjects = subjects_of(workload, x, "int8")
-    assert any(node.op_type == "QuantizeLinear" for node in subjects[MODEL].model.graph.node)
+    found = subjects_of(workload, x, "int8")
+    assert any(node.op_type == "QuantizeLinear" for node in found[MODEL].model.graph.node)
     # Fused to integers, which is something else, and close.
-    fused = by_onnx_runtime(subjects[MODEL].model, x)
-    assert spread(fused, subjects[MODEL].expected) < 1e-3
-    assert len(np.unique(subjects[MODEL].expected)) <= 256
-    assert subjects[FLOAT].expected.dtype == np.float64
+    fused = by_onnx_runtime(found[MODEL].model, x)
+    assert spread(fused, found[MODEL].expected) < 1e-3
+    assert len(np.unique(found[MODEL].expected)) <= 256
+    assert found[FLOAT].expected.dtype == np.float64
     assert subjects_of(workload, x, "float32").keys() == {MODEL}
+
+
+def test_a_model_that_the_reference_cannot_run_is_refused_in_one_line(workload, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("no such mode\nand a page more")
+
+    monkeypatch.setattr(subjects, "float64_result", refuse)
+    x = np.zeros(SHAPE, "float32")
+    with pytest.raises(BenchError, match=r"^one has no reference in float64: no such mode; leave"):
+        subjects_of(workload, x, "float32")
 
 
 def test_a_file_of_bytes_is_measured_as_it_is(workload, tmp_path):

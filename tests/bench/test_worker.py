@@ -57,8 +57,16 @@ def dies_in_turn(model, x, threads):
         return x
     return call, lambda y: y, "1", []
 
+def profiled(model, x, threads, folder):
+    made = []
+    def call():
+        made.append(len(made))
+        return x
+    kernels = [{"name": "copy", "layer": folder, "ms": made}]
+    return (call, lambda y: y, "1", []), lambda: (["a remark"], kernels)
+
 loaders = {f.__name__: f for f in (chatty, refuses, exits, dies, hangs, sleeps, dies_in_turn)}
-worker.serve(loaders, sys.argv[2])
+worker.serve(loaders, sys.argv[2], profilers={"sleeps": profiled})
 """
 
 
@@ -137,6 +145,27 @@ def test_calls_are_repeated_until_the_processors_in_use_can_be_told(monkeypatch,
 def test_a_load_says_how_many_processors_the_contestant_uses(fake):
     contestant, files = fake("sleeps")
     assert contestant.load(*files).load_cpu_share < 0.5
+
+
+def test_a_profile_has_the_counted_calls_only(fake, tmp_path):
+    contestant, files = fake("sleeps")
+    contestant.load(*files, profile=tmp_path)
+    for calls in (2, 1):
+        contestant.turn(calls)
+    (kernel,), notes = contestant.kernels()
+    assert (kernel["name"], kernel["layer"], notes) == ("copy", str(tmp_path), ["a remark"])
+    # The first call of each turn does not count, nor do those of the load.
+    first, second, third = kernel["ms"]
+    assert first > 1 and (second, third) == (first + 1, first + 3)
+
+
+def test_who_is_not_profiled_says_so(fake, tmp_path):
+    contestant, files = fake("chatty")
+    with pytest.raises(PeerError, match="chatty has no profiler"):
+        contestant.load(*files, profile=tmp_path)
+    contestant.load(*files)
+    with pytest.raises(PeerError, match="nothing is profiled: send a load"):
+        contestant.kernels()
 
 
 def test_a_turn_before_a_load_is_refused(fake):

@@ -19,6 +19,8 @@ from opencl import device
 from opencl.guarded import Guarded
 from tvm.target import Target
 
+from tvm_deconv.backends.lowering import lean_lowering
+
 from .program import Program
 
 _DEVICE = tvm.cuda(0)
@@ -60,9 +62,9 @@ class Kernels(device.Kernels):
         return self.given((size,), "uint8").place[0]
 
     def main(self, func: tvm.tirx.PrimFunc) -> Any:
-        """A scheduled function, built by TVM's own pipeline, to be called while ``running``."""
+        """A scheduled function, lowered as users' builds do, to be called while ``running``."""
         mod = tvm.IRModule({"main": func.with_attr("global_symbol", "main")})
-        with self.creating(), self._in_host_code():
+        with self.creating(), self._in_host_code(), lean_lowering(self._target):
             return tvm.tirx.build(mod, device.host_of(self._target))["main"]
 
     @contextmanager

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 import tvm
-from quick_network import loaded, unoptimised
+from quick_network import built
 from relax_helpers import compiled, conv, module, operators
 from tvm import relax
 
 from tvm_deconv.errors import ModelError
 from tvm_deconv.frontends.resample import resample
-from tvm_deconv.frontends.resampled import Resampled, tables
+from tvm_deconv.frontends.resampled import Resampled, tables, whole_ratio
 from tvm_deconv.frontends.taps import Nearest, cubic, linear
 from tvm_deconv.transform.rewrite import explain, rewrite_upsampling
 
@@ -91,7 +91,7 @@ def all_of(kind, shape, dtype="float32"):
 
 
 def run(mod, x):
-    main = loaded(relax.build(mod, unoptimised()))
+    main = built(mod)
     return [value.numpy() for value in main(tvm.runtime.tensor(x))]
 
 
@@ -233,3 +233,30 @@ def test_a_resampling_that_stays_is_in_the_report(kind, targets, reason):
 def test_what_cannot_be_resampled_is_refused(dtype, axis, reason):
     with pytest.raises(ModelError, match=reason):
         module(lambda builder, x: resample(builder, x, [axis]), SHAPE, dtype)
+
+
+H, W = (tvm.tirx.Var(name, "int64") for name in "hw")
+
+
+@pytest.mark.parametrize(
+    ("size", "target", "ratio"),
+    [
+        (H, H * 3, 3),
+        (H * 3 - 1, H * 6 - 2, 2),
+        (H * 3 - 1, H * 6 - 1, None),
+        ((H - 1) // 2 + 1, ((H - 1) // 2 + 1) * 4, 4),
+        # Where h is odd.
+        ((H - 1) // 2 + 1, H + 1, None),
+        (H, W, None),
+        (H, 7, None),
+        (H * 5, H, None),
+        (
+            H,
+            tvm.tirx.Cast("int64", tvm.tirx.Cast("float32", H) * tvm.tirx.const(2.5, "float32")),
+            None,
+        ),
+    ],
+    ids=str,
+)
+def test_the_ratio_of_free_sizes_holds_for_all_of_them(size, target, ratio):
+    assert whole_ratio(size, target) == ratio

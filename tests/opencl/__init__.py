@@ -17,6 +17,8 @@ import tvm
 from tvm import relax
 from tvm.target import Target
 
+from tvm_deconv.backends.lowering import lean_lowering
+
 from . import scratch
 from .device import DEVICE, Kernels, Launch, host_of
 from .guarded import Guarded
@@ -79,10 +81,10 @@ class Built:
 
 
 def build(func: tvm.tirx.PrimFunc, target: Target) -> Built:
-    """Lower a scheduled function with TVM's own pipeline and compile both of its parts."""
+    """Lower a scheduled function as users' builds do and compile both of its parts."""
     kernels = Kernels(target)
     mod = tvm.IRModule({"main": func.with_attr("global_symbol", "main")})
-    with kernels.collected():
+    with kernels.collected(), lean_lowering(target):
         return Built(kernels, tvm.tirx.build(mod, host_of(target)))
 
 
@@ -101,7 +103,7 @@ class Network:
 
     def __init__(self, mod: tvm.IRModule, target: Target, passes="default") -> None:
         self._kernels = Kernels(target)
-        with self._kernels.collected():
+        with self._kernels.collected(), lean_lowering(target):
             executable = relax.build(mod, host_of(target), relax_pipeline=passes)
         self._machine = relax.VirtualMachine(executable, DEVICE)
 

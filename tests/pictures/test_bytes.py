@@ -9,6 +9,7 @@ import pytest
 from image_networks import demo, wrapped
 from onnx import TensorProto, numpy_helper
 from PIL import Image
+from quick_network import unoptimised
 
 import tvm_deconv
 from tvm_deconv import cli
@@ -68,7 +69,7 @@ def test_a_network_of_bytes_gives_the_picture_of_that_of_floats(
     picture, monkeypatch, capfd, given, returned
 ):
     monkeypatch.chdir(picture.parent)
-    compile_library(of_types(given, returned), "net.so")
+    compile_library(of_types(given, returned), "net.so", unoptimised())
     capfd.readouterr()
     assert cli.main(["run", "net.so", "in.png", "-o", "out.png"]) == 0
     said = capfd.readouterr().err
@@ -79,6 +80,6 @@ def test_a_network_of_bytes_gives_the_picture_of_that_of_floats(
 
 def test_a_network_of_bytes_is_run_in_tiles(picture):
     library, folder = picture.parent / "net.so", picture.parent
-    compile_library(of_types("uint8", "uint8"), library)
+    compile_library(of_types("uint8", "uint8"), library, unoptimised())
     tvm_deconv.run(library, picture, folder / "out.png", tile=18)
     assert np.abs(np.asarray(Image.open(folder / "out.png")) - wanted(picture)).max() <= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
@@ -116,5 +117,6 @@ def test_what_is_no_growth_is_refused_in_one_line(growth):
 def test_a_growth_is_a_number_or_none_or_auto_which_leaves_small_networks_alone():
     assert budget_of(None) == budget_of(math.inf) == Budget(math.inf)
     assert budget_of(1).most(1000) == 1000
+    assert budget_of(np.float32(2)) == budget_of(np.int64(2)) == Budget(2.0)
     assert budget_of("auto").most(1000) == 1 << 20
     assert budget_of("auto").most(1 << 20) == 4 << 20

@@ -10,6 +10,7 @@ from onnx_net import every_layer
 from tvm import relax
 
 import tvm_deconv
+from tvm_deconv.backends.lowering import lean_lowering
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
@@ -48,8 +49,9 @@ def test_a_network_equals_onnx_runtime_in_each_variant(variant, dims):
 
     x = net.rng.random(net.shape).astype("float32")
     expected = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
-    done = tvm.transform.Sequential([])
-    executable = relax.build(lowered, resolve_target("host"), relax_pipeline=done)
+    host = resolve_target("host")
+    with lean_lowering(host):
+        executable = relax.build(lowered, host, relax_pipeline=None)
     got = relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(x)).numpy()
     scale = np.abs(expected).max()
     tolerance = max(TOLERANCE.get(name, DEFAULT_TOLERANCE) for name in used)

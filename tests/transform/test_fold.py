@@ -50,6 +50,45 @@ def test_arithmetic_has_the_bits_that_tvm_computes(name, dtype):
     assert a.dtype == b.dtype == dtype
 
 
+def integers(dtype, shape=(6, 3, 5)):
+    """Random ones, and the least and the greatest."""
+    bounds = np.iinfo(dtype)
+    drawn = np.random.default_rng(0).integers(bounds.min, bounds.max, shape, dtype, endpoint=True)
+    drawn[0, 0, :2] = bounds.min, bounds.max
+    return drawn
+
+
+WHOLE = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"]
+PARAMETERS = {
+    "one": ((), 0),
+    "one of an axis": ((1,), 0),
+    "one a channel": ((6,), 0),
+    "one a row": ((3,), 1),
+    "one a column, counted from the end": ((5,), -1),
+}
+
+
+@pytest.mark.parametrize("dtype", WHOLE)
+def test_integers_become_the_floats_of_tvm(dtype):
+    values = constant(integers(dtype))
+    wanted, got = folded_both_ways(lambda builder: relax.op.astype(values, "float32"))
+    assert tvm_ffi.structural_equal(wanted, got)
+
+
+@pytest.mark.parametrize("form", PARAMETERS)
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32"])
+def test_quantized_weights_become_the_floats_of_tvm(dtype, form):
+    shape, axis = PARAMETERS[form]
+    rng = np.random.default_rng(1)
+    scale = constant(np.asarray(rng.uniform(1e-3, 3, shape), "float32"))
+    # A bias of int32 has none: the least less one would wrap around.
+    zeros = rng.integers(0, 1 if dtype == "int32" else 100, shape)
+    parameters = scale, constant(np.asarray(zeros, dtype)), axis
+    values = constant(integers(dtype))
+    wanted, got = folded_both_ways(lambda b: relax.op.dequantize(values, *parameters, "float32"))
+    assert tvm_ffi.structural_equal(wanted, got)
+
+
 def constants_of(mod):
     found = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 import pytest
+import quick_network
 import torch
 import torch.nn.functional as tf
 import tvm
@@ -24,8 +25,8 @@ from tvm_deconv.transform import AddHeight, PhasesToChannels
 HOST = resolve_target("host")
 
 
-def run(executable, *inputs: np.ndarray) -> np.ndarray:
-    result = relax.VirtualMachine(executable, tvm.cpu())["main"](*map(tvm.runtime.tensor, inputs))
+def run(main, *inputs: np.ndarray) -> np.ndarray:
+    result = main(*map(tvm.runtime.tensor, inputs))
     return (result if hasattr(result, "numpy") else result[0]).numpy()
 
 
@@ -124,12 +125,10 @@ def test_a_generator_of_free_length_and_batch_is_exact_and_only_its_layers_are_c
     assert len([name for name in found if "conv1d" in name]) == 5
     # What is not stored with a layer: two activations of a sum that is read twice.
     assert all("conv1d" in name or "leaky" in name for name in found) and len(found) <= 7, found
-    executable = tvm_deconv.compile(program, log=None)
+    main = quick_network.compiled(program)
     for batch, length in ((3, 13), (2, 2), (1, 301)):
         x = torch.randn(max(batch, 2), 5, length)
-        np.testing.assert_allclose(
-            run(executable, x.numpy()), net(x).detach().numpy(), rtol=0, atol=2e-6
-        )
+        np.testing.assert_allclose(run(main, x.numpy()), net(x).detach().numpy(), rtol=0, atol=2e-6)
 
 
 def test_weights_that_a_weight_norm_computes_are_folded_before():
@@ -162,7 +161,7 @@ def assert_as_onnx_runtime(net: Net, *outputs: str, calls: int):
     model = net.model(*outputs)
     x = net.rng.standard_normal(net.shape).astype("float32")
     (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    got = run(tvm_deconv.compile(model, log=None), x)
+    got = run(quick_network.compiled(model), x)
     np.testing.assert_allclose(got, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
     assert len(kernels(model)) == calls, kernels(model)
     return tvm_deconv.explain(model, log=None)
@@ -239,11 +238,11 @@ def test_an_inverse_stft_of_free_length_is_two_convolutions_and_a_shuffle(stride
     torch.manual_seed(0)
     net = Head(stride, kernel, cut)
     program = exported(net, torch.randn(1, 5, 9), w="length")
-    executable = tvm_deconv.compile(program, log=None)
+    main = quick_network.compiled(program)
     for length in (2, 9, 70):
         x = torch.randn(1, 5, length)
         expected = net(x).detach().numpy()
-        np.testing.assert_allclose(run(executable, x.numpy()), expected, rtol=0, atol=2e-6)
+        np.testing.assert_allclose(run(main, x.numpy()), expected, rtol=0, atol=2e-6)
     whats = [kernel.what for kernel in tvm_deconv.explain(program, log=None).kernels]
     assert whats[1].startswith(f"conv1d {-(-kernel // stride)}, 18->{stride}, "), whats
     assert len(kernels(program)) == 3, kernels(program)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 import pytest
+import quick_network
 import tvm
 from onnx import helper
 from onnx_layers import SYMBOLIC, conv, onnx_model, tensors
 from onnx_net import Net
 from relax_helpers import compiled
-from tvm import relax
 
 import tvm_deconv
 from tvm_deconv.importer import load
@@ -94,7 +94,7 @@ def test_a_line_of_free_length():
     model = net.model(net("Conv", up, net.constant(5, 4, 3), pads=[1, 1]))
     report = tvm_deconv.explain(model)
     assert [layer.before for layer in report.layers] == ["linear resize 3, conv 3 4->5"]
-    main = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"]
+    main = quick_network.compiled(model)
     for length in (1, 2, 23):
         x = net.rng.standard_normal((1, 4, length)).astype("float32")
         got = main(tvm.runtime.tensor(x)).numpy()
@@ -119,9 +119,8 @@ def test_pytorch(free):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_border_is_added_where_every_variant_stores(variant):
     model = resized((2, 4, 7, 9), factors=(2, 2), kernel=5)
-    executable = tvm_deconv.compile(model, variant=variant)
+    main = quick_network.compiled(model, variant=variant)
     x = np.random.default_rng(3).standard_normal((2, 4, 7, 9)).astype("float32")
-    main = relax.VirtualMachine(executable, tvm.cpu())["main"]
     wanted = expected(model, x)
     error = np.abs(main(tvm.runtime.tensor(x)).numpy() - wanted).max()
     assert error < 5e-6 * np.abs(wanted).max()

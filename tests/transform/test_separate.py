@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 import pytest
+import quick_network
 import torch
 import tvm
 from onnx_net import Net
-from tvm import relax
-
-import tvm_deconv
 
 SHAPE = (1, 4, 8, 8)
 
@@ -21,8 +19,8 @@ def shuffled(net, x):
     return net("DepthToSpace", net("Transpose", x, perm=[0, 2, 1, 3]), blocksize=2, mode="CRD")
 
 
-def run(executable, x):
-    return relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(x))
+def run(main, x):
+    return main(tvm.runtime.tensor(x))
 
 
 @pytest.mark.parametrize("dims", [SHAPE, (1, 4, 8, "w")], ids=["fixed", "free width"])
@@ -33,8 +31,8 @@ def test_a_slice_backwards_behind_a_shuffle_is_exact(axis, step, dims):
     model = net.model(net("Slice", shuffled(net, "x"), *bounds))
     x = net.rng.standard_normal(SHAPE).astype("float32")
     (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    executable = tvm_deconv.compile(model, log=None)
-    np.testing.assert_array_equal(run(executable, x).numpy(), expected)
+    main = quick_network.compiled(model)
+    np.testing.assert_array_equal(run(main, x).numpy(), expected)
 
 
 def test_a_flip_behind_a_shuffle_is_exact():
@@ -50,7 +48,7 @@ def test_a_flip_behind_a_shuffle_is_exact():
     x = np.random.default_rng(0).standard_normal(SHAPE).astype("float32")
     module = Flipped().eval()
     program = torch.export.export(module, (torch.from_numpy(x),))
-    found = run(tvm_deconv.compile(program, log=None), x).numpy()
+    found = run(quick_network.compiled(program), x).numpy()
     np.testing.assert_array_equal(found, module(torch.from_numpy(x)).detach().numpy())
 
 
@@ -66,5 +64,5 @@ def test_a_reflection_of_a_reflection_behind_a_resize_is_copied_by_itself(modes)
     model = net.model(x)
     x = net.rng.standard_normal(net.shape).astype("float32")
     (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    got = run(tvm_deconv.compile(model, log=None), x).numpy()
+    got = run(quick_network.compiled(model), x).numpy()
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import tvm
@@ -15,12 +16,15 @@ from tvm_deconv.schedules import llvm
 
 from .backend import Packer
 from .linker import linker_for
+from .lowering import lean_lowering
 from .packing import pack
 from .registry import backend_of
 
 
 def compiled(func: tvm.tirx.PrimFunc, target: Target) -> Any:
     """A library's worth of one scheduled function, its entry ``main``: what ``link`` takes.
+
+    It is lowered as in a network: what is measured of a kernel is what ``compile`` makes of it.
 
     Raises TargetError for kernels that a GPU would not start, before they are compiled.
     """
@@ -29,7 +33,8 @@ def compiled(func: tvm.tirx.PrimFunc, target: Target) -> Any:
     if reason is not None:
         raise TargetError(f"the kernel does not fit the device: it takes {reason}")
     backend.register_compiler()
-    return tvm.compile(tvm.IRModule({"main": func}), target=target)
+    with lean_lowering(target):
+        return tvm.compile(tvm.IRModule({"main": func}), target=target)
 
 
 def linker(target: Target) -> str:
@@ -44,10 +49,17 @@ def linker(target: Target) -> str:
     return command
 
 
-def link(executable: Any, path: str | os.PathLike, command: str, target: Target) -> None:
+def link(
+    executable: Any,
+    path: str | os.PathLike,
+    command: str,
+    target: Target,
+    options: Sequence[str] = (),
+) -> None:
     """Write what ``compiled`` or ``relax.build`` gave as a library that TVM's runtime alone loads.
 
     It holds machine code for CUDA, whether or not there is a GPU here, and source for OpenCL.
+    ``options`` are more words for the ``command``.
 
     Raises TargetError when the linker fails, with what it said, and for kernels that the CUDA
     compiler rejects.
@@ -58,6 +70,7 @@ def link(executable: Any, path: str | os.PathLike, command: str, target: Target)
             fcompile=tvm_cc.create_shared,
             fpack_imports=_packer(target),
             cc=command,
+            options=list(options),
         )
     except RuntimeError as error:
         said = str(error).removeprefix("Compilation error:").split("\nCommand line:")[0]

@@ -63,9 +63,17 @@ def _views(mod: tvm.IRModule, func: relax.Function) -> set[relax.Var]:
 
 def is_reshape(func: tirx.PrimFunc) -> bool:
     """Whether a function copies one tensor to another with every element in its place."""
+    if _is_empty(func):
+        return False
     if moves_unit_axes(func) or (RESHAPE in func.attrs and _is_alone(func)):
         return True
     return _keeps_its_size(func) and has_reshape_pattern(func)
+
+
+def _is_empty(func: tirx.PrimFunc) -> bool:
+    """Whether a tensor has no elements: to a reshape of TVM's 0 is the size of what it reads."""
+    sizes = [size for param in func.params for size in getattr(param, "shape", None) or ()]
+    return any(isinstance(size, tirx.IntImm) and size.value == 0 for size in sizes)
 
 
 def _is_alone(func: tirx.PrimFunc) -> bool:

@@ -38,6 +38,7 @@ def run(
     dtype: str = "float32",
     threads: int | None = None,
     busy: int = 0,
+    profile: bool = False,
     tune_baseline: bool = False,
     trials: int = defaults.TRIALS,
     limit_s: float = defaults.LIMIT_S,
@@ -55,7 +56,8 @@ def run(
     (``auto`` on what was quantized) and the peers that read such a file, against the peak of
     integer products. ``tune_baseline`` adds TVM without us, tuned by MetaSchedule with ``trials``
     for each kernel. Everybody gets ``threads`` threads, by default one for each processor that this
-    process may run on; ``busy`` processes of one thread each compute beside them. No workload is
+    process may run on; ``busy`` processes of one thread each compute beside them. With ``profile``
+    the kernels of ``auto`` and of ONNX Runtime are timed, too. No workload is
     measured for longer than ``limit_s`` seconds once all have loaded it, except that each
     contestant has a turn. ``say`` gets a line of progress at a time.
 
@@ -111,6 +113,7 @@ def run(
                         limit_s=limit_s,
                         dtype=dtype,
                         beside=busy,
+                        profiles=profile,
                     )
                     results["workloads"][workload.name] = record
                     for name, contestant in record["contestants"].items():

@@ -83,8 +83,13 @@ class Worker:
             self._chatter.close()
             raise PeerError(f"{name} cannot be started: {command[0]}: {error.strerror}") from error
 
-    def load(self, model: Path, x: Path, y: Path, threads: int) -> Loaded:
-        """Load the ONNX file ``model``, run it on the array in ``x``, write the result to ``y``."""
+    def load(
+        self, model: Path, x: Path, y: Path, threads: int, *, profile: Path | None = None
+    ) -> Loaded:
+        """Load the ONNX file ``model``, run it on the array in ``x``, write the result to ``y``.
+
+        With the contestant's profiler, where ``profile`` is a folder for the files that it makes.
+        """
         reply = self._ask(
             {
                 "op": "load",
@@ -92,6 +97,7 @@ class Worker:
                 "input": str(x),
                 "output": str(y),
                 "threads": threads,
+                "profile": None if profile is None else str(profile),
             },
             self.load_timeout_s,
         )
@@ -107,6 +113,14 @@ class Worker:
         """One uncounted call, then ``calls`` counted ones."""
         reply = self._ask({"op": "turn", "calls": calls}, self.turn_timeout_s)
         return Turn(reply["ms"], reply["cpu_share"])
+
+    def kernels(self) -> tuple[list[dict[str, Any]], list[str]]:
+        """(Name, layer and milliseconds of each kernel in each counted call, remarks).
+
+        Ends the profile of what was loaded with one.
+        """
+        reply = self._ask({"op": "kernels"}, self.turn_timeout_s)
+        return reply["kernels"], reply["notes"]
 
     @property
     def alive(self) -> bool:

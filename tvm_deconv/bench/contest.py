@@ -21,8 +21,10 @@ from tvm_deconv.workloads.selection import Measurable
 from .busy import busy
 from .client import Worker
 from .contestants import Contestant
-from .figures import FAILED, MEASURED, NOT_SUPPORTED, PEAK, WRONG
-from .subjects import Subject, drawn_for, subjects_of
+from .figures import FAILED, HEADLINE, MEASURED, NOT_SUPPORTED, PEAK, WRONG
+from .profile.measure import profile
+from .subjects import MODEL, Subject, drawn_for, subjects_of
+from .worker import PROFILED_PEERS
 
 
 class Field:
@@ -74,16 +76,18 @@ def measure(
     limit_s: float,
     dtype: str = "float32",
     beside: int = 0,
+    profiles: bool = False,
 ) -> dict[str, Any]:
     """The record of one workload: what it is, and a record of every contestant.
 
     ``dtype`` "int8" measures its twin of 8 bits; ``beside`` many other processes compute during
-    the turns.
+    the turns. With ``profiles`` the kernels of ``auto`` and ONNX Runtime are timed afterwards, in
+    turns of their own.
 
     A contestant's record has its ``status`` with a ``reason`` if it is not "measured", and what is
     known of ``error``, ``ms`` (every counted call), ``cpu_share`` (of every turn), ``load_s``,
-    ``load_cpu_share``, ``version``, ``notes`` and ``facts``. ``folder`` holds the files that the
-    processes share.
+    ``load_cpu_share``, ``version``, ``notes`` and ``facts``, and its ``profile``
+    (``profile.measure``). ``folder`` holds the files that the processes share.
     """
     x = drawn_for(workload)
     subjects = subjects_of(workload, x, dtype)
@@ -109,13 +113,27 @@ def measure(
         return times
 
     exempt = [name for name in playing if field.contestants[name].role == PEAK]
+    nodes: dict[str, str] = {}
     with busy(beside):
         rotate(playing, turn, limit_s=limit_s, exempt=exempt)
+        if profiles:
+            right = [name for name in playing if records[name]["status"] == MEASURED]
+            nodes, found = profile(
+                subjects[MODEL].model,
+                [name for name in right if name in (HEADLINE, *PROFILED_PEERS)],
+                field.worker,
+                threads,
+                folder,
+                limit_s=limit_s,
+            )
+            for name, kernels in found.items():
+                records[name]["profile"] = kernels
     return {
         "kind": workload.kind,
         "origin": workload.origin,
         "input_shape": list(workload.input_shape),
         "multiply_adds": workload.multiply_adds,
+        **({"nodes": nodes} if profiles else {}),
         "contestants": records,
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import tvm
 import tvm_ffi
 from tvm import relax, tirx
@@ -22,6 +24,8 @@ class PlannedMemory:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
+        # Kernels are compiled on several threads (``tvm_deconv.built``).
+        self._lock = threading.Lock()
         self.intermediates = 0
         self.workspace = 0
 
@@ -37,7 +41,9 @@ class PlannedMemory:
         elif info.name == _LOWERED:
             for _, func in mod.functions_items():
                 if isinstance(func, tirx.PrimFunc):
-                    self.workspace = max(self.workspace, _scratch_bytes(func, self.threads))
+                    scratch = _scratch_bytes(func, self.threads)
+                    with self._lock:
+                        self.workspace = max(self.workspace, scratch)
 
 
 def _storage_bytes(mod: tvm.IRModule) -> int:

@@ -20,8 +20,9 @@ from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.threads import use_threads
 
 from .figures import DIRECT
+from .kernels import KernelLayers, KernelTimes
 from .memory import PlannedMemory
-from .worker import Loaded, Loader, serve
+from .worker import Loaded, Loader, Profiled, ProfilingLoader, serve
 
 AUTO, UNREWRITTEN = "auto", "no-rewrite"
 
@@ -66,6 +67,23 @@ class Ours:
         call = bound_call(executable, x)
         return call, lambda result: result.numpy(), tvm.__version__, notes
 
+    def profiled(self, model: str, x: np.ndarray, threads: int, _folder: str) -> Profiled:
+        """The same with a profiler; what compiles it is not timed, nor what it plans counted."""
+        use_threads(threads)
+        layers = KernelLayers()
+        with tvm.transform.PassContext(instruments=[layers]):
+            executable = tvm_deconv.compile(model, threads=threads, **self._options)
+        times, calls = KernelTimes(layers.kernels), 0
+        call = bound_call(executable, x, times)
+
+        def counting() -> Any:
+            nonlocal calls
+            calls += 1
+            return call()
+
+        loaded: Loaded = (counting, lambda result: result.numpy(), tvm.__version__, [])
+        return loaded, lambda: times.kernels(calls)
+
     def _kernels(self, model: str, threads: int) -> list[str]:
         """A remark on which variants compute the model; none where it is not rewritten."""
         if not self._options.get("rewrite", True):
@@ -79,9 +97,13 @@ class Ours:
         return [", ".join(f"{name} x {count}" for name, count in counts.items())]
 
 
-def bound_call(executable: relax.VMExecutable, x: np.ndarray) -> Any:
+def bound_call(
+    executable: relax.VMExecutable, x: np.ndarray, instrument: KernelTimes | None = None
+) -> Any:
     """A call of ``main`` on ``x``, from a tensor of TVM to a tensor of TVM."""
     machine = relax.VirtualMachine(executable, tvm.cpu())
+    if instrument is not None:
+        machine.set_instrument(instrument)
     argument, main = tvm.runtime.tensor(x), machine["main"]
     return lambda: main(argument)
 
@@ -95,7 +117,8 @@ def main() -> None:
     (name,) = sys.argv[1:]
     ours = Ours(OPTIONS[name])
     loaders: dict[str, Loader] = {name: ours.load}
-    serve(loaders, name, ours.facts)
+    profilers: dict[str, ProfilingLoader] = {name: ours.profiled}
+    serve(loaders, name, ours.facts, profilers)
 
 
 if __name__ == "__main__":

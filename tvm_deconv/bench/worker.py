@@ -11,8 +11,12 @@ One JSON object a line, a request on stdin and its reply on stdout:
   ``{"ok": true, "version": "1.2", "load_s": seconds, "notes": ["..."], "facts": {name: number},
   "cpu_share": CPU seconds of all threads / wall seconds}``, the last of calls repeated for
   ``SHARE_S`` after the one that wrote Y.
+  With ``"profile": F``, a folder for files, it is loaded with a profiler.
 - ``{"op": "turn", "calls": N}`` makes one uncounted and N counted calls. Reply: ``{"ok": true,
   "ms": [N times, milliseconds], "cpu_share": the same of the N calls}``.
+- ``{"op": "kernels"}`` ends the profile of what was loaded. Reply: ``{"ok": true, "notes": ["..."],
+  "kernels": [{"name": N, "layer": L, "ms": [of each counted call so far]}]}``, L the model's or
+  the runtime's own name of what it stores.
 - ``{"op": "close"}``, or the end of stdin, ends the process.
 
 A request that fails gives ``{"ok": false, "error": "one line"}``, and the process goes on. What
@@ -39,6 +43,13 @@ Loaded = tuple[Callable[[], Any], Callable[[Any], np.ndarray], str, list[str]]
 # loader(path of the ONNX file, input, threads)
 Loader = Callable[[str, np.ndarray, int], Loaded]
 
+# What a profiling loader makes: what a loader makes, and a function that ends the profile and gives
+# remarks and the kernels, each with its milliseconds in every call that was made.
+Kernels = tuple[list[str], list[dict[str, Any]]]
+Profiled = tuple[Loaded, Callable[[], Kernels]]
+# loader(path of the ONNX file, input, threads, folder for files)
+ProfilingLoader = Callable[[str, np.ndarray, int, str], Profiled]
+
 # Seconds of calls that tell how many processors are in use: the kernel accounts for these in steps
 # of a few milliseconds, and the turns of small layers are shorter than that.
 SHARE_S = 0.15
@@ -48,14 +59,16 @@ def serve(
     loaders: Mapping[str, Loader],
     name: str,
     facts: Callable[[], Mapping[str, float]] = dict,
+    profilers: Mapping[str, ProfilingLoader] | None = None,
 ) -> None:
     """Answer requests for the contestant ``name`` until told to close.
 
-    ``facts`` is asked after each load for figures to report beside it. From here on stdin is empty
-    and stdout is stderr for everything else in this process.
+    ``facts`` is asked after each load for figures to report beside it; ``profilers`` are loaders
+    of those that can be profiled. From here on stdin is empty and stdout is stderr for everything
+    else in this process.
     """
     requests, replies = _take_over_streams()
-    contestant = _Contestant(name, loaders, facts)
+    contestant = _Contestant(name, loaders, facts, profilers or {})
     for line in requests:
         try:
             request = json.loads(line)
@@ -70,31 +83,40 @@ def serve(
 
 class _Contestant:
     def __init__(
-        self, name: str, loaders: Mapping[str, Loader], facts: Callable[[], Mapping[str, float]]
+        self,
+        name: str,
+        loaders: Mapping[str, Loader],
+        facts: Callable[[], Mapping[str, float]],
+        profilers: Mapping[str, ProfilingLoader],
     ) -> None:
         self.name = name
         self.loaders = loaders
         self.facts = facts
+        self.profilers = profilers
         self.call: Callable[[], Any] | None = None
+        self.end_profile: Callable[[], Kernels] | None = None
+        self.made = 0  # calls of what is loaded
+        self.counted: list[int] = []  # which of them count
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["op"] == "load":
             return self._load(request)
         if request["op"] == "turn":
             return self._turn(request["calls"])
-        raise ValueError(f"unknown request {request['op']!r}: use load, turn or close")
+        if request["op"] == "kernels":
+            return self._kernels()
+        raise ValueError(f"unknown request {request['op']!r}: use load, turn, kernels or close")
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
         if self.name not in self.loaders:
             known = ", ".join(sorted(self.loaders))
             raise ValueError(f"unknown contestant {self.name!r}: use one of {known}")
-        self.call = None
+        self.call, self.end_profile = None, None
+        self.made, self.counted = 0, []
         gc.collect()  # the memory of the model before
         x = np.ascontiguousarray(np.load(request["input"]))
         begin = time.perf_counter()
-        call, to_numpy, version, notes = self.loaders[self.name](
-            request["model"], x, request["threads"]
-        )
+        call, to_numpy, version, notes = self._loaded(request, x)
         result = call()
         load_s = time.perf_counter() - begin
         np.save(request["output"], np.asarray(to_numpy(result)))
@@ -109,6 +131,30 @@ class _Contestant:
             "cpu_share": share,
         }
 
+    def _loaded(self, request: dict[str, Any], x: np.ndarray) -> Loaded:
+        model, threads, folder = request["model"], request["threads"], request.get("profile")
+        if folder is None:
+            return self.loaders[self.name](model, x, threads)
+        if self.name not in self.profilers:
+            raise ValueError(f"{self.name} has no profiler")
+        loaded, self.end_profile = self.profilers[self.name](model, x, threads, folder)
+        call, to_numpy, version, notes = loaded
+
+        def counting() -> Any:
+            self.made += 1
+            return call()
+
+        return counting, to_numpy, version, notes
+
+    def _kernels(self) -> dict[str, Any]:
+        if self.end_profile is None:
+            raise ValueError("nothing is profiled: send a load request with a profile first")
+        notes, kernels = self.end_profile()
+        self.end_profile = None
+        for kernel in kernels:
+            kernel["ms"] = [kernel["ms"][number] for number in self.counted]
+        return {"notes": notes, "kernels": kernels}
+
     def _turn(self, calls: int) -> dict[str, Any]:
         call = self.call
         if call is None:
@@ -120,6 +166,7 @@ class _Contestant:
         try:
             cpu_begin, wall_begin = time.process_time(), time.perf_counter()
             for _ in range(calls):
+                self.counted.append(self.made)
                 begin = time.perf_counter()
                 call()
                 times.append((time.perf_counter() - begin) * 1e3)
@@ -167,7 +214,19 @@ def _peer_loader(name: str) -> Loader:
     return load
 
 
+def _peer_profiler(name: str) -> ProfilingLoader:
+    """The same for ``profiled`` of that module."""
+
+    def load(model: str, x: np.ndarray, threads: int, folder: str) -> Profiled:
+        return importlib.import_module(f"peers.{name}").profiled(model, x, threads, folder)
+
+    return load
+
+
 PEERS = ("onnxruntime", "pytorch", "openvino", "ncnn", "mnn", "litert")
+
+
+PROFILED_PEERS = ("onnxruntime",)
 
 
 def main() -> None:
@@ -175,7 +234,11 @@ def main() -> None:
         sys.exit(f"usage: python -I {sys.argv[0]} {{{','.join(PEERS)}}}")
     # At the end, so that no module of this folder hides another.
     sys.path.append(str(Path(__file__).parent))
-    serve({peer: _peer_loader(peer) for peer in PEERS}, sys.argv[1])
+    serve(
+        {peer: _peer_loader(peer) for peer in PEERS},
+        sys.argv[1],
+        profilers={peer: _peer_profiler(peer) for peer in PROFILED_PEERS},
+    )
 
 
 if __name__ == "__main__":

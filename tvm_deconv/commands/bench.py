@@ -6,6 +6,7 @@ import argparse
 
 from tvm_deconv.bench import defaults
 from tvm_deconv.bench.worker import PEERS
+from tvm_deconv.errors import BenchError
 
 from .arguments import ALL_PROCESSORS, Commands, add_command, add_threads, names, natural, positive
 
@@ -45,6 +46,12 @@ def add_bench(commands: Commands) -> None:
         metavar="N",
         default=0,
         help="processes of one thread each that compute beside the measured ones (default: none)",
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="time the kernels of ours and of ONNX Runtime, too, and compare those that compute "
+        "the same nodes of the model",
     )
     parser.add_argument(
         "--dtype",
@@ -96,12 +103,15 @@ def add_bench(commands: Commands) -> None:
 
 def _bench(options: argparse.Namespace) -> int:
     from tvm_deconv.bench import figures, plot, run, table
+    from tvm_deconv.bench.profile import table as profiles
     from tvm_deconv.plotting import check
 
     if options.plot:
         check(options.plot)
     if options.results:
         results = figures.read(options.results)
+        if options.profile and not profiles.render(results):
+            raise BenchError(f"{options.results} has no profile: measure it with --profile")
     else:
         results = run(
             options.workloads,
@@ -110,13 +120,14 @@ def _bench(options: argparse.Namespace) -> int:
             dtype=options.dtype,
             threads=options.threads,
             busy=options.busy,
+            profile=options.profile,
             tune_baseline=options.tune_baseline,
             trials=options.trials,
             limit_s=options.limit,
             peer_root=options.peer_root,
             out=options.out,
         )
-    print(table.render(results))
+    print("\n\n".join(filter(None, (table.render(results), profiles.render(results)))))
     if options.plot:
         plot.plot(results, options.plot)
     return _INTERRUPTED if results["interrupted"] and not options.results else 0

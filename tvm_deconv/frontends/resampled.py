@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import tvm
+import tvm_ffi
 from tvm import sym, tirx
 
 from tvm_deconv.algebra.axis_map import LARGEST_FACTOR
 from tvm_deconv.algebra.bilinear import interpolates
 from tvm_deconv.errors import ModelError
+from tvm_deconv.schedules.tir import edit
 
 from .taps import Coordinate, Kernel, Nearest, NumPy, Windowed
 
@@ -161,11 +163,24 @@ def whole_ratio(size: Any, target: Any) -> int | None:
     quotient = analyzer.simplify(tirx.floordiv(tirx.convert(target), size))
     if not isinstance(quotient, tirx.IntImm):
         # A size such as h * 3 - 1 is not divided out.
-        factors = range(1, LARGEST_FACTOR + 1)
+        factors = _possible_factors(size, target)
         return next((r for r in factors if analyzer.can_prove_equal(target, size * r)), None)
     if int(quotient) < 1:
         return None
     return int(quotient) if analyzer.can_prove_equal(target, size * int(quotient)) else None
+
+
+def _possible_factors(size: Any, target: Any) -> Sequence[int]:
+    """Those that an example of the free sizes leaves: a proof of each would take seconds."""
+    found: dict[tvm.ir.Var, None] = {}
+    for expression in (size, target):
+        tvm_ffi.structural_walk(tirx.convert(expression), (tvm.ir.Var, found.setdefault))
+    example = {var: 9973 + 6 * n for n, var in enumerate(found)}
+    sizes = [edit.substitute(tirx.convert(expression), example) for expression in (size, target)]
+    if not all(isinstance(number, tirx.IntImm) for number in sizes) or int(sizes[0]) < 1:
+        return range(1, LARGEST_FACTOR + 1)
+    factor, rest = divmod(int(sizes[1]), int(sizes[0]))
+    return (factor,) if rest == 0 and 1 <= factor <= LARGEST_FACTOR else ()
 
 
 def is_fixed(axis: Resampled, size: Any) -> bool:

@@ -15,9 +15,11 @@ from tvm_deconv.pads import pad_by_sizes
 from tvm_deconv.patterns.layouts import begins_and_ends
 from tvm_deconv.relax_functions import RESHAPE
 
+from .fuse import FuseNamed
 from .graph import dtype_of, shape_of
 
 _CALL_TIR = tvm.ir.Op.get("relax.call_tir")
+_FUSION = "FuseOps"
 _PAD, _QUANTIZE = "relax.nn.pad", "relax.quantize"
 _RESHAPES = ("relax.flatten", "relax.reshape")
 # All of their values are numbers of float32.
@@ -31,6 +33,7 @@ def legalize_passes(target: Target) -> list[tvm.transform.Pass]:
     pools = {name: _max_pool(pool) for name, pool in _POOLS.items()}
     reshapes = dict.fromkeys(_RESHAPES, _reshape)
     own = {_PAD: _pad, _QUANTIZE: _quantize, **pools, **reshapes}
+    rest = [FuseNamed() if made.info.name == _FUSION else made for made in rest]
     return [relax.transform.LegalizeOps(own), *rest]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from statistics import mean
+from statistics import fmean
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, stepped
 from tvm_deconv.schedules.cpu.machine import CpuMachine
@@ -114,7 +114,7 @@ def pixel_cycles(
         pieces = (sizes.batch or 1) * strips * conv.groups * tile.splits
         whole = min(height, tile.whole_rows)
         found.append(-(-pieces // threads) * _piece_cycles(conv, tile, whole, width, machine))
-    return mean(found)
+    return fmean(found)
 
 
 def _piece_cycles(
@@ -159,10 +159,10 @@ def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[Pixe
     spare = 0 if machine.memory_operands and machine.vector_registers > 16 else 1
     for lanes, vectors in product(lanes_of(machine), range(1, _MOST_VECTORS + 1)):
         for columns, lines in product(range(1, _MOST_PIXELS + 1), range(1, 9)):
-            tile = PixelTile(lanes, vectors, columns, lines, lines, conv.group_inputs)
-            fits = tile.sums + vectors + spare < machine.vector_registers
-            if (fits and columns * lines <= _MOST_PIXELS) or tile.sums == 1:
-                yield tile
+            pixels = columns * lines
+            fits = vectors * pixels + vectors + spare < machine.vector_registers
+            if (fits and pixels <= _MOST_PIXELS) or vectors * pixels == 1:
+                yield PixelTile(lanes, vectors, columns, lines, lines, conv.group_inputs)
 
 
 def _register_cost(
@@ -171,8 +171,7 @@ def _register_cost(
     """Cycles for each useful product of a vector, up to a factor; of equals, the plainest tile."""
     heights, widths = _typical(conv, sizes)
     cost = _step_cycles(tile, machine) / (tile.lines * tile.columns * tile.channels)
-    cost *= mean(_round_up(n, tile.lines) / n for n in heights)
-    cost *= mean(_round_up(n, tile.columns) / n for n in widths)
+    cost *= _waste(heights, tile.lines) * _waste(widths, tile.columns)
     cost *= _round_up(conv.group_outputs, tile.channels) / conv.group_outputs
     return round(cost, 6), tile.lines, tile.sums
 
@@ -191,7 +190,7 @@ def _strips(
     most = max(heights)
     for rows in sorted({min(_round_up(n, register.lines), most) for n in (*_ROWS, most)}):
         plane = copied_rows(conv, _round_up(rows, register.lines))
-        plane *= copied_columns(conv, round(mean(widths)))
+        plane *= copied_columns(conv, round(fmean(widths)))
         near = machine.l2_bytes // 2 // (4 * (plane + taps * register.channels))
         parts = -(-conv.group_inputs // max(near, _LEAST_INPUTS))
         inputs = -(-conv.group_inputs // parts)
@@ -209,16 +208,22 @@ def _strips(
 
 
 @lru_cache(maxsize=256)
-def _typical(conv: ConvTranspose2d, sizes: Sizes) -> tuple[list[int], list[int]]:
+def _typical(conv: ConvTranspose2d, sizes: Sizes) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Block rows and columns to do well on: those of the sizes, or typical ones."""
     height, width = sizes.height, sizes.width
     heights = [height] if height is not None else list(TYPICAL_SIZES)
     lengths = TYPICAL_LENGTHS if height == 1 else TYPICAL_SIZES
     widths = [width] if width is not None else list(lengths)
     return (
-        [blocks_of(conv.h, conv.step[0], n) for n in heights],
-        [blocks_of(conv.w, conv.step[1], n) for n in widths],
+        tuple(blocks_of(conv.h, conv.step[0], n) for n in heights),
+        tuple(blocks_of(conv.w, conv.step[1], n) for n in widths),
     )
+
+
+@lru_cache(maxsize=1024)
+def _waste(sizes: tuple[int, ...], unit: int) -> float:
+    """How much longer ``sizes`` are in whole ``unit``s, on average."""
+    return fmean(_round_up(n, unit) / n for n in sizes)
 
 
 def _round_up(size: int, unit: int) -> int:

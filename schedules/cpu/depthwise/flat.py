@@ -130,7 +130,7 @@ class FlatWriter(DepthWriter):
                 oh, ow = divmod(i, columns)
                 phase = oh % h.stride * w.stride + ow % w.stride
                 places.append(phase * held + oh // h.stride * self.pitch + ow // w.stride)
-            kept = T.alloc_buffer((index(lanes),), "float32", scope="local")
+            kept = T.alloc_buffer((index(lanes),), "float32")
             T.buffer_store(kept, picked(sources, places), [ramp(index(0), lanes)])
             self._elements(batch, channel, kept, begin, lanes)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
-from statistics import mean
+from statistics import fmean
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, stepped
 from tvm_deconv.schedules.cpu.machine import CpuMachine
@@ -126,7 +126,7 @@ def depth_cycles(
         plane = (_flat_cycles if tile.flat else _plane_cycles)(conv, tile, height, width, machine)
         share = -(-chunks * strips // threads) / (chunks * strips)
         found.append(plane * (sizes.batch or 1) * conv.in_channels * share)
-    return mean(found)
+    return fmean(found)
 
 
 def _plane_cycles(
@@ -256,7 +256,7 @@ def _rows(
     """Block rows of a strip, whose input fits half of level 1: all, or equal parts."""
     down = conv.step[0]
     widths = [width for _, width in _typical(conv, sizes)]
-    pitch = max(span, round(mean(widths))) + conv.w.halo_extent + span
+    pitch = max(span, round(fmean(widths))) + conv.w.halo_extent + span
     affordable = (machine.l1_bytes // 2 // (4 * pitch) - 1 - conv.h.halo_extent) // down + 1
     # A strip of fewer rows than the taps reach would copy most of them again.
     affordable = max(affordable, lines, conv.h.halo_extent // down + 1)

@@ -300,7 +300,7 @@ class RowsWriter(DepthWriter):
         left = simplified(self.columns_out - ow)
 
         def register() -> Any:
-            kept = T.alloc_buffer((index(lanes),), "float32", scope="local")
+            kept = T.alloc_buffer((index(lanes),), "float32")
             T.buffer_store(kept, value, [ramp(index(0), lanes)])
             return kept
 

@@ -11,9 +11,8 @@ import pytest
 import tvm
 from onnx import TensorProto, helper, numpy_helper
 from onnx_net import Net
-from tvm import relax
+from quick_network import compiled
 
-import tvm_deconv
 from tvm_deconv.errors import ModelError
 from tvm_deconv.importer import load
 
@@ -27,8 +26,7 @@ def net(operator="Relu", dims=X.shape, **attributes) -> onnx.ModelProto:
 
 
 def computed(model, **options):
-    executable = tvm_deconv.compile(model, log=None, **options)
-    got = relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(X))
+    got = compiled(model, **options)(tvm.runtime.tensor(X))
     return (got if hasattr(got, "numpy") else got[0]).numpy()
 
 

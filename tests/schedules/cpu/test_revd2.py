@@ -6,10 +6,9 @@ from functools import partial
 
 import kernel
 import pytest
-import tvm
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel import HOST, has_output, layers, square
+from kernel import HOST, compile_here, has_output, layers, square
 from tvm import tirx
 
 from tvm_deconv.algebra.geometry import (
@@ -107,7 +106,7 @@ def test_the_reduction_carries_no_predicate(symbolic, channels):
 
 
 def assembly(func, target):
-    built = tvm.tirx.build(tvm.IRModule({"main": func}), target=target)
+    built = compile_here(func, target).mod
     listings = [m.inspect_source("asm") for m in (built, *built.imports) if m.kind == "llvm"]
     assert listings
     return "\n".join(listings)

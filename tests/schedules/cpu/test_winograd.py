@@ -12,7 +12,7 @@ import tvm
 import tvm_ffi
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel import HOST, check, expected_output, function, has_output, square
+from kernel import HOST, check, compile_here, expected_output, function, has_output, square
 from tvm import tirx
 from tvm.s_tir import SBlock
 
@@ -133,7 +133,7 @@ def relative_error(variant, conv, shape, tile=None):
     weight = rng.standard_normal(conv.weight_shape).astype("float32")
     expected = expected_output(conv, x, weight)
     func, parameters = function(variant, conv, shape, parameters=tile)
-    built = tvm.compile(tvm.IRModule({"main": func}), target=HOST)
+    built = compile_here(func, HOST)
     y = tvm.runtime.empty(expected.shape, "float32")
     packed = tvm.runtime.tensor(VARIANTS[variant].pack_weights(weight, conv, parameters))
     built["main"](tvm.runtime.tensor(x), packed, y)

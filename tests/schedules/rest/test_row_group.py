@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as tf
+import tvm_ffi
 from default_schedules import arrays_of, check, functions_of, loops_of, module_of, run, scheduled
 from tvm import relax, te, tirx
 from tvm.relax import op as ops
+from tvm.s_tir import SBlock
 
 
 def layer_norm(axes):
@@ -94,6 +96,20 @@ def test_all_stages_of_rows_stand_in_one_parallel_loop(name, length):
     (func,) = functions_of(scheduled(module_of(emit, rows)))
     assert len(loops_of(func, tirx.ForKind.PARALLEL)) == 1
     assert isinstance(func.body.block.body, tirx.For)
+
+
+def test_exponentials_are_kept_in_the_result():
+    emit, _, shapes = ROWS["softmax"]
+    (func,) = functions_of(scheduled(module_of(emit, shapes)))
+    blocks = []
+    tvm_ffi.structural_walk(func.body, (SBlock, blocks.append))
+    scratch = [buffer for block in blocks for buffer in block.alloc_buffers]
+    assert scratch and not any(int(buffer.shape[-1]) == shapes[0][-1] for buffer in scratch)
+    result = func.params[1]
+    writers = {
+        block.name_hint for block in blocks for w in block.writes if w.source.same_as(result)
+    }
+    assert {"T_softmax_exp", "T_softmax_norm"} <= writers
 
 
 def test_rows_that_are_too_few_for_the_threads_are_shared_in_each_stage():

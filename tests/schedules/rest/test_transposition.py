@@ -59,6 +59,8 @@ def test_a_part_is_transposed_where_it_begins():
         ((5, 64), (1, 0), 4),
         ((3, 64), (1, 0), None),
         ((4, 5, 64), (1, 0, 2), None),
+        # Squares beside the empty result would be written to memory of others.
+        ((0, 32, 48), (0, 2, 1), None),
     ],
 )
 def test_squares_are_as_large_as_both_sides_allow(shape, axes, lanes):

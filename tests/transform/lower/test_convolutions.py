@@ -9,7 +9,7 @@ import pytest
 import tvm
 from onnx import TensorProto
 from onnx_net import Net
-from quick_network import compiled, loaded, unoptimised
+from quick_network import built, compiled
 from tvm import relax
 
 from tvm_deconv import importer
@@ -51,7 +51,7 @@ def check(net: Net, *outputs: str, lowered=None, tolerance=1e-5, shape=None):
     x = net.rng.standard_normal(shape or net.shape).astype(net.dtype)
     session = onnxruntime.InferenceSession(model.SerializeToString())
     expected = session.run(None, {"x": x})
-    got = loaded(relax.build(mod, unoptimised()))(tvm.runtime.tensor(x))
+    got = built(mod)(tvm.runtime.tensor(x))
     got = [got] if len(outputs) == 1 else list(got)
     for have, want in zip(got, expected, strict=True):
         np.testing.assert_allclose(
@@ -179,9 +179,14 @@ def test_constants_of_an_epilogue_keep_their_type(kind, large):
     np.testing.assert_allclose(got.numpy(), expected, rtol=0, atol=1e-3)
 
 
-def test_convolutions_with_strides_of_short_sums_are_left_to_tvm():
-    net = Net((1, 3, 9, 14))
-    mod = lower(net.model(net.conv("x", 3, 32, strides=[2, 2])))
+@pytest.mark.parametrize(
+    ("channels", "kernel"),
+    [((3, 32), 3), ((1, 16), 65)],
+    ids=["sums of 27 products", "4225 taps"],
+)
+def test_other_convolutions_with_strides_are_left_to_tvm(channels, kernel):
+    net = Net((1, channels[0], 9, 14))
+    mod = lower(net.model(net.conv("x", *channels, kernel, strides=[2, 2])))
     assert "nn.conv2d" in calls(mod) and "call_tir" not in calls(mod)
 
 

@@ -8,9 +8,9 @@ import tvm
 from kernel import HOST
 from onnx_net import Net
 from quantized_networks import assert_equal_but_for_ties, by_onnx_runtime, quantized
+from quick_network import compiled
 from tvm import relax, tirx
 
-import tvm_deconv
 from tvm_deconv.schedules.cpu.integer.lookup import has_lookup, write_lookup
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import KeepBytes, LowerLookups
@@ -159,8 +159,7 @@ def test_activations_of_a_network_give_what_onnx_runtime_does(tmp_path):
     x = net("PRelu", net.conv(x, 8, 6), net.constant(6, 1, 1))
     model = quantized(net, net.conv(net("HardSwish", net.conv(x, 6, 5)), 5, 3), tmp_path)
     x = np.random.default_rng(5).random(net.shape, "float32")
-    executable = tvm_deconv.compile(model)
-    got = relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(x)).numpy()
+    got = compiled(model)(tvm.runtime.tensor(x)).numpy()
     assert_equal_but_for_ties(got, by_onnx_runtime(model, x))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import quick_network
 import torch
 import torch.nn.functional as tf
 import tvm
@@ -66,8 +67,8 @@ class Layer:
         return builder.emit(self.operator(x, weight, **self.attributes))
 
 
-def run(executable, *inputs: np.ndarray) -> list[np.ndarray]:
-    results = relax.VirtualMachine(executable, tvm.cpu())["main"](*map(tvm.runtime.tensor, inputs))
+def run(main, *inputs: np.ndarray) -> list[np.ndarray]:
+    results = main(*map(tvm.runtime.tensor, inputs))
     return [r.numpy() for r in ([results] if hasattr(results, "numpy") else results)]
 
 
@@ -87,7 +88,7 @@ def assert_computed(layers: list[Layer], dtype: str = "float32", **options) -> N
         builder.emit_func_output(output)
     mod = builder.finalize()
     assert_all_ours(mod)
-    found = run(tvm_deconv.compile(mod, log=None, **options), *(a.x.astype(dtype) for a in layers))
+    found = run(quick_network.compiled(mod, **options), *(a.x.astype(dtype) for a in layers))
     for layer, y in zip(layers, found, strict=True):
         assert y.shape == layer.y.shape, layer.attributes
         error = np.abs(y - layer.y).max() / np.abs(layer.y).max()
@@ -171,7 +172,7 @@ def test_free_sizes_are_computed_by_the_same_kernels(residual):
     x = torch.randn(2, 4, 4, 5, 6)
     program = torch.export.export(residual, (x,), dynamic_shapes={"x": free})
     assert_all_ours(program)
-    built = tvm_deconv.compile(program, log=None)
+    built = quick_network.compiled(program)
     for shape in ((2, 4, 4, 5, 6), (1, 4, 1, 3, 34), (3, 4, 7, 2, 3)):
         x = torch.randn(shape)
         (y,) = run(built, x.numpy())
@@ -192,7 +193,7 @@ def test_a_constant_is_stored_with_a_layer_unless_it_varies_along_rows(varies, e
         return builder.emit(relax.op.multiply(y, constant(values.astype("float32"))))
 
     mod, x = module(body, (1, 2, 4, 5, 6)), rng.standard_normal((1, 2, 4, 5, 6))
-    (y,) = run(tvm_deconv.compile(mod, log=None), x.astype("float32"))
+    (y,) = run(quick_network.compiled(mod), x.astype("float32"))
     plain = np.einsum("ncdhw,oc->nodhw", x, weight[:, :, 0, 0, 0])
     np.testing.assert_allclose(y, plain * values, atol=1e-5)
     assert len(kernels(mod)) == expected

@@ -10,6 +10,7 @@ from tvm.target import Target
 
 from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.cpu.machine import available_processors
+from tvm_deconv.schedules.llvm import has_feature
 
 # Host features worth stating where the processor's name promises otherwise: those that change
 # which instructions vector code is made of. The rest (cache hints, keys) never comes out of TVM.
@@ -60,10 +61,9 @@ def _feature_corrections(named: Target) -> list[str]:
     whose name promises it: then the name alone makes slow code, or code that traps.
     """
     detected = tvm_ffi.get_global_func("tvm.codegen.llvm.GetHostCPUFeatures")()
-    has = tvm_ffi.get_global_func("target.target_has_feature")
     corrections = []
     for feature, present in sorted((str(key), bool(value)) for key, value in detected.items()):
-        if feature.startswith(_ARITHMETIC) and bool(has(feature, named)) != present:
+        if feature.startswith(_ARITHMETIC) and has_feature(named, feature) != present:
             corrections.append(f"{'+' if present else '-'}{feature}")
     return corrections
 

@@ -15,7 +15,7 @@ from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.choice import Choice, Preferences, choose
 from tvm_deconv.schedules.cpu.depthwise.variant import DEPTHWISE
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.machines import Machine
+from tvm_deconv.schedules.machines import Machine, variants_for
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform.graph import Graph, dtype_of, shape_of, text
 
@@ -127,6 +127,9 @@ def _with_step(
         return Refused(f"{name} {op.group_outputs} output channels in a group, fewer than {few}")
     if products < _LONG_SUM:
         return Refused(f"{name} sums of {products} products, fewer than {_LONG_SUM}")
+    refusals = [v.cannot(stepped.op) for v in variants_for(machine).values() if v.has_steps]
+    if None not in refusals:
+        return Refused(f"{name} {'; '.join(map(str, refusals))}")
     return (stepped,)
 
 
