@@ -186,7 +186,9 @@ LAYERS = {
 
 
 @cuda_kernel.required
-@pytest.mark.parametrize(("layer", "name"), zip(LAYERS, ("sm_87", "sm_61", "sm_87"), strict=True))
+@pytest.mark.parametrize(
+    ("layer", "name"), list(zip(LAYERS, ("sm_87", "sm_61", "sm_87"), strict=True))
+)
 def test_no_kernel_of_a_layer_spills(layer, name):
     op, wide = LAYERS[layer], layer.startswith("nearest")
     target = Target({**TARGETS[name].export(), "max_shared_memory_per_block": 48 * 1024})

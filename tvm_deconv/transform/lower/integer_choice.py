@@ -63,8 +63,8 @@ def integer_kernel(
     """The kernel of a layer of ``dtype``, such as ``uint8xint8``, and in words why this one.
 
     ``sizes`` are those of the input. On a processor its tile is the fastest that the tuning log has
-    for the layer, else the machine model's; Refused where float32 is faster by the model. Of a GPU
-    there is the model's alone, and bytes are never left to float32 but for want of products.
+    for the layer, else the machine model's; Refused where float32 is faster by the model. On a
+    GPU it is the model's; Refused where the GPU has no products of bytes, or no kernel fits.
     """
     operands = operands_of(dtype)
     assert operands is not None, dtype
@@ -92,7 +92,8 @@ def _gpu_kernel(
     dots = dots_of(machine)
     if dots is None:
         return Refused(f"{machine.name} has no product of four bytes at a time")
-    dot = dots[weight != "int8"]
+    narrow, wide = dots
+    dot = narrow if weight == "int8" else wide
     chosen = choose_form(op, dot, sizes, machine)
     if isinstance(chosen, str):
         return Refused(chosen)

@@ -15,10 +15,11 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.backends import machine_of
 from tvm_deconv.layer_names import layer_name
+from tvm_deconv.logs.find import LogSpec, resolve_log
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.relax_functions import holds, opaque, with_rebuilt
 from tvm_deconv.report import KernelReport
-from tvm_deconv.schedules.choice import Preferences, TuningLog
+from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.schedules.cpu.integer.variant import INTEGER
 from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.transform.graph import Graph, op_name, same_shape, shape_of
@@ -40,14 +41,14 @@ class LowerIntegers:
     faster, in whose forms ``winograd`` counts Winograd's. Anything else stays as it is, as does a
     module for a GPU that does not multiply bytes. ``log`` may hold tiles that were measured on a
     processor. To run before that pass, when weights are constants. Each function is called
-    ``integer_conv2d_transpose`` or ``integer_conv2d``.
+    ``integer_conv2d_transpose`` or ``integer_conv2d``. Raises LogError as that pass does.
     """
 
     def __init__(
-        self, target: tvm.target.Target, winograd: bool = True, log: TuningLog | None = None
+        self, target: tvm.target.Target, winograd: bool = True, log: LogSpec = None
     ) -> None:
         self.machine = machine_of(target)
-        self.preferences = Preferences(winograd=winograd, log=log)
+        self.preferences = Preferences(winograd=winograd, log=resolve_log(log, target)[0])
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
