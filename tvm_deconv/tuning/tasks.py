@@ -76,8 +76,8 @@ def tasks_of(
             tasks[task.layer] = replace(seen, count=seen.count + 1) if seen else task
     if not tasks:
         raise TuningError(
-            "there is no convolution with kernels to choose from: nothing to tune (convolutions with "
-            "strides have one kernel, and on GPUs, those of bytes)"
+            "there is no convolution with kernels to choose from: nothing to tune (convolutions "
+            "with strides have one kernel, and on GPUs, those of bytes)"
         )
     return list(tasks.values())
 

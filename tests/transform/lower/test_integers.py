@@ -218,6 +218,7 @@ def test_gpus_that_multiply_bytes_have_kernels_of_integers(target, words, quanti
     assert {kernel.variant for kernel in kernels} == {"integer"}
     assert all(kernel.reason.startswith(words) for kernel in kernels)
     assert all("column_threads=" in kernel.parameters for kernel in kernels)
+    assert all("; machine model: integer " in kernel.reason for kernel in kernels)
 
 
 def test_other_gpus_compute_in_float32_and_say_why(quantized_espcn):
