@@ -88,6 +88,14 @@ def test_what_compile_was_told_stands_in_the_library_and_run_is_silent(folder, u
     assert np.abs(pixels_of(out) - otherwise).max() <= 1
 
 
+def test_a_library_that_was_compiled_anew_is_the_one_that_runs(folder, untold):
+    library, picture = str(folder / "net.so"), np.ones((1, 1, 24, 20), np.float32)
+    for model in (untold[0], upscaler(1, (1, 24, 20), "Sigmoid")):
+        compile_library(model, library, pixels=Pixels("0..255"))
+        made = Network.open(library)(picture)[0]
+        np.testing.assert_allclose(made, reference(model, picture), rtol=0, atol=1e-4)
+
+
 def test_the_models_own_metadata_is_taken_and_that_is_said(folder, untold, capfd):
     model, wanted = untold
     model.metadata_props.add(key="Image.NominalPixelRange", value="NominalRange_0_255")

@@ -2,7 +2,11 @@
 
 import numpy as np
 import pytest
+from onnx import numpy_helper
+from onnx_net import Net
+from quantized_networks import quantized
 
+from tvm_deconv.checking.onnx_subject import OnnxSubject
 from tvm_deconv.checking.rounding import compare, is_weight, nearby, part_of_largest
 
 PART = 1e-5
@@ -86,3 +90,21 @@ def test_the_least_precise_type_and_winograd_decide_about_the_rest():
     assert part_of_largest({"float32"}, winograd=False) < part_of_largest({"float32"}, True)
     assert part_of_largest({"float32", "float16"}, True) == part_of_largest({"float16"}, False)
     assert not is_weight(np.ones(4, "float32")) and is_weight(np.ones((2, 2), "float32"))
+
+
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+def test_scales_of_quantized_onnx_files_are_moved_but_not_those_of_weights(form, tmp_path):
+    # A value in the middle of two integers is a tie, not an error.
+    net = Net((1, 3, 16, 16))
+    model = quantized(net, net("Relu", net.conv("x", 3, 8)), tmp_path, form)
+    subject, x = OnnxSubject.of(model), [net.rng.random(net.shape, np.float32)]
+    (wanted,), (other,) = subject.run(x), subject.nearby(0).run(x)
+    unit = np.diff(np.unique(wanted)).min()
+    apart = np.abs(other - wanted) / unit
+    assert 0.5 < apart.max() < 1.5 and (apart > 0.5).mean() < 0.1
+    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    moved = subject.nearby(0).model.graph.initializer
+    scales = [t.name for t in moved if not np.array_equal(numpy_helper.to_array(t), held[t.name])]
+    assert scales and all(name.endswith("_scale") for name in scales)
+    of_weights = {node.input[1] for node in model.graph.node if node.input[0] in held}
+    assert not of_weights & set(scales)

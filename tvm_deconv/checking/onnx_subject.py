@@ -16,7 +16,7 @@ from tvm_deconv.errors import first_line
 from tvm_deconv.frontends.onnx import read_proto
 from tvm_deconv.frontends.onnx.nodes import label, reads, spell
 
-from .rounding import is_weight, nearby
+from .rounding import is_weight, nearby, nearby_scale
 from .subject import Layer, ReferenceRefusal, Subject
 
 _FLOATS = {
@@ -28,6 +28,7 @@ _FLOATS = {
 # Protobuf writes no longer messages.
 _LONGEST = 2**31 - 1
 _FATAL_ONLY = 4
+_QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
 
 
 class OnnxSubject(Subject):
@@ -77,12 +78,20 @@ class OnnxSubject(Subject):
             moved.graph.initializer.remove(stored[name])
         constants = list(moved.graph.initializer)
         for node in moved.graph.node:
-            if node.op_type == "Constant":
-                constants += [a.t for a in node.attribute if a.HasField("t")]
+            for attribute in node.attribute:
+                if node.op_type == "Constant" and attribute.HasField("t"):
+                    attribute.t.name = node.output[0]
+                    constants.append(attribute.t)
+        scales = _scales(moved.graph, {tensor.name for tensor in constants})
         for tensor in constants:
             values = numpy_helper.to_array(tensor)
-            if is_weight(values):
-                tensor.CopyFrom(numpy_helper.from_array(nearby(values, seed), tensor.name))
+            if tensor.name in scales:
+                values = _nearby_scales(values, seed)
+            elif is_weight(values):
+                values = nearby(values, seed)
+            else:
+                continue
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
         return OnnxSubject(moved)
 
     def layers(self) -> list[Layer]:
@@ -154,3 +163,25 @@ class OnnxSubject(Subject):
         return onnxruntime.InferenceSession(
             self.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
+
+
+def _scales(graph: onnx.GraphProto, constants: set[str]) -> set[str]:
+    """Constants that are scales of what is computed, not of weights.
+
+    What else a quantizing node reads as floats is what it quantizes, its first input.
+    """
+    found: set[str] = set()
+    for node in graph.node:
+        if node.op_type.startswith("QLinear"):
+            found |= set(node.input)
+        elif node.op_type in _QUANTIZING and node.input[0] not in constants:
+            found |= set(node.input[1:])
+    return found & constants
+
+
+def _nearby_scales(values: np.ndarray, seed: int) -> np.ndarray:
+    """Zero points, and other integers, stay."""
+    if values.dtype.kind != "f":
+        return values
+    moved = [nearby_scale(float(scale), seed) for scale in values.ravel()]
+    return np.array(moved, values.dtype).reshape(values.shape)

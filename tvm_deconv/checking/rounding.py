@@ -3,9 +3,10 @@
 Two right programs differ by rounding, and how much depends on the model: on the lengths of its sums
 and on what lies behind them. So it is tried: the reference also runs with all inputs and weights
 moved by at most one rounding error of their type, which changes each product by as much as its own
-rounding does. A result may be off by ``_MARGIN`` times the largest change that this makes in the
-output, and by a part of the output's largest element for what it does not reach: sums in another
-order, other approximations of exp, and Winograd's algorithm, which rounds more.
+rounding does, and with scales of quantization moved a little. A result may be off by ``_MARGIN``
+times the largest change that this makes in the output, and by a part of the output's largest
+element for what it does not reach: sums in another order, other approximations of exp, and
+Winograd's algorithm, which rounds more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ _PARTS = {"float64": 1e-6, "float32": 2e-5, "float16": 1e-2, "bfloat16": 8e-2}
 _WINOGRAD = 1e-4
 # Tensors with fewer elements may be scales, bounds or shapes.
 _FEW = 8
+# By how much a scale of quantization is moved: a value in the middle of two integers may become
+# either, by how a sum was rounded before. So does this for one out of a hundred elements.
+_SCALE_STEP = 2.0**-12
 # Beyond this part of the largest element, the tolerance is so wide that it says little.
 VAGUE = 0.05
 
@@ -32,6 +36,12 @@ def nearby(values: np.ndarray, seed: int) -> np.ndarray:
         return values
     moved = np.random.default_rng(seed).uniform(-1, 1, values.shape) * np.finfo(values.dtype).eps
     return (values.astype("float64") * (1 + moved)).astype(values.dtype)
+
+
+def nearby_scale(scale: float, seed: int) -> float:
+    """A scale of quantization, a little off; equal ones are moved alike, as kernels ask for it."""
+    random = np.random.default_rng([seed, int(np.float32(scale).view(np.uint32))])
+    return scale * (1 + _SCALE_STEP * random.uniform(-1, 1))
 
 
 def is_weight(values: np.ndarray) -> bool:

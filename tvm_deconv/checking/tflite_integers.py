@@ -12,10 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tvm_deconv.frontends.tflite.read import File
 
 from .mediapipe import add_buffer
-
-# By how much a scale is moved: LiteRT rounds a product of integers twice, which takes values near
-# the middle of two integers over it. So does this for one out of a hundred elements.
-_STEP = 2.0**-12
+from .rounding import nearby_scale
 
 
 def with_float_weights(file: File, copy: Callable[[], Any]) -> Any:
@@ -66,7 +63,4 @@ def move_scales(model: Any, seed: int) -> None:
 
 def _moved(scale: float, seed: int) -> float:
     mantissa, _ = frexp(scale)
-    if mantissa == 0.5:
-        return scale
-    random = np.random.default_rng([seed, int(np.float32(scale).view(np.uint32))])
-    return scale * (1 + _STEP * random.uniform(-1, 1))
+    return scale if mantissa == 0.5 else nearby_scale(scale, seed)

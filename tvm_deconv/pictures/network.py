@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tvm
+import tvm_ffi
 from tvm import relax
 
 from tvm_deconv import metadata
@@ -111,7 +114,7 @@ class Network(PictureNetwork):
         if not path.is_file():
             raise ModelError(f"{path} does not exist")
         try:
-            module = tvm.runtime.load_module(str(path.resolve()))
+            module = _load(path)
         except (OSError, RuntimeError, ValueError) as error:
             if _elf_machine(path) != _elf_machine(Path(sys.executable)):
                 reason = "it is for another processor architecture, or no library at all"
@@ -145,6 +148,22 @@ class Network(PictureNetwork):
         if not isinstance(result, tvm.runtime.Tensor):
             (result,) = result
         return self.layout.to_planes(result.numpy())
+
+
+def _load(library: Path) -> Any:
+    """The module of a library as it lies there now.
+
+    A name that is known to the loader gives what was loaded under it, though the file may have been
+    compiled anew since. So each library is loaded by a name of its own: a link, which
+    ``tvm.runtime.load_module`` would resolve.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / library.name
+        link.symlink_to(library.resolve())
+        try:
+            return tvm_ffi.load_module(link)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise OSError(str(error).replace(str(link), str(library))) from error
 
 
 def _elf_machine(path: Path) -> bytes:
