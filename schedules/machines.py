@@ -32,7 +32,7 @@ def variants_for(machine: Machine) -> Mapping[str, Variant]:
 
 
 def variants_of_dtype(machine: Machine, dtype: str) -> Mapping[str, AnyVariant]:
-    """Those for a layer of floats, or what multiplies bytes on this kind of machine, if any."""
+    """Those that a layer is tuned in, of floats or of bytes; GPUs' kernels of bytes are not."""
     operands = operands_of(dtype)
     if operands is None:
         return variants_for(machine)

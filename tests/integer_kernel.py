@@ -42,25 +42,33 @@ def drawn(dtype, shape, rng):
 def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **options):
     """What the kernel computes of random integers, and what float64 does.
 
-    ``run`` takes a compiled module, the arrays and an empty result, and gives the result.
+    ``run`` takes a compiled module, the arrays and an empty result, and gives the result. ``make``
+    gives the kernel of a GPU: it takes layer, dtype, store and sizes; ``compile`` compiles it.
     """
     rng, dot = np.random.default_rng(0), dot or dot_of(HOST)
-    x, weight = drawn(dtype, shape, rng), drawn("int8", op.weight_shape, rng).clip(-127)
+    x, kind = drawn(dtype, shape, rng), options.get("weights", "int8")
+    most = np.iinfo(kind).max
+    weight = drawn(kind, op.weight_shape, rng).clip(-most)
     if options.get("extreme"):
-        x, weight = np.full_like(x, np.iinfo(dtype).max), np.full_like(weight, 127)
+        x, weight = np.full_like(x, np.iinfo(dtype).max), np.full_like(weight, most)
     store, own = store or Store("uint8"), options.get("own", {"zero_point": 7})
     if store.dtype == "float32":
         own = {}
     n, _, h, w = shape
     down, right = step = options.get("step", (1, 1))
-    stepped = replace(op, step=step)
-    tile = options.get("tile") or choose_tile(stepped, dot, Sizes(n, h, w), machine_of(HOST))
-    kernel = Integer(stepped, dtype, dot, tile, store)
+    sizes, stepped = Sizes(n, h, w), replace(op, step=step)
+    make = options.get("make")
+    if make is None:
+        tile = options.get("tile") or choose_tile(stepped, dot, sizes, machine_of(HOST))
+        kernel = Integer(stepped, dtype, dot, tile, store)
+    else:
+        kernel = make(stepped, dtype, store, sizes)
     free = [tirx.Var(name, "int64") if name in options.get("free", "") else size
             for name, size in zip("nchw", shape, strict=True)]  # fmt: skip
-    func = write(kernel, free).with_attr("global_symbol", "main")
+    func = kernel.write(tuple(free)) if make else write(kernel, free)
+    func = func.with_attr("global_symbol", "main")
     bias = rng.integers(-5000, 5000, op.out_channels)
-    scales = rng.uniform(0.5, 1, (op.out_channels, *op.strides)) / 127
+    scales = rng.uniform(0.5, 1, (op.out_channels, *op.strides)) / most
     scales = (scales / np.sqrt(op.group_inputs * op.h.useful_taps)).astype("float32")
     offsets = bias[:, None, None] - kernel.corrections(weight, zero_point)
     every = np.s_[:, :, ::down, ::right]
@@ -74,8 +82,8 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
     if store.sum is not None:
         other = drawn(store.sum.other, out.shape, rng)
         arrays += [other, store.sum.values(SUM_SCALES, (own["zero_point"], 5, 11), 0, np.inf)]
-    target = options.get("target")
-    built = compile_here(func, target) if target else compile_quickly(func, HOST)
+    compiled = options.get("compile", compile_here if "target" in options else compile_quickly)
+    built = compiled(func, options.get("target", HOST))
     got = options.get("run", run_here)(built, arrays, out)
     sums = conv2d_transpose(
         x.astype("float64") - zero_point,

@@ -6,6 +6,7 @@ remainder predicate; only ``store`` has the output's exact shape.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from tvm import te
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
-from .expressions import by_phase, has_tap, static
+from .expressions import by_phase, dtype_of, has_tap, static
 from .names import EDGE, INTERLEAVE, PAD, PHASES, STORE
 from .tir import tir
 
@@ -63,26 +64,36 @@ def bordered(
 
 
 def phase_sums(
-    conv: ConvTranspose2d, domain: Domain, pad: te.Tensor, weight: Callable[..., Any]
+    conv: ConvTranspose2d,
+    domain: Domain,
+    pad: te.Tensor,
+    weight: Callable[..., Any],
+    multiply: Callable[[Any, Any], Any] = operator.mul,
 ) -> te.Tensor:
     """``phases[n, g, o, fh, fw, y, x]``: sums over channels and taps, a convolution per phase.
 
-    ``weight(g, o, fh, fw, ic, th, tw)`` is an element of the packed weights.
+    ``weight(g, o, fh, fw, ic, th, tw)`` is an element of the packed weights, and ``multiply`` a
+    term of the sum. With a ``step`` of the layer, y and x count those that are computed.
     """
     h, w = conv.h, conv.w
+    down, right = conv.step
     (top, _), (left, _) = h.halo, w.halo
     ic = te.reduce_axis((0, conv.group_inputs), "ic")
     th = te.reduce_axis((0, h.max_taps), "th")
     tw = te.reduce_axis((0, w.max_taps), "tw")
+    rows = [h.first_offset(f) - top for f in range(h.stride)]
+    columns = [w.first_offset(f) - left for f in range(w.stride)]
 
     def phase_sum(n, g, o, fh, fw, y, x):
-        i = y + by_phase([h.first_offset(f) - top for f in range(h.stride)], fh) + h.tap_step * th
-        j = x + by_phase([w.first_offset(f) - left for f in range(w.stride)], fw) + w.tap_step * tw
-        term = pad[n, g * conv.group_inputs + ic, i, j] * weight(g, o, fh, fw, ic, th, tw)
+        i = (y if down == 1 else y * down) + by_phase(rows, fh) + h.tap_step * th
+        j = (x if right == 1 else x * right) + by_phase(columns, fw) + w.tap_step * tw
+        value = pad[n, g * conv.group_inputs + ic, i, j]
+        term = multiply(value, weight(g, o, fh, fw, ic, th, tw))
         live = [has_tap(h, fh, th), has_tap(w, fw, tw)]
         live = [condition for condition in live if condition is not None]
+        nothing = tir.const(0, dtype_of(term))
         return te.sum(
-            tir.if_then_else(tir.all(*live), term, zero()) if live else term, axis=[ic, th, tw]
+            tir.if_then_else(tir.all(*live), term, nothing) if live else term, axis=[ic, th, tw]
         )
 
     batch = static(pad.shape[0])

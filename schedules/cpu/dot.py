@@ -54,11 +54,6 @@ class Dot:
         """The dtype of a word."""
         return f"int{self.word_bits}"
 
-    def holds(self, weights: np.ndarray) -> bool:
-        """Whether each weight fits into an element: int8, or int16."""
-        limit = 1 << (min(self.bits, 16) - 1)
-        return bool(-limit <= weights.min() and weights.max() < limit)
-
     def shift(self, dtype: str) -> int:
         """What is added to x of ``dtype`` so that it fits an element: int8, or uint8, or wider."""
         if self.bits > 8:

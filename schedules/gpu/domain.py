@@ -19,9 +19,9 @@ def domain_of(conv: ConvTranspose2d, tile: GpuTile, shape: tuple[Any, ...]) -> D
     Of symbolic sizes it takes the form that ``Schedule.split`` gives to the number of tiles of the
     output, so that TVM sees that no tile reaches beyond the domain.
     """
-    _, _, height, width = shape
-    rows = tiles_of(conv.h.output_size(height), tile.block_rows * conv.h.stride) * tile.block_rows
-    columns = tiles_of(conv.w.output_size(width), tile.block_columns * conv.w.stride)
+    _, _, height, width = conv.output_shape(shape[0], *shape[2:])
+    rows = tiles_of(height, tile.block_rows * conv.h.stride) * tile.block_rows
+    columns = tiles_of(width, tile.block_columns * conv.w.stride)
     return Domain(
         channels=round_up(conv.group_outputs, tile.block_channels),
         rows=rows,

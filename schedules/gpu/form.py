@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.geometry import ConvTranspose2d, stepped
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.variant import Sizes
 
 from .machine import GpuMachine
-from .tile import COPY, GpuTile
+from .tile import COPY, GpuTile, reach
 
 # Sizes to do well on when the real one is not known at compile time.
 TYPICAL = 128
@@ -64,18 +64,18 @@ class GpuForm:
     def rows(self, tile: GpuTile) -> int:
         """Blocks along y of the kernel that has the most; an unknown height counts as 1."""
         conv, height = self.conv, self.sizes.height or 1
-        rows = ceil_div(conv.h.blocks(height), tile.block_rows)
+        rows = ceil_div(stepped(conv.h.blocks(height), conv.step[0]), tile.block_rows)
         found = [rows]
         if tile.stage_input == COPY:
-            found.append(rows * tile.block_rows + conv.h.uniform_extent)
+            found.append(reach(rows * tile.block_rows, conv.step[0]) + conv.h.uniform_extent)
         if self.by_element:
-            found.append(conv.h.output_size(height))
+            found.append(stepped(conv.h.output_size(height), conv.step[0]))
         return max(found)
 
 
 def blocks(conv: ConvTranspose2d, sizes: Sizes) -> tuple[int, int]:
     """Block rows and columns of the output; typical ones where a size is not known."""
     return (
-        conv.h.blocks(sizes.height or TYPICAL),
-        conv.w.blocks(sizes.width or TYPICAL),
+        stepped(conv.h.blocks(sizes.height or TYPICAL), conv.step[0]),
+        stepped(conv.w.blocks(sizes.width or TYPICAL), conv.step[1]),
     )

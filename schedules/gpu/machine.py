@@ -22,6 +22,8 @@ class GpuMachine:
     blocks, and ``fma_lanes`` float32 multiply-adds a cycle. ``accumulators`` is how many sums a
     thread holds by default at most, so that enough threads fit beside each other. ``extents`` are
     the most blocks or threads along those axes of a launch that have a limit of their own.
+    ``byte_products`` says who multiplies four bytes at a time and adds the products up: ``dp4a`` is
+    CUDA's instruction, ``opencl`` a function that the device's own compiler makes; or nobody.
     """
 
     name: str
@@ -37,6 +39,7 @@ class GpuMachine:
     fma_lanes: int
     accumulators: int
     extents: tuple[tuple[str, int], ...] = ()
+    byte_products: str = ""
 
     # Fields of a tile whose product is the number of sums in a thread's registers.
     SUMS: ClassVar[tuple[str, ...]] = ("channels", "rows", "lanes")

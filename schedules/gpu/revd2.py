@@ -108,11 +108,12 @@ def sums_of(
 
 
 def schedule(
-    func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile, pad: str = PAD
+    func: tirx.PrimFunc, conv: ConvTranspose2d, tile: GpuTile, pad: str = PAD, most: int = 4
 ) -> tirx.PrimFunc:
     """The GPU loop nest above, for a function made of ``compute`` and pointwise consumers.
 
-    ``pad`` is the stage with the input as the sums read it.
+    ``pad`` is the stage with the input as the sums read it, and ``most`` how many elements are
+    stored at once at most.
     """
     # The proof that rounded domains cover the output is beyond the analyser for symbolic sizes.
     sch = Schedule(func, enable_check=False)
@@ -123,7 +124,7 @@ def schedule(
     weights = steps.stage_weights(sch, PHASES, staged, tile, rank=8)
     border = steps.stage_input(sch, pad, staged, tile)
     steps.finish_sums(sch, PHASES, staged, tile)
-    steps.store_in_vectors(sch, store, width, most=4)
+    steps.store_in_vectors(sch, store, width, most=most)
     # The phases of a column side by side, as they are stored; of a vector of columns, the columns.
     order = list(range(7)) if tile.lanes > 1 else [0, 1, 2, 3, 5, 6, 4]
     sums = steps.Tiles(PHASES + "_init", sch.get(thread).loop_var, extents, order)

@@ -5,6 +5,7 @@ block of threads, and where operands wait.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 
@@ -58,8 +59,9 @@ class GpuTile:
 
     def input_elements(self, conv: ConvTranspose2d) -> int:
         """Input values, halo included, that a block stages at a time."""
-        rows = self.block_rows + conv.h.uniform_extent
-        return self.reduction * rows * (self.block_columns + conv.w.uniform_extent)
+        down, right = conv.step
+        rows = reach(self.block_rows, down) + conv.h.uniform_extent
+        return self.reduction * rows * (reach(self.block_columns, right) + conv.w.uniform_extent)
 
     def weight_elements(self, conv: ConvTranspose2d, phases: int) -> int:
         """Weights of ``phases`` phases that a block stages at a time."""
@@ -71,3 +73,8 @@ class GpuTile:
         staged = self.input_elements(conv) if self.stage_input == SHARED else 0
         staged += self.weight_elements(conv, phases) if self.stage_weights else 0
         return 4 * staged
+
+
+def reach(count: Any, step: int) -> Any:
+    """Samples from the first of ``count`` places to the last, ``step`` apart; int or expression."""
+    return count if step == 1 else (count - 1) * step + 1

@@ -26,9 +26,10 @@ _KERNEL_OPTIONS = (
     "-ftrivial-auto-var-init=pattern",
 )
 _KERNEL = re.compile(r'extern "C" __global__ void [^{;]*?(\w+)\(([^)]*)\) \{')
-_PARAMETER = re.compile(r"(?:const )?(\w+)(\*?)(?: __restrict__)? (\w+)")
+_PARAMETER = re.compile(r"(?:const )?((?:signed )?\w+)(\*?)(?: __restrict__)? (\w+)")
 _SHARED = re.compile(r"__shared__ (alignas\(\d+\)) ((\w+) (\w+)\[(\d+)\];)")
 _BYTES = {"half": 2, "float": 4, "double": 8, "int": 4, "int64_t": 8}
+_BYTES |= {"signed char": 1, "uchar": 1}
 
 
 def missing() -> str:

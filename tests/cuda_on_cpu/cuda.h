@@ -94,3 +94,14 @@ extern "C" float fabsf(float);
 extern "C" float powf(float, float);
 inline half hpow(half x, half y) { return half(powf(x, y)); }
 inline float __expf(float x) { return expf(x); }
+
+// CUDA C++ Programming Guide, "Integer Intrinsics": products of bytes, and of int16 and the lower two
+// bytes, added to a sum.
+inline int __dp4a(int a, int b, int sum) {
+  for (int i = 0; i < 4; i++) sum += int8_t(a >> 8 * i) * int8_t(b >> 8 * i);
+  return sum;
+}
+inline int __dp2a_lo(int a, int b, int sum) {
+  for (int i = 0; i < 2; i++) sum += int16_t(a >> 16 * i) * int8_t(b >> 8 * i);
+  return sum;
+}

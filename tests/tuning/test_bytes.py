@@ -115,9 +115,16 @@ def test_floats_and_bytes_have_no_variant_in_common(dtype):
         candidate_from(of_bytes(dtype), "integer", {"channels": 2}, MACHINE)
 
 
-def test_other_machines_multiply_no_bytes():
-    gpu = tvm_deconv.backends.machine_of(resolve_target("nvidia/jetson-orin-nano"))
-    assert not variants_of_dtype(gpu, NARROW)
+def test_layers_of_bytes_are_not_tuned_on_gpus(model):
+    gpu = resolve_target("nvidia/jetson-orin-nano")
+    assert not variants_of_dtype(tvm_deconv.backends.machine_of(gpu), NARROW)
+    with pytest.raises(TuningError, match=r"nothing to tune \(.* on GPUs, those of bytes"):
+        tasks_of(str(model), None, gpu)
+
+
+def test_a_gpu_without_products_of_bytes_tunes_them_as_floats(model):
+    gpu = resolve_target("nvidia/jetson-nano")
+    assert {task.layer.dtype for task in tasks_of(str(model), None, gpu)} == {"float32"}
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,16 @@ def integer_weights(
     return found.reshape(weight.shape), scales
 
 
+def weight_dtype(integers: np.ndarray) -> str | None:
+    """int8 or int16, whatever holds all of them; None for more than that."""
+    low, high = integers.min(initial=0), integers.max(initial=0)
+    for dtype in ("int8", "int16"):
+        bounds = np.iinfo(dtype)
+        if bounds.min <= low and high <= bounds.max:
+            return dtype
+    return None
+
+
 def integer_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """(R, n) float32 as (integers, int64; scales, (R,) float32), or None if a row has no scale."""
     integers = np.zeros(rows.shape, np.int64)

@@ -53,13 +53,13 @@ class Packing(ABC):
         sizes = self._sizes()
         return tuple(sizes[word] for word in self.order.split())
 
-    def pack(self, weights: np.ndarray) -> np.ndarray:
-        """IOHW weights, of ``conv.weight_shape``, as a float32 array of ``shape``."""
+    def pack(self, weights: np.ndarray, dtype: str = DTYPE) -> np.ndarray:
+        """IOHW weights, of ``conv.weight_shape``, as an array of ``shape``, in ``dtype``."""
         array, axes = self._arranged(weights)
         words = self.order.split()
         single = [axis for axis in axes if axis not in words]
         ordered = array.transpose([axes.index(axis) for axis in (*single, *words)])
-        return np.ascontiguousarray(ordered, DTYPE).reshape(self.shape)
+        return np.ascontiguousarray(ordered, dtype).reshape(self.shape)
 
     @abstractmethod
     def _sizes(self) -> dict[str, int]:

@@ -21,7 +21,7 @@ from tvm_deconv.options import Options
 from tvm_deconv.quantization.required import is_quantized, require_onnx_runtime
 from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.schedules.cpu.integer.variant import operands_of
-from tvm_deconv.schedules.machines import Machine
+from tvm_deconv.schedules.machines import Machine, variants_of_dtype
 from tvm_deconv.schedules.rest.default import is_scheduled
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 from tvm_deconv.transform import AddHeight, LowerIntegers, RewriteUpsampling
@@ -63,7 +63,8 @@ def tasks_of(
 ) -> list[Task]:
     """The layers that ``compile`` computes in kernels of ours, each once.
 
-    In the order of the network, those of bytes before those of floats. With ``dtype`` int8
+    In the order of the network, those of bytes before those of floats, and without those for which
+    there is one kernel: with strides and, on GPUs, of bytes. With ``dtype`` int8
     workloads are quantized first, as ``bench`` does it. Raises ModelError, WorkloadError and
     QuantizationError as ``compile`` and ``bench`` do, and TuningError where a layer's size is free,
     or where there is no layer.
@@ -75,7 +76,8 @@ def tasks_of(
             tasks[task.layer] = replace(seen, count=seen.count + 1) if seen else task
     if not tasks:
         raise TuningError(
-            "there is no convolution that this package has kernels for: nothing to tune"
+            "there is no convolution with kernels to choose from: nothing to tune (convolutions "
+            "with strides have one kernel, and on GPUs, those of bytes)"
         )
     return list(tasks.values())
 
@@ -134,7 +136,7 @@ def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
     machine, tasks = machine_of(target), []
     for words, layer in (*_of_bytes(mod, machine), *_of_floats(lowered, machine)):
         name = " ".join(filter(None, (prefix, words)))
-        if layer.conv.step != (1, 1):
+        if layer.conv.step != (1, 1) or not variants_of_dtype(machine, layer.dtype):
             continue
         if None in layer.sizes:
             raise TuningError(

@@ -109,8 +109,13 @@ class DepthWriter(ABC):
     def weights_of(self, channel: Any, output: Any) -> dict[tuple[int, int, int, int], Any]:
         """The weights of an output channel of a group, by phase and tap (fh, fw, th, tw)."""
         h, w = self.conv.h, self.conv.w
+
+        def weight(*tap: int) -> Any:
+            place = (channel, output, *map(index, tap))
+            return T.bind(self.weights[place])
+
         return {
-            (fh, fw, th, tw): T.bind(self.weights[(channel, output, *map(index, (fh, fw, th, tw)))])
+            (fh, fw, th, tw): weight(fh, fw, th, tw)
             for fh in range(h.stride)
             for fw in range(w.stride)
             for th in range(len(h.taps(fh)))
@@ -124,7 +129,8 @@ class DepthWriter(ABC):
     def load(self, place: Sequence[Any], lanes: int) -> Any:
         """A vector of the input in float32, from ``place`` (batch, channel, row, column) on."""
         *outer, column = place
-        value = self.x[(*outer, ramp(column, lanes))]
+        places = (*outer, ramp(column, lanes))
+        value = self.x[places]
         if str(self.x.ty.dtype) == "float32":
             return value
         return tirx.Cast("float32" if lanes == 1 else f"float32x{lanes}", value)

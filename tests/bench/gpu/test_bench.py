@@ -41,7 +41,8 @@ def options_of(script, *arguments):
 def pack(tmp_path_factory):
     """A small layer for this processor."""
     out = tmp_path_factory.mktemp("pack")
-    names = ["--workloads", LAYER, "--variants", "revd2", "tdc", "--candidates", 1]
+    variants = ["--variants", "revd2", "tdc", "integer"]
+    names = ["--workloads", LAYER, *variants, "--candidates", 1]
     gpu_pack.pack(options_of(gpu_pack, "--arch", "host", "--out", out, *names))
     return out
 
@@ -67,9 +68,10 @@ def test_a_pack_says_what_it_holds(pack):
     for kernel in kernels:
         if kernel["status"] == "packed":
             assert (pack / kernel["library"]).exists()
-            assert kernel["packing"]["form"] == "direct"
+            assert ("arrays" in kernel) == (kernel["dtype"] == "int8")
+            assert "arrays" in kernel or kernel["packing"]["form"] == "direct"
     by_default = {k["variant"] for k in kernels if k["default"]}
-    assert by_default == {"revd2", "tdc"}
+    assert by_default == {"revd2", "tdc", "integer"}
     keys = {kernel["key"] for kernel in kernels}
     assert len(keys) == len(kernels)
     assert manifest["chosen"][LAYER]["float16"]["auto"]["key"] in keys
@@ -100,6 +102,12 @@ def test_every_kernel_and_peer_is_measured_with_what_is_carried_alone(measured):
             assert contestants["revd2"]["error"] <= tolerance
             assert all(contestants[name]["ms"] for name in ("auto", "tuned", *peers))
             assert len(workload["search"]) > 1
+    results = read(out / "gpu-int8.json")
+    assert "no convolution of bytes" in results["left_out"]["PyTorch"]
+    (workload,) = results["workloads"].values()
+    # Left to float32 on a processor that does not multiply four bytes at a time.
+    record = workload["contestants"]["integer"]
+    assert record["status"] == "not supported" or record["error"] <= results["tolerance"]
 
 
 def test_the_benchmarks_own_command_shows_the_results(measured, tmp_path, capsys):

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from tvm_deconv.backends import backend_of, machine_of
+from tvm_deconv.bench.gpu import integer
 from tvm_deconv.bench.gpu import kernel as gpu_kernel
+from tvm_deconv.bench.gpu.eight_bits import SEED, EightBits
 from tvm_deconv.bench.gpu.layer import Tensors
 from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
@@ -52,6 +54,30 @@ def test_the_cuda_source_computes_the_layer_as_trained(variant, name, dtype):
     scale = np.abs(expected).max()
     tolerance = TOLERANCE[dtype] * (10 if variant == "winograd" else 1)
     np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=tolerance)
+
+
+# ReLU, slopes, an activation that is left out; folded weights that do not fit into a byte.
+LAYERS_OF_BYTES = [
+    "espcn-x3/subpixel",
+    "rrdbnet-x4/up1",
+    "srgan-x4/subpixel1",
+    "dbnet/deconv-64-1",
+    "cyclegan/deconv-128-64",
+]
+
+
+@cuda_on_cpu.required
+@pytest.mark.parametrize("name", LAYERS_OF_BYTES)
+def test_the_cuda_source_computes_a_layer_of_bytes(name):
+    (workload,) = find([name])
+    spec = workload.resized(4, 5).spec
+    bits, kernel = EightBits.draw(spec, SEED), integer.kernel_of(spec, TARGET)
+    expected = bits.expected()
+    inputs = [bits.x, *integer.arrays_of(kernel, bits)]
+    func = integer.scheduled(kernel, spec)
+    (found,) = cuda_on_cpu.build(func, TARGET).run(inputs, (expected.shape, "uint8"))
+    np.testing.assert_array_equal(found, expected)
+    assert len(np.unique(found)) > 50
 
 
 @cuda_on_cpu.required

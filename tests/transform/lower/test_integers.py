@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import opencl
 import pytest
 import tvm
 from onnx import TensorProto, helper, numpy_helper
@@ -14,6 +15,7 @@ from tvm import relax
 import tvm_deconv
 from tvm_deconv.compiler import before_schedules
 from tvm_deconv.options import Options
+from tvm_deconv.targets import resolve_target
 
 
 def espcn(shape=(1, 1, 11, 19), **options):
@@ -204,9 +206,46 @@ def test_a_variant_that_is_named_is_one_of_float32(quantized_espcn):
     assert_equal_but_for_ties(got, by_onnx_runtime(quantized_espcn, x))
 
 
-def test_gpus_compute_in_float32_and_say_why(quantized_espcn):
-    report = tvm_deconv.explain(quantized_espcn, target="nvidia/jetson-orin-nano")
-    assert all("integers are multiplied on processors only" in k.reason for k in report.kernels)
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("nvidia/jetson-orin-nano", "uint8 by int8, sums in int32 (dp4a), "),
+        ("arm/mali-g610", "uint8 by int8, sums in int32 (dot), "),
+    ],
+)
+def test_gpus_that_multiply_bytes_have_kernels_of_integers(target, words, quantized_espcn):
+    kernels = tvm_deconv.explain(quantized_espcn, target=target).kernels
+    assert {kernel.variant for kernel in kernels} == {"integer"}
+    assert all(kernel.reason.startswith(words) for kernel in kernels)
+    assert all("column_threads=" in kernel.parameters for kernel in kernels)
+    assert all("; machine model: integer " in kernel.reason for kernel in kernels)
+
+
+def test_other_gpus_compute_in_float32_and_say_why(quantized_espcn):
+    report = tvm_deconv.explain(quantized_espcn, target="nvidia/jetson-nano")
+    assert all("sm_53 has no product of four bytes" in k.reason for k in report.kernels)
+
+
+@opencl.required
+@pytest.mark.parametrize(
+    ("name", "activations", "device"),
+    [
+        ("residual", "QInt8", "mali"),
+        ("strided", "QUInt8", "adreno"),
+        ("espcn", "QUInt8", "mali"),
+    ],
+)
+def test_a_gpu_gives_what_onnx_runtime_does(name, activations, device, tmp_path):
+    free = {"dims": (1, 1, "h", "w")} if name == "espcn" else {}
+    net, output = NETWORKS[name](**free)
+    model = quantized(net, output, tmp_path, "QDQ", activations)
+    x = image(net.shape)
+    target = resolve_target({"kind": "opencl", "device": device})
+    with tvm.transform.PassContext(config={"tirx.disable_cse_tir": True}):
+        mod, passes = tvm_deconv.importer.load(model), tvm_deconv.pipeline(target)
+        built = opencl.Network(mod, target, passes)
+    assert "tvm_deconv_dot" in built.source
+    assert_equal_but_for_ties(built.run(x)[0], by_onnx_runtime(model, x))
 
 
 def depthwise():

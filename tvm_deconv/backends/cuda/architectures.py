@@ -100,7 +100,14 @@ def machine_for(arch: str) -> GpuMachine:
         # With 64 sums a thread takes about 112 registers: 16 warps fit (ptxas 13, sm_87).
         accumulators=64,
         extents=_EXTENTS,
+        byte_products="dp4a" if _has_dp4a(arch) else "",
     )
+
+
+def _has_dp4a(arch: str) -> bool:
+    """Products of four bytes: since 6.1, but not 6.2 (TensorRT's support matrix: no INT8 there)."""
+    number = _number(arch)
+    return number >= 61 and number != 62
 
 
 def executes(gpu: str, code: str) -> bool:

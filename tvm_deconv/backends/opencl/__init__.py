@@ -10,7 +10,7 @@ from tvm_deconv.backends.gpu import Gpu
 from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.gpu.machine import GpuMachine
 
-from . import mali
+from . import mali, products
 
 _KIB = 1024
 
@@ -32,6 +32,7 @@ _MALI = GpuMachine(
     unit_shared_bytes=32 * _KIB,
     fma_lanes=24,
     accumulators=32,
+    byte_products="opencl",
 )
 # Local memory is on the chip, 32 KiB for a work group of a shader processor, and a wave has 64 or
 # 128 work items (Snapdragon Mobile Platform OpenCL General Programming and Optimization). Registers
@@ -68,6 +69,9 @@ class OpenCl(Gpu):
     kind = device_kind = "opencl"
     name = "OpenCL"
     cure = "build TVM's runtime there with USE_OPENCL=ON; TVM's package on PyPI has none"
+
+    def register_compiler(self) -> None:
+        products.register()
 
     def check_target(self, target: Target) -> None:
         device = target.attrs.get("device")

@@ -13,14 +13,20 @@ from types import FrameType
 from typing import Any
 
 import tvm
+from tvm.target import Target
 
-from tvm_deconv import algebra, backends, schedules, workloads
+from tvm_deconv import algebra, backends, schedules, transform, workloads
 from tvm_deconv.algebra.packing import as_json
 from tvm_deconv.backends import machine_of
 from tvm_deconv.bench.figures import FAILED, NOT_SUPPORTED
+from tvm_deconv.errors import TvmDeconvError
+from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.machines import variants_for
 from tvm_deconv.schedules.space import parameters_of
+from tvm_deconv.workloads import LayerSpec
 
+from . import integer
+from .eight_bits import EIGHT_BITS, SEED, EightBits
 from .kernel import export, scheduled, target_of
 from .manifest import PACKED
 
@@ -58,7 +64,7 @@ class Job:
 def code_digest() -> str:
     """Of everything that a kernel is made by."""
     digest = hashlib.sha256(tvm.__version__.encode())
-    rooms = (algebra, backends, schedules, workloads)
+    rooms = (algebra, backends, schedules, transform, workloads)
     folders = [Path(__file__).parent, *(Path(room.__path__[0]) for room in rooms)]
     for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
         digest.update(path.read_bytes())
@@ -99,9 +105,22 @@ def _late(_signal: int, _frame: FrameType | None) -> None:
 def _built(job: Job, folder: Path) -> dict[str, Any]:
     (workload,) = workloads.find([job.layer])
     target = target_of(job.arch)
+    if job.dtype == EIGHT_BITS:
+        return _built_integer(job, workload.spec, target, folder)
     variant = variants_for(machine_of(target))[job.variant]
     parameters, conv = parameters_of(variant, dict(job.point)), workload.spec.geometry()
     func, weight_dtype = scheduled(workload.spec, job.dtype, variant, parameters)
     taken = export(func, target, folder / "lib" / f"{job.key}.so")
     packing = as_json(variant.packing(conv, parameters))
     return {"packing": packing, "weight_dtype": weight_dtype, "resources": taken}
+
+
+def _built_integer(job: Job, spec: LayerSpec, target: Target, folder: Path) -> dict[str, Any]:
+    kernel = integer.kernel_of(spec, target, None if job.default else dict(job.point))
+    if isinstance(kernel, Refused):
+        raise TvmDeconvError(kernel.reason)
+    func = integer.scheduled(kernel, spec)
+    taken = export(func, target, folder / "lib" / f"{job.key}.so")
+    arrays = Path("lib") / f"{job.key}.npz"
+    integer.keep(integer.arrays_of(kernel, EightBits.draw(spec, SEED)), folder / arrays)
+    return {"arrays": str(arrays), "resources": taken}

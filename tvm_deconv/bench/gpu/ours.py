@@ -12,6 +12,7 @@ import tvm
 from tvm_deconv.algebra.packing import of_json
 
 from .device import NAN_BYTE, BenchDevice, Call
+from .eight_bits import EightBits
 from .layer import Tensors
 
 # Buffers of a pass are this many times the last cache, so that each call finds its input in memory
@@ -23,7 +24,7 @@ _MOST_SETS = 256
 class Buffers:
     """Inputs, all the same values, and outputs: a call of a pass uses the next pair each time."""
 
-    def __init__(self, tensors: Tensors, device: BenchDevice) -> None:
+    def __init__(self, tensors: Tensors | EightBits, device: BenchDevice) -> None:
         layer, dtype = tensors.layer, tensors.x.dtype
         self.tensors, self.device = tensors, device
         self.output_bytes = int(np.prod(layer.output_shape)) * dtype.itemsize
@@ -55,8 +56,7 @@ class PackedKernel:
         # Kept, because the function is of it.
         self._module = tvm.runtime.load_module(str(folder / record["library"]))
         self._main = self._module["main"]
-        packed = of_json(record["packing"]).pack(buffers.tensors.deconv_weights)
-        self._weights = buffers.upload(packed.astype(record["weight_dtype"]))
+        self._operands = [buffers.upload(array) for array in _operands(record, folder, buffers)]
 
     def warm_up(self) -> None:
         self._call(0)()
@@ -74,7 +74,7 @@ class PackedKernel:
         buffers, main = self._buffers, self._main
         arguments = (
             buffers.inputs[number],
-            self._weights,
+            *self._operands,
             *buffers.epilogue,
             buffers.outputs[number],
         )
@@ -84,6 +84,15 @@ class PackedKernel:
         """What call ``number`` wrote."""
         self._buffers.device.synchronize()
         return self._buffers.outputs[number % self._buffers.count].numpy()
+
+
+def _operands(record: Mapping[str, Any], folder: Path, buffers: Buffers) -> list[np.ndarray]:
+    """What a kernel takes beside input and epilogue: packed weights; of bytes, what was kept."""
+    if "arrays" in record:
+        with np.load(folder / record["arrays"]) as found:
+            return [found[f"arr_{i}"] for i in range(len(found.files))]
+    packed = of_json(record["packing"]).pack(buffers.tensors.deconv_weights)
+    return [packed.astype(record["weight_dtype"])]
 
 
 class PeakKernel:

@@ -3,10 +3,11 @@
     make gpu-pack ARGS="--arch sm_90"       # or: python scripts/gpu_pack.py --arch sm_90
 
 No GPU is needed, but nvcc is. Every layer is compiled by every variant that can compute it, with
-the parameters that it chooses itself, and with `--candidates N` more from the tuner's space. The
-folder holds a library for each kernel and `manifest.json`, which says what there is and how weights
-are packed. A second run takes over what is there and was made by the same code. `--arch host` makes
-kernels for this processor, to rehearse with `gpu_bench.py --device cpu`.
+the parameters that it chooses itself, and with `--candidates N` more from the tuner's space; in 8
+bits (`int8`) by the kernel of integers (`integer`) alone. The folder holds a library for each
+kernel and `manifest.json`, which says what there is and how weights are packed. A second run takes
+over what is there and was made by the same code. `--arch host` makes kernels for this processor, to
+rehearse with `gpu_bench.py --device cpu`.
 """
 
 from __future__ import annotations
@@ -29,18 +30,22 @@ from tvm_deconv.backends import backend_of, machine_of
 from tvm_deconv.bench.figures import FAILED, NOT_SUPPORTED
 from tvm_deconv.errors import TargetError, TvmDeconvError
 from tvm_deconv.measure.facts import facts
+from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.choice import Preferences, choose
 from tvm_deconv.schedules.machines import variants_for
 from tvm_deconv.schedules.space import point_of
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 from tvm_deconv.workloads import Workload, find
 
+from .eight_bits import EIGHT_BITS
+from .integer import INTEGER, kernel_of
+from .integer import candidates as integer_candidates
 from .job import Job, build, code_digest
 from .kernel import HOST, export, target_of
 from .manifest import FORMAT, MANIFEST
 from .points import points
 
-DTYPES = ("float32", "float16")
+DTYPES = ("float32", "float16", EIGHT_BITS)
 OUT = Path("build/gpu")
 
 
@@ -59,6 +64,9 @@ def jobs_of(
     workload: Workload, dtype: str, arch: str, names: Sequence[str] | None, candidates: int
 ) -> tuple[list[Job], dict[str, Any]]:
     """What to compile for a layer, and what `auto` and `direct` are among it."""
+    if dtype == EIGHT_BITS:
+        wanted = names is None or INTEGER in names
+        return _integer_jobs(workload, arch, candidates) if wanted else ([], {})
     machine = machine_of(target_of(arch))
     conv, (batch, _, height, width) = workload.spec.geometry(), workload.spec.geometry_shape
     sizes = Sizes(batch, height, width)
@@ -91,6 +99,29 @@ def jobs_of(
         for point in points(variant, conv, sizes, machine, candidates):
             add(variant.name, point, False)
     return list(jobs.values()), chosen
+
+
+def _integer_jobs(
+    workload: Workload, arch: str, candidates: int
+) -> tuple[list[Job], dict[str, Any]]:
+    """``jobs_of`` for bytes: the kernel that a user gets, and others of its form."""
+    target, spec = target_of(arch), workload.spec
+    kernel = kernel_of(spec, target)
+    name = workload.name, EIGHT_BITS, INTEGER
+    if isinstance(kernel, Refused):
+        return [Job(*name, (), arch, True, kernel.reason)], {}
+    jobs = [Job(*name, tuple(asdict(kernel.tile).items()), arch, True)]
+    chosen = {"key": jobs[0].key, "reason": f"machine model: {_words(kernel)}"}
+    for point in integer_candidates(kernel, spec, target, candidates):
+        job = Job(*name, tuple(point.items()), arch, False)
+        if job.key != jobs[0].key:
+            jobs.append(job)
+    return jobs, {"auto": chosen}
+
+
+def _words(kernel: Any) -> str:
+    """The form of a GPU's kernel, and what multiplies."""
+    return " ".join(filter(None, (getattr(kernel, "form", ""), kernel.dot.name)))
 
 
 def build_all(jobs: Sequence[Job], folder: Path, processes: int, limit_s: int) -> list[dict]:
@@ -137,7 +168,7 @@ def pack(options: argparse.Namespace) -> dict[str, Any]:
     """Build everything and write the manifest; returns it. Raises TvmDeconvError."""
     target = target_of(options.arch)
     machine = machine_of(target)
-    known = variants_for(machine)
+    known = [*variants_for(machine), INTEGER]
     unknown = [name for name in options.variants or () if name not in known]
     if unknown:
         raise TvmDeconvError(f"no variant is called {unknown[0]!r}: use {', '.join(known)}")
@@ -169,7 +200,8 @@ def pack(options: argparse.Namespace) -> dict[str, Any]:
                 workload, dtype, options.arch, options.variants, options.candidates
             )
             jobs += found
-            manifest["chosen"].setdefault(workload.name, {})[dtype] = chosen
+            if found:
+                manifest["chosen"].setdefault(workload.name, {})[dtype] = chosen
     manifest["kernels"] = build_all(jobs, folder, options.jobs, options.limit)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return manifest

@@ -3,7 +3,7 @@
     make gpu-bench                      # or: python scripts/gpu_bench.py --pack build/gpu
 
 It needs TVM's runtime, NumPy, and PyTorch for the peers; neither TVM's compiler nor CUDA's. Results
-are written after each layer to `gpu-float32.json` and `gpu-float16.json` in `--out`, from which
+are written after each layer to `gpu-float32.json` and so on in `--out`, from which
 `tvm-deconv bench --from` prints and plots, too; a run goes on where the last one ended. Times are
 CUDA events around replayed CUDA graphs, over buffers larger than the last cache. `--device cpu`
 rehearses everything on the processor, with a pack for `host`: its times say nothing about a GPU.

@@ -27,6 +27,7 @@ from tvm_deconv.workloads.spec import LayerSpec
 from . import manifest as packed
 from .cuda import CudaDevice, NoGpu
 from .device import LAYER, DeviceLost, Processor
+from .eight_bits import EIGHT_BITS, SEED
 from .table import TUNED
 
 TRYING, DEAD = "trying.json", "dead.json"
@@ -40,7 +41,7 @@ class Options:
     pack: str
     out: str
     device: str = "cuda"
-    dtypes: tuple[str, ...] = ("float32", "float16")
+    dtypes: tuple[str, ...] = ("float32", "float16", EIGHT_BITS)
     workloads: tuple[str, ...] = ()
     limit_s: float = 5.0
     peers: bool = True
@@ -85,7 +86,7 @@ def run(options: Options) -> None:
             path = result_path(options.out, dtype)
             results = read(path) or _head(manifest, device, dtype, version)
             for name in layers:
-                if name in results["workloads"] or dtype not in manifest["chosen"][name]:
+                if name in results["workloads"] or dtype not in manifest["chosen"].get(name, {}):
                     continue
                 print(f"{name} {dtype} ...", flush=True)
                 gc.collect()  # the graphs and buffers of the layer before
@@ -109,6 +110,8 @@ def _head(
     known = facts(1)
     known["machine"] |= {"gpu": device.name, **device.facts()}
     left_out = {} if version else {"PyTorch": "it is not installed"}
+    if dtype == EIGHT_BITS:
+        left_out = {"PyTorch": "it has no convolution of bytes on a GPU"}
     return {
         "format": FORMAT,
         **known,
@@ -132,7 +135,7 @@ def _measure(
     version: str | None,
 ) -> None:
     # After the device: CUDA's runtime has to be there before TVM.
-    from .contest import Contest
+    from .contest import OWN_TOLERANCE, Contest
 
     folder, out = Path(options.pack), Path(options.out)
 
@@ -155,14 +158,16 @@ def _measure(
     ]
     layer = manifest["layers"][name]
     spec = LayerSpec(**layer["spec"])
-    contest = Contest(spec, dtype, device, options.seed, begin, dead)
+    # Operands of bytes are packed already.
+    seed = SEED if dtype == EIGHT_BITS else options.seed
+    contest = Contest(spec, dtype, device, seed, begin, dead)
     contest.bounds(manifest["peak"], folder)
     contest.kernels(kernels, folder)
     if version:
         contest.peers(version, options.compiled)
     begin(LAYER)
     contest.turns(options.limit_s)
-    results["tolerance"] = TOLERANCE[dtype]
+    results["tolerance"] = OWN_TOLERANCE[dtype] if dtype == EIGHT_BITS else TOLERANCE[dtype]
     result = contest.result(manifest["chosen"][name][dtype])
     results["workloads"][name] = {"origin": layer["origin"], **result}
     results["roles"] |= contest.roles

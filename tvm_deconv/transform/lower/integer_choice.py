@@ -1,26 +1,45 @@
-"""Which tile computes a layer of bytes, or that float32 is faster, by the machine model.
+"""Which kernel computes a layer of bytes, or why float32 does: no products, or fewer cycles.
 
-Integers take a product for each tap and word. In float32 Winograd's form takes a quarter of the
-products of a 3x3, but the bytes have to become floats before and bytes again after it. Processors
-that multiply four bytes at a time are faster in integers; those that multiply pairs of 16 bits, or
-single ones, in float32 where Winograd's form is. Measured for AVX2 on Sapphire Rapids, one thread,
-float32 with what it takes to convert: sub-pixel of factor 2, 64 channels of 128x128, 43.8 ms in
-integers and 26.1; a plain 3x3 12.6 and 6.6; a nearest resize 21.7 and 23.2; a deconvolution of
-kernel 4 and stride 2, 2.5 and 3.0.
+On processors, integers take a product for each tap and word. In float32 Winograd's form takes a
+quarter of the products of a 3x3, but the bytes have to become floats before and bytes again after
+it. Processors that multiply four bytes at a time are faster in integers; those that multiply pairs
+of 16 bits, or single ones, in float32 where Winograd's form is. Measured for AVX2 on Sapphire
+Rapids, one thread, float32 with what it takes to convert: sub-pixel of factor 2, 64 channels of
+128x128, 43.8 ms in integers and 26.1; a plain 3x3 12.6 and 6.6; a nearest resize 21.7 and 23.2; a
+deconvolution of kernel 4 and stride 2, 2.5 and 3.0.
+
+GPUs compute them in integers wherever they have products of bytes; none of that has been timed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import mean
+from typing import Any, TypeAlias
+
+from tvm import tirx
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.choice import Preferences, choose
+from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
 from tvm_deconv.schedules.cpu.integer.tile import Tile
-from tvm_deconv.schedules.cpu.integer.variant import INTEGER, integer_variant, operands_of
+from tvm_deconv.schedules.cpu.integer.variant import (
+    INTEGER,
+    IntegerVariant,
+    integer_variant,
+    operands_of,
+)
+from tvm_deconv.schedules.cpu.integer.write import write
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.tiling import TYPICAL_SIZES
+from tvm_deconv.schedules.gpu.integer.dot import dots_of
+from tvm_deconv.schedules.gpu.integer.kernel import GpuInteger, choose_form
+from tvm_deconv.schedules.gpu.machine import GpuMachine
+from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.variant import Sizes
+
+IntegerKernel: TypeAlias = Integer | GpuInteger
 
 # Cycles of a vector of bytes that become floats, or the reverse, in a pass of its own.
 _CONVERT = 12
@@ -28,17 +47,74 @@ _CONVERT = 12
 _CLEARLY = 0.9
 
 
-def choose_integer_tile(
-    op: ConvTranspose2d, sizes: Sizes, dtype: str, machine: CpuMachine, preferences: Preferences
-) -> tuple[Tile, str] | Refused:
-    """A tile for a layer of ``dtype``, such as ``uint8xint8``, and in words why this one.
+def multiplies_bytes(machine: Machine) -> bool:
+    """Whether there are kernels of bytes for a machine at all."""
+    return isinstance(machine, CpuMachine) or dots_of(machine) is not None
 
-    The fastest that the tuning log has for it, else the machine model's. Refused where float32 is
-    faster by the model, whatever the log holds: a layer that is, is not tuned in integers.
+
+def integer_kernel(
+    op: ConvTranspose2d,
+    dtype: str,
+    store: Store,
+    sizes: Sizes,
+    machine: Machine,
+    preferences: Preferences,
+) -> tuple[IntegerKernel, str] | Refused:
+    """The kernel of a layer of ``dtype``, such as ``uint8xint8``, and in words why this one.
+
+    ``sizes`` are those of the input. On a processor its tile is the fastest that the tuning log has
+    for the layer, else the machine model's; Refused where float32 is faster by the model. On a
+    GPU it is the model's; Refused where the GPU has no products of bytes, or no kernel fits.
     """
     operands = operands_of(dtype)
     assert operands is not None, dtype
-    variant = integer_variant(machine, operands[1])
+    data, weight = operands
+    if isinstance(machine, GpuMachine):
+        return _gpu_kernel(op, data, weight, store, sizes, machine)
+    variant = integer_variant(machine, weight)
+    chosen = _tile(op, sizes, dtype, variant, machine, preferences)
+    if isinstance(chosen, Refused):
+        return chosen
+    tile, reason = chosen
+    return Integer(op, data, variant.dot, tile, store), reason
+
+
+def function_of(kernel: IntegerKernel, shape: Sequence[Any]) -> tirx.PrimFunc:
+    """The scheduled function of a kernel for an input of ``shape``."""
+    if isinstance(kernel, GpuInteger):
+        return kernel.write(tuple(shape))
+    return write(kernel, shape)
+
+
+def _gpu_kernel(
+    op: ConvTranspose2d, data: str, weight: str, store: Store, sizes: Sizes, machine: GpuMachine
+) -> tuple[GpuInteger, str] | Refused:
+    dots = dots_of(machine)
+    if dots is None:
+        return Refused(f"{machine.name} has no product of four bytes at a time")
+    narrow, wide = dots
+    dot = narrow if weight == "int8" else wide
+    chosen = choose_form(op, dot, sizes, machine)
+    if isinstance(chosen, str):
+        return Refused(chosen)
+    form, tile, cycles = chosen
+    reason = f"machine model: {INTEGER} {cycles / 1e6:.3g} Mcycles, in the loops of {form}"
+    return GpuInteger(op, data, dot, form, tile, store), reason
+
+
+def _tile(
+    op: ConvTranspose2d,
+    sizes: Sizes,
+    dtype: str,
+    variant: IntegerVariant,
+    machine: CpuMachine,
+    preferences: Preferences,
+) -> tuple[Tile, str] | Refused:
+    """A tile of a processor, and in words why this one.
+
+    Where float32 is faster by the model, the log does not count: such a layer is not tuned in
+    integers.
+    """
     refusal = variant.cannot(op)
     if refusal is not None:
         return Refused(refusal)

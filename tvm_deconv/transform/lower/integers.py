@@ -31,19 +31,18 @@ from typing import Any
 import numpy as np
 from tvm import relax
 
-from tvm_deconv.algebra.integers import integer_weights
+from tvm_deconv.algebra.integers import integer_weights, weight_dtype
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.choice import Preferences
-from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store, phase_sums
-from tvm_deconv.schedules.cpu.integer.variant import dtype_of_layer, integer_variant
-from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.cpu.integer.kernel import Store, phase_sums
+from tvm_deconv.schedules.cpu.integer.variant import dtype_of_layer
 from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, shape_of
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE, scale_of
 
 from .epilogue import PRELU, RESHAPE, phase_view
-from .integer_choice import choose_integer_tile
+from .integer_choice import IntegerKernel, integer_kernel
 from .read import CONV, CONV_TRANSPOSE, Convolution, read
 from .residual import residual_of
 
@@ -66,7 +65,7 @@ class IntegerLayer:
     conv: Convolution
     data: relax.Expr
     result: relax.Var
-    kernel: Integer
+    kernel: IntegerKernel
     arrays: tuple[np.ndarray, ...] = field(repr=False)
     other: relax.Expr | None = None
     weight: str = "int8"
@@ -124,12 +123,7 @@ class BytesConvolution:
     @property
     def weight_dtype(self) -> str | None:
         """int8 or int16, whatever holds the weights; None for more than that."""
-        low, high = self.weight.min(initial=0), self.weight.max(initial=0)
-        for dtype in ("int8", "int16"):
-            bounds = np.iinfo(dtype)
-            if bounds.min <= low and high <= bounds.max:
-                return dtype
-        return None
+        return weight_dtype(self.weight)
 
 
 def read_bytes(graph: Graph, var: relax.Var) -> BytesConvolution | Refused | None:
@@ -171,20 +165,18 @@ def integer_layer(
     the same but for ties, of which rounding in float32 moves one in tens of thousands.
     """
     found = read_bytes(graph, var)
-    if found is None:
-        return None
-    if not isinstance(machine, CpuMachine):
-        return Refused("integers are multiplied on processors only")
-    return found if isinstance(found, Refused) else _layer(graph, found, machine, preferences)
+    if isinstance(found, BytesConvolution):
+        return _layer(graph, found, machine, preferences)
+    return found
 
 
 def _layer(
-    graph: Graph, found: BytesConvolution, machine: CpuMachine, preferences: Preferences
+    graph: Graph, found: BytesConvolution, machine: Machine, preferences: Preferences
 ) -> IntegerLayer | Refused:
     conv, weight, zero_point = found.conv, found.weight, found.zero_point
     units, data, dtype = found.units, found.data, dtype_of(found.data)
-    weight_dtype = found.weight_dtype
-    if weight_dtype is None:
+    held_as = found.weight_dtype
+    if held_as is None:
         return Refused(f"a weight is {np.abs(weight).max()} times its scale: more than int16 holds")
     op = replace(conv.op, step=conv.step)
     after = _follow(graph, conv)
@@ -193,11 +185,6 @@ def _layer(
     largest = phase_sums(op, np.abs(weight)) * farthest
     if largest.max() >= _INT32:
         return Refused(f"a sum may be {largest.max()}, which int32 does not hold")
-    chosen = choose_integer_tile(
-        op, _sizes(data), dtype_of_layer(dtype, weight_dtype), machine, preferences
-    )
-    if isinstance(chosen, Refused):
-        return chosen
     bias, shift = _bias(after.shift, units, _INT32 - largest)
     is_float = after.scale is None
     per = np.float32(1 if after.scale is None else after.scale)
@@ -214,8 +201,11 @@ def _layer(
         sum=None if added is None else added.sum,
     )
     low, high = (_in_units(bound, per) for bound in (after.low, after.high))
-    tile, reason = chosen
-    kernel = Integer(op, dtype, integer_variant(machine, weight_dtype).dot, tile, store)
+    layer_dtype = dtype_of_layer(dtype, held_as)
+    chosen = integer_kernel(op, layer_dtype, store, _sizes(data), machine, preferences)
+    if isinstance(chosen, Refused):
+        return chosen
+    kernel, reason = chosen
     offsets = bias - kernel.corrections(weight, zero_point)
     arrays = [
         kernel.pack(weight),
@@ -233,7 +223,7 @@ def _layer(
         arrays.append(added.values)
         result, other = added.result, added.other
     return IntegerLayer(
-        conv, data, result, kernel, tuple(arrays), other, weight=weight_dtype, reason=reason
+        conv, data, result, kernel, tuple(arrays), other, weight=held_as, reason=reason
     )
 
 

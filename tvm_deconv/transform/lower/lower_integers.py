@@ -15,20 +15,19 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.backends import machine_of
 from tvm_deconv.layer_names import layer_name
+from tvm_deconv.logs.find import LogSpec, resolve_log
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.relax_functions import holds, opaque, with_rebuilt
 from tvm_deconv.report import KernelReport
-from tvm_deconv.schedules.choice import Preferences, TuningLog
-from tvm_deconv.schedules.cpu.integer.kernel import Integer
+from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.schedules.cpu.integer.variant import INTEGER
-from tvm_deconv.schedules.cpu.integer.write import write
-from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.transform.graph import Graph, op_name, same_shape, shape_of
 from tvm_deconv.transform.graph import constant as tensor_constant
 from tvm_deconv.transform.keep_bytes import DEQUANTIZE
 from tvm_deconv.transform.rebind import rebind
 
+from .integer_choice import IntegerKernel, function_of, multiplies_bytes
 from .integers import IntegerLayer, integer_layer
 from .layers import describe, operator, short
 
@@ -40,22 +39,22 @@ class LowerIntegers:
     Takes what ``LowerConvolutions`` takes, of any size, fixed or free, where x is uint8 or int8 of
     one scale and the weights are integers times a scale for each output channel, unless float32 is
     faster, in whose forms ``winograd`` counts Winograd's. Anything else stays as it is, as does a
-    module for a device that is no processor. ``log`` may hold measured tiles. To run before that
-    pass, when weights are constants. Each function is called ``integer_conv2d_transpose`` or
-    ``integer_conv2d``.
+    module for a GPU that does not multiply bytes. ``log`` may hold tiles that were measured on a
+    processor. To run before that pass, when weights are constants. Each function is called
+    ``integer_conv2d_transpose`` or ``integer_conv2d``. Raises LogError as that pass does.
     """
 
     def __init__(
-        self, target: tvm.target.Target, winograd: bool = True, log: TuningLog | None = None
+        self, target: tvm.target.Target, winograd: bool = True, log: LogSpec = None
     ) -> None:
         self.machine = machine_of(target)
-        self.preferences = Preferences(winograd=winograd, log=log)
+        self.preferences = Preferences(winograd=winograd, log=resolve_log(log, target)[0])
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         """The module with every such layer lowered; itself where there is none."""
-        is_meant = isinstance(self.machine, CpuMachine)
+        is_meant = multiplies_bytes(self.machine)
         if not is_meant or not any(map(has_bytes, dict(mod.functions).values())):
             return mod
         canonical = relax.transform.CanonicalizeBindings()(mod)
@@ -125,7 +124,7 @@ class _Rebuild(PyExprMutator):
     ) -> None:
         super().__init__(mod)
         self.graph, self.layers = graph, layers
-        self.known: list[tuple[Integer, tuple[Any, ...], tvm.ir.GlobalVar]] = []
+        self.known: list[tuple[IntegerKernel, tuple[Any, ...], tvm.ir.GlobalVar]] = []
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
         layer = self.layers.get(binding.var)
@@ -156,7 +155,7 @@ class _Rebuild(PyExprMutator):
             tvm.tirx.Var(name, "int64") if size is None else size
             for name, size in zip("nchw", sizes, strict=True)
         ]
-        func = opaque(write(layer.kernel, free))
+        func = opaque(function_of(layer.kernel, free))
         name = f"{INTEGER}_{operator(self.graph, layer.conv.var)}"
         callee = self.builder_.add_func(func, name)
         self.known.append((layer.kernel, sizes, callee))
