@@ -106,6 +106,9 @@ def tuned_layers(draw, name):
     conv, shape = draw(layers())
     if name == "winograd":
         conv = replace(conv, h=draw(WINOGRAD_AXES), w=draw(WINOGRAD_AXES))
+    if name == "depthwise":
+        n, outputs = conv.in_channels, draw(st.integers(1, 3))
+        conv = replace(conv, out_channels=n * outputs, groups=n)
     assume(has_output(conv, shape))
     sizes, machine = draw(free_or_known(shape)), draw(MACHINES)
     parameters = feasible(draw, VARIANTS[name], conv, sizes, machine)
