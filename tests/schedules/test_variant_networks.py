@@ -26,7 +26,7 @@ FREE = ("n", 3, "h", "w")
 
 @pytest.mark.parametrize(
     ("variant", "dims"),
-    [(AUTO, None), *((variant, FREE) for variant in (AUTO, *VARIANTS))],
+    [(AUTO, None), *((variant, FREE) for variant in (AUTO, *VARIANTS) if variant != "depthwise")],
     ids=lambda value: value if isinstance(value, str) else "free" if value else "fixed",
 )
 def test_a_network_equals_onnx_runtime_in_each_variant(variant, dims):

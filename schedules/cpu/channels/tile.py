@@ -28,8 +28,10 @@ _BUSY = 8
 # Of a load, in cycles of one multiply-add: a vector of weights comes from the level-2 cache, where
 # those of a tile mostly are, and an input lies beside others.
 _WEIGHTS, _INPUTS = 0.8, 0.03
-# Of a vector, in cycles of one multiply-add: to copy it to scratch, to transpose and store it.
-_COPY, _STORE = 3.0, 8.0
+# Of a vector, in cycles of one multiply-add: to copy it to scratch, to transpose and store it. With
+# less, 1x1 layers were taken (56->12 at 224x224, 128->64 at 256x256) that took 1.1 to 1.4 times as
+# long as with ``revd2`` on one and on two threads of an Intel Xeon.
+_COPY, _STORE = 7.0, 16.0
 # To set a register to zero, or to what the block before left, and to leave it for the next.
 _CARRY = 2.0
 # Input channels whose weights are worth another round over the sums.
