@@ -18,6 +18,7 @@ from tvm_deconv.targets import resolve_target
 
 __all__ = [
     "HOST",
+    "cases",
     "check",
     "compile_here",
     "compile_quickly",
@@ -36,6 +37,16 @@ TOLERANCE = {"float32": 3e-6, "float16": 2e-3}
 # Winograd's sums cancel: tests/test_winograd.py holds 2e-5 of the largest output where there are
 # many. Of a few outputs of a layer with one channel the largest may happen to be small.
 WINOGRAD_TOLERANCE = {"float32": 4e-5, "float16": 2e-3}
+
+
+def cases(variants, layers):
+    """Variants and names of layers; "depthwise" is for the layer of its name, and for no other."""
+    return [
+        (variant, layer)
+        for variant in sorted(variants)
+        for layer in layers
+        if (variant == "depthwise") == (layer == "depthwise")
+    ]
 
 
 def function(

@@ -62,7 +62,7 @@ class TileStore:
         stores = []
         for part in range(stride):
             lane = range(part * lanes, (part + 1) * lanes)
-            shuffled = tirx.Shuffle(inputs, [_i32(i % stride * lanes + i // stride) for i in lane])
+            shuffled = edit.shuffle(inputs, [i % stride * lanes + i // stride for i in lane])
             target = [*store.indices[:-1], edit.ramp(j + part * lanes, lanes)]
             stores.append(tirx.BufferStore(store.buffer, shuffled, target))
 
@@ -220,7 +220,3 @@ def _reading_past(block: SBlockRealize, copy: SBlockRealize) -> SBlockRealize:
         return source.source, [edit.bind(index, values) for index in source.indices]
 
     return edit.redirected(block, copy.block.writes[0], read)
-
-
-def _i32(value: int) -> tirx.IntImm:
-    return tirx.IntImm("int32", value)

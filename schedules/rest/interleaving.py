@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
@@ -21,12 +20,12 @@ from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.tir import edit
-from tvm_deconv.schedules.tir.edit import index, ramp
+from tvm_deconv.schedules.tir.edit import index, ramp, shuffle
 
 from .digits import with_digits
 from .injective import SERIAL_VALUES
-from .stage import Stage, Var
-from .transposition import Move, MovedAxis, move_of
+from .stage import Stage
+from .transposition import Move, MovedAxis, begins_of, flat, move_of
 
 # More rows are squares (``transposition``).
 _MOST_ROWS = 4
@@ -79,23 +78,14 @@ def write_interleaving(func: tirx.PrimFunc, found: Interleaving) -> tirx.PrimFun
 
 def _write(found: Interleaving) -> None:
     lanes, rows, row, move = found.lanes, found.rows, found.row, found.move
-    x, y = (
-        T.decl_buffer((_size(buffer),), buffer.dtype, data=buffer.data)
-        for buffer in (move.x, move.y)
-    )
+    x, y = flat(move.x), flat(move.y)
     vectors = -(-row.size // lanes)
     strip = min(vectors, _VECTORS)
     strips = -(-vectors // strip)
     outer = prod(axis.size for axis in found.outer)
     loop = T.parallel if outer * rows.size * row.size >= SERIAL_VALUES else T.serial
     with loop(index(0), index(outer * strips)) as piece:
-        place = piece // strips
-        read, written = (index(begin) for begin in move.begins)
-        for axis in reversed(found.outer):
-            read = read + place % axis.size * axis.read
-            written = written + place % axis.size * axis.written
-            place = place // axis.size
-        read, written = T.bind(read), T.bind(written)
+        read, written = begins_of(move, found.outer, piece // strips)
         with T.serial(index(0), index(strip)) as number:
             along = (piece % strips * strip + number) * lanes
             at = T.bind(tirx.min(along, index(row.size - lanes)))
@@ -110,7 +100,7 @@ def _write(found: Interleaving) -> None:
                 reads, writes = [n * rows.read for n in numbers], together
             given = [T.bind(x[ramp(first_read + n, lanes)]) for n in reads]
             for n, to in enumerate(writes):
-                value = _shuffle(given, _order(n, rows.size, lanes, found.takes_apart))
+                value = shuffle(given, _order(n, rows.size, lanes, found.takes_apart))
                 T.buffer_store(y, value, [ramp(first_written + to, lanes)])
 
 
@@ -120,11 +110,3 @@ def _order(number: int, rows: int, lanes: int, takes_apart: bool) -> list[int]:
         return [lane * rows + number for lane in range(lanes)]
     places = range(number * lanes, (number + 1) * lanes)
     return [place % rows * lanes + place // rows for place in places]
-
-
-def _shuffle(vectors: list[Any], order: list[int]) -> Any:
-    return tirx.Shuffle(vectors, [tirx.const(i, "int32") for i in order])
-
-
-def _size(buffer: Var) -> int:
-    return prod(int(extent) for extent in buffer.shape)

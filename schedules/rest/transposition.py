@@ -10,6 +10,7 @@ that it ends with the axis.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -84,11 +85,9 @@ def move_of(stages: list[Stage]) -> Move | None:
 
 @dataclass(frozen=True)
 class Transposition:
-    """A move; ``i`` is along x, ``j`` along y."""
+    """``move``, where ``i`` is along x, ``j`` along y."""
 
-    x: Var
-    y: Var
-    begins: tuple[int, int]
+    move: Move
     outer: tuple[MovedAxis, ...]
     i: MovedAxis
     j: MovedAxis
@@ -114,7 +113,7 @@ def transposition_of(stages: list[Stage], machine: CpuMachine) -> Transposition 
     if lanes < _SMALLEST:
         return None
     outer = tuple(axis for axis in axes if axis is not i and axis is not j)
-    return Transposition(move.x, move.y, move.begins, outer, i, j, lanes)
+    return Transposition(move, outer, i, j, lanes)
 
 
 def _steps(stage: Stage, buffer: Var, indices: list[Expr]) -> tuple[list[int], int] | None:
@@ -153,23 +152,15 @@ def write_transposition(func: tirx.PrimFunc, found: Transposition) -> tirx.PrimF
 
 def _write(found: Transposition) -> None:
     lanes, i, j = found.lanes, found.i, found.j
-    x, y = (
-        T.decl_buffer((_size(buffer),), buffer.dtype, data=buffer.data)
-        for buffer in (found.x, found.y)
-    )
+    x, y = flat(found.move.x), flat(found.move.y)
     longer, shorter = (i, j) if i.size >= j.size else (j, i)
     strips = -(-longer.size // (lanes * _ABREAST))
     outer = prod(axis.size for axis in found.outer)
     values = outer * i.size * j.size
     loop = T.parallel if values >= SERIAL_VALUES else T.serial
     with loop(index(0), index(outer * strips)) as piece:
-        place, strip = piece // strips, piece % strips
-        read, written = (index(begin) for begin in found.begins)
-        for axis in reversed(found.outer):
-            read = read + place % axis.size * axis.read
-            written = written + place % axis.size * axis.written
-            place = place // axis.size
-        read, written = T.bind(read), T.bind(written)
+        strip = piece % strips
+        read, written = begins_of(found.move, found.outer, piece // strips)
         with (
             T.serial(index(0), index(-(-shorter.size // lanes))) as across,
             T.serial(index(0), index(_ABREAST)) as along,
@@ -184,5 +175,17 @@ def _write(found: Transposition) -> None:
                 T.buffer_store(y, row, [ramp(first_written + n * i.written, lanes)])
 
 
-def _size(buffer: Var) -> int:
-    return prod(int(extent) for extent in buffer.shape)
+def flat(buffer: Var) -> Any:
+    """``buffer`` as one row, within an ``IRBuilder``."""
+    size = prod(int(extent) for extent in buffer.shape)
+    return T.decl_buffer((size,), buffer.dtype, data=buffer.data)
+
+
+def begins_of(move: Move, outer: Sequence[MovedAxis], place: Any) -> tuple[Any, Any]:
+    """Where reads and writes begin at the ``place``-th value of all ``outer`` axes together."""
+    read, written = (index(begin) for begin in move.begins)
+    for axis in reversed(outer):
+        read = read + place % axis.size * axis.read
+        written = written + place % axis.size * axis.written
+        place = place // axis.size
+    return T.bind(read), T.bind(written)

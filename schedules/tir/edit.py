@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import tvm_ffi
@@ -146,6 +146,11 @@ def ramp(base: Any, lanes: int) -> tirx.Ramp:
     """The indices of a vector that starts at ``base``."""
     base = index(base)
     return tirx.Ramp(base, const_like(base, 1), lanes)
+
+
+def shuffle(vectors: Sequence[Any], order: Iterable[int]) -> tirx.Shuffle:
+    """The lanes of ``order``, counted through all ``vectors``."""
+    return tirx.Shuffle(list(vectors), [tirx.const(lane, "int32") for lane in order])
 
 
 def redirected(

@@ -10,6 +10,8 @@ from typing import Any
 
 from tvm import tirx
 
+from .edit import shuffle
+
 Places = Sequence[int | None]
 # A vector, and the place of each of its lanes.
 Source = tuple[Any, Sequence[int]]
@@ -42,13 +44,13 @@ def picked(sources: Sequence[Source], places: Places, dtype: str = "float32") ->
         if found is None:
             # Lanes of another source are put in later: any will do.
             order = [lane_of.get(place, 0) if place in new else 0 for place in places]
-            found = _shuffle([vector], order)
+            found = shuffle([vector], order)
         else:
             order = [
                 len(places) + lane_of[place] if place in new else lane
                 for lane, place in enumerate(places)
             ]
-            found = _shuffle([found, vector], order)
+            found = shuffle([found, vector], order)
     return found
 
 
@@ -60,7 +62,3 @@ def picked_from(load: Callable[[int, int], Any], size: int, places: Places) -> A
     begins = windows(places, size, lanes)
     sources = [(load(begin, lanes), range(begin, begin + lanes)) for begin in begins]
     return picked(sources, places)
-
-
-def _shuffle(vectors: list[Any], order: Sequence[int]) -> Any:
-    return tirx.Shuffle(vectors, [tirx.const(lane, "int32") for lane in order])

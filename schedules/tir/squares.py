@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tvm import tirx
 from tvm.script.ir_builder import tirx as T
+
+from .edit import shuffle
 
 
 def transposed(rows: list[Any], lanes: int) -> list[Any]:
@@ -23,11 +24,7 @@ def transposed(rows: list[Any], lanes: int) -> list[Any]:
         for i in range(lanes):
             if not i & step:
                 pair = [rows[i], rows[i + step]]
-                new[i] = T.bind(_shuffle(pair, first))
-                new[i + step] = T.bind(_shuffle(pair, second))
+                new[i] = T.bind(shuffle(pair, first))
+                new[i + step] = T.bind(shuffle(pair, second))
         rows, step = new, step * 2
     return rows
-
-
-def _shuffle(vectors: list[Any], order: list[int]) -> Any:
-    return tirx.Shuffle(vectors, [tirx.const(i, "int32") for i in order])

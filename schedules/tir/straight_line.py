@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from tvm import tirx
 
+from .edit import shuffle
+
 
 class StraightLine:
     """Statements that bind values to names, one after the other."""
@@ -124,13 +126,13 @@ class StraightLine:
         lanes = _lanes(vectors[0])
         first, second, *others = vectors
         start = [element if element < 2 * lanes else 0 for element in order]
-        result = self.name(tirx.Shuffle([first, second], _indices(start)))
+        result = self.name(shuffle([first, second], start))
         for index, vector in enumerate(others, start=2):
             added = [
                 lanes + element % lanes if element // lanes == index else lane
                 for lane, element in enumerate(order)
             ]
-            result = self.name(tirx.Shuffle([result, vector], _indices(added)))
+            result = self.name(shuffle([result, vector], added))
         return result
 
     def deinterleave(self, values: list[Any]) -> list[Any]:
@@ -177,7 +179,3 @@ def _like(value: Any, factor: float) -> Any:
     lanes = _lanes(value)
     scalar = tirx.const(factor, "float32")
     return tirx.Broadcast(scalar, lanes) if lanes > 1 else scalar
-
-
-def _indices(order: list[int]) -> list[tirx.IntImm]:
-    return [tirx.IntImm("int32", index) for index in order]

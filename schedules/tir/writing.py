@@ -5,7 +5,7 @@ A vector of one lane is a number: so places, types and values are asked for by t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tvm import tirx
@@ -16,7 +16,13 @@ from .edit import index, ramp
 
 
 def simplified(value: Any) -> Any:
-    return Analyzer().simplify(value)
+    return Analyzer().simplify(index(value))
+
+
+def known(value: Any) -> int | None:
+    """The number that ``value`` is; None if only the run time knows it."""
+    value = simplified(value)
+    return int(value) if isinstance(value, tirx.IntImm) else None
 
 
 def named(value: Any) -> Any:
@@ -27,7 +33,7 @@ def named(value: Any) -> Any:
 
 def places(first: Any, lanes: int) -> Any:
     """The index of ``lanes`` neighbours."""
-    return ramp(first, lanes) if lanes > 1 else first
+    return ramp(first, lanes) if lanes > 1 else index(first)
 
 
 def type_of(dtype: str, lanes: int) -> str:
@@ -52,3 +58,22 @@ def in_vectors(count: Any, lanes: int, do: Callable[[Any, int], None]) -> None:
         do(vector * lanes, lanes)
     with T.serial(index(0), count % lanes) as rest:
         do(count - count % lanes + rest, 1)
+
+
+def lane_by_lane(lanes: int, do: Callable[[Any], None]) -> None:
+    """``do(lane)`` for each of ``lanes``, as a loop that becomes one vector."""
+    if lanes == 1:
+        do(index(0))
+        return
+    with T.vectorized(index(0), index(lanes)) as lane:
+        do(lane)
+
+
+def in_halves(count: int, lanes: int) -> Iterator[tuple[int, int]]:
+    """``count`` places, at most ``lanes``, as smaller and smaller vectors: first place, lanes."""
+    done = 0
+    while done < count:
+        if count - done >= lanes:
+            yield done, lanes
+            done += lanes
+        lanes //= 2

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 import tvm
-from kernel import check, compile_here, compile_unoptimised, square
+from kernel import cases, check, compile_here, compile_unoptimised, square
 from onnx_net import every_layer
 from paths import MODELS
 from tvm import relax, rpc
@@ -59,13 +59,6 @@ LAYERS = {
         (2, 9, 21),
     ),
 }
-# Only one variant is for layers of its name, and it is for no others.
-CASES = [
-    (variant, layer)
-    for variant in sorted(VARIANTS)
-    for layer in LAYERS
-    if (variant == "depthwise") == (layer == "depthwise")
-]
 
 
 @pytest.fixture
@@ -100,7 +93,7 @@ def run_on(session, folder):
     return run
 
 
-@pytest.mark.parametrize(("variant", "layer"), CASES)
+@pytest.mark.parametrize(("variant", "layer"), cases(VARIANTS, LAYERS))
 def test_each_variant_equals_the_scatter_definition_on_a_board(session, tmp_path, variant, layer):
     conv, shape = LAYERS[layer]
     reason = VARIANTS[variant].refusal(conv, ACCUMULATE_DTYPE)

@@ -10,7 +10,7 @@ from tvm.script.ir_builder import tirx as T
 from tvm_deconv.schedules.cpu.elements import Elements
 from tvm_deconv.schedules.tir.edit import index
 from tvm_deconv.schedules.tir.squares import transposed
-from tvm_deconv.schedules.tir.writing import named, places, simplified
+from tvm_deconv.schedules.tir.writing import in_halves, lane_by_lane, named, places, simplified
 
 from .strip import Strip
 
@@ -48,15 +48,12 @@ def _store_row(strip: Strip, elements: Elements, at: tuple[Any, Any], line: Any)
     """A row of the output: whole vectors, then smaller ones, or single columns."""
     lanes, width = strip.tile.lanes, strip.out.shape[3]
 
-    def element(ow: Any) -> None:
-        elements.store((strip.batch, *at, ow), strip.lines[line + ow])
-
     def columns(first: Any, lanes: int) -> None:
-        if lanes == 1:
-            element(first)
-            return
-        with T.vectorized(index(0), index(lanes)) as lane:
-            element(first + lane)
+        def element(lane: Any) -> None:
+            ow = first + lane
+            elements.store((strip.batch, *at, ow), strip.lines[line + ow])
+
+        lane_by_lane(lanes, element)
 
     whole = simplified(width // lanes)
     with T.serial(index(0), whole) as vector:
@@ -66,10 +63,6 @@ def _store_row(strip: Strip, elements: Elements, at: tuple[Any, Any], line: Any)
         with T.serial(index(0), width - done) as rest:
             columns(done + rest, 1)
         return
-    rest = int(width) % lanes
-    done = int(width) - rest
-    while rest:
-        lanes //= 2
-        if rest >= lanes:
-            columns(index(done), lanes)
-            done, rest = done + lanes, rest - lanes
+    done = int(width) // lanes * lanes
+    for first, size in in_halves(int(width) - done, lanes):
+        columns(index(done + first), size)

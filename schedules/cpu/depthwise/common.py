@@ -10,7 +10,6 @@ from tvm import tirx
 from tvm.s_tir import Schedule
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
-from tvm.sym import Analyzer
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.schedules.algorithms.names import PAD, PHASES
@@ -19,28 +18,9 @@ from tvm_deconv.schedules.cpu.elements import Elements
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index
 from tvm_deconv.schedules.tir.last_steps import for_llvm
+from tvm_deconv.schedules.tir.writing import lane_by_lane, named, places, simplified, type_of
 
 from .tile import DepthTile
-
-
-def simplified(value: Any) -> Any:
-    return Analyzer().simplify(index(value))
-
-
-def bound(value: Any) -> Any:
-    """``value`` under a name, or a number that it is."""
-    value = simplified(value)
-    return value if isinstance(value, tirx.IntImm | tirx.Var) else T.bind(value)
-
-
-def known(value: Any) -> int | None:
-    """The number that ``value`` is; None if only the run time knows it."""
-    value = simplified(value)
-    return int(value) if isinstance(value, tirx.IntImm) else None
-
-
-def ramp(base: Any, lanes: int) -> Any:
-    return edit.ramp(base, lanes) if lanes > 1 else index(base)
 
 
 def taps_of(axis: Axis, phase: int) -> list[int]:
@@ -90,16 +70,16 @@ class DepthWriter(ABC):
 
     def _pieces(self) -> None:
         channels, planes = self.conv.in_channels, self.tile.planes
-        strips = bound(self.strips())
+        strips = named(self.strips())
         chunks = -(-channels // planes)
         loop = T.parallel if self.tile.parallel else T.serial
         with loop(index(0), simplified(self.batch * chunks * strips)) as piece:
-            strip = bound(piece % strips)
-            chunk = bound(piece // strips % chunks)
-            batch = bound(piece // strips // chunks)
+            strip = named(piece % strips)
+            chunk = named(piece // strips % chunks)
+            batch = named(piece // strips // chunks)
             self.prepare()
             with T.serial(index(0), index(planes)) as k:
-                channel = bound(chunk * planes + k)
+                channel = named(chunk * planes + k)
                 if channels % planes == 0:
                     self.plane(batch, channel, strip)
                 else:
@@ -122,24 +102,20 @@ class DepthWriter(ABC):
             for tw in range(len(w.taps(fw)))
         }
 
-    def spread(self, value: Any, lanes: int) -> Any:
-        """A vector of equal lanes."""
-        return value if lanes == 1 else tirx.Broadcast(value, lanes)
-
     def load(self, place: Sequence[Any], lanes: int) -> Any:
         """A vector of the input in float32, from ``place`` (batch, channel, row, column) on."""
         *outer, column = place
-        places = (*outer, ramp(column, lanes))
-        value = self.x[places]
+        at = (*outer, places(column, lanes))
+        value = self.x[at]
         if str(self.x.ty.dtype) == "float32":
             return value
-        return tirx.Cast("float32" if lanes == 1 else f"float32x{lanes}", value)
+        return tirx.Cast(type_of("float32", lanes), value)
 
     def store_lanes(self, place: Sequence[Any], register: Any, first: int, lanes: int) -> None:
         """``lanes`` outputs, from lane ``first`` of a register on."""
         *outer, column = place
-        if lanes == 1:
-            self.elements.store((*outer, column), register[index(first)])
-            return
-        with T.vectorized(index(0), index(lanes)) as lane:
+
+        def element(lane: Any) -> None:
             self.elements.store((*outer, column + lane), register[lane + first])
+
+        lane_by_lane(lanes, element)

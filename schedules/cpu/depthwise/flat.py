@@ -22,10 +22,11 @@ from typing import Any
 from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
+from tvm_deconv.schedules.tir import writing
 from tvm_deconv.schedules.tir.edit import index
 from tvm_deconv.schedules.tir.picks import Places, picked, picked_from
 
-from .common import DepthWriter, ramp, taps_of
+from .common import DepthWriter, taps_of
 from .tile import copied_pitch, vectors_of
 
 
@@ -90,20 +91,20 @@ class FlatWriter(DepthWriter):
             places = self._places(vector * lanes, down, right, p + above, q + left)
             at = ((p * right + q) * self.copied + vector) * lanes
             value = self._picked(batch, channel, places)
-            T.buffer_store(self.scratch, value, [ramp(index(at), lanes)])
+            T.buffer_store(self.scratch, value, [writing.places(index(at), lanes)])
 
     def _sum(self, batch: Any, channel: Any, weights: Any, fh: int, fw: int, begin: int) -> Any:
         (down, right), lanes = self.conv.step, self.tile.lanes
         (above, _), (left, _) = self.conv.h.halo, self.conv.w.halo
-        total: Any = self.spread(tirx.const(0, "float32"), lanes)
+        total: Any = writing.broadcast(tirx.const(0, "float32"), lanes)
         rows, columns = taps_of(self.conv.h, fh), taps_of(self.conv.w, fw)
         for th, a in enumerate(rows):
             for tw, b in enumerate(columns):
-                weight = self.spread(weights[fh, fw, th, tw], lanes)
+                weight = writing.broadcast(weights[fh, fw, th, tw], lanes)
                 if self.copies:
                     at = (a % down * right + b % right) * self.copied * lanes
                     at += a // down * self.pitch + b // right + begin
-                    total = total + self.scratch[ramp(index(at), lanes)] * weight
+                    total = total + self.scratch[writing.places(index(at), lanes)] * weight
                     continue
                 places = self._places(begin, 1, 1, a + above, b + left)
                 if any(place is not None for place in places):
@@ -131,7 +132,7 @@ class FlatWriter(DepthWriter):
                 phase = oh % h.stride * w.stride + ow % w.stride
                 places.append(phase * held + oh // h.stride * self.pitch + ow // w.stride)
             kept = T.alloc_buffer((index(lanes),), "float32")
-            T.buffer_store(kept, picked(sources, places), [ramp(index(0), lanes)])
+            T.buffer_store(kept, picked(sources, places), [writing.places(index(0), lanes)])
             self._elements(batch, channel, kept, begin, lanes)
 
     def _elements(self, batch: Any, channel: Any, kept: Any, begin: int, lanes: int) -> None:
@@ -141,8 +142,4 @@ class FlatWriter(DepthWriter):
             oh, ow = (lane + begin) // columns, (lane + begin) % columns
             self.elements.store((batch, channel, oh, ow), kept[lane])
 
-        if lanes == 1:
-            element(index(0))
-            return
-        with T.vectorized(index(0), index(lanes)) as lane:
-            element(lane)
+        writing.lane_by_lane(lanes, element)

@@ -30,8 +30,16 @@ from tvm.script.ir_builder import tirx as T
 from tvm_deconv.schedules.algorithms.expressions import round_up
 from tvm_deconv.schedules.tir.edit import index
 from tvm_deconv.schedules.tir.picks import picked, picked_from
+from tvm_deconv.schedules.tir.writing import (
+    broadcast,
+    in_halves,
+    known,
+    named,
+    places,
+    simplified,
+)
 
-from .common import DepthWriter, bound, known, ramp, simplified, taps_of
+from .common import DepthWriter, taps_of
 from .tile import vectors_of
 
 # Of an output channel, by phase and tap.
@@ -54,32 +62,32 @@ class RowsWriter(DepthWriter):
             return
         (down, right), span = conv.step, tile.lanes * tile.vectors
         columns = tirx.max(self.block_columns, index(span)) + conv.w.halo_extent // right
-        self.columns = bound(columns)
+        self.columns = named(columns)
         # Whole vectors, so that one tap of a row reads aligned ones.
-        self.pitch = bound(round_up(simplified(columns), tile.lanes))
+        self.pitch = named(round_up(simplified(columns), tile.lanes))
         self.copied_rows = (tile.rows - 1) * down + 1 + conv.h.halo_extent
         # A tile of more lines than a strip has reads what nobody wrote, and drops it.
         rows = max(tile.rows, tile.lines) + conv.h.halo_extent // down
         # A row has every `right`-th column together; zeros behind the last may spill over.
-        self.row = bound(self.pitch * right)
-        self.rows_of_one = bound(self.row * rows + tile.lanes)
+        self.row = named(self.pitch * right)
+        self.rows_of_one = named(self.row * rows + tile.lanes)
         size = simplified(self.rows_of_one * down + tile.lanes)
         self.scratch = T.alloc_buffer((size,), "float32")
 
     def plane(self, batch: Any, channel: Any, strip: Any) -> None:
         conv, tile = self.conv, self.tile
-        top = bound(strip * tile.rows)
+        top = named(strip * tile.rows)
         if not self.direct:
             self._copy(batch, channel, top)
-        lines = bound(tirx.min(simplified(self.block_rows - top), index(tile.rows)))
+        lines = named(tirx.min(simplified(self.block_rows - top), index(tile.rows)))
         with T.serial(index(0), index(conv.group_outputs)) as output:
             weights = self.weights_of(channel, output)
-            to = batch, bound(channel * conv.group_outputs + output)
+            to = batch, named(channel * conv.group_outputs + output)
             with T.serial(index(0), tirx.ceildiv(lines, index(tile.lines))) as row:
                 # Beyond the last whole tile, a tile that ends with the last row or column.
-                y = bound(tirx.max(tirx.min(row * tile.lines, lines - tile.lines), 0))
+                y = named(tirx.max(tirx.min(row * tile.lines, lines - tile.lines), 0))
                 if self.direct:
-                    self._row_of_map(batch, channel, to, weights, bound(top + y))
+                    self._row_of_map(batch, channel, to, weights, named(top + y))
                 else:
                     self._row_of_scratch(to, weights, top, y)
 
@@ -87,15 +95,15 @@ class RowsWriter(DepthWriter):
         lanes = self.tile.lanes
         span = lanes * self.tile.vectors
         with T.serial(index(0), tirx.ceildiv(self.block_columns, index(span))) as column:
-            x = bound(tirx.max(tirx.min(column * span, self.block_columns - span), 0))
-            base = bound(y * self.row + x)
+            x = named(tirx.max(tirx.min(column * span, self.block_columns - span), 0))
+            base = named(y * self.row + x)
 
             def read(i: int, p: int, q: int, j: int) -> Any:
                 at = self.rows_of_one * p + self.row * i + self.pitch * q + j
-                return self.scratch[ramp(base + at, lanes)]
+                return self.scratch[places(base + at, lanes)]
 
             for fh in range(self.conv.h.stride):
-                self._tile(to, weights, fh, bound(top + y), x, read)
+                self._tile(to, weights, fh, named(top + y), x, read)
 
     def _row_of_map(self, batch: Any, channel: Any, to: Any, weights: Weights, y: Any) -> None:
         """A row of tiles: those at the edges written out, those between in a loop."""
@@ -114,7 +122,7 @@ class RowsWriter(DepthWriter):
             elif not done:
                 done = True
                 with T.serial(index(0), index(len(inside))) as column:
-                    x = bound(column * span + inside[0])
+                    x = named(column * span + inside[0])
                     self._tile_of_map(batch, channel, to, weights, y, x)
 
     def _tile_of_map(
@@ -137,14 +145,14 @@ class RowsWriter(DepthWriter):
                 value = self.load((batch, channel, row, index(column)), count)
                 if not conditions:
                     return value
-                zero = self.spread(tirx.const(0, "float32"), count)
+                zero = broadcast(tirx.const(0, "float32"), count)
                 return tirx.if_then_else(tirx.all(*conditions), value, zero)
 
             if at is None:
                 return load(x + (j + left), lanes)
             columns = range(at + j + left, at + j + left + lanes)
-            places = [column if 0 <= column < width else None for column in columns]
-            return picked_from(load, width, places)
+            held = [column if 0 <= column < width else None for column in columns]
+            return picked_from(load, width, held)
 
         for fh in range(self.conv.h.stride):
             self._tile(to, weights, fh, y, x, read)
@@ -153,8 +161,8 @@ class RowsWriter(DepthWriter):
         """The rows of a strip, with zeros around the input."""
         down, above = self.conv.step[0], self.conv.h.halo[0]
         with T.serial(index(0), index(self.copied_rows)) as i:
-            to = bound(i % down * self.rows_of_one + i // down * self.row)
-            y = bound(top * down + above + i)
+            to = named(i % down * self.rows_of_one + i // down * self.row)
+            y = named(top * down + above + i)
             inside = simplified(tirx.all(y >= 0, y < self.height))
             with T.If(inside):
                 with T.Then():
@@ -168,10 +176,10 @@ class RowsWriter(DepthWriter):
     def _zeros(self, to: Any, begin: Any, end: Any) -> None:
         """Zeros from ``begin`` to ``end``, and up to a vector beyond."""
         lanes = self.tile.lanes
-        zero = self.spread(tirx.const(0, "float32"), lanes)
+        zero = broadcast(tirx.const(0, "float32"), lanes)
         count = simplified(tirx.ceildiv(tirx.max(end - begin, 0), index(lanes)))
         with T.serial(index(0), count) as vector:
-            T.buffer_store(self.scratch, zero, [ramp(to + begin + vector * lanes, lanes)])
+            T.buffer_store(self.scratch, zero, [places(to + begin + vector * lanes, lanes)])
 
     def _copy_any(self, batch: Any, channel: Any, y: Any, to: Any) -> None:
         """A row whose length is not known."""
@@ -180,10 +188,10 @@ class RowsWriter(DepthWriter):
         for q in range(right):
             # Place j has column j * right + q + left.
             first = index(q + left)
-            begin = bound(tirx.max(tirx.min(-(first // right), self.columns), 0))
+            begin = named(tirx.max(tirx.min(-(first // right), self.columns), 0))
             end = tirx.ceildiv(self.width - first, index(right))
-            end = bound(tirx.max(tirx.min(end, self.columns), begin))
-            row = bound(to + q * self.pitch)
+            end = named(tirx.max(tirx.min(end, self.columns), begin))
+            row = named(to + q * self.pitch)
             for low, high in ((index(0), begin), (end, self.columns)):
                 with T.serial(index(0), high - low) as j:
                     T.buffer_store(self.scratch, zero, [row + low + j])
@@ -223,7 +231,7 @@ class RowsWriter(DepthWriter):
                 value = picked(loads, range(at, span, right)) if lanes > 1 else loads[at][0]
                 j = (column + (at - q - left)) // right
                 place = simplified(to + q * pitch + j)
-                T.buffer_store(self.scratch, value, [ramp(place, lanes)])
+                T.buffer_store(self.scratch, value, [places(place, lanes)])
 
         if whole > _FEW:
             with T.serial(index(0), index(whole)) as vector:
@@ -271,20 +279,20 @@ class RowsWriter(DepthWriter):
             for (line, th), fw, v in product(rows[i, p], range(w.stride), range(tile.vectors)):
                 total = sums.get((fw, line, v))
                 for tw, b in enumerate(taps_of(w, fw)):
-                    weight = self.spread(weights[fh, fw, th, tw], lanes)
+                    weight = broadcast(weights[fh, fw, th, tw], lanes)
                     term = vectors[b % right, b // right, v] * weight
                     total = term if total is None else total + term
                 if total is not None:
                     sums[fw, line, v] = T.bind(total)
-        zero = self.spread(tirx.const(0, "float32"), lanes)
+        zero = broadcast(tirx.const(0, "float32"), lanes)
         for line, v in product(range(tile.lines), range(tile.vectors)):
             parts = [sums.get((fw, line, v), zero) for fw in range(w.stride)]
-            self._store(to, parts, fh, bound(y + line), bound(x + v * lanes))
+            self._store(to, parts, fh, named(y + line), named(x + v * lanes))
 
     def _store(self, to: Any, parts: list[Any], fh: int, y: Any, x: Any) -> None:
         """A vector of every phase in width, interleaved, of block row ``y`` from ``x`` on."""
         stride, lanes = len(parts), self.tile.lanes
-        oh = bound(y * self.conv.h.stride + fh)
+        oh = named(y * self.conv.h.stride + fh)
         sources = [(part, range(f, lanes * stride, stride)) for f, part in enumerate(parts)]
         with T.If(simplified(oh < self.rows_out)), T.Then():
             for t in range(stride):
@@ -292,7 +300,7 @@ class RowsWriter(DepthWriter):
                 if stride > 1:
                     wanted = range(t * lanes, (t + 1) * lanes)
                     value = picked(sources, wanted) if lanes > 1 else parts[t]
-                self._columns((*to, oh), bound(x * stride + t * lanes), value)
+                self._columns((*to, oh), named(x * stride + t * lanes), value)
 
     def _columns(self, outer: tuple[Any, Any, Any], ow: Any, value: Any) -> None:
         """Store a vector, or what of it lies inside."""
@@ -301,18 +309,14 @@ class RowsWriter(DepthWriter):
 
         def register() -> Any:
             kept = T.alloc_buffer((index(lanes),), "float32")
-            T.buffer_store(kept, value, [ramp(index(0), lanes)])
+            T.buffer_store(kept, value, [places(index(0), lanes)])
             return kept
 
         count = known(left)
         if count is not None:
-            done, rest, size = 0, min(count, lanes), lanes
-            kept = register() if rest > 0 else None
-            while rest > 0:
-                if rest >= size:
-                    self.store_lanes((*outer, ow + done), kept, done, size)
-                    done, rest = done + size, rest - size
-                size //= 2
+            kept = register() if count > 0 else None
+            for first, size in in_halves(min(count, lanes), lanes):
+                self.store_lanes((*outer, ow + first), kept, first, size)
             return
         if self._always_whole():
             self.store_lanes((*outer, ow), register(), 0, lanes)

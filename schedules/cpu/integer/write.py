@@ -23,7 +23,7 @@ from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
-from tvm_deconv.schedules.tir.edit import index, ramp
+from tvm_deconv.schedules.tir.edit import index, ramp, shuffle
 from tvm_deconv.schedules.tir.writing import broadcast, fill, in_vectors, places, type_of
 
 from .kernel import NUMBERS, POINTS, SUM_VALUES, Dim, Integer, Read
@@ -196,9 +196,9 @@ class _Writer:
             begin = T.bind(v * (lanes * step))
             parts = [natural[ramp(begin + i * lanes, lanes)] for i in range(step)]
             for i in range(step):
-                order = [tirx.const(lane * step + i, "int32") for lane in range(lanes)]
+                order = [lane * step + i for lane in range(lanes)]
                 to = ramp(at + i * self.plane + v * lanes, lanes)
-                T.buffer_store(packed, tirx.Shuffle(parts, order), [to])
+                T.buffer_store(packed, shuffle(parts, order), [to])
         with T.serial(index(0), self.plane % lanes) as rest:
             x = T.bind(self.plane - self.plane % lanes + rest)
             for i in range(step):
@@ -297,7 +297,7 @@ class _Writer:
                     weight = (
                         tirx.Broadcast(loaded, lanes)
                         if at_once == 1
-                        else tirx.Shuffle([loaded], [tirx.const(index % at_once, "int32")] * lanes)
+                        else shuffle([loaded], [index % at_once] * lanes)
                     )
                     index += 1
                     for v, x in enumerate(xs):
@@ -406,4 +406,4 @@ def _interleaved(vectors: Sequence[Any], lanes: int) -> Any:
     if len(vectors) == 1:
         return vectors[0]
     order = [i * lanes + lane for lane in range(lanes) for i in range(len(vectors))]
-    return tirx.Shuffle(list(vectors), [tirx.const(i, "int32") for i in order])
+    return shuffle(vectors, order)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel import check, compile_here, square
+from kernel import cases, check, compile_here, square
 from onnx_net import Net
 from qemu import Processor
 
@@ -39,13 +39,6 @@ LAYERS = {
         (2, 9, 21),
     ),
 }
-# Only one variant is for layers of its name, and it is for no others.
-CASES = [
-    (variant, layer)
-    for variant in sorted(VARIANTS)
-    for layer in LAYERS
-    if (variant == "depthwise") == (layer == "depthwise")
-]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +56,7 @@ def run_with(loader, folder):
     return run
 
 
-@pytest.mark.parametrize(("variant", "layer"), CASES)
+@pytest.mark.parametrize(("variant", "layer"), cases(VARIANTS, LAYERS))
 def test_each_variant_equals_the_scatter_definition_on_armv7(loader, tmp_path, variant, layer):
     conv, shape = LAYERS[layer]
     reason = VARIANTS[variant].refusal(conv, ACCUMULATE_DTYPE)
