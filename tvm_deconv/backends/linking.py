@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Sequence
 from typing import Any
 
 import tvm
@@ -15,6 +14,7 @@ from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules import llvm
 
 from .backend import Packer
+from .launch import launch_words
 from .linker import linker_for
 from .lowering import lean_lowering
 from .packing import pack
@@ -54,12 +54,11 @@ def link(
     path: str | os.PathLike,
     command: str,
     target: Target,
-    options: Sequence[str] = (),
 ) -> None:
     """Write what ``compiled`` or ``relax.build`` gave as a library that TVM's runtime alone loads.
 
-    It holds machine code for CUDA, whether or not there is a GPU here, and source for OpenCL.
-    ``options`` are more words for the ``command``.
+    It holds machine code for CUDA, whether or not there is a GPU here, and source for OpenCL; and,
+    for Linux, threads of its own for its parallel loops (``launch.c``).
 
     Raises TargetError when the linker fails, with what it said, and for kernels that the CUDA
     compiler rejects.
@@ -70,7 +69,7 @@ def link(
             fcompile=tvm_cc.create_shared,
             fpack_imports=_packer(target),
             cc=command,
-            options=list(options),
+            options=launch_words(_triple(target)),
         )
     except RuntimeError as error:
         said = str(error).removeprefix("Compilation error:").split("\nCommand line:")[0]
@@ -80,6 +79,10 @@ def link(
 
 def _packer(target: Target) -> Packer | None:
     """What packs what is no machine code of a processor; None for TVM itself."""
-    backend = backend_of(target)
-    triple = str(backend.processor(target).attrs.get("mtriple") or llvm.default_triple())
-    return backend.packer() or (pack if "linux" in triple else None)
+    return backend_of(target).packer() or (pack if "linux" in _triple(target) else None)
+
+
+def _triple(target: Target) -> str:
+    """LLVM's name for the system of the target's processor."""
+    processor = backend_of(target).processor(target)
+    return str(processor.attrs.get("mtriple") or llvm.default_triple())

@@ -1,0 +1,76 @@
+/* A library like one that TVM generates, as far as parallel loops go, and loops to run in it. */
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <tvm/ffi/c_api.h>
+
+typedef struct {
+  void *sync_handle;
+  int32_t num_task;
+} Env;
+typedef int (*Share)(int, Env *, void *);
+
+int (*__TVMBackendParallelLaunch)(Share, void *, int);
+
+enum { MOST = 1024 };
+static const char FAILURE[] = "a share that fails";
+typedef struct {
+  _Atomic int done[MOST];
+  _Atomic int wrong;
+  unsigned seed;
+  int fails;
+} Loop;
+
+static int some_work(int share, Env *env, void *data) {
+  Loop *loop = data;
+  /* Uneven, so that shares end and begin in any order. */
+  unsigned steps = (loop->seed * 2654435761u + (unsigned)share * 40503u) % 2000;
+  for (volatile unsigned n = 0; n < steps; ++n) {
+  }
+  if (share < 0 || share >= env->num_task) loop->wrong = 1;
+  if (share == loop->fails) {
+    TVMFFIErrorSetRaisedFromCStr("ValueError", FAILURE);
+    return -1;
+  }
+  loop->done[share] += 1;
+  return 0;
+}
+
+/* How many of `loops` loops of `shares` shares did not compute each exactly once. */
+int wrong_loops(int loops, int shares) {
+  int wrong = 0;
+  for (int n = 0; n < loops; ++n) {
+    Loop loop = {.seed = (unsigned)n, .fails = -1};
+    int failed = __TVMBackendParallelLaunch(some_work, &loop, shares);
+    int good = !failed && !loop.wrong;
+    for (int share = 0; share < MOST; ++share) good &= loop.done[share] == (share < shares);
+    wrong += !good;
+  }
+  return wrong;
+}
+
+/* The shares of a loop that leaves their number open. */
+static int number(int share, Env *env, void *data) {
+  (void)share;
+  *(_Atomic int *)data = env->num_task;
+  return 0;
+}
+
+int shares_by_default(void) {
+  _Atomic int found = 0;
+  return __TVMBackendParallelLaunch(number, &found, 0) ? -1 : found;
+}
+
+/* Whether a loop of which one share fails does, and leaves that share's error to this thread. */
+int fails_with_its_error(int shares, int fails) {
+  Loop loop = {.fails = fails};
+  if (__TVMBackendParallelLaunch(some_work, &loop, shares) != -1) return 0;
+  TVMFFIObjectHandle error = NULL;
+  TVMFFIErrorMoveFromRaised(&error);
+  if (!error) return 0;
+  TVMFFIByteArray message = ((TVMFFIErrorCell *)((TVMFFIObject *)error + 1))->message;
+  int right = message.size == strlen(FAILURE) && !memcmp(message.data, FAILURE, message.size);
+  TVMFFIObjectDecRef(error);
+  return right;
+}

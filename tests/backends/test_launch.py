@@ -1,0 +1,167 @@
+"""Parallel loops of a library run on its own threads: each share once, whatever else goes on."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import tvm
+import tvm_ffi
+from onnx import TensorProto, helper
+from tvm import relax
+
+from tvm_deconv.backends.launch import launch_words
+from tvm_deconv.backends.linking import linker
+from tvm_deconv.library import compile_library
+from tvm_deconv.schedules import llvm
+from tvm_deconv.targets import resolve_target
+from tvm_deconv.threads import use_threads
+
+STUB = Path(__file__).with_name("launch_stub.c")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The path of the stub, linked as a library is."""
+    path = tmp_path_factory.mktemp("launch") / "loops.so"
+    words = [*launch_words(llvm.default_triple()), "-Wall", "-Wextra", "-Werror"]
+    folders = [
+        f"-I{folder}"
+        for folder in (
+            tvm_ffi.libinfo.find_include_path(),
+            tvm_ffi.libinfo.find_dlpack_include_path(),
+        )
+    ]
+    command = linker(resolve_target("host"))
+    subprocess.run(
+        [command, "-shared", "-fPIC", "-o", path, *words, *folders, "-x", "c", STUB], check=True
+    )
+    return path
+
+
+@pytest.fixture
+def loops(built):
+    library = ctypes.CDLL(str(built))
+    yield library
+    close(library)
+
+
+def close(library):
+    ctypes.CDLL(None).dlclose(ctypes.c_void_p(library._handle))
+
+
+def own_threads():
+    """How many threads this process has."""
+    return len(os.listdir("/proc/self/task"))
+
+
+@pytest.mark.parametrize("shares", [1, 2, 3, 5, 9, 256])
+def test_each_share_of_each_loop_is_computed_once(loops, shares):
+    assert loops.wrong_loops(4000 // shares, shares) == 0
+
+
+def test_after_a_pause_in_which_the_workers_fall_asleep_loops_go_on(loops):
+    for _ in range(20):
+        assert loops.wrong_loops(5, 3) == 0
+        threading.Event().wait(0.002)
+
+
+def in_a_new_thread(function):
+    """What it returns there, where TVM's pool has not been begun with fewer threads."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
+
+
+def test_a_loop_has_as_many_shares_as_tvm_has_threads(loops):
+    def shares():
+        return [(use_threads(count), loops.shares_by_default()) for count in (3, 1, 2)]
+
+    assert in_a_new_thread(shares) == [(3, 3), (1, 1), (2, 2)]
+
+
+def test_callers_of_several_threads_do_not_get_in_each_others_way(loops):
+    """The workers are one caller's; the others have TVM's pool, which each thread begins anew."""
+
+    def wrong(shares):
+        use_threads(2)
+        return loops.wrong_loops(2000, shares)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(wrong, [1, 2, 1, 2])) == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("fails", [0, 1, 2])
+def test_the_error_of_a_share_reaches_the_caller_whoever_met_it(loops, fails):
+    loops.wrong_loops(10, 3)
+    assert loops.fails_with_its_error(3, fails)
+    assert loops.wrong_loops(10, 3) == 0
+
+
+def test_a_forked_process_computes_with_threads_of_its_own(loops):
+    assert loops.wrong_loops(100, 3) == 0
+    child = os.fork()
+    if child == 0:
+        threads = own_threads()
+        good = loops.wrong_loops(100, 3) == 0 and own_threads() == threads + 2
+        os._exit(0 if good else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert loops.wrong_loops(100, 3) == 0
+
+
+def test_unloading_a_library_ends_its_threads(built):
+    before = own_threads()
+    library = ctypes.CDLL(str(built))
+    assert library.wrong_loops(10, 4) == 0
+    assert own_threads() == before + 3
+    close(library)
+    assert own_threads() == before
+
+
+def network(path):
+    """A library of one convolution, large enough for two threads."""
+    rng = np.random.default_rng(0)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])],
+        "convolution",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 16, 64, 64])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(rng.random((16, 16, 3, 3), "float32"), "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    compile_library(model, path, threads=2)
+    return path
+
+
+def test_the_loops_of_a_compiled_network_run_on_its_own_threads(tmp_path):
+    path = network(tmp_path / "network.so")
+
+    def more_threads():
+        use_threads(2)
+        machine = relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())
+        x = tvm.runtime.tensor(np.ones((1, 16, 64, 64), "float32"))
+        before = own_threads()
+        machine["main"](x)
+        return own_threads() - before
+
+    assert in_a_new_thread(more_threads) == 1
+
+
+def test_a_library_can_be_loaded_where_glibc_is_older_than_here(tmp_path):
+    """Threads were moved into another library, with another version, by glibc 2.34."""
+    said = subprocess.run(
+        ["objdump", "-T", network(tmp_path / "network.so")],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    needed = {tuple(map(int, found.split("."))) for found in re.findall(r"GLIBC_([\d.]+)", said)}
+    assert (2, 2, 5) in needed or (2, 17) in needed
+    assert max(needed) < (2, 34)
