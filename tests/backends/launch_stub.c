@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <tvm/ffi/c_api.h>
+#include <unistd.h>
 
 typedef struct {
   void *sync_handle;
@@ -19,7 +20,6 @@ typedef struct {
   _Atomic int done[MOST];
   _Atomic int wrong;
   unsigned seed;
-  int fails;
 } Loop;
 
 static int some_work(int share, Env *env, void *data) {
@@ -29,10 +29,6 @@ static int some_work(int share, Env *env, void *data) {
   for (volatile unsigned n = 0; n < steps; ++n) {
   }
   if (share < 0 || share >= env->num_task) loop->wrong = 1;
-  if (share == loop->fails) {
-    TVMFFIErrorSetRaisedFromCStr("ValueError", FAILURE);
-    return -1;
-  }
   loop->done[share] += 1;
   return 0;
 }
@@ -41,7 +37,7 @@ static int some_work(int share, Env *env, void *data) {
 int wrong_loops(int loops, int shares) {
   int wrong = 0;
   for (int n = 0; n < loops; ++n) {
-    Loop loop = {.seed = (unsigned)n, .fails = -1};
+    Loop loop = {.seed = (unsigned)n};
     int failed = __TVMBackendParallelLaunch(some_work, &loop, shares);
     int good = !failed && !loop.wrong;
     for (int share = 0; share < MOST; ++share) good &= loop.done[share] == (share < shares);
@@ -62,10 +58,37 @@ int shares_by_default(void) {
   return __TVMBackendParallelLaunch(number, &found, 0) ? -1 : found;
 }
 
+/* Shares that run together: each begins, and goes on when all have begun. */
+typedef struct {
+  _Atomic int begun;
+  int fails; /* the one that does, after that */
+  int last_us; /* how much longer the others take than the caller's */
+} Meeting;
+
+static int meet(int share, Env *env, void *data) {
+  Meeting *meeting = data;
+  meeting->begun += 1;
+  for (int n = 0; meeting->begun < env->num_task; ++n) {
+    if (n == 200000) return -1;
+    usleep(100);
+  }
+  if (share == meeting->fails) {
+    TVMFFIErrorSetRaisedFromCStr("ValueError", FAILURE);
+    return -1;
+  }
+  if (share != 0) usleep(meeting->last_us);
+  return 0;
+}
+
+int run_together(int shares, int last_us) {
+  Meeting meeting = {.fails = -1, .last_us = last_us};
+  return __TVMBackendParallelLaunch(meet, &meeting, shares) == 0;
+}
+
 /* Whether a loop of which one share fails does, and leaves that share's error to this thread. */
 int fails_with_its_error(int shares, int fails) {
-  Loop loop = {.fails = fails};
-  if (__TVMBackendParallelLaunch(some_work, &loop, shares) != -1) return 0;
+  Meeting meeting = {.fails = fails};
+  if (__TVMBackendParallelLaunch(meet, &meeting, shares) != -1) return 0;
   TVMFFIObjectHandle error = NULL;
   TVMFFIErrorMoveFromRaised(&error);
   if (!error) return 0;

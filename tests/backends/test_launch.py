@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -68,10 +69,23 @@ def test_each_share_of_each_loop_is_computed_once(loops, shares):
     assert loops.wrong_loops(4000 // shares, shares) == 0
 
 
-def test_after_a_pause_in_which_the_workers_fall_asleep_loops_go_on(loops):
-    for _ in range(20):
-        assert loops.wrong_loops(5, 3) == 0
-        threading.Event().wait(0.002)
+def test_workers_that_fell_asleep_are_woken_for_the_next_loop(loops):
+    for _ in range(10):
+        assert loops.run_together(3, 0)
+        time.sleep(0.002)
+
+
+def test_the_caller_sleeps_until_the_last_share_is_done(loops):
+    """In a thread of its own: a caller that nobody wakes sleeps on."""
+    done = []
+
+    def several():
+        done.extend(loops.run_together(3, 3000) for _ in range(5))
+
+    caller = threading.Thread(target=several, daemon=True)
+    caller.start()
+    caller.join(60)
+    assert done == [1] * 5
 
 
 def in_a_new_thread(function):
@@ -90,9 +104,12 @@ def test_a_loop_has_as_many_shares_as_tvm_has_threads(loops):
 def test_callers_of_several_threads_do_not_get_in_each_others_way(loops):
     """The workers are one caller's; the others have TVM's pool, which each thread begins anew."""
 
+    together = threading.Barrier(4)
+
     def wrong(shares):
         use_threads(2)
-        return loops.wrong_loops(2000, shares)
+        together.wait()
+        return loops.wrong_loops(20_000, shares)
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(wrong, [1, 2, 1, 2])) == [0, 0, 0, 0]
@@ -100,7 +117,6 @@ def test_callers_of_several_threads_do_not_get_in_each_others_way(loops):
 
 @pytest.mark.parametrize("fails", [0, 1, 2])
 def test_the_error_of_a_share_reaches_the_caller_whoever_met_it(loops, fails):
-    loops.wrong_loops(10, 3)
     assert loops.fails_with_its_error(3, fails)
     assert loops.wrong_loops(10, 3) == 0
 
