@@ -76,9 +76,9 @@ class DepthSpace:
         if height is not None:
             rows = blocks_of(conv.h, conv.step[0], height)
             whole = rows if tile.flat else -(-rows // tile.lines) * tile.lines
-            in_strip = Cost("rows of blocks in a strip", tile.rows, rows)
+            in_strip = Cost("rows of blocks in a strip", tile.strip, rows)
             costs += [waste("rows", rows, whole), in_strip]
-            strips = 1 if tile.flat else -(-rows // tile.rows)
+            strips = 1 if tile.flat else -(-rows // tile.strip)
             pieces = (batch or 1) * -(-conv.in_channels // tile.planes) * strips
             costs.append(idle_threads(pieces, tile.parallel, machine))
         return costs

@@ -46,9 +46,9 @@ class DepthTile:
     """Sizes of the loop nests in ``write`` and, if ``flat``, in ``flat``.
 
     The register tile is ``lines`` x ``vectors`` of ``lanes`` block columns, for every phase in
-    width. A strip has ``rows`` block rows. A piece has ``planes`` channels. ``direct`` says
-    that a map of float32 is read where it lies. A flat nest takes a map as one line; its lines,
-    vectors and rows are 1.
+    width. A strip has ``rows`` block rows, or ``lines`` if those are more. A piece has ``planes``
+    channels. ``direct`` says that a map of float32 is read where it lies. A flat nest takes a map
+    as one line; its lines, vectors and rows are 1.
     """
 
     lanes: int
@@ -59,6 +59,11 @@ class DepthTile:
     flat: bool = False
     direct: bool = False
     parallel: bool = True
+
+    @property
+    def strip(self) -> int:
+        """Block rows of a strip: a tile that had more would write those of another thread."""
+        return max(self.rows, self.lines)
 
 
 def refusal(conv: ConvTranspose2d, accumulate: str) -> str | None:
@@ -122,7 +127,7 @@ def depth_cycles(
     found = []
     for height, width in _typical(conv, sizes):
         rows = blocks_of(conv.h, conv.step[0], height)
-        strips = 1 if tile.flat else -(-rows // tile.rows)
+        strips = 1 if tile.flat else -(-rows // tile.strip)
         plane = (_flat_cycles if tile.flat else _plane_cycles)(conv, tile, height, width, machine)
         share = -(-chunks * strips // threads) / (chunks * strips)
         found.append(plane * (sizes.batch or 1) * conv.in_channels * share)
@@ -135,8 +140,8 @@ def _plane_cycles(
     """Cycles of all outputs of one input channel."""
     (down, right), phases = conv.step, conv.h.stride * conv.w.stride
     rows, columns = blocks_of(conv.h, down, height), blocks_of(conv.w, right, width)
-    strips = -(-rows // tile.rows)
-    tiles = strips * -(-min(rows, tile.rows) // tile.lines)
+    strips = -(-rows // tile.strip)
+    tiles = strips * -(-min(rows, tile.strip) // tile.lines)
     tiles *= -(-columns // (tile.lanes * tile.vectors))
     products = tile.lines * tile.vectors * conv.h.useful_taps * conv.w.useful_taps
     lines = sum(_rows_read(conv, fh, tile.lines) for fh in range(conv.h.stride))
@@ -150,7 +155,7 @@ def _plane_cycles(
         shifted = _SHUFFLE * tiles / -(-columns // (tile.lanes * tile.vectors))
         shifted *= lines * conv.w.halo_extent
         return conv.group_outputs * (tiles * sums + shifted) + _CHANNEL
-    copied = strips * ((min(rows, tile.rows) - 1) * down + 1 + conv.h.halo_extent)
+    copied = strips * ((min(rows, tile.strip) - 1) * down + 1 + conv.h.halo_extent)
     vectors = -(-width // min(tile.lanes, max(width, 1)))
     of_row = vectors * (_COPY + (_SHUFFLE if right > 1 else 0)) * _of_vector(tile, machine) + _ROW
     return copied * of_row + conv.group_outputs * tiles * sums + _CHANNEL

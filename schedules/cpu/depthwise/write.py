@@ -53,7 +53,7 @@ class RowsWriter(DepthWriter):
     """Writes the nest above."""
 
     def strips(self) -> Any:
-        return tirx.ceildiv(self.block_rows, index(self.tile.rows))
+        return tirx.ceildiv(self.block_rows, index(self.tile.strip))
 
     def prepare(self) -> None:
         conv, tile = self.conv, self.tile
@@ -65,9 +65,9 @@ class RowsWriter(DepthWriter):
         self.columns = named(columns)
         # Whole vectors, so that one tap of a row reads aligned ones.
         self.pitch = named(round_up(simplified(columns), tile.lanes))
-        self.copied_rows = (tile.rows - 1) * down + 1 + conv.h.halo_extent
-        # A tile of more lines than a strip has reads what nobody wrote, and drops it.
-        rows = max(tile.rows, tile.lines) + conv.h.halo_extent // down
+        self.copied_rows = (tile.strip - 1) * down + 1 + conv.h.halo_extent
+        # In the last strip, a tile of more lines reads what nobody wrote, and drops it.
+        rows = tile.strip + conv.h.halo_extent // down
         # A row has every `right`-th column together; zeros behind the last may spill over.
         self.row = named(self.pitch * right)
         self.rows_of_one = named(self.row * rows + tile.lanes)
@@ -76,10 +76,10 @@ class RowsWriter(DepthWriter):
 
     def plane(self, batch: Any, channel: Any, strip: Any) -> None:
         conv, tile = self.conv, self.tile
-        top = named(strip * tile.rows)
+        top = named(strip * tile.strip)
         if not self.direct:
             self._copy(batch, channel, top)
-        lines = named(tirx.min(simplified(self.block_rows - top), index(tile.rows)))
+        lines = named(tirx.min(simplified(self.block_rows - top), index(tile.strip)))
         with T.serial(index(0), index(conv.group_outputs)) as output:
             weights = self.weights_of(channel, output)
             to = batch, named(channel * conv.group_outputs + output)
@@ -131,7 +131,7 @@ class RowsWriter(DepthWriter):
         lanes, (above, _), (left, _) = self.tile.lanes, self.conv.h.halo, self.conv.w.halo
         height, width, at = int(self.height), int(self.width), known(x)
         # Tiles end with the last row of blocks, unless the last strip has fewer rows than a tile.
-        rows, of_strip = int(self.block_rows), self.tile.rows
+        rows, of_strip = int(self.block_rows), self.tile.strip
         lowest = max(rows - self.tile.lines, (rows - 1) // of_strip * of_strip)
 
         def read(i: int, p: int, q: int, j: int) -> Any:

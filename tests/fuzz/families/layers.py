@@ -7,7 +7,7 @@ weights and output.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import kernel
@@ -64,7 +64,7 @@ class LayerCase:
         c = self.conv
         lines = [
             f"ConvTranspose2d({c.in_channels}, {c.out_channels}, {_spelled(c.h)},",
-            f"    {_spelled(c.w)}, groups={c.groups})",
+            f"    {_spelled(c.w)}, groups={c.groups}, step={c.step})",
             f"input (n, h, w) {self.shape} of {self.dtype}, free: {self.symbolic or 'none'}",
             f"variant {self.variant}, parameters {self.point or 'of its own choice'}",
             f"target {self.target}, with an epilogue: {self.finished}",
@@ -119,7 +119,9 @@ class LayerCase:
         for damage in (*(g.damage() for g in operands), result.damage(written=True)):
             if damage:
                 return Outcome(kinds.WRONG, damage)
-        wanted = kernel.expected_output(self.conv, x, weight)
+        down, right = self.conv.step
+        every = replace(self.conv, step=(1, 1))
+        wanted = kernel.expected_output(every, x, weight)[:, :, ::down, ::right]
         return _judged(result.values(), _finished(wanted) if self.finished else wanted, self)
 
 
@@ -139,24 +141,39 @@ def _finished(y: np.ndarray) -> np.ndarray:
 
 
 def layer(draw: Choices) -> LayerCase:
-    """Any layer, any variant."""
-    groups = draw.pick((1, 2, 3, 5), [8, 1, 1, 0.5])
-    most = 70 // groups
-    inputs, outputs = (groups * draw.pick([c for c in _CHANNELS if c <= most]) for _ in range(2))
+    """Any layer, any variant that computes such layers."""
+    inputs, outputs, groups = _channels(draw)
     shape = draw.pick((1, 2, 3), [4, 1, 1]), draw.pick(_SIZES), draw.pick(_SIZES)
     axes = [_axis(draw, size) for size in shape[1:]]
-    conv = ConvTranspose2d(inputs, outputs, axes[0], axes[1], groups)
+    step = tuple(_step(draw) if axis.stride == 1 else 1 for axis in axes)
+    conv = ConvTranspose2d(inputs, outputs, axes[0], axes[1], groups, step)
     while conv.multiply_adds(*shape) > _MOST_PRODUCTS:
         inputs, outputs = groups * max(1, inputs // groups // 2), groups
         shape = shape[0], max(1, shape[1] // 2), max(1, shape[2] // 2)
         axes = [_not_empty(axis, size) for axis, size in zip(axes, shape[1:], strict=True)]
-        conv = ConvTranspose2d(inputs, outputs, axes[0], axes[1], groups)
-    variant = draw.pick(tuple(VARIANTS))
+        conv = ConvTranspose2d(inputs, outputs, axes[0], axes[1], groups, step)
+    variant = draw.pick([n for n, v in VARIANTS.items() if v.has_steps or step == (1, 1)])
     target = draw_processor(draw)
     symbolic = draw.pick(_FREE, [6, 1, 1, 1, 1, 0.5])
     dtype = draw.pick(("float32", "float16"), [4, 1])
     point = _point(draw, variant, conv, shape, symbolic, target) if draw.chance(0.5) else None
     return LayerCase(conv, shape, variant, dtype, symbolic, target, point, draw.chance(0.25))
+
+
+def _channels(draw: Choices) -> tuple[int, int, int]:
+    """Channels in, channels out and groups: every third layer has a group for each input."""
+    if draw.chance(0.35):
+        groups = draw.pick(_CHANNELS)
+        return groups, groups * draw.pick((1, 2, 3, 5, 8), [6, 2, 1, 1, 1]), groups
+    groups = draw.pick((1, 2, 3, 5), [8, 1, 1, 0.5])
+    most = 70 // groups
+    inputs, outputs = (groups * draw.pick([c for c in _CHANNELS if c <= most]) for _ in range(2))
+    return inputs, outputs, groups
+
+
+def _step(draw: Choices) -> int:
+    """Every which output is computed."""
+    return draw.pick((1, 2, 3, 4, 5, 11), [4, 4, 1, 1, 0.5, 0.5])
 
 
 def _axis(draw: Choices, size: int) -> Axis:

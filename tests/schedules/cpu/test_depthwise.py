@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tvm_ffi
 from drawn import AXES, has_output
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel import HOST, compile_quickly, expected_output, function, random, run_here, weights_of
+from tvm import tirx
 
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_subpixel
 from tvm_deconv.schedules.choice import Preferences, choose
@@ -98,6 +100,17 @@ def test_any_tile_sizes_give_the_sums_of_the_definition(layer, dtype, data):
 )
 def test_what_is_chosen_for_a_machine_gives_the_sums_of_the_definition(machine, conv, shape):
     check(conv, shape, machine=machine)
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_no_tile_has_rows_of_two_strips(direct):
+    """Strips are other threads': what one writes into another's rows may be what stays."""
+    tile = DepthTile(8, 1, lines=4, rows=2, planes=1, direct=direct)
+    func, _ = function("depthwise", of(3, channels=1), (1, 16, 40), parameters=tile)
+    loops: list[tirx.For] = []
+    tvm_ffi.structural_walk(func.body, (tirx.For, loops.append))
+    (strips,) = (loop.extent for loop in loops if loop.kind == tirx.ForKind.PARALLEL)
+    assert int(strips) == 4
 
 
 @given(depthwise())
