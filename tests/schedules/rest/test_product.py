@@ -29,6 +29,7 @@ from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.rest.product.pack import Packing
 from tvm_deconv.schedules.rest.product.tile import Panels
 from tvm_deconv.targets import resolve_target
+from tvm_deconv.transform.transposed_products import ReadTransposed
 
 SSE = resolve_target({"kind": "llvm", "mcpu": "nehalem", "mtriple": "x86_64-linux-gnu"})
 
@@ -86,6 +87,12 @@ OPERANDS = {
         [(19, 40), (37, 19)],
     ),
     "rows that collide in a cache": (matmul, np.matmul, [(41, 300), (300, 1024)]),
+    "rows that collide in the level-1 cache": (matmul, np.matmul, [(2, 67, 24), (2, 24, 1025)]),
+    "few rows by a large transposed one": (
+        lambda a, b: matmul(a, permute_dims(b, [0, 2, 1])),
+        lambda a, b: a @ b.swapaxes(-1, -2),
+        [(2, 19, 97), (2, 101, 97)],
+    ),
 }
 
 
@@ -244,9 +251,29 @@ def test_a_panel_holds_its_columns_step_by_step(columns, vectors):
 def test_a_large_product_is_shared_evenly():
     machine = cpu_machine(HOST)
     (func,) = functions_of(scheduled(module_of(matmul, [(512, 64), (64, 512)])))
-    (loop,) = loops_of(func, tirx.ForKind.PARALLEL)
+    *_, loop = loops_of(func, tirx.ForKind.PARALLEL)
     pieces = int(loop.extent)
     assert -(-pieces // machine.threads) * machine.threads / pieces < 1.3
+
+
+@pytest.mark.parametrize(
+    "shapes, is_turned",
+    [
+        ([(1, 19, 97), (1, 101, 97)], True),
+        ([(1, 97, 19), (1, 99, 19)], False),  # q k^T
+        ([(1, 40, 97), (1, 101, 97)], False),  # the result is no smaller
+        ([(1, 8, 97), (1, 101, 97)], False),  # no square of vectors
+        ([(3, 19, 97), (1, 101, 97)], False),  # b is packed once for three
+    ],
+)
+def test_the_larger_operand_stands_on_the_left_where_packing_it_costs_most(shapes, is_turned):
+    def emit(a, b):
+        builder = relax.BlockBuilder.current()
+        return matmul(a, builder.emit(permute_dims(b, [0, 2, 1])))
+
+    mod = ReadTransposed(HOST)(module_of(emit, shapes))
+    (first, *_) = [shape for func in functions_of(mod) for shape in [func.params[0].ty.shape]]
+    assert (int(first[1]) == shapes[1][1]) is is_turned
 
 
 def test_no_condition_stands_in_a_sum():
