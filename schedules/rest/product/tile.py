@@ -2,8 +2,8 @@
 
 A tile of ``rows`` x ``vectors`` sums loads ``rows`` numbers of a and ``vectors`` vectors of b for
 each step along the depth. The last tile of rows begins so early that it ends with them, and
-computes some rows again; so does the last panel of columns, which may be of fewer vectors. So
-there are no predicates, and whatever is read and written is inside.
+computes some rows again; so does the last vector of the last panel of columns, which may be of
+fewer vectors. So there are no predicates, and whatever is read and written is inside.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ _EVEN = 1.05
 class Panels:
     """``full`` panels of ``vectors`` vectors, and one of ``edge`` vectors at the end, or none (0).
 
-    The columns of panel p begin at ``p * width``, those of the last end with the ``columns``.
+    The columns of panel p begin at ``p * width``, and its vectors lie side by side. The last vector
+    of the last panel ends with the ``columns``, and so may overlap the one in front of it.
     """
 
     columns: int
@@ -72,6 +73,12 @@ class Panels:
     @property
     def count(self) -> int:
         return self.full + (1 if self.edge else 0)
+
+    @property
+    def starts_at_the_edge(self) -> list[int]:
+        """First columns of the vectors of the last panel."""
+        starts = [self.full * self.width + v * self.lanes for v in range(self.edge)]
+        return [min(start, self.columns - self.lanes) for start in starts]
 
     @property
     def packed(self) -> int:
@@ -103,7 +110,7 @@ def choose_tile(product: Product, machine: CpuMachine) -> Tile:
         lanes //= 2
     height = 1 if product.rows is None else product.rows.size or TYPICAL_SIZE
     best: tuple[float, int, int] | None = None
-    for vectors in range(1, min(_MOST_VECTORS, columns // lanes) + 1):
+    for vectors in range(1, min(_MOST_VECTORS, -(-columns // lanes)) + 1):
         for rows in range(1, height + 1):
             if not _fits(rows, vectors, machine):
                 break

@@ -45,7 +45,7 @@ def times_constant(weight):
 # Rows, depth and columns: below, at and beyond whole tiles of 4, 8 and 16 lanes.
 SIZES = [
     (1, 1, 4), (1, 65, 131), (2, 3, 5), (3, 40, 16), (7, 17, 15), (9, 8, 48), (10, 5, 49),
-    (13, 19, 33), (16, 2, 64), (29, 23, 100), (64, 64, 24),
+    (13, 19, 33), (16, 2, 64), (29, 23, 100), (64, 64, 24), (40, 31, 40), (33, 18, 10),
 ]  # fmt: skip
 
 
@@ -230,22 +230,21 @@ def test_a_function_of_a_constant_and_of_a_map_packs_neither():
         np.testing.assert_allclose(result.numpy(), given @ factor, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("columns, vectors", [(64, 2), (37, 2), (7, 1), (5, 4)])
+@pytest.mark.parametrize("columns, vectors", [(64, 2), (37, 2), (7, 1), (5, 4), (10, 3)])
 def test_a_panel_holds_its_columns_step_by_step(columns, vectors):
-    panels = Panels(columns, 4, min(vectors, columns // 4))
+    panels = Panels(columns, 4, min(vectors, -(-columns // 4)))
     values = constant((2, 3, columns))
     packed = Packing((2, 3, columns), ((1, 0, 0), (0, 1, 0), (0, 0, 1)), (0, 0, 0), panels)(values)
-    starts = [panel * panels.width for panel in range(panels.full)]
-    widths = [panels.width] * panels.full
-    if panels.edge:
-        starts.append(columns - panels.edge * 4)
-        widths.append(panels.edge * 4)
-    expected = [
-        values[place, :, start : start + width].reshape(-1)
-        for place in range(2)
-        for start, width in zip(starts, widths, strict=True)
+    in_panels = [
+        [min(start, columns - 4) for start in range(first, min(first + panels.width, columns), 4)]
+        for first in range(0, columns, panels.width)
     ]
-    np.testing.assert_array_equal(packed, np.concatenate(expected))
+    expected = [
+        np.concatenate([values[place, :, start : start + 4] for start in starts], axis=1)
+        for place in range(2)
+        for starts in in_panels
+    ]
+    np.testing.assert_array_equal(packed, np.concatenate([part.reshape(-1) for part in expected]))
 
 
 def test_a_large_product_is_shared_evenly():
