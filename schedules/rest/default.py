@@ -26,7 +26,13 @@ from .lanes import LaneReduction, lane_reduction_of, schedule_lanes
 from .nest import schedule_contraction
 from .plain import schedule_reduction
 from .product.schedule import Packings, schedule_product
-from .row_group import RowGroup, row_group_of, schedule_rows, with_results_in_place
+from .row_group import (
+    RowGroup,
+    overwritten_by_result,
+    row_group_of,
+    schedule_rows,
+    with_results_in_place,
+)
 from .rows import cut_rows
 from .stage import Stage, Var, loads_of, stages_of, with_stages
 from .transposition import transposition_of, write_transposition
@@ -34,6 +40,8 @@ from .transposition import transposition_of, write_transposition
 _LOG = logging.getLogger(__name__)
 
 SCHEDULED = "tirx.is_scheduled"
+# The place of a parameter that the result may be written over.
+OVERWRITES = "tvm_deconv.overwrites"
 
 Part = Stage | Contraction | LaneReduction | RowGroup
 
@@ -111,9 +119,19 @@ def _scheduled(func: tirx.PrimFunc, parts: list[Part], machine: CpuMachine) -> t
     scheduled = schedule.mod["main"]
     for part in parts:
         if isinstance(part, RowGroup):
+            over = overwritten_by_result(part, _inputs(func, part))
             scheduled = with_results_in_place(scheduled, part)
+            if over is not None:
+                scheduled = scheduled.with_attr(OVERWRITES, over)
     stores = {part.store.name for part in parts if isinstance(part, Contraction)}
     return for_llvm(cut_rows(with_exact_bounds(scheduled, stores)))
+
+
+def _inputs(func: tirx.PrimFunc, group: RowGroup) -> list[Var]:
+    """The parameters in front of the result, if that is the last one and the only one."""
+    *inputs, result = func.params
+    (store,) = group.last.stores()
+    return inputs if result.same_as(store.buffer) else []
 
 
 def _simple_rules(_func: tirx.PrimFunc, stages: list[Stage], _machine: CpuMachine) -> list[Part]:

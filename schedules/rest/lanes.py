@@ -114,7 +114,21 @@ def _lanes_and_width(row: Sequence[StageAxis], machine: CpuMachine) -> tuple[int
         return 1, 1
     while lanes > length:
         lanes //= 2
-    return lanes, lanes * (_VECTORS if length >= 2 * _VECTORS * lanes else 1)
+    best = lanes, lanes
+    for narrower in (lanes, lanes // 2) if lanes > _LONG_ROW else (lanes,):
+        for vectors in range(1, _VECTORS + 1):
+            # Pairs of vectors are joined, and joining takes as long as a step.
+            is_even = vectors & (vectors - 1) == 0
+            width = narrower * vectors
+            is_long = vectors == 1 or length >= 2 * width
+            if is_even and is_long and _additions(length, width) < _additions(length, best[1]):
+                best = narrower, width
+    return best
+
+
+def _additions(length: int, width: int) -> int:
+    """How many, one waiting for the other, a row takes: steps, then what is left one by one."""
+    return length // width + length % width
 
 
 class _Builder:

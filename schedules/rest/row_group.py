@@ -91,13 +91,7 @@ def _shared(part: Stage | LaneReduction, last: Stage, between: set[Var]) -> int:
     places = [store.indices for store in result.stores() if part is not last]
     for stage in _stages(part):
         places += [load.indices for load in loads_of(stage.body) if load.source in between]
-    for indices in places:
-        moving = [index for index in indices if static_value(index) is None]
-        count = min(
-            count,
-            _while(index.same_as(axis.var) for index, axis in zip(moving, own, strict=False)),
-        )
-    return count
+    return min([count, *(_rows_of(indices, result) for indices in places)])
 
 
 # Divisors whose reciprocal is a normal number, and products with it as good as quotients.
@@ -124,8 +118,8 @@ def _with_reciprocals(stage: Stage, shared: int) -> Stage:
     return replace(stage, body=tvm_ffi.structural_map(stage.body, (tirx.Div, visit)))
 
 
-def with_results_in_place(func: tirx.PrimFunc, group: RowGroup) -> tirx.PrimFunc:
-    """``func``, scheduled, with what ``last`` reads at its own place kept in the result itself.
+def kept_in_result(group: RowGroup) -> Var | None:
+    """What lies between and can be kept in the result: ``last`` reads it at its own place.
 
     Exponentials then go to memory while they are computed, and their quotients to lines that the
     cache has; a row of scratch less is read and written.
@@ -142,8 +136,61 @@ def with_results_in_place(func: tirx.PrimFunc, group: RowGroup) -> tirx.PrimFunc
         if not read or not all(tvm_ffi.structural_equal(r.indices, store.indices) for r in read):
             continue
         if _is_alike(kept.buffer, store.buffer) and store.buffer not in loads:
-            return _merged(func, kept.buffer, store.buffer)
-    return func
+            return kept.buffer
+    return None
+
+
+def with_results_in_place(func: tirx.PrimFunc, group: RowGroup) -> tirx.PrimFunc:
+    """``func``, scheduled, with what ``kept_in_result`` says in the result itself."""
+    (store,) = group.last.stores()
+    kept = kept_in_result(group)
+    return func if kept is None else _merged(func, kept, store.buffer)
+
+
+def overwritten_by_result(group: RowGroup, inputs: Sequence[Var]) -> int | None:
+    """The place among ``inputs`` of one that the result may be written over; None if of none.
+
+    Its values must be read before their places are written: those of a row by what comes before
+    anything is written there, or by what writes it, each value at the place that it goes to.
+    """
+    (store,) = group.last.stores()
+    kept = kept_in_result(group)
+    writes = [
+        any(s.buffer.same_as(kept) or s.buffer.same_as(store.buffer) for s in stage.stores())
+        for stage in group.stages
+    ]
+    first = writes.index(True)
+    for number, given in enumerate(inputs):
+        if not _is_alike(given, store.buffer):
+            continue
+        readers = {
+            i: own
+            for i, stage in enumerate(group.stages)
+            if (own := [load for load in loads_of(stage.body) if load.source.same_as(given)])
+        }
+        if not readers or max(readers) > first:
+            continue
+        in_place = [
+            tvm_ffi.structural_equal(load.indices, group.stages[first].stores()[0].indices)
+            for load in readers.get(first, ())
+        ]
+        in_row = [
+            _rows_of(load.indices, group.stages[i]) >= group.shared
+            for i, own in readers.items()
+            for load in own
+        ]
+        goes_along = _rows_of(store.indices, group.last) >= group.shared
+        if all(in_place) and all(in_row) and goes_along:
+            return number
+    return None
+
+
+def _rows_of(indices: Sequence[Expr], stage: Stage) -> int:
+    """By how many of its first axes, in their order, ``stage`` goes through the first indices."""
+    moving = [index for index in indices if static_value(index) is None]
+    return _while(
+        index.same_as(axis.var) for index, axis in zip(moving, stage.spatial, strict=False)
+    )
 
 
 def _is_alike(a: Var, b: Var) -> bool:

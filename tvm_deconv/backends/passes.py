@@ -10,6 +10,7 @@ from tvm.target import Target
 from tvm_deconv.errors import ModelError, TargetError
 from tvm_deconv.schedules.rest.default import is_scheduled
 
+from .in_place import OverwriteInputs
 from .packed import Packed, constant_parameters, with_packed
 from .registry import backend_of
 from .shared import ShareFunctions
@@ -29,6 +30,7 @@ def passes_after_fusion(target: Target) -> list[tvm.transform.Pass]:
         ScheduleRemaining(target),
         ShareFunctions(),
         CheckLimits(target),
+        OverwriteInputs(),
         *stock.dataflow_lower_passes(target),
         *stock.finalize_passes(target),
     ]

@@ -6,11 +6,16 @@
 So attention takes q k^T. The kernel packs its right operand by panels anyway where rows are many,
 and is one of dot products where they are few. A left operand stays a copy: a kernel that read down
 its columns took a tenth longer for 512x512x512.
+
+Where b is much larger than a, as weights of attention are that stand on the right of v, packing it
+is most of the time. Then the product is computed the other way round, and its result transposed:
+
+    u[.., j, i] = sum over k of b[.., j, k] * a[.., i, k]; y = permute_dims(u, [..., i, j])
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tvm
@@ -20,12 +25,15 @@ from tvm.target import Target
 
 from tvm_deconv.relax_functions import holds, with_rebuilt
 
-from .graph import dtype_of, op_name, shape_of
+from .graph import dtype_of, op_name, same_shape, shape_of
 
 _MATMUL, _PERMUTE = "relax.matmul", "relax.permute_dims"
 
 # Of a product that packs: squares of the widest vectors fit into its right operand.
 _LEAST = 16
+
+# A result is written and, to be transposed, read and written again.
+_COPIES_OF_RESULT = 2
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.ReadTransposed")
@@ -55,8 +63,14 @@ class _Read(PyExprMutator):
         is_large = all(isinstance(size, int) and size >= _LEAST for size in sizes)
         if right is None or shape is None or not is_large or len(shape_of(a) or ()) < 2:
             return call
-        product = _product(shape)
-        return self.builder_.call_te(product, a, right, primfunc_name_hint="matmul")
+        if not _is_better_turned(shape_of(a) or (), shape_of(right) or ()):
+            return self.builder_.call_te(_product(shape), a, right, primfunc_name_hint="matmul")
+        *outer, m, n = shape
+        product = _product((*outer, n, m))
+        turned = self.builder_.call_te(product, right, a, primfunc_name_hint="matmul")
+        last = len(shape) - 1
+        order = [*range(last - 1), last, last - 1]
+        return relax.op.permute_dims(self.builder_.emit(turned), order)
 
     def _transposed(self, operand: relax.Expr) -> relax.Expr | None:
         """What ``operand`` is with its last two axes exchanged; None if it is nothing so."""
@@ -70,6 +84,18 @@ class _Read(PyExprMutator):
         order = list(range(count))[::-1] if axes is None else [int(axis) % count for axis in axes]
         expected = [*range(count - 2), count - 1, count - 2]
         return value.args[0] if order == expected else None
+
+
+def _is_better_turned(a: Sequence[Any], b: Sequence[Any]) -> bool:
+    """Whether a[.., m, k] and the transposed result are less to copy than b[.., n, k].
+
+    Both have the same outer axes, so that as many matrices are copied either way.
+    """
+    *outer, m, k = a
+    if not isinstance(m, int) or m < _LEAST or not same_shape(outer, b[:-2]):
+        return False
+    n = int(b[-2])
+    return k * n > k * m + _COPIES_OF_RESULT * m * n
 
 
 def _product(shape: tuple[Any, ...]) -> Callable[[te.Tensor, te.Tensor], te.Tensor]:

@@ -39,11 +39,11 @@ class Packing:
         )
         *_, depth, columns = self.sizes
         matrices = np.broadcast_to(values[at], self.sizes).reshape(-1, depth, columns)
-        full, width = self.panels.full, self.panels.width
-        parts = matrices[:, :, : full * width].reshape(-1, depth, full, width).swapaxes(1, 2)
-        edge = matrices[:, :, columns - self.panels.edge * self.panels.lanes :]
-        edge = edge if self.panels.edge else edge[:, :, :0]
-        flat = [part.reshape(len(matrices), -1) for part in (parts, edge)]
+        count, full, width = len(matrices), self.panels.full, self.panels.width
+        parts = matrices[:, :, : full * width].reshape(count, depth, full, width).swapaxes(1, 2)
+        at_edge = np.add.outer(self.panels.starts_at_the_edge, np.arange(self.panels.lanes))
+        edge = matrices[:, :, at_edge.reshape(-1).astype(int)]
+        flat = [part.reshape(count, part.size // count) for part in (parts, edge)]
         return np.ascontiguousarray(np.concatenate(flat, axis=1)).reshape(-1)
 
 

@@ -22,13 +22,13 @@ from .tile import Panels
 
 def of_panel(panels: Panels, panel: Any, do: Callable[[Any, Any, int], None]) -> None:
     """``do(first column, packed columns before, vectors)`` of a full panel, or of the last one."""
-    width, edge = panels.width, panels.edge * panels.lanes
+    width = panels.width
 
     def whole() -> None:
         do(panel * width, panel * width, panels.vectors)
 
     def last() -> None:
-        do(index(panels.columns - edge), index(panels.full * width), panels.edge)
+        do(index(panels.full * width), index(panels.full * width), panels.edge)
 
     if not panels.edge:
         whole()
@@ -40,6 +40,14 @@ def of_panel(panels: Panels, panel: Any, do: Callable[[Any, Any, int], None]) ->
                 whole()
             with T.Else():
                 last()
+
+
+def column_of(panels: Panels, first: Any, vector: Any) -> Any:
+    """The first column of a vector of the panel that begins at column ``first``."""
+    place = first + vector * panels.lanes
+    # Only the last panel, or a single one, begins at a number.
+    is_last = isinstance(first, tirx.IntImm)
+    return tirx.min(place, index(panels.columns - panels.lanes)) if is_last else place
 
 
 def write_panels(
@@ -74,7 +82,7 @@ def write_panel(
                 k = T.bind(tirx.min(block * lanes, depth - lanes))
                 for v in range(vectors):
                     rows = [
-                        T.bind(load(product, at, k, n + (v * lanes + i), lanes))
+                        T.bind(load(product, at, k, column_of(panels, n, v) + i, lanes))
                         for i in range(lanes)
                     ]
                     for i, row in enumerate(transposed(rows, lanes)):
@@ -84,7 +92,7 @@ def write_panel(
             return
         with T.serial(index(0), depth) as k:
             for v in range(vectors):
-                row = load(product, at, k, n + v * lanes, lanes)
+                row = load(product, at, k, column_of(panels, n, v), lanes)
                 T.buffer_store(packed, row, [ramp(begin + k * width + v * lanes, lanes)])
 
     of_panel(panels, panel, write)

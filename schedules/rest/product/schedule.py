@@ -17,10 +17,10 @@ from .read import Product, product_of
 from .tile import Tile, choose_tile, tiles_of
 from .write import How, write
 
-# Level-2 caches have 1024 or 2048 sets of lines of 64 bytes. Rows that are a multiple of a power of
-# two apart share few of them; half of the 8 to 16 lines of a set count. Products with 512x1024
-# rows of 4 KiB took twice as long as with packed panels, with 768 rows of 3 KiB as long.
-_SETS, _LINE, _ROWS_OF_A_SET, _FLOAT_BYTES = 2048, 64, 8, 4
+# Level-1 caches have 64 sets of lines of 64 bytes, level-2 caches 1024 or 2048. Rows that are a
+# multiple of a power of two apart share few of them; 8 of the 8 to 16 lines of a set count. Of
+# 512x1024, rows of 4 KiB, products took twice as long as with packed panels.
+_SETS, _LINE, _ROWS_OF_A_SET, _FLOAT_BYTES = (64, 2048), 64, 8, 4
 
 # Quotients by a free size would stand in each index of a tile where there is another one: compiling
 # a product of free batch and rows took 1.3 seconds, and 0.1 by the contraction of all else.
@@ -77,8 +77,10 @@ def _collides(product: Product) -> bool:
     width = static_value(columns)
     if depth is None or width is None:
         return False
-    apart = _SETS * _LINE // gcd(_FLOAT_BYTES * width, _SETS * _LINE)
-    return depth > _ROWS_OF_A_SET * apart
+    caches = (sets * _LINE for sets in _SETS)
+    # So many rows are in sets of their own.
+    apart = (cache // gcd(_FLOAT_BYTES * width, cache) for cache in caches)
+    return any(depth > _ROWS_OF_A_SET * rows for rows in apart)
 
 
 def _is_better_by_lanes(stage: Stage, machine: CpuMachine) -> bool:

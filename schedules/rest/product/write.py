@@ -29,7 +29,7 @@ from tvm_deconv.schedules.tir.edit import index, ramp
 from tvm_deconv.schedules.tir.expansion import size_of
 
 from .pack import outer_of
-from .panels import load, of_panel, write_panel, write_panels
+from .panels import column_of, load, of_panel, write_panel, write_panels
 from .read import Product
 from .tile import Tile
 
@@ -272,12 +272,14 @@ class _Writer:
         if not self.is_long:
             for r in range(rows):
                 for v in range(vectors):
-                    self._store(sums, (r * vectors + v) * lanes, at, m + r, n + v * lanes)
+                    column = column_of(self.panels, n, v)
+                    self._store(sums, (r * vectors + v) * lanes, at, m + r, column)
             return
         for place in places:
             T.buffer_store(self.line, sums[place], [place])
         with T.serial(index(0), index(rows)) as r, T.serial(index(0), index(vectors)) as v:
-            self._store(self.line, (r * vectors + v) * lanes, at, m + r, n + v * lanes)
+            column = column_of(self.panels, n, v)
+            self._store(self.line, (r * vectors + v) * lanes, at, m + r, column)
 
     def _b(
         self,
@@ -293,7 +295,7 @@ class _Writer:
         if self.packed is not None:
             place = begin + step * width + vector * lanes
             return tirx.BufferLoad(self.packed, [ramp(place, lanes)])
-        return load(self.p, at, k, n + vector * lanes, lanes)
+        return load(self.p, at, k, column_of(self.panels, n, vector), lanes)
 
     def _store(self, sums: Any, first: Any, at: Mapping[StageAxis, Any], m: Any, n: Any) -> None:
         p = self.p

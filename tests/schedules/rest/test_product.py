@@ -29,6 +29,7 @@ from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.rest.product.pack import Packing
 from tvm_deconv.schedules.rest.product.tile import Panels
 from tvm_deconv.targets import resolve_target
+from tvm_deconv.transform.transposed_products import ReadTransposed
 
 SSE = resolve_target({"kind": "llvm", "mcpu": "nehalem", "mtriple": "x86_64-linux-gnu"})
 
@@ -44,7 +45,7 @@ def times_constant(weight):
 # Rows, depth and columns: below, at and beyond whole tiles of 4, 8 and 16 lanes.
 SIZES = [
     (1, 1, 4), (1, 65, 131), (2, 3, 5), (3, 40, 16), (7, 17, 15), (9, 8, 48), (10, 5, 49),
-    (13, 19, 33), (16, 2, 64), (29, 23, 100), (64, 64, 24),
+    (13, 19, 33), (16, 2, 64), (29, 23, 100), (64, 64, 24), (40, 31, 40), (33, 18, 10),
 ]  # fmt: skip
 
 
@@ -86,6 +87,12 @@ OPERANDS = {
         [(19, 40), (37, 19)],
     ),
     "rows that collide in a cache": (matmul, np.matmul, [(41, 300), (300, 1024)]),
+    "rows that collide in the level-1 cache": (matmul, np.matmul, [(2, 67, 24), (2, 24, 1025)]),
+    "few rows by a large transposed one": (
+        lambda a, b: matmul(a, permute_dims(b, [0, 2, 1])),
+        lambda a, b: a @ b.swapaxes(-1, -2),
+        [(2, 19, 97), (2, 101, 97)],
+    ),
 }
 
 
@@ -223,30 +230,49 @@ def test_a_function_of_a_constant_and_of_a_map_packs_neither():
         np.testing.assert_allclose(result.numpy(), given @ factor, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("columns, vectors", [(64, 2), (37, 2), (7, 1), (5, 4)])
+@pytest.mark.parametrize("columns, vectors", [(64, 2), (37, 2), (7, 1), (5, 4), (10, 3)])
 def test_a_panel_holds_its_columns_step_by_step(columns, vectors):
-    panels = Panels(columns, 4, min(vectors, columns // 4))
+    panels = Panels(columns, 4, min(vectors, -(-columns // 4)))
     values = constant((2, 3, columns))
     packed = Packing((2, 3, columns), ((1, 0, 0), (0, 1, 0), (0, 0, 1)), (0, 0, 0), panels)(values)
-    starts = [panel * panels.width for panel in range(panels.full)]
-    widths = [panels.width] * panels.full
-    if panels.edge:
-        starts.append(columns - panels.edge * 4)
-        widths.append(panels.edge * 4)
-    expected = [
-        values[place, :, start : start + width].reshape(-1)
-        for place in range(2)
-        for start, width in zip(starts, widths, strict=True)
+    in_panels = [
+        [min(start, columns - 4) for start in range(first, min(first + panels.width, columns), 4)]
+        for first in range(0, columns, panels.width)
     ]
-    np.testing.assert_array_equal(packed, np.concatenate(expected))
+    expected = [
+        np.concatenate([values[place, :, start : start + 4] for start in starts], axis=1)
+        for place in range(2)
+        for starts in in_panels
+    ]
+    np.testing.assert_array_equal(packed, np.concatenate([part.reshape(-1) for part in expected]))
 
 
 def test_a_large_product_is_shared_evenly():
     machine = cpu_machine(HOST)
     (func,) = functions_of(scheduled(module_of(matmul, [(512, 64), (64, 512)])))
-    (loop,) = loops_of(func, tirx.ForKind.PARALLEL)
+    *_, loop = loops_of(func, tirx.ForKind.PARALLEL)
     pieces = int(loop.extent)
     assert -(-pieces // machine.threads) * machine.threads / pieces < 1.3
+
+
+@pytest.mark.parametrize(
+    "shapes, is_turned",
+    [
+        ([(1, 19, 97), (1, 101, 97)], True),
+        ([(1, 97, 19), (1, 99, 19)], False),  # q k^T
+        ([(1, 40, 97), (1, 101, 97)], False),  # the result is no smaller
+        ([(1, 8, 97), (1, 101, 97)], False),  # no square of vectors
+        ([(3, 19, 97), (1, 101, 97)], False),  # b is packed once for three
+    ],
+)
+def test_the_larger_operand_stands_on_the_left_where_packing_it_costs_most(shapes, is_turned):
+    def emit(a, b):
+        builder = relax.BlockBuilder.current()
+        return matmul(a, builder.emit(permute_dims(b, [0, 2, 1])))
+
+    mod = ReadTransposed(HOST)(module_of(emit, shapes))
+    (first, *_) = [shape for func in functions_of(mod) for shape in [func.params[0].ty.shape]]
+    assert (int(first[1]) == shapes[1][1]) is is_turned
 
 
 def test_no_condition_stands_in_a_sum():

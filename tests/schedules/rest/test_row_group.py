@@ -12,6 +12,10 @@ from tvm import relax, te, tirx
 from tvm.relax import op as ops
 from tvm.s_tir import SBlock
 
+from tvm_deconv.targets import resolve_target
+
+AVX512 = resolve_target({"kind": "llvm", "mcpu": "skylake-avx512", "mtriple": "x86_64-linux-gnu"})
+
 
 def layer_norm(axes):
     return lambda x, g, b: ops.nn.layer_norm(x, g, b, axes=axes)
@@ -39,6 +43,7 @@ ROWS = {
     "softmax of half a vector": (ops.nn.softmax, lambda x: x.softmax(-1), [(70, 5)]),
     "softmax of one vector": (ops.nn.softmax, lambda x: x.softmax(-1), [(70, 16)]),
     "log softmax": (ops.nn.log_softmax, lambda x: x.log_softmax(-1), [(3, 41, 37)]),
+    "softmax of many vectors and more": (ops.nn.softmax, lambda x: x.softmax(-1), [(41, 180)]),
     "scaled softmax": (
         lambda x, bias: ops.nn.softmax(ops.add(ops.multiply(x, number_like(x, 0.3)), bias)),
         lambda x, bias: (x * 0.3 + bias).softmax(-1),
@@ -143,3 +148,13 @@ def test_a_row_that_reads_another_row_is_not_split_from_it():
         return x[1:] - x.mean(-1, keepdim=True)[:-1]
 
     check(emit, reference, [(64, 33)])
+
+
+@pytest.mark.parametrize("length, width", [(180, 16), (1000, 32), (2560, 64), (60, 8), (49, 16)])
+def test_a_row_is_cut_so_that_little_is_left_over(length, width):
+    (func,) = functions_of(scheduled(module_of(ops.nn.softmax, [(70, length)]), AVX512))
+    blocks = []
+    tvm_ffi.structural_walk(func.body, (SBlock, blocks.append))
+    buffers = [buffer for block in blocks for buffer in block.alloc_buffers]
+    partial = [b for b in buffers if "partial" in b.name]
+    assert partial and {int(buffer.shape[-1]) for buffer in partial} == {width}
