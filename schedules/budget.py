@@ -34,13 +34,16 @@ from .variant import Sizes, Variant
 if TYPE_CHECKING:
     from .machines import Machine
 
-# By default what F(4x4, 3x3) takes. Against no limit, on a busy Intel Xeon, 2 threads, by the tenth
-# percentile of calls in turn: EDSR has 4.0 in place of 6.9 times the model's weights and takes 1.01
-# times as long, the VAE decoder 4.0 in place of 5.1 and 0.97. A limit of 3 costs EDSR 17 %, RRDBNet
-# (3.0 in place of 4.3) 2 %, the VAE decoder nothing; one of 2 costs RRDBNet 19 %.
-_GROWTH = 4.0
-# And weights that never matter: 4 MiB. ESPCN has 0.5 MB where it is fastest.
-_FREE = 1 << 20
+# By default what F(4x4, 3x3) takes, and F(2x2) of a 3x3 kernel folded with a resize by 2: 4, and
+# zeros that fill up register tiles (4.004 with 256 channels). Against no limit, on a busy Intel
+# Xeon, 2 threads, by the tenth percentile of calls in turn: EDSR has 4.0 in place of 6.9 times the
+# model's weights and takes 1.01 times as long, the VAE decoder 4.0 in place of 5.1 and 0.97. A
+# limit of 3 costs EDSR 17 %, RRDBNet (3.0 in place of 4.3) 2 %, the VAE decoder nothing; one of 2
+# costs RRDBNet 19 %.
+_GROWTH = 4.1
+# And weights that never matter: 16 MiB, a fiftieth of the memory of a small board, and what the
+# large map takes that folding a resize by 2 spares for 256 channels of 64x64.
+_FREE = 4 << 20
 
 
 # What ``max_weight_growth`` may be.
@@ -65,7 +68,7 @@ NO_LIMIT = Budget(math.inf)
 def budget_of(growth: Any) -> Budget:
     """The budget for a ``max_weight_growth``: a number, None for no limit, or ``"auto"``.
 
-    That is four times the model's weights, and never less than 4 MiB of float32.
+    That is 4.1 times the model's weights, and never less than 16 MiB of float32.
 
     Raises VariantError for anything else and for a number below 1.
     """
