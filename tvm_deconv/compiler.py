@@ -181,7 +181,7 @@ def compile(
     ``tvm_deconv.logs.find`` says; a path names a folder to look in, None means none.
     ``max_weight_growth`` is how many times the weights of the model's convolutions those of their
     kernels may be, all together (``tvm_deconv.schedules.budget``); None is no limit, by default it
-    is 4.1, and small networks have none. The entry is ``main``, its inputs are in the model's order.
+    is 4.1, and small networks have none. The entry is ``main``, its inputs in the model's order.
     The executable also carries a description of itself, so that ``tvm_deconv.run`` can tell which
     images fit and what numbers it is to make of their pixels; ``pixels`` says that, before the
     model's own metadata.

@@ -17,6 +17,7 @@ from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.transform import AddHeight
 from tvm_deconv.transform.alternatives import Judge
 from tvm_deconv.transform.rewrite import rewrite_upsampling
+from tvm_deconv.workloads import find
 
 MACHINE = CpuMachine(
     *("avx512", 16, 32, 48 << 10, 1 << 20, 2),
@@ -78,6 +79,13 @@ def test_a_resize_whose_folded_form_has_too_many_weights_to_be_fast_is_left_with
 @pytest.mark.parametrize("growth", ["auto", 5.5, None])
 def test_it_is_folded_where_the_budget_has_room_for_a_fast_form(growth):
     assert rewritten(nearest(), judge(growth)) == (1, [])
+
+
+def test_a_shuffle_counts_as_a_pass_over_its_map():
+    """Measured: rewritten they take 0.75 and 0.62 of the time, by cycles of kernels alone 1.1."""
+    for name in ("carn-x2/subpixel", "carn-m-x2/subpixel"):
+        (workload,) = find([name])
+        assert rewritten(workload.model(), judge("auto")) == (1, [])
 
 
 def test_it_is_folded_where_no_winograd_form_makes_the_plain_convolution_faster():
