@@ -12,9 +12,9 @@ What values that are moved cost was measured on an Intel Xeon (Emerald Rapids), 
 other programs, 2026-11-29: of six sub-pixel layers of 64 channels the shuffle takes 4 to 9 cycles
 for each value, at the rate of the cycles that the model has for the rewritten layer, and of nearest
 resizes of 64 channels from 128x128 and 256 from 64x64 7 and 8 (the resize alone 1, the rest is that
-the convolution reads a map larger than its cache). The former layers take 1.31 to 1.62 times as long as they are. Both
-estimates together are no better than 10 %, and a large map takes memory: a layer is left only where
-that is gained. Of a free size both sides are those of the same picture.
+the convolution reads a map larger than its cache). The former take 1.31 to 1.62 times as long as
+they are. Both estimates together are no better than 10 %, and a large map takes memory: a layer is
+left only where that is gained. Of a free size both sides are those of the same picture.
 
 Not asked are layers that are computed in integers, those that no variant of ours computes, and
 variants that are named: what is asked for is done.
