@@ -8,19 +8,21 @@ each weight that is saved, until the sum fits.
 
 A layer's *forms* are the choice that it would get alone, Winograd's for each size of tile, and the
 fastest direct form, which is the smallest: its weights are moved only, and zeros fill up register
-tiles and phases of unequal taps. Of these those on the lower convex hull of (weights, cycles) are
-taken in turn, so that each step saves less for each cycle than the one before. The order of steps
-does not depend on the budget: a larger one means no less weights and no more cycles.
+tiles and phases of unequal taps. A layer that may be left unfolded behind a resize has both kinds
+of forms (``transform.alternatives``). Of all these those that no other betters in weights and
+cycles are taken in turn, down the sides of their convex hull: a step counts as the side that it is
+on, so that a cheap one is not kept waiting by a dear one before it. The order of steps does not
+depend on the budget: a larger one means no less weights and no more cycles.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.packing import Direct
@@ -32,13 +34,16 @@ from .variant import Sizes, Variant
 if TYPE_CHECKING:
     from .machines import Machine
 
-# By default what F(4x4, 3x3) takes. Against no limit, on a busy Intel Xeon, 2 threads, by the tenth
-# percentile of calls in turn: EDSR has 4.0 in place of 6.9 times the model's weights and takes 1.01
-# times as long, the VAE decoder 4.0 in place of 5.1 and 0.97. A limit of 3 costs EDSR 17 %, RRDBNet
-# (3.0 in place of 4.3) 2 %, the VAE decoder nothing; one of 2 costs RRDBNet 19 %.
-_GROWTH = 4.0
-# And weights that never matter: 4 MiB. ESPCN has 0.5 MB where it is fastest.
-_FREE = 1 << 20
+# By default what F(4x4, 3x3) takes, and F(2x2) of a 3x3 kernel folded with a resize by 2: 4, and
+# zeros that fill up register tiles (4.004 with 256 channels). Against no limit, on a busy Intel
+# Xeon, 2 threads, by the tenth percentile of calls in turn: EDSR has 4.0 in place of 6.9 times the
+# model's weights and takes 1.01 times as long, the VAE decoder 4.0 in place of 5.1 and 0.97. A
+# limit of 3 costs EDSR 17 %, RRDBNet (3.0 in place of 4.3) 2 %, the VAE decoder nothing; one of 2
+# costs RRDBNet 19 %.
+_GROWTH = 4.1
+# And weights that never matter: 16 MiB, a fiftieth of the memory of a small board, and what the
+# large map takes that folding a resize by 2 spares for 256 channels of 64x64.
+_FREE = 4 << 20
 
 
 # What ``max_weight_growth`` may be.
@@ -63,7 +68,7 @@ NO_LIMIT = Budget(math.inf)
 def budget_of(growth: Any) -> Budget:
     """The budget for a ``max_weight_growth``: a number, None for no limit, or ``"auto"``.
 
-    That is four times the model's weights, and never less than 4 MiB of float32.
+    That is 4.1 times the model's weights, and never less than 16 MiB of float32.
 
     Raises VariantError for anything else and for a number below 1.
     """
@@ -78,6 +83,16 @@ def budget_of(growth: Any) -> Budget:
             f"{AUTO!r}"
         )
     return Budget(float(growth))
+
+
+class Weighed(Protocol):
+    """Something that computes a layer: the weights that it reads, and its cycles."""
+
+    @property
+    def weights(self) -> int: ...
+
+    @property
+    def cycles(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -122,7 +137,7 @@ def forms_of(
                 (direct if is_direct else others).append(form(variant, parameters))
     if direct:
         others.append(min(direct, key=lambda one: one.cycles))
-    return _hull(first, others)
+    return chain_of(first, others)
 
 
 def _tried(
@@ -133,28 +148,32 @@ def _tried(
     return (variant.choose(conv, sizes, machine),)
 
 
-def _hull(first: Form, others: Sequence[Form]) -> tuple[Form, ...]:
-    """``first``, and of those with fewer weights the ones on the lower convex hull, in turn."""
-    chain = [first]
-    while True:
-        last = chain[-1]
-        smaller = [form for form in others if form.weights < last.weights]
-        if not smaller:
-            return tuple(chain)
-        # The least loss for each weight that is saved; of equals the one that saves most.
-        chain.append(min(smaller, key=lambda form: (_loss(last, form), form.weights)))
+F = TypeVar("F", bound=Weighed)
 
 
-def _loss(before: Form, after: Form) -> float:
-    """Cycles that a step loses for each weight that it saves."""
-    return max(after.cycles - before.cycles, 0.0) / (before.weights - after.weights)
+def chain_of(first: F, others: Iterable[F]) -> tuple[F, ...]:
+    """``first``, and of those with fewer weights the ones that no other betters, in turn."""
+    chain: list[F] = []
+    for form in sorted(others, key=lambda form: (form.weights, form.cycles)):
+        if form.weights < first.weights and (not chain or form.cycles < chain[-1].cycles):
+            chain.append(form)
+    return (first, *reversed(chain))
 
 
-def within(layers: Sequence[Sequence[Form]], most: float) -> list[int]:
+def _loss(forms: Sequence[Weighed], at: int) -> float:
+    """Cycles lost for each weight that is saved, on the side of the hull below step ``at``."""
+    before = forms[at]
+    return min(
+        max(after.cycles - before.cycles, 0.0) / (before.weights - after.weights)
+        for after in forms[at + 1 :]
+    )
+
+
+def within(layers: Sequence[Sequence[Weighed]], most: float) -> list[int]:
     """Which of each layer's forms to take so that all weights are at most ``most``, or least."""
     taken = [0] * len(layers)
     total = sum(forms[0].weights for forms in layers)
-    steps = [(_loss(*forms[:2]), at) for at, forms in enumerate(layers) if len(forms) > 1]
+    steps = [(_loss(forms, 0), at) for at, forms in enumerate(layers) if len(forms) > 1]
     heapq.heapify(steps)
     while total > most and steps:
         _, at = heapq.heappop(steps)
@@ -162,5 +181,5 @@ def within(layers: Sequence[Sequence[Form]], most: float) -> list[int]:
         total -= forms[taken[at]].weights - forms[taken[at] + 1].weights
         taken[at] += 1
         if taken[at] + 1 < len(forms):
-            heapq.heappush(steps, (_loss(*forms[taken[at] : taken[at] + 2]), at))
+            heapq.heappush(steps, (_loss(forms, taken[at]), at))
     return taken

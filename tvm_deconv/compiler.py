@@ -52,6 +52,7 @@ from tvm_deconv.transform import (
     SeparateCopies,
     rewrite_upsampling,
 )
+from tvm_deconv.transform.alternatives import Judge
 from tvm_deconv.transform.legalize import legalize_passes
 from tvm_deconv.transform.lower.explained import explain_kernels
 from tvm_deconv.transform.lower.lower_integers import explain_integers
@@ -113,21 +114,21 @@ def pipeline_of(target: Target, options: Options) -> tvm.transform.Pass:
 
 def before_schedules(target: Target, options: Options) -> list[tvm.transform.Pass]:
     """The passes of ``pipeline`` up to fusion: what is not scheduled then, no template covers."""
+    how: dict[str, Any] = {
+        "variant": options.variant,
+        "winograd": options.winograd,
+        "log": options.log,
+        "max_weight_growth": options.max_weight_growth,
+    }
     return [
         CheckSizes(),
         AddHeight(),
-        *([RewriteUpsampling(options.max_weight_growth)] if options.rewrite else []),
+        *([RewriteUpsampling(target, **how)] if options.rewrite else []),
         *before_lowering(),
         *([LowerIntegers(target, options.winograd, options.log)] if options.allow_integers else []),
         LowerLookups(target),
         LowerBytePools(),
-        LowerConvolutions(
-            target,
-            variant=options.variant,
-            winograd=options.winograd,
-            log=options.log,
-            max_weight_growth=options.max_weight_growth,
-        ),
+        LowerConvolutions(target, **how),
         MergeNormalisations(target),
         ReadTransposed(target),
         SeparateCopies(),
@@ -180,7 +181,7 @@ def compile(
     ``tvm_deconv.logs.find`` says; a path names a folder to look in, None means none.
     ``max_weight_growth`` is how many times the weights of the model's convolutions those of their
     kernels may be, all together (``tvm_deconv.schedules.budget``); None is no limit, by default it
-    is 4, and small networks have none. The entry is ``main``, its inputs are in the model's order.
+    is 4.1, and small networks have none. The entry is ``main``, its inputs in the model's order.
     The executable also carries a description of itself, so that ``tvm_deconv.run`` can tell which
     images fit and what numbers it is to make of their pixels; ``pixels`` says that, before the
     model's own metadata.
@@ -281,7 +282,7 @@ def explain(
     ).with_log_of(resolved)
     preferences, budget = options.preferences(resolved), options.budget
     raised = tvm.transform.Sequential([AddHeight()])(load(model, shapes))
-    mod, report = rewrite_upsampling(raised, budget)
+    mod, report = rewrite_upsampling(raised, Judge(machine, preferences, budget))
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
         of_bytes = [explain_integers(machine, preferences)] if options.allow_integers else []

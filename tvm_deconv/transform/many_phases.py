@@ -35,12 +35,12 @@ from .lower.read import CONV_TRANSPOSE, Convolution, read
 from .rebind import rebind
 
 # Phases that are held in registers at most: of the 32 vectors of AVX-512 and NEON, half.
-_MOST_PHASES = 16
+MOST_PHASES = 16
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.PhasesToChannels")
 class PhasesToChannels:
-    """Relax module pass: the rewrite above for strides over ``_MOST_PHASES`` in width, 1 in height.
+    """Relax module pass: the rewrite above for strides over ``MOST_PHASES`` in width, 1 in height.
 
     Takes the layers that ``LowerConvolutions`` does, without dilation, if their kernel is at least
     as long as the stride. A module without one is handed back untouched.
@@ -68,7 +68,7 @@ def _has_many_phases(expr: relax.Expr) -> bool:
     if op_name(expr) != CONV_TRANSPOSE:
         return False
     height, width = (int(stride) for stride in expr.attrs.strides)
-    return height == 1 and width > _MOST_PHASES
+    return height == 1 and width > MOST_PHASES
 
 
 def _fits(conv: Convolution) -> bool:

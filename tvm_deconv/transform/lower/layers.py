@@ -63,7 +63,7 @@ def layers_of(
     taken: set[relax.Var] = set()
     chosen: dict[Any, Choice] = {}
     for var in graph.order:
-        convs = _read(graph, var, machine) if var in graph.live else ()
+        convs = convolutions_of(graph, var, machine) if var in graph.live else ()
         if isinstance(convs, Refused):
             found.append(RefusedLayer(graph, var, convs.reason))
         elif convs:
@@ -78,8 +78,13 @@ def layers_of(
     return found
 
 
-def _read(graph: Graph, var: relax.Var, machine: Machine) -> tuple[Convolution, ...] | Refused:
-    """The layers that compute ``var`` together; none if it is no convolution."""
+def convolutions_of(
+    graph: Graph, var: relax.Var, machine: Machine
+) -> tuple[Convolution, ...] | Refused:
+    """The layers that compute ``var`` together; none if it is no convolution.
+
+    Refused says why it is left to TVM.
+    """
     convs = read_volume(graph, var)
     if convs is None:
         conv = read(graph, var, strided=isinstance(machine, CpuMachine))

@@ -1,0 +1,301 @@
+"""Which layers are faster as they are: where a rewrite is weighed against what it replaces.
+
+A rewrite is exact, but it need not pay: a folded resize has 16 weights for 9 of a 3x3 kernel, and
+where the budget (``schedules.budget``) does not allow its faster forms, resizing first and a plain
+convolution in Winograd's form may take less. So both sides of every plan, whichever rule it is of,
+are read as what will be computed of them: layers, each with all of its forms, and operators that
+only move values. What both sides can be, cycles and weights, is one list; with the forms of all
+other layers of the function it goes through the budget, and a layer whose form is one of the side
+that is there already is left as it is.
+
+What values that are moved cost was measured on an Intel Xeon (Emerald Rapids), one thread beside
+other programs, 2026-11-29: of six sub-pixel layers of 64 channels the shuffle takes 4 to 9 cycles
+for each value, at the rate of the cycles that the model has for the rewritten layer, and of nearest
+resizes of 64 channels from 128x128 and 256 from 64x64 7 and 8 (the resize alone 1, the rest is that
+the convolution reads a map larger than its cache). The former take 1.31 to 1.62 times as long as
+they are. Both estimates together are no better than 10 %, and a large map takes memory: a layer is
+left only where that is gained. Of a free size both sides are those of the same picture.
+
+Not asked are layers that are computed in integers, those that no variant of ours computes, and
+variants that are named: what is asked for is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import product
+from math import prod
+from typing import Any
+
+from tvm import relax, tirx
+
+from tvm_deconv.annotations import BORDER
+from tvm_deconv.patterns.graph import Refused
+from tvm_deconv.schedules.budget import Budget, Form, chain_of, forms_of, within
+from tvm_deconv.schedules.choice import AUTO, Preferences, choose
+from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.machines import Machine
+from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.variant import Sizes
+
+from .graph import Graph, op_name, shape_of, static, variables
+from .keep_bytes import DEQUANTIZE
+from .lower.layers import convolutions_of
+from .lower.read import Convolution
+from .many_phases import MOST_PHASES
+
+# What a size that only the run time knows counts as.
+_FREE = 128
+# Cycles of a thread for each value that an operator of its own writes and a convolution reads.
+_MOVED = 8
+# And to call it and wake its threads: some microseconds.
+_CALL = 10_000
+# What a layer that is left has to win by, of both sides' estimates.
+_CLEARLY = 0.9
+
+_MOVES = frozenset(
+    {
+        "relax.broadcast_to",
+        "relax.call_tir",
+        "relax.concat",
+        "relax.image.resize2d",
+        "relax.nn.pad",
+        "relax.nn.pixel_shuffle",
+        "relax.permute_dims",
+        "relax.repeat",
+        "relax.strided_slice",
+        "relax.take",
+        "relax.tile",
+    }
+)
+_VIEWS = frozenset({"relax.reshape", "relax.expand_dims", "relax.squeeze"})
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Whose time is meant, what the caller prefers, and how many weights there may be."""
+
+    machine: Machine
+    preferences: Preferences
+    budget: Budget
+
+
+@dataclass(frozen=True)
+class Sides:
+    """A rewrite: operators of ``before`` that it replaces, and those of ``after`` that it emits."""
+
+    before: tuple[relax.Var, ...]
+    after: tuple[relax.Var, ...]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One way to compute a layer: with which weights, in how many cycles, rewritten or not."""
+
+    weights: int
+    cycles: float
+    is_rewritten: bool
+
+
+def slower(before: Graph, after: Graph, rewrites: Sequence[Sides], judge: Judge) -> list[str]:
+    """Why each of the ``rewrites`` of a function is to be left, in words; empty where it is not.
+
+    ``before`` and ``after`` are the function without and with all of them.
+    """
+    if judge.preferences.variant != AUTO:
+        return [""] * len(rewrites)
+    pricing = _Pricing(judge)
+    pairs = [_ways(before, after, sides, pricing) for sides in rewrites]
+    replaced = {var for sides in rewrites for var in sides.before}
+    others = [var for var in before.order if var in before.live and var not in replaced]
+    layers = [pricing.layers(before, var) for var in others]
+    plain = [conv for convs in layers if convs for conv in convs]
+    fixed = [pricing.forms(conv) for conv in plain]
+    chains = [_chain(*pair) if pair else () for pair in pairs]
+    asked = [chain for chain in chains if chain]
+    model = sum(conv.weight.size for conv in plain)
+    for sides, chain in zip(rewrites, chains, strict=True):
+        if chain:
+            convs = [conv for var in sides.before for conv in pricing.layers(before, var) or ()]
+            model += sum(conv.weight.size for conv in convs)
+    most = judge.budget.most(model)
+    taken = within([*asked, *fixed], most)
+    chosen = [chain[at] for chain, at in zip([*asked, *fixed], taken, strict=True)]
+    spare = max(most - sum(way.weights for way in chosen), 0)
+    ways = iter(chosen)
+    reasons = []
+    for pair in pairs:
+        way = next(ways) if pair else None
+        is_left = isinstance(way, _Way) and not way.is_rewritten
+        reasons.append(_words(pair[1], way, spare, judge) if pair and is_left else "")
+    return reasons
+
+
+class _Pricing:
+    """Forms of layers, each kind once."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
+        self._forms: dict[tuple, tuple[Form, ...]] = {}
+
+    def layers(self, graph: Graph, var: relax.Var) -> tuple[Convolution, ...] | None:
+        """The layers that compute ``var``; none if it is no convolution, None if none of ours."""
+        found = convolutions_of(graph, var, self.judge.machine)
+        if isinstance(found, Refused):
+            return None
+        return None if any(_is_other(graph, conv) for conv in found) else found
+
+    def forms(self, conv: Convolution) -> tuple[Form, ...]:
+        n, _, h, w = conv.picture
+        sizes = Sizes(_batch(n), _size(h), _size(w))
+        key = conv.op, sizes, conv.dtype, conv.stack is not None
+        if key not in self._forms:
+            machine, preferences = self.judge.machine, self.judge.preferences
+            choice = choose(*key[:3], machine, preferences, volumes=key[3])
+            self._forms[key] = forms_of(*key[:2], machine, preferences, choice)
+        return self._forms[key]
+
+
+def _ways(
+    before: Graph, after: Graph, sides: Sides, pricing: _Pricing
+) -> tuple[list[_Way], list[_Way]] | None:
+    """The ways without the rewrite, and with it; None where a layer of it is not ours."""
+    left = _side(before, sides.before, pricing, is_rewritten=False)
+    rewritten = _side(after, sides.after, pricing, is_rewritten=True)
+    return (left, rewritten) if left and rewritten else None
+
+
+def _side(
+    graph: Graph, members: Sequence[relax.Var], pricing: _Pricing, is_rewritten: bool
+) -> list[_Way]:
+    """All ways of one side: a form of each layer, and what is moved; none if one is not ours."""
+    forms = []
+    for var in members:
+        convs = pricing.layers(graph, var)
+        if convs is None:
+            return []
+        forms += [pricing.forms(conv) for conv in convs]
+    if not forms:
+        return []
+    moved = _moved_cycles(graph, members, pricing.judge.machine)
+    start = [_Way(0, moved, is_rewritten)]
+    return reduce(_sums, forms, start)
+
+
+def _sums(ways: Sequence[_Way], forms: Sequence[Form]) -> list[_Way]:
+    """Each of ``ways`` with each form of one layer more, without those that others better."""
+    found = [
+        _Way(way.weights + form.weights, way.cycles + form.cycles, way.is_rewritten)
+        for way, form in product(ways, forms)
+    ]
+    fastest = min(found, key=lambda way: (way.cycles, way.weights))
+    return list(chain_of(fastest, found))
+
+
+def _chain(left: Sequence[_Way], rewritten: Sequence[_Way]) -> tuple[_Way, ...]:
+    """Both kinds of ways as one; those that are left have to be clearly ahead."""
+    handicapped = [_Way(way.weights, way.cycles / _CLEARLY, False) for way in left]
+    ways = [*rewritten, *handicapped]
+    first = min(ways, key=lambda way: (way.cycles, way.weights))
+    return chain_of(first, ways)
+
+
+def _words(rewritten: Sequence[_Way], left: _Way, spare: float, judge: Judge) -> str:
+    """Why a layer is left that could be ``rewritten``."""
+    own = f"{left.cycles * _CLEARLY / 1e6:.3g} Mcycles"
+    allowed = [way for way in rewritten if way.weights <= left.weights + spare]
+    limit = f"max_weight_growth {judge.budget.growth:g}"
+    if not allowed:
+        least = min(way.weights for way in rewritten)
+        return (
+            f"rewritten it has {least} weights or more, as it is {left.weights}, and all "
+            f"convolutions together may not have so many ({limit})"
+        )
+    best = min(allowed, key=lambda way: way.cycles)
+    text = f"by the machine model it takes {own} as it is, and {best.cycles / 1e6:.3g} rewritten"
+    fastest = min(rewritten, key=lambda way: way.cycles)
+    if fastest.cycles < left.cycles and best is not fastest:
+        cycles = f"{fastest.cycles / 1e6:.3g}"
+        text += f" ({cycles} with {fastest.weights} weights, more than {limit} allows)"
+    return text
+
+
+def _moved_cycles(graph: Graph, members: Iterable[relax.Var], machine: Machine) -> float:
+    """Cycles of operators that only move values; those of a map that others read are shared."""
+    if not isinstance(machine, CpuMachine):
+        return 0.0
+    total = 0.0
+    for var in members:
+        if not _moves(graph, var):
+            continue
+        readers = _readers(graph, var)
+        # One loop nest computes a chain of them.
+        if readers and all(_moves(graph, reader) for reader in readers):
+            continue
+        own = _CALL + _MOVED * _elements(var) / machine.threads
+        total += own / max(len(readers), 1)
+    return total
+
+
+def _readers(graph: Graph, var: relax.Var) -> list[relax.Var]:
+    """Who reads a tensor, or a view of it."""
+    found = []
+    for user in graph.users.get(var, []):
+        is_view = op_name(graph.value(user)) in _VIEWS
+        found += _readers(graph, user) if is_view else [user]
+    return found
+
+
+def _moves(graph: Graph, var: relax.Var) -> bool:
+    name = op_name(graph.value(var))
+    return name in _MOVES and graph.annotation(var, BORDER) is None
+
+
+def _elements(var: relax.Var) -> int:
+    """Of a tensor."""
+    batch, *sizes = shape_of(var) or (1,)
+    return _batch(batch) * prod(map(_size, sizes))
+
+
+def _batch(dim: Any) -> int:
+    return dim if isinstance(dim, int) else 1
+
+
+def _size(dim: Any) -> int:
+    """A size, in which every free one counts as ``_FREE``: both sides are of the same picture."""
+    if isinstance(dim, int):
+        return dim
+    known = static(edit.substitute(dim, dict.fromkeys(tirx.analysis.undefined_vars(dim), _FREE)))
+    return known if isinstance(known, int) else _FREE
+
+
+def _is_other(graph: Graph, conv: Convolution) -> bool:
+    """Whether a layer is not lowered as it is: its phases become channels, or it reads bytes."""
+    if max(conv.op.strides) > MOST_PHASES:
+        return True
+    pending, seen = [conv.data], set()
+    while pending:
+        expr = pending.pop()
+        if not isinstance(expr, relax.Var) or expr in seen:
+            continue
+        seen.add(expr)
+        name = op_name(graph.value(expr))
+        if name == DEQUANTIZE:
+            return True
+        if name in _MOVES | _VIEWS:
+            pending += variables(graph.value(expr))
+    return False
+
+
+def replaced(graph: Graph, root: relax.Var, read: Iterable[relax.Var]) -> tuple[relax.Var, ...]:
+    """The operators that compute ``root`` from the tensors ``read``."""
+    stop, found, pending = set(read), {}, [root]
+    while pending:
+        var = pending.pop()
+        if var in stop or var in found or graph.value(var) is None:
+            continue
+        found[var] = None
+        pending += variables(graph.value(var))
+    return tuple(found)
