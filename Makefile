@@ -19,8 +19,11 @@ help: ## Say what can be made
 demo: $(VENV)/.demo ## Upscale a photograph with the two demo networks; results in build/demo/
 	$(BIN)/python scripts/demo.py $(ARGS)
 
+# Bytecode of tests is kept in any case (containers often say not to): each worker, and each process
+# that a test starts, would compile all anew.
 test: $(VENV)/.test ## Run the test suite (ARGS="-k name" passes options to pytest)
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses $(WORKERS) \
+		--dist loadfile --no-loadscope-reorder $(ARGS)
 
 relay: $(RELAY)/.made ## Set up TVM 0.16 with Relay in .venv-relay, and run the demo networks there (docs/relay.md)
 	$(RELAY)/bin/python scripts/relay_demo.py $(ARGS)
