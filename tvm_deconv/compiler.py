@@ -43,6 +43,7 @@ from tvm_deconv.transform import (
     KeepBytes,
     KeepNaN,
     LowerBytePools,
+    LowerByteResizes,
     LowerConvolutions,
     LowerIntegers,
     LowerLookups,
@@ -121,6 +122,7 @@ def before_schedules(target: Target, options: Options) -> list[tvm.transform.Pas
         *([LowerIntegers(target, options.winograd, options.log)] if options.allow_integers else []),
         LowerLookups(target),
         LowerBytePools(),
+        LowerByteResizes(target),
         LowerConvolutions(
             target,
             variant=options.variant,
