@@ -2,7 +2,7 @@
 
 Floating-point sums may not be reordered by a compiler, so a mean over the last axis, the maxima and
 sums of softmax, norms and matrix-vector products run one addition after the other unless the
-reordering is written down::
+reordering is written down (and sums of bytes in int32 are as slow without it)::
 
     partial[s, l] = reduce over j: term[s, l + width*j]      # vectors, several in flight
     rest[s]       = reduce over the last size % width iterations
@@ -66,7 +66,7 @@ class LaneReduction:
 def lane_reduction_of(stage: Stage, machine: CpuMachine) -> LaneReduction | None:
     """``stage`` by lanes; None unless it accumulates along an axis contiguous in its operands."""
     accumulations = accumulations_of(stage)
-    if accumulations is None or not all(_is_float(a.buffer) for a in accumulations):
+    if accumulations is None or not all(_has_lanes(a.buffer) for a in accumulations):
         return None
     along = stage.reducing[-1]
     moving = []
@@ -85,8 +85,9 @@ def lane_reduction_of(stage: Stage, machine: CpuMachine) -> LaneReduction | None
     return _Builder(stage, accumulations, row, width).build(lanes, is_best)
 
 
-def _is_float(buffer: Var) -> bool:
-    return str(buffer.dtype).startswith("float")
+def _has_lanes(buffer: Var) -> bool:
+    """Whether sums are floats, or the integers that bytes are added up in."""
+    return str(buffer.dtype).startswith("float") or str(buffer.dtype) == "int32"
 
 
 def _joined_row(stage: Stage, loads) -> tuple[StageAxis, ...]:

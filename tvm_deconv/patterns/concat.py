@@ -19,6 +19,8 @@ nor the Concat is written, and the second kernel adds what the first one wrote i
 - *Groups* read neighbouring channels. If none reads two inputs, the terms are groups of their own
   and their results are not added but joined again.
 - *An input whose resize cannot go* is one that was not resized: the rest is split off all the same.
+- *Bytes* of a quantized network stay whole: a Concat of bytes is a quarter to move, folded weights
+  need int16, of which half as many are multiplied at a time, and each term would be float32.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from .convolution import Conv, read_conv
 from .graph import Builder, Graph, Refused, Tensor
 from .joined import JoinedConv, Part, pixels_of, read_joined, unequal_sizes
 from .nearest_resize import NearestConv, farthest, low_resolution
+from .operators import BYTES, DEQUANTIZE
 from .rule import Emit, Plan, Rule
 from .split_cost import pays
 from .stages import Stages, of_channels
@@ -137,6 +140,11 @@ class ConcatConv(Rule[JoinedConv]):
         conv = uneven or read_conv(graph, match.conv_var)
         if conv is None or isinstance(conv, Refused):
             return conv or Refused(f"{graph.describe(match.conv_var)} is not a convolution")
+        if _reads_bytes(graph, conv):
+            return Refused(
+                f"splitting {graph.describe(conv.var)} does not pay: its Concat moves bytes, and "
+                "the results of its terms would be float32"
+            )
         split = check(graph, conv, match)
         if isinstance(split, Refused):
             return split
@@ -247,6 +255,13 @@ def rewrite(graph: Graph, split: SplitConv) -> Emit:
         return layouts.to(builder, y, "NCHW", split.conv.out_layout)
 
     return emit
+
+
+def _reads_bytes(graph: Graph, conv: Conv) -> bool:
+    """Whether a convolution in integers could compute what is split."""
+    call = graph.call(conv.var)
+    data = graph.call(call.args[0]) if call is not None else None
+    return data is not None and data.op == DEQUANTIZE and graph.dtype(data.args[0]) in BYTES
 
 
 def _absorbed(split: SplitConv) -> frozenset[Tensor]:

@@ -17,6 +17,8 @@ BIAS = "nn.bias_add"
 PRELU = "nn.prelu"
 QUANTIZE = "quantize"
 DEQUANTIZE = "dequantize"
+# What quantized networks hold.
+BYTES = ("uint8", "int8")
 
 
 def _names(text: str) -> frozenset[str]:

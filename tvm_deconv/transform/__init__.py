@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tvm_deconv.transform.lower.byte_pools import LowerBytePools
+from tvm_deconv.transform.lower.byte_resizes import LowerByteResizes
 from tvm_deconv.transform.lower.convolutions import LowerConvolutions
 from tvm_deconv.transform.lower.lookups import LowerLookups
 from tvm_deconv.transform.lower.lower_integers import LowerIntegers
@@ -27,6 +28,7 @@ __all__ = [
     "KeepBytes",
     "KeepNaN",
     "LowerBytePools",
+    "LowerByteResizes",
     "LowerConvolutions",
     "LowerIntegers",
     "LowerLookups",

@@ -32,7 +32,7 @@ from .graph import BROADCAST, CONCAT, PIXEL_SHUFFLE, UNARY, Graph, dtype_of, op_
 from .rebind import rebind
 
 QUANTIZE, DEQUANTIZE = f"relax.{operators.QUANTIZE}", f"relax.{operators.DEQUANTIZE}"
-BYTES = ("uint8", "int8")
+BYTES = operators.BYTES
 _ELEMENTWISE = UNARY | BROADCAST | {QUANTIZE, f"relax.{operators.PRELU}"}
 # They copy elements of their first operand, whatever these are.
 _COPIES = frozenset(f"relax.{name}" for name in operators.COPIES) | {PIXEL_SHUFFLE}

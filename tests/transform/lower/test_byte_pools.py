@@ -14,7 +14,8 @@ from tvm_deconv.compiler import before_schedules
 from tvm_deconv.importer import load
 from tvm_deconv.options import Options
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.transform import LowerBytePools
+from tvm_deconv.transform import KeepBytes, LowerBytePools
+from tvm_deconv.transform.graph import op_name
 
 SHAPE = (2, 4, 13, 20)
 
@@ -45,6 +46,38 @@ def test_averages_of_bytes_are_those_of_onnx_runtime(attributes, tmp_path):
     executable = tvm_deconv.compile(model)
     got = relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(x)).numpy()
     assert_equal_but_for_ties(got, by_onnx_runtime(model, x))
+
+
+@pytest.mark.parametrize(
+    ("operator", "attributes"),
+    [("GlobalAveragePool", {}), ("ReduceMean", {"axes": [1, 3], "keepdims": 0})],
+)
+def test_means_of_bytes_are_those_of_onnx_runtime(operator, attributes, tmp_path):
+    net = Net(SHAPE)
+    x = net(operator, net("Relu", net.conv("x", 4, 8)), **attributes)
+    x = net("Add", x, net.constant(2, 8, 1, 1)) if not attributes else net("Add", x, x)
+    model = quantized(net, x, tmp_path)
+    mod = LowerBytePools()(KeepBytes()(load(model)))
+    bindings = [one.value for block in mod["main"].body.blocks for one in block.bindings]
+    operands = [one.args[1].fields for one in bindings if op_name(one) == "relax.call_tir"]
+    assert ["uint8"] in [[str(data.ty.dtype) for data in fields] for fields in operands]
+    x = np.random.default_rng(0).random(SHAPE, "float32")
+    executable = tvm_deconv.compile(model)
+    got = relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(x)).numpy()
+    assert_equal_but_for_ties(got, by_onnx_runtime(model, x))
+
+
+def test_a_mean_of_more_bytes_than_int32_holds_is_computed_in_float32():
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType((1, 1, 4096, 4096), "uint8"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            scale, zero = relax.const(0.5, "float32"), relax.const(3, "uint8")
+            values = builder.emit(relax.op.dequantize(x, scale, zero, 0, "float32"))
+            result = builder.emit_output(relax.op.mean(values, [2, 3]))
+        builder.emit_func_output(result)
+    mod = builder.get()
+    tvm.ir.assert_structural_equal(LowerBytePools()(mod), mod)
 
 
 def test_averages_of_floats_stay_as_they_are():

@@ -198,6 +198,16 @@ def test_nothing_between_convolutions_is_float32(tmp_path):
     assert "float32" not in kinds_of_calls(model)[:-1]
 
 
+def test_a_concat_of_bytes_is_not_split(tmp_path):
+    net = Net((1, 8, 6, 10))
+    skip = net("Relu", net.conv(net.nearest("x", 2), 8, 8))
+    joined = net("Concat", net.nearest(net("Relu", net.conv("x", 8, 16)), 2), skip, axis=1)
+    report = tvm_deconv.explain(quantized(net, net.conv(joined, 24, 4), tmp_path), target=VNNI)
+    (refused,) = report.refused
+    assert "its Concat moves bytes" in str(refused)
+    assert {kernel.variant for kernel in report.kernels} == {"integer"}
+
+
 def test_a_variant_that_is_named_is_one_of_float32(quantized_espcn):
     report = tvm_deconv.explain(quantized_espcn, variant="tdc")
     assert {kernel.variant for kernel in report.kernels} == {"tdc"}

@@ -1,24 +1,30 @@
 """``LowerBytePools``: averages of bytes read the bytes.
 
     y = avg_pool(dequantize(x))  =>  y = call_tir(avg_pool, (x,))
+    y = mean(dequantize(x))      =>  y = call_tir(mean, (x,))
 
 TVM fuses nothing into what a pool reads, so a map of float32 would be written and read. The
-arithmetic stays: each byte becomes the same float32 where it is read, and the sum is the same.
+arithmetic of a pool stays: each byte becomes the same float32 where it is read, and the sum is the
+same. A mean over a whole map adds up integers, which is exact: s * (sum - count * z) / count.
 """
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import tvm
-from tvm import relax, te, topi
+from tvm import relax, te, tirx, topi
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.relax_functions import holds, with_rebuilt
-from tvm_deconv.transform.graph import Graph, dtype_of, op_name
+from tvm_deconv.transform.graph import Graph, dtype_of, op_name, shape_of
 from tvm_deconv.transform.keep_bytes import DEQUANTIZE, Scale, scale_of
 from tvm_deconv.transform.rebind import rebind
 
+_MEAN = "relax.mean"
+# What int32 holds for certain: so many bytes are added up.
+_MOST_ADDED = 2**31 // 2**8
 _POOLS = {f"relax.nn.avg_pool{n}d": getattr(topi.nn, f"pool{n}d") for n in (1, 2, 3)}
 
 
@@ -37,7 +43,7 @@ class LowerBytePools:
             mod,
             lambda work, func: (
                 _Rebuild(work, Graph(func, work))
-                if holds(func, lambda expr: op_name(expr) in _POOLS)
+                if holds(func, lambda expr: op_name(expr) in (*_POOLS, _MEAN))
                 else None
             ),
         )
@@ -50,16 +56,29 @@ class _Rebuild(PyExprMutator):
         self.graph = graph
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
-        call, found = binding.value, None
-        if op_name(call) in _POOLS and dtype_of(call) == "float32":
-            found = self._bytes_of(call.args[0])
-        if found is None:
+        call, made = binding.value, None
+        if op_name(call) in (*_POOLS, _MEAN) and dtype_of(call) == "float32":
+            made = self._made(call)
+        if made is None:
             super().visit_var_binding_(binding)
-            return
-        data, scale = found
-        averaged = _averaged(_POOLS[str(op_name(call))], call.attrs, scale)
-        made = self.builder_.call_te(averaged, self.visit_expr(data), primfunc_name_hint="avg_pool")
-        rebind(self, binding, made)
+        else:
+            rebind(self, binding, made)
+
+    def _made(self, call: relax.Call) -> relax.Expr | None:
+        """The call of the function of bytes; None where ``call`` is none of them."""
+        found = self._bytes_of(call.args[0])
+        if found is None:
+            return None
+        (data, scale), name = found, str(op_name(call))
+        if name == _MEAN:
+            axes = _axes(call)
+            count = prod(size if isinstance(size, int) else _MOST_ADDED for size in axes.values())
+            if count > _MOST_ADDED or not count:
+                return None
+            averaged, hint = _mean(list(axes), count, bool(call.attrs.keepdims), scale), "mean"
+        else:
+            averaged, hint = _averaged(_POOLS[name], call.attrs, scale), "avg_pool"
+        return self.builder_.call_te(averaged, self.visit_expr(data), primfunc_name_hint=hint)
 
     def _bytes_of(self, values: relax.Expr) -> tuple[relax.Expr, Scale] | None:
         """What ``values`` were dequantized from, if by one scale."""
@@ -69,6 +88,29 @@ class _Rebuild(PyExprMutator):
         (data, *_) = source.args
         scale = scale_of(self.graph, source, dtype_of(data))
         return None if scale is None else (data, scale)
+
+
+def _axes(mean: relax.Call) -> dict[int, Any]:
+    """The axes that a mean is taken over, all of them by default, with their sizes."""
+    shape, given = shape_of(mean.args[0]) or (), mean.attrs.axis
+    axes = range(len(shape)) if given is None else (int(axis) % len(shape) for axis in given)
+    return {axis: shape[axis] for axis in axes}
+
+
+def _mean(axes: list[int], count: int, keepdims: bool, scale: Scale) -> Any:
+    """The function of tensor expressions, of sums of ``count`` bytes."""
+
+    def mean(x: te.Tensor) -> te.Tensor:
+        values = te.compute(x.shape, lambda *at: x(*at).astype("int32"), name="widened")
+        sums = topi.sum(values, axes, keepdims)
+        unit = tirx.const(scale.scale / count, "float32")
+
+        def value(*at: Any) -> Any:
+            return (sums(*at) - count * scale.zero_point).astype("float32") * unit
+
+        return te.compute(sums.shape, value, name="mean")
+
+    return mean
 
 
 def _averaged(pool: Any, attrs: Any, scale: Scale) -> Any:
