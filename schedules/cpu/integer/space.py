@@ -32,7 +32,7 @@ class TileSpace:
     ) -> dict[str, set[int]]:
         """Values of each field besides those of ``own``, which the variant chooses itself."""
         channels = range(1, min(conv.group_outputs, _MOST_CHANNELS) + 1)
-        _, rows, _ = blocks_of(conv, sizes)
+        _, rows, columns = blocks_of(conv, sizes)
         strips = {*range(1, 17), 20, 24, 32, 48, _MOST_ROWS} | some_parts(rows, 8)
         tiles = {conv.groups * ceil_div(conv.group_outputs, n) for n in channels}
         return {
@@ -40,6 +40,7 @@ class TileSpace:
             "vectors": set(range(1, _MOST_VECTORS + 1)),
             "rows": {n for n in strips if n <= min(rows, _MOST_ROWS)},
             "joined": {0, 1} if conv.h.stride > 1 else {0},
+            "down": {1, 2} if columns <= self.dot.lanes else {1},
             "splits": split_values(tiles, machine),
         }
 
@@ -51,6 +52,9 @@ class TileSpace:
             return f"{tile.channels} channels in a tile, where a group has {conv.group_outputs}"
         if tile.joined and conv.h.stride == 1:
             return "joined needs phases along the height, and there is one"
+        for name in ("vectors", "rows"):
+            if (count := getattr(tile, name)) % tile.down:
+                return f"{count} {name} are not divisible by {tile.down} rows down"
         tiles = conv.groups * ceil_div(conv.group_outputs, tile.channels)
         if tiles % tile.splits:
             return f"{tiles} tiles of channels are not divisible by {tile.splits} splits"
@@ -62,7 +66,7 @@ class TileSpace:
         """What the tile costs; the list is as long for every ``tile``."""
         outputs = conv.group_outputs
         batch, rows, columns = blocks_of(conv, sizes)
-        wide = self.dot.lanes * tile.vectors
+        wide = self.dot.lanes * tile.across
         scratch = packed_bytes(conv, self.dot, sizes, tile)
         pieces = batch * ceil_div(rows, tile.rows) * tile.splits
         return [

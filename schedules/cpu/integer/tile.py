@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 class Tile:
     """``channels`` x ``vectors`` of each phase along the width, and all along the height if joined.
 
-    ``rows`` are the rows of blocks of a strip, which one thread packs and computes at a time; or
-    ``splits`` threads do, each for its share of the tiles of channels, of which it is a divisor.
+    The vectors are of ``down`` rows of blocks: a weight is loaded once for all of them, where a map
+    is as narrow as one vector. ``rows`` are the rows of blocks of a strip, a multiple of ``down``,
+    which one thread packs and computes at a time; or ``splits`` threads do, each for its share of
+    the tiles of channels, of which it is a divisor.
     """
 
     channels: int
@@ -27,6 +29,17 @@ class Tile:
     rows: int
     joined: bool = False
     splits: int = 1
+    down: int = 1
+
+    @property
+    def across(self) -> int:
+        """Vectors of a row."""
+        return self.vectors // self.down
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Of each vector: its row of blocks, and the place in that."""
+        return list(product(range(self.down), range(self.across)))
 
 
 # Independent sums that keep two multipliers of a latency of 5 cycles busy.
@@ -108,7 +121,7 @@ def blocks_of(op: ConvTranspose2d, sizes: Sizes) -> tuple[int, int, int]:
 def packed_bytes(op: ConvTranspose2d, dot: Dot, sizes: Sizes, tile: Tile) -> int:
     """Of the words of x of a strip."""
     _, _, columns = blocks_of(op, sizes)
-    wide = dot.lanes * tile.vectors
+    wide = dot.lanes * tile.across
     across = -(-columns // wide) * wide * op.step[1] + op.w.halo_extent
     down = (tile.rows - 1) * op.step[0] + 1 + op.h.halo_extent
     return dot.word_bits // 8 * op.groups * depth_of(op, dot) * down * across
@@ -121,7 +134,9 @@ def choose_tile(op: ConvTranspose2d, dot: Dot, sizes: Sizes, machine: CpuMachine
     registers (channels x vectors), while others used the processor: sub-pixel of factor 2, 3x4
     69 %, 3x2 joined 78 %; a plain 3x3, 6x4 69 %, 8x3 66 %, 16x1 66 %, 13x2 77 %; a nearest resize
     by 2, 3x4 53 %, 3x2 joined 53 to 59 %, 6x2 62 to 65 %. So a vector of x costs several times what
-    a weight does: it lies across two lines of a cache, and comes from level 2.
+    a weight does: it lies across two lines of a cache, and comes from level 2. Where a map is one
+    vector wide, a load of a weight for each product decides, so tiles have two rows: kernel 4,
+    stride 2, 256->128 channels of 16x16 0.44 ms, not 0.48; 3x3, 256->256 of 14x14 0.39, not 0.43.
 
     Sizes are those of the input, None where not known.
     """
@@ -131,10 +146,13 @@ def choose_tile(op: ConvTranspose2d, dot: Dot, sizes: Sizes, machine: CpuMachine
     strips = batch * -(-height // rows)
     most = min(_MOST_CHANNELS, op.group_outputs)
     reads = {joined: _reads(op, joined) for joined in (False, True)}
-    for vectors, channels, joined in product(range(1, 5), range(1, most + 1), (False, True)):
+    shapes = [(vectors, 1) for vectors in range(1, 5)]
+    if columns <= dot.lanes and rows % 2 == 0:
+        shapes.append((2, 2))
+    for (vectors, down), channels, joined in product(shapes, range(1, most + 1), (False, True)):
         tiles = op.groups * -(-op.group_outputs // channels)
         splits = max(n for n in range(1, max(1, machine.threads // strips) + 1) if tiles % n == 0)
-        tile = Tile(channels, vectors, rows, joined, splits)
+        tile = Tile(channels, vectors, rows, joined, splits, down)
         if sums_of(op, tile) > free_sums(dot, vectors) or (joined and op.h.stride == 1):
             continue
         is_least = (channels, vectors, joined) == (1, 1, False)
@@ -162,8 +180,8 @@ def tile_cycles(
     product += _LOAD * _loads(dot, tile, _reads(op, tile.joined))
     computed = batch * rows * op.groups * _computed(op, dot, columns, tile)
     products = computed * taps * depth_of(op, dot) * product / _OVERLAP
-    wide = dot.lanes * tile.vectors
-    stored = batch * rows * tiles * tile.channels * -(-columns // wide) * tile.vectors
+    wide = dot.lanes * tile.across
+    stored = batch * rows * tiles * tile.channels * -(-columns // wide) * tile.across
     stored *= op.h.stride * op.w.stride
     packed = packed_bytes(op, dot, sizes, tile) * 8 / dot.word_bits / dot.lanes * dot.group
     return own * (products + stored * _STORE) + turns * packed * _PACK
@@ -171,9 +189,9 @@ def tile_cycles(
 
 def _computed(op: ConvTranspose2d, dot: Dot, columns: int, tile: Tile) -> float:
     """Vectors of products of a row, tap and word of a group's channels; more, if some wait."""
-    wide = dot.lanes * tile.vectors
+    wide = dot.lanes * tile.across
     channels = -(-op.group_outputs // tile.channels) * tile.channels
-    return channels * -(-columns // wide) * tile.vectors * max(1, _BUSY / sums_of(op, tile))
+    return channels * -(-columns // wide) * tile.across * max(1, _BUSY / sums_of(op, tile))
 
 
 def _loads(dot: Dot, tile: Tile, reads: float) -> float:

@@ -16,6 +16,7 @@ ones, so that what a tap reads lies side by side.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise, product
 from typing import Any, TypeAlias
 
@@ -79,7 +80,7 @@ class _Writer:
     def __init__(self, kernel: Integer, shape: list[Any]) -> None:
         self.k, self.shape = kernel, shape
         self.lanes = kernel.dot.lanes
-        self.columns = self.lanes * kernel.tile.vectors
+        self.columns = self.lanes * kernel.tile.across
         op = kernel.op
         _, _, h, w = shape
         # Free sizes are variables, not the formulas that they are: those would stand in each index
@@ -87,7 +88,8 @@ class _Writer:
         down, right = op.step
         self.rows_out = _own("rows", tirx.ceildiv(op.h.output_size(h), index(down)))
         self.columns_out = _own("columns", tirx.ceildiv(op.w.output_size(w), index(right)))
-        self.packed_rows = (kernel.tile.rows - 1) * down + 1 + op.h.halo_extent
+        whole = -(-kernel.tile.rows // kernel.tile.down) * kernel.tile.down
+        self.packed_rows = (whole - 1) * down + 1 + op.h.halo_extent
         self.parameters = op.groups * kernel.tiles * op.strides[0] * op.strides[1]
         self.parameters *= kernel.tile.channels
         # What a store is before something is added to it.
@@ -150,9 +152,9 @@ class _Writer:
             with (
                 T.serial(index(0), index(share)) as of_share,
                 T.serial(index(0), self.column_tiles) as column,
-                T.serial(index(0), rows) as row,
+                T.serial(index(0), tirx.ceildiv(rows, index(k.tile.down))) as step,
             ):
-                tile = T.bind(first + of_share)
+                tile, row = T.bind(first + of_share), T.bind(step * k.tile.down)
                 for phases in k.row_phases:
                     self._tile(packed, line, batch, top, tile, column, row, phases)
 
@@ -267,6 +269,9 @@ class _Writer:
         def sum_of(fh: int, fw: int, o: int, v: int) -> Any:
             return ramp(index((place[fh, fw, o] * vectors + v) * lanes), lanes)
 
+        def sum_of_row(d: int, fh: int, fw: int, o: int, v: int) -> Any:
+            return sum_of(fh, fw, o, d * k.tile.across + v)
+
         for one in lines:
             first = tirx.Broadcast(self.offsets[parameter(*one)], lanes)
             for v in range(vectors):
@@ -288,7 +293,9 @@ class _Writer:
             for dx, read in columns.items():
                 apart, near = dx % k.op.step[1], dx // k.op.step[1]
                 start = at + near + (apart * self.plane if apart else 0)
-                xs = [T.bind(packed[ramp(start + v * lanes, lanes)]) for v in range(vectors)]
+                below = self.packed_columns * k.op.step[0]
+                firsts = [start + d * below + v * lanes for d, v in k.tile.places]
+                xs = [T.bind(packed[ramp(first, lanes)]) for first in firsts]
                 for (fh, fw), o in product(read, range(channels)):
                     at_once = k.dot.weights
                     if index % at_once == 0:
@@ -317,8 +324,9 @@ class _Writer:
                 starts = {dy: T.bind((top_row + dy) * stride + first) for dy in rows}
                 for dy, columns in rows.items():
                     weights = weights + add_row(starts[dy], weights, columns)
-        for fh, o in product(phases, range(channels)):
-            self._store(sums, sum_of, line, batch, top + row, tile, column, fh, o, parameter)
+        for d, fh, o in product(range(k.tile.down), phases, range(channels)):
+            own = partial(sum_of_row, d)
+            self._store(sums, own, line, batch, top + row + d, tile, column, fh, o, parameter)
 
     def _store(
         self,
@@ -340,7 +348,7 @@ class _Writer:
         channel = T.bind(tile // k.tiles * outputs + inside)
         y = T.bind(row * rh + fh)
         with T.If(tirx.all(y < self.rows_out, inside < outputs)), T.Then():
-            for v in range(k.tile.vectors):
+            for v in range(k.tile.across):
                 values = [
                     self._value(sums[sum_of(fh, fw, o, v)], parameter(fh, fw, o))
                     for fw in range(rw)
@@ -350,7 +358,7 @@ class _Writer:
             width, left = self.columns * rw, T.bind(column * (self.columns * rw))
             with T.If(left + width <= self.columns_out):
                 with T.Then():
-                    for v in range(k.tile.vectors):
+                    for v in range(k.tile.across):
                         part = ramp(index(v * lanes * rw), lanes * rw)
                         at = [batch, channel, y, ramp(left + v * lanes * rw, lanes * rw)]
                         T.buffer_store(self.y, self._summed(line[part], at, lanes * rw), at)

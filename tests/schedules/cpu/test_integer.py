@@ -76,6 +76,20 @@ def test_a_tile_of_one_row_of_phases_or_of_all(joined):
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize("op", [SUB_PIXEL, UNEVEN, DILATED], ids=["sub-pixel", "uneven", "plain"])
+def test_a_tile_may_have_vectors_of_two_rows(op):
+    tile = Tile(2, 4, 4, down=2)
+    got, expected = of_layer(op, (2, op.in_channels, 7, 40), tile=tile)
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_maps_as_narrow_as_a_vector_have_tiles_of_two_rows():
+    sizes = Sizes(1, 16, 14), Sizes(1, 16, 28), Sizes(1, 14, 14)
+    tiles = [choose_tile(SQUARE, VNNI, size, MACHINE) for size in sizes]
+    # The last of these has strips of seven rows.
+    assert [tile.down for tile in tiles] == [2, 1, 1]
+
+
 @pytest.mark.parametrize("op", [SUB_PIXEL, UNEVEN], ids=["sub-pixel", "uneven"])
 def test_threads_may_share_the_channels_of_a_strip(op):
     tile = Tile(1, 2, 3, splits=2)
