@@ -43,7 +43,8 @@ from tvm_deconv.schedules.variant import Sizes
 from .graph import Graph, op_name, shape_of, static, variables
 from .keep_bytes import DEQUANTIZE
 from .lower.layers import convolutions_of
-from .lower.read import Convolution
+from .lower.read import CONV, CONV_TRANSPOSE, Convolution
+from .lower.volumes import CONV_3D, CONV_3D_TRANSPOSE
 from .many_phases import MOST_PHASES
 
 # What a size that only the run time knows counts as.
@@ -70,6 +71,7 @@ _MOVES = frozenset(
         "relax.tile",
     }
 )
+_CONVOLUTIONS = frozenset({CONV, CONV_TRANSPOSE, CONV_3D, CONV_3D_TRANSPOSE})
 _VIEWS = frozenset({"relax.reshape", "relax.expand_dims", "relax.squeeze"})
 
 
@@ -139,13 +141,25 @@ class _Pricing:
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
         self._forms: dict[tuple, tuple[Form, ...]] = {}
+        self._read: dict[tuple, tuple[Convolution, ...] | Refused] = {}
 
     def layers(self, graph: Graph, var: relax.Var) -> tuple[Convolution, ...] | None:
         """The layers that compute ``var``; none if it is no convolution, None if none of ours."""
-        found = convolutions_of(graph, var, self.judge.machine)
-        if isinstance(found, Refused):
+        if op_name(graph.value(var)) not in _CONVOLUTIONS:
+            return ()
+        call = graph.value(var)
+        data, weight = call.args
+        # Of layers that differ in nothing but their weights one is read: a network has hundreds.
+        key = str(call.op), str(call.attrs), str(data.ty), str(weight.ty)
+        if isinstance(weight, relax.Var):
+            key = (*key, var)
+        if key not in self._read:
+            self._read[key] = convolutions_of(graph, var, self.judge.machine)
+        found = self._read[key]
+        if isinstance(found, Refused) or _is_of_bytes(graph, data):
             return None
-        return None if any(_is_other(graph, conv) for conv in found) else found
+        # Such phases become channels later.
+        return None if any(max(conv.op.strides) > MOST_PHASES for conv in found) else found
 
     def forms(self, conv: Convolution) -> tuple[Form, ...]:
         n, _, h, w = conv.picture
@@ -271,11 +285,9 @@ def _size(dim: Any) -> int:
     return known if isinstance(known, int) else _FREE
 
 
-def _is_other(graph: Graph, conv: Convolution) -> bool:
-    """Whether a layer is not lowered as it is: its phases become channels, or it reads bytes."""
-    if max(conv.op.strides) > MOST_PHASES:
-        return True
-    pending, seen = [conv.data], set()
+def _is_of_bytes(graph: Graph, data: relax.Expr) -> bool:
+    """Whether what a layer reads was dequantized, maybe moved since."""
+    pending, seen = [data], set()
     while pending:
         expr = pending.pop()
         if not isinstance(expr, relax.Var) or expr in seen:
