@@ -33,7 +33,7 @@ from tvm import relax, tirx
 
 from tvm_deconv.annotations import BORDER
 from tvm_deconv.patterns.graph import Refused
-from tvm_deconv.schedules.budget import Budget, Form, chain_of, forms_of, within
+from tvm_deconv.schedules.budget import Budget, Form, Weighed, chain_of, forms_of, within
 from tvm_deconv.schedules.choice import AUTO, Preferences, choose
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.machines import Machine
@@ -123,15 +123,18 @@ def slower(before: Graph, after: Graph, rewrites: Sequence[Sides], judge: Judge)
             convs = [conv for var in sides.before for conv in pricing.layers(before, var) or ()]
             model += sum(conv.weight.size for conv in convs)
     most = judge.budget.most(model)
-    taken = within([*asked, *fixed], most)
-    chosen = [chain[at] for chain, at in zip([*asked, *fixed], taken, strict=True)]
-    spare = max(most - sum(way.weights for way in chosen), 0)
-    ways = iter(chosen)
+    forms: list[Sequence[Weighed]] = [*asked, *fixed]
+    taken = within(forms, most)
+    used = sum(own[at].weights for own, at in zip(forms, taken, strict=True))
+    spare = max(most - used, 0)
+    ways = iter([chain[at] for chain, at in zip(asked, taken, strict=False)])
     reasons = []
     for pair in pairs:
         way = next(ways) if pair else None
-        is_left = isinstance(way, _Way) and not way.is_rewritten
-        reasons.append(_words(pair[1], way, spare, judge) if pair and is_left else "")
+        if pair is None or way is None or way.is_rewritten:
+            reasons.append("")
+        else:
+            reasons.append(_words(pair[1], way, spare, judge))
     return reasons
 
 
@@ -150,7 +153,7 @@ class _Pricing:
         call = graph.value(var)
         data, weight = call.args
         # Of layers that differ in nothing but their weights one is read: a network has hundreds.
-        key = str(call.op), str(call.attrs), str(data.ty), str(weight.ty)
+        key: tuple = str(call.op), str(call.attrs), str(data.ty), str(weight.ty)
         if isinstance(weight, relax.Var):
             key = (*key, var)
         if key not in self._read:
@@ -303,7 +306,8 @@ def _is_of_bytes(graph: Graph, data: relax.Expr) -> bool:
 
 def replaced(graph: Graph, root: relax.Var, read: Iterable[relax.Var]) -> tuple[relax.Var, ...]:
     """The operators that compute ``root`` from the tensors ``read``."""
-    stop, found, pending = set(read), {}, [root]
+    found: dict[relax.Var, None] = {}
+    stop, pending = set(read), [root]
     while pending:
         var = pending.pop()
         if var in stop or var in found or graph.value(var) is None:
