@@ -33,7 +33,7 @@ from tvm import relax, tirx
 
 from tvm_deconv.annotations import BORDER
 from tvm_deconv.patterns.graph import Refused
-from tvm_deconv.schedules.budget import Budget, Form, chain_of, forms_of, within
+from tvm_deconv.schedules.budget import Budget, Form, Weighed, chain_of, forms_of, within
 from tvm_deconv.schedules.choice import AUTO, Preferences, choose
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.machines import Machine
@@ -43,7 +43,8 @@ from tvm_deconv.schedules.variant import Sizes
 from .graph import Graph, op_name, shape_of, static, variables
 from .keep_bytes import DEQUANTIZE
 from .lower.layers import convolutions_of
-from .lower.read import Convolution
+from .lower.read import CONV, CONV_TRANSPOSE, Convolution
+from .lower.volumes import CONV_3D, CONV_3D_TRANSPOSE
 from .many_phases import MOST_PHASES
 
 # What a size that only the run time knows counts as.
@@ -70,6 +71,7 @@ _MOVES = frozenset(
         "relax.tile",
     }
 )
+_CONVOLUTIONS = frozenset({CONV, CONV_TRANSPOSE, CONV_3D, CONV_3D_TRANSPOSE})
 _VIEWS = frozenset({"relax.reshape", "relax.expand_dims", "relax.squeeze"})
 
 
@@ -121,15 +123,18 @@ def slower(before: Graph, after: Graph, rewrites: Sequence[Sides], judge: Judge)
             convs = [conv for var in sides.before for conv in pricing.layers(before, var) or ()]
             model += sum(conv.weight.size for conv in convs)
     most = judge.budget.most(model)
-    taken = within([*asked, *fixed], most)
-    chosen = [chain[at] for chain, at in zip([*asked, *fixed], taken, strict=True)]
-    spare = max(most - sum(way.weights for way in chosen), 0)
-    ways = iter(chosen)
+    forms: list[Sequence[Weighed]] = [*asked, *fixed]
+    taken = within(forms, most)
+    used = sum(own[at].weights for own, at in zip(forms, taken, strict=True))
+    spare = max(most - used, 0)
+    ways = iter([chain[at] for chain, at in zip(asked, taken, strict=False)])
     reasons = []
     for pair in pairs:
         way = next(ways) if pair else None
-        is_left = isinstance(way, _Way) and not way.is_rewritten
-        reasons.append(_words(pair[1], way, spare, judge) if pair and is_left else "")
+        if pair is None or way is None or way.is_rewritten:
+            reasons.append("")
+        else:
+            reasons.append(_words(pair[1], way, spare, judge))
     return reasons
 
 
@@ -139,13 +144,25 @@ class _Pricing:
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
         self._forms: dict[tuple, tuple[Form, ...]] = {}
+        self._read: dict[tuple, tuple[Convolution, ...] | Refused] = {}
 
     def layers(self, graph: Graph, var: relax.Var) -> tuple[Convolution, ...] | None:
         """The layers that compute ``var``; none if it is no convolution, None if none of ours."""
-        found = convolutions_of(graph, var, self.judge.machine)
-        if isinstance(found, Refused):
+        if op_name(graph.value(var)) not in _CONVOLUTIONS:
+            return ()
+        call = graph.value(var)
+        data, weight = call.args
+        # Of layers that differ in nothing but their weights one is read: a network has hundreds.
+        key: tuple = str(call.op), str(call.attrs), str(data.ty), str(weight.ty)
+        if isinstance(weight, relax.Var):
+            key = (*key, var)
+        if key not in self._read:
+            self._read[key] = convolutions_of(graph, var, self.judge.machine)
+        found = self._read[key]
+        if isinstance(found, Refused) or _is_of_bytes(graph, data):
             return None
-        return None if any(_is_other(graph, conv) for conv in found) else found
+        # Such phases become channels later.
+        return None if any(max(conv.op.strides) > MOST_PHASES for conv in found) else found
 
     def forms(self, conv: Convolution) -> tuple[Form, ...]:
         n, _, h, w = conv.picture
@@ -271,11 +288,9 @@ def _size(dim: Any) -> int:
     return known if isinstance(known, int) else _FREE
 
 
-def _is_other(graph: Graph, conv: Convolution) -> bool:
-    """Whether a layer is not lowered as it is: its phases become channels, or it reads bytes."""
-    if max(conv.op.strides) > MOST_PHASES:
-        return True
-    pending, seen = [conv.data], set()
+def _is_of_bytes(graph: Graph, data: relax.Expr) -> bool:
+    """Whether what a layer reads was dequantized, maybe moved since."""
+    pending, seen = [data], set()
     while pending:
         expr = pending.pop()
         if not isinstance(expr, relax.Var) or expr in seen:
@@ -291,7 +306,8 @@ def _is_other(graph: Graph, conv: Convolution) -> bool:
 
 def replaced(graph: Graph, root: relax.Var, read: Iterable[relax.Var]) -> tuple[relax.Var, ...]:
     """The operators that compute ``root`` from the tensors ``read``."""
-    stop, found, pending = set(read), {}, [root]
+    found: dict[relax.Var, None] = {}
+    stop, pending = set(read), [root]
     while pending:
         var = pending.pop()
         if var in stop or var in found or graph.value(var) is None:
