@@ -96,6 +96,14 @@ def test_a_library_that_was_compiled_anew_is_the_one_that_runs(folder, untold):
         np.testing.assert_allclose(made, reference(model, picture), rtol=0, atol=1e-4)
 
 
+def test_a_library_runs_where_no_temporary_file_can_be_written(folder, untold, monkeypatch):
+    compile_library(untold[0], folder / "net.so", unoptimised(), pixels=Pixels("0..255"))
+    monkeypatch.setattr("tempfile.tempdir", str(folder / "is not there"))
+    picture = np.ones((1, 1, 24, 20), np.float32)
+    made = Network.open(folder / "net.so")(picture)[0]
+    np.testing.assert_allclose(made, reference(untold[0], picture), rtol=0, atol=1e-4)
+
+
 def test_the_models_own_metadata_is_taken_and_that_is_said(folder, untold, capfd):
     model, wanted = untold
     model.metadata_props.add(key="Image.NominalPixelRange", value="NominalRange_0_255")

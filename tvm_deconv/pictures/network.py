@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from abc import ABC, abstractmethod
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -155,11 +156,14 @@ def _load(library: Path) -> Any:
 
     A name that is known to the loader gives what was loaded under it, though the file may have been
     compiled anew since. So each library is loaded by a name of its own: a link, which
-    ``tvm.runtime.load_module`` would resolve.
+    ``tvm.runtime.load_module`` would resolve. Where nothing can be written, it has its own.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        link = Path(folder) / library.name
-        link.symlink_to(library.resolve())
+    with ExitStack() as stack:
+        try:
+            link = Path(stack.enter_context(tempfile.TemporaryDirectory())) / library.name
+            link.symlink_to(library.resolve())
+        except OSError:
+            link = library.resolve()
         try:
             return tvm_ffi.load_module(link)
         except (OSError, RuntimeError, ValueError) as error:

@@ -23,6 +23,8 @@ from tvm_deconv.schedules.variant import Sizes
 MOST_WRITTEN_OUT = 512
 _MOST_DIRECT = 128
 _MOST_OF_A_MAP = 256
+# Loads of a tile where neither height nor width are known: TVM takes the square of their number.
+_MOST_OF_FREE = 64
 # Taps of all phases, each of which is loaded and used once for a channel.
 _MOST_TAPS = 256
 # Output channels of a group: of more, a tile of channels uses each input in a register again.
@@ -144,8 +146,8 @@ def _plane_cycles(
     tiles = strips * -(-min(rows, tile.strip) // tile.lines)
     tiles *= -(-columns // (tile.lanes * tile.vectors))
     products = tile.lines * tile.vectors * conv.h.useful_taps * conv.w.useful_taps
-    lines = sum(_rows_read(conv, fh, tile.lines) for fh in range(conv.h.stride))
-    loads = lines * tile.vectors * _columns_read(conv)
+    lines = _lines_read(conv, tile.lines)
+    loads = _loads(conv, tile.vectors, tile.lines)
     stored = tile.lines * tile.vectors * phases
     shuffles = _SHUFFLE * stored if conv.w.stride > 1 else 0.0
     sums = max(products, _LOAD * loads, 8 * conv.h.stride) + _STORE * stored + shuffles
@@ -190,6 +192,16 @@ def _of_vector(tile: DepthTile, machine: CpuMachine) -> float:
     return _HALF ** ((machine.lanes // tile.lanes).bit_length() - 1)
 
 
+def _loads(conv: ConvTranspose2d, vectors: int, lines: int) -> int:
+    """Vectors that a register tile loads, for all phases."""
+    return _lines_read(conv, lines) * vectors * _columns_read(conv)
+
+
+def _lines_read(conv: ConvTranspose2d, lines: int) -> int:
+    """Rows that all phases of a register tile read, one after the other."""
+    return sum(_rows_read(conv, fh, lines) for fh in range(conv.h.stride))
+
+
 def _rows_read(conv: ConvTranspose2d, fh: int, lines: int) -> int:
     """Rows that a phase of a register tile reads."""
     down, offsets = conv.step[0], [tap.offset for tap in conv.h.taps(fh)]
@@ -215,6 +227,8 @@ def _tiles(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Iterator
             spare = 1 if machine.memory_operands else 2
             fits = sums + spare <= machine.vector_registers and lines <= most
             fits &= lines * vectors * taps <= MOST_WRITTEN_OUT
+            if sizes.height is None and sizes.width is None:
+                fits &= _loads(conv, vectors, lines) <= _MOST_OF_FREE
             if fits or lines == vectors == 1:
                 rows = _rows(conv, sizes, lanes * vectors, lines, most, machine)
                 tile = DepthTile(lanes, vectors, lines, rows, 1, parallel=False)
