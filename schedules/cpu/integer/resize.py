@@ -120,7 +120,8 @@ def _blend(
     def blend(first: Any, lanes: int) -> None:
         total = None
         for row, weight in zip(rows, weights, strict=False):
-            part = tirx.Cast(type_of(kind, lanes), x[(*row, places(first, lanes))])
+            place = (*row, places(first, lanes))
+            part = tirx.Cast(type_of(kind, lanes), x[place])
             part = part if weight is None else part * broadcast(weight, lanes)
             total = part if total is None else total + part
         T.buffer_store(line, total, [places(first + 1, lanes)])
