@@ -109,10 +109,7 @@ def test_each_variant_equals_the_scatter_definition_on_a_board(session, tmp_path
 def test_half_precision_and_free_sizes_work_on_a_board(session, tmp_path, variant, dtype, symbolic):
     conv, shape = LAYERS["depthwise" if variant == "depthwise" else "nearest by 2"]
     run = run_on(session, tmp_path)
-    # With LLVM's optimizations a depthwise layer of free sizes takes ten seconds to compile.
-    quick = variant == "depthwise" and symbolic
-    compile = compile_unoptimised if quick else compile_here
-    check(variant, conv, shape, dtype, TARGET, symbolic=symbolic, compile=compile, run=run)
+    check(variant, conv, shape, dtype, TARGET, symbolic=symbolic, compile=compile_here, run=run)
 
 
 def test_kernels_use_the_threads_of_the_board(session, board):
