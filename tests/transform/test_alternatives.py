@@ -10,10 +10,12 @@ from onnx_net import Net
 from quick_network import loaded, unoptimised
 
 import tvm_deconv
+from tvm_deconv.backends import machine_of
 from tvm_deconv.importer import load
 from tvm_deconv.schedules.budget import budget_of
 from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import AddHeight
 from tvm_deconv.transform.alternatives import Judge
 from tvm_deconv.transform.rewrite import rewrite_upsampling
@@ -106,6 +108,17 @@ def test_every_rule_that_makes_more_weights_is_asked_and_folds_without_a_limit(m
     assert (count, len(reasons)) == (0, 1)
     assert "max_weight_growth 1" in reasons[0]
     assert rewritten(model(), judge(None)) == (1, [])
+
+
+def test_on_a_gpu_only_the_budget_has_a_layer_left():
+    """Cycles of a GPU were never held against times of both sides."""
+    gpu = machine_of(resolve_target("nvidia/jetson-agx-orin-64gb"))
+    net = Net((1, 64, 32, 32))
+    model = net.model(net("DepthToSpace", net.conv("x", 64, 256), blocksize=2))
+    for graph in (model, nearest(16, 8)):
+        assert rewritten(graph, Judge(gpu, Preferences(), budget_of("auto"))) == (1, [])
+    count, (reason,) = rewritten(nearest(16, 8), Judge(gpu, Preferences(), budget_of(1.0)))
+    assert count == 0 and "max_weight_growth 1" in reason
 
 
 def test_of_two_layers_the_one_that_loses_less_for_its_weights_gives_them_up():
