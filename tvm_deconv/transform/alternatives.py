@@ -17,8 +17,8 @@ they are. Both estimates together are no better than 10 %, and a large map takes
 left only where that and 0.1 ms are gained. Of a free size both sides are those of the same picture.
 
 Not asked are layers that are computed in integers, those that no variant of ours computes, and
-variants that are named: what is asked for is done. On GPUs, where nothing of this was measured, only
-the budget has a layer left.
+variants that are named: what is asked for is done. On GPUs, where nothing of this was measured,
+only the budget has a layer left.
 """
 
 from __future__ import annotations
