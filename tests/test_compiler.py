@@ -221,7 +221,7 @@ def test_a_tuning_log_decides_for_each_layer():
     for kernel in tvm_deconv.explain(path, **options).kernels:
         assert (kernel.variant, kernel.reason) == ("revd2", "tuning log")
         assert " rows=1 " in kernel.parameters
-    assert log.asked == [((1, 20, 31), "float32")] * 3
+    assert set(log.asked) == {((1, 20, 31), "float32")}
     (wanted,) = reference(path, {"luma": low})
     np.testing.assert_allclose(run(tvm_deconv.compile(path, **options), low), wanted, **TOLERANCE)
     assert len(log.asked) == 6

@@ -131,7 +131,11 @@ def _inputs(func: tirx.PrimFunc, group: RowGroup) -> list[Var]:
     """The parameters in front of the result, if that is the last one and the only one."""
     *inputs, result = func.params
     (store,) = group.last.stores()
-    return inputs if result.same_as(store.buffer) else []
+    # A size that only the run time knows is a parameter, too.
+    sizes = any(
+        str(param.ty.dtype).startswith("int") and not hasattr(param.ty, "shape") for param in inputs
+    )
+    return inputs if result.same_as(store.buffer) and not sizes else []
 
 
 def _simple_rules(_func: tirx.PrimFunc, stages: list[Stage], _machine: CpuMachine) -> list[Part]:

@@ -31,20 +31,6 @@ def named(value: Any) -> Any:
     return value if isinstance(value, tirx.IntImm | tirx.Var) else T.bind(value)
 
 
-def held(value: Any) -> Any:
-    """As ``named``, through memory that LLVM makes a register of: TVM does not see what it is.
-
-    TVM's code generator puts the value of each name into every address that has it, and simplifies
-    that anew. Of names of names, with free sizes in them, it comes to seconds for a small kernel.
-    """
-    value = simplified(value)
-    if isinstance(value, tirx.IntImm | tirx.Var):
-        return value
-    place = T.alloc_buffer((index(1),), "int64")
-    T.buffer_store(place, value, [index(0)])
-    return T.bind(place[index(0)])
-
-
 def places(first: Any, lanes: int) -> Any:
     """The index of ``lanes`` neighbours."""
     return ramp(first, lanes) if lanes > 1 else index(first)

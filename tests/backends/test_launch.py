@@ -6,6 +6,7 @@ import ctypes
 import os
 import re
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -168,6 +169,23 @@ def test_the_loops_of_a_compiled_network_run_on_its_own_threads(tmp_path):
         return own_threads() - before
 
     assert in_a_new_thread(more_threads) == 1
+
+
+def test_a_process_that_tvm_gives_one_thread_keeps_its_processors(built):
+    """TVM's pool would narrow it to the first; on x86 that is the default for two processors."""
+    script = (
+        "import ctypes, os, sys, tvm\n"
+        "before = os.sched_getaffinity(0)\n"
+        "shares = ctypes.CDLL(sys.argv[1]).shares_by_default()\n"
+        "print(shares, os.sched_getaffinity(0) == before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, built],
+        env={**os.environ, "TVM_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "1 True\n", done.stderr
 
 
 def test_a_library_can_be_loaded_where_glibc_is_older_than_here(tmp_path):

@@ -57,6 +57,8 @@ extern Launch __TVMBackendParallelLaunch __attribute__((weak, visibility("hidden
 
 /* Of the process that loads the library, where they can be seen from here. */
 extern int TVMBackendParallelLaunch(FTVMParallelLambda, void *, int) __attribute__((weak));
+extern int tvm_most_threads(void) __asm__("_ZN3tvm7runtime9threading14MaxConcurrencyEv")
+    __attribute__((weak));
 extern int32_t tvm_threads(void) __asm__("_ZN3tvm7runtime9threading10NumThreadsEv")
     __attribute__((weak));
 extern void TVMFFIErrorMoveFromRaised(void **error) __attribute__((weak));
@@ -168,6 +170,8 @@ static void begin_workers(int count) {
 }
 
 static int thread_count(void) {
+  /* To ask for its threads begins TVM's pool, which narrows this thread to their processors. */
+  if (tvm_most_threads && tvm_most_threads() == 1) return 1;
   if (tvm_threads) return tvm_threads();
   const char *wanted = getenv("TVM_NUM_THREADS");
   if (wanted && atoi(wanted) > 0) return atoi(wanted);

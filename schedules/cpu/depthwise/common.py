@@ -18,15 +18,7 @@ from tvm_deconv.schedules.cpu.elements import Elements
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index
 from tvm_deconv.schedules.tir.last_steps import for_llvm
-from tvm_deconv.schedules.tir.writing import (
-    held,
-    known,
-    lane_by_lane,
-    named,
-    places,
-    simplified,
-    type_of,
-)
+from tvm_deconv.schedules.tir.writing import known, lane_by_lane, named, places, simplified, type_of
 
 from .tile import DepthTile
 
@@ -81,10 +73,15 @@ class DepthWriter(ABC):
         strips = named(self.strips())
         chunks = -(-channels // planes)
         loop = T.parallel if self.tile.parallel else T.serial
-        with loop(index(0), simplified(self.batch * chunks * strips)) as piece:
-            strip = self.place(piece % strips)
-            chunk = self.place(piece // strips % chunks)
-            batch = self.place(piece // strips // chunks)
+        # A number of images that is not known has a loop of its own: with a piece divided twice by
+        # sizes that are not known, TVM takes four times as long to compile the function.
+        is_free = known(self.batch) is None
+        images, inside = (self.batch, 1) if is_free else (1, self.batch)
+        pieces = simplified(inside * chunks * strips)
+        with T.serial(index(0), index(images)) as image, loop(index(0), pieces) as piece:
+            strip = named(piece % strips)
+            chunk = named(piece // strips % chunks)
+            batch = image if is_free else named(piece // strips // chunks)
             self.prepare()
             with T.serial(index(0), index(planes)) as k:
                 channel = named(chunk * planes + k)
@@ -93,11 +90,6 @@ class DepthWriter(ABC):
                 else:
                     with T.If(channel < channels), T.Then():
                         self.plane(batch, channel, strip)
-
-    def place(self, value: Any) -> Any:
-        """Where something begins, under a name. With free sizes there are many names in it."""
-        is_free = known(self.width) is None or known(self.height) is None
-        return held(value) if is_free else named(value)
 
     def weights_of(self, channel: Any, output: Any) -> dict[tuple[int, int, int, int], Any]:
         """The weights of an output channel of a group, by phase and tap (fh, fw, th, tw)."""
