@@ -224,7 +224,7 @@ def test_a_tuning_log_decides_for_each_layer():
     assert set(log.asked) == {((1, 20, 31), "float32")}
     (wanted,) = reference(path, {"luma": low})
     np.testing.assert_allclose(run(tvm_deconv.compile(path, **options), low), wanted, **TOLERANCE)
-    assert len(log.asked) == 6
+    assert set(log.asked) == {((1, 20, 31), "float32")}
 
 
 def test_a_report_is_plain_data_too():
