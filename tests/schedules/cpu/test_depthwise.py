@@ -153,6 +153,15 @@ def test_of_a_free_size_few_loads_are_written_out(kernel):
     assert rows * tile.vectors * kernel[1] <= 64
 
 
+def test_a_free_number_of_images_is_a_loop_of_its_own():
+    """A piece that is divided by two sizes that are not known takes TVM seconds."""
+    func, _ = function("depthwise", of(3), (2, 16, 40), symbolic="nhw")
+    loops: list[tirx.For] = []
+    tvm_ffi.structural_walk(func.body, (tirx.For, loops.append))
+    images = func.params[0].ty.shape[0]
+    assert any(loop.extent.same_as(images) for loop in loops)
+
+
 def test_narrow_maps_are_one_line_and_wide_ones_rows():
     assert choose_depth(of(3), Sizes(1, 7, 7), AVX512).flat
     assert not choose_depth(of(3), Sizes(1, 112, 112), AVX512).flat
