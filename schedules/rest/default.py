@@ -128,14 +128,14 @@ def _scheduled(func: tirx.PrimFunc, parts: list[Part], machine: CpuMachine) -> t
 
 
 def _inputs(func: tirx.PrimFunc, group: RowGroup) -> list[Var]:
-    """The parameters in front of the result, if that is the last one and the only one."""
+    """The parameters in front of the result, if that is the last one and the only one.
+
+    None of a function that has sizes for parameters, which only the run time knows.
+    """
     *inputs, result = func.params
     (store,) = group.last.stores()
-    # A size that only the run time knows is a parameter, too.
-    sizes = any(
-        str(param.ty.dtype).startswith("int") and not hasattr(param.ty, "shape") for param in inputs
-    )
-    return inputs if result.same_as(store.buffer) and not sizes else []
+    is_only = result.same_as(store.buffer) and all(hasattr(given, "shape") for given in inputs)
+    return inputs if is_only else []
 
 
 def _simple_rules(_func: tirx.PrimFunc, stages: list[Stage], _machine: CpuMachine) -> list[Part]:

@@ -153,6 +153,14 @@ def shuffle(vectors: Sequence[Any], order: Iterable[int]) -> tirx.Shuffle:
     return tirx.Shuffle(list(vectors), [tirx.const(lane, "int32") for lane in order])
 
 
+def interleaved(vectors: Sequence[Any], lanes: int) -> Any:
+    """v[0][0], v[1][0], ..., v[0][1], ... of vectors of ``lanes``: phases of each block in turn."""
+    if len(vectors) == 1:
+        return vectors[0]
+    order = [i * lanes + lane for lane in range(lanes) for i in range(len(vectors))]
+    return shuffle(vectors, order)
+
+
 def redirected(
     realize: SBlockRealize,
     written: TensorRegion,

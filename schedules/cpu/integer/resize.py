@@ -32,16 +32,16 @@ from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
-from tvm_deconv.schedules.tir.edit import in_root, index, shuffle
+from tvm_deconv.schedules.tir.edit import in_root, index, interleaved
 from tvm_deconv.schedules.tir.writing import broadcast, fill, in_vectors, places, type_of
+
+from .rounding import rounded_bytes
 
 # Columns of x at once: a register of AVX-512, of sums of int16 or int32; and of what is left.
 _LANES, _FEWER = {"int16": 32, "int32": 16}, 8
 _LARGEST = {"int16": 2**15, "int32": 2**24}
 # Phases along the width that vectors of columns are interleaved of; more are a vector themselves.
 _MOST_INTERLEAVED, _MOST_PHASES = 4, 64
-# A float32 whose unit is 1: what is added to it is rounded to an integer, half to even.
-_ROUNDS = 1.5 * 2**23
 
 
 @dataclass(frozen=True)
@@ -141,9 +141,7 @@ def _interleaved(resize: ByteResize, line: Any, y: Any, row: tuple[Any, ...], w:
             _stored(resize, _weighed(near[before + 1 : before + 3], weights), lanes)
             for before, *weights in phases(rw)
         ]
-        order = [i * lanes + lane for lane in range(lanes) for i in range(rw)]
-        values = made[0] if rw == 1 else shuffle(made, order)
-        T.buffer_store(y, values, [*row, places(first * rw, lanes * rw)])
+        T.buffer_store(y, interleaved(made, lanes), [*row, places(first * rw, lanes * rw)])
 
     _along(w, resize.sums, enlarge)
 
@@ -207,6 +205,4 @@ def _stored(resize: ByteResize, total: Any, lanes: int) -> Any:
     value = tirx.Cast(type_of("float32", lanes), units) * number(resize.ratio / d, "float32")
     value = tirx.max(value, number(float(bounds.min - z_y), "float32"))
     value = tirx.min(value, number(float(bounds.max - z_y), "float32"))
-    # Of such a sum the lowest byte is that of the integer, and the rest is cut off.
-    bits_ = tirx.reinterpret(type_of("int32", lanes), value + number(_ROUNDS, "float32"))
-    return tirx.Cast(type_of(result, lanes), bits_ + number(z_y, "int32"))
+    return rounded_bytes(value, number(z_y, "int32"), result, lanes)

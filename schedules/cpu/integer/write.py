@@ -24,19 +24,18 @@ from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
-from tvm_deconv.schedules.tir.edit import index, ramp, shuffle
+from tvm_deconv.schedules.tir.edit import index, interleaved, ramp, shuffle
 from tvm_deconv.schedules.tir.writing import broadcast, fill, in_vectors, places, type_of
 
 from .kernel import NUMBERS, POINTS, SUM_VALUES, Dim, Integer, Read
 from .products import add_products
+from .rounding import rounded_bytes
 
 # Products of vectors that are written out one after the other; more go row by row in a loop.
 _UNROLLED = 1500
 # Of all phases along the height together: TVM takes the square of it to compact buffers, 70 s for
 # the 16000 products of 16 phases of 8x8 taps, and 5 s in loops.
 _UNROLLED_IN_ALL = 4096
-# A float32 whose unit is 1: what is added to it is rounded to an integer, half to even.
-_ROUNDS = 1.5 * 2**23
 
 
 def write(kernel: Integer, shape: Sequence[Dim]) -> tirx.PrimFunc:
@@ -354,7 +353,7 @@ class _Writer:
                     for fw in range(rw)
                 ]
                 to = ramp(index(v * lanes * rw), lanes * rw)
-                T.buffer_store(line, _interleaved(values, lanes), [to])
+                T.buffer_store(line, interleaved(values, lanes), [to])
             width, left = self.columns * rw, T.bind(column * (self.columns * rw))
             with T.If(left + width <= self.columns_out):
                 with T.Then():
@@ -404,14 +403,4 @@ class _Writer:
             return value
         if store.is_value:
             return tirx.round(value) * scale
-        # Of such a sum the lowest byte is that of the integer, and the rest is cut off.
-        rounded = tirx.reinterpret(f"int32x{lanes}", value + tirx.const(_ROUNDS, kind))
-        return tirx.Cast(f"{store.dtype}x{lanes}", rounded + vector(self.points[index(1)]))
-
-
-def _interleaved(vectors: Sequence[Any], lanes: int) -> Any:
-    """v[0][0], v[1][0], ..., v[0][1], ...: the phases of each block side by side."""
-    if len(vectors) == 1:
-        return vectors[0]
-    order = [i * lanes + lane for lane in range(lanes) for i in range(len(vectors))]
-    return shuffle(vectors, order)
+        return rounded_bytes(value, vector(self.points[index(1)]), store.dtype, lanes)
