@@ -13,16 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import tvm
-from tvm import relax
-from tvm.relax.expr_functor import PyExprMutator, mutator
+from tvm import relax, tirx
 
-from tvm_deconv.relax_functions import opaque, with_rebuilt
 from tvm_deconv.schedules.cpu.integer.resize import ByteResize, write_resize
-from tvm_deconv.transform.graph import Graph, dtype_of, shape_of
+from tvm_deconv.transform.graph import Graph, dtype_of
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE, scale_of
-from tvm_deconv.transform.rebind import rebind
 
-from .lower_integers import has_bytes
+from .byte_kernels import ByteKernel, with_byte_kernels
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.LowerByteResizes")
@@ -39,22 +36,22 @@ class LowerByteResizes:
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         """The module with every such resize as a call of a function ``resize``."""
-
-        def rebuild(work: tvm.IRModule, func: relax.Function) -> _Rebuild | None:
-            if not has_bytes(func):
-                return None
-            graph = Graph(func, work)
-            found = {var: _resized(graph, var) for var in graph.order if var in graph.live}
-            resizes = {var: one for var, one in found.items() if one is not None}
-            return _Rebuild(work, resizes) if resizes else None
-
-        return with_rebuilt(mod, rebuild) if self._is_meant else mod
+        return with_byte_kernels(mod, _resized) if self._is_meant else mod
 
 
 @dataclass(frozen=True)
-class _Resized:
+class _Resized(ByteKernel):
     source: relax.Var
     resize: ByteResize
+
+    name = "resize"
+
+    @property
+    def form(self) -> ByteResize:
+        return self.resize
+
+    def write(self, sizes: list[Any]) -> tirx.PrimFunc:
+        return write_resize(self.resize, sizes)
 
 
 def _resized(graph: Graph, result: relax.Var) -> _Resized | None:
@@ -83,35 +80,3 @@ def _resized(graph: Graph, result: relax.Var) -> _Resized | None:
         own.scale / y.scale,
     )
     return _Resized(data, resize) if resize.sums else None
-
-
-@mutator
-class _Rebuild(PyExprMutator):
-    """Replaces each resize by a call of its function; the rest is copied."""
-
-    def __init__(self, mod: tvm.IRModule, resizes: dict[relax.Var, _Resized]) -> None:
-        super().__init__(mod)
-        self.resizes = resizes
-        self.known: dict[Any, tvm.ir.GlobalVar] = {}
-
-    def visit_var_binding_(self, binding: relax.VarBinding) -> None:
-        found = self.resizes.get(binding.var)
-        if found is None:
-            super().visit_var_binding_(binding)
-            return
-        arguments = [self.visit_expr(found.source)]
-        rebind(self, binding, relax.call_tir(self._callee(found), arguments, binding.var.ty))
-
-    def _callee(self, found: _Resized) -> tvm.ir.GlobalVar:
-        sizes = tuple(
-            size if isinstance(size, int) else None for size in shape_of(found.source) or ()
-        )
-        key = sizes, found.resize
-        if key not in self.known:
-            free = [
-                tvm.tirx.Var(name, "int64") if size is None else size
-                for name, size in zip("nchw", sizes, strict=True)
-            ]
-            func = opaque(write_resize(found.resize, free))
-            self.known[key] = self.builder_.add_func(func, "resize")
-        return self.known[key]

@@ -15,11 +15,9 @@ from typing import Any
 
 import numpy as np
 import tvm
-from tvm import relax
-from tvm.relax.expr_functor import PyExprMutator, mutator
+from tvm import relax, tirx
 
 from tvm_deconv.patterns import operators
-from tvm_deconv.relax_functions import opaque, with_rebuilt
 from tvm_deconv.schedules.cpu.integer.lookup import has_lookup, write_lookup
 from tvm_deconv.transform.graph import (
     BROADCAST,
@@ -31,9 +29,8 @@ from tvm_deconv.transform.graph import (
     shape_of,
 )
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE
-from tvm_deconv.transform.rebind import rebind
 
-from .lower_integers import has_bytes
+from .byte_kernels import ByteKernel, Emit, Visit, with_byte_kernels
 
 _PRELU = f"relax.{operators.PRELU}"
 _INNER = UNARY | BROADCAST
@@ -56,25 +53,45 @@ class LowerLookups:
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         """The module with every such chain as a call of a function ``lookup``."""
-
-        def rebuild(work: tvm.IRModule, func: relax.Function) -> _Rebuild | None:
-            if not has_bytes(func):
-                return None
-            graph = Graph(func, work)
-            found = {var: _chain(graph, var) for var in graph.order if var in graph.live}
-            chains = {var: chain for var, chain in found.items() if chain is not None}
-            return _Rebuild(work, graph, chains) if chains else None
-
-        return with_rebuilt(mod, rebuild) if self._is_meant else mod
+        return with_byte_kernels(mod, _chain) if self._is_meant else mod
 
 
 @dataclass(frozen=True)
-class _Chain:
+class _Chain(ByteKernel):
     """``members`` in order make bytes of the bytes ``source``; ``channels`` tables, or one."""
 
     source: relax.Var
     members: tuple[relax.Var, ...]
     channels: int
+
+    name = "lookup"
+
+    @property
+    def form(self) -> tuple[tuple[str, str], int]:
+        return (dtype_of(self.source), dtype_of(self.members[-1])), self.channels
+
+    def write(self, sizes: list[Any]) -> tirx.PrimFunc:
+        return write_lookup(sizes, *self.form)
+
+    def tables(self, graph: Graph, visit: Visit, emit: Emit) -> list[relax.Expr]:
+        """f of every byte, as operators that LegalizeOps folds."""
+        dtype, rank = dtype_of(self.source), len(shape_of(self.source) or ())
+        every = np.arange(256).astype("uint8").view(dtype)
+        shape = (1, self.channels, *(1,) * (rank - 3), 256)
+        made: dict[Any, relax.Expr] = {
+            self.source: constant(np.ascontiguousarray(np.broadcast_to(every, shape)))
+        }
+
+        def copied(argument: Any) -> Any:
+            return visit(argument) if isinstance(argument, relax.Expr) else argument
+
+        for var in self.members:
+            call = graph.value(var)
+            arguments = [
+                made[argument] if argument in made else copied(argument) for argument in call.args
+            ]
+            made[var] = emit(relax.Call(call.op, arguments, call.attrs))
+        return [emit(relax.op.reshape(made[self.members[-1]], (self.channels, 256)))]
 
 
 def _chain(graph: Graph, result: relax.Var) -> _Chain | None:
@@ -142,56 +159,3 @@ def _channels_of(value: np.ndarray, rank: int) -> int | None:
         return 1
     full = (1,) * (rank - value.ndim) + value.shape
     return full[1] if len(full) == rank and np.prod(full) == full[1] else None
-
-
-@mutator
-class _Rebuild(PyExprMutator):
-    """Replaces the result of each chain by a call that looks it up; the rest is copied."""
-
-    def __init__(self, mod: tvm.IRModule, graph: Graph, chains: dict[relax.Var, _Chain]) -> None:
-        super().__init__(mod)
-        self.graph, self.chains = graph, chains
-        self.known: dict[Any, tvm.ir.GlobalVar] = {}
-
-    def visit_var_binding_(self, binding: relax.VarBinding) -> None:
-        chain = self.chains.get(binding.var)
-        if chain is None:
-            super().visit_var_binding_(binding)
-            return
-        arguments = [self.visit_expr(chain.source), self._table(chain)]
-        rebind(self, binding, relax.call_tir(self._callee(chain), arguments, binding.var.ty))
-
-    def _table(self, chain: _Chain) -> relax.Expr:
-        dtype, rank = dtype_of(chain.source), len(shape_of(chain.source) or ())
-        every = np.arange(256).astype("uint8").view(dtype)
-        shape = (1, chain.channels, *(1,) * (rank - 3), 256)
-        made: dict[Any, relax.Expr] = {
-            chain.source: constant(np.ascontiguousarray(np.broadcast_to(every, shape)))
-        }
-        for var in chain.members:
-            call = self.graph.value(var)
-            arguments = [
-                made[argument] if argument in made else self._copied(argument)
-                for argument in call.args
-            ]
-            made[var] = self.builder_.emit(relax.Call(call.op, arguments, call.attrs))
-        table = relax.op.reshape(made[chain.members[-1]], (chain.channels, 256))
-        return self.builder_.emit(table)
-
-    def _copied(self, argument: Any) -> Any:
-        return self.visit_expr(argument) if isinstance(argument, relax.Expr) else argument
-
-    def _callee(self, chain: _Chain) -> tvm.ir.GlobalVar:
-        sizes = tuple(
-            size if isinstance(size, int) else None for size in shape_of(chain.source) or ()
-        )
-        dtypes = dtype_of(chain.source), dtype_of(chain.members[-1])
-        key = sizes, dtypes, chain.channels
-        if key not in self.known:
-            free = [
-                tvm.tirx.Var(f"n{axis}", "int64") if size is None else size
-                for axis, size in enumerate(sizes)
-            ]
-            func = opaque(write_lookup(free, dtypes, chain.channels))
-            self.known[key] = self.builder_.add_func(func, "lookup")
-        return self.known[key]
