@@ -24,7 +24,7 @@ only the budget has a layer left.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import product
 from math import prod
@@ -98,11 +98,19 @@ class Sides:
 
 @dataclass(frozen=True)
 class _Way:
-    """One way to compute a layer: with which weights, in how many cycles, rewritten or not."""
+    """One way to compute a layer: with which weights, in how many cycles, rewritten or not.
+
+    ``counted`` are the cycles as they are compared, if not as they are.
+    """
 
     weights: int
-    cycles: float
+    own: float
     is_rewritten: bool
+    counted: float | None = None
+
+    @property
+    def cycles(self) -> float:
+        return self.own if self.counted is None else self.counted
 
 
 def slower(before: Graph, after: Graph, rewrites: Sequence[Sides], judge: Judge) -> list[str]:
@@ -114,32 +122,22 @@ def slower(before: Graph, after: Graph, rewrites: Sequence[Sides], judge: Judge)
         return [""] * len(rewrites)
     pricing = _Pricing(judge)
     pairs = [_ways(before, after, sides, pricing) for sides in rewrites]
-    replaced = {var for sides in rewrites for var in sides.before}
-    others = [var for var in before.order if var in before.live and var not in replaced]
-    layers = [pricing.layers(before, var) for var in others]
-    plain = [conv for convs in layers if convs for conv in convs]
-    fixed = [pricing.forms(conv) for conv in plain]
     clearly = _CLEARLY if isinstance(judge.machine, CpuMachine) else _NEVER
-    chains = [_chain(*pair, clearly) if pair else () for pair in pairs]
-    asked = [chain for chain in chains if chain]
-    model = sum(conv.weight.size for conv in plain)
-    for sides, chain in zip(rewrites, chains, strict=True):
-        if chain:
-            convs = [conv for var in sides.before for conv in pricing.layers(before, var) or ()]
-            model += sum(conv.weight.size for conv in convs)
-    most = judge.budget.most(model)
-    forms: list[Sequence[Weighed]] = [*asked, *fixed]
+    asked = {n: _chain(*pair, clearly) for n, pair in enumerate(pairs) if pair}
+    # Layers that a rewrite replaces and that are not asked count in neither sum.
+    gone = {var for sides in rewrites for var in sides.before}
+    others = [var for var in before.order if var in before.live and var not in gone]
+    plain = pricing.convolutions(before, others)
+    weighed = pricing.convolutions(before, [var for n in asked for var in rewrites[n].before])
+    most = judge.budget.most(sum(conv.weight.size for conv in (*plain, *weighed)))
+    forms: list[Sequence[Weighed]] = [*asked.values(), *map(pricing.forms, plain)]
     taken = within(forms, most)
-    used = sum(own[at].weights for own, at in zip(forms, taken, strict=True))
-    spare = max(most - used, 0)
-    ways = iter([chain[at] for chain, at in zip(asked, taken, strict=False)])
-    reasons = []
-    for pair in pairs:
-        way = next(ways) if pair else None
-        if pair is None or way is None or way.is_rewritten:
-            reasons.append("")
-        else:
-            reasons.append(_words(pair[1], way, spare, judge))
+    spare = max(most - sum(own[at].weights for own, at in zip(forms, taken, strict=True)), 0)
+    reasons = [""] * len(rewrites)
+    for (n, chain), at in zip(asked.items(), taken, strict=False):
+        pair = pairs[n]
+        if pair and not chain[at].is_rewritten:
+            reasons[n] = _words(pair[1], chain[at], spare, judge)
     return reasons
 
 
@@ -168,6 +166,10 @@ class _Pricing:
             return None
         # Such phases become channels later.
         return None if any(max(conv.op.strides) > MOST_PHASES for conv in found) else found
+
+    def convolutions(self, graph: Graph, members: Iterable[relax.Var]) -> list[Convolution]:
+        """The layers of ours that compute any of ``members``."""
+        return [conv for var in members for conv in self.layers(graph, var) or ()]
 
     def forms(self, conv: Convolution) -> tuple[Form, ...]:
         n, _, h, w = conv.picture
@@ -209,7 +211,7 @@ def _side(
 def _sums(ways: Sequence[_Way], forms: Sequence[Form]) -> list[_Way]:
     """Each of ``ways`` with each form of one layer more, without those that others better."""
     found = [
-        _Way(way.weights + form.weights, way.cycles + form.cycles, way.is_rewritten)
+        _Way(way.weights + form.weights, way.own + form.cycles, way.is_rewritten)
         for way, form in product(ways, forms)
     ]
     fastest = min(found, key=lambda way: (way.cycles, way.weights))
@@ -218,7 +220,7 @@ def _sums(ways: Sequence[_Way], forms: Sequence[Form]) -> list[_Way]:
 
 def _chain(left: Sequence[_Way], rewritten: Sequence[_Way], clearly: float) -> tuple[_Way, ...]:
     """Both kinds of ways as one; those that are left have to be clearly ahead."""
-    handicapped = [_Way(way.weights, way.cycles / clearly + _NOTICED, False) for way in left]
+    handicapped = [replace(way, counted=way.own / clearly + _NOTICED) for way in left]
     ways = [*rewritten, *handicapped]
     first = min(ways, key=lambda way: (way.cycles, way.weights))
     return chain_of(first, ways)
@@ -226,7 +228,7 @@ def _chain(left: Sequence[_Way], rewritten: Sequence[_Way], clearly: float) -> t
 
 def _words(rewritten: Sequence[_Way], left: _Way, spare: float, judge: Judge) -> str:
     """Why a layer is left that could be ``rewritten``."""
-    own = f"{(left.cycles - _NOTICED) * _CLEARLY / 1e6:.3g} Mcycles"
+    own = f"{left.own / 1e6:.3g} Mcycles"
     allowed = [way for way in rewritten if way.weights <= left.weights + spare]
     limit = f"max_weight_growth {judge.budget.growth:g}"
     if not allowed:
