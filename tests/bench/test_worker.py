@@ -151,7 +151,7 @@ def test_a_profile_has_the_counted_calls_only(fake, tmp_path):
     contestant, files = fake("sleeps")
     contestant.load(*files, profile=tmp_path)
     for calls in (2, 1):
-        contestant.turn(calls)
+        contestant.turn(calls, warm_s=0)
     (kernel,), notes = contestant.kernels()
     assert (kernel["name"], kernel["layer"], notes) == ("copy", str(tmp_path), ["a remark"])
     # The first call of each turn does not count, nor do those of the load.

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from tvm_deconv.errors import PeerError
+from tvm_deconv.measure.rotation import WARM_S
 
 from . import worker
 
@@ -109,9 +110,10 @@ class Worker:
             reply["cpu_share"],
         )
 
-    def turn(self, calls: int) -> Turn:
-        """One uncounted call, then ``calls`` counted ones."""
-        reply = self._ask({"op": "turn", "calls": calls}, self.turn_timeout_s)
+    def turn(self, calls: int, warm_s: float = WARM_S) -> Turn:
+        """Uncounted calls for ``warm_s`` seconds, at least one, then ``calls`` counted ones."""
+        request = {"op": "turn", "calls": calls, "warm_s": warm_s}
+        reply = self._ask(request, self.turn_timeout_s)
         return Turn(reply["ms"], reply["cpu_share"])
 
     def kernels(self) -> tuple[list[dict[str, Any]], list[str]]:

@@ -12,8 +12,9 @@ One JSON object a line, a request on stdin and its reply on stdout:
   "cpu_share": CPU seconds of all threads / wall seconds}``, the last of calls repeated for
   ``SHARE_S`` after the one that wrote Y.
   With ``"profile": F``, a folder for files, it is loaded with a profiler.
-- ``{"op": "turn", "calls": N}`` makes one uncounted and N counted calls. Reply: ``{"ok": true,
-  "ms": [N times, milliseconds], "cpu_share": the same of the N calls}``.
+- ``{"op": "turn", "calls": N, "warm_s": W}`` makes uncounted calls for W seconds, at least one, and
+  then N counted ones. Reply: ``{"ok": true, "ms": [N times, milliseconds], "cpu_share": the same of
+  the N calls}``.
 - ``{"op": "kernels"}`` ends the profile of what was loaded. Reply: ``{"ok": true, "notes": ["..."],
   "kernels": [{"name": N, "layer": L, "ms": [of each counted call so far]}]}``, L the model's or
   the runtime's own name of what it stores.
@@ -102,7 +103,7 @@ class _Contestant:
         if request["op"] == "load":
             return self._load(request)
         if request["op"] == "turn":
-            return self._turn(request["calls"])
+            return self._turn(request["calls"], request["warm_s"])
         if request["op"] == "kernels":
             return self._kernels()
         raise ValueError(f"unknown request {request['op']!r}: use load, turn, kernels or close")
@@ -155,11 +156,14 @@ class _Contestant:
             kernel["ms"] = [kernel["ms"][number] for number in self.counted]
         return {"notes": notes, "kernels": kernels}
 
-    def _turn(self, calls: int) -> dict[str, Any]:
+    def _turn(self, calls: int, warm_s: float) -> dict[str, Any]:
         call = self.call
         if call is None:
             raise ValueError("nothing is loaded: send a load request that succeeds first")
+        end = time.perf_counter() + warm_s
         call()
+        while time.perf_counter() < end:
+            call()
         times = []
         gc.collect()
         gc.disable()

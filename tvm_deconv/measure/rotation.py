@@ -6,7 +6,16 @@ import random
 import time
 from collections.abc import Callable, Collection, Sequence
 
+# Calls that a turn counts: more of short ones, up to _TURN_MS of them, fewer of long ones.
 CALLS_A_TURN = 5
+MOST_CALLS_A_TURN = 20
+_TURN_MS = 100.0
+_LONG_TURN_MS = 3000.0
+
+# Uncounted calls come first: one, and more of them for this long. After a pause a virtual processor
+# takes tens of milliseconds to be as fast as it was: DCGAN's first calls took three times as long
+# as the later ones, in every turn and by two runtimes.
+WARM_S = 0.05
 
 # The idle workers of TVM spin for about 100 ms after a kernel, those of others for some time too,
 # on the cores that the next contestant needs: with a pause of 50 ms a layer of a millisecond looks
@@ -15,9 +24,6 @@ PAUSE_S = 0.3
 
 # Who is this many times slower than the fastest is out after the first look: nobody compares it.
 SLOW = 20
-
-# A turn of five slow calls is shortened to about this.
-_TURN_MS = 3000.0
 
 
 def rotate(
@@ -34,8 +40,8 @@ def rotate(
     ``turn(name, calls)`` warms a contestant up, makes ``calls`` counted calls and returns their
     times; a contestant that returns none is out. First everybody makes one counted call; who is
     ``SLOW`` times slower than the fastest (those in ``exempt`` aside) is out with that one. Then up
-    to ``rounds`` rounds follow, of ``CALLS_A_TURN`` calls each turn; after ``limit_s`` seconds no
-    new round begins, but there is always one.
+    to ``rounds`` rounds follow, of ``CALLS_A_TURN`` to ``MOST_CALLS_A_TURN`` calls each turn, fewer
+    of slow ones; after ``limit_s`` seconds no new round begins, but there is always one.
     """
     samples: dict[str, list[float]] = {name: [] for name in names}
     calls = dict.fromkeys(names, 1)
@@ -61,15 +67,23 @@ def _calls(samples: dict[str, list[float]], exempt: Collection[str]) -> dict[str
     paces = {name: times[0] for name, times in samples.items() if times}
     fastest = min((ms for name, ms in paces.items() if name not in exempt), default=0.0)
     return {
-        name: max(1, min(CALLS_A_TURN, int(_TURN_MS / ms)))
+        name: _calls_a_turn(ms)
         for name, ms in paces.items()
         if name in exempt or ms <= SLOW * fastest
     }
 
 
+def _calls_a_turn(ms: float) -> int:
+    short = min(MOST_CALLS_A_TURN, int(_TURN_MS / ms))
+    return max(1, min(max(CALLS_A_TURN, short), int(_LONG_TURN_MS / ms)))
+
+
 def timed_turn(call: Callable[[], object], calls: int) -> list[float]:
-    """A turn of a contestant in this process: one uncounted call, then ``calls`` timed ones."""
+    """A turn of a contestant in this process: ``WARM_S`` of uncounted calls, then ``calls``."""
+    end = time.perf_counter() + WARM_S
     call()
+    while time.perf_counter() < end:
+        call()
     times = []
     for _ in range(calls):
         begin = time.perf_counter()
