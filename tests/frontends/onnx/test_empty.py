@@ -75,6 +75,13 @@ def pads_around_nothing(net):
     return net("Mul", "x", net("Pad", nothing(net), pads, net.given(np.float32(3))))
 
 
+def nothing_written(net):
+    """Of no place, into a tensor that has some."""
+    at, updates = net.given(np.zeros((0, 2), "int64")), net.given(np.zeros((0, 5, 7), "float32"))
+    places, values = net.given(np.zeros((0, 4, 5, 7), "int64")), nothing(net, axis=0)
+    return net("ScatterElements", net("ScatterND", "x", at, updates), places, values, axis=0)
+
+
 def sizes_of_nothing(net):
     size = net("Cast", net("Shape", nothing(net)), to=1)
     return net("Add", "x", net("Reshape", size, net.integers(1, 4, 1, 1)))
@@ -89,6 +96,7 @@ CASES = [
     a_mean_of_nothing,
     a_product_over_nothing,
     pads_around_nothing,
+    nothing_written,
     sizes_of_nothing,
 ]
 OPSETS = {
@@ -128,3 +136,7 @@ def test_an_output_without_elements_is_refused_by_the_node_that_leaves_nothing()
     empty = nothing(net)
     with pytest.raises(ModelError, match=rf"Slice '{empty}' .* there is nothing to compute"):
         load(net.model(net("Relu", empty)))
+    net = Net(SHAPE)
+    made = net("ConstantOfShape", net.integers(2, 0))
+    with pytest.raises(ModelError, match=rf"output '{made}' would have the shape \[2, 0\]"):
+        load(net.model(net("Relu", "x"), made))

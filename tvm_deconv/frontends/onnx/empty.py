@@ -21,6 +21,8 @@ from .nodes import STANDARD, attributes, describe, words
 
 # Operators that may leave nothing of a tensor. Windows that do so are wider than what they read.
 _SHORTEN = words("Compress Gather GatherElements GatherND Range Slice Split Tile")
+# Operators that write some elements over others.
+_SCATTERING = words("Scatter ScatterElements ScatterND")
 # Operators of which more than the first input are data; others take an empty list of axes.
 _OF_SEVERAL = words(
     "Add And Concat Div Einsum Equal Gemm Greater GreaterOrEqual Less LessOrEqual MatMul Max Mean "
@@ -63,13 +65,18 @@ class Empties:
         return node if node.op_type in _SHORTEN else None
 
     def check_output(self, key: str, types: Mapping[str, onnx.TypeProto]) -> None:
-        """Raise ModelError, naming the node that has left nothing, for an output of the network."""
+        """Raise ModelError for an output of the network without elements.
+
+        It names the node that has left nothing, if one has.
+        """
         origin, array = self._origins.get(key), _empty(types.get(key))
-        if origin is not None and array is not None:
-            raise ModelError(
-                f"{self.name}: {describe(origin, self.opset)}: output {key!r} would have the shape "
-                f"{list(array.shape)}: there is nothing to compute"
-            )
+        if array is None:
+            return
+        where = f"{self.name}: {describe(origin, self.opset)}" if origin else self.name
+        raise ModelError(
+            f"{where}: output {key!r} would have the shape {list(array.shape)}: there is nothing "
+            "to compute"
+        )
 
 
 def without_empty(
@@ -84,6 +91,8 @@ def without_empty(
     if node.op_type == "Concat":
         kept = [key for key in node.input if _empty(types.get(key)) is None]
         return (_copy(node, kept, node.output) if kept else node), {}
+    if node.op_type in _SCATTERING and _empty(types.get(node.input[1])) is not None:
+        return helper.make_node("Identity", node.input[:1], node.output, name=node.name), {}
     gone = [key for key in node.output if key in values]
     if node.op_type == "Split" and gone:
         return _shorter_split(node, types, [key for key in node.output if key not in gone])
