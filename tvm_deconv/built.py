@@ -27,7 +27,7 @@ from tvm.target import Target
 from tvm_deconv import metadata
 from tvm_deconv.backends import backend_of
 from tvm_deconv.metadata import Metadata
-from tvm_deconv.schedules.cpu.machine import available_processors
+from tvm_deconv.schedules.cpu.processors import available_processors
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 import tvm_ffi
 
 from tvm_deconv.errors import TargetError
-from tvm_deconv.schedules.cpu.machine import available_processors
+from tvm_deconv.schedules.cpu.processors import available_processors
 
 # tvm::runtime::threading::ThreadGroup::AffinityMode: all threads may run on all listed processors.
 _SHARE_ALL = -3
@@ -32,6 +32,7 @@ def check_threads(count: Any) -> int:
 def use_threads(count: int | None = None) -> int:
     """Let kernels launched from the calling thread use ``count`` threads, or all processors.
 
+    In a container that is given the time of fewer processors than there are, it is so many threads.
     Returns the number they do use. That is less where TVM's pool was already started with fewer,
     so call it before the first kernel runs; compiling folds constants with kernels, too.
 
@@ -43,7 +44,7 @@ def use_threads(count: int | None = None) -> int:
         processors = sorted(os.sched_getaffinity(0))
     else:
         processors = list(range(available_processors()))
-    wanted = len(processors) if count is None else count
+    wanted = available_processors() if count is None else count
     # The pool never has more threads than processors listed, so more threads repeat some.
     listed = list(itertools.islice(itertools.cycle(processors), max(wanted, len(processors))))
     configure = tvm_ffi.get_global_func("runtime.config_threadpool")

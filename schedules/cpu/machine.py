@@ -6,7 +6,6 @@ Schedules ask this description and never look at a target's name. Features come 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules import llvm
 
 from .dot import PLAIN, Dot, dot_of, wide_dot_of
+from .processors import available_processors
 
 
 @dataclass(frozen=True)
@@ -148,13 +148,6 @@ def cpu_machine(target: Target) -> CpuMachine:
         narrow=dot_of(target) if target.kind.name == "llvm" else PLAIN,
         wide=wide_dot_of(target) if target.kind.name == "llvm" else PLAIN,
     )
-
-
-def available_processors() -> int:
-    """Logical processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _vector_unit(target: Target) -> _VectorUnit:

@@ -62,6 +62,7 @@ int shares_by_default(void) {
 typedef struct {
   _Atomic int begun;
   int fails; /* the one that does, after that */
+  int traps; /* the one that the processor stops */
   int last_us; /* how much longer the others take than the caller's */
 } Meeting;
 
@@ -72,6 +73,7 @@ static int meet(int share, Env *env, void *data) {
     if (n == 200000) return -1;
     usleep(100);
   }
+  if (share == meeting->traps) __builtin_trap();
   if (share == meeting->fails) {
     TVMFFIErrorSetRaisedFromCStr("ValueError", FAILURE);
     return -1;
@@ -81,13 +83,18 @@ static int meet(int share, Env *env, void *data) {
 }
 
 int run_together(int shares, int last_us) {
-  Meeting meeting = {.fails = -1, .last_us = last_us};
+  Meeting meeting = {.fails = -1, .traps = -1, .last_us = last_us};
   return __TVMBackendParallelLaunch(meet, &meeting, shares) == 0;
+}
+
+void trap_in_a_worker(void) {
+  Meeting meeting = {.fails = -1, .traps = 1};
+  __TVMBackendParallelLaunch(meet, &meeting, 2);
 }
 
 /* Whether a loop of which one share fails does, and leaves that share's error to this thread. */
 int fails_with_its_error(int shares, int fails) {
-  Meeting meeting = {.fails = fails};
+  Meeting meeting = {.fails = fails, .traps = -1};
   if (__TVMBackendParallelLaunch(meet, &meeting, shares) != -1) return 0;
   TVMFFIObjectHandle error = NULL;
   TVMFFIErrorMoveFromRaised(&error);
@@ -96,4 +103,30 @@ int fails_with_its_error(int shares, int fails) {
   int right = message.size == strlen(FAILURE) && !memcmp(message.data, FAILURE, message.size);
   TVMFFIObjectDecRef(error);
   return right;
+}
+
+/* Shares that all fail, each with an error of its own. */
+static int fail(int share, Env *env, void *data) {
+  (void)env;
+  TVMFFIObjectHandle *errors = data;
+  TVMFFIByteArray text = {FAILURE, sizeof FAILURE - 1}, none = {"", 0};
+  TVMFFIErrorCreate(&text, &text, &none, &errors[share]);
+  TVMFFIErrorSetRaised(errors[share]);
+  return -1;
+}
+
+/* Of so many errors, those that anybody holds when the caller has done with the one it gets. */
+int leaked_errors(int shares) {
+  TVMFFIObjectHandle errors[MOST] = {NULL}, raised = NULL;
+  __TVMBackendParallelLaunch(fail, errors, shares);
+  TVMFFIErrorMoveFromRaised(&raised);
+  if (!raised) return -1;
+  TVMFFIObjectDecRef(raised);
+  int leaked = 0;
+  for (int share = 0; share < shares; ++share) {
+    uint64_t held = ((TVMFFIObject *)errors[share])->combined_ref_count & UINT32_MAX;
+    leaked += held != 1;
+    TVMFFIObjectDecRef(errors[share]);
+  }
+  return leaked;
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -122,15 +124,97 @@ def test_the_error_of_a_share_reaches_the_caller_whoever_met_it(loops, fails):
     assert loops.wrong_loops(10, 3) == 0
 
 
-def test_a_forked_process_computes_with_threads_of_its_own(loops):
-    assert loops.wrong_loops(100, 3) == 0
+def test_of_several_shares_that_fail_no_error_is_leaked(loops):
+    assert loops.leaked_errors(5) == 0
+
+
+def in_a_fork(is_good):
+    """What a fork of this process says, if it does within 20 seconds."""
     child = os.fork()
     if child == 0:
-        threads = own_threads()
-        good = loops.wrong_loops(100, 3) == 0 and own_threads() == threads + 2
-        os._exit(0 if good else 1)
-    assert os.waitpid(child, 0)[1] == 0
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(20)
+        code = 1
+        try:
+            code = 0 if is_good() else 1
+        finally:
+            os._exit(code)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def test_a_forked_process_computes_with_threads_of_its_own(loops):
     assert loops.wrong_loops(100, 3) == 0
+
+    def is_good():
+        threads = own_threads()
+        return loops.wrong_loops(100, 3) == 0 and own_threads() == threads + 2
+
+    assert in_a_fork(is_good)
+    assert loops.wrong_loops(100, 3) == 0
+
+
+def test_callers_in_a_fork_do_not_wait_for_threads_that_it_has_not(loops):
+    """TVM's pool of the thread that forked, which was begun before, has none."""
+
+    def forked_here():
+        use_threads(2)
+        return in_a_fork(two_callers)
+
+    def elsewhere():
+        use_threads(2)
+        return loops.wrong_loops(20_000, 2)
+
+    def two_callers():
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(elsewhere)
+            return loops.wrong_loops(20_000, 2) == 0 == other.result()
+
+    assert in_a_new_thread(forked_here)
+
+
+def test_where_the_system_gives_no_more_threads_those_there_are_compute(loops):
+    def is_good():
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + (16 << 20),) * 2)
+        right = loops.wrong_loops(20, 200) == 0
+        return right and own_threads() < 200
+
+    assert in_a_fork(is_good)
+
+
+def run_script(built, script, **options):
+    """A process of its own, with the library as ``loops``."""
+    head = "import ctypes, sys, tvm_ffi\nloops = ctypes.CDLL(sys.argv[1])\n"
+    command = [sys.executable, "-c", head + script, built]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+
+
+def test_a_fault_in_a_worker_reaches_the_handlers_of_the_program(built):
+    done = run_script(built, "import faulthandler\nfaulthandler.enable()\nloops.trap_in_a_worker()")
+    assert "Illegal instruction" in done.stderr or "Trace/breakpoint trap" in done.stderr
+
+
+def test_a_process_ends_while_a_thread_of_it_computes(built):
+    done = run_script(
+        built,
+        "import threading, time\n"
+        "threading.Thread(target=loops.wrong_loops, args=(10**9, 3), daemon=True).start()\n"
+        "time.sleep(0.05)\n"
+        "print('ends')\n",
+    )
+    assert (done.returncode, done.stdout) == (0, "ends\n"), done.stderr
+
+
+def test_unloading_ends_threads_that_come_from_a_share_just_then(built):
+    done = run_script(
+        built,
+        "close = ctypes.CDLL(None).dlclose\n"
+        "for n in range(400):\n"
+        "    loops.wrong_loops(1, 2 + n % 7)\n"
+        "    close(ctypes.c_void_p(loops._handle))\n"
+        "    loops = ctypes.CDLL(sys.argv[1])\n",
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_unloading_a_library_ends_its_threads(built):

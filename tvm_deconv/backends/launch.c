@@ -11,7 +11,8 @@
  * The shares are TVM's, one for each thread, so a kernel's loops are what they were tuned as.
  * Barriers between shares, which no kernel here has, cannot be: shares need not run together.
  *
- * One caller at a time has the workers. Callers from other threads meanwhile use TVM's pool.
+ * One caller at a time has the workers. Callers from other threads meanwhile use TVM's pool, or
+ * none where that has no threads, after a fork.
  */
 #define _GNU_SOURCE
 #include <linux/futex.h>
@@ -63,6 +64,7 @@ extern int32_t tvm_threads(void) __asm__("_ZN3tvm7runtime9threading10NumThreadsE
     __attribute__((weak));
 extern void TVMFFIErrorMoveFromRaised(void **error) __attribute__((weak));
 extern void TVMFFIErrorSetRaised(void *error) __attribute__((weak));
+extern int TVMFFIObjectDecRef(void *object) __attribute__((weak));
 
 static struct {
   FTVMParallelLambda share;
@@ -82,11 +84,15 @@ static _Atomic int asleep, caller_asleep, stopping;
 static atomic_flag in_use = ATOMIC_FLAG_INIT;
 static pthread_t workers[MOST_THREADS];
 static int begun; /* workers[1] to workers[begun] */
+static int wanted; /* as many as were asked for: what the system refused is not tried again */
+/* The thread that a fork has begun with: those of its TVM pool are in the process before. */
+static pthread_t survivor;
+static _Atomic int is_fork;
 
 static void pause_a_moment(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
-#elif defined(__aarch64__) || defined(__arm__)
+#elif defined(__aarch64__) || (defined(__arm__) && __ARM_ARCH >= 7)
   __asm__ volatile("yield");
 #endif
 }
@@ -120,6 +126,10 @@ static void wake(_Atomic uint32_t *word, int threads) {
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, threads, NULL, NULL, 0);
 }
 
+static void forget(void *error) {
+  if (error && TVMFFIObjectDecRef) TVMFFIObjectDecRef(error);
+}
+
 /* Compute shares that nobody has taken, from one's own on: each thread has the same rows in each
  * loop, as long as all keep up. */
 static void take_shares(int own) {
@@ -132,13 +142,17 @@ static void take_shares(int own) {
     void *error = NULL;
     if (TVMFFIErrorMoveFromRaised) TVMFFIErrorMoveFromRaised(&error);
     if (atomic_exchange(&loop.failed, 1) == 0) loop.error = error;
+    else forget(error);
   }
 }
 
 static void *work(void *number) {
   uint32_t seen = 0;
-  while (!atomic_load(&stopping)) {
+  for (;;) {
     uint32_t found = atomic_load(&phase);
+    /* Read in this order: who stops the workers changes `phase` afterwards, so nobody who has not
+     * seen `stopping` falls asleep. */
+    if (atomic_load(&stopping)) return NULL;
     if (found == seen || found % 2 == 0) {
       if (spin(&phase, found) != found) continue;
       atomic_fetch_add(&asleep, 1);
@@ -152,16 +166,19 @@ static void *work(void *number) {
     seen = found;
     if (atomic_fetch_sub(&inside, 1) == 1 && atomic_load(&caller_asleep)) wake(&inside, 1);
   }
-  return NULL;
 }
 
 /* Have `count` - 1 workers, or as many as can be. */
 static void begin_workers(int count) {
-  if (begun >= count - 1) return;
-  /* Signals are for the program's threads. */
-  sigset_t all, before;
-  sigfillset(&all);
-  sigprocmask(SIG_SETMASK, &all, &before);
+  if (wanted >= count - 1) return;
+  wanted = count - 1;
+  /* Signals are for the program's threads, but for faults of the worker's own, which no other
+   * thread could be told of. (pthread_sigmask does the same, and is of a newer glibc.) */
+  static const int faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+  sigset_t blocked, before;
+  sigfillset(&blocked);
+  for (size_t n = 0; n < sizeof faults / sizeof *faults; ++n) sigdelset(&blocked, faults[n]);
+  sigprocmask(SIG_BLOCK, &blocked, &before);
   while (begun < count - 1) {
     if (pthread_create(&workers[begun + 1], NULL, work, (void *)(intptr_t)(begun + 1))) break;
     ++begun;
@@ -173,24 +190,28 @@ static int thread_count(void) {
   /* To ask for its threads begins TVM's pool, which narrows this thread to their processors. */
   if (tvm_most_threads && tvm_most_threads() == 1) return 1;
   if (tvm_threads) return tvm_threads();
-  const char *wanted = getenv("TVM_NUM_THREADS");
-  if (wanted && atoi(wanted) > 0) return atoi(wanted);
+  const char *threads = getenv("TVM_NUM_THREADS");
+  if (threads && atoi(threads) > 0) return atoi(threads);
   cpu_set_t processors;
   return sched_getaffinity(0, sizeof processors, &processors) ? 1 : CPU_COUNT(&processors);
 }
 
-static int all_here(FTVMParallelLambda share, void *cdata) {
-  TVMParallelGroupEnv env = {NULL, 1};
-  return share(0, &env, cdata);
+static int all_here(FTVMParallelLambda share, void *cdata, int num_task) {
+  TVMParallelGroupEnv env = {NULL, num_task > 0 ? num_task : 1};
+  for (int n = 0; n < env.num_task; ++n)
+    if (share(n, &env, cdata)) return -1;
+  return 0;
 }
 
 static int launch(FTVMParallelLambda share, void *cdata, int num_task) {
   int count = num_task > 0 ? num_task : thread_count();
   if (count > MOST_THREADS) count = MOST_THREADS;
-  if (count <= 1) return all_here(share, cdata);
+  if (count <= 1) return all_here(share, cdata, num_task);
   if (atomic_flag_test_and_set(&in_use)) {
-    if (TVMBackendParallelLaunch) return TVMBackendParallelLaunch(share, cdata, num_task);
-    return all_here(share, cdata);
+    int has_pool = !is_fork || !pthread_equal(survivor, pthread_self());
+    if (TVMBackendParallelLaunch && has_pool)
+      return TVMBackendParallelLaunch(share, cdata, num_task);
+    return all_here(share, cdata, num_task);
   }
   begin_workers(count);
   loop.share = share;
@@ -212,14 +233,18 @@ static int launch(FTVMParallelLambda share, void *cdata, int num_task) {
   void *error = loop.error;
   atomic_flag_clear(&in_use);
   if (failed && error && TVMFFIErrorSetRaised) TVMFFIErrorSetRaised(error);
+  if (failed) forget(error);
   return failed ? -1 : 0;
 }
 
 /* A fork has one thread, and none of the workers. */
 static void forget_workers(void) {
-  begun = 0;
+  begun = wanted = 0;
+  survivor = pthread_self();
+  atomic_store(&is_fork, 1);
   atomic_store(&inside, 0);
   atomic_store(&asleep, 0);
+  atomic_store(&caller_asleep, 0);
   atomic_store(&phase, (atomic_load(&phase) + 1) & ~UINT32_C(1));
   atomic_flag_clear(&in_use);
 }

@@ -16,7 +16,7 @@ from tvm_deconv.files import replacing
 from tvm_deconv.measure.facts import facts
 from tvm_deconv.measure.reference import TOLERANCE
 from tvm_deconv.quantization.required import require_onnx_runtime
-from tvm_deconv.schedules.cpu.machine import available_processors
+from tvm_deconv.schedules.cpu.processors import available_processors
 from tvm_deconv.workloads.selection import select
 
 from . import defaults

@@ -171,19 +171,18 @@ def _tables_at_run_time(
 ) -> list[relax.Expr]:
     """What ``tables`` gives, computed from sizes that are only known when the function runs."""
     kernel, ops = axis.kernel, TensorIR(arithmetic)
-    meant = () if axis.meant is None else (axis.meant,)
 
     def table(which: int, dtype: str) -> relax.Expr:
-        def compute(size: Any, target: Any, *meant: Any) -> te.Tensor:
+        def compute(size: Any, target: Any, *also: Any) -> te.Tensor:
             def value(t: Any, i: Any) -> Any:
                 n = ops.number(size)
-                sizes = map(ops.number, (target, *meant))
+                sizes = map(ops.number, (target, *also))
                 place = axis.coordinate(ops, ops.number(i), n, *sizes)
                 return kernel.tap(ops, place, n, ops.number(t))[which].astype(dtype)
 
             return te.compute((kernel.count, target), value, name="taps")
 
-        return builder.emit_te(compute, size, axis.size, *meant, primfunc_name_hint="taps")
+        return builder.emit_te(compute, size, axis.size, *axis.also, primfunc_name_hint="taps")
 
     indices = table(0, "int32")
     if isinstance(kernel, Nearest):

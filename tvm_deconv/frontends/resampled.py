@@ -36,8 +36,8 @@ class Resampled:
 
     ``axis`` counts from 0; ``size`` is the result's, an int or an integer expression of the sizes
     of x. Places outside the input get the fill value where ``fills`` is set; otherwise the kernel
-    says what is there. ``meant`` is the size that a scale was divided from, of a free axis of which
-    rounding the scale may have made another; ``coordinate`` is given it last.
+    says what is there. ``also`` are further sizes that ``coordinate`` of a free axis is given last,
+    such as the one that a scale was divided from, where rounding the scale may have made another.
     """
 
     axis: int
@@ -45,7 +45,7 @@ class Resampled:
     coordinate: Coordinate
     kernel: Kernel
     fills: bool = False
-    meant: Any = None
+    also: tuple[Any, ...] = ()
 
 
 def whole_factor(axis: Resampled, size: Any) -> int | None:

@@ -41,7 +41,7 @@ class Numbers(Protocol):
 
 # (arithmetic, output index, input size, output size) -> place in the input, from 0 to size - 1
 # for the centres of the samples; all three are numbers of the arithmetic. It may lie outside.
-# ``Resampled.meant``, where it is set, comes behind them.
+# ``Resampled.also`` comes behind them.
 Coordinate: TypeAlias = Callable[..., Any]
 
 

@@ -21,7 +21,7 @@ from tvm_deconv.importer import Shapes
 from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.logs.header import Header, device_name
 from tvm_deconv.logs.roots import user_root
-from tvm_deconv.schedules.cpu.machine import available_processors
+from tvm_deconv.schedules.cpu.processors import available_processors
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
 from .build import builder

@@ -33,8 +33,8 @@ def scales_to(n, target):
     return n("Concat", n.given(np.float32([1, 1])), n("Div", target, image(n, "x")), axis=0)
 
 
-def times(n, *factors):
-    return n("Floor", n("Mul", image(n, "x"), n.given(np.float32(factors))))
+def times(n, *factors, rounding="Floor"):
+    return n(rounding, n("Mul", image(n, "x"), n.given(np.float32(factors))))
 
 
 def to_the_skip(n, operator, mode):
@@ -102,10 +102,13 @@ def test_an_upsample_that_would_shrink_is_refused_when_run():
         main(*map(tvm.runtime.tensor, given.values()))
 
 
-@pytest.mark.parametrize(("opset", "mode"), [(11, "nearest"), (19, "linear")])
-def test_sizes_floored_from_products_are_those_of_onnx_runtime(opset, mode):
+@pytest.mark.parametrize(
+    ("opset", "mode", "rounding"),
+    [(11, "nearest", "Floor"), (19, "linear", "Floor"), (19, "linear", "Ceil")],
+)
+def test_sizes_rounded_from_products_are_those_of_onnx_runtime(opset, mode, rounding):
     def way(n):
-        sizes = n("Cast", times(n, 2.5, 1.3), to=TensorProto.INT64)
+        sizes = n("Cast", times(n, 2.5, 1.3, rounding=rounding), to=TensorProto.INT64)
         kept = n("Gather", n("Shape", "x"), n.integers(0, 1), axis=0)
         none = n.given(np.zeros(0, "float32"))
         return n("Resize", "x", none, none, n("Concat", kept, sizes, axis=0), mode=mode)
@@ -198,14 +201,16 @@ def test_scales_that_are_no_ratio_to_their_axis_are_refused_by_name():
 
 
 @pytest.mark.parametrize("by", [1, 3, 7, 41, 49, 1000])
-def test_a_quotient_in_float32_is_rounded_down_as_one_of_whole_numbers(by):
+def test_a_quotient_in_float32_is_rounded_as_one_of_whole_numbers(by):
     h = tirx.Var("h", "int64")
     analyzer = sizes_analyzer(h)
-    formula = Fraction(h, 1.0, by, "float32").floor(analyzer)
+    down, up = (Fraction(h, 1.0, by, "float32").whole(analyzer, up=up) for up in (False, True))
     for size in (*range(1, 200), 4095, 999_999, 2**24 - 1):
         at = sym.Analyzer()
         at.bind(h, tirx.const(size, "int64"))
-        assert int(at.simplify(formula)) == int(np.float32(size) / np.float32(by))
+        exact = np.float32(size) / np.float32(by)
+        assert int(at.simplify(down)) == np.floor(exact)
+        assert int(at.simplify(up)) == np.ceil(exact)
 
 
 def test_a_quotient_is_whole_where_that_is_provable():

@@ -90,9 +90,24 @@ ROWS = [
     resize(X, (0.6, 2.5), axes=[3, 2], mode="linear", opset=18),
     resize(X, sizes=(5, 20), axes=[-1, 2], opset=18),
     *(
-        resize(X, sizes=(20, 12), axes=[2, 3], keep_aspect_ratio_policy=policy, mode="linear")
+        resize(
+            X,
+            sizes=(20, 12),
+            axes=[2, 3],
+            keep_aspect_ratio_policy=policy,
+            mode=mode,
+            coords=coords,
+            free=free,
+        )
         for policy in ("not_larger", "not_smaller")
+        for mode, coords, free in (
+            ("linear", "half_pixel", ()),
+            ("linear", "half_pixel", (2, 3)),
+            ("nearest", "asymmetric", (3,)),
+            ("cubic", "half_pixel_symmetric", (2, 3)),
+        )
     ),
+    resize(X, sizes=(9, 9, 9, 9), keep_aspect_ratio_policy="not_larger", free=(0, 2, 3)),
     # Where a size is free and stays, there is no half to round.
     *(
         resize(X, sizes=(2, 3, 14, 10), coords=HALF_FOR_NN, nearest="ceil", opset=13, free=axes)
@@ -218,10 +233,6 @@ REFUSED = [
     ),
     (resize(X.astype("int32"), (1, 1, 2, 2), mode="linear"), "linear interpolation of int32"),
     (row("Resize", X, None, np.float32([1, 1, 2, 2])), "its scales are computed at run time"),
-    (
-        resize(X, sizes=(9, 9), axes=[2, 3], keep_aspect_ratio_policy="not_larger", free=(2, 3)),
-        "keep_aspect_ratio_policy not_larger is computed for fixed sizes",
-    ),
     (row("Upsample", X, opset=7), "has no scales|scales"),
     (row("Upsample", X, scales(1, 1, 0.5, 1), opset=9), r"scales \[1, 1, 0.5, 1\] shrink"),
 ]

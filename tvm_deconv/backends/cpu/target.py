@@ -9,7 +9,7 @@ import tvm_ffi
 from tvm.target import Target
 
 from tvm_deconv.errors import TargetError
-from tvm_deconv.schedules.cpu.machine import available_processors
+from tvm_deconv.schedules.cpu.processors import available_processors
 from tvm_deconv.schedules.llvm import has_feature
 
 # Host features worth stating where the processor's name promises otherwise: those that change

@@ -17,6 +17,7 @@ from onnx import checker, defs, helper, numpy_helper, shape_inference
 
 from tvm_deconv.errors import ModelError, first_line
 
+from .empty import Empties
 from .fold import evaluate, fits, is_foldable
 from .nodes import STANDARD, attributes, describe, reads, words
 from .partial_shapes import Sizes, sizes_of_result
@@ -62,6 +63,7 @@ class Facts:
         self.values = dict(values)
         self.types = dict(types)
         self.partial: dict[str, Partial] = {}
+        self.empties = Empties(name, opset)
         for key, value in values.items():
             self.types[key] = type_of(value)
 
@@ -72,13 +74,16 @@ class Facts:
         """
         inferred = self._infer(node)
         self._add_sizes(node, inferred)
+        empty = self.empties.found(node, self.types, inferred)
         outputs = self._constants(node, inferred)
+        if outputs is None and empty:
+            outputs = self._without_elements(node, empty)
         if outputs is not None:
             for key, array in zip(node.output, outputs, strict=True):
                 if key:
                     self.set_value(key, array)
             return outputs
-        self.types |= inferred
+        self.types |= {key: kind for key, kind in inferred.items() if key not in self.values}
         return None
 
     def set_value(self, key: str, array: np.ndarray) -> None:
@@ -108,6 +113,16 @@ class Facts:
         if all(part.known.all() for part in partial):
             return [part.values for part in partial]
         self.partial |= dict(zip(node.output, partial, strict=True))
+        return None
+
+    def _without_elements(
+        self, node: onnx.NodeProto, empty: Mapping[str, np.ndarray]
+    ) -> list[np.ndarray] | None:
+        """The outputs, if all are without elements; single ones are noted as constants."""
+        if len(empty) == sum(map(bool, node.output)):
+            return [empty.get(key, np.zeros(0)) for key in node.output]
+        for key, array in empty.items():
+            self.set_value(key, array)
         return None
 
     def _infer(self, node: onnx.NodeProto) -> dict[str, onnx.TypeProto]:

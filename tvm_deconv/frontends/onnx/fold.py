@@ -93,4 +93,7 @@ def evaluate(
         return None
     arrays = dict(zip(named, found, strict=True))
     results = [np.asarray(arrays[name]) if name else np.zeros(0) for name in node.output]
+    if node.op_type == "ReduceMean" and not feeds[node.input[0]].size:
+        # Of nothing, which the standard leaves open, as ONNX Runtime has it.
+        results = [np.zeros_like(array) for array in results]
     return None if any(array.dtype == object for array in results) else results

@@ -37,18 +37,18 @@ class Fraction:
     by: Any
     dtype: str
 
-    def floor(self, analyzer: sym.Analyzer) -> Any:
-        """The largest whole number that is no larger; None where a part may be negative.
+    def whole(self, analyzer: sym.Analyzer, *, up: bool = False) -> Any:
+        """The next whole number below, or above; None where a part may be negative.
 
-        Up to 2**24, where float32 skips whole numbers, a quotient that is none is never rounded up
-        to one: they are 1 / ``by`` apart.
+        Up to 2**24, where float32 skips whole numbers, a quotient that is none is never rounded to
+        one: they are 1 / ``by`` apart.
         """
         size, by = int64(self.size), int64(self.by)
         if self.factor < 0 or not (analyzer.can_prove(size >= 0) and analyzer.can_prove(by > 0)):
             return None
         if self.factor != 1:
-            return scaled_size(self.size, np.dtype(self.dtype).type(self.factor))
-        return tirx.floordiv(size, by)
+            return scaled_size(self.size, np.dtype(self.dtype).type(self.factor), up=up)
+        return tirx.floordiv(size + by - 1 if up else size, by)
 
 
 def quotient(analyzer: sym.Analyzer, a: Any, b: Any, dtype: str) -> Any:
@@ -110,26 +110,29 @@ def _parts(value: Any, dtype: str) -> Fraction:
     return Fraction(value, 1.0, 1, dtype)
 
 
-def scaled_size(size: Any, scale: np.floating[Any]) -> Any:
+def scaled_size(size: Any, scale: np.floating[Any], *, up: bool = False) -> Any:
     """``int(scale * size)`` in the type of ``scale``, as ONNX Runtime computes output sizes.
 
-    For a free ``size`` it is an integer formula, ``size * p // q``, if that gives the same for all
-    sizes up to 65,536; the floating-point formula cannot be bounded by TVM's arithmetic.
+    With ``up``, what is no whole number is rounded up. For a free ``size`` it is an integer
+    formula, ``size * p // q``, if that gives the same for all sizes up to 65,536; the
+    floating-point formula cannot be bounded by TVM's arithmetic.
 
     Raises ModelError for a scale that makes too large a size of any.
     """
     if float(scale) * (size if isinstance(size, int) else 1) > LARGEST_SIZE:
         refuse(f"scale {scale:g} makes a size over {LARGEST_SIZE}")
+    rounded = np.ceil if up else np.floor
     if isinstance(size, int):
-        return int(scale * type(scale)(size))
+        return int(rounded(scale * type(scale)(size)))
     sizes = np.arange(_COMPARED_SIZES)
-    expected = (sizes.astype(scale.dtype) * scale).astype(np.int64)
+    expected = rounded(sizes.astype(scale.dtype) * scale).astype(np.int64)
     for q in range(1, 65):
-        p = round(float(scale) * q)
-        if p and np.array_equal(sizes * p // q, expected):
-            return sym.Analyzer().simplify(tirx.floordiv(size * p, q))
+        p, more = round(float(scale) * q), q - 1 if up else 0
+        if p and np.array_equal((sizes * p + more) // q, expected):
+            return sym.Analyzer().simplify(tirx.floordiv(size * p + more, q))
     kind = str(scale.dtype)
-    return tirx.Cast("int64", size.astype(kind) * tirx.const(float(scale), kind))
+    product = size.astype(kind) * tirx.const(float(scale), kind)
+    return tirx.Cast("int64", tirx.ceil(product) if up else product)
 
 
 def rounded_size(target: Any, size: Any) -> Any:

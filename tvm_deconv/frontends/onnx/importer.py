@@ -150,6 +150,9 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
             self._nodes[name] = self.bb.emit(value) if is_new else value
 
     def _call(self, node: onnx.NodeProto, inputs: list[Any]) -> Any:
+        data = known_shape(inputs[0]) if inputs else None
+        if 0 in (data or ()) and node.op_type not in _TAKE_SHAPES | _SEQUENCES:
+            refuse(f"its input has the shape {shown(data or ())}: there is nothing to compute")
         convert = converter_of(node.domain, node.op_type)
         if convert is not None:
             call = Call(self.bb, self.opset, node, inputs, attributes(node), self.sizes.known)

@@ -125,7 +125,8 @@ class SizeArithmetic:
                     return None
                 value = int(_ROUNDED[kind](value))
             elif isinstance(value, Fraction):
-                found = value.floor(self._analyzer) if kind in ("Floor", "Trunc") else None
+                up = kind == "Ceil"
+                found = None if kind == "Round" else value.whole(self._analyzer, up=up)
                 if found is None:
                     return None
                 value = self._simple(found)

@@ -24,7 +24,7 @@ from tvm_deconv.logs.find import LogSpec, resolve_log
 from tvm_deconv.relax_functions import opaque, with_rebuilt
 from tvm_deconv.schedules.budget import Growth, budget_of
 from tvm_deconv.schedules.choice import AUTO, Preferences
-from tvm_deconv.schedules.cpu.machine import available_processors
+from tvm_deconv.schedules.cpu.processors import available_processors
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.schedules.tir.stacks import on_volumes
 from tvm_deconv.targets import resolve_target

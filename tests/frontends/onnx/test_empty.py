@@ -1,0 +1,142 @@
+"""Tensors without elements: computed around, or refused by the node that leaves nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+import tvm
+from onnx import helper
+from onnx_net import Net
+from quick_network import compiled
+
+from tvm_deconv.errors import ModelError
+from tvm_deconv.importer import load
+
+SHAPE = (2, 4, 5, 7)
+
+
+def parts(net, x, *sizes, opset=17, axis=1, **attributes):
+    """The results of a Split."""
+    count = len(sizes) or attributes["num_outputs"]
+    names = [f"s{len(net.nodes)}_{i}" for i in range(count)]
+    given = [net.integers(*sizes)] if sizes and opset >= 13 else []
+    if sizes and opset < 13:
+        attributes["split"] = sizes
+    net.nodes.append(helper.make_node("Split", [x, *given], names, axis=axis, **attributes))
+    return names
+
+
+def nothing(net, axis=1):
+    """A part of x, along an axis, without elements."""
+    return net("Slice", "x", net.integers(3), net.integers(3), net.integers(axis))
+
+
+def all_or_nothing(net, opset=17):
+    rest, taken = parts(net, "x", 0, 4, opset=opset)
+    return net("Concat", net("Relu", taken), rest, axis=1)
+
+
+def three_parts(net, axis):
+    """One of them empty and read twice."""
+    first, second, third = parts(net, "x", 3, 0, SHAPE[axis] - 3, axis=axis)
+    beside = net("Sigmoid", net("Add", second, net.given(np.float32(1))))
+    return net("Concat", third, beside, second, first, axis=axis)
+
+
+def uneven_parts(net):
+    """Of opset 18: 2, 2 and none of four channels."""
+    first, second, third = parts(net, "x", num_outputs=3)
+    return net("Concat", third, second, first, axis=1)
+
+
+def a_convolution_of_no_image(net):
+    images = net.conv(nothing(net, axis=0), 4, 4)
+    return net("Concat", net("Relu", "x"), net("MaxPool", images, kernel_shape=[1, 1]), axis=0)
+
+
+def a_sum_of_nothing(net):
+    return net("Add", "x", net("ReduceSum", nothing(net), net.integers(1)))
+
+
+def a_mean_of_nothing(net):
+    """Which the standard leaves open."""
+    return net("Add", "x", net("ReduceMean", nothing(net), axes=[1]))
+
+
+def a_product_over_nothing(net):
+    flat = net("Reshape", nothing(net, axis=3), net.integers(40, 0), allowzero=1)
+    product = net("MatMul", flat, net.given(np.zeros((0, 7), "float32")))
+    return net("Add", "x", net("Reshape", product, net.integers(2, 4, 5, 7)))
+
+
+def pads_around_nothing(net):
+    pads = net.integers(0, 4, 0, 0, 0, 0, 0, 0)
+    return net("Mul", "x", net("Pad", nothing(net), pads, net.given(np.float32(3))))
+
+
+def nothing_written(net):
+    """Of no place, into a tensor that has some."""
+    at, updates = net.given(np.zeros((0, 2), "int64")), net.given(np.zeros((0, 5, 7), "float32"))
+    places, values = net.given(np.zeros((0, 4, 5, 7), "int64")), nothing(net, axis=0)
+    return net("ScatterElements", net("ScatterND", "x", at, updates), places, values, axis=0)
+
+
+def sizes_of_nothing(net):
+    size = net("Cast", net("Shape", nothing(net)), to=1)
+    return net("Add", "x", net("Reshape", size, net.integers(1, 4, 1, 1)))
+
+
+CASES = [
+    all_or_nothing,
+    lambda net: three_parts(net, 1),
+    lambda net: three_parts(net, 2),
+    a_convolution_of_no_image,
+    a_sum_of_nothing,
+    a_mean_of_nothing,
+    a_product_over_nothing,
+    pads_around_nothing,
+    nothing_written,
+    sizes_of_nothing,
+]
+OPSETS = {
+    "sizes as an attribute": (11, lambda net: all_or_nothing(net, 11)),
+    "uneven parts": (18, uneven_parts),
+}
+
+
+def together(cases):
+    """One network of several, each an output."""
+    net = Net(SHAPE)
+    return net.model(*(case(net) for case in cases))
+
+
+def check(model):
+    x = np.random.default_rng(0).standard_normal(SHAPE).astype("float32")
+    expected = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    got = compiled(model)(tvm.runtime.tensor(x))
+    for ours, right in zip([got] if hasattr(got, "numpy") else got, expected, strict=True):
+        np.testing.assert_allclose(ours.numpy(), right, rtol=0, atol=1e-5)
+
+
+def test_what_reads_nothing_beside_something_is_computed():
+    check(together(CASES))
+
+
+@pytest.mark.parametrize("name", OPSETS)
+def test_so_it_is_in_other_opsets(name):
+    opset, case = OPSETS[name]
+    model = together([case])
+    model.opset_import[0].version = opset
+    check(model)
+
+
+def test_an_output_without_elements_is_refused_by_the_node_that_leaves_nothing():
+    net = Net(SHAPE)
+    empty = nothing(net)
+    with pytest.raises(ModelError, match=rf"Slice '{empty}' .* there is nothing to compute"):
+        load(net.model(net("Relu", empty)))
+    net = Net(SHAPE)
+    made = net("ConstantOfShape", net.integers(2, 0))
+    with pytest.raises(ModelError, match=rf"output '{made}' would have the shape \[2, 0\]"):
+        load(net.model(net("Relu", "x"), made))
