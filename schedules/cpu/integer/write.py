@@ -25,11 +25,11 @@ from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.tir.edit import index, interleaved, ramp, shuffle
-from tvm_deconv.schedules.tir.writing import broadcast, fill, in_vectors, places, type_of
+from tvm_deconv.schedules.tir.writing import fill, in_vectors, places, type_of
 
-from .kernel import NUMBERS, POINTS, SUM_VALUES, Dim, Integer, Read
+from .kernel import POINTS, SUM_VALUES, Dim, Integer, Read
 from .products import add_products
-from .rounding import rounded_bytes
+from .storing import store_parameters, stored, summed
 
 # Products of vectors that are written out one after the other; more go row by row in a loop.
 _UNROLLED = 1500
@@ -108,12 +108,7 @@ class _Writer:
             self.points = parameter("points", (index(POINTS),), "int32")
             values = (index(self.parameters),)
             self.offsets = parameter("offsets", values, "int32")
-            self.scales = parameter("scales", values, "float32")
-            self.numbers = parameter("numbers", (index(NUMBERS),), "float32")
-            if k.store.has_shift:
-                self.shifts = parameter("shifts", values, "float32")
-            if k.store.has_slope:
-                self.slopes = parameter("slopes", values, "float32")
+            self.of_store = store_parameters(k.store, parameter, values, self.points[index(1)])
             out = (n, index(op.out_channels), self.rows_out, self.columns_out)
             if k.store.sum is not None:
                 self.other = parameter("other", out, k.store.sum.other)
@@ -368,39 +363,12 @@ class _Writer:
     def _summed(self, own: Any, at: Sequence[Any], lanes: int) -> Any:
         """``own`` bytes and those that are added to them, as what is stored."""
         total = self.k.store.sum
-        if total is None:
-            return own
-
-        def number(place: int) -> Any:
-            return broadcast(self.values[index(place)], lanes)
-
-        def moved(value: Any, place: int) -> Any:
-            exact = tirx.Cast(type_of("int32", lanes), value)
-            exact = tirx.Cast(type_of("float32", lanes), exact)
-            return (exact - number(place)) * number(place + 1)
-
-        value = moved(own, 0) + moved(self.other[at], 2)
-        value = tirx.min(tirx.max(value, number(4)), number(5))
-        rounded = tirx.Cast(type_of("int32", lanes), tirx.round(value) + number(6))
-        return tirx.Cast(type_of(total.dtype, lanes), rounded)
+        return own if total is None else summed(total, own, self.other[at], self.values, lanes)
 
     def _value(self, total: Any, at: Any) -> Any:
         """What is stored of a vector of sums."""
-        store, lanes = self.k.store, self.lanes
-        kind = f"float32x{lanes}"
 
-        def vector(value: Any) -> Any:
-            return tirx.Broadcast(value, lanes)
+        def parameter(buffer: Any) -> Any:
+            return tirx.Broadcast(buffer[at], self.lanes)
 
-        value = tirx.Cast(kind, total) * vector(self.scales[at])
-        if store.has_shift:
-            value = value + vector(self.shifts[at])
-        if store.has_slope:
-            value = tirx.Select(value < tirx.const(0, kind), value * vector(self.slopes[at]), value)
-        low, high, scale = (vector(self.numbers[index(i)]) for i in range(NUMBERS))
-        value = tirx.min(tirx.max(value, low), high)
-        if store.dtype == "float32":
-            return value
-        if store.is_value:
-            return tirx.round(value) * scale
-        return rounded_bytes(value, vector(self.points[index(1)]), store.dtype, lanes)
+        return stored(self.k.store, self.of_store, total, parameter, self.lanes)
