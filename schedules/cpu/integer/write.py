@@ -16,7 +16,6 @@ ones, so that what a tap reads lies side by side.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from itertools import pairwise, product
 from typing import Any, TypeAlias
 
@@ -29,6 +28,7 @@ from tvm_deconv.schedules.tir.writing import fill, in_vectors, places, type_of
 
 from .kernel import POINTS, SUM_VALUES, Dim, Integer, Read
 from .products import add_products
+from .registers import Registers
 from .storing import store_parameters, stored, summed
 
 # Products of vectors that are written out one after the other; more go row by row in a loop.
@@ -254,22 +254,15 @@ class _Writer:
         k, op, lanes = self.k, self.k.op, self.lanes
         vectors, channels, (rh, rw) = k.tile.vectors, k.tile.channels, op.strides
         lines = list(product(phases, range(rw), range(channels)))
-        place = {line: i for i, line in enumerate(lines)}
-        sums = T.alloc_buffer((index(len(lines) * vectors * lanes),), "int32", scope="local")
+        sums = Registers(product(lines, range(vectors)), lanes)
 
         def parameter(fh: int, fw: int, o: int) -> Any:
             return ((tile * rh + fh) * rw + fw) * channels + o
 
-        def sum_of(fh: int, fw: int, o: int, v: int) -> Any:
-            return ramp(index((place[fh, fw, o] * vectors + v) * lanes), lanes)
-
-        def sum_of_row(d: int, fh: int, fw: int, o: int, v: int) -> Any:
-            return sum_of(fh, fw, o, d * k.tile.across + v)
-
         for one in lines:
             first = tirx.Broadcast(self.offsets[parameter(*one)], lanes)
             for v in range(vectors):
-                T.buffer_store(sums, first, [sum_of(*one, v)])
+                sums[one, v] = first
         group = tile // k.tiles
         taps = k.taps(phases)
         reads = sum(len(at) for at in taps.values()) * channels
@@ -302,8 +295,8 @@ class _Writer:
                     )
                     index += 1
                     for v, x in enumerate(xs):
-                        to = sum_of(fh, fw, o, v)
-                        T.buffer_store(sums, add_products(k.dot, sums[to], x, weight), [to])
+                        at_v = (fh, fw, o), v
+                        sums[at_v] = add_products(k.dot, sums[at_v], x, weight)
             return index
 
         with T.serial(index(0), index(k.depth)) as word:
@@ -319,13 +312,15 @@ class _Writer:
                 for dy, columns in rows.items():
                     weights = weights + add_row(starts[dy], weights, columns)
         for d, fh, o in product(range(k.tile.down), phases, range(channels)):
-            own = partial(sum_of_row, d)
-            self._store(sums, own, line, batch, top + row + d, tile, column, fh, o, parameter)
+            own = {
+                (fw, v): sums[(fh, fw, o), d * k.tile.across + v]
+                for fw, v in product(range(rw), range(k.tile.across))
+            }
+            self._store(own, line, batch, top + row + d, tile, column, fh, o, parameter)
 
     def _store(
         self,
-        sums: Any,
-        sum_of: Any,
+        sums: Mapping[tuple[int, int], Any],
         line: Any,
         batch: Any,
         row: Any,
@@ -343,10 +338,7 @@ class _Writer:
         y = T.bind(row * rh + fh)
         with T.If(tirx.all(y < self.rows_out, inside < outputs)), T.Then():
             for v in range(k.tile.across):
-                values = [
-                    self._value(sums[sum_of(fh, fw, o, v)], parameter(fh, fw, o))
-                    for fw in range(rw)
-                ]
+                values = [self._value(sums[fw, v], parameter(fh, fw, o)) for fw in range(rw)]
                 to = ramp(index(v * lanes * rw), lanes * rw)
                 T.buffer_store(line, interleaved(values, lanes), [to])
             width, left = self.columns * rw, T.bind(column * (self.columns * rw))

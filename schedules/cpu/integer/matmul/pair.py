@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from tvm.script.ir_builder import tirx as T
 from tvm_deconv.schedules.cpu.dot import Dot
 from tvm_deconv.schedules.cpu.integer.kernel import SUM_VALUES, Store
 from tvm_deconv.schedules.cpu.integer.products import add_products
+from tvm_deconv.schedules.cpu.integer.registers import Registers
 from tvm_deconv.schedules.cpu.integer.storing import store_parameters, stored, summed
 from tvm_deconv.schedules.tir.edit import index, ramp
 from tvm_deconv.schedules.tir.writing import in_vectors, known, places
@@ -221,25 +223,20 @@ class _Writer:
         """Sums of a block of rows and a tile of columns, and their store."""
         k, lanes = self.k, self.lanes
         rows, vectors = k.tile.rows, k.tile.vectors
-        sums = T.alloc_buffer((index(rows * vectors * lanes),), "int32", scope="local")
-
-        def at(row: int, v: int) -> Any:
-            return ramp(index((row * vectors + v) * lanes), lanes)
-
+        sums = Registers(product(range(rows), range(vectors)), lanes)
         begin = T.bind(of * k.wide)
         for row in range(rows):
             moved = T.bind(sums_of_rows[index(row)] * self.points[index(2)])
             for v in range(vectors):
                 offset = offsets[ramp(begin + v * lanes, lanes)] - tirx.Broadcast(moved, lanes)
-                T.buffer_store(sums, offset, [at(row, v)])
+                sums[row, v] = offset
         with T.serial(index(0), index(k.depth)) as word:
             place = T.bind((of * k.depth + word) * k.wide)
             weights = [T.bind(words[ramp(place + v * lanes, lanes)]) for v in range(vectors)]
             for row in range(rows):
                 x = T.bind(tirx.Broadcast(packed[index(row * k.row) + word], lanes))
                 for v, weight in enumerate(weights):
-                    to = at(row, v)
-                    T.buffer_store(sums, add_products(k.dot, sums[to], x, weight), [to])
+                    sums[row, v] = add_products(k.dot, sums[row, v], x, weight)
 
         def vector(buffer: Any) -> Any:
             return tirx.Broadcast(buffer[index(0)], lanes)
@@ -254,7 +251,7 @@ class _Writer:
         for row in range(rows):
             with T.If(row < left), T.Then():
                 for v in range(vectors):
-                    value = stored(k.store, self.of_store, sums[at(row, v)], vector, lanes)
+                    value = stored(k.store, self.of_store, sums[row, v], vector, lanes)
                     column = T.bind(begin + v * lanes)
                     to = line + self.columns * row
                     store_columns(k.store, value, to, column, self.columns, k.wide, write)

@@ -13,6 +13,7 @@ A block may go beyond the last row: its sums are of whatever lies there, and are
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 from tvm import tirx
@@ -21,6 +22,7 @@ from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.cpu.integer.kernel import SUM_VALUES
 from tvm_deconv.schedules.cpu.integer.products import add_products
+from tvm_deconv.schedules.cpu.integer.registers import Registers
 from tvm_deconv.schedules.cpu.integer.storing import store_parameters, stored, summed
 from tvm_deconv.schedules.tir.edit import index, ramp
 from tvm_deconv.schedules.tir.writing import known, places
@@ -102,29 +104,24 @@ class _Writer:
         """Sums of a block of rows and a tile of columns, and their store."""
         k, lanes = self.k, self.lanes
         rows, vectors = k.tile.rows, k.tile.vectors
-        sums = T.alloc_buffer((index(rows * vectors * lanes),), "int32", scope="local")
-
-        def at(row: int, v: int) -> Any:
-            return ramp(index((row * vectors + v) * lanes), lanes)
-
+        sums = Registers(product(range(rows), range(vectors)), lanes)
         begin = T.bind(of * k.wide)
         for v in range(vectors):
             offsets = T.bind(self.offsets[ramp(begin + v * lanes, lanes)])
             for row in range(rows):
-                T.buffer_store(sums, offsets, [at(row, v)])
+                sums[row, v] = offsets
         with T.serial(index(0), index(k.depth)) as word:
             place = T.bind((of * k.depth + word) * k.wide)
             weights = [T.bind(self.words[ramp(place + v * lanes, lanes)]) for v in range(vectors)]
             for row in range(rows):
                 x = T.bind(tirx.Broadcast(packed[(first + row) * k.depth + word], lanes))
                 for v, weight in enumerate(weights):
-                    to = at(row, v)
-                    T.buffer_store(sums, add_products(k.dot, sums[to], x, weight), [to])
+                    sums[row, v] = add_products(k.dot, sums[row, v], x, weight)
         for row in range(rows):
             with T.If(first + row < count), T.Then():
                 line = T.bind((top + first + row) * k.outputs)
                 for v in range(vectors):
-                    self._store(sums[at(row, v)], line, T.bind(begin + v * lanes))
+                    self._store(sums[row, v], line, T.bind(begin + v * lanes))
 
     def _store(self, total: Any, line: Any, column: Any) -> None:
         """A vector of columns of one row, of which a part may be behind the last one."""
