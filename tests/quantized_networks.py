@@ -42,8 +42,11 @@ def quantized(net, output, folder: Path, form="QDQ", activations="QUInt8", **opt
     return onnx.load(target)
 
 
-def by_onnx_runtime(model, x, name="x"):
+def by_onnx_runtime(model, x, name="x", fused=True):
+    """Its result; not ``fused``: node by node, each as the standard has it."""
     options = onnxruntime.SessionOptions()
+    if not fused:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
     return session.run(None, {name: x})[0]

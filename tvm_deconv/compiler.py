@@ -56,7 +56,7 @@ from tvm_deconv.transform import (
 from tvm_deconv.transform.alternatives import Judge
 from tvm_deconv.transform.legalize import legalize_passes
 from tvm_deconv.transform.lower.explained import explain_kernels
-from tvm_deconv.transform.lower.lower_integers import explain_integers
+from tvm_deconv.transform.lower.lower_integers import explain_integers, explain_products
 from tvm_deconv.transform.normalisations import MergeNormalisations
 from tvm_deconv.transform.receptive_field import receptive_field
 from tvm_deconv.transform.transposed_products import ReadTransposed
@@ -287,6 +287,10 @@ def explain(
     mod, report = rewrite_upsampling(raised, Judge(machine, preferences, budget))
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
-        of_bytes = [explain_integers(machine, preferences)] if options.allow_integers else []
+        of_bytes = (
+            (explain_integers(machine, preferences), explain_products(machine))
+            if options.allow_integers
+            else ()
+        )
         kernels, weights = explain_kernels(mod, machine, preferences, budget, *of_bytes)
     return replace(report, kernels=kernels, weights=weights, log=words)

@@ -60,6 +60,10 @@ class Dot:
             return 0
         return {("int8", False): 128, ("uint8", True): -128}.get((dtype, self.is_signed), 0)
 
+    def weight_shift(self, dtype: str) -> int:
+        """What is added to weights of ``dtype`` so that they fit an element: int8, or wider."""
+        return -128 if dtype == "uint8" and self.bits == 8 else 0
+
     def words(self, weights: np.ndarray) -> np.ndarray:
         """[..., channels] of integers, a multiple of ``group``, as words."""
         kind, word = (f"<i{bits // 8}" for bits in (self.bits, self.word_bits))

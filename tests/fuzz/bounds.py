@@ -88,6 +88,10 @@ def _node(model: onnx.ModelProto, node: onnx.NodeProto, values: Mapping[str, End
         return _resized(model, node, operands)
     if node.op_type == "QLinearConv":
         return _convolved_bytes(model, node, operands)
+    if node.op_type == "MatMul":
+        return _multiplied(model, node, operands)
+    if node.op_type == "QLinearMatMul":
+        return _multiplied_bytes(model, node, operands)
     least = _alone(model, node, [o and o[0] for o in operands])
     if all(o is None or o[0] is o[1] for o in operands):
         most = least
@@ -96,7 +100,7 @@ def _node(model: onnx.ModelProto, node: onnx.NodeProto, values: Mapping[str, End
     if node.op_type == "Add" and least.dtype == np.float32:
         reach = sum(np.maximum(*map(np.abs, o)) for o in operands)
         return _around(least, -_QUOTIENT * reach), _around(most, _QUOTIENT * reach)
-    if node.op_type in ("AveragePool", "GlobalAveragePool"):
+    if node.op_type in ("AveragePool", "GlobalAveragePool", "ReduceMean"):
         return _summed(model, node, operands, (least, most))
     if node.op_type in ("Sigmoid", "Tanh"):
         return _around(least, np.float64(-_FORMULA)), _around(most, np.float64(_FORMULA))
@@ -137,6 +141,33 @@ def _convolved(
         terms[1] = np.float32(_SUM) * terms[1]
     reach = _alone(model, node, [moved, *map(np.abs, terms)])
     return _around(center, -reach), _around(center, reach)
+
+
+def _multiplied(
+    model: onnx.ModelProto, node: onnx.NodeProto, operands: Sequence[Ends | None]
+) -> Ends:
+    """Of two matrices, of which both may be undecided."""
+    middles = [(least + most) / np.float32(2) for least, most in operands]
+    halves = [(most - least) / np.float32(2) for least, most in operands]
+    center = _alone(model, node, middles)
+    a, b = map(np.abs, middles)
+    moved = halves[0] + np.float32(_SUM) * a
+    reach = _alone(model, node, [moved, b + halves[1]]) + _alone(model, node, [a, halves[1]])
+    return _around(center, -reach), _around(center, reach)
+
+
+def _multiplied_bytes(
+    model: onnx.ModelProto, node: onnx.NodeProto, operands: Sequence[Ends | None]
+) -> Ends:
+    """QLinearMatMul as DequantizeLinear, MatMul and QuantizeLinear."""
+    inner = []
+    for index in (0, 3):
+        scale, zero = (operands[index + i][0] for i in (1, 2))
+        ends = [(end.astype("float32") - zero.astype("float32")) * scale for end in operands[index]]
+        inner.append((ends[0], ends[1]))
+    matmul = helper.make_node("MatMul", ["a", "b"], ["y"])
+    rank = operands[0][0].ndim
+    return _rounded(_multiplied(model, matmul, inner), *_scale_of(node, operands, 6, rank))
 
 
 def _convolved_bytes(

@@ -18,7 +18,7 @@ from .families.onnx_graphs import (
     subpixel,
     transposed,
 )
-from .families.quantized_graphs import quantized_network
+from .families.quantized_graphs import quantized_maps, quantized_network
 from .families.quantized_tflite import quantized_tflite
 from .families.tflite_graphs import tflite_network
 from .families.torch_modules import torch_module, torch_volume
@@ -35,6 +35,7 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "onnx-volume": (volume, 8),
     "onnx-branches": (branches, 5),
     "onnx-quantized": (quantized_network, 10),
+    "onnx-quantized-maps": (quantized_maps, 6),
     "layer": (layer, 14),
     "torch": (torch_module, 12),
     "torch-volume": (torch_volume, 2),

@@ -16,7 +16,6 @@ ones, so that what a tap reads lies side by side.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from itertools import pairwise, product
 from typing import Any, TypeAlias
 
@@ -25,11 +24,12 @@ from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.tir.edit import index, interleaved, ramp, shuffle
-from tvm_deconv.schedules.tir.writing import broadcast, fill, in_vectors, places, type_of
+from tvm_deconv.schedules.tir.writing import fill, in_vectors, places, type_of
 
-from .kernel import NUMBERS, POINTS, SUM_VALUES, Dim, Integer, Read
+from .kernel import POINTS, SUM_VALUES, Dim, Integer, Read
 from .products import add_products
-from .rounding import rounded_bytes
+from .registers import Registers
+from .storing import store_parameters, stored, summed
 
 # Products of vectors that are written out one after the other; more go row by row in a loop.
 _UNROLLED = 1500
@@ -108,12 +108,7 @@ class _Writer:
             self.points = parameter("points", (index(POINTS),), "int32")
             values = (index(self.parameters),)
             self.offsets = parameter("offsets", values, "int32")
-            self.scales = parameter("scales", values, "float32")
-            self.numbers = parameter("numbers", (index(NUMBERS),), "float32")
-            if k.store.has_shift:
-                self.shifts = parameter("shifts", values, "float32")
-            if k.store.has_slope:
-                self.slopes = parameter("slopes", values, "float32")
+            self.of_store = store_parameters(k.store, parameter, values, self.points[index(1)])
             out = (n, index(op.out_channels), self.rows_out, self.columns_out)
             if k.store.sum is not None:
                 self.other = parameter("other", out, k.store.sum.other)
@@ -259,22 +254,15 @@ class _Writer:
         k, op, lanes = self.k, self.k.op, self.lanes
         vectors, channels, (rh, rw) = k.tile.vectors, k.tile.channels, op.strides
         lines = list(product(phases, range(rw), range(channels)))
-        place = {line: i for i, line in enumerate(lines)}
-        sums = T.alloc_buffer((index(len(lines) * vectors * lanes),), "int32", scope="local")
+        sums = Registers(product(lines, range(vectors)), lanes)
 
         def parameter(fh: int, fw: int, o: int) -> Any:
             return ((tile * rh + fh) * rw + fw) * channels + o
 
-        def sum_of(fh: int, fw: int, o: int, v: int) -> Any:
-            return ramp(index((place[fh, fw, o] * vectors + v) * lanes), lanes)
-
-        def sum_of_row(d: int, fh: int, fw: int, o: int, v: int) -> Any:
-            return sum_of(fh, fw, o, d * k.tile.across + v)
-
         for one in lines:
             first = tirx.Broadcast(self.offsets[parameter(*one)], lanes)
             for v in range(vectors):
-                T.buffer_store(sums, first, [sum_of(*one, v)])
+                sums[one, v] = first
         group = tile // k.tiles
         taps = k.taps(phases)
         reads = sum(len(at) for at in taps.values()) * channels
@@ -307,8 +295,8 @@ class _Writer:
                     )
                     index += 1
                     for v, x in enumerate(xs):
-                        to = sum_of(fh, fw, o, v)
-                        T.buffer_store(sums, add_products(k.dot, sums[to], x, weight), [to])
+                        at_v = (fh, fw, o), v
+                        sums[at_v] = add_products(k.dot, sums[at_v], x, weight)
             return index
 
         with T.serial(index(0), index(k.depth)) as word:
@@ -324,13 +312,15 @@ class _Writer:
                 for dy, columns in rows.items():
                     weights = weights + add_row(starts[dy], weights, columns)
         for d, fh, o in product(range(k.tile.down), phases, range(channels)):
-            own = partial(sum_of_row, d)
-            self._store(sums, own, line, batch, top + row + d, tile, column, fh, o, parameter)
+            own = {
+                (fw, v): sums[(fh, fw, o), d * k.tile.across + v]
+                for fw, v in product(range(rw), range(k.tile.across))
+            }
+            self._store(own, line, batch, top + row + d, tile, column, fh, o, parameter)
 
     def _store(
         self,
-        sums: Any,
-        sum_of: Any,
+        sums: Mapping[tuple[int, int], Any],
         line: Any,
         batch: Any,
         row: Any,
@@ -348,10 +338,7 @@ class _Writer:
         y = T.bind(row * rh + fh)
         with T.If(tirx.all(y < self.rows_out, inside < outputs)), T.Then():
             for v in range(k.tile.across):
-                values = [
-                    self._value(sums[sum_of(fh, fw, o, v)], parameter(fh, fw, o))
-                    for fw in range(rw)
-                ]
+                values = [self._value(sums[fw, v], parameter(fh, fw, o)) for fw in range(rw)]
                 to = ramp(index(v * lanes * rw), lanes * rw)
                 T.buffer_store(line, interleaved(values, lanes), [to])
             width, left = self.columns * rw, T.bind(column * (self.columns * rw))
@@ -368,39 +355,12 @@ class _Writer:
     def _summed(self, own: Any, at: Sequence[Any], lanes: int) -> Any:
         """``own`` bytes and those that are added to them, as what is stored."""
         total = self.k.store.sum
-        if total is None:
-            return own
-
-        def number(place: int) -> Any:
-            return broadcast(self.values[index(place)], lanes)
-
-        def moved(value: Any, place: int) -> Any:
-            exact = tirx.Cast(type_of("int32", lanes), value)
-            exact = tirx.Cast(type_of("float32", lanes), exact)
-            return (exact - number(place)) * number(place + 1)
-
-        value = moved(own, 0) + moved(self.other[at], 2)
-        value = tirx.min(tirx.max(value, number(4)), number(5))
-        rounded = tirx.Cast(type_of("int32", lanes), tirx.round(value) + number(6))
-        return tirx.Cast(type_of(total.dtype, lanes), rounded)
+        return own if total is None else summed(total, own, self.other[at], self.values, lanes)
 
     def _value(self, total: Any, at: Any) -> Any:
         """What is stored of a vector of sums."""
-        store, lanes = self.k.store, self.lanes
-        kind = f"float32x{lanes}"
 
-        def vector(value: Any) -> Any:
-            return tirx.Broadcast(value, lanes)
+        def parameter(buffer: Any) -> Any:
+            return tirx.Broadcast(buffer[at], self.lanes)
 
-        value = tirx.Cast(kind, total) * vector(self.scales[at])
-        if store.has_shift:
-            value = value + vector(self.shifts[at])
-        if store.has_slope:
-            value = tirx.Select(value < tirx.const(0, kind), value * vector(self.slopes[at]), value)
-        low, high, scale = (vector(self.numbers[index(i)]) for i in range(NUMBERS))
-        value = tirx.min(tirx.max(value, low), high)
-        if store.dtype == "float32":
-            return value
-        if store.is_value:
-            return tirx.round(value) * scale
-        return rounded_bytes(value, vector(self.points[index(1)]), store.dtype, lanes)
+        return stored(self.k.store, self.of_store, total, parameter, self.lanes)

@@ -15,13 +15,15 @@ from ..choices import Choices
 from ..graph import OPSETS, Finished, Graph, Value
 from ..onnx_case import Feed, OnnxCase
 from ..onnx_nodes import quantized as steps
+from ..onnx_nodes import quantized_maps as maps
 from ..onnx_nodes.qonnx import with_quant_nodes
 from ..onnx_nodes.quantized import Quantized
 from ..options import draw_options
 from ..outcome import Outcome
-from .growing import feeds_of, shape_of
+from .growing import Sizes, feeds_of, shape_of
 
-_STEPS: tuple[tuple[Callable[..., Quantized], float], ...] = (
+_Steps = tuple[tuple[Callable[..., Quantized], float], ...]
+_STEPS: _Steps = (
     (steps.layer, 6),
     (steps.qlinear_conv, 4),
     (steps.expanding, 5),
@@ -32,7 +34,19 @@ _STEPS: tuple[tuple[Callable[..., Quantized], float], ...] = (
     (steps.added, 2),
     (steps.concatenated, 2),
 )
-_JOINING = (steps.added, steps.concatenated)
+_JOINING = (steps.added, steps.concatenated, maps.multiplied)
+# On maps no wider than a vector of a processor, mostly of an even number of rows.
+_OF_MAPS: _Steps = (
+    (maps.plain, 4),
+    (maps.strided, 4),
+    (maps.resized, 5),
+    (maps.mean, 2),
+    (maps.branched, 3),
+    (maps.multiplied, 3),
+    (steps.added, 2),
+    (steps.expanding, 1),
+)
+_MAPS = (8, 16, 4, 12, 14, 2, 6, 7, 1, 15, 17), (4, 4, 3, 2, 2, 2, 1, 1, 1, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -53,11 +67,20 @@ class QuantizedCase(OnnxCase):
 
 def quantized_network(draw: Choices) -> QuantizedCase:
     """One to five layers of bytes; of the first the input is float32, uint8 or int8."""
+    return _network(draw, _STEPS)
+
+
+def quantized_maps(draw: Choices) -> QuantizedCase:
+    """As that: layers of many channels on small maps, and resizes, means, joins, products."""
+    return _network(draw, _OF_MAPS, _MAPS)
+
+
+def _network(draw: Choices, of: _Steps, sizes: Sizes | None = None) -> QuantizedCase:
     g = Graph(draw, draw.pick([opset for opset in OPSETS if opset >= 10]))
-    x = _input(g)
+    x = _input(g, sizes)
     made = [x]
     for _ in draw.many(1, 5, 0.6):
-        step = draw.pick([s for s, _ in _STEPS], [share for _, share in _STEPS])
+        step = draw.pick([s for s, _ in of], [share for _, share in of])
         try:
             y = g.attempt(step, x, *([made] if step in _JOINING else []))
         except Finished:
@@ -75,8 +98,8 @@ def quantized_network(draw: Choices) -> QuantizedCase:
     return _case(g, [*results, *draw.some(further[-2:], 0.15)])
 
 
-def _input(g: Graph) -> Quantized:
-    shape, dims = shape_of(g.draw, rank=4)
+def _input(g: Graph, sizes: Sizes | None) -> Quantized:
+    shape, dims = shape_of(g.draw, rank=4, sizes=sizes)
     way = g.draw.pick(("float32", "uint8", "int8"), [6, 1, 1])
     x = g.input(shape, dims, way)
     if way == "float32":

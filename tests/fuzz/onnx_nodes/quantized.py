@@ -72,19 +72,24 @@ def parameters(g: Graph, least: float, most: float, dtype: str = "") -> tuple[st
 
 def layer(g: Graph, x: Quantized, channels: int | None = None) -> Quantized:
     """A convolution or a transposed one between DequantizeLinear and QuantizeLinear."""
-    unit = float(g.constants[x.scale])
-
-    def make(g: Graph, inner: Value, drawn: convolutions.Layer) -> Value:
-        return g.node(drawn.operator, inner, *_operands(g, drawn, unit), **drawn.attributes)
-
-    inner = real(g, x)
+    inner, make = real(g, x), with_bytes(g, x)
     if channels is None and g.draw.chance(0.3):
         y = convolutions.conv_transpose(g, inner, make=make)
     else:
         y = convolutions.conv(g, inner, channels, same=g.draw.chance(0.6), make=make)
     for _ in g.draw.many(0, 2, 0.4):
-        y = _bounded(g, y)
+        y = activated(g, y)
     return quantized(g, y)
+
+
+def with_bytes(g: Graph, x: Quantized) -> convolutions.Make:
+    """Adds a layer of ``x`` with weights of bytes, mostly."""
+    unit = float(g.constants[x.scale])
+
+    def make(g: Graph, inner: Value, drawn: convolutions.Layer) -> Value:
+        return g.node(drawn.operator, inner, *_operands(g, drawn, unit), **drawn.attributes)
+
+    return make
 
 
 def qlinear_conv(g: Graph, x: Quantized, channels: int | None = None) -> Quantized:
@@ -130,7 +135,7 @@ def moved(g: Graph, x: Quantized) -> Quantized:
 
 def bounded(g: Graph, x: Quantized) -> Quantized:
     """An activation between a DequantizeLinear and a QuantizeLinear of its own."""
-    return quantized(g, _bounded(g, real(g, x)))
+    return quantized(g, activated(g, real(g, x)))
 
 
 def averaged(g: Graph, x: Quantized) -> Quantized:
@@ -154,7 +159,7 @@ def added(g: Graph, x: Quantized, others: list[Quantized]) -> Quantized:
     fitting = [other for other in others if other.value.shape == x.value.shape]
     other = fitting[-1 - g.draw.below(len(fitting))]
     y = g.node("Add", *g.draw.shuffled([real(g, x), real(g, other)]))
-    return quantized(g, _bounded(g, y) if g.draw.chance(0.3) else y)
+    return quantized(g, activated(g, y) if g.draw.chance(0.3) else y)
 
 
 def concatenated(g: Graph, x: Quantized, others: list[Quantized]) -> Quantized:
@@ -194,7 +199,7 @@ def _sliced(g: Graph, x: Value) -> Value:
     return g.node("Slice", x, g.ints(g.draw.below(2)), g.ints(end), g.ints(axis), g.ints(step))
 
 
-def _bounded(g: Graph, x: Value) -> Value:
+def activated(g: Graph, x: Value) -> Value:
     way = g.draw.pick(("Relu", "Clip", "LeakyRelu", "PRelu", "Sigmoid", "Tanh"), [4, 4, 4, 2, 1, 1])
     if way == "PRelu":
         return g.node(way, x, g.positive(x.shape[1], *(1 for _ in x.shape[2:])))

@@ -84,3 +84,13 @@ def test_averages_of_floats_stay_as_they_are():
     net = Net(SHAPE)
     mod = load(net.model(net("AveragePool", "x", kernel_shape=[2, 2])))
     tvm.ir.assert_structural_equal(LowerBytePools()(mod), mod)
+
+
+def test_a_mean_over_a_free_size_is_one_of_as_many_bytes(tmp_path):
+    net = Net(SHAPE, dims=(2, 4, "h", 20))
+    x = net("ReduceMean", net("Relu", net.conv("x", 4, 8)), axes=[2])
+    model = quantized(net, net("Add", x, x), tmp_path)
+    run = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"]
+    for height in (13, 6):
+        x = np.random.default_rng(0).random((2, 4, height, 20), "float32")
+        assert_equal_but_for_ties(run(tvm.runtime.tensor(x)).numpy(), by_onnx_runtime(model, x))

@@ -72,8 +72,10 @@ class _Rebuild(PyExprMutator):
         (data, scale), name = found, str(op_name(call))
         if name == _MEAN:
             axes = _axes(call)
-            count = prod(size if isinstance(size, int) else _MOST_ADDED for size in axes.values())
-            if count > _MOST_ADDED or not count:
+            sizes = [size for size in axes.values() if isinstance(size, int)]
+            count = prod(sizes)
+            # How many bytes are added up has to be known.
+            if len(sizes) < len(axes) or not 0 < count <= _MOST_ADDED:
                 return None
             averaged, hint = _mean(list(axes), count, bool(call.attrs.keepdims), scale), "mean"
         else:

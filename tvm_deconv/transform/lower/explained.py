@@ -20,6 +20,7 @@ from .budget import within_budget
 from .layers import LoweredLayer, RefusedLayer, describe, describe_layer, layers_of, short
 
 OfBytes = Callable[[Graph, relax.Var], KernelReport | Refused | None]
+Products = Callable[[Graph], list[KernelReport]]
 
 
 def explain_kernels(
@@ -28,12 +29,14 @@ def explain_kernels(
     preferences: Preferences,
     budget: Budget,
     of_bytes: OfBytes = lambda *_: None,
+    products: Products = lambda _: [],
 ) -> tuple[tuple[KernelReport, ...], Weights | None]:
     """What ``LowerConvolutions`` would do with each convolution of ``mod``, in order, and why.
 
     And how many weights their kernels have; None where there are none. A kernel is called after its
     result, with whatever is stored with it. ``of_bytes`` says of a convolution what computes it
-    before that pass sees it; Refused, why nothing does.
+    before that pass sees it; Refused, why nothing does. ``products`` reports those of matrices that
+    have a kernel of ours.
     """
     lines: list[KernelReport] = []
     sums: list[Weights] = []
@@ -57,6 +60,9 @@ def explain_kernels(
             if report is not None:
                 line = replace(line, reason=f"{line.reason}; in float32, because {report.reason}")
             lines.append(line)
+        if isinstance(func, relax.Function):
+            found_products = products(Graph(func, mod))
+            lines += [replace(report, function=name.name_hint) for report in found_products]
     return tuple(lines), sum(sums[1:], sums[0]) if sums else None
 
 

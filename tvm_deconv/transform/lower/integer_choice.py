@@ -23,6 +23,9 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.choice import Preferences, choose
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
+from tvm_deconv.schedules.cpu.integer.matmul.kernel import Matmul
+from tvm_deconv.schedules.cpu.integer.matmul.pair import MatmulPair, write_pair
+from tvm_deconv.schedules.cpu.integer.matmul.write import write_matmul
 from tvm_deconv.schedules.cpu.integer.tile import Tile
 from tvm_deconv.schedules.cpu.integer.variant import (
     INTEGER,
@@ -79,8 +82,12 @@ def integer_kernel(
     return Integer(op, data, variant.dot, tile, store), reason
 
 
-def function_of(kernel: IntegerKernel, shape: Sequence[Any]) -> tirx.PrimFunc:
-    """The scheduled function of a kernel for an input of ``shape``."""
+def function_of(kernel: IntegerKernel | Matmul | MatmulPair, shape: Sequence[Any]) -> tirx.PrimFunc:
+    """The scheduled function of a kernel for an input of ``shape``; of a pair, N is behind it."""
+    if isinstance(kernel, Matmul):
+        return write_matmul(kernel, shape)
+    if isinstance(kernel, MatmulPair):
+        return write_pair(kernel, shape[:-1], shape[-1])
     if isinstance(kernel, GpuInteger):
         return kernel.write(tuple(shape))
     return write(kernel, shape)

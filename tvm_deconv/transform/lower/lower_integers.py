@@ -1,4 +1,4 @@
-"""``LowerIntegers``: convolutions of dequantized bytes to functions that multiply the bytes.
+"""``LowerIntegers``: convolutions and products of dequantized bytes to functions of the bytes.
 
 What has the same geometry, form and store shares one function; weights and scales are arguments.
 """
@@ -21,13 +21,16 @@ from tvm_deconv.relax_functions import holds, opaque, with_rebuilt
 from tvm_deconv.report import KernelReport
 from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.schedules.cpu.integer.variant import INTEGER
+from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.machines import Machine
-from tvm_deconv.transform.graph import Graph, op_name, same_shape, shape_of
+from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, shape_of, text
 from tvm_deconv.transform.graph import constant as tensor_constant
 from tvm_deconv.transform.keep_bytes import DEQUANTIZE
 from tvm_deconv.transform.rebind import rebind
 
-from .integer_choice import IntegerKernel, function_of, multiplies_bytes
+from .byte_layer import ByteLayer
+from .integer_choice import function_of, multiplies_bytes
+from .integer_products import PairLayer, ProductLayer, product_layer
 from .integers import IntegerLayer, integer_layer
 from .layers import describe, operator, short
 
@@ -38,10 +41,12 @@ class LowerIntegers:
 
     Takes what ``LowerConvolutions`` takes, of any size, fixed or free, where x is uint8 or int8 of
     one scale and the weights are integers times a scale for each output channel, unless float32 is
-    faster, in whose forms ``winograd`` counts Winograd's. Anything else stays as it is, as does a
+    faster, in whose forms ``winograd`` counts Winograd's; and, on processors, such products of a
+    matrix and a constant one. Anything else stays as it is, as does a
     module for a GPU that does not multiply bytes. ``log`` may hold tiles that were measured on a
     processor. To run before that pass, when weights are constants. Each function is called
-    ``integer_conv2d_transpose`` or ``integer_conv2d``. Raises LogError as that pass does.
+    ``integer_conv2d_transpose``, ``integer_conv2d`` or ``integer_matmul``. Raises LogError as that
+    pass does.
     """
 
     def __init__(
@@ -63,7 +68,10 @@ class LowerIntegers:
             if not has_bytes(func):
                 return None
             graph = Graph(func, work)
-            found = layers_of_integers(graph, self.machine, self.preferences)
+            found: list[ByteLayer] = [
+                *layers_of_integers(graph, self.machine, self.preferences),
+                *products_of_integers(graph, self.machine),
+            ]
             layers = {layer.result: layer for layer in found}
             return _Rebuild(work, graph, layers) if layers else None
 
@@ -84,6 +92,15 @@ def layers_of_integers(
     live = (var for var in graph.order if var in graph.live)
     found = (integer_layer(graph, var, machine, preferences) for var in live)
     return [layer for layer in found if isinstance(layer, IntegerLayer)]
+
+
+def products_of_integers(graph: Graph, machine: Machine) -> list[ProductLayer | PairLayer]:
+    """Products of matrices that are computed in integers: on processors."""
+    if not isinstance(machine, CpuMachine):
+        return []
+    live = (var for var in graph.order if var in graph.live)
+    found = (product_layer(graph, var, machine) for var in live)
+    return [layer for layer in found if isinstance(layer, ProductLayer | PairLayer)]
 
 
 def explain_integers(
@@ -115,16 +132,41 @@ def explain_integers(
     return of_bytes
 
 
+def explain_products(machine: Machine) -> Callable[[Graph], list[KernelReport]]:
+    """Says which products of matrices of a function kernels of integers compute."""
+
+    def of_products(graph: Graph) -> list[KernelReport]:
+        return [_explained(graph, layer) for layer in products_of_integers(graph, machine)]
+
+    return of_products
+
+
+def _explained(graph: Graph, layer: ProductLayer | PairLayer) -> KernelReport:
+    kernel = layer.kernel
+    *rows, inputs = shape_of(layer.data) or ()
+    outputs = (shape_of(layer.var) or ("?",))[-1]
+    sizes = "x".join(map(text, rows))
+    by = dtype_of(layer.right) if isinstance(layer, PairLayer) else f"int{min(kernel.dot.bits, 16)}"
+    added = "" if layer.other is None else f" with {graph.describe(layer.other)} added"
+    return KernelReport(
+        "",
+        layer_name(layer.result),
+        f"matmul {text(inputs)}->{text(outputs)}, {sizes}",
+        INTEGER,
+        short(kernel.tile),
+        f"{dtype_of(layer.data)} by {by}, sums in int32 ({kernel.dot.name}), "
+        f"stored as {kernel.store.result}{added}",
+    )
+
+
 @mutator
 class _Rebuild(PyExprMutator):
     """Replaces the result of each layer by a call of its function; the rest is copied."""
 
-    def __init__(
-        self, mod: tvm.IRModule, graph: Graph, layers: dict[relax.Var, IntegerLayer]
-    ) -> None:
+    def __init__(self, mod: tvm.IRModule, graph: Graph, layers: dict[relax.Var, ByteLayer]) -> None:
         super().__init__(mod)
         self.graph, self.layers = graph, layers
-        self.known: list[tuple[IntegerKernel, tuple[Any, ...], tvm.ir.GlobalVar]] = []
+        self.known: list[tuple[Any, tuple[Any, ...], tvm.ir.GlobalVar]] = []
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
         layer = self.layers.get(binding.var)
@@ -137,26 +179,25 @@ class _Rebuild(PyExprMutator):
             else self.visit_expr(operand)
             for operand in layer.operands
         ]
-        shape, dtype = layer.conv.var.ty.shape, binding.var.ty.dtype
+        shape, dtype = layer.var.ty.shape, binding.var.ty.dtype
         made = relax.call_tir(self._callee(layer), arguments, relax.TensorType(shape, dtype))
-        if not same_shape(shape_of(binding.var), shape_of(layer.conv.var)):
+        if not same_shape(shape_of(binding.var), shape_of(layer.var)):
             made = relax.op.reshape(self.builder_.emit(made), binding.var.ty.shape)
         rebind(self, binding, made)
 
-    def _callee(self, layer: IntegerLayer) -> tvm.ir.GlobalVar:
-        # A function reads free sizes off its first argument, by names of its own.
-        sizes = tuple(
-            size if isinstance(size, int) else None for size in shape_of(layer.data) or ()
-        )
+    def _callee(self, layer: ByteLayer) -> tvm.ir.GlobalVar:
+        # A function reads free sizes off its first arguments, by names of its own.
+        sizes = tuple(size if isinstance(size, int) else None for size in layer.dims)
         for kernel, known, callee in self.known:
             if (kernel, known) == (layer.kernel, sizes):
                 return callee
         free = [
-            tvm.tirx.Var(name, "int64") if size is None else size
-            for name, size in zip("nchw", sizes, strict=True)
+            tvm.tirx.Var(f"n{axis}", "int64") if size is None else size
+            for axis, size in enumerate(sizes)
         ]
         func = opaque(function_of(layer.kernel, free))
-        name = f"{INTEGER}_{operator(self.graph, layer.conv.var)}"
+        is_conv = isinstance(layer, IntegerLayer)
+        name = f"{INTEGER}_{operator(self.graph, layer.var) if is_conv else 'matmul'}"
         callee = self.builder_.add_func(func, name)
         self.known.append((layer.kernel, sizes, callee))
         return callee

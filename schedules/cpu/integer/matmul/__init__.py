@@ -1,0 +1,1 @@
+"""Products of a matrix of bytes and a constant one: rows of x times columns of weights."""

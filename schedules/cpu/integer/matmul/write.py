@@ -1,0 +1,142 @@
+"""The function of a product of matrices of bytes, written out statement by statement.
+
+    parallel over strips of rows, and over shares of the tiles of columns:
+        for row: words[row][0 ... depth] = x[row], shifted and widened as the products want it
+        for tile of columns: for block of rows:
+            sums[row][vector] = offsets
+            for word: sums[row][vector] += words[row][word] to all lanes . weights[word][vector]
+            for row, vector: y[row][vector] = store(sums)
+
+A block may go beyond the last row: its sums are of whatever lies there, and are not stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+from tvm import tirx
+from tvm.script.ir_builder import IRBuilder
+from tvm.script.ir_builder import tirx as T
+
+from tvm_deconv.schedules.cpu.integer.kernel import SUM_VALUES
+from tvm_deconv.schedules.cpu.integer.products import add_products
+from tvm_deconv.schedules.cpu.integer.registers import Registers
+from tvm_deconv.schedules.cpu.integer.storing import store_parameters, stored, summed
+from tvm_deconv.schedules.tir.edit import index, ramp
+from tvm_deconv.schedules.tir.writing import known, places
+
+from .kernel import Matmul
+from .rows import pack_row, store_columns
+
+
+def write_matmul(kernel: Matmul, shape: Sequence[Any]) -> tirx.PrimFunc:
+    """The function of the kernel's arguments, y the last of them:
+
+    x (..., M, K) of ``shape``, words, points, offsets, scales, numbers[, shifts][, slopes]
+    [, other, values], y. A size is an int or a variable of its own. Words, points, offsets, scales,
+    shifts and slopes are those that ``kernel`` packs, numbers those of its ``Store``; ``other`` is
+    what is added, of y's shape, and ``values`` those of ``Sum``.
+    """
+    return _Writer(kernel, [index(dim) for dim in shape]).write()
+
+
+class _Writer:
+    """Writes the function; one use each."""
+
+    def __init__(self, kernel: Matmul, shape: list[Any]) -> None:
+        self.k, self.shape = kernel, shape
+        self.lanes = kernel.dot.lanes
+
+    def write(self) -> tirx.PrimFunc:
+        k = self.k
+        rows: Any = index(1)
+        for size in self.shape[:-1]:
+            rows = rows * size
+        with IRBuilder() as builder, T.prim_func(s_tir=True):
+            T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
+
+            def parameter(name: str, shape: Sequence[Any], dtype: str) -> Any:
+                return T.match_buffer(T.arg(name, T.handle()), shape, dtype)
+
+            x = parameter("x", self.shape, k.dtype)
+            self.words = parameter("words", (index(k.words),), k.dot.word)
+            points = parameter("points", (index(1),), "int32")
+            values = (index(k.tiles * k.wide),)
+            self.offsets = parameter("offsets", values, "int32")
+            self.of_store = store_parameters(k.store, parameter, values, points[index(0)])
+            out = (*self.shape[:-1], index(k.outputs))
+            other = None
+            if k.store.sum is not None:
+                other = parameter("other", out, k.store.sum.other)
+                self.values = parameter("values", (index(SUM_VALUES),), "float32")
+            y = parameter("y", out, k.store.result)
+            self.rows = rows if known(rows) is not None else T.bind(rows)
+            self.x, self.y = self._flat(x, k.inputs), self._flat(y, k.outputs)
+            self.other = None if other is None else self._flat(other, k.outputs)
+            self._strips()
+        return builder.get()
+
+    def _flat(self, buffer: Any, columns: int) -> Any:
+        return T.decl_buffer((self.rows * columns,), str(buffer.ty.dtype), data=buffer.data)
+
+    def _strips(self) -> None:
+        k, tile = self.k, self.k.tile
+        share = k.tiles // tile.splits
+        strips = T.bind(tirx.ceildiv(self.rows, index(tile.strip)))
+        # Each split packs the strip anew, for its share of the tiles.
+        with T.parallel(index(0), strips * tile.splits) as piece:
+            first = T.bind(piece // tile.splits * tile.strip)
+            count = T.bind(tirx.min(index(tile.strip), self.rows - first))
+            packed = T.alloc_buffer((index(tile.strip * k.depth),), k.dot.word)
+            with T.serial(index(0), count) as row:
+                source, to = T.bind((first + row) * k.inputs), T.bind(row * k.depth)
+                pack_row(k.dot, k.dtype, k.inputs, self.x, source, packed, to)
+            with (
+                T.serial(index(0), index(share)) as of_share,
+                T.serial(index(0), tirx.ceildiv(count, index(tile.rows))) as block,
+            ):
+                of = T.bind(piece % tile.splits * share + of_share)
+                self._block(packed, of, first, T.bind(block * tile.rows), count)
+
+    def _block(self, packed: Any, of: Any, top: Any, first: Any, count: Any) -> None:
+        """Sums of a block of rows and a tile of columns, and their store."""
+        k, lanes = self.k, self.lanes
+        rows, vectors = k.tile.rows, k.tile.vectors
+        sums = Registers(product(range(rows), range(vectors)), lanes)
+        begin = T.bind(of * k.wide)
+        for v in range(vectors):
+            offsets = T.bind(self.offsets[ramp(begin + v * lanes, lanes)])
+            for row in range(rows):
+                sums[row, v] = offsets
+        with T.serial(index(0), index(k.depth)) as word:
+            place = T.bind((of * k.depth + word) * k.wide)
+            weights = [T.bind(self.words[ramp(place + v * lanes, lanes)]) for v in range(vectors)]
+            for row in range(rows):
+                x = T.bind(tirx.Broadcast(packed[(first + row) * k.depth + word], lanes))
+                for v, weight in enumerate(weights):
+                    sums[row, v] = add_products(k.dot, sums[row, v], x, weight)
+        for row in range(rows):
+            with T.If(first + row < count), T.Then():
+                line = T.bind((top + first + row) * k.outputs)
+                for v in range(vectors):
+                    self._store(sums[row, v], line, T.bind(begin + v * lanes))
+
+    def _store(self, total: Any, line: Any, column: Any) -> None:
+        """A vector of columns of one row, of which a part may be behind the last one."""
+        k, lanes = self.k, self.lanes
+
+        def vector(buffer: Any) -> Any:
+            return buffer[ramp(column, lanes)]
+
+        value = stored(k.store, self.of_store, total, vector, lanes)
+        store_columns(k.store, value, line, column, k.outputs, k.wide, self._write)
+
+    def _write(self, own: Any, first: Any, lanes: int) -> None:
+        at = places(first, lanes)
+        total = self.k.store.sum
+        if total is not None:
+            assert self.other is not None
+            own = summed(total, own, self.other[at], self.values, lanes)
+        T.buffer_store(self.y, own, [at])

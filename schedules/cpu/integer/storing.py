@@ -1,0 +1,81 @@
+"""What the kernels of bytes store of a vector of sums, in TensorIR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tvm import tirx
+
+from tvm_deconv.schedules.tir.edit import index
+from tvm_deconv.schedules.tir.writing import broadcast, type_of
+
+from .kernel import NUMBERS, Store, Sum
+from .rounding import rounded_bytes
+
+
+@dataclass(frozen=True)
+class StoreParameters:
+    """The arguments of a kernel that its store reads, as buffers; ``zero_point`` is a number."""
+
+    scales: Any
+    numbers: Any
+    shifts: Any
+    slopes: Any
+    zero_point: Any
+
+
+def store_parameters(
+    store: Store,
+    parameter: Callable[[str, Sequence[Any], str], Any],
+    values: Sequence[Any],
+    zero_point: Any,
+) -> StoreParameters:
+    """The next arguments: scales, numbers[, shifts][, slopes], each but numbers of ``values``."""
+    scales = parameter("scales", values, "float32")
+    numbers = parameter("numbers", (index(NUMBERS),), "float32")
+    shifts = parameter("shifts", values, "float32") if store.has_shift else None
+    slopes = parameter("slopes", values, "float32") if store.has_slope else None
+    return StoreParameters(scales, numbers, shifts, slopes, zero_point)
+
+
+def stored(
+    store: Store,
+    parameters: StoreParameters,
+    total: Any,
+    vector: Callable[[Any], Any],
+    lanes: int,
+) -> Any:
+    """What is stored of the int32 ``total``; ``vector`` gives what a buffer has for its lanes."""
+    kind = f"float32x{lanes}"
+    value = tirx.Cast(kind, total) * vector(parameters.scales)
+    if store.has_shift:
+        value = value + vector(parameters.shifts)
+    if store.has_slope:
+        sloped = value * vector(parameters.slopes)
+        value = tirx.Select(value < tirx.const(0, kind), sloped, value)
+    low, high, scale = (tirx.Broadcast(parameters.numbers[index(i)], lanes) for i in range(NUMBERS))
+    value = tirx.min(tirx.max(value, low), high)
+    if store.dtype == "float32":
+        return value
+    if store.is_value:
+        return tirx.round(value) * scale
+    return rounded_bytes(value, broadcast(parameters.zero_point, lanes), store.dtype, lanes)
+
+
+def summed(total: Sum, own: Any, other: Any, values: Any, lanes: int) -> Any:
+    """``own`` bytes and ``other`` ones, added by the ``values`` of a ``Sum``."""
+
+    def number(place: int) -> Any:
+        return broadcast(values[index(place)], lanes)
+
+    def moved(value: Any, place: int) -> Any:
+        exact = tirx.Cast(type_of("int32", lanes), value)
+        exact = tirx.Cast(type_of("float32", lanes), exact)
+        return (exact - number(place)) * number(place + 1)
+
+    value = moved(own, 0) + moved(other, 2)
+    value = tirx.min(tirx.max(value, number(4)), number(5))
+    rounded = tirx.Cast(type_of("int32", lanes), tirx.round(value) + number(6))
+    return tirx.Cast(type_of(total.dtype, lanes), rounded)
