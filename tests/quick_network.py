@@ -7,23 +7,22 @@ the random cases, quantized ones among them.
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import tvm
+import tvm_ffi
 from tvm import relax
-from tvm.support.cc import create_shared
 
 import tvm_deconv
-from tvm_deconv.backends.linking import linker
 from tvm_deconv.backends.lowering import lean_lowering
-from tvm_deconv.backends.packing import pack
 from tvm_deconv.targets import resolve_target
 
-# What there is of C and C++ in a program, Python has loaded: looking for it takes half of the time.
-_NO_MORE = ("-nostdlib", "-lm", "-lc")
+# Where TVM's loader looks for what a library holds besides machine code.
+_CONTENT, _SYMBOL = "content.bin", "__tvm_ffi__library_bin"
 
 
 def unoptimised() -> tvm.target.Target:
@@ -35,19 +34,39 @@ def library(executable: Any) -> tvm.runtime.Module:
     """What was compiled for ``unoptimised``, written as a library and loaded.
 
     TVM's just-in-time compiler takes no notice of the optimization level, and four times as long.
+    Parallel loops run on TVM's pool.
     """
-    here = resolve_target("host")
     with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder, "main.so"))
-        # Parallel loops run on TVM's pool: compiling our own would take as long as linking does.
         executable.mod.export_library(
-            path,
-            fcompile=create_shared,
-            fpack_imports=pack,
-            cc=linker(here),
-            options=list(_NO_MORE),
+            str(Path(folder, "main.so")),
+            fcompile=_linked,
+            fpack_imports=_content,
+            workspace_dir=folder,
         )
-        return tvm.runtime.load_module(path)
+        return tvm.runtime.load_module(str(Path(folder, "main.so")))
+
+
+def _content(module: tvm.runtime.Module, _is_system_lib: bool, _prefix: str, folder: str) -> str:
+    """What a library holds besides machine code, as a file of bytes."""
+    packed = tvm_ffi.get_global_func("runtime.ModulePackImportsToTensor")(module)
+    packed.numpy().tofile(Path(folder, _CONTENT))
+    return _CONTENT
+
+
+def _linked(path: str, files: list[str]) -> None:
+    """A library made by ``ld`` itself: compiler and assembler around it take three times as long.
+
+    What there is of C in a program, Python has loaded.
+    """
+    command = ["ld", "-shared", "-z", "noexecstack", "-o", path]
+    for file in files:
+        if file == _CONTENT:
+            start = f"_binary_{_CONTENT.replace('.', '_')}_start"
+            command += [f"--defsym={_SYMBOL}={start}", "--format=binary"]
+        command.append(file)
+    folder = Path(path).parent
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def loaded(executable: Any) -> Callable[..., Any]:
