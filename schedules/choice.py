@@ -138,7 +138,7 @@ def choose(
     """
     preferences = preferences or Preferences()
     variants = preferences.variants_for(machine)
-    # Layers with a step are not tuned: a log takes them for those without.
+    # Layers with a step are not tuned.
     log = preferences.log if conv.step == (1, 1) else None
     rows = log.lookup(conv, sizes, dtype) if log else ()
     passed_over: dict[str, str] = {}

@@ -60,6 +60,14 @@ class CpuMachine:
         return self.lanes
 
     @property
+    def has_few_registers(self) -> bool:
+        """Whether it has the 16 registers of AVX2 and SSE, and operands of instructions in memory.
+
+        ARM's processors of 16 registers have none, and spills cost them more.
+        """
+        return self.memory_operands and self.vector_registers <= 16
+
+    @property
     def near_bytes(self) -> int:
         """The memory that a kernel's weights had better fit into."""
         return self.l2_bytes

@@ -48,6 +48,29 @@ STACK_BYTES = 1024
 
 
 @dataclass(frozen=True)
+class _Costs:
+    """What a register tile takes beyond its multiply-adds, in cycles of one.
+
+    ``load`` is that of each load, and ``row`` that of a vector of each row of input, which comes
+    from the level-2 cache. ``sums`` are how many multiply-adds have to be under way at once.
+    """
+
+    load: float
+    row: float
+    sums: int
+
+
+# Fitted to 3x3 layers on Zen 4: with 64 channels at 224 x 224, tiles of 1 x 16, 2 x 8 and 7 x 2
+# reach 220, 216 and 215 GFLOP/s of 237. A latency of 4 cycles at 2 multiply-adds in a cycle needs 8
+# sums.
+_COSTS = _Costs(0.03, 0.8, 8)
+# Of AVX2, whose multiply-adds cannot take one number of memory for all lanes. Code for Haswell on an
+# Intel Xeon (Emerald Rapids), share of its peak in tiles of 1 x 8, 2 x 4, 1 x 12, 2 x 6 and 3 x 4
+# vectors and channels (phases, too): 77, 83, 84, 92 and 88 % where nothing is computed in vain.
+_COSTS_OF_FEW_REGISTERS = _Costs(0.12, 0.5, 9)
+
+
+@dataclass(frozen=True)
 class Tiling:
     """Sizes of the loop nest in ``revd2``; the other variants that tile by it say what differs.
 
@@ -258,6 +281,9 @@ def lanes_of(machine: CpuMachine) -> list[int]:
 def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[_RegisterTile]:
     """Register tiles whose accumulators, input vectors and one weight are in registers at once.
 
+    Where there are few registers and several vectors, LLVM loads those of a tap when it comes to
+    it, from the level-1 cache, so that only these count: 2 x 6 of 5x5 taps spill nothing.
+
     TVM moves a buffer of 1 KiB or more from the stack to its workspace. LLVM then stores every
     accumulator there once for a tile, which costs a third of the speed with few input channels.
     """
@@ -265,7 +291,10 @@ def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[_Reg
     inner = (False, True) if conv.h.stride > 1 else (False,)
     for tile in (_RegisterTile(*t) for t in product(lanes, range(1, 9), range(1, 17), inner)):
         accumulators = tile.accumulators(conv)
-        registers = accumulators + tile.vectors * _distinct_columns(conv) + 1
+        at_once = tile.vectors * _distinct_columns(conv)
+        if machine.has_few_registers and tile.vectors > 1:
+            at_once = tile.vectors
+        registers = accumulators + at_once + 1
         on_stack = 4 * tile.lanes * accumulators < STACK_BYTES
         fits = registers <= machine.vector_registers and tile.channels <= conv.group_outputs
         smallest = tile.vectors == tile.channels == 1 and not tile.inner_fh
@@ -308,11 +337,9 @@ def _tile_cost(
 ) -> float:
     """Cycles for each useful multiply-add of a vector, up to a factor.
 
-    In a cycle, one multiply-add and two loads start. A weight is loaded once for ``vectors`` uses
-    (with its neighbours where the machine multiplies by a lane), an input vector once for each
-    distinct offset; each row of input comes from the level-2 cache once for a tile. The two small
-    factors are fitted to 3x3 layers on Zen 4: with 64 channels at 224 x 224, tiles of 1 x 16, 2 x 8
-    and 7 x 2 reach 220, 216 and 215 GFLOP/s of 237.
+    A weight is loaded once for ``vectors`` uses (with its neighbours where the machine multiplies
+    by a lane), an input vector once for each distinct offset; each row of input comes from the
+    level-2 cache once for a tile.
     """
     taps = conv.h.max_taps * conv.w.max_taps
     accumulators = tile.accumulators(conv)
@@ -320,9 +347,12 @@ def _tile_cost(
     input_rows = tile.vectors * (conv.h.max_taps + (1 if tile.inner_fh else 0))
     weight_loads = fmas // (tile.vectors * tile.weights_per_load(conv, machine))
     loads = input_rows * _distinct_columns(conv) + weight_loads
-    # A latency of 4 cycles at 2 multiply-adds in a cycle needs 8 independent accumulators.
-    starved = max(1.0, 8 / accumulators)
-    cycles = max(fmas * starved, loads / 2) + 0.03 * loads + 0.8 * input_rows
+    few = machine.has_few_registers
+    costs = _COSTS_OF_FEW_REGISTERS if few else _COSTS
+    starved = max(1.0, costs.sums / accumulators)
+    loads_at_once = machine.loads_per_multiply_add if few else 2
+    cycles = max(fmas * starved, loads / loads_at_once)
+    cycles += costs.load * loads + costs.row * input_rows
     waste_columns = fmean(_round_up(n, tile.columns) / n for n in columns)
     waste_channels = _round_up(conv.group_outputs, tile.channels) / conv.group_outputs
     # A vector of half the width does half the work in an instruction.

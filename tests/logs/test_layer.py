@@ -31,7 +31,8 @@ def layers(draw):
     h = draw(axes())
     w = draw(st.one_of(st.just(h), axes()))
     groups, inputs, outputs = (draw(st.integers(1, 20)) for _ in range(3))
-    conv = ConvTranspose2d(groups * inputs, groups * outputs, h, w, groups)
+    step = tuple(draw(st.integers(1, 3)) if axis.stride == 1 else 1 for axis in (h, w))
+    conv = ConvTranspose2d(groups * inputs, groups * outputs, h, w, groups, step)
     sizes = Sizes(*(draw(st.integers(1, 2000)) for _ in range(3)))
     return Layer(conv, sizes, draw(st.sampled_from(["float32", "float16"])))
 
@@ -74,8 +75,13 @@ ROUND = Axis(9, 3, 3, 3)
             Sizes(2, 12, 20),
             "deconv 4x3 s2x1 d1x2 8->6 g2 p1,0,2,0 o1x0 zh1,3 zw2 2x12x20 float32",
         ),
+        (
+            ConvTranspose2d(3, 64, Axis(7, 1, 3, 3), Axis(5, 1, 2, 2), 1, (2, 3)),
+            Sizes(1, 32, 48),
+            "deconv 7x5 step2x3 3->64 p3,2,3,2 1x32x48 float32",
+        ),
     ],
-    ids=["one number for both axes", "nothing that is as usual", "everything"],
+    ids=["one number for both axes", "nothing that is as usual", "everything", "a step"],
 )
 def test_a_layer_in_words(conv, sizes, text):
     assert str(Layer(conv, sizes)) == text

@@ -8,6 +8,7 @@ apart. What is not there is 1 for a stride, a dilation and groups, and 0 for a p
 
     KHxKW       kernel
     s           stride, d dilation, o output padding: of both axes, or height x width
+    step        that of a convolution with strides, likewise: 3x3 step2
     IN->OUT     channels, g groups
     p           padding: of all four sides, or top,left,bottom,right
     zh, zw      taps in height and in width whose weights are all zero
@@ -33,7 +34,7 @@ from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 
 _TEXT = re.compile(
     r"deconv (?P<kernel>\d+x\d+)(?: s(?P<stride>[\dx]+))?(?: d(?P<dilation>[\dx]+))?"
-    r" (?P<channels>\d+->\d+)(?: g(?P<groups>\d+))?"
+    r"(?: step(?P<step>[\dx]+))? (?P<channels>\d+->\d+)(?: g(?P<groups>\d+))?"
     r"(?: p(?P<padding>[\d,]+))?(?: o(?P<output_padding>[\dx]+))?"
     r"(?: zh(?P<zero_h>[\d,]+))?(?: zw(?P<zero_w>[\d,]+))?"
     r" (?P<sizes>\d+x\d+x\d+) (?P<dtype>\w+)"
@@ -101,6 +102,7 @@ class Layer:
             f"deconv {h.kernel}x{w.kernel}",
             _word("s", "x", (h.stride, w.stride), 1),
             _word("d", "x", (h.dilation, w.dilation), 1),
+            _word("step", "x", conv.step, 1),
             f"{conv.in_channels}->{conv.out_channels}",
             _word("g", "", (conv.groups,), 1),
             _word("p", ",", conv.padding, 0),
@@ -168,7 +170,8 @@ def _layer_of(found: re.Match[str]) -> Layer:
     )
     h, w = (Axis(*fields) for fields in axes)
     inputs, outputs = numbers("channels", 2)
-    conv = ConvTranspose2d(inputs, outputs, h, w, numbers("groups", 1)[0])
+    down, right = numbers("step", 2)
+    conv = ConvTranspose2d(inputs, outputs, h, w, numbers("groups", 1)[0], (down, right))
     return Layer(conv, Sizes(*numbers("sizes", 3)), found["dtype"])
 
 
