@@ -159,6 +159,11 @@ def test_threads_are_a_positive_number(call, threads):
         tvm_deconv.threads.use_threads(threads)
 
 
+def test_more_threads_than_any_machine_has_are_refused():
+    with pytest.raises(TargetError, match="threads must be at most 4096, got 1099511627776"):
+        tvm_deconv.compile(two_inputs_and_outputs(), threads=1 << 40)
+
+
 def test_the_threads_that_schedules_count_on_can_be_said():
     low = plane(9, 11)
     path = MODELS / "espcn_x3.onnx"

@@ -22,10 +22,16 @@ from tvm_deconv.schedules.cpu.processors import available_processors
 _SHARE_ALL = -3
 
 
-def check_threads(count: Any) -> int:
-    """The count as an int. Raises TargetError where it is no positive integer."""
+# More than any machine has: what weighs schedules walks through the shares of a kernel.
+MOST_THREADS = 4096
+
+
+def check_threads(count: Any, name: str = "threads") -> int:
+    """The count as an int. Raises TargetError where it is no integer of 1 to ``MOST_THREADS``."""
     if not isinstance(count, Integral) or count < 1:
-        raise TargetError(f"threads must be a positive integer, got {count!r}")
+        raise TargetError(f"{name} must be a positive integer, got {count!r}")
+    if count > MOST_THREADS:
+        raise TargetError(f"{name} must be at most {MOST_THREADS}, got {count}")
     return int(count)
 
 

@@ -59,6 +59,7 @@ BAD = [
     ({"kind": "llvm", "mcpu": "znver44"}, "mcpu 'znver44'.*did you mean znver4"),
     ({"kind": "llvm", "mtriple": "zz80-linux"}, "LLVM does not know mtriple 'zz80-linux'"),
     ({"kind": "llvm", "num-cores": 0}, "num-cores must be at least 1, got 0"),
+    ({"kind": "llvm", "num-cores": 1 << 40}, "num-cores must be at most 4096, got 1099511627776"),
     ({"kind": "llvm", "num-cores": -4}, "num-cores must be at least 1, got -4"),
     ({}, "TVM rejects target {}"),
     (3, "a target is text, a mapping or a tvm.target.Target, got 3"),

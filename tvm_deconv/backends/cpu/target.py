@@ -11,6 +11,7 @@ from tvm.target import Target
 from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.cpu.processors import available_processors
 from tvm_deconv.schedules.llvm import has_feature
+from tvm_deconv.threads import check_threads
 
 # Host features worth stating where the processor's name promises otherwise: those that change
 # which instructions vector code is made of. The rest (cache hints, keys) never comes out of TVM.
@@ -85,6 +86,8 @@ def _check(target: Target) -> None:
     cores = target.attrs.get("num-cores")
     if cores is not None and int(cores) < 1:
         raise TargetError(f"num-cores must be at least 1, got {int(cores)}: leave it out for all")
+    if cores is not None:
+        check_threads(int(cores), "num-cores")
 
 
 def _default_triple() -> str:
