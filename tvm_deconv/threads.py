@@ -13,6 +13,7 @@ import os
 from numbers import Integral
 from typing import Any
 
+import tvm  # noqa: F401 - its runtime has the functions that are asked for
 import tvm_ffi
 
 from tvm_deconv.errors import TargetError
