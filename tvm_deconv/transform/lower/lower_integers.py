@@ -13,15 +13,13 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from tvm_deconv.backends import machine_of
 from tvm_deconv.layer_names import layer_name
-from tvm_deconv.logs.find import LogSpec, resolve_log
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.relax_functions import holds, opaque, with_rebuilt
 from tvm_deconv.report import KernelReport
-from tvm_deconv.schedules.choice import Preferences
+from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.schedules.cpu.integer.variant import INTEGER
-from tvm_deconv.schedules.machines import Machine
+from tvm_deconv.transform.choosing import ChooserSpec, chooser_of
 from tvm_deconv.transform.graph import Graph, op_name, same_shape, shape_of
 from tvm_deconv.transform.graph import constant as tensor_constant
 from tvm_deconv.transform.keep_bytes import DEQUANTIZE
@@ -40,21 +38,19 @@ class LowerIntegers:
     one scale and the weights are integers times a scale for each output channel, unless float32 is
     faster, in whose forms ``winograd`` counts Winograd's. Anything else stays as it is, as does a
     module for a GPU that does not multiply bytes. ``log`` may hold tiles that were measured on a
-    processor. To run before that pass, when weights are constants. Each function is called
-    ``integer_conv2d_transpose`` or ``integer_conv2d``. Raises LogError as that pass does.
+    processor; a variant that is named, and the budget, are of floats. To run before that pass, when
+    weights are constants. Each function is called ``integer_conv2d_transpose`` or
+    ``integer_conv2d``. Arguments and what is raised are those of that pass.
     """
 
-    def __init__(
-        self, target: tvm.target.Target, winograd: bool = True, log: LogSpec = None
-    ) -> None:
-        self.machine = machine_of(target)
-        self.preferences = Preferences(winograd=winograd, log=resolve_log(log, target)[0])
+    def __init__(self, target: ChooserSpec, **options: Any) -> None:
+        self.chooser = chooser_of(target, **options)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         """The module with every such layer lowered; itself where there is none."""
-        is_meant = multiplies_bytes(self.machine)
+        is_meant = multiplies_bytes(self.chooser.machine)
         if not is_meant or not any(map(has_bytes, dict(mod.functions).values())):
             return mod
         canonical = relax.transform.CanonicalizeBindings()(mod)
@@ -63,7 +59,7 @@ class LowerIntegers:
             if not has_bytes(func):
                 return None
             graph = Graph(func, work)
-            found = layers_of_integers(graph, self.machine, self.preferences)
+            found = layers_of_integers(graph, self.chooser)
             layers = {layer.result: layer for layer in found}
             return _Rebuild(work, graph, layers) if layers else None
 
@@ -77,17 +73,15 @@ def has_bytes(func: tvm.ir.BaseFunc) -> bool:
     return is_relax and holds(func, lambda expr: op_name(expr) == DEQUANTIZE)
 
 
-def layers_of_integers(
-    graph: Graph, machine: Machine, preferences: Preferences
-) -> list[IntegerLayer]:
+def layers_of_integers(graph: Graph, chooser: Chooser) -> list[IntegerLayer]:
     """What of a function is computed in integers, in order."""
     live = (var for var in graph.order if var in graph.live)
-    found = (integer_layer(graph, var, machine, preferences) for var in live)
+    found = (integer_layer(graph, var, chooser.machine, chooser.preferences) for var in live)
     return [layer for layer in found if isinstance(layer, IntegerLayer)]
 
 
 def explain_integers(
-    machine: Machine, preferences: Preferences
+    chooser: Chooser,
 ) -> Callable[[Graph, relax.Var], KernelReport | Refused | None]:
     """Says of a convolution which kernel of integers computes it; Refused, why none does.
 
@@ -95,7 +89,7 @@ def explain_integers(
     """
 
     def of_bytes(graph: Graph, var: relax.Var) -> KernelReport | Refused | None:
-        layer = integer_layer(graph, var, machine, preferences)
+        layer = integer_layer(graph, var, chooser.machine, chooser.preferences)
         if not isinstance(layer, IntegerLayer):
             return layer
         kernel = layer.kernel
