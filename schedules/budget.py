@@ -110,9 +110,12 @@ def forms_of(
     machine: Machine,
     preferences: Preferences,
     choice: Choice,
+    *,
+    volumes: bool = False,
 ) -> tuple[Form, ...]:
     """The forms of a layer that has ``choice`` where there is no budget, that one first.
 
+    ``volumes`` says that the layer is one over the slices of volumes.
     A variant that the caller has named has no others: what is asked for is done.
     """
 
@@ -129,7 +132,7 @@ def forms_of(
     others: list[Form] = []
     variants = preferences.variants_for(machine)
     for name, variant in variants.items():
-        if preferences.refusal(name, conv, variants) is not None:
+        if preferences.refusal(name, conv, variants, volumes) is not None:
             continue
         for parameters in _tried(variant, conv, sizes, machine):
             if variant.space.refusal(conv, sizes, parameters, machine) is None:

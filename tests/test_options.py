@@ -12,11 +12,11 @@ from tvm_deconv.errors import VariantError
 from tvm_deconv.library import compile_library
 from tvm_deconv.options import Options
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.transform import LowerConvolutions
+from tvm_deconv.transform.choosing import chooser_of
 
 DEFAULTS = {field.name: field.default for field in fields(Options)}
-# A library is of the rewritten network, of which ``explain`` speaks; the pass only lowers.
-WITHOUT_REWRITE = (tvm_deconv.explain, compile_library, LowerConvolutions)
+# A library is of the rewritten network, of which ``explain`` speaks; passes ask the chooser.
+WITHOUT_REWRITE = (tvm_deconv.explain, compile_library, chooser_of)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,6 @@ def test_what_is_asked_for_by_name_is_not_computed_in_integers():
 
 def test_a_bad_option_is_told_when_it_is_asked_for():
     with pytest.raises(VariantError, match="max_weight_growth is 0"):
-        _ = Options(max_weight_growth=0).budget
+        Options(log=None, max_weight_growth=0).chooser(resolve_target("host"))
     with pytest.raises(VariantError, match="unknown variant 'fats'"):
-        Options(variant="fats", log=None).preferences(resolve_target("host"))
+        Options(variant="fats", log=None).chooser(resolve_target("host"))

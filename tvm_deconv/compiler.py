@@ -15,7 +15,7 @@ from tvm.relax.vm_build import VMExecutable
 from tvm.target import Target
 
 from tvm_deconv import metadata
-from tvm_deconv.backends import LibraryDevice, backend_of, machine_of
+from tvm_deconv.backends import LibraryDevice, backend_of
 from tvm_deconv.backends.lowering import lean_lowering
 from tvm_deconv.backends.passes import passes_after_fusion
 from tvm_deconv.built import Built, built
@@ -53,7 +53,6 @@ from tvm_deconv.transform import (
     SeparateCopies,
     rewrite_upsampling,
 )
-from tvm_deconv.transform.alternatives import Judge
 from tvm_deconv.transform.legalize import legalize_passes
 from tvm_deconv.transform.lower.explained import explain_kernels
 from tvm_deconv.transform.lower.lower_integers import explain_integers, explain_products
@@ -115,22 +114,17 @@ def pipeline_of(target: Target, options: Options) -> tvm.transform.Pass:
 
 def before_schedules(target: Target, options: Options) -> list[tvm.transform.Pass]:
     """The passes of ``pipeline`` up to fusion: what is not scheduled then, no template covers."""
-    how: dict[str, Any] = {
-        "variant": options.variant,
-        "winograd": options.winograd,
-        "log": options.log,
-        "max_weight_growth": options.max_weight_growth,
-    }
+    chooser = options.chooser(target)
     return [
         CheckSizes(),
         AddHeight(),
-        *([RewriteUpsampling(target, **how)] if options.rewrite else []),
+        *([RewriteUpsampling(chooser)] if options.rewrite else []),
         *before_lowering(),
-        *([LowerIntegers(target, options.winograd, options.log)] if options.allow_integers else []),
+        *([LowerIntegers(chooser)] if options.allow_integers else []),
         LowerLookups(target),
         LowerBytePools(),
         LowerByteResizes(target),
-        LowerConvolutions(target, **how),
+        LowerConvolutions(chooser),
         MergeNormalisations(target),
         ReadTransposed(target),
         SeparateCopies(),
@@ -278,19 +272,18 @@ def explain(
     those of ``compile``.
     """
     resolved = for_threads(target, threads)
-    machine = machine_of(resolved)
     options, words = Options(
         variant=variant, winograd=winograd, log=log, max_weight_growth=max_weight_growth
     ).with_log_of(resolved)
-    preferences, budget = options.preferences(resolved), options.budget
+    chooser = options.chooser(resolved)
     raised = tvm.transform.Sequential([AddHeight()])(load(model, shapes))
-    mod, report = rewrite_upsampling(raised, Judge(machine, preferences, budget))
+    mod, report = rewrite_upsampling(raised, chooser)
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
         of_bytes = (
-            (explain_integers(machine, preferences), explain_products(machine))
+            (explain_integers(chooser), explain_products(chooser))
             if options.allow_integers
             else ()
         )
-        kernels, weights = explain_kernels(mod, machine, preferences, budget, *of_bytes)
+        kernels, weights = explain_kernels(mod, chooser, *of_bytes)
     return replace(report, kernels=kernels, weights=weights, log=words)

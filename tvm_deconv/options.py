@@ -8,8 +8,10 @@ from tvm.target import Target
 
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec, resolve_log
-from tvm_deconv.schedules.budget import Budget, Growth, budget_of
-from tvm_deconv.schedules.choice import AUTO, Preferences
+from tvm_deconv.schedules.budget import Growth
+from tvm_deconv.schedules.choice import AUTO
+from tvm_deconv.schedules.chooser import Chooser
+from tvm_deconv.transform.choosing import chooser_of
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,15 @@ class Options:
         found, words = resolve_log(self.log, target)
         return replace(self, log=found), words
 
-    def preferences(self, target: Target) -> Preferences:
-        """What they say about the choice of a variant.
-
-        Raises LogError as above and VariantError for a variant that is unknown or excluded.
-        """
-        return Preferences(self.variant, self.winograd, resolve_log(self.log, target)[0])
-
-    @property
-    def budget(self) -> Budget:
-        """Of the weights of all kernels. Raises VariantError for a growth that is none."""
-        return budget_of(self.max_weight_growth)
+    def chooser(self, target: Target) -> Chooser:
+        """What chooses for ``target`` as they say. Raises what ``choosing.chooser_of`` does."""
+        return chooser_of(
+            target,
+            variant=self.variant,
+            winograd=self.winograd,
+            log=self.log,
+            max_weight_growth=self.max_weight_growth,
+        )
 
     @property
     def allow_integers(self) -> bool:

@@ -14,10 +14,10 @@ from tvm_deconv.backends import machine_of
 from tvm_deconv.importer import load
 from tvm_deconv.schedules.budget import budget_of
 from tvm_deconv.schedules.choice import Preferences
+from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import AddHeight
-from tvm_deconv.transform.alternatives import Judge
 from tvm_deconv.transform.rewrite import rewrite_upsampling
 from tvm_deconv.workloads import find
 
@@ -29,8 +29,8 @@ MACHINE = CpuMachine(
 )
 
 
-def judge(growth=4.0, **preferences) -> Judge:
-    return Judge(MACHINE, Preferences(**preferences), budget_of(growth))
+def chooser(growth=4.0, **preferences) -> Chooser:
+    return Chooser(MACHINE, Preferences(**preferences), budget_of(growth))
 
 
 def nearest(channels=256, size=64, outputs=None):
@@ -64,7 +64,7 @@ def volume():
     return net.model(net("Conv", x, net.constant(96, 96, 3, 3, 3, scale=0.01), pads=[1] * 6))
 
 
-def rewritten(model, how: Judge | None) -> tuple[int, list[str]]:
+def rewritten(model, how: Chooser | None) -> tuple[int, list[str]]:
     """How many layers are rewritten, and why others are not."""
     mod = tvm.transform.Sequential([AddHeight()])(load(model))
     report = rewrite_upsampling(mod, how)[1]
@@ -72,7 +72,7 @@ def rewritten(model, how: Judge | None) -> tuple[int, list[str]]:
 
 
 def test_a_resize_whose_folded_form_has_too_many_weights_to_be_fast_is_left_with_both_times():
-    count, (reason,) = rewritten(nearest(), judge(4.0))
+    count, (reason,) = rewritten(nearest(), chooser(4.0))
     assert count == 0
     assert "as it is, and" in reason and "rewritten (" in reason
     assert reason.endswith("weights, more than max_weight_growth 4 allows)")
@@ -80,22 +80,22 @@ def test_a_resize_whose_folded_form_has_too_many_weights_to_be_fast_is_left_with
 
 @pytest.mark.parametrize("growth", ["auto", 5.5, None])
 def test_it_is_folded_where_the_budget_has_room_for_a_fast_form(growth):
-    assert rewritten(nearest(), judge(growth)) == (1, [])
+    assert rewritten(nearest(), chooser(growth)) == (1, [])
 
 
 def test_a_shuffle_counts_as_a_pass_over_its_map():
     """Measured: rewritten they take 0.75 and 0.62 of the time, by cycles of kernels alone 1.1."""
     for name in ("carn-x2/subpixel", "carn-m-x2/subpixel"):
         (workload,) = find([name])
-        assert rewritten(workload.model(), judge("auto")) == (1, [])
+        assert rewritten(workload.model(), chooser("auto")) == (1, [])
 
 
 def test_it_is_folded_where_no_winograd_form_makes_the_plain_convolution_faster():
-    assert rewritten(nearest(), judge(4.0, winograd=False)) == (1, [])
+    assert rewritten(nearest(), chooser(4.0, winograd=False)) == (1, [])
 
 
 def test_a_variant_that_is_named_is_not_weighed():
-    assert rewritten(nearest(), judge(1.0, variant="strd")) == (1, [])
+    assert rewritten(nearest(), chooser(1.0, variant="strd")) == (1, [])
 
 
 def test_without_a_machine_all_that_is_exact_is_rewritten():
@@ -104,10 +104,10 @@ def test_without_a_machine_all_that_is_exact_is_rewritten():
 
 @pytest.mark.parametrize("model", [linear, concat, line, volume])
 def test_every_rule_that_makes_more_weights_is_asked_and_folds_without_a_limit(model):
-    count, reasons = rewritten(model(), judge(1.0))
+    count, reasons = rewritten(model(), chooser(1.0))
     assert (count, len(reasons)) == (0, 1)
     assert "max_weight_growth 1" in reasons[0]
-    assert rewritten(model(), judge(None)) == (1, [])
+    assert rewritten(model(), chooser(None)) == (1, [])
 
 
 def test_on_a_gpu_only_the_budget_has_a_layer_left():
@@ -116,8 +116,8 @@ def test_on_a_gpu_only_the_budget_has_a_layer_left():
     net = Net((1, 64, 32, 32))
     model = net.model(net("DepthToSpace", net.conv("x", 64, 256), blocksize=2))
     for graph in (model, nearest(16, 8)):
-        assert rewritten(graph, Judge(gpu, Preferences(), budget_of("auto"))) == (1, [])
-    count, (reason,) = rewritten(nearest(16, 8), Judge(gpu, Preferences(), budget_of(1.0)))
+        assert rewritten(graph, Chooser(gpu, Preferences(), budget_of("auto"))) == (1, [])
+    count, (reason,) = rewritten(nearest(16, 8), Chooser(gpu, Preferences(), budget_of(1.0)))
     assert count == 0 and "max_weight_growth 1" in reason
 
 
@@ -125,15 +125,15 @@ def test_of_two_layers_the_one_that_loses_less_for_its_weights_gives_them_up():
     net = Net((1, 64, 24, 24))
     small = net.conv(net.nearest("x", 2), 64, 64)
     large = net.conv(net.nearest(small, 2), 64, 64)
-    count, reasons = rewritten(net.model(large), judge(1.4))
+    count, reasons = rewritten(net.model(large), chooser(1.4))
     assert count == 1 and "max_weight_growth 1.4" in reasons[0]
 
 
 def test_a_free_size_counts_as_a_typical_one():
     net = Net((1, 256, 64, 64), dims=(1, 256, "h", "w"))
     model = net.model(net.conv(net.nearest("x", 2), 256, 256))
-    assert rewritten(model, judge(None)) == (1, [])
-    assert rewritten(model, judge(1.0))[0] == 0
+    assert rewritten(model, chooser(None)) == (1, [])
+    assert rewritten(model, chooser(1.0))[0] == 0
 
 
 def test_a_network_in_which_one_of_two_resizes_is_left_is_right():

@@ -45,8 +45,8 @@ KEEPS_ZERO = _names(
     "trunc nn.gelu nn.gelu_tanh nn.leakyrelu nn.relu nn.selu nn.silu"
 )
 
+# Those that give the elements of their operand other axes, in the same order.
+VIEWS = _names("expand_dims flatten reshape squeeze")
+
 # Those that copy elements of their first operand, whatever it holds.
-COPIES = _names(
-    "broadcast_to expand_dims flatten flip permute_dims repeat reshape squeeze strided_slice take "
-    "tile"
-)
+COPIES = VIEWS | _names("broadcast_to flip permute_dims repeat strided_slice take tile")

@@ -34,15 +34,16 @@ from tvm import relax, tirx
 
 from tvm_deconv.annotations import BORDER
 from tvm_deconv.patterns.graph import Refused
-from tvm_deconv.schedules.budget import Budget, Form, Weighed, chain_of, forms_of, within
-from tvm_deconv.schedules.choice import AUTO, Preferences, choose
+from tvm_deconv.schedules.budget import Budget, Form, Weighed, chain_of, within
+from tvm_deconv.schedules.choice import AUTO
+from tvm_deconv.schedules.chooser import Chooser, Kind
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.variant import Sizes
 
-from .graph import Graph, op_name, shape_of, static, variables
-from .keep_bytes import DEQUANTIZE
+from .graph import CONCAT, COPIES, VIEWS, Graph, op_name, shape_of, static, variables
+from .keep_bytes import DEQUANTIZE, PAD, RESIZE
 from .lower.layers import convolutions_of
 from .lower.read import CONV, CONV_TRANSPOSE, Convolution
 from .lower.volumes import CONV_3D, CONV_3D_TRANSPOSE
@@ -60,37 +61,14 @@ _CLEARLY, _NOTICED = 0.9, 300_000
 # What stands for the former on machines whose times say nothing.
 _NEVER = 1e-6
 
-_MOVES = frozenset(
-    {
-        "relax.broadcast_to",
-        "relax.call_tir",
-        "relax.concat",
-        "relax.image.resize2d",
-        "relax.nn.pad",
-        "relax.nn.pixel_shuffle",
-        "relax.permute_dims",
-        "relax.repeat",
-        "relax.strided_slice",
-        "relax.take",
-        "relax.tile",
-    }
-)
+# Operators that only write elsewhere what they read.
+_MOVES = COPIES - VIEWS | {"relax.call_tir", CONCAT, PAD, RESIZE}
 _CONVOLUTIONS = frozenset({CONV, CONV_TRANSPOSE, CONV_3D, CONV_3D_TRANSPOSE})
-_VIEWS = frozenset({"relax.reshape", "relax.expand_dims", "relax.squeeze"})
-
-
-@dataclass(frozen=True)
-class Judge:
-    """Whose time is meant, what the caller prefers, and how many weights there may be."""
-
-    machine: Machine
-    preferences: Preferences
-    budget: Budget
 
 
 @dataclass(frozen=True)
 class Sides:
-    """A rewrite: operators of ``before`` that it replaces, and those of ``after`` that it emits."""
+    """A rewrite: operators of ``before`` that it replaces, those of ``after`` in their place."""
 
     before: tuple[relax.Var, ...]
     after: tuple[relax.Var, ...]
@@ -113,23 +91,23 @@ class _Way:
         return self.own if self.counted is None else self.counted
 
 
-def slower(before: Graph, after: Graph, rewrites: Sequence[Sides], judge: Judge) -> list[str]:
+def slower(before: Graph, after: Graph, rewrites: Sequence[Sides], chooser: Chooser) -> list[str]:
     """Why each of the ``rewrites`` of a function is to be left, in words; empty where it is not.
 
     ``before`` and ``after`` are the function without and with all of them.
     """
-    if judge.preferences.variant != AUTO:
+    if chooser.preferences.variant != AUTO:
         return [""] * len(rewrites)
-    pricing = _Pricing(judge)
+    pricing = _Pricing(chooser)
     pairs = [_ways(before, after, sides, pricing) for sides in rewrites]
-    clearly = _CLEARLY if isinstance(judge.machine, CpuMachine) else _NEVER
+    clearly = _CLEARLY if isinstance(chooser.machine, CpuMachine) else _NEVER
     asked = {n: _chain(*pair, clearly) for n, pair in enumerate(pairs) if pair}
     # Layers that a rewrite replaces and that are not asked count in neither sum.
     gone = {var for sides in rewrites for var in sides.before}
     others = [var for var in before.order if var in before.live and var not in gone]
     plain = pricing.convolutions(before, others)
     weighed = pricing.convolutions(before, [var for n in asked for var in rewrites[n].before])
-    most = judge.budget.most(sum(conv.weight.size for conv in (*plain, *weighed)))
+    most = chooser.budget.most(sum(conv.weight.size for conv in (*plain, *weighed)))
     forms: list[Sequence[Weighed]] = [*asked.values(), *map(pricing.forms, plain)]
     taken = within(forms, most)
     spare = max(most - sum(own[at].weights for own, at in zip(forms, taken, strict=True)), 0)
@@ -137,16 +115,15 @@ def slower(before: Graph, after: Graph, rewrites: Sequence[Sides], judge: Judge)
     for (n, chain), at in zip(asked.items(), taken, strict=False):
         pair = pairs[n]
         if pair and not chain[at].is_rewritten:
-            reasons[n] = _words(pair[1], chain[at], spare, judge)
+            reasons[n] = _words(pair[1], chain[at], spare, chooser.budget)
     return reasons
 
 
 class _Pricing:
-    """Forms of layers, each kind once."""
+    """The layers of operators, each kind read once, and their forms."""
 
-    def __init__(self, judge: Judge) -> None:
-        self.judge = judge
-        self._forms: dict[tuple, tuple[Form, ...]] = {}
+    def __init__(self, chooser: Chooser) -> None:
+        self.chooser = chooser
         self._read: dict[tuple, tuple[Convolution, ...] | Refused] = {}
 
     def layers(self, graph: Graph, var: relax.Var) -> tuple[Convolution, ...] | None:
@@ -160,7 +137,7 @@ class _Pricing:
         if isinstance(weight, relax.Var):
             key = (*key, var)
         if key not in self._read:
-            self._read[key] = convolutions_of(graph, var, self.judge.machine)
+            self._read[key] = convolutions_of(graph, var, self.chooser.machine)
         found = self._read[key]
         if isinstance(found, Refused) or _is_of_bytes(graph, data):
             return None
@@ -174,12 +151,7 @@ class _Pricing:
     def forms(self, conv: Convolution) -> tuple[Form, ...]:
         n, _, h, w = conv.picture
         sizes = Sizes(_batch(n), _size(h), _size(w))
-        key = conv.op, sizes, conv.dtype, conv.stack is not None
-        if key not in self._forms:
-            machine, preferences = self.judge.machine, self.judge.preferences
-            choice = choose(*key[:3], machine, preferences, volumes=key[3])
-            self._forms[key] = forms_of(*key[:2], machine, preferences, choice)
-        return self._forms[key]
+        return self.chooser.forms(Kind(conv.op, sizes, conv.dtype, conv.stack is not None))
 
 
 def _ways(
@@ -203,7 +175,7 @@ def _side(
         forms += [pricing.forms(conv) for conv in convs]
     if not forms:
         return []
-    moved = _moved_cycles(graph, members, pricing.judge.machine)
+    moved = _moved_cycles(graph, members, pricing.chooser.machine)
     start = [_Way(0, moved, is_rewritten)]
     return reduce(_sums, forms, start)
 
@@ -226,11 +198,11 @@ def _chain(left: Sequence[_Way], rewritten: Sequence[_Way], clearly: float) -> t
     return chain_of(first, ways)
 
 
-def _words(rewritten: Sequence[_Way], left: _Way, spare: float, judge: Judge) -> str:
+def _words(rewritten: Sequence[_Way], left: _Way, spare: float, budget: Budget) -> str:
     """Why a layer is left that could be ``rewritten``."""
     own = f"{left.own / 1e6:.3g} Mcycles"
     allowed = [way for way in rewritten if way.weights <= left.weights + spare]
-    limit = f"max_weight_growth {judge.budget.growth:g}"
+    limit = f"max_weight_growth {budget.growth:g}"
     if not allowed:
         least = min(way.weights for way in rewritten)
         return (
@@ -267,7 +239,7 @@ def _readers(graph: Graph, var: relax.Var) -> list[relax.Var]:
     """Who reads a tensor, or a view of it."""
     found = []
     for user in graph.users.get(var, []):
-        is_view = op_name(graph.value(user)) in _VIEWS
+        is_view = op_name(graph.value(user)) in VIEWS
         found += _readers(graph, user) if is_view else [user]
     return found
 
@@ -306,7 +278,7 @@ def _is_of_bytes(graph: Graph, data: relax.Expr) -> bool:
         name = op_name(graph.value(expr))
         if name == DEQUANTIZE:
             return True
-        if name in _MOVES | _VIEWS:
+        if name in _MOVES | VIEWS:
             pending += variables(graph.value(expr))
     return False
 

@@ -33,6 +33,11 @@ def _operators(names: frozenset[str]) -> frozenset[str]:
 # Elementwise operators of one tensor and of several.
 UNARY = _operators(operators.UNARY)
 BROADCAST = _operators(operators.BROADCAST)
+PIXEL_SHUFFLE = "relax.nn.pixel_shuffle"
+CONCAT = f"relax.{operators.CONCAT}"
+# What copies elements of its first operand, and what of that only has other axes.
+COPIES = _operators(operators.COPIES) | {PIXEL_SHUFFLE}
+VIEWS = _operators(operators.VIEWS)
 
 
 class Graph(patterns.Graph):
@@ -169,10 +174,6 @@ class Graph(patterns.Graph):
         self.order.reverse()
         self.live = frozenset(live)
         self.position = {var: index for index, var in enumerate(self.order)}
-
-
-PIXEL_SHUFFLE = "relax.nn.pixel_shuffle"
-CONCAT = f"relax.{operators.CONCAT}"
 
 
 def constant(values: np.ndarray) -> relax.Expr:

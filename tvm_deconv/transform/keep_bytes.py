@@ -28,15 +28,13 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm_deconv.patterns import operators
 from tvm_deconv.relax_functions import holds, with_rebuilt
 
-from .graph import BROADCAST, CONCAT, PIXEL_SHUFFLE, UNARY, Graph, dtype_of, op_name
+from .graph import BROADCAST, CONCAT, COPIES, UNARY, Graph, dtype_of, op_name
 from .rebind import rebind
 
 QUANTIZE, DEQUANTIZE = f"relax.{operators.QUANTIZE}", f"relax.{operators.DEQUANTIZE}"
 BYTES = operators.BYTES
 _ELEMENTWISE = UNARY | BROADCAST | {QUANTIZE, f"relax.{operators.PRELU}"}
-# They copy elements of their first operand, whatever these are.
-_COPIES = frozenset(f"relax.{name}" for name in operators.COPIES) | {PIXEL_SHUFFLE}
-_RESIZE, _PAD = f"relax.{operators.RESIZE}", f"relax.{operators.PAD}"
+RESIZE, PAD = f"relax.{operators.RESIZE}", f"relax.{operators.PAD}"
 _MAX_POOLS = frozenset(f"relax.nn.max_pool{n}d" for n in (1, 2, 3))
 # (q - z) * s and its division by s are then normal numbers, of which rounding makes q again.
 _SCALES = (2.0**-100, 2.0**100)
@@ -166,9 +164,9 @@ class _Keep(PyExprMutator):
         known = self._known(call.args[0]) if call.args else None
         if known is None:
             return None
-        if name == _PAD:
+        if name == PAD:
             return self._padded(call, known)
-        if name in _COPIES or (name == _RESIZE and _is_nearest(call)) or _is_max_pool(name, call):
+        if name in COPIES or (name == RESIZE and _is_nearest(call)) or _is_max_pool(name, call):
             moved = relax.Call(call.op, [known.tensor, *call.args[1:]], call.attrs)
             return self._moved(moved, known)
         return None

@@ -6,7 +6,7 @@ Matching reads a working copy in which operators that an importer lowered too ea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,31 +15,27 @@ from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.annotations import WEIGHTS_BEFORE
-from tvm_deconv.backends import machine_of
-from tvm_deconv.logs.find import AUTO as AUTO_LOG
-from tvm_deconv.logs.find import LogSpec, resolve_log
 from tvm_deconv.patterns.decide import decide, plans_of, report_line
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.patterns.rule import Decision, Plan
 from tvm_deconv.report import LayerReport, Report
-from tvm_deconv.schedules.budget import Growth, budget_of
-from tvm_deconv.schedules.choice import AUTO, Preferences
-from tvm_deconv.targets import resolve_target
+from tvm_deconv.schedules.chooser import Chooser
 
-from .alternatives import Judge, Sides, replaced, slower
+from .alternatives import Sides, replaced, slower
 from .builder import Builder
+from .choosing import ChooserSpec, chooser_of
 from .graph import Graph
 from .rebind import rebind
 from .recover import recover
 
 
 def rewrite_upsampling(
-    mod: tvm.IRModule, judge: Judge | None = None
+    mod: tvm.IRModule, chooser: Chooser | None = None
 ) -> tuple[tvm.IRModule, Report]:
     """The module with every exact upsampling pattern rewritten, and the report.
 
     Relax in, Relax out; returns ``mod`` itself if nothing was rewritten. Branches of ``relax.If``
-    are not looked into. With a ``judge``, layers that are faster as they are stay so
+    are not looked into. With a ``chooser``, layers that are faster as they are stay so
     (``alternatives``).
     """
     work = recover(mod)
@@ -50,69 +46,79 @@ def rewrite_upsampling(
             continue
         graph = Graph(func, work)
         decisions = decide(graph)
-        new = _rewritten(work, name, func, graph, decisions) if plans_of(decisions) else None
-        if new is not None and judge is not None:
-            kept = _judged(graph, new, decisions, judge)
-            if kept != decisions:
-                decisions = kept
-                new = _rewritten(work, name, func, graph, kept) if plans_of(kept) else None
+        if plans_of(decisions):
+            decisions, rewritten = _rewritten(work, name, graph, decisions, chooser)
+            if plans_of(decisions):
+                is_changed, work = True, rewritten
         lines += [report_line(graph, name.name_hint, d) for d in decisions]
-        if new is not None:
-            is_changed = True
-            work = new.mod
     report = Report(tuple(lines))
     return (relax.transform.DeadCodeElimination()(work) if is_changed else mod), report
-
-
-@dataclass(frozen=True)
-class _Rewritten:
-    """A module in which a function is rewritten, and of each plan, by its root, both sides."""
-
-    mod: tvm.IRModule
-    func: relax.Function
-    sides: dict[relax.Var, Sides]
 
 
 def _rewritten(
     work: tvm.IRModule,
     name: tvm.ir.GlobalVar,
-    func: relax.Function,
     graph: Graph,
     decisions: list[Decision],
-) -> _Rewritten:
-    """``work`` with the plans of ``decisions`` carried out in its function ``name``."""
-    plans = plans_of(decisions)
-    rebuild = _Rebuild(work, graph, plans)
-    func = rebuild.visit_expr(func)
+    chooser: Chooser | None,
+) -> tuple[list[Decision], tvm.IRModule]:
+    """``decisions`` less the plans that would be slower, and ``work`` with the others carried out.
+
+    ``graph`` is that of the function ``name``.
+    """
+    rebuild = _Rebuild(work, graph, plans_of(decisions))
+    func = rebuild.visit_expr(graph.func)
+    # With the PrimFuncs that plans added.
+    mod = rebuild.builder_.get()
+    if chooser is not None:
+        left = _slower(graph, Graph(func, mod), rebuild.carried_out, chooser)
+        decisions = [_judged(decision, left) for decision in decisions]
+        if left:
+            func = _Undo([rebuild.carried_out[root] for root in left]).visit_expr(func)
     before = {
         graph.name(plan.conv): plan.weights[0]
-        for plan in plans.values()
+        for plan in plans_of(decisions).values()
         if plan.weights is not None
     }
     if before:
         known = dict((func.attrs or {}).get(WEIGHTS_BEFORE, {}))
         func = func.with_attr(WEIGHTS_BEFORE, {**known, **before})
-    # With the PrimFuncs that plans added.
-    mod = rebuild.builder_.get()
     mod.update_func(name, func)
-    return _Rewritten(mod, func, rebuild.sides)
+    return decisions, mod
 
 
-def _judged(
-    graph: Graph, new: _Rewritten, decisions: list[Decision], judge: Judge
-) -> list[Decision]:
-    """``decisions`` without the rewrites that the machine model expects to be slower."""
-    roots = list(new.sides)
-    reasons = slower(graph, Graph(new.func, new.mod), list(new.sides.values()), judge)
-    left = {root: reason for root, reason in zip(roots, reasons, strict=True) if reason}
+@dataclass(frozen=True)
+class _CarriedOut:
+    """A plan in a new function: what each of the tensors that it reads and gives became there.
 
-    def judged(decision: Decision) -> Decision:
-        plan = decision.outcome
-        if not isinstance(plan, Plan) or plan.root not in left:
-            return decision
-        return replace(decision, outcome=Refused(left[plan.root]))
+    ``value`` is what the result was, in terms of the new function.
+    """
 
-    return [judged(decision) for decision in decisions]
+    read: Mapping[relax.Expr, relax.Expr]
+    root: relax.Var
+    new_root: relax.Var
+    value: relax.Expr
+
+
+def _slower(
+    before: Graph, after: Graph, plans: Mapping[relax.Var, _CarriedOut], chooser: Chooser
+) -> dict[relax.Var, Refused]:
+    """Of the plans, by their roots, those that are slower than what they replace."""
+    sides = [
+        Sides(
+            replaced(before, plan.root, plan.read.keys()),
+            replaced(after, plan.new_root, plan.read.values()),
+        )
+        for plan in plans.values()
+    ]
+    reasons = slower(before, after, sides, chooser)
+    return {root: Refused(reason) for root, reason in zip(plans, reasons, strict=True) if reason}
+
+
+def _judged(decision: Decision, left: Mapping[relax.Var, Refused]) -> Decision:
+    plan = decision.outcome
+    reason = left.get(plan.root) if isinstance(plan, Plan) else None
+    return decision if reason is None else replace(decision, outcome=reason)
 
 
 def explain(mod: tvm.IRModule) -> Report:
@@ -124,73 +130,61 @@ def explain(mod: tvm.IRModule) -> Report:
 class RewriteUpsampling:
     """Relax module pass: upsampling patterns to ``relax.nn.conv2d_transpose``.
 
-    Whether a rewrite pays depends on the machine: given a ``target`` (whatever
-    ``tvm_deconv.targets.resolve_target`` takes), the machine model leaves layers that are faster as
-    they are, among them those that would be faster only with more weights than
-    ``max_weight_growth`` allows. ``variant``, ``winograd``, ``log`` and that are what
-    ``LowerConvolutions`` is given. Without a target, all that is exact is rewritten. Raises as that
-    pass does.
+    Whether a rewrite pays depends on the machine: given a ``target``, the machine model leaves
+    layers that are faster as they are, among them those that would be faster only with more weights
+    than ``max_weight_growth`` allows. Without one, all that is exact is rewritten. ``target``,
+    ``options`` and what is raised are those of ``LowerConvolutions``.
     """
 
-    def __init__(
-        self,
-        target: str | Mapping[str, Any] | tvm.target.Target | None = None,
-        *,
-        variant: str = AUTO,
-        winograd: bool = True,
-        log: LogSpec = AUTO_LOG,
-        max_weight_growth: Growth = AUTO,
-    ) -> None:
-        self.judge: Judge | None = None
-        if target is not None:
-            resolved = resolve_target(target)
-            preferences = Preferences(variant, winograd, resolve_log(log, resolved)[0])
-            budget = budget_of(max_weight_growth)
-            self.judge = Judge(machine_of(resolved), preferences, budget)
+    def __init__(self, target: ChooserSpec | None = None, **options: Any) -> None:
+        self.chooser = None if target is None else chooser_of(target, **options)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
-        return rewrite_upsampling(mod, self.judge)[0]
-
-
-class _Recorded:
-    """A block builder, and what it emitted."""
-
-    def __init__(self, builder: relax.BlockBuilder) -> None:
-        self._builder = builder
-        self.emitted: list[relax.Var] = []
-
-    def emit(self, *args: Any, **options: Any) -> relax.Var:
-        var = self._builder.emit(*args, **options)
-        self.emitted.append(var)
-        return var
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._builder, name)
+        return rewrite_upsampling(mod, self.chooser)[0]
 
 
 @mutator
 class _Rebuild(PyExprMutator):
-    """Replaces the value of each plan's root; everything else is copied with new types."""
+    """Replaces the value of each plan's root; everything else is copied with new types.
+
+    So is what plans replace, which nothing may read any more.
+    """
 
     def __init__(self, mod: tvm.IRModule, graph: Graph, plans: dict[relax.Var, Plan]) -> None:
         super().__init__(mod)
         self.graph, self.plans = graph, plans
-        self.sides: dict[relax.Var, Sides] = {}
+        self.carried_out: dict[relax.Var, _CarriedOut] = {}
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
         plan = self.plans.get(binding.var)
         if plan is None:
             super().visit_var_binding_(binding)
             return
-        builder = _Recorded(self.builder_)
-        read: list[relax.Var] = []
+        value = self.visit_expr(binding.value)
+        read: dict[relax.Expr, relax.Expr] = {}
 
         def remap(tensor: relax.Expr) -> relax.Expr:
-            read.append(tensor)
-            return self.visit_expr(tensor)
+            read[tensor] = self.visit_expr(tensor)
+            return read[tensor]
 
-        rebind(self, binding, plan.emit(Builder(builder), remap))
-        before = replaced(self.graph, plan.root, read)
-        self.sides[plan.root] = Sides(before, tuple(builder.emitted))
+        rebind(self, binding, plan.emit(Builder(self.builder_), remap))
+        new_root = self.visit_expr(binding.var)
+        self.carried_out[plan.root] = _CarriedOut(read, plan.root, new_root, value)
+
+
+@mutator
+class _Undo(PyExprMutator):
+    """Gives the roots of plans that were carried out the values back that they had."""
+
+    def __init__(self, plans: Iterable[_CarriedOut]) -> None:
+        super().__init__()
+        self.values = {plan.new_root: plan.value for plan in plans}
+
+    def visit_var_binding_(self, binding: relax.VarBinding) -> None:
+        value = self.values.get(binding.var)
+        if value is None:
+            super().visit_var_binding_(binding)
+        else:
+            rebind(self, binding, self.visit_expr(value))

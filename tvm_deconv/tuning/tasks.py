@@ -19,9 +19,9 @@ from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.layer import Layer
 from tvm_deconv.options import Options
 from tvm_deconv.quantization.required import is_quantized, require_onnx_runtime
-from tvm_deconv.schedules.choice import Preferences
+from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.schedules.cpu.integer.variant import operands_of
-from tvm_deconv.schedules.machines import Machine, variants_of_dtype
+from tvm_deconv.schedules.machines import variants_of_dtype
 from tvm_deconv.schedules.rest.default import is_scheduled
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 from tvm_deconv.transform import AddHeight, LowerIntegers, RewriteUpsampling
@@ -127,16 +127,17 @@ def _of_workload(workload: Measurable, dtype: str) -> Model:
 
 
 def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
+    chooser = Chooser(machine_of(target))
     with one_error(), target:
         passes = [AddHeight(), RewriteUpsampling(), *before_lowering()]
         passes.append(relax.transform.CanonicalizeBindings())
         mod = tvm.transform.Sequential(passes)(mod)
         # What it leaves is computed in floats.
-        lowered = tvm.transform.Sequential([LowerIntegers(target)])(mod)
-    machine, tasks = machine_of(target), []
-    for words, layer in (*_of_bytes(mod, machine), *_of_floats(lowered, machine)):
+        lowered = tvm.transform.Sequential([LowerIntegers(chooser)])(mod)
+    tasks = []
+    for words, layer in (*_of_bytes(mod, chooser), *_of_floats(lowered, chooser)):
         name = " ".join(filter(None, (prefix, words)))
-        if layer.conv.step != (1, 1) or not variants_of_dtype(machine, layer.dtype):
+        if layer.conv.step != (1, 1) or not variants_of_dtype(chooser.machine, layer.dtype):
             continue
         if None in layer.sizes:
             raise TuningError(
@@ -147,21 +148,22 @@ def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
     return tasks
 
 
-def _of_floats(mod: tvm.IRModule, machine: Machine) -> Iterator[tuple[str, Layer]]:
+def _of_floats(mod: tvm.IRModule, chooser: Chooser) -> Iterator[tuple[str, Layer]]:
     """Layers, and in words where they were met."""
     for _, func in mod.functions_items():
-        for layer in found.layers_of(mod, func, machine, Preferences()):
+        for layer in found.layers_of(mod, func, chooser):
             if isinstance(layer, found.LoweredLayer):
                 conv = layer.conv
-                yield found.describe_layer(layer), Layer(conv.op, found.sizes_of(conv), conv.dtype)
+                kind = found.kind_of(conv)
+                yield found.describe_layer(layer), Layer(kind.conv, kind.sizes, kind.dtype)
 
 
-def _of_bytes(mod: tvm.IRModule, machine: Machine) -> Iterator[tuple[str, Layer]]:
+def _of_bytes(mod: tvm.IRModule, chooser: Chooser) -> Iterator[tuple[str, Layer]]:
     """As ``_of_floats``, of a module whose integers are not lowered."""
     for _, func in mod.functions_items():
         if has_bytes(func):
             graph = Graph(func, mod)
-            for layer in layers_of_integers(graph, machine, Preferences()):
+            for layer in layers_of_integers(graph, chooser):
                 data, weight = operands_of(layer.dtype) or ("", "")
                 words = f"{found.describe(graph, layer.conv.var)}, {data} by {weight}"
                 yield words, Layer(layer.kernel.op, layer.sizes, layer.dtype)

@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 from tvm_deconv.annotations import WEIGHTS_BEFORE
 from tvm_deconv.layer_names import layer_name
 from tvm_deconv.report import Weights
-from tvm_deconv.schedules.budget import Budget, Form, forms_of, within
-from tvm_deconv.schedules.choice import Preferences
-from tvm_deconv.schedules.machines import Machine
+from tvm_deconv.schedules.budget import Budget, Form, within
+from tvm_deconv.schedules.chooser import Chooser
 
-from .layers import LoweredLayer, sizes_of
+from .layers import LoweredLayer, kind_of
 
 
 @dataclass(frozen=True)
@@ -28,26 +27,18 @@ class Budgeted:
     weights: Weights
 
 
-def within_budget(
-    layers: Sequence[LoweredLayer], machine: Machine, preferences: Preferences, budget: Budget
-) -> Budgeted:
-    """``layers`` of one function, with at most the weights that ``budget`` allows.
+def within_budget(layers: Sequence[LoweredLayer], chooser: Chooser) -> Budgeted:
+    """``layers`` of one function, with at most the weights that the budget allows.
 
     Or, where that cannot be, with the smallest forms.
     """
-    known: dict[tuple, tuple[Form, ...]] = {}
-    forms = []
-    for layer in layers:
-        key = layer.conv.op, sizes_of(layer.conv), layer.conv.dtype
-        if key not in known:
-            known[key] = forms_of(*key[:2], machine, preferences, layer.choice)
-        forms.append(known[key])
+    forms = [chooser.forms(kind_of(layer.conv)) for layer in layers]
     model = _of_model(layers)
-    most = budget.most(model)
+    most = chooser.budget.most(model)
     taken = within(forms, most)
     chosen = [own[index] for own, index in zip(forms, taken, strict=True)]
     result = [
-        layer if form is own[0] else _smaller(layer, own[0], form, budget)
+        layer if form is own[0] else _smaller(layer, own[0], form, chooser.budget)
         for layer, own, form in zip(layers, forms, chosen, strict=True)
     ]
     return Budgeted(

@@ -9,7 +9,6 @@ its store, scheduled for the target, with the weights packed at compile time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,16 +17,11 @@ import tvm_ffi
 from tvm import relax, te
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from tvm_deconv.backends import machine_of
-from tvm_deconv.logs.find import AUTO as AUTO_LOG
-from tvm_deconv.logs.find import LogSpec, resolve_log
 from tvm_deconv.relax_functions import opaque, with_rebuilt
-from tvm_deconv.schedules.budget import Growth, budget_of
-from tvm_deconv.schedules.choice import AUTO, Preferences
 from tvm_deconv.schedules.cpu.processors import available_processors
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.schedules.tir.stacks import on_volumes
-from tvm_deconv.targets import resolve_target
+from tvm_deconv.transform.choosing import ChooserSpec, chooser_of
 from tvm_deconv.transform.graph import same_shape, shape_of
 from tvm_deconv.transform.rebind import rebind
 
@@ -49,31 +43,14 @@ class LowerConvolutions:
 
     Lowers layers in NCHW with constant weights, float32 or float16, any kernel, dilation, groups
     and padding, static or symbolic N, H, W; accumulates in float32. Other layers stay as they are.
-    ``target`` is whatever ``tvm_deconv.targets.resolve_target`` takes. ``variant``, ``winograd``
-    and ``log`` decide about the variant as ``tvm_deconv.schedules.choice`` says; ``log`` is found
-    as ``tvm_deconv.logs.find.resolve_log`` says. The weights of all kernels together are at most
-    ``max_weight_growth`` times the model's (``schedules.budget``). Each function
-    is called after its variant and operator (``revd2_conv2d_transpose``) and has the former in
+    ``target``, ``options`` (``variant``, ``winograd``, ``log``, ``max_weight_growth``) and what is
+    raised are those of ``tvm_deconv.transform.choosing.chooser_of``. Each function is called after
+    its variant and operator (``revd2_conv2d_transpose``) and has the former in
     ``VARIANT_ATTRIBUTE``.
-
-    Raises TargetError for a target that is unknown or has no schedules, VariantError for a variant
-    that is unknown or excluded and a growth that is no number of at least 1, and LogError for a log
-    that is damaged or not of the target.
     """
 
-    def __init__(
-        self,
-        target: str | Mapping[str, Any] | tvm.target.Target,
-        *,
-        variant: str = AUTO,
-        winograd: bool = True,
-        log: LogSpec = AUTO_LOG,
-        max_weight_growth: Growth = AUTO,
-    ) -> None:
-        resolved = resolve_target(target)
-        self.budget = budget_of(max_weight_growth)
-        self.machine = machine_of(resolved)
-        self.preferences = Preferences(variant, winograd, resolve_log(log, resolved)[0])
+    def __init__(self, target: ChooserSpec, **options: Any) -> None:
+        self.chooser = chooser_of(target, **options)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
@@ -83,9 +60,9 @@ class LowerConvolutions:
         canonical = relax.transform.CanonicalizeBindings()(mod)
 
         def rebuild(work: tvm.IRModule, func: relax.Function) -> _Rebuild | None:
-            found = layers_of(work, func, self.machine, self.preferences)
+            found = layers_of(work, func, self.chooser)
             lowered = [layer for layer in found if isinstance(layer, LoweredLayer)]
-            lowered = within_budget(lowered, self.machine, self.preferences, self.budget).layers
+            lowered = within_budget(lowered, self.chooser).layers
             # NumPy lets other threads run while it computes.
             with ThreadPoolExecutor(available_processors()) as pool:
                 weights = pool.map(_packed, lowered)

@@ -11,9 +11,7 @@ from tvm import relax
 from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.report import KernelReport, Weights
-from tvm_deconv.schedules.budget import Budget
-from tvm_deconv.schedules.choice import Preferences
-from tvm_deconv.schedules.machines import Machine
+from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.transform.graph import Graph
 
 from .budget import within_budget
@@ -25,9 +23,7 @@ Products = Callable[[Graph], list[KernelReport]]
 
 def explain_kernels(
     mod: tvm.IRModule,
-    machine: Machine,
-    preferences: Preferences,
-    budget: Budget,
+    chooser: Chooser,
     of_bytes: OfBytes = lambda *_: None,
     products: Products = lambda _: [],
 ) -> tuple[tuple[KernelReport, ...], Weights | None]:
@@ -41,7 +37,7 @@ def explain_kernels(
     lines: list[KernelReport] = []
     sums: list[Weights] = []
     for name, func in sorted(mod.functions_items(), key=lambda item: item[0].name_hint):
-        found = layers_of(mod, func, machine, preferences)
+        found = layers_of(mod, func, chooser)
         early = [of_bytes(layer.graph, _var(layer)) for layer in found]
         seen = [not isinstance(report, KernelReport) for report in early]
         lowered = [
@@ -49,7 +45,7 @@ def explain_kernels(
             for layer, is_seen in zip(found, seen, strict=True)
             if is_seen and isinstance(layer, LoweredLayer)
         ]
-        budgeted = within_budget(lowered, machine, preferences, budget)
+        budgeted = within_budget(lowered, chooser)
         sums += [budgeted.weights] if lowered else []
         chosen = iter(budgeted.layers)
         for layer, report in zip(found, early, strict=True):

@@ -12,7 +12,8 @@ import tvm
 from tvm import relax
 
 from tvm_deconv.patterns.graph import Refused
-from tvm_deconv.schedules.choice import Choice, Preferences, choose
+from tvm_deconv.schedules.choice import Choice
+from tvm_deconv.schedules.chooser import Chooser, Kind
 from tvm_deconv.schedules.cpu.depthwise.variant import DEPTHWISE
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.machines import Machine, variants_for
@@ -50,31 +51,26 @@ class RefusedLayer:
 
 
 def layers_of(
-    mod: tvm.IRModule, func: tvm.ir.BaseFunc, machine: Machine, preferences: Preferences
+    mod: tvm.IRModule, func: tvm.ir.BaseFunc, chooser: Chooser
 ) -> list[LoweredLayer | RefusedLayer]:
     """All convolutions of a Relax function of ``mod`` in order; there are none in any other one.
 
-    A symbolic size counts as not known. One over volumes is a layer for each phase of its depth.
+    Each has the choice that it would get alone, without a budget. One over volumes is a layer for
+    each phase of its depth.
     """
     if not isinstance(func, relax.Function):
         return []
     graph = Graph(func, mod)
     found: list[LoweredLayer | RefusedLayer] = []
     taken: set[relax.Var] = set()
-    chosen: dict[Any, Choice] = {}
     for var in graph.order:
-        convs = convolutions_of(graph, var, machine) if var in graph.live else ()
+        convs = convolutions_of(graph, var, chooser.machine) if var in graph.live else ()
         if isinstance(convs, Refused):
             found.append(RefusedLayer(graph, var, convs.reason))
         elif convs:
             epilogue = collect(graph, convs[0], taken)
             taken.update(epilogue.members)
-            for conv in convs:
-                layer, volumes = (conv.op, sizes_of(conv), conv.dtype), conv.stack is not None
-                if (layer, volumes) not in chosen:
-                    choice = choose(*layer, machine, preferences, volumes=volumes)
-                    chosen[layer, volumes] = choice
-                found.append(LoweredLayer(graph, conv, epilogue, chosen[layer, volumes]))
+            found += [LoweredLayer(graph, c, epilogue, chooser.choice(kind_of(c))) for c in convs]
     return found
 
 
@@ -138,10 +134,10 @@ def _with_step(
     return (stepped,)
 
 
-def sizes_of(conv: Convolution) -> Sizes:
-    """Batch, height and width of what the layer is computed over; a symbolic one is not known."""
+def kind_of(conv: Convolution) -> Kind:
+    """What the choice for a layer depends on; a symbolic size is not known."""
     n, _, h, w = (dim if isinstance(dim, int) else None for dim in conv.picture)
-    return Sizes(n, h, w)
+    return Kind(conv.op, Sizes(n, h, w), conv.dtype, conv.stack is not None)
 
 
 def operator(graph: Graph, var: relax.Var) -> str:

@@ -13,16 +13,14 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from tvm_deconv.backends import machine_of
 from tvm_deconv.layer_names import layer_name
-from tvm_deconv.logs.find import LogSpec, resolve_log
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.relax_functions import holds, opaque, with_rebuilt
 from tvm_deconv.report import KernelReport
-from tvm_deconv.schedules.choice import Preferences
+from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.schedules.cpu.integer.variant import INTEGER
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.machines import Machine
+from tvm_deconv.transform.choosing import ChooserSpec, chooser_of
 from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, shape_of, text
 from tvm_deconv.transform.graph import constant as tensor_constant
 from tvm_deconv.transform.keep_bytes import DEQUANTIZE
@@ -44,22 +42,19 @@ class LowerIntegers:
     faster, in whose forms ``winograd`` counts Winograd's; and, on processors, such products of a
     matrix and a constant one. Anything else stays as it is, as does a
     module for a GPU that does not multiply bytes. ``log`` may hold tiles that were measured on a
-    processor. To run before that pass, when weights are constants. Each function is called
-    ``integer_conv2d_transpose``, ``integer_conv2d`` or ``integer_matmul``. Raises LogError as that
-    pass does.
+    processor; a variant that is named, and the budget, are of floats. To run before that pass, when
+    weights are constants. Each function is called ``integer_conv2d_transpose``, ``integer_conv2d``
+    or ``integer_matmul``. Arguments and what is raised are those of that pass.
     """
 
-    def __init__(
-        self, target: tvm.target.Target, winograd: bool = True, log: LogSpec = None
-    ) -> None:
-        self.machine = machine_of(target)
-        self.preferences = Preferences(winograd=winograd, log=resolve_log(log, target)[0])
+    def __init__(self, target: ChooserSpec, **options: Any) -> None:
+        self.chooser = chooser_of(target, **options)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         """The module with every such layer lowered; itself where there is none."""
-        is_meant = multiplies_bytes(self.machine)
+        is_meant = multiplies_bytes(self.chooser.machine)
         if not is_meant or not any(map(has_bytes, dict(mod.functions).values())):
             return mod
         canonical = relax.transform.CanonicalizeBindings()(mod)
@@ -69,8 +64,8 @@ class LowerIntegers:
                 return None
             graph = Graph(func, work)
             found: list[ByteLayer] = [
-                *layers_of_integers(graph, self.machine, self.preferences),
-                *products_of_integers(graph, self.machine),
+                *layers_of_integers(graph, self.chooser),
+                *products_of_integers(graph, self.chooser),
             ]
             layers = {layer.result: layer for layer in found}
             return _Rebuild(work, graph, layers) if layers else None
@@ -85,17 +80,16 @@ def has_bytes(func: tvm.ir.BaseFunc) -> bool:
     return is_relax and holds(func, lambda expr: op_name(expr) == DEQUANTIZE)
 
 
-def layers_of_integers(
-    graph: Graph, machine: Machine, preferences: Preferences
-) -> list[IntegerLayer]:
+def layers_of_integers(graph: Graph, chooser: Chooser) -> list[IntegerLayer]:
     """What of a function is computed in integers, in order."""
     live = (var for var in graph.order if var in graph.live)
-    found = (integer_layer(graph, var, machine, preferences) for var in live)
+    found = (integer_layer(graph, var, chooser.machine, chooser.preferences) for var in live)
     return [layer for layer in found if isinstance(layer, IntegerLayer)]
 
 
-def products_of_integers(graph: Graph, machine: Machine) -> list[ProductLayer | PairLayer]:
+def products_of_integers(graph: Graph, chooser: Chooser) -> list[ProductLayer | PairLayer]:
     """Products of matrices that are computed in integers: on processors."""
+    machine = chooser.machine
     if not isinstance(machine, CpuMachine):
         return []
     live = (var for var in graph.order if var in graph.live)
@@ -104,7 +98,7 @@ def products_of_integers(graph: Graph, machine: Machine) -> list[ProductLayer | 
 
 
 def explain_integers(
-    machine: Machine, preferences: Preferences
+    chooser: Chooser,
 ) -> Callable[[Graph, relax.Var], KernelReport | Refused | None]:
     """Says of a convolution which kernel of integers computes it; Refused, why none does.
 
@@ -112,7 +106,7 @@ def explain_integers(
     """
 
     def of_bytes(graph: Graph, var: relax.Var) -> KernelReport | Refused | None:
-        layer = integer_layer(graph, var, machine, preferences)
+        layer = integer_layer(graph, var, chooser.machine, chooser.preferences)
         if not isinstance(layer, IntegerLayer):
             return layer
         kernel = layer.kernel
@@ -132,11 +126,11 @@ def explain_integers(
     return of_bytes
 
 
-def explain_products(machine: Machine) -> Callable[[Graph], list[KernelReport]]:
+def explain_products(chooser: Chooser) -> Callable[[Graph], list[KernelReport]]:
     """Says which products of matrices of a function kernels of integers compute."""
 
     def of_products(graph: Graph) -> list[KernelReport]:
-        return [_explained(graph, layer) for layer in products_of_integers(graph, machine)]
+        return [_explained(graph, layer) for layer in products_of_integers(graph, chooser)]
 
     return of_products
 

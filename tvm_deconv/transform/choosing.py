@@ -1,0 +1,46 @@
+"""From a target and what a caller says to the ``Chooser`` of layers that passes share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from tvm.target import Target
+
+from tvm_deconv.backends import machine_of
+from tvm_deconv.logs.find import AUTO as AUTO_LOG
+from tvm_deconv.logs.find import LogSpec, resolve_log
+from tvm_deconv.schedules.budget import Growth, budget_of
+from tvm_deconv.schedules.choice import AUTO, Preferences
+from tvm_deconv.schedules.chooser import Chooser
+from tvm_deconv.targets import resolve_target
+
+# What a pass is made for: a target, or a chooser that it shares with others.
+ChooserSpec: TypeAlias = str | Mapping[str, Any] | Target | Chooser
+
+
+def chooser_of(
+    target: ChooserSpec,
+    *,
+    variant: str = AUTO,
+    winograd: bool = True,
+    log: LogSpec = AUTO_LOG,
+    max_weight_growth: Growth = AUTO,
+) -> Chooser:
+    """The chooser for a target, whatever ``tvm_deconv.targets.resolve_target`` takes.
+
+    ``variant``, ``winograd`` and ``log`` decide about the variant as ``schedules.choice`` says;
+    ``log`` is found as ``tvm_deconv.logs.find.resolve_log`` says. The weights of all kernels
+    together are at most ``max_weight_growth`` times the model's (``schedules.budget``). A chooser
+    in place of a target is returned as it is.
+
+    Raises TargetError for a target that is unknown or has no schedules, VariantError for a variant
+    that is unknown or excluded and a growth that is no number of at least 1, and LogError for a log
+    that is damaged or not of the target.
+    """
+    if isinstance(target, Chooser):
+        return target
+    resolved = resolve_target(target)
+    budget = budget_of(max_weight_growth)
+    preferences = Preferences(variant, winograd, resolve_log(log, resolved)[0])
+    return Chooser(machine_of(resolved), preferences, budget)
