@@ -64,18 +64,17 @@ class Empties:
                 return self._origins.get(key, node)
         return node if node.op_type in _SHORTEN else None
 
-    def check_output(self, key: str, types: Mapping[str, onnx.TypeProto]) -> None:
-        """Raise ModelError for an output of the network without elements.
+    def check_output(self, key: str, values: Mapping[str, np.ndarray]) -> None:
+        """Raise ModelError for an output of the network that is a constant without elements.
 
         It names the node that has left nothing, if one has.
         """
-        origin, array = self._origins.get(key), _empty(types.get(key))
-        if array is None:
+        if key not in values or values[key].size:
             return
+        origin, shape = self._origins.get(key), list(values[key].shape)
         where = f"{self.name}: {describe(origin, self.opset)}" if origin else self.name
         raise ModelError(
-            f"{where}: output {key!r} would have the shape {list(array.shape)}: there is nothing "
-            "to compute"
+            f"{where}: output {key!r} would have the shape {shape}: there is nothing to compute"
         )
 
 

@@ -72,7 +72,7 @@ def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[
             kept.append(node)
     for value in graph.output:
         _check_declared(value, facts)
-        facts.empties.check_output(value.name, facts.types)
+        facts.empties.check_output(value.name, facts.values)
     outputs = tuple(value.name for value in graph.output)
     needed = tuple(_needed(kept, outputs))
     return Network(name, opset, tuple(inputs), outputs, needed, facts.values)
