@@ -82,8 +82,10 @@ def why_not_folded(axis: Resampled, size: Any) -> str:
         return "no nearest resize by whole factors"
     where = f"axis {axis.axis}"
     if whole_ratio(size, axis.size) is None:
-        sizes = f"from {shown_size(size)} to {shown_size(axis.size)}"
-        return f"{sizes} samples along {where}, by no whole factor"
+        sizes = f"from {shown_size(size)} to {shown_size(axis.size)} samples"
+        # A formula in floating point is nobody's words.
+        sizes = f"{shown_size(size)} samples" if "Cast" in sizes else sizes
+        return f"{sizes} along {where}, by no whole factor"
     if isinstance(axis.kernel, Windowed) and axis.kernel.a is not None:
         return f"whose weights along {where} are not those of linear interpolation"
     return f"which does not lie at (i + 1/2)/r - 1/2 along {where}"
