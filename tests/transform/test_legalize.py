@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import tvm
 import tvm_ffi
+from onnx_net import Net
 from quick_network import loaded, unoptimised
 from relax_helpers import module
 from tvm import relax
 from tvm.ir import TensorLoad
 
 import tvm_deconv
+from tvm_deconv.importer import load
 from tvm_deconv.transform.legalize import legalize_passes
 
 
@@ -28,6 +30,18 @@ def test_padding_reads_the_axes_that_it_leaves_alone_as_they_are(mode):
     (load,) = loads
     plain = [isinstance(index, tvm.ir.Var) for index in load.indices]
     assert plain == [True, True, False, False]
+
+
+@pytest.mark.parametrize("mode", ["reflect", "edge", "wrap", "constant"])
+def test_padding_of_a_free_size_is_fused_with_what_reads_it(mode):
+    """A size that is named in two ways, h + 2 + 2 and h + 4, stops FuseTIR."""
+    net = Net((1, 3, 5, 7), dims=(1, 3, "h", "w"))
+    padded = net("Pad", "x", net.integers(0, 0, 2, 3, 0, 0, 2, 1), mode=mode)
+    proto = net.model(net("InstanceNormalization", padded, net.constant(3), net.constant(3)))
+    proto.opset_import[0].version = 19
+    target = unoptimised()
+    with target:
+        tvm_deconv.pipeline(target)(load(proto))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16"])

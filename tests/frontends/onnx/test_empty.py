@@ -99,15 +99,20 @@ CASES = [
     nothing_written,
     sizes_of_nothing,
 ]
+BESIDE_FREE_SIZES = [
+    all_or_nothing,
+    lambda net: three_parts(net, 1),
+    lambda net: net("Concat", "x", net("Sigmoid", nothing(net)), axis=1),
+]
 OPSETS = {
     "sizes as an attribute": (11, lambda net: all_or_nothing(net, 11)),
     "uneven parts": (18, uneven_parts),
 }
 
 
-def together(cases):
+def together(cases, dims=None):
     """One network of several, each an output."""
-    net = Net(SHAPE)
+    net = Net(SHAPE, dims=dims)
     return net.model(*(case(net) for case in cases))
 
 
@@ -121,6 +126,18 @@ def check(model):
 
 def test_what_reads_nothing_beside_something_is_computed():
     check(together(CASES))
+
+
+def test_so_it_is_beside_free_sizes():
+    check(together(BESIDE_FREE_SIZES, ("n", 4, "h", "w")))
+
+
+def test_what_makes_something_of_nothing_and_a_free_size_is_refused():
+    net = Net(SHAPE, dims=("n", 4, "h", "w"))
+    empty = nothing(net)
+    added = net("Add", "x", net("ReduceSum", net("Relu", empty), net.integers(1)))
+    with pytest.raises(ModelError, match=rf"Slice '{empty}' .* the shape \[\?, 0, \?, \?\]: there"):
+        load(net.model(added))
 
 
 @pytest.mark.parametrize("name", OPSETS)
@@ -138,5 +155,5 @@ def test_an_output_without_elements_is_refused_by_the_node_that_leaves_nothing()
         load(net.model(net("Relu", empty)))
     net = Net(SHAPE)
     made = net("ConstantOfShape", net.integers(2, 0))
-    with pytest.raises(ModelError, match=rf"output '{made}' would have the shape \[2, 0\]"):
+    with pytest.raises(ModelError, match=rf"'{made}' would have the shape \[2, 0\]"):
         load(net.model(net("Relu", "x"), made))

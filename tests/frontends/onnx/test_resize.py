@@ -211,6 +211,14 @@ def test_another_resize_is_named_in_the_report():
     assert "is cubic resize with half_pixel" in report.layers[0].reason
 
 
+def test_sizes_of_a_resize_that_stays_are_formulas_in_a_report():
+    model, _ = model_of([resize(X, (1, 1, 1.7, 0.6), mode="linear", free=(2, 3))])
+    model.graph.node.append(helper.make_node("Conv", ["y0_0", "w"], ["z"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((1, 3, 3, 3), "float32"), "w"))
+    _, report = rewrite_upsampling(load(model))
+    assert "from r0_0_2 to r0_0_2 * 17 // 10 samples along axis 2" in report.layers[0].reason
+
+
 REFUSED = [
     (resize(X, (1, 1, np.nan, 2)), r"scales are \[1, 1, nan, 2\]: give positive numbers"),
     (resize(X, (1, 1, np.inf, 2)), r"scales are \[1, 1, inf, 2\]: give positive numbers"),

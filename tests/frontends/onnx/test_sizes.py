@@ -225,6 +225,28 @@ def test_maps_of_one_size_where_a_multiple_comes_in_are_joined(joined, maps):
         main(tvm.runtime.tensor(np.zeros((1, 4, 6, 8), "float32")))
 
 
+def every_second(n, row, column):
+    """Of the rows and columns, from ``row`` and ``column`` on."""
+    far, both = n.integers(2**31, 2**31), n.integers(2, 2)
+    return n("Slice", "x", n.integers(row, column), far, n.integers(2, 3), both)
+
+
+@pytest.mark.parametrize(
+    "joined", [lambda n, *maps: n("Sum", *maps), lambda n, *maps: n("Concat", *maps, axis=1)]
+)
+def test_maps_of_every_second_row_and_column_are_joined_where_all_are_of_one_size(joined):
+    """As detectors begin: two sizes that a column has in turns must both be one and the same."""
+    proto = model(
+        lambda n: joined(n, *(every_second(n, row, column) for row in (0, 1) for column in (0, 1)))
+    )
+    main = compiled(proto)
+    x = np.random.default_rng(0).standard_normal((2, 4, 6, 10)).astype("float32")
+    (expected,) = onnxruntime.InferenceSession(proto.SerializeToString()).run(None, {"x": x})
+    np.testing.assert_allclose(main(tvm.runtime.tensor(x)).numpy(), expected, rtol=1e-6, atol=1e-6)
+    with pytest.raises(RuntimeError, match="match_cast"):
+        main(tvm.runtime.tensor(np.zeros((1, 4, 6, 9), "float32")))
+
+
 @pytest.mark.parametrize("skip", [("h2", "w2"), (12, "w2")])
 def test_maps_of_two_inputs_are_joined_where_they_are_of_one_size(skip):
     """As a decoder takes what an encoder of its own file computed."""

@@ -1,8 +1,9 @@
 """Tensors without elements: what becomes of them is known before anything is computed.
 
 Where a slice or a split leaves nothing, as in blocks that share their channels out by a ratio that
-may be 0, the tensor is a constant, and so is most of what reads it (``Facts``). What reads it
-beside tensors that do have elements is written without it:
+may be 0, the tensor is a constant, and so is most of what reads it (``Facts``). With a free size
+beside the 0 it is none, but nothing has to compute it either. What reads it beside tensors that do
+have elements is written without it:
 
     a, b = Split(x, [0, 4]);  y = Concat(a, f(b))    =>    b = Split(x, [4]);  y = Concat(f(b))
 """
@@ -17,7 +18,7 @@ from onnx import helper
 
 from tvm_deconv.errors import ModelError
 
-from .nodes import STANDARD, attributes, describe, words
+from .nodes import STANDARD, attributes, describe, reads, words
 
 # Operators that may leave nothing of a tensor. Windows that do so are wider than what they read.
 _SHORTEN = words("Compress Gather GatherElements GatherND Range Slice Split Tile")
@@ -29,6 +30,8 @@ _OF_SEVERAL = words(
     "Min Mod Mul Or Pow Sub Sum Where Xor"
 )
 
+Sizes = list[int | None]
+
 
 class Empties:
     """Tensors without elements in a graph, with the node that has left nothing of others."""
@@ -36,6 +39,8 @@ class Empties:
     def __init__(self, name: str, opset: int) -> None:
         self.name, self.opset = name, opset
         self._origins: dict[str, onnx.NodeProto] = {}
+        # Those with a free size beside the 0: by their names, what to say of them.
+        self._shapes: dict[str, Sizes] = {}
 
     def found(
         self,
@@ -43,13 +48,22 @@ class Empties:
         types: Mapping[str, onnx.TypeProto],
         inferred: Mapping[str, onnx.TypeProto],
     ) -> dict[str, np.ndarray]:
-        """Those of the node's outputs that have no elements, as ``inferred``."""
+        """Those of the node's outputs that have no elements and fixed sizes, as ``inferred``."""
         origin = self._origin(node, types)
         if origin is None:
             return {}
-        arrays = {key: _empty(inferred.get(key)) for key in node.output if key}
-        found = {key: array for key, array in arrays.items() if array is not None}
-        self._origins |= dict.fromkeys(found, origin)
+        found = {}
+        for key in filter(None, node.output):
+            sizes = _empty(inferred.get(key))
+            if sizes is None:
+                continue
+            self._origins[key] = origin
+            fixed = [size for size in sizes if size is not None]
+            if len(fixed) == len(sizes):
+                element = inferred[key].tensor_type.elem_type
+                found[key] = np.zeros(fixed, helper.tensor_dtype_to_np_dtype(element))
+            else:
+                self._shapes[key] = sizes
         return found
 
     def _origin(
@@ -64,36 +78,56 @@ class Empties:
                 return self._origins.get(key, node)
         return node if node.op_type in _SHORTEN else None
 
-    def check_output(self, key: str, types: Mapping[str, onnx.TypeProto]) -> None:
+    def without(
+        self,
+        node: onnx.NodeProto,
+        types: Mapping[str, onnx.TypeProto],
+        values: Mapping[str, np.ndarray],
+    ) -> tuple[onnx.NodeProto | None, dict[str, np.ndarray]]:
+        """A node that computes the same without tensors of no elements, and weights that it reads.
+
+        No node where that is nothing. ``values`` are the constants.
+
+        Raises ModelError for a node that makes something of a tensor that has no elements and a
+        free size.
+        """
+        if node.domain not in STANDARD:
+            return node, {}
+        gone = [key for key in node.output if key and (key in self._shapes or key in values)]
+        if gone and len(gone) == sum(map(bool, node.output)):
+            return None, {}
+        found, weights = _without(node, types, gone)
+        for key in sorted(reads(found) & self._shapes.keys()):
+            self._refuse(key, self._shapes[key])
+        return found, weights
+
+    def check_output(self, key: str, values: Mapping[str, np.ndarray]) -> None:
         """Raise ModelError for an output of the network without elements.
 
         It names the node that has left nothing, if one has.
         """
-        origin, array = self._origins.get(key), _empty(types.get(key))
-        if array is None:
-            return
+        if key in self._shapes:
+            self._refuse(key, self._shapes[key])
+        if key in values and not values[key].size:
+            self._refuse(key, list(values[key].shape))
+
+    def _refuse(self, key: str, sizes: Sizes) -> None:
+        origin = self._origins.get(key)
         where = f"{self.name}: {describe(origin, self.opset)}" if origin else self.name
+        shape = ", ".join("?" if size is None else str(size) for size in sizes)
         raise ModelError(
-            f"{where}: output {key!r} would have the shape {list(array.shape)}: there is nothing "
-            "to compute"
+            f"{where}: {key!r} would have the shape [{shape}]: there is nothing to compute"
         )
 
 
-def without_empty(
-    node: onnx.NodeProto, types: Mapping[str, onnx.TypeProto], values: Mapping[str, np.ndarray]
+def _without(
+    node: onnx.NodeProto, types: Mapping[str, onnx.TypeProto], gone: list[str]
 ) -> tuple[onnx.NodeProto, dict[str, np.ndarray]]:
-    """A node that computes the same without tensors of no elements, and new weights that it reads.
-
-    ``values`` holds those of the node's outputs that have none.
-    """
-    if node.domain not in STANDARD:
-        return node, {}
     if node.op_type == "Concat":
         kept = [key for key in node.input if _empty(types.get(key)) is None]
         return (_copy(node, kept, node.output) if kept else node), {}
     if node.op_type in _SCATTERING and _empty(types.get(node.input[1])) is not None:
         return helper.make_node("Identity", node.input[:1], node.output, name=node.name), {}
-    gone = [key for key in node.output if key in values]
     if node.op_type == "Split" and gone:
         return _shorter_split(node, types, [key for key in node.output if key not in gone])
     return node, {}
@@ -124,12 +158,12 @@ def _copy(node: onnx.NodeProto, inputs: list[str], outputs: list[str]) -> onnx.N
     return copy
 
 
-def _empty(kind: onnx.TypeProto | None) -> np.ndarray | None:
-    """The tensor of a type, if it has sizes, one of which is 0."""
+def _empty(kind: onnx.TypeProto | None) -> Sizes | None:
+    """The sizes of a type, None where free, if one of them is 0."""
     if kind is None or not kind.tensor_type.HasField("shape"):
         return None
     dims = kind.tensor_type.shape.dim
-    sizes = [dim.dim_value if dim.HasField("dim_value") else -1 for dim in dims]
-    if 0 not in sizes or min(sizes) < 0:
+    sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
+    if 0 not in sizes or any(size is not None and size < 0 for size in sizes):
         return None
-    return np.zeros(sizes, helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type))
+    return sizes

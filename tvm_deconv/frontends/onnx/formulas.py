@@ -5,17 +5,18 @@ A size is an int, or an expression of int64 in the free sizes of the inputs.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tvm
 from tvm import sym, tirx
 
+from tvm_deconv.frontends.resampled import shown_size
+
 
 def shown(shape: Sequence[Any]) -> str:
     """``[n, 8, h + 2]``: a shape in the words of a message."""
-    return re.sub(r"T\.int64\((-?\d+)\)", r"\1", str(list(shape))).replace("T.", "")
+    return shown_size(list(shape))
 
 
 # Sizes that many numbers divide, all alike (an image may have to be square) or all different.

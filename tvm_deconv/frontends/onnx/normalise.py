@@ -21,7 +21,6 @@ from tvm.relax.frontend.onnx.onnx_frontend import parse_shape_name
 from tvm_deconv.errors import ModelError, first_line
 
 from .check import sorted_nodes
-from .empty import without_empty
 from .facts import Facts
 from .functions import written_out
 from .nodes import bodies, opset_of, reads
@@ -66,13 +65,13 @@ def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[
             continue
         node = check_node(node, facts)
         if facts.visit(node) is None:
-            node, weights = without_empty(node, facts.types, facts.values)
+            rest, weights = facts.empties.without(node, facts.types, facts.values)
             for key, array in weights.items():
                 facts.set_value(key, array)
-            kept.append(node)
+            kept += [rest] if rest is not None else []
     for value in graph.output:
         _check_declared(value, facts)
-        facts.empties.check_output(value.name, facts.types)
+        facts.empties.check_output(value.name, facts.values)
     outputs = tuple(value.name for value in graph.output)
     needed = tuple(_needed(kept, outputs))
     return Network(name, opset, tuple(inputs), outputs, needed, facts.values)

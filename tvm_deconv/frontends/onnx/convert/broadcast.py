@@ -70,15 +70,18 @@ def common_size(size: Any, beside: Sequence[Any], repeats: bool = True) -> Any:
     fixed = [n for n in beside if isinstance(n, int)]
     if fixed and not repeats:
         return fixed[0]
-    formulas = [n for n in beside if not isinstance(n, (int, tirx.Var))]
-    return next((n for n in formulas if n is size or _must_equal(n, size, repeats)), size)
+    for n in (n for n in beside if not isinstance(n, (int, tirx.Var))):
+        if n is size or are_one(n, size):
+            return size
+        if _must_equal(n, size, repeats):
+            return n
+    return size
 
 
 def _must_equal(a: Any, b: Any, repeats: bool) -> bool:
-    """Whether both are formulas that are not provably equal.
+    """Whether formulas that are not provably equal have to be.
 
-    Formulas of the same free sizes only, where an operand of size 1 ``repeats``.
+    Those of the same free sizes only, where an operand of size 1 ``repeats``.
     """
-    if repeats and set(tirx.analysis.undefined_vars(a)) != set(tirx.analysis.undefined_vars(b)):
-        return False
-    return not are_one(a, b)
+    variables = [set(tirx.analysis.undefined_vars(formula)) for formula in (a, b)]
+    return not repeats or variables[0] == variables[1]

@@ -50,7 +50,9 @@ def _padded(
     if not any((*begin, *end)):
         return x
     if mode == "wrap":
-        out = [n + b + e for n, b, e in zip(shape_of(x), begin, end, strict=True)]
+        sizes = sizes_analyzer(*shape_of(x))
+        whole = zip(shape_of(x), begin, end, strict=True)
+        out = [static(simplified(sizes, int64(n + b + e))) for n, b, e in whole]
         return call.builder.emit_te(pad_by_sizes, x, list(begin), out, _MODES[mode])
     if mode == "reflect":
         for size, first, last in zip(shape_of(x), begin, end, strict=True):
