@@ -13,10 +13,10 @@ from tvm_deconv.schedules.tir.edit import index, ramp
 class Registers:
     """A vector of int32 for each key, read as ``sums[key]`` and written as ``sums[key] = value``.
 
-    Each is a buffer. TVM puts one of 1 KiB or more into its workspace, where LLVM stores and loads
-    all sums around each word of channels: of a sub-pixel layer of factor 4, 64 -> 3 channels,
-    24 sums of AVX-512 in one buffer took twice the time. Smaller ones are on the stack, from where
-    LLVM takes them into registers.
+    Each is a buffer of the default scope. TVM puts one of another scope, or of 1 KiB or more, into
+    its workspace, where LLVM stores and loads sums around each word of channels: of a sub-pixel
+    layer of factor 4, 64 -> 3 channels, 24 sums of AVX-512 in one buffer took twice the time.
+    Smaller ones are on the stack, from where LLVM takes them into registers.
     """
 
     def __init__(self, keys: Iterable[Hashable], lanes: int) -> None:

@@ -83,6 +83,16 @@ def test_a_tile_may_have_vectors_of_two_rows(op):
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize("tile", [Tile(3, 2, 2), Tile(1, 1, 2)], ids=["24 sums", "4 sums"])
+def test_sums_are_in_registers_and_not_in_a_workspace(tile):
+    target = resolve_target({**X86, "mcpu": "cascadelake"})
+    kernel = Integer(QUADRUPLED, "uint8", dot_of(target), tile, Store("uint8"))
+    func = write(kernel, (1, 5, 4, 40)).with_attr("global_symbol", "main")
+    assembly = tvm.compile(func, target=target).mod.inspect_source("asm")
+    # Two loads of the function's address for the words of a strip; sums of each phase were more.
+    assert len(re.findall("AllocWorkspace@", assembly)) == 2
+
+
 def test_maps_as_narrow_as_a_vector_have_tiles_of_two_rows():
     sizes = Sizes(1, 16, 14), Sizes(1, 16, 28), Sizes(1, 14, 14)
     tiles = [choose_tile(SQUARE, VNNI, size, MACHINE) for size in sizes]
@@ -97,6 +107,8 @@ def test_threads_may_share_the_channels_of_a_strip(op):
     np.testing.assert_array_equal(got, expected)
 
 
+X86 = {"kind": "llvm", "mtriple": "x86_64-linux-gnu"}
+QUADRUPLED = ConvTranspose2d(5, 3, Axis(8, 4, 2, 2), Axis(8, 4, 2, 2))
 MACHINE = CpuMachine("avx512", 16, 32, 32 << 10, 1 << 20, 2)
 VNNI = Dot("vnni", 16, 4, 32, "llvm.x86.avx512.vpdpbusd.512", is_signed=False)
 SQUARE = ConvTranspose2d(64, 64, Axis(3, 1, 1, 1), Axis(3, 1, 1, 1))

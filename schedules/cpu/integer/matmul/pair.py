@@ -185,7 +185,7 @@ class _Writer:
     def _offsets(self, words: Any, offsets: Any, vector: Any) -> None:
         """What the sums of a vector of columns begin with, but for what rows add."""
         k, lanes = self.k, self.lanes
-        total = T.alloc_buffer((index(lanes),), "int32", scope="local")
+        total = T.alloc_buffer((index(lanes),), "int32")
         at = ramp(index(0), lanes)
         T.buffer_store(total, tirx.const(0, f"int32x{lanes}"), [at])
         tile, v = T.bind(vector // k.tile.vectors), T.bind(vector % k.tile.vectors)
@@ -199,7 +199,7 @@ class _Writer:
     def _sum_of_row(self, packed: Any, first: Any) -> Any:
         """The sum of the elements of a row of words."""
         k, lanes = self.k, self.lanes
-        total = T.alloc_buffer((index(lanes),), "int32", scope="local")
+        total = T.alloc_buffer((index(lanes),), "int32")
         at = ramp(index(0), lanes)
         T.buffer_store(total, tirx.const(0, f"int32x{lanes}"), [at])
         with T.serial(index(0), index(k.row // lanes)) as vector:

@@ -86,7 +86,7 @@ def store_columns(
             write(value, line + column, lanes)
         with T.Else():
             dtype = "float32" if store.is_value else store.dtype
-            part = T.alloc_buffer((index(lanes),), dtype, scope="local")
+            part = T.alloc_buffer((index(lanes),), dtype)
             T.buffer_store(part, value, [ramp(index(0), lanes)])
             with T.serial(index(0), tirx.max(outputs - column, index(0))) as i:
                 write(part[i], line + column + i, 1)
