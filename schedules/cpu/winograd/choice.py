@@ -89,16 +89,9 @@ def _best_of_each(
     conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
 ) -> tuple[tuple[float, WinogradTile], ...]:
     """Cycles and tile, the best of each ``outputs``."""
-    # Sizes that matter less, or not at all for the others, are settled first.
-    best: dict[tuple[int, int], tuple[float, WinogradTile]] = {}
-    for tiles in _candidates(conv, sizes, machine):
-        found = _best(conv, sizes, tiles, machine)
-        known = best.get(tiles.outputs)
-        if known is None or found[0] < known[0]:
-            best[tiles.outputs] = found
-    return tuple(
-        (cycles, replace(tile, unroll=_unroll(conv, tile))) for cycles, tile in best.values()
-    )
+    best = (_best(conv, sizes, many, machine) for many in _candidates(conv, sizes, machine))
+    # What matters less, or not at all for the others, is settled last.
+    return tuple((cycles, replace(tile, unroll=_unroll(conv, tile))) for cycles, tile in best)
 
 
 def _best(
@@ -110,14 +103,21 @@ def _best(
     """
     cycles: Any = tile_cycles(conv, sizes, many, machine)
     first = int(np.argmin(cycles))
-    rows, columns = (int(field[first]) for field in _arrays(many.tiles))
-    splits = int(_arrays(many.channel_splits)[first])
-    return cycles[first], replace(many, tiles=(rows, columns), channel_splits=splits)
 
+    def one(values: Any) -> int:
+        """Of what is said to be an int and is an array of them."""
+        return int(values[first])
 
-def _arrays(values: Any) -> Any:
-    """What is said to be an int and is an array of them."""
-    return values
+    channels = one(many.channels)
+    return cycles[first], replace(
+        many,
+        vectors=one(many.vectors),
+        channels=channels,
+        tiles=(one(many.tiles[0]), one(many.tiles[1])),
+        block=one(many.block),
+        channel_splits=one(many.channel_splits),
+        weight_vectors=_weights_in_vectors(channels, machine),
+    )
 
 
 def tile_cycles(
@@ -125,7 +125,7 @@ def tile_cycles(
 ) -> float:
     """Cycles of the busiest thread that the model expects; a free size counts as a typical one.
 
-    Where ``tiles`` and ``channel_splits`` are arrays, so is the result: what follows has operators
+    Where fields other than ``outputs`` are arrays, so is the result: what follows has operators
     only, and of them those that give one number the bits that they give an array.
     """
     layout = Layout(conv, tile)
@@ -134,10 +134,8 @@ def tile_cycles(
     widths = [sizes.width] if sizes.width is not None else typical
     threads = machine.threads if tile.parallel else 1
     piece = _piece_cycles(layout, machine)
-    shares = [
-        (sizes.batch or 1) * layout.h.strips(h) * layout.w.strips(w)
-        for h, w in product(heights, widths)
-    ]
+    rows, columns = map(layout.h.strips, heights), map(layout.w.strips, widths)
+    shares = [(sizes.batch or 1) * down * across for down, across in product(rows, columns)]
     pieces = [share * conv.groups * tile.channel_splits for share in shares]
     return sum(-(-count // threads) for count in pieces) / len(pieces) * piece
 
@@ -223,14 +221,15 @@ def _stream(
 def _register_cycles(tile: WinogradTile, machine: CpuMachine) -> float:
     """Cycles for each vector's multiply-add, of which one starts in a cycle."""
     accumulators = tile.vectors * tile.channels
-    starved = max(1.0, 8 / accumulators)
+    starved = np.maximum(1.0, 8 / accumulators)
     loads = (tile.vectors + _weight_loads(tile)) / accumulators
-    return max(starved, loads / machine.loads_per_multiply_add) + 0.03 * loads
+    return np.maximum(starved, loads / machine.loads_per_multiply_add) + 0.03 * loads
 
 
 def _weight_loads(tile: WinogradTile) -> int:
     """Loads that bring the weights of one input channel for a register tile."""
-    return tile.channels // tile.lanes if tile.weight_vectors else tile.channels
+    saved = tile.channels - tile.channels // tile.lanes
+    return tile.channels - tile.weight_vectors * saved
 
 
 def _weights_in_vectors(channels: int, machine: CpuMachine) -> bool:
@@ -239,7 +238,7 @@ def _weights_in_vectors(channels: int, machine: CpuMachine) -> bool:
 
 
 def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Iterator[WinogradTile]:
-    """Tiles to weigh, many in one: ``tiles`` and ``channel_splits`` are arrays."""
+    """Tiles to weigh, all of the same ``outputs`` in one, whose other fields are arrays."""
     lanes = machine.lanes
     work = conv.multiply_adds(
         sizes.batch or 1,
@@ -249,25 +248,30 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
     parallel = machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD
     phases = conv.h.stride * conv.w.stride
     most = _MOST_LINE_TILES if is_line(conv) else _MOST_TILES
+    shapes = [
+        ((block, *shape), _splits(conv, block, machine))
+        for block in _blocks(conv)
+        for shape in _register_tiles(block * phases, most, machine)
+    ]
     for outputs in _outputs(conv):
         strips = list(_strips(conv, sizes, outputs, lanes))
-        for block in _blocks(conv):
-            varied = [(*strip, n) for strip in strips for n in _splits(conv, block, machine)]
-            if not varied:
-                continue
-            rows, columns, splits = np.array(varied, "int64").T
-            for vectors, channels in _register_tiles(block * phases, most, machine):
-                yield WinogradTile(
-                    lanes=lanes,
-                    vectors=vectors,
-                    channels=channels,
-                    outputs=outputs,
-                    tiles=(rows, columns),
-                    block=block,
-                    channel_splits=splits,
-                    parallel=parallel,
-                    weight_vectors=_weights_in_vectors(channels, machine),
-                )
+        varied = [
+            (*shape, *strip, n) for shape, splits in shapes for strip in strips for n in splits
+        ]
+        if not varied:
+            continue
+        block, vectors, channels, rows, columns, splits = np.array(varied, "int64").T
+        yield WinogradTile(
+            lanes=lanes,
+            vectors=vectors,
+            channels=channels,
+            outputs=outputs,
+            tiles=(rows, columns),
+            block=block,
+            channel_splits=splits,
+            parallel=parallel,
+            weight_vectors=_weights_in_vectors(channels, machine),
+        )
 
 
 def _outputs(conv: ConvTranspose2d) -> list[tuple[int, int]]:
