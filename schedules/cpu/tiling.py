@@ -64,9 +64,9 @@ class _Costs:
 # reach 220, 216 and 215 GFLOP/s of 237. A latency of 4 cycles at 2 multiply-adds in a cycle needs 8
 # sums.
 _COSTS = _Costs(0.03, 0.8, 8)
-# Of AVX2, whose multiply-adds cannot take one number of memory for all lanes. Code for Haswell on an
-# Intel Xeon (Emerald Rapids), share of its peak in tiles of 1 x 8, 2 x 4, 1 x 12, 2 x 6 and 3 x 4
-# vectors and channels (phases, too): 77, 83, 84, 92 and 88 % where nothing is computed in vain.
+# Of AVX2, whose multiply-adds cannot take one number of memory for all lanes. Code for Haswell on
+# an Intel Xeon (Emerald Rapids), shares of the peak in tiles of 1 x 8, 2 x 4, 1 x 12, 2 x 6 and
+# 3 x 4 vectors and sums of each, columns beyond the output not counted: 77, 83, 84, 92 and 88 %.
 _COSTS_OF_FEW_REGISTERS = _Costs(0.12, 0.5, 9)
 
 
