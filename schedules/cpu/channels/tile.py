@@ -46,7 +46,8 @@ class _Costs:
 # ``revd2`` on one and on two threads of an Intel Xeon.
 _COSTS = _Costs(0.8, 0.03, 7.0, 16.0, 2.0, 8)
 # Of AVX2, fitted to 17 layers: code for Haswell on an Intel Xeon (Emerald Rapids), one thread.
-_COSTS_OF_FEW_REGISTERS = _Costs(1.0, 0.05, 5.5, 20.0, 2.0, 9)
+# Haswell's latency is 5 cycles.
+_COSTS_OF_FEW_REGISTERS = _Costs(1.0, 0.05, 5.5, 20.0, 2.0, 10)
 
 
 def _costs_of(machine: CpuMachine) -> _Costs:

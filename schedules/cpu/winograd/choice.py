@@ -155,8 +155,8 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     if both:
         moved += _stream(resident, written_and_read, takes.scratch, near, machine)
     else:
-        rate = takes.line_scratch
-        moved += _stream(resident, written_and_read, rate, near, machine, in_turn=True)
+        rates = takes.line_scratch
+        moved += _stream(resident, written_and_read, rates, near, machine, in_turn=True)
         # Those of a point are read again for each register tile of rows.
         loaded = written_and_read + blocks * (layout.row_steps - 1) * transformed
         beyond = 1 - machine.l1_bytes / resident
@@ -186,18 +186,21 @@ def _near(conv: ConvTranspose2d, machine: CpuMachine) -> int:
 def _stream(
     held: float,
     moved: float,
-    bytes_a_cycle: float,
+    bytes_a_cycle: tuple[float, float],
     near: int,
     machine: CpuMachine,
     in_turn: bool = False,
 ) -> float:
     """Cycles to move ``moved`` bytes of data that take ``held`` bytes, beyond the level-2 cache.
 
-    ``near`` bytes of that count. Of data that are read ``in_turn``, over and over, none is left
-    there when it is read again if they fill the cache, and all if they fill half of it.
+    ``near`` bytes of that count; ``bytes_a_cycle`` are those of the level-3 cache and of memory,
+    where data lie that fit into neither cache. Of data that are read ``in_turn``, over and over,
+    none is left there when it is read again if they fill the level-2 cache, and all if they fill
+    half of it.
     """
     beyond = held > machine.l2_bytes + machine.l3_bytes
-    rate = beyond * cycles_of(machine).memory + (1 - beyond) * bytes_a_cycle
+    cached, uncached = bytes_a_cycle
+    rate = beyond * uncached + (1 - beyond) * cached
     missing = least(2 * held / near - 1, 1.0) if in_turn else 1 - near / held
     return moved * (missing * (missing > 0)) / rate
 

@@ -17,9 +17,9 @@ class StageCycles:
     vector of outputs takes ``store``, and each of the shuffles that interleave it ``interleave``. A
     vector of a register tile takes ``drain`` to be set to zero and stored.
 
-    ``weights``, which are prefetched, and ``scratch`` are bytes between a core and the level-3
-    cache, ``memory`` those between a core and memory. Scratch of a line, whose rows lie far apart,
-    moves by ``line_scratch``, and from the level-2 cache by ``line_loads``.
+    The others are bytes in a cycle: of ``weights``, which are prefetched, of ``scratch``, and of
+    that of a line, whose rows lie far apart, each between a core and the level-3 cache and between
+    a core and memory; and ``line_loads`` of a line's scratch in the level-2 cache.
     """
 
     read: float
@@ -31,23 +31,22 @@ class StageCycles:
     store: float
     interleave: float
     drain: float
-    weights: float
-    scratch: float
-    memory: float
-    line_scratch: float
+    weights: tuple[float, float]
+    scratch: tuple[float, float]
+    line_scratch: tuple[float, float]
     line_loads: float
 
 
 # Of one Zen 4 core (EPYC, AVX-512), fitted to the times of 120 tiles for ten layers, plain,
 # sub-pixel, nearest and transposed, with 32 to 256 channels; the model is 10 % away from a time on
 # average, which is about what two runs on that machine differ by.
-_AVX512 = StageCycles(5, 4, 13, 5, 7, 3, 8, 4, 5, 30, 10, 4, 4, 64)
+_AVX512 = StageCycles(5, 4, 13, 5, 7, 3, 8, 4, 5, (30, 4), (10, 4), (4, 4), 64)
 
 # Of AVX2, where two multiply-adds start in a cycle and none of the shuffles takes two registers:
 # fitted to 110 tiles for 13 layers, code for Haswell on an Intel Xeon (Emerald Rapids), one thread.
-# The model is 14 % away on average with that processor's caches. Bytes of caches are half of those
-# above, since a cycle has two multiply-adds, and so is what lines take, of which none was measured.
-_AVX2 = StageCycles(4, 3.5, 6.5, 2.6, 3.5, 1.5, 8.5, 9.5, 2.4, 15, 5, 4, 2, 32)
+# The model is 16 % away on average with that processor's caches. Of lines none was measured: what
+# they take is half of the above, since a cycle has two multiply-adds.
+_AVX2 = StageCycles(4, 3.5, 6.5, 2.6, 3.5, 1.5, 8.5, 9.5, 2.4, (15, 4), (4, 2.5), (2, 2), 32)
 
 
 def cycles_of(machine: CpuMachine) -> StageCycles:
