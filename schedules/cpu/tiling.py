@@ -46,6 +46,9 @@ BYTES_A_CYCLE = 1.5
 # runtime::kMaxStackAlloca of TVM 0.27.
 STACK_BYTES = 1024
 
+# Registers of AVX2 that weights of one input channel take, which LLVM loads before a row.
+_HOISTED = 4
+
 
 @dataclass(frozen=True)
 class _Costs:
@@ -53,21 +56,34 @@ class _Costs:
 
     ``load`` is that of each load, and ``row`` that of a vector of each row of input, which comes
     from the level-2 cache. ``sums`` are how many multiply-adds have to be under way at once.
+    ``copy`` is that of a vector of input that goes to scratch, since it comes from memory or the
+    level-3 cache, and ``store`` that of a vector of outputs, with ``interleave`` for each phase
+    behind the first that it is put together from. Of weights that are in the level-3 cache,
+    ``near_bytes`` come in a cycle.
     """
 
     load: float
     row: float
     sums: int
+    copy: float
+    store: float = 0.0
+    interleave: float = 0.0
+    near_bytes: float = BYTES_A_CYCLE
 
 
 # Fitted to 3x3 layers on Zen 4: with 64 channels at 224 x 224, tiles of 1 x 16, 2 x 8 and 7 x 2
 # reach 220, 216 and 215 GFLOP/s of 237. A latency of 4 cycles at 2 multiply-adds in a cycle needs 8
 # sums.
-_COSTS = _Costs(0.03, 0.8, 8)
-# Of AVX2, whose multiply-adds cannot take one number of memory for all lanes. Code for Haswell on an
-# Intel Xeon (Emerald Rapids), share of its peak in tiles of 1 x 8, 2 x 4, 1 x 12, 2 x 6 and 3 x 4
-# vectors and channels (phases, too): 77, 83, 84, 92 and 88 % where nothing is computed in vain.
-_COSTS_OF_FEW_REGISTERS = _Costs(0.12, 0.5, 9)
+_COSTS = _Costs(0.03, 0.8, 8, 12)
+# Of AVX2, whose multiply-adds cannot take one number of memory for all lanes. Code for Haswell on
+# an Intel Xeon (Emerald Rapids), shares of the peak in tiles of 1 x 8, 2 x 4, 1 x 12, 2 x 6 and
+# 3 x 4 vectors and sums of each, columns beyond the output not counted: 77, 83, 84, 92 and 88 %.
+# The rest is fitted to the times of ``revd2`` in 18 layers, most of which are met within 10 %.
+_COSTS_OF_FEW_REGISTERS = _Costs(0.1, 0.35, 10, 6, 9, 4.5, 3)
+
+
+def _costs_of(machine: CpuMachine) -> _Costs:
+    return _COSTS_OF_FEW_REGISTERS if machine.has_few_registers else _COSTS
 
 
 @dataclass(frozen=True)
@@ -243,7 +259,11 @@ def tiling_cycles(
     cost = _tile_cost(tiled or conv, register_tile, columns, machine)
     per_multiply_add = cost / machine.lanes
     overhead = _strip_cost(conv, register_tile, strip, lengths, batch or 1, rows, machine)
-    return work * per_multiply_add * overhead / threads + weight_cycles(conv, tile, machine)
+    sums = work * per_multiply_add * overhead / threads
+    costs = _costs_of(machine)
+    store = costs.store + costs.interleave * (conv.w.stride - 1)
+    stored = outputs_per_thread(conv, sizes, tile, machine) / tile.lanes * store
+    return sums + stored + weight_cycles(conv, tile, machine)
 
 
 def weight_cycles(conv: ConvTranspose2d, tile: Tiling, machine: CpuMachine) -> float:
@@ -251,7 +271,10 @@ def weight_cycles(conv: ConvTranspose2d, tile: Tiling, machine: CpuMachine) -> f
     weights = 4 * conv.out_channels * conv.group_inputs
     weights *= conv.h.useful_taps * conv.w.useful_taps
     threads = machine.threads if tile.parallel else 1
-    return weights / BYTES_A_CYCLE / threads if weights > machine.l2_bytes else 0.0
+    if weights <= machine.l2_bytes:
+        return 0.0
+    near = weights <= machine.l2_bytes + machine.l3_bytes
+    return weights / (_costs_of(machine).near_bytes if near else BYTES_A_CYCLE) / threads
 
 
 def outputs_per_thread(
@@ -282,7 +305,9 @@ def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[_Reg
     """Register tiles whose accumulators, input vectors and one weight are in registers at once.
 
     Where there are few registers and several vectors, LLVM loads those of a tap when it comes to
-    it, from the level-1 cache, so that only these count: 2 x 6 of 5x5 taps spill nothing.
+    it, from the level-1 cache, so that only these count: 2 x 6 of 5x5 taps spill nothing. With one
+    input channel its weights, the same for a whole row, are loaded ahead and take more: 3x3 to 64
+    channels take 0.67 ms in tiles of 2 x 4, and 0.91 in 2 x 6, of which a third is spilled.
 
     TVM moves a buffer of 1 KiB or more from the stack to its workspace. LLVM then stores every
     accumulator there once for a tile, which costs a third of the speed with few input channels.
@@ -294,6 +319,8 @@ def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[_Reg
         at_once = tile.vectors * _distinct_columns(conv)
         if machine.has_few_registers and tile.vectors > 1:
             at_once = tile.vectors
+            if conv.group_inputs == 1 and tile.channels > 1:
+                at_once += _HOISTED
         registers = accumulators + at_once + 1
         on_stack = 4 * tile.lanes * accumulators < STACK_BYTES
         fits = registers <= machine.vector_registers and tile.channels <= conv.group_outputs
@@ -312,12 +339,15 @@ def _fits_unrolled(conv: ConvTranspose2d, tile: _RegisterTile, machine: CpuMachi
     same for all tiles of a row. LLVM then spreads each over a vector once for the row and spills
     them; where they take much of level 1, as the 200 of 5x5 to 8 channels do with 12.5 KiB, the
     kernel takes 1.3 times as long as with a loop (1->64 at 224 x 224 on Zen 4: 0.91 and 0.71 ms;
-    writing them out gains 3 to 15 % up to 125 weights, and nothing from 147 on).
+    writing them out gains 3 to 15 % up to 125 weights, and nothing from 147 on). With 16 registers
+    the same layer takes 3.9 ms written out, 441 of whose operands are on the stack, and 1.6 with a
+    loop; 3x3 taps are as fast either way.
     """
     accumulators = tile.accumulators(conv)
     weights = accumulators // tile.vectors * conv.h.max_taps * conv.w.max_taps
     spilled = 4 * weights * tile.lanes // tile.weights_per_load(conv, machine)
-    if conv.group_inputs == 1 and spilled > machine.l1_bytes // 4:
+    most = machine.l1_bytes // (16 if machine.has_few_registers else 4)
+    if conv.group_inputs == 1 and spilled > most:
         return False
     if accumulators * conv.h.max_taps * conv.w.max_taps > _MAX_UNROLLED:
         return False
@@ -347,10 +377,9 @@ def _tile_cost(
     input_rows = tile.vectors * (conv.h.max_taps + (1 if tile.inner_fh else 0))
     weight_loads = fmas // (tile.vectors * tile.weights_per_load(conv, machine))
     loads = input_rows * _distinct_columns(conv) + weight_loads
-    few = machine.has_few_registers
-    costs = _COSTS_OF_FEW_REGISTERS if few else _COSTS
+    costs = _costs_of(machine)
     starved = max(1.0, costs.sums / accumulators)
-    loads_at_once = machine.loads_per_multiply_add if few else 2
+    loads_at_once = machine.loads_per_multiply_add if machine.has_few_registers else 2
     cycles = max(fmas * starved, loads / loads_at_once)
     cycles += costs.load * loads + costs.row * input_rows
     waste_columns = fmean(_round_up(n, tile.columns) / n for n in columns)
@@ -398,9 +427,8 @@ def _strip_cost(
 ) -> float:
     """Time of the slowest thread over that of a perfect division, plus the copies of the input.
 
-    TVM gives each thread the same number of consecutive pieces. Copying an input vector costs
-    about twelve cycles, since it comes from memory or the level-3 cache; it is used for
-    ``useful_taps`` multiply-adds of each output channel.
+    TVM gives each thread the same number of consecutive pieces. An input vector that is copied is
+    used for ``useful_taps`` multiply-adds of each output channel.
     """
     per_split = conv.group_outputs / strip.channel_splits
     uses = conv.h.useful_taps * conv.w.useful_taps * per_split
@@ -410,7 +438,7 @@ def _strip_cost(
         _imbalance(height, strip, batch * -(-wide // width) * conv.groups, machine.threads)
         for height, wide in product(rows, columns)
     )
-    return balance * (1 + 12 * reread / uses)
+    return balance * (1 + _costs_of(machine).copy * reread / uses)
 
 
 def _imbalance(height: int, strip: _Strip, repeats: int, threads: int) -> float:

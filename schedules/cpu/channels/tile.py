@@ -22,18 +22,38 @@ from tvm_deconv.schedules.variant import Sizes
 _MOST_VECTORS, _MOST_PIXELS = 4, 30
 _ROWS = (*range(1, 17), 20, 24, 28, 32)
 
-# A latency of 4 cycles at 2 multiply-adds in a cycle.
-_BUSY = 8
 
-# Of a load, in cycles of one multiply-add: a vector of weights comes from the level-2 cache, where
-# those of a tile mostly are, and an input lies beside others.
-_WEIGHTS, _INPUTS = 0.8, 0.03
-# Of a vector, in cycles of one multiply-add: to copy it to scratch, to transpose and store it. With
-# less, 1x1 layers were taken (56->12 at 224x224, 128->64 at 256x256) that took 1.1 to 1.4 times as
-# long as with ``revd2`` on one and on two threads of an Intel Xeon.
-_COPY, _STORE = 7.0, 16.0
-# To set a register to zero, or to what the block before left, and to leave it for the next.
-_CARRY = 2.0
+@dataclass(frozen=True)
+class _Costs:
+    """In cycles of one multiply-add.
+
+    Of a load: ``weights`` are a vector of them from the level-2 cache, where those of a tile mostly
+    are, and ``inputs`` lie beside others. Of a vector: ``copy`` to scratch, ``store`` with the
+    transposition before it, and ``carry``: to set a register to zero, or to what the block before
+    left, and to leave it for the next. ``busy`` are how many sums have to be under way.
+    """
+
+    weights: float
+    inputs: float
+    copy: float
+    store: float
+    carry: float
+    busy: int
+
+
+# A latency of 4 cycles at 2 multiply-adds in a cycle. With less for copies and stores, 1x1 layers
+# were taken (56->12 at 224x224, 128->64 at 256x256) that took 1.1 to 1.4 times as long as with
+# ``revd2`` on one and on two threads of an Intel Xeon.
+_COSTS = _Costs(0.8, 0.03, 7.0, 16.0, 2.0, 8)
+# Of AVX2, fitted to 17 layers: code for Haswell on an Intel Xeon (Emerald Rapids), one thread.
+# Haswell's latency is 5 cycles.
+_COSTS_OF_FEW_REGISTERS = _Costs(1.0, 0.05, 5.5, 20.0, 2.0, 10)
+
+
+def _costs_of(machine: CpuMachine) -> _Costs:
+    return _COSTS_OF_FEW_REGISTERS if machine.has_few_registers else _COSTS
+
+
 # Input channels whose weights are worth another round over the sums.
 _LEAST_INPUTS = 16
 
@@ -129,10 +149,11 @@ def _piece_cycles(
     taps = conv.h.useful_taps * conv.w.useful_taps
     blocks = -(-inputs // tile.inputs)
     sums = tiles * places * inputs * taps * _step_cycles(tile, machine)
-    sums += tiles * places * phases * tile.sums * blocks * _CARRY
+    costs = _costs_of(machine)
+    sums += tiles * places * phases * tile.sums * blocks * costs.carry
     outputs = tiles * tile.channels * rows * columns * phases
     copied = inputs * copied_rows(conv, rows) * copied_columns(conv, columns)
-    moved = (_STORE * outputs + _COPY * copied) / tile.lanes
+    moved = (costs.store * outputs + costs.copy * copied) / tile.lanes
     weights = 4 * tiles * tile.channels * inputs * taps
     kept = 4 * outputs if blocks > 1 else 0
     # What a block of inputs passes through the cache, again and again for each tile of channels.
@@ -151,9 +172,9 @@ def _piece_cycles(
 def _step_cycles(tile: PixelTile, machine: CpuMachine) -> float:
     """Cycles of one tap of an input channel: its products, or its loads."""
     pixels = tile.lines * tile.columns
-    loads = tile.vectors + pixels
-    cycles = max(tile.sums, loads / machine.loads_per_multiply_add, _BUSY)
-    return cycles + _WEIGHTS * tile.vectors + _INPUTS * pixels
+    loads, costs = tile.vectors + pixels, _costs_of(machine)
+    cycles = max(tile.sums, loads / machine.loads_per_multiply_add, costs.busy)
+    return cycles + costs.weights * tile.vectors + costs.inputs * pixels
 
 
 def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[PixelTile]:

@@ -1,10 +1,4 @@
-"""Sizes of the Winograd form for a layer and a machine, by a model of its stages' time.
-
-The constants are cycles of one Zen 4 core (EPYC, AVX-512) for a vector of tiles or of outputs at a
-time. They are fitted to the times of 120 tiles for ten layers, plain, sub-pixel, nearest and
-transposed, with 32 to 256 channels; the model is 10 % away from a time on average, which is about
-what two runs on that machine differ by.
-"""
+"""Sizes of the Winograd form for a layer and a machine, by a model of its stages' time."""
 
 from __future__ import annotations
 
@@ -29,23 +23,8 @@ from tvm_deconv.schedules.cpu.tiling import (
 from tvm_deconv.schedules.tir.straight_line import prime_factors
 from tvm_deconv.schedules.variant import Sizes
 
+from .cycles import cycles_of
 from .tile import Layout, WinogradTile, least
-
-# Copying a vector of input, on its way from memory, and each of the shuffles that deal it out.
-_READ, _DEAL = 5, 4
-# Transforming a vector of tiles, and back, for each point: along two axes, and along one of a line.
-_TRANSFORM, _INVERT = 13, 5
-_LINE_TRANSFORM, _LINE_INVERT = 7, 3
-# Storing a vector of outputs, and each of the shuffles that interleave it.
-_STORE, _INTERLEAVE = 8, 4
-# Zeroing a register tile and storing it, for each vector.
-_DRAIN = 5
-
-# Bytes in a cycle between a core and the level-3 cache: weights, which are prefetched, and scratch;
-# and between a core and memory.
-_WEIGHTS, _SCRATCH, _MEMORY = 30, 10, 4
-# The same for scratch of a line, whose rows lie far apart, and from the level-2 cache.
-_LINE_SCRATCH, _LINE_LOADS = 4, 64
 
 _MAX_TILE_ROWS = 16
 _MAX_COLUMN_STRIPS = 4
@@ -149,17 +128,19 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     transformed_vectors = h.positions * layout.residues * layout.chunks
     tile_vectors = h.tiles * layout.residues * layout.output_chunks
     both = not is_line(conv)
+    takes = cycles_of(machine)
 
-    deal = _READ + _DEAL * _shuffles(w.unit)
+    deal = takes.read + takes.deal * _shuffles(w.unit)
     read = inputs * h.inputs * layout.row_inputs / lanes * deal
-    transform = inputs * transformed_vectors * points * (_TRANSFORM if both else _LINE_TRANSFORM)
+    point = takes.transform if both else takes.line_transform
+    transform = inputs * transformed_vectors * points * point
     rows = blocks * layout.rows
     vectors = layout.strip_tiles // lanes
     sums = inputs * layout.pieces
-    multiply = points * rows * vectors * (sums * _register_cycles(tile, machine) + _DRAIN)
+    multiply = points * rows * vectors * (sums * _register_cycles(tile, machine) + takes.drain)
     used = least(blocks * tile.block, conv.group_outputs) * layout.phases
-    invert = used * tile_vectors * points * (_INVERT if both else _LINE_INVERT)
-    interleave = _STORE + _INTERLEAVE * _shuffles(w.unit * w.axis.stride)
+    invert = used * tile_vectors * points * (takes.invert if both else takes.line_invert)
+    interleave = takes.store + takes.interleave * _shuffles(w.unit * w.axis.stride)
     store = used * tile_vectors * h.outputs * w.outputs * interleave
 
     weights = 4 * points * rows * sums
@@ -167,16 +148,17 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     products = 4 * points * layout.rows * layout.pitch
     resident = transformed + products + weights // blocks
     near = _near(conv, machine)
-    moved = _stream(weights, weights, _WEIGHTS, near, machine)
+    moved = _stream(weights, weights, takes.weights, near, machine)
     written_and_read = (1 + blocks) * transformed + 2 * blocks * products
     if both:
-        moved += _stream(resident, written_and_read, _SCRATCH, near, machine)
+        moved += _stream(resident, written_and_read, takes.scratch, near, machine)
     else:
-        moved += _stream(resident, written_and_read, _LINE_SCRATCH, near, machine, in_turn=True)
+        rates = takes.line_scratch
+        moved += _stream(resident, written_and_read, rates, near, machine, in_turn=True)
         # Those of a point are read again for each register tile of rows.
         loaded = written_and_read + blocks * (layout.row_steps - 1) * transformed
         beyond = 1 - machine.l1_bytes / resident
-        moved += loaded * (beyond * (beyond > 0)) / _LINE_LOADS
+        moved += loaded * (beyond * (beyond > 0)) / takes.line_loads
     return read + transform + multiply + invert + store + moved
 
 
@@ -202,18 +184,21 @@ def _near(conv: ConvTranspose2d, machine: CpuMachine) -> int:
 def _stream(
     held: float,
     moved: float,
-    bytes_a_cycle: float,
+    bytes_a_cycle: tuple[float, float],
     near: int,
     machine: CpuMachine,
     in_turn: bool = False,
 ) -> float:
     """Cycles to move ``moved`` bytes of data that take ``held`` bytes, beyond the level-2 cache.
 
-    ``near`` bytes of that count. Of data that are read ``in_turn``, over and over, none is left
-    there when it is read again if they fill the cache, and all if they fill half of it.
+    ``near`` bytes of that count; ``bytes_a_cycle`` are those of the level-3 cache and of memory,
+    where data lie that fit into neither cache. Of data that are read ``in_turn``, over and over,
+    none is left there when it is read again if they fill the level-2 cache, and all if they fill
+    half of it.
     """
     beyond = held > machine.l2_bytes + machine.l3_bytes
-    rate = beyond * _MEMORY + (1 - beyond) * bytes_a_cycle
+    cached, uncached = bytes_a_cycle
+    rate = beyond * uncached + (1 - beyond) * cached
     missing = least(2 * held / near - 1, 1.0) if in_turn else 1 - near / held
     return moved * (missing * (missing > 0)) / rate
 
