@@ -86,6 +86,8 @@ SMALL = A[0], c(0.02, "float32"), A[2]
 THEIRS = [
     row("QLinearAdd", *A, *B, *TO, domain=MICROSOFT),
     row("QLinearMul", *A, *B, c(32.0, "float32"), TO[1], domain=MICROSOFT),
+    # As quantizers write a factor that is one number.
+    row("QLinearMul", *A, c(np.uint8(200)), *B[1:], c(32.0, "float32"), TO[1], domain=MICROSOFT),
     row("QLinearConcat", *TO, *A, *A, axis=1, domain=MICROSOFT),
     row("QLinearGlobalAveragePool", *A, *TO, domain=MICROSOFT),
     row("QLinearLeakyRelu", *A, *TO, alpha=0.2, domain=MICROSOFT),

@@ -11,7 +11,9 @@ as in attention, it has one scale, and a kernel that packs it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -99,9 +101,7 @@ def product_layer(
     if isinstance(kept, Refused):
         return kept
     dot = machine.narrow if held_as == "int8" else machine.wide
-    sizes = [size if isinstance(size, int) else None for size in shape[:-1]]
-    rows = None if None in sizes else int(np.prod(sizes))
-    tile = choose_tile(rows, inputs, outputs, dot, machine)
+    tile = choose_tile(_product(shape[:-1]), inputs, outputs, dot, machine)
     kernel = Matmul(inputs, outputs, dtype, dot, tile, kept.store)
     return ProductLayer(
         var=var,
@@ -140,11 +140,9 @@ def _pair(graph: Graph, var: relax.Var, scale: Scale, machine: CpuMachine) -> Pa
     kept = stored(graph, var, after, units, np.full((1, 1, 1), inputs * reach))
     if isinstance(kept, Refused):
         return kept
-    *batch, rows = (size if isinstance(size, int) else None for size in shape[:-1])
-    count = None if None in batch else int(np.prod(batch))
-    wide = columns if isinstance(columns, int) else None
+    batch, rows, wide = _product(shape[:-2]), _product(shape[-2:-1]), _product([columns])
     dot = machine.narrow
-    tile = choose_pair_tile(count, rows, inputs, wide, dot, machine)
+    tile = choose_pair_tile(batch, rows, inputs, wide, dot, machine)
     kernel = MatmulPair(inputs, (scale.dtype, known.dtype), dot, tile, kept.store)
     points = kernel.points((scale.zero_point, known.zero_point), after.zero_point)
     return PairLayer(
@@ -156,3 +154,9 @@ def _pair(graph: Graph, var: relax.Var, scale: Scale, machine: CpuMachine) -> Pa
         other=kept.other,
         right=right,
     )
+
+
+def _product(sizes: Sequence[Any]) -> int | None:
+    """Of all sizes; None where one is free."""
+    known = [size for size in sizes if isinstance(size, int)]
+    return prod(known) if len(known) == len(sizes) else None

@@ -95,6 +95,11 @@ def _operand(call: Call, index: int, axis: int = 0) -> relax.Expr:
     x, scale, zero = call.tensor(index), call.tensor(index + 1), call.input(index + 2)
     if zero is None:
         zero = relax.const(np.zeros((), dtype_of(x)))
+    if not shape_of(x):
+        # Has no axis to dequantize along.
+        less = [call.emit(relax.op.astype(value, "float32")) for value in (x, _scalar(zero))]
+        difference = call.emit(relax.op.subtract(*less))
+        return call.emit(relax.op.multiply(difference, _scalar(scale)))
     axis = normal_axis(axis, len(shape_of(x)))
     for what, value in (("scale", scale), ("zero point", zero)):
         sizes = shape_of(value)
