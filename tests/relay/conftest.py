@@ -7,7 +7,6 @@ tests/test_relay.py.
 from __future__ import annotations
 
 import functools
-import gc
 import os
 
 import tvm.support
@@ -28,10 +27,3 @@ os.environ["TVM_DECONV_LOGS"] = "none"
 # As in tests/conftest.py, which only the main environment can read.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
-
-
-def pytest_collection_finish(session):
-    """Collections of garbage are rare, and leave out what is there before the tests."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
