@@ -1,8 +1,5 @@
 """Every GPU variant against a float64 scatter: its OpenCL is executed on the processor by PoCL.
 
-Tiles of other variants than Winograd are those that a variant chooses: any are in test_space.py,
-and in tests/backends/test_cuda_source.py with free sizes.
-
 Right or wrong is all that this shows. That CUDA can be assembled is in test_gpu_cuda.py.
 """
 
@@ -30,7 +27,8 @@ from tvm_deconv.algebra.winograd import MAX_PLANE_POINTS
 from tvm_deconv.backends import machine_of
 from tvm_deconv.schedules.choice import choose
 from tvm_deconv.schedules.gpu import steps
-from tvm_deconv.schedules.gpu.tile import READ, SHARED, GpuTile
+from tvm_deconv.schedules.gpu.stdd import shared_bytes
+from tvm_deconv.schedules.gpu.tile import COPY, READ, SHARED, GpuTile
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
 from tvm_deconv.schedules.gpu.winograd.tile import GpuWinogradTile
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
@@ -117,6 +115,43 @@ def test_any_layer_equals_the_scatter_definition(variant, layer, dtype, symbolic
     conv, shape = layer
     assume(has_output(conv, shape) and computes(variant, conv))
     check(variant, conv, shape, target, dtype=dtype, symbolic=symbolic)
+
+
+@st.composite
+def tiles(draw, conv):
+    """Parameters as a tuner samples them: any that are valid, small enough to compile quickly."""
+    per_group = conv.group_outputs
+    channels = draw(st.sampled_from([1, 2, 3]))
+    channel_threads = draw(st.sampled_from([1, 2]))
+    if conv.groups > 1 and per_group % (channels * channel_threads):
+        channels = channel_threads = 1
+    return GpuTile(
+        channels=channels,
+        rows=draw(st.sampled_from([1, 2])),
+        lanes=draw(st.sampled_from([1, 2, 4])),
+        channel_threads=channel_threads,
+        row_threads=draw(st.sampled_from([1, 2, 3])),
+        column_threads=draw(st.sampled_from([2, 5, 8])),
+        reduction=draw(st.sampled_from([n for n in (1, 2, 3) if conv.group_inputs % n == 0])),
+        stage_input=draw(st.sampled_from([READ, SHARED, COPY])),
+        stage_weights=draw(st.sampled_from([0, 1])),
+    )
+
+
+@pytest.mark.parametrize("variant", sorted(set(GPU_VARIANTS) - {"winograd"}))
+@settings(max_examples=2)
+@given(st.data())
+def test_any_tile_gives_the_same_sums(variant, data):
+    conv, shape = data.draw(layers())
+    assume(has_output(conv, shape) and computes(variant, conv))
+    tile = data.draw(tiles(conv))
+    # PoCL takes time that is exponential in the number of tests between two barriers.
+    outputs = tile.rows * conv.h.stride * tile.lanes * conv.w.stride
+    assume(variant != "revd" or outputs <= 6)
+    # What a tuner would not build.
+    assume(variant != "stdd" or shared_bytes(conv, tile) <= 16 * 1024)
+    symbolic = data.draw(st.sampled_from(["", "nhw"]))
+    check(variant, conv, shape, symbolic=symbolic, parameters=tile)
 
 
 @settings(max_examples=2)
