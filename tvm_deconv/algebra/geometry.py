@@ -147,7 +147,7 @@ class Axis:
         """Whether some phases have fewer taps than others."""
         return len({len(self.taps(f)) for f in range(self.stride)}) > 1
 
-    @property
+    @cached_property
     def useful_taps(self) -> int:
         """Multiply-adds per input sample: the taps of all phases together."""
         return sum(len(self.taps(f)) for f in range(self.stride))

@@ -100,7 +100,7 @@ def style_transfer(graph: NetworkBuilder, x: Tensor) -> Tensor:
     return conv(graph, x, 3, 9, reflect=True)
 
 
-def dcgan(graph: NetworkBuilder, x: Tensor) -> Tensor:
+def dcgan(graph: NetworkBuilder, x: Tensor, *, features: tuple[int, ...]) -> Tensor:
     """Five deconvolutions 4x4, the first from a vector to 4x4; batch norm and ReLU between."""
 
     def deconv(y: Tensor, channels: int, activation: Activation | None = None) -> Tensor:
@@ -120,7 +120,7 @@ def dcgan(graph: NetworkBuilder, x: Tensor) -> Tensor:
         return graph.layer(y, spec)
 
     y = x
-    for channels in (1024, 512, 256, 128):
+    for channels in features:
         y = deconv(y, channels)
         moments = [graph.normal(channels, mean=mean) for mean in (1, 0, 0)]
         variance = graph.normal(channels, mean=1)
@@ -225,7 +225,7 @@ NETWORKS: tuple[Workload, ...] = (
         "network",
         "Radford et al., DCGAN generator 64x64, ICLR 2016: kernel 4 (its Torch version)",
         (1, 100, 1, 1),
-        dcgan,
+        partial(dcgan, features=(1024, 512, 256, 128)),
     ),
     Workload(
         "vae-decoder-small",
