@@ -46,8 +46,8 @@ BYTES_A_CYCLE = 1.5
 # runtime::kMaxStackAlloca of TVM 0.27.
 STACK_BYTES = 1024
 
-# Registers of AVX2 that weights of one input channel take, which LLVM loads before a row.
-_HOISTED = 4
+# Accumulators of AVX2 where there is one input channel.
+_MOST_OF_ONE_INPUT = 8
 
 
 @dataclass(frozen=True)
@@ -319,11 +319,11 @@ def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[_Reg
         at_once = tile.vectors * _distinct_columns(conv)
         if machine.has_few_registers and tile.vectors > 1:
             at_once = tile.vectors
-            if conv.group_inputs == 1 and tile.channels > 1:
-                at_once += _HOISTED
         registers = accumulators + at_once + 1
         on_stack = 4 * tile.lanes * accumulators < STACK_BYTES
         fits = registers <= machine.vector_registers and tile.channels <= conv.group_outputs
+        if machine.has_few_registers and conv.group_inputs == 1 < conv.group_outputs:
+            fits &= accumulators <= _MOST_OF_ONE_INPUT
         smallest = tile.vectors == tile.channels == 1 and not tile.inner_fh
         if (fits and on_stack) or smallest:
             yield tile

@@ -46,7 +46,7 @@ _AVX512 = StageCycles(5, 4, 13, 5, 7, 3, 8, 4, 5, (30, 4), (10, 4), (4, 4), 64)
 # fitted to 110 tiles for 13 layers, code for Haswell on an Intel Xeon (Emerald Rapids), one thread.
 # The model is 16 % away on average with that processor's caches. Of lines none was measured: what
 # they take is half of the above, since a cycle has two multiply-adds.
-_AVX2 = StageCycles(4, 3.5, 6.5, 2.6, 3.5, 1.5, 8.5, 9.5, 2.4, (15, 4), (4, 2.5), (2, 2), 32)
+_AVX2 = StageCycles(4, 3.5, 6.5, 2.6, 3.5, 1.5, 8.5, 9.5, 2.4, (15, 5), (4, 2.5), (2, 2), 32)
 
 
 def cycles_of(machine: CpuMachine) -> StageCycles:
