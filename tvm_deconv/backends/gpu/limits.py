@@ -18,10 +18,14 @@ from tvm_deconv.schedules.gpu.machine import GpuMachine
 
 @dataclass
 class Demand:
-    """One kernel: extents of the axes of its launch, where constant, and bytes of shared memory."""
+    """One kernel: extents of the axes of its launch, where constant, and bytes of shared memory.
+
+    ``free_shared`` is a shape of shared memory that is known only when the kernel is called.
+    """
 
     extents: dict[str, int] = field(default_factory=dict)
     shared_bytes: int = 0
+    free_shared: str | None = None
 
     @property
     def threads(self) -> int:
@@ -37,6 +41,8 @@ def refusal(func: tirx.PrimFunc, target: Target, machine: GpuMachine) -> str | N
     for demand in demands(func, target):
         if demand.threads > machine.max_threads:
             return f"{demand.threads} threads a block; {machine.name} has {machine.max_threads}"
+        if demand.free_shared is not None:
+            return f"shared memory of a free size, {demand.free_shared}"
         if demand.shared_bytes > machine.shared_bytes:
             return (
                 f"{demand.shared_bytes} bytes of shared memory; {machine.name} has "
@@ -86,7 +92,11 @@ def _demand(kernel: tirx.Stmt) -> Demand:
 
     def allocate(block: s_tir.SBlock) -> None:
         for buffer in block.alloc_buffers:
-            if buffer.scope().startswith("shared"):
+            if not buffer.scope().startswith("shared"):
+                continue
+            if not all(isinstance(n, tirx.IntImm) for n in buffer.shape):
+                demand.free_shared = str(list(buffer.shape))
+            else:
                 bits = DataType(buffer.dtype).bits * DataType(buffer.dtype).lanes
                 demand.shared_bytes += prod(int(n) for n in buffer.shape) * bits // 8
 
