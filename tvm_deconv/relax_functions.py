@@ -54,15 +54,18 @@ def with_rebuilt(
 
 
 def holds(func: relax.Function, is_meant: Callable[[relax.Expr], bool]) -> bool:
-    """Whether there is such an expression in the function."""
-    found = []
+    """Whether the function binds such an expression, branches of its conditions included."""
+    return _binds(func.body, is_meant)
 
-    def visit(expr: relax.Expr) -> None:
-        if is_meant(expr):
-            found.append(expr)
 
-    relax.analysis.post_order_visit(func, visit)
-    return bool(found)
+def _binds(body: relax.SeqExpr, is_meant: Callable[[relax.Expr], bool]) -> bool:
+    # Every operator is bound. A network has ten times as many expressions as bindings, and a dozen
+    # passes ask whether there is anything for them to do.
+    for value in (binding.value for block in body.blocks for binding in block.bindings):
+        branches = (value.true_branch, value.false_branch) if isinstance(value, relax.If) else ()
+        if is_meant(value) or any(_binds(branch, is_meant) for branch in branches):
+            return True
+    return False
 
 
 def opaque(func: tvm.tirx.PrimFunc) -> tvm.tirx.PrimFunc:

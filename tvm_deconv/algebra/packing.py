@@ -34,6 +34,8 @@ from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.algebra.winograd import filters
 
 DTYPE = "float32"
+# Of a matrix product that are taken at a time.
+_COLUMNS = 1024
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Packing(ABC):
 
     def pack(self, weights: np.ndarray, dtype: str = DTYPE) -> np.ndarray:
         """IOHW weights, of ``conv.weight_shape``, as an array of ``shape``, in ``dtype``."""
-        array, axes = self._arranged(weights)
+        array, axes = self._arranged(weights, dtype)
         words = self.order.split()
         single = [axis for axis in axes if axis not in words]
         ordered = array.transpose([axes.index(axis) for axis in (*single, *words)])
@@ -66,8 +68,8 @@ class Packing(ABC):
         """Of every axis that ``order`` may name."""
 
     @abstractmethod
-    def _arranged(self, weights: np.ndarray) -> tuple[np.ndarray, list[str]]:
-        """All values, and what their axes are called."""
+    def _arranged(self, weights: np.ndarray, dtype: str) -> tuple[np.ndarray, list[str]]:
+        """All values, and what their axes are called; what is computed is in ``dtype``."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Direct(Packing):
             **{"th": conv.h.max_taps, "tw": conv.w.max_taps},
         }
 
-    def _arranged(self, weights: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    def _arranged(self, weights: np.ndarray, dtype: str) -> tuple[np.ndarray, list[str]]:
         words, axes = self.order.split(), ["g", "ic", "o", "kh", "kw"]
         array = _grouped(weights, self.conv)
         if "kh" not in words:
@@ -123,7 +125,7 @@ class Winograd(Packing):
             "row%n": n,
         }
 
-    def _arranged(self, weights: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    def _arranged(self, weights: np.ndarray, dtype: str) -> tuple[np.ndarray, list[str]]:
         """One matrix product, of taps that lie in the order of the result already."""
         conv, sizes = self.conv, self._sizes()
         h, w = filters(conv, self.outputs)
@@ -139,8 +141,20 @@ class Winograd(Packing):
         first = [axis for axis in axes if axis not in inner]
         taps = _in_runs(by_row, 3, self.n).transpose(6, *(axes.index(a) for a in (*first, *inner)))
         kernel = np.kron(h.matrices.kernel, w.matrices.kernel)
-        products = kernel @ taps.reshape(h.taps * w.taps, -1).astype("float64")
+        products = _product(kernel, taps.reshape(h.taps * w.taps, -1), dtype)
         return products.reshape(h.points, w.points, *taps.shape[1:]), ["u", "v", *first, *inner]
+
+
+def _product(a: np.ndarray, b: np.ndarray, dtype: str) -> np.ndarray:
+    """``a @ b`` in ``dtype``, taken in float64.
+
+    By columns that stay in the cache: a network's products in float64 are half a gigabyte.
+    """
+    result = np.empty((len(a), b.shape[1]), dtype)
+    for first in range(0, b.shape[1], _COLUMNS):
+        part = slice(first, first + _COLUMNS)
+        result[:, part] = a @ b[:, part].astype("float64")
+    return result
 
 
 def _grouped(weights: np.ndarray, conv: ConvTranspose2d) -> np.ndarray:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import tvm
 import tvm_ffi
 
@@ -24,7 +25,9 @@ def pack(module: tvm.runtime.Module, is_system_lib: bool, prefix: str, folder: s
     For ELF, whatever the processor.
     """
     content = os.path.join(folder, f"{prefix}imports.bin")
-    tvm_ffi.get_global_func("runtime.ModulePackImportsToTensor")(module).numpy().tofile(content)
+    packed = tvm_ffi.get_global_func("runtime.ModulePackImportsToTensor")(module)
+    # Where TVM has it: there is one copy already.
+    np.from_dlpack(packed).tofile(content)
     source = os.path.join(folder, f"{prefix}imports.s")
     quoted = content.replace("\\", "\\\\").replace('"', '\\"')
     with open(source, "w", encoding="utf-8") as file:

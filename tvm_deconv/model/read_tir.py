@@ -38,6 +38,7 @@ _BINARY = {
     tirx.GE: "({} >= {})",
     tirx.And: "({} and {})",
     tirx.Or: "({} or {})",
+    tirx.BitwiseOr: "({} | {})",
 }
 
 _NOTHING = NestWork({})

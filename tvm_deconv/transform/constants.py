@@ -13,6 +13,9 @@ import numpy as np
 import tvm
 from tvm import relax
 
+# What NumPy takes without a copy.
+_SHARED = ("float32", "float16", "int8", "uint8")
+
 
 class Constants:
     """Evaluates expressions of one function, given the value bound to each variable."""
@@ -24,7 +27,7 @@ class Constants:
     def evaluate(self, expr: relax.Expr) -> np.ndarray | None:
         """The array that ``expr`` always holds, or None."""
         if isinstance(expr, tvm.ir.GenericConst):
-            return expr.value.numpy()
+            return _array(expr)
         if isinstance(expr, relax.Var):
             if expr not in self._known:
                 value = self._values.get(expr)
@@ -58,6 +61,18 @@ class Constants:
             return None if any(d is None for d in dims) else tuple(dims)
         number = _number(expr)
         return self.evaluate(expr) if number is None else number
+
+
+def _array(constant: tvm.ir.GenericConst) -> np.ndarray:
+    """The values of a constant, of most dtypes in the memory of TVM, where nobody may change them.
+
+    Weights are asked for by every pass that looks at a convolution.
+    """
+    if str(constant.ty.dtype) not in _SHARED:
+        return constant.value.numpy()
+    array = np.from_dlpack(constant.value)
+    array.flags.writeable = False
+    return array
 
 
 def _number(expr: Any) -> Any:

@@ -201,7 +201,16 @@ def variables(expr: relax.Expr) -> list[relax.Var]:
         if isinstance(node, relax.Var):
             found.setdefault(node)
 
-    relax.analysis.post_order_visit(expr, visit)
+    # Most are calls of operators, whose operands say it without a walk in C++ that comes back here.
+    pending = list(reversed(expr.args)) if op_name(expr) else [expr]
+    while pending:
+        operand = pending.pop()
+        if isinstance(operand, relax.Var):
+            found.setdefault(operand)
+        elif isinstance(operand, relax.Tuple):
+            pending += reversed(operand.fields)
+        elif not isinstance(operand, tvm.ir.GenericConst):
+            relax.analysis.post_order_visit(operand, visit)
     return list(found)
 
 

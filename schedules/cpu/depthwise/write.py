@@ -35,6 +35,7 @@ from tvm_deconv.schedules.tir.writing import (
     in_halves,
     known,
     named,
+    opaque,
     places,
     simplified,
 )
@@ -96,7 +97,8 @@ class RowsWriter(DepthWriter):
         span = lanes * self.tile.vectors
         with T.serial(index(0), tirx.ceildiv(self.block_columns, index(span))) as column:
             x = named(tirx.max(tirx.min(column * span, self.block_columns - span), 0))
-            base = named(y * self.row + x)
+            name = opaque if known(self.row) is None else named
+            base = name(y * self.row + x)
 
             def read(i: int, p: int, q: int, j: int) -> Any:
                 at = self.rows_of_one * p + self.row * i + self.pitch * q + j
