@@ -13,15 +13,13 @@ import os
 from numbers import Integral
 from typing import Any
 
-import tvm  # noqa: F401 - its runtime has the functions that are asked for
-import tvm_ffi
+import tvm
 
 from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.cpu.processors import available_processors
 
 # tvm::runtime::threading::ThreadGroup::AffinityMode: all threads may run on all listed processors.
 _SHARE_ALL = -3
-
 
 # More than any machine has: what weighs schedules walks through the shares of a kernel.
 MOST_THREADS = 4096
@@ -54,6 +52,6 @@ def use_threads(count: int | None = None) -> int:
     wanted = available_processors() if count is None else count
     # The pool never has more threads than processors listed, so more threads repeat some.
     listed = list(itertools.islice(itertools.cycle(processors), max(wanted, len(processors))))
-    configure = tvm_ffi.get_global_func("runtime.config_threadpool")
+    configure = tvm.get_global_func("runtime.config_threadpool")
     configure(_SHARE_ALL, wanted, [str(processor) for processor in listed])
-    return int(tvm_ffi.get_global_func("runtime.NumThreads")())
+    return int(tvm.get_global_func("runtime.NumThreads")())
