@@ -29,7 +29,7 @@ def check_threads(count: Any, name: str = "threads") -> int:
     """The count as an int. Raises TargetError where it is no integer of 1 to ``MOST_THREADS``."""
     if not isinstance(count, Integral) or count < 1:
         raise TargetError(f"{name} must be a positive integer, got {count!r}")
-    if count > MOST_THREADS:
+    if int(count) > MOST_THREADS:
         raise TargetError(f"{name} must be at most {MOST_THREADS}, got {count}")
     return int(count)
 
