@@ -30,6 +30,7 @@ from tvm_deconv.logs.layer import Candidate, Layer
 from tvm_deconv.logs.trial import OK, Trial
 from tvm_deconv.measure.reference import TOLERANCE, conv2d_transpose, largest_error
 from tvm_deconv.measure.rotation import rotate
+from tvm_deconv.schedules.cpu.integer.variant import IntegerVariant
 from tvm_deconv.schedules.machines import variants_for
 
 PEAK = "peak"
@@ -122,6 +123,8 @@ def operands(layer: Layer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def call_of(candidate: Candidate, target: tvm.target.Target, case: tuple[np.ndarray, ...]) -> Call:
     """A call of a candidate's kernel, whose result is right."""
     layer, variant = candidate.layer, candidate.variant
+    # No layer here is one of bytes, whose kernels take more than weights.
+    assert not isinstance(variant, IntegerVariant), layer
     x, weight, expected = case
     packed = variant.pack_weights(weight, layer.conv, candidate.parameters)
     y = tvm.runtime.empty(layer.output_shape, layer.dtype)

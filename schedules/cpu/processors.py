@@ -30,16 +30,20 @@ def processor_quota(groups: Path = _GROUPS, membership: Path = _MEMBERSHIP) -> f
     the process. A group has what those above it leave, too.
     """
     try:
-        lines = membership.read_text().splitlines()
+        # A group's name is one of a folder, which is any bytes.
+        lines = os.fsdecode(membership.read_bytes()).split("\n")
     except OSError:
         return None
     found = []
     for line in lines:
         _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers and "cpu" not in controllers.split(","):
+        controllers, is_line, path = rest.partition(":")
+        if not is_line or (controllers and "cpu" not in controllers.split(",")):
             continue
-        root = groups / controllers if controllers else groups
+        root = groups / controllers
+        if not root.exists():
+            # Of version 1, whoever mounts them may name the folder after one controller.
+            root = groups / "cpu"
         group = root / path.lstrip("/")
         # In a container the path is often that outside, of which nothing is to be seen.
         for folder in (group, *group.parents):

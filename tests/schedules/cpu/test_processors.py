@@ -14,7 +14,7 @@ def written(folder, files):
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_bytes(os.fsencode(text))
     return folder / "groups", folder / "membership"
 
 
@@ -37,6 +37,19 @@ CASES = {
         },
         "5:memory:/x\n4:cpu,cpuacct:/docker/1\n1:cpuset:/\n",
         4,
+    ),
+    "version 1 in a folder of one controller": (
+        {
+            "groups/cpu/cpu.cfs_quota_us": "250000\n",
+            "groups/cpu/cpu.cfs_period_us": "100000\n",
+        },
+        "4:cpuacct,cpu:/\n",
+        2.5,
+    ),
+    "names of any bytes": (
+        {"groups/\udcff\x0b\u2028/b/cpu.max": "150000 100000\n", "groups/cpu.max": "5 1\n"},
+        "0::/\udcff\x0b\u2028/b\n",
+        1.5,
     ),
     "version 1 without a limit": (
         {"groups/cpu/cpu.cfs_quota_us": "-1\n", "groups/cpu/cpu.cfs_period_us": "100000\n"},
