@@ -157,3 +157,12 @@ def test_an_output_without_elements_is_refused_by_the_node_that_leaves_nothing()
     made = net("ConstantOfShape", net.integers(2, 0))
     with pytest.raises(ModelError, match=rf"'{made}' would have the shape \[2, 0\]"):
         load(net.model(net("Relu", "x"), made))
+
+
+def test_indices_of_no_axis_are_not_taken_for_no_place():
+    """ScatterND would write all of the tensor by each of them."""
+    net = Net(SHAPE)
+    updates = net("Mul", net.constant(3, 1, 1, 1, 1), "x")
+    written = net("ScatterND", "x", net.given(np.zeros((3, 0), "int64")), updates)
+    with pytest.raises(ModelError, match=rf"ScatterND '{written}' .*\[3, 0\] are of no axis"):
+        load(net.model(net("Relu", written)))

@@ -173,3 +173,20 @@ def test_explain_says_what_is_multiplied_as_bytes(tmp_path):
 def test_a_sum_that_int32_may_not_hold_is_left_in_float32():
     wide = np.full((70_000, 2), 127, "int8")
     assert "integer_matmul" not in calls(qlinear((1, 70_000), wide, (255, 0, 0)))
+
+
+def test_a_slope_for_each_column_of_two_computed_matrices_is_applied_behind_their_product():
+    """Their kernel has one slope for all columns."""
+    net = Net((6, 8))
+
+    def bytes_of(x, scale, zero_point):
+        how = net.given(np.float32(scale)), net.given(np.uint8(zero_point))
+        return net("DequantizeLinear", net("QuantizeLinear", x, *how), *how)
+
+    x = bytes_of("x", 0.01, 3)
+    product = net("MatMul", x, bytes_of(net("Transpose", net("Neg", "x")), 0.01, 100))
+    y = bytes_of(net("PRelu", product, net.constant(6)), 0.02, 128)
+    model = net.model(y)
+    x = np.random.default_rng(5).random(net.shape, "float32")
+    expected = by_onnx_runtime(model, x, fused=False)
+    assert_equal_but_for_ties(computed(model, x), expected)

@@ -126,11 +126,19 @@ def _without(
     if node.op_type == "Concat":
         kept = [key for key in node.input if _empty(types.get(key)) is None]
         return (_copy(node, kept, node.output) if kept else node), {}
-    if node.op_type in _SCATTERING and _empty(types.get(node.input[1])) is not None:
+    if node.op_type in _SCATTERING and _writes_nothing(node, types):
         return helper.make_node("Identity", node.input[:1], node.output, name=node.name), {}
-    if node.op_type == "Split" and gone:
+    if node.op_type == "Split" and gone and all(node.output):
         return _shorter_split(node, types, [key for key in node.output if key not in gone])
     return node, {}
+
+
+def _writes_nothing(node: onnx.NodeProto, types: Mapping[str, onnx.TypeProto]) -> bool:
+    places = _empty(types.get(node.input[1]))
+    if places is None:
+        return False
+    # Of ScatterND the last axis are the numbers of one place: none of them is the whole tensor.
+    return node.op_type != "ScatterND" or 0 in places[:-1]
 
 
 def _shorter_split(

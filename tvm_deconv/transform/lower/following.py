@@ -180,6 +180,9 @@ def _prelu(graph: Graph, call: relax.Call, var: relax.Var, state: Following) -> 
     slope = graph.constant(call.args[1])
     if slope is None or not state.channels.is_axis(int(call.attrs.axis), len(shape_of(var) or ())):
         return False
+    # A product of two computed matrices has one slope for all columns.
+    if slope.size not in (1, state.channels.shape[0]):
+        return False
     return _slope(state, slope.reshape(-1, 1, 1))
 
 

@@ -37,6 +37,11 @@ def scatter_nd(call: Call) -> relax.Expr:
     x, indices, updates = (call.tensor(i) for i in range(3))
     known = ["none"] if call.opset < 16 else ["none", "add", "mul"]
     reduction = call.choice("reduction", "none", known if call.opset < 18 else _COMBINE)
+    if 0 in shape_of(indices)[-1:]:
+        refuse(
+            f"its indices of the shape {shown(shape_of(indices))} are of no axis: each would write "
+            "the whole tensor"
+        )
     grid = _grid(call, x, indices)
     if grid is None:
         return by_tvm(call)
