@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,18 +53,26 @@ def _content(module: tvm.runtime.Module, _is_system_lib: bool, _prefix: str, fol
     return _CONTENT
 
 
-def _linked(path: str, files: list[str]) -> None:
+def _linked(path: str, files: list[str], options: Sequence[str] = ()) -> None:
     """A library made by ``ld`` itself: compiler and assembler around it take three times as long.
 
-    What there is of C in a program, Python has loaded.
+    What there is of C in a program, Python has loaded. A model without kernels has a file of C in
+    place of machine code, and ``options`` for it.
     """
+    folder = Path(path).parent
     command = ["ld", "-shared", "-z", "noexecstack", "-o", path]
     for file in files:
         if file == _CONTENT:
             start = f"_binary_{_CONTENT.replace('.', '_')}_start"
             command += [f"--defsym={_SYMBOL}={start}", "--format=binary"]
+        elif file.endswith(".c"):
+            _run(["gcc", "-fPIC", *options, "-c", file, "-o", f"{file}.o"], folder)
+            file = f"{file}.o"
         command.append(file)
-    folder = Path(path).parent
+    _run(command, folder)
+
+
+def _run(command: list[str], folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -160,10 +160,14 @@ def nobody_is_right(model: onnx.ModelProto) -> bool:
 
     A crop by a fraction along one axis and by 1 along another; weights that flipped bits have made
     so large that the order of the sums decides what overflows, or infinite, of which a product with
-    a padding's zero is NaN, where there is one; and a variance in float64, which ONNX Runtime
-    computes in float32 as a difference of squares, and onnx.reference refuses.
+    a padding's zero is NaN, where there is one; and a variance in float64 or float16, whose
+    function has constants of float32: both refuse it, unless ONNX Runtime computes it in float32
+    as a difference of squares.
     """
-    if uses_float64(model) and "MeanVarianceNormalization" in {n.op_type for n in model.graph.node}:
+    types = {value.type.tensor_type.elem_type for value in model.graph.input}
+    if types - {onnx.TensorProto.FLOAT} and any(
+        node.op_type == "MeanVarianceNormalization" for node in model.graph.node
+    ):
         return True
     cropped = _scales_of_crops(model)
     return any((s % 1 != 0).any() and (s == 1).any() for s in cropped) or any(
