@@ -32,8 +32,8 @@ from tvm_deconv.pixels import Pixels
 from tvm_deconv.report import Report
 from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
+from tvm_deconv.schedules.cpu.processors import check_threads
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.threads import check_threads
 from tvm_deconv.transform import (
     AddHeight,
     CheckSizes,
@@ -281,9 +281,7 @@ def explain(
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
         of_bytes = (
-            (explain_integers(chooser), explain_products(chooser))
-            if options.allow_integers
-            else ()
+            (explain_integers(chooser), explain_products(chooser)) if options.allow_integers else ()
         )
         kernels, weights = explain_kernels(mod, chooser, *of_bytes)
     return replace(report, kernels=kernels, weights=weights, log=words)

@@ -10,28 +10,13 @@ from __future__ import annotations
 
 import itertools
 import os
-from numbers import Integral
-from typing import Any
 
 import tvm
 
-from tvm_deconv.errors import TargetError
-from tvm_deconv.schedules.cpu.processors import available_processors
+from tvm_deconv.schedules.cpu.processors import available_processors, check_threads
 
 # tvm::runtime::threading::ThreadGroup::AffinityMode: all threads may run on all listed processors.
 _SHARE_ALL = -3
-
-# More than any machine has: what weighs schedules walks through the shares of a kernel.
-MOST_THREADS = 4096
-
-
-def check_threads(count: Any, name: str = "threads") -> int:
-    """The count as an int. Raises TargetError where it is no integer of 1 to ``MOST_THREADS``."""
-    if not isinstance(count, Integral) or count < 1:
-        raise TargetError(f"{name} must be a positive integer, got {count!r}")
-    if int(count) > MOST_THREADS:
-        raise TargetError(f"{name} must be at most {MOST_THREADS}, got {count}")
-    return int(count)
 
 
 def use_threads(count: int | None = None) -> int:

@@ -1,13 +1,29 @@
-"""How many processors this process has."""
+"""How many processors this process has, and what numbers of threads there may be."""
 
 from __future__ import annotations
 
 import os
 from math import ceil
+from numbers import Integral
 from pathlib import Path
+from typing import Any
+
+from tvm_deconv.errors import TargetError
 
 _GROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
+
+# More than any machine has: what weighs schedules walks through the shares of a kernel.
+MOST_THREADS = 4096
+
+
+def check_threads(count: Any, name: str = "threads") -> int:
+    """The count as an int. Raises TargetError where it is no integer of 1 to ``MOST_THREADS``."""
+    if not isinstance(count, Integral) or count < 1:
+        raise TargetError(f"{name} must be a positive integer, got {count!r}")
+    if int(count) > MOST_THREADS:
+        raise TargetError(f"{name} must be at most {MOST_THREADS}, got {count}")
+    return int(count)
 
 
 def available_processors() -> int:

@@ -9,9 +9,8 @@ import tvm_ffi
 from tvm.target import Target
 
 from tvm_deconv.errors import TargetError
-from tvm_deconv.schedules.cpu.processors import available_processors
+from tvm_deconv.schedules.cpu.processors import available_processors, check_threads
 from tvm_deconv.schedules.llvm import has_feature
-from tvm_deconv.threads import check_threads
 
 # Host features worth stating where the processor's name promises otherwise: those that change
 # which instructions vector code is made of. The rest (cache hints, keys) never comes out of TVM.
