@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tvm import tirx
+from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.tir.edit import index
 from tvm_deconv.schedules.tir.writing import broadcast, type_of
 
-from .kernel import NUMBERS, Store, Sum
+from .kernel import NUMBERS, SUM_VALUES, Store, Sum
 from .rounding import rounded_bytes
 
 
@@ -64,7 +65,44 @@ def stored(
     return rounded_bytes(value, broadcast(parameters.zero_point, lanes), store.dtype, lanes)
 
 
-def summed(total: Sum, own: Any, other: Any, values: Any, lanes: int) -> Any:
+@dataclass(frozen=True)
+class Result:
+    """The last arguments: y and, where the store adds, ``other`` and ``values`` of a ``Sum``."""
+
+    store: Store
+    y: Any
+    other: Any = None
+    values: Any = None
+
+    @staticmethod
+    def of(
+        store: Store, parameter: Callable[[str, Sequence[Any], str], Any], shape: Sequence[Any]
+    ) -> Result:
+        """[other, values, ]y as arguments; y and ``other`` are of ``shape``."""
+        if store.sum is None:
+            return Result(store, parameter("y", shape, store.result))
+        other = parameter("other", shape, store.sum.other)
+        values = parameter("values", (index(SUM_VALUES),), "float32")
+        return Result(store, parameter("y", shape, store.result), other, values)
+
+    def flat(self, size: Any) -> Result:
+        """With y and ``other`` as lines of ``size`` elements."""
+        y = flat(self.y, size)
+        return replace(self, y=y, other=None if self.other is None else flat(self.other, size))
+
+    def write(self, own: Any, at: Sequence[Any], lanes: int) -> None:
+        """Store what comes of the sums alone, with what is added to it."""
+        if self.store.sum is not None:
+            own = _summed(self.store.sum, own, self.other[at], self.values, lanes)
+        T.buffer_store(self.y, own, at)
+
+
+def flat(buffer: Any, size: Any) -> Any:
+    """A buffer's ``size`` elements as one line."""
+    return T.decl_buffer((size,), str(buffer.ty.dtype), data=buffer.data)
+
+
+def _summed(total: Sum, own: Any, other: Any, values: Any, lanes: int) -> Any:
     """``own`` bytes and ``other`` ones, added by the ``values`` of a ``Sum``."""
 
     def number(place: int) -> Any:

@@ -26,10 +26,10 @@ from tvm.script.ir_builder import tirx as T
 from tvm_deconv.schedules.tir.edit import index, interleaved, ramp, shuffle
 from tvm_deconv.schedules.tir.writing import fill, in_vectors, places, type_of
 
-from .kernel import POINTS, SUM_VALUES, Dim, Integer, Read
+from .kernel import POINTS, Dim, Integer, Read
 from .products import add_products
 from .registers import Registers
-from .storing import store_parameters, stored, summed
+from .storing import Result, store_parameters, stored
 
 # Products of vectors that are written out one after the other; more go row by row in a loop.
 _UNROLLED = 1500
@@ -110,10 +110,7 @@ class _Writer:
             self.offsets = parameter("offsets", values, "int32")
             self.of_store = store_parameters(k.store, parameter, values, self.points[index(1)])
             out = (n, index(op.out_channels), self.rows_out, self.columns_out)
-            if k.store.sum is not None:
-                self.other = parameter("other", out, k.store.sum.other)
-                self.values = parameter("values", (index(SUM_VALUES),), "float32")
-            self.y = parameter("y", out, k.store.result)
+            self.result = Result.of(k.store, parameter, out)
             self._strips()
         return builder.get()
 
@@ -347,15 +344,10 @@ class _Writer:
                     for v in range(k.tile.across):
                         part = ramp(index(v * lanes * rw), lanes * rw)
                         at = [batch, channel, y, ramp(left + v * lanes * rw, lanes * rw)]
-                        T.buffer_store(self.y, self._summed(line[part], at, lanes * rw), at)
+                        self.result.write(line[part], at, lanes * rw)
                 with T.Else(), T.serial(index(0), self.columns_out - left) as i:
                     at = [batch, channel, y, left + i]
-                    T.buffer_store(self.y, self._summed(line[i], at, 1), at)
-
-    def _summed(self, own: Any, at: Sequence[Any], lanes: int) -> Any:
-        """``own`` bytes and those that are added to them, as what is stored."""
-        total = self.k.store.sum
-        return own if total is None else summed(total, own, self.other[at], self.values, lanes)
+                    self.result.write(line[i], at, 1)
 
     def _value(self, total: Any, at: Any) -> Any:
         """What is stored of a vector of sums."""

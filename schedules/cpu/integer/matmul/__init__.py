@@ -1,1 +1,1 @@
-"""Products of a matrix of bytes and a constant one: rows of x times columns of weights."""
+"""Products of a matrix of bytes and a constant one, or another of bytes: rows times columns."""

@@ -15,11 +15,11 @@ import numpy as np
 from tvm_deconv.schedules.cpu.dot import Dot
 from tvm_deconv.schedules.cpu.integer.kernel import Store
 
-from .tile import MatmulTile
+from .tile import MatmulTile, Tiled
 
 
 @dataclass(frozen=True)
-class Matmul:
+class Matmul(Tiled):
     """``inputs`` x ``outputs`` weights, kind of x, and store; all numbers are parameters.
 
     Weights and what belongs to columns come as those of a convolution do: values of a column are
@@ -32,16 +32,6 @@ class Matmul:
     dot: Dot
     tile: MatmulTile
     store: Store
-
-    @property
-    def depth(self) -> int:
-        """Words of a row of x."""
-        return -(-self.inputs // self.dot.group)
-
-    @property
-    def wide(self) -> int:
-        """Columns of a tile."""
-        return self.tile.vectors * self.dot.lanes
 
     @property
     def tiles(self) -> int:

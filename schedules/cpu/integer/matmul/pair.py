@@ -27,22 +27,22 @@ from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.cpu.dot import Dot
-from tvm_deconv.schedules.cpu.integer.kernel import SUM_VALUES, Store
+from tvm_deconv.schedules.cpu.integer.kernel import Store
 from tvm_deconv.schedules.cpu.integer.products import add_products
 from tvm_deconv.schedules.cpu.integer.registers import Registers
-from tvm_deconv.schedules.cpu.integer.storing import store_parameters, stored, summed
+from tvm_deconv.schedules.cpu.integer.storing import Result, flat, store_parameters, stored
 from tvm_deconv.schedules.tir.edit import index, ramp
 from tvm_deconv.schedules.tir.writing import in_vectors, known, places
 
-from .rows import element, pack_row, store_columns
-from .tile import MatmulTile
+from .rows import add_words, element, pack_row, store_columns
+from .tile import MatmulTile, Tiled
 
 # Numbers that a kernel reads: the zero point of y, those of x and w, K times the product of both.
 _POINTS = 4
 
 
 @dataclass(frozen=True)
-class MatmulPair:
+class MatmulPair(Tiled):
     """``inputs`` is K; ``dtypes`` are those of x and w. Scales and zero points are parameters.
 
     Of the tile, ``strip`` are the rows that a thread computes after it has packed w.
@@ -55,19 +55,9 @@ class MatmulPair:
     store: Store
 
     @property
-    def depth(self) -> int:
-        """Words of a row of x."""
-        return -(-self.inputs // self.dot.group)
-
-    @property
     def row(self) -> int:
         """Words that a row of x is packed to: whole vectors, of which the last may end in zeros."""
         return -(-self.depth // self.dot.lanes) * self.dot.lanes
-
-    @property
-    def wide(self) -> int:
-        """Columns of a tile."""
-        return self.tile.vectors * self.dot.lanes
 
     def points(self, zero_points: tuple[int, int], stored: int = 0) -> np.ndarray:
         """What the kernel reads of the zero points of x and w, and that of y."""
@@ -103,24 +93,16 @@ class _Writer:
             def parameter(name: str, shape: Sequence[Any], dtype: str) -> Any:
                 return T.match_buffer(T.arg(name, T.handle()), shape, dtype)
 
-            def flat(buffer: Any, size: Any) -> Any:
-                return T.decl_buffer((size,), str(buffer.ty.dtype), data=buffer.data)
-
             x = parameter("x", self.shape, k.dtypes[0])
             w = parameter("w", (*batch, inputs, self.columns), k.dtypes[1])
             self.points = parameter("points", (index(_POINTS),), "int32")
             point = self.points[index(0)]
             self.of_store = store_parameters(k.store, parameter, (index(1),), point)
-            out, other = (*batch, rows, self.columns), None
-            if k.store.sum is not None:
-                other = parameter("other", out, k.store.sum.other)
-                self.values = parameter("values", (index(SUM_VALUES),), "float32")
-            y = parameter("y", out, k.store.result)
+            result = Result.of(k.store, parameter, (*batch, rows, self.columns))
             self.rows, self.batch = rows, count if known(count) is not None else T.bind(count)
             self.x = flat(x, self.batch * rows * inputs)
             self.w = flat(w, self.batch * inputs * self.columns)
-            self.y = flat(y, self.batch * rows * self.columns)
-            self.other = None if other is None else flat(other, self.batch * rows * self.columns)
+            self.result = result.flat(self.batch * rows * self.columns)
             self._strips()
         return builder.get()
 
@@ -230,23 +212,10 @@ class _Writer:
             for v in range(vectors):
                 offset = offsets[ramp(begin + v * lanes, lanes)] - tirx.Broadcast(moved, lanes)
                 sums[row, v] = offset
-        with T.serial(index(0), index(k.depth)) as word:
-            place = T.bind((of * k.depth + word) * k.wide)
-            weights = [T.bind(words[ramp(place + v * lanes, lanes)]) for v in range(vectors)]
-            for row in range(rows):
-                x = T.bind(tirx.Broadcast(packed[index(row * k.row) + word], lanes))
-                for v, weight in enumerate(weights):
-                    sums[row, v] = add_products(k.dot, sums[row, v], x, weight)
+        add_words(k, sums, packed, [index(row * k.row) for row in range(rows)], words, of)
 
         def vector(buffer: Any) -> Any:
             return tirx.Broadcast(buffer[index(0)], lanes)
-
-        def write(own: Any, first: Any, lanes: int) -> None:
-            at = places(first, lanes)
-            if k.store.sum is not None:
-                assert self.other is not None
-                own = summed(k.store.sum, own, self.other[at], self.values, lanes)
-            T.buffer_store(self.y, own, [at])
 
         for row in range(rows):
             with T.If(row < left), T.Then():
@@ -254,4 +223,4 @@ class _Writer:
                     value = stored(k.store, self.of_store, sums[row, v], vector, lanes)
                     column = T.bind(begin + v * lanes)
                     to = line + self.columns * row
-                    store_columns(k.store, value, to, column, self.columns, k.wide, write)
+                    store_columns(self.result, value, to, column, self.columns, k.wide)

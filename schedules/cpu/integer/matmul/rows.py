@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,13 @@ from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.cpu.dot import Dot
-from tvm_deconv.schedules.cpu.integer.kernel import Store
+from tvm_deconv.schedules.cpu.integer.products import add_products
+from tvm_deconv.schedules.cpu.integer.registers import Registers
+from tvm_deconv.schedules.cpu.integer.storing import Result
 from tvm_deconv.schedules.tir.edit import index, ramp
 from tvm_deconv.schedules.tir.writing import places, type_of
+
+from .tile import Tiled
 
 
 def pack_row(dot: Dot, dtype: str, inputs: int, x: Any, source: Any, packed: Any, to: Any) -> None:
@@ -64,20 +68,37 @@ def element(dot: Dot, value: Any, shift: int, lanes: int) -> Any:
     return wide
 
 
+def add_words(
+    kernel: Tiled, sums: Registers, packed: Any, starts: Sequence[Any], words: Any, of: Any
+) -> None:
+    """Add the products of rows of ``packed`` and a tile of columns to ``sums`` [row, vector].
+
+    A row begins at each of ``starts``; ``words`` are [tile of columns][word of k][column], of which
+    the tile ``of`` is meant.
+    """
+    lanes = kernel.dot.lanes
+    with T.serial(index(0), index(kernel.depth)) as word:
+        place = T.bind((of * kernel.depth + word) * kernel.wide)
+        vectors = range(kernel.tile.vectors)
+        weights = [T.bind(words[ramp(place + v * lanes, lanes)]) for v in vectors]
+        for row, start in enumerate(starts):
+            x = T.bind(tirx.Broadcast(packed[start + word], lanes))
+            for v, weight in enumerate(weights):
+                sums[row, v] = add_products(kernel.dot, sums[row, v], x, weight)
+
+
 def store_columns(
-    store: Store,
-    value: Any,
-    line: Any,
-    column: Any,
-    outputs: Any,
-    wide: int,
-    write: Callable[[Any, Any, int], None],
+    result: Result, value: Any, line: Any, column: Any, outputs: Any, wide: int
 ) -> None:
     """A vector of a row from ``column`` on, of which a part may be behind the last of ``outputs``.
 
-    The row begins at ``line``; a tile has ``wide`` columns. ``write(value, place, lanes)`` stores.
+    The row begins at ``line`` of the flat ``result``; a tile has ``wide`` columns.
     """
     lanes = value.ty.dtype.lanes
+
+    def write(own: Any, first: Any, lanes: int) -> None:
+        result.write(own, [places(first, lanes)], lanes)
+
     if isinstance(outputs, int) and outputs % wide == 0:
         write(value, line + column, lanes)
         return
@@ -85,7 +106,7 @@ def store_columns(
         with T.Then():
             write(value, line + column, lanes)
         with T.Else():
-            dtype = "float32" if store.is_value else store.dtype
+            dtype = "float32" if result.store.is_value else result.store.dtype
             part = T.alloc_buffer((index(lanes),), dtype)
             T.buffer_store(part, value, [ramp(index(0), lanes)])
             with T.serial(index(0), tirx.max(outputs - column, index(0))) as i:

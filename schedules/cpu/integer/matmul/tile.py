@@ -26,6 +26,24 @@ class MatmulTile:
     splits: int = 1
 
 
+class Tiled:
+    """Sizes of a product of ``inputs`` by ``dot`` in tiles, for whatever has these three."""
+
+    inputs: int
+    dot: Dot
+    tile: MatmulTile
+
+    @property
+    def depth(self) -> int:
+        """Words of a row of x."""
+        return -(-self.inputs // self.dot.group)
+
+    @property
+    def wide(self) -> int:
+        """Columns of a tile."""
+        return self.tile.vectors * self.dot.lanes
+
+
 # As in a convolution's tile: independent sums that keep two multipliers busy, cycles of a vector of
 # products and of a load, of one row to all lanes or of weights.
 _BUSY = 10

@@ -20,15 +20,13 @@ from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
-from tvm_deconv.schedules.cpu.integer.kernel import SUM_VALUES
-from tvm_deconv.schedules.cpu.integer.products import add_products
 from tvm_deconv.schedules.cpu.integer.registers import Registers
-from tvm_deconv.schedules.cpu.integer.storing import store_parameters, stored, summed
+from tvm_deconv.schedules.cpu.integer.storing import Result, flat, store_parameters, stored
 from tvm_deconv.schedules.tir.edit import index, ramp
-from tvm_deconv.schedules.tir.writing import known, places
+from tvm_deconv.schedules.tir.writing import known
 
 from .kernel import Matmul
-from .rows import pack_row, store_columns
+from .rows import add_words, pack_row, store_columns
 
 
 def write_matmul(kernel: Matmul, shape: Sequence[Any]) -> tirx.PrimFunc:
@@ -66,20 +64,12 @@ class _Writer:
             values = (index(k.tiles * k.wide),)
             self.offsets = parameter("offsets", values, "int32")
             self.of_store = store_parameters(k.store, parameter, values, points[index(0)])
-            out = (*self.shape[:-1], index(k.outputs))
-            other = None
-            if k.store.sum is not None:
-                other = parameter("other", out, k.store.sum.other)
-                self.values = parameter("values", (index(SUM_VALUES),), "float32")
-            y = parameter("y", out, k.store.result)
+            result = Result.of(k.store, parameter, (*self.shape[:-1], index(k.outputs)))
             self.rows = rows if known(rows) is not None else T.bind(rows)
-            self.x, self.y = self._flat(x, k.inputs), self._flat(y, k.outputs)
-            self.other = None if other is None else self._flat(other, k.outputs)
+            self.x = flat(x, self.rows * k.inputs)
+            self.result = result.flat(self.rows * k.outputs)
             self._strips()
         return builder.get()
-
-    def _flat(self, buffer: Any, columns: int) -> Any:
-        return T.decl_buffer((self.rows * columns,), str(buffer.ty.dtype), data=buffer.data)
 
     def _strips(self) -> None:
         k, tile = self.k, self.k.tile
@@ -110,13 +100,8 @@ class _Writer:
             offsets = T.bind(self.offsets[ramp(begin + v * lanes, lanes)])
             for row in range(rows):
                 sums[row, v] = offsets
-        with T.serial(index(0), index(k.depth)) as word:
-            place = T.bind((of * k.depth + word) * k.wide)
-            weights = [T.bind(self.words[ramp(place + v * lanes, lanes)]) for v in range(vectors)]
-            for row in range(rows):
-                x = T.bind(tirx.Broadcast(packed[(first + row) * k.depth + word], lanes))
-                for v, weight in enumerate(weights):
-                    sums[row, v] = add_products(k.dot, sums[row, v], x, weight)
+        starts = [(first + row) * k.depth for row in range(rows)]
+        add_words(k, sums, packed, starts, self.words, of)
         for row in range(rows):
             with T.If(first + row < count), T.Then():
                 line = T.bind((top + first + row) * k.outputs)
@@ -131,12 +116,4 @@ class _Writer:
             return buffer[ramp(column, lanes)]
 
         value = stored(k.store, self.of_store, total, vector, lanes)
-        store_columns(k.store, value, line, column, k.outputs, k.wide, self._write)
-
-    def _write(self, own: Any, first: Any, lanes: int) -> None:
-        at = places(first, lanes)
-        total = self.k.store.sum
-        if total is not None:
-            assert self.other is not None
-            own = summed(total, own, self.other[at], self.values, lanes)
-        T.buffer_store(self.y, own, [at])
+        store_columns(self.result, value, line, column, k.outputs, k.wide)
