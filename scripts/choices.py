@@ -29,7 +29,7 @@ from tvm_deconv.logs.header import Header, device_name, processor_model
 from tvm_deconv.logs.layer import Candidate, Layer
 from tvm_deconv.logs.trial import OK, Trial
 from tvm_deconv.measure.reference import TOLERANCE, conv2d_transpose, largest_error
-from tvm_deconv.measure.rotation import rotate
+from tvm_deconv.measure.rotation import rotate, timed_turn
 from tvm_deconv.schedules.cpu.integer.variant import IntegerVariant
 from tvm_deconv.schedules.machines import variants_for
 
@@ -62,22 +62,11 @@ HOPELESS = 8
 Call = Callable[[], object]
 
 
-def timed_turn(call: Call, calls: int) -> list[float]:
-    """Milliseconds of the thread for each of so many calls, after one that does not count."""
-    call()
-    times = []
-    for _ in range(calls):
-        begin = time.thread_time()
-        call()
-        times.append((time.thread_time() - begin) * 1e3)
-    return times
-
-
 def measured(calls: dict[str, Call], rounds: int, limit_s: float) -> dict[str, list[float]]:
-    """Seconds of every call."""
+    """Seconds of the thread for every call."""
     found = rotate(
         list(calls),
-        lambda name, count: timed_turn(calls[name], count),
+        lambda name, count: timed_turn(calls[name], count, warm_s=0, clock=time.thread_time),
         rounds=rounds,
         limit_s=limit_s,
         exempt=(PEAK,),

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import tvm
-import tvm_ffi
 from tvm import relax
 
 import tvm_deconv
 from tvm_deconv.backends.lowering import lean_lowering
+from tvm_deconv.backends.packing import SYMBOL, write_content
 from tvm_deconv.targets import resolve_target
 
-# Where TVM's loader looks for what a library holds besides machine code.
-_CONTENT, _SYMBOL = "content.bin", "__tvm_ffi__library_bin"
+# What a library holds besides machine code.
+_CONTENT = "content.bin"
 
 
 def unoptimised() -> tvm.target.Target:
@@ -48,8 +48,7 @@ def library(executable: Any) -> tvm.runtime.Module:
 
 def _content(module: tvm.runtime.Module, _is_system_lib: bool, _prefix: str, folder: str) -> str:
     """What a library holds besides machine code, as a file of bytes."""
-    packed = tvm_ffi.get_global_func("runtime.ModulePackImportsToTensor")(module)
-    packed.numpy().tofile(Path(folder, _CONTENT))
+    write_content(module, Path(folder, _CONTENT))
     return _CONTENT
 
 
@@ -64,7 +63,7 @@ def _linked(path: str, files: list[str], options: Sequence[str] = ()) -> None:
     for file in files:
         if file == _CONTENT:
             start = f"_binary_{_CONTENT.replace('.', '_')}_start"
-            command += [f"--defsym={_SYMBOL}={start}", "--format=binary"]
+            command += [f"--defsym={SYMBOL}={start}", "--format=binary"]
         elif file.endswith(".c"):
             _run(["gcc", "-fPIC", *options, "-c", file, "-o", f"{file}.o"], folder)
             file = f"{file}.o"

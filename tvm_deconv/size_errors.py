@@ -8,6 +8,7 @@ a program of PyTorch asks for; its reader calls the size of input x along axis 2
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from .errors import first_line
 
@@ -38,7 +39,7 @@ def in_words(error: BaseException) -> str:
         return f"input {name!r} has the size {given} along axis {axis}, not {wanted}"
     if found := _CHECKED.search(text):
         given, wanted, formulas, number = found.groups()
-        formula = _readable(_parts(formulas)[int(number)])
+        formula = readable(_parts(formulas)[int(number)])
         if condition := _CONDITION.fullmatch(formula):
             return f"{_size(condition[2], given)} {_demand(condition[1], condition[2])}"
         low = _LOW.fullmatch(formula)
@@ -71,8 +72,9 @@ def _demand(condition: str, size: str) -> str:
     return f"and the program is only for sizes with {text}"
 
 
-def _readable(formula: str) -> str:
-    return _INTEGER.sub(r"\1", formula).replace("T.", "")
+def readable(sizes: Any) -> str:
+    """``h + 2``: a formula of TVM, or a list of them, as one writes it."""
+    return _INTEGER.sub(r"\1", str(sizes)).replace("T.", "")
 
 
 def _parts(text: str) -> list[str]:

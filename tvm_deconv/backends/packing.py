@@ -16,7 +16,14 @@ import tvm
 import tvm_ffi
 
 # Where TVM's loader looks for what a library holds besides machine code.
-_SYMBOL = "__tvm_ffi__library_bin"
+SYMBOL = "__tvm_ffi__library_bin"
+
+
+def write_content(module: tvm.runtime.Module, path: str | os.PathLike) -> None:
+    """Write the bytes that a library has at ``SYMBOL``."""
+    packed = tvm_ffi.get_global_func("runtime.ModulePackImportsToTensor")(module)
+    # Where TVM has it: there is one copy already.
+    np.from_dlpack(packed).tofile(path)
 
 
 def pack(module: tvm.runtime.Module, is_system_lib: bool, prefix: str, folder: str) -> str:
@@ -25,20 +32,18 @@ def pack(module: tvm.runtime.Module, is_system_lib: bool, prefix: str, folder: s
     For ELF, whatever the processor.
     """
     content = os.path.join(folder, f"{prefix}imports.bin")
-    packed = tvm_ffi.get_global_func("runtime.ModulePackImportsToTensor")(module)
-    # Where TVM has it: there is one copy already.
-    np.from_dlpack(packed).tofile(content)
+    write_content(module, content)
     source = os.path.join(folder, f"{prefix}imports.s")
     quoted = content.replace("\\", "\\\\").replace('"', '\\"')
     with open(source, "w", encoding="utf-8") as file:
         file.write(
             f"    .section .rodata\n"
-            f"    .globl {_SYMBOL}\n"
-            f"    .type {_SYMBOL}, %object\n"
+            f"    .globl {SYMBOL}\n"
+            f"    .type {SYMBOL}, %object\n"
             f"    .balign 64\n"
-            f"{_SYMBOL}:\n"
+            f"{SYMBOL}:\n"
             f'    .incbin "{quoted}"\n'
-            f"    .size {_SYMBOL}, . - {_SYMBOL}\n"
+            f"    .size {SYMBOL}, . - {SYMBOL}\n"
             f'    .section .note.GNU-stack, "", %progbits\n'
         )
     return source

@@ -6,7 +6,6 @@ where that is free, at many.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from tvm_deconv.algebra.axis_map import LARGEST_FACTOR
 from tvm_deconv.algebra.bilinear import interpolates
 from tvm_deconv.errors import ModelError
 from tvm_deconv.schedules.tir import edit
+from tvm_deconv.size_errors import readable
 
 from .taps import Coordinate, Kernel, Nearest, NumPy, Windowed
 
@@ -82,18 +82,13 @@ def why_not_folded(axis: Resampled, size: Any) -> str:
         return "no nearest resize by whole factors"
     where = f"axis {axis.axis}"
     if whole_ratio(size, axis.size) is None:
-        sizes = f"from {shown_size(size)} to {shown_size(axis.size)} samples"
+        sizes = f"from {readable(size)} to {readable(axis.size)} samples"
         # A formula in floating point is nobody's words.
-        sizes = f"{shown_size(size)} samples" if "Cast" in sizes else sizes
+        sizes = f"{readable(size)} samples" if "Cast" in sizes else sizes
         return f"{sizes} along {where}, by no whole factor"
     if isinstance(axis.kernel, Windowed) and axis.kernel.a is not None:
         return f"whose weights along {where} are not those of linear interpolation"
     return f"which does not lie at (i + 1/2)/r - 1/2 along {where}"
-
-
-def shown_size(sizes: Any) -> str:
-    """``h + 2``: a size, or a list of them, in the words of a message."""
-    return re.sub(r"T\.int64\((-?\d+)\)", r"\1", str(sizes)).replace("T.", "")
 
 
 def tables(

@@ -78,15 +78,26 @@ def _calls_a_turn(ms: float) -> int:
     return max(1, min(max(CALLS_A_TURN, short), int(_LONG_TURN_MS / ms)))
 
 
-def timed_turn(call: Callable[[], object], calls: int) -> list[float]:
-    """A turn of a contestant in this process: ``WARM_S`` of uncounted calls, then ``calls``."""
-    end = time.perf_counter() + WARM_S
+def timed_turn(
+    call: Callable[[], object],
+    calls: int,
+    *,
+    warm_s: float = WARM_S,
+    clock: Callable[[], float] | None = None,
+) -> list[float]:
+    """A turn of a contestant in this process: milliseconds of each of ``calls`` calls.
+
+    Uncounted ones come first, for ``warm_s`` seconds, at least one. ``clock`` gives seconds, by
+    default those of ``time.perf_counter``.
+    """
+    clock = clock or time.perf_counter
+    end = time.perf_counter() + warm_s
     call()
     while time.perf_counter() < end:
         call()
     times = []
     for _ in range(calls):
-        begin = time.perf_counter()
+        begin = clock()
         call()
-        times.append((time.perf_counter() - begin) * 1e3)
+        times.append((clock() - begin) * 1e3)
     return times

@@ -231,6 +231,19 @@ def static(dim: Any) -> Any:
     return int(dim.value) if isinstance(dim, tvm.tirx.IntImm) else dim
 
 
+def known_sizes(dims: Sequence[Any]) -> tuple[int | None, ...]:
+    """Sizes of a shape, None for those that are free."""
+    return tuple(dim if isinstance(dim, int) else None for dim in dims)
+
+
+def own_names(sizes: Sequence[int | None]) -> list[Any]:
+    """Sizes for a function: a variable of its own for each that is not known."""
+    return [
+        tvm.tirx.Var(f"n{axis}", "int64") if size is None else size
+        for axis, size in enumerate(sizes)
+    ]
+
+
 def text(dim: Any) -> str:
     """A dimension as one writes it: ``h * 2``."""
     return re.sub(r"T\.int64\((-?\d+)\)", r"\1", str(dim))

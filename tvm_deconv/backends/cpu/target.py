@@ -83,10 +83,11 @@ def _check(target: Target) -> None:
         hint = f"did you mean {', '.join(near)}?" if near else "leave mcpu out for a generic one"
         raise TargetError(f"LLVM does not know mcpu {str(name)!r} of {triple}: {hint}")
     cores = target.attrs.get("num-cores")
-    if cores is not None and int(cores) < 1:
+    if cores is None:
+        return
+    if int(cores) < 1:
         raise TargetError(f"num-cores must be at least 1, got {int(cores)}: leave it out for all")
-    if cores is not None:
-        check_threads(int(cores), "num-cores")
+    check_threads(int(cores), "num-cores")
 
 
 def _default_triple() -> str:

@@ -11,12 +11,12 @@ from typing import Any
 import tvm
 from tvm import sym, tirx
 
-from tvm_deconv.frontends.resampled import shown_size
+from tvm_deconv.size_errors import readable
 
 
 def shown(shape: Sequence[Any]) -> str:
     """``[n, 8, h + 2]``: a shape in the words of a message."""
-    return shown_size(list(shape))
+    return readable(list(shape))
 
 
 # Sizes that many numbers divide, all alike (an image may have to be square) or all different.

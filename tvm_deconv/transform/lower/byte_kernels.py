@@ -11,7 +11,7 @@ from tvm import relax, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.relax_functions import opaque, with_rebuilt
-from tvm_deconv.transform.graph import Graph, shape_of
+from tvm_deconv.transform.graph import Graph, known_sizes, own_names, shape_of
 from tvm_deconv.transform.rebind import rebind
 
 from .lower_integers import has_bytes
@@ -79,14 +79,9 @@ class _Rebuild(PyExprMutator):
         rebind(self, binding, relax.call_tir(self._callee(kernel), arguments, binding.var.ty))
 
     def _callee(self, kernel: ByteKernel) -> tvm.ir.GlobalVar:
-        sizes = tuple(
-            size if isinstance(size, int) else None for size in shape_of(kernel.source) or ()
-        )
+        sizes = known_sizes(shape_of(kernel.source) or ())
         key = sizes, kernel.form
         if key not in self.known:
-            free = [
-                tirx.Var(f"n{axis}", "int64") if size is None else size
-                for axis, size in enumerate(sizes)
-            ]
-            self.known[key] = self.builder_.add_func(opaque(kernel.write(free)), kernel.name)
+            func = opaque(kernel.write(own_names(sizes)))
+            self.known[key] = self.builder_.add_func(func, kernel.name)
         return self.known[key]

@@ -36,7 +36,7 @@ from tvm_deconv.schedules.cpu.integer.kernel import phase_sums
 from tvm_deconv.schedules.cpu.integer.variant import dtype_of_layer
 from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.variant import Sizes
-from tvm_deconv.transform.graph import Graph, dtype_of, op_name, shape_of
+from tvm_deconv.transform.graph import Graph, dtype_of, known_sizes, op_name, shape_of
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, scale_of
 
 from .byte_layer import ByteLayer, farthest, stored, units_of
@@ -165,5 +165,5 @@ def _layer(
 
 
 def _sizes(data: relax.Expr) -> Sizes:
-    n, _, h, w = (dim if isinstance(dim, int) else None for dim in shape_of(data) or [None] * 4)
+    n, _, h, w = known_sizes(shape_of(data) or [None] * 4)
     return Sizes(n, h, w)

@@ -18,7 +18,7 @@ from tvm_deconv.schedules.cpu.depthwise.variant import DEPTHWISE
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.machines import Machine, variants_for
 from tvm_deconv.schedules.variant import Sizes
-from tvm_deconv.transform.graph import Graph, dtype_of, shape_of, text
+from tvm_deconv.transform.graph import Graph, dtype_of, known_sizes, shape_of, text
 
 from .epilogue import Epilogue, collect
 from .read import Convolution, read
@@ -136,7 +136,7 @@ def _with_step(
 
 def kind_of(conv: Convolution) -> Kind:
     """What the choice for a layer depends on; a symbolic size is not known."""
-    n, _, h, w = (dim if isinstance(dim, int) else None for dim in conv.picture)
+    n, _, h, w = known_sizes(conv.picture)
     return Kind(conv.op, Sizes(n, h, w), conv.dtype, conv.stack is not None)
 
 

@@ -21,7 +21,16 @@ from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.schedules.cpu.integer.variant import INTEGER
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.transform.choosing import ChooserSpec, chooser_of
-from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, shape_of, text
+from tvm_deconv.transform.graph import (
+    Graph,
+    dtype_of,
+    known_sizes,
+    op_name,
+    own_names,
+    same_shape,
+    shape_of,
+    text,
+)
 from tvm_deconv.transform.graph import constant as tensor_constant
 from tvm_deconv.transform.keep_bytes import DEQUANTIZE
 from tvm_deconv.transform.rebind import rebind
@@ -181,15 +190,11 @@ class _Rebuild(PyExprMutator):
 
     def _callee(self, layer: ByteLayer) -> tvm.ir.GlobalVar:
         # A function reads free sizes off its first arguments, by names of its own.
-        sizes = tuple(size if isinstance(size, int) else None for size in layer.dims)
+        sizes = known_sizes(layer.dims)
         for kernel, known, callee in self.known:
             if (kernel, known) == (layer.kernel, sizes):
                 return callee
-        free = [
-            tvm.tirx.Var(f"n{axis}", "int64") if size is None else size
-            for axis, size in enumerate(sizes)
-        ]
-        func = opaque(function_of(layer.kernel, free))
+        func = opaque(function_of(layer.kernel, own_names(sizes)))
         is_conv = isinstance(layer, IntegerLayer)
         name = f"{INTEGER}_{operator(self.graph, layer.var) if is_conv else 'matmul'}"
         callee = self.builder_.add_func(func, name)
