@@ -6,13 +6,17 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from fuzz import cases
 from fuzz.__main__ import run_cases
 from fuzz.choices import Choices
 from fuzz.pool import Worker
+from fuzz.reference import standard_opinion
 from fuzz.report import Report
+from fuzz.runtimes import run_onnxruntime, run_reference
 from fuzz.shrink import shrink
+from onnx import TensorProto, helper, numpy_helper
 from paths import TESTS, python_path
 
 SEED, CASES = 0, 120
@@ -108,3 +112,38 @@ def test_scratch_that_nobody_wrote_is_not_a_number_in_any_thread(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_of_two_resizes_only_the_one_that_onnxruntime_copies_is_judged_by_the_standard():
+    """onnx.reference has aligned corners meet at 2.5 * 6 = 15 - 1, but at 2.5 * 7 = 17.5 - 1."""
+    roi = np.float32([0, 0, 0.1, 0.2, 1, 1, 0.8, 0.9])
+    tensors = {"roi": roi, "same": np.int64([1, 2, 7, 6]), "larger": np.float32([1, 1, 2.5, 2.5])}
+    crop = helper.make_node(
+        *("Resize", ["x", "roi", "", "same"], ["crop"]),
+        coordinate_transformation_mode="tf_crop_and_resize",
+    )
+    align = helper.make_node(
+        *("Resize", ["crop", "", "larger"], ["y"]),
+        coordinate_transformation_mode="align_corners",
+        mode="linear",
+    )
+
+    def model(*nodes, result):
+        return helper.make_model(
+            helper.make_graph(
+                nodes,
+                "resizes",
+                [helper.make_tensor_value_info(nodes[0].input[0], TensorProto.FLOAT, [1, 2, 7, 6])],
+                [helper.make_empty_tensor_value_info(result)],
+                [numpy_helper.from_array(array, name) for name, array in tensors.items()],
+            ),
+            opset_imports=[helper.make_opsetid("", 13)],
+            ir_version=8,
+        )
+
+    x = np.random.default_rng(0).standard_normal((1, 2, 7, 6), np.float32)
+    (cropped,) = run_reference(model(crop, result="crop"), {"x": x})
+    (want,) = run_onnxruntime(model(align, result="y"), {"crop": cropped})
+    (found,) = standard_opinion(model(crop, align, result="y"), {"x": x})
+    np.testing.assert_array_equal(found, want)
+    assert np.abs(cropped - x).max() > 1  # which ONNX Runtime would have given

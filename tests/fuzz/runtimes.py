@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -96,10 +96,14 @@ def run_anywhere(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> li
 def run_in_turns(
     model: onnx.ModelProto,
     inputs: Mapping[str, np.ndarray],
-    by_reference: Callable[[onnx.NodeProto], bool],
+    may_stray: Callable[[onnx.NodeProto], bool],
+    strays: Callable[[onnx.NodeProto, Mapping[str, np.ndarray], Sequence[np.ndarray]], bool],
 ) -> list[np.ndarray]:
-    """Node by node: those for which ``by_reference`` holds by onnx.reference, the others by ONNX
-    Runtime. Their order in the model is any: each is computed when what it reads is there.
+    """Node by node: by onnx.reference where ONNX Runtime strays, the others by ONNX Runtime. Their
+    order in the model is any: each is computed when what it reads is there.
+
+    ``strays`` is asked of a node that ``may_stray``, what the nodes before gave, and what
+    onnx.reference gives for it.
 
     Raises Refused.
     """
@@ -126,10 +130,10 @@ def run_in_turns(
         alone = helper.make_model(
             graph, opset_imports=model.opset_import, ir_version=model.ir_version
         )
-        run = run_anywhere
-        if by_reference(node):
-            run, alone = run_reference, _with_new_resize(alone, values)
-        found = run(alone, {name: values[name] for name in read})
+        feed = {name: values[name] for name in read}
+        found = run_reference(_with_new_resize(alone, values), feed) if may_stray(node) else None
+        if found is None or not strays(node, values, found):
+            found = run_anywhere(alone, feed)
         values |= dict(zip([name for name in node.output if name], found, strict=True))
     return [values[value.name] for value in model.graph.output]
 
