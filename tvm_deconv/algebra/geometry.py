@@ -253,6 +253,14 @@ class ConvAxis:
         return self.dilation * (self.kernel - 1) + 1
 
 
+def axis_of_convolution(conv: ConvAxis) -> Axis:
+    """Convolution of stride 1: stride 1, the kernel flipped and not written out, padding E-1-P."""
+    reach = conv.extent - 1
+    begin = _crop("begin", reach - conv.pad_begin, conv.pad_begin, reach)
+    end = _crop("end", reach - conv.pad_end, conv.pad_end, reach)
+    return Axis(conv.kernel, 1, begin, end, dilation=conv.dilation)
+
+
 def axis_of_subpixel(conv: ConvAxis, factor: int) -> Axis:
     """Convolution then pixel shuffle by ``factor`` ("D-SP"): kernel rK, padding r(K-1-P).
 

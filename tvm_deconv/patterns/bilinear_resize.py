@@ -37,6 +37,7 @@ from tvm_deconv.errors import GeometryError
 from . import layouts, pointwise
 from .convolution import Conv, read_conv
 from .graph import BorderBuilder, Builder, Graph, Interpolated, Refused, Tensor
+from .growth import refuse_growth
 from .nearest_resize import blocked, borders, compose
 from .operators import CONV, RESIZE
 from .rule import Emit, Plan, Rule
@@ -209,7 +210,7 @@ def check(graph: Graph, conv: Conv, match: InterpolatedConv) -> FoldedConv | Ref
     op = geometry.ConvTranspose2d(
         conv.in_channels, conv.weight.shape[0], axes[0], axes[1], conv.groups
     )
-    refused = _does_not_pay(conv, op, shape)
+    refused = refuse_growth(graph, conv, op.weight_shape) or _does_not_pay(conv, op, shape)
     if refused is not None:
         return refused
     return FoldedConv(match, conv, padded[0], padded[1], op)

@@ -36,6 +36,7 @@ from . import layouts, pointwise
 from .convolution import Conv, read_conv
 from .copying import Copying, Maps, read_copying
 from .graph import Builder, Graph, Refused, Tensor
+from .growth import refuse_growth
 from .operators import CONV, KEEPS_ZERO, PRELU, RESIZE, TRANSPOSE, UNARY
 from .rule import Emit, Plan, Rule
 from .stages import Stage, Stages, up_to_last_resize, upsamples, upsamplings, upstream
@@ -179,6 +180,10 @@ def check(graph: Graph, conv: Conv, stages: Stages) -> NearestConv | Refused:
             return Refused(f"{graph.describe(conv.var)}, axis {name}: {error}")
     factor = (maps[0].factor, maps[1].factor)
     out_channels = conv.weight.shape[0]
+    op = geometry.ConvTranspose2d(conv.in_channels, out_channels, axes[0], axes[1], conv.groups)
+    refused = refuse_growth(graph, conv, op.weight_shape)
+    if refused is not None:
+        return refused
     return NearestConv(
         conv=conv,
         data=last.data,
@@ -186,7 +191,7 @@ def check(graph: Graph, conv: Conv, stages: Stages) -> NearestConv | Refused:
         regions=tuple(s for s, _ in reversed(stages) if isinstance(s, pointwise.Region)),
         absorbed=upsamplings(stages),
         edge=(edges[0][0], edges[0][1], edges[1][0], edges[1][1]),
-        op=geometry.ConvTranspose2d(conv.in_channels, out_channels, axes[0], axes[1], conv.groups),
+        op=op,
         weight=weights.weight_convolution(conv.weight, factor, conv.groups, conv.dilation),
         factor=factor,
     )

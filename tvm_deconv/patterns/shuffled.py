@@ -7,6 +7,7 @@ the shift per channel go into the weights.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from tvm_deconv.errors import GeometryError
 from . import pointwise
 from .convolution import Conv
 from .graph import Graph, Refused, Tensor
+from .growth import refuse_growth
 from .shuffle import Shuffle
 from .volume_convolution import VolumeConv
 from .volume_shuffle import VolumeShuffle
@@ -71,8 +73,13 @@ def fold(graph: Graph, match: Shuffled) -> Folded | Refused:
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         return Refused(f"weights of {graph.describe(conv.var)} are not finite in {conv.dtype}")
     try:
-        weight = weight_shuffle_by(weight, shuffle.source, conv.groups, conv.dilation)
         axes = tuple(map(axis_of_subpixel, conv.axes, shuffle.factor))
+        outputs = weight.shape[0] // prod(shuffle.factor)
+        sizes = conv.in_channels, outputs // conv.groups, *(axis.kernel for axis in axes)
+        refused = refuse_growth(graph, conv, sizes)
+        if refused is not None:
+            return refused
+        weight = weight_shuffle_by(weight, shuffle.source, conv.groups, conv.dilation)
     except GeometryError as error:
         return Refused(f"{graph.describe(conv.var)}: {error}")
     return Folded(axes, weight, bias, rest)

@@ -20,6 +20,7 @@ from tvm_deconv.algebra.weights import convolved_with_ones
 from tvm_deconv.errors import GeometryError
 
 from .graph import Builder, Call, Graph, Refused, Tensor, VolumeBuilder
+from .growth import refuse_growth
 from .operators import UNARY
 from .rule import Plan, Rule
 from .volume_convolution import CONV_3D, read_volume_conv, times
@@ -97,6 +98,10 @@ class VolumeResize(Rule[ResizedVolume]):
             return Refused(f"{graph.describe(var)}: {error}")
         inputs, outputs = conv.in_channels, conv.weight.shape[0]
         op = ConvTranspose3d(inputs, outputs, d, h, w, conv.groups)
+        kernel = d.kernel, h.kernel, w.kernel
+        refused = refuse_growth(graph, conv, (inputs, outputs // conv.groups, *kernel))
+        if refused is not None:
+            return refused
         kernel_3d = convolved_with_ones(conv.weight, factor, conv.groups, conv.dilation)
 
         def emit(builder: Builder, remap: Any) -> Any:

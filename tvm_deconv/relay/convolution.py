@@ -20,7 +20,7 @@ import numpy as np
 from tvm import autotvm, relay
 from tvm.target import Target
 
-from tvm_deconv.algebra.geometry import ConvAxis, ConvTranspose2d, axis_of_subpixel
+from tvm_deconv.algebra.geometry import ConvAxis, ConvTranspose2d, axis_of_convolution
 from tvm_deconv.algebra.weights import weight_shuffle
 from tvm_deconv.algebra.zero_taps import without_zero_taps
 from tvm_deconv.errors import GeometryError
@@ -63,9 +63,9 @@ def read(
     top, left, bottom, right = four_paddings(attrs.padding)
     dh, dw = (int(step) for step in attrs.dilation)
     try:
-        h = axis_of_subpixel(ConvAxis(kh, top, bottom, dh), 1)
-        w = axis_of_subpixel(ConvAxis(kw, left, right, dw), 1)
-        flipped = weight_shuffle(weight, 1, groups=groups, dilation=(dh, dw))
+        h = axis_of_convolution(ConvAxis(kh, top, bottom, dh))
+        w = axis_of_convolution(ConvAxis(kw, left, right, dw))
+        flipped = weight_shuffle(weight, 1, groups=groups)
         conv = ConvTranspose2d(shape[1], channels, h, w, groups)
     except GeometryError:
         return None

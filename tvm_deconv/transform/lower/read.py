@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tvm import relax
 
-from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, axis_of_subpixel
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, axis_of_convolution
 from tvm_deconv.algebra.volumes import Stack
 from tvm_deconv.algebra.weights import weight_shuffle
 from tvm_deconv.algebra.zero_taps import without_zero_taps
@@ -81,11 +81,11 @@ def _read_conv(graph: Graph, var: relax.Var, strided: bool) -> Convolution | Ref
     if (conv.data_layout, conv.out_layout) != (LAYOUT, LAYOUT):
         return Refused(f"{graph.describe(var)} has layout {conv.data_layout}, not {LAYOUT}")
     try:
-        h, w = axis_of_subpixel(conv.h, 1), axis_of_subpixel(conv.w, 1)
+        h, w = axis_of_convolution(conv.h), axis_of_convolution(conv.w)
     except GeometryError as error:
         return Refused(f"{graph.describe(var)}: {error}")
     op = ConvTranspose2d(conv.in_channels, conv.weight.shape[0], h, w, conv.groups)
-    weight = weight_shuffle(conv.weight, 1, groups=conv.groups, dilation=conv.dilation)
+    weight = weight_shuffle(conv.weight, 1, groups=conv.groups)
     return Convolution(var, conv.data, weight, op, conv.dtype, step=conv.strides)
 
 

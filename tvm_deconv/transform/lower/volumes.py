@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from tvm import relax
 
-from tvm_deconv.algebra.geometry import Axis, ConvAxis, axis_of_subpixel
+from tvm_deconv.algebra.geometry import Axis, ConvAxis, axis_of_convolution
 from tvm_deconv.algebra.volumes import ConvTranspose3d
 from tvm_deconv.algebra.weights import weight_shuffle_by
 from tvm_deconv.algebra.zero_taps import without_zero_taps
@@ -83,14 +83,14 @@ def _transposed(weight: np.ndarray, attrs: Any) -> ConvTranspose3d:
 
 
 def _plain(weight: np.ndarray, attrs: Any) -> tuple[ConvTranspose3d, np.ndarray]:
-    """The transposed convolution of stride 1, and its weights: flipped, dilation written out."""
+    """The transposed convolution of stride 1, and its weights: flipped."""
     begin, end = begins_and_ends(attrs.padding, 3)
     dilation, groups = [int(n) for n in attrs.dilation], int(attrs.groups)
     d, h, w = (
-        axis_of_subpixel(ConvAxis(weight.shape[2 + i], begin[i], end[i], dilation[i]), 1)
+        axis_of_convolution(ConvAxis(weight.shape[2 + i], begin[i], end[i], dilation[i]))
         for i in range(3)
     )
     inputs, outputs = weight.shape[1] * groups, weight.shape[0]
     each = np.arange(outputs).reshape(-1, 1, 1, 1)
-    flipped = weight_shuffle_by(weight, each, groups, tuple(dilation))
+    flipped = weight_shuffle_by(weight, each, groups)
     return ConvTranspose3d(inputs, outputs, d, h, w, groups), flipped
