@@ -12,7 +12,7 @@ from fuzz import cases
 from fuzz.__main__ import run_cases
 from fuzz.choices import Choices
 from fuzz.pool import Worker
-from fuzz.reference import standard_opinion
+from fuzz.reference import normalised_opinion, standard_opinion
 from fuzz.report import Report
 from fuzz.runtimes import run_onnxruntime, run_reference
 from fuzz.shrink import shrink
@@ -147,3 +147,22 @@ def test_of_two_resizes_only_the_one_that_onnxruntime_copies_is_judged_by_the_st
     (found,) = standard_opinion(model(crop, align, result="y"), {"x": x})
     np.testing.assert_array_equal(found, want)
     assert np.abs(cropped - x).max() > 1  # which ONNX Runtime would have given
+
+
+def test_of_a_map_of_one_element_the_normalised_opinion_is_its_bias():
+    scale, bias = np.float32([-4.33, 1.47]), np.float32([3.14, -2.62])
+    node = helper.make_node("InstanceNormalization", ["x", "scale", "bias"], ["y"])
+    model = helper.make_model(
+        helper.make_graph(
+            [node],
+            "norm",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 1, 1])],
+            [helper.make_empty_tensor_value_info("y")],
+            [numpy_helper.from_array(scale, "scale"), numpy_helper.from_array(bias, "bias")],
+        ),
+        opset_imports=[helper.make_opsetid("", 15)],
+        ir_version=8,
+    )
+    x = np.float32([3.7, 2.9]).reshape(1, 2, 1, 1)
+    (found,) = normalised_opinion(model, {"x": x})
+    np.testing.assert_array_equal(found.ravel(), bias)
