@@ -34,6 +34,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from itertools import product
 
 import tvm
@@ -136,13 +137,19 @@ def compiled(layer: str, variant: Variant, core: str) -> Kernel:
     conv, sizes = LAYERS[layer]
     target = _target(core)
     tile = variant.choose(conv, sizes, cpu_machine(target))
+    return Kernel(register_tile(conv, tile), _loops(_scheduled(layer, variant, tile), target))
+
+
+@cache
+def _scheduled(layer: str, variant: Variant, tile: Tiling | WinogradTile) -> tvm.tirx.PrimFunc:
+    """The layer's function, the same for all cores of one tile."""
+    conv, sizes = LAYERS[layer]
     x = te.placeholder((sizes.batch, conv.in_channels, *sizes[1:]), "float32", "x")
     packed = te.placeholder(variant.packed_shape(conv, tile), "float32", "weight")
     y = variant.compute(conv, tile, x, packed)
     func = te.create_prim_func([x, packed, y], index_dtype_override="int64")
     func = func.with_attr("tirx.noalias", True).with_attr("global_symbol", "main")
-    loops = _loops(variant.schedule(func, conv, tile), target)
-    return Kernel(register_tile(conv, tile), loops)
+    return variant.schedule(func, conv, tile)
 
 
 def compiled_integers(layer: str, core: str) -> Kernel:
