@@ -80,8 +80,8 @@ def what_is_there_stays():
 class InferenceSession(onnxruntime.InferenceSession):
     """ONNX Runtime whose thread sleeps while there is nothing to do.
 
-    It would wait by spinning, which takes 4 ms of a processor for a session that is run at once, and
-    more for one that waits for us to compile: a small network takes 0.5 ms without.
+    It would wait by spinning: 4 ms of a processor for a session that is run at once, and more for
+    one that is there while we compile. Without, a small network takes 0.5 ms.
     """
 
     def __init__(self, model, sess_options=None, *rest, **more):
