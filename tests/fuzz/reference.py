@@ -127,7 +127,9 @@ def standard_opinion(
     A resize that crops: ONNX Runtime 1.32 ignores roi along an axis whose scale is 1, and
     altogether where the output has the sizes of the input. Any other: where it has them, ONNX
     Runtime copies, whatever the scale is. A convolution with SAME padding: where that
-    would be negative, ONNX Runtime crops. None for models without any.
+    would be negative, ONNX Runtime crops. MeanVarianceNormalization: the variance of one element,
+    a difference of equal squares, it takes for less than 0, and its root for NaN. None for models
+    without any.
 
     Raises Refused.
     """
@@ -137,7 +139,8 @@ def standard_opinion(
 
 
 def _may_stray(node: onnx.NodeProto) -> bool:
-    return _is_copied(node) or _strides_beyond_its_kernel(node)
+    varies = node.op_type == "MeanVarianceNormalization"
+    return _is_copied(node) or _strides_beyond_its_kernel(node) or varies
 
 
 def _strays(
