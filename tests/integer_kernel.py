@@ -15,8 +15,8 @@ from tvm_deconv.backends import machine_of
 from tvm_deconv.schedules.cpu.dot import dot_of
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
 from tvm_deconv.schedules.cpu.integer.tile import choose_tile
-from tvm_deconv.schedules.cpu.integer.write import write
 from tvm_deconv.schedules.variant import Sizes
+from tvm_deconv.transform.lower.integer_choice import function_of
 
 UNEVEN = ConvTranspose2d(6, 10, Axis(4, 2, 1, 1), Axis(5, 3, 1, 0, 1), groups=2)
 SUB_PIXEL = ConvTranspose2d(5, 2, Axis(6, 2, 2, 2), Axis(6, 2, 2, 2))
@@ -43,7 +43,8 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
     """What the kernel computes of random integers, and what float64 does.
 
     ``run`` takes a compiled module, the arrays and an empty result, and gives the result. ``make``
-    gives the kernel of a GPU: it takes layer, dtype, store and sizes; ``compile`` compiles it.
+    gives another kernel than the direct one: it takes layer, dtype, store and sizes; ``compile``
+    compiles it. ``weight`` are integers in place of random ones.
     """
     rng, dot = np.random.default_rng(0), dot or dot_of(HOST)
     x, kind = drawn(dtype, shape, rng), options.get("weights", "int8")
@@ -51,6 +52,9 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
     weight = drawn(kind, op.weight_shape, rng).clip(-most)
     if options.get("extreme"):
         x, weight = np.full_like(x, np.iinfo(dtype).max), np.full_like(weight, most)
+    if "weight" in options:
+        weight = options["weight"]
+        most = np.abs(weight).max()
     store, own = store or Store("uint8"), options.get("own", {"zero_point": 7})
     if store.dtype == "float32":
         own = {}
@@ -65,8 +69,7 @@ def of_layer(op, shape, dtype="uint8", zero_point=3, dot=None, store=None, **opt
         kernel = make(stepped, dtype, store, sizes)
     free = [tirx.Var(name, "int64") if name in options.get("free", "") else size
             for name, size in zip("nchw", shape, strict=True)]  # fmt: skip
-    func = kernel.write(tuple(free)) if make else write(kernel, free)
-    func = func.with_attr("global_symbol", "main")
+    func = function_of(kernel, free).with_attr("global_symbol", "main")
     bias = rng.integers(-5000, 5000, op.out_channels)
     scales = rng.uniform(0.5, 1, (op.out_channels, *op.strides)) / most
     scales = (scales / np.sqrt(op.group_inputs * op.h.useful_taps)).astype("float32")

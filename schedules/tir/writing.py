@@ -31,6 +31,11 @@ def named(value: Any) -> Any:
     return value if isinstance(value, tirx.IntImm | tirx.Var) else T.bind(value)
 
 
+def own_size(name: str, size: Any) -> Any:
+    """``size``, or where it is a formula a variable, which is read off an argument."""
+    return size if isinstance(size, tirx.IntImm) else tirx.Var(name, "int64")
+
+
 def opaque(value: Any) -> Any:
     """As ``named``, where TVM's arithmetic sees no more than that it is some number.
 

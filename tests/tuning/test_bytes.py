@@ -53,7 +53,7 @@ def of_bytes(dtype, layer=LAYER):
 def network(shape=(1, 4, 9, 21), channels=10):
     net = Net(shape)
     x = net("Relu", net.conv("x", 4, channels))
-    return net, net.conv(net.nearest(x, 2), channels, 3)
+    return net, net.conv(net.nearest(x, 3), channels, 3)
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +236,7 @@ def tuned(model, folder, trials, **options):
 def test_a_tuned_layer_is_compiled_from_its_log_and_computes_the_same(tmp_path, quick):
     """Over RPC, as this machine is measured, too."""
     net = Net((1, 4, 9, 21))
-    model = quantized(net, net.conv(net.nearest("x", 2), 4, 3), tmp_path)
+    model = quantized(net, net.conv(net.nearest("x", 3), 4, 3), tmp_path)
     with local_device(1) as device:
         where = {"tracker": f"{device.host}:{device.port}", "key": device.key}
         report, lines, trials = tuned(model, tmp_path / "logs", 2, **where)

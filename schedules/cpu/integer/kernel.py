@@ -102,8 +102,8 @@ def bounds_of(dtype: str, zero_point: int, low: float, high: float) -> tuple[flo
 
 
 @dataclass(frozen=True)
-class Integer:
-    """One kernel: geometry, kind of x, form and store.
+class OfBytes:
+    """What kernels of a convolution of bytes have in common: geometry, kind of x, and products.
 
     Zero points, scales and weights are parameters, so that the layers of a network share one.
     """
@@ -111,8 +111,6 @@ class Integer:
     op: ConvTranspose2d
     dtype: str
     dot: Dot
-    tile: Tile
-    store: Store
 
     @property
     def shift(self) -> int:
@@ -124,9 +122,37 @@ class Integer:
         return depth_of(self.op, self.dot)
 
     @property
+    def held(self) -> int:
+        """Channels that a word of x holds."""
+        return self.dot.group
+
+    def corrections(self, weights: np.ndarray, zero_point: int) -> np.ndarray:
+        """(O, r_h, r_w): what the sums are too large by where x has ``zero_point``."""
+        return (zero_point + self.shift) * phase_sums(self.op, weights)
+
+    def points(self, zero_point: int, stored: int = 0) -> np.ndarray:
+        """[the word of a border, where x has ``zero_point``; the zero point ``stored`` of y]."""
+        bits = self.dot.bits
+        element = (zero_point + self.shift) & ((1 << bits) - 1)
+        word = sum(element << (bits * i) for i in range(self.held))
+        return np.array([word, stored % 2**32], "uint32").view("int32")
+
+
+@dataclass(frozen=True)
+class Integer(OfBytes):
+    """One kernel that sums over taps as they are: its form and store."""
+
+    tile: Tile
+    store: Store
+
+    @property
     def folded(self) -> int:
         """Neighbouring taps along the width that a word holds."""
         return folded_taps(self.op, self.dot)
+
+    @property
+    def held(self) -> int:
+        return self.dot.group if self.folded == 1 else self.op.group_inputs
 
     @property
     def tiles(self) -> int:
@@ -165,14 +191,13 @@ class Integer:
         """IOHW integers as words: [tile of channels][row phases][word of ic][tap][channel]."""
         op, group, channels = self.op, self.dot.group, self.tile.channels
         by_group = weights.reshape(op.groups, op.group_inputs, *weights.shape[1:])
-        held = group if self.folded == 1 else op.group_inputs
         widths = [(0, 0)] * 5
-        widths[1] = (0, self.depth * held - op.group_inputs)
+        widths[1] = (0, self.depth * self.held - op.group_inputs)
         widths[2] = (0, self.tiles * channels - op.group_outputs)
         # For the taps that there are none of.
         widths[4] = (0, 1)
         full = np.pad(by_group, widths)
-        full = full.reshape(op.groups, self.depth, held, self.tiles, channels, *full.shape[3:])
+        full = full.reshape(op.groups, self.depth, self.held, self.tiles, channels, *full.shape[3:])
         # [g][tile][word][k_h][k_w][channel][element]
         full = full.transpose(0, 3, 1, 5, 6, 4, 2)
         parts = []
@@ -194,18 +219,6 @@ class Integer:
         full = np.pad(full, [(0, 0), (0, self.tiles * channels - op.group_outputs), (0, 0), (0, 0)])
         full = full.reshape(op.groups, self.tiles, channels, *values.shape[1:])
         return np.ascontiguousarray(full.transpose(0, 1, 3, 4, 2)).reshape(-1)
-
-    def corrections(self, weights: np.ndarray, zero_point: int) -> np.ndarray:
-        """(O, r_h, r_w): what the sums are too large by where x has ``zero_point``."""
-        return (zero_point + self.shift) * phase_sums(self.op, weights)
-
-    def points(self, zero_point: int, stored: int = 0) -> np.ndarray:
-        """[the word of a border, where x has ``zero_point``; the zero point ``stored`` of y]."""
-        bits = self.dot.bits
-        element = (zero_point + self.shift) & ((1 << bits) - 1)
-        held = self.dot.group if self.folded == 1 else self.op.group_inputs
-        word = sum(element << (bits * i) for i in range(held))
-        return np.array([word, stored % 2**32], "uint32").view("int32")
 
 
 def phase_sums(op: ConvTranspose2d, weights: np.ndarray) -> np.ndarray:

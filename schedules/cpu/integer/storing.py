@@ -9,11 +9,11 @@ from typing import Any
 from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
-from tvm_deconv.schedules.tir.edit import index
+from tvm_deconv.schedules.tir.edit import index, interleaved
 from tvm_deconv.schedules.tir.writing import broadcast, type_of
 
 from .kernel import NUMBERS, SUM_VALUES, Store, Sum
-from .rounding import rounded_bytes
+from .rounding import interleaved_bytes, rounded_bytes, rounded_integers
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,37 @@ def stored(
     lanes: int,
 ) -> Any:
     """What is stored of the int32 ``total``; ``vector`` gives what a buffer has for its lanes."""
+    value = _bounded(store, parameters, total, vector, lanes)
+    if store.dtype == "float32":
+        return value
+    if store.is_value:
+        return tirx.round(value) * tirx.Broadcast(parameters.numbers[index(2)], lanes)
+    return rounded_bytes(value, broadcast(parameters.zero_point, lanes), store.dtype, lanes)
+
+
+def stored_interleaved(
+    store: Store,
+    parameters: StoreParameters,
+    totals: Sequence[tuple[Any, Callable[[Any], Any]]],
+    lanes: int,
+) -> Any:
+    """What is stored of several, each with its ``vector``, side by side (``interleaved``)."""
+    if store.dtype == "float32" or store.is_value:
+        return interleaved([stored(store, parameters, *one, lanes) for one in totals], lanes)
+    zero_point = broadcast(parameters.zero_point, lanes)
+    values = (_bounded(store, parameters, *one, lanes) for one in totals)
+    integers = [rounded_integers(value, lanes) + zero_point for value in values]
+    return interleaved_bytes(integers, store.dtype, lanes)
+
+
+def _bounded(
+    store: Store,
+    parameters: StoreParameters,
+    total: Any,
+    vector: Callable[[Any], Any],
+    lanes: int,
+) -> Any:
+    """What ``total`` stands for, in units of the result less its zero point, as float32."""
     kind = f"float32x{lanes}"
     value = tirx.Cast(kind, total) * vector(parameters.scales)
     if store.has_shift:
@@ -56,13 +87,8 @@ def stored(
     if store.has_slope:
         sloped = value * vector(parameters.slopes)
         value = tirx.Select(value < tirx.const(0, kind), sloped, value)
-    low, high, scale = (tirx.Broadcast(parameters.numbers[index(i)], lanes) for i in range(NUMBERS))
-    value = tirx.min(tirx.max(value, low), high)
-    if store.dtype == "float32":
-        return value
-    if store.is_value:
-        return tirx.round(value) * scale
-    return rounded_bytes(value, broadcast(parameters.zero_point, lanes), store.dtype, lanes)
+    low, high = (tirx.Broadcast(parameters.numbers[index(i)], lanes) for i in range(2))
+    return tirx.min(tirx.max(value, low), high)
 
 
 @dataclass(frozen=True)

@@ -176,10 +176,9 @@ def tile_cycles(
     # Of all rows of all tiles, those that it computes.
     own = min(turns * min(tile.rows, rows) / tile.splits / (batch * rows), 1)
     taps = op.h.useful_taps * op.w.useful_taps / folded_taps(op, dot)
-    product = _FUSED if dot.adds and dot.intrinsic else _PAIRS
-    product += _LOAD * _loads(dot, tile, _reads(op, tile.joined))
+    product = product_cycles(dot, _loads(dot, tile, _reads(op, tile.joined)))
     computed = batch * rows * op.groups * _computed(op, dot, columns, tile)
-    products = computed * taps * depth_of(op, dot) * product / _OVERLAP
+    products = computed * taps * depth_of(op, dot) * product
     wide = dot.lanes * tile.across
     stored = batch * rows * tiles * tile.channels * -(-columns // wide) * tile.across
     stored *= op.h.stride * op.w.stride
@@ -187,11 +186,22 @@ def tile_cycles(
     return own * (products + stored * _STORE) + turns * packed * _PACK
 
 
+def product_cycles(dot: Dot, loads: float) -> float:
+    """Of a vector of products, for each of which so many vectors are loaded."""
+    product = _FUSED if dot.adds and dot.intrinsic else _PAIRS
+    return (product + _LOAD * loads) / _OVERLAP
+
+
+def waiting(sums: int) -> float:
+    """How many times as long products take where so few sums keep the multipliers waiting."""
+    return max(1, _BUSY / sums)
+
+
 def _computed(op: ConvTranspose2d, dot: Dot, columns: int, tile: Tile) -> float:
     """Vectors of products of a row, tap and word of a group's channels; more, if some wait."""
     wide = dot.lanes * tile.across
     channels = -(-op.group_outputs // tile.channels) * tile.channels
-    return channels * -(-columns // wide) * tile.across * max(1, _BUSY / sums_of(op, tile))
+    return channels * -(-columns // wide) * tile.across * waiting(sums_of(op, tile))
 
 
 def _loads(dot: Dot, tile: Tile, reads: float) -> float:

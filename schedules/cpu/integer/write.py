@@ -24,10 +24,11 @@ from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.tir.edit import index, interleaved, ramp, shuffle
-from tvm_deconv.schedules.tir.writing import fill, in_vectors, places, type_of
+from tvm_deconv.schedules.tir.writing import in_vectors, own_size, places, type_of
 
 from .kernel import POINTS, Dim, Integer, Read
-from .products import add_products
+from .packing import Source
+from .products import add_products, weights_of
 from .registers import Registers
 from .storing import Result, store_parameters, stored
 
@@ -47,11 +48,6 @@ def write(kernel: Integer, shape: Sequence[Dim]) -> tirx.PrimFunc:
     what is added, of y's shape, and ``values`` those of ``Sum``.
     """
     return _Writer(kernel, [index(dim) for dim in shape]).write()
-
-
-def _own(name: str, size: Any) -> Any:
-    """``size``, or where it is a formula a variable, which is read off an argument."""
-    return size if isinstance(size, tirx.IntImm) else tirx.Var(name, "int64")
 
 
 # By column of a packed input: which (f_h, f_w) read it.
@@ -85,8 +81,8 @@ class _Writer:
         # Free sizes are variables, not the formulas that they are: those would stand in each index
         # of hundreds of statements, and be simplified in each.
         down, right = op.step
-        self.rows_out = _own("rows", tirx.ceildiv(op.h.output_size(h), index(down)))
-        self.columns_out = _own("columns", tirx.ceildiv(op.w.output_size(w), index(right)))
+        self.rows_out = own_size("rows", tirx.ceildiv(op.h.output_size(h), index(down)))
+        self.columns_out = own_size("columns", tirx.ceildiv(op.w.output_size(w), index(right)))
         whole = -(-kernel.tile.rows // kernel.tile.down) * kernel.tile.down
         self.packed_rows = (whole - 1) * down + 1 + op.h.halo_extent
         self.parameters = op.groups * kernel.tiles * op.strides[0] * op.strides[1]
@@ -103,12 +99,13 @@ class _Writer:
             def parameter(name: str, shape: Sequence[Any], dtype: str) -> Any:
                 return T.match_buffer(T.arg(name, T.handle()), shape, dtype)
 
-            self.x = parameter("x", (n, c, h, w), k.dtype)
+            x = parameter("x", (n, c, h, w), k.dtype)
             self.words = parameter("words", (index(k.words),), k.dot.word)
-            self.points = parameter("points", (index(POINTS),), "int32")
+            points = parameter("points", (index(POINTS),), "int32")
+            self.source = Source(k, x, points)
             values = (index(self.parameters),)
             self.offsets = parameter("offsets", values, "int32")
-            self.of_store = store_parameters(k.store, parameter, values, self.points[index(1)])
+            self.of_store = store_parameters(k.store, parameter, values, points[index(1)])
             out = (n, index(op.out_channels), self.rows_out, self.columns_out)
             self.result = Result.of(k.store, parameter, out)
             self._strips()
@@ -155,28 +152,12 @@ class _Writer:
         ``natural`` is for one row in the order of its columns, where it has another one at the end.
         """
         packed = result if natural is None else natural
-        op, lanes = self.k.op, self.lanes
-        _, _, h, w = self.shape
-        # The first packed column that is not border, the input column there, and how many.
-        begin, first = max(0, -op.w.halo[0]), max(0, op.w.halo[0])
-        count = tirx.max(tirx.min(w - first, self.packed_columns - begin), index(0))
+        op = self.k.op
         with T.serial(index(0), index(self.packed_rows)) as row:
             to = T.bind((word * self.packed_rows + row) * self.packed_columns)
             at = to if natural is None else index(0)
             y = T.bind(top * self.k.op.step[0] + row + op.h.halo[0])
-            border = tirx.Cast(self.k.dot.word, self.points[index(0)])
-
-            def store(x: Any, lanes: int) -> None:
-                value = self._word(batch, word, y, first + x, lanes)
-                T.buffer_store(packed, value, [places(at + begin + x, lanes)])
-
-            with T.If(tirx.all(y >= 0, y < h)):
-                with T.Then():
-                    fill(packed, border, at, index(begin))
-                    in_vectors(count, lanes, store)
-                    fill(packed, border, at + begin + count, self.packed_columns - begin - count)
-                with T.Else():
-                    fill(packed, border, at, self.packed_columns)
+            self.source.write_row(packed, at, self.packed_columns, batch, word, y)
             if self.k.folded > 1:
                 self._fold(packed, at)
             if natural is not None:
@@ -211,30 +192,6 @@ class _Writer:
             T.buffer_store(packed, total, [places(at + x, lanes)])
 
         in_vectors(self.packed_columns - (k.folded - 1), self.lanes, words)
-
-    def _word(self, batch: Any, word: Any, y: Any, x: Any, lanes: int) -> Any:
-        """``lanes`` words from column ``x`` on; channels that there are none of count as 0."""
-        k, group = self.k, self.k.dot.group
-        kind, columns = type_of(k.dot.word, lanes), places(x, lanes)
-        inputs, total = k.op.group_inputs, None
-        for i in range(group):
-            # A group's channels begin anew with a word.
-            channel = word // k.depth * inputs + word % k.depth * group + i
-            left = inputs - i
-            if left <= 0:
-                break
-            if inputs % group and i >= inputs % group:
-                # The weights are 0 there: any channel will do.
-                channel = tirx.min(channel, index(k.op.in_channels - 1))
-            value = tirx.Cast(kind, self.x[batch, channel, y, columns])
-            if k.shift:
-                value = value + tirx.const(k.shift, kind)
-            if k.dot.bits < k.dot.word_bits:
-                value = value & tirx.const((1 << k.dot.bits) - 1, kind)
-            if i:
-                value = value << tirx.const(k.dot.bits * i, kind)
-            total = value if total is None else total | value
-        return total
 
     def _tile(
         self,
@@ -273,7 +230,8 @@ class _Writer:
 
         def add_row(at: Any, weights: Any, columns: _Columns) -> int:
             """The taps of one row, of which packed x begins at ``at``; how many weights it took."""
-            index, loaded = 0, None
+            count = sum(map(len, columns.values())) * channels
+            loaded = weights_of(k.dot, self.words, weights, count)
             for dx, read in columns.items():
                 apart, near = dx % k.op.step[1], dx // k.op.step[1]
                 start = at + near + (apart * self.plane if apart else 0)
@@ -281,20 +239,11 @@ class _Writer:
                 firsts = [start + d * below + v * lanes for d, v in k.tile.places]
                 xs = [T.bind(packed[ramp(first, lanes)]) for first in firsts]
                 for (fh, fw), o in product(read, range(channels)):
-                    at_once = k.dot.weights
-                    if index % at_once == 0:
-                        place = places(weights + index, at_once)
-                        loaded = self.words[place] if at_once == 1 else T.bind(self.words[place])
-                    weight = (
-                        tirx.Broadcast(loaded, lanes)
-                        if at_once == 1
-                        else shuffle([loaded], [index % at_once] * lanes)
-                    )
-                    index += 1
+                    weight = next(loaded)
                     for v, x in enumerate(xs):
                         at_v = (fh, fw, o), v
                         sums[at_v] = add_products(k.dot, sums[at_v], x, weight)
-            return index
+            return count
 
         with T.serial(index(0), index(k.depth)) as word:
             weights = T.bind(tile * before[0] + before[1] + word * reads)

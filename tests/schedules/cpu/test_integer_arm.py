@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from exact_winograd_layers import NEAREST, both
 from integer_kernel import SUB_PIXEL, UNEVEN, of_layer
 from qemu import Processor
 
-from tvm_deconv.schedules.cpu.dot import dot_of
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.cpu.dot import dot_of, wide_dot_of
 from tvm_deconv.targets import resolve_target
 
 ARM = Processor(
@@ -39,3 +41,16 @@ def test_arm_gives_the_same_integers(loader, tmp_path, mcpu, name, op, dtype, ze
 
     got, expected = of_layer(op, shape, dtype, zero_point, dot, target=target, run=run)
     np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("mcpu", ["cortex-a76", "cortex-a53"])
+def test_arm_gives_the_integers_of_the_direct_form_by_winograd(loader, tmp_path, mcpu):
+    target = resolve_target({"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": mcpu})
+    dot = wide_dot_of(target)
+    assert dot.name == "smlal"
+
+    def run(built, arrays, out):
+        return ARM.run(loader, built, target, [*arrays, out], tmp_path)
+
+    op = ConvTranspose2d(5, 4, NEAREST, NEAREST)
+    both(op, (1, 5, 5, 19), "int8", -5, dot, target=target, run=run)

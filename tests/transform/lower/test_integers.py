@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import opencl
 import pytest
@@ -162,6 +164,22 @@ def test_a_layer_that_float32_computes_faster_is_left_to_it(tmp_path):
     # Bytes become floats for it and bytes again, on any processor.
     got = computed(model, x, target={**AVX2, "mcpu": "x86-64", "opt-level": 0})
     assert_equal_but_for_ties(got, by_onnx_runtime(model, x))
+
+
+@pytest.mark.parametrize("target", [VNNI, AVX2], ids=["vnni", "avx2"])
+def test_phases_of_a_folded_resize_share_products(target, tmp_path):
+    net = Net((1, 16, 20, 30))
+    model = quantized(net, net.conv(net.nearest("x", 2), 16, 8), tmp_path)
+    reasons = [
+        tvm_deconv.explain(model, target=target, winograd=winograd).kernels[0].reason
+        for winograd in (True, False)
+    ]
+    assert re.search(r"integer .* Mcycles by F\(2x2, 2x2\), .* tap by tap", reasons[0])
+    assert "F(2x2" not in reasons[1]
+    x = image(net.shape)
+    both = [computed(model, x, winograd=winograd) for winograd in (True, False)]
+    np.testing.assert_array_equal(*both)
+    assert_equal_but_for_ties(both[0], by_onnx_runtime(model, x))
 
 
 def kinds_of_calls(model):

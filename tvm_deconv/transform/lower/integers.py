@@ -42,7 +42,7 @@ from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, scale_of
 from .byte_layer import ByteLayer, farthest, stored, units_of
 from .epilogue import phase_view
 from .following import Channels, follow
-from .integer_choice import integer_kernel
+from .integer_choice import integer_kernel, winograd_of
 from .read import CONV, CONV_TRANSPOSE, Convolution, read
 
 
@@ -147,7 +147,8 @@ def _layer(
     if isinstance(kept, Refused):
         return kept
     layer_dtype = dtype_of_layer(dtype, held_as)
-    chosen = integer_kernel(op, layer_dtype, kept.store, _sizes(data), machine, preferences)
+    sizes, shared = _sizes(data), winograd_of(op, weight)
+    chosen = integer_kernel(op, layer_dtype, kept.store, sizes, machine, preferences, shared)
     if isinstance(chosen, Refused):
         return chosen
     kernel, reason = chosen

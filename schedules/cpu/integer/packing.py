@@ -1,0 +1,71 @@
+"""Rows of bytes as words of channels, with the border on both sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tvm import tirx
+from tvm.script.ir_builder import tirx as T
+
+from tvm_deconv.schedules.tir.edit import index
+from tvm_deconv.schedules.tir.writing import fill, in_vectors, places, type_of
+
+from .kernel import OfBytes
+
+
+@dataclass(frozen=True)
+class Source:
+    """x (N, C, H, W) of a kernel, and its ``points``, of which the first is the word of a border.
+
+    A row begins where the first tap of the first column reads.
+    """
+
+    kernel: OfBytes
+    x: Any
+    points: Any
+
+    def write_row(self, packed: Any, at: Any, columns: Any, batch: Any, word: Any, y: Any) -> None:
+        """``packed[at:at + columns]``: one word of channels of row ``y``, which may be outside."""
+        k = self.kernel
+        _, _, h, w = self.x.shape
+        # The first packed column that is not border, the input column there, and how many.
+        begin, first = max(0, -k.op.w.halo[0]), max(0, k.op.w.halo[0])
+        count = tirx.max(tirx.min(w - first, columns - begin), index(0))
+        border = tirx.Cast(k.dot.word, self.points[index(0)])
+
+        def store(x: Any, lanes: int) -> None:
+            value = self._word(batch, word, y, first + x, lanes)
+            T.buffer_store(packed, value, [places(at + begin + x, lanes)])
+
+        with T.If(tirx.all(y >= 0, y < h)):
+            with T.Then():
+                fill(packed, border, at, index(begin))
+                in_vectors(count, k.dot.lanes, store)
+                fill(packed, border, at + begin + count, columns - begin - count)
+            with T.Else():
+                fill(packed, border, at, columns)
+
+    def _word(self, batch: Any, word: Any, y: Any, x: Any, lanes: int) -> Any:
+        """``lanes`` words from column ``x`` on; channels that there are none of count as 0."""
+        k, group = self.kernel, self.kernel.dot.group
+        kind, columns = type_of(k.dot.word, lanes), places(x, lanes)
+        inputs, total = k.op.group_inputs, None
+        for i in range(group):
+            # A group's channels begin anew with a word.
+            channel = word // k.depth * inputs + word % k.depth * group + i
+            left = inputs - i
+            if left <= 0:
+                break
+            if inputs % group and i >= inputs % group:
+                # The weights are 0 there: any channel will do.
+                channel = tirx.min(channel, index(k.op.in_channels - 1))
+            value = tirx.Cast(kind, self.x[batch, channel, y, columns])
+            if k.shift:
+                value = value + tirx.const(k.shift, kind)
+            if k.dot.bits < k.dot.word_bits:
+                value = value & tirx.const((1 << k.dot.bits) - 1, kind)
+            if i:
+                value = value << tirx.const(k.dot.bits * i, kind)
+            total = value if total is None else total | value
+        return total

@@ -1,0 +1,261 @@
+"""The function of a convolution of bytes by F(2x2, 2x2), written out statement by statement.
+
+    parallel over strips of rows of tiles[, shares of the output channels]:
+        for word of input channels:
+            rows of the strip as words, even columns and odd ones apart
+            for row of tiles, vector of tiles: 3x3 samples => 9 points, by differences of int16
+        for block of output channels:
+            for vectors of tiles:
+                for product: sums over the words, in registers
+                for channel, vector: sums of products => outputs; scale, round, clip, interleave
+            for channel, row of tiles: store 2 r_h rows
+
+A vector holds neighbouring tiles, whose rows follow each other without a gap, so that all vectors
+but the last are full. The products of one point read the same samples, and those that phases share
+are computed once; they stay in the level-1 cache. Outputs of a tile lie side by side: 2 r_w columns
+of all phases, of which the first are those that read ahead (``Axis.shifts``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import product
+from typing import Any
+
+from tvm import tirx
+from tvm.script.ir_builder import IRBuilder
+from tvm.script.ir_builder import tirx as T
+
+from tvm_deconv.algebra.exact_winograd import OUTPUTS, POINTS, Products
+from tvm_deconv.algebra.geometry import Axis
+from tvm_deconv.schedules.cpu.integer.kernel import POINTS as NUMBERS_OF_POINTS
+from tvm_deconv.schedules.cpu.integer.kernel import Dim
+from tvm_deconv.schedules.cpu.integer.packing import Source
+from tvm_deconv.schedules.cpu.integer.products import add_products, weights_of
+from tvm_deconv.schedules.cpu.integer.registers import Registers
+from tvm_deconv.schedules.cpu.integer.storing import Result, store_parameters, stored_interleaved
+from tvm_deconv.schedules.tir.edit import index, ramp, shuffle
+from tvm_deconv.schedules.tir.writing import in_vectors, own_size, places
+
+from .kernel import WinogradInteger
+
+
+def write_winograd(kernel: WinogradInteger, shape: Sequence[Dim]) -> tirx.PrimFunc:
+    """The function of the arguments that ``schedules.cpu.integer.write`` lists."""
+    return _Writer(kernel, [index(dim) for dim in shape]).write()
+
+
+class _Writer:
+    """Writes the function; one use each."""
+
+    def __init__(self, kernel: WinogradInteger, shape: list[Any]) -> None:
+        self.k, self.shape, self.lanes = kernel, shape, kernel.dot.lanes
+        self.wide = self.lanes * kernel.tile.vectors
+        op = kernel.op
+        _, _, h, w = shape
+        self.rows_out = own_size("rows", op.h.output_size(h))
+        self.columns_out = own_size("columns", op.w.output_size(w))
+        # Of outputs of a tile.
+        self.lines, self.columns = (OUTPUTS * stride for stride in op.strides)
+        self.own = "float32" if kernel.store.is_value else kernel.store.dtype
+
+    def write(self) -> tirx.PrimFunc:
+        op, k = self.k.op, self.k
+        n, c, h, w = self.shape
+        with IRBuilder() as builder, T.prim_func(s_tir=True):
+            T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
+
+            def parameter(name: str, shape: Sequence[Any], dtype: str) -> Any:
+                return T.match_buffer(T.arg(name, T.handle()), shape, dtype)
+
+            x = parameter("x", (n, c, h, w), k.dtype)
+            self.words = parameter("words", (index(k.words),), k.dot.word)
+            points = parameter("points", (index(NUMBERS_OF_POINTS),), "int32")
+            self.source = Source(k, x, points)
+            values = (index(op.out_channels * op.h.stride * op.w.stride),)
+            self.offsets = parameter("offsets", values, "int32")
+            self.of_store = store_parameters(k.store, parameter, values, points[index(1)])
+            out = (n, index(op.out_channels), self.rows_out, self.columns_out)
+            self.result = Result.of(k.store, parameter, out)
+            self._strips()
+        return builder.get()
+
+    def _strips(self) -> None:
+        k, op, lanes = self.k, self.k.op, self.lanes
+        _, _, h, w = self.shape
+        down = T.bind(tirx.ceildiv(op.h.blocks(h) + max(op.h.shifts), index(OUTPUTS)))
+        self.across = T.bind(tirx.ceildiv(op.w.blocks(w) + max(op.w.shifts), index(OUTPUTS)))
+        self.chunks = T.bind(tirx.ceildiv(self.across, index(lanes)))
+        # The last tile reads one column more.
+        self.plane = T.bind((self.chunks + 1) * lanes)
+        # The last vector of the last row begins within it.
+        vectors = tirx.ceildiv(self.across * k.tile.rows, index(self.wide)) * k.tile.vectors
+        self.pitch = T.bind((vectors + 1) * lanes)
+        strips = T.bind(tirx.ceildiv(down, index(k.tile.rows)))
+        splits = k.tile.splits
+        share = k.blocks // splits
+        with T.parallel(index(0), self.shape[0] * strips * splits) as piece:
+            strip = T.bind(piece // splits)
+            self.batch, self.top = T.bind(strip // strips), T.bind(strip % strips * k.tile.rows)
+            samples = OUTPUTS * k.tile.rows + 1
+            natural = T.alloc_buffer((self.plane * OUTPUTS,), k.dot.word)
+            spread = T.alloc_buffer((self.plane * (OUTPUTS * samples),), k.dot.word)
+            made = T.alloc_buffer((self.pitch * (k.points_count * k.depth),), k.dot.word)
+            products = T.alloc_buffer((index(k.count * k.tile.channels * self.wide),), "int32")
+            size = self.pitch * (k.tile.channels * self.lines * self.columns)
+            lines = T.alloc_buffer((size,), self.own)
+            self.rows = T.bind(tirx.min(index(k.tile.rows), down - self.top))
+            with T.serial(index(0), index(k.depth)) as word:
+                self._spread(natural, spread, word)
+                self._transform(spread, made, word)
+            first = T.bind(piece % splits * share)
+            with T.serial(index(0), index(share)) as of_share:
+                block = T.bind(first + of_share)
+                steps = tirx.ceildiv(self.rows * self.across, index(self.wide))
+                with T.serial(index(0), steps) as step:
+                    self._products(made, products, block, step)
+                    self._outputs(products, lines, block, step)
+                self._store(lines, block)
+
+    def _spread(self, natural: Any, spread: Any, word: Any) -> None:
+        """One word of the strip's rows, the even columns of each before the odd ones."""
+        lanes = self.lanes
+        with T.serial(index(0), self.rows * OUTPUTS + 1) as row:
+            y = T.bind(self.top * OUTPUTS + row + self.k.op.h.halo[0])
+            self.source.write_row(natural, index(0), self.plane * OUTPUTS, self.batch, word, y)
+            with T.serial(index(0), self.chunks + 1) as chunk:
+                pair = [natural[ramp((chunk * OUTPUTS + i) * lanes, lanes)] for i in range(OUTPUTS)]
+                for i in range(OUTPUTS):
+                    order = [lane * OUTPUTS + i for lane in range(lanes)]
+                    at = (row * OUTPUTS + i) * self.plane + chunk * lanes
+                    T.buffer_store(spread, shuffle(pair, order), [ramp(at, lanes)])
+
+    def _transform(self, spread: Any, made: Any, word: Any) -> None:
+        """Vectors of tiles at each point. One may reach into the next row, which comes later."""
+        k, lanes = self.k, self.lanes
+        elements = f"int{k.dot.bits}x{lanes * k.dot.group}"
+
+        def sample(row: Any, chunk: Any, a: int, b: int) -> Any:
+            later, odd = divmod(b, OUTPUTS)
+            at = ((row * OUTPUTS + a) * OUTPUTS + odd) * self.plane + chunk * lanes + later
+            value = spread[ramp(at, lanes)]
+            return T.bind(value if k.dot.group == 1 else tirx.reinterpret(elements, value))
+
+        with T.serial(index(0), self.rows) as row, T.serial(index(0), self.chunks) as chunk:
+            columns = [
+                _at_points([sample(row, chunk, a, b) for a in range(POINTS)]) for b in range(POINTS)
+            ]
+            at = T.bind(row * self.across + chunk * lanes)
+            for u, v in product(range(POINTS), repeat=2):
+                value = _at_points([column[u] for column in columns])[v]
+                if k.dot.group > 1:
+                    value = tirx.reinterpret(f"{k.dot.word}x{lanes}", value)
+                to = ((u * POINTS + v) * k.depth + word) * self.pitch + at
+                T.buffer_store(made, value, [ramp(to, lanes)])
+
+    def _products(self, made: Any, products: Any, block: Any, step: Any) -> None:
+        """Of a block of channels and as many tiles as registers hold."""
+        k, lanes = self.k, self.lanes
+        channels, vectors = k.tile.channels, k.tile.vectors
+        height, width = k.products
+        with (
+            T.serial(index(0), index(height.count)) as a,
+            T.serial(index(0), index(width.count)) as b,
+        ):
+            point = T.bind(_point(height, a) * POINTS + _point(width, b))
+            number = T.bind(a * width.count + b)
+            first = T.bind(point * k.depth * self.pitch + step * self.wide)
+            weights = T.bind((block * k.count + number) * (k.depth * channels))
+            sums = Registers(product(range(channels), range(vectors)), lanes)
+            for o, v in product(range(channels), range(vectors)):
+                sums[o, v] = tirx.const(0, f"int32x{lanes}")
+            with T.serial(index(0), index(k.depth)) as word:
+                at = T.bind(first + word * self.pitch)
+                xs = [T.bind(made[ramp(at + v * lanes, lanes)]) for v in range(vectors)]
+                loaded = weights_of(k.dot, self.words, weights + word * channels, channels)
+                for o, weight in enumerate(loaded):
+                    for v, x in enumerate(xs):
+                        sums[o, v] = add_products(k.dot, sums[o, v], x, weight)
+            to = T.bind(number * (channels * self.wide))
+            for o, v in product(range(channels), range(vectors)):
+                place = ramp(to + (o * self.wide + v * lanes), lanes)
+                T.buffer_store(products, sums[o, v], [place])
+
+    def _outputs(self, products: Any, lines: Any, block: Any, step: Any) -> None:
+        """Those tiles of each channel as parts of 2 r_h lines."""
+        k, op, lanes = self.k, self.k.op, self.lanes
+        height, width = k.products
+        (rh, rw), channels = op.strides, k.tile.channels
+        with (
+            T.serial(index(0), index(channels)) as o,
+            T.serial(index(0), index(k.tile.vectors)) as v,
+        ):
+            at = T.bind(o * self.wide + v * lanes)
+            # A block may have more channels than there are.
+            channel = T.bind(tirx.min(block * channels + o, index(op.out_channels - 1)))
+
+            def one(a: int, b: int) -> Any:
+                number = a * width.count + b
+                return products[ramp(at + number * (channels * self.wide), lanes)]
+
+            for fh, i in product(range(rh), range(OUTPUTS)):
+                first, second = height.terms(fh, i)
+                sums = [T.bind(one(first, b) + one(second, b)) for b in range(width.count)]
+                totals = []
+                for j, fw in product(range(OUTPUTS), _in_order(op.w)):
+                    before, behind = width.terms(fw, j)
+                    place = T.bind((channel * rh + fh) * rw + fw)
+                    total = sums[before] + sums[behind]
+                    total = total + tirx.Broadcast(self.offsets[place], lanes)
+                    totals.append((total, partial(self._parameter, at=place)))
+                values = stored_interleaved(k.store, self.of_store, totals, lanes)
+                to = self._line(o, fh, i) + (step * self.wide + v * lanes) * self.columns
+                T.buffer_store(lines, values, [ramp(to, lanes * self.columns)])
+
+    def _line(self, o: Any, fh: int, i: int) -> Any:
+        """Where a channel's outputs ``i`` of phase ``fh`` begin, of all tiles of the strip."""
+        return (o * self.lines + (fh * OUTPUTS + i)) * (self.pitch * self.columns)
+
+    def _parameter(self, buffer: Any, at: Any) -> Any:
+        return tirx.Broadcast(buffer[at], self.lanes)
+
+    def _store(self, lines: Any, block: Any) -> None:
+        """The rows of each channel that lie within the map, from its first column on.
+
+        That column is not where a vector of outputs begins. A vector that is loaded right after two
+        that it overlaps were stored waits until both have left the core: here they have.
+        """
+        k, op = self.k, self.k.op
+        with T.serial(index(0), index(k.tile.channels)) as o, T.serial(index(0), self.rows) as row:
+            channel = T.bind(block * k.tile.channels + o)
+            for fh, i in product(range(op.h.stride), range(OUTPUTS)):
+                of_phase = (self.top + row) * OUTPUTS + (i - op.h.shifts[fh])
+                y = T.bind(of_phase * op.h.stride + fh)
+                first = self._line(o, fh, i) + row * self.across * self.columns
+                first = first + sum(op.w.shifts)
+
+                def copy(x: Any, lanes: int, y: Any = y, first: Any = first) -> None:
+                    at = [self.batch, channel, y, places(x, lanes)]
+                    self.result.write(lines[places(first + x, lanes)], at, lanes)
+
+                inside = tirx.all(channel < op.out_channels, y >= 0, y < self.rows_out)
+                with T.If(inside), T.Then():
+                    in_vectors(self.columns_out, self.lanes * self.columns, copy)
+
+
+def _at_points(d: Sequence[Any]) -> tuple[Any, Any, Any]:
+    """Three samples at 0, 1 and infinity."""
+    return d[0] - d[1], d[1], d[2] - d[1]
+
+
+def _point(products: Products, number: Any) -> Any:
+    """At which point a product is."""
+    _, one, infinity = products.firsts
+    at_least = [tirx.Cast("int64", number >= first) for first in (one, infinity)]
+    return at_least[0] + at_least[1]
+
+
+def _in_order(axis: Axis) -> list[int]:
+    """Phases as their outputs lie side by side: those that read ahead come a block earlier."""
+    return sorted(range(axis.stride), key=lambda f: (-axis.shifts[f], f))

@@ -1,0 +1,159 @@
+"""Bytes by F(2x2, 2x2): the integers of the direct form, for each instruction and of any sizes."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+import numpy as np
+import pytest
+from exact_winograd_layers import KERNEL_4, NEAREST, both, folded
+from integer_kernel import run_here
+from kernel import HOST
+
+from tvm_deconv.algebra.exact_winograd import products_of
+from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
+from tvm_deconv.schedules import llvm
+from tvm_deconv.schedules.cpu.dot import PLAIN, Dot, wide_dot_of
+from tvm_deconv.schedules.cpu.integer.kernel import Store, Sum
+from tvm_deconv.schedules.cpu.integer.tile import choose_tile, tile_cycles
+from tvm_deconv.schedules.cpu.integer.winograd.tile import (
+    PointsTile,
+    choose_points_tile,
+    points_cycles,
+)
+from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.variant import Sizes
+from tvm_deconv.targets import resolve_target
+from tvm_deconv.transform.lower.integer_choice import winograd_of
+
+VNNI = wide_dot_of(resolve_target({"kind": "llvm", "mcpu": "cascadelake"}))
+SSE2 = Dot("pairs", 4, 2, 16, "llvm.x86.sse2.pmadd.wd", adds=False)
+MACHINE = CpuMachine("avx512", 16, 32, 32 << 10, 1 << 20, 2, narrow=VNNI, wide=VNNI)
+
+
+@pytest.mark.parametrize("dot", [None, SSE2, PLAIN], ids=["best", "sse2", "plain"])
+@pytest.mark.parametrize(("dtype", "zero_point"), [("uint8", 0), ("uint8", 255), ("int8", -128)])
+def test_every_instruction_gives_the_integers_of_the_direct_form(dot, dtype, zero_point):
+    op = ConvTranspose2d(5, 7, NEAREST, NEAREST)
+    _, shared = both(op, (2, 5, 5, 37), dtype, zero_point, dot)
+    assert shared
+
+
+def test_random_sizes_and_channels_are_exact():
+    rng = np.random.default_rng(2)
+    for _ in range(6):
+        inputs, outputs = (int(rng.integers(1, 71)) for _ in range(2))
+        rows, columns = (int(rng.integers(1, 40)) for _ in range(2))
+        op = ConvTranspose2d(inputs, outputs, NEAREST, NEAREST)
+        sizes = Sizes(1, rows, columns)
+        tile, _ = choose_points_tile(op, wide_dot_of(HOST), sizes, True, MACHINE)
+        both(op, (1, inputs, rows, columns), "int8", 127, tile=tile)
+
+
+@pytest.mark.parametrize("pads", [(0, 0), (1, 2), (2, 1), (3, 3)])
+def test_phases_that_share_nothing_are_exact(pads):
+    op = ConvTranspose2d(6, 4, Axis(4, 2, *pads), KERNEL_4)
+    weight = np.random.default_rng(3).integers(-128, 128, op.weight_shape)
+    _, shared = both(op, (1, 6, 7, 20), weight=weight)
+    assert not shared
+
+
+@pytest.mark.parametrize("factor", [3, 4])
+def test_other_factors_and_unequal_ones_are_exact(factor):
+    """Kernel and factor such that each phase has two taps."""
+    axis = axis_of_resize(ConvAxis(factor + 1, 1, 2), factor)
+    op = ConvTranspose2d(3, 2, axis, axis)
+    weight = folded(
+        np.random.default_rng(4).integers(-9, 10, (3, 2, factor + 1, factor + 1)), factor
+    )
+    _, shared = both(op, (1, 3, 4, 18), weight=weight)
+    assert shared
+    mixed = ConvTranspose2d(3, 2, KERNEL_4, Axis(2 * factor, factor, 1, 1))
+    weight = np.random.default_rng(5).integers(-9, 10, mixed.weight_shape)
+    _, shared = both(mixed, (1, 3, 4, 18), weight=weight)
+    assert not shared
+
+
+@pytest.mark.parametrize("dot", [None, SSE2, PLAIN], ids=["best", "sse2", "plain"])
+@pytest.mark.parametrize("most", [127, -128])
+@pytest.mark.parametrize("zero_point", [0, 255])
+def test_nothing_saturates_on_the_way(dot, most, zero_point):
+    """Weights and bytes at their ends, so that differences of differences are, too."""
+    op = ConvTranspose2d(64, 1, NEAREST, NEAREST)
+    weight = folded(np.full((64, 1, 3, 3), most), 2)
+    options = {"store": Store("float32"), "weight": weight, "tile": PointsTile(1, 2, 2)}
+    both(op, (1, 64, 4, 5), "uint8", zero_point, dot, extreme=True, **options)
+    signs = np.where(np.add.outer(np.arange(3), np.arange(3)) % 2, most, -most)
+    options["weight"] = folded(np.broadcast_to(signs, (64, 1, 3, 3)), 2)
+    both(op, (1, 64, 4, 5), "uint8", zero_point, dot, **options)
+
+
+def test_sizes_may_be_free():
+    op = ConvTranspose2d(6, 4, NEAREST, NEAREST)
+    both(op, (2, 6, 5, 19), "int8", -7, free="nhw")
+
+
+def test_threads_may_share_the_channels_of_a_strip():
+    op = ConvTranspose2d(4, 5, NEAREST, NEAREST)
+    both(op, (2, 4, 5, 19), tile=PointsTile(2, 1, 2, splits=3))
+
+
+@pytest.mark.parametrize(
+    ("store", "own"),
+    [
+        (Store("int8"), {"zero_point": -20, "low": 0, "high": 90}),
+        (Store("uint8", has_shift=True, has_slope=True), {"zero_point": 9}),
+        (Store("uint8", is_value=True), {"zero_point": 99, "scale": 0.3, "low": 0}),
+        (Store("uint8", sum=Sum("uint8", "int8")), {"zero_point": 120}),
+        (Store("float32"), {}),
+    ],
+    ids=["bounds", "shift and slope", "what bytes stand for", "sum", "float32"],
+)
+def test_what_follows_is_in_the_store(store, own):
+    op = ConvTranspose2d(5, 3, NEAREST, NEAREST)
+    expected, _ = both(op, (1, 5, 6, 20), store=store, own=own)
+    assert len(np.unique(expected)) > 50
+
+
+@pytest.mark.parametrize(
+    ("mcpu", "feature", "pattern"),
+    [("haswell", "avx2", r"vpmaddwd\s.*%ymm"), ("cascadelake", "avx512vnni", r"vpdpwssd\s.*%zmm")],
+)
+def test_other_processors_give_the_same_integers(mcpu, feature, pattern):
+    target = resolve_target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": mcpu})
+    runs = []
+
+    def run(built, arrays, out):
+        assert re.search(pattern, built.mod.inspect_source("asm"))
+        runs.append(mcpu)
+        return run_here(built, arrays, out) if llvm.has_feature(HOST, feature) else None
+
+    op = ConvTranspose2d(6, 5, NEAREST, NEAREST)
+    both(op, (2, 6, 5, 19), "int8", -5, wide_dot_of(target), target=target, run=run)
+    assert runs == [mcpu] * 2
+
+
+def test_the_model_counts_what_the_busiest_thread_does():
+    """25 products for 64 and whole vectors: at most half of the direct form's cycles."""
+    op, sizes = ConvTranspose2d(64, 64, NEAREST, NEAREST), Sizes(1, 128, 128)
+    tile, cycles = choose_points_tile(op, VNNI, sizes, True, MACHINE)
+    direct = choose_tile(op, VNNI, sizes, MACHINE)
+    assert cycles < 0.5 * tile_cycles(op, VNNI, sizes, direct, MACHINE)
+    count = partial(points_cycles, op, VNNI, machine=MACHINE)
+    assert count(sizes, tile, True) == cycles < count(sizes, tile, False)
+    # All in one strip one thread does everything.
+    assert count(sizes, PointsTile(tile.channels, tile.vectors, 65), True) > 1.8 * cycles
+    least = 64 * 64 / 2 * products_of(op, True)[0].count ** 2 * (65 * 65) / 16 * 0.5 / 2
+    assert least < cycles < 2 * least
+
+
+def test_sums_that_int32_may_not_hold_go_tap_by_tap():
+    """Tap by tap they are at most 0.9 * 10^9; products of differences are added up to more."""
+    weight = folded(np.full((3000, 1, 3, 3), 127), 2)
+    assert winograd_of(ConvTranspose2d(3000, 1, NEAREST, NEAREST), weight) is None
+    assert winograd_of(ConvTranspose2d(300, 1, NEAREST, NEAREST), weight[:300]) is True
+    single = ConvTranspose2d(300, 1, KERNEL_4, KERNEL_4)
+    assert winograd_of(single, np.arange(4800).reshape(300, 1, 4, 4)) is False
+    plain = ConvTranspose2d(300, 1, Axis(3, 1, 1, 1), Axis(3, 1, 1, 1))
+    assert winograd_of(plain, weight[:300, :, :3, :3]) is None
