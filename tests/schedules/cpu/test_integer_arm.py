@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from exact_winograd_layers import NEAREST, both
+from exact_winograd_layers import NEAREST
+from integer_forms import both
 from integer_kernel import SUB_PIXEL, UNEVEN, of_layer
 from qemu import Processor
 

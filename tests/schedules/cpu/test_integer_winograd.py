@@ -7,7 +7,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from exact_winograd_layers import KERNEL_4, NEAREST, both, folded
+from exact_winograd_layers import KERNEL_4, NEAREST, folded
+from integer_forms import both
 from integer_kernel import run_here
 from kernel import HOST
 
