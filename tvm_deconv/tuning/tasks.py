@@ -123,7 +123,7 @@ def _of_workload(workload: Measurable, dtype: str) -> Model:
     require_onnx_runtime(f"tuning workloads in {EIGHT_BITS}")
     from tvm_deconv.quantization.onnx_quantizer import quantized_on_noise
 
-    return quantized_on_noise(model, workload.name, workload.input_shape)
+    return quantized_on_noise(model, workload.name)
 
 
 def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
