@@ -20,7 +20,7 @@ from tvm_deconv.report import KernelReport
 from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.schedules.cpu.integer.variant import INTEGER
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.transform.choosing import ChooserSpec, chooser_of
+from tvm_deconv.transform.choosing import ChooserSpec, chooser_for, refuse_ignored
 from tvm_deconv.transform.graph import (
     Graph,
     dtype_of,
@@ -41,6 +41,9 @@ from .integer_products import PairLayer, ProductLayer, product_layer
 from .integers import IntegerLayer, integer_layer
 from .layers import describe, operator, short
 
+# Options of ``LowerConvolutions`` that say nothing about bytes.
+_OF_FLOATS = ("variant", "max_weight_growth")
+
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.LowerIntegers")
 class LowerIntegers:
@@ -51,13 +54,16 @@ class LowerIntegers:
     faster, in whose forms ``winograd`` counts Winograd's; and, on processors, such products of a
     matrix and a constant one. Anything else stays as it is, as does a
     module for a GPU that does not multiply bytes. ``log`` may hold tiles that were measured on a
-    processor; a variant that is named, and the budget, are of floats. To run before that pass, when
-    weights are constants. Each function is called ``integer_conv2d_transpose``, ``integer_conv2d``
-    or ``integer_matmul``. Arguments and what is raised are those of that pass.
+    processor. To run before that pass, when weights are constants. Each function is called
+    ``integer_conv2d_transpose``, ``integer_conv2d`` or ``integer_matmul``. Arguments and what is
+    raised are those of that pass, but for ``variant`` and ``max_weight_growth``, which are of
+    floats.
     """
 
     def __init__(self, target: ChooserSpec, **options: Any) -> None:
-        self.chooser = chooser_of(target, **options)
+        of_floats = {name: options[name] for name in _OF_FLOATS if name in options}
+        refuse_ignored(of_floats, "it is of floats, say it to LowerConvolutions")
+        self.chooser = chooser_for(target, options)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
