@@ -8,6 +8,7 @@ from itertools import product
 from statistics import fmean
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.typical import TYPICAL_LENGTHS, TYPICAL_SIZES, means
 from tvm_deconv.schedules.variant import Sizes
 
 from .machine import CpuMachine
@@ -26,12 +27,6 @@ _MAX_PHASES = 256
 # Phases of unlike taps are written out with all of them, each for every accumulator: with these,
 # LLVM takes ten seconds or so, and the time grows with them.
 _MAX_UNEVEN_TAPS = 4096
-
-# Sizes to do well on when the real one is not known at compile time.
-TYPICAL_SIZES = (17, 31, 57, 101, 128, 224, 540, 1080)
-
-# The same for a line, which is a picture of one row: from frames of a spectrum to samples of sound.
-TYPICAL_LENGTHS = (57, 128, 540, 4096, 65536)
 
 # A strip's scratch is filled up with zeros beyond the input. Where the width is not known, strips
 # are no wider than this, so that a narrow input does not pay for a wide one.
@@ -281,12 +276,10 @@ def outputs_per_thread(
     conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine
 ) -> float:
     """Output elements that each thread stores; a free size counts as a typical one."""
-    batch, height, width = sizes
-    rows = conv.h.output_size(height if height is not None else round(fmean(TYPICAL_SIZES)))
-    typical = TYPICAL_LENGTHS if height == 1 else TYPICAL_SIZES
-    columns = conv.w.output_size(width if width is not None else round(fmean(typical)))
+    height, width = means(sizes)
+    rows, columns = conv.h.output_size(height), conv.w.output_size(width)
     threads = machine.threads if tile.parallel else 1
-    return (batch or 1) * conv.out_channels * rows * columns / threads
+    return (sizes.batch or 1) * conv.out_channels * rows * columns / threads
 
 
 def _block_columns(conv: ConvTranspose2d, sizes: Sizes) -> list[int]:

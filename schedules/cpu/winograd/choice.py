@@ -14,13 +14,9 @@ import numpy as np
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.winograd import filters, is_line, tile_outputs
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling import (
-    MIN_WORK_PER_THREAD,
-    STACK_BYTES,
-    TYPICAL_LENGTHS,
-    TYPICAL_SIZES,
-)
+from tvm_deconv.schedules.cpu.tiling import MIN_WORK_PER_THREAD, STACK_BYTES
 from tvm_deconv.schedules.tir.straight_line import prime_factors
+from tvm_deconv.schedules.typical import TYPICAL_SIZES, typical
 from tvm_deconv.schedules.variant import Sizes
 
 from .cycles import cycles_of
@@ -108,9 +104,7 @@ def tile_cycles(
     only, and of them those that give one number the bits that they give an array.
     """
     layout = Layout(conv, tile)
-    heights = [sizes.height] if sizes.height is not None else TYPICAL_SIZES
-    typical = TYPICAL_LENGTHS if sizes.height == 1 else TYPICAL_SIZES
-    widths = [sizes.width] if sizes.width is not None else typical
+    heights, widths = typical(sizes)
     threads = machine.threads if tile.parallel else 1
     piece = _piece_cycles(layout, machine)
     rows, columns = map(layout.h.strips, heights), map(layout.w.strips, widths)
