@@ -109,10 +109,12 @@ def written_out(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | No
     model = helper.make_model(graph, opset_imports=opsets, functions=[function])
     steps = list(inliner.inline_local_functions(model).graph.node)
     outside = {"", *node.input, *node.output}
+    made = dict.fromkeys(key for step in steps for key in step.output if key not in outside)
+    names = {key: facts.fresh(f"{node.output[0]}/{key}") for key in made}
     for step in steps:
         step.name = f"{label(node)}/{node.op_type}"
         for keys in (step.input, step.output):
-            keys[:] = [k if k in outside else f"{node.output[0]}/{k}" for k in keys]
+            keys[:] = [names.get(key, key) for key in keys]
     return steps
 
 
