@@ -18,6 +18,7 @@ from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import AddHeight
+from tvm_deconv.transform.graph import Graph
 from tvm_deconv.transform.lower.layers import kind_of, layers_of
 from tvm_deconv.transform.lower.weighed import weighed_forms
 from tvm_deconv.transform.rewrite import rewrite_upsampling
@@ -157,7 +158,7 @@ def test_layers_of_free_size_are_weighed_as_the_lowering_chooses_them_in_one_pic
     large = net.conv(net.nearest(small, 2), 64, 64)
     mod = load(net.model(large))
     shared = chooser(None)
-    convs = [layer.conv for layer in layers_of(mod, mod["main"], shared)]
+    convs = [layer.conv for layer in layers_of(Graph(mod["main"], mod), shared)]
     before, behind = (weighed_forms(conv, shared) for conv in convs)
     alone = shared.forms(kind_of(convs[0]))
     assert [form.choice for form in before] == [form.choice for form in alone]

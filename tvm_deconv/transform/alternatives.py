@@ -41,8 +41,8 @@ from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.typical import of_model
 
-from .graph import CONCAT, COPIES, VIEWS, Graph, op_name, shape_of, variables
-from .keep_bytes import DEQUANTIZE, PAD, RESIZE
+from .graph import CONCAT, COPIES, PAD, RESIZE, VIEWS, Graph, op_name, shape_of, variables
+from .keep_bytes import DEQUANTIZE
 from .lower.layers import convolutions_of
 from .lower.read import CONV, CONV_TRANSPOSE, Convolution
 from .lower.volumes import CONV_3D, CONV_3D_TRANSPOSE

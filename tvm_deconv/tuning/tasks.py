@@ -151,7 +151,9 @@ def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
 def _of_floats(mod: tvm.IRModule, chooser: Chooser) -> Iterator[tuple[str, Layer]]:
     """Layers, and in words where they were met."""
     for _, func in mod.functions_items():
-        for layer in found.layers_of(mod, func, chooser):
+        if not isinstance(func, relax.Function):
+            continue
+        for layer in found.layers_of(Graph(func, mod), chooser):
             if isinstance(layer, found.LoweredLayer):
                 conv = layer.conv
                 kind = found.kind_of(conv)

@@ -22,7 +22,7 @@ from tvm_deconv.schedules.cpu.processors import available_processors
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.schedules.tir.stacks import on_volumes
 from tvm_deconv.transform.choosing import ChooserSpec, chooser_for
-from tvm_deconv.transform.graph import same_shape, shape_of
+from tvm_deconv.transform.graph import Graph, same_shape, shape_of
 from tvm_deconv.transform.rebind import rebind
 
 from .budget import within_budget
@@ -60,7 +60,7 @@ class LowerConvolutions:
         canonical = relax.transform.CanonicalizeBindings()(mod)
 
         def rebuild(work: tvm.IRModule, func: relax.Function) -> _Rebuild | None:
-            found = layers_of(work, func, self.chooser)
+            found = layers_of(Graph(func, work), self.chooser)
             lowered = [layer for layer in found if isinstance(layer, LoweredLayer)]
             lowered = within_budget(lowered, self.chooser).layers
             # NumPy lets other threads run while it computes.
