@@ -10,7 +10,8 @@ from statistics import fmean
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, stepped
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling import BYTES_A_CYCLE, MIN_WORK_PER_THREAD, lanes_of
+from tvm_deconv.schedules.cpu.tiling import MIN_WORK_PER_THREAD, lanes_of
+from tvm_deconv.schedules.cpu.tiling_cycles import BYTES_A_CYCLE
 from tvm_deconv.schedules.typical import typical
 from tvm_deconv.schedules.variant import Sizes
 
