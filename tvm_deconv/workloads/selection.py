@@ -19,7 +19,7 @@ from tvm_deconv.frontends.tflite import onnx_model
 from . import find
 
 _SUFFIXES = (".onnx", ".tflite")
-_DTYPES = {
+_DTYPES: dict[int, np.dtype] = {
     helper.np_dtype_to_tensor_dtype(np.dtype(name)): np.dtype(name)
     for name in (
         *("float32", "float16", "float64", "bool", "int8", "int16", "int32", "int64"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from .torch_graph import OnnxModule
 if TYPE_CHECKING:
     from tvm_deconv.bench.worker import Inputs, Loaded, Outputs
 
-Result = Tensor | tuple[Tensor, ...]
+Result: TypeAlias = Tensor | tuple[Tensor, ...]
 Call = Callable[[], Result]
 
 

@@ -32,8 +32,8 @@ from .rules import check_node
 class Network:
     """What is imported.
 
-    ``constants`` holds the weights and everything computed from them, ``empties`` are tensors without
-    elements, of which nothing but the size is asked.
+    ``constants`` holds the weights and everything computed from them. ``empties`` are tensors
+    without elements, of which nothing but the size is asked.
     """
 
     name: str
@@ -81,9 +81,7 @@ def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[
         facts.empties.check_output(value.name, facts.values)
     outputs = tuple(value.name for value in graph.output)
     needed = tuple(_needed(kept, outputs))
-    return Network(
-        name, opset, tuple(inputs), outputs, needed, facts.values, facts.empties.names
-    )
+    return Network(name, opset, tuple(inputs), outputs, needed, facts.values, facts.empties.names)
 
 
 def _names(graph: onnx.GraphProto) -> set[str]:
