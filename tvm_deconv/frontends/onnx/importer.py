@@ -140,8 +140,9 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
             fields = range(len(result.ty.fields))
             result = relax.Tuple([self.bb.emit(relax.TupleGetItem(result, i)) for i in fields])
         values = list(result) if isinstance(result, relax.Tuple) else [result]
-        if len(values) < len(node.output):
-            raise ModelError(f"output {node.output[len(values)]!r} is not computed: do without")
+        missing = next(filter(None, node.output[len(values) :]), None)
+        if missing is not None:
+            raise ModelError(f"output {missing!r} is not computed: do without")
         for name, value in zip(node.output, values, strict=False):
             if name not in self.network.empties:
                 _refuse_size(value)

@@ -24,7 +24,7 @@ from tvm_deconv.frontends.names import unused
 from .check import sorted_nodes
 from .facts import Facts
 from .functions import written_out
-from .nodes import all_nodes, bodies, opset_of, reads
+from .nodes import all_nodes, bodies, opset_of, read_weights, reads
 from .rules import check_node
 
 
@@ -53,8 +53,9 @@ def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[
     Raises ModelError for an operator that breaks one of the ``rules``.
     """
     graph, opset = model.graph, opset_of(model)
-    constants = {tensor.name: _array(tensor, name) for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in constants]
+    constants = {tensor.name: _array(tensor, name) for tensor in read_weights(graph)}
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
     inputs = _with_shapes(inputs, shapes, name)
     known = {value.name for value in inputs} | set(constants)
     types = {value.name: value.type for value in inputs}
@@ -136,7 +137,7 @@ def _taken_branch(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | 
         return None
     wanted = "then_branch" if bool(condition.item()) else "else_branch"
     branch = next((a.g for a in node.attribute if a.name == wanted), None)
-    if branch is None or any(True for step in branch.node for _ in bodies(step)):
+    if branch is None:
         return None
     inner = [tensor.name for tensor in branch.initializer]
     inner += [key for step in branch.node for key in step.output if key]
@@ -147,14 +148,27 @@ def _taken_branch(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | 
     for step in branch.node:
         copy = onnx.NodeProto()
         copy.CopyFrom(step)
-        copy.input[:] = [names.get(key, key) for key in step.input]
-        copy.output[:] = [names.get(key, key) for key in step.output]
+        _rename(copy, names)
         steps.append(copy)
     for outer, inner in zip(node.output, branch.output, strict=False):
         steps.append(
             onnx.helper.make_node("Identity", [names.get(inner.name, inner.name)], [outer])
         )
     return steps
+
+
+def _rename(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
+    """Let the node read and make tensors by other names, in its own branches and bodies, too."""
+    for keys in (node.input, node.output):
+        keys[:] = [names.get(key, key) for key in keys]
+    for body in bodies(node):
+        made = {value.name for value in (*body.input, *body.initializer)}
+        made |= {key for step in body.node for key in step.output}
+        outer = {key: name for key, name in names.items() if key not in made}
+        for step in body.node:
+            _rename(step, outer)
+        for value in body.output:
+            value.name = outer.get(value.name, value.name)
 
 
 def _with_shapes(
