@@ -16,7 +16,17 @@ from onnx import TensorProto, checker, defs, helper
 
 from tvm_deconv.errors import ModelError, first_line
 
-from .nodes import STANDARD, all_nodes, bodies, describe, label, opset_of, read_weights, reads, words
+from .nodes import (
+    STANDARD,
+    all_nodes,
+    bodies,
+    describe,
+    label,
+    opset_of,
+    read_weights,
+    reads,
+    words,
+)
 
 # Tensors of more bytes are left out where the checker and shape inference get a copy of the model.
 _SMALL = 4096

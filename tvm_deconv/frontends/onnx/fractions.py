@@ -37,9 +37,7 @@ class Fraction:
     by: Any
     dtype: str
 
-    def whole(
-        self, analyzer: sym.Analyzer, *, up: bool = False, towards_zero: bool = False
-    ) -> Any:
+    def whole(self, analyzer: sym.Analyzer, *, up: bool = False, towards_zero: bool = False) -> Any:
         """The next whole number below, above or towards zero; None where no formula says it.
 
         Up to 2**24, where float32 skips whole numbers, a quotient that is none is never rounded to

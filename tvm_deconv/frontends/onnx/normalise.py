@@ -54,8 +54,8 @@ def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[
     """
     graph, opset = model.graph, opset_of(model)
     constants = {tensor.name: _array(tensor, name) for tensor in read_weights(graph)}
-    weights = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in weights]
+    defaults = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in defaults]
     inputs = _with_shapes(inputs, shapes, name)
     known = {value.name for value in inputs} | set(constants)
     types = {value.name: value.type for value in inputs}
