@@ -12,7 +12,10 @@ from .call import Call, normal_axis, shape_of
 
 
 def split_to_sequence(call: Call) -> relax.Expr:
-    """In parts of one size, of which the last may be smaller, or of sizes that are given."""
+    """In parts of one size, of which the last may be smaller, or of sizes that are given.
+
+    That they are positive, and as many as there are, the standard's shape inference asks before.
+    """
     x, given = call.tensor(0), call.constant(1, "split")
     shape = shape_of(x)
     axis = normal_axis(call.get("axis", 0), len(shape))
@@ -21,13 +24,9 @@ def split_to_sequence(call: Call) -> relax.Expr:
         refuse(f"axis {axis} of its input has a free size: give the shapes of the inputs")
     if given is None or given.ndim == 0:
         part = 1 if given is None else int(given)
-        if part < 1:
-            refuse(f"split is {part}: it has to be positive")
         parts = [min(part, size - first) for first in range(0, size, part)]
     else:
         parts = [int(part) for part in given]
-        if sum(parts) != size or any(part < 0 for part in parts):
-            refuse(f"split is {parts}, and axis {axis} of its input has {size} elements")
     fields = [x]
     if len(parts) > 1:
         whole = call.emit(relax.op.split(x, list(accumulate(parts))[:-1], axis))
