@@ -10,9 +10,9 @@ The order of the lookup, the first that gives an answer decides:
    row is passed over for the next best if its variant is unknown, switched off or refuses the
    layer.
 3. *The machine model.* Of all variants that do not refuse the layer, the one whose ``cycles`` are
-   fewest; of equals, the first in the registry. Where the picture's size is free, ``winograd`` has
-   to be ahead by more than the model can tell (``_TIE``): it is much code, which takes three times
-   as long to compile there as the others'.
+   fewest; of equals, the first in the registry. Where the picture's size is free, typical ones
+   count (``typical``), and ``winograd`` has to be ahead by more than the model can tell (``_TIE``):
+   it is much code, which takes three times as long to compile there as the others'.
 
 ``winograd=False`` takes the variant ``winograd`` out of 2 and 3; naming it as well is an error.
 Whatever was passed over on the way stands in the reason.
@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import VariantError
 
+from .typical import of_model
 from .variant import Sizes, Variant
 
 if TYPE_CHECKING:
@@ -190,18 +191,17 @@ def _by_model(
         raise VariantError(f"no variant computes {conv}: {'; '.join(refused.values())}")
     # The sort is stable, so equals stay in the order of the registry.
     estimates.sort(key=lambda estimate: estimate[0])
-    if sizes.height is None or sizes.width is None:
+    if sizes.is_free:
         estimates = _shorter_code_first(estimates)
     _, variant, parameters = estimates[0]
+    numbers = f"{of_model(sizes.is_free)}: {_numbers(estimates)}"
     # What is for layers of another kind is not worth a word.
     others = [
         note
         for name, note in refused.items()
         if name not in passed_over and (conv.groups > 1 or not variants[name].of_groups)
     ]
-    return Choice(
-        variant, parameters, "; ".join([*passed_over.values(), _numbers(estimates), *others])
-    )
+    return Choice(variant, parameters, "; ".join([*passed_over.values(), numbers, *others]))
 
 
 def _shorter_code_first(
@@ -225,11 +225,11 @@ def _own(
 
 
 def _numbers(estimates: list[tuple[float, Variant, Any]]) -> str:
-    """``machine model: winograd 1.21 Mcycles, revd2 3.4``."""
+    """``winograd 1.21 Mcycles, revd2 3.4``."""
     (first, fastest, _), *others = estimates
     texts = [f"{fastest.name} {_millions(first)} Mcycles"]
     texts += [f"{variant.name} {_millions(cycles)}" for cycles, variant, _ in others]
-    return f"machine model: {', '.join(texts)}"
+    return ", ".join(texts)
 
 
 def _millions(cycles: float) -> str:

@@ -31,6 +31,11 @@ class Sizes(NamedTuple):
     height: int | None
     width: int | None
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it is a picture of any size; a batch says nothing of that."""
+        return self.height is None or self.width is None
+
 
 # All kernels sum in float32, whatever the dtype of the tensors.
 ACCUMULATE_DTYPE = "float32"

@@ -69,7 +69,7 @@ def measured(threads: int, limit_s: float) -> dict[tuple[str, str, str, bool], f
             executable = tvm_deconv.compile(
                 proto, rewrite=rewrite, threads=threads, log=None, **OPTIONS[options]
             )
-            call = bound_call(executable, x)
+            call = bound_call(executable, {"x": x})
             calls[scope, kind, options, rewrite] = call
             results.append(call().numpy())
         for other in results[1:]:

@@ -10,10 +10,11 @@ from itertools import product
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.costs import Cost, waste
+from tvm_deconv.schedules.typical import TYPICAL_SIZES
 from tvm_deconv.schedules.variant import Sizes
 
 from .machine import CpuMachine
-from .tiling import MIN_WORK_PER_THREAD, STACK_BYTES, TYPICAL_SIZES, Tiling, lanes_of
+from .tiling import MIN_WORK_PER_THREAD, STACK_BYTES, Tiling, lanes_of
 
 # Multiply-adds written out: twice what ``choose_tiling`` goes to. LLVM takes 2 s for that many.
 _MAX_UNROLLED = 2048

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d, stepped
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
+from tvm_deconv.schedules.typical import GPU_SIZE
 from tvm_deconv.schedules.variant import Sizes
 
 from .machine import GpuMachine
 from .tile import COPY, GpuTile, reach
-
-# Sizes to do well on when the real one is not known at compile time.
-TYPICAL = 128
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,6 @@ class GpuForm:
 def blocks(conv: ConvTranspose2d, sizes: Sizes) -> tuple[int, int]:
     """Block rows and columns of the output; typical ones where a size is not known."""
     return (
-        stepped(conv.h.blocks(sizes.height or TYPICAL), conv.step[0]),
-        stepped(conv.w.blocks(sizes.width or TYPICAL), conv.step[1]),
+        stepped(conv.h.blocks(sizes.height or GPU_SIZE), conv.step[0]),
+        stepped(conv.w.blocks(sizes.width or GPU_SIZE), conv.step[1]),
     )

@@ -17,11 +17,12 @@ from tvm_deconv.algebra.packing import Packing
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.names import DILATE
 from tvm_deconv.schedules.cpu.definitions import strd as cpu
+from tvm_deconv.schedules.typical import GPU_SIZE
 from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import revd2
 from .domain import domain_of
-from .form import TYPICAL, GpuForm
+from .form import GpuForm
 from .machine import GpuMachine
 from .model import choose_tile, kernel_cycles
 from .space import TileSpace
@@ -40,7 +41,7 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachi
 
 def _dilated_sizes(conv: ConvTranspose2d, sizes: Sizes) -> Sizes:
     """Those of the dilated map; a size that is not known is a typical one, dilated as well."""
-    known = Sizes(sizes.batch, sizes.height or TYPICAL, sizes.width or TYPICAL)
+    known = Sizes(sizes.batch, sizes.height or GPU_SIZE, sizes.width or GPU_SIZE)
     return cpu.dilated_sizes(conv, known)
 
 

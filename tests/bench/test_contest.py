@@ -29,12 +29,12 @@ from tvm_deconv.bench.worker import serve
 worker.SHARE_S = 0.03
 
 def contestant(answer, seconds):
-    def load(model, x, threads):
-        result = answer(-x)
+    def load(model, inputs, outputs, threads):
+        result = answer(-inputs["x"])
         def call():
             time.sleep(seconds)
             return result
-        return call, lambda y: y, "1.0", []
+        return call, lambda y: [y], "1.0", []
     return load
 
 def nan(y):
@@ -47,7 +47,7 @@ def refuse(y):
 def die(y):
     os._exit(3)
 
-def dies_in_turn(model, x, threads):
+def dies_in_turn(model, inputs, outputs, threads):
     calls = []
     def call():
         calls.append(0)
@@ -55,8 +55,8 @@ def dies_in_turn(model, x, threads):
         time.sleep(0.05 * (len(calls) == 2))
         if len(calls) > 2:
             os._exit(4)
-        return -x
-    return call, lambda y: y, "1.0", []
+        return -inputs["x"]
+    return call, lambda y: [y], "1.0", []
 
 serve({
     "auto": contestant(lambda y: y, 0.002),
@@ -164,7 +164,7 @@ def test_only_who_counts_is_compared_and_the_others_are_listed(measured):
 
 def test_a_model_too_large_for_a_contestant_is_not_given_to_it(tmp_path):
     class Large:
-        name, kind, origin, input_shape, multiply_adds = "n", "layer", "test", (1, 1, 4, 4), 10**9
+        name, kind, origin, multiply_adds = "n", "layer", "test", 10**9
         model = negation(tmp_path / "large.onnx").model
 
     patient = Contestant("never", "baseline", ("/bin/false",), most_multiply_adds=1e6)

@@ -39,7 +39,7 @@ def workload(kind="layer", multiply_adds=1_000_000, **contestants):
     return {
         "kind": kind,
         "origin": "a test",
-        "input_shape": [1, 1, 4, 4],
+        "inputs": {"x": ["float32", 1, 1, 4, 4]},
         "multiply_adds": multiply_adds,
         "contestants": contestants,
     }

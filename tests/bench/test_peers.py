@@ -21,9 +21,10 @@ from reference import conv2d, conv2d_transpose, nearest, pixel_shuffle
 
 from tvm_deconv.bench import defaults, environments
 from tvm_deconv.bench.client import Worker, peer_command
+from tvm_deconv.bench.files import Files
 from tvm_deconv.bench.worker import PEERS
 from tvm_deconv.errors import PeerError
-from tvm_deconv.measure.reference import TOLERANCE
+from tvm_deconv.measure.reference import TOLERANCE, largest_error
 
 FOLDER = ROOT / defaults.PEER_ROOT
 SHAPE = (1, 8, 9, 11)
@@ -70,9 +71,15 @@ LAYERS = {
 
 @pytest.fixture(scope="module")
 def workers():
-    """The running peers by name, each started when it is first asked for."""
+    """The running peer of a name, each started when it is first asked for."""
     running = {}
-    yield running
+
+    def of(peer):
+        if peer not in running:
+            running[peer] = Worker(peer_command(_python(peer), peer), peer)
+        return running[peer]
+
+    yield of
     for each in running.values():
         each.close()
 
@@ -80,31 +87,79 @@ def workers():
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("peer", PEERS)
 def test_a_peer_computes_the_layer(peer, layer, workers, tmp_path):
-    if peer not in workers:
-        workers[peer] = Worker(peer_command(_python(peer), peer), peer)
     net = Net(SHAPE)
     output, reference = LAYERS[layer](net)
-    model, x_file, y_file = (tmp_path / name for name in ("m.onnx", "x.npy", "y.npy"))
-    onnx.save(net.model(output), model)
     x = np.random.default_rng(1).standard_normal(SHAPE).astype("float32")
-    np.save(x_file, x)
-    workers[peer].load(model, x_file, y_file, 1)
+    (y,) = _computed(workers(peer), tmp_path, net.model(output), {"x": x})
     weights = [numpy_helper.to_array(w) for w in net.weights]
     layer_weights = [w.astype("float64") for w in weights if w.ndim == 4 or len(w) != 4]
     expected = reference(x.astype("float64"), *layer_weights)
-    y = np.load(y_file)
-    assert y.shape == expected.shape
     # Winograd is among what peers use: an error of 1e-4 of the largest value is what counts.
-    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+    assert largest_error(y, expected) < 1e-4
+
+
+def _computed(worker, folder, model, inputs):
+    files = Files.written(folder, "model", model, inputs)
+    worker.load(files, 1)
+    return files.results()
+
+
+def _with_input(net, *outputs, name, shape, kind=onnx.TensorProto.FLOAT):
+    """The model with one more input, in front of ``x``."""
+    model = net.model(*outputs)
+    model.graph.input.insert(0, onnx.helper.make_tensor_value_info(name, kind, shape))
+    return model
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_a_peer_computes_all_outputs_of_all_inputs(peer, workers, tmp_path):
+    net = Net(SHAPE)
+    large = net.deconv("x", 8, 5, 4, 2, pads=[1] * 4)
+    # One that another layer reads, too: a runtime may take it for no output.
+    outputs = net("Relu", large), net("Add", large, "skip"), large
+    shape = (1, 5, 18, 22)
+    rng = np.random.default_rng(1)
+    skip, x = (rng.standard_normal(s).astype("float32") for s in (shape, SHAPE))
+    model = _with_input(net, *outputs, name="skip", shape=shape)
+    got = _computed(workers(peer), tmp_path, model, {"skip": skip, "x": x})
+    (weight,) = map(numpy_helper.to_array, net.weights)
+    y = conv2d_transpose(x.astype("float64"), weight.astype("float64"), (2, 2), (1, 1, 1, 1))
+    for found, expected in zip(got, (np.maximum(y, 0), y + skip, y), strict=True):
+        assert largest_error(found, expected) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("peer", "refusal"),
+    [
+        ("onnxruntime", None),
+        ("openvino", None),
+        ("mnn", None),
+        ("pytorch", "Cast .*: PyTorch's translation lacks it"),
+        ("ncnn", "input step is int64: our translation has float32 only"),
+        ("litert", "input step is int64: our translation has float32 only"),
+    ],
+)
+def test_a_peer_takes_integers_or_says_that_it_does_not(peer, refusal, workers, tmp_path):
+    net = Net(SHAPE)
+    outputs = net("Mul", net("Cast", "step", to=1), "x"), net("Identity", "x")
+    model = _with_input(net, *outputs, name="step", shape=(1,), kind=onnx.TensorProto.INT64)
+    x = np.random.default_rng(1).standard_normal(SHAPE).astype("float32")
+    inputs = {"step": np.array([3], "int64"), "x": x}
+    if refusal is None:
+        got = _computed(workers(peer), tmp_path, model, inputs)
+        for found, expected in zip(got, (3 * x, x), strict=True):
+            np.testing.assert_array_equal(found, expected)
+    else:
+        with pytest.raises(PeerError, match=refusal):
+            _computed(workers(peer), tmp_path, model, inputs)
 
 
 def test_onnx_runtime_uses_no_more_threads_than_told(tmp_path):
     net = Net((1, 32, 96, 96))
-    files = [tmp_path / name for name in ("m.onnx", "x.npy", "y.npy")]
-    onnx.save(net.model(net.conv("x", 32, 64)), files[0])
-    np.save(files[1], np.zeros(net.shape, "float32"))
+    model = net.model(net.conv("x", 32, 64))
+    files = Files.written(tmp_path, "model", model, {"x": np.zeros(net.shape, "float32")})
     with Worker(peer_command(_python("onnxruntime"), "onnxruntime"), "onnxruntime") as peer:
-        peer.load(*files, 1)
+        peer.load(files, 1)
         # Long enough that the clock of the processor's time does not matter.
         assert peer.turn(20).cpu_share < 1.2
 
@@ -152,12 +207,12 @@ def mnn(monkeypatch):
 @pytest.mark.parametrize(("difference", "taken"), [(2e-5, "fast"), (5e-5, "accurate")])
 def test_mnn_is_fast_only_where_its_own_error_leaves_room(mnn, monkeypatch, difference, taken):
     exact = np.linspace(-1, 1, 5)
-    results = {mnn._FAST: exact + difference, mnn._ACCURATE: exact}
+    results = {mnn._FAST: [exact, exact + difference], mnn._ACCURATE: [exact, exact]}
     monkeypatch.setattr(mnn, "_convert", lambda *_: None)
-    monkeypatch.setattr(mnn, "_call", lambda _m, _x, _t, level: lambda: results[level])
+    monkeypatch.setattr(mnn, "_call", lambda _m, _i, _o, _t, level: lambda: results[level])
     monkeypatch.setattr(mnn, "_to_numpy", lambda result: result)
     monkeypatch.setattr(mnn, "version", lambda _: "3")
-    call, _, _, notes = mnn.load("m.onnx", exact, 1)
+    call, _, _, notes = mnn.load("m.onnx", {}, [], 1)
     assert call() is results[mnn._FAST if taken == "fast" else mnn._ACCURATE]
     assert bool(notes) == (taken == "accurate")
     assert TOLERANCE["float32"] > 2 * mnn._TOLERANCE

@@ -205,7 +205,7 @@ def test_a_variant_that_computes_no_layer_is_refused_with_its_reason(tmp_path):
     path = tmp_path / "relu.onnx"
     onnx.save(net.model(net("Relu", "x")), path)
     with pytest.raises(NotSupportedError, match="there is no convolution"):
-        Ours({"variant": "revd2"}).load(str(path), None, 1)
+        Ours({"variant": "revd2"}).load(str(path), {}, [], 1)
 
 
 def test_networks_of_8_bits_are_measured_beside_those_of_floats(tiny, tmp_path, capsys):
@@ -241,3 +241,25 @@ def test_onnx_runtime_is_asked_for_before_the_work(tiny, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime.quantization", None)
     with pytest.raises(QuantizationError, match=r"^bench of int8 takes .*: pip install .*quantize"):
         benchmark_run([str(tiny)], dtype="int8")
+
+
+def test_a_network_of_several_inputs_and_outputs_is_measured(tmp_path, capsys):
+    net = Net((1, 4, 6, 8))
+    up = net("DepthToSpace", net.conv("x", 4, 8), blocksize=2, mode="CRD")
+    step = net("Cast", "step", to=1)
+    model = net.model(net("Mul", up, step), net("Tanh", up))
+    step_info = onnx.helper.make_tensor_value_info("step", onnx.TensorProto.INT64, (1,))
+    model.graph.input.insert(0, step_info)
+    path, out = tmp_path / "several.onnx", tmp_path / "out.json"
+    onnx.save(model, path)
+    command = ["bench", "--workloads", str(path), "--peers", "onnxruntime", "--out", str(out)]
+    options = ["--variants", "none", "--threads", "1", "--limit", "1", "--profile"]
+    assert cli.main([*command, *options]) == 0
+    capsys.readouterr()
+    workload = json.loads(out.read_text())["workloads"]["several"]
+    assert workload["inputs"] == {"step": ["int64", 1], "x": ["float32", 1, 4, 6, 8]}
+    for name in ("auto", "tvm", "onnxruntime"):
+        record = workload["contestants"][name]
+        assert record["status"] == "measured" and record["error"] < 1e-5
+    for name in ("auto", "onnxruntime"):
+        assert workload["contestants"][name]["profile"]["kernels"]

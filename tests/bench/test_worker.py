@@ -11,6 +11,7 @@ import pytest
 
 from tvm_deconv.bench import worker
 from tvm_deconv.bench.client import Worker
+from tvm_deconv.bench.files import Files
 from tvm_deconv.errors import PeerError
 
 FAKES = """
@@ -19,34 +20,37 @@ import numpy as np
 sys.path.append(os.path.dirname(sys.argv[1]))
 import worker
 
-def chatty(model, x, threads):
+def chatty(model, inputs, outputs, threads):
     print("a library says hello")
     os.system("echo and so does its child")
     def call():
         print("again", flush=True)
-        return x
-    return call, lambda y: y * threads, "1.2", [model]
+        return inputs["x"]
+    return call, lambda y: [y * threads, -y], "1.2", [model, *outputs]
 
-def refuses(model, x, threads):
+def refuses(*_):
     raise ValueError("no operator\\nis known")
 
-def exits(model, x, threads):
+def exits(*_):
     raise SystemExit("the converter gave up")
 
-def dies(model, x, threads):
+def dies(*_):
     print("a bug of ours", file=sys.stderr, flush=True)
     os._exit(3)
 
-def hangs(model, x, threads):
+def hangs(model, *_):
     child = subprocess.Popen(["sleep", "60"])
     with open(model, "w") as file:
         file.write(str(child.pid))
     time.sleep(60)
 
-def sleeps(model, x, threads):
-    return lambda: time.sleep(0.01) or x, lambda y: y, "1", []
+def sleeps(model, inputs, *_):
+    return lambda: time.sleep(0.01) or inputs["x"], lambda y: [y, y], "1", []
 
-def dies_in_turn(model, x, threads):
+def lacks_one(model, inputs, *_):
+    return lambda: inputs["x"], lambda y: [y], "1", []
+
+def dies_in_turn(model, inputs, *_):
     calls = []
     def call():
         calls.append(0)
@@ -54,18 +58,21 @@ def dies_in_turn(model, x, threads):
         time.sleep(0.2 * (len(calls) == 2))
         if len(calls) > 2:
             os._exit(4)
-        return x
-    return call, lambda y: y, "1", []
+        return inputs["x"]
+    return call, lambda y: [y, y], "1", []
 
-def profiled(model, x, threads, folder):
+def profiled(model, inputs, outputs, threads, folder):
     made = []
     def call():
         made.append(len(made))
-        return x
+        return inputs["x"]
     kernels = [{"name": "copy", "layer": folder, "ms": made}]
-    return (call, lambda y: y, "1", []), lambda: (["a remark"], kernels)
+    return (call, lambda y: [y, y], "1", []), lambda: (["a remark"], kernels)
 
-loaders = {f.__name__: f for f in (chatty, refuses, exits, dies, hangs, sleeps, dies_in_turn)}
+loaders = {
+    f.__name__: f
+    for f in (chatty, refuses, exits, dies, hangs, sleeps, lacks_one, dies_in_turn)
+}
 worker.serve(loaders, sys.argv[2], profilers={"sleeps": profiled})
 """
 
@@ -73,15 +80,17 @@ worker.serve(loaders, sys.argv[2], profilers={"sleeps": profiled})
 @pytest.fixture
 def fake(tmp_path):
     """Starts one of FAKES; gives the worker and the arguments of a load."""
-    script, x, y = tmp_path / "fake.py", tmp_path / "x.npy", tmp_path / "y.npy"
+    script, x = tmp_path / "fake.py", tmp_path / "x.npy"
     script.write_text(FAKES)
     np.save(x, np.arange(6, dtype=np.float32).reshape(1, 1, 2, 3))
+    outputs = {name: tmp_path / f"{name}.npy" for name in ("y", "z")}
+    files = Files(tmp_path / "model.onnx", {"x": x}, outputs)
     running = []
 
     def start(name, **options):
         command = [sys.executable, "-I", str(script), worker.__file__, name]
         running.append(Worker(command, name, **options))
-        return running[-1], (tmp_path / "model.onnx", x, y, 2)
+        return running[-1], (files, 2)
 
     yield start
     for each in running:
@@ -91,9 +100,12 @@ def fake(tmp_path):
 def test_a_contestant_that_prints_answers_all_the_same(fake):
     contestant, files = fake("chatty")
     loaded = contestant.load(*files)
-    assert (loaded.version, loaded.notes) == ("1.2", [str(files[0])])
+    network = files[0]
+    assert (loaded.version, loaded.notes) == ("1.2", [str(network.model), "y", "z"])
     assert loaded.load_s >= 0
-    np.testing.assert_array_equal(np.load(files[2]), 2 * np.load(files[1]))
+    x = np.load(network.inputs["x"])
+    for result, expected in zip(network.results(), (2 * x, -x), strict=True):
+        np.testing.assert_array_equal(result, expected)
     turn = contestant.turn(5)
     assert len(turn.ms) == 5 and min(turn.ms) >= 0 and turn.cpu_share >= 0
     assert contestant.alive
@@ -106,6 +118,7 @@ def test_a_contestant_that_prints_answers_all_the_same(fake):
     [
         ("refuses", r"refuses \(load\): ValueError: no operator is known$"),
         ("exits", r"exits \(load\): SystemExit: the converter gave up$"),
+        ("lacks_one", r"ValueError: 1 results, where the model has 2 outputs$"),
         ("nobody", r"nobody \(load\): ValueError: unknown contestant 'nobody': use one of chatty"),
     ],
 )
@@ -174,7 +187,7 @@ def test_a_turn_before_a_load_is_refused(fake):
         contestant.turn(1)
     contestant.load(*files)
     with pytest.raises(PeerError, match="No such file"):
-        contestant.load(files[0], files[1].with_name("absent.npy"), *files[2:])
+        contestant.load(files[0]._replace(inputs={"x": Path("absent.npy")}), 2)
     # The model before is gone: its times must not count as those of the one that failed.
     with pytest.raises(PeerError, match="nothing is loaded"):
         contestant.turn(1)
@@ -201,7 +214,7 @@ def test_a_hanging_contestant_is_killed_with_its_children(fake):
     with pytest.raises(PeerError, match=r"hangs \(load\) gave no answer in 2 s and was stopped"):
         contestant.load(*files)
     assert not contestant.alive
-    child = int(files[0].read_text())
+    child = int(files[0].model.read_text())
     assert _ends(child)
 
 
@@ -234,9 +247,9 @@ def test_a_command_that_does_not_exist_is_named():
 def test_an_answer_that_is_not_json_is_an_error(tmp_path):
     script = tmp_path / "babbler.py"
     script.write_text("input(); print('hello'); input()")
-    files = (tmp_path / "m", tmp_path / "x", tmp_path / "y", 1)
+    files = Files(tmp_path / "m", {}, {})
     with Worker([sys.executable, str(script)], "babbler") as contestant:
         with pytest.raises(PeerError, match="answered 'hello', which is not JSON"):
-            contestant.load(*files)
+            contestant.load(files, 1)
         contestant._process.wait()
         assert not contestant.alive

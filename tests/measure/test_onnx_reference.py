@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import onnxruntime
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx_net import Net
 
-from tvm_deconv.measure.onnx_reference import float64_result
+from tvm_deconv.measure.onnx_reference import float64_results
 
 
 def check(net: Net, *outputs: str) -> None:
     model = net.model(*outputs)
     x = np.random.default_rng(1).random(net.shape, dtype=np.float32)
     expected = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
-    result = float64_result(model, x)
+    (result,) = float64_results(model, {"x": x})
     assert result.dtype == np.float64
     # ONNX Runtime is the less accurate of the two.
     np.testing.assert_allclose(result, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
@@ -87,3 +88,13 @@ def test_normalisation_casts_and_constants_are_float64_too():
     net = Net((1, 4, 5, 6))
     y = net("Cast", net.batch_norm("x", 4), to=1)
     check(net, net("InstanceNormalization", y, net.ones(4), net.zeros(4), epsilon=1e-5))
+
+
+@pytest.mark.parametrize("padding", ["zeros", "border"])
+@pytest.mark.parametrize("align", [0, 1])
+def test_linear_samples_of_a_grid(padding, align):
+    net = Net((2, 3, 5, 7))
+    # Well beyond the picture, too.
+    grid = net.constant(2, 4, 6, 2)
+    how = {"mode": "bilinear", "padding_mode": padding, "align_corners": align}
+    check(net, net("GridSample", "x", grid, **how))

@@ -58,3 +58,14 @@ def test_a_result_that_is_not_finite_has_no_finite_error(bad):
 def test_a_result_of_another_shape_is_an_error_not_a_number():
     with pytest.raises(ValueError, match=r"has shape \(1, 2\) instead of \(2,\)"):
         largest_error(np.zeros((1, 2)), np.ones(2))
+
+
+def test_where_nothing_but_0_is_expected_the_error_is_as_it_is():
+    assert largest_error(np.zeros(3), np.zeros(3)) == 0
+    assert largest_error(np.array([0.0, 0.5]), np.zeros(2)) == 0.5
+    assert largest_error(np.zeros(0), np.zeros(0)) == 0
+
+
+def test_integers_and_truths_are_compared_as_numbers():
+    assert largest_error(np.array([1, 4], "uint8"), np.array([2, 4], "uint8")) == 0.25
+    assert largest_error(np.array([True, False]), np.array([False, True])) == 1

@@ -21,7 +21,7 @@ from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.logs.layer import Layer
 from tvm_deconv.schedules.choice import choose
 from tvm_deconv.schedules.cpu.machine import cpu_machine
-from tvm_deconv.schedules.cpu.tiling import choose_tiling
+from tvm_deconv.schedules.cpu.tiling_choice import choose_tiling
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
 

@@ -15,8 +15,9 @@ from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of
 from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.schedules.choice import choose
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling import choose_tiling
-from tvm_deconv.schedules.cpu.winograd.choice import choose_tile, tile_cycles
+from tvm_deconv.schedules.cpu.tiling_choice import choose_tiling
+from tvm_deconv.schedules.cpu.winograd.choice import choose_tile
+from tvm_deconv.schedules.cpu.winograd.cycles import tile_cycles
 from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile
 from tvm_deconv.schedules.variant import Sizes
 

@@ -30,6 +30,7 @@ from tvm_deconv.logs.roots import shipped_root
 from tvm_deconv.measure import reference
 from tvm_deconv.measure.tracker import TrackerLink
 from tvm_deconv.relay import checked, record_log, records, tasks, tuner
+from tvm_deconv.relay.place import device_at
 from tvm_deconv.relay.workloads import arguments_of, layer_of
 from tvm_deconv.schedules import space
 from tvm_deconv.schedules.te.variants import TE_VARIANTS
@@ -61,7 +62,7 @@ def layer_tasks():
 
 @pytest.fixture(scope="module")
 def device():
-    with tuner._device(None) as place:
+    with device_at(None) as place:
         yield place
 
 

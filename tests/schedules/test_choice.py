@@ -19,6 +19,14 @@ from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
+from tvm_deconv.schedules.typical import (
+    MEAN_SIZE,
+    TYPICAL_LENGTHS,
+    TYPICAL_SIZES,
+    means,
+    of_model,
+    typical,
+)
 from tvm_deconv.schedules.variant import Sizes, Variant, never_refuses
 
 LAYER = ConvTranspose2d(8, 6, Axis(4, 2, 1, 1), Axis(4, 2, 1, 1))
@@ -131,7 +139,7 @@ def test_winograd_has_to_be_ahead_of_the_others_where_the_picture_is_free(sizes,
     variants = registry(pretended("other", behind), pretended("winograd", 1), SLOW)
     choice = choose(LAYER, sizes, "float32", MACHINE, Preferences(variants=variants))
     assert choice.variant.name == taken
-    assert choice.reason.startswith(f"machine model: {taken} ")
+    assert choice.reason.startswith(f"{of_model(sizes.is_free)}: {taken} ")
 
 
 def test_a_variant_that_is_named_takes_its_best_parameters_in_the_log():
@@ -256,7 +264,7 @@ def test_every_variant_that_there_is_can_be_asked_for(name):
 def test_without_preferences_the_registry_and_the_machine_model_decide(sizes):
     choice = choose(LAYER, sizes, "float32", MACHINE)
     assert choice.variant is VARIANTS[choice.variant.name]
-    assert choice.reason.startswith(f"machine model: {choice.variant.name} ")
+    assert choice.reason.startswith(f"{of_model(sizes.is_free)}: {choice.variant.name} ")
 
 
 def test_the_documentation_has_a_row_for_every_variant_and_no_other():
@@ -284,3 +292,12 @@ def test_inserted_zeros_are_counted_where_the_size_is_free(height):
         tile = variant.choose(layer, sizes, MACHINE)
         counted[name] = variant.cycles(layer, sizes, tile, MACHINE)
     assert counted["strd"] > 5 * counted["revd2"]
+
+
+def test_free_sizes_are_typical_ones_and_the_reason_says_so():
+    assert typical(Sizes(None, 7, None)) == ((7,), TYPICAL_SIZES)
+    assert typical(Sizes(1, 1, None)) == ((1,), TYPICAL_LENGTHS)
+    assert means(Sizes(1, None, 9)) == (MEAN_SIZE, 9)
+    free, fixed = (choose(LAYER, sizes, "float32", MACHINE) for sizes in (Sizes(1, None, 9), SIZES))
+    assert free.reason.startswith("machine model at typical sizes: ")
+    assert fixed.reason.startswith("machine model: ")

@@ -18,6 +18,9 @@ from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import AddHeight
+from tvm_deconv.transform.graph import Graph
+from tvm_deconv.transform.lower.layers import kind_of, layers_of
+from tvm_deconv.transform.lower.weighed import weighed_forms
 from tvm_deconv.transform.rewrite import rewrite_upsampling
 from tvm_deconv.workloads import find
 
@@ -147,3 +150,20 @@ def test_a_network_in_which_one_of_two_resizes_is_left_is_right():
     executable = tvm_deconv.compile(model, unoptimised(), log=None, max_weight_growth=1.4)
     got = loaded(executable)(tvm.runtime.tensor(x)).numpy()
     np.testing.assert_allclose(got, wanted, rtol=0, atol=2e-5 * np.abs(wanted).max())
+
+
+def test_layers_of_free_size_are_weighed_as_the_lowering_chooses_them_in_one_picture():
+    net = Net((1, 64, 24, 24), dims=(1, 64, "h", "w"))
+    small = net.conv("x", 64, 64)
+    large = net.conv(net.nearest(small, 2), 64, 64)
+    mod = load(net.model(large))
+    shared = chooser(None)
+    convs = [layer.conv for layer in layers_of(Graph(mod["main"], mod), shared)]
+    before, behind = (weighed_forms(conv, shared) for conv in convs)
+    alone = shared.forms(kind_of(convs[0]))
+    assert [form.choice for form in before] == [form.choice for form in alone]
+    assert [form.cycles for form in before] == [form.cycles for form in alone]
+    # Of the same kind, and four times as large.
+    assert kind_of(convs[0]) == kind_of(convs[1])
+    assert [form.cycles for form in behind] == [4 * form.cycles for form in alone]
+    assert all("machine model at typical sizes: " in form.choice.reason for form in before)

@@ -18,6 +18,7 @@ from tvm_deconv.errors import PeerError
 from tvm_deconv.measure.rotation import WARM_S
 
 from . import worker
+from .files import Files
 
 
 class Loaded(NamedTuple):
@@ -84,19 +85,17 @@ class Worker:
             self._chatter.close()
             raise PeerError(f"{name} cannot be started: {command[0]}: {error.strerror}") from error
 
-    def load(
-        self, model: Path, x: Path, y: Path, threads: int, *, profile: Path | None = None
-    ) -> Loaded:
-        """Load the ONNX file ``model``, run it on the array in ``x``, write the result to ``y``.
+    def load(self, files: Files, threads: int, *, profile: Path | None = None) -> Loaded:
+        """Load the model of ``files``, run it once on the inputs and write the outputs.
 
         With the contestant's profiler, where ``profile`` is a folder for the files that it makes.
         """
         reply = self._ask(
             {
                 "op": "load",
-                "model": str(model),
-                "input": str(x),
-                "output": str(y),
+                "model": str(files.model),
+                "inputs": {name: str(file) for name, file in files.inputs.items()},
+                "outputs": {name: str(file) for name, file in files.outputs.items()},
                 "threads": threads,
                 "profile": None if profile is None else str(profile),
             },

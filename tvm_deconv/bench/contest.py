@@ -1,7 +1,7 @@
 """One workload: every contestant loads it, is checked, and then takes its turns.
 
 Each contestant is a process of its own. It is loaded before anybody is timed, and counts only if
-its result is right (``subjects``). That of MNN's Winograd is not always.
+its results are right (``subjects``). That of MNN's Winograd is not always.
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-import onnx
-
 from tvm_deconv.errors import PeerError
 from tvm_deconv.measure.rotation import rotate
 from tvm_deconv.workloads.selection import Measurable
@@ -22,6 +19,7 @@ from .busy import busy
 from .client import Worker
 from .contestants import Contestant
 from .figures import FAILED, HEADLINE, MEASURED, NOT_SUPPORTED, PEAK, WRONG
+from .files import Files
 from .profile.measure import profile
 from .subjects import MODEL, Subject, drawn_for, subjects_of
 from .worker import PROFILED_PEERS
@@ -89,14 +87,14 @@ def measure(
     ``load_cpu_share``, ``version``, ``notes`` and ``facts``, and its ``profile``
     (``profile.measure``). ``folder`` holds the files that the processes share.
     """
-    x = drawn_for(workload)
-    subjects = subjects_of(workload, x, dtype)
-    for name, subject in subjects.items():
-        onnx.save(subject.model, folder / f"{name}.onnx")
-    np.save(folder / "x.npy", x)
+    feed = drawn_for(workload)
+    subjects = subjects_of(workload, feed, dtype)
+    files = {
+        name: Files.written(folder, name, subject.model, feed) for name, subject in subjects.items()
+    }
 
     records = {
-        name: _load(contestant, field, workload, threads, folder, subjects)
+        name: _load(contestant, field, workload, threads, files, subjects)
         for name, contestant in field.contestants.items()
     }
     playing = [name for name, record in records.items() if record["status"] == MEASURED]
@@ -120,6 +118,7 @@ def measure(
             right = [name for name in playing if records[name]["status"] == MEASURED]
             nodes, found = profile(
                 subjects[MODEL].model,
+                feed,
                 [name for name in right if name in (HEADLINE, *PROFILED_PEERS)],
                 field.worker,
                 threads,
@@ -131,7 +130,7 @@ def measure(
     return {
         "kind": workload.kind,
         "origin": workload.origin,
-        "input_shape": list(workload.input_shape),
+        "inputs": {name: [str(x.dtype), *x.shape] for name, x in feed.items()},
         "multiply_adds": workload.multiply_adds,
         **({"nodes": nodes} if profiles else {}),
         "contestants": records,
@@ -143,31 +142,30 @@ def _load(
     field: Field,
     workload: Measurable,
     threads: int,
-    folder: Path,
+    files: Mapping[str, Files],
     subjects: Mapping[str, Subject],
 ) -> dict[str, Any]:
-    """Load a contestant and check its result."""
+    """Load a contestant and check its results."""
     if (workload.multiply_adds or 0) > contestant.most_multiply_adds:
         return _out(NOT_SUPPORTED, f"over {contestant.most_multiply_adds:.0e} multiply-adds")
     subject = subjects.get(contestant.subject)
     if subject is None:
         return _out(NOT_SUPPORTED, "the file is of 8 bits, and there is none of floats")
-    result = folder / "y.npy"
-    result.unlink(missing_ok=True)
+    own = files[contestant.subject]
+    own.forget_results()
     try:
         worker = field.worker(contestant.name)
     except PeerError as error:
         return _out(FAILED, str(error))
     try:
-        model = folder / f"{contestant.subject}.onnx"
-        loaded = worker.load(model, folder / "x.npy", result, threads)
+        loaded = worker.load(own, threads)
     except PeerError as error:
         return _out(NOT_SUPPORTED if worker.alive else FAILED, str(error))
     record: dict[str, Any] = {"status": MEASURED, **loaded._asdict(), "ms": [], "cpu_share": []}
     if contestant.role == PEAK:
         return record
     try:
-        record["error"] = subject.error(np.load(result), subject.expected)
+        record["error"] = subject.error(own.results())
     except (OSError, ValueError) as error:
         return {**record, **_out(WRONG, str(error))}
     if record["error"] > subject.tolerance:

@@ -26,7 +26,7 @@ from tvm_deconv.threads import use_threads
 from .figures import DIRECT
 from .kernels import KernelLayers, KernelTimes
 from .memory import PlannedMemory
-from .worker import Loaded, Loader, Profiled, ProfilingLoader, serve
+from .worker import Inputs, Loaded, Loader, Outputs, Profiled, ProfilingLoader, serve
 
 AUTO, UNREWRITTEN = "auto", "no-rewrite"
 
@@ -54,7 +54,7 @@ class Ours:
         """Seconds of compiling, bytes of the memory plan and of the largest kernel's scratch."""
         return self._facts
 
-    def load(self, model: str, x: np.ndarray, threads: int) -> Loaded:
+    def load(self, model: str, inputs: Inputs, _outputs: Outputs, threads: int) -> Loaded:
         """Raises NotSupportedError, and what ``tvm_deconv.compile`` raises."""
         self._facts = {}
         pool = use_threads(threads)
@@ -68,24 +68,26 @@ class Ours:
             "planned_bytes": memory.intermediates,
             "scratch_bytes": memory.workspace,
         }
-        call = bound_call(as_library(executable), x)
-        return call, lambda result: result.numpy(), tvm.__version__, notes
+        call = bound_call(as_library(executable), inputs)
+        return call, arrays, tvm.__version__, notes
 
-    def profiled(self, model: str, x: np.ndarray, threads: int, _folder: str) -> Profiled:
+    def profiled(
+        self, model: str, inputs: Inputs, _outputs: Outputs, threads: int, _folder: str
+    ) -> Profiled:
         """The same with a profiler; what compiles it is not timed, nor what it plans counted."""
         use_threads(threads)
         layers = KernelLayers()
         with tvm.transform.PassContext(instruments=[layers]):
             executable = tvm_deconv.compile(model, threads=threads, **self._options)
         times, calls = KernelTimes(layers.kernels), 0
-        call = bound_call(as_library(executable), x, times)
+        call = bound_call(as_library(executable), inputs, times)
 
         def counting() -> Any:
             nonlocal calls
             calls += 1
             return call()
 
-        loaded: Loaded = (counting, lambda result: result.numpy(), tvm.__version__, [])
+        loaded: Loaded = (counting, arrays, tvm.__version__, [])
         return loaded, lambda: times.kernels(calls)
 
     def _kernels(self, model: str, threads: int) -> list[str]:
@@ -112,15 +114,21 @@ def as_library(executable: relax.VMExecutable) -> tvm.runtime.Module:
 
 def bound_call(
     executable: relax.VMExecutable | tvm.runtime.Module,
-    x: np.ndarray,
+    inputs: Inputs,
     instrument: KernelTimes | None = None,
 ) -> Any:
-    """A call of ``main`` on ``x``, from a tensor of TVM to a tensor of TVM."""
+    """A call of ``main`` on ``inputs``, from tensors of TVM to what ``arrays`` takes."""
     machine = relax.VirtualMachine(executable, tvm.cpu())
     if instrument is not None:
         machine.set_instrument(instrument)
-    argument, main = tvm.runtime.tensor(x), machine["main"]
-    return lambda: main(argument)
+    given, main = [tvm.runtime.tensor(x) for x in inputs.values()], machine["main"]
+    return lambda: main(*given)
+
+
+def arrays(result: Any) -> list[np.ndarray]:
+    """The outputs of a network, of which a call returns one alone or all as an array of TVM."""
+    tensors = [result] if isinstance(result, tvm.runtime.Tensor) else result
+    return [tensor.numpy() for tensor in tensors]
 
 
 def pool_notes(pool: int, threads: int) -> list[str]:

@@ -1,6 +1,6 @@
 """The multiply-add peak of this machine, measured beside the others by a kernel in registers.
 
-``python -m tvm_deconv.bench.peak [int8]`` takes part like any contestant; model and input are
+``python -m tvm_deconv.bench.peak [int8]`` takes part like any contestant; model and inputs are
 ignored.
 """
 
@@ -18,7 +18,7 @@ from tvm_deconv.measure.cpu_probes import integer_multiply_adds
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.threads import use_threads
 
-from .worker import Loaded, Loader, serve
+from .worker import Inputs, Loaded, Loader, Outputs, serve
 
 NAME = "peak"
 
@@ -33,7 +33,7 @@ class Peak:
     def facts(self) -> dict[str, float]:
         return self._facts
 
-    def load(self, _model: str, _x: np.ndarray, threads: int) -> Loaded:
+    def load(self, _model: str, _inputs: Inputs, outputs: Outputs, threads: int) -> Loaded:
         use_threads(threads)
         target = for_threads("host", threads)
         if self._dtype == "int8":
@@ -45,7 +45,8 @@ class Peak:
         factors, out = map(tvm.runtime.tensor, values)
         main = compiled(probe.func, target)["main"]
         self._facts = {"flop": probe.work}
-        return lambda: main(factors, out), lambda _: out.numpy(), tvm.__version__, []
+        results = [out.numpy()] * len(outputs)
+        return lambda: main(factors, out), lambda _: results, tvm.__version__, []
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ import os
 import sys
 import tempfile
 
-import numpy as np
 import tvm
 from tvm import relax
 from tvm.relax.backend.cpu_generic import pipeline as stock
@@ -23,8 +22,8 @@ from tvm_deconv.importer import load
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.threads import use_threads
 
-from .ours import bound_call, pool_notes
-from .worker import Loaded, Loader, serve
+from .ours import arrays, bound_call, pool_notes
+from .worker import Inputs, Loaded, Loader, Outputs, serve
 
 DEFAULT, TUNED = "tvm", "tvm-tuned"
 
@@ -34,18 +33,18 @@ _REPEAT = 3
 _TRIALS_A_ROUND = 16
 
 
-def default(model: str, x: np.ndarray, threads: int) -> Loaded:
+def default(model: str, inputs: Inputs, _outputs: Outputs, threads: int) -> Loaded:
     """TVM's own pipeline. Raises what TVM raises."""
     pool = use_threads(threads)
     executable = relax.build(load(model), host(threads))
-    call = bound_call(executable, x)
-    return call, lambda result: result.numpy(), tvm.__version__, pool_notes(pool, threads)
+    call = bound_call(executable, inputs)
+    return call, arrays, tvm.__version__, pool_notes(pool, threads)
 
 
 def tuned(trials: int) -> Loader:
     """A loader that tunes first: minutes."""
 
-    def loader(model: str, x: np.ndarray, threads: int) -> Loaded:
+    def loader(model: str, inputs: Inputs, _outputs: Outputs, threads: int) -> Loaded:
         # Candidates run in processes of their own, which read this.
         os.environ["TVM_NUM_THREADS"] = str(threads)
         pool = use_threads(threads)
@@ -87,9 +86,9 @@ def tuned(trials: int) -> Loader:
                 ]
             )(mod)
             executable = relax.build(mod, target, relax_pipeline=None)
-        call = bound_call(executable, x)
+        call = bound_call(executable, inputs)
         notes += [f"{trials} trials for each of {len(tasks)} kernels", *pool_notes(pool, threads)]
-        return call, lambda result: result.numpy(), tvm.__version__, notes
+        return call, arrays, tvm.__version__, notes
 
     return loader
 

@@ -6,8 +6,9 @@ installed: so it imports only the standard library and NumPy. Contestants that n
 
 One JSON object a line, a request on stdin and its reply on stdout:
 
-- ``{"op": "load", "model": M, "input": X, "output": Y, "threads": T}`` loads the ONNX file M, runs
-  it once on the array of X (.npy, NCHW) and writes the result to Y (.npy). Reply:
+- ``{"op": "load", "model": M, "inputs": {name: X}, "outputs": {name: Y}, "threads": T}`` loads the
+  ONNX file M, runs it once on the arrays of the files X (.npy) and writes the results to the files
+  Y (.npy); inputs and outputs are all of the model's, in its order. Reply:
   ``{"ok": true, "version": "1.2", "load_s": seconds, "notes": ["..."], "facts": {name: number},
   "cpu_share": CPU seconds of all threads / wall seconds}``, the last of calls repeated for
   ``SHARE_S`` after the one that wrote Y.
@@ -32,24 +33,28 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-# What a loader makes: the call that is timed (input and output in the contestant's own types), the
-# function that makes a NumPy array of what the call returned, the version and remarks for people.
-Loaded = tuple[Callable[[], Any], Callable[[Any], np.ndarray], str, list[str]]
-# loader(path of the ONNX file, input, threads)
-Loader = Callable[[str, np.ndarray, int], Loaded]
+# What a loader gets: the inputs by name and the names of the outputs, both in the model's order.
+Inputs = Mapping[str, np.ndarray]
+Outputs = Sequence[str]
+# What it makes: the call that is timed (inputs and outputs in the contestant's own types), the
+# function that makes NumPy arrays of what the call returned, one for each output, the version and
+# remarks for people.
+Loaded = tuple[Callable[[], Any], Callable[[Any], Sequence[np.ndarray]], str, list[str]]
+# loader(path of the ONNX file, inputs, outputs, threads)
+Loader = Callable[[str, Inputs, Outputs, int], Loaded]
 
 # What a profiling loader makes: what a loader makes, and a function that ends the profile and gives
 # remarks and the kernels, each with its milliseconds in every call that was made.
 Kernels = tuple[list[str], list[dict[str, Any]]]
 Profiled = tuple[Loaded, Callable[[], Kernels]]
-# loader(path of the ONNX file, input, threads, folder for files)
-ProfilingLoader = Callable[[str, np.ndarray, int, str], Profiled]
+# loader(path of the ONNX file, inputs, outputs, threads, folder for files)
+ProfilingLoader = Callable[[str, Inputs, Outputs, int, str], Profiled]
 
 # Seconds of calls that tell how many processors are in use: the kernel accounts for these in steps
 # of a few milliseconds, and the turns of small layers are shorter than that.
@@ -115,12 +120,14 @@ class _Contestant:
         self.call, self.end_profile = None, None
         self.made, self.counted = 0, []
         gc.collect()  # the memory of the model before
-        x = np.ascontiguousarray(np.load(request["input"]))
+        inputs = {
+            name: np.asarray(np.load(file), order="C") for name, file in request["inputs"].items()
+        }
         begin = time.perf_counter()
-        call, to_numpy, version, notes = self._loaded(request, x)
+        call, to_numpy, version, notes = self._loaded(request, inputs)
         result = call()
         load_s = time.perf_counter() - begin
-        np.save(request["output"], np.asarray(to_numpy(result)))
+        _save(to_numpy(result), request["outputs"])
         share = _cpu_share(call)
         self.call = call
         facts = dict(self.facts())
@@ -132,13 +139,14 @@ class _Contestant:
             "cpu_share": share,
         }
 
-    def _loaded(self, request: dict[str, Any], x: np.ndarray) -> Loaded:
-        model, threads, folder = request["model"], request["threads"], request.get("profile")
+    def _loaded(self, request: dict[str, Any], inputs: Inputs) -> Loaded:
+        network = request["model"], inputs, list(request["outputs"]), request["threads"]
+        folder = request.get("profile")
         if folder is None:
-            return self.loaders[self.name](model, x, threads)
+            return self.loaders[self.name](*network)
         if self.name not in self.profilers:
             raise ValueError(f"{self.name} has no profiler")
-        loaded, self.end_profile = self.profilers[self.name](model, x, threads, folder)
+        loaded, self.end_profile = self.profilers[self.name](*network, folder)
         call, to_numpy, version, notes = loaded
 
         def counting() -> Any:
@@ -181,6 +189,13 @@ class _Contestant:
         return {"ms": times, "cpu_share": cpu / wall}
 
 
+def _save(results: Sequence[np.ndarray], files: Mapping[str, str]) -> None:
+    if len(results) != len(files):
+        raise ValueError(f"{len(results)} results, where the model has {len(files)} outputs")
+    for file, result in zip(files.values(), results, strict=True):
+        np.save(file, np.asarray(result))
+
+
 def _cpu_share(call: Callable[[], Any]) -> float:
     """Processors that calls keep busy: one that is long enough, or several for ``SHARE_S``."""
     cpu_begin, wall_begin = time.process_time(), time.perf_counter()
@@ -212,8 +227,8 @@ def _one_line(error: BaseException) -> str:
 def _peer_loader(name: str) -> Loader:
     """Imports ``peers/NAME.py`` only when it is used, so that a failure to import is a reply."""
 
-    def load(model: str, x: np.ndarray, threads: int) -> Loaded:
-        return importlib.import_module(f"peers.{name}").load(model, x, threads)
+    def load(model: str, inputs: Inputs, outputs: Outputs, threads: int) -> Loaded:
+        return importlib.import_module(f"peers.{name}").load(model, inputs, outputs, threads)
 
     return load
 
@@ -221,8 +236,9 @@ def _peer_loader(name: str) -> Loader:
 def _peer_profiler(name: str) -> ProfilingLoader:
     """The same for ``profiled`` of that module."""
 
-    def load(model: str, x: np.ndarray, threads: int, folder: str) -> Profiled:
-        return importlib.import_module(f"peers.{name}").profiled(model, x, threads, folder)
+    def load(model: str, inputs: Inputs, outputs: Outputs, threads: int, folder: str) -> Profiled:
+        peer = importlib.import_module(f"peers.{name}")
+        return peer.profiled(model, inputs, outputs, threads, folder)
 
     return load
 

@@ -58,24 +58,30 @@ def sizes_of(mod: tvm.IRModule) -> Iterator[Sizes]:
 
 
 def drawn(mod: tvm.IRModule, sizes: Sizes, seed: int) -> list[np.ndarray]:
-    """Inputs of these shapes: even seeds give values in [0, 1), odd ones normal values.
+    """Inputs of these shapes: even seeds give values in [0, 1), odd ones normal values."""
+    random = np.random.default_rng(seed)
+    return [
+        draw(random, shape, np.dtype(str(param.ty.dtype)), normal=bool(seed % 2))
+        for param, shape in zip(mod["main"].params, sizes, strict=True)
+    ]
+
+
+def draw(
+    random: np.random.Generator, shape: Sequence[int], dtype: np.dtype, *, normal: bool = False
+) -> np.ndarray:
+    """An input of a model: floats in [0, 1), or normal ones.
 
     Integers are 0 and 1, because they may be indices; those of 8 bits are any.
     """
-    random = np.random.default_rng(seed)
-    arrays = []
-    for param, shape in zip(mod["main"].params, sizes, strict=True):
-        dtype = np.dtype(str(param.ty.dtype))
-        values: np.ndarray
-        if dtype.kind == "f":
-            values = random.standard_normal(shape) if seed % 2 else random.random(shape)
-        elif dtype.kind in "iu" and dtype.itemsize == 1:
-            limits = np.iinfo(dtype)
-            values = random.integers(limits.min, limits.max + 1, shape)
-        else:
-            values = random.integers(0, 2, shape)
-        arrays.append(values.astype(dtype))
-    return arrays
+    values: np.ndarray
+    if dtype.kind == "f":
+        values = random.standard_normal(shape) if normal else random.random(shape)
+    elif dtype.kind in "iu" and dtype.itemsize == 1:
+        limits = np.iinfo(dtype)
+        values = random.integers(limits.min, limits.max + 1, shape)
+    else:
+        values = random.integers(0, 2, shape)
+    return values.astype(dtype)
 
 
 def _dims(param: relax.Var) -> Sequence[Any]:

@@ -23,12 +23,19 @@ never is; outputs in float16 have 11 bits themselves.
 def largest_error(got: np.ndarray, expected: np.ndarray) -> float:
     """The largest difference, relative to the largest value of ``expected``; inf for a NaN.
 
-    Raises ValueError for arrays of different shapes.
+    As it is where nothing else than 0 is expected. Raises ValueError for arrays of different
+    shapes.
     """
+    error = float(np.abs(relative_errors(got, expected)).max(initial=0.0))
+    return error if np.isfinite(error) else float("inf")
+
+
+def relative_errors(got: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """The differences that ``largest_error`` is one of."""
     if got.shape != expected.shape:
         raise ValueError(f"the result has shape {got.shape} instead of {expected.shape}")
-    error = float(np.abs(got - expected).max() / np.abs(expected).max())
-    return error if np.isfinite(error) else float("inf")
+    expected = expected.astype("float64")
+    return (got.astype("float64") - expected) / (np.abs(expected).max(initial=0.0) or 1.0)
 
 
 def conv2d(

@@ -19,7 +19,8 @@ from tvm import relax
 
 from tvm_deconv.errors import ModelError
 from tvm_deconv.patterns.graph import Refused
-from tvm_deconv.transform.graph import BROADCAST, UNARY, Graph, dtype_of, shape_of, text
+from tvm_deconv.size_errors import readable
+from tvm_deconv.transform.graph import BROADCAST, UNARY, Graph, dtype_of, shape_of
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE
 from tvm_deconv.transform.lower.integers import BytesConvolution, read_bytes
 from tvm_deconv.transform.lower.read import CONV, CONV_TRANSPOSE, Convolution, read
@@ -152,7 +153,7 @@ def _dims(tensor: relax.Expr, layout: str, axes: str) -> list[int]:
 
 def _sizes(tensor: relax.Expr) -> tuple[int, ...]:
     shape = shape_of(tensor)
-    free = [text(dim) for dim in shape or ("of unknown rank",) if not isinstance(dim, int)]
+    free = [readable(dim) for dim in shape or ("of unknown rank",) if not isinstance(dim, int)]
     if free:
         raise ModelError(
             f"the model needs sizes, and {getattr(tensor, 'name', 'a tensor')} has {free[0]}: "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -15,8 +15,10 @@ from onnx import version_converter
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from tvm_deconv.checking.draws import draw
 from tvm_deconv.errors import QuantizationError, TvmDeconvError, first_line
 from tvm_deconv.frontends.onnx.nodes import opset_of
+from tvm_deconv.workloads.selection import inputs_of
 
 from .onnx_network import session_of
 
@@ -80,12 +82,12 @@ def quantized(model: onnx.ModelProto, name: str, feeds: Iterable[Feeds]) -> onnx
     return found
 
 
-def quantized_on_noise(model: onnx.ModelProto, name: str, shape: Sequence[int]) -> onnx.ModelProto:
-    """``quantized`` on numbers from 0 to 1, the same each time, of a model of one such input."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    (given,) = (value.name for value in model.graph.input if value.name not in weights)
-    rng = np.random.default_rng(1)
-    feeds = ({given: rng.random(shape, dtype=np.float32)} for _ in range(_DRAWS))
+def quantized_on_noise(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """``quantized`` on random inputs, the same each time."""
+    rng, inputs = np.random.default_rng(1), inputs_of(model, name)
+    feeds = (
+        {each.name: draw(rng, each.shape, each.dtype) for each in inputs} for _ in range(_DRAWS)
+    )
     return quantized(model, name, feeds)
 
 
@@ -121,8 +123,14 @@ def _agree(one: onnx.ModelProto, other: onnx.ModelProto, feed: Feeds) -> bool:
         key: (rng.random(value.shape) * (np.abs(value).max() or 1)).astype(value.dtype)
         for key, value in feed.items()
     }
-    (wanted,), (got,) = (session_of(model).run(None, noise) for model in (one, other))
-    tolerance = np.sqrt(np.finfo(wanted.dtype).eps) * np.abs(wanted).max()
+    wanted, got = (session_of(model).run(None, noise) for model in (one, other))
+    return all(map(_is_close, got, wanted))
+
+
+def _is_close(got: np.ndarray, wanted: np.ndarray) -> bool:
+    if wanted.dtype.kind != "f":
+        return np.array_equal(got, wanted)
+    tolerance = np.sqrt(np.finfo(wanted.dtype).eps) * np.abs(wanted).max(initial=0)
     return bool(np.allclose(got, wanted, rtol=0, atol=tolerance, equal_nan=True))
 
 

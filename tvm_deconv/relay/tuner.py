@@ -8,8 +8,8 @@ Each trial is appended to the log when it is over, so that whatever ends a run l
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,11 @@ from tvm.target import Target
 
 from tvm_deconv.backends.linker import linker_for
 from tvm_deconv.errors import DeviceError, TargetError, TuningError, first_line
-from tvm_deconv.measure.facts import commit, cpu_model
-from tvm_deconv.schedules import llvm
 
-from .checked import LOST, CheckingRunner, require_device
+from .checked import LOST, CheckingRunner
 from .cost_model import require_learner
 from .layer import has_schedules
+from .place import device_at, place_of, remark
 from .record_log import Record, Writer, default_path, identity_of
 from .tasks import default_index, index_of, layers_of
 from .templates import point_of
@@ -40,8 +39,6 @@ _SEARCHED = 2
 _ROUND = 16
 
 Report = Callable[[str], None]
-# Host and port of a tracker, and the key of a device there.
-_Device = tuple[str, int, str]
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ def tune(
     wanted = _target(target)
     if trials < 1:
         raise TuningError(f"trials must be at least 1, got {trials}")
-    place = _place(tracker, key, wanted)
+    place = place_of(tracker, key, wanted)
     path = Path(log) if log is not None else default_path(wanted)
     builder = autotvm.LocalBuilder(
         timeout=timeout_s, n_parallel=1, build_func=cc.cross_compiler(linker_for(wanted))
@@ -125,8 +122,8 @@ def tune(
     require_learner()
     done: list[TunedLayer] = []
     with ExitStack() as stack:
-        host, port, name = stack.enter_context(_device(place))
-        writer = stack.enter_context(Writer(path, _remark(wanted, place)))
+        host, port, name = stack.enter_context(device_at(place))
+        writer = stack.enter_context(Writer(path, remark(wanted, place)))
         stack.callback(setattr, autotvm.GLOBAL_SCOPE, "in_tuning", False)
         option = autotvm.measure_option(builder, CheckingRunner(host, port, name, timeout_s))
         try:
@@ -261,54 +258,6 @@ def _target(target: str | Target) -> Target:
     if not has_schedules(made):
         raise TargetError(f"no schedules for target {str(made)!r}: give one of kind llvm")
     return Target({**made.export(), "num-cores": identity_of(made).threads})
-
-
-def _place(tracker: str | None, key: str | None, target: Target) -> _Device | None:
-    """The device that is meant, None for this machine."""
-    if (tracker is None) != (key is None):
-        raise TuningError("tracker and key go together: give both, or none for this machine")
-    if tracker is not None and key is not None:
-        host, _, port = tracker.rpartition(":")
-        if not host or not port.isdecimal():
-            raise TuningError(f"tracker must be HOST:PORT, got {tracker!r}")
-        return host, int(port), key
-    here = llvm.process_triple().split("-")[0]
-    wanted = identity_of(target).architecture
-    if here != wanted:
-        raise DeviceError(
-            f"the target is {wanted} and this machine {here}: give the tracker (HOST:PORT) and the "
-            "key of a device"
-        )
-    return None
-
-
-@contextmanager
-def _device(place: _Device | None) -> Iterator[_Device]:
-    """A device that is there: at a tracker, or this machine as one."""
-    if place is not None:
-        require_device(*place)
-        yield place
-        return
-    # As AutoTVM's LocalRunner does, but once for all layers.
-    from tvm.rpc.server import Server
-    from tvm.rpc.tracker import Tracker
-
-    own = Tracker("127.0.0.1", port=9000, port_end=10000, silent=True)
-    address, name = ("127.0.0.1", own.port), f"local-{own.port}"
-    server = Server(
-        "127.0.0.1", port=9000, port_end=10000, key=name, silent=True, tracker_addr=address
-    )
-    try:
-        yield *address, name
-    finally:
-        own.terminate()
-        server.terminate()
-
-
-def _remark(target: Target, place: _Device | None) -> str:
-    """Who measures: for people who read the log."""
-    where = f"device {place[2]} at a tracker" if place else f"{cpu_model()}, local"
-    return f"{identity_of(target)}; {where}; TVM {tvm.__version__}; tvm-deconv {commit() or ''}"
 
 
 def _name(task: autotvm.task.Task) -> str:

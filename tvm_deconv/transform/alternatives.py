@@ -14,7 +14,8 @@ for each value, at the rate of the cycles that the model has for the rewritten l
 resizes of 64 channels from 128x128 and 256 from 64x64 7 and 8 (the resize alone 1, the rest is that
 the convolution reads a map larger than its cache). The former take 1.31 to 1.62 times as long as
 they are. Both estimates together are no better than 10 %, and a large map takes memory: a layer is
-left only where that and 0.1 ms are gained. Of a free size both sides are those of the same picture.
+left only where that and 0.1 ms are gained. Free sizes are the same picture's on both sides, and
+typical ones (``lower.weighed``).
 
 Not asked are layers that are computed in integers, those that no variant of ours computes, and
 variants that are named: what is asked for is done. On GPUs, where nothing of this was measured,
@@ -28,29 +29,26 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import product
 from math import prod
-from typing import Any
 
-from tvm import relax, tirx
+from tvm import relax
 
 from tvm_deconv.annotations import BORDER
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.budget import Budget, Form, Weighed, chain_of, within
 from tvm_deconv.schedules.choice import AUTO
-from tvm_deconv.schedules.chooser import Chooser, Kind
+from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.machines import Machine
-from tvm_deconv.schedules.tir import edit
-from tvm_deconv.schedules.variant import Sizes
+from tvm_deconv.schedules.typical import of_model
 
-from .graph import CONCAT, COPIES, VIEWS, Graph, op_name, shape_of, static, variables
-from .keep_bytes import DEQUANTIZE, PAD, RESIZE
+from .graph import CONCAT, COPIES, PAD, RESIZE, VIEWS, Graph, op_name, shape_of, variables
+from .keep_bytes import DEQUANTIZE
 from .lower.layers import convolutions_of
 from .lower.read import CONV, CONV_TRANSPOSE, Convolution
 from .lower.volumes import CONV_3D, CONV_3D_TRANSPOSE
+from .lower.weighed import size_of, weighed_forms
 from .many_phases import MOST_PHASES
 
-# What a size that only the run time knows counts as.
-_FREE = 128
 # Cycles of a thread for each value that an operator of its own writes and a convolution reads.
 _MOVED = 8
 # And to call it and wake its threads: some microseconds.
@@ -115,7 +113,8 @@ def slower(before: Graph, after: Graph, rewrites: Sequence[Sides], chooser: Choo
     for (n, chain), at in zip(asked.items(), taken, strict=False):
         pair = pairs[n]
         if pair and not chain[at].is_rewritten:
-            reasons[n] = _words(pair[1], chain[at], spare, chooser.budget)
+            model = of_model(_is_free(rewrites[n].before))
+            reasons[n] = _words(pair[1], chain[at], spare, chooser.budget, model)
     return reasons
 
 
@@ -149,9 +148,7 @@ class _Pricing:
         return [conv for var in members for conv in self.layers(graph, var) or ()]
 
     def forms(self, conv: Convolution) -> tuple[Form, ...]:
-        n, _, h, w = conv.picture
-        sizes = Sizes(_batch(n), _size(h), _size(w))
-        return self.chooser.forms(Kind(conv.op, sizes, conv.dtype, conv.stack is not None))
+        return weighed_forms(conv, self.chooser)
 
 
 def _ways(
@@ -198,7 +195,13 @@ def _chain(left: Sequence[_Way], rewritten: Sequence[_Way], clearly: float) -> t
     return chain_of(first, ways)
 
 
-def _words(rewritten: Sequence[_Way], left: _Way, spare: float, budget: Budget) -> str:
+def _is_free(members: Iterable[relax.Var]) -> bool:
+    """Whether an operator has a size that only the run time knows, besides the batch."""
+    sizes = [size for var in members for size in (shape_of(var) or ())[1:]]
+    return not all(isinstance(size, int) for size in sizes)
+
+
+def _words(rewritten: Sequence[_Way], left: _Way, spare: float, budget: Budget, model: str) -> str:
     """Why a layer is left that could be ``rewritten``."""
     own = f"{left.own / 1e6:.3g} Mcycles"
     allowed = [way for way in rewritten if way.weights <= left.weights + spare]
@@ -210,7 +213,7 @@ def _words(rewritten: Sequence[_Way], left: _Way, spare: float, budget: Budget) 
             f"convolutions together may not have so many ({limit})"
         )
     best = min(allowed, key=lambda way: way.cycles)
-    text = f"by the machine model it takes {own} as it is, and {best.cycles / 1e6:.3g} rewritten"
+    text = f"by the {model} it takes {own} as it is, and {best.cycles / 1e6:.3g} rewritten"
     fastest = min(rewritten, key=lambda way: way.cycles)
     if fastest.cycles < left.cycles and best is not fastest:
         cycles = f"{fastest.cycles / 1e6:.3g}"
@@ -252,19 +255,7 @@ def _moves(graph: Graph, var: relax.Var) -> bool:
 def _elements(var: relax.Var) -> int:
     """Of a tensor."""
     batch, *sizes = shape_of(var) or (1,)
-    return _batch(batch) * prod(map(_size, sizes))
-
-
-def _batch(dim: Any) -> int:
-    return dim if isinstance(dim, int) else 1
-
-
-def _size(dim: Any) -> int:
-    """A size, in which every free one counts as ``_FREE``: both sides are of the same picture."""
-    if isinstance(dim, int):
-        return dim
-    known = static(edit.substitute(dim, dict.fromkeys(tirx.analysis.undefined_vars(dim), _FREE)))
-    return known if isinstance(known, int) else _FREE
+    return (batch if isinstance(batch, int) else 1) * prod(map(size_of, sizes))
 
 
 def _is_of_bytes(graph: Graph, data: relax.Expr) -> bool:

@@ -15,12 +15,31 @@ from tvm_deconv.schedules.choice import AUTO, Preferences
 from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.targets import resolve_target
 
+TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
 # What a pass is made for: a target, or a chooser that it shares with others.
-ChooserSpec: TypeAlias = str | Mapping[str, Any] | Target | Chooser
+ChooserSpec: TypeAlias = TargetSpec | Chooser
+
+
+def chooser_for(spec: ChooserSpec, options: Mapping[str, Any]) -> Chooser:
+    """The chooser of a pass that is made for ``spec`` with these keyword arguments.
+
+    Raises TypeError for options beside a chooser, and for a target what ``chooser_of`` does.
+    """
+    if isinstance(spec, Chooser):
+        refuse_ignored(options, "the chooser has its own, say it where that is made")
+        return spec
+    return chooser_of(spec, **options)
+
+
+def refuse_ignored(options: Mapping[str, Any], why: str) -> None:
+    """Raise TypeError where there are any ``options``: nobody would ask for them."""
+    if options:
+        words = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        raise TypeError(f"{words} would be ignored: {why}")
 
 
 def chooser_of(
-    target: ChooserSpec,
+    target: TargetSpec,
     *,
     variant: str = AUTO,
     winograd: bool = True,
@@ -31,15 +50,12 @@ def chooser_of(
 
     ``variant``, ``winograd`` and ``log`` decide about the variant as ``schedules.choice`` says;
     ``log`` is found as ``tvm_deconv.logs.find.resolve_log`` says. The weights of all kernels
-    together are at most ``max_weight_growth`` times the model's (``schedules.budget``). A chooser
-    in place of a target is returned as it is.
+    together are at most ``max_weight_growth`` times the model's (``schedules.budget``).
 
     Raises TargetError for a target that is unknown or has no schedules, VariantError for a variant
     that is unknown or excluded and a growth that is no number of at least 1, and LogError for a log
     that is damaged or not of the target.
     """
-    if isinstance(target, Chooser):
-        return target
     resolved = resolve_target(target)
     budget = budget_of(max_weight_growth)
     preferences = Preferences(variant, winograd, resolve_log(log, resolved)[0])

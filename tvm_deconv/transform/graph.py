@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +20,7 @@ from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns import graph as patterns
 from tvm_deconv.patterns import operators
 from tvm_deconv.patterns.linear import not_folded
+from tvm_deconv.size_errors import readable
 
 from .constants import Constants
 from .interpolation import read_interpolated
@@ -35,6 +35,7 @@ UNARY = _operators(operators.UNARY)
 BROADCAST = _operators(operators.BROADCAST)
 PIXEL_SHUFFLE = "relax.nn.pixel_shuffle"
 CONCAT = f"relax.{operators.CONCAT}"
+PAD, RESIZE = f"relax.{operators.PAD}", f"relax.{operators.RESIZE}"
 # What copies elements of its first operand, and what of that only has other axes.
 COPIES = _operators(operators.COPIES) | {PIXEL_SHUFFLE}
 VIEWS = _operators(operators.VIEWS)
@@ -137,7 +138,7 @@ class Graph(patterns.Graph):
         return same(a, b)
 
     def text(self, dim: Any) -> str:
-        return text(dim)
+        return readable(dim)
 
     def name(self, tensor: relax.Expr) -> str:
         return layer_name(tensor)
@@ -242,11 +243,6 @@ def own_names(sizes: Sequence[int | None]) -> list[Any]:
         tvm.tirx.Var(f"n{axis}", "int64") if size is None else size
         for axis, size in enumerate(sizes)
     ]
-
-
-def text(dim: Any) -> str:
-    """A dimension as one writes it: ``h * 2``."""
-    return re.sub(r"T\.int64\((-?\d+)\)", r"\1", str(dim))
 
 
 def same(a: Any, b: Any) -> bool:

@@ -23,7 +23,7 @@ from tvm_deconv.schedules.chooser import Chooser
 
 from .alternatives import Sides, replaced, slower
 from .builder import Builder
-from .choosing import ChooserSpec, chooser_of
+from .choosing import ChooserSpec, chooser_for, refuse_ignored
 from .graph import Graph
 from .rebind import rebind
 from .recover import recover
@@ -132,12 +132,14 @@ class RewriteUpsampling:
 
     Whether a rewrite pays depends on the machine: given a ``target``, the machine model leaves
     layers that are faster as they are, among them those that would be faster only with more weights
-    than ``max_weight_growth`` allows. Without one, all that is exact is rewritten. ``target``,
-    ``options`` and what is raised are those of ``LowerConvolutions``.
+    than ``max_weight_growth`` allows. Without one, all that is exact is rewritten, and there are
+    no options. ``target``, ``options`` and what is raised are those of ``LowerConvolutions``.
     """
 
     def __init__(self, target: ChooserSpec | None = None, **options: Any) -> None:
-        self.chooser = None if target is None else chooser_of(target, **options)
+        if target is None:
+            refuse_ignored(options, "without a target nothing is chosen, give one")
+        self.chooser = None if target is None else chooser_for(target, options)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext

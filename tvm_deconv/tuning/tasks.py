@@ -124,7 +124,7 @@ def _of_workload(workload: Measurable, dtype: str) -> Model:
     require_onnx_runtime(f"tuning workloads in {EIGHT_BITS}")
     from tvm_deconv.quantization.onnx_quantizer import quantized_on_noise
 
-    return quantized_on_noise(model, workload.name, workload.input_shape)
+    return quantized_on_noise(model, workload.name)
 
 
 def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
@@ -152,7 +152,9 @@ def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
 def _of_floats(mod: tvm.IRModule, chooser: Chooser) -> Iterator[tuple[str, Layer]]:
     """Layers, and in words where they were met."""
     for _, func in mod.functions_items():
-        for layer in found.layers_of(mod, func, chooser):
+        if not isinstance(func, relax.Function):
+            continue
+        for layer in found.layers_of(Graph(func, mod), chooser):
             if isinstance(layer, found.LoweredLayer):
                 conv = layer.conv
                 kind = found.kind_of(conv)

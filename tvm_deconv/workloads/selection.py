@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import onnx
+from onnx import helper
 
 from tvm_deconv.errors import ModelError
 from tvm_deconv.frontends.onnx import read_proto
@@ -17,7 +19,13 @@ from tvm_deconv.frontends.tflite import onnx_model
 from . import find
 
 _SUFFIXES = (".onnx", ".tflite")
-_TAKEN = (onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8, onnx.TensorProto.INT8)
+_DTYPES: dict[int, np.dtype] = {
+    helper.np_dtype_to_tensor_dtype(np.dtype(name)): np.dtype(name)
+    for name in (
+        *("float32", "float16", "float64", "bool", "int8", "int16", "int32", "int64"),
+        *("uint8", "uint16", "uint32", "uint64"),
+    )
+}
 
 
 class Measurable(Protocol):
@@ -30,15 +38,49 @@ class Measurable(Protocol):
     @property
     def origin(self) -> str: ...
     @property
-    def input_shape(self) -> tuple[int, ...]: ...
-    @property
     def multiply_adds(self) -> int | None: ...
     def model(self) -> onnx.ModelProto: ...
 
 
 @dataclass(frozen=True)
+class Input:
+    """An input of a model: a tensor of fixed shape, of a type that NumPy has."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+def inputs_of(model: onnx.ModelProto, what: str) -> list[Input]:
+    """The inputs of a model that is called ``what``, in its order.
+
+    Raises ModelError for a model without inputs and for an input that is not such a tensor.
+    """
+    weights = {tensor.name for tensor in model.graph.initializer}
+    found = [_input(value, what) for value in model.graph.input if value.name not in weights]
+    if not found:
+        raise ModelError(f"{what} has no inputs: there is nothing to measure")
+    return found
+
+
+def _input(value: onnx.ValueInfoProto, what: str) -> Input:
+    kind = value.type.tensor_type  # empty where it is no tensor
+    sizes = tuple(dim.dim_value for dim in kind.shape.dim)
+    if not kind.HasField("shape") or 0 in sizes:
+        raise ModelError(
+            f"input {value.name!r} of {what} must be a tensor of a fixed shape: export the model so"
+        )
+    if kind.elem_type not in _DTYPES:
+        raise ModelError(
+            f"input {value.name!r} of {what} is of ONNX's element type {kind.elem_type}: the "
+            f"benchmark takes {', '.join(map(str, _DTYPES.values()))}"
+        )
+    return Input(value.name, sizes, _DTYPES[kind.elem_type])
+
+
+@dataclass(frozen=True)
 class ModelFile:
-    """A file with one input, float32, uint8 or int8 of fixed shape, and one output.
+    """A file whose inputs are tensors of fixed shapes.
 
     A TFLite file is measured as the ONNX model that we translate it to, with images in NCHW, by
     all contestants.
@@ -55,26 +97,6 @@ class ModelFile:
     @property
     def origin(self) -> str:
         return f"file {self.path.name}"
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Raises ModelError for a model of another form than the class describes."""
-        graph = self._proto.graph
-        weights = {tensor.name for tensor in graph.initializer}
-        inputs = [value for value in graph.input if value.name not in weights]
-        if len(inputs) != 1 or len(graph.output) != 1:
-            raise ModelError(
-                f"{self.path} has {len(inputs)} inputs and {len(graph.output)} outputs: "
-                "the benchmark takes models with one of each"
-            )
-        kind = inputs[0].type.tensor_type
-        sizes = tuple(dim.dim_value for dim in kind.shape.dim)
-        if kind.elem_type not in _TAKEN or not sizes or 0 in sizes:
-            raise ModelError(
-                f"input {inputs[0].name!r} of {self.path} must be float32, uint8 or int8 of a "
-                "fixed shape: export the model so"
-            )
-        return sizes
 
     def model(self) -> onnx.ModelProto:
         return self._proto
@@ -94,5 +116,5 @@ def select(patterns: Sequence[str]) -> list[Measurable]:
     names = [pattern for pattern in patterns if not pattern.endswith(_SUFFIXES)]
     files = [ModelFile(Path(pattern)) for pattern in patterns if pattern.endswith(_SUFFIXES)]
     for file in files:
-        _ = file.input_shape
+        inputs_of(file.model(), str(file.path))
     return [*(find(names) if names else []), *files]

@@ -10,13 +10,9 @@ from statistics import fmean
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, stepped
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling import (
-    BYTES_A_CYCLE,
-    MIN_WORK_PER_THREAD,
-    TYPICAL_LENGTHS,
-    TYPICAL_SIZES,
-    lanes_of,
-)
+from tvm_deconv.schedules.cpu.tiling import MIN_WORK_PER_THREAD, lanes_of
+from tvm_deconv.schedules.cpu.tiling_cycles import BYTES_A_CYCLE
+from tvm_deconv.schedules.typical import typical
 from tvm_deconv.schedules.variant import Sizes
 
 _MOST_VECTORS, _MOST_PIXELS = 4, 30
@@ -233,10 +229,7 @@ def _strips(
 @lru_cache(maxsize=256)
 def _typical(conv: ConvTranspose2d, sizes: Sizes) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Block rows and columns to do well on: those of the sizes, or typical ones."""
-    height, width = sizes.height, sizes.width
-    heights = [height] if height is not None else list(TYPICAL_SIZES)
-    lengths = TYPICAL_LENGTHS if height == 1 else TYPICAL_SIZES
-    widths = [width] if width is not None else list(lengths)
+    heights, widths = typical(sizes)
     return (
         tuple(blocks_of(conv.h, conv.step[0], n) for n in heights),
         tuple(blocks_of(conv.w, conv.step[1], n) for n in widths),

@@ -24,12 +24,9 @@ from tvm_deconv.schedules.algorithms.names import GATHER, TRANSPOSE
 from tvm_deconv.schedules.algorithms.tir import tir
 from tvm_deconv.schedules.cpu.domain import domain_of
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling import (
-    Tiling,
-    choose_strip,
-    outputs_per_thread,
-    weight_cycles,
-)
+from tvm_deconv.schedules.cpu.tiling import Tiling
+from tvm_deconv.schedules.cpu.tiling_choice import choose_strip
+from tvm_deconv.schedules.cpu.tiling_cycles import outputs_per_thread, weight_cycles
 from tvm_deconv.schedules.cpu.tiling_space import TilingSpace, sums_in_scratch
 from tvm_deconv.schedules.variant import Algorithm, Sizes
 

@@ -21,7 +21,9 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.packing import Direct, Packing
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.cpu.domain import domain_of
-from tvm_deconv.schedules.cpu.tiling import Tiling, choose_tiling, tiling_cycles, too_many_phases
+from tvm_deconv.schedules.cpu.tiling import Tiling
+from tvm_deconv.schedules.cpu.tiling_choice import choose_tiling, too_many_phases
+from tvm_deconv.schedules.cpu.tiling_cycles import tiling_cycles
 from tvm_deconv.schedules.cpu.tiling_space import TilingForm, TilingSpace
 from tvm_deconv.schedules.variant import Algorithm
 

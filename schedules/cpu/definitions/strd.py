@@ -26,7 +26,9 @@ from tvm_deconv.schedules.algorithms.names import DILATE
 from tvm_deconv.schedules.algorithms.tir import tir
 from tvm_deconv.schedules.cpu.domain import domain_of
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling import Tiling, choose_tiling, tiling_cycles
+from tvm_deconv.schedules.cpu.tiling import Tiling
+from tvm_deconv.schedules.cpu.tiling_choice import choose_tiling
+from tvm_deconv.schedules.cpu.tiling_cycles import tiling_cycles
 from tvm_deconv.schedules.cpu.tiling_space import TilingForm, TilingSpace
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Algorithm, Sizes
 

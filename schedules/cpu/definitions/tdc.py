@@ -22,13 +22,9 @@ from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.names import PLANES
 from tvm_deconv.schedules.cpu.domain import domain_of
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling import (
-    Tiling,
-    choose_tiling,
-    outputs_per_thread,
-    tiling_cycles,
-    too_many_phases,
-)
+from tvm_deconv.schedules.cpu.tiling import Tiling
+from tvm_deconv.schedules.cpu.tiling_choice import choose_tiling, too_many_phases
+from tvm_deconv.schedules.cpu.tiling_cycles import outputs_per_thread, tiling_cycles
 from tvm_deconv.schedules.cpu.tiling_space import TilingForm, TilingSpace
 from tvm_deconv.schedules.variant import Algorithm, Sizes
 

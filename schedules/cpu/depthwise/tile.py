@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import product
 from statistics import fmean
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, stepped
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling import (
-    MIN_WORK_PER_THREAD,
-    TYPICAL_LENGTHS,
-    TYPICAL_SIZES,
-    lanes_of,
-)
+from tvm_deconv.schedules.cpu.tiling import MIN_WORK_PER_THREAD, lanes_of
+from tvm_deconv.schedules.typical import typical
 from tvm_deconv.schedules.variant import Sizes
 
 # Multiply-adds that are written out: of a register tile; of one for each edge of a map, which takes
@@ -114,7 +109,8 @@ def choose_depth(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> De
     cycles = depth_cycles(conv, sizes, tile, machine)
     worth_it = cycles >= 2 * MIN_WORK_PER_THREAD / machine.lanes
     parallel = machine.threads > 1 and worth_it
-    most = max(blocks_of(conv.h, conv.step[0], height) for height, _ in _typical(conv, sizes))
+    heights, _ = typical(sizes)
+    most = max(blocks_of(conv.h, conv.step[0], height) for height in heights)
     # Strips of one map lie behind each other, those of several apart.
     planes = _planes(conv, machine) if tile.flat or tile.rows == most else 1
     return replace(tile, planes=planes, parallel=parallel)
@@ -127,7 +123,7 @@ def depth_cycles(
     threads = machine.threads if tile.parallel else 1
     chunks = (sizes.batch or 1) * -(-conv.in_channels // tile.planes)
     found = []
-    for height, width in _typical(conv, sizes):
+    for height, width in product(*typical(sizes)):
         rows = blocks_of(conv.h, conv.step[0], height)
         strips = 1 if tile.flat else -(-rows // tile.strip)
         plane = (_flat_cycles if tile.flat else _plane_cycles)(conv, tile, height, width, machine)
@@ -216,7 +212,7 @@ def _columns_read(conv: ConvTranspose2d) -> int:
 def _tiles(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Iterator[DepthTile]:
     """Tiles whose sums are in registers; planes and threads are still to be chosen."""
     taps, phases = conv.h.useful_taps * conv.w.useful_taps, conv.w.stride
-    heights = {height for height, _ in _typical(conv, sizes)}
+    heights, _ = typical(sizes)
     most = max(blocks_of(conv.h, conv.step[0], height) for height in heights)
     for lanes in lanes_of(machine):
         if can_be_flat(conv, sizes, lanes) is None:
@@ -274,7 +270,7 @@ def _rows(
 ) -> int:
     """Block rows of a strip, whose input fits half of level 1: all, or equal parts."""
     down = conv.step[0]
-    widths = [width for _, width in _typical(conv, sizes)]
+    _, widths = typical(sizes)
     pitch = max(span, round(fmean(widths))) + conv.w.halo_extent + span
     affordable = (machine.l1_bytes // 2 // (4 * pitch) - 1 - conv.h.halo_extent) // down + 1
     # A strip of fewer rows than the taps reach would copy most of them again.
@@ -294,16 +290,3 @@ def _planes(conv: ConvTranspose2d, machine: CpuMachine) -> int:
     chunks = -(-conv.in_channels // _MOST_PLANES)
     chunks = min(-(-chunks // machine.threads) * machine.threads, conv.in_channels)
     return -(-conv.in_channels // chunks)
-
-
-@lru_cache(maxsize=256)
-def _typical(conv: ConvTranspose2d, sizes: Sizes) -> list[tuple[int, int]]:
-    """Heights and widths to do well on: those of the sizes, or typical ones."""
-    _, height, width = sizes
-    heights = [height] if height is not None else list(TYPICAL_SIZES)
-    if width is not None:
-        return [(height, width) for height in heights]
-    lengths = TYPICAL_LENGTHS if height == 1 else TYPICAL_SIZES
-    if height is not None:
-        return [(height, width) for width in lengths]
-    return [(size, size) for size in TYPICAL_SIZES]

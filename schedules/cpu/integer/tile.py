@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.cpu.dot import Dot
+from tvm_deconv.schedules.typical import means
 from tvm_deconv.schedules.variant import Sizes
 
 if TYPE_CHECKING:
@@ -56,8 +57,6 @@ _MOST_TAPS = 1024
 # A load of x costs one more than a weight for so many lanes: the more it has, the more often it
 # lies across two lines of a cache.
 _LANES_OF_SPLIT = 4
-# For a size that is only known when the network is run.
-_TYPICAL = 256
 # Channels that a tile has at most, whatever there are.
 _MOST_CHANNELS = 16
 # Cycles of a vector of products, where float32's takes half a one: ``vpdpbusd``, ``vpdpwssd`` and
@@ -111,11 +110,10 @@ def folded_taps(op: ConvTranspose2d, dot: Dot) -> int:
 
 def blocks_of(op: ConvTranspose2d, sizes: Sizes) -> tuple[int, int, int]:
     """Batch, and rows and columns of blocks that are computed; typical ones of free sizes."""
-    batch, height, width = sizes
+    height, width = means(sizes)
     down, right = op.step
-    rows = op.h.blocks(_TYPICAL if height is None else height)
-    columns = op.w.blocks(_TYPICAL if width is None else width)
-    return batch or 1, -(-rows // down), -(-columns // right)
+    rows, columns = op.h.blocks(height), op.w.blocks(width)
+    return sizes.batch or 1, -(-rows // down), -(-columns // right)
 
 
 def packed_bytes(op: ConvTranspose2d, dot: Dot, sizes: Sizes, tile: Tile) -> int:

@@ -1,10 +1,21 @@
-"""Cycles of the stages of Winograd's form, those of one multiply-add of whole vectors."""
+"""Cycles of Winograd's form in a tile, by its stages; a vector's multiply-add takes one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 
+import numpy as np
+
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.winograd import is_line
 from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.tir.straight_line import prime_factors
+from tvm_deconv.schedules.typical import typical
+from tvm_deconv.schedules.variant import Sizes
+
+from .tile import Layout, WinogradTile, least
 
 
 @dataclass(frozen=True)
@@ -52,3 +63,119 @@ _AVX2 = StageCycles(4, 3.5, 6.5, 2.6, 3.5, 1.5, 8.5, 9.5, 2.4, (15, 5), (4, 2.5)
 def cycles_of(machine: CpuMachine) -> StageCycles:
     """Those of the machine's kind."""
     return _AVX2 if machine.has_few_registers else _AVX512
+
+
+def tile_cycles(
+    conv: ConvTranspose2d, sizes: Sizes, tile: WinogradTile, machine: CpuMachine
+) -> float:
+    """Cycles of the busiest thread that the model expects; a free size counts as a typical one.
+
+    Where fields other than ``outputs`` are arrays, so is the result: what follows has operators
+    only, and of them those that give one number the bits that they give an array.
+    """
+    layout = Layout(conv, tile)
+    heights, widths = typical(sizes)
+    threads = machine.threads if tile.parallel else 1
+    piece = _piece_cycles(layout, machine)
+    rows, columns = map(layout.h.strips, heights), map(layout.w.strips, widths)
+    shares = [(sizes.batch or 1) * down * across for down, across in product(rows, columns)]
+    pieces = [share * conv.groups * tile.channel_splits for share in shares]
+    return sum(-(-count // threads) for count in pieces) / len(pieces) * piece
+
+
+def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
+    """Cycles of one strip, for one share of its channels."""
+    tile, conv, h, w = layout.tile, layout.conv, layout.h, layout.w
+    lanes, inputs = tile.lanes, conv.group_inputs
+    points = h.points * w.points
+    blocks = -(-layout.blocks // tile.channel_splits)
+    transformed_vectors = h.positions * layout.residues * layout.chunks
+    tile_vectors = h.tiles * layout.residues * layout.output_chunks
+    both = not is_line(conv)
+    takes = cycles_of(machine)
+
+    deal = takes.read + takes.deal * _shuffles(w.unit)
+    read = inputs * h.inputs * layout.row_inputs / lanes * deal
+    point = takes.transform if both else takes.line_transform
+    transform = inputs * transformed_vectors * points * point
+    rows = blocks * layout.rows
+    vectors = layout.strip_tiles // lanes
+    sums = inputs * layout.pieces
+    multiply = points * rows * vectors * (sums * register_cycles(tile, machine) + takes.drain)
+    used = least(blocks * tile.block, conv.group_outputs) * layout.phases
+    invert = used * tile_vectors * points * (takes.invert if both else takes.line_invert)
+    interleave = takes.store + takes.interleave * _shuffles(w.unit * w.axis.stride)
+    store = used * tile_vectors * h.outputs * w.outputs * interleave
+
+    weights = 4 * points * rows * sums
+    transformed = 4 * points * inputs * layout.pitch
+    products = 4 * points * layout.rows * layout.pitch
+    resident = transformed + products + weights // blocks
+    near = _near(conv, machine)
+    moved = _stream(weights, weights, takes.weights, near, machine)
+    written_and_read = (1 + blocks) * transformed + 2 * blocks * products
+    if both:
+        moved += _stream(resident, written_and_read, takes.scratch, near, machine)
+    else:
+        rates = takes.line_scratch
+        moved += _stream(resident, written_and_read, rates, near, machine, in_turn=True)
+        # Those of a point are read again for each register tile of rows.
+        loaded = written_and_read + blocks * (layout.row_steps - 1) * transformed
+        beyond = 1 - machine.l1_bytes / resident
+        moved += loaded * (beyond * (beyond > 0)) / takes.line_loads
+    return read + transform + multiply + invert + store + moved
+
+
+@cache
+def _shuffles(count: int) -> int:
+    """Shuffles of two registers for each vector that ``StraightLine.interleave`` makes."""
+    return sum(factor - 1 for factor in prime_factors(count))
+
+
+def _near(conv: ConvTranspose2d, machine: CpuMachine) -> int:
+    """Bytes of the level-2 cache that the model counts on.
+
+    Rows of input and of output pass through it. Measured on an Intel Xeon (Emerald Rapids), one
+    thread beside other programs: where 7/8 count, three layers of 28 and 32 channels take 0.74 to
+    0.93 of the time and one of 128 1.04; where 2/3 do, three of 64 and 256 take 1.03 to 1.18. Of
+    seven lines three take 1.13 to 1.28 of it where 7/8 count, and three 0.94 to 0.96. On Zen 4,
+    where fewer multiply-adds hide more, the whole cache is nearer to the times of the tuning log.
+    """
+    whole = is_line(conv) or machine.loads_per_multiply_add > 1
+    return machine.l2_bytes if whole else machine.l2_bytes * 7 // 8
+
+
+def _stream(
+    held: float,
+    moved: float,
+    bytes_a_cycle: tuple[float, float],
+    near: int,
+    machine: CpuMachine,
+    in_turn: bool = False,
+) -> float:
+    """Cycles to move ``moved`` bytes of data that take ``held`` bytes, beyond the level-2 cache.
+
+    ``near`` bytes of that count; ``bytes_a_cycle`` are those of the level-3 cache and of memory,
+    where data lie that fit into neither cache. Of data that are read ``in_turn``, over and over,
+    none is left there when it is read again if they fill the level-2 cache, and all if they fill
+    half of it.
+    """
+    beyond = held > machine.l2_bytes + machine.l3_bytes
+    cached, uncached = bytes_a_cycle
+    rate = beyond * uncached + (1 - beyond) * cached
+    missing = least(2 * held / near - 1, 1.0) if in_turn else 1 - near / held
+    return moved * (missing * (missing > 0)) / rate
+
+
+def register_cycles(tile: WinogradTile, machine: CpuMachine) -> float:
+    """Cycles for each vector's multiply-add, of which one starts in a cycle."""
+    accumulators = tile.vectors * tile.channels
+    starved = np.maximum(1.0, 8 / accumulators)
+    loads = (tile.vectors + _weight_loads(tile)) / accumulators
+    return np.maximum(starved, loads / machine.loads_per_multiply_add) + 0.03 * loads
+
+
+def _weight_loads(tile: WinogradTile) -> int:
+    """Loads that bring the weights of one input channel for a register tile."""
+    saved = tile.channels - tile.channels // tile.lanes
+    return tile.channels - tile.weight_vectors * saved

@@ -58,7 +58,8 @@ from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Variant
 
 from . import steps as winograd_steps
-from .choice import choose_tile, choose_tiles, tile_cycles
+from .choice import choose_tile, choose_tiles
+from .cycles import tile_cycles
 from .finish import finish
 from .space import WinogradSpace
 from .tile import Layout, WinogradTile

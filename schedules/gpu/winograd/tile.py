@@ -11,8 +11,8 @@ from tvm_deconv.algebra.winograd import filters
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.cpu.winograd.tile import WinogradAxis
 from tvm_deconv.schedules.gpu.domain import tiles_of
-from tvm_deconv.schedules.gpu.form import TYPICAL
 from tvm_deconv.schedules.gpu.tile import SHARED, GpuTile
+from tvm_deconv.schedules.typical import GPU_SIZE
 from tvm_deconv.schedules.variant import Sizes
 
 
@@ -94,8 +94,8 @@ class GpuLayout:
 
     def matrix_sizes(self, sizes: Sizes) -> Sizes:
         """Those of ``matrix``: an image of a row of columns for each image, group and point."""
-        tiles = self.tiles(self.h, sizes.height or TYPICAL) * self.tiles(
-            self.w, sizes.width or TYPICAL
+        tiles = self.tiles(self.h, sizes.height or GPU_SIZE) * self.tiles(
+            self.w, sizes.width or GPU_SIZE
         )
         return Sizes((sizes.batch or 1) * self.conv.groups * self.points, 1, tiles)
 

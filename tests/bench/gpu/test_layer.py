@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from tvm_deconv.bench.gpu.layer import Tensors
 from tvm_deconv.bench.gpu.pack import refusal
 from tvm_deconv.bench.gpu.pytorch import as_deconvolution, as_trained
-from tvm_deconv.measure.onnx_reference import float64_result
+from tvm_deconv.measure.onnx_reference import float64_results
 from tvm_deconv.workloads import LAYERS, LayerSpec, find
 
 # One of each kind and activation, with groups, without bias, with uneven taps.
@@ -50,7 +50,7 @@ def test_the_reference_is_what_onnx_defines(name):
         arrays.get((layer.conv_channels,)),
         None if slopes is None else slopes.reshape(-1),
     )
-    expected = float64_result(model, x)
+    (expected,) = float64_results(model, {"x": x})
     # ONNX has the slope of a leaky ReLU in float32.
     np.testing.assert_allclose(tensors.expected(), expected, rtol=0, atol=1e-7)
 

@@ -99,8 +99,24 @@ CASES = [
     nothing_written,
     sizes_of_nothing,
 ]
+
+
+def free_sizes_of_nothing(net):
+    """What the Shape of a chain of tensors says where only the first part of it is known."""
+    chain = net("Relu", net("Transpose", nothing(net), perm=[3, 0, 1, 2]))
+    size = net("Cast", net("Shape", chain), to=1)
+    return net("Add", "x", net("Reshape", size, net.integers(1, 4, 1, 1)))
+
+
+def number_of_nothing(net):
+    return net("Add", "x", net("Cast", net("Size", nothing(net)), to=1))
+
+
 BESIDE_FREE_SIZES = [
     all_or_nothing,
+    sizes_of_nothing,
+    free_sizes_of_nothing,
+    number_of_nothing,
     lambda net: three_parts(net, 1),
     lambda net: net("Concat", "x", net("Sigmoid", nothing(net)), axis=1),
 ]

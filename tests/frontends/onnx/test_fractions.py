@@ -221,3 +221,36 @@ def test_a_quotient_is_whole_where_that_is_provable():
     assert quotient(analyzer, 1, 4, "float32") == 0.25
     assert quotient(analyzer, 8, 4, "float32") == 2
     assert quotient(analyzer, h, h - 5, "float32") is None
+
+
+@pytest.mark.parametrize("rounding", ["Floor", "Ceil", "Cast"])
+def test_quotients_of_negative_sizes_are_rounded_as_onnx_runtime_does(rounding):
+    """``-(-h // 4) * 4 - h`` is how Python rounds up to a multiple."""
+
+    def way(n):
+        below = n("Div", n("Neg", image(n, "x")), n.given(np.float32(4)))
+        if rounding != "Cast":
+            below = n(rounding, below)
+        times = n("Neg", n("Cast", below, to=TensorProto.INT64))
+        sizes = n("Gather", n("Shape", "x"), n.integers(2, 3), axis=0)
+        more = n("Sub", n("Mul", times, n.integers(4)), sizes)
+        return n("Pad", "x", n("Concat", n.integers(*[0] * 6), more, axis=0), mode="edge")
+
+    check(model(way, 13), (SIZES[0],), (SIZES[2],))
+
+
+@pytest.mark.parametrize("by", [1, 3, 7, 49])
+def test_a_negative_quotient_is_rounded_each_way(by):
+    h = tirx.Var("h", "int64")
+    analyzer, found = sizes_analyzer(h), Fraction(-h, 1.0, by, "float32")
+    ways = {
+        np.floor: found.whole(analyzer),
+        np.ceil: found.whole(analyzer, up=True),
+        np.trunc: found.whole(analyzer, towards_zero=True),
+    }
+    for size in (*range(1, 200), 999_999):
+        at = sym.Analyzer()
+        at.bind(h, tirx.const(size, "int64"))
+        exact = np.float32(-size) / np.float32(by)
+        for rounded, formula in ways.items():
+            assert int(at.simplify(formula)) == rounded(exact)

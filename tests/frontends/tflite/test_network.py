@@ -13,8 +13,8 @@ from tvm import relax
 
 import tvm_deconv
 from tvm_deconv.frontends.tflite import from_tflite
-from tvm_deconv.measure.onnx_reference import float64_result
-from tvm_deconv.workloads.selection import select
+from tvm_deconv.measure.onnx_reference import float64_results
+from tvm_deconv.workloads.selection import inputs_of, select
 
 
 def upscaler(shape=(1, 9, 11, 3)):
@@ -171,10 +171,12 @@ def test_the_benchmark_gets_an_onnx_model_in_nchw(tmp_path):
     model = file.model()
     onnx.checker.check_model(model, full_check=True)
     assert "Transpose" not in [node.op_type for node in model.graph.node]
-    assert file.input_shape == (1, 3, 9, 11)
+    (given,) = inputs_of(model, "the file")
+    assert (given.shape, given.dtype) == ((1, 3, 9, 11), np.float32)
     x = floats(1, 9, 11, 3)
     (expected,) = litert(path.read_bytes(), [x])
-    got = float64_result(model, x.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
+    (got,) = float64_results(model, {given.name: x.transpose(0, 3, 1, 2)})
+    got = got.transpose(0, 2, 3, 1)
     compare(got.astype(np.float32), expected, {"float32": 2 * TOLERANCE["float32"]})
 
 

@@ -20,7 +20,7 @@ from tvm_deconv.algebra.geometry import (
 )
 from tvm_deconv.schedules.choice import choose
 from tvm_deconv.schedules.cpu.machine import cpu_machine
-from tvm_deconv.schedules.cpu.tiling import choose_tiling
+from tvm_deconv.schedules.cpu.tiling_choice import choose_tiling
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.variant import Sizes

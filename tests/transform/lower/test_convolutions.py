@@ -18,6 +18,7 @@ from tvm_deconv.errors import TargetError
 from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import LowerConvolutions, RewriteUpsampling
+from tvm_deconv.transform.graph import Graph
 from tvm_deconv.transform.lower import convolutions
 from tvm_deconv.transform.lower.layers import layers_of
 
@@ -229,7 +230,7 @@ def test_a_transposed_convolution_of_one_pixel_multiplies_no_zeros(more):
     y = net("Relu", net.deconv("x", 5, 9, 4, 2, **more))
     model = net.model(y)
     mod = importer.load(model)
-    (layer,) = layers_of(mod, mod["main"], Chooser(machine_of(HOST)))
+    (layer,) = layers_of(Graph(mod["main"], mod), Chooser(machine_of(HOST)))
     assert layer.conv.op.strides == (4, 4), "a phase, of one tap, for each output"
     x = net.rng.standard_normal(net.shape).astype("float32")
     (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})

@@ -170,9 +170,29 @@ def test_explain_says_what_is_multiplied_as_bytes(tmp_path):
     assert not tvm_deconv.explain(model, target=VNNI, variant="tdc").kernels
 
 
+def test_explain_says_why_a_product_of_bytes_is_computed_in_float32(tmp_path):
+    net, output = attention(dims=("n", "length", 16))
+    model = quantized(net, output, tmp_path, extra_options={"MatMulConstBOnly": False})
+    left = [k for k in tvm_deconv.explain(model, target=VNNI).kernels if not k.variant]
+    assert [(k.what, k.reason) for k in left] == [
+        (
+            "matmul length->8, nx2xlength",
+            "in float32, because sums of length products are not proved to fit into int32",
+        )
+    ]
+    on_gpu = tvm_deconv.explain(model, target="nvidia/jetson-orin-nano").kernels
+    assert len(on_gpu) == 5
+    assert {k.reason for k in on_gpu} == {
+        "in float32, because products of matrices of bytes have kernels for processors only"
+    }
+
+
 def test_a_sum_that_int32_may_not_hold_is_left_in_float32():
     wide = np.full((70_000, 2), 127, "int8")
-    assert "integer_matmul" not in calls(qlinear((1, 70_000), wide, (255, 0, 0)))
+    model = qlinear((1, 70_000), wide, (255, 0, 0))
+    assert "integer_matmul" not in calls(model)
+    (kernel,) = tvm_deconv.explain(model, target=VNNI).kernels
+    assert kernel.what == "matmul 70000->2, 1" and "in float32, because " in kernel.reason
 
 
 def test_a_slope_for_each_column_of_two_computed_matrices_is_applied_behind_their_product():

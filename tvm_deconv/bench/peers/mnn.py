@@ -16,7 +16,7 @@ import MNN.nn
 import numpy as np
 
 if TYPE_CHECKING:
-    from tvm_deconv.bench.worker import Loaded
+    from tvm_deconv.bench.worker import Inputs, Loaded, Outputs
 
 # The converter ends its process when it fails, so it gets one of its own.
 _CONVERT = "import sys, _tools; _tools.mnnconvert(sys.argv)"
@@ -30,14 +30,15 @@ _HINT, _FAST, _ACCURATE = 3, 3, 2
 _TOLERANCE = 3e-5
 
 
-def load(model: str, x: np.ndarray, threads: int) -> Loaded:
+def load(model: str, inputs: Inputs, outputs: Outputs, threads: int) -> Loaded:
     """MNN's defaults, unless they are off by more than ``_TOLERANCE``: then smaller tiles."""
     with tempfile.TemporaryDirectory() as folder:
         converted = Path(folder) / "model.mnn"
         _convert(model, converted)
-        fast, accurate = (_call(converted, x, threads, level) for level in (_FAST, _ACCURATE))
-        wanted, got = _to_numpy(accurate()), _to_numpy(fast())
-    error = float(np.abs(got - wanted).max() / np.abs(wanted).max())
+        fast, accurate = (
+            _call(converted, inputs, outputs, threads, level) for level in (_FAST, _ACCURATE)
+        )
+        error = max(map(_difference, _to_numpy(fast()), _to_numpy(accurate())))
     name = version("mnn")
     if error > _TOLERANCE:
         note = f"smaller Winograd tiles than by default, where the error is {error:.1e}"
@@ -45,14 +46,31 @@ def load(model: str, x: np.ndarray, threads: int) -> Loaded:
     return fast, _to_numpy, name, []
 
 
-def _call(converted: Path, x: np.ndarray, threads: int, level: int) -> Callable[[], MNN.expr.Var]:
+def _difference(got: np.ndarray, wanted: np.ndarray) -> float:
+    return float(np.abs(got - wanted).max() / (np.abs(wanted).max() or 1))
+
+
+def _call(
+    converted: Path, inputs: Inputs, outputs: Outputs, threads: int, level: int
+) -> Callable[[], list[MNN.expr.Var]]:
     # A session would overwrite its input, which then had to be copied before each call.
     settings = {"backend": "CPU", "numThread": threads, "precision": "high"}
     runtime = MNN.nn.create_runtime_manager((settings,))
     runtime.set_hint(_HINT, level)
-    module = MNN.nn.load_module_from_file(str(converted), [], [], runtime_manager=runtime)
-    given = MNN.expr.const(x, list(x.shape), MNN.expr.NCHW)
-    return lambda: module.forward([given])[0]
+    module = MNN.nn.load_module_from_file(
+        str(converted), list(inputs), list(outputs), runtime_manager=runtime
+    )
+    given = [_given(name, x) for name, x in inputs.items()]
+    return lambda: module.forward(given)
+
+
+def _given(name: str, x: np.ndarray) -> MNN.expr.Var:
+    """A variable of MNN, whose converter makes int32 of all other integers."""
+    if x.dtype == np.float32:
+        return MNN.expr.const(x, list(x.shape), MNN.expr.NCHW)
+    if x.dtype not in (np.int32, np.int64):
+        raise ValueError(f"input {name} is {x.dtype}: MNN is given float32, int32 and int64 only")
+    return MNN.expr.const(x.astype(np.int32), list(x.shape), MNN.expr.NCHW, MNN.expr.int)
 
 
 def _convert(model: str, converted: Path) -> None:
@@ -68,5 +86,5 @@ def _convert(model: str, converted: Path) -> None:
         raise ValueError(f"MNN's converter exits with {done.returncode}: {lines[-1:]}")
 
 
-def _to_numpy(result: MNN.expr.Var) -> np.ndarray:
-    return np.array(MNN.expr.convert(result, MNN.expr.NCHW).read())
+def _to_numpy(results: list[MNN.expr.Var]) -> list[np.ndarray]:
+    return [np.array(MNN.expr.convert(result, MNN.expr.NCHW).read()) for result in results]

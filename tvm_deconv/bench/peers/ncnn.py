@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING
 import ncnn
 import numpy as np
 
-from .onnx_graph import NotSupportedError, read_graph
+from .onnx_graph import NotSupportedError, read_graph, require_float32
 
 if TYPE_CHECKING:
-    from tvm_deconv.bench.worker import Loaded
+    from tvm_deconv.bench.worker import Inputs, Loaded, Outputs
 
 # ncnn's own benchmark keeps freed memory for the next call, too. They live as long as the process,
 # because results may outlive the network that made them.
 _BLOBS, _WORKSPACE = ncnn.UnlockedPoolAllocator(), ncnn.PoolAllocator()
 
 
-def load(model: str, x: np.ndarray, threads: int) -> Loaded:
-    """ncnn has no batch axis: the first axis of ``x`` is 1 and is dropped."""
-    if x.shape[0] != 1:
-        raise NotSupportedError(f"batch {x.shape[0]}: ncnn has no batch axis")
+def load(model: str, inputs: Inputs, _outputs: Outputs, threads: int) -> Loaded:
+    """ncnn has no batch axis: the first axis of each input is 1 and is dropped."""
+    require_float32(inputs)
+    for name, x in inputs.items():
+        if x.ndim < 2 or x.shape[0] != 1:
+            raise NotSupportedError(f"input {name} of shape {x.shape}: ncnn has no batch axis")
     graph = read_graph(model)
     ncnn.set_omp_dynamic(0)
     ncnn.set_omp_num_threads(threads)
@@ -47,18 +49,28 @@ def load(model: str, x: np.ndarray, threads: int) -> Loaded:
         files = Path(folder) / "model.ncnn.param", Path(folder) / "model.ncnn.bin"
         if net.load_param(str(files[0])) or net.load_model(str(files[1])):
             raise NotSupportedError("ncnn cannot load what pnnx made of the model")
-    given = ncnn.Mat(x[0]).clone()
-    result_shape = graph.shapes[graph.output]
+    # Named by pnnx.
+    given = {f"in{number}": ncnn.Mat(x[0]).clone() for number, x in enumerate(inputs.values())}
+    shapes = {f"out{number}": graph.shapes[name] for number, name in enumerate(graph.outputs)}
 
-    def call() -> ncnn.Mat:
+    def call() -> list[ncnn.Mat]:
         extractor = net.create_extractor()
-        extractor.input("in0", given)
-        status, result = extractor.extract("out0")
-        if status:
-            raise RuntimeError(f"ncnn stopped with status {status}")
-        return result
+        for name, mat in given.items():
+            extractor.input(name, mat)
+        results = []
+        for name in shapes:
+            status, result = extractor.extract(name)
+            if status:
+                raise RuntimeError(f"ncnn stopped with status {status}")
+            results.append(result)
+        return results
 
-    return call, lambda y: np.array(y).reshape(result_shape), ncnn.__version__, []
+    def to_numpy(results: list[ncnn.Mat]) -> list[np.ndarray]:
+        return [
+            np.array(y).reshape(shape) for y, shape in zip(results, shapes.values(), strict=True)
+        ]
+
+    return call, to_numpy, ncnn.__version__, []
 
 
 def _export(model: str, folder: str) -> None:
@@ -73,13 +85,13 @@ def _export(model: str, folder: str) -> None:
     from .torch_graph import OnnxModule
 
     graph = read_graph(model)
-    shape = graph.shapes[graph.input]
+    shapes = [graph.shapes[name] for name in graph.inputs]
     with torch.no_grad():
-        traced = torch.jit.trace(OnnxModule(graph).eval(), torch.zeros(shape))
+        traced = torch.jit.trace(OnnxModule(graph).eval(), tuple(map(torch.zeros, shapes)))
     traced.save(str(Path(folder) / "model.pt"))
-    extents = ",".join(str(extent) for extent in shape)
+    extents = ",".join(f"[{','.join(map(str, shape))}]f32" for shape in shapes)
     done = subprocess.run(
-        [pnnx.EXEC_PATH, "model.pt", f"inputshape=[{extents}]f32", "fp16=0"],
+        [pnnx.EXEC_PATH, "model.pt", f"inputshape={extents}", "fp16=0"],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,13 +28,13 @@ class Node:
 
 @dataclass
 class OnnxGraph:
-    """One input, one output, fixed shapes."""
+    """Its values have fixed shapes."""
 
     nodes: list[Node]
     constants: dict[str, np.ndarray]
     shapes: dict[str, tuple[int, ...]]
-    input: str
-    output: str
+    inputs: list[str]
+    outputs: list[str]
 
     def constant(self, node: Node, operand: int) -> np.ndarray | None:
         """The operand's value, None where it is left out; refuses one that is computed."""
@@ -53,7 +54,7 @@ class OnnxGraph:
 
 
 def read_graph(path: str) -> OnnxGraph:
-    """Raises NotSupportedError unless the model has one input, one output and fixed shapes."""
+    """Raises NotSupportedError for nodes of several results; the shapes are those inferred."""
     model = onnx.shape_inference.infer_shapes(onnx.load(path), strict_mode=True, data_prop=True)
     proto = model.graph
     constants = {t.name: numpy_helper.to_array(t) for t in proto.initializer}
@@ -68,14 +69,17 @@ def read_graph(path: str) -> OnnxGraph:
         text = {k: v.decode() if isinstance(v, bytes) else v for k, v in attributes.items()}
         nodes.append(Node(node.op_type, node.output[0], list(node.input), text))
     inputs = [v.name for v in proto.input if v.name not in constants]
-    if len(inputs) != 1 or len(proto.output) != 1:
-        raise NotSupportedError(
-            f"{len(inputs)} inputs and {len(proto.output)} outputs, not 1 and 1"
-        )
     shapes = {name: value.shape for name, value in constants.items()}
     for value in (*proto.input, *proto.value_info, *proto.output):
         shapes[value.name] = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
-    return OnnxGraph(nodes, constants, shapes, inputs[0], proto.output[0].name)
+    return OnnxGraph(nodes, constants, shapes, inputs, [value.name for value in proto.output])
+
+
+def require_float32(inputs: Mapping[str, np.ndarray]) -> None:
+    """Refuse inputs of other types."""
+    for name, x in inputs.items():
+        if x.dtype != np.float32:
+            raise NotSupportedError(f"input {name} is {x.dtype}: our translation has float32 only")
 
 
 def spatial_pads(node: Node) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -11,6 +11,9 @@ from .onnx_graph import Node, OnnxGraph
 # Activations that work on each element alike, so that channels can be reordered before them.
 _ELEMENTWISE = {"Relu", "LeakyRelu", "Elu", "Tanh", "Sigmoid", "Clip"}
 
+# A user of what the graph returns: nothing in front of it may be reordered, merged or removed.
+_CALLER = Node("", "", [], {})
+
 
 def shuffles_in_order(graph: OnnxGraph, mode: str) -> None:
     """Turn the DepthToSpace nodes that directly follow a convolution to ``mode``, CRD or DCR.
@@ -53,8 +56,7 @@ def _convolution_before(graph: OnnxGraph, node: Node) -> Node | None:
 
 def _users(graph: OnnxGraph, name: str) -> list[Node]:
     users = [node for node in graph.nodes if name in node.inputs]
-    # The caller is a user, too: then nothing may be reordered or merged.
-    return users + users[:1] if name == graph.output else users
+    return [*users, _CALLER] if name in graph.outputs else users
 
 
 def merge_composites(graph: OnnxGraph) -> None:

@@ -7,22 +7,21 @@ from bisect import bisect_right
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import onnxruntime as ort
 
 if TYPE_CHECKING:
-    from tvm_deconv.bench.worker import Kernels, Loaded, Profiled
+    from tvm_deconv.bench.worker import Inputs, Kernels, Loaded, Outputs, Profiled
 
 _FATAL_ONLY = 4
 _KERNEL_TIME = "_kernel_time"
 
 
-def load(model: str, x: np.ndarray, threads: int) -> Loaded:
-    """Input and output are bound once, so that a call neither copies nor allocates."""
-    return _bound(_session(model, _options(threads)), x)
+def load(model: str, inputs: Inputs, outputs: Outputs, threads: int) -> Loaded:
+    """Inputs and outputs are bound once, so that a call neither copies nor allocates."""
+    return _bound(_session(model, _options(threads)), inputs, outputs)
 
 
-def profiled(model: str, x: np.ndarray, threads: int, folder: str) -> Profiled:
+def profiled(model: str, inputs: Inputs, outputs: Outputs, threads: int, folder: str) -> Profiled:
     """The same with ONNX Runtime's own profiler; the optimized graph is written to ``folder``.
 
     A kernel's layer is the name of its node in that graph, ``optimized.onnx``.
@@ -33,11 +32,11 @@ def profiled(model: str, x: np.ndarray, threads: int, folder: str) -> Profiled:
     options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
     options.log_severity_level = _FATAL_ONLY  # it warns that this graph is for this machine only
     session = _session(model, options)
-    loaded = _bound(session, x)
+    loaded = _bound(session, inputs, outputs)
 
     def kernels() -> Kernels:
         events = json.loads(Path(session.end_profiling()).read_text())
-        return [], kernels_in(events, skipped=1)  # the run that bound the result
+        return [], kernels_in(events, skipped=1)  # the run that bound the results
 
     return loaded, kernels
 
@@ -54,21 +53,23 @@ def _session(model: str, options: ort.SessionOptions) -> ort.InferenceSession:
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def _bound(session: ort.InferenceSession, x: np.ndarray) -> Loaded:
+def _bound(session: ort.InferenceSession, inputs: Inputs, outputs: Outputs) -> Loaded:
     binding = session.io_binding()
-    given = ort.OrtValue.ortvalue_from_numpy(x)
-    binding.bind_ortvalue_input(session.get_inputs()[0].name, given)
-    binding.bind_output(session.get_outputs()[0].name, "cpu")
+    for name, x in inputs.items():
+        binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(x))
+    for name in outputs:
+        binding.bind_output(name, "cpu")
     session.run_with_iobinding(binding)
-    # From here on into the memory of the first result.
-    result = binding.get_outputs()[0]
-    binding.bind_ortvalue_output(session.get_outputs()[0].name, result)
+    # From here on into the memory of the first results.
+    results = binding.get_outputs()
+    for name, result in zip(outputs, results, strict=True):
+        binding.bind_ortvalue_output(name, result)
 
-    def call() -> ort.OrtValue:
+    def call() -> list[ort.OrtValue]:
         session.run_with_iobinding(binding)
-        return result
+        return results
 
-    return call, lambda value: value.numpy(), ort.__version__, []
+    return call, lambda values: [value.numpy() for value in values], ort.__version__, []
 
 
 def kernels_in(events: list[dict[str, Any]], skipped: int = 0) -> list[dict[str, Any]]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import openvino as ov
 
 if TYPE_CHECKING:
-    from tvm_deconv.bench.worker import Loaded
+    from tvm_deconv.bench.worker import Inputs, Loaded, Outputs
 
 
-def load(model: str, x: np.ndarray, threads: int) -> Loaded:
+def load(model: str, inputs: Inputs, outputs: Outputs, threads: int) -> Loaded:
     """Raises RuntimeError when the plugin does not take the precision or the threads asked for."""
     settings: dict[str, Any] = {
         # The default is bfloat16 where the processor has instructions for it.
@@ -26,11 +25,13 @@ def load(model: str, x: np.ndarray, threads: int) -> Loaded:
     if precision != ov.Type.f32 or used != threads:
         raise RuntimeError(f"OpenVINO uses {used} threads and {precision}, not {threads} and f32")
     request = compiled.create_infer_request()
-    request.set_input_tensor(ov.Tensor(x))
+    for name, x in inputs.items():
+        request.set_tensor(name, ov.Tensor(x))
 
-    def call() -> ov.Tensor:
+    def call() -> list[ov.Tensor]:
         request.infer()
-        return request.get_output_tensor()
+        return [request.get_tensor(name) for name in outputs]
 
     # "2026.1.0-1234-abcdef": the build number says no more than the release.
-    return call, lambda tensor: tensor.data, ov.__version__.split("-")[0], []
+    version = ov.__version__.split("-")[0]
+    return call, lambda tensors: [tensor.data for tensor in tensors], version, []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -17,33 +17,40 @@ from .onnx_graph import read_graph
 from .torch_graph import OnnxModule
 
 if TYPE_CHECKING:
-    from tvm_deconv.bench.worker import Loaded
+    from tvm_deconv.bench.worker import Inputs, Loaded, Outputs
 
-Call = Callable[[], Tensor]
+Result: TypeAlias = Tensor | tuple[Tensor, ...]
+Call = Callable[[], Result]
 
 
-def load(model: str, x: np.ndarray, threads: int) -> Loaded:
+def load(model: str, inputs: Inputs, _outputs: Outputs, threads: int) -> Loaded:
     """Raises RuntimeError when PyTorch does not use the threads asked for."""
     torch.set_num_threads(threads)
     if torch.get_num_threads() != threads:
         raise RuntimeError(f"PyTorch uses {torch.get_num_threads()} threads, not {threads}")
     torch.set_float32_matmul_precision("highest")
-    forms, notes = _forms(OnnxModule(read_graph(model)).eval(), torch.from_numpy(x))
+    given = [torch.from_numpy(x) for x in inputs.values()]
+    forms, notes = _forms(OnnxModule(read_graph(model)).eval(), given)
     best = _best_ms(forms)
     name = min(best, key=lambda name: best[name])
     notes.append(f"{name} of " + ", ".join(f"{form} {ms:.2f} ms" for form, ms in best.items()))
-    return forms[name], lambda y: y.numpy(), torch.__version__.split("+")[0], notes
+    return forms[name], _arrays, torch.__version__.split("+")[0], notes
 
 
-def _forms(module: nn.Module, x: Tensor) -> tuple[dict[str, Call], list[str]]:
+def _arrays(result: Result) -> list[np.ndarray]:
+    tensors = [result] if isinstance(result, Tensor) else result
+    return [tensor.numpy() for tensor in tensors]
+
+
+def _forms(module: nn.Module, xs: Sequence[Tensor]) -> tuple[dict[str, Call], list[str]]:
     """Calls by name, and why one is missing. NHWC is a memory format: the shapes stay the same."""
     layouts = {"NCHW": torch.contiguous_format}
-    if x.ndim == 4:
+    if any(x.ndim == 4 for x in xs):
         layouts["NHWC"] = torch.channels_last
     forms: dict[str, Call] = {}
     notes = []
     for layout, memory_format in layouts.items():
-        given = x.contiguous(memory_format=memory_format)
+        given = tuple(x.contiguous(memory_format=memory_format) if x.ndim == 4 else x for x in xs)
         eager: Any = copy.deepcopy(module)
         eager.to(memory_format=memory_format)
         forms[f"eager {layout}"] = _call(eager, given)
@@ -59,22 +66,22 @@ def _forms(module: nn.Module, x: Tensor) -> tuple[dict[str, Call], list[str]]:
     return forms, notes
 
 
-def _call(module: Callable[[Tensor], Tensor], x: Tensor) -> Call:
-    return torch.inference_mode()(lambda: module(x))
+def _call(module: Callable[..., Result], xs: Sequence[Tensor]) -> Call:
+    return torch.inference_mode()(lambda: module(*xs))
 
 
-def _frozen(module: nn.Module, x: Tensor) -> torch.jit.ScriptModule:
-    return torch.jit.freeze(torch.jit.trace(module, x))
+def _frozen(module: nn.Module, xs: Sequence[Tensor]) -> torch.jit.ScriptModule:
+    return torch.jit.freeze(torch.jit.trace(module, xs))
 
 
-def _compiled(module: nn.Module, x: Tensor) -> Call:
+def _compiled(module: nn.Module, xs: Sequence[Tensor]) -> Call:
     """With the weights as constants, which are then kept as the convolutions want them."""
     torch._inductor.config.freezing = True
     torch._inductor.config.compile_threads = 1  # no processes that outlive the compilation
     # Each model has a graph of its own; those of the models before are only in the way.
     torch._dynamo.reset()
     compiled = torch.compile(module)
-    call = torch.no_grad()(lambda: compiled(x))
+    call = torch.no_grad()(lambda: compiled(*xs))
     call()
     return call
 

@@ -40,13 +40,14 @@ class TfliteTranslation:
     def __init__(self, graph: OnnxGraph) -> None:
         self.graph = graph
         self.writer = Writer()
-        given = self.writer.tensor(self.shape(graph.input))
-        self.tensors = {graph.input: given}
+        given = {name: self.writer.tensor(self.shape(name)) for name in graph.inputs}
+        self.tensors = dict(given)
         for node in graph.nodes:
             if node.op not in MAKERS:
                 raise node.refuse("our translation to TFLite lacks it")
             self.tensors[node.name] = MAKERS[node.op](self, node, self.operand(node.inputs[0]))
-        self.file = self.writer.finish([given], [self.tensors[graph.output]])
+        results = [self.tensors[name] for name in graph.outputs]
+        self.file = self.writer.finish(list(given.values()), results)
 
     def shape(self, name: str) -> tuple[int, ...]:
         shape = self.graph.shapes[name]

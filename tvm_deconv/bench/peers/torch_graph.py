@@ -32,7 +32,7 @@ class OnnxModule(nn.Module):
         super().__init__()
         shuffles_in_order(graph, "CRD")
         merge_composites(graph)
-        self._given, self._result = graph.input, graph.output
+        self._given, self._results = graph.inputs, graph.outputs
         self._steps: list[tuple[Callable[..., Tensor], list[str], str]] = []
         for node in graph.nodes:
             if node.op not in MAKERS:
@@ -46,15 +46,17 @@ class OnnxModule(nn.Module):
                     self.register_buffer(f"constant_{name}", _tensor(graph.constants[name]))
             self._steps.append((function, names, node.name))
 
-    def forward(self, x: Tensor) -> Tensor:
-        values = {self._given: x}
+    def forward(self, *xs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """All results in the order of the graph; a single one is no tuple."""
+        values = dict(zip(self._given, xs, strict=True))
         for function, names, result in self._steps:
             operands = [
                 values[name] if name in values else getattr(self, f"constant_{name}")
                 for name in names
             ]
             values[result] = function(*operands)
-        return values[self._result]
+        results = tuple(values[name] for name in self._results)
+        return results if len(results) > 1 else results[0]
 
 
 def _tensor(value: np.ndarray) -> Tensor:

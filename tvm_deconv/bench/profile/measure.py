@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
 from tvm_deconv.bench.client import Worker
+from tvm_deconv.bench.files import Files
 from tvm_deconv.errors import PeerError
 from tvm_deconv.measure.rotation import rotate
 
@@ -21,6 +23,7 @@ _OPTIMIZED = "optimized.onnx"
 
 def profile(
     model: onnx.ModelProto,
+    feed: Mapping[str, np.ndarray],
     contestants: Sequence[str],
     worker_of: Callable[[str], Worker],
     threads: int,
@@ -30,22 +33,21 @@ def profile(
 ) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
     """(The operators of the model's nodes by name, the profile of each contestant).
 
-    ``contestants`` are loaded again, with their profilers; ``folder`` has the input ``x.npy``. A
-    profile has ``ms`` of each counted call, ``notes`` and ``kernels``: of each its ``name``, the
-    ``nodes`` that it computes and its ``ms`` in each counted call; of one that failed there is a
-    ``reason`` alone.
+    ``contestants`` are loaded again, with their profilers, and run on ``feed``; ``folder`` is for
+    files. A profile has ``ms`` of each counted call, ``notes`` and ``kernels``: of each its
+    ``name``, the ``nodes`` that it computes and its ``ms`` in each counted call; of one that failed
+    there is a ``reason`` alone.
     """
     named = with_unique_names(model)
     nodes = ModelNodes(named)
-    onnx.save(named, folder / "profiled.onnx")
+    files = Files.written(folder, "profiled", named, feed)
     found: dict[str, dict[str, Any]] = {}
     loaded = []
     for name in contestants:
         own = folder / f"profile-{name}"
         own.mkdir(exist_ok=True)
-        files = folder / "profiled.onnx", folder / "x.npy", folder / "y.npy"
         try:
-            worker_of(name).load(*files, threads, profile=own)
+            worker_of(name).load(files, threads, profile=own)
         except PeerError as error:
             found[name] = {"reason": str(error)}
             continue

@@ -16,10 +16,23 @@ from onnx import TensorProto, checker, defs, helper
 
 from tvm_deconv.errors import ModelError, first_line
 
-from .nodes import STANDARD, all_nodes, bodies, describe, label, opset_of, reads, words
+from .nodes import (
+    STANDARD,
+    all_nodes,
+    bodies,
+    describe,
+    label,
+    opset_of,
+    read_weights,
+    reads,
+    words,
+)
 
 # Tensors of more bytes are left out where the checker and shape inference get a copy of the model.
 _SMALL = 4096
+
+# ONNX Runtime's oldest, too.
+_OLDEST = 7
 
 # Operators that newer versions of ``onnx`` call deprecated in the opset that brought them, though
 # exporters write them and ONNX Runtime runs them. In a domain of their own they are not checked.
@@ -53,6 +66,12 @@ def check_model(model: onnx.ModelProto, name: str, shaped: Container[str]) -> No
         raise ModelError(
             f"{name} is of opset {opset_of(model)}, the package onnx here knows {newest}: update it"
         )
+    is_named = any(opset.domain in STANDARD for opset in model.opset_import)
+    if is_named and opset_of(model) < _OLDEST:
+        raise ModelError(
+            f"{name} is of opset {opset_of(model)}, before {_OLDEST} attributes said how operands "
+            "broadcast: convert it (onnx.version_converter) or export it again"
+        )
     if model.ir_version > onnx.IR_VERSION:
         raise ModelError(
             f"{name} is of IR version {model.ir_version}, the package onnx here knows"
@@ -61,7 +80,7 @@ def check_model(model: onnx.ModelProto, name: str, shaped: Container[str]) -> No
     if graph.sparse_initializer:
         sparse = graph.sparse_initializer[0].values.name
         raise ModelError(f"{name}: weight {sparse!r} is sparse: store it as a dense tensor")
-    for tensor in graph.initializer:
+    for tensor in read_weights(graph):
         _check_tensor(tensor, name)
     _check_names(graph, name, opset_of(model))
     weights = {tensor.name for tensor in graph.initializer}
@@ -134,7 +153,8 @@ def light_copy(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     light = onnx.ModelProto()
     graph = model.graph
-    light.ir_version = min(model.ir_version, onnx.IR_VERSION)
+    # Before 4 weights have to stand among the inputs, too, which nobody holds a file to.
+    light.ir_version = min(max(model.ir_version, 4), onnx.IR_VERSION)
     light.opset_import.extend(model.opset_import)
     light.graph.name = graph.name or "graph"
     light.graph.node.extend(graph.node)

@@ -10,7 +10,7 @@ have elements is written without it:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnx
@@ -31,6 +31,8 @@ _OF_SEVERAL = words(
 )
 
 Sizes = list[int | None]
+# Makes a name that nothing in the model has of one that may be taken.
+Fresh = Callable[[str], str]
 
 
 class Empties:
@@ -78,15 +80,21 @@ class Empties:
                 return self._origins.get(key, node)
         return node if node.op_type in _SHORTEN else None
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Of those that have a free size."""
+        return frozenset(self._shapes)
+
     def without(
         self,
         node: onnx.NodeProto,
         types: Mapping[str, onnx.TypeProto],
         values: Mapping[str, np.ndarray],
+        fresh: Fresh,
     ) -> tuple[onnx.NodeProto | None, dict[str, np.ndarray]]:
         """A node that computes the same without tensors of no elements, and weights that it reads.
 
-        No node where that is nothing. ``values`` are the constants.
+        No node where that is nothing. ``values`` are the constants, ``fresh`` names new ones.
 
         Raises ModelError for a node that makes something of a tensor that has no elements and a
         free size.
@@ -95,8 +103,11 @@ class Empties:
             return node, {}
         gone = [key for key in node.output if key and (key in self._shapes or key in values)]
         if gone and len(gone) == sum(map(bool, node.output)):
-            return None, {}
-        found, weights = _without(node, types, gone)
+            # Nobody computes it, but a Shape may ask for its free sizes.
+            return (node if self._shapes.keys() >= set(gone) else None), {}
+        found, weights = _without(node, types, gone, fresh)
+        if found.op_type == "Shape":
+            return found, weights
         for key in sorted(reads(found) & self._shapes.keys()):
             self._refuse(key, self._shapes[key])
         return found, weights
@@ -121,7 +132,7 @@ class Empties:
 
 
 def _without(
-    node: onnx.NodeProto, types: Mapping[str, onnx.TypeProto], gone: list[str]
+    node: onnx.NodeProto, types: Mapping[str, onnx.TypeProto], gone: list[str], fresh: Fresh
 ) -> tuple[onnx.NodeProto, dict[str, np.ndarray]]:
     if node.op_type == "Concat":
         kept = [key for key in node.input if _empty(types.get(key)) is None]
@@ -129,7 +140,8 @@ def _without(
     if node.op_type in _SCATTERING and _writes_nothing(node, types):
         return helper.make_node("Identity", node.input[:1], node.output, name=node.name), {}
     if node.op_type == "Split" and gone and all(node.output):
-        return _shorter_split(node, types, [key for key in node.output if key not in gone])
+        kept = [key for key in node.output if key not in gone]
+        return _shorter_split(node, types, kept, fresh)
     return node, {}
 
 
@@ -142,20 +154,19 @@ def _writes_nothing(node: onnx.NodeProto, types: Mapping[str, onnx.TypeProto]) -
 
 
 def _shorter_split(
-    node: onnx.NodeProto, types: Mapping[str, onnx.TypeProto], kept: list[str]
+    node: onnx.NodeProto, types: Mapping[str, onnx.TypeProto], kept: list[str], fresh: Fresh
 ) -> tuple[onnx.NodeProto, dict[str, np.ndarray]]:
     axis = attributes(node).get("axis", 0)
     sizes = [types[key].tensor_type.shape.dim[axis].dim_value for key in kept]
     is_attribute = any(given.name == "split" for given in node.attribute)
-    weight = f"{node.output[0]}/split"
-    copy = _copy(node, node.input[:1] if is_attribute else [node.input[0], weight], kept)
+    weights = {} if is_attribute else {fresh(f"{node.output[0]}/split"): np.array(sizes, np.int64)}
+    copy = _copy(node, [node.input[0], *weights], kept)
     others = [given for given in node.attribute if given.name not in ("split", "num_outputs")]
     del copy.attribute[:]
     copy.attribute.extend(others)
     if is_attribute:
         copy.attribute.append(helper.make_attribute("split", sizes))
-        return copy, {}
-    return copy, {weight: np.array(sizes, np.int64)}
+    return copy, weights
 
 
 def _copy(node: onnx.NodeProto, inputs: list[str], outputs: list[str]) -> onnx.NodeProto:

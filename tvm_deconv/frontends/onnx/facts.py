@@ -8,7 +8,7 @@ were found until then. Of short vectors single elements may be known: with a fre
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ import onnx
 from onnx import checker, defs, helper, numpy_helper, shape_inference
 
 from tvm_deconv.errors import ModelError, first_line
+from tvm_deconv.frontends.names import unused
 
 from .empty import Empties
 from .fold import evaluate, fits, is_foldable
@@ -49,7 +50,8 @@ class Partial:
 class Facts:
     """Types and values by the name of the tensor; ``visit`` adds those that a node makes.
 
-    ``values`` are constants, ``partial`` short tensors of which some elements are known.
+    ``values`` are constants, ``partial`` short tensors of which some elements are known. ``taken``
+    are the names of the whole model, of which ``fresh`` gives none.
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class Facts:
         opset: int,
         values: Mapping[str, np.ndarray],
         types: Mapping[str, onnx.TypeProto],
+        taken: Iterable[str] = (),
     ) -> None:
         self.name, self.opset = name, opset
         self.values = dict(values)
         self.types = dict(types)
         self.partial: dict[str, Partial] = {}
         self.empties = Empties(name, opset)
+        self._taken = set(taken)
         for key, value in values.items():
             self.types[key] = type_of(value)
 
@@ -89,6 +93,10 @@ class Facts:
     def set_value(self, key: str, array: np.ndarray) -> None:
         self.values[key] = array
         self.types[key] = type_of(array)
+
+    def fresh(self, name: str) -> str:
+        """``name``, or one like it, for a tensor that the model does not have."""
+        return unused(name, self._taken)
 
     def shape(self, key: str) -> list[int | None] | None:
         """Sizes of a tensor, None where free; None for an unknown rank."""
@@ -213,7 +221,9 @@ class Facts:
         values = np.array([1 if size is None else size for size in sizes], np.int64)
         known = np.array([size is not None for size in sizes], bool)
         if node.op_type == "Size":
-            return [Partial(np.asarray(values.prod()), np.asarray(known.all()))]
+            # Nothing times what is not known is nothing.
+            is_known = known.all() or not values.all()
+            return [Partial(np.asarray(values.prod()), np.asarray(is_known))]
         options = attributes(node)
         chosen = slice(options.get("start", 0), options.get("end"))
         return [Partial(values[chosen], known[chosen])]

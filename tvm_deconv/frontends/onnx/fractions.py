@@ -37,17 +37,22 @@ class Fraction:
     by: Any
     dtype: str
 
-    def whole(self, analyzer: sym.Analyzer, *, up: bool = False) -> Any:
-        """The next whole number below, or above; None where a part may be negative.
+    def whole(self, analyzer: sym.Analyzer, *, up: bool = False, towards_zero: bool = False) -> Any:
+        """The next whole number below, above or towards zero; None where no formula says it.
 
         Up to 2**24, where float32 skips whole numbers, a quotient that is none is never rounded to
         one: they are 1 / ``by`` apart.
         """
         size, by = int64(self.size), int64(self.by)
-        if self.factor < 0 or not (analyzer.can_prove(size >= 0) and analyzer.can_prove(by > 0)):
+        is_positive = analyzer.can_prove(size >= 0)
+        if not analyzer.can_prove(by > 0):
             return None
         if self.factor != 1:
+            if self.factor < 0 or not is_positive:
+                return None
             return scaled_size(self.size, np.dtype(self.dtype).type(self.factor), up=up)
+        if towards_zero and not is_positive:
+            return tirx.truncdiv(size, by)
         return tirx.floordiv(size + by - 1 if up else size, by)
 
 

@@ -17,7 +17,7 @@ from tvm_deconv.errors import ModelError, first_line
 from . import qonnx
 from .facts import Facts
 from .known import is_known, is_strange
-from .nodes import STANDARD, all_nodes, bodies, label
+from .nodes import STANDARD, all_nodes, bodies, label, opset_of
 
 _DOMAIN = "written.out"
 
@@ -25,7 +25,7 @@ _DOMAIN = "written.out"
 def inlined(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     """The model with the functions that it defines itself written out where they are called.
 
-    Raises ModelError for a function that calls itself.
+    Raises ModelError for a function that calls itself, or means other operators than the model.
     """
     if not model.functions:
         return model
@@ -44,9 +44,49 @@ def inlined(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
         if start in reached:
             raise ModelError(f"{name}: function {start[1]!r} calls itself: unroll it")
     try:
-        return inliner.inline_local_functions(model)
+        return inliner.inline_local_functions(_of_one_opset(model, name))
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"{name}: its functions are damaged: {first_line(error)}") from error
+
+
+def _of_one_opset(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """With functions of the model's own opset, which alone the inliner writes out.
+
+    One of another opset stays what it is where its operators did not change between the two.
+    """
+    wanted = opset_of(model)
+    if all(_opset(function) in (None, wanted) for function in model.functions):
+        return model
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for function in copy.functions:
+        own = _opset(function)
+        if own in (None, wanted):
+            continue
+        for node in (inner for top in function.node for inner in _with_inner(top)):
+            if node.domain in STANDARD and _since(node, own) != _since(node, wanted):
+                raise ModelError(
+                    f"{name}: function {function.name!r} is of opset {own}, where {node.op_type} "
+                    f"is not what it is in opset {wanted} of the model: export both alike"
+                )
+        for opset in function.opset_import:
+            if opset.domain in STANDARD:
+                opset.version = wanted
+    return copy
+
+
+def _opset(function: onnx.FunctionProto) -> int | None:
+    """The version of the standard's operators that a function names, if it does."""
+    versions = [o.version for o in function.opset_import if o.domain in STANDARD]
+    return max(versions, default=None)
+
+
+def _since(node: onnx.NodeProto, opset: int) -> int | None:
+    """The opset that brought an operator as it is in this one; None where it is not in it."""
+    try:
+        return defs.get_schema(node.op_type, opset, "").since_version
+    except defs.SchemaError:
+        return None
 
 
 def _with_inner(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
@@ -109,10 +149,12 @@ def written_out(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | No
     model = helper.make_model(graph, opset_imports=opsets, functions=[function])
     steps = list(inliner.inline_local_functions(model).graph.node)
     outside = {"", *node.input, *node.output}
+    made = dict.fromkeys(key for step in steps for key in step.output if key not in outside)
+    names = {key: facts.fresh(f"{node.output[0]}/{key}") for key in made}
     for step in steps:
         step.name = f"{label(node)}/{node.op_type}"
         for keys in (step.input, step.output):
-            keys[:] = [k if k in outside else f"{node.output[0]}/{k}" for k in keys]
+            keys[:] = [names.get(key, key) for key in keys]
     return steps
 
 

@@ -140,10 +140,12 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
             fields = range(len(result.ty.fields))
             result = relax.Tuple([self.bb.emit(relax.TupleGetItem(result, i)) for i in fields])
         values = list(result) if isinstance(result, relax.Tuple) else [result]
-        if len(values) < len(node.output):
-            raise ModelError(f"output {node.output[len(values)]!r} is not computed: do without")
+        missing = next(filter(None, node.output[len(values) :]), None)
+        if missing is not None:
+            raise ModelError(f"output {missing!r} is not computed: do without")
         for name, value in zip(node.output, values, strict=False):
-            _refuse_size(value)
+            if name not in self.network.empties:
+                _refuse_size(value)
             if node.op_type in _BROADCASTING and known_shape(value) is None:
                 _refuse_broadcast(inputs)
             is_new = isinstance(value, (relax.Call, relax.TupleGetItem))
@@ -151,7 +153,10 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
 
     def _call(self, node: onnx.NodeProto, inputs: list[Any]) -> Any:
         data = known_shape(inputs[0]) if inputs else None
-        if 0 in (data or ()) and node.op_type not in _TAKE_SHAPES | _SEQUENCES:
+        takes_nothing = node.op_type in _TAKE_SHAPES | _SEQUENCES or any(
+            name in self.network.empties for name in node.output
+        )
+        if 0 in (data or ()) and not takes_nothing:
             refuse(f"its input has the shape {shown(data or ())}: there is nothing to compute")
         convert = converter_of(node.domain, node.op_type)
         if convert is not None:

@@ -50,6 +50,12 @@ def reads(node: onnx.NodeProto) -> set[str]:
     return found
 
 
+def read_weights(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
+    """The weights that something reads, or that are results; the others may be of any type."""
+    read = {value.name for value in graph.output}.union(*map(reads, graph.node))
+    return [tensor for tensor in graph.initializer if tensor.name in read]
+
+
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     """Values by name: numbers, lists of them, and text as ``str``."""
     found = {}

@@ -19,17 +19,22 @@ from onnx import numpy_helper
 from tvm.relax.frontend.onnx.onnx_frontend import parse_shape_name
 
 from tvm_deconv.errors import ModelError, first_line
+from tvm_deconv.frontends.names import unused
 
 from .check import sorted_nodes
 from .facts import Facts
 from .functions import written_out
-from .nodes import bodies, opset_of, reads
+from .nodes import all_nodes, bodies, opset_of, read_weights, reads
 from .rules import check_node
 
 
 @dataclass(frozen=True)
 class Network:
-    """What is imported. ``constants`` holds the weights and everything computed from them."""
+    """What is imported.
+
+    ``constants`` holds the weights and everything computed from them. ``empties`` are tensors
+    without elements, of which nothing but the size is asked.
+    """
 
     name: str
     opset: int
@@ -37,6 +42,7 @@ class Network:
     outputs: tuple[str, ...]
     nodes: tuple[onnx.NodeProto, ...]
     constants: Mapping[str, np.ndarray]
+    empties: frozenset[str]
 
 
 def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[int]]) -> Network:
@@ -47,11 +53,13 @@ def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[
     Raises ModelError for an operator that breaks one of the ``rules``.
     """
     graph, opset = model.graph, opset_of(model)
-    constants = {tensor.name: _array(tensor, name) for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in constants]
+    constants = {tensor.name: _array(tensor, name) for tensor in read_weights(graph)}
+    defaults = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in defaults]
     inputs = _with_shapes(inputs, shapes, name)
     known = {value.name for value in inputs} | set(constants)
-    facts = Facts(name, opset, constants, {value.name: value.type for value in inputs})
+    types = {value.name: value.type for value in inputs}
+    facts = Facts(name, opset, constants, types, known | _names(graph))
     waiting, kept = deque(sorted_nodes(graph.node, known, name)), []
     while waiting:
         node = waiting.popleft()
@@ -65,7 +73,7 @@ def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[
             continue
         node = check_node(node, facts)
         if facts.visit(node) is None:
-            rest, weights = facts.empties.without(node, facts.types, facts.values)
+            rest, weights = facts.empties.without(node, facts.types, facts.values, facts.fresh)
             for key, array in weights.items():
                 facts.set_value(key, array)
             kept += [rest] if rest is not None else []
@@ -74,7 +82,16 @@ def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[
         facts.empties.check_output(value.name, facts.values)
     outputs = tuple(value.name for value in graph.output)
     needed = tuple(_needed(kept, outputs))
-    return Network(name, opset, tuple(inputs), outputs, needed, facts.values)
+    return Network(name, opset, tuple(inputs), outputs, needed, facts.values, facts.empties.names)
+
+
+def _names(graph: onnx.GraphProto) -> set[str]:
+    """Of everything that a graph computes or holds, in branches and bodies, too."""
+    nodes = list(all_nodes(graph))
+    inner = [body for node in nodes for body in bodies(node)]
+    found = {key for node in nodes for key in node.output}
+    found |= {value.name for body in inner for value in body.input}
+    return found | {tensor.name for body in inner for tensor in body.initializer}
 
 
 def _check_declared(output: onnx.ValueInfoProto, facts: Facts) -> None:
@@ -120,24 +137,38 @@ def _taken_branch(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | 
         return None
     wanted = "then_branch" if bool(condition.item()) else "else_branch"
     branch = next((a.g for a in node.attribute if a.name == wanted), None)
-    if branch is None or any(True for step in branch.node for _ in bodies(step)):
+    if branch is None:
         return None
-    names = {tensor.name: f"{node.output[0]}/{tensor.name}" for tensor in branch.initializer}
-    names |= {key: f"{node.output[0]}/{key}" for step in branch.node for key in step.output if key}
+    inner = [tensor.name for tensor in branch.initializer]
+    inner += [key for step in branch.node for key in step.output if key]
+    names = {key: facts.fresh(f"{node.output[0]}/{key}") for key in inner}
     for tensor in branch.initializer:
         facts.set_value(names[tensor.name], _array(tensor, facts.name))
     steps = []
     for step in branch.node:
         copy = onnx.NodeProto()
         copy.CopyFrom(step)
-        copy.input[:] = [names.get(key, key) for key in step.input]
-        copy.output[:] = [names.get(key, key) for key in step.output]
+        _rename(copy, names)
         steps.append(copy)
     for outer, inner in zip(node.output, branch.output, strict=False):
         steps.append(
             onnx.helper.make_node("Identity", [names.get(inner.name, inner.name)], [outer])
         )
     return steps
+
+
+def _rename(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
+    """Let the node read and make tensors by other names, in its own branches and bodies, too."""
+    for keys in (node.input, node.output):
+        keys[:] = [names.get(key, key) for key in keys]
+    for body in bodies(node):
+        made = {value.name for value in (*body.input, *body.initializer)}
+        made |= {key for step in body.node for key in step.output}
+        outer = {key: name for key, name in names.items() if key not in made}
+        for step in body.node:
+            _rename(step, outer)
+        for value in body.output:
+            value.name = outer.get(value.name, value.name)
 
 
 def _with_shapes(
@@ -202,16 +233,20 @@ def _evaluated(text: str, sizes: Mapping[str, int]) -> int | None:
 
 def _name_sizes(inputs: Sequence[onnx.ValueInfoProto]) -> None:
     dims = [
-        (f"{value.name}_{axis}", dim)
+        ((value.name, axis), dim)
         for value in inputs
         for axis, dim in enumerate(value.type.tensor_type.shape.dim)
         if not dim.HasField("dim_value")
     ]
     words = {dim.dim_param for _, dim in dims if dim.dim_param.isidentifier()}
+    taken = set(words)
+    names: dict[str | tuple[str, int], str] = {}
     for place, dim in dims:
         parts = [part for part in re.split(r"[-+*/ ]+", dim.dim_param) if part]
         if parts and all(part in words or part.isdigit() for part in parts):
             continue
-        dim.dim_param = re.sub(r"\W", "_", dim.dim_param or place)
-        if not dim.dim_param.isidentifier():
-            dim.dim_param = f"n_{dim.dim_param}"
+        key = dim.dim_param or place
+        if key not in names:
+            word = re.sub(r"\W", "_", dim.dim_param or "{}_{}".format(*place))
+            names[key] = unused(word if word.isidentifier() else f"n_{word}", taken, "_")
+        dim.dim_param = names[key]

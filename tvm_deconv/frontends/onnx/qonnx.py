@@ -179,12 +179,12 @@ class _Steps:
         self.nodes: list[onnx.NodeProto] = []
 
     def constant(self, key: str, values: np.ndarray) -> str:
-        name = f"{self.node.output[0]}/{key}"
+        name = self.facts.fresh(f"{self.node.output[0]}/{key}")
         self.facts.set_value(name, values)
         return name
 
     def __call__(self, kind: str, *operands: str, to: str = "", **options: Any) -> str:
-        output = to or f"{self.node.output[0]}/{kind}:{len(self.nodes)}"
+        output = to or self.facts.fresh(f"{self.node.output[0]}/{kind}:{len(self.nodes)}")
         name = f"{label(self.node)}/{kind}"
         self.nodes.append(helper.make_node(kind, operands, [output], name=name, **options))
         return output

@@ -111,7 +111,7 @@ class SizeArithmetic:
         if operand.dtype == "bool" or dtype not in _INTEGERS + _FLOATS:
             return None
         if dtype in _INTEGERS:
-            # Towards zero, and no Fraction is rounded that may be negative.
+            # Towards zero.
             return self._whole(operand, "Trunc", dtype)
         is_exact = dtype == operand.dtype or not any(map(is_fraction, operand.values.ravel()))
         return [SizeVector(operand.values, dtype)] if is_exact else None
@@ -126,7 +126,11 @@ class SizeArithmetic:
                 value = int(_ROUNDED[kind](value))
             elif isinstance(value, Fraction):
                 up = kind == "Ceil"
-                found = None if kind == "Round" else value.whole(self._analyzer, up=up)
+                found = (
+                    None
+                    if kind == "Round"
+                    else value.whole(self._analyzer, up=up, towards_zero=kind == "Trunc")
+                )
                 if found is None:
                     return None
                 value = self._simple(found)

@@ -18,6 +18,7 @@ import numpy as np
 
 from tvm_deconv.errors import ModelError
 from tvm_deconv.frontends.model_file import read_model
+from tvm_deconv.frontends.names import unused
 
 from .quantization import Quantization, read_quantization
 from .sparse import dense, read_levels
@@ -287,11 +288,13 @@ def _builtin_code(code: Any) -> int:
 
 def _named_apart(tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
     """The tensors; the later of two with one name gets its number behind it."""
+    named = list(tensors)
     seen: set[str] = set()
+    taken = {tensor.name for tensor in named}
     found = []
-    for index, tensor in enumerate(tensors):
+    for index, tensor in enumerate(named):
         if tensor.name in seen:
-            tensor = replace(tensor, name=f"{tensor.name}#{index}")
+            tensor = replace(tensor, name=unused(f"{tensor.name}#{index}", taken))
         seen.add(tensor.name)
         found.append(tensor)
     return tuple(found)

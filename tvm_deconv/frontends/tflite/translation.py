@@ -22,6 +22,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from tvm_deconv.errors import ModelError
+from tvm_deconv.frontends.names import unused
 from tvm_deconv.frontends.onnx.facts import Facts
 from tvm_deconv.frontends.onnx.rules import check_node
 
@@ -139,13 +140,8 @@ class Translation:
         return names
 
     def unused(self, name: str) -> str:
-        """``name``, with a number behind it where it is taken; it is taken then."""
-        found, count = name, 1
-        while found in self._taken:
-            count += 1
-            found = f"{name}/{count}"
-        self._taken.add(found)
-        return found
+        """``name``, or one like it that is not taken; it is taken then."""
+        return unused(name, self._taken)
 
     def shape(self, index: int) -> list[int | None]:
         """Sizes of a tensor in the file's order, None where free."""

@@ -16,7 +16,8 @@ from tvm_deconv.report import Weights
 from tvm_deconv.schedules.budget import Budget, Form, within
 from tvm_deconv.schedules.chooser import Chooser
 
-from .layers import LoweredLayer, kind_of
+from .layers import LoweredLayer
+from .weighed import weighed_forms
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def within_budget(layers: Sequence[LoweredLayer], chooser: Chooser) -> Budgeted:
 
     Or, where that cannot be, with the smallest forms.
     """
-    forms = [chooser.forms(kind_of(layer.conv)) for layer in layers]
+    forms = [weighed_forms(layer.conv, chooser) for layer in layers]
     model = _of_model(layers)
     most = chooser.budget.most(model)
     taken = within(forms, most)

@@ -21,8 +21,8 @@ from tvm_deconv.relax_functions import opaque, with_rebuilt
 from tvm_deconv.schedules.cpu.processors import available_processors
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.schedules.tir.stacks import on_volumes
-from tvm_deconv.transform.choosing import ChooserSpec, chooser_of
-from tvm_deconv.transform.graph import same_shape, shape_of
+from tvm_deconv.transform.choosing import ChooserSpec, chooser_for
+from tvm_deconv.transform.graph import Graph, same_shape, shape_of
 from tvm_deconv.transform.rebind import rebind
 
 from .budget import within_budget
@@ -44,13 +44,13 @@ class LowerConvolutions:
     Lowers layers in NCHW with constant weights, float32 or float16, any kernel, dilation, groups
     and padding, static or symbolic N, H, W; accumulates in float32. Other layers stay as they are.
     ``target``, ``options`` (``variant``, ``winograd``, ``log``, ``max_weight_growth``) and what is
-    raised are those of ``tvm_deconv.transform.choosing.chooser_of``. Each function is called after
+    raised are those of ``tvm_deconv.transform.choosing.chooser_for``. Each function is called after
     its variant and operator (``revd2_conv2d_transpose``) and has the former in
     ``VARIANT_ATTRIBUTE``.
     """
 
     def __init__(self, target: ChooserSpec, **options: Any) -> None:
-        self.chooser = chooser_of(target, **options)
+        self.chooser = chooser_for(target, options)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
@@ -60,7 +60,7 @@ class LowerConvolutions:
         canonical = relax.transform.CanonicalizeBindings()(mod)
 
         def rebuild(work: tvm.IRModule, func: relax.Function) -> _Rebuild | None:
-            found = layers_of(work, func, self.chooser)
+            found = layers_of(Graph(func, work), self.chooser)
             lowered = [layer for layer in found if isinstance(layer, LoweredLayer)]
             lowered = within_budget(lowered, self.chooser).layers
             # NumPy lets other threads run while it computes.

@@ -31,14 +31,17 @@ def explain_kernels(
 
     And how many weights their kernels have; None where there are none. A kernel is called after its
     result, with whatever is stored with it. ``of_bytes`` says of a convolution what computes it
-    before that pass sees it; Refused, why nothing does. ``products`` reports those of matrices that
-    have a kernel of ours.
+    before that pass sees it; Refused, why nothing does. ``products`` reports those of matrices of
+    bytes.
     """
     lines: list[KernelReport] = []
     sums: list[Weights] = []
     for name, func in sorted(mod.functions_items(), key=lambda item: item[0].name_hint):
-        found = layers_of(mod, func, chooser)
-        early = [of_bytes(layer.graph, _var(layer)) for layer in found]
+        if not isinstance(func, relax.Function):
+            continue
+        graph = Graph(func, mod)
+        found = layers_of(graph, chooser)
+        early = [of_bytes(graph, _var(layer)) for layer in found]
         seen = [not isinstance(report, KernelReport) for report in early]
         lowered = [
             layer
@@ -56,9 +59,7 @@ def explain_kernels(
             if report is not None:
                 line = replace(line, reason=f"{line.reason}; in float32, because {report.reason}")
             lines.append(line)
-        if isinstance(func, relax.Function):
-            found_products = products(Graph(func, mod))
-            lines += [replace(report, function=name.name_hint) for report in found_products]
+        lines += [replace(report, function=name.name_hint) for report in products(graph)]
     return tuple(lines), sum(sums[1:], sums[0]) if sums else None
 
 

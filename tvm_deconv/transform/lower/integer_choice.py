@@ -15,7 +15,6 @@ GPUs compute them in integers wherever they have products of bytes; none of that
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import mean
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -39,11 +38,11 @@ from tvm_deconv.schedules.cpu.integer.winograd.tile import choose_points_tile
 from tvm_deconv.schedules.cpu.integer.winograd.write import write_winograd
 from tvm_deconv.schedules.cpu.integer.write import write
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling import TYPICAL_SIZES
 from tvm_deconv.schedules.gpu.integer.dot import dots_of
 from tvm_deconv.schedules.gpu.integer.kernel import GpuInteger, choose_form
 from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.machines import Machine
+from tvm_deconv.schedules.typical import means, of_model
 from tvm_deconv.schedules.variant import Sizes
 
 IntegerKernel: TypeAlias = Integer | WinogradInteger | GpuInteger
@@ -121,7 +120,9 @@ def _gpu_kernel(
     if isinstance(chosen, str):
         return Refused(chosen)
     form, tile, cycles = chosen
-    reason = f"machine model: {INTEGER} {cycles / 1e6:.3g} Mcycles, in the loops of {form}"
+    reason = (
+        f"{of_model(sizes.is_free)}: {INTEGER} {cycles / 1e6:.3g} Mcycles, in the loops of {form}"
+    )
     return GpuInteger(op, data, dot, form, tile, store), reason
 
 
@@ -155,7 +156,7 @@ def _cpu_kernel(
         slower = _why_float32(op, sizes, cycles, variant.dot.name, machine, preferences.winograd)
         if slower:
             return Refused(slower)
-    expected = f"machine model: {INTEGER} {cycles / 1e6:.3g} Mcycles"
+    expected = f"{of_model(sizes.is_free)}: {INTEGER} {cycles / 1e6:.3g} Mcycles"
     if shared is not None and points_tile is not None and cycles < direct:
         reason = f"{expected} by F(2x2, 2x2), {direct / 1e6:.3g} tap by tap"
         return WinogradInteger(op, data, machine.wide, points_tile, store, shared), reason
@@ -181,18 +182,14 @@ def _why_float32(
     if plain + converted > _CLEARLY * own:
         return ""
     return (
-        f"it is faster by the machine model: {choice.variant.name} {plain / 1e6:.3g} Mcycles and "
-        f"{converted / 1e6:.3g} to convert, integers by {dot} {own / 1e6:.3g}"
+        f"it is faster by the {of_model(sizes.is_free)}: {choice.variant.name} {plain / 1e6:.3g} "
+        f"Mcycles and {converted / 1e6:.3g} to convert, integers by {dot} {own / 1e6:.3g}"
     )
 
 
 def _values(op: ConvTranspose2d, sizes: Sizes) -> float:
     """What is read and written."""
-    batch, height, width = (_size(size, i) for i, size in enumerate(sizes))
+    height, width = means(sizes)
     read = op.in_channels * height * width
     written = op.out_channels * op.h.output_size(height) * op.w.output_size(width)
-    return batch * (read + written)
-
-
-def _size(size: int | None, axis: int) -> int:
-    return size if size is not None else round(mean(TYPICAL_SIZES)) if axis else 1
+    return (sizes.batch or 1) * (read + written)

@@ -25,6 +25,8 @@ from tvm_deconv.schedules.cpu.integer.matmul.kernel import Matmul
 from tvm_deconv.schedules.cpu.integer.matmul.pair import MatmulPair
 from tvm_deconv.schedules.cpu.integer.matmul.tile import choose_pair_tile, choose_tile
 from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.machines import Machine
+from tvm_deconv.size_errors import readable
 from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, shape_of
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, Scale, scale_of
 
@@ -59,7 +61,7 @@ class PairLayer(ByteLayer):
 
 
 def product_layer(
-    graph: Graph, var: relax.Var, machine: CpuMachine
+    graph: Graph, var: relax.Var, machine: Machine
 ) -> ProductLayer | PairLayer | Refused | None:
     """The kernel for the product ``var``; None if its left operand is no dequantized bytes.
 
@@ -71,6 +73,8 @@ def product_layer(
     source = graph.value(call.args[0])
     if op_name(source) != DEQUANTIZE or dtype_of(source.args[0]) not in BYTES:
         return None
+    if not isinstance(machine, CpuMachine):
+        return Refused("products of matrices of bytes have kernels for processors only")
     data = source.args[0]
     shape, dtype = shape_of(data), dtype_of(data)
     if shape is None or len(shape) < 2 or len(shape_of(var) or ()) != len(shape):
@@ -128,7 +132,7 @@ def _pair(graph: Graph, var: relax.Var, scale: Scale, machine: CpuMachine) -> Pa
         return Refused("its operands are not as many matrices each")
     inputs, columns = shape[-1], other[-1]
     if not isinstance(inputs, int) or not 0 < inputs < _MOST_INPUTS:
-        return Refused(f"sums of {inputs} products are not proved to fit into int32")
+        return Refused(f"sums of {readable(inputs)} products are not proved to fit into int32")
     units = units_of(np.full((1, 1, 1), known.scale, "float32"), scale)
     if isinstance(units, Refused):
         return units

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
-import tvm
 from tvm import relax
 
 from tvm_deconv.patterns.graph import Refused
@@ -18,7 +17,8 @@ from tvm_deconv.schedules.cpu.depthwise.variant import DEPTHWISE
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.machines import Machine, variants_for
 from tvm_deconv.schedules.variant import Sizes
-from tvm_deconv.transform.graph import Graph, dtype_of, known_sizes, shape_of, text
+from tvm_deconv.size_errors import readable
+from tvm_deconv.transform.graph import Graph, dtype_of, known_sizes, shape_of
 
 from .epilogue import Epilogue, collect
 from .read import Convolution, read
@@ -50,17 +50,12 @@ class RefusedLayer:
     reason: str
 
 
-def layers_of(
-    mod: tvm.IRModule, func: tvm.ir.BaseFunc, chooser: Chooser
-) -> list[LoweredLayer | RefusedLayer]:
-    """All convolutions of a Relax function of ``mod`` in order; there are none in any other one.
+def layers_of(graph: Graph, chooser: Chooser) -> list[LoweredLayer | RefusedLayer]:
+    """All convolutions of a function in order.
 
     Each has the choice that it would get alone, without a budget. One over volumes is a layer for
     each phase of its depth.
     """
-    if not isinstance(func, relax.Function):
-        return []
-    graph = Graph(func, mod)
     found: list[LoweredLayer | RefusedLayer] = []
     taken: set[relax.Var] = set()
     for var in graph.order:
@@ -195,4 +190,4 @@ def _dims(tensor: relax.Expr, layout: str, axes: str) -> list[str]:
     shape = shape_of(tensor)
     if shape is None or sorted(layout) != sorted(set(layout)) or len(layout) != len(shape):
         return ["?"] * len(axes)
-    return [text(shape[layout.index(axis)]) for axis in axes]
+    return [readable(shape[layout.index(axis)]) for axis in axes]

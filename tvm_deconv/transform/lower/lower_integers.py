@@ -5,7 +5,7 @@ What has the same geometry, form and store shares one function; weights and scal
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,8 @@ from tvm_deconv.relax_functions import holds, opaque, with_rebuilt
 from tvm_deconv.report import KernelReport
 from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.schedules.cpu.integer.variant import INTEGER
-from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.transform.choosing import ChooserSpec, chooser_of
+from tvm_deconv.size_errors import readable
+from tvm_deconv.transform.choosing import ChooserSpec, chooser_for, refuse_ignored
 from tvm_deconv.transform.graph import (
     Graph,
     dtype_of,
@@ -29,7 +29,6 @@ from tvm_deconv.transform.graph import (
     own_names,
     same_shape,
     shape_of,
-    text,
 )
 from tvm_deconv.transform.graph import constant as tensor_constant
 from tvm_deconv.transform.keep_bytes import DEQUANTIZE
@@ -41,6 +40,9 @@ from .integer_products import PairLayer, ProductLayer, product_layer
 from .integers import IntegerLayer, integer_layer
 from .layers import describe, operator, short
 
+# Options of ``LowerConvolutions`` that say nothing about bytes.
+_OF_FLOATS = ("variant", "max_weight_growth")
+
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.LowerIntegers")
 class LowerIntegers:
@@ -51,13 +53,16 @@ class LowerIntegers:
     faster, in whose forms ``winograd`` counts Winograd's; and, on processors, such products of a
     matrix and a constant one. Anything else stays as it is, as does a
     module for a GPU that does not multiply bytes. ``log`` may hold tiles that were measured on a
-    processor; a variant that is named, and the budget, are of floats. To run before that pass, when
-    weights are constants. Each function is called ``integer_conv2d_transpose``, ``integer_conv2d``
-    or ``integer_matmul``. Arguments and what is raised are those of that pass.
+    processor. To run before that pass, when weights are constants. Each function is called
+    ``integer_conv2d_transpose``, ``integer_conv2d`` or ``integer_matmul``. Arguments and what is
+    raised are those of that pass, but for ``variant`` and ``max_weight_growth``, which are of
+    floats.
     """
 
     def __init__(self, target: ChooserSpec, **options: Any) -> None:
-        self.chooser = chooser_of(target, **options)
+        of_floats = {name: options[name] for name in _OF_FLOATS if name in options}
+        refuse_ignored(of_floats, "it is of floats, say it to LowerConvolutions")
+        self.chooser = chooser_for(target, options)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
@@ -97,13 +102,19 @@ def layers_of_integers(graph: Graph, chooser: Chooser) -> list[IntegerLayer]:
 
 
 def products_of_integers(graph: Graph, chooser: Chooser) -> list[ProductLayer | PairLayer]:
-    """Products of matrices that are computed in integers: on processors."""
-    machine = chooser.machine
-    if not isinstance(machine, CpuMachine):
-        return []
-    live = (var for var in graph.order if var in graph.live)
-    found = (product_layer(graph, var, machine) for var in live)
+    """Products of matrices that are computed in integers."""
+    found = (layer for _, layer in _products_of_bytes(graph, chooser))
     return [layer for layer in found if isinstance(layer, ProductLayer | PairLayer)]
+
+
+def _products_of_bytes(
+    graph: Graph, chooser: Chooser
+) -> Iterator[tuple[relax.Var, ProductLayer | PairLayer | Refused]]:
+    """Products of dequantized matrices, each with the layer that it is, or why it is none."""
+    for var in graph.order:
+        layer = product_layer(graph, var, chooser.machine) if var in graph.live else None
+        if layer is not None:
+            yield var, layer
 
 
 def explain_integers(
@@ -136,25 +147,31 @@ def explain_integers(
 
 
 def explain_products(chooser: Chooser) -> Callable[[Graph], list[KernelReport]]:
-    """Says which products of matrices of a function kernels of integers compute."""
+    """Says of each product of dequantized matrices which kernel of integers computes it, or why
+    none does."""
 
     def of_products(graph: Graph) -> list[KernelReport]:
-        return [_explained(graph, layer) for layer in products_of_integers(graph, chooser)]
+        return [_explained(graph, *found) for found in _products_of_bytes(graph, chooser)]
 
     return of_products
 
 
-def _explained(graph: Graph, layer: ProductLayer | PairLayer) -> KernelReport:
+def _explained(
+    graph: Graph, var: relax.Var, layer: ProductLayer | PairLayer | Refused
+) -> KernelReport:
+    *rows, inputs = shape_of(graph.value(var).args[0]) or ("?",)
+    outputs = (shape_of(var) or ("?",))[-1]
+    sizes = "x".join(map(readable, rows))
+    what = f"matmul {readable(inputs)}->{readable(outputs)}, {sizes}"
+    if isinstance(layer, Refused):
+        return KernelReport("", layer_name(var), what, reason=f"in float32, because {layer.reason}")
     kernel = layer.kernel
-    *rows, inputs = shape_of(layer.data) or ()
-    outputs = (shape_of(layer.var) or ("?",))[-1]
-    sizes = "x".join(map(text, rows))
     by = dtype_of(layer.right) if isinstance(layer, PairLayer) else f"int{min(kernel.dot.bits, 16)}"
     added = "" if layer.other is None else f" with {graph.describe(layer.other)} added"
     return KernelReport(
         "",
         layer_name(layer.result),
-        f"matmul {text(inputs)}->{text(outputs)}, {sizes}",
+        what,
         INTEGER,
         short(kernel.tile),
         f"{dtype_of(layer.data)} by {by}, sums in int32 ({kernel.dot.name}), "
