@@ -18,7 +18,15 @@ from tvm_deconv.schedules.cpu.elements import Elements
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index
 from tvm_deconv.schedules.tir.last_steps import for_llvm
-from tvm_deconv.schedules.tir.writing import known, lane_by_lane, named, places, simplified, type_of
+from tvm_deconv.schedules.tir.writing import (
+    known,
+    lane_by_lane,
+    named,
+    opaque,
+    places,
+    simplified,
+    type_of,
+)
 
 from .tile import DepthTile
 
@@ -79,8 +87,10 @@ class DepthWriter(ABC):
         images, inside = (self.batch, 1) if is_free else (1, self.batch)
         pieces = simplified(inside * chunks * strips)
         with T.serial(index(0), index(images)) as image, loop(index(0), pieces) as piece:
-            strip = named(piece % strips)
-            chunk = named(piece // strips % chunks)
+            # Remainders by a free number take TVM long wherever they stand.
+            name = named if known(strips) is not None else opaque
+            strip = name(piece % strips)
+            chunk = name(piece // strips % chunks)
             batch = image if is_free else named(piece // strips // chunks)
             self.prepare()
             with T.serial(index(0), index(planes)) as k:

@@ -323,13 +323,16 @@ class RowsWriter(DepthWriter):
         if self._always_whole():
             self.store_lanes((*outer, ow), register(), 0, lanes)
             return
+        # The places only: of the conditions TVM sees which are the same for a whole row.
+        n, channel, row = outer
+        outer, place = (n, channel, opaque(row)), opaque(ow)
         with T.If(left >= lanes):
             with T.Then():
-                self.store_lanes((*outer, ow), register(), 0, lanes)
+                self.store_lanes((*outer, place), register(), 0, lanes)
             with T.Else():
                 kept = register()
                 with T.serial(index(0), tirx.max(left, index(0))) as lane:
-                    self.elements.store((*outer, ow + lane), kept[lane])
+                    self.elements.store((*outer, place + lane), kept[lane])
 
     def _always_whole(self) -> bool:
         """Whether no vector reaches beyond the last column."""

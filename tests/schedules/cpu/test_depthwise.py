@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+import tvm
 import tvm_ffi
 from drawn import AXES, has_output
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel import HOST, compile_quickly, expected_output, function, random, run_here, weights_of
-from tvm import tirx
+from tvm import s_tir, tirx
 
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_subpixel
 from tvm_deconv.schedules.choice import Preferences, choose
@@ -161,6 +163,15 @@ def test_a_free_number_of_images_is_a_loop_of_its_own():
     tvm_ffi.structural_walk(func.body, (tirx.For, loops.append))
     images = func.params[0].ty.shape[0]
     assert any(loop.extent.same_as(images) for loop in loops)
+
+
+def test_the_number_of_a_piece_is_not_put_back_into_each_store():
+    """It is a remainder by a free number, which each pass of TVM after it would look at again."""
+    func, _ = function("depthwise", of(3), (2, 16, 40), symbolic="nhw")
+    simplified = s_tir.transform.StmtSimplify()(tvm.IRModule({"main": func}))["main"]
+    found: list[Any] = []
+    tvm_ffi.structural_walk(simplified.body, ((tirx.FloorMod, tirx.Mod), found.append))
+    assert len([one for one in found if not isinstance(one.b, tirx.IntImm)]) == 1
 
 
 def test_narrow_maps_are_one_line_and_wide_ones_rows():
