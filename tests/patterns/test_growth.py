@@ -65,7 +65,7 @@ def test_a_dilated_kernel_behind_a_resize_is_folded():
     check(net, model)
 
 
-@pytest.mark.parametrize("dilation", [2, 36, 1000])
+@pytest.mark.parametrize("dilation", [2, 36, 200])
 def test_a_plain_kernel_stays_what_it_is_whatever_its_dilation(dilation):
     """As in DeepLab: written out, 3x3 taps 36 apart of 2048 and 256 channels take 11 GB."""
     net = Net((1, 64, 9, 11))
@@ -74,7 +74,7 @@ def test_a_plain_kernel_stays_what_it_is_whatever_its_dilation(dilation):
     weights = tvm_deconv.explain(model, **OPTIONS).weights
     assert weights.model == 64 * 64 * 9
     check(net, model)
-    # In KiB; 1000 apart there would be 16 million KiB.
+    # In KiB; written out, those 200 apart are 2.6 million KiB.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from tvm import ir, tirx
 from tvm.s_tir import SBlockRealize
+from tvm.target.codegen import llvm_lookup_intrinsic_id
 from tvm.tirx import ForKind
 
 from tvm_deconv.errors import VariantError
@@ -128,6 +130,9 @@ class Reader:
             return _joined("({} if {} else {})", then, condition, otherwise)
         if _is_call(expr, "prim.likely"):
             return self.index(expr.args[0])
+        if _is_call(expr, "tirx.call_llvm_intrin") and int(expr.args[0]) == _unsigned_max():
+            # Of what is not negative, as all places are.
+            return _joined("max({}, {})", *map(self.index, expr.args[1:]))
         advice = f"; known sizes are {dict(self.sizes)}" if isinstance(expr, ir.Var) else ""
         raise VariantError(f"cannot tell the value of {expr} without running the kernel{advice}")
 
@@ -268,6 +273,11 @@ def _operands(expr: Any) -> list[Any]:
 def _joined(form: str, *parts: Index) -> Index:
     names = NONE.union(*(part.names for part in parts))
     return Index(form.format(*(part.source for part in parts)), names)
+
+
+@cache
+def _unsigned_max() -> int:
+    return llvm_lookup_intrinsic_id("llvm.umax")
 
 
 def _is_call(expr: Any, name: str) -> bool:
