@@ -266,14 +266,14 @@ def axis_of_subpixel(conv: ConvAxis, factor: int) -> Axis:
 
     A dilated kernel is written out densely; its empty taps are listed in ``zero_taps``.
     """
-    reach = conv.extent - 1
+    flipped, reach = axis_of_convolution(conv), conv.extent - 1
     first = (reach - conv.dilation * k for k in range(conv.kernel))
     live = {k * factor + f for k in first for f in range(factor)}
     return Axis(
         kernel=conv.extent * factor,
         stride=factor,
-        pad_begin=factor * _crop("begin", reach - conv.pad_begin, conv.pad_begin, reach),
-        pad_end=factor * _crop("end", reach - conv.pad_end, conv.pad_end, reach),
+        pad_begin=factor * flipped.pad_begin,
+        pad_end=factor * flipped.pad_end,
         zero_taps=frozenset(range(conv.extent * factor)) - live,
     )
 

@@ -50,7 +50,7 @@ from dataclasses import dataclass, fields, replace
 from math import prod
 from typing import Literal, NamedTuple, get_args
 
-from tvm_deconv.algebra.geometry import Axis, ConvAxis
+from tvm_deconv.algebra.geometry import Axis, ConvAxis, axis_of_convolution
 from tvm_deconv.errors import VariantError
 
 from .operators import Operator, Origin, bytes_of
@@ -221,9 +221,7 @@ def _exact_axis(
     nominal = _paper_axis(algorithm, axis, original, size)
     if algorithm == "resize":
         assert original is not None
-        reach = original.extent - 1
-        pads = reach - original.pad_begin, reach - original.pad_end
-        flipped = Axis(original.kernel, 1, *pads, dilation=original.dilation)
+        flipped = axis_of_convolution(original)
         return nominal._replace(products=_products(flipped, nominal.samples))
     live = axis.kernel - len(axis.zero_taps)
     if algorithm == "strd":

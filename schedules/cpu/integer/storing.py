@@ -18,77 +18,63 @@ from .rounding import interleaved_bytes, rounded_bytes, rounded_integers
 
 @dataclass(frozen=True)
 class StoreParameters:
-    """The arguments of a kernel that its store reads, as buffers; ``zero_point`` is a number."""
+    """A store, and what it reads of a kernel's arguments: buffers, and the number ``zero_point``.
 
+    The ``vector`` of a sum gives what a buffer has for its lanes.
+    """
+
+    store: Store
     scales: Any
     numbers: Any
     shifts: Any
     slopes: Any
     zero_point: Any
 
+    @staticmethod
+    def of(
+        store: Store,
+        parameter: Callable[[str, Sequence[Any], str], Any],
+        values: Sequence[Any],
+        zero_point: Any,
+    ) -> StoreParameters:
+        """The next ones: scales, numbers[, shifts][, slopes], each but numbers of ``values``."""
+        scales = parameter("scales", values, "float32")
+        numbers = parameter("numbers", (index(NUMBERS),), "float32")
+        shifts = parameter("shifts", values, "float32") if store.has_shift else None
+        slopes = parameter("slopes", values, "float32") if store.has_slope else None
+        return StoreParameters(store, scales, numbers, shifts, slopes, zero_point)
 
-def store_parameters(
-    store: Store,
-    parameter: Callable[[str, Sequence[Any], str], Any],
-    values: Sequence[Any],
-    zero_point: Any,
-) -> StoreParameters:
-    """The next arguments: scales, numbers[, shifts][, slopes], each but numbers of ``values``."""
-    scales = parameter("scales", values, "float32")
-    numbers = parameter("numbers", (index(NUMBERS),), "float32")
-    shifts = parameter("shifts", values, "float32") if store.has_shift else None
-    slopes = parameter("slopes", values, "float32") if store.has_slope else None
-    return StoreParameters(scales, numbers, shifts, slopes, zero_point)
+    def stored(self, total: Any, vector: Callable[[Any], Any], lanes: int) -> Any:
+        """What is stored of the int32 ``total``."""
+        store, value = self.store, self._bounded(total, vector, lanes)
+        if store.dtype == "float32":
+            return value
+        if store.is_value:
+            return tirx.round(value) * tirx.Broadcast(self.numbers[index(2)], lanes)
+        return rounded_bytes(value, broadcast(self.zero_point, lanes), store.dtype, lanes)
 
+    def stored_interleaved(
+        self, totals: Sequence[tuple[Any, Callable[[Any], Any]]], lanes: int
+    ) -> Any:
+        """What is stored of several, each with its ``vector``, side by side (``interleaved``)."""
+        if self.store.own == "float32":
+            return interleaved([self.stored(*one, lanes) for one in totals], lanes)
+        zero_point = broadcast(self.zero_point, lanes)
+        values = (self._bounded(*one, lanes) for one in totals)
+        integers = [rounded_integers(value, lanes) + zero_point for value in values]
+        return interleaved_bytes(integers, self.store.dtype, lanes)
 
-def stored(
-    store: Store,
-    parameters: StoreParameters,
-    total: Any,
-    vector: Callable[[Any], Any],
-    lanes: int,
-) -> Any:
-    """What is stored of the int32 ``total``; ``vector`` gives what a buffer has for its lanes."""
-    value = _bounded(store, parameters, total, vector, lanes)
-    if store.dtype == "float32":
-        return value
-    if store.is_value:
-        return tirx.round(value) * tirx.Broadcast(parameters.numbers[index(2)], lanes)
-    return rounded_bytes(value, broadcast(parameters.zero_point, lanes), store.dtype, lanes)
-
-
-def stored_interleaved(
-    store: Store,
-    parameters: StoreParameters,
-    totals: Sequence[tuple[Any, Callable[[Any], Any]]],
-    lanes: int,
-) -> Any:
-    """What is stored of several, each with its ``vector``, side by side (``interleaved``)."""
-    if store.dtype == "float32" or store.is_value:
-        return interleaved([stored(store, parameters, *one, lanes) for one in totals], lanes)
-    zero_point = broadcast(parameters.zero_point, lanes)
-    values = (_bounded(store, parameters, *one, lanes) for one in totals)
-    integers = [rounded_integers(value, lanes) + zero_point for value in values]
-    return interleaved_bytes(integers, store.dtype, lanes)
-
-
-def _bounded(
-    store: Store,
-    parameters: StoreParameters,
-    total: Any,
-    vector: Callable[[Any], Any],
-    lanes: int,
-) -> Any:
-    """What ``total`` stands for, in units of the result less its zero point, as float32."""
-    kind = f"float32x{lanes}"
-    value = tirx.Cast(kind, total) * vector(parameters.scales)
-    if store.has_shift:
-        value = value + vector(parameters.shifts)
-    if store.has_slope:
-        sloped = value * vector(parameters.slopes)
-        value = tirx.Select(value < tirx.const(0, kind), sloped, value)
-    low, high = (tirx.Broadcast(parameters.numbers[index(i)], lanes) for i in range(2))
-    return tirx.min(tirx.max(value, low), high)
+    def _bounded(self, total: Any, vector: Callable[[Any], Any], lanes: int) -> Any:
+        """What ``total`` stands for, in units of the result less its zero point, as float32."""
+        kind = f"float32x{lanes}"
+        value = tirx.Cast(kind, total) * vector(self.scales)
+        if self.store.has_shift:
+            value = value + vector(self.shifts)
+        if self.store.has_slope:
+            sloped = value * vector(self.slopes)
+            value = tirx.Select(value < tirx.const(0, kind), sloped, value)
+        low, high = (tirx.Broadcast(self.numbers[index(i)], lanes) for i in range(2))
+        return tirx.min(tirx.max(value, low), high)
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,10 @@ from tvm.script.ir_builder import tirx as T
 from tvm_deconv.schedules.tir.edit import index, interleaved, ramp, shuffle
 from tvm_deconv.schedules.tir.writing import in_vectors, own_size, places, type_of
 
-from .kernel import POINTS, Dim, Integer, Read
-from .packing import Source
+from .arguments import Arguments
+from .kernel import Dim, Integer, Read
 from .products import add_products, weights_of
 from .registers import Registers
-from .storing import Result, store_parameters, stored
 
 # Products of vectors that are written out one after the other; more go row by row in a loop.
 _UNROLLED = 1500
@@ -87,27 +86,13 @@ class _Writer:
         self.packed_rows = (whole - 1) * down + 1 + op.h.halo_extent
         self.parameters = op.groups * kernel.tiles * op.strides[0] * op.strides[1]
         self.parameters *= kernel.tile.channels
-        # What a store is before something is added to it.
-        self.own = "float32" if kernel.store.is_value else kernel.store.dtype
 
     def write(self) -> tirx.PrimFunc:
-        op, k = self.k.op, self.k
-        n, c, h, w = self.shape
+        k = self.k
         with IRBuilder() as builder, T.prim_func(s_tir=True):
             T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
-
-            def parameter(name: str, shape: Sequence[Any], dtype: str) -> Any:
-                return T.match_buffer(T.arg(name, T.handle()), shape, dtype)
-
-            x = parameter("x", (n, c, h, w), k.dtype)
-            self.words = parameter("words", (index(k.words),), k.dot.word)
-            points = parameter("points", (index(POINTS),), "int32")
-            self.source = Source(k, x, points)
-            values = (index(self.parameters),)
-            self.offsets = parameter("offsets", values, "int32")
-            self.of_store = store_parameters(k.store, parameter, values, points[index(1)])
-            out = (n, index(op.out_channels), self.rows_out, self.columns_out)
-            self.result = Result.of(k.store, parameter, out)
+            size = self.rows_out, self.columns_out
+            self.given = Arguments.of(k, k.store, k.words, self.parameters, self.shape, size)
             self._strips()
         return builder.get()
 
@@ -132,7 +117,7 @@ class _Writer:
             size = depth * self.packed_rows * self.packed_columns
             packed = T.alloc_buffer((size,), k.dot.word)
             natural = T.alloc_buffer((self.packed_columns,), k.dot.word) if right > 1 else None
-            line = T.alloc_buffer((index(self.columns * op.w.stride),), self.own)
+            line = T.alloc_buffer((index(self.columns * op.w.stride),), self.k.store.own)
             with T.serial(index(0), index(depth)) as word:
                 self._pack(packed, natural, batch, top, word)
             rows = tirx.min(index(k.tile.rows), self.block_rows - top)
@@ -157,7 +142,7 @@ class _Writer:
             to = T.bind((word * self.packed_rows + row) * self.packed_columns)
             at = to if natural is None else index(0)
             y = T.bind(top * self.k.op.step[0] + row + op.h.halo[0])
-            self.source.write_row(packed, at, self.packed_columns, batch, word, y)
+            self.given.source.write_row(packed, at, self.packed_columns, batch, word, y)
             if self.k.folded > 1:
                 self._fold(packed, at)
             if natural is not None:
@@ -214,7 +199,7 @@ class _Writer:
             return ((tile * rh + fh) * rw + fw) * channels + o
 
         for one in lines:
-            first = tirx.Broadcast(self.offsets[parameter(*one)], lanes)
+            first = tirx.Broadcast(self.given.offsets[parameter(*one)], lanes)
             for v in range(vectors):
                 sums[one, v] = first
         group = tile // k.tiles
@@ -231,7 +216,7 @@ class _Writer:
         def add_row(at: Any, weights: Any, columns: _Columns) -> int:
             """The taps of one row, of which packed x begins at ``at``; how many weights it took."""
             count = sum(map(len, columns.values())) * channels
-            loaded = weights_of(k.dot, self.words, weights, count)
+            loaded = weights_of(k.dot, self.given.words, weights, count)
             for dx, read in columns.items():
                 apart, near = dx % k.op.step[1], dx // k.op.step[1]
                 start = at + near + (apart * self.plane if apart else 0)
@@ -293,10 +278,10 @@ class _Writer:
                     for v in range(k.tile.across):
                         part = ramp(index(v * lanes * rw), lanes * rw)
                         at = [batch, channel, y, ramp(left + v * lanes * rw, lanes * rw)]
-                        self.result.write(line[part], at, lanes * rw)
+                        self.given.result.write(line[part], at, lanes * rw)
                 with T.Else(), T.serial(index(0), self.columns_out - left) as i:
                     at = [batch, channel, y, left + i]
-                    self.result.write(line[i], at, 1)
+                    self.given.result.write(line[i], at, 1)
 
     def _value(self, total: Any, at: Any) -> Any:
         """What is stored of a vector of sums."""
@@ -304,4 +289,4 @@ class _Writer:
         def parameter(buffer: Any) -> Any:
             return tirx.Broadcast(buffer[at], self.lanes)
 
-        return stored(self.k.store, self.of_store, total, parameter, self.lanes)
+        return self.given.of_store.stored(total, parameter, self.lanes)

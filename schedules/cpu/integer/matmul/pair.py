@@ -30,7 +30,7 @@ from tvm_deconv.schedules.cpu.dot import Dot
 from tvm_deconv.schedules.cpu.integer.kernel import Store
 from tvm_deconv.schedules.cpu.integer.products import add_products
 from tvm_deconv.schedules.cpu.integer.registers import Registers
-from tvm_deconv.schedules.cpu.integer.storing import Result, flat, store_parameters, stored
+from tvm_deconv.schedules.cpu.integer.storing import Result, StoreParameters, flat
 from tvm_deconv.schedules.tir.edit import index, ramp
 from tvm_deconv.schedules.tir.writing import in_vectors, known, places
 
@@ -97,7 +97,7 @@ class _Writer:
             w = parameter("w", (*batch, inputs, self.columns), k.dtypes[1])
             self.points = parameter("points", (index(_POINTS),), "int32")
             point = self.points[index(0)]
-            self.of_store = store_parameters(k.store, parameter, (index(1),), point)
+            self.of_store = StoreParameters.of(k.store, parameter, (index(1),), point)
             result = Result.of(k.store, parameter, (*batch, rows, self.columns))
             self.rows, self.batch = rows, count if known(count) is not None else T.bind(count)
             self.x = flat(x, self.batch * rows * inputs)
@@ -220,7 +220,7 @@ class _Writer:
         for row in range(rows):
             with T.If(row < left), T.Then():
                 for v in range(vectors):
-                    value = stored(k.store, self.of_store, sums[row, v], vector, lanes)
+                    value = self.of_store.stored(sums[row, v], vector, lanes)
                     column = T.bind(begin + v * lanes)
                     to = line + self.columns * row
                     store_columns(self.result, value, to, column, self.columns, k.wide)

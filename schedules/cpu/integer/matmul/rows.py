@@ -106,8 +106,7 @@ def store_columns(
         with T.Then():
             write(value, line + column, lanes)
         with T.Else():
-            dtype = "float32" if result.store.is_value else result.store.dtype
-            part = T.alloc_buffer((index(lanes),), dtype)
+            part = T.alloc_buffer((index(lanes),), result.store.own)
             T.buffer_store(part, value, [ramp(index(0), lanes)])
             with T.serial(index(0), tirx.max(outputs - column, index(0))) as i:
                 write(part[i], line + column + i, 1)

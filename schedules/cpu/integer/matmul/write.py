@@ -21,7 +21,7 @@ from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.cpu.integer.registers import Registers
-from tvm_deconv.schedules.cpu.integer.storing import Result, flat, store_parameters, stored
+from tvm_deconv.schedules.cpu.integer.storing import Result, StoreParameters, flat
 from tvm_deconv.schedules.tir.edit import index, ramp
 from tvm_deconv.schedules.tir.writing import known
 
@@ -63,7 +63,7 @@ class _Writer:
             points = parameter("points", (index(1),), "int32")
             values = (index(k.tiles * k.wide),)
             self.offsets = parameter("offsets", values, "int32")
-            self.of_store = store_parameters(k.store, parameter, values, points[index(0)])
+            self.of_store = StoreParameters.of(k.store, parameter, values, points[index(0)])
             result = Result.of(k.store, parameter, (*self.shape[:-1], index(k.outputs)))
             self.rows = rows if known(rows) is not None else T.bind(rows)
             self.x = flat(x, self.rows * k.inputs)
@@ -115,5 +115,5 @@ class _Writer:
         def vector(buffer: Any) -> Any:
             return buffer[ramp(column, lanes)]
 
-        value = stored(k.store, self.of_store, total, vector, lanes)
+        value = self.of_store.stored(total, vector, lanes)
         store_columns(self.result, value, line, column, k.outputs, k.wide)

@@ -29,12 +29,10 @@ from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.algebra.exact_winograd import OUTPUTS, POINTS, Products
 from tvm_deconv.algebra.geometry import Axis
-from tvm_deconv.schedules.cpu.integer.kernel import POINTS as NUMBERS_OF_POINTS
+from tvm_deconv.schedules.cpu.integer.arguments import Arguments
 from tvm_deconv.schedules.cpu.integer.kernel import Dim
-from tvm_deconv.schedules.cpu.integer.packing import Source
 from tvm_deconv.schedules.cpu.integer.products import add_products, weights_of
 from tvm_deconv.schedules.cpu.integer.registers import Registers
-from tvm_deconv.schedules.cpu.integer.storing import Result, store_parameters, stored_interleaved
 from tvm_deconv.schedules.tir.edit import index, ramp, shuffle
 from tvm_deconv.schedules.tir.writing import in_vectors, own_size, places
 
@@ -58,26 +56,14 @@ class _Writer:
         self.columns_out = own_size("columns", op.w.output_size(w))
         # Of outputs of a tile.
         self.lines, self.columns = (OUTPUTS * stride for stride in op.strides)
-        self.own = "float32" if kernel.store.is_value else kernel.store.dtype
 
     def write(self) -> tirx.PrimFunc:
-        op, k = self.k.op, self.k
-        n, c, h, w = self.shape
+        k, op = self.k, self.k.op
         with IRBuilder() as builder, T.prim_func(s_tir=True):
             T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
-
-            def parameter(name: str, shape: Sequence[Any], dtype: str) -> Any:
-                return T.match_buffer(T.arg(name, T.handle()), shape, dtype)
-
-            x = parameter("x", (n, c, h, w), k.dtype)
-            self.words = parameter("words", (index(k.words),), k.dot.word)
-            points = parameter("points", (index(NUMBERS_OF_POINTS),), "int32")
-            self.source = Source(k, x, points)
-            values = (index(op.out_channels * op.h.stride * op.w.stride),)
-            self.offsets = parameter("offsets", values, "int32")
-            self.of_store = store_parameters(k.store, parameter, values, points[index(1)])
-            out = (n, index(op.out_channels), self.rows_out, self.columns_out)
-            self.result = Result.of(k.store, parameter, out)
+            count = op.out_channels * op.h.stride * op.w.stride
+            size = self.rows_out, self.columns_out
+            self.given = Arguments.of(k, k.store, k.words, count, self.shape, size)
             self._strips()
         return builder.get()
 
@@ -104,7 +90,7 @@ class _Writer:
             made = T.alloc_buffer((self.pitch * (k.points_count * k.depth),), k.dot.word)
             products = T.alloc_buffer((index(k.count * k.tile.channels * self.wide),), "int32")
             size = self.pitch * (k.tile.channels * self.lines * self.columns)
-            lines = T.alloc_buffer((size,), self.own)
+            lines = T.alloc_buffer((size,), self.k.store.own)
             self.rows = T.bind(tirx.min(index(k.tile.rows), down - self.top))
             with T.serial(index(0), index(k.depth)) as word:
                 self._spread(natural, spread, word)
@@ -123,7 +109,9 @@ class _Writer:
         lanes = self.lanes
         with T.serial(index(0), self.rows * OUTPUTS + 1) as row:
             y = T.bind(self.top * OUTPUTS + row + self.k.op.h.halo[0])
-            self.source.write_row(natural, index(0), self.plane * OUTPUTS, self.batch, word, y)
+            self.given.source.write_row(
+                natural, index(0), self.plane * OUTPUTS, self.batch, word, y
+            )
             with T.serial(index(0), self.chunks + 1) as chunk:
                 pair = [natural[ramp((chunk * OUTPUTS + i) * lanes, lanes)] for i in range(OUTPUTS)]
                 for i in range(OUTPUTS):
@@ -173,7 +161,7 @@ class _Writer:
             with T.serial(index(0), index(k.depth)) as word:
                 at = T.bind(first + word * self.pitch)
                 xs = [T.bind(made[ramp(at + v * lanes, lanes)]) for v in range(vectors)]
-                loaded = weights_of(k.dot, self.words, weights + word * channels, channels)
+                loaded = weights_of(k.dot, self.given.words, weights + word * channels, channels)
                 for o, weight in enumerate(loaded):
                     for v, x in enumerate(xs):
                         sums[o, v] = add_products(k.dot, sums[o, v], x, weight)
@@ -207,9 +195,9 @@ class _Writer:
                     before, behind = width.terms(fw, j)
                     place = T.bind((channel * rh + fh) * rw + fw)
                     total = sums[before] + sums[behind]
-                    total = total + tirx.Broadcast(self.offsets[place], lanes)
+                    total = total + tirx.Broadcast(self.given.offsets[place], lanes)
                     totals.append((total, partial(self._parameter, at=place)))
-                values = stored_interleaved(k.store, self.of_store, totals, lanes)
+                values = self.given.of_store.stored_interleaved(totals, lanes)
                 to = self._line(o, fh, i) + (step * self.wide + v * lanes) * self.columns
                 T.buffer_store(lines, values, [ramp(to, lanes * self.columns)])
 
@@ -237,7 +225,7 @@ class _Writer:
 
                 def copy(x: Any, lanes: int, y: Any = y, first: Any = first) -> None:
                     at = [self.batch, channel, y, places(x, lanes)]
-                    self.result.write(lines[places(first + x, lanes)], at, lanes)
+                    self.given.result.write(lines[places(first + x, lanes)], at, lanes)
 
                 inside = tirx.all(channel < op.out_channels, y >= 0, y < self.rows_out)
                 with T.If(inside), T.Then():
