@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
-from tvm_deconv.algebra.winograd import filters
+from tvm_deconv.algebra.winograd import Filter, filters
 
 DTYPE = "float32"
 # Of a matrix product that are taken at a time.
@@ -130,7 +130,7 @@ class Winograd(Packing):
         conv, sizes = self.conv, self._sizes()
         h, w = filters(conv, self.outputs)
         blocked = _in_runs(_by_phase(_grouped(weights, conv), conv), 2, self.block)
-        pieces = _in_runs(_in_runs(blocked, 7, w.taps), 5, h.taps)
+        pieces = _in_pieces(_in_pieces(blocked, 7, w), 5, h)
         # [g][ic][b][block][fh][ph][th][fw][pw][tw]
         by_row = pieces.transpose(0, 1, 2, 3, 4, 7, 5, 8, 6, 9)
         g, ic, b, *_ = by_row.shape
@@ -187,6 +187,21 @@ def _in_runs(array: np.ndarray, at: int, n: int) -> np.ndarray:
         widths[at] = (0, missing)
         array = np.pad(array, widths)
     return array.reshape(*array.shape[:at], runs, n, *array.shape[at + 1 :])
+
+
+def _in_pieces(array: np.ndarray, at: int, cut: Filter) -> np.ndarray:
+    """An axis of taps as two: pieces of the kernel, and the taps of each.
+
+    All but the last have as many taps as a tile has outputs, and zeros for more.
+    """
+    if cut.pieces == 1:
+        return np.expand_dims(array, at)
+    begins = np.arange(cut.pieces) * cut.outputs
+    ends = np.append(begins[1:], array.shape[at])
+    places = begins[:, None] + np.arange(cut.taps)
+    places[places >= ends[:, None]] = -1
+    widths = [(0, int(axis == at)) for axis in range(array.ndim)]
+    return np.pad(array, widths).take(places, at)
 
 
 _FORMS: dict[str, type[Packing]] = {"direct": Direct, "winograd": Winograd}

@@ -1,13 +1,14 @@
 """How the kernel of a layer is cut for Winograd's minimal filtering, along each axis.
 
 The points of ``cook_toom`` end where the rounding error grows, so a tile of m outputs takes only so
-many taps. A longer kernel is cut into pieces of m taps,
+many taps. A longer kernel is cut into pieces of m taps, the last of which may have more,
 
-    y[i] = sum_p sum_{t < m} w[m p + t] x[i + m p + t]
+    y[i] = sum_p sum_t w[m p + t] x[i + m p + t]
 
 and piece p reads what piece 0 reads p tiles later. So all pieces share one transformed input, and
 add up before the transform back: for each point, what remains is a convolution of as many taps as
-there are pieces, over tiles. With F(4, 4), 7 taps take 2 * 7 products for 4 outputs instead of 28.
+there are pieces, over tiles. With F(5, 6), 11 taps in pieces of 5 and 6 take 2 * 10 products for 5
+outputs instead of 55.
 
 In two dimensions an error is multiplied by that of the other axis. A *line*, a layer whose kernels
 have one row or one column, has no other, and may take more points.
@@ -16,19 +17,20 @@ have one row or one column, has no other, and may take more points.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 
 from tvm_deconv.algebra.cook_toom import MAX_POINTS, Transforms, point_count, transforms
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 
-# Points of each axis in two dimensions. Largest error over the largest output, 512 channels of
-# normal values in float32: F(6 x 6, 3 x 3), which has 8, up to 36e-6; of lines, F(6, 3) 4e-6,
-# 7 taps by F(4, 7) with 10 points 10e-6 and by F(5, 7) with 11 25e-6, 11 taps by F(6, 6) with 11
-# 29e-6. The plain sum has 1e-6 to 4e-6.
+# Points of each axis in two dimensions. Largest error over the largest output, 64 or 512 channels of
+# normal values in float32: F(6 x 6, 3 x 3), which has 8, 6e-6; of lines, F(6, 3) 1.4e-6, 7 taps by
+# F(4, 7) with 10 points and 11 taps by F(5, 6) with 10 2.2e-6. The plain sum has 0.6e-6 to 4e-6.
+# In the 72 layers of a vocoder one after the other errors grow to 20 times that.
 MAX_PLANE_POINTS = 8
-# With 11 points F(9, 3) has 35e-6, the more outputs the more.
+# The more outputs, the larger the error of the last: F(8, 3) has three times that of F(6, 3).
 MAX_LINE_OUTPUTS = 6
 # All of both axes are written out in the loop over input channels.
-MAX_PIECES = 3
+MAX_PIECES, MAX_LINE_PIECES = 3, 4
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def tile_outputs(conv: ConvTranspose2d) -> tuple[list[int], list[int]]:
 
 def most_taps(conv: ConvTranspose2d) -> int:
     """Taps of an axis up to which ``tile_outputs`` has any."""
-    return MAX_PIECES * max(_tile_outputs(conv, 2 * MAX_PIECES))
+    return next(taps for taps in count(1) if not _tile_outputs(conv, taps + 1))
 
 
 def _most_points(conv: ConvTranspose2d) -> int:
@@ -91,18 +93,21 @@ def _most_points(conv: ConvTranspose2d) -> int:
 
 
 def _filter(outputs: int, taps: int, most_points: int, step: int = 1) -> Filter:
-    """In one piece if that can be, which takes fewer products than several."""
-    if taps == 1:
-        return Filter(outputs, taps)
-    if point_count(outputs, taps) <= most_points:
-        return Filter(outputs, taps, 1, step)
-    return Filter(outputs, outputs, -(-taps // outputs), step)
+    """That of the fewest products; beyond ``most_points`` if pieces of ``outputs`` taps are."""
+    found = [Filter(outputs, taps, 1, step)]
+    for pieces in range(2, -(-taps // outputs) + 1):
+        last = taps - outputs * (pieces - 1)
+        found.append(Filter(outputs, max(outputs, last), pieces, step))
+    most = max(most_points, found[-1].points)
+    return min((f for f in found if f.points <= most), key=lambda f: f.pieces * f.points)
 
 
 def _tile_outputs(conv: ConvTranspose2d, taps: int) -> list[int]:
     if taps == 1:
         return [1]
     most = _most_points(conv)
-    last = MAX_LINE_OUTPUTS if is_line(conv) else most - 1
+    last, pieces = (
+        (MAX_LINE_OUTPUTS, MAX_LINE_PIECES) if is_line(conv) else (most - 1, MAX_PIECES)
+    )
     found = (_filter(outputs, taps, most) for outputs in range(2, last + 1))
-    return [f.outputs for f in found if f.points <= most and f.pieces <= MAX_PIECES]
+    return [f.outputs for f in found if f.points <= most and f.pieces <= pieces]

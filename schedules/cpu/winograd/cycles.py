@@ -26,7 +26,7 @@ class StageCycles:
     deal it out ``deal``. Transforming a vector of tiles takes ``transform`` for each point, and
     back ``invert``; along the one axis of a line ``line_transform`` and ``line_invert``. Storing a
     vector of outputs takes ``store``, and each of the shuffles that interleave it ``interleave``. A
-    vector of a register tile takes ``drain`` to be set to zero and stored.
+    vector of a register tile takes ``drain`` to be set to zero and stored, for each part of its sum.
 
     The others are bytes in a cycle: of ``weights``, which are prefetched, of ``scratch``, and of
     that of a line, whose rows lie far apart, each between a core and the level-3 cache and between
@@ -101,7 +101,8 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     rows = blocks * layout.rows
     vectors = layout.strip_tiles // lanes
     sums = inputs * layout.pieces
-    multiply = points * rows * vectors * (sums * register_cycles(tile, machine) + takes.drain)
+    drains = layout.parts * takes.drain
+    multiply = points * rows * vectors * (sums * register_cycles(tile, machine) + drains)
     used = least(blocks * tile.block, conv.group_outputs) * layout.phases
     invert = used * tile_vectors * points * (takes.invert if both else takes.line_invert)
     interleave = takes.store + takes.interleave * _shuffles(w.unit * w.axis.stride)
