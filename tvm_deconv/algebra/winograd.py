@@ -22,8 +22,8 @@ from itertools import count
 from tvm_deconv.algebra.cook_toom import MAX_POINTS, Transforms, point_count, transforms
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 
-# Points of each axis in two dimensions. Largest error over the largest output, 64 or 512 channels of
-# normal values in float32: F(6 x 6, 3 x 3), which has 8, 6e-6; of lines, F(6, 3) 1.4e-6, 7 taps by
+# Points of each axis in two dimensions. Largest error over the largest output, 64 or 512 channels
+# of normal values in float32: F(6 x 6, 3 x 3), which has 8, 6e-6; of lines, F(6, 3) 1.4e-6, 7 taps by
 # F(4, 7) with 10 points and 11 taps by F(5, 6) with 10 2.2e-6. The plain sum has 0.6e-6 to 4e-6.
 # In the 72 layers of a vocoder one after the other errors grow to 20 times that.
 MAX_PLANE_POINTS = 8
@@ -106,8 +106,6 @@ def _tile_outputs(conv: ConvTranspose2d, taps: int) -> list[int]:
     if taps == 1:
         return [1]
     most = _most_points(conv)
-    last, pieces = (
-        (MAX_LINE_OUTPUTS, MAX_LINE_PIECES) if is_line(conv) else (most - 1, MAX_PIECES)
-    )
+    last, pieces = (MAX_LINE_OUTPUTS, MAX_LINE_PIECES) if is_line(conv) else (most - 1, MAX_PIECES)
     found = (_filter(outputs, taps, most) for outputs in range(2, last + 1))
     return [f.outputs for f in found if f.points <= most and f.pieces <= pieces]

@@ -14,8 +14,8 @@ from tvm_deconv.schedules.algorithms.expressions import ceil_div
 LINE = 16
 
 # Terms that are added one to the other. What a sum is rounded by grows with it, and the transform
-# back multiplies that; of lines, which have more points, by 10. 512 terms in parts of 64 have a third
-# of the error, in parts of 32 a quarter, and take 0 to 5 % longer.
+# back multiplies that; of lines, which have more points, by 10. 512 terms in parts of 64 have a
+# third of the error, in parts of 32 a quarter, and take 0 to 5 % longer.
 _MOST_TERMS, _MOST_LINE_TERMS = 64, 32
 
 
