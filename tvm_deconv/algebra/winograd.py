@@ -23,9 +23,9 @@ from tvm_deconv.algebra.cook_toom import MAX_POINTS, Transforms, point_count, tr
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 
 # Points of each axis in two dimensions. Largest error over the largest output, 64 or 512 channels
-# of normal values in float32: F(6 x 6, 3 x 3), which has 8, 6e-6; of lines, F(6, 3) 1.4e-6, 7 taps by
-# F(4, 7) with 10 points and 11 taps by F(5, 6) with 10 2.2e-6. The plain sum has 0.6e-6 to 4e-6.
-# In the 72 layers of a vocoder one after the other errors grow to 20 times that.
+# of normal values in float32: F(6 x 6, 3 x 3), which has 8, 6e-6; of lines, F(6, 3) 1.4e-6, 7 taps
+# by F(4, 7) and 11 taps by F(5, 6), which have 10, 2.2e-6. The plain sum has 0.6e-6 to 4e-6. In the
+# 72 layers of a vocoder one after the other errors grow to 20 times that.
 MAX_PLANE_POINTS = 8
 # The more outputs, the larger the error of the last: F(8, 3) has three times that of F(6, 3).
 MAX_LINE_OUTPUTS = 6

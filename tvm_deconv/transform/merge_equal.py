@@ -3,7 +3,7 @@
     a = f(x), b = f(x) => a = f(x), b = a
 
 Exporters write an operator for each reader: the activation in front of the three branches of a
-vocoder's block, for one. Behind a convolution that nobody else reads, it is then a part of its store.
+vocoder's block, for one. Behind a convolution that nobody else reads it is then part of a store.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     rows = blocks * layout.rows
     vectors = layout.strip_tiles // lanes
     sums = inputs * layout.pieces
-    # What is added to another part is in the level-1 cache: 0 to 5 % for a part of 32 terms.
+    # What is added to another part is in the level-1 cache: 0 to 5 % for parts of 16 to 64 terms.
     drain = takes.drain + layout.parts - 1
     multiply = points * rows * vectors * (sums * register_cycles(tile, machine) + drain)
     used = least(blocks * tile.block, conv.group_outputs) * layout.phases

@@ -15,8 +15,8 @@ LINE = 16
 
 # Terms that are added one to the other. What a sum is rounded by grows with it, and the transform
 # back multiplies that; of lines, which have more points, by 10. 512 terms in parts of 64 have a
-# third of the error, in parts of 32 a quarter, and take 0 to 5 % longer.
-_MOST_TERMS, _MOST_LINE_TERMS = 64, 32
+# third of the error, in parts of 16 a quarter, and take 0 to 5 % longer.
+_MOST_TERMS, _MOST_LINE_TERMS = 64, 16
 
 
 def largest(a: int, b: int) -> int:
