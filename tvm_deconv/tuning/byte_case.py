@@ -26,9 +26,12 @@ _OF_X, _OF_Y = 74, 50
 def draw(layer: Layer, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """x (NCHW) and weight (IOHW)."""
     dtype, weight_dtype = layer.operands
-    bounds, most = np.iinfo(dtype), _LARGEST[weight_dtype]
+    bounds, most, conv = np.iinfo(dtype), _LARGEST[weight_dtype], layer.conv
+    if conv.h.equal_sums or conv.w.equal_sums:
+        # One tap of each phase makes sums equal, and has to fit as well.
+        most = max(1, most // (4 * conv.h.max_taps * conv.w.max_taps))
     x = random.integers(bounds.min, bounds.max, layer.input_shape, dtype, endpoint=True)
-    weight = random.integers(-most, most, layer.conv.weight_shape, weight_dtype, endpoint=True)
+    weight = random.integers(-most, most, conv.weight_shape, weight_dtype, endpoint=True)
     return x, weight
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tvm_deconv.algebra.known_weights import obeying
 from tvm_deconv.measure.reference import TOLERANCE, conv2d_transpose
 
 from . import byte_case
@@ -56,8 +57,7 @@ def write_case(layer: Layer, folder: Path, seed: int) -> None:
             random.standard_normal(shape, "float32").astype(layer.dtype)
             for shape in (layer.input_shape, conv.weight_shape)
         )
-    weight[:, :, sorted(conv.h.zero_taps)] = 0
-    weight[:, :, :, sorted(conv.w.zero_taps)] = 0
+    weight = obeying(conv, weight)
     np.save(folder / X, x)
     np.save(folder / WEIGHT, weight)
     if layer.is_of_bytes:

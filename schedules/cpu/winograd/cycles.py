@@ -87,7 +87,7 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     """Cycles of one strip, for one share of its channels."""
     tile, conv, h, w = layout.tile, layout.conv, layout.h, layout.w
     lanes, inputs = tile.lanes, conv.group_inputs
-    points = h.points * w.points
+    points, products_a_row = h.points * w.points, h.products * w.products
     blocks = -(-layout.blocks // tile.channel_splits)
     transformed_vectors = h.positions * layout.residues * layout.chunks
     tile_vectors = h.tiles * layout.residues * layout.output_chunks
@@ -101,15 +101,15 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     rows = blocks * layout.rows
     vectors = layout.strip_tiles // lanes
     sums = inputs * layout.pieces
-    multiply = points * rows * vectors * (sums * register_cycles(tile, machine) + takes.drain)
+    multiply = products_a_row * rows * vectors * (sums * register_cycles(tile, machine) + takes.drain)
     used = least(blocks * tile.block, conv.group_outputs) * layout.phases
     invert = used * tile_vectors * points * (takes.invert if both else takes.line_invert)
     interleave = takes.store + takes.interleave * _shuffles(w.unit * w.axis.stride)
     store = used * tile_vectors * h.outputs * w.outputs * interleave
 
-    weights = 4 * points * rows * sums
+    weights = 4 * products_a_row * rows * sums
     transformed = 4 * points * inputs * layout.pitch
-    products = 4 * points * layout.rows * layout.pitch
+    products = 4 * products_a_row * layout.rows * layout.pitch
     resident = transformed + products + weights // blocks
     near = _near(conv, machine)
     moved = _stream(weights, weights, takes.weights, near, machine)
