@@ -12,6 +12,9 @@ from tvm_deconv.schedules.algorithms.expressions import ceil_div
 
 # Values of float32 in a cache line.
 LINE = 16
+# Lines of output that are prefetched for a block: more would not stay in a level-2 cache of 256 KiB
+# beside the weights.
+MOST_FETCHED = 2048
 
 
 def largest(a: int, b: int) -> int:
@@ -219,6 +222,19 @@ class Layout:
         apart they would evict each other (64 channels of 64 tiles, 36 points).
         """
         return (-(-largest(self.read_tiles, self.reach) // LINE) | 1) * LINE
+
+    @property
+    def output_rows(self) -> int:
+        """Rows of output of a channel, of all phases."""
+        return self.h.unit * self.h.tiles * self.h.axis.stride
+
+    def row_lines(self, values: int) -> int:
+        """Cache lines of ``values`` each that a row of output takes."""
+        return -(-self.w.span * self.w.axis.stride // values)
+
+    def fetched_lines(self, values: int) -> int:
+        """Of the outputs of a block."""
+        return self.tile.block * self.output_rows * self.row_lines(values)
 
     @property
     def spread(self) -> int:
