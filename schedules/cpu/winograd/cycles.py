@@ -65,8 +65,9 @@ _AVX512 = StageCycles(5, 4, 13, 5, 7, 3, 12, 9.5, 8, 18, 4, 5, (30, 4), (10, 4),
 # Of AVX2, where two multiply-adds start in a cycle and none of the shuffles takes two registers:
 # fitted to 110 tiles for 13 layers, code for Haswell on an Intel Xeon (Emerald Rapids), one thread.
 # The model is 16 % away on average with that processor's caches. Of lines none was measured: what
-# they take is half of the above, since a cycle has two multiply-adds.
-_AVX2 = StageCycles(4, 3.5, 6.5, 2.6, 3.5, 1.5, 3, 2.5, 8.5, 9, 9.5, 2.4, (15, 5), (4, 2.5), (2, 2), 32)
+# they take is half of the above, since a cycle has two multiply-adds. What split vectors and lines
+# that are not prefetched take was fitted to 288 tiles for ten layers likewise, two threads.
+_AVX2 = StageCycles(4, 3.5, 6.5, 2.6, 3.5, 1.5, 5, 3, 8.5, 18, 9.5, 2.4, (15, 5), (4, 2.5), (2, 2), 32)
 
 
 def cycles_of(machine: CpuMachine) -> StageCycles:

@@ -353,5 +353,5 @@ def prefetched_outputs(block):
 def test_all_lines_of_a_blocks_outputs_are_prefetched(monkeypatch):
     lines = set(product(range(8), range(8), range(0, 32, 16)))
     assert lines <= prefetched_outputs(block=4)
-    monkeypatch.setattr(products, "_MOST_FETCHED", 15)
+    monkeypatch.setattr(products, "MOST_FETCHED", 15)
     assert not prefetched_outputs(block=4)
