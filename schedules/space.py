@@ -73,7 +73,9 @@ def parameters_of(variant: Tunable, point: Mapping[str, int]) -> Any:
     flags = {f.name for f in dataclass_fields(parameters_class) if f.type == "bool"}
     names = {f.name: _PAIRS.get(f.name, (f.name,)) for f in dataclass_fields(parameters_class)}
     known = names_of(variant)
-    point = {f.name: 0 for f in dataclass_fields(parameters_class) if f.default is False} | dict(point)
+    point = {f.name: 0 for f in dataclass_fields(parameters_class) if f.default is False} | dict(
+        point
+    )
     for problem, found in (
         ("lack", [name for name in known if name not in point]),
         ("have an unknown field", [str(name) for name in point if name not in known]),

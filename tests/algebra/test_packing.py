@@ -163,7 +163,9 @@ def test_an_axis_of_one_element_may_be_left_out():
     [
         Direct(ConvTranspose2d(4, 6, AXES[4], AXES[3], 2), ORDERS[0], 4),
         Winograd(ConvTranspose2d(4, 6, AXES[0], NEAREST), "g b u v row/n ic row%n", 4, (2, 3), 6),
-        Winograd(ConvTranspose2d(4, 6, NEAREST, NEAREST), "b u v row/n ic row%n", 4, (2, 3), 6, True),
+        Winograd(
+            ConvTranspose2d(4, 6, NEAREST, NEAREST), "b u v row/n ic row%n", 4, (2, 3), 6, True
+        ),
     ],
 )
 def test_a_packing_comes_back_from_json(packing):

@@ -136,8 +136,8 @@ class Winograd(Packing):
         pieces = _in_runs(_in_runs(blocked, 7, w.taps), 5, h.taps)
         # [g][ic][b][block][fh][ph][th][fw][pw][tw]
         g, ic, b, block, fh, _, _, fw, *_ = pieces.shape
-        # Phases that share products are no rows, but axes of their own: [g]..[block][fh][fw][ph][pw]
-        # [fh that share][fw that share][th][tw].
+        # Phases that share products are no rows, but axes of their own:
+        # [g][ic][b][block][fh][fw][ph][pw][fh that share][fw that share][th][tw]
         by_axis = pieces.reshape(
             *(g, ic, b, block, fh // h.sharing, h.sharing, h.pieces, h.taps),
             *(fw // w.sharing, w.sharing, w.pieces, w.taps),

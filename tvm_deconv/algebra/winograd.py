@@ -16,8 +16,8 @@ All phases of a transposed convolution read the same transformed input. The weig
 point 1 is the sum of its taps. Where all phases have the same sum (``Axis.equal_sums``), as behind
 a resize that is folded into the weights, they have the same product at that point: r phases take
 (a - 1) r + 1 products in place of a r. Behind a nearest resize by 2, a 3x3 kernel by F(4, 2) along
-both axes takes 81 products for 64 outputs, where the phases by themselves take 100 and the taps 256.
-The other points say nothing of the kind: the phases of such a kernel differ by (z - 1) times a tap.
+both axes takes 81 products for 64 outputs, where the phases by themselves take 100 and the taps
+256. Other points save nothing: the phases of such a kernel differ by (z - 1) times a tap.
 """
 
 from __future__ import annotations
@@ -134,7 +134,9 @@ def _filter(outputs: int, axis: Axis, most_points: int, shared: bool = False) ->
     if point_count(outputs, taps) > most_points:
         return Filter(outputs, outputs, -(-taps // outputs), step)
     at_one = transforms(outputs, taps).points[0] == 1
-    return Filter(outputs, taps, 1, step, axis.stride if shared and axis.equal_sums and at_one else 1)
+    return Filter(
+        outputs, taps, 1, step, axis.stride if shared and axis.equal_sums and at_one else 1
+    )
 
 
 def _tile_outputs(conv: ConvTranspose2d, axis: Axis) -> list[int]:

@@ -33,9 +33,7 @@ from .counts import Counts, in_bytes
 from .operators import Operator
 
 
-def winograd_counts(
-    operator: Operator, outputs: tuple[int, int], shared: bool = False
-) -> Counts:
+def winograd_counts(operator: Operator, outputs: tuple[int, int], shared: bool = False) -> Counts:
     """Counts for tiles of ``outputs`` (rows, columns) of every phase, which may share products.
 
     Raises VariantError where phases do not share their input, GeometryError for tiles without

@@ -13,7 +13,7 @@ from math import ceil, log2, sqrt
 import numpy as np
 
 from tvm_deconv.logs.layer import Candidate, Layer
-from tvm_deconv.measure.reference import conv2d_transpose
+from tvm_deconv.measure.reference import transposed_convolution
 from tvm_deconv.schedules.cpu.integer.variant import IntegerVariant
 
 X_ZERO = 3
@@ -40,7 +40,7 @@ def expected(layer: Layer, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     conv, bounds = layer.conv, np.iinfo(x.dtype)
     numbers = conv.strides, conv.padding, conv.output_padding, conv.dilation, conv.groups
     centred = x.astype("float64") - X_ZERO
-    sums = conv2d_transpose(centred, weight.astype("float64"), *numbers)
+    sums = transposed_convolution(centred, weight.astype("float64"), *numbers)
     units = np.rint(sums.astype("float32") * _scale(layer)).astype("float64")
     return (units + _zero_point(layer)).clip(bounds.min, bounds.max)
 

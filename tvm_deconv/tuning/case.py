@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tvm_deconv.algebra.known_weights import obeying
-from tvm_deconv.measure.reference import TOLERANCE, conv2d_transpose
+from tvm_deconv.measure.reference import TOLERANCE, transposed_convolution
 
 from . import byte_case
 
@@ -64,7 +64,7 @@ def write_case(layer: Layer, folder: Path, seed: int) -> None:
         expected, tolerance = byte_case.expected(layer, x, weight), 0.0
     else:
         numbers = conv.strides, conv.padding, conv.output_padding, conv.dilation, conv.groups
-        expected, tolerance = conv2d_transpose(x, weight, *numbers), TOLERANCE[layer.dtype]
+        expected, tolerance = transposed_convolution(x, weight, *numbers), TOLERANCE[layer.dtype]
     np.save(folder / EXPECTED, expected)
     facts = {"dtype": layer.dtype, "tolerance": tolerance}
     (folder / FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")

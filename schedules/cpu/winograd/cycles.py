@@ -60,14 +60,48 @@ class StageCycles:
 # are not prefetched take was fitted to 400 tiles for fourteen layers on an Intel Xeon (model 207,
 # two threads): without these three the model is 13 % away there, with them 10 %, and what it takes
 # first is up to 1.41 times as slow as the best of them, with them 1.21.
-_AVX512 = StageCycles(5, 4, 13, 5, 7, 3, 12, 9.5, 8, 18, 4, 5, (30, 4), (10, 4), (4, 4), 64)
+_AVX512 = StageCycles(
+    read=5,
+    deal=4,
+    transform=13,
+    invert=5,
+    line_transform=7,
+    line_invert=3,
+    split_transform=12,
+    split_invert=9.5,
+    store=8,
+    unfetched=18,
+    interleave=4,
+    drain=5,
+    weights=(30, 4),
+    scratch=(10, 4),
+    line_scratch=(4, 4),
+    line_loads=64,
+)
 
 # Of AVX2, where two multiply-adds start in a cycle and none of the shuffles takes two registers:
 # fitted to 110 tiles for 13 layers, code for Haswell on an Intel Xeon (Emerald Rapids), one thread.
 # The model is 16 % away on average with that processor's caches. Of lines none was measured: what
 # they take is half of the above, since a cycle has two multiply-adds. What split vectors and lines
 # that are not prefetched take was fitted to 288 tiles for ten layers likewise, two threads.
-_AVX2 = StageCycles(4, 3.5, 6.5, 2.6, 3.5, 1.5, 5, 3, 8.5, 18, 9.5, 2.4, (15, 5), (4, 2.5), (2, 2), 32)
+_AVX2 = StageCycles(
+    read=4,
+    deal=3.5,
+    transform=6.5,
+    invert=2.6,
+    line_transform=3.5,
+    line_invert=1.5,
+    split_transform=5,
+    split_invert=3,
+    store=8.5,
+    unfetched=18,
+    interleave=9.5,
+    drain=2.4,
+    weights=(15, 5),
+    scratch=(4, 2.5),
+    line_scratch=(2, 2),
+    line_loads=32,
+)
 
 
 def cycles_of(machine: CpuMachine) -> StageCycles:
@@ -113,7 +147,9 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     rows = blocks * layout.rows
     vectors = layout.strip_tiles // lanes
     sums = inputs * layout.pieces
-    multiply = products_a_row * rows * vectors * (sums * register_cycles(tile, machine) + takes.drain)
+    multiply = (
+        products_a_row * rows * vectors * (sums * register_cycles(tile, machine) + takes.drain)
+    )
     used = least(blocks * tile.block, conv.group_outputs) * layout.phases
     invert = used * tile_vectors * points * (takes.invert if both else takes.line_invert)
     split = used * _split(h.tiles * layout.residues, w.positions, lanes) * layout.output_chunks

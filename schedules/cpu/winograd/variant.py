@@ -136,16 +136,16 @@ def compute(
 
     ic = te.reduce_axis((0, inputs), "ic")
     piece = te.reduce_axis((0, layout.pieces), "piece")
+
+    def multiplied(n, sy, sx, g, blk, u, v, row, tau):
+        at = h.filter.point(u), w.filter.point(v)
+        read = (n, sy, sx, g, *at, ic, tau + layout.later_tiles(piece))
+        weight = packed[g, blk, u, v, row // tile.channels, ic, piece, row % tile.channels]
+        return te.sum(transform[read] * weight, axis=[ic, piece])
+
     products = te.compute(
         (*strips, groups, layout.blocks, h.products, w.products, layout.rows, layout.strip_tiles),
-        lambda n, sy, sx, g, blk, u, v, row, tau: te.sum(
-            transform[
-                (n, sy, sx, g, h.filter.point(u), w.filter.point(v), ic)
-                + (tau + layout.later_tiles(piece),)
-            ]
-            * packed[g, blk, u, v, row // tile.channels, ic, piece, row % tile.channels],
-            axis=[ic, piece],
-        ),
+        multiplied,
         name=PRODUCTS,
     )
 
@@ -155,9 +155,9 @@ def compute(
         row = w.row(h.row(o % tile.block, fh), fw)
         factor = entry(h.matrices.inverse, i, u) * entry(w.matrices.inverse, j, v)
         tau = (line * w.step + rw) * w.positions + tx
-        place = _at_point(h, u, fh), _at_point(w, v, fw)
-        value = products[(n, sy, sx, g, o // tile.block, *place, row, tau)]
-        return te.sum(factor * value, axis=[u, v])
+        at = _at_point(h, u, fh), _at_point(w, v, fw)
+        read = (n, sy, sx, g, o // tile.block, *at, row, tau)
+        return te.sum(factor * products[read], axis=[u, v])
 
     channels = layout.blocks * tile.block
     lines = h.tiles * h.step

@@ -267,7 +267,15 @@ def _judged(got: np.ndarray, wanted: np.ndarray, case: LayerCase) -> Outcome:
 
 def _spelled(axis: Axis) -> str:
     words = [str(axis.kernel)]
-    names = "stride", "pad_begin", "pad_end", "output_padding", "dilation", "zero_taps", "equal_sums"
+    names = (
+        "stride",
+        "pad_begin",
+        "pad_end",
+        "output_padding",
+        "dilation",
+        "zero_taps",
+        "equal_sums",
+    )
     for name in names:
         value = getattr(axis, name)
         words.append(f"{name}={sorted(value) if name == 'zero_taps' else value}")

@@ -13,9 +13,9 @@ import numpy as np
 from tvm import relax
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, axis_of_convolution
+from tvm_deconv.algebra.known_weights import with_equal_sums, without_zero_taps
 from tvm_deconv.algebra.volumes import Stack
 from tvm_deconv.algebra.weights import weight_shuffle
-from tvm_deconv.algebra.known_weights import with_equal_sums, without_zero_taps
 from tvm_deconv.errors import GeometryError
 from tvm_deconv.patterns.convolution import FLOATS, read_conv
 from tvm_deconv.patterns.graph import Refused
