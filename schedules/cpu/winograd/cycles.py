@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from typing import Any
@@ -56,10 +56,8 @@ class StageCycles:
 
 # Of one Zen 4 core (EPYC, AVX-512), fitted to the times of 120 tiles for ten layers, plain,
 # sub-pixel, nearest and transposed, with 32 to 256 channels; the model is 10 % away from a time on
-# average, which is about what two runs on that machine differ by. What split vectors and lines that
-# are not prefetched take was fitted to 400 tiles for fourteen layers on an Intel Xeon (model 207,
-# two threads): without these three the model is 13 % away there, with them 10 %, and what it takes
-# first is up to 1.41 times as slow as the best of them, with them 1.21.
+# average, which is about what two runs on that machine differ by. Split vectors make no difference
+# to the 1,079 times of its tuning log; lines were not prefetched then.
 _AVX512 = StageCycles(
     read=5,
     deal=4,
@@ -67,10 +65,10 @@ _AVX512 = StageCycles(
     invert=5,
     line_transform=7,
     line_invert=3,
-    split_transform=12,
-    split_invert=9.5,
+    split_transform=0,
+    split_invert=0,
     store=8,
-    unfetched=18,
+    unfetched=0,
     interleave=4,
     drain=5,
     weights=(30, 4),
@@ -78,6 +76,12 @@ _AVX512 = StageCycles(
     line_scratch=(4, 4),
     line_loads=64,
 )
+
+# Of an Intel Xeon (model 207, AVX-512, two threads), where a core loads and computes twice as many
+# whole vectors in a cycle: fitted to 400 tiles for fourteen layers. Without these three the model
+# is 13 % away from a time there, with them 10 %; the tile that it takes first is up to 1.41 times as
+# slow as the best of them, with them 1.21 times.
+_INTEL = replace(_AVX512, split_transform=12, split_invert=9.5, unfetched=18)
 
 # Of AVX2, where two multiply-adds start in a cycle and none of the shuffles takes two registers:
 # fitted to 110 tiles for 13 layers, code for Haswell on an Intel Xeon (Emerald Rapids), one thread.
@@ -106,7 +110,9 @@ _AVX2 = StageCycles(
 
 def cycles_of(machine: CpuMachine) -> StageCycles:
     """Those of the machine's kind."""
-    return _AVX2 if machine.has_few_registers else _AVX512
+    if machine.has_few_registers:
+        return _AVX2
+    return _INTEL if machine.loads_per_multiply_add == 1 else _AVX512
 
 
 def tile_cycles(
