@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import tvm
@@ -63,7 +65,7 @@ def link(
     Raises TargetError when the linker fails, with what it said, and for kernels that the CUDA
     compiler rejects.
     """
-    try:
+    with _failure_in_words(command):
         executable.mod.export_library(
             os.fspath(path),
             fcompile=tvm_cc.create_shared,
@@ -71,6 +73,25 @@ def link(
             cc=command,
             options=launch_words(_triple(target)),
         )
+
+
+def link_objects(
+    files: Iterable[str | os.PathLike], path: str | os.PathLike, command: str, target: Target
+) -> None:
+    """Write a library of kernels alone, whose machine code is in ``files``, and their threads.
+
+    Raises TargetError when the linker fails, with what it said.
+    """
+    names, options = [os.fspath(file) for file in files], launch_words(_triple(target))
+    with _failure_in_words(command):
+        tvm_cc.create_shared(os.fspath(path), names, options, command)
+
+
+@contextmanager
+def _failure_in_words(command: str) -> Iterator[None]:
+    """Turn what TVM raises when a linker fails into a TargetError."""
+    try:
+        yield
     except RuntimeError as error:
         said = str(error).removeprefix("Compilation error:").split("\nCommand line:")[0]
         reason = textwrap.shorten(said, 300, placeholder=" ...") or "it said nothing"
