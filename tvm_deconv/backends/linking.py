@@ -71,7 +71,7 @@ def link(
             fcompile=tvm_cc.create_shared,
             fpack_imports=_packer(target),
             cc=command,
-            options=launch_words(_triple(target)),
+            options=_options(target),
         )
 
 
@@ -82,9 +82,9 @@ def link_objects(
 
     Raises TargetError when the linker fails, with what it said.
     """
-    names, options = [os.fspath(file) for file in files], launch_words(_triple(target))
+    names = [os.fspath(file) for file in files]
     with _failure_in_words(command):
-        tvm_cc.create_shared(os.fspath(path), names, options, command)
+        tvm_cc.create_shared(os.fspath(path), names, _options(target), command)
 
 
 @contextmanager
@@ -101,6 +101,15 @@ def _failure_in_words(command: str) -> Iterator[None]:
 def _packer(target: Target) -> Packer | None:
     """What packs what is no machine code of a processor; None for TVM itself."""
     return backend_of(target).packer() or (pack if "linux" in _triple(target) else None)
+
+
+def _options(target: Target) -> list[str]:
+    """More words for a compiler that links."""
+    triple = _triple(target)
+    # Compilers have a checksum of all that is linked put into it, for debuggers: of 270 MB of
+    # weights that takes three times as long as everything else that the linker does.
+    no_checksum = ["-Wl,--build-id=none"] if "linux" in triple else []
+    return [*launch_words(triple), *no_checksum]
 
 
 def _triple(target: Target) -> str:
