@@ -4,10 +4,10 @@ The kernels of a processor are compiled on all processors of this machine: each 
 them to a library of its own, and all are linked in the end.
 
 What range of pixels a network wants is asked of the network, when all is compiled, and the answer
-belongs into its library. So the kernels, which take most of the time, become object files once. They
-are linked alone to be asked, with the weights left where they are: a library of all takes as long
-again to write as one that is kept. The description is a function of the virtual machine, whose code
-takes milliseconds to make.
+belongs into its library. So the kernels, which take most of the time, become object files once.
+They are linked alone to be asked, with the weights left where they are: a library with all of them
+takes as long to write as the one that is kept. The description is a function of the virtual
+machine, whose code takes a moment to make.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What passes share: to look for an expression and remember it, to change functions, to mark them."""
+"""What passes share: to look for an expression, remember it, change functions, mark them."""
 
 from __future__ import annotations
 
