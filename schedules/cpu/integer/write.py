@@ -137,12 +137,12 @@ class _Writer:
         ``natural`` is for one row in the order of its columns, where it has another one at the end.
         """
         packed = result if natural is None else natural
-        op = self.k.op
+        op, left = self.k.op, self.k.op.w.halo[0]
         with T.serial(index(0), index(self.packed_rows)) as row:
             to = T.bind((word * self.packed_rows + row) * self.packed_columns)
             at = to if natural is None else index(0)
             y = T.bind(top * self.k.op.step[0] + row + op.h.halo[0])
-            self.given.source.write_row(packed, at, self.packed_columns, batch, word, y)
+            self.given.source.write_row(packed, at, self.packed_columns, batch, word, y, left)
             if self.k.folded > 1:
                 self._fold(packed, at)
             if natural is not None:

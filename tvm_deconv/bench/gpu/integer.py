@@ -24,6 +24,7 @@ from tvm_deconv.schedules.gpu.integer.kernel import FORMS, GpuInteger
 from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.gpu.tile import GpuTile
 from tvm_deconv.schedules.variant import Sizes
+from tvm_deconv.transform.lower.byte_forms import Forms
 from tvm_deconv.transform.lower.integer_choice import IntegerKernel, function_of, integer_kernel
 from tvm_deconv.workloads.spec import LayerSpec
 
@@ -53,6 +54,7 @@ def kernel_of(
         Sizes(batch, height, width),
         machine_of(target),
         Preferences(winograd=False),
+        Forms(),
     )
     if isinstance(chosen, Refused):
         return chosen

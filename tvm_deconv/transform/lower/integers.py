@@ -39,10 +39,11 @@ from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform.graph import Graph, dtype_of, known_sizes, op_name, shape_of
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, scale_of
 
+from .byte_forms import forms_of
 from .byte_layer import ByteLayer, farthest, stored, units_of
 from .epilogue import phase_view
 from .following import Channels, follow
-from .integer_choice import integer_kernel, winograd_of
+from .integer_choice import integer_kernel
 from .read import CONV, CONV_TRANSPOSE, Convolution, read
 
 
@@ -147,8 +148,8 @@ def _layer(
     if isinstance(kept, Refused):
         return kept
     layer_dtype = dtype_of_layer(dtype, held_as)
-    sizes, shared = _sizes(data), winograd_of(op, weight)
-    chosen = integer_kernel(op, layer_dtype, kept.store, sizes, machine, preferences, shared)
+    sizes, forms = _sizes(data), forms_of(op, weight)
+    chosen = integer_kernel(op, layer_dtype, kept.store, sizes, machine, preferences, forms)
     if isinstance(chosen, Refused):
         return chosen
     kernel, reason = chosen
