@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from exact_winograd_layers import NEAREST, folded
 from integer_kernel import of_layer, run_here
+from integer_unfolded import TILE, exact
 from kernel import HOST
 
+from tvm_deconv.algebra.byte_forms import Forms, forms_of
 from tvm_deconv.algebra.geometry import ConvAxis, ConvTranspose2d, axis_of_resize
 from tvm_deconv.schedules import llvm
 from tvm_deconv.schedules.cpu.dot import PLAIN, Dot, dot_of, wide_dot_of
@@ -26,32 +28,11 @@ from tvm_deconv.schedules.cpu.integer.winograd.tile import choose_points_tile
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.transform.lower.byte_forms import Forms, forms_of
 
 CASCADE_LAKE = resolve_target({"kind": "llvm", "mcpu": "cascadelake"})
 VNNI, WIDE = dot_of(CASCADE_LAKE), wide_dot_of(CASCADE_LAKE)
 SSE2 = Dot("pairs", 4, 2, 16, "llvm.x86.sse2.pmadd.wd", adds=False)
 MACHINE = CpuMachine("avx512", 16, 32, 32 << 10, 1 << 20, 2, narrow=VNNI, wide=WIDE)
-TILE = UnfoldedTile(3, 3, 2, 2)
-
-
-def exact(op, shape, dtype="uint8", zero_point=3, dot=None, tile=TILE, kernel=None, **options):
-    """What the form computes, which has to be what float64 does, bit by bit."""
-    rng, dot = np.random.default_rng(1), dot or dot_of(HOST)
-    if kernel is None:
-        factor = op.h.stride
-        size = op.h.kernel - factor + 1
-        kernel = rng.integers(-128, 128, (op.in_channels, op.out_channels, size, size))
-    weight = folded(kernel, op.h.stride)
-
-    def make(op, dtype, store, sizes):
-        return UnfoldedInteger(op, dtype, dot, tile, store)
-
-    given = {"weights": "int16", "weight": weight, "dot": dot, "make": make, **options}
-    got, expected = of_layer(op, shape, dtype, zero_point, **given)
-    if got is not None:
-        np.testing.assert_array_equal(got, expected)
-    return expected
 
 
 @pytest.mark.parametrize("dot", [None, SSE2, PLAIN], ids=["best", "sse2", "plain"])

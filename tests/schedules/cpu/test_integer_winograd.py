@@ -12,6 +12,7 @@ from integer_forms import both
 from integer_kernel import run_here
 from kernel import HOST
 
+from tvm_deconv.algebra.byte_forms import forms_of
 from tvm_deconv.algebra.exact_winograd import products_of
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
 from tvm_deconv.schedules import llvm
@@ -26,7 +27,6 @@ from tvm_deconv.schedules.cpu.integer.winograd.tile import (
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.transform.lower.byte_forms import forms_of
 
 VNNI = wide_dot_of(resolve_target({"kind": "llvm", "mcpu": "cascadelake"}))
 SSE2 = Dot("pairs", 4, 2, 16, "llvm.x86.sse2.pmadd.wd", adds=False)

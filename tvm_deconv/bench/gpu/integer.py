@@ -14,6 +14,7 @@ import numpy as np
 from tvm import tirx
 from tvm.target import Target
 
+from tvm_deconv.algebra.byte_forms import Forms
 from tvm_deconv.algebra.integers import weight_dtype
 from tvm_deconv.backends import machine_of
 from tvm_deconv.patterns.graph import Refused
@@ -24,7 +25,6 @@ from tvm_deconv.schedules.gpu.integer.kernel import FORMS, GpuInteger
 from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.gpu.tile import GpuTile
 from tvm_deconv.schedules.variant import Sizes
-from tvm_deconv.transform.lower.byte_forms import Forms
 from tvm_deconv.transform.lower.integer_choice import IntegerKernel, function_of, integer_kernel
 from tvm_deconv.workloads.spec import LayerSpec
 

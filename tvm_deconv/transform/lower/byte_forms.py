@@ -1,17 +1,11 @@
-"""Forms in which a processor computes a layer of bytes, besides tap by tap, and their cycles.
-
-They give the same integers. Which of them a layer has its weights decide, too.
-"""
+"""Kernels of a processor for a layer of bytes, besides that of tap by tap, and their cycles."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-
-from tvm_deconv.algebra import exact_winograd, unfolding
+from tvm_deconv.algebra.byte_forms import Forms
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.cpu.integer.kernel import Store
 from tvm_deconv.schedules.cpu.integer.unfolded.kernel import UnfoldedInteger
@@ -22,25 +16,6 @@ from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.variant import Sizes
 
 FormKernel: TypeAlias = WinogradInteger | UnfoldedInteger
-
-_BITS = (8, 16)
-
-
-@dataclass(frozen=True)
-class Forms:
-    """What a layer has: F(2x2, 2x2), and a resize that can be taken out of its kernel.
-
-    ``winograd`` is whether phases share products in the former, ``unfolded`` how many bits hold the
-    weights of the latter; None for a layer that has no such form.
-    """
-
-    winograd: bool | None = None
-    unfolded: int | None = None
-
-
-def forms_of(op: ConvTranspose2d, weights: np.ndarray) -> Forms:
-    """Those of a layer with the IOHW integers ``weights``."""
-    return Forms(_winograd_of(op, weights), _unfolded_of(op, weights))
 
 
 def kernels_of(
@@ -57,20 +32,6 @@ def kernels_of(
         kernel = WinogradInteger(op, data, machine.wide, tile, store, forms.winograd)
         yield kernel, cycles, "by F(2x2, 2x2)"
     if forms.unfolded is not None:
-        dot = machine.narrow if forms.unfolded == min(_BITS) else machine.wide
+        dot = machine.narrow if forms.unfolded == 8 else machine.wide
         unfolded, cycles = choose_unfolded_tile(op, dot, sizes, machine)
         yield UnfoldedInteger(op, data, dot, unfolded, store), cycles, "by unfolded taps"
-
-
-def _winograd_of(op: ConvTranspose2d, weights: np.ndarray) -> bool | None:
-    if exact_winograd.refusal(op) is not None:
-        return None
-    shared = exact_winograd.shares_sums(op, weights)
-    return shared if exact_winograd.fits(op, weights, shared) else None
-
-
-def _unfolded_of(op: ConvTranspose2d, weights: np.ndarray) -> int | None:
-    kernel = None if unfolding.refusal(op) is not None else unfolding.unfolded(op, weights)
-    if kernel is None:
-        return None
-    return next((bits for bits in _BITS if unfolding.fits(kernel, bits)), None)

@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 
 from tvm import tirx
 
+from tvm_deconv.algebra.byte_forms import Forms
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.choice import Preferences, choose
@@ -46,7 +47,7 @@ from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.typical import means, of_model
 from tvm_deconv.schedules.variant import Sizes
 
-from .byte_forms import FormKernel, Forms, kernels_of
+from .byte_forms import FormKernel, kernels_of
 
 IntegerKernel: TypeAlias = Integer | FormKernel | GpuInteger
 

@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tvm import relax
 
+from tvm_deconv.algebra.byte_forms import forms_of
 from tvm_deconv.algebra.integers import integer_weights, weight_dtype
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.choice import Preferences
@@ -39,7 +40,6 @@ from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.transform.graph import Graph, dtype_of, known_sizes, op_name, shape_of
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, scale_of
 
-from .byte_forms import forms_of
 from .byte_layer import ByteLayer, farthest, stored, units_of
 from .epilogue import phase_view
 from .following import Channels, follow

@@ -96,7 +96,8 @@ def unfolded_cycles(
     # Of the rows beside a strip not all taps are read: half of them, say.
     rows = tile.rows + (high - low) / 2
     together = tile.taps * tile.channels
-    loads = 1 / tile.vectors + 1 / together
+    # Of weights several are loaded at once.
+    loads = (tile.vectors + -(-together // dot.weights)) / (together * tile.vectors)
     products = count * depth * product_cycles(dot, loads) * waiting(together * tile.vectors)
     chunks = -(-across // dot.lanes)
     stored = op.h.stride * op.w.stride * _OUTPUT + count * _KEPT
