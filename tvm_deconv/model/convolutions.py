@@ -67,10 +67,10 @@ def convolution_work(
     call = graph.value(var)
     form = _form(graph, integers) if integers is not None and algorithm == OURS else None
     if form is not None:
-        found, weights = form
+        found, held_as = form
         moved = found.weight_bytes + bytes_moved(graph, call.args[0]) + bytes_moved(graph, var)
-        return Work(found.multiply_adds, moved, **{weights: found.products})
-    taps: Deconvolution = "revd" if algorithm == "ours" else algorithm
+        return Work(found.multiply_adds, moved, **{held_as: found.products})
+    taps: Deconvolution = "revd" if algorithm == OURS else algorithm
     made = _plain(graph, var) if graph.op(var) in PLAIN else _transposed(graph, var, taps)
     weights = integers.weight_dtype if integers is not None else dtype_of(call.args[1])
     moved = made.weight_words * bytes_of(str(weights))
