@@ -16,6 +16,7 @@ ones, so that what a tap reads lies side by side.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise, product
 from typing import Any, TypeAlias
 
@@ -23,7 +24,7 @@ from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
-from tvm_deconv.schedules.tir.edit import index, interleaved, ramp, shuffle
+from tvm_deconv.schedules.tir.edit import index, ramp, shuffle
 from tvm_deconv.schedules.tir.writing import in_vectors, own_size, places, type_of
 
 from .arguments import Arguments
@@ -269,9 +270,13 @@ class _Writer:
         y = T.bind(row * rh + fh)
         with T.If(tirx.all(y < self.rows_out, inside < outputs)), T.Then():
             for v in range(k.tile.across):
-                values = [self._value(sums[fw, v], parameter(fh, fw, o)) for fw in range(rw)]
+                totals = [
+                    (sums[fw, v], partial(self._parameter, at=parameter(fh, fw, o)))
+                    for fw in range(rw)
+                ]
+                values = self.given.of_store.stored_interleaved(totals, lanes)
                 to = ramp(index(v * lanes * rw), lanes * rw)
-                T.buffer_store(line, interleaved(values, lanes), [to])
+                T.buffer_store(line, values, [to])
             width, left = self.columns * rw, T.bind(column * (self.columns * rw))
             with T.If(left + width <= self.columns_out):
                 with T.Then():
@@ -283,10 +288,5 @@ class _Writer:
                     at = [batch, channel, y, left + i]
                     self.given.result.write(line[i], at, 1)
 
-    def _value(self, total: Any, at: Any) -> Any:
-        """What is stored of a vector of sums."""
-
-        def parameter(buffer: Any) -> Any:
-            return tirx.Broadcast(buffer[at], self.lanes)
-
-        return self.given.of_store.stored(total, parameter, self.lanes)
+    def _parameter(self, buffer: Any, at: Any) -> Any:
+        return tirx.Broadcast(buffer[at], self.lanes)
