@@ -59,7 +59,7 @@ def run(
     """
     shown = sys.stderr.isatty() if progress is None else check_flag("progress", progress)
     picture = images.read(image)
-    images.check_format(output)
+    images.check_format(output, picture)
     with replacing(output) as unfinished:
         use_threads(threads)
         tell = report or say
