@@ -22,6 +22,7 @@ from .nodes import (
     bodies,
     describe,
     label,
+    opset_for,
     opset_of,
     read_weights,
     reads,
@@ -159,7 +160,8 @@ def light_copy(model: onnx.ModelProto) -> onnx.ModelProto:
     light.graph.name = graph.name or "graph"
     light.graph.node.extend(graph.node)
     for node in light.graph.node:
-        if node.op_type in _DEPRECATED and node.domain in STANDARD:
+        is_deprecated = node.op_type in _DEPRECATED and node.domain in STANDARD
+        if is_deprecated or opset_for(node, opset_of(model)) > opset_of(model):
             node.domain = _UNCHECKED
     # Optimizers forget to import the domains of the operators that they put in.
     imported = {opset.domain for opset in model.opset_import} | set(STANDARD)
