@@ -32,9 +32,6 @@ from .nodes import (
 # Tensors of more bytes are left out where the checker and shape inference get a copy of the model.
 _SMALL = 4096
 
-# ONNX Runtime's oldest, too.
-_OLDEST = 7
-
 # Operators that newer versions of ``onnx`` call deprecated in the opset that brought them, though
 # exporters write them and ONNX Runtime runs them. In a domain of their own they are not checked.
 _DEPRECATED = frozenset({"GroupNormalization"})
@@ -67,12 +64,8 @@ def check_model(model: onnx.ModelProto, name: str, shaped: Container[str]) -> No
         raise ModelError(
             f"{name} is of opset {opset_of(model)}, the package onnx here knows {newest}: update it"
         )
-    is_named = any(opset.domain in STANDARD for opset in model.opset_import)
-    if is_named and opset_of(model) < _OLDEST:
-        raise ModelError(
-            f"{name} is of opset {opset_of(model)}, before {_OLDEST} attributes said how operands "
-            "broadcast: convert it (onnx.version_converter) or export it again"
-        )
+    if opset_of(model) < 1:
+        raise ModelError(f"{name} is of opset {opset_of(model)}: the standard begins with 1")
     if model.ir_version > onnx.IR_VERSION:
         raise ModelError(
             f"{name} is of IR version {model.ir_version}, the package onnx here knows"
