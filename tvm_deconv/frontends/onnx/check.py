@@ -71,9 +71,6 @@ def check_model(model: onnx.ModelProto, name: str, shaped: Container[str]) -> No
             f"{name} is of IR version {model.ir_version}, the package onnx here knows"
             f" {onnx.IR_VERSION}: update it"
         )
-    if graph.sparse_initializer:
-        sparse = graph.sparse_initializer[0].values.name
-        raise ModelError(f"{name}: weight {sparse!r} is sparse: store it as a dense tensor")
     for tensor in read_weights(graph):
         _check_tensor(tensor, name)
     _check_names(graph, name, opset_of(model))
