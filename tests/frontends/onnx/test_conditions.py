@@ -1,4 +1,4 @@
-"""Sizes that are chosen by conditions on free sizes, as exporters pad to a multiple."""
+"""Sizes by conditions on free sizes, as exporters pad to a multiple, and by quotients of them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,15 @@ def a_condition_as_numbers(n):
     return n("Mul", "x", n("ReduceMax", n("Cast", holds, to=TensorProto.FLOAT)))
 
 
+def a_quotient_of_what_may_be_nothing(n):
+    """As windows are joined: their number by that of one image, which is 0 for small ones."""
+    area = n("Mul", vector(n, 2), vector(n, 3))
+    count = n("Div", n("Mul", vector(n, 0), area), n("Div", area, n.integers(4)))
+    return n("Reshape", "x", n("Concat", count, n.integers(-1), axis=0))
+
+
 WAYS = (
+    a_quotient_of_what_may_be_nothing,
     lambda n: to_a_multiple(n, lambda n, rest: n("Equal", rest, n.integers(0))),
     lambda n: to_a_multiple(n, lambda n, rest: n("Less", rest, n.integers(1))),
     lambda n: to_a_multiple(n, lambda n, rest: n("Greater", rest, n.integers(0)), is_rest=True),

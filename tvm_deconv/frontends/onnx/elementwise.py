@@ -19,7 +19,8 @@ from .nodes import words
 
 def _quotient(analyzer: sym.Analyzer, a: Any, b: Any) -> Any:
     """Towards zero; nothing simplifies that where the dividend may be negative."""
-    if not _proves(analyzer, b, lambda value: value > 0):
+    b = _divisor(analyzer, b)
+    if b is None:
         return None
     if _proves(analyzer, a, lambda value: value >= 0):
         return a // b if _are_ints(a, b) else tirx.floordiv(int64(a), int64(b))
@@ -28,9 +29,19 @@ def _quotient(analyzer: sym.Analyzer, a: Any, b: Any) -> Any:
 
 def _remainder(analyzer: sym.Analyzer, a: Any, b: Any) -> Any:
     """With the sign of the divisor."""
-    if not _proves(analyzer, b, lambda value: value > 0):
+    b = _divisor(analyzer, b)
+    if b is None:
         return None
     return a % b if _are_ints(a, b) else tirx.floormod(int64(a), int64(b))
+
+
+def _divisor(analyzer: sym.Analyzer, b: Any) -> Any:
+    """Where ``b`` is 0, no quotient means anything: 1 then. None where it may be less."""
+    if _proves(analyzer, b, lambda value: value > 0):
+        return b
+    if isinstance(b, int) or not analyzer.can_prove(b >= 0):
+        return None
+    return tirx.max(b, int64(1))
 
 
 def _extreme(function: Callable[..., Any], of_ints: Callable[..., Any]) -> Callable[..., Any]:
