@@ -16,7 +16,7 @@ from tvm.target import Target
 from tvm_deconv.backends import backend_of
 from tvm_deconv.backends.facts import DeviceFacts
 from tvm_deconv.compiler import TargetSpec, for_threads
-from tvm_deconv.errors import DeviceError, TuningError
+from tvm_deconv.errors import TuningError
 from tvm_deconv.importer import Shapes
 from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.logs.header import Header, device_name
@@ -205,7 +205,7 @@ def find_device(
     """How to reach the device; None for this machine.
 
     Raises TuningError where only one of tracker and key is given, or neither and ``target`` is
-    another machine, and DeviceError for a tracker that is not ``HOST:PORT``.
+    another machine, and for a tracker that is not ``HOST:PORT``.
     """
     if tracker is None:
         if key is not None:
@@ -218,5 +218,5 @@ def find_device(
         raise TuningError(f"tracker {tracker} needs the key that the device registered with")
     host, _, port = tracker.rpartition(":")
     if not host or not (port.isascii() and port.isdigit()):
-        raise DeviceError(f"tracker {tracker!r} is not of the form HOST:PORT")
+        raise TuningError(f"tracker {tracker!r} is not of the form HOST:PORT")
     return RpcDevice(host, int(port), key)
