@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +27,6 @@ RANGES = {
 DEFAULT_RANGE = "0..1"
 # Of a network of bytes: black is the least of its type, white the greatest.
 OF_BYTES = {"uint8": "0..255", "int8": "-128..127"}
-
-Numbers = float | Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def given_pixels(pixels: Pixels | None) -> Pixels:
     return pixels or Pixels()
 
 
-def _numbers(name: str, values: Numbers | None) -> tuple[float, ...] | None:
+def _numbers(name: str, values: Any) -> tuple[float, ...] | None:
     if values is None:
         return None
     try:
