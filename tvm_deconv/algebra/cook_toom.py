@@ -30,7 +30,7 @@ from tvm_deconv.errors import GeometryError
 # ones whose products' errors grow least on the way back, which are most of the error. For random
 # data and taps the product of point j is as large as |G_j| |B^T_j|, and A_ij of its error comes
 # through to output i: F(4, 3) multiplies the error of a sum by 2.2, F(6, 3) by 4.5, F(3, 7) by 8.5,
-# F(4, 7) by 11, and F(5, 7), which has 11 points, by 20 at best (root mean squares).
+# F(4, 7) by 10.5, and F(5, 7), which has 11 points, by 20 at best (root mean squares).
 # The point 1 is the first wherever it is one of them, as ``algebra.winograd`` needs it.
 _POINTS: dict[int, tuple[Fraction, ...]] = {
     count: tuple(Fraction(point) for point in points.split())
@@ -44,7 +44,7 @@ _POINTS: dict[int, tuple[Fraction, ...]] = {
         7: "1 0 1/2 -1/2 -1 5/2",
         8: "1 0 1/2 -1/2 -1 2 -2",
         9: "0 3/4 -3/4 9/8 -9/8 9/4 -9/4 3/8",
-        10: "0 3/8 -3/8 7/8 -7/8 5/4 -5/4 2 -2",
+        10: "0 3/8 -3/8 7/8 -7/8 5/4 -5/4 9/4 -9/4",
     }.items()
 }
 
