@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tvm_deconv.algebra import unfolding
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
 from tvm_deconv.algebra.unfolding import fits, offset, offsets, taps, unfolded
-from tvm_deconv.measure.reference import conv2d_transpose
+from tvm_deconv.measure.reference import transposed_convolution
 
 
 def computed(op, x, kernel):
@@ -46,7 +46,7 @@ def test_sums_of_unfolded_taps_are_those_of_the_folded_kernel(data):
         weights[:, :, rows, columns] += kernel
     np.testing.assert_array_equal(unfolded(op, weights), kernel)
     if min(op.h.output_size(5), op.w.output_size(4)) > 0:
-        expected = conv2d_transpose(
+        expected = transposed_convolution(
             x[None], weights, op.strides, op.padding, op.output_padding, (1, 1), 1
         )
         np.testing.assert_array_equal(computed(op, x, kernel), expected[0])
