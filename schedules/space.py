@@ -65,6 +65,7 @@ def names_of(variant: Tunable) -> list[str]:
 def parameters_of(variant: Tunable, point: Mapping[str, int]) -> Any:
     """The parameters that ``point_of`` makes ``point`` of.
 
+    A flag that is not set by default may be missing: logs are older than some of them.
     Raises VariantError for a field that is missing, unknown, no int, less than 1 (or 0, where that
     says something) or, for a flag, not 0 or 1.
     """
@@ -72,6 +73,9 @@ def parameters_of(variant: Tunable, point: Mapping[str, int]) -> Any:
     flags = {f.name for f in dataclass_fields(parameters_class) if f.type == "bool"}
     names = {f.name: _PAIRS.get(f.name, (f.name,)) for f in dataclass_fields(parameters_class)}
     known = names_of(variant)
+    point = {f.name: 0 for f in dataclass_fields(parameters_class) if f.default is False} | dict(
+        point
+    )
     for problem, found in (
         ("lack", [name for name in known if name not in point]),
         ("have an unknown field", [str(name) for name in point if name not in known]),

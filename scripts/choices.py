@@ -28,7 +28,7 @@ from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.logs.header import Header, device_name, processor_model
 from tvm_deconv.logs.layer import Candidate, Layer
 from tvm_deconv.logs.trial import OK, Trial
-from tvm_deconv.measure.reference import TOLERANCE, conv2d_transpose, largest_error
+from tvm_deconv.measure.reference import TOLERANCE, transposed_convolution, largest_error
 from tvm_deconv.measure.rotation import rotate, timed_turn
 from tvm_deconv.schedules.cpu.integer.variant import IntegerVariant
 from tvm_deconv.schedules.machines import variants_for
@@ -106,7 +106,7 @@ def operands(layer: Layer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     weight[:, :, :, sorted(conv.w.zero_taps)] = 0
     numbers = conv.strides, conv.padding, conv.output_padding, conv.dilation, conv.groups
     down, right = conv.step
-    return x, weight, conv2d_transpose(x, weight, *numbers)[:, :, ::down, ::right]
+    return x, weight, transposed_convolution(x, weight, *numbers)[:, :, ::down, ::right]
 
 
 def call_of(candidate: Candidate, target: tvm.target.Target, case: tuple[np.ndarray, ...]) -> Call:

@@ -9,7 +9,7 @@ from exact_winograd_layers import KERNEL_4, NEAREST, folded
 from tvm_deconv.algebra import exact_winograd
 from tvm_deconv.algebra.exact_winograd import fits, products_of, shares_sums, transformed
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
-from tvm_deconv.measure.reference import conv2d_transpose
+from tvm_deconv.measure.reference import transposed_convolution
 
 
 def computed(op, x, weights, shared):
@@ -46,7 +46,9 @@ def test_a_folded_resize_shares_products(factor):
     weights = folded(rng.integers(-128, 128, (3, 2, factor + 1, factor + 1)), factor)
     x = rng.integers(-255, 256, (3, 5, 4))
     assert exact_winograd.refusal(op) is None and shares_sums(op, weights)
-    expected = conv2d_transpose(x[None], weights, op.strides, op.padding, (0, 0), (1, 1), 1)[0]
+    expected = transposed_convolution(x[None], weights, op.strides, op.padding, (0, 0), (1, 1), 1)[
+        0
+    ]
     for shared in (True, False):
         np.testing.assert_array_equal(computed(op, x, weights, shared), expected)
     assert [one.count for one in products_of(op, True)] == [2 * factor + 1] * 2
@@ -58,7 +60,9 @@ def test_a_transposed_convolution_shares_none(pads):
     op = ConvTranspose2d(2, 3, Axis(4, 2, *pads), KERNEL_4)
     weights, x = rng.integers(-9, 10, (2, 3, 4, 4)), rng.integers(0, 256, (2, 3, 6))
     assert exact_winograd.refusal(op) is None and not shares_sums(op, weights)
-    expected = conv2d_transpose(x[None], weights, op.strides, op.padding, (0, 0), (1, 1), 1)[0]
+    expected = transposed_convolution(x[None], weights, op.strides, op.padding, (0, 0), (1, 1), 1)[
+        0
+    ]
     np.testing.assert_array_equal(computed(op, x, weights, False), expected)
 
 

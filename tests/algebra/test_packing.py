@@ -17,7 +17,9 @@ from tvm_deconv.algebra.geometry import (
     axis_of_resize,
     axis_of_subpixel,
 )
+from tvm_deconv.algebra.known_weights import obeying
 from tvm_deconv.algebra.packing import Direct, Winograd, as_json, of_json
+from tvm_deconv.algebra.winograd import filters
 
 # Each with other taps: even, uneven, of an uncropped phase, dilated, written out with zeros, none.
 AXES = [
@@ -29,6 +31,8 @@ AXES = [
     axis_of_resize(ConvAxis(3, 1, 1), 2),
     Axis(2, 1, zero_taps=frozenset({0, 1})),
 ]
+
+NEAREST = AXES[5]
 
 # Those of the variants: CPU's revd2, tdc, stdd and revd, then GPU's revd2, tdc and revd.
 ORDERS = [
@@ -115,6 +119,35 @@ def test_every_point_of_winograds_form_is_a_transformed_phase(conv, outputs, blo
         np.testing.assert_allclose(found, left @ taps @ right.T, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("axes", [(NEAREST, NEAREST), (NEAREST, AXES[0]), (AXES[3], NEAREST)])
+@pytest.mark.parametrize("outputs", [(2, 4), (4, 3)])
+def test_phases_of_equal_sums_have_one_weight_at_the_point_1(axes, outputs):
+    conv, block, n = ConvTranspose2d(3, 5, *axes), 2, 3
+    weights = obeying(conv, weights_of(conv) / np.prod(conv.weight_shape))
+    order = "b u v row/n ic row%n"
+    alone = Winograd(conv, order, n, outputs, block).pack(weights)
+    packing = Winograd(conv, order, n, outputs, block, shared=True)
+    packed = packing.pack(weights)
+    assert (packed.shape, packed.dtype) == (packing.shape, np.float32)
+    assert packed.shape[1:3] == tuple(
+        1 + (m + axis.max_taps - 2) * axis.stride if axis is NEAREST else m + axis.max_taps - 1
+        for m, axis in zip(outputs, axes, strict=True)
+    )
+    h, w = filters(conv, outputs, shared=True)
+    (rh, rw), (own_h, own_w) = conv.strides, (conv.h is not NEAREST, conv.w is not NEAREST)
+    for b, o, u, v in np.ndindex(len(alone), block, h.points, w.points):
+        if b * block + o >= conv.out_channels:
+            continue
+        for fh, fw in np.ndindex(rh, rw):
+            row = (o * rh + fh) * rw + fw
+            expected = alone[b, u, v, row // n, :, row % n]
+            row = (o * (rh if own_h else 1) + fh * own_h) * (rw if own_w else 1) + fw * own_w
+            place = h.product(u, 0 if own_h else fh), w.product(v, 0 if own_w else fw)
+            assert (h.point(place[0]), w.point(place[1])) == (u, v)
+            found = packed[(b, *place, row // n, slice(None), row % n)]
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
 def test_an_axis_of_one_element_may_be_left_out():
     conv = ConvTranspose2d(4, 3, AXES[5], AXES[5])
     weights = weights_of(conv)
@@ -129,7 +162,10 @@ def test_an_axis_of_one_element_may_be_left_out():
     "packing",
     [
         Direct(ConvTranspose2d(4, 6, AXES[4], AXES[3], 2), ORDERS[0], 4),
-        Winograd(ConvTranspose2d(4, 6, AXES[0], AXES[5]), "g b u v row/n ic row%n", 4, (2, 3), 6),
+        Winograd(ConvTranspose2d(4, 6, AXES[0], NEAREST), "g b u v row/n ic row%n", 4, (2, 3), 6),
+        Winograd(
+            ConvTranspose2d(4, 6, NEAREST, NEAREST), "b u v row/n ic row%n", 4, (2, 3), 6, True
+        ),
     ],
 )
 def test_a_packing_comes_back_from_json(packing):

@@ -74,6 +74,16 @@ def test_after_the_time_limit_no_round_begins_but_there_is_always_one():
     assert {len(times) for times in samples.values()} == {1 + CALLS_A_TURN}
 
 
+def test_what_a_first_look_takes_is_not_counted_to_the_limit(monkeypatch):
+    players = Players(fast=1, slow=10_000)
+
+    def seconds():
+        return sum(players.paces[name] * calls for name, calls in players.turns) / 1e3
+
+    monkeypatch.setattr("tvm_deconv.measure.rotation.time.monotonic", seconds)
+    assert len(players.rotate(rounds=9, limit_s=5)["fast"]) == 1 + 9 * MOST_CALLS_A_TURN
+
+
 def test_who_returns_no_times_is_out():
     players = Players(a=1, dead=0)
     assert players.rotate(rounds=2)["dead"] == []

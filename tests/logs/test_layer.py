@@ -50,6 +50,7 @@ def test_different_layers_have_different_texts(one, other):
 
 
 ROUND = Axis(9, 3, 3, 3)
+FOLDED = Axis(4, 2, 1, 1, equal_sums=True)
 
 
 @pytest.mark.parametrize(
@@ -76,12 +77,17 @@ ROUND = Axis(9, 3, 3, 3)
             "deconv 4x3 s2x1 d1x2 8->6 g2 p1,0,2,0 o1x0 zh1,3 zw2 2x12x20 float32",
         ),
         (
+            ConvTranspose2d(64, 3, FOLDED, FOLDED),
+            Sizes(1, 16, 20),
+            "deconv 4x4 s2 64->3 p1 eh ew 1x16x20 float32",
+        ),
+        (
             ConvTranspose2d(3, 64, Axis(7, 1, 3, 3), Axis(5, 1, 2, 2), 1, (2, 3)),
             Sizes(1, 32, 48),
             "deconv 7x5 step2x3 3->64 p3,2,3,2 1x32x48 float32",
         ),
     ],
-    ids=["one number for both axes", "nothing that is as usual", "everything", "a step"],
+    ids=["one number for both axes", "nothing that is as usual", "everything", "sums", "a step"],
 )
 def test_a_layer_in_words(conv, sizes, text):
     assert str(Layer(conv, sizes)) == text

@@ -67,6 +67,17 @@ def test_a_transposed_convolution_of_any_attributes(
     check(net, net("ConvTranspose", "x", *weights, **attributes))
 
 
+@pytest.mark.parametrize("size", [(9,), (5, 6, 7)])
+def test_convolutions_over_sounds_and_volumes(size):
+    axes = len(size)
+    net = Net((2, 4, *size))
+    pads = {"pads": [1] * axes + [0] * axes, "strides": [2] * axes}
+    up = net(
+        "ConvTranspose", "x", net.constant(4, 3, *[3] * axes), net.constant(6), group=2, **pads
+    )
+    check(net, net("Conv", up, net.constant(8, 6, *[3] * axes), net.constant(8), **pads))
+
+
 def test_automatic_padding_is_left_to_the_slow_evaluator():
     net = Net((1, 2, 7, 7))
     check(net, net("Conv", "x", net.constant(3, 2, 3, 3), auto_pad="SAME_UPPER", strides=[2, 2]))

@@ -330,6 +330,15 @@ def test_winograds_tiles_reach_as_far_as_the_last_phase():
     assert read == 25 * 3 * 3
 
 
+def test_phases_that_share_products_have_fewer_weights_and_sums():
+    layer = upsampling("nearest", 1, 1, 3, 2, 8)
+    alone, shared = winograd_counts(layer, (4, 4)), winograd_counts(layer, (4, 4), shared=True)
+    assert shared.weight_words == 81
+    assert alone.multiply_adds - shared.multiply_adds == 9 * (100 - 81)
+    assert alone.activation_words_written - shared.activation_words_written == 9 * (100 - 81)
+    assert shared.activation_words_read == alone.activation_words_read
+
+
 def test_winograd_needs_a_tap_in_every_phase_and_known_points():
     layer = Operator(ConvTranspose2d(1, 1, Axis(1, 2), Axis(4, 2)), "deconv", 8, 8)
     with pytest.raises(VariantError, match="winograd needs taps in every phase"):

@@ -224,6 +224,19 @@ def test_winograd_multiplies_once_for_each_point_and_its_transforms_share_sums()
     assert 0 < transforms < expected.multiply_adds - products
 
 
+def test_phases_that_share_products_multiply_less():
+    layer = upsampling("nearest", 4, 8, 3, 2, (12, 32))
+    tile = WinogradTile(4, 2, 4, (4, 4), (4, 9), 8, unroll=2, shared=True)
+    found, expected = (
+        measure(kernel("winograd", layer, tile)),
+        winograd_counts(layer, (4, 4), shared=True),
+    )
+    assert np.prod(VARIANTS["winograd"].packed_shape(layer.conv, tile)) == expected.weight_words
+    products = 4 * 9 * expected.weight_words
+    padded = found.weights.loads * tile.lanes
+    assert found.scratch["transform"].loads == padded >= products
+
+
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
 def test_a_size_that_only_the_run_time_knows_may_be_given(variant):
     conv, shape = WHOLE["nearest, r 3"].conv, (2, 9, 21)

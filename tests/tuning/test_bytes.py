@@ -210,7 +210,7 @@ def test_the_definition_that_metaschedule_sees_is_the_sum_of_products(tmp_path):
     )
     conv = layer.conv
     numbers = conv.strides, conv.padding, conv.output_padding, conv.dilation, conv.groups
-    expected = tvm_deconv.measure.reference.conv2d_transpose(x, weight, *numbers)
+    expected = tvm_deconv.measure.reference.transposed_convolution(x, weight, *numbers)
     np.testing.assert_array_equal(y.numpy(), expected)
 
 

@@ -164,7 +164,8 @@ def axis_of_interpolation(conv: ConvAxis, padding: Continued) -> Axis:
     starts = (reach - conv.dilation * k for k in range(conv.kernel))
     live = {start + m for start in starts for m in range(triangle)}
     kernel = conv.extent + triangle - 1
-    return Axis(kernel, r, crops[0], crops[1], zero_taps=frozenset(range(kernel)) - live)
+    zeros = frozenset(range(kernel)) - live
+    return Axis(kernel, r, *crops, zero_taps=zeros, equal_sums=r > 1)
 
 
 def outside_weights(w: np.ndarray, axis: int, dilation: int, zeros: tuple[int, int]) -> np.ndarray:

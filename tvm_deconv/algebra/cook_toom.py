@@ -30,20 +30,21 @@ from tvm_deconv.errors import GeometryError
 # 3/4, 7/8, 1, 5/4, 3/2, 7/4, 2, 5/2. Largest error over the largest output, 32 channels of normal
 # values in float32: F(4, 3) 0.8e-6 (4.0e-6 with the usual 0, 1, -1, 2, -2), F(5, 2) 1.3e-6,
 # F(6, 3) 6.1e-6; the plain sum has 0.7e-6. Of more than 8 points ``algebra.winograd`` has them.
+# The point 1 is the first wherever it is one of them, as ``algebra.winograd`` needs it.
 _POINTS: dict[int, tuple[Fraction, ...]] = {
     count: tuple(Fraction(point) for point in points.split())
     for count, points in {
         1: "",
         2: "0",
-        3: "0 -1",
-        4: "0 1 -1",
-        5: "0 1 -1 2",
+        3: "1 0",
+        4: "1 0 -1",
+        5: "1 0 -1 2",
         6: "0 5/8 -5/8 3/2 -3/2",
-        7: "0 5/8 -5/8 1 -1 3/2",
-        8: "0 5/8 -5/8 1 -1 3/2 -3/2",
+        7: "1 0 5/8 -5/8 -1 3/2",
+        8: "1 0 5/8 -5/8 -1 3/2 -3/2",
         9: "0 1/2 -1/2 7/8 -7/8 5/4 -5/4 2",
         10: "0 1/2 -1/2 7/8 -7/8 5/4 -5/4 2 -2",
-        11: "0 1/2 -1/2 3/4 -3/4 1 -1 3/2 -3/2 2",
+        11: "1 0 1/2 -1/2 3/4 -3/4 -1 3/2 -3/2 2",
     }.items()
 }
 

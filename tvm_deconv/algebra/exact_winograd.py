@@ -22,8 +22,8 @@ from itertools import product
 
 import numpy as np
 
-from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
-from tvm_deconv.algebra.packing import kernel_indices
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.known_weights import by_taps
 
 # Of each phase: the taps of an axis, the outputs of a tile, and the points.
 TAPS = OUTPUTS = 2
@@ -97,7 +97,7 @@ def products_of(op: ConvTranspose2d, shared: bool) -> tuple[Products, Products]:
 def shares_sums(op: ConvTranspose2d, weights: np.ndarray) -> bool:
     """Whether the taps of all phases have equal sums along height, and along width."""
     by_height, by_width = (
-        _at_taps(weights, axis, at).sum(at + 1) for at, axis in ((2, op.h), (3, op.w))
+        by_taps(weights, axis, at).sum(at + 1) for at, axis in ((2, op.h), (3, op.w))
     )
     return bool((by_height == by_height[:, :, :1]).all() and (by_width == by_width[..., :1]).all())
 
@@ -106,7 +106,7 @@ def transformed(op: ConvTranspose2d, weights: np.ndarray, shared: bool) -> np.nd
     """IOHW integers as (products in height, products in width, I, O), int64."""
     made = weights.astype(np.int64)
     for at, products in zip((2, 3), products_of(op, shared), strict=True):
-        taps = _at_taps(made, op.h if at == 2 else op.w, at)
+        taps = by_taps(made, op.h if at == 2 else op.w, at)
         first, last = (taps.take(i, at + 1) for i in range(TAPS))
         total = first + last
         parts = [first, total.take([0], at) if shared else total, last]
@@ -131,10 +131,3 @@ def fits(op: ConvTranspose2d, weights: np.ndarray, shared: bool) -> bool:
         most[np.ix_(rows, columns)].sum((0, 1)).max(initial=0) < _INT32
         for rows, columns in product(height.all_terms, width.all_terms)
     )
-
-
-def _at_taps(weights: np.ndarray, axis: Axis, at: int) -> np.ndarray:
-    """``weights`` with the axis ``at`` of kernel indices as two, of phases and of taps."""
-    indices = kernel_indices(axis)
-    shape = (*weights.shape[:at], *indices.shape, *weights.shape[at + 1 :])
-    return weights.take(indices.reshape(-1), at).reshape(shape)

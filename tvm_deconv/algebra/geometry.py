@@ -39,7 +39,9 @@ class Axis:
 
     ``pad_begin`` and ``pad_end`` crop the full output, as in ONNX ConvTranspose; they are never
     negative. ``output_padding`` samples are appended to the output end. ``zero_taps`` lists kernel
-    indices whose weights are known to be all zero (a dilated kernel written out densely).
+    indices whose weights are known to be all zero (a dilated kernel written out densely), and
+    ``equal_sums`` says that the weights of each phase are known to have the same sum (a folded
+    resize, where each phase adds up the whole kernel).
     """
 
     kernel: int
@@ -49,6 +51,7 @@ class Axis:
     output_padding: int = 0
     dilation: int = 1
     zero_taps: frozenset[int] = frozenset()
+    equal_sums: bool = False
 
     def __post_init__(self) -> None:
         for name in ("kernel", "stride", "dilation"):
@@ -295,6 +298,7 @@ def axis_of_resize(conv: ConvAxis, factor: int, edge: tuple[int, int] = (0, 0)) 
         pad_begin=_crop("begin", reach - pads[0], pads[0], reach),
         pad_end=_crop("end", reach - pads[1], pads[1], reach),
         zero_taps=frozenset(range(kernel)) - live,
+        equal_sums=factor > 1,
     )
 
 

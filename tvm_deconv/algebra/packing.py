@@ -12,10 +12,11 @@ A packed array has an axis for each word of its ``order``, the outermost first:
 and in Winograd's form, where a point (u, v) of a phase has one weight for each pair of channels,
 
     b                blocks of output channels, the last of which is filled up with zeros
-    u, v             points
+    u, v             points; where phases share the one at 1, the products that they have together
     piece            pieces of the kernel, those along the width fastest
     row/n, row%n     the rows of a block in runs of n: row (o * r_h + f_h) * r_w + f_w is phase f of
-                     its output channel o; the last run is filled up with zeros
+                     its output channel o, or of an axis whose phases share products the row of
+                     all of them; the last run is filled up with zeros
 
 So ``"g kh kw o/n ic o%n"`` is [g][kh][kw][o/n][ic][o%n]. An axis of one element may be left out.
 """
@@ -31,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
-from tvm_deconv.algebra.winograd import filters
+from tvm_deconv.algebra.winograd import Filter, filters
 
 DTYPE = "float32"
 # Of a matrix product that are taken at a time.
@@ -106,43 +107,65 @@ class Winograd(Packing):
     """``G w G^T`` of every piece of every phase, taken in float64: weights of F(m, k).
 
     m are the ``outputs`` (rows, columns) of a tile; ``algebra.winograd`` cuts the taps of a phase.
-    ``block`` is how many output channels a block has.
+    ``block`` is how many output channels a block has. ``shared`` is for phases that share products.
     """
 
     outputs: tuple[int, int]
     block: int
+    shared: bool = False
 
     def _sizes(self) -> dict[str, int]:
         conv, n = self.conv, self.n
-        h, w = filters(conv, self.outputs)
+        h, w = filters(conv, self.outputs, self.shared)
+        rows = self.block * prod(conv.strides) // (h.sharing * w.sharing)
         return {
             "g": conv.groups,
             "ic": conv.group_inputs,
             "b": -(-conv.group_outputs // self.block),
-            **{"u": h.points, "v": w.points},
+            **{"u": h.products, "v": w.products},
             "piece": h.pieces * w.pieces,
-            "row/n": -(-self.block * prod(conv.strides) // n),
+            "row/n": -(-rows // n),
             "row%n": n,
         }
 
     def _arranged(self, weights: np.ndarray, dtype: str) -> tuple[np.ndarray, list[str]]:
         """One matrix product, of taps that lie in the order of the result already."""
         conv, sizes = self.conv, self._sizes()
-        h, w = filters(conv, self.outputs)
+        h, w = filters(conv, self.outputs, self.shared)
         blocked = _in_runs(_by_phase(_grouped(weights, conv), conv), 2, self.block)
         pieces = _in_runs(_in_runs(blocked, 7, w.taps), 5, h.taps)
         # [g][ic][b][block][fh][ph][th][fw][pw][tw]
-        by_row = pieces.transpose(0, 1, 2, 3, 4, 7, 5, 8, 6, 9)
-        g, ic, b, *_ = by_row.shape
-        rows = self.block * prod(conv.strides)
-        by_row = by_row.reshape(g, ic, b, rows, sizes["piece"], h.taps * w.taps)
+        g, ic, b, block, fh, _, _, fw, *_ = pieces.shape
+        # Phases that share products are no rows, but axes of their own:
+        # [g][ic][b][block][fh][fw][ph][pw][fh that share][fw that share][th][tw]
+        by_axis = pieces.reshape(
+            *(g, ic, b, block, fh // h.sharing, h.sharing, h.pieces, h.taps),
+            *(fw // w.sharing, w.sharing, w.pieces, w.taps),
+        ).transpose(0, 1, 2, 3, 4, 8, 6, 10, 5, 9, 7, 11)
+        by_row = by_axis.reshape(
+            g, ic, b, -1, sizes["piece"], h.sharing, w.sharing, h.taps * w.taps
+        )
         axes = ["g", "ic", "b", "row/n", "row%n", "piece"]
         inner = [word for word in self.order.split() if word in axes]
         first = [axis for axis in axes if axis not in inner]
-        taps = _in_runs(by_row, 3, self.n).transpose(6, *(axes.index(a) for a in (*first, *inner)))
+        order = [axes.index(axis) for axis in (*first, *inner)]
+        taps = _in_runs(by_row, 3, self.n).transpose(8, 6, 7, *order)
         kernel = np.kron(h.matrices.kernel, w.matrices.kernel)
         products = _product(kernel, taps.reshape(h.taps * w.taps, -1), dtype)
-        return products.reshape(h.points, w.points, *taps.shape[1:]), ["u", "v", *first, *inner]
+        products = products.reshape(h.points, w.points, *taps.shape[1:])
+        if self.shared:
+            (u, fh), (v, fw) = _products_of(h), _products_of(w)
+            products = products[u[:, None], v, fh[:, None], fw]
+        else:
+            products = products[:, :, 0, 0]
+        return products, ["u", "v", *first, *inner]
+
+
+def _products_of(known: Filter) -> np.ndarray:
+    """The point of each product, and the phase; the first's of the one that they share."""
+    products = np.arange(known.products)
+    points = known.point(products)
+    return np.stack([points, np.where(points, (products - 1) % known.sharing, 0)])
 
 
 def _product(a: np.ndarray, b: np.ndarray, dtype: str) -> np.ndarray:

@@ -11,14 +11,22 @@ there are pieces, over tiles. With F(4, 4), 7 taps take 2 * 7 products for 4 out
 
 In two dimensions an error is multiplied by that of the other axis. A *line*, a layer whose kernels
 have one row or one column, has no other, and may take more points.
+
+All phases of a transposed convolution read the same transformed input. The weight of a phase at the
+point 1 is the sum of its taps. Where all phases have the same sum (``Axis.equal_sums``), as behind
+a resize that is folded into the weights, they have the same product at that point: r phases take
+(a - 1) r + 1 products in place of a r. Behind a nearest resize by 2, a 3x3 kernel by F(4, 2) along
+both axes takes 81 products for 64 outputs, where the phases by themselves take 100 and the taps
+256. Other points save nothing: the phases of such a kernel differ by (z - 1) times a tap.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from tvm_deconv.algebra.cook_toom import MAX_POINTS, Transforms, point_count, transforms
-from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 
 # Points of each axis in two dimensions. Largest error over the largest output, 512 channels of
 # normal values in float32: F(6 x 6, 3 x 3), which has 8, up to 36e-6; of lines, F(6, 3) 4e-6,
@@ -36,18 +44,33 @@ class Filter:
     """F(``outputs``, ``taps``) along one axis, for each of ``pieces`` pieces of a kernel.
 
     Taps lie ``step`` samples apart: the samples of each residue by ``step`` are then a convolution
-    of their own, with taps side by side.
+    of their own, with taps side by side. ``sharing`` phases have the product at the first point, 1,
+    in common; with 1 each phase has all products for itself.
     """
 
     outputs: int
     taps: int
     pieces: int = 1
     step: int = 1
+    sharing: int = 1
 
     @property
     def points(self) -> int:
-        """Inputs of a tile, and products for each piece."""
+        """Inputs of a tile, and products of a phase for each piece."""
         return point_count(self.outputs, self.taps)
+
+    @property
+    def products(self) -> int:
+        """Of the phases that share one, together: that one, then those of each point."""
+        return (self.points - 1) * self.sharing + 1
+
+    def product(self, point: int, phase: Any) -> Any:
+        """Which one a phase has at a point; ``phase`` is 0 where none is shared."""
+        return (point - 1) * self.sharing + 1 + phase if point else 0
+
+    def point(self, product: Any) -> Any:
+        """The point at which a product is taken."""
+        return (product + self.sharing - 1) // self.sharing
 
     @property
     def unit(self) -> int:
@@ -64,13 +87,23 @@ def is_line(conv: ConvTranspose2d) -> bool:
     return min(conv.h.max_taps, conv.w.max_taps) == 1
 
 
-def filters(conv: ConvTranspose2d, outputs: tuple[int, int]) -> tuple[Filter, Filter]:
-    """The filters (rows, columns) for tiles of ``outputs`` of every phase."""
+def filters(
+    conv: ConvTranspose2d, outputs: tuple[int, int], shared: bool = False
+) -> tuple[Filter, Filter]:
+    """The filters (rows, columns) for tiles of ``outputs`` of every phase.
+
+    With ``shared`` the phases share products along each axis where they can.
+    """
     most = _most_points(conv)
     return (
-        _filter(outputs[0], conv.h.max_taps, most, conv.h.tap_step),
-        _filter(outputs[1], conv.w.max_taps, most, conv.w.tap_step),
+        _filter(outputs[0], conv.h, most, shared),
+        _filter(outputs[1], conv.w, most, shared),
     )
+
+
+def can_share(conv: ConvTranspose2d, outputs: tuple[int, int]) -> bool:
+    """Whether ``filters`` of such tiles share any product."""
+    return any(known.sharing > 1 for known in filters(conv, outputs, shared=True))
 
 
 def tile_outputs(conv: ConvTranspose2d) -> tuple[list[int], list[int]]:
@@ -78,31 +111,38 @@ def tile_outputs(conv: ConvTranspose2d) -> tuple[list[int], list[int]]:
 
     An axis with more taps than are known has none.
     """
-    return _tile_outputs(conv, conv.h.max_taps), _tile_outputs(conv, conv.w.max_taps)
+    return _tile_outputs(conv, conv.h), _tile_outputs(conv, conv.w)
 
 
 def most_taps(conv: ConvTranspose2d) -> int:
     """Taps of an axis up to which ``tile_outputs`` has any."""
-    return MAX_PIECES * max(_tile_outputs(conv, 2 * MAX_PIECES))
+    return MAX_PIECES * max(_tile_outputs(conv, Axis(2 * MAX_PIECES)))
 
 
 def _most_points(conv: ConvTranspose2d) -> int:
     return MAX_POINTS if is_line(conv) else MAX_PLANE_POINTS
 
 
-def _filter(outputs: int, taps: int, most_points: int, step: int = 1) -> Filter:
-    """In one piece if that can be, which takes fewer products than several."""
+def _filter(outputs: int, axis: Axis, most_points: int, shared: bool = False) -> Filter:
+    """In one piece if that can be, which takes fewer products than several.
+
+    The sums of pieces are not those of phases, so several pieces share nothing.
+    """
+    taps, step = axis.max_taps, axis.tap_step
     if taps == 1:
         return Filter(outputs, taps)
-    if point_count(outputs, taps) <= most_points:
-        return Filter(outputs, taps, 1, step)
-    return Filter(outputs, outputs, -(-taps // outputs), step)
+    if point_count(outputs, taps) > most_points:
+        return Filter(outputs, outputs, -(-taps // outputs), step)
+    at_one = transforms(outputs, taps).points[0] == 1
+    return Filter(
+        outputs, taps, 1, step, axis.stride if shared and axis.equal_sums and at_one else 1
+    )
 
 
-def _tile_outputs(conv: ConvTranspose2d, taps: int) -> list[int]:
-    if taps == 1:
+def _tile_outputs(conv: ConvTranspose2d, axis: Axis) -> list[int]:
+    if axis.max_taps == 1:
         return [1]
     most = _most_points(conv)
     last = MAX_LINE_OUTPUTS if is_line(conv) else most - 1
-    found = (_filter(outputs, taps, most) for outputs in range(2, last + 1))
+    found = (_filter(outputs, axis, most) for outputs in range(2, last + 1))
     return [f.outputs for f in found if f.points <= most and f.pieces <= MAX_PIECES]

@@ -12,6 +12,7 @@ apart. What is not there is 1 for a stride, a dilation and groups, and 0 for a p
     IN->OUT     channels, g groups
     p           padding: of all four sides, or top,left,bottom,right
     zh, zw      taps in height and in width whose weights are all zero
+    eh, ew      the taps of all phases have equal sums in height, in width
     NxHxW       batch and size of the input, then the dtype of input and output, or for products of
                 integers those of input and weights: uint8xint8
 """
@@ -36,7 +37,7 @@ _TEXT = re.compile(
     r"deconv (?P<kernel>\d+x\d+)(?: s(?P<stride>[\dx]+))?(?: d(?P<dilation>[\dx]+))?"
     r"(?: step(?P<step>[\dx]+))? (?P<channels>\d+->\d+)(?: g(?P<groups>\d+))?"
     r"(?: p(?P<padding>[\d,]+))?(?: o(?P<output_padding>[\dx]+))?"
-    r"(?: zh(?P<zero_h>[\d,]+))?(?: zw(?P<zero_w>[\d,]+))?"
+    r"(?: zh(?P<zero_h>[\d,]+))?(?: zw(?P<zero_w>[\d,]+))?(?P<equal_h> eh)?(?P<equal_w> ew)?"
     r" (?P<sizes>\d+x\d+x\d+) (?P<dtype>\w+)"
 )
 
@@ -112,6 +113,7 @@ class Layer:
                 for name, axis in (("zh", h), ("zw", w))
                 if axis.zero_taps
             ),
+            *(name for name, axis in (("eh", h), ("ew", w)) if axis.equal_sums),
             "x".join(map(str, self.fixed)),
             self.dtype,
         ]
@@ -166,6 +168,7 @@ def _layer_of(found: re.Match[str]) -> Layer:
     axes = zip(
         *(kernel, stride, (top, left), (bottom, right), output, dilation),
         (zeros("zero_h"), zeros("zero_w")),
+        (bool(found["equal_h"]), bool(found["equal_w"])),
         strict=True,
     )
     h, w = (Axis(*fields) for fields in axes)

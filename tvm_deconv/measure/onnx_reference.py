@@ -71,44 +71,44 @@ def _widen(tensor: TensorProto) -> None:
 
 
 class Conv(SlowConv):
-    """Two-dimensional convolution."""
+    """Convolution of any number of axes."""
 
     def _run(self, X: Any, W: Any, B: Any = None, *args: Any, **attributes: Any) -> Any:
         x, w, b = X, W, B
-        if x.ndim != 4 or attributes.get("auto_pad", "NOTSET") != "NOTSET":
+        if attributes.get("auto_pad", "NOTSET") != "NOTSET":
             return super()._run(x, w, b, **attributes)
-        y = reference.conv2d(
+        y = reference.convolution(
             x,
             w,
-            strides=attributes.get("strides") or (1, 1),
-            padding=attributes.get("pads") or (0, 0, 0, 0),
-            dilation=attributes.get("dilations") or (1, 1),
+            strides=attributes.get("strides") or (),
+            padding=attributes.get("pads") or (),
+            dilation=attributes.get("dilations") or (),
             groups=attributes.get("group") or 1,
         )
-        return (y if b is None else y + b.reshape(-1, 1, 1),)
+        return (_with_bias(y, b),)
 
 
 class ConvTranspose(SlowConvTranspose):
-    """Two-dimensional transposed convolution."""
+    """Transposed convolution of any number of axes."""
 
     def _run(self, X: Any, W: Any, B: Any = None, *args: Any, **attributes: Any) -> Any:
         x, w, b = X, W, B
-        if (
-            x.ndim != 4
-            or attributes.get("auto_pad", "NOTSET") != "NOTSET"
-            or attributes.get("output_shape")
-        ):
+        if attributes.get("auto_pad", "NOTSET") != "NOTSET" or attributes.get("output_shape"):
             return super()._run(x, w, b, **attributes)
-        y = reference.conv2d_transpose(
+        y = reference.transposed_convolution(
             x,
             w,
-            strides=attributes.get("strides") or (1, 1),
-            padding=attributes.get("pads") or (0, 0, 0, 0),
-            output_padding=attributes.get("output_padding") or (0, 0),
-            dilation=attributes.get("dilations") or (1, 1),
+            strides=attributes.get("strides") or (),
+            padding=attributes.get("pads") or (),
+            output_padding=attributes.get("output_padding") or (),
+            dilation=attributes.get("dilations") or (),
             groups=attributes.get("group") or 1,
         )
-        return (y if b is None else y + b.reshape(-1, 1, 1),)
+        return (_with_bias(y, b),)
+
+
+def _with_bias(y: np.ndarray, b: Any) -> np.ndarray:
+    return y if b is None else y + b.reshape(-1, *(1,) * (y.ndim - 2))
 
 
 class Resize(SlowResize):

@@ -6,11 +6,11 @@ also there where neither TVM's compiler nor ONNX is. Each tap is a matrix produc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
+from math import prod
 
 import numpy as np
-
-Pair = tuple[int, int]
 
 TOLERANCE = {"float32": 1e-4, "float16": 5e-3}
 """The largest error that counts as right, of the largest value, by the dtype of the tensors.
@@ -38,67 +38,77 @@ def relative_errors(got: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return (got.astype("float64") - expected) / (np.abs(expected).max(initial=0.0) or 1.0)
 
 
-def conv2d(
+def convolution(
     x: np.ndarray,
     weight: np.ndarray,
-    strides: Pair = (1, 1),
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0),
-    dilation: Pair = (1, 1),
+    strides: Sequence[int] = (),
+    padding: Sequence[int] = (),
+    dilation: Sequence[int] = (),
     groups: int = 1,
 ) -> np.ndarray:
-    """Correlation of NCHW ``x`` and OIHW ``weight``, float64.
+    """Correlation of ``x`` (N, C, sizes) and ``weight`` (O, C / groups, kernel), float64.
 
-    ``padding`` is (top, left, bottom, right): zeros around the input.
+    Of any number of spatial axes. ``padding`` are zeros around the input, the begins of all axes
+    and then the ends; strides and dilation are 1 if left out.
     """
-    top, left, bottom, right = padding
-    x = np.pad(x.astype("float64"), ((0, 0), (0, 0), (top, bottom), (left, right)))
+    axes = x.ndim - 2
+    ends = _around(padding, axes)
+    strides, dilation = strides or (1,) * axes, dilation or (1,) * axes
+    x = np.pad(x.astype("float64"), [(0, 0), (0, 0), *ends])
     batch, outputs, kernel = x.shape[0], weight.shape[0], weight.shape[2:]
     sizes = [
         (size - (taps - 1) * step - 1) // stride + 1
         for size, taps, step, stride in zip(x.shape[2:], kernel, dilation, strides, strict=True)
     ]
-    y = np.zeros((batch, groups, outputs // groups, sizes[0] * sizes[1]))
-    for kh, kw in product(*map(range, kernel)):
-        rows, columns = map(_met, (kh, kw), dilation, sizes, strides)
-        tap = weight[:, :, kh, kw].astype("float64").reshape(groups, outputs // groups, -1)
-        y += tap @ x[:, :, rows, columns].reshape(batch, groups, -1, sizes[0] * sizes[1])
+    y = np.zeros((batch, groups, outputs // groups, prod(sizes)))
+    for tap in product(*map(range, kernel)):
+        met = (slice(None), slice(None), *map(_met, tap, dilation, sizes, strides))
+        factors = weight[(..., *tap)].astype("float64").reshape(groups, outputs // groups, -1)
+        y += factors @ x[met].reshape(batch, groups, -1, prod(sizes))
     return y.reshape(batch, outputs, *sizes)
 
 
-def conv2d_transpose(
+def transposed_convolution(
     x: np.ndarray,
     weight: np.ndarray,
-    strides: Pair = (1, 1),
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0),
-    output_padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
+    strides: Sequence[int] = (),
+    padding: Sequence[int] = (),
+    output_padding: Sequence[int] = (),
+    dilation: Sequence[int] = (),
     groups: int = 1,
 ) -> np.ndarray:
-    """Transposed convolution of NCHW ``x`` and IOHW ``weight``, float64.
+    """Transposed convolution of ``x`` and ``weight`` (C, O / groups, kernel), float64.
 
-    Input sample i goes through tap k to sample s*i + d*k of the full output, whose ``padding``
-    (top, left, bottom, right) is then cut off. Taps that are all zero are left out.
+    Input sample i goes through tap k to sample s*i + d*k of the full output, whose ``padding``,
+    the begins of all axes and then the ends, is then cut off. Taps that are all zero are left out.
     """
-    top, left, bottom, right = padding
     (batch, channels, *sizes), per_group, kernel = x.shape, weight.shape[1], weight.shape[2:]
+    ones = (1,) * len(sizes)
+    strides, dilation = strides or ones, dilation or ones
     full = [
         (size - 1) * stride + (taps - 1) * step + 1 + extra
         for size, stride, taps, step, extra in zip(
-            sizes, strides, kernel, dilation, output_padding, strict=True
+            sizes, strides, kernel, dilation, output_padding or (0,) * len(sizes), strict=True
         )
     ]
     y = np.zeros((batch, groups * per_group, *full))
     x = x.astype("float64").reshape(batch, groups, channels // groups, -1)
-    for kh, kw in product(*map(range, kernel)):
-        tap = weight[:, :, kh, kw].astype("float64").reshape(groups, -1, per_group)
-        if tap.any():
-            rows, columns = map(_met, (kh, kw), dilation, sizes, strides)
-            terms = tap.transpose(0, 2, 1) @ x
-            y[:, :, rows, columns] += terms.reshape(batch, -1, *sizes)
-    return y[:, :, top : full[0] - bottom, left : full[1] - right]
+    for tap in product(*map(range, kernel)):
+        factors = weight[(..., *tap)].astype("float64").reshape(groups, -1, per_group)
+        if factors.any():
+            met = (slice(None), slice(None), *map(_met, tap, dilation, sizes, strides))
+            y[met] += (factors.transpose(0, 2, 1) @ x).reshape(batch, -1, *sizes)
+    cut = zip(_around(padding, len(sizes)), full, strict=True)
+    return y[(slice(None), slice(None), *(slice(begin, n - end) for (begin, end), n in cut))]
+
+
+def _around(padding: Sequence[int], axes: int) -> list[tuple[int, int]]:
+    """(begin, end) of each axis."""
+    padding = padding or (0,) * (2 * axes)
+    return list(zip(padding[:axes], padding[axes:], strict=True))
 
 
 def _met(tap: int, dilation: int, count: int, stride: int) -> slice:
-    """The ``count`` pixels, ``stride`` apart, that a tap meets along one axis."""
+    """The ``count`` samples, ``stride`` apart, that a tap meets along one axis."""
     first = tap * dilation
     return slice(first, first + (count - 1) * stride + 1, stride)

@@ -41,7 +41,8 @@ def rotate(
     times; a contestant that returns none is out. First everybody makes one counted call; who is
     ``SLOW`` times slower than the fastest (those in ``exempt`` aside) is out with that one. Then up
     to ``rounds`` rounds follow, of ``CALLS_A_TURN`` to ``MOST_CALLS_A_TURN`` calls each turn, fewer
-    of slow ones; after ``limit_s`` seconds no new round begins, but there is always one.
+    of slow ones; ``limit_s`` seconds after the first look no new round begins, but there is always
+    one. What is only looked at, TVM's ten seconds for a layer of milliseconds, takes nobody's turns.
     """
     samples: dict[str, list[float]] = {name: [] for name in names}
     calls = dict.fromkeys(names, 1)
@@ -58,6 +59,7 @@ def rotate(
             calls[name] = min(calls[name], len(times))
         if number == 0:
             calls = _calls(samples, exempt)
+            started = time.monotonic()
         order = [name for name in order if calls.get(name)]
     return samples
 

@@ -12,6 +12,7 @@ tiles cover the output. Taps d samples apart take tiles of d residues: t = d cei
     sums        read N I t² p², write N O r² t² p² (activation)
     outputs     reads those, writes N O OH² (processing); A^T M A for each tile, phase and channel
 
+Where phases share a product, (p-1) r + 1 stands for p r in products, weights and what sums write.
 The arithmetic of the transforms is counted as products with the entries of the matrices that are
 not 0, those along the rows after those along the columns. Our kernel shares the even and odd parts
 of two rows, so it does less, and it keeps both intermediates in a cache, strip by strip. Lavin and
@@ -32,20 +33,20 @@ from .counts import Counts, in_bytes
 from .operators import Operator
 
 
-def winograd_counts(operator: Operator, outputs: tuple[int, int]) -> Counts:
-    """Counts for tiles of ``outputs`` (rows, columns) of every phase.
+def winograd_counts(operator: Operator, outputs: tuple[int, int], shared: bool = False) -> Counts:
+    """Counts for tiles of ``outputs`` (rows, columns) of every phase, which may share products.
 
     Raises VariantError where phases do not share their input, GeometryError for tiles without
     known points.
     """
     conv, batch = operator.conv, operator.batch
-    rows, columns = filters(conv, outputs)
+    rows, columns = filters(conv, outputs, shared)
     h = _Tiles(conv.h, operator.height, rows)
     w = _Tiles(conv.w, operator.width, columns)
     tiles, points = batch * h.count * w.count, h.points * w.points
-    phases = conv.h.stride * conv.w.stride
+    phases, products = conv.h.stride * conv.w.stride, h.products * w.products
     inputs, sums = conv.in_channels * tiles, conv.out_channels * phases * tiles
-    weights = points * h.pieces * w.pieces * phases * conv.out_channels * conv.group_inputs
+    weights = products * h.pieces * w.pieces * conv.out_channels * conv.group_inputs
     spread = inputs * (h.data * w.points + h.points * w.data)
     gather = sums * (h.inverse * w.points + h.outputs * w.inverse)
     image = batch * conv.in_channels * operator.height * operator.width
@@ -53,7 +54,7 @@ def winograd_counts(operator: Operator, outputs: tuple[int, int]) -> Counts:
         multiply_adds=tiles * weights + spread + gather,
         weight_words=weights,
         activation_words_read=inputs * points,
-        activation_words_written=sums * points,
+        activation_words_written=conv.out_channels * tiles * products,
         processing_words_read=image + sums * points,
         processing_words_written=inputs * points + prod(operator.output_shape),
     )
@@ -68,6 +69,7 @@ class _Tiles:
             raise VariantError(f"winograd needs taps in every phase, {axis} has phases without")
         matrices = known.matrices
         self.outputs, self.points, self.pieces = known.outputs, known.points, known.pieces
+        self.products = known.products * axis.stride // known.sharing
         self.count = known.step * -(-(axis.blocks(size) + max(axis.shifts)) // known.unit)
         self.data, self.inverse = (
             int(np.count_nonzero(matrix)) for matrix in (matrices.data, matrices.inverse)

@@ -216,7 +216,7 @@ def _case(layer: Layer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     weight = random.standard_normal(shape, "float32")
     weight[:, :, sorted(h.zero_taps)] = 0
     weight[..., sorted(w.zero_taps)] = 0
-    expected = reference.conv2d_transpose(
+    expected = reference.transposed_convolution(
         x,
         weight,
         (h.stride, w.stride),

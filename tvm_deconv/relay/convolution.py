@@ -21,8 +21,8 @@ from tvm import autotvm, relay
 from tvm.target import Target
 
 from tvm_deconv.algebra.geometry import ConvAxis, ConvTranspose2d, axis_of_convolution
+from tvm_deconv.algebra.known_weights import without_zero_taps
 from tvm_deconv.algebra.weights import weight_shuffle
-from tvm_deconv.algebra.zero_taps import without_zero_taps
 from tvm_deconv.errors import GeometryError
 from tvm_deconv.patterns.layouts import four_paddings
 from tvm_deconv.schedules.cpu.machine import CpuMachine

@@ -31,7 +31,7 @@ from tvm import relay, topi
 from tvm.relay.op import strategy as stock_strategies
 from tvm.target import Target, override_native_generic_func
 
-from tvm_deconv.algebra.zero_taps import without_zero_taps
+from tvm_deconv.algebra.known_weights import without_zero_taps
 from tvm_deconv.schedules.choice import AUTO, Choice, Preferences
 from tvm_deconv.schedules.te.layouts import as_nchw, from_nchw, permuted
 from tvm_deconv.schedules.te.packing import packed

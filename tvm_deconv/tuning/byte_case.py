@@ -13,7 +13,7 @@ from math import ceil, log2, sqrt
 import numpy as np
 
 from tvm_deconv.logs.layer import Candidate, Layer
-from tvm_deconv.measure.reference import conv2d_transpose
+from tvm_deconv.measure.reference import transposed_convolution
 from tvm_deconv.schedules.cpu.integer.variant import IntegerVariant
 
 X_ZERO = 3
@@ -26,9 +26,12 @@ _OF_X, _OF_Y = 74, 50
 def draw(layer: Layer, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """x (NCHW) and weight (IOHW)."""
     dtype, weight_dtype = layer.operands
-    bounds, most = np.iinfo(dtype), _LARGEST[weight_dtype]
+    bounds, most, conv = np.iinfo(dtype), _LARGEST[weight_dtype], layer.conv
+    if conv.h.equal_sums or conv.w.equal_sums:
+        # One tap of each phase makes sums equal, and has to fit as well.
+        most = max(1, most // (4 * conv.h.max_taps * conv.w.max_taps))
     x = random.integers(bounds.min, bounds.max, layer.input_shape, dtype, endpoint=True)
-    weight = random.integers(-most, most, layer.conv.weight_shape, weight_dtype, endpoint=True)
+    weight = random.integers(-most, most, conv.weight_shape, weight_dtype, endpoint=True)
     return x, weight
 
 
@@ -37,7 +40,7 @@ def expected(layer: Layer, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     conv, bounds = layer.conv, np.iinfo(x.dtype)
     numbers = conv.strides, conv.padding, conv.output_padding, conv.dilation, conv.groups
     centred = x.astype("float64") - X_ZERO
-    sums = conv2d_transpose(centred, weight.astype("float64"), *numbers)
+    sums = transposed_convolution(centred, weight.astype("float64"), *numbers)
     units = np.rint(sums.astype("float32") * _scale(layer)).astype("float64")
     return (units + _zero_point(layer)).clip(bounds.min, bounds.max)
 

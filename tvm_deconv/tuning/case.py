@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tvm_deconv.measure.reference import TOLERANCE, conv2d_transpose
+from tvm_deconv.algebra.known_weights import obeying
+from tvm_deconv.measure.reference import TOLERANCE, transposed_convolution
 
 from . import byte_case
 
@@ -56,15 +57,14 @@ def write_case(layer: Layer, folder: Path, seed: int) -> None:
             random.standard_normal(shape, "float32").astype(layer.dtype)
             for shape in (layer.input_shape, conv.weight_shape)
         )
-    weight[:, :, sorted(conv.h.zero_taps)] = 0
-    weight[:, :, :, sorted(conv.w.zero_taps)] = 0
+    weight = obeying(conv, weight)
     np.save(folder / X, x)
     np.save(folder / WEIGHT, weight)
     if layer.is_of_bytes:
         expected, tolerance = byte_case.expected(layer, x, weight), 0.0
     else:
         numbers = conv.strides, conv.padding, conv.output_padding, conv.dilation, conv.groups
-        expected, tolerance = conv2d_transpose(x, weight, *numbers), TOLERANCE[layer.dtype]
+        expected, tolerance = transposed_convolution(x, weight, *numbers), TOLERANCE[layer.dtype]
     np.save(folder / EXPECTED, expected)
     facts = {"dtype": layer.dtype, "tolerance": tolerance}
     (folder / FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")

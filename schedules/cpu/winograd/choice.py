@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.winograd import filters, is_line, tile_outputs
+from tvm_deconv.algebra.winograd import can_share, filters, is_line, tile_outputs
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.tiling import MIN_WORK_PER_THREAD, STACK_BYTES
 from tvm_deconv.schedules.typical import TYPICAL_SIZES
@@ -54,7 +54,8 @@ def choose_tile(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Win
 def choose_tiles(
     conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
 ) -> tuple[WinogradTile, ...]:
-    """The tile with the least cycles for each number of outputs: larger ones have more weights."""
+    """The tile with the least cycles for each number of outputs, and with and without products that
+    phases share: they differ in their weights."""
     return tuple(tile for _, tile in _best_of_each(conv, sizes, machine))
 
 
@@ -62,7 +63,7 @@ def choose_tiles(
 def _best_of_each(
     conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
 ) -> tuple[tuple[float, WinogradTile], ...]:
-    """Cycles and tile, the best of each ``outputs``."""
+    """Cycles and tile, the best of each of ``_forms``."""
     best = (_best(conv, sizes, many, machine) for many in _candidates(conv, sizes, machine))
     # What matters less, or not at all for the others, is settled last.
     return tuple((cycles, replace(tile, unroll=_unroll(conv, tile))) for cycles, tile in best)
@@ -100,7 +101,7 @@ def _weights_in_vectors(channels: int, machine: CpuMachine) -> bool:
 
 
 def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Iterator[WinogradTile]:
-    """Tiles to weigh, all of the same ``outputs`` in one, whose other fields are arrays."""
+    """Tiles to weigh, all of one of ``_forms`` in one, whose other fields are arrays."""
     lanes = machine.lanes
     work = conv.multiply_adds(
         sizes.batch or 1,
@@ -108,14 +109,15 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
         sizes.width or max(TYPICAL_SIZES),
     )
     parallel = machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD
-    phases = conv.h.stride * conv.w.stride
     most = _MOST_LINE_TILES if is_line(conv) else _MOST_TILES
-    shapes = [
-        ((block, *shape), _splits(conv, block, machine))
-        for block in _blocks(conv)
-        for shape in _register_tiles(block * phases, most, machine)
-    ]
-    for outputs in _outputs(conv):
+    for outputs, shared in _forms(conv):
+        known = filters(conv, outputs, shared)
+        row_phases = conv.h.stride * conv.w.stride // (known[0].sharing * known[1].sharing)
+        shapes = [
+            ((block, *shape), _splits(conv, block, machine))
+            for block in _blocks(conv)
+            for shape in _register_tiles(block * row_phases, most, machine)
+        ]
         strips = list(_strips(conv, sizes, outputs, lanes))
         varied = [
             (*shape, *strip, n) for shape, splits in shapes for strip in strips for n in splits
@@ -133,7 +135,16 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
             channel_splits=splits,
             parallel=parallel,
             weight_vectors=_weights_in_vectors(channels, machine),
+            shared=shared,
         )
+
+
+def _forms(conv: ConvTranspose2d) -> Iterator[tuple[tuple[int, int], bool]]:
+    """Outputs of a tile, and whether phases share products."""
+    for outputs in _outputs(conv):
+        yield outputs, False
+        if can_share(conv, outputs):
+            yield outputs, True
 
 
 def _outputs(conv: ConvTranspose2d) -> list[tuple[int, int]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from tvm_deconv.schedules.tir.straight_line import prime_factors
 from tvm_deconv.schedules.typical import typical
 from tvm_deconv.schedules.variant import Sizes
 
-from .tile import Layout, WinogradTile, least
+from .tile import LINE, MOST_FETCHED, Layout, WinogradTile, least
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,11 @@ class StageCycles:
 
     Copying a vector of input, on its way from memory, takes ``read``, and each of the shuffles that
     deal it out ``deal``. Transforming a vector of tiles takes ``transform`` for each point, and
-    back ``invert``; along the one axis of a line ``line_transform`` and ``line_invert``. Storing a
-    vector of outputs takes ``store``, and each of the shuffles that interleave it ``interleave``. A
-    vector of a register tile takes ``drain`` to be set to zero and stored.
+    back ``invert``; along the one axis of a line ``line_transform`` and ``line_invert``. In a row
+    of tiles that does not begin with a whole vector, most vectors lie in two cache lines, and take
+    ``split_transform`` and ``split_invert`` more. Storing a vector of outputs takes ``store``,
+    ``unfetched`` more where its line was not prefetched, and each of the shuffles that interleave
+    it ``interleave``. A vector of a register tile takes ``drain`` to be set to zero and stored.
 
     The others are bytes in a cycle: of ``weights``, which are prefetched, of ``scratch``, and of
     that of a line, whose rows lie far apart, each between a core and the level-3 cache and between
@@ -39,7 +42,10 @@ class StageCycles:
     invert: float
     line_transform: float
     line_invert: float
+    split_transform: float
+    split_invert: float
     store: float
+    unfetched: float
     interleave: float
     drain: float
     weights: tuple[float, float]
@@ -50,19 +56,63 @@ class StageCycles:
 
 # Of one Zen 4 core (EPYC, AVX-512), fitted to the times of 120 tiles for ten layers, plain,
 # sub-pixel, nearest and transposed, with 32 to 256 channels; the model is 10 % away from a time on
-# average, which is about what two runs on that machine differ by.
-_AVX512 = StageCycles(5, 4, 13, 5, 7, 3, 8, 4, 5, (30, 4), (10, 4), (4, 4), 64)
+# average, which is about what two runs on that machine differ by. Split vectors make no difference
+# to the 1,079 times of its tuning log; lines were not prefetched then.
+_AVX512 = StageCycles(
+    read=5,
+    deal=4,
+    transform=13,
+    invert=5,
+    line_transform=7,
+    line_invert=3,
+    split_transform=0,
+    split_invert=0,
+    store=8,
+    unfetched=0,
+    interleave=4,
+    drain=5,
+    weights=(30, 4),
+    scratch=(10, 4),
+    line_scratch=(4, 4),
+    line_loads=64,
+)
+
+# Of an Intel Xeon (model 207, AVX-512, two threads), where a core loads and computes twice as many
+# whole vectors in a cycle: fitted to 400 tiles for fourteen layers. Without these three the model
+# is 13 % away from a time there, with them 10 %; the tile that it takes first is up to 1.41 times as
+# slow as the best of them, with them 1.21 times.
+_INTEL = replace(_AVX512, split_transform=12, split_invert=9.5, unfetched=18)
 
 # Of AVX2, where two multiply-adds start in a cycle and none of the shuffles takes two registers:
 # fitted to 110 tiles for 13 layers, code for Haswell on an Intel Xeon (Emerald Rapids), one thread.
 # The model is 16 % away on average with that processor's caches. Of lines none was measured: what
-# they take is half of the above, since a cycle has two multiply-adds.
-_AVX2 = StageCycles(4, 3.5, 6.5, 2.6, 3.5, 1.5, 8.5, 9.5, 2.4, (15, 5), (4, 2.5), (2, 2), 32)
+# they take is half of the above, since a cycle has two multiply-adds. What split vectors and lines
+# that are not prefetched take was fitted to 288 tiles for ten layers likewise, two threads.
+_AVX2 = StageCycles(
+    read=4,
+    deal=3.5,
+    transform=6.5,
+    invert=2.6,
+    line_transform=3.5,
+    line_invert=1.5,
+    split_transform=5,
+    split_invert=3,
+    store=8.5,
+    unfetched=18,
+    interleave=9.5,
+    drain=2.4,
+    weights=(15, 5),
+    scratch=(4, 2.5),
+    line_scratch=(2, 2),
+    line_loads=32,
+)
 
 
 def cycles_of(machine: CpuMachine) -> StageCycles:
     """Those of the machine's kind."""
-    return _AVX2 if machine.has_few_registers else _AVX512
+    if machine.has_few_registers:
+        return _AVX2
+    return _INTEL if machine.loads_per_multiply_add == 1 else _AVX512
 
 
 def tile_cycles(
@@ -87,7 +137,7 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     """Cycles of one strip, for one share of its channels."""
     tile, conv, h, w = layout.tile, layout.conv, layout.h, layout.w
     lanes, inputs = tile.lanes, conv.group_inputs
-    points = h.points * w.points
+    points, products_a_row = h.points * w.points, h.products * w.products
     blocks = -(-layout.blocks // tile.channel_splits)
     transformed_vectors = h.positions * layout.residues * layout.chunks
     tile_vectors = h.tiles * layout.residues * layout.output_chunks
@@ -98,18 +148,25 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     read = inputs * h.inputs * layout.row_inputs / lanes * deal
     point = takes.transform if both else takes.line_transform
     transform = inputs * transformed_vectors * points * point
+    split = inputs * _split(h.positions * layout.residues, w.positions, lanes) * layout.chunks
+    transform = transform + both * split * points * takes.split_transform
     rows = blocks * layout.rows
     vectors = layout.strip_tiles // lanes
     sums = inputs * layout.pieces
-    multiply = points * rows * vectors * (sums * register_cycles(tile, machine) + takes.drain)
+    multiply = (
+        products_a_row * rows * vectors * (sums * register_cycles(tile, machine) + takes.drain)
+    )
     used = least(blocks * tile.block, conv.group_outputs) * layout.phases
     invert = used * tile_vectors * points * (takes.invert if both else takes.line_invert)
+    split = used * _split(h.tiles * layout.residues, w.positions, lanes) * layout.output_chunks
+    invert = invert + both * split * points * takes.split_invert
     interleave = takes.store + takes.interleave * _shuffles(w.unit * w.axis.stride)
+    interleave = interleave + takes.unfetched * (layout.fetched_lines(LINE) > MOST_FETCHED)
     store = used * tile_vectors * h.outputs * w.outputs * interleave
 
-    weights = 4 * points * rows * sums
+    weights = 4 * products_a_row * rows * sums
     transformed = 4 * points * inputs * layout.pitch
-    products = 4 * points * layout.rows * layout.pitch
+    products = 4 * products_a_row * layout.rows * layout.pitch
     resident = transformed + products + weights // blocks
     near = _near(conv, machine)
     moved = _stream(weights, weights, takes.weights, near, machine)
@@ -124,6 +181,12 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
         beyond = 1 - machine.l1_bytes / resident
         moved += loaded * (beyond * (beyond > 0)) / takes.line_loads
     return read + transform + multiply + invert + store + moved
+
+
+def _split(rows: int, positions: int, lanes: int) -> Any:
+    """How many of ``rows`` of tiles, one right after the other, begin within a vector."""
+    period = lanes // np.gcd(positions, lanes)
+    return rows + -rows // period
 
 
 @cache

@@ -53,13 +53,14 @@ def _invert_tiles(strip: Strip, channel: Any, phase: Any, line: Any) -> tirx.Stm
     layout, h, w = strip.layout, strip.layout.h, strip.layout.w
     fw, rw = strip.loop("fw", w.axis.stride), strip.loop("rw", w.step)
     chunk = strip.loop("tx", layout.output_chunks)
-    row = (channel * h.axis.stride + phase) * w.axis.stride + fw.loop_var
+    row = w.row(h.row(channel, phase), fw.loop_var)
     first = chunk.loop_var * strip.lanes
     tau = (line * w.step + rw.loop_var) * w.positions + first
     code = StraightLine()
 
     def product(u: int, v: int) -> Any:
-        return code.name(strip.load(strip.products, [u, v, row, tau]))
+        place = [h.product(u, phase), w.product(v, fw.loop_var), row, tau]
+        return code.name(strip.load(strip.products, place))
 
     columns = [
         code.combine(h.matrices.inverse, [product(u, v) for u in range(h.points)])

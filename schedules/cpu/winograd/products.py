@@ -12,11 +12,7 @@ from tvm_deconv.schedules.algorithms.names import OUTPUTS, PREFETCH, PRODUCTS, T
 from tvm_deconv.schedules.tir import edit
 
 from .strip import Strip
-from .tile import LINE
-
-# Lines of output that are prefetched for a block: more would not stay in a level-2 cache of 256 KiB
-# beside the weights.
-_MOST_FETCHED = 2048
+from .tile import LINE, MOST_FETCHED
 
 
 def in_scratch(strip: Strip, products: tirx.Stmt) -> tirx.Stmt:
@@ -87,10 +83,9 @@ def _fetch_outputs(strip: Strip) -> list[tirx.Stmt]:
     n, sy, sx, g, block = strip.place
     y = strip.store.block.writes[0].source
     values = LINE * 4 // (y.dtype.bits // 8)
-    rows = h.unit * h.tiles * h.axis.stride
-    lines = -(-w.span * w.axis.stride // values)
-    count = strip.layout.tile.block * rows * lines
-    if count > _MOST_FETCHED:
+    rows, lines = strip.layout.output_rows, strip.layout.row_lines(values)
+    count = strip.layout.fetched_lines(values)
+    if count > MOST_FETCHED:
         return []
     number, tiles = tirx.const(0, strip.index), 1
     for loop in strip.register_tiles:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.winograd import filters, tile_outputs
+from tvm_deconv.algebra.winograd import can_share, filters, tile_outputs
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.costs import Cost, waste
 from tvm_deconv.schedules.cpu.machine import CpuMachine
@@ -62,6 +64,7 @@ class WinogradSpace:
             "unroll": {n for n in _UNROLLS if conv.group_inputs % n == 0},
             "parallel": parallel_values(conv, sizes, machine),
             "weight_vectors": {0, 1} if machine.multiplies_by_lane else {0},
+            "shared": {0, 1} if any(can_share(conv, o) for o in product(rows, columns)) else {0},
         }
 
     def refusal(
@@ -93,6 +96,8 @@ class WinogradSpace:
             return "weight_vectors needs a machine that multiplies by a lane"
         if tile.weight_vectors and tile.channels % tile.lanes:
             return f"{tile.channels} channels are no whole vectors of {tile.lanes} weights"
+        if tile.shared and not can_share(conv, tile.outputs):
+            return "phases have no products in common for such tiles"
         return None
 
     def costs(
@@ -106,7 +111,12 @@ class WinogradSpace:
         by_lane = machine.multiplies_by_lane
         weights = ceil_div(tile.channels, tile.lanes) if by_lane else 1
         scratch = (
-            4 * h.points * w.points * layout.pitch * ((conv.group_inputs | 1) + (layout.rows | 1))
+            4
+            * layout.pitch
+            * (
+                h.points * w.points * (conv.group_inputs | 1)
+                + h.products * w.products * (layout.rows | 1)
+            )
         )
         caches = _LEVEL_2 * machine.l2_bytes + _LEVEL_3 * machine.l3_bytes
         on_stack = 4 * tile.lanes * accumulators
@@ -121,7 +131,7 @@ class WinogradSpace:
                 _MAX_UNROLLED,
             ),
             Cost("bytes of scratch", scratch, caches),
-            waste("rows", tile.block * layout.phases, layout.rows),
+            waste("rows", tile.block * h.row_phases * w.row_phases, layout.rows),
             waste("tiles", h.tiles * w.tiles * layout.residues, layout.strip_tiles),
         ]
         if height is not None:

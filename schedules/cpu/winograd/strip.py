@@ -54,7 +54,8 @@ class Strip:
         self.rows = self.memory("rows", ROWS, layout.row_inputs)
         self.spread = self.memory("spread", h.inputs, w.unit, layout.spread)
         self.transform = self.memory(TRANSFORM, *points, self.conv.group_inputs | 1, layout.pitch)
-        self.products = self.memory(PRODUCTS, *points, layout.rows | 1, layout.pitch)
+        products = (h.products, w.products)
+        self.products = self.memory(PRODUCTS, *products, layout.rows | 1, layout.pitch)
         self.outputs = self.memory(OUTPUTS, w.axis.stride, h.outputs, w.unit, columns)
         self.edge = self.memory("edge", line)
         self.line = self.registers("line", line)
@@ -73,8 +74,7 @@ class Strip:
 
     def clear(self, buffer: Any, row: Any, first: int, last: int) -> tirx.Stmt:
         """for u, v: buffer[u, v, row, first:last] = 0."""
-        layout = self.layout
-        u, v = self.loop("u", layout.h.points), self.loop("v", layout.w.points)
+        u, v = (self.loop(name, buffer.shape[at]) for at, name in enumerate("uv"))
         beyond = self.loop("tau", last - first)
         place = [u.loop_var, v.loop_var, row, first + beyond.loop_var]
         zeros = tirx.BufferStore(buffer, tirx.const(0, ACCUMULATE_DTYPE), place)

@@ -12,6 +12,9 @@ from tvm_deconv.schedules.algorithms.expressions import ceil_div
 
 # Values of float32 in a cache line.
 LINE = 16
+# Lines of output that are prefetched for a block: more would not stay in a level-2 cache of 256 KiB
+# beside the weights.
+MOST_FETCHED = 2048
 
 
 def largest(a: int, b: int) -> int:
@@ -34,6 +37,8 @@ class WinogradTile:
     of the blocks. The register tile of the products is ``channels`` rows, a row being a phase of an
     output channel, by ``vectors`` vectors of ``lanes`` tiles; ``unroll`` input channels are written
     out in the reduction. ``weight_vectors`` loads the weights of an input channel in whole vectors.
+    With ``shared`` the phases have products in common along each axis where their taps have equal
+    sums (``algebra.winograd``); they are products then, not rows.
     """
 
     lanes: int
@@ -46,6 +51,7 @@ class WinogradTile:
     unroll: int = 1
     parallel: bool = True
     weight_vectors: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,26 @@ class WinogradAxis:
 
     @property
     def points(self) -> int:
-        """Inputs of a tile, and products for each of them."""
+        """Inputs of a tile, and products of a phase for each of them."""
         return self.filter.points
+
+    @property
+    def products(self) -> int:
+        """Of all phases that share one, together."""
+        return self.filter.products
+
+    @property
+    def row_phases(self) -> int:
+        """Phases that are rows of the products: all, or 1 where they share products."""
+        return self.axis.stride // self.filter.sharing
+
+    def row(self, channel: Any, phase: Any) -> Any:
+        """A phase's row among those of all rows ``channel`` of phases."""
+        return channel * self.row_phases + (phase if self.row_phases > 1 else 0)
+
+    def product(self, point: int, phase: Any) -> Any:
+        """A phase's product at a point."""
+        return self.filter.product(point, phase if self.filter.sharing > 1 else 0)
 
     @property
     def step(self) -> int:
@@ -139,7 +163,8 @@ class Layout:
     def __post_init__(self) -> None:
         # Thousands of layouts are weighed for a layer: a lock for each, as in cached_property,
         # would take a third of the time.
-        (rows, columns), tiles = filters(self.conv, self.tile.outputs), self.tile.tiles
+        tiles = self.tile.tiles
+        rows, columns = filters(self.conv, self.tile.outputs, self.tile.shared)
         object.__setattr__(self, "h", WinogradAxis(self.conv.h, rows, tiles[0], False))
         object.__setattr__(self, "w", WinogradAxis(self.conv.w, columns, tiles[1], True))
 
@@ -199,6 +224,19 @@ class Layout:
         return (-(-largest(self.read_tiles, self.reach) // LINE) | 1) * LINE
 
     @property
+    def output_rows(self) -> int:
+        """Rows of output of a channel, of all phases."""
+        return self.h.unit * self.h.tiles * self.h.axis.stride
+
+    def row_lines(self, values: int) -> int:
+        """Cache lines of ``values`` each that a row of output takes."""
+        return -(-self.w.span * self.w.axis.stride // values)
+
+    def fetched_lines(self, values: int) -> int:
+        """Of the outputs of a block."""
+        return self.tile.block * self.output_rows * self.row_lines(values)
+
+    @property
     def spread(self) -> int:
         """Samples of each residue of the column that a row of tiles reads, in whole vectors."""
         beyond = -(-(self.w.taps - 1) // self.w.outputs)
@@ -227,7 +265,8 @@ class Layout:
     @property
     def row_steps(self) -> int:
         """Register tiles that cover a block's rows."""
-        return -(-self.tile.block * self.phases // self.tile.channels)
+        rows = self.tile.block * self.h.row_phases * self.w.row_phases
+        return -(-rows // self.tile.channels)
 
     @property
     def rows(self) -> int:

@@ -62,7 +62,7 @@ from .choice import choose_tile, choose_tiles
 from .cycles import tile_cycles
 from .finish import finish
 from .space import WinogradSpace
-from .tile import Layout, WinogradTile
+from .tile import Layout, WinogradAxis, WinogradTile
 
 
 def refusal(conv: ConvTranspose2d, accumulate: str) -> str | None:
@@ -89,7 +89,8 @@ def refusal(conv: ConvTranspose2d, accumulate: str) -> str | None:
 
 def packing(conv: ConvTranspose2d, tile: WinogradTile) -> Packing:
     """For each point a matrix of rows and input channels, in register tiles of rows."""
-    return Winograd(conv, "g b u v row/n ic piece row%n", tile.channels, tile.outputs, tile.block)
+    order = "g b u v row/n ic piece row%n"
+    return Winograd(conv, order, tile.channels, tile.outputs, tile.block, tile.shared)
 
 
 def compute(
@@ -135,24 +136,28 @@ def compute(
 
     ic = te.reduce_axis((0, inputs), "ic")
     piece = te.reduce_axis((0, layout.pieces), "piece")
+
+    def multiplied(n, sy, sx, g, blk, u, v, row, tau):
+        at = h.filter.point(u), w.filter.point(v)
+        read = (n, sy, sx, g, *at, ic, tau + layout.later_tiles(piece))
+        weight = packed[g, blk, u, v, row // tile.channels, ic, piece, row % tile.channels]
+        return te.sum(transform[read] * weight, axis=[ic, piece])
+
     products = te.compute(
-        (*strips, groups, layout.blocks, *points, layout.rows, layout.strip_tiles),
-        lambda n, sy, sx, g, blk, u, v, row, tau: te.sum(
-            transform[n, sy, sx, g, u, v, ic, tau + layout.later_tiles(piece)]
-            * packed[g, blk, u, v, row // tile.channels, ic, piece, row % tile.channels],
-            axis=[ic, piece],
-        ),
+        (*strips, groups, layout.blocks, h.products, w.products, layout.rows, layout.strip_tiles),
+        multiplied,
         name=PRODUCTS,
     )
 
     u, v = te.reduce_axis((0, h.points), "u"), te.reduce_axis((0, w.points), "v")
 
     def output(n, sy, sx, g, o, fh, line, fw, i, j, rw, tx):
-        row = ((o % tile.block) * conv.h.stride + fh) * conv.w.stride + fw
+        row = w.row(h.row(o % tile.block, fh), fw)
         factor = entry(h.matrices.inverse, i, u) * entry(w.matrices.inverse, j, v)
         tau = (line * w.step + rw) * w.positions + tx
-        value = products[n, sy, sx, g, o // tile.block, u, v, row, tau]
-        return te.sum(factor * value, axis=[u, v])
+        at = _at_point(h, u, fh), _at_point(w, v, fw)
+        read = (n, sy, sx, g, o // tile.block, *at, row, tau)
+        return te.sum(factor * products[read], axis=[u, v])
 
     channels = layout.blocks * tile.block
     lines = h.tiles * h.step
@@ -179,6 +184,13 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: WinogradTile) -> 
     store = steps.inline_epilogue(sch, keep=(PAD, SPREAD, TRANSFORM, PRODUCTS, OUTPUTS))
     winograd_steps.tile_products(sch, tile)
     return for_llvm(finish(sch.mod["main"], Layout(conv, tile), store))
+
+
+def _at_point(axis: WinogradAxis, point: Any, phase: Any) -> Any:
+    """A phase's product at a point that is an expression."""
+    if axis.filter.sharing == 1:
+        return point
+    return tirx.Select(point == 0, 0, axis.product(1, phase) + (point - 1) * axis.filter.sharing)
 
 
 def _divmod(value: Any, unit: int) -> tuple[Any, Any]:

@@ -21,6 +21,7 @@ from tvm_deconv.algebra.geometry import (
     axis_of_resize,
     axis_of_subpixel,
 )
+from tvm_deconv.algebra.known_weights import obeying
 from tvm_deconv.backends import machine_of
 from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.schedules.cpu.variants import VARIANTS
@@ -212,6 +213,7 @@ def _not_empty(axis: Axis, size: int) -> Axis:
             axis.output_padding,
             axis.dilation,
             axis.zero_taps,
+            axis.equal_sums,
         )
     return axis
 
@@ -244,10 +246,7 @@ def _point(
 
 def _weights(conv: ConvTranspose2d, dtype: str) -> np.ndarray:
     terms = conv.group_inputs * conv.h.max_taps * conv.w.max_taps
-    weight = weights(conv.weight_shape, dtype, 1, terms)
-    weight[:, :, sorted(conv.h.zero_taps)] = 0
-    weight[:, :, :, sorted(conv.w.zero_taps)] = 0
-    return weight
+    return obeying(conv, weights(conv.weight_shape, dtype, 1, terms))
 
 
 def _judged(got: np.ndarray, wanted: np.ndarray, case: LayerCase) -> Outcome:
@@ -268,7 +267,16 @@ def _judged(got: np.ndarray, wanted: np.ndarray, case: LayerCase) -> Outcome:
 
 def _spelled(axis: Axis) -> str:
     words = [str(axis.kernel)]
-    for name in ("stride", "pad_begin", "pad_end", "output_padding", "dilation", "zero_taps"):
+    names = (
+        "stride",
+        "pad_begin",
+        "pad_end",
+        "output_padding",
+        "dilation",
+        "zero_taps",
+        "equal_sums",
+    )
+    for name in names:
         value = getattr(axis, name)
         words.append(f"{name}={sorted(value) if name == 'zero_taps' else value}")
     return f"Axis({', '.join(words)})"

@@ -23,7 +23,7 @@ from tvm_deconv.algebra.geometry import (
     axis_of_resize,
     axis_of_subpixel,
 )
-from tvm_deconv.algebra.winograd import tile_outputs
+from tvm_deconv.algebra.winograd import can_share, tile_outputs
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.cpu.winograd import products
@@ -73,17 +73,19 @@ def tiled_layers(draw):
     shape = draw(st.integers(1, 2)), draw(st.integers(1, 30)), draw(st.integers(1, 60))
     lanes = draw(st.sampled_from([4, 8, 16]))
     block = draw(st.integers(1, outputs))
+    form = tuple(draw(st.sampled_from(known)) for known in tile_outputs(conv))
     tile = WinogradTile(
         lanes=lanes,
         vectors=draw(st.integers(1, 2)),
         channels=draw(st.integers(1, 7)),
-        outputs=tuple(draw(st.sampled_from(known)) for known in tile_outputs(conv)),
+        outputs=form,
         tiles=(draw(st.integers(1, 4)), draw(st.integers(2, 20))),
         block=block,
         channel_splits=draw(st.integers(1, 3)),
         unroll=draw(st.sampled_from([n for n in (1, 2, 3, 4) if inputs % n == 0])),
         parallel=draw(st.booleans()),
         weight_vectors=draw(st.booleans()),
+        shared=can_share(conv, form) and draw(st.booleans()),
     )
     return conv, shape, tile
 
@@ -351,5 +353,5 @@ def prefetched_outputs(block):
 def test_all_lines_of_a_blocks_outputs_are_prefetched(monkeypatch):
     lines = set(product(range(8), range(8), range(0, 32, 16)))
     assert lines <= prefetched_outputs(block=4)
-    monkeypatch.setattr(products, "_MOST_FETCHED", 15)
+    monkeypatch.setattr(products, "MOST_FETCHED", 15)
     assert not prefetched_outputs(block=4)

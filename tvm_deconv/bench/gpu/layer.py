@@ -17,7 +17,7 @@ from tvm_deconv.algebra.weights import (
     weight_convolution,
     weight_shuffle,
 )
-from tvm_deconv.measure.reference import conv2d, conv2d_transpose
+from tvm_deconv.measure.reference import convolution, transposed_convolution
 from tvm_deconv.workloads.spec import LEAKY_SLOPE, LayerSpec
 
 
@@ -92,11 +92,11 @@ class Tensors:
         x, weights, padding = self.x, self.weights, (layer.padding,) * 4
         if layer.kind == "deconv":
             strides, extra = pair(layer.factor), (layer.output_padding,) * 2
-            y = conv2d_transpose(x, weights, strides, padding, extra, groups=layer.groups)
+            y = transposed_convolution(x, weights, strides, padding, extra, groups=layer.groups)
         else:
             if layer.kind == "nearest":
                 x = x.repeat(layer.factor, axis=2).repeat(layer.factor, axis=3)
-            y = conv2d(x, weights, padding=padding, groups=layer.groups)
+            y = convolution(x, weights, padding=padding, groups=layer.groups)
         if self.bias is not None:
             y += self.bias.astype(np.float64)[:, None, None]
         if layer.kind != "subpixel":

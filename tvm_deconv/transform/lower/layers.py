@@ -100,7 +100,10 @@ def _of_one_pixel(conv: Convolution) -> Convolution:
     is_plain = (h.dilation, w.dilation, *conv.op.padding) == (1, 1, 0, 0, 0, 0)
     if (height, width) != (1, 1) or not is_plain or max(taps) > _MOST_TAPS:
         return conv
-    h, w = (replace(axis, stride=axis.kernel, zero_taps=frozenset()) for axis in (h, w))
+    h, w = (
+        replace(axis, stride=axis.kernel, zero_taps=frozenset(), equal_sums=False)
+        for axis in (h, w)
+    )
     return replace(conv, op=replace(conv.op, h=h, w=w))
 
 
