@@ -28,7 +28,7 @@ from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.logs.header import Header, device_name, processor_model
 from tvm_deconv.logs.layer import Candidate, Layer
 from tvm_deconv.logs.trial import OK, Trial
-from tvm_deconv.measure.reference import TOLERANCE, transposed_convolution, largest_error
+from tvm_deconv.measure.reference import TOLERANCE, largest_error, transposed_convolution
 from tvm_deconv.measure.rotation import rotate, timed_turn
 from tvm_deconv.schedules.cpu.integer.variant import IntegerVariant
 from tvm_deconv.schedules.machines import variants_for

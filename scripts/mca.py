@@ -11,8 +11,10 @@ Each layer has a line for `revd2`, which `--no-winograd` gives, and one for `win
 machine model prefers for all of these layers; its loop is that of the products, and its transforms,
 which are no reduction, are not in the table. The register tile is channels x phases x vectors in
 `revd2`, and rows x vectors in `winograd`, where a row is a phase of a channel. The line for
-`integer` is that of the layer quantized to 8 bits: `sdot` where the core has it and weights fit
-into bytes, else `smlal`; its multiply-adds are such instructions.
+`integer` is that of the layer quantized to 8 bits, in the form that the machine model takes: `sdot`
+where the core has it and weights fit into bytes, else `smlal`; its multiply-adds are such
+instructions. By F(2x2, 2x2) the register tile is channels x vectors, and by unfolded taps channels
+x taps x vectors; there, too, the loop is that of the products.
 
 The model of a core is not the core, and two need a second view:
 
@@ -36,11 +38,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import product
+from operator import itemgetter
 
 import tvm
 from inner_loop import Loop, NoAnalyser, analyser, cycles, cycles_per_multiply_add, reduction_loops
 from tvm import te
 
+from tvm_deconv.algebra.byte_forms import Forms
+from tvm_deconv.algebra.exact_winograd import refusal
 from tvm_deconv.algebra.geometry import (
     Axis,
     ConvAxis,
@@ -50,8 +55,9 @@ from tvm_deconv.algebra.geometry import (
 )
 from tvm_deconv.backends import linking
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
-from tvm_deconv.schedules.cpu.integer.tile import choose_tile
-from tvm_deconv.schedules.cpu.integer.write import write
+from tvm_deconv.schedules.cpu.integer.tile import choose_tile, tile_cycles
+from tvm_deconv.schedules.cpu.integer.unfolded.kernel import UnfoldedInteger
+from tvm_deconv.schedules.cpu.integer.winograd.kernel import WinogradInteger
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.cpu.revd2 import REVD2
 from tvm_deconv.schedules.cpu.tiling import Tiling
@@ -59,6 +65,8 @@ from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile
 from tvm_deconv.schedules.cpu.winograd.variant import WINOGRAD
 from tvm_deconv.schedules.variant import Sizes, Variant
 from tvm_deconv.targets import resolve_target
+from tvm_deconv.transform.lower.byte_forms import kernels_of
+from tvm_deconv.transform.lower.integer_choice import IntegerKernel, function_of
 
 WANTED = 0.85
 HEADINGS = (
@@ -126,10 +134,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A layer's code for a core: its register tile, and the loops of its reduction."""
+    """A layer's code for a core: its register tile, and the loops of its reduction.
+
+    ``by`` says in words which form of fewer products it has.
+    """
 
     register_tile: tuple[int, ...]
     loops: list[Loop]
+    by: str = ""
 
 
 def compiled(layer: str, variant: Variant, core: str) -> Kernel:
@@ -153,17 +165,41 @@ def _scheduled(layer: str, variant: Variant, tile: Tiling | WinogradTile) -> tvm
 
 
 def compiled_integers(layer: str, core: str) -> Kernel:
-    """The layer quantized, of bytes to bytes; weights of a folded resize are of 16 bits."""
+    """The layer quantized, of bytes to bytes, as the machine model takes it.
+
+    Weights of a folded resize are of 16 bits tap by tap, and of bytes where it is unfolded.
+    """
     conv, sizes = LAYERS[layer]
     target = _target(core)
     machine = cpu_machine(target)
-    dot = machine.wide if layer.startswith("nearest") else machine.narrow
+    is_folded = layer.startswith("nearest")
+    dot = machine.wide if is_folded else machine.narrow
     tile = choose_tile(conv, dot, sizes, machine)
-    kernel = Integer(conv, "uint8", dot, tile, Store("uint8"))
-    func = write(kernel, (1, conv.in_channels, *sizes[1:]))
-    phases = conv.w.stride * (conv.h.stride if tile.joined else 1)
+    store = Store("uint8")
+    forms = Forms(None if refusal(conv) else is_folded, 8 if is_folded else None)
+    found: list[tuple[IntegerKernel, float, str]] = [
+        *kernels_of(conv, "uint8", store, sizes, machine, forms)
+    ]
+    direct = tile_cycles(conv, dot, sizes, tile, machine)
+    found.append((Integer(conv, "uint8", dot, tile, store), direct, ""))
+    kernel, _, by = min(found, key=itemgetter(1))
+    func = function_of(kernel, (1, conv.in_channels, *sizes[1:]))
     loops = _loops(func.with_attr("global_symbol", "main"), target)
-    return Kernel((tile.channels, phases, tile.vectors), loops)
+    if isinstance(kernel, UnfoldedInteger):
+        # Loops before it are those of the border.
+        loops = loops[-1:]
+    return Kernel(_register_tile_of_bytes(kernel), loops, by)
+
+
+def _register_tile_of_bytes(kernel: IntegerKernel) -> tuple[int, ...]:
+    if isinstance(kernel, UnfoldedInteger):
+        return kernel.tile.channels, kernel.tile.taps, kernel.tile.vectors
+    if isinstance(kernel, WinogradInteger):
+        return kernel.tile.channels, kernel.tile.vectors
+    assert isinstance(kernel, Integer)
+    conv, tile = kernel.op, kernel.tile
+    phases = conv.w.stride * (conv.h.stride if tile.joined else 1)
+    return tile.channels, phases, tile.vectors
 
 
 def _target(core: str) -> tvm.target.Target:
@@ -195,7 +231,7 @@ def rows(layers: list[str], cores: list[str]) -> Iterator[Row]:
                 yield from (row(layer, variant.name, kernel, view) for view in views)
         for core in cores:
             kernel = compiled_integers(layer, core)
-            name = f"{INTEGER} {kernel.loops[0].instruction}"
+            name = f"{INTEGER} {kernel.loops[0].instruction} {kernel.by}".rstrip()
             for view in INTEGER_VIEWS:
                 if view.core == core:
                     yield row(layer, name, kernel, view)

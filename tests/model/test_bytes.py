@@ -53,13 +53,28 @@ def test_layers_between_quantizations_read_and_write_bytes(model):
     assert last.after.endswith(", bytes by int8")
 
 
-def test_folded_resizes_have_weights_of_two_bytes(tmp_path):
+def test_a_folded_resize_takes_the_products_of_the_kernel_behind_it(tmp_path):
     net = Net(SHAPE)
     model = quantized(net, net.conv(net.nearest("x", 2), 4, 6), tmp_path)
     (layer,) = read_network(model).layers
-    products = 8 * 10 * 6 * 4 * 4**2
-    moved = X + 2 * 6 * 4 * 4**2 + 4 * 6 * 16 * 20
+    sums = 8 * 10 * 6 * 3**2
+    moved = X + 6 * 4 * 3**2 + 4 * 6 * 16 * 20
+    # Three sums make each of two columns, for each of three rows, and those each of two rows.
+    added = 8 * 10 * 6 * (3 * 2 * 3 + 2 * 3 * 2)
+    assert layer.steps_after == (Work(4 * sums + added, moved, int8=4 * sums),)
+    # By an algorithm of the paper, the folded taps, of two bytes.
+    (layer,) = read_network(model, algorithm="revd2").layers
+    products, moved = 8 * 10 * 6 * 4 * 4**2, moved - 6 * 4 * 3**2 + 2 * 6 * 4 * 4**2
     assert layer.steps_after == (Work(products, moved, int16=products),)
+
+
+def test_phases_of_two_taps_take_the_products_of_winograds_form(tmp_path):
+    net = Net(SHAPE)
+    model = quantized(net, net.deconv("x", 4, 6, 4, 2, pads=[1] * 4), tmp_path)
+    (step,) = read_network(model).layers[0].steps_after
+    # 5x6 tiles: outputs of one phase begin a sample earlier.
+    assert step.int16 == 5 * 6 * 6**2 * 4 * 6
+    assert step.bytes == X + 2 * 6**2 * 4 * 6 + 4 * 6 * 16 * 20
 
 
 def test_what_a_residual_adds_are_bytes_and_pools_move_bytes(tmp_path):

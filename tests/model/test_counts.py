@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -26,7 +27,9 @@ from tvm_deconv.model import (
     convolution_counts,
     counts,
     exact_counts,
+    exact_winograd_counts,
     total,
+    unfolded_counts,
     upsampling,
     winograd_counts,
 )
@@ -459,3 +462,37 @@ def test_an_operator_that_makes_no_sense_is_an_error(changes, reason):
 def test_a_nearest_resize_needs_a_kernel_as_large_as_its_factor():
     with pytest.raises(GeometryError, match="does not come from the origin 'nearest'"):
         Operator(ConvTranspose2d(1, 1, Axis(2, 3), Axis(2, 3)), "nearest", 4, 4)
+
+
+def test_forms_of_bytes_counted_by_hand():
+    # 6x22 tiles of 10x43 samples; two phases share one product of five, along both axes.
+    layer = upsampling("nearest", 2, 3, 3, 2, (10, 43), dtype="uint8", weight_dtype="int16")
+    found = exact_winograd_counts(layer, shared=True)
+    tiles, x, y = 6 * 22, 2 * 430, 3 * 4 * 430
+    assert found.products == tiles * found.weight_words == tiles * 25 * 2 * 3
+    # Five entries of 3x3 along the height for 3 columns, then along the width for 3 rows; two terms
+    # of each of 4 rows for 5 columns of products, then of each of 4 columns for 4 rows.
+    transforms = 2 * tiles * (5 * 3 + 5 * 3) + 3 * tiles * (2 * 4 * 5 + 2 * 4 * 4)
+    assert found.multiply_adds == found.products + transforms
+    assert found.activation_words_read == 9 * 2 * tiles
+    assert found.activation_words_written == 25 * 3 * tiles
+    assert found.processing_words == x + y + found.activation_words
+    assert found.weight_bytes == 2 * found.weight_words
+    assert found.activation_bytes == 2 * 9 * 2 * tiles + 4 * 25 * 3 * tiles
+    assert found.processing_bytes == x + y + found.activation_bytes
+    assert exact_winograd_counts(layer, shared=False).weight_words == 36 * 2 * 3
+    found = unfolded_counts(replace(layer, weight_dtype="int8"))
+    sums = 9 * 3 * 430
+    assert found.products == 2 * sums
+    assert found.multiply_adds == found.products + 3 * 430 * (3 * 2 * 3 + 2 * 2 * 3)
+    assert (found.weight_words, found.weight_bytes) == (9 * 2 * 3, 9 * 2 * 3)
+    assert (found.activation_words, found.activation_bytes) == (x + sums, x + 4 * sums)
+    assert (found.processing_words, found.processing_bytes) == (sums + y, 4 * sums + y)
+
+
+def test_forms_of_bytes_need_what_makes_them_possible():
+    axis = Axis(4, 2, 1, 1)
+    layer = Operator(ConvTranspose2d(2, 2, axis, axis, groups=2), "deconv", 8, 8)
+    for count in (partial(exact_winograd_counts, shared=False), unfolded_counts):
+        with pytest.raises(VariantError, match="does not compute this operator: 2 groups"):
+            count(layer)

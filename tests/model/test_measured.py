@@ -21,17 +21,26 @@ from tvm_deconv.model import (
     Operator,
     counts,
     exact_counts,
+    exact_winograd_counts,
+    unfolded_counts,
     upsampling,
     winograd_counts,
 )
 from tvm_deconv.model.loop_nest import Block, Branch, Event, Index, NestWork, block, branch, loop
 from tvm_deconv.model.measured import measure, measure_layer
 from tvm_deconv.schedules.cpu.definitions import stdd
+from tvm_deconv.schedules.cpu.dot import PLAIN
+from tvm_deconv.schedules.cpu.integer.kernel import Store
+from tvm_deconv.schedules.cpu.integer.unfolded.kernel import UnfoldedInteger
+from tvm_deconv.schedules.cpu.integer.unfolded.tile import UnfoldedTile
+from tvm_deconv.schedules.cpu.integer.winograd.kernel import WinogradInteger
+from tvm_deconv.schedules.cpu.integer.winograd.tile import PointsTile
 from tvm_deconv.schedules.cpu.tiling import Tiling
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
+from tvm_deconv.transform.lower.integer_choice import function_of
 
 # 8x16 samples and 8 channels of a group are whole tiles of every variant: see ``tile_of``.
 WHOLE = {
@@ -222,6 +231,39 @@ def test_winograd_multiplies_once_for_each_point_and_its_transforms_share_sums()
     assert found.scratch["transform"].stores == expected.activation_words_read
     transforms = found.multiply_adds - products + found.additions + found.multiplications
     assert 0 < transforms < expected.multiply_adds - products
+
+
+def of_bytes(make, tile, layer, *form):
+    """What a kernel of bytes does, of words of one channel."""
+    made = make(layer.conv, "uint8", PLAIN, tile, Store("float32"), *form)
+    return measure(function_of(made, (1, layer.conv.in_channels, layer.height, layer.width)))
+
+
+def test_winograds_form_of_bytes_multiplies_once_for_each_point():
+    # 8x16 tiles in one strip, whose samples begin one before the first and end one after the last.
+    layer = upsampling("nearest", 3, 4, 3, 2, (15, 31), dtype="uint8", weight_dtype="int16")
+    found = of_bytes(WinogradInteger, PointsTile(2, 2, 8), layer, True)
+    expected = exact_winograd_counts(layer, shared=True)
+    assert found.multiply_adds == expected.products == 8 * 16 * expected.weight_words
+    assert found.weights.loads * PLAIN.lanes == found.multiply_adds
+    assert found.output == (0, 4 * 30 * 62)
+    stored = [stores for _, stores in found.scratch.values()]
+    assert expected.activation_words_read in stored and expected.activation_words_written in stored
+    assert 0 < found.additions < expected.multiply_adds - expected.products
+
+
+def test_unfolded_taps_multiply_once_for_each_sample():
+    layer = upsampling("nearest", 3, 4, 3, 2, (8, 16), dtype="uint8", weight_dtype="int8")
+    found = of_bytes(UnfoldedInteger, UnfoldedTile(3, 2, 2, 8), layer)
+    expected = unfolded_counts(layer)
+    # Two rows of taps read one sample less, each beyond the map on the other side. A border, for
+    # each block of channels, is one vector.
+    border = 4 * 4 * 9 * 3
+    above_and_below = 2 * 16 * 3 * 3 * 4
+    assert found.multiply_adds == expected.products + above_and_below + border
+    assert found.weights.loads * PLAIN.lanes == found.multiply_adds
+    assert found.output == (0, 4 * 16 * 32)
+    assert found.input.loads == 3 * 8 * 16
 
 
 def test_phases_that_share_products_multiply_less():

@@ -53,7 +53,8 @@ def of_bytes(dtype, layer=LAYER):
 def network(shape=(1, 4, 9, 21), channels=10):
     net = Net(shape)
     x = net("Relu", net.conv("x", 4, channels))
-    return net, net.conv(net.nearest(x, 3), channels, 3)
+    # Of groups, which have no other form than that of folded taps, of 16 bits.
+    return net, net.conv(net.nearest(x, 3), channels, 4, group=2)
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,13 @@ def test_workloads_are_quantized_for_it_where_that_is_asked_for():
 def test_a_model_is_tuned_as_it_is(model):
     with pytest.raises(TuningError, match=r"int8 is for workloads.*tvm-deconv quantize"):
         tasks_of(str(model), None, VNNI, "int8")
+
+
+def test_forms_of_fewer_products_are_not_tuned(tmp_path):
+    net = Net((1, 32, 9, 21))
+    proto = quantized(net, net.conv(net.nearest("x", 3), 32, 8), tmp_path)
+    with pytest.raises(TuningError, match="nothing to tune"):
+        tasks_of(proto, None, VNNI)
 
 
 def test_what_float32_computes_faster_is_tuned_in_float32(tmp_path):

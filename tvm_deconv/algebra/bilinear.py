@@ -157,15 +157,15 @@ def axis_of_interpolation(conv: ConvAxis, padding: Continued) -> Axis:
             raise GeometryError(
                 f"{side} padding {pad} is larger than the reach {reach} of the kernel"
             )
-    crops = [
+    begin, end = (
         r * edge + r // 2 + reach - pad
         for edge, pad in zip(padding.edge, padding.total, strict=True)
-    ]
+    )
     starts = (reach - conv.dilation * k for k in range(conv.kernel))
     live = {start + m for start in starts for m in range(triangle)}
     kernel = conv.extent + triangle - 1
     zeros = frozenset(range(kernel)) - live
-    return Axis(kernel, r, *crops, zero_taps=zeros, equal_sums=r > 1)
+    return Axis(kernel, r, begin, end, zero_taps=zeros, equal_sums=r > 1)
 
 
 def outside_weights(w: np.ndarray, axis: int, dilation: int, zeros: tuple[int, int]) -> np.ndarray:

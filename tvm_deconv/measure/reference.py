@@ -61,9 +61,10 @@ def convolution(
         for size, taps, step, stride in zip(x.shape[2:], kernel, dilation, strides, strict=True)
     ]
     y = np.zeros((batch, groups, outputs // groups, prod(sizes)))
-    for tap in product(*map(range, kernel)):
+    taps = weight.reshape(outputs, weight.shape[1], -1).astype("float64")
+    for number, tap in enumerate(product(*map(range, kernel))):
         met = (slice(None), slice(None), *map(_met, tap, dilation, sizes, strides))
-        factors = weight[(..., *tap)].astype("float64").reshape(groups, outputs // groups, -1)
+        factors = taps[..., number].reshape(groups, outputs // groups, -1)
         y += factors @ x[met].reshape(batch, groups, -1, prod(sizes))
     return y.reshape(batch, outputs, *sizes)
 
@@ -93,13 +94,15 @@ def transposed_convolution(
     ]
     y = np.zeros((batch, groups * per_group, *full))
     x = x.astype("float64").reshape(batch, groups, channels // groups, -1)
-    for tap in product(*map(range, kernel)):
-        factors = weight[(..., *tap)].astype("float64").reshape(groups, -1, per_group)
+    taps = weight.reshape(channels, per_group, -1).astype("float64")
+    for number, tap in enumerate(product(*map(range, kernel))):
+        factors = taps[..., number].reshape(groups, -1, per_group)
         if factors.any():
             met = (slice(None), slice(None), *map(_met, tap, dilation, sizes, strides))
             y[met] += (factors.transpose(0, 2, 1) @ x).reshape(batch, -1, *sizes)
-    cut = zip(_around(padding, len(sizes)), full, strict=True)
-    return y[(slice(None), slice(None), *(slice(begin, n - end) for (begin, end), n in cut))]
+    ends = zip(_around(padding, len(sizes)), full, strict=True)
+    cut = (slice(None), slice(None), *(slice(begin, n - end) for (begin, end), n in ends))
+    return y[cut]
 
 
 def _around(padding: Sequence[int], axes: int) -> list[tuple[int, int]]:

@@ -42,7 +42,7 @@ def rotate(
     ``SLOW`` times slower than the fastest (those in ``exempt`` aside) is out with that one. Then up
     to ``rounds`` rounds follow, of ``CALLS_A_TURN`` to ``MOST_CALLS_A_TURN`` calls each turn, fewer
     of slow ones; ``limit_s`` seconds after the first look no new round begins, but there is always
-    one. What is only looked at, TVM's ten seconds for a layer of milliseconds, takes nobody's turns.
+    one. TVM's ten seconds for a layer of milliseconds, looked at once, take nobody's turns.
     """
     samples: dict[str, list[float]] = {name: [] for name in names}
     calls = dict.fromkeys(names, 1)

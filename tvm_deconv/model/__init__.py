@@ -16,7 +16,8 @@ origin, ``DECONVOLUTIONS``: stdd, strd, revd, revd2, tdc; ``ORIGINAL`` maps an o
 computed it before the rewrite. ``convolution_counts`` is for any other convolution of a network.
 ``counts`` counts as the paper does and ``exact_counts`` only what must be done: the module
 ``counts`` has the table of formulas and the differences. ``winograd_counts`` is the same for the
-variant of ours that the paper does not have. ``Counts`` add up (``total``).
+variant of ours that the paper does not have, ``exact_winograd_counts`` and ``unfolded_counts`` for
+those of bytes. ``Counts`` add up (``total``).
 
 ``tvm_deconv.model.measured`` counts the loads, stores and multiply-adds of a scheduled TensorIR
 function (``measure``) or of one of our kernels for a target (``measure_layer``), which holds these
@@ -30,6 +31,7 @@ paper's ratios). docs/model.md derives it.
 
 from __future__ import annotations
 
+from .byte_forms import exact_winograd_counts, unfolded_counts
 from .counts import (
     DECONVOLUTIONS,
     ORIGINAL,
@@ -53,7 +55,9 @@ __all__ = [
     "convolution_counts",
     "counts",
     "exact_counts",
+    "exact_winograd_counts",
     "total",
+    "unfolded_counts",
     "upsampling",
     "winograd_counts",
 ]

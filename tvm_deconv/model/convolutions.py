@@ -12,11 +12,13 @@ once, also between the slices.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import Any, Final, Literal, TypeAlias
 
 from tvm import relax
 
+from tvm_deconv.algebra.byte_forms import Forms, forms_of
 from tvm_deconv.errors import ModelError
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.size_errors import readable
@@ -26,13 +28,17 @@ from tvm_deconv.transform.lower.integers import BytesConvolution, read_bytes
 from tvm_deconv.transform.lower.read import CONV, CONV_TRANSPOSE, Convolution, read
 from tvm_deconv.transform.lower.volumes import CONV_3D, CONV_3D_TRANSPOSE, read_volume
 
+from .byte_forms import FormCounts, least_counts
 from .counts import Counts, Deconvolution, convolution_counts, counts, total
 from .operators import Operator, bytes_of
 from .roofline import Work
 
 PLAIN, TRANSPOSED = frozenset((CONV, CONV_3D)), frozenset((CONV_TRANSPOSE, CONV_3D_TRANSPOSE))
 CONVOLUTIONS = PLAIN | TRANSPOSED
-
+OURS: Final = "ours"
+"""Our kernels leave out the taps that a phase lacks, as ``measured`` says: counts of ``revd``. Of
+bytes they take forms of fewer products."""
+Computed: TypeAlias = Deconvolution | Literal["ours"]
 
 # What is computed where its first operand is stored.
 POINTWISE = UNARY | BROADCAST | {"relax.nn.prelu", "relax.nn.batch_norm", QUANTIZE, DEQUANTIZE}
@@ -52,20 +58,36 @@ def integers_of(graph: Graph, var: relax.Var) -> BytesConvolution | None:
 
 
 def convolution_work(
-    graph: Graph, var: relax.Var, algorithm: Deconvolution, integers: BytesConvolution | None
+    graph: Graph, var: relax.Var, algorithm: Computed, integers: BytesConvolution | None
 ) -> Work:
     """That of ``var``, which is one of ``CONVOLUTIONS``; ``algorithm`` computes transposed ones.
 
     ``integers`` is what ``integers_of`` says of it. Raises ModelError where a size is free.
     """
-    made = _plain(graph, var) if graph.op(var) in PLAIN else _transposed(graph, var, algorithm)
     call = graph.value(var)
+    form = _form(graph, integers) if integers is not None and algorithm == OURS else None
+    if form is not None:
+        found, held_as = form
+        moved = found.weight_bytes + bytes_moved(graph, call.args[0]) + bytes_moved(graph, var)
+        return Work(found.multiply_adds, moved, **{held_as: found.products})
+    taps: Deconvolution = "revd" if algorithm == OURS else algorithm
+    made = _plain(graph, var) if graph.op(var) in PLAIN else _transposed(graph, var, taps)
     weights = integers.weight_dtype if integers is not None else dtype_of(call.args[1])
     moved = made.weight_words * bytes_of(str(weights))
     moved += made.activation_words_read * bytes_of(stored_as(graph, call.args[0]))
     moved += made.activation_words_written * bytes_of(stored_as(graph, var))
     products = {} if integers is None else {str(weights): made.multiply_adds}
     return Work(made.multiply_adds, moved, **products)
+
+
+def _form(graph: Graph, integers: BytesConvolution) -> tuple[FormCounts, str] | None:
+    """Of fewer products than tap by tap; None for a layer that has none."""
+    op = replace(integers.conv.op, step=integers.conv.step)
+    forms = forms_of(op, integers.weight)
+    if forms == Forms():
+        return None
+    n, _, h, w = _sizes(integers.data)
+    return least_counts(Operator(op, "deconv", h, w, n, dtype_of(integers.data)), forms)
 
 
 def stored_as(graph: Graph, tensor: relax.Expr) -> str:

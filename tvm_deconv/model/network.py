@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, Literal
 
 import tvm
 from tvm import relax
@@ -40,17 +39,15 @@ from tvm_deconv.transform.rewrite import rewrite_upsampling
 from .convolutions import (
     CONVOLUTIONS,
     FREE,
+    OURS,
     POINTWISE,
+    Computed,
     bytes_moved,
     convolution_work,
     integers_of,
 )
-from .counts import Deconvolution
 from .devices import INTEGERS
 from .roofline import Work
-
-OURS: Final = "ours"
-"""Our kernels leave out the taps that a phase lacks, as ``measured`` says: counts of ``revd``."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +82,13 @@ class NetworkModel:
 
 
 def read_network(
-    model: Model, shapes: Shapes | None = None, *, algorithm: Deconvolution | Literal["ours"] = OURS
+    model: Model, shapes: Shapes | None = None, *, algorithm: Computed = OURS
 ) -> NetworkModel:
     """The steps of a model; ``algorithm`` computes the transposed convolutions.
 
     ``model`` and ``shapes`` are those of ``tvm_deconv.importer.load``. Raises ModelError as that
     does, and for a model whose sizes are not all known.
     """
-    counted: Deconvolution = "revd" if algorithm == "ours" else algorithm
     mod = load(model, shapes)
     with one_error():
         mod = tvm.transform.Sequential([AddHeight()])(mod)
@@ -105,7 +101,7 @@ def read_network(
     for name, func in sorted(before.functions_items(), key=lambda item: item[0].name_hint):
         if isinstance(func, relax.Function):
             graphs = Graph(func), Graph(functions[name.name_hint])
-            layers += _layers(*graphs, counted, others)
+            layers += _layers(*graphs, algorithm, others)
     words = "other operators"
     return NetworkModel(
         tuple(layers), ModelLayer("(others)", words, words, tuple(others[0]), tuple(others[1]))
@@ -113,7 +109,7 @@ def read_network(
 
 
 def _layers(
-    before: Graph, after: Graph, algorithm: Deconvolution, others: tuple[list[Work], list[Work]]
+    before: Graph, after: Graph, algorithm: Computed, others: tuple[list[Work], list[Work]]
 ) -> Iterator[ModelLayer]:
     """The layers of a function; the work of what belongs to none is added to ``others``."""
     plans = {d.outcome.conv: d.outcome for d in decide(before) if isinstance(d.outcome, Plan)}
@@ -150,7 +146,7 @@ def _ordered(graph: Graph, members: Iterable[relax.Var]) -> list[relax.Var]:
     return sorted(members, key=graph.position.__getitem__)
 
 
-def _steps(graph: Graph, algorithm: Deconvolution) -> dict[relax.Var, Work]:
+def _steps(graph: Graph, algorithm: Computed) -> dict[relax.Var, Work]:
     """The work of every operator that does any, in order."""
     found: dict[relax.Var, Work] = {}
     inside: set[relax.Var] = set()
@@ -167,7 +163,7 @@ def _steps(graph: Graph, algorithm: Deconvolution) -> dict[relax.Var, Work]:
     return {var: found[var] for var in graph.order if var in found}
 
 
-def _work(graph: Graph, var: relax.Var, algorithm: Deconvolution) -> Work:
+def _work(graph: Graph, var: relax.Var, algorithm: Computed) -> Work:
     call = graph.value(var)
     name = op_name(call)
     if name in CONVOLUTIONS:

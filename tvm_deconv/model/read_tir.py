@@ -1,9 +1,9 @@
 """TensorIR to the loop nests of ``loop_nest``: what loads, stores and computes, and under what.
 
 Read are blocks, serial, parallel, unrolled, vectorised and thread loops, tests, choices and named
-values. Integer arithmetic (of indices) is not work. ``if_then_else`` and tests run one side,
-``Select`` both. A load or store of a vector counts its lanes, a broadcast value one word. Calls for
-their effect alone (prefetches, barriers) move nothing that is counted here.
+values. Arithmetic of single integers (of indices) is not work. ``if_then_else`` and tests run one
+side, ``Select`` both. A load or store of a vector counts its lanes, a broadcast value one word.
+Calls for their effect alone (prefetches, barriers) move nothing that is counted here.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Reader:
             return work.nest()
         if isinstance(stmt, tirx.Bind):
             work = _Work(self)
-            if _is_integer(stmt.value):
+            if _is_index(stmt.value):
                 self.bound[stmt.var] = self.index(stmt.value)
             else:
                 work.value(stmt.value)
@@ -192,9 +192,9 @@ class _Work:
         if isinstance(expr, ir.TensorLoad):
             names, lanes = self._indices(expr.indices)
             self.events[Event("load", self.reader.name_of(expr.source), names)] += lanes
-        elif isinstance(expr, tirx.Add | tirx.Sub) and not _is_integer(expr):
+        elif isinstance(expr, tirx.Add | tirx.Sub) and not _is_index(expr):
             self._sum(expr.a, expr.b, _lanes(expr))
-        elif isinstance(expr, tirx.Mul) and not _is_integer(expr):
+        elif isinstance(expr, tirx.Mul) and not _is_index(expr):
             self.events[Event("multiply")] += _lanes(expr)
             self._all(expr.a, expr.b)
         elif _is_call(expr, "prim.if_then_else"):
@@ -231,7 +231,7 @@ class _Work:
         self.choices.append(branch(self.reader.conditions(condition), then, otherwise))
 
     def _let(self, expr: tirx.Let) -> None:
-        if _is_integer(expr.value):
+        if _is_index(expr.value):
             self.reader.bound[expr.var] = self.reader.index(expr.value)
         else:
             self.value(expr.value)
@@ -289,9 +289,10 @@ def _is_zero(expr: Any) -> bool:
     return isinstance(value, tirx.FloatImm) and float(value) == 0
 
 
-def _is_integer(expr: Any) -> bool:
+def _is_index(expr: Any) -> bool:
+    """Whether it is one integer or truth value; vectors of them are data."""
     dtype = str(getattr(expr.ty, "dtype", "handle"))
-    return dtype.startswith(("int", "uint", "bool"))
+    return dtype.startswith(("int", "uint", "bool")) and _lanes(expr) == 1
 
 
 def _lanes(expr: Any) -> int:

@@ -21,13 +21,13 @@ from tvm_deconv.options import Options
 from tvm_deconv.quantization.required import is_quantized, require_onnx_runtime
 from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.schedules.cpu.integer.variant import operands_of
-from tvm_deconv.schedules.cpu.integer.winograd.kernel import WinogradInteger
 from tvm_deconv.schedules.machines import variants_of_dtype
 from tvm_deconv.schedules.rest.default import is_scheduled
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 from tvm_deconv.transform import AddHeight, LowerIntegers, RewriteUpsampling
 from tvm_deconv.transform.graph import Graph
 from tvm_deconv.transform.lower import layers as found
+from tvm_deconv.transform.lower.byte_forms import FormKernel
 from tvm_deconv.transform.lower.lower_integers import has_bytes, layers_of_integers
 from tvm_deconv.workloads.selection import Measurable, select
 
@@ -65,7 +65,7 @@ def tasks_of(
     """The layers that ``compile`` computes in kernels of ours, each once.
 
     In the order of the network, those of bytes before those of floats, and without those for which
-    there is one kernel: with strides and, of bytes, on GPUs or by F(2x2, 2x2). With ``dtype`` int8
+    there is one kernel: with strides and, of bytes, on GPUs or by other forms. With ``dtype`` int8
     workloads are quantized first, as ``bench`` does it. Raises ModelError, WorkloadError and
     QuantizationError as ``compile`` and ``bench`` do, and TuningError where a layer's size is free,
     or where there is no layer.
@@ -167,8 +167,8 @@ def _of_bytes(mod: tvm.IRModule, chooser: Chooser) -> Iterator[tuple[str, Layer]
         if has_bytes(func):
             graph = Graph(func, mod)
             for layer in layers_of_integers(graph, chooser):
-                # Tiles of F(2x2, 2x2) are the model's.
-                if isinstance(layer.kernel, WinogradInteger):
+                # Tiles of other forms are the model's.
+                if isinstance(layer.kernel, FormKernel):
                     continue
                 data, weight = operands_of(layer.dtype) or ("", "")
                 words = f"{found.describe(graph, layer.conv.var)}, {data} by {weight}"

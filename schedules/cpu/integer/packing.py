@@ -16,21 +16,23 @@ from .kernel import OfBytes
 
 @dataclass(frozen=True)
 class Source:
-    """x (N, C, H, W) of a kernel, and its ``points``, of which the first is the word of a border.
-
-    A row begins where the first tap of the first column reads.
-    """
+    """x (N, C, H, W) of a kernel, and its ``points``; the first of them is a word of border."""
 
     kernel: OfBytes
     x: Any
     points: Any
 
-    def write_row(self, packed: Any, at: Any, columns: Any, batch: Any, word: Any, y: Any) -> None:
-        """``packed[at:at + columns]``: one word of channels of row ``y``, which may be outside."""
+    def write_row(
+        self, packed: Any, at: Any, columns: Any, batch: Any, word: Any, y: Any, left: int
+    ) -> None:
+        """``packed[at:at + columns]``: one word of channels of row ``y`` from column ``left`` on.
+
+        Both may be outside.
+        """
         k = self.kernel
         _, _, h, w = self.x.shape
         # The first packed column that is not border, the input column there, and how many.
-        begin, first = max(0, -k.op.w.halo[0]), max(0, k.op.w.halo[0])
+        begin, first = max(0, -left), max(0, left)
         count = tirx.max(tirx.min(w - first, columns - begin), index(0))
         border = tirx.Cast(k.dot.word, self.points[index(0)])
 

@@ -16,6 +16,7 @@ ones, so that what a tap reads lies side by side.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise, product
 from typing import Any, TypeAlias
 
@@ -23,7 +24,7 @@ from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
-from tvm_deconv.schedules.tir.edit import index, interleaved, ramp, shuffle
+from tvm_deconv.schedules.tir.edit import index, ramp, shuffle
 from tvm_deconv.schedules.tir.writing import in_vectors, own_size, places, type_of
 
 from .arguments import Arguments
@@ -137,12 +138,12 @@ class _Writer:
         ``natural`` is for one row in the order of its columns, where it has another one at the end.
         """
         packed = result if natural is None else natural
-        op = self.k.op
+        op, left = self.k.op, self.k.op.w.halo[0]
         with T.serial(index(0), index(self.packed_rows)) as row:
             to = T.bind((word * self.packed_rows + row) * self.packed_columns)
             at = to if natural is None else index(0)
             y = T.bind(top * self.k.op.step[0] + row + op.h.halo[0])
-            self.given.source.write_row(packed, at, self.packed_columns, batch, word, y)
+            self.given.source.write_row(packed, at, self.packed_columns, batch, word, y, left)
             if self.k.folded > 1:
                 self._fold(packed, at)
             if natural is not None:
@@ -269,9 +270,13 @@ class _Writer:
         y = T.bind(row * rh + fh)
         with T.If(tirx.all(y < self.rows_out, inside < outputs)), T.Then():
             for v in range(k.tile.across):
-                values = [self._value(sums[fw, v], parameter(fh, fw, o)) for fw in range(rw)]
+                totals = [
+                    (sums[fw, v], partial(self._parameter, at=parameter(fh, fw, o)))
+                    for fw in range(rw)
+                ]
+                values = self.given.of_store.stored_interleaved(totals, lanes)
                 to = ramp(index(v * lanes * rw), lanes * rw)
-                T.buffer_store(line, interleaved(values, lanes), [to])
+                T.buffer_store(line, values, [to])
             width, left = self.columns * rw, T.bind(column * (self.columns * rw))
             with T.If(left + width <= self.columns_out):
                 with T.Then():
@@ -283,10 +288,5 @@ class _Writer:
                     at = [batch, channel, y, left + i]
                     self.given.result.write(line[i], at, 1)
 
-    def _value(self, total: Any, at: Any) -> Any:
-        """What is stored of a vector of sums."""
-
-        def parameter(buffer: Any) -> Any:
-            return tirx.Broadcast(buffer[at], self.lanes)
-
-        return self.given.of_store.stored(total, parameter, self.lanes)
+    def _parameter(self, buffer: Any, at: Any) -> Any:
+        return tirx.Broadcast(buffer[at], self.lanes)

@@ -79,8 +79,8 @@ _AVX512 = StageCycles(
 
 # Of an Intel Xeon (model 207, AVX-512, two threads), where a core loads and computes twice as many
 # whole vectors in a cycle: fitted to 400 tiles for fourteen layers. Without these three the model
-# is 13 % away from a time there, with them 10 %; the tile that it takes first is up to 1.41 times as
-# slow as the best of them, with them 1.21 times.
+# is 13 % away from a time there, with them 10 %; the tile that it takes first is up to 1.41 times
+# slower than the best of them, with them 1.21 times.
 _INTEL = replace(_AVX512, split_transform=12, split_invert=9.5, unfetched=18)
 
 # Of AVX2, where two multiply-adds start in a cycle and none of the shuffles takes two registers:

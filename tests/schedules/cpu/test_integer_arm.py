@@ -7,6 +7,7 @@ import pytest
 from exact_winograd_layers import NEAREST
 from integer_forms import both
 from integer_kernel import SUB_PIXEL, UNEVEN, of_layer
+from integer_unfolded import exact
 from qemu import Processor
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
@@ -55,3 +56,17 @@ def test_arm_gives_the_integers_of_the_direct_form_by_winograd(loader, tmp_path,
 
     op = ConvTranspose2d(5, 4, NEAREST, NEAREST)
     both(op, (1, 5, 5, 19), "int8", -5, dot, target=target, run=run)
+
+
+@pytest.mark.parametrize("mcpu", ["cortex-a76", "cortex-a53"])
+def test_arm_gives_the_integers_of_a_folded_kernel_by_unfolded_taps(loader, tmp_path, mcpu):
+    target = resolve_target({"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": mcpu})
+    runs = []
+
+    def run(built, arrays, out):
+        runs.append(mcpu)
+        return ARM.run(loader, built, target, [*arrays, out], tmp_path)
+
+    op = ConvTranspose2d(5, 4, NEAREST, NEAREST)
+    exact(op, (1, 5, 5, 19), "int8", -5, dot_of(target), target=target, run=run)
+    assert runs == [mcpu]

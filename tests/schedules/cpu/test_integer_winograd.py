@@ -12,6 +12,7 @@ from integer_forms import both
 from integer_kernel import run_here
 from kernel import HOST
 
+from tvm_deconv.algebra.byte_forms import forms_of
 from tvm_deconv.algebra.exact_winograd import products_of
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
 from tvm_deconv.schedules import llvm
@@ -26,7 +27,6 @@ from tvm_deconv.schedules.cpu.integer.winograd.tile import (
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.transform.lower.integer_choice import winograd_of
 
 VNNI = wide_dot_of(resolve_target({"kind": "llvm", "mcpu": "cascadelake"}))
 SSE2 = Dot("pairs", 4, 2, 16, "llvm.x86.sse2.pmadd.wd", adds=False)
@@ -152,6 +152,10 @@ def test_the_model_counts_what_the_busiest_thread_does():
 def test_sums_that_int32_may_not_hold_go_tap_by_tap():
     """Tap by tap they are at most 0.9 * 10^9; products of differences are added up to more."""
     weight = folded(np.full((3000, 1, 3, 3), 127), 2)
+
+    def winograd_of(op, weight):
+        return forms_of(op, weight).winograd
+
     assert winograd_of(ConvTranspose2d(3000, 1, NEAREST, NEAREST), weight) is None
     assert winograd_of(ConvTranspose2d(300, 1, NEAREST, NEAREST), weight[:300]) is True
     single = ConvTranspose2d(300, 1, KERNEL_4, KERNEL_4)

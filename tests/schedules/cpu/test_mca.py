@@ -133,6 +133,26 @@ def test_integers_are_not_spilled_and_weights_are_taken_out_of_vectors(core, ins
         assert (loop.spills, loop.reloads) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("core", "layer", "instruction", "by"),
+    [
+        ("cortex-a53", "nearest r2 64->64, 128", "smlal", "by F(2x2, 2x2)"),
+        ("cortex-a72", "deconv K4 s2 256->128, 16", "smlal", "by F(2x2, 2x2)"),
+        ("cortex-a55", "nearest r2 64->64, 128", "sdot", "by unfolded taps"),
+        ("cortex-a76", "nearest r2 256->256, 64", "sdot", "by unfolded taps"),
+        ("cortex-a72", "deconv K9 s3 56->1, 126x128", "smlal", ""),
+    ],
+)
+def test_integers_are_counted_in_the_form_that_computes_them(core, layer, instruction, by):
+    kernel = mca.compiled_integers(layer, core)
+    assert kernel.by == by and kernel.loops
+    for loop in kernel.loops:
+        assert loop.instruction == instruction
+        assert loop.multiply_adds % prod(kernel.register_tile) == 0
+        assert loop.loads * 2 < loop.multiply_adds
+        assert (loop.spills, loop.reloads) == (0, 0)
+
+
 @pytest.mark.parametrize("layer", mca.LAYERS)
 def test_the_second_variant_is_what_the_machine_model_prefers(layer):
     target = resolve_target({"kind": "llvm", "mtriple": "aarch64-linux-gnu", "num-cores": 4})
@@ -179,7 +199,11 @@ def test_json_has_the_rows_of_the_table(installed, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", arguments)
     mca.main()
     table = json.loads(capsys.readouterr().out)
-    assert [row["variant"] for row in table] == ["revd2", "winograd", "integer smlal"]
+    assert [row["variant"] for row in table] == [
+        "revd2",
+        "winograd",
+        "integer smlal by F(2x2, 2x2)",
+    ]
     for row in table:
         assert (row["layer"], row["core"]) == ("deconv K4 s2 256->128, 16", "cortex-a72")
         assert row["share"] == pytest.approx(row["bound"] / row["cycles"], abs=1e-3)

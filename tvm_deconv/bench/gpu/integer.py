@@ -14,6 +14,7 @@ import numpy as np
 from tvm import tirx
 from tvm.target import Target
 
+from tvm_deconv.algebra.byte_forms import Forms
 from tvm_deconv.algebra.integers import weight_dtype
 from tvm_deconv.backends import machine_of
 from tvm_deconv.patterns.graph import Refused
@@ -53,6 +54,7 @@ def kernel_of(
         Sizes(batch, height, width),
         machine_of(target),
         Preferences(winograd=False),
+        Forms(),
     )
     if isinstance(chosen, Refused):
         return chosen

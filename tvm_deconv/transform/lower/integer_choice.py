@@ -3,8 +3,8 @@
 On processors, integers take a product for each tap and word. In float32 Winograd's form takes a
 quarter of the products of a 3x3, but the bytes have to become floats before and bytes again after
 it. Processors that multiply four bytes at a time are faster in integers; those that multiply pairs
-of 16 bits, or single ones, in float32 where Winograd's form is. Of phases with two taps an axis
-integers have such a form, too (``algebra.exact_winograd``). Measured for AVX2 on Sapphire
+of 16 bits, or single ones, in float32 where Winograd's form is. Behind a nearest resize integers
+have forms of fewer products, too (``byte_forms``). Measured for AVX2 on Sapphire
 Rapids, one thread, float32 with what it takes to convert: sub-pixel of factor 2, 64 channels of
 128x128, 43.8 ms in integers and 26.1; a plain 3x3 12.6 and 6.6; a nearest resize 21.7 and 23.2; a
 deconvolution of kernel 4 and stride 2, 2.5 and 3.0.
@@ -15,12 +15,13 @@ GPUs compute them in integers wherever they have products of bytes; none of that
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from operator import itemgetter
 from typing import Any, TypeAlias
 
-import numpy as np
 from tvm import tirx
 
-from tvm_deconv.algebra import exact_winograd
+from tvm_deconv.algebra.byte_forms import Forms
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.choice import Preferences, choose
@@ -28,13 +29,14 @@ from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
 from tvm_deconv.schedules.cpu.integer.matmul.kernel import Matmul
 from tvm_deconv.schedules.cpu.integer.matmul.pair import MatmulPair, write_pair
 from tvm_deconv.schedules.cpu.integer.matmul.write import write_matmul
+from tvm_deconv.schedules.cpu.integer.unfolded.kernel import UnfoldedInteger
+from tvm_deconv.schedules.cpu.integer.unfolded.write import write_unfolded
 from tvm_deconv.schedules.cpu.integer.variant import (
     INTEGER,
     integer_variant,
     operands_of,
 )
 from tvm_deconv.schedules.cpu.integer.winograd.kernel import WinogradInteger
-from tvm_deconv.schedules.cpu.integer.winograd.tile import choose_points_tile
 from tvm_deconv.schedules.cpu.integer.winograd.write import write_winograd
 from tvm_deconv.schedules.cpu.integer.write import write
 from tvm_deconv.schedules.cpu.machine import CpuMachine
@@ -45,7 +47,9 @@ from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.typical import means, of_model
 from tvm_deconv.schedules.variant import Sizes
 
-IntegerKernel: TypeAlias = Integer | WinogradInteger | GpuInteger
+from .byte_forms import FormKernel, kernels_of
+
+IntegerKernel: TypeAlias = Integer | FormKernel | GpuInteger
 
 # Cycles of a vector of bytes that become floats, or the reverse, in a pass of its own.
 _CONVERT = 12
@@ -65,14 +69,14 @@ def integer_kernel(
     sizes: Sizes,
     machine: Machine,
     preferences: Preferences,
-    shared: bool | None = None,
+    forms: Forms,
 ) -> tuple[IntegerKernel, str] | Refused:
     """The kernel of a layer of ``dtype``, such as ``uint8xint8``, and in words why this one.
 
-    ``sizes`` are those of the input; ``shared`` is None for a layer that F(2x2, 2x2) cannot
-    compute (``winograd_of``). On a processor a tile is the fastest that the tuning log has
-    for the layer, else the machine model's; Refused where float32 is faster by the model. On a
-    GPU it is the model's; Refused where the GPU has no products of bytes, or no kernel fits.
+    ``sizes`` are those of the input, ``forms`` what ``forms_of`` says of its weights. On a
+    processor a tile is the fastest that the tuning log has for the layer, else the machine model's;
+    Refused where float32 is faster by the model. On a GPU it is the model's; Refused where the GPU
+    has no products of bytes, or no kernel fits.
     """
     operands = operands_of(dtype)
     assert operands is not None, dtype
@@ -80,19 +84,8 @@ def integer_kernel(
     if isinstance(machine, GpuMachine):
         return _gpu_kernel(op, data, weight, store, sizes, machine)
     if not preferences.winograd:
-        shared = None
-    return _cpu_kernel(op, dtype, store, sizes, machine, preferences, shared)
-
-
-def winograd_of(op: ConvTranspose2d, weights: np.ndarray) -> bool | None:
-    """Whether phases share products in F(2x2, 2x2); None for a layer that it cannot compute.
-
-    ``weights`` are the IOHW integers: they decide about both.
-    """
-    if exact_winograd.refusal(op) is not None:
-        return None
-    shared = exact_winograd.shares_sums(op, weights)
-    return shared if exact_winograd.fits(op, weights, shared) else None
+        forms = replace(forms, winograd=None)
+    return _cpu_kernel(op, dtype, store, sizes, machine, preferences, forms)
 
 
 def function_of(kernel: IntegerKernel | Matmul | MatmulPair, shape: Sequence[Any]) -> tirx.PrimFunc:
@@ -105,6 +98,8 @@ def function_of(kernel: IntegerKernel | Matmul | MatmulPair, shape: Sequence[Any
         return kernel.write(tuple(shape))
     if isinstance(kernel, WinogradInteger):
         return write_winograd(kernel, shape)
+    if isinstance(kernel, UnfoldedInteger):
+        return write_unfolded(kernel, shape)
     return write(kernel, shape)
 
 
@@ -133,12 +128,12 @@ def _cpu_kernel(
     sizes: Sizes,
     machine: CpuMachine,
     preferences: Preferences,
-    shared: bool | None,
+    forms: Forms,
 ) -> tuple[IntegerKernel, str] | Refused:
     """A processor's kernel, and in words why this one.
 
-    Where float32 or F(2x2, 2x2) is faster by the model, the log does not count: such a layer is not
-    tuned in integers.
+    Where float32 or another form is faster by the model, the log does not count: such a layer is
+    not tuned in integers.
     """
     data, weight = operands_of(dtype) or ("", "")
     variant = integer_variant(machine, weight)
@@ -146,20 +141,19 @@ def _cpu_kernel(
     if refusal is not None:
         return Refused(refusal)
     tile = variant.choose(op, sizes, machine)
-    cycles = direct = variant.cycles(op, sizes, tile, machine)
-    points_tile = None
-    if shared is not None:
-        points_tile, fewer = choose_points_tile(op, machine.wide, sizes, shared, machine)
-        cycles = min(direct, fewer)
+    direct = variant.cycles(op, sizes, tile, machine)
+    others = sorted(kernels_of(op, data, store, sizes, machine, forms), key=itemgetter(1))
+    cycles = min([direct, *(other for _, other, _ in others)])
     # Fewer products at a time than float32 has with Winograd's form.
     if variant.dot.group < 4 and op.step == (1, 1):
         slower = _why_float32(op, sizes, cycles, variant.dot.name, machine, preferences.winograd)
         if slower:
             return Refused(slower)
     expected = f"{of_model(sizes.is_free)}: {INTEGER} {cycles / 1e6:.3g} Mcycles"
-    if shared is not None and points_tile is not None and cycles < direct:
-        reason = f"{expected} by F(2x2, 2x2), {direct / 1e6:.3g} tap by tap"
-        return WinogradInteger(op, data, machine.wide, points_tile, store, shared), reason
+    if cycles < direct:
+        more = (f"{other / 1e6:.3g} {by}" for _, other, by in others[1:])
+        reason = f"{expected} {others[0][2]}"
+        return others[0][0], ", ".join([reason, *more, f"{direct / 1e6:.3g} tap by tap"])
     # As of floats, layers with a step are not tuned.
     log = preferences.log if op.step == (1, 1) else None
     for row in log.lookup(op, sizes, dtype) if log else ():

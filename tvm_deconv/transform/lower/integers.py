@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tvm import relax
 
+from tvm_deconv.algebra.byte_forms import forms_of
 from tvm_deconv.algebra.integers import integer_weights, weight_dtype
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.choice import Preferences
@@ -42,7 +43,7 @@ from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, scale_of
 from .byte_layer import ByteLayer, farthest, stored, units_of
 from .epilogue import phase_view
 from .following import Channels, follow
-from .integer_choice import integer_kernel, winograd_of
+from .integer_choice import integer_kernel
 from .read import CONV, CONV_TRANSPOSE, Convolution, read
 
 
@@ -147,8 +148,8 @@ def _layer(
     if isinstance(kept, Refused):
         return kept
     layer_dtype = dtype_of_layer(dtype, held_as)
-    sizes, shared = _sizes(data), winograd_of(op, weight)
-    chosen = integer_kernel(op, layer_dtype, kept.store, sizes, machine, preferences, shared)
+    sizes, forms = _sizes(data), forms_of(op, weight)
+    chosen = integer_kernel(op, layer_dtype, kept.store, sizes, machine, preferences, forms)
     if isinstance(chosen, Refused):
         return chosen
     kernel, reason = chosen

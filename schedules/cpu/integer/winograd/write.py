@@ -109,9 +109,8 @@ class _Writer:
         lanes = self.lanes
         with T.serial(index(0), self.rows * OUTPUTS + 1) as row:
             y = T.bind(self.top * OUTPUTS + row + self.k.op.h.halo[0])
-            self.given.source.write_row(
-                natural, index(0), self.plane * OUTPUTS, self.batch, word, y
-            )
+            width, left = self.plane * OUTPUTS, self.k.op.w.halo[0]
+            self.given.source.write_row(natural, index(0), width, self.batch, word, y, left)
             with T.serial(index(0), self.chunks + 1) as chunk:
                 pair = [natural[ramp((chunk * OUTPUTS + i) * lanes, lanes)] for i in range(OUTPUTS)]
                 for i in range(OUTPUTS):

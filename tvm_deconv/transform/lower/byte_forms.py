@@ -1,0 +1,37 @@
+"""Kernels of a processor for a layer of bytes, besides that of tap by tap, and their cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from tvm_deconv.algebra.byte_forms import Forms
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.schedules.cpu.integer.kernel import Store
+from tvm_deconv.schedules.cpu.integer.unfolded.kernel import UnfoldedInteger
+from tvm_deconv.schedules.cpu.integer.unfolded.tile import choose_unfolded_tile
+from tvm_deconv.schedules.cpu.integer.winograd.kernel import WinogradInteger
+from tvm_deconv.schedules.cpu.integer.winograd.tile import choose_points_tile
+from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.variant import Sizes
+
+FormKernel: TypeAlias = WinogradInteger | UnfoldedInteger
+
+
+def kernels_of(
+    op: ConvTranspose2d,
+    data: str,
+    store: Store,
+    sizes: Sizes,
+    machine: CpuMachine,
+    forms: Forms,
+) -> Iterator[tuple[FormKernel, float, str]]:
+    """Each with its cycles, and in words by what it computes. The tiles are the model's."""
+    if forms.winograd is not None:
+        tile, cycles = choose_points_tile(op, machine.wide, sizes, forms.winograd, machine)
+        kernel = WinogradInteger(op, data, machine.wide, tile, store, forms.winograd)
+        yield kernel, cycles, "by F(2x2, 2x2)"
+    if forms.unfolded is not None:
+        dot = machine.narrow if forms.unfolded == 8 else machine.wide
+        unfolded, cycles = choose_unfolded_tile(op, dot, sizes, machine)
+        yield UnfoldedInteger(op, data, dot, unfolded, store), cycles, "by unfolded taps"
