@@ -1,4 +1,4 @@
-"""Processes of our own do without PyTorch, and without what TVM would look for in vain."""
+"""Processes of our own do without PyTorch."""
 
 import os
 import subprocess
@@ -10,12 +10,9 @@ from tvm_deconv import __main__, cli
 
 CODE = """
 import sys
-from tvm_deconv.startup import without_disco, without_torch
+from tvm_deconv.startup import without_torch
 without_torch()
-without_disco()
 import tvm
-from tvm import relax
-assert tvm.runtime.disco is None
 assert "torch" not in sys.modules, "others ask whether it is there before they import it"
 try:
     import torch
@@ -46,4 +43,3 @@ def test_the_command_does_with_pytorch_only_for_a_file_of_its_own(monkeypatch, m
     assert __main__.main() == 0
 
     assert done == hidden
-    assert sys.modules["tvm.runtime.disco"] is None

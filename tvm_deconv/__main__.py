@@ -2,7 +2,7 @@
 
 import sys
 
-from tvm_deconv.startup import without_disco, without_torch
+from tvm_deconv.startup import without_torch
 
 
 def main() -> int:
@@ -10,7 +10,6 @@ def main() -> int:
     # Of all that it reads, PyTorch has to load its own files only.
     if not any(argument.endswith(".pt2") for argument in sys.argv[1:]):
         without_torch()
-    without_disco()
     from tvm_deconv.cli import main
 
     return main()

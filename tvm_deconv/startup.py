@@ -25,12 +25,3 @@ def without_torch() -> None:
     that triples the time that ``import tvm`` takes. Only for processes that get no PyTorch objects.
     """
     sys.meta_path.insert(0, _WithoutTorch())
-
-
-def without_disco() -> None:
-    """Let TVM leave out its sessions over several devices, which nothing here uses.
-
-    Their runtime is not in its wheel. TVM finds that out by an error, and to write down where it
-    comes from takes 0.24 s, a third of ``import tvm``.
-    """
-    sys.modules.setdefault("tvm.runtime.disco", None)  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ import tempfile
 import threading
 from typing import Any
 
-from tvm_deconv.startup import without_disco, without_torch
+from tvm_deconv.startup import without_torch
 
 # A session calls this function of the server, where there is one, before it runs a kernel.
 USE_THREADS = "tvm_deconv.use_threads"
@@ -31,7 +31,6 @@ USE_THREADS = "tvm_deconv.use_threads"
 def main(descriptor: str, role: str, *arguments: str) -> None:
     """Serve until standard input ends."""
     without_torch()
-    without_disco()
     # Sessions get their folders here: a session that is killed leaves its own behind.
     tempfile.tempdir = folder = tempfile.mkdtemp(prefix="tvm-deconv-")
     threading.Thread(target=_end_with_input, args=(folder,), daemon=True).start()
