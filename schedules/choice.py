@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import VariantError
+from tvm_deconv.option_types import check_flag
 
 from .typical import of_model
 from .variant import Sizes, Variant
@@ -61,7 +62,8 @@ class Preferences:
 
     ``variant`` is ``"auto"`` or the name of one of ``variants``: by default all that there are for
     the machine, and a name may be that of a variant for other kinds of machines.
-    Raises VariantError for another name, and for ``winograd`` where it is switched off.
+    Raises VariantError for another name, and for ``winograd`` where it is switched off, and
+    OptionError for a ``winograd`` that is no bool.
     """
 
     variant: str = AUTO
@@ -74,6 +76,7 @@ class Preferences:
         if self.variant not in [AUTO, *known]:  # a list: the name may be anything
             names = ", ".join([AUTO, *known])
             raise VariantError(f"unknown variant {self.variant!r}: give one of {names}")
+        check_flag("winograd", self.winograd)
         if self.variant == WINOGRAD and not self.winograd:
             raise VariantError(
                 f"variant {WINOGRAD!r} is asked for and switched off: "

@@ -9,7 +9,10 @@ from onnx_net import Net
 from quick_network import loaded, unoptimised
 
 import tvm_deconv
-from tvm_deconv import built
+from tvm_deconv import built, compiler
+from tvm_deconv.backends.linking import link, linker
+from tvm_deconv.options import Options
+from tvm_deconv.pictures.network import Network
 
 
 def test_shares_are_of_about_the_same_size_and_none_is_empty():
@@ -32,3 +35,22 @@ def test_a_network_of_several_shares_is_right(monkeypatch):
     session = onnxruntime.InferenceSession(model.SerializeToString())
     (wanted,) = session.run(None, {"x": x})
     np.testing.assert_allclose(loaded(executable)(tvm.runtime.tensor(x)).numpy(), wanted, atol=1e-5)
+
+
+def test_a_network_is_run_before_its_library_is_written_and_weights_are_written_once(tmp_path):
+    net = Net((1, 3, 9, 14))
+    model = net.model(net.conv("x", 3, 64, k=9))
+    target = compiler.for_threads(unoptimised(), None)
+    passes = compiler.pipeline_of(target, Options(log=None, winograd=False))
+    command = linker(target)
+    made = compiler.build(model, None, target, passes).with_objects(tmp_path)
+    x = tvm.runtime.tensor(net.rng.standard_normal(net.shape).astype("float32"))
+    tried = made.machine(tmp_path, command)["main"](x).numpy()
+    weights = 4 * 64 * 3 * 9 * 9
+    assert all(file.stat().st_size < weights for file in tmp_path.iterdir())
+    link(made.executable, tmp_path / "net.so", command, target)
+    assert (tmp_path / "net.so").stat().st_size > weights
+    found = Network.open(tmp_path / "net.so").machine["main"](x).numpy()
+    np.testing.assert_array_equal(found, tried)
+    # Compilers put a checksum of the whole library into it otherwise.
+    assert b".note.gnu.build-id" not in (tmp_path / "net.so").read_bytes()

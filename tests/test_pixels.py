@@ -59,6 +59,8 @@ def test_what_is_said_later_replaces_what_was_said_and_nothing_else():
         ({"mean": ("red",)}, "mean .* is not a number for each channel"),
         ({"mean": ()}, r"mean \(\) is not a finite number"),
         ({"scale": (1, float("nan"))}, "scale .* is not a finite number"),
+        ({"mean": "123"}, "mean '123' is not a number for each channel"),
+        ({"range": ["0..1"]}, "range of pixels .'0..1'. is not known"),
         ({"scale": (1, 0, 2)}, "cannot be divided by scale 1,0,2: give no 0"),
     ],
 )

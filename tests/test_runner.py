@@ -16,7 +16,7 @@ from upscaling import upscaler
 
 import tvm_deconv
 from tvm_deconv import Pixels, cli, metadata
-from tvm_deconv.errors import ImageError, PixelsError
+from tvm_deconv.errors import ImageError, ModelError, OutputError, PixelsError
 from tvm_deconv.library import compile_library
 from tvm_deconv.pictures import tiling
 from tvm_deconv.pictures.network import Network
@@ -281,3 +281,12 @@ def test_grey_of_16_bits_is_written_with_8_where_the_format_has_no_more(free, fo
     sixteen, eight = (pixels_of(folder / name) for name in ("out.png", "out.bmp"))
     assert sixteen.shape == eight.shape == (18, 24)
     np.testing.assert_array_equal(eight, (sixteen / 257).round())
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_a_format_without_transparency_is_refused_before_work_for_a_picture_with_it(folder, alpha):
+    """What follows is reading the library, which is not there."""
+    Image.new("LA" if alpha else "L", (5, 4)).save(folder / "see-through.png")
+    error, words = (OutputError, "JPEG has no transparency") if alpha else (ModelError, "none.so")
+    with pytest.raises(error, match=words):
+        tvm_deconv.run("none.so", folder / "see-through.png", folder / "out.jpg")

@@ -3,18 +3,20 @@
 The kernels of a processor are compiled on all processors of this machine: each takes a share of
 them to a library of its own, and all are linked in the end.
 
-What range of pixels a network wants is asked of its library, when all is compiled, and the answer
-belongs into that library. The description is a function of the virtual machine, whose code takes
-milliseconds to make; the kernels, which take most of the time, become an object file once and are
-linked as they are.
+What range of pixels a network wants is asked of the network, when all is compiled, and the answer
+belongs into its library. So the kernels, which take most of the time, become object files once.
+They are linked alone to be asked, with the weights left where they are: a library with all of them
+takes as long to write as the one that is kept. The description is a function of the virtual
+machine, whose code takes a moment to make.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import tvm
@@ -26,6 +28,7 @@ from tvm.target import Target
 
 from tvm_deconv import metadata
 from tvm_deconv.backends import backend_of
+from tvm_deconv.backends.linking import link_objects
 from tvm_deconv.backends.lowering import lean_for
 from tvm_deconv.metadata import Metadata
 from tvm_deconv.schedules.cpu.processors import available_processors
@@ -46,34 +49,60 @@ class Built:
     target: Target
     libraries: tuple[tvm.runtime.Module, ...]
 
-    def with_object(self, path: Path) -> Built:
-        """The same for a CPU, with its kernels' machine code, in files called like ``path``.
+    def with_objects(self, folder: Path) -> Built:
+        """The same for a CPU, with its kernels' machine code in files in ``folder``.
 
-        They have to be there until the executable is linked.
+        They have to be there until the executable is linked. The executable is this one's, which
+        calls the same kernels; they cannot be run from such files.
         """
-        names = [str(kernel.attrs["global_symbol"]) for kernel in self._kernels().values()]
-        objects = []
-        for number, library in enumerate(self.libraries):
-            if library.kind != "llvm":  # TVM's empty one where nothing is computed
-                continue
+        kernels = _kernels(self.lowered).values()
+        names = [str(kernel.attrs["global_symbol"]) for kernel in kernels]
+        # What is not is TVM's empty one where nothing is computed.
+        libraries = [library for library in self.libraries if library.kind == "llvm"]
+
+        def written(library: tvm.runtime.Module, path: Path) -> tvm.runtime.Module:
             own = [name for name in names if library.implements_function(name)]
-            file = str(path.with_stem(f"{path.stem}{number}"))
-            library.write_to_file(file)
-            objects.append(load_static_library(file, own))
-        return replace(self, libraries=tuple(objects))._linked()
+            library.write_to_file(str(path))
+            return load_static_library(str(path), own)
+
+        # TVM lets other threads run while LLVM makes machine code.
+        with ThreadPoolExecutor(available_processors()) as pool:
+            objects = tuple(pool.map(written, libraries, _object_files(folder)))
+        _let_import(self.executable, objects)
+        return replace(self, libraries=objects)
+
+    def machine(self, folder: Path, command: str) -> relax.VirtualMachine:
+        """What runs the network here, where ``with_objects(folder)`` has written the kernels.
+
+        ``command`` links them. Weights are where they are, and nothing else is written.
+        """
+        path = folder / "kernels.so"
+        files = [file for _, file in zip(self.libraries, _object_files(folder), strict=False)]
+        if files:
+            link_objects(files, path, command, self.target)
+        _let_import(self.executable, [tvm_ffi.load_module(path)] if files else [])
+        try:
+            return relax.VirtualMachine(self.executable, tvm.cpu())
+        finally:
+            _let_import(self.executable, self.libraries)
 
     def described_by(self, description: Metadata) -> Built:
         """The same with another description."""
         lowered = metadata.attach(self.lowered, description)
-        return replace(self, lowered=lowered, description=description)._linked()
+        executable = _linked(lowered, self.libraries, self.target, list(_kernels(lowered)))
+        return replace(self, executable=executable, lowered=lowered, description=description)
 
-    def _linked(self) -> Built:
-        """The same with an executable of its own parts."""
-        names = list(_kernels(self.lowered))
-        return replace(self, executable=_linked(self.lowered, self.libraries, self.target, names))
 
-    def _kernels(self) -> dict[tvm.ir.GlobalVar, tirx.PrimFunc]:
-        return _kernels(self.lowered)
+def _object_files(folder: Path) -> Iterator[Path]:
+    """The names of files of machine code, as many as are wanted."""
+    return (folder / f"kernels{number}.o" for number in count())
+
+
+def _let_import(executable: VMExecutable, libraries: Iterable[tvm.runtime.Module]) -> None:
+    """Let the executable call kernels of these libraries, and of no others."""
+    executable.mod.clear_imports()
+    for library in libraries:
+        executable.mod.import_module(library)
 
 
 def built(lowered: tvm.IRModule, description: Metadata, target: Target) -> Built:

@@ -28,7 +28,7 @@ from tvm_deconv.logs.find import LogSpec
 from tvm_deconv.metadata import Metadata
 from tvm_deconv.options import Options
 from tvm_deconv.pictures.layout import Layout, find_layout
-from tvm_deconv.pixels import Pixels
+from tvm_deconv.pixels import Pixels, given_pixels
 from tvm_deconv.report import Report
 from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
@@ -87,8 +87,9 @@ def pipeline(
     ``resolve_target`` gives, with its host. For CUDA, TVM's compiler callback becomes ours.
 
     Raises TargetError for a target that is unknown or has no schedules, VariantError for a variant
-    that is unknown or excluded, and LogError for a log that is damaged or not of the target. The
-    passes raise TargetError for a kernel that exceeds the GPU's limits.
+    that is unknown or excluded, OptionError for a ``rewrite`` or ``winograd`` that is no bool, and
+    LogError for a log that is damaged or not of the target. The passes raise TargetError for a
+    kernel that exceeds the GPU's limits.
     """
     options = Options(rewrite, variant, winograd, log, max_weight_growth)
     return pipeline_of(resolve_target(target), options)
@@ -182,11 +183,12 @@ def compile(
     images fit and what numbers it is to make of their pixels; ``pixels`` says that, before the
     model's own metadata.
 
-    Raises PixelsError for ``pixels`` that cannot be those of the network, TargetError for an
-    unknown target and for kernels that exceed a GPU's limits, VariantError for a variant that is
-    unknown or excluded and for a growth that is no number of at least 1, LogError for a log that is
-    damaged or not of the target, and ModelError for a model that cannot be imported or compiled;
-    the latter has TVM's own exception as its cause.
+    Raises OptionError for a ``rewrite`` or ``winograd`` that is no bool, PixelsError for ``pixels``
+    that cannot be those of the network, TargetError for an unknown target and for kernels that
+    exceed a GPU's limits, VariantError for a variant that is unknown or excluded and for a growth
+    that is no number of at least 1, LogError for a log that is damaged or not of the target, and
+    ModelError for a model that cannot be imported or compiled; the latter has TVM's own exception
+    as its cause.
     """
     resolved = for_threads(target, threads)
     options = Options(rewrite, variant, winograd, log, max_weight_growth)
@@ -202,7 +204,7 @@ def build(
 ) -> Built:
     """What ``compile`` does once its arguments are known to be good: ``passes`` are a pipeline."""
     mod, stated = load_with_pixels(model, shapes)
-    description = describe(mod, pixels or Pixels(), stated, metadata.library_device(target))
+    description = describe(mod, given_pixels(pixels), stated, metadata.library_device(target))
     with one_error(), lean_lowering(target), target:
         return built(passes(metadata.attach(mod, description)), description, target)
 

@@ -13,6 +13,10 @@ class TvmDeconvError(Exception):
     exit_status = 2
 
 
+class OptionError(TvmDeconvError, ValueError):
+    """An option of a type or a value that it cannot have."""
+
+
 class GeometryError(TvmDeconvError, ValueError):
     """Sizes, strides, paddings or groups that do not describe a transposed convolution."""
 

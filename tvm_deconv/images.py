@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,6 +25,8 @@ _EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 # Grey of 16 bits: how Pillow opens a PNG depends on its version, a TIFF on its order of bytes.
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I")
 _KEEP_SIXTEEN = ("PNG", "TIFF")
+# Icons, which Pillow shrinks to one of their sizes without a word.
+_OF_FEW_SIZES = ("ICNS", "ICO")
 _BICUBIC = Image.Resampling.BICUBIC
 _ORIENTATION = 0x112  # the tag of EXIF
 
@@ -134,12 +137,33 @@ def read(path: str | os.PathLike) -> Picture:
     return image
 
 
-def check_format(path: str | os.PathLike) -> None:
-    """Raises OutputError for a file name whose ending names no image format that can be written."""
+def check_format(path: str | os.PathLike, picture: Picture) -> None:
+    """Raises OutputError for a file name whose ending names no format for such a picture.
+
+    That is one that can be written, has images of any size, and an alpha channel if there is one.
+    """
     ending = Path(path).suffix.lower()
     name = Image.registered_extensions().get(ending)
-    if name is None or name not in Image.SAVE:
+    if name is None or name not in Image.SAVE or name in _OF_FEW_SIZES:
         raise OutputError(f"cannot write {path}: no image format for {ending!r}, such as .png")
+    if _has_alpha(picture) and not _can_write(name, "RGBA"):
+        raise OutputError(
+            f"cannot write {path}: {name} has no transparency, and the image does: give a .png"
+        )
+
+
+def _has_alpha(picture: Picture) -> bool:
+    if isinstance(picture, DeepPicture):
+        return picture.mode in ("LA", "RGBA")
+    return picture.has_transparency_data
+
+
+def _can_write(name: str, mode: str) -> bool:
+    try:
+        Image.new(mode, (1, 1)).save(BytesIO(), name)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def write(image: Picture, path: Path) -> None:

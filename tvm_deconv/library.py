@@ -8,6 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import tvm
+
+from tvm_deconv.backends import backend_of
 from tvm_deconv.backends.linking import link, linker
 from tvm_deconv.built import Built
 from tvm_deconv.compiler import TargetSpec, build, for_threads, pipeline_of
@@ -65,6 +68,8 @@ def compile_library(
     command = linker(resolved)
     with replacing(output) as unfinished, TemporaryDirectory() as folder:
         built = build(model, shapes, resolved, passes, pixels)
+        if backend_of(resolved).device_kind == "cpu":
+            built = built.with_objects(Path(folder))
         if _lacks_range(built.description):
             if is_this_machine(resolved):
                 built = _with_guess(built, Path(folder), command, report)
@@ -75,15 +80,13 @@ def compile_library(
 
 
 def _with_guess(built: Built, folder: Path, command: str, report: Callable[[str], None]) -> Built:
-    """The same with the range of pixels that it says it wants, and files in ``folder``."""
-    probe = folder / "probe.so"
-    built = built.with_object(folder / "kernels.o")
-    link(built.executable, probe, command, built.target)
+    """The same with the range of pixels that it says it wants; its kernels are in ``folder``."""
+    machine = built.machine(folder, command)
     try:
-        guess = Network.open(probe).guess(built.description.known_pixels)
+        network = Network("the network", built.description, tvm.cpu(), machine)
+        guess = network.guess(built.description.known_pixels)
     except ImageError as error:
-        reason = str(error).removeprefix(f"{probe} ")
-        report(f"the range of pixels {_LEFT}: the network {reason}")
+        report(f"the range of pixels {_LEFT}: {error}")
         return built
     report(str(guess))
     return built.described_by(replace(built.description, guessed_range=guess.range))

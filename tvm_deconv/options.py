@@ -8,6 +8,7 @@ from tvm.target import Target
 
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec, resolve_log
+from tvm_deconv.option_types import check_flag
 from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.schedules.chooser import Chooser
@@ -18,7 +19,8 @@ from tvm_deconv.transform.choosing import chooser_of
 class Options:
     """The keyword arguments that all who compile share, and what they are without a word.
 
-    ``tvm_deconv.compile`` says what each means. Nothing is checked before it is asked for.
+    ``tvm_deconv.compile`` says what each means. Raises OptionError for a ``rewrite`` that is no
+    bool; the others are checked where they are used.
     """
 
     rewrite: bool = True
@@ -26,6 +28,9 @@ class Options:
     winograd: bool = True
     log: LogSpec = AUTO_LOG
     max_weight_growth: Growth = AUTO
+
+    def __post_init__(self) -> None:
+        check_flag("rewrite", self.rewrite)
 
     def with_log_of(self, target: Target) -> tuple[Options, str]:
         """The same with the log that is found for ``target``, and a sentence about that.

@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
 from tvm_deconv.errors import PixelsError
+from tvm_deconv.option_types import check_flag
 
 # Black and white.
 RANGES = {
@@ -25,8 +27,6 @@ RANGES = {
 DEFAULT_RANGE = "0..1"
 # Of a network of bytes: black is the least of its type, white the greatest.
 OF_BYTES = {"uint8": "0..255", "int8": "-128..127"}
-
-Numbers = float | Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Pixels:
     ones: the result then has this range, and neither scale nor mean is undone.
 
     Raises PixelsError for a range that is not known, and for numbers that are not finite or divide
-    by 0.
+    by 0; OptionError for a ``bgr`` that is no bool.
     """
 
     range: str | None = None
@@ -54,10 +54,12 @@ class Pixels:
     def __post_init__(self) -> None:
         for name in ("range", "result_range"):
             value = getattr(self, name)
-            if value is not None and value not in RANGES:
+            if value is not None and value not in list(RANGES):  # a list: it may be anything
                 raise PixelsError(
                     f"{name} of pixels {value!r} is not known: give one of {', '.join(RANGES)}"
                 )
+        if self.bgr is not None:
+            check_flag("bgr", self.bgr)
         for name in ("mean", "scale"):
             object.__setattr__(self, name, _numbers(name, getattr(self, name)))
         if self.scale is not None and 0 in self.scale:
@@ -112,11 +114,21 @@ class Pixels:
         return values[:, ::-1] if self.bgr else values
 
 
-def _numbers(name: str, values: Numbers | None) -> tuple[float, ...] | None:
+def given_pixels(pixels: Pixels | None) -> Pixels:
+    """What a caller says of pixels; of None, nothing. Raises PixelsError for what is no Pixels."""
+    if pixels is not None and not isinstance(pixels, Pixels):
+        raise PixelsError(f"pixels is {pixels!r}: give tvm_deconv.Pixels(range=...)")
+    return pixels or Pixels()
+
+
+def _numbers(name: str, values: Any) -> tuple[float, ...] | None:
     if values is None:
         return None
     try:
-        numbers = tuple(map(float, values if isinstance(values, Sequence) else [values]))
+        if isinstance(values, (str, bytes)):  # which may look like numbers
+            raise TypeError
+        several = isinstance(values, Sequence) or np.ndim(values) == 1
+        numbers = tuple(map(float, values if several else [values]))
     except (TypeError, ValueError) as error:
         raise PixelsError(f"{name} {values!r} is not a number for each channel") from error
     if not numbers or not all(map(math.isfinite, numbers)):

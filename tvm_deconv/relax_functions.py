@@ -1,8 +1,9 @@
-"""What small passes share: to look for an expression, to change functions, to mark them."""
+"""What passes share: to look for an expression, remember it, change functions, mark them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import tvm
 from tvm import relax
@@ -12,6 +13,28 @@ from tvm.relax.expr_functor import PyExprMutator
 RESHAPE = "tvm_deconv.reshape"
 # relax.OpPatternKind.kOpaque.
 _OPAQUE = 8
+
+
+T = TypeVar("T")
+
+
+class Remembered(Generic[T]):
+    """What ``compute`` gives for an expression, computed once for each.
+
+    Found by the hash of the expression, which is its address: a dict would compare expressions,
+    which takes TVM as long as what is remembered here.
+    """
+
+    def __init__(self, compute: Callable[[relax.Expr], T]) -> None:
+        self._compute = compute
+        # With the expression itself, so that no other gets its address.
+        self._known: dict[int, tuple[relax.Expr, T]] = {}
+
+    def __call__(self, expr: relax.Expr) -> T:
+        known = self._known.get(hash(expr))
+        if known is None:
+            known = self._known[hash(expr)] = expr, self._compute(expr)
+        return known[1]
 
 
 def with_changed(

@@ -12,11 +12,12 @@ import numpy as np
 from tvm_deconv import images
 from tvm_deconv.deep_colours import EXTRA, DeepPicture, has_deep_colours
 from tvm_deconv.files import replacing
+from tvm_deconv.option_types import check_flag, check_integer
 from tvm_deconv.pictures import tiles, tiling
 from tvm_deconv.pictures.guess import Guess
 from tvm_deconv.pictures.network import Network, PictureNetwork
 from tvm_deconv.pictures.progress import Progress, say
-from tvm_deconv.pixels import OF_BYTES, Pixels
+from tvm_deconv.pixels import OF_BYTES, Pixels, given_pixels
 from tvm_deconv.threads import use_threads
 
 
@@ -53,18 +54,18 @@ def run(
 
     Raises ModelError for a library that is missing, foreign, for a GPU that is not here, or not an
     image-to-image network, PixelsError for pixels that are not the network's, ImageError for an
-    image that is unreadable or does not fit, and OutputError, before any work, for a result that
-    cannot be written.
+    image that is unreadable or does not fit, OutputError, before any work, for a result that cannot
+    be written, and OptionError for a ``tile``, ``overlap`` or ``progress`` of another type.
     """
+    shown = sys.stderr.isatty() if progress is None else check_flag("progress", progress)
     picture = images.read(image)
-    images.check_format(output)
+    images.check_format(output, picture)
     with replacing(output) as unfinished:
         use_threads(threads)
         tell = report or say
         upscaler = Upscaler.open(library, pixels, tell)
         if has_deep_colours(image) and not isinstance(picture, DeepPicture):
             tell(f"{image} has colours of 16 bits, of which 8 are kept: for all, {EXTRA}")
-        shown = sys.stderr.isatty() if progress is None else progress
         result = upscaler.upscale(picture, str(image), tile, overlap, shown)
         images.write(result, unfinished)
 
@@ -93,7 +94,7 @@ class Upscaler:
     ) -> Upscaler:
         """The same of a network that is loaded."""
         described = network.description
-        known = described.pixels.overridden_by(pixels or Pixels())
+        known = described.pixels.overridden_by(given_pixels(pixels))
         stated, guessed = described.stated_pixels, described.guessed_range
         if known.range is None and stated.range is not None:
             report(f"pixels are taken to be {stated.range}, as the model's metadata says")
@@ -166,6 +167,8 @@ class Upscaler:
     def _plans(
         self, seen: images.Split, name: str, tile: int | None, overlap: int | None
     ) -> tuple[tiles.Plan, tiles.Plan]:
+        tile = tile if tile is None else check_integer("tile", tile, 1)
+        overlap = overlap if overlap is None else check_integer("overlap", overlap, 0)
         height, width = seen.samples.shape[1:]
         return tiling.plans(self.network, (height, width), name, tile, overlap)
 

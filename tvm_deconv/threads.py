@@ -29,7 +29,7 @@ def use_threads(count: int | None = None) -> int:
     Raises TargetError for a count that is no positive integer.
     """
     if count is not None:
-        check_threads(count)
+        count = check_threads(count)
     if hasattr(os, "sched_getaffinity"):
         processors = sorted(os.sched_getaffinity(0))
     else:

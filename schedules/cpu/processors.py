@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from math import ceil
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from tvm_deconv.errors import TargetError
+from tvm_deconv.option_types import is_integer
 
 _GROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
@@ -19,7 +19,7 @@ MOST_THREADS = 4096
 
 def check_threads(count: Any, name: str = "threads") -> int:
     """The count as an int. Raises TargetError where it is no integer of 1 to ``MOST_THREADS``."""
-    if not isinstance(count, Integral) or count < 1:
+    if not is_integer(count) or count < 1:
         raise TargetError(f"{name} must be a positive integer, got {count!r}")
     if int(count) > MOST_THREADS:
         raise TargetError(f"{name} must be at most {MOST_THREADS}, got {count}")

@@ -73,3 +73,31 @@ def test_rows_and_columns_of_zeros_are_left_out():
     weight = obeying(conv, np.ones(conv.weight_shape))
     plain = ConvTranspose2d(2, 3, Axis(4), Axis(5))
     assert without_zero_taps(plain, weight) == conv
+
+
+def left_out(weight):
+    """Those of rows and of columns that are left out."""
+    channels, outputs, rows, columns = weight.shape
+    conv = ConvTranspose2d(channels, outputs, Axis(rows, 1), Axis(columns, 1))
+    found = without_zero_taps(conv, weight)
+    return set(found.h.zero_taps), set(found.w.zero_taps)
+
+
+@pytest.mark.parametrize("full", [(0, 0), (1, 1), None], ids=["the first", "another", "none"])
+def test_a_tap_is_left_out_where_all_filters_are_zero(full):
+    weight = np.ones((2, 3, 3, 5))
+    weight[:, :, 1] = 0
+    weight[:, :, :, [0, 4]] = 0
+    if full is not None:
+        weight[full] = np.nan
+    assert left_out(weight) == (({1}, {0, 4}) if full is None else (set(), set()))
+
+
+def test_filters_that_share_no_zero_need_all_taps():
+    weight = np.ones((1, 2, 3, 3))
+    weight[0, 0, 0] = weight[0, 1, 2] = 0
+    assert left_out(weight) == (set(), set())
+
+
+def test_a_kernel_of_zeros_keeps_its_taps():
+    assert left_out(np.zeros((2, 1, 3, 3))) == (set(), set())

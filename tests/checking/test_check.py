@@ -13,7 +13,7 @@ from tvm import relax
 import tvm_deconv
 from tvm_deconv import cli
 from tvm_deconv.algebra import weights
-from tvm_deconv.errors import CheckError, ModelError, TargetError
+from tvm_deconv.errors import CheckError, ModelError, OptionError, TargetError
 from tvm_deconv.frontends.onnx.convert import CONVERTERS
 from tvm_deconv.patterns import shuffled
 
@@ -246,7 +246,7 @@ def test_what_cannot_be_checked_is_refused_in_a_line():
         tvm_deconv.check(tvm.IRModule({}))
     with pytest.raises(TargetError, match="raspberry-pi/4b-aarch64 is not this machine"):
         tvm_deconv.check(network(), "raspberry-pi/4b-aarch64")
-    with pytest.raises(CheckError, match="draws must be positive and seed not negative, got 0"):
+    with pytest.raises(OptionError, match="draws is 0: give an integer of at least 1"):
         tvm_deconv.check(network(), draws=0)
 
 

@@ -190,8 +190,9 @@ def test_a_compiled_library_runs_in_a_process_that_has_only_tvm(bench):
         ("run good.so image.png -o out.png --mean 1,2,3", "mean has 3 numbers, 1,2,3, but the net"),
         ("run good.so image.png -o none/out.png", r"cannot write .*: .*No such file"),
         ("run good.so image.png -o out.doc", "no image format for '.doc'"),
+        ("run good.so image.png -o out.ico", "no image format for '.ico'"),
         ("check none.onnx", "none.onnx does not exist"),
-        ("check good.onnx --seed -1", "seed not negative, got 2 and -1"),
+        ("check good.onnx --seed -1", "seed is -1: give an integer of at least 0"),
         (
             "check good.onnx --target raspberry-pi/4b-aarch64",
             "raspberry-pi/4b-aarch64 is not this machine: leave the target out",

@@ -58,3 +58,16 @@ def test_mean_and_scale_hold_in_the_guess():
     pixels = Pixels(mean=(100,), scale=(2,))
     guess = guess_range(lambda x: np.clip(x, -40, 70), pixels, (1, 4, 4))
     assert guess.range == "0..255"
+
+
+def test_a_range_that_is_out_of_question_is_not_tried_further():
+    """60 is nearly a quarter of 0..255, and many times the others: those are run once."""
+    runs = []
+
+    def network(x):
+        runs.append(x.max())
+        return x + 60
+
+    guess = guess_range(network, Pixels(), (1, 4, 4))
+    assert guess.reason.startswith("for want of a better guess, no range fits")
+    assert len(runs) == 4 + 1 + 1

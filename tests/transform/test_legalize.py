@@ -14,6 +14,7 @@ from tvm.ir import TensorLoad
 
 import tvm_deconv
 from tvm_deconv.importer import load
+from tvm_deconv.transform import legalize
 from tvm_deconv.transform.legalize import legalize_passes
 
 
@@ -73,3 +74,26 @@ def test_halves_are_divided_in_single_precision():
     main = loaded(tvm_deconv.compile(stored, unoptimised(), log=None))
     expected = np.rint(x.astype("float32") / np.float32(np.float16(0.1))) + 3
     np.testing.assert_array_equal(main(tvm.runtime.tensor(x)).numpy(), expected)
+
+
+def test_concatenations_of_the_same_sizes_are_made_once(monkeypatch):
+    """Of other sizes, another axis or another type they are functions of their own."""
+    made = []
+    stock = legalize._stock
+    monkeypatch.setattr(legalize, "_stock", lambda *given: made.append(1) or stock(*given))
+
+    def dense(builder, x):
+        bytes_ = builder.emit(relax.op.astype(x, "int8"))
+        for axis, other in ((1, x), (1, x), (2, x), (1, bytes_), (1, bytes_)):
+            joined = builder.emit(relax.op.concat([other, other], axis))
+            builder.emit(relax.op.sum(joined))
+        again = builder.emit(relax.op.concat([x, x], 1))
+        return relax.op.concat([again, x], 1)
+
+    mod = tvm.transform.Sequential(legalize_passes(unoptimised()))(module(dense, (1, 3, 3, 5)))
+    assert len(made) == 4
+    x = np.arange(45, dtype="float32").reshape(1, 3, 3, 5)
+    main = relax.VirtualMachine(relax.build(mod, "llvm"), tvm.cpu())["main"]
+    np.testing.assert_array_equal(
+        main(tvm.runtime.tensor(x)).numpy(), np.concatenate([x, x, x], axis=1)
+    )

@@ -12,7 +12,8 @@ from relax_helpers import compiled, conv, module
 from tvm import relax
 from tvm.relax.frontend.onnx import from_onnx
 
-from tvm_deconv.transform import rewrite_upsampling
+from tvm_deconv.importer import load
+from tvm_deconv.transform import recover, rewrite_upsampling
 
 
 def check(net, output, rewritten=1):
@@ -92,3 +93,12 @@ def test_a_reshape_to_another_shape_stays_one(shape):
 
     mod = module(lambda builder, x: shuffled(builder, x, other_shape, same_shape), shape)
     assert rewrite_upsampling(mod)[1].rewritten == ()
+
+
+def test_a_function_in_which_nothing_is_to_be_recovered_is_not_copied(monkeypatch):
+    """Which takes as long as all rules together."""
+    net = Net((1, 3, 8, 8))
+    mod = load(net.model(net("Relu", net.conv(net.nearest("x", 2), 3, 3))))
+    monkeypatch.setattr(recover, "_Recover", lambda mod: pytest.fail("it is copied"))
+    _, report = rewrite_upsampling(mod)
+    assert len(report.rewritten) == 1

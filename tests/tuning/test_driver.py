@@ -149,8 +149,10 @@ def test_a_tracker_that_is_gone_ends_tuning_with_an_error_and_keeps_the_log(
     ],
 )
 def test_what_cannot_be_reached_is_refused_before_any_work(model, tmp_path, options, reason):
-    with pytest.raises(TuningError, match=re.escape(reason)):
+    with pytest.raises(TuningError, match=re.escape(reason)) as raised:
         driver.tune(model, **{"logs": tmp_path, "trials": 8, **options})
+    # Of a device that is not there, but of nothing that is only said wrongly.
+    assert raised.value.exit_status == (3 if reason == "127.0.0.1:1" else 2)
     assert not list(tmp_path.iterdir())
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import tvm
@@ -63,14 +65,33 @@ def link(
     Raises TargetError when the linker fails, with what it said, and for kernels that the CUDA
     compiler rejects.
     """
-    try:
+    with _failure_in_words(command):
         executable.mod.export_library(
             os.fspath(path),
             fcompile=tvm_cc.create_shared,
             fpack_imports=_packer(target),
             cc=command,
-            options=launch_words(_triple(target)),
+            options=_options(target),
         )
+
+
+def link_objects(
+    files: Iterable[str | os.PathLike], path: str | os.PathLike, command: str, target: Target
+) -> None:
+    """Write a library of kernels alone, whose machine code is in ``files``, and their threads.
+
+    Raises TargetError when the linker fails, with what it said.
+    """
+    names = [os.fspath(file) for file in files]
+    with _failure_in_words(command):
+        tvm_cc.create_shared(os.fspath(path), names, _options(target), command)
+
+
+@contextmanager
+def _failure_in_words(command: str) -> Iterator[None]:
+    """Turn what TVM raises when a linker fails into a TargetError."""
+    try:
+        yield
     except RuntimeError as error:
         said = str(error).removeprefix("Compilation error:").split("\nCommand line:")[0]
         reason = textwrap.shorten(said, 300, placeholder=" ...") or "it said nothing"
@@ -80,6 +101,15 @@ def link(
 def _packer(target: Target) -> Packer | None:
     """What packs what is no machine code of a processor; None for TVM itself."""
     return backend_of(target).packer() or (pack if "linux" in _triple(target) else None)
+
+
+def _options(target: Target) -> list[str]:
+    """More words for a compiler that links."""
+    triple = _triple(target)
+    # Compilers have a checksum of all that is linked put into it, for debuggers: of 270 MB of
+    # weights that takes three times as long as everything else that the linker does.
+    no_checksum = ["-Wl,--build-id=none"] if "linux" in triple else []
+    return [*launch_words(triple), *no_checksum]
 
 
 def _triple(target: Target) -> str:

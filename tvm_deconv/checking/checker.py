@@ -14,6 +14,7 @@ from tvm_deconv.errors import CheckError, TargetError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec
+from tvm_deconv.option_types import check_flag, check_integer
 from tvm_deconv.options import Options
 from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
@@ -75,12 +76,13 @@ def check(
 
     Raises what ``compile`` raises for a model that is refused here; CheckError for a reference that
     is not installed or refuses the model, for a Relax module and for sizes that it does not take;
-    TargetError for another target than this machine.
+    TargetError for another target than this machine; OptionError for ``draws``, ``seed`` and
+    ``locate`` of another type, or less than 1 and 0.
     """
     resolved = for_threads(target, threads)
     _require_host(resolved, target)
-    if draws < 1 or seed < 0:
-        raise CheckError(f"draws must be positive and seed not negative, got {draws} and {seed}")
+    draws, seed = check_integer("draws", draws, 1), check_integer("seed", seed, 0)
+    check_flag("locate", locate)
     subject = subject_of(model)
     passes = pipeline_of(resolved, Options(rewrite, variant, winograd, log, max_weight_growth))
     ours = _Ours(shapes, resolved, passes, part_of_largest(subject.dtypes, winograd))

@@ -8,6 +8,9 @@ from typing import Any, TypeAlias
 
 from tvm_deconv.errors import ModelError
 
+# Models hold sizes in int64.
+_MOST = (1 << 63) - 1
+
 Shapes: TypeAlias = Mapping[str, Sequence[int]]
 
 
@@ -34,6 +37,8 @@ def read_shapes(
         sizes = _integers(wanted)
         if sizes is None or any(size < 1 for size in sizes):
             raise ModelError(f"shape {_short(wanted)} of input {key!r} must hold positive integers")
+        if max(sizes, default=0) > _MOST:
+            raise ModelError(f"shape {_short(wanted)} of input {key!r} is too large to compute")
         if ranks[key] is not None and ranks[key] != len(sizes):
             raise ModelError(f"input {key!r} of {name} has {ranks[key]} axes, got {sizes}")
         found[key] = sizes
@@ -44,7 +49,10 @@ def _integers(wanted: Any) -> tuple[int, ...] | None:
     if isinstance(wanted, (str, bytes, Mapping)):
         return None
     try:
-        return tuple(operator.index(size) for size in wanted if not isinstance(size, bool))
+        sizes = list(wanted)
+        if any(isinstance(size, bool) for size in sizes):
+            return None
+        return tuple(map(operator.index, sizes))
     except TypeError:
         return None
 

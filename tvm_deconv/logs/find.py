@@ -73,7 +73,8 @@ def resolve_log(log: LogSpec, target: Target) -> tuple[TuningLog | None, str]:
     ``log`` is ``"auto"`` (look through ``log_roots``), the path of a device's folder or of a root,
     a log itself, or None for none. The sentence is empty where there is nothing to say.
 
-    Raises LogError for a path that holds no log of the target, with the reasons.
+    Raises LogError for a path that holds no log of the target, with the reasons, and for what is
+    none of these.
     """
     if log is None:
         return None, ""
@@ -91,6 +92,8 @@ def resolve_log(log: LogSpec, target: Target) -> tuple[TuningLog | None, str]:
         if found is None:
             reasons = "; ".join(notes) or "it holds none: give a device's folder, or one of several"
             raise LogError(f"no tuning log for this target in {path}: {reasons}")
+    elif not callable(getattr(log, "lookup", None)):
+        raise LogError(f"log is {log!r}: give the path of a folder of logs, or None for none")
     else:
         return log, ""
     return found, f"tuning log: {found}" if found else ""

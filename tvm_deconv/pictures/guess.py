@@ -32,6 +32,8 @@ _GREYS = (0.1, 0.35, 0.65, 0.9)
 _SAME, _EXACT = 0.1, 0.001
 # How many times as far another range must deviate to be clearly worse, and to be out of question.
 _CLEARLY, _SURELY = 3, 10
+# A range in which a grey comes back further off is not kept, and clearly worse than any that is.
+_HOPELESS = _CLEARLY * _SAME
 
 
 @dataclass(frozen=True)
@@ -104,10 +106,22 @@ def _deviations(
     shape: tuple[int, int, int],
 ) -> dict[str, float]:
     """How far greys come back off at most where ``pixels`` are those of each range."""
-    return {
-        name: max(_deviation(network, pixels(name), shape, grey) for grey in _GREYS)
-        for name in GUESSED
-    }
+    return {name: _furthest(network, pixels(name), shape) for name in GUESSED}
+
+
+def _furthest(
+    network: Callable[[np.ndarray], np.ndarray], pixels: Pixels, shape: tuple[int, int, int]
+) -> float:
+    """How far greys come back off at most, or the first that is hopelessly off.
+
+    All greys in all ranges take a large network as long as it takes to compile.
+    """
+    most = 0.0
+    for grey in _GREYS:
+        most = max(most, _deviation(network, pixels, shape, grey))
+        if most > _HOPELESS:
+            break
+    return most
 
 
 def _deviation(

@@ -17,7 +17,7 @@ from tvm_deconv.files import replacing
 from tvm_deconv.images import read, split
 from tvm_deconv.importer import Shapes, load_with_pixels
 from tvm_deconv.pictures.progress import say
-from tvm_deconv.pixels import Pixels
+from tvm_deconv.pixels import Pixels, given_pixels
 from tvm_deconv.runner import Upscaler
 
 from .float_model import read_float
@@ -73,7 +73,7 @@ def quantize(
         files = pictures_in(images)
         wanted = None if references is None else references_of(files, references)
         mod, stated = load_with_pixels(model, shapes)
-        description = describe(mod, pixels or Pixels(), stated, LibraryDevice())
+        description = describe(mod, given_pixels(pixels), stated, LibraryDevice())
         network = OnnxNetwork.of(name, description, proto)
         before = Upscaler.of(network, pixels, report or say).with_range()
 

@@ -53,8 +53,8 @@ def chooser_of(
     together are at most ``max_weight_growth`` times the model's (``schedules.budget``).
 
     Raises TargetError for a target that is unknown or has no schedules, VariantError for a variant
-    that is unknown or excluded and a growth that is no number of at least 1, and LogError for a log
-    that is damaged or not of the target.
+    that is unknown or excluded and a growth that is no number of at least 1, OptionError for a
+    ``winograd`` that is no bool, and LogError for a log that is damaged or not of the target.
     """
     resolved = resolve_target(target)
     budget = budget_of(max_weight_growth)

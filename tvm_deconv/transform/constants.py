@@ -13,6 +13,8 @@ import numpy as np
 import tvm
 from tvm import relax
 
+from tvm_deconv.relax_functions import Remembered
+
 # What NumPy takes without a copy.
 _SHARED = ("float32", "float16", "int8", "uint8")
 
@@ -22,17 +24,14 @@ class Constants:
 
     def __init__(self, values: dict[relax.Var, relax.Expr]) -> None:
         self._values = values
-        self._known: dict[relax.Var, np.ndarray | None] = {}
+        self._known = Remembered(self._evaluate)
 
     def evaluate(self, expr: relax.Expr) -> np.ndarray | None:
         """The array that ``expr`` always holds, or None."""
         if isinstance(expr, tvm.ir.GenericConst):
             return _array(expr)
         if isinstance(expr, relax.Var):
-            if expr not in self._known:
-                value = self._values.get(expr)
-                self._known[expr] = None if value is None else self.evaluate(value)
-            return self._known[expr]
+            return self._known(expr)
         if not isinstance(expr, relax.Call) or not isinstance(expr.op, tvm.ir.Op):
             return None
         function = _EVALUATE.get(str(expr.op.name))
@@ -43,6 +42,10 @@ class Constants:
             return None
         result = np.asarray(function(expr, *arguments))
         return result.astype(str(expr.ty.dtype), copy=False)
+
+    def _evaluate(self, var: relax.Var) -> np.ndarray | None:
+        value = self._values.get(var)
+        return None if value is None else self.evaluate(value)
 
     def places(self, expr: relax.Expr) -> np.ndarray | None:
         """Constant indices of an axis, of which negative ones count from its end, or None.

@@ -20,6 +20,7 @@ from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns import graph as patterns
 from tvm_deconv.patterns import operators
 from tvm_deconv.patterns.linear import not_folded
+from tvm_deconv.relax_functions import Remembered
 from tvm_deconv.size_errors import readable
 
 from .constants import Constants
@@ -56,7 +57,12 @@ class Graph(patterns.Graph):
         self.outputs: frozenset[relax.Var] = frozenset()
         self._read(func)
         self.constants = Constants(self.values)
-        self._calls: dict[relax.Var, patterns.Call | None] = {}
+        # Every rule asks about every tensor, and some of them once for each of its readers.
+        self._calls = Remembered(self._call)
+        self._shapes = Remembered(shape_of)
+        self._interpolated = Remembered(
+            lambda tensor: read_interpolated(self, self.annotation, tensor)
+        )
         attrs = func.attrs or {}
         self.lines = frozenset(map(str, attrs.get(ONE_DIMENSIONAL, ())))
 
@@ -92,12 +98,7 @@ class Graph(patterns.Graph):
         return self.constants.evaluate(expr)
 
     def call(self, tensor: relax.Expr) -> patterns.Call | None:
-        # Every rule asks about every tensor, and some of them once for each of its readers.
-        if not isinstance(tensor, relax.Var):
-            return self._call(tensor)
-        if tensor not in self._calls:
-            self._calls[tensor] = self._call(tensor)
-        return self._calls[tensor]
+        return self._calls(tensor)
 
     def _call(self, tensor: relax.Expr) -> patterns.Call | None:
         value = self.value(tensor)
@@ -129,7 +130,7 @@ class Graph(patterns.Graph):
         return isinstance(argument, relax.Var)
 
     def shape(self, tensor: relax.Expr) -> tuple[Any, ...] | None:
-        return shape_of(tensor)
+        return self._shapes(tensor)
 
     def dtype(self, tensor: relax.Expr) -> str:
         return dtype_of(tensor)
@@ -150,7 +151,7 @@ class Graph(patterns.Graph):
         return self.annotation(tensor, RESAMPLED) or not_folded(self, tensor)
 
     def interpolated(self, tensor: relax.Expr) -> patterns.Interpolated | None:
-        return read_interpolated(self, self.annotation, tensor)
+        return self._interpolated(tensor)
 
     def is_line(self, tensor: relax.Expr) -> bool:
         shape = shape_of(tensor)
@@ -220,7 +221,8 @@ def shape_of(expr: relax.Expr) -> tuple[Any, ...] | None:
     ty = expr.ty
     if not isinstance(ty, relax.TensorType) or not isinstance(ty.shape, relax.ShapeExpr):
         return None
-    return tuple(static(dim) for dim in ty.shape.values)
+    # A slice is a list, made in half the time that TVM's iterator takes.
+    return tuple([static(dim) for dim in ty.shape.values[:]])
 
 
 def dtype_of(expr: relax.Expr) -> str:

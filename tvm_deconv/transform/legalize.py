@@ -20,7 +20,7 @@ from .graph import dtype_of, shape_of
 
 _CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 _FUSION = "FuseOps"
-_PAD, _QUANTIZE = "relax.nn.pad", "relax.quantize"
+_CONCAT, _PAD, _QUANTIZE = "relax.concat", "relax.nn.pad", "relax.quantize"
 _RESHAPES = ("relax.flatten", "relax.reshape")
 # All of their values are numbers of float32.
 _STORED = ("int8", "uint8", "int16", "uint16")
@@ -32,13 +32,34 @@ def legalize_passes(target: Target) -> list[tvm.transform.Pass]:
     _, *rest = stock.legalize_passes(target)
     pools = {name: _max_pool(pool) for name, pool in _POOLS.items()}
     reshapes = dict.fromkeys(_RESHAPES, _reshape)
-    own = {_PAD: _pad, _QUANTIZE: _quantize, **pools, **reshapes}
+    own = {_PAD: _pad, _QUANTIZE: _quantize, _CONCAT: _concat_once(), **pools, **reshapes}
     rest = [FuseNamed() if made.info.name == _FUSION else made for made in rest]
     return [relax.transform.LegalizeOps(own), *rest]
 
 
 def _stock(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     return call.op.get_attr("FLegalize")(builder, call)
+
+
+def _concat_once() -> Callable[..., relax.Expr]:
+    """TVM's, with one function for all of the same fixed sizes: dense blocks have hundreds."""
+    known: dict[tuple, tirx.PrimFunc] = {}
+
+    def legalize(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+        parts = call.args[0]
+        tensors = parts.fields[:] if isinstance(parts, relax.Tuple) else []
+        shapes = [shape_of(tensor) for tensor in tensors]
+        is_fixed = all(shape and all(isinstance(size, int) for size in shape) for shape in shapes)
+        if not (tensors and is_fixed):
+            return _stock(builder, call)
+        key = (call.attrs.axis, dtype_of(call), *shapes)
+        if key in known:
+            return relax.call_tir(builder.add_func(known[key], "concatenate"), parts, call.ty)
+        made = _stock(builder, call)
+        known[key] = builder.get()[made.args[0]]
+        return made
+
+    return legalize
 
 
 def _reshape(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:

@@ -55,9 +55,10 @@ def dims(ty: Any) -> tuple[int, ...]:
     """The shape of a type; raises Lost where it is not fixed."""
     if not isinstance(ty, relax.TensorType) or not isinstance(ty.shape, relax.ShapeExpr):
         raise Lost("a shape is only known when it is run")
-    if not all(isinstance(dim, tvm.tirx.IntImm) for dim in ty.shape.values):
+    found = ty.shape.values[:]
+    if not all(isinstance(dim, tvm.tirx.IntImm) for dim in found):
         raise Lost("a shape is only known when it is run")
-    return tuple(int(dim) for dim in ty.shape.values)
+    return tuple([int(dim) for dim in found])
 
 
 def _pointwise(graph: Graph, call: relax.Call, var: relax.Var, given: Given) -> Map:

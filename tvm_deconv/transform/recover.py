@@ -20,6 +20,8 @@ from tvm import relax, sym, topi
 from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.relax.utils import gen_call_tir_inputs
 
+from tvm_deconv.relax_functions import holds
+
 from .graph import op_name, shape_of, static
 
 _PADS = {
@@ -41,9 +43,37 @@ def recover(mod: tvm.IRModule) -> tvm.IRModule:
     nothing removed and sizes in integers."""
     work = relax.transform.CanonicalizeBindings()(mod).clone()
     for name, func in work.functions_items():
-        if isinstance(func, relax.Function):
+        if isinstance(func, relax.Function) and holds(func, _may_change):
             work.update_func(name, _Recover(mod).visit_expr(func))
     return relax.transform.CanonicalizeBindings()(work)
+
+
+def _may_change(value: relax.Expr) -> bool:
+    """Whether there may be anything to recover in what a variable is bound to."""
+    if not isinstance(value, relax.Call):
+        return isinstance(value, relax.ShapeExpr)
+    if op_name(value) == "relax.call_tir" or _is_own_operand(value):
+        return True
+    # Sizes that are numbers are in integers already.
+    shapes = [argument for argument in value.args if isinstance(argument, relax.ShapeExpr)]
+    return not all(isinstance(size, tvm.tirx.IntImm) for shape in shapes for size in shape.values)
+
+
+def _is_own_operand(call: relax.Call) -> bool:
+    """Whether a call gives its operand back as it is."""
+    if op_name(call) not in ("relax.reshape", "relax.permute_dims"):
+        return False
+    operand = call.args[0]
+    if op_name(call) == "relax.permute_dims":
+        axes = call.attrs.axes
+        return axes is not None and [int(axis) for axis in axes] == list(range(len(axes)))
+    before, after = shape_of(operand), call.args[1]
+    return (
+        before is not None
+        and isinstance(after, relax.ShapeExpr)
+        and len(before) == len(after.values)
+        and all(_difference(a, b) == 0 for a, b in zip(after.values, before, strict=True))
+    )
 
 
 @mutator
@@ -55,27 +85,10 @@ class _Recover(PyExprMutator):
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         build = recognise(self.mod, call) if op_name(call) == "relax.call_tir" else None
         if build is None:
-            return self._own_operand(super().visit_call_(call))
+            call = super().visit_call_(call)
+            return call.args[0] if _is_own_operand(call) else call
         tensors = [self.visit_expr(tensor) for tensor in _tensors(call)]
         return self.builder_.normalize(build(tensors))
-
-    def _own_operand(self, call: relax.Call) -> relax.Expr:
-        """The operand of a call that gives it back as it is, else the call."""
-        if op_name(call) not in ("relax.reshape", "relax.permute_dims"):
-            return call
-        operand = call.args[0]
-        if op_name(call) == "relax.permute_dims":
-            axes = call.attrs.axes
-            same = axes is not None and [int(axis) for axis in axes] == list(range(len(axes)))
-        else:
-            before, after = shape_of(operand), call.args[1]
-            same = (
-                before is not None
-                and isinstance(after, relax.ShapeExpr)
-                and len(before) == len(after.values)
-                and all(_difference(a, b) == 0 for a, b in zip(after.values, before, strict=True))
-            )
-        return operand if same else call
 
     def visit_shape_expr_(self, shape: relax.ShapeExpr) -> relax.Expr:
         return relax.ShapeExpr([integer_size(size) for size in shape.values])

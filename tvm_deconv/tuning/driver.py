@@ -16,11 +16,12 @@ from tvm.target import Target
 from tvm_deconv.backends import backend_of
 from tvm_deconv.backends.facts import DeviceFacts
 from tvm_deconv.compiler import TargetSpec, for_threads
-from tvm_deconv.errors import DeviceError, TuningError
+from tvm_deconv.errors import TuningError
 from tvm_deconv.importer import Shapes
 from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.logs.header import Header, device_name
 from tvm_deconv.logs.roots import user_root
+from tvm_deconv.option_types import check_flag, check_integer
 from tvm_deconv.schedules.cpu.processors import available_processors
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
@@ -106,11 +107,12 @@ def tune(
 
     Raises ModelError, WorkloadError and TargetError as ``compile`` does, TuningError for what
     cannot be tuned, DeviceError for a tracker or device that is not there or is gone, and LogError
-    for a log that is damaged, belongs to another device, or cannot be written.
+    for a log that is damaged, belongs to another device, or cannot be written. OptionError is for
+    ``seed``, ``trials`` and ``all_ops`` of another type, or less than 0 and 1.
     """
     check_packages(*_PACKAGES)
-    if seed < 0:
-        raise TuningError(f"the seed must not be negative, got {seed}")
+    seed, trials = check_integer("seed", seed, 0), check_integer("trials", trials, 1)
+    check_flag("all_ops", all_ops)
     resolved = for_threads(target, threads)
     backend = backend_of(resolved)
     used = backend.identity(resolved).processor_threads
@@ -203,7 +205,7 @@ def find_device(
     """How to reach the device; None for this machine.
 
     Raises TuningError where only one of tracker and key is given, or neither and ``target`` is
-    another machine, and DeviceError for a tracker that is not ``HOST:PORT``.
+    another machine, and for a tracker that is not ``HOST:PORT``.
     """
     if tracker is None:
         if key is not None:
@@ -216,5 +218,5 @@ def find_device(
         raise TuningError(f"tracker {tracker} needs the key that the device registered with")
     host, _, port = tracker.rpartition(":")
     if not host or not (port.isascii() and port.isdigit()):
-        raise DeviceError(f"tracker {tracker!r} is not of the form HOST:PORT")
+        raise TuningError(f"tracker {tracker!r} is not of the form HOST:PORT")
     return RpcDevice(host, int(port), key)

@@ -44,12 +44,6 @@ def cyclic(model):
     model.graph.node[0].input[0] = model.graph.node[1].output[0]
 
 
-def sparse(model):
-    dense = numpy_helper.from_array(np.float32([1]), "s")
-    places = numpy_helper.from_array(np.array([0]), "s_places")
-    model.graph.sparse_initializer.append(helper.make_sparse_tensor(dense, places, [4]))
-
-
 def another_type(model):
     model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT16
 
@@ -128,7 +122,6 @@ def dim(value, axis, size):
 
 REFUSED = [
     (cyclic, "is a damaged ONNX model: 't1', 't2' wait for each other"),
-    (sparse, "weight 's' is sparse: store it as a dense tensor"),
     (recursive, "function 'Forever' calls itself: unroll it"),
     (weight(data_type=77), "weight 'k0' has the element type 77, which ONNX does not define"),
     (weight(data_type=TensorProto.STRING), "weight 'k0' holds string elements, which TVM does not"),

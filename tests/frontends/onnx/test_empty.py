@@ -112,7 +112,20 @@ def number_of_nothing(net):
     return net("Add", "x", net("Cast", net("Size", nothing(net)), to=1))
 
 
+def nothing_by_attributes(net):
+    empty = net("Slice", "x", starts=[2], ends=[1], axes=[3])
+    return net("Concat", net("Relu", empty), "x", axis=3)
+
+
+def nothing_of_a_free_axis(net):
+    """However long it is."""
+    backwards = [net.integers(*values) for values in ([-5], [-3], [3], [-2])]
+    parts = [nothing(net, axis=2), net("Slice", "x", *backwards), "x", nothing(net, axis=3)]
+    return net("Concat", net("Concat", *parts[1:], axis=3), parts[0], axis=2)
+
+
 BESIDE_FREE_SIZES = [
+    nothing_of_a_free_axis,
     all_or_nothing,
     sizes_of_nothing,
     free_sizes_of_nothing,
@@ -121,6 +134,7 @@ BESIDE_FREE_SIZES = [
     lambda net: net("Concat", "x", net("Sigmoid", nothing(net)), axis=1),
 ]
 OPSETS = {
+    "bounds as attributes": (9, nothing_by_attributes),
     "sizes as an attribute": (11, lambda net: all_or_nothing(net, 11)),
     "uneven parts": (18, uneven_parts),
 }
@@ -159,9 +173,10 @@ def test_what_makes_something_of_nothing_and_a_free_size_is_refused():
 @pytest.mark.parametrize("name", OPSETS)
 def test_so_it_is_in_other_opsets(name):
     opset, case = OPSETS[name]
-    model = together([case])
-    model.opset_import[0].version = opset
-    check(model)
+    for dims in (SHAPE, ("n", 4, "h", "w")):
+        model = together([case], dims)
+        model.opset_import[0].version = opset
+        check(model)
 
 
 def test_an_output_without_elements_is_refused_by_the_node_that_leaves_nothing():

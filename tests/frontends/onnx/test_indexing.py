@@ -251,7 +251,7 @@ REFUSED = [
         r"the first 1 axes of \[2, 3, 4\] and of \[3, 1\] differ",
     ),
     (row("Slice", X, ints(1), ints(3), ints(1), ints(0)), "'step' cannot be 0"),
-    (row("Slice", X, ints(2), ints(1), ints(2), free=(2,)), "from 2 to 1 by 1 there is nothing"),
+    (row("Slice", X, ints(2), ints(1), ints(2), free=(2,)), "there is nothing to compute"),
     (row("Slice", X, ints(2), ints(1), ints(2)), "there is nothing to compute"),
     (row("Slice", X, np.array([1]), ints(3)), "its starts are computed at run time"),
     (row("Expand", floats(1, 3, 4), ints(3, 4), free=(1,)), "cannot be expanded to 3"),

@@ -38,13 +38,6 @@ def net(*nodes, dims=X.shape, result="y"):
     return chain.model(result)
 
 
-def test_opsets_in_which_attributes_broadcast_are_refused():
-    model = net(make("Add", ["t1", "k1"], ["y"], broadcast=1, axis=1))
-    model.ir_version, model.opset_import[0].version = 3, 6
-    with pytest.raises(ModelError, match="is of opset 6, before 7 attributes said how operands"):
-        load(model)
-
-
 RELU = make("Relu", ["t1"], ["y"])
 
 

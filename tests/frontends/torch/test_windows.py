@@ -59,6 +59,10 @@ CONVOLUTIONS = [
     row("nn.Conv2d(4, 3, 3, padding=1, padding_mode='circular')", FREE[2]),
     row("nn.Conv3d(4, 3, 3, padding=1)", FREE[3]),
     row("nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1, output_padding=1)", FREE[2]),
+    *[
+        row(f"F.conv_transpose2d(x, y, stride=2, output_padding={extra})", FREE[2], (4, 3, 3, 3))
+        for extra in ("(x.shape[2] % 2, x.shape[3] % 2)", "(x.shape[2] % 2, 0)")
+    ],
 ]
 
 POOLS = [

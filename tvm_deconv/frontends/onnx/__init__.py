@@ -24,6 +24,7 @@ from .known import check_operators
 from .nodes import opset_of
 from .normalise import normalised
 from .read import read_proto
+from .sparse import with_zeros
 from .spelling import respelled
 from .stated import stated_pixels
 
@@ -40,7 +41,7 @@ def from_onnx(model: onnx.ModelProto, name: str, shapes: Shapes | None = None) -
     and for ``shapes`` that do not fit.
     """
     check_text(model, name)
-    model = respelled(model)
+    model = with_zeros(respelled(model), name)
     fixed = read_shapes(shapes, _ranks(model), name)
     whole = inlined(model, name)
     check_operators(whole.graph, name, opset_of(whole), never_imported(whole.graph))

@@ -22,6 +22,7 @@ from .nodes import (
     bodies,
     describe,
     label,
+    opset_for,
     opset_of,
     read_weights,
     reads,
@@ -30,9 +31,6 @@ from .nodes import (
 
 # Tensors of more bytes are left out where the checker and shape inference get a copy of the model.
 _SMALL = 4096
-
-# ONNX Runtime's oldest, too.
-_OLDEST = 7
 
 # Operators that newer versions of ``onnx`` call deprecated in the opset that brought them, though
 # exporters write them and ONNX Runtime runs them. In a domain of their own they are not checked.
@@ -66,20 +64,13 @@ def check_model(model: onnx.ModelProto, name: str, shaped: Container[str]) -> No
         raise ModelError(
             f"{name} is of opset {opset_of(model)}, the package onnx here knows {newest}: update it"
         )
-    is_named = any(opset.domain in STANDARD for opset in model.opset_import)
-    if is_named and opset_of(model) < _OLDEST:
-        raise ModelError(
-            f"{name} is of opset {opset_of(model)}, before {_OLDEST} attributes said how operands "
-            "broadcast: convert it (onnx.version_converter) or export it again"
-        )
+    if opset_of(model) < 1:
+        raise ModelError(f"{name} is of opset {opset_of(model)}: the standard begins with 1")
     if model.ir_version > onnx.IR_VERSION:
         raise ModelError(
             f"{name} is of IR version {model.ir_version}, the package onnx here knows"
             f" {onnx.IR_VERSION}: update it"
         )
-    if graph.sparse_initializer:
-        sparse = graph.sparse_initializer[0].values.name
-        raise ModelError(f"{name}: weight {sparse!r} is sparse: store it as a dense tensor")
     for tensor in read_weights(graph):
         _check_tensor(tensor, name)
     _check_names(graph, name, opset_of(model))
@@ -159,7 +150,8 @@ def light_copy(model: onnx.ModelProto) -> onnx.ModelProto:
     light.graph.name = graph.name or "graph"
     light.graph.node.extend(graph.node)
     for node in light.graph.node:
-        if node.op_type in _DEPRECATED and node.domain in STANDARD:
+        is_deprecated = node.op_type in _DEPRECATED and node.domain in STANDARD
+        if is_deprecated or opset_for(node, opset_of(model)) > opset_of(model):
             node.domain = _UNCHECKED
     # Optimizers forget to import the domains of the operators that they put in.
     imported = {opset.domain for opset in model.opset_import} | set(STANDARD)

@@ -10,14 +10,17 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
+import tvm
 from tvm import sym, tirx
 
 from .formulas import int64
+from .nodes import words
 
 
 def _quotient(analyzer: sym.Analyzer, a: Any, b: Any) -> Any:
     """Towards zero; nothing simplifies that where the dividend may be negative."""
-    if not _proves(analyzer, b, lambda value: value > 0):
+    b = _divisor(analyzer, b)
+    if b is None:
         return None
     if _proves(analyzer, a, lambda value: value >= 0):
         return a // b if _are_ints(a, b) else tirx.floordiv(int64(a), int64(b))
@@ -26,9 +29,19 @@ def _quotient(analyzer: sym.Analyzer, a: Any, b: Any) -> Any:
 
 def _remainder(analyzer: sym.Analyzer, a: Any, b: Any) -> Any:
     """With the sign of the divisor."""
-    if not _proves(analyzer, b, lambda value: value > 0):
+    b = _divisor(analyzer, b)
+    if b is None:
         return None
     return a % b if _are_ints(a, b) else tirx.floormod(int64(a), int64(b))
+
+
+def _divisor(analyzer: sym.Analyzer, b: Any) -> Any:
+    """Where ``b`` is 0, no quotient means anything: 1 then. None where it may be less."""
+    if _proves(analyzer, b, lambda value: value > 0):
+        return b
+    if isinstance(b, int) or not analyzer.can_prove(b >= 0):
+        return None
+    return tirx.max(b, int64(1))
 
 
 def _extreme(function: Callable[..., Any], of_ints: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,21 +54,62 @@ def _extreme(function: Callable[..., Any], of_ints: Callable[..., Any]) -> Calla
 
 
 def _compared(holds: Callable[..., Any], fails: Callable[..., Any]) -> Callable[..., Any]:
-    """What is the case for every size, or None: neither."""
+    """What is the case for every size, else the condition."""
 
-    def compute(analyzer: sym.Analyzer, a: Any, b: Any) -> bool | None:
+    def compute(analyzer: sym.Analyzer, a: Any, b: Any) -> Any:
         if _are_ints(a, b):
             return bool(holds(a, b))
+        if isinstance(a, float) or isinstance(b, float):
+            return None
         a, b = int64(a), int64(b)
         if analyzer.can_prove(holds(a, b)):
             return True
-        return False if analyzer.can_prove(fails(a, b)) else None
+        return False if analyzer.can_prove(fails(a, b)) else holds(a, b)
 
     return compute
 
 
-def _chosen(_: sym.Analyzer, condition: Any, a: Any, b: Any) -> Any:
-    return a if condition else b
+def _negated(_: sym.Analyzer, condition: Any) -> Any:
+    return not condition if isinstance(condition, bool) else tirx.Not(condition)
+
+
+def _joined(join: Callable[..., Any], decides: bool) -> Callable[..., Any]:
+    """Of two conditions, of which one that is ``decides`` decides."""
+
+    def compute(_: sym.Analyzer, a: Any, b: Any) -> Any:
+        for one, other in ((a, b), (b, a)):
+            if isinstance(one, bool):
+                return decides if one is decides else other
+        return join(a, b)
+
+    return compute
+
+
+def _chosen(analyzer: sym.Analyzer, condition: Any, a: Any, b: Any) -> Any:
+    if isinstance(condition, bool):
+        return a if condition else b
+    if not all(isinstance(value, int) or tvm.ir.is_prim_expr(value) for value in (a, b)):
+        return None
+    for holds, nothing, rest in ((condition, a, b), (tirx.Not(condition), b, a)):
+        if isinstance(nothing, int) and nothing == 0 and not isinstance(rest, int):
+            found = _up_to_a_multiple(analyzer, holds, analyzer.simplify(rest))
+            if found is not None:
+                return found
+    return tirx.Select(condition, int64(a), int64(b))
+
+
+def _up_to_a_multiple(analyzer: sym.Analyzer, is_multiple: Any, rest: Any) -> Any:
+    """``(c - x % c) % c``, of which more is provable, for ``0 if x % c == 0 else c - x % c``."""
+    if not (isinstance(rest, tirx.Sub) and isinstance(rest.b, tirx.FloorMod)):
+        return None
+    remainder, divisor = rest.b, rest.a
+    if not isinstance(divisor, tirx.IntImm) or not analyzer.can_prove_equal(remainder.b, divisor):
+        return None
+    with analyzer.constraint_scope(tirx.EQ(remainder, int64(0))):
+        fits = analyzer.can_prove(is_multiple)
+    with analyzer.constraint_scope(remainder > 0):
+        fits = fits and analyzer.can_prove(tirx.Not(is_multiple))
+    return tirx.floormod(rest, divisor) if fits else None
 
 
 def _proves(analyzer: sym.Analyzer, value: Any, claim: Callable[[Any], Any]) -> bool:
@@ -74,8 +128,12 @@ def _unequal(a: Any, b: Any) -> Any:
     return tirx.NE(a, b)
 
 
+# Those that make truth values: of a condition that depends on the sizes, a formula.
+CONDITIONS = words("And Equal Greater GreaterOrEqual Less LessOrEqual Not Or")
+
 ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "Add": lambda _, a, b: a + b,
+    "And": _joined(tirx.And, False),
     "Div": _quotient,
     "Equal": _compared(_equal, _unequal),
     "Greater": _compared(lambda a, b: a > b, lambda a, b: a <= b),
@@ -87,6 +145,8 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "Mod": _remainder,
     "Mul": lambda _, a, b: a * b,
     "Neg": lambda _, a: -a,
+    "Not": _negated,
+    "Or": _joined(tirx.Or, True),
     "Sub": lambda _, a, b: a - b,
     "Where": _chosen,
 }

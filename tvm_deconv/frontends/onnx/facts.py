@@ -20,7 +20,7 @@ from tvm_deconv.frontends.names import unused
 
 from .empty import Empties
 from .fold import evaluate, fits, is_foldable
-from .nodes import STANDARD, attributes, describe, reads, words
+from .nodes import STANDARD, attributes, describe, opset_for, reads, words
 from .partial_shapes import Sizes, sizes_of_result
 
 # Values of more elements are of no use to shape inference, and would only be copied.
@@ -138,8 +138,9 @@ class Facts:
             return {}
         if any(key and key not in self.types for key in node.input):
             return {}
+        opset = opset_for(node, self.opset)
         try:
-            schema = defs.get_schema(node.op_type, self.opset, "")
+            schema = defs.get_schema(node.op_type, opset, "")
         except defs.SchemaError:
             return {}
         if schema.deprecated:
@@ -150,7 +151,7 @@ class Facts:
             if key in self.values and self.values[key].size <= SHORT
         }
         kinds = {key: self.types[key] for key in reads(node) if key in self.types}
-        opsets = [helper.make_opsetid("", self.opset)]
+        opsets = [helper.make_opsetid("", opset)]
         try:
             return shape_inference.infer_node_outputs(schema, node, kinds, short, None, opsets)
         except (shape_inference.InferenceError, checker.ValidationError, RuntimeError) as error:

@@ -14,7 +14,7 @@ from onnx import defs, helper, inliner
 
 from tvm_deconv.errors import ModelError, first_line
 
-from . import qonnx
+from . import microsoft, qonnx
 from .facts import Facts
 from .known import is_known, is_strange
 from .nodes import STANDARD, all_nodes, bodies, label, opset_of
@@ -97,7 +97,7 @@ def _with_inner(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
 
 def is_defined(node: onnx.NodeProto) -> bool:
     """Whether there is a definition, of the standard or of ours, but no converter."""
-    if qonnx.is_quantizer(node):
+    if qonnx.is_quantizer(node) or microsoft.is_joined(node):
         return True
     if is_known(node) or node.domain not in STANDARD or not defs.has(node.op_type):
         return False
@@ -127,6 +127,8 @@ def written_out(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | No
     """
     if qonnx.is_quantizer(node):
         return qonnx.written_out(node, facts)
+    if microsoft.is_joined(node):
+        return microsoft.written_out(node, facts)
     if not is_defined(node) or any(key and key not in facts.types for key in node.input):
         return None
     schema = defs.get_schema(node.op_type, facts.opset, "")

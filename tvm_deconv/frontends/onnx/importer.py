@@ -184,7 +184,7 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
         return self.bb.emit(relax.If(inputs[0], *(relax.SeqExpr([], body) for body in taken)))
 
     def _branch(self, graph: onnx.GraphProto) -> relax.Expr:
-        outer, sizes = dict(self._nodes), dict(self.sizes.known)
+        outer, sizes = dict(self._nodes), self.sizes.state
         try:
             for tensor in graph.initializer:
                 self._nodes[tensor.name] = relax.const(self._parse_array(tensor))
@@ -192,7 +192,7 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
             results = [self._nodes[value.name] for value in graph.output]
             return results[0] if len(results) == 1 else relax.Tuple(results)
         finally:
-            self._nodes, self.sizes.known = outer, sizes
+            self._nodes, self.sizes.state = outer, sizes
 
     @contextmanager
     def _blamed(self, node: onnx.NodeProto) -> Iterator[None]:

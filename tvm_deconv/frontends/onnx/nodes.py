@@ -75,6 +75,17 @@ def opset_of(model: onnx.ModelProto) -> int:
     return max(versions, default=1)
 
 
+# Operators of the standard that ONNX Runtime has in every opset, and where the standard has them.
+_EARLIER_THERE = {"LayerNormalization": 17}
+
+
+def opset_for(node: onnx.NodeProto, opset: int) -> int:
+    """The opset that defines the node's operator: one of ONNX Runtime's may be ahead of its own."""
+    if node.domain not in STANDARD:
+        return opset
+    return max(opset, _EARLIER_THERE.get(node.op_type, 0))
+
+
 def spell(node: onnx.NodeProto) -> str:
     """The operator, with its domain where that is not the standard's."""
     return f"{node.domain}::{node.op_type}" if node.domain not in STANDARD else node.op_type

@@ -25,6 +25,7 @@ from .check import sorted_nodes
 from .facts import Facts
 from .functions import written_out
 from .nodes import all_nodes, bodies, opset_of, read_weights, reads
+from .older import SPREADING, raised
 from .rules import check_node
 
 
@@ -52,7 +53,8 @@ def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[
 
     Raises ModelError for an operator that breaks one of the ``rules``.
     """
-    graph, opset = model.graph, opset_of(model)
+    graph, spelled = model.graph, opset_of(model)
+    opset = max(spelled, SPREADING)
     constants = {tensor.name: _array(tensor, name) for tensor in read_weights(graph)}
     defaults = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in defaults]
@@ -60,16 +62,20 @@ def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[
     known = {value.name for value in inputs} | set(constants)
     types = {value.name: value.type for value in inputs}
     facts = Facts(name, opset, constants, types, known | _names(graph))
-    waiting, kept = deque(sorted_nodes(graph.node, known, name)), []
+    # Each with the opset in which it is to be read.
+    waiting = deque((node, spelled) for node in sorted_nodes(graph.node, known, name))
+    kept = []
     while waiting:
-        node = waiting.popleft()
+        node, own = waiting.popleft()
         branch = _taken_branch(node, facts)
         if branch is not None:
-            waiting.extendleft(reversed(branch))
+            waiting.extendleft((step, own) for step in reversed(branch))
             continue
-        definition = written_out(node, facts)
+        definition = raised(node, facts, own)
+        if definition is None:
+            definition = written_out(node, facts)
         if definition is not None:
-            waiting.extendleft(reversed(definition))
+            waiting.extendleft((step, opset) for step in reversed(definition))
             continue
         node = check_node(node, facts)
         if facts.visit(node) is None:

@@ -8,6 +8,7 @@ are those of ``x``. What is said here may be less than what is true, never more.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import onnx
 
@@ -93,8 +94,16 @@ def _pad(node: onnx.NodeProto, shape: Sizes | None, known: Known) -> Sizes | Non
     return found
 
 
+def leaves_nothing(start: Any, end: Any, step: int) -> bool:
+    """Whether nothing lies between constant bounds of an axis, however long that is."""
+    if not (isinstance(start, int) and isinstance(end, int)):
+        return False
+    return (start < 0) == (end < 0) and (end - start) * step <= 0
+
+
 def _slice(node: onnx.NodeProto, shape: Sizes | None, known: Known) -> Sizes | None:
-    starts, ends = known(1), known(2)
+    options = attributes(node)  # until opset 9
+    starts, ends = options.get("starts", known(1)), options.get("ends", known(2))
     axes = _axes(node, 3, shape, known)
     if starts is None or ends is None or axes is None or shape is None:
         return None
@@ -106,6 +115,8 @@ def _slice(node: onnx.NodeProto, shape: Sizes | None, known: Known) -> Sizes | N
         size, found[axis] = found[axis], None
         if size is not None and start is not None and end is not None and step:
             found[axis] = len(range(*slice(start, end, step).indices(size)))
+        elif step and leaves_nothing(start, end, step):
+            found[axis] = 0
     return found
 
 
@@ -117,9 +128,10 @@ def _axes(node: onnx.NodeProto, index: int, shape: Sizes | None, known: Known) -
     """Axes that an operand names, all where it is left out; None where they are not known."""
     if shape is None:
         return None
-    if not _has(node, index):
-        return list(range(len(shape)))
-    named, rank = known(index), len(shape)
+    named, rank = attributes(node).get("axes"), len(shape)
+    if named is None and not _has(node, index):
+        return list(range(rank))
+    named = known(index) if named is None else named
     axes = [axis % rank for axis in named or () if axis is not None and rank]
     return axes if named is not None and len(axes) == len(named) else None
 

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper
 
 from tvm_deconv.errors import ModelError
 
 from .facts import Facts
-from .nodes import attributes, describe, label, refuse, words
+from .nodes import attributes, describe, refuse, words
+from .steps import Steps
 
 _DOMAINS = words("qonnx.custom_op.general onnx.brevitas qonnx")
 # The newer name of the same.
@@ -130,7 +130,7 @@ class _Quant:
         if self.facts.opset < _FIRST:
             refuse(f"needs QuantizeLinear, which the standard has since opset {_FIRST}")
         axis, along = self.axis()
-        steps = _Steps(self.node, self.facts)
+        steps = Steps(self.node, self.facts)
         x = self.node.input[0]
         if self.mode in _OTHERS:
             scale = steps.constant("scale", self.scale.astype(np.float32))
@@ -159,7 +159,7 @@ class _Quant:
         axis = wide[0] - len(shape)
         return {"axis": axis}, lambda values: np.broadcast_to(values, shape).reshape(-1)
 
-    def limited(self, steps: _Steps, x: str, held: Any, unit: np.ndarray) -> str:
+    def limited(self, steps: Steps, x: str, held: Any, unit: np.ndarray) -> str:
         """``x``, in steps of ``unit``, between the limits of its bits where a byte has more."""
         for kind, end, bound in zip(
             ("Max", "Min"), self.limits(), (held.min, held.max), strict=True
@@ -169,22 +169,3 @@ class _Quant:
                 limit = limit.reshape(()) if limit.size == 1 else limit
                 x = steps(kind, x, steps.constant(kind, limit))
         return x
-
-
-class _Steps:
-    """Nodes in place of ``node``, called as it is; their tensors have its output before them."""
-
-    def __init__(self, node: onnx.NodeProto, facts: Facts) -> None:
-        self.node, self.facts = node, facts
-        self.nodes: list[onnx.NodeProto] = []
-
-    def constant(self, key: str, values: np.ndarray) -> str:
-        name = self.facts.fresh(f"{self.node.output[0]}/{key}")
-        self.facts.set_value(name, values)
-        return name
-
-    def __call__(self, kind: str, *operands: str, to: str = "", **options: Any) -> str:
-        output = to or self.facts.fresh(f"{self.node.output[0]}/{kind}:{len(self.nodes)}")
-        name = f"{label(self.node)}/{kind}"
-        self.nodes.append(helper.make_node(kind, operands, [output], name=name, **options))
-        return output

@@ -18,10 +18,10 @@ import onnx
 from onnx import helper
 from tvm import relax, sym, tirx
 
-from .elementwise import ELEMENTWISE
+from .elementwise import CONDITIONS, ELEMENTWISE
 from .facts import MOVES, SHORT
 from .fold import evaluate
-from .formulas import bind_sizes, simplified
+from .formulas import bind_sizes, int64, simplified
 from .fractions import Fraction, expression, is_fraction, number, product, quotient
 from .nodes import STANDARD, attributes
 
@@ -45,6 +45,11 @@ class SizeVector:
     @property
     def is_constant(self) -> bool:
         return all(isinstance(value, (int, float)) for value in self.values.ravel())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds truth values that depend on the sizes."""
+        return self.dtype == "bool" and not self.is_constant
 
     def array(self) -> np.ndarray:
         """The values of constants."""
@@ -71,9 +76,20 @@ class SizeArithmetic:
     def __init__(self, constants: Mapping[str, np.ndarray], opset: int) -> None:
         self.constants, self.opset = constants, opset
         self.known: dict[str, SizeVector] = {}
+        # Conditions of which it depends on the sizes whether they hold.
+        self._open: dict[str, SizeVector] = {}
         self._analyzer = sym.Analyzer()
         # Formulas that are the size of a tensor, and so not negative, whether provable or not.
         self._extents: list[Any] = []
+
+    @property
+    def state(self) -> tuple[dict[str, SizeVector], dict[str, SizeVector]]:
+        """What is known now; set it to forget what a branch has added."""
+        return dict(self.known), dict(self._open)
+
+    @state.setter
+    def state(self, value: tuple[dict[str, SizeVector], dict[str, SizeVector]]) -> None:
+        self.known, self._open = value
 
     def visit(self, node: onnx.NodeProto, shape: Sequence[Any] | None) -> list[SizeVector] | None:
         """The outputs of a node that computes sizes from sizes, else None.
@@ -81,6 +97,10 @@ class SizeArithmetic:
         ``shape`` is that of the tensor which the node reads first, where it is known.
         """
         found = self._outputs(node, shape) if node.domain in STANDARD else None
+        if found is not None and any(vector.is_open for vector in found):
+            # Nobody takes formulas of truth values: the tensors are computed, too.
+            self._open |= dict(zip(node.output, found, strict=False))
+            return None
         if found is not None:
             self.known |= dict(zip(node.output, found, strict=False))
         return found
@@ -91,7 +111,7 @@ class SizeArithmetic:
         options = attributes(node)
         if node.op_type in ("Shape", "Size"):
             return None if shape is None else [self._measured(node.op_type, shape, options)]
-        if not any(name in self.known for name in node.input):
+        if not any(name in self.known or name in self._open for name in node.input):
             return None
         operands = [self._operand(name) for name in node.input if name]
         if node.op_type in MOVES:
@@ -108,8 +128,11 @@ class SizeArithmetic:
         return self._elementwise(node.op_type, whole, options)
 
     def _cast(self, operand: SizeVector, dtype: str) -> list[SizeVector] | None:
-        if operand.dtype == "bool" or dtype not in _INTEGERS + _FLOATS:
+        if dtype not in _INTEGERS + _FLOATS or (operand.dtype == "bool" and dtype in _FLOATS):
             return None
+        if operand.dtype == "bool":
+            numbers = [_as_number(value) for value in operand.values.ravel()]
+            return [SizeVector(_objects(numbers).reshape(operand.values.shape), dtype)]
         if dtype in _INTEGERS:
             # Towards zero.
             return self._whole(operand, "Trunc", dtype)
@@ -147,8 +170,9 @@ class SizeArithmetic:
         return SizeVector(_objects(chosen), "int64")
 
     def _operand(self, name: str) -> SizeVector | None:
-        if name in self.known:
-            return self.known[name]
+        found = self.known.get(name, self._open.get(name))
+        if found is not None:
+            return found
         array = self.constants.get(name)
         if array is None or array.size > SHORT:
             return None
@@ -216,13 +240,14 @@ class SizeArithmetic:
                 element = self._fraction(kind, operands[0].dtype, values)
             else:
                 element = compute(self._analyzer, *values)
-            if element is None and kind == "Equal" and self._is_negative_extent(*values):
+            if kind == "Equal" and self._is_negative_extent(*values):
                 element = False
             if element is None:
                 return None
-            elements.append(self._simple(element))
-        is_bool = bool(elements) and isinstance(elements[0], bool)
-        dtype = "bool" if is_bool else operands[-1].dtype
+            element = self._simple(element)
+            is_known = kind in CONDITIONS and isinstance(element, int)
+            elements.append(bool(element) if is_known else element)
+        dtype = "bool" if kind in CONDITIONS else operands[-1].dtype
         return [SizeVector(_objects(elements).reshape(parts[0].shape), dtype)]
 
     def _fraction(self, kind: str, dtype: str, values: Sequence[Any]) -> Any:
@@ -249,6 +274,12 @@ class SizeArithmetic:
             return value
         value = simplified(self._analyzer, value)
         return int(value.value) if isinstance(value, tirx.IntImm) else value
+
+
+def _as_number(condition: Any) -> Any:
+    if isinstance(condition, bool):
+        return int(condition)
+    return tirx.Select(condition, int64(1), int64(0))
 
 
 def _objects(values: Sequence[Any]) -> np.ndarray:

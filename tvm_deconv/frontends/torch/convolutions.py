@@ -14,6 +14,7 @@ from tvm import relax
 from tvm_deconv.errors import ModelError
 
 from .functions import working_dtype
+from .slicing import sliced
 from .translation import Translation
 from .values import is_tensor, shape_of, value_of
 
@@ -46,9 +47,10 @@ def convolution(
         "groups": groups,
     }
     operator, beyond = _CONVOLUTIONS[n], [0] * n
+    free: list[int] = []
     if transposed:
         operator = _TRANSPOSED[n]
-        attributes["output_padding"] = _for_axes(output_padding, n)
+        attributes["output_padding"], free = _most(output_padding, attributes, n)
         beyond = _beyond(attributes)
     lowered = n <= 2 and (transposed or attributes["strides"] == [1, 1])
     ours = lowered and value_of(weight) is not None
@@ -56,9 +58,31 @@ def convolution(
     y = t.cast(t.emit(operator(x, weight, **attributes, out_dtype=out_dtype)), t.dtype)
     if any(beyond):
         y = t.emit(op.nn.pad(y, [0, 0, 0, 0, *(w for extra in beyond for w in (0, extra))]))
-    if bias is None:
-        return y
-    return op.add(y, t.reshape(bias, [1, shape_of(bias)[0], *[1] * n]))
+    if bias is not None:
+        y = t.emit(op.add(y, t.reshape(bias, [1, shape_of(bias)[0], *[1] * n])))
+    for axis in free:  # the recorded size says how much of it is there
+        y = sliced(t, y, axis + 2, 0, t.shape[axis + 2], 1)
+    return y
+
+
+def _most(
+    output_padding: Sequence[Any], attributes: dict[str, Any], n: int
+) -> tuple[list[int], list[int]]:
+    """Output padding for each axis, and the axes where it is a formula in free sizes.
+
+    There it is the most that it may be: a stride less one.
+    """
+    extra = list(output_padding) * (n if len(output_padding) == 1 else 1)
+    free = [axis for axis, size in enumerate(extra) if not isinstance(size, int)]
+    for axis in free:
+        stride, dilation = attributes["strides"][axis], attributes["dilation"][axis]
+        if dilation > stride:  # PyTorch takes up to a dilation then
+            raise ModelError(
+                f"output_padding is {extra[axis]} at free sizes, with dilation {dilation} and "
+                f"stride {stride}: export it with a fixed one"
+            )
+        extra[axis] = stride - 1
+    return [int(size) for size in extra], free
 
 
 def _beyond(attributes: dict[str, Any]) -> list[int]:

@@ -9,8 +9,8 @@ its store, scheduled for the target, with the weights packed at compile time.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeAlias
 
 import tvm
 import tvm_ffi
@@ -29,6 +29,9 @@ from .budget import within_budget
 from .emitter import Argument, EpilogueEmitter, Parameters
 from .layers import LoweredLayer, layers_of, operator
 from .repeated import RepeatedRows
+
+# A layer, and its weights as they are being packed.
+_Packing: TypeAlias = tuple[LoweredLayer, Future[relax.Expr]]
 
 # The attribute of a function that names its variant; its global symbol begins with the name, too.
 VARIANT_ATTRIBUTE = "tvm_deconv.variant"
@@ -62,16 +65,15 @@ class LowerConvolutions:
         def rebuild(work: tvm.IRModule, func: relax.Function) -> _Rebuild | None:
             found = layers_of(Graph(func, work), self.chooser)
             lowered = [layer for layer in found if isinstance(layer, LoweredLayer)]
-            lowered = within_budget(lowered, self.chooser).layers
-            # NumPy lets other threads run while it computes.
-            with ThreadPoolExecutor(available_processors()) as pool:
-                weights = pool.map(_packed, lowered)
-                layers: dict[relax.Var, list[tuple[LoweredLayer, relax.Expr]]] = {}
-                for layer, weight in zip(lowered, weights, strict=True):
-                    layers.setdefault(layer.epilogue.result, []).append((layer, weight))
+            layers: dict[relax.Var, list[_Packing]] = {}
+            for layer in within_budget(lowered, self.chooser).layers:
+                packing = layer, pool.submit(_packed, layer)
+                layers.setdefault(layer.epilogue.result, []).append(packing)
             return _Rebuild(work, layers) if layers else None
 
-        lowered = with_rebuilt(canonical, rebuild)
+        # NumPy lets other threads run while it computes: one of them schedules the first kernels.
+        with ThreadPoolExecutor(available_processors()) as pool:
+            lowered = with_rebuilt(canonical, rebuild)
         return mod if lowered is canonical else lowered
 
 
@@ -82,9 +84,7 @@ class _Rebuild(PyExprMutator):
     Where several layers make one result, those after the first write into the first one's.
     """
 
-    def __init__(
-        self, mod: tvm.IRModule, layers: dict[relax.Var, list[tuple[LoweredLayer, relax.Expr]]]
-    ) -> None:
+    def __init__(self, mod: tvm.IRModule, layers: dict[relax.Var, list[_Packing]]) -> None:
         super().__init__(mod)
         self.layers = layers
         self.kernel_of = _Kernels(self.builder_)
@@ -96,7 +96,7 @@ class _Rebuild(PyExprMutator):
             return
         call = None
         for layer, weight in layers:
-            callee, arguments = self.kernel_of(layer, weight)
+            callee, arguments = self.kernel_of(layer, weight.result())
             remapped = [self._argument(argument) for argument in arguments]
             if call is None:
                 call = relax.call_tir(callee, remapped, binding.var.ty)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from tvm import relax, topi
+from tvm.relax.expr import _update_type
 
 from tvm_deconv.frontends.onnx.nodes import refuse
 from tvm_deconv.frontends.onnx.windows import Window, output_padding, read_window
 
-from .call import Call, shape_of
+from .call import Call, dtype_of, shape_of
 
 _CONVOLUTIONS: dict[int, tuple[Callable[..., relax.Expr], Callable[..., relax.Expr], str]] = {
     1: (relax.op.nn.conv1d, relax.op.nn.conv1d_transpose, "W"),
@@ -31,17 +33,39 @@ def conv(call: Call) -> relax.Expr:
     if not all(isinstance(width, int) for width in (*begin, *end)):
         x = padded(call, x, begin, end, 0.0)
         begin = end = [0] * len(sizes)
-    y = operator(
-        x,
-        weight,
-        strides=window.strides,
-        padding=(*begin, *end),
-        dilation=window.dilations,
-        groups=groups,
-        data_layout=f"NC{axes}",
-        kernel_layout=f"OI{axes}",
-    )
+    options = {
+        "strides": tuple(window.strides),
+        "padding": (*begin, *end),
+        "dilation": tuple(window.dilations),
+        "groups": groups,
+        "data_layout": f"NC{axes}",
+        "kernel_layout": f"OI{axes}",
+    }
+    y = operator(x, weight, **options)
+    shapes = tuple(shape_of(x)), tuple(shape_of(weight))
+    if all(isinstance(size, int) for shape in shapes for size in shape):
+        known = _type_of(operator, *shapes, dtype_of(x), dtype_of(weight), tuple(options.items()))
+        _update_type(y, known)
     return _with_bias(call, y, len(sizes), shape_of(weight)[0])
+
+
+# A network has hundreds of convolutions and a handful of kinds, and to infer the type of one takes
+# TVM most of a millisecond.
+@lru_cache(maxsize=256)
+def _type_of(
+    operator: Callable[..., relax.Expr],
+    data: tuple[int, ...],
+    weight: tuple[int, ...],
+    data_dtype: str,
+    weight_dtype: str,
+    options: tuple[tuple[str, Any], ...],
+) -> relax.TensorType:
+    """The type of the result of a convolution of fixed sizes."""
+    operands = [
+        relax.Var(name, relax.TensorType(shape, dtype))
+        for name, shape, dtype in (("x", data, data_dtype), ("w", weight, weight_dtype))
+    ]
+    return relax.BlockBuilder().normalize(operator(*operands, **dict(options))).ty
 
 
 def conv_transpose(call: Call) -> relax.Expr:

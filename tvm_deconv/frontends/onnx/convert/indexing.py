@@ -17,6 +17,7 @@ from tvm_deconv.frontends.onnx.formulas import (
     sizes_analyzer,
 )
 from tvm_deconv.frontends.onnx.nodes import refuse
+from tvm_deconv.frontends.onnx.partial_shapes import leaves_nothing
 
 from .broadcast import common_size
 from .call import Call, dtype_of, normal_axis, shape_of, static
@@ -47,9 +48,9 @@ def slice_(call: Call) -> Any:
     begins: list[Any] = []
     lasts: list[Any] = []
     for axis, size, start, end, step in zip(places, sizes, starts, ends, strides, strict=True):
-        if not isinstance(size, int) and _is_never(start, end, step):
-            refuse(f"from {start} to {end} by {step} there is nothing, whatever the size is")
-        if step < 0:
+        if not isinstance(size, int) and leaves_nothing(start, end, step):
+            start, end = 0, 0
+        elif step < 0:
             # x[a:b:-k] is flip(x)[-1-a:-1-b:k].
             x, start, end = call.emit(relax.op.flip(x, axis)), -1 - start, -1 - end
         begin, last = _inbound(size, start, end)
@@ -59,13 +60,6 @@ def slice_(call: Call) -> Any:
     return relax.op.strided_slice(
         x, places, _values(begins), _values(lasts), _values(counts), assume_inbound=True
     )
-
-
-def _is_never(start: Any, end: Any, step: int) -> bool:
-    """Whether nothing lies between constant bounds of an axis, however long that is."""
-    if not (isinstance(start, int) and isinstance(end, int)):
-        return False
-    return (start < 0) == (end < 0) and (end - start) * step <= 0
 
 
 def _inbound(size: Any, start: Any, end: Any) -> tuple[Any, Any]:
