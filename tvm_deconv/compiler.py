@@ -48,6 +48,7 @@ from tvm_deconv.transform import (
     LowerIntegers,
     LowerLookups,
     LowerShuffles,
+    MergeEqual,
     PhasesToChannels,
     RewriteUpsampling,
     SeparateCopies,
@@ -146,6 +147,7 @@ def before_lowering() -> list[tvm.transform.Pass]:
         # Before aliases go: only one of their two names would be left.
         NameLayers(),
         relax.transform.CanonicalizeBindings(),
+        MergeEqual(),
         FoldExactly(),
         FoldConstants(),
         # Again, for weights that are constant only now: those of a weight norm.

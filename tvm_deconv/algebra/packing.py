@@ -133,7 +133,7 @@ class Winograd(Packing):
         conv, sizes = self.conv, self._sizes()
         h, w = filters(conv, self.outputs, self.shared)
         blocked = _in_runs(_by_phase(_grouped(weights, conv), conv), 2, self.block)
-        pieces = _in_runs(_in_runs(blocked, 7, w.taps), 5, h.taps)
+        pieces = _in_pieces(_in_pieces(blocked, 7, w), 5, h)
         # [g][ic][b][block][fh][ph][th][fw][pw][tw]
         g, ic, b, block, fh, _, _, fw, *_ = pieces.shape
         # Phases that share products are no rows, but axes of their own:
@@ -210,6 +210,21 @@ def _in_runs(array: np.ndarray, at: int, n: int) -> np.ndarray:
         widths[at] = (0, missing)
         array = np.pad(array, widths)
     return array.reshape(*array.shape[:at], runs, n, *array.shape[at + 1 :])
+
+
+def _in_pieces(array: np.ndarray, at: int, cut: Filter) -> np.ndarray:
+    """An axis of taps as two: pieces of the kernel, and the taps of each.
+
+    All but the last have as many taps as a tile has outputs, and zeros for more.
+    """
+    if cut.pieces == 1:
+        return np.expand_dims(array, at)
+    begins = np.arange(cut.pieces) * cut.outputs
+    ends = np.append(begins[1:], array.shape[at])
+    places = begins[:, None] + np.arange(cut.taps)
+    places[places >= ends[:, None]] = -1
+    widths = [(0, int(axis == at)) for axis in range(array.ndim)]
+    return np.pad(array, widths).take(places, at)
 
 
 _FORMS: dict[str, type[Packing]] = {"direct": Direct, "winograd": Winograd}

@@ -1,13 +1,14 @@
 """How the kernel of a layer is cut for Winograd's minimal filtering, along each axis.
 
 The points of ``cook_toom`` end where the rounding error grows, so a tile of m outputs takes only so
-many taps. A longer kernel is cut into pieces of m taps,
+many taps. A longer kernel is cut into pieces of m taps, the last of which may have more,
 
-    y[i] = sum_p sum_{t < m} w[m p + t] x[i + m p + t]
+    y[i] = sum_p sum_t w[m p + t] x[i + m p + t]
 
 and piece p reads what piece 0 reads p tiles later. So all pieces share one transformed input, and
 add up before the transform back: for each point, what remains is a convolution of as many taps as
-there are pieces, over tiles. With F(4, 4), 7 taps take 2 * 7 products for 4 outputs instead of 28.
+there are pieces, over tiles. With F(5, 6), 11 taps in pieces of 5 and 6 take 2 * 10 products for 5
+outputs instead of 55.
 
 In two dimensions an error is multiplied by that of the other axis. A *line*, a layer whose kernels
 have one row or one column, has no other, and may take more points.
@@ -22,21 +23,22 @@ both axes takes 81 products for 64 outputs, where the phases by themselves take 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from tvm_deconv.algebra.cook_toom import MAX_POINTS, Transforms, point_count, transforms
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 
-# Points of each axis in two dimensions. Largest error over the largest output, 512 channels of
-# normal values in float32: F(6 x 6, 3 x 3), which has 8, up to 36e-6; of lines, F(6, 3) 4e-6,
-# 7 taps by F(4, 7) with 10 points 10e-6 and by F(5, 7) with 11 25e-6, 11 taps by F(6, 6) with 11
-# 29e-6. The plain sum has 1e-6 to 4e-6.
+# Points of each axis in two dimensions. Largest error over the largest output, 64 or 512 channels
+# of normal values in float32: F(6 x 6, 3 x 3), which has 8, 6e-6; of lines, F(6, 3) 1.4e-6, 7 taps
+# by F(4, 7) and 11 taps by F(5, 6), which have 10, 2.2e-6. The plain sum has 0.6e-6 to 4e-6. In the
+# 72 layers of a vocoder one after the other errors grow to 20 times that.
 MAX_PLANE_POINTS = 8
-# With 11 points F(9, 3) has 35e-6, the more outputs the more.
+# The more outputs, the larger the error of the last: F(8, 3) has three times that of F(6, 3).
 MAX_LINE_OUTPUTS = 6
 # All of both axes are written out in the loop over input channels.
-MAX_PIECES = 3
+MAX_PIECES, MAX_LINE_PIECES = 3, 4
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def tile_outputs(conv: ConvTranspose2d) -> tuple[list[int], list[int]]:
 
 def most_taps(conv: ConvTranspose2d) -> int:
     """Taps of an axis up to which ``tile_outputs`` has any."""
-    return MAX_PIECES * max(_tile_outputs(conv, Axis(2 * MAX_PIECES)))
+    return next(taps for taps in count(1) if not _tile_outputs(conv, Axis(taps + 1)))
 
 
 def _most_points(conv: ConvTranspose2d) -> int:
@@ -124,25 +126,28 @@ def _most_points(conv: ConvTranspose2d) -> int:
 
 
 def _filter(outputs: int, axis: Axis, most_points: int, shared: bool = False) -> Filter:
-    """In one piece if that can be, which takes fewer products than several.
+    """That of the fewest products; beyond ``most_points`` if pieces of ``outputs`` taps are.
 
     The sums of pieces are not those of phases, so several pieces share nothing.
     """
     taps, step = axis.max_taps, axis.tap_step
     if taps == 1:
         return Filter(outputs, taps)
-    if point_count(outputs, taps) > most_points:
-        return Filter(outputs, outputs, -(-taps // outputs), step)
-    at_one = transforms(outputs, taps).points[0] == 1
-    return Filter(
-        outputs, taps, 1, step, axis.stride if shared and axis.equal_sums and at_one else 1
-    )
+    found = [Filter(outputs, taps, 1, step)]
+    for pieces in range(2, -(-taps // outputs) + 1):
+        last = taps - outputs * (pieces - 1)
+        found.append(Filter(outputs, max(outputs, last), pieces, step))
+    most = max(most_points, found[-1].points)
+    best = min((f for f in found if f.points <= most), key=lambda f: f.pieces * f.points)
+    if not (shared and axis.equal_sums) or best.pieces > 1 or best.matrices.points[0] != 1:
+        return best
+    return replace(best, sharing=axis.stride)
 
 
 def _tile_outputs(conv: ConvTranspose2d, axis: Axis) -> list[int]:
     if axis.max_taps == 1:
         return [1]
     most = _most_points(conv)
-    last = MAX_LINE_OUTPUTS if is_line(conv) else most - 1
+    last, pieces = (MAX_LINE_OUTPUTS, MAX_LINE_PIECES) if is_line(conv) else (most - 1, MAX_PIECES)
     found = (_filter(outputs, axis, most) for outputs in range(2, last + 1))
-    return [f.outputs for f in found if f.points <= most and f.pieces <= MAX_PIECES]
+    return [f.outputs for f in found if f.points <= most and f.pieces <= pieces]

@@ -15,6 +15,7 @@ from .fold import FoldConstants, FoldExactly
 from .keep_bytes import KeepBytes
 from .keep_nan import KeepNaN
 from .many_phases import PhasesToChannels
+from .merge_equal import MergeEqual
 from .one_dimension import AddHeight
 from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
 from .separate import SeparateCopies
@@ -33,6 +34,7 @@ __all__ = [
     "LowerIntegers",
     "LowerLookups",
     "LowerShuffles",
+    "MergeEqual",
     "PhasesToChannels",
     "RewriteUpsampling",
     "SeparateCopies",

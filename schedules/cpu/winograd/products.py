@@ -45,7 +45,49 @@ def in_scratch(strip: Strip, products: tirx.Stmt) -> tirx.Stmt:
         (TensorRegion, region),
         (tirx.For, loop),
     ]
-    return tvm_ffi.structural_map(products, callbacks)
+    return _in_parts(strip, tvm_ffi.structural_map(products, callbacks))
+
+
+def _in_parts(strip: Strip, products: tirx.Stmt) -> tirx.Stmt:
+    """Sum the terms in parts of ``turns`` turns of the reduction, each rounded as a short sum is.
+
+    acc = 0; prefetch; for ic: acc += ...; products = acc
+    => prefetch; for part: acc = 0; for ic of it: acc += ...; products = (products +) acc
+    """
+    layout = strip.layout
+    *outer, tile, reduction = _loops_around(products)
+    all_turns = int(reduction.extent)
+    if all_turns == layout.turns:
+        return products
+    clear, *fetches, _, copy = tile.body.seq
+    part = strip.loop("part", -(-all_turns // layout.turns))
+    first = part.loop_var * layout.turns
+    turns = edit.const_like(first, layout.turns)
+    if all_turns % layout.turns:
+        turns = tirx.min(turns, all_turns - first)
+    terms = edit.with_loop(reduction, min=first, extent=turns)
+    copies = tirx.IfThenElse(part.loop_var == 0, copy, _added(strip, copy))
+    parts = edit.rebuild([part], tirx.SeqStmt([clear, terms, copies]))
+    return edit.rebuild([*outer, tile], edit.sequence([*fetches, parts]))
+
+
+def _loops_around(products: tirx.Stmt) -> list[tirx.For]:
+    """The loops of the products' nest, down to that over input channels, which is the last."""
+    init = edit.find_block(products, PRODUCTS + "_init")
+    update = edit.find_block(products, PRODUCTS + "_update")
+    around, down = edit.loops_to(products, init), edit.loops_to(products, update)
+    shared = [loop for loop, other in zip(down, around, strict=False) if loop.same_as(other)]
+    return down[: len(shared) + 1]
+
+
+def _added(strip: Strip, copy: tirx.Stmt) -> tirx.Stmt:
+    """products = acc  =>  products += acc"""
+
+    def add(node: tirx.BufferStore) -> tirx.BufferStore:
+        held = tirx.BufferLoad(node.buffer, node.indices)
+        return tirx.BufferStore(node.buffer, held + node.value, node.indices)
+
+    return tvm_ffi.structural_map(copy, (tirx.BufferStore, add))
 
 
 def _prefetching(strip: Strip, reduction: tirx.For) -> tirx.Stmt:

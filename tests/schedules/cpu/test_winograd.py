@@ -55,7 +55,7 @@ def planes():
 @st.composite
 def lines(draw):
     """One tap along an axis; along the other many, dilated, or what two dimensions have."""
-    kernel, dilation = draw(st.integers(2, 15)), draw(st.sampled_from([1, 1, 2, 3, 5]))
+    kernel, dilation = draw(st.integers(2, 21)), draw(st.sampled_from([1, 1, 2, 3, 5]))
     crop = draw(st.integers(0, kernel - 1)), draw(st.integers(0, kernel - 1))
     long = Axis(kernel, 1, *crop, dilation=dilation)
     one = draw(st.sampled_from([Axis(1), Axis(2, 2), Axis(3, 3, 1, 0)]))
@@ -149,11 +149,11 @@ THREE_TAPS, TWO_TAPS = axis_of_subpixel(ConvAxis(3, 1, 1), 1), axis_of_resize(Co
     ("axis", "outputs", "most"),
     [
         (THREE_TAPS, (4, 4), 2e-6),
-        (THREE_TAPS, (6, 4), 8e-6),
-        (THREE_TAPS, (5, 5), 1e-5),
+        (THREE_TAPS, (6, 4), 5e-6),
+        (THREE_TAPS, (5, 5), 8e-6),
         (THREE_TAPS, (6, 6), 1.2e-5),
         (TWO_TAPS, (2, 2), 1e-6),
-        (TWO_TAPS, (4, 4), 3e-6),
+        (TWO_TAPS, (4, 4), 4e-6),
         (TWO_TAPS, (5, 5), 3e-6),
         (TWO_TAPS, (6, 5), 1e-5),
         (TWO_TAPS, (7, 7), 2e-5),
@@ -164,7 +164,7 @@ def test_the_error_is_the_one_that_is_stated(axis, outputs, most, channels, time
     conv = ConvTranspose2d(channels, 4, axis, axis)
     tile = WinogradTile(16, 1, 8, outputs, (2, 8), 4)
     assert relative_error("revd2", conv, (1, 24, 40)) < 1e-6 * times
-    assert relative_error("winograd", conv, (1, 24, 40), tile) < most * times
+    assert relative_error("winograd", conv, (1, 24, 40), tile) < most
 
 
 def same(taps, dilation=1):
@@ -174,15 +174,48 @@ def same(taps, dilation=1):
 
 @pytest.mark.parametrize(
     ("taps", "outputs", "most"),
-    [(3, 4, 2e-6), (3, 6, 2e-6), (7, 4, 4e-6), (7, 5, 1.2e-5), (11, 4, 4e-6), (11, 6, 1.5e-5)],
+    [(3, 4, 2e-6), (3, 6, 2e-6), (7, 3, 3e-6), (7, 4, 4e-6), (11, 4, 4e-6), (11, 5, 4e-6)],
 )
-@pytest.mark.parametrize(("channels", "times"), [(64, 1), (512, 3)])
-def test_the_error_of_a_line_is_no_larger_than_that_of_a_plane(
-    taps, outputs, most, channels, times
-):
+@pytest.mark.parametrize("channels", [64, 512])
+def test_the_error_of_a_line_is_no_larger_than_that_of_a_plane(taps, outputs, most, channels):
     conv = ConvTranspose2d(channels, 4, Axis(1), same(taps))
     tile = WinogradTile(16, 2, 4, (1, outputs), (1, 32 - taps // 4), 4)
-    assert relative_error("winograd", conv, (1, 1, 700), tile) < most * times
+    assert relative_error("winograd", conv, (1, 1, 700), tile) < most
+
+
+def chain_error(variant, taps, channels, plane=False):
+    """Largest error over the largest value after 24 residual layers, whose kernels alternate."""
+    rng = np.random.default_rng(0)
+    shape = (1, 24, 30) if plane else (1, 1, 300)
+    layers = []
+    for count in taps:
+        axis = same(count)
+        conv = ConvTranspose2d(channels, channels, axis if plane else Axis(1), axis)
+        func, parameters = function(variant, conv, shape)
+        layers.append((conv, parameters, compile_here(func, HOST)["main"]))
+    got = rng.standard_normal((1, channels, *shape[1:])).astype("float32")
+    wanted = got.astype("float64")
+    for number in range(24):
+        conv, parameters, kernel = layers[number % len(layers)]
+        terms = channels * conv.h.max_taps * conv.w.max_taps
+        weight = rng.standard_normal(conv.weight_shape) * np.sqrt(2 / terms)
+        weight = weight.astype("float32")
+        y = tvm.runtime.empty(got.shape, "float32")
+        packed = tvm.runtime.tensor(VARIANTS[variant].pack_weights(weight, conv, parameters))
+        kernel(tvm.runtime.tensor(np.maximum(got, 0)), packed, y)
+        got = got + y.numpy()
+        wanted = wanted + expected_output(conv, np.maximum(wanted, 0), weight)
+    return np.abs(got - wanted).max() / np.abs(wanted).max()
+
+
+@pytest.mark.parametrize(
+    ("taps", "channels", "plane", "times"),
+    [((3, 7, 11), 32, False, 4), ((3, 7, 11), 128, False, 2), ((3,), 64, True, 2)],
+)
+def test_a_chain_of_layers_loses_little_more_than_plain_sums_do(taps, channels, plane, times):
+    plain = chain_error("revd2", taps, channels, plane)
+    assert plain < 3e-6
+    assert chain_error("winograd", taps, channels, plane) < times * plain
 
 
 @pytest.mark.parametrize("taps", [5, 7, 9])
@@ -192,7 +225,7 @@ def test_a_large_square_kernel_in_pieces_is_as_exact(taps):
 
 
 @pytest.mark.parametrize(
-    ("taps", "outputs", "products"), [(3, 6, 8), (7, 4, 10), (7, 5, 11), (11, 4, 21), (11, 6, 22)]
+    ("taps", "outputs", "products"), [(3, 6, 8), (7, 4, 10), (7, 3, 9), (11, 4, 20), (11, 5, 20)]
 )
 def test_a_long_kernel_takes_few_products(taps, outputs, products):
     """For each tile and pair of channels; directly it would be taps * outputs."""
@@ -229,7 +262,7 @@ def test_a_dilated_kernel_multiplies_no_zeros(dilation):
 
 FOUR = Axis(4, 2, 1, 1)
 REFUSED = [
-    (Axis(13, 1, 6, 6), "13 taps in height, at most 12"),
+    (Axis(14, 1, 6, 6), "14 taps in height, at most 13"),
     (Axis(3, 2, 1, 1, 0, 2), "no tap in height"),
 ]
 
@@ -241,11 +274,11 @@ def test_what_gains_nothing_or_is_unknown_is_refused(axis, reason):
     assert mirrored in refusal(ConvTranspose2d(8, 8, FOUR, axis), ACCUMULATE_DTYPE)
 
 
-def test_a_kernel_of_one_tap_is_refused_and_a_line_may_have_18():
+def test_a_kernel_of_one_tap_is_refused_and_a_line_may_have_21():
     assert "phases have 1 tap" in refusal(ConvTranspose2d(8, 8, Axis(1), Axis(2, 2)), "float32")
-    assert refusal(ConvTranspose2d(8, 8, Axis(1), same(18)), "float32") is None
-    reason = refusal(ConvTranspose2d(8, 8, Axis(1), same(19)), "float32")
-    assert reason == "phases have 19 taps in width, at most 18 are known"
+    assert refusal(ConvTranspose2d(8, 8, Axis(1), same(21)), "float32") is None
+    reason = refusal(ConvTranspose2d(8, 8, Axis(1), same(22)), "float32")
+    assert reason == "phases have 22 taps in width, at most 21 are known"
 
 
 def test_sums_in_float16_are_refused():
