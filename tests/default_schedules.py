@@ -39,6 +39,11 @@ def scheduled(mod, target=HOST):
 
 
 def run(mod, arrays):
+    return called(compiled(mod), arrays)
+
+
+def compiled(mod):
+    """``main`` of a module."""
     target = unoptimised()
 
     @tvm.transform.module_pass(opt_level=0)
@@ -46,7 +51,10 @@ def run(mod, arrays):
         passes = [*stock.dataflow_lower_passes(target), *stock.finalize_passes(target)]
         return tvm.transform.Sequential(passes)(lowered)
 
-    main = quick_network.built(scheduled(mod, target), rest, target)
+    return quick_network.built(scheduled(mod, target), rest, target)
+
+
+def called(main, arrays):
     return main(*[tvm.runtime.tensor(array) for array in arrays]).numpy()
 
 
@@ -55,15 +63,22 @@ def arrays_of(shapes, dtype="float32", seed=0):
     return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
 
 
-def check(emit, reference, shapes, dtype="float32", symbolic=None):
-    """Compare with ``reference`` (torch, float64); ``symbolic`` are the shapes to compile for."""
-    arrays = arrays_of(shapes, dtype)
-    result = run(module_of(emit, symbolic or shapes, dtype), arrays)
-    expected = reference(*[torch.from_numpy(a.astype("float64")) for a in arrays]).numpy()
-    assert result.shape == expected.shape
-    assert result.dtype == dtype
-    error = np.abs(result.astype("float64") - expected).max() / np.abs(expected).max()
-    assert error <= TOLERANCE[dtype], f"relative error {error:.1e}"
+def check(emit, reference, shapes, dtype="float32"):
+    """Compare with ``reference`` (torch, float64)."""
+    check_each(emit, reference, [shapes], shapes, dtype)
+
+
+def check_each(emit, reference, sizes, symbolic, dtype="float32"):
+    """As ``check`` for each of ``sizes``, compiled once for the shapes ``symbolic``."""
+    main = compiled(module_of(emit, symbolic, dtype))
+    for shapes in sizes:
+        arrays = arrays_of(shapes, dtype)
+        result = called(main, arrays)
+        expected = reference(*[torch.from_numpy(a.astype("float64")) for a in arrays]).numpy()
+        assert result.shape == expected.shape
+        assert result.dtype == dtype
+        error = np.abs(result.astype("float64") - expected).max() / np.abs(expected).max()
+        assert error <= TOLERANCE[dtype], f"relative error {error:.1e} for {shapes}"
 
 
 def functions_of(mod):

@@ -129,9 +129,14 @@ class Network(nn.Module):
 
 
 def exported(rows: Sequence[Row], decomposed: bool = False) -> torch.export.ExportedProgram:
+    from torch._dynamo import config  # takes two seconds, which collection need not
+
     inputs = tuple(x for r in rows for x in r.inputs(SIZES[0]))
     free = tuple(axes for r in rows for axes in r.free_axes())
-    with warnings.catch_warnings(), torch.no_grad():
+    # What PyTorch remembers of tensors of free size is seldom asked for again here, and takes a
+    # third of an export: each size in it is compared with all others.
+    remembers = config.patch(fake_tensor_cache_enabled=not any(free))
+    with warnings.catch_warnings(), torch.no_grad(), remembers:
         warnings.simplefilter("ignore")  # PyTorch's remarks about its own future
         program = torch.export.export(
             Network(rows), inputs, dynamic_shapes=(free,) if any(free) else None, strict=False

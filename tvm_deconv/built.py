@@ -29,6 +29,7 @@ from tvm.target import Target
 from tvm_deconv import metadata
 from tvm_deconv.backends import backend_of
 from tvm_deconv.backends.linking import link_objects
+from tvm_deconv.backends.lowering import lean_for
 from tvm_deconv.metadata import Metadata
 from tvm_deconv.schedules.cpu.processors import available_processors
 
@@ -131,14 +132,9 @@ def _compiled(
     context = tvm.transform.PassContext.current()
 
     def compile_share(names: Sequence[tvm.ir.GlobalVar]) -> tvm.runtime.Module:
-        with tvm.transform.PassContext(
-            opt_level=context.opt_level,
-            required_pass=context.required_pass,
-            disabled_pass=context.disabled_pass,
-            instruments=context.instruments,
-            config=dict(context.config),
-        ):
-            return tirx.build(tvm.IRModule({var: lowered[var] for var in names}), target=target)
+        kernels = {var: lowered[var] for var in names}
+        with lean_for(kernels.values(), context):
+            return tirx.build(tvm.IRModule(kernels), target=target)
 
     with ThreadPoolExecutor(max(1, len(shares))) as pool:
         return tuple(pool.map(compile_share, shares))
@@ -171,7 +167,8 @@ def _linked(
     for var in compiled:
         functions[var] = relax.ExternFunc(str(functions[var].attrs["global_symbol"]))
     callers = tvm.IRModule(functions).with_attr("external_mods", list(libraries))
-    return relax.build(callers, target, relax_pipeline=None)
+    with lean_for(_kernels(callers).values()):
+        return relax.build(callers, target, relax_pipeline=None)
 
 
 def _kernels(lowered: tvm.IRModule) -> dict[tvm.ir.GlobalVar, tirx.PrimFunc]:

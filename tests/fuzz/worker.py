@@ -8,6 +8,7 @@ module runs a case, see ``fuzz.take``.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import os
 import resource
@@ -35,6 +36,9 @@ def main(log: str, module: str) -> None:
     # Imports everything before memory is bounded.
     take = import_module(module).take
     use_threads(2)
+    # What is imported stays, and is not looked through for garbage in every case.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
     taken = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     most = taken * resource.getpagesize() + _MOST_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (most, most))

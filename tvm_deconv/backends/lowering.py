@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
-import tvm
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import tvm_ffi
+from tvm import s_tir, tirx
+from tvm.ir.transform import PassContext
 from tvm.target import Target
 
 # Passes of TVM's lowering that find nothing to do in functions for processors, but look for long:
 # two are for GPUs, and what the first moves out of loops LLVM moves, too.
 _IDLE_ON_CPUS = ("s_tir.HoistIfThenElse", "s_tir.InjectPermutedLayout", "s_tir.InjectVirtualThread")
+# Makes buffers as small as what is used of them.
+_COMPACTION = "s_tir.CompactBufferAllocation"
 
 
-def lean_lowering(target: Target) -> tvm.transform.PassContext:
+def lean_lowering(target: Target) -> PassContext:
     """The current pass context less what only takes time in TVM's lowering of TensorIR.
 
     The elimination of common subexpressions fails on linear and cubic resizes of free sizes
     ("IntImm supports only int"), takes half of the time of compiling for free sizes, and LLVM does
     the same work again.
     """
-    current = tvm.transform.PassContext.current()
     idle = _IDLE_ON_CPUS if target.kind.name == "llvm" else ()
-    return tvm.transform.PassContext(
-        opt_level=current.opt_level,
-        required_pass=current.required_pass,
-        disabled_pass=[*current.disabled_pass, *idle],
-        instruments=current.instruments,
-        config={**current.config, "tirx.disable_cse_tir": True},
+    return _changed(PassContext.current(), idle, {"tirx.disable_cse_tir": True})
+
+
+def lean_for(functions: Iterable[tirx.PrimFunc], context: PassContext | None = None) -> PassContext:
+    """``context``, by default the current one, less what finds nothing to do in ``functions``.
+
+    It is the compaction of buffers, where each allocates its own by statements, as what is written
+    statement by statement does, and as large as they are used: a schedule leaves them to blocks,
+    of the size of a whole map. To bound what each of a thousand statements reads takes up to half
+    of TVM's lowering.
+    """
+    idle = () if any(map(_blocks_allocate, functions)) else (_COMPACTION,)
+    return _changed(context or PassContext.current(), idle, {})
+
+
+def _blocks_allocate(function: tirx.PrimFunc) -> bool:
+    blocks: list[s_tir.SBlock] = []
+    tvm_ffi.structural_walk(function.body, (s_tir.SBlock, blocks.append))
+    return any(len(block.alloc_buffers) for block in blocks)
+
+
+def _changed(context: PassContext, disabled: Sequence[str], config: dict[str, Any]) -> PassContext:
+    return PassContext(
+        opt_level=context.opt_level,
+        required_pass=context.required_pass,
+        disabled_pass=[*context.disabled_pass, *disabled],
+        instruments=context.instruments,
+        config={**context.config, **config},
     )

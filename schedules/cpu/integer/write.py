@@ -34,8 +34,8 @@ from .registers import Registers
 
 # Products of vectors that are written out one after the other; more go row by row in a loop.
 _UNROLLED = 1500
-# Of all phases along the height together: TVM takes the square of it to compact buffers, 70 s for
-# the 16000 products of 16 phases of 8x8 taps, and 5 s in loops.
+# Of all phases along the height together: in a pipeline that is not ours TVM takes the square of it
+# to compact buffers, 70 s for the 16000 products of 16 phases of 8x8 taps, and 5 s in loops.
 _UNROLLED_IN_ALL = 4096
 
 

@@ -7,7 +7,17 @@ import pytest
 import torch
 import torch.nn.functional as tf
 import tvm_ffi
-from default_schedules import arrays_of, check, functions_of, loops_of, module_of, run, scheduled
+from default_schedules import (
+    arrays_of,
+    called,
+    check,
+    check_each,
+    compiled,
+    functions_of,
+    loops_of,
+    module_of,
+    scheduled,
+)
 from tvm import relax, te, tirx
 from tvm.relax import op as ops
 from tvm.s_tir import SBlock
@@ -74,19 +84,18 @@ def test_rows_equal_torch(name, dtype):
     check(emit, reference, shapes, dtype)
 
 
-@pytest.mark.parametrize("size", [1, 7, 33])
 @pytest.mark.parametrize("name", ["softmax", "layer norm", "quotient by a row's sum"])
-def test_rows_of_symbolic_number_serve_every_number(name, size):
+def test_rows_of_symbolic_number_serve_every_number(name):
     emit, reference, ((first, *rest), *others) = ROWS[name]
     del first
     symbolic = [(tirx.Var("n", "int64"), *rest), *others]
-    check(emit, reference, [(size, *rest), *others], symbolic=symbolic)
+    check_each(emit, reference, [[(n, *rest), *others] for n in (1, 7, 33)], symbolic)
 
 
-@pytest.mark.parametrize("size", [1, 15, 64, 257])
-def test_rows_of_symbolic_length_serve_every_length(size):
+def test_rows_of_symbolic_length_serve_every_length():
     symbolic = [(40, tirx.Var("n", "int64"))]
-    check(ops.nn.softmax, lambda x: x.softmax(-1), [(40, size)], symbolic=symbolic)
+    given = [[(40, length)] for length in (1, 15, 64, 257)]
+    check_each(ops.nn.softmax, lambda x: x.softmax(-1), given, symbolic)
 
 
 # Whole vectors, with a rest, half a vector with one, one vector and a value more.
@@ -122,10 +131,15 @@ def test_rows_that_are_too_few_for_the_threads_are_shared_in_each_stage():
     assert len(loops_of(func, tirx.ForKind.PARALLEL)) > 1
 
 
+@pytest.fixture(scope="module")
+def compiled_quotient():
+    return compiled(module_of(quotient, [(40, 19)]))
+
+
 @pytest.mark.parametrize(
     "scale", [1e-42, 1e-38, 2.0**-100, 1.0, 2.0**100, 1e38, np.inf, np.nan, 0.0], ids=str
 )
-def test_a_quotient_by_a_row_s_number_is_one_however_small_or_large(scale):
+def test_a_quotient_by_a_row_s_number_is_one_however_small_or_large(compiled_quotient, scale):
     """A reciprocal of 1e-40 is infinite, one of 1e38 no normal number."""
     (x,) = arrays_of([(40, 19)])
     x = (np.abs(x) / 19 * np.float32(scale)).astype("float32")
@@ -133,7 +147,7 @@ def test_a_quotient_by_a_row_s_number_is_one_however_small_or_large(scale):
         expected = torch.from_numpy(x)
         expected = (expected / expected.abs().sum(-1, keepdim=True)).numpy()
     # Of numbers below the normal ones few digits are left.
-    np.testing.assert_allclose(run(module_of(quotient, [x.shape]), [x]), expected, rtol=1e-2)
+    np.testing.assert_allclose(called(compiled_quotient, [x]), expected, rtol=1e-2)
 
 
 def test_a_row_that_reads_another_row_is_not_split_from_it():
