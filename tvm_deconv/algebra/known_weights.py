@@ -34,6 +34,11 @@ def with_equal_sums(conv: ConvTranspose2d, weight: np.ndarray) -> ConvTranspose2
     return replace(conv, h=h, w=w)
 
 
+def with_known_weights(conv: ConvTranspose2d, weight: np.ndarray) -> ConvTranspose2d:
+    """The layer that knows both of its weights."""
+    return with_equal_sums(without_zero_taps(conv, weight), weight)
+
+
 def obeying(conv: ConvTranspose2d, weight: np.ndarray) -> np.ndarray:
     """IOHW ``weight`` with as little changed as makes what the layer knows of it true."""
     made = weight.copy()

@@ -26,13 +26,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
-from tvm_deconv.algebra.winograd import Filter, filters
+from tvm_deconv.algebra.winograd import Filter, filters, row_phases
 
 DTYPE = "float32"
 # Of a matrix product that are taken at a time.
@@ -116,8 +115,8 @@ class Winograd(Packing):
 
     def _sizes(self) -> dict[str, int]:
         conv, n = self.conv, self.n
-        h, w = filters(conv, self.outputs, self.shared)
-        rows = self.block * prod(conv.strides) // (h.sharing * w.sharing)
+        h, w = known = filters(conv, self.outputs, self.shared)
+        rows = self.block * row_phases(conv, known)
         return {
             "g": conv.groups,
             "ic": conv.group_inputs,

@@ -103,6 +103,11 @@ def filters(
     )
 
 
+def row_phases(conv: ConvTranspose2d, known: tuple[Filter, Filter]) -> int:
+    """Phases of an output channel that are rows of the products: those that share none."""
+    return conv.h.stride // known[0].sharing * (conv.w.stride // known[1].sharing)
+
+
 def can_share(conv: ConvTranspose2d, outputs: tuple[int, int]) -> bool:
     """Whether ``filters`` of such tiles share any product."""
     return any(known.sharing > 1 for known in filters(conv, outputs, shared=True))

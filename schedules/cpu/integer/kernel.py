@@ -6,6 +6,7 @@ off, the same for each pixel because borders hold the zero point, too.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -141,6 +142,41 @@ class OfBytes:
         element = (zero_point + self.shift) & ((1 << bits) - 1)
         word = sum(element << (bits * i) for i in range(self.held))
         return np.array([word, stored % 2**32], "uint32").view("int32")
+
+
+@dataclass(frozen=True)
+class OfBlocks(OfBytes, ABC):
+    """Kernels of one group, in blocks of output channels: those of fewer products."""
+
+    tile: Any
+    store: Store
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """Products of an output channel for each word."""
+
+    @property
+    def blocks(self) -> int:
+        """Of output channels."""
+        return -(-self.op.out_channels // self.tile.channels)
+
+    @property
+    def words(self) -> int:
+        """How many the packed weights are: as many more as may be loaded with the last one."""
+        weights = self.blocks * self.tile.channels * self.depth * self.count
+        return weights + self.dot.weights - 1
+
+    @property
+    def missing(self) -> tuple[int, int]:
+        """Input and output channels that fill up words and blocks."""
+        op = self.op
+        inputs, outputs = self.depth * self.dot.group, self.blocks * self.tile.channels
+        return inputs - op.in_channels, outputs - op.out_channels
+
+    def lines(self, values: np.ndarray) -> np.ndarray:
+        """(O, r_h, r_w) as the kernel reads it."""
+        return np.ascontiguousarray(values).reshape(-1)
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,16 @@ def packed_bytes(op: ConvTranspose2d, dot: Dot, sizes: Sizes, tile: Tile) -> int
     return dot.word_bits // 8 * op.groups * depth_of(op, dot) * down * across
 
 
+def splits_of(parts: int, strips: int, threads: int) -> int:
+    """How many threads share the ``parts`` of a strip equally, where strips are too few for all."""
+    return max(n for n in range(1, max(1, threads // strips) + 1) if parts % n == 0)
+
+
+def strip_heights(rows: int, most: int) -> list[int]:
+    """Rows of strips that cover ``rows`` evenly: up to so many, ascending."""
+    return sorted({-(-rows // strips) for strips in range(1, rows + 1)} & set(range(most + 1)))
+
+
 def choose_tile(op: ConvTranspose2d, dot: Dot, sizes: Sizes, machine: CpuMachine) -> Tile:
     """The tile with the fewest steps: products that are thrown away count, and so do loads.
 
@@ -149,7 +159,7 @@ def choose_tile(op: ConvTranspose2d, dot: Dot, sizes: Sizes, machine: CpuMachine
         shapes.append((2, 2))
     for (vectors, down), channels, joined in product(shapes, range(1, most + 1), (False, True)):
         tiles = op.groups * -(-op.group_outputs // channels)
-        splits = max(n for n in range(1, max(1, machine.threads // strips) + 1) if tiles % n == 0)
+        splits = splits_of(tiles, strips, machine.threads)
         tile = Tile(channels, vectors, rows, joined, splits, down)
         if sums_of(op, tile) > free_sums(dot, vectors) or (joined and op.h.stride == 1):
             continue

@@ -21,16 +21,15 @@ from itertools import pairwise, product
 from typing import Any, TypeAlias
 
 from tvm import tirx
-from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.tir.edit import index, ramp, shuffle
-from tvm_deconv.schedules.tir.writing import in_vectors, own_size, places, type_of
+from tvm_deconv.schedules.tir.writing import in_vectors, places, type_of
 
-from .arguments import Arguments
 from .kernel import Dim, Integer, Read
 from .products import add_products, weights_of
 from .registers import Registers
+from .writer import Writer
 
 # Products of vectors that are written out one after the other; more go row by row in a loop.
 _UNROLLED = 1500
@@ -69,33 +68,14 @@ def _even_step(rows: Mapping[int, _Columns]) -> int | None:
     return steps.pop() if alike and len(steps) == 1 else None
 
 
-class _Writer:
-    """Writes the function; one use each."""
-
+class _Writer(Writer):
     def __init__(self, kernel: Integer, shape: list[Any]) -> None:
-        self.k, self.shape = kernel, shape
-        self.lanes = kernel.dot.lanes
-        self.columns = self.lanes * kernel.tile.across
         op = kernel.op
-        _, _, h, w = shape
-        # Free sizes are variables, not the formulas that they are: those would stand in each index
-        # of hundreds of statements, and be simplified in each.
-        down, right = op.step
-        self.rows_out = own_size("rows", tirx.ceildiv(op.h.output_size(h), index(down)))
-        self.columns_out = own_size("columns", tirx.ceildiv(op.w.output_size(w), index(right)))
+        parameters = op.groups * kernel.tiles * op.strides[0] * op.strides[1]
+        super().__init__(kernel, shape, parameters * kernel.tile.channels)
+        self.columns = self.lanes * kernel.tile.across
         whole = -(-kernel.tile.rows // kernel.tile.down) * kernel.tile.down
-        self.packed_rows = (whole - 1) * down + 1 + op.h.halo_extent
-        self.parameters = op.groups * kernel.tiles * op.strides[0] * op.strides[1]
-        self.parameters *= kernel.tile.channels
-
-    def write(self) -> tirx.PrimFunc:
-        k = self.k
-        with IRBuilder() as builder, T.prim_func(s_tir=True):
-            T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
-            size = self.rows_out, self.columns_out
-            self.given = Arguments.of(k, k.store, k.words, self.parameters, self.shape, size)
-            self._strips()
-        return builder.get()
+        self.packed_rows = (whole - 1) * op.step[0] + 1 + op.h.halo_extent
 
     def _strips(self) -> None:
         k, op = self.k, self.k.op
@@ -287,6 +267,3 @@ class _Writer:
                 with T.Else(), T.serial(index(0), self.columns_out - left) as i:
                     at = [batch, channel, y, left + i]
                     self.given.result.write(line[i], at, 1)
-
-    def _parameter(self, buffer: Any, at: Any) -> Any:
-        return tirx.Broadcast(buffer[at], self.lanes)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.winograd import can_share, filters, is_line, tile_outputs
+from tvm_deconv.algebra.winograd import can_share, filters, is_line, row_phases, tile_outputs
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.tiling import MIN_WORK_PER_THREAD, STACK_BYTES
 from tvm_deconv.schedules.typical import TYPICAL_SIZES
@@ -112,12 +112,11 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
     parallel = machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD
     most = _MOST_LINE_TILES if is_line(conv) else _MOST_TILES
     for outputs, shared in _forms(conv):
-        known = filters(conv, outputs, shared)
-        row_phases = conv.h.stride * conv.w.stride // (known[0].sharing * known[1].sharing)
+        phases = row_phases(conv, filters(conv, outputs, shared))
         shapes = [
             ((block, *shape), _splits(conv, block, machine))
             for block in _blocks(conv)
-            for shape in _register_tiles(block * row_phases, most, machine)
+            for shape in _register_tiles(block * phases, most, machine)
         ]
         strips = list(_strips(conv, sizes, outputs, lanes))
         varied = [

@@ -131,7 +131,7 @@ class WinogradSpace:
                 _MAX_UNROLLED,
             ),
             Cost("bytes of scratch", scratch, caches),
-            waste("rows", tile.block * h.row_phases * w.row_phases, layout.rows),
+            waste("rows", layout.block_rows, layout.rows),
             waste("tiles", h.tiles * w.tiles * layout.residues, layout.strip_tiles),
         ]
         if height is not None:

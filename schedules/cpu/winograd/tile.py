@@ -279,10 +279,14 @@ class Layout:
         return -(-self.blocks // splits) * splits * self.tile.block
 
     @property
+    def block_rows(self) -> int:
+        """Rows of a block: its channels, and those phases of each that share no products."""
+        return self.tile.block * self.h.row_phases * self.w.row_phases
+
+    @property
     def row_steps(self) -> int:
         """Register tiles that cover a block's rows."""
-        rows = self.tile.block * self.h.row_phases * self.w.row_phases
-        return -(-rows // self.tile.channels)
+        return -(-self.block_rows // self.tile.channels)
 
     @property
     def rows(self) -> int:

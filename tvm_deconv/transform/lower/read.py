@@ -13,7 +13,7 @@ import numpy as np
 from tvm import relax
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, axis_of_convolution
-from tvm_deconv.algebra.known_weights import with_equal_sums, without_zero_taps
+from tvm_deconv.algebra.known_weights import with_known_weights
 from tvm_deconv.algebra.volumes import Stack
 from tvm_deconv.algebra.weights import weight_shuffle
 from tvm_deconv.errors import GeometryError
@@ -71,8 +71,7 @@ def read(graph: Graph, var: relax.Var, *, strided: bool = False) -> Convolution 
         return found
     if found.dtype not in FLOATS:
         return Refused(f"{graph.describe(var)} has dtype {found.dtype}, not {' or '.join(FLOATS)}")
-    op = without_zero_taps(found.op, found.weight)
-    return replace(found, op=with_equal_sums(op, found.weight))
+    return replace(found, op=with_known_weights(found.op, found.weight))
 
 
 def _read_conv(graph: Graph, var: relax.Var, strided: bool) -> Convolution | Refused:

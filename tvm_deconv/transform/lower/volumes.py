@@ -8,7 +8,7 @@ import numpy as np
 from tvm import relax
 
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, axis_of_convolution
-from tvm_deconv.algebra.known_weights import with_equal_sums, without_zero_taps
+from tvm_deconv.algebra.known_weights import with_known_weights
 from tvm_deconv.algebra.volumes import ConvTranspose3d
 from tvm_deconv.algebra.weights import weight_shuffle_by
 from tvm_deconv.errors import GeometryError
@@ -65,7 +65,7 @@ def read_volume(graph: Graph, var: relax.Var) -> tuple[Convolution, ...] | Refus
         if isinstance(slices, int) and slices < 1:
             continue
         weights = stack.weights(weight)
-        op_2d = with_equal_sums(without_zero_taps(stack.conv, weights), weights)
+        op_2d = with_known_weights(stack.conv, weights)
         found.append(Convolution(var, data, weights, op_2d, dtypes[0], stack))
     return tuple(found)
 

@@ -7,6 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from tvm_deconv.schedules.cpu.dot import Dot
+from tvm_deconv.schedules.cpu.integer.tile import splits_of
 
 if TYPE_CHECKING:
     from tvm_deconv.schedules.cpu.machine import CpuMachine
@@ -76,7 +77,7 @@ def choose_tile(
         threads = machine.threads
         strip = own * _strip(blocks, own, inputs, dot, machine, is_known=rows is not None)
         strips = -(-count // strip)
-        splits = max(n for n in range(1, max(1, threads // strips) + 1) if columns % n == 0)
+        splits = splits_of(columns, strips, threads)
         turns = -(-strips * splits // threads) * threads / (strips * splits)
         cycles = blocks * columns * each * turns * max(1, threads / (strips * splits))
         if best is None or cycles < best[0]:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tvm_deconv.algebra.unfolding import taps, unfolded
-from tvm_deconv.schedules.cpu.integer.kernel import OfBytes, Store
+from tvm_deconv.schedules.cpu.integer.kernel import OfBlocks, Store
 
 from .tile import UnfoldedTile
 
 
 @dataclass(frozen=True)
-class UnfoldedInteger(OfBytes):
+class UnfoldedInteger(OfBlocks):
     """One kernel; its weights are given as folded ones."""
 
     tile: UnfoldedTile
@@ -29,29 +29,17 @@ class UnfoldedInteger(OfBytes):
         return taps(self.op.h), taps(self.op.w)
 
     @property
-    def blocks(self) -> int:
-        """Of output channels."""
-        return -(-self.op.out_channels // self.tile.channels)
-
-    @property
-    def words(self) -> int:
-        """How many the packed weights are: as many more as may be loaded with the last one."""
+    def count(self) -> int:
         rows, columns = self.taps
-        weights = self.blocks * self.tile.channels * self.depth * rows * columns
-        return weights + self.dot.weights - 1
+        return rows * columns
 
     def pack(self, weights: np.ndarray) -> np.ndarray:
         """IOHW integers as words: [block][k_h][taps of k_w][word of ic][channel][tap]."""
         op, group, channels = self.op, self.dot.group, self.tile.channels
         kernel = unfolded(op, weights)
         assert kernel is not None
-        beyond = self.depth * group - op.in_channels, self.blocks * channels - op.out_channels
-        full = np.pad(kernel, [*((0, missing) for missing in beyond), (0, 0), (0, 0)])
+        full = np.pad(kernel, [*((0, missing) for missing in self.missing), (0, 0), (0, 0)])
         (rows, columns), taps = self.taps, self.tile.taps
         shape = self.depth, group, self.blocks, channels, rows, columns // taps, taps
         words = self.dot.words(full.reshape(shape).transpose(2, 4, 5, 0, 3, 6, 1)).reshape(-1)
         return np.pad(words, (0, self.words - words.size))
-
-    def lines(self, values: np.ndarray) -> np.ndarray:
-        """(O, r_h, r_w) as the kernel reads it."""
-        return np.ascontiguousarray(values).reshape(-1)

@@ -20,6 +20,8 @@ from tvm_deconv.schedules.cpu.integer.tile import (
     depth_of,
     free_sums,
     product_cycles,
+    splits_of,
+    strip_heights,
     waiting,
 )
 from tvm_deconv.schedules.typical import means
@@ -57,8 +59,6 @@ def choose_unfolded_tile(
 ) -> tuple[UnfoldedTile, float]:
     """The tile with the fewest cycles of the busiest thread, and these."""
     batch, down, _ = blocks_of(op, sizes)
-    heights = {-(-down // strips) for strips in range(1, down + 1)}
-    heights = {rows for rows in heights if rows <= _MOST_ROWS}
     columns = taps(op.w)
     best: tuple[float, UnfoldedTile] | None = None
     shapes = product(
@@ -71,9 +71,8 @@ def choose_unfolded_tile(
         if sums > free_sums(dot, vectors) and sums > 1:
             continue
         blocks = -(-op.out_channels // channels)
-        for rows in sorted(heights):
-            most = max(1, machine.threads // (batch * -(-down // rows)))
-            splits = max(n for n in range(1, most + 1) if blocks % n == 0)
+        for rows in strip_heights(down, _MOST_ROWS):
+            splits = splits_of(blocks, batch * -(-down // rows), machine.threads)
             tile = UnfoldedTile(together, channels, vectors, rows, splits)
             cycles = unfolded_cycles(op, dot, sizes, tile, machine)
             if best is None or cycles < best[0]:

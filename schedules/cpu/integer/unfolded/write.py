@@ -17,23 +17,19 @@ outside of a strip take the products of those taps only that its outputs read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial, reduce
 from itertools import product
 from operator import add
 from typing import Any
 
 from tvm import tirx
-from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.algebra.unfolding import offset, offsets
-from tvm_deconv.schedules.cpu.integer.arguments import Arguments
 from tvm_deconv.schedules.cpu.integer.kernel import Dim
-from tvm_deconv.schedules.cpu.integer.products import add_products, weights_of
-from tvm_deconv.schedules.cpu.integer.registers import Registers
+from tvm_deconv.schedules.cpu.integer.writer import BlockWriter
 from tvm_deconv.schedules.tir.edit import index, ramp
-from tvm_deconv.schedules.tir.writing import in_vectors, own_size, places
 
 from .kernel import UnfoldedInteger
 
@@ -43,16 +39,10 @@ def write_unfolded(kernel: UnfoldedInteger, shape: Sequence[Dim]) -> tirx.PrimFu
     return _Writer(kernel, [index(dim) for dim in shape]).write()
 
 
-class _Writer:
-    """Writes the function; one use each."""
-
+class _Writer(BlockWriter):
     def __init__(self, kernel: UnfoldedInteger, shape: list[Any]) -> None:
-        self.k, self.shape, self.lanes = kernel, shape, kernel.dot.lanes
-        self.wide = self.lanes * kernel.tile.vectors
+        super().__init__(kernel, shape)
         op = kernel.op
-        _, _, h, w = shape
-        self.rows_out = own_size("rows", op.h.output_size(h))
-        self.columns_out = own_size("columns", op.w.output_size(w))
         (self.low_h, self.high_h), (low_w, high_w) = offsets(op.h), offsets(op.w)
         # Whole vectors of border on both sides of a row of sums.
         self.front = self._whole(-low_w)
@@ -64,16 +54,6 @@ class _Writer:
         self.groups = kernel.taps[1] // kernel.tile.taps
         # Channels and taps of a register tile, in the order of weights.
         self.register_rows = list(product(range(kernel.tile.channels), range(kernel.tile.taps)))
-
-    def write(self) -> tirx.PrimFunc:
-        k, op = self.k, self.k.op
-        with IRBuilder() as builder, T.prim_func(s_tir=True):
-            T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
-            count = op.out_channels * op.h.stride * op.w.stride
-            size = self.rows_out, self.columns_out
-            self.given = Arguments.of(k, k.store, k.words, count, self.shape, size)
-            self._strips()
-        return builder.get()
 
     def _whole(self, columns: int) -> int:
         return -(-columns // self.lanes) * self.lanes
@@ -134,7 +114,8 @@ class _Writer:
             T.serial(index(0), index(k.taps[0])) as kh,
             T.serial(index(0), index(self.groups)) as group,
         ):
-            made = self._added(block, kh, group, 1, lambda _: [border])
+            weights = self._weights(block, kh, group)
+            made = self._added(weights, self.register_rows, 1, lambda _: [border])
             for o, tap in self.register_rows:
                 line = T.bind(self._line(o, kh, group * k.tile.taps + tap))
                 for first in firsts:
@@ -160,30 +141,18 @@ class _Writer:
                 at = T.bind((row * k.depth + word) * self.pitch + step * self.wide)
                 return [T.bind(packed[ramp(at + v * lanes, lanes)]) for v in range(vectors)]
 
-            made = self._added(block, kh, group, vectors, samples)
+            weights = self._weights(block, kh, group)
+            made = self._added(weights, self.register_rows, vectors, samples)
             for o, tap in self.register_rows:
                 line = T.bind(self._line(o, kh, group * k.tile.taps + tap) + step * self.wide)
                 for v in range(vectors):
                     at = ramp(line + (self.front + v * lanes), lanes)
                     T.buffer_store(sums, made[(o, tap), v], [at])
 
-    def _added(
-        self, block: Any, kh: Any, group: Any, vectors: int, samples: Callable[[Any], list[Any]]
-    ) -> Registers:
-        """Sums over the words of channels, of each of which ``samples`` gives vectors."""
-        k, lanes, rows = self.k, self.lanes, self.register_rows
-        number = (block * k.taps[0] + kh) * self.groups + group
-        weights = T.bind(number * (k.depth * len(rows)))
-        sums = Registers(product(rows, range(vectors)), lanes)
-        for row, v in product(rows, range(vectors)):
-            sums[row, v] = tirx.const(0, f"int32x{lanes}")
-        with T.serial(index(0), index(k.depth)) as word:
-            xs = samples(word)
-            loaded = weights_of(k.dot, self.given.words, weights + word * len(rows), len(rows))
-            for row, weight in zip(rows, loaded, strict=True):
-                for v, x in enumerate(xs):
-                    sums[row, v] = add_products(k.dot, sums[row, v], x, weight)
-        return sums
+    def _weights(self, block: Any, kh: Any, group: Any) -> Any:
+        """Where those of some taps begin."""
+        number = (block * self.k.taps[0] + kh) * self.groups + group
+        return T.bind(number * (self.k.depth * len(self.register_rows)))
 
     def _line(self, o: Any, kh: Any, kw: Any) -> Any:
         """Where a channel's sums of a tap begin."""
@@ -241,9 +210,6 @@ class _Writer:
         slot = sum(self.reach[:fh]) + later
         return ramp((((o * slots + slot) * self.chunks + chunk) * rw + fw) * self.lanes, self.lanes)
 
-    def _parameter(self, buffer: Any, at: Any) -> Any:
-        return tirx.Broadcast(buffer[at], self.lanes)
-
     def _store(self, lines: Any, channel: Any, row: Any) -> None:
         """The rows of outputs that a row of samples completes, where they are the strip's."""
         op, rw = self.k.op, self.k.op.w.stride
@@ -251,9 +217,5 @@ class _Writer:
             own = row + (self.low_h - offset(op.h, fh, 0))
             y = T.bind((self.top + own) * op.h.stride + fh)
 
-            def copy(x: Any, lanes: int, y: Any = y, first: Any = fh * self.outputs) -> None:
-                at = [self.batch, channel, y, places(x, lanes)]
-                self.given.result.write(lines[places(first + x, lanes)], at, lanes)
-
             with T.If(tirx.all(own >= 0, own < self.rows, y < self.rows_out)), T.Then():
-                in_vectors(self.columns_out, self.lanes * rw, copy)
+                self._store_row(lines, fh * self.outputs, channel, y, self.lanes * rw)

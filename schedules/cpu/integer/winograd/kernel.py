@@ -12,13 +12,13 @@ from functools import cached_property
 import numpy as np
 
 from tvm_deconv.algebra.exact_winograd import POINTS, Products, products_of, transformed
-from tvm_deconv.schedules.cpu.integer.kernel import OfBytes, Store
+from tvm_deconv.schedules.cpu.integer.kernel import OfBlocks, Store
 
 from .tile import PointsTile
 
 
 @dataclass(frozen=True)
-class WinogradInteger(OfBytes):
+class WinogradInteger(OfBlocks):
     """One kernel; ``shared`` says that the phases have equal sums of taps, hence products."""
 
     tile: PointsTile
@@ -32,7 +32,6 @@ class WinogradInteger(OfBytes):
 
     @property
     def count(self) -> int:
-        """Products of a channel for each tile and word."""
         return self.products[0].count * self.products[1].count
 
     @property
@@ -40,27 +39,11 @@ class WinogradInteger(OfBytes):
         """Transformed samples of a tile."""
         return POINTS * POINTS
 
-    @property
-    def blocks(self) -> int:
-        """Of output channels."""
-        return -(-self.op.out_channels // self.tile.channels)
-
-    @property
-    def words(self) -> int:
-        """How many the packed weights are: as many more as may be loaded with the last one."""
-        weights = self.blocks * self.tile.channels * self.depth * self.count
-        return weights + self.dot.weights - 1
-
     def pack(self, weights: np.ndarray) -> np.ndarray:
         """IOHW integers as words: [block][product][word of ic][channel]."""
         op, group, channels = self.op, self.dot.group, self.tile.channels
         made = transformed(op, weights, self.shared)
-        beyond = self.depth * group - op.in_channels, self.blocks * channels - op.out_channels
-        full = np.pad(made, [(0, 0), (0, 0), *((0, missing) for missing in beyond)])
+        full = np.pad(made, [(0, 0), (0, 0), *((0, missing) for missing in self.missing)])
         full = full.reshape(self.count, self.depth, group, self.blocks, channels)
         words = self.dot.words(full.transpose(3, 0, 1, 4, 2)).reshape(-1)
         return np.pad(words, (0, self.words - words.size))
-
-    def lines(self, values: np.ndarray) -> np.ndarray:
-        """(O, r_h, r_w) as the kernel reads it."""
-        return np.ascontiguousarray(values).reshape(-1)

@@ -20,6 +20,8 @@ from tvm_deconv.schedules.cpu.integer.tile import (
     depth_of,
     free_sums,
     product_cycles,
+    splits_of,
+    strip_heights,
     waiting,
 )
 from tvm_deconv.schedules.variant import Sizes
@@ -55,8 +57,6 @@ def choose_points_tile(
 ) -> tuple[PointsTile, float]:
     """The tile with the fewest cycles of the busiest thread, and these."""
     batch, down, _ = _tiles(op, sizes)
-    heights = {-(-down // strips) for strips in range(1, down + 1)}
-    heights = {rows for rows in heights if rows <= _MOST_ROWS}
     best: tuple[float, PointsTile] | None = None
     shapes = product(
         range(1, _MOST_VECTORS + 1), range(1, min(_MOST_CHANNELS, op.out_channels) + 1)
@@ -65,10 +65,8 @@ def choose_points_tile(
         if channels * vectors > free_sums(dot, vectors) and channels * vectors > 1:
             continue
         blocks = -(-op.out_channels // channels)
-        for rows in sorted(heights):
-            strips = batch * -(-down // rows)
-            most = max(1, machine.threads // strips)
-            splits = max(n for n in range(1, most + 1) if blocks % n == 0)
+        for rows in strip_heights(down, _MOST_ROWS):
+            splits = splits_of(blocks, batch * -(-down // rows), machine.threads)
             tile = PointsTile(channels, vectors, rows, splits)
             cycles = points_cycles(op, dot, sizes, tile, shared, machine)
             if best is None or cycles < best[0]:

@@ -24,17 +24,13 @@ from itertools import product
 from typing import Any
 
 from tvm import tirx
-from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.algebra.exact_winograd import OUTPUTS, POINTS, Products
 from tvm_deconv.algebra.geometry import Axis
-from tvm_deconv.schedules.cpu.integer.arguments import Arguments
 from tvm_deconv.schedules.cpu.integer.kernel import Dim
-from tvm_deconv.schedules.cpu.integer.products import add_products, weights_of
-from tvm_deconv.schedules.cpu.integer.registers import Registers
+from tvm_deconv.schedules.cpu.integer.writer import BlockWriter
 from tvm_deconv.schedules.tir.edit import index, ramp, shuffle
-from tvm_deconv.schedules.tir.writing import in_vectors, own_size, places
 
 from .kernel import WinogradInteger
 
@@ -44,28 +40,11 @@ def write_winograd(kernel: WinogradInteger, shape: Sequence[Dim]) -> tirx.PrimFu
     return _Writer(kernel, [index(dim) for dim in shape]).write()
 
 
-class _Writer:
-    """Writes the function; one use each."""
-
+class _Writer(BlockWriter):
     def __init__(self, kernel: WinogradInteger, shape: list[Any]) -> None:
-        self.k, self.shape, self.lanes = kernel, shape, kernel.dot.lanes
-        self.wide = self.lanes * kernel.tile.vectors
-        op = kernel.op
-        _, _, h, w = shape
-        self.rows_out = own_size("rows", op.h.output_size(h))
-        self.columns_out = own_size("columns", op.w.output_size(w))
+        super().__init__(kernel, shape)
         # Of outputs of a tile.
-        self.lines, self.columns = (OUTPUTS * stride for stride in op.strides)
-
-    def write(self) -> tirx.PrimFunc:
-        k, op = self.k, self.k.op
-        with IRBuilder() as builder, T.prim_func(s_tir=True):
-            T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
-            count = op.out_channels * op.h.stride * op.w.stride
-            size = self.rows_out, self.columns_out
-            self.given = Arguments.of(k, k.store, k.words, count, self.shape, size)
-            self._strips()
-        return builder.get()
+        self.lines, self.columns = (OUTPUTS * stride for stride in kernel.op.strides)
 
     def _strips(self) -> None:
         k, op, lanes = self.k, self.k.op, self.lanes
@@ -154,16 +133,12 @@ class _Writer:
             number = T.bind(a * width.count + b)
             first = T.bind(point * k.depth * self.pitch + step * self.wide)
             weights = T.bind((block * k.count + number) * (k.depth * channels))
-            sums = Registers(product(range(channels), range(vectors)), lanes)
-            for o, v in product(range(channels), range(vectors)):
-                sums[o, v] = tirx.const(0, f"int32x{lanes}")
-            with T.serial(index(0), index(k.depth)) as word:
+
+            def samples(word: Any) -> list[Any]:
                 at = T.bind(first + word * self.pitch)
-                xs = [T.bind(made[ramp(at + v * lanes, lanes)]) for v in range(vectors)]
-                loaded = weights_of(k.dot, self.given.words, weights + word * channels, channels)
-                for o, weight in enumerate(loaded):
-                    for v, x in enumerate(xs):
-                        sums[o, v] = add_products(k.dot, sums[o, v], x, weight)
+                return [T.bind(made[ramp(at + v * lanes, lanes)]) for v in range(vectors)]
+
+            sums = self._added(weights, range(channels), vectors, samples)
             to = T.bind(number * (channels * self.wide))
             for o, v in product(range(channels), range(vectors)):
                 place = ramp(to + (o * self.wide + v * lanes), lanes)
@@ -204,9 +179,6 @@ class _Writer:
         """Where a channel's outputs ``i`` of phase ``fh`` begin, of all tiles of the strip."""
         return (o * self.lines + (fh * OUTPUTS + i)) * (self.pitch * self.columns)
 
-    def _parameter(self, buffer: Any, at: Any) -> Any:
-        return tirx.Broadcast(buffer[at], self.lanes)
-
     def _store(self, lines: Any, block: Any) -> None:
         """The rows of each channel that lie within the map, from its first column on.
 
@@ -222,13 +194,9 @@ class _Writer:
                 first = self._line(o, fh, i) + row * self.across * self.columns
                 first = first + sum(op.w.shifts)
 
-                def copy(x: Any, lanes: int, y: Any = y, first: Any = first) -> None:
-                    at = [self.batch, channel, y, places(x, lanes)]
-                    self.given.result.write(lines[places(first + x, lanes)], at, lanes)
-
                 inside = tirx.all(channel < op.out_channels, y >= 0, y < self.rows_out)
                 with T.If(inside), T.Then():
-                    in_vectors(self.columns_out, self.lanes * self.columns, copy)
+                    self._store_row(lines, first, channel, y, self.lanes * self.columns)
 
 
 def _at_points(d: Sequence[Any]) -> tuple[Any, Any, Any]:

@@ -1,0 +1,101 @@
+"""What all that write the function of a convolution of bytes do alike."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Sequence
+from itertools import product
+from typing import Any
+
+from tvm import tirx
+from tvm.script.ir_builder import IRBuilder
+from tvm.script.ir_builder import tirx as T
+
+from tvm_deconv.schedules.tir.edit import index
+from tvm_deconv.schedules.tir.writing import in_vectors, own_size, places
+
+from .arguments import Arguments
+from .products import add_products, weights_of
+from .registers import Registers
+
+
+class Writer(ABC):
+    """Writes the function of one kernel ``k``; one use each.
+
+    ``parameters`` is how many offsets, scales and the like there are: one for each output channel
+    and phase, if not for more. ``given`` are the arguments.
+    """
+
+    given: Arguments
+
+    def __init__(self, kernel: Any, shape: list[Any], parameters: int) -> None:
+        self.k, self.shape, self.lanes = kernel, shape, kernel.dot.lanes
+        self.parameters = parameters
+        # Free sizes are variables, not the formulas that they are: those would stand in each index
+        # of hundreds of statements, and be simplified in each.
+        _, _, rows, columns = kernel.op.output_shape(*shape[:1], *shape[2:])
+        self.rows_out, self.columns_out = own_size("rows", rows), own_size("columns", columns)
+
+    def write(self) -> tirx.PrimFunc:
+        k = self.k
+        with IRBuilder() as builder, T.prim_func(s_tir=True):
+            T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
+            size = self.rows_out, self.columns_out
+            self.given = Arguments.of(k, k.store, k.words, self.parameters, self.shape, size)
+            self._strips()
+        return builder.get()
+
+    @abstractmethod
+    def _strips(self) -> None:
+        """The body."""
+
+    def _parameter(self, buffer: Any, at: Any) -> Any:
+        """The one at a place, in all lanes."""
+        return tirx.Broadcast(buffer[at], self.lanes)
+
+
+class BlockWriter(Writer):
+    """That of a kernel in blocks of output channels (``OfBlocks``).
+
+    ``batch`` is which picture the strip is of that is written.
+    """
+
+    batch: Any
+
+    def __init__(self, kernel: Any, shape: list[Any]) -> None:
+        op = kernel.op
+        super().__init__(kernel, shape, op.out_channels * op.h.stride * op.w.stride)
+        self.wide = self.lanes * kernel.tile.vectors
+
+    def _added(
+        self,
+        weights: Any,
+        rows: Sequence[Hashable],
+        vectors: int,
+        samples: Callable[[Any], list[Any]],
+    ) -> Registers:
+        """Sums over the words of channels, by (row, vector).
+
+        ``samples(word)`` are the vectors of one; its weights, one for each row, follow each other
+        from ``weights`` on.
+        """
+        k, lanes = self.k, self.lanes
+        sums = Registers(product(rows, range(vectors)), lanes)
+        for row, v in product(rows, range(vectors)):
+            sums[row, v] = tirx.const(0, f"int32x{lanes}")
+        with T.serial(index(0), index(k.depth)) as word:
+            xs = samples(word)
+            loaded = weights_of(k.dot, self.given.words, weights + word * len(rows), len(rows))
+            for row, weight in zip(rows, loaded, strict=True):
+                for v, x in enumerate(xs):
+                    sums[row, v] = add_products(k.dot, sums[row, v], x, weight)
+        return sums
+
+    def _store_row(self, lines: Any, first: Any, channel: Any, y: Any, together: int) -> None:
+        """A row of the result is ``lines[first:]``, copied so many elements at a time."""
+
+        def copy(x: Any, lanes: int) -> None:
+            at = [self.batch, channel, y, places(x, lanes)]
+            self.given.result.write(lines[places(first + x, lanes)], at, lanes)
+
+        in_vectors(self.columns_out, together, copy)
