@@ -54,7 +54,8 @@ def write(params: list[tirx.Var], found: Attention, strips: Strips) -> tirx.Prim
     """The function of these parameters that computes ``found``."""
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         _Writer(found, strips).write()
-    return tirx.PrimFunc(params, edit.in_root(builder.get().body))
+    func = tirx.PrimFunc(params, edit.in_root(builder.get().body))
+    return func.with_attr("tirx.noalias", True)
 
 
 class _Writer:
