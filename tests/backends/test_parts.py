@@ -146,7 +146,8 @@ def test_convolutions_read_their_channels_of_the_layer_before(shape, dims):
     result = distilled(net, 6)
     model = net.model(result)
     if dims is None:
-        assert not any("split" in name for name in calls(net, result))
+        # What only the Concat reads is split where that is computed.
+        assert "split" not in calls(net, result)
     x = np.random.default_rng(2).standard_normal(shape).astype("float32")
     (expected,) = ReferenceEvaluator(model).run(None, {"x": x})
     found = compiled(model)(tvm.runtime.tensor(x)).numpy()
