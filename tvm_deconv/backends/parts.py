@@ -66,6 +66,20 @@ def _parts(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, _Part]:
     copy_of: dict[relax.Var, relax.Var] = {}
     reads: Counter[relax.Var] = Counter()
     known: Counter[relax.Var] = Counter()
+    offsets: dict[str, list[Offsets] | None] = {}
+
+    def copied(call: relax.Call) -> list[_Part] | None:
+        """The parts that a call copies; None where it does anything else, or copies little."""
+        given = call.args[1].fields
+        # Sizes that a call hands on behind its tensors are known to that function alone.
+        if len(given) != 1 or not isinstance(given[0], relax.Var) or len(call.args) > 2:
+            return None
+        name = call.args[0].name_hint
+        if name not in offsets:
+            offsets[name] = _worth_sparing(mod[call.args[0]])
+        own = offsets[name]
+        return None if own is None else [_Part(given[0], at) for at in own]
+
     for value, var in _bindings(func):
         tvm_ffi.structural_walk(value, (relax.DataflowVar, lambda read: reads.update([read])))
         if isinstance(value, relax.TupleGetItem) and value.tuple_value in copies:
@@ -78,14 +92,14 @@ def _parts(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, _Part]:
                 part = parts.get(given)
                 if part is not None and _reading(mod[value.args[0]], {place: part}) is not None:
                     known[given] += 1
-            made = _copied(mod, value) if isinstance(var, relax.DataflowVar) else None
+            made = copied(value) if isinstance(var, relax.DataflowVar) else None
             if made is None:
                 continue
             copies[var] = made
             if not isinstance(var.ty, relax.TupleType):
                 parts[var], copy_of[var] = made[0], var
-    needed = {copy for copy in copies if isinstance(copy.ty, relax.TupleType)}
-    needed = {copy for copy in needed if reads[copy] > known[copy]}
+    tuples = [copy for copy in copies if isinstance(copy.ty, relax.TupleType)]
+    needed = {copy for copy in tuples if reads[copy] > known[copy]}
     needed |= {copy_of[part] for part in parts if reads[part] > known[part]}
     return {var: part for var, part in parts.items() if copy_of[var] not in needed}
 
@@ -107,19 +121,13 @@ def _is_kernel(mod: tvm.IRModule, value: relax.Expr) -> bool:
     )
 
 
-def _copied(mod: tvm.IRModule, call: relax.Call) -> list[_Part] | None:
-    """The parts that a call copies; None where it does anything else, or copies little."""
-    given = call.args[1].fields
-    # Sizes that a call hands on behind its tensors are known to that function alone.
-    if len(given) != 1 or not isinstance(given[0], relax.Var) or len(call.args) > 2:
-        return None
-    func = mod[call.args[0]]
-    offsets = offsets_of_parts(func)
+def _worth_sparing(func: tirx.PrimFunc) -> list[Offsets] | None:
+    """``offsets_of_parts``, where the copies are long enough."""
     sizes = [static_value(size) for param in func.params[1:] for size in param.shape]
     known = [size for size in sizes if size is not None]
-    if offsets is None or (len(known) == len(sizes) and prod(known) < _FEWEST):
+    if len(known) == len(sizes) and prod(known) < _FEWEST:
         return None
-    return [_Part(given[0], own) for own in offsets]
+    return offsets_of_parts(func)
 
 
 def offsets_of_parts(func: tirx.PrimFunc) -> list[Offsets] | None:
