@@ -167,7 +167,7 @@ def _blocks(conv: ConvTranspose2d) -> list[int]:
     outputs = conv.group_outputs
     few = {1} if conv.h.stride * conv.w.stride > 4 else set()
     half = {-(-outputs // 2)} if outputs % 16 else set()
-    return sorted({n for n in {4, 16, 64} | few | half if n < outputs} | {outputs})
+    return sorted({n for n in {4, 8, 16, 64} | few | half if n < outputs} | {outputs})
 
 
 def _splits(conv: ConvTranspose2d, block: int, machine: CpuMachine) -> list[int]:
@@ -237,7 +237,7 @@ def _register_tiles(rows: int, most_tiles: int, machine: CpuMachine) -> list[tup
         (vectors, channels)
         for vectors, channels in product(range(1, 9), range(1, 17))
         if registers(vectors, channels) <= machine.vector_registers
-        and 4 * machine.lanes * vectors * channels < STACK_BYTES
+        and 4 * machine.lanes * channels < STACK_BYTES
     ]
     first = min((s for s in shapes if s[0] * machine.lanes <= most_tiles), key=cost)
     if machine.loads_per_multiply_add > 1:

@@ -74,8 +74,7 @@ def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
         return zero
 
     def copied(j: Any) -> Any:
-        c = g * strip.conv.group_inputs + channel
-        return tirx.BufferLoad(strip.x, [n, c, y, first + j]).astype(ACCUMULATE_DTYPE)
+        return strip.input_at([n, sy, sx, g * strip.conv.group_inputs + channel, i, j])
 
     inside = tirx.SeqStmt(
         [

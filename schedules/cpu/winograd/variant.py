@@ -219,4 +219,5 @@ WINOGRAD = Variant(
     compute=compute,
     schedule=schedule,
     refusal=refusal,
+    maps_input=True,
 )
