@@ -102,6 +102,26 @@ def transforms(outputs: int, taps: int) -> Transforms:
     )
 
 
+@cache
+def nested_transforms(outer: tuple[int, int], inner: tuple[int, int]) -> Transforms:
+    """The matrices of F(n, p) of tiles of F(m, k), each an (outputs, taps), as one for n m outputs.
+
+    Piece j of the kernel has taps from j m on, m of them but for the last, which has k.
+    """
+    (tiles, pieces), (outputs, taps) = outer, inner
+    a, b = transforms(*outer), transforms(*inner)
+    samples = np.arange(len(a.data))[:, None] * outputs + np.arange(len(b.data))
+    data = np.zeros((len(a.data) * len(b.data), samples[-1, -1] + 1))
+    for entries, places in zip(np.kron(a.data, b.data).T, samples.ravel(), strict=True):
+        data[:, places] += entries
+    kernel = [
+        np.kron(a.kernel[:, piece], b.kernel[:, tap])
+        for piece in range(pieces)
+        for tap in range(taps if piece == pieces - 1 else outputs)
+    ]
+    return Transforms(np.kron(a.inverse, b.inverse), np.array(kernel).T, data, points=())
+
+
 def _at_infinity(length: int) -> list[Fraction]:
     """Only the highest coefficient counts at infinity."""
     return [Fraction(0)] * (length - 1) + [Fraction(1)]

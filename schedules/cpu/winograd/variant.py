@@ -116,7 +116,7 @@ def compute(
         name=SPREAD,
     )
 
-    a, b = te.reduce_axis((0, h.points), "a"), te.reduce_axis((0, w.points), "b")
+    a, b = (te.reduce_axis((0, x.filter.inputs), name) for x, name in ((h, "a"), (w, "b")))
 
     def transformed(n, sy, sx, g, u, v, ic, tau):
         line, tx = tau // w.positions, tau % w.positions
