@@ -63,6 +63,15 @@ class Transforms:
     data: np.ndarray
     points: tuple[float, ...]
 
+    @property
+    def growth(self) -> float:
+        """What the errors of products are multiplied by on the way back, root mean square.
+
+        For random data and taps the product of point j is as large as |G_j| |B^T_j|.
+        """
+        sizes = (self.kernel**2).sum(1) * (self.data**2).sum(1)
+        return float(np.sqrt((self.inverse**2 @ sizes).mean() / self.kernel.shape[1]))
+
 
 def point_count(outputs: int, taps: int) -> int:
     """Points of F(outputs, taps): inputs of a tile, and products for each pair of channels."""

@@ -14,9 +14,10 @@ In two dimensions an error is multiplied by that of the other axis. A *line*, a 
 have one row or one column, has no other, and may take more points.
 
 For each point, the pieces of a line are a convolution of so many taps over tiles, and that takes
-fewer products by a Winograd form of its own, F(2, pieces) over two neighbouring tiles: the form is
-*nested*. F(5, 6) in F(2, 2) computes 10 outputs of 11 taps with 30 products, where pieces that are
-added up take 40, and multiplies errors by 1.4 more; F(5, 5) in F(2, 3) takes 36 for 15 taps, not 54.
+fewer products by a Winograd form of its own, F(n, pieces) over n neighbouring tiles: the form is
+*nested*. F(4, 4) in F(3, 2) computes 12 outputs of 7 taps with 28 products, where F(4, 7) takes 30
+and multiplies errors by twice as much; F(4, 4) in F(4, 3) takes 42 for 16 outputs of 11 taps, where
+pieces of 5 and 6 that are added up take 64.
 
 All phases of a transposed convolution read the same transformed input. The weight of a phase at the
 point 1 is the sum of its taps. Where all phases have the same sum (``Axis.equal_sums``), as behind
@@ -29,6 +30,7 @@ both axes takes 81 products for 64 outputs, where the phases by themselves take 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -50,8 +52,10 @@ MAX_PLANE_POINTS = 8
 MAX_LINE_OUTPUTS = 6
 # All of both axes are written out in the loop over input channels.
 MAX_PIECES, MAX_LINE_PIECES = 3, 4
-# Outputs of each of two nested tiles; both together have more than any tile that is not nested.
-_NESTED_TILES = (4, 5)
+# Outputs of nested tiles, which are more than any other tile has, and of each of two to four tiles.
+_NESTED_OUTPUTS, _NESTED_TILES = (8, 10, 12, 15, 16, 20), (5, 4)
+# Of errors: that of F(4, 7), which has 10 points.
+_MOST_GROWTH = 10.6
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,11 @@ class Filter:
     def inputs(self) -> int:
         """Samples that a tile reads."""
         return point_count(self.outputs, self.taps)
+
+    @property
+    def levels(self) -> tuple[Filter, Filter]:
+        """(outer, inner), of which the outer one does nothing where none is nested."""
+        return self.nested or (Filter(1, 1), self)
 
     @property
     def points(self) -> int:
@@ -187,20 +196,33 @@ def _tile_outputs(conv: ConvTranspose2d, axis: Axis) -> list[int]:
     found = (_filter(outputs, axis, most) for outputs in range(2, last + 1))
     known = [f for f in found if f.points <= most and f.pieces <= pieces]
     if is_line(conv):
-        least = min((f.points * f.pieces / f.outputs for f in known), default=0)
-        nested = (_nested(2 * tile, axis) for tile in _NESTED_TILES)
-        known += [f for f in nested if f is not None and f.points / f.outputs < least]
+        known += _nested_filters(known, axis)
     return [f.outputs for f in known]
 
 
+def _nested_filters(plain: list[Filter], axis: Axis) -> list[Filter]:
+    """Those with fewer products for an output than ``plain`` ones and than smaller ones."""
+    least = min((f.points * f.pieces / f.outputs for f in plain), default=0.0)
+    found = []
+    for outputs in _NESTED_OUTPUTS:
+        nested = _nested(outputs, axis)
+        if nested is not None and nested.points / outputs < least:
+            found.append(nested)
+            least = nested.points / outputs
+    return found
+
+
+@lru_cache(maxsize=256)
 def _nested(outputs: int, axis: Axis) -> Filter | None:
-    """Two neighbouring tiles in F(2, pieces), of the fewest products; None if none has points."""
-    tile, taps, found = outputs // 2, axis.max_taps, []
+    """That of the fewest products; None if there are no points that are exact enough."""
+    inner_outputs = next(count for count in _NESTED_TILES if outputs % count == 0)
+    tiles, taps, found = outputs // inner_outputs, axis.max_taps, []
     for pieces in range(2, MAX_LINE_PIECES):
-        last = max(taps - tile * (pieces - 1), tile)
-        if point_count(tile, last) <= MAX_POINTS:
-            parts = Filter(2, pieces), Filter(tile, last)
-            found.append(
-                Filter(outputs, tile * (pieces - 1) + last, step=axis.tap_step, nested=parts)
-            )
+        last = max(taps - inner_outputs * (pieces - 1), inner_outputs)
+        if point_count(inner_outputs, last) > MAX_POINTS:
+            continue
+        parts = Filter(tiles, pieces), Filter(inner_outputs, last)
+        all_taps = inner_outputs * (pieces - 1) + last
+        found.append(Filter(outputs, all_taps, step=axis.tap_step, nested=parts))
+    found = [f for f in found if f.matrices.growth <= _MOST_GROWTH]
     return min(found, key=lambda f: f.points, default=None)

@@ -43,7 +43,7 @@ _MOST_VECTORS, _WORTH_MORE = 3, 0.98
 
 # Vectors of outputs that are interleaved at once for a dilated layer. They do not fit in registers,
 # but 7 taps 12 apart take 0.7 to 0.9 of the time with 48 vectors that they take with 24.
-_MAX_INTERLEAVED = 50
+_MAX_INTERLEAVED = 48
 
 
 def choose_tile(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> WinogradTile:

@@ -12,9 +12,7 @@ from tvm_deconv.schedules.tir.straight_line import StraightLine
 
 def transformed(code: StraightLine, known: Filter, values: Sequence[Any]) -> list[Any]:
     """B^T times the samples of a tile: a result for each point."""
-    if known.nested is None:
-        return lagrange(code, known.matrices.points, values)
-    outer, inner = known.nested
+    outer, inner = known.levels
     results = []
     # Row by row: the differences of all at once would not fit in registers.
     for row in outer.matrices.data:
@@ -28,9 +26,7 @@ def transformed(code: StraightLine, known: Filter, values: Sequence[Any]) -> lis
 
 def inverted(code: StraightLine, known: Filter, products: Sequence[Any]) -> list[Any]:
     """A^T times the products at all points: the outputs of a tile."""
-    if known.nested is None:
-        return code.combine(known.matrices.inverse, products)
-    outer, inner = known.nested
+    outer, inner = known.levels
     results = []
     for row in outer.matrices.inverse:
         sums = [
