@@ -173,7 +173,7 @@ def _filter(outputs: int, axis: Axis, most_points: int, shared: bool = False) ->
     taps, step = axis.max_taps, axis.tap_step
     if taps == 1:
         return Filter(outputs, taps)
-    if outputs >= MAX_PLANE_POINTS:
+    if outputs in _NESTED_OUTPUTS and most_points > MAX_PLANE_POINTS:
         nested = _nested(outputs, axis)
         if nested is not None:
             return nested

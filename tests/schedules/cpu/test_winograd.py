@@ -243,7 +243,8 @@ def test_a_large_square_kernel_in_pieces_is_as_exact(taps):
 
 
 @pytest.mark.parametrize(
-    ("taps", "outputs", "products"), [(3, 6, 8), (7, 4, 10), (7, 3, 9), (11, 4, 20), (11, 5, 20)]
+    ("taps", "outputs", "products"),
+    [(3, 6, 8), (7, 4, 10), (7, 3, 9), (11, 4, 20), (11, 5, 20), (7, 12, 28), (11, 16, 42)],
 )
 def test_a_long_kernel_takes_few_products(taps, outputs, products):
     """For each tile and pair of channels; directly it would be taps * outputs."""
