@@ -117,7 +117,7 @@ def nested_transforms(outer: tuple[int, int], inner: tuple[int, int]) -> Transfo
 
     Piece j of the kernel has taps from j m on, m of them but for the last, which has k.
     """
-    (tiles, pieces), (outputs, taps) = outer, inner
+    (_, pieces), (outputs, taps) = outer, inner
     a, b = transforms(*outer), transforms(*inner)
     samples = np.arange(len(a.data))[:, None] * outputs + np.arange(len(b.data))
     data = np.zeros((len(a.data) * len(b.data), samples[-1, -1] + 1))
