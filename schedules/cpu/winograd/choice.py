@@ -115,7 +115,7 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
         phases = row_phases(conv, filters(conv, outputs, shared))
         shapes = [
             ((block, *shape), _splits(conv, block, machine))
-            for block in _blocks(conv)
+            for block in _blocks(conv, machine)
             for shape in _register_tiles(block * phases, most, machine)
         ]
         strips = list(_strips(conv, sizes, outputs, lanes))
@@ -157,17 +157,19 @@ def _outputs(conv: ConvTranspose2d) -> list[tuple[int, int]]:
     return list(product(rows, columns))
 
 
-def _blocks(conv: ConvTranspose2d) -> list[int]:
+def _blocks(conv: ConvTranspose2d, machine: CpuMachine) -> list[int]:
     """Output channels of a block: all, a power of two, or half of what 16 does not divide.
 
     One only where it has more than four phases. Measured on an Intel Xeon (Emerald Rapids), one
     thread: 28 -> 3 channels with a shuffle by 3 take 0.87 of the time one by one, 64 -> 32 channels
-    behind a resize by 2 1.03; 28 -> 28 channels take 0.91 with blocks of 14.
+    behind a resize by 2 1.03; 28 -> 28 channels take 0.91 with blocks of 14. Blocks of 8 fit its
+    register tiles of 2 x 8: 3x3 64 -> 64 at 128x128 takes 0.87; on Zen 4 nobody measured them.
     """
     outputs = conv.group_outputs
     few = {1} if conv.h.stride * conv.w.stride > 4 else set()
     half = {-(-outputs // 2)} if outputs % 16 else set()
-    return sorted({n for n in {4, 8, 16, 64} | few | half if n < outputs} | {outputs})
+    eight = {8} if machine.loads_per_multiply_add == 1 else set()
+    return sorted({n for n in {4, 16, 64} | eight | few | half if n < outputs} | {outputs})
 
 
 def _splits(conv: ConvTranspose2d, block: int, machine: CpuMachine) -> list[int]:
