@@ -38,7 +38,8 @@ _LINE_VECTORS = (1, 2, 3, 4, 6, 8, 16)
 # Tiles of a register tile: more would be computed for nothing with few tiles in a strip. A line has
 # more, and fewer loads for each multiply-add make it 15 to 20 % faster: two vectors by 8 rows.
 _MOST_TILES, _MOST_LINE_TILES = 16, 32
-# Up to so many vectors of tiles are weighed if they make a multiply-add cheaper by this much.
+# Up to so many vectors of tiles are weighed if they make a multiply-add cheaper by this much; of a
+# line in any case, which has few: 40 of 200 samples fill three vectors, and waste a third of four.
 _MOST_VECTORS, _WORTH_MORE = 3, 0.98
 
 # Vectors of outputs that are interleaved at once for a dilated layer. They do not fit in registers,
@@ -247,7 +248,8 @@ def _register_tiles(rows: int, most_tiles: int, machine: CpuMachine) -> list[tup
     widths = range(first[0] + 1, _MOST_VECTORS + 1)
     wider = [[shape for shape in shapes if shape[0] == width] for width in widths]
     best = [min(found, key=cost) for found in wider if found]
-    return [first, *(shape for shape in best if cost(shape) < _WORTH_MORE * cost(first))]
+    worth = _WORTH_MORE if most_tiles == _MOST_TILES else 1
+    return [first, *(shape for shape in best if cost(shape) < worth * cost(first))]
 
 
 def _unroll(conv: ConvTranspose2d, tile: WinogradTile) -> int:
