@@ -54,6 +54,11 @@ class Dot:
         """The dtype of a word."""
         return f"int{self.word_bits}"
 
+    @property
+    def packs(self) -> bool:
+        """Whether two vectors are packed in one with saturation, by int16 and by bytes."""
+        return self.intrinsic.startswith("llvm.x86.")
+
     def shift(self, dtype: str) -> int:
         """What is added to x of ``dtype`` so that it fits an element: int8, or uint8, or wider."""
         if self.bits > 8:

@@ -47,6 +47,14 @@ def opaque(value: Any) -> Any:
     return T.bind(tirx.call_llvm_intrin(value.ty.dtype, "llvm.umax", value, index(0)))
 
 
+def unforeseen(value: int, read: Any) -> Any:
+    """``value``, which is what is ``read`` of memory, too: LLVM does not know how much it is.
+
+    It writes out loops of few turns, hoists what they load out of the loops around, and spills.
+    """
+    return tirx.call_llvm_intrin("int64", "llvm.umax", index(value), tirx.Cast("int64", read))
+
+
 def places(first: Any, lanes: int) -> Any:
     """The index of ``lanes`` neighbours."""
     return ramp(first, lanes) if lanes > 1 else index(first)
@@ -74,6 +82,30 @@ def in_vectors(count: Any, lanes: int, do: Callable[[Any, int], None]) -> None:
         do(vector * lanes, lanes)
     with T.serial(index(0), count % lanes) as rest:
         do(count - count % lanes + rest, 1)
+
+
+def to_the_end(count: Any, lanes: int, do: Callable[[Any, int], None]) -> None:
+    """As ``in_vectors``, where places may be done twice: the last vector ends with the last place.
+
+    Of fewer places than ``lanes`` vectors are shorter, where it is known how many there are.
+    """
+    number = known(count)
+    if number is not None:
+        while lanes > max(number, 1):
+            lanes //= 2
+        with T.serial(index(0), index(number // lanes)) as vector:
+            do(vector * lanes, lanes)
+        if number % lanes:
+            do(index(number - lanes), lanes)
+        return
+    with T.If(count >= lanes):
+        with T.Then():
+            with T.serial(index(0), count // lanes) as vector:
+                do(vector * lanes, lanes)
+            with T.If(count % lanes > 0), T.Then():
+                do(count - lanes, lanes)
+        with T.Else():
+            in_vectors(count, max(1, lanes // 8), do)
 
 
 def lane_by_lane(lanes: int, do: Callable[[Any], None]) -> None:

@@ -24,7 +24,7 @@ from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.tir.edit import index, ramp, shuffle
-from tvm_deconv.schedules.tir.writing import in_vectors, places, type_of
+from tvm_deconv.schedules.tir.writing import in_vectors, named, places, type_of
 
 from .kernel import Dim, Integer, Read
 from .products import add_products, weights_of
@@ -81,40 +81,41 @@ class _Writer(Writer):
         k, op = self.k, self.k.op
         _, _, h, w = self.shape
         down, right = op.step
-        self.block_rows = T.bind(tirx.ceildiv(op.h.blocks(h), index(down)))
-        self.column_tiles = T.bind(tirx.ceildiv(op.w.blocks(w), index(self.columns * right)))
+        self.block_rows = named(tirx.ceildiv(op.h.blocks(h), index(down)))
+        self.column_tiles = named(tirx.ceildiv(op.w.blocks(w), index(self.columns * right)))
         beyond = -(-(op.w.halo_extent + k.folded - 1) // right)
         # Of the columns that are a step apart, which lie side by side.
-        self.plane = T.bind(self.column_tiles * self.columns + beyond)
-        self.packed_columns = T.bind(self.plane * right)
-        strips = T.bind(tirx.ceildiv(self.block_rows, k.tile.rows))
+        self.plane = named(self.column_tiles * self.columns + beyond)
+        self.packed_columns = named(self.plane * right)
+        # Of a row of outputs.
+        self.line = named(self.column_tiles * (self.columns * op.w.stride))
+        strips = named(tirx.ceildiv(self.block_rows, k.tile.rows))
         # Each split packs the strip anew, for its share of the tiles.
         splits = k.tile.splits
         share = op.groups * k.tiles // splits
         with T.parallel(index(0), self.shape[0] * strips * splits) as piece:
             strip = T.bind(piece // splits)
             batch, top = T.bind(strip // strips), T.bind(strip % strips * k.tile.rows)
+            self.batch = batch
             depth = op.groups * k.depth
             size = depth * self.packed_rows * self.packed_columns
             packed = T.alloc_buffer((size,), k.dot.word)
             natural = T.alloc_buffer((self.packed_columns,), k.dot.word) if right > 1 else None
-            kept = self.columns * op.w.stride * k.tile.channels * k.tile.down
-            written = T.alloc_buffer((index(kept * len(k.row_phases[0])),), k.store.own)
+            kept = self.line * (k.tile.channels * k.tile.down * len(k.row_phases[0]))
+            written = T.alloc_buffer((kept,), k.store.own)
             with T.serial(index(0), index(depth)) as word:
                 self._pack(packed, natural, batch, top, word)
             rows = tirx.min(index(k.tile.rows), self.block_rows - top)
             first = T.bind(piece % splits * share)
-            # A line of the result is written to its end before the next one: of 1 channel to 64 of
-            # 224x224, kernel 5, 0.6 ms, not 0.9 by rows of each tile of columns, whose halves of
-            # lines of many channels share few places of a cache.
             with (
                 T.serial(index(0), index(share)) as of_share,
                 T.serial(index(0), tirx.ceildiv(rows, index(k.tile.down))) as step,
-                T.serial(index(0), self.column_tiles) as column,
             ):
                 tile, row = T.bind(first + of_share), T.bind(step * k.tile.down)
                 for phases in k.row_phases:
-                    self._tile(packed, written, batch, top, tile, column, row, phases)
+                    with T.serial(index(0), self.column_tiles) as column:
+                        self._tile(packed, written, tile, column, row, phases)
+                    self._store(written, T.bind(top + row), tile, phases)
 
     def _pack(self, result: Any, natural: Any, batch: Any, top: Any, word: Any) -> None:
         """One word of channels of a strip: its rows, then the borders of each.
@@ -167,14 +168,12 @@ class _Writer(Writer):
         self,
         packed: Any,
         written: Any,
-        batch: Any,
-        top: Any,
         tile: Any,
         column: Any,
         row: Any,
         phases: Sequence[int],
     ) -> None:
-        """Sums of a row of one tile, and their store."""
+        """Sums of a row of one tile, and what is stored of them."""
         k, op, lanes = self.k, self.k.op, self.lanes
         vectors, channels, (rh, rw) = k.tile.vectors, k.tile.channels, op.strides
         lines = list(product(phases, range(rw), range(channels)))
@@ -215,7 +214,7 @@ class _Writer(Writer):
                         sums[at_v] = add_products(k.dot, sums[at_v], x, weight)
             return count
 
-        with T.serial(index(0), index(k.depth)) as word:
+        with T.serial(index(0), self.depth) as word:
             weights = T.bind(tile * before[0] + before[1] + word * reads)
             top_row = (group * k.depth + word) * self.packed_rows + row * k.op.step[0]
             first, stride = column * self.columns, self.packed_columns
@@ -227,55 +226,38 @@ class _Writer(Writer):
                 starts = {dy: T.bind((top_row + dy) * stride + first) for dy in rows}
                 for dy, columns in rows.items():
                     weights = weights + add_row(starts[dy], weights, columns)
-        rows_down = list(product(range(k.tile.down), phases))
-        # Bytes of one channel's row, and of the vectors of it that lie side by side.
-        width, part = self.columns * rw, lanes * rw
-        for number, ((d, fh), o) in enumerate(product(rows_down, range(channels))):
-            for v in range(k.tile.across):
-                totals = [
-                    (
-                        sums[(fh, fw, o), d * k.tile.across + v],
-                        partial(self._parameter, at=parameter(fh, fw, o)),
-                    )
-                    for fw in range(rw)
-                ]
-                values = self.given.of_store.stored_interleaved(totals, lanes)
-                T.buffer_store(written, values, [ramp(index(number * width + v * part), part)])
-        self._store(written, batch, top + row, tile, column, rows_down)
+        across, part = k.tile.across, lanes * rw
+        rows_of = [
+            [
+                (
+                    sums[(fh, fw, o), d * across + v],
+                    partial(self._parameter, at=parameter(fh, fw, o)),
+                )
+                for fw in range(rw)
+            ]
+            for d, fh, o, v in product(range(k.tile.down), phases, range(channels), range(across))
+        ]
+        begin = T.bind(column * (across * part))
+        for number, values in self.given.of_store.stored_rows(rows_of, k.dot, across):
+            to = begin + self.line * (number // across) + number % across * part
+            T.buffer_store(written, values, [ramp(to, values.ty.dtype.lanes)])
 
-    def _store(
-        self,
-        written: Any,
-        batch: Any,
-        row: Any,
-        tile: Any,
-        column: Any,
-        rows_down: Sequence[tuple[int, int]],
-    ) -> None:
-        """The rows of a tile's channels: (rows down, phase), of which a part may be behind an edge.
+    def _store(self, written: Any, row: Any, tile: Any, phases: Sequence[int]) -> None:
+        """Rows of a tile's channels, each to its end before the next one.
 
-        All are in ``written``, so that no sums are in registers where it branches: of 3 channels to
-        64 of 96x96 0.15 ms, not 0.10 with a branch for each channel.
+        By columns of the tile, halves of lines of many channels shared few places of a cache, and
+        sums were in registers where it branched: of 1 channel to 64 of 224x224, kernel 5, TODO ms,
+        not 1.2, of 3 to 64 of 96x96, kernel 3, TODO, not 0.17.
         """
         k, op = self.k, self.k.op
-        channels, outputs, (rh, rw) = k.tile.channels, op.group_outputs, op.strides
+        channels, outputs, rh = k.tile.channels, op.group_outputs, op.h.stride
         first = T.bind(tile % k.tiles * channels)
         count: Any = index(channels)
         if outputs % channels:
             count = tirx.min(outputs - first, count)
-        width, part = self.columns * rw, self.lanes * rw
-        left = T.bind(column * width)
-        for number, (d, fh) in enumerate(rows_down):
+        for number, (d, fh) in enumerate(product(range(k.tile.down), phases)):
             y = T.bind((row + d) * rh + fh)
             with T.If(y < self.rows_out), T.Then(), T.serial(index(0), count) as o:
                 channel = T.bind(tile // k.tiles * outputs + first + o)
-                line = T.bind((o + number * channels) * width)
-                with T.If(left + width <= self.columns_out):
-                    with T.Then():
-                        for v in range(k.tile.across):
-                            at = [batch, channel, y, ramp(left + v * part, part)]
-                            own = written[ramp(line + v * part, part)]
-                            self.given.result.write(own, at, part)
-                    with T.Else(), T.serial(index(0), self.columns_out - left) as i:
-                        at = [batch, channel, y, left + i]
-                        self.given.result.write(written[line + i], at, 1)
+                line = T.bind((o + number * channels) * self.line)
+                self._store_row(written, line, channel, y, self.lanes * k.dot.group)
