@@ -5,14 +5,29 @@ A vector of one lane is a number: so places, types and values are asked for by t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tvm import tirx
+from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 from tvm.sym import Analyzer
 
 from .edit import index, ramp
+
+
+@contextmanager
+def scheduled_function() -> Iterator[IRBuilder]:
+    """Within it the function is written that ``get`` gives behind it; no two arguments overlap."""
+    with IRBuilder() as builder, T.prim_func(s_tir=True):
+        T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
+        yield builder
+
+
+def argument(name: str, shape: Sequence[Any], dtype: str) -> Any:
+    """The next one of the function: a buffer."""
+    return T.match_buffer(T.arg(name, T.handle()), shape, dtype)
 
 
 def simplified(value: Any) -> Any:

@@ -11,7 +11,7 @@ from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.cpu.dot import Dot
 from tvm_deconv.schedules.tir.edit import index, interleaved
-from tvm_deconv.schedules.tir.writing import broadcast, type_of
+from tvm_deconv.schedules.tir.writing import argument, broadcast, type_of
 
 from .kernel import NUMBERS, SUM_VALUES, Store, Sum
 from .packs import TOGETHER, in_rows, packed
@@ -36,17 +36,12 @@ class StoreParameters:
     zero_point: Any
 
     @staticmethod
-    def of(
-        store: Store,
-        parameter: Callable[[str, Sequence[Any], str], Any],
-        values: Sequence[Any],
-        zero_point: Any,
-    ) -> StoreParameters:
+    def of(store: Store, values: Sequence[Any], zero_point: Any) -> StoreParameters:
         """The next ones: scales, numbers[, shifts][, slopes], each but numbers of ``values``."""
-        scales = parameter("scales", values, "float32")
-        numbers = parameter("numbers", (index(NUMBERS),), "float32")
-        shifts = parameter("shifts", values, "float32") if store.has_shift else None
-        slopes = parameter("slopes", values, "float32") if store.has_slope else None
+        scales = argument("scales", values, "float32")
+        numbers = argument("numbers", (index(NUMBERS),), "float32")
+        shifts = argument("shifts", values, "float32") if store.has_shift else None
+        slopes = argument("slopes", values, "float32") if store.has_slope else None
         return StoreParameters(store, scales, numbers, shifts, slopes, zero_point)
 
     def stored(self, total: Any, vector: Callable[[Any], Any], lanes: int) -> Any:
@@ -114,15 +109,13 @@ class Result:
     values: Any = None
 
     @staticmethod
-    def of(
-        store: Store, parameter: Callable[[str, Sequence[Any], str], Any], shape: Sequence[Any]
-    ) -> Result:
+    def of(store: Store, shape: Sequence[Any]) -> Result:
         """[other, values, ]y as arguments; y and ``other`` are of ``shape``."""
         if store.sum is None:
-            return Result(store, parameter("y", shape, store.result))
-        other = parameter("other", shape, store.sum.other)
-        values = parameter("values", (index(SUM_VALUES),), "float32")
-        return Result(store, parameter("y", shape, store.result), other, values)
+            return Result(store, argument("y", shape, store.result))
+        other = argument("other", shape, store.sum.other)
+        values = argument("values", (index(SUM_VALUES),), "float32")
+        return Result(store, argument("y", shape, store.result), other, values)
 
     def flat(self, size: Any) -> Result:
         """With y and ``other`` as lines of ``size`` elements."""

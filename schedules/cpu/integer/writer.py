@@ -8,11 +8,16 @@ from itertools import product
 from typing import Any
 
 from tvm import tirx
-from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.tir.edit import index
-from tvm_deconv.schedules.tir.writing import own_size, places, to_the_end, unforeseen
+from tvm_deconv.schedules.tir.writing import (
+    own_size,
+    places,
+    scheduled_function,
+    to_the_end,
+    unforeseen,
+)
 
 from .arguments import Arguments
 from .products import add_products, weights_of
@@ -40,8 +45,7 @@ class Writer(ABC):
 
     def write(self) -> tirx.PrimFunc:
         k = self.k
-        with IRBuilder() as builder, T.prim_func(s_tir=True):
-            T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
+        with scheduled_function() as builder:
             size = self.rows_out, self.columns_out
             self.given = Arguments.of(k, k.store, k.words, self.parameters, self.shape, size)
             self._strips()
