@@ -217,6 +217,18 @@ def test_sums_are_a_part_of_a_convolution_or_one_function(tmp_path):
     assert sum(" added" in kernel.reason for kernel in kernels) == 2
 
 
+def test_what_is_added_to_phases_is_added_in_the_store(tmp_path):
+    """An input repeated for each phase before a shuffle, as in networks for telephones."""
+    net = Net((1, 3, 7, 11))
+    x = net("Add", net.conv("x", 3, 27), net("Concat", *["x"] * 9, axis=1))
+    output = net("DepthToSpace", x, blocksize=3, mode="DCR")
+    model = quantized(net, output, tmp_path)
+    (kernel,) = tvm_deconv.explain(model, target=VNNI).kernels
+    assert " added" in kernel.reason
+    x = image(net.shape)
+    assert_equal_but_for_ties(computed(model, x), by_onnx_runtime(model, x))
+
+
 def test_nothing_between_convolutions_is_float32(tmp_path):
     model = quantized(*between(), tmp_path)
     assert not reasons(model)

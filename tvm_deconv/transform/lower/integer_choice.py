@@ -149,8 +149,8 @@ def _cpu_kernel(
     kernels = kernels_of(op, data, variant.dot, store, sizes, machine, forms)
     others = sorted(kernels, key=itemgetter(1))
     cycles = min([direct, *(other for _, other, _ in others)])
-    # Fewer products at a time than float32 has with Winograd's form.
-    if variant.dot.group < 4 and op.step == (1, 1):
+    # Fewer products at a time than float32 has with Winograd's form, or of depthwise layers.
+    if variant.dot.group < 4:
         slower = _why_float32(op, sizes, cycles, variant.dot.name, machine, preferences.winograd)
         if slower:
             return Refused(slower)
