@@ -38,7 +38,7 @@ def write_nearest(factors: tuple[int, int], dtype: str, shape: Sequence[Any]) ->
             at = T.bind(map_ // c), T.bind(map_ % c)
 
             def repeat(first: Any, lanes: int) -> None:
-                own = T.bind(x[(*at, row, places(first, lanes))])
+                own = T.bind(x[at[0], at[1], row, places(first, lanes)])
                 wide = broadcast(own, rw) if lanes == 1 else interleaved([own] * rw, lanes)
                 for f in range(rh):
                     T.buffer_store(y, wide, [*at, row * rh + f, places(first * rw, lanes * rw)])

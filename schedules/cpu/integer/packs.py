@@ -9,8 +9,8 @@ A pack puts the runs of 16 bytes that registers consist of side by side, each by
 
 which one shuffle puts into any other order. For 64 bytes these are 23 instructions, 27 to 32 where
 each vector is held, rounded and narrowed by itself: a sub-pixel layer of factor 3, 28 channels to 3
-of 180x320, takes 1.06 ms, not 1.14, one of 32 channels to 32 of 96x96 behind a resize by 2 0.38, not
-0.44 (one thread of an Intel Xeon beside other work).
+of 180x320, takes 1.06 ms, not 1.14, one of 32 channels to 32 of 96x96 behind a resize by 2 0.38,
+not 0.44 (one thread of an Intel Xeon beside other work).
 """
 
 from __future__ import annotations

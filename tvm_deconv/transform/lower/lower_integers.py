@@ -217,7 +217,7 @@ class _Rebuild(PyExprMutator):
         """``tensor`` as it is in the new function, of the shape of ``like``: a view of no view."""
         new = self.visit_expr(tensor)
         made = self.lookup_binding(new) if isinstance(new, relax.Var) else None
-        if op_name(made) == _RESHAPE:
+        if made is not None and op_name(made) == _RESHAPE:
             new = made.args[0]
         return (
             new
