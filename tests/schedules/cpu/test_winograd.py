@@ -13,7 +13,7 @@ import tvm
 import tvm_ffi
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel import HOST, check, compile_here, expected_output, function, has_output, square
+from kernel import HOST, check, compile_quickly, expected_output, function, has_output, square
 from tvm import tirx
 from tvm.s_tir import SBlock
 
@@ -137,7 +137,7 @@ def relative_error(variant, conv, shape, tile=None):
     weight = rng.standard_normal(conv.weight_shape).astype("float32")
     expected = expected_output(conv, x, weight)
     func, parameters = function(variant, conv, shape, parameters=tile)
-    built = compile_here(func, HOST)
+    built = compile_quickly(func, HOST)
     y = tvm.runtime.empty(expected.shape, "float32")
     packed = tvm.runtime.tensor(VARIANTS[variant].pack_weights(weight, conv, parameters))
     built["main"](tvm.runtime.tensor(x), packed, y)
@@ -194,7 +194,7 @@ def chain_error(variant, taps, channels, plane=False):
         axis = same(count)
         conv = ConvTranspose2d(channels, channels, axis if plane else Axis(1), axis)
         func, parameters = function(variant, conv, shape)
-        layers.append((conv, parameters, compile_here(func, HOST)["main"]))
+        layers.append((conv, parameters, compile_quickly(func, HOST)["main"]))
     got = rng.standard_normal((1, channels, *shape[1:])).astype("float32")
     wanted = got.astype("float64")
     for number in range(24):
