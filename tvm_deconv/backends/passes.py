@@ -11,8 +11,10 @@ from tvm_deconv.errors import ModelError, TargetError
 from tvm_deconv.schedules.rest.default import is_scheduled
 
 from .alignment import AcceptUnaligned
+from .attention import MergeAttention
 from .in_place import OverwriteInputs
 from .packed import Packed, constant_parameters, with_packed
+from .parts import ReadParts
 from .registry import backend_of
 from .shared import ShareFunctions
 from .views import ViewReshapes
@@ -27,7 +29,9 @@ def passes_after_fusion(target: Target) -> list[tvm.transform.Pass]:
     stock = backend_of(target).stock
     return [
         ViewReshapes(),
+        ReadParts(),
         ShareFunctions(),
+        MergeAttention(target),
         ScheduleRemaining(target),
         ShareFunctions(),
         CheckLimits(target),
