@@ -42,8 +42,9 @@ _MOST_TILES, _MOST_LINE_TILES = 16, 32
 # line in any case, which has few: 40 of 200 samples fill three vectors, and waste a third of four.
 _MOST_VECTORS, _WORTH_MORE = 3, 0.98
 
-# Of strips of a line that are expected to be as fast, the shortest is: 0.80 of the time of four times
-# the length for 32 channels and 7 taps 3 apart, 0.91 for 64 and 3 taps (Intel Xeon, busy caches).
+# Of strips of a line that are expected to be as fast, the shortest is: 0.80 of the time of four
+# times the length for 32 channels and 7 taps 3 apart, 0.91 for 64 and 3 taps (Intel Xeon, busy
+# caches).
 _AS_FAST = 1.02
 
 # Vectors of outputs that are interleaved at once for a dilated layer. They do not fit in registers,

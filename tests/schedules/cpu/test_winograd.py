@@ -13,7 +13,16 @@ import tvm
 import tvm_ffi
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel import HOST, check, compile_quickly, expected_output, function, has_output, square
+from kernel import (
+    HOST,
+    check,
+    compile_here,
+    compile_quickly,
+    expected_output,
+    function,
+    has_output,
+    square,
+)
 from tvm import tirx
 from tvm.s_tir import SBlock
 
