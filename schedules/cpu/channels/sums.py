@@ -10,10 +10,11 @@ from typing import Any, TypeAlias
 from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
+from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.cpu.tiling import STACK_BYTES
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index
-from tvm_deconv.schedules.tir.writing import broadcast, named, places
+from tvm_deconv.schedules.tir.writing import broadcast, known, named, places, simplified
 
 from .strip import LINE, Strip
 from .tile import row_pitch
@@ -29,7 +30,8 @@ _Registers: TypeAlias = dict[tuple[int, int, int], Any]
 class _Tile:
     """A register tile: of a block of input channels and the ``number``-th tile of output channels.
 
-    ``y`` and ``x`` are its block row and column in the strip, ``first`` the place of its sums.
+    ``y`` and ``x`` are its block row and column in the strip, ``turn`` counts the tiles of a phase,
+    and ``first`` is the place of its sums.
     """
 
     block: Any
@@ -37,7 +39,43 @@ class _Tile:
     phase: tuple[int, int]
     y: Any
     x: Any
+    turn: Any
     first: Any
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """Lines of weights to fetch with each input channel of a tap.
+
+    Weights that are used for one register tile of pixels are read as they come: those of some
+    channels later are fetched. Those that are used for several come from the level-2 cache in all
+    turns but the first, which would wait for memory while the others do not ask for any: so each
+    turn fetches its share of those of the next phase.
+    """
+
+    strip: Strip
+    turns: Any
+    each: int
+    first: Any
+    begin: Any
+
+    @staticmethod
+    def of(strip: Strip, at: _Tile, begin: Any) -> _Ahead:
+        tile = strip.tile
+        lines = tile.whole_rows // tile.lines
+        turns = simplified(lines * strip.column_tiles)
+        each = ceil_div(ceil_div(tile.channels, LINE), max(1, known(turns) or lines))
+        share = tirx.ceildiv(index(tile.inputs * tile.channels), turns * LINE)
+        return _Ahead(strip, turns, each, named(at.turn * share), begin)
+
+    def places(self, channel: Any, ic: Any) -> list[tuple[Any, Any]]:
+        """Input channel and output channel of the weights, counted on beyond those of the tap."""
+        tile, conv = self.strip.tile, self.strip.conv
+        if known(self.turns) == 1:
+            return [(channel + _AHEAD, index(v)) for v in range(0, tile.channels, LINE)]
+        phase = conv.h.max_taps * conv.w.max_taps * conv.group_inputs
+        line = self.first + ic * self.each
+        return [(self.begin + phase, (line + i) * LINE) for i in range(self.each)]
 
 
 def add_phase(strip: Strip, block: Any, number: Any, place: Any, phase: tuple[int, int]) -> None:
@@ -56,7 +94,7 @@ def add_phase(strip: Strip, block: Any, number: Any, place: Any, phase: tuple[in
         ):
             x = named(column * tile.columns)
             first = named(row + x * conv.w.stride)
-            _add(strip, _Tile(block, number, phase, y, x, first))
+            _add(strip, _Tile(block, number, phase, y, x, line * strip.column_tiles + column, first))
 
 
 def _add(strip: Strip, at: _Tile) -> None:
@@ -134,6 +172,7 @@ def _reduce(strip: Strip, at: _Tile, runs: dict[int, int], registers: _Registers
     fh, fw = at.phase
     above, left = h.first_offset(fh) - h.halo[0], w.first_offset(fw) - w.halo[0]
     begin = named(at.block * tile.inputs)
+    ahead = _Ahead.of(strip, at, begin)
     place = (at.y * pitch + above) * strip.row + begin * strip.copied_columns
     place = named(place + at.x * right + left)
     inputs: Any = index(min(tile.inputs, conv.group_inputs))
@@ -156,8 +195,8 @@ def _reduce(strip: Strip, at: _Tile, runs: dict[int, int], registers: _Registers
                 T.bind(weights(channel, places(index(v * lanes), lanes)))
                 for v in range(tile.vectors)
             ]
-            for v in range(0, tile.channels, LINE):
-                T.evaluate(edit.prefetch(weights(channel + _AHEAD, index(v))).value)
+            for place in ahead.places(channel, ic):
+                T.evaluate(edit.prefetch(weights(*place)).value)
             for i, (j, count) in product(range(tile.lines), runs.items()):
                 with T.unroll(index(0), index(count)) as k:
                     pixel = source + ic * strip.copied_columns + i * pitch * strip.row

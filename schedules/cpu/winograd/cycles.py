@@ -129,7 +129,8 @@ def tile_cycles(
     piece = _piece_cycles(layout, machine)
     rows, columns = map(layout.h.strips, heights), map(layout.w.strips, widths)
     shares = [(sizes.batch or 1) * down * across for down, across in product(rows, columns)]
-    pieces = [share * conv.groups * tile.channel_splits for share in shares]
+    kinds = layout.h.kinds * conv.groups * tile.channel_splits
+    pieces = [share * kinds for share in shares]
     return sum(-(-count // threads) for count in pieces) / len(pieces) * piece
 
 

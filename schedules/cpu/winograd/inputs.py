@@ -56,9 +56,9 @@ def _each_row(strip: Strip, group: tirx.For, body: Callable[[Any, Any], tirx.Stm
 def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
     """rows[place] = zeros, x, zeros."""
     layout, w = strip.layout, strip.layout.w
-    n, sy, sx, g, _ = strip.place
+    n, sy, sx, f, g, _ = strip.place
     height, width = strip.x.shape[2:]
-    y = sy * layout.h.span + layout.h.first + i
+    y = sy * layout.h.span + layout.h.first + layout.h.later(f) + i
     first = sx * w.span + w.first
     count = edit.const_like(first, layout.row_inputs)
     before, after = edit.border_of(first, count, width)

@@ -85,8 +85,10 @@ def tiled_layers(draw):
         unroll=draw(st.sampled_from([n for n in (1, 2, 3, 4) if inputs % n == 0])),
         parallel=draw(st.booleans()),
         weight_vectors=draw(st.booleans()),
-        shared=can_share(conv, form) and draw(st.booleans()),
+        apart=draw(st.booleans()),
     )
+    if not tile.apart and can_share(conv, form):
+        tile = replace(tile, shared=draw(st.booleans()))
     return conv, shape, tile
 
 
