@@ -145,9 +145,7 @@ class Winograd(Packing):
             *(g, ic, b, block, fh // own, own, h.pieces, h.taps),
             *(fw // w.sharing, w.sharing, w.pieces, w.taps),
         ).transpose(0, 1, 2, 3, 4, 8, 6, 10, 5, 9, 7, 11)
-        by_row = by_axis.reshape(
-            g, ic, b, -1, sizes["piece"], own, w.sharing, h.taps * w.taps
-        )
+        by_row = by_axis.reshape(g, ic, b, -1, sizes["piece"], own, w.sharing, h.taps * w.taps)
         axes = ["g", "ic", "b", "row/n", "row%n", "piece"]
         inner = [word for word in self.order.split() if word in axes]
         first = [axis for axis in axes if axis not in inner]

