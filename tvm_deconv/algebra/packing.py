@@ -107,7 +107,8 @@ class Winograd(Packing):
     """``G w G^T`` of every piece of every phase, taken in float64: weights of F(m, k).
 
     m are the ``outputs`` (rows, columns) of a tile; ``algebra.winograd`` cuts the taps of a phase.
-    ``block`` is how many output channels a block has. ``shared`` is for phases that share products, ``apart`` for those in height that are apart.
+    ``block`` is how many output channels a block has. ``shared`` is for phases that share products,
+    ``apart`` for those in height that are apart.
     """
 
     outputs: tuple[int, int]

@@ -108,7 +108,7 @@ _AVX2 = StageCycles(
 )
 
 
-# Sums that have to be under way at once. With no more than the latency asks for, two vectors by four
+# Sums that have to be under way at once. With as many as the latency asks for, two vectors by four
 # rows, products take longer on an Intel Xeon (model 207): two by six are 4 to 9 % faster for 256
 # channels of 14x14 to 64x64, and no faster for 64 and 128.
 _BUSY, _BUSY_INTEL = 8, 8.25
