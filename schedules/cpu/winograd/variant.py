@@ -147,8 +147,8 @@ def compute(
     def multiplied(n, sy, sx, f, g, blk, u, v, row, tau):
         at = h.filter.point(u), w.filter.point(v)
         read = (n, sy, sx, f, g, *at, ic, tau + layout.later_tiles(piece))
-        place = row // tile.channels, ic, piece, row % tile.channels
-        weight = packed[(g, f, blk, u, v, *place)]
+        lane = row % tile.channels
+        weight = packed[g, f, blk, u, v, row // tile.channels, ic, piece, lane]
         return te.sum(transform[read] * weight, axis=[ic, piece])
 
     products = te.compute(
