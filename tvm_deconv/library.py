@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import tvm
 
 from tvm_deconv.backends import backend_of
-from tvm_deconv.backends.linking import link, linker
+from tvm_deconv.backends.linking import linker
 from tvm_deconv.built import Built
 from tvm_deconv.compiler import TargetSpec, build, for_threads, pipeline_of
 from tvm_deconv.errors import ImageError
@@ -76,7 +76,7 @@ def compile_library(
             else:
                 # One for a GPU, too: it cannot be known whether there is one like it here.
                 report(f"{output} is not for this processor: the range of its pixels {_LEFT}")
-        link(built.executable, unfinished, command, resolved)
+        built.write(unfinished, command)
 
 
 def _with_guess(built: Built, folder: Path, command: str, report: Callable[[str], None]) -> Built:
