@@ -83,7 +83,7 @@ def test_a_guess_made_without_the_mean_does_not_hold_with_it(tmp_path, picture):
 
 def test_a_library_for_another_machine_says_that_its_range_is_not_guessed(tmp_path, monkeypatch):
     said: list[str] = []
-    monkeypatch.setattr("tvm_deconv.library.link", lambda _, path, *rest: path.touch())
+    monkeypatch.setattr("tvm_deconv.built.link", lambda _, path, *rest: path.touch())
     monkeypatch.setattr("tvm_deconv.library.linker", lambda *_: "cc")
     target = "raspberry-pi/4b-aarch64"
     compile_library(bright(), tmp_path / "net.so", target, report=said.append, **OPTIONS)

@@ -41,6 +41,10 @@ class Packing:
         self.command, self.weights = command, weights
         self.parts: Parts = []
 
+    def content(self, module: tvm.runtime.Module) -> Parts:
+        """What is to get there."""
+        return content(module, self.weights)
+
     @property
     def options(self) -> list[str]:
         """More words for the linker."""
@@ -48,7 +52,7 @@ class Packing:
 
     def pack(self, module: tvm.runtime.Module, is_system_lib: bool, prefix: str, folder: str) -> str:
         """What ``export_library`` takes as ``fpack_imports``: the path of a file to link."""
-        self.parts = content(module, self.weights)
+        self.parts = self.content(module)
         source = os.path.join(folder, f"{prefix}imports.s")
         with open(source, "w", encoding="utf-8") as file:
             file.write(
