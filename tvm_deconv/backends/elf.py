@@ -21,9 +21,7 @@ _FILE = (
     "identity:16s type:H machine:H version:I entry:A segments_at:A sections_at:A flags:I own:H "
     "segment:H segments:H section:H sections:H names:H"
 )
-_SECTION = (
-    "name:I kind:I flags:A address:A offset:A size:A link:I info:I alignment:A entry:A"
-)
+_SECTION = "name:I kind:I flags:A address:A offset:A size:A link:I info:I alignment:A entry:A"
 _SEGMENT = {
     4: "kind:I offset:A address:A physical:A size:A memory:A flags:I alignment:A",
     8: "kind:I flags:I offset:A address:A physical:A size:A memory:A alignment:A",

@@ -27,7 +27,7 @@ SYMBOL = "__tvm_ffi__library_bin"
 SECTION = ".tvm_deconv"
 _SCRIPT = Path(__file__).with_suffix(".ld")
 # How linkers that take scripts begin to speak of themselves.
-_WITH_SCRIPTS = ("GNU ld ", "LLD ")
+_WITH_SCRIPTS = (b"GNU ld ", b"LLD ")
 _EXECUTABLE = b"relax.VMExecutable"
 
 
@@ -50,7 +50,9 @@ class Packing:
         """More words for the linker."""
         return ["-T", str(_SCRIPT)] if _takes_scripts(self.command) else []
 
-    def pack(self, module: tvm.runtime.Module, is_system_lib: bool, prefix: str, folder: str) -> str:
+    def pack(
+        self, module: tvm.runtime.Module, is_system_lib: bool, prefix: str, folder: str
+    ) -> str:
         """What ``export_library`` takes as ``fpack_imports``: the path of a file to link."""
         self.parts = self.content(module)
         source = os.path.join(folder, f"{prefix}imports.s")
@@ -90,8 +92,8 @@ def content(module: tvm.runtime.Module, weights: Sequence[np.ndarray] = ()) -> P
 
 @lru_cache
 def _takes_scripts(command: str) -> bool:
-    """Whether the linker of a compiler has a script in addition to its own."""
-    asked = subprocess.run(
-        [command, "-Wl,--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
-    return asked.stdout.startswith(_WITH_SCRIPTS)
+    """Whether the linker of a compiler takes a script in addition to its own."""
+    said = subprocess.run(
+        [command, "-Wl,--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False
+    ).stdout
+    return said.startswith(_WITH_SCRIPTS)

@@ -25,7 +25,7 @@ Parts: TypeAlias = list["bytes | memoryview"]
 def packed(module: tvm.runtime.Module) -> memoryview:
     """All of it, where TVM has it."""
     bundle = tvm_ffi.get_global_func("runtime.ModulePackImportsToTensor")
-    return memoryview(np.from_dlpack(bundle(module)))
+    return np.from_dlpack(bundle(module)).data
 
 
 def with_modules(content: bytes, change: Callable[[bytes, bytes], Parts]) -> Parts:

@@ -75,7 +75,11 @@ def with_stand_ins(mod: tvm.IRModule) -> tuple[tvm.IRModule, list[np.ndarray]]:
 
 def _is_equal(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether both have the same bits."""
-    return a.ctypes.data == b.ctypes.data or np.array_equal(*(x.reshape(-1).view("u1") for x in (a, b)))
+    return a.ctypes.data == b.ctypes.data or np.array_equal(_bytes(a), _bytes(b))
+
+
+def _bytes(array: np.ndarray) -> np.ndarray:
+    return array.reshape(-1).view("uint8")
 
 
 def put_in(content: bytes, weights: Sequence[np.ndarray]) -> Parts:
@@ -85,7 +89,7 @@ def put_in(content: bytes, weights: Sequence[np.ndarray]) -> Parts:
     end = 0
     for found in re.finditer(re.escape(mark) + b"(.{8})", content, re.DOTALL):
         array = weights[_NUMBER.unpack(found[1])[0]]
-        parts += [content[end : found.start()], _head(array), array.reshape(-1).view("u1").data]
+        parts += [content[end : found.start()], _head(array), _bytes(array).data]
         end = found.end()
     assert len(parts) == 3 * len(weights)
     return [*parts, content[end:]]
