@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
 
@@ -18,6 +19,7 @@ from tvm_deconv.backends.elf import fill
 from tvm_deconv.backends.linking import linker
 from tvm_deconv.backends.packing import Packing, content
 from tvm_deconv.backends.weights import put_in, with_stand_ins
+from tvm_deconv.errors import OutputError
 from tvm_deconv.options import Options
 from tvm_deconv.targets import resolve_target
 
@@ -81,6 +83,16 @@ def test_what_strips_a_library_leaves_its_weights(built, tmp_path):
     stripped = tmp_path / "stripped.so"
     subprocess.run(["strip", "-o", stripped, path], check=True)
     np.testing.assert_array_equal(result(stripped), wanted)
+
+
+def test_no_room_is_said_in_one_line(built, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(packing, "fill", full)
+    path = tmp_path / "net.so"
+    with pytest.raises(OutputError, match=f"^cannot write {path}: No space left on device$"):
+        built.write(path, linker(built.target))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -13,7 +13,7 @@ import tvm
 from tvm.support import cc as tvm_cc
 from tvm.target import Target
 
-from tvm_deconv.errors import TargetError
+from tvm_deconv.errors import OutputError, TargetError
 from tvm_deconv.schedules import llvm
 
 from .launch import launch_words
@@ -65,7 +65,7 @@ def link(
     for Linux, threads of its own for its parallel loops (``launch.c``).
 
     Raises TargetError when the linker fails, with what it said, and for kernels that the CUDA
-    compiler rejects.
+    compiler rejects, and OutputError where there is no room for all that it holds.
     """
     packing = Packing(command, weights) if takes_weights(target) else None
     with _failure_in_words(command):
@@ -77,7 +77,10 @@ def link(
             options=[*_options(target), *([] if packing is None else packing.options)],
         )
     if packing is not None:
-        packing.finish(path)
+        try:
+            packing.finish(path)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def takes_weights(target: Target) -> bool:
