@@ -33,7 +33,8 @@ class StageCycles:
 
     The others are bytes in a cycle: of ``weights``, which are prefetched, of ``scratch``, and of
     that of a line, whose rows lie far apart, each between a core and the level-3 cache and between
-    a core and memory; and ``line_loads`` of a line's scratch in the level-2 cache.
+    a core and memory; and ``line_loads`` of a line's scratch in the level-2 cache, of which lines
+    may count on ``line_near`` times what other layers do.
     """
 
     read: float
@@ -52,6 +53,7 @@ class StageCycles:
     scratch: tuple[float, float]
     line_scratch: tuple[float, float]
     line_loads: float
+    line_near: int = 1
 
 
 # Of one Zen 4 core (EPYC, AVX-512), fitted to the times of 120 tiles for ten layers, plain,
@@ -81,7 +83,19 @@ _AVX512 = StageCycles(
 # whole vectors in a cycle: fitted to 400 tiles for fourteen layers. Without these three the model
 # is 13 % away from a time there, with them 10 %; the tile that it takes first is up to 1.41 times
 # slower than the best of them, with them 1.21 times.
-_INTEL = replace(_AVX512, split_transform=12, split_invert=9.5, unfetched=18)
+#
+# Lines: fitted to 430 tiles for 21 layers of 3 to 15 taps, one thread. They may fill all of the
+# level-2 cache, of which half counts (``cpu.machine``). The model is 9 % away from a time, and what
+# it takes first 3 % slower than the best on average; with Zen 4's numbers 23 % and 6 %.
+_INTEL = replace(
+    _AVX512,
+    split_transform=12,
+    split_invert=9.5,
+    unfetched=18,
+    line_transform=3,
+    line_scratch=(6, 4),
+    line_near=2,
+)
 
 # Of AVX2, where two multiply-adds start in a cycle and none of the shuffles takes two registers:
 # fitted to 110 tiles for 13 layers, code for Haswell on an Intel Xeon (Emerald Rapids), one thread.
@@ -205,8 +219,10 @@ def _near(conv: ConvTranspose2d, machine: CpuMachine) -> int:
     seven lines three take 1.13 to 1.28 of it where 7/8 count, and three 0.94 to 0.96. On Zen 4,
     where fewer multiply-adds hide more, the whole cache is nearer to the times of the tuning log.
     """
-    whole = is_line(conv) or machine.loads_per_multiply_add > 1
-    return machine.l2_bytes if whole else machine.l2_bytes * 7 // 8
+    if is_line(conv):
+        return machine.l2_bytes * cycles_of(machine).line_near
+    few = machine.loads_per_multiply_add == 1
+    return machine.l2_bytes * 7 // 8 if few else machine.l2_bytes
 
 
 def _stream(

@@ -10,10 +10,10 @@ from tvm import tirx
 from tvm.sym import Analyzer
 
 from tvm_deconv.schedules.tir import edit
-from tvm_deconv.schedules.tir.lagrange import lagrange
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
+from .filters import transformed
 from .strip import ROWS, Strip
 from .tile import LINE
 
@@ -74,8 +74,7 @@ def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
         return zero
 
     def copied(j: Any) -> Any:
-        c = g * strip.conv.group_inputs + channel
-        return tirx.BufferLoad(strip.x, [n, c, y, first + j]).astype(ACCUMULATE_DTYPE)
+        return strip.input_at([n, sy, sx, g * strip.conv.group_inputs + channel, i, j])
 
     inside = tirx.SeqStmt(
         [
@@ -133,10 +132,10 @@ def _transform_tiles(strip: Strip, channel: Any) -> tirx.Stmt:
         return code.name(strip.load(strip.spread, place))
 
     columns = [
-        lagrange(code, h.matrices.points, [sample(a, b) for a in range(h.points)])
-        for b in range(w.points)
+        transformed(code, h.filter, [sample(a, b) for a in range(h.filter.inputs)])
+        for b in range(w.filter.inputs)
     ]
-    values = [lagrange(code, w.matrices.points, row) for row in zip(*columns, strict=True)]
+    values = [transformed(code, w.filter, row) for row in zip(*columns, strict=True)]
     line = (ty.loop_var * h.step + rh.loop_var) * w.step + rw.loop_var
     tau = line * w.positions + first
     for u, row in enumerate(values):

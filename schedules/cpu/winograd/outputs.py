@@ -12,6 +12,7 @@ from tvm_deconv.schedules.algorithms.names import OUTPUTS
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 
+from .filters import inverted
 from .strip import Strip
 
 
@@ -63,10 +64,10 @@ def _invert_tiles(strip: Strip, channel: Any, phase: Any, line: Any) -> tirx.Stm
         return code.name(strip.load(strip.products, place))
 
     columns = [
-        code.combine(h.matrices.inverse, [product(u, v) for u in range(h.points)])
+        inverted(code, h.filter, [product(u, v) for u in range(h.points)])
         for v in range(w.points)
     ]
-    values = [code.combine(w.matrices.inverse, row) for row in zip(*columns, strict=True)]
+    values = [inverted(code, w.filter, row) for row in zip(*columns, strict=True)]
     for i, row_values in enumerate(values):
         for j, value in enumerate(row_values):
             place = [fw.loop_var, i, j * w.step + rw.loop_var, first]
