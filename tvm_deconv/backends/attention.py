@@ -113,14 +113,11 @@ def _chains(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, _Chain]:
 
 
 def _is_kernel(mod: tvm.IRModule, value: relax.Expr) -> bool:
-    """Whether a function is called that is not scheduled yet.
-
-    Layers are, and TVM's schedules take no function that is written statement by statement.
-    """
+    """Whether it is a call of a kernel that is not scheduled yet, as those of layers are."""
     if not isinstance(value, relax.Call) or value.op != _CALL_TIR:
         return False
-    kernel = mod[value.args[0]]
-    return isinstance(kernel, tirx.PrimFunc) and not is_scheduled(kernel)
+    func = mod[value.args[0]]
+    return isinstance(func, tirx.PrimFunc) and not is_scheduled(func)
 
 
 @mutator
