@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import onnx
 import pytest
@@ -15,8 +17,11 @@ import tvm_deconv
 from tvm_deconv import Pixels, cli
 from tvm_deconv.errors import ImageError, PixelsError
 from tvm_deconv.library import compile_library
+from tvm_deconv.pictures.guess import Guess
 from tvm_deconv.pictures.network import Network
+from tvm_deconv.schedules.cpu.processors import available_processors
 from tvm_deconv.targets import is_this_machine, resolve_target
+from tvm_deconv.threads import use_threads
 
 OPTIONS = {"log": None, "shapes": {"luma": (1, 1, 12, 16)}}
 
@@ -83,13 +88,36 @@ def test_a_guess_made_without_the_mean_does_not_hold_with_it(tmp_path, picture):
 
 def test_a_library_for_another_machine_says_that_its_range_is_not_guessed(tmp_path, monkeypatch):
     said: list[str] = []
-    monkeypatch.setattr("tvm_deconv.library.link", lambda _, path, *rest: path.touch())
+    monkeypatch.setattr("tvm_deconv.built.link", lambda _, path, *rest: path.touch())
     monkeypatch.setattr("tvm_deconv.library.linker", lambda *_: "cc")
     target = "raspberry-pi/4b-aarch64"
     compile_library(bright(), tmp_path / "net.so", target, report=said.append, **OPTIONS)
 
     (line,) = said
     assert "net.so is not for this processor: the range of its pixels is left to be guessed" in line
+
+
+def test_a_network_is_asked_on_all_processors_and_its_caller_keeps_its_threads(
+    tmp_path, monkeypatch
+):
+    threads = tvm.get_global_func("runtime.NumThreads")
+    asked_on: list[int] = []
+
+    def guess(self, pixels):
+        asked_on.append(threads())
+        return Guess("0..1", "surely")
+
+    monkeypatch.setattr(Network, "guess", guess)
+
+    def compiled() -> int:
+        use_threads(1)
+        compile_library(bright(), tmp_path / "net.so", report=lambda line: None, **OPTIONS)
+        return threads()
+
+    # A count is a thread's own.
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(compiled).result() == 1
+    assert asked_on == [available_processors()]
 
 
 def test_a_size_that_the_network_refuses_leaves_the_guess_to_run(tmp_path, monkeypatch):

@@ -24,6 +24,8 @@ HOMES = {
 # A log that the repository does not have.
 EXTRA = "tuning_logs/abacus-1-thread/tvm-0.1"
 RELAY_EXTRA = "tuning_logs/abacus-1-thread/relay-0.1/records.jsonl"
+# Of the backends.
+FOR_LINKERS = ("launch.c", "packing.ld")
 LOG_FILES = {"device.json", "workloads.json", "records.json", "trials.jsonl"}
 
 
@@ -57,6 +59,7 @@ def wheel(tmp_path_factory):
             *home.rglob("*.py"),
             *(home.rglob("*.json*") if home.name == "tuning_logs" else ()),
             *home.glob("model/device_data/*.json"),
+            *(home / "backends" / name for name in FOR_LINKERS if home.name == "tvm_deconv"),
         )
         for path in paths:
             target = copy / path.relative_to(ROOT)
@@ -84,6 +87,10 @@ def names(wheel):
 def test_a_wheel_holds_every_module_and_no_other(names):
     modules = {name for name in names if name.endswith(".py")}
     assert modules == sources()
+
+
+def test_a_wheel_holds_what_compilers_and_linkers_are_given(names):
+    assert {f"tvm_deconv/backends/{name}" for name in FOR_LINKERS} <= names
 
 
 def test_a_wheel_holds_the_licence(names):

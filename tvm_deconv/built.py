@@ -5,17 +5,18 @@ them to a library of its own, and all are linked in the end.
 
 What range of pixels a network wants is asked of the network, when all is compiled, and the answer
 belongs into its library. So the kernels, which take most of the time, become object files once.
-They are linked alone to be asked, with the weights left where they are: a library with all of them
-takes as long to write as the one that is kept. The description is a function of the virtual
-machine, whose code takes a moment to make.
+They are linked alone to be asked, with the weights left where they are. The description is a
+function of the virtual machine, whose code takes a moment to make.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 
@@ -28,8 +29,9 @@ from tvm.target import Target
 
 from tvm_deconv import metadata
 from tvm_deconv.backends import backend_of
-from tvm_deconv.backends.linking import link_objects
+from tvm_deconv.backends.linking import link, link_objects, takes_weights
 from tvm_deconv.backends.lowering import lean_for
+from tvm_deconv.backends.weights import with_stand_ins
 from tvm_deconv.metadata import Metadata
 from tvm_deconv.schedules.cpu.processors import available_processors
 
@@ -38,27 +40,27 @@ from tvm_deconv.schedules.cpu.processors import available_processors
 class Built:
     """What a model for ``target`` became.
 
-    ``lowered`` is the module that all passes give: functions of the virtual machine, and the
-    kernels that they call. ``executable`` is made of it, and returns ``description``; the kernels
-    are in the ``libraries`` (none where nothing is computed).
+    ``lowered`` is the module that all passes give: functions of the virtual machine, one of which
+    returns ``description``, and the kernels that they call. Those of a processor are in the
+    ``libraries`` (none where nothing is computed).
     """
 
-    executable: VMExecutable
     lowered: tvm.IRModule
     description: Metadata
     target: Target
     libraries: tuple[tvm.runtime.Module, ...]
 
+    @cached_property
+    def executable(self) -> VMExecutable:
+        """What runs it; for other devices with their kernels, which are compiled then."""
+        return _linked(self.lowered, self.libraries, self.target)
+
     def with_objects(self, folder: Path) -> Built:
         """The same for a CPU, with its kernels' machine code in files in ``folder``.
 
-        They have to be there until the executable is linked. The executable is this one's, which
-        calls the same kernels; they cannot be run from such files.
+        They have to be there until ``write`` is done; they cannot be run from there.
         """
-        kernels = _kernels(self.lowered).values()
-        names = [str(kernel.attrs["global_symbol"]) for kernel in kernels]
-        # What is not is TVM's empty one where nothing is computed.
-        libraries = [library for library in self.libraries if library.kind == "llvm"]
+        names = [str(kernel.attrs["global_symbol"]) for kernel in _kernels(self.lowered).values()]
 
         def written(library: tvm.runtime.Module, path: Path) -> tvm.runtime.Module:
             own = [name for name in names if library.implements_function(name)]
@@ -67,8 +69,7 @@ class Built:
 
         # TVM lets other threads run while LLVM makes machine code.
         with ThreadPoolExecutor(available_processors()) as pool:
-            objects = tuple(pool.map(written, libraries, _object_files(folder)))
-        _let_import(self.executable, objects)
+            objects = tuple(pool.map(written, self.libraries, _object_files(folder)))
         return replace(self, libraries=objects)
 
     def machine(self, folder: Path, command: str) -> relax.VirtualMachine:
@@ -80,17 +81,21 @@ class Built:
         files = [file for _, file in zip(self.libraries, _object_files(folder), strict=False)]
         if files:
             link_objects(files, path, command, self.target)
-        _let_import(self.executable, [tvm_ffi.load_module(path)] if files else [])
-        try:
-            return relax.VirtualMachine(self.executable, tvm.cpu())
-        finally:
-            _let_import(self.executable, self.libraries)
+        libraries = (tvm_ffi.load_module(path),) if files else ()
+        return relax.VirtualMachine(_linked(self.lowered, libraries, self.target), tvm.cpu())
 
     def described_by(self, description: Metadata) -> Built:
-        """The same with another description."""
+        """The same with another description, and with the kernels that it has."""
         lowered = metadata.attach(self.lowered, description)
-        executable = _linked(lowered, self.libraries, self.target, list(_kernels(lowered)))
-        return replace(self, executable=executable, lowered=lowered, description=description)
+        return replace(self, lowered=lowered, description=description)
+
+    def write(self, path: str | os.PathLike, command: str) -> None:
+        """Write a library, which ``command`` links. Raises what ``link`` does."""
+        if not takes_weights(self.target):
+            link(self.executable, path, command, self.target)
+            return
+        lowered, weights = with_stand_ins(self.lowered)
+        link(_linked(lowered, self.libraries, self.target), path, command, self.target, weights)
 
 
 def _object_files(folder: Path) -> Iterator[Path]:
@@ -98,36 +103,26 @@ def _object_files(folder: Path) -> Iterator[Path]:
     return (folder / f"kernels{number}.o" for number in count())
 
 
-def _let_import(executable: VMExecutable, libraries: Iterable[tvm.runtime.Module]) -> None:
-    """Let the executable call kernels of these libraries, and of no others."""
-    executable.mod.clear_imports()
-    for library in libraries:
-        executable.mod.import_module(library)
-
-
 def built(lowered: tvm.IRModule, description: Metadata, target: Target) -> Built:
     """What a module that all passes have lowered becomes.
 
     To be called in the pass context in which TVM is to compile the kernels.
     """
-    # One kernel goes with the virtual machine's code: without any, TVM would add a module of C, for
-    # which it calls a compiler even where nothing is written.
-    sizes = {var: _size(func) for var, func in _kernels(lowered).items()}
-    others = sorted(sizes, key=lambda var: sizes[var])[1:]
     is_cpu = backend_of(target).device_kind == "cpu"
-    libraries = _compiled(lowered, {var: sizes[var] for var in others}, target) if is_cpu else ()
-    executable = _linked(lowered, libraries, target, others if is_cpu else ())
-    return Built(executable, lowered, description, target, tuple(executable.mod.imports))
+    made = Built(lowered, description, target, _compiled(lowered, target) if is_cpu else ())
+    if not made.libraries:
+        # In this context.
+        _ = made.executable
+    return made
 
 
-def _compiled(
-    lowered: tvm.IRModule, sizes: Mapping[tvm.ir.GlobalVar, int], target: Target
-) -> tuple[tvm.runtime.Module, ...]:
-    """Libraries of the kernels that have ``sizes``, each with its share.
+def _compiled(lowered: tvm.IRModule, target: Target) -> tuple[tvm.runtime.Module, ...]:
+    """Libraries of the kernels, each with its share.
 
     TVM lets other threads run while it compiles. A pass context is one thread's own: its
     instruments are called on all of them.
     """
+    sizes = {var: _size(func) for var, func in _kernels(lowered).items()}
     shares = _shares(sizes, available_processors())
     context = tvm.transform.PassContext.current()
 
@@ -157,18 +152,20 @@ def _size(func: tirx.PrimFunc) -> int:
 
 
 def _linked(
-    lowered: tvm.IRModule,
-    libraries: Sequence[tvm.runtime.Module],
-    target: Target,
-    compiled: Sequence[tvm.ir.GlobalVar],
+    lowered: tvm.IRModule, libraries: Sequence[tvm.runtime.Module], target: Target
 ) -> VMExecutable:
-    """An executable of a module of which the kernels ``compiled`` are in ``libraries``."""
+    """An executable of a module; its kernels are compiled where there are no ``libraries``."""
+    if not libraries:
+        return relax.build(lowered, target, relax_pipeline=None)
     functions = dict(lowered.functions.items())
-    for var in compiled:
-        functions[var] = relax.ExternFunc(str(functions[var].attrs["global_symbol"]))
-    callers = tvm.IRModule(functions).with_attr("external_mods", list(libraries))
-    with lean_for(_kernels(callers).values()):
-        return relax.build(callers, target, relax_pipeline=None)
+    for var, kernel in _kernels(lowered).items():
+        functions[var] = relax.ExternFunc(str(kernel.attrs["global_symbol"]))
+    executable = relax.build(tvm.IRModule(functions), target, relax_pipeline=None)
+    # In place of the C that TVM adds where it compiles nothing, for which it calls a compiler.
+    executable.mod.clear_imports()
+    for library in libraries:
+        executable.mod.import_module(library)
+    return executable
 
 
 def _kernels(lowered: tvm.IRModule) -> dict[tvm.ir.GlobalVar, tirx.PrimFunc]:

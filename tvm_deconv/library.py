@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +12,7 @@ from tempfile import TemporaryDirectory
 import tvm
 
 from tvm_deconv.backends import backend_of
-from tvm_deconv.backends.linking import link, linker
+from tvm_deconv.backends.linking import linker
 from tvm_deconv.built import Built
 from tvm_deconv.compiler import TargetSpec, build, for_threads, pipeline_of
 from tvm_deconv.errors import ImageError
@@ -21,6 +22,7 @@ from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec
 from tvm_deconv.metadata import Metadata
 from tvm_deconv.options import Options
+from tvm_deconv.pictures.guess import Guess
 from tvm_deconv.pictures.layout import find_layout
 from tvm_deconv.pictures.network import Network
 from tvm_deconv.pictures.progress import say
@@ -28,6 +30,7 @@ from tvm_deconv.pixels import OF_BYTES, Pixels
 from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.targets import is_this_machine
+from tvm_deconv.threads import use_threads
 
 _LEFT = "is left to be guessed by run, unless it is given (--range, range=)"
 
@@ -76,15 +79,22 @@ def compile_library(
             else:
                 # One for a GPU, too: it cannot be known whether there is one like it here.
                 report(f"{output} is not for this processor: the range of its pixels {_LEFT}")
-        link(built.executable, unfinished, command, resolved)
+        built.write(unfinished, command)
 
 
 def _with_guess(built: Built, folder: Path, command: str, report: Callable[[str], None]) -> Built:
     """The same with the range of pixels that it says it wants; its kernels are in ``folder``."""
-    machine = built.machine(folder, command)
-    try:
+
+    def asked() -> Guess:
+        use_threads()
+        machine = built.machine(folder, command)
         network = Network("the network", built.description, tvm.cpu(), machine)
-        guess = network.guess(built.description.known_pixels)
+        return network.guess(built.description.known_pixels)
+
+    try:
+        # How many threads TVM uses is each thread's own, and to be left to this one.
+        with ThreadPoolExecutor(1) as pool:
+            guess = pool.submit(asked).result()
     except ImageError as error:
         report(f"the range of pixels {_LEFT}: {error}")
         return built

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
 import tvm
 from integer_kernel import SUB_PIXEL
 from kernel import HOST, function
+from tvm.ir.transform import PassContext
 
 from tvm_deconv.backends.lowering import lean_for, lean_lowering
 
@@ -40,6 +42,20 @@ def test_a_kernel_that_allocates_by_statements_is_the_same_without_compaction():
         compacted = instructions()
         with lean_for([func]):
             assert instructions() == compacted
+
+
+@pytest.mark.parametrize("variant", ["revd2", "winograd", "channels"])
+def test_a_kernel_has_the_same_machine_code_where_nothing_is_removed(variant):
+    mod = tvm.IRModule({"main": kernel_of(variant)})
+    lean = lean_lowering(HOST)
+    removing = [name for name in lean.disabled_pass if name != "tirx.RemoveNoOp"]
+    assert len(removing) < len(lean.disabled_pass)
+
+    def code(disabled):
+        with PassContext(disabled_pass=disabled, config=dict(lean.config)):
+            return tvm.compile(mod, HOST).mod.inspect_source("asm")
+
+    assert code(lean.disabled_pass) == code(removing)
 
 
 def test_what_was_left_out_before_still_is():

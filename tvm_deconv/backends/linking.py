@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import tvm
 from tvm.support import cc as tvm_cc
 from tvm.target import Target
 
-from tvm_deconv.errors import TargetError
+from tvm_deconv.errors import OutputError, TargetError
 from tvm_deconv.schedules import llvm
 
-from .backend import Packer
 from .launch import launch_words
 from .linker import linker_for
 from .lowering import lean_for, lean_lowering
-from .packing import pack
+from .packing import Packing
 from .registry import backend_of
 
 
@@ -56,23 +56,39 @@ def link(
     path: str | os.PathLike,
     command: str,
     target: Target,
+    weights: Sequence[np.ndarray] = (),
 ) -> None:
     """Write what ``compiled`` or ``relax.build`` gave as a library that TVM's runtime alone loads.
 
-    It holds machine code for CUDA, whether or not there is a GPU here, and source for OpenCL; and,
+    ``weights`` are those that the executable has stand-ins for (``takes_weights``). The library
+    holds machine code for CUDA, whether or not there is a GPU here, and source for OpenCL; and,
     for Linux, threads of its own for its parallel loops (``launch.c``).
 
     Raises TargetError when the linker fails, with what it said, and for kernels that the CUDA
-    compiler rejects.
+    compiler rejects, and OutputError where there is no room for all that it holds.
     """
+    packing = Packing(command, weights) if takes_weights(target) else None
     with _failure_in_words(command):
         executable.mod.export_library(
             os.fspath(path),
             fcompile=tvm_cc.create_shared,
-            fpack_imports=_packer(target),
+            fpack_imports=backend_of(target).packer() if packing is None else packing.pack,
             cc=command,
-            options=_options(target),
+            options=[*_options(target), *([] if packing is None else packing.options)],
         )
+    if packing is not None:
+        try:
+            packing.finish(path)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def takes_weights(target: Target) -> bool:
+    """Whether ``link`` puts what is no machine code into a library, and so weights by themselves.
+
+    TVM does, or a backend, for devices other than processors and for systems other than Linux.
+    """
+    return backend_of(target).packer() is None and "linux" in _triple(target)
 
 
 def link_objects(
@@ -96,11 +112,6 @@ def _failure_in_words(command: str) -> Iterator[None]:
         said = str(error).removeprefix("Compilation error:").split("\nCommand line:")[0]
         reason = textwrap.shorten(said, 300, placeholder=" ...") or "it said nothing"
         raise TargetError(f"linking with {command} failed: {reason}") from error
-
-
-def _packer(target: Target) -> Packer | None:
-    """What packs what is no machine code of a processor; None for TVM itself."""
-    return backend_of(target).packer() or (pack if "linux" in _triple(target) else None)
 
 
 def _options(target: Target) -> list[str]:

@@ -1,49 +1,99 @@
-"""The weights of a library as they are: the assembler copies them into the object file.
+"""What a library for Linux holds besides machine code, weights above all, in a section of its own.
 
-    .globl __tvm_ffi__library_bin
-    __tvm_ffi__library_bin: .incbin "imports.bin"
-
-TVM makes a constant of LLVM of all that is not machine code, which copies it four times and takes
-ten times as long as writing it: a network of 67 MB has 270 MB of weights for its kernels.
+TVM makes a constant of LLVM of it, which copies it four times and takes ten times as long as
+writing it: a network of 67 MB has 270 MB of weights for its kernels. Here it is written to the end
+of the library when that is linked (``elf``). A linker that takes no scripts for that, as GNU's
+gold, gets an object file that holds it already.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import tvm
-import tvm_ffi
+from tvm.support import cc as tvm_cc
+
+from .elf import fill
+from .serialized import Parts, length, packed, with_modules
+from .weights import put_in
 
 # Where TVM's loader looks for what a library holds besides machine code.
 SYMBOL = "__tvm_ffi__library_bin"
+SECTION = ".tvm_deconv"
+_SCRIPT = Path(__file__).with_suffix(".ld")
+# How linkers that take scripts begin to speak of themselves.
+_WITH_SCRIPTS = (b"GNU ld ", b"LLD ")
+_EXECUTABLE = b"relax.VMExecutable"
 
 
-def write_content(module: tvm.runtime.Module, path: str | os.PathLike) -> None:
-    """Write the bytes that a library has at ``SYMBOL``."""
-    packed = tvm_ffi.get_global_func("runtime.ModulePackImportsToTensor")(module)
-    # Where TVM has it: there is one copy already.
-    np.from_dlpack(packed).tofile(path)
+class Packing:
+    """How it gets into a library that ``command`` links.
 
-
-def pack(module: tvm.runtime.Module, is_system_lib: bool, prefix: str, folder: str) -> str:
-    """What ``export_library`` takes as ``fpack_imports``: a source for GNU's assembler, its path.
-
-    For ELF, whatever the processor.
+    ``weights`` are those that the executable has stand-ins for (``weights.with_stand_ins``).
     """
-    content = os.path.join(folder, f"{prefix}imports.bin")
-    write_content(module, content)
-    source = os.path.join(folder, f"{prefix}imports.s")
-    quoted = content.replace("\\", "\\\\").replace('"', '\\"')
-    with open(source, "w", encoding="utf-8") as file:
-        file.write(
-            f"    .section .rodata\n"
-            f"    .globl {SYMBOL}\n"
-            f"    .type {SYMBOL}, %object\n"
-            f"    .balign 64\n"
-            f"{SYMBOL}:\n"
-            f'    .incbin "{quoted}"\n'
-            f"    .size {SYMBOL}, . - {SYMBOL}\n"
-            f'    .section .note.GNU-stack, "", %progbits\n'
-        )
-    return source
+
+    def __init__(self, command: str, weights: Sequence[np.ndarray] = ()) -> None:
+        self.command, self.weights = command, weights
+        self.parts: Parts = []
+
+    def content(self, module: tvm.runtime.Module) -> Parts:
+        """What is to get there."""
+        return content(module, self.weights)
+
+    @property
+    def options(self) -> list[str]:
+        """More words for the linker."""
+        return ["-T", str(_SCRIPT)] if _takes_scripts(self.command) else []
+
+    def pack(
+        self, module: tvm.runtime.Module, is_system_lib: bool, prefix: str, folder: str
+    ) -> str:
+        """What ``export_library`` takes as ``fpack_imports``: the path of a file to link."""
+        self.parts = self.content(module)
+        source = os.path.join(folder, f"{prefix}imports.s")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(
+                f'    .section {SECTION}, "a", %progbits\n'
+                f"    .globl {SYMBOL}\n"
+                f"    .type {SYMBOL}, %object\n"
+                f"    .balign 64\n"
+                f"{SYMBOL}:\n"
+                f"    .byte 0\n"
+                f"    .size {SYMBOL}, {length(self.parts)}\n"
+                f'    .section .note.GNU-stack, "", %progbits\n'
+            )
+        if _takes_scripts(self.command):
+            return source
+        made = os.path.join(folder, f"{prefix}imports.o")
+        tvm_cc.create_executable(made, [source], ["-c"], cc=self.command)
+        fill(made, SECTION, self.parts)
+        return made
+
+    def finish(self, path: str | os.PathLike) -> None:
+        """Put it into the library, where it is not in it yet."""
+        if self.parts and _takes_scripts(self.command):
+            fill(path, SECTION, self.parts)
+
+
+def content(module: tvm.runtime.Module, weights: Sequence[np.ndarray] = ()) -> Parts:
+    """The bytes that a library has at ``SYMBOL``."""
+
+    def with_weights(kind: bytes, written: bytes) -> Parts:
+        return put_in(written, weights) if kind == _EXECUTABLE else [written]
+
+    # Without weights there may be much of it, and nothing to change.
+    return with_modules(bytes(packed(module)), with_weights) if weights else [packed(module)]
+
+
+@lru_cache
+def _takes_scripts(command: str) -> bool:
+    """Whether the linker of a compiler takes a script in addition to its own."""
+    said = subprocess.run(
+        [command, "-Wl,--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False
+    ).stdout
+    return said.startswith(_WITH_SCRIPTS)

@@ -2,13 +2,9 @@
 
 TVM compiles CUDA source while it builds only where it finds a CUDA driver. Elsewhere the source
 goes into the library, and the board that loads it would need a CUDA compiler. So the source is
-replaced in what TVM packs. That is, as TVM 0.27 writes it (``src/target/codegen.cc``):
+replaced in what TVM packs (``backends.serialized``). The bytes of a module for CUDA are
 
-    size, import tree (two lists of integers), then for each module: its kind, its bytes
-    bytes of a module for CUDA: format ("cuda" for source, or "cubin"), launch parameters, code
-
-A string is its size and its bytes, a size is 8 bytes, little-endian; a module without bytes of its
-own (machine code of the host, which is linked in) has the kind ``_lib`` and nothing else.
+    format ("cuda" for source, or "cubin"), launch parameters, code
 """
 
 from __future__ import annotations
@@ -19,10 +15,11 @@ from typing import Any
 import tvm
 import tvm_ffi
 
+from tvm_deconv.backends.serialized import Parts, packed, string, with_modules
+
 from .source import Resources, marked_architecture, resources
 
-_SIZE = 8
-_SOURCE, _COMPILED, _LINKED = b"cuda", b"cubin", b"_lib"
+_SOURCE, _COMPILED = b"cuda", b"cubin"
 
 
 def pack(module: tvm.runtime.Module, is_system_lib: bool, prefix: str, folder: str) -> str:
@@ -30,12 +27,11 @@ def pack(module: tvm.runtime.Module, is_system_lib: bool, prefix: str, folder: s
 
     Raises TargetError where nothing here compiles CUDA for the architecture.
     """
-    bundle = tvm_ffi.get_global_func("runtime.ModulePackImportsToTensor")
     sources = [part.inspect_source().encode() for part in _all(module) if part.kind == "cuda"]
-    packed = with_machine_code(bundle(module).numpy().tobytes(), sources)
+    content = with_machine_code(bytes(packed(module)), sources)
     host = next(part for part in _all(module) if part.kind == "llvm")
     codegen = tvm_ffi.get_global_func("codegen.codegen_blob")
-    code = codegen(packed, is_system_lib, host.get_function("_get_target_string")(), prefix)
+    code = codegen(content, is_system_lib, host.get_function("_get_target_string")(), prefix)
     path = os.path.join(folder, f"{prefix}devc.o")
     code.write_to_file(path)
     return path
@@ -51,55 +47,26 @@ def resources_of(executable: Any) -> dict[str, Resources]:
     return {name: taken for kernels in found for name, taken in kernels.items()}
 
 
-def with_machine_code(packed: bytes, sources: list[bytes]) -> bytes:
+def with_machine_code(content: bytes, sources: list[bytes]) -> bytes:
     """What TVM packed, with machine code for each of ``sources``, the code of CUDA modules."""
-    reader = _Reader(packed)
-    assert reader.size() == len(packed) - _SIZE
-    for _ in range(2):
-        reader.take(reader.size() * _SIZE)
-    result = packed[_SIZE : reader.position]
-    while reader.position < len(packed):
-        kind = reader.string()
-        result += _string(kind)
-        if kind != _LINKED:
-            content = reader.string()
-            result += _string(_compiled_module(content, sources) if kind == _SOURCE else content)
-    return _string(result)
+
+    def compiled(kind: bytes, module: bytes) -> Parts:
+        return [_compiled_module(module, sources) if kind == _SOURCE else module]
+
+    return b"".join(with_modules(content, compiled))
 
 
 def _compiled_module(content: bytes, sources: list[bytes]) -> bytes:
     """The bytes of a CUDA module, with machine code instead of source."""
-    head = _string(_SOURCE)
+    head = string(_SOURCE)
     if not content.startswith(head):
         return content
-    (source,) = (source for source in sources if content.endswith(_string(source)))
-    parameters = content[len(head) : -len(_string(source))]
+    (source,) = (source for source in sources if content.endswith(string(source)))
+    parameters = content[len(head) : -len(string(source))]
     compile_source = tvm_ffi.get_global_func("tvm_callback_cuda_compile")
-    return _string(_COMPILED) + parameters + _string(bytes(compile_source(source.decode())))
+    return string(_COMPILED) + parameters + string(bytes(compile_source(source.decode())))
 
 
 def _all(module: tvm.runtime.Module) -> list[tvm.runtime.Module]:
     """The module, what it imports, and what that imports."""
     return [module, *(part for imported in module.imports for part in _all(imported))]
-
-
-def _string(content: bytes) -> bytes:
-    return len(content).to_bytes(_SIZE, "little") + content
-
-
-class _Reader:
-    def __init__(self, content: bytes) -> None:
-        self.content, self.position = content, 0
-
-    def take(self, count: int) -> bytes:
-        """The next ``count`` bytes, all of which must be there."""
-        taken = self.content[self.position : self.position + count]
-        assert len(taken) == count
-        self.position += count
-        return taken
-
-    def size(self) -> int:
-        return int.from_bytes(self.take(_SIZE), "little")
-
-    def string(self) -> bytes:
-        return self.take(self.size())
