@@ -113,7 +113,7 @@ def _chains(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, _Chain]:
 
 
 def _is_kernel(mod: tvm.IRModule, value: relax.Expr) -> bool:
-    """Whether it calls a function of which a schedule is still to be made."""
+    """Whether it is a call of a kernel that is not scheduled yet, as those of layers are."""
     if not isinstance(value, relax.Call) or value.op != _CALL_TIR:
         return False
     func = mod[value.args[0]]

@@ -21,6 +21,8 @@ from .tile import LINE
 def read_inputs(strip: Strip) -> tirx.Stmt:
     """for ic: for group of rows: pad the group, then spread it; transform all tiles.
 
+    What is loaded behind the samples that the tiles of a row read is 0.
+
     A vector that is loaded right after two stores that it overlaps waits for both to leave the
     core; a few rows later they have left.
     """
@@ -40,7 +42,19 @@ def read_inputs(strip: Strip) -> tirx.Stmt:
             _transform_tiles(strip, channel.loop_var),
         ]
     )
-    return edit.rebuild([channel], body)
+    return edit.sequence([*_clear_behind(strip), edit.rebuild([channel], body)])
+
+
+def _clear_behind(strip: Strip) -> list[tirx.Stmt]:
+    """spread[i, p, dealt:] = 0, if vectors load it."""
+    layout = strip.layout
+    if layout.dealt == layout.spread:
+        return []
+    row, residue = strip.loop("i", layout.h.inputs), strip.loop("p", layout.w.unit)
+    behind = strip.loop("t", layout.spread - layout.dealt)
+    place = [row.loop_var, residue.loop_var, layout.dealt + behind.loop_var]
+    zeros = tirx.BufferStore(strip.spread, tirx.const(0, ACCUMULATE_DTYPE), place)
+    return [edit.rebuild([row, residue, behind], zeros)]
 
 
 def _each_row(strip: Strip, group: tirx.For, body: Callable[[Any, Any], tirx.Stmt]) -> tirx.Stmt:
@@ -56,9 +70,9 @@ def _each_row(strip: Strip, group: tirx.For, body: Callable[[Any, Any], tirx.Stm
 def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
     """rows[place] = zeros, x, zeros."""
     layout, w = strip.layout, strip.layout.w
-    n, sy, sx, g, _ = strip.place
+    n, sy, sx, f, g, _ = strip.place
     height, width = strip.x.shape[2:]
-    y = sy * layout.h.span + layout.h.first + i
+    y = sy * layout.h.span + layout.h.first + layout.h.later(f) + i
     first = sx * w.span + w.first
     count = edit.const_like(first, layout.row_inputs)
     before, after = edit.border_of(first, count, width)
@@ -74,7 +88,7 @@ def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
         return zero
 
     def copied(j: Any) -> Any:
-        return strip.input_at([n, sy, sx, g * strip.conv.group_inputs + channel, i, j])
+        return strip.input_at([n, sy, sx, f, g * strip.conv.group_inputs + channel, i, j])
 
     inside = tirx.SeqStmt(
         [
@@ -100,7 +114,7 @@ def _fetch_row(strip: Strip, n: Any, channel: Any, y: Any, first: Any) -> tirx.S
 def _spread_row(strip: Strip, i: Any, place: Any) -> tirx.Stmt:
     """spread[i, p, t] = rows[place, m*t + p], with the tiles of all residues for m."""
     layout, w = strip.layout, strip.layout.w
-    chunk = strip.loop("t", layout.spread // strip.lanes)
+    chunk = strip.loop("t", layout.dealt // strip.lanes)
     code = StraightLine()
     start = chunk.loop_var * (w.unit * strip.lanes)
     vectors = [

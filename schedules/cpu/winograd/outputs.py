@@ -32,9 +32,9 @@ def write_outputs(strip: Strip) -> tirx.Stmt:
     """for channel, fh, row of tiles of each residue: outputs = A^T M A for all fw; store."""
     layout, h = strip.layout, strip.layout.h
     channel = strip.loop("o", layout.tile.block)
-    phase = strip.loop("fh", h.axis.stride)
+    phase = strip.loop("fh", h.phases)
     ty, rh = strip.loop("ty", h.tiles), strip.loop("rh", h.step)
-    o = strip.place[4] * layout.tile.block + channel.loop_var
+    o = strip.place[5] * layout.tile.block + channel.loop_var
     body: tirx.Stmt = tirx.SeqStmt(
         [
             _invert_tiles(
@@ -64,8 +64,7 @@ def _invert_tiles(strip: Strip, channel: Any, phase: Any, line: Any) -> tirx.Stm
         return code.name(strip.load(strip.products, place))
 
     columns = [
-        inverted(code, h.filter, [product(u, v) for u in range(h.points)])
-        for v in range(w.points)
+        inverted(code, h.filter, [product(u, v) for u in range(h.points)]) for v in range(w.points)
     ]
     values = [inverted(code, w.filter, row) for row in zip(*columns, strict=True)]
     for i, row_values in enumerate(values):
@@ -78,12 +77,12 @@ def _invert_tiles(strip: Strip, channel: Any, phase: Any, line: Any) -> tirx.Stm
 def _store_rows(strip: Strip, o: Any, phase: Any, top: Any) -> tirx.Stmt:
     """for i, vector of tiles: line = outputs of all fw, interleaved; store what is inside."""
     layout, h, w, lanes = strip.layout, strip.layout.h, strip.layout.w, strip.lanes
-    n, sy, sx, g, _ = strip.place
+    n, sy, sx, f, g, _ = strip.place
     _, _, out_height, out_width = strip.store.block.writes[0].source.shape
     row = strip.loop("i", h.outputs)
     chunk = strip.loop("tx", layout.output_chunks)
     y = sy * h.span + top + row.loop_var * h.step - by_phase(h.shifts, phase)
-    oh = y * h.axis.stride + phase
+    oh = y * h.axis.stride + f + phase
     per_chunk = w.unit * w.axis.stride
     first = (sx * w.span + chunk.loop_var * (w.unit * lanes)) * w.axis.stride
     end = tirx.min((sx + 1) * (w.span * w.axis.stride), out_width)
