@@ -174,3 +174,14 @@ OTHERS = {
 def test_what_is_no_attention_stays(name):
     emitted, shapes = OTHERS[name]
     assert "attention" not in kernels(emitted, shapes)
+
+
+def test_functions_that_are_scheduled_are_left():
+    """Of such a kernel of three in a row no schedule can be made again."""
+    mod = module_of(plain, [(3, 37, 11), (3, 11, 61), (3, 61, 19)])
+    with HOST:
+        mod = tvm.transform.Sequential(legalize_passes(HOST))(mod)
+    for var, func in mod.functions_items():
+        if isinstance(func, tvm.tirx.PrimFunc):
+            mod[var] = func.with_attr("tirx.is_scheduled", True)
+    assert MergeAttention(HOST)(mod).same_as(mod)
