@@ -40,7 +40,7 @@ def read_inputs(strip: Strip) -> tirx.Stmt:
             _transform_tiles(strip, channel.loop_var),
         ]
     )
-    return edit.rebuild([channel], body)
+    return edit.sequence([*_clear_beyond(strip), edit.rebuild([channel], body)])
 
 
 def _each_row(strip: Strip, group: tirx.For, body: Callable[[Any, Any], tirx.Stmt]) -> tirx.Stmt:
@@ -101,7 +101,7 @@ def _fetch_row(strip: Strip, n: Any, channel: Any, y: Any, first: Any) -> tirx.S
 def _spread_row(strip: Strip, i: Any, place: Any) -> tirx.Stmt:
     """spread[i, p, t] = rows[place, m*t + p], with the tiles of all residues for m."""
     layout, w = strip.layout, strip.layout.w
-    chunk = strip.loop("t", layout.spread // strip.lanes)
+    chunk = strip.loop("t", layout.chunks)
     code = StraightLine()
     start = chunk.loop_var * (w.unit * strip.lanes)
     vectors = [
@@ -111,39 +111,89 @@ def _spread_row(strip: Strip, i: Any, place: Any) -> tirx.Stmt:
     for residue, vector in enumerate(code.deinterleave(vectors)):
         target = [i, residue, chunk.loop_var * strip.lanes]
         code.statements.append(strip.put(strip.spread, target, vector))
-    return edit.rebuild([chunk], tirx.SeqStmt(code.statements))
+    whole = edit.rebuild([chunk], tirx.SeqStmt(code.statements))
+    if not layout.tail:
+        return whole
+    sample, end = strip.loop("s", layout.tail), layout.chunks * strip.lanes
+    value = tirx.BufferLoad(strip.rows, [place, end * w.unit + sample.loop_var])
+    target = [i, sample.loop_var % w.unit, end + sample.loop_var // w.unit]
+    rest = edit.rebuild([sample], tirx.BufferStore(strip.spread, value, target))
+    return tirx.SeqStmt([whole, rest])
+
+
+def _clear_beyond(strip: Strip) -> list[tirx.Stmt]:
+    """Samples that are read beside those of the last tiles, and never used; or nothing.
+
+    Memory that nobody wrote may hold slow denormal numbers.
+    """
+    layout, h = strip.layout, strip.layout.h
+    first, end = layout.chunks * strip.lanes, layout.spread
+    if first == end:
+        return []
+    buffer = strip.spread if layout.tail or h.points == 1 else strip.columns
+    return [strip.clear(buffer, first, end)]
 
 
 def _transform_tiles(strip: Strip, channel: Any) -> tirx.Stmt:
-    """for ty, residues, vector of tiles: transform[u, v, ic, tiles] = B^T d B.
+    """for ty, residue of rows: transform[u, v, ic, tiles] = B^T d B.
 
     The last vector of a row of tiles may reach into the next row's place; that row comes later.
     """
-    layout, h, w = strip.layout, strip.layout.h, strip.layout.w
-    ty = strip.loop("ty", h.positions)
-    rh, rw = strip.loop("rh", h.step), strip.loop("rw", w.step)
-    chunk = strip.loop("tx", layout.chunks)
-    code = StraightLine()
-    first = chunk.loop_var * strip.lanes
-
-    def sample(a: int, b: int) -> Any:
-        row = ty.loop_var * h.unit + rh.loop_var + a * h.step
-        later, column = divmod(b, w.outputs)
-        place = [row, column * w.step + rw.loop_var, first + later]
-        return code.name(strip.load(strip.spread, place))
-
-    columns = [
-        lagrange(code, h.matrices.points, [sample(a, b) for a in range(h.points)])
-        for b in range(w.points)
-    ]
-    values = [lagrange(code, w.matrices.points, row) for row in zip(*columns, strict=True)]
-    line = (ty.loop_var * h.step + rh.loop_var) * w.step + rw.loop_var
-    tau = line * w.positions + first
-    for u, row in enumerate(values):
-        for v, value in enumerate(row):
-            code.statements.append(strip.put(strip.transform, [u, v, channel, tau], value))
-    tiles = edit.rebuild([ty, rh, rw, chunk], tirx.SeqStmt(code.statements))
+    layout, h = strip.layout, strip.layout.h
+    ty, rh = strip.loop("ty", h.positions), strip.loop("rh", h.step)
+    line, top = ty.loop_var * h.step + rh.loop_var, ty.loop_var * h.unit + rh.loop_var
+    if h.points == 1:
+        passes = [_transform_rows(strip, channel, line, strip.spread, top)]
+    else:
+        u = strip.loop("u", h.points)
+        rows = _transform_rows(strip, channel, line, strip.columns, u.loop_var)
+        passes = [*_transform_columns(strip, top), edit.rebuild([u], rows)]
+    tiles = edit.rebuild([ty, rh], edit.sequence(passes))
     if layout.reach >= layout.read_tiles:
         return tiles
-    beyond = strip.clear(strip.transform, channel, layout.reach, layout.read_tiles)
+    beyond = strip.clear(strip.transform, layout.reach, layout.read_tiles, channel)
     return tirx.SeqStmt([tiles, beyond])
+
+
+def _transform_columns(strip: Strip, top: Any) -> list[tirx.Stmt]:
+    """for p, vector of tiles: columns[u, p, tiles] = B^T spread[rows of the tiles, p, tiles].
+
+    Neighbouring tiles share columns.
+    """
+    layout, h, w = strip.layout, strip.layout.h, strip.layout.w
+
+    def of_samples(count: int, begin: int, end: int) -> tirx.Stmt:
+        sample, chunk = strip.loop("p", count), strip.loop("t", (end - begin) // strip.lanes)
+        at = [sample.loop_var, begin + chunk.loop_var * strip.lanes]
+        code = StraightLine()
+        rows = [top + a * h.step for a in range(h.points)]
+        values = [code.name(strip.load(strip.spread, [row, *at])) for row in rows]
+        for u, value in enumerate(lagrange(code, h.matrices.points, values)):
+            code.statements.append(strip.put(strip.columns, [u, *at], value))
+        return edit.rebuild([sample, chunk], tirx.SeqStmt(code.statements))
+
+    end = layout.chunks * strip.lanes
+    whole = of_samples(w.unit, 0, end)
+    if not layout.tail:
+        return [whole]
+    return [whole, of_samples(min(w.unit, (w.taps - 1) * w.step), end, layout.spread)]
+
+
+def _transform_rows(strip: Strip, channel: Any, line: Any, columns: Any, u: Any) -> tirx.Stmt:
+    """for residue, vector of tiles: transform[u, v, ic, tiles] = columns[u, samples, tiles] B."""
+    layout, w = strip.layout, strip.layout.w
+    residue, chunk = strip.loop("rw", w.step), strip.loop("tx", layout.chunks)
+    first = chunk.loop_var * strip.lanes
+    tau = (line * w.step + residue.loop_var) * w.positions + first
+    code = StraightLine()
+
+    def sample(b: int) -> Any:
+        later, column = divmod(b, w.outputs)
+        place = [u, column * w.step + residue.loop_var, first + later]
+        return code.name(strip.load(columns, place))
+
+    values = lagrange(code, w.matrices.points, [sample(b) for b in range(w.points)])
+    row = 0 if layout.h.points == 1 else u
+    for v, value in enumerate(values):
+        code.statements.append(strip.put(strip.transform, [row, v, channel, tau], value))
+    return edit.rebuild([residue, chunk], tirx.SeqStmt(code.statements))

@@ -259,9 +259,14 @@ class Layout:
         return (self.chunks + -(-beyond // self.tile.lanes)) * self.tile.lanes
 
     @property
+    def tail(self) -> int:
+        """Samples of a row that its last tiles read beyond whole vectors of tiles."""
+        return largest(0, self.w.inputs - self.chunks * self.tile.lanes * self.w.unit)
+
+    @property
     def row_inputs(self) -> int:
-        """Samples of a row of input, in whole groups of vectors."""
-        return self.spread * self.w.unit
+        """Samples of a row of input that are copied, in whole cache lines."""
+        return -(-(self.chunks * self.tile.lanes * self.w.unit + self.tail) // LINE) * LINE
 
     @property
     def phases(self) -> int:

@@ -62,7 +62,8 @@ from .choice import choose_tile, choose_tiles
 from .cycles import tile_cycles
 from .finish import finish
 from .space import WinogradSpace
-from .tile import Layout, WinogradAxis, WinogradTile
+from .strip import product_at
+from .tile import Layout, WinogradTile
 
 
 def refusal(conv: ConvTranspose2d, accumulate: str) -> str | None:
@@ -108,7 +109,7 @@ def compute(
         inside = tirx.all(row >= 0, row < height, column >= 0, column < width)
         return tirx.if_then_else(inside, x[n, c, row, column].astype(ACCUMULATE_DTYPE), zero)
 
-    pad_shape = (*strips, conv.in_channels, h.inputs, layout.row_inputs)
+    pad_shape = (*strips, conv.in_channels, h.inputs, layout.spread * w.unit)
     pad = te.compute(pad_shape, padded, name=PAD)
     spread = te.compute(
         (*pad_shape[:-1], w.unit, layout.spread),
@@ -155,7 +156,7 @@ def compute(
         row = w.row(h.row(o % tile.block, fh), fw)
         factor = entry(h.matrices.inverse, i, u) * entry(w.matrices.inverse, j, v)
         tau = (line * w.step + rw) * w.positions + tx
-        at = _at_point(h, u, fh), _at_point(w, v, fw)
+        at = product_at(h, u, fh), product_at(w, v, fw)
         read = (n, sy, sx, g, o // tile.block, *at, row, tau)
         return te.sum(factor * products[read], axis=[u, v])
 
@@ -184,13 +185,6 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: WinogradTile) -> 
     store = steps.inline_epilogue(sch, keep=(PAD, SPREAD, TRANSFORM, PRODUCTS, OUTPUTS))
     winograd_steps.tile_products(sch, tile)
     return for_llvm(finish(sch.mod["main"], Layout(conv, tile), store))
-
-
-def _at_point(axis: WinogradAxis, point: Any, phase: Any) -> Any:
-    """A phase's product at a point that is an expression."""
-    if axis.filter.sharing == 1:
-        return point
-    return tirx.Select(point == 0, 0, axis.product(1, phase) + (point - 1) * axis.filter.sharing)
 
 
 def _divmod(value: Any, unit: int) -> tuple[Any, Any]:
