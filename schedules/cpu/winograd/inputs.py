@@ -33,7 +33,7 @@ def read_inputs(strip: Strip) -> tirx.Stmt:
                 tirx.SeqStmt(
                     [
                         _each_row(strip, group, partial(_copy_row, strip, channel.loop_var)),
-                        _each_row(strip, group, partial(_spread_row, strip)),
+                        _each_row(strip, group, partial(_spread_row, strip, channel.loop_var)),
                     ]
                 ),
             ),
@@ -54,18 +54,18 @@ def _each_row(strip: Strip, group: tirx.For, body: Callable[[Any, Any], tirx.Stm
 
 
 def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
-    """rows[place] = zeros, x, zeros."""
+    """rows[place] = zeros, x, zeros; but not what is dealt out right from x."""
     layout, w = strip.layout, strip.layout.w
-    n, sy, sx, g, _ = strip.place
+    n, _, _, g, _ = strip.place
+    y, first = _origin(strip, i)
     height, width = strip.x.shape[2:]
-    y = sy * layout.h.span + layout.h.first + i
-    first = sx * w.span + w.first
     count = edit.const_like(first, layout.row_inputs)
     before, after = edit.border_of(first, count, width)
     zero = tirx.const(0, ACCUMULATE_DTYPE)
+    whole = w.unit * strip.lanes
 
     def run(begin: Any, end: Any, value: Any) -> tirx.Stmt:
-        extent = Analyzer().simplify(end - begin)
+        extent = Analyzer().simplify(tirx.max(end - begin, 0))
         loop = strip.loop("j", extent)
         j = begin + loop.loop_var
         return edit.rebuild([loop], tirx.BufferStore(strip.rows, value(j), [place, j]))
@@ -77,16 +77,26 @@ def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
         c = g * strip.conv.group_inputs + channel
         return tirx.BufferLoad(strip.x, [n, c, y, first + j]).astype(ACCUMULATE_DTYPE)
 
+    left = tirx.min(after, (before + (whole - 1)) // whole * whole)
+    right = tirx.max(left, tirx.min(after // whole, layout.chunks) * whole)
     inside = tirx.SeqStmt(
         [
             _fetch_row(strip, n, g * strip.conv.group_inputs + channel + 1, y, first),
             run(edit.zero_like(first), before, zeros),
-            run(before, after, copied),
+            run(before, left, copied),
+            run(right, after, copied),
             run(after, count, zeros),
         ]
     )
-    whole = run(edit.zero_like(first), count, zeros)
-    return tirx.IfThenElse(tirx.all(y >= 0, y < height), inside, whole)
+    all_zeros = run(edit.zero_like(first), count, zeros)
+    return tirx.IfThenElse(tirx.all(y >= 0, y < height), inside, all_zeros)
+
+
+def _origin(strip: Strip, i: Any) -> tuple[Any, Any]:
+    """Row of the input that row ``i`` of the strip is, and its first column."""
+    h, w = strip.layout.h, strip.layout.w
+    _, sy, sx, _, _ = strip.place
+    return sy * h.span + h.first + i, sx * w.span + w.first
 
 
 def _fetch_row(strip: Strip, n: Any, channel: Any, y: Any, first: Any) -> tirx.Stmt:
@@ -98,20 +108,36 @@ def _fetch_row(strip: Strip, n: Any, channel: Any, y: Any, first: Any) -> tirx.S
     return edit.rebuild([line], edit.prefetch(load))
 
 
-def _spread_row(strip: Strip, i: Any, place: Any) -> tirx.Stmt:
-    """spread[i, p, t] = rows[place, m*t + p], with the tiles of all residues for m."""
+def _spread_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
+    """spread[i, p, t] = rows[place, m*t + p], with the tiles of all residues for m.
+
+    What lies inside the input is read there. Copies of it would be read while they, and all that
+    was stored before them, are still on their way to the caches.
+    """
     layout, w = strip.layout, strip.layout.w
+    n, _, _, g, _ = strip.place
+    y, first = _origin(strip, i)
+    height, width = strip.x.shape[2:]
     chunk = strip.loop("t", layout.chunks)
-    code = StraightLine()
     start = chunk.loop_var * (w.unit * strip.lanes)
-    vectors = [
-        code.name(strip.load(strip.rows, [place, start + part * strip.lanes]))
-        for part in range(w.unit)
-    ]
-    for residue, vector in enumerate(code.deinterleave(vectors)):
-        target = [i, residue, chunk.loop_var * strip.lanes]
-        code.statements.append(strip.put(strip.spread, target, vector))
-    whole = edit.rebuild([chunk], tirx.SeqStmt(code.statements))
+
+    def dealt(load: Callable[[Any], Any]) -> tirx.Stmt:
+        code = StraightLine()
+        vectors = [code.name(load(start + part * strip.lanes)) for part in range(w.unit)]
+        for residue, vector in enumerate(code.deinterleave(vectors)):
+            target = [i, residue, chunk.loop_var * strip.lanes]
+            code.statements.append(strip.put(strip.spread, target, vector))
+        return tirx.SeqStmt(code.statements)
+
+    def of_input(j: Any) -> Any:
+        c = g * strip.conv.group_inputs + channel
+        value = strip.load(strip.x, [n, c, y, first + j])
+        return value.astype(f"{ACCUMULATE_DTYPE}x{strip.lanes}")
+
+    end = first + start + w.unit * strip.lanes
+    inside = tirx.all(y >= 0, y < height, first + start >= 0, end <= width)
+    copied = dealt(lambda j: strip.load(strip.rows, [place, j]))
+    whole = edit.rebuild([chunk], tirx.IfThenElse(inside, dealt(of_input), copied))
     if not layout.tail:
         return whole
     sample, end = strip.loop("s", layout.tail), layout.chunks * strip.lanes
