@@ -111,8 +111,13 @@ def _store_row(strip: Strip, o: Any, oh: Any) -> tirx.Stmt:
     for j in range(w.unit):
         for fw in range(w.axis.stride):
             later, column = divmod(j + w.shifts[fw], w.unit)
-            place = [fw, column, chunk.loop_var * lanes + later]
-            sources.append(code.name(strip.load(strip.outputs, place)))
+            vectors = [
+                code.name(strip.load(strip.outputs, [fw, column, (chunk.loop_var + more) * lanes]))
+                for more in range(2 if later else 1)
+            ]
+            if later:
+                vectors = [code.name(edit.shuffle(vectors, range(later, later + lanes)))]
+            sources.append(vectors[0])
     wide = code.interleave(sources)
 
     at = [n, g * strip.conv.group_outputs + o, oh]

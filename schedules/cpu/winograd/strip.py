@@ -122,4 +122,5 @@ def product_at(axis: WinogradAxis, point: Any, phase: Any) -> Any:
     """A phase's product at a point that is an expression."""
     if axis.filter.sharing == 1:
         return point
-    return tirx.Select(point == 0, 0, axis.product(1, phase) + (point - 1) * axis.filter.sharing)
+    product = axis.product(1, phase) + (point - 1) * axis.filter.sharing
+    return tirx.Select(point == 0, edit.zero_like(product), product)
