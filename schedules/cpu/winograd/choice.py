@@ -34,6 +34,7 @@ _FREE_VECTORS = (1, 2, 4)
 # such that a strip has so many vectors of tiles.
 _MAX_LINE_STRIPS = 1024
 _LINE_VECTORS = (1, 2, 3, 4, 6, 8, 16)
+_ROW_VECTORS = (1, 2, 3)
 
 # Tiles of a register tile: more would be computed for nothing with few tiles in a strip. A line has
 # more, and fewer loads for each multiply-add make it 15 to 20 % faster: two vectors by 8 rows.
@@ -199,11 +200,12 @@ def _strips(
             counts |= {1 << n for n in range(_MAX_LINE_STRIPS.bit_length())}
         columns = {-(-(-(-blocks // n) + late) // unit) for n in counts}
         if sizes.height == 1:
-            # Whole vectors of what is transformed.
-            beyond = layout.w.pieces - 1
             columns = {tiles for tiles in columns if tiles >= lanes} | {max(columns)}
-            full = {vectors * lanes - beyond for vectors in _LINE_VECTORS}
-            columns |= {tiles for tiles in full if 0 < tiles < max(columns)}
+        # Whole vectors of what is transformed.
+        beyond = layout.w.pieces - 1
+        several = _LINE_VECTORS if sizes.height == 1 else _ROW_VECTORS
+        full = {vectors * lanes - beyond for vectors in several}
+        columns |= {tiles for tiles in full if 0 < tiles < max(columns)}
     most = _MAX_TILE_ROWS
     if sizes.height is not None:
         most = min(most, -(-(conv.h.blocks(sizes.height) + late) // layout.h.unit))
