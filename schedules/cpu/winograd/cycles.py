@@ -145,7 +145,7 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     takes = cycles_of(machine)
 
     deal = takes.read + takes.deal * _shuffles(w.unit)
-    read = inputs * h.inputs * layout.row_inputs / lanes * deal
+    read = inputs * h.inputs * layout.chunks * w.unit * deal
     point = takes.transform if both else takes.line_transform
     transform = inputs * transformed_vectors * points * point
     split = inputs * _split(h.positions * layout.residues, w.positions, lanes) * layout.chunks

@@ -114,37 +114,52 @@ def _spread_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
     What lies inside the input is read there. Copies of it would be read while they, and all that
     was stored before them, are still on their way to the caches.
     """
-    layout, w = strip.layout, strip.layout.w
+    layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
     n, _, _, g, _ = strip.place
     y, first = _origin(strip, i)
     height, width = strip.x.shape[2:]
-    chunk = strip.loop("t", layout.chunks)
-    start = chunk.loop_var * (w.unit * strip.lanes)
 
-    def dealt(load: Callable[[Any], Any]) -> tirx.Stmt:
+    def dealt(start: Any, count: int, deal: Callable[..., tirx.Stmt]) -> tirx.Stmt:
+        """deal(load) of ``count`` samples from ``start`` on; load(j) is of a vector of a row."""
+
+        def of_input(j: Any) -> Any:
+            c = g * strip.conv.group_inputs + channel
+            value = strip.load(strip.x, [n, c, y, first + start + j])
+            return value.astype(f"{ACCUMULATE_DTYPE}x{lanes}")
+
+        begin, end = first + start, first + start + count
+        inside = tirx.all(y >= 0, y < height, begin >= 0, end <= width)
+        copied = deal(lambda j: strip.load(strip.rows, [place, start + j]))
+        return tirx.IfThenElse(inside, deal(of_input), copied)
+
+    chunk = strip.loop("t", layout.chunks)
+
+    def whole(load: Callable[[Any], Any]) -> tirx.Stmt:
         code = StraightLine()
-        vectors = [code.name(load(start + part * strip.lanes)) for part in range(w.unit)]
+        vectors = [code.name(load(part * lanes)) for part in range(w.unit)]
         for residue, vector in enumerate(code.deinterleave(vectors)):
-            target = [i, residue, chunk.loop_var * strip.lanes]
+            target = [i, residue, chunk.loop_var * lanes]
             code.statements.append(strip.put(strip.spread, target, vector))
         return tirx.SeqStmt(code.statements)
 
-    def of_input(j: Any) -> Any:
-        c = g * strip.conv.group_inputs + channel
-        value = strip.load(strip.x, [n, c, y, first + j])
-        return value.astype(f"{ACCUMULATE_DTYPE}x{strip.lanes}")
+    def beyond(load: Callable[[Any], Any]) -> tirx.Stmt:
+        """Each in the first lane of a vector, since it is read as one."""
+        places = [[i, sample, end] for sample in range(layout.tail)]
+        return edit.sequence([strip.put(strip.spread, at, load(at[1])) for at in places])
 
-    end = first + start + w.unit * strip.lanes
-    inside = tirx.all(y >= 0, y < height, first + start >= 0, end <= width)
-    copied = dealt(lambda j: strip.load(strip.rows, [place, j]))
-    whole = edit.rebuild([chunk], tirx.IfThenElse(inside, dealt(of_input), copied))
+    end = layout.chunks * lanes
+    start = chunk.loop_var * (w.unit * lanes)
+    chunks = edit.rebuild([chunk], dealt(start, w.unit * lanes, whole))
     if not layout.tail:
-        return whole
-    sample, end = strip.loop("s", layout.tail), layout.chunks * strip.lanes
-    value = tirx.BufferLoad(strip.rows, [place, end * w.unit + sample.loop_var])
-    target = [i, sample.loop_var % w.unit, end + sample.loop_var // w.unit]
-    rest = edit.rebuild([sample], tirx.BufferStore(strip.spread, value, target))
-    return tirx.SeqStmt([whole, rest])
+        return chunks
+    if layout.tail <= w.unit:
+        rest = dealt(edit.const_like(start, end * w.unit), layout.tail - 1 + lanes, beyond)
+    else:
+        sample = strip.loop("s", layout.tail)
+        value = tirx.BufferLoad(strip.rows, [place, end * w.unit + sample.loop_var])
+        target = [i, sample.loop_var % w.unit, end + sample.loop_var // w.unit]
+        rest = edit.rebuild([sample], tirx.BufferStore(strip.spread, value, target))
+    return tirx.SeqStmt([chunks, rest])
 
 
 def _clear_beyond(strip: Strip) -> list[tirx.Stmt]:

@@ -265,8 +265,9 @@ class Layout:
 
     @property
     def row_inputs(self) -> int:
-        """Samples of a row of input that are copied, in whole cache lines."""
-        return -(-(self.chunks * self.tile.lanes * self.w.unit + self.tail) // LINE) * LINE
+        """Samples of a row of input that are copied, in whole vectors: of the tail one for each."""
+        lanes = self.tile.lanes
+        return (self.chunks * self.w.unit + -(-self.tail // lanes) + (self.tail > 0)) * lanes
 
     @property
     def phases(self) -> int:
