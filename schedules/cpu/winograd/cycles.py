@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,13 @@ class StageCycles:
     of tiles that does not begin with a whole vector, most vectors lie in two cache lines, and take
     ``split_transform`` and ``split_invert`` more. Storing a vector of outputs takes ``store``,
     ``unfetched`` more where its line was not prefetched, and each of the shuffles that interleave
-    it ``interleave``. A vector of a register tile takes ``drain`` to be set to zero and stored.
+    it ``interleave``. A row of a strip's input takes ``read_row`` besides. A vector of a register
+    tile takes ``drain`` to be set to zero and stored.
 
     The others are bytes in a cycle: of ``weights``, which are prefetched, of ``scratch``, and of
     that of a line, whose rows lie far apart, each between a core and the level-3 cache and between
-    a core and memory; and ``line_loads`` of a line's scratch in the level-2 cache.
+    a core and memory; and of scratch in the level-2 cache ``loads``, of that of a line
+    ``line_loads``.
     """
 
     read: float
@@ -47,10 +50,12 @@ class StageCycles:
     store: float
     unfetched: float
     interleave: float
+    read_row: float
     drain: float
     weights: tuple[float, float]
     scratch: tuple[float, float]
     line_scratch: tuple[float, float]
+    loads: float
     line_loads: float
 
 
@@ -70,18 +75,24 @@ _AVX512 = StageCycles(
     store=8,
     unfetched=0,
     interleave=4,
+    read_row=0,
     drain=5,
     weights=(30, 4),
     scratch=(10, 4),
     line_scratch=(4, 4),
+    loads=inf,
     line_loads=64,
 )
 
 # Of an Intel Xeon (model 207, AVX-512, two threads), where a core loads and computes twice as many
-# whole vectors in a cycle: fitted to 400 tiles for fourteen layers. Without these three the model
-# is 13 % away from a time there, with them 10 %; the tile that it takes first is up to 1.41 times
-# slower than the best of them, with them 1.21 times.
-_INTEL = replace(_AVX512, split_transform=12, split_invert=9.5, unfetched=18)
+# whole vectors in a cycle: fitted to 400 tiles for fourteen layers. Without the first three the
+# model is 13 % away from a time there, with them 10 %; the tile that it takes first is up to 1.41
+# times slower than the best of them, with them 1.21 times. The other two were fitted to twenty-two
+# layers, one thread, and 50 tiles that some values of them take first: without them that tile is
+# 9 % slower than the best on average, at most 40 %, with them 1 %, at most 10 %.
+_INTEL = replace(
+    _AVX512, split_transform=12, split_invert=9.5, unfetched=18, read_row=50, loads=125
+)
 
 # Of AVX2, where two multiply-adds start in a cycle and none of the shuffles takes two registers:
 # fitted to 110 tiles for 13 layers, code for Haswell on an Intel Xeon (Emerald Rapids), one thread.
@@ -100,10 +111,12 @@ _AVX2 = StageCycles(
     store=8.5,
     unfetched=18,
     interleave=9.5,
+    read_row=0,
     drain=2.4,
     weights=(15, 5),
     scratch=(4, 2.5),
     line_scratch=(2, 2),
+    loads=inf,
     line_loads=32,
 )
 
@@ -145,7 +158,7 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     takes = cycles_of(machine)
 
     deal = takes.read + takes.deal * _shuffles(w.unit)
-    read = inputs * h.inputs * layout.chunks * w.unit * deal
+    read = inputs * h.inputs * (layout.chunks * w.unit * deal + takes.read_row)
     point = takes.transform if both else takes.line_transform
     transform = inputs * transformed_vectors * points * point
     split = inputs * _split(h.positions * layout.residues, w.positions, lanes) * layout.chunks
@@ -174,6 +187,7 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     written_and_read = (1 + blocks) * transformed + 2 * blocks * products
     if both:
         moved += _stream(resident, written_and_read, takes.scratch, near, machine)
+        moved += written_and_read / takes.loads
     else:
         rates = takes.line_scratch
         moved += _stream(resident, written_and_read, rates, near, machine, in_turn=True)
