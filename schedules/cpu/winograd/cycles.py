@@ -30,8 +30,7 @@ class StageCycles:
     of tiles that does not begin with a whole vector, most vectors lie in two cache lines, and take
     ``split_transform`` and ``split_invert`` more. Storing a vector of outputs takes ``store``,
     ``unfetched`` more where its line was not prefetched, and each of the shuffles that interleave
-    it ``interleave``. A row of a strip's input takes ``read_row`` besides. A vector of a register
-    tile takes ``drain`` to be set to zero and stored.
+    it ``interleave``. A vector of a register tile takes ``drain`` to be set to zero and stored.
 
     The others are bytes in a cycle: of ``weights``, which are prefetched, of ``scratch``, and of
     that of a line, whose rows lie far apart, each between a core and the level-3 cache and between
@@ -50,7 +49,6 @@ class StageCycles:
     store: float
     unfetched: float
     interleave: float
-    read_row: float
     drain: float
     weights: tuple[float, float]
     scratch: tuple[float, float]
@@ -75,7 +73,6 @@ _AVX512 = StageCycles(
     store=8,
     unfetched=0,
     interleave=4,
-    read_row=0,
     drain=5,
     weights=(30, 4),
     scratch=(10, 4),
@@ -87,12 +84,10 @@ _AVX512 = StageCycles(
 # Of an Intel Xeon (model 207, AVX-512, two threads), where a core loads and computes twice as many
 # whole vectors in a cycle: fitted to 400 tiles for fourteen layers. Without the first three the
 # model is 13 % away from a time there, with them 10 %; the tile that it takes first is up to 1.41
-# times slower than the best of them, with them 1.21 times. The other two were fitted to twenty-two
-# layers, one thread, and 50 tiles that some values of them take first: without them that tile is
-# 9 % slower than the best on average, at most 40 %, with them 1 %, at most 10 %.
-_INTEL = replace(
-    _AVX512, split_transform=12, split_invert=9.5, unfetched=18, read_row=50, loads=125
-)
+# times slower than the best of them, with them 1.21 times. The last was fitted to twenty-two layers,
+# one thread, and what some value of it makes the first choice: without it that is 2 % slower than
+# the best of these on average, and without strips of whole vectors, too, 5 to 14 %.
+_INTEL = replace(_AVX512, split_transform=12, split_invert=9.5, unfetched=18, loads=180)
 
 # Of AVX2, where two multiply-adds start in a cycle and none of the shuffles takes two registers:
 # fitted to 110 tiles for 13 layers, code for Haswell on an Intel Xeon (Emerald Rapids), one thread.
@@ -111,7 +106,6 @@ _AVX2 = StageCycles(
     store=8.5,
     unfetched=18,
     interleave=9.5,
-    read_row=0,
     drain=2.4,
     weights=(15, 5),
     scratch=(4, 2.5),
@@ -158,7 +152,8 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     takes = cycles_of(machine)
 
     deal = takes.read + takes.deal * _shuffles(w.unit)
-    read = inputs * h.inputs * (layout.chunks * w.unit * deal + takes.read_row)
+    # What a row begins and ends with takes about as long as one more vector of tiles.
+    read = inputs * h.inputs * layout.spread / lanes * w.unit * deal
     point = takes.transform if both else takes.line_transform
     transform = inputs * transformed_vectors * points * point
     split = inputs * _split(h.positions * layout.residues, w.positions, lanes) * layout.chunks
