@@ -1,4 +1,4 @@
-"""A strip of the input, transformed: padded in three runs, dealt out to vectors, tile by tile."""
+"""A strip of the input, transformed: dealt out to vectors, its columns transformed, then its rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .tile import LINE
 
 
 def read_inputs(strip: Strip) -> tirx.Stmt:
-    """for ic: for group of rows: pad the group, then spread it; transform all tiles.
+    """for ic: for group of rows: pad what lies near a border, then spread all; transform all tiles.
 
     A vector that is loaded right after two stores that it overlaps waits for both to leave the
     core; a few rows later they have left.
@@ -111,8 +111,8 @@ def _fetch_row(strip: Strip, n: Any, channel: Any, y: Any, first: Any) -> tirx.S
 def _spread_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
     """spread[i, p, t] = rows[place, m*t + p], with the tiles of all residues for m.
 
-    What lies inside the input is read there. Copies of it would be read while they, and all that
-    was stored before them, are still on their way to the caches.
+    What lies inside the input is read there. A vector of a copy that was not stored as that vector
+    waits for all that was stored before it to reach the cache: transformed tiles, in level 2.
     """
     layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
     n, _, _, g, _ = strip.place

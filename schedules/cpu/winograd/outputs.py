@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from tvm import tirx
@@ -28,8 +29,8 @@ def clear_reach(strip: Strip) -> list[tirx.Stmt]:
 
 
 def write_outputs(strip: Strip) -> tirx.Stmt:
-    """for channel, fh, row of tiles of each residue: the columns of A^T M A for all fw; for row of
-    outputs: its elements; store."""
+    """for channel, fh, row of tiles of each residue: invert columns; for row of outputs: invert it;
+    store."""
     layout, h = strip.layout, strip.layout.h
     channel = strip.loop("o", layout.tile.block)
     phase = strip.loop("fh", h.axis.stride)
@@ -72,8 +73,10 @@ def _invert_columns(strip: Strip, channel: Any, phase: Any, line: Any) -> tirx.S
 
 
 def _invert_row(strip: Strip, channel: Any, phase: Any, line: Any, i: Any) -> tirx.Stmt:
-    """for fw, residue, vector of tiles: outputs[fw, columns, tiles] = inverted[..., i, v, tiles] A;
-    of one row of taps, products are what is inverted."""
+    """for fw, residue, vector of tiles: outputs[fw, columns, tiles] = inverted[.., i, points, tiles] A
+
+    With one row of taps it is the products that are inverted.
+    """
     layout, h, w = strip.layout, strip.layout.h, strip.layout.w
     fw, rw = strip.loop("fw", w.axis.stride), strip.loop("rw", w.step)
     chunk = strip.loop("tx", layout.output_chunks)
@@ -82,14 +85,14 @@ def _invert_row(strip: Strip, channel: Any, phase: Any, line: Any, i: Any) -> ti
     tau = (line * w.step + rw.loop_var) * w.positions + first
     code = StraightLine()
 
-    def product(v: int) -> Any:
+    def point(v: int) -> Any:
         if h.points > 1:
             load = strip.load(strip.inverted, [fw.loop_var, rw.loop_var, i, v, first])
         else:
             load = strip.load(strip.products, [0, w.product(v, fw.loop_var), row, tau])
         return code.name(load)
 
-    values = code.combine(w.matrices.inverse, [product(v) for v in range(w.points)])
+    values = code.combine(w.matrices.inverse, [point(v) for v in range(w.points)])
     for j, value in enumerate(values):
         place = [fw.loop_var, j * w.step + rw.loop_var, first]
         code.statements.append(strip.put(strip.outputs, place, value))
@@ -107,17 +110,21 @@ def _store_row(strip: Strip, o: Any, oh: Any) -> tirx.Stmt:
     end = tirx.min((sx + 1) * (w.span * w.axis.stride), out_width)
 
     code = StraightLine()
-    sources = []
-    for j in range(w.unit):
-        for fw in range(w.axis.stride):
-            later, column = divmod(j + w.shifts[fw], w.unit)
-            vectors = [
-                code.name(strip.load(strip.outputs, [fw, column, (chunk.loop_var + more) * lanes]))
-                for more in range(2 if later else 1)
-            ]
-            if later:
-                vectors = [code.name(edit.shuffle(vectors, range(later, later + lanes)))]
-            sources.append(vectors[0])
+
+    def source(j: int, fw: int) -> Any:
+        later, column = divmod(j + w.shifts[fw], w.unit)
+
+        def vector(number: Any) -> Any:
+            return code.name(strip.load(strip.outputs, [fw, column, number * lanes]))
+
+        if not later:
+            return vector(chunk.loop_var)
+        # Loaded as one vector, which was not stored as one, it would wait for both stores.
+        pair = vector(chunk.loop_var), vector(chunk.loop_var + 1)
+        return code.name(edit.shuffle(pair, range(later, later + lanes)))
+
+    places = product(range(w.unit), range(w.axis.stride))
+    sources = [source(j, fw) for j, fw in places]
     wide = code.interleave(sources)
 
     at = [n, g * strip.conv.group_outputs + o, oh]
