@@ -1,4 +1,4 @@
-"""A strip of the input, transformed: dealt out to vectors, its columns transformed, then its rows."""
+"""A strip of the input: dealt out to vectors, its columns transformed, then its rows."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def _invert_columns(strip: Strip, channel: Any, phase: Any, line: Any) -> tirx.S
 
 
 def _invert_row(strip: Strip, channel: Any, phase: Any, line: Any, i: Any) -> tirx.Stmt:
-    """for fw, residue, vector of tiles: outputs[fw, columns, tiles] = inverted[.., i, points, tiles] A
+    """for fw, residue, vector of tiles: outputs[fw, columns, tiles] = inverted[..., i, v, tiles] A.
 
     With one row of taps it is the products that are inverted.
     """
