@@ -66,22 +66,17 @@ def schedule_with_constants(
     scheduled, packings = schedule_function(func, machine, constants)
     if scheduled is None:
         return with_nan_kept(with_whole_periods(func), machine.keeps_nan), {}
-    return with_nan_kept(scheduled, machine.keeps_nan).with_attr(SCHEDULED, True), packings
+    return finished(scheduled, machine), packings
 
 
 def schedule_function(
     func: tirx.PrimFunc, machine: CpuMachine, constants: Collection[int] = ()
 ) -> tuple[tirx.PrimFunc | None, Packings]:
     """``func`` scheduled for ``machine``; None where its form is not one that we understand."""
-    schedule = s_tir.Schedule(bind_repeated_reads(with_own_sizes(func)))
-    blocks = normalize_prim_func(schedule)
-    if blocks is None:
+    understood = with_its_stages(func)
+    if understood is None:
         return None, {}
-    inline_producers(schedule, blocks)
-    func = schedule.mod["main"]
-    stages = stages_of(func)
-    if stages is None:
-        return None, {}
+    func, stages = understood
     product = schedule_product(func, stages, machine, constants)
     if product is not None:
         return for_llvm(product[0]), product[1]
@@ -98,6 +93,26 @@ def schedule_function(
             # The latter where a size is more than TVM's arithmetic can bound (1.3 * h in float32).
             _LOG.info("%s failed: %s", rules.__name__, str(error).strip().splitlines()[-1])
     return None, {}
+
+
+def with_its_stages(func: tirx.PrimFunc) -> tuple[tirx.PrimFunc, list[Stage]] | None:
+    """``func`` in normal form, and its stages; None where its form is not one that we understand.
+
+    What saves a pass over memory where it is used is computed there.
+    """
+    schedule = s_tir.Schedule(bind_repeated_reads(with_own_sizes(func)))
+    blocks = normalize_prim_func(schedule)
+    if blocks is None:
+        return None
+    inline_producers(schedule, blocks)
+    func = schedule.mod["main"]
+    stages = stages_of(func)
+    return None if stages is None else (func, stages)
+
+
+def finished(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc:
+    """``func``, which is scheduled, marked as such."""
+    return with_nan_kept(func, machine.keeps_nan).with_attr(SCHEDULED, True)
 
 
 def _scheduled(func: tirx.PrimFunc, parts: list[Part], machine: CpuMachine) -> tirx.PrimFunc:

@@ -13,7 +13,7 @@ All components of a tuple reduction (sum and sum of squares) do so together, in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -229,18 +229,30 @@ class _Builder:
             half = len(vectors) // 2
             vectors = [sums.combine(vectors[i], vectors[i + half]) for i in range(half)]
         (total,) = vectors
-        while lanes > 1:
-            whole = Var("lanes", total.ty)
-            statements.append(tirx.Bind(whole, total))
-            lanes //= 2
-            low, high = (
-                tirx.Shuffle([whole], list(range(first, first + lanes))) for first in (0, lanes)
-            )
-            total = sums.combine(low, high)
-        return total
+
+        def bound(value: Expr) -> Expr:
+            whole = Var("lanes", value.ty)
+            statements.append(tirx.Bind(whole, value))
+            return whole
+
+        return across_lanes(total, lanes, sums.combine, bound)
 
     def _number(self, value: int) -> Expr:
         return tirx.IntImm(self._integer.dtype, value)
+
+
+def across_lanes(
+    total: Expr, lanes: int, combine: Callable[[Expr, Expr], Expr], bound: Callable[[Expr], Expr]
+) -> Expr:
+    """The lanes of a vector as one number, by halves; ``bound`` gives a value a name."""
+    while lanes > 1:
+        whole = bound(total)
+        lanes //= 2
+        low, high = (
+            tirx.Shuffle([whole], list(range(first, first + lanes))) for first in (0, lanes)
+        )
+        total = combine(low, high)
+    return total
 
 
 def _sequence(statements: list[tirx.Stmt]) -> tirx.Stmt:

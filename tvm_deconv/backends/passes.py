@@ -10,8 +10,10 @@ from tvm.target import Target
 from tvm_deconv.errors import ModelError, TargetError
 from tvm_deconv.schedules.rest.default import is_scheduled
 
+from .attention import MergeAttention
 from .in_place import OverwriteInputs
 from .packed import Packed, constant_parameters, with_packed
+from .parts import ReadParts
 from .registry import backend_of
 from .shared import ShareFunctions
 from .views import ViewReshapes
@@ -26,7 +28,9 @@ def passes_after_fusion(target: Target) -> list[tvm.transform.Pass]:
     stock = backend_of(target).stock
     return [
         ViewReshapes(),
+        ReadParts(),
         ShareFunctions(),
+        MergeAttention(target),
         ScheduleRemaining(target),
         ShareFunctions(),
         CheckLimits(target),

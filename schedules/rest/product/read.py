@@ -56,6 +56,12 @@ class Product:
         loads = (self.a.load, *loads_of(self.store.value))
         return not any(load.source.same_as(self.b.load.source) for load in loads)
 
+    def with_height(self, rows: int) -> Product:
+        """The product of so many of its rows."""
+        assert self.rows is not None
+        extent = tirx.IntImm(str(self.rows.var.ty.dtype), rows)
+        return replace(self, rows=replace(self.rows, extent=extent))
+
     @property
     def multiply_adds(self) -> int | None:
         """None where a size is free."""

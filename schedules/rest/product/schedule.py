@@ -47,7 +47,7 @@ def schedule_product(
     packing = packing_of(product, tile.panels) if own and product.reads_b_alone else None
     if packing is not None:
         return write(func, product, tile, How.GIVEN), {own[0]: packing}
-    how = _how(product, tile, machine)
+    how = how_of(product, tile, machine)
     if how is None or _is_better_by_lanes(stages[0], machine):
         return None
     return write(func, product, tile, how), {}
@@ -58,7 +58,7 @@ def _free_sizes(product: Product) -> int:
     return sum(axis.size is None for axis in (*product.outer, *rows))
 
 
-def _how(product: Product, tile: Tile, machine: CpuMachine) -> How | None:
+def how_of(product: Product, tile: Tile, machine: CpuMachine) -> How | None:
     """How b is read that is no constant; None where nothing here does it."""
     if is_in_rows(product):
         if not _collides(product) or tiles_of(product, tile) < _USES_WORTH_PACKING:

@@ -35,7 +35,7 @@ from .tile import Tile
 
 # One core does some 30 multiply-adds per nanosecond: below this many, waking the others (5 to 20
 # microseconds) takes longer than the work.
-_SERIAL_MULTIPLY_ADDS = 1 << 18
+SERIAL_MULTIPLY_ADDS = 1 << 18
 
 # A store of more names than this is not written out for each row and vector of a tile.
 _UNROLLED_NAMES = 24
@@ -58,7 +58,7 @@ class How(Enum):
 
 def write(func: tirx.PrimFunc, product: Product, tile: Tile, how: How) -> tirx.PrimFunc:
     """``func`` computing ``product``; if that is how, with the panels of b as a parameter for b."""
-    writer = _Writer(product, tile, how)
+    writer = Writer(product, tile, how)
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         writer.write()
     body = edit.in_root(builder.get().body)
@@ -70,8 +70,17 @@ def write(func: tirx.PrimFunc, product: Product, tile: Tile, how: How) -> tirx.P
     return tirx.PrimFunc(params, body, func.ret_type, attrs=func.attrs)
 
 
-def _product(axes: Sequence[StageAxis]) -> Any:
+def product_of_sizes(axes: Sequence[StageAxis]) -> Any:
     return reduce(mul, [axis.extent for axis in axes], index(1))
+
+
+def places_of(place: Any, outer: Sequence[StageAxis]) -> dict[StageAxis, Any]:
+    """Where the ``place``-th of all places of the outer axes is."""
+    at: dict[StageAxis, Any] = {}
+    for axis in reversed(outer):
+        at[axis] = T.bind(place % axis.extent)
+        place = place // axis.extent
+    return at
 
 
 @dataclass(frozen=True)
@@ -91,8 +100,12 @@ class _Block:
         return self if self.partial is None else replace(self, at=self.at + number * self.size)
 
 
-class _Writer:
-    """Writes the body; one use each."""
+class Writer:
+    """Writes the body; one use each.
+
+    Another function that has a product among its statements calls ``pack``, and within its own
+    loops ``piece``.
+    """
 
     def __init__(self, product: Product, tile: Tile, how: How) -> None:
         self.p, self.tile, self.panels, self.how = product, tile, tile.panels, how
@@ -113,39 +126,40 @@ class _Writer:
 
     def write(self) -> None:
         p = self.p
-        is_long = p.multiply_adds is None or p.multiply_adds >= _SERIAL_MULTIPLY_ADDS
+        is_long = p.multiply_adds is None or p.multiply_adds >= SERIAL_MULTIPLY_ADDS
         many = T.parallel if is_long else T.serial
         height = index(1) if p.rows is None else p.rows.extent
         tiles = tirx.ceildiv(height, index(self.tile.rows))
         groups = tirx.ceildiv(tiles, index(self.tile.tiles))
-        count = -(-self.panels.count // self.tile.abreast)
+        count = self.pieces
         if self.how is How.WITHIN:
-            with many(index(0), _product(p.outer)) as place:
-                at = self._places(place, p.outer)
+            with many(index(0), product_of_sizes(p.outer)) as place:
+                at = places_of(place, p.outer)
                 self.packed = T.alloc_buffer((self._packed_size([]),), _FLOAT)
                 write_panels(self.p, self.panels, self.packed, at, index(0))
                 with T.serial(index(0), groups * count) as piece:
-                    self._piece(at, piece % count, piece // count, tiles, height)
+                    self.piece(at, piece % count, piece // count, tiles, height)
             return
-        if self.how is How.BEFORE:
-            outer = outer_of(p)
-            self.packed = T.alloc_buffer((self._packed_size([a.extent for a in outer]),), _FLOAT)
-            panels = self.panels.count
-            with many(index(0), _product(outer) * panels) as piece:
-                at = self._places(piece // panels, outer)
-                write_panel(self.p, self.panels, self.packed, at, self._start(at), piece % panels)
-        with many(index(0), groups * count * _product(p.outer)) as piece:
+        self.pack(many)
+        with many(index(0), groups * count * product_of_sizes(p.outer)) as piece:
             rest = T.bind(piece // count)
-            at = self._places(rest // groups, p.outer)
-            self._piece(at, piece % count, rest % groups, tiles, height)
+            at = places_of(rest // groups, p.outer)
+            self.piece(at, piece % count, rest % groups, tiles, height)
 
-    def _places(self, place: Any, outer: Sequence[StageAxis]) -> dict[StageAxis, Any]:
-        """Where the ``place``-th of all places of the outer axes is."""
-        at: dict[StageAxis, Any] = {}
-        for axis in reversed(outer):
-            at[axis] = T.bind(place % axis.extent)
-            place = place // axis.extent
-        return at
+    @property
+    def pieces(self) -> int:
+        """Of the columns: panels, or as many of them as are abreast."""
+        return -(-self.panels.count // self.tile.abreast)
+
+    def pack(self, many: Callable[[Any, Any], Any]) -> None:
+        """The panels of all places, in a loop of the kind ``many``, where that is how."""
+        if self.how is not How.BEFORE:
+            return
+        outer, panels = outer_of(self.p), self.panels.count
+        self.packed = T.alloc_buffer((self._packed_size([a.extent for a in outer]),), _FLOAT)
+        with many(index(0), product_of_sizes(outer) * panels) as piece:
+            at = places_of(piece // panels, outer)
+            write_panel(self.p, self.panels, self.packed, at, self._start(at), piece % panels)
 
     def _start(self, at: Mapping[StageAxis, Any]) -> Any:
         """The packed columns of places before this one of b's outer axes."""
@@ -155,7 +169,7 @@ class _Writer:
                 start = start * axis.extent + at[axis]
         return start * self.panels.packed
 
-    def _piece(
+    def piece(
         self, at: Mapping[StageAxis, Any], panel: Any, group: Any, tiles: Any, height: Any
     ) -> None:
         """A group's tiles of one panel, or of all that are abreast."""
