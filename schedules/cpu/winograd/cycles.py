@@ -84,9 +84,9 @@ _AVX512 = StageCycles(
 # Of an Intel Xeon (model 207, AVX-512, two threads), where a core loads and computes twice as many
 # whole vectors in a cycle: fitted to 400 tiles for fourteen layers. Without the first three the
 # model is 13 % away from a time there, with them 10 %; the tile that it takes first is up to 1.41
-# times slower than the best of them, with them 1.21 times. The last was fitted to 22 layers, one
-# thread, and what some value of it makes the first choice: without it that is 2 % slower than the
-# best of these on average, and without strips of whole vectors, too, 5 to 14 %.
+# times slower than the best of them, with them 1.21 times. The last was fitted to 22 layers and what
+# some value of it makes the first choice: without it that is 2 % slower than the best of these on
+# average, by one thread and by two, and without strips of whole vectors, too, 5 to 14 %.
 _INTEL = replace(_AVX512, split_transform=12, split_invert=9.5, unfetched=18, loads=180)
 
 # Of AVX2, where two multiply-adds start in a cycle and none of the shuffles takes two registers:
