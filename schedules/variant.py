@@ -108,6 +108,8 @@ class Algorithm:
     compute none of those.
     ``for_volumes`` says that its loop nest can be one over volumes (``tir.stacks``), ``of_groups``
     that it is for layers of several groups, so that nobody wonders why it does not compute others.
+    ``maps_input`` says that the tensor that it reads may be a pointwise operator of another, which
+    is then computed on the way into its scratch.
     ``weight_dtype(dtype)`` is that of the packed weights for a layer of ``dtype``: what
     ``pack_weights`` gives has to be converted to it.
     """
@@ -127,6 +129,7 @@ class Algorithm:
     has_steps: bool = False
     for_volumes: bool = True
     of_groups: bool = False
+    maps_input: bool = False
 
     def cannot(self, conv: ConvTranspose2d, accumulate: str = ACCUMULATE_DTYPE) -> str | None:
         """Why the algorithm cannot compute a layer, in words; None if it can."""

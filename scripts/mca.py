@@ -178,7 +178,7 @@ def compiled_integers(layer: str, core: str) -> Kernel:
     store = Store("uint8")
     forms = Forms(None if refusal(conv) else is_folded, 8 if is_folded else None)
     found: list[tuple[IntegerKernel, float, str]] = [
-        *kernels_of(conv, "uint8", store, sizes, machine, forms)
+        *kernels_of(conv, "uint8", dot, store, sizes, machine, forms)
     ]
     direct = tile_cycles(conv, dot, sizes, tile, machine)
     found.append((Integer(conv, "uint8", dot, tile, store), direct, ""))

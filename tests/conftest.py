@@ -12,6 +12,7 @@ import board as emulated
 import onnxruntime
 import pytest
 from board_root import BoardError, MissingTools, check_tools
+from forks import Forks
 from hypothesis import settings
 from paths import ROOT, TESTS, python_path
 
@@ -58,11 +59,6 @@ def pytest_collection_modifyitems(items):
         order += waiting[:1] + others[:2]
         waiting, others = waiting[1:], others[2:]
     items[:] = [item for path in order for item in files[path]]
-
-
-def pytest_collection_finish(session):
-    """Collections are rare: what tests leave behind is mostly freed without."""
-    gc.set_threshold(100_000, 20, 20)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -113,6 +109,8 @@ def pytest_configure(config):
     TVM would, wherever it is installed. Here that are not the workers of pytest itself, which keep
     memory.
     """
+    # Collections of garbage are rare: what is not needed any more is mostly freed without.
+    gc.set_threshold(100_000, 20, 20)
     if hasattr(config, "workerinput") or not config.getoption("numprocesses"):
         known = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = python_path(*([known] if known else []))
@@ -121,6 +119,13 @@ def pytest_configure(config):
             os.environ.pop(name, None)
     else:
         os.environ.update({name: str(size) for name, size in KEPT_MEMORY.items()})
+
+
+@pytest.fixture(scope="session")
+def forks():
+    """Processes that have imported TVM, and nothing else."""
+    with Forks("tvm") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import os
 
 import pytest
 import tvm
+from opencl.device import host_of
 from tvm.target import Target
 
 from tvm_deconv.backends.cuda import nvrtc
@@ -22,7 +23,7 @@ required = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 def source(func: tvm.tirx.PrimFunc, target: Target) -> str:
     """The CUDA C++ that TVM generates for a scheduled function."""
     mod = tvm.IRModule({"main": func.with_attr("global_symbol", "main")})
-    host = target if target.host is not None else target.with_host(Target("llvm"))
+    host = host_of(target)
     with pytest.MonkeyPatch.context() as patch:
         # Where there is a driver, TVM would compile the source at once.
         patch.setenv("TVM_COMPILE_FORCE_FALLBACK", "1")

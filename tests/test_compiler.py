@@ -6,8 +6,6 @@ import dataclasses
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -263,6 +261,7 @@ def test_equal_kernels_share_an_entry_of_the_report():
 
 THREADS = """
 import os, sys
+os.environ.pop("TVM_NUM_THREADS", None)
 from tvm_deconv.threads import use_threads
 if sys.argv[2] == "last":
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
@@ -272,11 +271,10 @@ print(use_threads(wanted), os.sched_getaffinity(0) == before)
 """
 
 
-def threads_used(wanted: int, processors: str) -> str:
+def threads_used(forks, wanted: int, processors: str) -> str:
     # In a process of its own, because a pool that once started never grows.
-    variables = {k: v for k, v in os.environ.items() if k != "TVM_NUM_THREADS"}
-    command = [sys.executable, "-c", THREADS, str(wanted), processors]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=variables)
+    done = forks.run(THREADS, wanted, processors)
+    assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
@@ -285,13 +283,13 @@ linux = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux o
 
 @linux
 @pytest.mark.parametrize("wanted", [0, 1, 3])
-def test_kernels_use_all_processors_or_as_many_threads_as_asked(wanted):
-    assert threads_used(wanted, "all") == f"{wanted or len(os.sched_getaffinity(0))} True"
+def test_kernels_use_all_processors_or_as_many_threads_as_asked(forks, wanted):
+    assert threads_used(forks, wanted, "all") == f"{wanted or len(os.sched_getaffinity(0))} True"
 
 
 @linux
-def test_kernels_stay_on_the_processors_that_the_process_may_run_on():
-    assert threads_used(0, "last") == "1 True"
+def test_kernels_stay_on_the_processors_that_the_process_may_run_on(forks):
+    assert threads_used(forks, 0, "last") == "1 True"
 
 
 def test_the_demo_networks_beat_bicubic_on_a_photograph_they_have_not_seen(monkeypatch):

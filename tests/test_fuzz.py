@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from fuzz import cases
 from fuzz.__main__ import run_cases
-from fuzz.choices import Choices
+from fuzz.choices import Choices, choices_of
 from fuzz.pool import Worker
 from fuzz.reference import normalised_opinion, standard_opinion
 from fuzz.report import Report
 from fuzz.runtimes import run_onnxruntime, run_reference
 from fuzz.shrink import shrink
 from onnx import TensorProto, helper, numpy_helper
-from paths import TESTS, python_path
 
 SEED, CASES = 0, 120
 
 
 @pytest.fixture(scope="module")
 def worker():
-    one = Worker()
+    one = Worker("fuzz.take_faults")
     yield one
     one.close()
 
 
 def test_the_same_choices_make_the_same_case():
-    drawn = cases.choices_of(3, 11)
+    drawn = choices_of(3, 11)
     family = cases.family_of(3, 11)
     first = cases.make(family, drawn)
     again = cases.make(family, Choices(given=drawn.taken))
@@ -101,16 +96,11 @@ assert result.damage() == 'an input was written to'
 """
 
 
-def test_scratch_that_nobody_wrote_is_not_a_number_in_any_thread(tmp_path):
+def test_scratch_that_nobody_wrote_is_not_a_number_in_any_thread(tmp_path, forks):
     # In a process of its own: what ran in this one before has left scratch of other sizes.
     script = tmp_path / "scratch.py"
     script.write_text(SCRATCH)
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        env={**os.environ, "PYTHONPATH": python_path(TESTS)},
-        capture_output=True,
-        text=True,
-    )
+    done = forks.run("import runpy, sys; runpy.run_path(sys.argv[1])", script)
     assert done.returncode == 0, done.stderr
 
 

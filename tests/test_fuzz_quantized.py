@@ -9,6 +9,7 @@ import pytest
 from fuzz import cases
 from fuzz import outcome as kinds
 from fuzz.bounds import bounded
+from fuzz.choices import choices_of
 from fuzz.families.quantized_graphs import QuantizedCase
 from fuzz.tflite_quantized_case import MOVES
 from onnx import TensorProto, helper, numpy_helper
@@ -18,7 +19,7 @@ FAMILY = "onnx-quantized"
 
 def drawn(count):
     """So many cases that ONNX Runtime takes, each with its bounds."""
-    made = [cases.make(FAMILY, cases.choices_of(7, index)) for index in range(count)]
+    made = [cases.make(FAMILY, choices_of(7, index)) for index in range(count)]
     return [(c, bounded(c.model, c.feeds[0])) for c in made if c.model.graph.output[0].name]
 
 
@@ -103,7 +104,7 @@ def tflite_cases(count):
     pytest.importorskip("ai_edge_litert", reason="pip install 'tvm-deconv[test]'")
     from tflite_reference import litert
 
-    made = [cases.make("tflite-quantized", cases.choices_of(7, index)) for index in range(count)]
+    made = [cases.make("tflite-quantized", choices_of(7, index)) for index in range(count)]
     return [(case, litert(case.file(), [case.x])) for case in made if case.steps]
 
 

@@ -104,17 +104,17 @@ def test_a_wheel_holds_every_device_of_the_model(names):
     assert {name for name in names if name.startswith(folder)} == wanted
 
 
-def test_an_installed_package_looks_for_shipped_logs_inside_itself(wheel, tmp_path):
+def test_an_installed_package_looks_for_shipped_logs_inside_itself(wheel, tmp_path, forks):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
     code = (
+        "import os, sys; os.chdir(sys.argv[1]);"
         "from tvm_deconv.logs.find import folders_below;"
         "from tvm_deconv.logs.roots import shipped_root;"
         "print(*folders_below(shipped_root()), sep='\\n')"
     )
-    command = [sys.executable, "-c", code]
-    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    assert str(tmp_path / "tvm_deconv" / EXTRA) in found.splitlines()
+    done = forks.run(code, tmp_path)
+    assert str(tmp_path / "tvm_deconv" / EXTRA) in done.stdout.splitlines(), done.stderr
 
 
 @pytest.fixture(scope="module")

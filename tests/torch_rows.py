@@ -172,8 +172,12 @@ def results(rows: Sequence[Row], decomposed: bool = False, scheduled: bool = Tru
     return found
 
 
+# PyTorch decomposes a program in a time that grows as the square of the free sizes in it.
+_FREE_AT_ONCE = 12
+
+
 class Table:
-    """Rows that are computed, those of one kind compiled together, once.
+    """Rows that are computed, those of one kind compiled together, once; a few of free sizes.
 
     Free sizes and float16 are scheduled by our pipeline in any case: it sums float16 in float32 as
     PyTorch does, TVM's does not.
@@ -183,18 +187,25 @@ class Table:
         self, rows: Sequence[Row], decomposed: bool = False, scheduled: bool = False
     ) -> None:
         self.rows, self.decomposed, self.scheduled = list(rows), decomposed, scheduled
-        self._results: dict[bool, Results | Exception] = {}
+        free = [r for r in self.rows if r.is_free]
+        fixed = [r for r in self.rows if not r.is_free]
+        self._groups = [
+            [r for r in fixed if self._is_scheduled(r) == kind] for kind in (True, False)
+        ]
+        self._groups += [free[i : i + _FREE_AT_ONCE] for i in range(0, len(free), _FREE_AT_ONCE)]
+        self._results: dict[int, Results | Exception] = {}
 
     def check(self, one: Row) -> None:
-        kind = self._is_scheduled(one)
-        if kind not in self._results:
-            rows = [r for r in self.rows if self._is_scheduled(r) == kind]
+        number = next(i for i, group in enumerate(self._groups) if one in group)
+        if number not in self._results:
             try:
-                self._results[kind] = results(rows, self.decomposed, kind)
+                self._results[number] = results(
+                    self._groups[number], self.decomposed, self._is_scheduled(one)
+                )
             except Exception as error:
                 # Kept, too: every row would compile all for nothing.
-                self._results[kind] = error
-        found = self._results[kind]
+                self._results[number] = error
+        found = self._results[number]
         if isinstance(found, Exception):
             raise AssertionError(f"the table cannot be compiled: {found}") from found
         for got, expected in found[id(one)]:

@@ -54,6 +54,16 @@ class Dot:
         """The dtype of a word."""
         return f"int{self.word_bits}"
 
+    @property
+    def packs(self) -> bool:
+        """Whether two vectors are packed in one with saturation, by int16 and by bytes."""
+        return self.intrinsic.startswith("llvm.x86.")
+
+    @property
+    def broadcasts(self) -> bool:
+        """Whether it takes a weight from memory to all lanes while it multiplies: AVX-512 VNNI."""
+        return self.packs and self.adds and self.registers == 32
+
     def shift(self, dtype: str) -> int:
         """What is added to x of ``dtype`` so that it fits an element: int8, or uint8, or wider."""
         if self.bits > 8:

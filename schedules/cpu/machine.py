@@ -7,7 +7,7 @@ Schedules ask this description and never look at a target's name. Features come 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -128,6 +128,14 @@ def cpu_machine(target: Target) -> CpuMachine:
             f"no schedules for {target.kind.name} yet (CPU only): give a target of kind llvm, "
             "such as host or raspberry-pi/4b-aarch64"
         )
+    cores = target.attrs.get("num-cores")
+    return _machine(str(target), available_processors() if cores is None else None)
+
+
+@lru_cache(maxsize=256)
+def _machine(text: str, available: int | None) -> CpuMachine:
+    """Asked for each function of a network; ``available`` are this machine's processors now."""
+    target = Target(text)
     unit = _vector_unit(target)
     native = is_this_processor(target)
     l1_bytes, l2_bytes = _L1_BYTES, unit.l2_bytes
@@ -139,7 +147,7 @@ def cpu_machine(target: Target) -> CpuMachine:
         l2_bytes = (level_2 or l2_bytes) // _level_2_parts()
     cores = target.attrs.get("num-cores")
     if cores is None:
-        cores = available_processors() if native else _DEFAULT_THREADS
+        cores = available if native and available is not None else _DEFAULT_THREADS
     return CpuMachine(
         name=unit.name,
         lanes=unit.lanes,

@@ -5,14 +5,29 @@ A vector of one lane is a number: so places, types and values are asked for by t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tvm import tirx
+from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 from tvm.sym import Analyzer
 
 from .edit import index, ramp
+
+
+@contextmanager
+def scheduled_function() -> Iterator[IRBuilder]:
+    """Within it the function is written that ``get`` gives behind it; no two arguments overlap."""
+    with IRBuilder() as builder, T.prim_func(s_tir=True):
+        T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
+        yield builder
+
+
+def argument(name: str, shape: Sequence[Any], dtype: str) -> Any:
+    """The next one of the function: a buffer."""
+    return T.match_buffer(T.arg(name, T.handle()), shape, dtype)
 
 
 def simplified(value: Any) -> Any:
@@ -47,6 +62,14 @@ def opaque(value: Any) -> Any:
     return T.bind(tirx.call_llvm_intrin(value.ty.dtype, "llvm.umax", value, index(0)))
 
 
+def unforeseen(value: int, read: Any) -> Any:
+    """``value``, which is what is ``read`` of memory, too: LLVM does not know how much it is.
+
+    It writes out loops of few turns, hoists what they load out of the loops around, and spills.
+    """
+    return tirx.call_llvm_intrin("int64", "llvm.umax", index(value), tirx.Cast("int64", read))
+
+
 def places(first: Any, lanes: int) -> Any:
     """The index of ``lanes`` neighbours."""
     return ramp(first, lanes) if lanes > 1 else index(first)
@@ -74,6 +97,30 @@ def in_vectors(count: Any, lanes: int, do: Callable[[Any, int], None]) -> None:
         do(vector * lanes, lanes)
     with T.serial(index(0), count % lanes) as rest:
         do(count - count % lanes + rest, 1)
+
+
+def to_the_end(count: Any, lanes: int, do: Callable[[Any, int], None]) -> None:
+    """As ``in_vectors``, where places may be done twice: the last vector ends with the last place.
+
+    Of fewer places than ``lanes`` vectors are shorter, where it is known how many there are.
+    """
+    number = known(count)
+    if number is not None:
+        while lanes > max(number, 1):
+            lanes //= 2
+        with T.serial(index(0), index(number // lanes)) as vector:
+            do(vector * lanes, lanes)
+        if number % lanes:
+            do(index(number - lanes), lanes)
+        return
+    with T.If(count >= lanes):
+        with T.Then():
+            with T.serial(index(0), count // lanes) as vector:
+                do(vector * lanes, lanes)
+            with T.If(count % lanes > 0), T.Then():
+                do(count - lanes, lanes)
+        with T.Else():
+            in_vectors(count, max(1, lanes // 8), do)
 
 
 def lane_by_lane(lanes: int, do: Callable[[Any], None]) -> None:

@@ -255,7 +255,7 @@ def test_the_loops_of_a_compiled_network_run_on_its_own_threads(tmp_path):
     assert in_a_new_thread(more_threads) == 1
 
 
-def test_a_process_that_tvm_gives_one_thread_keeps_its_processors(built):
+def test_a_process_that_tvm_gives_one_thread_keeps_its_processors(built, forks):
     """TVM's pool would narrow it to the first; on x86 that is the default for two processors."""
     script = (
         "import ctypes, os, sys, tvm\n"
@@ -263,12 +263,7 @@ def test_a_process_that_tvm_gives_one_thread_keeps_its_processors(built):
         "shares = ctypes.CDLL(sys.argv[1]).shares_by_default()\n"
         "print(shares, os.sched_getaffinity(0) == before)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, built],
-        env={**os.environ, "TVM_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
+    done = forks.run(script, built, variables={"TVM_NUM_THREADS": "1"})
     assert done.stdout == "1 True\n", done.stderr
 
 

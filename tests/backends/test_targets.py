@@ -80,6 +80,35 @@ def test_a_misspelt_processor_is_found_in_a_target_object_too():
         )
 
 
+FEATURES = [
+    (["+avx3"], r"mattr '\+avx3' of x86_64-linux-gnu: did you mean .*\+avx2"),
+    (["-fooooooo"], "mattr '-fooooooo' of x86_64-linux-gnu: leave it out"),
+    (["+avx2", "fma"], r"mattr holds 'fma': give features such as \+avx2"),
+    (["+"], r"mattr holds '\+': give"),
+]
+
+
+@pytest.mark.parametrize(("features", "reason"), FEATURES)
+def test_a_feature_that_llvm_would_ignore_is_refused(features, reason):
+    with pytest.raises(TargetError, match=reason):
+        resolve_target({**HASWELL, "mattr": features})
+
+
+@pytest.mark.parametrize(
+    ("triple", "features"),
+    [
+        ("x86_64-linux-gnu", ["+avx512f", "-avx2", "+soft-float"]),
+        ("aarch64-linux-gnu", ["+neon", "+strict-align"]),
+        ("armv7a-linux-gnueabihf", ["+neon", "+vfp4"]),
+        ("riscv64-linux-gnu", ["+v", "+zvl1024b"]),
+    ],
+)
+def test_features_that_no_processor_has_are_known_too(triple, features, capfd):
+    target = resolve_target({"kind": "llvm", "mtriple": triple, "mattr": features})
+    assert list(target.attrs["mattr"]) == features
+    assert capfd.readouterr().err == ""
+
+
 BAD_GPUS = [
     ("cuda", "Give its architecture"),
     ({"kind": "cuda"}, "Give its architecture"),

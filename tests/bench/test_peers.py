@@ -216,3 +216,32 @@ def test_mnn_is_fast_only_where_its_own_error_leaves_room(mnn, monkeypatch, diff
     assert call() is results[mnn._FAST if taken == "fast" else mnn._ACCURATE]
     assert bool(notes) == (taken == "accurate")
     assert TOLERANCE["float32"] > 2 * mnn._TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("wrong", "left", "said"),
+    [
+        ([], "compiled NCHW", []),
+        ([True], "unfrozen NCHW", ["compiled NCHW is wrong by 5.0e-01"]),
+        (
+            [True, False],
+            None,
+            ["compiled NCHW is wrong by 5.0e-01", "unfrozen NCHW is wrong by 5.0e-01"],
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_form_of_pytorch_that_is_wrong_is_not_measured(monkeypatch, wrong, left, said):
+    """As torch.compile with its weights frozen is for RRDBNet."""
+    torch = pytest.importorskip("torch")
+    peer = import_module("tvm_deconv.bench.peers.pytorch")
+    monkeypatch.setattr(
+        peer,
+        "_compiled",
+        lambda module, xs, freezing: lambda: module(*xs) * (0.5 if freezing in wrong else 1),
+    )
+    forms, notes = peer._forms(torch.nn.ReLU().eval(), [torch.arange(12.0).reshape(3, 4)])
+    assert [name for name in forms if not name.startswith(("eager", "frozen", "optimized"))] == (
+        [left] if left else []
+    )
+    assert notes == said

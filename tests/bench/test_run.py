@@ -5,6 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
 
 import onnx
 import pytest
@@ -17,14 +21,31 @@ from tvm_deconv.bench.contestants import Contestant
 from tvm_deconv.errors import BenchError, OutputError, PeerError, QuantizationError
 
 
-@pytest.fixture
-def tiny(tmp_path):
+def tiny_in(folder):
     """An ONNX file of a convolution and a shuffle."""
     net = Net((1, 4, 6, 8))
-    path = tmp_path / "tiny.onnx"
+    path = folder / "tiny.onnx"
     y = net("DepthToSpace", net.conv("x", 4, 8), blocksize=2, mode="CRD")
     onnx.save(net.model(y), path)
     return path
+
+
+def several_in(folder):
+    """An ONNX file of a network of two inputs, one of integers, and two outputs."""
+    net = Net((1, 4, 6, 8))
+    up = net("DepthToSpace", net.conv("x", 4, 8), blocksize=2, mode="CRD")
+    step = net("Cast", "step", to=1)
+    model = net.model(net("Mul", up, step), net("Tanh", up))
+    step_info = onnx.helper.make_tensor_value_info("step", onnx.TensorProto.INT64, (1,))
+    model.graph.input.insert(0, step_info)
+    path = folder / "several.onnx"
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    return tiny_in(tmp_path)
 
 
 def here(name, _root):
@@ -34,18 +55,42 @@ def here(name, _root):
     return Contestant(name, "peer", (sys.executable, "-I", worker.__file__, name))
 
 
-@pytest.fixture(autouse=True)
-def no_environments(monkeypatch):
-    monkeypatch.setattr(benchmark, "peer", here)
+@pytest.fixture(scope="module", autouse=True)
+def no_environments():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(benchmark, "peer", here)
+        yield
 
 
-def test_the_command_measures_writes_prints_and_draws(tiny, tmp_path, capsys):
-    out, plot = tmp_path / "out.json", tmp_path / "out.svg"
-    command = ["bench", "--workloads", str(tiny), "--peers", "onnxruntime,mnn", "--out", str(out)]
-    options = ["--variants", "no-rewrite", "--threads", "1", "--limit", "1", "--plot", str(plot)]
-    assert cli.main([*command, *options, "--profile"]) == 0
-    printed = capsys.readouterr()
-    results = json.loads(out.read_text())
+@dataclass(frozen=True)
+class Measured:
+    """What a run of the command wrote, drew and printed."""
+
+    out: Path
+    plot: Path
+    printed: str
+    errors: str
+
+    def results(self):
+        return json.loads(self.out.read_text())
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory, no_environments):
+    """Two networks in one run: contestants are processes that take seconds to start."""
+    folder = tmp_path_factory.mktemp("measured")
+    out, plot = folder / "out.json", folder / "out.svg"
+    networks = ["--workloads", str(tiny_in(folder)), str(several_in(folder))]
+    who = ["--peers", "onnxruntime,mnn", "--variants", "no-rewrite"]
+    options = ["--threads", "1", "--limit", "1", "--profile", "--out", str(out)]
+    printed, errors = StringIO(), StringIO()
+    with redirect_stdout(printed), redirect_stderr(errors):
+        assert cli.main(["bench", *networks, *who, *options, "--plot", str(plot)]) == 0
+    return Measured(out, plot, printed.getvalue(), errors.getvalue())
+
+
+def test_the_command_measures_writes_prints_and_draws(measured):
+    results = measured.results()
     records = results["workloads"]["tiny"]["contestants"]
     assert {name: record["status"] for name, record in records.items()} == dict.fromkeys(
         ("auto", "no-rewrite", "tvm", "peak", "onnxruntime"), "measured"
@@ -59,9 +104,17 @@ def test_the_command_measures_writes_prints_and_draws(tiny, tmp_path, capsys):
     assert (results["threads"], results["interrupted"]) == (1, False)
     assert results["versions"]["onnxruntime"] == records["onnxruntime"]["version"]
     assert results["machine"]["cpu"] and results["date"]
+    assert measured.plot.read_bytes().startswith(b"<?xml")
+    assert "LEFT OUT: mnn cannot be installed: no wheel" in measured.errors
+    assert "- mnn is left out: mnn cannot be installed: no wheel" in measured.printed
+    assert "| tiny " in measured.printed
+
+
+def test_the_kernels_of_ours_and_of_onnx_runtime_are_timed_beside_their_nodes(measured):
+    workload = measured.results()["workloads"]["tiny"]
     # One kernel of ours computes both nodes; ONNX Runtime has one for each.
-    assert results["workloads"]["tiny"]["nodes"] == {"t1": "Conv", "t2": "DepthToSpace"}
-    ours, theirs = (records[name]["profile"] for name in ("auto", "onnxruntime"))
+    assert workload["nodes"] == {"t1": "Conv", "t2": "DepthToSpace"}
+    ours, theirs = (workload["contestants"][name]["profile"] for name in ("auto", "onnxruntime"))
     assert [kernel["nodes"] for kernel in ours["kernels"]] == [["t1", "t2"]]
     assert {name for kernel in theirs["kernels"] for name in kernel["nodes"]} == {"t1", "t2"}
     for profile in (ours, theirs):
@@ -70,17 +123,28 @@ def test_the_command_measures_writes_prints_and_draws(tiny, tmp_path, capsys):
         # Kernels that ran between the beginning and the end of each call.
         for number, whole in enumerate(profile["ms"]):
             assert 0 < sum(kernel["ms"][number] for kernel in profile["kernels"]) <= whole * 1.01
-    assert "| Conv, DepthToSpace (t1 to t2) | " in printed.out
-    assert plot.read_bytes().startswith(b"<?xml")
-    assert "LEFT OUT: mnn cannot be installed: no wheel" in printed.err
-    assert "- mnn is left out: mnn cannot be installed: no wheel" in printed.out
-    assert "| tiny " in printed.out
+    assert "| Conv, DepthToSpace (t1 to t2) | " in measured.printed
 
+
+def test_a_network_of_several_inputs_and_outputs_is_measured(measured):
+    workload = measured.results()["workloads"]["several"]
+    assert workload["inputs"] == {"step": ["int64", 1], "x": ["float32", 1, 4, 6, 8]}
+    for name in ("auto", "tvm", "onnxruntime"):
+        record = workload["contestants"][name]
+        assert record["status"] == "measured" and record["error"] < 1e-5
+    for name in ("auto", "onnxruntime"):
+        assert workload["contestants"][name]["profile"]["kernels"]
+
+
+def test_what_was_measured_is_printed_again_from_its_file(measured, tmp_path, capsys):
     for more in ([], ["--profile"]):
-        assert cli.main(["bench", "--from", str(out), *more]) == 0
-        assert capsys.readouterr().out == printed.out
-    del results["workloads"]["tiny"]["contestants"]["auto"]["profile"]
-    del results["workloads"]["tiny"]["contestants"]["onnxruntime"]["profile"]
+        assert cli.main(["bench", "--from", str(measured.out), *more]) == 0
+        assert capsys.readouterr().out == measured.printed
+    results = measured.results()
+    for workload in results["workloads"].values():
+        for name in ("auto", "onnxruntime"):
+            del workload["contestants"][name]["profile"]
+    out = tmp_path / "out.json"
     out.write_text(json.dumps(results))
     assert cli.main(["bench", "--from", str(out), "--profile"]) == 2
     assert "out.json has no profile: measure it with --profile" in capsys.readouterr().err
@@ -241,25 +305,3 @@ def test_onnx_runtime_is_asked_for_before_the_work(tiny, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime.quantization", None)
     with pytest.raises(QuantizationError, match=r"^bench of int8 takes .*: pip install .*quantize"):
         benchmark_run([str(tiny)], dtype="int8")
-
-
-def test_a_network_of_several_inputs_and_outputs_is_measured(tmp_path, capsys):
-    net = Net((1, 4, 6, 8))
-    up = net("DepthToSpace", net.conv("x", 4, 8), blocksize=2, mode="CRD")
-    step = net("Cast", "step", to=1)
-    model = net.model(net("Mul", up, step), net("Tanh", up))
-    step_info = onnx.helper.make_tensor_value_info("step", onnx.TensorProto.INT64, (1,))
-    model.graph.input.insert(0, step_info)
-    path, out = tmp_path / "several.onnx", tmp_path / "out.json"
-    onnx.save(model, path)
-    command = ["bench", "--workloads", str(path), "--peers", "onnxruntime", "--out", str(out)]
-    options = ["--variants", "none", "--threads", "1", "--limit", "1", "--profile"]
-    assert cli.main([*command, *options]) == 0
-    capsys.readouterr()
-    workload = json.loads(out.read_text())["workloads"]["several"]
-    assert workload["inputs"] == {"step": ["int64", 1], "x": ["float32", 1, 4, 6, 8]}
-    for name in ("auto", "tvm", "onnxruntime"):
-        record = workload["contestants"][name]
-        assert record["status"] == "measured" and record["error"] < 1e-5
-    for name in ("auto", "onnxruntime"):
-        assert workload["contestants"][name]["profile"]["kernels"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
 from log_helper import (
@@ -339,7 +337,7 @@ def test_compile_and_explain_take_a_folder_of_logs_or_none(root, tmp_path, capsy
         assert "is for" in error or "gcc-aarch64-linux-gnu" in error
 
 
-def test_looking_a_layer_up_needs_none_of_the_packages_that_tuning_needs(root):
+def test_looking_a_layer_up_needs_none_of_the_packages_that_tuning_needs(root, forks):
     code = (
         "import sys; from tvm_deconv.logs.find import find_log; from pathlib import Path;"
         "from tvm_deconv.targets import resolve_target;"
@@ -347,5 +345,4 @@ def test_looking_a_layer_up_needs_none_of_the_packages_that_tuning_needs(root):
         "assert found.folders[0].layers;"
         "sys.exit(str([n for n in ('psutil', 'xgboost', 'cloudpickle') if n in sys.modules]))"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True)
-    assert done.stderr == "[]\n"
+    assert forks.run(code, root).stderr == "[]\n"

@@ -10,8 +10,8 @@ from typing import Any
 import onnx
 import torch
 from fuzz import outcome as kinds
-from fuzz.onnx_case import compare, compared, escaped, refusal
-from fuzz.outcome import Outcome, Progress
+from fuzz.onnx_case import compare, compared
+from fuzz.outcome import Outcome, Progress, escaped, refusal
 from fuzz.reference import Expected
 from fuzz.runtimes import Refused, run_onnxruntime
 from fuzz.torch_reference import arrays_of, expected_of, in_float64

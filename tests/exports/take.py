@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fuzz import outcome as kinds
-from fuzz.onnx_case import escaped
-from fuzz.outcome import Outcome
+from fuzz.outcome import Outcome, escaped
+
+from tvm_deconv.threads import use_threads
 
 from .architectures.table import ARCHITECTURES
 from .case import ExportCase
 from .exporters import EXPORTERS
 
 FIXED, FREE = "fixed", "free"
+
+use_threads(2)
 
 
 def take(request: Mapping[str, Any], progress: Callable[[str], None]) -> dict[str, Any]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from .choices import Choices
 from .families import Case, Family
 from .families.arguments import bad_arguments
 from .families.bad_files import bad_file
-from .families.faults import fault
 from .families.layers import layer
 from .families.onnx_graphs import (
     anything,
@@ -46,12 +43,6 @@ FAMILIES: dict[str, tuple[Family, float]] = {
 }
 
 
-# What a run never draws: cases that fail on purpose.
-FAULTS: dict[str, Family] = {
-    name: partial(fault, name) for name in ("wrong", "abort", "memory", "hang")
-}
-
-
 def family_of(seed: int, index: int, names: tuple[str, ...] = ()) -> str:
     """The family of a case; of these only, where names are given."""
     draw = Choices(f"family {seed} {index}")
@@ -59,11 +50,6 @@ def family_of(seed: int, index: int, names: tuple[str, ...] = ()) -> str:
     return draw.pick(among, [FAMILIES[name][1] for name in among])
 
 
-def choices_of(seed: int, index: int) -> Choices:
-    """Where the decisions of a case come from."""
-    return Choices(f"case {seed} {index}")
-
-
 def make(family: str, draw: Choices) -> Case:
     """The case that a family makes of these choices."""
-    return (FAULTS.get(family) or FAMILIES[family][0])(draw)
+    return FAMILIES[family][0](draw)

@@ -77,3 +77,8 @@ class Choices:
             value = 0
         self.taken.append(value)
         return value
+
+
+def choices_of(seed: int, index: int) -> Choices:
+    """Where the decisions of the case of a number come from."""
+    return Choices(f"case {seed} {index}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from tvm_deconv.size_errors import in_words
 from . import outcome as kinds
 from .execution import run_guarded
 from .options import Options
-from .outcome import Outcome, Progress
+from .outcome import Outcome, Progress, escaped, refusal
 from .reference import (
     Expected,
     deviation,
@@ -39,7 +38,6 @@ from .reference import (
 )
 from .runtimes import Refused, run_anywhere
 
-_OURS, _SCHEDULES = "/tvm_deconv/", "/schedules/"
 Feed = Mapping[str, np.ndarray]
 
 
@@ -300,30 +298,3 @@ def compared(executable: Any, inputs: Sequence[np.ndarray], wanted: Expected) ->
         return found
     wrong = compare(found, wanted.arrays, wanted.limits)
     return Outcome(kinds.WRONG, wrong) if wrong else Outcome(kinds.OK)
-
-
-def refusal(error: TvmDeconvError) -> Outcome:
-    """An error of ours: one line, or else unclear."""
-    message = str(error)
-    if "\n" in message.strip() or not message.strip():
-        return Outcome(kinds.UNCLEAR, f"not one line: {_first_line(error)}", message)
-    if "Traceback" in message or "AssertionError" in message:
-        return Outcome(kinds.UNCLEAR, message)
-    return Outcome(kinds.REFUSED, message)
-
-
-def escaped(error: Exception, when: str = "") -> Outcome:
-    """An exception that is not ours, and the innermost function of ours that it came through."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if _OURS in frame.filename or _SCHEDULES in frame.filename]
-    place = f" (in {ours[-1].name} of {Path(ours[-1].filename).name})" if ours else ""
-    message = f"{when}{type(error).__name__}{place}: {_first_line(error)}"
-    lines = "".join(traceback.format_exception(error)).splitlines()
-    return Outcome(kinds.TRACEBACK, message, "\n".join(lines[-30:]))
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    # TVM puts the reason last, behind a traceback of C++.
-    last = [line for line in lines if "Error" in line or "Check failed" in line]
-    return (last[-1] if last else lines[0] if lines else "").strip()[:300]

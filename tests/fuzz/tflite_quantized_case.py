@@ -14,8 +14,8 @@ from tvm_deconv.errors import TvmDeconvError
 
 from . import outcome as kinds
 from .execution import run_guarded
-from .onnx_case import compiled, escaped, refusal
-from .outcome import Outcome, Progress
+from .onnx_case import compiled
+from .outcome import Outcome, Progress, escaped, refusal
 
 # LiteRT rounds twice, by multipliers of 31 bits: where a value is near the middle of two integers
 # either is right. So many units off in the square mean: as much as a layer may do, where it happens

@@ -31,11 +31,8 @@ def main(log: str, module: str) -> None:
     faulthandler.enable()
     warnings.simplefilter("ignore")
 
-    from tvm_deconv.threads import use_threads
-
     # Imports everything before memory is bounded.
     take = import_module(module).take
-    use_threads(2)
     # What is imported stays, and is not looked through for garbage in every case.
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)

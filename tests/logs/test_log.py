@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from forks import Forks
 from log_helper import (
     HOST,
     LAYER,
@@ -406,9 +407,10 @@ except LogWriteError as error:
 ENVIRONMENT = {**os.environ, "PYTHONPATH": python_path(TESTS)}
 
 
-def fill(root: Path, limit: str, *before: str, what: str = "layer"):
-    command = [*before, sys.executable, "-c", FILLING, str(root), limit, what]
-    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+@pytest.fixture(scope="module")
+def forks():
+    with Forks("log_helper") as made:
+        yield made
 
 
 def check_kept(root: Path, count: int, files=("trials.jsonl",)):
@@ -422,9 +424,9 @@ def check_kept(root: Path, count: int, files=("trials.jsonl",)):
 
 
 @pytest.mark.parametrize("limit", [200, 2_000, 10_000])
-def test_a_file_that_may_not_grow_loses_nothing_and_says_so(tmp_path, limit):
+def test_a_file_that_may_not_grow_loses_nothing_and_says_so(forks, tmp_path, limit):
     small_log(tmp_path, device="other")
-    done = fill(tmp_path, str(limit))
+    done = forks.run(FILLING, tmp_path, limit)
     count = int(done.stdout)
     assert done.returncode == 1
     assert "tvm-0.27/trials.jsonl" in done.stderr
@@ -435,9 +437,9 @@ def test_a_file_that_may_not_grow_loses_nothing_and_says_so(tmp_path, limit):
 
 # The lines of a workload, a record and a trial: 11, 0.3 and 0.2 KB.
 @pytest.mark.parametrize("limit", [4_000, 80_000])
-def test_of_a_function_the_three_files_have_all_or_nothing(tmp_path, limit):
+def test_of_a_function_the_three_files_have_all_or_nothing(forks, tmp_path, limit):
     LogFolder.for_tuning(tmp_path, header()).close()
-    done = fill(tmp_path, str(limit), what="function")
+    done = forks.run(FILLING, tmp_path, limit, "function")
     count = int(done.stdout)
     assert f"tvm-0.27/workloads.json: File too large; {count} trials are kept" in done.stderr
     assert (count > 0) == (limit > 4_000)
@@ -455,7 +457,8 @@ def test_a_full_disk_loses_nothing_and_says_so(tmp_path):
         'cp -r "$0" "$kept"; exit $code'
     )
     inside = ("unshare", "-rm", "sh", "-c", script, str(disk), str(kept))
-    done = fill(disk, "quiet", *inside)
+    command = [*inside, sys.executable, "-c", FILLING, str(disk), "quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
     assert done.returncode == 1, done.stderr
     count = int(done.stdout)
     assert count > 3

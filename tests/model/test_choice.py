@@ -201,9 +201,9 @@ def test_the_model_has_the_order_of_winograd_s_tiles_that_was_measured_on_intel(
 def test_blocks_of_one_channel_or_half_of_them_are_weighed_where_they_gain():
     assert choose_tile(layer(28, 28, 3), Sizes(1, 180, 320), INTEL).block == 14
     assert choose_tile(layer(28, 3, 3, factor=4), Sizes(1, 180, 320), INTEL).block == 1
-    # Behind a resize by 2, one channel is four rows: blocks of four channels are faster.
+    # Behind a resize by 2, one channel is four rows: blocks of several are faster, 8 than 4 by 2 %.
     nearest = ConvTranspose2d(64, 32, Axis(4, 2, 1, 1), Axis(4, 2, 1, 1))
-    assert choose_tile(nearest, Sizes(1, 128, 128), INTEL).block == 4
+    assert choose_tile(nearest, Sizes(1, 128, 128), INTEL).block == 8
 
 
 def test_strips_of_whole_vectors_are_weighed_where_their_gain_was_measured():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tvm
+from quick_network import built
 from tvm import relax
 
 from tvm_deconv.transform import KeepBytes
@@ -45,8 +46,7 @@ def calls(mod):
 def results(mod, dtype="uint8"):
     rng, bounds = np.random.default_rng(0), np.iinfo(dtype)
     arrays = [rng.integers(bounds.min, bounds.max, SHAPE, dtype, endpoint=True) for _ in "xy"]
-    vm = relax.VirtualMachine(relax.build(mod, "llvm"), tvm.cpu())
-    return [a.numpy() for a in vm["main"](*map(tvm.runtime.tensor, arrays))]
+    return [a.numpy() for a in built(mod)(*map(tvm.runtime.tensor, arrays))]
 
 
 def pooled(x, pads=1, **options):

@@ -7,7 +7,7 @@ import pytest
 import tvm
 import tvm_ffi
 from onnx_net import Net
-from quick_network import loaded, unoptimised
+from quick_network import built, loaded, unoptimised
 from relax_helpers import module
 from tvm import relax
 from tvm.ir import TensorLoad
@@ -93,7 +93,5 @@ def test_concatenations_of_the_same_sizes_are_made_once(monkeypatch):
     mod = tvm.transform.Sequential(legalize_passes(unoptimised()))(module(dense, (1, 3, 3, 5)))
     assert len(made) == 4
     x = np.arange(45, dtype="float32").reshape(1, 3, 3, 5)
-    main = relax.VirtualMachine(relax.build(mod, "llvm"), tvm.cpu())["main"]
-    np.testing.assert_array_equal(
-        main(tvm.runtime.tensor(x)).numpy(), np.concatenate([x, x, x], axis=1)
-    )
+    result = built(mod)(tvm.runtime.tensor(x)).numpy()
+    np.testing.assert_array_equal(result, np.concatenate([x, x, x], axis=1))

@@ -63,6 +63,15 @@ class Transforms:
     data: np.ndarray
     points: tuple[float, ...]
 
+    @property
+    def growth(self) -> float:
+        """What the errors of products are multiplied by on the way back, root mean square.
+
+        For random data and taps the product of point j is as large as |G_j| |B^T_j|.
+        """
+        sizes = (self.kernel**2).sum(1) * (self.data**2).sum(1)
+        return float(np.sqrt((self.inverse**2 @ sizes).mean() / self.kernel.shape[1]))
+
 
 def point_count(outputs: int, taps: int) -> int:
     """Points of F(outputs, taps): inputs of a tile, and products for each pair of channels."""
@@ -100,6 +109,26 @@ def transforms(outputs: int, taps: int) -> Transforms:
         data=np.array(data, dtype="float64"),
         points=tuple(float(point) for point in points),
     )
+
+
+@cache
+def nested_transforms(outer: tuple[int, int], inner: tuple[int, int]) -> Transforms:
+    """The matrices of F(n, p) of tiles of F(m, k), each an (outputs, taps), as one for n m outputs.
+
+    Piece j of the kernel has taps from j m on, m of them but for the last, which has k.
+    """
+    (_, pieces), (outputs, taps) = outer, inner
+    a, b = transforms(*outer), transforms(*inner)
+    samples = np.arange(len(a.data))[:, None] * outputs + np.arange(len(b.data))
+    data = np.zeros((len(a.data) * len(b.data), samples[-1, -1] + 1))
+    for entries, places in zip(np.kron(a.data, b.data).T, samples.ravel(), strict=True):
+        data[:, places] += entries
+    kernel = [
+        np.kron(a.kernel[:, piece], b.kernel[:, tap])
+        for piece in range(pieces)
+        for tap in range(taps if piece == pieces - 1 else outputs)
+    ]
+    return Transforms(np.kron(a.inverse, b.inverse), np.array(kernel).T, data, points=())
 
 
 def _at_infinity(length: int) -> list[Fraction]:

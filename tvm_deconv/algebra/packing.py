@@ -217,7 +217,8 @@ def _in_pieces(array: np.ndarray, at: int, cut: Filter) -> np.ndarray:
     All but the last have as many taps as a tile has outputs, and zeros for more.
     """
     if cut.pieces == 1:
-        return np.expand_dims(array, at)
+        widths = [(0, (cut.taps - array.shape[at]) * (axis == at)) for axis in range(array.ndim)]
+        return np.expand_dims(np.pad(array, widths) if cut.nested else array, at)
     begins = np.arange(cut.pieces) * cut.outputs
     ends = np.append(begins[1:], array.shape[at])
     places = begins[:, None] + np.arange(cut.taps)

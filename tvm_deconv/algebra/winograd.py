@@ -13,6 +13,12 @@ outputs instead of 55.
 In two dimensions an error is multiplied by that of the other axis. A *line*, a layer whose kernels
 have one row or one column, has no other, and may take more points.
 
+For each point, the pieces of a line are a convolution of so many taps over tiles, and that takes
+fewer products by a Winograd form of its own, F(n, pieces) over n neighbouring tiles: the form is
+*nested*. F(4, 4) in F(3, 2) computes 12 outputs of 7 taps with 28 products, where F(4, 7) takes 30
+and multiplies errors by twice as much; F(4, 4) in F(4, 3) takes 42 for 16 outputs of 11 taps, where
+pieces of 5 and 6 that are added up take 64.
+
 All phases of a transposed convolution read the same transformed input. The weight of a phase at the
 point 1 is the sum of its taps. Where all phases have the same sum (``Axis.equal_sums``), as behind
 a resize that is folded into the weights, they have the same product at that point: r phases take
@@ -24,10 +30,17 @@ both axes takes 81 products for 64 outputs, where the phases by themselves take 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
-from tvm_deconv.algebra.cook_toom import MAX_POINTS, Transforms, point_count, transforms
+from tvm_deconv.algebra.cook_toom import (
+    MAX_POINTS,
+    Transforms,
+    nested_transforms,
+    point_count,
+    transforms,
+)
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 
 # Points of each axis in two dimensions. Largest error over the largest output, 64 or 512 channels
@@ -39,6 +52,10 @@ MAX_PLANE_POINTS = 8
 MAX_LINE_OUTPUTS = 6
 # All of both axes are written out in the loop over input channels.
 MAX_PIECES, MAX_LINE_PIECES = 3, 4
+# Outputs of nested tiles, which are more than any other tile has, and of each of two to four tiles.
+_NESTED_OUTPUTS, _NESTED_TILES = (8, 10, 12, 15, 16, 20), (5, 4)
+# Of errors: that of F(4, 7), which has 10 points.
+_MOST_GROWTH = 10.6
 
 
 @dataclass(frozen=True)
@@ -47,7 +64,8 @@ class Filter:
 
     Taps lie ``step`` samples apart: the samples of each residue by ``step`` are then a convolution
     of their own, with taps side by side. ``sharing`` phases have the product at the first point, 1,
-    in common; with 1 each phase has all products for itself.
+    in common; with 1 each phase has all products for itself. With ``nested`` (outer, inner) it is
+    the latter for each point of the former, whose taps are pieces and whose outputs are tiles.
     """
 
     outputs: int
@@ -55,11 +73,25 @@ class Filter:
     pieces: int = 1
     step: int = 1
     sharing: int = 1
+    nested: tuple[Filter, Filter] | None = None
+
+    @property
+    def inputs(self) -> int:
+        """Samples that a tile reads."""
+        return point_count(self.outputs, self.taps)
+
+    @property
+    def levels(self) -> tuple[Filter, Filter]:
+        """(outer, inner), of which the outer one does nothing where none is nested."""
+        return self.nested or (Filter(1, 1), self)
 
     @property
     def points(self) -> int:
-        """Inputs of a tile, and products of a phase for each piece."""
-        return point_count(self.outputs, self.taps)
+        """Products of a phase for each piece."""
+        if self.nested is None:
+            return self.inputs
+        outer, inner = self.nested
+        return outer.points * inner.points
 
     @property
     def products(self) -> int:
@@ -81,7 +113,10 @@ class Filter:
 
     @property
     def matrices(self) -> Transforms:
-        return transforms(self.outputs, self.taps)
+        if self.nested is None:
+            return transforms(self.outputs, self.taps)
+        outer, inner = self.nested
+        return nested_transforms((outer.outputs, outer.taps), (inner.outputs, inner.taps))
 
 
 def is_line(conv: ConvTranspose2d) -> bool:
@@ -138,6 +173,10 @@ def _filter(outputs: int, axis: Axis, most_points: int, shared: bool = False) ->
     taps, step = axis.max_taps, axis.tap_step
     if taps == 1:
         return Filter(outputs, taps)
+    if outputs in _NESTED_OUTPUTS and most_points > MAX_PLANE_POINTS:
+        nested = _nested(outputs, axis)
+        if nested is not None:
+            return nested
     found = [Filter(outputs, taps, 1, step)]
     for pieces in range(2, -(-taps // outputs) + 1):
         last = taps - outputs * (pieces - 1)
@@ -155,4 +194,35 @@ def _tile_outputs(conv: ConvTranspose2d, axis: Axis) -> list[int]:
     most = _most_points(conv)
     last, pieces = (MAX_LINE_OUTPUTS, MAX_LINE_PIECES) if is_line(conv) else (most - 1, MAX_PIECES)
     found = (_filter(outputs, axis, most) for outputs in range(2, last + 1))
-    return [f.outputs for f in found if f.points <= most and f.pieces <= pieces]
+    known = [f for f in found if f.points <= most and f.pieces <= pieces]
+    if is_line(conv):
+        known += _nested_filters(known, axis)
+    return [f.outputs for f in known]
+
+
+def _nested_filters(plain: list[Filter], axis: Axis) -> list[Filter]:
+    """Those with fewer products for an output than ``plain`` ones and than smaller ones."""
+    least = min((f.points * f.pieces / f.outputs for f in plain), default=0.0)
+    found = []
+    for outputs in _NESTED_OUTPUTS:
+        nested = _nested(outputs, axis)
+        if nested is not None and nested.points / outputs < least:
+            found.append(nested)
+            least = nested.points / outputs
+    return found
+
+
+@lru_cache(maxsize=256)
+def _nested(outputs: int, axis: Axis) -> Filter | None:
+    """That of the fewest products; None if there are no points that are exact enough."""
+    inner_outputs = next(count for count in _NESTED_TILES if outputs % count == 0)
+    tiles, taps, found = outputs // inner_outputs, axis.max_taps, []
+    for pieces in range(2, MAX_LINE_PIECES):
+        last = max(taps - inner_outputs * (pieces - 1), inner_outputs)
+        if point_count(inner_outputs, last) > MAX_POINTS:
+            continue
+        parts = Filter(tiles, pieces), Filter(inner_outputs, last)
+        all_taps = inner_outputs * (pieces - 1) + last
+        found.append(Filter(outputs, all_taps, step=axis.tap_step, nested=parts))
+    found = [f for f in found if f.matrices.growth <= _MOST_GROWTH]
+    return min(found, key=lambda f: f.points, default=None)

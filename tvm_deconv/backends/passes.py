@@ -10,6 +10,7 @@ from tvm.target import Target
 from tvm_deconv.errors import ModelError, TargetError
 from tvm_deconv.schedules.rest.default import is_scheduled
 
+from .alignment import AcceptUnaligned
 from .attention import MergeAttention
 from .in_place import OverwriteInputs
 from .packed import Packed, constant_parameters, with_packed
@@ -35,6 +36,7 @@ def passes_after_fusion(target: Target) -> list[tvm.transform.Pass]:
         ShareFunctions(),
         CheckLimits(target),
         OverwriteInputs(),
+        *([AcceptUnaligned()] if backend_of(target).device_kind == "cpu" else []),
         *stock.dataflow_lower_passes(target),
         *stock.finalize_passes(target),
     ]

@@ -1,8 +1,9 @@
 """Standard error without what TVM says to nobody.
 
-TVM's C++ writes warnings to it, with no switch: its BlockBuilder where an exception ends a
-conversion or a pass, and one for each power of three or more, whether or not its base may be
-negative. Beside our line that says what was wrong, or a right library, they only frighten.
+TVM's C++ and LLVM write warnings to it, with no switch: TVM's BlockBuilder where an exception ends
+a conversion or a pass, and one for each power of three or more, whether or not its base may be
+negative; LLVM for a feature of a processor that it does not know. Beside our line that says what
+was wrong, or a right library, they only frighten.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 _NOISE = (
     b"BlockBuilder destroyed with remaining blocks!",
     b"Warning: Detected pow(x, y) where y >= 3",
+    b"is not a recognized feature for this target (ignoring feature)",
 )
 _STDERR = 2
 # To read what is left, where a child process still has the pipe open.

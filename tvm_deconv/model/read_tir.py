@@ -131,8 +131,12 @@ class Reader:
         if _is_call(expr, "prim.likely"):
             return self.index(expr.args[0])
         if _is_call(expr, "tirx.call_llvm_intrin") and int(expr.args[0]) == _unsigned_max():
+            _, first, second = expr.args
+            if isinstance(second, tirx.Cast) and isinstance(second.value, ir.TensorLoad):
+                # What is read is as much as the first: ``unforeseen``.
+                return self.index(first)
             # Of what is not negative, as all places are.
-            return _joined("max({}, {})", *map(self.index, expr.args[1:]))
+            return _joined("max({}, {})", self.index(first), self.index(second))
         advice = f"; known sizes are {dict(self.sizes)}" if isinstance(expr, ir.Var) else ""
         raise VariantError(f"cannot tell the value of {expr} without running the kernel{advice}")
 

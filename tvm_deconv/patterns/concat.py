@@ -19,8 +19,9 @@ nor the Concat is written, and the second kernel adds what the first one wrote i
 - *Groups* read neighbouring channels. If none reads two inputs, the terms are groups of their own
   and their results are not added but joined again.
 - *An input whose resize cannot go* is one that was not resized: the rest is split off all the same.
-- *Bytes* of a quantized network stay whole: a Concat of bytes is a quarter to move, folded weights
-  need int16, of which half as many are multiplied at a time, and each term would be float32.
+- *Bytes* of a quantized network are split at nearest resizes, too, though their terms are added as
+  float32: the resize is taken out of its kernel again (``algebra.unfolding``). A linear one stays,
+  since its weights would need int16.
 """
 
 from __future__ import annotations
@@ -140,11 +141,6 @@ class ConcatConv(Rule[JoinedConv]):
         conv = uneven or read_conv(graph, match.conv_var)
         if conv is None or isinstance(conv, Refused):
             return conv or Refused(f"{graph.describe(match.conv_var)} is not a convolution")
-        if _reads_bytes(graph, conv):
-            return Refused(
-                f"splitting {graph.describe(conv.var)} does not pay: its Concat moves bytes, and "
-                "the results of its terms would be float32"
-            )
         split = check(graph, conv, match)
         if isinstance(split, Refused):
             return split
@@ -224,6 +220,8 @@ def _enlarged(
     share = _share(conv, part.channels)
     if part.linear is None:
         return farthest(graph, share, stages)
+    if _reads_bytes(graph, conv):
+        return Refused("a linear resize of bytes adds up bytes, and its folded weights need int16")
     linear, plain = part.linear, tuple(stage for stage, _ in stages)
     candidate = InterpolatedConv(
         conv.var, plain, linear.map, linear.layout, linear.resize, part.joins

@@ -47,6 +47,12 @@ def read_copying(graph: Graph, var: Tensor, layout: str) -> Copying | Refused | 
 
 
 def _resize(graph: Graph, var: Tensor, call: Call, layout: str) -> Copying | Refused:
+    factors = resize_factors(graph, var, call, layout)
+    return factors if isinstance(factors, Refused) else _repeating(var, call.args[0], *factors)
+
+
+def resize_factors(graph: Graph, var: Tensor, call: Call, layout: str) -> tuple[int, int] | Refused:
+    """By how much the resize ``call`` repeats what it reads along height and width."""
     attrs, data = call.attrs, call.args[0]
     name = graph.describe(var)
     if attrs.layout != layout:
@@ -68,7 +74,7 @@ def _resize(graph: Graph, var: Tensor, call: Call, layout: str) -> Copying | Ref
         if isinstance(found, Refused):
             return Refused(f"{name}, axis {axis}: {found.reason}")
         factors.append(found)
-    return _repeating(var, data, factors[0], factors[1])
+    return factors[0], factors[1]
 
 
 def _repeating(result: Tensor, data: Tensor, rh: int, rw: int) -> Copying:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tvm.script.ir_builder import tirx as T
-
 from tvm_deconv.schedules.tir.edit import index
+from tvm_deconv.schedules.tir.writing import argument
 
 from .kernel import POINTS, OfBytes, Store
 from .packing import Source
@@ -39,16 +38,12 @@ class Arguments:
         There are so many ``words``, and ``count`` offsets and scales. ``shape`` is that of x,
         ``size`` the rows and columns of y.
         """
-
-        def parameter(name: str, shape: Sequence[Any], dtype: str) -> Any:
-            return T.match_buffer(T.arg(name, T.handle()), shape, dtype)
-
-        x = parameter("x", shape, kernel.dtype)
-        packed = parameter("words", (index(words),), kernel.dot.word)
-        points = parameter("points", (index(POINTS),), "int32")
+        x = argument("x", shape, kernel.dtype)
+        packed = argument("words", (index(words),), kernel.dot.word)
+        points = argument("points", (index(POINTS),), "int32")
         values = (index(count),)
-        offsets = parameter("offsets", values, "int32")
-        of_store = StoreParameters.of(store, parameter, values, points[index(1)])
+        offsets = argument("offsets", values, "int32")
+        of_store = StoreParameters.of(store, values, points[index(1)])
         out = (shape[0], index(kernel.op.out_channels), *size)
-        result = Result.of(store, parameter, out)
+        result = Result.of(store, out)
         return Arguments(Source(kernel, x, points), packed, offsets, of_store, result)

@@ -24,7 +24,7 @@ Dim = Any
 # How many ``Sum.values``, ``Store.numbers`` and ``Integer.points`` are.
 SUM_VALUES = 7
 NUMBERS = 3
-POINTS = 2
+POINTS = 3
 # A phase and one of its taps: (f_h, f_w, k_h, and k_w for each tap of a word, -1 for none).
 Read: TypeAlias = tuple[int, int, int, tuple[int, ...]]
 
@@ -137,11 +137,14 @@ class OfBytes:
         return (zero_point + self.shift) * phase_sums(self.op, weights)
 
     def points(self, zero_point: int, stored: int = 0) -> np.ndarray:
-        """[the word of a border, where x has ``zero_point``; the zero point ``stored`` of y]."""
+        """[a border's word, where x has ``zero_point``; the zero point ``stored`` of y; ``depth``].
+
+        The last is for loops that LLVM should not write out (``Writer.depth``).
+        """
         bits = self.dot.bits
         element = (zero_point + self.shift) & ((1 << bits) - 1)
         word = sum(element << (bits * i) for i in range(self.held))
-        return np.array([word, stored % 2**32], "uint32").view("int32")
+        return np.array([word, stored % 2**32, self.depth], "uint32").view("int32")
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from tvm import tirx
-from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 from tvm.target import Target
 
 from tvm_deconv.schedules import llvm
 from tvm_deconv.schedules.tir.edit import index, ramp
-from tvm_deconv.schedules.tir.writing import in_vectors
+from tvm_deconv.schedules.tir.writing import argument, in_vectors, scheduled_function
 
 _LANES = 64
 _HALF = 128
@@ -41,12 +40,11 @@ def write_lookup(shape: Sequence[Any], dtypes: tuple[str, str], channels: int) -
     inner: Any = index(1)
     for size in rest:
         inner = inner * size
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
-        source, result = dtypes
-        x = T.match_buffer(T.arg("x", T.handle()), sizes, source)
-        table = T.match_buffer(T.arg("table", T.handle()), (channels, 256), result)
-        y = T.match_buffer(T.arg("y", T.handle()), sizes, result)
+    source, result = dtypes
+    with scheduled_function() as builder:
+        x = argument("x", sizes, source)
+        table = argument("table", (channels, 256), result)
+        y = argument("y", sizes, result)
         flat_x, flat_y = (
             T.decl_buffer((batch * count * inner,), kind, data=buffer.data)
             for kind, buffer in ((source, x), (result, y))

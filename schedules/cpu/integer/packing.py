@@ -1,15 +1,17 @@
-"""Rows of bytes as words of channels, with the border on both sides."""
+"""Rows of bytes as words of channels, or as they are, with the border on both sides."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.tir.edit import index
-from tvm_deconv.schedules.tir.writing import fill, in_vectors, places, type_of
+from tvm_deconv.schedules.tir.writing import fill, places, simplified, to_the_end, type_of
 
 from .kernel import OfBytes
 
@@ -29,24 +31,55 @@ class Source:
 
         Both may be outside.
         """
-        k = self.kernel
+        dot = self.kernel.dot
+        border = tirx.Cast(dot.word, self.points[index(0)])
+        value = partial(self._word, batch, word, y)
+        self._write(packed, at, columns, y, left, border, dot.lanes, value)
+
+    def copy_row(
+        self, packed: Any, at: Any, columns: Any, batch: Any, channel: Any, y: Any, left: int
+    ) -> None:
+        """The same of the bytes of one channel, as elements of words."""
+        dot = self.kernel.dot
+        border = tirx.Cast("int8", self.points[index(0)])
+        value = partial(self._bytes, batch, channel, y)
+        self._write(packed, at, columns, y, left, border, dot.lanes * dot.group, value)
+
+    def _write(
+        self,
+        packed: Any,
+        at: Any,
+        columns: Any,
+        y: Any,
+        left: int,
+        border: Any,
+        together: int,
+        value: Callable[[Any, int], Any],
+    ) -> None:
+        """``value(x, lanes)`` from column x on, so many ``together``, and the ``border``."""
         _, _, h, w = self.x.shape
         # The first packed column that is not border, the input column there, and how many.
         begin, first = max(0, -left), max(0, left)
-        count = tirx.max(tirx.min(w - first, columns - begin), index(0))
-        border = tirx.Cast(k.dot.word, self.points[index(0)])
+        count = simplified(tirx.max(tirx.min(w - first, columns - begin), index(0)))
 
         def store(x: Any, lanes: int) -> None:
-            value = self._word(batch, word, y, first + x, lanes)
-            T.buffer_store(packed, value, [places(at + begin + x, lanes)])
+            T.buffer_store(packed, value(first + x, lanes), [places(at + begin + x, lanes)])
 
         with T.If(tirx.all(y >= 0, y < h)):
             with T.Then():
                 fill(packed, border, at, index(begin))
-                in_vectors(count, k.dot.lanes, store)
+                to_the_end(count, together, store)
                 fill(packed, border, at + begin + count, columns - begin - count)
             with T.Else():
                 fill(packed, border, at, columns)
+
+    def _bytes(self, batch: Any, channel: Any, y: Any, x: Any, lanes: int) -> Any:
+        """``lanes`` bytes from column ``x`` on, shifted."""
+        kind, value = type_of("int8", lanes), self.x[batch, channel, y, places(x, lanes)]
+        if self.kernel.dtype != "int8":
+            value = tirx.reinterpret(kind, value)
+        # 128 more or less is the other highest bit.
+        return value ^ tirx.const(-128, kind) if self.kernel.shift else value
 
     def _word(self, batch: Any, word: Any, y: Any, x: Any, lanes: int) -> Any:
         """``lanes`` words from column ``x`` on; channels that there are none of count as 0."""

@@ -29,11 +29,18 @@ from typing import Any
 
 import numpy as np
 from tvm import tirx
-from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.tir.edit import in_root, index, interleaved
-from tvm_deconv.schedules.tir.writing import broadcast, fill, in_vectors, places, type_of
+from tvm_deconv.schedules.tir.writing import (
+    argument,
+    broadcast,
+    fill,
+    in_vectors,
+    places,
+    scheduled_function,
+    type_of,
+)
 
 from .rounding import rounded_bytes
 
@@ -90,10 +97,9 @@ def write_resize(resize: ByteResize, shape: Sequence[Any]) -> tirx.PrimFunc:
     """x (N, C, H, W) of ``shape``, y (N, C, r_h*H, r_w*W). A size is an int or a variable."""
     n, c, h, w = (index(size) for size in shape)
     (rh, rw), (source, result), kind = resize.factors, resize.dtypes, resize.sums
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
-        x = T.match_buffer(T.arg("x", T.handle()), (n, c, h, w), source)
-        y = T.match_buffer(T.arg("y", T.handle()), (n, c, h * rh, w * rw), result)
+    with scheduled_function() as builder:
+        x = argument("x", (n, c, h, w), source)
+        y = argument("y", (n, c, h * rh, w * rw), result)
         with T.parallel(index(0), n * c * h) as step:
             line = T.alloc_buffer((w + 2,), kind)
             map_, row = T.bind(step // h), T.bind(step % h)

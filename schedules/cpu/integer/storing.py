@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
+from tvm_deconv.schedules.cpu.dot import Dot
 from tvm_deconv.schedules.tir.edit import index, interleaved
-from tvm_deconv.schedules.tir.writing import broadcast, type_of
+from tvm_deconv.schedules.tir.writing import argument, broadcast, type_of
 
 from .kernel import NUMBERS, SUM_VALUES, Store, Sum
+from .packs import TOGETHER, in_rows, packed
 from .rounding import interleaved_bytes, rounded_bytes, rounded_integers
+
+# A vector of sums, and what gives for a buffer what it has for its lanes.
+Total: TypeAlias = tuple[Any, Callable[[Any], Any]]
 
 
 @dataclass(frozen=True)
@@ -31,17 +36,12 @@ class StoreParameters:
     zero_point: Any
 
     @staticmethod
-    def of(
-        store: Store,
-        parameter: Callable[[str, Sequence[Any], str], Any],
-        values: Sequence[Any],
-        zero_point: Any,
-    ) -> StoreParameters:
+    def of(store: Store, values: Sequence[Any], zero_point: Any) -> StoreParameters:
         """The next ones: scales, numbers[, shifts][, slopes], each but numbers of ``values``."""
-        scales = parameter("scales", values, "float32")
-        numbers = parameter("numbers", (index(NUMBERS),), "float32")
-        shifts = parameter("shifts", values, "float32") if store.has_shift else None
-        slopes = parameter("slopes", values, "float32") if store.has_slope else None
+        scales = argument("scales", values, "float32")
+        numbers = argument("numbers", (index(NUMBERS),), "float32")
+        shifts = argument("shifts", values, "float32") if store.has_shift else None
+        slopes = argument("slopes", values, "float32") if store.has_slope else None
         return StoreParameters(store, scales, numbers, shifts, slopes, zero_point)
 
     def stored(self, total: Any, vector: Callable[[Any], Any], lanes: int) -> Any:
@@ -53,19 +53,42 @@ class StoreParameters:
             return tirx.round(value) * tirx.Broadcast(self.numbers[index(2)], lanes)
         return rounded_bytes(value, broadcast(self.zero_point, lanes), store.dtype, lanes)
 
-    def stored_interleaved(
-        self, totals: Sequence[tuple[Any, Callable[[Any], Any]]], lanes: int
-    ) -> Any:
-        """What is stored of several, each with its ``vector``, side by side (``interleaved``)."""
+    def stored_rows(
+        self, rows: Sequence[Sequence[Total]], dot: Dot, behind: int = 1
+    ) -> list[tuple[int, Any]]:
+        """What is stored of rows of several sums, those of a row side by side (``interleaved``).
+
+        Each has the number of its row. So many rows lie one ``behind`` the other, and may be one.
+        """
+        lanes, dtype = dot.lanes, self.store.dtype
         if self.store.own == "float32":
-            return interleaved([self.stored(*one, lanes) for one in totals], lanes)
-        zero_point = broadcast(self.zero_point, lanes)
-        values = (self._bounded(*one, lanes) for one in totals)
-        integers = [rounded_integers(value, lanes) + zero_point for value in values]
-        return interleaved_bytes(integers, self.store.dtype, lanes)
+            stored = ([self.stored(*one, lanes) for one in row] for row in rows)
+            return [(i, interleaved(row, lanes)) for i, row in enumerate(stored)]
+        if not dot.packs:
+            zero_point = broadcast(self.zero_point, lanes)
+            bounded = ([self._bounded(*one, lanes) for one in row] for row in rows)
+            integers = (
+                [rounded_integers(value, lanes) + zero_point for value in row] for row in bounded
+            )
+            return [(i, interleaved_bytes(row, dtype, lanes)) for i, row in enumerate(integers)]
+        values = [self._below(*one, lanes) for row in rows for one in row]
+        values += values[-1:] * (-len(values) % TOGETHER)
+        least = tirx.Cast("int32", tirx.round(self.numbers[index(0)])) + self.zero_point
+        least = T.bind(tirx.Cast(dtype, least))
+        vectors = [
+            T.bind(packed(values[i : i + TOGETHER], self.zero_point, least, dtype, lanes))
+            for i in range(0, len(values), TOGETHER)
+        ]
+        made = in_rows(vectors, list(map(len, rows)), lanes, behind)
+        return [(i * behind, values) for i, values in enumerate(made)]
 
     def _bounded(self, total: Any, vector: Callable[[Any], Any], lanes: int) -> Any:
         """What ``total`` stands for, in units of the result less its zero point, as float32."""
+        low = tirx.Broadcast(self.numbers[index(0)], lanes)
+        return tirx.max(self._below(total, vector, lanes), low)
+
+    def _below(self, total: Any, vector: Callable[[Any], Any], lanes: int) -> Any:
+        """The same, held below the upper bound alone."""
         kind = f"float32x{lanes}"
         value = tirx.Cast(kind, total) * vector(self.scales)
         if self.store.has_shift:
@@ -73,8 +96,7 @@ class StoreParameters:
         if self.store.has_slope:
             sloped = value * vector(self.slopes)
             value = tirx.Select(value < tirx.const(0, kind), sloped, value)
-        low, high = (tirx.Broadcast(self.numbers[index(i)], lanes) for i in range(2))
-        return tirx.min(tirx.max(value, low), high)
+        return tirx.min(value, tirx.Broadcast(self.numbers[index(1)], lanes))
 
 
 @dataclass(frozen=True)
@@ -87,15 +109,13 @@ class Result:
     values: Any = None
 
     @staticmethod
-    def of(
-        store: Store, parameter: Callable[[str, Sequence[Any], str], Any], shape: Sequence[Any]
-    ) -> Result:
+    def of(store: Store, shape: Sequence[Any]) -> Result:
         """[other, values, ]y as arguments; y and ``other`` are of ``shape``."""
         if store.sum is None:
-            return Result(store, parameter("y", shape, store.result))
-        other = parameter("other", shape, store.sum.other)
-        values = parameter("values", (index(SUM_VALUES),), "float32")
-        return Result(store, parameter("y", shape, store.result), other, values)
+            return Result(store, argument("y", shape, store.result))
+        other = argument("other", shape, store.sum.other)
+        values = argument("values", (index(SUM_VALUES),), "float32")
+        return Result(store, argument("y", shape, store.result), other, values)
 
     def flat(self, size: Any) -> Result:
         """With y and ``other`` as lines of ``size`` elements."""

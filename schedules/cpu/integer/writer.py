@@ -8,11 +8,16 @@ from itertools import product
 from typing import Any
 
 from tvm import tirx
-from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.tir.edit import index
-from tvm_deconv.schedules.tir.writing import in_vectors, own_size, places
+from tvm_deconv.schedules.tir.writing import (
+    own_size,
+    places,
+    scheduled_function,
+    to_the_end,
+    unforeseen,
+)
 
 from .arguments import Arguments
 from .products import add_products, weights_of
@@ -23,10 +28,12 @@ class Writer(ABC):
     """Writes the function of one kernel ``k``; one use each.
 
     ``parameters`` is how many offsets, scales and the like there are: one for each output channel
-    and phase, if not for more. ``given`` are the arguments.
+    and phase, if not for more. ``given`` are the arguments, ``batch`` is which picture the strip is
+    of that is written.
     """
 
     given: Arguments
+    batch: Any
 
     def __init__(self, kernel: Any, shape: list[Any], parameters: int) -> None:
         self.k, self.shape, self.lanes = kernel, shape, kernel.dot.lanes
@@ -38,12 +45,19 @@ class Writer(ABC):
 
     def write(self) -> tirx.PrimFunc:
         k = self.k
-        with IRBuilder() as builder, T.prim_func(s_tir=True):
-            T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
+        with scheduled_function() as builder:
             size = self.rows_out, self.columns_out
             self.given = Arguments.of(k, k.store, k.words, self.parameters, self.shape, size)
             self._strips()
         return builder.get()
+
+    @property
+    def depth(self) -> Any:
+        """Words of channels, of which loops stay loops.
+
+        Written out, a 1x1 convolution of 24 channels to 144 took three times as long.
+        """
+        return unforeseen(self.k.depth, self.given.source.points[index(2)])
 
     @abstractmethod
     def _strips(self) -> None:
@@ -53,14 +67,18 @@ class Writer(ABC):
         """The one at a place, in all lanes."""
         return tirx.Broadcast(buffer[at], self.lanes)
 
+    def _store_row(self, lines: Any, first: Any, channel: Any, y: Any, together: int) -> None:
+        """A row of the result is ``lines[first:]``, copied so many elements at a time."""
+
+        def copy(x: Any, lanes: int) -> None:
+            at = [self.batch, channel, y, places(x, lanes)]
+            self.given.result.write(lines[places(first + x, lanes)], at, lanes)
+
+        to_the_end(self.columns_out, together, copy)
+
 
 class BlockWriter(Writer):
-    """That of a kernel in blocks of output channels (``OfBlocks``).
-
-    ``batch`` is which picture the strip is of that is written.
-    """
-
-    batch: Any
+    """That of a kernel in blocks of output channels (``OfBlocks``)."""
 
     def __init__(self, kernel: Any, shape: list[Any]) -> None:
         op = kernel.op
@@ -83,19 +101,10 @@ class BlockWriter(Writer):
         sums = Registers(product(rows, range(vectors)), lanes)
         for row, v in product(rows, range(vectors)):
             sums[row, v] = tirx.const(0, f"int32x{lanes}")
-        with T.serial(index(0), index(k.depth)) as word:
+        with T.serial(index(0), self.depth) as word:
             xs = samples(word)
             loaded = weights_of(k.dot, self.given.words, weights + word * len(rows), len(rows))
             for row, weight in zip(rows, loaded, strict=True):
                 for v, x in enumerate(xs):
                     sums[row, v] = add_products(k.dot, sums[row, v], x, weight)
         return sums
-
-    def _store_row(self, lines: Any, first: Any, channel: Any, y: Any, together: int) -> None:
-        """A row of the result is ``lines[first:]``, copied so many elements at a time."""
-
-        def copy(x: Any, lanes: int) -> None:
-            at = [self.batch, channel, y, places(x, lanes)]
-            self.given.result.write(lines[places(first + x, lanes)], at, lanes)
-
-        in_vectors(self.columns_out, together, copy)

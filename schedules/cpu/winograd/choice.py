@@ -40,8 +40,14 @@ _ROW_VECTORS = (1, 2, 3)
 # Tiles of a register tile: more would be computed for nothing with few tiles in a strip. A line has
 # more, and fewer loads for each multiply-add make it 15 to 20 % faster: two vectors by 8 rows.
 _MOST_TILES, _MOST_LINE_TILES = 16, 32
-# Up to so many vectors of tiles are weighed if they make a multiply-add cheaper by this much.
+# Up to so many vectors of tiles are weighed if they make a multiply-add cheaper by this much; of a
+# line in any case, which has few: 40 of 200 samples fill three vectors, and waste a third of four.
 _MOST_VECTORS, _WORTH_MORE = 3, 0.98
+
+# Of strips of a line that are expected to be as fast, the shortest is: 0.80 of the time of four
+# times the length for 32 channels and 7 taps 3 apart, 0.91 for 64 and 3 taps (Intel Xeon, busy
+# caches).
+_AS_FAST = 1.02
 
 # Vectors of outputs that are interleaved at once for a dilated layer. They do not fit in registers,
 # but 7 taps 12 apart take 0.7 to 0.9 of the time with 48 vectors that they take with 24.
@@ -75,12 +81,15 @@ def _best_of_each(
 def _best(
     conv: ConvTranspose2d, sizes: Sizes, many: WinogradTile, machine: CpuMachine
 ) -> tuple[float, WinogradTile]:
-    """The fewest cycles among tiles that differ in fields that are arrays, and the first of them.
+    """The fewest cycles among tiles that differ in fields that are arrays, and a tile of them.
 
     There are thousands for a layer: one by one they would take a tenth of a second.
     """
     cycles: Any = tile_cycles(conv, sizes, many, machine)
     first = int(np.argmin(cycles))
+    if is_line(conv):
+        near = cycles <= _AS_FAST * cycles[first]
+        first = int(np.argmin(np.where(near, many.tiles[0] * many.tiles[1], np.inf)))
 
     def one(values: Any) -> int:
         """Of what is said to be an int and is an array of them."""
@@ -119,7 +128,7 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
         phases = row_phases(conv, filters(conv, outputs, shared))
         shapes = [
             ((block, *shape), _splits(conv, block, machine))
-            for block in _blocks(conv)
+            for block in _blocks(conv, machine)
             for shape in _register_tiles(block * phases, most, machine)
         ]
         strips = list(_strips(conv, sizes, outputs, lanes, row_vectors))
@@ -161,17 +170,19 @@ def _outputs(conv: ConvTranspose2d) -> list[tuple[int, int]]:
     return list(product(rows, columns))
 
 
-def _blocks(conv: ConvTranspose2d) -> list[int]:
+def _blocks(conv: ConvTranspose2d, machine: CpuMachine) -> list[int]:
     """Output channels of a block: all, a power of two, or half of what 16 does not divide.
 
     One only where it has more than four phases. Measured on an Intel Xeon (Emerald Rapids), one
     thread: 28 -> 3 channels with a shuffle by 3 take 0.87 of the time one by one, 64 -> 32 channels
-    behind a resize by 2 1.03; 28 -> 28 channels take 0.91 with blocks of 14.
+    behind a resize by 2 1.03; 28 -> 28 channels take 0.91 with blocks of 14. Blocks of 8 fit its
+    register tiles of 2 x 8: 3x3 64 -> 64 at 128x128 takes 0.87; on Zen 4 nobody measured them.
     """
     outputs = conv.group_outputs
     few = {1} if conv.h.stride * conv.w.stride > 4 else set()
     half = {-(-outputs // 2)} if outputs % 16 else set()
-    return sorted({n for n in {4, 16, 64} | few | half if n < outputs} | {outputs})
+    eight = {8} if machine.loads_per_multiply_add == 1 else set()
+    return sorted({n for n in {4, 16, 64} | eight | few | half if n < outputs} | {outputs})
 
 
 def _splits(conv: ConvTranspose2d, block: int, machine: CpuMachine) -> list[int]:
@@ -246,7 +257,7 @@ def _register_tiles(rows: int, most_tiles: int, machine: CpuMachine) -> list[tup
         (vectors, channels)
         for vectors, channels in product(range(1, 9), range(1, 17))
         if registers(vectors, channels) <= machine.vector_registers
-        and 4 * machine.lanes * vectors * channels < STACK_BYTES
+        and 4 * machine.lanes * channels < STACK_BYTES
     ]
     first = min((s for s in shapes if s[0] * machine.lanes <= most_tiles), key=cost)
     if machine.loads_per_multiply_add > 1:
@@ -254,7 +265,8 @@ def _register_tiles(rows: int, most_tiles: int, machine: CpuMachine) -> list[tup
     widths = range(first[0] + 1, _MOST_VECTORS + 1)
     wider = [[shape for shape in shapes if shape[0] == width] for width in widths]
     best = [min(found, key=cost) for found in wider if found]
-    return [first, *(shape for shape in best if cost(shape) < _WORTH_MORE * cost(first))]
+    worth = _WORTH_MORE if most_tiles == _MOST_TILES else 1
+    return [first, *(shape for shape in best if cost(shape) < worth * cost(first))]
 
 
 def _unroll(conv: ConvTranspose2d, tile: WinogradTile) -> int:

@@ -35,7 +35,7 @@ class StageCycles:
     The others are bytes in a cycle: of ``weights``, which are prefetched, of ``scratch``, and of
     that of a line, whose rows lie far apart, each between a core and the level-3 cache and between
     a core and memory; and of scratch in the level-2 cache ``loads``, of that of a line
-    ``line_loads``.
+    ``line_loads``. Of that cache lines may count on ``line_near`` times what other layers do.
     """
 
     read: float
@@ -55,6 +55,7 @@ class StageCycles:
     line_scratch: tuple[float, float]
     loads: float
     line_loads: float
+    line_near: int = 1
 
 
 # Of one Zen 4 core (EPYC, AVX-512), fitted to the times of 120 tiles for ten layers, plain,
@@ -84,10 +85,23 @@ _AVX512 = StageCycles(
 # Of an Intel Xeon (model 207, AVX-512, two threads), where a core loads and computes twice as many
 # whole vectors in a cycle: fitted to 400 tiles for fourteen layers. Without the first three the
 # model is 13 % away from a time there, with them 10 %; the tile that it takes first is up to 1.41
-# times slower than the best of them, with them 1.21 times. The last was fitted to 22 layers and what
-# some value of it makes the first choice: without it that is 2 % slower than the best of these on
-# average, by one thread and by two, and without strips of whole vectors, too, 5 to 14 %.
-_INTEL = replace(_AVX512, split_transform=12, split_invert=9.5, unfetched=18, loads=180)
+# times slower than the best of them, with them 1.21 times. ``loads`` was fitted to 22 layers and
+# what some value of it makes the first choice: without it that is 2 % slower than the best of these
+# on average, by one thread and by two, and without strips of whole vectors, too, 5 to 14 %.
+#
+# Lines: fitted to 430 tiles for 21 layers of 3 to 15 taps, one thread. They may fill all of the
+# level-2 cache, of which half counts (``cpu.machine``). The model is 9 % away from a time, and what
+# it takes first 3 % slower than the best on average; with Zen 4's numbers 23 % and 6 %.
+_INTEL = replace(
+    _AVX512,
+    split_transform=12,
+    split_invert=9.5,
+    unfetched=18,
+    loads=180,
+    line_transform=3,
+    line_scratch=(6, 4),
+    line_near=2,
+)
 
 # Of AVX2, where two multiply-adds start in a cycle and none of the shuffles takes two registers:
 # fitted to 110 tiles for 13 layers, code for Haswell on an Intel Xeon (Emerald Rapids), one thread.
@@ -214,8 +228,10 @@ def _near(conv: ConvTranspose2d, machine: CpuMachine) -> int:
     seven lines three take 1.13 to 1.28 of it where 7/8 count, and three 0.94 to 0.96. On Zen 4,
     where fewer multiply-adds hide more, the whole cache is nearer to the times of the tuning log.
     """
-    whole = is_line(conv) or machine.loads_per_multiply_add > 1
-    return machine.l2_bytes if whole else machine.l2_bytes * 7 // 8
+    if is_line(conv):
+        return machine.l2_bytes * cycles_of(machine).line_near
+    few = machine.loads_per_multiply_add == 1
+    return machine.l2_bytes * 7 // 8 if few else machine.l2_bytes
 
 
 def _stream(

@@ -10,10 +10,10 @@ from tvm import tirx
 from tvm.sym import Analyzer
 
 from tvm_deconv.schedules.tir import edit
-from tvm_deconv.schedules.tir.lagrange import lagrange
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
+from .filters import transformed
 from .strip import ROWS, Strip
 from .tile import LINE
 
@@ -56,7 +56,7 @@ def _each_row(strip: Strip, group: tirx.For, body: Callable[[Any, Any], tirx.Stm
 def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
     """rows[place] = zeros, x, zeros; but not what is dealt out right from x."""
     layout, w = strip.layout, strip.layout.w
-    n, _, _, g, _ = strip.place
+    n, sy, sx, g, _ = strip.place
     y, first = _origin(strip, i)
     height, width = strip.x.shape[2:]
     count = edit.const_like(first, layout.row_inputs)
@@ -74,10 +74,11 @@ def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
         return zero
 
     def copied(j: Any) -> Any:
-        c = g * strip.conv.group_inputs + channel
-        return tirx.BufferLoad(strip.x, [n, c, y, first + j]).astype(ACCUMULATE_DTYPE)
+        return strip.input_at([n, sy, sx, g * strip.conv.group_inputs + channel, i, j])
 
-    left = tirx.min(after, (before + (whole - 1)) // whole * whole)
+    left = after
+    if strip.reads_input:
+        left = tirx.min(after, (before + (whole - 1)) // whole * whole)
     right = tirx.max(left, tirx.min(after // whole, layout.chunks) * whole)
     inside = tirx.SeqStmt(
         [
@@ -127,6 +128,8 @@ def _spread_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
             value = strip.load(strip.x, [n, c, y, first + start + j])
             return value.astype(f"{ACCUMULATE_DTYPE}x{lanes}")
 
+        if not strip.reads_input:
+            return deal(lambda j: strip.load(strip.rows, [place, start + j]))
         begin, end = first + start, first + start + count
         inside = tirx.all(y >= 0, y < height, begin >= 0, end <= width)
         copied = deal(lambda j: strip.load(strip.rows, [place, start + j]))
@@ -207,9 +210,9 @@ def _transform_columns(strip: Strip, top: Any) -> list[tirx.Stmt]:
         sample, chunk = strip.loop("p", count), strip.loop("t", (end - begin) // strip.lanes)
         at = [sample.loop_var, begin + chunk.loop_var * strip.lanes]
         code = StraightLine()
-        rows = [top + a * h.step for a in range(h.points)]
+        rows = [top + a * h.step for a in range(h.filter.inputs)]
         values = [code.name(strip.load(strip.spread, [row, *at])) for row in rows]
-        for u, value in enumerate(lagrange(code, h.matrices.points, values)):
+        for u, value in enumerate(transformed(code, h.filter, values)):
             code.statements.append(strip.put(strip.columns, [u, *at], value))
         return edit.rebuild([sample, chunk], tirx.SeqStmt(code.statements))
 
@@ -233,7 +236,7 @@ def _transform_rows(strip: Strip, channel: Any, line: Any, columns: Any, u: Any)
         place = [u, column * w.step + residue.loop_var, first + later]
         return code.name(strip.load(columns, place))
 
-    values = lagrange(code, w.matrices.points, [sample(b) for b in range(w.points)])
+    values = transformed(code, w.filter, [sample(b) for b in range(w.filter.inputs)])
     row = 0 if layout.h.points == 1 else u
     for v, value in enumerate(values):
         code.statements.append(strip.put(strip.transform, [row, v, channel, tau], value))

@@ -13,6 +13,7 @@ from tvm_deconv.schedules.algorithms.names import OUTPUTS
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 
+from .filters import inverted
 from .strip import Strip, product_at
 
 
@@ -41,9 +42,9 @@ def write_outputs(strip: Strip) -> tirx.Stmt:
     y = ty.loop_var * h.unit + rh.loop_var + row.loop_var * h.step
     y = strip.place[1] * h.span + y - by_phase(h.shifts, phase.loop_var)
     oh = y * h.axis.stride + phase.loop_var
-    inverted = _invert_row(strip, channel.loop_var, phase.loop_var, line, row.loop_var)
+    elements = _invert_row(strip, channel.loop_var, phase.loop_var, line, row.loop_var)
     inside = tirx.all(y >= 0, oh < strip.store.block.writes[0].source.shape[2])
-    stored = tirx.IfThenElse(inside, tirx.SeqStmt([inverted, _store_row(strip, o, oh)]), None)
+    stored = tirx.IfThenElse(inside, tirx.SeqStmt([elements, _store_row(strip, o, oh)]), None)
     body = edit.rebuild([row], stored)
     if h.points > 1:
         columns = _invert_columns(strip, channel.loop_var, phase.loop_var, line)
@@ -66,7 +67,7 @@ def _invert_columns(strip: Strip, channel: Any, phase: Any, line: Any) -> tirx.S
     code = StraightLine()
     places = [[h.product(u, phase), at, row, tau] for u in range(h.points)]
     products = [code.name(strip.load(strip.products, place)) for place in places]
-    for i, value in enumerate(code.combine(h.matrices.inverse, products)):
+    for i, value in enumerate(inverted(code, h.filter, products)):
         place = [fw.loop_var, rw.loop_var, i, v.loop_var, first]
         code.statements.append(strip.put(strip.inverted, place, value))
     return edit.rebuild([fw, rw, v, chunk], tirx.SeqStmt(code.statements))
@@ -92,7 +93,7 @@ def _invert_row(strip: Strip, channel: Any, phase: Any, line: Any, i: Any) -> ti
             load = strip.load(strip.products, [0, w.product(v, fw.loop_var), row, tau])
         return code.name(load)
 
-    values = code.combine(w.matrices.inverse, [point(v) for v in range(w.points)])
+    values = inverted(code, w.filter, [point(v) for v in range(w.points)])
     for j, value in enumerate(values):
         place = [fw.loop_var, j * w.step + rw.loop_var, first]
         code.statements.append(strip.put(strip.outputs, place, value))

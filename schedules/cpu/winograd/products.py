@@ -45,7 +45,41 @@ def in_scratch(strip: Strip, products: tirx.Stmt) -> tirx.Stmt:
         (TensorRegion, region),
         (tirx.For, loop),
     ]
-    return _in_parts(strip, tvm_ffi.structural_map(products, callbacks))
+    parts = _in_parts(strip, tvm_ffi.structural_map(products, callbacks))
+    return _on_stack(strip, parts)
+
+
+def _on_stack(strip: Strip, products: tirx.Stmt) -> tirx.Stmt:
+    """for vector: acc[...] ...  =>  acc_0[...] ...; acc_1[...] ...; ...
+
+    TVM has only buffers of less than ``STACK_BYTES`` on the stack, where LLVM removes them. In its
+    workspace each sum would be stored in each turn of the reduction.
+    """
+    whole, *parts = strip.accumulators
+    if not parts:
+        return products
+
+    def loop(node: tirx.For) -> Any:
+        lanes = node.body
+        is_inner = isinstance(lanes, tirx.For) and lanes.kind == tirx.ForKind.VECTORIZED
+        if not is_inner or int(node.extent) != len(parts) or not _touches(lanes, whole):
+            return node
+        return tirx.SeqStmt([one(node, number) for number in range(len(parts))])
+
+    def one(node: tirx.For, number: int) -> tirx.Stmt:
+        vector = edit.const_like(node.loop_var, number)
+        own = edit.moving(whole, parts[number], list, list)
+        return tvm_ffi.structural_map(
+            node.body, [*own, (tirx.Var, lambda var: vector if var.same_as(node.loop_var) else var)]
+        )
+
+    return tvm_ffi.structural_map(products, (tirx.For, loop))
+
+
+def _touches(stmt: tirx.Stmt, buffer: Any) -> bool:
+    found: list[Any] = []
+    tvm_ffi.structural_walk(stmt, (TensorRegion, found.append))
+    return any(region.source.same_as(buffer) for region in found)
 
 
 def _in_parts(strip: Strip, products: tirx.Stmt) -> tirx.Stmt:

@@ -119,7 +119,7 @@ class WinogradSpace:
             )
         )
         caches = _LEVEL_2 * machine.l2_bytes + _LEVEL_3 * machine.l3_bytes
-        on_stack = 4 * tile.lanes * accumulators
+        on_stack = 4 * tile.lanes * tile.channels  # of one vector, see ``Strip``
         costs = [
             Cost(
                 "vector registers", accumulators + tile.vectors + weights, machine.vector_registers

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import tvm_ffi
 from tvm import tirx
+from tvm.ir import TensorLoad
 from tvm.s_tir import SBlockRealize
 
 from tvm_deconv.schedules.algorithms.names import OUTPUTS, PAD, PRODUCTS, TRANSFORM
+from tvm_deconv.schedules.cpu.tiling import STACK_BYTES
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.pieces import divided
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
@@ -34,7 +37,8 @@ class Strip:
         origin = {loop.loop_var: 0 for loop in inner}
         self.place = [edit.substitute(value, origin) for value in init.iter_values[:5]]
         self.weights = edit.find_block(root, PRODUCTS + "_update").block.reads[-1].source
-        self.in_registers = [init.block.writes[0].source]
+        self.accumulators = self._accumulators(init.block.writes[0].source)
+        self.in_registers = [*(self.accumulators[1:] or self.accumulators)]
         if layout.tile.weight_vectors:
             # What is read there is a copy; the block that makes it has the copy's name.
             self.in_registers.append(self.weights)
@@ -62,6 +66,30 @@ class Strip:
         self.outputs = self.memory(OUTPUTS, phases, w.unit, columns)
         self.edge = self.memory("edge", line)
         self.line = self.registers("line", line)
+
+    def _accumulators(self, whole: Any) -> list[Any]:
+        """The buffer of a register tile, and its parts, one for each vector, if it has any."""
+        tile = self.layout.tile
+        if tile.vectors == 1 or 4 * tile.lanes * tile.channels * tile.vectors < STACK_BYTES:
+            return [whole]
+        parts = (f"{whole.name}{vector}" for vector in range(tile.vectors))
+        return [whole, *(tirx.decl_buffer(whole.shape, whole.dtype, name) for name in parts)]
+
+    @property
+    def reads_input(self) -> bool:
+        """Whether what stands in the padded strip is x as it is, where that is inside."""
+        value = self.definition[PAD].body.value.args[1]
+        if isinstance(value, tirx.Cast):
+            value = value.value
+        return isinstance(value, TensorLoad) and value.source.same_as(self.x)
+
+    def input_at(self, place: list[Any]) -> Any:
+        """What stands in the padded strip at ``place``, where that is inside the input: of x, or of
+        a pointwise operator before the layer."""
+        pad = self.definition[PAD]
+        _, inside, _ = pad.body.value.args
+        values = dict(zip((axis.var for axis in pad.iter_vars), place, strict=True))
+        return tvm_ffi.structural_map(inside, (tirx.Var, lambda var: values.get(var, var)))
 
     @property
     def buffers(self) -> list[Any]:

@@ -63,7 +63,7 @@ from .cycles import tile_cycles
 from .finish import finish
 from .space import WinogradSpace
 from .strip import product_at
-from .tile import Layout, WinogradTile
+from .tile import Layout, WinogradAxis, WinogradTile
 
 
 def refusal(conv: ConvTranspose2d, accumulate: str) -> str | None:
@@ -117,18 +117,19 @@ def compute(
         name=SPREAD,
     )
 
-    a, b = te.reduce_axis((0, h.points), "a"), te.reduce_axis((0, w.points), "b")
+    a, b = _samples(h, "a"), _samples(w, "b")
 
     def transformed(n, sy, sx, g, u, v, ic, tau):
         line, tx = tau // w.positions, tau % w.positions
         ty, rh, rw = line // layout.residues, line // w.step % h.step, line % w.step
-        factor = entry(h.matrices.data, u, a) * entry(w.matrices.data, v, b)
-        row, column = ty * h.unit + rh + a * h.step, tx + b // w.outputs
-        place = b % w.outputs * w.step + rw
+        factor = _data(h, u, a) * _data(w, v, b)
+        i, j = _sample(h, a), _sample(w, b)
+        row, column = ty * h.unit + rh + i * h.step, tx + j // w.outputs
+        place = j % w.outputs * w.step + rw
         value = spread[n, sy, sx, g * inputs + ic, row, place, column]
         # Products are computed for some more tiles than there are; those are 0.
         value = tirx.if_then_else(ty < h.positions, value, zero)
-        return te.sum(factor * value, axis=[a, b])
+        return te.sum(factor * value, axis=[*a, *b])
 
     points = (h.points, w.points)
     transform = te.compute(
@@ -154,7 +155,7 @@ def compute(
 
     def output(n, sy, sx, g, o, fh, line, fw, i, j, rw, tx):
         row = w.row(h.row(o % tile.block, fh), fw)
-        factor = entry(h.matrices.inverse, i, u) * entry(w.matrices.inverse, j, v)
+        factor = _inverse(h, i, u) * _inverse(w, j, v)
         tau = (line * w.step + rw) * w.positions + tx
         at = product_at(h, u, fh), product_at(w, v, fw)
         read = (n, sy, sx, g, o // tile.block, *at, row, tau)
@@ -187,6 +188,31 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: WinogradTile) -> 
     return for_llvm(finish(sch.mod["main"], Layout(conv, tile), store))
 
 
+def _samples(axis: WinogradAxis, name: str) -> tuple[Any, Any]:
+    """Those of a tile, to add over: (which of nested tiles, sample of that)."""
+    outer, inner = axis.filter.levels
+    return te.reduce_axis((0, outer.points), f"{name}s"), te.reduce_axis((0, inner.points), name)
+
+
+def _sample(axis: WinogradAxis, at: tuple[Any, Any]) -> Any:
+    _, inner = axis.filter.levels
+    return at[0] * inner.outputs + at[1]
+
+
+def _data(axis: WinogradAxis, point: Any, at: tuple[Any, Any]) -> Any:
+    """What the transform multiplies the sample ``at`` by. The matrix of all levels is large."""
+    outer, inner = axis.filter.levels
+    q, v = _divmod(point, inner.points)
+    return entry(outer.matrices.data, q, at[0]) * entry(inner.matrices.data, v, at[1])
+
+
+def _inverse(axis: WinogradAxis, output: Any, point: Any) -> Any:
+    """What the transform back multiplies a product by."""
+    outer, inner = axis.filter.levels
+    (n, i), (q, v) = _divmod(output, inner.outputs), _divmod(point, inner.points)
+    return entry(outer.matrices.inverse, n, q) * entry(inner.matrices.inverse, i, v)
+
+
 def _divmod(value: Any, unit: int) -> tuple[Any, Any]:
     return value // unit, value % unit
 
@@ -213,4 +239,5 @@ WINOGRAD = Variant(
     compute=compute,
     schedule=schedule,
     refusal=refusal,
+    maps_input=True,
 )

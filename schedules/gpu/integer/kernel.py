@@ -21,7 +21,6 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.packing import Direct
 from tvm_deconv.schedules.cpu.integer.kernel import (
     NUMBERS,
-    POINTS,
     SUM_VALUES,
     Store,
     phase_sums,
@@ -36,6 +35,9 @@ from .dot import X_BITS, Dot
 
 # In the order in which a tie is decided.
 FORMS: dict[str, Variant] = {"revd2": revd2.REVD2, "tdc": tdc.TDC}
+
+# Numbers that ``points`` gives.
+_POINTS = 2
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class GpuInteger:
 
         total = store.sum
         return Parameters(
-            points=te.placeholder((POINTS,), "int32", "points"),
+            points=te.placeholder((_POINTS,), "int32", "points"),
             offsets=te.placeholder(lines, "int32", "offsets"),
             scales=te.placeholder(lines, "float32", "scales"),
             numbers=te.placeholder((NUMBERS,), "float32", "numbers"),

@@ -122,6 +122,17 @@ def with_function(operator, opset, **attributes):
     return model
 
 
+@pytest.mark.parametrize("given", [{}, {"slope": 0.7}])
+def test_an_attribute_of_a_function_may_have_a_default_value(given):
+    model = with_function("LeakyRelu", 17)
+    alpha = model.functions[0].node[0].attribute.add()
+    alpha.name, alpha.ref_attr_name, alpha.type = "alpha", "slope", onnx.AttributeProto.FLOAT
+    model.functions[0].attribute_proto.append(helper.make_attribute("slope", 0.3))
+    call = next(node for node in model.graph.node if node.domain == "my")
+    call.attribute.extend(helper.make_attribute(*pair) for pair in given.items())
+    computed_as_onnx_runtime(model)
+
+
 @pytest.mark.parametrize("opset", [14, 17, 18])
 def test_a_function_may_be_of_another_opset(opset):
     computed_as_onnx_runtime(with_function("LeakyRelu" if opset > 15 else "Elu", opset, alpha=0.5))

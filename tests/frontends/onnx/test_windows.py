@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from onnx_rows import Table, c, floats, ints, model_of, row
@@ -189,7 +191,34 @@ PADS = [
     row("SpaceToDepth", floats(1, 3, 4, 6), blocksize=2, free=IMAGE),
 ]
 
-TABLE = Table([*CONVOLUTIONS, *POOLS, *PADS])
+COL2IM = [
+    row("Col2Im", floats(2, 3 * 9, 20), ints(9, 8), ints(3, 3), pads=[1] * 4, strides=[2, 2]),
+    row(
+        "Col2Im",
+        floats(2, 3 * 9, 20),
+        ints(9, 8),
+        ints(3, 3),
+        pads=[1] * 4,
+        strides=[2, 2],
+        free=(0, 2),
+    ),
+    row("Col2Im", floats(1, 4 * 16, 6), ints(12, 8), ints(4, 4), strides=[4, 4]),
+    row("Col2Im", floats(1, 6, 54), ints(10, 7), ints(2, 3), pads=[1, 0, 0, 1], dilations=[2, 1]),
+    row(
+        "Col2Im",
+        floats(1, 12, 12),
+        ints(12, 8),
+        ints(3, 2),
+        pads=[1, 2, 0, 1],
+        strides=[3, 2],
+        dilations=[2, 3],
+    ),
+    row("Col2Im", floats(2, 6, 4), ints(9), ints(3), strides=[2]),
+    row(
+        "Col2Im", floats(2, 6, 4).astype("float16"), ints(9), ints(3), strides=[2], judge="standard"
+    ),
+]
+TABLE = Table([*CONVOLUTIONS, *POOLS, *PADS, *(replace(one, opset=18) for one in COL2IM)])
 
 
 @pytest.mark.parametrize("one", TABLE.rows, ids=str)
@@ -210,6 +239,14 @@ def pool(**attributes):
 
 
 REFUSED = [
+    (
+        row("Col2Im", floats(2, 9, 20), ints(9, 8), ints(3, 3), opset=18),
+        r"has \[20\] windows, \[7, 6\] are in \[9, 8\]",
+    ),
+    (
+        row("Col2Im", floats(2, 10, 42), ints(9, 8), ints(3, 3), opset=18),
+        r"its input has the shape \[2, 10, 42\], not \[N, C \* 9, L\]",
+    ),
     (conv(kernel_shape=[5, 5]), r"kernel_shape is \[5, 5\], but its weights are \[3, 3\]"),
     (conv(kernel_shape=[3]), r"kernel_shape is \[3\], but its weights are \[3, 3\]"),
     (conv(pads=[1, 1]), "pads has 2 numbers, 4 are needed"),

@@ -12,9 +12,9 @@ from tvm_deconv.errors import TvmDeconvError
 
 from .. import outcome as kinds
 from ..choices import Choices
-from ..onnx_case import OnnxCase, escaped, refusal
+from ..onnx_case import OnnxCase
 from ..options import Options
-from ..outcome import Outcome, Progress
+from ..outcome import Outcome, Progress, escaped, refusal
 from .onnx_graphs import anything
 
 _SHAPES: tuple[Any, ...] = (

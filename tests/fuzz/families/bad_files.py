@@ -18,8 +18,8 @@ from tvm_deconv import cli
 from .. import damage
 from .. import outcome as kinds
 from ..choices import Choices
-from ..onnx_case import OnnxCase, escaped
-from ..outcome import Outcome, Progress
+from ..onnx_case import OnnxCase
+from ..outcome import Outcome, Progress, escaped
 from .onnx_graphs import anything, enlarged, subpixel
 
 _MODEL, _WEIGHTS = "model.onnx", "weights.bin"

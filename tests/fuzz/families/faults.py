@@ -1,6 +1,6 @@
 """Cases that fail in every way on purpose, so that a test can see that each is noticed.
 
-They are drawn in no run; ``make`` of ``cases`` knows them by name.
+They are drawn in no run: a worker of ``take_faults`` has no others.
 """
 
 from __future__ import annotations

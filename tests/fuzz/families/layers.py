@@ -32,9 +32,8 @@ from tvm_deconv.targets import resolve_target
 from .. import outcome as kinds
 from ..choices import Choices
 from ..memory import Guarded, nan, spoil
-from ..onnx_case import escaped, refusal
 from ..options import draw_processor
-from ..outcome import Outcome, Progress
+from ..outcome import Outcome, Progress, escaped, refusal
 from ..values import filled, weights
 
 _SIZES = (8, 5, 1, 2, 3, 7, 13, 16, 17, 31, 40, 75)

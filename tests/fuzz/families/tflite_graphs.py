@@ -15,8 +15,8 @@ from tvm_deconv.errors import TvmDeconvError
 
 from .. import outcome as kinds
 from ..choices import Choices
-from ..onnx_case import compared, compiled, escaped, refusal
-from ..outcome import Outcome, Progress
+from ..onnx_case import compared, compiled
+from ..outcome import Outcome, Progress, escaped, refusal
 from ..reference import Expected
 from ..values import filled
 

@@ -14,9 +14,9 @@ from tvm_deconv.errors import TvmDeconvError
 from .. import outcome as kinds
 from .. import torch_steps as steps
 from ..choices import Choices
-from ..onnx_case import compared, compiled, escaped, refusal
+from ..onnx_case import compared, compiled
 from ..options import Options, draw_options
-from ..outcome import Outcome, Progress
+from ..outcome import Outcome, Progress, escaped, refusal
 from ..torch_net import Net
 from ..torch_reference import arrays_of, expected_of, in_float64
 from ..values import filled

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from exact_winograd_layers import NEAREST
-from integer_forms import both
+from integer_forms import DEPTHWISE, UNFOLDED, WINOGRAD, exact
 from integer_kernel import SUB_PIXEL, UNEVEN, of_layer
-from integer_unfolded import exact
 from qemu import Processor
 
-from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.schedules.cpu.dot import dot_of, wide_dot_of
+from tvm_deconv.schedules.cpu.dot import dot_of
 from tvm_deconv.targets import resolve_target
 
 ARM = Processor(
@@ -45,28 +42,24 @@ def test_arm_gives_the_same_integers(loader, tmp_path, mcpu, name, op, dtype, ze
     np.testing.assert_array_equal(got, expected)
 
 
-@pytest.mark.parametrize("mcpu", ["cortex-a76", "cortex-a53"])
-def test_arm_gives_the_integers_of_the_direct_form_by_winograd(loader, tmp_path, mcpu):
+@pytest.mark.parametrize(
+    ("form", "mcpu", "name"),
+    [
+        (WINOGRAD, "cortex-a76", "smlal"),
+        (WINOGRAD, "cortex-a53", "smlal"),
+        (UNFOLDED, "cortex-a76", "sdot"),
+        (UNFOLDED, "cortex-a53", "smlal"),
+        (DEPTHWISE, "cortex-a76", "sdot"),
+    ],
+)
+def test_arm_gives_the_integers_of_a_layer_by_every_form(loader, tmp_path, form, mcpu, name):
     target = resolve_target({"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": mcpu})
-    dot = wide_dot_of(target)
-    assert dot.name == "smlal"
-
-    def run(built, arrays, out):
-        return ARM.run(loader, built, target, [*arrays, out], tmp_path)
-
-    op = ConvTranspose2d(5, 4, NEAREST, NEAREST)
-    both(op, (1, 5, 5, 19), "int8", -5, dot, target=target, run=run)
-
-
-@pytest.mark.parametrize("mcpu", ["cortex-a76", "cortex-a53"])
-def test_arm_gives_the_integers_of_a_folded_kernel_by_unfolded_taps(loader, tmp_path, mcpu):
-    target = resolve_target({"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": mcpu})
-    runs = []
+    dot, runs = form.dot(target), []
+    assert dot.name == name
 
     def run(built, arrays, out):
         runs.append(mcpu)
         return ARM.run(loader, built, target, [*arrays, out], tmp_path)
 
-    op = ConvTranspose2d(5, 4, NEAREST, NEAREST)
-    exact(op, (1, 5, 5, 19), "int8", -5, dot_of(target), target=target, run=run)
+    exact(form, form.layer(5), (1, 5, 5, 19), "int8", -5, dot, target=target, run=run)
     assert runs == [mcpu]

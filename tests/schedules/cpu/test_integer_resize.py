@@ -1,4 +1,4 @@
-"""Linear resizes of bytes: sums of integers, rounded once."""
+"""Resizes of bytes: copies, or sums of integers that are rounded once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import tvm
 from kernel import HOST
 from tvm import tirx
 
+from tvm_deconv.schedules.cpu.integer.nearest import repeats, write_nearest
 from tvm_deconv.schedules.cpu.integer.resize import ByteResize, write_resize
 
 # Factors; dtypes, zero points and ratio of scales; what is added up.
@@ -62,3 +63,23 @@ def test_every_value_is_the_exact_one_rounded_half_to_even(
 @pytest.mark.parametrize("factors", [(2048, 32), (2, 65)], ids=str)
 def test_sums_that_float32_does_not_hold_and_many_phases_have_no_kernel(factors):
     assert not ByteResize(factors, ("uint8", "uint8"), (0, 0), 0.5).sums
+
+
+@pytest.mark.parametrize("factors", [(2, 2), (3, 3), (1, 4), (5, 1), (2, 8)], ids=str)
+def test_bytes_are_repeated(factors):
+    free = [tirx.Var(name, "int64") for name in "nhw"]
+    func = write_nearest(factors, "int8", (free[0], 3, *free[1:]))
+    main = tvm.compile(func.with_attr("global_symbol", "main"), target=HOST)["main"]
+    for size in [(1, 1), (5, 43), (3, 8), (2, 65), (2, 128)]:
+        x = np.random.default_rng(0).integers(-128, 128, (2, 3, *size)).astype("int8")
+        expected = x.repeat(factors[0], 2).repeat(factors[1], 3)
+        y = tvm.runtime.empty(expected.shape, "int8")
+        main(tvm.runtime.tensor(x), y)
+        np.testing.assert_array_equal(y.numpy(), expected)
+        known = write_nearest(factors, "int8", x.shape).with_attr("global_symbol", "main")
+        tvm.compile(known, target=HOST)["main"](tvm.runtime.tensor(x), y)
+        np.testing.assert_array_equal(y.numpy(), expected)
+
+
+def test_bytes_are_repeated_so_many_times_at_the_most():
+    assert repeats((64, 8)) and not repeats((2, 9))

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 
 import numpy as np
 import pytest
 from exact_winograd_layers import NEAREST, folded
-from integer_kernel import of_layer, run_here
-from integer_unfolded import TILE, exact
+from integer_forms import UNFOLDED, exact
 from kernel import HOST
 
 from tvm_deconv.algebra.byte_forms import Forms, forms_of
 from tvm_deconv.algebra.geometry import ConvAxis, ConvTranspose2d, axis_of_resize
-from tvm_deconv.schedules import llvm
-from tvm_deconv.schedules.cpu.dot import PLAIN, Dot, dot_of, wide_dot_of
-from tvm_deconv.schedules.cpu.integer.kernel import Store, Sum
+from tvm_deconv.schedules.cpu.dot import dot_of, wide_dot_of
+from tvm_deconv.schedules.cpu.integer.kernel import Store
 from tvm_deconv.schedules.cpu.integer.tile import choose_tile, tile_cycles
-from tvm_deconv.schedules.cpu.integer.unfolded.kernel import UnfoldedInteger
 from tvm_deconv.schedules.cpu.integer.unfolded.tile import (
     UnfoldedTile,
     choose_unfolded_tile,
@@ -31,14 +27,9 @@ from tvm_deconv.targets import resolve_target
 
 CASCADE_LAKE = resolve_target({"kind": "llvm", "mcpu": "cascadelake"})
 VNNI, WIDE = dot_of(CASCADE_LAKE), wide_dot_of(CASCADE_LAKE)
-SSE2 = Dot("pairs", 4, 2, 16, "llvm.x86.sse2.pmadd.wd", adds=False)
 MACHINE = CpuMachine("avx512", 16, 32, 32 << 10, 1 << 20, 2, narrow=VNNI, wide=WIDE)
 
-
-@pytest.mark.parametrize("dot", [None, SSE2, PLAIN], ids=["best", "sse2", "plain"])
-@pytest.mark.parametrize(("dtype", "zero_point"), [("uint8", 0), ("uint8", 255), ("int8", -128)])
-def test_every_instruction_gives_the_integers_of_the_folded_kernel(dot, dtype, zero_point):
-    exact(ConvTranspose2d(5, 7, NEAREST, NEAREST), (2, 5, 5, 37), dtype, zero_point, dot)
+exact = partial(exact, UNFOLDED)
 
 
 def test_random_sizes_and_channels_are_exact():
@@ -80,12 +71,7 @@ def test_edges_and_one_factor_alone_are_exact():
     weight = kernel[..., ::-1, ::-1]
     beside = np.zeros(((3, 2, 3, 1)), np.int64)
     weight = np.concatenate([weight, beside], 3) + np.concatenate([beside, weight], 3)
-
-    def make(op, dtype, store, sizes):
-        return UnfoldedInteger(op, dtype, dot_of(HOST), TILE, store)
-
-    got, expected = of_layer(wide, (2, 3, 5, 21), weights="int16", weight=weight, make=make)
-    np.testing.assert_array_equal(got, expected)
+    exact(wide, (2, 3, 5, 21), weight=weight)
 
 
 @pytest.mark.parametrize("most", [127, -128])
@@ -93,51 +79,13 @@ def test_edges_and_one_factor_alone_are_exact():
 def test_nothing_saturates_on_the_way(most, zero_point):
     op = ConvTranspose2d(64, 1, NEAREST, NEAREST)
     options = {"store": Store("float32"), "tile": UnfoldedTile(3, 1, 2, 2), "extreme": True}
-    exact(op, (1, 64, 4, 5), "uint8", zero_point, kernel=np.full((64, 1, 3, 3), most), **options)
-
-
-def test_sizes_may_be_free():
-    exact(ConvTranspose2d(6, 4, NEAREST, NEAREST), (2, 6, 5, 19), "int8", -7, free="nhw")
+    weight = folded(np.full((64, 1, 3, 3), most), 2)
+    exact(op, (1, 64, 4, 5), "uint8", zero_point, weight=weight, **options)
 
 
 def test_threads_may_share_the_channels_of_a_strip():
     tile = UnfoldedTile(1, 2, 1, 2, splits=3)
     exact(ConvTranspose2d(4, 5, NEAREST, NEAREST), (2, 4, 5, 19), tile=tile)
-
-
-@pytest.mark.parametrize(
-    ("store", "own"),
-    [
-        (Store("int8"), {"zero_point": -20, "low": 0, "high": 90}),
-        (Store("uint8", has_shift=True, has_slope=True), {"zero_point": 9}),
-        (Store("uint8", is_value=True), {"zero_point": 99, "scale": 0.3, "low": 0}),
-        (Store("uint8", sum=Sum("uint8", "int8")), {"zero_point": 120}),
-        (Store("float32"), {}),
-    ],
-    ids=["bounds", "shift and slope", "what bytes stand for", "sum", "float32"],
-)
-def test_what_follows_is_in_the_store(store, own):
-    op = ConvTranspose2d(5, 3, NEAREST, NEAREST)
-    expected = exact(op, (1, 5, 6, 20), store=store, own=own)
-    assert len(np.unique(expected)) > 50
-
-
-@pytest.mark.parametrize(
-    ("mcpu", "feature", "pattern"),
-    [("haswell", "avx2", r"vpmaddwd\s.*%ymm"), ("cascadelake", "avx512vnni", r"vpdpbusd\s.*%zmm")],
-)
-def test_other_processors_give_the_same_integers(mcpu, feature, pattern):
-    target = resolve_target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": mcpu})
-    runs = []
-
-    def run(built, arrays, out):
-        assert re.search(pattern, built.mod.inspect_source("asm"))
-        runs.append(mcpu)
-        return run_here(built, arrays, out) if llvm.has_feature(HOST, feature) else None
-
-    op = ConvTranspose2d(6, 5, NEAREST, NEAREST)
-    exact(op, (2, 6, 5, 19), "int8", -5, dot_of(target), target=target, run=run)
-    assert runs == [mcpu]
 
 
 def test_the_model_counts_what_the_busiest_thread_does():

@@ -84,7 +84,7 @@ def tuned_layers(draw, name):
 
 @opencl.required
 @every_variant
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(st.data(), st.sampled_from(["float32"] if opencl.MISSING_HALF else ["float32", "float16"]))
 def test_a_feasible_point_computes_the_layer(variant, data, dtype):
     conv, shape, target, parameters = data.draw(tuned_layers(variant))

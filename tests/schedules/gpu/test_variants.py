@@ -23,7 +23,6 @@ from tvm_deconv.algebra.geometry import (
     axis_of_resize,
     axis_of_subpixel,
 )
-from tvm_deconv.algebra.winograd import MAX_PLANE_POINTS
 from tvm_deconv.backends import machine_of
 from tvm_deconv.schedules.choice import choose
 from tvm_deconv.schedules.gpu import steps
@@ -157,14 +156,16 @@ def test_any_tile_gives_the_same_sums(variant, data):
 @settings(max_examples=2)
 @given(st.data())
 def test_any_tile_of_winograd_gives_the_same_sums(data):
-    # Each axis by itself: of pairs of any axes few are computed.
-    axes = AXES.filter(lambda axis: computes("winograd", ConvTranspose2d(1, 1, axis, axis)))
+    # Each axis by itself: of pairs of any axes few are computed. Tiles of more taps have so many
+    # points that PoCL takes seconds; tests/schedules/gpu/test_space.py and CUDA's have them.
+    axes = AXES.filter(
+        lambda axis: axis.max_taps <= 3 and computes("winograd", ConvTranspose2d(1, 1, axis, axis))
+    )
     conv, (n, h, w) = data.draw(layers(axes))
     shape = n, 1 + h % 11, 1 + w % 23
     assume(has_output(conv, shape) and computes("winograd", conv))
-    most = (min(MAX_PLANE_POINTS + 1 - axis.max_taps, 4) for axis in (conv.h, conv.w))
     tile = GpuWinogradTile(
-        outputs=tuple(data.draw(st.integers(2, n)) for n in most),
+        outputs=tuple(data.draw(st.integers(2, 3)) for axis in (conv.h, conv.w)),
         channels=data.draw(st.sampled_from([1, 2, 3])),
         lanes=data.draw(st.sampled_from([1, 2, 4])),
         channel_threads=data.draw(st.sampled_from([1, 2])),

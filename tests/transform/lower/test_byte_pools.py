@@ -7,9 +7,9 @@ import pytest
 import tvm
 from onnx_net import Net
 from quantized_networks import assert_equal_but_for_ties, by_onnx_runtime, quantized
+from quick_network import compiled
 from tvm import relax
 
-import tvm_deconv
 from tvm_deconv.compiler import before_schedules
 from tvm_deconv.importer import load
 from tvm_deconv.options import Options
@@ -43,8 +43,7 @@ def test_averages_of_bytes_are_those_of_onnx_runtime(attributes, tmp_path):
     called = [one for one in bindings if isinstance(one.value, relax.Call)]
     assert [str(one.var.ty.dtype) for one in called[:-1]] == ["uint8"] * (len(called) - 1)
     x = np.random.default_rng(0).random(SHAPE, "float32")
-    executable = tvm_deconv.compile(model)
-    got = relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(x)).numpy()
+    got = compiled(model)(tvm.runtime.tensor(x)).numpy()
     assert_equal_but_for_ties(got, by_onnx_runtime(model, x))
 
 
@@ -62,8 +61,7 @@ def test_means_of_bytes_are_those_of_onnx_runtime(operator, attributes, tmp_path
     operands = [one.args[1].fields for one in bindings if op_name(one) == "relax.call_tir"]
     assert ["uint8"] in [[str(data.ty.dtype) for data in fields] for fields in operands]
     x = np.random.default_rng(0).random(SHAPE, "float32")
-    executable = tvm_deconv.compile(model)
-    got = relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(x)).numpy()
+    got = compiled(model)(tvm.runtime.tensor(x)).numpy()
     assert_equal_but_for_ties(got, by_onnx_runtime(model, x))
 
 
@@ -90,7 +88,7 @@ def test_a_mean_over_a_free_size_is_one_of_as_many_bytes(tmp_path):
     net = Net(SHAPE, dims=(2, 4, "h", 20))
     x = net("ReduceMean", net("Relu", net.conv("x", 4, 8)), axes=[2])
     model = quantized(net, net("Add", x, x), tmp_path)
-    run = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"]
+    run = compiled(model)
     for height in (13, 6):
         x = np.random.default_rng(0).random((2, 4, height, 20), "float32")
         assert_equal_but_for_ties(run(tvm.runtime.tensor(x)).numpy(), by_onnx_runtime(model, x))

@@ -1,4 +1,4 @@
-"""Linear resizes between the layers of a quantized network read and write bytes."""
+"""Resizes between the layers of a quantized network read and write bytes."""
 
 from __future__ import annotations
 
@@ -74,6 +74,16 @@ def test_nothing_is_float32_between_the_layers_of_a_bilinear_unet(tmp_path):
     model = quantized(net, net.conv(net("Relu", net.conv(joined, 24, 8)), 8, 2), tmp_path)
     called = functions(model)
     assert [kind for _, kind in called[:-1]] == ["uint8"] * (len(called) - 1)
+
+
+@pytest.mark.parametrize(("factor", "name"), [(3, "repeat"), (9, "resize2d")])
+def test_bytes_that_stay_resized_are_repeated(factor, name):
+    net = Net((1, 3, 5, 37), dims=(1, 3, "h", "w"))
+    model = bytes_only(net, lambda x: net.nearest(x, factor))
+    assert [what for what, _ in functions(model) if what in ("repeat", "resize2d")] == [name]
+    x = np.random.default_rng(0).uniform(-2.1, 3.2, net.shape).astype("float32")
+    got = compiled(model)(tvm.runtime.tensor(x)).numpy()
+    np.testing.assert_array_equal(got, by_onnx_runtime(model, x))
 
 
 @pytest.mark.parametrize(

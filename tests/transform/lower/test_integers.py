@@ -217,19 +217,47 @@ def test_sums_are_a_part_of_a_convolution_or_one_function(tmp_path):
     assert sum(" added" in kernel.reason for kernel in kernels) == 2
 
 
+def test_what_is_added_to_phases_is_added_in_the_store(tmp_path):
+    """An input repeated for each phase before a shuffle, as in networks for telephones."""
+    net = Net((1, 3, 7, 11))
+    x = net("Add", net.conv("x", 3, 27), net("Concat", *["x"] * 9, axis=1))
+    output = net("DepthToSpace", x, blocksize=3, mode="DCR")
+    model = quantized(net, output, tmp_path)
+    (kernel,) = tvm_deconv.explain(model, target=VNNI).kernels
+    assert " added" in kernel.reason
+    x = image(net.shape)
+    assert_equal_but_for_ties(computed(model, x), by_onnx_runtime(model, x))
+
+
 def test_nothing_between_convolutions_is_float32(tmp_path):
     model = quantized(*between(), tmp_path)
     assert not reasons(model)
     assert "float32" not in kinds_of_calls(model)[:-1]
 
 
-def test_a_concat_of_bytes_is_not_split(tmp_path):
+def joined_maps(resize):
     net = Net((1, 8, 6, 10))
     skip = net("Relu", net.conv(net.nearest("x", 2), 8, 8))
-    joined = net("Concat", net.nearest(net("Relu", net.conv("x", 8, 16)), 2), skip, axis=1)
-    report = tvm_deconv.explain(quantized(net, net.conv(joined, 24, 4), tmp_path), target=VNNI)
+    small = net("Relu", net.conv("x", 8, 16))
+    joined = net("Concat", getattr(net, resize)(small, 2), skip, axis=1)
+    return net, net.conv(joined, 24, 4)
+
+
+def test_a_concat_of_bytes_is_split_at_a_nearest_resize(tmp_path):
+    net, output = joined_maps("nearest")
+    model = quantized(net, output, tmp_path)
+    report = tvm_deconv.explain(model, target=VNNI)
+    assert sum("concat" in layer.rule for layer in report.rewritten) == 1
+    assert {kernel.variant for kernel in report.kernels} == {"integer"}
+    assert sum("by unfolded taps" in kernel.reason for kernel in report.kernels) == 2
+    x = image(net.shape)
+    assert_equal_but_for_ties(computed(model, x), by_onnx_runtime(model, x))
+
+
+def test_a_concat_of_bytes_is_not_split_at_a_linear_resize(tmp_path):
+    report = tvm_deconv.explain(quantized(*joined_maps("linear"), tmp_path), target=VNNI)
     (refused,) = report.refused
-    assert "its Concat moves bytes" in str(refused)
+    assert "a linear resize of bytes adds up bytes" in str(refused)
     assert {kernel.variant for kernel in report.kernels} == {"integer"}
 
 

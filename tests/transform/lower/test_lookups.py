@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import tvm
 from kernel import HOST
 from onnx_net import Net
 from quantized_networks import assert_equal_but_for_ties, by_onnx_runtime, quantized
-from quick_network import compiled
+from quick_network import built, compiled
 from tvm import relax, tirx
 
 from tvm_deconv.schedules.cpu.integer.lookup import has_lookup, write_lookup
@@ -102,10 +104,7 @@ def test_a_table_gives_what_the_chain_does(name, dtype):
         tvm.runtime.tensor(rng.integers(bounds.min, bounds.max, SHAPE, dtype, endpoint=True))
         for _ in "xy"
     ]
-    expected, got = (
-        relax.VirtualMachine(relax.build(one, HOST), tvm.cpu())["main"](*given).numpy()
-        for one in (mod, LowerLookups(HOST)(mod))
-    )
+    expected, got = (built(one)(*given).numpy() for one in (mod, LowerLookups(HOST)(mod)))
     # A vector's tanh may be another float than a scalar's.
     apart = np.abs(got.astype(int) - expected)
     assert apart.max() <= (1 if name == "tanh" else 0)
@@ -137,18 +136,22 @@ def test_vectors_of_bytes_are_looked_up_by_one_instruction():
     assert assembly.count("vpermi2b") + assembly.count("vpermt2b") >= 2
 
 
+@cache
+def lookup_of(channels):
+    n, h, w = (tirx.Var(name, "int64") for name in "nhw")
+    func = write_lookup((n, 3, h, w), ("int8", "uint8"), channels)
+    return tvm.compile(func.with_attr("global_symbol", "main"), target=HOST)["main"]
+
+
 @here
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("sizes", [(5, 7), (11, 64), (200, 190)])
 def test_every_byte_of_any_size_is_looked_up(channels, sizes):
-    n, h, w = (tirx.Var(name, "int64") for name in "nhw")
-    func = write_lookup((n, 3, h, w), ("int8", "uint8"), channels)
-    main = tvm.compile(func.with_attr("global_symbol", "main"), target=HOST)["main"]
     rng = np.random.default_rng(0)
     x = rng.integers(-128, 127, (2, 3, *sizes), "int8", endpoint=True)
     table = rng.integers(0, 255, (channels, 256), "uint8", endpoint=True)
     y = tvm.runtime.empty(x.shape, "uint8")
-    main(tvm.runtime.tensor(x), tvm.runtime.tensor(table), y)
+    lookup_of(channels)(tvm.runtime.tensor(x), tvm.runtime.tensor(table), y)
     rows = np.arange(3)[:, None, None] % channels
     np.testing.assert_array_equal(y.numpy(), table[rows, x.view("uint8")])
 

@@ -41,9 +41,9 @@ def aarch64(mcpu: str | None = None, cores: int | None = None) -> dict[str, Any]
 def completed(target: Target) -> Target:
     """A CPU's target with its float ABI where the triple promises one: itself if it has that.
 
-    Raises TargetError for a triple or a processor that LLVM does not know, and for no cores. LLVM
-    alone would compile for a generic processor where ``mcpu`` is misspelt, and crash where
-    ``mtriple`` is.
+    Raises TargetError for a triple, a processor or a feature that LLVM does not know, and for no
+    cores. LLVM alone would compile for a generic processor where ``mcpu`` is misspelt, without a
+    feature that is, and crash where ``mtriple`` is.
     """
     if str(target.attrs.get("mtriple", "")).endswith("eabihf") and (
         "mfloat-abi" not in target.attrs
@@ -82,12 +82,34 @@ def _check(target: Target) -> None:
         near = difflib.get_close_matches(str(name), [str(cpu) for cpu in known], n=5)
         hint = f"did you mean {', '.join(near)}?" if near else "leave mcpu out for a generic one"
         raise TargetError(f"LLVM does not know mcpu {str(name)!r} of {triple}: {hint}")
+    for feature in target.attrs.get("mattr", ()):
+        _check_feature(str(feature), triple)
     cores = target.attrs.get("num-cores")
     if cores is None:
         return
     if int(cores) < 1:
         raise TargetError(f"num-cores must be at least 1, got {int(cores)}: leave it out for all")
     check_threads(int(cores), "num-cores")
+
+
+def _check_feature(feature: str, triple: str) -> None:
+    """Raise TargetError for an element of ``mattr`` that LLVM would ignore."""
+    sign, name = feature[:1], feature[1:]
+    if sign not in ("+", "-") or not name:
+        raise TargetError(f"mattr holds {feature!r}: give features such as +avx2 or -avx2")
+    if has_feature(Target({"kind": "llvm", "mtriple": triple, "mattr": [f"+{name}"]}), name):
+        return
+    of_cpu = tvm_ffi.get_global_func("target.llvm_get_cpu_features")
+    known = {
+        str(key)
+        for cpu in tvm_ffi.get_global_func("target.llvm_get_cpu_archlist")(
+            Target({"kind": "llvm", "mtriple": triple})
+        )
+        for key in of_cpu(Target({"kind": "llvm", "mtriple": triple, "mcpu": str(cpu)}))
+    }
+    near = difflib.get_close_matches(name, sorted(known), n=5)
+    hint = f"did you mean {', '.join(sign + key for key in near)}?" if near else "leave it out"
+    raise TargetError(f"LLVM does not know mattr {feature!r} of {triple}: {hint}")
 
 
 def _default_triple() -> str:

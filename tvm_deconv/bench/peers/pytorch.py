@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Result: TypeAlias = Tensor | tuple[Tensor, ...]
 Call = Callable[[], Result]
 
+# Of the largest value: how far results of a form may be from those of the module itself.
+_TOLERANCE = 1e-4
+
 
 def load(model: str, inputs: Inputs, _outputs: Outputs, threads: int) -> Loaded:
     """Raises RuntimeError when PyTorch does not use the threads asked for."""
@@ -43,12 +46,18 @@ def _arrays(result: Result) -> list[np.ndarray]:
 
 
 def _forms(module: nn.Module, xs: Sequence[Tensor]) -> tuple[dict[str, Call], list[str]]:
-    """Calls by name, and why one is missing. NHWC is a memory format: the shapes stay the same."""
+    """Calls by name, and why one is missing. NHWC is a memory format: the shapes stay the same.
+
+    What is compiled with its weights frozen is held against the module: PyTorch 2.13 computes
+    something else for RRDBNet of two blocks or more (docs/upstream.md), and right without.
+    """
     layouts = {"NCHW": torch.contiguous_format}
     if any(x.ndim == 4 for x in xs):
         layouts["NHWC"] = torch.channels_last
     forms: dict[str, Call] = {}
     notes = []
+    # Each model has a graph of its own; those of the models before are only in the way.
+    torch._dynamo.reset()
     for layout, memory_format in layouts.items():
         given = tuple(x.contiguous(memory_format=memory_format) if x.ndim == 4 else x for x in xs)
         eager: Any = copy.deepcopy(module)
@@ -59,11 +68,25 @@ def _forms(module: nn.Module, xs: Sequence[Tensor]) -> tuple[dict[str, Call], li
             # It changes what it is given.
             optimized = torch.jit.optimize_for_inference(_frozen(eager, given))
             forms[f"optimized {layout}"] = _call(optimized, given)
-        try:
-            forms[f"compiled {layout}"] = _compiled(eager, given)
-        except Exception as error:
-            notes.append(f"torch.compile {layout} failed: {type(error).__name__}")
+        for kind, freezing in (("compiled", True), ("unfrozen", False)):
+            name = f"{kind} {layout}"
+            try:
+                call = _compiled(eager, given, freezing)
+                error = _distance(call(), forms[f"eager {layout}"]())
+            except Exception as failure:
+                notes.append(f"torch.compile {layout} failed: {type(failure).__name__}")
+                break
+            if error <= _TOLERANCE:
+                forms[name] = call
+                break
+            notes.append(f"{name} is wrong by {error:.1e}")
     return forms, notes
+
+
+def _distance(got: Result, wanted: Result) -> float:
+    """The largest difference, of the largest value."""
+    pairs = zip(_arrays(got), _arrays(wanted), strict=True)
+    return max(float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-30)) for a, b in pairs)
 
 
 def _call(module: Callable[..., Result], xs: Sequence[Tensor]) -> Call:
@@ -74,13 +97,12 @@ def _frozen(module: nn.Module, xs: Sequence[Tensor]) -> torch.jit.ScriptModule:
     return torch.jit.freeze(torch.jit.trace(module, xs))
 
 
-def _compiled(module: nn.Module, xs: Sequence[Tensor]) -> Call:
-    """With the weights as constants, which are then kept as the convolutions want them."""
-    torch._inductor.config.freezing = True
+def _compiled(module: nn.Module, xs: Sequence[Tensor], freezing: bool) -> Call:
+    """With ``freezing`` the weights are constants, kept as the convolutions want them."""
     torch._inductor.config.compile_threads = 1  # no processes that outlive the compilation
-    # Each model has a graph of its own; those of the models before are only in the way.
-    torch._dynamo.reset()
-    compiled = torch.compile(module)
+    # Dynamo looks at the setting; by the option, code that is frozen is not taken for other.
+    torch._inductor.config.freezing = freezing
+    compiled = torch.compile(module, options={"freezing": freezing})
     call = torch.no_grad()(lambda: compiled(*xs))
     call()
     return call

@@ -8,7 +8,7 @@ of a parser. Rules of single operators are in ``rules``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -37,15 +37,16 @@ _SMALL = 4096
 _DEPRECATED = frozenset({"GroupNormalization"})
 _UNCHECKED = "unchecked"
 
+
+def _types(names: str) -> frozenset[int]:
+    return frozenset(getattr(TensorProto, name) for name in words(names))
+
+
 # Types of elements that TVM computes with.
-COMPUTED = frozenset(
-    getattr(TensorProto, kind)
-    for kind in words(
-        "FLOAT FLOAT16 BFLOAT16 DOUBLE BOOL INT8 INT16 INT32 INT64 UINT8 UINT16 UINT32 UINT64 "
-        "FLOAT8E4M3FN FLOAT8E5M2 INT4 UINT4"
-    )
-    if hasattr(TensorProto, kind)
-)
+COMPUTED = _types("FLOAT FLOAT16 DOUBLE BOOL INT8 INT16 INT32 INT64 UINT8 UINT16 UINT32 UINT64")
+# Weights may be stored in these, too. What is computed in them is not rounded to them in a kernel
+# that computes more.
+_STORED = COMPUTED | _types("BFLOAT16 FLOAT8E4M3FN FLOAT8E5M2 INT4 UINT4")
 
 
 def check_model(model: onnx.ModelProto, name: str, shaped: Container[str]) -> None:
@@ -99,6 +100,17 @@ def check_text(model: onnx.ModelProto, name: str) -> None:
     strange = next((t for t in texts if not (isinstance(t, str) and t.isprintable())), None)
     if strange is not None:
         raise ModelError(f"{name} is a damaged ONNX model: it holds the name {strange!r}")
+
+
+def check_computed(node: onnx.NodeProto, types: Mapping[str, onnx.TypeProto], where: str) -> None:
+    """Raise ModelError for a node that computes a tensor of a type that TVM does not compute with.
+
+    ``types`` are known by the names of tensors, ``where`` is what the message begins with.
+    """
+    for key in node.output:
+        element = types[key].tensor_type.elem_type if key in types else 0
+        if element:
+            _check_type(element, f"{where}: its output {key!r}", COMPUTED)
 
 
 def sorted_nodes(
@@ -216,7 +228,7 @@ def _check_omitted(node: onnx.NodeProto, opset: int, name: str) -> None:
 
 def _check_tensor(tensor: onnx.TensorProto, name: str) -> None:
     what = f"{name}: weight {tensor.name!r}"
-    _check_type(tensor.data_type, what)
+    _check_type(tensor.data_type, what, _STORED)
     if tensor.data_location == TensorProto.EXTERNAL:
         raise ModelError(f"{what} lies in a file of its own: pass the path of the ONNX file")
     if any(size < 0 for size in tensor.dims):
@@ -233,10 +245,10 @@ def _check_tensor(tensor: onnx.TensorProto, name: str) -> None:
             )
 
 
-def _check_type(element: int, what: str) -> None:
+def _check_type(element: int, what: str, known: Container[int]) -> None:
     if element not in TensorProto.DataType.values() or element == TensorProto.UNDEFINED:
         raise ModelError(f"{what} has the element type {element}, which ONNX does not define")
-    if element not in COMPUTED:
+    if element not in known:
         kind = TensorProto.DataType.Name(element).lower()
         raise ModelError(f"{what} holds {kind} elements, which TVM does not compute with")
 
@@ -249,7 +261,7 @@ def _check_input(value: onnx.ValueInfoProto, name: str, is_shaped: bool) -> None
     if kind != "tensor_type":
         article = "an" if kind.startswith("o") else "a"
         raise ModelError(f"{what} is {article} {kind.removesuffix('_type')}, not a tensor")
-    _check_type(value.type.tensor_type.elem_type, what)
+    _check_type(value.type.tensor_type.elem_type, what, COMPUTED)
     if is_shaped:
         return
     for axis, dim in enumerate(value.type.tensor_type.shape.dim):

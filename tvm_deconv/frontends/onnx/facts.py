@@ -18,6 +18,7 @@ from onnx import checker, defs, helper, numpy_helper, shape_inference
 from tvm_deconv.errors import ModelError, first_line
 from tvm_deconv.frontends.names import unused
 
+from .check import COMPUTED
 from .empty import Empties
 from .fold import evaluate, fits, is_foldable
 from .nodes import STANDARD, attributes, describe, opset_for, reads, words
@@ -112,7 +113,9 @@ class Facts:
         operands = [key for key in node.input if key]
         if is_foldable(node) and all(key in self.values for key in operands):
             kinds = [inferred.get(key) for key in node.output if key]
-            if not fits(kinds, [self.values[key] for key in operands]):
+            arrays = [self.values[key] for key in operands]
+            is_stored_only = any(not is_computed(array) for array in arrays)
+            if not is_stored_only and not fits(kinds, arrays):
                 return None
             return evaluate(node, self.values, self.opset)
         partial = self._partial(node)
@@ -228,6 +231,11 @@ class Facts:
         options = attributes(node)
         chosen = slice(options.get("start", 0), options.get("end"))
         return [Partial(values[chosen], known[chosen])]
+
+
+def is_computed(array: np.ndarray) -> bool:
+    """Whether TVM computes with elements of this type; weights may be stored in others."""
+    return helper.np_dtype_to_tensor_dtype(array.dtype) in COMPUTED
 
 
 def type_of(array: np.ndarray) -> onnx.TypeProto:

@@ -20,7 +20,7 @@ from .formulas import BINARY, int64
 from .nodes import refuse
 
 # Sizes up to which the integer formula of a scaled size is compared with the float32 one.
-_COMPARED_SIZES = 1 << 16
+_COMPARED_SIZES, _FIRST_SIZES = 1 << 16, 64
 # From here on float64 skips whole numbers.
 _WHOLE = 1 << 53
 
@@ -133,7 +133,11 @@ def scaled_size(size: Any, scale: np.floating[Any], *, up: bool = False) -> Any:
     expected = rounded(sizes.astype(scale.dtype) * scale).astype(np.int64)
     for q in range(1, 65):
         p, more = round(float(scale) * q), q - 1 if up else 0
-        if p and np.array_equal((sizes * p + more) // q, expected):
+        # The first sizes tell most of those that do not fit.
+        if p and all(
+            np.array_equal((sizes[:count] * p + more) // q, expected[:count])
+            for count in (_FIRST_SIZES, _COMPARED_SIZES)
+        ):
             return sym.Analyzer().simplify(tirx.floordiv(size * p + more, q))
     kind = str(scale.dtype)
     product = size.astype(kind) * tirx.const(float(scale), kind)

@@ -15,6 +15,7 @@ from onnx import defs, helper, inliner
 from tvm_deconv.errors import ModelError, first_line
 
 from . import microsoft, qonnx
+from .bodies import is_loop
 from .facts import Facts
 from .known import is_known, is_strange
 from .nodes import STANDARD, all_nodes, bodies, label, opset_of
@@ -44,7 +45,7 @@ def inlined(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
         if start in reached:
             raise ModelError(f"{name}: function {start[1]!r} calls itself: unroll it")
     try:
-        return inliner.inline_local_functions(_of_one_opset(model, name))
+        return inliner.inline_local_functions(_defaults_given(_of_one_opset(model, name)))
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"{name}: its functions are damaged: {first_line(error)}") from error
 
@@ -72,6 +73,24 @@ def _of_one_opset(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
         for opset in function.opset_import:
             if opset.domain in STANDARD:
                 opset.version = wanted
+    return copy
+
+
+def _defaults_given(model: onnx.ModelProto) -> onnx.ModelProto:
+    """With the default values of a function's attributes at its calls: the inliner forgets them."""
+    if not any(function.attribute_proto for function in model.functions):
+        return model
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    defaults = {
+        (function.domain, function.name, function.overload): list(function.attribute_proto)
+        for function in copy.functions
+    }
+    inside = (inner for f in copy.functions for top in f.node for inner in _with_inner(top))
+    for node in (*all_nodes(copy.graph), *inside):
+        given = {attribute.name for attribute in node.attribute}
+        values = defaults.get((node.domain, node.op_type, node.overload), ())
+        node.attribute.extend(value for value in values if value.name not in given)
     return copy
 
 
@@ -113,7 +132,7 @@ def never_imported(graph: onnx.GraphProto) -> Callable[[onnx.NodeProto], bool]:
     given = {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
 
     def is_missing(node: onnx.NodeProto) -> bool:
-        if is_known(node) or is_defined(node):
+        if is_known(node) or is_defined(node) or is_loop(node):
             return False
         return is_strange(node) or bool(given & set(node.input))
 

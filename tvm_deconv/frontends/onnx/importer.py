@@ -28,6 +28,7 @@ from tvm_deconv.layer_names import named
 
 from .convert import converter_of
 from .convert.broadcast import aligned
+from .facts import is_computed
 from .formulas import shown
 from .known import check_operators, is_known
 from .nodes import attributes, describe, label, reads, refuse, words
@@ -102,6 +103,11 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
         for name in read | set(self.network.outputs):
             if name in self.network.constants:
                 array = self.network.constants[name]
+                if not is_computed(array):
+                    raise ModelError(
+                        f"{self.network.name}: {name!r} holds {array.dtype} elements, which TVM "
+                        "does not compute with: cast or dequantize it in the model"
+                    )
                 self._nodes[name] = relax.const(tvm.runtime.tensor(np.asarray(array, order="C")))
 
     def _check_for_unsupported_ops(self, graph: onnx.GraphProto) -> None:

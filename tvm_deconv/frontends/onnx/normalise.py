@@ -2,8 +2,8 @@
 
 Functions are written out, also those that define an operator in the standard, nodes stand in order,
 free sizes have names that TVM can read, sizes that the caller fixes are fixed, operators on
-constants and on known shapes are evaluated, branches whose condition is known are gone, and so is
-what no output needs.
+constants and on known shapes are evaluated, branches and loops are written out where it is known
+what they do, and what no output needs is gone.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 from tvm.relax.frontend.onnx.onnx_frontend import parse_shape_name
 
-from tvm_deconv.errors import ModelError, first_line
+from tvm_deconv.errors import ModelError
 from tvm_deconv.frontends.names import unused
 
-from .check import sorted_nodes
+from .bodies import array_of, body_written_out
+from .check import check_computed, sorted_nodes
 from .facts import Facts
 from .functions import written_out
-from .nodes import all_nodes, bodies, opset_of, read_weights, reads
+from .nodes import all_nodes, bodies, describe, opset_of, read_weights, reads
 from .older import SPREADING, raised
 from .rules import check_node
 
@@ -55,7 +55,7 @@ def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[
     """
     graph, spelled = model.graph, opset_of(model)
     opset = max(spelled, SPREADING)
-    constants = {tensor.name: _array(tensor, name) for tensor in read_weights(graph)}
+    constants = {tensor.name: array_of(tensor, name) for tensor in read_weights(graph)}
     defaults = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in defaults]
     inputs = _with_shapes(inputs, shapes, name)
@@ -67,9 +67,9 @@ def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[
     kept = []
     while waiting:
         node, own = waiting.popleft()
-        branch = _taken_branch(node, facts)
-        if branch is not None:
-            waiting.extendleft((step, own) for step in reversed(branch))
+        inner = body_written_out(node, facts)
+        if inner is not None:
+            waiting.extendleft((step, own) for step in reversed(inner))
             continue
         definition = raised(node, facts, own)
         if definition is None:
@@ -79,6 +79,7 @@ def normalised(model: onnx.ModelProto, name: str, shapes: Mapping[str, Sequence[
             continue
         node = check_node(node, facts)
         if facts.visit(node) is None:
+            check_computed(node, facts.types, f"{name}: {describe(node, opset)}")
             rest, weights = facts.empties.without(node, facts.types, facts.values, facts.fresh)
             for key, array in weights.items():
                 facts.set_value(key, array)
@@ -113,16 +114,6 @@ def _check_declared(output: onnx.ValueInfoProto, facts: Facts) -> None:
         )
 
 
-def _array(tensor: onnx.TensorProto, name: str) -> np.ndarray:
-    try:
-        return numpy_helper.to_array(tensor).reshape(tuple(tensor.dims))
-    except (TypeError, ValueError) as error:
-        raise ModelError(
-            f"{name}: weight {tensor.name!r} of shape {list(tensor.dims)} is damaged: "
-            f"{first_line(error)}"
-        ) from error
-
-
 def _needed(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> list[onnx.NodeProto]:
     wanted = set(outputs)
     kept = []
@@ -131,50 +122,6 @@ def _needed(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> list[onn
             wanted |= reads(node)
             kept.append(node)
     return kept[::-1]
-
-
-def _taken_branch(node: onnx.NodeProto, facts: Facts) -> list[onnx.NodeProto] | None:
-    """The nodes that replace an If whose condition is a constant, else None.
-
-    Names inside the branch get the If's first output before them: another branch may use them too.
-    """
-    condition = facts.values.get(node.input[0]) if node.op_type == "If" and node.input else None
-    if condition is None or condition.size != 1:
-        return None
-    wanted = "then_branch" if bool(condition.item()) else "else_branch"
-    branch = next((a.g for a in node.attribute if a.name == wanted), None)
-    if branch is None:
-        return None
-    inner = [tensor.name for tensor in branch.initializer]
-    inner += [key for step in branch.node for key in step.output if key]
-    names = {key: facts.fresh(f"{node.output[0]}/{key}") for key in inner}
-    for tensor in branch.initializer:
-        facts.set_value(names[tensor.name], _array(tensor, facts.name))
-    steps = []
-    for step in branch.node:
-        copy = onnx.NodeProto()
-        copy.CopyFrom(step)
-        _rename(copy, names)
-        steps.append(copy)
-    for outer, inner in zip(node.output, branch.output, strict=False):
-        steps.append(
-            onnx.helper.make_node("Identity", [names.get(inner.name, inner.name)], [outer])
-        )
-    return steps
-
-
-def _rename(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
-    """Let the node read and make tensors by other names, in its own branches and bodies, too."""
-    for keys in (node.input, node.output):
-        keys[:] = [names.get(key, key) for key in keys]
-    for body in bodies(node):
-        made = {value.name for value in (*body.input, *body.initializer)}
-        made |= {key for step in body.node for key in step.output}
-        outer = {key: name for key, name in names.items() if key not in made}
-        for step in body.node:
-            _rename(step, outer)
-        for value in body.output:
-            value.name = outer.get(value.name, value.name)
 
 
 def _with_shapes(

@@ -11,7 +11,7 @@ from tvm import relax
 
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.cpu.integer.kernel import Store
-from tvm_deconv.transform.graph import Graph, dtype_of, op_name, same_shape, shape_of
+from tvm_deconv.transform.graph import Graph, dtype_of, op_name, shape_of
 from tvm_deconv.transform.keep_bytes import DEQUANTIZE, QUANTIZE, Scale, scale_of
 
 from .following import Following
@@ -113,9 +113,8 @@ def stored(
         return Refused(f"a sum may be {largest.max()}, which int32 does not hold")
     bias, shift = _bias(after.shift, units, _INT32 - largest)
     is_float, result = after.scale is None, after.result
-    is_whole = not is_float and same_shape(shape_of(result), shape_of(var))
-    is_whole = is_whole and graph.op(result) == QUANTIZE
-    added = residual_of(graph, result) if is_whole else None
+    is_quantized = not is_float and graph.op(result) == QUANTIZE
+    added = residual_of(graph, result) if is_quantized else None
     value = _value_of(graph, result) if not is_float and added is None else None
     store = Store(
         "float32" if is_float else dtype_of(result),

@@ -1,6 +1,7 @@
-"""``LowerByteResizes``: bytes that are enlarged linearly become bytes.
+"""``LowerByteResizes``: bytes that are enlarged become bytes.
 
     y = quantize(linear_resize(dequantize(x), r))  =>  y = call_tir(resize, (x,))
+    y = nearest_resize(x, r)                       =>  y = call_tir(repeat, (x,))
 
 for whole factors (half_pixel). The sums are those of integers, each of which is rounded once
 (``schedules.cpu.integer.resize``): half of what lies exactly between two bytes, one in sixteen for
@@ -15,8 +16,11 @@ from typing import Any
 import tvm
 from tvm import relax, tirx
 
+from tvm_deconv.patterns.copying import resize_factors
+from tvm_deconv.patterns.graph import Refused
+from tvm_deconv.schedules.cpu.integer.nearest import repeats, write_nearest
 from tvm_deconv.schedules.cpu.integer.resize import ByteResize, write_resize
-from tvm_deconv.transform.graph import Graph, dtype_of
+from tvm_deconv.transform.graph import RESIZE, Graph, dtype_of
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE, scale_of
 
 from .byte_kernels import ByteKernel, with_byte_kernels
@@ -35,8 +39,8 @@ class LowerByteResizes:
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
-        """The module with every such resize as a call of a function ``resize``."""
-        return with_byte_kernels(mod, _resized) if self._is_meant else mod
+        """The module with every such resize as a call of a function ``resize`` or ``repeat``."""
+        return with_byte_kernels(mod, _enlarged) if self._is_meant else mod
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,38 @@ class _Resized(ByteKernel):
 
     def write(self, sizes: list[Any]) -> tirx.PrimFunc:
         return write_resize(self.resize, sizes)
+
+
+@dataclass(frozen=True)
+class _Repeated(ByteKernel):
+    source: relax.Var
+    factors: tuple[int, int]
+
+    name = "repeat"
+
+    @property
+    def form(self) -> tuple[tuple[int, int], str]:
+        return self.factors, dtype_of(self.source)
+
+    def write(self, sizes: list[Any]) -> tirx.PrimFunc:
+        return write_nearest(*self.form, sizes)
+
+
+def _enlarged(graph: Graph, result: relax.Var) -> _Resized | _Repeated | None:
+    return _repeated(graph, result) or _resized(graph, result)
+
+
+def _repeated(graph: Graph, result: relax.Var) -> _Repeated | None:
+    """What bytes ``result`` repeats; None if it is no nearest resize of bytes."""
+    if graph.op(result) != RESIZE or dtype_of(result) not in BYTES:
+        return None
+    call = graph.call(result)
+    assert call is not None
+    factors = resize_factors(graph, result, call, "NCHW")
+    data = call.args[0]
+    if isinstance(factors, Refused) or not isinstance(data, relax.Var) or not repeats(factors):
+        return None
+    return _Repeated(data, factors)
 
 
 def _resized(graph: Graph, result: relax.Var) -> _Resized | None:

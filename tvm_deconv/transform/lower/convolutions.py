@@ -25,6 +25,7 @@ from tvm_deconv.transform.choosing import ChooserSpec, chooser_for
 from tvm_deconv.transform.graph import Graph, same_shape, shape_of
 from tvm_deconv.transform.rebind import rebind
 
+from .activations import with_activations
 from .budget import within_budget
 from .emitter import Argument, EpilogueEmitter, Parameters
 from .layers import LoweredLayer, layers_of, operator
@@ -66,7 +67,7 @@ class LowerConvolutions:
             found = layers_of(Graph(func, work), self.chooser)
             lowered = [layer for layer in found if isinstance(layer, LoweredLayer)]
             layers: dict[relax.Var, list[_Packing]] = {}
-            for layer in within_budget(lowered, self.chooser).layers:
+            for layer in with_activations(within_budget(lowered, self.chooser).layers):
                 packing = layer, pool.submit(_packed, layer)
                 layers.setdefault(layer.epilogue.result, []).append(packing)
             return _Rebuild(work, layers) if layers else None
@@ -180,7 +181,7 @@ class _Parts:
             dim if isinstance(dim, int) else tvm.tirx.Var(name, "int64")
             for name, dim in zip("nchw", conv.picture, strict=True)
         )
-        self.x = self.inputs.add(conv.data, (n, channels, h, w), apart=conv.stack is not None)
+        self.x = self.inputs.add(layer.source, (n, channels, h, w), apart=conv.stack is not None)
         self.out_shape = conv.op.output_shape(n, h, w)
         self.weight = self.inputs.add(weight)
         self.emit = EpilogueEmitter(layer, self.builder, self.inputs, self.out_shape)
@@ -195,14 +196,22 @@ class _Parts:
         return self.emit.pictures
 
     def store(self) -> tvm.IRModule:
-        """What is done with the sums: a function of them, besides the parameters."""
+        """What is done with x and the sums: a function of them, besides the parameters."""
         builder, ty = self.builder, relax.TensorType(self.out_shape, self.layer.conv.dtype)
         sums = relax.Var("sums", ty)
         with builder.function("store", [*self.inputs.variables, sums]):
             with builder.dataflow():
+                data = builder.emit_output(self._data())
                 result = builder.emit_output(self.emit(sums))
-            builder.emit_func_output(result)
+            builder.emit_func_output(relax.Tuple([data, result]))
         return builder.finalize()
+
+    def _data(self) -> relax.Expr:
+        """What is convolved: x, or its activation."""
+        call = self.layer.activation
+        if call is None:
+            return self.x
+        return self.builder.emit(relax.Call(call.op, [self.x], call.attrs))
 
     def fused(self) -> tvm.tirx.PrimFunc:
         """Algorithm and epilogue as one unscheduled PrimFunc, made by Relax's own fusion."""
@@ -215,7 +224,7 @@ class _Parts:
                     return variant.compute(conv.op, parameters, x, weight)
 
                 sums = builder.emit_te(
-                    algorithm, self.x, self.weight, primfunc_name_hint=variant.name
+                    algorithm, self._data(), self.weight, primfunc_name_hint=variant.name
                 )
                 output = builder.emit_output(self.emit(sums))
             primitive = builder.emit_func_output(output)

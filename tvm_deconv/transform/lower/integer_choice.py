@@ -25,6 +25,8 @@ from tvm_deconv.algebra.byte_forms import Forms
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.choice import Preferences, choose
+from tvm_deconv.schedules.cpu.integer.depthwise.kernel import DepthwiseInteger
+from tvm_deconv.schedules.cpu.integer.depthwise.write import write_depthwise
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
 from tvm_deconv.schedules.cpu.integer.matmul.kernel import Matmul
 from tvm_deconv.schedules.cpu.integer.matmul.pair import MatmulPair, write_pair
@@ -100,6 +102,8 @@ def function_of(kernel: IntegerKernel | Matmul | MatmulPair, shape: Sequence[Any
         return write_winograd(kernel, shape)
     if isinstance(kernel, UnfoldedInteger):
         return write_unfolded(kernel, shape)
+    if isinstance(kernel, DepthwiseInteger):
+        return write_depthwise(kernel, shape)
     return write(kernel, shape)
 
 
@@ -142,10 +146,11 @@ def _cpu_kernel(
         return Refused(refusal)
     tile = variant.choose(op, sizes, machine)
     direct = variant.cycles(op, sizes, tile, machine)
-    others = sorted(kernels_of(op, data, store, sizes, machine, forms), key=itemgetter(1))
+    kernels = kernels_of(op, data, variant.dot, store, sizes, machine, forms)
+    others = sorted(kernels, key=itemgetter(1))
     cycles = min([direct, *(other for _, other, _ in others)])
-    # Fewer products at a time than float32 has with Winograd's form.
-    if variant.dot.group < 4 and op.step == (1, 1):
+    # Fewer products at a time than float32 has with Winograd's form, or of depthwise layers.
+    if variant.dot.group < 4:
         slower = _why_float32(op, sizes, cycles, variant.dot.name, machine, preferences.winograd)
         if slower:
             return Refused(slower)

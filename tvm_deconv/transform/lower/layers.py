@@ -33,12 +33,21 @@ _MOST_TAPS = 8
 
 @dataclass(frozen=True)
 class LoweredLayer:
-    """A convolution of ``graph``, what is stored with it, and what computes it."""
+    """A convolution of ``graph``, what is stored with it, and what computes it.
+
+    With an ``activation`` (``activations``) the kernel computes that of what it reads, too.
+    """
 
     graph: Graph
     conv: Convolution
     epilogue: Epilogue
     choice: Choice
+    activation: relax.Call | None = None
+
+    @property
+    def source(self) -> relax.Expr:
+        """What the kernel reads: the layer's data, or what their ``activation`` is computed of."""
+        return self.conv.data if self.activation is None else self.activation.args[0]
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from .integer_products import PairLayer, ProductLayer, product_layer
 from .integers import IntegerLayer, integer_layer
 from .layers import describe, operator, short
 
+_RESHAPE = "relax.reshape"
 # Options of ``LowerConvolutions`` that say nothing about bytes.
 _OF_FLOATS = ("variant", "max_weight_growth")
 
@@ -191,6 +192,9 @@ class _Rebuild(PyExprMutator):
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
         layer = self.layers.get(binding.var)
         if layer is None:
+            if op_name(binding.value) == _RESHAPE:
+                rebind(self, binding, self._viewed(binding.value.args[0], binding.var))
+                return
             super().visit_var_binding_(binding)
             return
         arguments = [
@@ -200,10 +204,26 @@ class _Rebuild(PyExprMutator):
             for operand in layer.operands
         ]
         shape, dtype = layer.var.ty.shape, binding.var.ty.dtype
+        if layer.other is not None and not same_shape(shape_of(layer.other), shape_of(layer.var)):
+            # What is added to phases that are apart, as the map that they are.
+            at = len(layer.inputs) + len(layer.arrays) - 1
+            arguments[at] = self.builder_.emit(self._viewed(layer.other, layer.var))
         made = relax.call_tir(self._callee(layer), arguments, relax.TensorType(shape, dtype))
         if not same_shape(shape_of(binding.var), shape_of(layer.var)):
             made = relax.op.reshape(self.builder_.emit(made), binding.var.ty.shape)
         rebind(self, binding, made)
+
+    def _viewed(self, tensor: relax.Expr, like: relax.Var) -> relax.Expr:
+        """``tensor`` as it is in the new function, of the shape of ``like``: a view of no view."""
+        new = self.visit_expr(tensor)
+        made = self.lookup_binding(new) if isinstance(new, relax.Var) else None
+        if made is not None and op_name(made) == _RESHAPE:
+            new = made.args[0]
+        return (
+            new
+            if same_shape(shape_of(new), shape_of(like))
+            else relax.op.reshape(new, like.ty.shape)
+        )
 
     def _callee(self, layer: ByteLayer) -> tvm.ir.GlobalVar:
         # A function reads free sizes off its first arguments, by names of its own.

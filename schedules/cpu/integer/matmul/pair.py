@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 from tvm import tirx
-from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.cpu.dot import Dot
@@ -32,7 +31,13 @@ from tvm_deconv.schedules.cpu.integer.products import add_products
 from tvm_deconv.schedules.cpu.integer.registers import Registers
 from tvm_deconv.schedules.cpu.integer.storing import Result, StoreParameters, flat
 from tvm_deconv.schedules.tir.edit import index, ramp
-from tvm_deconv.schedules.tir.writing import in_vectors, known, places
+from tvm_deconv.schedules.tir.writing import (
+    argument,
+    in_vectors,
+    named,
+    places,
+    scheduled_function,
+)
 
 from .rows import add_words, element, pack_row, store_columns
 from .tile import MatmulTile, Tiled
@@ -87,19 +92,13 @@ class _Writer:
         count: Any = index(1)
         for size in batch:
             count = count * size
-        with IRBuilder() as builder, T.prim_func(s_tir=True):
-            T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
-
-            def parameter(name: str, shape: Sequence[Any], dtype: str) -> Any:
-                return T.match_buffer(T.arg(name, T.handle()), shape, dtype)
-
-            x = parameter("x", self.shape, k.dtypes[0])
-            w = parameter("w", (*batch, inputs, self.columns), k.dtypes[1])
-            self.points = parameter("points", (index(_POINTS),), "int32")
-            point = self.points[index(0)]
-            self.of_store = StoreParameters.of(k.store, parameter, (index(1),), point)
-            result = Result.of(k.store, parameter, (*batch, rows, self.columns))
-            self.rows, self.batch = rows, count if known(count) is not None else T.bind(count)
+        with scheduled_function() as builder:
+            x = argument("x", self.shape, k.dtypes[0])
+            w = argument("w", (*batch, inputs, self.columns), k.dtypes[1])
+            self.points = argument("points", (index(_POINTS),), "int32")
+            self.of_store = StoreParameters.of(k.store, (index(1),), self.points[index(0)])
+            result = Result.of(k.store, (*batch, rows, self.columns))
+            self.rows, self.batch = rows, named(count)
             self.x = flat(x, self.batch * rows * inputs)
             self.w = flat(w, self.batch * inputs * self.columns)
             self.result = result.flat(self.batch * rows * self.columns)

@@ -17,13 +17,12 @@ from itertools import product
 from typing import Any
 
 from tvm import tirx
-from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.cpu.integer.registers import Registers
 from tvm_deconv.schedules.cpu.integer.storing import Result, StoreParameters, flat
 from tvm_deconv.schedules.tir.edit import index, ramp
-from tvm_deconv.schedules.tir.writing import known
+from tvm_deconv.schedules.tir.writing import argument, named, scheduled_function
 
 from .kernel import Matmul
 from .rows import add_words, pack_row, store_columns
@@ -52,20 +51,15 @@ class _Writer:
         rows: Any = index(1)
         for size in self.shape[:-1]:
             rows = rows * size
-        with IRBuilder() as builder, T.prim_func(s_tir=True):
-            T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
-
-            def parameter(name: str, shape: Sequence[Any], dtype: str) -> Any:
-                return T.match_buffer(T.arg(name, T.handle()), shape, dtype)
-
-            x = parameter("x", self.shape, k.dtype)
-            self.words = parameter("words", (index(k.words),), k.dot.word)
-            points = parameter("points", (index(1),), "int32")
+        with scheduled_function() as builder:
+            x = argument("x", self.shape, k.dtype)
+            self.words = argument("words", (index(k.words),), k.dot.word)
+            points = argument("points", (index(1),), "int32")
             values = (index(k.tiles * k.wide),)
-            self.offsets = parameter("offsets", values, "int32")
-            self.of_store = StoreParameters.of(k.store, parameter, values, points[index(0)])
-            result = Result.of(k.store, parameter, (*self.shape[:-1], index(k.outputs)))
-            self.rows = rows if known(rows) is not None else T.bind(rows)
+            self.offsets = argument("offsets", values, "int32")
+            self.of_store = StoreParameters.of(k.store, values, points[index(0)])
+            result = Result.of(k.store, (*self.shape[:-1], index(k.outputs)))
+            self.rows = named(rows)
             self.x = flat(x, self.rows * k.inputs)
             self.result = result.flat(self.rows * k.outputs)
             self._strips()

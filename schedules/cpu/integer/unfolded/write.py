@@ -28,8 +28,10 @@ from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.algebra.unfolding import offset, offsets
 from tvm_deconv.schedules.cpu.integer.kernel import Dim
+from tvm_deconv.schedules.cpu.integer.storing import Total
 from tvm_deconv.schedules.cpu.integer.writer import BlockWriter
 from tvm_deconv.schedules.tir.edit import index, ramp
+from tvm_deconv.schedules.tir.writing import named
 
 from .kernel import UnfoldedInteger
 
@@ -62,13 +64,13 @@ class _Writer(BlockWriter):
         k, op, lanes = self.k, self.k.op, self.lanes
         _, _, h, w = self.shape
         rows, channels = k.tile.rows, k.tile.channels
-        down = T.bind(op.h.blocks(h))
-        self.steps = T.bind(tirx.ceildiv(w, index(self.wide)))
-        self.pitch = T.bind(self.steps * self.wide)
-        self.line = T.bind(self.pitch + (self.front + self.behind))
-        self.chunks = T.bind(tirx.ceildiv(op.w.blocks(w), index(lanes)))
-        self.outputs = T.bind(self.chunks * (lanes * op.w.stride))
-        strips = T.bind(tirx.ceildiv(down, index(rows)))
+        down = named(op.h.blocks(h))
+        self.steps = named(tirx.ceildiv(w, index(self.wide)))
+        self.pitch = named(self.steps * self.wide)
+        self.line = named(self.pitch + (self.front + self.behind))
+        self.chunks = named(tirx.ceildiv(op.w.blocks(w), index(lanes)))
+        self.outputs = named(self.chunks * (lanes * op.w.stride))
+        strips = named(tirx.ceildiv(down, index(rows)))
         splits = k.tile.splits
         share = k.blocks // splits
         halo = self.high_h - self.low_h
@@ -165,6 +167,7 @@ class _Writer(BlockWriter):
         k, op, lanes = self.k, self.k.op, self.lanes
         (rh, rw), (rows, _) = op.strides, k.taps
         by_row = [self._phases(sums, o, kh, chunk) for kh in range(rows)]
+        stored = []
         for fh in range(rh):
             # [rows of samples until an output is complete][phase along the width]
             parts: list[list[list[Any]]] = [
@@ -181,12 +184,13 @@ class _Writer(BlockWriter):
             made = [[T.bind(reduce(add, part)) for part in phases] for phases in parts]
             for later, fw in product(range(self.reach[fh]), range(rw)):
                 T.buffer_store(waiting, made[later + 1][fw], [slots[later][fw]])
-            totals = []
+            totals: list[Total] = []
             for fw, total in enumerate(made[0]):
                 at = T.bind((channel * rh + fh) * rw + fw)
                 total = total + tirx.Broadcast(self.given.offsets[at], lanes)
                 totals.append((total, partial(self._parameter, at=at)))
-            values = self.given.of_store.stored_interleaved(totals, lanes)
+            stored.append(totals)
+        for fh, values in self.given.of_store.stored_rows(stored, k.dot):
             to = fh * self.outputs + chunk * (lanes * rw)
             T.buffer_store(lines, values, [ramp(to, lanes * rw)])
 

@@ -31,6 +31,7 @@ from tvm_deconv.algebra.geometry import Axis
 from tvm_deconv.schedules.cpu.integer.kernel import Dim
 from tvm_deconv.schedules.cpu.integer.writer import BlockWriter
 from tvm_deconv.schedules.tir.edit import index, ramp, shuffle
+from tvm_deconv.schedules.tir.writing import named
 
 from .kernel import WinogradInteger
 
@@ -49,15 +50,15 @@ class _Writer(BlockWriter):
     def _strips(self) -> None:
         k, op, lanes = self.k, self.k.op, self.lanes
         _, _, h, w = self.shape
-        down = T.bind(tirx.ceildiv(op.h.blocks(h) + max(op.h.shifts), index(OUTPUTS)))
-        self.across = T.bind(tirx.ceildiv(op.w.blocks(w) + max(op.w.shifts), index(OUTPUTS)))
-        self.chunks = T.bind(tirx.ceildiv(self.across, index(lanes)))
+        down = named(tirx.ceildiv(op.h.blocks(h) + max(op.h.shifts), index(OUTPUTS)))
+        self.across = named(tirx.ceildiv(op.w.blocks(w) + max(op.w.shifts), index(OUTPUTS)))
+        self.chunks = named(tirx.ceildiv(self.across, index(lanes)))
         # The last tile reads one column more.
-        self.plane = T.bind((self.chunks + 1) * lanes)
+        self.plane = named((self.chunks + 1) * lanes)
         # The last vector of the last row begins within it.
         vectors = tirx.ceildiv(self.across * k.tile.rows, index(self.wide)) * k.tile.vectors
-        self.pitch = T.bind((vectors + 1) * lanes)
-        strips = T.bind(tirx.ceildiv(down, index(k.tile.rows)))
+        self.pitch = named((vectors + 1) * lanes)
+        strips = named(tirx.ceildiv(down, index(k.tile.rows)))
         splits = k.tile.splits
         share = k.blocks // splits
         with T.parallel(index(0), self.shape[0] * strips * splits) as piece:
@@ -171,7 +172,7 @@ class _Writer(BlockWriter):
                     total = sums[before] + sums[behind]
                     total = total + tirx.Broadcast(self.given.offsets[place], lanes)
                     totals.append((total, partial(self._parameter, at=place)))
-                values = self.given.of_store.stored_interleaved(totals, lanes)
+                ((_, values),) = self.given.of_store.stored_rows([totals], k.dot)
                 to = self._line(o, fh, i) + (step * self.wide + v * lanes) * self.columns
                 T.buffer_store(lines, values, [ramp(to, lanes * self.columns)])
 

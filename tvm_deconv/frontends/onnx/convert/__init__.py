@@ -17,6 +17,7 @@ from tvm_deconv.frontends.onnx.nodes import MICROSOFT_DOMAIN, STANDARD
 from . import (
     activation,
     arithmetic,
+    col2im,
     conv,
     gather,
     indexing,
@@ -73,6 +74,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     ),
     "Celu": (in_single(activation.celu), "there is none"),
     "Clip": (activation.clip, f"{_HALF}; emits PrimFuncs that cannot be fused at free sizes"),
+    "Col2Im": (in_single(col2im.col2im), "there is none"),
     "Conv": (conv.conv, f"{_UNCHECKED}; auto_pad fails at free sizes"),
     "ConvInteger": (quantized.conv_integer, "there is none"),
     "ConvTranspose": (conv.conv_transpose, f"ignores output_shape, {_UNCHECKED}"),

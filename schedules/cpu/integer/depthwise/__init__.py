@@ -1,0 +1,1 @@
+"""Convolutions of bytes whose outputs read one input channel each, from bytes as they lie."""
