@@ -148,6 +148,23 @@ def test_phases_of_equal_sums_have_one_weight_at_the_point_1(axes, outputs):
             np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("axis", [AXES[3], NEAREST], ids=str)
+def test_phases_in_height_that_are_apart_have_the_rows_of_each(axis):
+    conv, block, n = ConvTranspose2d(3, 5, axis, AXES[3]), 2, 3
+    weights, (rh, rw) = weights_of(conv), conv.strides
+    alone = Winograd(conv, "b u v row/n ic row%n", n, (2, 3), block).pack(weights)
+    packing = Winograd(conv, "f b u v row/n ic row%n", n, (2, 3), block, apart=True)
+    packed = packing.pack(weights)
+    assert packed.shape == packing.shape and packed.shape[0] == rh > 1
+    for b, o, fh, fw in np.ndindex(len(alone), block, rh, rw):
+        row, own = (o * rh + fh) * rw + fw, o * rw + fw
+        found, expected = (
+            packed[fh, b, :, :, own // n, :, own % n],
+            alone[b, :, :, row // n, :, row % n],
+        )
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_an_axis_of_one_element_may_be_left_out():
     conv = ConvTranspose2d(4, 3, AXES[5], AXES[5])
     weights = weights_of(conv)
@@ -165,6 +182,9 @@ def test_an_axis_of_one_element_may_be_left_out():
         Winograd(ConvTranspose2d(4, 6, AXES[0], NEAREST), "g b u v row/n ic row%n", 4, (2, 3), 6),
         Winograd(
             ConvTranspose2d(4, 6, NEAREST, NEAREST), "b u v row/n ic row%n", 4, (2, 3), 6, True
+        ),
+        Winograd(
+            ConvTranspose2d(4, 6, AXES[3], AXES[3]), "f b u v row/n ic", 1, (2, 3), 6, apart=True
         ),
     ],
 )

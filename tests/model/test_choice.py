@@ -6,7 +6,7 @@ The figures stand in docs/model.md. They are of one processor and its log: anoth
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from paths import ROOT
@@ -210,3 +210,12 @@ def test_strips_of_whole_vectors_are_weighed_where_their_gain_was_measured():
     conv, size, faster, _ = ORDERS["28->3 x3, whole vectors"]
     assert choose_tile(conv, Sizes(1, *size), INTEL).tiles == faster.tiles
     assert choose_tile(conv, Sizes(1, *size), ZEN4).tiles[1] == 80
+
+
+@pytest.mark.parametrize(("channels", "size"), [((256, 128), 16), ((128, 64), 16), ((128, 64), 32)])
+def test_phases_in_height_are_apart_where_a_row_of_tiles_is_much(channels, size):
+    """Times of the tile that was taken before, of all phases together: 1.35, 1.40 and 1.13."""
+    conv = ConvTranspose2d(*channels, Axis(4, 2, 1, 1), Axis(4, 2, 1, 1))
+    assert choose_tile(conv, Sizes(1, size, size), replace(INTEL, threads=2)).apart
+    assert not choose_tile(conv, Sizes(1, size, size), ZEN4).apart
+    assert not choose_tile(conv, Sizes(1, 128, 128), INTEL).apart

@@ -159,6 +159,7 @@ IMPOSSIBLE = [
     ("winograd", PLAIN, {"channel_splits": 3}, "4 blocks are not divisible by 3 splits"),
     ("winograd", PLAIN, {"unroll": 3}, "64 input channels are not divisible by unroll 3"),
     ("winograd", PLAIN, {"weight_vectors": True}, "needs a machine that multiplies by a lane"),
+    ("winograd", NEAREST, {"shared": True, "apart": True}, "that are apart share no products"),
     ("winograd", ConvTranspose2d(8, 8, *square(Axis, 2, 2)), {}, "phases have 1 tap"),
 ]
 

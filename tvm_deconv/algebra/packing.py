@@ -11,12 +11,13 @@ A packed array has an axis for each word of its ``order``, the outermost first:
 
 and in Winograd's form, where a point (u, v) of a phase has one weight for each pair of channels,
 
+    f                phases in height that are apart: each has weights of its own
     b                blocks of output channels, the last of which is filled up with zeros
     u, v             points; where phases share the one at 1, the products that they have together
     piece            pieces of the kernel, those along the width fastest
     row/n, row%n     the rows of a block in runs of n: row (o * r_h + f_h) * r_w + f_w is phase f of
-                     its output channel o, or of an axis whose phases share products the row of
-                     all of them; the last run is filled up with zeros
+                     its output channel o, or of an axis whose phases share products or are apart
+                     the row of all of them; the last run is filled up with zeros
 
 So ``"g kh kw o/n ic o%n"`` is [g][kh][kw][o/n][ic][o%n]. An axis of one element may be left out.
 """
@@ -106,20 +107,23 @@ class Winograd(Packing):
     """``G w G^T`` of every piece of every phase, taken in float64: weights of F(m, k).
 
     m are the ``outputs`` (rows, columns) of a tile; ``algebra.winograd`` cuts the taps of a phase.
-    ``block`` is how many output channels a block has. ``shared`` is for phases that share products.
+    ``block`` is how many output channels a block has. ``shared`` is for phases that share products,
+    ``apart`` for those in height that are apart.
     """
 
     outputs: tuple[int, int]
     block: int
     shared: bool = False
+    apart: bool = False
 
     def _sizes(self) -> dict[str, int]:
         conv, n = self.conv, self.n
         h, w = known = filters(conv, self.outputs, self.shared)
-        rows = self.block * row_phases(conv, known)
+        rows = self.block * row_phases(conv, known, self.apart)
         return {
             "g": conv.groups,
             "ic": conv.group_inputs,
+            "f": conv.h.stride if self.apart else 1,
             "b": -(-conv.group_outputs // self.block),
             **{"u": h.products, "v": w.products},
             "piece": h.pieces * w.pieces,
@@ -135,15 +139,14 @@ class Winograd(Packing):
         pieces = _in_pieces(_in_pieces(blocked, 7, w), 5, h)
         # [g][ic][b][block][fh][ph][th][fw][pw][tw]
         g, ic, b, block, fh, _, _, fw, *_ = pieces.shape
-        # Phases that share products are no rows, but axes of their own:
-        # [g][ic][b][block][fh][fw][ph][pw][fh that share][fw that share][th][tw]
+        # Phases that share products or are apart are no rows, but axes of their own:
+        # [g][ic][b][block][fh][fw][ph][pw][fh that do][fw that do][th][tw]
+        own = sizes["f"] * h.sharing
         by_axis = pieces.reshape(
-            *(g, ic, b, block, fh // h.sharing, h.sharing, h.pieces, h.taps),
+            *(g, ic, b, block, fh // own, own, h.pieces, h.taps),
             *(fw // w.sharing, w.sharing, w.pieces, w.taps),
         ).transpose(0, 1, 2, 3, 4, 8, 6, 10, 5, 9, 7, 11)
-        by_row = by_axis.reshape(
-            g, ic, b, -1, sizes["piece"], h.sharing, w.sharing, h.taps * w.taps
-        )
+        by_row = by_axis.reshape(g, ic, b, -1, sizes["piece"], own, w.sharing, h.taps * w.taps)
         axes = ["g", "ic", "b", "row/n", "row%n", "piece"]
         inner = [word for word in self.order.split() if word in axes]
         first = [axis for axis in axes if axis not in inner]
@@ -154,10 +157,10 @@ class Winograd(Packing):
         products = products.reshape(h.points, w.points, *taps.shape[1:])
         if self.shared:
             (u, fh), (v, fw) = _products_of(h), _products_of(w)
-            products = products[u[:, None], v, fh[:, None], fw]
+            products = products[u[:, None], v, fh[:, None], fw][:, :, None]
         else:
-            products = products[:, :, 0, 0]
-        return products, ["u", "v", *first, *inner]
+            products = products[:, :, :, 0]
+        return products, ["u", "v", "f", *first, *inner]
 
 
 def _products_of(known: Filter) -> np.ndarray:

@@ -138,9 +138,13 @@ def filters(
     )
 
 
-def row_phases(conv: ConvTranspose2d, known: tuple[Filter, Filter]) -> int:
-    """Phases of an output channel that are rows of the products: those that share none."""
-    return conv.h.stride // known[0].sharing * (conv.w.stride // known[1].sharing)
+def row_phases(conv: ConvTranspose2d, known: tuple[Filter, Filter], apart: bool = False) -> int:
+    """Phases of an output channel that are rows of the products: those that share none.
+
+    With ``apart`` those of one phase in height.
+    """
+    phases_h = 1 if apart else conv.h.stride // known[0].sharing
+    return phases_h * (conv.w.stride // known[1].sharing)
 
 
 def can_share(conv: ConvTranspose2d, outputs: tuple[int, int]) -> bool:

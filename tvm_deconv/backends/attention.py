@@ -22,6 +22,7 @@ from tvm.target import Target
 from tvm_deconv.relax_functions import with_rebuilt
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.rest.attention.schedule import schedule_attention
+from tvm_deconv.schedules.rest.default import is_scheduled
 
 from .registry import machine_of
 
@@ -112,11 +113,11 @@ def _chains(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, _Chain]:
 
 
 def _is_kernel(mod: tvm.IRModule, value: relax.Expr) -> bool:
-    return (
-        isinstance(value, relax.Call)
-        and value.op == _CALL_TIR
-        and isinstance(mod[value.args[0]], tirx.PrimFunc)
-    )
+    """Whether it is a call of a kernel that is not scheduled yet, as those of layers are."""
+    if not isinstance(value, relax.Call) or value.op != _CALL_TIR:
+        return False
+    func = mod[value.args[0]]
+    return isinstance(func, tirx.PrimFunc) and not is_scheduled(func)
 
 
 @mutator

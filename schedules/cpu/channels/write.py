@@ -32,7 +32,7 @@ from tvm_deconv.schedules.cpu.elements import Elements
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index
 from tvm_deconv.schedules.tir.last_steps import for_llvm
-from tvm_deconv.schedules.tir.writing import named, simplified
+from tvm_deconv.schedules.tir.writing import known, named, simplified
 
 from .copy import copy_input
 from .store import store_tile
@@ -77,9 +77,7 @@ def _write_strips(
     column_tiles = named(tirx.ceildiv(block_columns, index(tile.columns)))
     block_rows = named(block_rows)
     read = column_tiles * (tile.columns * right) + conv.w.halo_extent
-    # An odd number of cache lines: neighbouring channels do not share a set of the cache.
-    lines = tirx.ceildiv(read - (right - 1), index(LINE))
-    copied_columns = named((lines // 2 * 2 + 1) * LINE)
+    copied_columns = named(_pitch(simplified(read - (right - 1))))
     row = named(copied_columns * conv.group_inputs)
     row_of_sums = named(column_tiles * (tile.columns * conv.w.stride))
     strips = named(strips)
@@ -132,3 +130,16 @@ def _write_strips(
                     store_tile(strip, elements, of_group, place)
             else:
                 store_tile(strip, elements, of_group, place)
+
+
+def _pitch(columns: Any) -> Any:
+    """Numbers from a row of a copied channel to that of the next.
+
+    Those of narrow maps lie close: of 1024 channels of 6 columns each step then loads 4 rows from
+    the level-2 cache in one line or two, not in 4. Of others it is an odd number of cache lines, so
+    that neighbouring channels do not share a set of the cache.
+    """
+    narrow = known(columns)
+    if narrow is not None and narrow < LINE:
+        return columns
+    return (tirx.ceildiv(columns, index(LINE)) // 2 * 2 + 1) * LINE

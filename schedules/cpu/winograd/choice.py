@@ -44,6 +44,9 @@ _MOST_TILES, _MOST_LINE_TILES = 16, 32
 # line in any case, which has few: 40 of 200 samples fill three vectors, and waste a third of four.
 _MOST_VECTORS, _WORTH_MORE = 3, 0.98
 
+# Rows of blocks up to which phases in height are tried apart: of more, a row of tiles is little.
+_MOST_ROWS_APART = 40
+
 # Of strips of a line that are expected to be as fast, the shortest is: 0.80 of the time of four
 # times the length for 32 channels and 7 taps 3 apart, 0.91 for 64 and 3 taps (Intel Xeon, busy
 # caches).
@@ -63,8 +66,8 @@ def choose_tile(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Win
 def choose_tiles(
     conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
 ) -> tuple[WinogradTile, ...]:
-    """The tile with the least cycles for each number of outputs, and with and without products that
-    phases share: they differ in their weights."""
+    """The tile with the least cycles for each number of outputs, with and without products that
+    phases share, and with phases apart: most differ in their weights."""
     return tuple(tile for _, tile in _best_of_each(conv, sizes, machine))
 
 
@@ -124,14 +127,14 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
     most = _MOST_LINE_TILES if is_line(conv) else _MOST_TILES
     wide = machine.loads_per_multiply_add == 1 and not machine.has_few_registers
     row_vectors = _ROW_VECTORS if wide else ()
-    for outputs, shared in _forms(conv):
-        phases = row_phases(conv, filters(conv, outputs, shared))
+    for outputs, shared, apart in _forms(conv, sizes, machine):
+        phases = row_phases(conv, filters(conv, outputs, shared), apart)
         shapes = [
             ((block, *shape), _splits(conv, block, machine))
             for block in _blocks(conv, machine)
             for shape in _register_tiles(block * phases, most, machine)
         ]
-        strips = list(_strips(conv, sizes, outputs, lanes, row_vectors))
+        strips = list(_strips(conv, sizes, outputs, lanes, apart, row_vectors))
         varied = [
             (*shape, *strip, n) for shape, splits in shapes for strip in strips for n in splits
         ]
@@ -149,15 +152,26 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
             parallel=parallel,
             weight_vectors=_weights_in_vectors(channels, machine),
             shared=shared,
+            apart=apart,
         )
 
 
-def _forms(conv: ConvTranspose2d) -> Iterator[tuple[tuple[int, int], bool]]:
-    """Outputs of a tile, and whether phases share products."""
+def _forms(
+    conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
+) -> Iterator[tuple[tuple[int, int], bool, bool]]:
+    """Outputs of a tile, whether phases share products, and whether those in height are apart.
+
+    Measured on an Intel Xeon (Emerald Rapids) only.
+    """
+    small = sizes.height is not None and conv.h.blocks(sizes.height) <= _MOST_ROWS_APART
+    late = max(conv.h.shifts) > 0 and not is_line(conv)
+    may_be_apart = small and late and machine.loads_per_multiply_add == 1
     for outputs in _outputs(conv):
-        yield outputs, False
+        yield outputs, False, False
         if can_share(conv, outputs):
-            yield outputs, True
+            yield outputs, True, False
+        if may_be_apart:
+            yield outputs, False, True
 
 
 def _outputs(conv: ConvTranspose2d) -> list[tuple[int, int]]:
@@ -195,10 +209,11 @@ def _strips(
     sizes: Sizes,
     outputs: tuple[int, int],
     lanes: int,
+    apart: bool,
     row_vectors: tuple[int, ...],
 ) -> Iterator[tuple[int, int]]:
     """Rows and columns of tiles in a strip; of a picture a row may have ``row_vectors``, too."""
-    layout = Layout(conv, WinogradTile(lanes, 1, 1, outputs, (1, 1), 1))
+    layout = Layout(conv, WinogradTile(lanes, 1, 1, outputs, (1, 1), 1, apart=apart))
     late, unit = max(layout.w.shifts), layout.w.unit
     if sizes.width is None:
         if sizes.height == 1:
@@ -226,7 +241,8 @@ def _strips(
         columns |= {tiles for tiles in full if 0 < tiles < max(columns)}
     most = _MAX_TILE_ROWS
     if sizes.height is not None:
-        most = min(most, -(-(conv.h.blocks(sizes.height) + late) // layout.h.unit))
+        rows = conv.h.blocks(sizes.height) + max(layout.h.shifts)
+        most = min(most, -(-rows // layout.h.unit))
     yield from product(range(1, most + 1), columns)
 
 

@@ -56,7 +56,7 @@ def _each_row(strip: Strip, group: tirx.For, body: Callable[[Any, Any], tirx.Stm
 def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
     """rows[place] = zeros, x, zeros; but not what is dealt out right from x."""
     layout, w = strip.layout, strip.layout.w
-    n, sy, sx, g, _ = strip.place
+    n, sy, sx, f, g, _ = strip.place
     y, first = _origin(strip, i)
     height, width = strip.x.shape[2:]
     count = edit.const_like(first, layout.row_inputs)
@@ -74,7 +74,7 @@ def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
         return zero
 
     def copied(j: Any) -> Any:
-        return strip.input_at([n, sy, sx, g * strip.conv.group_inputs + channel, i, j])
+        return strip.input_at([n, sy, sx, f, g * strip.conv.group_inputs + channel, i, j])
 
     left = after
     if strip.reads_input:
@@ -96,8 +96,8 @@ def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
 def _origin(strip: Strip, i: Any) -> tuple[Any, Any]:
     """Row of the input that row ``i`` of the strip is, and its first column."""
     h, w = strip.layout.h, strip.layout.w
-    _, sy, sx, _, _ = strip.place
-    return sy * h.span + h.first + i, sx * w.span + w.first
+    _, sy, sx, f, _, _ = strip.place
+    return sy * h.span + h.first + h.later(f) + i, sx * w.span + w.first
 
 
 def _fetch_row(strip: Strip, n: Any, channel: Any, y: Any, first: Any) -> tirx.Stmt:
@@ -116,7 +116,7 @@ def _spread_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
     waits for all that was stored before it to reach the cache: transformed tiles, in level 2.
     """
     layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
-    n, _, _, g, _ = strip.place
+    n, _, _, _, g, _ = strip.place
     y, first = _origin(strip, i)
     height, width = strip.x.shape[2:]
 

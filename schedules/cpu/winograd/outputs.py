@@ -34,14 +34,15 @@ def write_outputs(strip: Strip) -> tirx.Stmt:
     store."""
     layout, h = strip.layout, strip.layout.h
     channel = strip.loop("o", layout.tile.block)
-    phase = strip.loop("fh", h.axis.stride)
+    phase = strip.loop("fh", h.phases)
     ty, rh = strip.loop("ty", h.tiles), strip.loop("rh", h.step)
     row = strip.loop("i", h.outputs)
-    o = strip.place[4] * layout.tile.block + channel.loop_var
+    f = strip.place[3]
+    o = strip.place[5] * layout.tile.block + channel.loop_var
     line = ty.loop_var * h.step + rh.loop_var
     y = ty.loop_var * h.unit + rh.loop_var + row.loop_var * h.step
     y = strip.place[1] * h.span + y - by_phase(h.shifts, phase.loop_var)
-    oh = y * h.axis.stride + phase.loop_var
+    oh = y * h.axis.stride + f + phase.loop_var
     elements = _invert_row(strip, channel.loop_var, phase.loop_var, line, row.loop_var)
     inside = tirx.all(y >= 0, oh < strip.store.block.writes[0].source.shape[2])
     stored = tirx.IfThenElse(inside, tirx.SeqStmt([elements, _store_row(strip, o, oh)]), None)
@@ -103,7 +104,7 @@ def _invert_row(strip: Strip, channel: Any, phase: Any, line: Any, i: Any) -> ti
 def _store_row(strip: Strip, o: Any, oh: Any) -> tirx.Stmt:
     """for vector of tiles: line = outputs of all fw, interleaved; store what is inside."""
     layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
-    n, _, sx, g, _ = strip.place
+    n, _, sx, _, g, _ = strip.place
     out_width = strip.store.block.writes[0].source.shape[3]
     chunk = strip.loop("tx", layout.output_chunks)
     per_chunk = w.unit * w.axis.stride

@@ -18,8 +18,8 @@ from .tile import LINE, MOST_FETCHED
 def in_scratch(strip: Strip, products: tirx.Stmt) -> tirx.Stmt:
     """The products' nest on buffers of one strip: [u, v, ic or row, tile]."""
     own = {
-        strip.definition[TRANSFORM].writes[0].source: (strip.transform, 4),
-        strip.definition[OUTPUTS].reads[0].source: (strip.products, 5),
+        strip.definition[TRANSFORM].writes[0].source: (strip.transform, 5),
+        strip.definition[OUTPUTS].reads[0].source: (strip.products, 6),
     }
 
     def load(node: TensorLoad) -> Any:
@@ -134,13 +134,13 @@ def _prefetching(strip: Strip, reduction: tirx.For) -> tirx.Stmt:
     realize = edit.find_block(reduction, PRODUCTS + "_update")
     inner = {loop.loop_var: 0 for loop in edit.loops_to(reduction, realize)[1:]}
     values = [edit.substitute(value, inner) for value in realize.iter_values]
-    _, _, _, g, block, u, v, row, _, channel, _ = values
+    _, _, _, f, g, block, u, v, row, _, channel, _ = values
     fetches = []
     turn = strip.layout.pieces * tile.channels
     for first in range(0, tile.unroll * turn, LINE):
         later, within = divmod(first, turn)
         piece, lane = divmod(within, tile.channels)
-        place = [g, block, u, v, row // tile.channels + 1, channel + later, piece, lane]
+        place = [g, f, block, u, v, row // tile.channels + 1, channel + later, piece, lane]
         line = tirx.BufferLoad(strip.weights, place)
         fetches.append(edit.prefetch(line))
     body = tirx.SeqStmt([*fetches, reduction.body])
@@ -156,7 +156,7 @@ def _fetch_outputs(strip: Strip) -> list[tirx.Stmt]:
     are in the level-3 cache. A prefetch beyond the output does no harm.
     """
     h, w = strip.layout.h, strip.layout.w
-    n, sy, sx, g, block = strip.place
+    n, sy, sx, f, g, block = strip.place
     y = strip.store.block.writes[0].source
     values = LINE * 4 // (y.dtype.bits // 8)
     rows, lines = strip.layout.output_rows, strip.layout.row_lines(values)
@@ -171,6 +171,7 @@ def _fetch_outputs(strip: Strip) -> list[tirx.Stmt]:
     place = number * share + line.loop_var
     channel, row = place // (rows * lines), place // lines % rows
     o = g * strip.conv.group_outputs + block * strip.layout.tile.block + channel
-    top, left = sy * h.span * h.axis.stride, sx * w.span * w.axis.stride
-    first = tirx.BufferLoad(y, [n, o, top + row, left + place % lines * values])
+    down, left = h.axis.stride, sx * w.span * w.axis.stride
+    top = sy * h.span * down + f
+    first = tirx.BufferLoad(y, [n, o, top + row * h.kinds, left + place % lines * values])
     return [edit.rebuild([line], edit.prefetch(first, write=True))]

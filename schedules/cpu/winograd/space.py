@@ -65,6 +65,7 @@ class WinogradSpace:
             "parallel": parallel_values(conv, sizes, machine),
             "weight_vectors": {0, 1} if machine.multiplies_by_lane else {0},
             "shared": {0, 1} if any(can_share(conv, o) for o in product(rows, columns)) else {0},
+            "apart": {0, 1} if max(conv.h.shifts) else {0},
         }
 
     def refusal(
@@ -96,6 +97,8 @@ class WinogradSpace:
             return "weight_vectors needs a machine that multiplies by a lane"
         if tile.weight_vectors and tile.channels % tile.lanes:
             return f"{tile.channels} channels are no whole vectors of {tile.lanes} weights"
+        if tile.shared and tile.apart:
+            return "phases that are apart share no products"
         if tile.shared and not can_share(conv, tile.outputs):
             return "phases have no products in common for such tiles"
         return None
@@ -144,7 +147,7 @@ class WinogradSpace:
             useless = max(0, w.tiles - max(1, ceil_div(columns, w.unit)))
             costs.append(Cost("columns of tiles beyond the output", useless, 0))
         if height is not None and width is not None:
-            pieces = (batch or 1) * h.strips(height) * w.strips(width) * conv.groups
+            pieces = (batch or 1) * h.strips(height) * w.strips(width) * h.kinds * conv.groups
             costs.append(idle_threads(pieces * tile.channel_splits, tile.parallel, machine))
         return costs
 

@@ -15,8 +15,8 @@ from .tile import WinogradTile
 def tile_products(sch: Schedule, tile: WinogradTile) -> None:
     """Tile the products for registers, with the transformed input of each strip before them.
 
-    transform; for n, sy, sx, g, blk, u, v, row, tau: for ic, piece: products += ...
-    => parallel n*sy*sx*g*split:
+    transform; for n, sy, sx, f, g, blk, u, v, row, tau: for ic, piece: products += ...
+    => parallel n*sy*sx*f*g*split:
            transform of the strip
            for blk, u, v, rows, taus:
                acc = 0; for ic: unrolled piece, row: vectorised tau: acc += ...
@@ -24,12 +24,12 @@ def tile_products(sch: Schedule, tile: WinogradTile) -> None:
     """
     block = sch.get_sblock(PRODUCTS)
     acc = sch.cache_write(block, 0, "global")
-    n, sy, sx, g, blk, u, v, row, tau, ic, piece = sch.get_loops(block)
+    n, sy, sx, f, g, blk, u, v, row, tau, ic, piece = sch.get_loops(block)
     split, blk = sch.split(blk, [tile.channel_splits, None])
     rows, row = sch.split(row, [None, tile.channels])
     taus, vector, lane = sch.split(tau, [None, tile.vectors, tile.lanes])
     ic, ic_in = sch.split(ic, [None, tile.unroll])
-    outer = [n, sy, sx, g, split]
+    outer = [n, sy, sx, f, g, split]
     sch.reorder(*outer, blk, u, v, rows, taus, ic, ic_in, piece, row, vector, lane)
     parallel = join(sch, outer, tile.parallel)
     for loop in (ic_in, piece, row, vector):

@@ -33,9 +33,10 @@ class Strip:
         self.pieces, (self.blocks, *inner) = divided(edit.loops_to(root, init))
         # The loops over a block's register tiles: points, rows, tiles.
         self.register_tiles = inner[:4]
-        # Where the strip and its block begin: (n, sy, sx, g, block).
+        # Where the strip and its block begin: (n, sy, sx, f, g, block), f the phase in height of
+        # strips that have one.
         origin = {loop.loop_var: 0 for loop in inner}
-        self.place = [edit.substitute(value, origin) for value in init.iter_values[:5]]
+        self.place = [edit.substitute(value, origin) for value in init.iter_values[:6]]
         self.weights = edit.find_block(root, PRODUCTS + "_update").block.reads[-1].source
         self.accumulators = self._accumulators(init.block.writes[0].source)
         self.in_registers = [*(self.accumulators[1:] or self.accumulators)]

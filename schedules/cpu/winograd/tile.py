@@ -8,7 +8,7 @@ from typing import Any
 from tvm_deconv.algebra.cook_toom import Transforms
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.algebra.winograd import Filter, filters, is_line
-from tvm_deconv.schedules.algorithms.expressions import ceil_div
+from tvm_deconv.schedules.algorithms.expressions import by_phase, ceil_div
 
 # Values of float32 in a cache line.
 LINE = 16
@@ -43,7 +43,8 @@ class WinogradTile:
     output channel, by ``vectors`` vectors of ``lanes`` tiles; ``unroll`` input channels are written
     out in the reduction. ``weight_vectors`` loads the weights of an input channel in whole vectors.
     With ``shared`` the phases have products in common along each axis where their taps have equal
-    sums (``algebra.winograd``); they are products then, not rows.
+    sums (``algebra.winograd``); they are products then, not rows. With ``apart`` each phase in
+    height has strips of its own, which begin where its first tap reads.
     """
 
     lanes: int
@@ -57,6 +58,7 @@ class WinogradTile:
     parallel: bool = True
     weight_vectors: bool = False
     shared: bool = False
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class WinogradAxis:
     finds its outputs ``shifts[f]`` samples later in its tiles. In width a strip interleaves the
     phases, so it needs all of them for each of its blocks (``together``) and its tiles overlap the
     next strip's; in height the phases are rows of their own, and a strip has other rows of each.
+    Or a strip is of one phase (``apart``), and its tiles begin where that phase reads: none has a
+    row of outputs before the first of the map.
 
     Taps that lie ``step`` samples apart make the samples of each residue by ``step`` a convolution
     of its own, with taps side by side: ``tiles`` counts the tiles of one residue.
@@ -76,6 +80,7 @@ class WinogradAxis:
     filter: Filter
     tiles: int
     together: bool
+    apart: bool = False
 
     @property
     def outputs(self) -> int:
@@ -101,9 +106,19 @@ class WinogradAxis:
         return self.filter.products
 
     @property
+    def kinds(self) -> int:
+        """Of strips: one for each phase where these are apart."""
+        return self.axis.stride if self.apart else 1
+
+    @property
+    def phases(self) -> int:
+        """Of a strip."""
+        return self.axis.stride // self.kinds
+
+    @property
     def row_phases(self) -> int:
-        """Phases that are rows of the products: all, or 1 where they share products."""
-        return self.axis.stride // self.filter.sharing
+        """Phases of a strip that are rows of the products: all, or 1 where they share products."""
+        return self.phases // self.filter.sharing
 
     def row(self, channel: Any, phase: Any) -> Any:
         """A phase's row among those of all rows ``channel`` of phases."""
@@ -128,13 +143,17 @@ class WinogradAxis:
 
     @property
     def first(self) -> int:
-        """Input offset of a tile's first sample from its block."""
+        """Input offset of a tile's first sample from its block; of the earliest strip's."""
         return min(self.axis.first_offsets)
 
     @property
     def shifts(self) -> tuple[int, ...]:
-        """For each phase, how much later than a tile's start its outputs start."""
-        return self.axis.shifts
+        """For each phase of a strip, how much later than a tile's start its outputs start."""
+        return (0,) if self.apart else self.axis.shifts
+
+    def later(self, kind: Any) -> Any:
+        """How much later than the earliest strip's the tiles of another kind of strip start."""
+        return by_phase(self.axis.shifts, kind) if self.apart else 0
 
     @property
     def span(self) -> int:
@@ -170,7 +189,8 @@ class Layout:
         # would take a third of the time.
         tiles = self.tile.tiles
         rows, columns = filters(self.conv, self.tile.outputs, self.tile.shared)
-        object.__setattr__(self, "h", WinogradAxis(self.conv.h, rows, tiles[0], False))
+        down = WinogradAxis(self.conv.h, rows, tiles[0], False, self.tile.apart)
+        object.__setattr__(self, "h", down)
         object.__setattr__(self, "w", WinogradAxis(self.conv.w, columns, tiles[1], True))
 
     @property
@@ -241,8 +261,8 @@ class Layout:
 
     @property
     def output_rows(self) -> int:
-        """Rows of output of a channel, of all phases."""
-        return self.h.unit * self.h.tiles * self.h.axis.stride
+        """Rows of output of a channel, of all phases of a strip."""
+        return self.h.unit * self.h.tiles * self.h.phases
 
     def row_lines(self, values: int) -> int:
         """Cache lines of ``values`` each that a row of output takes."""
@@ -254,9 +274,13 @@ class Layout:
 
     @property
     def spread(self) -> int:
-        """Samples of each residue of the column that a row of tiles reads, in whole vectors."""
-        beyond = -(-(self.w.taps - 1) // self.w.outputs)
-        return (self.chunks + -(-beyond // self.tile.lanes)) * self.tile.lanes
+        """Samples of each residue of the column that vectors of tiles load, in whole vectors."""
+        return (self.chunks + -(-self._beyond // self.tile.lanes)) * self.tile.lanes
+
+    @property
+    def _beyond(self) -> int:
+        """Tiles after its own of which the last one of a row reads samples."""
+        return -(-(self.w.taps - 1) // self.w.outputs)
 
     @property
     def tail(self) -> int:
@@ -271,7 +295,8 @@ class Layout:
 
     @property
     def phases(self) -> int:
-        return self.conv.h.stride * self.conv.w.stride
+        """Of a strip."""
+        return self.h.phases * self.w.phases
 
     @property
     def blocks(self) -> int:

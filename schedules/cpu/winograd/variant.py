@@ -22,14 +22,20 @@ row: F(1, 1) in height does nothing, and F(m, k) in width may have more points, 
 
 A strip has its own border, so that strips are independent. Loop nest after scheduling:
 
-    parallel n, strip, [group], [share of the channels]:
+    parallel n, strip, [phase in height], [group], [share of the channels]:
         for ic: pad, spread and transform one channel of the strip
         for block of output channels:
             for point, rows, vector of tiles:
                 acc = 0; for ic, piece: acc += weight * transform; products = acc
             for channel, fh, row of tiles: outputs of all fw; interleave and store the rows
 
-Weights are G w G^T of every phase, packed as [g][block][point_h][point_w][rows][ic][piece][row].
+Weights are G w G^T of every phase, packed as
+[g][phase in height][block][point_h][point_w][rows][ic][piece][row].
+
+Tiles of a strip start where the earliest phase reads, so that of a later phase the first row of
+tiles has an output before the map, and there is one row of tiles more: of a map of 16 rows and
+kernel 4, stride 2, 9 rows of two outputs in place of 8. Strips of one phase (``apart``) have 8, and
+transform the input again for each.
 
 A strip is as large as pays: its transformed input and a block's products stay in the level-2 cache
 for layers of 64 channels, while nearest r2 256->256 at 64 x 64 is one strip of 15 MB in the level-3
@@ -90,8 +96,9 @@ def refusal(conv: ConvTranspose2d, accumulate: str) -> str | None:
 
 def packing(conv: ConvTranspose2d, tile: WinogradTile) -> Packing:
     """For each point a matrix of rows and input channels, in register tiles of rows."""
-    order = "g b u v row/n ic piece row%n"
-    return Winograd(conv, order, tile.channels, tile.outputs, tile.block, tile.shared)
+    order = "g f b u v row/n ic piece row%n"
+    sizes = tile.channels, tile.outputs, tile.block
+    return Winograd(conv, order, *sizes, tile.shared, tile.apart)
 
 
 def compute(
@@ -101,11 +108,11 @@ def compute(
     batch, _, height, width = (static(dim) for dim in x.shape)
     layout = Layout(conv, tile)
     h, w, groups, inputs = layout.h, layout.w, conv.groups, conv.group_inputs
-    strips = (batch, h.strips(height), w.strips(width))
+    strips = (batch, h.strips(height), w.strips(width), h.kinds)
     zero = tirx.const(0, ACCUMULATE_DTYPE)
 
-    def padded(n, sy, sx, c, i, j):
-        row, column = sy * h.span + h.first + i, sx * w.span + w.first + j
+    def padded(n, sy, sx, f, c, i, j):
+        row, column = sy * h.span + h.first + h.later(f) + i, sx * w.span + w.first + j
         inside = tirx.all(row >= 0, row < height, column >= 0, column < width)
         return tirx.if_then_else(inside, x[n, c, row, column].astype(ACCUMULATE_DTYPE), zero)
 
@@ -113,20 +120,20 @@ def compute(
     pad = te.compute(pad_shape, padded, name=PAD)
     spread = te.compute(
         (*pad_shape[:-1], w.unit, layout.spread),
-        lambda n, sy, sx, c, i, p, t: pad[n, sy, sx, c, i, t * w.unit + p],
+        lambda n, sy, sx, f, c, i, p, t: pad[n, sy, sx, f, c, i, t * w.unit + p],
         name=SPREAD,
     )
 
     a, b = _samples(h, "a"), _samples(w, "b")
 
-    def transformed(n, sy, sx, g, u, v, ic, tau):
+    def transformed(n, sy, sx, f, g, u, v, ic, tau):
         line, tx = tau // w.positions, tau % w.positions
         ty, rh, rw = line // layout.residues, line // w.step % h.step, line % w.step
         factor = _data(h, u, a) * _data(w, v, b)
         i, j = _sample(h, a), _sample(w, b)
         row, column = ty * h.unit + rh + i * h.step, tx + j // w.outputs
         place = j % w.outputs * w.step + rw
-        value = spread[n, sy, sx, g * inputs + ic, row, place, column]
+        value = spread[n, sy, sx, f, g * inputs + ic, row, place, column]
         # Products are computed for some more tiles than there are; those are 0.
         value = tirx.if_then_else(ty < h.positions, value, zero)
         return te.sum(factor * value, axis=[*a, *b])
@@ -139,10 +146,11 @@ def compute(
     ic = te.reduce_axis((0, inputs), "ic")
     piece = te.reduce_axis((0, layout.pieces), "piece")
 
-    def multiplied(n, sy, sx, g, blk, u, v, row, tau):
+    def multiplied(n, sy, sx, f, g, blk, u, v, row, tau):
         at = h.filter.point(u), w.filter.point(v)
-        read = (n, sy, sx, g, *at, ic, tau + layout.later_tiles(piece))
-        weight = packed[g, blk, u, v, row // tile.channels, ic, piece, row % tile.channels]
+        read = (n, sy, sx, f, g, *at, ic, tau + layout.later_tiles(piece))
+        lane = row % tile.channels
+        weight = packed[g, f, blk, u, v, row // tile.channels, ic, piece, lane]
         return te.sum(transform[read] * weight, axis=[ic, piece])
 
     products = te.compute(
@@ -153,25 +161,26 @@ def compute(
 
     u, v = te.reduce_axis((0, h.points), "u"), te.reduce_axis((0, w.points), "v")
 
-    def output(n, sy, sx, g, o, fh, line, fw, i, j, rw, tx):
+    def output(n, sy, sx, f, g, o, fh, line, fw, i, j, rw, tx):
         row = w.row(h.row(o % tile.block, fh), fw)
         factor = _inverse(h, i, u) * _inverse(w, j, v)
         tau = (line * w.step + rw) * w.positions + tx
         at = product_at(h, u, fh), product_at(w, v, fw)
-        read = (n, sy, sx, g, o // tile.block, *at, row, tau)
+        read = (n, sy, sx, f, g, o // tile.block, *at, row, tau)
         return te.sum(factor * products[read], axis=[u, v])
 
     channels = layout.blocks * tile.block
     lines = h.tiles * h.step
-    places = (h.axis.stride, lines, w.axis.stride, h.outputs, w.outputs, w.step, w.tiles)
+    places = (h.phases, lines, w.axis.stride, h.outputs, w.outputs, w.step, w.tiles)
     outputs = te.compute((*strips, groups, channels, *places), output, name=OUTPUTS)
 
     def stored(n, c, oh, ow):
         g, o = (0, c) if groups == 1 else (c // conv.group_outputs, c % conv.group_outputs)
         (y, fh), (column, fw) = _divmod(oh, h.axis.stride), _divmod(ow, w.axis.stride)
+        kind, fh = (fh, 0) if tile.apart else (0, fh)
         late = y + by_phase(h.shifts, fh)
         i, j = late % h.span, column % w.span + by_phase(w.shifts, fw)
-        strip = (n, late // h.span, column // w.span, g)
+        strip = (n, late // h.span, column // w.span, kind, g)
         line = i // h.unit * h.step + i % h.step
         row, place = i % h.unit // h.step, (j % w.unit // w.step, j % w.step, j // w.unit)
         element = (*strip, o, fh, line, fw, row, *place)

@@ -1,8 +1,8 @@
 """Which three functions are attention, and how the axes of its two products belong together.
 
-    scores[.., i, j] = epilogue(sum over k of q[.., i, k] * keys[.., k, j])
-    weights = softmax(scores)                                             # along j
-    y[.., i, n] = epilogue(sum over j of weights[.., i, j] * values[.., j, n])
+scores[.., i, j] = epilogue(sum over k of q[.., i, k] * keys[.., k, j])
+weights = softmax(scores)                                             # along j
+y[.., i, n] = epilogue(sum over j of weights[.., i, j] * values[.., j, n])
 """
 
 from __future__ import annotations

@@ -158,3 +158,15 @@ def test_what_has_no_parts_is_refused(operator, attributes, words):
     (y,) = net.joined(operator, "x", net.constant(3, 4, 3, 3), **attributes)
     with pytest.raises(ModelError, match=words):
         load(net.results(y))
+
+
+def test_operators_of_one_processor_are_refused_with_the_level_to_write_at():
+    net = Joined(SHAPE)
+    weight = net.constant(8, 4, 3, 3)
+    net.nodes.append(helper.make_node("Conv", ["x", weight], ["y"], domain="com.microsoft.nchwc"))
+    model = net.results("y")
+    model.opset_import.add(domain="com.microsoft.nchwc", version=1)
+    with pytest.raises(
+        ModelError, match=r"nchwc::Conv 'y' .*: let ONNX Runtime write the model at"
+    ):
+        load(model)

@@ -39,6 +39,13 @@ REFUSED = [
     (lambda x: torch.fft.fft(x).real, (IMAGE,), "aten._fft_r2c.default .*there is no converter"),
     (lambda x: x.to(torch.bfloat16), (IMAGE,), "dtype bfloat16 is not supported, only bool"),
     (lambda x: x.abs(), (IMAGE.to(torch.complex64),), "dtype complex64 is not supported"),
+    (
+        lambda x: torch.view_as_real(
+            torch.view_as_complex(x) * torch.polar(x[0, 0, 0], x[0, 0, 0])
+        ),
+        (floats(1, 3, 2, 2),),
+        "aten.view_as_complex.default .*its result is complex: compute with real and imaginary",
+    ),
     (lambda x: torch.linalg.svd(x)[1], (IMAGE,), "aten._linalg_svd.default .*no converter"),
     (lambda x: torch.searchsorted(x, x), (floats(5),), "aten.searchsorted.Tensor .*no converter"),
     (

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 import tvm
+import tvm_ffi
 from drawn import has_output, layers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inner_loop import reduction_loops
 from kernel import HOST, compile_quickly, expected_output, function, random, run_here, weights_of
+from tvm import tirx
 
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_subpixel
 from tvm_deconv.algebra.packing import as_json, of_json
@@ -21,6 +24,7 @@ from tvm_deconv.schedules.choice import Preferences, choose
 from tvm_deconv.schedules.cpu.channels.tile import PixelTile, choose_pixels
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.cpu.variants import VARIANTS
+from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
 
@@ -131,3 +135,47 @@ def test_register_tiles_of_known_sizes_waste_little(mcpu, size):
     assert -(-size // tile.columns) * tile.columns <= 1.15 * size
     # Two multiply-adds in a cycle, four cycles each, keep 8 busy.
     assert tile.sums >= 7
+
+
+def fetched_lines(conv, shape, tile):
+    """Cache lines of weights that are fetched in each phase of the first tile of channels."""
+    func, _ = function("channels", conv, shape, parameters=tile)
+    weights, values, extents, fetched = func.params[1], {}, {}, {}
+    binds = (tirx.Bind, lambda bind: values.update({bind.var: bind.value}))
+    loops = (tirx.For, lambda loop: extents.update({loop.loop_var: loop.extent}))
+    for noted in (binds, loops):
+        tvm_ffi.structural_walk(func.body, noted)
+
+    def plain(expr):
+        while bound := {v: values[v] for v in tirx.analysis.undefined_vars(expr) if v in values}:
+            expr = edit.bind(expr, bound)
+        return expr
+
+    def note(call):
+        if not call.op.same_as(tvm.ir.Op.get("tirx.prefetch")) or int(call.args[1]):
+            return
+        load = call.args[0].args[0]
+        if not load.source.same_as(weights):
+            return
+        place = 0
+        for size, index in zip(weights.ty.shape, load.indices, strict=True):
+            place = place * int(size) + plain(index)
+        used = tirx.analysis.undefined_vars(place)
+        phase = tuple(int(index) for index in load.indices[2:4])
+        for at in product(*(range(int(extents[var])) for var in used)):
+            first = int(edit.substitute(place, dict(zip(used, at, strict=True))))
+            fetched.setdefault(phase, set()).add(first // 16)
+
+    tvm_ffi.structural_walk(func.body, (tvm.ir.Call, note))
+    return fetched
+
+
+@pytest.mark.parametrize(("vectors", "columns", "inputs"), [(2, 2, 12), (3, 4, 12), (3, 4, 6)])
+def test_the_turns_of_a_phase_fetch_all_weights_of_the_next(vectors, columns, inputs):
+    """Whose lines are as many behind those of the phase as it has itself."""
+    conv = ConvTranspose2d(12, 16 * vectors, Axis(4, 2, 1, 1), Axis(4, 2, 1, 1))
+    tile = PixelTile(16, vectors, columns, 1, 4, inputs, parallel=False)
+    lines = 4 * 12 * vectors
+    for (fh, fw), found in fetched_lines(conv, (1, 4, 4), tile).items():
+        following = 2 * fh + fw + 1
+        assert set(range(following * lines, (following + 1) * lines)) <= found

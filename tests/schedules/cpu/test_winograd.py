@@ -96,8 +96,10 @@ def tiled_layers(draw):
         unroll=draw(st.sampled_from([n for n in (1, 2, 3, 4) if inputs % n == 0])),
         parallel=draw(st.booleans()),
         weight_vectors=draw(st.booleans()),
-        shared=can_share(conv, form) and draw(st.booleans()),
+        apart=draw(st.booleans()),
     )
+    if not tile.apart and can_share(conv, form):
+        tile = replace(tile, shared=draw(st.booleans()))
     return conv, shape, tile
 
 
@@ -136,6 +138,41 @@ def test_the_loop_nest_for_neon_equals_the_scatter_definition():
     tile = function("winograd", conv, (1, 33, 47), machine=neon)[1]
     assert tile.lanes == 4 and tile.weight_vectors
     check("winograd", conv, (1, 33, 47), parameters=tile)
+
+
+LATE = [
+    Axis(4, 2, 1, 1),
+    Axis(3, 2, 1, 1, 1),
+    Axis(5, 2, 0, 1),
+    Axis(9, 3, 4, 4, 2),
+    axis_of_resize(ConvAxis(3, 1, 1), 3),
+]
+
+
+@pytest.mark.parametrize("symbolic", ["", "nhw"])
+@pytest.mark.parametrize("axis", LATE, ids=str)
+def test_strips_of_one_phase_equal_the_scatter_definition(axis, symbolic):
+    conv = ConvTranspose2d(8, 6, axis, axis, 2)
+    for rows in (1, 4):
+        tile = WinogradTile(16, 2, 3, (2, 3), (rows, 5), 2, apart=True)
+        check("winograd", conv, (2, 7, 19), symbolic=symbolic, parameters=tile)
+
+
+def test_strips_of_one_phase_have_no_row_of_tiles_beyond_the_map():
+    conv = ConvTranspose2d(8, 8, *square(Axis, 4, 2, 1, 1))
+    together = WinogradTile(16, 3, 4, (2, 3), (8, 6), 8)
+    apart = replace(together, apart=True)
+    assert [Layout(conv, tile).h.strips(16) for tile in (together, apart)] == [2, 1]
+    assert [WINOGRAD.packed_shape(conv, tile)[:2] for tile in (together, apart)] == [(1, 1), (1, 2)]
+
+
+@pytest.mark.parametrize(("columns", "dealt", "loaded"), [(6, 16, 32), (15, 16, 32), (16, 32, 32)])
+def test_columns_that_no_tile_reads_are_not_dealt_out(columns, dealt, loaded):
+    conv = ConvTranspose2d(5, 3, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 1))
+    tile = WinogradTile(16, 1, 3, (2, 2), (2, columns), 3)
+    layout = Layout(conv, tile)
+    assert (layout.dealt, layout.spread) == (dealt, loaded)
+    check("winograd", conv, (1, 5, 2 * columns), parameters=tile)
 
 
 @cache

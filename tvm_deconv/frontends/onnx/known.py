@@ -20,6 +20,9 @@ _BOTH = words(
     "Unique"
 )
 
+# ONNX Runtime's operators of the processor that it optimized a model on, at its last level.
+_OF_PROCESSORS = "com.microsoft.nchwc"
+
 # Those that are another operator in the standard, which TVM's converters do not know.
 _ANOTHER = words("Attention RotaryEmbedding")
 
@@ -52,9 +55,14 @@ def check_operators(
         if is_missing(node):
             missing.setdefault(spell(node), []).append(node)
     if missing:
+        advice = "export the model without"
+        if any(nodes[0].domain == _OF_PROCESSORS for nodes in missing.values()):
+            advice = (
+                "let ONNX Runtime write the model at ORT_ENABLE_EXTENDED, not at the level above"
+            )
         raise ModelError(
             f"{name}: {', '.join(_first(nodes, opset) for nodes in missing.values())} cannot be "
-            "imported, neither here nor by TVM: export the model without"
+            f"imported, neither here nor by TVM: {advice}"
         )
 
 

@@ -116,6 +116,13 @@ def _run_decompositions(program: ExportedProgram, table: dict) -> ExportedProgra
         try:
             return program.run_decompositions(table)
         except Exception as error:
+            for node in program.graph.nodes:
+                value = node.meta.get("val")
+                if isinstance(value, torch.Tensor) and value.is_complex():
+                    raise ModelError(
+                        f"{described(node)}: its result is complex: compute with real and "
+                        "imaginary parts"
+                    ) from error
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise ModelError(f"PyTorch cannot decompose the program: {lines[0]}") from error
 
