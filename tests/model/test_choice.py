@@ -145,6 +145,18 @@ ORDERS = {
         tile(1, 9, (6, 4), (1, 80), 1),
         tile(1, 9, (6, 4), (1, 80), 3),
     ),
+    "28->3 x3, whole vectors": (  # 1.15
+        layer(28, 3, 3, factor=3),
+        (180, 320),
+        tile(3, 3, (6, 4), (3, 16), 3),
+        tile(1, 9, (6, 4), (1, 80), 1),
+    ),
+    "64->32": (  # 1.15
+        layer(64, 32, 3),
+        (224, 224),
+        tile(3, 4, (6, 5), (1, 45), 4),
+        tile(2, 4, (6, 4), (1, 32), 16),
+    ),
     "32->32": (  # 1.07
         layer(32, 32, 3),
         (256, 256),
@@ -188,10 +200,16 @@ def test_the_model_has_the_order_of_winograd_s_tiles_that_was_measured_on_intel(
 
 def test_blocks_of_one_channel_or_half_of_them_are_weighed_where_they_gain():
     assert choose_tile(layer(28, 28, 3), Sizes(1, 180, 320), INTEL).block == 14
-    assert choose_tile(layer(28, 3, 3, factor=3), Sizes(1, 180, 320), INTEL).block == 1
-    # Behind a resize by 2, one channel is four rows: blocks of four channels are faster.
+    assert choose_tile(layer(28, 3, 3, factor=4), Sizes(1, 180, 320), INTEL).block == 1
+    # Behind a resize by 2, one channel is four rows: blocks of several are faster, 8 than 4 by 2 %.
     nearest = ConvTranspose2d(64, 32, Axis(4, 2, 1, 1), Axis(4, 2, 1, 1))
-    assert choose_tile(nearest, Sizes(1, 128, 128), INTEL).block == 4
+    assert choose_tile(nearest, Sizes(1, 128, 128), INTEL).block == 8
+
+
+def test_strips_of_whole_vectors_are_weighed_where_their_gain_was_measured():
+    conv, size, faster, _ = ORDERS["28->3 x3, whole vectors"]
+    assert choose_tile(conv, Sizes(1, *size), INTEL).tiles == faster.tiles
+    assert choose_tile(conv, Sizes(1, *size), ZEN4).tiles[1] == 80
 
 
 @pytest.mark.parametrize(("channels", "size"), [((256, 128), 16), ((128, 64), 16), ((128, 64), 32)])

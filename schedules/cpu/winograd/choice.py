@@ -34,6 +34,8 @@ _FREE_VECTORS = (1, 2, 4)
 # such that a strip has so many vectors of tiles.
 _MAX_LINE_STRIPS = 1024
 _LINE_VECTORS = (1, 2, 3, 4, 6, 8, 16)
+# Those of a row of a picture on Intel's processors with AVX-512; on others they were not measured.
+_ROW_VECTORS = (1, 2, 3)
 
 # Tiles of a register tile: more would be computed for nothing with few tiles in a strip. A line has
 # more, and fewer loads for each multiply-add make it 15 to 20 % faster: two vectors by 8 rows.
@@ -123,6 +125,8 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
     )
     parallel = machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD
     most = _MOST_LINE_TILES if is_line(conv) else _MOST_TILES
+    wide = machine.loads_per_multiply_add == 1 and not machine.has_few_registers
+    row_vectors = _ROW_VECTORS if wide else ()
     for outputs, shared, apart in _forms(conv, sizes, machine):
         phases = row_phases(conv, filters(conv, outputs, shared), apart)
         shapes = [
@@ -130,7 +134,7 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
             for block in _blocks(conv, machine)
             for shape in _register_tiles(block * phases, most, machine)
         ]
-        strips = list(_strips(conv, sizes, outputs, lanes, apart))
+        strips = list(_strips(conv, sizes, outputs, lanes, apart, row_vectors))
         varied = [
             (*shape, *strip, n) for shape, splits in shapes for strip in strips for n in splits
         ]
@@ -201,9 +205,14 @@ def _splits(conv: ConvTranspose2d, block: int, machine: CpuMachine) -> list[int]
 
 
 def _strips(
-    conv: ConvTranspose2d, sizes: Sizes, outputs: tuple[int, int], lanes: int, apart: bool
+    conv: ConvTranspose2d,
+    sizes: Sizes,
+    outputs: tuple[int, int],
+    lanes: int,
+    apart: bool,
+    row_vectors: tuple[int, ...],
 ) -> Iterator[tuple[int, int]]:
-    """Rows and columns of tiles in a strip."""
+    """Rows and columns of tiles in a strip; of a picture a row may have ``row_vectors``, too."""
     layout = Layout(conv, WinogradTile(lanes, 1, 1, outputs, (1, 1), 1, apart=apart))
     late, unit = max(layout.w.shifts), layout.w.unit
     if sizes.width is None:
@@ -224,11 +233,12 @@ def _strips(
             counts |= {1 << n for n in range(_MAX_LINE_STRIPS.bit_length())}
         columns = {-(-(-(-blocks // n) + late) // unit) for n in counts}
         if sizes.height == 1:
-            # Whole vectors of what is transformed.
-            beyond = layout.w.pieces - 1
             columns = {tiles for tiles in columns if tiles >= lanes} | {max(columns)}
-            full = {vectors * lanes - beyond for vectors in _LINE_VECTORS}
-            columns |= {tiles for tiles in full if 0 < tiles < max(columns)}
+        # Whole vectors of what is transformed.
+        beyond = layout.w.pieces - 1
+        several = _LINE_VECTORS if sizes.height == 1 else row_vectors
+        full = {vectors * lanes - beyond for vectors in several}
+        columns |= {tiles for tiles in full if 0 < tiles < max(columns)}
     most = _MAX_TILE_ROWS
     if sizes.height is not None:
         rows = conv.h.blocks(sizes.height) + max(layout.h.shifts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,8 @@ class StageCycles:
 
     The others are bytes in a cycle: of ``weights``, which are prefetched, of ``scratch``, and of
     that of a line, whose rows lie far apart, each between a core and the level-3 cache and between
-    a core and memory; and ``line_loads`` of a line's scratch in the level-2 cache, of which lines
-    may count on ``line_near`` times what other layers do.
+    a core and memory; and of scratch in the level-2 cache ``loads``, of that of a line
+    ``line_loads``. Of that cache lines may count on ``line_near`` times what other layers do.
     """
 
     read: float
@@ -52,6 +53,7 @@ class StageCycles:
     weights: tuple[float, float]
     scratch: tuple[float, float]
     line_scratch: tuple[float, float]
+    loads: float
     line_loads: float
     line_near: int = 1
 
@@ -76,13 +78,16 @@ _AVX512 = StageCycles(
     weights=(30, 4),
     scratch=(10, 4),
     line_scratch=(4, 4),
+    loads=inf,
     line_loads=64,
 )
 
 # Of an Intel Xeon (model 207, AVX-512, two threads), where a core loads and computes twice as many
-# whole vectors in a cycle: fitted to 400 tiles for fourteen layers. Without split vectors and lines
-# that are not prefetched the model is 13 % away from a time there, with them 10 %; the tile that it
-# takes first is up to 1.41 times slower than the best of them, with them 1.21 times.
+# whole vectors in a cycle: fitted to 400 tiles for fourteen layers. Without the first three the
+# model is 13 % away from a time there, with them 10 %; the tile that it takes first is up to 1.41
+# times slower than the best of them, with them 1.21 times. ``loads`` was fitted to 22 layers and
+# what some value of it makes the first choice: without it that is 2 % slower than the best of these
+# on average, by one thread and by two, and without strips of whole vectors, too, 5 to 14 %.
 #
 # Lines: fitted to 430 tiles for 21 layers of 3 to 15 taps, one thread. They may fill all of the
 # level-2 cache, of which half counts (``cpu.machine``). The model is 9 % away from a time, and what
@@ -92,6 +97,7 @@ _INTEL = replace(
     split_transform=12,
     split_invert=9.5,
     unfetched=18,
+    loads=180,
     line_transform=3,
     line_scratch=(6, 4),
     line_near=2,
@@ -118,6 +124,7 @@ _AVX2 = StageCycles(
     weights=(15, 5),
     scratch=(4, 2.5),
     line_scratch=(2, 2),
+    loads=inf,
     line_loads=32,
 )
 
@@ -171,8 +178,8 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     takes = cycles_of(machine)
 
     deal = takes.read + takes.deal * _shuffles(w.unit)
-    # As the constants were fitted: with what some maps need not deal out.
-    read = inputs * h.inputs * layout.spread * w.unit / lanes * deal
+    # What a row begins and ends with takes about as long as one more vector of tiles.
+    read = inputs * h.inputs * layout.spread / lanes * w.unit * deal
     point = takes.transform if both else takes.line_transform
     transform = inputs * transformed_vectors * points * point
     split = inputs * _split(h.positions * layout.residues, w.positions, lanes) * layout.chunks
@@ -201,6 +208,7 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     written_and_read = (1 + blocks) * transformed + 2 * blocks * products
     if both:
         moved += _stream(resident, written_and_read, takes.scratch, near, machine)
+        moved += written_and_read / takes.loads
     else:
         rates = takes.line_scratch
         moved += _stream(resident, written_and_read, rates, near, machine, in_turn=True)

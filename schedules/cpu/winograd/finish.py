@@ -3,12 +3,18 @@
 The schedule has tiled the products. What is left of the definition, constant matrices and index
 maps with divisions, is replaced here by straight-line vector code that means the same:
 
-    pad, spread, transform   one nest over input channels: copy a row in three runs (zeros, input,
-                             zeros), deal its columns out to vectors, transform all its tiles
-    outputs, store           one nest over the channels of a block: inverse transform to a scratch
-                             of some KiB, then interleave it row by row into whole vectors; only
-                             vectors that lie inside the strip and the output are stored, the last
-                             elements of a row one by one
+    pad, spread, transform   one nest over input channels: deal the columns of a row out to vectors,
+                             from the input, or near its borders from a copy in three runs (zeros,
+                             input, zeros); transform the columns of all its tiles, then their rows
+    outputs, store           one nest over the channels of a block: inverse transform of columns to
+                             a scratch of some KiB, then of one row after the other, interleaved
+                             into whole vectors; only vectors that lie inside the strip and the
+                             output are stored, the last elements of a row one by one
+
+Along one axis after the other so few values are alive that none is spilled, in loops of a hundred
+instructions. Measured on an Intel Xeon (Emerald Rapids, AVX-512), one thread: with what is read
+right from the input, plain layers of 28 to 64 channels take 0.86 to 0.97 of the time that they take
+with all of a tile's transform in one piece, nearest r2 64->64 as long; code for AVX2 0.90 to 1.03.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A strip of the input, transformed: padded in three runs, dealt out to vectors, tile by tile."""
+"""A strip of the input: dealt out to vectors, its columns transformed, then its rows."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ from .tile import LINE
 
 
 def read_inputs(strip: Strip) -> tirx.Stmt:
-    """for ic: for group of rows: pad the group, then spread it; transform all tiles.
-
-    What is loaded behind the samples that the tiles of a row read is 0.
+    """for ic: for group of rows: pad what lies near a border, then spread all; transform all tiles.
 
     A vector that is loaded right after two stores that it overlaps waits for both to leave the
     core; a few rows later they have left.
@@ -35,26 +33,14 @@ def read_inputs(strip: Strip) -> tirx.Stmt:
                 tirx.SeqStmt(
                     [
                         _each_row(strip, group, partial(_copy_row, strip, channel.loop_var)),
-                        _each_row(strip, group, partial(_spread_row, strip)),
+                        _each_row(strip, group, partial(_spread_row, strip, channel.loop_var)),
                     ]
                 ),
             ),
             _transform_tiles(strip, channel.loop_var),
         ]
     )
-    return edit.sequence([*_clear_behind(strip), edit.rebuild([channel], body)])
-
-
-def _clear_behind(strip: Strip) -> list[tirx.Stmt]:
-    """spread[i, p, dealt:] = 0, if vectors load it."""
-    layout = strip.layout
-    if layout.dealt == layout.spread:
-        return []
-    row, residue = strip.loop("i", layout.h.inputs), strip.loop("p", layout.w.unit)
-    behind = strip.loop("t", layout.spread - layout.dealt)
-    place = [row.loop_var, residue.loop_var, layout.dealt + behind.loop_var]
-    zeros = tirx.BufferStore(strip.spread, tirx.const(0, ACCUMULATE_DTYPE), place)
-    return [edit.rebuild([row, residue, behind], zeros)]
+    return edit.sequence([*_clear_beyond(strip), edit.rebuild([channel], body)])
 
 
 def _each_row(strip: Strip, group: tirx.For, body: Callable[[Any, Any], tirx.Stmt]) -> tirx.Stmt:
@@ -68,18 +54,18 @@ def _each_row(strip: Strip, group: tirx.For, body: Callable[[Any, Any], tirx.Stm
 
 
 def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
-    """rows[place] = zeros, x, zeros."""
+    """rows[place] = zeros, x, zeros; but not what is dealt out right from x."""
     layout, w = strip.layout, strip.layout.w
     n, sy, sx, f, g, _ = strip.place
+    y, first = _origin(strip, i)
     height, width = strip.x.shape[2:]
-    y = sy * layout.h.span + layout.h.first + layout.h.later(f) + i
-    first = sx * w.span + w.first
     count = edit.const_like(first, layout.row_inputs)
     before, after = edit.border_of(first, count, width)
     zero = tirx.const(0, ACCUMULATE_DTYPE)
+    whole = w.unit * strip.lanes
 
     def run(begin: Any, end: Any, value: Any) -> tirx.Stmt:
-        extent = Analyzer().simplify(end - begin)
+        extent = Analyzer().simplify(tirx.max(end - begin, 0))
         loop = strip.loop("j", extent)
         j = begin + loop.loop_var
         return edit.rebuild([loop], tirx.BufferStore(strip.rows, value(j), [place, j]))
@@ -90,16 +76,28 @@ def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
     def copied(j: Any) -> Any:
         return strip.input_at([n, sy, sx, f, g * strip.conv.group_inputs + channel, i, j])
 
+    left = after
+    if strip.reads_input:
+        left = tirx.min(after, (before + (whole - 1)) // whole * whole)
+    right = tirx.max(left, tirx.min(after // whole, layout.chunks) * whole)
     inside = tirx.SeqStmt(
         [
             _fetch_row(strip, n, g * strip.conv.group_inputs + channel + 1, y, first),
             run(edit.zero_like(first), before, zeros),
-            run(before, after, copied),
+            run(before, left, copied),
+            run(right, after, copied),
             run(after, count, zeros),
         ]
     )
-    whole = run(edit.zero_like(first), count, zeros)
-    return tirx.IfThenElse(tirx.all(y >= 0, y < height), inside, whole)
+    all_zeros = run(edit.zero_like(first), count, zeros)
+    return tirx.IfThenElse(tirx.all(y >= 0, y < height), inside, all_zeros)
+
+
+def _origin(strip: Strip, i: Any) -> tuple[Any, Any]:
+    """Row of the input that row ``i`` of the strip is, and its first column."""
+    h, w = strip.layout.h, strip.layout.w
+    _, sy, sx, f, _, _ = strip.place
+    return sy * h.span + h.first + h.later(f) + i, sx * w.span + w.first
 
 
 def _fetch_row(strip: Strip, n: Any, channel: Any, y: Any, first: Any) -> tirx.Stmt:
@@ -111,52 +109,135 @@ def _fetch_row(strip: Strip, n: Any, channel: Any, y: Any, first: Any) -> tirx.S
     return edit.rebuild([line], edit.prefetch(load))
 
 
-def _spread_row(strip: Strip, i: Any, place: Any) -> tirx.Stmt:
-    """spread[i, p, t] = rows[place, m*t + p], with the tiles of all residues for m."""
-    layout, w = strip.layout, strip.layout.w
-    chunk = strip.loop("t", layout.dealt // strip.lanes)
-    code = StraightLine()
-    start = chunk.loop_var * (w.unit * strip.lanes)
-    vectors = [
-        code.name(strip.load(strip.rows, [place, start + part * strip.lanes]))
-        for part in range(w.unit)
-    ]
-    for residue, vector in enumerate(code.deinterleave(vectors)):
-        target = [i, residue, chunk.loop_var * strip.lanes]
-        code.statements.append(strip.put(strip.spread, target, vector))
-    return edit.rebuild([chunk], tirx.SeqStmt(code.statements))
+def _spread_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
+    """spread[i, p, t] = rows[place, m*t + p], with the tiles of all residues for m.
+
+    What lies inside the input is read there. A vector of a copy that was not stored as that vector
+    waits for all that was stored before it to reach the cache: transformed tiles, in level 2.
+    """
+    layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
+    n, _, _, _, g, _ = strip.place
+    y, first = _origin(strip, i)
+    height, width = strip.x.shape[2:]
+
+    def dealt(start: Any, count: int, deal: Callable[..., tirx.Stmt]) -> tirx.Stmt:
+        """deal(load) of ``count`` samples from ``start`` on; load(j) is of a vector of a row."""
+
+        def of_input(j: Any) -> Any:
+            c = g * strip.conv.group_inputs + channel
+            value = strip.load(strip.x, [n, c, y, first + start + j])
+            return value.astype(f"{ACCUMULATE_DTYPE}x{lanes}")
+
+        if not strip.reads_input:
+            return deal(lambda j: strip.load(strip.rows, [place, start + j]))
+        begin, end = first + start, first + start + count
+        inside = tirx.all(y >= 0, y < height, begin >= 0, end <= width)
+        copied = deal(lambda j: strip.load(strip.rows, [place, start + j]))
+        return tirx.IfThenElse(inside, deal(of_input), copied)
+
+    chunk = strip.loop("t", layout.chunks)
+
+    def whole(load: Callable[[Any], Any]) -> tirx.Stmt:
+        code = StraightLine()
+        vectors = [code.name(load(part * lanes)) for part in range(w.unit)]
+        for residue, vector in enumerate(code.deinterleave(vectors)):
+            target = [i, residue, chunk.loop_var * lanes]
+            code.statements.append(strip.put(strip.spread, target, vector))
+        return tirx.SeqStmt(code.statements)
+
+    def beyond(load: Callable[[Any], Any]) -> tirx.Stmt:
+        """Each in the first lane of a vector, since it is read as one."""
+        places = [[i, sample, end] for sample in range(layout.tail)]
+        return edit.sequence([strip.put(strip.spread, at, load(at[1])) for at in places])
+
+    end = layout.chunks * lanes
+    start = chunk.loop_var * (w.unit * lanes)
+    chunks = edit.rebuild([chunk], dealt(start, w.unit * lanes, whole))
+    if not layout.tail:
+        return chunks
+    if layout.tail <= w.unit:
+        rest = dealt(edit.const_like(start, end * w.unit), layout.tail - 1 + lanes, beyond)
+    else:
+        sample = strip.loop("s", layout.tail)
+        value = tirx.BufferLoad(strip.rows, [place, end * w.unit + sample.loop_var])
+        target = [i, sample.loop_var % w.unit, end + sample.loop_var // w.unit]
+        rest = edit.rebuild([sample], tirx.BufferStore(strip.spread, value, target))
+    return tirx.SeqStmt([chunks, rest])
+
+
+def _clear_beyond(strip: Strip) -> list[tirx.Stmt]:
+    """Samples that are read beside those of the last tiles, and never used; or nothing.
+
+    Memory that nobody wrote may hold slow denormal numbers.
+    """
+    layout, h = strip.layout, strip.layout.h
+    first, end = layout.chunks * strip.lanes, layout.spread
+    if first == end:
+        return []
+    buffer = strip.spread if layout.tail or h.points == 1 else strip.columns
+    return [strip.clear(buffer, first, end)]
 
 
 def _transform_tiles(strip: Strip, channel: Any) -> tirx.Stmt:
-    """for ty, residues, vector of tiles: transform[u, v, ic, tiles] = B^T d B.
+    """for ty, residue of rows: transform[u, v, ic, tiles] = B^T d B.
 
     The last vector of a row of tiles may reach into the next row's place; that row comes later.
     """
-    layout, h, w = strip.layout, strip.layout.h, strip.layout.w
-    ty = strip.loop("ty", h.positions)
-    rh, rw = strip.loop("rh", h.step), strip.loop("rw", w.step)
-    chunk = strip.loop("tx", layout.chunks)
-    code = StraightLine()
-    first = chunk.loop_var * strip.lanes
-
-    def sample(a: int, b: int) -> Any:
-        row = ty.loop_var * h.unit + rh.loop_var + a * h.step
-        later, column = divmod(b, w.outputs)
-        place = [row, column * w.step + rw.loop_var, first + later]
-        return code.name(strip.load(strip.spread, place))
-
-    columns = [
-        transformed(code, h.filter, [sample(a, b) for a in range(h.filter.inputs)])
-        for b in range(w.filter.inputs)
-    ]
-    values = [transformed(code, w.filter, row) for row in zip(*columns, strict=True)]
-    line = (ty.loop_var * h.step + rh.loop_var) * w.step + rw.loop_var
-    tau = line * w.positions + first
-    for u, row in enumerate(values):
-        for v, value in enumerate(row):
-            code.statements.append(strip.put(strip.transform, [u, v, channel, tau], value))
-    tiles = edit.rebuild([ty, rh, rw, chunk], tirx.SeqStmt(code.statements))
+    layout, h = strip.layout, strip.layout.h
+    ty, rh = strip.loop("ty", h.positions), strip.loop("rh", h.step)
+    line, top = ty.loop_var * h.step + rh.loop_var, ty.loop_var * h.unit + rh.loop_var
+    if h.points == 1:
+        passes = [_transform_rows(strip, channel, line, strip.spread, top)]
+    else:
+        u = strip.loop("u", h.points)
+        rows = _transform_rows(strip, channel, line, strip.columns, u.loop_var)
+        passes = [*_transform_columns(strip, top), edit.rebuild([u], rows)]
+    tiles = edit.rebuild([ty, rh], edit.sequence(passes))
     if layout.reach >= layout.read_tiles:
         return tiles
-    beyond = strip.clear(strip.transform, channel, layout.reach, layout.read_tiles)
+    beyond = strip.clear(strip.transform, layout.reach, layout.read_tiles, channel)
     return tirx.SeqStmt([tiles, beyond])
+
+
+def _transform_columns(strip: Strip, top: Any) -> list[tirx.Stmt]:
+    """for p, vector of tiles: columns[u, p, tiles] = B^T spread[rows of the tiles, p, tiles].
+
+    Neighbouring tiles share columns.
+    """
+    layout, h, w = strip.layout, strip.layout.h, strip.layout.w
+
+    def of_samples(count: int, begin: int, end: int) -> tirx.Stmt:
+        sample, chunk = strip.loop("p", count), strip.loop("t", (end - begin) // strip.lanes)
+        at = [sample.loop_var, begin + chunk.loop_var * strip.lanes]
+        code = StraightLine()
+        rows = [top + a * h.step for a in range(h.filter.inputs)]
+        values = [code.name(strip.load(strip.spread, [row, *at])) for row in rows]
+        for u, value in enumerate(transformed(code, h.filter, values)):
+            code.statements.append(strip.put(strip.columns, [u, *at], value))
+        return edit.rebuild([sample, chunk], tirx.SeqStmt(code.statements))
+
+    end = layout.chunks * strip.lanes
+    whole = of_samples(w.unit, 0, end)
+    if not layout.tail:
+        return [whole]
+    return [whole, of_samples(min(w.unit, (w.taps - 1) * w.step), end, layout.spread)]
+
+
+def _transform_rows(strip: Strip, channel: Any, line: Any, columns: Any, u: Any) -> tirx.Stmt:
+    """for residue, vector of tiles: transform[u, v, ic, tiles] = columns[u, samples, tiles] B."""
+    layout, w = strip.layout, strip.layout.w
+    residue, chunk = strip.loop("rw", w.step), strip.loop("tx", layout.chunks)
+    first = chunk.loop_var * strip.lanes
+    tau = (line * w.step + residue.loop_var) * w.positions + first
+    code = StraightLine()
+
+    def sample(b: int) -> Any:
+        later, column = divmod(b, w.outputs)
+        place = [u, column * w.step + residue.loop_var, first + later]
+        return code.name(strip.load(columns, place))
+
+    values = transformed(code, w.filter, [sample(b) for b in range(w.filter.inputs)])
+    row = 0 if layout.h.points == 1 else u
+    for v, value in enumerate(values):
+        code.statements.append(strip.put(strip.transform, [row, v, channel, tau], value))
+    return edit.rebuild([residue, chunk], tirx.SeqStmt(code.statements))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from tvm import tirx
@@ -13,7 +14,7 @@ from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 
 from .filters import inverted
-from .strip import Strip
+from .strip import Strip, product_at
 
 
 def clear_reach(strip: Strip) -> list[tirx.Stmt]:
@@ -25,32 +26,59 @@ def clear_reach(strip: Strip) -> list[tirx.Stmt]:
     if last <= first:
         return []
     row = strip.loop("row", strip.layout.rows)
-    return [edit.rebuild([row], strip.clear(strip.products, row.loop_var, first, last))]
+    return [edit.rebuild([row], strip.clear(strip.products, first, last, row.loop_var))]
 
 
 def write_outputs(strip: Strip) -> tirx.Stmt:
-    """for channel, fh, row of tiles of each residue: outputs = A^T M A for all fw; store."""
+    """for channel, fh, row of tiles of each residue: invert columns; for row of outputs: invert it;
+    store."""
     layout, h = strip.layout, strip.layout.h
     channel = strip.loop("o", layout.tile.block)
     phase = strip.loop("fh", h.phases)
     ty, rh = strip.loop("ty", h.tiles), strip.loop("rh", h.step)
+    row = strip.loop("i", h.outputs)
+    f = strip.place[3]
     o = strip.place[5] * layout.tile.block + channel.loop_var
-    body: tirx.Stmt = tirx.SeqStmt(
-        [
-            _invert_tiles(
-                strip, channel.loop_var, phase.loop_var, ty.loop_var * h.step + rh.loop_var
-            ),
-            _store_rows(strip, o, phase.loop_var, ty.loop_var * h.unit + rh.loop_var),
-        ]
-    )
+    line = ty.loop_var * h.step + rh.loop_var
+    y = ty.loop_var * h.unit + rh.loop_var + row.loop_var * h.step
+    y = strip.place[1] * h.span + y - by_phase(h.shifts, phase.loop_var)
+    oh = y * h.axis.stride + f + phase.loop_var
+    elements = _invert_row(strip, channel.loop_var, phase.loop_var, line, row.loop_var)
+    inside = tirx.all(y >= 0, oh < strip.store.block.writes[0].source.shape[2])
+    stored = tirx.IfThenElse(inside, tirx.SeqStmt([elements, _store_row(strip, o, oh)]), None)
+    body = edit.rebuild([row], stored)
+    if h.points > 1:
+        columns = _invert_columns(strip, channel.loop_var, phase.loop_var, line)
+        body = tirx.SeqStmt([columns, body])
     nest = edit.rebuild([phase, ty, rh], body)
     if layout.computed_channels > strip.conv.group_outputs:
         nest = tirx.IfThenElse(o < strip.conv.group_outputs, nest, None)
     return edit.rebuild([channel], nest)
 
 
-def _invert_tiles(strip: Strip, channel: Any, phase: Any, line: Any) -> tirx.Stmt:
-    """outputs = A^T M A for all fw, of one row of tiles and residue of rows."""
+def _invert_columns(strip: Strip, channel: Any, phase: Any, line: Any) -> tirx.Stmt:
+    """for fw, residue, v, vector of tiles: inverted[fw, residue, i, v, tiles] = A^T M."""
+    layout, h, w = strip.layout, strip.layout.h, strip.layout.w
+    fw, rw = strip.loop("fw", w.axis.stride), strip.loop("rw", w.step)
+    v, chunk = strip.loop("v", w.points), strip.loop("tx", layout.output_chunks)
+    row = w.row(h.row(channel, phase), fw.loop_var)
+    first = chunk.loop_var * strip.lanes
+    tau = (line * w.step + rw.loop_var) * w.positions + first
+    at = product_at(w, v.loop_var, fw.loop_var)
+    code = StraightLine()
+    places = [[h.product(u, phase), at, row, tau] for u in range(h.points)]
+    products = [code.name(strip.load(strip.products, place)) for place in places]
+    for i, value in enumerate(inverted(code, h.filter, products)):
+        place = [fw.loop_var, rw.loop_var, i, v.loop_var, first]
+        code.statements.append(strip.put(strip.inverted, place, value))
+    return edit.rebuild([fw, rw, v, chunk], tirx.SeqStmt(code.statements))
+
+
+def _invert_row(strip: Strip, channel: Any, phase: Any, line: Any, i: Any) -> tirx.Stmt:
+    """for fw, residue, vector of tiles: outputs[fw, columns, tiles] = inverted[..., i, v, tiles] A.
+
+    With one row of taps it is the products that are inverted.
+    """
     layout, h, w = strip.layout, strip.layout.h, strip.layout.w
     fw, rw = strip.loop("fw", w.axis.stride), strip.loop("rw", w.step)
     chunk = strip.loop("tx", layout.output_chunks)
@@ -59,41 +87,46 @@ def _invert_tiles(strip: Strip, channel: Any, phase: Any, line: Any) -> tirx.Stm
     tau = (line * w.step + rw.loop_var) * w.positions + first
     code = StraightLine()
 
-    def product(u: int, v: int) -> Any:
-        place = [h.product(u, phase), w.product(v, fw.loop_var), row, tau]
-        return code.name(strip.load(strip.products, place))
+    def point(v: int) -> Any:
+        if h.points > 1:
+            load = strip.load(strip.inverted, [fw.loop_var, rw.loop_var, i, v, first])
+        else:
+            load = strip.load(strip.products, [0, w.product(v, fw.loop_var), row, tau])
+        return code.name(load)
 
-    columns = [
-        inverted(code, h.filter, [product(u, v) for u in range(h.points)]) for v in range(w.points)
-    ]
-    values = [inverted(code, w.filter, row) for row in zip(*columns, strict=True)]
-    for i, row_values in enumerate(values):
-        for j, value in enumerate(row_values):
-            place = [fw.loop_var, i, j * w.step + rw.loop_var, first]
-            code.statements.append(strip.put(strip.outputs, place, value))
+    values = inverted(code, w.filter, [point(v) for v in range(w.points)])
+    for j, value in enumerate(values):
+        place = [fw.loop_var, j * w.step + rw.loop_var, first]
+        code.statements.append(strip.put(strip.outputs, place, value))
     return edit.rebuild([fw, rw, chunk], tirx.SeqStmt(code.statements))
 
 
-def _store_rows(strip: Strip, o: Any, phase: Any, top: Any) -> tirx.Stmt:
-    """for i, vector of tiles: line = outputs of all fw, interleaved; store what is inside."""
-    layout, h, w, lanes = strip.layout, strip.layout.h, strip.layout.w, strip.lanes
-    n, sy, sx, f, g, _ = strip.place
-    _, _, out_height, out_width = strip.store.block.writes[0].source.shape
-    row = strip.loop("i", h.outputs)
+def _store_row(strip: Strip, o: Any, oh: Any) -> tirx.Stmt:
+    """for vector of tiles: line = outputs of all fw, interleaved; store what is inside."""
+    layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
+    n, _, sx, _, g, _ = strip.place
+    out_width = strip.store.block.writes[0].source.shape[3]
     chunk = strip.loop("tx", layout.output_chunks)
-    y = sy * h.span + top + row.loop_var * h.step - by_phase(h.shifts, phase)
-    oh = y * h.axis.stride + f + phase
     per_chunk = w.unit * w.axis.stride
     first = (sx * w.span + chunk.loop_var * (w.unit * lanes)) * w.axis.stride
     end = tirx.min((sx + 1) * (w.span * w.axis.stride), out_width)
 
     code = StraightLine()
-    sources = []
-    for j in range(w.unit):
-        for fw in range(w.axis.stride):
-            later, column = divmod(j + w.shifts[fw], w.unit)
-            place = [fw, row.loop_var, column, chunk.loop_var * lanes + later]
-            sources.append(code.name(strip.load(strip.outputs, place)))
+
+    def source(j: int, fw: int) -> Any:
+        later, column = divmod(j + w.shifts[fw], w.unit)
+
+        def vector(number: Any) -> Any:
+            return code.name(strip.load(strip.outputs, [fw, column, number * lanes]))
+
+        if not later:
+            return vector(chunk.loop_var)
+        # Loaded as one vector, which was not stored as one, it would wait for both stores.
+        pair = vector(chunk.loop_var), vector(chunk.loop_var + 1)
+        return code.name(edit.shuffle(pair, range(later, later + lanes)))
+
+    places = product(range(w.unit), range(w.axis.stride))
+    sources = [source(j, fw) for j, fw in places]
     wide = code.interleave(sources)
 
     at = [n, g * strip.conv.group_outputs + o, oh]
@@ -109,9 +142,7 @@ def _store_rows(strip: Strip, o: Any, phase: Any, top: Any) -> tirx.Stmt:
     whole = filled(strip.line, _store_whole(strip, at, first, per_chunk))
     part = filled(strip.edge, _store_part(strip, at, first, per_chunk, left))
     stores = tirx.IfThenElse(first + per_chunk * lanes <= end, whole, part)
-    body = edit.rebuild([chunk], tirx.SeqStmt([*code.statements, stores]))
-    inside = tirx.all(y >= 0, oh < out_height)
-    return edit.rebuild([row], tirx.IfThenElse(inside, body, None))
+    return edit.rebuild([chunk], tirx.SeqStmt([*code.statements, stores]))
 
 
 def _store_whole(strip: Strip, at: list[Any], first: Any, vectors: int) -> tirx.Stmt:

@@ -6,6 +6,7 @@ from typing import Any
 
 import tvm_ffi
 from tvm import tirx
+from tvm.ir import TensorLoad
 from tvm.s_tir import SBlockRealize
 
 from tvm_deconv.schedules.algorithms.names import OUTPUTS, PAD, PRODUCTS, TRANSFORM
@@ -14,7 +15,7 @@ from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.pieces import divided
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
-from .tile import Layout
+from .tile import Layout, WinogradAxis
 
 # Rows of input that are copied before the first of them is dealt out.
 ROWS = 4
@@ -57,10 +58,13 @@ class Strip:
         line = w.unit * w.axis.stride * lanes
         self.rows = self.memory("rows", ROWS, layout.row_inputs)
         self.spread = self.memory("spread", h.inputs, w.unit, layout.spread)
+        self.columns = self.memory("columns", h.points, w.unit, layout.spread)
         self.transform = self.memory(TRANSFORM, *points, self.conv.group_inputs | 1, layout.pitch)
         products = (h.products, w.products)
         self.products = self.memory(PRODUCTS, *products, layout.rows | 1, layout.pitch)
-        self.outputs = self.memory(OUTPUTS, w.axis.stride, h.outputs, w.unit, columns)
+        phases = w.axis.stride
+        self.inverted = self.memory("inverted", phases, w.step, h.outputs, w.points, columns)
+        self.outputs = self.memory(OUTPUTS, phases, w.unit, columns)
         self.edge = self.memory("edge", line)
         self.line = self.registers("line", line)
 
@@ -71,6 +75,14 @@ class Strip:
             return [whole]
         parts = (f"{whole.name}{vector}" for vector in range(tile.vectors))
         return [whole, *(tirx.decl_buffer(whole.shape, whole.dtype, name) for name in parts)]
+
+    @property
+    def reads_input(self) -> bool:
+        """Whether what stands in the padded strip is x as it is, where that is inside."""
+        value = self.definition[PAD].body.value.args[1]
+        if isinstance(value, tirx.Cast):
+            value = value.value
+        return isinstance(value, TensorLoad) and value.source.same_as(self.x)
 
     def input_at(self, place: list[Any]) -> Any:
         """What stands in the padded strip at ``place``, where that is inside the input: of x, or of
@@ -84,6 +96,8 @@ class Strip:
     def buffers(self) -> list[Any]:
         """Everything that a strip needs besides input, weights and output."""
         scratch = [self.rows, self.spread, self.transform, self.products, self.outputs]
+        if self.layout.h.points > 1:
+            scratch += [self.columns, self.inverted]
         return [*scratch, self.line, self.edge, *self.in_registers]
 
     def keep_pitch(self) -> list[tirx.Stmt]:
@@ -92,11 +106,11 @@ class Strip:
         keeps the size of one whose address is taken."""
         return [tirx.Evaluate(buffer.data) for buffer in (self.transform, self.products)]
 
-    def clear(self, buffer: Any, row: Any, first: int, last: int) -> tirx.Stmt:
+    def clear(self, buffer: Any, first: int, last: int, *row: Any) -> tirx.Stmt:
         """for u, v: buffer[u, v, row, first:last] = 0."""
         u, v = (self.loop(name, buffer.shape[at]) for at, name in enumerate("uv"))
         beyond = self.loop("tau", last - first)
-        place = [u.loop_var, v.loop_var, row, first + beyond.loop_var]
+        place = [u.loop_var, v.loop_var, *row, first + beyond.loop_var]
         zeros = tirx.BufferStore(buffer, tirx.const(0, ACCUMULATE_DTYPE), place)
         return edit.rebuild([u, v, beyond], zeros)
 
@@ -131,3 +145,11 @@ class Strip:
         indices = [tirx.IntImm(self.index, p) if isinstance(p, int) else p for p in place]
         indices[-1] = edit.ramp(indices[-1], self.lanes)
         return indices
+
+
+def product_at(axis: WinogradAxis, point: Any, phase: Any) -> Any:
+    """A phase's product at a point that is an expression."""
+    if axis.filter.sharing == 1:
+        return point
+    product = axis.product(1, phase) + (point - 1) * axis.filter.sharing
+    return tirx.Select(point == 0, edit.zero_like(product), product)

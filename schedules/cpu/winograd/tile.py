@@ -278,20 +278,20 @@ class Layout:
         return (self.chunks + -(-self._beyond // self.tile.lanes)) * self.tile.lanes
 
     @property
-    def dealt(self) -> int:
-        """Of these, those that the tiles of a row read: most narrow maps have no need of the last
-        vector."""
-        return -(-(self.w.positions + self._beyond) // self.tile.lanes) * self.tile.lanes
-
-    @property
     def _beyond(self) -> int:
         """Tiles after its own of which the last one of a row reads samples."""
         return -(-(self.w.taps - 1) // self.w.outputs)
 
     @property
+    def tail(self) -> int:
+        """Samples of a row that its last tiles read beyond whole vectors of tiles."""
+        return largest(0, self.w.inputs - self.chunks * self.tile.lanes * self.w.unit)
+
+    @property
     def row_inputs(self) -> int:
-        """Samples of a row of input, in whole groups of vectors."""
-        return self.dealt * self.w.unit
+        """Samples of a row of input that are copied, in whole vectors: of the tail one for each."""
+        lanes = self.tile.lanes
+        return (self.chunks * self.w.unit + -(-self.tail // lanes) + (self.tail > 0)) * lanes
 
     @property
     def phases(self) -> int:

@@ -68,6 +68,7 @@ from .choice import choose_tile, choose_tiles
 from .cycles import tile_cycles
 from .finish import finish
 from .space import WinogradSpace
+from .strip import product_at
 from .tile import Layout, WinogradAxis, WinogradTile
 
 
@@ -115,10 +116,10 @@ def compute(
         inside = tirx.all(row >= 0, row < height, column >= 0, column < width)
         return tirx.if_then_else(inside, x[n, c, row, column].astype(ACCUMULATE_DTYPE), zero)
 
-    pad_shape = (*strips, conv.in_channels, h.inputs, layout.row_inputs)
+    pad_shape = (*strips, conv.in_channels, h.inputs, layout.spread * w.unit)
     pad = te.compute(pad_shape, padded, name=PAD)
     spread = te.compute(
-        (*pad_shape[:-1], w.unit, layout.dealt),
+        (*pad_shape[:-1], w.unit, layout.spread),
         lambda n, sy, sx, f, c, i, p, t: pad[n, sy, sx, f, c, i, t * w.unit + p],
         name=SPREAD,
     )
@@ -164,7 +165,7 @@ def compute(
         row = w.row(h.row(o % tile.block, fh), fw)
         factor = _inverse(h, i, u) * _inverse(w, j, v)
         tau = (line * w.step + rw) * w.positions + tx
-        at = _at_point(h, u, fh), _at_point(w, v, fw)
+        at = product_at(h, u, fh), product_at(w, v, fw)
         read = (n, sy, sx, f, g, o // tile.block, *at, row, tau)
         return te.sum(factor * products[read], axis=[u, v])
 
@@ -194,13 +195,6 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: WinogradTile) -> 
     store = steps.inline_epilogue(sch, keep=(PAD, SPREAD, TRANSFORM, PRODUCTS, OUTPUTS))
     winograd_steps.tile_products(sch, tile)
     return for_llvm(finish(sch.mod["main"], Layout(conv, tile), store))
-
-
-def _at_point(axis: WinogradAxis, point: Any, phase: Any) -> Any:
-    """A phase's product at a point that is an expression."""
-    if axis.filter.sharing == 1:
-        return point
-    return tirx.Select(point == 0, 0, axis.product(1, phase) + (point - 1) * axis.filter.sharing)
 
 
 def _samples(axis: WinogradAxis, name: str) -> tuple[Any, Any]:

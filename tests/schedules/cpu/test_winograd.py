@@ -424,6 +424,30 @@ def test_rows_of_scratch_stay_an_odd_number_of_cache_lines_apart():
     assert watch.sizes["transform"] == watch.sizes["products"] == [6, 6, 9, 80]
 
 
+def test_a_transform_goes_along_one_axis_at_a_time_and_reads_the_input_where_it_lies():
+    """All 64 points of a tile at once take twice the registers that there are."""
+    conv = ConvTranspose2d(8, 8, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 1))
+    tile = WinogradTile(16, 1, 8, (6, 6), (2, 32), 8)
+    func, _ = function("winograd", conv, (1, 24, 192), parameters=tile)
+    stores, loaded = {}, set()
+
+    def count(loop):
+        inner = []
+        tvm_ffi.structural_walk(loop.body, (tirx.BufferStore, inner.append))
+        if isinstance(loop.body, tirx.SeqStmt):
+            names = [store.buffer.name for store in inner if store.buffer.name == "transform"]
+            stores[loop] = len(names)
+
+    def note(load):
+        if isinstance(load.indices[-1], tirx.Ramp):
+            loaded.add(load.source.name)
+
+    tvm_ffi.structural_walk(func.body, (tirx.For, count))
+    tvm_ffi.structural_walk(func.body, (tvm.ir.TensorLoad, note))
+    assert max(stores.values()) == Layout(conv, tile).w.points == 8
+    assert {"x", "spread", "columns", "inverted"} <= loaded
+
+
 def prefetched_outputs(block):
     """Elements (channel, row, column) of y that are prefetched for 8 -> 8 channels, 8 x 32."""
     conv = ConvTranspose2d(8, 8, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 1))
