@@ -166,12 +166,12 @@ def test_strips_of_one_phase_have_no_row_of_tiles_beyond_the_map():
     assert [WINOGRAD.packed_shape(conv, tile)[:2] for tile in (together, apart)] == [(1, 1), (1, 2)]
 
 
-@pytest.mark.parametrize(("columns", "dealt", "loaded"), [(6, 16, 32), (15, 16, 32), (16, 32, 32)])
-def test_columns_that_no_tile_reads_are_not_dealt_out(columns, dealt, loaded):
+@pytest.mark.parametrize(("columns", "tail", "loaded"), [(6, 0, 32), (15, 0, 32), (16, 2, 32)])
+def test_columns_that_no_tile_reads_are_not_dealt_out(columns, tail, loaded):
     conv = ConvTranspose2d(5, 3, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 1))
     tile = WinogradTile(16, 1, 3, (2, 2), (2, columns), 3)
     layout = Layout(conv, tile)
-    assert (layout.dealt, layout.spread) == (dealt, loaded)
+    assert (layout.chunks, layout.tail, layout.spread) == (1, tail, loaded)
     check("winograd", conv, (1, 5, 2 * columns), parameters=tile)
 
 
