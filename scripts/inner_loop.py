@@ -1,9 +1,10 @@
 """The inner loop of a kernel's AArch64 assembly, and its cycles by LLVM's machine code analyser.
 
 A loop is the text between a label and a later branch back to it. Among the loops that hold no
-other loop, the reduction is the one that does nothing with vectors of numbers but multiply-adds; a
-kernel whose phases have unlike numbers of taps has several. Winograd's transforms multiply and add
-too, but their loops also have plain sums of vectors, for the points 1 and -1 that they all have.
+other loop, the reduction is the one that does nothing with vectors of numbers but multiply-adds,
+and stores nothing, unless on the stack; a kernel whose phases have unlike numbers of taps has
+several. The loops of Winograd's transforms multiply and add too, and some do nothing else, but
+store what they computed.
 """
 
 from __future__ import annotations
@@ -56,9 +57,10 @@ class Loop:
 
     @property
     def is_reduction(self) -> bool:
-        """Whether multiply-adds are all that it does with vectors of numbers."""
+        """Whether multiply-adds are all that it does with vectors of numbers, and sums are kept."""
         others = any(_OTHER_ARITHMETIC.match(line) for line in self.instructions)
-        return self.multiply_adds > 0 and not others
+        stores = sum(bool(_STORE.match(line)) for line in self.instructions)
+        return self.multiply_adds > 0 and not others and stores == self.spills
 
     @property
     def loads(self) -> int:

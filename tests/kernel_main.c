@@ -16,7 +16,7 @@
 #include <tvm/ffi/c_api.h>
 #endif
 
-enum { MOST_TENSORS = 8, MOST_DIMS = 8, TASKS = 3 };
+enum { MOST_TENSORS = 8, MOST_DIMS = 12, TASKS = 3 };
 
 typedef struct {
   void *sync;
