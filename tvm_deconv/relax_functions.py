@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 import tvm
-from tvm import relax
+import tvm_ffi
+from tvm import relax, tirx
 from tvm.relax.expr_functor import PyExprMutator
 
 # The attribute of a function of free sizes that was an operator for a reshape.
 RESHAPE = "tvm_deconv.reshape"
+CALL_TIR = tvm.ir.Op.get("relax.call_tir")
+# Those that write over an argument, too.
+KERNEL_CALLS = (CALL_TIR, tvm.ir.Op.get("relax.call_tir_inplace"))
 # relax.OpPatternKind.kOpaque.
 _OPAQUE = 8
 
@@ -89,6 +94,29 @@ def _binds(body: relax.SeqExpr, is_meant: Callable[[relax.Expr], bool]) -> bool:
         if is_meant(value) or any(_binds(branch, is_meant) for branch in branches):
             return True
     return False
+
+
+def kernel_of(mod: tvm.IRModule, value: relax.Expr | None) -> tirx.PrimFunc | None:
+    """The kernel that ``value`` calls, if that gives a tensor of its own (``call_tir``)."""
+    if not isinstance(value, relax.Call) or value.op != CALL_TIR:
+        return None
+    callee = mod[value.args[0]]
+    return callee if isinstance(callee, tirx.PrimFunc) else None
+
+
+def dataflow_bindings(func: relax.Function) -> Iterator[tuple[relax.Var, relax.Expr]]:
+    """The variables of all dataflow blocks, in order, and what they are bound to."""
+    for block in func.body.blocks:
+        for binding in block.bindings if isinstance(block, relax.DataflowBlock) else ():
+            yield binding.var, binding.value
+
+
+def reads_of(func: relax.Function) -> Counter[relax.Var]:
+    """How often dataflow blocks read the variables that only they can read."""
+    found: list[relax.Var] = []
+    for _, value in dataflow_bindings(func):
+        tvm_ffi.structural_walk(value, (relax.DataflowVar, found.append))
+    return Counter(found)
 
 
 def opaque(func: tvm.tirx.PrimFunc) -> tvm.tirx.PrimFunc:

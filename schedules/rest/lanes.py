@@ -35,7 +35,7 @@ from .reduction import (
 from .stage import Expr, Stage, StageAxis, Var, substitute
 
 # Additions take four cycles on recent cores: so many vectors are in flight on long rows.
-_VECTORS = 4
+VECTORS = 4
 
 # Shorter rows than this gain nothing from lanes.
 _SHORTEST_ROW = 4
@@ -117,7 +117,7 @@ def _lanes_and_width(row: Sequence[StageAxis], machine: CpuMachine) -> tuple[int
         lanes //= 2
     best = lanes, lanes
     for narrower in (lanes, lanes // 2) if lanes > _LONG_ROW else (lanes,):
-        for vectors in range(1, _VECTORS + 1):
+        for vectors in range(1, VECTORS + 1):
             # Pairs of vectors are joined, and joining takes as long as a step.
             is_even = vectors & (vectors - 1) == 0
             width = narrower * vectors
@@ -221,30 +221,35 @@ class _Builder:
     def _joined(
         vectors: list[Expr], lanes: int, sums: Accumulation, statements: list[tirx.Stmt]
     ) -> Expr:
-        """The lanes of all vectors as one number: vectors in pairs, then halves of the last.
-
-        Left to itself LLVM pairs lanes of different vectors, with a dozen shuffles for each step.
-        """
-        while len(vectors) > 1:
-            half = len(vectors) // 2
-            vectors = [sums.combine(vectors[i], vectors[i + half]) for i in range(half)]
-        (total,) = vectors
+        """The lanes of all vectors as one number."""
 
         def bound(value: Expr) -> Expr:
             whole = Var("lanes", value.ty)
             statements.append(tirx.Bind(whole, value))
             return whole
 
-        return across_lanes(total, lanes, sums.combine, bound)
+        return across_lanes(vectors, lanes, sums.combine, bound)
 
     def _number(self, value: int) -> Expr:
         return tirx.IntImm(self._integer.dtype, value)
 
 
 def across_lanes(
-    total: Expr, lanes: int, combine: Callable[[Expr, Expr], Expr], bound: Callable[[Expr], Expr]
+    vectors: Sequence[Expr],
+    lanes: int,
+    combine: Callable[[Expr, Expr], Expr],
+    bound: Callable[[Expr], Expr],
 ) -> Expr:
-    """The lanes of a vector as one number, by halves; ``bound`` gives a value a name."""
+    """The lanes of all vectors as one number: vectors in pairs, then halves of the last.
+
+    Left to itself LLVM pairs lanes of different vectors, with a dozen shuffles for each step.
+    ``bound`` gives a value a name.
+    """
+    while len(vectors) > 1:
+        half = len(vectors) // 2
+        joined = [combine(vectors[i], vectors[i + half]) for i in range(half)]
+        vectors = [*joined, *vectors[2 * half :]]
+    (total,) = vectors
     while lanes > 1:
         whole = bound(total)
         lanes //= 2

@@ -12,9 +12,9 @@ import tvm
 import tvm_ffi
 from tvm import relax, tirx
 
-from .views import is_reshape
+from tvm_deconv.relax_functions import KERNEL_CALLS
 
-_CALLS = tuple(tvm.ir.Op.get(f"relax.{name}") for name in ("call_tir", "call_tir_inplace"))
+from .views import is_reshape
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.AcceptUnaligned")
@@ -46,7 +46,7 @@ def _add_readers(
         count = len(given)
         for binding in bindings:
             value = binding.value
-            if isinstance(value, relax.Call) and value.op in _CALLS:
+            if isinstance(value, relax.Call) and value.op in KERNEL_CALLS:
                 kernel, arguments = value.args[0], value.args[1]
                 read = {place for place, each in enumerate(arguments) if each in given}
                 if read:

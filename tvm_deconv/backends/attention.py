@@ -9,24 +9,20 @@ one that goes by strips of rows keeps them in the cache (``schedules.rest.attent
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import tvm
-import tvm_ffi
 from tvm import relax, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.target import Target
 
-from tvm_deconv.relax_functions import with_rebuilt
+from tvm_deconv.relax_functions import dataflow_bindings, kernel_of, reads_of, with_rebuilt
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.rest.attention.schedule import schedule_attention
 from tvm_deconv.schedules.rest.default import is_scheduled
 
 from .registry import machine_of
-
-_CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 
 
 @dataclass(frozen=True)
@@ -83,18 +79,13 @@ class MergeAttention:
 
 def _chains(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, _Chain]:
     """Three calls in a row, by the variable of the last; nobody else reads what is between them."""
+    read = reads_of(func)
     calls: dict[relax.Var, relax.Call] = {}
-    read: Counter[relax.Var] = Counter()
-
-    def count(var: relax.Var) -> None:
-        read[var] += 1
-
-    for block in func.body.blocks:
-        for binding in block.bindings if isinstance(block, relax.DataflowBlock) else ():
-            tvm_ffi.structural_walk(binding.value, (relax.DataflowVar, count))
-            # Sizes that a call hands on belong to one function alone.
-            if _is_kernel(mod, binding.value) and len(binding.value.args) == 2:
-                calls[binding.var] = binding.value
+    for var, value in dataflow_bindings(func):
+        kernel = kernel_of(mod, value)
+        # Those of layers are scheduled. Sizes that a call hands on belong to one function alone.
+        if kernel is not None and not is_scheduled(kernel) and len(value.args) == 2:
+            calls[var] = value
 
     def alone(given: relax.Expr) -> relax.Call | None:
         is_own = isinstance(given, relax.DataflowVar) and read[given] == 1
@@ -110,14 +101,6 @@ def _chains(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, _Chain]:
             if scores is not None:
                 found[var] = _Chain(scores, softmax, call, place)
     return found
-
-
-def _is_kernel(mod: tvm.IRModule, value: relax.Expr) -> bool:
-    """Whether it is a call of a kernel that is not scheduled yet, as those of layers are."""
-    if not isinstance(value, relax.Call) or value.op != _CALL_TIR:
-        return False
-    func = mod[value.args[0]]
-    return isinstance(func, tirx.PrimFunc) and not is_scheduled(func)
 
 
 @mutator

@@ -10,7 +10,6 @@ one thread). A schedule says which parameter its result may be written over (``O
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 import tvm
@@ -18,13 +17,11 @@ import tvm_ffi
 from tvm import relax, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from tvm_deconv.relax_functions import with_rebuilt
+from tvm_deconv.relax_functions import dataflow_bindings, kernel_of, reads_of, with_rebuilt
 from tvm_deconv.schedules.rest.default import OVERWRITES
 from tvm_deconv.schedules.tir.edit import moving
 
 from .views import is_reshape
-
-_CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.OverwriteInputs")
@@ -43,19 +40,11 @@ class OverwriteInputs:
 
 def _found(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, int]:
     """The variables whose values can be written over an argument, and its place."""
-    values: dict[relax.Var, relax.Expr] = {}
-    read: Counter[relax.Var] = Counter()
-
-    def count(var: relax.Var) -> None:
-        read[var] += 1
-
-    for block in func.body.blocks:
-        for binding in block.bindings if isinstance(block, relax.DataflowBlock) else ():
-            values[binding.var] = binding.value
-            tvm_ffi.structural_walk(binding.value, (relax.DataflowVar, count))
+    values, read = dict(dataflow_bindings(func)), reads_of(func)
     found: dict[relax.Var, int] = {}
     for var, value in values.items():
-        place = (_kernel(mod, value).attrs or {}).get(OVERWRITES) if _is_kernel(value) else None
+        kernel = kernel_of(mod, value)
+        place = (kernel.attrs or {}).get(OVERWRITES) if kernel is not None else None
         if place is None:
             continue
         given = value.args[1].fields[int(place)]
@@ -66,17 +55,10 @@ def _found(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, int]:
     return found
 
 
-def _is_kernel(value: relax.Expr | None) -> bool:
-    return isinstance(value, relax.Call) and value.op == _CALL_TIR
-
-
-def _kernel(mod: tvm.IRModule, call: relax.Call) -> tirx.PrimFunc:
-    return mod[call.args[0]]
-
-
 def _is_new(mod: tvm.IRModule, value: relax.Expr | None) -> bool:
     """Whether ``value`` is a tensor of its own, which TVM makes no view of what a kernel reads."""
-    return value is not None and _is_kernel(value) and not is_reshape(_kernel(mod, value))
+    kernel = kernel_of(mod, value)
+    return kernel is not None and not is_reshape(kernel)
 
 
 @mutator

@@ -10,9 +10,7 @@ import tvm
 from tvm import relax, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from tvm_deconv.relax_functions import with_rebuilt
-
-CALL_TIR = "relax.call_tir"
+from tvm_deconv.relax_functions import CALL_TIR, with_rebuilt
 
 # A function, and by which parameter what packs the constants that it takes.
 Packed: TypeAlias = tuple[tirx.PrimFunc, Mapping[int, Callable[[np.ndarray], np.ndarray]]]
@@ -26,7 +24,7 @@ def constant_parameters(mod: tvm.IRModule) -> dict[str, set[int]]:
     def visit(expr: relax.Expr) -> None:
         if not isinstance(expr, relax.Call):
             return
-        if not _is_call_tir(expr):
+        if expr.op != CALL_TIR:
             # Called in another way, or handed to someone.
             elsewhere.update(
                 arg.name_hint for arg in (expr.op, *expr.args) if isinstance(arg, tvm.ir.GlobalVar)
@@ -49,10 +47,6 @@ def with_packed(mod: tvm.IRModule, packed: Mapping[str, Packed]) -> tvm.IRModule
     return with_rebuilt(mod, lambda work, _func: _Rebuild(work, packed))
 
 
-def _is_call_tir(call: relax.Call) -> bool:
-    return getattr(call.op, "name", "") == CALL_TIR
-
-
 @mutator
 class _Rebuild(PyExprMutator):
     """Calls the functions that take constants packed, with these."""
@@ -63,7 +57,7 @@ class _Rebuild(PyExprMutator):
         self.callees: dict[str, tvm.ir.GlobalVar] = {}
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
-        name = call.args[0].name_hint if _is_call_tir(call) else ""
+        name = call.args[0].name_hint if call.op == CALL_TIR else ""
         if name not in self.packed:
             return super().visit_call_(call)
         func, packings = self.packed[name]

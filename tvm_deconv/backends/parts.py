@@ -20,11 +20,9 @@ import tvm_ffi
 from tvm import relax, sym, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from tvm_deconv.relax_functions import with_rebuilt
+from tvm_deconv.relax_functions import dataflow_bindings, kernel_of, reads_of, with_rebuilt
 from tvm_deconv.schedules.rest.stage import Load, Stage, simplify_under, stages_of, static_value
 from tvm_deconv.schedules.tir.edit import const_like, moving
-
-_CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 
 # Elements. To copy less takes no longer than the microseconds of a call, and another function for
 # what reads it takes some ten milliseconds to compile.
@@ -64,11 +62,11 @@ def _parts(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, _Part]:
     copies: dict[relax.Var, list[_Part]] = {}
     parts: dict[relax.Var, _Part] = {}
     copy_of: dict[relax.Var, relax.Var] = {}
-    reads: Counter[relax.Var] = Counter()
+    reads = reads_of(func)
     known: Counter[relax.Var] = Counter()
     offsets: dict[str, list[Offsets] | None] = {}
 
-    def copied(call: relax.Call) -> list[_Part] | None:
+    def copied(call: relax.Call, kernel: tirx.PrimFunc) -> list[_Part] | None:
         """The parts that a call copies; None where it does anything else, or copies little."""
         given = call.args[1].fields
         # Sizes that a call hands on behind its tensors are known to that function alone.
@@ -76,23 +74,23 @@ def _parts(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, _Part]:
             return None
         name = call.args[0].name_hint
         if name not in offsets:
-            offsets[name] = _worth_sparing(mod[call.args[0]])
+            offsets[name] = _worth_sparing(kernel)
         own = offsets[name]
         return None if own is None else [_Part(given[0], at) for at in own]
 
-    for value, var in _bindings(func):
-        tvm_ffi.structural_walk(value, (relax.DataflowVar, lambda read: reads.update([read])))
+    for var, value in dataflow_bindings(func):
+        kernel = kernel_of(mod, value)
         if isinstance(value, relax.TupleGetItem) and value.tuple_value in copies:
             copy = value.tuple_value
             if isinstance(var, relax.DataflowVar):
                 parts[var], copy_of[var] = copies[copy][value.index], copy
                 known[copy] += 1
-        elif _is_kernel(mod, value):
+        elif kernel is not None:
             for place, given in enumerate(value.args[1].fields):
                 part = parts.get(given)
-                if part is not None and _reading(mod[value.args[0]], {place: part}) is not None:
+                if part is not None and _reading(kernel, {place: part}) is not None:
                     known[given] += 1
-            made = copied(value) if isinstance(var, relax.DataflowVar) else None
+            made = copied(value, kernel) if isinstance(var, relax.DataflowVar) else None
             if made is None:
                 continue
             copies[var] = made
@@ -102,23 +100,6 @@ def _parts(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, _Part]:
     needed = {copy for copy in tuples if reads[copy] > known[copy]}
     needed |= {copy_of[part] for part in parts if reads[part] > known[part]}
     return {var: part for var, part in parts.items() if copy_of[var] not in needed}
-
-
-def _bindings(func: relax.Function) -> list[tuple[relax.Expr, relax.Var]]:
-    return [
-        (binding.value, binding.var)
-        for block in func.body.blocks
-        if isinstance(block, relax.DataflowBlock)
-        for binding in block.bindings
-    ]
-
-
-def _is_kernel(mod: tvm.IRModule, value: relax.Expr) -> bool:
-    return (
-        isinstance(value, relax.Call)
-        and value.op == _CALL_TIR
-        and isinstance(mod[value.args[0]], tirx.PrimFunc)
-    )
 
 
 def _worth_sparing(func: tirx.PrimFunc) -> list[Offsets] | None:
@@ -167,11 +148,13 @@ def _offsets(stage: Stage, given: tirx.Var) -> Offsets | None:
         static_value(simplify_under(stage.axes, before - after))
         for before, after in zip(load.indices, store.indices, strict=True)
     ]
+    is_same = False
     for offset, size, whole in zip(offsets, result.shape, given.shape, strict=True):
         is_same = sym.Analyzer().can_prove_equal(size, whole)
         if offset is None or (not is_same and None in (static_value(size), static_value(whole))):
             return None
-    if offsets[-1] != 0 or not sym.Analyzer().can_prove_equal(result.shape[-1], given.shape[-1]):
+    # Of the last axis.
+    if offsets[-1] != 0 or not is_same:
         return None
     return tuple(offset for offset in offsets if offset is not None)
 
@@ -225,16 +208,16 @@ class _Read(PyExprMutator):
         self.kernels: dict[Any, tvm.ir.GlobalVar] = {}
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
-        given = call.args[1].fields if _is_kernel(self.mod, call) else []
+        kernel = kernel_of(self.mod, call)
+        given = [] if kernel is None else call.args[1].fields
         parts = {i: self.parts[arg] for i, arg in enumerate(given) if arg in self.parts}
-        if not parts:
+        if kernel is None or not parts:
             return super().visit_call_(call)
         name = call.args[0].name_hint
         places = ((i, part.offsets, tuple(part.whole.ty.shape.values)) for i, part in parts.items())
         key = name, *places
         if key not in self.kernels:
-            func = _reading(self.mod[call.args[0]], parts)
-            self.kernels[key] = self.builder_.add_func(func, name)
+            self.kernels[key] = self.builder_.add_func(_reading(kernel, parts), name)
         wholes = [parts[i].whole if i in parts else arg for i, arg in enumerate(given)]
         arguments = relax.Tuple([self.visit_expr(whole) for whole in wholes])
         rest = [self.visit_expr(arg) for arg in call.args[2:]]

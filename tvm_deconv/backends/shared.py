@@ -19,9 +19,7 @@ from tvm import relax, tirx
 from tvm.ir import GlobalVar, Var
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from tvm_deconv.relax_functions import with_changed
-
-_CALLS = tuple(tvm.ir.Op.get(f"relax.{name}") for name in ("call_tir", "call_tir_inplace"))
+from tvm_deconv.relax_functions import KERNEL_CALLS, with_changed
 
 
 class _Shared(NamedTuple):
@@ -109,7 +107,7 @@ class _Share(PyExprMutator):
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = super().visit_call_(call)
         # A third argument holds sizes behind the outputs: nothing that TVM's fusion leaves.
-        if call.op not in _CALLS or len(call.args) != 2 or call.args[0] not in self.instead:
+        if call.op not in KERNEL_CALLS or len(call.args) != 2 or call.args[0] not in self.instead:
             return call
         function, places = self.instead[call.args[0]]
         given = call.args[1].fields

@@ -21,9 +21,7 @@ from tvm.relax.analysis import has_reshape_pattern
 from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.s_tir import SBlock, SBlockRealize
 
-from tvm_deconv.relax_functions import RESHAPE, with_changed
-
-_CALL_TIR = tvm.ir.Op.get("relax.call_tir")
+from tvm_deconv.relax_functions import RESHAPE, dataflow_bindings, kernel_of, with_changed
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.ViewReshapes")
@@ -46,18 +44,14 @@ def _views(mod: tvm.IRModule, func: relax.Function) -> set[relax.Var]:
     """The variables of dataflow blocks that can be views of what they read."""
     found: set[relax.Var] = set()
     computed: set[relax.Var] = set()
-    for block in func.body.blocks:
-        if not isinstance(block, relax.DataflowBlock):
+    for var, value in dataflow_bindings(func):
+        kernel = kernel_of(mod, value)
+        if kernel is None:
             continue
-        for binding in block.bindings:
-            var, value = binding.var, binding.value
-            if not isinstance(value, relax.Call) or value.op != _CALL_TIR:
-                continue
-            kernel = mod[value.args[0]]
-            if not (isinstance(kernel, tirx.PrimFunc) and is_reshape(kernel)):
-                computed.add(var)
-            elif isinstance(var, relax.DataflowVar) or value.args[1].fields[0] in computed:
-                found.add(var)
+        if not is_reshape(kernel):
+            computed.add(var)
+        elif isinstance(var, relax.DataflowVar) or value.args[1].fields[0] in computed:
+            found.add(var)
     return found
 
 

@@ -13,8 +13,7 @@ import tvm
 from tvm import relax
 
 from tvm_deconv.layer_names import layer_name, named
-
-_CALLS = ("relax.call_tir", "relax.call_tir_inplace")
+from tvm_deconv.relax_functions import KERNEL_CALLS
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.FuseNamed")
@@ -80,7 +79,7 @@ def _callee(value: relax.Expr, mod: tvm.IRModule) -> relax.Function | None:
 
 def _key(value: relax.Expr, known: Mapping[relax.Expr, relax.Expr]) -> Any:
     """Equal for equal calls of functions, given what their operands were before."""
-    if not isinstance(value, relax.Call) or getattr(value.op, "name", "") not in _CALLS:
+    if not isinstance(value, relax.Call) or value.op not in KERNEL_CALLS:
         return value
     callee, operands = value.args[0], value.args[1].fields
     return callee.name_hint, *(known.get(operand, operand) for operand in operands)

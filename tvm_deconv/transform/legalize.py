@@ -13,12 +13,11 @@ from tvm.target import Target
 
 from tvm_deconv.pads import pad_by_sizes
 from tvm_deconv.patterns.layouts import begins_and_ends
-from tvm_deconv.relax_functions import RESHAPE
+from tvm_deconv.relax_functions import CALL_TIR, RESHAPE
 
 from .fuse import FuseNamed
 from .graph import dtype_of, shape_of
 
-_CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 _FUSION = "FuseOps"
 _CONCAT, _PAD, _QUANTIZE = "relax.concat", "relax.nn.pad", "relax.quantize"
 _RESHAPES = ("relax.flatten", "relax.reshape")
@@ -67,7 +66,7 @@ def _reshape(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     made = _stock(builder, call)
     shapes = [shape_of(side) for side in (call, call.args[0])]
     known = all(isinstance(size, int) for shape in shapes for size in shape or ())
-    if known or not isinstance(made, relax.Call) or made.op != _CALL_TIR:
+    if known or not isinstance(made, relax.Call) or made.op != CALL_TIR:
         return made
     kernel = made.args[0]
     builder.update_func(kernel, builder.get()[kernel].with_attr(RESHAPE, True))

@@ -123,17 +123,19 @@ def _spread_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
     def dealt(start: Any, count: int, deal: Callable[..., tirx.Stmt]) -> tirx.Stmt:
         """deal(load) of ``count`` samples from ``start`` on; load(j) is of a vector of a row."""
 
+        def of_copy(j: Any) -> Any:
+            return strip.load(strip.rows, [place, start + j])
+
         def of_input(j: Any) -> Any:
             c = g * strip.conv.group_inputs + channel
             value = strip.load(strip.x, [n, c, y, first + start + j])
             return value.astype(f"{ACCUMULATE_DTYPE}x{lanes}")
 
         if not strip.reads_input:
-            return deal(lambda j: strip.load(strip.rows, [place, start + j]))
+            return deal(of_copy)
         begin, end = first + start, first + start + count
         inside = tirx.all(y >= 0, y < height, begin >= 0, end <= width)
-        copied = deal(lambda j: strip.load(strip.rows, [place, start + j]))
-        return tirx.IfThenElse(inside, deal(of_input), copied)
+        return tirx.IfThenElse(inside, deal(of_input), deal(of_copy))
 
     chunk = strip.loop("t", layout.chunks)
 

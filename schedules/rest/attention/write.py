@@ -18,7 +18,7 @@ from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
-from tvm_deconv.schedules.rest.lanes import across_lanes
+from tvm_deconv.schedules.rest.lanes import VECTORS, across_lanes
 from tvm_deconv.schedules.rest.product.read import Product
 from tvm_deconv.schedules.rest.product.tile import Tile
 from tvm_deconv.schedules.rest.product.write import (
@@ -35,9 +35,6 @@ from tvm_deconv.schedules.tir.edit import index, ramp
 from .read import Attention
 
 _FLOAT = "float32"
-
-# Maxima and sums take four cycles: so many vectors of them are in flight.
-_VECTORS = 4
 
 
 @dataclass(frozen=True)
@@ -164,7 +161,7 @@ class _Writer:
         """A row's numbers as one."""
         lanes = self.lanes
         whole = self.width // lanes
-        ways = max(1, min(_VECTORS, whole))
+        ways = min(VECTORS, whole)
         partial = T.alloc_buffer((index(ways * lanes),), _FLOAT, scope="local")
         places = [ramp(way * lanes, lanes) for way in range(ways)]
         for place in places:
@@ -180,13 +177,9 @@ class _Writer:
         for way in range(whole % ways):
             take(way, begin + (whole // ways * ways + way) * lanes)
         vectors = [partial[place] for place in places]
-        while len(vectors) > 1:
-            half = len(vectors) // 2
-            joined = [combine(vectors[i], vectors[i + half]) for i in range(half)]
-            vectors = [*joined, *vectors[2 * half :]]
         # In memory: TVM would put what a name stands for into the loop of vectors that reads it.
         total = T.alloc_buffer((index(1),), _FLOAT, scope="local")
-        T.buffer_store(total, across_lanes(vectors[0], lanes, combine, T.bind), [index(0)])
+        T.buffer_store(total, across_lanes(vectors, lanes, combine, T.bind), [index(0)])
         rest = self.width % lanes
         if rest:
             with T.serial(index(0), index(rest)) as i:
