@@ -64,6 +64,11 @@ class _Kernel:
     overwritten: int | None
 
     @property
+    def tensors(self) -> list[relax.Expr]:
+        """The arguments but for sizes, which are behind them."""
+        return [arg for arg in self.arguments if isinstance(arg.ty, relax.TensorType)]
+
+    @property
     def result(self) -> int:
         """Which parameter the result is."""
         return len(self.arguments) if self.overwritten is None else self.overwritten
@@ -73,12 +78,12 @@ def _kernel(mod: tvm.IRModule, value: relax.Expr | None) -> _Kernel | None:
     """The kernel that ``value`` calls for one tensor."""
     if not isinstance(value, relax.Call) or value.op not in KERNEL_CALLS or len(value.args) > 2:
         return None
-    func, arguments = mod[value.args[0]], value.args[1].fields
-    places = [None] if value.op == CALL_TIR else value.attrs.inplace_indices
+    func, name = mod[value.args[0]], value.args[0].name_hint
+    place = None if value.op == CALL_TIR else int(value.attrs.inplace_indices[0])
     is_one = len(value.ty_args) == 1 and isinstance(value.ty_args[0], relax.TensorType)
     if not isinstance(func, tirx.PrimFunc) or not is_one:
         return None
-    return _Kernel(value.args[0].name_hint, func, arguments, None if places[0] is None else int(places[0]))
+    return _Kernel(name, func, value.args[1].fields, place)
 
 
 class _Layout:
@@ -110,7 +115,7 @@ class _Layout:
         axis = self._joins[var]
         nested = (
             self.inputs(given) if self._joins.get(given) == axis else [given]
-            for given in self._kernels[var].arguments
+            for given in self._kernels[var].tensors
         )
         return [given for inputs in nested for given in inputs]
 
@@ -121,13 +126,13 @@ class _Layout:
         if kernel is None or axis is None or not isinstance(var, relax.DataflowVar):
             return None
         axis, sizes = int(axis), var.ty.shape.values
-        known = [static_value(given.ty.shape.values[axis]) for given in kernel.arguments]
-        params = [static_value(p.shape[axis]) for p in kernel.func.params[: len(known)]]
+        joined = [static_value(given.ty.shape.values[axis]) for given in kernel.tensors]
+        params = [static_value(p.shape[axis]) for p in kernel.func.params[: len(joined)]]
         # A kernel that reads parts of others where they lie (``ReadParts``) has other parameters.
-        is_plain = None not in known and known == params
+        is_plain = None not in joined and joined == params
         is_flat = all(static_value(size) == 1 for size in sizes[:axis]) and axis + 1 < len(sizes)
-        fixed = [static_value(size) for size in sizes]
-        is_small = None not in fixed and prod(fixed) < FEWEST
+        fixed = [known for size in sizes if (known := static_value(size)) is not None]
+        is_small = len(fixed) == len(sizes) and prod(fixed) < FEWEST
         return axis if is_plain and is_flat and not is_small else None
 
     def _size(self, var: relax.Var) -> int:
@@ -143,13 +148,16 @@ class _Layout:
         for whole, copies in self.copies.items():
             placed = {**copies, **{v: p for v, p in self.parts.items() if p.whole == whole}}
             first = placed.get(inputs[0])
-            if first is not None and self._layout(first, axis, inputs, sizes).items() <= placed.items():
+            if first is None:
+                continue
+            if self._laid_out(first, axis, inputs, sizes).items() <= placed.items():
                 if self._is_readable(var, first):
                     self.parts[var] = first
                 return
-        self._add(var, self._layout(Part(var, (0,) * len(var.ty.shape.values)), axis, inputs, sizes))
+        own = Part(var, (0,) * len(var.ty.shape.values))
+        self._add(var, self._laid_out(own, axis, inputs, sizes))
 
-    def _layout(
+    def _laid_out(
         self, first: Part, axis: int, inputs: Sequence[relax.Expr], sizes: Sequence[int]
     ) -> dict[relax.Expr, Part]:
         """One behind the other."""
@@ -204,6 +212,7 @@ class _Write(PyExprMutator):
         # The result of a Concat by now, as the kernel gave it that wrote to it last.
         self.written: dict[relax.Var, relax.Var] = {}
         self.copied: set[tuple[relax.Var, relax.Expr]] = set()
+        self.copying: dict[tuple, tuple[str, tirx.PrimFunc]] = {}
         self.kernels: dict[Any, tvm.ir.GlobalVar] = {}
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
@@ -225,7 +234,18 @@ class _Write(PyExprMutator):
         for given in self.layout.inputs(join):
             if given in copies and (whole, given) not in self.copied:
                 self.copied.add((whole, given))
-                self._write(_copying(given), copies[given])
+                self._write(self._copying(given), copies[given])
+
+    def _copying(self, given: relax.Expr) -> _Kernel:
+        """A kernel that copies a tensor."""
+        shape, dtype = given.ty.shape.values, str(given.ty.dtype)
+        key = (*shape, dtype)
+        if key not in self.copying:
+            data = te.placeholder(shape, dtype, "data")
+            copy = te.compute(shape, lambda *at: data(*at), "copy")
+            made = te.create_prim_func([data, copy])
+            self.copying[key] = f"copy_part{len(self.copying) or ''}", made
+        return _Kernel(*self.copying[key], [given], None)
 
     def _write(self, kernel: _Kernel, part: Part) -> None:
         callee, arguments = self._changed(kernel, part)
@@ -233,7 +253,9 @@ class _Write(PyExprMutator):
         if begun is None:
             call = relax.call_tir(callee, relax.Tuple(arguments), part.whole.ty)
         else:
-            given = relax.Tuple(arguments if kernel.overwritten is not None else [*arguments, begun])
+            if kernel.overwritten is None:
+                arguments.append(begun)
+            given = relax.Tuple(arguments)
             call = relax.op.call_tir_inplace(callee, given, kernel.result, part.whole.ty)
         self.written[part.whole] = made = self.builder_.emit(call)
         self.set_var_remap(part.whole, made)
@@ -260,11 +282,3 @@ class _Write(PyExprMutator):
             self.kernels[key] = self.builder_.add_func(made, kernel.name)
         return self.kernels[key], [self.visit_expr(arg) for arg in given]
 
-
-def _copying(given: relax.Expr) -> _Kernel:
-    """A kernel that copies a tensor."""
-    shape, dtype = given.ty.shape.values, str(given.ty.dtype)
-    sizes = ",".join(str(size) for size in shape)
-    data = te.placeholder(shape, dtype, "data")
-    copy = te.compute(shape, lambda *at: data(*at), "copy")
-    return _Kernel(f"copy_{sizes}_{dtype}", te.create_prim_func([data, copy]), [given], None)
