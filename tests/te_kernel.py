@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tvm
 from drawn import expected_output, random, weights_of
+from quick_library import library
 from tvm import te
 
 from tvm_deconv.schedules import llvm
@@ -52,7 +53,7 @@ def compile_here(schedule, arguments, target):
 
 def compile_quickly(schedule, arguments, target):
     """As ``compile_here``, without LLVM's optimizations: what is summed is decided before them."""
-    return compile_here(schedule, arguments, tvm.target.Target(f"{target} -opt-level=0"))
+    return library(compile_here(schedule, arguments, tvm.target.Target(f"{target} -opt-level=0")))
 
 
 def run_here(built, x, packed, shape):
