@@ -81,7 +81,7 @@ def _has_equal_sums(weight: np.ndarray, axis: Axis, dimension: int) -> bool:
         ends = [float(end) for end in (weight.min(initial=0), weight.max(initial=0))]
     if not np.isfinite(ends).all():
         return False
-    # The first of thousands of filters nearly always tells the phases apart, however large sums are.
+    # The first of thousands of filters nearly always tells the phases apart.
     bound = weight.shape[dimension] * max(map(abs, ends))
     if _sums(weight[:1, :1], axis, dimension)[0] > _ROUNDING * bound:
         return False
