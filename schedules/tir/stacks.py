@@ -89,7 +89,7 @@ class _Places:
         """Callbacks of ``structural_map``, one list after the other: rows, elements, the rest."""
         return [
             [(tirx.For, self._loop)],
-            [(tirx.BufferStore, self._element)],
+            [(tirx.BufferStore, self._element), (tirx.Bind, self._named)],
             [(TensorLoad, self._load), (TensorRegion, self._region)],
         ]
 
@@ -167,6 +167,11 @@ class _Places:
         conditions = self._written(store.indices)[1]
         there = self._store(store, value)
         return tirx.IfThenElse(tirx.all(*conditions), there, None) if conditions else there
+
+    def _named(self, bind: tirx.Bind) -> Any:
+        """So is a vector that is read to a variable: it may be of a row in a gap."""
+        value = self._mapped(bind.value, self._tested)
+        return bind if value.same_as(bind.value) else tirx.Bind(bind.var, value)
 
     def _load(self, load: TensorLoad) -> Any:
         """What is left only has an address, which may be anywhere, or is of an operand."""
