@@ -21,9 +21,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from math import gcd
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tvm_deconv.errors import GeometryError
+
+if TYPE_CHECKING:
+    from .slices import Slices
 
 
 class Tap(NamedTuple):
@@ -161,7 +164,7 @@ class ConvTranspose2d:
     """A two-dimensional transposed convolution without its sizes: NCHW input, IOHW weights.
 
     A convolution with strides is one of stride 1 of which every ``step``-th output is computed,
-    along height and width.
+    along height and width. A picture that is a stack of slices of known size has ``slices``.
     """
 
     in_channels: int
@@ -170,6 +173,7 @@ class ConvTranspose2d:
     w: Axis
     groups: int = 1
     step: tuple[int, int] = (1, 1)
+    slices: Slices | None = None
 
     def __post_init__(self) -> None:
         strides = self.h.stride, self.w.stride

@@ -20,13 +20,14 @@ read and write at these places (``schedules.tir.stacks``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .geometry import Axis, ConvTranspose2d
+from .slices import Slices, axis_of_taps
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,20 @@ class Stack:
         return ConvTranspose2d(
             v.in_channels * len(self.offsets), v.out_channels, v.h, v.w, v.groups
         )
+
+    def conv_of(self, depth: Any, height: Any) -> ConvTranspose2d:
+        """``conv`` over a volume of that size, which knows its slices if they are numbers.
+
+        And if taps read slices side by side, of which there is more than one.
+        """
+        taps, first = len(self.offsets), self.offsets[0]
+        known = isinstance(depth, int) and isinstance(height, int)
+        if not known or taps == 1 or self.offsets[1] - first != 1:
+            return self.conv
+        axis = axis_of_taps(first, taps, depth, self.slices(depth))
+        if axis is None:
+            return self.conv
+        return replace(self.conv, slices=Slices(axis, depth, height, height + self.gap))
 
     def weights(self, weight: np.ndarray) -> np.ndarray:
         """IOHW weights of ``conv`` from IODHW ones; input channels are (group, tap, channel)."""
