@@ -21,12 +21,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from math import gcd
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from tvm_deconv.errors import GeometryError
 
-if TYPE_CHECKING:
-    from .slices import Slices
+from .slices import Slices
 
 
 class Tap(NamedTuple):

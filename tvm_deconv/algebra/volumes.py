@@ -21,13 +21,13 @@ read and write at these places (``schedules.tir.stacks``).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
 from .geometry import Axis, ConvTranspose2d
-from .slices import Slices, axis_of_taps
+from .slices import Slices
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,14 @@ class ConvTranspose3d:
         return tuple(Stack(self, phase) for phase in range(self.d.stride))
 
 
+@lru_cache(maxsize=256)
+def depth_axis(slices: Slices) -> Axis:
+    """The depth as an axis of stride 1."""
+    begin = slices.first + slices.taps - 1
+    end = slices.depth + slices.taps - 1 - begin - slices.count
+    return Axis(slices.taps, 1, begin, max(end, 0), max(-end, 0))
+
+
 @dataclass(frozen=True)
 class Stack:
     """The picture that one phase of the depth reads, and the one that it writes."""
@@ -80,16 +88,15 @@ class Stack:
     def conv_of(self, depth: Any, height: Any) -> ConvTranspose2d:
         """``conv`` over a volume of that size, which knows its slices if they are numbers.
 
-        And if taps read slices side by side, of which there is more than one.
+        And if there is more than one tap, which read slices side by side, not all of them before
+        the volume.
         """
         taps, first = len(self.offsets), self.offsets[0]
         known = isinstance(depth, int) and isinstance(height, int)
-        if not known or taps == 1 or self.offsets[1] - first != 1:
+        if not known or taps == 1 or self.offsets[1] - first != 1 or first + taps < 1:
             return self.conv
-        axis = axis_of_taps(first, taps, depth, self.slices(depth))
-        if axis is None:
-            return self.conv
-        return replace(self.conv, slices=Slices(axis, depth, height, height + self.gap))
+        count, pitch = self.slices(depth), height + self.gap
+        return replace(self.conv, slices=Slices(taps, first, depth, count, height, pitch))
 
     def weights(self, weight: np.ndarray) -> np.ndarray:
         """IOHW weights of ``conv`` from IODHW ones; input channels are (group, tap, channel)."""

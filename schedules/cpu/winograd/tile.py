@@ -8,6 +8,7 @@ from typing import Any
 from tvm_deconv.algebra.cook_toom import Transforms
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.algebra.slices import Slices
+from tvm_deconv.algebra.volumes import depth_axis
 from tvm_deconv.algebra.winograd import Filter, depth_filter, filters, is_line
 from tvm_deconv.schedules.algorithms.expressions import by_phase, ceil_div
 
@@ -205,7 +206,7 @@ class Layout:
         deep, slices = _FLAT, self.depth_slices
         if slices is not None:
             along = depth_filter(self.conv, self.tile.depth[0])
-            deep = WinogradAxis(slices.axis, along, self.tile.depth[1], False)
+            deep = WinogradAxis(depth_axis(slices), along, self.tile.depth[1], False)
         object.__setattr__(self, "d", deep)
         down = WinogradAxis(self.conv.h, rows, tiles[0], False, self.tile.apart)
         object.__setattr__(self, "h", down)
