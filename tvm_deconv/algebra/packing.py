@@ -109,8 +109,8 @@ class Winograd(Packing):
     m are the ``outputs`` (rows, columns) of a tile; ``algebra.winograd`` cuts the taps of a phase.
     ``block`` is how many output channels a block has. ``shared`` is for phases that share products,
     ``apart`` for those in height that are apart. With ``depth`` outputs along the depth of slices
-    (``algebra.winograd.depth_filter``) a piece is one of (depth, height, width), and u is a point
-    of (depth, height).
+    (``algebra.winograd.depth_filter``) a piece is one of (depth, height, width), and v is a point
+    of (width, depth).
     """
 
     outputs: tuple[int, int]
@@ -129,7 +129,7 @@ class Winograd(Packing):
             "ic": conv.group_inputs // (d.pieces + d.taps - 1),
             "f": conv.h.stride if self.apart else 1,
             "b": -(-conv.group_outputs // self.block),
-            **{"u": d.points * h.products, "v": w.products},
+            **{"u": h.products, "v": w.products * d.points},
             "piece": d.pieces * h.pieces * w.pieces,
             "row/n": -(-rows // n),
             "row%n": n,
@@ -144,12 +144,16 @@ class Winograd(Packing):
         plane = replace(self, conv=replace(conv, in_channels=inputs, slices=None), depth=0)
         by_tap = weights.reshape(conv.groups, taps, -1, *weights.shape[1:]).swapaxes(0, 1)
         by_tap = by_tap.reshape(taps, inputs, *weights.shape[1:])
-        along = "piece"
         if d.pieces == 1:
-            by_tap, along = np.tensordot(d.matrices.kernel, by_tap, 1), "u"
+            by_tap = np.tensordot(d.matrices.kernel, by_tap, 1)
         found = [plane._plane(one, dtype) for one in by_tap]
-        axes = found[0][1]
-        return np.concatenate([array for array, _ in found], axes.index(along)), axes
+        arrays, axes = [array for array, _ in found], found[0][1]
+        if d.pieces > 1:
+            return np.concatenate(arrays, axes.index("piece")), axes
+        at = axes.index("v")
+        shape = arrays[0].shape
+        inner = np.stack(arrays, at + 1)
+        return inner.reshape(*shape[:at], shape[at] * d.points, *shape[at + 1 :]), axes
 
     def _plane(self, weights: np.ndarray, dtype: str) -> tuple[np.ndarray, list[str]]:
         """One matrix product, of taps that lie in the order of the result already."""

@@ -133,10 +133,6 @@ _AVX2 = StageCycles(
 )
 
 
-# What counts of the level-3 cache for volumes: strips of more than 35 MB take twice as long where
-# it has 260 (192 channels of 32x32x32, an Intel Xeon, model 207, on a busy machine).
-_L3_SHARE = 4
-
 # Sums that have to be under way at once. With as many as the latency asks for, two vectors by four
 # rows, products take longer on an Intel Xeon (model 207): two by six are 4 to 9 % faster for 256
 # channels of 14x14 to 64x64, and no faster for 64 and 128.
@@ -223,12 +219,13 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     products = 4 * products_a_row * layout.rows * layout.pitch
     resident = transformed + products + weights // blocks
     near = _near(conv, machine)
-    if layout.depth_slices is not None:
-        machine = replace(machine, l3_bytes=machine.l3_bytes // _L3_SHARE)
     moved = _stream(weights, weights, takes.weights, near, machine)
     written_and_read = (1 + blocks) * transformed + 2 * blocks * products
     if both:
-        moved += _stream(resident, written_and_read, takes.scratch, near, machine)
+        if layout.depth_slices is not None:
+            moved += _stream_slices(resident, written_and_read, takes.scratch, near, machine)
+        else:
+            moved += _stream(resident, written_and_read, takes.scratch, near, machine)
         moved += written_and_read / takes.loads
     else:
         rates = takes.line_scratch
@@ -290,6 +287,21 @@ def _stream(
     rate = beyond * uncached + (1 - beyond) * cached
     missing = least(2 * held / near - 1, 1.0) if in_turn else 1 - near / held
     return moved * (missing * (missing > 0)) / rate
+
+
+def _stream_slices(
+    held: float, moved: float, bytes_a_cycle: tuple[float, float], near: int, machine: CpuMachine
+) -> float:
+    """``_stream`` of a strip of slices, of which less is found in the level-3 cache the more it is.
+
+    Strips of volumes may be as large as that cache, which others use, too: on an Intel Xeon (model
+    207, beside other programs) 192 channels of 32x32x32 took twice as long in strips of 60 MB as in
+    strips of 11 to 18, 96 of 64x64x64 1.08 times as long in strips of 29 as in strips of 4.
+    """
+    cached, uncached = bytes_a_cycle
+    beyond = least(2 * held / (machine.l2_bytes + machine.l3_bytes), 1.0)
+    missing = 1 - near / held
+    return moved * (missing * (missing > 0)) * (beyond / uncached + (1 - beyond) / cached)
 
 
 def register_cycles(tile: WinogradTile, machine: CpuMachine) -> float:

@@ -83,8 +83,7 @@ def _invert_depth(strip: Strip, channel: Any) -> tirx.Stmt:
     at = channel * row.extent + row.loop_var
 
     def place(k: int) -> list[Any]:
-        product = u.loop_var + k * h.products
-        return [product, v.loop_var, at, chunk.loop_var * strip.lanes]
+        return [u.loop_var, v.loop_var * d.points + k, at, chunk.loop_var * strip.lanes]
 
     code = StraightLine()
     values = [code.name(strip.load(strip.products, place(t))) for t in range(d.points)]
@@ -104,9 +103,9 @@ def _invert_columns(strip: Strip, channel: Any, k: Any, phase: Any, line: Any) -
     row = w.row(h.row(channel, phase), fw.loop_var)
     first = chunk.loop_var * strip.lanes
     tau = (line * w.step + rw.loop_var) * w.positions + first
-    at = product_at(w, v.loop_var, fw.loop_var)
+    at = product_at(w, v.loop_var, fw.loop_var) * layout.d.points + k
     code = StraightLine()
-    places = [[k * h.products + h.product(u, phase), at, row, tau] for u in range(h.points)]
+    places = [[h.product(u, phase), at, row, tau] for u in range(h.points)]
     products = [code.name(strip.load(strip.products, place)) for place in places]
     for i, value in enumerate(inverted(code, h.filter, products)):
         place = [fw.loop_var, rw.loop_var, i, v.loop_var, first]

@@ -237,8 +237,8 @@ class Layout:
 
     @property
     def products(self) -> tuple[int, int]:
-        """Of all phases and all points of the depth: (in depth and height, in width)."""
-        return self.d.points * self.h.products, self.w.products
+        """Of all phases (in height, in width), the latter at each point of the depth in turn."""
+        return self.h.products, self.w.products * self.d.points
 
     @property
     def group_inputs(self) -> int:

@@ -168,13 +168,13 @@ def compute(
     ic = te.reduce_axis((0, inputs), "ic")
     piece = te.reduce_axis((0, layout.pieces), "piece")
 
-    def multiplied(n, sy, sx, f, g, blk, u, v, row, tau):
-        t, up = _divmod(u, h.products) if d.points > 1 else (0, u)
-        at = h.filter.point(up), w.filter.point(v)
+    def multiplied(n, sy, sx, f, g, blk, u, product, row, tau):
+        v, t = _divmod(product, d.points) if d.points > 1 else (product, 0)
+        at = h.filter.point(u), w.filter.point(v)
         tiles = t * layout.point_tiles + tau + layout.later_tiles(piece)
         read = (n, sy, sx, f, g, *at, ic, tiles)
         lane = row % tile.channels
-        weight = packed[g, f, blk, u, v, row // tile.channels, ic, piece, lane]
+        weight = packed[g, f, blk, u, product, row // tile.channels, ic, piece, lane]
         return te.sum(transform[read] * weight, axis=[ic, piece])
 
     products = te.compute(
@@ -194,7 +194,7 @@ def compute(
             factor = _inverse(d, i // h.outputs, t) * factor
         line = line // lines * layout.slice_lines + line % lines
         tau = (line * w.step + rw) * w.positions + tx
-        at = t * h.products + product_at(h, u, fh), product_at(w, v, fw)
+        at = product_at(h, u, fh), product_at(w, v, fw) * d.points + t
         read = (n, sy, sx, f, g, o // tile.block, *at, row, tau)
         return te.sum(factor * products[read], axis=[*([t] if d.points > 1 else []), u, v])
 
