@@ -27,7 +27,7 @@ from tvm_deconv.schedules.cpu.tiling import MIN_WORK_PER_THREAD, STACK_BYTES
 from tvm_deconv.schedules.typical import TYPICAL_SIZES
 from tvm_deconv.schedules.variant import Sizes
 
-from .cycles import is_intel, register_cycles, tile_cycles
+from .cycles import register_cycles, tile_cycles
 from .tile import Layout, WinogradTile
 
 _MAX_TILE_ROWS = 16
@@ -138,7 +138,7 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
     )
     parallel = machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD
     most = _MOST_LINE_TILES if is_line(conv) else _MOST_TILES
-    row_vectors = _ROW_VECTORS if is_intel(machine) else ()
+    row_vectors = _ROW_VECTORS if machine.is_intel_avx512 else ()
     for outputs, shared, apart, deep in _forms(conv, sizes, machine):
         phases = row_phases(conv, filters(conv, outputs, shared), apart)
         shapes = [

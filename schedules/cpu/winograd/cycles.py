@@ -143,12 +143,7 @@ def cycles_of(machine: CpuMachine) -> StageCycles:
     """Those of the machine's kind."""
     if machine.has_few_registers:
         return _AVX2
-    return _INTEL if is_intel(machine) else _AVX512
-
-
-def is_intel(machine: CpuMachine) -> bool:
-    """Whether vectors of AVX-512 are multiplied whole, two in a cycle."""
-    return machine.loads_per_multiply_add == 1 and not machine.has_few_registers
+    return _INTEL if machine.is_intel_avx512 else _AVX512
 
 
 def tile_cycles(
@@ -307,7 +302,7 @@ def _stream_slices(
 def register_cycles(tile: WinogradTile, machine: CpuMachine) -> float:
     """Cycles for each vector's multiply-add, of which one starts in a cycle."""
     accumulators = tile.vectors * tile.channels
-    busy = _BUSY_INTEL if is_intel(machine) else _BUSY
+    busy = _BUSY_INTEL if machine.is_intel_avx512 else _BUSY
     starved = np.maximum(1.0, busy / accumulators)
     loads = (tile.vectors + _weight_loads(tile)) / accumulators
     return starved * np.maximum(1.0, loads / machine.loads_per_multiply_add) + 0.03 * loads
