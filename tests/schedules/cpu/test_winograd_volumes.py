@@ -96,6 +96,14 @@ def test_the_error_is_the_one_that_is_stated(depth, outputs, most, channels):
     assert relative_error(volume, (1, 8, 12, 32), tile) < most
 
 
+def test_a_row_that_reaches_beyond_its_strip_is_not_that_of_the_next_point():
+    tile = WinogradTile(16, 1, 2, (2, 2), (2, 17), 2, depth=(2, 2))
+    volume = ConvTranspose3d(2, 2, SAME, SAME, SAME)
+    layout = Layout(volume.stacks()[0].conv_of(4, 4), tile)
+    assert layout.reach > layout.read_tiles
+    assert relative_error(volume, (1, 4, 4, 40), tile) < 1e-5
+
+
 def test_each_slice_is_transformed_once_for_all_taps():
     conv, _ = of_volume(ConvTranspose3d(64, 8, SAME, SAME, SAME), 16, 16)
     rows = {depth: Layout(conv, replace(TILE, depth=depth)) for depth in ((0, 0), (1, 6))}
