@@ -84,20 +84,20 @@ def model_of(graph: OnnxGraph) -> onnx.ModelProto:
         onnx.helper.make_node(node.op, node.inputs, [node.name], **node.attributes)
         for node in graph.nodes
     ]
-    ends = [
+    given, results = (
         [
             onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, graph.shapes[name])
             for name in names
         ]
         for names in (graph.inputs, graph.outputs)
-    ]
+    )
     read = {name for node in graph.nodes for name in node.inputs}
     weights = [
         numpy_helper.from_array(value, name)
         for name, value in graph.constants.items()
         if name in read
     ]
-    made = onnx.helper.make_graph(nodes, "graph", *ends, weights)
+    made = onnx.helper.make_graph(nodes, "graph", given, results, weights)
     opsets = [onnx.helper.make_opsetid("", graph.opset)]
     return onnx.helper.make_model(made, opset_imports=opsets)
 
