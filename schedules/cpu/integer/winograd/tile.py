@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _MOST_VECTORS, _MOST_CHANNELS, _MOST_ROWS = 4, 16, 32
 # Cycles of a vector: of outputs, of products that are stored and loaded again, of words that are
 # packed and dealt to columns apart, of samples that are loaded and stored at a point, of a sum.
-_OUTPUT, _KEPT, _SPREAD, _SAMPLE, _SUM = 5, 2, 4, 1, 0.5
+_OUTPUT, _KEPT, _SPREAD, _SAMPLE, _SUM = 7, 2, 12, 5, 0.7
 # Bytes that come from beyond a core's own cache in a cycle.
 _FROM_AFAR = 8
 
@@ -93,15 +93,16 @@ def points_cycles(
     blocks = -(-op.out_channels // tile.channels) // tile.splits
     vectors = _vectors(dot, across, tile.rows, tile.vectors)
     sums = tile.channels * tile.vectors
-    loads = 1 / tile.vectors + 1 / tile.channels
+    loads = 1 / tile.vectors + 2 / tile.channels
     products = count * depth * product_cycles(dot, loads) * waiting(sums)
     added = down_scheme.cost[1] * width.count
     added += down_scheme.outputs * op.w.stride * across_scheme.cost[1]
     stored = outputs * _OUTPUT + count * _KEPT + op.h.stride * added * _SUM
     computed = blocks * tile.channels * vectors * (products + stored)
-    chunks = -(-across // dot.lanes)
+    # A transformed vector may be a half.
+    chunks = -(-across * 2 // dot.lanes) / 2
     samples_down = down_scheme.outputs * tile.rows + down_scheme.taps - 1
-    spread = samples_down * across_scheme.outputs * (chunks + 1) * _SPREAD
+    spread = samples_down * across_scheme.outputs * (-(-(across + 1) // dot.lanes)) * _SPREAD
     sums_of_tile = down_scheme.cost[0] * across_scheme.points
     sums_of_tile += across_scheme.cost[0] * down_scheme.points
     transform = points * _SAMPLE + sums_of_tile * _SUM

@@ -60,11 +60,15 @@ class _Writer(BlockWriter):
         down = named(tirx.ceildiv(op.h.blocks(h) + max(op.h.shifts), index(mh)))
         self.across = named(tirx.ceildiv(op.w.blocks(w) + max(op.w.shifts), index(mw)))
         self.chunks = named(tirx.ceildiv(self.across, index(lanes)))
-        # The last tile reads columns of the next one.
+        # The last tile reads columns of the next one, and the last vector of tiles whatever follows.
+        self.spread_chunks = named(tirx.ceildiv(self.across + 1, index(lanes)))
         self.plane = named((self.chunks + 1) * lanes)
         # The last vector of the last row begins within it.
         vectors = tirx.ceildiv(self.across * k.tile.rows, index(self.wide)) * k.tile.vectors
         self.pitch = named((vectors + 1) * lanes)
+        # Of the samples at a point, whose words a tile's are stored to at once: an odd number of
+        # lines, so that points do not share few places of a cache.
+        self.of_point = named((self.pitch * k.depth // lanes // 2 * 2 + 1) * lanes)
         strips = named(tirx.ceildiv(down, index(k.tile.rows)))
         splits = k.tile.splits
         share = k.blocks // splits
@@ -74,7 +78,7 @@ class _Writer(BlockWriter):
             samples = mh * k.tile.rows + self.schemes[0].taps - 1
             natural = T.alloc_buffer((self.plane * mw,), k.dot.word)
             spread = T.alloc_buffer((self.plane * (mw * samples),), k.dot.word)
-            made = T.alloc_buffer((self.pitch * (k.points_count * k.depth),), k.dot.word)
+            made = T.alloc_buffer((self.of_point * k.points_count + self.pitch,), k.dot.word)
             products = T.alloc_buffer((index(k.count * k.tile.channels * self.wide),), "int32")
             size = self.pitch * (k.tile.channels * self.lines * self.columns)
             lines = T.alloc_buffer((size,), self.k.store.own)
@@ -96,9 +100,9 @@ class _Writer(BlockWriter):
         lanes, (mh, mw) = self.lanes, self.m
         with T.serial(index(0), self.rows * mh + (self.schemes[0].taps - 1)) as row:
             y = T.bind(self.top * mh + row + self.k.op.h.halo[0])
-            width, left = self.plane * mw, self.k.op.w.halo[0]
+            width, left = self.spread_chunks * (lanes * mw), self.k.op.w.halo[0]
             self.given.source.write_row(natural, index(0), width, self.batch, word, y, left)
-            with T.serial(index(0), self.chunks + 1) as chunk:
+            with T.serial(index(0), self.spread_chunks) as chunk:
                 parts = [natural[ramp((chunk * mw + i) * lanes, lanes)] for i in range(mw)]
                 for i in range(mw):
                     order = [lane * mw + i for lane in range(lanes)]
@@ -107,30 +111,45 @@ class _Writer(BlockWriter):
 
     def _transform(self, spread: Any, made: Any, word: Any) -> None:
         """Vectors of tiles at each point. One may reach into the next row, which comes later."""
-        k, lanes, (mh, mw) = self.k, self.lanes, self.m
+        lanes = self.lanes
+        with T.serial(index(0), self.rows) as row:
+            half = lanes // 2
+            with T.serial(index(0), self.across // lanes) as chunk:
+                self._transform_tiles(spread, made, word, row, chunk * lanes, lanes)
+            rest = T.bind(self.across % lanes)
+            first = T.bind(self.across - rest)
+            with T.If(rest > half), T.Then():
+                self._transform_tiles(spread, made, word, row, first, lanes)
+            with T.If(tirx.all(rest > 0, rest <= half)), T.Then():
+                self._transform_tiles(spread, made, word, row, first, half)
+
+    def _transform_tiles(
+        self, spread: Any, made: Any, word: Any, row: Any, first: Any, lanes: int
+    ) -> None:
+        """So many of a row, from ``first`` on."""
+        k, (mh, mw) = self.k, self.m
         height, width = self.schemes
         elements = f"int{k.dot.bits}x{lanes * k.dot.group}"
 
-        def sample(row: Any, chunk: Any, a: int, b: int) -> Modular:
+        def sample(a: int, b: int) -> Modular:
             later, apart = divmod(b, mw)
-            at = ((row * mh + a) * mw + apart) * self.plane + chunk * lanes + later
+            at = ((row * mh + a) * mw + apart) * self.plane + first + later
             value = spread[ramp(at, lanes)]
             value = value if k.dot.group == 1 else tirx.reinterpret(elements, value)
             return Modular(T.bind(value))
 
-        with T.serial(index(0), self.rows) as row, T.serial(index(0), self.chunks) as chunk:
-            columns = [
-                height.at_points([sample(row, chunk, a, b) for a in range(height.points)])
-                for b in range(width.points)
-            ]
-            at = T.bind(row * self.across + chunk * lanes)
-            for u in range(height.points):
-                for v, made_of in enumerate(width.at_points([column[u] for column in columns])):
-                    value = made_of.value
-                    if k.dot.group > 1:
-                        value = tirx.reinterpret(f"{k.dot.word}x{lanes}", value)
-                    to = ((u * width.points + v) * k.depth + word) * self.pitch + at
-                    T.buffer_store(made, value, [ramp(to, lanes)])
+        columns = [
+            height.at_points([sample(a, b) for a in range(height.points)])
+            for b in range(width.points)
+        ]
+        at = T.bind(row * self.across + first)
+        for u in range(height.points):
+            for v, made_of in enumerate(width.at_points([column[u] for column in columns])):
+                value = made_of.value
+                if k.dot.group > 1:
+                    value = tirx.reinterpret(f"{k.dot.word}x{lanes}", value)
+                to = self.of_point * (u * width.points + v) + word * self.pitch + at
+                T.buffer_store(made, value, [ramp(to, lanes)])
 
     def _products(self, made: Any, products: Any, block: Any, step: Any) -> None:
         """Of a block of channels and as many tiles as registers hold."""
@@ -143,7 +162,7 @@ class _Writer(BlockWriter):
         ):
             point = T.bind(_point(height, a) * self.schemes[1].points + _point(width, b))
             number = T.bind(a * width.count + b)
-            first = T.bind(point * k.depth * self.pitch + step * self.wide)
+            first = T.bind(point * self.of_point + step * self.wide)
             weights = T.bind((block * k.count + number) * (k.depth * channels))
 
             def samples(word: Any) -> list[Any]:
