@@ -100,7 +100,8 @@ def test_the_largest_bytes_and_weights_fit_into_16_bits_at_each_point():
     """Samples of unsigned bytes, or of differences, and weights of -128."""
     op = ConvTranspose2d(1, 1, PLAIN_3, PLAIN_3)
     signs = np.array(np.meshgrid(*[[-128, 127]] * 9)).reshape(9, -1).T.reshape(-1, 1, 3, 3)
-    weights = transformed(ConvTranspose2d(1, len(signs), PLAIN_3, PLAIN_3), signs[None, :, 0], False)
+    many = ConvTranspose2d(1, len(signs), PLAIN_3, PLAIN_3)
+    weights = transformed(many, signs[None, :, 0], False)
     assert 2**14 < np.abs(weights).max() < 2**15
     data = np.array(F43.at_points(list(np.eye(6, dtype=int))))
     both = np.einsum("ua,vb->uvab", data, data)

@@ -2,9 +2,9 @@
 
 ``exact_winograd`` makes, along an axis, m outputs of each of r phases from p samples by c products,
 p r, or 2r + 1 where phases of two taps share one; t = ceil((blocks + s) / m) tiles cover the output
-of phases that start at most s samples apart. m and p are 2 and 3 for two taps, 4 and 6 for three. ``unfolding`` takes the products of the kernel
-without the resize, K for each sample, and adds up r outputs of K sums each. With the symbols of
-``counts`` and squares for both axes:
+of phases that start at most s samples apart. m and p are 2 and 3 for two taps, 4 and 6 for three.
+``unfolding`` takes the products of the kernel without the resize, K for each sample, and adds up r
+outputs of K sums each. With the symbols of ``counts`` and squares for both axes:
 
                 Winograd's                              unfolded taps
     products    N t² c² O I                             N H² K² O I

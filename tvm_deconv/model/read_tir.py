@@ -199,7 +199,7 @@ class _Work:
         elif isinstance(expr, tirx.Add | tirx.Sub) and not _is_index(expr):
             self._sum(expr.a, expr.b, _lanes(expr))
         elif _is_modular(expr, "add", "sub"):
-            self._sum(*expr.args[1:3], _lanes(expr))
+            self._sum(expr.args[1], expr.args[2], _lanes(expr))
         elif _is_modular(expr, "mul"):
             self.events[Event("multiply")] += _lanes(expr)
             self._all(*expr.args[1:3])

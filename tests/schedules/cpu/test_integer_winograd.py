@@ -1,4 +1,4 @@
-"""Bytes by Winograd's form: the integers of the direct one, for each instruction and of any sizes."""
+"""Bytes by Winograd's form: the integers of the direct one, by each instruction, of any sizes."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class _Writer(BlockWriter):
         down = named(tirx.ceildiv(op.h.blocks(h) + max(op.h.shifts), index(mh)))
         self.across = named(tirx.ceildiv(op.w.blocks(w) + max(op.w.shifts), index(mw)))
         self.chunks = named(tirx.ceildiv(self.across, index(lanes)))
-        # The last tile reads columns of the next one, and the last vector of tiles whatever follows.
+        # The last tile reads columns of the next one, the last vector of tiles whatever follows.
         self.spread_chunks = named(tirx.ceildiv(self.across + 1, index(lanes)))
         self.plane = named((self.chunks + 1) * lanes)
         # The last vector of the last row begins within it.
