@@ -27,7 +27,7 @@ from operator import attrgetter
 
 from tvm_deconv.algebra import exact_winograd, unfolding
 from tvm_deconv.algebra.byte_forms import Forms
-from tvm_deconv.algebra.exact_winograd import Scheme
+from tvm_deconv.algebra.exact_winograd import F22, Scheme
 from tvm_deconv.algebra.geometry import Axis
 from tvm_deconv.errors import VariantError
 
@@ -48,13 +48,14 @@ def least_counts(operator: Operator, forms: Forms) -> tuple[FormCounts, str] | N
     """Of the form that our kernels take, and the dtype of its weights; None for tap by tap.
 
     That is unfolded taps of bytes, as on processors that multiply four bytes at a time, else what
-    takes the fewest products. ``operator`` has the dtypes of input and weights of tap by tap.
+    takes the fewest products. F(4x4, 3x3) is left out, as Winograd's algorithm of floats is: whether
+    it pays depends on the processor. ``operator`` has the dtypes of input and weights of tap by tap.
     """
     if forms.unfolded == 8:
         return unfolded_counts(replace(operator, weight_dtype="int8")), "int8"
     wide = replace(operator, weight_dtype="int16")
     found = []
-    if forms.winograd is not None:
+    if forms.winograd is not None and _has_phases_of_two(operator):
         found.append(exact_winograd_counts(wide, shared=forms.winograd))
     if forms.unfolded is not None:
         found.append(unfolded_counts(wide))
@@ -125,6 +126,11 @@ def unfolded_counts(operator: Operator) -> FormCounts:
         activation_bytes=_outside_bytes(operator) - outputs + sums * _SUM,
         processing_bytes=sums * _SUM + outputs,
     )
+
+
+def _has_phases_of_two(operator: Operator) -> bool:
+    conv = operator.conv
+    return exact_winograd.schemes_of(conv) == (F22, F22) and min(conv.strides) > 1
 
 
 def _check(reason: str | None, form: str) -> None:

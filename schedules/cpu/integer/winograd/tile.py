@@ -93,7 +93,7 @@ def points_cycles(
     blocks = -(-op.out_channels // tile.channels) // tile.splits
     vectors = _vectors(dot, across, tile.rows, tile.vectors)
     sums = tile.channels * tile.vectors
-    loads = 1 / tile.vectors + 2 / tile.channels
+    loads = 1 / tile.vectors + (1 + dot.lanes / 16) / tile.channels
     products = count * depth * product_cycles(dot, loads) * waiting(sums)
     added = down_scheme.cost[1] * width.count
     added += down_scheme.outputs * op.w.stride * across_scheme.cost[1]
