@@ -15,7 +15,6 @@ from tvm_deconv.schedules.tir import edit
 from .strip import Strip
 from .tile import LINE, MOST_FETCHED
 
-
 # Register tiles of rows up to which transformed inputs are prefetched.
 _FEW_ROW_STEPS = 4
 
