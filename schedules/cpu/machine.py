@@ -128,7 +128,7 @@ def cpu_machine(target: Target) -> CpuMachine:
 
     Raises TargetError for a target that is not a CPU.
     """
-    if "cpu" not in target.keys:
+    if target.kind.name != "llvm":
         raise TargetError(
             f"no schedules for {target.kind.name} yet (CPU only): give a target of kind llvm, "
             "such as host or raspberry-pi/4b-aarch64"
@@ -166,8 +166,8 @@ def _machine(text: str, available: int | None) -> CpuMachine:
         l3_bytes=l3_bytes,
         loads_per_multiply_add=1 if unit in _X86_UNITS and not _splits_vectors(target) else 2,
         keeps_nan=unit in (_AARCH64_NEON, _ARM32_NEON),
-        narrow=dot_of(target) if target.kind.name == "llvm" else PLAIN,
-        wide=wide_dot_of(target) if target.kind.name == "llvm" else PLAIN,
+        narrow=dot_of(target),
+        wide=wide_dot_of(target),
     )
 
 
