@@ -68,6 +68,11 @@ class CpuMachine:
         return self.memory_operands and self.vector_registers <= 16
 
     @property
+    def is_intel_avx512(self) -> bool:
+        """Whether it multiplies whole vectors of AVX-512, two in a cycle."""
+        return self.loads_per_multiply_add == 1 and not self.has_few_registers
+
+    @property
     def near_bytes(self) -> int:
         """The memory that a kernel's weights had better fit into."""
         return self.l2_bytes
