@@ -142,8 +142,8 @@ def choose(
     """
     preferences = preferences or Preferences()
     variants = preferences.variants_for(machine)
-    # Layers with a step are not tuned.
-    log = preferences.log if conv.step == (1, 1) else None
+    # Layers with a step or of slices are not tuned.
+    log = preferences.log if conv.step == (1, 1) and conv.slices is None else None
     rows = log.lookup(conv, sizes, dtype) if log else ()
     passed_over: dict[str, str] = {}
 

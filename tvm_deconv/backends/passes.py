@@ -18,6 +18,7 @@ from .packed import Packed, constant_parameters, with_packed
 from .parts import ReadParts
 from .registry import backend_of
 from .shared import ShareFunctions
+from .trusted import TrustCalls
 from .views import ViewReshapes
 
 # So that TVM's pass manager, which is C++, hands them on as what they are.
@@ -38,7 +39,7 @@ def passes_after_fusion(target: Target) -> list[tvm.transform.Pass]:
         ShareFunctions(),
         CheckLimits(target),
         OverwriteInputs(),
-        *([AcceptUnaligned()] if backend_of(target).device_kind == "cpu" else []),
+        *([AcceptUnaligned(), TrustCalls()] if backend_of(target).device_kind == "cpu" else []),
         *stock.dataflow_lower_passes(target),
         *stock.finalize_passes(target),
     ]
