@@ -30,7 +30,7 @@ from tvm.target import Target
 from tvm_deconv import metadata
 from tvm_deconv.backends import backend_of
 from tvm_deconv.backends.linking import link, link_objects, takes_weights
-from tvm_deconv.backends.lowering import lean_for
+from tvm_deconv.backends.lowering import PIPELINE, lean_for
 from tvm_deconv.backends.weights import with_stand_ins
 from tvm_deconv.metadata import Metadata
 from tvm_deconv.schedules.cpu.processors import available_processors
@@ -123,13 +123,16 @@ def _compiled(lowered: tvm.IRModule, target: Target) -> tuple[tvm.runtime.Module
     instruments are called on all of them.
     """
     sizes = {var: _size(func) for var, func in _kernels(lowered).items()}
-    shares = _shares(sizes, available_processors())
+    # LLVM's JIT makes a module's constructor visible when it runs it, and a linker refuses two of a
+    # name. Optimizations remove them: they are empty.
+    is_optimized = int(target.attrs.get("opt-level", 1)) > 0
+    shares = _shares(sizes, available_processors() if is_optimized else 1)
     context = tvm.transform.PassContext.current()
 
     def compile_share(names: Sequence[tvm.ir.GlobalVar]) -> tvm.runtime.Module:
         kernels = {var: lowered[var] for var in names}
         with lean_for(kernels.values(), context):
-            return tirx.build(tvm.IRModule(kernels), target=target)
+            return tirx.build(tvm.IRModule(kernels), target=target, pipeline=PIPELINE)
 
     with ThreadPoolExecutor(max(1, len(shares))) as pool:
         return tuple(pool.map(compile_share, shares))

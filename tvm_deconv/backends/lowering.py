@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import tvm
 import tvm_ffi
 from tvm import s_tir, tirx
 from tvm.ir.transform import PassContext
 from tvm.target import Target
+
+from .trusted import unchecked
 
 # Passes of TVM's lowering that find nothing to do in functions for processors, but look for long:
 # two are for GPUs, and what the others move out of loops or leave away LLVM does, too. (Of 330
@@ -22,6 +25,23 @@ _IDLE_ON_CPUS = (
 )
 # Makes buffers as small as what is used of them.
 _COMPACTION = "s_tir.CompactBufferAllocation"
+
+# The name of TVM's lowering for the kernels of a network (``tirx.build``).
+PIPELINE = "tvm_deconv"
+
+
+def _pipeline() -> tuple[tvm.transform.Pass, Any, Any]:
+    """TVM's own, less checks that cannot fail."""
+    lower, finalize_host, finalize_device = tirx.get_tir_pipeline("s_tir")
+
+    @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.lower")
+    def lowered(mod: tvm.IRModule, _context: PassContext) -> tvm.IRModule:
+        return unchecked(lower(mod))
+
+    return lowered, finalize_host, finalize_device
+
+
+tirx.register_tir_pipeline(PIPELINE, _pipeline)
 
 
 def lean_lowering(target: Target) -> PassContext:

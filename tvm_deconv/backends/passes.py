@@ -13,10 +13,12 @@ from tvm_deconv.schedules.rest.default import is_scheduled
 from .alignment import AcceptUnaligned
 from .attention import MergeAttention
 from .in_place import OverwriteInputs
+from .joins import WriteParts
 from .packed import Packed, constant_parameters, with_packed
 from .parts import ReadParts
 from .registry import backend_of
 from .shared import ShareFunctions
+from .trusted import TrustCalls
 from .views import ViewReshapes
 
 # So that TVM's pass manager, which is C++, hands them on as what they are.
@@ -30,13 +32,14 @@ def passes_after_fusion(target: Target) -> list[tvm.transform.Pass]:
     return [
         ViewReshapes(),
         ReadParts(),
+        WriteParts(),
         ShareFunctions(),
         MergeAttention(target),
         ScheduleRemaining(target),
         ShareFunctions(),
         CheckLimits(target),
         OverwriteInputs(),
-        *([AcceptUnaligned()] if backend_of(target).device_kind == "cpu" else []),
+        *([AcceptUnaligned(), TrustCalls()] if backend_of(target).device_kind == "cpu" else []),
         *stock.dataflow_lower_passes(target),
         *stock.finalize_passes(target),
     ]

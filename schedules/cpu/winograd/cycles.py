@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
-from math import inf
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,8 @@ class StageCycles:
     two cache lines, and take ``split_transform`` and ``split_invert`` more. Storing a vector of
     outputs takes ``store``, ``unfetched`` more where its line was not prefetched, and each of the
     shuffles that interleave it ``interleave``. A vector of a register tile takes ``drain`` to be
-    set to zero and stored, and each load for a multiply-add ``load``.
+    set to zero and stored, each load for a multiply-add ``load``, and one of samples or of products
+    ``deep`` to be transformed along the depth of a volume.
 
     The others are bytes in a cycle: of ``weights``, which are prefetched, and of ``scratch``, each
     between a core and the level-3 cache and between a core and memory; and of scratch in the
@@ -47,6 +48,7 @@ class StageCycles:
     unfetched: float
     interleave: float
     drain: float
+    deep: float
     load: float
     weights: tuple[float, float]
     scratch: tuple[float, float]
@@ -69,6 +71,7 @@ _AVX512 = StageCycles(
     unfetched=0,
     interleave=4,
     drain=5,
+    deep=6,
     load=0.03,
     weights=(30, 4),
     scratch=(10, 4),
@@ -116,6 +119,7 @@ _AVX2 = StageCycles(
     unfetched=18,
     interleave=9.5,
     drain=2.4,
+    deep=4,
     load=0.03,
     weights=(15, 5),
     scratch=(4, 2.5),
@@ -142,14 +146,9 @@ def cycles_of(machine: CpuMachine, line: bool) -> StageCycles:
     """Those of the machine's kind, for lines or for pictures."""
     if machine.has_few_registers:
         return _AVX2_LINES if line else _AVX2
-    if is_intel(machine):
+    if machine.is_intel_avx512:
         return _INTEL_LINES if line else _INTEL
     return _AVX512_LINES if line else _AVX512
-
-
-def is_intel(machine: CpuMachine) -> bool:
-    """Whether vectors of AVX-512 are multiplied whole, two in a cycle."""
-    return machine.loads_per_multiply_add == 1 and not machine.has_few_registers
 
 
 def tile_cycles(
@@ -164,8 +163,11 @@ def tile_cycles(
     heights, widths = typical(sizes)
     threads = machine.threads if tile.parallel else 1
     piece = _piece_cycles(layout, machine)
+    deep, slices = 1, layout.depth_slices
+    if slices is not None:
+        deep, heights = layout.d.strips(slices.depth), (slices.height,)
     rows, columns = map(layout.h.strips, heights), map(layout.w.strips, widths)
-    shares = [(sizes.batch or 1) * down * across for down, across in product(rows, columns)]
+    shares = [(sizes.batch or 1) * deep * down * across for down, across in product(rows, columns)]
     kinds = layout.h.kinds * conv.groups * tile.channel_splits
     pieces = [share * kinds for share in shares]
     return sum(-(-count // threads) for count in pieces) / len(pieces) * piece
@@ -173,20 +175,22 @@ def tile_cycles(
 
 def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     """Cycles of one strip, for one share of its channels."""
-    tile, conv, h, w = layout.tile, layout.conv, layout.h, layout.w
-    lanes, inputs = tile.lanes, conv.group_inputs
-    points, products_a_row = h.points * w.points, h.products * w.products
+    tile, conv, d, h, w = layout.tile, layout.conv, layout.d, layout.h, layout.w
+    lanes, inputs = tile.lanes, layout.group_inputs
+    points, products_a_row = d.points * h.points * w.points, prod(layout.products)
     blocks = -(-layout.blocks // tile.channel_splits)
-    transformed_vectors = h.positions * layout.residues * layout.chunks
-    tile_vectors = h.tiles * layout.residues * layout.output_chunks
+    read_lines = d.positions * h.positions * layout.residues
+    lines = d.tiles * h.tiles * layout.residues
+    tile_vectors = lines * layout.output_chunks * d.outputs
     line = is_line(conv)
     takes = cycles_of(machine, line)
 
     deal = takes.read + takes.deal * _shuffles(w.unit)
     # What a row begins and ends with takes about as long as one more vector of tiles.
-    read = inputs * h.inputs * layout.spread / lanes * w.unit * deal
-    transform = inputs * transformed_vectors * points * takes.transform
-    split = inputs * _split(h.positions * layout.residues, w.positions, lanes) * layout.chunks
+    samples = inputs * d.positions * d.points * h.inputs * layout.spread / lanes * w.unit
+    read = samples * deal
+    transform = inputs * read_lines * layout.chunks * points * takes.transform
+    split = inputs * _split(read_lines, w.positions, lanes) * layout.chunks
     transform = transform + split * points * takes.split_transform
     rows = blocks * layout.rows
     vectors = layout.strip_tiles // lanes
@@ -196,21 +200,30 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     each = sums * register_cycles(tile, machine, line) + drain
     multiply = products_a_row * rows * vectors * each
     used = least(blocks * tile.block, conv.group_outputs) * layout.phases
-    invert = used * tile_vectors * points * takes.invert
-    split = used * _split(h.tiles * layout.residues, w.positions, lanes) * layout.output_chunks
-    invert = invert + split * points * takes.split_invert
+    of_slice = h.points * w.points
+    invert = used * tile_vectors * of_slice * takes.invert
+    split = used * _split(lines, w.positions, lanes) * layout.output_chunks * d.outputs
+    invert = invert + split * of_slice * takes.split_invert
     interleave = takes.store + takes.interleave * _shuffles(w.unit * w.axis.stride)
     interleave = interleave + takes.unfetched * (layout.fetched_lines(LINE) > MOST_FETCHED)
     store = used * tile_vectors * h.outputs * w.outputs * interleave
+    if d.points > 1:
+        # Transformed tiles of all points of the depth are written in turn.
+        transform = transform + inputs * read_lines * layout.chunks * points * takes.deep
+        read = read + samples * takes.deep
+        invert = invert + rows * products_a_row * vectors * takes.deep
 
     weights = 4 * products_a_row * rows * sums
-    transformed = 4 * points * inputs * layout.pitch
+    transformed = 4 * h.points * w.points * inputs * layout.transform_pitch
     products = 4 * products_a_row * layout.rows * layout.pitch
     resident = transformed + products + weights // blocks
     near = _near(conv, machine)
     moved = _stream(weights, weights, takes.weights, near, machine)
     written_and_read = (1 + blocks) * transformed + 2 * blocks * products
-    moved += _stream(resident, written_and_read, takes.scratch, near, machine, in_turn=line)
+    if layout.depth_slices is not None:
+        moved += _stream_slices(resident, written_and_read, takes.scratch, near, machine)
+    else:
+        moved += _stream(resident, written_and_read, takes.scratch, near, machine, in_turn=line)
     if not line:
         moved += written_and_read / takes.loads
     else:
@@ -273,10 +286,25 @@ def _stream(
     return moved * (missing * (missing > 0)) / rate
 
 
+def _stream_slices(
+    held: float, moved: float, bytes_a_cycle: tuple[float, float], near: int, machine: CpuMachine
+) -> float:
+    """``_stream`` of a strip of slices, of which less is found in the level-3 cache the more it is.
+
+    Strips of volumes may be as large as that cache, which others use, too: on an Intel Xeon (model
+    207, beside other programs) 192 channels of 32x32x32 took twice as long in strips of 60 MB as in
+    strips of 11 to 18, 96 of 64x64x64 1.08 times as long in strips of 29 as in strips of 4.
+    """
+    cached, uncached = bytes_a_cycle
+    beyond = least(2 * held / (machine.l2_bytes + machine.l3_bytes), 1.0)
+    missing = 1 - near / held
+    return moved * (missing * (missing > 0)) * (beyond / uncached + (1 - beyond) / cached)
+
+
 def register_cycles(tile: WinogradTile, machine: CpuMachine, line: bool) -> float:
     """Cycles for each vector's multiply-add, of which one starts in a cycle."""
     accumulators = tile.vectors * tile.channels
-    busy = _BUSY_INTEL if is_intel(machine) else _BUSY
+    busy = _BUSY_INTEL if machine.is_intel_avx512 else _BUSY
     starved = np.maximum(1.0, busy / accumulators)
     loads = (tile.vectors + _weight_loads(tile)) / accumulators
     slowed = np.maximum(1.0, loads / machine.loads_per_multiply_add)
