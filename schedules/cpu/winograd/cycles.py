@@ -98,9 +98,9 @@ _INTEL = replace(
     load=0.2,
     loads=100,
 )
-# Lines there are fitted to 430 tiles for 21 layers of 3 to 15 taps, one thread. They may fill all
-# of the level-2 cache, of which half counts (``cpu.machine``). The model is 9 % away from a time,
-# and what it takes first 3 % slower than the best on average; with Zen 4's numbers 23 % and 6 %.
+# Lines there: fitted to 430 tiles for 21 layers of 3 to 15 taps, one thread. They may fill all of
+# the level-2 cache, of which half counts (``cpu.machine``). The model is 9 % away from a time, and
+# what it takes first 3 % slower than the best on average; with Zen 4's numbers 23 % and 6 %.
 _INTEL_LINES = replace(_AVX512_LINES, transform=3, unfetched=18, scratch=(6, 4), near=2)
 
 # Of AVX2, where two multiply-adds start in a cycle and none of the shuffles takes two registers:
