@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
@@ -28,7 +28,7 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.packing import Direct
 from tvm_deconv.errors import VariantError
 
-from .choice import AUTO, Choice, Preferences
+from .choice import AUTO, Choice, Preferences, own_parameters
 from .variant import Sizes, Variant
 
 if TYPE_CHECKING:
@@ -135,9 +135,8 @@ def forms_of(
         if preferences.refusal(name, conv, variants, volumes) is not None:
             continue
         for parameters in _tried(variant, conv, sizes, machine):
-            if variant.space.refusal(conv, sizes, parameters, machine) is None:
-                is_direct = isinstance(variant.packing(conv, parameters), Direct)
-                (direct if is_direct else others).append(form(variant, parameters))
+            is_direct = isinstance(variant.packing(conv, parameters), Direct)
+            (direct if is_direct else others).append(form(variant, parameters))
     if direct:
         others.append(min(direct, key=lambda one: one.cycles))
     return chain_of(first, others)
@@ -145,10 +144,16 @@ def forms_of(
 
 def _tried(
     variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
-) -> tuple[Any, ...]:
-    if variant.choose_each is not None:
-        return variant.choose_each(conv, sizes, machine)
-    return (variant.choose(conv, sizes, machine),)
+) -> Iterator[Any]:
+    """Parameters to weigh, which the machine can do."""
+    if variant.choose_each is None:
+        parameters, refusal = own_parameters(variant, conv, sizes, machine)
+        if refusal is None:
+            yield parameters
+        return
+    for parameters in variant.choose_each(conv, sizes, machine):
+        if variant.space.refusal(conv, sizes, parameters, machine) is None:
+            yield parameters
 
 
 F = TypeVar("F", bound=Weighed)

@@ -142,8 +142,8 @@ def choose(
     """
     preferences = preferences or Preferences()
     variants = preferences.variants_for(machine)
-    # Layers with a step are not tuned.
-    log = preferences.log if conv.step == (1, 1) else None
+    # Layers with a step or of slices are not tuned.
+    log = preferences.log if conv.step == (1, 1) and conv.slices is None else None
     rows = log.lookup(conv, sizes, dtype) if log else ()
     passed_over: dict[str, str] = {}
 
@@ -155,7 +155,7 @@ def choose(
             for row in rows:
                 if row.variant == wanted:
                     return Choice(variant, row.parameters, f"asked for; {row.reason}")
-            parameters, refusal = _own(variant, conv, sizes, machine)
+            parameters, refusal = own_parameters(variant, conv, sizes, machine)
             if refusal is None:
                 return Choice(variant, parameters, "asked for")
         passed_over[wanted] = f"asked for {wanted}, which {refusal}"
@@ -185,7 +185,7 @@ def _by_model(
     for name, variant in variants.items():
         refusal = preferences.refusal(name, conv, variants, volumes)
         if refusal is None:
-            parameters, refusal = _own(variant, conv, sizes, machine)
+            parameters, refusal = own_parameters(variant, conv, sizes, machine)
         if refusal is not None:
             refused[name] = f"{name} {refusal}"
             continue
@@ -218,7 +218,7 @@ def _shorter_code_first(
 
 
 @lru_cache(maxsize=1024)
-def _own(
+def own_parameters(
     variant: Variant, conv: ConvTranspose2d, sizes: Sizes, machine: Machine
 ) -> tuple[Any, str | None]:
     """The parameters that a variant chooses, and in words why the machine cannot do even them."""

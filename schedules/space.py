@@ -25,9 +25,15 @@ if TYPE_CHECKING:
     from .machines import Machine
 
 # Pairs of a parameters class, and the names that a point has for them.
-_PAIRS = {"outputs": ("outputs_h", "outputs_w"), "tiles": ("tile_rows", "tile_columns")}
-# Fields that may be 0 without being a flag: they name one of several ways.
-_FROM_ZERO = ("stage_input", "stage_weights")
+_PAIRS = {
+    "outputs": ("outputs_h", "outputs_w"),
+    "tiles": ("tile_rows", "tile_columns"),
+    "depth": ("depth_outputs", "depth_tiles"),
+}
+# Fields that may be 0 without being a flag: they name one of several ways, or none.
+_FROM_ZERO = ("stage_input", "stage_weights", "depth_outputs", "depth_tiles")
+# What logs may lack that are older, and mean by it.
+_LATER = {"depth_outputs": 0, "depth_tiles": 0}
 
 
 def fields(
@@ -65,7 +71,7 @@ def names_of(variant: Tunable) -> list[str]:
 def parameters_of(variant: Tunable, point: Mapping[str, int]) -> Any:
     """The parameters that ``point_of`` makes ``point`` of.
 
-    A flag that is not set by default may be missing: logs are older than some of them.
+    What logs may lack that are older is 0: flags that are not set by default, and the depth.
     Raises VariantError for a field that is missing, unknown, no int, less than 1 (or 0, where that
     says something) or, for a flag, not 0 or 1.
     """
@@ -73,9 +79,9 @@ def parameters_of(variant: Tunable, point: Mapping[str, int]) -> Any:
     flags = {f.name for f in dataclass_fields(parameters_class) if f.type == "bool"}
     names = {f.name: _PAIRS.get(f.name, (f.name,)) for f in dataclass_fields(parameters_class)}
     known = names_of(variant)
-    point = {f.name: 0 for f in dataclass_fields(parameters_class) if f.default is False} | dict(
-        point
-    )
+    unset = {f.name: 0 for f in dataclass_fields(parameters_class) if f.default is False}
+    unset |= {name: value for name, value in _LATER.items() if name in known}
+    point = unset | dict(point)
     for problem, found in (
         ("lack", [name for name in known if name not in point]),
         ("have an unknown field", [str(name) for name in point if name not in known]),

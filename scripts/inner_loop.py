@@ -117,7 +117,7 @@ def _loop_spans(lines: list[str], labels: dict[str, int]) -> Iterator[tuple[int,
 
 def _loop(lines: list[str], begin: int, end: int) -> Loop:
     code = [line for line in lines[begin : end + 1] if _is_instruction(line)]
-    function = max((i for i in range(begin) if _is_function(lines[i])), default=0)
+    function = next((i for i in reversed(range(begin)) if _is_function(lines[i])), 0)
     frame = ["sp"]
     if any(_FRAME_SET.match(line) for line in lines[function:begin]):
         frame.append("x29")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import onnxruntime
+import pytest
 import tvm
 from onnx_net import Net
 from quick_network import loaded, unoptimised
+from tvm import relax
+from tvm.target import Target
 
 import tvm_deconv
 from tvm_deconv import built, compiler
@@ -28,12 +31,29 @@ def test_a_network_of_several_shares_is_right(monkeypatch):
     net = Net((1, 3, 9, 14))
     x = net.conv(net("Relu", net.conv("x", 3, 4, k=5)), 4, 4, k=1)
     model = net.model(net("MaxPool", net.deconv(x, 4, 3, 4, 2), kernel_shape=[2, 2]))
-    executable = tvm_deconv.compile(model, unoptimised(), log=None)
+    executable = tvm_deconv.compile(
+        model, Target({**unoptimised().export(), "opt-level": 1}), log=None
+    )
     assert [library.kind for library in executable.mod.imports] == ["llvm"] * 3
     x = net.rng.standard_normal(net.shape).astype("float32")
     session = onnxruntime.InferenceSession(model.SerializeToString())
     (wanted,) = session.run(None, {"x": x})
     np.testing.assert_allclose(loaded(executable)(tvm.runtime.tensor(x)).numpy(), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_what_has_run_is_exported_too(level, tmp_path, monkeypatch):
+    """LLVM's JIT changes the modules that it runs."""
+    monkeypatch.setattr(built, "available_processors", lambda: 2)
+    net = Net((1, 3, 9, 14))
+    target = Target({**unoptimised().export(), "opt-level": level})
+    model = net.model(net("Relu", net.conv(net.conv("x", 3, 4, k=5), 4, 4, k=1)))
+    executable = tvm_deconv.compile(model, target, log=None)
+    x = tvm.runtime.tensor(net.rng.standard_normal(net.shape).astype("float32"))
+    wanted = relax.VirtualMachine(executable, tvm.cpu())["main"](x).numpy()
+    executable.export_library(str(tmp_path / "net.so"))
+    found = Network.open(tmp_path / "net.so").machine["main"](x).numpy()
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_a_network_is_run_before_its_library_is_written_and_weights_are_written_once(tmp_path):

@@ -7,20 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tflite_rows import Constant, Writer, schema
-
-
-class QuantizedWriter(Writer):
-    """Its integers may have scales."""
-
-    def scaled(self, number: int, scale: Any, zero: Any = 0, axis: int = 0) -> int:
-        """Give tensor ``number`` one scale and zero point, or one of each along ``axis``."""
-        scales = schema.QuantizationParametersT()
-        scales.scale = np.atleast_1d(np.asarray(scale, np.float32))
-        scales.zeroPoint = np.broadcast_to(np.asarray(zero, np.int64), scales.scale.shape)
-        scales.quantizedDimension = axis
-        self._tensors[number].quantization = scales
-        return number
+from tflite_rows import Constant, Writer
 
 
 @dataclass(frozen=True)
@@ -73,7 +60,7 @@ class Row:
 
 def file_of(rows: Sequence[Row]) -> tuple[bytes, list[np.ndarray]]:
     """The rows side by side in one file, and the inputs to run it on."""
-    writer, inputs, values, results = QuantizedWriter(), [], [], []
+    writer, inputs, values, results = Writer(), [], [], []
     for one in rows:
         numbers = []
         for operand in one.operands:

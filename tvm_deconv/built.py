@@ -123,7 +123,10 @@ def _compiled(lowered: tvm.IRModule, target: Target) -> tuple[tvm.runtime.Module
     instruments are called on all of them.
     """
     sizes = {var: _size(func) for var, func in _kernels(lowered).items()}
-    shares = _shares(sizes, available_processors())
+    # LLVM's JIT makes a module's constructor visible when it runs it, and a linker refuses two of a
+    # name. Optimizations remove them: they are empty.
+    is_optimized = int(target.attrs.get("opt-level", 1)) > 0
+    shares = _shares(sizes, available_processors() if is_optimized else 1)
     context = tvm.transform.PassContext.current()
 
     def compile_share(names: Sequence[tvm.ir.GlobalVar]) -> tvm.runtime.Module:

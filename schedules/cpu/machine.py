@@ -68,6 +68,11 @@ class CpuMachine:
         return self.memory_operands and self.vector_registers <= 16
 
     @property
+    def is_intel_avx512(self) -> bool:
+        """Whether it multiplies whole vectors of AVX-512, two in a cycle."""
+        return self.loads_per_multiply_add == 1 and not self.has_few_registers
+
+    @property
     def near_bytes(self) -> int:
         """The memory that a kernel's weights had better fit into."""
         return self.l2_bytes
@@ -123,7 +128,7 @@ def cpu_machine(target: Target) -> CpuMachine:
 
     Raises TargetError for a target that is not a CPU.
     """
-    if "cpu" not in target.keys:
+    if target.kind.name != "llvm":
         raise TargetError(
             f"no schedules for {target.kind.name} yet (CPU only): give a target of kind llvm, "
             "such as host or raspberry-pi/4b-aarch64"
@@ -161,8 +166,8 @@ def _machine(text: str, available: int | None) -> CpuMachine:
         l3_bytes=l3_bytes,
         loads_per_multiply_add=1 if unit in _X86_UNITS and not _splits_vectors(target) else 2,
         keeps_nan=unit in (_AARCH64_NEON, _ARM32_NEON),
-        narrow=dot_of(target) if target.kind.name == "llvm" else PLAIN,
-        wide=wide_dot_of(target) if target.kind.name == "llvm" else PLAIN,
+        narrow=dot_of(target),
+        wide=wide_dot_of(target),
     )
 
 

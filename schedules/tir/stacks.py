@@ -25,6 +25,9 @@ from tvm_deconv.algebra.volumes import Stack
 
 from . import edit
 
+# The attribute of a function that reads and writes rows that volumes have only.
+INSIDE_SLICES = "tvm_deconv.inside_slices"
+
 
 def on_volumes(
     func: tirx.PrimFunc, stack: Stack, shape: tuple[Any, ...], operands: list[int]
@@ -48,7 +51,8 @@ def on_volumes(
     shapes = {0: shape, len(func.params) - 1: out_shape} | dict.fromkeys(operands, out_shape)
     volumes = {i: _volume(func.params[i], volume) for i, volume in shapes.items()}
     pairs = [(func.params[i], volume) for i, volume in volumes.items()]
-    places = _Places(stack, x, y, pairs, (depth, height), out_shape[3])
+    tested = INSIDE_SLICES in func.attrs
+    places = _Places(stack, x, y, pairs, (depth, height), out_shape[3], tested)
     body = func.body
     for callbacks in places.steps():
         body = tvm_ffi.structural_map(body, callbacks)
@@ -80,16 +84,17 @@ class _Places:
         volumes: list[tuple[Any, Any]],
         sizes: tuple[Any, Any],
         out_height: Any,
+        tested: bool,
     ) -> None:
         self.stack, self.source, self.output, self.volumes = stack, source, output, volumes
         self.depth, self.height = sizes
-        self.out_height = out_height
+        self.out_height, self.tested = out_height, tested
 
     def steps(self) -> list[list[Any]]:
         """Callbacks of ``structural_map``, one list after the other: rows, elements, the rest."""
         return [
             [(tirx.For, self._loop)],
-            [(tirx.BufferStore, self._element)],
+            [(tirx.BufferStore, self._element), (tirx.Bind, self._named)],
             [(TensorLoad, self._load), (TensorRegion, self._region)],
         ]
 
@@ -97,6 +102,8 @@ class _Places:
         """An element of the input: its indices in the volume, and what must hold for it."""
         n, channel, row, column = indices
         c, k, i = self.stack.source(channel, row, self.height)
+        if self.tested:
+            return [n, c, k, i, column], []
         first, *_, last = (*self.stack.offsets, self.stack.offsets[-1])
         inside = []
         if self.stack.gap:
@@ -113,7 +120,7 @@ class _Places:
         n, channel, row, column = indices
         k, i = self.stack.target(row, self.height)
         pitch = (self.height + self.stack.gap) * self.stack.volume.h.stride
-        whole = Analyzer().can_prove_equal(_expr(pitch), _expr(self.out_height))
+        whole = self.tested or Analyzer().can_prove_equal(_expr(pitch), _expr(self.out_height))
         return [n, channel, k, i, column], [] if whole else [i < self.out_height]
 
     def _loop(self, loop: tirx.For) -> Any:
@@ -167,6 +174,11 @@ class _Places:
         conditions = self._written(store.indices)[1]
         there = self._store(store, value)
         return tirx.IfThenElse(tirx.all(*conditions), there, None) if conditions else there
+
+    def _named(self, bind: tirx.Bind) -> Any:
+        """So is a vector that is read to a variable: it may be of a row in a gap."""
+        value = self._mapped(bind.value, self._tested)
+        return bind if value.same_as(bind.value) else tirx.Bind(bind.var, value)
 
     def _load(self, load: TensorLoad) -> Any:
         """What is left only has an address, which may be anywhere, or is of an operand."""

@@ -40,6 +40,13 @@ def test_one_weight_that_differs_in_its_last_digits_is_enough_to_tell_phases_apa
     assert equal_sums(axis, folded) == (False, False)
 
 
+def test_what_a_first_filter_of_next_to_nothing_sums_to_is_rounding():
+    weight = np.random.default_rng(1).standard_normal((3, 2, 3, 3)).astype("float32")
+    folded = weight_convolution(weight, 2)
+    folded[0, 0] = 1e-8 * np.arange(16).reshape(4, 4)
+    assert equal_sums(axis_of_resize(ConvAxis(3), 2), folded) == (True, True)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_no_numbers_have_no_equal_sums(value):
     folded = weight_convolution(np.ones((1, 1, 3, 3), "float32"), 2)

@@ -208,6 +208,7 @@ def mnn(monkeypatch):
 def test_mnn_is_fast_only_where_its_own_error_leaves_room(mnn, monkeypatch, difference, taken):
     exact = np.linspace(-1, 1, 5)
     results = {mnn._FAST: [exact, exact + difference], mnn._ACCURATE: [exact, exact]}
+    monkeypatch.setattr(mnn, "is_quantized", lambda _: False)
     monkeypatch.setattr(mnn, "_convert", lambda *_: None)
     monkeypatch.setattr(mnn, "_call", lambda _m, _i, _o, _t, level: lambda: results[level])
     monkeypatch.setattr(mnn, "_to_numpy", lambda result: result)

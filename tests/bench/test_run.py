@@ -274,7 +274,8 @@ def test_a_variant_that_computes_no_layer_is_refused_with_its_reason(tmp_path):
 
 def test_networks_of_8_bits_are_measured_beside_those_of_floats(tiny, tmp_path, capsys):
     out = tmp_path / "out.json"
-    command = ["bench", "--workloads", str(tiny), "--dtype", "int8", "--peers", "onnxruntime,ncnn"]
+    command = ["bench", "--workloads", str(tiny), "--dtype", "int8"]
+    command += ["--peers", "onnxruntime,pytorch"]
     assert cli.main([*command, "--threads", "1", "--limit", "1", "--out", str(out)]) == 0
     records = json.loads(out.read_text())["workloads"]["tiny"]["contestants"]
     assert {name: record["status"] for name, record in records.items()} == dict.fromkeys(
@@ -284,7 +285,8 @@ def test_networks_of_8_bits_are_measured_beside_those_of_floats(tiny, tmp_path, 
     assert "integer" not in records["float32"]["notes"][0]
     # A tie at the most of the one layer, and the float network within float32's rounding.
     assert records["auto"]["error"] < 1e-3 and records["float32"]["error"] < 1e-5
-    assert "1 thread each, int8" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "1 thread each, int8" in said and "- pytorch is left out: it makes integers of" in said
 
 
 @pytest.mark.parametrize(
@@ -292,7 +294,7 @@ def test_networks_of_8_bits_are_measured_beside_those_of_floats(tiny, tmp_path, 
     [
         ({"dtype": "int8", "variants": ["tdc"]}, r"measured without variants \(tdc\): leave that"),
         ({"dtype": "int8", "tune_baseline": True}, "measured without a tuned baseline"),
-        ({"dtype": "int8", "peers": ["mnn"]}, "none of mnn reads quantized ONNX: use onnxruntime"),
+        ({"dtype": "int8", "peers": ["pytorch"]}, "no peer is left for int8: pytorch: it makes"),
         ({"dtype": "int4"}, "dtype 'int4' is not measured: give float32 or int8"),
     ],
 )

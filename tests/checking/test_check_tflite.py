@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 # Skip these tests, too, where what they need is not installed.
-from tflite_quantized import QuantizedWriter, drawer
+from tflite_quantized import drawer
 from tflite_rows import Writer, options
 
 import tvm_deconv
@@ -85,7 +85,7 @@ def test_weights_stored_in_float16_or_without_zeros_are_computed_in_float32(tmp_
 @pytest.fixture
 def quantised(tmp_path):
     """A convolution of int8, its results doubled, joined with it and shuffled."""
-    net, integers = QuantizedWriter(), drawer(0)
+    net, integers = Writer(), drawer(0)
     x = net.scaled(net.tensor((1, 6, 7, 3), np.int8), 0.02, 5)
     weight = net.scaled(net.constant(integers(8, 3, 3, 3).clip(-127)), np.full(8, 0.003), 0)
     bias = net.scaled(net.constant(integers(8).astype("int32") * 50), np.full(8, 0.00006))
@@ -111,7 +111,7 @@ def test_integers_may_be_off_where_litert_rounds_twice(quantised, monkeypatch):
 
 def test_integer_weights_of_float_layers_are_read_as_floats(tmp_path):
     """LiteRT itself would bring their inputs to 8 bits."""
-    rng, net, integers = np.random.default_rng(0), QuantizedWriter(), drawer(0)
+    rng, net, integers = np.random.default_rng(0), Writer(), drawer(0)
     x, middle, result = (net.tensor((1, 6, 7, 4)) for _ in range(3))
     how = {"strideW": 1, "strideH": 1, "dilationHFactor": 1, "dilationWFactor": 1}
     for entry, end in ((x, middle), (middle, result)):

@@ -178,9 +178,9 @@ class QuantizedTflite:
     def file(self) -> bytes:
         """What LiteRT reads."""
         from ai_edge_litert import schema_py_generated as schema
-        from tflite_quantized import QuantizedWriter
+        from tflite_rows import Writer
 
-        writer = QuantizedWriter()
+        writer = Writer()
 
         def scaled(number: int, scale: Scale | None) -> int:
             if scale is None:

@@ -20,6 +20,7 @@ from tvm_deconv.library import compile_library
 from tvm_deconv.logs.find import find_log, resolve_log
 from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.logs.roots import log_roots, shipped_root, user_root
+from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import LowerConvolutions
 from tvm_deconv.tuning.tasks import tasks_of
 
@@ -80,8 +81,8 @@ def test_equal_names_of_two_architectures_are_told_apart(tmp_path):
 
 def test_a_log_for_another_kind_of_target_is_refused_with_the_reason(tmp_path):
     small_log(tmp_path)
-    notes = [f"{tmp_path / 'here'} is for kind llvm, not c"]
-    assert found(Target({"kind": "c"}), tmp_path) == ([], notes)
+    notes = [f"{tmp_path / 'here'} is for kind llvm, not opencl"]
+    assert found(resolve_target("arm/mali-g52"), tmp_path) == ([], notes)
 
 
 @pytest.mark.parametrize(

@@ -239,18 +239,32 @@ def of_bytes(make, tile, layer, *form):
     return measure(function_of(made, (1, layer.conv.in_channels, layer.height, layer.width)))
 
 
-def test_winograds_form_of_bytes_multiplies_once_for_each_point():
-    # 8x16 tiles in one strip, whose samples begin one before the first and end one after the last.
-    layer = upsampling("nearest", 3, 4, 3, 2, (15, 31), dtype="uint8", weight_dtype="int16")
-    found = of_bytes(WinogradInteger, PointsTile(2, 2, 8), layer, True)
-    expected = exact_winograd_counts(layer, shared=True)
-    assert found.multiply_adds == expected.products == 8 * 16 * expected.weight_words
+@pytest.mark.parametrize(
+    ("kind", "sizes", "rows", "outputs"),
+    [
+        # 8x16 tiles in one strip, whose samples begin one before the first and end one after the
+        # last. The last vector of 62 columns ends with them, so two are stored twice.
+        ("nearest", (15, 31), 8, (4 * 30 * 64, 4 * 32 * 64)),
+        ("subpixel", (16, 32), 4, (4 * 32 * 64, 4 * 32 * 64)),
+    ],
+)
+def test_winograds_form_of_bytes_multiplies_once_for_each_point(kind, sizes, rows, outputs):
+    layer = upsampling(kind, 3, 4, 3, 2, sizes, dtype="uint8", weight_dtype="int16")
+    is_shared = kind == "nearest"
+    found = of_bytes(WinogradInteger, PointsTile(2, 2, rows), layer, is_shared)
+    expected = exact_winograd_counts(layer, shared=is_shared)
+    assert found.multiply_adds == expected.products
     assert found.weights.loads * PLAIN.lanes == found.multiply_adds
-    # The last vector of 62 columns ends with them, so two are stored twice.
-    assert found.output == (0, 4 * 30 * 64)
+    assert found.output == (0, outputs[0])
     stored = [stores for _, stores in found.scratch.values()]
     assert expected.activation_words_read in stored and expected.activation_words_written in stored
-    assert 0 < found.additions < expected.multiply_adds - expected.products
+    # What is added to each output for zero points and biases is no part of the form.
+    transforms, added = expected.multiply_adds - expected.products, found.additions - outputs[1]
+    if is_shared:
+        assert added == transforms
+    else:
+        # The rest are shifts.
+        assert 0.65 * transforms < added < 0.75 * transforms
 
 
 def test_unfolded_taps_multiply_once_for_each_sample():

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import relay_reference
 import tvm
+from quick_library import graph_of
 from tvm import relay
-from tvm.contrib import graph_executor
 
 from tvm_deconv.relay import rewrite_upsampling
 
@@ -138,7 +138,7 @@ def compiled(mod: tvm.IRModule, x: np.ndarray, name: str = "x") -> np.ndarray:
     """The first result of the module, compiled for the host: our kernels, with packed weights."""
     with tvm.transform.PassContext(opt_level=3):
         library = relay.build(mod, TARGET)
-    run = graph_executor.GraphModule(library["default"](tvm.cpu()))
+    run = graph_of(library)
     run.set_input(name, x)
     run.run()
     return run.get_output(0).numpy()

@@ -7,6 +7,7 @@ import pytest
 import relay_reference
 import tvm
 from hypothesis import assume, given, settings
+from quick_library import graph_of
 from relay_helpers import (
     TARGET,
     assert_close,
@@ -20,7 +21,6 @@ from relay_helpers import (
     resize,
 )
 from tvm import relay
-from tvm.contrib.graph_executor import GraphModule
 from upsampling_cases import bilinear_cases
 
 from tvm_deconv.relay import rewrite_upsampling
@@ -108,7 +108,7 @@ def test_the_border_is_added_where_the_convolution_is_stored(layout):
         library = relay.build(new, TARGET)
     store = "conv2d_transpose_tvm_deconv_add_border_tvm_deconv_add_border"
     assert store in library.get_graph_json()
-    run = GraphModule(library["default"](tvm.cpu()))
+    run = graph_of(library)
     run.run(x=x)
     expected = relay_reference.evaluate(mod, x.astype(np.float64))
     assert_close(run.get_output(0).numpy(), expected)

@@ -50,6 +50,54 @@ def test_arithmetic_has_the_bits_that_tvm_computes(name, dtype):
     assert a.dtype == b.dtype == dtype
 
 
+COMPARISONS = ["equal", "less", "less_equal", "greater", "greater_equal"]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "int64", "uint8"])
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_what_is_compared_is_true_where_tvm_says_so(name, dtype):
+    one, other = (
+        [np.append(a, [[np.nan] * len(SPECIAL)], 0).astype(dtype) for a in operands("float64")]
+        if dtype.startswith("float")
+        else (integers(dtype), integers(dtype)[::-1])
+    )
+    operator = getattr(relax.op, name)
+    wanted, got = folded_both_ways(lambda builder: operator(constant(one), constant(other)))
+    assert tvm_ffi.structural_equal(wanted, got)
+
+
+@pytest.mark.parametrize("name", ["logical_and", "logical_or", "logical_not"])
+def test_what_is_true_or_false_is_combined_as_by_tvm(name):
+    arrays = [constant(np.array(a)) for a in ([[True], [False]], [True, False])]
+    operator, count = getattr(relax.op, name), 1 if name == "logical_not" else 2
+    wanted, got = folded_both_ways(lambda builder: operator(*arrays[:count]))
+    assert tvm_ffi.structural_equal(wanted, got)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("float16", "float32"),
+        ("float32", "float64"),
+        ("int8", "int32"),
+        ("uint8", "int64"),
+        ("bool", "float32"),
+        ("bool", "int64"),
+        ("int32", "float64"),
+    ],
+)
+def test_a_type_that_holds_every_value_gets_those_of_tvm(given, wanted):
+    made = operands("float64")[0].astype(given) if given[0] in "fb" else integers(given)
+    theirs, ours = folded_both_ways(lambda builder: relax.op.astype(constant(made), wanted))
+    assert tvm_ffi.structural_equal(theirs, ours)
+
+
+def test_a_cast_that_cuts_off_is_left_to_tvm():
+    values = constant(integers("int32"))
+    mod = module(lambda builder, x: builder.emit(relax.op.astype(values, "int8")), (1,))
+    assert FoldExactly()(mod).same_as(mod)
+
+
 def integers(dtype, shape=(6, 3, 5)):
     """Random ones, and the least and the greatest."""
     bounds = np.iinfo(dtype)
@@ -109,6 +157,10 @@ MOVES = {
     "squeeze of all": lambda x: relax.op.squeeze(x),
     "permute_dims": lambda x: relax.op.permute_dims(x, [2, 0, 1]),
     "permute_dims of all": lambda x: relax.op.permute_dims(x),
+    "repeat": lambda x: relax.op.repeat(x, 3, 1),
+    "repeat of all": lambda x: relax.op.repeat(x, 2),
+    "where": lambda x: relax.op.where(constant(np.arange(6) % 2 == 0), x, x),
+    "shape_to_tensor": lambda x: relax.op.shape_to_tensor(relax.ShapeExpr([2, 0, 7])),
 }
 
 

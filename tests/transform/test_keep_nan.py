@@ -67,8 +67,10 @@ def negated(name):
     return lambda net, x, y: net("Not", net(name, x, y))
 
 
+ITSELF = ("Equal", "LessOrEqual", "GreaterOrEqual")
 ANSWERS = [
     *(negated(name) for name in ("Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal")),
+    *(lambda net, x, y, name=name: negated(name)(net, x, x) for name in ITSELF),
     lambda net, x, y: net("Xor", net("Greater", x, y), net("Less", x, y)),
     lambda net, x, y: net("Or", net("Not", net("Less", x, y)), net("Not", net("Greater", x, y))),
     lambda net, x, y: net("Where", net("Not", net("Greater", x, y)), x, y),

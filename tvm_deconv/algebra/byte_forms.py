@@ -17,7 +17,7 @@ _BITS = (8, 16)
 
 @dataclass(frozen=True)
 class Forms:
-    """F(2x2, 2x2), and a resize that can be taken out of the kernel.
+    """Winograd's form in integers, and a resize that can be taken out of the kernel.
 
     ``winograd`` is whether phases share products in the former, ``unfolded`` how many bits, 8 or
     16, hold the weights of the latter; None for a layer that has no such form.

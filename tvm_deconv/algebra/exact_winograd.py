@@ -1,76 +1,146 @@
-"""Winograd's F(2x2, 2x2) of phases with two taps an axis, in integers: exact, and products shared.
+"""Winograd's minimal filtering in integers: exact, and products shared.
 
-Along an axis, two neighbouring outputs of a phase with taps g are made of three samples d,
+A phase with K taps makes m outputs along an axis of m + K - 1 samples by as many products:
 
-    y[0] = d[0]*g[0] + d[1]*g[1] = (d[0] - d[1])*g[0] + d[1]*(g[0] + g[1])
-    y[1] = d[1]*g[0] + d[2]*g[1] = (d[2] - d[1])*g[1] + d[1]*(g[0] + g[1])
+    y = A ((G g) * (B d))
 
-with three products in place of four: F(2, 2) at the points 0, 1 and infinity, where nothing is
-divided, so integers stay integers. All phases read the same samples d, some of them for outputs one
-block earlier (``Axis.shifts``).
+where B d are the samples at each point, G g the taps, and A adds up products. Where all three are
+integers, y is ``unit`` times what it should be (``Scheme``):
+
+- F(2, 2), at the points 0, 1 and infinity, divides by nothing: 3 products for 4, and ``unit`` is 1.
+- F(4, 3), at 0, 1, -1, 2, -2 and infinity (Lavin and Gray, arXiv 1509.09308), has quarters, sixths
+  and 24ths in G. Taken times 24 they are integers: 6 products for 12, and ``unit`` is 24. What of
+  that may stand in A is there, so that weights are of 16 bits.
+
+In two dimensions the sum is ``unit`` = u_h u_w = 2^s q times what it should be, q odd. It need not
+fit into int32: modulo 2^32 it is multiplied by the inverse of q, and shifted to the right by s
+bits, which leaves the true sum as long as that is below 2^(31 - s). So 3x3 taps take 36 products of
+16 bits for the 16 outputs that 144 of 8 bits make, exactly.
+
+All phases read the same samples d, some of them for outputs one block earlier (``Axis.shifts``).
 
 A phase of a folded nearest resize adds up all K taps of the kernel, so at the point 1 the weights
-of all phases are one and the same sum, and so are the products: with r phases there are 2r + 1 for
-2r outputs where the taps themselves take 4r. In two dimensions r = 2 takes 25 in place of 64, and
-36 where the phases share nothing (a transposed convolution of kernel 4 and stride 2).
+of all phases are one and the same sum, and so are the products: with r phases F(2, 2) takes 2r + 1
+for 2r outputs where the taps themselves take 4r. In two dimensions r = 2 takes 25 in place of 64,
+and 36 where the phases share nothing (a transposed convolution of kernel 4 and stride 2).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import product
+from functools import cached_property
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 
-from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.algebra.known_weights import by_taps
 
-# Of each phase: the taps of an axis, the outputs of a tile, and the points.
-TAPS = OUTPUTS = 2
-POINTS = 3
-# The largest byte, or difference of two; a difference of differences may be twice that.
+# The largest byte, or difference of two.
 _BYTE = 255
-_INT16, _INT32 = 2**15, 2**31
+_INT16 = 2**15
 # Phases of an axis, all of whose outputs are written out one after the other.
 _MOST_PHASES = 4
 
 
 @dataclass(frozen=True)
+class Scheme:
+    """F(``outputs``, ``taps``) along an axis, as sums of whatever can be added.
+
+    ``at_points`` takes ``points`` samples, ``weights`` is G times ``unit`` but for what ``sums``
+    has of it, which takes ``points`` products and gives ``unit`` times the outputs. ``cost`` is how
+    many additions and shifts are in ``at_points`` and in ``sums``.
+    """
+
+    taps: int
+    outputs: int
+    unit: int
+    weights: tuple[tuple[int, ...], ...]
+    at_points: Callable[[Sequence[Any]], list[Any]]
+    sums: Callable[[Sequence[Any]], list[Any]]
+    cost: tuple[int, int]
+
+    @property
+    def points(self) -> int:
+        return self.outputs + self.taps - 1
+
+
+def _two_at_points(d: Sequence[Any]) -> list[Any]:
+    return [d[0] - d[1], d[1], d[2] - d[1]]
+
+
+def _two_sums(m: Sequence[Any]) -> list[Any]:
+    return [m[0] + m[1], m[1] + m[2]]
+
+
+def _four_at_points(d: Sequence[Any]) -> list[Any]:
+    even, odd = d[4] - d[2], d[3] - d[1]
+    far_even, far_odd = d[4] - d[2] * 4, d[3] - d[1] * 4
+    twice = odd * 2
+    return [
+        even + (d[0] - d[2]) * 4,
+        far_even + far_odd,
+        far_even - far_odd,
+        even + twice,
+        even - twice,
+        (d[5] - d[3]) - odd * 4,
+    ]
+
+
+def _four_sums(m: Sequence[Any]) -> list[Any]:
+    near, far = m[1] + m[2], m[3] + m[4]
+    across_near, across_far = m[1] - m[2], m[3] - m[4]
+    return [
+        m[0] + near + far,
+        across_near + across_far * 2,
+        near + far * 4,
+        across_near + (across_far * 4 + m[5]) * 2,
+    ]
+
+
+F22 = Scheme(2, 2, 1, ((1, 0), (1, 1), (0, 1)), _two_at_points, _two_sums, (2, 2))
+F43 = Scheme(
+    3,
+    4,
+    24,
+    ((6, 0, 0), (-4, -4, -4), (-4, 4, -4), (1, 2, 4), (1, -2, 4), (0, 0, 12)),
+    _four_at_points,
+    _four_sums,
+    (17, 14),
+)
+SCHEMES = {scheme.taps: scheme for scheme in (F22, F43)}
+
+
+@dataclass(frozen=True)
 class Products:
-    """Those of an axis: at 0 and infinity one for each phase, at 1 too, or a ``shared`` one.
+    """Those of an axis: at each point one for each phase, or at the point 1 a ``shared`` one.
 
     They are counted in this order.
     """
 
+    scheme: Scheme
     phases: int
     shared: bool
 
+    @cached_property
+    def firsts(self) -> list[int]:
+        """The first one at each point, and how many there are."""
+        each = [1 if self._is_shared(p) else self.phases for p in range(self.scheme.points)]
+        return [0, *accumulate(each)]
+
     @property
     def count(self) -> int:
-        return (2 if self.shared else 3) * self.phases + self.shared
+        return self.firsts[-1]
 
-    @property
-    def firsts(self) -> tuple[int, int, int]:
-        """The first one at each point."""
-        at_one = 1 if self.shared else self.phases
-        return 0, self.phases, self.phases + at_one
+    def of_phase(self, phase: int) -> list[int]:
+        """One at each point."""
+        points = range(self.scheme.points)
+        return [self.firsts[p] + (0 if self._is_shared(p) else phase) for p in points]
 
-    def terms(self, phase: int, output: int) -> tuple[int, int]:
-        """The two that add up to an output of a phase."""
-        zero, one, infinity = self.firsts
-        return (infinity if output else zero) + phase, one + (0 if self.shared else phase)
-
-    @property
-    def all_terms(self) -> list[tuple[int, int]]:
-        """``terms`` of all outputs of a tile."""
-        return [self.terms(f, i) for f in range(self.phases) for i in range(OUTPUTS)]
-
-    @property
-    def are_differences(self) -> np.ndarray:
-        """For each, whether two samples are subtracted for it."""
-        _, one, infinity = self.firsts
-        at = np.arange(self.count)
-        return (at < one) | (at >= infinity)
+    def _is_shared(self, point: int) -> bool:
+        return self.shared and point == 1
 
 
 def refusal(op: ConvTranspose2d) -> str | None:
@@ -80,22 +150,44 @@ def refusal(op: ConvTranspose2d) -> str | None:
     if op.groups > 1:
         return f"{op.groups} groups"
     for name, axis in (("height", op.h), ("width", op.w)):
-        if not 1 < axis.stride <= _MOST_PHASES:
-            return f"stride {axis.stride} in {name}, where it is 2 to {_MOST_PHASES}"
-        if any(len(axis.taps(f)) != TAPS for f in range(axis.stride)):
-            return f"phases do not have {TAPS} taps each in {name}"
+        if axis.stride > _MOST_PHASES:
+            return f"stride {axis.stride} in {name}, where it is at most {_MOST_PHASES}"
+        if scheme_of(axis) is None:
+            return f"phases do not have 2 or 3 taps each in {name}"
         if axis.tap_step != 1 or max(axis.shifts) > 1:
             return f"taps do not lie side by side in {name}"
     return None
 
 
+def scheme_of(axis: Axis) -> Scheme | None:
+    """That of as many taps as each phase has; None where there is none."""
+    counts = {len(axis.taps(phase)) for phase in range(axis.stride)}
+    return SCHEMES.get(counts.pop()) if len(counts) == 1 else None
+
+
+def schemes_of(op: ConvTranspose2d) -> tuple[Scheme, Scheme]:
+    """Of height and width of a layer that is not refused."""
+    height, width = scheme_of(op.h), scheme_of(op.w)
+    assert height is not None and width is not None
+    return height, width
+
+
+def name_of(op: ConvTranspose2d) -> str:
+    """Such as F(4x4, 3x3)."""
+    (a, b) = schemes_of(op)
+    return f"F({a.outputs}x{b.outputs}, {a.taps}x{b.taps})"
+
+
 def products_of(op: ConvTranspose2d, shared: bool) -> tuple[Products, Products]:
     """Of height and width."""
-    return Products(op.h.stride, shared), Products(op.w.stride, shared)
+    height, width = schemes_of(op)
+    return Products(height, op.h.stride, shared), Products(width, op.w.stride, shared)
 
 
 def shares_sums(op: ConvTranspose2d, weights: np.ndarray) -> bool:
-    """Whether the taps of all phases have equal sums along height, and along width."""
+    """Whether phases, two or more of two taps, have equal sums along height, and along width."""
+    if schemes_of(op) != (F22, F22) or op.strides == (1, 1):
+        return False
     by_height, by_width = (
         by_taps(weights, axis, at).sum(at + 1) for at, axis in ((2, op.h), (3, op.w))
     )
@@ -107,27 +199,36 @@ def transformed(op: ConvTranspose2d, weights: np.ndarray, shared: bool) -> np.nd
     made = weights.astype(np.int64)
     for at, products in zip((2, 3), products_of(op, shared), strict=True):
         taps = by_taps(made, op.h if at == 2 else op.w, at)
-        first, last = (taps.take(i, at + 1) for i in range(TAPS))
-        total = first + last
-        parts = [first, total.take([0], at) if shared else total, last]
+        parts = []
+        for point, row in enumerate(products.scheme.weights):
+            own = sum(taps.take(i, at + 1) * factor for i, factor in enumerate(row) if factor)
+            count = products.firsts[point + 1] - products.firsts[point]
+            parts.append(own.take(range(count), at))
         made = np.concatenate(parts, at)
         assert made.shape[at] == products.count
     return made.transpose(2, 3, 0, 1)
 
 
+def shift_and_inverse(op: ConvTranspose2d) -> tuple[int, int]:
+    """s, and the inverse of q modulo 2^32 as int32, where sums are 2^s q times what they should be.
+
+    The inverse is 1 where q is.
+    """
+    unit = np.prod([scheme.unit for scheme in schemes_of(op)], dtype=int)
+    shift = int(unit & -unit).bit_length() - 1
+    inverse = pow(int(unit) >> shift, -1, 2**32)
+    return shift, inverse - 2**32 if inverse >= 2**31 else inverse
+
+
 def fits(op: ConvTranspose2d, weights: np.ndarray, shared: bool) -> bool:
-    """Whether transformed weights are int16, and whatever is added up of their products int32.
+    """Whether transformed weights are int16, and the sums of bytes fit in what is left of int32.
 
     Of any bytes: samples are taken as they are, without their zero point.
     """
-    made = np.abs(transformed(op, weights, shared))
-    if made.max(initial=0) >= _INT16:
+    if np.abs(transformed(op, weights, shared)).max(initial=0) >= _INT16:
         return False
-    height, width = products_of(op, shared)
-    is_twice = np.outer(height.are_differences, width.are_differences)
-    # (products in height, products in width, O)
-    most = made.sum(2) * (_BYTE * (1 + is_twice))[..., None]
-    return all(
-        most[np.ix_(rows, columns)].sum((0, 1)).max(initial=0) < _INT32
-        for rows, columns in product(height.all_terms, width.all_terms)
-    )
+    sums = np.abs(weights.astype(np.int64)).sum(0)
+    for at, axis in ((1, op.h), (2, op.w)):
+        sums = by_taps(sums, axis, at).sum(at + 1)
+    shift, _ = shift_and_inverse(op)
+    return bool(sums.max(initial=0) * _BYTE < 2 ** (31 - shift))

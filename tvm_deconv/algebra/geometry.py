@@ -25,6 +25,8 @@ from typing import NamedTuple
 
 from tvm_deconv.errors import GeometryError
 
+from .slices import Slices
+
 
 class Tap(NamedTuple):
     """One term of a phase's sum: kernel index ``k`` reads input sample ``y + offset``."""
@@ -161,7 +163,7 @@ class ConvTranspose2d:
     """A two-dimensional transposed convolution without its sizes: NCHW input, IOHW weights.
 
     A convolution with strides is one of stride 1 of which every ``step``-th output is computed,
-    along height and width.
+    along height and width. A picture that is a stack of slices of known size has ``slices``.
     """
 
     in_channels: int
@@ -170,6 +172,7 @@ class ConvTranspose2d:
     w: Axis
     groups: int = 1
     step: tuple[int, int] = (1, 1)
+    slices: Slices | None = None
 
     def __post_init__(self) -> None:
         strides = self.h.stride, self.w.stride

@@ -26,13 +26,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
-from tvm_deconv.algebra.winograd import Filter, filters, row_phases
+from tvm_deconv.algebra.winograd import Filter, depth_filter, filters, row_phases
 
 DTYPE = "float32"
 # Of a matrix product that are taken at a time.
@@ -108,30 +108,54 @@ class Winograd(Packing):
 
     m are the ``outputs`` (rows, columns) of a tile; ``algebra.winograd`` cuts the taps of a phase.
     ``block`` is how many output channels a block has. ``shared`` is for phases that share products,
-    ``apart`` for those in height that are apart.
+    ``apart`` for those in height that are apart. With ``depth`` outputs along the depth of slices
+    (``algebra.winograd.depth_filter``) a piece is one of (depth, height, width), and v is a point
+    of (width, depth).
     """
 
     outputs: tuple[int, int]
     block: int
     shared: bool = False
     apart: bool = False
+    depth: int = 0
 
     def _sizes(self) -> dict[str, int]:
         conv, n = self.conv, self.n
+        d = depth_filter(conv, self.depth)
         h, w = known = filters(conv, self.outputs, self.shared)
         rows = self.block * row_phases(conv, known, self.apart)
         return {
             "g": conv.groups,
-            "ic": conv.group_inputs,
+            "ic": conv.group_inputs // (d.pieces + d.taps - 1),
             "f": conv.h.stride if self.apart else 1,
             "b": -(-conv.group_outputs // self.block),
-            **{"u": h.products, "v": w.products},
-            "piece": h.pieces * w.pieces,
+            **{"u": h.products, "v": w.products * d.points},
+            "piece": d.pieces * h.pieces * w.pieces,
             "row/n": -(-rows // n),
             "row%n": n,
         }
 
     def _arranged(self, weights: np.ndarray, dtype: str) -> tuple[np.ndarray, list[str]]:
+        if not self.depth:
+            return self._plane(weights, dtype)
+        conv, d = self.conv, depth_filter(self.conv, self.depth)
+        taps = d.pieces * d.taps
+        inputs = conv.in_channels // taps
+        plane = replace(self, conv=replace(conv, in_channels=inputs, slices=None), depth=0)
+        by_tap = weights.reshape(conv.groups, taps, -1, *weights.shape[1:]).swapaxes(0, 1)
+        by_tap = by_tap.reshape(taps, inputs, *weights.shape[1:])
+        if d.pieces == 1:
+            by_tap = np.tensordot(d.matrices.kernel, by_tap, 1)
+        found = [plane._plane(one, dtype) for one in by_tap]
+        arrays, axes = [array for array, _ in found], found[0][1]
+        if d.pieces > 1:
+            return np.concatenate(arrays, axes.index("piece")), axes
+        at = axes.index("v")
+        shape = arrays[0].shape
+        inner = np.stack(arrays, at + 1)
+        return inner.reshape(*shape[:at], shape[at] * d.points, *shape[at + 1 :]), axes
+
+    def _plane(self, weights: np.ndarray, dtype: str) -> tuple[np.ndarray, list[str]]:
         """One matrix product, of taps that lie in the order of the result already."""
         conv, sizes = self.conv, self._sizes()
         h, w = filters(conv, self.outputs, self.shared)

@@ -20,13 +20,14 @@ read and write at these places (``schedules.tir.stacks``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
 from .geometry import Axis, ConvTranspose2d
+from .slices import Slices
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,14 @@ class ConvTranspose3d:
         return tuple(Stack(self, phase) for phase in range(self.d.stride))
 
 
+@lru_cache(maxsize=256)
+def depth_axis(slices: Slices) -> Axis:
+    """The depth as an axis of stride 1."""
+    begin = slices.first + slices.taps - 1
+    end = slices.depth + slices.taps - 1 - begin - slices.count
+    return Axis(slices.taps, 1, begin, max(end, 0), max(-end, 0))
+
+
 @dataclass(frozen=True)
 class Stack:
     """The picture that one phase of the depth reads, and the one that it writes."""
@@ -75,6 +84,19 @@ class Stack:
         return ConvTranspose2d(
             v.in_channels * len(self.offsets), v.out_channels, v.h, v.w, v.groups
         )
+
+    def conv_of(self, depth: Any, height: Any) -> ConvTranspose2d:
+        """``conv`` over a volume of that size, which knows its slices if they are numbers.
+
+        And if there is more than one tap, which read slices side by side, not all of them before
+        the volume.
+        """
+        taps, first = len(self.offsets), self.offsets[0]
+        known = isinstance(depth, int) and isinstance(height, int)
+        if not known or taps == 1 or self.offsets[1] - first != 1 or first + taps < 1:
+            return self.conv
+        count, pitch = self.slices(depth), height + self.gap
+        return replace(self.conv, slices=Slices(taps, first, depth, count, height, pitch))
 
     def weights(self, weight: np.ndarray) -> np.ndarray:
         """IOHW weights of ``conv`` from IODHW ones; input channels are (group, tap, channel)."""

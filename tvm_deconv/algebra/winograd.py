@@ -29,9 +29,11 @@ both axes takes 81 products for 64 outputs, where the phases by themselves take 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
+from math import prod
 from typing import Any
 
 from tvm_deconv.algebra.cook_toom import (
@@ -54,6 +56,10 @@ MAX_LINE_OUTPUTS = 6
 MAX_PIECES, MAX_LINE_PIECES = 3, 4
 # Outputs of nested tiles, which are more than any other tile has, and of each of two to four tiles.
 _NESTED_OUTPUTS, _NESTED_TILES = (8, 10, 12, 15, 16, 20), (5, 4)
+# That of F(6x6, 3x3), with some room for its rounding.
+_MOST_PLANE_GROWTH = transforms(6, 3).growth ** 2 + 1e-6
+# Outputs of tiles along the depth that save products.
+_DEPTH_OUTPUTS = (2, 4)
 # Of errors: that of F(4, 7), which has 10 points.
 _MOST_GROWTH = 10.6
 
@@ -136,6 +142,31 @@ def filters(
         _filter(outputs[0], conv.h, most, shared),
         _filter(outputs[1], conv.w, most, shared),
     )
+
+
+def depth_filter(conv: ConvTranspose2d, outputs: int) -> Filter:
+    """The filter along the depth of a stack's slices, for tiles of so many of them.
+
+    Of one slice, which saves no product, the taps are pieces, which share transformed slices. With
+    0 the depth is none of the axes, and the taps are input channels.
+    """
+    if not outputs or conv.slices is None:
+        return Filter(1, 1)
+    taps = conv.slices.taps
+    return Filter(1, 1, pieces=taps) if outputs == 1 else Filter(outputs, taps)
+
+
+def depth_outputs(conv: ConvTranspose2d) -> list[int]:
+    """Outputs that a tile may have along the depth; 0 where that is none of the axes."""
+    if conv.slices is None or is_line(conv):
+        return [0]
+    taps = conv.slices.taps
+    return [1, *(n for n in _DEPTH_OUTPUTS if point_count(n, taps) <= MAX_PLANE_POINTS)]
+
+
+def is_exact(known: Iterable[Filter]) -> bool:
+    """Whether filters of all axes multiply errors by no more than F(6x6, 3x3) does."""
+    return prod(one.matrices.growth for one in known) <= _MOST_PLANE_GROWTH
 
 
 def row_phases(conv: ConvTranspose2d, known: tuple[Filter, Filter], apart: bool = False) -> int:

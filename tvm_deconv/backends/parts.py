@@ -26,14 +26,14 @@ from tvm_deconv.schedules.tir.edit import const_like, moving
 
 # Elements. To copy less takes no longer than the microseconds of a call, and another function for
 # what reads it takes some ten milliseconds to compile.
-_FEWEST = 4096
+FEWEST = 4096
 
 # Of a part's first element, along each axis.
 Offsets: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """The part of ``whole`` that begins at ``offsets``."""
 
     whole: relax.Var
@@ -57,16 +57,16 @@ class ReadParts:
         return with_rebuilt(mod, read)
 
 
-def _parts(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, _Part]:
+def _parts(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, Part]:
     """The parts that only kernels read which can read the whole, by their variables."""
-    copies: dict[relax.Var, list[_Part]] = {}
-    parts: dict[relax.Var, _Part] = {}
+    copies: dict[relax.Var, list[Part]] = {}
+    parts: dict[relax.Var, Part] = {}
     copy_of: dict[relax.Var, relax.Var] = {}
     reads = reads_of(func)
     known: Counter[relax.Var] = Counter()
     offsets: dict[str, list[Offsets] | None] = {}
 
-    def copied(call: relax.Call, kernel: tirx.PrimFunc) -> list[_Part] | None:
+    def copied(call: relax.Call, kernel: tirx.PrimFunc) -> list[Part] | None:
         """The parts that a call copies; None where it does anything else, or copies little."""
         given = call.args[1].fields
         # Sizes that a call hands on behind its tensors are known to that function alone.
@@ -76,7 +76,7 @@ def _parts(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, _Part]:
         if name not in offsets:
             offsets[name] = _worth_sparing(kernel)
         own = offsets[name]
-        return None if own is None else [_Part(given[0], at) for at in own]
+        return None if own is None else [Part(given[0], at) for at in own]
 
     for var, value in dataflow_bindings(func):
         kernel = kernel_of(mod, value)
@@ -88,7 +88,7 @@ def _parts(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, _Part]:
         elif kernel is not None:
             for place, given in enumerate(value.args[1].fields):
                 part = parts.get(given)
-                if part is not None and _reading(kernel, {place: part}) is not None:
+                if part is not None and with_wholes(kernel, {place: part}) is not None:
                     known[given] += 1
             made = copied(value, kernel) if isinstance(var, relax.DataflowVar) else None
             if made is None:
@@ -106,7 +106,7 @@ def _worth_sparing(func: tirx.PrimFunc) -> list[Offsets] | None:
     """``offsets_of_parts``, where the copies are long enough."""
     sizes = [static_value(size) for param in func.params[1:] for size in param.shape]
     known = [size for size in sizes if size is not None]
-    if len(known) == len(sizes) and prod(known) < _FEWEST:
+    if len(known) == len(sizes) and prod(known) < FEWEST:
         return None
     return offsets_of_parts(func)
 
@@ -168,8 +168,11 @@ def _is_all(stage: Stage, store: tirx.BufferStore) -> bool:
     )
 
 
-def _reading(func: tirx.PrimFunc, parts: Mapping[int, _Part]) -> tirx.PrimFunc | None:
-    """``func`` with the wholes for those parameters; None where it does more than read a part."""
+def with_wholes(func: tirx.PrimFunc, parts: Mapping[int, Part]) -> tirx.PrimFunc | None:
+    """``func`` with the wholes for those parameters, of which it reads and writes the parts.
+
+    None where it does more with one than to read and to write its elements.
+    """
     params, body = list(func.params), func.body
     for place, part in parts.items():
         own = params[place]
@@ -202,7 +205,7 @@ def _moved(at: Any, offset: int) -> Any:
 
 @mutator
 class _Read(PyExprMutator):
-    def __init__(self, mod: tvm.IRModule, parts: Mapping[relax.Var, _Part]) -> None:
+    def __init__(self, mod: tvm.IRModule, parts: Mapping[relax.Var, Part]) -> None:
         super().__init__(mod)
         self.mod, self.parts = mod, parts
         self.kernels: dict[Any, tvm.ir.GlobalVar] = {}
@@ -217,7 +220,7 @@ class _Read(PyExprMutator):
         places = ((i, part.offsets, tuple(part.whole.ty.shape.values)) for i, part in parts.items())
         key = name, *places
         if key not in self.kernels:
-            self.kernels[key] = self.builder_.add_func(_reading(kernel, parts), name)
+            self.kernels[key] = self.builder_.add_func(with_wholes(kernel, parts), name)
         wholes = [parts[i].whole if i in parts else arg for i, arg in enumerate(given)]
         arguments = relax.Tuple([self.visit_expr(whole) for whole in wholes])
         rest = [self.visit_expr(arg) for arg in call.args[2:]]

@@ -13,6 +13,7 @@ from tvm_deconv.schedules.rest.default import is_scheduled
 from .alignment import AcceptUnaligned
 from .attention import MergeAttention
 from .in_place import OverwriteInputs
+from .joins import WriteParts
 from .packed import Packed, constant_parameters, with_packed
 from .parts import ReadParts
 from .registry import backend_of
@@ -31,6 +32,7 @@ def passes_after_fusion(target: Target) -> list[tvm.transform.Pass]:
     return [
         ViewReshapes(),
         ReadParts(),
+        WriteParts(),
         ShareFunctions(),
         MergeAttention(target),
         ScheduleRemaining(target),

@@ -35,8 +35,8 @@ def backend_of(target: Target) -> Backend:
     found = _BY_KIND.get(target.kind.name)
     if found is not None:
         return found
-    if "cpu" in target.keys:  # C source, or a processor that LLVM compiles for under another name
-        return _CPU
+    # Among them kinds that TVM counts as processors: no machine code comes of "c", and nothing here
+    # loads or links what comes of "hexagon".
     raise _no_schedules(
         target.kind.name, " (qcom/adreno-opencl)" if "adreno" in target.keys else ""
     )

@@ -127,5 +127,8 @@ class _View(PyExprMutator):
             super().visit_var_binding_(binding)
             return
         data = self.visit_expr(binding.value.args[1].fields[0])
+        if tvm_ffi.structural_equal(data.ty, var.ty) and isinstance(var, relax.DataflowVar):
+            self.set_var_remap(var, data)
+            return
         view = self.builder_.emit(relax.op.reshape(data, var.ty.shape))
         self.builder_.emit_normalized(relax.VarBinding(self.visit_var_def(var), view))

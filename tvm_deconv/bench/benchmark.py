@@ -26,8 +26,8 @@ from .figures import FORMAT, PEER, FigureRow, rows
 from .subjects import EIGHT_BITS
 from .worker import PEERS
 
-READ_EIGHT_BITS = ("onnxruntime", "openvino")
-"""Peers that compute an ONNX file with QuantizeLinear and DequantizeLinear in integers."""
+NO_EIGHT_BITS = {"pytorch": "it makes integers of its own modules only, which no ONNX file becomes"}
+"""Peers that cannot be given a quantized ONNX file, and why."""
 
 
 def run(
@@ -53,7 +53,7 @@ def run(
     that is made when it is not there; one that cannot be made is left out. ``variants`` are the
     contestants of ours beside ``auto`` (None: all). With ``dtype`` "int8" the workloads are
     quantized to 8 bits by ONNX Runtime (extra ``quantize``), and measured are ``auto``, ``float32``
-    (``auto`` on what was quantized) and the peers that read such a file, against the peak of
+    (``auto`` on what was quantized) and the peers that take such a file, against the peak of
     integer products. ``tune_baseline`` adds TVM without us, tuned by MetaSchedule with ``trials``
     for each kernel. Everybody gets ``threads`` threads, by default one for each processor that this
     process may run on; ``busy`` processes of one thread each compute beside them. With ``profile``
@@ -74,7 +74,7 @@ def run(
             raise PeerError(f"no peer is called {name!r}: use some of {', '.join(PEERS)}")
     if not isinstance(busy, int) or busy < 0:
         raise BenchError(f"busy is {busy!r}: give the number of processes, 0 for none")
-    chosen = select(workloads)
+    chosen, asked = select(workloads), peers
     if dtype == EIGHT_BITS:
         peers = _of_eight_bits(peers, variants, tune_baseline)
         require_onnx_runtime(f"bench of {EIGHT_BITS}")
@@ -85,6 +85,7 @@ def run(
         raise BenchError(f"dtype {dtype!r} is not measured: give float32 or {EIGHT_BITS}")
     _check_writable(out)
     found, left_out = _peers(peers, Path(peer_root), say)
+    left_out |= {name: NO_EIGHT_BITS[name] for name in asked if name not in peers}
     contestants += found
     results: dict[str, Any] = {
         "format": FORMAT,
@@ -131,14 +132,14 @@ def run(
 def _of_eight_bits(
     peers: Sequence[str], variants: Sequence[str] | None, tune_baseline: bool
 ) -> list[str]:
-    """Those of the peers that compute quantized ONNX files in integers."""
+    """Those of the peers that quantized ONNX files can be given to."""
     if variants or tune_baseline:
         what = "a tuned baseline" if tune_baseline else f"variants ({', '.join(variants or ())})"
         raise BenchError(f"{EIGHT_BITS} is measured without {what}: leave that away")
-    chosen = [name for name in peers if name in READ_EIGHT_BITS]
+    chosen = [name for name in peers if name not in NO_EIGHT_BITS]
     if peers and not chosen:
-        known = ", ".join(READ_EIGHT_BITS)
-        raise BenchError(f"none of {', '.join(peers)} reads quantized ONNX: use {known}")
+        reasons = "; ".join(f"{name}: {NO_EIGHT_BITS[name]}" for name in dict.fromkeys(peers))
+        raise BenchError(f"no peer is left for {EIGHT_BITS}: {reasons}")
     return chosen
 
 

@@ -24,7 +24,7 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "pytorch": (_TORCH, _NUMPY, _ONNX),
     "openvino": ("openvino>=2025.0,<2027", _NUMPY),
     "ncnn": ("ncnn>=1.0.20250503,<2", "pnnx>=20250503", _TORCH, _NUMPY, _ONNX),
-    "mnn": ("mnn>=3.1,<4", _NUMPY),
+    "mnn": ("mnn>=3.1,<4", _NUMPY, _ONNX),
     "litert": ("ai-edge-litert>=2.1,<3", "flatbuffers>=24.3,<26", _NUMPY, _ONNX),
 }
 assert set(REQUIREMENTS) == set(PEERS)

@@ -58,7 +58,7 @@ def add_bench(commands: Commands) -> None:
         choices=("float32", "int8"),
         default="float32",
         help="int8 measures the workloads quantized to 8 bits, ours of float32 beside, and the "
-        "peers that read such a file (default: %(default)s)",
+        "peers that can be given such a file (default: %(default)s)",
     )
     parser.add_argument(
         "--tune-baseline",

@@ -1,22 +1,22 @@
-"""Counts of the forms in which bytes take fewer products: F(2x2, 2x2), and unfolded taps.
+"""Counts of the forms in which bytes take fewer products: Winograd's, and unfolded taps.
 
-``exact_winograd`` makes, along an axis, 2 outputs of each of r phases from 3 samples by c products,
-2r + 1 where phases share one and 3r where they do not; t = ceil((blocks + s) / 2) tiles cover the
-output of phases that start at most s samples apart. ``unfolding`` takes the products of the kernel
-without the resize, K for each sample, and adds up r outputs of K sums each. With the symbols of
-``counts`` and squares for both axes:
+``exact_winograd`` makes, along an axis, m outputs of each of r phases from p samples by c products,
+p r, or 2r + 1 where phases of two taps share one; t = ceil((blocks + s) / m) tiles cover the output
+of phases that start at most s samples apart. m and p are 2 and 3 for two taps, 4 and 6 for three.
+``unfolding`` takes the products of the kernel without the resize, K for each sample, and adds up r
+outputs of K sums each. With the symbols of ``counts`` and squares for both axes:
 
-                F(2x2, 2x2)                             unfolded taps
+                Winograd's                              unfolded taps
     products    N t² c² O I                             N H² K² O I
     weights     c² O I                                  K² O I
-    transform   reads N I H², writes N I t² 3²          none
-    sums        read N I t² 3², write N O t² c²         read N I H², write N O H² K²
+    transform   reads N I H², writes N I t² p²          none
+    sums        read N I t² p², write N O t² c²         read N I H², write N O H² K²
     outputs     read those, write N O OH²               read those, write N O OH²
 
 The first and the last line of words are ``processing``, the sums ``activation``, as for
 ``winograd``; transformed samples are int16, sums int32. What is added in the transforms, and to
-outputs, counts as products by 1, along the width after the height. Both kernels keep what is
-between input and output in a cache.
+outputs, counts as products by 1, shifts among it, along the width after the height. Both kernels
+keep what is between input and output in a cache.
 """
 
 from __future__ import annotations
@@ -27,15 +27,13 @@ from operator import attrgetter
 
 from tvm_deconv.algebra import exact_winograd, unfolding
 from tvm_deconv.algebra.byte_forms import Forms
-from tvm_deconv.algebra.exact_winograd import OUTPUTS, POINTS
+from tvm_deconv.algebra.exact_winograd import F22, Scheme
 from tvm_deconv.algebra.geometry import Axis
 from tvm_deconv.errors import VariantError
 
 from .counts import Counts
 from .operators import Operator, bytes_of
 
-# Two samples at 0 and at infinity, and one at 1.
-_DATA = 5
 _TRANSFORMED, _SUM = bytes_of("int16"), bytes_of("int32")
 
 
@@ -50,13 +48,14 @@ def least_counts(operator: Operator, forms: Forms) -> tuple[FormCounts, str] | N
     """Of the form that our kernels take, and the dtype of its weights; None for tap by tap.
 
     That is unfolded taps of bytes, as on processors that multiply four bytes at a time, else what
-    takes the fewest products. ``operator`` has the dtypes of input and weights of tap by tap.
+    takes the fewest products. F(4x4, 3x3) is left out, as Winograd's algorithm of floats is: whether
+    it pays depends on the processor. ``operator`` has the dtypes of input and weights of tap by tap.
     """
     if forms.unfolded == 8:
         return unfolded_counts(replace(operator, weight_dtype="int8")), "int8"
     wide = replace(operator, weight_dtype="int16")
     found = []
-    if forms.winograd is not None:
+    if forms.winograd is not None and _has_phases_of_two(operator):
         found.append(exact_winograd_counts(wide, shared=forms.winograd))
     if forms.unfolded is not None:
         found.append(unfolded_counts(wide))
@@ -64,21 +63,23 @@ def least_counts(operator: Operator, forms: Forms) -> tuple[FormCounts, str] | N
 
 
 def exact_winograd_counts(operator: Operator, *, shared: bool) -> FormCounts:
-    """Counts of F(2x2, 2x2); ``shared`` says that phases share the products at 1.
+    """Counts of Winograd's form; ``shared`` says that phases share the products at 1.
 
     Raises VariantError for a layer that has no such form.
     """
     conv = operator.conv
-    _check(exact_winograd.refusal(conv), "F(2x2, 2x2)")
+    _check(exact_winograd.refusal(conv), "Winograd's form of bytes")
     h, w = exact_winograd.products_of(conv, shared)
-    tiles = operator.batch * _tiles(conv.h, operator.height) * _tiles(conv.w, operator.width)
-    samples = conv.in_channels * tiles * POINTS**2
+    down, across = h.scheme, w.scheme
+    tiles = operator.batch * _tiles(conv.h, down, operator.height)
+    tiles *= _tiles(conv.w, across, operator.width)
+    samples = conv.in_channels * tiles * down.points * across.points
     sums = conv.out_channels * tiles * h.count * w.count
     weights = h.count * w.count * conv.in_channels * conv.out_channels
-    spread = conv.in_channels * tiles * 2 * _DATA * POINTS
-    rows = OUTPUTS * conv.h.stride
-    # Two terms of each output.
-    gather = conv.out_channels * tiles * 2 * rows * (w.count + OUTPUTS * conv.w.stride)
+    spread = conv.in_channels * tiles
+    spread *= down.cost[0] * across.points + across.cost[0] * down.points
+    columns = down.outputs * conv.w.stride * across.cost[1]
+    gather = conv.out_channels * tiles * conv.h.stride * (down.cost[1] * w.count + columns)
     found = FormCounts(
         products=tiles * weights,
         multiply_adds=tiles * weights + spread + gather,
@@ -127,13 +128,18 @@ def unfolded_counts(operator: Operator) -> FormCounts:
     )
 
 
+def _has_phases_of_two(operator: Operator) -> bool:
+    conv = operator.conv
+    return exact_winograd.schemes_of(conv) == (F22, F22) and min(conv.strides) > 1
+
+
 def _check(reason: str | None, form: str) -> None:
     if reason is not None:
         raise VariantError(f"{form} does not compute this operator: {reason}")
 
 
-def _tiles(axis: Axis, size: int) -> int:
-    return -(-(axis.blocks(size) + max(axis.shifts)) // OUTPUTS)
+def _tiles(axis: Axis, scheme: Scheme, size: int) -> int:
+    return -(-(axis.blocks(size) + max(axis.shifts)) // scheme.outputs)
 
 
 def _image(operator: Operator) -> int:

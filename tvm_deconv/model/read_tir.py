@@ -198,6 +198,11 @@ class _Work:
             self.events[Event("load", self.reader.name_of(expr.source), names)] += lanes
         elif isinstance(expr, tirx.Add | tirx.Sub) and not _is_index(expr):
             self._sum(expr.a, expr.b, _lanes(expr))
+        elif _is_modular(expr, "add", "sub"):
+            self._sum(expr.args[1], expr.args[2], _lanes(expr))
+        elif _is_modular(expr, "mul"):
+            self.events[Event("multiply")] += _lanes(expr)
+            self._all(*expr.args[1:3])
         elif isinstance(expr, tirx.Mul) and not _is_index(expr):
             self.events[Event("multiply")] += _lanes(expr)
             self._all(expr.a, expr.b)
@@ -286,6 +291,13 @@ def _unsigned_max() -> int:
 
 def _is_call(expr: Any, name: str) -> bool:
     return isinstance(expr, ir.Call) and getattr(expr.op, "name", None) == name
+
+
+def _is_modular(expr: Any, *operations: str) -> bool:
+    """Whether it is one of these of numbers that wrap around (``products.Modular``)."""
+    if not _is_call(expr, "tirx.call_llvm_pure_intrin"):
+        return False
+    return int(expr.args[0]) in [llvm_lookup_intrinsic_id(f"llvm.vp.{one}") for one in operations]
 
 
 def _is_zero(expr: Any) -> bool:

@@ -89,6 +89,11 @@ def _axes(call: relax.Call, name: str) -> Any:
     return None if axes is None else tuple(int(a) for a in axes)
 
 
+def _axis(call: relax.Call) -> int | None:
+    axis = call.attrs.axis
+    return None if axis is None else int(axis)
+
+
 def _expand(call: relax.Call, x: np.ndarray) -> np.ndarray:
     return np.expand_dims(x, _axes(call, "axis"))
 
@@ -121,6 +126,8 @@ _EVALUATE: dict[str, Callable[..., Any]] = {
     "relax.expand_dims": _expand,
     "relax.squeeze": _squeeze,
     "relax.permute_dims": lambda call, x: np.transpose(x, _axes(call, "axes")),
+    "relax.repeat": lambda call, x: np.repeat(x, int(call.attrs.repeats), _axis(call)),
+    "relax.shape_to_tensor": _plain(np.asarray),
     "relax.arange": lambda call, *bounds: np.arange(*bounds),
     "relax.astype": lambda call, x: x,
     "relax.clip": _plain(np.clip),
@@ -131,6 +138,14 @@ _EVALUATE: dict[str, Callable[..., Any]] = {
     "relax.rsqrt": lambda call, x: 1 / np.sqrt(x),
     "relax.isnan": _plain(np.isnan),
     "relax.where": _plain(np.where),
+    "relax.equal": _plain(np.equal),
+    "relax.less": _plain(np.less),
+    "relax.less_equal": _plain(np.less_equal),
+    "relax.greater": _plain(np.greater),
+    "relax.greater_equal": _plain(np.greater_equal),
+    "relax.logical_and": _plain(np.logical_and),
+    "relax.logical_or": _plain(np.logical_or),
+    "relax.logical_not": _plain(np.logical_not),
     "relax.add": _plain(np.add),
     "relax.subtract": _plain(np.subtract),
     "relax.multiply": _plain(np.multiply),

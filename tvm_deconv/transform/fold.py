@@ -30,8 +30,21 @@ _MOVES = {
     "relax.broadcast_to",
     "relax.expand_dims",
     "relax.permute_dims",
+    "relax.repeat",
     "relax.reshape",
+    "relax.shape_to_tensor",
     "relax.squeeze",
+    "relax.where",
+}
+_TRUE_OR_FALSE = {
+    "relax.equal",
+    "relax.greater",
+    "relax.greater_equal",
+    "relax.less",
+    "relax.less_equal",
+    "relax.logical_and",
+    "relax.logical_not",
+    "relax.logical_or",
 }
 # Of floats: TVM divides integers and lets them overflow in ways of its own.
 _ROUNDED_ONCE = {
@@ -44,6 +57,7 @@ _ROUNDED_ONCE = {
 }
 _FLOATS = {"float16", "float32", "float64"}
 _INTEGERS = {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"}
+_NUMBERS = {*_FLOATS, *_INTEGERS, "bool"}
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.FoldExactly")
@@ -130,13 +144,22 @@ def _evaluated(func: relax.Function) -> dict[relax.Var, np.ndarray]:
 def _is_exact(value: relax.Expr) -> bool:
     if op_name(value) in _MOVES:
         return True
+    if op_name(value) in _TRUE_OR_FALSE:
+        return {dtype_of(argument) for argument in value.args} <= _NUMBERS
     if op_name(value) == "relax.astype":
-        return dtype_of(value) == "float32" and dtype_of(value.args[0]) in _INTEGERS
+        return _is_exact_cast(dtype_of(value.args[0]), dtype_of(value))
     if op_name(value) == "relax.dequantize":
         # A difference of int32, rounded to float32, and the product with a scale is rounded.
         data, _, zero_point = (dtype_of(argument) for argument in value.args)
         return dtype_of(value) == "float32" and {data, zero_point} <= _INTEGERS
     return op_name(value) in _ROUNDED_ONCE and dtype_of(value) in _FLOATS
+
+
+def _is_exact_cast(given: str, wanted: str) -> bool:
+    """Of integers to float32, which rounds once, or to a type that holds every value."""
+    if wanted == "float32" and given in _INTEGERS:
+        return True
+    return {given, wanted} <= _NUMBERS and np.can_cast(given, wanted)
 
 
 @mutator

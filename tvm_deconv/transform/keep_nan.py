@@ -3,14 +3,15 @@
     relu(x) => maximum(0, x)        clip(x, a, b) => minimum(b, maximum(a, x))
     maximum(x, c) => maximum(c, x)  for a constant c; minimum likewise
     logical_not(x) => int8(x) == 0  not_equal(x, y) => int8(x == y) == 0
+    x == x => not isnan(x)          x != x => isnan(x)    x <= x and x >= x as x == x
     x * 0 => x * [0]                0 / x => [0] / x
 
 TVM lowers ``maximum(a, b)`` to ``a > b ? a : b``, so NaN survives as the second operand only: a
 network whose weights hold NaN would give zeros, not NaN. Processors do the same work either way.
 It simplifies ``not (a > b)`` to ``a <= b``, which is false where either is NaN, and lowers
-``a != b`` to what is false there, too. It takes a product with 0 for 0, which is true of finite
-numbers only; it does not look into a tensor. All that comes after the rewrite, which knows the
-operators by their names.
+``a != b`` to what is false there, too; within another answer it takes ``x == x`` for true. It takes
+a product with 0 for 0, which is true of finite numbers only; it does not look into a tensor. All
+that comes after the rewrite, which knows the operators by their names.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from .graph import op_name
 _RELU, _CLIP = "relax.nn.relu", "relax.clip"
 _EXTREMES = {"relax.maximum": relax.op.maximum, "relax.minimum": relax.op.minimum}
 _NOT, _DIFFER = "relax.logical_not", "relax.not_equal"
+_EQUAL = frozenset(("relax.equal", "relax.greater_equal", "relax.less_equal"))
 _PRODUCTS = {"relax.multiply": relax.op.multiply, "relax.divide": relax.op.divide}
-_CHANGED = frozenset((_RELU, _CLIP, *_EXTREMES, _NOT, _DIFFER, *_PRODUCTS))
+_CHANGED = frozenset((_RELU, _CLIP, *_EXTREMES, _NOT, _DIFFER, *_EQUAL, *_PRODUCTS))
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.KeepNaN")
@@ -55,8 +57,8 @@ class _Ordered(PyExprMutator):
             return call
         if name in _PRODUCTS:
             return _PRODUCTS[name](*map(_zero_in_memory, call.args)) if call.ty.ndim else call
-        if name == _DIFFER:
-            return self._not(self.builder_.emit(relax.op.equal(*call.args)))
+        if name == _DIFFER or name in _EQUAL:
+            return self._compared(call)
         if name == _RELU:
             return relax.op.maximum(_scalar(0.0, x), x)
         if name == _CLIP:
@@ -65,6 +67,14 @@ class _Ordered(PyExprMutator):
             return relax.op.minimum(_scalar(high, x), above)
         y = call.args[1]
         return _EXTREMES[name](y, x) if isinstance(y, tvm.ir.GenericConst) else call
+
+    def _compared(self, call: relax.Call) -> relax.Expr:
+        x, y = call.args
+        differ = op_name(call) == _DIFFER
+        if x.same_as(y):
+            is_nan = relax.op.isnan(x)
+            return is_nan if differ else self._not(self.builder_.emit(is_nan))
+        return self._not(self.builder_.emit(relax.op.equal(x, y))) if differ else call
 
     def _not(self, x: relax.Expr) -> relax.Expr:
         """Turned over as a number, which TVM does not simplify."""

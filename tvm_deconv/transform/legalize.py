@@ -13,7 +13,7 @@ from tvm.target import Target
 
 from tvm_deconv.pads import pad_by_sizes
 from tvm_deconv.patterns.layouts import begins_and_ends
-from tvm_deconv.relax_functions import CALL_TIR, RESHAPE
+from tvm_deconv.relax_functions import CALL_TIR, CONCAT, RESHAPE
 
 from .fuse import FuseNamed
 from .graph import dtype_of, shape_of
@@ -41,7 +41,7 @@ def _stock(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
 
 
 def _concat_once() -> Callable[..., relax.Expr]:
-    """TVM's, with one function for all of the same fixed sizes: dense blocks have hundreds."""
+    """TVM's, marked, one function for all of the same fixed sizes: dense blocks have hundreds."""
     known: dict[tuple, tirx.PrimFunc] = {}
 
     def legalize(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
@@ -49,13 +49,18 @@ def _concat_once() -> Callable[..., relax.Expr]:
         tensors = parts.fields[:] if isinstance(parts, relax.Tuple) else []
         shapes = [shape_of(tensor) for tensor in tensors]
         is_fixed = all(shape and all(isinstance(size, int) for size in shape) for shape in shapes)
-        if not (tensors and is_fixed):
-            return _stock(builder, call)
         key = (call.attrs.axis, dtype_of(call), *shapes)
-        if key in known:
+        if tensors and is_fixed and key in known:
             return relax.call_tir(builder.add_func(known[key], "concatenate"), parts, call.ty)
         made = _stock(builder, call)
-        known[key] = builder.get()[made.args[0]]
+        axis, rank = call.attrs.axis, len(call.ty.shape.values) if call.ty.shape else 0
+        if not (isinstance(made, relax.Call) and made.op == CALL_TIR and rank):
+            return made
+        kernel = made.args[0]
+        marked = builder.get()[kernel].with_attr(CONCAT, 0 if axis is None else int(axis) % rank)
+        builder.update_func(kernel, marked)
+        if tensors and is_fixed:
+            known[key] = marked
         return made
 
     return legalize

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from statistics import fmean
@@ -25,8 +25,9 @@ class _Costs:
 
     Of a load: ``weights`` are a vector of them from the level-2 cache, where those of a tile mostly
     are, and ``inputs`` lie beside others. Of a vector: ``copy`` to scratch, ``store`` with the
-    transposition before it, and ``carry``: to set a register to zero, or to what the block before
-    left, and to leave it for the next. ``busy`` are how many sums have to be under way.
+    transposition before it, ``interleave`` more where the width has phases, and ``carry``: to set a
+    register to zero, or to what the block before left, and to leave it for the next. ``busy`` are
+    how many sums have to be under way.
     """
 
     weights: float
@@ -35,19 +36,26 @@ class _Costs:
     store: float
     carry: float
     busy: int
+    interleave: float = 0.0
 
 
 # A latency of 4 cycles at 2 multiply-adds in a cycle. With less for copies and stores, 1x1 layers
 # were taken (56->12 at 224x224, 128->64 at 256x256) that took 1.1 to 1.4 times as long as with
 # ``revd2`` on one and on two threads of an Intel Xeon.
 _COSTS = _Costs(0.8, 0.03, 7.0, 16.0, 2.0, 8)
+# Of an Intel Xeon (model 207), one thread: deconvolutions of kernel 2 and stride 2 of 64 to 512
+# channels store a vector in 22 to 40 more, of volumes in 90 to 105, where lines of output come from
+# memory. With 55 the faster one of this and ``revd2`` is taken of all 12 that were measured.
+_COSTS_OF_INTEL = replace(_COSTS, interleave=55.0)
 # Of AVX2, fitted to 17 layers: code for Haswell on an Intel Xeon (Emerald Rapids), one thread.
 # Haswell's latency is 5 cycles.
 _COSTS_OF_FEW_REGISTERS = _Costs(1.0, 0.05, 5.5, 20.0, 2.0, 10)
 
 
 def _costs_of(machine: CpuMachine) -> _Costs:
-    return _COSTS_OF_FEW_REGISTERS if machine.has_few_registers else _COSTS
+    if machine.has_few_registers:
+        return _COSTS_OF_FEW_REGISTERS
+    return _COSTS_OF_INTEL if machine.is_intel_avx512 else _COSTS
 
 
 # Input channels whose weights are worth another round over the sums.
@@ -149,7 +157,8 @@ def _piece_cycles(
     sums += tiles * places * phases * tile.sums * blocks * costs.carry
     outputs = tiles * tile.channels * rows * columns * phases
     copied = inputs * copied_rows(conv, rows) * copied_columns(conv, columns)
-    moved = (costs.store * outputs + costs.copy * copied) / tile.lanes
+    store = costs.store + costs.interleave * (conv.w.stride > 1)
+    moved = (store * outputs + costs.copy * copied) / tile.lanes
     weights = 4 * tiles * tile.channels * inputs * taps
     kept = 4 * outputs if blocks > 1 else 0
     # What a block of inputs passes through the cache, again and again for each tile of channels.

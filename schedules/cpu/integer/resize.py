@@ -31,17 +31,10 @@ import numpy as np
 from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
-from tvm_deconv.schedules.tir.edit import in_root, index, interleaved
-from tvm_deconv.schedules.tir.writing import (
-    argument,
-    broadcast,
-    fill,
-    in_vectors,
-    places,
-    scheduled_function,
-    type_of,
-)
+from tvm_deconv.schedules.tir.edit import index, interleaved
+from tvm_deconv.schedules.tir.writing import broadcast, fill, in_vectors, places, type_of
 
+from .enlarging import write_enlarging
 from .rounding import rounded_bytes
 
 # Columns of x at once: a register of AVX-512, of sums of int16 or int32; and of what is left.
@@ -95,27 +88,22 @@ def phases(factor: int) -> list[tuple[int, int, int]]:
 
 def write_resize(resize: ByteResize, shape: Sequence[Any]) -> tirx.PrimFunc:
     """x (N, C, H, W) of ``shape``, y (N, C, r_h*H, r_w*W). A size is an int or a variable."""
-    n, c, h, w = (index(size) for size in shape)
-    (rh, rw), (source, result), kind = resize.factors, resize.dtypes, resize.sums
-    with scheduled_function() as builder:
-        x = argument("x", (n, c, h, w), source)
-        y = argument("y", (n, c, h * rh, w * rw), result)
-        with T.parallel(index(0), n * c * h) as step:
-            line = T.alloc_buffer((w + 2,), kind)
-            map_, row = T.bind(step // h), T.bind(step % h)
-            at = T.bind(map_ // c), T.bind(map_ % c)
-            with T.serial(index(0), index(rh)) as f:
-                units = T.bind(f * 2 + (1 - rh))
-                first = T.bind(row + (units < 0).astype("int64") * -1)
-                rows = [tirx.max(tirx.min(first + i, h - 1), index(0)) for i in range(2)]
-                share = T.bind(tirx.Cast(kind, tirx.floormod(units, index(2 * rh))))
-                weights = (tirx.const(2 * rh, kind) - share, share) if rh > 1 else (None,)
-                _blend(x, line, [(*at, T.bind(one)) for one in rows], weights, w, kind)
-                enlarge = _interleaved if rw <= _MOST_INTERLEAVED else _one_by_one
-                enlarge(resize, line, y, (*at, row * rh + f), w)
-    func = builder.get()
-    # In a block, as TVM wants it of what has one operand and may be a reshape.
-    return func.with_body(in_root(func.body))
+    h, w = (index(size) for size in shape[2:])
+    (rh, rw), kind = resize.factors, resize.sums
+
+    def write(x: Any, y: Any, at: tuple[Any, Any], row: Any) -> None:
+        line = T.alloc_buffer((w + 2,), kind)
+        with T.serial(index(0), index(rh)) as f:
+            units = T.bind(f * 2 + (1 - rh))
+            first = T.bind(row + (units < 0).astype("int64") * -1)
+            rows = [tirx.max(tirx.min(first + i, h - 1), index(0)) for i in range(2)]
+            share = T.bind(tirx.Cast(kind, tirx.floormod(units, index(2 * rh))))
+            weights = (tirx.const(2 * rh, kind) - share, share) if rh > 1 else (None,)
+            _blend(x, line, [(*at, T.bind(one)) for one in rows], weights, w, kind)
+            enlarge = _interleaved if rw <= _MOST_INTERLEAVED else _one_by_one
+            enlarge(resize, line, y, (*at, row * rh + f), w)
+
+    return write_enlarging(resize.factors, resize.dtypes, shape, write)
 
 
 def _blend(

@@ -93,11 +93,12 @@ class BlockWriter(Writer):
         rows: Sequence[Hashable],
         vectors: int,
         samples: Callable[[Any], list[Any]],
+        modular: bool = False,
     ) -> Registers:
         """Sums over the words of channels, by (row, vector).
 
         ``samples(word)`` are the vectors of one; its weights, one for each row, follow each other
-        from ``weights`` on.
+        from ``weights`` on. ``modular`` is what ``add_products`` takes.
         """
         k, lanes = self.k, self.lanes
         sums = Registers(product(rows, range(vectors)), lanes)
@@ -108,5 +109,5 @@ class BlockWriter(Writer):
             loaded = weights_of(k.dot, self.given.words, weights + word * len(rows), len(rows))
             for row, weight in zip(rows, loaded, strict=True):
                 for v, x in enumerate(xs):
-                    sums[row, v] = add_products(k.dot, sums[row, v], x, weight)
+                    sums[row, v] = add_products(k.dot, sums[row, v], x, weight, modular)
         return sums

@@ -12,13 +12,22 @@ from typing import Any
 import numpy as np
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.winograd import can_share, filters, is_line, row_phases, tile_outputs
+from tvm_deconv.algebra.winograd import (
+    can_share,
+    depth_filter,
+    depth_outputs,
+    filters,
+    is_exact,
+    is_line,
+    row_phases,
+    tile_outputs,
+)
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.tiling import MIN_WORK_PER_THREAD, STACK_BYTES
 from tvm_deconv.schedules.typical import TYPICAL_SIZES
 from tvm_deconv.schedules.variant import Sizes
 
-from .cycles import is_intel, register_cycles, tile_cycles
+from .cycles import register_cycles, tile_cycles
 from .tile import Layout, WinogradTile
 
 _MAX_TILE_ROWS = 16
@@ -51,6 +60,9 @@ _MOST_ROWS_APART = 40
 # times the length for 32 channels and 7 taps 3 apart, 0.91 for 64 and 3 taps (Intel Xeon, busy
 # caches).
 _AS_FAST = 1.02
+
+# Tiles of a strip of a volume along the depth, and rows of them, besides all that there are.
+_DEPTH_TILES, _VOLUME_ROWS = (1, 2, 4, 8), (1, 2, 3, 4, 8)
 
 # Vectors of outputs that are interleaved at once for a dilated layer. They do not fit in registers,
 # but 7 taps 12 apart take 0.7 to 0.9 of the time with 48 vectors that they take with 24.
@@ -106,6 +118,7 @@ def _best(
         tiles=(one(many.tiles[0]), one(many.tiles[1])),
         block=one(many.block),
         channel_splits=one(many.channel_splits),
+        depth=(many.depth[0], one(many.depth[1]) if many.depth[0] else 0),
         weight_vectors=_weights_in_vectors(channels, machine),
     )
 
@@ -124,22 +137,24 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
         sizes.width or max(TYPICAL_SIZES),
     )
     parallel = machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD
-    most = _MOST_LINE_TILES if is_line(conv) else _MOST_TILES
-    row_vectors = _ROW_VECTORS if is_intel(machine) else ()
-    for outputs, shared, apart in _forms(conv, sizes, machine):
+    row_vectors = _ROW_VECTORS if machine.is_intel_avx512 else ()
+    for outputs, shared, apart, deep in _forms(conv, sizes, machine):
         phases = row_phases(conv, filters(conv, outputs, shared), apart)
         shapes = [
             ((block, *shape), _splits(conv, block, machine))
             for block in _blocks(conv, machine)
-            for shape in _register_tiles(block * phases, most, machine)
+            for shape in _register_tiles(block * phases, is_line(conv), machine)
         ]
-        strips = list(_strips(conv, sizes, outputs, lanes, apart, row_vectors))
+        planes = list(_strips(conv, sizes, outputs, lanes, apart, row_vectors))
+        strips: list[tuple[int, ...]] = [*planes]
+        if deep:
+            strips = [(*s, n) for s, n in product(_few_rows(planes), _slices(conv, deep))]
         varied = [
             (*shape, *strip, n) for shape, splits in shapes for strip in strips for n in splits
         ]
         if not varied:
             continue
-        block, vectors, channels, rows, columns, splits = np.array(varied, "int64").T
+        block, vectors, channels, rows, columns, *tiles, splits = np.array(varied, "int64").T
         yield WinogradTile(
             lanes=lanes,
             vectors=vectors,
@@ -152,25 +167,55 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
             weight_vectors=_weights_in_vectors(channels, machine),
             shared=shared,
             apart=apart,
+            depth=(deep, tiles[0] if deep else 0),
         )
 
 
 def _forms(
     conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
-) -> Iterator[tuple[tuple[int, int], bool, bool]]:
-    """Outputs of a tile, whether phases share products, and whether those in height are apart.
+) -> Iterator[tuple[tuple[int, int], bool, bool, int]]:
+    """Outputs of a tile, whether phases share products, whether those in height are apart, and
+    outputs along the depth.
 
     Measured on an Intel Xeon (Emerald Rapids) only.
     """
+    if conv.slices is not None and not is_line(conv):
+        yield from _forms_of_slices(conv)
+        return
     small = sizes.height is not None and conv.h.blocks(sizes.height) <= _MOST_ROWS_APART
     late = max(conv.h.shifts) > 0 and not is_line(conv)
     may_be_apart = small and late and machine.loads_per_multiply_add == 1
     for outputs in _outputs(conv):
-        yield outputs, False, False
+        yield outputs, False, False, 0
         if can_share(conv, outputs):
-            yield outputs, True, False
+            yield outputs, True, False, 0
         if may_be_apart:
-            yield outputs, False, True
+            yield outputs, False, True, 0
+
+
+def _forms_of_slices(
+    conv: ConvTranspose2d,
+) -> Iterator[tuple[tuple[int, int], bool, bool, int]]:
+    """Those of a volume: with the depth as an axis, and as many outputs in height as in width."""
+    for outputs, deep in product(_outputs(conv), depth_outputs(conv)):
+        known = (depth_filter(conv, deep), *filters(conv, outputs))
+        if outputs[0] == outputs[1] and (deep == 1 or is_exact(known)):
+            yield outputs, False, False, deep
+            if can_share(conv, outputs):
+                yield outputs, True, False, deep
+
+
+def _slices(conv: ConvTranspose2d, outputs: int) -> list[int]:
+    """Tiles of a strip along the depth."""
+    assert conv.slices is not None
+    most = -(-conv.slices.count // outputs)
+    return sorted({n for n in _DEPTH_TILES if n < most} | {most})
+
+
+def _few_rows(strips: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those of some numbers of rows, since each is weighed with several numbers of slices."""
+    most = max(rows for rows, _ in strips)
+    return [(rows, columns) for rows, columns in strips if rows in {*_VOLUME_ROWS, most}]
 
 
 def _outputs(conv: ConvTranspose2d) -> list[tuple[int, int]]:
@@ -214,6 +259,8 @@ def _strips(
     """Rows and columns of tiles in a strip; of a picture a row may have ``row_vectors``, too."""
     layout = Layout(conv, WinogradTile(lanes, 1, 1, outputs, (1, 1), 1, apart=apart))
     late, unit = max(layout.w.shifts), layout.w.unit
+    if conv.slices is not None and not is_line(conv):
+        sizes = sizes._replace(height=conv.slices.height)
     if sizes.width is None:
         if sizes.height == 1:
             columns = {vectors * lanes for vectors in _FREE_VECTORS}
@@ -246,12 +293,12 @@ def _strips(
 
 
 @lru_cache(maxsize=256)
-def _register_tiles(rows: int, most_tiles: int, machine: CpuMachine) -> list[tuple[int, int]]:
+def _register_tiles(rows: int, line: bool, machine: CpuMachine) -> list[tuple[int, int]]:
     """Vectors and channels of the register tile for a block of ``rows``, and of wider ones.
 
-    The first has up to ``most_tiles`` tiles; the others more, where loads are what a multiply-add
-    waits for. Measured on an Intel Xeon (Emerald Rapids): 2 x 4 in place of 1 x 8 is up to 12 %
-    faster for a layer.
+    The first has few tiles; the others more, where loads are what a multiply-add waits for.
+    Measured on an Intel Xeon (Emerald Rapids): 2 x 4 in place of 1 x 8 is up to 12 % faster for a
+    layer.
 
     Where lanes can be factors, LLVM keeps the weights of an input channel in registers even if they
     are no whole vectors: 9 x 3 accumulators then spill on NEON.
@@ -262,7 +309,7 @@ def _register_tiles(rows: int, most_tiles: int, machine: CpuMachine) -> list[tup
         whole = _weights_in_vectors(channels, machine)
         sizes = machine.lanes, vectors, channels
         tile = WinogradTile(*sizes, (1, 1), (1, 1), 1, weight_vectors=whole)
-        return register_cycles(tile, machine) * -(-rows // channels) * channels / rows
+        return register_cycles(tile, machine, line) * -(-rows // channels) * channels / rows
 
     def registers(vectors: int, channels: int) -> int:
         weights = -(-channels // machine.lanes) if machine.multiplies_by_lane else 1
@@ -274,17 +321,19 @@ def _register_tiles(rows: int, most_tiles: int, machine: CpuMachine) -> list[tup
         if registers(vectors, channels) <= machine.vector_registers
         and 4 * machine.lanes * channels < STACK_BYTES
     ]
-    first = min((s for s in shapes if s[0] * machine.lanes <= most_tiles), key=cost)
+    most = _MOST_LINE_TILES if line else _MOST_TILES
+    first = min((s for s in shapes if s[0] * machine.lanes <= most), key=cost)
     if machine.loads_per_multiply_add > 1:
         return [first]
     widths = range(first[0] + 1, _MOST_VECTORS + 1)
     wider = [[shape for shape in shapes if shape[0] == width] for width in widths]
     best = [min(found, key=cost) for found in wider if found]
-    worth = _WORTH_MORE if most_tiles == _MOST_TILES else 1
+    worth = 1 if line else _WORTH_MORE
     return [first, *(shape for shape in best if cost(shape) < worth * cost(first))]
 
 
 def _unroll(conv: ConvTranspose2d, tile: WinogradTile) -> int:
     """Input channels written out: about 32 multiply-adds, and no remainder."""
-    most = max(1, 32 // (tile.vectors * tile.channels * Layout(conv, tile).pieces))
-    return max(n for n in range(1, most + 1) if conv.group_inputs % n == 0)
+    layout = Layout(conv, tile)
+    most = max(1, 32 // (tile.vectors * tile.channels * layout.pieces))
+    return max(n for n in range(1, most + 1) if layout.group_inputs % n == 0)

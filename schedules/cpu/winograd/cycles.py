@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
-from math import inf
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -26,36 +26,34 @@ class StageCycles:
 
     Copying a vector of input, on its way from memory, takes ``read``, and each of the shuffles that
     deal it out ``deal``. Transforming a vector of tiles takes ``transform`` for each point, and
-    back ``invert``; along the one axis of a line ``line_transform`` and ``line_invert``. In a row
-    of tiles that does not begin with a whole vector, most vectors lie in two cache lines, and take
-    ``split_transform`` and ``split_invert`` more. Storing a vector of outputs takes ``store``,
-    ``unfetched`` more where its line was not prefetched, and each of the shuffles that interleave
-    it ``interleave``. A vector of a register tile takes ``drain`` to be set to zero and stored.
+    back ``invert``. In a row of tiles that does not begin with a whole vector, most vectors lie in
+    two cache lines, and take ``split_transform`` and ``split_invert`` more. Storing a vector of
+    outputs takes ``store``, ``unfetched`` more where its line was not prefetched, and each of the
+    shuffles that interleave it ``interleave``. A vector of a register tile takes ``drain`` to be
+    set to zero and stored, each load for a multiply-add ``load``, and one of samples or of products
+    ``deep`` to be transformed along the depth of a volume.
 
-    The others are bytes in a cycle: of ``weights``, which are prefetched, of ``scratch``, and of
-    that of a line, whose rows lie far apart, each between a core and the level-3 cache and between
-    a core and memory; and of scratch in the level-2 cache ``loads``, of that of a line
-    ``line_loads``. Of that cache lines may count on ``line_near`` times what other layers do.
+    The others are bytes in a cycle: of ``weights``, which are prefetched, and of ``scratch``, each
+    between a core and the level-3 cache and between a core and memory; and of scratch in the
+    level-2 cache ``loads``. Of that cache ``near`` times what may be counted on is.
     """
 
     read: float
     deal: float
     transform: float
     invert: float
-    line_transform: float
-    line_invert: float
     split_transform: float
     split_invert: float
     store: float
     unfetched: float
     interleave: float
     drain: float
+    deep: float
+    load: float
     weights: tuple[float, float]
     scratch: tuple[float, float]
-    line_scratch: tuple[float, float]
     loads: float
-    line_loads: float
-    line_near: int = 1
+    near: int = 1
 
 
 # Of one Zen 4 core (EPYC, AVX-512), fitted to the times of 120 tiles for ten layers, plain,
@@ -67,41 +65,43 @@ _AVX512 = StageCycles(
     deal=4,
     transform=13,
     invert=5,
-    line_transform=7,
-    line_invert=3,
     split_transform=0,
     split_invert=0,
     store=8,
     unfetched=0,
     interleave=4,
     drain=5,
+    deep=6,
+    load=0.03,
     weights=(30, 4),
     scratch=(10, 4),
-    line_scratch=(4, 4),
     loads=inf,
-    line_loads=64,
 )
+# Lines are transformed along one axis, and their rows of scratch lie far apart.
+_AVX512_LINES = replace(_AVX512, transform=7, invert=3, scratch=(4, 4), loads=64)
 
-# Of an Intel Xeon (model 207, AVX-512, two threads), where a core loads and computes twice as many
-# whole vectors in a cycle: fitted to 400 tiles for fourteen layers. Without the first three the
-# model is 13 % away from a time there, with them 10 %; the tile that it takes first is up to 1.41
-# times slower than the best of them, with them 1.21 times. ``loads`` was fitted to 22 layers and
-# what some value of it makes the first choice: without it that is 2 % slower than the best of these
-# on average, by one thread and by two, and without strips of whole vectors, too, 5 to 14 %.
-#
-# Lines: fitted to 430 tiles for 21 layers of 3 to 15 taps, one thread. They may fill all of the
-# level-2 cache, of which half counts (``cpu.machine``). The model is 9 % away from a time, and what
-# it takes first 3 % slower than the best on average; with Zen 4's numbers 23 % and 6 %.
+# Of an Intel Xeon (model 207, AVX-512), where a core loads and computes twice as many whole vectors
+# in a cycle, and a shuffle starts in each: fitted to 853 tiles for twenty layers, one thread. The
+# model is 11 % away from a time there, with Zen 4's shuffles and loads 14 %. Of the tiles of a layer
+# that these prefer, its first is 1.4 % slower than the fastest on average, theirs 6.4; of all tiles of
+# a layer that were measured together 1.3 and 3.8 %.
 _INTEL = replace(
     _AVX512,
+    read=8,
+    deal=1.3,
     split_transform=12,
-    split_invert=9.5,
-    unfetched=18,
-    loads=180,
-    line_transform=3,
-    line_scratch=(6, 4),
-    line_near=2,
+    split_invert=6,
+    store=10,
+    unfetched=6,
+    interleave=1.4,
+    drain=2,
+    load=0.2,
+    loads=100,
 )
+# Lines there are fitted to 430 tiles for 21 layers of 3 to 15 taps, one thread. They may fill all of
+# the level-2 cache, of which half counts (``cpu.machine``). The model is 9 % away from a time, and
+# what it takes first 3 % slower than the best on average; with Zen 4's numbers 23 % and 6 %.
+_INTEL_LINES = replace(_AVX512_LINES, transform=3, unfetched=18, scratch=(6, 4), near=2)
 
 # Of AVX2, where two multiply-adds start in a cycle and none of the shuffles takes two registers:
 # fitted to 110 tiles for 13 layers, code for Haswell on an Intel Xeon (Emerald Rapids), one thread.
@@ -113,19 +113,26 @@ _AVX2 = StageCycles(
     deal=3.5,
     transform=6.5,
     invert=2.6,
-    line_transform=3.5,
-    line_invert=1.5,
     split_transform=5,
     split_invert=3,
     store=8.5,
     unfetched=18,
     interleave=9.5,
     drain=2.4,
+    deep=4,
+    load=0.03,
     weights=(15, 5),
     scratch=(4, 2.5),
-    line_scratch=(2, 2),
     loads=inf,
-    line_loads=32,
+)
+_AVX2_LINES = replace(
+    _AVX2,
+    transform=3.5,
+    invert=1.5,
+    split_transform=0,
+    split_invert=0,
+    scratch=(2, 2),
+    loads=32,
 )
 
 
@@ -135,16 +142,13 @@ _AVX2 = StageCycles(
 _BUSY, _BUSY_INTEL = 8, 8.25
 
 
-def cycles_of(machine: CpuMachine) -> StageCycles:
-    """Those of the machine's kind."""
+def cycles_of(machine: CpuMachine, line: bool) -> StageCycles:
+    """Those of the machine's kind, for lines or for pictures."""
     if machine.has_few_registers:
-        return _AVX2
-    return _INTEL if is_intel(machine) else _AVX512
-
-
-def is_intel(machine: CpuMachine) -> bool:
-    """Whether vectors of AVX-512 are multiplied whole, two in a cycle."""
-    return machine.loads_per_multiply_add == 1 and not machine.has_few_registers
+        return _AVX2_LINES if line else _AVX2
+    if machine.is_intel_avx512:
+        return _INTEL_LINES if line else _INTEL
+    return _AVX512_LINES if line else _AVX512
 
 
 def tile_cycles(
@@ -159,8 +163,11 @@ def tile_cycles(
     heights, widths = typical(sizes)
     threads = machine.threads if tile.parallel else 1
     piece = _piece_cycles(layout, machine)
+    deep, slices = 1, layout.depth_slices
+    if slices is not None:
+        deep, heights = layout.d.strips(slices.depth), (slices.height,)
     rows, columns = map(layout.h.strips, heights), map(layout.w.strips, widths)
-    shares = [(sizes.batch or 1) * down * across for down, across in product(rows, columns)]
+    shares = [(sizes.batch or 1) * deep * down * across for down, across in product(rows, columns)]
     kinds = layout.h.kinds * conv.groups * tile.channel_splits
     pieces = [share * kinds for share in shares]
     return sum(-(-count // threads) for count in pieces) / len(pieces) * piece
@@ -168,54 +175,62 @@ def tile_cycles(
 
 def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     """Cycles of one strip, for one share of its channels."""
-    tile, conv, h, w = layout.tile, layout.conv, layout.h, layout.w
-    lanes, inputs = tile.lanes, conv.group_inputs
-    points, products_a_row = h.points * w.points, h.products * w.products
+    tile, conv, d, h, w = layout.tile, layout.conv, layout.d, layout.h, layout.w
+    lanes, inputs = tile.lanes, layout.group_inputs
+    points, products_a_row = d.points * h.points * w.points, prod(layout.products)
     blocks = -(-layout.blocks // tile.channel_splits)
-    transformed_vectors = h.positions * layout.residues * layout.chunks
-    tile_vectors = h.tiles * layout.residues * layout.output_chunks
-    both = not is_line(conv)
-    takes = cycles_of(machine)
+    read_lines = d.positions * h.positions * layout.residues
+    lines = d.tiles * h.tiles * layout.residues
+    tile_vectors = lines * layout.output_chunks * d.outputs
+    line = is_line(conv)
+    takes = cycles_of(machine, line)
 
     deal = takes.read + takes.deal * _shuffles(w.unit)
     # What a row begins and ends with takes about as long as one more vector of tiles.
-    read = inputs * h.inputs * layout.spread / lanes * w.unit * deal
-    point = takes.transform if both else takes.line_transform
-    transform = inputs * transformed_vectors * points * point
-    split = inputs * _split(h.positions * layout.residues, w.positions, lanes) * layout.chunks
-    transform = transform + both * split * points * takes.split_transform
+    samples = inputs * d.positions * d.points * h.inputs * layout.spread / lanes * w.unit
+    read = samples * deal
+    transform = inputs * read_lines * layout.chunks * points * takes.transform
+    split = inputs * _split(read_lines, w.positions, lanes) * layout.chunks
+    transform = transform + split * points * takes.split_transform
     rows = blocks * layout.rows
     vectors = layout.strip_tiles // lanes
     sums = inputs * layout.pieces
     # What is added to another part is in the level-1 cache: 0 to 5 % for parts of 16 to 64 terms.
     drain = takes.drain + layout.parts - 1
-    each = sums * register_cycles(tile, machine) + drain
+    each = sums * register_cycles(tile, machine, line) + drain
     multiply = products_a_row * rows * vectors * each
     used = least(blocks * tile.block, conv.group_outputs) * layout.phases
-    invert = used * tile_vectors * points * (takes.invert if both else takes.line_invert)
-    split = used * _split(h.tiles * layout.residues, w.positions, lanes) * layout.output_chunks
-    invert = invert + both * split * points * takes.split_invert
+    of_slice = h.points * w.points
+    invert = used * tile_vectors * of_slice * takes.invert
+    split = used * _split(lines, w.positions, lanes) * layout.output_chunks * d.outputs
+    invert = invert + split * of_slice * takes.split_invert
     interleave = takes.store + takes.interleave * _shuffles(w.unit * w.axis.stride)
     interleave = interleave + takes.unfetched * (layout.fetched_lines(LINE) > MOST_FETCHED)
     store = used * tile_vectors * h.outputs * w.outputs * interleave
+    if d.points > 1:
+        # Transformed tiles of all points of the depth are written in turn.
+        transform = transform + inputs * read_lines * layout.chunks * points * takes.deep
+        read = read + samples * takes.deep
+        invert = invert + rows * products_a_row * vectors * takes.deep
 
     weights = 4 * products_a_row * rows * sums
-    transformed = 4 * points * inputs * layout.pitch
+    transformed = 4 * h.points * w.points * inputs * layout.transform_pitch
     products = 4 * products_a_row * layout.rows * layout.pitch
     resident = transformed + products + weights // blocks
     near = _near(conv, machine)
     moved = _stream(weights, weights, takes.weights, near, machine)
     written_and_read = (1 + blocks) * transformed + 2 * blocks * products
-    if both:
-        moved += _stream(resident, written_and_read, takes.scratch, near, machine)
+    if layout.depth_slices is not None:
+        moved += _stream_slices(resident, written_and_read, takes.scratch, near, machine)
+    else:
+        moved += _stream(resident, written_and_read, takes.scratch, near, machine, in_turn=line)
+    if not line:
         moved += written_and_read / takes.loads
     else:
-        rates = takes.line_scratch
-        moved += _stream(resident, written_and_read, rates, near, machine, in_turn=True)
         # Those of a point are read again for each register tile of rows.
         loaded = written_and_read + blocks * (layout.row_steps - 1) * transformed
         beyond = 1 - machine.l1_bytes / resident
-        moved += loaded * (beyond * (beyond > 0)) / takes.line_loads
+        moved += loaded * (beyond * (beyond > 0)) / takes.loads
     return read + transform + multiply + invert + store + moved
 
 
@@ -244,7 +259,7 @@ def _near(conv: ConvTranspose2d, machine: CpuMachine) -> int:
     where fewer multiply-adds hide more, the whole cache is nearer to the times of the tuning log.
     """
     if is_line(conv):
-        return machine.l2_bytes * cycles_of(machine).line_near
+        return machine.l2_bytes * cycles_of(machine, line=True).near
     few = machine.loads_per_multiply_add == 1
     return machine.l2_bytes * 7 // 8 if few else machine.l2_bytes
 
@@ -271,13 +286,29 @@ def _stream(
     return moved * (missing * (missing > 0)) / rate
 
 
-def register_cycles(tile: WinogradTile, machine: CpuMachine) -> float:
+def _stream_slices(
+    held: float, moved: float, bytes_a_cycle: tuple[float, float], near: int, machine: CpuMachine
+) -> float:
+    """``_stream`` of a strip of slices, of which less is found in the level-3 cache the more it is.
+
+    Strips of volumes may be as large as that cache, which others use, too: on an Intel Xeon (model
+    207, beside other programs) 192 channels of 32x32x32 took twice as long in strips of 60 MB as in
+    strips of 11 to 18, 96 of 64x64x64 1.08 times as long in strips of 29 as in strips of 4.
+    """
+    cached, uncached = bytes_a_cycle
+    beyond = least(2 * held / (machine.l2_bytes + machine.l3_bytes), 1.0)
+    missing = 1 - near / held
+    return moved * (missing * (missing > 0)) * (beyond / uncached + (1 - beyond) / cached)
+
+
+def register_cycles(tile: WinogradTile, machine: CpuMachine, line: bool) -> float:
     """Cycles for each vector's multiply-add, of which one starts in a cycle."""
     accumulators = tile.vectors * tile.channels
-    busy = _BUSY_INTEL if is_intel(machine) else _BUSY
+    busy = _BUSY_INTEL if machine.is_intel_avx512 else _BUSY
     starved = np.maximum(1.0, busy / accumulators)
     loads = (tile.vectors + _weight_loads(tile)) / accumulators
-    return starved * np.maximum(1.0, loads / machine.loads_per_multiply_add) + 0.03 * loads
+    slowed = np.maximum(1.0, loads / machine.loads_per_multiply_add)
+    return starved * slowed + cycles_of(machine, line).load * loads
 
 
 def _weight_loads(tile: WinogradTile) -> int:

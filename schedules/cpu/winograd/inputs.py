@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,32 +21,49 @@ from .tile import LINE
 
 
 def read_inputs(strip: Strip) -> tirx.Stmt:
-    """for ic: for group of rows: pad what lies near a border, then spread all; transform all tiles.
+    """for ic: for tile along the depth: read its slices; transform the depth, then each slice."""
+    layout, d = strip.layout, strip.layout.d
+    channel = strip.loop("ic", layout.group_inputs)
+    deep = strip.loop("tz", d.positions)
+    k, point = strip.loop("k", d.points), strip.loop("k", d.points)
+    at = _Slice(channel.loop_var, deep.loop_var, k.loop_var)
+    passes = [edit.rebuild([k], _read_slice(strip, at))]
+    if d.points > 1:
+        passes.append(_transform_depth(strip))
+    passes.append(edit.rebuild([point], _transform_tiles(strip, replace(at, k=point.loop_var))))
+    body = edit.rebuild([deep], tirx.SeqStmt(passes))
+    if layout.reach < layout.read_tiles:
+        last = strip.loop("k", d.points)
+        span, later = (layout.reach, layout.read_tiles), last.loop_var * layout.point_tiles
+        beyond = strip.clear(strip.transform, *span, at.channel, later=later)
+        body = tirx.SeqStmt([body, edit.rebuild([last], beyond)])
+    return edit.sequence([*_clear_beyond(strip), edit.rebuild([channel], body)])
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """Of an input channel: one of those of tile ``deep`` along the depth, or one of its points."""
+
+    channel: Any
+    deep: Any
+    k: Any
+
+
+def _read_slice(strip: Strip, at: _Slice) -> tirx.Stmt:
+    """for group of rows: pad what lies near a border, then spread all.
 
     A vector that is loaded right after two stores that it overlaps waits for both to leave the
     core; a few rows later they have left.
     """
-    channel = strip.loop("ic", strip.conv.group_inputs)
     group = strip.loop("rows", -(-strip.layout.h.inputs // ROWS))
-    body = tirx.SeqStmt(
-        [
-            edit.rebuild(
-                [group],
-                tirx.SeqStmt(
-                    [
-                        _each_row(strip, group, partial(_copy_row, strip, channel.loop_var)),
-                        _each_row(strip, group, partial(_spread_row, strip, channel.loop_var)),
-                    ]
-                ),
-            ),
-            _transform_tiles(strip, channel.loop_var),
-        ]
-    )
-    return edit.sequence([*_clear_beyond(strip), edit.rebuild([channel], body)])
+    passes = [
+        _each_row(strip, group, partial(body, strip, at)) for body in (_copy_row, _spread_row)
+    ]
+    return edit.rebuild([group], tirx.SeqStmt(passes))
 
 
 def _each_row(strip: Strip, group: tirx.For, body: Callable[[Any, Any], tirx.Stmt]) -> tirx.Stmt:
-    """for rows of a group: body(row of the strip, row of the group)."""
+    """for rows of a group: body(row of the slice, row of the group)."""
     row = strip.loop("i", of_any_length(ROWS, strip.x.shape))
     i = group.loop_var * ROWS + row.loop_var
     stmt = body(i, row.loop_var)
@@ -54,12 +72,12 @@ def _each_row(strip: Strip, group: tirx.For, body: Callable[[Any, Any], tirx.Stm
     return edit.rebuild([row], stmt)
 
 
-def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
+def _copy_row(strip: Strip, at: _Slice, i: Any, place: Any) -> tirx.Stmt:
     """rows[place] = zeros, x, zeros; but not what is dealt out right from x."""
     layout, w = strip.layout, strip.layout.w
     n, sy, sx, f, g, _ = strip.place
-    y, first = _origin(strip, i)
-    height, width = strip.x.shape[2:]
+    y, there, first = _origin(strip, at, i)
+    width = strip.x.shape[3]
     count = edit.const_like(first, layout.row_inputs)
     before, after = edit.border_of(first, count, width)
     zero = tirx.const(0, ACCUMULATE_DTYPE)
@@ -75,7 +93,9 @@ def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
         return zero
 
     def copied(j: Any) -> Any:
-        return strip.input_at([n, sy, sx, f, g * strip.conv.group_inputs + channel, i, j])
+        channel = g * layout.group_inputs + at.channel
+        row = (at.deep * layout.d.unit + at.k) * layout.h.inputs + i
+        return strip.input_at([n, sy, sx, f, channel, row, j])
 
     left = after
     if strip.reads_input:
@@ -83,7 +103,7 @@ def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
     right = tirx.max(left, tirx.min(after // whole, layout.chunks) * whole)
     inside = tirx.SeqStmt(
         [
-            _fetch_row(strip, n, g * strip.conv.group_inputs + channel + 1, y, first),
+            _fetch_row(strip, n, g * strip.conv.group_inputs + at.channel + 1, y, first),
             run(edit.zero_like(first), before, zeros),
             run(before, left, copied),
             run(right, after, copied),
@@ -91,14 +111,16 @@ def _copy_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
         ]
     )
     all_zeros = run(edit.zero_like(first), count, zeros)
-    return tirx.IfThenElse(tirx.all(y >= 0, y < height), inside, all_zeros)
+    return tirx.IfThenElse(tirx.all(*there), inside, all_zeros)
 
 
-def _origin(strip: Strip, i: Any) -> tuple[Any, Any]:
-    """Row of the input that row ``i`` of the strip is, and its first column."""
-    h, w = strip.layout.h, strip.layout.w
+def _origin(strip: Strip, at: _Slice, i: Any) -> tuple[Any, list[Any], Any]:
+    """Row of the input that row ``i`` of a slice is, what holds if there is one, and its first
+    column."""
+    d, w = strip.layout.d, strip.layout.w
     _, sy, sx, f, _, _ = strip.place
-    return sy * h.span + h.first + h.later(f) + i, sx * w.span + w.first
+    y, there = strip.places.read(sy, f, at.deep * d.unit + at.k, i)
+    return y, there, sx * w.span + w.first
 
 
 def _fetch_row(strip: Strip, n: Any, channel: Any, y: Any, first: Any) -> tirx.Stmt:
@@ -110,16 +132,17 @@ def _fetch_row(strip: Strip, n: Any, channel: Any, y: Any, first: Any) -> tirx.S
     return edit.rebuild([line], edit.prefetch(load))
 
 
-def _spread_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
-    """spread[i, p, t] = rows[place, m*t + p], with the tiles of all residues for m.
+def _spread_row(strip: Strip, at: _Slice, i: Any, place: Any) -> tirx.Stmt:
+    """spread[k, i, p, t] = rows[place, m*t + p], with the tiles of all residues for m.
 
     What lies inside the input is read there. A vector of a copy that was not stored as that vector
     waits for all that was stored before it to reach the cache: transformed tiles, in level 2.
     """
     layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
     n, _, _, _, g, _ = strip.place
-    y, first = _origin(strip, i)
-    height, width = strip.x.shape[2:]
+    y, there, first = _origin(strip, at, i)
+    width = strip.x.shape[3]
+    i = at.k * layout.h.inputs + i
 
     def dealt(start: Any, count: int, deal: Callable[..., tirx.Stmt]) -> tirx.Stmt:
         """deal(load) of ``count`` samples from ``start`` on; load(j) is of a vector of a row."""
@@ -128,14 +151,14 @@ def _spread_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
             return strip.load(strip.rows, [place, start + j])
 
         def of_input(j: Any) -> Any:
-            c = g * strip.conv.group_inputs + channel
+            c = g * strip.conv.group_inputs + at.channel
             value = strip.load(strip.x, [n, c, y, first + start + j])
             return value.astype(f"{ACCUMULATE_DTYPE}x{lanes}")
 
         if not strip.reads_input:
             return deal(of_copy)
         begin, end = first + start, first + start + count
-        inside = tirx.all(y >= 0, y < height, begin >= 0, end <= width)
+        inside = tirx.all(*there, begin >= 0, end <= width)
         return tirx.IfThenElse(inside, deal(of_input), deal(of_copy))
 
     chunk = strip.loop("t", layout.chunks)
@@ -151,7 +174,7 @@ def _spread_row(strip: Strip, channel: Any, i: Any, place: Any) -> tirx.Stmt:
     def beyond(load: Callable[[Any], Any]) -> tirx.Stmt:
         """Each in the first lane of a vector, since it is read as one."""
         places = [[i, sample, end] for sample in range(layout.tail)]
-        return edit.sequence([strip.put(strip.spread, at, load(at[1])) for at in places])
+        return edit.sequence([strip.put(strip.spread, to, load(to[1])) for to in places])
 
     end = layout.chunks * lanes
     start = chunk.loop_var * (w.unit * lanes)
@@ -181,25 +204,38 @@ def _clear_beyond(strip: Strip) -> list[tirx.Stmt]:
     return [strip.clear(buffer, first, end)]
 
 
-def _transform_tiles(strip: Strip, channel: Any) -> tirx.Stmt:
-    """for ty, residue of rows: transform[u, v, ic, tiles] = B^T d B.
+def _transform_depth(strip: Strip) -> tirx.Stmt:
+    """for i, p, vector of tiles: spread[points, i, p, tiles] = B^T spread[slices, i, p, tiles]."""
+    layout, d, h = strip.layout, strip.layout.d, strip.layout.h
+    i, p = strip.loop("i", h.inputs), strip.loop("p", layout.w.unit)
+    chunk = strip.loop("t", layout.spread // strip.lanes)
+
+    def place(k: int) -> list[Any]:
+        return [i.loop_var + k * h.inputs, p.loop_var, chunk.loop_var * strip.lanes]
+
+    code = StraightLine()
+    values = [code.name(strip.load(strip.spread, place(k))) for k in range(d.points)]
+    for k, value in enumerate(transformed(code, d.filter, values)):
+        code.statements.append(strip.put(strip.spread, place(k), value))
+    return edit.rebuild([i, p, chunk], tirx.SeqStmt(code.statements))
+
+
+def _transform_tiles(strip: Strip, at: _Slice) -> tirx.Stmt:
+    """for ty, residue of rows: transform[u, v, ic, k, tiles] = B^T d B.
 
     The last vector of a row of tiles may reach into the next row's place; that row comes later.
     """
     layout, h = strip.layout, strip.layout.h
     ty, rh = strip.loop("ty", h.positions), strip.loop("rh", h.step)
     line, top = ty.loop_var * h.step + rh.loop_var, ty.loop_var * h.unit + rh.loop_var
+    line, top = at.deep * layout.slice_lines + line, at.k * h.inputs + top
     if h.points == 1:
-        passes = [_transform_rows(strip, channel, line, strip.spread, top)]
+        passes = [_transform_rows(strip, at, line, strip.spread, top, 0)]
     else:
         u = strip.loop("u", h.points)
-        rows = _transform_rows(strip, channel, line, strip.columns, u.loop_var)
+        rows = _transform_rows(strip, at, line, strip.columns, u.loop_var, u.loop_var)
         passes = [*_transform_columns(strip, top), edit.rebuild([u], rows)]
-    tiles = edit.rebuild([ty, rh], edit.sequence(passes))
-    if layout.reach >= layout.read_tiles:
-        return tiles
-    beyond = strip.clear(strip.transform, layout.reach, layout.read_tiles, channel)
-    return tirx.SeqStmt([tiles, beyond])
+    return edit.rebuild([ty, rh], edit.sequence(passes))
 
 
 def _transform_columns(strip: Strip, top: Any) -> list[tirx.Stmt]:
@@ -226,8 +262,10 @@ def _transform_columns(strip: Strip, top: Any) -> list[tirx.Stmt]:
     return [whole, of_samples(min(w.unit, (w.taps - 1) * w.step), end, layout.spread)]
 
 
-def _transform_rows(strip: Strip, channel: Any, line: Any, columns: Any, u: Any) -> tirx.Stmt:
-    """for residue, vector of tiles: transform[u, v, ic, tiles] = columns[u, samples, tiles] B."""
+def _transform_rows(
+    strip: Strip, at: _Slice, line: Any, columns: Any, row: Any, u: Any
+) -> tirx.Stmt:
+    """for residue, vector of tiles: transform[u, v, ic, k, tiles] = columns[row, samples] B."""
     layout, w = strip.layout, strip.layout.w
     residue, chunk = strip.loop("rw", w.step), strip.loop("tx", layout.chunks)
     first = chunk.loop_var * strip.lanes
@@ -236,11 +274,11 @@ def _transform_rows(strip: Strip, channel: Any, line: Any, columns: Any, u: Any)
 
     def sample(b: int) -> Any:
         later, column = divmod(b, w.outputs)
-        place = [u, column * w.step + residue.loop_var, first + later]
+        place = [row, column * w.step + residue.loop_var, first + later]
         return code.name(strip.load(columns, place))
 
     values = transformed(code, w.filter, [sample(b) for b in range(w.filter.inputs)])
-    row = 0 if layout.h.points == 1 else u
+    place = at.k * layout.point_tiles + tau
     for v, value in enumerate(values):
-        code.statements.append(strip.put(strip.transform, [row, v, channel, tau], value))
+        code.statements.append(strip.put(strip.transform, [u, v, at.channel, place], value))
     return edit.rebuild([residue, chunk], tirx.SeqStmt(code.statements))

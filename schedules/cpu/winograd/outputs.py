@@ -30,41 +30,80 @@ def clear_reach(strip: Strip) -> list[tirx.Stmt]:
 
 
 def write_outputs(strip: Strip) -> tirx.Stmt:
-    """for channel, fh, row of tiles of each residue: invert columns; for row of outputs: invert it;
-    store."""
-    layout, h = strip.layout, strip.layout.h
+    """for channel: invert the depth; for tile and output along it, fh, row of tiles of each
+    residue: invert columns; for row of outputs: invert it; store."""
+    layout, d, h = strip.layout, strip.layout.d, strip.layout.h
     channel = strip.loop("o", layout.tile.block)
+    deep, k = strip.loop("tz", d.tiles), strip.loop("k", d.outputs)
     phase = strip.loop("fh", h.phases)
     ty, rh = strip.loop("ty", h.tiles), strip.loop("rh", h.step)
     row = strip.loop("i", h.outputs)
     f = strip.place[3]
     o = strip.place[5] * layout.tile.block + channel.loop_var
-    line = ty.loop_var * h.step + rh.loop_var
+    line = deep.loop_var * layout.slice_lines + ty.loop_var * h.step + rh.loop_var
+    z, sy = strip.places.of_strip(strip.place[1])
     y = ty.loop_var * h.unit + rh.loop_var + row.loop_var * h.step
-    y = strip.place[1] * h.span + y - by_phase(h.shifts, phase.loop_var)
+    y = sy * h.span + y - by_phase(h.shifts, phase.loop_var)
     oh = y * h.axis.stride + f + phase.loop_var
+    q = z * d.span + deep.loop_var * d.unit + k.loop_var
+    place = strip.places.written(q, oh)
     elements = _invert_row(strip, channel.loop_var, phase.loop_var, line, row.loop_var)
-    inside = tirx.all(y >= 0, oh < strip.store.block.writes[0].source.shape[2])
-    stored = tirx.IfThenElse(inside, tirx.SeqStmt([elements, _store_row(strip, o, oh)]), None)
+    inside = tirx.all(y >= 0, *_inside(strip, q, oh))
+    stored = tirx.IfThenElse(inside, tirx.SeqStmt([elements, _store_row(strip, o, place)]), None)
     body = edit.rebuild([row], stored)
     if h.points > 1:
-        columns = _invert_columns(strip, channel.loop_var, phase.loop_var, line)
+        columns = _invert_columns(strip, channel.loop_var, k.loop_var, phase.loop_var, line)
         body = tirx.SeqStmt([columns, body])
-    nest = edit.rebuild([phase, ty, rh], body)
+    nest = edit.rebuild([deep, k, phase, ty, rh], body)
+    if d.points > 1:
+        nest = tirx.SeqStmt([_invert_depth(strip, channel.loop_var), nest])
     if layout.computed_channels > strip.conv.group_outputs:
         nest = tirx.IfThenElse(o < strip.conv.group_outputs, nest, None)
     return edit.rebuild([channel], nest)
 
 
-def _invert_columns(strip: Strip, channel: Any, phase: Any, line: Any) -> tirx.Stmt:
-    """for fw, residue, v, vector of tiles: inverted[fw, residue, i, v, tiles] = A^T M."""
+def _inside(strip: Strip, q: Any, oh: Any) -> list[Any]:
+    """What holds if there is row ``oh`` of output slice ``q``."""
+    slices = strip.places.slices
+    if slices is None:
+        return [oh < strip.store.block.writes[0].source.shape[2]]
+    return [oh < strip.layout.h.axis.output_size(slices.height), q < slices.count]
+
+
+def _invert_depth(strip: Strip, channel: Any) -> tirx.Stmt:
+    """for row of the channel, product, vector: products[outputs, ...] = A^T products[points, ...].
+
+    Of all tiles of the strip at once: what lies behind those of one tile along the depth is the
+    next one's.
+    """
+    layout, d, h = strip.layout, strip.layout.d, strip.layout.h
+    row = strip.loop("row", h.row_phases * layout.w.row_phases)
+    u, v = strip.loop("u", h.products), strip.loop("v", layout.w.products)
+    chunk = strip.loop("tx", layout.strip_tiles // strip.lanes)
+    at = channel * row.extent + row.loop_var
+
+    def place(k: int) -> list[Any]:
+        return [u.loop_var, v.loop_var * d.points + k, at, chunk.loop_var * strip.lanes]
+
+    code = StraightLine()
+    values = [code.name(strip.load(strip.products, place(t))) for t in range(d.points)]
+    for k, value in enumerate(inverted(code, d.filter, values)):
+        code.statements.append(strip.put(strip.products, place(k), value))
+    return edit.rebuild([row, u, v, chunk], tirx.SeqStmt(code.statements))
+
+
+def _invert_columns(strip: Strip, channel: Any, k: Any, phase: Any, line: Any) -> tirx.Stmt:
+    """for fw, residue, v, vector of tiles: inverted[fw, residue, i, v, tiles] = A^T M.
+
+    M are the products of output ``k`` along the depth.
+    """
     layout, h, w = strip.layout, strip.layout.h, strip.layout.w
     fw, rw = strip.loop("fw", w.axis.stride), strip.loop("rw", w.step)
     v, chunk = strip.loop("v", w.points), strip.loop("tx", layout.output_chunks)
     row = w.row(h.row(channel, phase), fw.loop_var)
     first = chunk.loop_var * strip.lanes
     tau = (line * w.step + rw.loop_var) * w.positions + first
-    at = product_at(w, v.loop_var, fw.loop_var)
+    at = product_at(w, v.loop_var, fw.loop_var) * layout.d.points + k
     code = StraightLine()
     places = [[h.product(u, phase), at, row, tau] for u in range(h.points)]
     products = [code.name(strip.load(strip.products, place)) for place in places]

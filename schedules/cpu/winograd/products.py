@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import tvm_ffi
@@ -13,6 +14,9 @@ from tvm_deconv.schedules.tir import edit
 
 from .strip import Strip
 from .tile import LINE, MOST_FETCHED
+
+# Register tiles of rows up to which transformed inputs are prefetched.
+_FEW_ROW_STEPS = 4
 
 
 def in_scratch(strip: Strip, products: tirx.Stmt) -> tirx.Stmt:
@@ -55,7 +59,7 @@ def _in_registers(strip: Strip, products: tirx.Stmt) -> tirx.Stmt:
     for tile: ... for vector: sums[..., row, tau] ...
     => for tile: ... sums0[row, lane]; sums1[row, lane]; ...
     """
-    tile, parts = strip.layout.tile, strip.accumulators
+    parts = strip.accumulators
     *_, first_row, first_tau = _tile_origin(strip, products)
     wide = int(parts[0].shape[-1])
 
@@ -163,7 +167,7 @@ def _prefetching(strip: Strip, reduction: tirx.For) -> tirx.Stmt:
     realize = edit.find_block(reduction, PRODUCTS + "_update")
     inner = {loop.loop_var: 0 for loop in edit.loops_to(reduction, realize)[1:]}
     values = [edit.substitute(value, inner) for value in realize.iter_values]
-    _, _, _, f, g, block, u, v, row, _, channel, _ = values
+    _, _, _, f, g, block, u, v, row, tau, channel, _ = values
     fetches = []
     turn = strip.layout.pieces * tile.channels
     for first in range(0, tile.unroll * turn, LINE):
@@ -172,9 +176,28 @@ def _prefetching(strip: Strip, reduction: tirx.For) -> tirx.Stmt:
         place = [g, f, block, u, v, row // tile.channels + 1, channel + later, piece, lane]
         line = tirx.BufferLoad(strip.weights, place)
         fetches.append(edit.prefetch(line))
+    fetches += _fetch_next_point(strip, u, v, channel, tau)
     body = tirx.SeqStmt([*fetches, reduction.body])
     loop = edit.with_loop(reduction, body=body, annotations={})
     return edit.sequence([*_fetch_outputs(strip), loop])
+
+
+def _fetch_next_point(strip: Strip, u: Any, v: Any, channel: Any, tau: Any) -> list[tirx.Stmt]:
+    """Prefetch what the next point of the depth reads, of the input channels at hand.
+
+    Intel Xeon (model 207), one thread: 96->32 channels of volumes, four register tiles of rows,
+    take 0.95 of the time; with 8 of them it changes nothing, and 16 take 1.03 times as long.
+    """
+    layout, d = strip.layout, strip.layout.d
+    if d.points == 1 or layout.row_steps > _FEW_ROW_STEPS:
+        return []
+    at = layout.h.filter.point(u), layout.w.filter.point(v // d.points)
+    tiles = (v % d.points + 1) * layout.point_tiles + tau
+    loads = [
+        tirx.BufferLoad(strip.transform, [*at, channel + later, tiles + vector * strip.lanes])
+        for later, vector in product(range(layout.tile.unroll), range(layout.tile.vectors))
+    ]
+    return [edit.prefetch(load) for load in loads]
 
 
 def _fetch_outputs(strip: Strip) -> list[tirx.Stmt]:
@@ -184,7 +207,7 @@ def _fetch_outputs(strip: Strip) -> list[tirx.Stmt]:
     Measured on an Intel Xeon (Emerald Rapids): 5 to 18 % of the time of ten layers whose maps
     are in the level-3 cache. A prefetch beyond the output does no harm.
     """
-    h, w = strip.layout.h, strip.layout.w
+    d, h, w = strip.layout.d, strip.layout.h, strip.layout.w
     n, sy, sx, f, g, block = strip.place
     y = strip.store.block.writes[0].source
     values = LINE * 4 // (y.dtype.bits // 8)
@@ -198,9 +221,15 @@ def _fetch_outputs(strip: Strip) -> list[tirx.Stmt]:
     share = -(-count // tiles)
     line = strip.loop("line", share)
     place = number * share + line.loop_var
-    channel, row = place // (rows * lines), place // lines % rows
+    slices = d.unit * d.tiles
+    channel, k, row = (
+        place // (slices * rows * lines),
+        place // (rows * lines),
+        place // lines % rows,
+    )
+    z, sy = strip.places.of_strip(sy)
     o = g * strip.conv.group_outputs + block * strip.layout.tile.block + channel
     down, left = h.axis.stride, sx * w.span * w.axis.stride
-    top = sy * h.span * down + f
+    top = strip.places.written(z * d.span + k % slices, sy * h.span * down + f)
     first = tirx.BufferLoad(y, [n, o, top + row * h.kinds, left + place % lines * values])
     return [edit.rebuild([line], edit.prefetch(first, write=True))]

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from itertools import product
+from math import prod
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.winograd import can_share, filters, tile_outputs
+from tvm_deconv.algebra.winograd import (
+    can_share,
+    depth_filter,
+    depth_outputs,
+    filters,
+    is_exact,
+    tile_outputs,
+)
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.costs import Cost, waste
 from tvm_deconv.schedules.cpu.machine import CpuMachine
@@ -35,6 +43,7 @@ _FREE_TILES = (16, 32, 64)
 _LINE_STRIPS = (8, 16, 32, 64, 128, 256)
 
 _MOST_ROWS = 64
+_DEPTH_TILES = (1, 2, 3, 4, 6, 8, 16)
 _VECTORS = (1, 2, 3, 4)
 _CHANNELS = (*range(1, 17), 20, 24, 28)
 _BLOCKS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
@@ -61,11 +70,13 @@ class WinogradSpace:
             "tile_columns": _tile_columns(conv, sizes),
             "block": blocks,
             "channel_splits": split_values({ceil_div(outputs, n) for n in blocks}, machine),
-            "unroll": {n for n in _UNROLLS if conv.group_inputs % n == 0},
+            "unroll": {n for n in _UNROLLS if Layout(conv, own).group_inputs % n == 0},
             "parallel": parallel_values(conv, sizes, machine),
             "weight_vectors": {0, 1} if machine.multiplies_by_lane else {0},
             "shared": {0, 1} if any(can_share(conv, o) for o in product(rows, columns)) else {0},
             "apart": {0, 1} if max(conv.h.shifts) else {0},
+            "depth_outputs": set(depth_outputs(conv)),
+            "depth_tiles": _depth_tiles(conv),
         }
 
     def refusal(
@@ -80,6 +91,9 @@ class WinogradSpace:
             if outputs not in known:
                 few = ", ".join(map(str, known))
                 return f"{outputs} outputs of a tile in {name}: known and of use are {few}"
+        refusal = _depth_refusal(conv, tile)
+        if refusal is not None:
+            return refusal
         layout = Layout(conv, tile)
         late = max(layout.w.shifts)
         if sizes.width is None and not late and layout.w.span % tile.lanes:
@@ -91,8 +105,8 @@ class WinogradSpace:
             return f"{tile.block} channels in a block, where a group has {conv.group_outputs}"
         if layout.blocks % tile.channel_splits:
             return f"{layout.blocks} blocks are not divisible by {tile.channel_splits} splits"
-        if conv.group_inputs % tile.unroll:
-            return f"{conv.group_inputs} input channels are not divisible by unroll {tile.unroll}"
+        if layout.group_inputs % tile.unroll:
+            return f"{layout.group_inputs} input channels are not divisible by unroll {tile.unroll}"
         if tile.weight_vectors and not machine.multiplies_by_lane:
             return "weight_vectors needs a machine that multiplies by a lane"
         if tile.weight_vectors and tile.channels % tile.lanes:
@@ -110,17 +124,13 @@ class WinogradSpace:
         layout = Layout(conv, tile)
         h, w = layout.h, layout.w
         batch, height, width = sizes
+        if layout.depth_slices is not None:
+            height = layout.depth_slices.height
         accumulators = tile.vectors * tile.channels
         by_lane = machine.multiplies_by_lane
         weights = ceil_div(tile.channels, tile.lanes) if by_lane else 1
-        scratch = (
-            4
-            * layout.pitch
-            * (
-                h.points * w.points * (conv.group_inputs | 1)
-                + h.products * w.products * (layout.rows | 1)
-            )
-        )
+        transformed = h.points * w.points * (layout.group_inputs | 1) * layout.transform_pitch
+        scratch = 4 * (transformed + prod(layout.products) * (layout.rows | 1) * layout.pitch)
         caches = _LEVEL_2 * machine.l2_bytes + _LEVEL_3 * machine.l3_bytes
         on_stack = 4 * tile.lanes * tile.channels  # of one vector, see ``Strip``
         costs = [
@@ -135,8 +145,15 @@ class WinogradSpace:
             ),
             Cost("bytes of scratch", scratch, caches),
             waste("rows", layout.block_rows, layout.rows),
-            waste("tiles", h.tiles * w.tiles * layout.residues, layout.strip_tiles),
+            waste(
+                "tiles", layout.d.tiles * h.tiles * w.tiles * layout.residues, layout.strip_tiles
+            ),
         ]
+        strips = batch or 1
+        if layout.depth_slices is not None:
+            strips *= layout.d.strips(layout.depth_slices.depth)
+            most = ceil_div(layout.depth_slices.count, layout.d.unit)
+            costs.append(Cost("tiles beyond the depth", max(0, layout.d.tiles - most), 0))
         if height is not None:
             # Phases that start late have their last outputs in a tile of their own.
             rows = conv.h.blocks(height) + max(h.shifts)
@@ -147,18 +164,40 @@ class WinogradSpace:
             useless = max(0, w.tiles - max(1, ceil_div(columns, w.unit)))
             costs.append(Cost("columns of tiles beyond the output", useless, 0))
         if height is not None and width is not None:
-            pieces = (batch or 1) * h.strips(height) * w.strips(width) * h.kinds * conv.groups
+            pieces = strips * h.strips(height) * w.strips(width) * h.kinds * conv.groups
             costs.append(idle_threads(pieces * tile.channel_splits, tile.parallel, machine))
         return costs
+
+
+def _depth_tiles(conv: ConvTranspose2d) -> set[int]:
+    """Tiles of a strip along the depth."""
+    if depth_outputs(conv) == [0] or conv.slices is None:
+        return {0}
+    return {n for n in _DEPTH_TILES if n <= conv.slices.count}
+
+
+def _depth_refusal(conv: ConvTranspose2d, tile: WinogradTile) -> str | None:
+    outputs, tiles = tile.depth
+    known = depth_outputs(conv)
+    if outputs not in {0, *known}:
+        few = ", ".join(map(str, known))
+        return f"{outputs} outputs of a tile along the depth: known and of use are {few}"
+    if (tiles > 0) != (outputs > 0):
+        return f"{tiles} tiles along the depth, of {outputs} outputs"
+    axes = (depth_filter(conv, outputs), *filters(conv, tile.outputs))
+    if outputs > 1 and not is_exact(axes):
+        sizes = "x".join(map(str, (outputs, *tile.outputs)))
+        return f"tiles of {sizes} outputs round more than those of 6x6 and three taps"
+    return None
 
 
 def _tile_rows(conv: ConvTranspose2d, sizes: Sizes) -> set[int]:
     values = {*range(1, 17), 20, 24, 32, 48, _MOST_ROWS}
     if sizes.height is None:
         return {n for n in values if n <= 16}
-    most = 1
+    most, height = 1, sizes.height if conv.slices is None else conv.slices.height
     for unit in _units(conv)[0]:
-        tiles = ceil_div(conv.h.blocks(sizes.height) + conv.h.stride, unit)
+        tiles = ceil_div(conv.h.blocks(height) + conv.h.stride, unit)
         most = max(most, tiles)
         values |= some_parts(max(1, tiles), 4)
     return {n for n in values if n <= min(most, _MOST_ROWS)}

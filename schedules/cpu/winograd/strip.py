@@ -15,6 +15,7 @@ from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.pieces import divided
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
+from .places import Places
 from .tile import Layout, WinogradAxis
 
 # Rows of input that are copied before the first of them is dealt out.
@@ -48,22 +49,24 @@ class Strip:
         }
         self.store = edit.find_block(root, store_name)
         self.x = self.definition[PAD].reads[0].source
+        self.places = Places(layout, self.x.shape[2])
         self.index = str(self.place[0].ty.dtype)
         self.accumulators = self._accumulators()
         self.lane_weights = self.registers("weights", layout.tile.channels)
 
-        h, w, lanes = layout.h, layout.w, self.lanes
-        points = (h.points, w.points)
+        d, h, w, lanes = layout.d, layout.h, layout.w, self.lanes
         columns = layout.output_chunks * lanes
         # Phases that start later read on into the next tile.
         beyond = lanes if max(w.shifts) else 0
         line = w.unit * w.axis.stride * lanes
         self.rows = self.memory("rows", ROWS, layout.row_inputs)
-        self.spread = self.memory("spread", h.inputs, w.unit, layout.spread)
+        # The slices of one tile along the depth, then what becomes of them at its points.
+        self.spread = self.memory("spread", d.points * h.inputs, w.unit, layout.spread)
         self.columns = self.memory("columns", h.points, w.unit, layout.spread)
-        self.transform = self.memory(TRANSFORM, *points, self.conv.group_inputs | 1, layout.pitch)
-        products = (h.products, w.products)
-        self.products = self.memory(PRODUCTS, *products, layout.rows | 1, layout.pitch)
+        inputs = layout.group_inputs | 1
+        points = (h.points, w.points)
+        self.transform = self.memory(TRANSFORM, *points, inputs, layout.transform_pitch)
+        self.products = self.memory(PRODUCTS, *layout.products, layout.rows | 1, layout.pitch)
         phases = w.axis.stride
         self.inverted = self.memory("inverted", phases, w.step, h.outputs, w.points, columns)
         self.outputs = self.memory(OUTPUTS, phases, w.unit, columns + beyond)
@@ -117,11 +120,11 @@ class Strip:
         keeps the size of one whose address is taken."""
         return [tirx.Evaluate(buffer.data) for buffer in (self.transform, self.products)]
 
-    def clear(self, buffer: Any, first: int, last: int, *row: Any) -> tirx.Stmt:
-        """for u, v: buffer[u, v, row, first:last] = 0."""
+    def clear(self, buffer: Any, first: int, last: int, *row: Any, later: Any = 0) -> tirx.Stmt:
+        """for u, v: buffer[u, v, row, later + first:last] = 0."""
         u, v = (self.loop(name, buffer.shape[at]) for at, name in enumerate("uv"))
         beyond = self.loop("tau", last - first)
-        place = [u.loop_var, v.loop_var, *row, first + beyond.loop_var]
+        place = [u.loop_var, v.loop_var, *row, later + first + beyond.loop_var]
         zeros = tirx.BufferStore(buffer, tirx.const(0, ACCUMULATE_DTYPE), place)
         return edit.rebuild([u, v, beyond], zeros)
 

@@ -37,6 +37,14 @@ tiles has an output before the map, and there is one row of tiles more: of a map
 kernel 4, stride 2, 9 rows of two outputs in place of 8. Strips of one phase (``apart``) have 8, and
 transform the input again for each.
 
+Of a stack of slices (``algebra.slices``) the depth is an axis, too (``depth``): strips, tiles,
+points and pieces have it as the outermost of their axes.
+
+    read       the slices of a tile along the depth; B^T of each vector of samples along it
+    transform  as above, each point's slice; the points of a channel and point (u, v) side by side
+    products   also for each point of the depth; or added over its taps, that is pieces
+    outputs    A^T of products along the depth, in their place; then as above, slice by slice
+
 A strip is as large as pays: its transformed input and a block's products stay in the level-2 cache
 for layers of 64 channels, while nearest r2 256->256 at 64 x 64 is one strip of 15 MB in the level-3
 cache, because its 44 MB of transformed weights are read again for every strip. Measured on two
@@ -61,12 +69,14 @@ from tvm_deconv.schedules.algorithms.expressions import by_phase, static
 from tvm_deconv.schedules.algorithms.names import OUTPUTS, PAD, PRODUCTS, SPREAD, STORE, TRANSFORM
 from tvm_deconv.schedules.cpu import steps
 from tvm_deconv.schedules.tir.last_steps import for_llvm
+from tvm_deconv.schedules.tir.stacks import INSIDE_SLICES
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Variant
 
 from . import steps as winograd_steps
 from .choice import choose_tile, choose_tiles
 from .cycles import tile_cycles
 from .finish import finish
+from .places import Places
 from .space import WinogradSpace
 from .strip import product_at
 from .tile import Layout, WinogradAxis, WinogradTile
@@ -98,7 +108,7 @@ def packing(conv: ConvTranspose2d, tile: WinogradTile) -> Packing:
     """For each point a matrix of rows and input channels, in register tiles of rows."""
     order = "g f b u v row/n ic piece row%n"
     sizes = tile.channels, tile.outputs, tile.block
-    return Winograd(conv, order, *sizes, tile.shared, tile.apart)
+    return Winograd(conv, order, *sizes, tile.shared, tile.apart, tile.depth[0])
 
 
 def compute(
@@ -107,16 +117,21 @@ def compute(
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
     batch, _, height, width = (static(dim) for dim in x.shape)
     layout = Layout(conv, tile)
-    h, w, groups, inputs = layout.h, layout.w, conv.groups, conv.group_inputs
-    strips = (batch, h.strips(height), w.strips(width), h.kinds)
+    d, h, w, groups, inputs = layout.d, layout.h, layout.w, conv.groups, layout.group_inputs
+    places = Places(layout, height)
+    strips = (batch, places.strips, w.strips(width), h.kinds)
     zero = tirx.const(0, ACCUMULATE_DTYPE)
 
     def padded(n, sy, sx, f, c, i, j):
-        row, column = sy * h.span + h.first + h.later(f) + i, sx * w.span + w.first + j
-        inside = tirx.all(row >= 0, row < height, column >= 0, column < width)
-        return tirx.if_then_else(inside, x[n, c, row, column].astype(ACCUMULATE_DTYPE), zero)
+        k, i = _divmod(i, h.inputs) if places.slices else (0, i)
+        row, inside = places.read(sy, f, k, i)
+        column = sx * w.span + w.first + j
+        inside = tirx.all(*inside, column >= 0, column < width)
+        channel = c if inputs == conv.group_inputs else c // inputs * conv.group_inputs + c % inputs
+        value = x[n, channel, row, column].astype(ACCUMULATE_DTYPE)
+        return tirx.if_then_else(inside, value, zero)
 
-    pad_shape = (*strips, conv.in_channels, h.inputs, layout.spread * w.unit)
+    pad_shape = (*strips, groups * inputs, d.inputs * h.inputs, layout.spread * w.unit)
     pad = te.compute(pad_shape, padded, name=PAD)
     spread = te.compute(
         (*pad_shape[:-1], w.unit, layout.spread),
@@ -125,64 +140,80 @@ def compute(
     )
 
     a, b = _samples(h, "a"), _samples(w, "b")
+    # A picture's tiles have no samples along the depth, so there is no such sum.
+    e = _samples(d, "e") if d.points > 1 else (0, 0)
+    deep = e if d.points > 1 else ()
 
     def transformed(n, sy, sx, f, g, u, v, ic, tau):
+        t, tau = _divmod(tau, layout.point_tiles) if deep else (0, tau)
         line, tx = tau // w.positions, tau % w.positions
         ty, rh, rw = line // layout.residues, line // w.step % h.step, line % w.step
+        tz, ty, inside = _in_slice(ty, h.positions, d.positions)
         factor = _data(h, u, a) * _data(w, v, b)
+        if deep:
+            factor = _data(d, t, e) * factor
         i, j = _sample(h, a), _sample(w, b)
         row, column = ty * h.unit + rh + i * h.step, tx + j // w.outputs
+        row = (tz * d.unit + _sample(d, e)) * h.inputs + row
         place = j % w.outputs * w.step + rw
         value = spread[n, sy, sx, f, g * inputs + ic, row, place, column]
         # Products are computed for some more tiles than there are; those are 0.
-        value = tirx.if_then_else(ty < h.positions, value, zero)
-        return te.sum(factor * value, axis=[*a, *b])
+        value = tirx.if_then_else(inside, value, zero)
+        return te.sum(factor * value, axis=[*deep, *a, *b])
 
+    tiles = d.points * layout.point_tiles if deep else layout.read_tiles
     points = (h.points, w.points)
-    transform = te.compute(
-        (*strips, groups, *points, inputs, layout.read_tiles), transformed, name=TRANSFORM
-    )
+    transform = te.compute((*strips, groups, *points, inputs, tiles), transformed, name=TRANSFORM)
 
     ic = te.reduce_axis((0, inputs), "ic")
     piece = te.reduce_axis((0, layout.pieces), "piece")
 
-    def multiplied(n, sy, sx, f, g, blk, u, v, row, tau):
+    def multiplied(n, sy, sx, f, g, blk, u, product, row, tau):
+        v, t = _divmod(product, d.points) if d.points > 1 else (product, 0)
         at = h.filter.point(u), w.filter.point(v)
-        read = (n, sy, sx, f, g, *at, ic, tau + layout.later_tiles(piece))
+        tiles = t * layout.point_tiles + tau + layout.later_tiles(piece)
+        read = (n, sy, sx, f, g, *at, ic, tiles)
         lane = row % tile.channels
-        weight = packed[g, f, blk, u, v, row // tile.channels, ic, piece, lane]
+        weight = packed[g, f, blk, u, product, row // tile.channels, ic, piece, lane]
         return te.sum(transform[read] * weight, axis=[ic, piece])
 
     products = te.compute(
-        (*strips, groups, layout.blocks, h.products, w.products, layout.rows, layout.strip_tiles),
+        (*strips, groups, layout.blocks, *layout.products, layout.rows, layout.strip_tiles),
         multiplied,
         name=PRODUCTS,
     )
 
     u, v = te.reduce_axis((0, h.points), "u"), te.reduce_axis((0, w.points), "v")
+    t = te.reduce_axis((0, d.points), "t") if d.points > 1 else 0
+    lines = h.tiles * h.step
 
     def output(n, sy, sx, f, g, o, fh, line, fw, i, j, rw, tx):
         row = w.row(h.row(o % tile.block, fh), fw)
-        factor = _inverse(h, i, u) * _inverse(w, j, v)
+        factor = _inverse(h, i % h.outputs, u) * _inverse(w, j, v)
+        if d.points > 1:
+            factor = _inverse(d, i // h.outputs, t) * factor
+        line = line // lines * layout.slice_lines + line % lines
         tau = (line * w.step + rw) * w.positions + tx
-        at = product_at(h, u, fh), product_at(w, v, fw)
+        at = product_at(h, u, fh), product_at(w, v, fw) * d.points + t
         read = (n, sy, sx, f, g, o // tile.block, *at, row, tau)
-        return te.sum(factor * products[read], axis=[u, v])
+        return te.sum(factor * products[read], axis=[*([t] if d.points > 1 else []), u, v])
 
     channels = layout.blocks * tile.block
-    lines = h.tiles * h.step
-    places = (h.phases, lines, w.axis.stride, h.outputs, w.outputs, w.step, w.tiles)
-    outputs = te.compute((*strips, groups, channels, *places), output, name=OUTPUTS)
+    of_tile = (d.outputs * h.outputs, w.outputs, w.step, w.tiles)
+    sizes = (h.phases, d.tiles * lines, w.axis.stride, *of_tile)
+    outputs = te.compute((*strips, groups, channels, *sizes), output, name=OUTPUTS)
 
     def stored(n, c, oh, ow):
         g, o = (0, c) if groups == 1 else (c // conv.group_outputs, c % conv.group_outputs)
         (y, fh), (column, fw) = _divmod(oh, h.axis.stride), _divmod(ow, w.axis.stride)
         kind, fh = (fh, 0) if tile.apart else (0, fh)
+        q, y = places.slice_and_block(y)
         late = y + by_phase(h.shifts, fh)
         i, j = late % h.span, column % w.span + by_phase(w.shifts, fw)
-        strip = (n, late // h.span, column // w.span, kind, g)
-        line = i // h.unit * h.step + i % h.step
+        strip = (n, places.strip_of(q, late), column // w.span, kind, g)
+        line = q % d.span // d.unit * lines + i // h.unit * h.step + i % h.step
         row, place = i % h.unit // h.step, (j % w.unit // w.step, j % w.step, j // w.unit)
+        row = q % d.unit * h.outputs + row
         element = (*strip, o, fh, line, fw, row, *place)
         return outputs[element].astype(x.dtype)
 
@@ -194,7 +225,14 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: WinogradTile) -> 
     sch = Schedule(func, enable_check=False)
     store = steps.inline_epilogue(sch, keep=(PAD, SPREAD, TRANSFORM, PRODUCTS, OUTPUTS))
     winograd_steps.tile_products(sch, tile)
-    return for_llvm(finish(sch.mod["main"], Layout(conv, tile), store))
+    layout = Layout(conv, tile)
+    finished = for_llvm(finish(sch.mod["main"], layout, store))
+    return finished if layout.depth_slices is None else finished.with_attr(INSIDE_SLICES, True)
+
+
+def _in_slice(ty: Any, rows: int, slices: int) -> tuple[Any, Any, Any]:
+    """(tile along the depth, row of tiles there) of a row of tiles, and whether there is one."""
+    return (0, ty, ty < rows) if slices == 1 else (ty // rows, ty % rows, ty // rows < slices)
 
 
 def _samples(axis: WinogradAxis, name: str) -> tuple[Any, Any]:

@@ -6,8 +6,8 @@ import numpy as np
 import onnxruntime
 import pytest
 from onnx import TensorProto
-from tflite_quantized import QuantizedWriter, drawer
-from tflite_rows import compiled, floats, litert, options
+from tflite_quantized import drawer
+from tflite_rows import Writer, compiled, floats, litert, options
 
 import tvm_deconv
 from tvm_deconv.frontends.tflite import onnx_model
@@ -15,7 +15,7 @@ from tvm_deconv.frontends.tflite import onnx_model
 SAME = 0
 
 
-class Net(QuantizedWriter):
+class Net(Writer):
     """A chain of layers on one image of integers; each result has a scale that fits its values."""
 
     def __init__(self, shape, dtype="int8", scale=0.02, zero=None, seed=0):

@@ -115,6 +115,8 @@ COMPARISONS = [
     row("torch.where(x > y, x, y)", A, B),
     row("torch.isclose(x, y)", A, B),
     row("x.masked_fill(~(x >= 0), 5)", A),
+    *[row(f"~(x {operator} x)", A) for operator in ("<=", ">=", "==", "!=")],
+    row("torch.where(x != x, 0.5, x)", A),
     row("torch.isposinf(x)", A),
     row("torch.isneginf(x)", A),
     row("(x > 0).float() - (x <= 0).float()", A),

@@ -9,9 +9,9 @@ import pytest
 import reference
 import relay_reference
 import tvm
+from quick_library import graph_of
 from te_kernel import HOST as OPTIMIZED
 from tvm import relay
-from tvm.contrib.graph_executor import GraphModule
 
 import tvm_deconv.relay
 from tvm_deconv.errors import VariantError
@@ -54,7 +54,7 @@ def kernels(library):
 
 
 def run(library, **inputs):
-    module = GraphModule(library["default"](tvm.cpu()))
+    module = graph_of(library)
     module.run(**inputs)
     return module.get_output(0).numpy()
 

@@ -1,4 +1,4 @@
-"""Bytes by F(2x2, 2x2): the integers of the direct form, for each instruction and of any sizes."""
+"""Bytes by Winograd's form: the integers of the direct one, by each instruction, of any sizes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from functools import partial
 
 import numpy as np
 import pytest
-from exact_winograd_layers import KERNEL_4, NEAREST, folded
+from exact_winograd_layers import KERNEL_4, LAYERS, NEAREST, PLAIN_3, SUB_PIXEL, folded, layer
 from integer_forms import DIRECT, WINOGRAD, exact
 from kernel import HOST
 
 from tvm_deconv.algebra.byte_forms import forms_of
 from tvm_deconv.algebra.exact_winograd import products_of, shares_sums
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, ConvTranspose2d, axis_of_resize
-from tvm_deconv.schedules.cpu.dot import PLAIN, Dot, wide_dot_of
+from tvm_deconv.schedules.cpu.dot import PLAIN, Dot, dot_of, wide_dot_of
 from tvm_deconv.schedules.cpu.integer.kernel import Store
 from tvm_deconv.schedules.cpu.integer.tile import choose_tile, tile_cycles
 from tvm_deconv.schedules.cpu.integer.winograd.tile import (
@@ -26,6 +26,7 @@ from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
 
 VNNI = wide_dot_of(resolve_target({"kind": "llvm", "mcpu": "cascadelake"}))
+NARROW = dot_of(resolve_target({"kind": "llvm", "mcpu": "cascadelake"}))
 SSE2 = Dot("pairs", 4, 2, 16, "llvm.x86.sse2.pmadd.wd", adds=False)
 MACHINE = CpuMachine("avx512", 16, 32, 32 << 10, 1 << 20, 2, narrow=VNNI, wide=VNNI)
 
@@ -49,11 +50,25 @@ def test_random_sizes_and_channels_are_exact():
         both(op, (1, inputs, rows, columns), "int8", 127, tile=tile)
 
 
-@pytest.mark.parametrize("pads", [(0, 0), (1, 2), (2, 1), (3, 3)])
-def test_phases_that_share_nothing_are_exact(pads):
-    op = ConvTranspose2d(6, 4, Axis(4, 2, *pads), KERNEL_4)
+@pytest.mark.parametrize("name", LAYERS)
+def test_phases_that_share_nothing_are_exact(name):
+    """Rows of 20 tiles and less: whole vectors, halves of one, and what is left of both."""
+    op = layer(name, 6, 4)
     weight = np.random.default_rng(3).integers(-128, 128, op.weight_shape)
     assert not both(op, (1, 6, 7, 20), weight=weight)
+    exact(WINOGRAD, op, (2, 6, 9, 77), weight=weight)
+
+
+@pytest.mark.parametrize("axis", [PLAIN_3, SUB_PIXEL], ids=["kernel 3", "sub-pixel"])
+def test_random_layers_of_three_taps_are_exact(axis):
+    rng = np.random.default_rng(6)
+    for _ in range(4):
+        inputs, outputs = (int(rng.integers(1, 71)) for _ in range(2))
+        rows, columns = (int(rng.integers(1, 90)) for _ in range(2))
+        op = ConvTranspose2d(inputs, outputs, axis, axis)
+        tile, _ = choose_points_tile(op, wide_dot_of(HOST), Sizes(1, rows, columns), False, MACHINE)
+        weight = rng.integers(-128, 128, op.weight_shape)
+        exact(WINOGRAD, op, (1, inputs, rows, columns), "int8", -128, tile=tile, weight=weight)
 
 
 @pytest.mark.parametrize("factor", [3, 4])
@@ -84,6 +99,20 @@ def test_nothing_saturates_on_the_way(dot, most, zero_point):
     both(op, (1, 64, 4, 5), "uint8", zero_point, dot, **options)
 
 
+@pytest.mark.parametrize("dot", [None, SSE2, PLAIN], ids=["best", "sse2", "plain"])
+@pytest.mark.parametrize(("dtype", "zero_point"), [("uint8", 0), ("uint8", 255), ("int8", -128)])
+def test_sums_of_three_taps_may_wrap_around(dot, dtype, zero_point):
+    """Bytes and weights at their ends, so that sums are hundreds of times what int32 holds."""
+    op = ConvTranspose2d(100, 1, PLAIN_3, PLAIN_3)
+    options = {"store": Store("float32"), "tile": PointsTile(1, 2, 2)}
+    for weight in (-128, 127):
+        options["weight"] = np.full((100, 1, 3, 3), weight)
+        given = dtype, zero_point, dot
+        exact(WINOGRAD, op, (1, 100, 4, 5), *given, extreme=True, **options)
+        options["weight"] = options["weight"] * (-1) ** np.indices((3, 3)).sum(0)
+        exact(WINOGRAD, op, (1, 100, 4, 5), *given, **options)
+
+
 def test_threads_may_share_the_channels_of_a_strip():
     op = ConvTranspose2d(4, 5, NEAREST, NEAREST)
     both(op, (2, 4, 5, 19), tile=PointsTile(2, 1, 2, splits=3))
@@ -103,16 +132,26 @@ def test_the_model_counts_what_the_busiest_thread_does():
     assert least < cycles < 2 * least
 
 
-def test_sums_that_int32_may_not_hold_go_tap_by_tap():
-    """Tap by tap they are at most 0.9 * 10^9; products of differences are added up to more."""
-    weight = folded(np.full((3000, 1, 3, 3), 127), 2)
+def test_three_taps_take_a_quarter_of_the_products():
+    """Of 16 bits, which are half as fast as bytes; without these a third of the cycles."""
+    op, sizes = ConvTranspose2d(64, 64, PLAIN_3, PLAIN_3), Sizes(1, 128, 128)
+    _, cycles = choose_points_tile(op, VNNI, sizes, False, MACHINE)
+    for dot, most in ((VNNI, 0.45), (NARROW, 0.95)):
+        direct = choose_tile(op, dot, sizes, MACHINE)
+        assert 0.2 < cycles / tile_cycles(op, dot, sizes, direct, MACHINE) < most
 
-    def winograd_of(op, weight):
-        return forms_of(op, weight).winograd
 
-    assert winograd_of(ConvTranspose2d(3000, 1, NEAREST, NEAREST), weight) is None
-    assert winograd_of(ConvTranspose2d(300, 1, NEAREST, NEAREST), weight[:300]) is True
-    single = ConvTranspose2d(300, 1, KERNEL_4, KERNEL_4)
-    assert winograd_of(single, np.arange(4800).reshape(300, 1, 4, 4)) is False
-    plain = ConvTranspose2d(300, 1, Axis(3, 1, 1, 1), Axis(3, 1, 1, 1))
-    assert winograd_of(plain, weight[:300, :, :3, :3]) is None
+def test_sums_that_are_too_large_go_tap_by_tap():
+    """Of two taps what int32 holds, of three a 64th of that."""
+
+    def winograd_of(axis, channels, kernel):
+        weight = np.broadcast_to(kernel, (channels, 1, *kernel.shape))
+        return forms_of(ConvTranspose2d(channels, 1, axis, axis), weight).winograd
+
+    kernel = np.full((3, 3), 127)
+    of_resize = folded(kernel[None, None], 2)[0, 0]
+    assert winograd_of(NEAREST, 8000, of_resize) is None
+    assert winograd_of(NEAREST, 300, of_resize) is True
+    assert winograd_of(KERNEL_4, 300, np.arange(16).reshape(4, 4)) is False
+    assert winograd_of(PLAIN_3, 100, kernel) is False
+    assert winograd_of(PLAIN_3, 120, kernel) is None

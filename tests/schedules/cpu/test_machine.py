@@ -31,7 +31,6 @@ FAMILIES = [
     ({"kind": "llvm", "mcpu": "apple-m1", "mtriple": "arm64-apple-darwin"}, "neon", 4, 32),
     ({"kind": "llvm", "mattr": ["+neon"], "mtriple": "armv7l-linux-gnueabihf"}, "neon32", 4, 16),
     ({"kind": "llvm", "mtriple": "riscv64-linux-gnu"}, "generic", 4, 16),
-    ({"kind": "c"}, "generic", 4, 16),
 ]
 
 

@@ -144,7 +144,7 @@ def test_integers_are_not_spilled_and_weights_are_taken_out_of_vectors(core, ins
         ("cortex-a72", "deconv K4 s2 256->128, 16", "smlal", "by F(2x2, 2x2)"),
         ("cortex-a55", "nearest r2 64->64, 128", "sdot", "by unfolded taps"),
         ("cortex-a76", "nearest r2 256->256, 64", "sdot", "by unfolded taps"),
-        ("cortex-a72", "deconv K9 s3 56->1, 126x128", "smlal", ""),
+        ("cortex-a72", "deconv K9 s3 56->1, 126x128", "smlal", "by F(4x4, 3x3)"),
     ],
 )
 def test_integers_are_counted_in_the_form_that_computes_them(core, layer, instruction, by):

@@ -151,7 +151,7 @@ def test_sizes_may_be_free(tmp_path):
 
 def test_a_layer_that_float32_computes_faster_is_left_to_it(tmp_path):
     net = Net((1, 64, 48, 48))
-    x = net("Relu", net.conv("x", 64, 64))
+    x = net("Relu", net.conv("x", 64, 64, 5))
     model = quantized(net, net.deconv(x, 64, 32, 4, 2, pads=[1] * 4), tmp_path)
 
     def variants(**options):
@@ -175,8 +175,8 @@ def test_a_layer_that_float32_computes_faster_is_left_to_it(tmp_path):
     ids=["vnni", "avx2"],
 )
 def test_a_folded_resize_takes_fewer_products(target, by, tmp_path):
-    net = Net((1, 16, 20, 30))
-    model = quantized(net, net.conv(net.nearest("x", 2), 16, 8), tmp_path)
+    net = Net((1, 64, 48, 48))
+    model = quantized(net, net.conv(net.nearest("x", 2), 64, 64), tmp_path)
     reasons = [
         tvm_deconv.explain(model, target=target, winograd=winograd).kernels[0].reason
         for winograd in (True, False)

@@ -49,8 +49,7 @@ def completed(target: Target) -> Target:
         "mfloat-abi" not in target.attrs
     ):
         target = Target({**target.export(), "mfloat-abi": "hard"})
-    if target.kind.name == "llvm":
-        _check(target)
+    _check(target)
     return target
 
 

@@ -49,8 +49,8 @@ class Gpu(Backend):
         """
         self.check_target(target)
         host = target.host or this_machine()
-        if "cpu" not in host.keys:
-            raise TargetError(f"the host of a GPU is a CPU, got {host.kind.name}")
+        if host.kind.name != "llvm":
+            raise TargetError(f"the host of a GPU is a CPU (llvm), got {host.kind.name}")
         host = completed(host)
         missing = {name: value for name, value in self.limits.items() if name not in target.attrs}
         if target.host is not None and host.same_as(target.host) and not missing:

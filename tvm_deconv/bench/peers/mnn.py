@@ -1,7 +1,12 @@
-"""MNN, from ONNX through its own converter, in float32 and no less accurate than counts."""
+"""MNN, from ONNX through its own converter, in float32 and no less accurate than counts.
+
+Of a quantized file its own quantizer makes bytes, from the network in float32: MNN's converter
+cannot read weights with a scale for each channel.
+"""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -14,12 +19,16 @@ import MNN
 import MNN.expr
 import MNN.nn
 import numpy as np
+import onnx
+
+from .onnx_bytes import SCALES, is_quantized, take_quantization
+from .onnx_graph import model_of, read_graph
 
 if TYPE_CHECKING:
     from tvm_deconv.bench.worker import Inputs, Loaded, Outputs
 
-# The converter ends its process when it fails, so it gets one of its own.
-_CONVERT = "import sys, _tools; _tools.mnnconvert(sys.argv)"
+# The tools end their process when they fail, so they get one of their own.
+_TOOL = "import sys, _tools; getattr(_tools, sys.argv.pop(1))(sys.argv)"
 
 # MNN's hint for how large Winograd's tiles may become, WINOGRAD_MEMORY_LEVEL, and its default.
 # The default is fast, and 2e-4 to 1e-3 of the largest value away from float64.
@@ -34,6 +43,10 @@ def load(model: str, inputs: Inputs, outputs: Outputs, threads: int) -> Loaded:
     """MNN's defaults, unless they are off by more than ``_TOLERANCE``: then smaller tiles."""
     with tempfile.TemporaryDirectory() as folder:
         converted = Path(folder) / "model.mnn"
+        if is_quantized(model):
+            results = _quantize(model, inputs, converted)
+            call = _call(converted, inputs, results, threads, _FAST)
+            return call, _to_numpy, version("mnn"), ["quantized by MNN, on the inputs"]
         _convert(model, converted)
         fast, accurate = (
             _call(converted, inputs, outputs, threads, level) for level in (_FAST, _ACCURATE)
@@ -75,15 +88,48 @@ def _given(name: str, x: np.ndarray) -> MNN.expr.Var:
 
 def _convert(model: str, converted: Path) -> None:
     options = ["-f", "ONNX", "--modelFile", model, "--MNNModel", str(converted)]
+    _run("mnnconvert", [*options, "--bizCode", "bench"], converted)
+
+
+def _quantize(model: str, inputs: Inputs, converted: Path) -> Outputs:
+    """Have MNN find ranges for the values of ``inputs``; the names of the results."""
+    graph = read_graph(model)
+    take_quantization(graph)
+    for node in graph.nodes:
+        if node.op in ("Conv", "ConvTranspose"):
+            del node.inputs[SCALES:]
+    folder = converted.parent
+    floats = folder / "floats.onnx", folder / "floats.mnn"
+    onnx.save(model_of(graph), floats[0])
+    _convert(str(floats[0]), floats[1])
+    sample = folder / "samples" / "0"
+    sample.mkdir(parents=True)
+    for name, x in inputs.items():
+        np.savetxt(sample / f"{name}.txt", x.reshape(-1), fmt="%.7g")
+    shapes = [{"name": name, "shape": x.shape} for name, x in inputs.items()]
+    (sample / "input.json").write_text(json.dumps({"inputs": shapes, "outputs": graph.outputs}))
+    settings = {
+        "path": str(sample.parent),
+        "used_sample_num": 1,
+        "input_type": "sequence",
+        "feature_quantize_method": "KL",
+        "weight_quantize_method": "MAX_ABS",
+    }
+    (folder / "settings.json").write_text(json.dumps(settings))
+    _run("mnnquant", [str(floats[1]), str(converted), str(folder / "settings.json")], converted)
+    return graph.outputs
+
+
+def _run(tool: str, arguments: list[str], made: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-I", "-c", _CONVERT, *options, "--bizCode", "bench"],
+        [sys.executable, "-I", "-c", _TOOL, tool, *arguments],
         capture_output=True,
         text=True,
         timeout=200,
     )
-    if not converted.exists():
+    if not made.exists():
         lines = (done.stdout + done.stderr).strip().splitlines()
-        raise ValueError(f"MNN's converter exits with {done.returncode}: {lines[-1:]}")
+        raise ValueError(f"MNN's {tool} exits with {done.returncode}: {lines[-1:]}")
 
 
 def _to_numpy(results: list[MNN.expr.Var]) -> list[np.ndarray]:

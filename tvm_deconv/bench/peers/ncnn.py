@@ -1,4 +1,4 @@
-"""ncnn, from TorchScript through its own converter pnnx, with its default algorithms in float32."""
+"""ncnn, from TorchScript through its own converter pnnx, with its default algorithms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 import ncnn
 import numpy as np
 
+from .ncnn_bytes import write_scales
+from .onnx_bytes import take_quantization
 from .onnx_graph import NotSupportedError, read_graph, require_float32
+from .onnx_rewrites import as_users_write
 
 if TYPE_CHECKING:
     from tvm_deconv.bench.worker import Inputs, Loaded, Outputs
@@ -23,12 +26,16 @@ _BLOBS, _WORKSPACE = ncnn.UnlockedPoolAllocator(), ncnn.PoolAllocator()
 
 
 def load(model: str, inputs: Inputs, _outputs: Outputs, threads: int) -> Loaded:
-    """ncnn has no batch axis: the first axis of each input is 1 and is dropped."""
+    """ncnn has no batch axis: the first axis of each input is 1 and is dropped.
+
+    Convolutions of a quantized file are of bytes, and all else of float32.
+    """
     require_float32(inputs)
     for name, x in inputs.items():
         if x.ndim < 2 or x.shape[0] != 1:
             raise NotSupportedError(f"input {name} of shape {x.shape}: ncnn has no batch axis")
     graph = read_graph(model)
+    ranges = take_quantization(graph)
     ncnn.set_omp_dynamic(0)
     ncnn.set_omp_num_threads(threads)
     net = ncnn.Net()
@@ -47,6 +54,10 @@ def load(model: str, inputs: Inputs, _outputs: Outputs, threads: int) -> Loaded:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             pool.submit(_export, model, folder).result()
         files = Path(folder) / "model.ncnn.param", Path(folder) / "model.ncnn.bin"
+        notes = []
+        if ranges:
+            as_users_write(graph, "CRD")
+            notes = write_scales(*files, graph, ranges)
         if net.load_param(str(files[0])) or net.load_model(str(files[1])):
             raise NotSupportedError("ncnn cannot load what pnnx made of the model")
     # Named by pnnx.
@@ -70,7 +81,7 @@ def load(model: str, inputs: Inputs, _outputs: Outputs, threads: int) -> Loaded:
             np.array(y).reshape(shape) for y, shape in zip(results, shapes.values(), strict=True)
         ]
 
-    return call, to_numpy, ncnn.__version__, []
+    return call, to_numpy, ncnn.__version__, notes
 
 
 def _export(model: str, folder: str) -> None:
@@ -85,6 +96,7 @@ def _export(model: str, folder: str) -> None:
     from .torch_graph import OnnxModule
 
     graph = read_graph(model)
+    take_quantization(graph)
     shapes = [graph.shapes[name] for name in graph.inputs]
     with torch.no_grad():
         traced = torch.jit.trace(OnnxModule(graph).eval(), tuple(map(torch.zeros, shapes)))

@@ -35,6 +35,7 @@ class OnnxGraph:
     shapes: dict[str, tuple[int, ...]]
     inputs: list[str]
     outputs: list[str]
+    opset: int
 
     def constant(self, node: Node, operand: int) -> np.ndarray | None:
         """The operand's value, None where it is left out; refuses one that is computed."""
@@ -72,7 +73,33 @@ def read_graph(path: str) -> OnnxGraph:
     shapes = {name: value.shape for name, value in constants.items()}
     for value in (*proto.input, *proto.value_info, *proto.output):
         shapes[value.name] = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
-    return OnnxGraph(nodes, constants, shapes, inputs, [value.name for value in proto.output])
+    outputs = [value.name for value in proto.output]
+    (opset,) = (each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
+    return OnnxGraph(nodes, constants, shapes, inputs, outputs, opset)
+
+
+def model_of(graph: OnnxGraph) -> onnx.ModelProto:
+    """The graph as a model again, whose nodes are those of ONNX."""
+    nodes = [
+        onnx.helper.make_node(node.op, node.inputs, [node.name], **node.attributes)
+        for node in graph.nodes
+    ]
+    given, results = (
+        [
+            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, graph.shapes[name])
+            for name in names
+        ]
+        for names in (graph.inputs, graph.outputs)
+    )
+    read = {name for node in graph.nodes for name in node.inputs}
+    weights = [
+        numpy_helper.from_array(value, name)
+        for name, value in graph.constants.items()
+        if name in read
+    ]
+    made = onnx.helper.make_graph(nodes, "graph", given, results, weights)
+    opsets = [onnx.helper.make_opsetid("", graph.opset)]
+    return onnx.helper.make_model(made, opset_imports=opsets)
 
 
 def require_float32(inputs: Mapping[str, np.ndarray]) -> None:

@@ -15,6 +15,12 @@ _ELEMENTWISE = {"Relu", "LeakyRelu", "Elu", "Tanh", "Sigmoid", "Clip"}
 _CALLER = Node("", "", [], {})
 
 
+def as_users_write(graph: OnnxGraph, mode: str) -> None:
+    """Both: shuffles of ``mode``, CRD or DCR, and what exporters split up merged."""
+    merge_composites(graph)
+    shuffles_in_order(graph, mode)
+
+
 def shuffles_in_order(graph: OnnxGraph, mode: str) -> None:
     """Turn the DepthToSpace nodes that directly follow a convolution to ``mode``, CRD or DCR.
 

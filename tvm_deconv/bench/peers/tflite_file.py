@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import flatbuffers
@@ -25,14 +26,24 @@ class _Buffer(schema.BufferT):
         return schema.BufferEnd(builder)
 
 
+@dataclass(frozen=True)
+class Step:
+    """An operator of the schema, or a custom one: it reads and computes tensors by number."""
+
+    name: str
+    inputs: list[int]
+    results: list[int]
+    options: Any = None
+    custom: bytes | None = None
+
+
 class Writer:
     """One subgraph."""
 
     def __init__(self) -> None:
+        self.steps: list[Step] = []
         self._buffers = [_Buffer()]  # the first is the empty one
         self._tensors: list[Any] = []
-        self._operators: list[Any] = []
-        self._codes: dict[tuple[str, bool], int] = {}
 
     def tensor(self, shape: tuple[int, ...], dtype: Any = np.float32) -> int:
         """A value that is computed or given; its number. A free size is -1."""
@@ -44,6 +55,23 @@ class Writer:
         buffer.data = np.ascontiguousarray(value)
         self._buffers.append(buffer)
         return self._tensor(value.shape, value.dtype, len(self._buffers) - 1)
+
+    def scaled(self, number: int, scale: Any, zero: Any = 0, axis: int = 0) -> int:
+        """Give the integers of a tensor one scale and zero point, or one of each along ``axis``."""
+        scales = schema.QuantizationParametersT()
+        scales.scale = np.atleast_1d(np.asarray(scale, np.float32))
+        scales.zeroPoint = np.broadcast_to(np.asarray(zero, np.int64), scales.scale.shape)
+        scales.quantizedDimension = axis
+        self._tensors[number].quantization = scales
+        return number
+
+    def shape(self, number: int) -> tuple[int, ...]:
+        """Of a tensor, as it was given but for free sizes."""
+        return tuple(map(int, self._tensors[number].shape))
+
+    def value(self, number: int) -> np.ndarray | None:
+        """Of a constant; None for a tensor that is given or computed."""
+        return self._buffers[self._tensors[number].buffer].data
 
     def _tensor(self, shape: tuple[int, ...], dtype: Any, buffer: int) -> int:
         tensor = schema.TensorT()
@@ -76,30 +104,38 @@ class Writer:
 
         ``name`` is the schema's, or that of a custom operator with the options ``custom``.
         """
-        operator = schema.OperatorT()
-        operator.opcodeIndex = self._codes.setdefault((name, custom is not None), len(self._codes))
-        operator.inputs = np.array(inputs, np.int32)
-        operator.outputs = np.array(results, np.int32)
-        if custom is not None:
-            operator.customOptions = np.frombuffer(custom, np.uint8)
-        if options is not None:
-            kind = type(options).__name__.removesuffix("T")
-            operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
-            operator.builtinOptions = options
-        self._operators.append(operator)
+        self.steps.append(Step(name, inputs, results, options, custom))
 
     def finish(self, given: list[int], results: list[int]) -> bytes:
         """The file of the model from the tensors ``given`` to the tensors ``results``."""
+        codes: dict[tuple[str, bool], int] = {}
+        for step in self.steps:
+            codes.setdefault((step.name, step.custom is not None), len(codes))
         graph = schema.SubGraphT()
-        graph.tensors, graph.operators = self._tensors, self._operators
+        graph.tensors = self._tensors
+        graph.operators = [_operator(step, codes) for step in self.steps]
         graph.inputs, graph.outputs = np.array(given, np.int32), np.array(results, np.int32)
         model = schema.ModelT()
         model.version = 3
-        model.operatorCodes = [_operator_code(*code) for code in self._codes]
+        model.operatorCodes = [_operator_code(*code) for code in codes]
         model.subgraphs, model.buffers = [graph], self._buffers
         builder = flatbuffers.Builder(1 << 20)
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
+
+
+def _operator(step: Step, codes: dict[tuple[str, bool], int]) -> Any:
+    operator = schema.OperatorT()
+    operator.opcodeIndex = codes[step.name, step.custom is not None]
+    operator.inputs = np.array(step.inputs, np.int32)
+    operator.outputs = np.array(step.results, np.int32)
+    if step.custom is not None:
+        operator.customOptions = np.frombuffer(step.custom, np.uint8)
+    if step.options is not None:
+        kind = type(step.options).__name__.removesuffix("T")
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+        operator.builtinOptions = step.options
+    return operator
 
 
 # Versions of operators that are not the first: transposed convolutions have a bias since the third.

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from .onnx_bytes import SCALES, take_quantization
 from .onnx_graph import (
     Node,
     NotSupportedError,
@@ -21,33 +22,44 @@ from .onnx_graph import (
     resize_factors,
     spatial_pads,
 )
-from .onnx_rewrites import merge_composites, shuffles_in_order
+from .onnx_rewrites import as_users_write
+from .tflite_bytes import in_bytes
 from .tflite_file import Writer
 
 Maker = Callable[["TfliteTranslation", Node, int], int]
 
 
 def translate(graph: OnnxGraph) -> bytes:
-    """The TFLite file of ``graph``, which is taken over; raises NotSupportedError."""
-    merge_composites(graph)
-    shuffles_in_order(graph, "DCR")
-    return TfliteTranslation(graph).file
+    """The TFLite file of ``graph``, which is taken over; raises NotSupportedError.
+
+    Of bytes where the graph has nodes that quantize.
+    """
+    ranges = take_quantization(graph)
+    as_users_write(graph, "DCR")
+    t = TfliteTranslation(graph)
+    if not ranges:
+        return t.writer.finish(t.given, t.results)
+    known = {t.tensors[name]: one for name, one in ranges.items() if name in t.tensors}
+    return in_bytes(t.writer, t.given, t.results, known, t.scales)
 
 
 class TfliteTranslation:
-    """``file`` is the result. Makers get the node and its first operand's tensor, NHWC."""
+    """Writes all nodes. Makers get the node and its first operand's tensor, NHWC.
+
+    ``scales`` are those of weights that were integers, one for each output channel, by tensor.
+    """
 
     def __init__(self, graph: OnnxGraph) -> None:
         self.graph = graph
         self.writer = Writer()
-        given = {name: self.writer.tensor(self.shape(name)) for name in graph.inputs}
-        self.tensors = dict(given)
+        self.scales: dict[int, np.ndarray] = {}
+        self.tensors = {name: self.writer.tensor(self.shape(name)) for name in graph.inputs}
+        self.given = list(self.tensors.values())
         for node in graph.nodes:
             if node.op not in MAKERS:
                 raise node.refuse("our translation to TFLite lacks it")
             self.tensors[node.name] = MAKERS[node.op](self, node, self.operand(node.inputs[0]))
-        results = [self.tensors[name] for name in graph.outputs]
-        self.file = self.writer.finish(list(given.values()), results)
+        self.results = [self.tensors[name] for name in graph.outputs]
 
     def shape(self, name: str) -> tuple[int, ...]:
         shape = self.graph.shapes[name]
@@ -63,6 +75,13 @@ class TfliteTranslation:
 
     def floats(self, value: Any) -> int:
         return self.writer.constant(np.asarray(value, np.float32))
+
+    def weights(self, node: Node, value: np.ndarray) -> int:
+        """The weights of a convolution in TFLite's order."""
+        number, scales = self.floats(value), self.graph.constant(node, SCALES)
+        if scales is not None:
+            self.scales[number] = scales
+        return number
 
     def integers(self, value: Any) -> int:
         return self.writer.constant(np.asarray(value, np.int32))
@@ -110,9 +129,9 @@ def _conv(t: TfliteTranslation, node: Node, x: int) -> int:
     last = t.floats(zeros if bias is None else bias)
     if groups == channels > 1:
         options = _options("DepthwiseConv2D", depthMultiplier=len(weight) // groups, **window)
-        inputs = [x, t.floats(weight.transpose(1, 2, 3, 0)), last]
+        inputs = [x, t.weights(node, weight.transpose(1, 2, 3, 0)), last]
         return t.writer.operator("DEPTHWISE_CONV_2D", inputs, t.shape(node.name), options)
-    inputs = [x, t.floats(weight.transpose(0, 2, 3, 1)), last]
+    inputs = [x, t.weights(node, weight.transpose(0, 2, 3, 1)), last]
     return t.writer.operator("CONV_2D", inputs, t.shape(node.name), _options("Conv2D", **window))
 
 
@@ -144,7 +163,7 @@ def _conv_transpose(t: TfliteTranslation, node: Node, x: int) -> int:
         strideH=strides[0],
         strideW=strides[1],
     )
-    inputs = [t.integers(shape), t.floats(weight.transpose(1, 2, 3, 0)), x]
+    inputs = [t.integers(shape), t.weights(node, weight.transpose(1, 2, 3, 0)), x]
     inputs.append(t.floats(np.zeros(channels) if bias is None else bias))
     y = t.writer.operator("TRANSPOSE_CONV", inputs, shape, options)
     if shape == t.shape(node.name):

@@ -18,7 +18,7 @@ from .onnx_graph import (
     resize_factors,
     spatial_pads,
 )
-from .onnx_rewrites import merge_composites, shuffles_in_order
+from .onnx_rewrites import as_users_write
 
 # Makes what computes the node, from its first operands: their number is the second result.
 Maker = Callable[[OnnxGraph, Node], tuple[Callable[..., Tensor], int]]
@@ -30,8 +30,7 @@ class OnnxModule(nn.Module):
 
     def __init__(self, graph: OnnxGraph) -> None:
         super().__init__()
-        shuffles_in_order(graph, "CRD")
-        merge_composites(graph)
+        as_users_write(graph, "CRD")
         self._given, self._results = graph.inputs, graph.outputs
         self._steps: list[tuple[Callable[..., Tensor], list[str], str]] = []
         for node in graph.nodes:

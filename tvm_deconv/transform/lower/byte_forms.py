@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from tvm_deconv.algebra.byte_forms import Forms
+from tvm_deconv.algebra.exact_winograd import name_of
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.cpu.dot import Dot
 from tvm_deconv.schedules.cpu.integer.depthwise import tile as depthwise
@@ -40,7 +41,7 @@ def kernels_of(
     if forms.winograd is not None:
         tile, cycles = choose_points_tile(op, machine.wide, sizes, forms.winograd, machine)
         kernel = WinogradInteger(op, data, machine.wide, tile, store, forms.winograd)
-        yield kernel, cycles, "by F(2x2, 2x2)"
+        yield kernel, cycles, f"by {name_of(op)}"
     if forms.unfolded is not None:
         own = machine.narrow if forms.unfolded == 8 else machine.wide
         unfolded, cycles = choose_unfolded_tile(op, own, sizes, machine)

@@ -1,13 +1,10 @@
 """Which kernel computes a layer of bytes, or why float32 does: no products, or fewer cycles.
 
-On processors, integers take a product for each tap and word. In float32 Winograd's form takes a
-quarter of the products of a 3x3, but the bytes have to become floats before and bytes again after
-it. Processors that multiply four bytes at a time are faster in integers; those that multiply pairs
-of 16 bits, or single ones, in float32 where Winograd's form is. Behind a nearest resize integers
-have forms of fewer products, too (``byte_forms``). Measured for AVX2 on Sapphire
-Rapids, one thread, float32 with what it takes to convert: sub-pixel of factor 2, 64 channels of
-128x128, 43.8 ms in integers and 26.1; a plain 3x3 12.6 and 6.6; a nearest resize 21.7 and 23.2; a
-deconvolution of kernel 4 and stride 2, 2.5 and 3.0.
+On processors, integers take a product for each tap and word, or fewer (``byte_forms``). In float32
+Winograd's form takes a quarter of the products of a 3x3, but the bytes have to become floats before
+it and bytes again after it. Processors that multiply four bytes at a time are faster in integers;
+those that multiply pairs of 16 bits, or single ones, in float32 where that has such a form and
+integers have none.
 
 GPUs compute them in integers wherever they have products of bytes; none of that has been timed.
 """

@@ -65,7 +65,7 @@ def read_volume(graph: Graph, var: relax.Var) -> tuple[Convolution, ...] | Refus
         if isinstance(slices, int) and slices < 1:
             continue
         weights = stack.weights(weight)
-        op_2d = with_known_weights(stack.conv, weights)
+        op_2d = with_known_weights(stack.conv_of(*shape[2:4]), weights)
         found.append(Convolution(var, data, weights, op_2d, dtypes[0], stack))
     return tuple(found)
 

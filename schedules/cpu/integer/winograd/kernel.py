@@ -1,4 +1,4 @@
-"""What a kernel by F(2x2, 2x2) is, and how its weights are packed.
+"""What a kernel by Winograd's form is, and how its weights are packed.
 
 The algebra is ``tvm_deconv.algebra.exact_winograd``. Transforms are linear, so samples need no zero
 point taken off: what it adds to a sum is what it adds to one of the direct form.
@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tvm_deconv.algebra.exact_winograd import POINTS, Products, products_of, transformed
+from tvm_deconv.algebra.exact_winograd import Products, products_of, transformed
 from tvm_deconv.schedules.cpu.integer.kernel import OfBlocks, Store
 
 from .tile import PointsTile
@@ -19,7 +19,7 @@ from .tile import PointsTile
 
 @dataclass(frozen=True)
 class WinogradInteger(OfBlocks):
-    """One kernel; ``shared`` says that the phases have equal sums of taps, hence products."""
+    """One kernel; ``shared`` says that phases of two taps have equal sums, hence products."""
 
     tile: PointsTile
     store: Store
@@ -37,7 +37,7 @@ class WinogradInteger(OfBlocks):
     @property
     def points_count(self) -> int:
         """Transformed samples of a tile."""
-        return POINTS * POINTS
+        return self.products[0].scheme.points * self.products[1].scheme.points
 
     def pack(self, weights: np.ndarray) -> np.ndarray:
         """IOHW integers as words: [block][product][word of ic][channel]."""

@@ -1,4 +1,4 @@
-"""Sizes of the loops of F(2x2, 2x2) of bytes, and what they cost.
+"""Sizes of the loops of Winograd's form of bytes, and what they cost.
 
 Measured on a Xeon with AVX-512 VNNI, one thread beside other work, 64 channels to 64 of 128x128
 behind a nearest resize by 2: 4.1 ms, 9.5 in the direct form. 16 vectors of outputs took 98 cycles
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from tvm_deconv.algebra.exact_winograd import OUTPUTS, POINTS, products_of
+from tvm_deconv.algebra.exact_winograd import products_of, schemes_of
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.cpu.dot import Dot
 from tvm_deconv.schedules.cpu.integer.tile import (
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 _MOST_VECTORS, _MOST_CHANNELS, _MOST_ROWS = 4, 16, 32
 # Cycles of a vector: of outputs, of products that are stored and loaded again, of words that are
-# packed and dealt to even columns and odd ones, of tiles that are transformed.
-_OUTPUT, _KEPT, _SPREAD, _TRANSFORM = 6, 2, 4, 15
+# packed and dealt to columns apart, of samples that are loaded and stored at a point, of a sum.
+_OUTPUT, _KEPT, _SPREAD, _SAMPLE, _SUM = 7, 2, 12, 5, 0.7
 # Bytes that come from beyond a core's own cache in a cycle.
 _FROM_AFAR = 8
 
@@ -85,23 +85,32 @@ def points_cycles(
 ) -> float:
     """Cycles of the busiest thread."""
     batch, down, across = _tiles(op, sizes)
-    depth, outputs = depth_of(op, dot), OUTPUTS**2 * op.h.stride * op.w.stride
+    down_scheme, across_scheme = schemes_of(op)
+    outputs = across_scheme.outputs * down_scheme.outputs * op.h.stride * op.w.stride
+    points, depth = down_scheme.points * across_scheme.points, depth_of(op, dot)
     height, width = products_of(op, shared)
     count = height.count * width.count
     blocks = -(-op.out_channels // tile.channels) // tile.splits
     vectors = _vectors(dot, across, tile.rows, tile.vectors)
     sums = tile.channels * tile.vectors
-    loads = 1 / tile.vectors + 1 / tile.channels
+    loads = 1 / tile.vectors + (1 + dot.lanes / 16) / tile.channels
     products = count * depth * product_cycles(dot, loads) * waiting(sums)
-    stored = outputs * _OUTPUT + count * _KEPT
+    added = down_scheme.cost[1] * width.count
+    added += down_scheme.outputs * op.w.stride * across_scheme.cost[1]
+    stored = outputs * _OUTPUT + count * _KEPT + op.h.stride * added * _SUM
     computed = blocks * tile.channels * vectors * (products + stored)
-    chunks = -(-across // dot.lanes)
-    spread = (OUTPUTS * tile.rows + 1) * OUTPUTS * (chunks + 1) * _SPREAD
-    read = depth * (spread * dot.group / 2 + tile.rows * chunks * _TRANSFORM)
+    # A transformed vector may be a half.
+    chunks = -(-across * 2 // dot.lanes) / 2
+    samples_down = down_scheme.outputs * tile.rows + down_scheme.taps - 1
+    spread = samples_down * across_scheme.outputs * (-(-(across + 1) // dot.lanes)) * _SPREAD
+    sums_of_tile = down_scheme.cost[0] * across_scheme.points
+    sums_of_tile += across_scheme.cost[0] * down_scheme.points
+    transform = points * _SAMPLE + sums_of_tile * _SUM
+    read = depth * (spread * dot.group / 2 + tile.rows * chunks * transform)
     word = depth * dot.word_bits // 8
     # Weights are read for each strip, transformed samples for each block.
     weights = blocks * tile.channels * count * word
-    samples = POINTS**2 * word * (vectors + 1) * dot.lanes
+    samples = points * word * (vectors + 1) * dot.lanes
     fetched = weights if weights > machine.l2_bytes // 4 else 0
     fetched += blocks * samples if samples > machine.l2_bytes else 0
     pieces = batch * -(-down // tile.rows) * tile.splits
@@ -111,8 +120,9 @@ def points_cycles(
 def _tiles(op: ConvTranspose2d, sizes: Sizes) -> tuple[int, int, int]:
     """Batch, and rows and columns of tiles."""
     batch, rows, columns = blocks_of(op, sizes)
-    down = -(-(rows + max(op.h.shifts)) // OUTPUTS)
-    return batch, down, -(-(columns + max(op.w.shifts)) // OUTPUTS)
+    height, width = schemes_of(op)
+    down = -(-(rows + max(op.h.shifts)) // height.outputs)
+    return batch, down, -(-(columns + max(op.w.shifts)) // width.outputs)
 
 
 def _vectors(dot: Dot, across: int, rows: int, vectors: int) -> int:

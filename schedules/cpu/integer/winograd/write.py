@@ -1,19 +1,20 @@
-"""The function of a convolution of bytes by F(2x2, 2x2), written out statement by statement.
+"""The function of a convolution of bytes by Winograd's form, written out statement by statement.
 
     parallel over strips of rows of tiles[, shares of the output channels]:
         for word of input channels:
-            rows of the strip as words, even columns and odd ones apart
-            for row of tiles, vector of tiles: 3x3 samples => 9 points, by differences of int16
+            rows of the strip as words, every m-th column side by side
+            for row of tiles, vector of tiles: samples => points, by sums of int16
         for block of output channels:
             for vectors of tiles:
                 for product: sums over the words, in registers
                 for channel, vector: sums of products => outputs; scale, round, clip, interleave
-            for channel, row of tiles: store 2 r_h rows
+            for channel, row of tiles: store m_h r_h rows
 
 A vector holds neighbouring tiles, whose rows follow each other without a gap, so that all vectors
 but the last are full. The products of one point read the same samples, and those that phases share
-are computed once; they stay in the level-1 cache. Outputs of a tile lie side by side: 2 r_w columns
-of all phases, of which the first are those that read ahead (``Axis.shifts``).
+are computed once; they stay in a cache. Outputs of a tile lie side by side: m_w r_w columns of all
+phases, of which the first are those that read ahead (``Axis.shifts``). A tile is m_h x m_w outputs
+of each phase (``exact_winograd.Scheme``).
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from typing import Any
 from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
-from tvm_deconv.algebra.exact_winograd import OUTPUTS, POINTS, Products
+from tvm_deconv.algebra.exact_winograd import Products, schemes_of, shift_and_inverse
 from tvm_deconv.algebra.geometry import Axis
 from tvm_deconv.schedules.cpu.integer.kernel import Dim
+from tvm_deconv.schedules.cpu.integer.products import Modular
 from tvm_deconv.schedules.cpu.integer.writer import BlockWriter
 from tvm_deconv.schedules.tir.edit import index, ramp, shuffle
 from tvm_deconv.schedules.tir.writing import named
@@ -44,30 +46,39 @@ def write_winograd(kernel: WinogradInteger, shape: Sequence[Dim]) -> tirx.PrimFu
 class _Writer(BlockWriter):
     def __init__(self, kernel: WinogradInteger, shape: list[Any]) -> None:
         super().__init__(kernel, shape)
+        self.schemes = schemes_of(kernel.op)
+        self.m = tuple(scheme.outputs for scheme in self.schemes)
         # Of outputs of a tile.
-        self.lines, self.columns = (OUTPUTS * stride for stride in kernel.op.strides)
+        self.lines, self.columns = (
+            m * stride for m, stride in zip(self.m, kernel.op.strides, strict=True)
+        )
 
     def _strips(self) -> None:
         k, op, lanes = self.k, self.k.op, self.lanes
         _, _, h, w = self.shape
-        down = named(tirx.ceildiv(op.h.blocks(h) + max(op.h.shifts), index(OUTPUTS)))
-        self.across = named(tirx.ceildiv(op.w.blocks(w) + max(op.w.shifts), index(OUTPUTS)))
+        mh, mw = self.m
+        down = named(tirx.ceildiv(op.h.blocks(h) + max(op.h.shifts), index(mh)))
+        self.across = named(tirx.ceildiv(op.w.blocks(w) + max(op.w.shifts), index(mw)))
         self.chunks = named(tirx.ceildiv(self.across, index(lanes)))
-        # The last tile reads one column more.
+        # The last tile reads columns of the next one, the last vector of tiles whatever follows.
+        self.spread_chunks = named(tirx.ceildiv(self.across + 1, index(lanes)))
         self.plane = named((self.chunks + 1) * lanes)
         # The last vector of the last row begins within it.
         vectors = tirx.ceildiv(self.across * k.tile.rows, index(self.wide)) * k.tile.vectors
         self.pitch = named((vectors + 1) * lanes)
+        # Of the samples at a point, whose words a tile's are stored to at once: an odd number of
+        # lines, so that points do not share few places of a cache.
+        self.of_point = named((self.pitch * k.depth // lanes // 2 * 2 + 1) * lanes)
         strips = named(tirx.ceildiv(down, index(k.tile.rows)))
         splits = k.tile.splits
         share = k.blocks // splits
         with T.parallel(index(0), self.shape[0] * strips * splits) as piece:
             strip = T.bind(piece // splits)
             self.batch, self.top = T.bind(strip // strips), T.bind(strip % strips * k.tile.rows)
-            samples = OUTPUTS * k.tile.rows + 1
-            natural = T.alloc_buffer((self.plane * OUTPUTS,), k.dot.word)
-            spread = T.alloc_buffer((self.plane * (OUTPUTS * samples),), k.dot.word)
-            made = T.alloc_buffer((self.pitch * (k.points_count * k.depth),), k.dot.word)
+            samples = mh * k.tile.rows + self.schemes[0].taps - 1
+            natural = T.alloc_buffer((self.plane * mw,), k.dot.word)
+            spread = T.alloc_buffer((self.plane * (mw * samples),), k.dot.word)
+            made = T.alloc_buffer((self.of_point * k.points_count + self.pitch,), k.dot.word)
             products = T.alloc_buffer((index(k.count * k.tile.channels * self.wide),), "int32")
             size = self.pitch * (k.tile.channels * self.lines * self.columns)
             lines = T.alloc_buffer((size,), self.k.store.own)
@@ -85,40 +96,59 @@ class _Writer(BlockWriter):
                 self._store(lines, block)
 
     def _spread(self, natural: Any, spread: Any, word: Any) -> None:
-        """One word of the strip's rows, the even columns of each before the odd ones."""
-        lanes = self.lanes
-        with T.serial(index(0), self.rows * OUTPUTS + 1) as row:
-            y = T.bind(self.top * OUTPUTS + row + self.k.op.h.halo[0])
-            width, left = self.plane * OUTPUTS, self.k.op.w.halo[0]
+        """One word of the strip's rows, every m-th column of each side by side."""
+        lanes, (mh, mw) = self.lanes, self.m
+        with T.serial(index(0), self.rows * mh + (self.schemes[0].taps - 1)) as row:
+            y = T.bind(self.top * mh + row + self.k.op.h.halo[0])
+            width, left = self.spread_chunks * (lanes * mw), self.k.op.w.halo[0]
             self.given.source.write_row(natural, index(0), width, self.batch, word, y, left)
-            with T.serial(index(0), self.chunks + 1) as chunk:
-                pair = [natural[ramp((chunk * OUTPUTS + i) * lanes, lanes)] for i in range(OUTPUTS)]
-                for i in range(OUTPUTS):
-                    order = [lane * OUTPUTS + i for lane in range(lanes)]
-                    at = (row * OUTPUTS + i) * self.plane + chunk * lanes
-                    T.buffer_store(spread, shuffle(pair, order), [ramp(at, lanes)])
+            with T.serial(index(0), self.spread_chunks) as chunk:
+                parts = [natural[ramp((chunk * mw + i) * lanes, lanes)] for i in range(mw)]
+                for i in range(mw):
+                    order = [lane * mw + i for lane in range(lanes)]
+                    at = (row * mw + i) * self.plane + chunk * lanes
+                    T.buffer_store(spread, shuffle(parts, order), [ramp(at, lanes)])
 
     def _transform(self, spread: Any, made: Any, word: Any) -> None:
         """Vectors of tiles at each point. One may reach into the next row, which comes later."""
-        k, lanes = self.k, self.lanes
+        lanes = self.lanes
+        with T.serial(index(0), self.rows) as row:
+            half = lanes // 2
+            with T.serial(index(0), self.across // lanes) as chunk:
+                self._transform_tiles(spread, made, word, row, chunk * lanes, lanes)
+            rest = T.bind(self.across % lanes)
+            first = T.bind(self.across - rest)
+            with T.If(rest > half), T.Then():
+                self._transform_tiles(spread, made, word, row, first, lanes)
+            with T.If(tirx.all(rest > 0, rest <= half)), T.Then():
+                self._transform_tiles(spread, made, word, row, first, half)
+
+    def _transform_tiles(
+        self, spread: Any, made: Any, word: Any, row: Any, first: Any, lanes: int
+    ) -> None:
+        """So many of a row, from ``first`` on."""
+        k, (mh, mw) = self.k, self.m
+        height, width = self.schemes
         elements = f"int{k.dot.bits}x{lanes * k.dot.group}"
 
-        def sample(row: Any, chunk: Any, a: int, b: int) -> Any:
-            later, odd = divmod(b, OUTPUTS)
-            at = ((row * OUTPUTS + a) * OUTPUTS + odd) * self.plane + chunk * lanes + later
+        def sample(a: int, b: int) -> Modular:
+            later, apart = divmod(b, mw)
+            at = ((row * mh + a) * mw + apart) * self.plane + first + later
             value = spread[ramp(at, lanes)]
-            return T.bind(value if k.dot.group == 1 else tirx.reinterpret(elements, value))
+            value = value if k.dot.group == 1 else tirx.reinterpret(elements, value)
+            return Modular(T.bind(value))
 
-        with T.serial(index(0), self.rows) as row, T.serial(index(0), self.chunks) as chunk:
-            columns = [
-                _at_points([sample(row, chunk, a, b) for a in range(POINTS)]) for b in range(POINTS)
-            ]
-            at = T.bind(row * self.across + chunk * lanes)
-            for u, v in product(range(POINTS), repeat=2):
-                value = _at_points([column[u] for column in columns])[v]
+        columns = [
+            height.at_points([sample(a, b) for a in range(height.points)])
+            for b in range(width.points)
+        ]
+        at = T.bind(row * self.across + first)
+        for u in range(height.points):
+            for v, made_of in enumerate(width.at_points([column[u] for column in columns])):
+                value = made_of.value
                 if k.dot.group > 1:
                     value = tirx.reinterpret(f"{k.dot.word}x{lanes}", value)
-                to = ((u * POINTS + v) * k.depth + word) * self.pitch + at
+                to = self.of_point * (u * width.points + v) + word * self.pitch + at
                 T.buffer_store(made, value, [ramp(to, lanes)])
 
     def _products(self, made: Any, products: Any, block: Any, step: Any) -> None:
@@ -130,23 +160,23 @@ class _Writer(BlockWriter):
             T.serial(index(0), index(height.count)) as a,
             T.serial(index(0), index(width.count)) as b,
         ):
-            point = T.bind(_point(height, a) * POINTS + _point(width, b))
+            point = T.bind(_point(height, a) * self.schemes[1].points + _point(width, b))
             number = T.bind(a * width.count + b)
-            first = T.bind(point * k.depth * self.pitch + step * self.wide)
+            first = T.bind(point * self.of_point + step * self.wide)
             weights = T.bind((block * k.count + number) * (k.depth * channels))
 
             def samples(word: Any) -> list[Any]:
                 at = T.bind(first + word * self.pitch)
                 return [T.bind(made[ramp(at + v * lanes, lanes)]) for v in range(vectors)]
 
-            sums = self._added(weights, range(channels), vectors, samples)
+            sums = self._added(weights, range(channels), vectors, samples, modular=True)
             to = T.bind(number * (channels * self.wide))
             for o, v in product(range(channels), range(vectors)):
                 place = ramp(to + (o * self.wide + v * lanes), lanes)
                 T.buffer_store(products, sums[o, v], [place])
 
     def _outputs(self, products: Any, lines: Any, block: Any, step: Any) -> None:
-        """Those tiles of each channel as parts of 2 r_h lines."""
+        """Those tiles of each channel as parts of m_h r_h lines."""
         k, op, lanes = self.k, self.k.op, self.lanes
         height, width = k.products
         (rh, rw), channels = op.strides, k.tile.channels
@@ -160,25 +190,39 @@ class _Writer(BlockWriter):
 
             def one(a: int, b: int) -> Any:
                 number = a * width.count + b
-                return products[ramp(at + number * (channels * self.wide), lanes)]
+                place = ramp(at + number * (channels * self.wide), lanes)
+                return Modular(T.bind(products[place]))
 
-            for fh, i in product(range(rh), range(OUTPUTS)):
-                first, second = height.terms(fh, i)
-                sums = [T.bind(one(first, b) + one(second, b)) for b in range(width.count)]
-                totals = []
-                for j, fw in product(range(OUTPUTS), _in_order(op.w)):
-                    before, behind = width.terms(fw, j)
-                    place = T.bind((channel * rh + fh) * rw + fw)
-                    total = sums[before] + sums[behind]
-                    total = total + tirx.Broadcast(self.given.offsets[place], lanes)
-                    totals.append((total, partial(self._parameter, at=place)))
-                ((_, values),) = self.given.of_store.stored_rows([totals], k.dot)
-                to = self._line(o, fh, i) + (step * self.wide + v * lanes) * self.columns
-                T.buffer_store(lines, values, [ramp(to, lanes * self.columns)])
+            for fh in range(rh):
+                of_rows = [
+                    self.schemes[0].sums([one(a, b) for a in height.of_phase(fh)])
+                    for b in range(width.count)
+                ]
+                for i in range(self.m[0]):
+                    of_phases = [
+                        self.schemes[1].sums([of_rows[b][i] for b in width.of_phase(fw)])
+                        for fw in range(rw)
+                    ]
+                    totals = []
+                    for j, fw in product(range(self.m[1]), _in_order(op.w)):
+                        place = T.bind((channel * rh + fh) * rw + fw)
+                        total = self._exact(of_phases[fw][j])
+                        total = total + tirx.Broadcast(self.given.offsets[place], lanes)
+                        totals.append((total, partial(self._parameter, at=place)))
+                    ((_, values),) = self.given.of_store.stored_rows([totals], k.dot)
+                    to = self._line(o, fh, i) + (step * self.wide + v * lanes) * self.columns
+                    T.buffer_store(lines, values, [ramp(to, lanes * self.columns)])
+
+    def _exact(self, total: Modular) -> Any:
+        """The sum of which ``total`` is a multiple, modulo 2^32."""
+        shift, inverse = shift_and_inverse(self.k.op)
+        if inverse != 1:
+            total = total * inverse
+        return total.value >> tirx.const(shift, f"int32x{self.lanes}") if shift else total.value
 
     def _line(self, o: Any, fh: int, i: int) -> Any:
         """Where a channel's outputs ``i`` of phase ``fh`` begin, of all tiles of the strip."""
-        return (o * self.lines + (fh * OUTPUTS + i)) * (self.pitch * self.columns)
+        return (o * self.lines + (fh * self.m[0] + i)) * (self.pitch * self.columns)
 
     def _store(self, lines: Any, block: Any) -> None:
         """The rows of each channel that lie within the map, from its first column on.
@@ -189,8 +233,8 @@ class _Writer(BlockWriter):
         k, op = self.k, self.k.op
         with T.serial(index(0), index(k.tile.channels)) as o, T.serial(index(0), self.rows) as row:
             channel = T.bind(block * k.tile.channels + o)
-            for fh, i in product(range(op.h.stride), range(OUTPUTS)):
-                of_phase = (self.top + row) * OUTPUTS + (i - op.h.shifts[fh])
+            for fh, i in product(range(op.h.stride), range(self.m[0])):
+                of_phase = (self.top + row) * self.m[0] + (i - op.h.shifts[fh])
                 y = T.bind(of_phase * op.h.stride + fh)
                 first = self._line(o, fh, i) + row * self.across * self.columns
                 first = first + sum(op.w.shifts)
@@ -200,16 +244,10 @@ class _Writer(BlockWriter):
                     self._store_row(lines, first, channel, y, self.lanes * self.columns)
 
 
-def _at_points(d: Sequence[Any]) -> tuple[Any, Any, Any]:
-    """Three samples at 0, 1 and infinity."""
-    return d[0] - d[1], d[1], d[2] - d[1]
-
-
 def _point(products: Products, number: Any) -> Any:
     """At which point a product is."""
-    _, one, infinity = products.firsts
-    at_least = [tirx.Cast("int64", number >= first) for first in (one, infinity)]
-    return at_least[0] + at_least[1]
+    later = products.firsts[1:-1]
+    return sum((tirx.Cast("int64", number >= first) for first in later), index(0))
 
 
 def _in_order(axis: Axis) -> list[int]:
