@@ -148,9 +148,7 @@ class _Finisher:
         if valid is not None:
             inside = tirx.IfThenElse(valid, inside, run(0, count, zero, []))
         shape = block.reads[0].source.shape
-        outer = [
-            edit.with_loop(o, extent=of_any_length(int(o.extent), shape)) for o in outer
-        ]
+        outer = [edit.with_loop(o, extent=of_any_length(int(o.extent), shape)) for o in outer]
         return edit.rebuild(outer, inside)
 
     def prefetch(self, reduction: tirx.For) -> tirx.Stmt:

@@ -61,7 +61,7 @@ def of_any_length(count: int, shape: Sequence[Any]) -> Any:
     It would write a loop of a number that it knows out, with all loops in it, some of them several
     times over for what of the free sizes stays the same: half of a kernel's code.
     """
-    free = next((size for size in reversed(shape) if isinstance(size, tirx.Expr) and not isinstance(size, tirx.IntImm)), None)
+    free = next((size for size in reversed(shape) if not isinstance(size, int | tirx.IntImm)), None)
     if free is None or count == 1:
         return count
     number = tirx.IntImm(str(free.ty.dtype), count)

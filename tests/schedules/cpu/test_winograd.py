@@ -24,7 +24,6 @@ from kernel import (
     square,
 )
 from tvm import tirx
-from tvm.s_tir import SBlock
 
 from tvm_deconv.algebra.geometry import (
     Axis,
