@@ -212,24 +212,37 @@ def _fetch_outputs(strip: Strip) -> list[tirx.Stmt]:
     y = strip.store.block.writes[0].source
     values = LINE * 4 // (y.dtype.bits // 8)
     rows, lines = strip.layout.output_rows, strip.layout.row_lines(values)
-    count = strip.layout.fetched_lines(values)
-    if count > MOST_FETCHED:
+    if strip.layout.fetched_lines(values) > MOST_FETCHED:
         return []
     number, tiles = tirx.const(0, strip.index), 1
     for loop in strip.register_tiles:
         number, tiles = number * loop.extent + loop.loop_var, tiles * int(loop.extent)
-    share = -(-count // tiles)
-    line = strip.loop("line", share)
-    place = number * share + line.loop_var
     slices = d.unit * d.tiles
+    all_rows = strip.layout.tile.block * slices * rows
+    runs, each, share = shares_of(all_rows, lines, tiles)
+    run, line = strip.loop("run", each), strip.loop("line", share)
+    place = number * each + run.loop_var
     channel, k, row = (
-        place // (slices * rows * lines),
-        place // (rows * lines),
-        place // lines % rows,
+        place // (slices * rows * runs),
+        place // (rows * runs),
+        place // runs % rows,
     )
     z, sy = strip.places.of_strip(sy)
     o = g * strip.conv.group_outputs + block * strip.layout.tile.block + channel
     down, left = h.axis.stride, sx * w.span * w.axis.stride
     top = strip.places.written(z * d.span + k % slices, sy * h.span * down + f)
-    first = tirx.BufferLoad(y, [n, o, top + row * h.kinds, left + place % lines * values])
-    return [edit.rebuild([line], edit.prefetch(first, write=True))]
+    column = left + (place % runs * share + line.loop_var) * values
+    first = tirx.BufferLoad(y, [n, o, top + row * h.kinds, column])
+    fetch = edit.rebuild([line], edit.prefetch(first, write=True))
+    return [edit.rebuild([run], tirx.IfThenElse(place < all_rows * runs, fetch, None))]
+
+
+def shares_of(rows: int, lines: int, tiles: int) -> tuple[int, int, int]:
+    """How ``rows`` of ``lines`` are dealt to ``tiles``: runs of a row, runs a tile, lines a run.
+
+    A run lies in one row. Where each line had a place of its own, quotients and remainders took up
+    to 5 % of a layer of 28 channels on an Intel Xeon (Emerald Rapids).
+    """
+    share = -(-lines // max(1, tiles // rows))
+    runs = -(-lines // share)
+    return runs, -(-rows * runs // tiles), share

@@ -480,3 +480,14 @@ def test_all_lines_of_a_blocks_outputs_are_prefetched(monkeypatch):
     assert lines <= prefetched_outputs(block=4)
     monkeypatch.setattr(products, "MOST_FETCHED", 15)
     assert not prefetched_outputs(block=4)
+
+
+@given(st.integers(1, 300), st.integers(1, 130), st.integers(1, 600))
+def test_each_line_of_the_output_is_fetched_by_one_tile_of_the_products(rows, lines, tiles):
+    runs, each, share = products.shares_of(rows, lines, tiles)
+    places = range(min(tiles * each, rows * runs))
+    fetched = [(p // runs, p % runs * share + line) for p in places for line in range(share)]
+    inside = [line for line in fetched if line[1] < lines]
+    assert sorted(inside) == [*product(range(rows), range(lines))]
+    # Of each row fewer lines are beyond its end than there are in a run.
+    assert len(fetched) - len(inside) < rows * share

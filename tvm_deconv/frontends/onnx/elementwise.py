@@ -98,6 +98,30 @@ def _chosen(analyzer: sym.Analyzer, condition: Any, a: Any, b: Any) -> Any:
     return tirx.Select(condition, int64(a), int64(b))
 
 
+def _sum(analyzer: sym.Analyzer, a: Any, b: Any) -> Any:
+    """Of two choices by one condition, a choice of sums.
+
+    tf2onnx writes ``(c == 0) * INT32_MAX + c * -(c != 0)`` for the end of a slice without c rows.
+    """
+    if isinstance(a, tirx.Select) and isinstance(b, tirx.Select):
+        for condition, x, y in (
+            (b.condition, b.true_value, b.false_value),
+            (tirx.Not(b.condition), b.false_value, b.true_value),
+        ):
+            if analyzer.can_prove_equal(a.condition, condition):
+                return tirx.Select(a.condition, a.true_value + x, a.false_value + y)
+    return a + b
+
+
+def _product(_: sym.Analyzer, a: Any, b: Any) -> Any:
+    """Of a truth value as a number, a choice."""
+    choice, factor = (a, b) if isinstance(a, tirx.Select) else (b, a)
+    if not isinstance(choice, tirx.Select):
+        return a * b
+    values = choice.true_value * factor, choice.false_value * factor
+    return tirx.Select(choice.condition, *map(int64, values))
+
+
 def _up_to_a_multiple(analyzer: sym.Analyzer, is_multiple: Any, rest: Any) -> Any:
     """``(c - x % c) % c``, of which more is provable, for ``0 if x % c == 0 else c - x % c``."""
     if not (isinstance(rest, tirx.Sub) and isinstance(rest.b, tirx.FloorMod)):
@@ -132,7 +156,7 @@ def _unequal(a: Any, b: Any) -> Any:
 CONDITIONS = words("And Equal Greater GreaterOrEqual Less LessOrEqual Not Or")
 
 ELEMENTWISE: dict[str, Callable[..., Any]] = {
-    "Add": lambda _, a, b: a + b,
+    "Add": _sum,
     "And": _joined(tirx.And, False),
     "Div": _quotient,
     "Equal": _compared(_equal, _unequal),
@@ -143,8 +167,8 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "Max": _extreme(tirx.max, max),
     "Min": _extreme(tirx.min, min),
     "Mod": _remainder,
-    "Mul": lambda _, a, b: a * b,
-    "Neg": lambda _, a: -a,
+    "Mul": _product,
+    "Neg": lambda analyzer, a: _product(analyzer, a, -1),
     "Not": _negated,
     "Or": _joined(tirx.Or, True),
     "Sub": lambda _, a, b: a - b,

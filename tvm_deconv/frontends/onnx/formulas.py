@@ -5,7 +5,7 @@ A size is an int, or an expression of int64 in the free sizes of the inputs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import tvm
@@ -72,7 +72,51 @@ def simplified(analyzer: sym.Analyzer, value: Any) -> Any:
     TVM makes ``h - h % -4`` of ``h + -h % 4``, and ``h + 3 - (h + 3) % 4``. Neither does it know to
     be a multiple of 4 and no less, and so not how long a slice of it is.
     """
-    return _joined(analyzer, analyzer.simplify(value))
+    return _joined(analyzer, _with_remainders(analyzer, analyzer.simplify(value)))
+
+
+def _with_remainders(analyzer: sym.Analyzer, value: Any) -> Any:
+    """With ``h // 2 % 2`` for ``h // 2 - h // 4 * 2``, which TVM makes of it, h // 2 being a size.
+
+    Of the difference it is not provable that it is no less than 0.
+    """
+    terms = list(_terms(value, 1))
+    for one, (scale, fine) in enumerate(terms):
+        for other, (factor, coarse) in enumerate(terms):
+            found = _divided_further(analyzer, fine, coarse)
+            if found is not None and factor == -scale * found[1]:
+                more, times = found
+                rest = [term for i, term in enumerate(terms) if i not in (one, other)]
+                remainder = tirx.floormod(fine + more, int64(times)) - more
+                return _with_remainders(
+                    analyzer, analyzer.simplify(sum((k * x for k, x in rest), scale * remainder))
+                )
+    return value
+
+
+def _terms(value: Any, scale: int) -> Iterator[tuple[int, Any]]:
+    """The terms of a sum, each with its factor."""
+    if isinstance(value, (tirx.Add, tirx.Sub)):
+        yield from _terms(value.a, scale)
+        yield from _terms(value.b, scale if isinstance(value, tirx.Add) else -scale)
+    elif isinstance(value, tirx.Mul) and isinstance(value.b, tirx.IntImm):
+        yield from _terms(value.a, scale * int(value.b.value))
+    else:
+        yield scale, value
+
+
+def _divided_further(analyzer: sym.Analyzer, fine: Any, coarse: Any) -> tuple[int, int] | None:
+    """n and k where ``coarse`` is ``(fine + n) // k``, as TVM joins quotients: (2, 3) of ``x // 2``
+    and ``(x + 4) // 6``; None of others."""
+    quotients = isinstance(fine, tirx.FloorDiv) and isinstance(coarse, tirx.FloorDiv)
+    if not quotients or not all(isinstance(q.b, tirx.IntImm) for q in (fine, coarse)):
+        return None
+    divisor, product = int(fine.b.value), int(coarse.b.value)
+    more = analyzer.simplify(coarse.a - fine.a)
+    if not 0 < divisor < product or product % divisor or not isinstance(more, tirx.IntImm):
+        return None
+    n, left = divmod(int(more.value), divisor)
+    return None if left else (n, product // divisor)
 
 
 def _joined(analyzer: sym.Analyzer, value: Any) -> Any:

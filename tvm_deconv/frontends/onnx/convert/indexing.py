@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -73,6 +73,8 @@ def _inbound(size: Any, start: Any, end: Any) -> tuple[Any, Any]:
         # TVM would take such a number for the size that a result may have, and reserve it.
         if isinstance(bound, int) and abs(bound) >= _FAR:
             return int64(size if bound > 0 else 0)
+        if isinstance(bound, tirx.Select):
+            return _chosen_bound(analyzer, bound, clamped)
         bound = int64(bound)
         if analyzer.can_prove(bound < 0):
             bound = bound + size
@@ -85,6 +87,19 @@ def _inbound(size: Any, start: Any, end: Any) -> tuple[Any, Any]:
         last = tirx.max(begin, last)
     # Where nothing is left between constants, that is refused when it is run.
     return simplified(analyzer, begin), simplified(analyzer, last)
+
+
+def _chosen_bound(analyzer: sym.Analyzer, bound: tirx.Select, clamped: Callable[[Any], Any]) -> Any:
+    """Each case by itself; where one formula holds in both, that."""
+    holds, cases = bound.condition, [static(bound.true_value), static(bound.false_value)]
+    with analyzer.constraint_scope(holds):
+        first = clamped(cases[0])
+    with analyzer.constraint_scope(tirx.Not(holds)):
+        second = clamped(cases[1])
+    with analyzer.constraint_scope(holds):
+        if analyzer.can_prove_equal(first, second):
+            return second
+    return tirx.Select(holds, first, second)
 
 
 def _bounds(call: Call, index: int, name: str) -> list[Any] | None:
