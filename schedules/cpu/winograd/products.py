@@ -50,34 +50,63 @@ def in_scratch(strip: Strip, products: tirx.Stmt) -> tirx.Stmt:
         (tirx.For, loop),
     ]
     parts = _in_parts(strip, tvm_ffi.structural_map(products, callbacks))
-    return _on_stack(strip, parts)
+    return _in_registers(strip, parts)
 
 
-def _on_stack(strip: Strip, products: tirx.Stmt) -> tirx.Stmt:
-    """for vector: acc[...] ...  =>  acc_0[...] ...; acc_1[...] ...; ...
+def _in_registers(strip: Strip, products: tirx.Stmt) -> tirx.Stmt:
+    """Sums, and copies of weights, in buffers of a register tile: [row, lane of vectors], [row].
 
-    TVM has only buffers of less than ``STACK_BYTES`` on the stack, where LLVM removes them. In its
-    workspace each sum would be stored in each turn of the reduction.
+    for tile: ... for vector: sums[..., row, tau] ...
+    => for tile: ... sums0[row, lane]; sums1[row, lane]; ...
     """
-    whole, *parts = strip.accumulators
-    if not parts:
-        return products
+    parts = strip.accumulators
+    *_, first_row, first_tau = _tile_origin(strip, products)
+    wide = int(parts[0].shape[-1])
+
+    def in_part(number: int) -> list[Any]:
+        def place(indices: Any) -> list[Any]:
+            *_, row, tau = indices
+            return [row - first_row, tau - first_tau - number * wide]
+
+        return edit.moving(strip.sums, parts[number], place, lambda extents: extents[-2:])
+
+    def of_lanes(indices: Any) -> list[Any]:
+        return [indices[-1]]
 
     def loop(node: tirx.For) -> Any:
         lanes = node.body
         is_inner = isinstance(lanes, tirx.For) and lanes.kind == tirx.ForKind.VECTORIZED
-        if not is_inner or int(node.extent) != len(parts) or not _touches(lanes, whole):
+        if not is_inner or int(node.extent) != len(parts) or not _touches(lanes, strip.sums):
             return node
         return tirx.SeqStmt([one(node, number) for number in range(len(parts))])
 
     def one(node: tirx.For, number: int) -> tirx.Stmt:
         vector = edit.const_like(node.loop_var, number)
-        own = edit.moving(whole, parts[number], list, list)
+        own = in_part(number)
         return tvm_ffi.structural_map(
             node.body, [*own, (tirx.Var, lambda var: vector if var.same_as(node.loop_var) else var)]
         )
 
-    return tvm_ffi.structural_map(products, (tirx.For, loop))
+    def allocated(node: tirx.For) -> Any:
+        if not node.loop_var.same_as(strip.register_tiles[-1].loop_var):
+            return node
+        return edit.with_loop(node, body=edit.allocating(strip.in_registers, [node.body]))
+
+    changes = [(tirx.For, loop)] if len(parts) > 1 else in_part(0)
+    products = tvm_ffi.structural_map(products, changes)
+    if strip.copied is not None:
+        moves = edit.moving(strip.copied, strip.lane_weights, of_lanes, of_lanes)
+        products = tvm_ffi.structural_map(products, moves)
+    return tvm_ffi.structural_map(products, (tirx.For, allocated))
+
+
+def _tile_origin(strip: Strip, products: tirx.Stmt) -> list[Any]:
+    """Where a register tile of sums begins."""
+    init = edit.find_block(products, PRODUCTS + "_init")
+    around = {loop.loop_var for loop in strip.register_tiles}
+    inner = edit.loops_to(products, init)
+    within = {loop.loop_var: 0 for loop in inner[1:] if loop.loop_var not in around}
+    return [edit.substitute(value, within) for value in init.iter_values]
 
 
 def _touches(stmt: tirx.Stmt, buffer: Any) -> bool:
