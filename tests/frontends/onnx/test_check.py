@@ -56,6 +56,17 @@ def recursive(model):
     model.graph.node.append(helper.make_node("Forever", ["t1"], ["z"], domain="my"))
 
 
+def doubling(model):
+    """Each function calls the one before twice."""
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("my", 1)]
+    for n in range(40):
+        inner = {"op_type": f"Twice{n - 1}", "domain": "my"} if n else {"op_type": "Relu"}
+        body = [helper.make_node(inputs=[a], outputs=[b], **inner) for a, b in ("ac", "cb")]
+        model.functions.append(helper.make_function("my", f"Twice{n}", ["a"], ["b"], body, opsets))
+    model.opset_import.add(domain="my", version=1)
+    model.graph.node.append(helper.make_node("Twice39", ["t1"], ["z"], domain="my"))
+
+
 def weight(**fields):
     def change(model):
         for key, value in fields.items():
@@ -123,6 +134,7 @@ def dim(value, axis, size):
 REFUSED = [
     (cyclic, "is a damaged ONNX model: 't1', 't2' wait for each other"),
     (recursive, "function 'Forever' calls itself: unroll it"),
+    (doubling, r"its functions are \d+ nodes where they are written out, 500000 at most are read"),
     (weight(data_type=77), "weight 'k0' has the element type 77, which ONNX does not define"),
     (weight(data_type=TensorProto.STRING), "weight 'k0' holds string elements, which TVM does not"),
     (

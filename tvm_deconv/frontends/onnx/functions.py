@@ -21,6 +21,8 @@ from .known import is_known, is_strange
 from .nodes import STANDARD, all_nodes, bodies, label, opset_of
 
 _DOMAIN = "written.out"
+# Of a model with its functions written out; large language models have some ten thousand.
+_MOST_NODES = 500_000
 
 
 def inlined(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
@@ -44,10 +46,34 @@ def inlined(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
             waiting |= calls.get(called, set()) - reached
         if start in reached:
             raise ModelError(f"{name}: function {start[1]!r} calls itself: unroll it")
+    _check_nodes(model, name)
     try:
         return inliner.inline_local_functions(_defaults_given(_of_one_opset(model, name)))
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"{name}: its functions are damaged: {first_line(error)}") from error
+
+
+def _check_nodes(model: onnx.ModelProto, name: str) -> None:
+    """Raise ModelError for functions, none of which calls itself, that are too much written out.
+
+    A few that each call the one before several times are millions of nodes.
+    """
+    called: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for function in model.functions:
+        inner = (node for top in function.node for node in _with_inner(top))
+        names = called.setdefault((function.domain, function.name), [])
+        names.extend((node.domain, node.op_type) for node in inner)
+    counts: dict[tuple[str, str], int] = {}
+    while waiting := [key for key in called if key not in counts]:
+        for key in waiting:
+            if all(other in counts or other not in called for other in called[key]):
+                counts[key] = sum(counts.get(other, 1) for other in called[key])
+    nodes = sum(counts.get((node.domain, node.op_type), 1) for node in all_nodes(model.graph))
+    if nodes > _MOST_NODES:
+        raise ModelError(
+            f"{name}: its functions are {nodes} nodes where they are written out, {_MOST_NODES} at "
+            "most are read: export the model without functions that call others many times"
+        )
 
 
 def _of_one_opset(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
