@@ -30,7 +30,7 @@ from tvm.target import Target
 from tvm_deconv import metadata
 from tvm_deconv.backends import backend_of
 from tvm_deconv.backends.linking import link, link_objects, takes_weights
-from tvm_deconv.backends.lowering import PIPELINE, lean_for
+from tvm_deconv.backends.lowering import PIPELINE, for_thread
 from tvm_deconv.backends.weights import with_stand_ins
 from tvm_deconv.metadata import Metadata
 from tvm_deconv.schedules.cpu.processors import available_processors
@@ -131,7 +131,7 @@ def _compiled(lowered: tvm.IRModule, target: Target) -> tuple[tvm.runtime.Module
 
     def compile_share(names: Sequence[tvm.ir.GlobalVar]) -> tvm.runtime.Module:
         kernels = {var: lowered[var] for var in names}
-        with lean_for(kernels.values(), context):
+        with for_thread(context):
             return tirx.build(tvm.IRModule(kernels), target=target, pipeline=PIPELINE)
 
     with ThreadPoolExecutor(max(1, len(shares))) as pool:

@@ -30,6 +30,7 @@ from tvm_deconv.schedules.algorithms.names import (
 )
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.known import Known
+from tvm_deconv.schedules.tir.sizes import of_any_length
 
 from .finish_rows import TileStore
 from .tiling import Tiling
@@ -146,6 +147,8 @@ class _Finisher:
         valid = known.unproved([row >= 0, row < height])
         if valid is not None:
             inside = tirx.IfThenElse(valid, inside, run(0, count, zero, []))
+        shape = block.reads[0].source.shape
+        outer = [edit.with_loop(o, extent=of_any_length(int(o.extent), shape)) for o in outer]
         return edit.rebuild(outer, inside)
 
     def prefetch(self, reduction: tirx.For) -> tirx.Stmt:

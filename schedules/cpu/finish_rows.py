@@ -20,6 +20,7 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.names import EDGE
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.known import Known
+from tvm_deconv.schedules.tir.sizes import of_any_length
 
 from .tiling import Tiling
 
@@ -119,7 +120,8 @@ class TileStore:
         index = str(x.ty.dtype)
         channel = edit.loop("o", index, tile.channels, tirx.ForKind.UNROLLED)
         if looped:
-            channel = edit.loop("o", index, self._channels(), tirx.ForKind.SERIAL)
+            count = of_any_length(tile.channels, self.out_shape)
+            channel = edit.loop("o", index, count, tirx.ForKind.SERIAL)
         phase = edit.loop("fh", index, self.phases, tirx.ForKind.UNROLLED)
         known = known.inside(channel, phase)
         o, fh = first_o + channel.loop_var, first_fh + phase.loop_var
@@ -143,16 +145,6 @@ class TileStore:
         if condition is not None:
             body = tirx.IfThenElse(condition, body, None)
         return edit.rebuild([channel, phase], body)
-
-    def _channels(self) -> Any:
-        """Those of a tile; of free height in a form that LLVM takes for any number.
-
-        It would write a loop over a number that it knows out again.
-        """
-        count, height = self.tile.channels, self.out_shape[2]
-        if isinstance(height, tirx.IntImm) or count == 1:
-            return count
-        return tirx.min(edit.const_like(height, count), height * count)
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,21 @@ def sequence(stmts: list[tirx.Stmt]) -> tirx.Stmt:
     return stmts[0] if len(stmts) == 1 else tirx.SeqStmt(stmts)
 
 
+def allocating(buffers: Iterable[Any], stmts: Sequence[tirx.Stmt]) -> tirx.Stmt:
+    """The statements with memory for ``buffers``, which are as large as they say.
+
+    TVM bounds what a block allocates by all that is read and written there, which takes long.
+    """
+    return tirx.SeqStmt([*map(tirx.AllocBuffer, buffers), *stmts])
+
+
+def blocks_allocate(func: tirx.PrimFunc) -> bool:
+    """Whether a block allocates memory, which TVM makes as small as what is used of it."""
+    blocks: list[SBlock] = []
+    tvm_ffi.structural_walk(func.body, (SBlock, blocks.append))
+    return any(len(block.alloc_buffers) for block in blocks)
+
+
 def with_loop(loop: tirx.For, **changes: Any) -> tirx.For:
     fields = {
         name: getattr(loop, name)

@@ -13,7 +13,13 @@ numbers stay as they are, and are joined behind everything that asks what their 
                    body
 
 The loops of one iteration say so in a form that TVM does not see through: it would put the
-quotients into the indices again.
+quotients into the indices again. When it has seen that they have one iteration it does so after
+all. Where a nest is much code, it is not to know more of a place than that it is some number
+(``hidden``)::
+
+    => for piece in parallel(batch * ((h + 8) // 9)):
+           n, strip = piece / ((h + 8) // 9), piece % ((h + 8) // 9)
+           body
 """
 
 from __future__ import annotations
@@ -28,16 +34,24 @@ from tvm import s_tir, tirx
 from . import edit
 
 _PIECES = "tvm_deconv.pieces"
+_HIDDEN = "tvm_deconv.hidden"
 
 
-def join(schedule: s_tir.Schedule, loops: list[Any], parallel: bool = True) -> Any:
-    """Share ``loops``, from the outermost on, among the threads; the innermost that is left."""
+def join(
+    schedule: s_tir.Schedule, loops: list[Any], parallel: bool = True, hidden: bool = False
+) -> Any:
+    """Share ``loops``, from the outermost on, among the threads; the innermost that is left.
+
+    ``hidden`` is for nests whose memory is allocated by statements: TVM cannot bound that of a
+    block by places that it does not know.
+    """
     extents = [schedule.get(loop).extent for loop in loops]
     outermost, innermost = loops[0], loops[-1]
     if all(isinstance(extent, tirx.IntImm) for extent in extents):
         outermost = innermost = schedule.fuse(*loops)
     elif len(loops) > 1:
         schedule.annotate(outermost, _PIECES, len(loops))
+        schedule.annotate(outermost, _HIDDEN, int(hidden))
     if parallel:
         schedule.parallel(outermost)
     return innermost
@@ -64,6 +78,7 @@ def with_joined_pieces(func: tirx.PrimFunc) -> tirx.PrimFunc:
         piece = edit.loop(name, str(number.ty.dtype), number, outermost.kind)
         once = tirx.min(number, edit.const_like(number, 1))
         body, inside = loops[-1].body, edit.const_like(number, 1)
+        is_hidden = bool(int(outermost.annotations[_HIDDEN]))
         for loop in reversed(loops):
             if _is_one(loop.extent):
                 body = edit.with_loop(loop, body=body, annotations={}, kind=tirx.ForKind.SERIAL)
@@ -72,10 +87,18 @@ def with_joined_pieces(func: tirx.PrimFunc) -> tirx.PrimFunc:
             if loop is not outermost:
                 place = tirx.truncmod(place, loop.extent)
             inside = loop.extent * inside
-            body = tirx.For(loop.loop_var, place, once, tirx.ForKind.SERIAL, body)
+            if is_hidden:
+                body = edit.sequence([tirx.Bind(loop.loop_var, _some_number(place)), body])
+            else:
+                body = tirx.For(loop.loop_var, place, once, tirx.ForKind.SERIAL, body)
         return edit.with_loop(piece, body=body)
 
     return func.with_body(tvm_ffi.structural_map(func.body, (tirx.For, joined)))
+
+
+def _some_number(place: Any) -> Any:
+    """``place``, of which TVM does not see more; LLVM drops the call."""
+    return tirx.call_llvm_intrin(place.ty.dtype, "llvm.umax", place, edit.zero_like(place))
 
 
 def _is_one(extent: Any) -> bool:

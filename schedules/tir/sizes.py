@@ -10,6 +10,7 @@ free sizes was compiled to simplify it again and again::
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tvm_ffi
@@ -52,6 +53,19 @@ def sizes_of(func: tirx.PrimFunc) -> set[Var]:
         for dim in getattr(param.ty, "shape", None) or ():
             tvm_ffi.structural_walk(dim, (Var, found.add))
     return found
+
+
+def of_any_length(count: int, shape: Sequence[Any]) -> Any:
+    """``count``; with a free size in ``shape`` in a form that LLVM takes for any number.
+
+    It would write a loop of a number that it knows out, with all loops in it, some of them several
+    times over for what of the free sizes stays the same: half of a kernel's code.
+    """
+    free = next((size for size in reversed(shape) if not isinstance(size, int | tirx.IntImm)), None)
+    if free is None or count == 1:
+        return count
+    number = tirx.IntImm(str(free.ty.dtype), count)
+    return tirx.min(number, free * number)
 
 
 def _counters(func: tirx.PrimFunc, analyzer: Analyzer) -> set[Var]:

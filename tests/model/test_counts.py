@@ -470,8 +470,8 @@ def test_forms_of_bytes_counted_by_hand():
     found = exact_winograd_counts(layer, shared=True)
     tiles, x, y = 6 * 22, 2 * 430, 3 * 4 * 430
     assert found.products == tiles * found.weight_words == tiles * 25 * 2 * 3
-    # Two differences along the height for 3 columns, then along the width for 3 rows; a sum for each
-    # of 4 rows for 5 columns of products, then for each of 4 columns for 4 rows.
+    # Two differences along the height for 3 columns, then along the width for 3 rows; a sum for
+    # each of 4 rows for 5 columns of products, then for each of 4 columns for 4 rows.
     transforms = 2 * tiles * (2 * 3 + 2 * 3) + 3 * tiles * (4 * 5 + 4 * 4)
     assert found.multiply_adds == found.products + transforms
     assert found.activation_words_read == 9 * 2 * tiles

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 
@@ -92,6 +93,8 @@ def _has_equal_sums(weight: np.ndarray, axis: Axis, dimension: int) -> bool:
 def _sums(weight: np.ndarray, axis: Axis, dimension: int) -> tuple[float, float]:
     """How far sums of phases are apart, and the largest of absolute weights."""
     taps = by_taps(weight, axis, dimension).astype("float64", copy=False)
-    sums = taps.sum(dimension + 1)
+    # Of few taps each, which NumPy's own sum takes three times as long for.
+    along = np.moveaxis(taps, dimension + 1, 0)
+    sums, absolute = reduce(np.add, along), reduce(np.add, map(np.abs, along))
     apart = np.abs(sums - sums.take([0], dimension)).max(initial=0)
-    return float(apart), float(np.abs(taps).sum(dimension + 1).max(initial=0))
+    return float(apart), float(absolute.max(initial=0))

@@ -96,6 +96,9 @@ class _Layout:
     def __init__(self, mod: tvm.IRModule, func: relax.Function) -> None:
         self.parts: dict[relax.Var, Part] = {}
         self.copies: dict[relax.Var, dict[relax.Expr, Part]] = {}
+        # Where an input is, and with it the others of that Concat.
+        self._places: dict[relax.Expr, list[tuple[Part, Mapping[relax.Expr, Part]]]] = {}
+        self._able: dict[tuple[str, int], bool] = {}
         values = dict(dataflow_bindings(func))
         self._kernels = {v: k for v, e in values.items() if (k := _kernel(mod, e)) is not None}
         self._joins = {v: axis for v in values if (axis := self._axis(v)) is not None}
@@ -145,11 +148,7 @@ class _Layout:
         sizes = [static_value(given.ty.shape.values[axis]) or 0 for given in inputs]
         if len(set(inputs)) < len(inputs):
             return
-        for whole, copies in self.copies.items():
-            placed = {**copies, **{v: p for v, p in self.parts.items() if p.whole == whole}}
-            first = placed.get(inputs[0])
-            if first is None:
-                continue
+        for first, placed in self._places.get(inputs[0], ()):
             if self._laid_out(first, axis, inputs, sizes).items() <= placed.items():
                 if self._is_readable(var, first):
                     self.parts[var] = first
@@ -180,6 +179,8 @@ class _Layout:
         if added:
             self.parts |= added
             self.copies[whole] = copies
+            for given, part in found.items():
+                self._places.setdefault(given, []).append((part, found))
 
     def _versions(self, given: relax.Expr) -> list[relax.Var]:
         """``given`` and what it was written over; none where that is not a kernel's own result."""
@@ -200,8 +201,15 @@ class _Layout:
         own = self._kernels[var]
         kernels = [*readers, *([] if var in self._joins else [(own, own.result)])]
         return len(readers) == self._reads[var] and all(
-            with_wholes(kernel.func, {place: part}) is not None for kernel, place in kernels
+            self._may_have_whole(kernel, place, part) for kernel, place in kernels
         )
+
+    def _may_have_whole(self, kernel: _Kernel, place: int, part: Part) -> bool:
+        """Whether a kernel could have the whole for a parameter; it does not matter which part."""
+        key = kernel.name, place
+        if key not in self._able:
+            self._able[key] = with_wholes(kernel.func, {place: part}) is not None
+        return self._able[key]
 
 
 @mutator

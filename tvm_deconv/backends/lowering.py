@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tvm
-import tvm_ffi
-from tvm import s_tir, tirx
+from tvm import tirx
 from tvm.ir.transform import PassContext
 from tvm.target import Target
+
+from tvm_deconv.schedules.tir.edit import blocks_allocate
 
 from .trusted import unchecked
 
@@ -31,12 +32,19 @@ PIPELINE = "tvm_deconv"
 
 
 def _pipeline() -> tuple[tvm.transform.Pass, Any, Any]:
-    """TVM's own, less checks that cannot fail."""
+    """TVM's own, for each function less what finds nothing to do there, and checks that hold."""
     lower, finalize_host, finalize_device = tirx.get_tir_pipeline("s_tir")
 
     @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.lower")
     def lowered(mod: tvm.IRModule, _context: PassContext) -> tvm.IRModule:
-        return unchecked(lower(mod))
+        kinds: dict[bool, dict[tvm.ir.GlobalVar, tirx.PrimFunc]] = {}
+        for name, func in mod.functions.items():
+            kinds.setdefault(blocks_allocate(func), {})[name] = func
+        done = tvm.IRModule({}, attrs=mod.attrs)
+        for functions in kinds.values():
+            with lean_for(functions.values()):
+                done.update(lower(tvm.IRModule(functions, attrs=mod.attrs)))
+        return unchecked(done)
 
     return lowered, finalize_host, finalize_device
 
@@ -55,22 +63,21 @@ def lean_lowering(target: Target) -> PassContext:
     return _changed(PassContext.current(), idle, {"tirx.disable_cse_tir": True})
 
 
-def lean_for(functions: Iterable[tirx.PrimFunc], context: PassContext | None = None) -> PassContext:
-    """``context``, by default the current one, less what finds nothing to do in ``functions``.
+def lean_for(functions: Iterable[tirx.PrimFunc]) -> PassContext:
+    """The current context less what finds nothing to do in ``functions``.
 
     It is the compaction of buffers, where each allocates its own by statements, as what is written
     statement by statement does, and as large as they are used: a schedule leaves them to blocks,
     of the size of a whole map. To bound what each of a thousand statements reads takes up to half
     of TVM's lowering.
     """
-    idle = () if any(map(_blocks_allocate, functions)) else (_COMPACTION,)
-    return _changed(context or PassContext.current(), idle, {})
+    idle = () if any(map(blocks_allocate, functions)) else (_COMPACTION,)
+    return _changed(PassContext.current(), idle, {})
 
 
-def _blocks_allocate(function: tirx.PrimFunc) -> bool:
-    blocks: list[s_tir.SBlock] = []
-    tvm_ffi.structural_walk(function.body, (s_tir.SBlock, blocks.append))
-    return any(len(block.alloc_buffers) for block in blocks)
+def for_thread(context: PassContext) -> PassContext:
+    """``context`` for another thread than that in which it was made."""
+    return _changed(context, (), {})
 
 
 def _changed(context: PassContext, disabled: Sequence[str], config: dict[str, Any]) -> PassContext:

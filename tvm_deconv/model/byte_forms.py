@@ -48,8 +48,8 @@ def least_counts(operator: Operator, forms: Forms) -> tuple[FormCounts, str] | N
     """Of the form that our kernels take, and the dtype of its weights; None for tap by tap.
 
     That is unfolded taps of bytes, as on processors that multiply four bytes at a time, else what
-    takes the fewest products. F(4x4, 3x3) is left out, as Winograd's algorithm of floats is: whether
-    it pays depends on the processor. ``operator`` has the dtypes of input and weights of tap by tap.
+    takes the fewest products. F(4x4, 3x3) is left out, as Winograd's algorithm of floats is:
+    whether it pays depends on the processor. ``operator`` has the dtypes of tap by tap.
     """
     if forms.unfolded == 8:
         return unfolded_counts(replace(operator, weight_dtype="int8")), "int8"

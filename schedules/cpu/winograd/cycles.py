@@ -82,9 +82,9 @@ _AVX512_LINES = replace(_AVX512, transform=7, invert=3, scratch=(4, 4), loads=64
 
 # Of an Intel Xeon (model 207, AVX-512), where a core loads and computes twice as many whole vectors
 # in a cycle, and a shuffle starts in each: fitted to 853 tiles for twenty layers, one thread. The
-# model is 11 % away from a time there, with Zen 4's shuffles and loads 14 %. Of the tiles of a layer
-# that these prefer, its first is 1.4 % slower than the fastest on average, theirs 6.4; of all tiles of
-# a layer that were measured together 1.3 and 3.8 %.
+# model is 11 % away from a time there, with Zen 4's shuffles and loads 14 %. Of the tiles of a
+# layer that these prefer, its first is 1.4 % slower than the fastest on average, theirs 6.4; of all
+# tiles of a layer that were measured together 1.3 and 3.8 %.
 _INTEL = replace(
     _AVX512,
     read=8,
@@ -98,7 +98,7 @@ _INTEL = replace(
     load=0.2,
     loads=100,
 )
-# Lines there are fitted to 430 tiles for 21 layers of 3 to 15 taps, one thread. They may fill all of
+# Lines there: fitted to 430 tiles for 21 layers of 3 to 15 taps, one thread. They may fill all of
 # the level-2 cache, of which half counts (``cpu.machine``). The model is 9 % away from a time, and
 # what it takes first 3 % slower than the best on average; with Zen 4's numbers 23 % and 6 %.
 _INTEL_LINES = replace(_AVX512_LINES, transform=3, unfetched=18, scratch=(6, 4), near=2)

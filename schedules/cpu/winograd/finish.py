@@ -40,7 +40,6 @@ def finish(func: tirx.PrimFunc, layout: Layout, store: str) -> tirx.PrimFunc:
     blocks = strip.blocks
     inner = tirx.SeqStmt([in_scratch(strip, blocks.body), write_outputs(strip)])
     before = [*strip.keep_pitch(), read_inputs(strip), *clear_reach(strip)]
-    body = tirx.SeqStmt([*before, edit.with_loop(blocks, body=inner)])
-    body = edit.rebuild(strip.pieces, body)
-    root = edit.with_block(root, body=body, alloc_buffers=strip.buffers)
+    body = edit.allocating(strip.buffers, [*before, edit.with_loop(blocks, body=inner)])
+    root = edit.with_block(root, body=edit.rebuild(strip.pieces, body), alloc_buffers=[])
     return func.with_body(root).with_attr("tirx.is_scheduled", True)

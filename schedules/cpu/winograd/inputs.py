@@ -11,6 +11,7 @@ from tvm import tirx
 from tvm.sym import Analyzer
 
 from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.sizes import of_any_length
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
@@ -63,7 +64,7 @@ def _read_slice(strip: Strip, at: _Slice) -> tirx.Stmt:
 
 def _each_row(strip: Strip, group: tirx.For, body: Callable[[Any, Any], tirx.Stmt]) -> tirx.Stmt:
     """for rows of a group: body(row of the slice, row of the group)."""
-    row = strip.loop("i", ROWS)
+    row = strip.loop("i", of_any_length(ROWS, strip.x.shape))
     i = group.loop_var * ROWS + row.loop_var
     stmt = body(i, row.loop_var)
     if strip.layout.h.inputs % ROWS:

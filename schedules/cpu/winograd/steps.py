@@ -31,7 +31,7 @@ def tile_products(sch: Schedule, tile: WinogradTile) -> None:
     ic, ic_in = sch.split(ic, [None, tile.unroll])
     outer = [n, sy, sx, f, g, split]
     sch.reorder(*outer, blk, u, v, rows, taus, ic, ic_in, piece, row, vector, lane)
-    parallel = join(sch, outer, tile.parallel)
+    parallel = join(sch, outer, tile.parallel, hidden=True)
     for loop in (ic_in, piece, row, vector):
         sch.unroll(loop)
     sch.vectorize(lane)

@@ -38,12 +38,11 @@ class Strip:
         # strips that have one.
         origin = {loop.loop_var: 0 for loop in inner}
         self.place = [edit.substitute(value, origin) for value in init.iter_values[:6]]
+        self.sums = init.block.writes[0].source
         self.weights = edit.find_block(root, PRODUCTS + "_update").block.reads[-1].source
-        self.accumulators = self._accumulators(init.block.writes[0].source)
-        self.in_registers = [*(self.accumulators[1:] or self.accumulators)]
-        if layout.tile.weight_vectors:
-            # What is read there is a copy; the block that makes it has the copy's name.
-            self.in_registers.append(self.weights)
+        # What is read there may be a copy; the block that makes it has the copy's name.
+        self.copied = self.weights if layout.tile.weight_vectors else None
+        if self.copied is not None:
             self.weights = edit.find_block(root, self.weights.name).block.reads[0].source
         self.definition = {
             name: edit.find_block(root, name).block for name in (PAD, TRANSFORM, OUTPUTS)
@@ -52,10 +51,13 @@ class Strip:
         self.x = self.definition[PAD].reads[0].source
         self.places = Places(layout, self.x.shape[2])
         self.index = str(self.place[0].ty.dtype)
+        self.accumulators = self._accumulators()
+        self.lane_weights = self.registers("weights", layout.tile.channels)
 
         d, h, w, lanes = layout.d, layout.h, layout.w, self.lanes
-        # One vector more: phases that start later read on into the next tile.
-        columns = (layout.output_chunks + 1) * lanes
+        columns = layout.output_chunks * lanes
+        # Phases that start later read on into the next tile.
+        beyond = lanes if max(w.shifts) else 0
         line = w.unit * w.axis.stride * lanes
         self.rows = self.memory("rows", ROWS, layout.row_inputs)
         # The slices of one tile along the depth, then what becomes of them at its points.
@@ -67,17 +69,21 @@ class Strip:
         self.products = self.memory(PRODUCTS, *layout.products, layout.rows | 1, layout.pitch)
         phases = w.axis.stride
         self.inverted = self.memory("inverted", phases, w.step, h.outputs, w.points, columns)
-        self.outputs = self.memory(OUTPUTS, phases, w.unit, columns)
+        self.outputs = self.memory(OUTPUTS, phases, w.unit, columns + beyond)
         self.edge = self.memory("edge", line)
         self.line = self.registers("line", line)
 
-    def _accumulators(self, whole: Any) -> list[Any]:
-        """The buffer of a register tile, and its parts, one for each vector, if it has any."""
+    def _accumulators(self) -> list[Any]:
+        """The buffer of a register tile's sums, or one for each of its vectors.
+
+        TVM has only buffers of less than ``STACK_BYTES`` on the stack, where LLVM removes them. In
+        its workspace each sum would be stored in each turn of the reduction.
+        """
         tile = self.layout.tile
-        if tile.vectors == 1 or 4 * tile.lanes * tile.channels * tile.vectors < STACK_BYTES:
-            return [whole]
-        parts = (f"{whole.name}{vector}" for vector in range(tile.vectors))
-        return [whole, *(tirx.decl_buffer(whole.shape, whole.dtype, name) for name in parts)]
+        wide, count = tile.lanes * tile.vectors, 1
+        if tile.vectors > 1 and 4 * wide * tile.channels >= STACK_BYTES:
+            wide, count = tile.lanes, tile.vectors
+        return [self.registers(f"sums{n}", tile.channels, wide) for n in range(count)]
 
     @property
     def reads_input(self) -> bool:
@@ -97,11 +103,16 @@ class Strip:
 
     @property
     def buffers(self) -> list[Any]:
-        """Everything that a strip needs besides input, weights and output."""
+        """What a strip needs besides input, weights and output."""
         scratch = [self.rows, self.spread, self.transform, self.products, self.outputs]
         if self.layout.h.points > 1:
             scratch += [self.columns, self.inverted]
-        return [*scratch, self.line, self.edge, *self.in_registers]
+        return [*scratch, self.line, self.edge]
+
+    @property
+    def in_registers(self) -> list[Any]:
+        """What a register tile needs."""
+        return self.accumulators + ([] if self.copied is None else [self.lane_weights])
 
     def keep_pitch(self) -> list[tirx.Stmt]:
         """Nothing that runs. TVM cuts a buffer to what is touched, and with it the space between

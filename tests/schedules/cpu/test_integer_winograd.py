@@ -118,6 +118,16 @@ def test_threads_may_share_the_channels_of_a_strip():
     both(op, (2, 4, 5, 19), tile=PointsTile(2, 1, 2, splits=3))
 
 
+@pytest.mark.parametrize(("own", "faster"), [("uint8", True), ("float32", False)])
+def test_outputs_in_float32_go_tap_by_tap(own, faster):
+    """Measured: 0.80 of the speed of tap by tap, but 1.20 to bytes."""
+    axis = Axis(6, 2, 2, 2)
+    op, sizes = ConvTranspose2d(64, 64, axis, axis), Sizes(1, 96, 96)
+    _, cycles = choose_points_tile(op, VNNI, sizes, False, MACHINE, own)
+    tile = choose_tile(op, NARROW, sizes, MACHINE)
+    assert (cycles < tile_cycles(op, NARROW, sizes, tile, MACHINE)) == faster
+
+
 def test_the_model_counts_what_the_busiest_thread_does():
     """25 products for 64 and whole vectors: at most half of the direct form's cycles."""
     op, sizes = ConvTranspose2d(64, 64, NEAREST, NEAREST), Sizes(1, 128, 128)
@@ -133,10 +143,10 @@ def test_the_model_counts_what_the_busiest_thread_does():
 
 
 def test_three_taps_take_a_quarter_of_the_products():
-    """Of 16 bits, which are half as fast as bytes; without these a third of the cycles."""
+    """Of 16 bits, which are half as fast as bytes; without these half of the cycles."""
     op, sizes = ConvTranspose2d(64, 64, PLAIN_3, PLAIN_3), Sizes(1, 128, 128)
     _, cycles = choose_points_tile(op, VNNI, sizes, False, MACHINE)
-    for dot, most in ((VNNI, 0.45), (NARROW, 0.95)):
+    for dot, most in ((VNNI, 0.5), (NARROW, 0.95)):
         direct = choose_tile(op, dot, sizes, MACHINE)
         assert 0.2 < cycles / tile_cycles(op, dot, sizes, direct, MACHINE) < most
 

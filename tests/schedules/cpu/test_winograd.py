@@ -24,7 +24,6 @@ from kernel import (
     square,
 )
 from tvm import tirx
-from tvm.s_tir import SBlock
 
 from tvm_deconv.algebra.geometry import (
     Axis,
@@ -357,8 +356,7 @@ def test_all_phases_and_channels_share_one_transformed_input():
     func, tile = function("winograd", conv, (1, 40, 64))
     layout = Layout(conv, tile)
     root = func.body.block
-    buffers = {buffer.name: buffer for buffer in root.alloc_buffers}
-    points_and_inputs = [int(n) for n in buffers["transform"].shape][:3]
+    points_and_inputs = allocated(func)["transform"][:3]
     assert points_and_inputs[:2] == [layout.h.points, layout.w.points]
     assert points_and_inputs[2] in (8, 9)
     # It is written before the loop over blocks of channels, once for a strip.
@@ -397,20 +395,25 @@ def test_parameters_may_come_from_anywhere():
     assert WINOGRAD.packed_shape(conv, sampled) != WINOGRAD.packed_shape(conv, chosen)
 
 
+def allocated(func):
+    """Sizes of what is allocated by statements, by name."""
+    sizes = {}
+
+    def note(statement):
+        sizes[statement.buffer.name] = [int(n) for n in statement.buffer.shape]
+
+    tvm_ffi.structural_walk(func.body, (tirx.AllocBuffer, note))
+    return sizes
+
+
 class _AfterCompaction:
     def __init__(self):
         self.sizes = {}
 
     def run_after_pass(self, mod, info):
-        if info.name != "s_tir.CompactBufferAllocation":
-            return
-
-        def note(block):
-            for buffer in block.alloc_buffers:
-                self.sizes[buffer.name] = [int(n) for n in buffer.shape]
-
-        for _, func in mod.functions_items():
-            tvm_ffi.structural_walk(func.body, (SBlock, note))
+        if info.name == "s_tir.CompactBufferAllocation":
+            for _, func in mod.functions_items():
+                self.sizes |= allocated(func)
 
 
 def test_rows_of_scratch_stay_an_odd_number_of_cache_lines_apart():
@@ -477,3 +480,14 @@ def test_all_lines_of_a_blocks_outputs_are_prefetched(monkeypatch):
     assert lines <= prefetched_outputs(block=4)
     monkeypatch.setattr(products, "MOST_FETCHED", 15)
     assert not prefetched_outputs(block=4)
+
+
+@given(st.integers(1, 300), st.integers(1, 130), st.integers(1, 600))
+def test_each_line_of_the_output_is_fetched_by_one_tile_of_the_products(rows, lines, tiles):
+    runs, each, share = products.shares_of(rows, lines, tiles)
+    places = range(min(tiles * each, rows * runs))
+    fetched = [(p // runs, p % runs * share + line) for p in places for line in range(share)]
+    inside = [line for line in fetched if line[1] < lines]
+    assert sorted(inside) == [*product(range(rows), range(lines))]
+    # Of each row fewer lines are beyond its end than there are in a run.
+    assert len(fetched) - len(inside) < rows * share

@@ -9,6 +9,7 @@ import tvm_ffi
 from kernel import HOST
 from tvm import te, tirx
 
+from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.conditions import with_named_conditions
 
 
@@ -38,9 +39,21 @@ def named(func):
     return len(binds), sum(branch.condition in names for branch in branches), len(branches)
 
 
+def with_scratch(func):
+    """The same with memory of a block."""
+    scratch = tirx.decl_buffer((4,), "float32")
+    return func.with_body(edit.with_block(func.body, alloc_buffers=[scratch]))
+
+
 @pytest.mark.parametrize(("height", "count"), [(None, 1), (9, 0)])
 def test_only_a_condition_on_a_free_size_is_named(height, count):
-    assert named(with_named_conditions(guarded(height))) == (count, count, 2)
+    func = with_scratch(guarded(height))
+    assert named(with_named_conditions(func)) == (count, count, 2)
+
+
+@pytest.mark.parametrize("height", [None, 9])
+def test_every_condition_is_named_where_no_block_allocates(height):
+    assert named(with_named_conditions(guarded(height))) == (2, 2, 2)
 
 
 def test_the_function_computes_the_same():

@@ -15,14 +15,14 @@ from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.pieces import divided, join, with_joined_pieces
 
 
-def counting(sizes, pieces):
+def counting(sizes, pieces, hidden=False):
     """y += 1 at each place, the outermost ``pieces`` loops joined; free sizes are strings."""
     shape = [te.var(size, "int64") if isinstance(size, str) else size for size in sizes]
     x = te.placeholder(shape, "float32", "x")
     y = te.compute(shape, lambda *place: x(*place) + 1, "y")
     schedule = s_tir.Schedule(te.create_prim_func([x, y], index_dtype_override="int64"))
     loops = schedule.get_loops(schedule.get_sblock("y"))
-    innermost = join(schedule, loops[:pieces])
+    innermost = join(schedule, loops[:pieces], hidden=hidden)
     return schedule, innermost
 
 
@@ -37,6 +37,7 @@ def loops_of(func):
     return found
 
 
+@pytest.mark.parametrize("hidden", [False, True])
 @pytest.mark.parametrize(
     ("sizes", "pieces"),
     [
@@ -48,8 +49,8 @@ def loops_of(func):
         ((2, 3, 4), 2),
     ],
 )
-def test_each_piece_is_computed_once(sizes, pieces):
-    schedule, _ = counting(sizes, pieces)
+def test_each_piece_is_computed_once(sizes, pieces, hidden):
+    schedule, _ = counting(sizes, pieces, hidden)
     func = with_joined_pieces(schedule.mod["main"]).with_attr("tirx.is_scheduled", True)
     kinds = [loop.kind for loop in loops_of(func)]
     assert kinds.count(tirx.ForKind.PARALLEL) == 1
@@ -80,3 +81,16 @@ def test_no_index_holds_a_quotient():
     accesses = []
     tvm_ffi.structural_walk(func.body, (tirx.BufferStore, accesses.append))
     assert accesses and not any("//" in str(store) or "Div" in str(store) for store in accesses)
+
+
+def test_a_place_that_is_hidden_stays_a_name_when_tvm_has_simplified_all():
+    def names(hidden):
+        schedule, _ = counting(("n", "h", 3), 2, hidden)
+        mod = tvm.IRModule({"main": with_joined_pieces(schedule.mod["main"])})
+        mod = s_tir.transform.ConvertBlocksToOpaque()(mod)
+        mod = s_tir.transform.LowerOpaqueBlock()(s_tir.transform.StmtSimplify()(mod))
+        stores = []
+        tvm_ffi.structural_walk(mod["main"].body, (tirx.BufferStore, stores.append))
+        return str(stores[0])
+
+    assert "Div" in names(False) and "Div" not in names(True)

@@ -39,7 +39,9 @@ def kernels_of(
         of_channel, cycles = depthwise.choose_depthwise_tile(op, dot, sizes, machine)
         yield DepthwiseInteger(op, data, dot, of_channel, store), cycles, "channel by channel"
     if forms.winograd is not None:
-        tile, cycles = choose_points_tile(op, machine.wide, sizes, forms.winograd, machine)
+        tile, cycles = choose_points_tile(
+            op, machine.wide, sizes, forms.winograd, machine, store.own
+        )
         kernel = WinogradInteger(op, data, machine.wide, tile, store, forms.winograd)
         yield kernel, cycles, f"by {name_of(op)}"
     if forms.unfolded is not None:
