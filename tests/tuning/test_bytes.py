@@ -97,7 +97,7 @@ def test_forms_of_fewer_products_are_not_tuned(tmp_path):
 
 def test_what_float32_computes_faster_is_tuned_in_float32(tmp_path):
     net = Net((1, 64, 48, 48))
-    proto = quantized(net, net.conv("x", 64, 64), tmp_path)
+    proto = quantized(net, net.conv("x", 64, 64, 5), tmp_path)
     haswell = resolve_target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "haswell"})
     assert [task.layer.dtype for task in tasks_of(proto, None, haswell)] == ["float32"]
     assert [task.layer.dtype for task in tasks_of(proto, None, VNNI)] == ["uint8xint8"]

@@ -176,7 +176,8 @@ def test_a_layer_that_float32_computes_faster_is_left_to_it(tmp_path):
 )
 def test_a_folded_resize_takes_fewer_products(target, by, tmp_path):
     net = Net((1, 64, 48, 48))
-    model = quantized(net, net.conv(net.nearest("x", 2), 64, 64), tmp_path)
+    x = net("Relu", net.conv(net.nearest("x", 2), 64, 64))
+    model = quantized(net, net.conv(x, 64, 4), tmp_path)
     reasons = [
         tvm_deconv.explain(model, target=target, winograd=winograd).kernels[0].reason
         for winograd in (True, False)
