@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -16,26 +15,17 @@ import onnx
 import pytest
 from onnx import numpy_helper
 from onnx_net import Net
-from paths import ROOT
+from peer_environment import interpreter_of
 from reference import conv2d, conv2d_transpose, nearest, pixel_shuffle
 
-from tvm_deconv.bench import defaults, environments
+from tvm_deconv.bench import environments
 from tvm_deconv.bench.client import Worker, peer_command
 from tvm_deconv.bench.files import Files
 from tvm_deconv.bench.worker import PEERS
 from tvm_deconv.errors import PeerError
 from tvm_deconv.measure.reference import TOLERANCE, largest_error
 
-FOLDER = ROOT / defaults.PEER_ROOT
 SHAPE = (1, 8, 9, 11)
-
-
-def _python(peer):
-    if peer == "onnxruntime":
-        return Path(sys.executable)
-    if not environments.is_installed(peer, FOLDER):
-        pytest.skip(f"{peer} has no environment in {FOLDER}: `tvm-deconv bench` makes it")
-    return environments.python_of(peer, FOLDER)
 
 
 def _subpixel(net, order):
@@ -76,7 +66,7 @@ def workers():
 
     def of(peer):
         if peer not in running:
-            running[peer] = Worker(peer_command(_python(peer), peer), peer)
+            running[peer] = Worker(peer_command(interpreter_of(peer), peer), peer)
         return running[peer]
 
     yield of
@@ -158,7 +148,7 @@ def test_onnx_runtime_uses_no_more_threads_than_told(tmp_path):
     net = Net((1, 32, 96, 96))
     model = net.model(net.conv("x", 32, 64))
     files = Files.written(tmp_path, "model", model, {"x": np.zeros(net.shape, "float32")})
-    with Worker(peer_command(_python("onnxruntime"), "onnxruntime"), "onnxruntime") as peer:
+    with Worker(peer_command(interpreter_of("onnxruntime"), "onnxruntime"), "onnxruntime") as peer:
         peer.load(files, 1)
         # Long enough that the clock of the processor's time does not matter.
         assert peer.turn(20).cpu_share < 1.2

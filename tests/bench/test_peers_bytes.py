@@ -6,18 +6,16 @@ unit on the average, where another range was taken two units.
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx_net import Net
-from paths import ROOT
+from peer_environment import interpreter_of
 from quantized_networks import by_onnx_runtime, quantized
 
-from tvm_deconv.bench import defaults, environments, subjects
+from tvm_deconv.bench import subjects
 from tvm_deconv.bench.benchmark import NO_EIGHT_BITS
 from tvm_deconv.bench.client import Worker, peer_command
 from tvm_deconv.bench.files import Files
@@ -28,7 +26,6 @@ from tvm_deconv.bench.subjects import spread
 from tvm_deconv.bench.worker import PEERS
 from tvm_deconv.errors import PeerError
 
-FOLDER = ROOT / defaults.PEER_ROOT
 SHAPE = (1, 8, 19, 21)
 
 # LiteRT takes the same ranges; ncnn and MNN have no zero points, so that ranges may be half used.
@@ -79,17 +76,9 @@ def _random():
     return np.random.default_rng(5).random(SHAPE, "float32")
 
 
-def _python(peer):
-    if peer == "onnxruntime":
-        return Path(sys.executable)
-    if not environments.is_installed(peer, FOLDER):
-        pytest.skip(f"{peer} has no environment in {FOLDER}: `tvm-deconv bench` makes it")
-    return environments.python_of(peer, FOLDER)
-
-
 @pytest.fixture(scope="module", params=[name for name in PEERS if name not in NO_EIGHT_BITS])
 def peer(request):
-    with Worker(peer_command(_python(request.param), request.param), request.param) as worker:
+    with Worker(peer_command(interpreter_of(request.param), request.param), request.param) as worker:
         yield worker
 
 
@@ -111,7 +100,7 @@ def test_what_ncnn_has_no_bytes_for_is_said(tmp_path):
     model = quantized(net, net.deconv("x", 8, 5, 4, 2), tmp_path)
     files = Files.written(tmp_path, "model", model, {"x": _random()})
     with (
-        Worker(peer_command(_python("ncnn"), "ncnn"), "ncnn") as worker,
+        Worker(peer_command(interpreter_of("ncnn"), "ncnn"), "ncnn") as worker,
         pytest.raises(PeerError, match="ncnn computes convolutions in bytes, and here is none"),
     ):
         worker.load(files, 1)
