@@ -78,7 +78,8 @@ def _random():
 
 @pytest.fixture(scope="module", params=[name for name in PEERS if name not in NO_EIGHT_BITS])
 def peer(request):
-    with Worker(peer_command(interpreter_of(request.param), request.param), request.param) as worker:
+    command = peer_command(interpreter_of(request.param), request.param)
+    with Worker(command, request.param) as worker:
         yield worker
 
 
