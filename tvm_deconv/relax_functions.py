@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import tvm
@@ -98,9 +98,11 @@ def _binds(body: relax.SeqExpr, is_meant: Callable[[relax.Expr], bool]) -> bool:
     return False
 
 
-def kernel_of(mod: tvm.IRModule, value: relax.Expr | None) -> tirx.PrimFunc | None:
-    """The kernel that ``value`` calls, if that gives a tensor of its own (``call_tir``)."""
-    if not isinstance(value, relax.Call) or value.op != CALL_TIR:
+def kernel_of(
+    mod: tvm.IRModule, value: relax.Expr | None, calls: Sequence[tvm.ir.Op] = (CALL_TIR,)
+) -> tirx.PrimFunc | None:
+    """The kernel that ``value`` calls by one of ``calls``, by default for tensors of their own."""
+    if not isinstance(value, relax.Call) or value.op not in calls:
         return None
     callee = mod[value.args[0]]
     return callee if isinstance(callee, tirx.PrimFunc) else None

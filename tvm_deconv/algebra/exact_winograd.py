@@ -31,12 +31,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
-from tvm_deconv.algebra.known_weights import by_taps
+from tvm_deconv.algebra.known_weights import by_taps, phase_sums
 
 # The largest byte, or difference of two.
 _BYTE = 255
@@ -184,6 +185,15 @@ def products_of(op: ConvTranspose2d, shared: bool) -> tuple[Products, Products]:
     return Products(height, op.h.stride, shared), Products(width, op.w.stride, shared)
 
 
+def additions(op: ConvTranspose2d, shared: bool) -> tuple[int, int]:
+    """And shifts: of the samples of a tile, and of all outputs of a tile of one channel."""
+    height, width = products_of(op, shared)
+    down, across = height.scheme, width.scheme
+    samples = down.cost[0] * across.points + across.cost[0] * down.points
+    columns = down.outputs * width.phases * across.cost[1]
+    return samples, height.phases * (down.cost[1] * width.count + columns)
+
+
 def shares_sums(op: ConvTranspose2d, weights: np.ndarray) -> bool:
     """Whether phases, two or more of two taps, have equal sums along height, and along width."""
     if schemes_of(op) != (F22, F22) or op.strides == (1, 1):
@@ -214,9 +224,9 @@ def shift_and_inverse(op: ConvTranspose2d) -> tuple[int, int]:
 
     The inverse is 1 where q is.
     """
-    unit = np.prod([scheme.unit for scheme in schemes_of(op)], dtype=int)
-    shift = int(unit & -unit).bit_length() - 1
-    inverse = pow(int(unit) >> shift, -1, 2**32)
+    unit = prod(scheme.unit for scheme in schemes_of(op))
+    shift = (unit & -unit).bit_length() - 1
+    inverse = pow(unit >> shift, -1, 2**32)
     return shift, inverse - 2**32 if inverse >= 2**31 else inverse
 
 
@@ -227,8 +237,6 @@ def fits(op: ConvTranspose2d, weights: np.ndarray, shared: bool) -> bool:
     """
     if np.abs(transformed(op, weights, shared)).max(initial=0) >= _INT16:
         return False
-    sums = np.abs(weights.astype(np.int64)).sum(0)
-    for at, axis in ((1, op.h), (2, op.w)):
-        sums = by_taps(sums, axis, at).sum(at + 1)
+    sums = phase_sums(op, np.abs(weights.astype(np.int64)))
     shift, _ = shift_and_inverse(op)
     return bool(sums.max(initial=0) * _BYTE < 2 ** (31 - shift))

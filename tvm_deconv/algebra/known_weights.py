@@ -67,6 +67,14 @@ def by_taps(weight: np.ndarray, axis: Axis, dimension: int) -> np.ndarray:
     return taken.reshape(shape)
 
 
+def phase_sums(op: ConvTranspose2d, weights: np.ndarray) -> np.ndarray:
+    """(O, r_h, r_w): sums of the IOHW weights that a channel and phase reads, as int64."""
+    by_group = weights.astype(np.int64).reshape(op.groups, op.group_inputs, *weights.shape[1:])
+    sums = np.pad(by_group.sum(1), [(0, 0), (0, 0), (0, 1), (0, 1)])
+    sums = sums[..., kernel_indices(op.h), :].sum(3)[..., kernel_indices(op.w)].sum(4)
+    return sums.reshape(op.out_channels, *op.strides)
+
+
 def _zero_taps(weight: np.ndarray, dimension: int) -> frozenset[int]:
     others = tuple(axis for axis in range(4) if axis != dimension)
     empty = ~weight.any(axis=others)

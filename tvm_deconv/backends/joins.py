@@ -14,8 +14,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from math import prod
-from typing import Any
 
 import tvm
 from tvm import relax, te, tirx
@@ -26,12 +24,13 @@ from tvm_deconv.relax_functions import (
     CONCAT,
     KERNEL_CALLS,
     dataflow_bindings,
+    kernel_of,
     reads_of,
     with_rebuilt,
 )
 from tvm_deconv.schedules.rest.stage import static_value
 
-from .parts import FEWEST, Part, with_wholes
+from .parts import CouldHaveWhole, Part, WithWholes, are_few
 from .views import is_reshape
 
 
@@ -76,14 +75,13 @@ class _Kernel:
 
 def _kernel(mod: tvm.IRModule, value: relax.Expr | None) -> _Kernel | None:
     """The kernel that ``value`` calls for one tensor."""
-    if not isinstance(value, relax.Call) or value.op not in KERNEL_CALLS or len(value.args) > 2:
+    func = kernel_of(mod, value, KERNEL_CALLS)
+    if value is None or func is None or len(value.args) > 2:
         return None
-    func, name = mod[value.args[0]], value.args[0].name_hint
+    if not isinstance(value.ty, relax.TensorType):
+        return None
     place = None if value.op == CALL_TIR else int(value.attrs.inplace_indices[0])
-    is_one = len(value.ty_args) == 1 and isinstance(value.ty_args[0], relax.TensorType)
-    if not isinstance(func, tirx.PrimFunc) or not is_one:
-        return None
-    return _Kernel(name, func, value.args[1].fields, place)
+    return _Kernel(value.args[0].name_hint, func, value.args[1].fields, place)
 
 
 class _Layout:
@@ -98,7 +96,7 @@ class _Layout:
         self.copies: dict[relax.Var, dict[relax.Expr, Part]] = {}
         # Where an input is, and with it the others of that Concat.
         self._places: dict[relax.Expr, list[tuple[Part, Mapping[relax.Expr, Part]]]] = {}
-        self._able: dict[tuple[str, int], bool] = {}
+        self._could = CouldHaveWhole()
         values = dict(dataflow_bindings(func))
         self._kernels = {v: k for v, e in values.items() if (k := _kernel(mod, e)) is not None}
         self._joins = {v: axis for v in values if (axis := self._axis(v)) is not None}
@@ -134,9 +132,7 @@ class _Layout:
         # A kernel that reads parts of others where they lie (``ReadParts``) has other parameters.
         is_plain = None not in joined and joined == params
         is_flat = all(static_value(size) == 1 for size in sizes[:axis]) and axis + 1 < len(sizes)
-        fixed = [known for size in sizes if (known := static_value(size)) is not None]
-        is_small = len(fixed) == len(sizes) and prod(fixed) < FEWEST
-        return axis if is_plain and is_flat and not is_small else None
+        return axis if is_plain and is_flat and not are_few(sizes) else None
 
     def _size(self, var: relax.Var) -> int:
         return static_value(var.ty.shape.values[self._joins[var]]) or 0
@@ -201,15 +197,8 @@ class _Layout:
         own = self._kernels[var]
         kernels = [*readers, *([] if var in self._joins else [(own, own.result)])]
         return len(readers) == self._reads[var] and all(
-            self._may_have_whole(kernel, place, part) for kernel, place in kernels
+            self._could(kernel.name, kernel.func, place, part) for kernel, place in kernels
         )
-
-    def _may_have_whole(self, kernel: _Kernel, place: int, part: Part) -> bool:
-        """Whether a kernel could have the whole for a parameter; it does not matter which part."""
-        key = kernel.name, place
-        if key not in self._able:
-            self._able[key] = with_wholes(kernel.func, {place: part}) is not None
-        return self._able[key]
 
 
 @mutator
@@ -221,7 +210,7 @@ class _Write(PyExprMutator):
         self.written: dict[relax.Var, relax.Var] = {}
         self.copied: set[tuple[relax.Var, relax.Expr]] = set()
         self.copying: dict[tuple, tuple[str, tirx.PrimFunc]] = {}
-        self.kernels: dict[Any, tvm.ir.GlobalVar] = {}
+        self.with_wholes = WithWholes(self.builder_)
 
     def visit_var_binding_(self, binding: relax.VarBinding) -> None:
         var = binding.var
@@ -283,10 +272,5 @@ class _Write(PyExprMutator):
         given = [parts[i].whole if i in parts else arg for i, arg in enumerate(kernel.arguments)]
         if written is not None:
             parts[kernel.result] = written
-        places = ((i, part.offsets, tuple(part.whole.ty.shape.values)) for i, part in parts.items())
-        key = kernel.name, *places
-        if key not in self.kernels:
-            made = with_wholes(kernel.func, parts)
-            self.kernels[key] = self.builder_.add_func(made, kernel.name)
-        return self.kernels[key], [self.visit_expr(arg) for arg in given]
-
+        callee = self.with_wholes(kernel.name, kernel.func, parts)
+        return callee, [self.visit_expr(arg) for arg in given]

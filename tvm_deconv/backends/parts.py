@@ -26,7 +26,7 @@ from tvm_deconv.schedules.tir.edit import const_like, moving
 
 # Elements. To copy less takes no longer than the microseconds of a call, and another function for
 # what reads it takes some ten milliseconds to compile.
-FEWEST = 4096
+_FEWEST = 4096
 
 # Of a part's first element, along each axis.
 Offsets: TypeAlias = tuple[int, ...]
@@ -65,6 +65,7 @@ def _parts(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, Part]:
     reads = reads_of(func)
     known: Counter[relax.Var] = Counter()
     offsets: dict[str, list[Offsets] | None] = {}
+    could = CouldHaveWhole()
 
     def copied(call: relax.Call, kernel: tirx.PrimFunc) -> list[Part] | None:
         """The parts that a call copies; None where it does anything else, or copies little."""
@@ -88,7 +89,8 @@ def _parts(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, Part]:
         elif kernel is not None:
             for place, given in enumerate(value.args[1].fields):
                 part = parts.get(given)
-                if part is not None and with_wholes(kernel, {place: part}) is not None:
+                name = value.args[0].name_hint
+                if part is not None and could(name, kernel, place, part):
                     known[given] += 1
             made = copied(value, kernel) if isinstance(var, relax.DataflowVar) else None
             if made is None:
@@ -104,11 +106,14 @@ def _parts(mod: tvm.IRModule, func: relax.Function) -> dict[relax.Var, Part]:
 
 def _worth_sparing(func: tirx.PrimFunc) -> list[Offsets] | None:
     """``offsets_of_parts``, where the copies are long enough."""
-    sizes = [static_value(size) for param in func.params[1:] for size in param.shape]
-    known = [size for size in sizes if size is not None]
-    if len(known) == len(sizes) and prod(known) < FEWEST:
-        return None
-    return offsets_of_parts(func)
+    sizes = [size for param in func.params[1:] for size in param.shape]
+    return None if are_few(sizes) else offsets_of_parts(func)
+
+
+def are_few(sizes: Sequence[Any]) -> bool:
+    """Whether a tensor of these sizes is known to have so few elements that a copy is cheap."""
+    known = [own for size in sizes if (own := static_value(size)) is not None]
+    return len(known) == len(sizes) and prod(known) < _FEWEST
 
 
 def offsets_of_parts(func: tirx.PrimFunc) -> list[Offsets] | None:
@@ -195,6 +200,39 @@ def with_wholes(func: tirx.PrimFunc, parts: Mapping[int, Part]) -> tirx.PrimFunc
     return tirx.PrimFunc(params, body, func.ret_type, func.attrs)
 
 
+class CouldHaveWhole:
+    """Whether a kernel could have a whole for a parameter, found once for each kernel and place.
+
+    It does not matter which part of which whole.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], bool] = {}
+
+    def __call__(self, name: str, kernel: tirx.PrimFunc, place: int, part: Part) -> bool:
+        key = name, place
+        if key not in self._known:
+            self._known[key] = with_wholes(kernel, {place: part}) is not None
+        return self._known[key]
+
+
+class WithWholes:
+    """Adds ``with_wholes`` of kernels to what is built, once for each kernel and its parts."""
+
+    def __init__(self, builder: relax.BlockBuilder) -> None:
+        self._builder = builder
+        self._known: dict[Any, tvm.ir.GlobalVar] = {}
+
+    def __call__(
+        self, name: str, kernel: tirx.PrimFunc, parts: Mapping[int, Part]
+    ) -> tvm.ir.GlobalVar:
+        places = ((i, part.offsets, tuple(part.whole.ty.shape.values)) for i, part in parts.items())
+        key = name, *places
+        if key not in self._known:
+            self._known[key] = self._builder.add_func(with_wholes(kernel, parts), name)
+        return self._known[key]
+
+
 def _moved(at: Any, offset: int) -> Any:
     if not offset:
         return at
@@ -208,7 +246,7 @@ class _Read(PyExprMutator):
     def __init__(self, mod: tvm.IRModule, parts: Mapping[relax.Var, Part]) -> None:
         super().__init__(mod)
         self.mod, self.parts = mod, parts
-        self.kernels: dict[Any, tvm.ir.GlobalVar] = {}
+        self.with_wholes = WithWholes(self.builder_)
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         kernel = kernel_of(self.mod, call)
@@ -216,12 +254,8 @@ class _Read(PyExprMutator):
         parts = {i: self.parts[arg] for i, arg in enumerate(given) if arg in self.parts}
         if kernel is None or not parts:
             return super().visit_call_(call)
-        name = call.args[0].name_hint
-        places = ((i, part.offsets, tuple(part.whole.ty.shape.values)) for i, part in parts.items())
-        key = name, *places
-        if key not in self.kernels:
-            self.kernels[key] = self.builder_.add_func(with_wholes(kernel, parts), name)
+        callee = self.with_wholes(call.args[0].name_hint, kernel, parts)
         wholes = [parts[i].whole if i in parts else arg for i, arg in enumerate(given)]
         arguments = relax.Tuple([self.visit_expr(whole) for whole in wholes])
         rest = [self.visit_expr(arg) for arg in call.args[2:]]
-        return relax.Call(call.op, [self.kernels[key], arguments, *rest], call.attrs, call.ty_args)
+        return relax.Call(call.op, [callee, arguments, *rest], call.attrs, call.ty_args)

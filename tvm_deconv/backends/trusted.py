@@ -23,14 +23,13 @@ import tvm_ffi
 from tvm import relax, sym, tirx
 from tvm.ir import GlobalVar, Var
 
-from tvm_deconv.relax_functions import KERNEL_CALLS
+from tvm_deconv.relax_functions import CALL_TIR, KERNEL_CALLS
 
 from .views import is_reshape
 
 # The attribute of a function whose arguments are what its parameters say.
 TRUSTED = "tvm_deconv.trusted"
 
-_CALL_TIR, _ = KERNEL_CALLS
 _VIEW = tvm.ir.Op.get("relax.reshape")
 
 
@@ -101,7 +100,7 @@ def _read(value: relax.Expr) -> list[relax.Var]:
 def _fits(kernel: tirx.PrimFunc, call: relax.Call) -> bool:
     """Whether the arguments of a call have the types and sizes that the kernel's parameters say."""
     given = [*call.args[1].fields]
-    if call.op == _CALL_TIR:
+    if call.op == CALL_TIR:
         given += _results(call.ty)
     if len(call.args) > 2:
         given += call.args[2].values

@@ -76,10 +76,9 @@ def exact_winograd_counts(operator: Operator, *, shared: bool) -> FormCounts:
     samples = conv.in_channels * tiles * down.points * across.points
     sums = conv.out_channels * tiles * h.count * w.count
     weights = h.count * w.count * conv.in_channels * conv.out_channels
-    spread = conv.in_channels * tiles
-    spread *= down.cost[0] * across.points + across.cost[0] * down.points
-    columns = down.outputs * conv.w.stride * across.cost[1]
-    gather = conv.out_channels * tiles * conv.h.stride * (down.cost[1] * w.count + columns)
+    of_samples, of_outputs = exact_winograd.additions(conv, shared)
+    spread = conv.in_channels * tiles * of_samples
+    gather = conv.out_channels * tiles * of_outputs
     found = FormCounts(
         products=tiles * weights,
         multiply_adds=tiles * weights + spread + gather,

@@ -48,9 +48,11 @@ def _concat_once() -> Callable[..., relax.Expr]:
         parts = call.args[0]
         tensors = parts.fields[:] if isinstance(parts, relax.Tuple) else []
         shapes = [shape_of(tensor) for tensor in tensors]
-        is_fixed = all(shape and all(isinstance(size, int) for size in shape) for shape in shapes)
+        is_fixed = bool(shapes) and all(
+            shape and all(isinstance(size, int) for size in shape) for shape in shapes
+        )
         key = (call.attrs.axis, dtype_of(call), *shapes)
-        if tensors and is_fixed and key in known:
+        if is_fixed and key in known:
             return relax.call_tir(builder.add_func(known[key], "concatenate"), parts, call.ty)
         made = _stock(builder, call)
         axis, rank = call.attrs.axis, len(call.ty.shape.values) if call.ty.shape else 0
@@ -59,7 +61,7 @@ def _concat_once() -> Callable[..., relax.Expr]:
         kernel = made.args[0]
         marked = builder.get()[kernel].with_attr(CONCAT, 0 if axis is None else int(axis) % rank)
         builder.update_func(kernel, marked)
-        if tensors and is_fixed:
+        if is_fixed:
             known[key] = marked
         return made
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.packing import kernel_indices
+from tvm_deconv.algebra.known_weights import phase_sums
 from tvm_deconv.schedules.cpu.dot import Dot
 
 from .tile import Tile, depth_of, folded_taps
@@ -263,11 +263,3 @@ class Integer(OfBytes):
         full = np.pad(full, [(0, 0), (0, self.tiles * channels - op.group_outputs), (0, 0), (0, 0)])
         full = full.reshape(op.groups, self.tiles, channels, *values.shape[1:])
         return np.ascontiguousarray(full.transpose(0, 1, 3, 4, 2)).reshape(-1)
-
-
-def phase_sums(op: ConvTranspose2d, weights: np.ndarray) -> np.ndarray:
-    """(O, r_h, r_w): sums of the IOHW weights that a channel and phase reads, as int64."""
-    by_group = weights.astype(np.int64).reshape(op.groups, op.group_inputs, *weights.shape[1:])
-    sums = np.pad(by_group.sum(1), [(0, 0), (0, 0), (0, 1), (0, 1)])
-    sums = sums[..., kernel_indices(op.h), :].sum(3)[..., kernel_indices(op.w)].sum(4)
-    return sums.reshape(op.out_channels, *op.strides)

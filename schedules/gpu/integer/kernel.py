@@ -18,12 +18,12 @@ import tvm_ffi
 from tvm import te, tirx
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.known_weights import phase_sums
 from tvm_deconv.algebra.packing import Direct
 from tvm_deconv.schedules.cpu.integer.kernel import (
     NUMBERS,
     SUM_VALUES,
     Store,
-    phase_sums,
 )
 from tvm_deconv.schedules.gpu import revd2, tdc
 from tvm_deconv.schedules.gpu.machine import GpuMachine

@@ -31,9 +31,9 @@ from tvm import relax
 
 from tvm_deconv.algebra.byte_forms import forms_of
 from tvm_deconv.algebra.integers import integer_weights, weight_dtype
+from tvm_deconv.algebra.known_weights import phase_sums
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.choice import Preferences
-from tvm_deconv.schedules.cpu.integer.kernel import phase_sums
 from tvm_deconv.schedules.cpu.integer.variant import dtype_of_layer
 from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.variant import Sizes

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from tvm_deconv.algebra.exact_winograd import products_of, schemes_of
+from tvm_deconv.algebra.exact_winograd import additions, products_of, schemes_of
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.cpu.dot import Dot
 from tvm_deconv.schedules.cpu.integer.tile import (
@@ -108,20 +108,17 @@ def points_cycles(
     sums = tile.channels * tile.vectors
     loads = 1 / tile.vectors + (1 + dot.lanes / 16) / tile.channels
     products = count * depth * product_cycles(dot, loads) * waiting(sums)
-    added = down_scheme.cost[1] * width.count
-    added += down_scheme.outputs * op.w.stride * across_scheme.cost[1]
+    of_samples, of_outputs = additions(op, shared)
     output = _OUTPUT + _UNDONE * (down_scheme.unit * across_scheme.unit > 1)
     if own == "float32":
         output += _BESIDE * across_scheme.outputs * op.w.stride
-    stored = outputs * output + count * _KEPT + op.h.stride * added * _SUM
+    stored = outputs * output + count * _KEPT + of_outputs * _SUM
     computed = blocks * tile.channels * vectors * (products + stored)
     # A transformed vector may be a half.
     chunks = -(-across * 2 // dot.lanes) / 2
     samples_down = down_scheme.outputs * tile.rows + down_scheme.taps - 1
     spread = samples_down * across_scheme.outputs * (-(-(across + 1) // dot.lanes)) * _SPREAD
-    sums_of_tile = down_scheme.cost[0] * across_scheme.points
-    sums_of_tile += across_scheme.cost[0] * down_scheme.points
-    transform = points * _SAMPLE + sums_of_tile * _SUM
+    transform = points * _SAMPLE + of_samples * _SUM
     read = depth * (spread * dot.group / 2 + tile.rows * chunks * transform)
     word = depth * dot.word_bits // 8
     # Weights are read for each strip, transformed samples for each block.
