@@ -79,6 +79,14 @@ def onnx_runtime_waits_asleep():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def pytorch_lists_its_operators_once():
+    if "torch" in sys.modules:  # as wherever TVM is imported
+        from quick_exports import list_operators_once
+
+        list_operators_once()
+
+
 # Memory that TVM and LLVM free is kept for what they allocate next. Given back, it has to be mapped
 # and zeroed again by the kernel, which takes half of the system's time. Bytes; read by glibc at the
 # start of a process.

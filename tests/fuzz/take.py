@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from quick_exports import list_operators_once
+
 from tvm_deconv.threads import use_threads
 
 from . import cases
@@ -14,6 +16,7 @@ from .outcome import Progress
 from .request import taken
 from .runtimes import leave_out_onnxruntime
 
+list_operators_once()
 use_threads(2)
 
 
