@@ -8,7 +8,7 @@ by whole factors along two axes, or of a line as a picture of one row, becomes
 ``relax.image.resize2d``, and of a volume ``relax.repeat``s, which the rewrite understands; and all
 else is a PrimFunc for each axis, which reads indices and weights from tables. Linear resizes by
 whole factors say so in an attribute (``INTERPOLATED``), and those of lines are of pictures of one
-row, too. Whether a map is one of these is found by evaluating it. Where sizes are fixed the tables
+row, too; so do nearest resizes that are cropped (``REPEATED``), such as one of 68 samples to 135. Whether a map is one of these is found by evaluating it. Where sizes are fixed the tables
 are constants; where they are free, small PrimFuncs compute them from the same formulas.
 
     nearest of PyTorch's F.interpolate(x, size=(5, 7)) of a map of 8 by 9:
@@ -30,7 +30,7 @@ import numpy as np
 from tvm import relax, te, tirx
 
 from tvm_deconv.algebra.reads import reads
-from tvm_deconv.annotations import INTERPOLATED, READS, RESAMPLED
+from tvm_deconv.annotations import INTERPOLATED, READS, REPEATED, RESAMPLED
 
 from .numbers_tir import TensorIR
 from .resampled import (
@@ -41,6 +41,7 @@ from .resampled import (
     is_identity,
     linear_factor,
     place_of,
+    repeats,
     static,
     tables,
     whole_factor,
@@ -107,6 +108,9 @@ def resample(
         attrs: dict[str, Any] = {RESAMPLED: what} if axis is ordered[-1] else {}
         if linear[axis.axis] is not None:
             attrs[INTERPOLATED] = f"{axis.axis} {linear[axis.axis]}"
+        repeated = repeats(axis, shape[axis.axis])
+        if repeated is not None:
+            attrs[REPEATED] = f"{axis.axis} {repeated}"
         x = _along(builder, x, axis, dtype, attrs)
     for axis in axes:
         if axis.fills:
