@@ -1,4 +1,4 @@
-"""What the taps beyond an enlarged map add, from the outermost rows and columns of the small one."""
+"""What taps beyond an enlarged map add, from the outermost rows and columns of the small one."""
 
 from __future__ import annotations
 

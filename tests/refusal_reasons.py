@@ -48,7 +48,7 @@ RESIZE = {
     "padded_with_ones": "relax.nn.pad (lv1): pad_value is 1, not 0",
     "wide_reflection": "padding at the begin of axis H reads input samples [1, 0]",
     "circular": "circular padding [0, 0, 0, 0, 1, 1, 1, 1] reaches across the tensor",
-    "crop_of_a_whole_sample": "crops (0, 2, 0, 1) samples (top, bottom, left, right), all copies of",
+    "crop_of_a_whole_sample": "crops (0, 2, 0, 1) samples (top, bottom, left, right), all copies",
     "zeros_beyond_the_kernel": "axis H: begin padding 3 is larger than the reach 2 of the kernel",
     "padded_channels": "relax.nn.pad (lv1) pads batch or channels",
     "sigmoid_after_zeros": "relax.sigmoid follows the zero padding relax.nn.pad (lv1)",

@@ -1,4 +1,4 @@
-"""A nearest resize that is cropped or copied at its ends, folded, against both layers in float64."""
+"""A nearest resize with a crop or copies at its ends, folded, against both layers in float64."""
 
 from __future__ import annotations
 

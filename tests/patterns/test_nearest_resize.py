@@ -194,7 +194,8 @@ def test_zeros_outside_whole_edge_samples_are_exact():
 
 
 @pytest.mark.parametrize(
-    ("widths", "lines"), [((0, 0, 1, 1), 2), ((0, 0, 1, 0), 1), ((1, 0, 0, 1), 2), ((1, 1, 1, 1), 2)]
+    ("widths", "lines"),
+    [((0, 0, 1, 1), 2), ((0, 0, 1, 0), 1), ((1, 0, 0, 1), 2), ((1, 1, 1, 1), 2)],
 )
 def test_a_crop_of_the_resized_map_is_taken_back_at_its_sides_only(widths, lines):
     def body(builder, x):

@@ -11,9 +11,9 @@ of M = 2r samples for an even r and 2r-1 for an odd one. A convolution of u is t
 the flipped w convolved with h (``weight_interpolation``), of extent E+M-1 and stride r. Each phase
 has about (E+M-1)/r taps: 3 for r = 2 and K = 3, so that nothing is saved there but the large map.
 
-**The border.** The convolution pads u with zeros, but u goes on with its edge: ``outside`` says what
-is subtracted. x is padded by as many copies of its edge as that needs (``edge_of``). An axis that is
-neither enlarged nor copied needs none: its zeros can stay zeros.
+**The border.** The convolution pads u with zeros, but u goes on with its edge: ``outside`` says
+what is subtracted. x is padded by as many copies of its edge as that needs (``edge_of``). An axis
+that is neither enlarged nor copied needs none: its zeros can stay zeros.
 """
 
 from __future__ import annotations
@@ -84,9 +84,7 @@ def weight_interpolation(
     return total.reshape(groups * c, o, *total.shape[3:]).astype(w.dtype)
 
 
-def ends_of_interpolation(
-    factor: int, zeros: tuple[int, int], copies: tuple[int, int]
-) -> Ends:
+def ends_of_interpolation(factor: int, zeros: tuple[int, int], copies: tuple[int, int]) -> Ends:
     """What the fold needs at the ends of an axis of the enlarged map, as ``Ends`` names it."""
     if factor == 1 and not any(copies):
         return Ends(factor, zeros, copies, (0, 0), (0, 0))

@@ -69,9 +69,7 @@ class Ends:
 def ends_of_copies(factor: int, zeros: Pair, copies: Pair) -> Ends:
     """Of a nearest resize: zeros need nothing where whole samples of x are copied, or none."""
     surplus = [z if c % factor else 0 for z, c in zip(zeros, copies, strict=True)]
-    edge = [
-        max(-(-(c + s) // factor), 0) for c, s in zip(copies, surplus, strict=True)
-    ]
+    edge = [max(-(-(c + s) // factor), 0) for c, s in zip(copies, surplus, strict=True)]
     return Ends(factor, zeros, copies, (edge[0], edge[1]), (surplus[0], surplus[1]))
 
 

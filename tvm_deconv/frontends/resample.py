@@ -8,8 +8,9 @@ by whole factors along two axes, or of a line as a picture of one row, becomes
 ``relax.image.resize2d``, and of a volume ``relax.repeat``s, which the rewrite understands; and all
 else is a PrimFunc for each axis, which reads indices and weights from tables. Linear resizes by
 whole factors say so in an attribute (``INTERPOLATED``), and those of lines are of pictures of one
-row, too; so do nearest resizes that are cropped (``REPEATED``), such as one of 68 samples to 135. Whether a map is one of these is found by evaluating it. Where sizes are fixed the tables
-are constants; where they are free, small PrimFuncs compute them from the same formulas.
+row, too; so do nearest resizes that are cropped (``REPEATED``), such as one of 68 samples to 135.
+Whether a map is one of these is found by evaluating it. Where sizes are fixed the tables are
+constants; where they are free, small PrimFuncs compute them from the same formulas.
 
     nearest of PyTorch's F.interpolate(x, size=(5, 7)) of a map of 8 by 9:
 

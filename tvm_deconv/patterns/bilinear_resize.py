@@ -286,9 +286,7 @@ def _continued(side: str, found: AxisMap, factor: int) -> Ends | Refused:
     if isinstance(ends, Refused):
         return ends
     begin, end = ends
-    return bilinear.ends_of_interpolation(
-        factor, (begin.zeros, end.zeros), (begin.edge, end.edge)
-    )
+    return bilinear.ends_of_interpolation(factor, (begin.zeros, end.zeros), (begin.edge, end.edge))
 
 
 def _does_not_pay(conv: Conv, op: geometry.ConvTranspose2d, shape: Any) -> Refused | None:

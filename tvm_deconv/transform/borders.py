@@ -1,7 +1,7 @@
-"""What the fold of a resize adds at the border of a map (``algebra.outside``), as a call in Relax.
+"""What the fold of a resize adds at the border of a map, as a call in Relax (``algebra.outside``).
 
-The PrimFunc of ``add_border`` carries ``BORDER``, so that ``LowerConvolutions`` can put it where the
-convolution is stored: then nothing passes over the map again.
+The PrimFunc of ``add_border`` carries ``BORDER``, so that ``LowerConvolutions`` can put it where
+the convolution is stored: then nothing passes over the map again.
 """
 
 from __future__ import annotations
