@@ -41,7 +41,7 @@ def build(c, mirror_pad=False):
             large = [n * r for n, r in zip(c["size"], c["factor"], strict=True)]
             ends = [n - cut for n, cut in zip(large, c["crop"][2:], strict=True)]
             axes = [layout.index(name) for name in "HW"]
-            y = relay.strided_slice(y, list(c["crop"][:2]), ends, axes=axes)
+            y = relay.strided_slice(y, list(c["crop"][:2]), ends, [1, 1], axes)
         if c["between"] == "relu":
             y = relay.nn.relu(y)
         if c["between"] == "bias and tanh":

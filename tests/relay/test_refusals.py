@@ -72,7 +72,7 @@ LAYERS = {
     ),
     "wide_reflection": lambda x: conv(padding(resized(x), (2, 2, 2, 2), "reflect"), k=5, padding=0),
     "crop_of_a_whole_sample": lambda x: conv(
-        relay.strided_slice(resized(x), [0, 0], [10, 9], axes=[2, 3])
+        relay.strided_slice(resized(x), [0, 0], [10, 9], [1, 1], [2, 3])
     ),
     "zeros_beyond_the_kernel": lambda x: conv(padding(resized(x), (2, 0, 0, 0), "constant")),
     "padded_channels": lambda x: conv(relay.nn.pad(resized(x), ((0, 0), (1, 0), (0, 0), (0, 0)))),

@@ -98,7 +98,8 @@ def resample(
     places = ", ".join(str(axis.axis) for axis in sorted(changed, key=lambda axis: axis.axis))
     what = what or f"{changed[0].kernel.name} resampling of axes {places}"
     linear = {axis.axis: linear_factor(axis, shape[axis.axis], dtype) for axis in changed}
-    if len(shape) == 3 and linear.keys() == {2} and linear[2] is not None:
+    repeated = {axis.axis: repeats(axis, shape[axis.axis]) for axis in changed}
+    if len(shape) == 3 and linear.keys() == {2} and (linear[2] or repeated[2]):
         picture = builder.emit(relax.op.expand_dims(x, 2))
         wider = resample(builder, picture, [replace(changed[0], axis=3)], fill, what)
         return builder.emit(relax.op.squeeze(wider, [2]))
@@ -109,9 +110,8 @@ def resample(
         attrs: dict[str, Any] = {RESAMPLED: what} if axis is ordered[-1] else {}
         if linear[axis.axis] is not None:
             attrs[INTERPOLATED] = f"{axis.axis} {linear[axis.axis]}"
-        repeated = repeats(axis, shape[axis.axis])
-        if repeated is not None:
-            attrs[REPEATED] = f"{axis.axis} {repeated}"
+        if repeated[axis.axis] is not None:
+            attrs[REPEATED] = f"{axis.axis} {repeated[axis.axis]}"
         x = _along(builder, x, axis, dtype, attrs)
     for axis in axes:
         if axis.fills:

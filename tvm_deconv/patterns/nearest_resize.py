@@ -286,7 +286,7 @@ def _unread(graph: Graph, var: Tensor) -> Refused | None:
     if graph.interpolated(var) is not None:
         return None  # Of another rule.
     resampled = graph.resampled(var)
-    if graph.repeated(var) is not None:
+    if graph.repeated(var) is not None and len(graph.shape(var) or ()) == 4:
         # Of the functions that repeat along one axis each, the last speaks for all.
         return None if resampled is None else blocked(graph, var, graph.name(var))
     if resampled is not None:
