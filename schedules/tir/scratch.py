@@ -28,7 +28,7 @@ def in_strip_coordinates(func: tirx.PrimFunc, name: str) -> tirx.PrimFunc:
     pieces, loops = divided(edit.loops_to(func.body, realize))
     whole = realize.block.writes[0].source
     first, last = (
-        [edit.substitute(value, position) for value in realize.iter_values]
+        [edit.bind(value, position) for value in realize.iter_values]
         for position in (
             {loop.loop_var: 0 for loop in loops},
             {loop.loop_var: int(loop.extent) - 1 for loop in loops},

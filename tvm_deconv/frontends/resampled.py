@@ -190,7 +190,7 @@ def _possible_factors(size: Any, target: Any) -> Sequence[int]:
     for expression in (size, target):
         tvm_ffi.structural_walk(tirx.convert(expression), (tvm.ir.Var, found.setdefault))
     example = {var: 9973 + 6 * n for n, var in enumerate(found)}
-    sizes = [edit.substitute(tirx.convert(expression), example) for expression in (size, target)]
+    sizes = [edit.bind(tirx.convert(expression), example) for expression in (size, target)]
     if not all(isinstance(number, tirx.IntImm) for number in sizes) or int(sizes[0]) < 1:
         return range(1, LARGEST_FACTOR + 1)
     factor, rest = divmod(int(sizes[1]), int(sizes[0]))
