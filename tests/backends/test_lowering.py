@@ -10,7 +10,7 @@ from integer_kernel import SUB_PIXEL
 from kernel import HOST, function
 from tvm.ir.transform import PassContext
 
-from tvm_deconv.backends.lowering import lean_for, lean_lowering
+from tvm_deconv.backends.lowering import lean_for, lean_lowering, target_of
 
 SHAPE = (1, 9, 18)
 
@@ -62,3 +62,16 @@ def test_what_was_left_out_before_still_is():
     with lean_lowering(HOST) as lean:
         assert set(lean.disabled_pass) < set(lean_for([kernel_of("channels")]).disabled_pass)
         assert lean_for([kernel_of("revd2")]).config.keys() == lean.config.keys()
+
+
+def test_a_schedule_may_want_fewer_optimizations_than_the_target():
+    winograd, revd2 = kernel_of("winograd"), kernel_of("revd2")
+    fewer = target_of(winograd, HOST)
+    assert int(fewer.attrs["opt-level"]) == 2
+    assert {**fewer.export(), "opt-level": None} == {**HOST.export(), "opt-level": None}
+    assert target_of(winograd, HOST).same_as(fewer)
+    assert target_of(revd2, HOST).same_as(HOST)
+    quick = tvm.target.Target({**HOST.export(), "opt-level": 0})
+    assert target_of(winograd, quick).same_as(quick)
+    gpu = tvm.target.Target("nvidia/jetson-orin-nano")
+    assert target_of(winograd, gpu).same_as(gpu)
