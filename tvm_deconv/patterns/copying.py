@@ -12,7 +12,7 @@ from tvm_deconv.algebra.axis_map import AxisMap
 from . import layouts
 from .graph import Call, Graph, Refused, Tensor
 from .nearest import check_nearest
-from .operators import RESHAPE, RESIZE
+from .operators import PAD, REPEAT, RESHAPE, RESIZE
 
 Maps = tuple[AxisMap, AxisMap]
 
@@ -208,8 +208,8 @@ def _counts(
 
 _READERS: dict[str, Callable[[Graph, Tensor, Call, str], Copying | Refused | None]] = {
     RESIZE: _resize,
-    "repeat": _repeat,
+    REPEAT: _repeat,
     "take": _take,
-    "nn.pad": _pad,
+    PAD: _pad,
     RESHAPE: _broadcast,
 }
