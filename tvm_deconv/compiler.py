@@ -55,7 +55,6 @@ from tvm_deconv.transform import (
 )
 from tvm_deconv.transform.legalize import legalize_passes
 from tvm_deconv.transform.lower.explained import explain_kernels
-from tvm_deconv.transform.lower.lower_integers import explain_integers, explain_products
 from tvm_deconv.transform.normalisations import MergeNormalisations
 from tvm_deconv.transform.receptive_field import receptive_field
 from tvm_deconv.transform.transposed_products import ReadTransposed
@@ -281,8 +280,5 @@ def explain(
     mod, report = rewrite_upsampling(raised, chooser)
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
-        of_bytes = (
-            (explain_integers(chooser), explain_products(chooser)) if options.allow_integers else ()
-        )
-        kernels, weights = explain_kernels(mod, chooser, *of_bytes)
+        kernels, weights = explain_kernels(mod, chooser, options.allow_integers)
     return replace(report, kernels=kernels, weights=weights, log=words)
