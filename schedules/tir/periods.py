@@ -123,7 +123,7 @@ def _in_addresses(stmt: tirx.Stmt) -> list[Any]:
     places: list[Any] = []
     accesses = (TensorLoad, tirx.BufferStore)
     tvm_ffi.structural_walk(stmt, (accesses, lambda access: places.extend(access.indices)))
-    return [term for place in places for term in _remainders(place)]
+    return _remainders(places)
 
 
 def _remainders(node: Any) -> list[Any]:

@@ -12,6 +12,7 @@ from tvm.target import Target
 
 from tvm_deconv.schedules.tir.edit import blocks_allocate
 
+from .registers import in_registers
 from .trusted import unchecked
 
 # Passes of TVM's lowering that find nothing to do in functions for processors, but look for long:
@@ -32,7 +33,10 @@ PIPELINE = "tvm_deconv"
 
 
 def _pipeline() -> tuple[tvm.transform.Pass, Any, Any]:
-    """TVM's own, for each function less what finds nothing to do there, and checks that hold."""
+    """TVM's own, for each function less what finds nothing to do there, and checks that hold.
+
+    What the code generator would put back is in registers.
+    """
     lower, finalize_host, finalize_device = tirx.get_tir_pipeline("s_tir")
 
     @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.lower")
@@ -46,7 +50,11 @@ def _pipeline() -> tuple[tvm.transform.Pass, Any, Any]:
                 done.update(lower(tvm.IRModule(functions, attrs=mod.attrs)))
         return unchecked(done)
 
-    return lowered, finalize_host, finalize_device
+    @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.finalize")
+    def finalized(mod: tvm.IRModule, _context: PassContext) -> tvm.IRModule:
+        return in_registers(finalize_host()(mod))
+
+    return lowered, lambda: finalized, finalize_device
 
 
 tirx.register_tir_pipeline(PIPELINE, _pipeline)

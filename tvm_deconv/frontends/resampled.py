@@ -76,6 +76,16 @@ def linear_factor(axis: Resampled, size: Any, dtype: str) -> int | None:
     return factor
 
 
+def repeats(axis: Resampled, size: Any) -> int | None:
+    """r where output i copies input i div r, of fixed sizes, even if the last has fewer copies."""
+    if not isinstance(axis.kernel, Nearest) or axis.fills or not is_fixed(axis, size):
+        return None
+    factor = -(-axis.size // size)
+    indices, _ = tables(axis, size, axis.size, "float32")
+    copied = np.arange(axis.size) // factor
+    return factor if copied[-1] == size - 1 and (indices[0] == copied).all() else None
+
+
 def why_not_folded(axis: Resampled, size: Any) -> str:
     """What keeps a resampling from being folded into the convolution behind it, for a report."""
     if isinstance(axis.kernel, Nearest):
