@@ -34,6 +34,7 @@ def _operators(names: frozenset[str]) -> frozenset[str]:
 # Elementwise operators of one tensor and of several.
 UNARY = _operators(operators.UNARY)
 BROADCAST = _operators(operators.BROADCAST)
+ELEMENTWISE = UNARY | BROADCAST
 PIXEL_SHUFFLE = "relax.nn.pixel_shuffle"
 CONCAT = f"relax.{operators.CONCAT}"
 STRIDED_SLICE = "relax.strided_slice"
