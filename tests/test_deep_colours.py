@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from PIL import Image
 from quick_network import unoptimised
-from upscaling import upscaler
+from upscaling import QUICK, upscaler
 
 import tvm_deconv
 from tvm_deconv import Pixels, images
@@ -62,7 +62,9 @@ def libraries(tmp_path_factory):
     folder = tmp_path_factory.mktemp("libraries")
     for channels in (1, 3):
         path = folder / f"{channels}.so"
-        compile_library(upscaler(channels), path, unoptimised(), pixels=Pixels("0..1"))
+        compile_library(
+            upscaler(channels), path, unoptimised(), variant=QUICK, pixels=Pixels("0..1")
+        )
     return folder
 
 

@@ -6,6 +6,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+# Of free sizes it is compiled in a tenth of the time of that which is chosen for one channel.
+QUICK = "tdc"
+
 
 def upscaler(channels=1, dims=("n", "h", "w"), operator="Relu", tail=()) -> onnx.ModelProto:
     """conv(3x3) to 4 x channels, a pointwise operator, pixel shuffle by 2."""
