@@ -35,11 +35,6 @@ def resolve_target(spec: str | Mapping[str, Any] | Target) -> Target:
     return backend_of(target).complete(target)
 
 
-def processor_of(target: Target) -> Target:
-    """The CPU that runs a library for ``target``: itself, or the host of a GPU."""
-    return backend_of(target).processor(target)
-
-
 def is_this_machine(target: Target) -> bool:
     """Whether this process surely runs what is compiled for a target: a CPU of the same name."""
     here = resolve_target("host")

@@ -19,8 +19,8 @@ from tvm.sym import Analyzer
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.names import EDGE
 from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.hiding import of_any_length
 from tvm_deconv.schedules.tir.known import Known
-from tvm_deconv.schedules.tir.sizes import of_any_length
 
 from .tiling import Tiling
 
@@ -70,7 +70,7 @@ class TileStore:
 
         group = lanes * stride
         var = tirx.Var(loop.loop_var.name, loop.loop_var.ty)
-        first = edit.substitute(realize.iter_values[-1], {loop.loop_var: 0})
+        first = edit.bind(realize.iter_values[-1], {loop.loop_var: 0})
         reads = edit.widen(realize.block.reads[0], {4: (0, stride), 6: (x, lanes)})
         writes = edit.widen(realize.block.writes[0], {5: (j, group)})
         body = edit.with_block(

@@ -106,7 +106,7 @@ def test_once(func: tirx.PrimFunc, loop_name: str) -> tirx.PrimFunc:
     for ic: gather += if_then_else(hit, product, 0)  =>  if hit: for ic: gather += product
     """
     update = edit.find_block(func.body, GATHER + "_update")
-    place = {a.var: v for a, v in zip(update.block.iter_vars, update.iter_values, strict=True)}
+    place = edit.place_of(update.block, update.iter_values)
     store = update.block.body
     hit, product, _ = store.value.b.args
     added = tirx.BufferStore(store.buffer, store.value.a + product, store.indices)

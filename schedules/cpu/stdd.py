@@ -94,7 +94,7 @@ class _Scatter:
         update = edit.find_block(func.body, PHASES + "_update")
         _, inner = divided(edit.loops_to(func.body, update))
         first = {loop.loop_var: 0 for loop in inner}
-        _, self.group, self.first_o, *_ = (edit.substitute(v, first) for v in update.iter_values)
+        _, self.group, self.first_o, *_ = (edit.bind(v, first) for v in update.iter_values)
         self.sums = update.block.writes[0].source
         _, pad, weight = (region.source for region in update.block.reads)
         self.pad, self.weight = pad, weight

@@ -81,7 +81,7 @@ def _insert_zeros(func: tirx.PrimFunc, conv: ConvTranspose2d) -> tirx.PrimFunc:
         _, sample, zero = store.value.args
         source = realize.block.reads[0].source
         *place, _ = realize.iter_values
-        first = edit.substitute(realize.iter_values[3], {loop.loop_var: 0})
+        first = edit.bind(realize.iter_values[3], {loop.loop_var: 0})
         row = place[2] + definition.dense(conv).h.halo[0]
         left, stride = definition.dense(conv).w.halo[0], conv.w.stride
         begin = tirx.max(tirx.floordiv(first + left + (stride - 1), stride), 0)

@@ -169,9 +169,8 @@ def _in_terms_of_loops(stmt: tirx.Stmt) -> tirx.Stmt:
     """The statement with the variables of its blocks replaced by what they are bound to."""
 
     def opened(realize: s_tir.SBlockRealize) -> tirx.Stmt:
-        variables = (iter_var.var for iter_var in realize.block.iter_vars)
-        bound = dict(zip(variables, realize.iter_values, strict=True))
-        return _substituted(realize.block.body, bound)
+        place = edit.place_of(realize.block, realize.iter_values)
+        return edit.substitute(realize.block.body, place)
 
     return tvm_ffi.structural_map(stmt, (s_tir.SBlockRealize, opened))
 
@@ -188,8 +187,4 @@ def _uses(expr: Expr, var: Var) -> bool:
 
 
 def _at(node: Any, var: Var, place: Expr) -> Any:
-    return _substituted(node, {var: place})
-
-
-def _substituted(node: Any, values: Mapping[Var, Expr]) -> Any:
-    return tvm_ffi.structural_map(node, (Var, lambda var: values.get(var, var)))
+    return edit.substitute(node, {var: place})

@@ -66,9 +66,9 @@ def in_own_coordinates(func: tirx.PrimFunc, keep: str = "") -> tirx.PrimFunc:
 
     def load(node: TensorLoad) -> Any:
         scratch = own.get(node.source)
-        return (
-            node if scratch is None else tirx.BufferLoad(scratch.part, scratch.place(node.indices))
-        )
+        if scratch is None:
+            return node
+        return tirx.BufferLoad(scratch.part, scratch.place(node.indices))
 
     def store(node: tirx.BufferStore) -> Any:
         scratch = own.get(node.buffer)
@@ -121,7 +121,7 @@ def _scratch(whole: Any, nests: Sequence[tuple[SBlockRealize, list[tirx.For]]]) 
         shared += 1
     inner = around[shared:]
     first, last = (
-        [edit.substitute(value, position) for value in writer.iter_values]
+        [edit.bind(value, position) for value in writer.iter_values]
         for position in (
             {loop.loop_var: 0 for loop in inner},
             {loop.loop_var: int(loop.extent) - 1 for loop in inner},

@@ -60,6 +60,17 @@ class Interpolated:
     factors: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Repeated:
+    """A tensor whose sample o copies sample o div ``factors`` of ``data``, along each axis.
+
+    The last sample of an axis may have fewer copies: the shapes say so.
+    """
+
+    data: Tensor
+    factors: tuple[int, ...]
+
+
 class Graph(ABC):
     """One function. Matching never changes it: a rule that finds nothing leaves no trace.
 
@@ -132,6 +143,10 @@ class Graph(ABC):
 
         Nobody can fold one without a ``BorderBuilder``.
         """
+        return None
+
+    def repeated(self, tensor: Tensor) -> Repeated | None:
+        """What the function ``tensor`` repeats, where no operator of the vocabulary does."""
         return None
 
     def is_line(self, tensor: Tensor) -> bool:
@@ -227,21 +242,28 @@ class VolumeBuilder(Builder, Protocol):
 
 @runtime_checkable
 class BorderBuilder(Builder, Protocol):
-    """A ``Builder`` that can also enlarge a map linearly, and correct its border.
+    """A ``Builder`` that can also enlarge a map linearly, and correct the border of one.
 
-    ``algebra.bilinear`` says how.
+    ``algebra.bilinear`` and ``algebra.outside`` say how.
     """
 
     def linear(self, x: Any, factor: tuple[int, int]) -> Any:
         """``x`` enlarged linearly (half_pixel) along height and width."""
 
     def border_lines(
-        self, x: Any, axis: int, ends: tuple[bool, bool], factor: int, copies: tuple[int, int]
+        self,
+        x: Any,
+        axis: int,
+        ends: tuple[bool, bool],
+        factor: int,
+        copies: tuple[int, int],
+        linear: bool,
     ) -> Any:
         """The first and the last (as ``ends`` says) row (``axis`` 2) or column (3) of (N, C, H, W).
 
-        As (N, S*C, 1, L), the first before the last: enlarged linearly by ``factor`` along the
-        line, which then goes on with its edge for ``copies`` samples at begin and end.
+        As (N, S*C, 1, L), the first before the last: enlarged by ``factor`` along the line,
+        linearly or by copying, which then goes on with its edge for ``copies`` samples at begin and
+        end, or is cropped where they are negative.
         """
 
     def add_border(

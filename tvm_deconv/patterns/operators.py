@@ -12,6 +12,8 @@ RESIZE = "image.resize2d"
 RESHAPE = "reshape"
 TRANSPOSE = "permute_dims"
 SHUFFLE = "nn.depth_to_space"
+# A part without gaps: ``attrs.begin`` has the first element along each axis.
+SLICE = "slice"
 BATCH_NORM = "nn.batch_norm"
 BIAS = "nn.bias_add"
 PRELU = "nn.prelu"

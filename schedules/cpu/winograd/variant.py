@@ -167,7 +167,7 @@ def compute(
     )
     shape = conv.output_shape(batch, height, width)
     outputs = te.compute(
-        shape, lambda n, c, oh, ow: products[(n, *[0] * (len(products.shape) - 1))], name=OUTPUTS
+        shape, lambda n, c, oh, ow: products(n, *[0] * (len(products.shape) - 1)), name=OUTPUTS
     )
     return te.compute(shape, lambda *at: outputs[at].astype(x.dtype), name=STORE)
 
