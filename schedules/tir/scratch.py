@@ -57,7 +57,8 @@ def in_own_coordinates(func: tirx.PrimFunc, keep: str = "") -> tirx.PrimFunc:
     blocks: list[SBlockRealize] = []
     tvm_ffi.structural_walk(root.block.body, (SBlockRealize, blocks.append))
     nests = [(realize, edit.loops_to(root, realize)) for realize in blocks]
-    kept, own = [], {}
+    kept: list[Any] = []
+    own: dict[Any, _Scratch] = {}
     for whole in root.block.alloc_buffers:
         if whole.name == keep:
             kept.append(whole)
