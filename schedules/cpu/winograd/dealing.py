@@ -1,5 +1,5 @@
 """Rows of a strip's input, dealt out to vectors of tiles: right from the input, or near its borders
-under a mask, or from a copy with zeros around it."""
+from a copy with zeros around it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 from .strip import Strip
 from .tile import LINE
 
-# Lanes of AVX-512, which loads those under a mask at no cost.
-_MASKED_LANES = 16
-
 
 @dataclass(frozen=True)
 class Slice:
@@ -28,18 +25,6 @@ class Slice:
     channel: Any
     deep: Any
     k: Any
-
-
-def are_copied(strip: Strip) -> bool:
-    """Whether rows are copied near borders, and all of them behind a pointwise operator.
-
-    Elements that are stored one by one take places in the queue of stores, and a vector of them
-    waits until all that was stored before it is in the cache, transformed tiles in level 2: on an
-    Intel Xeon (model 207) copies took a seventh of what 28 channels of 320x180 take to be read.
-    """
-    layout = strip.layout
-    masked = strip.lanes == _MASKED_LANES and layout.tail <= layout.w.unit
-    return not (strip.reads_input and masked)
 
 
 def copy_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
@@ -102,7 +87,7 @@ def spread_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
     waits for all that was stored before it to reach the cache: transformed tiles, in level 2.
     """
     layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
-    copied = are_copied(strip)
+    n, _, _, _, g, _ = strip.place
     y, there, first = _origin(strip, at, i)
     width = strip.x.shape[3]
     k_row = at.k * layout.h.inputs + i
@@ -114,16 +99,15 @@ def spread_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
             return strip.load(strip.rows, [place, start + j])
 
         def of_input(j: Any) -> Any:
-            return _as_sums(strip, strip.load(strip.x, _element(strip, at, y, first + start + j)))
-
-        def under_mask(j: Any) -> Any:
-            return _as_sums(strip, _inside(strip, at, (y, there), first + start + j))
+            c = g * strip.conv.group_inputs + at.channel
+            value = strip.load(strip.x, [n, c, y, first + start + j])
+            return value.astype(f"{ACCUMULATE_DTYPE}x{lanes}")
 
         if not strip.reads_input:
             return deal(of_copy)
         begin, end = first + start, first + start + count
         inside = tirx.all(*there, begin >= 0, end <= width)
-        return tirx.IfThenElse(inside, deal(of_input), deal(of_copy if copied else under_mask))
+        return tirx.IfThenElse(inside, deal(of_input), deal(of_copy))
 
     chunk = strip.loop("t", layout.chunks)
 
@@ -162,25 +146,3 @@ def _origin(strip: Strip, at: Slice, i: Any) -> tuple[Any, list[Any], Any]:
     _, sy, sx, f, _, _ = strip.place
     y, there = strip.places.read(sy, f, at.deep * d.unit + at.k, i)
     return y, there, sx * w.span + w.first
-
-
-def _element(strip: Strip, at: Slice, y: Any, column: Any) -> list[Any]:
-    n, _, _, _, g, _ = strip.place
-    return [n, g * strip.conv.group_inputs + at.channel, y, column]
-
-
-def _inside(strip: Strip, at: Slice, row: tuple[Any, list[Any]], column: Any) -> Any:
-    """A vector of row ``y`` of the input, if it is ``there``; 0 in lanes that lie beside it."""
-    (y, there), lanes, dtype = row, strip.lanes, "int32"
-    width = strip.x.shape[3]
-    lane = edit.ramp(tirx.const(0, dtype), lanes)
-    end = tirx.Select(tirx.all(*there), width - column, edit.zero_like(column))
-    first = tirx.Broadcast(tirx.Cast(dtype, -column), lanes)
-    mask = tirx.And(lane >= first, lane < tirx.Broadcast(tirx.Cast(dtype, end), lanes))
-    zeros = tirx.Broadcast(tirx.const(0, strip.x.dtype), lanes)
-    place = tirx.address_of(tirx.BufferLoad(strip.x, _element(strip, at, y, column)))
-    return tirx.call_llvm_intrin(str(zeros.ty.dtype), "llvm.masked.load", place, mask, zeros)
-
-
-def _as_sums(strip: Strip, vector: Any) -> Any:
-    return vector.astype(f"{ACCUMULATE_DTYPE}x{strip.lanes}")

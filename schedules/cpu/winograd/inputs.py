@@ -11,7 +11,7 @@ from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.sizes import of_any_length
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 
-from .dealing import Slice, are_copied, copy_row, fetch_row, spread_row
+from .dealing import Slice, copy_row, fetch_row, spread_row
 from .filters import transformed
 from .strip import ROWS, Strip
 
@@ -73,7 +73,7 @@ def _read_in_turns(strip: Strip) -> tirx.Stmt:
         transform = edit.rebuild([turn], tirx.IfThenElse(ready, transform, None))
         return tirx.SeqStmt([transform, new(dealt)(i, place)])
 
-    passes = [_rows_in_groups(strip, rows, [*([new(copied)] if are_copied(strip) else []), in_turn])]
+    passes = [_rows_in_groups(strip, rows, [new(copied), in_turn])]
     if h.points > 1:
         columns = _transform_columns(strip, now, ty)
         passes.append(tirx.IfThenElse(is_one, columns, None))
@@ -97,8 +97,7 @@ def _read_stacks(strip: Strip) -> tirx.Stmt:
     def dealt(i: Any, place: Any) -> tirx.Stmt:
         return tirx.SeqStmt([fetch_row(strip, at, i), spread_row(strip, at, i, place)])
 
-    parts = [*([copied] if are_copied(strip) else []), dealt]
-    deal = edit.rebuild([k], _rows_in_groups(strip, h.inputs, parts))
+    deal = edit.rebuild([k], _rows_in_groups(strip, h.inputs, [copied, dealt]))
     of_point = Slice(channel.loop_var, deep.loop_var, point.loop_var)
     passes = [edit.rebuild([unit], _transform_rows(strip, of_point, ty.loop_var, unit.loop_var))]
     if h.points > 1:
