@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from tvm.target import Target
-
 from tvm_deconv.backends import machine_of
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec, resolve_log
 from tvm_deconv.schedules.budget import Growth, budget_of
 from tvm_deconv.schedules.choice import AUTO, Preferences
 from tvm_deconv.schedules.chooser import Chooser
-from tvm_deconv.targets import resolve_target
+from tvm_deconv.targets import TargetSpec, resolve_target
 
-TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
 # What a pass is made for: a target, or a chooser that it shares with others.
 ChooserSpec: TypeAlias = TargetSpec | Chooser
 

@@ -8,7 +8,7 @@ from typing import Any
 from tvm import tirx
 
 from tvm_deconv.schedules.tir import edit
-from tvm_deconv.schedules.tir.sizes import of_any_length
+from tvm_deconv.schedules.tir.hiding import of_any_length
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 
 from .dealing import Slice, copy_row, fetch_row, spread_row
