@@ -88,11 +88,8 @@ class _Finisher:
         if name == EDGE:
             return tirx.Evaluate(0)  # written where the store reads it
         if isinstance(stmt, SBlockRealize):
-            body, buffers = self.visit(stmt.block.body, known), list(stmt.block.alloc_buffers)
-            if self.edge_block is not None:
-                unused = self.edge_block.block.writes[0].source
-                buffers = [self.rows.edge_rows, *(b for b in buffers if not b.same_as(unused))]
-            return edit.with_block(stmt, body=body, alloc_buffers=buffers)
+            # The rows of the edge are allocated where they are stored.
+            return edit.with_block(stmt, body=self.visit(stmt.block.body, known), alloc_buffers=[])
         if name is not None or not isinstance(stmt, tirx.For):
             return stmt
         known = known.inside(stmt)

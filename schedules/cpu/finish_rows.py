@@ -56,6 +56,7 @@ class TileStore:
         store, load = realize.block.body, realize.block.body.value
         j = realize.block.iter_vars[-1].var
         *lead, _, y, x = load.indices
+        *row, column = store.indices
         inputs = [
             tirx.BufferLoad(load.source, [*lead, edit.const_like(j, f), y, edit.ramp(x, lanes)])
             for f in range(stride)
@@ -64,7 +65,7 @@ class TileStore:
         for part in range(stride):
             lane = range(part * lanes, (part + 1) * lanes)
             shuffled = edit.shuffle(inputs, [i % stride * lanes + i // stride for i in lane])
-            target = [*store.indices[:-1], edit.ramp(j + part * lanes, lanes)]
+            target = [*row, edit.ramp(column + part * lanes, lanes)]
             stores.append(tirx.BufferStore(store.buffer, shuffled, target))
 
         group = lanes * stride
@@ -109,7 +110,8 @@ class TileStore:
         part = self._rows(
             known, lambda row: row.elements(block, copy, self.edge_rows, width), looped=True
         )
-        return tirx.IfThenElse(last <= self.out_shape[3], whole, tirx.SeqStmt([fill, part]))
+        by_elements = edit.allocating([self.edge_rows], [fill, part])
+        return tirx.IfThenElse(last <= self.out_shape[3], whole, by_elements)
 
     def _rows(
         self, known: Known, store: Callable[[_Row], tirx.Stmt], looped: bool = False

@@ -18,7 +18,7 @@ from tvm_deconv.schedules import llvm
 
 from .launch import launch_words
 from .linker import linker_for
-from .lowering import PIPELINE, lean_lowering
+from .lowering import PIPELINE, lean_lowering, target_of
 from .packing import Packing
 from .registry import backend_of
 
@@ -37,7 +37,8 @@ def compiled(func: tvm.tirx.PrimFunc, target: Target) -> Any:
     backend.register_compiler()
     pipeline = PIPELINE if backend.device_kind == "cpu" else "default"
     with lean_lowering(target):
-        return tvm.compile(tvm.IRModule({"main": func}), target=target, tir_pipeline=pipeline)
+        mod = tvm.IRModule({"main": func})
+        return tvm.compile(mod, target=target_of(func, target), tir_pipeline=pipeline)
 
 
 def linker(target: Target) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import tvm
@@ -11,6 +12,7 @@ from tvm.ir.transform import PassContext
 from tvm.target import Target
 
 from tvm_deconv.schedules.tir.edit import blocks_allocate
+from tvm_deconv.schedules.tir.last_steps import OPT_LEVEL
 
 from .registers import in_registers
 from .trusted import unchecked
@@ -27,6 +29,9 @@ _IDLE_ON_CPUS = (
 )
 # Makes buffers as small as what is used of them.
 _COMPACTION = "s_tir.CompactBufferAllocation"
+
+# LLVM's level where a target says nothing.
+_MOST_OPTIMIZED = 3
 
 # The name of TVM's lowering for the kernels of a network (``tirx.build``).
 PIPELINE = "tvm_deconv"
@@ -58,6 +63,20 @@ def _pipeline() -> tuple[tvm.transform.Pass, Any, Any]:
 
 
 tirx.register_tir_pipeline(PIPELINE, _pipeline)
+
+
+def target_of(func: tirx.PrimFunc, target: Target) -> Target:
+    """``target``, of no more of LLVM's optimizations than the schedule of ``func`` wants."""
+    level = int(func.attrs.get(OPT_LEVEL, _MOST_OPTIMIZED))
+    if target.kind.name != "llvm" or level >= int(target.attrs.get("opt-level", _MOST_OPTIMIZED)):
+        return target
+    return _with_level(target, level)
+
+
+@lru_cache(maxsize=8)
+def _with_level(target: Target, level: int) -> Target:
+    # Two targets that say the same are not equal: kernels of one level share this one.
+    return Target({**target.export(), "opt-level": level})
 
 
 def lean_lowering(target: Target) -> PassContext:

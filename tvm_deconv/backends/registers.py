@@ -1,4 +1,4 @@
-"""Named values in memory, which LLVM turns to registers, of kernels with places that are hidden.
+"""Named values in memory, which LLVM turns to registers, of kernels that want it so.
 
 TVM's code generator simplifies the value of each name with the values of all names in it put in
 their places, before it makes an instruction of it. A kernel that is written out for any size has
@@ -22,15 +22,17 @@ import tvm_ffi
 from tvm import tirx
 from tvm.ir import Call, Var
 
+from tvm_deconv.schedules.tir.last_steps import NAMES_IN_MEMORY
+
 _CALLS_LLVM = tvm.ir.Op.get("tirx.call_llvm_pure_intrin"), tvm.ir.Op.get("tirx.call_llvm_intrin")
 
 
 def in_registers(mod: tvm.IRModule) -> tvm.IRModule:
-    """Lowered functions for the code generator; those without hidden places stay as they are."""
+    """Lowered functions for the code generator, which ``NAMES_IN_MEMORY`` marks among others."""
     changed = {
-        name: kept
+        name: _in_registers(func)
         for name, func in mod.functions.items()
-        if isinstance(func, tirx.PrimFunc) and (kept := _in_registers(func)) is not func
+        if NAMES_IN_MEMORY in func.attrs
     }
     if changed:
         mod = mod.clone()
@@ -41,8 +43,6 @@ def in_registers(mod: tvm.IRModule) -> tvm.IRModule:
 def _in_registers(func: tirx.PrimFunc) -> tirx.PrimFunc:
     binds: list[tirx.Bind] = []
     tvm_ffi.structural_walk(func.body, (tirx.Bind, binds.append))
-    if not any(map(_is_hidden, binds)):
-        return func
     registers = {
         bind.var: tirx.decl_buffer((1,), bind.var.ty.dtype, name=bind.var.name)
         for bind in binds
