@@ -147,7 +147,7 @@ def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[Regi
         if machine.has_few_registers and tile.vectors > 1:
             at_once = tile.vectors
         registers = accumulators + at_once + 1
-        on_stack = 4 * tile.lanes * accumulators < STACK_BYTES
+        on_stack = machine.sum_bytes * tile.lanes * accumulators < STACK_BYTES
         fits = registers <= machine.vector_registers and tile.channels <= conv.group_outputs
         if machine.has_few_registers and conv.group_inputs == 1 < conv.group_outputs:
             fits &= accumulators <= _MOST_OF_ONE_INPUT
@@ -201,10 +201,10 @@ def _strips(
     tiles = -(-columns // tile.columns)
     splits = [d for d in range(1, channel_tiles + 1) if channel_tiles % d == 0]
     for height in range(1, max_rows + 1):
-        in_bytes = 4 * conv.group_inputs * (height + conv.h.halo_extent)
+        in_bytes = machine.sum_bytes * conv.group_inputs * (height + conv.h.halo_extent)
         for split in splits:
             sums = planes * channel_tiles * tile.channels // split
-            column_bytes = in_bytes + 4 * height * sums
+            column_bytes = in_bytes + machine.sum_bytes * height * sums
             affordable = (machine.l2_bytes // column_bytes - conv.w.halo_extent) // tile.columns
             blocks = -(-tiles // max(affordable, 1))
             yield Strip(height, -(-tiles // blocks), split)

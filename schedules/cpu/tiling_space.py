@@ -165,7 +165,7 @@ class TilingSpace:
         if form.tiled is not None:
             taps = form.tiled.w.max_taps * (form.tiled.h.max_taps if tile.unroll_th else 1)
             copies = form.copies * (form.tiled.h.stride if tile.unroll_fh else 1)
-            on_stack = 4 * tile.lanes * accumulators
+            on_stack = machine.sum_bytes * tile.lanes * accumulators
             costs += [
                 Cost("vector registers", accumulators + tile.vectors + 1, machine.vector_registers),
                 Cost("bytes of accumulators on the stack", on_stack, STACK_BYTES - 1),

@@ -23,7 +23,9 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.choice import Preferences, choose
 from tvm_deconv.schedules.cpu.integer.depthwise.kernel import DepthwiseInteger
+from tvm_deconv.schedules.cpu.integer.depthwise.planes import PlanesInteger
 from tvm_deconv.schedules.cpu.integer.depthwise.write import write_depthwise
+from tvm_deconv.schedules.cpu.integer.depthwise.write_planes import write_planes
 from tvm_deconv.schedules.cpu.integer.kernel import Integer, Store
 from tvm_deconv.schedules.cpu.integer.matmul.kernel import Matmul
 from tvm_deconv.schedules.cpu.integer.matmul.pair import MatmulPair, write_pair
@@ -101,6 +103,8 @@ def function_of(kernel: IntegerKernel | Matmul | MatmulPair, shape: Sequence[Any
         return write_unfolded(kernel, shape)
     if isinstance(kernel, DepthwiseInteger):
         return write_depthwise(kernel, shape)
+    if isinstance(kernel, PlanesInteger):
+        return write_planes(kernel, shape)
     return write(kernel, shape)
 
 
