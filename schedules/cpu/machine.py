@@ -35,6 +35,7 @@ class CpuMachine:
     maxima and minima in one instruction that are NaN where an operand is. ``narrow`` multiplies
     bytes by weights of int8, ``wide`` by weights of int16. A sum takes ``sum_bytes``.
     ``orders_bytes`` says that an instruction puts the bytes of a vector into any order.
+    ``fuses`` says that it multiplies and adds with one rounding.
     """
 
     name: str
@@ -53,6 +54,7 @@ class CpuMachine:
     wide: Dot = PLAIN
     sum_bytes: int = 4
     orders_bytes: bool = False
+    fuses: bool = False
 
     # Fields of a tile whose product is the number of sums in a thread's registers, as vectors.
     SUMS: ClassVar[tuple[str, ...]] = ("vectors", "channels")
@@ -177,6 +179,7 @@ def _machine(text: str, available: int | None) -> CpuMachine:
         narrow=dot_of(target),
         wide=wide_dot_of(target),
         orders_bytes=_has(target, "avx512vbmi"),
+        fuses=any(_has(target, feature) for feature in ("fma", "fp-armv8", "vfp4")),
     )
 
 
