@@ -65,7 +65,8 @@ class PlanesInteger(OfBytes):
         made = []
         for lane in range(self.dot.lanes):
             y, x = divmod(turn + group * lane, columns)
-            for _, _, row, column in (taps[word * group : (word + 1) * group] + taps)[:group]:
+            for i in range(word * group, (word + 1) * group):
+                _, _, row, column = taps[i % len(taps)]
                 row, column = y * down + row, x * right + column
                 inside = 0 <= row < height and 0 <= column < width
                 made.append(row * width + column if inside else MOST_SAMPLES)
