@@ -30,10 +30,15 @@ _IN_HALF: dict[type, Mapping[str, Variant]] = {CpuMachine: IN_HALF, GpuMachine: 
 def variants_for(machine: Machine, accumulate: str = ACCUMULATE_DTYPE) -> Mapping[str, Variant]:
     """The variants of this kind of machine by name, in the order in which a tie is decided.
 
-    With sums of ``accumulate`` those that have such a form; the others sum in float32.
+    With sums of ``accumulate`` those that have such a form, and as others those in float32, for
+    layers that the former refuse; the rest sum in float32.
     """
     variants = _VARIANTS[type(machine)]
-    return {**variants, **_IN_HALF[type(machine)]} if accumulate == HALF else variants
+    if accumulate != HALF:
+        return variants
+    halved = _IN_HALF[type(machine)]
+    others = {f"{name} in {ACCUMULATE_DTYPE}": variants[name] for name in halved}
+    return {**variants, **halved, **others}
 
 
 def variants_of_dtype(machine: Machine, dtype: str) -> Mapping[str, AnyVariant]:

@@ -208,6 +208,8 @@ def _loop_refusal(form: TilingForm, tile: Tiling, machine: CpuMachine) -> str | 
             return "phases in height have unlike taps, which needs unroll_th"
         if form.tile_of_phases and not (tile.unroll_fh or tile.inner_fh):
             return "phases in height have unlike taps, which needs unroll_fh or inner_fh"
+    if machine.sum_bytes < 4 and machine.multiplies_by_lane and not tile.weight_vectors:
+        return "sums of float16 need weight_vectors: weights of a tap in whole vectors"
     if tile.weight_vectors:
         weights = form.tiled.w.stride * tile.channels
         if not machine.multiplies_by_lane:

@@ -217,7 +217,7 @@ def test_only_forms_that_can_pay_are_chosen_without_a_measurement(target, free):
             assert chosen.variant.name in ("revd2", "tdc"), chosen.reason
 
 
-@pytest.mark.skipif(opencl.MISSING_HALF, reason="this OpenCL has no float16")
+@opencl.half_required
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("target", ["mali", "adreno"])
 @pytest.mark.parametrize("corner", CORNERS)
