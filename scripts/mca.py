@@ -166,6 +166,15 @@ def _scheduled(layer: str, variant: Variant, tile: Tiling | WinogradTile) -> tvm
     return variant.schedule(func, conv, tile)
 
 
+def _takes_half(layer: str, core: str) -> bool:
+    """Whether sums of float16 are for the core, and its kernel for the layer."""
+    (conv, sizes), machine, half = LAYERS[layer], cpu_machine(_target(core)), REVD2_IN_HALF
+    if machine.in_half is None:
+        return False
+    tile = half.choose(conv, sizes, machine)
+    return half.space.refusal(conv, sizes, tile, machine) is None
+
+
 def compiled_integers(layer: str, core: str) -> Kernel:
     """The layer quantized, of bytes to bytes, as the machine model takes it.
 
@@ -232,7 +241,7 @@ def rows(layers: list[str], cores: list[str]) -> Iterator[Row]:
                 kernel = compiled(layer, variant, core)
                 yield from (row(layer, variant.name, kernel, view) for view in views)
         for core in cores:
-            if cpu_machine(_target(core)).in_half is not None:
+            if _takes_half(layer, core):
                 kernel = compiled(layer, REVD2_IN_HALF, core)
                 name = f"{REVD2_IN_HALF.name} {REVD2_IN_HALF.accumulate}"
                 views = [view for view in INTEGER_VIEWS if view.core == core]
