@@ -286,6 +286,13 @@ def _prelu(call: relax.Call, x: np.ndarray, slope: np.ndarray) -> np.ndarray:
     return np.where(x > 0, x, x * slope.reshape(shape))
 
 
+def _strided_slice(call: relax.Call, x: np.ndarray, axes: Any, begin: Any, end: Any) -> np.ndarray:
+    at = [slice(None)] * x.ndim
+    for axis, first, last in zip(axes, begin, end, strict=True):
+        at[int(axis.value)] = slice(int(first.value), int(last.value))
+    return x[tuple(at)]
+
+
 def _number(expr: Any) -> float:
     return float(expr.value)
 
@@ -309,6 +316,7 @@ _EVALUATE: dict[str, Callable[..., Any]] = {
     "permute_dims": lambda c, x: x.transpose([int(a) for a in c.attrs.axes]),
     "repeat": lambda c, x: x.repeat(int(c.attrs.repeats), int(c.attrs.axis)),
     "tile": lambda c, x: np.tile(x, tuple(int(n) for n in c.attrs.repeats)),
+    "strided_slice": _strided_slice,
     "take": lambda c, x, i: x.take(i, int(c.attrs.axis)),
     "add": lambda c, x, y: x + y,
     "subtract": lambda c, x, y: x - y,

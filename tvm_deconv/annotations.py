@@ -7,6 +7,10 @@ RESAMPLED = "tvm_deconv.resampled"
 # resize (half_pixel) by that whole factor.
 INTERPOLATED = "tvm_deconv.interpolated"
 
+# Of a PrimFunc that resamples one axis of its first operand: "axis factor", where output sample o
+# copies input sample o div factor, whether or not the last one gets all of its copies.
+REPEATED = "tvm_deconv.repeated"
+
 # Of a function of ``transform.borders``: "top bottom left right", the outputs at each side that it
 # adds to. Its operands are the tensor, then the lines along rows and along columns where there are.
 BORDER = "tvm_deconv.border"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeAlias
 
 import tvm
 from tvm import relax
@@ -34,7 +33,7 @@ from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.schedules.cpu.processors import check_threads
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
-from tvm_deconv.targets import resolve_target
+from tvm_deconv.targets import TargetSpec, resolve_target
 from tvm_deconv.transform import (
     AddHeight,
     CheckSizes,
@@ -57,12 +56,9 @@ from tvm_deconv.transform import (
 )
 from tvm_deconv.transform.legalize import legalize_passes
 from tvm_deconv.transform.lower.explained import explain_kernels
-from tvm_deconv.transform.lower.lower_integers import explain_integers, explain_products
 from tvm_deconv.transform.normalisations import MergeNormalisations
 from tvm_deconv.transform.receptive_field import receptive_field
 from tvm_deconv.transform.transposed_products import ReadTransposed
-
-TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
 
 
 def pipeline(
@@ -295,8 +291,5 @@ def explain(
     mod, report = rewrite_upsampling(raised, chooser)
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
-        of_bytes = (
-            (explain_integers(chooser), explain_products(chooser)) if options.allow_integers else ()
-        )
-        kernels, weights = explain_kernels(mod, chooser, *of_bytes)
+        kernels, weights = explain_kernels(mod, chooser, options.allow_integers)
     return replace(report, kernels=kernels, weights=weights, log=words)

@@ -14,7 +14,7 @@ import tvm
 from tvm_deconv.backends import backend_of
 from tvm_deconv.backends.linking import linker
 from tvm_deconv.built import Built
-from tvm_deconv.compiler import TargetSpec, build, for_threads, pipeline_of
+from tvm_deconv.compiler import build, for_threads, pipeline_of
 from tvm_deconv.errors import ImageError
 from tvm_deconv.files import replacing
 from tvm_deconv.importer import Model, Shapes
@@ -30,7 +30,7 @@ from tvm_deconv.pixels import OF_BYTES, Pixels
 from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
-from tvm_deconv.targets import is_this_machine
+from tvm_deconv.targets import TargetSpec, is_this_machine
 from tvm_deconv.threads import use_threads
 
 _LEFT = "is left to be guessed by run, unless it is given (--range, range=)"

@@ -142,14 +142,26 @@ def _transpose(call: relay.Call, x: np.ndarray) -> np.ndarray:
     return x.transpose([int(axis) for axis in call.attrs.axes])
 
 
+def _strided_slice(call: relay.Call, x: np.ndarray) -> np.ndarray:
+    at = [slice(None)] * x.ndim
+    a = call.attrs
+    for axis, begin, end in zip(a.axes, a.begin, a.end, strict=True):
+        at[int(axis)] = slice(int(begin), int(end))
+    return x[tuple(at)]
+
+
 def _border_lines(call: relay.Call, x: np.ndarray) -> np.ndarray:
     a = call.attrs
     axis, (begin, end) = int(a["axis"]), (int(width) for width in a["copies"])
     x = _to_nchw(a["layout"], x)
     places = [place for place, is_read in zip((0, -1), a["ends"], strict=True) if int(is_read)]
     lines = np.concatenate([x.take(place, axis) for place in places], 1)
-    lines = _linear(lines, 2, lines.shape[2] * int(a["factor"]))
-    return np.pad(lines, ((0, 0), (0, 0), (begin, end)), "edge")[:, :, None]
+    factor = int(a["factor"])
+    is_linear = bool(int(a["linear"]))
+    lines = _linear(lines, 2, lines.shape[2] * factor) if is_linear else lines.repeat(factor, 2)
+    lines = lines[:, :, max(-begin, 0) : lines.shape[2] - max(-end, 0)]
+    more = max(begin, 0), max(end, 0)
+    return np.pad(lines, ((0, 0), (0, 0), more), "edge")[:, :, None]
 
 
 def _add_border(call: relay.Call, y: np.ndarray, line: np.ndarray) -> np.ndarray:
@@ -161,7 +173,8 @@ def _add_border(call: relay.Call, y: np.ndarray, line: np.ndarray) -> np.ndarray
     moved, side = np.moveaxis(y, axis, 2), 0
     for count, places in zip(counts, (range(depth), range(-1, -depth - 1, -1)), strict=True):
         for p, place in zip(range(count), places[:count], strict=True):
-            moved[:, :, place] += sides[:, side, :, p]
+            if p < moved.shape[2]:
+                moved[:, :, place] += sides[:, side, :, p]
         side += count > 0
     return _from_nchw(a["layout"], y)
 
@@ -193,6 +206,7 @@ _EVALUATE: dict[str, Callable[..., Any]] = {
     "transpose": _transpose,
     "layout_transform": _layout_transform,
     "repeat": lambda c, x: x.repeat(int(c.attrs.repeats), int(c.attrs.axis)),
+    "strided_slice": _strided_slice,
     "take": lambda c, x, i: x.take(i, int(c.attrs.axis)),
     "add": lambda c, x, y: x + y,
     "subtract": lambda c, x, y: x - y,

@@ -9,7 +9,7 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tvm_deconv.compiler import TargetSpec, build, for_threads, pipeline_of
+from tvm_deconv.compiler import build, for_threads, pipeline_of
 from tvm_deconv.errors import CheckError, TargetError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
@@ -20,7 +20,7 @@ from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, HALF
 from tvm_deconv.size_errors import in_words
-from tvm_deconv.targets import is_this_machine
+from tvm_deconv.targets import TargetSpec, is_this_machine
 
 from .draws import Sizes, drawn, sizes_of
 from .locate import first_wrong

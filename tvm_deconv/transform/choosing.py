@@ -16,9 +16,8 @@ from tvm_deconv.schedules.choice import AUTO, Preferences
 from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, HALF
-from tvm_deconv.targets import resolve_target
+from tvm_deconv.targets import TargetSpec, resolve_target
 
-TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
 # What a pass is made for: a target, or a chooser that it shares with others.
 ChooserSpec: TypeAlias = TargetSpec | Chooser
 

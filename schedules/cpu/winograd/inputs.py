@@ -11,7 +11,7 @@ from tvm import tirx
 from tvm.sym import Analyzer
 
 from tvm_deconv.schedules.tir import edit
-from tvm_deconv.schedules.tir.sizes import of_any_length
+from tvm_deconv.schedules.tir.hiding import of_any_length
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 

@@ -106,7 +106,7 @@ def _tile_origin(strip: Strip, products: tirx.Stmt) -> list[Any]:
     around = {loop.loop_var for loop in strip.register_tiles}
     inner = edit.loops_to(products, init)
     within = {loop.loop_var: 0 for loop in inner[1:] if loop.loop_var not in around}
-    return [edit.substitute(value, within) for value in init.iter_values]
+    return [edit.bind(value, within) for value in init.iter_values]
 
 
 def _touches(stmt: tirx.Stmt, buffer: Any) -> bool:
@@ -166,7 +166,7 @@ def _prefetching(strip: Strip, reduction: tirx.For) -> tirx.Stmt:
     tile = strip.layout.tile
     realize = edit.find_block(reduction, PRODUCTS + "_update")
     inner = {loop.loop_var: 0 for loop in edit.loops_to(reduction, realize)[1:]}
-    values = [edit.substitute(value, inner) for value in realize.iter_values]
+    values = [edit.bind(value, inner) for value in realize.iter_values]
     _, _, _, f, g, block, u, v, row, tau, channel, _ = values
     fetches = []
     turn = strip.layout.pieces * tile.channels

@@ -471,7 +471,7 @@ def prefetched_outputs(block):
         used = {var for index in place for var in tirx.analysis.undefined_vars(index)}
         for values in product(*(range(int(loops[var])) for var in used)):
             at = dict(zip(used, values, strict=True))
-            found.add(tuple(int(edit.substitute(index, at)) for index in place))
+            found.add(tuple(int(edit.bind(index, at)) for index in place))
     return found
 
 

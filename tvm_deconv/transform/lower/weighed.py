@@ -39,5 +39,5 @@ def size_of(dim: Any) -> int:
     if isinstance(dim, int):
         return dim
     free = tirx.analysis.undefined_vars(dim)
-    known = static(edit.substitute(dim, dict.fromkeys(free, MEAN_SIZE)))
+    known = static(edit.bind(dim, dict.fromkeys(free, MEAN_SIZE)))
     return known if isinstance(known, int) else MEAN_SIZE
