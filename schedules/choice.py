@@ -14,8 +14,8 @@ The order of the lookup, the first that gives an answer decides:
    count (``typical``), and ``winograd`` has to be ahead by more than the model can tell (``_TIE``):
    it is much code, which takes three times as long to compile there as the others'.
 
-``winograd=False`` takes the variant ``winograd`` out of 2 and 3; naming it as well is an error. With
-``accumulate="float16"`` there is no 2: what is in a log had sums of float32.
+``winograd=False`` takes the variant ``winograd`` out of 2 and 3; naming it as well is an error.
+With ``accumulate="float16"`` there is no 2: what is in a log had sums of float32.
 Whatever was passed over on the way stands in the reason.
 """
 

@@ -2,9 +2,9 @@
 
 A variant is one way to compute any ``ConvTranspose2d`` on one kind of machine: NCHW input, IOHW
 weights packed at compile time, output in the input's dtype, sums in ``ACCUMULATE_DTYPE`` or, where
-a caller asks for it and the variant has such a form, in ``HALF``. Its parameters (a frozen dataclass
-of its own, which has ``lanes``: how many output columns a vector store writes) may come from
-``choose`` or from a tuner: the other functions treat them alike.
+a caller asks for it and the variant has such a form, in ``HALF``. Its parameters (a frozen
+dataclass of its own, which has ``lanes``: how many output columns a vector store writes) may come
+from ``choose`` or from a tuner: the other functions treat them alike.
 """
 
 from __future__ import annotations

@@ -55,7 +55,8 @@ def _quantized(cast: tirx.Cast) -> _Quantized | None:
         return None
     if not isinstance(held.a, tirx.Max):
         return None
-    units, zero = held.a.a, 0
+    units = held.a.a
+    zero: int | None = 0
     if isinstance(units, tirx.Add):
         units, zero = units.a, _whole(units.b)
     low, high = _whole(held.a.b), _whole(held.b)
@@ -89,8 +90,9 @@ def _product(found: _Quantized, factor: float, dtype: str) -> Expr:
         return (units + tirx.const(found.zero, "int32")).astype(dtype)
 
     def held(x: Expr) -> Expr:
-        # Of NaN the second is taken.
-        below = bind("x", tirx.Select(x > least, x, least), lambda b: tirx.Select(b < most, b, most))
-        return bind("h", below, lambda h: bind("q", h * r, lambda q: rounded(h, q)))
+        # NaN is the least.
+        above = tirx.Select(x > least, x, least)
+        inside = bind("b", above, lambda b: tirx.Select(b < most, b, most))
+        return bind("h", inside, lambda h: bind("q", h * r, lambda q: rounded(h, q)))
 
     return bind("x", found.value, held)

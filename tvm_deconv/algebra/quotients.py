@@ -4,17 +4,17 @@ A processor divides a vector in the time of ten to twenty multiply-adds. With th
 
     q = x r          q' = q + (x - q c) r
 
-is the quotient but for a unit of its last place, and nearly always the rounded one. It matters only
-where a quotient lies within that of the middle between two integers, and there are so few such x for
-numbers of a byte that all of them are tried (``reciprocal``): what comes of them has to be what a
-division, rounded to float32, and then to an integer gives.
+is the quotient but for a unit of its last place, and nearly always the rounded one. It matters
+only where a quotient lies within that of the middle between two integers, and there are so few such
+x for numbers of a byte that all of them are tried (``reciprocal``): what comes of them has to be
+what a division, rounded to float32, and then to an integer gives.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# Neighbours in float32 of each middle that are tried, on both sides: an error of a unit is far less.
+# Neighbours in float32 of each middle that are tried, on both sides: errors are of a unit or two.
 _NEAR = 16
 # Of c: neither its reciprocal nor what is left of x is a denormal number.
 _LEAST, _MOST = 2.0**-100, 2.0**100

@@ -105,8 +105,8 @@ def add_schedule(parser: argparse.ArgumentParser) -> None:
 
 def schedule_options(options: argparse.Namespace) -> dict[str, Any]:
     """The values of ``add_model`` and ``add_schedule`` by the names of the library's arguments."""
-    names = ("shapes", "target", "threads", "variant", "winograd", "log")
-    names += ("max_weight_growth", "accumulate")
+    of_library = ("shapes", "target", "threads", "variant", "winograd", "log")
+    names = (*of_library, "max_weight_growth", "accumulate")
     return {name: getattr(options, name) for name in names}
 
 

@@ -16,6 +16,7 @@ from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.schedules.cpu.integer.depthwise.kernel import DepthwiseInteger
 from tvm_deconv.schedules.cpu.integer.depthwise.planes import (
     PlanesInteger,
+    PlanesTile,
     choose_planes,
     refusal,
 )
@@ -42,7 +43,7 @@ def exact(op, shape, dtype="uint8", zero_point=3, planes=4, **options):
 
     def make(stepped, dtype, store, sizes):
         assert refusal(stepped, dot, sizes, machine_of(HOST)) is None
-        return PlanesInteger(stepped, dtype, dot, planes, store)
+        return PlanesInteger(stepped, dtype, dot, PlanesTile(planes), store)
 
     got, expected = of_layer(op, shape, dtype, zero_point, dot, make=make, **options)
     np.testing.assert_array_equal(got, expected)
@@ -103,8 +104,8 @@ def test_small_maps_are_taken_so_where_bytes_are_ordered_by_an_instruction():
 
 def test_the_model_counts_what_the_busiest_thread_does():
     op, sizes = depthwise(64, SAME), Sizes(1, 7, 7)
-    planes, cycles = choose_planes(op, SERVER.narrow, sizes, SERVER)
-    assert 64 % planes == 0
+    tile, cycles = choose_planes(op, SERVER.narrow, sizes, SERVER)
+    assert 64 % tile.planes == 0
     _, alone = choose_planes(op, SERVER.narrow, sizes, replace(SERVER, threads=1))
     assert alone == pytest.approx(2 * cycles)
 

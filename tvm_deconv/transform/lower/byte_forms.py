@@ -40,8 +40,8 @@ def kernels_of(
         of_channel, cycles = depthwise.choose_depthwise_tile(op, dot, sizes, machine)
         yield DepthwiseInteger(op, data, dot, of_channel, store), cycles, "channel by channel"
     if planes.refusal(op, dot, sizes, machine) is None:
-        of_run, cycles = planes.choose_planes(op, dot, sizes, machine)
-        yield planes.PlanesInteger(op, data, dot, of_run, store), cycles, "map by map"
+        of_map, cycles = planes.choose_planes(op, dot, sizes, machine)
+        yield planes.PlanesInteger(op, data, dot, of_map, store), cycles, "map by map"
     if forms.winograd is not None:
         tile, cycles = choose_points_tile(
             op, machine.wide, sizes, forms.winograd, machine, store.own

@@ -56,7 +56,7 @@ IntegerKernel: TypeAlias = Integer | FormKernel | GpuInteger
 _CONVERT = 12
 # What float32 has to win by: neither estimate is better than that.
 _CLEARLY = 0.9
-# Of a cycle of float32's estimates where two vectors of AVX-512 are multiplied in one: they count one.
+# Of a cycle of float32's estimates, which count one vector, where AVX-512 multiplies two in one.
 # Code for Skylake on an Intel Xeon takes a millisecond for 8.2 to 9.4 million of these, and for 3.7
 # to 5.7 million of the estimates of pairs of int16; for AVX2 for 7 to 9 and 6 to 7 million.
 _OF_TWO = 0.58

@@ -34,10 +34,17 @@ _ORDER, _PRODUCT, _OUTPUT, _CHANNEL = 1.0, 0.6, 4.0, 6.0
 
 
 @dataclass(frozen=True)
-class PlanesInteger(OfBytes):
-    """One kernel, of groups of one input channel; a piece of work are ``planes`` of these."""
+class PlanesTile:
+    """A piece of work has ``planes`` input channels."""
 
     planes: int
+
+
+@dataclass(frozen=True)
+class PlanesInteger(OfBytes):
+    """One kernel, of groups of one input channel."""
+
+    tile: PlanesTile
     store: Store
 
     @property
@@ -114,8 +121,8 @@ def refusal(op: ConvTranspose2d, dot: Dot, sizes: Sizes, machine: CpuMachine) ->
 
 def choose_planes(
     op: ConvTranspose2d, dot: Dot, sizes: Sizes, machine: CpuMachine
-) -> tuple[int, float]:
-    """How many input channels are a piece of work, and the cycles of the busiest thread."""
+) -> tuple[PlanesTile, float]:
+    """The tile, and the cycles of the busiest thread."""
     runs = -(-op.in_channels // _MOST_PLANES)
     runs = min(-(-runs // machine.threads) * machine.threads, op.in_channels)
     planes = -(-op.in_channels // runs)
@@ -123,4 +130,5 @@ def choose_planes(
     turns = -(-batch * -(-op.in_channels // planes) // machine.threads)
     words = dot.group * -(-op.h.useful_taps * op.w.useful_taps // dot.group)
     output = words * _PRODUCT + dot.group * _OUTPUT
-    return planes, turns * planes * (words * _ORDER + op.group_outputs * output + _CHANNEL)
+    cycles = turns * planes * (words * _ORDER + op.group_outputs * output + _CHANNEL)
+    return PlanesTile(planes), cycles

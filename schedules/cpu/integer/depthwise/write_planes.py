@@ -43,7 +43,7 @@ class _Writer(Writer):
 
     def _strips(self) -> None:
         k, op = self.k, self.k.op
-        batch, planes, each = self.shape[0], k.planes, op.group_outputs
+        batch, planes, each = self.shape[0], k.tile.planes, op.group_outputs
         source = self.given.source
         x = flat(source.x, batch * (op.in_channels * self.samples))
         result = self.given.result.flat(batch * (op.out_channels * self.outputs))
