@@ -35,7 +35,7 @@ from tvm_deconv.algebra.outside import Ends
 from tvm_deconv.errors import GeometryError
 
 from . import layouts, pointwise
-from .convolution import Conv, read_conv
+from .convolution import Conv, conv_of, read_conv
 from .graph import Builder, Graph, Interpolated, Refused, Tensor
 from .growth import refuse_growth
 from .nearest_resize import blocked, borders, compose
@@ -121,9 +121,9 @@ class BilinearResize(Rule[InterpolatedConv]):
     def plan(self, graph: Graph, match: InterpolatedConv) -> Plan | Refused:
         """The transposed convolution with its border."""
         var = match.conv_var
-        conv = read_conv(graph, var)
-        if conv is None or isinstance(conv, Refused):
-            return conv or Refused(f"{graph.describe(var)} is not a convolution")
+        conv = conv_of(graph, var)
+        if isinstance(conv, Refused):
+            return conv
         checked = check(graph, conv, match)
         if isinstance(checked, Refused):
             return checked

@@ -36,7 +36,7 @@ import numpy as np
 
 from . import bilinear_resize, layouts, pointwise
 from .bilinear_resize import FoldedConv, InterpolatedConv
-from .convolution import Conv, read_conv, reads_bytes
+from .convolution import Conv, conv_of, reads_bytes
 from .graph import Builder, Graph, Refused, Tensor
 from .joined import JoinedConv, Part, pixels_of, read_joined, unequal_sizes
 from .nearest_resize import NearestConv, farthest, low_resolution, transposed
@@ -138,9 +138,9 @@ class ConcatConv(Rule[JoinedConv]):
     def plan(self, graph: Graph, match: JoinedConv) -> Plan | Refused:
         """The terms that take the convolution's place, if they are cheaper than it is."""
         uneven = unequal_sizes(graph, match.inputs, match.layout)
-        conv = uneven or read_conv(graph, match.conv_var)
-        if conv is None or isinstance(conv, Refused):
-            return conv or Refused(f"{graph.describe(match.conv_var)} is not a convolution")
+        conv = uneven or conv_of(graph, match.conv_var)
+        if isinstance(conv, Refused):
+            return conv
         split = check(graph, conv, match)
         if isinstance(split, Refused):
             return split

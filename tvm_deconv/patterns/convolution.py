@@ -44,6 +44,12 @@ class Conv:
         return self.h.dilation, self.w.dilation
 
 
+def conv_of(graph: Graph, var: Tensor, *, strided: bool = False) -> Conv | Refused:
+    """As ``read_conv``, of a ``var`` that is known to be a convolution."""
+    conv = read_conv(graph, var, strided=strided)
+    return conv or Refused(f"{graph.describe(var)} is not a convolution")
+
+
 def read_conv(graph: Graph, var: Tensor, *, strided: bool = False) -> Conv | Refused | None:
     """The convolution that computes ``var``; None if it is none, Refused if not a usable one.
 

@@ -12,7 +12,7 @@ from tvm_deconv.algebra.axis_map import LARGEST_FACTOR, AxisMap
 from . import layouts
 from .graph import Call, Graph, Refused, Repeated, Tensor
 from .nearest import check_nearest
-from .operators import RESHAPE, RESIZE, SLICE
+from .operators import PAD, REPEAT, RESHAPE, RESIZE, SLICE
 
 Maps = tuple[AxisMap, AxisMap]
 
@@ -263,9 +263,9 @@ def _counts(
 
 _READERS: dict[str, Callable[[Graph, Tensor, Call, str], Copying | Refused | None]] = {
     RESIZE: _resize,
-    "repeat": _repeat,
+    REPEAT: _repeat,
     "take": _take,
-    "nn.pad": _pad,
+    PAD: _pad,
     RESHAPE: _broadcast,
     SLICE: _slice,
 }

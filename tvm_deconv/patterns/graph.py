@@ -24,6 +24,8 @@ Tensor: TypeAlias = Any
 # A dimension: an int, or what the front has for one that is free.
 Dim: TypeAlias = Any
 
+_OUTPUT = "the function's output"
+
 
 @dataclass(frozen=True)
 class Refused:
@@ -171,10 +173,15 @@ class Graph(ABC):
     def shape_text(self, shape: Sequence[Dim]) -> str:
         return f"[{', '.join(map(self.text, shape))}]"
 
+    def readers_text(self, tensor: Tensor) -> str:
+        """All who read ``tensor``, in words."""
+        names = [self.describe(user) for user in self.users.get(tensor, ())]
+        return ", ".join([*names, *[_OUTPUT] * (tensor in self.outputs)])
+
     def outside_reader(self, tensor: Tensor, inside: Set[Tensor]) -> str | None:
         """Somebody outside ``inside`` who reads ``tensor``, in words, or None."""
         if tensor in self.outputs:
-            return "the function's output"
+            return _OUTPUT
         for user in self.users.get(tensor, ()):
             if user not in inside:
                 return self.describe(user)

@@ -38,7 +38,7 @@ from tvm_deconv.algebra.outside import Ends, ends_of_copies
 from tvm_deconv.errors import GeometryError
 
 from . import layouts, pointwise
-from .convolution import Conv, read_conv, reads_bytes
+from .convolution import Conv, conv_of, reads_bytes
 from .copying import Copying, Maps, read_copying
 from .graph import Builder, Graph, Refused, Tensor
 from .growth import refuse_growth
@@ -123,9 +123,9 @@ class NearestResize(Rule[ResizedConv]):
     def plan(self, graph: Graph, match: ResizedConv) -> Plan | Refused:
         """The transposed convolution in place of the farthest resize that it can replace."""
         var = match.conv_var
-        conv = read_conv(graph, var)
-        if conv is None or isinstance(conv, Refused):
-            return conv or Refused(f"{graph.describe(var)} is not a convolution")
+        conv = conv_of(graph, var)
+        if isinstance(conv, Refused):
+            return conv
         outcome = farthest(graph, conv, match.stages)
         if isinstance(outcome, Refused):
             return outcome
@@ -321,7 +321,5 @@ def blocked(graph: Graph, upsampling: Tensor, name: str | None = None) -> Refuse
         if step is None and graph.operator(users[0]) not in UNARY:
             break
         var = users[0]
-    names = [graph.describe(user) for user in users]
-    names += ["the function's output"] * (var in graph.outputs)
     name = name or graph.describe(upsampling)
-    return Refused(f"{name} is read by {', '.join(names)}, not by a convolution")
+    return Refused(f"{name} is read by {graph.readers_text(var)}, not by a convolution")
