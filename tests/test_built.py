@@ -47,6 +47,29 @@ def test_kernels_get_the_optimizations_that_their_schedules_want(monkeypatch, le
     assert asked == levels
 
 
+@pytest.mark.parametrize("level", [0, 1])
+def test_what_computes_sizes_is_in_a_module_of_its_own(monkeypatch, level):
+    """Beside it LLVM may not know that the arguments of a kernel do not overlap.
+
+    Without optimizations there is one module.
+    """
+    monkeypatch.setattr(built, "available_processors", lambda: 1)
+    modules = []
+
+    def build(mod, target, pipeline):
+        modules.append({var.name_hint for var in mod.functions})
+        return real(mod, target=target, pipeline=pipeline)
+
+    real = tvm.tirx.build
+    monkeypatch.setattr(built.tirx, "build", build)
+    net = Net((1, 3, "h", "w"))
+    model = net.model(net.nearest(net("Relu", "x"), 4))
+    target = Target({**unoptimised().export(), "opt-level": level})
+    tvm_deconv.compile(model, target, log=None)
+    assert ({"shape_func"} in modules) == (level > 0)
+    assert len(modules) == 1 + (level > 0)
+
+
 def test_a_network_of_several_shares_is_right(monkeypatch):
     monkeypatch.setattr(built, "available_processors", lambda: 3)
     net = Net((1, 3, 9, 14))

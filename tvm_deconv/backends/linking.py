@@ -15,6 +15,7 @@ from tvm.target import Target
 
 from tvm_deconv.errors import OutputError, TargetError
 from tvm_deconv.schedules import llvm
+from tvm_deconv.schedules.cpu.machine import is_cpu
 
 from .launch import launch_words
 from .linker import linker_for
@@ -35,7 +36,7 @@ def compiled(func: tvm.tirx.PrimFunc, target: Target) -> Any:
     if reason is not None:
         raise TargetError(f"the kernel does not fit the device: it takes {reason}")
     backend.register_compiler()
-    pipeline = PIPELINE if backend.device_kind == "cpu" else "default"
+    pipeline = PIPELINE if is_cpu(target) else "default"
     with lean_lowering(target):
         mod = tvm.IRModule({"main": func})
         return tvm.compile(mod, target=target_of(func, target), tir_pipeline=pipeline)
