@@ -274,10 +274,11 @@ def test_sums_of_a_large_register_tile_stay_in_registers(cores):
     sums = tile.vectors * tile.channels
     assert tile.parallel == (cores > 1) and 4 * tile.lanes * sums >= STACK_BYTES
     assembly = compile_here(func, target).mod.inspect_source("asm")
-    # Loops from their label to the jump back; the innermost jump over a prefetch, and hold no loop.
+    # Loops from their label to the jump back; within it they jump over a prefetch.
     loops = re.findall(r"\n(\.LBB\w+):(?=((?:\n.*)*?)\n\tj\w+\t\1\n)", assembly)
-    inner = [code for _, code in loops if not any(f"\n{label}:" in code for label, _ in loops)]
-    reductions = [code for code in inner if code.count("vfmadd") == tile.unroll * sums]
+    loops = [loop for loop in loops if loop[1].count("vfmadd") == tile.unroll * sums]
+    # Not those around them, which store the sums.
+    reductions = [code for _, code in loops if not any(f"\n{label}:" in code for label, _ in loops)]
     assert reductions
     assert not [code for code in reductions if re.search(r"\tvmov\w+\t%zmm\d+, .*\(", code)]
 
