@@ -453,11 +453,11 @@ def test_a_transform_goes_along_one_axis_at_a_time_and_reads_the_input_where_it_
     assert {"x", "spread", "columns", "inverted"} <= loaded
 
 
-def prefetched_outputs(block, lanes=16):
-    """Elements (channel, row, column) of y that are prefetched for 8 -> 8 channels, 8 x 32."""
+def prefetched_outputs(block, lanes=16, unroll=1):
+    """Elements (channel, row, column) of y that are prefetched for 8 -> 8 channels, 8 x 128."""
     conv = ConvTranspose2d(8, 8, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 1))
-    tile = WinogradTile(lanes, 1, 4, (4, 4), (1, 8), block)
-    func, _ = function("winograd", conv, (1, 8, 32), parameters=tile)
+    tile = WinogradTile(lanes, 32 // lanes, 4, (4, 4), (1, 32), block, unroll=unroll)
+    func, _ = function("winograd", conv, (1, 8, 128), parameters=tile)
     loops, places = {}, []
     tvm_ffi.structural_walk(
         func.body, (tirx.For, lambda loop: loops.update({loop.loop_var: loop.extent}))
@@ -477,12 +477,14 @@ def prefetched_outputs(block, lanes=16):
     return found
 
 
-def test_all_lines_of_a_blocks_outputs_are_prefetched(monkeypatch):
-    lines = set(product(range(8), range(8), range(0, 32, 16)))
-    assert lines <= prefetched_outputs(block=4)
-    assert lines <= prefetched_outputs(block=4, lanes=8)
-    monkeypatch.setattr(products, "MOST_FETCHED", 15)
-    assert not prefetched_outputs(block=4)
+@pytest.mark.parametrize(
+    ("lanes", "unroll"), [(16, 1), (16, 4), (8, 1)], ids=["in turns", "in few turns", "at once"]
+)
+def test_all_lines_of_a_blocks_outputs_are_prefetched(lanes, unroll, monkeypatch):
+    lines = set(product(range(8), range(8), range(0, 128, 16)))
+    assert lines <= prefetched_outputs(4, lanes, unroll)
+    monkeypatch.setattr(products, "MOST_FETCHED", 127)
+    assert not prefetched_outputs(4, lanes, unroll)
 
 
 @given(st.integers(1, 300), st.integers(1, 130), st.integers(1, 600))
