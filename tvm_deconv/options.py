@@ -49,8 +49,3 @@ class Options:
             log=self.log,
             max_weight_growth=self.max_weight_growth,
         )
-
-    @property
-    def allow_integers(self) -> bool:
-        """Whether layers of bytes may be computed in integers: named variants are of float32."""
-        return self.variant == AUTO
