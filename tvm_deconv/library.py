@@ -29,6 +29,7 @@ from tvm_deconv.pixels import OF_BYTES, Pixels
 from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.schedules.cpu.machine import is_cpu
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 from tvm_deconv.targets import TargetSpec, is_this_machine
 from tvm_deconv.threads import use_threads
 
@@ -46,6 +47,7 @@ def compile_library(
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
     max_weight_growth: Growth = AUTO,
+    accumulate: str = ACCUMULATE_DTYPE,
     pixels: Pixels | None = None,
     report: Callable[[str], None] = say,
 ) -> None:
@@ -65,7 +67,11 @@ def compile_library(
     """
     resolved = for_threads(target, threads)
     options = Options(
-        variant=variant, winograd=winograd, log=log, max_weight_growth=max_weight_growth
+        variant=variant,
+        winograd=winograd,
+        log=log,
+        max_weight_growth=max_weight_growth,
+        accumulate=accumulate,
     )
     passes = pipeline_of(resolved, options)
     command = linker(resolved)

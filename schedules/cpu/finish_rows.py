@@ -47,7 +47,8 @@ class TileStore:
         # fewer than a tile writes.
         shape = (tile.channels * self.phases, tile.tile_columns * conv.w.stride)
         sizes = [edit.const_like(origin[-1], size) for size in shape]
-        self.edge_rows = tirx.decl_buffer(sizes, "float32", name=EDGE)
+        dtype = "float32" if edge is None else str(edge.block.writes[0].source.dtype)
+        self.edge_rows = tirx.decl_buffer(sizes, dtype, name=EDGE)
 
     def interleave(self, stmt: tirx.For) -> tirx.Stmt:
         """for j: wide[j] = phases[j % s, j / s]  =>  s vectors in, shuffled, s vectors out."""

@@ -6,7 +6,7 @@ Schedules ask this description and never look at a target's name. Features come 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -33,7 +33,9 @@ class CpuMachine:
     it can take a factor from memory, without a register for it. ``loads_per_multiply_add`` is how
     many loads can start with each multiply-add of whole vectors. ``keeps_nan`` says that there are
     maxima and minima in one instruction that are NaN where an operand is. ``narrow`` multiplies
-    bytes by weights of int8, ``wide`` by weights of int16.
+    bytes by weights of int8, ``wide`` by weights of int16. A sum takes ``sum_bytes``.
+    ``orders_bytes`` says that an instruction puts the bytes of a vector into any order.
+    ``fuses`` says that it multiplies and adds with one rounding.
     """
 
     name: str
@@ -50,6 +52,9 @@ class CpuMachine:
     keeps_nan: bool = False
     narrow: Dot = PLAIN
     wide: Dot = PLAIN
+    sum_bytes: int = 4
+    orders_bytes: bool = False
+    fuses: bool = False
 
     # Fields of a tile whose product is the number of sums in a thread's registers, as vectors.
     SUMS: ClassVar[tuple[str, ...]] = ("vectors", "channels")
@@ -71,6 +76,11 @@ class CpuMachine:
     def is_intel_avx512(self) -> bool:
         """Whether it multiplies whole vectors of AVX-512, two in a cycle."""
         return self.loads_per_multiply_add == 1 and not self.has_few_registers
+
+    @property
+    def in_half(self) -> CpuMachine | None:
+        """As kernels with sums of float16 see it; None where float16 is not computed in."""
+        return replace(self, lanes=2 * self.lanes, sum_bytes=2) if self.fp16_arithmetic else None
 
     @property
     def near_bytes(self) -> int:
@@ -173,6 +183,8 @@ def _machine(text: str, available: int | None) -> CpuMachine:
         keeps_nan=unit in (_AARCH64_NEON, _ARM32_NEON),
         narrow=dot_of(target),
         wide=wide_dot_of(target),
+        orders_bytes=_has(target, "avx512vbmi"),
+        fuses=any(_has(target, feature) for feature in ("fma", "fp-armv8", "vfp4")),
     )
 
 

@@ -35,6 +35,7 @@ from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.names import EDGE, INTERLEAVE, PAD, PHASES
+from tvm_deconv.schedules.half import in_half
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.scratch import in_own_coordinates
 from tvm_deconv.schedules.variant import scheduled
@@ -65,3 +66,4 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
 
 
 REVD2 = scheduled(definition.REVD2, schedule)
+REVD2_IN_HALF = in_half(REVD2)

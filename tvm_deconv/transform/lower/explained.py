@@ -12,6 +12,7 @@ from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.report import KernelReport, Weights
 from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.schedules.cpu.integer.variant import INTEGER
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 from tvm_deconv.size_errors import readable
 from tvm_deconv.transform.graph import Graph, dtype_of, shape_of
 
@@ -110,11 +111,14 @@ def _line(function: str, layer: LoweredLayer | RefusedLayer) -> KernelReport:
         what = describe(layer.graph, layer.var)
         return KernelReport(function, layer_name(layer.var), what, reason=layer.reason)
     choice = layer.choice
+    parameters = short(choice.parameters)
+    if choice.variant.accumulate != ACCUMULATE_DTYPE:
+        parameters += f" sums={choice.variant.accumulate}"
     return KernelReport(
         function,
         layer_name(layer.epilogue.result),
         describe_layer(layer),
         choice.variant.name,
-        short(choice.parameters),
+        parameters,
         choice.reason,
     )

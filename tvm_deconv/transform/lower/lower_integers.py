@@ -38,7 +38,7 @@ from .layers import operator
 
 _RESHAPE = "relax.reshape"
 # Options of ``LowerConvolutions`` that say nothing about bytes.
-_OF_FLOATS = ("variant", "max_weight_growth")
+_OF_FLOATS = ("variant", "max_weight_growth", "accumulate")
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.LowerIntegers")
@@ -52,8 +52,8 @@ class LowerIntegers:
     module for a GPU that does not multiply bytes. ``log`` may hold tiles that were measured on a
     processor. To run before that pass, when weights are constants. Each function is called
     ``integer_conv2d_transpose``, ``integer_conv2d`` or ``integer_matmul``. Arguments and what is
-    raised are those of that pass, but for ``variant`` and ``max_weight_growth``, which are of
-    floats; a chooser that names a variant has all computed in floats.
+    raised are those of that pass, but for ``variant``, ``max_weight_growth`` and
+    ``accumulate``, which are of floats; a chooser that names a variant has all computed in floats.
     """
 
     def __init__(self, target: ChooserSpec, **options: Any) -> None:
