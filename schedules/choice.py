@@ -87,6 +87,11 @@ class Preferences:
                 "leave one of the two options out"
             )
 
+    @property
+    def allow_integers(self) -> bool:
+        """Whether layers of bytes may be computed in integers: variants by name are of floats."""
+        return self.variant == AUTO
+
     def variants_for(self, machine: Machine) -> Mapping[str, Variant]:
         """The variants to choose from."""
         if self.variants is not None:

@@ -13,6 +13,7 @@ import tvm_deconv
 from tvm_deconv.errors import OptionError, PixelsError, TvmDeconvError, VariantError
 from tvm_deconv.library import compile_library
 from tvm_deconv.options import Options
+from tvm_deconv.schedules.choice import Preferences
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform.choosing import chooser_of
 
@@ -43,7 +44,7 @@ def test_a_log_is_looked_for_once():
 
 
 def test_what_is_asked_for_by_name_is_not_computed_in_integers():
-    assert Options().allow_integers and not Options(variant="tdc").allow_integers
+    assert Preferences().allow_integers and not Preferences("tdc").allow_integers
 
 
 def test_a_bad_option_is_told_when_it_is_asked_for():

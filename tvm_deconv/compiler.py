@@ -120,7 +120,7 @@ def before_schedules(target: Target, options: Options) -> list[tvm.transform.Pas
         AddHeight(),
         *([RewriteUpsampling(chooser)] if options.rewrite else []),
         *before_lowering(),
-        *([LowerIntegers(chooser)] if options.allow_integers else []),
+        LowerIntegers(chooser),
         LowerLookups(target),
         LowerBytePools(),
         LowerByteResizes(target),
@@ -291,5 +291,5 @@ def explain(
     mod, report = rewrite_upsampling(raised, chooser)
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
-        kernels, weights = explain_kernels(mod, chooser, options.allow_integers)
+        kernels, weights = explain_kernels(mod, chooser)
     return replace(report, kernels=kernels, weights=weights, log=words)

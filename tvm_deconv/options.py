@@ -52,8 +52,3 @@ class Options:
             max_weight_growth=self.max_weight_growth,
             accumulate=self.accumulate,
         )
-
-    @property
-    def allow_integers(self) -> bool:
-        """Whether layers of bytes may be computed in integers: named variants are of float32."""
-        return self.variant == AUTO

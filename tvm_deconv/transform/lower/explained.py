@@ -25,14 +25,14 @@ from .lower_integers import products_of_bytes
 
 
 def explain_kernels(
-    mod: tvm.IRModule, chooser: Chooser, integers: bool
+    mod: tvm.IRModule, chooser: Chooser
 ) -> tuple[tuple[KernelReport, ...], Weights | None]:
     """What would compute each convolution of ``mod``, in order, and why.
 
-    With ``integers`` also each product of matrices of bytes. And how many weights the kernels of
-    floats have; None where there are none. A kernel is called after its result, with whatever is
-    stored with it.
+    And each product of matrices of bytes; and how many weights the kernels of floats have, None
+    where there are none. A kernel is called after its result, with whatever is stored with it.
     """
+    integers = chooser.preferences.allow_integers
     lines: list[KernelReport] = []
     sums: list[Weights] = []
     for name, func in sorted(mod.functions_items(), key=lambda item: item[0].name_hint):

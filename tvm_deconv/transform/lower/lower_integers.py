@@ -53,7 +53,7 @@ class LowerIntegers:
     processor. To run before that pass, when weights are constants. Each function is called
     ``integer_conv2d_transpose``, ``integer_conv2d`` or ``integer_matmul``. Arguments and what is
     raised are those of that pass, but for ``variant``, ``max_weight_growth`` and
-    ``accumulate``, which are of floats.
+    ``accumulate``, which are of floats; a chooser that names a variant has all computed in floats.
     """
 
     def __init__(self, target: ChooserSpec, **options: Any) -> None:
@@ -65,7 +65,8 @@ class LowerIntegers:
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         """The module with every such layer lowered; itself where there is none."""
-        is_meant = multiplies_bytes(self.chooser.machine)
+        machine, preferences = self.chooser.machine, self.chooser.preferences
+        is_meant = preferences.allow_integers and multiplies_bytes(machine)
         if not is_meant or not any(map(has_bytes, dict(mod.functions).values())):
             return mod
         canonical = relax.transform.CanonicalizeBindings()(mod)
