@@ -123,6 +123,15 @@ THEIRS = [
         )
         for axis, opset, rules in ((-1, 13, 13), (1, 13, 13), (1, 13, 11), (1, 11, 11), (1, 11, 13))
     ),
+    # 1 / 255 in float32 is a bit more than that: 254 wholes are left.
+    *(
+        Row(
+            "QLinearSoftmax",
+            (*SMALL, c(scale, "float32"), SHARES[1]),
+            attributes={"domain": MICROSOFT, "axis": 1, "opset": 13},
+        )
+        for scale in (1 / 255, 0.0031)
+    ),
     theirs("QLinearWhere", c(integers(2, 4, 1, 6) > 128), *A, *B, *TO),
     theirs("QGemm", *FACTORS, c(0.5, "float32"), c(0, "int8"), None, *TO),
     theirs("QGemm", *FACTORS, *COLUMNS, c([1000, -2, 3], "int32"), c(16.0, "float32"), TO[1]),

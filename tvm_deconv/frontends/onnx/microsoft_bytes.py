@@ -61,8 +61,15 @@ def _concat(steps: Steps, inputs: list[str], options: dict[str, Any]) -> None:
 
 
 def _softmax(steps: Steps, inputs: list[str], options: dict[str, Any]) -> None:
-    """Along one axis; by the rules before opset 13 along all from this one on."""
+    """Along one axis; by the rules before opset 13 along all from this one on.
+
+    ONNX Runtime multiplies by the whole part of 1 / scale.
+    """
     x, axis = _real(steps, inputs, 0), options.get("axis", -1)
+    scale = steps.facts.values.get(inputs[3])
+    if scale is not None and scale.size == 1:
+        whole = 1 / np.floor(np.float32(1) / scale.reshape(()))
+        inputs = [*inputs[:3], steps.constant("scale", whole.astype(np.float32)), *inputs[4:]]
     is_along_one = options.get("opset", _ALONG_ONE) >= _ALONG_ONE
     if is_along_one == (steps.facts.opset >= _ALONG_ONE):
         y = steps("Softmax", x, axis=axis)
