@@ -15,6 +15,7 @@ The order of the lookup, the first that gives an answer decides:
    it is much code, which takes three times as long to compile there as the others'.
 
 ``winograd=False`` takes the variant ``winograd`` out of 2 and 3; naming it as well is an error.
+With ``accumulate="float16"`` there is no 2: what is in a log had sums of float32.
 Whatever was passed over on the way stands in the reason.
 """
 
@@ -27,10 +28,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.errors import VariantError
-from tvm_deconv.option_types import check_flag
+from tvm_deconv.option_types import check_flag, check_one_of
 
 from .typical import of_model
-from .variant import Sizes, Variant
+from .variant import ACCUMULATE_DTYPE, HALF, Sizes, Variant
 
 if TYPE_CHECKING:
     from .machines import Machine
@@ -61,14 +62,16 @@ class Preferences:
     """What the caller may say about the choice.
 
     ``variant`` is ``"auto"`` or the name of one of ``variants``: by default all that there are for
-    the machine, and a name may be that of a variant for other kinds of machines.
+    the machine, and a name may be that of a variant for other kinds of machines. ``accumulate`` is
+    what sums may be of: with ``"float16"`` variants that have such a form take it.
     Raises VariantError for another name, and for ``winograd`` where it is switched off, and
-    OptionError for a ``winograd`` that is no bool.
+    OptionError for a ``winograd`` that is no bool and another ``accumulate``.
     """
 
     variant: str = AUTO
     winograd: bool = True
     log: TuningLog | None = None
+    accumulate: str = ACCUMULATE_DTYPE
     variants: Mapping[str, Variant] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -77,6 +80,7 @@ class Preferences:
             names = ", ".join([AUTO, *known])
             raise VariantError(f"unknown variant {self.variant!r}: give one of {names}")
         check_flag("winograd", self.winograd)
+        check_one_of("accumulate", self.accumulate, (ACCUMULATE_DTYPE, HALF))
         if self.variant == WINOGRAD and not self.winograd:
             raise VariantError(
                 f"variant {WINOGRAD!r} is asked for and switched off: "
@@ -90,7 +94,7 @@ class Preferences:
         # These import TensorIR, which who brings variants of TE does not have.
         from .machines import variants_for
 
-        return variants_for(machine)
+        return variants_for(machine, self.accumulate)
 
     def refusal(
         self,
@@ -142,8 +146,10 @@ def choose(
     """
     preferences = preferences or Preferences()
     variants = preferences.variants_for(machine)
-    # Layers with a step or of slices are not tuned.
-    log = preferences.log if conv.step == (1, 1) and conv.slices is None else None
+    # Layers with a step or of slices are not tuned, and none was with other sums.
+    is_tuned = conv.step == (1, 1) and conv.slices is None
+    is_tuned &= preferences.accumulate == ACCUMULATE_DTYPE
+    log = preferences.log if is_tuned else None
     rows = log.lookup(conv, sizes, dtype) if log else ()
     passed_over: dict[str, str] = {}
 

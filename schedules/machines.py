@@ -13,22 +13,32 @@ from tvm_deconv.schedules.cpu.integer.variant import (
     operands_of,
 )
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.variants import VARIANTS
+from tvm_deconv.schedules.cpu.variants import IN_HALF, VARIANTS
 from tvm_deconv.schedules.gpu.machine import GpuMachine
-from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
+from tvm_deconv.schedules.gpu.variants import GPU_IN_HALF, GPU_VARIANTS
 
-from .variant import Variant
+from .variant import ACCUMULATE_DTYPE, HALF, Variant
 
 Machine: TypeAlias = CpuMachine | GpuMachine
 # What computes a layer, of floats or of bytes.
 AnyVariant: TypeAlias = Variant | IntegerVariant
 
 _VARIANTS: dict[type, Mapping[str, Variant]] = {CpuMachine: VARIANTS, GpuMachine: GPU_VARIANTS}
+_IN_HALF: dict[type, Mapping[str, Variant]] = {CpuMachine: IN_HALF, GpuMachine: GPU_IN_HALF}
 
 
-def variants_for(machine: Machine) -> Mapping[str, Variant]:
-    """The variants of this kind of machine by name, in the order in which a tie is decided."""
-    return _VARIANTS[type(machine)]
+def variants_for(machine: Machine, accumulate: str = ACCUMULATE_DTYPE) -> Mapping[str, Variant]:
+    """The variants of this kind of machine by name, in the order in which a tie is decided.
+
+    With sums of ``accumulate`` those that have such a form, and as others those in float32, for
+    layers that the former refuse; the rest sum in float32.
+    """
+    variants = _VARIANTS[type(machine)]
+    if accumulate != HALF:
+        return variants
+    halved = _IN_HALF[type(machine)]
+    others = {f"{name} in {ACCUMULATE_DTYPE}": variants[name] for name in halved}
+    return {**variants, **halved, **others}
 
 
 def variants_of_dtype(machine: Machine, dtype: str) -> Mapping[str, AnyVariant]:

@@ -1,9 +1,10 @@
 """What every deconvolution algorithm offers: the functions that make and describe its kernel.
 
 A variant is one way to compute any ``ConvTranspose2d`` on one kind of machine: NCHW input, IOHW
-weights packed at compile time, output in the input's dtype, sums in ``ACCUMULATE_DTYPE``. Its
-parameters (a frozen dataclass of its own, which has ``lanes``: how many output columns a vector
-store writes) may come from ``choose`` or from a tuner: the other functions treat them alike.
+weights packed at compile time, output in the input's dtype, sums in ``ACCUMULATE_DTYPE`` or, where
+a caller asks for it and the variant has such a form, in ``HALF``. Its parameters (a frozen
+dataclass of its own, which has ``lanes``: how many output columns a vector store writes) may come
+from ``choose`` or from a tuner: the other functions treat them alike.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ class Sizes(NamedTuple):
         return self.height is None or self.width is None
 
 
-# All kernels sum in float32, whatever the dtype of the tensors.
+# What kernels sum in, whatever the dtype of the tensors, where nobody asks for less.
 ACCUMULATE_DTYPE = "float32"
+# Twice as many sums in a register, of 11 bits each: some variants can, where a caller asks for it.
+HALF = "float16"
 
 
 def never_refuses(conv: ConvTranspose2d, accumulate: str) -> str | None:
@@ -110,6 +113,7 @@ class Algorithm:
     that it is for layers of several groups, so that nobody wonders why it does not compute others.
     ``maps_input`` says that the tensor that it reads may be a pointwise operator of another, which
     is then computed on the way into its scratch.
+    ``accumulate`` is the dtype of its sums.
     ``weight_dtype(dtype)`` is that of the packed weights for a layer of ``dtype``: what
     ``pack_weights`` gives has to be converted to it.
     """
@@ -130,6 +134,7 @@ class Algorithm:
     for_volumes: bool = True
     of_groups: bool = False
     maps_input: bool = False
+    accumulate: str = ACCUMULATE_DTYPE
 
     def cannot(self, conv: ConvTranspose2d, accumulate: str = ACCUMULATE_DTYPE) -> str | None:
         """Why the algorithm cannot compute a layer, in words; None if it can."""

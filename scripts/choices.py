@@ -25,9 +25,10 @@ from tvm_deconv.backends import backend_of, machine_of
 from tvm_deconv.backends.linking import compiled
 from tvm_deconv.compiler import for_threads
 from tvm_deconv.logs.folder import LogFolder
-from tvm_deconv.logs.header import Header, device_name, processor_model
+from tvm_deconv.logs.header import Header, device_name
 from tvm_deconv.logs.layer import Candidate, Layer
 from tvm_deconv.logs.trial import OK, Trial
+from tvm_deconv.measure.facts import cpu_model
 from tvm_deconv.measure.reference import TOLERANCE, largest_error, transposed_convolution
 from tvm_deconv.measure.rotation import rotate, timed_turn
 from tvm_deconv.schedules.cpu.integer.variant import IntegerVariant
@@ -162,7 +163,7 @@ def main() -> None:
     options = parser.parse_args()
     target = for_threads(json.loads(options.target), 1)
     header = Header.of(
-        device_name(target), target, description=f"{processor_model()}, code for the target"
+        device_name(target), target, description=f"{cpu_model()}, code for the target"
     )
     with LogFolder.for_tuning(options.logs, header) as log:
         for name in layers_with(options.only):

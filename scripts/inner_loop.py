@@ -121,7 +121,20 @@ def _loop(lines: list[str], begin: int, end: int) -> Loop:
     frame = ["sp"]
     if any(_FRAME_SET.match(line) for line in lines[function:begin]):
         frame.append("x29")
-    return Loop(tuple(code), tuple(frame))
+    return Loop(tuple(code), (*frame, *_pointers(lines[function:begin])))
+
+
+def _pointers(before: list[str]) -> list[str]:
+    """Registers that hold a place on the stack where a loop begins, behind these lines."""
+    found: dict[str, None] = {}
+    for line in before:
+        computed = _COMPUTED.match(line)
+        if computed and computed[2] == "sp" and line.split()[0] in ("add", "mov", "sub"):
+            found[computed[1]] = None
+        elif computed:
+            found.pop(computed[1], None)
+    found.pop("x29", None)
+    return list(found)
 
 
 def _is_instruction(line: str) -> bool:

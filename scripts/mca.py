@@ -14,7 +14,8 @@ which are no reduction, are not in the table. The register tile is channels x ph
 `integer` is that of the layer quantized to 8 bits, in the form that the machine model takes: `sdot`
 where the core has it and weights fit into bytes, else `smlal`; its multiply-adds are such
 instructions. By F(2x2, 2x2) the register tile is channels x vectors, and by unfolded taps channels
-x taps x vectors; there, too, the loop is that of the products.
+x taps x vectors; there, too, the loop is that of the products. The line for `revd2 float16` has
+sums of float16, where the core computes in it.
 
 The model of a core is not the core, and two need a second view:
 
@@ -59,7 +60,7 @@ from tvm_deconv.schedules.cpu.integer.tile import choose_tile, tile_cycles
 from tvm_deconv.schedules.cpu.integer.unfolded.kernel import UnfoldedInteger
 from tvm_deconv.schedules.cpu.integer.winograd.kernel import WinogradInteger
 from tvm_deconv.schedules.cpu.machine import cpu_machine
-from tvm_deconv.schedules.cpu.revd2 import REVD2
+from tvm_deconv.schedules.cpu.revd2 import REVD2, REVD2_IN_HALF
 from tvm_deconv.schedules.cpu.tiling import Tiling
 from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile
 from tvm_deconv.schedules.cpu.winograd.variant import WINOGRAD
@@ -157,11 +158,21 @@ def _scheduled(layer: str, variant: Variant, tile: Tiling | WinogradTile) -> tvm
     """The layer's function, the same for all cores of one tile."""
     conv, sizes = LAYERS[layer]
     x = te.placeholder((sizes.batch, conv.in_channels, *sizes[1:]), "float32", "x")
-    packed = te.placeholder(variant.packed_shape(conv, tile), "float32", "weight")
+    dtype = variant.weight_dtype("float32")
+    packed = te.placeholder(variant.packed_shape(conv, tile), dtype, "weight")
     y = variant.compute(conv, tile, x, packed)
     func = te.create_prim_func([x, packed, y], index_dtype_override="int64")
     func = func.with_attr("tirx.noalias", True).with_attr("global_symbol", "main")
     return variant.schedule(func, conv, tile)
+
+
+def _takes_half(layer: str, core: str) -> bool:
+    """Whether sums of float16 are for the core, and its kernel for the layer."""
+    (conv, sizes), machine, half = LAYERS[layer], cpu_machine(_target(core)), REVD2_IN_HALF
+    if machine.in_half is None:
+        return False
+    tile = half.choose(conv, sizes, machine)
+    return half.space.refusal(conv, sizes, tile, machine) is None
 
 
 def compiled_integers(layer: str, core: str) -> Kernel:
@@ -230,6 +241,11 @@ def rows(layers: list[str], cores: list[str]) -> Iterator[Row]:
                 kernel = compiled(layer, variant, core)
                 yield from (row(layer, variant.name, kernel, view) for view in views)
         for core in cores:
+            if _takes_half(layer, core):
+                kernel = compiled(layer, REVD2_IN_HALF, core)
+                name = f"{REVD2_IN_HALF.name} {REVD2_IN_HALF.accumulate}"
+                views = [view for view in INTEGER_VIEWS if view.core == core]
+                yield from (row(layer, name, kernel, view) for view in views)
             kernel = compiled_integers(layer, core)
             name = f"{INTEGER} {kernel.loops[0].instruction} {kernel.by}".rstrip()
             for view in INTEGER_VIEWS:

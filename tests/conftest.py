@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import board as emulated
-import onnxruntime
 import pytest
 from board_root import BoardError, MissingTools, check_tools
 from forks import Forks
 from hypothesis import settings
 from paths import ROOT, TESTS, python_path
+from sleeping_session import sleeping_sessions
 
 # Property tests draw the same examples each time, on every machine, so that a change is to blame
 # where one fails; `make fuzz` draws new ones.
@@ -73,23 +73,9 @@ def what_is_there_stays():
     gc.freeze()
 
 
-class InferenceSession(onnxruntime.InferenceSession):
-    """ONNX Runtime whose thread sleeps while there is nothing to do.
-
-    It would wait by spinning: 4 ms of a processor for a session that is run at once, and more for
-    one that is there while we compile. Without, a small network takes 0.5 ms.
-    """
-
-    def __init__(self, model, sess_options=None, *rest, **more):
-        options = sess_options or onnxruntime.SessionOptions()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        super().__init__(model, options, *rest, **more)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def onnx_runtime_waits_asleep():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnxruntime, "InferenceSession", InferenceSession)
+    with sleeping_sessions():
         yield
 
 

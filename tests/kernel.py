@@ -37,6 +37,8 @@ TOLERANCE = {"float32": 3e-6, "float16": 2e-3}
 # Winograd's sums cancel: tests/test_winograd.py holds 2e-5 of the largest output where there are
 # many. Of a few outputs of a layer with one channel the largest may happen to be small.
 WINOGRAD_TOLERANCE = {"float32": 4e-5, "float16": 2e-3}
+# Sums of float16, of some hundred products at most.
+HALF_TOLERANCE = 1e-2
 
 
 def cases(variants, layers):
@@ -59,6 +61,7 @@ def function(
     machine=None,
     epilogue=None,
     parameters=None,
+    accumulate="float32",
 ):
     """The scheduled function and its parameters; dimensions named in ``symbolic`` are variables.
 
@@ -66,7 +69,7 @@ def function(
     the variant's, by default those that it chooses itself.
     """
     machine = machine or machine_of(target)
-    variant = variants_for(machine)[variant]
+    variant = variants_for(machine, accumulate)[variant]
     dims = [
         te.var(name, "int64") if name in symbolic else n
         for name, n in zip("nhw", shape, strict=True)
@@ -120,18 +123,19 @@ def check(
     epilogue=None,
     then=lambda y: y,
     parameters=None,
+    accumulate="float32",
     compile=compile_quickly,
     run=run_here,
 ):
     """Compile, run and compare; ``then`` is ``epilogue`` on arrays."""
     n, h, w = shape
     func, parameters = function(
-        variant, conv, shape, dtype, target, symbolic, machine, epilogue, parameters
+        variant, conv, shape, dtype, target, symbolic, machine, epilogue, parameters, accumulate
     )
     assert func.attrs["tirx.is_scheduled"]
     built = compile(func, target)
     x, weight = random((n, conv.in_channels, h, w), dtype, 0), weights_of(conv, dtype)
-    chosen = variants_for(machine or machine_of(target))[variant]
+    chosen = variants_for(machine or machine_of(target), accumulate)[variant]
     packed = chosen.pack_weights(weight, conv, parameters)
     assert packed.shape == chosen.packed_shape(conv, parameters)
     packed = packed.astype(chosen.weight_dtype(dtype))
@@ -139,5 +143,7 @@ def check(
     expected = then(expected_output(conv, x, weight))
     scale = max(np.abs(expected).max(), 1e-9)
     tolerance = (WINOGRAD_TOLERANCE if variant == "winograd" else TOLERANCE)[dtype]
+    if accumulate == "float16":
+        tolerance = HALF_TOLERANCE
     got = y.astype("float64") / scale
     np.testing.assert_allclose(got, expected / scale, rtol=0, atol=tolerance)

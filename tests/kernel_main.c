@@ -2,9 +2,9 @@
  *
  *     kernel_main KERNEL.so X.bin 1x3x8x8 WEIGHT.bin 4x4 Y.bin 1x3x16x16
  *
- * Each tensor is a file of raw numbers, float32 or what stands behind its shape (1x3x8x8u8, s8, s16
- * or s32); the last one is written. What a kernel takes from the runtime is here in its plainest form:
- * the parallel loop runs one task after the other.
+ * Each tensor is a file of raw numbers, float32 or what stands behind its shape (1x3x8x8u8, s8, s16,
+ * s32 or f16); the last one is written. What a kernel takes from the runtime is here in its plainest
+ * form: the parallel loop runs one task after the other.
  *
  * With -DTVM_BEFORE_FFI the library is of TVM up to 0.19, and its kernel is called `kernel`. */
 #include <dlfcn.h>
@@ -94,7 +94,7 @@ static size_t parse(char *text, DLTensor *tensor) {
   }
   tensor->dtype = (DLDataType){kDLFloat, 32, 1};
   if (*text) {
-    tensor->dtype.code = *text == 'u' ? kDLUInt : kDLInt;
+    tensor->dtype.code = *text == 'u' ? kDLUInt : *text == 'f' ? kDLFloat : kDLInt;
     tensor->dtype.bits = strtol(text + 1, &text, 10);
   }
   return elements;

@@ -18,7 +18,10 @@ from tvm_ffi import libinfo
 from tvm_deconv.backends.linking import linker
 
 # How ``kernel_main.c`` calls the types.
-_KINDS = {"uint8": "u8", "int8": "s8", "int16": "s16", "int32": "s32", "float32": ""}
+_KINDS = {
+    **{"uint8": "u8", "int8": "s8", "int16": "s16", "int32": "s32"},
+    **{"float16": "f16", "float32": ""},
+}
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ RESIZE = {
     "padded_with_ones": "relax.nn.pad (lv1): pad_value is 1, not 0",
     "wide_reflection": "padding at the begin of axis H reads input samples [1, 0]",
     "circular": "circular padding [0, 0, 0, 0, 1, 1, 1, 1] reaches across the tensor",
-    "zeros_outside_half_an_edge_sample": "zero padding 1 outside 1 edge pixels at the begin of",
+    "crop_of_a_whole_sample": "crops (0, 2, 0, 1) samples (top, bottom, left, right), all copies",
     "zeros_beyond_the_kernel": "axis H: begin padding 3 is larger than the reach 2 of the kernel",
     "padded_channels": "relax.nn.pad (lv1) pads batch or channels",
     "sigmoid_after_zeros": "relax.sigmoid follows the zero padding relax.nn.pad (lv1)",
@@ -82,7 +82,7 @@ CONCAT = {
     "groups_across_two_inputs": "groups=2: the Concat's inputs meet at channel 4, inside a group",
     "many_outputs": "does not pay: it spares 2560 products an output pixel and moves 502 values",
     "concat_then_stride": "stride of relax.nn.conv2d (gv) is [2, 2], not 1",
-    "cropped_maps": "relax.image.resize2d (lv3) is read by relax.strided_slice (lv4), not by a",
+    "cropped_concat": "relax.image.resize2d (lv3) is read by relax.concat (lv4), not by a",
     "concat_along_rows": "relax.image.resize2d (lv3) is read by relax.concat (lv4), not by a",
     "concat_then_sigmoid_after_zeros": "relax.sigmoid follows the zero padding relax.nn.pad (lv5)",
 }

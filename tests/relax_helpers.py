@@ -221,21 +221,13 @@ def _shape(call: relax.Call) -> list[int]:
     return [int(d.value) for d in call.ty.shape.values]
 
 
-def _to_nchw(layout: str, x: np.ndarray) -> np.ndarray:
-    return x.transpose([layout.index(name) for name in "NCHW"])
-
-
-def _from_nchw(layout: str, x: np.ndarray) -> np.ndarray:
-    return x.transpose(["NCHW".index(name) for name in layout])
-
-
 def _conv2d(call: relax.Call, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     a = call.attrs
     assert [int(s) for s in a.strides] == [1, 1]
     w = w.transpose([a.kernel_layout.index(name) for name in "OIHW"])
     padding, dilation = [int(p) for p in a.padding], [int(d) for d in a.dilation]
-    y = reference.conv2d(_to_nchw(a.data_layout, x), w, padding, dilation, int(a.groups))
-    return _from_nchw(a.out_layout, y)
+    y = reference.conv2d(reference.to_nchw(a.data_layout, x), w, padding, dilation, int(a.groups))
+    return reference.from_nchw(a.out_layout, y)
 
 
 def _conv2d_transpose(call: relax.Call, x: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -248,12 +240,12 @@ def _conv2d_transpose(call: relax.Call, x: np.ndarray, w: np.ndarray) -> np.ndar
 def _resize2d(call: relax.Call, x: np.ndarray, size: Any) -> np.ndarray:
     """Only what the tests build on purpose: linear, half_pixel + round and asymmetric + floor."""
     a = call.attrs
-    x = _to_nchw(a.layout, x)
+    x = reference.to_nchw(a.layout, x)
     mode = (a.coordinate_transformation_mode, a.rounding_method)
     if a.method == "linear":
         assert mode[0] == "half_pixel"
         factors = [int(d.value) // n for d, n in zip(size.values, x.shape[2:], strict=True)]
-        return _from_nchw(a.layout, reference.linear(x, factors))
+        return reference.from_nchw(a.layout, reference.linear(x, factors))
     assert a.method == "nearest_neighbor"
     for axis, target in zip((2, 3), [int(d.value) for d in size.values], strict=True):
         scale = x.shape[axis] / target
@@ -264,7 +256,7 @@ def _resize2d(call: relax.Call, x: np.ndarray, size: Any) -> np.ndarray:
             assert mode == ("asymmetric", "floor")
             index = np.floor(position * scale + 1e-9)
         x = x.take(np.clip(index, 0, x.shape[axis] - 1).astype(int), axis)
-    return _from_nchw(a.layout, x)
+    return reference.from_nchw(a.layout, x)
 
 
 def _pad(call: relax.Call, x: np.ndarray) -> np.ndarray:
@@ -284,6 +276,13 @@ def _prelu(call: relax.Call, x: np.ndarray, slope: np.ndarray) -> np.ndarray:
     shape = [1] * x.ndim
     shape[call.attrs.axis] = -1
     return np.where(x > 0, x, x * slope.reshape(shape))
+
+
+def _strided_slice(call: relax.Call, x: np.ndarray, axes: Any, begin: Any, end: Any) -> np.ndarray:
+    at = [slice(None)] * x.ndim
+    for axis, first, last in zip(axes, begin, end, strict=True):
+        at[int(axis.value)] = slice(int(first.value), int(last.value))
+    return x[tuple(at)]
 
 
 def _number(expr: Any) -> float:
@@ -309,6 +308,7 @@ _EVALUATE: dict[str, Callable[..., Any]] = {
     "permute_dims": lambda c, x: x.transpose([int(a) for a in c.attrs.axes]),
     "repeat": lambda c, x: x.repeat(int(c.attrs.repeats), int(c.attrs.axis)),
     "tile": lambda c, x: np.tile(x, tuple(int(n) for n in c.attrs.repeats)),
+    "strided_slice": _strided_slice,
     "take": lambda c, x, i: x.take(i, int(c.attrs.axis)),
     "add": lambda c, x, y: x + y,
     "subtract": lambda c, x, y: x - y,

@@ -16,6 +16,7 @@ from tvm_deconv import built, compiler
 from tvm_deconv.backends.linking import linker
 from tvm_deconv.options import Options
 from tvm_deconv.pictures.network import Network
+from tvm_deconv.targets import resolve_target
 
 
 def test_shares_are_of_about_the_same_size_and_none_is_empty():
@@ -24,6 +25,26 @@ def test_shares_are_of_about_the_same_size_and_none_is_empty():
     assert sorted(sum(sizes[var] for var in names) for names in shares) == [10, 12]
     assert len(built._shares(sizes, 8)) == 5
     assert built._shares({}, 2) == []
+
+
+@pytest.mark.parametrize(("level", "levels"), [(3, {2: 1, 3: 2}), (1, {1: 3})])
+def test_kernels_get_the_optimizations_that_their_schedules_want(monkeypatch, level, levels):
+    """Two layers, by Winograd and directly, and a pool."""
+    monkeypatch.setattr(built, "available_processors", lambda: 1)
+    asked = {}
+
+    def build(mod, target, pipeline):
+        asked[int(target.attrs["opt-level"])] = len(mod.functions)
+        return real(mod, target=target, pipeline=pipeline)
+
+    real = tvm.tirx.build
+    monkeypatch.setattr(built.tirx, "build", build)
+    net = Net((1, 16, 40, 64))
+    x = net("Relu", net.conv("x", 16, 16))
+    model = net.model(net("MaxPool", net.conv(x, 16, 8, k=1), kernel_shape=[2, 2]))
+    target = Target({**resolve_target("host").export(), "opt-level": level})
+    tvm_deconv.compile(model, target, log=None)
+    assert asked == levels
 
 
 def test_a_network_of_several_shares_is_right(monkeypatch):

@@ -19,6 +19,20 @@ POINTWISE = (
     "relu",
 )
 
+# Modes of a resize with a rounding and a factor for which output i reads input i div factor.
+NEAREST_MODES = [
+    ("half_pixel", "round", 2),
+    ("half_pixel", "round_prefer_floor", 3),
+    ("half_pixel", "round_prefer_ceil", 4),
+    ("pytorch_half_pixel", "round", 2),
+    ("asymmetric", "floor", 3),
+    ("asymmetric", "", 2),
+    ("asymmetric", "round_prefer_floor", 2),
+    ("tf_half_pixel_for_nn", "floor", 3),
+    ("align_corners", "round", 2),
+    ("align_corners", "", 2),
+]
+
 
 @st.composite
 def subpixel_cases(draw):
@@ -52,32 +66,34 @@ def resize_cases(draw):
     dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
     reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
     factor = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)).filter(lambda f: f != (1, 1)))
+    size = [side + draw(st.integers(1, 3)) for side in reach]
+    # Less than all copies of a sample: top, left, bottom, right.
+    is_cropped = draw(st.booleans())
+    crop = [draw(st.integers(0, factor[i % 2] - 1)) if is_cropped else 0 for i in range(4)]
+    crop = [0 if i > 1 and size[i % 2] == 1 else each for i, each in enumerate(crop)]
     mode = draw(st.sampled_from(["none", "constant", "replicate", "reflect"]))
     # As much padding as the rewrite promises: zeros within the reach, reflections below r.
     if mode == "constant":
         limit = [*reach, *reach]
     elif mode == "reflect":
-        limit = [factor[0] - 1, factor[1] - 1] * 2
+        limit = [factor[i % 2] - 1 - crop[i] for i in range(4)]
     else:
         limit = [0 if mode == "none" else 3] * 4
     pad = tuple(draw(st.integers(0, k)) for k in limit)
-    zeros = mode in ("none", "constant")
-    padding = (
-        tuple(draw(st.integers(0, reach[i % 2] - pad[i] * (mode == "constant"))) for i in range(4))
-        if zeros
-        else (0, 0, 0, 0)
-    )
+    left = [max(0, reach[i % 2] - pad[i] * (mode != "none")) for i in range(4)]
+    padding = tuple(draw(st.integers(0, zeros)) for zeros in left)
     groups = draw(st.sampled_from([1, 1, 2]))
     return {
         "kernel": kernel,
         "dilation": dilation,
         "factor": factor,
+        "crop": tuple(crop),
         "mode": mode,
         "pad": pad,
         "padding": padding,
         "groups": groups,
         "channels": (groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))),
-        "size": (reach[0] + draw(st.integers(1, 3)), reach[1] + draw(st.integers(1, 3))),
+        "size": tuple(size),
         "batch": draw(st.integers(1, 2)),
         "way": draw(st.sampled_from(["half_pixel", "asymmetric", "repeat", "take", "broadcast"])),
         "between": draw(st.sampled_from(["nothing", "relu", "bias and tanh"])),

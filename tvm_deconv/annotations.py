@@ -7,6 +7,10 @@ RESAMPLED = "tvm_deconv.resampled"
 # resize (half_pixel) by that whole factor.
 INTERPOLATED = "tvm_deconv.interpolated"
 
+# Of a PrimFunc that resamples one axis of its first operand: "axis factor", where output sample o
+# copies input sample o div factor, whether or not the last one gets all of its copies.
+REPEATED = "tvm_deconv.repeated"
+
 # Of a function of ``transform.borders``: "top bottom left right", the outputs at each side that it
 # adds to. Its operands are the tensor, then the lines along rows and along columns where there are.
 BORDER = "tvm_deconv.border"
@@ -22,3 +26,9 @@ ONE_DIMENSIONAL = "tvm_deconv.one_dimensional"
 # Of a Relax function: by the name of a layer whose weights grew when it was rewritten, how many it
 # had in the model.
 WEIGHTS_BEFORE = "tvm_deconv.weights_before"
+
+# Of a PrimFunc of free sizes that was a reshape.
+RESHAPED = "tvm_deconv.reshape"
+
+# Of a PrimFunc that was a Concat: the axis.
+CONCATENATED = "tvm_deconv.concat"

@@ -28,11 +28,11 @@ from tvm.runtime import load_static_library
 from tvm.target import Target
 
 from tvm_deconv import metadata
-from tvm_deconv.backends import backend_of
 from tvm_deconv.backends.linking import link, link_objects, takes_weights
-from tvm_deconv.backends.lowering import PIPELINE, for_thread
+from tvm_deconv.backends.lowering import PIPELINE, for_thread, target_of
 from tvm_deconv.backends.weights import with_stand_ins
 from tvm_deconv.metadata import Metadata
+from tvm_deconv.schedules.cpu.machine import is_cpu
 from tvm_deconv.schedules.cpu.processors import available_processors
 
 
@@ -108,8 +108,8 @@ def built(lowered: tvm.IRModule, description: Metadata, target: Target) -> Built
 
     To be called in the pass context in which TVM is to compile the kernels.
     """
-    is_cpu = backend_of(target).device_kind == "cpu"
-    made = Built(lowered, description, target, _compiled(lowered, target) if is_cpu else ())
+    libraries = _compiled(lowered, target) if is_cpu(target) else ()
+    made = Built(lowered, description, target, libraries)
     if not made.libraries:
         # In this context.
         _ = made.executable
@@ -117,7 +117,7 @@ def built(lowered: tvm.IRModule, description: Metadata, target: Target) -> Built
 
 
 def _compiled(lowered: tvm.IRModule, target: Target) -> tuple[tvm.runtime.Module, ...]:
-    """Libraries of the kernels, each with its share.
+    """Libraries of the kernels, one or more for each share of them.
 
     TVM lets other threads run while it compiles. A pass context is one thread's own: its
     instruments are called on all of them.
@@ -129,13 +129,18 @@ def _compiled(lowered: tvm.IRModule, target: Target) -> tuple[tvm.runtime.Module
     shares = _shares(sizes, available_processors() if is_optimized else 1)
     context = tvm.transform.PassContext.current()
 
-    def compile_share(names: Sequence[tvm.ir.GlobalVar]) -> tvm.runtime.Module:
-        kernels = {var: lowered[var] for var in names}
+    def compile_share(names: Sequence[tvm.ir.GlobalVar]) -> list[tvm.runtime.Module]:
+        kinds: dict[Target, dict[tvm.ir.GlobalVar, tirx.PrimFunc]] = {}
+        for var in names:
+            kinds.setdefault(target_of(lowered[var], target), {})[var] = lowered[var]
         with for_thread(context):
-            return tirx.build(tvm.IRModule(kernels), target=target, pipeline=PIPELINE)
+            return [
+                tirx.build(tvm.IRModule(kernels), target=own, pipeline=PIPELINE)
+                for own, kernels in kinds.items()
+            ]
 
     with ThreadPoolExecutor(max(1, len(shares))) as pool:
-        return tuple(pool.map(compile_share, shares))
+        return tuple(library for made in pool.map(compile_share, shares) for library in made)
 
 
 def _shares(sizes: Mapping[tvm.ir.GlobalVar, int], most: int) -> list[list[tvm.ir.GlobalVar]]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeAlias
 
 import tvm
 from tvm import relax
@@ -33,7 +32,8 @@ from tvm_deconv.report import Report
 from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.schedules.cpu.processors import check_threads
-from tvm_deconv.targets import resolve_target
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
+from tvm_deconv.targets import TargetSpec, resolve_target
 from tvm_deconv.transform import (
     AddHeight,
     CheckSizes,
@@ -56,12 +56,9 @@ from tvm_deconv.transform import (
 )
 from tvm_deconv.transform.legalize import legalize_passes
 from tvm_deconv.transform.lower.explained import explain_kernels
-from tvm_deconv.transform.lower.lower_integers import explain_integers, explain_products
 from tvm_deconv.transform.normalisations import MergeNormalisations
 from tvm_deconv.transform.receptive_field import receptive_field
 from tvm_deconv.transform.transposed_products import ReadTransposed
-
-TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
 
 
 def pipeline(
@@ -72,6 +69,7 @@ def pipeline(
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
     max_weight_growth: Growth = AUTO,
+    accumulate: str = ACCUMULATE_DTYPE,
 ) -> tvm.transform.Pass:
     """All passes from a Relax module to one that the VM code generator takes.
 
@@ -79,8 +77,8 @@ def pipeline(
     comes first, while convolutions, shuffles and resizes are still operators; our lowering comes
     before TVM's, which then only meets what is left; the schedules come after fusion, because
     they schedule fused functions. With ``rewrite=False`` everything but the rewrite happens:
-    the baseline to measure it against. ``variant``, ``winograd``, ``log`` and ``max_weight_growth``
-    choose the algorithm of each convolution, as ``compile`` says.
+    the baseline to measure it against. ``variant``, ``winograd``, ``log``, ``max_weight_growth``
+    and ``accumulate`` choose the algorithm of each convolution, as ``compile`` says.
 
     A linear or cubic resize of free size needs the option ``"tirx.disable_cse_tir": True`` in the
     pass context around ``relax.build``; ``compile`` sets it. On a GPU the convolutions get our
@@ -92,7 +90,7 @@ def pipeline(
     LogError for a log that is damaged or not of the target. The passes raise TargetError for a
     kernel that exceeds the GPU's limits.
     """
-    options = Options(rewrite, variant, winograd, log, max_weight_growth)
+    options = Options(rewrite, variant, winograd, log, max_weight_growth, accumulate)
     return pipeline_of(resolve_target(target), options)
 
 
@@ -166,6 +164,7 @@ def compile(
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
     max_weight_growth: Growth = AUTO,
+    accumulate: str = ACCUMULATE_DTYPE,
     pixels: Pixels | None = None,
 ) -> VMExecutable:
     """What ``relax.build`` returns for the model, rewritten and scheduled for ``target``.
@@ -180,20 +179,23 @@ def compile(
     ``tvm_deconv.logs.find`` says; a path names a folder to look in, None means none.
     ``max_weight_growth`` is how many times the weights of the model's convolutions those of their
     kernels may be, all together (``tvm_deconv.schedules.budget``); None is no limit, by default it
-    is 4.1, and small networks have none. The entry is ``main``, its inputs in the model's order.
+    is 4.1, and small networks have none. ``accumulate="float16"`` lets kernels add up in float16
+    where that is twice as fast (ARMv8.2 with ``fullfp16``, Mali, Adreno): results are then off by
+    a hundredth of the largest one (docs/algorithms.md). The entry is ``main``, its inputs in
+    the model's order.
     The executable also carries a description of itself, so that ``tvm_deconv.run`` can tell which
     images fit and what numbers it is to make of their pixels; ``pixels`` says that, before the
     model's own metadata.
 
-    Raises OptionError for a ``rewrite`` or ``winograd`` that is no bool, PixelsError for ``pixels``
-    that cannot be those of the network, TargetError for an unknown target and for kernels that
-    exceed a GPU's limits, VariantError for a variant that is unknown or excluded and for a growth
-    that is no number of at least 1, LogError for a log that is damaged or not of the target, and
-    ModelError for a model that cannot be imported or compiled; the latter has TVM's own exception
-    as its cause.
+    Raises OptionError for a ``rewrite`` or ``winograd`` that is no bool and an unknown
+    ``accumulate``, PixelsError for ``pixels`` that cannot be those of the network, TargetError for
+    an unknown target, one without that and kernels that exceed a GPU's limits, VariantError for a
+    variant that is unknown or excluded and a growth that is no number of at least 1,
+    LogError for a log that is damaged or not of the target, and ModelError for a model that cannot
+    be imported or compiled; the latter has TVM's own exception as its cause.
     """
     resolved = for_threads(target, threads)
-    options = Options(rewrite, variant, winograd, log, max_weight_growth)
+    options = Options(rewrite, variant, winograd, log, max_weight_growth, accumulate)
     return build(model, shapes, resolved, pipeline_of(resolved, options), pixels).executable
 
 
@@ -267,6 +269,7 @@ def explain(
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
     max_weight_growth: Growth = AUTO,
+    accumulate: str = ACCUMULATE_DTYPE,
 ) -> Report:
     """What becomes of the model: a value that prints well.
 
@@ -277,15 +280,16 @@ def explain(
     """
     resolved = for_threads(target, threads)
     options, words = Options(
-        variant=variant, winograd=winograd, log=log, max_weight_growth=max_weight_growth
+        variant=variant,
+        winograd=winograd,
+        log=log,
+        max_weight_growth=max_weight_growth,
+        accumulate=accumulate,
     ).with_log_of(resolved)
     chooser = options.chooser(resolved)
     raised = tvm.transform.Sequential([AddHeight()])(load(model, shapes))
     mod, report = rewrite_upsampling(raised, chooser)
     with one_error(), resolved:
         mod = tvm.transform.Sequential(before_lowering())(mod)
-        of_bytes = (
-            (explain_integers(chooser), explain_products(chooser)) if options.allow_integers else ()
-        )
-        kernels, weights = explain_kernels(mod, chooser, *of_bytes)
+        kernels, weights = explain_kernels(mod, chooser, options.allow_integers)
     return replace(report, kernels=kernels, weights=weights, log=words)

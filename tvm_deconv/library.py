@@ -11,10 +11,9 @@ from tempfile import TemporaryDirectory
 
 import tvm
 
-from tvm_deconv.backends import backend_of
 from tvm_deconv.backends.linking import linker
 from tvm_deconv.built import Built
-from tvm_deconv.compiler import TargetSpec, build, for_threads, pipeline_of
+from tvm_deconv.compiler import build, for_threads, pipeline_of
 from tvm_deconv.errors import ImageError
 from tvm_deconv.files import replacing
 from tvm_deconv.importer import Model, Shapes
@@ -29,7 +28,9 @@ from tvm_deconv.pictures.progress import say
 from tvm_deconv.pixels import OF_BYTES, Pixels
 from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
-from tvm_deconv.targets import is_this_machine
+from tvm_deconv.schedules.cpu.machine import is_cpu
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
+from tvm_deconv.targets import TargetSpec, is_this_machine
 from tvm_deconv.threads import use_threads
 
 _LEFT = "is left to be guessed by run, unless it is given (--range, range=)"
@@ -46,6 +47,7 @@ def compile_library(
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
     max_weight_growth: Growth = AUTO,
+    accumulate: str = ACCUMULATE_DTYPE,
     pixels: Pixels | None = None,
     report: Callable[[str], None] = say,
 ) -> None:
@@ -65,13 +67,17 @@ def compile_library(
     """
     resolved = for_threads(target, threads)
     options = Options(
-        variant=variant, winograd=winograd, log=log, max_weight_growth=max_weight_growth
+        variant=variant,
+        winograd=winograd,
+        log=log,
+        max_weight_growth=max_weight_growth,
+        accumulate=accumulate,
     )
     passes = pipeline_of(resolved, options)
     command = linker(resolved)
     with replacing(output) as unfinished, TemporaryDirectory() as folder:
         built = build(model, shapes, resolved, passes, pixels)
-        if backend_of(resolved).device_kind == "cpu":
+        if is_cpu(resolved):
             built = built.with_objects(Path(folder))
         if _lacks_range(built.description):
             if is_this_machine(resolved):

@@ -1,4 +1,4 @@
-"""What callers may give for an option that is a yes or no, or a number of things."""
+"""What callers may give for an option that is a yes or no, a number of things, or one of words."""
 
 from __future__ import annotations
 
@@ -27,3 +27,10 @@ def check_integer(name: str, value: Any, least: int) -> int:
 def is_integer(value: Any) -> bool:
     """Whether it is an integer of any type, NumPy's too; a bool is none."""
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
+    """The word. Raises OptionError for one that is not among ``known``."""
+    if not isinstance(value, str) or value not in known:
+        raise OptionError(f"{name} is {value!r}: give {' or '.join(map(repr, known))}")
+    return value

@@ -12,6 +12,7 @@ from tvm_deconv.option_types import check_flag
 from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.schedules.chooser import Chooser
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 from tvm_deconv.transform.choosing import chooser_of
 
 
@@ -28,6 +29,7 @@ class Options:
     winograd: bool = True
     log: LogSpec = AUTO_LOG
     max_weight_growth: Growth = AUTO
+    accumulate: str = ACCUMULATE_DTYPE
 
     def __post_init__(self) -> None:
         check_flag("rewrite", self.rewrite)
@@ -48,6 +50,7 @@ class Options:
             winograd=self.winograd,
             log=self.log,
             max_weight_growth=self.max_weight_growth,
+            accumulate=self.accumulate,
         )
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import tvm_ffi
 from tvm.target import Target
@@ -14,8 +14,11 @@ from tvm_deconv.backends.cpu.target import this_machine
 from tvm_deconv.backends.registry import backend_of, check_config
 from tvm_deconv.errors import TargetError
 
+# What names a target: ``resolve_target`` says how.
+TargetSpec: TypeAlias = str | Mapping[str, Any] | Target
 
-def resolve_target(spec: str | Mapping[str, Any] | Target) -> Target:
+
+def resolve_target(spec: TargetSpec) -> Target:
     """The target that ``spec`` names.
 
     ``spec`` is ``"host"`` (the processor that we run on, with all processors that this process may
@@ -33,11 +36,6 @@ def resolve_target(spec: str | Mapping[str, Any] | Target) -> Target:
         return this_machine()
     target = spec if isinstance(spec, Target) else _parse(spec)
     return backend_of(target).complete(target)
-
-
-def processor_of(target: Target) -> Target:
-    """The CPU that runs a library for ``target``: itself, or the host of a GPU."""
-    return backend_of(target).processor(target)
 
 
 def is_this_machine(target: Target) -> bool:

@@ -1,6 +1,6 @@
-"""What the fold of a linear resize does at the border of a map, as tensor expressions.
+"""What the fold of a resize does at the border of a map, as tensor expressions.
 
-``algebra.bilinear`` says why, ``patterns.graph.BorderBuilder`` what these give. Both take maps in
+``algebra.outside`` says why, ``patterns.graph.BorderBuilder`` what these give. Both take maps in
 NCHW, or seen so (``schedules.te.layouts``), whose sizes are of type ``index``.
 """
 
@@ -24,6 +24,7 @@ def border_lines(
     ends: tuple[bool, bool],
     factor: int,
     copies: tuple[int, int],
+    linear: bool,
     index: str = "int64",
 ) -> te.Tensor:
     """The outermost lines of ``x``, enlarged: (N, S*C, 1, L). Sums are float32."""
@@ -42,7 +43,10 @@ def border_lines(
         return value.astype("float32")
 
     def value(b: Any, c: Any, _row: Any, j: Any) -> Any:
-        return interpolated(partial(sample, b, c), j - copies[0], factor).astype(x.dtype)
+        place = j - copies[0]
+        if not linear:
+            return sample(b, c, tir.floordiv(place, factor)).astype(x.dtype)
+        return interpolated(partial(sample, b, c), place, factor).astype(x.dtype)
 
     length = along * factor + sum(copies)
     return te.compute((n, channels * len(places), 1, length), value, name="border_lines")

@@ -11,7 +11,7 @@ INTERLEAVE, TRANSPOSE, EDGE, STORE = "interleave", "transpose", "edge", "store"
 GUARD = "tvm_deconv.guard"
 
 # Stages of the Winograd form, between PAD and STORE.
-SPREAD, TRANSFORM, PRODUCTS, OUTPUTS = "spread", "transform", "products", "outputs"
+TRANSFORM, PRODUCTS, OUTPUTS = "transform", "products", "outputs"
 # What is done of both transforms along one axis, where that is a stage of its own.
 TRANSFORM_ROWS, OUTPUT_ROWS = "transform_rows", "output_rows"
 

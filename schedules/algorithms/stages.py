@@ -39,16 +39,22 @@ def shape_of(x: te.Tensor) -> tuple[Any, ...]:
     return tuple(static(dim) for dim in x.shape)
 
 
-def padded(conv: ConvTranspose2d, domain: Domain, x: te.Tensor) -> te.Tensor:
-    """``pad[n, c, i, j]``: the input in float32 with a zero border as wide as the halo."""
+def padded(
+    conv: ConvTranspose2d, domain: Domain, x: te.Tensor, dtype: str = ACCUMULATE_DTYPE
+) -> te.Tensor:
+    """``pad[n, c, i, j]``: the input in ``dtype`` with a zero border as wide as the halo."""
     # Bounds are inferred for a loop over all taps, also where a phase has fewer.
     (top, _), (left, _) = conv.h.halo, conv.w.halo
     last = top + conv.h.uniform_extent, left + conv.w.uniform_extent
-    return bordered(domain, x, (top, last[0]), (left, last[1]))
+    return bordered(domain, x, (top, last[0]), (left, last[1]), dtype)
 
 
 def bordered(
-    domain: Domain, x: te.Tensor, rows: tuple[int, int], columns: tuple[int, int]
+    domain: Domain,
+    x: te.Tensor,
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+    dtype: str = ACCUMULATE_DTYPE,
 ) -> te.Tensor:
     """``padded`` with a border from the first to the last offset that rows and columns read at."""
     batch, channels, height, width = shape_of(x)
@@ -56,8 +62,8 @@ def bordered(
 
     def value(n, c, i, j):
         inside = tir.all(i >= -top, i < height - top, j >= -left, j < width - left)
-        copied = x[n, c, i + top, j + left].astype(ACCUMULATE_DTYPE)
-        return tir.if_then_else(inside, copied, zero())
+        copied = x[n, c, i + top, j + left].astype(dtype)
+        return tir.if_then_else(inside, copied, tir.const(0, dtype))
 
     extent = domain.rows + (bottom - top), domain.columns + (right - left)
     return te.compute((batch, channels, *extent), value, name=PAD)

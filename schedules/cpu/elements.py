@@ -25,7 +25,7 @@ class Elements:
 
     def store(self, place: Sequence[Any], sums: Any) -> None:
         """The element at ``place`` (batch, channel, row, column), of the sum ``sums``."""
-        at = {a.var: value for a, value in zip(self.block.iter_vars, place, strict=True)}
+        at = edit.place_of(self.block, place)
         store = self.block.body
 
         def load(node: TensorLoad) -> Any:
@@ -35,6 +35,6 @@ class Elements:
             return tirx.BufferLoad(self.buffers[node.source], indices)
 
         value = tvm_ffi.structural_map(store.value, (TensorLoad, load))
-        value = tvm_ffi.structural_map(value, (tirx.Var, lambda var: at.get(var, var)))
+        value = edit.substitute(value, at)
         indices = [edit.bind(i, at) for i in store.indices]
         T.buffer_store(self.buffers[store.buffer], value, indices)

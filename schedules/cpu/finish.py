@@ -29,8 +29,8 @@ from tvm_deconv.schedules.algorithms.names import (
     TRANSPOSE,
 )
 from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.hiding import of_any_length
 from tvm_deconv.schedules.tir.known import Known
-from tvm_deconv.schedules.tir.sizes import of_any_length
 
 from .finish_rows import TileStore
 from .tiling import Tiling
@@ -88,11 +88,8 @@ class _Finisher:
         if name == EDGE:
             return tirx.Evaluate(0)  # written where the store reads it
         if isinstance(stmt, SBlockRealize):
-            body, buffers = self.visit(stmt.block.body, known), list(stmt.block.alloc_buffers)
-            if self.edge_block is not None:
-                unused = self.edge_block.block.writes[0].source
-                buffers = [self.rows.edge_rows, *(b for b in buffers if not b.same_as(unused))]
-            return edit.with_block(stmt, body=body, alloc_buffers=buffers)
+            # The rows of the edge are allocated where they are stored.
+            return edit.with_block(stmt, body=self.visit(stmt.block.body, known), alloc_buffers=[])
         if name is not None or not isinstance(stmt, tirx.For):
             return stmt
         known = known.inside(stmt)
@@ -119,9 +116,9 @@ class _Finisher:
         _, copied, zero = store.value.args
         _, _, height, width = block.reads[0].source.shape
         count = loop.extent
-        first = edit.substitute(realize.iter_values[3], {loop.loop_var: 0})
+        first = edit.bind(realize.iter_values[3], {loop.loop_var: 0})
         values = [*realize.iter_values[:3], first]
-        place = {a.var: value for a, value in zip(block.iter_vars, values, strict=True)}
+        place = edit.place_of(block, values)
         _, _, row, column = (edit.bind(r.min, place) for r in block.reads[0].region)
         before, after = edit.border_of(column, count, width)
 
@@ -194,4 +191,4 @@ def _first_of_tile(stmt: tirx.Stmt, name: str) -> list[Any]:
     around = edit.loops_to(stmt, block)
     tiles = next(i for i, loop in enumerate(around) if loop.annotations.get(GUARD) == "column")
     inner = {loop.loop_var: 0 for loop in around[tiles + 1 :]}
-    return [edit.substitute(value, inner) for value in block.iter_values]
+    return [edit.bind(value, inner) for value in block.iter_values]

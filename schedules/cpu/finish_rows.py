@@ -19,8 +19,8 @@ from tvm.sym import Analyzer
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.names import EDGE
 from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.hiding import of_any_length
 from tvm_deconv.schedules.tir.known import Known
-from tvm_deconv.schedules.tir.sizes import of_any_length
 
 from .tiling import Tiling
 
@@ -47,7 +47,8 @@ class TileStore:
         # fewer than a tile writes.
         shape = (tile.channels * self.phases, tile.tile_columns * conv.w.stride)
         sizes = [edit.const_like(origin[-1], size) for size in shape]
-        self.edge_rows = tirx.decl_buffer(sizes, "float32", name=EDGE)
+        dtype = "float32" if edge is None else str(edge.block.writes[0].source.dtype)
+        self.edge_rows = tirx.decl_buffer(sizes, dtype, name=EDGE)
 
     def interleave(self, stmt: tirx.For) -> tirx.Stmt:
         """for j: wide[j] = phases[j % s, j / s]  =>  s vectors in, shuffled, s vectors out."""
@@ -56,6 +57,7 @@ class TileStore:
         store, load = realize.block.body, realize.block.body.value
         j = realize.block.iter_vars[-1].var
         *lead, _, y, x = load.indices
+        *row, column = store.indices
         inputs = [
             tirx.BufferLoad(load.source, [*lead, edit.const_like(j, f), y, edit.ramp(x, lanes)])
             for f in range(stride)
@@ -64,12 +66,12 @@ class TileStore:
         for part in range(stride):
             lane = range(part * lanes, (part + 1) * lanes)
             shuffled = edit.shuffle(inputs, [i % stride * lanes + i // stride for i in lane])
-            target = [*store.indices[:-1], edit.ramp(j + part * lanes, lanes)]
+            target = [*row, edit.ramp(column + part * lanes, lanes)]
             stores.append(tirx.BufferStore(store.buffer, shuffled, target))
 
         group = lanes * stride
         var = tirx.Var(loop.loop_var.name, loop.loop_var.ty)
-        first = edit.substitute(realize.iter_values[-1], {loop.loop_var: 0})
+        first = edit.bind(realize.iter_values[-1], {loop.loop_var: 0})
         reads = edit.widen(realize.block.reads[0], {4: (0, stride), 6: (x, lanes)})
         writes = edit.widen(realize.block.writes[0], {5: (j, group)})
         body = edit.with_block(
@@ -109,7 +111,8 @@ class TileStore:
         part = self._rows(
             known, lambda row: row.elements(block, copy, self.edge_rows, width), looped=True
         )
-        return tirx.IfThenElse(last <= self.out_shape[3], whole, tirx.SeqStmt([fill, part]))
+        by_elements = edit.allocating([self.edge_rows], [fill, part])
+        return tirx.IfThenElse(last <= self.out_shape[3], whole, by_elements)
 
     def _rows(
         self, known: Known, store: Callable[[_Row], tirx.Stmt], looped: bool = False

@@ -6,7 +6,7 @@ Schedules ask this description and never look at a target's name. Features come 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -33,7 +33,9 @@ class CpuMachine:
     it can take a factor from memory, without a register for it. ``loads_per_multiply_add`` is how
     many loads can start with each multiply-add of whole vectors. ``keeps_nan`` says that there are
     maxima and minima in one instruction that are NaN where an operand is. ``narrow`` multiplies
-    bytes by weights of int8, ``wide`` by weights of int16.
+    bytes by weights of int8, ``wide`` by weights of int16. A sum takes ``sum_bytes``.
+    ``orders_bytes`` says that an instruction puts the bytes of a vector into any order.
+    ``fuses`` says that it multiplies and adds with one rounding.
     """
 
     name: str
@@ -50,6 +52,9 @@ class CpuMachine:
     keeps_nan: bool = False
     narrow: Dot = PLAIN
     wide: Dot = PLAIN
+    sum_bytes: int = 4
+    orders_bytes: bool = False
+    fuses: bool = False
 
     # Fields of a tile whose product is the number of sums in a thread's registers, as vectors.
     SUMS: ClassVar[tuple[str, ...]] = ("vectors", "channels")
@@ -71,6 +76,11 @@ class CpuMachine:
     def is_intel_avx512(self) -> bool:
         """Whether it multiplies whole vectors of AVX-512, two in a cycle."""
         return self.loads_per_multiply_add == 1 and not self.has_few_registers
+
+    @property
+    def in_half(self) -> CpuMachine | None:
+        """As kernels with sums of float16 see it; None where float16 is not computed in."""
+        return replace(self, lanes=2 * self.lanes, sum_bytes=2) if self.fp16_arithmetic else None
 
     @property
     def near_bytes(self) -> int:
@@ -119,6 +129,11 @@ _X86_L3_BYTES = 1024 * _KIB
 _DEFAULT_THREADS = 4
 
 
+def is_cpu(target: Target) -> bool:
+    """Whether a target is that of a processor; those of GPUs have one as their host."""
+    return target.kind.name == "llvm"
+
+
 def cpu_machine(target: Target) -> CpuMachine:
     """The machine that ``target`` compiles for.
 
@@ -128,7 +143,7 @@ def cpu_machine(target: Target) -> CpuMachine:
 
     Raises TargetError for a target that is not a CPU.
     """
-    if target.kind.name != "llvm":
+    if not is_cpu(target):
         raise TargetError(
             f"no schedules for {target.kind.name} yet (CPU only): give a target of kind llvm, "
             "such as host or raspberry-pi/4b-aarch64"
@@ -168,6 +183,8 @@ def _machine(text: str, available: int | None) -> CpuMachine:
         keeps_nan=unit in (_AARCH64_NEON, _ARM32_NEON),
         narrow=dot_of(target),
         wide=wide_dot_of(target),
+        orders_bytes=_has(target, "avx512vbmi"),
+        fuses=any(_has(target, feature) for feature in ("fma", "fp-armv8", "vfp4")),
     )
 
 
@@ -193,14 +210,12 @@ def _splits_vectors(target: Target) -> bool:
 
 
 def _has(target: Target, feature: str) -> bool:
-    if target.kind.name != "llvm":
-        return False
-    return llvm.has_feature(target, feature)
+    return is_cpu(target) and llvm.has_feature(target, feature)
 
 
 def is_this_processor(target: Target) -> bool:
     """Same architecture and same processor name as LLVM gives to the machine we run on."""
-    if target.kind.name != "llvm":
+    if not is_cpu(target):
         return False
     triple = target.attrs.get("mtriple") or llvm.default_triple()
     same_architecture = _architecture(triple) == _architecture(llvm.process_triple())

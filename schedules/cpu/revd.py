@@ -41,7 +41,7 @@ from tvm_deconv.schedules.algorithms.names import EDGE, GATHER, PAD, TRANSPOSE
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.pieces import join
-from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
+from tvm_deconv.schedules.tir.scratch import in_own_coordinates
 from tvm_deconv.schedules.variant import scheduled
 
 from . import steps
@@ -63,7 +63,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
         if steps.has_stage(sch, stage):
             steps.at_tile(sch, stage, rows)
     vectorize_channels(sch, nest, tile)
-    func = in_strip_coordinates(in_strip_coordinates(sch.mod["main"], PAD), GATHER + "_init")
+    func = in_own_coordinates(sch.mod["main"], keep=EDGE)
     if conv.strides != (1, 1):
         func = test_once(func, "ic")
     return for_llvm(finish(func, conv, tile, store, by_rows=True))
@@ -106,7 +106,7 @@ def test_once(func: tirx.PrimFunc, loop_name: str) -> tirx.PrimFunc:
     for ic: gather += if_then_else(hit, product, 0)  =>  if hit: for ic: gather += product
     """
     update = edit.find_block(func.body, GATHER + "_update")
-    place = {a.var: v for a, v in zip(update.block.iter_vars, update.iter_values, strict=True)}
+    place = edit.place_of(update.block, update.iter_values)
     store = update.block.body
     hit, product, _ = store.value.b.args
     added = tirx.BufferStore(store.buffer, store.value.a + product, store.indices)

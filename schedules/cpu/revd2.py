@@ -35,8 +35,9 @@ from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.names import EDGE, INTERLEAVE, PAD, PHASES
+from tvm_deconv.schedules.half import in_half
 from tvm_deconv.schedules.tir.last_steps import for_llvm
-from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
+from tvm_deconv.schedules.tir.scratch import in_own_coordinates
 from tvm_deconv.schedules.variant import scheduled
 
 from . import steps
@@ -60,8 +61,9 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     if tile.weight_vectors:
         steps.weights_in_vectors(sch, PHASES, tile)
     steps.keep_in_registers(sch, PHASES, nest, tile)
-    func = in_strip_coordinates(sch.mod["main"], PAD)
+    func = in_own_coordinates(sch.mod["main"], keep=EDGE)
     return for_llvm(finish(func, conv, tile, store))
 
 
 REVD2 = scheduled(definition.REVD2, schedule)
+REVD2_IN_HALF = in_half(REVD2)

@@ -44,7 +44,7 @@ from tvm_deconv.schedules.algorithms.names import EDGE, INTERLEAVE, PAD, PHASES
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.pieces import divided
-from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
+from tvm_deconv.schedules.tir.scratch import in_own_coordinates
 from tvm_deconv.schedules.variant import scheduled
 
 from . import steps
@@ -66,7 +66,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     for stage in (EDGE, store):
         if steps.has_stage(sch, stage):
             steps.at_tile(sch, stage, rows)
-    func = in_strip_coordinates(in_strip_coordinates(sch.mod["main"], PAD), PHASES + "_init")
+    func = in_own_coordinates(sch.mod["main"], keep=EDGE)
     func = input_stationary(func, conv, tile)
     return for_llvm(finish(func, conv, tile, store, by_rows=True))
 
@@ -94,7 +94,7 @@ class _Scatter:
         update = edit.find_block(func.body, PHASES + "_update")
         _, inner = divided(edit.loops_to(func.body, update))
         first = {loop.loop_var: 0 for loop in inner}
-        _, self.group, self.first_o, *_ = (edit.substitute(v, first) for v in update.iter_values)
+        _, self.group, self.first_o, *_ = (edit.bind(v, first) for v in update.iter_values)
         self.sums = update.block.writes[0].source
         _, pad, weight = (region.source for region in update.block.reads)
         self.pad, self.weight = pad, weight

@@ -182,14 +182,15 @@ def weights_in_vectors(sch: Schedule, phases: str, tile: Tiling) -> None:
     for th, tw: for o, fw, x: acc[...] += pad[...] * packed[...]
     => for th, tw: w[...] = packed[...] (whole vectors); for o, fw, x: acc[...] += pad[...] * w[...]
 
-    LLVM keeps ``w`` in registers. On AArch64 this is one load for 4 weights instead of 4 loads (2
-    if paired), and 2 instead of 5 load instructions for 16 multiply-adds leave an in-order core's
-    second issue slot to them.
+    LLVM keeps ``w`` in registers. (Of another scope TVM puts it into its workspace, where LLVM
+    stores and loads some of float16.) On AArch64 this is one load for 4 weights instead of 4 loads
+    (2 if paired), and 2 instead of 5 load instructions for 16 multiply-adds leave an in-order
+    core's second issue slot to them.
     """
     block = sch.get_sblock(phases)
     around = sch.get_loops(block)
     tap = _names(sch, around).index("tw")
-    weights = sch.cache_read(block, 1, "local")
+    weights = sch.cache_read(block, 1, "global")
     sch.compute_at(weights, around[tap])
     inner = sch.get_loops(weights)[tap + 1 :]
     # Weights of the phases in height are not neighbours; the rest of a tap's weights are.

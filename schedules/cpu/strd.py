@@ -39,7 +39,7 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.names import DILATE, EDGE, PHASES
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.last_steps import for_llvm
-from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
+from tvm_deconv.schedules.tir.scratch import in_own_coordinates
 from tvm_deconv.schedules.variant import scheduled
 
 from . import steps
@@ -61,7 +61,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     if tile.weight_vectors:
         steps.weights_in_vectors(sch, PHASES, tile)
     steps.keep_in_registers(sch, PHASES, nest, tile)
-    func = in_strip_coordinates(sch.mod["main"], DILATE)
+    func = in_own_coordinates(sch.mod["main"], keep=EDGE)
     func = finish(_insert_zeros(func, conv), definition.dense(conv), tile, store)
     return for_llvm(func)
 
@@ -81,7 +81,7 @@ def _insert_zeros(func: tirx.PrimFunc, conv: ConvTranspose2d) -> tirx.PrimFunc:
         _, sample, zero = store.value.args
         source = realize.block.reads[0].source
         *place, _ = realize.iter_values
-        first = edit.substitute(realize.iter_values[3], {loop.loop_var: 0})
+        first = edit.bind(realize.iter_values[3], {loop.loop_var: 0})
         row = place[2] + definition.dense(conv).h.halo[0]
         left, stride = definition.dense(conv).w.halo[0], conv.w.stride
         begin = tirx.max(tirx.floordiv(first + left + (stride - 1), stride), 0)

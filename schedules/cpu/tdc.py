@@ -16,7 +16,7 @@ from tvm.s_tir import Schedule
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.names import EDGE, INTERLEAVE, PAD, PHASES, PLANES
 from tvm_deconv.schedules.tir.last_steps import for_llvm
-from tvm_deconv.schedules.tir.scratch import in_strip_coordinates
+from tvm_deconv.schedules.tir.scratch import in_own_coordinates
 from tvm_deconv.schedules.variant import scheduled
 
 from . import steps
@@ -40,7 +40,7 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: Tiling) -> tirx.P
     if tile.weight_vectors:
         steps.weights_in_vectors(sch, PHASES, tile)
     steps.keep_in_registers(sch, PHASES, nest, tile)
-    func = in_strip_coordinates(in_strip_coordinates(sch.mod["main"], PAD), PLANES)
+    func = in_own_coordinates(sch.mod["main"], keep=EDGE)
     return for_llvm(finish(func, conv, tile, store, by_rows=True))
 
 

@@ -98,7 +98,7 @@ def block_columns(conv: ConvTranspose2d, sizes: Sizes) -> list[int]:
 
 def lanes_of(machine: CpuMachine) -> list[int]:
     """Lanes of the vectors that a machine has; a machine of single floats has the one."""
-    return [n for n in (16, 8, 4) if n <= machine.lanes] or [1]
+    return [n for n in (32, 16, 8, 4) if n <= machine.lanes] or [1]
 
 
 def distinct_columns(conv: ConvTranspose2d) -> int:

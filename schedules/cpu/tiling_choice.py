@@ -136,6 +136,9 @@ def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[Regi
     input channel its weights, the same for a whole row, are loaded ahead and take more: 3x3 to 64
     channels take 0.67 ms in tiles of 2 x 4, and 0.91 in 2 x 6, of which a third is spilled.
 
+    Sums of float16 on ARM take weights in whole vectors: an instruction can multiply by a lane of
+    the first 16 registers only, and LLVM, which loads single weights ahead, spills half of them.
+
     TVM moves a buffer of 1 KiB or more from the stack to its workspace. LLVM then stores every
     accumulator there once for a tile, which costs a third of the speed with few input channels.
     """
@@ -147,10 +150,12 @@ def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[Regi
         if machine.has_few_registers and tile.vectors > 1:
             at_once = tile.vectors
         registers = accumulators + at_once + 1
-        on_stack = 4 * tile.lanes * accumulators < STACK_BYTES
+        on_stack = machine.sum_bytes * tile.lanes * accumulators < STACK_BYTES
         fits = registers <= machine.vector_registers and tile.channels <= conv.group_outputs
         if machine.has_few_registers and conv.group_inputs == 1 < conv.group_outputs:
             fits &= accumulators <= _MOST_OF_ONE_INPUT
+        if machine.sum_bytes < 4 and machine.multiplies_by_lane:
+            fits &= tile.weights_per_load(conv, machine) > 1
         smallest = tile.vectors == tile.channels == 1 and not tile.inner_fh
         if (fits and on_stack) or smallest:
             yield tile
@@ -201,10 +206,10 @@ def _strips(
     tiles = -(-columns // tile.columns)
     splits = [d for d in range(1, channel_tiles + 1) if channel_tiles % d == 0]
     for height in range(1, max_rows + 1):
-        in_bytes = 4 * conv.group_inputs * (height + conv.h.halo_extent)
+        in_bytes = machine.sum_bytes * conv.group_inputs * (height + conv.h.halo_extent)
         for split in splits:
             sums = planes * channel_tiles * tile.channels // split
-            column_bytes = in_bytes + 4 * height * sums
+            column_bytes = in_bytes + machine.sum_bytes * height * sums
             affordable = (machine.l2_bytes // column_bytes - conv.w.halo_extent) // tile.columns
             blocks = -(-tiles // max(affordable, 1))
             yield Strip(height, -(-tiles // blocks), split)

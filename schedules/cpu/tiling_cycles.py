@@ -96,7 +96,7 @@ def _beside_winograd(conv: ConvTranspose2d, machine: CpuMachine) -> float:
 
 def weight_cycles(conv: ConvTranspose2d, tile: Tiling, machine: CpuMachine) -> float:
     """Cycles of a thread to read its share of the weights once, if they are in no level-2 cache."""
-    weights = 4 * conv.out_channels * conv.group_inputs
+    weights = machine.sum_bytes * conv.out_channels * conv.group_inputs
     weights *= conv.h.useful_taps * conv.w.useful_taps
     threads = machine.threads if tile.parallel else 1
     if weights <= machine.l2_bytes:

@@ -165,7 +165,7 @@ class TilingSpace:
         if form.tiled is not None:
             taps = form.tiled.w.max_taps * (form.tiled.h.max_taps if tile.unroll_th else 1)
             copies = form.copies * (form.tiled.h.stride if tile.unroll_fh else 1)
-            on_stack = 4 * tile.lanes * accumulators
+            on_stack = machine.sum_bytes * tile.lanes * accumulators
             costs += [
                 Cost("vector registers", accumulators + tile.vectors + 1, machine.vector_registers),
                 Cost("bytes of accumulators on the stack", on_stack, STACK_BYTES - 1),
@@ -208,6 +208,8 @@ def _loop_refusal(form: TilingForm, tile: Tiling, machine: CpuMachine) -> str | 
             return "phases in height have unlike taps, which needs unroll_th"
         if form.tile_of_phases and not (tile.unroll_fh or tile.inner_fh):
             return "phases in height have unlike taps, which needs unroll_fh or inner_fh"
+    if machine.sum_bytes < 4 and machine.multiplies_by_lane and not tile.weight_vectors:
+        return "sums of float16 need weight_vectors: weights of a tap in whole vectors"
     if tile.weight_vectors:
         weights = form.tiled.w.stride * tile.channels
         if not machine.multiplies_by_lane:

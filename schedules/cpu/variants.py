@@ -8,7 +8,7 @@ from tvm_deconv.schedules.cpu.winograd.variant import WINOGRAD
 from tvm_deconv.schedules.variant import Variant
 
 from .revd import REVD
-from .revd2 import REVD2
+from .revd2 import REVD2, REVD2_IN_HALF
 from .stdd import STDD
 from .strd import STRD
 from .tdc import TDC
@@ -17,3 +17,6 @@ VARIANTS: dict[str, Variant] = {
     variant.name: variant
     for variant in (REVD2, WINOGRAD, CHANNELS, DEPTHWISE, TDC, REVD, STDD, STRD)
 }
+
+# By the names of those that they stand for, with sums of float16.
+IN_HALF: dict[str, Variant] = {variant.name: variant for variant in (REVD2_IN_HALF,)}

@@ -24,6 +24,7 @@ class GpuMachine:
     the most blocks or threads along those axes of a launch that have a limit of their own.
     ``byte_products`` says who multiplies four bytes at a time and adds the products up: ``dp4a`` is
     CUDA's instruction, ``opencl`` a function that the device's own compiler makes; or nobody.
+    ``doubles_half`` says that float16 is multiplied and added twice as many at a time.
     """
 
     name: str
@@ -40,6 +41,7 @@ class GpuMachine:
     accumulators: int
     extents: tuple[tuple[str, int], ...] = ()
     byte_products: str = ""
+    doubles_half: bool = False
 
     # Fields of a tile whose product is the number of sums in a thread's registers.
     SUMS: ClassVar[tuple[str, ...]] = ("channels", "rows", "lanes")
@@ -48,6 +50,13 @@ class GpuMachine:
     def multiply_adds(self) -> int:
         """Of float32 in a cycle."""
         return self.units * self.fma_lanes
+
+    @property
+    def in_half(self) -> GpuMachine | None:
+        """As kernels with sums of float16 see it; None where there is nothing to gain."""
+        if not self.doubles_half:
+            return None
+        return replace(self, fma_lanes=2 * self.fma_lanes, accumulators=2 * self.accumulators)
 
     @property
     def near_bytes(self) -> int:

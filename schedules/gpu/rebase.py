@@ -34,7 +34,7 @@ def rebased(
     around = edit.loops_to(func.body, realize)
     depth = next(i for i, one in enumerate(around) if one.loop_var.same_as(loop))
     first = {one.loop_var: 0 for one in around[depth + 1 :]}
-    origin = [edit.substitute(value, first) for value in realize.iter_values[: len(extents)]]
+    origin = [edit.bind(value, first) for value in realize.iter_values[: len(extents)]]
     for dimension, more in (before or {}).items():
         origin[dimension] = origin[dimension] - more
     whole = realize.block.writes[0].source

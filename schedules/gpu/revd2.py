@@ -20,7 +20,7 @@ a kernel of 3 the 4 phases read 9 inputs where 4 kernels of 2 x 2 would read 16.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from tvm import te, tirx
@@ -31,7 +31,8 @@ from tvm_deconv.algebra.packing import Direct, Packing
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.expressions import static
 from tvm_deconv.schedules.algorithms.names import PAD, PHASES
-from tvm_deconv.schedules.variant import Sizes, Variant
+from tvm_deconv.schedules.half import in_half
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, HALF, Sizes, Variant
 
 from . import steps
 from .domain import domain_of
@@ -77,11 +78,17 @@ def packing(conv: ConvTranspose2d, tile: GpuTile) -> Packing:
     return Direct(conv, "g o/n ic th tw fh fw o%n", tile.block_channels)
 
 
-def compute(conv: ConvTranspose2d, tile: GpuTile, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
+def compute(
+    conv: ConvTranspose2d,
+    tile: GpuTile,
+    x: te.Tensor,
+    packed: te.Tensor,
+    accumulate: str = ACCUMULATE_DTYPE,
+) -> te.Tensor:
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
     shape = stages.shape_of(x)
-    domain = domain_of(conv, tile, shape)
-    return sums_of(conv, tile, shape, x.dtype, stages.padded(conv, domain, x), packed)
+    pad = stages.padded(conv, domain_of(conv, tile, shape), x, accumulate)
+    return sums_of(conv, tile, shape, x.dtype, pad, packed)
 
 
 def sums_of(
@@ -96,7 +103,7 @@ def sums_of(
     domain, block = domain_of(conv, tile, shape), tile.block_channels
 
     def weight(g, o, fh, fw, ic, th, tw):
-        return packed[g, o // block, ic, th, tw, fh, fw, o % block].astype(stages.ACCUMULATE_DTYPE)
+        return packed[g, o // block, ic, th, tw, fh, fw, o % block].astype(pad.dtype)
 
     phases = stages.phase_sums(conv, domain, pad, weight)
     stride = conv.w.stride
@@ -151,3 +158,5 @@ REVD2 = Variant(
     refusal=refusal,
     weight_dtype=weight_dtype,
 )
+
+REVD2_IN_HALF = in_half(REVD2, compute=partial(compute, accumulate=HALF))

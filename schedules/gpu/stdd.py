@@ -193,7 +193,7 @@ class _Scatter:
         self.outermost = inner[0].loop_var
         self.variables = [axis.var for axis in update.block.iter_vars]
         first = {loop.loop_var: 0 for loop in inner}
-        self.first = [edit.substitute(value, first) for value in update.iter_values]
+        self.first = [edit.bind(value, first) for value in update.iter_values]
         self.store = update.block.body
         term = self.store.value.b
         if not isinstance(term, tirx.Mul):

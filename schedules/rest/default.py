@@ -16,6 +16,7 @@ from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.nan_maxima import with_nan_kept
 from tvm_deconv.schedules.tir.own_sizes import with_own_sizes
 from tvm_deconv.schedules.tir.periods import with_whole_periods
+from tvm_deconv.schedules.tir.quotients import with_known_quotients
 
 from .bounds import with_exact_bounds
 from .contraction import Contraction, contraction_of, epilogue_positions
@@ -112,6 +113,8 @@ def with_its_stages(func: tirx.PrimFunc) -> tuple[tirx.PrimFunc, list[Stage]] | 
 
 def finished(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc:
     """``func``, which is scheduled, marked as such."""
+    if machine.fuses:
+        func = with_known_quotients(func)
     return with_nan_kept(func, machine.keeps_nan).with_attr(SCHEDULED, True)
 
 

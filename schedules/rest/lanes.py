@@ -22,6 +22,7 @@ from tvm import s_tir, tirx
 from tvm.tirx import decl_buffer
 
 from tvm_deconv.schedules.cpu.machine import CpuMachine
+from tvm_deconv.schedules.tir.edit import sequence
 
 from .injective import is_joined, parallelise
 from .reduction import (
@@ -190,7 +191,7 @@ class _Builder:
             buffers.append(buffer)
         # Lanes innermost, so that a step reads whole vectors.
         axes = (*self._stage.spatial, *self._outer, *steps, *lanes)
-        stage = Stage(f"{self._stage.name}_{suffix}", axes, _sequence(updates), _sequence(starts))
+        stage = Stage(f"{self._stage.name}_{suffix}", axes, sequence(updates), sequence(starts))
         return buffers, stage
 
     def _axes_at(self, position: Expr) -> dict[Var, Expr]:
@@ -215,7 +216,7 @@ class _Builder:
                 total = sums.combine(total, tirx.BufferLoad(rests[number], at or [0]))
             value = total.astype(str(sums.buffer.dtype))
             statements.append(tirx.BufferStore(sums.buffer, value, list(sums.indices)))
-        return Stage(f"{self._stage.name}_result", self._stage.spatial, _sequence(statements))
+        return Stage(f"{self._stage.name}_result", self._stage.spatial, sequence(statements))
 
     @staticmethod
     def _joined(
@@ -258,10 +259,6 @@ def across_lanes(
         )
         total = combine(low, high)
     return total
-
-
-def _sequence(statements: list[tirx.Stmt]) -> tirx.Stmt:
-    return statements[0] if len(statements) == 1 else tirx.SeqStmt(statements)
 
 
 def schedule_lanes(schedule: s_tir.Schedule, reduction: LaneReduction, machine: CpuMachine) -> None:

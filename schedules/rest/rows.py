@@ -10,6 +10,8 @@ from __future__ import annotations
 import tvm_ffi
 from tvm import s_tir, sym, tirx
 
+from tvm_deconv.schedules.tir import edit
+
 from .edges import conjuncts, edges_of, upper_bound
 from .stage import Expr, Var, static_value, substitute
 
@@ -40,7 +42,7 @@ def _cut(loop: tirx.For) -> tirx.Stmt:
         for start, count, block in _zones(loop.loop_var, length, realize):
             row = _Row(loop.loop_var, s_tir.SBlockRealize(realize.iter_values, predicate, block))
             parts += row.pieces(start, count, lanes)
-        return parts[0] if len(parts) == 1 else tirx.SeqStmt(parts)
+        return edit.sequence(parts)
 
     if bound is None or whole is None:
         # What lies wholly outside has a negative rest: no iteration, not a wrapped-around one.
@@ -61,7 +63,7 @@ def _zones(
     zero = tirx.IntImm(var.ty.dtype, 0)
     block = realize.block
     edges = edges_of(block.body)
-    place = dict(zip((v.var for v in block.iter_vars), realize.iter_values, strict=True))
+    place = edit.place_of(block, realize.iter_values)
     if edges is None or edges.axis not in place:
         return [(zero, length, block)]
     offset = substitute(place[edges.axis], {var: zero})
@@ -74,17 +76,13 @@ def _zones(
 
     first = clamp(edges.low, zero) if edges.low is not None else zero
     last = clamp(edges.high, first) if edges.high is not None else length
-    outside = _with_body(block, edges.outside)
+    outside = edit.changed(block, body=edges.outside)
     zones = [
         (zero, first, outside),
-        (first, analyzer.simplify(last - first), _with_body(block, edges.between)),
+        (first, analyzer.simplify(last - first), edit.changed(block, body=edges.between)),
         (last, analyzer.simplify(length - last), outside),
     ]
     return [zone for zone in zones if static_value(zone[1]) != 0]
-
-
-def _with_body(block: s_tir.SBlock, body: tirx.Stmt) -> s_tir.SBlock:
-    return s_tir.SBlock(block.iter_vars, block.reads, block.writes, block.name_hint, body)
 
 
 def _rest_of_last_tile(bound: Expr, whole: int) -> Expr:

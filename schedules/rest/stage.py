@@ -6,7 +6,7 @@ apart and puts it together again; it decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import tvm
@@ -15,6 +15,8 @@ from tvm import s_tir, sym, tirx
 from tvm.ir import Expr, Var
 from tvm.ir import TensorLoad as Load
 from tvm.tirx import IterVar, PrimFunc
+
+from tvm_deconv.schedules.tir.edit import sequence, substitute
 
 # What a symbolic size is taken for where tiles are compared.
 TYPICAL_SIZE = 64
@@ -75,11 +77,6 @@ def loads_of(node: Expr | tirx.Stmt) -> list[Load]:
     found: list[Load] = []
     tvm_ffi.structural_walk(node, (Load, found.append))
     return found
-
-
-def substitute(node, values: Mapping[Var, Expr]):
-    """``node`` with variables replaced by expressions."""
-    return tvm_ffi.structural_map(node, (Var, lambda var: values.get(var, var)))
 
 
 def simplify_under(axes: Sequence[StageAxis], expr: Expr) -> Expr:
@@ -174,6 +171,5 @@ def with_stages(func: PrimFunc, stages: Sequence[Stage]) -> PrimFunc:
             touched.setdefault(store.buffer)
     allocated = [buffer for buffer in touched if buffer not in outside]
     nests = [nest_of(stage) for stage in stages]
-    body = nests[0] if len(nests) == 1 else tirx.SeqStmt(nests)
-    root = s_tir.SBlock([], [], [], "root", body, alloc_buffers=allocated)
+    root = s_tir.SBlock([], [], [], "root", sequence(nests), alloc_buffers=allocated)
     return func.with_body(s_tir.SBlockRealize([], True, root))

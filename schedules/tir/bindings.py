@@ -75,7 +75,7 @@ def _bind_repeated(value: Expr, parameters: set[Var]) -> Expr:
         open_value = tvm_ffi.structural_map(open_value, (Load, named))
     if not bindings and not sides:
         return value
-    return _with_sides(_nested(bindings, open_value), sides)
+    return edit.substitute(_nested(bindings, open_value), sides)
 
 
 def _nested(bindings: list[Binding], body: Expr) -> Expr:
@@ -104,12 +104,6 @@ def _without_sides(value: Expr, sides: dict[Var, Expr], map_side: Callable[[Expr
     return tvm_ffi.structural_map(value, (kinds, named), order="pre")
 
 
-def _with_sides(value: Expr, sides: dict[Var, Expr]) -> Expr:
-    if not sides:
-        return value
-    return tvm_ffi.structural_map(value, (Var, lambda var: sides.get(var, var)))
-
-
 def _guarded(choice: tvm.ir.Call | tirx.Select) -> list[Expr] | None:
     """(condition, one side, the other) of a choice whose sides stay where they are, else None."""
     if isinstance(choice, tirx.Select):
@@ -123,6 +117,5 @@ def _guarded(choice: tvm.ir.Call | tirx.Select) -> list[Expr] | None:
 def _asks_for_indices(condition: Expr) -> bool:
     """Whether the condition is about anything but loaded, bound and constant values."""
     outside = tvm_ffi.structural_map(condition, (Load, lambda load: tirx.const(0, load.ty.dtype)))
-    found: list[Var] = []
-    tvm_ffi.structural_walk(outside, (Var, found.append))
-    return any(str(getattr(var.ty, "dtype", "")).startswith("int") for var in found)
+    variables = edit.variables_of(outside)
+    return any(str(getattr(var.ty, "dtype", "")).startswith("int") for var in variables)

@@ -7,7 +7,7 @@ from typing import Any
 
 import tvm_ffi
 from tvm import tirx
-from tvm.ir import Range, TensorLoad, TensorRegion
+from tvm.ir import Range, TensorLoad, TensorRegion, Var
 from tvm.s_tir import SBlock, SBlockRealize
 from tvm.sym import Analyzer
 
@@ -26,17 +26,29 @@ def ceil_div(expr: Any, divisor: int) -> Any:
     return Analyzer().simplify((expr + (divisor - 1)) // divisor)
 
 
-def substitute(expr: Any, values: Mapping[tirx.Var, int]) -> Any:
-    """``expr`` with loop variables replaced by integers, simplified."""
-    return bind(expr, {var: const_like(var, value) for var, value in values.items()})
-
-
-def bind(expr: Any, values: Mapping[tirx.Var, Any]) -> Any:
-    """``expr`` with variables replaced by expressions, simplified."""
+def bind(expr: Any, values: Mapping[Var, Any]) -> Any:
+    """``expr`` with variables replaced by integers or expressions, simplified."""
     analyzer = Analyzer()
     for var, value in values.items():
-        analyzer.bind(var, value)
+        analyzer.bind(var, const_like(var, value) if isinstance(value, int) else value)
     return analyzer.simplify(expr)
+
+
+def substitute(node: Any, values: Mapping[Var, Any]) -> Any:
+    """``node``, a statement or an expression, with variables replaced and nothing simplified."""
+    return tvm_ffi.structural_map(node, (Var, lambda var: values.get(var, var)))
+
+
+def variables_of(node: Any) -> set[Var]:
+    """The variables that occur in ``node``, a statement or an expression."""
+    found: set[Var] = set()
+    tvm_ffi.structural_walk(node, (Var, found.add))
+    return found
+
+
+def place_of(block: SBlock, values: Iterable[Any]) -> dict[Var, Any]:
+    """By the variable of each axis of ``block`` its value, for ``substitute`` and ``bind``."""
+    return {axis.var: value for axis, value in zip(block.iter_vars, values, strict=True)}
 
 
 def loops_to(stmt: tirx.Stmt, realize: SBlockRealize | None) -> list[tirx.For]:

@@ -10,6 +10,12 @@ from .pieces import with_joined_pieces
 from .sizes import with_sizes_from_zero
 from .vector_math import with_vector_math
 
+# The attribute of a function for which LLVM is to optimize no more than that, whatever the target.
+OPT_LEVEL = "tvm_deconv.opt_level"
+
+# The attribute of a function whose named values TVM is not to simplify when it makes LLVM's code.
+NAMES_IN_MEMORY = "tvm_deconv.names_in_memory"
+
 
 def for_llvm(func: tirx.PrimFunc) -> tirx.PrimFunc:
     """``func``, scheduled, less what LLVM makes slow code of or misreads and TVM lowers slowly."""

@@ -17,6 +17,8 @@ from tvm import tirx
 from tvm.ir import Expr, Var
 from tvm.sym import detect_linear_equation
 
+from . import edit
+
 
 def with_own_sizes(func: tirx.PrimFunc) -> tirx.PrimFunc:
     """``func``, unscheduled, with a variable for each formula that it need not know.
@@ -32,8 +34,8 @@ def with_own_sizes(func: tirx.PrimFunc) -> tirx.PrimFunc:
         size = Var("size", formula.ty)
         own = _replaced(func, formula, size)
         others = [_replaced(other, formula, size) for other in left]
-        read = _needed(own) if _is_product(formula) else _variables([*known, *others])
-        if read & _variables(formula):
+        read = _needed(own) if _is_product(formula) else _read([*known, *others])
+        if read & edit.variables_of(formula):
             known.append(formula)
         else:
             func, left = own, others
@@ -64,7 +66,7 @@ def _replaced(node: Any, formula: Expr, size: Var) -> Any:
 
 
 def _is_linear(dim: Expr) -> bool:
-    variables = list(_variables(dim))
+    variables = list(edit.variables_of(dim))
     return len(variables) < 2 and bool(detect_linear_equation(dim, variables))
 
 
@@ -82,11 +84,8 @@ def _letters(formula: Expr) -> int:
 
 def _needed(func: tirx.PrimFunc) -> set[Var]:
     """The variables that the body or a dimension of an argument reads."""
-    return _variables([func.body, *_dimensions(func)])
+    return _read([func.body, *_dimensions(func)])
 
 
-def _variables(nodes: Any) -> set[Var]:
-    found: set[Var] = set()
-    for node in nodes if isinstance(nodes, list) else [nodes]:
-        tvm_ffi.structural_walk(node, (Var, found.add))
-    return found
+def _read(nodes: list[Any]) -> set[Var]:
+    return set().union(*map(edit.variables_of, nodes))

@@ -19,7 +19,7 @@ unrolled: its index is then another constant in each copy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -49,12 +49,13 @@ def with_whole_periods(func: tirx.PrimFunc) -> tirx.PrimFunc:
     """
     if not _in_addresses(func.body):
         return func
-    ranges: dict[Var, tvm.ir.Range] = {}
-
-    tvm_ffi.structural_walk(func.body, (tirx.For, lambda loop: ranges.update(_range(loop))))
+    loops: list[tirx.For] = []
+    tvm_ffi.structural_walk(func.body, (tirx.For, loops.append))
+    ranges = {var: values for loop in loops for var, values in _range(loop).items()}
+    read = _read_by_remainders(func.body, loops)
 
     def by_periods(loop: tirx.For) -> tirx.Stmt:
-        return _by_periods(loop, ranges)
+        return _by_periods(loop, ranges) if loop.loop_var in read else loop
 
     return func.with_body(tvm_ffi.structural_map(func.body, (tirx.For, by_periods)))
 
@@ -62,6 +63,20 @@ def with_whole_periods(func: tirx.PrimFunc) -> tirx.PrimFunc:
 def has_remainders(stmt: tirx.Stmt) -> bool:
     """Whether a statement's addresses hold remainders that LLVM might misread in a loop."""
     return bool(_in_addresses(stmt))
+
+
+def _read_by_remainders(stmt: tirx.Stmt, loops: Sequence[tirx.For]) -> set[Var]:
+    """The variables in remainders of a statement's addresses; what a loop begins at is read, too.
+
+    Most loops have none of them, and to look for the remainders in each takes long.
+    """
+    read: set[Var] = set()
+    tvm_ffi.structural_walk(_in_addresses(_in_terms_of_loops(stmt)), (Var, read.add))
+    # Inner loops stand before those whose variables they begin at.
+    for loop in loops:
+        if loop.loop_var in read:
+            tvm_ffi.structural_walk(loop.min, (Var, read.add))
+    return read
 
 
 def _by_periods(loop: tirx.For, ranges: Mapping[Var, tvm.ir.Range]) -> tirx.Stmt:
@@ -123,7 +138,7 @@ def _in_addresses(stmt: tirx.Stmt) -> list[Any]:
     places: list[Any] = []
     accesses = (TensorLoad, tirx.BufferStore)
     tvm_ffi.structural_walk(stmt, (accesses, lambda access: places.extend(access.indices)))
-    return [term for place in places for term in _remainders(place)]
+    return _remainders(places)
 
 
 def _remainders(node: Any) -> list[Any]:
@@ -154,9 +169,8 @@ def _in_terms_of_loops(stmt: tirx.Stmt) -> tirx.Stmt:
     """The statement with the variables of its blocks replaced by what they are bound to."""
 
     def opened(realize: s_tir.SBlockRealize) -> tirx.Stmt:
-        variables = (iter_var.var for iter_var in realize.block.iter_vars)
-        bound = dict(zip(variables, realize.iter_values, strict=True))
-        return _substituted(realize.block.body, bound)
+        place = edit.place_of(realize.block, realize.iter_values)
+        return edit.substitute(realize.block.body, place)
 
     return tvm_ffi.structural_map(stmt, (s_tir.SBlockRealize, opened))
 
@@ -173,8 +187,4 @@ def _uses(expr: Expr, var: Var) -> bool:
 
 
 def _at(node: Any, var: Var, place: Expr) -> Any:
-    return _substituted(node, {var: place})
-
-
-def _substituted(node: Any, values: Mapping[Var, Expr]) -> Any:
-    return tvm_ffi.structural_map(node, (Var, lambda var: values.get(var, var)))
+    return edit.substitute(node, {var: place})

@@ -26,15 +26,15 @@ def windows(places: Places, size: int, lanes: int) -> list[int]:
     return begins
 
 
-def picked(sources: Sequence[Source], places: Places, dtype: str = "float32") -> Any:
-    """The vector of ``places``, each from the first of ``sources`` that has it."""
+def picked(sources: Sequence[Source], places: Places) -> Any:
+    """The vector of ``places``, of float32, each from the first of ``sources`` that has it."""
     found: Any = None
     missing = {place for place in places if place is not None}
     for vector, held in sources:
         if list(held) == list(places):
             return vector
     if None in places or not missing:
-        found = tirx.Broadcast(tirx.const(0, dtype), len(places))
+        found = tirx.Broadcast(tirx.const(0, "float32"), len(places))
     for vector, held in sources:
         new = missing.intersection(held)
         if not new:

@@ -32,6 +32,7 @@ import tvm_ffi
 from tvm import s_tir, tirx
 
 from . import edit
+from .hiding import some_number
 
 _PIECES = "tvm_deconv.pieces"
 _HIDDEN = "tvm_deconv.hidden"
@@ -88,17 +89,12 @@ def with_joined_pieces(func: tirx.PrimFunc) -> tirx.PrimFunc:
                 place = tirx.truncmod(place, loop.extent)
             inside = loop.extent * inside
             if is_hidden:
-                body = edit.sequence([tirx.Bind(loop.loop_var, _some_number(place)), body])
+                body = edit.sequence([tirx.Bind(loop.loop_var, some_number(place)), body])
             else:
                 body = tirx.For(loop.loop_var, place, once, tirx.ForKind.SERIAL, body)
         return edit.with_loop(piece, body=body)
 
     return func.with_body(tvm_ffi.structural_map(func.body, (tirx.For, joined)))
-
-
-def _some_number(place: Any) -> Any:
-    """``place``, of which TVM does not see more; LLVM drops the call."""
-    return tirx.call_llvm_intrin(place.ty.dtype, "llvm.umax", place, edit.zero_like(place))
 
 
 def _is_one(extent: Any) -> bool:

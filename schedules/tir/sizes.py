@@ -10,7 +10,6 @@ free sizes was compiled to simplify it again and again::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import tvm_ffi
@@ -18,6 +17,8 @@ from tvm import tirx
 from tvm.ir import Expr, Var
 from tvm.s_tir import SBlock
 from tvm.sym import Analyzer, ConstIntBound
+
+from . import edit
 
 _NOT_NEGATIVE = ConstIntBound(0, ConstIntBound.POS_INF)
 
@@ -48,24 +49,8 @@ def with_sizes_from_zero(func: tirx.PrimFunc) -> tirx.PrimFunc:
 
 def sizes_of(func: tirx.PrimFunc) -> set[Var]:
     """The variables among the dimensions of the parameters."""
-    found: set[Var] = set()
-    for param in func.params:
-        for dim in getattr(param.ty, "shape", None) or ():
-            tvm_ffi.structural_walk(dim, (Var, found.add))
-    return found
-
-
-def of_any_length(count: int, shape: Sequence[Any]) -> Any:
-    """``count``; with a free size in ``shape`` in a form that LLVM takes for any number.
-
-    It would write a loop of a number that it knows out, with all loops in it, some of them several
-    times over for what of the free sizes stays the same: half of a kernel's code.
-    """
-    free = next((size for size in reversed(shape) if not isinstance(size, int | tirx.IntImm)), None)
-    if free is None or count == 1:
-        return count
-    number = tirx.IntImm(str(free.ty.dtype), count)
-    return tirx.min(number, free * number)
+    dims = (dim for param in func.params for dim in getattr(param.ty, "shape", None) or ())
+    return set().union(*map(edit.variables_of, dims))
 
 
 def _counters(func: tirx.PrimFunc, analyzer: Analyzer) -> set[Var]:
@@ -89,6 +74,4 @@ def _is_power_of_two(divisor: Expr) -> bool:
 
 def reads(expr: Expr, variables: set[Var]) -> bool:
     """Whether one of ``variables`` occurs in ``expr``."""
-    found: list[Var] = []
-    tvm_ffi.structural_walk(expr, (Var, found.append))
-    return not variables.isdisjoint(found)
+    return not variables.isdisjoint(edit.variables_of(expr))

@@ -65,11 +65,11 @@ def _with_rows(func: tirx.PrimFunc, rows: Any) -> tirx.PrimFunc:
     free = func.params[0].ty.shape[2]
     if isinstance(free, tirx.IntImm):
         return func
-    return tvm_ffi.structural_map(func, (tirx.Var, lambda v: rows if v.same_as(free) else v))
+    return edit.substitute(func, {free: rows})
 
 
 def _volume(picture: Any, shape: tuple[Any, ...]) -> Any:
-    sizes = [_expr(n) for n in shape]
+    sizes = [edit.index(n) for n in shape]
     return tirx.decl_buffer(sizes, str(picture.ty.dtype), name=picture.name)
 
 
@@ -111,7 +111,7 @@ class _Places:
         if first < 0:
             inside.append(k >= 0)
         beyond = self.stack.slices(self.depth) + last - self.depth
-        if not Analyzer().can_prove(_expr(beyond) <= 0):
+        if not Analyzer().can_prove(edit.index(beyond) <= 0):
             inside.append(k < self.depth)
         return [n, c, k, i, column], inside
 
@@ -120,7 +120,9 @@ class _Places:
         n, channel, row, column = indices
         k, i = self.stack.target(row, self.height)
         pitch = (self.height + self.stack.gap) * self.stack.volume.h.stride
-        whole = self.tested or Analyzer().can_prove_equal(_expr(pitch), _expr(self.out_height))
+        whole = self.tested or Analyzer().can_prove_equal(
+            edit.index(pitch), edit.index(self.out_height)
+        )
         return [n, channel, k, i, column], [] if whole else [i < self.out_height]
 
     def _loop(self, loop: tirx.For) -> Any:
@@ -139,10 +141,9 @@ class _Places:
         if writes:
             conditions += self._written(inner.indices)[1]
         if realize is not None:
-            axes = zip(realize.block.iter_vars, realize.iter_values, strict=True)
-            place = {axis.var: value for axis, value in axes}
-            conditions = [_bound(condition, place) for condition in conditions]
-        if any(_uses(condition, loop.loop_var) for condition in conditions):
+            place = edit.place_of(realize.block, realize.iter_values)
+            conditions = [edit.substitute(condition, place) for condition in conditions]
+        if any(loop.loop_var in edit.variables_of(condition) for condition in conditions):
             return loop
 
         def with_store(store: tirx.BufferStore, **changes: Any) -> tirx.For:
@@ -160,10 +161,7 @@ class _Places:
             return there
         var = tirx.Var(loop.loop_var.name, loop.loop_var.ty)
         empty = self._rebuilt(inner, self._mapped(inner.value, _zero))
-        absent = with_store(empty, reads=[])
-        absent = tvm_ffi.structural_map(
-            absent, (tirx.Var, lambda v: var if v.same_as(loop.loop_var) else v)
-        )
+        absent = edit.substitute(with_store(empty, reads=[]), {loop.loop_var: var})
         return tirx.IfThenElse(tirx.all(*conditions), there, absent)
 
     def _element(self, store: tirx.BufferStore) -> Any:
@@ -239,20 +237,3 @@ def _zero(load: TensorLoad) -> Any:
     zero = tirx.const(0, dtype)
     lanes = next((int(i.lanes) for i in load.indices if isinstance(i, tirx.Ramp)), 1)
     return zero if lanes == 1 else tirx.Broadcast(zero, lanes)
-
-
-def _expr(value: Any) -> Any:
-    return tirx.IntImm("int64", value) if isinstance(value, int) else value
-
-
-def _bound(condition: Any, place: dict[Any, Any]) -> Any:
-    def value(var: tirx.Var) -> Any:
-        return next((v for axis, v in place.items() if axis.same_as(var)), var)
-
-    return tvm_ffi.structural_map(condition, (tirx.Var, value))
-
-
-def _uses(condition: Any, var: tirx.Var) -> bool:
-    found: list[tirx.Var] = []
-    tvm_ffi.structural_walk(condition, (tirx.Var, found.append))
-    return any(part.same_as(var) for part in found)

@@ -51,25 +51,6 @@ def own_size(name: str, size: Any) -> Any:
     return size if isinstance(size, tirx.IntImm) else tirx.Var(name, "int64")
 
 
-def opaque(value: Any) -> Any:
-    """As ``named``, where TVM's arithmetic sees no more than that it is some number.
-
-    It puts any other integer that has a name back to where that is read: in a tile that is written
-    out, the formulas of free sizes then stand in each load and store, and every pass after it takes
-    its time for all of them. LLVM drops the call, since no unsigned number is less than 0.
-    """
-    value = index(value)
-    return T.bind(tirx.call_llvm_intrin(value.ty.dtype, "llvm.umax", value, index(0)))
-
-
-def unforeseen(value: int, read: Any) -> Any:
-    """``value``, which is what is ``read`` of memory, too: LLVM does not know how much it is.
-
-    It writes out loops of few turns, hoists what they load out of the loops around, and spills.
-    """
-    return tirx.call_llvm_intrin("int64", "llvm.umax", index(value), tirx.Cast("int64", read))
-
-
 def places(first: Any, lanes: int) -> Any:
     """The index of ``lanes`` neighbours."""
     return ramp(first, lanes) if lanes > 1 else index(first)

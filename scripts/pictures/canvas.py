@@ -45,12 +45,11 @@ class Canvas:
         fill: str | None = "faint",
         line: str | None = "line",
         round_: float = 4,
-        dashed: bool = False,
     ) -> None:
         """A rectangle; ``fill`` and ``line`` are kinds of colour, or None for none."""
         self._shapes.append(
             f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="{round_:g}" '
-            f"{self._paint(fill, line, dashed)}/>"
+            f"{self._paint(fill, line)}/>"
         )
 
     def line(
@@ -74,7 +73,7 @@ class Canvas:
         corners = [(x2, y2), (neck_x - wing * uy, neck_y + wing * ux)]
         corners.append((neck_x + wing * uy, neck_y - wing * ux))
         points = " ".join(f"{round(x, 1):g},{round(y, 1):g}" for x, y in corners)
-        self._shapes.append(f'<polygon points="{points}" {self._paint(kind, None, False)}/>')
+        self._shapes.append(f'<polygon points="{points}" {self._paint(kind, None)}/>')
 
     def text(
         self,
@@ -91,7 +90,7 @@ class Canvas:
         weight = ' font-weight="bold"' if bold else ""
         self._shapes.append(
             f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" text-anchor="{anchor}"{weight} '
-            f"{self._paint(kind, None, False)}>{escape(words, quote=False)}</text>"
+            f"{self._paint(kind, None)}>{escape(words, quote=False)}</text>"
         )
 
     def label(
@@ -112,7 +111,7 @@ class Canvas:
                 bold=row == 0,
             )
 
-    def _paint(self, fill: str | None, line: str | None, dashed: bool) -> str:
+    def _paint(self, fill: str | None, line: str | None, dashed: bool = False) -> str:
         """Attributes of a shape's colours."""
         classes = []
         for letter, kind in (("f", fill), ("s", line)):

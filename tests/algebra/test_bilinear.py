@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import conv2d, conv2d_transpose, linear
+from outside_reference import assert_folded
+from reference import linear
 
 from tvm_deconv.algebra import bilinear, geometry
 from tvm_deconv.errors import GeometryError
-
-EXACT = 1e-12
 
 
 @st.composite
@@ -23,7 +22,7 @@ def layers(draw):
         sides = [draw(st.integers(0, d * (k - 1))) for _ in range(2)]
         copies = [draw(st.integers(0, side)) if draw(st.booleans()) else 0 for side in sides]
         zeros = [side - copy for side, copy in zip(sides, copies, strict=True)]
-        padded.append(bilinear.Continued(r, tuple(zeros), tuple(copies)))
+        padded.append(bilinear.ends_of_interpolation(r, tuple(zeros), tuple(copies)))
     smallest = [
         max(1, -(-(d * (k - 1) + 1 - sum(p.total)) // p.factor))
         for k, d, p in zip(kernel, dilation, padded, strict=True)
@@ -40,66 +39,14 @@ def layers(draw):
     }
 
 
-def pad(x, sides, mode):
-    return np.pad(x, ((0, 0), (0, 0), *sides), mode)
-
-
 @settings(max_examples=300)
 @given(layers())
 def test_the_folded_layer_less_what_lies_outside_is_the_layer(c):
-    rng = np.random.default_rng(c["seed"])
-    (ci, co), groups, dilation, (h, w) = c["channels"], c["groups"], c["dilation"], c["axes"]
-    x = rng.standard_normal((2, ci, *c["size"]))
-    kernel = rng.standard_normal((co, ci // groups, *c["kernel"]))
-    large = pad(linear(x, (h.factor, w.factor)), (h.copies, w.copies), "edge")
-    zeros = (h.zeros[0], w.zeros[0], h.zeros[1], w.zeros[1])
-    expected = conv2d(large, kernel, zeros, dilation, groups)
-
     axes = [
-        bilinear.axis_of_interpolation(geometry.ConvAxis(k, 0, 0, d), p)
-        for k, d, p in zip(c["kernel"], dilation, (h, w), strict=True)
+        bilinear.axis_of_interpolation(geometry.ConvAxis(k, 0, 0, d), own)
+        for k, d, own in zip(c["kernel"], c["dilation"], c["axes"], strict=True)
     ]
-    op = geometry.ConvTranspose2d(ci, co, *axes, groups)
-    folded = bilinear.weight_interpolation(kernel, (h.factor, w.factor), groups, dilation)
-    assert folded.shape == op.weight_shape
-    got = conv2d_transpose(
-        pad(x, (h.edge, w.edge), "edge"), folded, op.strides, op.padding, groups=groups
-    )
-    got += outside(x, kernel, c, axis=2) + outside(x, kernel, c, axis=3)
-    np.testing.assert_allclose(got, expected, rtol=0, atol=EXACT * max(1, np.abs(expected).max()))
-
-
-def outside(x, kernel, c, axis):
-    """What the zeros around ``axis`` take away, from the outermost rows or columns of ``x``."""
-    own, other = c["axes"] if axis == 2 else c["axes"][::-1]
-    sizes = [
-        n * p.factor + sum(p.total) - d * (k - 1)
-        for n, p, d, k in zip(c["size"], c["axes"], c["dilation"], c["kernel"], strict=True)
-    ]
-    result = np.zeros((len(x), len(kernel), *sizes))
-    if not any(own.surplus):
-        return result
-    dilation = c["dilation"][axis - 2], c["dilation"][3 - axis]
-    weights = bilinear.outside_weights(kernel, axis, dilation[0], own.surplus)
-    sides = [side for side in range(2) if own.surplus[side]]
-    depth = max(own.surplus)
-    of_side = weights.reshape(len(sides), len(kernel) * depth, *weights.shape[1:])
-    for side, taps in zip(sides, of_side, strict=True):
-        line = np.moveaxis(x, axis, 2)[:, :, [-side]]
-        line = linear(line, (1, other.factor))
-        # Rows go on at their ends, columns are between the rows that are outside already.
-        continues = axis == 2 and other.has_edge
-        line = pad(line, ((0, 0), other.total if continues else other.copies), "edge")
-        zeros = (0, 0) if continues else other.zeros
-        y = conv2d(line, taps, (0, zeros[0], 0, zeros[1]), (1, dilation[1]), c["groups"])
-        y = np.moveaxis(y.reshape(len(x), len(kernel), depth, -1), 2, axis)
-        for place in range(min(own.surplus[side], sizes[axis - 2])):
-            at = [slice(None)] * 4
-            at[axis] = -1 - place if side else place
-            of_line = [slice(None)] * 4
-            of_line[axis] = place
-            result[tuple(at)] += y[tuple(of_line)]
-    return result
+    assert_folded(c, tuple(c["axes"]), linear, axes, bilinear.weight_interpolation)
 
 
 @pytest.mark.parametrize(
@@ -117,14 +64,15 @@ def test_the_triangle_of_a_factor(factor, kernel):
 
 def test_a_resize_by_two_and_a_kernel_of_three_have_three_taps_in_each_phase():
     axis = bilinear.axis_of_interpolation(
-        geometry.ConvAxis(3, 1, 1), bilinear.Continued(2, zeros=(1, 1))
+        geometry.ConvAxis(3, 1, 1), bilinear.ends_of_interpolation(2, (1, 1), (0, 0))
     )
     assert [len(axis.taps(f)) for f in range(2)] == [3, 3]
 
 
 def test_padding_beyond_the_reach_of_the_kernel_is_an_error():
     with pytest.raises(GeometryError, match="end padding 3 is larger than the reach 2"):
-        bilinear.axis_of_interpolation(geometry.ConvAxis(3), bilinear.Continued(2, zeros=(1, 3)))
+        ends = bilinear.ends_of_interpolation(2, (1, 3), (0, 0))
+        bilinear.axis_of_interpolation(geometry.ConvAxis(3), ends)
 
 
 def test_channels_that_the_groups_do_not_divide_are_an_error():

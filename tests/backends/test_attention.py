@@ -162,9 +162,7 @@ OTHERS = {
         [(32, 32)] * 3,
     ),
     "other rows": (
-        lambda q, k, v: ops.matmul(
-            emit(ops.reshape(of_softmax(ops.matmul(q, k)), (2, 24, 24))), v
-        ),
+        lambda q, k, v: ops.matmul(emit(ops.reshape(of_softmax(ops.matmul(q, k)), (2, 24, 24))), v),
         [(1, 48, 16), (1, 16, 24), (2, 24, 16)],
     ),
 }

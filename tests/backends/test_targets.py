@@ -8,9 +8,9 @@ import pytest
 from tvm.target import Target
 
 from tvm_deconv import targets
-from tvm_deconv.backends import machine_of
+from tvm_deconv.backends import backend_of, machine_of
 from tvm_deconv.errors import TargetError
-from tvm_deconv.targets import known_tags, processor_of, resolve_target
+from tvm_deconv.targets import known_tags, resolve_target
 
 HASWELL = {"kind": "llvm", "mcpu": "haswell", "mtriple": "x86_64-linux-gnu"}
 
@@ -167,7 +167,7 @@ def test_a_mali_tag_says_what_kernels_keep_to_and_who_launches_them(tag, warp, p
     assert int(target.attrs["thread_warp_size"]) == warp
     assert int(target.attrs["max_threads_per_block"]) == 256
     assert int(target.attrs["max_shared_memory_per_block"]) == 32768
-    host = processor_of(target)
+    host = backend_of(target).processor(target)
     assert host.attrs["mtriple"] == "aarch64-linux-gnu"
     assert (host.attrs.get("mcpu"), host.attrs.get("num-cores")) == (processor, cores)
 
@@ -179,7 +179,8 @@ def test_our_tags_are_targets_for_tvm_too():
 
 @pytest.mark.parametrize("tag", [tag for tag in known_tags() if tag.startswith("nvidia/jetson-")])
 def test_every_jetson_has_the_arm_processor_that_a_library_is_linked_for(tag):
-    host = processor_of(resolve_target(tag))
+    target = resolve_target(tag)
+    host = backend_of(target).processor(target)
     assert str(host.attrs["mtriple"]).startswith("aarch64-")
     assert host.attrs["mcpu"]
 
@@ -189,7 +190,8 @@ def test_every_jetson_has_the_arm_processor_that_a_library_is_linked_for(tag):
 )
 def test_a_gpu_without_a_host_is_launched_by_this_machine_and_has_limits(spec):
     target = resolve_target(spec)
-    assert processor_of(target).attrs["mcpu"] == resolve_target("host").attrs["mcpu"]
+    host = backend_of(target).processor(target)
+    assert host.attrs["mcpu"] == resolve_target("host").attrs["mcpu"]
     assert int(target.attrs["max_threads_per_block"]) in (256, 1024)
     assert int(target.attrs["max_shared_memory_per_block"]) in (16384, 49152)
 
@@ -207,7 +209,7 @@ def test_a_complete_gpu_target_is_returned_as_it_is():
 
 def test_the_processor_of_a_cpu_target_is_the_target():
     target = resolve_target("raspberry-pi/4b-aarch64")
-    assert processor_of(target).same_as(target)
+    assert backend_of(target).processor(target).same_as(target)
 
 
 def test_the_tags_that_are_offered_exist():

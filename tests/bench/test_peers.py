@@ -74,16 +74,40 @@ def workers():
         each.close()
 
 
+@pytest.fixture(scope="module")
+def layers(workers, tmp_path_factory):
+    """Of each layer what a peer computes, and what is right; all are one network.
+
+    A peer takes seconds to convert a network, whatever is in it.
+    """
+    found = {}
+
+    def of(peer):
+        if peer not in found:
+            found[peer] = _all_layers(workers(peer), tmp_path_factory.mktemp(peer))
+        return found[peer]
+
+    return of
+
+
+def _all_layers(worker, folder):
+    x = np.random.default_rng(1).standard_normal(SHAPE).astype("float32")
+    net, outputs, expected = Net(SHAPE), [], []
+    for layer in LAYERS.values():
+        before = len(net.weights)
+        output, reference = layer(net)
+        weights = map(numpy_helper.to_array, net.weights[before:])
+        layer_weights = [w.astype("float64") for w in weights if w.ndim == 4 or len(w) != 4]
+        outputs.append(output)
+        expected.append(reference(x.astype("float64"), *layer_weights))
+    results = _computed(worker, folder, net.model(*outputs), {"x": x})
+    return dict(zip(LAYERS, zip(results, expected, strict=True), strict=True))
+
+
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("peer", PEERS)
-def test_a_peer_computes_the_layer(peer, layer, workers, tmp_path):
-    net = Net(SHAPE)
-    output, reference = LAYERS[layer](net)
-    x = np.random.default_rng(1).standard_normal(SHAPE).astype("float32")
-    (y,) = _computed(workers(peer), tmp_path, net.model(output), {"x": x})
-    weights = [numpy_helper.to_array(w) for w in net.weights]
-    layer_weights = [w.astype("float64") for w in weights if w.ndim == 4 or len(w) != 4]
-    expected = reference(x.astype("float64"), *layer_weights)
+def test_a_peer_computes_the_layer(peer, layer, layers):
+    y, expected = layers(peer)[layer]
     # Winograd is among what peers use: an error of 1e-4 of the largest value is what counts.
     assert largest_error(y, expected) < 1e-4
 

@@ -257,10 +257,9 @@ def concat_then_stride(b, x):
     return conv(b, joined(b, up, x), 4, strides=[2, 2])
 
 
-def cropped_maps(b, x):
-    up = upsample(b, _half(b, x), (2, 2), "asymmetric")
-    up, x = (b.emit(relax.op.strided_slice(y, [2], [0], [9])) for y in (up, x))
-    return conv(b, joined(b, up, x), 4)
+def cropped_concat(b, x):
+    both = joined(b, upsample(b, _half(b, x), (2, 2), "asymmetric"), x)
+    return conv(b, b.emit(relax.op.strided_slice(both, [2], [0], [9])), 4)
 
 
 def concat_along_rows(b, x):

@@ -43,30 +43,22 @@ def _reshape(call: relay.Call, x: np.ndarray) -> np.ndarray:
     return x.reshape(_shape(call))
 
 
-def _to_nchw(layout: str, x: np.ndarray) -> np.ndarray:
-    return x.transpose([layout.index(name) for name in "NCHW"])
-
-
-def _from_nchw(layout: str, x: np.ndarray) -> np.ndarray:
-    return x.transpose(["NCHW".index(name) for name in layout])
-
-
 def _conv2d(call: relay.Call, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     a = call.attrs
     assert [int(s) for s in a.strides] == [1, 1]
     w = w.transpose([a.kernel_layout.index(name) for name in "OIHW"])
     p, dilation = [int(p) for p in a.padding], [int(d) for d in a.dilation]
     padding = p if len(p) == 4 else [p[0], p[-1]] * 2
-    y = reference.conv2d(_to_nchw(a.data_layout, x), w, padding, dilation, int(a.groups))
-    return _from_nchw(a.out_layout or a.data_layout, y)
+    y = reference.conv2d(reference.to_nchw(a.data_layout, x), w, padding, dilation, int(a.groups))
+    return reference.from_nchw(a.out_layout or a.data_layout, y)
 
 
 def _conv2d_transpose(call: relay.Call, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     a = call.attrs
     assert a.kernel_layout == "IOHW"
     numbers = ([int(v) for v in v] for v in (a.strides, a.padding, a.output_padding, a.dilation))
-    y = reference.conv2d_transpose(_to_nchw(a.data_layout, x), w, *numbers, int(a.groups))
-    return _from_nchw(a.data_layout, y)
+    y = reference.conv2d_transpose(reference.to_nchw(a.data_layout, x), w, *numbers, int(a.groups))
+    return reference.from_nchw(a.data_layout, y)
 
 
 def _copied(x: np.ndarray, axis: int, target: int, mode: str, rounding: str) -> np.ndarray:
@@ -91,7 +83,7 @@ def _linear(x: np.ndarray, axis: int, target: int) -> np.ndarray:
 
 def _resize2d(call: relay.Call, x: np.ndarray) -> np.ndarray:
     a = call.attrs
-    x = _to_nchw(a.layout, x)
+    x = reference.to_nchw(a.layout, x)
     for axis, target in zip((2, 3), (int(d) for d in a.size), strict=True):
         if a.method == "linear":
             assert a.coordinate_transformation_mode in ("half_pixel", "pytorch_half_pixel")
@@ -99,22 +91,22 @@ def _resize2d(call: relay.Call, x: np.ndarray) -> np.ndarray:
             continue
         assert a.method == "nearest_neighbor"
         x = _copied(x, axis, target, a.coordinate_transformation_mode, a.rounding_method)
-    return _from_nchw(a.layout, x)
+    return reference.from_nchw(a.layout, x)
 
 
 def _upsampling(call: relay.Call, x: np.ndarray) -> np.ndarray:
     a = call.attrs
     assert (a.method, a.align_corners) == ("nearest_neighbor", 0)
-    x = _to_nchw(a.layout, x)
+    x = reference.to_nchw(a.layout, x)
     for axis, scale in ((2, a.scale_h), (3, a.scale_w)):
         x = _copied(x, axis, round(x.shape[axis] * scale), "asymmetric", "")
-    return _from_nchw(a.layout, x)
+    return reference.from_nchw(a.layout, x)
 
 
 def _depth_to_space(call: relay.Call, x: np.ndarray) -> np.ndarray:
     a = call.attrs
-    y = reference.pixel_shuffle(_to_nchw(a.layout, x), [int(a.block_size)] * 2, a.mode)
-    return _from_nchw(a.layout, y)
+    y = reference.pixel_shuffle(reference.to_nchw(a.layout, x), [int(a.block_size)] * 2, a.mode)
+    return reference.from_nchw(a.layout, y)
 
 
 def _widths(call: relay.Call) -> list[list[int]]:
@@ -142,28 +134,41 @@ def _transpose(call: relay.Call, x: np.ndarray) -> np.ndarray:
     return x.transpose([int(axis) for axis in call.attrs.axes])
 
 
+def _strided_slice(call: relay.Call, x: np.ndarray) -> np.ndarray:
+    at = [slice(None)] * x.ndim
+    a = call.attrs
+    for axis, begin, end in zip(a.axes, a.begin, a.end, strict=True):
+        at[int(axis)] = slice(int(begin), int(end))
+    return x[tuple(at)]
+
+
 def _border_lines(call: relay.Call, x: np.ndarray) -> np.ndarray:
     a = call.attrs
     axis, (begin, end) = int(a["axis"]), (int(width) for width in a["copies"])
-    x = _to_nchw(a["layout"], x)
+    x = reference.to_nchw(a["layout"], x)
     places = [place for place, is_read in zip((0, -1), a["ends"], strict=True) if int(is_read)]
     lines = np.concatenate([x.take(place, axis) for place in places], 1)
-    lines = _linear(lines, 2, lines.shape[2] * int(a["factor"]))
-    return np.pad(lines, ((0, 0), (0, 0), (begin, end)), "edge")[:, :, None]
+    factor = int(a["factor"])
+    is_linear = bool(int(a["linear"]))
+    lines = _linear(lines, 2, lines.shape[2] * factor) if is_linear else lines.repeat(factor, 2)
+    lines = lines[:, :, max(-begin, 0) : lines.shape[2] - max(-end, 0)]
+    more = max(begin, 0), max(end, 0)
+    return np.pad(lines, ((0, 0), (0, 0), more), "edge")[:, :, None]
 
 
 def _add_border(call: relay.Call, y: np.ndarray, line: np.ndarray) -> np.ndarray:
     a = call.attrs
     axis, counts = int(a["axis"]), [int(count) for count in a["counts"]]
-    y = _to_nchw(a["layout"], y).copy()
+    y = reference.to_nchw(a["layout"], y).copy()
     depth = max(counts)
     sides = line.reshape(len(y), -1, y.shape[1], depth, line.shape[3])
     moved, side = np.moveaxis(y, axis, 2), 0
     for count, places in zip(counts, (range(depth), range(-1, -depth - 1, -1)), strict=True):
         for p, place in zip(range(count), places[:count], strict=True):
-            moved[:, :, place] += sides[:, side, :, p]
+            if p < moved.shape[2]:
+                moved[:, :, place] += sides[:, side, :, p]
         side += count > 0
-    return _from_nchw(a["layout"], y)
+    return reference.from_nchw(a["layout"], y)
 
 
 def _layout_transform(call: relay.Call, x: np.ndarray) -> np.ndarray:
@@ -193,6 +198,7 @@ _EVALUATE: dict[str, Callable[..., Any]] = {
     "transpose": _transpose,
     "layout_transform": _layout_transform,
     "repeat": lambda c, x: x.repeat(int(c.attrs.repeats), int(c.attrs.axis)),
+    "strided_slice": _strided_slice,
     "take": lambda c, x, i: x.take(i, int(c.attrs.axis)),
     "add": lambda c, x, y: x + y,
     "subtract": lambda c, x, y: x - y,

@@ -71,7 +71,9 @@ LAYERS = {
         padding(resized(x), (1, 1, 1, 1), "constant", 1.0), padding=0
     ),
     "wide_reflection": lambda x: conv(padding(resized(x), (2, 2, 2, 2), "reflect"), k=5, padding=0),
-    "zeros_outside_half_an_edge_sample": lambda x: conv(padding(resized(x), (1, 0, 0, 0), "edge")),
+    "crop_of_a_whole_sample": lambda x: conv(
+        relay.strided_slice(resized(x), [0, 0], [10, 9], [1, 1], [2, 3])
+    ),
     "zeros_beyond_the_kernel": lambda x: conv(padding(resized(x), (2, 0, 0, 0), "constant")),
     "padded_channels": lambda x: conv(relay.nn.pad(resized(x), ((0, 0), (1, 0), (0, 0), (0, 0)))),
     "sigmoid_after_zeros": lambda x: conv(

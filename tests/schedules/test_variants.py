@@ -185,9 +185,9 @@ def test_revd_takes_a_modulo_for_every_output_and_tap():
     names, update = loops_around(func, "gather_update")
     assert names[1:3] == ["kh", "kw"]
     assert names[-3] == "ic"
-    around = edit.loops_to(func.body, update)[-4].body
-    assert isinstance(around, tirx.IfThenElse)
-    modulos = [n for n in nodes(around.condition, tirx.FloorMod) if isinstance(n.b, tirx.IntImm)]
+    bound, tested = edit.loops_to(func.body, update)[-4].body.seq
+    assert tested.condition.same_as(bound.var)
+    modulos = [n for n in nodes(bound.value, tirx.FloorMod) if isinstance(n.b, tirx.IntImm)]
     assert len(modulos) == 2
 
 

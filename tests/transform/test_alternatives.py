@@ -75,7 +75,7 @@ def rewritten(model, how: Chooser | None) -> tuple[int, list[str]]:
 
 
 def test_a_resize_whose_folded_form_has_too_many_weights_to_be_fast_is_left_with_both_times():
-    count, (reason,) = rewritten(nearest(1024, 16), chooser(2.7))
+    count, (reason,) = rewritten(nearest(640, 16), chooser(2.7))
     assert count == 0
     assert "as it is, and" in reason and "rewritten (" in reason
     assert reason.endswith("weights, more than max_weight_growth 2.7 allows)")
@@ -83,7 +83,7 @@ def test_a_resize_whose_folded_form_has_too_many_weights_to_be_fast_is_left_with
 
 @pytest.mark.parametrize("growth", ["auto", 5.5, None])
 def test_it_is_folded_where_the_budget_has_room_for_a_fast_form(growth):
-    assert rewritten(nearest(1024, 16), chooser(growth)) == (1, [])
+    assert rewritten(nearest(640, 16), chooser(growth)) == (1, [])
 
 
 def test_a_shuffle_counts_as_a_pass_over_its_map():

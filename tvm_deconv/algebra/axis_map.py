@@ -1,20 +1,21 @@
 """Index maps along one axis: which low-resolution sample each high-resolution sample copies.
 
 Every operator between a low-resolution tensor and a convolution that only copies samples or adds
-zeros (resize, repeat, take, pad) is a map from positions to sources. Chains of them compose here,
-and one question is asked at the end: is the result nearest xr of an edge-padded input, with zeros
-outside? Nothing is concluded from the name of a mode.
+zeros (resize, repeat, take, crop, pad) is a map from positions to sources. Chains of them compose
+here, and one question is asked at the end: is the result nearest xr of an edge-padded input, with
+zeros outside? Nothing is concluded from the name of a mode.
 
 A map is three parts: explicit sources of the first samples (``begin``), ``factor`` copies of each
 input sample, explicit sources of the last samples (``end``). Sources in ``begin`` count from the
 first input sample, those in ``end`` from the last, so a map needs no input length and holds for
-symbolic sizes.
+symbolic sizes. Of the first and of the last input sample some copies may have been cropped: a map
+of 3 samples enlarged to 5 is one to 6, less the last.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ZERO = -1
 
@@ -29,13 +30,15 @@ _FIRST_AND_STEP = {"replicate": (0, 0), "reflect": (1, 1), "symmetric": (0, 1)}
 class AxisMap:
     """``begin + [0]*factor + [1]*factor + ... + end``; see the module docstring.
 
-    ``size`` is the number of input samples, None if symbolic.
+    ``size`` is the number of input samples, None if symbolic. ``cropped`` counts the copies that
+    the first and the last input sample lack, of which each keeps at least one.
     """
 
     size: int | None
     factor: int = 1
     begin: tuple[int, ...] = ()
     end: tuple[int, ...] = ()
+    cropped: tuple[int, int] = (0, 0)
 
     def repeated(self, count: int) -> AxisMap:
         """Every sample ``count`` times: nearest resize, repeat, broadcast."""
@@ -44,11 +47,21 @@ class AxisMap:
             self.factor * count,
             tuple(s for s in self.begin for _ in range(count)),
             tuple(s for s in self.end for _ in range(count)),
+            (self.cropped[0] * count, self.cropped[1] * count),
         )
 
     def zero_padded(self, begin: int, end: int) -> AxisMap:
         zeros = (ZERO,)
-        return AxisMap(self.size, self.factor, zeros * begin + self.begin, self.end + zeros * end)
+        return replace(self, begin=zeros * begin + self.begin, end=self.end + zeros * end)
+
+    def cut(self, begin: int, end: int) -> AxisMap | None:
+        """Without the first and the last samples; None if that takes all copies of an input."""
+        kept = self.begin[begin:], self.end[: max(len(self.end) - end, 0)]
+        more = max(begin - len(self.begin), 0), max(end - len(self.end), 0)
+        cropped = self.cropped[0] + more[0], self.cropped[1] + more[1]
+        if max(cropped) >= self.factor or (self.size == 1 and sum(cropped) >= self.factor):
+            return None
+        return AxisMap(self.size, self.factor, *kept, cropped)
 
     def padded(self, begin: int, end: int, mode: str) -> AxisMap | None:
         """Replicate, reflect or symmetric padding; None if a source cannot be named.
@@ -67,7 +80,7 @@ class AxisMap:
             return None
         head = tuple(s for s in reversed(first) if s is not None)
         tail = tuple(s for s in last if s is not None)
-        return AxisMap(self.size, self.factor, head + self.begin, self.end + tail)
+        return replace(self, begin=head + self.begin, end=self.end + tail)
 
     def taken(self, indices: Sequence[int]) -> AxisMap | None:
         """The samples at ``indices``; None if the result is no such map or the size is symbolic."""
@@ -80,7 +93,8 @@ class AxisMap:
         """The source of every sample (ZERO for a zero); None for a symbolic size."""
         if self.size is None:
             return None
-        core = [i // self.factor for i in range(self.size * self.factor)]
+        first, behind = self.cropped[0], self.size * self.factor - self.cropped[1]
+        core = [i // self.factor for i in range(first, behind)]
         last = [s if s == ZERO else self.size - 1 - s for s in self.end]
         return [*self.begin, *core, *last]
 
@@ -88,13 +102,13 @@ class AxisMap:
         """Source of the sample at ``position``, counted from the first input sample."""
         if position < len(self.begin):
             return self.begin[position]
-        source = (position - len(self.begin)) // self.factor
+        source = (position - len(self.begin) + self.cropped[0]) // self.factor
         return source if self._within(source) else None
 
     def _from_end(self, position: int) -> int | None:
         if position < len(self.end):
             return self.end[-1 - position]
-        source = (position - len(self.end)) // self.factor
+        source = (position - len(self.end) + self.cropped[1]) // self.factor
         return source if self._within(source) else None
 
     def _within(self, source: int) -> bool:
@@ -115,21 +129,35 @@ def from_samples(samples: Sequence[int], size: int) -> AxisMap | None:
                 end = samples[start + len(core) :]
                 flipped = tuple(s if s == ZERO else size - 1 - s for s in end)
                 return AxisMap(size, factor, tuple(samples[:start]), flipped)
-    return None
+    return _cropped_map(samples, size)
+
+
+def _cropped_map(samples: Sequence[int], size: int) -> AxisMap | None:
+    """The map of ``samples`` that is nothing but cropped, with the smallest factor; else None."""
+    counts = [samples.count(source) for source in range(size)]
+    factor = max(counts[1:-1] or counts)
+    cropped = factor - counts[0], factor - counts[-1]
+    if min(counts) < 1 or min(cropped) < 0 or factor > LARGEST_FACTOR:
+        return None
+    found = AxisMap(size, factor, cropped=cropped if size > 1 else (0, 0))
+    return found if found.samples() == list(samples) else None
 
 
 @dataclass(frozen=True)
 class Border:
-    """One side of the final map: ``zeros`` outermost, then ``edge`` copies of the edge sample."""
+    """One side of the final map: ``zeros`` outermost, then ``edge`` copies of the edge sample.
+
+    An ``edge`` of -1 says that one of its own copies is cropped.
+    """
 
     zeros: int
     edge: int
 
 
-def border(outside_in: Sequence[int]) -> Border | None:
+def border(outside_in: Sequence[int], cropped: int = 0) -> Border | None:
     """The border that reads ``outside_in``, or None if it is no zeros-then-edge border."""
     sources = list(outside_in)
     zeros = next((i for i, s in enumerate(sources) if s != ZERO), len(sources))
     if any(s != 0 for s in sources[zeros:]):
         return None
-    return Border(zeros, len(sources) - zeros)
+    return Border(zeros, len(sources) - zeros - cropped)

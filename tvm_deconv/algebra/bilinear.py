@@ -11,36 +11,19 @@ of M = 2r samples for an even r and 2r-1 for an odd one. A convolution of u is t
 the flipped w convolved with h (``weight_interpolation``), of extent E+M-1 and stride r. Each phase
 has about (E+M-1)/r taps: 3 for r = 2 and K = 3, so that nothing is saved there but the large map.
 
-**The border.** The convolution pads u with zeros, but u goes on with its edge. If x is padded by
-enough copies of its edge (``edge_of``), the transposed convolution gives
-
-    y'[i] = sum_k w[k] * u[i + d*k - P],    also where i + d*k - P is outside the map:
-
-too much by the taps that lie outside. There u is constant, its first or last sample, so that the
-surplus of output i at the begin, i < P, is that sample times the sum of w[k] over d*k + i < P; of
-output t counted from the end, t < Q (the padding there), over d*k >= E - Q + t. The two sets of
-taps are disjoint however short the map is, so both are subtracted where they meet: no size is an
-exception.
-
-**Two axes.** The taps outside are those outside in height, and those inside in height but outside
-in width. Outside in height the map is its first or last row, enlarged and continued in width: the
-surplus is a convolution of this one row with ``outside_weights`` along the height. The rest is a
-convolution of the first or last column, enlarged and padded with zeros in height, with
-``outside_weights`` along the width. Both are of one dimension: the cost grows with the perimeter.
-
-Where a padding between resize and convolution copies the edge, u goes on as it should, and only the
-zeros outside of the copies are too much. That is all that ``Continued`` counts.
+**The border.** The convolution pads u with zeros, but u goes on with its edge: ``outside`` says
+what is subtracted. x is padded by as many copies of its edge as that needs (``edge_of``). An axis
+that is neither enlarged nor copied needs none: its zeros can stay zeros.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
 from tvm_deconv.errors import GeometryError
 
 from .geometry import Axis, ConvAxis
+from .outside import Ends
 from .weights import Pair, pair
 
 # Two weights of an interpolation that differ by less come from the same place.
@@ -101,39 +84,12 @@ def weight_interpolation(
     return total.reshape(groups * c, o, *total.shape[3:]).astype(w.dtype)
 
 
-@dataclass(frozen=True)
-class Continued:
-    """What one axis of the enlarged map is padded with at begin and end before the convolution.
-
-    ``zeros`` stand outside of ``copies`` of the edge. ``factor`` is 1 for an axis that keeps its
-    size. An axis that is neither enlarged nor copied needs no edge: its zeros can stay zeros.
-    """
-
-    factor: int
-    zeros: tuple[int, int] = (0, 0)
-    copies: tuple[int, int] = (0, 0)
-
-    @property
-    def has_edge(self) -> bool:
-        """Whether the transposed convolution reads x continued by its edge samples."""
-        return self.factor > 1 or any(self.copies)
-
-    @property
-    def total(self) -> tuple[int, int]:
-        return self.zeros[0] + self.copies[0], self.zeros[1] + self.copies[1]
-
-    @property
-    def surplus(self) -> tuple[int, int]:
-        """Outputs at begin and end that hold taps outside, which ``outside_weights`` subtract."""
-        return self.zeros if self.has_edge else (0, 0)
-
-    @property
-    def edge(self) -> tuple[int, int]:
-        """Edge samples of x that the transposed convolution needs before and behind it."""
-        if not self.has_edge:
-            return 0, 0
-        begin, end = (edge_of(self.factor, pad) for pad in self.total)
-        return begin, end
+def ends_of_interpolation(factor: int, zeros: tuple[int, int], copies: tuple[int, int]) -> Ends:
+    """What the fold needs at the ends of an axis of the enlarged map, as ``Ends`` names it."""
+    if factor == 1 and not any(copies):
+        return Ends(factor, zeros, copies, (0, 0), (0, 0))
+    begin, end = (edge_of(factor, z + c) for z, c in zip(zeros, copies, strict=True))
+    return Ends(factor, zeros, copies, (begin, end), zeros)
 
 
 def edge_of(factor: int, pad: int) -> int:
@@ -144,7 +100,7 @@ def edge_of(factor: int, pad: int) -> int:
     return -((1 - 2 * pad - factor) // (2 * factor))
 
 
-def axis_of_interpolation(conv: ConvAxis, padding: Continued) -> Axis:
+def axis_of_interpolation(conv: ConvAxis, padding: Ends) -> Axis:
     """The transposed convolution along one axis, of x padded by ``padding.edge``.
 
     The paddings of ``conv`` are not read: ``padding`` has them all. Raises GeometryError where
@@ -166,25 +122,3 @@ def axis_of_interpolation(conv: ConvAxis, padding: Continued) -> Axis:
     kernel = conv.extent + triangle - 1
     zeros = frozenset(range(kernel)) - live
     return Axis(kernel, r, begin, end, zero_taps=zeros, equal_sums=r > 1)
-
-
-def outside_weights(w: np.ndarray, axis: int, dilation: int, zeros: tuple[int, int]) -> np.ndarray:
-    """Minus the taps that lie in the zeros around one axis, for each output that has such taps.
-
-    ``w`` is OIHW, ``axis`` 2 or 3, ``zeros`` the padding (begin, end). The result is
-    (S*O*D, C/groups, 1, K) in the dtype of ``w``, K that of the other axis: a convolution along
-    the line over which the outputs stand. S counts the sides that have zeros, begin first, and D
-    is the larger of both paddings; channel (s*O + o)*D + p belongs to output p from this side.
-    """
-    rows = np.moveaxis(w, axis, 0).astype(np.float64)
-    places = dilation * np.arange(len(rows))
-    extent, depth = int(places[-1]) + 1, max(zeros)
-    sides = []
-    for is_end, count in enumerate(zeros):
-        if not count:
-            continue
-        outputs = np.arange(depth)[:, None]
-        outside = places >= extent - count + outputs if is_end else places + outputs < count
-        sides.append(-np.einsum("dk,kocj->odcj", outside.astype(np.float64), rows))
-    o, c, k = rows.shape[1:]
-    return np.stack(sides).reshape(len(sides) * o * depth, c, 1, k).astype(w.dtype)

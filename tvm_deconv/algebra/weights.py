@@ -175,46 +175,9 @@ def convolved_with_ones(
     return total.reshape(groups * c, o // groups, *sizes).astype(w.dtype)
 
 
-def weight_deconvolution(
-    w: np.ndarray, factor: Pair, groups: int = 1, dilation: Pair = 1
-) -> np.ndarray:
-    """Inverse of ``weight_convolution``: IOHW (C, O/groups, E_h+r_h-1, E_w+r_w-1) to OIHW.
-
-    Exact up to the rounding of ``w``; the differences are taken in float64.
-    """
-    (rh, rw), (dh, dw) = pair(factor), pair(dilation, "dilation")
-    channels, o = w.shape[:2]
-    if channels % groups:
-        raise GeometryError(f"in_channels {channels} is not divisible by groups={groups}")
-    dense = _undo_ones(_undo_ones(w.astype(np.float64), rh, axis=2), rw, axis=3)
-    kernel = dense[:, :, ::dh, ::dw][:, :, ::-1, ::-1]
-    c = channels // groups
-    kernel = kernel.reshape(groups, c, o, *kernel.shape[2:]).transpose(0, 2, 1, 3, 4)
-    return kernel.reshape(groups * o, *kernel.shape[2:]).astype(w.dtype)
-
-
 def phase_bias(b: np.ndarray, factor: Pair, order: str = "CRD") -> np.ndarray:
     """Bias of the r_h*r_w*O convolution channels as (O, r_h, r_w): one value per phase."""
     return b[phase_channels(_vector(b), factor, order)]
-
-
-def phase_unbias(values: np.ndarray, order: str = "CRD") -> np.ndarray:
-    """Inverse of ``phase_bias``: (O, r_h, r_w) to one value per convolution channel."""
-    source = phase_channels(values.size, values.shape[1:], order)
-    b = np.empty(values.size, values.dtype)
-    b[source] = values
-    return b
-
-
-def _undo_ones(values: np.ndarray, r: int, axis: int) -> np.ndarray:
-    moved = np.moveaxis(values, axis, 0)
-    size = moved.shape[0] - r + 1
-    if size < 1:
-        raise GeometryError(f"kernel of {moved.shape[0]} is smaller than the factor {r}")
-    out = np.zeros((size, *moved.shape[1:]))
-    for m in range(size):
-        out[m] = moved[m] - out[max(0, m - r + 1) : m].sum(axis=0)
-    return np.moveaxis(out, 0, axis)
 
 
 def _vector(b: np.ndarray) -> int:

@@ -18,7 +18,7 @@ from tvm_deconv.schedules import llvm
 
 from .launch import launch_words
 from .linker import linker_for
-from .lowering import lean_for, lean_lowering
+from .lowering import PIPELINE, lean_lowering, target_of
 from .packing import Packing
 from .registry import backend_of
 
@@ -35,8 +35,10 @@ def compiled(func: tvm.tirx.PrimFunc, target: Target) -> Any:
     if reason is not None:
         raise TargetError(f"the kernel does not fit the device: it takes {reason}")
     backend.register_compiler()
-    with lean_lowering(target), lean_for([func]):
-        return tvm.compile(tvm.IRModule({"main": func}), target=target)
+    pipeline = PIPELINE if backend.device_kind == "cpu" else "default"
+    with lean_lowering(target):
+        mod = tvm.IRModule({"main": func})
+        return tvm.compile(mod, target=target_of(func, target), tir_pipeline=pipeline)
 
 
 def linker(target: Target) -> str:

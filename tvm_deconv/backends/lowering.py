@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import tvm
@@ -11,7 +12,9 @@ from tvm.ir.transform import PassContext
 from tvm.target import Target
 
 from tvm_deconv.schedules.tir.edit import blocks_allocate
+from tvm_deconv.schedules.tir.last_steps import OPT_LEVEL
 
+from .registers import in_registers
 from .trusted import unchecked
 
 # Passes of TVM's lowering that find nothing to do in functions for processors, but look for long:
@@ -27,12 +30,18 @@ _IDLE_ON_CPUS = (
 # Makes buffers as small as what is used of them.
 _COMPACTION = "s_tir.CompactBufferAllocation"
 
+# LLVM's level where a target says nothing.
+_MOST_OPTIMIZED = 3
+
 # The name of TVM's lowering for the kernels of a network (``tirx.build``).
 PIPELINE = "tvm_deconv"
 
 
 def _pipeline() -> tuple[tvm.transform.Pass, Any, Any]:
-    """TVM's own, for each function less what finds nothing to do there, and checks that hold."""
+    """TVM's own, for each function less what finds nothing to do there, and checks that hold.
+
+    What the code generator would put back is in registers.
+    """
     lower, finalize_host, finalize_device = tirx.get_tir_pipeline("s_tir")
 
     @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.lower")
@@ -46,10 +55,28 @@ def _pipeline() -> tuple[tvm.transform.Pass, Any, Any]:
                 done.update(lower(tvm.IRModule(functions, attrs=mod.attrs)))
         return unchecked(done)
 
-    return lowered, finalize_host, finalize_device
+    @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.finalize")
+    def finalized(mod: tvm.IRModule, _context: PassContext) -> tvm.IRModule:
+        return in_registers(finalize_host()(mod))
+
+    return lowered, lambda: finalized, finalize_device
 
 
 tirx.register_tir_pipeline(PIPELINE, _pipeline)
+
+
+def target_of(func: tirx.PrimFunc, target: Target) -> Target:
+    """``target``, of no more of LLVM's optimizations than the schedule of ``func`` wants."""
+    level = int(func.attrs.get(OPT_LEVEL, _MOST_OPTIMIZED))
+    if target.kind.name != "llvm" or level >= int(target.attrs.get("opt-level", _MOST_OPTIMIZED)):
+        return target
+    return _with_level(target, level)
+
+
+@lru_cache(maxsize=8)
+def _with_level(target: Target, level: int) -> Target:
+    # Two targets that say the same are not equal: kernels of one level share this one.
+    return Target({**target.export(), "opt-level": level})
 
 
 def lean_lowering(target: Target) -> PassContext:

@@ -9,7 +9,7 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tvm_deconv.compiler import TargetSpec, build, for_threads, pipeline_of
+from tvm_deconv.compiler import build, for_threads, pipeline_of
 from tvm_deconv.errors import CheckError, TargetError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
@@ -18,8 +18,9 @@ from tvm_deconv.option_types import check_flag, check_integer
 from tvm_deconv.options import Options
 from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, HALF
 from tvm_deconv.size_errors import in_words
-from tvm_deconv.targets import is_this_machine
+from tvm_deconv.targets import TargetSpec, is_this_machine
 
 from .draws import Sizes, drawn, sizes_of
 from .locate import first_wrong
@@ -59,6 +60,7 @@ def check(
     winograd: bool = True,
     log: LogSpec = AUTO_LOG,
     max_weight_growth: Growth = AUTO,
+    accumulate: str = ACCUMULATE_DTYPE,
     seed: int = 0,
     draws: int = 2,
     locate: bool = True,
@@ -84,8 +86,10 @@ def check(
     draws, seed = check_integer("draws", draws, 1), check_integer("seed", seed, 0)
     check_flag("locate", locate)
     subject = subject_of(model)
-    passes = pipeline_of(resolved, Options(rewrite, variant, winograd, log, max_weight_growth))
-    ours = _Ours(shapes, resolved, passes, part_of_largest(subject.dtypes, winograd))
+    options = Options(rewrite, variant, winograd, log, max_weight_growth, accumulate)
+    passes = pipeline_of(resolved, options)
+    dtypes = {*subject.dtypes, *([HALF] if accumulate == HALF else [])}
+    ours = _Ours(shapes, resolved, passes, part_of_largest(dtypes, winograd))
     mod = load(model, shapes)
     machine = ours.machine(mod)
     cases = _cases(subject, mod, range(seed * draws, (seed + 1) * draws))

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from tvm_deconv.pixels import RANGES, Pixels
 from tvm_deconv.schedules.budget import Growth, budget_of
 from tvm_deconv.schedules.choice import AUTO
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, HALF
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -85,6 +86,13 @@ def add_schedule(parser: argparse.ArgumentParser) -> None:
         "all together; none for no limit; auto (default) is 4.1, where they take more than 16 MiB",
     )
     parser.add_argument(
+        "--accumulate",
+        choices=(ACCUMULATE_DTYPE, HALF),
+        default=ACCUMULATE_DTYPE,
+        help="what sums may be of: float16 is up to twice as fast on ARMv8.2, Mali and Adreno, and "
+        "less exact (default: float32)",
+    )
+    parser.add_argument(
         "--logs",
         dest="log",
         type=_logs,
@@ -97,7 +105,8 @@ def add_schedule(parser: argparse.ArgumentParser) -> None:
 
 def schedule_options(options: argparse.Namespace) -> dict[str, Any]:
     """The values of ``add_model`` and ``add_schedule`` by the names of the library's arguments."""
-    names = ("shapes", "target", "threads", "variant", "winograd", "log", "max_weight_growth")
+    of_library = ("shapes", "target", "threads", "variant", "winograd", "log")
+    names = (*of_library, "max_weight_growth", "accumulate")
     return {name: getattr(options, name) for name in names}
 
 

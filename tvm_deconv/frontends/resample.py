@@ -8,8 +8,9 @@ by whole factors along two axes, or of a line as a picture of one row, becomes
 ``relax.image.resize2d``, and of a volume ``relax.repeat``s, which the rewrite understands; and all
 else is a PrimFunc for each axis, which reads indices and weights from tables. Linear resizes by
 whole factors say so in an attribute (``INTERPOLATED``), and those of lines are of pictures of one
-row, too. Whether a map is one of these is found by evaluating it. Where sizes are fixed the tables
-are constants; where they are free, small PrimFuncs compute them from the same formulas.
+row, too; so do nearest resizes that are cropped (``REPEATED``), such as one of 68 samples to 135.
+Whether a map is one of these is found by evaluating it. Where sizes are fixed the tables are
+constants; where they are free, small PrimFuncs compute them from the same formulas.
 
     nearest of PyTorch's F.interpolate(x, size=(5, 7)) of a map of 8 by 9:
 
@@ -30,7 +31,8 @@ import numpy as np
 from tvm import relax, te, tirx
 
 from tvm_deconv.algebra.reads import reads
-from tvm_deconv.annotations import INTERPOLATED, READS, RESAMPLED
+from tvm_deconv.annotations import INTERPOLATED, READS, REPEATED, RESAMPLED
+from tvm_deconv.schedules.algorithms.expressions import static
 
 from .numbers_tir import TensorIR
 from .resampled import (
@@ -41,7 +43,7 @@ from .resampled import (
     is_identity,
     linear_factor,
     place_of,
-    static,
+    repeats,
     tables,
     whole_factor,
     whole_ratio,
@@ -96,7 +98,8 @@ def resample(
     places = ", ".join(str(axis.axis) for axis in sorted(changed, key=lambda axis: axis.axis))
     what = what or f"{changed[0].kernel.name} resampling of axes {places}"
     linear = {axis.axis: linear_factor(axis, shape[axis.axis], dtype) for axis in changed}
-    if len(shape) == 3 and linear.keys() == {2} and linear[2] is not None:
+    repeated = {axis.axis: repeats(axis, shape[axis.axis]) for axis in changed}
+    if len(shape) == 3 and linear.keys() == {2} and (linear[2] or repeated[2]):
         picture = builder.emit(relax.op.expand_dims(x, 2))
         wider = resample(builder, picture, [replace(changed[0], axis=3)], fill, what)
         return builder.emit(relax.op.squeeze(wider, [2]))
@@ -107,6 +110,8 @@ def resample(
         attrs: dict[str, Any] = {RESAMPLED: what} if axis is ordered[-1] else {}
         if linear[axis.axis] is not None:
             attrs[INTERPOLATED] = f"{axis.axis} {linear[axis.axis]}"
+        if repeated[axis.axis] is not None:
+            attrs[REPEATED] = f"{axis.axis} {repeated[axis.axis]}"
         x = _along(builder, x, axis, dtype, attrs)
     for axis in axes:
         if axis.fills:

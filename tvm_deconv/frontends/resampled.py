@@ -76,6 +76,16 @@ def linear_factor(axis: Resampled, size: Any, dtype: str) -> int | None:
     return factor
 
 
+def repeats(axis: Resampled, size: Any) -> int | None:
+    """r where output i copies input i div r, of fixed sizes, even if the last has fewer copies."""
+    if not isinstance(axis.kernel, Nearest) or axis.fills or not is_fixed(axis, size):
+        return None
+    factor = -(-axis.size // size)
+    indices, _ = tables(axis, size, axis.size, "float32")
+    copied = np.arange(axis.size) // factor
+    return factor if copied[-1] == size - 1 and (indices[0] == copied).all() else None
+
+
 def why_not_folded(axis: Resampled, size: Any) -> str:
     """What keeps a resampling from being folded into the convolution behind it, for a report."""
     if isinstance(axis.kernel, Nearest):
@@ -180,7 +190,7 @@ def _possible_factors(size: Any, target: Any) -> Sequence[int]:
     for expression in (size, target):
         tvm_ffi.structural_walk(tirx.convert(expression), (tvm.ir.Var, found.setdefault))
     example = {var: 9973 + 6 * n for n, var in enumerate(found)}
-    sizes = [edit.substitute(tirx.convert(expression), example) for expression in (size, target)]
+    sizes = [edit.bind(tirx.convert(expression), example) for expression in (size, target)]
     if not all(isinstance(number, tirx.IntImm) for number in sizes) or int(sizes[0]) < 1:
         return range(1, LARGEST_FACTOR + 1)
     factor, rest = divmod(int(sizes[1]), int(sizes[0]))
@@ -195,8 +205,3 @@ def is_fixed(axis: Resampled, size: Any) -> bool:
 def arithmetic_of(kernel: Kernel, dtype: str) -> str:
     """The type of coordinates and weights."""
     return "float64" if dtype == "float64" and not isinstance(kernel, Nearest) else "float32"
-
-
-def static(dim: Any) -> Any:
-    """A size as an int where it is a number."""
-    return int(dim.value) if isinstance(dim, tvm.tirx.IntImm) else dim

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
-import subprocess
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from tvm.target import Target
 from tvm_deconv.backends import Identity, identity_of
 from tvm_deconv.errors import LogError
 from tvm_deconv.files import replacing
+from tvm_deconv.measure.facts import commit, cpu_model, now
 
 FILE = "device.json"
 # Logs had no such number at first, which counts as 1: see ``format_1``.
@@ -66,12 +64,12 @@ class Header:
         """
         return Header(
             device=check_name(device),
-            description=description or f"{processor_model()}, local",
+            description=description or f"{cpu_model()}, local",
             target=_readable(_plain(target.export())),
             threads=identity_of(target).processor_threads,
             tvm=tvm.__version__,
             tvm_deconv=version("tvm-deconv"),
-            commit=_commit(),
+            commit=commit(),
             created=now(),
             system=f"{platform.system()} {platform.release()} {platform.machine()}",
             seed=seed,
@@ -148,21 +146,6 @@ def running_minor() -> str:
     return minor_of(tvm.__version__)
 
 
-def now() -> str:
-    """The time in UTC, to the second, as ISO 8601 writes it."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def processor_model() -> str:
-    """What the operating system calls this machine's processor."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        text = ""
-    found = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", text, re.MULTILINE)
-    return found[1].strip() if found else platform.processor() or platform.machine()
-
-
 def _readable(target: dict[str, Any]) -> dict[str, Any]:
     """A target without what TVM derives from the rest itself."""
     kept = {
@@ -183,16 +166,3 @@ def _plain(described: Any) -> Any:
     if hasattr(described, "items"):
         return {str(key): _plain(value) for key, value in described.items()}
     return [_plain(value) for value in described]
-
-
-def _commit() -> str | None:
-    """The commit of the working tree that this package runs from; None for an installed one."""
-    home = Path(__file__).resolve().parent.parent.parent
-    if not (home / ".git").exists():
-        return None
-    try:
-        command = ["git", "-C", os.fspath(home), "rev-parse", f"--short={COMMIT_DIGITS}", "HEAD"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None

@@ -10,11 +10,11 @@ from statistics import median
 from typing import Any
 
 from tvm_deconv.errors import LogError, VariantError
+from tvm_deconv.measure.facts import now
 from tvm_deconv.schedules.machines import Machine, variants_of_dtype
 from tvm_deconv.schedules.space import parameters_of, point_of
 
 from .format_1 import present_form
-from .header import now
 from .layer import Candidate, Layer
 
 OK = "ok"

@@ -33,9 +33,14 @@ def facts(threads: int, *packages: str) -> dict[str, Any]:
         },
         "threads": threads,
         "versions": versions,
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "date": now(),
         "commit": commit(),
     }
+
+
+def now() -> str:
+    """The time in UTC, to the second, as ISO 8601 writes it."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
@@ -52,7 +57,10 @@ def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that this file is part of; None if it is not in one."""
+    """The commit of the checkout that this file is part of; None if it is not in one.
+
+    As ``git describe`` has it, with ``+`` where files of it were changed.
+    """
     here = Path(__file__).resolve().parent
     command = ["git", "-C", str(here), "describe", "--always", "--abbrev=12", "--dirty=+"]
     try:

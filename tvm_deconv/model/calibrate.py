@@ -19,13 +19,14 @@ from typing import Any
 from tvm.s_tir.meta_schedule.runner import EvaluatorConfig
 from tvm.target import Target
 
-from tvm_deconv.compiler import TargetSpec, for_threads
+from tvm_deconv.compiler import for_threads
 from tvm_deconv.errors import DeviceFileError
 from tvm_deconv.logs.header import device_name
 from tvm_deconv.measure.cpu_probes import integer_multiply_adds, multiply_adds, reads
 from tvm_deconv.measure.facts import cpu_model
 from tvm_deconv.measure.probe import Probe
 from tvm_deconv.schedules.cpu.machine import CpuMachine, cpu_machine, is_this_processor
+from tvm_deconv.targets import TargetSpec
 from tvm_deconv.tuning.device import RpcDevice, local_device
 from tvm_deconv.tuning.driver import check_packages, find_device
 from tvm_deconv.tuning.interrupt import Interrupt, uninterrupted

@@ -74,11 +74,6 @@ class Measured:
     def output(self) -> Accesses:
         return self.parameters[-1]
 
-    @property
-    def scratch_words(self) -> int:
-        """Loads and stores of all scratch buffers."""
-        return sum(loads + stores for loads, stores in self.scratch.values())
-
 
 def measure_layer(
     operator: Operator, variant: str, target: str | Target = "host", *, registers: bool = False

@@ -133,7 +133,7 @@ class Reader:
         if _is_call(expr, "tirx.call_llvm_intrin") and int(expr.args[0]) == _unsigned_max():
             _, first, second = expr.args
             if isinstance(second, tirx.Cast) and isinstance(second.value, ir.TensorLoad):
-                # What is read is as much as the first: ``unforeseen``.
+                # What is read is as much as the first: ``tir.hiding.unforeseen``.
                 return self.index(first)
             # Of what is not negative, as all places are.
             return _joined("max({}, {})", self.index(first), self.index(second))

@@ -31,15 +31,16 @@ from typing import Any
 
 from tvm_deconv.algebra import bilinear, geometry
 from tvm_deconv.algebra.axis_map import AxisMap
-from tvm_deconv.algebra.bilinear import Continued
+from tvm_deconv.algebra.outside import Ends
 from tvm_deconv.errors import GeometryError
 
 from . import layouts, pointwise
-from .convolution import Conv, read_conv
-from .graph import BorderBuilder, Builder, Graph, Interpolated, Refused, Tensor
+from .convolution import Conv, conv_of, read_conv
+from .graph import Builder, Graph, Interpolated, Refused, Tensor
 from .growth import refuse_growth
 from .nearest_resize import blocked, borders, compose
 from .operators import CONV, RESIZE
+from .outside import take_back
 from .rule import Emit, Plan, Rule
 from .stages import Stage, tensors_of, upsamplings, upstream
 from .subpixel import describe
@@ -66,22 +67,13 @@ class InterpolatedConv:
 
 
 @dataclass(frozen=True)
-class _OfLines:
-    """A convolution of ``BorderBuilder.border_lines``."""
-
-    h: geometry.ConvAxis
-    w: geometry.ConvAxis
-    groups: int
-
-
-@dataclass(frozen=True)
 class FoldedConv:
     """A candidate as a transposed convolution of x, and what its border needs."""
 
     match: InterpolatedConv
     conv: Conv
-    h: Continued
-    w: Continued
+    h: Ends
+    w: Ends
     op: geometry.ConvTranspose2d
 
     @property
@@ -129,9 +121,9 @@ class BilinearResize(Rule[InterpolatedConv]):
     def plan(self, graph: Graph, match: InterpolatedConv) -> Plan | Refused:
         """The transposed convolution with its border."""
         var = match.conv_var
-        conv = read_conv(graph, var)
-        if conv is None or isinstance(conv, Refused):
-            return conv or Refused(f"{graph.describe(var)} is not a convolution")
+        conv = conv_of(graph, var)
+        if isinstance(conv, Refused):
+            return conv
         checked = check(graph, conv, match)
         if isinstance(checked, Refused):
             return checked
@@ -246,21 +238,13 @@ def rewrite(folded: FoldedConv) -> Emit:
 
 def transposed(builder: Builder, remap: Any, folded: FoldedConv) -> Any:
     """The transposed convolution of the small map and its border, in NCHW."""
-    assert isinstance(builder, BorderBuilder)
     conv = folded.conv
     x = small_map(builder, remap, folded.match)
     edge = (*folded.h.edge, *folded.w.edge)
     weight = bilinear.weight_interpolation(conv.weight, folded.factor, conv.groups, conv.dilation)
     continued = builder.pad(x, edge, "replicate") if any(edge) else x
     y = builder.conv2d_transpose(continued, weight, folded.op)
-    lines = {
-        axis: _outside(folded, builder, x, axis)
-        for axis, own in ((2, folded.h), (3, folded.w))
-        if any(own.surplus)
-    }
-    if not lines:
-        return y
-    return builder.add_border(y, lines, (folded.h.surplus, folded.w.surplus))
+    return take_back(builder, y, x, conv, (folded.h, folded.w), linear=True)
 
 
 def small_map(builder: Builder, remap: Any, match: InterpolatedConv) -> Any:
@@ -270,24 +254,6 @@ def small_map(builder: Builder, remap: Any, match: InterpolatedConv) -> Any:
         if isinstance(stage, pointwise.Region):
             x = pointwise.emit(stage, builder, x, pointwise.PlainForm())
     return x
-
-
-def _outside(folded: FoldedConv, builder: BorderBuilder, x: Any, axis: int) -> Any:
-    """Minus what the taps in the zeros around ``axis`` add, as ``add_border`` takes it."""
-    conv = folded.conv
-    own, other = (folded.h, folded.w) if axis == 2 else (folded.w, folded.h)
-    dilation = conv.dilation if axis == 2 else conv.dilation[::-1]
-    weight = bilinear.outside_weights(conv.weight, axis, dilation[0], own.surplus)
-    # Rows go on where columns begin, columns only between the rows: no tap is counted twice.
-    goes_on = axis == 2 and other.has_edge
-    begin, end = (0, 0) if goes_on else other.zeros
-    ends = own.surplus[0] > 0, own.surplus[1] > 0
-    copies = other.total if goes_on else other.copies
-    lines = builder.border_lines(x, axis, ends, other.factor, copies)
-    along = geometry.ConvAxis(weight.shape[3], begin, end, dilation[1])
-    return builder.conv2d(
-        lines, weight, _OfLines(geometry.ConvAxis(1), along, conv.groups * sum(ends))
-    )
 
 
 def _other_reader(graph: Graph, match: InterpolatedConv) -> str | None:
@@ -315,12 +281,12 @@ def _not_affine(graph: Graph, stage: Stage, channels: int) -> Refused | None:
     )
 
 
-def _continued(side: str, found: AxisMap, factor: int) -> Continued | Refused:
+def _continued(side: str, found: AxisMap, factor: int) -> Ends | Refused:
     ends = borders(side, found)
     if isinstance(ends, Refused):
         return ends
     begin, end = ends
-    return Continued(factor, (begin.zeros, end.zeros), (begin.edge, end.edge))
+    return bilinear.ends_of_interpolation(factor, (begin.zeros, end.zeros), (begin.edge, end.edge))
 
 
 def _does_not_pay(conv: Conv, op: geometry.ConvTranspose2d, shape: Any) -> Refused | None:

@@ -14,7 +14,7 @@ nor the Concat is written, and the second kernel adds what the first one wrote i
 - *Between the Concat and the convolution* pointwise operators and paddings act on each channel by
   itself, so every input gets them with its own share of the constants.
 - *Between a resize and the Concat* everything is as in ``nearest_resize``: a padding that makes the
-  large map as large as the skip joins the padding of that input alone.
+  large map as large as the skip joins the padding of that input alone, and so does a crop.
 - *A linear resize* is a term of its own, as ``bilinear_resize`` derives.
 - *Groups* read neighbouring channels. If none reads two inputs, the terms are groups of their own
   and their results are not added but joined again.
@@ -36,11 +36,10 @@ import numpy as np
 
 from . import bilinear_resize, layouts, pointwise
 from .bilinear_resize import FoldedConv, InterpolatedConv
-from .convolution import Conv, read_conv
+from .convolution import Conv, conv_of, reads_bytes
 from .graph import Builder, Graph, Refused, Tensor
 from .joined import JoinedConv, Part, pixels_of, read_joined, unequal_sizes
-from .nearest_resize import NearestConv, farthest, low_resolution
-from .operators import BYTES, DEQUANTIZE
+from .nearest_resize import NearestConv, farthest, low_resolution, transposed
 from .rule import Emit, Plan, Rule
 from .split_cost import pays
 from .stages import Stages, of_channels
@@ -61,7 +60,9 @@ class Resized:
         if len(self.maps) == 1:
             return first
         op = replace(first.op, in_channels=sum(each.op.in_channels for each in self.maps))
-        return replace(first, op=op, weight=np.concatenate([each.weight for each in self.maps]))
+        weight = np.concatenate([each.weight for each in self.maps])
+        of_conv = np.concatenate([each.conv.weight for each in self.maps], axis=1)
+        return replace(first, op=op, weight=weight, conv=replace(first.conv, weight=of_conv))
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,7 @@ class ConcatConv(Rule[JoinedConv]):
         y = add(t, s)                          # concat(t, s) with groups
 
     Does not handle: what ``NearestResize`` and ``BilinearResize`` do not, a Concat along another
-    axis, crops of the large map or of the Concat, groups that read two inputs, sizes not provably
-    equal.
+    axis, crops of the Concat, groups that read two inputs, sizes not provably equal.
     """
 
     name = "convolution of a Concat"
@@ -138,9 +138,9 @@ class ConcatConv(Rule[JoinedConv]):
     def plan(self, graph: Graph, match: JoinedConv) -> Plan | Refused:
         """The terms that take the convolution's place, if they are cheaper than it is."""
         uneven = unequal_sizes(graph, match.inputs, match.layout)
-        conv = uneven or read_conv(graph, match.conv_var)
-        if conv is None or isinstance(conv, Refused):
-            return conv or Refused(f"{graph.describe(match.conv_var)} is not a convolution")
+        conv = uneven or conv_of(graph, match.conv_var)
+        if isinstance(conv, Refused):
+            return conv
         split = check(graph, conv, match)
         if isinstance(split, Refused):
             return split
@@ -220,7 +220,7 @@ def _enlarged(
     share = _share(conv, part.channels)
     if part.linear is None:
         return farthest(graph, share, stages)
-    if _reads_bytes(graph, conv):
+    if reads_bytes(graph, conv):
         return Refused("a linear resize of bytes adds up bytes, and its folded weights need int16")
     linear, plain = part.linear, tuple(stage for stage, _ in stages)
     candidate = InterpolatedConv(
@@ -236,10 +236,8 @@ def rewrite(graph: Graph, split: SplitConv) -> Emit:
         terms: list[tuple[int, Any]] = []
         for term in split.resized:
             small = [low_resolution(builder, remap, each) for each in term.maps]
-            x, conv = _joined(builder, small), term.conv
-            if any(conv.edge):
-                x = builder.pad(x, conv.edge, "replicate")
-            terms.append((term.start, builder.conv2d_transpose(x, conv.weight, conv.op)))
+            x = _joined(builder, small)
+            terms.append((term.start, transposed(builder, x, term.conv)))
         for folded in split.folded:
             terms.append((folded.start, bilinear_resize.transposed(builder, remap, folded.conv)))
         for kept in split.kept:
@@ -253,13 +251,6 @@ def rewrite(graph: Graph, split: SplitConv) -> Emit:
         return layouts.to(builder, y, "NCHW", split.conv.out_layout)
 
     return emit
-
-
-def _reads_bytes(graph: Graph, conv: Conv) -> bool:
-    """Whether a convolution in integers could compute what is split."""
-    call = graph.call(conv.var)
-    data = graph.call(call.args[0]) if call is not None else None
-    return data is not None and data.op == DEQUANTIZE and graph.dtype(data.args[0]) in BYTES
 
 
 def _absorbed(split: SplitConv) -> frozenset[Tensor]:
@@ -293,7 +284,7 @@ def _resized_terms(
 
 
 def _alike(graph: Graph, a: NearestConv, b: NearestConv) -> bool:
-    if (a.op.h, a.op.w, a.edge) != (b.op.h, b.op.w, b.edge):
+    if (a.op.h, a.op.w, a.ends) != (b.op.h, b.op.w, b.ends):
         return False
     return graph.same_shape(*(pixels_of(graph, each.data, each.layout) for each in (a, b)))
 

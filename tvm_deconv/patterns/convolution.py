@@ -10,7 +10,7 @@ from tvm_deconv.algebra import geometry
 
 from . import layouts
 from .graph import Graph, Refused, Tensor
-from .operators import CONV
+from .operators import BYTES, CONV, DEQUANTIZE
 
 # What our kernels compute: TVM's own transposed convolution is slower than what it would replace.
 FLOATS = ("float16", "float32")
@@ -42,6 +42,12 @@ class Conv:
     @property
     def dilation(self) -> tuple[int, int]:
         return self.h.dilation, self.w.dilation
+
+
+def conv_of(graph: Graph, var: Tensor, *, strided: bool = False) -> Conv | Refused:
+    """As ``read_conv``, of a ``var`` that is known to be a convolution."""
+    conv = read_conv(graph, var, strided=strided)
+    return conv or Refused(f"{graph.describe(var)} is not a convolution")
 
 
 def read_conv(graph: Graph, var: Tensor, *, strided: bool = False) -> Conv | Refused | None:
@@ -103,3 +109,10 @@ def read_conv(graph: Graph, var: Tensor, *, strided: bool = False) -> Conv | Ref
         dtype=dtype,
         strides=(sh, sw),
     )
+
+
+def reads_bytes(graph: Graph, conv: Conv) -> bool:
+    """Whether a convolution in integers could compute ``conv``."""
+    call = graph.call(conv.var)
+    data = graph.call(call.args[0]) if call is not None else None
+    return data is not None and data.op == DEQUANTIZE and graph.dtype(data.args[0]) in BYTES

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from tvm_deconv.algebra.axis_map import AxisMap
+from tvm_deconv.algebra.axis_map import LARGEST_FACTOR, AxisMap
 
 from . import layouts
-from .graph import Call, Graph, Refused, Tensor
+from .graph import Call, Graph, Refused, Repeated, Tensor
 from .nearest import check_nearest
-from .operators import RESHAPE, RESIZE
+from .operators import PAD, REPEAT, RESHAPE, RESIZE, SLICE
 
 Maps = tuple[AxisMap, AxisMap]
 
@@ -37,6 +37,9 @@ def read_copying(graph: Graph, var: Tensor, layout: str) -> Copying | Refused | 
 
     Refused is the answer for an operator that resamples in another way (bilinear, fractional, ...).
     """
+    repeated = graph.repeated(var)
+    if repeated is not None:
+        return _function(graph, var, repeated, layout)
     call = graph.call(var)
     reader = None if call is None else _READERS.get(call.op)
     if call is None or reader is None:
@@ -48,7 +51,9 @@ def read_copying(graph: Graph, var: Tensor, layout: str) -> Copying | Refused | 
 
 def _resize(graph: Graph, var: Tensor, call: Call, layout: str) -> Copying | Refused:
     factors = resize_factors(graph, var, call, layout)
-    return factors if isinstance(factors, Refused) else _repeating(var, call.args[0], *factors)
+    if isinstance(factors, Refused):
+        return factors
+    return _repeating(var, call.args[0], *factors)
 
 
 def resize_factors(graph: Graph, var: Tensor, call: Call, layout: str) -> tuple[int, int] | Refused:
@@ -82,6 +87,56 @@ def _repeating(result: Tensor, data: Tensor, rh: int, rw: int) -> Copying:
         return maps[0].repeated(rh), maps[1].repeated(rw)
 
     return Copying(result, data, rh * rw > 1, False, apply)
+
+
+def _function(graph: Graph, var: Tensor, found: Repeated, layout: str) -> Copying | None:
+    """A function that repeats, and may leave out copies of the last sample."""
+    sizes, shape = graph.shape(found.data), graph.shape(var)
+    if sizes is None or shape is None or len(shape) != 4:
+        return None
+    batch, channels, *factors = layouts.dims(found.factors, layout)
+    before, after = layouts.dims(sizes, layout)[2:], layouts.dims(shape, layout)[2:]
+    if (batch, channels) != (1, 1):
+        return None
+    left_out = [size * r - n for size, r, n in zip(before, factors, after, strict=True)]
+
+    def apply(maps: Maps) -> Maps | Refused:
+        h, w = (m.repeated(r).cut(0, n) for m, r, n in zip(maps, factors, left_out, strict=True))
+        assert h is not None and w is not None  # Each sample has a copy.
+        return h, w
+
+    return Copying(var, found.data, max(factors) > 1, False, apply)
+
+
+def _slice(graph: Graph, var: Tensor, call: Call, layout: str) -> Copying | None:
+    before, after = graph.shape(call.args[0]), graph.shape(var)
+    if before is None or after is None or len(before) != 4:
+        return None
+    cuts = []
+    for size, part, begin in zip(before, after, call.attrs.begin, strict=True):
+        tried = [size - begin - part] if _are_known(size, part) else range(LARGEST_FACTOR)
+        end = next((n for n in tried if graph.same(part + begin + n, size)), None)
+        if end is None:
+            return None
+        cuts.append((begin, end))
+    batch, channels, h, w = layouts.dims(cuts, layout)
+    if batch != (0, 0) or channels != (0, 0):
+        return None
+
+    def apply(maps: Maps) -> Maps | Refused:
+        new_h, new_w = maps[0].cut(*h), maps[1].cut(*w)
+        if new_h is None or new_w is None:
+            return Refused(
+                f"{graph.describe(var)} crops {(*h, *w)} samples (top, bottom, left, right), all "
+                "copies of one or more"
+            )
+        return new_h, new_w
+
+    return Copying(var, call.args[0], False, False, apply)
+
+
+def _are_known(*sizes: Any) -> bool:
+    return all(isinstance(size, int) for size in sizes)
 
 
 def _repeat(graph: Graph, var: Tensor, call: Call, layout: str) -> Copying | None:
@@ -208,8 +263,9 @@ def _counts(
 
 _READERS: dict[str, Callable[[Graph, Tensor, Call, str], Copying | Refused | None]] = {
     RESIZE: _resize,
-    "repeat": _repeat,
+    REPEAT: _repeat,
     "take": _take,
-    "nn.pad": _pad,
+    PAD: _pad,
     RESHAPE: _broadcast,
+    SLICE: _slice,
 }

@@ -24,6 +24,8 @@ Tensor: TypeAlias = Any
 # A dimension: an int, or what the front has for one that is free.
 Dim: TypeAlias = Any
 
+_OUTPUT = "the function's output"
+
 
 @dataclass(frozen=True)
 class Refused:
@@ -56,6 +58,17 @@ class Interpolated:
     """
 
     resize: Tensor
+    data: Tensor
+    factors: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A tensor whose sample o copies sample o div ``factors`` of ``data``, along each axis.
+
+    The last sample of an axis may have fewer copies: the shapes say so.
+    """
+
     data: Tensor
     factors: tuple[int, ...]
 
@@ -134,6 +147,10 @@ class Graph(ABC):
         """
         return None
 
+    def repeated(self, tensor: Tensor) -> Repeated | None:
+        """What the function ``tensor`` repeats, where no operator of the vocabulary does."""
+        return None
+
     def is_line(self, tensor: Tensor) -> bool:
         """Whether the layer ``tensor`` is one-dimensional in the model, though not in the IR."""
         return False
@@ -156,10 +173,15 @@ class Graph(ABC):
     def shape_text(self, shape: Sequence[Dim]) -> str:
         return f"[{', '.join(map(self.text, shape))}]"
 
+    def readers_text(self, tensor: Tensor) -> str:
+        """All who read ``tensor``, in words."""
+        names = [self.describe(user) for user in self.users.get(tensor, ())]
+        return ", ".join([*names, *[_OUTPUT] * (tensor in self.outputs)])
+
     def outside_reader(self, tensor: Tensor, inside: Set[Tensor]) -> str | None:
         """Somebody outside ``inside`` who reads ``tensor``, in words, or None."""
         if tensor in self.outputs:
-            return "the function's output"
+            return _OUTPUT
         for user in self.users.get(tensor, ()):
             if user not in inside:
                 return self.describe(user)
@@ -227,21 +249,28 @@ class VolumeBuilder(Builder, Protocol):
 
 @runtime_checkable
 class BorderBuilder(Builder, Protocol):
-    """A ``Builder`` that can also enlarge a map linearly, and correct its border.
+    """A ``Builder`` that can also enlarge a map linearly, and correct the border of one.
 
-    ``algebra.bilinear`` says how.
+    ``algebra.bilinear`` and ``algebra.outside`` say how.
     """
 
     def linear(self, x: Any, factor: tuple[int, int]) -> Any:
         """``x`` enlarged linearly (half_pixel) along height and width."""
 
     def border_lines(
-        self, x: Any, axis: int, ends: tuple[bool, bool], factor: int, copies: tuple[int, int]
+        self,
+        x: Any,
+        axis: int,
+        ends: tuple[bool, bool],
+        factor: int,
+        copies: tuple[int, int],
+        linear: bool,
     ) -> Any:
         """The first and the last (as ``ends`` says) row (``axis`` 2) or column (3) of (N, C, H, W).
 
-        As (N, S*C, 1, L), the first before the last: enlarged linearly by ``factor`` along the
-        line, which then goes on with its edge for ``copies`` samples at begin and end.
+        As (N, S*C, 1, L), the first before the last: enlarged by ``factor`` along the line,
+        linearly or by copying, which then goes on with its edge for ``copies`` samples at begin and
+        end, or is cropped where they are negative.
         """
 
     def add_border(

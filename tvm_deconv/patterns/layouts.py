@@ -11,15 +11,10 @@ LAYOUTS = ("NCHW", "NHWC")
 VOLUME = "NCDHW"
 
 
-def axis(layout: str, name: str) -> int:
-    """Position of axis ``N``, ``C``, ``H`` or ``W``, and ``D`` of a volume."""
-    return layout.index(name)
-
-
 def dims(shape: Sequence[Any], layout: str) -> tuple[Any, ...]:
     """The dimensions in the order N, C, H, W, or N, C, D, H, W of a volume."""
     names = VOLUME if "D" in layout else "NCHW"
-    return tuple(shape[axis(layout, name)] for name in names)
+    return tuple(shape[layout.index(name)] for name in names)
 
 
 def permuted_from(axes: Sequence[int] | None, layout: str) -> str | None:

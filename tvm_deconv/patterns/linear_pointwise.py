@@ -21,7 +21,7 @@ from typing import Any
 
 from . import bilinear_resize, layouts, pointwise
 from .bilinear_resize import InterpolatedConv
-from .convolution import Conv, read_conv
+from .convolution import Conv, conv_of
 from .graph import BorderBuilder, Builder, Graph, Refused, Tensor
 from .rule import Emit, Plan, Rule
 from .split_cost import BALANCE
@@ -83,9 +83,9 @@ class LinearPointwise(Rule[InterpolatedConv]):
 
 def check(graph: Graph, match: InterpolatedConv) -> SmallConv | Refused:
     """Everything that must hold."""
-    conv = read_conv(graph, match.conv_var)
-    if not isinstance(conv, Conv):
-        return conv or Refused(f"{graph.describe(match.conv_var)} is not a convolution")
+    conv = conv_of(graph, match.conv_var)
+    if isinstance(conv, Refused):
+        return conv
     factor = bilinear_resize.check_resize(graph, conv, match)
     if isinstance(factor, Refused):
         return factor

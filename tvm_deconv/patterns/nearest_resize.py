@@ -14,8 +14,12 @@ What stands between x and the convolution:
 - *Zeros* join the padding of the convolution. They need no change: zero samples of x stay out of
   the sums on both sides.
 - *Copies of the edge*, e of them (replicate padding, and reflect padding up to r-1), are what the
-  resize makes of x padded by ceil(e/r) edge samples; the surplus is cropped. Zeros outside an edge
-  need e to be a multiple of r, because the surplus would stand where zeros should.
+  resize makes of x padded by ceil(e/r) edge samples; the surplus is cropped.
+- *Crops* by less than r, or a resize to a size that is no multiple, leave out copies of the last
+  sample: they are -e copies of the edge, and cropped from the result.
+- *Zeros outside of them* stand where e is no multiple of r in the midst of what one sample of x
+  gives. Then the map goes on with its edge over the zeros, too, and what that adds is taken back
+  from the outermost rows and columns of the result (``algebra.outside``).
 - *Pointwise operators* commute with copying and move to the small map. After a zero padding they
   must map 0 to 0.
 """
@@ -30,14 +34,16 @@ import numpy as np
 
 from tvm_deconv.algebra import geometry, weights
 from tvm_deconv.algebra.axis_map import AxisMap, Border, border
+from tvm_deconv.algebra.outside import Ends, ends_of_copies
 from tvm_deconv.errors import GeometryError
 
 from . import layouts, pointwise
-from .convolution import Conv, read_conv
+from .convolution import Conv, conv_of, reads_bytes
 from .copying import Copying, Maps, read_copying
 from .graph import Builder, Graph, Refused, Tensor
 from .growth import refuse_growth
 from .operators import CONV, KEEPS_ZERO, PRELU, RESIZE, TRANSPOSE, UNARY
+from .outside import take_back
 from .rule import Emit, Plan, Rule
 from .stages import Stage, Stages, up_to_last_resize, upsamples, upsamplings, upstream
 from .subpixel import describe
@@ -62,8 +68,9 @@ class ResizedConv:
 class NearestConv:
     """A candidate as a transposed convolution of ``data`` (of ``layout``), and what comes first.
 
-    ``regions`` are moved before it, and ``edge`` pixels (top, bottom, left, right) are copied
-    around. ``absorbed`` are the upsampling operators that it needs no more.
+    ``regions`` are moved before it. ``ends`` say of height and width how many pixels are copied
+    around it, and what is taken back. ``absorbed`` are the upsampling operators that it needs no
+    more.
     """
 
     conv: Conv
@@ -71,7 +78,7 @@ class NearestConv:
     layout: str
     regions: tuple[pointwise.Region, ...]
     absorbed: frozenset[Tensor]
-    edge: tuple[int, int, int, int]
+    ends: tuple[Ends, Ends]
     op: geometry.ConvTranspose2d
     weight: np.ndarray
     factor: tuple[int, int]
@@ -84,7 +91,7 @@ class NearestResize(Rule[ResizedConv]):
 
         u = resize2d(x, r)                     # or repeat, take, broadcast: nearest xr
         a = pointwise(u)                       # optional
-        p = pad(a)                             # optional: zero, reflect, replicate
+        p = pad(a)                             # optional: zero, reflect, replicate, or a crop
         y = conv2d(p, w, padding=P)
 
     Result::
@@ -92,10 +99,11 @@ class NearestResize(Rule[ResizedConv]):
         a = pointwise(x)
         p = pad(a, ceil(e/r), "replicate")     # only for e edge copies
         y = conv2d_transpose(p, W, strides=r, padding=E-1-P)
+        y = add_border(y, rows, columns)       # only for zeros behind a crop
 
-    Does not handle: other interpolations, factors that are not whole, strides other than 1,
-    weights that are not constant, reflections of r or more pixels, constant padding other than 0,
-    padding beyond the reach of the kernel.
+    Does not handle: other interpolations, factors that are not whole, crops of whole samples of x,
+    strides other than 1, weights that are not constant, reflections of r or more pixels, constant
+    padding other than 0, padding beyond the reach of the kernel, bytes whose border would be added.
     """
 
     name = "resize convolution"
@@ -115,9 +123,9 @@ class NearestResize(Rule[ResizedConv]):
     def plan(self, graph: Graph, match: ResizedConv) -> Plan | Refused:
         """The transposed convolution in place of the farthest resize that it can replace."""
         var = match.conv_var
-        conv = read_conv(graph, var)
-        if conv is None or isinstance(conv, Refused):
-            return conv or Refused(f"{graph.describe(var)} is not a convolution")
+        conv = conv_of(graph, var)
+        if isinstance(conv, Refused):
+            return conv
         outcome = farthest(graph, conv, match.stages)
         if isinstance(outcome, Refused):
             return outcome
@@ -165,19 +173,24 @@ def check(graph: Graph, conv: Conv, stages: Stages) -> NearestConv | Refused:
     maps = compose(graph, [stage for stage, _ in stages], sizes)
     if isinstance(maps, Refused):
         return maps
-    axes, edges = [], []
+    axes, ends = [], []
     for name, axis, found in zip("HW", (conv.h, conv.w), maps, strict=True):
         sides = borders(name, found.zero_padded(axis.pad_begin, axis.pad_end))
         if isinstance(sides, Refused):
             return sides
         begin, end = sides
-        edge = (-(-begin.edge // found.factor), -(-end.edge // found.factor))
-        total = replace(axis, pad_begin=begin.zeros + begin.edge, pad_end=end.zeros + end.edge)
-        edges.append(edge)
+        own = ends_of_copies(found.factor, (begin.zeros, end.zeros), (begin.edge, end.edge))
+        total = replace(axis, pad_begin=own.total[0], pad_end=own.total[1])
+        ends.append(own)
         try:
-            axes.append(geometry.axis_of_resize(total, found.factor, edge))
+            axes.append(geometry.axis_of_resize(total, found.factor, own.edge))
         except GeometryError as error:
             return Refused(f"{graph.describe(conv.var)}, axis {name}: {error}")
+        if any(own.surplus) and reads_bytes(graph, conv):
+            return Refused(
+                f"axis {name} is cropped to no multiple of the factor {found.factor} and padded "
+                "with zeros: of bytes that is not computed from the small map"
+            )
     factor = (maps[0].factor, maps[1].factor)
     out_channels = conv.weight.shape[0]
     op = geometry.ConvTranspose2d(conv.in_channels, out_channels, axes[0], axes[1], conv.groups)
@@ -190,7 +203,7 @@ def check(graph: Graph, conv: Conv, stages: Stages) -> NearestConv | Refused:
         layout=layout,
         regions=tuple(s for s, _ in reversed(stages) if isinstance(s, pointwise.Region)),
         absorbed=upsamplings(stages),
-        edge=(edges[0][0], edges[0][1], edges[1][0], edges[1][1]),
+        ends=(ends[0], ends[1]),
         op=op,
         weight=weights.weight_convolution(conv.weight, factor, conv.groups, conv.dilation),
         factor=factor,
@@ -201,13 +214,19 @@ def rewrite(match: NearestConv) -> Emit:
     """Build the result; assumes that ``check`` passed."""
 
     def emit(builder: Builder, remap) -> Any:
-        x = low_resolution(builder, remap, match)
-        if any(match.edge):
-            x = builder.pad(x, match.edge, "replicate")
-        y = builder.conv2d_transpose(x, match.weight, match.op)
+        y = transposed(builder, low_resolution(builder, remap, match), match)
         return layouts.to(builder, y, "NCHW", match.conv.out_layout)
 
     return emit
+
+
+def transposed(builder: Builder, x: Any, match: NearestConv) -> Any:
+    """The transposed convolution of the small map ``x`` with its border, both NCHW."""
+    h, w = match.ends
+    edge = (*h.edge, *w.edge)
+    continued = builder.pad(x, edge, "replicate") if any(edge) else x
+    y = builder.conv2d_transpose(continued, match.weight, match.op)
+    return take_back(builder, y, x, match.conv, match.ends, linear=False)
 
 
 def low_resolution(builder: Builder, remap: Callable[[Tensor], Any], match: NearestConv) -> Any:
@@ -244,17 +263,12 @@ def borders(name: str, found: AxisMap) -> tuple[Border, Border] | Refused:
     """Begin and end of axis ``name`` as zeros around copies of the edge."""
     sides = (found.begin, found.end[::-1])
     result = []
-    for side, sources in zip(("begin", "end"), sides, strict=True):
-        read = border(sources)
+    for side, sources, cropped in zip(("begin", "end"), sides, found.cropped, strict=True):
+        read = border(sources, cropped)
         if read is None:
             return Refused(
                 f"padding at the {side} of axis {name} reads input samples {list(sources)}, "
                 f"which is no edge padding of the input (factor {found.factor})"
-            )
-        if read.zeros and read.edge % found.factor:
-            return Refused(
-                f"zero padding {read.zeros} outside {read.edge} edge pixels at the {side} of axis "
-                f"{name}: {read.edge} is no multiple of the factor {found.factor}"
             )
         result.append(read)
     return result[0], result[1]
@@ -272,6 +286,9 @@ def _unread(graph: Graph, var: Tensor) -> Refused | None:
     if graph.interpolated(var) is not None:
         return None  # Of another rule.
     resampled = graph.resampled(var)
+    if graph.repeated(var) is not None and len(graph.shape(var) or ()) == 4:
+        # Of the functions that repeat along one axis each, the last speaks for all.
+        return None if resampled is None else blocked(graph, var, graph.name(var))
     if resampled is not None:
         return Refused(f"{graph.name(var)} is {resampled}")
     call = graph.call(var)
@@ -304,7 +321,5 @@ def blocked(graph: Graph, upsampling: Tensor, name: str | None = None) -> Refuse
         if step is None and graph.operator(users[0]) not in UNARY:
             break
         var = users[0]
-    names = [graph.describe(user) for user in users]
-    names += ["the function's output"] * (var in graph.outputs)
     name = name or graph.describe(upsampling)
-    return Refused(f"{name} is read by {', '.join(names)}, not by a convolution")
+    return Refused(f"{name} is read by {graph.readers_text(var)}, not by a convolution")

@@ -6,12 +6,16 @@ A front whose IR has another name for one of them translates it (``Graph.call``)
 from __future__ import annotations
 
 CONV = "nn.conv2d"
+CONV_3D = "nn.conv3d"
 CONCAT = "concat"
 PAD = "nn.pad"
 RESIZE = "image.resize2d"
 RESHAPE = "reshape"
 TRANSPOSE = "permute_dims"
+REPEAT = "repeat"
 SHUFFLE = "nn.depth_to_space"
+# A part without gaps: ``attrs.begin`` has the first element along each axis.
+SLICE = "slice"
 BATCH_NORM = "nn.batch_norm"
 BIAS = "nn.bias_add"
 PRELU = "nn.prelu"

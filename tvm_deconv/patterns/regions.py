@@ -145,9 +145,7 @@ def _per_channel(
     if values.size == 1:
         return Channel(values.reshape(()))
     full = values.reshape((1,) * (len(layout) - values.ndim) + values.shape)
-    rows = np.moveaxis(full, layouts.axis(layout, "C"), -1).reshape(
-        -1, full.shape[layouts.axis(layout, "C")]
-    )
+    rows = np.moveaxis(full, layout.index("C"), -1).reshape(-1, full.shape[layout.index("C")])
     first = rows[0]
     if first.size not in (1, channels) or (rows != first).any():
         return Refused(
@@ -161,7 +159,7 @@ def _prelu(graph: Graph, var: Tensor, call: Call, layout: str) -> list[Step] | R
     slope = graph.constant(call.args[1])
     if slope is None:
         return Refused(f"slope of {graph.describe(var)} is not constant")
-    if slope.size > 1 and int(call.attrs.axis) % len(layout) != layouts.axis(layout, "C"):
+    if slope.size > 1 and int(call.attrs.axis) % len(layout) != layout.index("C"):
         return Refused(f"{graph.describe(var)} has axis {call.attrs.axis}, not the channels")
     slope = slope.reshape(-1) if slope.size > 1 else slope.reshape(())
     return [Step(var, PRELU, (call.args[0], Channel(slope)))]
@@ -171,7 +169,7 @@ def _bias(graph: Graph, var: Tensor, call: Call, layout: str) -> list[Step] | Re
     bias = graph.constant(call.args[1])
     if bias is None:
         return Refused(f"bias of {graph.describe(var)} is not constant")
-    if int(call.attrs.axis) % len(layout) != layouts.axis(layout, "C"):
+    if int(call.attrs.axis) % len(layout) != layout.index("C"):
         return Refused(f"{graph.describe(var)} has axis {call.attrs.axis}, not the channels")
     return [Step(var, "add", (call.args[0], Channel(bias)))]
 
@@ -180,7 +178,7 @@ def _batch_norm(graph: Graph, var: Tensor, call: Call, layout: str) -> list[Step
     attrs = call.attrs
     if attrs.training:
         return Refused(f"{graph.describe(var)} has training=True")
-    if int(attrs.axis) % len(layout) != layouts.axis(layout, "C"):
+    if int(attrs.axis) % len(layout) != layout.index("C"):
         return Refused(f"{graph.describe(var)} has axis {attrs.axis}, which is not the channels")
     gamma, beta, mean, variance = (graph.constant(a) for a in call.args[1:5])
     if gamma is None or beta is None or mean is None or variance is None:

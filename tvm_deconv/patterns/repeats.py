@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .graph import Call, Graph, Tensor
-from .operators import CONCAT, RESHAPE
+from .operators import CONCAT, REPEAT, RESHAPE
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def read_repeats(graph: Graph, var: Tensor, layout: str) -> Repeated | None:
         return _spread(graph, var, call, layout)
     if call.op == CONCAT:
         return _copies(graph, call, layout) if _axis(call) == at else None
-    shape = graph.shape(call.args[0]) if call.op in ("repeat", "take", "tile") else None
+    shape = graph.shape(call.args[0]) if call.op in (REPEAT, "take", "tile") else None
     if shape is None or len(shape) != 4 or not isinstance(shape[at], int):
         return None
     source: np.ndarray | None = np.arange(shape[at])
@@ -46,7 +46,7 @@ def read_repeats(graph: Graph, var: Tensor, layout: str) -> Repeated | None:
         source = np.tile(np.arange(shape[at]), counts[at - 4]) if alone else None
     elif _axis(call) != at:
         return None
-    elif call.op == "repeat":
+    elif call.op == REPEAT:
         source = np.repeat(np.arange(shape[at]), int(call.attrs.repeats))
     else:
         indices = graph.constant(call.args[1])

@@ -185,7 +185,7 @@ def resized_by(graph: Graph, tensor: Tensor, layout: str, shuffle: Shuffle) -> R
     shape = graph.shape(found.data) or ()
     channels = np.arange(shuffle.source.shape[0])
     same = bool((found.source[shuffle.source] == channels[:, None, None]).all())
-    return found if same and shape[layouts.axis(layout, "C")] == channels.size else None
+    return found if same and shape[layout.index("C")] == channels.size else None
 
 
 def _emit_side(

@@ -13,8 +13,8 @@ from tvm_deconv.errors import GeometryError
 from .convolution import FLOATS
 from .graph import Graph, Refused, Tensor
 from .layouts import VOLUME, begins_and_ends
+from .operators import CONV_3D
 
-CONV_3D = "nn.conv3d"
 _KERNEL = "OIDHW"
 
 

@@ -21,11 +21,10 @@ from tvm_deconv.errors import GeometryError
 
 from .graph import Builder, Call, Graph, Refused, Tensor, VolumeBuilder
 from .growth import refuse_growth
-from .operators import UNARY
+from .operators import CONV_3D, REPEAT, UNARY
 from .rule import Plan, Rule
-from .volume_convolution import CONV_3D, read_volume_conv, times
+from .volume_convolution import read_volume_conv, times
 
-REPEAT = "repeat"
 _AXES = (2, 3, 4)
 
 
@@ -128,13 +127,10 @@ class VolumeResize(Rule[ResizedVolume]):
         call = graph.call(var)
         if call is None or _axis(graph, var, call) is None:
             return None
-        users = graph.users.get(var, [])
-        if any(_reads_as_resize(graph, user) for user in users):
+        if any(_reads_as_resize(graph, user) for user in graph.users.get(var, [])):
             return None  # The last one of a resize answers for all.
-        names = [graph.describe(user) for user in users]
-        names += ["the function's output"] * (var in graph.outputs)
         return Refused(
-            f"{graph.describe(var)} is read by {', '.join(names)}, "
+            f"{graph.describe(var)} is read by {graph.readers_text(var)}, "
             "not by a convolution that it could be folded into"
         )
 

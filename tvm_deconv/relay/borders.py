@@ -1,9 +1,9 @@
-"""Operators for the border of a folded linear resize, which Relay has none for.
+"""Operators for the border of a folded resize, which Relay has none for.
 
     tvm_deconv.border_lines(x)      outermost rows or columns of a map, enlarged
     tvm_deconv.add_border(y, line)  a map with such lines added to its outermost rows or columns
 
-``algebra.bilinear`` says why, ``patterns.graph.BorderBuilder`` what they give. Lines are NCHW; the
+``algebra.outside`` says why, ``patterns.graph.BorderBuilder`` what they give. Lines are NCHW; the
 map is of the attribute ``layout``. The second is pointwise in the map, so that Relay fuses it into
 the store of the convolution.
 """
@@ -32,6 +32,7 @@ def border_lines(
     ends: tuple[bool, bool],
     factor: int,
     copies: tuple[int, int],
+    linear: bool,
     layout: str,
 ) -> relay.Call:
     """Rows (``axis`` 2) or columns (3) of ``x``, as (N, S*C, 1, L)."""
@@ -41,6 +42,7 @@ def border_lines(
         ends=[int(end) for end in ends],
         factor=factor,
         copies=list(copies),
+        linear=int(linear),
         layout=layout,
     )
     return relay.Call(relay.op.get(LINES), [x], attrs)
@@ -66,7 +68,8 @@ def _lines(attrs: Any, inputs: list[te.Tensor], out_type: Any) -> list[te.Tensor
     left, right = _ints(attrs["copies"])
     x = as_nchw(inputs[0], str(attrs["layout"]))
     axis, factor = int(attrs["axis"]), int(attrs["factor"])
-    return [borders.border_lines(x, axis, (begin, end), factor, (left, right), _INDEX)]
+    linear, copies = bool(attrs["linear"]), (left, right)
+    return [borders.border_lines(x, axis, (begin, end), factor, copies, linear, _INDEX)]
 
 
 def _sum_type(types: list[Any], attrs: Any) -> relay.TensorType:

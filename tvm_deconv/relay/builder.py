@@ -100,8 +100,10 @@ class Builder:
         ends: tuple[bool, bool],
         factor: int,
         copies: tuple[int, int],
+        linear: bool,
     ) -> relay.Call:
-        return self._named(borders.border_lines(x, axis, ends, factor, copies, self.layout))
+        lines = borders.border_lines(x, axis, ends, factor, copies, linear, self.layout)
+        return self._named(lines)
 
     def add_border(
         self, y: relay.Expr, lines: dict[int, relay.Expr], counts: borders.Counts

@@ -25,6 +25,7 @@ from tvm_deconv.patterns.operators import (
     RESHAPE,
     RESIZE,
     SHUFFLE,
+    SLICE,
     TRANSPOSE,
     UNARY,
 )
@@ -131,6 +132,25 @@ def _padding(data: relay.Expr, widths: Any, mode: str, value: float) -> Call:
     return Call("nn.pad", (data,), SimpleNamespace(pad_width=flat, pad_mode=mode, pad_value=value))
 
 
+def _strided_slice(call: relay.Call) -> Call | None:
+    """None if it steps, or begins where is not known; where it ends its shape says."""
+    a, sizes = call.attrs, call.args[0].checked_type.shape
+    if a.begin is None or any(int(step) != 1 for step in a.strides or ()):
+        return None
+    begins = [int(begin) for begin in a.begin]
+    axes = range(len(begins)) if a.axes is None else [int(axis) for axis in a.axes]
+    found = [0] * len(sizes)
+    for axis, begin in zip(axes, begins, strict=True):
+        if not isinstance(sizes[axis], tvm.tir.IntImm):
+            if begin < 0:
+                return None
+            found[axis] = begin
+            continue
+        size = int(sizes[axis])
+        found[axis] = min(max(begin + size if begin < 0 else begin, 0), size)
+    return Call(SLICE, tuple(call.args), SimpleNamespace(begin=found))
+
+
 _READERS: dict[str, Callable[[relay.Call], Call | None]] = {
     CONV: _as_it_is(CONV),
     "nn.bias_add": _as_it_is(BIAS),
@@ -149,6 +169,7 @@ _READERS: dict[str, Callable[[relay.Call], Call | None]] = {
     "repeat": _as_it_is("repeat"),
     # Rules read one row of indices along one axis, and then there are no batch dimensions.
     "take": _as_it_is("take"),
+    "strided_slice": _strided_slice,
     "transpose": _transpose,
     "layout_transform": _layout_transform,
 }

@@ -1,8 +1,7 @@
-"""What the fold of a linear resize does at the border of a map, as calls in Relax.
+"""What the fold of a resize adds at the border of a map, as a call in Relax (``algebra.outside``).
 
-``algebra.bilinear`` says why; these are the two functions that Relax has no operator for. Both are
-emitted as PrimFuncs. That of ``add_border`` carries ``BORDER``, so that ``LowerConvolutions`` can
-put it where the convolution is stored: then nothing passes over the map again.
+The PrimFunc of ``add_border`` carries ``BORDER``, so that ``LowerConvolutions`` can put it where
+the convolution is stored: then nothing passes over the map again.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from tvm import relax, te
 
 from tvm_deconv.annotations import BORDER
-from tvm_deconv.schedules.algorithms.borders import Counts, border_lines, with_border
+from tvm_deconv.schedules.algorithms.borders import Counts, with_border
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -37,19 +36,6 @@ class Border:
     def names(self) -> int:
         """Names in the expression of an element beside its own: a condition and a place a line."""
         return 8 * sum(map(sum, self.counts))
-
-
-def emit_lines(
-    builder: relax.BlockBuilder,
-    x: relax.Expr,
-    axis: int,
-    ends: tuple[bool, bool],
-    factor: int,
-    copies: tuple[int, int],
-) -> relax.Var:
-    """``border_lines`` as a call."""
-    form = partial(border_lines, axis=axis, ends=ends, factor=factor, copies=copies)
-    return builder.emit_te(form, x, primfunc_name_hint="border_lines")
 
 
 def emit_border(

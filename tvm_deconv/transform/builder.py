@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tvm import relax
 from tvm_deconv.algebra import geometry
 from tvm_deconv.algebra.volumes import ConvTranspose3d
 from tvm_deconv.patterns.graph import Convolution
+from tvm_deconv.schedules.algorithms.borders import border_lines
 
 from . import borders, enlarge
 from .graph import constant
@@ -110,8 +112,12 @@ class Builder:
         ends: tuple[bool, bool],
         factor: int,
         copies: tuple[int, int],
+        linear: bool,
     ) -> relax.Var:
-        return borders.emit_lines(self._builder, x, axis, ends, factor, copies)
+        form = partial(
+            border_lines, axis=axis, ends=ends, factor=factor, copies=copies, linear=linear
+        )
+        return self._builder.emit_te(form, x, primfunc_name_hint="border_lines")
 
     def add_border(
         self, y: relax.Expr, lines: dict[int, relax.Expr], counts: borders.Counts

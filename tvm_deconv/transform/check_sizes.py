@@ -33,7 +33,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm_deconv.relax_functions import with_changed
 
 from .constants import Constants
-from .graph import BROADCAST, UNARY, op_name, shape_of
+from .graph import ELEMENTWISE, op_name, shape_of
 
 Shape: TypeAlias = Sequence[Any]
 
@@ -48,7 +48,7 @@ _MOVING = (
     "broadcast_to call_tir concat dynamic_strided_slice expand_dims flatten flip full full_like "
     "nn.pad ones permute_dims reshape shape_of split squeeze strided_slice take zeros"
 )
-_OF_NOTHING = UNARY | BROADCAST | {"relax.nn.prelu"} | {f"relax.{name}" for name in _MOVING.split()}
+_OF_NOTHING = ELEMENTWISE | {"relax.nn.prelu"} | {f"relax.{name}" for name in _MOVING.split()}
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.CheckSizes")

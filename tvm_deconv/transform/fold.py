@@ -18,13 +18,12 @@ import numpy as np
 import tvm
 import tvm_ffi
 from tvm import relax
-from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.relax_functions import with_changed
 
 from .constants import Constants
 from .graph import Graph, constant, dtype_of, op_name
-from .rebind import rebind
+from .rebind import WithValues
 
 _MOVES = {
     "relax.broadcast_to",
@@ -81,8 +80,7 @@ class FoldConstants:
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         def folded(func: relax.Function) -> relax.Function | None:
-            constants = _folded_by_tvm(mod, func)
-            return _Replace(constants).visit_expr(func) if constants else None
+            return _with_constants(func, _folded_by_tvm(mod, func))
 
         return with_changed(mod, folded)
 
@@ -124,10 +122,15 @@ def _variables(value: relax.Expr) -> set[relax.Var]:
 
 
 def _folded(func: relax.Function) -> relax.Function | None:
-    arrays = _evaluated(func)
-    if not arrays:
-        return None
-    return _Replace({var: constant(array) for var, array in arrays.items()}).visit_expr(func)
+    return _with_constants(func, {var: constant(x) for var, x in _evaluated(func).items()})
+
+
+def _with_constants(
+    func: relax.Function, constants: Mapping[relax.Var, relax.Expr]
+) -> relax.Function | None:
+    """The function with ``constants`` for the values of variables; None where there are none."""
+    values = {var: lambda _, value=value: value for var, value in constants.items()}
+    return WithValues(values).visit_expr(func) if values else None
 
 
 def _evaluated(func: relax.Function) -> dict[relax.Var, np.ndarray]:
@@ -160,17 +163,3 @@ def _is_exact_cast(given: str, wanted: str) -> bool:
     if wanted == "float32" and given in _INTEGERS:
         return True
     return {given, wanted} <= _NUMBERS and np.can_cast(given, wanted)
-
-
-@mutator
-class _Replace(PyExprMutator):
-    def __init__(self, constants: Mapping[relax.Var, relax.Expr]) -> None:
-        super().__init__()
-        self.constants = constants
-
-    def visit_var_binding_(self, binding: relax.VarBinding) -> None:
-        value = self.constants.get(binding.var)
-        if value is None:
-            super().visit_var_binding_(binding)
-        else:
-            rebind(self, binding, value)

@@ -21,10 +21,11 @@ from tvm_deconv.patterns import graph as patterns
 from tvm_deconv.patterns import operators
 from tvm_deconv.patterns.linear import not_folded
 from tvm_deconv.relax_functions import Remembered
+from tvm_deconv.schedules.algorithms.expressions import static
 from tvm_deconv.size_errors import readable
 
 from .constants import Constants
-from .interpolation import read_interpolated
+from .interpolation import read_interpolated, read_repeated
 
 
 def _operators(names: frozenset[str]) -> frozenset[str]:
@@ -34,8 +35,10 @@ def _operators(names: frozenset[str]) -> frozenset[str]:
 # Elementwise operators of one tensor and of several.
 UNARY = _operators(operators.UNARY)
 BROADCAST = _operators(operators.BROADCAST)
+ELEMENTWISE = UNARY | BROADCAST
 PIXEL_SHUFFLE = "relax.nn.pixel_shuffle"
 CONCAT = f"relax.{operators.CONCAT}"
+STRIDED_SLICE = "relax.strided_slice"
 PAD, RESIZE = f"relax.{operators.PAD}", f"relax.{operators.RESIZE}"
 # What copies elements of its first operand, and what of that only has other axes.
 COPIES = _operators(operators.COPIES) | {PIXEL_SHUFFLE}
@@ -121,6 +124,11 @@ class Graph(patterns.Graph):
             if not isinstance(parts, relax.Tuple):
                 return None
             args = tuple(parts.fields)
+        if name == STRIDED_SLICE:
+            begin = slice_begin(value)
+            if begin is not None:
+                name, args = f"relax.{operators.SLICE}", args[:1]
+                attrs = SimpleNamespace(begin=begin)
         return patterns.Call(name.removeprefix("relax."), args, attrs, inner)
 
     def is_tensor(self, argument: Any) -> bool:
@@ -153,6 +161,9 @@ class Graph(patterns.Graph):
     def interpolated(self, tensor: relax.Expr) -> patterns.Interpolated | None:
         return self._interpolated(tensor)
 
+    def repeated(self, tensor: relax.Expr) -> patterns.Repeated | None:
+        return read_repeated(self, self.annotation, tensor)
+
     def is_line(self, tensor: relax.Expr) -> bool:
         shape = shape_of(tensor)
         is_row = shape is not None and len(shape) == 4 and shape[2] == 1
@@ -181,6 +192,34 @@ class Graph(patterns.Graph):
 def constant(values: np.ndarray) -> relax.Expr:
     """The array as a constant of its own dtype; ``relax.const`` alone makes float64 float32."""
     return relax.const(values, dtype=str(values.dtype))
+
+
+def slice_begin(call: relax.Call) -> tuple[int, ...] | None:
+    """Where a ``strided_slice`` begins along each axis; None if it steps or that is not known."""
+    shape = shape_of(call.args[0])
+    axes, begins, *rest = (_numbers(argument) for argument in call.args[1:])
+    steps = rest[1] if len(rest) > 1 else ()
+    if shape is None or axes is None or begins is None or steps is None:
+        return None
+    if any(step != 1 for step in steps):
+        return None
+    found = [0] * len(shape)
+    for axis, begin in zip(axes, begins, strict=True):
+        size = shape[axis]
+        if isinstance(size, int):
+            begin = min(max(begin + size if begin < 0 else begin, 0), size)
+        elif begin < 0:
+            return None
+        found[axis] = begin
+    return tuple(found)
+
+
+def _numbers(values: relax.Expr) -> list[int] | None:
+    """The numbers of a tuple of them; None if some are not known."""
+    if not isinstance(values, relax.Tuple):
+        return None
+    known = all(isinstance(field, tvm.tirx.IntImm) for field in values.fields)
+    return [int(field.value) for field in values.fields] if known else None
 
 
 def is_var(expr: Any, var: relax.Var) -> bool:
@@ -227,11 +266,6 @@ def shape_of(expr: relax.Expr) -> tuple[Any, ...] | None:
 
 def dtype_of(expr: relax.Expr) -> str:
     return str(expr.ty.dtype)
-
-
-def static(dim: Any) -> Any:
-    """A dimension as int if it is one."""
-    return int(dim.value) if isinstance(dim, tvm.tirx.IntImm) else dim
 
 
 def known_sizes(dims: Sequence[Any]) -> tuple[int | None, ...]:

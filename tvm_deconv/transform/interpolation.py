@@ -1,8 +1,8 @@
-"""Which tensors of a Relax function are linear resizes (half_pixel) by whole factors.
+"""Which tensors of a Relax function are resizes that a rule knows, in functions of their own.
 
-There are two spellings: PrimFuncs of our importers, one for each axis, which say so in their
-attributes (``INTERPOLATED``), and ``relax.image.resize2d``, which TVM's importers write
-(``patterns.linear``).
+Our importers write PrimFuncs, one for each axis, which say so in their attributes: linear resizes
+(half_pixel) by whole factors (``INTERPOLATED``), which may also be ``relax.image.resize2d``, as
+TVM's importers write it (``patterns.linear``), and nearest ones that are cropped (``REPEATED``).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from tvm import relax
 
-from tvm_deconv.annotations import INTERPOLATED
-from tvm_deconv.patterns.graph import Graph, Interpolated
+from tvm_deconv.annotations import INTERPOLATED, REPEATED
+from tvm_deconv.patterns.graph import Graph, Interpolated, Repeated
 from tvm_deconv.patterns.linear import read_linear
 from tvm_deconv.patterns.operators import RESIZE
 
@@ -35,9 +35,23 @@ def read_interpolated(
     if call.op == RESIZE:
         found = read_linear(graph, tensor)
         return found if isinstance(found, Interpolated) else None
+    along = _along_axes(graph, annotation, tensor, INTERPOLATED)
+    return None if along is None else Interpolated(tensor, *along)
+
+
+def read_repeated(graph: Graph, annotation: Annotation, tensor: relax.Expr) -> Repeated | None:
+    """What ``tensor`` repeats, along all axes of which that can be said."""
+    along = _along_axes(graph, annotation, tensor, REPEATED)
+    return None if along is None else Repeated(*along)
+
+
+def _along_axes(
+    graph: Graph, annotation: Annotation, tensor: relax.Expr, key: str
+) -> tuple[relax.Expr, tuple[int, ...]] | None:
+    """What functions with the attribute ``key`` enlarge, and by how much along each axis."""
     factors: dict[int, int] = {}
     data = tensor
-    while (said := annotation(data, INTERPOLATED)) is not None:
+    while (said := annotation(data, key)) is not None:
         axis, factor = map(int, said.split())
         call = graph.call(data)
         if axis in factors or call is None:
@@ -47,4 +61,4 @@ def read_interpolated(
     shape = graph.shape(tensor)
     if not factors or shape is None or not graph.is_variable(data):
         return None
-    return Interpolated(tensor, data, tuple(factors.get(axis, 1) for axis in range(len(shape))))
+    return data, tuple(factors.get(axis, 1) for axis in range(len(shape)))

@@ -28,12 +28,12 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm_deconv.patterns import operators
 from tvm_deconv.relax_functions import holds, with_rebuilt
 
-from .graph import BROADCAST, CONCAT, COPIES, PAD, RESIZE, UNARY, Graph, dtype_of, op_name
+from .graph import CONCAT, COPIES, ELEMENTWISE, PAD, RESIZE, Graph, dtype_of, op_name
 from .rebind import rebind
 
 QUANTIZE, DEQUANTIZE = f"relax.{operators.QUANTIZE}", f"relax.{operators.DEQUANTIZE}"
 BYTES = operators.BYTES
-_ELEMENTWISE = UNARY | BROADCAST | {QUANTIZE, f"relax.{operators.PRELU}"}
+_ELEMENTWISE = ELEMENTWISE | {QUANTIZE, f"relax.{operators.PRELU}"}
 _MAX_POOLS = frozenset(f"relax.nn.max_pool{n}d" for n in (1, 2, 3))
 # (q - z) * s and its division by s are then normal numbers, of which rounding makes q again.
 _SCALES = (2.0**-100, 2.0**100)

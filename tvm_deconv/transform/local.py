@@ -18,13 +18,13 @@ from tvm_deconv.algebra.geometry import Axis
 from tvm_deconv.algebra.reads import reads
 from tvm_deconv.annotations import READS
 
-from .graph import BROADCAST, UNARY, Graph, op_name
+from .graph import ELEMENTWISE, Graph, op_name
 from .maps import Lost, Map, Side, combined, merged, plain, reshaped, size_of
 
 # A map of a tensor, a list of maps of a tuple, None of what is no tensor; for each argument.
 Given: TypeAlias = Sequence[Any]
 
-_POINTWISE = UNARY | BROADCAST | {"relax.broadcast_to"}
+_POINTWISE = ELEMENTWISE | {"relax.broadcast_to"}
 _CONVOLUTIONS = [f"relax.nn.conv{rank}d{kind}" for rank in (1, 2, 3) for kind in ("", "_transpose")]
 _POOLS = [f"relax.nn.{kind}_pool{rank}d" for kind in ("max", "avg") for rank in (1, 2, 3)]
 _ADAPTIVE = [f"relax.nn.adaptive_avg_pool{rank}d" for rank in (1, 2, 3)]

@@ -19,20 +19,20 @@ off whole are not computed: the begin padding is T-1 - p // s, and p % s samples
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tvm
 from tvm import relax, te
-from tvm.relax.expr_functor import PyExprMutator, mutator
+from tvm.relax.expr_functor import PyExprMutator
 
 from tvm_deconv.algebra.weights import weight_unshuffle
-from tvm_deconv.patterns.graph import Refused
-from tvm_deconv.relax_functions import holds, with_rebuilt
+from tvm_deconv.relax_functions import holds
 
 from .graph import Graph, constant, op_name, shape_of
 from .lower.read import CONV_TRANSPOSE, Convolution, read
-from .rebind import rebind
+from .rebind import Emit, with_other_values
 
 # Phases that are held in registers at most: of the 32 vectors of AVX-512 and NEON, half.
 MOST_PHASES = 16
@@ -49,19 +49,19 @@ class PhasesToChannels:
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
-        def unshuffle(work: tvm.IRModule, func: relax.Function) -> _Unshuffle | None:
-            if not holds(func, _has_many_phases):
-                return None
-            graph = Graph(func)
-            found = [read(graph, v) for v in graph.order if _has_many_phases(graph.values[v])]
-            layers = {
-                conv.var: conv
-                for conv in found
-                if conv is not None and not isinstance(conv, Refused) and _fits(conv)
-            }
-            return _Unshuffle(work, layers) if layers else None
+        return with_other_values(mod, _values_of)
 
-        return with_rebuilt(mod, unshuffle)
+
+def _values_of(_work: tvm.IRModule, func: relax.Function) -> dict[relax.Var, Emit]:
+    if not holds(func, _has_many_phases):
+        return {}
+    graph = Graph(func)
+    found = [read(graph, var) for var in graph.order if _has_many_phases(graph.values[var])]
+    return {
+        conv.var: partial(_unshuffled, conv)
+        for conv in found
+        if isinstance(conv, Convolution) and _fits(conv)
+    }
 
 
 def _has_many_phases(expr: relax.Expr) -> bool:
@@ -78,40 +78,30 @@ def _fits(conv: Convolution) -> bool:
     return whole and inside and w.kernel >= w.stride
 
 
-@mutator
-class _Unshuffle(PyExprMutator):
-    def __init__(self, mod: tvm.IRModule, layers: dict[relax.Var, Convolution]) -> None:
-        super().__init__(mod)
-        self.layers = layers
-
-    def visit_var_binding_(self, binding: relax.VarBinding) -> None:
-        conv = self.layers.get(binding.var)
-        if conv is None:
-            super().visit_var_binding_(binding)
-            return
-        x, emit = self.visit_expr(conv.data), self.builder_.emit
-        h, w, s = conv.op.h, conv.op.w, conv.op.w.stride
-        taps = -(-(w.kernel + w.output_padding) // s)
-        widths = [(0, 0), (0, 0), (0, 0), (0, taps * s - w.kernel)]
-        kernel = weight_unshuffle(np.pad(conv.weight, widths), (1, s), groups=conv.op.groups)
-        n, o, rows, columns = shape_of(binding.var) or ()
-        # Blocks before the first sample that is kept, and behind the last.
-        before, crop = divmod(w.pad_begin, s)
-        behind = (taps * s - w.kernel - w.output_padding + w.pad_end) // s
-        padding = [h.kernel - 1 - h.pad_begin, taps - 1 - before, h.kernel - 1 - h.pad_end]
-        y = emit(
-            relax.op.nn.conv2d(
-                x,
-                constant(np.ascontiguousarray(kernel)),
-                padding=[*padding, taps - 1 - behind],
-                groups=conv.op.groups,
-            )
+def _unshuffled(conv: Convolution, rebuild: PyExprMutator) -> relax.Expr:
+    """The layer as the convolution, and the shuffle behind it."""
+    h, w, s = conv.op.h, conv.op.w, conv.op.w.stride
+    taps = -(-(w.kernel + w.output_padding) // s)
+    widths = [(0, 0), (0, 0), (0, 0), (0, taps * s - w.kernel)]
+    kernel = weight_unshuffle(np.pad(conv.weight, widths), (1, s), groups=conv.op.groups)
+    n, o, rows, columns = shape_of(conv.var) or ()
+    # Blocks before the first sample that is kept, and behind the last.
+    before, crop = divmod(w.pad_begin, s)
+    behind = (taps * s - w.kernel - w.output_padding + w.pad_end) // s
+    padding = [h.kernel - 1 - h.pad_begin, taps - 1 - before, h.kernel - 1 - h.pad_end]
+    y = rebuild.builder_.emit(
+        relax.op.nn.conv2d(
+            rebuild.visit_expr(conv.data),
+            constant(np.ascontiguousarray(kernel)),
+            padding=[*padding, taps - 1 - behind],
+            groups=conv.op.groups,
         )
+    )
 
-        def shuffled(y: te.Tensor) -> te.Tensor:
-            def sample(b: Any, channel: Any, i: Any, j: Any) -> Any:
-                return y[b, channel * s + (j + crop) % s, i, (j + crop) // s]
+    def shuffled(y: te.Tensor) -> te.Tensor:
+        def sample(b: Any, channel: Any, i: Any, j: Any) -> Any:
+            return y[b, channel * s + (j + crop) % s, i, (j + crop) // s]
 
-            return te.compute((n, o, rows, columns), sample, name="shuffle")
+        return te.compute((n, o, rows, columns), sample, name="shuffle")
 
-        rebind(self, binding, self.builder_.call_te(shuffled, y, primfunc_name_hint="shuffle"))
+    return rebuild.builder_.call_te(shuffled, y, primfunc_name_hint="shuffle")

@@ -15,9 +15,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.relax_functions import holds, with_changed
 
-from .graph import BROADCAST, UNARY, op_name
-
-_POINTWISE = UNARY | BROADCAST
+from .graph import ELEMENTWISE, op_name
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.MergeEqual")
@@ -36,7 +34,7 @@ class MergeEqual:
 
 
 def _is_pointwise(value: relax.Expr) -> bool:
-    return op_name(value) in _POINTWISE
+    return op_name(value) in ELEMENTWISE
 
 
 @mutator

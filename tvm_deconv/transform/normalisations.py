@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import tvm
 from tvm import relax, te, tirx
-from tvm.relax.expr_functor import PyExprMutator, mutator
+from tvm.relax.expr_functor import PyExprMutator
 from tvm.target import Target
 
-from tvm_deconv.relax_functions import with_rebuilt
+from tvm_deconv.schedules.cpu.machine import is_cpu
 
 from .graph import Graph, dtype_of, same, same_shape, shape_of
-from .rebind import rebind
+from .rebind import Emit, with_other_values
 
 _DTYPES = ("float32", "float64")
 
@@ -43,22 +43,27 @@ class _Normalisation:
     epsilon: float
     groups: int = 0
 
+    def emit(self, rebuild: PyExprMutator) -> relax.Expr:
+        """The call of the function that computes it."""
+        x, numbers = rebuild.visit_expr(self.x), (self.first, self.groups, self.epsilon)
+        return rebuild.builder_.call_te(_normalised, x, *numbers, primfunc_name_hint="normalise")
+
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.MergeNormalisations")
 class MergeNormalisations:
     """Relax module pass: what the module's docstring says."""
 
     def __init__(self, target: Target) -> None:
-        self._is_cpu = str(target.kind.name) == "llvm"
+        self._is_cpu = is_cpu(target)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
-        def merge(work: tvm.IRModule, func: relax.Function) -> _Merge | None:
-            found = _find(func)
-            return _Merge(work, found) if found else None
+        return with_other_values(mod, _values_of) if self._is_cpu else mod
 
-        return with_rebuilt(mod, merge) if self._is_cpu else mod
+
+def _values_of(_work: tvm.IRModule, func: relax.Function) -> dict[relax.Var, Emit]:
+    return {var: normalisation.emit for var, normalisation in _find(func).items()}
 
 
 def _find(func: relax.Function) -> dict[relax.Var, _Normalisation]:
@@ -172,29 +177,6 @@ def _grouped(
         return None
     is_by_group = len(whole) > 2 and same_shape(shape_of(var), whole) and same(whole[0], parts[0])
     return _Normalisation(x, 1, normalisation.epsilon, groups) if is_by_group else None
-
-
-@mutator
-class _Merge(PyExprMutator):
-    def __init__(self, mod: tvm.IRModule, found: dict[relax.Var, _Normalisation]) -> None:
-        super().__init__(mod)
-        self._found = found
-
-    def visit_var_binding_(self, binding: relax.VarBinding) -> None:
-        normalisation = self._found.get(binding.var)
-        if normalisation is None:
-            super().visit_var_binding_(binding)
-            return
-        x = self.visit_expr(normalisation.x)
-        call = self.builder_.call_te(
-            _normalised,
-            x,
-            normalisation.first,
-            normalisation.groups,
-            normalisation.epsilon,
-            primfunc_name_hint="normalise",
-        )
-        rebind(self, binding, call)
 
 
 def _normalised(x: te.Tensor, first: int, groups: int, epsilon: float) -> te.Tensor:

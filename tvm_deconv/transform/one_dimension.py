@@ -28,7 +28,7 @@ from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.relax_functions import holds
 
-from .graph import BROADCAST, UNARY, Graph, constant, op_name, same, shape_of
+from .graph import ELEMENTWISE, Graph, constant, op_name, same, shape_of
 from .lower.read import read
 from .rebind import rebind
 
@@ -36,7 +36,7 @@ _CONV, _CONV_TRANSPOSE = "relax.nn.conv1d", "relax.nn.conv1d_transpose"
 _NORM = "relax.nn.batch_norm"
 _RESHAPE, _PERMUTE = "relax.reshape", "relax.permute_dims"
 _EXPAND, _SQUEEZE = "relax.expand_dims", "relax.squeeze"
-_POINTWISE = UNARY | BROADCAST | {"relax.nn.prelu"}
+_POINTWISE = ELEMENTWISE | {"relax.nn.prelu"}
 
 # Of a picture, (N, C, 1, W).
 _HEIGHT = 2

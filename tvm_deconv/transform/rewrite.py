@@ -6,7 +6,7 @@ Matching reads a working copy in which operators that an importer lowered too ea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from .alternatives import Sides, replaced, slower
 from .builder import Builder
 from .choosing import ChooserSpec, chooser_for, refuse_ignored
 from .graph import Graph
-from .rebind import rebind
+from .rebind import WithValues, rebind
 from .recover import recover
 
 
@@ -74,7 +74,8 @@ def _rewritten(
         left = _slower(graph, Graph(func, mod), rebuild.carried_out, chooser)
         decisions = [_judged(decision, left) for decision in decisions]
         if left:
-            func = _Undo([rebuild.carried_out[root] for root in left]).visit_expr(func)
+            plans = [rebuild.carried_out[root] for root in left]
+            func = WithValues({plan.new_root: plan.undo for plan in plans}).visit_expr(func)
     before = {
         graph.name(plan.conv): plan.weights[0]
         for plan in plans_of(decisions).values()
@@ -98,6 +99,10 @@ class _CarriedOut:
     root: relax.Var
     new_root: relax.Var
     value: relax.Expr
+
+    def undo(self, rebuild: PyExprMutator) -> relax.Expr:
+        """The value that the root had."""
+        return rebuild.visit_expr(self.value)
 
 
 def _slower(
@@ -174,19 +179,3 @@ class _Rebuild(PyExprMutator):
         rebind(self, binding, plan.emit(Builder(self.builder_), remap))
         new_root = self.visit_expr(binding.var)
         self.carried_out[plan.root] = _CarriedOut(read, plan.root, new_root, value)
-
-
-@mutator
-class _Undo(PyExprMutator):
-    """Gives the roots of plans that were carried out the values back that they had."""
-
-    def __init__(self, plans: Iterable[_CarriedOut]) -> None:
-        super().__init__()
-        self.values = {plan.new_root: plan.value for plan in plans}
-
-    def visit_var_binding_(self, binding: relax.VarBinding) -> None:
-        value = self.values.get(binding.var)
-        if value is None:
-            super().visit_var_binding_(binding)
-        else:
-            rebind(self, binding, self.visit_expr(value))

@@ -17,11 +17,10 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.relax_functions import holds, opaque, with_rebuilt
 
-from .graph import BROADCAST, UNARY, op_name
+from .graph import ELEMENTWISE, PAD, op_name
 
-_FLIP, _SLICE, _PAD = "relax.flip", "relax.strided_slice", "relax.nn.pad"
+_FLIP, _SLICE = "relax.flip", "relax.strided_slice"
 _MIRRORS = ("reflect", "replicate", "circular")
-_POINTWISE = UNARY | BROADCAST
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.SeparateCopies")
@@ -49,7 +48,7 @@ def _is_reversal(expr: relax.Expr) -> bool:
 
 
 def _is_mirror(expr: relax.Expr) -> bool:
-    return op_name(expr) == _PAD and str(expr.attrs.pad_mode) in _MIRRORS
+    return op_name(expr) == PAD and str(expr.attrs.pad_mode) in _MIRRORS
 
 
 @mutator
@@ -75,6 +74,6 @@ class _Separate(PyExprMutator):
             value = self.lookup_binding(tensor)
             self.behind[tensor] = isinstance(value, relax.Call) and (
                 _is_mirror(value)
-                or (op_name(value) in _POINTWISE and any(map(self._follows_mirror, value.args)))
+                or (op_name(value) in ELEMENTWISE and any(map(self._follows_mirror, value.args)))
             )
         return self.behind[tensor]

@@ -15,7 +15,7 @@ from tvm.target import Target
 
 from tvm_deconv.backends import backend_of
 from tvm_deconv.backends.facts import DeviceFacts
-from tvm_deconv.compiler import TargetSpec, for_threads
+from tvm_deconv.compiler import for_threads
 from tvm_deconv.errors import TuningError
 from tvm_deconv.importer import Shapes
 from tvm_deconv.logs.folder import LogFolder
@@ -24,6 +24,7 @@ from tvm_deconv.logs.roots import user_root
 from tvm_deconv.option_types import check_flag, check_integer
 from tvm_deconv.schedules.cpu.processors import available_processors
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
+from tvm_deconv.targets import TargetSpec
 
 from .build import builder
 from .device import RpcDevice, local_device
@@ -35,7 +36,7 @@ from .outcome import Outcome
 from .peak import device_peak
 from .progress import Progress
 from .runner import DeviceRunner, make_runner
-from .tasks import Tunable, op_tasks_of, tasks_of
+from .tasks import ModelOrNames, op_tasks_of, tasks_of
 
 TRIALS = 64
 
@@ -71,7 +72,7 @@ class TuningReport:
 
 
 def tune(
-    what: Tunable,
+    what: ModelOrNames,
     target: TargetSpec = "host",
     *,
     shapes: Shapes | None = None,

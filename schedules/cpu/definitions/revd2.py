@@ -34,9 +34,12 @@ def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
 
 
 def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
-    """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
+    """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype.
+
+    Sums have that of the weights.
+    """
     shape = stages.shape_of(x)
-    pad = stages.padded(conv, domain_of(conv, tile, shape), x)
+    pad = stages.padded(conv, domain_of(conv, tile, shape), x, packed.dtype)
     return sums_of(conv, tile, shape, x.dtype, pad, packed)
 
 

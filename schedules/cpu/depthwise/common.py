@@ -17,12 +17,12 @@ from tvm_deconv.schedules.cpu import steps
 from tvm_deconv.schedules.cpu.elements import Elements
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index
+from tvm_deconv.schedules.tir.hiding import opaque
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.writing import (
     known,
     lane_by_lane,
     named,
-    opaque,
     places,
     simplified,
     type_of,

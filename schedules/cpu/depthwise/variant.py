@@ -10,6 +10,8 @@ from tvm import te, tirx
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.packing import Direct, Packing
 from tvm_deconv.schedules.algorithms import stages
+from tvm_deconv.schedules.tir.last_steps import NAMES_IN_MEMORY
+from tvm_deconv.schedules.tir.sizes import sizes_of
 from tvm_deconv.schedules.variant import Variant
 
 from .flat import FlatWriter
@@ -35,7 +37,9 @@ def compute(conv: ConvTranspose2d, tile: DepthTile, x: te.Tensor, packed: te.Ten
 def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: DepthTile) -> tirx.PrimFunc:
     """The loop nest, for a function made of ``compute`` and pointwise consumers."""
     writer = FlatWriter if tile.flat else RowsWriter
-    return writer(func, conv, tile).write()
+    written = writer(func, conv, tile).write()
+    # Of known sizes there is little to simplify.
+    return written.with_attr(NAMES_IN_MEMORY, True) if sizes_of(func) else written
 
 
 DEPTHWISE = Variant(

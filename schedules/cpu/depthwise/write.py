@@ -29,13 +29,13 @@ from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.algorithms.expressions import round_up
 from tvm_deconv.schedules.tir.edit import index
+from tvm_deconv.schedules.tir.hiding import opaque
 from tvm_deconv.schedules.tir.picks import picked, picked_from
 from tvm_deconv.schedules.tir.writing import (
     broadcast,
     in_halves,
     known,
     named,
-    opaque,
     places,
     simplified,
 )

@@ -75,7 +75,11 @@ class Source:
 
     def _bytes(self, batch: Any, channel: Any, y: Any, x: Any, lanes: int) -> Any:
         """``lanes`` bytes from column ``x`` on, shifted."""
-        kind, value = type_of("int8", lanes), self.x[batch, channel, y, places(x, lanes)]
+        return self.as_words(self.x[batch, channel, y, places(x, lanes)], lanes)
+
+    def as_words(self, value: Any, lanes: int) -> Any:
+        """``lanes`` bytes of x, shifted, as elements of words."""
+        kind = type_of("int8", lanes)
         if self.kernel.dtype != "int8":
             value = tirx.reinterpret(kind, value)
         # 128 more or less is the other highest bit.

@@ -11,12 +11,12 @@ from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.tir.edit import index
+from tvm_deconv.schedules.tir.hiding import unforeseen
 from tvm_deconv.schedules.tir.writing import (
     own_size,
     places,
     scheduled_function,
     to_the_end,
-    unforeseen,
 )
 
 from .arguments import Arguments

@@ -44,17 +44,6 @@ class Places:
         inside += [k >= 0, k < self.slices.depth]
         return (k - self.slices.first) * self.slices.pitch + row, inside
 
-    def slice_and_block(self, block: Any) -> tuple[Any, Any]:
-        """Of a block of rows of the output's picture: its slice, and which block of that it is."""
-        if self.slices is None:
-            return 0, block
-        return block // self.slices.pitch, block % self.slices.pitch
-
-    def strip_of(self, q: Any, block: Any) -> Any:
-        """The strip that computes a block of output slice ``q``."""
-        down = block // self.h.span
-        return down if self.slices is None else q // self.d.span * self.rows + down
-
     def written(self, q: Any, row: Any) -> Any:
         """Row of the output's picture that is ``row`` of slice ``q``."""
         if self.slices is None:

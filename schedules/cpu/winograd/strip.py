@@ -37,7 +37,7 @@ class Strip:
         # Where the strip and its block begin: (n, sy, sx, f, g, block), f the phase in height of
         # strips that have one.
         origin = {loop.loop_var: 0 for loop in inner}
-        self.place = [edit.substitute(value, origin) for value in init.iter_values[:6]]
+        self.place = [edit.bind(value, origin) for value in init.iter_values[:6]]
         self.sums = init.block.writes[0].source
         self.weights = edit.find_block(root, PRODUCTS + "_update").block.reads[-1].source
         # What is read there may be a copy; the block that makes it has the copy's name.
@@ -62,7 +62,7 @@ class Strip:
         self.rows = self.memory("rows", ROWS, layout.row_inputs)
         # The slices of one tile along the depth, then what becomes of them at its points.
         self.spread = self.memory("spread", d.points * h.inputs, w.unit, layout.spread)
-        self.columns = self.memory("columns", h.points, w.unit, layout.spread)
+        self.columns = self.memory("columns", h.step * h.points, w.unit, layout.spread)
         inputs = layout.group_inputs | 1
         points = (h.points, w.points)
         self.transform = self.memory(TRANSFORM, *points, inputs, layout.transform_pitch)

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
@@ -145,11 +146,11 @@ def compute(
     def output_row(n, g, o, fh, fw, i, v, ty, tx):
         row = (o * rh + _phase(fh, top, rh)) * rw + _phase(fw, left, rw)
         value = products[n, g, row, u, v, 0, ty * grid[1] + tx]
-        return te.sum(cpu.entry(h.matrices.inverse, i, u) * value, axis=[u])
+        return te.sum(_entry(h.matrices.inverse, i, u) * value, axis=[u])
 
     def output(n, g, o, fh, fw, i, j, ty, tx):
         value = output_rows[n, g, o, fh, fw, i, v, ty, tx]
-        return te.sum(cpu.entry(w.matrices.inverse, j, v) * value, axis=[v])
+        return te.sum(_entry(w.matrices.inverse, j, v) * value, axis=[v])
 
     places = (batch, conv.groups, conv.group_outputs, rh, rw, h.outputs)
     output_rows = te.compute((*places, w.points, *grid), output_row, name=OUTPUT_ROWS)
@@ -182,15 +183,25 @@ def _transformed(layout: GpuLayout, x: te.Tensor) -> te.Tensor:
     a, b = te.reduce_axis((0, h.points), "a"), te.reduce_axis((0, w.points), "b")
 
     def row(n, c, u, b, t):
-        return te.sum(cpu.entry(h.matrices.data, u, a) * pad[n, c, a, b, t], axis=[a])
+        return te.sum(_entry(h.matrices.data, u, a) * pad[n, c, a, b, t], axis=[a])
 
     def element(n, c, u, v, t):
-        return te.sum(cpu.entry(w.matrices.data, v, b) * rows[n, c, u, b, t], axis=[b])
+        return te.sum(_entry(w.matrices.data, v, b) * rows[n, c, u, b, t], axis=[b])
 
     shape = (batch, channels, h.points, w.points, columns)
     pad = te.compute(shape, sample, name=PAD)
     rows = te.compute(shape, row, name=TRANSFORM_ROWS)
     return te.compute(shape, element, name=TRANSFORM)
+
+
+def _entry(matrix: np.ndarray, row: Any, column: Any) -> Any:
+    """An expression for ``matrix[row, column]``."""
+    total = tirx.const(0, ACCUMULATE_DTYPE)
+    for (i, j), value in np.ndenumerate(matrix):
+        if value:
+            entry = tirx.const(float(value), ACCUMULATE_DTYPE)
+            total = tirx.Select(tirx.all(row == i, column == j), entry, total)
+    return total
 
 
 def _sample(axis: WinogradAxis, tile: Any, index: Any) -> Any:

@@ -163,7 +163,7 @@ def fetched_lines(conv, shape, tile):
         used = tirx.analysis.undefined_vars(place)
         phase = tuple(int(index) for index in load.indices[2:4])
         for at in product(*(range(int(extents[var])) for var in used)):
-            first = int(edit.substitute(place, dict(zip(used, at, strict=True))))
+            first = int(edit.bind(place, dict(zip(used, at, strict=True))))
             fetched.setdefault(phase, set()).add(first // 16)
 
     tvm_ffi.structural_walk(func.body, (tvm.ir.Call, note))

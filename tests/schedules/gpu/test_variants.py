@@ -215,3 +215,28 @@ def test_only_forms_that_can_pay_are_chosen_without_a_measurement(target, free):
             sizes = Sizes(None, None, None) if free else Sizes(1, 64, 64)
             chosen = choose(conv, sizes, "float32", machine_of(kind))
             assert chosen.variant.name in ("revd2", "tdc"), chosen.reason
+
+
+@opencl.half_required
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("target", ["mali", "adreno"])
+@pytest.mark.parametrize("corner", CORNERS)
+def test_sums_of_float16_are_right_but_for_their_rounding(corner, target, dtype):
+    sources = []
+
+    def noting(func, on):
+        built = build(func, on)
+        sources.append(built.source)
+        return built
+
+    kernel.check(
+        "revd2",
+        CORNERS[corner],
+        (2, 9, 21),
+        dtype,
+        target=TARGETS[target],
+        accumulate="float16",
+        compile=noting,
+        run=run,
+    )
+    assert "float phases" not in sources[0] and "half" in sources[0]

@@ -151,3 +151,21 @@ def test_a_loop_of_no_iterations_stays_one():
     main = compiled(net.model(net("CumSum", "x", net.given(np.array(3)))))
     x = np.random.default_rng(0).standard_normal(net.shape).astype("float32")
     np.testing.assert_array_equal(main(tvm.runtime.tensor(x)).numpy(), x)
+
+
+def test_a_loop_at_whose_places_another_begins_is_over_periods_too():
+    """for i in range(8): for j in range(3 * i, 3 * i + 3): y[j] = table[j % 4]"""
+    table, y = (tirx.decl_buffer((n,), "float32") for n in (4, 24))
+    i, j = tirx.Var("i", "int32"), tirx.Var("j", "int32")
+    value = tirx.BufferLoad(table, [tirx.floormod(j, 4)])
+    three, zero = tirx.IntImm("int32", 3), tirx.IntImm("int32", 0)
+    serial = tirx.ForKind.SERIAL
+    inner = tirx.For(j, i * 3, three, serial, tirx.BufferStore(y, value, [j]))
+    func = tirx.PrimFunc([table, y], tirx.For(i, zero, tirx.IntImm("int32", 8), serial, inner))
+    extents = []
+
+    def note(loop):
+        extents.append(int(loop.extent))
+
+    tvm_ffi.structural_walk(with_whole_periods(func).body, (tirx.For, note))
+    assert sorted(extents) == [2, 3, 4]

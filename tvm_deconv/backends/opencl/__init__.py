@@ -33,6 +33,7 @@ _MALI = GpuMachine(
     fma_lanes=24,
     accumulators=32,
     byte_products="opencl",
+    doubles_half=True,
 )
 # Local memory is on the chip, 32 KiB for a work group of a shader processor, and a wave has 64 or
 # 128 work items (Snapdragon Mobile Platform OpenCL General Programming and Optimization). Registers
@@ -56,6 +57,7 @@ _ANY = replace(
     unit_registers=64 * _KIB,
     unit_shared_bytes=64 * _KIB,
     fma_lanes=64,
+    doubles_half=False,
 )
 mali.register_tags()
 

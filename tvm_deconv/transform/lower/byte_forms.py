@@ -9,6 +9,7 @@ from tvm_deconv.algebra.byte_forms import Forms
 from tvm_deconv.algebra.exact_winograd import name_of
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.cpu.dot import Dot
+from tvm_deconv.schedules.cpu.integer.depthwise import planes
 from tvm_deconv.schedules.cpu.integer.depthwise import tile as depthwise
 from tvm_deconv.schedules.cpu.integer.depthwise.kernel import DepthwiseInteger
 from tvm_deconv.schedules.cpu.integer.kernel import Store
@@ -19,7 +20,7 @@ from tvm_deconv.schedules.cpu.integer.winograd.tile import choose_points_tile
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.variant import Sizes
 
-FormKernel: TypeAlias = WinogradInteger | UnfoldedInteger | DepthwiseInteger
+FormKernel: TypeAlias = WinogradInteger | UnfoldedInteger | DepthwiseInteger | planes.PlanesInteger
 
 
 def kernels_of(
@@ -38,6 +39,9 @@ def kernels_of(
     if depthwise.refusal(op, dot) is None:
         of_channel, cycles = depthwise.choose_depthwise_tile(op, dot, sizes, machine)
         yield DepthwiseInteger(op, data, dot, of_channel, store), cycles, "channel by channel"
+    if planes.refusal(op, dot, sizes, machine) is None:
+        of_map, cycles = planes.choose_planes(op, dot, sizes, machine)
+        yield planes.PlanesInteger(op, data, dot, of_map, store), cycles, "map by map"
     if forms.winograd is not None:
         tile, cycles = choose_points_tile(
             op, machine.wide, sizes, forms.winograd, machine, store.own

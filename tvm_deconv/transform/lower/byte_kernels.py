@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import tvm
 from tvm import relax, tirx
-from tvm.relax.expr_functor import PyExprMutator, mutator
+from tvm.relax.expr_functor import PyExprMutator
 
-from tvm_deconv.relax_functions import opaque, with_rebuilt
+from tvm_deconv.relax_functions import opaque
 from tvm_deconv.transform.graph import Graph, known_sizes, own_names, shape_of
-from tvm_deconv.transform.rebind import rebind
+from tvm_deconv.transform.rebind import Emit, with_other_values
 
 from .lower_integers import has_bytes
-
-Emit = Callable[[relax.Expr], relax.Var]
-Visit = Callable[[Any], Any]
 
 
 class ByteKernel(ABC):
@@ -35,8 +33,8 @@ class ByteKernel(ABC):
     def write(self, sizes: list[Any]) -> tirx.PrimFunc:
         """The kernel; each of the ``sizes`` of ``source`` is an int or a variable."""
 
-    def tables(self, graph: Graph, visit: Visit, emit: Emit) -> list[relax.Expr]:
-        """What it reads besides, from what ``visit`` makes of expressions of ``graph``."""
+    def tables(self, graph: Graph, rebuild: PyExprMutator) -> list[relax.Expr]:
+        """What it reads besides: expressions of the new function, made of those of ``graph``."""
         return []
 
 
@@ -49,39 +47,34 @@ def with_byte_kernels(
     itself.
     """
 
-    def rebuild(work: tvm.IRModule, func: relax.Function) -> _Rebuild | None:
+    def values_of(work: tvm.IRModule, func: relax.Function) -> dict[relax.Var, Emit]:
         if not has_bytes(func):
-            return None
-        graph = Graph(func, work)
+            return {}
+        graph, calls = Graph(func, work), _Calls()
         found = {var: read(graph, var) for var in graph.order if var in graph.live}
-        kernels = {var: kernel for var, kernel in found.items() if kernel is not None}
-        return _Rebuild(work, graph, kernels) if kernels else None
+        return {
+            var: partial(calls.emit, graph, kernel, var.ty)
+            for var, kernel in found.items()
+            if kernel is not None
+        }
 
-    return with_rebuilt(mod, rebuild)
+    return with_other_values(mod, values_of)
 
 
-@mutator
-class _Rebuild(PyExprMutator):
-    def __init__(
-        self, mod: tvm.IRModule, graph: Graph, kernels: Mapping[relax.Var, ByteKernel]
-    ) -> None:
-        super().__init__(mod)
-        self.graph, self.kernels = graph, kernels
+class _Calls:
+    """Calls of kernels in one function; ``known`` are those that were added to the module."""
+
+    def __init__(self) -> None:
         self.known: dict[Any, tvm.ir.GlobalVar] = {}
 
-    def visit_var_binding_(self, binding: relax.VarBinding) -> None:
-        kernel = self.kernels.get(binding.var)
-        if kernel is None:
-            super().visit_var_binding_(binding)
-            return
-        tables = kernel.tables(self.graph, self.visit_expr, self.builder_.emit)
-        arguments = [self.visit_expr(kernel.source), *tables]
-        rebind(self, binding, relax.call_tir(self._callee(kernel), arguments, binding.var.ty))
-
-    def _callee(self, kernel: ByteKernel) -> tvm.ir.GlobalVar:
-        sizes = known_sizes(shape_of(kernel.source) or ())
+    def emit(
+        self, graph: Graph, kernel: ByteKernel, ty: relax.TensorType, rebuild: PyExprMutator
+    ) -> relax.Expr:
+        """The call of ``kernel``, which gives a tensor of type ``ty``."""
+        builder, sizes = rebuild.builder_, known_sizes(shape_of(kernel.source) or ())
+        tables = kernel.tables(graph, rebuild)
         key = sizes, kernel.form
         if key not in self.known:
             func = opaque(kernel.write(own_names(sizes)))
-            self.known[key] = self.builder_.add_func(func, kernel.name)
-        return self.known[key]
+            self.known[key] = builder.add_func(func, kernel.name)
+        return relax.call_tir(self.known[key], [rebuild.visit_expr(kernel.source), *tables], ty)

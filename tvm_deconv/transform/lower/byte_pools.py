@@ -15,12 +15,12 @@ from typing import Any
 
 import tvm
 from tvm import relax, te, tirx, topi
-from tvm.relax.expr_functor import PyExprMutator, mutator
+from tvm.relax.expr_functor import PyExprMutator
 
-from tvm_deconv.relax_functions import holds, with_rebuilt
+from tvm_deconv.relax_functions import holds
 from tvm_deconv.transform.graph import Graph, dtype_of, op_name, shape_of
 from tvm_deconv.transform.keep_bytes import DEQUANTIZE, Scale, scale_of
-from tvm_deconv.transform.rebind import rebind
+from tvm_deconv.transform.rebind import Emit, with_other_values
 
 _MEAN = "relax.mean"
 # What int32 holds for certain: so many bytes are added up.
@@ -39,57 +39,46 @@ class LowerBytePools:
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         """The module; itself where no average is taken."""
-        return with_rebuilt(
-            mod,
-            lambda work, func: (
-                _Rebuild(work, Graph(func, work))
-                if holds(func, lambda expr: op_name(expr) in (*_POOLS, _MEAN))
-                else None
-            ),
-        )
+        return with_other_values(mod, _values_of)
 
 
-@mutator
-class _Rebuild(PyExprMutator):
-    def __init__(self, mod: tvm.IRModule, graph: Graph) -> None:
-        super().__init__(mod)
-        self.graph = graph
+def _values_of(work: tvm.IRModule, func: relax.Function) -> dict[relax.Var, Emit]:
+    if not holds(func, _is_average):
+        return {}
+    graph = Graph(func, work)
+    averages = [var for var in graph.order if _is_average(graph.values[var])]
+    found = {var: _of_bytes(graph, graph.values[var]) for var in averages}
+    return {var: emit for var, emit in found.items() if emit is not None}
 
-    def visit_var_binding_(self, binding: relax.VarBinding) -> None:
-        call, made = binding.value, None
-        if op_name(call) in (*_POOLS, _MEAN) and dtype_of(call) == "float32":
-            made = self._made(call)
-        if made is None:
-            super().visit_var_binding_(binding)
-        else:
-            rebind(self, binding, made)
 
-    def _made(self, call: relax.Call) -> relax.Expr | None:
-        """The call of the function of bytes; None where ``call`` is none of them."""
-        found = self._bytes_of(call.args[0])
-        if found is None:
+def _is_average(call: relax.Expr) -> bool:
+    return op_name(call) in (*_POOLS, _MEAN) and dtype_of(call) == "float32"
+
+
+def _of_bytes(graph: Graph, call: relax.Call) -> Emit | None:
+    """The call of the function of bytes; None where ``call`` reads none of one scale."""
+    source = graph.value(call.args[0])
+    if op_name(source) != DEQUANTIZE:
+        return None
+    data, name = source.args[0], str(op_name(call))
+    scale = scale_of(graph, source, dtype_of(data))
+    if scale is None:
+        return None
+    if name == _MEAN:
+        axes = _axes(call)
+        sizes = [size for size in axes.values() if isinstance(size, int)]
+        count = prod(sizes)
+        # How many bytes are added up has to be known.
+        if len(sizes) < len(axes) or not 0 < count <= _MOST_ADDED:
             return None
-        (data, scale), name = found, str(op_name(call))
-        if name == _MEAN:
-            axes = _axes(call)
-            sizes = [size for size in axes.values() if isinstance(size, int)]
-            count = prod(sizes)
-            # How many bytes are added up has to be known.
-            if len(sizes) < len(axes) or not 0 < count <= _MOST_ADDED:
-                return None
-            averaged, hint = _mean(list(axes), count, bool(call.attrs.keepdims), scale), "mean"
-        else:
-            averaged, hint = _averaged(_POOLS[name], call.attrs, scale), "avg_pool"
-        return self.builder_.call_te(averaged, self.visit_expr(data), primfunc_name_hint=hint)
+        averaged, hint = _mean(list(axes), count, bool(call.attrs.keepdims), scale), "mean"
+    else:
+        averaged, hint = _averaged(_POOLS[name], call.attrs, scale), "avg_pool"
 
-    def _bytes_of(self, values: relax.Expr) -> tuple[relax.Expr, Scale] | None:
-        """What ``values`` were dequantized from, if by one scale."""
-        source = self.graph.value(values)
-        if op_name(source) != DEQUANTIZE:
-            return None
-        (data, *_) = source.args
-        scale = scale_of(self.graph, source, dtype_of(data))
-        return None if scale is None else (data, scale)
+    def emit(rebuild: PyExprMutator) -> relax.Expr:
+        return rebuild.builder_.call_te(averaged, rebuild.visit_expr(data), primfunc_name_hint=hint)
+
+    return emit
 
 
 def _axes(mean: relax.Call) -> dict[int, Any]:

@@ -46,11 +46,12 @@ class LowerConvolutions:
     a function for each phase of the depth, the later ones of which write in place.
 
     Lowers layers in NCHW with constant weights, float32 or float16, any kernel, dilation, groups
-    and padding, static or symbolic N, H, W; accumulates in float32. Other layers stay as they are.
-    ``target``, ``options`` (``variant``, ``winograd``, ``log``, ``max_weight_growth``) and what is
-    raised are those of ``tvm_deconv.transform.choosing.chooser_for``. Each function is called after
-    its variant and operator (``revd2_conv2d_transpose``) and has the former in
-    ``VARIANT_ATTRIBUTE``.
+    and padding, static or symbolic N, H, W; accumulates in float32, unless ``accumulate`` is
+    ``"float16"``. Other layers stay as they are.
+    ``target``, ``options`` (``variant``, ``winograd``, ``log``, ``max_weight_growth``,
+    ``accumulate``) and what is raised are those of ``tvm_deconv.transform.choosing.chooser_for``.
+    Each function is called after its variant and operator (``revd2_conv2d_transpose``) and has the
+    former in ``VARIANT_ATTRIBUTE``.
     """
 
     def __init__(self, target: ChooserSpec, **options: Any) -> None:

@@ -24,8 +24,7 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.tir.expansion import LARGEST, size_when_inlined
 from tvm_deconv.transform.borders import read_border
 from tvm_deconv.transform.graph import (
-    BROADCAST,
-    UNARY,
+    ELEMENTWISE,
     Graph,
     op_name,
     same,
@@ -167,7 +166,7 @@ def _fits(
         return False
     if op == PRELU:
         return plain and graph.constant(value.args[1]) is not None
-    if op not in UNARY and op not in BROADCAST:
+    if op not in ELEMENTWISE:
         return False
     return all(_operand_fits(graph, conv, a, members, own) for a in value.args)
 

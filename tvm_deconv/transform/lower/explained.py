@@ -1,8 +1,7 @@
-"""What ``LowerConvolutions`` would do, in words."""
+"""What ``LowerIntegers`` and ``LowerConvolutions`` would do, in words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import tvm
@@ -12,27 +11,27 @@ from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.report import KernelReport, Weights
 from tvm_deconv.schedules.chooser import Chooser
-from tvm_deconv.transform.graph import Graph
+from tvm_deconv.schedules.cpu.integer.variant import INTEGER
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
+from tvm_deconv.size_errors import readable
+from tvm_deconv.transform.graph import Graph, dtype_of, shape_of
 
 from .budget import within_budget
+from .byte_layer import ByteLayer
+from .integer_products import PairLayer, ProductLayer
+from .integers import IntegerLayer, integer_layer
 from .layers import LoweredLayer, RefusedLayer, describe, describe_layer, layers_of, short
-
-OfBytes = Callable[[Graph, relax.Var], KernelReport | Refused | None]
-Products = Callable[[Graph], list[KernelReport]]
+from .lower_integers import products_of_bytes
 
 
 def explain_kernels(
-    mod: tvm.IRModule,
-    chooser: Chooser,
-    of_bytes: OfBytes = lambda *_: None,
-    products: Products = lambda _: [],
+    mod: tvm.IRModule, chooser: Chooser, integers: bool
 ) -> tuple[tuple[KernelReport, ...], Weights | None]:
-    """What ``LowerConvolutions`` would do with each convolution of ``mod``, in order, and why.
+    """What would compute each convolution of ``mod``, in order, and why.
 
-    And how many weights their kernels have; None where there are none. A kernel is called after its
-    result, with whatever is stored with it. ``of_bytes`` says of a convolution what computes it
-    before that pass sees it; Refused, why nothing does. ``products`` reports those of matrices of
-    bytes.
+    With ``integers`` also each product of matrices of bytes. And how many weights the kernels of
+    floats have; None where there are none. A kernel is called after its result, with whatever is
+    stored with it.
     """
     lines: list[KernelReport] = []
     sums: list[Weights] = []
@@ -41,7 +40,7 @@ def explain_kernels(
             continue
         graph = Graph(func, mod)
         found = layers_of(graph, chooser)
-        early = [of_bytes(graph, _var(layer)) for layer in found]
+        early = [_of_bytes(graph, _var(layer), chooser) if integers else None for layer in found]
         seen = [not isinstance(report, KernelReport) for report in early]
         lowered = [
             layer
@@ -59,8 +58,48 @@ def explain_kernels(
             if report is not None:
                 line = replace(line, reason=f"{line.reason}; in float32, because {report.reason}")
             lines.append(line)
-        lines += [replace(report, function=name.name_hint) for report in products(graph)]
+        for product in products_of_bytes(graph, chooser) if integers else ():
+            lines.append(replace(_product(graph, *product), function=name.name_hint))
     return tuple(lines), sum(sums[1:], sums[0]) if sums else None
+
+
+def _of_bytes(graph: Graph, var: relax.Var, chooser: Chooser) -> KernelReport | Refused | None:
+    """The kernel of integers of a convolution; Refused, why none, and None of one of floats."""
+    layer = integer_layer(graph, var, chooser.machine, chooser.preferences)
+    if not isinstance(layer, IntegerLayer):
+        return layer
+    reason = _sums(graph, layer, f"int{min(layer.kernel.dot.bits, 16)}")
+    return _integer(layer, describe(graph, var), f"{reason}; {layer.reason}")
+
+
+def _product(
+    graph: Graph, var: relax.Var, layer: ProductLayer | PairLayer | Refused
+) -> KernelReport:
+    """What computes a product of dequantized matrices."""
+    *rows, inputs = shape_of(graph.value(var).args[0]) or ("?",)
+    outputs = (shape_of(var) or ("?",))[-1]
+    sizes = "x".join(map(readable, rows))
+    what = f"matmul {readable(inputs)}->{readable(outputs)}, {sizes}"
+    if isinstance(layer, Refused):
+        return KernelReport("", layer_name(var), what, reason=f"in float32, because {layer.reason}")
+    bits = min(layer.kernel.dot.bits, 16)
+    by = dtype_of(layer.right) if isinstance(layer, PairLayer) else f"int{bits}"
+    return _integer(layer, what, _sums(graph, layer, by))
+
+
+def _sums(graph: Graph, layer: ByteLayer, by: str) -> str:
+    """``uint8 by int8, sums in int32 (vnni), stored as uint8``, and what is added."""
+    kernel, other = layer.kernel, layer.other
+    added = "" if other is None else f" with {graph.describe(other)} added"
+    return (
+        f"{dtype_of(layer.data)} by {by}, sums in int32 ({kernel.dot.name}), "
+        f"stored as {kernel.store.result}{added}"
+    )
+
+
+def _integer(layer: ByteLayer, what: str, reason: str) -> KernelReport:
+    name, tile = layer_name(layer.result), short(layer.kernel.tile)
+    return KernelReport("", name, what, INTEGER, tile, reason)
 
 
 def _var(layer: LoweredLayer | RefusedLayer) -> relax.Var:
@@ -72,11 +111,14 @@ def _line(function: str, layer: LoweredLayer | RefusedLayer) -> KernelReport:
         what = describe(layer.graph, layer.var)
         return KernelReport(function, layer_name(layer.var), what, reason=layer.reason)
     choice = layer.choice
+    parameters = short(choice.parameters)
+    if choice.variant.accumulate != ACCUMULATE_DTYPE:
+        parameters += f" sums={choice.variant.accumulate}"
     return KernelReport(
         function,
         layer_name(layer.epilogue.result),
         describe_layer(layer),
         choice.variant.name,
-        short(choice.parameters),
+        parameters,
         choice.reason,
     )

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import tvm
 from tvm import relax, tirx
+from tvm.relax.expr_functor import PyExprMutator
 
 from tvm_deconv.patterns import operators
 from tvm_deconv.schedules.cpu.integer.lookup import has_lookup, write_lookup
+from tvm_deconv.schedules.cpu.machine import is_cpu
 from tvm_deconv.transform.graph import (
-    BROADCAST,
-    UNARY,
+    ELEMENTWISE,
     Graph,
     constant,
     dtype_of,
@@ -30,10 +31,9 @@ from tvm_deconv.transform.graph import (
 )
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE
 
-from .byte_kernels import ByteKernel, Emit, Visit, with_byte_kernels
+from .byte_kernels import ByteKernel, with_byte_kernels
 
 _PRELU = f"relax.{operators.PRELU}"
-_INNER = UNARY | BROADCAST
 # Below it, making the table is more work than computing the function of each byte.
 _LEAST = 1 << 12
 
@@ -47,7 +47,7 @@ class LowerLookups:
     """
 
     def __init__(self, target: tvm.target.Target) -> None:
-        self._is_meant = target.kind.name == "llvm" and has_lookup(target)
+        self._is_meant = is_cpu(target) and has_lookup(target)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
@@ -73,9 +73,10 @@ class _Chain(ByteKernel):
     def write(self, sizes: list[Any]) -> tirx.PrimFunc:
         return write_lookup(sizes, *self.form)
 
-    def tables(self, graph: Graph, visit: Visit, emit: Emit) -> list[relax.Expr]:
+    def tables(self, graph: Graph, rebuild: PyExprMutator) -> list[relax.Expr]:
         """f of every byte, as operators that LegalizeOps folds."""
         dtype, rank = dtype_of(self.source), len(shape_of(self.source) or ())
+        emit = rebuild.builder_.emit
         every = np.arange(256).astype("uint8").view(dtype)
         shape = (1, self.channels, *(1,) * (rank - 3), 256)
         made: dict[Any, relax.Expr] = {
@@ -83,7 +84,7 @@ class _Chain(ByteKernel):
         }
 
         def copied(argument: Any) -> Any:
-            return visit(argument) if isinstance(argument, relax.Expr) else argument
+            return rebuild.visit_expr(argument) if isinstance(argument, relax.Expr) else argument
 
         for var in self.members:
             call = graph.value(var)
@@ -128,7 +129,7 @@ def _chain(graph: Graph, result: relax.Var) -> _Chain | None:
         elif name == QUANTIZE and var.same_as(result):
             known = _are_numbers(graph, call.args[1:]) and _operand(call.args[0])
         else:
-            known = name in _INNER and all(map(_operand, call.args))
+            known = name in ELEMENTWISE and all(map(_operand, call.args))
         if known:
             members[var] = None
         return bool(known)

@@ -5,7 +5,7 @@ What has the same geometry, form and store shares one function; weights and scal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,13 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.relax_functions import holds, opaque, with_rebuilt
-from tvm_deconv.report import KernelReport
 from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.schedules.cpu.integer.variant import INTEGER
-from tvm_deconv.size_errors import readable
 from tvm_deconv.transform.choosing import ChooserSpec, chooser_for, refuse_ignored
 from tvm_deconv.transform.graph import (
     Graph,
-    dtype_of,
     known_sizes,
     op_name,
     own_names,
@@ -38,11 +34,11 @@ from .byte_layer import ByteLayer
 from .integer_choice import function_of, multiplies_bytes
 from .integer_products import PairLayer, ProductLayer, product_layer
 from .integers import IntegerLayer, integer_layer
-from .layers import describe, operator, short
+from .layers import operator
 
 _RESHAPE = "relax.reshape"
 # Options of ``LowerConvolutions`` that say nothing about bytes.
-_OF_FLOATS = ("variant", "max_weight_growth")
+_OF_FLOATS = ("variant", "max_weight_growth", "accumulate")
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.LowerIntegers")
@@ -56,8 +52,8 @@ class LowerIntegers:
     module for a GPU that does not multiply bytes. ``log`` may hold tiles that were measured on a
     processor. To run before that pass, when weights are constants. Each function is called
     ``integer_conv2d_transpose``, ``integer_conv2d`` or ``integer_matmul``. Arguments and what is
-    raised are those of that pass, but for ``variant`` and ``max_weight_growth``, which are of
-    floats.
+    raised are those of that pass, but for ``variant``, ``max_weight_growth`` and
+    ``accumulate``, which are of floats.
     """
 
     def __init__(self, target: ChooserSpec, **options: Any) -> None:
@@ -104,11 +100,11 @@ def layers_of_integers(graph: Graph, chooser: Chooser) -> list[IntegerLayer]:
 
 def products_of_integers(graph: Graph, chooser: Chooser) -> list[ProductLayer | PairLayer]:
     """Products of matrices that are computed in integers."""
-    found = (layer for _, layer in _products_of_bytes(graph, chooser))
+    found = (layer for _, layer in products_of_bytes(graph, chooser))
     return [layer for layer in found if isinstance(layer, ProductLayer | PairLayer)]
 
 
-def _products_of_bytes(
+def products_of_bytes(
     graph: Graph, chooser: Chooser
 ) -> Iterator[tuple[relax.Var, ProductLayer | PairLayer | Refused]]:
     """Products of dequantized matrices, each with the layer that it is, or why it is none."""
@@ -116,68 +112,6 @@ def _products_of_bytes(
         layer = product_layer(graph, var, chooser.machine) if var in graph.live else None
         if layer is not None:
             yield var, layer
-
-
-def explain_integers(
-    chooser: Chooser,
-) -> Callable[[Graph, relax.Var], KernelReport | Refused | None]:
-    """Says of a convolution which kernel of integers computes it; Refused, why none does.
-
-    None for one whose data are not bytes.
-    """
-
-    def of_bytes(graph: Graph, var: relax.Var) -> KernelReport | Refused | None:
-        layer = integer_layer(graph, var, chooser.machine, chooser.preferences)
-        if not isinstance(layer, IntegerLayer):
-            return layer
-        kernel = layer.kernel
-        bits = min(kernel.dot.bits, 16)
-        reason = f"{kernel.dtype} by int{bits}, sums in int32 ({kernel.dot.name}), "
-        what = describe(graph, var)
-        added = "" if layer.other is None else f" with {graph.describe(layer.other)} added"
-        return KernelReport(
-            "",
-            layer_name(layer.result),
-            what,
-            INTEGER,
-            short(kernel.tile),
-            f"{reason}stored as {kernel.store.result}{added}; {layer.reason}",
-        )
-
-    return of_bytes
-
-
-def explain_products(chooser: Chooser) -> Callable[[Graph], list[KernelReport]]:
-    """Says of each product of dequantized matrices which kernel of integers computes it, or why
-    none does."""
-
-    def of_products(graph: Graph) -> list[KernelReport]:
-        return [_explained(graph, *found) for found in _products_of_bytes(graph, chooser)]
-
-    return of_products
-
-
-def _explained(
-    graph: Graph, var: relax.Var, layer: ProductLayer | PairLayer | Refused
-) -> KernelReport:
-    *rows, inputs = shape_of(graph.value(var).args[0]) or ("?",)
-    outputs = (shape_of(var) or ("?",))[-1]
-    sizes = "x".join(map(readable, rows))
-    what = f"matmul {readable(inputs)}->{readable(outputs)}, {sizes}"
-    if isinstance(layer, Refused):
-        return KernelReport("", layer_name(var), what, reason=f"in float32, because {layer.reason}")
-    kernel = layer.kernel
-    by = dtype_of(layer.right) if isinstance(layer, PairLayer) else f"int{min(kernel.dot.bits, 16)}"
-    added = "" if layer.other is None else f" with {graph.describe(layer.other)} added"
-    return KernelReport(
-        "",
-        layer_name(layer.result),
-        what,
-        INTEGER,
-        short(kernel.tile),
-        f"{dtype_of(layer.data)} by {by}, sums in int32 ({kernel.dot.name}), "
-        f"stored as {kernel.store.result}{added}",
-    )
 
 
 @mutator

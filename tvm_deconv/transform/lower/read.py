@@ -17,7 +17,7 @@ from tvm_deconv.algebra.known_weights import with_known_weights
 from tvm_deconv.algebra.volumes import Stack
 from tvm_deconv.algebra.weights import weight_shuffle
 from tvm_deconv.errors import GeometryError
-from tvm_deconv.patterns.convolution import FLOATS, read_conv
+from tvm_deconv.patterns.convolution import FLOATS, conv_of
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.patterns.layouts import four_paddings
 from tvm_deconv.transform.graph import Graph, dtype_of, op_name, shape_of
@@ -75,9 +75,9 @@ def read(graph: Graph, var: relax.Var, *, strided: bool = False) -> Convolution 
 
 
 def _read_conv(graph: Graph, var: relax.Var, strided: bool) -> Convolution | Refused:
-    conv = read_conv(graph, var, strided=strided)
-    if conv is None or isinstance(conv, Refused):
-        return conv or Refused(f"{graph.describe(var)} is not a convolution")
+    conv = conv_of(graph, var, strided=strided)
+    if isinstance(conv, Refused):
+        return conv
     if (conv.data_layout, conv.out_layout) != (LAYOUT, LAYOUT):
         return Refused(f"{graph.describe(var)} has layout {conv.data_layout}, not {LAYOUT}")
     try:

@@ -67,7 +67,9 @@ def read_repeated_rows(
     if not isinstance(found, Copying) or not set(graph.users.get(var, ())) <= readers:
         return None
     maps = found.apply((AxisMap(None), AxisMap(None)))
-    if not isinstance(maps, tuple) or any(axis.begin or axis.end for axis in maps):
+    if not isinstance(maps, tuple) or any(
+        axis.begin or axis.end or any(axis.cropped) for axis in maps
+    ):
         return None
     rows, columns = (axis.factor for axis in maps)
     return RepeatedRows(found.data, rows, columns) if rows > 1 else None

@@ -18,11 +18,10 @@ from typing import Any
 
 import tvm
 from tvm import relax, te
-from tvm.relax.expr_functor import PyExprMutator, mutator
+from tvm.relax.expr_functor import PyExprMutator
 
-from tvm_deconv.relax_functions import with_rebuilt
-from tvm_deconv.transform.graph import Graph, is_var, op_name, same, shape_of
-from tvm_deconv.transform.rebind import rebind
+from tvm_deconv.transform.graph import Graph, op_name, same, shape_of
+from tvm_deconv.transform.rebind import Emit, with_other_values
 
 _RESHAPE, _PERMUTE = "relax.reshape", "relax.permute_dims"
 _SPREADS = ("relax.broadcast_to", "relax.tile")
@@ -41,12 +40,7 @@ class LowerShuffles:
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         """The module with every shuffle as a single function."""
-
-        def rebuild(work: tvm.IRModule, func: relax.Function) -> _Rebuild | None:
-            shuffles = _shuffles(Graph(func))
-            return _Rebuild(work, shuffles) if shuffles else None
-
-        return with_rebuilt(mod, rebuild)
+        return with_other_values(mod, _values_of)
 
 
 @dataclass(frozen=True)
@@ -64,10 +58,16 @@ class _Shuffle:
     split: tuple[tuple[int, ...], ...]
     merged: tuple[tuple[int, ...], ...]
 
+    def emit(self, rebuild: PyExprMutator) -> relax.Expr:
+        """The call of the function."""
+        gather, data = _gather(self, shape_of(self.result)), rebuild.visit_expr(self.data)
+        return rebuild.builder_.call_te(gather, data, primfunc_name_hint="shuffle")
 
-def _shuffles(graph: Graph) -> list[_Shuffle]:
+
+def _values_of(_work: tvm.IRModule, func: relax.Function) -> dict[relax.Var, Emit]:
+    graph = Graph(func)
     found = (_read(graph, var) for var in graph.order if var in graph.live)
-    return [shuffle for shuffle in found if shuffle is not None]
+    return {shuffle.result: shuffle.emit for shuffle in found if shuffle is not None}
 
 
 def _read(graph: Graph, var: relax.Var) -> _Shuffle | None:
@@ -136,22 +136,6 @@ def _make_up(parts: Sequence[Any], size: Any) -> bool:
         return True
     known = prod(part for part in parts if isinstance(part, int))
     return known > 1 and not isinstance(size, int) and same(product, size // known * known)
-
-
-@mutator
-class _Rebuild(PyExprMutator):
-    def __init__(self, mod: tvm.IRModule, shuffles: list[_Shuffle]) -> None:
-        super().__init__(mod)
-        self.shuffles = shuffles
-
-    def visit_var_binding_(self, binding: relax.VarBinding) -> None:
-        shuffle = next((s for s in self.shuffles if is_var(s.result, binding.var)), None)
-        if shuffle is None:
-            super().visit_var_binding_(binding)
-            return
-        data, shape = self.visit_expr(shuffle.data), shape_of(shuffle.result)
-        value = self.builder_.call_te(_gather(shuffle, shape), data, primfunc_name_hint="shuffle")
-        rebind(self, binding, value)
 
 
 def _gather(shuffle: _Shuffle, shape: Any):

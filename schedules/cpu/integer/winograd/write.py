@@ -32,7 +32,7 @@ from tvm_deconv.algebra.geometry import Axis
 from tvm_deconv.schedules.cpu.integer.kernel import Dim
 from tvm_deconv.schedules.cpu.integer.products import Modular
 from tvm_deconv.schedules.cpu.integer.writer import BlockWriter
-from tvm_deconv.schedules.tir.edit import index, ramp, shuffle
+from tvm_deconv.schedules.tir.edit import index, ramp
 from tvm_deconv.schedules.tir.writing import named
 
 from .kernel import WinogradInteger
@@ -76,7 +76,8 @@ class _Writer(BlockWriter):
             strip = T.bind(piece // splits)
             self.batch, self.top = T.bind(strip // strips), T.bind(strip % strips * k.tile.rows)
             samples = mh * k.tile.rows + self.schemes[0].taps - 1
-            natural = T.alloc_buffer((self.plane * mw,), k.dot.word)
+            self.row_bytes = named(self.spread_chunks * (lanes * mw))
+            rows = T.alloc_buffer((self.row_bytes * (samples * k.dot.group),), "int8")
             spread = T.alloc_buffer((self.plane * (mw * samples),), k.dot.word)
             made = T.alloc_buffer((self.of_point * k.points_count + self.pitch,), k.dot.word)
             products = T.alloc_buffer((index(k.count * k.tile.channels * self.wide),), "int32")
@@ -84,7 +85,7 @@ class _Writer(BlockWriter):
             lines = T.alloc_buffer((size,), self.k.store.own)
             self.rows = T.bind(tirx.min(index(k.tile.rows), down - self.top))
             with T.serial(index(0), index(k.depth)) as word:
-                self._spread(natural, spread, word)
+                self._spread(rows, spread, word)
                 self._transform(spread, made, word)
             first = T.bind(piece % splits * share)
             with T.serial(index(0), index(share)) as of_share:
@@ -95,19 +96,54 @@ class _Writer(BlockWriter):
                     self._outputs(products, lines, block, step)
                 self._store(lines, block)
 
-    def _spread(self, natural: Any, spread: Any, word: Any) -> None:
-        """One word of the strip's rows, every m-th column of each side by side."""
-        lanes, (mh, mw) = self.lanes, self.m
-        with T.serial(index(0), self.rows * mh + (self.schemes[0].taps - 1)) as row:
-            y = T.bind(self.top * mh + row + self.k.op.h.halo[0])
-            width, left = self.spread_chunks * (lanes * mw), self.k.op.w.halo[0]
-            self.given.source.write_row(natural, index(0), width, self.batch, word, y, left)
-            with T.serial(index(0), self.spread_chunks) as chunk:
-                parts = [natural[ramp((chunk * mw + i) * lanes, lanes)] for i in range(mw)]
-                for i in range(mw):
-                    order = [lane * mw + i for lane in range(lanes)]
-                    at = (row * mw + i) * self.plane + chunk * lanes
-                    T.buffer_store(spread, shuffle(parts, order), [ramp(at, lanes)])
+    def _spread(self, rows: Any, spread: Any, word: Any) -> None:
+        """One word of the strip's rows, every m-th column of each side by side.
+
+        Bytes of m columns are one integer, so no lane changes its place. The ``rows`` of all of its
+        channels are copied before they are read: a vector of two that were just stored would wait.
+        """
+        k, lanes, (mh, mw) = self.k, self.lanes, self.m
+        count = self.rows * mh + (self.schemes[0].taps - 1)
+        left, group = k.op.w.halo[0], k.dot.group
+        with T.serial(index(0), count) as row:
+            y = T.bind(self.top * mh + row + k.op.h.halo[0])
+            for i in range(group):
+                # The weights of channels that there are none of are 0: any will do.
+                channel = T.bind(tirx.min(word * group + i, index(k.op.in_channels - 1)))
+                at = (row * group + i) * self.row_bytes
+                self.given.source.copy_row(rows, at, self.row_bytes, self.batch, channel, y, left)
+        with T.serial(index(0), count) as row, T.serial(index(0), self.spread_chunks) as chunk:
+            kind, first = f"int{8 * mw}x{lanes}", row * (self.row_bytes * group)
+            columns = [
+                T.bind(
+                    tirx.reinterpret(
+                        kind,
+                        rows[ramp(first + i * self.row_bytes + chunk * (lanes * mw), lanes * mw)],
+                    )
+                )
+                for i in range(group)
+            ]
+            for place in range(mw):
+                at = (row * mw + place) * self.plane + chunk * lanes
+                T.buffer_store(spread, self._word(columns, place), [ramp(at, lanes)])
+
+    def _word(self, columns: Sequence[Any], place: int) -> Any:
+        """The word of the bytes number ``place`` of integers of each of its channels."""
+        (_, mw), dot = self.m, self.k.dot
+        kind, total = f"int{8 * mw}x{self.lanes}", None
+        for i, column in enumerate(columns):
+            if self.k.dtype == "int8":
+                value = column << tirx.const(8 * (mw - 1 - place), kind)
+                value = value >> tirx.const(8 * (mw - 1), kind)
+            else:
+                value = (column >> tirx.const(8 * place, kind)) & tirx.const(255, kind)
+            value = tirx.Cast(f"{dot.word}x{self.lanes}", value)
+            if i < len(columns) - 1:
+                value = value & tirx.const((1 << dot.bits) - 1, value.ty.dtype)
+            if i:
+                value = value << tirx.const(dot.bits * i, value.ty.dtype)
+            total = value if total is None else total | value
+        return total
 
     def _transform(self, spread: Any, made: Any, word: Any) -> None:
         """Vectors of tiles at each point. One may reach into the next row, which comes later."""
