@@ -62,7 +62,7 @@ mca: $(VENV)/.test ## Hold the inner loops for Cortex-A53, A55, A72 and A76 agai
 board: $(VENV)/.tune ## Start an emulated ARM board with a TVM RPC tracker (ARGS=stop ends it)
 	$(BIN)/python scripts/board.py $(or $(ARGS),start)
 
-models: $(VENV)/.train ## Train and export the demo networks again (takes minutes)
+models: $(VENV)/.train ## Train and export the demo networks again (minutes; ARGS="--steps 2 --out build/models" tries it)
 	$(BIN)/python scripts/train_demo_models.py $(ARGS)
 
 clean: ## Remove the virtual environments and everything built

@@ -1,7 +1,7 @@
 """Train the two demo networks and export them to scripts/models/, with the PSNR they reach.
 
     python scripts/train_demo_models.py            # about ten minutes on two cores
-    python scripts/train_demo_models.py --steps 50 # to see that it runs
+    python scripts/train_demo_models.py --steps 2 --out build/models    # to see that it runs
 
 Both are small ESPCNs for a factor of 3 on the luma plane; they differ in how they enlarge. One ends
 in a convolution and a pixel shuffle, its twin in a nearest resize and a convolution. The seed is
@@ -146,6 +146,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="threads that PyTorch may use")
     parser.add_argument("--out", type=Path, default=MODELS, help="folder of the exported files")
     options = parser.parse_args()
+    for name in ("steps", "threads"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} is {getattr(options, name)}: give a positive number")
     torch.set_num_threads(options.threads)
     torch.use_deterministic_algorithms(True)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,7 @@ from tvm_deconv import cli
 from tvm_deconv.backends import machine_of
 from tvm_deconv.frontends.onnx.convert import CONVERTERS
 from tvm_deconv.frontends.onnx.known import is_known
+from tvm_deconv.frontends.onnx.microsoft import JOINED
 from tvm_deconv.frontends.tflite.convert import CONVERTERS as TFLITE_CONVERTERS
 from tvm_deconv.frontends.torch.table import CONVERTERS as TORCH_CONVERTERS
 from tvm_deconv.library import compile_library
@@ -249,6 +250,8 @@ def test_the_operators_that_are_listed_are_those_that_are_read():
     section = words_of(ROOT / "docs" / "frontends.md")
     for name in CONVERTERS:
         assert re.search(rf"\b{name}\b", section.split("### TVM's converters")[0]), name
+    for name in JOINED:
+        assert re.search(rf"\b{name}\b", section.split("### Written out")[1]), name
     for name in _listed("TVM's converters"):
         assert is_known(NodeProto(op_type=name)), name
 

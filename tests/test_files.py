@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
@@ -40,3 +41,17 @@ def test_what_was_there_stays_if_the_work_fails(tmp_path):
         raise RuntimeError("halfway")
     assert target.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["result.so"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_one_line_whatever_writes(number, tmp_path):
+    path = tmp_path / "plot.svg"
+    words = f"cannot write {path}: {os.strerror(number)}"
+    with pytest.raises(OutputError, match=words), replacing(path):
+        raise OSError(number, "from within a library")
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_error_of_the_system_is_not_taken_for_a_full_disk(tmp_path):
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "out"):
+        (tmp_path / "missing").read_bytes()

@@ -43,3 +43,19 @@ def test_the_command_does_with_pytorch_only_for_a_file_of_its_own(monkeypatch, m
     assert __main__.main() == 0
 
     assert done == hidden
+
+
+def test_an_interrupt_while_the_command_is_imported_is_one_line(monkeypatch, capsys):
+    class Interrupting:
+        def find_spec(self, name, path, target=None):
+            if name == "tvm_deconv.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(__main__, "without_torch", lambda: None)
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "tvm_deconv.cli")
+    monkeypatch.delattr("tvm_deconv.cli", raising=False)
+
+    assert __main__.main() == 130
+
+    assert capsys.readouterr() == ("", "tvm-deconv: interrupted\n")

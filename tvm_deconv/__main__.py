@@ -10,7 +10,12 @@ def main() -> int:
     # Of all that it reads, PyTorch has to load its own files only.
     if not any(argument.endswith(".pt2") for argument in sys.argv[1:]):
         without_torch()
-    from tvm_deconv.cli import main
+    try:
+        from tvm_deconv.cli import main
+    except KeyboardInterrupt:
+        # As ``cli.main`` says it later on.
+        print("tvm-deconv: interrupted", file=sys.stderr)
+        return 130
 
     return main()
 

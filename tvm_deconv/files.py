@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from pathlib import Path
 
 from tvm_deconv.errors import OutputError
 
+# What a device says that takes no more, to whatever writes to it.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
 
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
@@ -17,7 +21,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
     Whatever ``path`` held stays as it was if the block raises; a link keeps pointing where it
     does, and its target is replaced. Raises OutputError at once if ``path`` is a folder, a device
-    or a pipe, or lies in a folder that cannot be written to.
+    or a pipe, or lies in a folder that cannot be written to, and where the block ends since the
+    disk is full.
     """
     final = Path(os.path.realpath(path))
     if final.is_dir():
@@ -30,7 +35,12 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         raise OutputError(f"cannot write {final}: {final.parent}: {error.strerror}") from error
     with folder as name:
         unfinished = Path(name) / final.name
-        yield unfinished
+        try:
+            yield unfinished
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise OutputError(f"cannot write {final}: {os.strerror(error.errno)}") from error
         try:
             os.replace(unfinished, final)
         except OSError as error:

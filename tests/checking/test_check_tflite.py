@@ -17,7 +17,7 @@ from tvm_deconv.checking.tflite_subject import TfliteSubject
 from tvm_deconv.errors import CheckError
 from tvm_deconv.frontends.tflite import CONVERTERS
 from tvm_deconv.frontends.tflite.convert import CUSTOM
-from tvm_deconv.frontends.tflite.convert.conv import transpose_conv_bias
+from tvm_deconv.frontends.tflite.convert.transposed import transpose_conv_bias
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tvm_deconv.errors import ModelError
-from tvm_deconv.frontends.tflite.convert.conv import (
+from tvm_deconv.frontends.tflite.convert.transposed import (
     transpose_conv_bias_crop,
     transpose_conv_bias_options,
 )

@@ -48,6 +48,10 @@ def another_type(model):
     model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT16
 
 
+def of_no_type(model):
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.UNDEFINED
+
+
 def recursive(model):
     body = [helper.make_node("Forever", ["a"], ["b"], domain="my")]
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("my", 1)]
@@ -158,6 +162,7 @@ REFUSED = [
     (two_weights, "two weights are called 'k0'"),
     (no_outputs, "net has no outputs"),
     (another_type, "output 't2' is declared as int16, but is float"),
+    (of_no_type, "output 't2' has the element type 0, which ONNX does not define"),
     (variadic_without_a_name, "Sum 'unread' .* input 1 has no name: it cannot be left out"),
     (without_output_of_a_node, "Relu 'without outputs' .* has no output"),
 ]

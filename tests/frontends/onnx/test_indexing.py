@@ -112,6 +112,11 @@ MOVES = [
     ),
     row("ScatterND", X, c([[0, 1], [-1, 2]]), floats(2, 4)),
     *(
+        row("ReverseSequence", floats(4, 3, 2), lengths, time_axis=time, batch_axis=1 - time)
+        for time, lengths in ((0, ints(4, 1, 3)), (0, np.array([1, 2, 3])), (1, ints(1, 0, 3, 2)))
+    ),
+    row("ReverseSequence", floats(4, 3), ints(4, 1, 3), free=(0, 1)),
+    *(
         row("Slice", X, *bounds, free=free)
         for bounds in (
             (ints(1), ints(3), ints(1)),
@@ -231,6 +236,12 @@ def test_an_attribute_is_computed_as_onnx_runtime_does(one):
 
 
 REFUSED = [
+    (row("ReverseSequence", floats(4, 3), ints(5, 1, 3)), "length 5 is outside of an axis of 4"),
+    (row("ReverseSequence", floats(4, 3), ints(1, 3)), r"has \[2\] lengths for the 3 elements"),
+    (
+        row("ReverseSequence", floats(4, 3, 2), ints(1, 3, 1, 1), time_axis=2, batch_axis=0),
+        r"batch_axis is 0 and time_axis 2 of \[4, 3, 2\]: give 0 and 1",
+    ),
     (row("Split", X, ints(5, -1), axis=2, outputs=2), "no size is negative"),
     (row("Split", X, np.array([2, 2]), axis=2, outputs=2), "its sizes are computed at run time"),
     (row("GridSample", X, floats(2, 3, 2), opset=16), "the rank of the grid tensor - 2"),

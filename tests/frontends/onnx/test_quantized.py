@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx_rows import Table, c, floats, model_of, row
+from onnx_rows import Row, Table, c, floats, model_of, row
 
 from tvm_deconv.errors import ModelError
 from tvm_deconv.importer import load
@@ -79,19 +79,84 @@ PRODUCTS = [
 ]
 
 MICROSOFT = "com.microsoft"
+
+
+def theirs(operator, *operands, **attributes):
+    return row(operator, *operands, domain=MICROSOFT, **attributes)
+
+
 A, B = (integers(2, 4, 5, 6), c(0.5, "float32"), c(120, "uint8")), (integers(4, 1, 1), HALF)
 B = (*B, c(100, "uint8"))
 TO = c(0.25, "float32"), c(128, "uint8")
 SMALL = A[0], c(0.02, "float32"), A[2]
+SHARES = c(1 / 256, "float32"), c(0, "uint8")
+SIGNED = integers(2, 4, 5, 6, dtype="int8"), HALF, c(-3, "int8")
+CHANNELS_LAST = integers(2, 5, 6, 4), *A[1:]
+COLUMNS = c(np.float32([0.5, 0.25, 0.125])), c([0, 0, 0], "int8")
+FACTORS = integers(3, 4), HALF, c(7, "uint8"), c(integers(4, 3, dtype="int8"))
+FLOATS = floats(2, 3, 4)
 THEIRS = [
-    row("QLinearAdd", *A, *B, *TO, domain=MICROSOFT),
-    row("QLinearMul", *A, *B, c(32.0, "float32"), TO[1], domain=MICROSOFT),
+    theirs("QLinearAdd", *A, *B, *TO),
+    # Without a zero point of the result.
+    theirs("QLinearAdd", *SIGNED, *SIGNED, c(1.0, "float32")),
+    theirs("QLinearMul", *A, *B, c(32.0, "float32"), TO[1]),
     # As quantizers write a factor that is one number.
-    row("QLinearMul", *A, c(np.uint8(200)), *B[1:], c(32.0, "float32"), TO[1], domain=MICROSOFT),
-    row("QLinearConcat", *TO, *A, *A, axis=1, domain=MICROSOFT),
-    row("QLinearGlobalAveragePool", *A, *TO, domain=MICROSOFT),
-    row("QLinearLeakyRelu", *A, *TO, alpha=0.2, domain=MICROSOFT),
-    row("QLinearSigmoid", *SMALL, c(1 / 256, "float32"), c(0, "uint8"), domain=MICROSOFT),
+    theirs("QLinearMul", *A, c(np.uint8(200)), *B[1:], c(32.0, "float32"), TO[1]),
+    theirs("QLinearConcat", *TO, *A, *A, axis=1),
+    theirs("QLinearGlobalAveragePool", *A, *TO),
+    theirs("QLinearGlobalAveragePool", *CHANNELS_LAST, *TO, channels_last=1),
+    theirs("QLinearAveragePool", *A, *TO, kernel_shape=[3, 2], pads=[1, 0, 1, 1]),
+    theirs(
+        "QLinearAveragePool",
+        *(*A, *TO),
+        **{"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1] * 4, "count_include_pad": 1},
+    ),
+    theirs("QLinearAveragePool", *CHANNELS_LAST, *TO, kernel_shape=[2, 3], channels_last=1),
+    theirs("QLinearLeakyRelu", *A, *TO, alpha=0.2),
+    theirs("QLinearSigmoid", SMALL[0], c([0.02], "float32"), c([9], "uint8"), *SHARES),
+    *(
+        Row(
+            "QLinearSoftmax",
+            (*SMALL, *SHARES),
+            opset,
+            attributes={"domain": MICROSOFT, "axis": axis, "opset": rules},
+        )
+        for axis, opset, rules in ((-1, 13, 13), (1, 13, 13), (1, 13, 11), (1, 11, 11), (1, 11, 13))
+    ),
+    # 1 / 255 in float32 is a bit more than that: 254 wholes are left.
+    *(
+        Row(
+            "QLinearSoftmax",
+            (*SMALL, c(scale, "float32"), SHARES[1]),
+            attributes={"domain": MICROSOFT, "axis": 1, "opset": 13},
+        )
+        for scale in (1 / 255, 0.0031)
+    ),
+    theirs("QLinearWhere", c(integers(2, 4, 1, 6) > 128), *A, *B, *TO),
+    theirs("QGemm", *FACTORS, c(0.5, "float32"), c(0, "int8"), None, *TO),
+    theirs("QGemm", *FACTORS, *COLUMNS, c([1000, -2, 3], "int32"), c(16.0, "float32"), TO[1]),
+    theirs("QGemm", *FACTORS, *COLUMNS, c([1000, -2, 3], "int32"), alpha=0.5),
+    theirs(
+        "QGemm",
+        *(integers(4, 3), HALF, c(7, "uint8"), c(integers(3, 4, dtype="int8")), *COLUMNS),
+        *(c([1000, -2, 3], "int32"), c(16.0, "float32"), TO[1]),
+        **{"transA": 1, "transB": 1},
+    ),
+    theirs("MatMulIntegerToFloat", FACTORS[0], FACTORS[3], HALF, COLUMNS[0]),
+    theirs(
+        "MatMulIntegerToFloat",
+        *(FACTORS[0], FACTORS[3], HALF, COLUMNS[0], FACTORS[2], c([1, 2, 3], "int8")),
+        c(floats(3)),
+    ),
+    theirs("DynamicQuantizeMatMul", FLOATS, FACTORS[3], HALF),
+    theirs("DynamicQuantizeMatMul", FLOATS, FACTORS[3], *COLUMNS, c(floats(3))),
+    theirs("NhwcMaxPool", CHANNELS_LAST[0], kernel_shape=[2, 2], strides=[2, 1]),
+    theirs(
+        "QLinearConv",
+        *(*CHANNELS_LAST, c(integers(3, 4, 3, 3, dtype="int8")), *COLUMNS),
+        *(c(512.0, "float32"), TO[1], c([1000, -2000, 3], "int32")),
+        **{"channels_last": 1, "pads": [1] * 4},
+    ),
 ]
 
 _TABLE = Table([*LINEAR, *PRODUCTS, *THEIRS])
@@ -109,8 +174,9 @@ REFUSED = {
         *(c(integers(3, 2, 1, 1, dtype="int8")), c([1, 2], "float32"), c([0, 0], "int8")),
         *(ONE, c(0, "uint8")),
     ),
-    "channels_last is 1": row(
-        "QLinearGlobalAveragePool", *A, *TO, channels_last=1, domain=MICROSOFT
+    "give one scale and zero point": theirs("QLinearSigmoid", A[0], *PER_CHANNEL, *TO),
+    "has several scales, which DequantizeLinear has since opset 13": theirs(
+        "QGemm", *FACTORS, *COLUMNS, None, *TO, opset=11
     ),
 }
 

@@ -69,3 +69,74 @@ def test_a_mirrored_border_may_repeat_the_edge_at_any_size(tmp_path):
     for narrow in ((1, 1, 7, 3), (1, 5, 3, 3)):
         with pytest.raises(RuntimeError, match="match_cast error"):
             run([floats(*narrow)])
+
+
+def joined(net, *parts, **fields):
+    """Of vectors of int32, or of matrices along ``axis``."""
+    shape = fields.pop("shape")
+    return net("CONCATENATION", *parts, kind="Concatenation", dtype=np.int32, shape=shape, **fields)
+
+
+def dilated(net, *, is_causal):
+    """Rows with dilation 2 as converters write them, around them, or before them as in sounds.
+
+    They are padded to whole blocks: by as many as their number lacks, which is computed.
+    """
+    blocks, reach = net.integers(2, 1), 4
+    before = reach if is_causal else reach // 2
+    lacks = net("FLOOR_MOD", sizes_of(net, begin=1, end=2), net.integers(2), shape=(1,),
+                dtype=np.int32)  # fmt: skip
+    after = net.integers(reach - before)
+    end = net("ADD", lacks, after, kind="Add", dtype=np.int32, shape=(1,))
+    margins = [
+        net("RESHAPE", joined(net, *pair, net.integers(0, 0), shape=(4,)), net.integers(2, 2),
+            dtype=np.int32, shape=(2, 2))
+        for pair in ((net.integers(before), end), (net.integers(0), lacks))
+    ]  # fmt: skip
+    x = net("SPACE_TO_BATCH_ND", net.input, blocks, margins[0])
+    how = {"padding": 1, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    operands = net.constant(floats(4, 3, 1, 3)), net.constant(floats(4))
+    y = net("CONV_2D", x, *operands, kind="Conv2D", **how)
+    return net("BATCH_TO_SPACE_ND", y, blocks, margins[1])
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_blocks_of_free_sizes_are_batches(is_causal, tmp_path):
+    net = Net((-1, -1, -1, 3))
+    path = net.file(tmp_path, dilated(net, is_causal=is_causal))
+    check(path, (1, 6, 7, 3), (2, 9, 4, 3), (1, 5, 1, 3))
+
+
+def test_slices_between_bounds_of_free_sizes(tmp_path):
+    """All but the last row and the first two columns."""
+    net = Net((1, -1, -1, 3))
+    whole = sizes_of(net, begin=0, end=4)
+    end = net("SUB", whole, net.integers(0, 1, 0, 0), kind="Sub", dtype=np.int32, shape=(4,))
+    bounds = net.integers(0, 0, 2, 0), end, net.integers(1, 1, 1, 1)
+    y = net("STRIDED_SLICE", net.input, *bounds, kind="StridedSlice", endMask=1)
+    check(net.file(tmp_path, net.conv(y, 3, 4)), (1, 5, 7, 3), (1, 2, 3, 3), (1, 16, 9, 3))
+
+
+def test_a_slice_of_a_free_length(tmp_path):
+    """LiteRT refuses to run it where its result was declared with other sizes."""
+    net = Net((1, -1, -1, 3))
+    whole = sizes_of(net, begin=0, end=4)
+    size = net("SUB", whole, net.integers(0, 1, 2, 0), kind="Sub", dtype=np.int32, shape=(4,))
+    run = compiled(net.file(tmp_path, net("SLICE", net.input, net.integers(0, 0, 2, 0), size)))
+    for shape in ((1, 5, 7, 3), (1, 2, 3, 3)):
+        x = floats(*shape)
+        np.testing.assert_array_equal(run([x])[0], x[:, :-1, 2:])
+
+
+def test_paddings_of_free_sizes(tmp_path):
+    """To multiples of 4, as decoders need them."""
+    net = Net((1, -1, -1, 3))
+    hw = sizes_of(net, begin=1, end=3)
+    less = net("SUB", net.integers(0, 0), hw, kind="Sub", dtype=np.int32, shape=(2,))
+    lacks = net("FLOOR_MOD", less, net.integers(4, 4), dtype=np.int32, shape=(2,))
+    ends = joined(net, net.integers(0), lacks, net.integers(0), shape=(4,))
+    column = net("RESHAPE", ends, net.integers(4, 1), dtype=np.int32, shape=(4, 1))
+    begins = net.constant(np.zeros((4, 1), np.int32))
+    widths = joined(net, begins, column, shape=(4, 2), axis=1)
+    padded = net("PAD", net.input, widths, kind="Pad")
+    check(net.file(tmp_path, net.conv(padded, 3, 4)), (1, 5, 7, 3), (1, 8, 3, 3), (1, 1, 4, 3))

@@ -36,6 +36,25 @@ def deconv(padding, stride, wanted, size=(7, 5), kernel=(3, 3), bias=True, **fie
     return row("TRANSPOSE_CONV", c([2, *wanted, 4]), weights, x, *biases, options=how)
 
 
+def conv_3d(padding, stride=(1, 1, 1), dilation=(1, 1, 1), kernel=(3, 3, 3), **fields):
+    weights = c(floats(*kernel, 3, 5))
+    how = volumes(padding, stride, dilation, **fields)
+    return row("CONV_3D", floats(1, 5, 7, 6, 3), weights, c(floats(5)), options=how)
+
+
+def deconv_3d(padding, stride, wanted, kernel=(3, 3, 3), bias=True, **fields):
+    how = volumes(padding, stride, (1, 1, 1), **fields)
+    biases = [c(floats(5))] if bias else []
+    operands = c([2, *wanted, 5]), c(floats(*kernel, 5, 4)), floats(2, 3, 4, 5, 4)
+    return row("CONV_3D_TRANSPOSE", *operands, *biases, options=how)
+
+
+def volumes(padding, stride, dilation, **fields):
+    for axis, step, far in zip("DHW", stride, dilation, strict=True):
+        fields |= {f"stride{axis}": step, f"dilation{axis}Factor": far}
+    return options("Conv3D", padding=padding, **fields)
+
+
 def pool(operator, padding, stride, kernel, **fields):
     how = {"filterHeight": kernel[0], "filterWidth": kernel[1], **fields}
     x = floats(2, 9, 10, 3)
@@ -83,6 +102,12 @@ TABLE = Table(
         deconv(VALID, (3, 3), (21, 15), kernel=(2, 3)),
         deconv(VALID, (2, 1), (16, 7), kernel=(3, 3), bias=False),
         deconv(VALID, (1, 1), (10, 9), kernel=(4, 5)),
+        conv_3d(SAME),
+        conv_3d(SAME, (2, 1, 3), kernel=(2, 3, 1), fusedActivationFunction=RELU),
+        conv_3d(VALID, (1, 2, 1), (2, 1, 2)),
+        deconv_3d(SAME, (2, 2, 2), (6, 8, 10), fusedActivationFunction=RELU),
+        deconv_3d(SAME, (2, 1, 3), (5, 4, 14), kernel=(4, 3, 2)),
+        deconv_3d(VALID, (2, 2, 1), (7, 9, 7), bias=False),
         pool("AVERAGE_POOL_2D", SAME, (2, 3), (3, 2)),
         pool("AVERAGE_POOL_2D", VALID, (1, 1), (2, 2), fusedActivationFunction=RELU),
         pool("MAX_POOL_2D", SAME, (2, 2), (3, 3)),

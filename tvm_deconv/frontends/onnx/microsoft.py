@@ -7,6 +7,8 @@ Files that it has written (``optimized_model_filepath``) hold these in the domai
     FusedMatMul             Transpose of the last or of the first axes, MatMul, Mul by a number
     QuickGelu               x * Sigmoid(alpha * x)
     SkipLayerNormalization  Add, Add of a bias, LayerNormalization
+
+Those of bytes are in ``microsoft_bytes``.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from onnx import helper
 
 from tvm_deconv.errors import ModelError
 
+from . import microsoft_bytes
 from .facts import Facts
 from .nodes import MICROSOFT_DOMAIN, attributes, describe, refuse
 from .steps import Steps
@@ -153,6 +156,7 @@ def _dtype(steps: Steps, key: str) -> np.dtype:
 
 
 _PARTS: dict[str, Callable[[Steps, list[str], dict[str, Any]], None]] = {
+    **microsoft_bytes.PARTS,
     "FusedConv": _fused_conv,
     "FusedGemm": _fused_gemm,
     "FusedMatMul": _fused_matmul,
@@ -160,3 +164,5 @@ _PARTS: dict[str, Callable[[Steps, list[str], dict[str, Any]], None]] = {
     "SkipLayerNormalization": _skip_layer_normalization,
     "TransposeMatMul": _fused_matmul,  # its name until ONNX Runtime 1.6
 }
+# Their names.
+JOINED = frozenset(_PARTS) - {"TransposeMatMul"}

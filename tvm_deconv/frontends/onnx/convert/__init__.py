@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from tvm import relax
 
-from tvm_deconv.frontends.onnx.nodes import MICROSOFT_DOMAIN, STANDARD
+from tvm_deconv.frontends.onnx.nodes import STANDARD
 
 from . import (
     activation,
@@ -128,6 +128,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
         "keep_aspect_ratio_policy, half_pixel_symmetric, roi of batch and channels",
     ),
     "ScatterND": (scatter.scatter_nd, "takes no slices of free sizes, and writes them in one loop"),
+    "ReverseSequence": (gather.reverse_sequence, "there is none"),
     "Selu": (in_single(activation.selu), _HALF),
     "Sinh": (in_single(activation.sinh), "LLVM has no such function"),
     "Size": (indexing.size, "gives a vector of one element"),
@@ -151,19 +152,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     ),
 }
 
-# Of the domain com.microsoft, which ONNX Runtime's own quantizer writes. TVM has none of them.
-MICROSOFT: dict[str, Converter] = {
-    "QLinearAdd": quantized.qlinear_binary(relax.op.add),
-    "QLinearConcat": quantized.qlinear_concat,
-    "QLinearGlobalAveragePool": quantized.qlinear_unary(quantized.global_average_pool),
-    "QLinearLeakyRelu": quantized.qlinear_unary(quantized.leaky_relu),
-    "QLinearMul": quantized.qlinear_binary(relax.op.multiply),
-    "QLinearSigmoid": quantized.qlinear_unary(quantized.sigmoid),
-}
-
 
 def converter_of(domain: str, operator: str) -> Converter | None:
     """Our converter of an operator, None where there is none."""
-    if domain == MICROSOFT_DOMAIN:
-        return MICROSOFT.get(operator)
     return CONVERTERS[operator][0] if domain in STANDARD and operator in CONVERTERS else None

@@ -1,4 +1,4 @@
-"""Gather and GatherND: elements and slices at places that are constants, or computed.
+"""Gather, GatherND, ReverseSequence: elements and slices at places that are given or computed.
 
 Constants are checked here. A place that is computed is kept inside by clipping, since what TVM's
 operators read outside of a tensor is whatever lies there.
@@ -98,3 +98,34 @@ def _gathered(x: te.Tensor, places: te.Tensor, depth: int, batches: int) -> te.T
 
     shape: Sequence[Any] = [*places.shape[:-1], *x.shape[batches + depth :]]
     return te.compute(shape, value, name="gather_nd")
+
+
+def reverse_sequence(call: Call) -> relax.Expr:
+    """Each element of the batch backwards in time, as far as its own length; the rest stays."""
+    x, lengths = call.tensor(0), call.tensor(1)
+    shape, found = shape_of(x), shape_of(lengths)
+    batch, time = int(call.get("batch_axis", 1)), int(call.get("time_axis", 0))
+    if {batch, time} != {0, 1} or len(shape) < 2:
+        refuse(f"batch_axis is {batch} and time_axis {time} of {shown(shape)}: give 0 and 1")
+    if dtype_of(lengths) != "int64" or len(found) != 1:
+        refuse(f"its lengths are {dtype_of(lengths)} of the shape {shown(found)}, not int64 of one")
+    what = f"has {shown(found)} lengths for the {shape[batch]} elements of its batch"
+    call.require([int64(found[0]) - shape[batch]], what)
+    if isinstance(lengths, tvm.ir.GenericConst) and isinstance(shape[time], int):
+        values = lengths.value.numpy()
+        outside = values[(values < 0) | (values > shape[time])]
+        if outside.size:
+            refuse(f"its length {outside[0]} is outside of an axis of {shape[time]}")
+    return call.builder.emit_te(
+        _reversed, x, lengths, batch, time, primfunc_name_hint="reverse_sequence"
+    )
+
+
+def _reversed(x: te.Tensor, lengths: te.Tensor, batch: int, time: int) -> te.Tensor:
+    def value(*i: Any) -> Any:
+        at = list(i)
+        length = tirx.min(lengths(i[batch]), int64(x.shape[time]))
+        at[time] = tirx.Select(i[time] < length, length - 1 - i[time], i[time])
+        return x(*at)
+
+    return te.compute(x.shape, value, name="reverse_sequence")

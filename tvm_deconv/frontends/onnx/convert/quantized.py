@@ -10,7 +10,7 @@ that the standard names: output channels of a kernel, rows of A and columns of B
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from tvm import relax
 
 from tvm_deconv.frontends.onnx.nodes import refuse
 
-from . import conv, reduce
+from . import conv
 from .broadcast import aligned
 from .call import Call, dtype_of, normal_axis, shape_of, static
 
@@ -46,48 +46,6 @@ def conv_integer(call: Call) -> relax.Expr:
     """ConvInteger: sums of integers, as int32."""
     wide = [_less_zero_point(call, 0, 2, 1), _less_zero_point(call, 1, 3, 0)]
     return conv.conv(replace(call, inputs=wide))
-
-
-def qlinear_binary(operator: Callable[..., relax.Expr]) -> Callable[[Call], relax.Expr]:
-    """QLinearAdd and QLinearMul of com.microsoft."""
-
-    def convert(call: Call) -> relax.Expr:
-        a, b = aligned(call.builder, [_operand(call, 0), _operand(call, 3)])
-        return _result(call, operator(a, b), 6)
-
-    return convert
-
-
-def qlinear_unary(
-    compute: Callable[[Call, relax.Expr], relax.Expr],
-) -> Callable[[Call], relax.Expr]:
-    """An operator of one tensor, of com.microsoft: x with its scale, the result's scale."""
-
-    def convert(call: Call) -> relax.Expr:
-        return _result(call, compute(call, _operand(call, 0)), 3)
-
-    return convert
-
-
-def sigmoid(_: Call, x: relax.Expr) -> relax.Expr:
-    return relax.op.sigmoid(x)
-
-
-def leaky_relu(call: Call, x: relax.Expr) -> relax.Expr:
-    return relax.op.nn.leakyrelu(x, call.get("alpha", 0.01))
-
-
-def global_average_pool(call: Call, x: relax.Expr) -> relax.Expr:
-    if call.get("channels_last", 0):
-        refuse("channels_last is 1: only channels before rows and columns are computed")
-    return reduce.global_average_pool(call, x)
-
-
-def qlinear_concat(call: Call) -> relax.Expr:
-    """QLinearConcat of com.microsoft: the result's scale and zero point, then three a tensor."""
-    parts = [_operand(call, index) for index in range(2, len(call.inputs), 3)]
-    axis = normal_axis(call.get("axis", 0), len(shape_of(parts[0])))
-    return _result(call, relax.op.concat(parts, axis), 0)
 
 
 def _operand(call: Call, index: int, axis: int = 0) -> relax.Expr:

@@ -110,12 +110,13 @@ class Call:
     def integers(self, index: int, what: str) -> list[int]:
         return [int(value) for value in self.array(index, what).ravel()]
 
-    def image(self, index: int = 0) -> tuple[int | None, ...]:
-        """N, H, W, C of an image, of which the channels are known."""
+    def image(self, index: int = 0, axes: int = 2) -> tuple[int | None, ...]:
+        """N, H, W, C of an image, N, D, H, W, C of a volume, of which the channels are known."""
         shape = self.shape(index)
-        if len(shape) != 4:
-            refuse(f"its input has {len(shape)} axes, not the 4 of an image")
-        if shape[3] is None:
+        if len(shape) != axes + 2:
+            what = "an image" if axes == 2 else "a volume"
+            refuse(f"its input has {len(shape)} axes, not the {axes + 2} of {what}")
+        if shape[-1] is None:
             refuse("the number of its channels is free: fix it")
         return tuple(shape)
 

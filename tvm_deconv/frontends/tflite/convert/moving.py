@@ -1,4 +1,4 @@
-"""Operators that only move elements along axes that stay: slices, joins, shuffles."""
+"""Operators that only move elements along axes that stay: joins, parts, shuffles."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from tvm_deconv.frontends.onnx.nodes import refuse
 from tvm_deconv.frontends.tflite.translation import NCHW
 
 from .call import Call, normal_axes
+from .slices import FAR, cut
 
-# Behind the last sample, in either direction.
-_FAR = 1 << 31
+_INT64 = 7  # TensorProto.INT64
 
 
 def concatenation(call: Call) -> None:
@@ -77,69 +77,6 @@ def _split(call: Call, index: int, axis: int, sizes: list[int]) -> None:
         call.result(part, order, index=output)
 
 
-def slice_(call: Call) -> None:
-    """``size`` samples from ``begin`` on; a size of -1 is all that follow."""
-    order = call.same_order(0)
-    begin, size = call.integers(1, "begin"), call.integers(2, "size")
-    if len(begin) != len(order) or len(size) != len(order) or min(*begin, *size) < -1:
-        refuse(f"begin {begin} and size {size} do not fit an input of {len(order)} axes")
-    for axis, total in enumerate(call.shape(0)):
-        if total is not None and begin[axis] + max(size[axis], 0) > total:
-            refuse(f"begin {begin[axis]} and size {size[axis]} leave the {total} of axis {axis}")
-    ends = [_FAR if n == -1 else b + n for b, n in zip(begin, size, strict=True)]
-    _slice(call, order, list(range(len(order))), begin, ends, [1] * len(order))
-
-
-def strided_slice(call: Call) -> None:
-    """NumPy's slices; of the masks those of begin, end and dropped axes."""
-    for name in ("EllipsisMask", "NewAxisMask"):
-        if call.option(name, 0):
-            refuse(f"{name} is {call.option(name)}: it is not computed")
-    begin, end = call.integers(1, "begin"), call.integers(2, "end")
-    strides = call.integers(3, "strides")
-    begins, ends, shrinks = (
-        int(call.option(name, 0)) for name in ("BeginMask", "EndMask", "ShrinkAxisMask")
-    )
-    rank = call.rank(0)
-    if not len(begin) == len(end) == len(strides) <= rank or 0 in strides:
-        refuse(f"begin {begin}, end {end} and strides {strides} do not fit {rank} axes")
-    dropped = []
-    for axis, stride in enumerate(strides):
-        bit = 1 << axis
-        if shrinks & bit:
-            # One sample, whatever end and stride say.
-            end[axis] = begin[axis] + 1 if begin[axis] != -1 else _FAR
-            strides[axis] = 1
-            dropped.append(axis)
-            continue
-        if begins & bit:
-            begin[axis] = 0 if stride > 0 else _FAR
-        if ends & bit or call.option("Offset", False):
-            end[axis] = (_FAR if stride > 0 else -_FAR) if ends & bit else begin[axis] + end[axis]
-    order = call.same_order(0)
-    left = [axis for axis in order if axis not in dropped]
-    if left != sorted(left):
-        order = order if not dropped else tuple(range(rank))
-    _slice(call, order, list(range(len(begin))), begin, end, strides, dropped)
-
-
-def _slice(
-    call: Call,
-    order: tuple[int, ...],
-    axes: list[int],
-    begin: list[int],
-    end: list[int],
-    strides: list[int],
-    dropped: list[int] | None = None,
-) -> None:
-    moved = [order.index(axis) for axis in axes]
-    operands = [call.constant(np.array(each, np.int64)) for each in (begin, end, moved, strides)]
-    y = call.emit("Slice", call.form(0, order), *operands)
-    if dropped:
-        y = call.emit("Squeeze", y, call.constant(np.array([order.index(a) for a in dropped])))
-    call.result(y, None if dropped else order)
-
-
 def depth_to_space(call: Call) -> None:
     """The phase is outside the channel, as in ONNX's DCR."""
     (block,) = call.positive("BlockSize")
@@ -159,16 +96,24 @@ def space_to_depth(call: Call) -> None:
 
 
 def gather(call: Call) -> None:
-    if call.option("BatchDims", 0):
-        refuse(f"BatchDims is {call.option('BatchDims')}: only 0 is computed")
+    """Places along one axis; the first BatchDims axes of both are walked together."""
     (axis,) = normal_axes([int(call.option("Axis", 0))], call.rank(0), "Axis")
+    batches = int(call.option("BatchDims", 0))
+    batches += call.rank(1) if batches < 0 else 0
+    if batches:
+        if axis != batches:
+            refuse(f"BatchDims is {batches}, Axis {axis}: only the axis behind those is computed")
+        places = call.emit("Unsqueeze", call.form(1), call.constant(np.array([-1])))
+        places = call.emit("Cast", places, to=_INT64)
+        call.result(call.emit("GatherND", call.form(0), places, batch_dims=batches))
+        return
     order = call.same_order(0) if call.rank(1) == 1 else tuple(range(call.rank(0)))
     y = call.emit("Gather", call.form(0, order), call.form(1), axis=order.index(axis))
     call.result(y, order if call.rank(1) == 1 else None)
 
 
 def gather_nd(call: Call) -> None:
-    indices = call.emit("Cast", call.form(1), to=7)
+    indices = call.emit("Cast", call.form(1), to=_INT64)
     call.result(call.emit("GatherND", call.form(0), indices))
 
 
@@ -176,7 +121,7 @@ def reverse_v2(call: Call) -> None:
     order = call.same_order(0)
     axes = normal_axes(call.integers(1, "axes"), len(order), "axis")
     count = len(axes)
-    _slice(call, order, axes, [-1] * count, [-_FAR] * count, [-1] * count)
+    cut(call, order, axes, [-1] * count, [-FAR] * count, [-1] * count)
 
 
 def tile(call: Call) -> None:
@@ -186,3 +131,23 @@ def tile(call: Call) -> None:
         refuse(f"its repeats are {repeats}, not one for each of {len(order)} axes")
     counts = call.constant(np.array([repeats[axis] for axis in order]))
     call.result(call.emit("Tile", call.form(0, order), counts), order)
+
+
+def reverse_sequence(call: Call) -> None:
+    """Each element along BatchDim backwards along SeqDim, as far as its own length."""
+    rank = call.rank(0)
+    named = [int(call.option("SeqDim", 0)), int(call.option("BatchDim", 0))]
+    time, batch = normal_axes(named, rank, "axis")
+    if time == batch:
+        refuse(f"SeqDim and BatchDim are both {time}")
+    order = (time, batch, *(axis for axis in range(rank) if axis not in (time, batch)))
+    lengths = call.emit("Cast", call.form(1), to=_INT64)
+    y = call.emit("ReverseSequence", call.form(0, order), lengths, time_axis=0, batch_axis=1)
+    call.result(y, order)
+
+
+def scatter_nd(call: Call) -> None:
+    """Updates added up in zeros of the shape that is input 2."""
+    places, shape = (call.emit("Cast", call.form(index), to=_INT64) for index in (0, 2))
+    zeros = call.emit("Expand", call.zero(1), shape)
+    call.result(call.emit("ScatterND", zeros, places, call.form(1), reduction="add"))

@@ -9,6 +9,7 @@ from tvm_deconv.frontends.onnx.nodes import refuse
 from .call import Call
 
 _FAR = 1 << 31  # behind the last sample
+_INT64 = 7  # TensorProto.INT64
 
 
 def pad(call: Call) -> None:
@@ -63,6 +64,13 @@ def _widths(call: Call, order: tuple[int, ...]) -> list[tuple[int, int]]:
 
 def _pad(call: Call, mode: str, value: list[str]) -> None:
     order, x = _order(call)
-    widths = _widths(call, order)
-    pads = call.constant(np.array([*(w[0] for w in widths), *(w[1] for w in widths)]))
+    if call.value(1) is None:
+        # Of free sizes; where they are of more, the graph's own reader refuses them.
+        widths = call.emit("Cast", call.form(1), to=_INT64)
+        ordered = call.emit("Gather", widths, call.constant(np.array(order)), axis=0)
+        by_side = call.emit("Transpose", ordered, perm=[1, 0])
+        pads = call.emit("Reshape", by_side, call.constant(np.array([-1])))
+    else:
+        known = _widths(call, order)
+        pads = call.constant(np.array([*(w[0] for w in known), *(w[1] for w in known)]))
     call.result(call.emit("Pad", x, pads, *value, mode=mode), order)

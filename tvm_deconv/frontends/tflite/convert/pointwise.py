@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from tvm_deconv.frontends.onnx.nodes import refuse
+from tvm_deconv.frontends.tflite.translation import NCHW
 
 from .call import Call, normal_axes
 
@@ -183,6 +184,28 @@ def l2_normalization(call: Call) -> None:
     x = call.form(0, order)
     norm = call.emit("ReduceL2", x, axes=[axis], keepdims=1)
     call.result(call.emit("Div", x, call.emit("Max", norm, call.number(1e-6))), order)
+
+
+def local_response_normalization(call: Call) -> None:
+    """x / (Bias + Alpha * sum of the squares of the channels up to Radius away) ^ Beta.
+
+    ONNX takes Alpha times their mean.
+    """
+    alpha, beta, bias = (float(call.option(name)) for name in ("Alpha", "Beta", "Bias"))
+    count = 2 * int(call.option("Radius")) + 1
+    call.image()
+    how = {"size": count, "alpha": alpha * count, "beta": beta, "bias": bias}
+    call.result(call.emit("LRN", call.form(0, NCHW), **how), NCHW)
+
+
+def one_hot(call: Call) -> None:
+    """Input 2 where an index is the place along a new axis, else input 3; none is counted back."""
+    rank, (depth,) = call.rank(0), call.integers(1, "depth")
+    (axis,) = normal_axes([int(call.option("Axis", -1))], rank + 1, "Axis")
+    places = np.arange(depth).reshape([depth if k == axis else 1 for k in range(rank + 1)])
+    indices = call.emit("Unsqueeze", call.form(0), call.constant(np.array([axis])))
+    is_there = call.emit("Equal", indices, call.constant(places, call.dtype(0)))
+    call.result(call.emit("Where", is_there, call.form(2), call.form(3)))
 
 
 def _last_axis(call: Call) -> tuple[tuple[int, ...], int]:

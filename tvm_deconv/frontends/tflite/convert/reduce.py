@@ -13,6 +13,8 @@ from .call import Call, normal_axes
 
 Converter: TypeAlias = Callable[[Call], None]
 
+_INT32, _BOOL = 6, 9  # TensorProto
+
 
 def reduction(kind: str) -> Converter:
     """``kind`` of ONNX; the axes stay in their order where they are dropped."""
@@ -39,6 +41,30 @@ def reduction(kind: str) -> Converter:
     return convert
 
 
+def truth(kind: str) -> Converter:
+    """Of truth values, which ONNX has no reduction of, as 0 and 1."""
+
+    def convert(call: Call) -> None:
+        axes = normal_axes(call.integers(1, "axes"), call.rank(0), "axis")
+        x = call.emit("Cast", call.form(0), to=_INT32)
+        keeps = int(call.option("KeepDims", False))
+        if axes:
+            x = call.emit(kind, x, axes=sorted(set(axes)), keepdims=keeps)
+        call.result(call.emit("Cast", x, to=_BOOL))
+
+    return convert
+
+
+def top_k(call: Call) -> None:
+    """The greatest along the last axis, and their places."""
+    count = call.integers(1, "number")
+    values, places = call.emit_several(
+        "TopK", call.form(0), call.constant(np.array(count, np.int64)), count=2
+    )
+    call.result(values)
+    call.result(call.emit("Cast", places, to=_INT32), index=1)
+
+
 def arg(kind: str) -> Converter:
     """The first place of an extreme value; the type is that of the output."""
 
@@ -49,7 +75,7 @@ def arg(kind: str) -> Converter:
         (axis,) = normal_axes(axes, call.rank(0), "axis")
         y = call.emit(kind, call.form(0), axis=axis, keepdims=0)
         dtype = call.graph.file.tensors[call.output()].dtype
-        call.result(y if dtype == "int64" else call.emit("Cast", y, to=6))
+        call.result(y if dtype == "int64" else call.emit("Cast", y, to=_INT32))
 
     return convert
 

@@ -76,6 +76,29 @@ def shape(call: Call) -> None:
     call.result(sizes if wide else call.emit("Cast", sizes, to=_INT32))
 
 
+def rank(call: Call) -> None:
+    call.result(call.constant(np.array(call.rank(0), np.int32)))
+
+
+def broadcast_args(call: Call) -> None:
+    """The shape that two shapes broadcast to."""
+    lengths = [call.shape(index)[0] for index in range(2)]
+    if None in lengths:
+        refuse("the rank of its result follows from data")
+    most = max(length or 0 for length in lengths)
+    sizes = []
+    for index, length in enumerate(lengths):
+        ones = call.constant(np.ones(most - (length or 0)), call.dtype(index))
+        sizes.append(call.emit("Concat", ones, call.form(index), axis=0))
+    is_one = call.emit("Equal", sizes[0], call.number(1))
+    call.result(call.emit("Where", is_one, sizes[1], sizes[0]))
+
+
+def range_(call: Call) -> None:
+    """From input 0 to before input 1 by steps of input 2."""
+    call.result(call.emit("Range", *(call.form(index) for index in range(3))))
+
+
 def broadcast_to(call: Call) -> None:
     wanted = call.emit("Cast", call.form(1), to=_INT64)
     call.result(call.emit("Expand", call.form(0), wanted))
@@ -89,44 +112,3 @@ def fill(call: Call) -> None:
 def zeros_like(call: Call) -> None:
     sizes = call.emit("Shape", call.form(0))
     call.result(call.emit("Expand", call.number(0), sizes))
-
-
-def space_to_batch_nd(call: Call) -> None:
-    """Blocks of H and W become batches, the phase outside; zeros are padded first."""
-    block, pads = _blocks(call)
-    _, h, w, c = call.image()
-    pad = [0, *(p[0] for p in pads), 0, 0, *(p[1] for p in pads), 0]
-    x = call.emit("Pad", call.form(0), call.constant(np.array(pad)), call.zero())
-    height, width = (size + sum(p) for size, p in zip((h or 0, w or 0), pads, strict=True))
-    if height % block[0] or width % block[1]:
-        refuse(f"its blocks {block} do not divide its padded sizes {[height, width]}")
-    inner = (-1, height // block[0], block[0], width // block[1], block[1], c or 0)
-    x = call.emit("Reshape", x, call.constant(np.array(inner)))
-    x = call.emit("Transpose", x, perm=[2, 4, 0, 1, 3, 5])
-    outer = (-1, height // block[0], width // block[1], c or 0)
-    call.result(call.emit("Reshape", x, call.constant(np.array(outer))))
-
-
-def batch_to_space_nd(call: Call) -> None:
-    """The reverse of SPACE_TO_BATCH_ND, and crops."""
-    block, crops = _blocks(call)
-    _, h, w, c = call.image()
-    split = call.constant(np.array([*block, -1, h or 0, w or 0, c or 0]))
-    x = call.emit("Reshape", call.form(0), split)
-    x = call.emit("Transpose", x, perm=[2, 3, 0, 4, 1, 5])
-    sizes = [(h or 0) * block[0], (w or 0) * block[1]]
-    x = call.emit("Reshape", x, call.constant(np.array([-1, *sizes, c or 0])))
-    begin = [crop[0] for crop in crops]
-    end = [size - crop[1] for size, crop in zip(sizes, crops, strict=True)]
-    operands = [call.constant(np.array(each)) for each in (begin, end, [1, 2])]
-    call.result(call.emit("Slice", x, *operands))
-
-
-def _blocks(call: Call) -> tuple[list[int], list[list[int]]]:
-    block = call.integers(1, "blocks")
-    margins = call.array(2, "paddings").tolist()
-    if None in call.image()[1:3]:
-        refuse("its blocks are computed for fixed sizes: give the shapes of the inputs")
-    if len(block) != 2 or min(block) < 1 or np.shape(margins) != (2, 2) or np.min(margins) < 0:
-        refuse(f"its blocks are {block} with {margins}: give two of each, for height and width")
-    return block, margins
