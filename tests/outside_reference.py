@@ -2,10 +2,48 @@
 
 from __future__ import annotations
 
-import numpy as np
-from reference import conv2d
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from tvm_deconv.algebra.outside import outside_weights
+import numpy as np
+from reference import conv2d, conv2d_transpose
+
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.algebra.outside import Ends, outside_weights
+
+# A resize (x, (rows, columns)) of NCHW by whole factors.
+Enlarge = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
+
+
+def assert_folded(
+    c: dict[str, Any],
+    ends: tuple[Ends, Ends],
+    enlarge: Enlarge,
+    axes: Sequence[Axis],
+    fold: Callable[..., np.ndarray],
+) -> None:
+    """The folded layer less what lies outside is the layer: both of a random case, in float64.
+
+    ``axes`` are those of the transposed convolution, ``fold(w, factors, groups, dilation)`` gives
+    its weights.
+    """
+    rng = np.random.default_rng(c["seed"])
+    (ci, co), groups, dilation, (h, w) = c["channels"], c["groups"], c["dilation"], ends
+    x = rng.standard_normal((2, ci, *c["size"]))
+    kernel = rng.standard_normal((co, ci // groups, *c["kernel"]))
+    factors = h.factor, w.factor
+    large = pad(enlarge(x, factors), (h.copies, w.copies), "edge")
+    zeros = (h.zeros[0], w.zeros[0], h.zeros[1], w.zeros[1])
+    expected = conv2d(large, kernel, zeros, dilation, groups)
+
+    op = ConvTranspose2d(ci, co, *axes, groups)
+    folded = fold(kernel, factors, groups, dilation)
+    assert folded.shape == op.weight_shape
+    small = pad(x, (h.edge, w.edge), "edge")
+    got = conv2d_transpose(small, folded, op.strides, op.padding, groups=groups)
+    for axis in (2, 3):
+        got += taken_back(x, kernel, ends, dilation, groups, axis, enlarge)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * max(1, np.abs(expected).max()))
 
 
 def pad(x, sides, mode):

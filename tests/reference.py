@@ -8,6 +8,16 @@ from __future__ import annotations
 import numpy as np
 
 
+def to_nchw(layout, x):
+    """``x`` of a layout such as NHWC as NCHW."""
+    return x.transpose([layout.index(name) for name in "NCHW"])
+
+
+def from_nchw(layout, x):
+    """``x``, which is NCHW, in a layout such as NHWC."""
+    return x.transpose(["NCHW".index(name) for name in layout])
+
+
 def conv2d(x, w, padding=(0, 0, 0, 0), dilation=(1, 1), groups=1):
     """Stride-1 correlation, NCHW and OIHW; ``padding`` is (top, left, bottom, right)."""
     top, left, bottom, right = padding

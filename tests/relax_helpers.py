@@ -221,21 +221,13 @@ def _shape(call: relax.Call) -> list[int]:
     return [int(d.value) for d in call.ty.shape.values]
 
 
-def _to_nchw(layout: str, x: np.ndarray) -> np.ndarray:
-    return x.transpose([layout.index(name) for name in "NCHW"])
-
-
-def _from_nchw(layout: str, x: np.ndarray) -> np.ndarray:
-    return x.transpose(["NCHW".index(name) for name in layout])
-
-
 def _conv2d(call: relax.Call, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     a = call.attrs
     assert [int(s) for s in a.strides] == [1, 1]
     w = w.transpose([a.kernel_layout.index(name) for name in "OIHW"])
     padding, dilation = [int(p) for p in a.padding], [int(d) for d in a.dilation]
-    y = reference.conv2d(_to_nchw(a.data_layout, x), w, padding, dilation, int(a.groups))
-    return _from_nchw(a.out_layout, y)
+    y = reference.conv2d(reference.to_nchw(a.data_layout, x), w, padding, dilation, int(a.groups))
+    return reference.from_nchw(a.out_layout, y)
 
 
 def _conv2d_transpose(call: relax.Call, x: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -248,12 +240,12 @@ def _conv2d_transpose(call: relax.Call, x: np.ndarray, w: np.ndarray) -> np.ndar
 def _resize2d(call: relax.Call, x: np.ndarray, size: Any) -> np.ndarray:
     """Only what the tests build on purpose: linear, half_pixel + round and asymmetric + floor."""
     a = call.attrs
-    x = _to_nchw(a.layout, x)
+    x = reference.to_nchw(a.layout, x)
     mode = (a.coordinate_transformation_mode, a.rounding_method)
     if a.method == "linear":
         assert mode[0] == "half_pixel"
         factors = [int(d.value) // n for d, n in zip(size.values, x.shape[2:], strict=True)]
-        return _from_nchw(a.layout, reference.linear(x, factors))
+        return reference.from_nchw(a.layout, reference.linear(x, factors))
     assert a.method == "nearest_neighbor"
     for axis, target in zip((2, 3), [int(d.value) for d in size.values], strict=True):
         scale = x.shape[axis] / target
@@ -264,7 +256,7 @@ def _resize2d(call: relax.Call, x: np.ndarray, size: Any) -> np.ndarray:
             assert mode == ("asymmetric", "floor")
             index = np.floor(position * scale + 1e-9)
         x = x.take(np.clip(index, 0, x.shape[axis] - 1).astype(int), axis)
-    return _from_nchw(a.layout, x)
+    return reference.from_nchw(a.layout, x)
 
 
 def _pad(call: relax.Call, x: np.ndarray) -> np.ndarray:

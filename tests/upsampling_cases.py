@@ -19,6 +19,20 @@ POINTWISE = (
     "relu",
 )
 
+# Modes of a resize with a rounding and a factor for which output i reads input i div factor.
+NEAREST_MODES = [
+    ("half_pixel", "round", 2),
+    ("half_pixel", "round_prefer_floor", 3),
+    ("half_pixel", "round_prefer_ceil", 4),
+    ("pytorch_half_pixel", "round", 2),
+    ("asymmetric", "floor", 3),
+    ("asymmetric", "", 2),
+    ("asymmetric", "round_prefer_floor", 2),
+    ("tf_half_pixel_for_nn", "floor", 3),
+    ("align_corners", "round", 2),
+    ("align_corners", "", 2),
+]
+
 
 @st.composite
 def subpixel_cases(draw):

@@ -26,3 +26,9 @@ ONE_DIMENSIONAL = "tvm_deconv.one_dimensional"
 # Of a Relax function: by the name of a layer whose weights grew when it was rewritten, how many it
 # had in the model.
 WEIGHTS_BEFORE = "tvm_deconv.weights_before"
+
+# Of a PrimFunc of free sizes that was a reshape.
+RESHAPED = "tvm_deconv.reshape"
+
+# Of a PrimFunc that was a Concat: the axis.
+CONCATENATED = "tvm_deconv.concat"

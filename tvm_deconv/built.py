@@ -28,11 +28,11 @@ from tvm.runtime import load_static_library
 from tvm.target import Target
 
 from tvm_deconv import metadata
-from tvm_deconv.backends import backend_of
 from tvm_deconv.backends.linking import link, link_objects, takes_weights
 from tvm_deconv.backends.lowering import PIPELINE, for_thread, target_of
 from tvm_deconv.backends.weights import with_stand_ins
 from tvm_deconv.metadata import Metadata
+from tvm_deconv.schedules.cpu.machine import is_cpu
 from tvm_deconv.schedules.cpu.processors import available_processors
 
 
@@ -108,8 +108,8 @@ def built(lowered: tvm.IRModule, description: Metadata, target: Target) -> Built
 
     To be called in the pass context in which TVM is to compile the kernels.
     """
-    is_cpu = backend_of(target).device_kind == "cpu"
-    made = Built(lowered, description, target, _compiled(lowered, target) if is_cpu else ())
+    libraries = _compiled(lowered, target) if is_cpu(target) else ()
+    made = Built(lowered, description, target, libraries)
     if not made.libraries:
         # In this context.
         _ = made.executable

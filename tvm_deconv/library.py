@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 
 import tvm
 
-from tvm_deconv.backends import backend_of
 from tvm_deconv.backends.linking import linker
 from tvm_deconv.built import Built
 from tvm_deconv.compiler import build, for_threads, pipeline_of
@@ -29,6 +28,7 @@ from tvm_deconv.pictures.progress import say
 from tvm_deconv.pixels import OF_BYTES, Pixels
 from tvm_deconv.schedules.budget import Growth
 from tvm_deconv.schedules.choice import AUTO
+from tvm_deconv.schedules.cpu.machine import is_cpu
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 from tvm_deconv.targets import TargetSpec, is_this_machine
 from tvm_deconv.threads import use_threads
@@ -77,7 +77,7 @@ def compile_library(
     command = linker(resolved)
     with replacing(output) as unfinished, TemporaryDirectory() as folder:
         built = build(model, shapes, resolved, passes, pixels)
-        if backend_of(resolved).device_kind == "cpu":
+        if is_cpu(resolved):
             built = built.with_objects(Path(folder))
         if _lacks_range(built.description):
             if is_this_machine(resolved):

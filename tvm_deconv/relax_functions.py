@@ -11,10 +11,6 @@ import tvm_ffi
 from tvm import relax, tirx
 from tvm.relax.expr_functor import PyExprMutator
 
-# The attribute of a function of free sizes that was an operator for a reshape.
-RESHAPE = "tvm_deconv.reshape"
-# That of a function that was an operator for a Concat: the axis.
-CONCAT = "tvm_deconv.concat"
 CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 # Those that write over an argument, too.
 KERNEL_CALLS = (CALL_TIR, tvm.ir.Op.get("relax.call_tir_inplace"))

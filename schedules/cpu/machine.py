@@ -129,6 +129,11 @@ _X86_L3_BYTES = 1024 * _KIB
 _DEFAULT_THREADS = 4
 
 
+def is_cpu(target: Target) -> bool:
+    """Whether a target is that of a processor; those of GPUs have one as their host."""
+    return target.kind.name == "llvm"
+
+
 def cpu_machine(target: Target) -> CpuMachine:
     """The machine that ``target`` compiles for.
 
@@ -138,7 +143,7 @@ def cpu_machine(target: Target) -> CpuMachine:
 
     Raises TargetError for a target that is not a CPU.
     """
-    if target.kind.name != "llvm":
+    if not is_cpu(target):
         raise TargetError(
             f"no schedules for {target.kind.name} yet (CPU only): give a target of kind llvm, "
             "such as host or raspberry-pi/4b-aarch64"
@@ -205,14 +210,12 @@ def _splits_vectors(target: Target) -> bool:
 
 
 def _has(target: Target, feature: str) -> bool:
-    if target.kind.name != "llvm":
-        return False
-    return llvm.has_feature(target, feature)
+    return is_cpu(target) and llvm.has_feature(target, feature)
 
 
 def is_this_processor(target: Target) -> bool:
     """Same architecture and same processor name as LLVM gives to the machine we run on."""
-    if target.kind.name != "llvm":
+    if not is_cpu(target):
         return False
     triple = target.attrs.get("mtriple") or llvm.default_triple()
     same_architecture = _architecture(triple) == _architecture(llvm.process_triple())

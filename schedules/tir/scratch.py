@@ -57,7 +57,8 @@ def in_own_coordinates(func: tirx.PrimFunc, keep: str = "") -> tirx.PrimFunc:
     blocks: list[SBlockRealize] = []
     tvm_ffi.structural_walk(root.block.body, (SBlockRealize, blocks.append))
     nests = [(realize, edit.loops_to(root, realize)) for realize in blocks]
-    kept, own = [], {}
+    kept: list[Any] = []
+    own: dict[Any, _Scratch] = {}
     for whole in root.block.alloc_buffers:
         if whole.name == keep:
             kept.append(whole)
@@ -66,9 +67,9 @@ def in_own_coordinates(func: tirx.PrimFunc, keep: str = "") -> tirx.PrimFunc:
 
     def load(node: TensorLoad) -> Any:
         scratch = own.get(node.source)
-        return (
-            node if scratch is None else tirx.BufferLoad(scratch.part, scratch.place(node.indices))
-        )
+        if scratch is None:
+            return node
+        return tirx.BufferLoad(scratch.part, scratch.place(node.indices))
 
     def store(node: tirx.BufferStore) -> Any:
         scratch = own.get(node.buffer)

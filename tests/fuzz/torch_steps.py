@@ -341,12 +341,13 @@ def shuffled_conv(net: Net, x: int) -> int:
 def enlarged_conv(net: Net, x: int) -> int:
     """A nearest resize, perhaps pads, and a convolution."""
     shape = _image(net, x, 4)
-    factor = net.draw.pick((2, 3, 2.0, 1.5))
+    factor = net.draw.pick((2, 3, 2.0, 1.5, "odd"))
     mode = net.draw.pick(("nearest", "nearest-exact"), [4, 1])
+    # The sizes of a map that was halved, rounding up.
+    odd = {"size": tuple(2 * n - 1 for n in shape[2:])}
+    options = odd if factor == "odd" else {"scale_factor": factor}
     large = net.add(
-        f"interpolate[scale_factor={factor}, {mode}]",
-        lambda v: F.interpolate(v, scale_factor=factor, mode=mode),
-        x,
+        f"interpolate[{options}, {mode}]", lambda v: F.interpolate(v, **options, mode=mode), x
     )
     if net.draw.chance(0.4):
         large = pad(net, large)

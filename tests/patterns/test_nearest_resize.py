@@ -18,7 +18,7 @@ from relax_helpers import (
     upsample,
 )
 from tvm import relax
-from upsampling_cases import resize_cases
+from upsampling_cases import NEAREST_MODES, resize_cases
 
 from tvm_deconv.transform import rewrite_upsampling
 
@@ -264,19 +264,7 @@ def test_a_convolution_between_resize_and_shuffle_goes_to_the_shuffle():
 
 @pytest.mark.parametrize(
     ("mode", "rounding", "factor"),
-    [
-        ("half_pixel", "round", 2),
-        ("half_pixel", "round_prefer_floor", 3),
-        ("half_pixel", "round_prefer_ceil", 4),
-        ("pytorch_half_pixel", "round", 2),
-        ("asymmetric", "floor", 3),
-        ("asymmetric", "", 2),
-        ("asymmetric", "round_prefer_floor", 2),
-        ("tf_half_pixel_for_nn", "floor", 3),
-        ("align_corners", "round", 2),
-        ("align_corners", "", 2),
-        ("tf_crop_and_resize", "round", 2),
-    ],
+    [*NEAREST_MODES, ("tf_crop_and_resize", "round", 2)],
 )
 def test_a_mode_whose_index_map_is_nearest_is_rewritten(mode, rounding, factor):
     def body(builder, x):

@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 import tvm
 from onnx_net import Net
+from quantized_networks import assert_equal_but_for_ties, by_onnx_runtime, quantized
 from tvm import relax
 
 import tvm_deconv
@@ -63,6 +64,18 @@ def test_a_resize_to_an_odd_size_is_rewritten_and_equals_onnx_runtime(model):
     (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
     main = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"]
     np.testing.assert_allclose(main(tvm.runtime.tensor(x)).numpy(), expected, rtol=0, atol=2e-5)
+
+
+def test_bytes_to_an_odd_size_stay_resized_and_equal_onnx_runtime(tmp_path):
+    net = Net((1, 8, 7, 6))
+    model = quantized(net, net.conv(to_sizes(net, "x", 1, 8, 13, 12), 8, 8), tmp_path)
+    _, report = rewrite_upsampling(load(model))
+    (layer,) = report.layers
+    assert "axis H is cropped to no multiple of the factor 2 and padded" in layer.reason
+    x = np.random.default_rng(3).random((1, 8, 7, 6)).astype("float32")
+    main = relax.VirtualMachine(tvm_deconv.compile(model), tvm.cpu())["main"]
+    got = main(tvm.runtime.tensor(x)).numpy()
+    assert_equal_but_for_ties(got, by_onnx_runtime(model, x))
 
 
 def test_a_resize_to_an_odd_size_that_no_convolution_reads_says_so():

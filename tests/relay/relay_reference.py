@@ -43,30 +43,22 @@ def _reshape(call: relay.Call, x: np.ndarray) -> np.ndarray:
     return x.reshape(_shape(call))
 
 
-def _to_nchw(layout: str, x: np.ndarray) -> np.ndarray:
-    return x.transpose([layout.index(name) for name in "NCHW"])
-
-
-def _from_nchw(layout: str, x: np.ndarray) -> np.ndarray:
-    return x.transpose(["NCHW".index(name) for name in layout])
-
-
 def _conv2d(call: relay.Call, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     a = call.attrs
     assert [int(s) for s in a.strides] == [1, 1]
     w = w.transpose([a.kernel_layout.index(name) for name in "OIHW"])
     p, dilation = [int(p) for p in a.padding], [int(d) for d in a.dilation]
     padding = p if len(p) == 4 else [p[0], p[-1]] * 2
-    y = reference.conv2d(_to_nchw(a.data_layout, x), w, padding, dilation, int(a.groups))
-    return _from_nchw(a.out_layout or a.data_layout, y)
+    y = reference.conv2d(reference.to_nchw(a.data_layout, x), w, padding, dilation, int(a.groups))
+    return reference.from_nchw(a.out_layout or a.data_layout, y)
 
 
 def _conv2d_transpose(call: relay.Call, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     a = call.attrs
     assert a.kernel_layout == "IOHW"
     numbers = ([int(v) for v in v] for v in (a.strides, a.padding, a.output_padding, a.dilation))
-    y = reference.conv2d_transpose(_to_nchw(a.data_layout, x), w, *numbers, int(a.groups))
-    return _from_nchw(a.data_layout, y)
+    y = reference.conv2d_transpose(reference.to_nchw(a.data_layout, x), w, *numbers, int(a.groups))
+    return reference.from_nchw(a.data_layout, y)
 
 
 def _copied(x: np.ndarray, axis: int, target: int, mode: str, rounding: str) -> np.ndarray:
@@ -91,7 +83,7 @@ def _linear(x: np.ndarray, axis: int, target: int) -> np.ndarray:
 
 def _resize2d(call: relay.Call, x: np.ndarray) -> np.ndarray:
     a = call.attrs
-    x = _to_nchw(a.layout, x)
+    x = reference.to_nchw(a.layout, x)
     for axis, target in zip((2, 3), (int(d) for d in a.size), strict=True):
         if a.method == "linear":
             assert a.coordinate_transformation_mode in ("half_pixel", "pytorch_half_pixel")
@@ -99,22 +91,22 @@ def _resize2d(call: relay.Call, x: np.ndarray) -> np.ndarray:
             continue
         assert a.method == "nearest_neighbor"
         x = _copied(x, axis, target, a.coordinate_transformation_mode, a.rounding_method)
-    return _from_nchw(a.layout, x)
+    return reference.from_nchw(a.layout, x)
 
 
 def _upsampling(call: relay.Call, x: np.ndarray) -> np.ndarray:
     a = call.attrs
     assert (a.method, a.align_corners) == ("nearest_neighbor", 0)
-    x = _to_nchw(a.layout, x)
+    x = reference.to_nchw(a.layout, x)
     for axis, scale in ((2, a.scale_h), (3, a.scale_w)):
         x = _copied(x, axis, round(x.shape[axis] * scale), "asymmetric", "")
-    return _from_nchw(a.layout, x)
+    return reference.from_nchw(a.layout, x)
 
 
 def _depth_to_space(call: relay.Call, x: np.ndarray) -> np.ndarray:
     a = call.attrs
-    y = reference.pixel_shuffle(_to_nchw(a.layout, x), [int(a.block_size)] * 2, a.mode)
-    return _from_nchw(a.layout, y)
+    y = reference.pixel_shuffle(reference.to_nchw(a.layout, x), [int(a.block_size)] * 2, a.mode)
+    return reference.from_nchw(a.layout, y)
 
 
 def _widths(call: relay.Call) -> list[list[int]]:
@@ -153,7 +145,7 @@ def _strided_slice(call: relay.Call, x: np.ndarray) -> np.ndarray:
 def _border_lines(call: relay.Call, x: np.ndarray) -> np.ndarray:
     a = call.attrs
     axis, (begin, end) = int(a["axis"]), (int(width) for width in a["copies"])
-    x = _to_nchw(a["layout"], x)
+    x = reference.to_nchw(a["layout"], x)
     places = [place for place, is_read in zip((0, -1), a["ends"], strict=True) if int(is_read)]
     lines = np.concatenate([x.take(place, axis) for place in places], 1)
     factor = int(a["factor"])
@@ -167,7 +159,7 @@ def _border_lines(call: relay.Call, x: np.ndarray) -> np.ndarray:
 def _add_border(call: relay.Call, y: np.ndarray, line: np.ndarray) -> np.ndarray:
     a = call.attrs
     axis, counts = int(a["axis"]), [int(count) for count in a["counts"]]
-    y = _to_nchw(a["layout"], y).copy()
+    y = reference.to_nchw(a["layout"], y).copy()
     depth = max(counts)
     sides = line.reshape(len(y), -1, y.shape[1], depth, line.shape[3])
     moved, side = np.moveaxis(y, axis, 2), 0
@@ -176,7 +168,7 @@ def _add_border(call: relay.Call, y: np.ndarray, line: np.ndarray) -> np.ndarray
             if p < moved.shape[2]:
                 moved[:, :, place] += sides[:, side, :, p]
         side += count > 0
-    return _from_nchw(a["layout"], y)
+    return reference.from_nchw(a["layout"], y)
 
 
 def _layout_transform(call: relay.Call, x: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from relay_helpers import (
     upsample,
 )
 from tvm import relay
-from upsampling_cases import resize_cases
+from upsampling_cases import NEAREST_MODES, resize_cases
 
 from tvm_deconv.relay import rewrite_upsampling
 
@@ -153,21 +153,7 @@ def test_layouts_that_convert_layout_leaves_are_seen_through():
     assert_close(relay_reference.evaluate(new, x), relay_reference.evaluate(mod, x))
 
 
-@pytest.mark.parametrize(
-    ("mode", "rounding", "factor"),
-    [
-        ("half_pixel", "round", 2),
-        ("half_pixel", "round_prefer_floor", 3),
-        ("half_pixel", "round_prefer_ceil", 4),
-        ("pytorch_half_pixel", "round", 2),
-        ("asymmetric", "floor", 3),
-        ("asymmetric", "", 2),
-        ("asymmetric", "round_prefer_floor", 2),
-        ("tf_half_pixel_for_nn", "floor", 3),
-        ("align_corners", "round", 2),
-        ("align_corners", "", 2),
-    ],
-)
+@pytest.mark.parametrize(("mode", "rounding", "factor"), NEAREST_MODES)
 def test_a_mode_whose_index_map_is_nearest_is_rewritten(mode, rounding, factor):
     """TVM's own resize is the judge of the index map, a convolution by 1 of the values."""
     up = lambda x: resize(x, (5 * factor, 4 * factor), "NCHW", mode, rounding)  # noqa: E731

@@ -9,12 +9,14 @@ import pytest
 
 @pytest.fixture(scope="module")
 def small_generations():
-    """A search thinks of a quarter of the candidates or less, and measures as many as before."""
+    """A search thinks of an eighth of the candidates or less, and measures as many as before."""
     from tvm_deconv.tuning import ops, search
 
-    small = partial(ops.EvolutionarySearch, population_size=32, init_min_unmeasured=8)
+    few = {"population_size": 32, "init_min_unmeasured": 8, "genetic_num_iters": 2}
+    small = partial(ops.EvolutionarySearch, **few)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "_POPULATION", 64)
+        patch.setattr(search, "_GENERATIONS", 2)
         patch.setattr(ops, "EvolutionarySearch", small)
         yield
 

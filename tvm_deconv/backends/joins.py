@@ -19,9 +19,9 @@ import tvm
 from tvm import relax, te, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from tvm_deconv.annotations import CONCATENATED
 from tvm_deconv.relax_functions import (
     CALL_TIR,
-    CONCAT,
     KERNEL_CALLS,
     dataflow_bindings,
     kernel_of,
@@ -123,7 +123,7 @@ class _Layout:
     def _axis(self, var: relax.Var) -> int | None:
         """The axis of a Concat whose parts lie one behind the other; None for anything else."""
         kernel = self._kernels.get(var)
-        axis = (kernel.func.attrs or {}).get(CONCAT) if kernel is not None else None
+        axis = (kernel.func.attrs or {}).get(CONCATENATED) if kernel is not None else None
         if kernel is None or axis is None or not isinstance(var, relax.DataflowVar):
             return None
         axis, sizes = int(axis), var.ty.shape.values
@@ -220,7 +220,7 @@ class _Write(PyExprMutator):
             self._copy(var, var)
         elif part is None or kernel is None:
             super().visit_var_binding_(binding)
-        elif CONCAT in (kernel.func.attrs or {}):
+        elif CONCATENATED in (kernel.func.attrs or {}):
             self._copy(var, part.whole)
         else:
             self._write(kernel, part)

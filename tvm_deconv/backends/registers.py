@@ -9,7 +9,7 @@ takes 0.02 in memory, which the generator does not look into. LLVM makes the sam
     a = x[place]; b = a * w; y[place] = b
     => a[0] = x[place]; b[0] = a[0] * w; y[place] = b[0]
 
-Names of integers stay, but for those that are hidden (``schedules.tir.writing.opaque``): what is
+Names of integers stay, but for those that are hidden (``schedules.tir.hiding``): what is
 known of an address says how it is aligned, and of the others the generator knows nothing.
 """
 

@@ -21,7 +21,8 @@ from tvm.relax.analysis import has_reshape_pattern
 from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.s_tir import SBlock, SBlockRealize
 
-from tvm_deconv.relax_functions import RESHAPE, dataflow_bindings, kernel_of, with_changed
+from tvm_deconv.annotations import RESHAPED
+from tvm_deconv.relax_functions import dataflow_bindings, kernel_of, with_changed
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.ViewReshapes")
@@ -59,7 +60,7 @@ def is_reshape(func: tirx.PrimFunc) -> bool:
     """Whether a function copies one tensor to another with every element in its place."""
     if _is_empty(func):
         return False
-    if moves_unit_axes(func) or (RESHAPE in func.attrs and _is_alone(func)):
+    if moves_unit_axes(func) or (RESHAPED in func.attrs and _is_alone(func)):
         return True
     return _keeps_its_size(func) and has_reshape_pattern(func)
 

@@ -32,6 +32,7 @@ from tvm import relax, te, tirx
 
 from tvm_deconv.algebra.reads import reads
 from tvm_deconv.annotations import INTERPOLATED, READS, REPEATED, RESAMPLED
+from tvm_deconv.schedules.algorithms.expressions import static
 
 from .numbers_tir import TensorIR
 from .resampled import (
@@ -43,7 +44,6 @@ from .resampled import (
     linear_factor,
     place_of,
     repeats,
-    static,
     tables,
     whole_factor,
     whole_ratio,

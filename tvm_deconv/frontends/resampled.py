@@ -205,8 +205,3 @@ def is_fixed(axis: Resampled, size: Any) -> bool:
 def arithmetic_of(kernel: Kernel, dtype: str) -> str:
     """The type of coordinates and weights."""
     return "float64" if dtype == "float64" and not isinstance(kernel, Nearest) else "float32"
-
-
-def static(dim: Any) -> Any:
-    """A size as an int where it is a number."""
-    return int(dim.value) if isinstance(dim, tvm.tirx.IntImm) else dim

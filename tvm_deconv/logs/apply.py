@@ -11,7 +11,7 @@ from tvm.s_tir.meta_schedule.database import JSONDatabase
 from tvm.target import Target
 
 from tvm_deconv.errors import LogError, first_line
-from tvm_deconv.schedules.cpu.machine import cpu_machine
+from tvm_deconv.schedules.cpu.machine import cpu_machine, is_cpu
 from tvm_deconv.schedules.rest.default import is_scheduled
 from tvm_deconv.schedules.tir.nan_maxima import with_nan_kept
 from tvm_deconv.schedules.tir.periods import with_whole_periods
@@ -42,7 +42,7 @@ def _apply(log: LogFolder, target: Target) -> tvm.transform.Pass:
     def run(mod: tvm.IRModule, _context: tvm.transform.PassContext) -> tvm.IRModule:
         with database, target:
             found = relax.transform.MetaScheduleApplyDatabase()(mod)
-        return _for_llvm(mod, found, target) if target.kind.name == "llvm" else found
+        return _for_llvm(mod, found, target) if is_cpu(target) else found
 
     return run
 

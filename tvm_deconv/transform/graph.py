@@ -21,6 +21,7 @@ from tvm_deconv.patterns import graph as patterns
 from tvm_deconv.patterns import operators
 from tvm_deconv.patterns.linear import not_folded
 from tvm_deconv.relax_functions import Remembered
+from tvm_deconv.schedules.algorithms.expressions import static
 from tvm_deconv.size_errors import readable
 
 from .constants import Constants
@@ -265,11 +266,6 @@ def shape_of(expr: relax.Expr) -> tuple[Any, ...] | None:
 
 def dtype_of(expr: relax.Expr) -> str:
     return str(expr.ty.dtype)
-
-
-def static(dim: Any) -> Any:
-    """A dimension as int if it is one."""
-    return int(dim.value) if isinstance(dim, tvm.tirx.IntImm) else dim
 
 
 def known_sizes(dims: Sequence[Any]) -> tuple[int | None, ...]:

@@ -11,15 +11,16 @@ from tvm import relax, te, tirx, topi
 from tvm.relax.backend.cpu_generic import pipeline as stock
 from tvm.target import Target
 
+from tvm_deconv.annotations import CONCATENATED, RESHAPED
 from tvm_deconv.pads import pad_by_sizes
 from tvm_deconv.patterns.layouts import begins_and_ends
-from tvm_deconv.relax_functions import CALL_TIR, CONCAT, RESHAPE
+from tvm_deconv.relax_functions import CALL_TIR
 
 from .fuse import FuseNamed
-from .graph import dtype_of, shape_of
+from .graph import CONCAT, PAD, dtype_of, shape_of
+from .keep_bytes import QUANTIZE
 
 _FUSION = "FuseOps"
-_CONCAT, _PAD, _QUANTIZE = "relax.concat", "relax.nn.pad", "relax.quantize"
 _RESHAPES = ("relax.flatten", "relax.reshape")
 # All of their values are numbers of float32.
 _STORED = ("int8", "uint8", "int16", "uint16")
@@ -31,7 +32,7 @@ def legalize_passes(target: Target) -> list[tvm.transform.Pass]:
     _, *rest = stock.legalize_passes(target)
     pools = {name: _max_pool(pool) for name, pool in _POOLS.items()}
     reshapes = dict.fromkeys(_RESHAPES, _reshape)
-    own = {_PAD: _pad, _QUANTIZE: _quantize, _CONCAT: _concat_once(), **pools, **reshapes}
+    own = {PAD: _pad, QUANTIZE: _quantize, CONCAT: _concat_once(), **pools, **reshapes}
     rest = [FuseNamed() if made.info.name == _FUSION else made for made in rest]
     return [relax.transform.LegalizeOps(own), *rest]
 
@@ -59,7 +60,9 @@ def _concat_once() -> Callable[..., relax.Expr]:
         if not (isinstance(made, relax.Call) and made.op == CALL_TIR and rank):
             return made
         kernel = made.args[0]
-        marked = builder.get()[kernel].with_attr(CONCAT, 0 if axis is None else int(axis) % rank)
+        marked = builder.get()[kernel].with_attr(
+            CONCATENATED, 0 if axis is None else int(axis) % rank
+        )
         builder.update_func(kernel, marked)
         if is_fixed:
             known[key] = marked
@@ -76,7 +79,7 @@ def _reshape(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     if known or not isinstance(made, relax.Call) or made.op != CALL_TIR:
         return made
     kernel = made.args[0]
-    builder.update_func(kernel, builder.get()[kernel].with_attr(RESHAPE, True))
+    builder.update_func(kernel, builder.get()[kernel].with_attr(RESHAPED, True))
     return made
 
 

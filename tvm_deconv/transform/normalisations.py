@@ -22,6 +22,8 @@ from tvm import relax, te, tirx
 from tvm.relax.expr_functor import PyExprMutator
 from tvm.target import Target
 
+from tvm_deconv.schedules.cpu.machine import is_cpu
+
 from .graph import Graph, dtype_of, same, same_shape, shape_of
 from .rebind import Emit, with_other_values
 
@@ -52,7 +54,7 @@ class MergeNormalisations:
     """Relax module pass: what the module's docstring says."""
 
     def __init__(self, target: Target) -> None:
-        self._is_cpu = str(target.kind.name) == "llvm"
+        self._is_cpu = is_cpu(target)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext

@@ -24,6 +24,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.target import Target
 
 from tvm_deconv.relax_functions import holds, with_rebuilt
+from tvm_deconv.schedules.cpu.machine import is_cpu
 
 from .graph import dtype_of, op_name, same_shape, shape_of
 
@@ -41,7 +42,7 @@ class ReadTransposed:
     """Relax module pass: what the module's docstring says, in float32 and for processors."""
 
     def __init__(self, target: Target) -> None:
-        self._is_cpu = str(target.kind.name) == "llvm"
+        self._is_cpu = is_cpu(target)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext

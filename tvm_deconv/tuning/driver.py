@@ -36,7 +36,7 @@ from .outcome import Outcome
 from .peak import device_peak
 from .progress import Progress
 from .runner import DeviceRunner, make_runner
-from .tasks import Tunable, op_tasks_of, tasks_of
+from .tasks import ModelOrNames, op_tasks_of, tasks_of
 
 TRIALS = 64
 
@@ -72,7 +72,7 @@ class TuningReport:
 
 
 def tune(
-    what: Tunable,
+    what: ModelOrNames,
     target: TargetSpec = "host",
     *,
     shapes: Shapes | None = None,

@@ -34,7 +34,7 @@ from tvm_deconv.workloads.selection import Measurable, select
 # Workloads quantized to 8 bits.
 EIGHT_BITS = "int8"
 # A model, or names as ``tvm-deconv bench --workloads`` takes them.
-Tunable: TypeAlias = Model | Sequence[str]
+ModelOrNames: TypeAlias = Model | Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class OpTask:
 
 
 def tasks_of(
-    what: Tunable, shapes: Shapes | None, target: Target, dtype: str = ACCUMULATE_DTYPE
+    what: ModelOrNames, shapes: Shapes | None, target: Target, dtype: str = ACCUMULATE_DTYPE
 ) -> list[Task]:
     """The layers that ``compile`` computes in kernels of ours, each once.
 
@@ -84,7 +84,7 @@ def tasks_of(
 
 
 def op_tasks_of(
-    what: Tunable, shapes: Shapes | None, target: Target, dtype: str = ACCUMULATE_DTYPE
+    what: ModelOrNames, shapes: Shapes | None, target: Target, dtype: str = ACCUMULATE_DTYPE
 ) -> list[OpTask]:
     """The functions of fixed shape that no template of ours covers, each once.
 
@@ -100,7 +100,9 @@ def op_tasks_of(
     return list(tasks.values())
 
 
-def _modules(what: Tunable, shapes: Shapes | None, dtype: str) -> list[tuple[str, tvm.IRModule]]:
+def _modules(
+    what: ModelOrNames, shapes: Shapes | None, dtype: str
+) -> list[tuple[str, tvm.IRModule]]:
     """Modules to look for layers in, and names for what is found in each."""
     if isinstance(what, Sequence) and not isinstance(what, str):
         if shapes:

@@ -6,6 +6,7 @@ maps with divisions, is replaced here by straight-line vector code that means th
     pad, spread, transform   one nest over input channels: deal the columns of a row out to vectors,
                              from the input, or near its borders from a copy in three runs (zeros,
                              input, zeros); transform the columns of all its tiles, then their rows
+                             in turns with dealing out what comes next
     outputs, store           one nest over the channels of a block: inverse transform of columns to
                              a scratch of some KiB, then of one row after the other, interleaved
                              into whole vectors; only vectors that lie inside the strip and the

@@ -3,192 +3,141 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from tvm import tirx
-from tvm.sym import Analyzer
 
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.hiding import of_any_length
 from tvm_deconv.schedules.tir.straight_line import StraightLine
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
+from .dealing import Slice, copy_row, fetch_row, spread_row
 from .filters import transformed
 from .strip import ROWS, Strip
-from .tile import LINE
 
 
 def read_inputs(strip: Strip) -> tirx.Stmt:
-    """for ic: for tile along the depth: read its slices; transform the depth, then each slice."""
-    layout, d = strip.layout, strip.layout.d
+    """transform[u, v, ic, k, tiles] = B^T d B of all tiles of the strip."""
+    nest = _read_in_turns(strip) if strip.layout.d.points == 1 else _read_stacks(strip)
+    return edit.sequence([*_clear_beyond(strip), nest])
+
+
+def _read_in_turns(strip: Strip) -> tirx.Stmt:
+    """for channel, tile along the depth, row of tiles: for row of their input: transform a row of
+    those before; deal out this one. Then transform the columns of these.
+
+    What is transformed is stored to the level-2 cache, of which a line takes four cycles, while
+    what is dealt out takes shuffles: in turns, either hides some of the other. Measured on an Intel
+    Xeon (model 207): 28 channels of 320x180 take 0.92 of the time to be read and transformed.
+    """
+    layout, d, h = strip.layout, strip.layout.d, strip.layout.h
+    rows, units = h.filter.inputs * h.step, h.points * h.step
+    planes = d.positions * h.positions
+    step = strip.loop("step", layout.group_inputs * planes + 1)
+
+    def tiles_of(number: Any) -> tuple[Slice, Any]:
+        """A step's slice, and which row of tiles it is."""
+        zero = edit.zero_like(number)
+        channel = number // planes if planes > 1 else number
+        deep = number // h.positions % d.positions if d.positions > 1 else zero
+        return Slice(channel, deep, zero), number % h.positions if h.positions > 1 else zero
+
+    now, ty = tiles_of(step.loop_var)
+    before, ty_before = tiles_of(step.loop_var - 1)
+    is_one = step.loop_var < layout.group_inputs * planes
+    top = ty * h.unit
+    each = -(-units // rows)
+
+    def copied(i: Any, place: Any) -> tirx.Stmt:
+        return copy_row(strip, now, top + i, place)
+
+    def dealt(i: Any, place: Any) -> tirx.Stmt:
+        fetch, spread = fetch_row(strip, now, top + i), spread_row(strip, now, top + i, place)
+        return tirx.SeqStmt([fetch, spread])
+
+    def new(deal: Callable[[Any, Any], tirx.Stmt]) -> Callable[[Any, Any], tirx.Stmt]:
+        """Of rows that are not of the tiles above, too."""
+
+        def of(i: Any, place: Any) -> tirx.Stmt:
+            is_new = [tirx.any(ty == 0, i >= rows - h.unit)] if h.positions > 1 else []
+            return tirx.IfThenElse(tirx.all(is_one, *is_new), deal(i, place), None)
+
+        return of
+
+    def in_turn(i: Any, place: Any) -> tirx.Stmt:
+        turn = strip.loop("turn", each)
+        unit = i * each + turn.loop_var
+        transform = _transform_rows(strip, before, ty_before, unit)
+        some = [unit < units] if units % each or units // each < rows else []
+        ready = tirx.all(step.loop_var > 0, *some)
+        transform = edit.rebuild([turn], tirx.IfThenElse(ready, transform, None))
+        return tirx.SeqStmt([transform, new(dealt)(i, place)])
+
+    passes = [_rows_in_groups(strip, rows, [new(copied), in_turn])]
+    if h.points > 1:
+        columns = _transform_columns(strip, now, ty)
+        passes.append(tirx.IfThenElse(is_one, columns, None))
+    nest = edit.rebuild([step], edit.sequence(passes))
+    return edit.sequence([*_clear_reach(strip), nest])
+
+
+def _read_stacks(strip: Strip) -> tirx.Stmt:
+    """for channel, tile along the depth: deal out its slices; transform the depth; then, for each
+    point of it and row of tiles: transform columns, then rows."""
+    layout, d, h = strip.layout, strip.layout.d, strip.layout.h
     channel = strip.loop("ic", layout.group_inputs)
     deep = strip.loop("tz", d.positions)
     k, point = strip.loop("k", d.points), strip.loop("k", d.points)
-    at = _Slice(channel.loop_var, deep.loop_var, k.loop_var)
-    passes = [edit.rebuild([k], _read_slice(strip, at))]
-    if d.points > 1:
-        passes.append(_transform_depth(strip))
-    passes.append(edit.rebuild([point], _transform_tiles(strip, replace(at, k=point.loop_var))))
-    body = edit.rebuild([deep], tirx.SeqStmt(passes))
-    if layout.reach < layout.read_tiles:
-        last = strip.loop("k", d.points)
-        span, later = (layout.reach, layout.read_tiles), last.loop_var * layout.point_tiles
-        beyond = strip.clear(strip.transform, *span, at.channel, later=later)
-        body = tirx.SeqStmt([body, edit.rebuild([last], beyond)])
-    return edit.sequence([*_clear_beyond(strip), edit.rebuild([channel], body)])
+    ty, unit = strip.loop("ty", h.positions), strip.loop("unit", h.points * h.step)
+    at = Slice(channel.loop_var, deep.loop_var, k.loop_var)
+
+    def copied(i: Any, place: Any) -> tirx.Stmt:
+        return copy_row(strip, at, i, place)
+
+    def dealt(i: Any, place: Any) -> tirx.Stmt:
+        return tirx.SeqStmt([fetch_row(strip, at, i), spread_row(strip, at, i, place)])
+
+    deal = edit.rebuild([k], _rows_in_groups(strip, h.inputs, [copied, dealt]))
+    of_point = Slice(channel.loop_var, deep.loop_var, point.loop_var)
+    passes = [edit.rebuild([unit], _transform_rows(strip, of_point, ty.loop_var, unit.loop_var))]
+    if h.points > 1:
+        passes.insert(0, _transform_columns(strip, of_point, ty.loop_var))
+    tiles = edit.rebuild([point, ty], edit.sequence(passes))
+    body = tirx.SeqStmt([deal, _transform_depth(strip), tiles])
+    nest = edit.rebuild([channel, deep], body)
+    return edit.sequence([*_clear_reach(strip), nest])
 
 
-@dataclass(frozen=True)
-class _Slice:
-    """Of an input channel: one of those of tile ``deep`` along the depth, or one of its points."""
-
-    channel: Any
-    deep: Any
-    k: Any
-
-
-def _read_slice(strip: Strip, at: _Slice) -> tirx.Stmt:
-    """for group of rows: pad what lies near a border, then spread all.
+def _rows_in_groups(
+    strip: Strip, rows: int, parts: list[Callable[[Any, Any], tirx.Stmt]]
+) -> tirx.Stmt:
+    """for group of rows: each part of all of them, given a row and its place in the group.
 
     A vector that is loaded right after two stores that it overlaps waits for both to leave the
     core; a few rows later they have left.
     """
-    group = strip.loop("rows", -(-strip.layout.h.inputs // ROWS))
-    passes = [
-        _each_row(strip, group, partial(body, strip, at)) for body in (_copy_row, _spread_row)
-    ]
-    return edit.rebuild([group], tirx.SeqStmt(passes))
+    group = strip.loop("rows", -(-rows // ROWS))
+
+    def of_each(part: Callable[[Any, Any], tirx.Stmt]) -> tirx.Stmt:
+        row = strip.loop("i", of_any_length(ROWS, strip.x.shape))
+        i = group.loop_var * ROWS + row.loop_var
+        stmt = part(i, row.loop_var)
+        if rows % ROWS:
+            stmt = tirx.IfThenElse(i < rows, stmt, None)
+        return edit.rebuild([row], stmt)
+
+    return edit.rebuild([group], edit.sequence([of_each(part) for part in parts]))
 
 
-def _each_row(strip: Strip, group: tirx.For, body: Callable[[Any, Any], tirx.Stmt]) -> tirx.Stmt:
-    """for rows of a group: body(row of the slice, row of the group)."""
-    row = strip.loop("i", of_any_length(ROWS, strip.x.shape))
-    i = group.loop_var * ROWS + row.loop_var
-    stmt = body(i, row.loop_var)
-    if strip.layout.h.inputs % ROWS:
-        stmt = tirx.IfThenElse(i < strip.layout.h.inputs, stmt, None)
-    return edit.rebuild([row], stmt)
-
-
-def _copy_row(strip: Strip, at: _Slice, i: Any, place: Any) -> tirx.Stmt:
-    """rows[place] = zeros, x, zeros; but not what is dealt out right from x."""
-    layout, w = strip.layout, strip.layout.w
-    n, sy, sx, f, g, _ = strip.place
-    y, there, first = _origin(strip, at, i)
-    width = strip.x.shape[3]
-    count = edit.const_like(first, layout.row_inputs)
-    before, after = edit.border_of(first, count, width)
-    zero = tirx.const(0, ACCUMULATE_DTYPE)
-    whole = w.unit * strip.lanes
-
-    def run(begin: Any, end: Any, value: Any) -> tirx.Stmt:
-        extent = Analyzer().simplify(tirx.max(end - begin, 0))
-        loop = strip.loop("j", extent)
-        j = begin + loop.loop_var
-        return edit.rebuild([loop], tirx.BufferStore(strip.rows, value(j), [place, j]))
-
-    def zeros(_: Any) -> Any:
-        return zero
-
-    def copied(j: Any) -> Any:
-        channel = g * layout.group_inputs + at.channel
-        row = (at.deep * layout.d.unit + at.k) * layout.h.inputs + i
-        return strip.input_at([n, sy, sx, f, channel, row, j])
-
-    left = after
-    if strip.reads_input:
-        left = tirx.min(after, (before + (whole - 1)) // whole * whole)
-    right = tirx.max(left, tirx.min(after // whole, layout.chunks) * whole)
-    inside = tirx.SeqStmt(
-        [
-            _fetch_row(strip, n, g * strip.conv.group_inputs + at.channel + 1, y, first),
-            run(edit.zero_like(first), before, zeros),
-            run(before, left, copied),
-            run(right, after, copied),
-            run(after, count, zeros),
-        ]
-    )
-    all_zeros = run(edit.zero_like(first), count, zeros)
-    return tirx.IfThenElse(tirx.all(*there), inside, all_zeros)
-
-
-def _origin(strip: Strip, at: _Slice, i: Any) -> tuple[Any, list[Any], Any]:
-    """Row of the input that row ``i`` of a slice is, what holds if there is one, and its first
-    column."""
-    d, w = strip.layout.d, strip.layout.w
-    _, sy, sx, f, _, _ = strip.place
-    y, there = strip.places.read(sy, f, at.deep * d.unit + at.k, i)
-    return y, there, sx * w.span + w.first
-
-
-def _fetch_row(strip: Strip, n: Any, channel: Any, y: Any, first: Any) -> tirx.Stmt:
-    """Prefetch a row of the next channel: without it, waiting for memory takes as long as all
-    else that is done to the input. A prefetch beyond the input does no harm."""
-    values = LINE * 4 // (strip.x.dtype.bits // 8)
-    line = strip.loop("line", -(-strip.layout.row_inputs // values))
-    load = tirx.BufferLoad(strip.x, [n, channel, y, first + line.loop_var * values])
-    return edit.rebuild([line], edit.prefetch(load))
-
-
-def _spread_row(strip: Strip, at: _Slice, i: Any, place: Any) -> tirx.Stmt:
-    """spread[k, i, p, t] = rows[place, m*t + p], with the tiles of all residues for m.
-
-    What lies inside the input is read there. A vector of a copy that was not stored as that vector
-    waits for all that was stored before it to reach the cache: transformed tiles, in level 2.
-    """
-    layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
-    n, _, _, _, g, _ = strip.place
-    y, there, first = _origin(strip, at, i)
-    width = strip.x.shape[3]
-    i = at.k * layout.h.inputs + i
-
-    def dealt(start: Any, count: int, deal: Callable[..., tirx.Stmt]) -> tirx.Stmt:
-        """deal(load) of ``count`` samples from ``start`` on; load(j) is of a vector of a row."""
-
-        def of_copy(j: Any) -> Any:
-            return strip.load(strip.rows, [place, start + j])
-
-        def of_input(j: Any) -> Any:
-            c = g * strip.conv.group_inputs + at.channel
-            value = strip.load(strip.x, [n, c, y, first + start + j])
-            return value.astype(f"{ACCUMULATE_DTYPE}x{lanes}")
-
-        if not strip.reads_input:
-            return deal(of_copy)
-        begin, end = first + start, first + start + count
-        inside = tirx.all(*there, begin >= 0, end <= width)
-        return tirx.IfThenElse(inside, deal(of_input), deal(of_copy))
-
-    chunk = strip.loop("t", layout.chunks)
-
-    def whole(load: Callable[[Any], Any]) -> tirx.Stmt:
-        code = StraightLine()
-        vectors = [code.name(load(part * lanes)) for part in range(w.unit)]
-        for residue, vector in enumerate(code.deinterleave(vectors)):
-            target = [i, residue, chunk.loop_var * lanes]
-            code.statements.append(strip.put(strip.spread, target, vector))
-        return tirx.SeqStmt(code.statements)
-
-    def beyond(load: Callable[[Any], Any]) -> tirx.Stmt:
-        """Each in the first lane of a vector, since it is read as one."""
-        places = [[i, sample, end] for sample in range(layout.tail)]
-        return edit.sequence([strip.put(strip.spread, to, load(to[1])) for to in places])
-
-    end = layout.chunks * lanes
-    start = chunk.loop_var * (w.unit * lanes)
-    chunks = edit.rebuild([chunk], dealt(start, w.unit * lanes, whole))
-    if not layout.tail:
-        return chunks
-    if layout.tail <= w.unit:
-        rest = dealt(edit.const_like(start, end * w.unit), layout.tail - 1 + lanes, beyond)
-    else:
-        sample = strip.loop("s", layout.tail)
-        value = tirx.BufferLoad(strip.rows, [place, end * w.unit + sample.loop_var])
-        target = [i, sample.loop_var % w.unit, end + sample.loop_var // w.unit]
-        rest = edit.rebuild([sample], tirx.BufferStore(strip.spread, value, target))
-    return tirx.SeqStmt([chunks, rest])
+def _clear_reach(strip: Strip) -> list[tirx.Stmt]:
+    """Transformed tiles beyond the strip's, which products are computed from, too; or nothing."""
+    layout = strip.layout
+    if layout.reach >= layout.read_tiles:
+        return []
+    channel, k = strip.loop("ic", layout.group_inputs), strip.loop("k", layout.d.points)
+    span, later = (layout.reach, layout.read_tiles), k.loop_var * layout.point_tiles
+    beyond = strip.clear(strip.transform, *span, channel.loop_var, later=later)
+    return [edit.rebuild([channel, k], beyond)]
 
 
 def _clear_beyond(strip: Strip) -> list[tirx.Stmt]:
@@ -220,53 +169,46 @@ def _transform_depth(strip: Strip) -> tirx.Stmt:
     return edit.rebuild([i, p, chunk], tirx.SeqStmt(code.statements))
 
 
-def _transform_tiles(strip: Strip, at: _Slice) -> tirx.Stmt:
-    """for ty, residue of rows: transform[u, v, ic, k, tiles] = B^T d B.
-
-    The last vector of a row of tiles may reach into the next row's place; that row comes later.
-    """
-    layout, h = strip.layout, strip.layout.h
-    ty, rh = strip.loop("ty", h.positions), strip.loop("rh", h.step)
-    line, top = ty.loop_var * h.step + rh.loop_var, ty.loop_var * h.unit + rh.loop_var
-    line, top = at.deep * layout.slice_lines + line, at.k * h.inputs + top
-    if h.points == 1:
-        passes = [_transform_rows(strip, at, line, strip.spread, top, 0)]
-    else:
-        u = strip.loop("u", h.points)
-        rows = _transform_rows(strip, at, line, strip.columns, u.loop_var, u.loop_var)
-        passes = [*_transform_columns(strip, top), edit.rebuild([u], rows)]
-    return edit.rebuild([ty, rh], edit.sequence(passes))
-
-
-def _transform_columns(strip: Strip, top: Any) -> list[tirx.Stmt]:
-    """for p, vector of tiles: columns[u, p, tiles] = B^T spread[rows of the tiles, p, tiles].
+def _transform_columns(strip: Strip, at: Slice, ty: Any) -> tirx.Stmt:
+    """for residue, p, vector of tiles: columns[residue, u, p, tiles] = B^T spread[rows, p, tiles].
 
     Neighbouring tiles share columns.
     """
     layout, h, w = strip.layout, strip.layout.h, strip.layout.w
+    residue = strip.loop("rh", h.step)
+    top = at.k * h.inputs + ty * h.unit + residue.loop_var
 
     def of_samples(count: int, begin: int, end: int) -> tirx.Stmt:
         sample, chunk = strip.loop("p", count), strip.loop("t", (end - begin) // strip.lanes)
-        at = [sample.loop_var, begin + chunk.loop_var * strip.lanes]
+        place = [sample.loop_var, begin + chunk.loop_var * strip.lanes]
         code = StraightLine()
         rows = [top + a * h.step for a in range(h.filter.inputs)]
-        values = [code.name(strip.load(strip.spread, [row, *at])) for row in rows]
+        values = [code.name(strip.load(strip.spread, [row, *place])) for row in rows]
         for u, value in enumerate(transformed(code, h.filter, values)):
-            code.statements.append(strip.put(strip.columns, [u, *at], value))
+            unit = residue.loop_var * h.points + u
+            code.statements.append(strip.put(strip.columns, [unit, *place], value))
         return edit.rebuild([sample, chunk], tirx.SeqStmt(code.statements))
 
     end = layout.chunks * strip.lanes
-    whole = of_samples(w.unit, 0, end)
-    if not layout.tail:
-        return [whole]
-    return [whole, of_samples(min(w.unit, (w.taps - 1) * w.step), end, layout.spread)]
+    passes = [of_samples(w.unit, 0, end)]
+    if layout.tail:
+        passes.append(of_samples(min(w.unit, (w.taps - 1) * w.step), end, layout.spread))
+    return edit.rebuild([residue], edit.sequence(passes))
 
 
-def _transform_rows(
-    strip: Strip, at: _Slice, line: Any, columns: Any, row: Any, u: Any
-) -> tirx.Stmt:
-    """for residue, vector of tiles: transform[u, v, ic, k, tiles] = columns[row, samples] B."""
-    layout, w = strip.layout, strip.layout.w
+def _transform_rows(strip: Strip, at: Slice, ty: Any, unit: Any) -> tirx.Stmt:
+    """for residue, vector of tiles: transform[u, v, ic, k, tiles] = columns[unit, samples] B.
+
+    ``unit`` is the residue in height and the point u. The last vector of a row of tiles may reach
+    into the next row's place; that row comes later.
+    """
+    layout, h, w = strip.layout, strip.layout.h, strip.layout.w
+    rh, u = (unit // h.points, unit % h.points) if h.step > 1 else (edit.zero_like(unit), unit)
+    line = at.deep * layout.slice_lines + ty * h.step + rh
+    columns, row = strip.columns, unit
+    if h.points == 1:
+        columns, row = strip.spread, at.k * h.inputs + ty * h.unit + rh
+        u = edit.zero_like(unit)
     residue, chunk = strip.loop("rw", w.step), strip.loop("tx", layout.chunks)
     first = chunk.loop_var * strip.lanes
     tau = (line * w.step + residue.loop_var) * w.positions + first

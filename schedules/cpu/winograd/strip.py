@@ -62,7 +62,7 @@ class Strip:
         self.rows = self.memory("rows", ROWS, layout.row_inputs)
         # The slices of one tile along the depth, then what becomes of them at its points.
         self.spread = self.memory("spread", d.points * h.inputs, w.unit, layout.spread)
-        self.columns = self.memory("columns", h.points, w.unit, layout.spread)
+        self.columns = self.memory("columns", h.step * h.points, w.unit, layout.spread)
         inputs = layout.group_inputs | 1
         points = (h.points, w.points)
         self.transform = self.memory(TRANSFORM, *points, inputs, layout.transform_pitch)

@@ -126,6 +126,7 @@ _BEHIND_RESIZE: tuple[tuple[Grow, float], ...] = (
     (pointwise.constant, 1.5),
     (pointwise.joined, 1),
     (others.pool, 0.3),
+    (others.crop, 1.5),
 )
 _AFTER: tuple[tuple[Grow, float], ...] = (
     (pointwise.activation, 4),

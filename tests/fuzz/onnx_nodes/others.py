@@ -150,6 +150,17 @@ def slices(g: Graph, x: Value) -> Value:
     return g.node("Slice", x, *operands, *([g.ints(*steps)] if steps != [1] * len(axes) else []))
 
 
+def crop(g: Graph, x: Value) -> Value:
+    """A picture without some of its outermost rows and columns."""
+    need_axes(x, 3)
+    if g.opset < 10:
+        raise NodeRefused("Slice has no operands")
+    axes = [*range(2, x.rank)]
+    begins = [g.draw.pick((0, 1, 2), [4, 1, 0.3]) for _ in axes]
+    ends = [g.draw.pick((-1, -2, 2**31 - 1), [4, 0.5, 2]) for _ in axes]
+    return g.node("Slice", x, g.ints(*begins), g.ints(*ends), g.ints(*axes))
+
+
 def split(g: Graph, x: Value) -> Value:
     """Parts along an axis, of which one goes on and another may be read later."""
     need_axes(x, 2)

@@ -107,6 +107,9 @@ def resized(
     wanted = [max(1, int(n * s + 1e-6)) for n, s in zip(sizes, scales, strict=True)]
     if g.draw.chance(0.2):
         wanted[-1] += g.draw.integer(1, 3)
+    elif g.draw.chance(0.5):
+        # The odd sizes of a network that halved them, rounding up.
+        wanted = [n if n == size else n - 1 for n, size in zip(wanted, sizes, strict=True)]
     if g.opset >= 18 and g.draw.chance(0.15):
         attributes["keep_aspect_ratio_policy"] = g.draw.pick(
             ("not_larger", "not_smaller", "stretch")

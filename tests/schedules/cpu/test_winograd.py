@@ -274,9 +274,11 @@ def test_sums_of_a_large_register_tile_stay_in_registers(cores):
     sums = tile.vectors * tile.channels
     assert tile.parallel == (cores > 1) and 4 * tile.lanes * sums >= STACK_BYTES
     assembly = compile_here(func, target).mod.inspect_source("asm")
-    # Loops without a jump but their own, from their label on.
-    loops = re.findall(r"\n(\.LBB\w+):((?:\n(?!\.LBB|\tj).*)*)\n\tj\w+\t\1\n", assembly)
-    reductions = [code for _, code in loops if code.count("vfmadd") == tile.unroll * sums]
+    # Loops from their label to the jump back; within it they jump over a prefetch.
+    loops = re.findall(r"\n(\.LBB\w+):(?=((?:\n.*)*?)\n\tj\w+\t\1\n)", assembly)
+    loops = [loop for loop in loops if loop[1].count("vfmadd") == tile.unroll * sums]
+    # Not those around them, which store the sums.
+    reductions = [code for _, code in loops if not any(f"\n{label}:" in code for label, _ in loops)]
     assert reductions
     assert not [code for code in reductions if re.search(r"\tvmov\w+\t%zmm\d+, .*\(", code)]
 
@@ -451,10 +453,10 @@ def test_a_transform_goes_along_one_axis_at_a_time_and_reads_the_input_where_it_
     assert {"x", "spread", "columns", "inverted"} <= loaded
 
 
-def prefetched_outputs(block):
+def prefetched_outputs(block, lanes=16):
     """Elements (channel, row, column) of y that are prefetched for 8 -> 8 channels, 8 x 32."""
     conv = ConvTranspose2d(8, 8, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 1))
-    tile = WinogradTile(16, 1, 4, (4, 4), (1, 8), block)
+    tile = WinogradTile(lanes, 1, 4, (4, 4), (1, 8), block)
     func, _ = function("winograd", conv, (1, 8, 32), parameters=tile)
     loops, places = {}, []
     tvm_ffi.structural_walk(
@@ -478,6 +480,7 @@ def prefetched_outputs(block):
 def test_all_lines_of_a_blocks_outputs_are_prefetched(monkeypatch):
     lines = set(product(range(8), range(8), range(0, 32, 16)))
     assert lines <= prefetched_outputs(block=4)
+    assert lines <= prefetched_outputs(block=4, lanes=8)
     monkeypatch.setattr(products, "MOST_FETCHED", 15)
     assert not prefetched_outputs(block=4)
 

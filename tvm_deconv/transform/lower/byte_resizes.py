@@ -20,6 +20,7 @@ from tvm_deconv.patterns.copying import resize_factors
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.cpu.integer.nearest import repeats, write_nearest
 from tvm_deconv.schedules.cpu.integer.resize import ByteResize, write_resize
+from tvm_deconv.schedules.cpu.machine import is_cpu
 from tvm_deconv.transform.graph import RESIZE, Graph, dtype_of
 from tvm_deconv.transform.keep_bytes import BYTES, DEQUANTIZE, QUANTIZE, scale_of
 
@@ -34,7 +35,7 @@ class LowerByteResizes:
     """
 
     def __init__(self, target: tvm.target.Target) -> None:
-        self._is_meant = target.kind.name == "llvm"
+        self._is_meant = is_cpu(target)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext

@@ -20,6 +20,7 @@ from tvm.relax.expr_functor import PyExprMutator
 
 from tvm_deconv.patterns import operators
 from tvm_deconv.schedules.cpu.integer.lookup import has_lookup, write_lookup
+from tvm_deconv.schedules.cpu.machine import is_cpu
 from tvm_deconv.transform.graph import (
     ELEMENTWISE,
     Graph,
@@ -46,7 +47,7 @@ class LowerLookups:
     """
 
     def __init__(self, target: tvm.target.Target) -> None:
-        self._is_meant = target.kind.name == "llvm" and has_lookup(target)
+        self._is_meant = is_cpu(target) and has_lookup(target)
 
     def transform_module(
         self, mod: tvm.IRModule, context: tvm.transform.PassContext

@@ -13,11 +13,11 @@ from typing import Any
 
 from tvm import tirx
 
+from tvm_deconv.schedules.algorithms.expressions import static
 from tvm_deconv.schedules.budget import Form
 from tvm_deconv.schedules.chooser import Chooser
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.typical import MEAN_SIZE, means
-from tvm_deconv.transform.graph import static
 
 from .layers import kind_of
 from .read import Convolution

@@ -16,6 +16,7 @@ from tvm.relax.frontend.onnx import onnx_frontend
 from tvm_deconv.frontends.onnx.formulas import sizes_analyzer
 from tvm_deconv.frontends.onnx.nodes import refuse
 from tvm_deconv.frontends.onnx.sizes import SizeVector
+from tvm_deconv.schedules.algorithms.expressions import static
 
 
 @dataclass(frozen=True)
@@ -176,10 +177,6 @@ def dtype_of(value: relax.Expr) -> str:
 
 def is_float(value: relax.Expr) -> bool:
     return dtype_of(value).startswith(("float", "bfloat"))
-
-
-def static(dim: Any) -> Any:
-    return int(dim.value) if isinstance(dim, tirx.IntImm) else dim
 
 
 def normal_axis(axis: int, rank: int, what: str = "axis") -> int:
