@@ -146,6 +146,8 @@ def before_lowering() -> list[tvm.transform.Pass]:
         NameLayers(),
         relax.transform.CanonicalizeBindings(),
         MergeEqual(),
+        # Again, for comparisons of what is one tensor only now.
+        KeepNaN(),
         FoldExactly(),
         FoldConstants(),
         # Again, for weights that are constant only now: those of a weight norm.

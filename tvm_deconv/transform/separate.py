@@ -7,6 +7,7 @@
 - *A reflection of a reflection.* Each writes a choice between three indices in place of an index.
   Of two in a row, every index of what is before them becomes nine; behind a linear resize of three
   axes TVM's simplifier took a minute.
+- *What TVM would cancel* of sums and comparisons of floats: ``cancelled``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.relax_functions import holds, opaque, with_rebuilt
 
+from .cancelled import NOT_EQUAL, Cancelled, may_cancel
 from .graph import ELEMENTWISE, PAD, op_name
 
 _FLIP, _SLICE = "relax.flip", "relax.strided_slice"
@@ -36,7 +38,7 @@ class SeparateCopies:
 
 
 def _may_be_separate(expr: relax.Expr) -> bool:
-    return _is_reversal(expr) or _is_mirror(expr)
+    return _is_reversal(expr) or _is_mirror(expr) or may_cancel(expr)
 
 
 def _is_reversal(expr: relax.Expr) -> bool:
@@ -56,11 +58,20 @@ class _Separate(PyExprMutator):
     def __init__(self, mod: tvm.IRModule) -> None:
         super().__init__(mod)
         self.behind: dict[relax.Var, bool] = {}
+        self.cancelled = Cancelled(self.lookup_binding)
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = super().visit_call_(call)
-        if not (_is_reversal(call) or (_is_mirror(call) and self._follows_mirror(call.args[0]))):
-            return call
+        if self.cancelled.is_simplified(call):
+            if op_name(call) != NOT_EQUAL:
+                return self._alone(call)
+            equal = self.builder_.normalize(relax.op.equal(*call.args))
+            return relax.op.logical_not(self.builder_.emit(self._alone(equal)))
+        if _is_reversal(call) or (_is_mirror(call) and self._follows_mirror(call.args[0])):
+            return self._alone(call)
+        return call
+
+    def _alone(self, call: relax.Call) -> relax.Call:
         copy = call.op.get_attr("FLegalize")(self.builder_, call)
         callee = copy.args[0]
         self.builder_.update_func(callee, opaque(self.builder_.get()[callee]))
