@@ -66,9 +66,19 @@ def _quantized(cast: tirx.Cast) -> _Quantized | None:
     quotient = units.args[0] if is_rounded else None
     if not isinstance(quotient, tirx.Div) or not isinstance(quotient.b, tirx.FloatImm):
         return None
-    if str(quotient.ty.dtype) != "float32":
+    if str(quotient.ty.dtype) != "float32" or _has_names(quotient.a):
         return None
     return _Quantized(quotient.a, float(quotient.b.value), zero, low - zero, high - zero)
+
+
+def _has_names(value: Expr) -> bool:
+    """Whether something is named in it, as in a function that is written out.
+
+    Within another name TVM finds bounds for such a name twice, and not the same ones (``log``).
+    """
+    names: list[tirx.Let] = []
+    tvm_ffi.structural_walk(value, (tirx.Let, names.append))
+    return bool(names)
 
 
 def _whole(expr: Expr) -> int | None:

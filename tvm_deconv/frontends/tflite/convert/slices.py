@@ -80,7 +80,8 @@ def strided_slice(call: Call) -> None:
         axes.append(axis)
         axis += 1
     kept = [n for n in range(entries) if not (ellipses | new) >> n & 1]
-    begin, end, strides = ([vector[n] for n in kept] for vector in (begin, end, strides))
+    begin, end = ([bounds[n] for n in kept] for bounds in (begin, end))
+    strides = [strides[n] for n in kept]
     order = call.same_order(0)
     left = [axis for axis in order if axis not in dropped]
     if (dropped or added) and (left != sorted(left) or added):
