@@ -167,7 +167,7 @@ def _real(steps: Steps, inputs: Sequence[str], index: int, axis: int | None = No
     return steps("DequantizeLinear", *operands, **_axis(steps, by_channel, axis or 0))
 
 
-def _axis(steps: Steps, by_channel: bool, axis: int) -> dict[str, int]:
+def _axis(steps: Steps, by_channel: bool, axis: int) -> dict[str, Any]:
     """The attribute of a DequantizeLinear with one scale or with several along ``axis``."""
     if steps.facts.opset < _FIRST:
         refuse(f"needs DequantizeLinear, which the standard has since opset {_FIRST}")

@@ -52,7 +52,9 @@ def strided_slice(call: Call) -> None:
     if ellipses & (ellipses - 1):
         refuse(f"EllipsisMask is {ellipses}: only one of its bits may be set")
     axes: list[int] = []
-    dropped, added, axis = [], [], 0
+    dropped: list[int] = []
+    added: list[int] = []
+    axis = 0
     for n in range(entries):
         bit = 1 << n
         if ellipses & bit:
@@ -78,12 +80,13 @@ def strided_slice(call: Call) -> None:
         axes.append(axis)
         axis += 1
     kept = [n for n in range(entries) if not (ellipses | new) >> n & 1]
-    picked = [[vector[n] for n in kept] for vector in (begin, end, strides)]
+    starts, stops = ([bounds[n] for n in kept] for bounds in (begin, end))
+    steps = [strides[n] for n in kept]
     order = call.same_order(0)
     left = [axis for axis in order if axis not in dropped]
     if (dropped or added) and (left != sorted(left) or added):
         order = tuple(range(rank))
-    cut(call, order, axes, *picked, dropped, added)
+    cut(call, order, axes, starts, stops, steps, dropped, added)
 
 
 def cut(
