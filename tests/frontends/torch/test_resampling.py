@@ -57,6 +57,12 @@ ANTIALIASED = [
     ]
 ]
 OTHERS = [
+    # An axis that keeps its size is copied.
+    *(
+        interpolate((1, 2, 2, 3), f"scale_factor={scales}, mode={mode!r}, antialias=True")
+        for mode in ("bilinear", "bicubic")
+        for scales in ((1.3, 1.5), (1.2, 1.2))
+    ),
     interpolate((1, 2, 1, 6), "scale_factor=2, mode='bicubic'"),
     interpolate((1, 2, 1, 1), "size=(3, 3), mode='bicubic', align_corners=True"),
     interpolate((1, 2, 6, 1), "scale_factor=1.5, mode='bilinear'"),

@@ -82,8 +82,8 @@ def check_model(model: onnx.ModelProto, name: str, shaped: Container[str]) -> No
     for value in graph.output:
         # Without any type it has that of what computes it.
         if value.type.HasField("tensor_type"):
-            what = f"{name}: output {value.name!r}"
-            _check_type(value.type.tensor_type.elem_type, what, COMPUTED)
+            element = value.type.tensor_type.elem_type
+            _check_type(element, f"{name}: output {value.name!r}", COMPUTED)
     _check_grammar(model, name)
 
 

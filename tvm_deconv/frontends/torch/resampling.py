@@ -123,10 +123,10 @@ def _place(
         else:
             step = n / m if scale is None or scale <= 0 else 1 / scale
         centred = (i + 0.5) * step - 0.5
-        if antialias or not from_zero:
+        if not antialias and not from_zero:
             return centred
-        # Linear kernels copy where the sizes are equal, whatever the scale is.
-        return ops.where(ops.equal(m, n), i, ops.largest(centred, 0.0))
+        # Linear and antialiasing kernels copy where the sizes are equal, whatever the scale is.
+        return ops.where(ops.equal(m, n), i, centred if antialias else ops.largest(centred, 0.0))
 
     return place
 

@@ -80,13 +80,13 @@ def strided_slice(call: Call) -> None:
         axes.append(axis)
         axis += 1
     kept = [n for n in range(entries) if not (ellipses | new) >> n & 1]
-    begin, end = ([bounds[n] for n in kept] for bounds in (begin, end))
-    strides = [strides[n] for n in kept]
+    starts, stops = ([bounds[n] for n in kept] for bounds in (begin, end))
+    steps = [strides[n] for n in kept]
     order = call.same_order(0)
     left = [axis for axis in order if axis not in dropped]
     if (dropped or added) and (left != sorted(left) or added):
         order = tuple(range(rank))
-    cut(call, order, axes, begin, end, strides, dropped, added)
+    cut(call, order, axes, starts, stops, steps, dropped, added)
 
 
 def cut(
