@@ -73,6 +73,24 @@ class Repeated:
     factors: tuple[int, ...]
 
 
+def begin_of_slice(
+    sizes: Sequence[Dim], axes: Sequence[int], begins: Sequence[int]
+) -> tuple[int, ...] | None:
+    """``attrs.begin`` of a ``SLICE`` of a tensor of ``sizes`` that begins so along ``axes``.
+
+    None where one is counted from the end of a free size.
+    """
+    found = [0] * len(sizes)
+    for axis, begin in zip(axes, begins, strict=True):
+        size = sizes[axis]
+        if isinstance(size, int):
+            begin = min(max(begin + size if begin < 0 else begin, 0), size)
+        elif begin < 0:
+            return None
+        found[axis] = begin
+    return tuple(found)
+
+
 class Graph(ABC):
     """One function. Matching never changes it: a rule that finds nothing leaves no trace.
 

@@ -14,7 +14,7 @@ import numpy as np
 import tvm
 from tvm import relay
 
-from tvm_deconv.patterns.graph import Call
+from tvm_deconv.patterns.graph import Call, begin_of_slice
 from tvm_deconv.patterns.operators import (
     BATCH_NORM,
     BIAS,
@@ -134,21 +134,15 @@ def _padding(data: relay.Expr, widths: Any, mode: str, value: float) -> Call:
 
 def _strided_slice(call: relay.Call) -> Call | None:
     """None if it steps, or begins where is not known; where it ends its shape says."""
-    a, sizes = call.attrs, call.args[0].checked_type.shape
+    a = call.attrs
     if a.begin is None or any(int(step) != 1 for step in a.strides or ()):
         return None
+    dims = call.args[0].checked_type.shape
+    sizes = [int(dim) if isinstance(dim, tvm.tir.IntImm) else dim for dim in dims]
     begins = [int(begin) for begin in a.begin]
     axes = range(len(begins)) if a.axes is None else [int(axis) for axis in a.axes]
-    found = [0] * len(sizes)
-    for axis, begin in zip(axes, begins, strict=True):
-        if not isinstance(sizes[axis], tvm.tir.IntImm):
-            if begin < 0:
-                return None
-            found[axis] = begin
-            continue
-        size = int(sizes[axis])
-        found[axis] = min(max(begin + size if begin < 0 else begin, 0), size)
-    return Call(SLICE, tuple(call.args), SimpleNamespace(begin=found))
+    found = begin_of_slice(sizes, axes, begins)
+    return None if found is None else Call(SLICE, tuple(call.args), SimpleNamespace(begin=found))
 
 
 _READERS: dict[str, Callable[[relay.Call], Call | None]] = {

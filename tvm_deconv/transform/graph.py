@@ -203,15 +203,7 @@ def slice_begin(call: relax.Call) -> tuple[int, ...] | None:
         return None
     if any(step != 1 for step in steps):
         return None
-    found = [0] * len(shape)
-    for axis, begin in zip(axes, begins, strict=True):
-        size = shape[axis]
-        if isinstance(size, int):
-            begin = min(max(begin + size if begin < 0 else begin, 0), size)
-        elif begin < 0:
-            return None
-        found[axis] = begin
-    return tuple(found)
+    return patterns.begin_of_slice(shape, axes, begins)
 
 
 def _numbers(values: relax.Expr) -> list[int] | None:

@@ -55,7 +55,7 @@ class PlanesInteger(OfBytes):
 
     @property
     def words_of_channel(self) -> int:
-        return -(-len(self.taps) // self.dot.group)
+        return _words_of_channel(self.op, self.dot)
 
     @property
     def words(self) -> int:
@@ -93,6 +93,10 @@ class PlanesInteger(OfBytes):
         return np.ascontiguousarray(values).reshape(-1)
 
 
+def _words_of_channel(op: ConvTranspose2d, dot: Dot) -> int:
+    return -(-op.h.useful_taps * op.w.useful_taps // dot.group)
+
+
 def _outputs(op: ConvTranspose2d, size: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of outputs of a map."""
     _, _, rows, columns = op.output_shape(1, *size)
@@ -113,7 +117,7 @@ def refusal(op: ConvTranspose2d, dot: Dot, sizes: Sizes, machine: CpuMachine) ->
     samples, outputs = size[0] * size[1], np.prod(_outputs(op, size))
     if samples > MOST_SAMPLES or not 0 < outputs <= VECTOR:
         return f"maps of {samples} samples and {outputs} outputs are no vectors of {VECTOR} bytes"
-    words = -(-op.h.useful_taps * op.w.useful_taps // dot.group)
+    words = _words_of_channel(op, dot)
     if not 0 < words <= _MOST_WORDS:
         return f"{words} words of taps, at most {_MOST_WORDS} are written out"
     return None
@@ -128,7 +132,7 @@ def choose_planes(
     planes = -(-op.in_channels // runs)
     batch, _, _ = blocks_of(op, sizes)
     turns = -(-batch * -(-op.in_channels // planes) // machine.threads)
-    words = dot.group * -(-op.h.useful_taps * op.w.useful_taps // dot.group)
+    words = dot.group * _words_of_channel(op, dot)
     output = words * _PRODUCT + dot.group * _OUTPUT
     cycles = turns * planes * (words * _ORDER + op.group_outputs * output + _CHANNEL)
     return PlanesTile(planes), cycles
