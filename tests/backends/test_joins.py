@@ -91,6 +91,26 @@ def kept_parts(net):
     return [net.conv(join(net, second, first, third), 24, 5)]
 
 
+def split(net, given, axis, *sizes):
+    """The first part of a tensor, and the rest of it."""
+    net("Split", given, net.integers(*sizes), axis=axis)
+    net.nodes[-1].output[:] = [f"{given}_first", f"{given}_rest"]
+    return net.nodes[-1].output
+
+
+def of_parts(net):
+    """The Concat reads half of a layer, which has as many channels as the Concat."""
+    kept, rest = split(net, net.conv("x", 6, 16), 1, 8, 8)
+    third = net.conv(rest, 8, 8)
+    return [net.conv(join(net, rest, third), 16, 5), net.conv(join(net, kept, third), 16, 5)]
+
+
+def of_rows(net):
+    """The Concat reads the lower rows of a layer."""
+    upper, lower = split(net, net.conv("x", 6, 24), 2, 8, 8)
+    return [net.conv(join(net, lower, net.conv(lower, 24, 8)), 32, 5), net.conv(upper, 24, 3)]
+
+
 def with_input(net):
     return [net.conv(join(net, "x", layers(net)[1]), 18, 5)]
 
@@ -155,6 +175,8 @@ CASES = {
     twice_the_same: ["concatenate"],
     columns: ["concatenate"],
     few: ["concatenate"],
+    of_parts: ["concatenate"],
+    of_rows: ["concatenate"],
 }
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import tvm
-from tvm import relax, te, tirx
+from tvm import relax, sym, te, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.annotations import CONCATENATED
@@ -127,10 +127,16 @@ class _Layout:
         if kernel is None or axis is None or not isinstance(var, relax.DataflowVar):
             return None
         axis, sizes = int(axis), var.ty.shape.values
-        joined = [static_value(given.ty.shape.values[axis]) for given in kernel.tensors]
-        params = [static_value(p.shape[axis]) for p in kernel.func.params[: len(joined)]]
-        # A kernel that reads parts of others where they lie (``ReadParts``) has other parameters.
-        is_plain = None not in joined and joined == params
+        # A kernel that reads parts of others where they lie (``ReadParts``) is given the wholes.
+        joined = [given.ty.shape.values for given in kernel.tensors]
+        along = [static_value(own[axis]) for own in joined]
+        is_plain = None not in along and sum(along) == static_value(sizes[axis])
+        is_plain = is_plain and all(
+            sym.Analyzer().can_prove_equal(size, whole)
+            for own in joined
+            for other, (size, whole) in enumerate(zip(own, sizes, strict=True))
+            if other != axis
+        )
         is_flat = all(static_value(size) == 1 for size in sizes[:axis]) and axis + 1 < len(sizes)
         return axis if is_plain and is_flat and not are_few(sizes) else None
 
