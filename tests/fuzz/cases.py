@@ -17,6 +17,7 @@ from .families.onnx_graphs import (
 )
 from .families.quantized_graphs import quantized_maps, quantized_network
 from .families.quantized_tflite import quantized_tflite
+from .families.tangles import tangle
 from .families.tflite_graphs import tflite_network
 from .families.torch_modules import torch_module, torch_volume
 from .families.volumes import branches, volume
@@ -31,6 +32,7 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "onnx-transposed": (transposed, 8),
     "onnx-volume": (volume, 8),
     "onnx-branches": (branches, 5),
+    "onnx-tangle": (tangle, 8),
     "onnx-quantized": (quantized_network, 10),
     "onnx-quantized-maps": (quantized_maps, 6),
     "layer": (layer, 14),

@@ -57,8 +57,11 @@ def shape_of(
     return shape, dims
 
 
-def grown(g: Graph, x: Value, steps: Sequence[Grow]) -> OnnxCase:
-    """The graph after these steps, with outputs, inputs and options."""
+def grown(g: Graph, x: Value, steps: Sequence[Grow], ends: bool = False) -> OnnxCase:
+    """The graph after these steps, with outputs, inputs and options.
+
+    ``ends``: all that no node reads is an output.
+    """
     try:
         for step in steps:
             x = g.attempt(step, x) or x
@@ -70,6 +73,9 @@ def grown(g: Graph, x: Value, steps: Sequence[Grow]) -> OnnxCase:
     if not g.refused and g.draw.chance(0.2):
         made = [v for v in g.values if v not in g.inputs and v is not x]
         results += g.draw.some(made[-4:], 0.5)
+    if ends:
+        read = {name for node in g.nodes for name in node.input} | {v.name for v in results}
+        results += [v for v in g.values if v.name not in read and v not in g.inputs]
     model = g.model(
         results,
         shaped=not g.is_free and not g.refused and g.draw.chance(0.5),

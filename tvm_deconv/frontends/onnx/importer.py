@@ -27,7 +27,7 @@ from tvm_deconv.frontends.onnx.convert.call import Call, known_shape
 from tvm_deconv.layer_names import named
 
 from .convert import converter_of
-from .convert.broadcast import aligned
+from .convert.broadcast import EqualSizes, aligned
 from .facts import is_computed
 from .formulas import shown
 from .known import check_operators, is_known
@@ -71,9 +71,28 @@ def import_network(network: Network) -> tvm.IRModule:
     with warnings.catch_warnings(), redirect_stdout(StringIO()):
         # About renamed inputs and unknown dimensions: nothing that a user could act on.
         warnings.simplefilter("ignore")
-        importer = _Importer(network)
-        with _ended(importer.bb):
-            return named(importer.from_onnx(graph, network.opset), importer.names)
+        while True:
+            importer = _Importer(network)
+            try:
+                with _ended(importer.bb):
+                    return named(importer.from_onnx(graph, network.opset), importer.names)
+            except EqualSizes as sizes:
+                _call_one(graph, sizes)
+
+
+def _call_one(graph: onnx.GraphProto, sizes: EqualSizes) -> None:
+    """Two free sizes of a network's inputs by one name, which is then asked of the inputs."""
+    dims = [dim for given in graph.input for dim in given.type.tensor_type.shape.dim]
+    names = [dim.dim_param for dim in dims]
+    if not {sizes.one, sizes.other} <= set(names):
+        raise ModelError(
+            f"{graph.name}: whether sizes {sizes.one} and {sizes.other} are equal, as a Concat "
+            "asks, depends on free sizes: give the shapes of the inputs"
+        )
+    first, second = sorted((sizes.one, sizes.other), key=names.index)
+    for dim in dims:
+        if dim.dim_param == second:
+            dim.dim_param = first
 
 
 @contextmanager
@@ -152,7 +171,7 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
         for name, value in zip(node.output, values, strict=False):
             if name not in self.network.empties:
                 _refuse_size(value)
-            if node.op_type in _BROADCASTING and known_shape(value) is None:
+            if node.op_type in _BROADCASTING | {"Concat"} and known_shape(value) is None:
                 _refuse_broadcast(inputs)
             is_new = isinstance(value, (relax.Call, relax.TupleGetItem))
             self._nodes[name] = self.bb.emit(value) if is_new else value
@@ -206,7 +225,7 @@ class _Importer(onnx_frontend.ONNXGraphImporter):
         where = f"{self.network.name}: {describe(node, self.opset)}"
         try:
             yield
-        except _Blamed:  # a node of a branch
+        except (_Blamed, EqualSizes):  # a node of a branch has blamed itself
             raise
         except ModelError as error:
             raise _Blamed(f"{where}: {error}") from error

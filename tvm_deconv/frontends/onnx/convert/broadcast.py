@@ -20,6 +20,14 @@ from tvm_deconv.frontends.onnx.fractions import as_meant
 from .call import dtype_of, known_shape
 
 
+class EqualSizes(Exception):
+    """Two free sizes of inputs, by their names, that are equal wherever the network can be run."""
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(one, other)
+        self.one, self.other = one, other
+
+
 def aligned(
     builder: relax.BlockBuilder,
     operands: Sequence[Any],
@@ -31,6 +39,8 @@ def aligned(
     Along the axes ``apart`` they may differ; negative ones count from the last of each. Where none
     ``repeats``, as in Concat, the others must be equal, whatever they are formulas in. Elsewhere
     sizes in other free ones are left: one of them may be 1, and be repeated.
+
+    Raises EqualSizes for two free sizes, alone, that must be equal.
     """
     shapes = [known_shape(operand) for operand in operands]
     found = list(operands)
@@ -70,6 +80,10 @@ def common_size(size: Any, beside: Sequence[Any], repeats: bool = True) -> Any:
     fixed = [n for n in beside if isinstance(n, int)]
     if fixed and not repeats:
         return fixed[0]
+    for n in beside:
+        alone = isinstance(n, tirx.Var) and isinstance(size, tirx.Var)
+        if alone and not repeats and not n.same_as(size):
+            raise EqualSizes(n.name, size.name)
     for n in (n for n in beside if not isinstance(n, (int, tirx.Var))):
         if n is size or are_one(n, size):
             return size
