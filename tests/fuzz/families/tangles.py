@@ -41,7 +41,13 @@ def _anywhere(grow: Grow) -> Grow:
 
 def _layer(g: Graph, x: Value) -> Value:
     channels = g.draw.pick((*_CHANNELS, x.shape[1]))
-    return pointwise.activation(g, convolutions.conv(g, x, channels, same=True))
+    return _activation(g, convolutions.conv(g, x, channels, same=True))
+
+
+def _activation(g: Graph, x: Value) -> Value:
+    """One without a jump: behind many layers rounding would decide on which side a value is."""
+    ways = ("Relu", "LeakyRelu", "Sigmoid", "Tanh", "Softplus", "Elu")
+    return pointwise.clip(g, x) if g.draw.chance(0.2) else g.node(g.draw.pick(ways), x)
 
 
 def _enlarging(g: Graph, x: Value) -> Value:
@@ -97,12 +103,13 @@ def _gate(g: Graph, x: Value) -> Value:
     return g.node("Mul", a, g.node("Sigmoid", b))
 
 
+# No norms: of maps that are nearly constant, rounding is all that they show.
 _STEPS: tuple[tuple[Grow, float], ...] = (
     (_layer, 6),
     (_concat, 6),
     (_halves, 4),
     (pointwise.joined, 4),
-    (pointwise.activation, 2),
+    (_activation, 2),
     (_gate, 2),
     (_enlarging, 2),
     (networks.residual, 1.5),
@@ -110,7 +117,6 @@ _STEPS: tuple[tuple[Grow, float], ...] = (
     (others.slices, 1),
     (resizes.nearest, 0.5),
     (others.pool, 0.5),
-    (others.norm, 0.5),
     (others.reshape, 0.5),
     (others.transpose, 0.3),
     (shuffles.channel_shuffle, 0.5),
