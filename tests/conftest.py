@@ -38,6 +38,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # These files wait for devices, timeouts or processes of their own for much of their time.
 WAITING = ("test_relay.py", "test_fuzz.py", "tuning")
+# What the names of those begin with that run on the emulated board.
+BOARD_FILES = "tests/tuning/test_board"
 
 
 def pytest_collection_modifyitems(items):
@@ -59,6 +61,24 @@ def pytest_collection_modifyitems(items):
         order += waiting[:1] + others[:2]
         waiting, others = waiting[1:], others[2:]
     items[:] = [item for path in order for item in files[path]]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Of ``--dist loadfile``: the files that need the emulated board are one to it.
+
+    Each worker would start a board of its own.
+    """
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneBoard(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return BOARD_FILES if file.startswith(BOARD_FILES) else file
+
+    return OneBoard(config, log)
 
 
 @pytest.fixture(scope="module", autouse=True)

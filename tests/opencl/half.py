@@ -1,13 +1,15 @@
 """float16 on PoCL 3.0, whose processor device does not offer it, though its compiler can do it.
 
 Clang compiles ``half`` for any x86 processor that converts it in hardware (F16C), once the device
-lists ``cl_khr_fp16``. What then lacks are the built-in functions: ``DEFINITIONS`` computes them in
-float32 and rounds the result.
+lists ``cl_khr_fp16``. What then lacks are the built-in functions: ``definitions`` compute them in
+float32 and round the result.
 """
 
 from __future__ import annotations
 
-from . import processor
+import functools
+
+from . import builtins, processor
 
 _NAME = b"cl_khr_fp16"
 
@@ -26,14 +28,21 @@ def switch_on(device) -> None:
     assert _NAME in device.extensions.encode().split()
 
 
-def _definitions() -> str:
-    lines = ["#pragma OPENCL EXTENSION cl_khr_fp16 : enable"]
+def definitions(wanted: set[str]) -> str:
+    """The built-in functions of float16 that have these names."""
+    pragma = "#pragma OPENCL EXTENSION cl_khr_fp16 : enable\n"
+    return pragma + builtins.chosen(_definitions(), wanted)
+
+
+@functools.cache
+def _definitions() -> tuple[tuple[str, str], ...]:
+    """Each by its name."""
+    lines = []
 
     def define(result: str, name: str, parameters: str, body: str) -> None:
         statement = f"return {body};" if result != "void" else f"{body};"
-        lines.append(
-            f"{result} __attribute__((overloadable)) {name}({parameters}) {{ {statement} }}"
-        )
+        function = f"{result} __attribute__((overloadable)) {name}({parameters}) {{ {statement} }}"
+        lines.append((name, function))
 
     for n in ("", "2", "3", "4", "8", "16"):
 
@@ -57,7 +66,7 @@ def _definitions() -> str:
             for condition in ("short", "ushort"):
                 parameters = f"half{n} a, half{n} b, {condition}{n} c"
                 define(f"half{n}", "select", parameters, chosen)
-    return "\n".join(lines) + "\n"
+    return tuple(lines)
 
 
 def _define_memory(define, n: str, space: str) -> None:
@@ -75,5 +84,3 @@ _ONE = (
 )
 _TWO = ("max", "min", "fmax", "fmin", "pow", "fmod")
 _THREE = ("fma", "mad")
-
-DEFINITIONS = _definitions()

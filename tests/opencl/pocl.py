@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from . import half, processor
+from . import builtins, half, processor
 
 
 @functools.cache
@@ -79,10 +79,12 @@ class Program:
         import pyopencl as cl
 
         self._queue = queue()
-        preamble = half.DEFINITIONS if re.search(r"\bhalf", source) else ""
-        program = cl.Program(self._queue.context, preamble + source)
+        if re.search(r"\bhalf", source):
+            source = half.definitions(builtins.words(source)) + source
+        source = builtins.declarations(builtins.words(source)) + source
+        program = cl.Program(self._queue.context, source)
         # Small maps: compiling takes longer than running.
-        self._program = program.build(["-w", "-cl-opt-disable"])
+        self._program = program.build(["-w", "-cl-opt-disable", builtins.SKIP])
         self._kernels = {kernel.function_name: kernel for kernel in self._program.all_kernels()}
 
     def local_bytes(self, name: str) -> int:

@@ -80,10 +80,19 @@ def test_a_tuned_layer_is_compiled_from_its_log_and_computes_the_same(model, tmp
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+# `python -m tvm_deconv` with one process that builds: each imports TVM.
+ONE_BUILDER = """
+import runpy
+from tvm_deconv.tuning import driver
+driver.available_processors = lambda: 1
+runpy.run_module("tvm_deconv", run_name="__main__")
+"""
+
+
 def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(model, tmp_path, quick, capsys):
     command = ["tune", model, "--threads", "1", "--logs", str(tmp_path), "--trials"]
     with subprocess.Popen(
-        [sys.executable, "-m", "tvm_deconv", *command, "200"],
+        [sys.executable, "-c", ONE_BUILDER, *command, "200"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

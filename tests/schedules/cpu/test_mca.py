@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from functools import cache
 from math import prod
 
@@ -194,7 +195,14 @@ def test_the_bound_is_the_throughput_of_the_pipelines(installed):
 def test_the_loop_for_out_of_order_cores_reaches_the_wanted_share(installed):
     layer = "nearest r2 64->64, 128"
     table = list(mca.rows([layer], ["cortex-a72", "cortex-a76"]))
-    assert [row.model for row in table] == ["cortex-a72", "cortex-a76", "neoverse-n1"] * 3
+    models = defaultdict(list)
+    for row in table:
+        is_integer = row.variant.startswith(mca.INTEGER)
+        models[mca.INTEGER if is_integer else row.variant].append(row.model)
+    every = ["cortex-a72", "cortex-a76", "neoverse-n1"]
+    # The first of them does not compute in float16.
+    in_half = {"revd2 float16": every[1:]}
+    assert models == {"revd2": every, "winograd": every, mca.INTEGER: every, **in_half}
     assert all(row.share >= mca.WANTED and row.spills == row.reloads == 0 for row in table)
 
 

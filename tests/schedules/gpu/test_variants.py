@@ -82,7 +82,9 @@ TURNS = [
 @pytest.mark.parametrize(("variant", "corner", "turn"), TURNS)
 def test_corner_cases_equal_the_scatter_definition(variant, corner, turn):
     target = list(TARGETS)[turn % len(TARGETS)]
-    check(variant, CORNERS[corner], (2, 9, 21), target, symbolic="nhw" if turn % 4 else "")
+    # PoCL takes two seconds more for Winograd's kernels of free sizes: the random layers have some.
+    symbolic = "nhw" if turn % 4 and variant != "winograd" else ""
+    check(variant, CORNERS[corner], (2, 9, 21), target, symbolic=symbolic)
 
 
 @every_variant
