@@ -33,6 +33,18 @@ def test_a_process_of_our_own_imports_tvm_without_pytorch():
     assert done.stdout == "this process does without PyTorch\n"
 
 
+def test_the_command_looks_for_garbage_seldom_and_not_at_its_end():
+    code = """
+import atexit, gc, sys
+from tvm_deconv import __main__
+atexit.register(lambda: print(gc.get_threshold()[0], gc.get_freeze_count() > 1000))
+sys.argv = ["tvm-deconv", "logs", "--help"]
+__main__.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout.splitlines()[-1], done.stderr) == ("100000 True", "")
+
+
 @pytest.mark.parametrize(("model", "hidden"), [("net.onnx", [True]), ("net.pt2", [])])
 def test_the_command_does_with_pytorch_only_for_a_file_of_its_own(monkeypatch, model, hidden):
     done = []

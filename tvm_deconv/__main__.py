@@ -2,11 +2,12 @@
 
 import sys
 
-from tvm_deconv.startup import without_torch
+from tvm_deconv.startup import collect_seldom, without_torch
 
 
 def main() -> int:
     """Run the command; its exit status."""
+    collect_seldom()
     # Of all that it reads, PyTorch has to load its own files only.
     if not any(argument.endswith(".pt2") for argument in sys.argv[1:]):
         without_torch()

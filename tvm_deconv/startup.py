@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
@@ -25,3 +27,16 @@ def without_torch() -> None:
     that triples the time that ``import tvm`` takes. Only for processes that get no PyTorch objects.
     """
     sys.meta_path.insert(0, _WithoutTorch())
+
+
+def collect_seldom() -> None:
+    """Let Python look for objects that only hold each other a hundred times as seldom, and not at
+    the end.
+
+    Of 400,000 objects that TVM and this package make when they are imported none is to go. To look
+    at all of them, again and again, takes a sixth of the start, and to take them apart at the end
+    of the process 0.3 s. In graphs of TVM there are few.
+    """
+    gc.set_threshold(100_000, 20, 20)
+    # What is frozen is not looked at.
+    atexit.register(gc.freeze)

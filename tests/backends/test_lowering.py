@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import tvm
+import tvm_ffi
 from integer_kernel import SUB_PIXEL
 from kernel import HOST, function
 from tvm import tirx
@@ -74,6 +75,23 @@ def test_a_kernel_has_the_same_machine_code_where_nothing_is_removed(variant):
             return tvm.compile(mod, HOST).mod.inspect_source("asm")
 
     assert code(lean.disabled_pass) == code(removing)
+
+
+@pytest.mark.parametrize("symbolic", ["", "hw"])
+@pytest.mark.parametrize("variant", ["revd2", "winograd", "channels"])
+def test_a_kernel_is_lowered_to_the_same_where_passes_for_other_devices_run(variant, symbolic):
+    func = function(variant, SUB_PIXEL, SHAPE, symbolic=symbolic)[0]
+    lower, _, _ = tirx.get_tir_pipeline("s_tir")
+    mod = tirx.transform.BindTarget(HOST.with_host(HOST))(tvm.IRModule({"main": func}))
+    lean = lean_lowering(HOST)
+    for_processors = ["s_tir.HoistIfThenElse", "tirx.RemoveNoOp"]
+    assert {*for_processors} < {*lean.disabled_pass}
+
+    def lowered(disabled):
+        with PassContext(disabled_pass=disabled, config=dict(lean.config)):
+            return lower(mod)
+
+    assert tvm_ffi.structural_equal(lowered(lean.disabled_pass), lowered(for_processors))
 
 
 def test_what_was_left_out_before_still_is():

@@ -18,13 +18,29 @@ from .registers import in_registers
 from .trusted import unchecked
 
 # Passes of TVM's lowering that find nothing to do in functions for processors, but look for long:
-# two are for GPUs, and what the others move out of loops or leave away LLVM does, too. (Of 330
-# kernels, for three processors and of fixed and free sizes, floats and bytes, all have the same
-# machine code without the last.)
+# most are for threads, memory and instructions of GPUs and other devices, and for float8 (of 606
+# kernels of floats, of fixed and free sizes, all are lowered to the same without). What the others
+# move out of loops or leave away LLVM does, too. (Of 330 kernels, for three processors and of fixed
+# and free sizes, floats and bytes, all have the same machine code without ``RemoveNoOp``.)
 _IDLE_ON_CPUS = (
     "s_tir.HoistIfThenElse",
+    "s_tir.InferFragment",
+    "s_tir.InjectDoubleBuffer",
     "s_tir.InjectPermutedLayout",
+    "s_tir.InjectSoftwarePipeline",
     "s_tir.InjectVirtualThread",
+    "s_tir.LiftThreadBinding",
+    "s_tir.LowerAutoCopy",
+    "s_tir.LowerCrossThreadReduction",
+    "s_tir.LowerThreadAllreduce",
+    "s_tir.LowerVtcmAlloc",
+    "s_tir.ManifestSharedMemoryLocalStage",
+    "s_tir.MergeSharedMemoryAllocations",
+    "s_tir.ThreadSync",
+    "s_tir.TransformMmaBufferLayout",
+    "s_tir.UnifyThreadBinding",
+    "tirx.FP8ComputeLegalize",
+    "tirx.FP8StorageLegalize",
     "tirx.RemoveNoOp",
 )
 # Makes buffers as small as what is used of them.

@@ -11,6 +11,7 @@ from tvm import tirx
 from tvm.sym import Analyzer
 
 from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.hiding import some_number
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
@@ -52,12 +53,23 @@ def copy_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
         row = (at.deep * layout.d.unit + at.k) * layout.h.inputs + i
         return strip.input_at([n, sy, sx, f, channel, row, j])
 
+    # Each of these is made of those before it: written out in every bound and index, they take a
+    # third of the time in which TVM lowers a kernel of free sizes.
+    code = StraightLine()
+
+    def named(value: Any) -> Any:
+        value = Analyzer().simplify(value)
+        known = isinstance(width, tirx.IntImm) or isinstance(value, tirx.IntImm)
+        return value if known else code.name(some_number(value))
+
+    before, after = named(before), named(after)
     left = after
     if strip.reads_input:
-        left = tirx.min(after, (before + (whole - 1)) // whole * whole)
-    right = tirx.max(left, tirx.min(after // whole, layout.chunks) * whole)
+        left = named(tirx.min(after, (before + (whole - 1)) // whole * whole))
+    right = named(tirx.max(left, tirx.min(after // whole, layout.chunks) * whole))
     inside = tirx.SeqStmt(
         [
+            *code.statements,
             run(edit.zero_like(first), before, zeros),
             run(before, left, copied),
             run(right, after, copied),

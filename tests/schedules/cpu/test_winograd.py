@@ -389,6 +389,21 @@ def test_the_last_columns_of_a_free_width_are_stored_by_a_loop_of_known_length()
     assert around and all(isinstance(loop.extent, tirx.IntImm) for loop in around)
 
 
+@pytest.mark.parametrize("symbolic", ["hw", "w"])
+def test_no_loop_over_a_row_has_a_bound_that_is_a_long_formula_of_free_sizes(symbolic):
+    """Each run of a row begins where the one before ends: written out, formulas grow fourfold."""
+    conv = ConvTranspose2d(8, 8, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 2))
+    func, _ = function("winograd", conv, (1, 57, 101), symbolic=symbolic)
+    loops = []
+    tvm_ffi.structural_walk(func.body, (tirx.For, loops.append))
+    runs = [loop for loop in loops if loop.loop_var.name == "j"]
+    assert len(runs) > 4
+    for run in runs:
+        parts = []
+        tvm_ffi.structural_walk(run.extent, ((tirx.Min, tirx.Max), parts.append))
+        assert len(parts) < 2
+
+
 def test_parameters_may_come_from_anywhere():
     conv = ConvTranspose2d(8, 8, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 2))
     chosen = function("winograd", conv, (1, 20, 40))[1]
