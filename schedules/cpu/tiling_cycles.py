@@ -91,7 +91,7 @@ def _beside_winograd(conv: ConvTranspose2d, machine: CpuMachine) -> float:
     Measured on an Intel Xeon (Emerald Rapids), where 11 lines, convolutions of 3 to 11 taps
     and deconvolutions with strides 2 to 8, of 32 to 512 channels, take 1.1 to 2.2 times as long.
     """
-    return 1.4 if machine.is_intel_avx512 and is_line(conv) else 1.0
+    return 1.4 if machine.has_wide_avx512 and is_line(conv) else 1.0
 
 
 def weight_cycles(conv: ConvTranspose2d, tile: Tiling, machine: CpuMachine) -> float:

@@ -55,7 +55,7 @@ _COSTS_OF_FEW_REGISTERS = _Costs(1.0, 0.05, 5.5, 20.0, 2.0, 10)
 def _costs_of(machine: CpuMachine) -> _Costs:
     if machine.has_few_registers:
         return _COSTS_OF_FEW_REGISTERS
-    return _COSTS_OF_INTEL if machine.is_intel_avx512 else _COSTS
+    return _COSTS_OF_INTEL if machine.has_wide_avx512 else _COSTS
 
 
 # Input channels whose weights are worth another round over the sums.

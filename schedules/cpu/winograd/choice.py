@@ -137,7 +137,7 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
         sizes.width or max(TYPICAL_SIZES),
     )
     parallel = machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD
-    row_vectors = _ROW_VECTORS if machine.is_intel_avx512 else ()
+    row_vectors = _ROW_VECTORS if machine.has_wide_avx512 else ()
     for outputs, shared, apart, deep in _forms(conv, sizes, machine):
         phases = row_phases(conv, filters(conv, outputs, shared), apart)
         shapes = [
