@@ -7,9 +7,12 @@ from typing import Any
 
 import tvm_ffi
 from tvm import tirx
-from tvm.ir import Range, TensorLoad, TensorRegion, Var
+from tvm.ir import Range, StringImm, TensorLoad, TensorRegion, Var
 from tvm.s_tir import SBlock, SBlockRealize
 from tvm.sym import Analyzer
+
+# Key of the attribute by which TVM's code generator makes a function of a statement.
+FUNCTION = "compute_scope"
 
 
 def const_like(expr: Any, value: int) -> tirx.IntImm:
@@ -62,6 +65,8 @@ def loops_to(stmt: tirx.Stmt, realize: SBlockRealize | None) -> list[tirx.For]:
         return loops_to(stmt.block.body, realize)
     if isinstance(stmt, tirx.IfThenElse) and realize is not None:
         return loops_to(stmt.then_case, realize)
+    if isinstance(stmt, tirx.AttrStmt) and realize is not None:
+        return loops_to(stmt.body, realize)
     return []
 
 
@@ -90,6 +95,11 @@ def allocating(buffers: Iterable[Any], stmts: Sequence[tirx.Stmt]) -> tirx.Stmt:
     TVM bounds what a block allocates by all that is read and written there, which takes long.
     """
     return tirx.SeqStmt([*map(tirx.AllocBuffer, buffers), *stmts])
+
+
+def in_function(name: str, stmt: tirx.Stmt) -> tirx.Stmt:
+    """``stmt`` in a function of its own, which is not inlined: registers are allotted within it."""
+    return tirx.AttrStmt(tirx.IntImm("int32", 0), FUNCTION, StringImm(name), stmt)
 
 
 def blocks_allocate(func: tirx.PrimFunc) -> bool:
@@ -268,7 +278,7 @@ def _realizes(stmt: tirx.Stmt) -> Iterable[SBlockRealize]:
     elif isinstance(stmt, tirx.SeqStmt):
         for part in stmt.seq:
             yield from _realizes(part)
-    elif isinstance(stmt, tirx.For):
+    elif isinstance(stmt, tirx.For | tirx.AttrStmt):
         yield from _realizes(stmt.body)
     elif isinstance(stmt, tirx.IfThenElse):
         yield from _realizes(stmt.then_case)

@@ -19,6 +19,7 @@ from tvm.target.codegen import llvm_lookup_intrinsic_id
 from tvm.tirx import ForKind
 
 from tvm_deconv.errors import VariantError
+from tvm_deconv.schedules.tir.edit import FUNCTION
 
 from .loop_nest import NONE, Event, Index, LoopNest, Names, NestWork, block, branch, loop
 
@@ -74,6 +75,8 @@ class Reader:
             return block([self.statement(part) for part in stmt.seq])
         if isinstance(stmt, tirx.For):
             return self._loop(stmt)
+        if isinstance(stmt, tirx.AttrStmt) and stmt.attr_key == FUNCTION:
+            return self.statement(stmt.body)
         if isinstance(stmt, SBlockRealize):
             return self._block(stmt)
         if isinstance(stmt, tirx.IfThenElse):

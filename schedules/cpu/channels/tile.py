@@ -46,7 +46,7 @@ _COSTS = _Costs(0.8, 0.03, 7.0, 16.0, 2.0, 8)
 # Of an Intel Xeon (model 207), one thread: deconvolutions of kernel 2 and stride 2 of 64 to 512
 # channels store a vector in 22 to 40 more, of volumes in 90 to 105, where lines of output come from
 # memory. With 55 the faster one of this and ``revd2`` is taken of all 12 that were measured.
-_COSTS_OF_INTEL = replace(_COSTS, interleave=55.0)
+_COSTS_OF_WIDE_AVX512 = replace(_COSTS, interleave=55.0)
 # Of AVX2, fitted to 17 layers: code for Haswell on an Intel Xeon (Emerald Rapids), one thread.
 # Haswell's latency is 5 cycles.
 _COSTS_OF_FEW_REGISTERS = _Costs(1.0, 0.05, 5.5, 20.0, 2.0, 10)
@@ -55,7 +55,7 @@ _COSTS_OF_FEW_REGISTERS = _Costs(1.0, 0.05, 5.5, 20.0, 2.0, 10)
 def _costs_of(machine: CpuMachine) -> _Costs:
     if machine.has_few_registers:
         return _COSTS_OF_FEW_REGISTERS
-    return _COSTS_OF_INTEL if machine.is_intel_avx512 else _COSTS
+    return _COSTS_OF_WIDE_AVX512 if machine.has_wide_avx512 else _COSTS
 
 
 # Input channels whose weights are worth another round over the sums.

@@ -51,7 +51,7 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     products = conv.group_inputs * (0.7 + per_vector * max(1, tile.channels // tile.lanes))
     # Of phases a vector of outputs is transposed and interleaved: 82 and more on an Intel Xeon
     # (model 207), for kernel 2 and stride 2 of 64 to 512 channels.
-    store = 80 * conv.group_outputs / tile.lanes * (conv.w.stride > 1 and machine.is_intel_avx512)
+    store = 80 * conv.group_outputs / tile.lanes * (conv.w.stride > 1 and machine.has_wide_avx512)
     return outputs * (3 * tests + hits * products + store) + weight_cycles(conv, tile, machine)
 
 

@@ -43,7 +43,8 @@ _FREE_VECTORS = (1, 2, 4)
 # such that a strip has so many vectors of tiles.
 _MAX_LINE_STRIPS = 1024
 _LINE_VECTORS = (1, 2, 3, 4, 6, 8, 16)
-# Those of a row of a picture on Intel's processors with AVX-512; on others they were not measured.
+# Those of a row of a picture where AVX-512 is wide, Intel's and Zen 5; on others they were not
+# measured.
 _ROW_VECTORS = (1, 2, 3)
 
 # Tiles of a register tile: more would be computed for nothing with few tiles in a strip. A line has
@@ -137,7 +138,7 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
         sizes.width or max(TYPICAL_SIZES),
     )
     parallel = machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD
-    row_vectors = _ROW_VECTORS if machine.is_intel_avx512 else ()
+    row_vectors = _ROW_VECTORS if machine.has_wide_avx512 else ()
     for outputs, shared, apart, deep in _forms(conv, sizes, machine):
         phases = row_phases(conv, filters(conv, outputs, shared), apart)
         shapes = [
@@ -177,7 +178,7 @@ def _forms(
     """Outputs of a tile, whether phases share products, whether those in height are apart, and
     outputs along the depth.
 
-    Measured on an Intel Xeon (Emerald Rapids) only.
+    Measured on an Intel Xeon (Emerald Rapids) and on Zen 5.
     """
     if conv.slices is not None and not is_line(conv):
         yield from _forms_of_slices(conv)

@@ -39,7 +39,10 @@ def finish(func: tirx.PrimFunc, layout: Layout, store: str) -> tirx.PrimFunc:
     root = func.body
     strip = Strip(layout, root, store)
     blocks = strip.blocks
-    inner = tirx.SeqStmt([in_scratch(strip, blocks.body), write_outputs(strip)])
+    # The transforms back would have their constants in registers all the time, and LLVM would keep
+    # sums in memory instead wherever loops of these are nested deeper.
+    products = edit.in_function("products", in_scratch(strip, blocks.body))
+    inner = tirx.SeqStmt([products, write_outputs(strip)])
     before = [*strip.keep_pitch(), read_inputs(strip), *clear_reach(strip)]
     body = edit.allocating(strip.buffers, [*before, edit.with_loop(blocks, body=inner)])
     root = edit.with_block(root, body=edit.rebuild(strip.pieces, body), alloc_buffers=[])

@@ -273,10 +273,30 @@ def test_sums_of_a_large_register_tile_stay_in_registers(cores):
     func, tile = function("winograd", conv, (1, 64, 64), target=target)
     sums = tile.vectors * tile.channels
     assert tile.parallel == (cores > 1) and 4 * tile.lanes * sums >= STACK_BYTES
+    assert_sums_stay_in_registers(func, target, tile)
+
+
+@pytest.mark.parametrize("outputs", [(7, 3), (3, 3)])
+@pytest.mark.parametrize("processor", ["skylake-avx512", "znver5"])
+def test_sums_stay_in_registers_beside_constants_and_prefetches(processor, outputs):
+    # Constants of the transform back took a third of the registers, or LLVM loaded weights ahead of
+    # a jump over a prefetch.
+    target = resolve_target({"kind": "llvm", "mcpu": processor, "num-cores": 1})
+    axis = replace(TWO_TAPS, equal_sums=True)
+    block = 16 if outputs == (3, 3) else 8
+    tile = WinogradTile(16, 3, 8, outputs, (1, 43), block, shared=True)
+    conv = ConvTranspose2d(64, 64, axis, axis)
+    func, _ = function("winograd", conv, (1, 128, 128), parameters=tile)
+    assert_sums_stay_in_registers(func, target, tile)
+
+
+def assert_sums_stay_in_registers(func, target, tile):
     assembly = compile_here(func, target).mod.inspect_source("asm")
-    # Loops from their label to the jump back; within it they jump over a prefetch.
+    assembly = assembly.partition("\nproducts:")[2].partition("func_end")[0]
+    # Loops from their label to the jump back; LLVM may write out several turns of one.
     loops = re.findall(r"\n(\.LBB\w+):(?=((?:\n.*)*?)\n\tj\w+\t\1\n)", assembly)
-    loops = [loop for loop in loops if loop[1].count("vfmadd") == tile.unroll * sums]
+    step = tile.unroll * tile.vectors * tile.channels
+    loops = [loop for loop in loops if loop[1].count("vfmadd") in (step, 2 * step, 4 * step)]
     # Not those around them, which store the sums.
     reductions = [code for _, code in loops if not any(f"\n{label}:" in code for label, _ in loops)]
     assert reductions

@@ -183,7 +183,7 @@ def _why_float32(
     choice = choose(op, sizes, "float32", machine, Preferences(winograd=winograd))
     plain = choice.variant.cycles(op, sizes, choice.parameters, machine)
     converted = _CONVERT * (_values(op, sizes) / machine.lanes) / machine.threads
-    if machine.is_intel_avx512:
+    if machine.has_wide_avx512:
         plain, converted = _OF_TWO * plain, _OF_TWO * converted
     if plain + converted > _CLEARLY * own:
         return ""
