@@ -1,8 +1,9 @@
 """The function of an integer convolution, written out statement by statement.
 
 Each parallel step takes a strip of rows: it packs the input with its halo into words of ``group``
-channels (``dot``), the borders as the zero point; then, for each tile of output channels, for each
-row, and for each tile of its columns, it adds up in registers
+channels (``dot``), the borders as the zero point (``layout``); then, for each tile of output
+channels, for each line of blocks, a row or all rows of the strip, and for each tile of its columns,
+it adds up in registers
 
     sums[phase, channel, vector] += words of x at a tap's offset . words of its weights
 
@@ -106,7 +107,8 @@ class _Writer(Writer):
                 for phases in k.row_phases:
                     with T.serial(index(0), self.layout.tiles) as column:
                         self._tile(packed, written, tile, column, line, phases)
-                    self._store(written, T.bind(top + line * self.layout.rows_of_line), rows, tile, phases)
+                    first_row = T.bind(top + line * self.layout.rows_of_line)
+                    self._store(written, first_row, rows, tile, phases)
 
     def _tile(
         self,
