@@ -102,7 +102,7 @@ class _Writer(Writer):
             packed = T.alloc_buffer((size,), k.dot.word)
             natural = T.alloc_buffer((self.packed_columns,), k.dot.word) if right > 1 else None
             kept = self.line * (k.tile.channels * k.tile.down * len(k.row_phases[0]))
-            written = T.alloc_buffer((kept,), k.store.own)
+            written = T.alloc_buffer((kept,), k.store.dtype)
             with T.serial(index(0), index(depth)) as word:
                 self._pack(packed, natural, batch, top, word)
             rows = tirx.min(index(k.tile.rows), self.block_rows - top)
