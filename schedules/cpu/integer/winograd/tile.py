@@ -37,7 +37,8 @@ _MOST_VECTORS, _MOST_CHANNELS, _MOST_ROWS = 4, 16, 32
 class _Costs:
     """Cycles of a vector: of outputs, of outputs whose ``unit`` is undone, of products that are
     stored and loaded again, of words that are packed and dealt to columns apart, of samples that
-    are loaded and stored at a point, of a sum.
+    are loaded and stored at a point, of a sum; and of outputs of float32, more for each vector
+    beside it, since those of a strip leave the level-1 cache.
 
     ``near`` is how many bytes come from the level-2 cache in a cycle, and ``afar`` from beyond it.
     """
@@ -48,21 +49,19 @@ class _Costs:
     spread: float
     sample: float
     sum: float
+    beside: float
     near: float
     afar: float
 
 
 # Fitted to six layers of 32 to 128 channels, stored as bytes and as float32, on the Xeon above: ten
 # of twelve times are met within 6 %, two by 17 %.
-_COSTS = _Costs(7, 20, 2, 12, 5, 0.7, inf, 8)
+_COSTS = _Costs(7, 20, 2, 12, 5, 0.7, 5, inf, 8)
 # By samples (perf) of a layer of 64 channels of 96x96 on Zen 5, whose products run at the peak; what
 # caches give by other tiles of it, and by one of 224x224.
-_COSTS_OF_WIDE = _Costs(3.5, 4, 0.5, 4.2, 1.4, 0.25, 28, 16)
+_COSTS_OF_WIDE = _Costs(3.5, 4, 0.5, 4.2, 1.4, 0.25, 2.5, 28, 16)
 # Of the level-2 cache samples have so much there, and what does not fit is fetched.
 _ROOM = 0.75
-# Cycles more of a vector of float32 outputs, for each one beside it: those of a strip leave the
-# level-1 cache.
-_BESIDE = 5
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def points_cycles(
     of_samples, of_outputs = additions(op, shared)
     output = costs.undone if down_scheme.unit * across_scheme.unit > 1 else costs.output
     if own == "float32":
-        output += _BESIDE * across_scheme.outputs * op.w.stride
+        output += costs.beside * across_scheme.outputs * op.w.stride
     stored = outputs * output + count * costs.kept + of_outputs * costs.sum
     computed = blocks * tile.channels * vectors * (products + stored)
     # A transformed vector may be a half.
