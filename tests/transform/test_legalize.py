@@ -29,8 +29,8 @@ def test_padding_reads_the_axes_that_it_leaves_alone_as_they_are(mode):
     loads = []
     tvm_ffi.structural_walk(func.body, (TensorLoad, loads.append))
     # Where no column is in question, and where one is.
-    for load in loads:
-        plain = [isinstance(index, tvm.ir.Var) for index in load.indices]
+    for one in loads:
+        plain = [isinstance(index, tvm.ir.Var) for index in one.indices]
         assert plain[:3] == [True, True, False]
     assert len(loads) == 2
 

@@ -57,8 +57,8 @@ class _Costs:
 # Fitted to six layers of 32 to 128 channels, stored as bytes and as float32, on the Xeon above: ten
 # of twelve times are met within 6 %, two by 17 %.
 _COSTS = _Costs(7, 20, 2, 12, 5, 0.7, 5, inf, 8)
-# By samples (perf) of a layer of 64 channels of 96x96 on Zen 5, whose products run at the peak; what
-# caches give by other tiles of it, and by one of 224x224.
+# By samples (perf) of a layer of 64 channels of 96x96 on Zen 5, whose products run at the peak;
+# what comes from caches by other tiles of it, and by one of 224x224; float32 by two layers more.
 _COSTS_OF_WIDE = _Costs(3.5, 4, 0.5, 4.2, 1.4, 0.25, 2.5, 28, 16)
 # Of the level-2 cache samples have so much there, and what does not fit is fetched.
 _ROOM = 0.75
@@ -151,7 +151,7 @@ def points_cycles(
     # Weights are read for each strip, transformed samples for each block.
     weights = blocks * tile.channels * count * word
     samples = points * word * (vectors + 1) * dot.lanes
-    fetched = weights if weights > machine.l2_bytes // 4 else 0
+    fetched: float = weights if weights > machine.l2_bytes // 4 else 0
     if machine.is_wide:
         fetched += blocks * max(0, samples - _ROOM * machine.l2_bytes)
     else:
