@@ -35,7 +35,8 @@ class CpuMachine:
     maxima and minima in one instruction that are NaN where an operand is. ``narrow`` multiplies
     bytes by weights of int8, ``wide`` by weights of int16. A sum takes ``sum_bytes``.
     ``orders_bytes`` says that an instruction puts the bytes of a vector into any order.
-    ``fuses`` says that it multiplies and adds with one rounding.
+    ``fuses`` says that it multiplies and adds with one rounding. ``is_wide`` says that it starts
+    four operations on whole vectors of AVX-512 in a cycle, of which two multiply, and two loads.
     """
 
     name: str
@@ -55,6 +56,7 @@ class CpuMachine:
     sum_bytes: int = 4
     orders_bytes: bool = False
     fuses: bool = False
+    is_wide: bool = False
 
     # Fields of a tile whose product is the number of sums in a thread's registers, as vectors.
     SUMS: ClassVar[tuple[str, ...]] = ("vectors", "channels")
@@ -185,6 +187,7 @@ def _machine(text: str, available: int | None) -> CpuMachine:
         wide=wide_dot_of(target),
         orders_bytes=_has(target, "avx512vbmi"),
         fuses=any(_has(target, feature) for feature in ("fma", "fp-armv8", "vfp4")),
+        is_wide=_is_amd(target) and _has(target, "avx512f") and not _splits_vectors(target),
     )
 
 
@@ -203,10 +206,14 @@ def _splits_vectors(target: Target) -> bool:
     """Whether vectors of AVX-512 are multiplied in halves, one in a cycle, as on Zen 4.
 
     Other cores with AVX2 or AVX-512 start two multiply-adds and two loads in a cycle (Haswell, Zen,
-    Skylake-SP, Zen 5, whose features say so by what Zen 4 has not). clzero is AMD's alone.
+    Skylake-SP, Zen 5, whose features say so by what Zen 4 has not).
     """
-    wide = _has(target, "avx512f") and _has(target, "clzero")
+    wide = _has(target, "avx512f") and _is_amd(target)
     return wide and not _has(target, "avx512vp2intersect")
+
+
+def _is_amd(target: Target) -> bool:
+    return _has(target, "clzero")
 
 
 def _has(target: Target, feature: str) -> bool:

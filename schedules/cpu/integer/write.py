@@ -95,7 +95,7 @@ class _Writer(Writer):
             self.batch = batch
             packed = T.alloc_buffer((self.layout.size,), k.dot.word)
             kept = self.line * (k.tile.channels * len(k.row_phases[0]))
-            written = T.alloc_buffer((kept,), k.store.own)
+            written = T.alloc_buffer((kept,), k.store.dtype)
             self.layout.pack(packed, self.given.source, batch, top)
             rows = T.bind(tirx.min(index(k.tile.rows), block_rows - top))
             first = T.bind(piece % splits * share)
