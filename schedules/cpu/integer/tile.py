@@ -59,8 +59,8 @@ _LOAD = 0.5
 # times what all of its steps one after the other would give.
 _OVERLAP = 1.4
 # Cycles of a vector: of sums that are scaled, rounded, stored; of one channel that is packed; of
-# words that are copied to where flat vectors are read, with which 3x3, 16->16 of 256x256, takes 1.15
-# times as long as by rows, and 32->32 of 96x96 1.05 times (Zen 5).
+# words that are copied to where flat vectors are read, with which 3x3, 16->16 of 256x256, takes
+# 1.15 times as long as by rows, and 32->32 of 96x96 1.05 times (Zen 5).
 _STORE, _PACK, _COPY = 6, 1.5, 6
 
 
