@@ -58,9 +58,9 @@ _LOAD = 0.5
 # Loads go on beside products. The shares of the peak that ``choose_tile`` says are 1.29 to 1.53
 # times what all of its steps one after the other would give.
 _OVERLAP = 1.4
-# Cycles of a vector: of sums that are scaled, rounded and stored; of one channel that is packed; of
-# words that are copied to where flat vectors are read, with which 3x3, 16->16 of 256x256, takes 1.15
-# times as long as by rows, and 32->32 of 96x96 1.05 times (Zen 5).
+# Cycles of a vector: of sums that are scaled, rounded, stored; of one channel that is packed; of
+# words that are copied to where flat vectors are read, with which 3x3, 16->16 of 256x256, takes
+# 1.15 times as long as by rows, and 32->32 of 96x96 1.05 times (Zen 5).
 _STORE, _PACK, _COPY = 6, 1.5, 6
 # The same of Zen 5, where loads cost nothing beside products as long as two start in a cycle: eight
 # layers, 32 to 128 channels of 48x48 to 128x128, take 0.93 to 1 of what comes of it.

@@ -97,6 +97,12 @@ def test_vectors_may_be_of_all_blocks_of_a_strip(op, step, joined):
         np.testing.assert_array_equal(got, expected)
 
 
+def test_vectors_of_all_blocks_need_no_height():
+    tile = Tile(2, 2, 3, flat=True)
+    got, expected = of_layer(UNEVEN, (2, 6, 7, 9), "int8", -7, tile=tile, free="nh")
+    np.testing.assert_array_equal(got, expected)
+
+
 @pytest.mark.parametrize(
     "store",
     [Store("float32"), Store("uint8", is_value=True), Store("int8", sum=Sum("uint8", "int8"))],
