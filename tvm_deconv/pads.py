@@ -27,7 +27,14 @@ def pad_by_sizes(
         places = [j - before for j, before in zip(i, befores, strict=True)]
         axes = list(zip(places, x.shape, padded, strict=True))
         if mode != "constant":
-            return x(*(_SOURCES[mode](p, n) if touched else p for p, n, touched in axes))
+            sources = [_SOURCES[mode](p, n) if touched else p for p, n, touched in axes]
+            place, size, is_cut = axes[-1]
+            is_cut = is_cut and all(isinstance(n, int | tirx.IntImm) for n in (size, befores[-1]))
+            if not is_cut:
+                return x(*sources)
+            # Between the edges of a row of known length a copy, for schedules to find.
+            inside = tirx.all(place >= 0, place < size)
+            return tirx.if_then_else(inside, x(*sources[:-1], place), x(*sources))
         inside = [tirx.all(p >= 0, p < n) for p, n, touched in axes if touched]
         return tirx.if_then_else(tirx.all(*inside), x(*places), tirx.const(value, x.dtype))
 

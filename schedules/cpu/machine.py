@@ -81,6 +81,14 @@ class CpuMachine:
         return self.loads_per_multiply_add == 1 and not self.has_few_registers
 
     @property
+    def is_zen5(self) -> bool:
+        """Whether it starts four operations on whole vectors of AVX-512 in a cycle.
+
+        Two of them multiply, beside two loads. Intel's cores start two or three.
+        """
+        return self.has_wide_avx512 and self.l3_of_few
+
+    @property
     def in_half(self) -> CpuMachine | None:
         """As kernels with sums of float16 see it; None where float16 is not computed in."""
         return replace(self, lanes=2 * self.lanes, sum_bytes=2) if self.fp16_arithmetic else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tvm import sym, tirx
 
-from .stage import Expr, Var, is_conditional, static_value
+from .stage import Expr, Load, Var, is_conditional, static_value
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +27,10 @@ class Edges:
 
 
 def edges_of(body: tirx.Stmt) -> Edges | None:
-    """The edges of ``row[.., axis] = if_then_else(low <= axis < high and .., value, constant)``.
+    """The edges of ``row[.., axis] = if_then_else(low <= axis < high and .., value, other)``.
 
-    None if the store is not of this form, with the axis as its last index.
+    ``other`` is a constant, or read where ``value`` is: a padding by what it pads. None if the
+    store is not of this form, with the axis as its last index.
     """
     if not isinstance(body, tirx.BufferStore) or not isinstance(body.indices[-1], Var):
         return None
@@ -38,7 +39,7 @@ def edges_of(body: tirx.Stmt) -> Edges | None:
     if not is_conditional(value):
         return None
     condition, inner, other = value.args
-    if not isinstance(other, tirx.FloatImm):
+    if not isinstance(other, tirx.FloatImm | tirx.IntImm) and not _read_alike(inner, other):
         return None
     low, high = None, None
     rest: list[Expr] = []
@@ -66,6 +67,11 @@ def edges_of(body: tirx.Stmt) -> Edges | None:
         tirx.BufferStore(body.buffer, inner, body.indices),
         tirx.BufferStore(body.buffer, other, body.indices),
     )
+
+
+def _read_alike(value: Expr, other: Expr) -> bool:
+    loads = isinstance(value, Load) and isinstance(other, Load)
+    return loads and value.source.same_as(other.source)
 
 
 def conjuncts(predicate: Expr) -> list[Expr]:

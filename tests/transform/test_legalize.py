@@ -28,9 +28,11 @@ def test_padding_reads_the_axes_that_it_leaves_alone_as_they_are(mode):
     (func,) = (f for _, f in lowered.functions_items() if isinstance(f, tvm.tirx.PrimFunc))
     loads = []
     tvm_ffi.structural_walk(func.body, (TensorLoad, loads.append))
-    (load,) = loads
-    plain = [isinstance(index, tvm.ir.Var) for index in load.indices]
-    assert plain == [True, True, False, False]
+    # Where no column is in question, and where one is.
+    for one in loads:
+        plain = [isinstance(index, tvm.ir.Var) for index in one.indices]
+        assert plain[:3] == [True, True, False]
+    assert len(loads) == 2
 
 
 @pytest.mark.parametrize("mode", ["reflect", "edge", "wrap", "constant"])

@@ -141,10 +141,8 @@ def test_a_gpu_without_products_of_bytes_tunes_them_as_floats(model):
         ({"channels": 6}, "6 channels in a tile, where a group has 5"),
         ({"splits": 3}, "2 tiles of channels are not divisible by 3 splits"),
         ({"channels": 5, "vectors": 4, "joined": True}, "vector registers, more than"),
-        ({"vectors": 2, "down": 2}, "3 rows are not divisible by 2 rows down"),
-        ({"down": 2}, "1 vectors are not divisible by 2 rows down"),
-        ({"channels": 3}, None),
-        ({"rows": 9}, "9 rows of blocks in a strip, more than 5"),
+        ({"channels": 3, "flat": True}, None),
+        ({"rows": 9, "flat": True}, "9 rows of blocks in a strip, more than 5"),
     ],
     ids=str,
 )
@@ -183,7 +181,7 @@ def test_every_feasible_point_computes_the_bytes_of_its_case(tmp_path_factory, d
     np.testing.assert_array_equal(got, case.expected)
     assert case.tolerance == 0
     assert point_of(made.parameters).keys() == {
-        *("channels", "vectors", "rows", "joined", "down", "splits")
+        *("channels", "vectors", "rows", "joined", "flat", "splits")
     }
 
 

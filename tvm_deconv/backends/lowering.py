@@ -15,6 +15,7 @@ from tvm_deconv.schedules.tir.edit import blocks_allocate
 from tvm_deconv.schedules.tir.last_steps import OPT_LEVEL
 
 from .registers import in_registers
+from .stacks import with_aligned_stacks
 from .trusted import unchecked
 
 # Passes of TVM's lowering that find nothing to do in functions for processors, but look for long:
@@ -69,7 +70,7 @@ def _pipeline() -> tuple[tvm.transform.Pass, Any, Any]:
         for functions in kinds.values():
             with lean_for(functions.values()):
                 done.update(lower(tvm.IRModule(functions, attrs=mod.attrs)))
-        return unchecked(done)
+        return with_aligned_stacks(unchecked(done))
 
     @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.finalize")
     def finalized(mod: tvm.IRModule, _context: PassContext) -> tvm.IRModule:

@@ -45,5 +45,5 @@ class Arguments:
         offsets = argument("offsets", values, "int32")
         of_store = StoreParameters.of(store, values, points[index(1)])
         out = (shape[0], index(kernel.op.out_channels), *size)
-        result = Result.of(store, out)
+        result = Result.of(of_store, out)
         return Arguments(Source(kernel, x, points), packed, offsets, of_store, result)

@@ -76,11 +76,6 @@ class Store:
     sum: Sum | None = None
 
     @property
-    def own(self) -> str:
-        """The dtype of what comes of a sum, before another is added."""
-        return "float32" if self.is_value else self.dtype
-
-    @property
     def result(self) -> str:
         """The dtype of what is stored."""
         if self.is_value:

@@ -12,7 +12,7 @@ from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.tiling_space import idle_threads, some_parts, split_values
 from tvm_deconv.schedules.variant import Sizes
 
-from .tile import Tile, blocks_of, packed_bytes, sums_of, written_out
+from .tile import Tile, blocks_of, may_be_flat, packed_bytes, sums_of, written_out
 
 # Twice what ``choose_tile`` goes to: LLVM takes seconds for them.
 _MOST_PRODUCTS = 8192
@@ -32,7 +32,7 @@ class TileSpace:
     ) -> dict[str, set[int]]:
         """Values of each field besides those of ``own``, which the variant chooses itself."""
         channels = range(1, min(conv.group_outputs, _MOST_CHANNELS) + 1)
-        _, rows, columns = blocks_of(conv, sizes)
+        _, rows, _ = blocks_of(conv, sizes)
         strips = {*range(1, 17), 20, 24, 32, 48, _MOST_ROWS} | some_parts(rows, 8)
         tiles = {conv.groups * ceil_div(conv.group_outputs, n) for n in channels}
         return {
@@ -40,7 +40,7 @@ class TileSpace:
             "vectors": set(range(1, _MOST_VECTORS + 1)),
             "rows": {n for n in strips if n <= min(rows, _MOST_ROWS)},
             "joined": {0, 1} if conv.h.stride > 1 else {0},
-            "down": {1, 2} if columns <= self.dot.lanes else {1},
+            "flat": {0, 1} if may_be_flat(conv, self.dot, sizes) else {0},
             "splits": split_values(tiles, machine),
         }
 
@@ -52,9 +52,8 @@ class TileSpace:
             return f"{tile.channels} channels in a tile, where a group has {conv.group_outputs}"
         if tile.joined and conv.h.stride == 1:
             return "joined needs phases along the height, and there is one"
-        for name in ("vectors", "rows"):
-            if (count := getattr(tile, name)) % tile.down:
-                return f"{count} {name} are not divisible by {tile.down} rows down"
+        if tile.flat and not may_be_flat(conv, self.dot, sizes):
+            return "flat vectors need a width that is known, and words that hold one tap"
         tiles = conv.groups * ceil_div(conv.group_outputs, tile.channels)
         if tiles % tile.splits:
             return f"{tiles} tiles of channels are not divisible by {tile.splits} splits"
@@ -66,7 +65,8 @@ class TileSpace:
         """What the tile costs; the list is as long for every ``tile``."""
         outputs = conv.group_outputs
         batch, rows, columns = blocks_of(conv, sizes)
-        wide = self.dot.lanes * tile.across
+        wide = self.dot.lanes * tile.vectors
+        line = columns * tile.rows if tile.flat else columns
         scratch = packed_bytes(conv, self.dot, sizes, tile)
         pieces = batch * ceil_div(rows, tile.rows) * tile.splits
         return [
@@ -74,7 +74,7 @@ class TileSpace:
             Cost("vector registers", sums_of(conv, tile) + tile.vectors + 1, self.dot.registers),
             Cost("products written out", written_out(conv, tile), _MOST_PRODUCTS),
             waste("channels", outputs, ceil_div(outputs, tile.channels) * tile.channels),
-            waste("columns", columns, ceil_div(columns, wide) * wide),
+            waste("columns", line, ceil_div(line, wide) * wide),
             Cost("bytes of scratch", scratch, _CACHES * machine.l2_bytes),
             Cost("rows of blocks in a strip", tile.rows, rows),
             idle_threads(pieces, True, machine),

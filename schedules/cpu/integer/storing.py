@@ -49,9 +49,13 @@ class StoreParameters:
         store, value = self.store, self._bounded(total, vector, lanes)
         if store.dtype == "float32":
             return value
-        if store.is_value:
-            return tirx.round(value) * tirx.Broadcast(self.numbers[index(2)], lanes)
         return rounded_bytes(value, broadcast(self.zero_point, lanes), store.dtype, lanes)
+
+    def value(self, own: Any, lanes: int) -> Any:
+        """The float32 that bytes stand for."""
+        above = tirx.Cast(type_of("int32", lanes), own) - broadcast(self.zero_point, lanes)
+        unit = broadcast(self.numbers[index(2)], lanes)
+        return tirx.Cast(type_of("float32", lanes), above) * unit
 
     def stored_rows(
         self, rows: Sequence[Sequence[Total]], dot: Dot, behind: int = 1
@@ -61,7 +65,7 @@ class StoreParameters:
         Each has the number of its row. So many rows lie one ``behind`` the other, and may be one.
         """
         lanes, dtype = dot.lanes, self.store.dtype
-        if self.store.own == "float32":
+        if dtype == "float32":
             stored = ([self.stored(*one, lanes) for one in row] for row in rows)
             return [(i, interleaved(row, lanes)) for i, row in enumerate(stored)]
         if not dot.packs:
@@ -103,19 +107,20 @@ class StoreParameters:
 class Result:
     """The last arguments: y and, where the store adds, ``other`` and ``values`` of a ``Sum``."""
 
-    store: Store
+    of_store: StoreParameters
     y: Any
     other: Any = None
     values: Any = None
 
     @staticmethod
-    def of(store: Store, shape: Sequence[Any]) -> Result:
+    def of(of_store: StoreParameters, shape: Sequence[Any]) -> Result:
         """[other, values, ]y as arguments; y and ``other`` are of ``shape``."""
+        store = of_store.store
         if store.sum is None:
-            return Result(store, argument("y", shape, store.result))
+            return Result(of_store, argument("y", shape, store.result))
         other = argument("other", shape, store.sum.other)
         values = argument("values", (index(SUM_VALUES),), "float32")
-        return Result(store, argument("y", shape, store.result), other, values)
+        return Result(of_store, argument("y", shape, store.result), other, values)
 
     def flat(self, size: Any) -> Result:
         """With y and ``other`` as lines of ``size`` elements."""
@@ -123,9 +128,12 @@ class Result:
         return replace(self, y=y, other=None if self.other is None else flat(self.other, size))
 
     def write(self, own: Any, at: Sequence[Any], lanes: int) -> None:
-        """Store what comes of the sums alone, with what is added to it."""
-        if self.store.sum is not None:
-            own = _summed(self.store.sum, own, self.other[at], self.values, lanes)
+        """Store what comes of the sums alone: with what is added to it, or what it stands for."""
+        store = self.of_store.store
+        if store.sum is not None:
+            own = _summed(store.sum, own, self.other[at], self.values, lanes)
+        elif store.is_value:
+            own = self.of_store.value(own, lanes)
         T.buffer_store(self.y, own, at)
 
 

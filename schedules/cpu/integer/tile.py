@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 class Tile:
     """``channels`` x ``vectors`` of each phase along the width, and all along the height if joined.
 
-    The vectors are of ``down`` rows of blocks: a weight is loaded once for all of them, where a map
-    is as narrow as one vector. ``rows`` are the rows of blocks of a strip, a multiple of ``down``,
-    which one thread packs and computes at a time; or ``splits`` threads do, each for its share of
-    the tiles of channels, of which it is a divisor.
+    ``rows`` are the rows of blocks of a strip, which one thread packs and computes at a time; or
+    ``splits`` threads do, each for its share of the tiles of channels, of which it is a divisor.
+    Vectors are of blocks of one row, or if ``flat`` of all blocks of a strip (``layout``).
     """
 
     channels: int
@@ -30,17 +29,7 @@ class Tile:
     rows: int
     joined: bool = False
     splits: int = 1
-    down: int = 1
-
-    @property
-    def across(self) -> int:
-        """Vectors of a row."""
-        return self.vectors // self.down
-
-    @property
-    def places(self) -> list[tuple[int, int]]:
-        """Of each vector: its row of blocks, and the place in that."""
-        return list(product(range(self.down), range(self.across)))
+    flat: bool = False
 
 
 # Independent sums that keep two multipliers of a latency of 5 cycles busy.
@@ -69,8 +58,13 @@ _LOAD = 0.5
 # Loads go on beside products. The shares of the peak that ``choose_tile`` says are 1.29 to 1.53
 # times what all of its steps one after the other would give.
 _OVERLAP = 1.4
-# Cycles of a vector: of sums that are scaled, rounded and stored; of one channel that is packed.
-_STORE, _PACK = 6, 1.5
+# Cycles of a vector: of sums that are scaled, rounded, stored; of one channel that is packed; of
+# words that are copied to where flat vectors are read, with which 3x3, 16->16 of 256x256, takes
+# 1.15 times as long as by rows, and 32->32 of 96x96 1.05 times (Zen 5).
+_STORE, _PACK, _COPY = 6, 1.5, 6
+# The same of Zen 5, where loads cost nothing beside products as long as two start in a cycle: eight
+# layers, 32 to 128 channels of 48x48 to 128x128, take 0.93 to 1 of what comes of it.
+_STORE_OF_WIDE, _PACK_OF_WIDE, _COPY_OF_WIDE = 4, 1, 5
 
 
 def refusal(op: ConvTranspose2d, dot: Dot) -> str | None:
@@ -109,6 +103,11 @@ def folded_taps(op: ConvTranspose2d, dot: Dot) -> int:
     return max(1, dot.group // op.group_inputs) if is_dense else 1
 
 
+def may_be_flat(op: ConvTranspose2d, dot: Dot, sizes: Sizes) -> bool:
+    """Whether vectors may be of all blocks of a strip."""
+    return sizes.width is not None and folded_taps(op, dot) == 1
+
+
 def blocks_of(op: ConvTranspose2d, sizes: Sizes) -> tuple[int, int, int]:
     """Batch, and rows and columns of blocks that are computed; typical ones of free sizes."""
     height, width = means(sizes)
@@ -120,10 +119,15 @@ def blocks_of(op: ConvTranspose2d, sizes: Sizes) -> tuple[int, int, int]:
 def packed_bytes(op: ConvTranspose2d, dot: Dot, sizes: Sizes, tile: Tile) -> int:
     """Of the words of x of a strip."""
     _, _, columns = blocks_of(op, sizes)
-    wide = dot.lanes * tile.across
-    across = -(-columns // wide) * wide * op.step[1] + op.w.halo_extent
-    down = (tile.rows - 1) * op.step[0] + 1 + op.h.halo_extent
-    return dot.word_bits // 8 * op.groups * depth_of(op, dot) * down * across
+    down, right = op.step
+    across = _vectors(dot, columns, tile) * dot.lanes
+    if tile.flat:
+        lines = down * len(_columns_read(op))
+        words = lines * (across + op.h.halo_extent // down * columns)
+    else:
+        lines = (tile.rows - 1) * down + 1 + op.h.halo_extent
+        words = lines * (across * right + op.w.halo_extent)
+    return dot.word_bits // 8 * op.groups * depth_of(op, dot) * words
 
 
 def splits_of(parts: int, strips: int, threads: int) -> int:
@@ -143,31 +147,48 @@ def choose_tile(op: ConvTranspose2d, dot: Dot, sizes: Sizes, machine: CpuMachine
     registers (channels x vectors), while others used the processor: sub-pixel of factor 2, 3x4
     69 %, 3x2 joined 78 %; a plain 3x3, 6x4 69 %, 8x3 66 %, 16x1 66 %, 13x2 77 %; a nearest resize
     by 2, 3x4 53 %, 3x2 joined 53 to 59 %, 6x2 62 to 65 %. So a vector of x costs several times what
-    a weight does: it lies across two lines of a cache, and comes from level 2. Where a map is one
-    vector wide, a load of a weight for each product decides, so tiles have two rows: kernel 4,
-    stride 2, 256->128 channels of 16x16 0.44 ms, not 0.48; 3x3, 256->256 of 14x14 0.39, not 0.43.
+    a weight does: it lies across two lines of a cache, and comes from level 2.
+
+    Flat ones are taken where the cycles say so. On Zen 5, one thread, 550 products of a lane in a
+    nanosecond being the peak, by rows and flat: kernel 4, stride 2, 1024->512 of 4x4 113 and 462,
+    512->256 of 8x8 235 and 535, 256->128 of 16x16 453 and 506, 128->3 of 32x32 466 and 375; 3x3,
+    256->256 of 14x14 243 and 481, 64->64 of 56x56 447 and 493, of 128x128 511 and 459. They are
+    taken of all of these but the fourth and the last.
 
     Sizes are those of the input, None where not known.
     """
+    kinds = (False, True) if may_be_flat(op, dot, sizes) else (False,)
+    best = (_choose(op, dot, sizes, machine, flat) for flat in kinds)
+    return min(best, key=lambda tile: tile_cycles(op, dot, sizes, tile, machine))
+
+
+def _choose(
+    op: ConvTranspose2d, dot: Dot, sizes: Sizes, machine: CpuMachine, flat: bool
+) -> Tile:
+    """That of ``choose_tile`` among those with vectors of rows, or ``flat`` ones."""
     best: tuple[float, Tile] | None = None
     batch, height, columns = blocks_of(op, sizes)
-    rows = _rows(op, dot, height, columns, sizes.batch, machine)
-    strips = batch * -(-height // rows)
+    rows = {_rows(op, dot, height, columns, sizes.batch, machine, flat)}
+    if flat:
+        # All of a small map, of which threads share the channels.
+        rows.add(_rows(op, dot, height, columns, sizes.batch, replace(machine, threads=1), flat))
     most = min(_MOST_CHANNELS, op.group_outputs)
     reads = {joined: _reads(op, joined) for joined in (False, True)}
-    shapes = [(vectors, 1) for vectors in range(1, 5)]
-    if columns <= dot.lanes and rows % 2 == 0:
-        shapes.append((2, 2))
-    for (vectors, down), channels, joined in product(shapes, range(1, most + 1), (False, True)):
+    shapes = product(rows, range(1, 5), range(1, most + 1), (False, True))
+    for strip, vectors, channels, joined in shapes:
         tiles = op.groups * -(-op.group_outputs // channels)
+        strips = batch * -(-height // strip)
         splits = splits_of(tiles, strips, machine.threads)
-        tile = Tile(channels, vectors, rows, joined, splits, down)
+        tile = Tile(channels, vectors, strip, joined, splits, flat)
         if sums_of(op, tile) > free_sums(dot, vectors) or (joined and op.h.stride == 1):
             continue
         is_least = (channels, vectors, joined) == (1, 1, False)
         if written_out(op, tile) > _MOST_PRODUCTS and not is_least:
             continue
-        steps = _computed(op, dot, columns, tile) * (1 + _loads(dot, tile, reads[joined])) / splits
+        turns = -(-strips * splits // machine.threads)
+        loads = _loads(dot, tile, reads[joined])
+        each = product_cycles(dot, loads, machine) if machine.is_zen5 else 1 + loads
+        steps = _computed(op, dot, columns, tile) * each * turns / splits
         if best is None or steps < best[0]:
             best = steps, tile
     assert best is not None
@@ -182,22 +203,28 @@ def tile_cycles(
     tiles = op.groups * -(-op.group_outputs // tile.channels)
     strips = batch * -(-rows // tile.rows)
     turns = -(-strips * tile.splits // machine.threads)
-    # Of all rows of all tiles, those that it computes.
-    own = min(turns * min(tile.rows, rows) / tile.splits / (batch * rows), 1)
     taps = op.h.useful_taps * op.w.useful_taps / folded_taps(op, dot)
-    product = product_cycles(dot, _loads(dot, tile, _reads(op, tile.joined)))
-    computed = batch * rows * op.groups * _computed(op, dot, columns, tile)
+    product = product_cycles(dot, _loads(dot, tile, _reads(op, tile.joined)), machine)
+    computed = op.groups * _computed(op, dot, columns, tile)
     products = computed * taps * depth_of(op, dot) * product
-    wide = dot.lanes * tile.across
-    stored = batch * rows * tiles * tile.channels * -(-columns // wide) * tile.across
-    stored *= op.h.stride * op.w.stride
-    packed = packed_bytes(op, dot, sizes, tile) * 8 / dot.word_bits / dot.lanes * dot.group
-    return own * (products + stored * _STORE) + turns * packed * _PACK
+    lines = 1 if tile.flat else tile.rows
+    stored = lines * _vectors(dot, columns, tile) * op.h.stride * op.w.stride
+    stored *= tiles * tile.channels
+    packed = packed_bytes(op, dot, sizes, tile) * 8 / dot.word_bits / dot.lanes
+    store, pack, copy = _STORE, _PACK, _COPY
+    if machine.is_zen5:
+        store, pack, copy = _STORE_OF_WIDE, _PACK_OF_WIDE, _COPY_OF_WIDE
+    each = dot.group * pack
+    if tile.flat:
+        each = each / len(_columns_read(op)) + copy
+    return turns * ((products + stored * store) / tile.splits + packed * each)
 
 
-def product_cycles(dot: Dot, loads: float) -> float:
+def product_cycles(dot: Dot, loads: float, machine: CpuMachine) -> float:
     """Of a vector of products, for each of which so many vectors are loaded."""
     product = _FUSED if dot.adds and dot.intrinsic else _PAIRS
+    if machine.is_zen5:
+        return max(product, _LOAD * loads)
     return (product + _LOAD * loads) / _OVERLAP
 
 
@@ -206,11 +233,22 @@ def waiting(sums: int) -> float:
     return max(1, _BUSY / sums)
 
 
+def _vectors(dot: Dot, columns: int, tile: Tile) -> int:
+    """Of sums, of a row of so many blocks; of all of a strip, if they are ``flat``."""
+    line = columns * tile.rows if tile.flat else columns
+    return -(-line // (dot.lanes * tile.vectors)) * tile.vectors
+
+
+def _columns_read(op: ConvTranspose2d) -> set[int]:
+    """Columns of x that taps read for a block, counted from its own."""
+    return {tap.offset for f in range(op.w.stride) for tap in op.w.taps(f)}
+
+
 def _computed(op: ConvTranspose2d, dot: Dot, columns: int, tile: Tile) -> float:
-    """Vectors of products of a row, tap and word of a group's channels; more, if some wait."""
-    wide = dot.lanes * tile.across
+    """Vectors of products of a strip, tap and word of a group's channels; more, if some wait."""
     channels = -(-op.group_outputs // tile.channels) * tile.channels
-    return channels * -(-columns // wide) * tile.across * waiting(sums_of(op, tile))
+    lines = 1 if tile.flat else tile.rows
+    return lines * channels * _vectors(dot, columns, tile) * waiting(sums_of(op, tile))
 
 
 def _loads(dot: Dot, tile: Tile, reads: float) -> float:
@@ -234,11 +272,15 @@ def _rows(
     columns: int,
     batch: int | None,
     machine: CpuMachine,
+    flat: bool,
 ) -> int:
     """Rows whose packed input takes half of a level-2 cache, and equally many for each thread."""
     down, right = op.step
     words = op.groups * depth_of(op, dot)
-    held = machine.l2_bytes // 2 // (4 * words * (columns * right + op.w.halo_extent))
+    across = columns * right + op.w.halo_extent
+    if flat:
+        across = columns * len(_columns_read(op))
+    held = machine.l2_bytes // 2 // (4 * words * across)
     most = min(_MOST_ROWS, max(1, (held - op.h.halo_extent) // down))
     threads = 1 if batch is not None and batch >= machine.threads else machine.threads
     strips = -(-rows // min(most, -(-rows // threads)))

@@ -1,8 +1,9 @@
 """The function of an integer convolution, written out statement by statement.
 
 Each parallel step takes a strip of rows: it packs the input with its halo into words of ``group``
-channels (``dot``), the borders as the zero point; then, for each tile of output channels, for each
-row, and for each tile of its columns, it adds up in registers
+channels (``dot``), the borders as the zero point (``layout``); then, for each tile of output
+channels, for each line of blocks, a row or all rows of the strip, and for each tile of its columns,
+it adds up in registers
 
     sums[phase, channel, vector] += words of x at a tap's offset . words of its weights
 
@@ -23,10 +24,11 @@ from typing import Any, TypeAlias
 from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
-from tvm_deconv.schedules.tir.edit import index, ramp, shuffle
-from tvm_deconv.schedules.tir.writing import in_vectors, named, places, type_of
+from tvm_deconv.schedules.tir.edit import index, ramp
+from tvm_deconv.schedules.tir.writing import named
 
 from .kernel import Dim, Integer, Read
+from .layout import Flat, Rows
 from .products import add_products, weights_of
 from .registers import Registers
 from .writer import Writer
@@ -73,23 +75,17 @@ class _Writer(Writer):
         op = kernel.op
         parameters = op.groups * kernel.tiles * op.strides[0] * op.strides[1]
         super().__init__(kernel, shape, parameters * kernel.tile.channels)
-        self.columns = self.lanes * kernel.tile.across
-        whole = -(-kernel.tile.rows // kernel.tile.down) * kernel.tile.down
-        self.packed_rows = (whole - 1) * op.step[0] + 1 + op.h.halo_extent
 
     def _strips(self) -> None:
         k, op = self.k, self.k.op
         _, _, h, w = self.shape
         down, right = op.step
-        self.block_rows = named(tirx.ceildiv(op.h.blocks(h), index(down)))
-        self.column_tiles = named(tirx.ceildiv(op.w.blocks(w), index(self.columns * right)))
-        beyond = -(-(op.w.halo_extent + k.folded - 1) // right)
-        # Of the columns that are a step apart, which lie side by side.
-        self.plane = named(self.column_tiles * self.columns + beyond)
-        self.packed_columns = named(self.plane * right)
-        # Of a row of outputs.
-        self.line = named(self.column_tiles * (self.columns * op.w.stride))
-        strips = named(tirx.ceildiv(self.block_rows, k.tile.rows))
+        block_rows = named(tirx.ceildiv(op.h.blocks(h), index(down)))
+        width = named(tirx.ceildiv(op.w.blocks(w), index(right)))
+        self.layout = (Flat if k.tile.flat else Rows)(k, width)
+        # Of a line of outputs.
+        self.line = named(self.layout.tiles * (self.layout.wide * op.w.stride))
+        strips = named(tirx.ceildiv(block_rows, k.tile.rows))
         # Each split packs the strip anew, for its share of the tiles.
         splits = k.tile.splits
         share = op.groups * k.tiles // splits
@@ -97,72 +93,22 @@ class _Writer(Writer):
             strip = T.bind(piece // splits)
             batch, top = T.bind(strip // strips), T.bind(strip % strips * k.tile.rows)
             self.batch = batch
-            depth = op.groups * k.depth
-            size = depth * self.packed_rows * self.packed_columns
-            packed = T.alloc_buffer((size,), k.dot.word)
-            natural = T.alloc_buffer((self.packed_columns,), k.dot.word) if right > 1 else None
-            kept = self.line * (k.tile.channels * k.tile.down * len(k.row_phases[0]))
-            written = T.alloc_buffer((kept,), k.store.own)
-            with T.serial(index(0), index(depth)) as word:
-                self._pack(packed, natural, batch, top, word)
-            rows = tirx.min(index(k.tile.rows), self.block_rows - top)
+            packed = T.alloc_buffer((self.layout.size,), k.dot.word)
+            kept = self.line * (k.tile.channels * len(k.row_phases[0]))
+            written = T.alloc_buffer((kept,), k.store.dtype)
+            self.layout.pack(packed, self.given.source, batch, top)
+            rows = T.bind(tirx.min(index(k.tile.rows), block_rows - top))
             first = T.bind(piece % splits * share)
             with (
                 T.serial(index(0), index(share)) as of_share,
-                T.serial(index(0), tirx.ceildiv(rows, index(k.tile.down))) as step,
+                T.serial(index(0), tirx.ceildiv(rows, self.layout.rows_of_line)) as line,
             ):
-                tile, row = T.bind(first + of_share), T.bind(step * k.tile.down)
+                tile = T.bind(first + of_share)
                 for phases in k.row_phases:
-                    with T.serial(index(0), self.column_tiles) as column:
-                        self._tile(packed, written, tile, column, row, phases)
-                    self._store(written, T.bind(top + row), tile, phases)
-
-    def _pack(self, result: Any, natural: Any, batch: Any, top: Any, word: Any) -> None:
-        """One word of channels of a strip: its rows, then the borders of each.
-
-        ``natural`` is for one row in the order of its columns, where it has another one at the end.
-        """
-        packed = result if natural is None else natural
-        op, left = self.k.op, self.k.op.w.halo[0]
-        with T.serial(index(0), index(self.packed_rows)) as row:
-            to = T.bind((word * self.packed_rows + row) * self.packed_columns)
-            at = to if natural is None else index(0)
-            y = T.bind(top * self.k.op.step[0] + row + op.h.halo[0])
-            self.given.source.write_row(packed, at, self.packed_columns, batch, word, y, left)
-            if self.k.folded > 1:
-                self._fold(packed, at)
-            if natural is not None:
-                self._apart(natural, result, to)
-
-    def _apart(self, natural: Any, packed: Any, at: Any) -> None:
-        """A row with the columns side by side that are a step apart."""
-        lanes, step = self.lanes, self.k.op.step[1]
-        with T.serial(index(0), self.plane // lanes) as v:
-            begin = T.bind(v * (lanes * step))
-            parts = [natural[ramp(begin + i * lanes, lanes)] for i in range(step)]
-            for i in range(step):
-                order = [lane * step + i for lane in range(lanes)]
-                to = ramp(at + i * self.plane + v * lanes, lanes)
-                T.buffer_store(packed, shuffle(parts, order), [to])
-        with T.serial(index(0), self.plane % lanes) as rest:
-            x = T.bind(self.plane - self.plane % lanes + rest)
-            for i in range(step):
-                T.buffer_store(packed, natural[x * step + i], [at + i * self.plane + x])
-
-    def _fold(self, packed: Any, at: Any) -> None:
-        """A row of words that hold one tap as words that hold several, from left to right."""
-        k = self.k
-
-        def words(x: Any, lanes: int) -> None:
-            kind, total = type_of("int32", lanes), None
-            for i in range(k.folded):
-                value = packed[places(at + x + i, lanes)]
-                if i:
-                    value = value << tirx.const(k.dot.bits * k.op.group_inputs * i, kind)
-                total = value if total is None else total | value
-            T.buffer_store(packed, total, [places(at + x, lanes)])
-
-        in_vectors(self.packed_columns - (k.folded - 1), self.lanes, words)
+                    with T.serial(index(0), self.layout.tiles) as column:
+                        self._tile(packed, written, tile, column, line, phases)
+                    first_row = T.bind(top + line * self.layout.rows_of_line)
+                    self._store(written, first_row, rows, tile, phases)
 
     def _tile(
         self,
@@ -170,10 +116,10 @@ class _Writer(Writer):
         written: Any,
         tile: Any,
         column: Any,
-        row: Any,
+        line: Any,
         phases: Sequence[int],
     ) -> None:
-        """Sums of a row of one tile, and what is stored of them."""
+        """Sums of columns of a line, and what is stored of them."""
         k, op, lanes = self.k, self.k.op, self.lanes
         vectors, channels, (rh, rw) = k.tile.vectors, k.tile.channels, op.strides
         lines = list(product(phases, range(rw), range(channels)))
@@ -192,7 +138,7 @@ class _Writer(Writer):
         before = [len(k.order()) * k.depth * channels, 0]
         for earlier in k.row_phases[: k.row_phases.index(tuple(phases))]:
             before[1] += sum(len(at) for at in k.taps(earlier).values()) * k.depth * channels
-        rows = _by_row(taps)
+        rows, layout = _by_row(taps), self.layout
         in_all = reads * vectors * len(k.row_phases)
         is_long = reads * vectors > _UNROLLED or in_all > _UNROLLED_IN_ALL
         looped = _even_step(rows) if is_long else None
@@ -202,11 +148,8 @@ class _Writer(Writer):
             count = sum(map(len, columns.values())) * channels
             loaded = weights_of(k.dot, self.given.words, weights, count)
             for dx, read in columns.items():
-                apart, near = dx % k.op.step[1], dx // k.op.step[1]
-                start = at + near + (apart * self.plane if apart else 0)
-                below = self.packed_columns * k.op.step[0]
-                firsts = [start + d * below + v * lanes for d, v in k.tile.places]
-                xs = [T.bind(packed[ramp(first, lanes)]) for first in firsts]
+                start = at + layout.column(dx)
+                xs = [T.bind(packed[ramp(start + v * lanes, lanes)]) for v in range(vectors)]
                 for (fh, fw), o in product(read, range(channels)):
                     weight = next(loaded)
                     for v, x in enumerate(xs):
@@ -216,48 +159,46 @@ class _Writer(Writer):
 
         with T.serial(index(0), self.depth) as word:
             weights = T.bind(tile * before[0] + before[1] + word * reads)
-            top_row = (group * k.depth + word) * self.packed_rows + row * k.op.step[0]
-            first, stride = column * self.columns, self.packed_columns
+            of_group = group * k.depth + word
+            first = T.bind(column * layout.wide)
             if looped:
                 with T.serial(index(0), index(len(rows))) as i:
-                    at = T.bind((top_row + min(rows) + i * looped) * stride + first)
+                    at = T.bind(layout.row(of_group, line, min(rows) + i * looped) + first)
                     add_row(at, T.bind(weights + i * (reads // len(rows))), rows[min(rows)])
             else:
-                starts = {dy: T.bind((top_row + dy) * stride + first) for dy in rows}
+                starts = {dy: T.bind(layout.row(of_group, line, dy) + first) for dy in rows}
                 for dy, columns in rows.items():
                     weights = weights + add_row(starts[dy], weights, columns)
-        across, part = k.tile.across, lanes * rw
+        part = lanes * rw
         rows_of = [
-            [
-                (
-                    sums[(fh, fw, o), d * across + v],
-                    partial(self._parameter, at=parameter(fh, fw, o)),
-                )
-                for fw in range(rw)
-            ]
-            for d, fh, o, v in product(range(k.tile.down), phases, range(channels), range(across))
-        ]
-        begin = T.bind(column * (across * part))
-        for number, values in self.given.of_store.stored_rows(rows_of, k.dot, across):
-            to = begin + self.line * (number // across) + number % across * part
+            [(sums[(fh, fw, o), v], partial(self._parameter, at=parameter(fh, fw, o)))
+             for fw in range(rw)]
+            for fh, o, v in product(phases, range(channels), range(vectors))
+        ]  # fmt: skip
+        begin = T.bind(column * (vectors * part))
+        for number, values in self.given.of_store.stored_rows(rows_of, k.dot, vectors):
+            to = begin + self.line * (number // vectors) + number % vectors * part
             T.buffer_store(written, values, [ramp(to, values.ty.dtype.lanes)])
 
-    def _store(self, written: Any, row: Any, tile: Any, phases: Sequence[int]) -> None:
-        """Rows of a tile's channels, each to its end before the next one.
+    def _store(self, written: Any, top: Any, rows: Any, tile: Any, phases: Sequence[int]) -> None:
+        """A line of a tile's channels, each to its end before the next one.
 
-        By columns of the tile, halves of lines of many channels shared few places of a cache, and
-        sums were in registers where it branched: of 1 channel to 64 of 224x224, kernel 5, 0.54 ms,
-        not 1.2, of 3 to 64 of 96x96, kernel 3, 0.09, not 0.17.
+        ``top`` is its first row of blocks, ``rows`` are those of the strip. By columns of the tile,
+        halves of lines of many channels shared few places of a cache, and sums were in registers
+        where it branched: of 1 channel to 64 of 224x224, kernel 5, 0.54 ms, not 1.2, of 3 to 64 of
+        96x96, kernel 3, 0.09, not 0.17.
         """
         k, op = self.k, self.k.op
-        channels, outputs, rh = k.tile.channels, op.group_outputs, op.h.stride
+        channels, outputs, (rh, rw) = k.tile.channels, op.group_outputs, op.strides
         first = T.bind(tile % k.tiles * channels)
         count: Any = index(channels)
         if outputs % channels:
             count = tirx.min(outputs - first, count)
-        for number, (d, fh) in enumerate(product(range(k.tile.down), phases)):
-            y = T.bind((row + d) * rh + fh)
-            with T.If(y < self.rows_out), T.Then(), T.serial(index(0), count) as o:
-                channel = T.bind(tile // k.tiles * outputs + first + o)
-                line = T.bind((o + number * channels) * self.line)
-                self._store_row(written, line, channel, y, self.lanes * k.dot.group)
+        rows = rows if k.tile.flat else index(1)
+        for number, fh in enumerate(phases):
+            with T.serial(index(0), count) as o, T.serial(index(0), rows) as row:
+                y = T.bind((top + row) * rh + fh)
+                with T.If(y < self.rows_out), T.Then():
+                    channel = T.bind(tile // k.tiles * outputs + first + o)
+                    begin = (o + number * channels) * self.line + row * (self.layout.width * rw)
+                    self._store_row(written, T.bind(begin), channel, y, self.lanes * k.dot.group)

@@ -75,7 +75,8 @@ class Writer(ABC):
             self.given.result.write(lines[places(first + x, lanes)], at, lanes)
 
         # What is added is float32 for a while: of wider vectors LLVM makes 4 % more time of a 3x3.
-        own = together if self.k.store.sum is None else self.lanes
+        store = self.k.store
+        own = self.lanes if store.is_value or store.sum is not None else together
         to_the_end(self.columns_out, own, copy)
 
 

@@ -162,7 +162,7 @@ def cycles_of(machine: CpuMachine, line: bool) -> StageCycles:
     """Those of the machine's kind, for lines or for pictures."""
     if machine.has_few_registers:
         return _AVX2_LINES if line else _AVX2
-    if machine.has_wide_avx512 and machine.l3_of_few:
+    if machine.is_zen5:
         return _ZEN5_LINES if line else _ZEN5
     if machine.has_wide_avx512:
         return _INTEL_LINES if line else _INTEL

@@ -76,10 +76,42 @@ def test_a_tile_of_one_row_of_phases_or_of_all(joined):
     np.testing.assert_array_equal(got, expected)
 
 
-@pytest.mark.parametrize("op", [SUB_PIXEL, UNEVEN, DILATED], ids=["sub-pixel", "uneven", "plain"])
-def test_a_tile_may_have_vectors_of_two_rows(op):
-    tile = Tile(2, 4, 4, down=2)
-    got, expected = of_layer(op, (2, op.in_channels, 7, 40), tile=tile)
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize(
+    ("op", "step"),
+    [
+        (SUB_PIXEL, (1, 1)),
+        (UNEVEN, (1, 1)),
+        (SPARSE, (1, 1)),
+        (replace(CROPPED, out_channels=8), (2, 3)),
+        (DILATED, (1, 1)),
+        (DILATED, (3, 2)),
+        (ConvTranspose2d(4, 8, Axis(11, 1, 5, 5), Axis(13, 1, 6, 6)), (2, 1)),
+    ],
+    ids=["sub-pixel", "uneven", "sparse", "cropped", "plain", "strides", "large"],
+)
+def test_vectors_may_be_of_all_blocks_of_a_strip(op, step, joined):
+    shape, joined = (2, op.in_channels, 7, 9), joined and op.h.stride > 1
+    for tile in (Tile(2, 2, 3, joined, flat=True), Tile(1, 1, 7, joined, splits=2, flat=True)):
+        got, expected = of_layer(op, shape, tile=tile, step=step)
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_vectors_of_all_blocks_need_no_height():
+    tile = Tile(2, 2, 3, flat=True)
+    got, expected = of_layer(UNEVEN, (2, 6, 7, 9), "int8", -7, tile=tile, free="nh")
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    "store",
+    [Store("float32"), Store("uint8", is_value=True), Store("int8", sum=Sum("uint8", "int8"))],
+    ids=["sums", "values", "residual"],
+)
+def test_vectors_of_all_blocks_have_every_store(store):
+    own = {"zero_point": 99, "scale": 0.3} if store.is_value else {"zero_point": 7}
+    tile = Tile(2, 2, 4, flat=True)
+    got, expected = of_layer(SUB_PIXEL, (1, 5, 6, 7), store=store, own=own, tile=tile)
     np.testing.assert_array_equal(got, expected)
 
 
@@ -95,11 +127,13 @@ def test_sums_are_in_registers_and_not_in_a_workspace(tile, count):
     assert len(re.findall("AllocWorkspace@", assembly)) == count
 
 
-def test_maps_as_narrow_as_a_vector_have_tiles_of_two_rows():
-    sizes = Sizes(1, 16, 14), Sizes(1, 16, 28), Sizes(1, 14, 14)
-    tiles = [choose_tile(SQUARE, VNNI, size, MACHINE) for size in sizes]
-    # The last of these has strips of seven rows.
-    assert [tile.down for tile in tiles] == [2, 1, 1]
+def test_vectors_are_of_all_blocks_where_rows_leave_lanes_empty():
+    sizes = [Sizes(1, n, n) for n in (4, 7, 14, 17, 16, 128)]
+    tiles = [choose_tile(SQUARE, VNNI, each, MACHINE) for each in sizes]
+    assert [tile.flat for tile in tiles] == [True, True, True, True, True, False]
+    # Threads share the channels of a map that is one vector.
+    assert [(tile.rows, tile.splits) for tile in tiles[:1]] == [(4, 2)]
+    assert not choose_tile(SQUARE, VNNI, Sizes(1, 16, None), MACHINE).flat
 
 
 @pytest.mark.parametrize("op", [SUB_PIXEL, UNEVEN], ids=["sub-pixel", "uneven"])

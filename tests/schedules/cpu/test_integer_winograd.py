@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -149,6 +150,21 @@ def test_three_taps_take_a_quarter_of_the_products():
     for dot, most in ((VNNI, 0.5), (NARROW, 0.95)):
         direct = choose_tile(op, dot, sizes, MACHINE)
         assert 0.2 < cycles / tile_cycles(op, dot, sizes, direct, MACHINE) < most
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "size", "is_faster"),
+    [(64, 64, 224, True), (32, 32, 256, True), (160, 32, 64, True), (64, 3, 256, False)],
+)
+def test_processors_of_four_operations_a_cycle_take_it_from_fewer_channels_on(
+    inputs, outputs, size, is_faster
+):
+    """Measured on Zen 5, in ms: 2.8 for 3.9, 1.13 for 1.31, 0.25 for 0.38; few outputs lose."""
+    machine = replace(MACHINE, loads_per_multiply_add=1, l3_of_few=True, narrow=NARROW)
+    op, sizes = ConvTranspose2d(inputs, outputs, PLAIN_3, PLAIN_3), Sizes(1, size, size)
+    _, cycles = choose_points_tile(op, VNNI, sizes, False, machine)
+    tile = choose_tile(op, NARROW, sizes, machine)
+    assert (cycles < 0.97 * tile_cycles(op, NARROW, sizes, tile, machine)) == is_faster
 
 
 def test_sums_that_are_too_large_go_tap_by_tap():

@@ -79,7 +79,9 @@ def test_a_multiply_add_takes_a_lane_on_arm_and_memory_on_x86(config, by_lane, f
 )
 def test_a_load_can_start_with_each_multiply_add_and_two_where_vectors_are_halved(cpu, loads):
     target = Target({"kind": "llvm", "mcpu": cpu, "mtriple": "x86_64-linux-gnu"})
-    assert cpu_machine(target).loads_per_multiply_add == loads
+    machine = cpu_machine(target)
+    assert machine.loads_per_multiply_add == loads
+    assert machine.is_zen5 == (cpu == "znver5")
 
 
 def test_threads_are_the_cores_that_the_target_states():

@@ -29,6 +29,7 @@ from tvm.relax import op as ops
 from tvm.relax.backend.cpu_generic import pipeline as stock
 
 from tvm_deconv.backends.passes import ScheduleRemaining
+from tvm_deconv.pads import pad_by_sizes
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.rest import default as cpu_default
 from tvm_deconv.schedules.rest.default import SCHEDULED
@@ -581,6 +582,20 @@ def test_padded_rows_are_cut_where_the_padding_begins(low, high):
         module_of(lambda x: ops.nn.pad(x, (0, 0, 0, 0, 1, 2, low, high)), [(1, 16, 57, 61)])
     )
     (func,) = functions_of(mod)
+    assert loops_of(func, tirx.ForKind.VECTORIZED)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_rows_that_are_padded_by_themselves_are_copied_between_their_edges(mode):
+    shapes = [(1, 16, 57, 61)]
+
+    def pad(x):
+        return relax.BlockBuilder.current().call_te(
+            pad_by_sizes, x, [0, 0, 1, 3], [1, 16, 60, 70], mode
+        )
+
+    check(pad, lambda x: tf.pad(x, (3, 6, 1, 2), mode=mode), shapes)
+    (func,) = functions_of(scheduled(module_of(pad, shapes)))
     assert loops_of(func, tirx.ForKind.VECTORIZED)
 
 

@@ -44,7 +44,7 @@ def kernels_of(
         yield planes.PlanesInteger(op, data, dot, of_map, store), cycles, "map by map"
     if forms.winograd is not None:
         tile, cycles = choose_points_tile(
-            op, machine.wide, sizes, forms.winograd, machine, store.own
+            op, machine.wide, sizes, forms.winograd, machine, store.dtype
         )
         kernel = WinogradInteger(op, data, machine.wide, tile, store, forms.winograd)
         yield kernel, cycles, f"by {name_of(op)}"

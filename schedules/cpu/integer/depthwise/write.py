@@ -68,7 +68,7 @@ class _Writer(Writer):
             # The last vectors read on behind the last row.
             behind = 2 * self.bytes + op.w.halo_extent
             packed = T.alloc_buffer((self.plane * down + behind,), "int8")
-            lines = T.alloc_buffer((self.line * op.h.stride,), k.store.own)
+            lines = T.alloc_buffer((self.line * op.h.stride,), k.store.dtype)
             with T.serial(index(0), index(planes)) as of_run:
                 channel = named(run * planes + of_run)
                 with T.If(channel < op.in_channels), T.Then():

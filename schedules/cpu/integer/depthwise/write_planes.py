@@ -53,7 +53,7 @@ class _Writer(Writer):
             first = named(piece % runs * planes)
             count = named(tirx.min(index(planes), op.in_channels - first))
             maps = T.alloc_buffer((index(planes * self.samples + VECTOR),), "int8")
-            made = T.alloc_buffer((index(planes * each * self.outputs + VECTOR),), k.store.own)
+            made = T.alloc_buffer((index(planes * each * self.outputs + VECTOR),), k.store.dtype)
             begin = named((picture * op.in_channels + first) * self.samples)
 
             def copy_in(at: Any, lanes: int) -> None:

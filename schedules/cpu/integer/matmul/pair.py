@@ -97,7 +97,7 @@ class _Writer:
             w = argument("w", (*batch, inputs, self.columns), k.dtypes[1])
             self.points = argument("points", (index(_POINTS),), "int32")
             self.of_store = StoreParameters.of(k.store, (index(1),), self.points[index(0)])
-            result = Result.of(k.store, (*batch, rows, self.columns))
+            result = Result.of(self.of_store, (*batch, rows, self.columns))
             self.rows, self.batch = rows, named(count)
             self.x = flat(x, self.batch * rows * inputs)
             self.w = flat(w, self.batch * inputs * self.columns)

@@ -106,7 +106,7 @@ def store_columns(
         with T.Then():
             write(value, line + column, lanes)
         with T.Else():
-            part = T.alloc_buffer((index(lanes),), result.store.own)
+            part = T.alloc_buffer((index(lanes),), result.of_store.store.dtype)
             T.buffer_store(part, value, [ramp(index(0), lanes)])
             with T.serial(index(0), tirx.max(outputs - column, index(0))) as i:
                 write(part[i], line + column + i, 1)

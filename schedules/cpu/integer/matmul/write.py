@@ -58,7 +58,7 @@ class _Writer:
             values = (index(k.tiles * k.wide),)
             self.offsets = argument("offsets", values, "int32")
             self.of_store = StoreParameters.of(k.store, values, points[index(0)])
-            result = Result.of(k.store, (*self.shape[:-1], index(k.outputs)))
+            result = Result.of(self.of_store, (*self.shape[:-1], index(k.outputs)))
             self.rows = named(rows)
             self.x = flat(x, self.rows * k.inputs)
             self.result = result.flat(self.rows * k.outputs)

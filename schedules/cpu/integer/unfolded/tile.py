@@ -97,7 +97,8 @@ def unfolded_cycles(
     together = tile.taps * tile.channels
     # Of weights several are loaded at once.
     loads = (tile.vectors + -(-together // dot.weights)) / (together * tile.vectors)
-    products = count * depth * product_cycles(dot, loads) * waiting(together * tile.vectors)
+    each = product_cycles(dot, loads, machine) * waiting(together * tile.vectors)
+    products = count * depth * each
     chunks = -(-across // dot.lanes)
     stored = op.h.stride * op.w.stride * _OUTPUT + count * _KEPT
     computed = channels * (rows * vectors * products + (tile.rows + high - low) * chunks * stored)

@@ -82,7 +82,7 @@ class _Writer(BlockWriter):
             sums = T.alloc_buffer((self.line * (taps * channels),), "int32")
             kept = self.chunks * (lanes * op.w.stride * channels * max(1, sum(self.reach)))
             waiting = T.alloc_buffer((kept,), "int32")
-            lines = T.alloc_buffer((self.outputs * op.h.stride,), self.k.store.own)
+            lines = T.alloc_buffer((self.outputs * op.h.stride,), self.k.store.dtype)
             self.rows = T.bind(tirx.min(index(rows), down - self.top))
             read = T.bind(self.rows + halo)
             with T.serial(index(0), read) as row, T.serial(index(0), index(k.depth)) as word:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from math import inf
 from typing import TYPE_CHECKING
 
 from tvm_deconv.algebra.exact_winograd import additions, products_of, schemes_of
@@ -30,15 +31,37 @@ if TYPE_CHECKING:
     from tvm_deconv.schedules.cpu.machine import CpuMachine
 
 _MOST_VECTORS, _MOST_CHANNELS, _MOST_ROWS = 4, 16, 32
-# Cycles of a vector: of outputs, of products that are stored and loaded again, of words that are
-# packed and dealt to columns apart, of samples that are loaded and stored at a point, of a sum.
-_OUTPUT, _KEPT, _SPREAD, _SAMPLE, _SUM = 7, 2, 12, 5, 0.7
-# More for a vector of outputs whose ``unit`` is undone; and of float32, for each vector beside it,
-# since those of a strip leave the level-1 cache. Fitted to six layers of 32 to 128 channels, stored
-# as bytes and as float32, on the same Xeon: ten of twelve times are met within 6 %, two by 17 %.
-_UNDONE, _BESIDE = 13, 5
-# Bytes that come from beyond a core's own cache in a cycle.
-_FROM_AFAR = 8
+
+
+@dataclass(frozen=True)
+class _Costs:
+    """Cycles of a vector: of outputs, of outputs whose ``unit`` is undone, of products that are
+    stored and loaded again, of words that are packed and dealt to columns apart, of samples that
+    are loaded and stored at a point, of a sum; and of outputs of float32, more for each vector
+    beside it, since those of a strip leave the level-1 cache.
+
+    ``near`` is how many bytes come from the level-2 cache in a cycle, and ``afar`` from beyond it.
+    """
+
+    output: float
+    undone: float
+    kept: float
+    spread: float
+    sample: float
+    sum: float
+    beside: float
+    near: float
+    afar: float
+
+
+# Fitted to six layers of 32 to 128 channels, stored as bytes and as float32, on the Xeon above: ten
+# of twelve times are met within 6 %, two by 17 %.
+_COSTS = _Costs(7, 20, 2, 12, 5, 0.7, 5, inf, 8)
+# By samples (perf) of a layer of 64 channels of 96x96 on Zen 5, whose products run at the peak;
+# what comes from caches by other tiles of it, and by one of 224x224; float32 by two layers more.
+_COSTS_OF_ZEN5 = _Costs(3.5, 4, 0.5, 4.2, 1.4, 0.25, 2.5, 28, 16)
+# Of the level-2 cache samples have so much there, and what does not fit is fetched.
+_ROOM = 0.75
 
 
 @dataclass(frozen=True)
@@ -107,27 +130,34 @@ def points_cycles(
     vectors = _vectors(dot, across, tile.rows, tile.vectors)
     sums = tile.channels * tile.vectors
     loads = 1 / tile.vectors + (1 + dot.lanes / 16) / tile.channels
-    products = count * depth * product_cycles(dot, loads) * waiting(sums)
+    costs = _COSTS_OF_ZEN5 if machine.is_zen5 else _COSTS
+    size = dot.word_bits // 8
+    brought = size * (dot.lanes / tile.channels + 1 / tile.vectors) / costs.near
+    each = max(product_cycles(dot, loads, machine) * waiting(sums), brought)
+    products = count * depth * each
     of_samples, of_outputs = additions(op, shared)
-    output = _OUTPUT + _UNDONE * (down_scheme.unit * across_scheme.unit > 1)
+    output = costs.undone if down_scheme.unit * across_scheme.unit > 1 else costs.output
     if own == "float32":
-        output += _BESIDE * across_scheme.outputs * op.w.stride
-    stored = outputs * output + count * _KEPT + of_outputs * _SUM
+        output += costs.beside * across_scheme.outputs * op.w.stride
+    stored = outputs * output + count * costs.kept + of_outputs * costs.sum
     computed = blocks * tile.channels * vectors * (products + stored)
     # A transformed vector may be a half.
     chunks = -(-across * 2 // dot.lanes) / 2
     samples_down = down_scheme.outputs * tile.rows + down_scheme.taps - 1
-    spread = samples_down * across_scheme.outputs * (-(-(across + 1) // dot.lanes)) * _SPREAD
-    transform = points * _SAMPLE + of_samples * _SUM
+    spread = samples_down * across_scheme.outputs * (-(-(across + 1) // dot.lanes)) * costs.spread
+    transform = points * costs.sample + of_samples * costs.sum
     read = depth * (spread * dot.group / 2 + tile.rows * chunks * transform)
-    word = depth * dot.word_bits // 8
+    word = depth * size
     # Weights are read for each strip, transformed samples for each block.
     weights = blocks * tile.channels * count * word
     samples = points * word * (vectors + 1) * dot.lanes
-    fetched = weights if weights > machine.l2_bytes // 4 else 0
-    fetched += blocks * samples if samples > machine.l2_bytes else 0
+    fetched: float = weights if weights > machine.l2_bytes // 4 else 0
+    if machine.is_zen5:
+        fetched += blocks * max(0, samples - _ROOM * machine.l2_bytes)
+    else:
+        fetched += blocks * samples if samples > machine.l2_bytes else 0
     pieces = batch * -(-down // tile.rows) * tile.splits
-    return -(-pieces // machine.threads) * (computed + read + fetched / _FROM_AFAR)
+    return -(-pieces // machine.threads) * (computed + read + fetched / costs.afar)
 
 
 def _tiles(op: ConvTranspose2d, sizes: Sizes) -> tuple[int, int, int]:

@@ -82,7 +82,7 @@ class _Writer(BlockWriter):
             made = T.alloc_buffer((self.of_point * k.points_count + self.pitch,), k.dot.word)
             products = T.alloc_buffer((index(k.count * k.tile.channels * self.wide),), "int32")
             size = self.pitch * (k.tile.channels * self.lines * self.columns)
-            lines = T.alloc_buffer((size,), self.k.store.own)
+            lines = T.alloc_buffer((size,), self.k.store.dtype)
             self.rows = T.bind(tirx.min(index(k.tile.rows), down - self.top))
             with T.serial(index(0), index(k.depth)) as word:
                 self._spread(rows, spread, word)
