@@ -129,9 +129,8 @@ class _Layout:
         axis, sizes = int(axis), var.ty.shape.values
         # A kernel that reads parts of others where they lie (``ReadParts``) is given the wholes.
         joined = [given.ty.shape.values for given in kernel.tensors]
-        along = [static_value(own[axis]) for own in joined]
-        is_plain = None not in along and sum(along) == static_value(sizes[axis])
-        is_plain = is_plain and all(
+        along = sum(static_value(own[axis]) or 0 for own in joined)
+        is_plain = along == static_value(sizes[axis]) and all(
             sym.Analyzer().can_prove_equal(size, whole)
             for own in joined
             for other, (size, whole) in enumerate(zip(own, sizes, strict=True))

@@ -64,7 +64,7 @@ _OVERLAP = 1.4
 _STORE, _PACK, _COPY = 6, 1.5, 6
 # The same of Zen 5, where loads cost nothing beside products as long as two start in a cycle: eight
 # layers, 32 to 128 channels of 48x48 to 128x128, take 0.93 to 1 of what comes of it.
-_STORE_OF_WIDE, _PACK_OF_WIDE, _COPY_OF_WIDE = 4, 1, 5
+_STORE_OF_ZEN5, _PACK_OF_ZEN5, _COPY_OF_ZEN5 = 4, 1, 5
 
 
 def refusal(op: ConvTranspose2d, dot: Dot) -> str | None:
@@ -213,7 +213,7 @@ def tile_cycles(
     packed = packed_bytes(op, dot, sizes, tile) * 8 / dot.word_bits / dot.lanes
     store, pack, copy = _STORE, _PACK, _COPY
     if machine.is_zen5:
-        store, pack, copy = _STORE_OF_WIDE, _PACK_OF_WIDE, _COPY_OF_WIDE
+        store, pack, copy = _STORE_OF_ZEN5, _PACK_OF_ZEN5, _COPY_OF_ZEN5
     each = dot.group * pack
     if tile.flat:
         each = each / len(_columns_read(op)) + copy
