@@ -27,6 +27,10 @@ ONE_DIMENSIONAL = "tvm_deconv.one_dimensional"
 # had in the model.
 WEIGHTS_BEFORE = "tvm_deconv.weights_before"
 
+# Of a Relax function: by the name of a layer that lost taps which never meet its map, those that it
+# had, "3x3".
+TAPS_BEFORE = "tvm_deconv.taps_before"
+
 # Of a PrimFunc of free sizes that was a reshape.
 RESHAPED = "tvm_deconv.reshape"
 

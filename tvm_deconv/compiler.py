@@ -38,6 +38,7 @@ from tvm_deconv.transform import (
     AddHeight,
     CheckSizes,
     DecomposePixelShuffle,
+    DropOuterTaps,
     FoldConstants,
     FoldExactly,
     KeepBytes,
@@ -150,6 +151,7 @@ def before_lowering() -> list[tvm.transform.Pass]:
         KeepNaN(),
         FoldExactly(),
         FoldConstants(),
+        DropOuterTaps(),
         # Again, for weights that are constant only now: those of a weight norm.
         AddHeight(),
     ]

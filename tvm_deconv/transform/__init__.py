@@ -17,6 +17,7 @@ from .keep_nan import KeepNaN
 from .many_phases import PhasesToChannels
 from .merge_equal import MergeEqual
 from .one_dimension import AddHeight
+from .outer_taps import DropOuterTaps
 from .rewrite import RewriteUpsampling, explain, rewrite_upsampling
 from .separate import SeparateCopies
 
@@ -24,6 +25,7 @@ __all__ = [
     "AddHeight",
     "CheckSizes",
     "DecomposePixelShuffle",
+    "DropOuterTaps",
     "FoldConstants",
     "FoldExactly",
     "KeepBytes",

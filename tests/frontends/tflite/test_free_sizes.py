@@ -128,7 +128,18 @@ def test_a_slice_of_a_free_length(tmp_path):
         np.testing.assert_array_equal(run([x])[0], x[:, :-1, 2:])
 
 
-def test_paddings_of_free_sizes(tmp_path):
+def zeros(net, x, widths):
+    return net("PAD", x, widths, kind="Pad")
+
+
+def mirrored(mode):
+    return lambda net, x, widths: net("MIRROR_PAD", x, widths, kind="MirrorPad", mode=mode)
+
+
+@pytest.mark.parametrize(
+    "pad", [zeros, mirrored(0), mirrored(1)], ids=["zeros", "reflected", "with the edge"]
+)
+def test_paddings_of_free_sizes(pad, tmp_path):
     """To multiples of 4, as decoders need them."""
     net = Net((1, -1, -1, 3))
     hw = sizes_of(net, begin=1, end=3)
@@ -138,5 +149,5 @@ def test_paddings_of_free_sizes(tmp_path):
     column = net("RESHAPE", ends, net.integers(4, 1), dtype=np.int32, shape=(4, 1))
     begins = net.constant(np.zeros((4, 1), np.int32))
     widths = joined(net, begins, column, shape=(4, 2), axis=1)
-    padded = net("PAD", net.input, widths, kind="Pad")
-    check(net.file(tmp_path, net.conv(padded, 3, 4)), (1, 5, 7, 3), (1, 8, 3, 3), (1, 1, 4, 3))
+    padded = pad(net, net.input, widths)
+    check(net.file(tmp_path, net.conv(padded, 3, 4)), (1, 5, 7, 3), (1, 8, 6, 3), (1, 7, 4, 3))

@@ -42,8 +42,8 @@ def conv_3d(padding, stride=(1, 1, 1), dilation=(1, 1, 1), kernel=(3, 3, 3), **f
     return row("CONV_3D", floats(1, 5, 7, 6, 3), weights, c(floats(5)), options=how)
 
 
-def deconv_3d(padding, stride, wanted, kernel=(3, 3, 3), bias=True, **fields):
-    how = volumes(padding, stride, (1, 1, 1), **fields)
+def deconv_3d(padding, stride, wanted, kernel=(3, 3, 3), bias=True, dilation=(1, 1, 1), **fields):
+    how = volumes(padding, stride, dilation, **fields)
     biases = [c(floats(5))] if bias else []
     operands = c([2, *wanted, 5]), c(floats(*kernel, 5, 4)), floats(2, 3, 4, 5, 4)
     return row("CONV_3D_TRANSPOSE", *operands, *biases, options=how)
@@ -108,6 +108,8 @@ TABLE = Table(
         deconv_3d(SAME, (2, 2, 2), (6, 8, 10), fusedActivationFunction=RELU),
         deconv_3d(SAME, (2, 1, 3), (5, 4, 14), kernel=(4, 3, 2)),
         deconv_3d(VALID, (2, 2, 1), (7, 9, 7), bias=False),
+        deconv_3d(VALID, (2, 1, 1), (9, 8, 9), dilation=(2, 2, 1), kernel=(3, 3, 5)),
+        deconv_3d(SAME, (2, 2, 1), (6, 7, 5), dilation=(1, 2, 3)),
         pool("AVERAGE_POOL_2D", SAME, (2, 3), (3, 2)),
         pool("AVERAGE_POOL_2D", VALID, (1, 1), (2, 2), fusedActivationFunction=RELU),
         pool("MAX_POOL_2D", SAME, (2, 2), (3, 3)),

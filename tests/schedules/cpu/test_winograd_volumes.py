@@ -85,6 +85,15 @@ def test_the_tile_that_is_chosen_computes_a_volume(name):
     assert relative_error(volume, (1, 5, 9, 16), tile) < 1e-5
 
 
+@pytest.mark.parametrize("taps", [3, 5])
+def test_a_free_width_has_tiles_though_some_forms_have_none(taps):
+    axis = Axis(taps, 1, taps // 2, taps // 2)
+    conv, sizes = of_volume(ConvTranspose3d(32, 8, axis, axis, axis), 8, 8)
+    for machine in MACHINES.values():
+        tile = choose_tile(conv, sizes._replace(width=None), machine)
+        assert tile.tiles[1] * tile.outputs[1] % machine.lanes == 0
+
+
 @pytest.mark.parametrize(
     ("depth", "outputs", "most"),
     [(1, (4, 4), 2e-6), (2, (4, 4), 2.5e-6), (4, (2, 2), 2e-6), (4, (4, 4), 4e-6)],

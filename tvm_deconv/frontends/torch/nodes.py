@@ -15,6 +15,9 @@ _LIBRARY = str(Path(torch.__file__).parent)
 # Composite operators whose result is always a new tensor.
 _ALWAYS_NEW = ("aten.conv", "aten.linear.", "aten.batch_norm.", "aten.group_norm.")
 
+# Higher-order operators that run a graph several times.
+_LOOPS = ("while_loop", "scan", "map_impl", "associative_scan")
+
 
 def label(node: fx.Node) -> str:
     """``decoder.up1.conv`` for what a layer of PyTorch's computes, ``decoder.pixel_shuffle`` for an
@@ -72,6 +75,13 @@ def _is_private(node: Any) -> bool:
 
 def unsupported(target: Any) -> str:
     """Why an operator without a converter is refused."""
+    if target is torch.ops.higher_order.cond:
+        return (
+            "which branch is taken is only known when it runs: export the module with that branch "
+            "alone, or compute both and choose by torch.where"
+        )
+    if str(target) in _LOOPS:
+        return "its turns are not written out: use a loop of Python, which the export unrolls"
     if torch.Tag.nondeterministic_seeded in getattr(target, "tags", ()):
         return "it draws random numbers: export the module after .eval(), or make them an input"
     return "there is no converter for this operator"

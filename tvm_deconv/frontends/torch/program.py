@@ -23,6 +23,7 @@ from tvm import relax, tirx
 from tvm_deconv.errors import ModelError
 from tvm_deconv.layer_names import named
 
+from .branches import all_nodes, take_known_branches
 from .guards import Input, ask, required
 from .nodes import described, name_of
 from .sizes import Sizes, integer
@@ -72,7 +73,8 @@ def from_exported_program(program: ExportedProgram) -> tvm.IRModule:
 def _decomposed(program: ExportedProgram) -> ExportedProgram:
     """The program in PyTorch's core operators, and in those that we have converters for.
 
-    Operators that are neither are brought there by PyTorch's other decompositions.
+    Operators that are neither are brought there by PyTorch's other decompositions. Of a condition
+    that is known only the branch that is taken is left.
     """
     if all(_is_translated(node) for node in program.graph.nodes):
         return program
@@ -85,10 +87,19 @@ def _decomposed(program: ExportedProgram) -> ExportedProgram:
     program = _run_decompositions(program, table)
     others = {
         node.target: torch._decomp.decomposition_table[node.target]
-        for node in program.graph.nodes
+        for node in all_nodes(program)
         if node.target in torch._decomp.decomposition_table and str(node.target) not in CONVERTERS
     }
-    return _run_decompositions(program, {**table, **others}) if others else program
+    if others:
+        program = _run_decompositions(program, {**table, **others})
+    specs = {spec.arg.name: spec for spec in program.graph_signature.input_specs}
+
+    def weight(node: torch.fx.Node) -> torch.Tensor | None:
+        spec = specs[node.name]
+        return _weight(program, spec) if spec.kind in _WEIGHTS else None
+
+    take_known_branches(program, weight)
+    return program
 
 
 def _check_alias(node: Any) -> None:

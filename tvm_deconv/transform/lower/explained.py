@@ -7,6 +7,7 @@ from dataclasses import replace
 import tvm
 from tvm import relax
 
+from tvm_deconv.annotations import TAPS_BEFORE
 from tvm_deconv.layer_names import layer_name
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.report import KernelReport, Weights
@@ -49,15 +50,20 @@ def explain_kernels(
         ]
         budgeted = within_budget(lowered, chooser)
         sums += [budgeted.weights] if lowered else []
-        chosen = iter(budgeted.layers)
+        chosen, taps = iter(budgeted.layers), (func.attrs or {}).get(TAPS_BEFORE, {})
         for layer, report in zip(found, early, strict=True):
             if isinstance(report, KernelReport):
-                lines.append(replace(report, function=name.name_hint))
-                continue
-            line = _line(name.name_hint, layer if isinstance(layer, RefusedLayer) else next(chosen))
-            if report is not None:
-                line = replace(line, reason=f"{line.reason}; in float32, because {report.reason}")
-            lines.append(line)
+                line = replace(report, function=name.name_hint)
+            else:
+                is_left = isinstance(layer, RefusedLayer)
+                line = _line(name.name_hint, layer if is_left else next(chosen))
+            reasons = [line.reason]
+            if isinstance(report, Refused):
+                reasons.append(f"in float32, because {report.reason}")
+            cut = taps.get(layer_name(_var(layer)))
+            if cut is not None:
+                reasons.append(f"cut from {cut}: no other tap meets the map")
+            lines.append(replace(line, reason="; ".join(reasons)))
         for product in products_of_bytes(graph, chooser) if integers else ():
             lines.append(replace(_product(graph, *product), function=name.name_hint))
     return tuple(lines), sum(sums[1:], sums[0]) if sums else None

@@ -7,8 +7,8 @@ import numpy as np
 from tvm_deconv.frontends.onnx.nodes import refuse
 
 from .call import Call
+from .slices import FAR, Bound, bounds_of, vector_of
 
-_FAR = 1 << 31  # behind the last sample
 _INT64 = 7  # TensorProto.INT64
 
 
@@ -28,26 +28,56 @@ def mirror_pad(call: Call) -> None:
         _pad(call, "reflect", [])
         return
     order, x = _order(call)
-    for axis, (begin, end) in enumerate(_widths(call, order)):
-        if not begin and not end:
+    for axis, (begin, end) in enumerate(_pairs(call, order)):
+        if (begin, end) == (0, 0):
             continue
         size = call.shape(0)[order[axis]]
-        if size is not None and max(begin, end) > size:
+        widest = max((width for width in (begin, end) if isinstance(width, int)), default=0)
+        if size is not None and widest > size:
             refuse(f"paddings {(begin, end)} are wider than the {size} samples of axis {axis}")
-        pads = np.zeros((2, len(order)), np.int64)
-        pads[:, axis] = max(begin - 1, 0), max(end - 1, 0)
-        reflected = call.emit("Pad", x, call.constant(pads.ravel()), mode="reflect")
+        pads: list[Bound] = [0] * (2 * len(order))
+        pads[axis], pads[axis + len(order)] = _less_one(call, begin), _less_one(call, end)
+        reflected = call.emit("Pad", x, vector_of(call, pads), mode="reflect")
         parts = [x]
-        if begin:
+        if begin != 0:
             parts.insert(0, _slice(call, reflected, axis, 0, begin))
-        if end:
-            parts.append(_slice(call, reflected, axis, -end, _FAR))
+        if end != 0:
+            parts.append(
+                _slice(call, reflected, axis, _before_last(call, reflected, axis, end), FAR)
+            )
         x = call.emit("Concat", *parts, axis=axis)
     call.result(x, order)
 
 
-def _slice(call: Call, x: str, axis: int, start: int, end: int) -> str:
-    return call.emit("Slice", x, *(call.constant(np.array([n])) for n in (start, end, axis)))
+def _less_one(call: Call, width: Bound) -> Bound:
+    """By how many samples is reflected for so many with the edge among them."""
+    if isinstance(width, int):
+        return max(width - 1, 0)
+    one, none = (call.constant(np.array([n], np.int64)) for n in (1, 0))
+    return call.emit("Max", call.emit("Sub", width, one), none)
+
+
+def _before_last(call: Call, x: str, axis: int, count: Bound) -> Bound:
+    """Where the last ``count`` samples of an axis begin."""
+    if isinstance(count, int):
+        return -count
+    places = (call.constant(np.array([place])) for place in (axis, axis + 1))
+    return call.emit("Sub", call.emit("Slice", call.emit("Shape", x), *places), count)
+
+
+def _slice(call: Call, x: str, axis: int, start: Bound, end: Bound) -> str:
+    bounds = (vector_of(call, [bound]) for bound in (start, end))
+    return call.emit("Slice", x, *bounds, call.constant(np.array([axis])))
+
+
+def _pairs(call: Call, order: tuple[int, ...]) -> list[tuple[Bound, Bound]]:
+    """The widths of each axis, as far as they are known."""
+    if call.value(1) is not None:
+        return list(_widths(call, order))
+    flat = bounds_of(call, 1)
+    if len(flat) != 2 * len(order):
+        refuse(f"its paddings are {len(flat)} numbers: give {len(order)} pairs")
+    return [(flat[2 * axis], flat[2 * axis + 1]) for axis in order]
 
 
 def _order(call: Call) -> tuple[tuple[int, ...], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
@@ -21,7 +22,7 @@ Bound = int | str
 def slice_(call: Call) -> None:
     """``size`` samples from ``begin`` on; a size of -1 is all that follow."""
     order = call.same_order(0)
-    begin, size = _bounds(call, 1), _bounds(call, 2)
+    begin, size = bounds_of(call, 1), bounds_of(call, 2)
     if len(begin) != len(order) or len(size) != len(order):
         refuse(f"begin and size have {len(begin)} and {len(size)} numbers for {len(order)} axes")
     ends = []
@@ -40,7 +41,7 @@ def _leaves(first: Bound, count: Bound, total: int | None) -> bool:
 
 def strided_slice(call: Call) -> None:
     """NumPy's slices: bits of the masks stand for ``...``, None, an index, and bounds left out."""
-    begin, end, strides = _bounds(call, 1), _bounds(call, 2), call.integers(3, "strides")
+    begin, end, strides = bounds_of(call, 1), bounds_of(call, 2), call.integers(3, "strides")
     begins, ends, ellipses, new, shrinks = (
         int(call.option(f"{name}Mask", 0))
         for name in ("Begin", "End", "Ellipsis", "NewAxis", "ShrinkAxis")
@@ -101,10 +102,10 @@ def cut(
 ) -> None:
     """Input 0 in ``order``, cut along ``axes``, without ``dropped``, then with ``added``."""
     moved = call.constant(np.array([order.index(axis) for axis in axes], np.int64))
-    operands = [_vector(call, bounds) for bounds in (begin, end)]
+    operands = [vector_of(call, bounds) for bounds in (begin, end)]
     y = call.form(0, order)
     if axes:
-        y = call.emit("Slice", y, *operands, moved, _vector(call, strides))
+        y = call.emit("Slice", y, *operands, moved, vector_of(call, strides))
     if dropped:
         y = call.emit("Squeeze", y, call.constant(np.array([order.index(a) for a in dropped])))
     if added:
@@ -112,15 +113,17 @@ def cut(
     call.result(y, None if dropped or added else order)
 
 
-def _bounds(call: Call, index: int) -> list[Bound]:
-    """The elements of input ``index``, as far as they are known."""
+def bounds_of(call: Call, index: int) -> list[Bound]:
+    """The elements of input ``index``, row by row, as far as they are known."""
     known = call.value(index)
     if known is not None:
         return [int(value) for value in known.ravel()]
-    (count,) = call.shape(index)
+    shape = call.shape(index)
     vector = call.emit("Cast", call.form(index), to=_INT64)
+    if len(shape) > 1:
+        vector = call.emit("Reshape", vector, call.constant(np.array([-1])))
     bounds: list[Bound] = []
-    for n in range(count or 0):
+    for n in range(prod(size or 0 for size in shape)):
         places = (call.constant(np.array([place])) for place in (n, n + 1))
         one = call.emit("Slice", vector, *places)
         value = call.graph.facts.values.get(one)
@@ -131,10 +134,10 @@ def _bounds(call: Call, index: int) -> list[Bound]:
 def _sum(call: Call, a: Bound, b: Bound) -> Bound:
     if isinstance(a, int) and isinstance(b, int):
         return a + b
-    return call.emit("Add", *(_vector(call, [bound]) for bound in (a, b)))
+    return call.emit("Add", *(vector_of(call, [bound]) for bound in (a, b)))
 
 
-def _vector(call: Call, bounds: Sequence[Bound]) -> str:
+def vector_of(call: Call, bounds: Sequence[Bound]) -> str:
     if all(isinstance(bound, int) for bound in bounds):
         return call.constant(np.array(bounds, np.int64))
     parts = [b if isinstance(b, str) else call.constant(np.array([b], np.int64)) for b in bounds]

@@ -41,12 +41,13 @@ def conv_3d_transpose(call: Call) -> None:
         refuse(f"its weights are for {shape[4]} channels, its input has {channels}")
     strides = call.positive("StrideD", "StrideH", "StrideW")
     dilations = call.positive("DilationDFactor", "DilationHFactor", "DilationWFactor")
+    extents = [(k - 1) * d + 1 for k, d in zip(shape[:3], dilations, strict=True)]
+    window = _transposed_window(shape[:3], strides, _crops(call, extents, strides))
     if set(dilations) != {1}:
-        refuse(f"its dilations are {list(dilations)}: only 1 is computed")
-    crops = _crops(call, shape[:3], strides)
+        window["dilations"] = dilations
     operands = [call.form(2, NCDHW), weights_of(call, 1, REVERSED_FIRST)]
     operands += bias_of(call, 3, shape[3], 2)
-    y = call.emit("ConvTranspose", *operands, **_transposed_window(shape[:3], strides, crops))
+    y = call.emit("ConvTranspose", *operands, **window)
     call.result(_of_wanted_sizes(call, y, NCDHW), NCDHW)
 
 
