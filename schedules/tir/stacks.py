@@ -17,7 +17,7 @@ from typing import Any
 
 import tvm_ffi
 from tvm import tirx
-from tvm.ir import Range, TensorLoad, TensorRegion
+from tvm.ir import PrimType, Range, TensorLoad, TensorRegion
 from tvm.s_tir import SBlockRealize
 from tvm.sym import Analyzer
 
@@ -28,23 +28,27 @@ from . import edit
 # The attribute of a function that reads and writes rows that volumes have only.
 INSIDE_SLICES = "tvm_deconv.inside_slices"
 
+# The sizes that a picture of slices does not have.
+FREE = ("depth", "height")
+
 
 def on_volumes(
     func: tirx.PrimFunc, stack: Stack, shape: tuple[Any, ...], operands: list[int]
 ) -> tirx.PrimFunc:
     """``func``, scheduled for pictures, on volumes: ``shape`` is the input's, NCDHW.
 
-    A size of depth or height that is no number becomes a variable of the function. The first
-    parameter is the input and the last the output; ``operands`` are the positions of others that
-    have the output's shape.
+    A size of depth or height that is not known becomes a variable of the function, and stands for
+    its parameter of that name if there is one that is a number. The first parameter is the input
+    and the last the output; ``operands`` are the positions of others that have the output's shape.
     """
     batch, _, _, width = func.params[0].ty.shape
     _, channels, depth, height, _ = shape
     depth, height = (
         size if isinstance(size, int) else tirx.Var(name, "int64")
-        for name, size in (("depth", depth), ("height", height))
+        for name, size in zip(FREE, (depth, height), strict=True)
     )
     shape = batch, channels, depth, height, width
+    func = _without_numbers(func, dict(zip(FREE, (depth, height), strict=True)))
     func = _with_rows(func, stack.height(depth, height))
     out_shape = stack.volume.output_shape(batch, depth, height, width)
     x, *_, y = func.params
@@ -58,6 +62,16 @@ def on_volumes(
         body = tvm_ffi.structural_map(body, callbacks)
     params = [volumes.get(i, param) for i, param in enumerate(func.params)]
     return tirx.PrimFunc(params, body, func.ret_type, func.attrs)
+
+
+def _without_numbers(func: tirx.PrimFunc, sizes: dict[str, Any]) -> tirx.PrimFunc:
+    """``func`` with ``sizes`` in place of those of its parameters that are numbers."""
+    numbers = {param: sizes[param.name] for param in func.params if isinstance(param.ty, PrimType)}
+    if not numbers:
+        return func
+    tensors = [param for param in func.params if not isinstance(param.ty, PrimType)]
+    func = tirx.PrimFunc(tensors, func.body, func.ret_type, func.attrs)
+    return edit.substitute(func, numbers)
 
 
 def _with_rows(func: tirx.PrimFunc, rows: Any) -> tirx.PrimFunc:

@@ -42,10 +42,28 @@ class ConvTranspose3d:
     groups: int = 1
 
     @property
+    def group_outputs(self) -> int:
+        """Output channels of a group."""
+        return self.out_channels // self.groups
+
+    @property
+    def axes(self) -> tuple[Axis, Axis, Axis]:
+        return self.d, self.h, self.w
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        return tuple(axis.stride for axis in self.axes)
+
+    @property
     def padding(self) -> tuple[int, ...]:
         """(front, top, left, back, bottom, right), as ``relax.op.nn.conv3d_transpose`` has it."""
-        axes = (self.d, self.h, self.w)
-        return *(a.pad_begin for a in axes), *(a.pad_end for a in axes)
+        return *(a.pad_begin for a in self.axes), *(a.pad_end for a in self.axes)
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """IODHW: (in_channels, out_channels / groups, kernel_d, kernel_h, kernel_w)."""
+        kernels = (axis.kernel for axis in self.axes)
+        return (self.in_channels, self.group_outputs, *kernels)
 
     def output_shape(self, batch: Any, depth: Any, height: Any, width: Any) -> tuple[Any, ...]:
         """NCDHW output shape for an input of (batch, in_channels, depth, height, width)."""

@@ -200,7 +200,7 @@ class _Parts:
         """What is done with x and the sums: a function of them, besides the parameters."""
         builder, ty = self.builder, relax.TensorType(self.out_shape, self.layer.conv.dtype)
         sums = relax.Var("sums", ty)
-        with builder.function("store", [*self.inputs.variables, sums]):
+        with builder.function("store", [*self.inputs.declared, sums]):
             with builder.dataflow():
                 data = builder.emit_output(self._data())
                 result = builder.emit_output(self.emit(sums))
@@ -218,7 +218,7 @@ class _Parts:
         """Algorithm and epilogue as one unscheduled PrimFunc, made by Relax's own fusion."""
         conv, builder, inputs = self.layer.conv, self.builder, self.inputs
         variant, parameters = self.layer.choice.variant, self.layer.choice.parameters
-        with builder.function("layer", inputs.variables, attrs={"Primitive": True}, private=True):
+        with builder.function("layer", inputs.declared, attrs={"Primitive": True}, private=True):
             with builder.dataflow():
 
                 def algorithm(x: te.Tensor, weight: te.Tensor) -> te.Tensor:
@@ -230,7 +230,7 @@ class _Parts:
                 output = builder.emit_output(self.emit(sums))
             primitive = builder.emit_func_output(output)
         # FuseTIR makes a PrimFunc of a primitive function where it is called.
-        outer = [relax.Var(var.name, var.ty) for var in inputs.variables]
+        outer = [relax.Var(var.name, var.ty) for var in inputs.declared]
         with builder.function("main", outer):
             with builder.dataflow():
                 output = builder.emit_output(relax.Call(primitive, outer))

@@ -81,7 +81,7 @@ def _read_conv(graph: Graph, var: relax.Var, strided: bool) -> Convolution | Ref
     if (conv.data_layout, conv.out_layout) != (LAYOUT, LAYOUT):
         return Refused(f"{graph.describe(var)} has layout {conv.data_layout}, not {LAYOUT}")
     try:
-        h, w = axis_of_convolution(conv.h), axis_of_convolution(conv.w)
+        h, w = map(axis_of_convolution, conv.axes)
     except GeometryError as error:
         return Refused(f"{graph.describe(var)}: {error}")
     op = ConvTranspose2d(conv.in_channels, conv.weight.shape[0], h, w, conv.groups)
