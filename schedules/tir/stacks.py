@@ -32,14 +32,30 @@ INSIDE_SLICES = "tvm_deconv.inside_slices"
 FREE = ("depth", "height")
 
 
+def with_sizes(func: tirx.PrimFunc) -> tirx.PrimFunc:
+    """``func`` with a tensor of so many elements in place of its parameters that are numbers.
+
+    Those of ``FREE``: a schedule takes tensors only. It stands before the output.
+    """
+    numbers = {param.name: param for param in func.params if isinstance(param.ty, PrimType)}
+    *tensors, output = (param for param in func.params if not isinstance(param.ty, PrimType))
+    shape = [numbers.get(name, edit.index(1)) for name in FREE]
+    sizes = tirx.decl_buffer(shape, "int8", name="sizes")
+    return tirx.PrimFunc([*tensors, sizes, output], func.body, func.ret_type, func.attrs)
+
+
 def on_volumes(
-    func: tirx.PrimFunc, stack: Stack, shape: tuple[Any, ...], operands: list[int]
+    func: tirx.PrimFunc,
+    stack: Stack,
+    shape: tuple[Any, ...],
+    operands: list[int],
+    has_sizes: bool = False,
 ) -> tirx.PrimFunc:
     """``func``, scheduled for pictures, on volumes: ``shape`` is the input's, NCDHW.
 
-    A size of depth or height that is not known becomes a variable of the function, and stands for
-    its parameter of that name if there is one that is a number. The first parameter is the input
-    and the last the output; ``operands`` are the positions of others that have the output's shape.
+    A size of depth or height that is not known becomes a variable of the function. The first
+    parameter is the input and the last the output; ``operands`` are the positions of others that
+    have the output's shape. One that ``has_sizes`` is of ``with_sizes``.
     """
     batch, _, _, width = func.params[0].ty.shape
     _, channels, depth, height, _ = shape
@@ -48,7 +64,8 @@ def on_volumes(
         for name, size in zip(FREE, (depth, height), strict=True)
     )
     shape = batch, channels, depth, height, width
-    func = _without_numbers(func, dict(zip(FREE, (depth, height), strict=True)))
+    if has_sizes:
+        func = _without_sizes(func, (depth, height))
     func = _with_rows(func, stack.height(depth, height))
     out_shape = stack.volume.output_shape(batch, depth, height, width)
     x, *_, y = func.params
@@ -64,14 +81,12 @@ def on_volumes(
     return tirx.PrimFunc(params, body, func.ret_type, func.attrs)
 
 
-def _without_numbers(func: tirx.PrimFunc, sizes: dict[str, Any]) -> tirx.PrimFunc:
-    """``func`` with ``sizes`` in place of those of its parameters that are numbers."""
-    numbers = {param: sizes[param.name] for param in func.params if isinstance(param.ty, PrimType)}
-    if not numbers:
-        return func
-    tensors = [param for param in func.params if not isinstance(param.ty, PrimType)]
-    func = tirx.PrimFunc(tensors, func.body, func.ret_type, func.attrs)
-    return edit.substitute(func, numbers)
+def _without_sizes(func: tirx.PrimFunc, sizes: tuple[Any, Any]) -> tirx.PrimFunc:
+    """``func`` of ``with_sizes`` with ``sizes`` for the variables of that parameter."""
+    *params, given, output = func.params
+    func = tirx.PrimFunc([*params, output], func.body, func.ret_type, func.attrs)
+    pairs = zip(given.ty.shape, sizes, strict=True)
+    return edit.substitute(func, {var: size for var, size in pairs if isinstance(var, tirx.Var)})
 
 
 def _with_rows(func: tirx.PrimFunc, rows: Any) -> tirx.PrimFunc:

@@ -20,7 +20,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm_deconv.relax_functions import opaque, with_rebuilt
 from tvm_deconv.schedules.cpu.processors import available_processors
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
-from tvm_deconv.schedules.tir.stacks import on_volumes
+from tvm_deconv.schedules.tir.stacks import on_volumes, with_sizes
 from tvm_deconv.transform.choosing import ChooserSpec, chooser_for
 from tvm_deconv.transform.graph import Graph, same_shape, shape_of
 from tvm_deconv.transform.rebind import rebind
@@ -151,7 +151,8 @@ class _Kernels:
             bind_repeated_reads(_Parts(layer, weight).fused()), conv.op, choice.parameters
         )
         if conv.stack is not None:
-            func = on_volumes(func, conv.stack, shape_of(conv.data) or (), parts.pictures)
+            shape, has_sizes = shape_of(conv.data) or (), parts.inputs.names is not None
+            func = on_volumes(func, conv.stack, shape, parts.pictures, has_sizes)
         func = func.with_attr(VARIANT_ATTRIBUTE, choice.variant.name)
         # Nothing may be fused into a function that is already scheduled.
         callee = self.builder.add_func(opaque(func), _kernel_name(layer))
@@ -238,4 +239,4 @@ class _Parts:
         mod = relax.transform.LegalizeOps()(builder.finalize())
         mod = relax.transform.FuseTIR()(mod)
         (func,) = (f for _, f in mod.functions_items() if isinstance(f, tvm.tirx.PrimFunc))
-        return func
+        return func if inputs.names is None else with_sizes(func)

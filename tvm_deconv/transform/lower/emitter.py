@@ -32,7 +32,7 @@ class Parameters:
     """Parameters of the fused function and what they stand for outside.
 
     ``names`` is one more, of no argument, where what is stored needs sizes that no other has: the
-    fused function, in which nothing reads it, gets those as numbers (``schedules.tir.stacks``).
+    fused function, in which nothing reads it, gets those as numbers.
     """
 
     def __init__(self) -> None:
