@@ -26,6 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from tvm_deconv.errors import GeometryError
+
 from .geometry import Axis, ConvTranspose2d
 from .slices import Slices
 
@@ -81,6 +83,25 @@ def depth_axis(slices: Slices) -> Axis:
     begin = slices.first + slices.taps - 1
     end = slices.depth + slices.taps - 1 - begin - slices.count
     return Axis(slices.taps, 1, begin, max(end, 0), max(-end, 0))
+
+
+def stack_of(conv: ConvTranspose2d) -> Stack:
+    """The stack of which ``conv``, which knows its slices, is the layer: of stride 1 along depth.
+
+    Raises GeometryError where slices are not what a stack of this layer has.
+    """
+    slices = conv.slices
+    assert slices is not None
+    if min(slices.taps, slices.depth, slices.count, slices.height) < 1:
+        raise GeometryError(f"no layer over volumes has {slices}")
+    inputs, rest = divmod(conv.in_channels, slices.taps)
+    # Known weights are the picture's; rows between slices are as many as if none were known.
+    h, w = (replace(axis, zero_taps=frozenset(), equal_sums=False) for axis in (conv.h, conv.w))
+    volume = ConvTranspose3d(inputs, conv.out_channels, depth_axis(slices), h, w, conv.groups)
+    stack = Stack(volume, 0)
+    if rest or stack.conv_of(slices.depth, slices.height).slices != slices:
+        raise GeometryError(f"no layer over volumes has {slices}")
+    return stack
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,7 @@ def tasks_of(
     """The layers that ``compile`` computes in kernels of ours, each once.
 
     In the order of the network, those of bytes before those of floats, and without those for which
-    there is one kernel: with strides, over volumes of which several slices are added up, and, of
-    bytes, on GPUs or by other forms. With ``dtype`` int8 workloads are quantized first, as
+    there is one kernel: with strides, and, of bytes, on GPUs or by other forms. With ``dtype`` int8 workloads are quantized first, as
     ``bench`` does it. Raises ModelError, WorkloadError and QuantizationError as ``compile`` and
     ``bench`` do, and TuningError where a layer's size is free, or where there is no layer.
     """
@@ -78,7 +77,7 @@ def tasks_of(
     if not tasks:
         raise TuningError(
             "there is no convolution with kernels to choose from: nothing to tune (convolutions "
-            "with strides or over volumes have one kernel, and on GPUs, those of bytes)"
+            "with strides have one kernel, and on GPUs, those of bytes)"
         )
     return list(tasks.values())
 
@@ -140,8 +139,7 @@ def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
     tasks = []
     for words, layer in (*_of_bytes(mod, chooser), *_of_floats(lowered, chooser)):
         name = " ".join(filter(None, (prefix, words)))
-        # Nobody measures kernels that have depth as an axis, and those of its picture are slower.
-        if layer.conv.step != (1, 1) or layer.conv.slices is not None:
+        if layer.conv.step != (1, 1):
             continue
         if not variants_of_dtype(chooser.machine, layer.dtype):
             continue

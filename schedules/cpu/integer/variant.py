@@ -46,6 +46,7 @@ class IntegerVariant:
     dot: Dot
 
     name: ClassVar[str] = INTEGER
+    for_volumes: ClassVar[bool] = False
     parameters: ClassVar[type] = Tile
 
     @property
