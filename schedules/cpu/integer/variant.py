@@ -18,7 +18,7 @@ from tvm_deconv.schedules.cpu.dot import Dot
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.variant import Sizes, Space
 
-from .kernel import Integer, Store
+from .kernel import Integer, OfBytes, Store
 from .space import TileSpace
 from .tile import Tile, choose_tile, refusal, tile_cycles
 from .write import write
@@ -70,7 +70,7 @@ class IntegerVariant:
     def cannot(self, conv: ConvTranspose2d) -> str | None:
         return refusal(conv, self.dot)
 
-    def integer(self, conv: ConvTranspose2d, parameters: Tile, dtype: str) -> Integer:
+    def integer(self, conv: ConvTranspose2d, parameters: Tile, dtype: str) -> OfBytes:
         """The kernel that stores bytes like those of its input, of a layer of ``dtype``."""
         operands = operands_of(dtype)
         assert operands is not None, dtype
@@ -80,7 +80,9 @@ class IntegerVariant:
         self, conv: ConvTranspose2d, parameters: Tile, dtype: str, shape: Sequence[int]
     ) -> tirx.PrimFunc:
         """The function of ``integer`` for an input of ``shape``."""
-        return write(self.integer(conv, parameters, dtype), shape)
+        made = self.integer(conv, parameters, dtype)
+        assert isinstance(made, Integer)
+        return write(made, shape)
 
 
 def integer_variant(machine: CpuMachine, weight: str) -> IntegerVariant:
