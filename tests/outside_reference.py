@@ -52,7 +52,8 @@ def pad(x, sides):
     padded = np.pad(x, ((0, 0), (0, 0), *more), "edge")
     sizes = padded.shape[2:]
     kept = [
-        slice(max(-begin, 0), n - max(-end, 0)) for (begin, end), n in zip(sides, sizes, strict=True)
+        slice(max(-begin, 0), n - max(-end, 0))
+        for (begin, end), n in zip(sides, sizes, strict=True)
     ]
     return padded[(..., *kept)]
 
@@ -72,7 +73,12 @@ def taken_back(x, kernel, ends, dilation, groups, axis, enlarge):
     depth = max(own.surplus)
     # A line is a picture of one row, which has no meaning here.
     others = [n for n in range(x.ndim - 2) if n != axis - 2]
-    shape = len(sides), len(kernel) * depth, weights.shape[1], *(kernel.shape[2 + n] for n in others)
+    shape = (
+        len(sides),
+        len(kernel) * depth,
+        weights.shape[1],
+        *(kernel.shape[2 + n] for n in others),
+    )
     for side, taps in zip(sides, weights.reshape(shape), strict=True):
         factors = [ends[n].factor for n in others]
         face = enlarge(x.take(0 if side == 0 else -1, axis), factors)

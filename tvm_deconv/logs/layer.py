@@ -13,7 +13,7 @@ apart. What is not there is 1 for a stride, a dilation and groups, and 0 for a p
     p           padding: of all four sides, or top,left,bottom,right
     zh, zw      taps in height and in width whose weights are all zero
     eh, ew      the taps of all phases have equal sums in height, in width
-    v           of a layer over a volume, whose picture is a stack of slices: the slices' taps, first,
+    v           of a layer over a volume, whose picture is a stack of slices: their taps, first,
                 depth, count, height and pitch (``tvm_deconv.algebra.slices``)
     NxHxW       batch and size of the input, then the dtype of input and output, or for products of
                 integers those of input and weights: uint8xint8

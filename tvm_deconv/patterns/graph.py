@@ -289,9 +289,7 @@ class BorderBuilder(Builder, Protocol):
         negative.
         """
 
-    def add_border(
-        self, y: Any, faces: dict[int, Any], counts: Sequence[tuple[int, int]]
-    ) -> Any:
+    def add_border(self, y: Any, faces: dict[int, Any], counts: Sequence[tuple[int, int]]) -> Any:
         """``y`` with ``faces`` added to its outermost rows and columns, or slices.
 
         ``counts`` says to how many of each axis, at (begin, end). ``faces`` has a tensor (N, S*O*D,

@@ -2,10 +2,11 @@
 
     conv(resize(x, r), w) => conv_transpose(x, weight_convolution(w, r), strides=r)
 
-All axes are alike; one is shown. Pixel h of the resized map is pixel h div r of x, so one pixel of x meets r neighbouring taps; their
-sum is one weight. The kernel is the flipped w convolved with ones(r), of extent E+r-1, the stride
-r, the begin padding E-1-P (``algebra.weights``, ``geometry.axis_of_resize``). Multiply-adds
-shrink by ((E+r-1)/(r*E))² and the large map is never written.
+All axes are alike; one is shown. Pixel h of the resized map is pixel h div r of x, so one pixel of
+x meets r neighbouring taps; their sum is one weight. The kernel is the flipped w convolved with
+ones(r), of extent E+r-1, the stride r, the begin padding E-1-P (``algebra.weights``,
+``geometry.axis_of_resize``). Multiply-adds shrink by (E+r-1)/(r*E) along each axis, and the large
+map is never written.
 
 What stands between x and the convolution:
 

@@ -3,8 +3,8 @@
 Counted per output pixel, whatever the size is. The whole convolution reads a Concat that was
 written: two passes over all C channels. The split one spares them, and of every channel of an input
 that was resized by r it needs T/r² products for each output channel instead of K² (T taps of the
-transposed kernel; of a volume with r³ and K³). In return each of the J sums of two terms reads what a kernel more has written,
-all O output channels; with groups one Concat does it. It pays if
+transposed kernel; of a volume T/r³ and K³). In return each of the J sums of two terms reads what a
+kernel more has written, all O output channels; with groups one Concat does it. It pays if
 
     BALANCE * (2 C + 2 L - 2 D - 2 O J) + products spared > 0
 

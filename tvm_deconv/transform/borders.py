@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from .graph import Graph
 
 
-def add_border(
-    y: te.Tensor, *faces: te.Tensor, counts: Counts, volume: Any = None
-) -> te.Tensor:
+def add_border(y: te.Tensor, *faces: te.Tensor, counts: Counts, volume: Any = None) -> te.Tensor:
     """``patterns.graph.BorderBuilder.add_border``; ``faces`` are those that ``counts`` ask for.
 
     ``volume`` is that of ``with_border``, of a picture of a volume's slices.

@@ -16,7 +16,6 @@ from tvm_deconv.schedules.algorithms.borders import border_faces
 from . import borders, enlarge
 from .graph import constant
 
-
 _CONV = {2: relax.op.nn.conv2d, 3: relax.op.nn.conv3d}
 _TRANSPOSED = {2: relax.op.nn.conv2d_transpose, 3: relax.op.nn.conv3d_transpose}
 

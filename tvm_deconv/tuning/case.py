@@ -2,8 +2,8 @@
 
 A case is a folder that every candidate for the layer shares: ``x.npy`` (NCHW) and ``weight.npy``
 (IOHW) in the layer's dtype, ``expected.npy`` (NCHW, float64) and ``case.json``. Of a layer over a
-volume x and y are volumes (NCDHW), and weights those of its picture of slices (``algebra.volumes``).
-Bytes have to be equal (``byte_case``).
+volume x and y are volumes (NCDHW), and weights those of its picture (``algebra.volumes``). Bytes
+have to be equal (``byte_case``).
 """
 
 from __future__ import annotations
