@@ -44,7 +44,8 @@ def border_faces(
         own = c % channels if len(places) == 2 else c
         inside = [tir.max(tir.min(m, size - 1), 0) for m, size in zip(at, sides, strict=True)]
         inside.insert(axis - 2, place)
-        return x[(b, own, *inside)].astype("float32")
+        element = (b, own, *inside)
+        return x[element].astype("float32")
 
     def enlarged(at: list[Any], read: Callable[..., Any], *before: Any) -> Any:
         """Sample ``at`` of the face, enlarged along the axes that ``before`` has no sample of."""
@@ -86,7 +87,7 @@ def with_border(
 
     def value(*indices: Any) -> Any:
         b, o, *at = indices
-        total, zero = y[(b, o, *at)], tir.const(0, y.dtype)
+        total, zero = y[indices], tir.const(0, y.dtype)
         if volume is not None:
             at = [*volume[1](at[0]), at[1]]
         for axis, face in zip(axes, faces, strict=True):
@@ -99,7 +100,8 @@ def with_border(
                     last = sides[axis] - tir.const(p + 1, index)
                     is_here = tir.EQ(at[axis], last if side else tir.const(p, index))
                     channel = (o + block * channels) * max(counts[axis]) + p
-                    total = total + choose(is_here, face[(b, channel, *along)], zero)
+                    element = (b, channel, *along)
+                    total = total + choose(is_here, face[element], zero)
         return total
 
     return value

@@ -200,9 +200,10 @@ def _layer_of(found: re.Match[str]) -> Layer:
     conv = ConvTranspose2d(inputs, outputs, h, w, numbers("groups", 1)[0], (down, right))
     sizes = Sizes(*numbers("sizes", 3))
     if found["slices"]:
-        conv = replace(conv, slices=Slices(*numbers("slices", 6)))
-        if stack_of(conv).height(conv.slices.depth, conv.slices.height) != sizes.height:
-            raise ValueError(f"a picture of {conv.slices} does not have {sizes.height} rows")
+        slices = Slices(*numbers("slices", 6))
+        conv = replace(conv, slices=slices)
+        if stack_of(conv).height(slices.depth, slices.height) != sizes.height:
+            raise ValueError(f"a picture of {slices} does not have {sizes.height} rows")
     return Layer(conv, sizes, found["dtype"])
 
 

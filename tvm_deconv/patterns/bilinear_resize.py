@@ -241,7 +241,8 @@ def transposed(builder: Builder, remap: Any, folded: FoldedConv) -> Any:
     conv = folded.conv
     x = small_map(builder, remap, folded.match)
     edge = (*folded.h.edge, *folded.w.edge)
-    weight = bilinear.weight_interpolation(conv.weight, folded.factor, conv.groups, conv.dilation)
+    dilation = conv.axes[0].dilation, conv.axes[1].dilation
+    weight = bilinear.weight_interpolation(conv.weight, folded.factor, conv.groups, dilation)
     continued = builder.pad(x, edge, "replicate") if any(edge) else x
     y = builder.conv_transpose(continued, weight, folded.op)
     return take_back(builder, y, x, conv, (folded.h, folded.w), linear=True)

@@ -198,7 +198,7 @@ def _pad(graph: Graph, var: Tensor, call: Call, layout: str) -> Copying | Refuse
         return Copying(var, data, False, True, zeros)
 
     def apply(maps: Maps) -> Maps | Refused:
-        padded = [m.padded(*side, mode) for m, side in zip(maps, sides, strict=True)]
+        padded = [m.padded(begin, end, mode) for m, (begin, end) in zip(maps, sides, strict=True)]
         found = tuple(m for m in padded if m is not None)
         if len(found) < len(padded):
             return Refused(f"{name}: {mode} padding {widths} reaches across the tensor")

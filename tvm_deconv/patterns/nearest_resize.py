@@ -192,8 +192,7 @@ def check(graph: Graph, conv: Conv, stages: Stages) -> NearestConv | Refused:
                 "with zeros: of bytes that is not computed from the small map"
             )
     factor = tuple(found.factor for found in maps)
-    operator = geometry.ConvTranspose2d if len(axes) == 2 else ConvTranspose3d
-    op = operator(conv.in_channels, conv.weight.shape[0], *axes, conv.groups)
+    op = _over(axes, conv)
     refused = refuse_growth(graph, conv, op.weight_shape)
     if refused is not None:
         return refused
@@ -208,6 +207,16 @@ def check(graph: Graph, conv: Conv, stages: Stages) -> NearestConv | Refused:
         weight=weights.convolved_with_ones(conv.weight, factor, conv.groups, conv.dilation),
         factor=factor,
     )
+
+
+def _over(axes: Sequence[geometry.Axis], conv: Conv) -> Transposed:
+    """The transposed convolution along ``axes`` with the channels and groups of ``conv``."""
+    inputs, outputs = conv.in_channels, conv.weight.shape[0]
+    if len(axes) == 2:
+        h, w = axes
+        return geometry.ConvTranspose2d(inputs, outputs, h, w, conv.groups)
+    d, h, w = axes
+    return ConvTranspose3d(inputs, outputs, d, h, w, conv.groups)
 
 
 def rewrite(match: NearestConv) -> Emit:

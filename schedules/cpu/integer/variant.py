@@ -18,7 +18,7 @@ from tvm_deconv.schedules.cpu.dot import Dot
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.variant import Sizes, Space
 
-from .kernel import Integer, OfBytes, Store
+from .kernel import Integer, Store
 from .space import TileSpace
 from .tile import Tile, choose_tile, refusal, tile_cycles
 from .write import write
@@ -70,8 +70,11 @@ class IntegerVariant:
     def cannot(self, conv: ConvTranspose2d) -> str | None:
         return refusal(conv, self.dot)
 
-    def integer(self, conv: ConvTranspose2d, parameters: Tile, dtype: str) -> OfBytes:
-        """The kernel that stores bytes like those of its input, of a layer of ``dtype``."""
+    def integer(self, conv: ConvTranspose2d, parameters: Any, dtype: str) -> Any:
+        """The kernel that stores bytes like those of its input, of a layer of ``dtype``.
+
+        An ``Integer``, or one of another form.
+        """
         operands = operands_of(dtype)
         assert operands is not None, dtype
         return Integer(conv, operands[0], self.dot, parameters, Store(operands[0]))
@@ -80,9 +83,7 @@ class IntegerVariant:
         self, conv: ConvTranspose2d, parameters: Tile, dtype: str, shape: Sequence[int]
     ) -> tirx.PrimFunc:
         """The function of ``integer`` for an input of ``shape``."""
-        made = self.integer(conv, parameters, dtype)
-        assert isinstance(made, Integer)
-        return write(made, shape)
+        return write(self.integer(conv, parameters, dtype), shape)
 
 
 def integer_variant(machine: CpuMachine, weight: str) -> IntegerVariant:

@@ -86,7 +86,8 @@ def _read_conv(graph: Graph, var: relax.Var, strided: bool) -> Convolution | Ref
         return Refused(f"{graph.describe(var)}: {error}")
     op = ConvTranspose2d(conv.in_channels, conv.weight.shape[0], h, w, conv.groups)
     weight = weight_shuffle(conv.weight, 1, groups=conv.groups)
-    return Convolution(var, conv.data, weight, op, conv.dtype, step=conv.strides)
+    down, right = conv.strides
+    return Convolution(var, conv.data, weight, op, conv.dtype, step=(down, right))
 
 
 def _read_conv_transpose(graph: Graph, var: relax.Var) -> Convolution | Refused:
