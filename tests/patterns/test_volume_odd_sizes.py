@@ -216,3 +216,13 @@ def test_a_linear_resize_of_a_volume_behind_a_concat_is_refused_by_name():
     joined = net("Concat", large, large, axis=1)
     reason = refused(net, net("Conv", joined, net.constant(6, 8, 3, 3, 3), pads=[1] * 6))
     assert "linear resize of a volume" in reason
+
+
+def test_a_wide_kernel_over_a_volume_of_free_width_is_compiled():
+    """No strip of several slices fits anywhere: there is a choice all the same."""
+    net = Net((1, 5, 4, 2, 5), dims=(1, 5, 4, 2, "w"))
+    model = net.model(net("Conv", "x", net.constant(16, 5, 9, 9, 9, scale=0.02), pads=[4] * 6))
+    x = np.random.default_rng(0).standard_normal(net.shape).astype("float32")
+    got = quick_network.compiled(model)(tvm.runtime.tensor(x)).numpy()
+    (want,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    np.testing.assert_allclose(got, want, rtol=0, atol=2e-5)

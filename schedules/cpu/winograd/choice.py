@@ -214,7 +214,7 @@ def _slices(conv: ConvTranspose2d, outputs: int) -> list[int]:
 
 def _few_rows(strips: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Those of some numbers of rows, since each is weighed with several numbers of slices."""
-    most = max(rows for rows, _ in strips)
+    most = max((rows for rows, _ in strips), default=0)
     return [(rows, columns) for rows, columns in strips if rows in {*_VOLUME_ROWS, most}]
 
 
