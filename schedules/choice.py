@@ -151,9 +151,8 @@ def choose(
     """
     preferences = preferences or Preferences()
     variants = preferences.variants_for(machine)
-    # Layers with a step or of slices are not tuned, and none was with other sums.
-    is_tuned = conv.step == (1, 1) and conv.slices is None
-    is_tuned &= preferences.accumulate == ACCUMULATE_DTYPE
+    # Layers with a step are not tuned, and none was with other sums.
+    is_tuned = conv.step == (1, 1) and preferences.accumulate == ACCUMULATE_DTYPE
     log = preferences.log if is_tuned else None
     rows = log.lookup(conv, sizes, dtype) if log else ()
     passed_over: dict[str, str] = {}

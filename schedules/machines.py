@@ -12,6 +12,7 @@ from tvm_deconv.schedules.cpu.integer.variant import (
     integer_variant,
     operands_of,
 )
+from tvm_deconv.schedules.cpu.integer.winograd.variant import PointsVariant
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.variants import IN_HALF, VARIANTS
 from tvm_deconv.schedules.gpu.machine import GpuMachine
@@ -48,7 +49,8 @@ def variants_of_dtype(machine: Machine, dtype: str) -> Mapping[str, AnyVariant]:
         return variants_for(machine)
     if not isinstance(machine, CpuMachine):
         return {}
-    return {INTEGER: integer_variant(machine, operands[1])}
+    points = PointsVariant(machine.wide)
+    return {INTEGER: integer_variant(machine, operands[1]), points.name: points}
 
 
 def all_variants(machine: Machine) -> list[AnyVariant]:

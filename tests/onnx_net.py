@@ -5,6 +5,12 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
+NEAREST = {
+    "mode": "nearest",
+    "coordinate_transformation_mode": "asymmetric",
+    "nearest_mode": "floor",
+}
+
 
 class Net:
     """An ONNX graph written as a chain of calls; each returns the name of its result."""
@@ -40,15 +46,15 @@ class Net:
 
     def nearest(self, x, rh, rw=None):
         """Nearest resize by whole factors."""
-        return self(
-            "Resize",
-            x,
-            "",
-            self.given(np.array([1, 1, rh, rw or rh], "float32")),
-            mode="nearest",
-            coordinate_transformation_mode="asymmetric",
-            nearest_mode="floor",
-        )
+        return self.enlarged(x, 1, 1, rh, rw or rh)
+
+    def enlarged(self, x, *factors):
+        """Nearest resize by a factor for each axis."""
+        return self("Resize", x, "", self.given(np.array(factors, "float32")), **NEAREST)
+
+    def to_sizes(self, x, *sizes):
+        """Nearest resize to a size for each axis."""
+        return self("Resize", x, "", "", self.integers(*sizes), **NEAREST)
 
     def linear(self, x, rh, rw=None):
         """Linear resize by whole factors (half_pixel)."""

@@ -1,4 +1,4 @@
-"""What taps beyond an enlarged map add, from the outermost rows and columns of the small one."""
+"""What taps beyond an enlarged map add, from the outermost faces of the small one."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from reference import conv2d, conv2d_transpose
+from reference import conv, conv_transpose
 
-from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.algebra.geometry import Axis
 from tvm_deconv.algebra.outside import Ends, outside_weights
 
-# A resize (x, (rows, columns)) of NCHW by whole factors.
-Enlarge = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
+# A resize (x, a factor for each axis behind NC) by whole factors.
+Enlarge = Callable[[np.ndarray, Sequence[int]], np.ndarray]
 
 
 def assert_folded(
     c: dict[str, Any],
-    ends: tuple[Ends, Ends],
+    ends: tuple[Ends, ...],
     enlarge: Enlarge,
     axes: Sequence[Axis],
     fold: Callable[..., np.ndarray],
@@ -28,36 +28,39 @@ def assert_folded(
     its weights.
     """
     rng = np.random.default_rng(c["seed"])
-    (ci, co), groups, dilation, (h, w) = c["channels"], c["groups"], c["dilation"], ends
+    (ci, co), groups, dilation = c["channels"], c["groups"], c["dilation"]
     x = rng.standard_normal((2, ci, *c["size"]))
     kernel = rng.standard_normal((co, ci // groups, *c["kernel"]))
-    factors = h.factor, w.factor
-    large = pad(enlarge(x, factors), (h.copies, w.copies), "edge")
-    zeros = (h.zeros[0], w.zeros[0], h.zeros[1], w.zeros[1])
-    expected = conv2d(large, kernel, zeros, dilation, groups)
+    factors = tuple(own.factor for own in ends)
+    large = pad(enlarge(x, factors), [own.copies for own in ends])
+    zeros = [own.zeros[side] for side in range(2) for own in ends]
+    expected = conv(large, kernel, zeros, dilation, groups)
 
-    op = ConvTranspose2d(ci, co, *axes, groups)
     folded = fold(kernel, factors, groups, dilation)
-    assert folded.shape == op.weight_shape
-    small = pad(x, (h.edge, w.edge), "edge")
-    got = conv2d_transpose(small, folded, op.strides, op.padding, groups=groups)
-    for axis in (2, 3):
+    assert folded.shape == (ci, co // groups, *(axis.kernel for axis in axes))
+    small = pad(x, [own.edge for own in ends])
+    cropped = [*(axis.pad_begin for axis in axes), *(axis.pad_end for axis in axes)]
+    got = conv_transpose(small, folded, [axis.stride for axis in axes], cropped, groups=groups)
+    for axis in range(2, x.ndim):
         got += taken_back(x, kernel, ends, dilation, groups, axis, enlarge)
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * max(1, np.abs(expected).max()))
 
 
-def pad(x, sides, mode):
-    """Height and width of ``x`` with so many samples more, or fewer where they are negative."""
+def pad(x, sides):
+    """``x`` with so many copies of its edges, or fewer samples where they are negative."""
     more = [[max(side, 0) for side in pair] for pair in sides]
-    less = [[max(-side, 0) for side in pair] for pair in sides]
-    (top, bottom), (left, right) = less
-    padded = np.pad(x, ((0, 0), (0, 0), *more), mode)
-    return padded[:, :, top : padded.shape[2] - bottom, left : padded.shape[3] - right]
+    padded = np.pad(x, ((0, 0), (0, 0), *more), "edge")
+    sizes = padded.shape[2:]
+    kept = [
+        slice(max(-begin, 0), n - max(-end, 0))
+        for (begin, end), n in zip(sides, sizes, strict=True)
+    ]
+    return padded[(..., *kept)]
 
 
 def taken_back(x, kernel, ends, dilation, groups, axis, enlarge):
     """What the zeros around ``axis`` take away; ``enlarge(x, factors)`` is the resize."""
-    own, other = ends if axis == 2 else ends[::-1]
+    own = ends[axis - 2]
     sizes = [
         n * p.factor + sum(p.total) - d * (k - 1)
         for n, p, d, k in zip(x.shape[2:], ends, dilation, kernel.shape[2:], strict=True)
@@ -65,22 +68,28 @@ def taken_back(x, kernel, ends, dilation, groups, axis, enlarge):
     result = np.zeros((len(x), len(kernel), *sizes))
     if not any(own.surplus):
         return result
-    across, along = dilation[axis - 2], dilation[3 - axis]
-    weights = outside_weights(kernel, axis, across, own.surplus)
+    weights = outside_weights(kernel, axis, dilation[axis - 2], own.surplus)
     sides = [side for side in range(2) if own.surplus[side]]
     depth = max(own.surplus)
-    of_side = weights.reshape(len(sides), len(kernel) * depth, *weights.shape[1:])
-    for side, taps in zip(sides, of_side, strict=True):
-        line = enlarge(np.moveaxis(x, axis, 2)[:, :, [-side]], (1, other.factor))
-        # Rows go on at their ends, columns are between the rows that are outside already.
-        copies, zeros = other.line(goes_on=axis == 2)
-        line = pad(line, ((0, 0), copies), "edge")
-        y = conv2d(line, taps, (0, zeros[0], 0, zeros[1]), (1, along), groups)
-        y = np.moveaxis(y.reshape(len(x), len(kernel), depth, -1), 2, axis)
+    # A line is a picture of one row, which has no meaning here.
+    others = [n for n in range(x.ndim - 2) if n != axis - 2]
+    shape = (
+        len(sides),
+        len(kernel) * depth,
+        weights.shape[1],
+        *(kernel.shape[2 + n] for n in others),
+    )
+    for side, taps in zip(sides, weights.reshape(shape), strict=True):
+        factors = [ends[n].factor for n in others]
+        face = enlarge(x.take(0 if side == 0 else -1, axis), factors)
+        # Faces go on along the axes behind their own, and are between those before it.
+        along = [ends[n].along(goes_on=n > axis - 2) for n in others]
+        face = pad(face, [copies for copies, _ in along])
+        zeros = [pair[end] for end in range(2) for _, pair in along]
+        y = conv(face, taps, zeros, [dilation[n] for n in others], groups)
+        y = y.reshape(len(x), len(kernel), depth, *y.shape[2:])
         for place in range(min(own.surplus[side], sizes[axis - 2])):
-            at = [slice(None)] * 4
+            at = [slice(None)] * x.ndim
             at[axis] = -1 - place if side else place
-            of_line = [slice(None)] * 4
-            of_line[axis] = place
-            result[tuple(at)] += y[tuple(of_line)]
+            result[tuple(at)] += y[:, :, place]
     return result

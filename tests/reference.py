@@ -20,42 +20,56 @@ def from_nchw(layout, x):
 
 def conv2d(x, w, padding=(0, 0, 0, 0), dilation=(1, 1), groups=1):
     """Stride-1 correlation, NCHW and OIHW; ``padding`` is (top, left, bottom, right)."""
-    top, left, bottom, right = padding
-    x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    o, c, kh, kw = w.shape
-    dh, dw = dilation
-    n, _, h, wide = x.shape
-    oh, ow = h - dh * (kh - 1), wide - dw * (kw - 1)
-    out = np.zeros((n, groups, o // groups, oh, ow), np.result_type(x, w))
-    xs = x.reshape(n, groups, c, h, wide)
-    ws = w.reshape(groups, o // groups, c, kh, kw)
-    for i in range(kh):
-        for j in range(kw):
-            window = xs[..., i * dh : i * dh + oh, j * dw : j * dw + ow]
-            out += np.einsum("ngchw,goc->ngohw", window, ws[..., i, j])
-    return out.reshape(n, o, oh, ow)
+    return conv(x, w, padding, dilation, groups)
+
+
+def conv(x, w, padding, dilation, groups=1):
+    """Stride-1 correlation along all axes behind NC; ``padding`` has all begins, then all ends."""
+    axes = w.ndim - 2
+    x = np.pad(x, ((0, 0), (0, 0), *zip(padding[:axes], padding[axes:], strict=True)))
+    o, c, *kernel = w.shape
+    n, _, *sizes = x.shape
+    of_axes = list(zip(sizes, dilation, kernel, strict=True))
+    out_sizes = [size - d * (k - 1) for size, d, k in of_axes]
+    out = np.zeros((n, groups, o // groups, *out_sizes), np.result_type(x, w))
+    xs = x.reshape(n, groups, c, *sizes)
+    ws = w.reshape(groups, o // groups, c, *kernel)
+    for tap in np.ndindex(*kernel):
+        places = zip(tap, dilation, out_sizes, strict=True)
+        window = xs[(..., *(slice(k * d, k * d + size) for k, d, size in places))]
+        out += np.einsum("ngc...,goc->ngo...", window, ws[(..., *tap)])
+    return out.reshape(n, o, *out_sizes)
 
 
 def conv2d_transpose(
     x, w, strides=(1, 1), padding=(0, 0, 0, 0), output_padding=(0, 0), dilation=(1, 1), groups=1
 ):
     """Scatter form, NCHW and IOHW: every input sample adds a scaled kernel to the output."""
-    top, left, bottom, right = padding
-    n, c, h, wide = x.shape
-    _, o, kh, kw = w.shape
-    (sh, sw), (dh, dw) = strides, dilation
-    full_h = (h - 1) * sh + dh * (kh - 1) + 1 + output_padding[0]
-    full_w = (wide - 1) * sw + dw * (kw - 1) + 1 + output_padding[1]
-    out = np.zeros((n, groups, o, full_h, full_w), np.result_type(x, w))
-    xs = x.reshape(n, groups, c // groups, h, wide)
-    ws = w.reshape(groups, c // groups, o, kh, kw)
-    for i in range(kh):
-        for j in range(kw):
-            part = np.einsum("ngchw,gco->ngohw", xs, ws[..., i, j])
-            rows = slice(i * dh, i * dh + sh * (h - 1) + 1, sh)
-            out[..., rows, j * dw : j * dw + sw * (wide - 1) + 1 : sw] += part
-    out = out.reshape(n, groups * o, full_h, full_w)
-    return out[:, :, top : full_h - bottom, left : full_w - right]
+    return conv_transpose(x, w, strides, padding, output_padding, dilation, groups)
+
+
+def conv_transpose(x, w, strides, padding, output_padding=None, dilation=None, groups=1):
+    """Scatter form along all axes behind NC; ``padding`` has all begins, then all ends."""
+    axes = w.ndim - 2
+    output_padding, dilation = output_padding or (0,) * axes, dilation or (1,) * axes
+    n, c, *sizes = x.shape
+    _, o, *kernel = w.shape
+    full = [
+        (size - 1) * s + d * (k - 1) + 1 + extra
+        for size, s, d, k, extra in zip(
+            sizes, strides, dilation, kernel, output_padding, strict=True
+        )
+    ]
+    out = np.zeros((n, groups, o, *full), np.result_type(x, w))
+    xs = x.reshape(n, groups, c // groups, *sizes)
+    ws = w.reshape(groups, c // groups, o, *kernel)
+    for tap in np.ndindex(*kernel):
+        places = zip(tap, dilation, strides, sizes, strict=True)
+        at = [slice(k * d, k * d + s * (size - 1) + 1, s) for k, d, s, size in places]
+        out[(..., *at)] += np.einsum("ngc...,gco->ngo...", xs, ws[(..., *tap)])
+    out = out.reshape(n, groups * o, *full)
+    of_axes = zip(padding[:axes], padding[axes:], full, strict=True)
+    return out[(..., *(slice(begin, size - end) for begin, end, size in of_axes))]
 
 
 def pixel_shuffle(x, factor, order="CRD"):
@@ -78,8 +92,8 @@ def nearest(x, factor):
 
 
 def linear(x, factor):
-    """Linear resize (half_pixel) by whole factors, NCHW: one output row and column at a time."""
-    for axis, r in zip((2, 3), factor, strict=True):
+    """Linear resize (half_pixel) by whole factors, behind NC: one output sample at a time."""
+    for axis, r in enumerate(factor, start=2):
         size = x.shape[axis]
         samples = []
         for j in range(r * size):

@@ -11,8 +11,9 @@ INTERPOLATED = "tvm_deconv.interpolated"
 # copies input sample o div factor, whether or not the last one gets all of its copies.
 REPEATED = "tvm_deconv.repeated"
 
-# Of a function of ``transform.borders``: "top bottom left right", the outputs at each side that it
-# adds to. Its operands are the tensor, then the lines along rows and along columns where there are.
+# Of a function of ``transform.borders``: "top bottom left right", of volumes with front and back
+# before: the outputs at each side that it adds to. Its operands are the tensor, then the faces
+# across each axis that has such outputs.
 BORDER = "tvm_deconv.border"
 
 # Of a PrimFunc that resamples one axis of its first operand: "axis first last", the samples that

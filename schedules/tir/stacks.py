@@ -17,7 +17,7 @@ from typing import Any
 
 import tvm_ffi
 from tvm import tirx
-from tvm.ir import Range, TensorLoad, TensorRegion
+from tvm.ir import PrimType, Range, TensorLoad, TensorRegion
 from tvm.s_tir import SBlockRealize
 from tvm.sym import Analyzer
 
@@ -28,23 +28,44 @@ from . import edit
 # The attribute of a function that reads and writes rows that volumes have only.
 INSIDE_SLICES = "tvm_deconv.inside_slices"
 
+# The sizes that a picture of slices does not have.
+FREE = ("depth", "height")
+
+
+def with_sizes(func: tirx.PrimFunc) -> tirx.PrimFunc:
+    """``func`` with a tensor of so many elements in place of its parameters that are numbers.
+
+    Those of ``FREE``: a schedule takes tensors only. It stands before the output.
+    """
+    numbers = {param.name: param for param in func.params if isinstance(param.ty, PrimType)}
+    *tensors, output = (param for param in func.params if not isinstance(param.ty, PrimType))
+    shape = [numbers.get(name, edit.index(1)) for name in FREE]
+    sizes = tirx.decl_buffer(shape, "int8", name="sizes")
+    return tirx.PrimFunc([*tensors, sizes, output], func.body, func.ret_type, func.attrs)
+
 
 def on_volumes(
-    func: tirx.PrimFunc, stack: Stack, shape: tuple[Any, ...], operands: list[int]
+    func: tirx.PrimFunc,
+    stack: Stack,
+    shape: tuple[Any, ...],
+    operands: list[int],
+    has_sizes: bool = False,
 ) -> tirx.PrimFunc:
     """``func``, scheduled for pictures, on volumes: ``shape`` is the input's, NCDHW.
 
-    A size of depth or height that is no number becomes a variable of the function. The first
+    A size of depth or height that is not known becomes a variable of the function. The first
     parameter is the input and the last the output; ``operands`` are the positions of others that
-    have the output's shape.
+    have the output's shape. One that ``has_sizes`` is of ``with_sizes``.
     """
     batch, _, _, width = func.params[0].ty.shape
     _, channels, depth, height, _ = shape
     depth, height = (
         size if isinstance(size, int) else tirx.Var(name, "int64")
-        for name, size in (("depth", depth), ("height", height))
+        for name, size in zip(FREE, (depth, height), strict=True)
     )
     shape = batch, channels, depth, height, width
+    if has_sizes:
+        func = _without_sizes(func, (depth, height))
     func = _with_rows(func, stack.height(depth, height))
     out_shape = stack.volume.output_shape(batch, depth, height, width)
     x, *_, y = func.params
@@ -58,6 +79,14 @@ def on_volumes(
         body = tvm_ffi.structural_map(body, callbacks)
     params = [volumes.get(i, param) for i, param in enumerate(func.params)]
     return tirx.PrimFunc(params, body, func.ret_type, func.attrs)
+
+
+def _without_sizes(func: tirx.PrimFunc, sizes: tuple[Any, Any]) -> tirx.PrimFunc:
+    """``func`` of ``with_sizes`` with ``sizes`` for the variables of that parameter."""
+    *params, given, output = func.params
+    func = tirx.PrimFunc([*params, output], func.body, func.ret_type, func.attrs)
+    pairs = zip(given.ty.shape, sizes, strict=True)
+    return edit.substitute(func, {var: size for var, size in pairs if isinstance(var, tirx.Var)})
 
 
 def _with_rows(func: tirx.PrimFunc, rows: Any) -> tirx.PrimFunc:

@@ -11,23 +11,27 @@ from tvm_deconv.algebra.outside import ends_of_copies
 
 
 def repeated(x, factors):
-    return x.repeat(factors[0], 2).repeat(factors[1], 3)
+    for axis, factor in enumerate(factors, start=2):
+        x = x.repeat(factor, axis)
+    return x
 
 
 @st.composite
 def layers(draw):
-    kernel = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
-    dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    count = draw(st.integers(1, 3))
+    most = 5 if count < 3 else 3
+    kernel = draw(st.tuples(*[st.integers(1, most)] * count))
+    dilation = draw(st.tuples(*[st.integers(1, 2)] * count))
     groups = draw(st.sampled_from([1, 1, 2]))
     ends, sizes = [], []
     for k, d in zip(kernel, dilation, strict=True):
-        r, reach = draw(st.integers(1, 4)), d * (k - 1)
+        r, reach = draw(st.integers(1, most - 1)), d * (k - 1)
         copies = [draw(st.integers(1 - r, max(reach, 1 - r))) for _ in range(2)]
         zeros = [draw(st.integers(0, reach - max(c, 0))) for c in copies]
         ends.append(ends_of_copies(r, tuple(zeros), tuple(copies)))
         # No pixel of the map is cropped from both sides, and the result has one.
         least = max(2 if min(copies) < 0 else 1, -(-(reach + 1 - sum(zeros) - sum(copies)) // r))
-        sizes.append(least + draw(st.integers(0, 3)))
+        sizes.append(least + draw(st.integers(0, most - 2)))
     return {
         "kernel": kernel,
         "dilation": dilation,
@@ -46,7 +50,7 @@ def test_the_folded_layer_less_what_lies_outside_is_the_layer(c):
         geometry.axis_of_resize(geometry.ConvAxis(k, *own.total, d), own.factor, own.edge)
         for k, d, own in zip(c["kernel"], c["dilation"], c["ends"], strict=True)
     ]
-    assert_folded(c, c["ends"], repeated, axes, weights.weight_convolution)
+    assert_folded(c, c["ends"], repeated, axes, weights.convolved_with_ones)
 
 
 def test_zeros_beside_whole_samples_need_nothing():

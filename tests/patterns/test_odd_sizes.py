@@ -15,40 +15,27 @@ from tvm_deconv.importer import load
 from tvm_deconv.transform import AddHeight, rewrite_upsampling
 
 
-def to_sizes(net, x, *sizes):
-    return net(
-        "Resize",
-        x,
-        "",
-        "",
-        net.integers(*sizes),
-        mode="nearest",
-        coordinate_transformation_mode="asymmetric",
-        nearest_mode="floor",
-    )
-
-
 def unet(height, width):
     """One level: the skip is of an odd height or width, and pooled to half of it, rounded up."""
     net = Net((1, 16, height, width))
     skip = net("Relu", net.conv("x", 16, 32))
     low = net("MaxPool", skip, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)
     low = net("Relu", net.conv(low, 32, 64))
-    joined = net("Concat", to_sizes(net, low, 1, 64, height, width), skip, axis=1)
+    joined = net("Concat", net.to_sizes(low, 1, 64, height, width), skip, axis=1)
     return net.model(net("Tanh", net.conv(joined, 96, 16))), net.shape
 
 
 def pyramid(height, width):
     """The large map is pointwise before the convolution, and no multiple along one axis only."""
     net = Net((1, 8, -(-height // 2), -(-width // 3)))
-    large = net("Sigmoid", to_sizes(net, "x", 1, 8, height, width))
+    large = net("Sigmoid", net.to_sizes("x", 1, 8, height, width))
     return net.model(net.conv(large, 8, 8, k=5)), net.shape
 
 
 def line(length):
     """Audio: one dimension."""
     net = Net((1, 8, -(-length // 2)))
-    large = to_sizes(net, "x", 1, 8, length)
+    large = net.to_sizes("x", 1, 8, length)
     weight = net.constant(4, 8, 5)
     return net.model(net("Conv", large, weight, pads=[2, 2])), net.shape
 
@@ -68,7 +55,7 @@ def test_a_resize_to_an_odd_size_is_rewritten_and_equals_onnx_runtime(model):
 
 def test_bytes_to_an_odd_size_stay_resized_and_equal_onnx_runtime(tmp_path):
     net = Net((1, 8, 7, 6))
-    model = quantized(net, net.conv(to_sizes(net, "x", 1, 8, 13, 12), 8, 8), tmp_path)
+    model = quantized(net, net.conv(net.to_sizes("x", 1, 8, 13, 12), 8, 8), tmp_path)
     _, report = rewrite_upsampling(load(model))
     (layer,) = report.layers
     assert "axis H is cropped to no multiple of the factor 2 and padded" in layer.reason
@@ -80,7 +67,7 @@ def test_bytes_to_an_odd_size_stay_resized_and_equal_onnx_runtime(tmp_path):
 
 def test_a_resize_to_an_odd_size_that_no_convolution_reads_says_so():
     net = Net((1, 8, 5, 5))
-    _, report = rewrite_upsampling(load(net.model(net("Neg", to_sizes(net, "x", 1, 8, 9, 10)))))
+    _, report = rewrite_upsampling(load(net.model(net("Neg", net.to_sizes("x", 1, 8, 9, 10)))))
     (layer,) = report.layers
     assert "t1 is read by the function's output, not by a convolution" in layer.reason
 
@@ -88,7 +75,7 @@ def test_a_resize_to_an_odd_size_that_no_convolution_reads_says_so():
 def test_a_resize_that_repeats_samples_unevenly_says_so():
     net = Net((1, 8, 34, 34))
     _, report = rewrite_upsampling(
-        load(net.model(net.conv(to_sizes(net, "x", 1, 8, 100, 100), 8, 8)))
+        load(net.model(net.conv(net.to_sizes("x", 1, 8, 100, 100), 8, 8)))
     )
     (layer,) = report.layers
     assert "no nearest resize by whole factors" in layer.reason

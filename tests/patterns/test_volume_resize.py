@@ -47,7 +47,7 @@ def test_resizes_of_volumes_are_folded_into_the_convolutions_behind(free):
     program = torch.export.export(net, (x,), dynamic_shapes={"x": sizes})
     report = tvm_deconv.explain(program, log=None)
     assert [layer.after for layer in report.rewritten] == [
-        "deconv 4x4x6 stride 2x3x2 4->4 pad (1, 1, 2, 1, 1, 2)",
+        "deconv 4x4x6 stride 2x3x2 4->4 groups 2 pad (1, 1, 2, 1, 1, 2)",
         "deconv 3x5x5 stride 1x1x3 4->2 pad (0, 2, 0, 0, 2, 0)",
         "deconv 3x4x4 stride 1x2x2 2->2 pad (1, 1, 1, 1, 1, 1)",
     ]

@@ -171,18 +171,63 @@ def test_every_feasible_point_computes_the_bytes_of_its_case(tmp_path_factory, d
     conv, shape = drawn
     layer = Layer(conv, Sizes(*shape), dtype)
     assume(min(layer.output_shape) > 0)
-    (variant,) = variants_of_dtype(MACHINE, dtype).values()
-    assume(variant.cannot(conv) is None)
-    made = Candidate(layer, variant, data.draw(feasible(variant, conv, layer.sizes)))
-    folder = tmp_path_factory.mktemp("case")
+    usable = [v for v in variants_of_dtype(MACHINE, dtype).values() if v.cannot(conv) is None]
+    assume(usable)
+    variant = data.draw(st.sampled_from(usable))
+    assert_computed(layer, variant, data, tmp_path_factory.mktemp("case"))
+
+
+# A plain 3x3, a sub-pixel one, one behind a nearest resize by 2 (whose phases share products).
+THREE, SHUFFLED = Axis(3, 1, 1, 1), Axis(6, 2, 2, 2)
+SHARED = Axis(4, 2, 1, 1, equal_sums=True)
+
+
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
+@given(
+    st.data(),
+    st.sampled_from([THREE, SHUFFLED, AXIS, SHARED]),
+    st.tuples(st.integers(1, 9), st.integers(1, 20)),
+    st.sampled_from([NARROW, "int8xint8", "uint8xint16", WIDE]),
+)
+def test_so_does_winograds_form(tmp_path_factory, data, axis, channels, dtype):
+    layer = Layer(ConvTranspose2d(*channels, axis, axis), Sizes(2, 7, 19), dtype)
+    variant = variants_of_dtype(MACHINE, dtype)["integer_winograd"]
+    assert_computed(layer, variant, data, tmp_path_factory.mktemp("case"))
+
+
+def assert_computed(layer, variant, data, folder):
+    made = Candidate(layer, variant, data.draw(feasible(variant, layer.conv, layer.sizes)))
     write_case(layer, folder, seed=3)
     case = read_case(folder)
     got = computed(made, case, np.load(folder / WEIGHT))
     np.testing.assert_array_equal(got, case.expected)
     assert case.tolerance == 0
-    assert point_of(made.parameters).keys() == {
-        *("channels", "vectors", "rows", "joined", "flat", "splits")
-    }
+    fields = ("channels", "vectors", "rows", "splits")
+    more = ("joined", "flat") if variant.name == "integer" else ()
+    assert point_of(made.parameters).keys() == {*fields, *more}
+
+
+def test_a_record_of_winograds_form_is_taken_where_the_weights_have_it(tmp_path):
+    """What a log measured of other weights is no reason to compute wrong sums."""
+    net = Net((1, 64, 16, 16))
+    model = quantized(net, net.conv("x", 64, 64), tmp_path)
+    write_log(tmp_path / "logs", model, ms=1, variant="integer_winograd")
+    options = {"threads": 1, "log": tmp_path / "logs"}
+    (kernel,) = tvm_deconv.explain(model, **options).kernels
+    assert kernel.reason.endswith("1 ms, 1 trials, by F(4x4, 3x3)")
+    (kernel,) = tvm_deconv.explain(model, winograd=False, **options).kernels
+    assert "machine model" in kernel.reason
+    executable = tvm_deconv.compile(model, **options)
+    x = np.random.default_rng(5).random((1, 64, 16, 16), "float32")
+    got = relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(x)).numpy()
+    assert_equal_but_for_ties(got, by_onnx_runtime(model, x))
+    # Kernels all of the largest byte and of one sign have sums that leave no room for 576 times.
+    wide = Net((1, 256, 16, 16))
+    output = wide("Conv", "x", wide.given(np.full((64, 256, 3, 3), 0.1, "float32")), pads=[1] * 4)
+    full = quantized(wide, output, tmp_path)
+    write_log(tmp_path / "logs", full, ms=1, variant="integer_winograd")
+    (kernel,) = tvm_deconv.explain(full, **options).kernels
+    assert "F(4x4, 3x3)" not in kernel.reason
 
 
 def computed(made, case, weight):
@@ -279,11 +324,12 @@ def test_records_of_floats_and_of_bytes_serve_their_own_layers_only(tmp_path, ca
     assert re.search(r"2 ms .* GFLOP/s  ", said)
 
 
-def write_log(root, model, ms):
+def write_log(root, model, ms, variant=None):
     """The first candidate for each layer of a model, as if it took so many milliseconds."""
     target = for_threads("host", 1)
     machine = tvm_deconv.backends.machine_of(target)
     with LogFolder.for_tuning(root, header(target=target)) as log:
         for task in tasks_of(model, None, target):
-            made = default_candidates(task.layer, machine)[0]
+            candidates = default_candidates(task.layer, machine)
+            made = next(c for c in candidates if variant in (None, c.variant.name))
             log.commit(Trial.of(made, task.name, OK, [ms * 1e-3], seed=0, stage="search"))

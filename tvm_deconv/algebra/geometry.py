@@ -198,6 +198,10 @@ class ConvTranspose2d:
         return self.out_channels // self.groups
 
     @property
+    def axes(self) -> tuple[Axis, Axis]:
+        return self.h, self.w
+
+    @property
     def strides(self) -> tuple[int, int]:
         return self.h.stride, self.w.stride
 

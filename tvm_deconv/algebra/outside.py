@@ -16,12 +16,14 @@ output i at the begin, i < P, is that sample times the sum of w[k] over d*k + i 
 counted from the end, t < Q, over d*k >= E - Q + t. The two sets of taps are disjoint however short
 the map is, so both are subtracted where they meet: no size is an exception.
 
-**Two axes.** The taps outside are those outside in height, and those inside in height but outside
-in width. Outside in height the map is its first or last row, enlarged, and continued in width as
-the transposed convolution sees it: the surplus is a convolution of this one row with
-``outside_weights`` along the height. The rest is a convolution of the first or last column,
-enlarged and padded with zeros in height, with ``outside_weights`` along the width. Both are of one
-dimension: the cost grows with the perimeter.
+**Several axes.** Each tap outside belongs to the first axis, in the order of the tensor's, in which
+it is outside: it is inside along the axes before that one, and anywhere along those after it. Where
+it is outside the map is one of its two *faces* there, the first or the last row of a picture, the
+first or the last slice of a volume, enlarged. So the surplus is, for each axis, a convolution of
+its faces with ``outside_weights``, of one dimension less than the map. Along the axes after it a
+face is continued as the transposed convolution sees it, along those before it padded with zeros as
+it should be, and no tap is counted twice. Of a picture those are rows that go on beyond the corners
+and columns between the rows. The cost grows with the perimeter, or the surface.
 
 Where a padding between resize and convolution copies the edge, u goes on as it should, and only the
 zeros outside of the copies are too much.
@@ -56,8 +58,8 @@ class Ends:
     def total(self) -> Pair:
         return self.zeros[0] + self.copies[0], self.zeros[1] + self.copies[1]
 
-    def line(self, goes_on: bool) -> tuple[Pair, Pair]:
-        """Copies and zeros at the ends of a line along this axis, enlarged by ``factor``.
+    def along(self, goes_on: bool) -> tuple[Pair, Pair]:
+        """Copies and zeros at the ends of a face along this axis, enlarged by ``factor``.
 
         One that ``goes_on`` is as the transposed convolution sees it, else as it should be.
         """
@@ -76,13 +78,14 @@ def ends_of_copies(factor: int, zeros: Pair, copies: Pair) -> Ends:
 def outside_weights(w: np.ndarray, axis: int, dilation: int, zeros: Pair) -> np.ndarray:
     """Minus the taps that lie in the zeros around one axis, for each output that has such taps.
 
-    ``w`` is OIHW, ``axis`` 2 or 3, ``zeros`` the padding (begin, end). The result is
-    (S*O*D, C/groups, 1, K) in the dtype of ``w``, K that of the other axis: a convolution along
-    the line over which the outputs stand. S counts the sides that have zeros, begin first, and D
-    is the larger of both paddings; channel (s*O + o)*D + p belongs to output p from this side.
+    ``w`` is OIHW or OIDHW, ``axis`` one of those behind OI, ``zeros`` the padding (begin, end). The
+    result is (S*O*D, C/groups, *K) in the dtype of ``w``, K those of the other axes, with 1 before
+    the one of a picture: a convolution over the face, of which a row or a column is a picture of
+    one row. S counts the sides that have zeros, begin first, and D is the larger of both paddings;
+    channel (s*O + o)*D + p belongs to output p from this side.
     """
-    rows = np.moveaxis(w, axis, 0).astype(np.float64)
-    places = dilation * np.arange(len(rows))
+    taps = np.moveaxis(w, axis, 0).astype(np.float64)
+    places = dilation * np.arange(len(taps))
     extent, depth = int(places[-1]) + 1, max(zeros)
     sides = []
     for is_end, count in enumerate(zeros):
@@ -90,6 +93,7 @@ def outside_weights(w: np.ndarray, axis: int, dilation: int, zeros: Pair) -> np.
             continue
         outputs = np.arange(depth)[:, None]
         outside = places >= extent - count + outputs if is_end else places + outputs < count
-        sides.append(-np.einsum("dk,kocj->odcj", outside.astype(np.float64), rows))
-    o, c, k = rows.shape[1:]
-    return np.stack(sides).reshape(len(sides) * o * depth, c, 1, k).astype(w.dtype)
+        sides.append(-np.einsum("dk,koc...->odc...", outside.astype(np.float64), taps))
+    _, o, c, *kernel = taps.shape
+    kernel = [1] * (2 - len(kernel)) + kernel
+    return np.stack(sides).reshape(len(sides) * o * depth, c, *kernel).astype(w.dtype)

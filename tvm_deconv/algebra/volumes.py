@@ -26,6 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from tvm_deconv.errors import GeometryError
+
 from .geometry import Axis, ConvTranspose2d
 from .slices import Slices
 
@@ -42,10 +44,28 @@ class ConvTranspose3d:
     groups: int = 1
 
     @property
+    def group_outputs(self) -> int:
+        """Output channels of a group."""
+        return self.out_channels // self.groups
+
+    @property
+    def axes(self) -> tuple[Axis, Axis, Axis]:
+        return self.d, self.h, self.w
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        return tuple(axis.stride for axis in self.axes)
+
+    @property
     def padding(self) -> tuple[int, ...]:
         """(front, top, left, back, bottom, right), as ``relax.op.nn.conv3d_transpose`` has it."""
-        axes = (self.d, self.h, self.w)
-        return *(a.pad_begin for a in axes), *(a.pad_end for a in axes)
+        return *(a.pad_begin for a in self.axes), *(a.pad_end for a in self.axes)
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """IODHW: (in_channels, out_channels / groups, kernel_d, kernel_h, kernel_w)."""
+        kernels = (axis.kernel for axis in self.axes)
+        return (self.in_channels, self.group_outputs, *kernels)
 
     def output_shape(self, batch: Any, depth: Any, height: Any, width: Any) -> tuple[Any, ...]:
         """NCDHW output shape for an input of (batch, in_channels, depth, height, width)."""
@@ -63,6 +83,25 @@ def depth_axis(slices: Slices) -> Axis:
     begin = slices.first + slices.taps - 1
     end = slices.depth + slices.taps - 1 - begin - slices.count
     return Axis(slices.taps, 1, begin, max(end, 0), max(-end, 0))
+
+
+def stack_of(conv: ConvTranspose2d) -> Stack:
+    """The stack of which ``conv``, which knows its slices, is the layer: of stride 1 along depth.
+
+    Raises GeometryError where slices are not what a stack of this layer has.
+    """
+    slices = conv.slices
+    assert slices is not None
+    if min(slices.taps, slices.depth, slices.count, slices.height) < 1:
+        raise GeometryError(f"no layer over volumes has {slices}")
+    inputs, rest = divmod(conv.in_channels, slices.taps)
+    # Known weights are the picture's; rows between slices are as many as if none were known.
+    h, w = (replace(axis, zero_taps=frozenset(), equal_sums=False) for axis in (conv.h, conv.w))
+    volume = ConvTranspose3d(inputs, conv.out_channels, depth_axis(slices), h, w, conv.groups)
+    stack = Stack(volume, 0)
+    if rest or stack.conv_of(slices.depth, slices.height).slices != slices:
+        raise GeometryError(f"no layer over volumes has {slices}")
+    return stack
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ apart. What is not there is 1 for a stride, a dilation and groups, and 0 for a p
     p           padding: of all four sides, or top,left,bottom,right
     zh, zw      taps in height and in width whose weights are all zero
     eh, ew      the taps of all phases have equal sums in height, in width
+    v           of a layer over a volume, whose picture is a stack of slices: their taps, first,
+                depth, count, height and pitch (``tvm_deconv.algebra.slices``)
     NxHxW       batch and size of the input, then the dtype of input and output, or for products of
                 integers those of input and weights: uint8xint8
 """
@@ -21,16 +23,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from tvm import te, tirx
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
+from tvm_deconv.algebra.slices import Slices
+from tvm_deconv.algebra.volumes import Stack, stack_of
 from tvm_deconv.errors import GeometryError, LogError
 from tvm_deconv.schedules.cpu.integer.variant import IntegerVariant, operands_of
 from tvm_deconv.schedules.machines import AnyVariant
+from tvm_deconv.schedules.tir.stacks import on_volumes
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 
 _TEXT = re.compile(
@@ -38,6 +43,7 @@ _TEXT = re.compile(
     r"(?: step(?P<step>[\dx]+))? (?P<channels>\d+->\d+)(?: g(?P<groups>\d+))?"
     r"(?: p(?P<padding>[\d,]+))?(?: o(?P<output_padding>[\dx]+))?"
     r"(?: zh(?P<zero_h>[\d,]+))?(?: zw(?P<zero_w>[\d,]+))?(?P<equal_h> eh)?(?P<equal_w> ew)?"
+    r"(?: v(?P<slices>[\d,-]+))?"
     r" (?P<sizes>\d+x\d+x\d+) (?P<dtype>\w+)"
 )
 
@@ -81,8 +87,24 @@ class Layer:
         return unit_of(self.product)
 
     @property
+    def stack(self) -> Stack | None:
+        """What the picture is of a volume; None where it is none, or one of single slices."""
+        return None if self.conv.slices is None else stack_of(self.conv)
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """What a kernel reads and writes: NCHW, of volumes NCDHW."""
+        stack, slices = self.stack, self.conv.slices
+        if stack is None or slices is None:
+            return self.input_shape, self.output_shape
+        batch, _, width = self.fixed
+        sizes = batch, slices.depth, slices.height, width
+        volume = stack.volume
+        return (batch, volume.in_channels, *sizes[1:]), volume.output_shape(*sizes)
+
+    @property
     def input_shape(self) -> tuple[int, int, int, int]:
-        """NCHW."""
+        """NCHW, of the picture."""
         batch, height, width = self.fixed
         return batch, self.conv.in_channels, height, width
 
@@ -114,6 +136,7 @@ class Layer:
                 if axis.zero_taps
             ),
             *(name for name, axis in (("eh", h), ("ew", w)) if axis.equal_sums),
+            "" if conv.slices is None else _word("v", ",", astuple(conv.slices)),
             "x".join(map(str, self.fixed)),
             self.dtype,
         ]
@@ -141,7 +164,7 @@ def unit_of(product: str) -> str:
     return "GFLOP/s" if product == ACCUMULATE_DTYPE else "GOP/s"
 
 
-def _word(letter: str, between: str, values: Sequence[int], absent: int) -> str:
+def _word(letter: str, between: str, values: Sequence[int], absent: int | None = None) -> str:
     """``s3``, ``s3x2``, and nothing where all values are ``absent``."""
     if set(values) == {absent}:
         return ""
@@ -175,7 +198,13 @@ def _layer_of(found: re.Match[str]) -> Layer:
     inputs, outputs = numbers("channels", 2)
     down, right = numbers("step", 2)
     conv = ConvTranspose2d(inputs, outputs, h, w, numbers("groups", 1)[0], (down, right))
-    return Layer(conv, Sizes(*numbers("sizes", 3)), found["dtype"])
+    sizes = Sizes(*numbers("sizes", 3))
+    if found["slices"]:
+        slices = Slices(*numbers("slices", 6))
+        conv = replace(conv, slices=slices)
+        if stack_of(conv).height(slices.depth, slices.height) != sizes.height:
+            raise ValueError(f"a picture of {slices} does not have {sizes.height} rows")
+    return Layer(conv, sizes, found["dtype"])
 
 
 @dataclass(frozen=True)
@@ -192,7 +221,7 @@ class Candidate:
         return self.variant.weight_dtype(self.layer.dtype)
 
     def kernel(self) -> tirx.PrimFunc:
-        """The scheduled ``main(x NCHW, packed weights, y NCHW)``; of integers, ``write``'s."""
+        """The scheduled ``main(x, packed weights, y)``, of ``shapes``; of integers, ``write``'s."""
         layer, variant = self.layer, self.variant
         if isinstance(variant, IntegerVariant):
             func = variant.kernel(layer.conv, self.parameters, layer.dtype, layer.input_shape)
@@ -204,4 +233,6 @@ class Candidate:
         y = variant.compute(layer.conv, self.parameters, x, packed)
         func = te.create_prim_func([x, packed, y], index_dtype_override="int64")
         func = func.with_attr("tirx.noalias", True).with_attr("global_symbol", "main")
-        return variant.schedule(func, layer.conv, self.parameters)
+        func = variant.schedule(func, layer.conv, self.parameters)
+        stack = layer.stack
+        return func if stack is None else on_volumes(func, stack, layer.shapes[0], [])

@@ -172,7 +172,7 @@ def is_pointwise(graph: Graph, var: Tensor) -> bool:
     conv = read_conv(graph, var)
     if not isinstance(conv, Conv) or conv.weight.shape[2:] != (1, 1):
         return False
-    return not any((conv.h.pad_begin, conv.h.pad_end, conv.w.pad_begin, conv.w.pad_end))
+    return not any(pad for axis in conv.axes for pad in (axis.pad_begin, axis.pad_end))
 
 
 def check(graph: Graph, conv: Conv, match: InterpolatedConv) -> FoldedConv | Refused:
@@ -190,7 +190,7 @@ def check(graph: Graph, conv: Conv, match: InterpolatedConv) -> FoldedConv | Ref
     if isinstance(maps, Refused):
         return maps
     axes, padded = [], []
-    for side, axis, found, r in zip("HW", (conv.h, conv.w), maps, factors, strict=True):
+    for side, axis, found, r in zip("HW", conv.axes, maps, factors, strict=True):
         ends = _continued(side, found.zero_padded(axis.pad_begin, axis.pad_end), r)
         if isinstance(ends, Refused):
             return ends
@@ -241,9 +241,10 @@ def transposed(builder: Builder, remap: Any, folded: FoldedConv) -> Any:
     conv = folded.conv
     x = small_map(builder, remap, folded.match)
     edge = (*folded.h.edge, *folded.w.edge)
-    weight = bilinear.weight_interpolation(conv.weight, folded.factor, conv.groups, conv.dilation)
+    dilation = conv.axes[0].dilation, conv.axes[1].dilation
+    weight = bilinear.weight_interpolation(conv.weight, folded.factor, conv.groups, dilation)
     continued = builder.pad(x, edge, "replicate") if any(edge) else x
-    y = builder.conv2d_transpose(continued, weight, folded.op)
+    y = builder.conv_transpose(continued, weight, folded.op)
     return take_back(builder, y, x, conv, (folded.h, folded.w), linear=True)
 
 

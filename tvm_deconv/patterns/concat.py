@@ -1,7 +1,7 @@
 """Convolution of a Concat, some of which was resized, to a sum of convolutions.
 
-    conv2d(concat(resize2d(a, r), b), w)
-        => conv2d_transpose(a, weight_convolution(w_a, r), strides=r) + conv2d(b, w_b)
+    conv(concat(resize(a, r), b), w)
+        => conv_transpose(a, weight_convolution(w_a, r), strides=r) + conv(b, w_b)
 
 A convolution is a sum over its input channels. Split where the Concat joins its inputs, w = (w_a,
 w_b), it is the sum of one convolution for each input, of the same padding; that of a resized input
@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -37,7 +38,7 @@ import numpy as np
 from . import bilinear_resize, layouts, pointwise
 from .bilinear_resize import FoldedConv, InterpolatedConv
 from .convolution import Conv, conv_of, reads_bytes
-from .graph import Builder, Graph, Refused, Tensor
+from .graph import Builder, Graph, Refused, Tensor, Transposed
 from .joined import JoinedConv, Part, pixels_of, read_joined, unequal_sizes
 from .nearest_resize import NearestConv, farthest, low_resolution, transposed
 from .rule import Emit, Plan, Rule
@@ -110,15 +111,15 @@ class ConcatConv(Rule[JoinedConv]):
 
     Given::
 
-        u = resize2d(a, r)                     # in all forms of NearestResize, BilinearResize
+        u = resize(a, r)                       # in all forms of NearestResize, BilinearResize
         c = concat(u, b)
         p = pad(pointwise(c))                  # optional
-        y = conv2d(p, w, padding=P)
+        y = conv(p, w, padding=P)              # conv2d, or conv3d in NCDHW
 
     Result::
 
-        t = conv2d_transpose(pointwise_a(a), W, strides=r, padding=E-1-P)
-        s = conv2d(pad(pointwise_b(b)), w_b, padding=P)
+        t = conv_transpose(pointwise_a(a), W, strides=r, padding=E-1-P)
+        s = conv(pad(pointwise_b(b)), w_b, padding=P)
         y = add(t, s)                          # concat(t, s) with groups
 
     Does not handle: what ``NearestResize`` and ``BilinearResize`` do not, a Concat along another
@@ -127,8 +128,8 @@ class ConcatConv(Rule[JoinedConv]):
 
     name = "convolution of a Concat"
     statement = (
-        "conv2d(concat(resize2d(a, r), b), w) => "
-        "conv2d_transpose(a, weight_convolution(w_a, r), strides=r) + conv2d(b, w_b)"
+        "conv(concat(resize(a, r), b), w) => "
+        "conv_transpose(a, weight_convolution(w_a, r), strides=r) + conv(b, w_b)"
     )
 
     def match(self, graph: Graph, var: Tensor) -> JoinedConv | None:
@@ -145,8 +146,8 @@ class ConcatConv(Rule[JoinedConv]):
         if isinstance(split, Refused):
             return split
         var = conv.var
-        out_channels, _, kernel_h, kernel_w = conv.weight.shape
-        sizes = graph.sizes_text(var, kernel_h, kernel_w)
+        out_channels, _, *kernel = conv.weight.shape
+        sizes = graph.sizes_text(var, *kernel)
         factors = {each.factor for term in split.resized for each in term.maps}
         linear = {term.conv.factor for term in split.folded}
         words = [f"resize {graph.sizes_text(var, *f)}" for f in sorted(factors)]
@@ -205,6 +206,7 @@ def check(graph: Graph, conv: Conv, match: JoinedConv) -> SplitConv | Refused:
     )
     # Sums of two terms one after the other; with groups one Concat of all of them.
     joins = split.convolutions - 1 if conv.groups == 1 else min(split.convolutions - 1, 1)
+    maps: list[tuple[Transposed, tuple[int, ...]]]
     maps = [(each.op, each.factor) for term in split.resized for each in term.maps]
     maps += [(term.conv.op, term.conv.factor) for term in folded]
     copied = sum(t.conv.in_channels for t in split.kept if len(t.parts) > 1)
@@ -220,6 +222,8 @@ def _enlarged(
     share = _share(conv, part.channels)
     if part.linear is None:
         return farthest(graph, share, stages)
+    if len(conv.axes) != 2:
+        return Refused("no fold is written for a linear resize of a volume")
     if reads_bytes(graph, conv):
         return Refused("a linear resize of bytes adds up bytes, and its folded weights need int16")
     linear, plain = part.linear, tuple(stage for stage, _ in stages)
@@ -243,12 +247,13 @@ def rewrite(graph: Graph, split: SplitConv) -> Emit:
         for kept in split.kept:
             x = _joined(builder, [_emit_part(graph, builder, remap, part) for part in kept.parts])
             x = _emit_stages(graph, builder, x, kept.stages)
-            terms.append((kept.start, builder.conv2d(x, kept.conv.weight, kept.conv)))
+            terms.append((kept.start, builder.conv(x, kept.conv.weight, kept.conv)))
         if split.conv.groups > 1:
             y = _joined(builder, [value for _, value in sorted(terms, key=lambda term: term[0])])
         else:
             y = reduce(lambda a, b: builder.apply("add", (a, b)), [value for _, value in terms])
-        return layouts.to(builder, y, "NCHW", split.conv.out_layout)
+        layout = split.conv.out_layout
+        return layouts.to(builder, y, layouts.channels_first(layout), layout)
 
     return emit
 
@@ -284,7 +289,7 @@ def _resized_terms(
 
 
 def _alike(graph: Graph, a: NearestConv, b: NearestConv) -> bool:
-    if (a.op.h, a.op.w, a.ends) != (b.op.h, b.op.w, b.ends):
+    if (a.op.axes, a.ends) != (b.op.axes, b.ends):
         return False
     return graph.same_shape(*(pixels_of(graph, each.data, each.layout) for each in (a, b)))
 
@@ -310,21 +315,19 @@ def _joined(builder: Builder, values: Sequence[Any]) -> Any:
 
 
 def _emit_part(graph: Graph, builder: Builder, remap: Callable, part: Part) -> Any:
-    x = layouts.to(builder, remap(part.source), part.layout, "NCHW")
+    x = layouts.to(builder, remap(part.source), part.layout, layouts.channels_first(part.layout))
     return _emit_stages(graph, builder, x, part.below)
 
 
 def _emit_stages(graph: Graph, builder: Builder, x: Any, stages: Stages) -> Any:
-    """The pointwise operators and paddings of ``stages`` on ``x``, which is NCHW."""
+    """The pointwise operators and paddings of ``stages`` on ``x``, which is channels first."""
     for stage, layout in reversed(stages):
         if isinstance(stage, pointwise.Region):
-            x = pointwise.emit(stage, builder, x, pointwise.PlainForm())
+            x = pointwise.emit(stage, builder, x, pointwise.PlainForm(len(layout) - 2))
             continue
         call = graph.call(stage.result)
         assert call is not None
         both = [int(width) for width in call.attrs.pad_width]
-        (top, bottom), (left, right) = (
-            both[2 * layout.index(k) : 2 * layout.index(k) + 2] for k in "HW"
-        )
-        x = builder.pad(x, (top, bottom, left, right), str(call.attrs.pad_mode))
+        _, _, *sides = layouts.dims(list(zip(both[::2], both[1::2], strict=True)), layout)
+        x = builder.pad(x, list(chain(*sides)), str(call.attrs.pad_mode))
     return x

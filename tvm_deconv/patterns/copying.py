@@ -1,10 +1,10 @@
-"""Operators that only copy samples along H and W, or add zeros: as functions on axis maps."""
+"""Operators that only copy samples along D, H and W, or add zeros: as functions on axis maps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any
 
 from tvm_deconv.algebra.axis_map import LARGEST_FACTOR, AxisMap
@@ -14,15 +14,18 @@ from .graph import Call, Graph, Refused, Repeated, Tensor
 from .nearest import check_nearest
 from .operators import PAD, REPEAT, RESHAPE, RESIZE, SLICE
 
-Maps = tuple[AxisMap, AxisMap]
+# Of each axis behind N and C.
+Maps = tuple[AxisMap, ...]
+
+_SIDES = ("front", "back", "top", "bottom", "left", "right")
 
 
 @dataclass(frozen=True)
 class Copying:
     """``result`` copies samples of ``data``, both of the same layout.
 
-    ``apply`` turns the maps of ``data`` along (H, W) into those of ``result``. ``upsamples`` marks
-    the operators for which a user expects a line in the report.
+    ``apply`` turns the maps of ``data`` along (H, W), or (D, H, W), into those of ``result``.
+    ``upsamples`` marks the operators for which a user expects a line in the report.
     """
 
     result: Tensor
@@ -82,17 +85,17 @@ def resize_factors(graph: Graph, var: Tensor, call: Call, layout: str) -> tuple[
     return factors[0], factors[1]
 
 
-def _repeating(result: Tensor, data: Tensor, rh: int, rw: int) -> Copying:
+def _repeating(result: Tensor, data: Tensor, *factors: int) -> Copying:
     def apply(maps: Maps) -> Maps:
-        return maps[0].repeated(rh), maps[1].repeated(rw)
+        return tuple(m.repeated(r) for m, r in zip(maps, factors, strict=True))
 
-    return Copying(result, data, rh * rw > 1, False, apply)
+    return Copying(result, data, max(factors) > 1, False, apply)
 
 
 def _function(graph: Graph, var: Tensor, found: Repeated, layout: str) -> Copying | None:
     """A function that repeats, and may leave out copies of the last sample."""
     sizes, shape = graph.shape(found.data), graph.shape(var)
-    if sizes is None or shape is None or len(shape) != 4:
+    if sizes is None or shape is None or len(shape) != len(layout):
         return None
     batch, channels, *factors = layouts.dims(found.factors, layout)
     before, after = layouts.dims(sizes, layout)[2:], layouts.dims(shape, layout)[2:]
@@ -101,16 +104,17 @@ def _function(graph: Graph, var: Tensor, found: Repeated, layout: str) -> Copyin
     left_out = [size * r - n for size, r, n in zip(before, factors, after, strict=True)]
 
     def apply(maps: Maps) -> Maps | Refused:
-        h, w = (m.repeated(r).cut(0, n) for m, r, n in zip(maps, factors, left_out, strict=True))
-        assert h is not None and w is not None  # Each sample has a copy.
-        return h, w
+        of_axes = zip(maps, factors, left_out, strict=True)
+        cut = [m.repeated(r).cut(0, n) for m, r, n in of_axes]
+        assert all(cut)  # Each sample has a copy.
+        return tuple(m for m in cut if m is not None)
 
     return Copying(var, found.data, max(factors) > 1, False, apply)
 
 
 def _slice(graph: Graph, var: Tensor, call: Call, layout: str) -> Copying | None:
     before, after = graph.shape(call.args[0]), graph.shape(var)
-    if before is None or after is None or len(before) != 4:
+    if before is None or after is None or len(before) != len(layout):
         return None
     cuts = []
     for size, part, begin in zip(before, after, call.attrs.begin, strict=True):
@@ -119,18 +123,20 @@ def _slice(graph: Graph, var: Tensor, call: Call, layout: str) -> Copying | None
         if end is None:
             return None
         cuts.append((begin, end))
-    batch, channels, h, w = layouts.dims(cuts, layout)
+    batch, channels, *sides = layouts.dims(cuts, layout)
     if batch != (0, 0) or channels != (0, 0):
         return None
 
     def apply(maps: Maps) -> Maps | Refused:
-        new_h, new_w = maps[0].cut(*h), maps[1].cut(*w)
-        if new_h is None or new_w is None:
-            return Refused(
-                f"{graph.describe(var)} crops {(*h, *w)} samples (top, bottom, left, right), all "
-                "copies of one or more"
-            )
-        return new_h, new_w
+        cut = [m.cut(*side) for m, side in zip(maps, sides, strict=True)]
+        found = tuple(m for m in cut if m is not None)
+        if len(found) == len(cut):
+            return found
+        names = ", ".join(_SIDES[-2 * len(sides) :])
+        return Refused(
+            f"{graph.describe(var)} crops {tuple(chain(*sides))} samples ({names}), all copies of "
+            "one or more"
+        )
 
     return Copying(var, call.args[0], False, False, apply)
 
@@ -141,31 +147,32 @@ def _are_known(*sizes: Any) -> bool:
 
 def _repeat(graph: Graph, var: Tensor, call: Call, layout: str) -> Copying | None:
     shape = graph.shape(call.args[0])
-    if call.attrs.axis is None or shape is None or len(shape) != 4:
+    if call.attrs.axis is None or shape is None or len(shape) != len(layout):
         return None
-    name, count = layout[int(call.attrs.axis) % 4], int(call.attrs.repeats)
-    if name not in "HW":
+    name, names = layout[int(call.attrs.axis)], layouts.channels_first(layout)[2:]
+    if name not in names:
         return None
-    return _repeating(var, call.args[0], count if name == "H" else 1, count if name == "W" else 1)
+    factors = [int(call.attrs.repeats) if name == axis else 1 for axis in names]
+    return _repeating(var, call.args[0], *factors)
 
 
 def _take(graph: Graph, var: Tensor, call: Call, layout: str) -> Copying | None:
     indices = graph.constant(call.args[1])
     shape = graph.shape(call.args[0])
-    if call.attrs.axis is None or shape is None or len(shape) != 4:
+    if call.attrs.axis is None or shape is None or len(shape) != len(layout):
         return None
-    position = int(call.attrs.axis) % 4
+    position = int(call.attrs.axis) % len(layout)
     size, name = shape[position], layout[position]
-    if name not in "HW" or indices is None or indices.ndim != 1 or not isinstance(size, int):
+    names = layouts.channels_first(layout)[2:]
+    if name not in names or indices is None or indices.ndim != 1 or not isinstance(size, int):
         return None
-    picks = [int(i) for i in indices]
+    picks, at = [int(i) for i in indices], names.index(name)
 
     def apply(maps: Maps) -> Maps | Refused:
-        h, w = maps
-        new = (h if name == "H" else w).taken(picks)
+        new = maps[at].taken(picks)
         if new is None:
             return Refused(f"{graph.describe(var)} takes samples in no upsampling order: {picks}")
-        return (new, w) if name == "H" else (h, new)
+        return (*maps[:at], new, *maps[at + 1 :])
 
     return Copying(var, call.args[0], len(picks) >= 2 * size, False, apply)
 
@@ -173,54 +180,58 @@ def _take(graph: Graph, var: Tensor, call: Call, layout: str) -> Copying | None:
 def _pad(graph: Graph, var: Tensor, call: Call, layout: str) -> Copying | Refused | None:
     attrs, data = call.attrs, call.args[0]
     widths = [int(w) for w in attrs.pad_width]
-    if len(widths) != 8:
+    if len(widths) != 2 * len(layout):
         return None
-    n, c, h, w = (widths[2 * layout.index(k) : 2 * layout.index(k) + 2] for k in "NCHW")
+    n, c, *sides = layouts.dims(list(zip(widths[::2], widths[1::2], strict=True)), layout)
     mode, name = str(attrs.pad_mode), graph.describe(var)
     if any((*n, *c)):
         return Refused(f"{name} pads batch or channels: {widths}")
-    if min(*h, *w) < 0:
+    if min(chain(*sides)) < 0:
         return Refused(f"{name} has a negative width: {widths}")
     if mode == "constant":
         if float(attrs.pad_value) != 0:
             return Refused(f"{name}: pad_value is {float(attrs.pad_value):g}, not 0")
-        return Copying(
-            var, data, False, True, lambda m: (m[0].zero_padded(*h), m[1].zero_padded(*w))
-        )
+
+        def zeros(maps: Maps) -> Maps:
+            return tuple(m.zero_padded(*side) for m, side in zip(maps, sides, strict=True))
+
+        return Copying(var, data, False, True, zeros)
 
     def apply(maps: Maps) -> Maps | Refused:
-        new_h, new_w = maps[0].padded(h[0], h[1], mode), maps[1].padded(w[0], w[1], mode)
-        if new_h is None or new_w is None:
+        padded = [m.padded(begin, end, mode) for m, (begin, end) in zip(maps, sides, strict=True)]
+        found = tuple(m for m in padded if m is not None)
+        if len(found) < len(padded):
             return Refused(f"{name}: {mode} padding {widths} reaches across the tensor")
-        return new_h, new_w
+        return found
 
     return Copying(var, data, False, False, apply)
 
 
 def _broadcast(graph: Graph, var: Tensor, call: Call, layout: str) -> Copying | None:
-    """reshape(broadcast_to(x with axes of size 1 inserted)): repeats along H and W."""
+    """reshape(broadcast_to(x with axes of size 1 inserted)): repeats along H, W and D."""
     spread = graph.call(call.args[0])
     if spread is None or spread.op not in ("broadcast_to", "tile"):
         return None
-    data, inserted = _strip(graph, spread.args[0])
+    rank = len(layout)
+    data, inserted = _strip(graph, spread.args[0], rank)
     shape, wide, merged = graph.shape(data), graph.shape(call.args[0]), graph.shape(var)
-    if shape is None or wide is None or merged is None or len(shape) != 4 or len(merged) != 4:
+    if shape is None or wide is None or merged is None or {len(shape), len(merged)} != {rank}:
         return None
     # Axes of size 1 make the places ambiguous; any reading that explains the shapes is right,
     # because both reshapes keep the order of the samples.
-    for places in combinations(range(len(inserted)), 4):
+    for places in combinations(range(len(inserted)), rank):
         counts = _counts(graph, places, shape, inserted, wide)
         if counts is None:
             continue
-        n, c, rh, rw = layouts.dims(counts, layout)
+        n, c, *factors = layouts.dims(counts, layout)
         expected = [size * count for size, count in zip(shape, counts, strict=True)]
         if (n, c) == (1, 1) and graph.same_shape(merged, expected):
-            return _repeating(var, data, rh, rw)
+            return _repeating(var, data, *factors)
     return None
 
 
-def _strip(graph: Graph, expr: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
-    """(x, shape of ``expr``) where ``expr`` is x with axes of size 1 inserted."""
+def _strip(graph: Graph, expr: Tensor, rank: int) -> tuple[Tensor, tuple[Any, ...]]:
+    """(x of so many axes, shape of ``expr``) where ``expr`` is x with axes of size 1 inserted."""
     shape, data = graph.shape(expr) or (), expr
     while (call := graph.call(data)) is not None and call.op in ("expand_dims", RESHAPE):
         inner = call.args[0]
@@ -229,7 +240,7 @@ def _strip(graph: Graph, expr: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
         if len(plain) != len(before) or not all(map(graph.same, plain, before)):
             break
         data = inner
-        if len(graph.shape(data) or ()) == 4:
+        if len(graph.shape(data) or ()) == rank:
             break
     return data, shape
 

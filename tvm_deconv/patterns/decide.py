@@ -11,19 +11,17 @@ from .linear_pointwise import LinearPointwise
 from .nearest_resize import NearestResize
 from .rule import Decision, Plan, Rule
 from .subpixel import SubPixel
-from .volume_resize import VolumeResize
 from .volume_subpixel import VolumeSubPixel
 
 # In this order: a convolution between a resize and a shuffle can only go to one of them, and the
 # shuffle gains more, since no pass over the large map remains.
 RULES: tuple[Rule, ...] = (
     SubPixel(),
+    VolumeSubPixel(),
     ConcatConv(),
     NearestResize(),
     LinearPointwise(),
     BilinearResize(),
-    VolumeSubPixel(),
-    VolumeResize(),
 )
 
 

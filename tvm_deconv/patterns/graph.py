@@ -173,9 +173,9 @@ class Graph(ABC):
         """Whether the layer ``tensor`` is one-dimensional in the model, though not in the IR."""
         return False
 
-    def sizes_text(self, tensor: Tensor, h: int, w: int) -> str:
+    def sizes_text(self, tensor: Tensor, *sizes: int) -> str:
         """``3x5``, or ``5`` for a layer of one dimension."""
-        return f"{w}" if self.is_line(tensor) else f"{h}x{w}"
+        return f"{sizes[-1]}" if self.is_line(tensor) else "x".join(map(str, sizes))
 
     def operator(self, tensor: Tensor) -> str | None:
         """The name of ``call``, or None."""
@@ -210,17 +210,21 @@ class Convolution(Protocol):
     """How a convolution of stride 1 reads its input."""
 
     @property
-    def h(self) -> geometry.ConvAxis: ...
-
-    @property
-    def w(self) -> geometry.ConvAxis: ...
+    def axes(self) -> tuple[geometry.ConvAxis, ...]: ...
 
     @property
     def groups(self) -> int: ...
 
 
+# A transposed convolution, of two axes or of three.
+Transposed: TypeAlias = geometry.ConvTranspose2d | ConvTranspose3d
+
+
 class Builder(Protocol):
-    """Emits operators on NCHW tensors; each method returns the front's expression."""
+    """Emits operators on NCHW tensors; each method returns the front's expression.
+
+    One whose ``Graph`` has convolutions over volumes also emits on NCDHW tensors.
+    """
 
     def constant(self, values: np.ndarray) -> Any:
         """The array, of its own dtype."""
@@ -235,8 +239,8 @@ class Builder(Protocol):
 
     def transpose(self, x: Any, axes: Sequence[int]) -> Any: ...
 
-    def pad(self, x: Any, widths: tuple[int, int, int, int], mode: str) -> Any:
-        """Top, bottom, left, right; ``constant`` (zeros), ``replicate``, ``reflect``, ..."""
+    def pad(self, x: Any, widths: Sequence[int], mode: str) -> Any:
+        """Begin and end of each axis; ``constant`` (zeros), ``replicate``, ``reflect``, ..."""
 
     def nearest(self, x: Any, factor: tuple[int, int]) -> Any:
         """Every pixel ``factor`` times along height and width."""
@@ -244,25 +248,17 @@ class Builder(Protocol):
     def concat(self, parts: Sequence[Any]) -> Any:
         """One behind the other along the channels."""
 
-    def conv2d(self, x: Any, weight: np.ndarray, op: Convolution) -> Any:
-        """Of stride 1; ``weight`` is OIHW, of the dtype of ``x``."""
+    def conv(self, x: Any, weight: np.ndarray, op: Convolution) -> Any:
+        """Of stride 1; ``weight`` is OIHW or OIDHW, of the dtype of ``x``."""
 
-    def conv2d_transpose(self, x: Any, weight: np.ndarray, op: geometry.ConvTranspose2d) -> Any:
-        """``weight`` is IOHW, of the dtype of ``x``."""
+    def conv_transpose(self, x: Any, weight: np.ndarray, op: Transposed) -> Any:
+        """``weight`` is IOHW or IODHW, of the dtype of ``x``."""
 
     def split_phases(self, x: Any, dims: tuple[Dim, ...]) -> Any:
         """(N, O, H*r_h, W*r_w) as ``dims`` = (N, O, H, r_h, W, r_w); of volumes, with D and r_d."""
 
     def merge_phases(self, x: Any, dims: tuple[Dim, ...]) -> Any:
         """Inverse of ``split_phases``."""
-
-
-@runtime_checkable
-class VolumeBuilder(Builder, Protocol):
-    """A ``Builder`` that also emits layers over volumes (NCDHW)."""
-
-    def conv3d_transpose(self, x: Any, weight: np.ndarray, op: ConvTranspose3d) -> Any:
-        """``weight`` is IODHW, of the dtype of ``x``."""
 
 
 @runtime_checkable
@@ -275,31 +271,31 @@ class BorderBuilder(Builder, Protocol):
     def linear(self, x: Any, factor: tuple[int, int]) -> Any:
         """``x`` enlarged linearly (half_pixel) along height and width."""
 
-    def border_lines(
+    def border_faces(
         self,
         x: Any,
         axis: int,
         ends: tuple[bool, bool],
-        factor: int,
-        copies: tuple[int, int],
+        factors: Sequence[int],
+        copies: Sequence[tuple[int, int]],
         linear: bool,
     ) -> Any:
-        """The first and the last (as ``ends`` says) row (``axis`` 2) or column (3) of (N, C, H, W).
+        """The first and the last (as ``ends`` says) face of ``x`` along ``axis``, enlarged.
 
-        As (N, S*C, 1, L), the first before the last: enlarged by ``factor`` along the line,
-        linearly or by copying, which then goes on with its edge for ``copies`` samples at begin and
-        end, or is cropped where they are negative.
+        Of a picture (N, C, H, W) a row (``axis`` 2) or a column (3), as (N, S*C, 1, L); of a volume
+        a slice across depth, height or width, as (N, S*C, L_1, L_2). The first stands before the
+        last. Along the other axes they are enlarged by ``factors``, linearly or by copying, and go
+        on with their edge for ``copies`` samples at begin and end, or are cropped where those are
+        negative.
         """
 
-    def add_border(
-        self, y: Any, lines: dict[int, Any], counts: tuple[tuple[int, int], tuple[int, int]]
-    ) -> Any:
-        """``y`` (N, O, H, W) with ``lines`` added to its outermost rows and columns.
+    def add_border(self, y: Any, faces: dict[int, Any], counts: Sequence[tuple[int, int]]) -> Any:
+        """``y`` with ``faces`` added to its outermost rows and columns, or slices.
 
-        ``counts`` says to how many: (top, bottom) and (left, right). ``lines`` has a tensor
-        (N, S*O*D, 1, W) for axis 2 where a count is not 0, and one of H for axis 3: S sides that
-        have one, begin first, D the larger of both counts; channel (s*O + o)*D + p is added to
-        row p from that side.
+        ``counts`` says to how many of each axis, at (begin, end). ``faces`` has a tensor (N, S*O*D,
+        1, L) or (N, S*O*D, L_1, L_2) for each axis of which a count is not 0: S sides that have
+        one, begin first, D the larger of both counts; channel (s*O + o)*D + p is added to the p-th
+        from that side.
         """
 
 

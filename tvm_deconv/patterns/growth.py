@@ -10,13 +10,12 @@ from math import prod
 
 from .convolution import Conv
 from .graph import Graph, Refused
-from .volume_convolution import VolumeConv
 
 # 1x1 behind a nearest resize by 8 has 64 times as many; what is smaller than this never matters.
 _TIMES, _SMALL = 64, 1 << 24
 
 
-def refuse_growth(graph: Graph, conv: Conv | VolumeConv, shape: Sequence[int]) -> Refused | None:
+def refuse_growth(graph: Graph, conv: Conv, shape: Sequence[int]) -> Refused | None:
     """A reason not to fold ``conv`` into a layer whose weights have this ``shape``, or None."""
     before, after = int(conv.weight.size), prod(int(n) for n in shape)
     if after <= max(_SMALL, _TIMES * before):

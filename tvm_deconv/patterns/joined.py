@@ -9,8 +9,10 @@ from typing import Any
 from . import layouts
 from .copying import Copying
 from .graph import Graph, Interpolated, Refused, Tensor
-from .operators import CONCAT, CONV, PAD
+from .operators import CONCAT, CONVOLUTIONS, PAD
 from .stages import Stages, of_channels, tensors_of, up_to_last_resize, upsamplings, upstream
+
+_AXES = {"NCHW": "batch, height, width", layouts.VOLUME: "batch, depth, height, width"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class JoinedConv:
 def read_joined(graph: Graph, var: Tensor) -> JoinedConv | None:
     """The convolution ``var`` and the Concat that it reads, one input of which is resized."""
     call = graph.call(var)
-    if call is None or call.op != CONV:
+    if call is None or call.op not in CONVOLUTIONS:
         return None
     stages, joined, layout = upstream(graph, call.args[0], str(call.attrs.data_layout))
     inputs = _inputs(graph, joined, layout)
@@ -89,12 +91,12 @@ def _inputs(graph: Graph, joined: Tensor, layout: str) -> list[tuple[Tensor, int
     call = graph.call(joined)
     if call is None or call.op != CONCAT or call.attrs.axis is None:
         return None
-    if layout[int(call.attrs.axis) % 4] != "C":
+    if layout[int(call.attrs.axis) % len(layout)] != "C":
         return None
     found = []
     for tensor in call.args:
         own = graph.shape(tensor)
-        if own is None or len(own) != 4:
+        if own is None or len(own) != len(layout):
             return None
         channels = layouts.dims(own, layout)[1]
         if not isinstance(channels, int):
@@ -149,13 +151,13 @@ def unequal_sizes(
         if not graph.same_shape(first[1], pixels):
             return Refused(
                 f"the Concat joins {graph.describe(first[0])} of {graph.shape_text(first[1])} "
-                f"(batch, height, width) and {graph.describe(tensor)} of "
+                f"({_AXES[layouts.channels_first(layout)]}) and {graph.describe(tensor)} of "
                 f"{graph.shape_text(pixels)}, which are not provably equal"
             )
     return None
 
 
 def pixels_of(graph: Graph, tensor: Tensor, layout: str) -> tuple[Any, ...]:
-    """(batch, height, width)."""
-    n, _, h, w = layouts.dims(graph.shape(tensor) or (), layout)
-    return n, h, w
+    """(batch, height, width), of volumes with the depth."""
+    n, _, *sides = layouts.dims(graph.shape(tensor) or (), layout)
+    return (n, *sides)

@@ -13,8 +13,12 @@ VOLUME = "NCDHW"
 
 def dims(shape: Sequence[Any], layout: str) -> tuple[Any, ...]:
     """The dimensions in the order N, C, H, W, or N, C, D, H, W of a volume."""
-    names = VOLUME if "D" in layout else "NCHW"
-    return tuple(shape[layout.index(name)] for name in names)
+    return tuple(shape[layout.index(name)] for name in channels_first(layout))
+
+
+def channels_first(layout: str) -> str:
+    """The layout of the same axes in which rules emit."""
+    return VOLUME if "D" in layout else "NCHW"
 
 
 def permuted_from(axes: Sequence[int] | None, layout: str) -> str | None:

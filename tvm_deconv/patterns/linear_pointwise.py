@@ -113,7 +113,7 @@ def rewrite(small: SmallConv) -> Emit:
         assert isinstance(builder, BorderBuilder)
         conv = small.conv
         x = bilinear_resize.small_map(builder, remap, small.match)
-        y = builder.linear(builder.conv2d(x, conv.weight, conv), small.factor)
+        y = builder.linear(builder.conv(x, conv.weight, conv), small.factor)
         return layouts.to(builder, y, "NCHW", conv.out_layout)
 
     return emit

@@ -1,11 +1,12 @@
-"""Nearest resize and convolution to transposed convolution.
+"""Nearest resize and convolution to transposed convolution, of pictures and of volumes.
 
-    conv2d(resize2d(x, r), w) => conv2d_transpose(x, weight_convolution(w, r), strides=r)
+    conv(resize(x, r), w) => conv_transpose(x, weight_convolution(w, r), strides=r)
 
-Pixel h of the resized map is pixel h div r of x, so one pixel of x meets r neighbouring taps; their
-sum is one weight. The kernel is the flipped w convolved with ones(r), of extent E+r-1, the stride
-r, the begin padding E-1-P (``algebra.weights``, ``geometry.axis_of_resize``). Multiply-adds
-shrink by ((E+r-1)/(r*E))² and the large map is never written.
+All axes are alike; one is shown. Pixel h of the resized map is pixel h div r of x, so one pixel of
+x meets r neighbouring taps; their sum is one weight. The kernel is the flipped w convolved with
+ones(r), of extent E+r-1, the stride r, the begin padding E-1-P (``algebra.weights``,
+``geometry.axis_of_resize``). Multiply-adds shrink by (E+r-1)/(r*E) along each axis, and the large
+map is never written.
 
 What stands between x and the convolution:
 
@@ -19,7 +20,7 @@ What stands between x and the convolution:
   sample: they are -e copies of the edge, and cropped from the result.
 - *Zeros outside of them* stand where e is no multiple of r in the midst of what one sample of x
   gives. Then the map goes on with its edge over the zeros, too, and what that adds is taken back
-  from the outermost rows and columns of the result (``algebra.outside``).
+  from the outermost rows and columns, or slices, of the result (``algebra.outside``).
 - *Pointwise operators* commute with copying and move to the small map. After a zero padding they
   must map 0 to 0.
 """
@@ -35,14 +36,15 @@ import numpy as np
 from tvm_deconv.algebra import geometry, weights
 from tvm_deconv.algebra.axis_map import AxisMap, Border, border
 from tvm_deconv.algebra.outside import Ends, ends_of_copies
+from tvm_deconv.algebra.volumes import ConvTranspose3d
 from tvm_deconv.errors import GeometryError
 
 from . import layouts, pointwise
 from .convolution import Conv, conv_of, reads_bytes
 from .copying import Copying, Maps, read_copying
-from .graph import Builder, Graph, Refused, Tensor
+from .graph import Builder, Graph, Refused, Tensor, Transposed
 from .growth import refuse_growth
-from .operators import CONV, KEEPS_ZERO, PRELU, RESIZE, TRANSPOSE, UNARY
+from .operators import CONVOLUTIONS, KEEPS_ZERO, PRELU, REPEAT, RESIZE, TRANSPOSE, UNARY
 from .outside import take_back
 from .rule import Emit, Plan, Rule
 from .stages import Stage, Stages, up_to_last_resize, upsamples, upsamplings, upstream
@@ -68,7 +70,7 @@ class ResizedConv:
 class NearestConv:
     """A candidate as a transposed convolution of ``data`` (of ``layout``), and what comes first.
 
-    ``regions`` are moved before it. ``ends`` say of height and width how many pixels are copied
+    ``regions`` are moved before it. ``ends`` say of each axis how many samples are copied
     around it, and what is taken back. ``absorbed`` are the upsampling operators that it needs no
     more.
     """
@@ -78,10 +80,10 @@ class NearestConv:
     layout: str
     regions: tuple[pointwise.Region, ...]
     absorbed: frozenset[Tensor]
-    ends: tuple[Ends, Ends]
-    op: geometry.ConvTranspose2d
+    ends: tuple[Ends, ...]
+    op: Transposed
     weight: np.ndarray
-    factor: tuple[int, int]
+    factor: tuple[int, ...]
 
 
 class NearestResize(Rule[ResizedConv]):
@@ -89,17 +91,17 @@ class NearestResize(Rule[ResizedConv]):
 
     Given::
 
-        u = resize2d(x, r)                     # or repeat, take, broadcast: nearest xr
+        u = resize(x, r)                       # or repeat, take, broadcast: nearest xr
         a = pointwise(u)                       # optional
         p = pad(a)                             # optional: zero, reflect, replicate, or a crop
-        y = conv2d(p, w, padding=P)
+        y = conv(p, w, padding=P)              # conv2d, or conv3d in NCDHW
 
     Result::
 
         a = pointwise(x)
         p = pad(a, ceil(e/r), "replicate")     # only for e edge copies
-        y = conv2d_transpose(p, W, strides=r, padding=E-1-P)
-        y = add_border(y, rows, columns)       # only for zeros behind a crop
+        y = conv_transpose(p, W, strides=r, padding=E-1-P)
+        y = add_border(y, faces)               # only for zeros behind a crop
 
     Does not handle: other interpolations, factors that are not whole, crops of whole samples of x,
     strides other than 1, weights that are not constant, reflections of r or more pixels, constant
@@ -107,14 +109,12 @@ class NearestResize(Rule[ResizedConv]):
     """
 
     name = "resize convolution"
-    statement = (
-        "conv2d(resize2d(x, r), w) => conv2d_transpose(x, weight_convolution(w, r), strides=r)"
-    )
+    statement = "conv(resize(x, r), w) => conv_transpose(x, weight_convolution(w, r), strides=r)"
 
     def match(self, graph: Graph, var: Tensor) -> ResizedConv | None:
         """The convolution ``var`` and the resize that it reads, directly or not."""
         call = graph.call(var)
-        if call is None or call.op != CONV:
+        if call is None or call.op not in CONVOLUTIONS:
             return None
         above, _, _ = upstream(graph, call.args[0], str(call.attrs.data_layout))
         stages = up_to_last_resize(above)
@@ -129,13 +129,12 @@ class NearestResize(Rule[ResizedConv]):
         outcome = farthest(graph, conv, match.stages)
         if isinstance(outcome, Refused):
             return outcome
-        rh, rw = outcome.factor
-        out_channels, _, kernel_h, kernel_w = conv.weight.shape
+        out_channels, _, *kernel = conv.weight.shape
         return Plan(
             root=var,
             conv=var,
-            before=f"resize {graph.sizes_text(var, rh, rw)}, conv "
-            f"{graph.sizes_text(var, kernel_h, kernel_w)} {conv.in_channels}->{out_channels}",
+            before=f"resize {graph.sizes_text(var, *outcome.factor)}, conv "
+            f"{graph.sizes_text(var, *kernel)} {conv.in_channels}->{out_channels}",
             after=describe(graph, var, outcome.op),
             absorbed=outcome.absorbed,
             emit=rewrite(outcome),
@@ -167,14 +166,15 @@ def check(graph: Graph, conv: Conv, stages: Stages) -> NearestConv | Refused:
     last, layout = stages[-1]
     assert isinstance(last, Copying)
     shape = graph.shape(last.data)
-    if shape is None or len(shape) != 4:
+    if shape is None or len(shape) != len(layout):
         return Refused(f"the shape of {graph.describe(last.data)} is not known")
     sizes = layouts.dims(shape, layout)[2:]
     maps = compose(graph, [stage for stage, _ in stages], sizes)
     if isinstance(maps, Refused):
         return maps
     axes, ends = [], []
-    for name, axis, found in zip("HW", (conv.h, conv.w), maps, strict=True):
+    names = layouts.channels_first(layout)[2:]
+    for name, axis, found in zip(names, conv.axes, maps, strict=True):
         sides = borders(name, found.zero_padded(axis.pad_begin, axis.pad_end))
         if isinstance(sides, Refused):
             return sides
@@ -191,9 +191,8 @@ def check(graph: Graph, conv: Conv, stages: Stages) -> NearestConv | Refused:
                 f"axis {name} is cropped to no multiple of the factor {found.factor} and padded "
                 "with zeros: of bytes that is not computed from the small map"
             )
-    factor = (maps[0].factor, maps[1].factor)
-    out_channels = conv.weight.shape[0]
-    op = geometry.ConvTranspose2d(conv.in_channels, out_channels, axes[0], axes[1], conv.groups)
+    factor = tuple(found.factor for found in maps)
+    op = _over(axes, conv)
     refused = refuse_growth(graph, conv, op.weight_shape)
     if refused is not None:
         return refused
@@ -203,11 +202,21 @@ def check(graph: Graph, conv: Conv, stages: Stages) -> NearestConv | Refused:
         layout=layout,
         regions=tuple(s for s, _ in reversed(stages) if isinstance(s, pointwise.Region)),
         absorbed=upsamplings(stages),
-        ends=(ends[0], ends[1]),
+        ends=tuple(ends),
         op=op,
-        weight=weights.weight_convolution(conv.weight, factor, conv.groups, conv.dilation),
+        weight=weights.convolved_with_ones(conv.weight, factor, conv.groups, conv.dilation),
         factor=factor,
     )
+
+
+def _over(axes: Sequence[geometry.Axis], conv: Conv) -> Transposed:
+    """The transposed convolution along ``axes`` with the channels and groups of ``conv``."""
+    inputs, outputs = conv.in_channels, conv.weight.shape[0]
+    if len(axes) == 2:
+        h, w = axes
+        return geometry.ConvTranspose2d(inputs, outputs, h, w, conv.groups)
+    d, h, w = axes
+    return ConvTranspose3d(inputs, outputs, d, h, w, conv.groups)
 
 
 def rewrite(match: NearestConv) -> Emit:
@@ -215,32 +224,32 @@ def rewrite(match: NearestConv) -> Emit:
 
     def emit(builder: Builder, remap) -> Any:
         y = transposed(builder, low_resolution(builder, remap, match), match)
-        return layouts.to(builder, y, "NCHW", match.conv.out_layout)
+        layout = match.conv.out_layout
+        return layouts.to(builder, y, layouts.channels_first(layout), layout)
 
     return emit
 
 
 def transposed(builder: Builder, x: Any, match: NearestConv) -> Any:
-    """The transposed convolution of the small map ``x`` with its border, both NCHW."""
-    h, w = match.ends
-    edge = (*h.edge, *w.edge)
+    """The transposed convolution of the small map ``x`` with its border, both channels first."""
+    edge = [count for own in match.ends for count in own.edge]
     continued = builder.pad(x, edge, "replicate") if any(edge) else x
-    y = builder.conv2d_transpose(continued, match.weight, match.op)
+    y = builder.conv_transpose(continued, match.weight, match.op)
     return take_back(builder, y, x, match.conv, match.ends, linear=False)
 
 
 def low_resolution(builder: Builder, remap: Callable[[Tensor], Any], match: NearestConv) -> Any:
-    """The small map in NCHW, after the pointwise operators that moved to it."""
-    x = layouts.to(builder, remap(match.data), match.layout, "NCHW")
+    """The small map, channels first, after the pointwise operators that moved to it."""
+    layout = match.layout
+    x = layouts.to(builder, remap(match.data), layout, layouts.channels_first(layout))
     for region in match.regions:
-        x = pointwise.emit(region, builder, x, pointwise.PlainForm())
+        x = pointwise.emit(region, builder, x, pointwise.PlainForm(len(match.ends)))
     return x
 
 
 def compose(graph: Graph, stages: Sequence[Stage], sizes: Sequence[object]) -> Maps | Refused:
-    """Where ``stages``, nearest to the convolution first, read a map of ``sizes`` (H, W)."""
-    h, w = (AxisMap(size if isinstance(size, int) else None) for size in sizes)
-    maps: Maps = (h, w)
+    """Where ``stages``, nearest to the convolution first, read a map of ``sizes`` behind N, C."""
+    maps: Maps = tuple(AxisMap(size if isinstance(size, int) else None) for size in sizes)
     zeros: Copying | None = None
     for stage in reversed(stages):
         if isinstance(stage, Copying):
@@ -286,36 +295,49 @@ def _unread(graph: Graph, var: Tensor) -> Refused | None:
     if graph.interpolated(var) is not None:
         return None  # Of another rule.
     resampled = graph.resampled(var)
-    if graph.repeated(var) is not None and len(graph.shape(var) or ()) == 4:
+    layout = _layout_of(graph, var)
+    if graph.repeated(var) is not None and len(graph.shape(var) or ()) == len(layout):
         # Of the functions that repeat along one axis each, the last speaks for all.
         return None if resampled is None else blocked(graph, var, graph.name(var))
     if resampled is not None:
         return Refused(f"{graph.name(var)} is {resampled}")
     call = graph.call(var)
+    if call is not None and call.op == REPEAT and _is_repeated_further(graph, var):
+        return None  # So it does of operators.
     is_resize = call is not None and call.op == RESIZE
-    layout = str(call.attrs.layout) if call is not None and is_resize else "NCHW"
+    layout = str(call.attrs.layout) if call is not None and is_resize else layout
     found = read_copying(graph, var, layout)
     if isinstance(found, Refused):
         return found if is_resize else None
     if found is None or not found.upsamples:
         return None
-    maps = found.apply((AxisMap(None), AxisMap(None)))
+    maps = found.apply((AxisMap(None),) * (len(layout) - 2))
     if not is_resize and isinstance(maps, Refused):
         return None
     return blocked(graph, var)
+
+
+def _layout_of(graph: Graph, var: Tensor) -> str:
+    return layouts.VOLUME if len(graph.shape(var) or ()) == 5 else "NCHW"
+
+
+def _is_repeated_further(graph: Graph, var: Tensor) -> bool:
+    """Whether one operator reads ``var``, and repeats it along another axis."""
+    users = graph.users.get(var, [])
+    return len(users) == 1 and var not in graph.outputs and graph.operator(users[0]) == REPEAT
 
 
 def blocked(graph: Graph, upsampling: Tensor, name: str | None = None) -> Refused:
     """What stands between an upsampling and any convolution; ``name`` is said in its place."""
     for user in graph.users.get(upsampling, []):
         call = graph.call(user)
-        if call is not None and call.op == CONV:
+        if call is not None and call.op in CONVOLUTIONS:
             step = read_copying(graph, upsampling, str(call.attrs.data_layout))
             if isinstance(step, Refused):
                 return step
     var = upsampling
     while len(users := graph.users.get(var, [])) == 1 and var not in graph.outputs:
-        step = read_copying(graph, users[0], "NCHW")
+        step = read_copying(graph, users[0], _layout_of(graph, var))
         if isinstance(step, Refused):
             return step
         if step is None and graph.operator(users[0]) not in UNARY:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 CONV = "nn.conv2d"
 CONV_3D = "nn.conv3d"
+CONVOLUTIONS = (CONV, CONV_3D)
 CONCAT = "concat"
 PAD = "nn.pad"
 RESIZE = "image.resize2d"

@@ -13,41 +13,45 @@ from .graph import BorderBuilder, Builder
 
 
 @dataclass(frozen=True)
-class _OfLines:
-    """A convolution of ``BorderBuilder.border_lines``."""
+class _OfFaces:
+    """A convolution of ``BorderBuilder.border_faces``."""
 
-    h: geometry.ConvAxis
-    w: geometry.ConvAxis
+    axes: tuple[geometry.ConvAxis, ...]
     groups: int
 
 
 def take_back(
-    builder: Builder, y: Any, x: Any, conv: Conv, ends: tuple[Ends, Ends], *, linear: bool
+    builder: Builder, y: Any, x: Any, conv: Conv, ends: tuple[Ends, ...], *, linear: bool
 ) -> Any:
-    """``y``, the transposed convolution of ``x`` (NCHW), as ``conv`` of the enlarged map gives it.
+    """``y``, the transposed convolution of ``x``, as ``conv`` of the enlarged map gives it.
 
-    ``ends`` are those of height and width; ``linear`` says how ``x`` is enlarged.
+    Both are channels first. ``ends`` are those of all axes; ``linear`` says how ``x`` is enlarged.
     """
     assert isinstance(builder, BorderBuilder)
-    h, w = ends
-    lines = {}
-    for axis, own, other in ((2, h, w), (3, w, h)):
-        if any(own.surplus):
-            lines[axis] = _outside(builder, x, conv, axis, own, other, linear)
-    return builder.add_border(y, lines, (h.surplus, w.surplus)) if lines else y
+    faces = {
+        axis: _outside(builder, x, conv, axis, ends, linear)
+        for axis, own in enumerate(ends, start=2)
+        if any(own.surplus)
+    }
+    return builder.add_border(y, faces, [own.surplus for own in ends]) if faces else y
 
 
 def _outside(
-    builder: BorderBuilder, x: Any, conv: Conv, axis: int, own: Ends, other: Ends, linear: bool
+    builder: BorderBuilder, x: Any, conv: Conv, axis: int, ends: tuple[Ends, ...], linear: bool
 ) -> Any:
     """Minus what the taps in the zeros around ``axis`` add, as ``add_border`` takes it."""
-    dilation = conv.dilation if axis == 2 else conv.dilation[::-1]
-    weight = outside_weights(conv.weight, axis, dilation[0], own.surplus)
-    # Rows go on where columns begin, columns only between the rows: no tap is counted twice.
-    copies, (begin, end) = other.line(goes_on=axis == 2)
+    own = ends[axis - 2]
+    weight = outside_weights(conv.weight, axis, conv.axes[axis - 2].dilation, own.surplus)
+    factors, copies, axes = [], [], []
+    for other, (along, kept) in enumerate(zip(conv.axes, ends, strict=True), start=2):
+        if other == axis:
+            continue
+        # A face goes on along the axes behind its own only: no tap is counted twice.
+        edges, (begin, end) = kept.along(goes_on=other > axis)
+        factors.append(kept.factor)
+        copies.append(edges)
+        axes.append(geometry.ConvAxis(along.kernel, begin, end, along.dilation))
     sides = own.surplus[0] > 0, own.surplus[1] > 0
-    lines = builder.border_lines(x, axis, sides, other.factor, copies, linear)
-    along = geometry.ConvAxis(weight.shape[3], begin, end, dilation[1])
-    return builder.conv2d(
-        lines, weight, _OfLines(geometry.ConvAxis(1), along, conv.groups * sum(sides))
-    )
+    faces = builder.border_faces(x, axis, sides, factors, copies, linear)
+    axes = [geometry.ConvAxis(1)] * (2 - len(axes)) + axes
+    return builder.conv(faces, weight, _OfFaces(tuple(axes), conv.groups * sum(sides)))

@@ -77,10 +77,12 @@ class ConstantForm(Protocol):
 
 @dataclass(frozen=True)
 class PlainForm:
-    """NCHW: a constant of one value per channel has shape (1, C, 1, 1)."""
+    """Behind N and C there are ``axes``: a constant of one value per channel is (1, C, 1, 1)."""
+
+    axes: int = 2
 
     def constant(self, builder: Builder, values: np.ndarray) -> Any:
-        return builder.constant(values if values.ndim == 0 else values.reshape(1, -1, 1, 1))
+        return builder.constant(values.reshape(1, -1, *[1] * self.axes) if values.ndim else values)
 
     def prelu(self, builder: Builder, x: Any, slope: np.ndarray) -> Any:
         return builder.prelu(x, slope)

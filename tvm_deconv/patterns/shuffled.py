@@ -21,19 +21,17 @@ from .convolution import Conv
 from .graph import Graph, Refused, Tensor
 from .growth import refuse_growth
 from .shuffle import Shuffle
-from .volume_convolution import VolumeConv
 from .volume_shuffle import VolumeShuffle
 
 S = TypeVar("S", Shuffle, VolumeShuffle)
-C = TypeVar("C", Conv, VolumeConv)
 
 
 @dataclass(frozen=True)
-class Shuffled(Generic[S, C]):
+class Shuffled(Generic[S]):
     """A shuffle, the convolution that feeds it, and the pointwise operators between."""
 
     shuffle: S
-    conv: C
+    conv: Conv
     region: pointwise.Region
 
     @property

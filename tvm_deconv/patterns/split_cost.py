@@ -3,8 +3,8 @@
 Counted per output pixel, whatever the size is. The whole convolution reads a Concat that was
 written: two passes over all C channels. The split one spares them, and of every channel of an input
 that was resized by r it needs T/r² products for each output channel instead of K² (T taps of the
-transposed kernel). In return each of the J sums of two terms reads what a kernel more has written,
-all O output channels; with groups one Concat does it. It pays if
+transposed kernel; of a volume T/r³ and K³). In return each of the J sums of two terms reads what a
+kernel more has written, all O output channels; with groups one Concat does it. It pays if
 
     BALANCE * (2 C + 2 L - 2 D - 2 O J) + products spared > 0
 
@@ -30,11 +30,10 @@ one thread beside a busy one; the resize is not counted, the residual once in fu
 from __future__ import annotations
 
 from collections.abc import Iterable
-
-from tvm_deconv.algebra.geometry import ConvTranspose2d
+from math import prod
 
 from .convolution import Conv
-from .graph import Graph, Refused
+from .graph import Graph, Refused, Transposed
 
 # Products that a machine computes in the time of moving one float32 from or to memory: peak over
 # bandwidth, of the one with the least bandwidth for its arithmetic among the devices that
@@ -49,7 +48,7 @@ WINOGRAD_SHARE, WINOGRAD_INPUTS = 1 / 16, 8
 def pays(
     graph: Graph,
     conv: Conv,
-    maps: Iterable[tuple[ConvTranspose2d, tuple[int, int]]],
+    maps: Iterable[tuple[Transposed, tuple[int, ...]]],
     joins: int,
     copied: int,
     enlarged: int = 0,
@@ -60,11 +59,11 @@ def pays(
     outputs are written and read again (J), ``copied`` the channels of a new Concat (D), and
     ``enlarged`` those of maps that need not be enlarged linearly any more (L).
     """
-    outputs, inputs, kernel_h, kernel_w = conv.weight.shape
+    outputs, inputs, *kernel = conv.weight.shape
     spared = 0.0
-    for op, (rh, rw) in maps:
-        taps = op.h.useful_taps * op.w.useful_taps / (rh * rw)
-        spared += op.in_channels * op.group_outputs * (kernel_h * kernel_w - taps)
+    for op, factor in maps:
+        taps = prod(axis.useful_taps for axis in op.axes) / prod(factor)
+        spared += op.in_channels * op.group_outputs * (prod(kernel) - taps)
     if graph.has_winograd and inputs >= WINOGRAD_INPUTS:
         spared *= WINOGRAD_SHARE
     floats = 2 * (conv.in_channels + enlarged - copied - outputs * joins)

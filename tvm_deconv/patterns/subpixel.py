@@ -34,8 +34,8 @@ import numpy as np
 from tvm_deconv.algebra import geometry
 
 from . import layouts, phases, pointwise
-from .convolution import Conv, read_conv
-from .graph import Builder, Graph, Refused, Tensor
+from .convolution import read_conv
+from .graph import Builder, Graph, Refused, Tensor, Transposed
 from .operators import DEQUANTIZE, QUANTIZE
 from .regions import collect
 from .repeats import Repeated, read_repeats
@@ -43,7 +43,7 @@ from .rule import Emit, Plan, Rule
 from .shuffle import Shuffle, read_shuffle
 from .shuffled import Folded, Shuffled, fold
 
-ShuffledConv: TypeAlias = Shuffled[Shuffle, Conv]
+ShuffledConv: TypeAlias = Shuffled[Shuffle]
 
 
 class SubPixel(Rule[ShuffledConv]):
@@ -133,7 +133,7 @@ def rewrite(
 
     def emit(builder: Builder, remap) -> Any:
         x = layouts.to(builder, remap(conv.data), conv.data_layout, "NCHW")
-        value = builder.conv2d_transpose(x, folded.weight, op)
+        value = builder.conv_transpose(x, folded.weight, op)
         n, _, *sizes = layouts.dims(graph.shape(conv.var) or (), conv.out_layout)
         view = phases.view(source, n, sizes)
         form: pointwise.ConstantForm = phases.ChannelForm(source)
@@ -163,13 +163,13 @@ def rewrite(
     return emit
 
 
-def describe(graph: Graph, layer: Tensor, op: geometry.ConvTranspose2d) -> str:
+def describe(graph: Graph, layer: Tensor, op: Transposed) -> str:
     """``deconv 9x9 stride 3x3 32->1 pad (3, 3, 3, 3)``: what ``layer`` becomes."""
     groups = f" groups {op.groups}" if op.groups > 1 else ""
     sizes = partial(graph.sizes_text, layer)
     padding = op.padding[1::2] if graph.is_line(layer) else op.padding
     return (
-        f"deconv {sizes(op.h.kernel, op.w.kernel)} stride {sizes(op.h.stride, op.w.stride)} "
+        f"deconv {sizes(*(axis.kernel for axis in op.axes))} stride {sizes(*op.strides)} "
         f"{op.in_channels}->{op.out_channels}{groups} pad {padding}"
     )
 

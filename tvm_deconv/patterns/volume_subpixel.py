@@ -12,20 +12,22 @@ where the result is viewed as (N, O, D, r_d, H, r_h, W, r_w).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, TypeAlias
 
 from tvm_deconv.algebra.volumes import ConvTranspose3d
 
 from . import phases, pointwise
-from .graph import Builder, Graph, Refused, Tensor, VolumeBuilder
+from .convolution import read_conv
+from .graph import Builder, Graph, Refused, Tensor
 from .layouts import VOLUME
 from .regions import collect
 from .rule import Emit, Plan, Rule
 from .shuffled import Folded, Shuffled, fold
-from .volume_convolution import VolumeConv, read_volume_conv, times
+from .subpixel import describe
 from .volume_shuffle import VolumeShuffle, read_volume_shuffle
 
-ShuffledVolume: TypeAlias = Shuffled[VolumeShuffle, VolumeConv]
+ShuffledVolume: TypeAlias = Shuffled[VolumeShuffle]
 
 
 class VolumeSubPixel(Rule[ShuffledVolume]):
@@ -63,7 +65,7 @@ class VolumeSubPixel(Rule[ShuffledVolume]):
         region = collect(graph, shuffle.data, VOLUME)
         if isinstance(region, Refused):
             return region
-        conv = read_volume_conv(graph, region.source)
+        conv = read_conv(graph, region.source)
         if conv is None:
             return Refused(f"input is not a convolution: {graph.describe(region.source)}")
         return conv if isinstance(conv, Refused) else Shuffled(shuffle, conv, region)
@@ -76,15 +78,14 @@ class VolumeSubPixel(Rule[ShuffledVolume]):
         shuffle, conv = match.shuffle, match.conv
         channels, outputs = conv.weight.shape[0], shuffle.source.shape[0]
         d, h, w = folded.axes
+        sizes = partial(graph.sizes_text, shuffle.result)
         op = ConvTranspose3d(conv.in_channels, outputs, d, h, w, conv.groups)
-        groups = f" groups {op.groups}" if op.groups > 1 else ""
         return Plan(
             root=shuffle.result,
             conv=conv.var,
-            before=f"conv {times(conv.weight.shape[2:])} {conv.in_channels}->{channels}, "
-            f"shuffle {times(shuffle.factor)}",
-            after=f"deconv {times(folded.weight.shape[2:])} stride {times(shuffle.factor)} "
-            f"{conv.in_channels}->{outputs}{groups} pad {op.padding}",
+            before=f"conv {sizes(*conv.weight.shape[2:])} {conv.in_channels}->{channels}, "
+            f"shuffle {sizes(*shuffle.factor)}",
+            after=describe(graph, shuffle.result, op),
             absorbed=match.upsamplings,
             emit=rewrite(graph, match, folded, op),
         )
@@ -98,8 +99,7 @@ def rewrite(graph: Graph, match: ShuffledVolume, folded: Folded, op: ConvTranspo
     form = phases.PhaseForm(source) if per_phase else phases.ChannelForm(source)
 
     def emit(builder: Builder, remap: Any) -> Any:
-        assert isinstance(builder, VolumeBuilder)
-        value = builder.conv3d_transpose(remap(match.conv.data), folded.weight, op)
+        value = builder.conv_transpose(remap(match.conv.data), folded.weight, op)
         n, _, *sizes = graph.shape(match.conv.var) or ()
         view = phases.view(source, n, sizes)
         if per_phase:

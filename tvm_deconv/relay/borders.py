@@ -69,7 +69,7 @@ def _lines(attrs: Any, inputs: list[te.Tensor], out_type: Any) -> list[te.Tensor
     x = as_nchw(inputs[0], str(attrs["layout"]))
     axis, factor = int(attrs["axis"]), int(attrs["factor"])
     linear, copies = bool(attrs["linear"]), (left, right)
-    return [borders.border_lines(x, axis, (begin, end), factor, copies, linear, _INDEX)]
+    return [borders.border_faces(x, axis, (begin, end), [factor], [copies], linear, _INDEX)]
 
 
 def _sum_type(types: list[Any], attrs: Any) -> relay.TensorType:

@@ -9,8 +9,7 @@ import numpy as np
 import tvm
 from tvm import relay
 
-from tvm_deconv.algebra import geometry
-from tvm_deconv.patterns.graph import Convolution
+from tvm_deconv.patterns.graph import Convolution, Transposed
 
 from . import borders
 from .vocabulary import native
@@ -43,7 +42,7 @@ class Builder:
     def transpose(self, x: relay.Expr, axes: Sequence[int]) -> relay.Call:
         return self._named(relay.transpose(x, list(axes)))
 
-    def pad(self, x: relay.Expr, widths: tuple[int, int, int, int], mode: str) -> relay.Call:
+    def pad(self, x: relay.Expr, widths: Sequence[int], mode: str) -> relay.Call:
         both = self._axes((0, 0), (0, 0), widths[:2], widths[2:])
         if mode == "symmetric":
             return self._named(relay.nn.mirror_pad(x, both, mode="SYMMETRIC"))
@@ -62,13 +61,14 @@ class Builder:
     def concat(self, parts: Sequence[relay.Expr]) -> relay.Call:
         return self._named(relay.concatenate(list(parts), axis=self.layout.index("C")))
 
-    def conv2d(self, x: relay.Expr, weight: np.ndarray, op: Convolution) -> relay.Call:
+    def conv(self, x: relay.Expr, weight: np.ndarray, op: Convolution) -> relay.Call:
+        h, w = op.axes
         return self._named(
             relay.nn.conv2d(
                 x,
                 relay.const(np.ascontiguousarray(weight), str(weight.dtype)),
-                padding=(op.h.pad_begin, op.w.pad_begin, op.h.pad_end, op.w.pad_end),
-                dilation=(op.h.dilation, op.w.dilation),
+                padding=(h.pad_begin, w.pad_begin, h.pad_end, w.pad_end),
+                dilation=(h.dilation, w.dilation),
                 channels=weight.shape[0],
                 kernel_size=weight.shape[2:],
                 groups=op.groups,
@@ -76,9 +76,7 @@ class Builder:
             )
         )
 
-    def conv2d_transpose(
-        self, x: relay.Expr, weight: np.ndarray, op: geometry.ConvTranspose2d
-    ) -> relay.Call:
+    def conv_transpose(self, x: relay.Expr, weight: np.ndarray, op: Transposed) -> relay.Call:
         return self._named(
             relay.nn.conv2d_transpose(
                 x,
@@ -86,29 +84,30 @@ class Builder:
                 strides=op.strides,
                 padding=op.padding,
                 channels=op.out_channels,
-                kernel_size=(op.h.kernel, op.w.kernel),
+                kernel_size=weight.shape[2:],
                 groups=op.groups,
                 data_layout=self.layout,
                 kernel_layout="IOHW",
             )
         )
 
-    def border_lines(
+    def border_faces(
         self,
         x: relay.Expr,
         axis: int,
         ends: tuple[bool, bool],
-        factor: int,
-        copies: tuple[int, int],
+        factors: Sequence[int],
+        copies: Sequence[tuple[int, int]],
         linear: bool,
     ) -> relay.Call:
-        lines = borders.border_lines(x, axis, ends, factor, copies, linear, self.layout)
+        (factor,), (pair,) = factors, copies
+        lines = borders.border_lines(x, axis, ends, factor, pair, linear, self.layout)
         return self._named(lines)
 
     def add_border(
-        self, y: relay.Expr, lines: dict[int, relay.Expr], counts: borders.Counts
+        self, y: relay.Expr, faces: dict[int, relay.Expr], counts: borders.Counts
     ) -> relay.Call:
-        for axis, line in lines.items():
+        for axis, line in faces.items():
             call = borders.add_border(y, line, axis, counts[axis - 2], self.layout)
             y = self._named(call)
         return y

@@ -10,17 +10,18 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tvm_deconv.algebra import geometry
-from tvm_deconv.algebra.volumes import ConvTranspose3d
-from tvm_deconv.patterns.graph import Convolution
-from tvm_deconv.schedules.algorithms.borders import border_lines
+from tvm_deconv.patterns.graph import Convolution, Transposed
+from tvm_deconv.schedules.algorithms.borders import border_faces
 
 from . import borders, enlarge
 from .graph import constant
 
+_CONV = {2: relax.op.nn.conv2d, 3: relax.op.nn.conv3d}
+_TRANSPOSED = {2: relax.op.nn.conv2d_transpose, 3: relax.op.nn.conv3d_transpose}
+
 
 class Builder:
-    """``patterns.graph.BorderBuilder`` and ``VolumeBuilder``; operators are bound to variables."""
+    """``patterns.graph.BorderBuilder``, of volumes too; operators are bound to variables."""
 
     def __init__(self, builder: relax.BlockBuilder) -> None:
         self._builder = builder
@@ -41,7 +42,7 @@ class Builder:
     def transpose(self, x: relax.Expr, axes: Sequence[int]) -> relax.Var:
         return self._emit(relax.op.permute_dims(x, list(axes)))
 
-    def pad(self, x: relax.Expr, widths: tuple[int, int, int, int], mode: str) -> relax.Var:
+    def pad(self, x: relax.Expr, widths: Sequence[int], mode: str) -> relax.Var:
         return self._emit(relax.op.nn.pad(x, [0, 0, 0, 0, *widths], mode))
 
     def nearest(self, x: relax.Expr, factor: tuple[int, int]) -> relax.Var:
@@ -62,36 +63,23 @@ class Builder:
     def concat(self, parts: Sequence[relax.Expr]) -> relax.Var:
         return self._emit(relax.op.concat(list(parts), axis=1))
 
-    def conv2d(self, x: relax.Expr, weight: np.ndarray, op: Convolution) -> relax.Var:
+    def conv(self, x: relax.Expr, weight: np.ndarray, op: Convolution) -> relax.Var:
         return self._emit(
-            relax.op.nn.conv2d(
+            _CONV[len(op.axes)](
                 x,
                 constant(np.ascontiguousarray(weight)),
-                padding=[op.h.pad_begin, op.w.pad_begin, op.h.pad_end, op.w.pad_end],
-                dilation=[op.h.dilation, op.w.dilation],
+                padding=[*(a.pad_begin for a in op.axes), *(a.pad_end for a in op.axes)],
+                dilation=[axis.dilation for axis in op.axes],
                 groups=op.groups,
             )
         )
 
-    def conv2d_transpose(
-        self, x: relax.Expr, weight: np.ndarray, op: geometry.ConvTranspose2d
-    ) -> relax.Var:
+    def conv_transpose(self, x: relax.Expr, weight: np.ndarray, op: Transposed) -> relax.Var:
         return self._emit(
-            relax.op.nn.conv2d_transpose(
+            _TRANSPOSED[len(op.axes)](
                 x,
                 constant(np.ascontiguousarray(weight)),
                 strides=op.strides,
-                padding=op.padding,
-                groups=op.groups,
-            )
-        )
-
-    def conv3d_transpose(self, x: relax.Expr, weight: np.ndarray, op: ConvTranspose3d) -> relax.Var:
-        return self._emit(
-            relax.op.nn.conv3d_transpose(
-                x,
-                constant(np.ascontiguousarray(weight)),
-                strides=[op.d.stride, op.h.stride, op.w.stride],
                 padding=op.padding,
                 groups=op.groups,
             )
@@ -105,21 +93,21 @@ class Builder:
         sizes = [size * r for size, r in zip(axes[::2], axes[1::2], strict=True)]
         return self._emit(relax.op.reshape(x, (n, o, *sizes)))
 
-    def border_lines(
+    def border_faces(
         self,
         x: relax.Expr,
         axis: int,
         ends: tuple[bool, bool],
-        factor: int,
-        copies: tuple[int, int],
+        factors: Sequence[int],
+        copies: Sequence[tuple[int, int]],
         linear: bool,
     ) -> relax.Var:
         form = partial(
-            border_lines, axis=axis, ends=ends, factor=factor, copies=copies, linear=linear
+            border_faces, axis=axis, ends=ends, factors=factors, copies=copies, linear=linear
         )
-        return self._builder.emit_te(form, x, primfunc_name_hint="border_lines")
+        return self._builder.emit_te(form, x, primfunc_name_hint="border_faces")
 
     def add_border(
-        self, y: relax.Expr, lines: dict[int, relax.Expr], counts: borders.Counts
+        self, y: relax.Expr, faces: dict[int, relax.Expr], counts: borders.Counts
     ) -> relax.Var:
-        return borders.emit_border(self._builder, y, lines, counts)
+        return borders.emit_border(self._builder, y, faces, counts)

@@ -12,9 +12,13 @@ from math import ceil, log2, sqrt
 
 import numpy as np
 
+from tvm_deconv.algebra import exact_winograd
+from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.known_weights import obeying
 from tvm_deconv.logs.layer import Candidate, Layer
 from tvm_deconv.measure.reference import transposed_convolution
 from tvm_deconv.schedules.cpu.integer.variant import IntegerVariant
+from tvm_deconv.schedules.cpu.integer.winograd.variant import is_shared
 
 X_ZERO = 3
 # Weights are drawn from -largest to largest: bytes, and those of a folded nearest resize by 2.
@@ -31,8 +35,16 @@ def draw(layer: Layer, random: np.random.Generator) -> tuple[np.ndarray, np.ndar
         # One tap of each phase makes sums equal, and has to fit as well.
         most = max(1, most // (4 * conv.h.max_taps * conv.w.max_taps))
     x = random.integers(bounds.min, bounds.max, layer.input_shape, dtype, endpoint=True)
-    weight = random.integers(-most, most, conv.weight_shape, weight_dtype, endpoint=True)
-    return x, weight
+    while True:
+        weight = random.integers(-most, most, conv.weight_shape, weight_dtype, endpoint=True)
+        if most == 1 or exact_winograd.refusal(conv) or _fit(conv, weight):
+            return x, weight
+        most //= 2
+
+
+def _fit(conv: ConvTranspose2d, weight: np.ndarray) -> bool:
+    """Whether the layer has Winograd's form with these weights."""
+    return exact_winograd.fits(conv, obeying(conv, weight), is_shared(conv))
 
 
 def expected(layer: Layer, x: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """What the kernels of a layer are checked against: random operands and the output in float64.
 
 A case is a folder that every candidate for the layer shares: ``x.npy`` (NCHW) and ``weight.npy``
-(IOHW) in the layer's dtype, ``expected.npy`` (NCHW, float64) and ``case.json``. Bytes have to be
-equal (``byte_case``).
+(IOHW) in the layer's dtype, ``expected.npy`` (NCHW, float64) and ``case.json``. Of a layer over a
+volume x and y are volumes (NCDHW), and weights those of its picture (``algebra.volumes``). Bytes
+have to be equal (``byte_case``).
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def write_case(layer: Layer, folder: Path, seed: int) -> None:
     else:
         x, weight = (
             random.standard_normal(shape, "float32").astype(layer.dtype)
-            for shape in (layer.input_shape, conv.weight_shape)
+            for shape in (layer.shapes[0], conv.weight_shape)
         )
     weight = obeying(conv, weight)
     np.save(folder / X, x)
@@ -64,10 +65,37 @@ def write_case(layer: Layer, folder: Path, seed: int) -> None:
         expected, tolerance = byte_case.expected(layer, x, weight), 0.0
     else:
         numbers = conv.strides, conv.padding, conv.output_padding, conv.dilation, conv.groups
-        expected, tolerance = transposed_convolution(x, weight, *numbers), TOLERANCE[layer.dtype]
+        expected = transposed_convolution(_picture(layer, x), weight, *numbers)
+        expected, tolerance = _of_volume(layer, expected), TOLERANCE[layer.dtype]
     np.save(folder / EXPECTED, expected)
     facts = {"dtype": layer.dtype, "tolerance": tolerance}
     (folder / FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")
+
+
+def _picture(layer: Layer, x: np.ndarray) -> np.ndarray:
+    """``x``, or where it is a volume the picture of its slices that the layer reads."""
+    stack, slices = layer.stack, layer.conv.slices
+    if stack is None or slices is None:
+        return x
+    _, channels, rows, _ = layer.input_shape
+    channel, row = np.arange(channels)[:, None], np.arange(rows)[None]
+    c, k, i = np.broadcast_arrays(*stack.source(channel, row, slices.height))
+    inside = (k >= 0) & (k < slices.depth) & (i < slices.height)
+    picture = np.zeros(layer.input_shape, x.dtype)
+    picture[:, inside] = x[:, c[inside], k[inside], i[inside]]
+    return picture
+
+
+def _of_volume(layer: Layer, y: np.ndarray) -> np.ndarray:
+    """``y``, or where it is a picture of a volume's slices the volume."""
+    stack, slices = layer.stack, layer.conv.slices
+    if stack is None or slices is None:
+        return y
+    volume = np.zeros(layer.shapes[1], y.dtype)
+    k, i = stack.target(np.arange(y.shape[2]), slices.height)
+    inside = i < volume.shape[3]
+    volume[:, :, k[inside], i[inside]] = y[:, :, inside]
+    return volume
 
 
 def read_case(folder: Path) -> Case:

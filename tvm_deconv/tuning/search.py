@@ -44,7 +44,9 @@ _MAX_KNOWN_ROUNDS = 5
 def variants_of(layer: Layer, machine: Machine) -> list[AnyVariant]:
     """The machine's variants that can compute a layer."""
     variants = variants_of_dtype(machine, layer.dtype).values()
-    return [v for v in variants if v.cannot(layer.conv) is None]
+    is_volume = layer.conv.slices is not None
+    usable = [v for v in variants if v.for_volumes or not is_volume]
+    return [v for v in usable if v.cannot(layer.conv) is None]
 
 
 def default_candidates(layer: Layer, machine: Machine) -> list[Candidate]:

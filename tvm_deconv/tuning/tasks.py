@@ -27,7 +27,7 @@ from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 from tvm_deconv.transform import AddHeight, LowerIntegers, RewriteUpsampling
 from tvm_deconv.transform.graph import Graph
 from tvm_deconv.transform.lower import layers as found
-from tvm_deconv.transform.lower.byte_forms import FormKernel
+from tvm_deconv.transform.lower.integer_choice import is_tuned
 from tvm_deconv.transform.lower.lower_integers import has_bytes, layers_of_integers
 from tvm_deconv.workloads.selection import Measurable, select
 
@@ -65,8 +65,8 @@ def tasks_of(
     """The layers that ``compile`` computes in kernels of ours, each once.
 
     In the order of the network, those of bytes before those of floats, and without those for which
-    there is one kernel: with strides, over volumes of which several slices are added up, and, of
-    bytes, on GPUs or by other forms. With ``dtype`` int8 workloads are quantized first, as
+    there is one kernel: with strides, and, of bytes, on GPUs or by other forms than tap by tap and
+    Winograd's. With ``dtype`` int8 workloads are quantized first, as
     ``bench`` does it. Raises ModelError, WorkloadError and QuantizationError as ``compile`` and
     ``bench`` do, and TuningError where a layer's size is free, or where there is no layer.
     """
@@ -78,7 +78,7 @@ def tasks_of(
     if not tasks:
         raise TuningError(
             "there is no convolution with kernels to choose from: nothing to tune (convolutions "
-            "with strides or over volumes have one kernel, and on GPUs, those of bytes)"
+            "with strides have one kernel, and on GPUs, those of bytes)"
         )
     return list(tasks.values())
 
@@ -140,8 +140,7 @@ def _layers(prefix: str, mod: tvm.IRModule, target: Target) -> list[Task]:
     tasks = []
     for words, layer in (*_of_bytes(mod, chooser), *_of_floats(lowered, chooser)):
         name = " ".join(filter(None, (prefix, words)))
-        # Nobody measures kernels that have depth as an axis, and those of its picture are slower.
-        if layer.conv.step != (1, 1) or layer.conv.slices is not None:
+        if layer.conv.step != (1, 1):
             continue
         if not variants_of_dtype(chooser.machine, layer.dtype):
             continue
@@ -172,8 +171,8 @@ def _of_bytes(mod: tvm.IRModule, chooser: Chooser) -> Iterator[tuple[str, Layer]
         if has_bytes(func):
             graph = Graph(func, mod)
             for layer in layers_of_integers(graph, chooser):
-                # Tiles of other forms are the model's.
-                if isinstance(layer.kernel, FormKernel):
+                # Tiles of other forms are the model's, and so are all on GPUs.
+                if not is_tuned(layer.kernel):
                     continue
                 data, weight = operands_of(layer.dtype) or ("", "")
                 words = f"{found.describe(graph, layer.conv.var)}, {data} by {weight}"

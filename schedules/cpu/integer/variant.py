@@ -46,6 +46,7 @@ class IntegerVariant:
     dot: Dot
 
     name: ClassVar[str] = INTEGER
+    for_volumes: ClassVar[bool] = False
     parameters: ClassVar[type] = Tile
 
     @property
@@ -69,8 +70,11 @@ class IntegerVariant:
     def cannot(self, conv: ConvTranspose2d) -> str | None:
         return refusal(conv, self.dot)
 
-    def integer(self, conv: ConvTranspose2d, parameters: Tile, dtype: str) -> Integer:
-        """The kernel that stores bytes like those of its input, of a layer of ``dtype``."""
+    def integer(self, conv: ConvTranspose2d, parameters: Any, dtype: str) -> Any:
+        """The kernel that stores bytes like those of its input, of a layer of ``dtype``.
+
+        An ``Integer``, or one of another form.
+        """
         operands = operands_of(dtype)
         assert operands is not None, dtype
         return Integer(conv, operands[0], self.dot, parameters, Store(operands[0]))

@@ -109,8 +109,8 @@ _INTEL_LINES = replace(_AVX512_LINES, transform=3, unfetched=18, scratch=(6, 4),
 # beside other programs, the first by the above was 6.2 % slower than the fastest on average, by
 # these 2.5. Rates were measured: it copies 14 bytes in a cycle within the level-3 cache, where a
 # strip of 10 MB took 1.5 times as long as one of 0.5. Of eight of the layers, which were set apart
-# but looked at while the rule was chosen, it was 7.1 and is 1.7. Lines fare with ``near`` there, too,
-# though level 2 is a core's own.
+# but looked at while the rule was chosen, it was 7.1 and is 1.7. Lines fare with ``near`` there,
+# too, though level 2 is a core's own.
 _ZEN5 = replace(_INTEL, scratch=(14, 5), crowding=1)
 # The shuffles of lines: 5.7 % on average for 46 tiles of five lines, now 3.7.
 _ZEN5_LINES = replace(_INTEL_LINES, deal=1.3, interleave=1.4)

@@ -26,11 +26,13 @@ _STEPS: tuple[tuple[Grow, float], ...] = (
     (others.pool, 3),
     (pads.pad, 3),
     (others.slices, 0.7),
+    (others.crop, 1.5),
     (others.norm, 0.7),
     (others.reduction, 0.5),
 )
 _BEHIND: tuple[tuple[Grow, float], ...] = (
     (pads.pad, 3),
+    (others.crop, 1.5),
     (pointwise.batch_norm, 2),
     (pointwise.activation, 2),
     (pointwise.constant, 1),
@@ -52,7 +54,7 @@ def volume(draw: Choices) -> OnnxCase:
 def branches(draw: Choices) -> OnnxCase:
     """Several inputs, resized and put together before a convolution."""
     g = graph_of(draw)
-    rank = draw.pick((4, 5), [5, 1])
+    rank = draw.pick((4, 5), [3, 2])
     x = g.input(*shape_of(draw, rank, None if rank == 4 else _SIZES))
     before = _some(draw, _BEHIND, 1)
     between = _some(draw, _BEHIND, 2)

@@ -45,7 +45,8 @@ def branches(g: Graph, x: Value) -> Value:
     """Two to four tensors, each resized or as it is, side by side.
 
     They are inputs of the model and what convolutions make of ``x``. With free sizes all are
-    enlarged by the same factors; with fixed ones each by those that lead to the same size.
+    enlarged by the same factors; with fixed ones each by those that lead to the same size, or to
+    one less along each axis, as in a network that halved odd sizes and rounded up.
     """
     need_axes(x, 4, 5)
     axes = x.rank - 2
@@ -53,10 +54,33 @@ def branches(g: Graph, x: Value) -> Value:
     if g.draw.chance(0.2):
         factors = [g.draw.pick((2, 1, 3, 4)) for _ in factors]
     modes = g.draw.pick(_BRANCH_MODES)
-    parts = [_enlarged(g, x, factors, g.draw.pick(modes))]
-    for _ in g.draw.many(1, 3, 0.4):
-        parts.append(_branch(g, x, factors, g.draw.pick(modes)))
+    if not g.is_free and g.opset >= 11 and max(factors) > 1 and g.draw.chance(0.3):
+        parts = _odd(g, x, factors)
+    else:
+        parts = [_enlarged(g, x, factors, g.draw.pick(modes))]
+        for _ in g.draw.many(1, 3, 0.4):
+            parts.append(_branch(g, x, factors, g.draw.pick(modes)))
     return g.node("Concat", *g.draw.shuffled(parts), axis=g.draw.pick((1, 1 - x.rank)))
+
+
+def _odd(g: Graph, x: Value, factors: list[int]) -> list[Value]:
+    """``x`` enlarged to one sample less than the factors would give, and others of that size."""
+    wanted = [n * f - (f > 1) for n, f in zip(x.shape[2:], factors, strict=True)]
+
+    def to_size(small: Value) -> Value:
+        attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        sizes = g.ints(*small.shape[:2], *wanted)
+        empty = "" if g.opset >= 13 else g.floats()
+        return g.node("Resize", small, empty, empty, sizes, mode="nearest", **attributes)
+
+    parts = [to_size(x)]
+    for _ in g.draw.many(1, 2, 0.4):
+        channels = g.draw.pick(convolutions.CHANNELS[:6])
+        if g.draw.chance(0.7):
+            parts.append(g.input([x.shape[0], channels, *wanted]))
+        else:
+            parts.append(to_size(g.input([x.shape[0], channels, *x.shape[2:]])))
+    return parts
 
 
 def _branch(g: Graph, x: Value, factors: list[int], mode: str) -> Value:

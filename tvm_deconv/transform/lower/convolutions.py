@@ -20,7 +20,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm_deconv.relax_functions import opaque, with_rebuilt
 from tvm_deconv.schedules.cpu.processors import available_processors
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
-from tvm_deconv.schedules.tir.stacks import on_volumes
+from tvm_deconv.schedules.tir.stacks import on_volumes, with_sizes
 from tvm_deconv.transform.choosing import ChooserSpec, chooser_for
 from tvm_deconv.transform.graph import Graph, same_shape, shape_of
 from tvm_deconv.transform.rebind import rebind
@@ -151,7 +151,8 @@ class _Kernels:
             bind_repeated_reads(_Parts(layer, weight).fused()), conv.op, choice.parameters
         )
         if conv.stack is not None:
-            func = on_volumes(func, conv.stack, shape_of(conv.data) or (), parts.pictures)
+            shape, has_sizes = shape_of(conv.data) or (), parts.inputs.names is not None
+            func = on_volumes(func, conv.stack, shape, parts.pictures, has_sizes)
         func = func.with_attr(VARIANT_ATTRIBUTE, choice.variant.name)
         # Nothing may be fused into a function that is already scheduled.
         callee = self.builder.add_func(opaque(func), _kernel_name(layer))
@@ -200,7 +201,7 @@ class _Parts:
         """What is done with x and the sums: a function of them, besides the parameters."""
         builder, ty = self.builder, relax.TensorType(self.out_shape, self.layer.conv.dtype)
         sums = relax.Var("sums", ty)
-        with builder.function("store", [*self.inputs.variables, sums]):
+        with builder.function("store", [*self.inputs.declared, sums]):
             with builder.dataflow():
                 data = builder.emit_output(self._data())
                 result = builder.emit_output(self.emit(sums))
@@ -218,7 +219,7 @@ class _Parts:
         """Algorithm and epilogue as one unscheduled PrimFunc, made by Relax's own fusion."""
         conv, builder, inputs = self.layer.conv, self.builder, self.inputs
         variant, parameters = self.layer.choice.variant, self.layer.choice.parameters
-        with builder.function("layer", inputs.variables, attrs={"Primitive": True}, private=True):
+        with builder.function("layer", inputs.declared, attrs={"Primitive": True}, private=True):
             with builder.dataflow():
 
                 def algorithm(x: te.Tensor, weight: te.Tensor) -> te.Tensor:
@@ -230,7 +231,7 @@ class _Parts:
                 output = builder.emit_output(self.emit(sums))
             primitive = builder.emit_func_output(output)
         # FuseTIR makes a PrimFunc of a primitive function where it is called.
-        outer = [relax.Var(var.name, var.ty) for var in inputs.variables]
+        outer = [relax.Var(var.name, var.ty) for var in inputs.declared]
         with builder.function("main", outer):
             with builder.dataflow():
                 output = builder.emit_output(relax.Call(primitive, outer))
@@ -238,4 +239,4 @@ class _Parts:
         mod = relax.transform.LegalizeOps()(builder.finalize())
         mod = relax.transform.FuseTIR()(mod)
         (func,) = (f for _, f in mod.functions_items() if isinstance(f, tvm.tirx.PrimFunc))
-        return func
+        return func if inputs.names is None else with_sizes(func)

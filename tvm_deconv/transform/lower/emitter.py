@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+import tvm
 from tvm import relax, te
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.volumes import Stack
+from tvm_deconv.schedules.tir.stacks import FREE
 from tvm_deconv.transform.borders import emit_border, read_border
 from tvm_deconv.transform.graph import BROADCAST, dtype_of, shape_of
 from tvm_deconv.transform.graph import constant as tensor_constant
@@ -25,12 +29,22 @@ _WITH_NUMBERS = BROADCAST - {"relax.where", "relax.ewise_fma"}
 
 
 class Parameters:
-    """Parameters of the fused function and what they stand for outside."""
+    """Parameters of the fused function and what they stand for outside.
+
+    ``names`` is one more, of no argument, where what is stored needs sizes that no other has: the
+    fused function, in which nothing reads it, gets those as numbers.
+    """
 
     def __init__(self) -> None:
         self.arguments: list[Argument] = []
         self.variables: list[relax.Var] = []
+        self.names: relax.Var | None = None
         self._shared: list[tuple[relax.Expr, relax.Var]] = []
+
+    @property
+    def declared(self) -> list[relax.Var]:
+        """All that a function of Relax begins with."""
+        return [*self.variables, *([] if self.names is None else [self.names])]
 
     def add(
         self, argument: relax.Expr, shape: tuple[Any, ...] | None = None, *, apart: bool = False
@@ -73,7 +87,8 @@ class EpilogueEmitter:
         self.lanes = layer.choice.parameters.lanes
         self.builder, self.parameters, self.out_shape = builder, parameters, out_shape
         self.operands: dict[tuple[relax.Var, int], Any] = {}
-        self.lines: dict[relax.Expr, relax.Var] = {}
+        self.faces: dict[relax.Expr, relax.Var] = {}
+        self.volume: tuple[tuple[Any, ...], Callable[[Any], tuple[Any, Any]]] | None = None
         self.large: list[relax.Var] = []
 
     def declare(self) -> None:
@@ -83,8 +98,10 @@ class EpilogueEmitter:
             call = self.graph.value(var)
             assert isinstance(call, relax.Call)
             border = read_border(self.graph, var)
-            for axis, line in () if border is None else border.lines.items():
-                self.lines[line] = self._line(line, axis)
+            if border is not None and self.conv.stack is not None and self.volume is None:
+                self.volume = self._volume(self.conv.stack)
+            for axis, face in () if border is None else border.faces.items():
+                self.faces[face] = self._face(face, axis)
             for index, operand in enumerate(call.args):
                 if operand not in inside and isinstance(operand.ty, relax.TensorType):
                     self.operands[var, index] = self._outside(operand, self.graph.op(var))
@@ -101,8 +118,10 @@ class EpilogueEmitter:
             assert isinstance(call, relax.Call)
             border = read_border(self.graph, var)
             if border is not None:
-                lines = {axis: self.lines[line] for axis, line in border.lines.items()}
-                values[var] = emit_border(self.builder, values[border.y], lines, border.counts)
+                faces = {axis: self.faces[face] for axis, face in border.faces.items()}
+                values[var] = emit_border(
+                    self.builder, values[border.y], faces, border.counts, self.volume
+                )
                 continue
             arguments = [
                 values[a] if a in values else self._operand(var, i, a, value)
@@ -115,11 +134,29 @@ class EpilogueEmitter:
                 values[var] = self.builder.emit(relax.Call(call.op, arguments, call.attrs))
         return values[self.epilogue.result]
 
-    def _line(self, line: relax.Expr, axis: int) -> relax.Var:
-        """The parameter for what is added to outermost rows (``axis`` 2) or columns (3)."""
-        n, _, oh, ow = self.out_shape
-        _, channels, _, _ = shape_of(line) or ()
-        return self.parameters.add(line, (n, channels, 1, ow if axis == 2 else oh))
+    def _face(self, face: relax.Expr, axis: int) -> relax.Var:
+        """The parameter for what is added to outermost rows, columns or slices."""
+        n, _, *sizes = self.out_shape
+        if self.volume is not None:
+            sizes = [*self.volume[0]]
+        del sizes[axis - 2]
+        _, channels, _, _ = shape_of(face) or ()
+        return self.parameters.add(face, (n, channels, *[1] * (2 - len(sizes)), *sizes))
+
+    def _volume(self, stack: Stack) -> tuple[tuple[Any, ...], Callable[[Any], tuple[Any, Any]]]:
+        """Sizes of the volume whose slices are the picture, and where in it a row lies."""
+        x = self.parameters.variables[0]
+        n, _, _, width = x.ty.shape.values
+        _, channels, *sizes, _ = shape_of(self.conv.data) or ()
+        depth, height = (
+            size if isinstance(size, int) else tvm.tirx.Var(name, "int64")
+            for size, name in zip(sizes, FREE, strict=True)
+        )
+        if not (isinstance(depth, int) and isinstance(height, int)):
+            shape = n, channels, depth, height, width
+            self.parameters.names = relax.Var("volume", relax.TensorType(shape, self.conv.dtype))
+        _, _, *sizes = stack.volume.output_shape(n, depth, height, width)
+        return tuple(sizes), lambda row: stack.target(row, height)
 
     def _outside(self, operand: relax.Expr, reader: str | None) -> Any:
         constant = self.graph.constant(operand)

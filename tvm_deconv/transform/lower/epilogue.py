@@ -2,8 +2,8 @@
 
 An epilogue is the largest set of pointwise operators behind one convolution that has a single
 result. It may branch inside (``x * sigmoid(x)``) and read other tensors of the same shape that do
-not depend on the convolution (a residual), and the lines that correct its border behind a folded
-linear resize (``transform.borders``). Between a reshape to (N, O, H, r_h, W, r_w), or that of a
+not depend on the convolution (a residual), and the faces that correct its border behind a folded
+resize (``transform.borders``). Between a reshape to (N, O, H, r_h, W, r_w), or that of a
 volume, and the reshape back, operands may be constants with one value per phase, as
 ``RewriteUpsampling`` writes them.
 """
@@ -153,7 +153,7 @@ def _fits(
     value, own = graph.value(var), shape_of(var)
     border = read_border(graph, var)
     if border is not None:
-        depends = any(_depends(graph, line, conv.var) for line in border.lines.values())
+        depends = any(_depends(graph, face, conv.var) for face in border.faces.values())
         return border.y in members and not depends
     op = op_name(value)
     if own is None or not isinstance(value, relax.Call):

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 from tvm import tirx
 
 from tvm_deconv.algebra.byte_forms import Forms
+from tvm_deconv.algebra.exact_winograd import name_of
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.patterns.graph import Refused
 from tvm_deconv.schedules.choice import Preferences, choose
@@ -38,6 +39,7 @@ from tvm_deconv.schedules.cpu.integer.variant import (
     operands_of,
 )
 from tvm_deconv.schedules.cpu.integer.winograd.kernel import WinogradInteger
+from tvm_deconv.schedules.cpu.integer.winograd.variant import INTEGER_WINOGRAD, is_shared
 from tvm_deconv.schedules.cpu.integer.winograd.write import write_winograd
 from tvm_deconv.schedules.cpu.integer.write import write
 from tvm_deconv.schedules.cpu.machine import CpuMachine
@@ -141,8 +143,8 @@ def _cpu_kernel(
 ) -> tuple[IntegerKernel, str] | Refused:
     """A processor's kernel, and in words why this one.
 
-    Where float32 or another form is faster by the model, the log does not count: such a layer is
-    not tuned in integers.
+    Where float32 or another form than Winograd's is faster by the model, the log does not count:
+    such a layer is not tuned in integers.
     """
     data, weight = operands_of(dtype) or ("", "")
     variant = integer_variant(machine, weight)
@@ -160,16 +162,26 @@ def _cpu_kernel(
         if slower:
             return Refused(slower)
     expected = f"{of_model(sizes.is_free)}: {INTEGER} {cycles / 1e6:.3g} Mcycles"
-    if cycles < direct:
-        more = (f"{other / 1e6:.3g} {by}" for _, other, by in others[1:])
-        reason = f"{expected} {others[0][2]}"
-        return others[0][0], ", ".join([reason, *more, f"{direct / 1e6:.3g} tap by tap"])
+    fastest = others[0][0] if cycles < direct else None
     # As of floats, layers with a step are not tuned.
-    log = preferences.log if op.step == (1, 1) else None
+    log = preferences.log if op.step == (1, 1) and is_tuned(fastest) else None
     for row in log.lookup(op, sizes, dtype) if log else ():
         if row.variant == INTEGER:
             return Integer(op, data, variant.dot, row.parameters, store), row.reason
-    return Integer(op, data, variant.dot, tile, store), expected
+        # Other weights of this layer may have the form, and products in common.
+        if row.variant == INTEGER_WINOGRAD and forms.winograd is is_shared(op):
+            tuned = WinogradInteger(op, data, machine.wide, row.parameters, store, is_shared(op))
+            return tuned, f"{row.reason}, by {name_of(op)}"
+    if fastest is None:
+        return Integer(op, data, variant.dot, tile, store), expected
+    more = (f"{other / 1e6:.3g} {by}" for _, other, by in others[1:])
+    reason = f"{expected} {others[0][2]}"
+    return fastest, ", ".join([reason, *more, f"{direct / 1e6:.3g} tap by tap"])
+
+
+def is_tuned(kernel: IntegerKernel | None) -> bool:
+    """Whether a log decides where the model takes ``kernel``, or tap by tap if it is None."""
+    return kernel is None or isinstance(kernel, Integer | WinogradInteger)
 
 
 def _why_float32(

@@ -81,12 +81,13 @@ def _read_conv(graph: Graph, var: relax.Var, strided: bool) -> Convolution | Ref
     if (conv.data_layout, conv.out_layout) != (LAYOUT, LAYOUT):
         return Refused(f"{graph.describe(var)} has layout {conv.data_layout}, not {LAYOUT}")
     try:
-        h, w = axis_of_convolution(conv.h), axis_of_convolution(conv.w)
+        h, w = map(axis_of_convolution, conv.axes)
     except GeometryError as error:
         return Refused(f"{graph.describe(var)}: {error}")
     op = ConvTranspose2d(conv.in_channels, conv.weight.shape[0], h, w, conv.groups)
     weight = weight_shuffle(conv.weight, 1, groups=conv.groups)
-    return Convolution(var, conv.data, weight, op, conv.dtype, step=conv.strides)
+    down, right = conv.strides
+    return Convolution(var, conv.data, weight, op, conv.dtype, step=(down, right))
 
 
 def _read_conv_transpose(graph: Graph, var: relax.Var) -> Convolution | Refused:

@@ -91,7 +91,7 @@ def choose_points_tile(
 
     ``own`` is the dtype of outputs (``Store``).
     """
-    batch, down, _ = _tiles(op, sizes)
+    batch, down, _ = tiles_of(op, sizes)
     best: tuple[float, PointsTile] | None = None
     shapes = product(
         range(1, _MOST_VECTORS + 1), range(1, min(_MOST_CHANNELS, op.out_channels) + 1)
@@ -120,7 +120,7 @@ def points_cycles(
     own: str = "uint8",
 ) -> float:
     """Cycles of the busiest thread."""
-    batch, down, across = _tiles(op, sizes)
+    batch, down, across = tiles_of(op, sizes)
     down_scheme, across_scheme = schemes_of(op)
     outputs = across_scheme.outputs * down_scheme.outputs * op.h.stride * op.w.stride
     points, depth = down_scheme.points * across_scheme.points, depth_of(op, dot)
@@ -160,7 +160,16 @@ def points_cycles(
     return -(-pieces // machine.threads) * (computed + read + fetched / costs.afar)
 
 
-def _tiles(op: ConvTranspose2d, sizes: Sizes) -> tuple[int, int, int]:
+def scratch_bytes(op: ConvTranspose2d, dot: Dot, sizes: Sizes, tile: PointsTile) -> int:
+    """Of the samples of a strip at all points."""
+    _, _, across = tiles_of(op, sizes)
+    down_scheme, across_scheme = schemes_of(op)
+    points = down_scheme.points * across_scheme.points
+    vectors = _vectors(dot, across, tile.rows, tile.vectors) + 1
+    return points * depth_of(op, dot) * vectors * dot.lanes * dot.word_bits // 8
+
+
+def tiles_of(op: ConvTranspose2d, sizes: Sizes) -> tuple[int, int, int]:
     """Batch, and rows and columns of tiles."""
     batch, rows, columns = blocks_of(op, sizes)
     height, width = schemes_of(op)
