@@ -142,3 +142,20 @@ def test_a_function_of_another_opset_that_means_something_else_is_refused():
     words = "function 'Mine' is of opset 18, where ReduceMean is not what it is in opset 17"
     with pytest.raises(ModelError, match=words):
         load(with_function("ReduceMean", 18))
+
+
+def test_axes_that_come_in_any_order():
+    """As onnxslim joins two nodes to one; before opset 13 they are attributes."""
+    nodes = [
+        make("Unsqueeze", ["k"], ["wide"], axes=[2, 0]),
+        make("Unsqueeze", ["x"], ["xs"], axes=[2, 0]),
+        make("Squeeze", ["wide"], ["narrow"], axes=[2, 0]),
+        make("Add", ["xs", "wide"], ["a"]),
+        make("Squeeze", ["a"], ["b"], axes=[2, 0]),
+        make("Mul", ["b", "narrow"], ["y"]),
+    ]
+    k = numpy_helper.from_array(np.arange(15, dtype="float32").reshape(1, 3, 5), "k")
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [4, 3, 5]) for n in "xy")
+    graph = helper.make_graph(nodes, "g", [x], [y], [k])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=7)
+    computed_as_onnx_runtime(model, np.random.default_rng(0).random((4, 3, 5), "float32"))

@@ -8,7 +8,7 @@ package that reads the files anyway.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -30,6 +30,11 @@ _SLOW = words(
 _RANDOM = words(
     "Bernoulli Dropout Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike"
 )
+
+_VIEWS: dict[str, Callable[..., np.ndarray]] = {
+    "Squeeze": np.squeeze,
+    "Unsqueeze": np.expand_dims,
+}
 
 # What the reference's NumPy code may hit, on operators that it has not or inputs that do not fit.
 _FAILURES = (
@@ -96,4 +101,9 @@ def evaluate(
     if node.op_type == "ReduceMean" and not feeds[node.input[0]].size:
         # Of nothing, which the standard leaves open, as ONNX Runtime has it.
         results = [np.zeros_like(array) for array in results]
+    if node.op_type in _VIEWS and node.attribute:
+        # Before opset 13. Axes may come in any order (onnxslim writes [2, 0]); the reference takes
+        # one after the other.
+        (axes,) = node.attribute
+        results = [_VIEWS[node.op_type](feeds[node.input[0]], tuple(axes.ints))]
     return None if any(array.dtype == object for array in results) else results
