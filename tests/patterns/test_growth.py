@@ -67,8 +67,11 @@ def test_a_dilated_kernel_behind_a_resize_is_folded():
 
 @pytest.mark.parametrize("dilation", [2, 36, 200])
 def test_a_plain_kernel_stays_what_it_is_whatever_its_dilation(dilation):
-    """As in DeepLab: written out, 3x3 taps 36 apart of 2048 and 256 channels take 11 GB."""
-    net = Net((1, 64, 9, 11))
+    """As in DeepLab: written out, 3x3 taps 36 apart of 2048 and 256 channels take 11 GB.
+
+    Every tap meets a map of this size.
+    """
+    net = Net((1, 64, dilation + 2, dilation + 3))
     model = net.model(net.conv("x", 64, 64, **wide(dilation)))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     weights = tvm_deconv.explain(model, **OPTIONS).weights
