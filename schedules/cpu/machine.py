@@ -35,9 +35,8 @@ class CpuMachine:
     maxima and minima in one instruction that are NaN where an operand is. ``narrow`` multiplies
     bytes by weights of int8, ``wide`` by weights of int16. A sum takes ``sum_bytes``.
     ``orders_bytes`` says that an instruction puts the bytes of a vector into any order.
-    ``fuses`` says that it multiplies and adds with one rounding. ``l3_of_few`` says that some cores
-    share the level-3 cache, as in a core complex of Zen, and not all of them by a mesh: it is
-    faster, and much of it is taken.
+    ``fuses`` says that it multiplies and adds with one rounding. ``is_amd`` says that it is a core
+    of AMD's.
     """
 
     name: str
@@ -57,7 +56,7 @@ class CpuMachine:
     sum_bytes: int = 4
     orders_bytes: bool = False
     fuses: bool = False
-    l3_of_few: bool = False
+    is_amd: bool = False
 
     # Fields of a tile whose product is the number of sums in a thread's registers, as vectors.
     SUMS: ClassVar[tuple[str, ...]] = ("vectors", "channels")
@@ -86,7 +85,7 @@ class CpuMachine:
 
         Two of them multiply, beside two loads. Intel's cores start two or three.
         """
-        return self.has_wide_avx512 and self.l3_of_few
+        return self.has_wide_avx512 and self.is_amd
 
     @property
     def in_half(self) -> CpuMachine | None:
@@ -196,7 +195,7 @@ def _machine(text: str, available: int | None) -> CpuMachine:
         wide=wide_dot_of(target),
         orders_bytes=_has(target, "avx512vbmi"),
         fuses=any(_has(target, feature) for feature in ("fma", "fp-armv8", "vfp4")),
-        l3_of_few=_is_amd(target),
+        is_amd=_is_amd(target),
     )
 
 

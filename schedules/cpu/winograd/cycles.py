@@ -35,8 +35,7 @@ class StageCycles:
 
     The others are bytes in a cycle: of ``weights``, which are prefetched, and of ``scratch``, each
     between a core and the level-3 cache and between a core and memory; and of scratch in the
-    level-2 cache ``loads``. Of that cache ``near`` times what may be counted on is. Scratch larger
-    than level 2 and 3 together is in memory, and of less scratch ``crowding`` times that share.
+    level-2 cache ``loads``. Of that cache ``near`` times what may be counted on is.
     """
 
     read: float
@@ -55,7 +54,6 @@ class StageCycles:
     scratch: tuple[float, float]
     loads: float
     near: int = 1
-    crowding: int = 0
 
 
 # Of one Zen 4 core (EPYC, AVX-512), fitted to the times of 120 tiles for ten layers, plain,
@@ -105,14 +103,12 @@ _INTEL = replace(
 # what it takes first 3 % slower than the best on average; with Zen 4's numbers 23 % and 6 %.
 _INTEL_LINES = replace(_AVX512_LINES, transform=3, unfetched=18, scratch=(6, 4), near=2)
 
-# Of Zen 5 (EPYC, family 26 model 2), which computes as wide: of 362 tiles for 24 layers, one thread
-# beside other programs, the first by the above was 6.2 % slower than the fastest on average, by
-# these 2.5. Rates were measured: it copies 14 bytes in a cycle within the level-3 cache, where a
-# strip of 10 MB took 1.5 times as long as one of 0.5. Of eight of the layers, which were set apart
-# but looked at while the rule was chosen, it was 7.1 and is 1.7. Lines fare with ``near`` there,
-# too, though level 2 is a core's own.
-_ZEN5 = replace(_INTEL, scratch=(14, 5), crowding=1)
-# The shuffles of lines: 5.7 % on average for 46 tiles of five lines, now 3.7.
+# Pictures on Zen 5 (EPYC, family 26 model 2) fare with Intel's. Beside programs that fill the
+# level-3 cache a strip of 10 MB took 1.5 times as long as one of 0.5; on an idle machine they are
+# equal, and nearest r2 256->256, two threads, takes 1.2 times as long where small strips are
+# preferred.
+# Of lines there the shuffles are as for pictures: of 46 tiles of five lines, beside other programs,
+# the first is 3.7 % slower than the fastest on average, which was 5.7.
 _ZEN5_LINES = replace(_INTEL_LINES, deal=1.3, interleave=1.4)
 
 # Of AVX2, where two multiply-adds start in a cycle and none of the shuffles takes two registers:
@@ -163,10 +159,8 @@ def cycles_of(machine: CpuMachine, line: bool) -> StageCycles:
     """Those of the machine's kind, for lines or for pictures."""
     if machine.has_few_registers:
         return _AVX2_LINES if line else _AVX2
-    if machine.is_zen5:
-        return _ZEN5_LINES if line else _ZEN5
     if machine.has_wide_avx512:
-        return _INTEL_LINES if line else _INTEL
+        return (_ZEN5_LINES if machine.is_zen5 else _INTEL_LINES) if line else _INTEL
     return _AVX512_LINES if line else _AVX512
 
 
@@ -239,7 +233,7 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     near = _near(conv, machine)
     moved = _stream(weights, weights, takes.weights, near, machine)
     written_and_read = (1 + blocks) * transformed + 2 * blocks * products
-    crowding = takes.crowding if layout.depth_slices is None else _CROWDED_BY_SLICES
+    crowding = 0 if layout.depth_slices is None else _CROWDED_BY_SLICES
     moved += _stream(
         resident, written_and_read, takes.scratch, near, machine, in_turn=line, crowding=crowding
     )
@@ -295,9 +289,9 @@ def _stream(
     """Cycles to move ``moved`` bytes of data that take ``held`` bytes, beyond the level-2 cache.
 
     ``near`` bytes of that count; ``bytes_a_cycle`` are those of the level-3 cache and of memory,
-    where data lie that fit into neither cache, and some others (``StageCycles.crowding``). Of data
-    that are read ``in_turn``, over and over, none is left there when it is read again if they fill
-    the level-2 cache, and all if they fill half of it.
+    where data lie that fit into neither cache, and of less ``crowding`` times its share of them. Of
+    data that are read ``in_turn``, over and over, none is left there when it is read again if they
+    fill the level-2 cache, and all if they fill half of it.
     """
     share = held / (machine.l2_bytes + machine.l3_bytes)
     beyond = least(crowding * share, 1.0) if crowding else share > 1
