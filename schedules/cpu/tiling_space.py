@@ -146,9 +146,8 @@ class TilingSpace:
         if found is not None:
             return found
         tiles = ceil_div(conv.group_outputs, tile.channels)
-        if tiles % tile.channel_splits:
-            return f"{tiles} tiles of channels are not divisible by {tile.channel_splits} splits"
-        return _loop_refusal(form, tile, machine)
+        unequal = unequal_shares(tiles, "tiles of channels", tile.channel_splits)
+        return unequal or _loop_refusal(form, tile, machine)
 
     def costs(
         self, conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachine
@@ -244,6 +243,11 @@ def split_values(things: set[int], machine: CpuMachine) -> set[int]:
     """
     enough = range(1, 2 * machine.threads + 1)
     return {n for n in enough if 4 * sum(thing % n == 0 for thing in things) >= len(things)}
+
+
+def unequal_shares(things: int, what: str, splits: int) -> str | None:
+    """Why so many tiles or blocks have no such shares, in words; None if they have."""
+    return f"{things} {what} are not divisible by {splits} splits" if things % splits else None
 
 
 def some_parts(whole: int, parts: int) -> set[int]:

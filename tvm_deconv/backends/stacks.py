@@ -22,10 +22,7 @@ import tvm_ffi
 from tvm import tirx
 
 from tvm_deconv.schedules import llvm
-from tvm_deconv.schedules.tir.edit import index, prefetch, with_loop
-
-# What TVM makes a function of: all but the checks of arguments.
-_COMPUTES = "compute_scope"
+from tvm_deconv.schedules.tir.edit import FUNCTION, index, prefetch, with_loop
 
 
 def with_aligned_stacks(mod: tvm.IRModule) -> tvm.IRModule:
@@ -53,7 +50,8 @@ def _aligned(body: tirx.Stmt) -> tirx.Stmt:
         return with_loop(node, body=_behind_variable(node.body)) if is_parallel else node
 
     def scope(node: tirx.AttrStmt) -> Any:
-        if node.attr_key != _COMPUTES:
+        # TVM makes one of all but the checks of arguments, and our schedules of parts.
+        if node.attr_key != FUNCTION:
             return node
         return tirx.AttrStmt(node.node, node.attr_key, node.value, _behind_variable(node.body))
 

@@ -12,6 +12,7 @@ from tvm_deconv.schedules.cpu.tiling_space import (
     parallel_values,
     some_parts,
     split_values,
+    unequal_shares,
 )
 from tvm_deconv.schedules.variant import Sizes
 
@@ -67,9 +68,7 @@ class PixelSpace:
         if tile.inputs > conv.group_inputs:
             return f"{tile.inputs} inputs at a time, where a group has {conv.group_inputs}"
         tiles = ceil_div(conv.group_outputs, tile.channels)
-        if tiles % tile.splits:
-            return f"{tiles} tiles of channels are not divisible by {tile.splits} splits"
-        return None
+        return unequal_shares(tiles, "tiles of channels", tile.splits)
 
     def costs(
         self, conv: ConvTranspose2d, sizes: Sizes, tile: PixelTile, machine: CpuMachine

@@ -18,9 +18,15 @@ from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.costs import Cost, waste
 from tvm_deconv.schedules.cpu.dot import Dot
 from tvm_deconv.schedules.cpu.integer.kernel import Store
+from tvm_deconv.schedules.cpu.integer.space import CACHES, MOST_CHANNELS, MOST_ROWS, MOST_VECTORS
 from tvm_deconv.schedules.cpu.integer.variant import IntegerVariant, operands_of
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling_space import idle_threads, some_parts, split_values
+from tvm_deconv.schedules.cpu.tiling_space import (
+    idle_threads,
+    some_parts,
+    split_values,
+    unequal_shares,
+)
 from tvm_deconv.schedules.variant import Sizes, Space
 
 from .kernel import WinogradInteger
@@ -29,9 +35,6 @@ from .write import write_winograd
 
 # The name in a log, where tap by tap has ``integer``.
 INTEGER_WINOGRAD = "integer_winograd"
-_MOST_CHANNELS, _MOST_VECTORS, _MOST_ROWS = 24, 6, 64
-# A strip's samples may be as many times the level-2 cache.
-_CACHES = 4
 
 
 def is_shared(conv: ConvTranspose2d) -> bool:
@@ -82,14 +85,14 @@ class PointsSpace:
         self, conv: ConvTranspose2d, sizes: Sizes, own: PointsTile, machine: CpuMachine
     ) -> dict[str, set[int]]:
         """Values of each field besides those of ``own``, which the variant chooses itself."""
-        channels = range(1, min(conv.out_channels, _MOST_CHANNELS) + 1)
+        channels = range(1, min(conv.out_channels, MOST_CHANNELS) + 1)
         _, down, _ = tiles_of(conv, sizes)
-        rows = {*range(1, 9), 12, 16, 24, 32, 48, _MOST_ROWS} | some_parts(down, 8)
+        rows = {*range(1, 9), 12, 16, 24, 32, 48, MOST_ROWS} | some_parts(down, 8)
         blocks = {ceil_div(conv.out_channels, n) for n in channels}
         return {
             "channels": set(channels),
-            "vectors": set(range(1, _MOST_VECTORS + 1)),
-            "rows": {n for n in rows if n <= min(down, _MOST_ROWS)},
+            "vectors": set(range(1, MOST_VECTORS + 1)),
+            "rows": {n for n in rows if n <= min(down, MOST_ROWS)},
             "splits": split_values(blocks, machine),
         }
 
@@ -100,9 +103,7 @@ class PointsSpace:
         if tile.channels > conv.out_channels:
             return f"{tile.channels} channels in a tile, where there are {conv.out_channels}"
         blocks = ceil_div(conv.out_channels, tile.channels)
-        if blocks % tile.splits:
-            return f"{blocks} blocks of channels are not divisible by {tile.splits} splits"
-        return None
+        return unequal_shares(blocks, "blocks of channels", tile.splits)
 
     def costs(
         self, conv: ConvTranspose2d, sizes: Sizes, tile: PointsTile, machine: CpuMachine
@@ -125,7 +126,7 @@ class PointsSpace:
             Cost(
                 "bytes of scratch",
                 scratch_bytes(conv, self.dot, sizes, tile),
-                _CACHES * machine.l2_bytes,
+                CACHES * machine.l2_bytes,
             ),
             Cost("rows of tiles in a strip", tile.rows, down),
             idle_threads(pieces, True, machine),
