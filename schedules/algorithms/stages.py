@@ -14,6 +14,7 @@ from typing import Any
 from tvm import te
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.packing import Direct
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
 from .expressions import by_phase, dtype_of, has_tap, static
@@ -67,6 +68,16 @@ def bordered(
 
     extent = domain.rows + (bottom - top), domain.columns + (right - left)
     return te.compute((batch, channels, *extent), value, name=PAD)
+
+
+def weights_in(packed: te.Tensor, packing: Direct, dtype: str | None = None) -> Callable[..., Any]:
+    """What ``phase_sums`` asks for: elements of ``packed``, in ``dtype`` if it is another."""
+
+    def weight(g, o, fh, fw, ic, th, tw):
+        value = packed[packing.place(g=g, o=o, fh=fh, fw=fw, ic=ic, th=th, tw=tw)]
+        return value if dtype is None else value.astype(dtype)
+
+    return weight
 
 
 def phase_sums(

@@ -25,7 +25,7 @@ from tvm import te, tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.packing import Direct, Packing
+from tvm_deconv.algebra.packing import Direct
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.expressions import ceil_div, static
 from tvm_deconv.schedules.algorithms.names import GATHER, PAD, STORE
@@ -77,7 +77,7 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachi
     return outputs * (tests + products) / (machine.units * machine.fma_lanes)
 
 
-def packing(conv: ConvTranspose2d, tile: GpuTile) -> Packing:
+def packing(conv: ConvTranspose2d, tile: GpuTile) -> Direct:
     """The kernel as it is: what a block of threads stages at a time is one run."""
     return Direct(conv, "g o/n ic kh kw o%n", tile.block_channels)
 
@@ -85,7 +85,7 @@ def packing(conv: ConvTranspose2d, tile: GpuTile) -> Packing:
 def compute(conv: ConvTranspose2d, tile: GpuTile, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
     shape = batch, _, _, _ = stages.shape_of(x)
-    domain, block = domain_of(conv, tile, shape), tile.block_channels
+    domain = domain_of(conv, tile, shape)
     rows, columns = cpu.reach(conv.h), cpu.reach(conv.w)
     pad = stages.bordered(domain, x, rows, columns)
 
@@ -97,8 +97,8 @@ def compute(conv: ConvTranspose2d, tile: GpuTile, x: te.Tensor, packed: te.Tenso
         row, row_rest = cpu.source_of(conv.h, oh, kh)
         column, column_rest = cpu.source_of(conv.w, ow, kw)
         value = pad[n, g * conv.group_inputs + ic, row - rows[0], column - columns[0]]
-        weight = packed[g, o // block, ic, kh, kw, o % block].astype(ACCUMULATE_DTYPE)
-        product = value * weight
+        weight = packed[packing(conv, tile).place(g=g, o=o, ic=ic, kh=kh, kw=kw)]
+        product = value * weight.astype(ACCUMULATE_DTYPE)
         if conv.strides != (1, 1):
             hit = tirx.all(row_rest == 0, column_rest == 0)
             product = tirx.if_then_else(hit, product, stages.zero())

@@ -27,7 +27,7 @@ from tvm import te, tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.packing import Direct, Packing
+from tvm_deconv.algebra.packing import Direct
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.expressions import static
 from tvm_deconv.schedules.algorithms.names import PAD, PHASES
@@ -73,7 +73,7 @@ def weight_dtype(dtype: str) -> str:
     return dtype
 
 
-def packing(conv: ConvTranspose2d, tile: GpuTile) -> Packing:
+def packing(conv: ConvTranspose2d, tile: GpuTile) -> Direct:
     """What a block of threads stages at a time is one run."""
     return Direct(conv, "g o/n ic th tw fh fw o%n", tile.block_channels)
 
@@ -100,11 +100,8 @@ def sums_of(
     packed: te.Tensor,
 ) -> te.Tensor:
     """The algorithm after ``pad``, for an input of ``shape`` and an output of ``dtype``."""
-    domain, block = domain_of(conv, tile, shape), tile.block_channels
-
-    def weight(g, o, fh, fw, ic, th, tw):
-        return packed[g, o // block, ic, th, tw, fh, fw, o % block].astype(pad.dtype)
-
+    domain = domain_of(conv, tile, shape)
+    weight = stages.weights_in(packed, packing(conv, tile), pad.dtype)
     phases = stages.phase_sums(conv, domain, pad, weight)
     stride = conv.w.stride
 

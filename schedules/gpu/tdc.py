@@ -22,7 +22,7 @@ from tvm import te, tirx
 from tvm.s_tir import Schedule
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.packing import Direct, Packing
+from tvm_deconv.algebra.packing import Direct
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.names import PAD, PHASES, PLANES
 from tvm_deconv.schedules.variant import Sizes, Variant
@@ -47,7 +47,7 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: GpuTile, machine: GpuMachi
     return sums + element_cycles(conv, sizes, machine)
 
 
-def packing(conv: ConvTranspose2d, tile: GpuTile) -> Packing:
+def packing(conv: ConvTranspose2d, tile: GpuTile) -> Direct:
     """A phase after the other: what a block of threads stages at a time is one run."""
     return Direct(conv, "g o/n fh fw ic th tw o%n", tile.block_channels)
 
@@ -56,12 +56,7 @@ def compute(conv: ConvTranspose2d, tile: GpuTile, x: te.Tensor, packed: te.Tenso
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
     shape = stages.shape_of(x)
     domain = domain_of(conv, tile, shape)
-    block = tile.block_channels
-
-    def weight(g, o, fh, fw, ic, th, tw):
-        value = packed[g, o // block, fh, fw, ic, th, tw, o % block]
-        return value.astype(stages.ACCUMULATE_DTYPE)
-
+    weight = stages.weights_in(packed, packing(conv, tile), stages.ACCUMULATE_DTYPE)
     phases = stages.phase_sums(conv, domain, stages.padded(conv, domain, x), weight)
     planes = te.compute(phases.shape, phases, name=PLANES)
     stride = conv.w.stride

@@ -56,7 +56,7 @@ def gathered(
         row, row_rest = definition.source_of(conv.h, oh, kh)
         column, column_rest = definition.source_of(conv.w, ow, kw)
         value = pad[n, g * conv.group_inputs + ic, row - rows[0], column - columns[0]]
-        weight = packed[g, kh, kw, o // tile.channels, ic, o % tile.channels]
+        weight = packed[definition.packing(conv, tile).place(g=g, o=o, ic=ic, kh=kh, kw=kw)]
         hit = tir.all(row_rest == 0, column_rest == 0)
         return te.sum(value * weight, axis=[kh, kw, ic], where=hit)
 

@@ -45,10 +45,7 @@ def sums_of(
     conv: ConvTranspose2d, tile: Tiling, shape: tuple[Any, ...], grid: Grid, pad: Any, packed: Any
 ) -> te.Tensor:
     """The stages after ``pad``, for an input of ``shape``."""
-
-    def weight(g, o, fh, fw, ic, th, tw):
-        return packed[g, o // tile.channels, fh, ic, th, tw, fw, o % tile.channels]
-
+    weight = shared.weights_in(packed, definition.packing(conv, tile))
     phases = shared.phase_sums(conv, grid.domain, pad, weight)
     rows = shared.interleaved(conv, phases) if conv.w.stride > 1 else None
 

@@ -33,10 +33,7 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
     """The algorithm: y (NCHW) from x (NCHW) and packed weights, float32."""
     shape = shared.shape_of(x)
     grid = grid_of(conv, tile, shape, tile.tile_columns)
-
-    def weight(g, o, fh, fw, ic, th, tw):
-        return packed[g, fh, fw, o // tile.channels, ic, th, tw, o % tile.channels]
-
+    weight = shared.weights_in(packed, definition.packing(conv, tile))
     phases = shared.phase_sums(conv, grid.domain, stages.padded(conv, grid, x), weight)
     planes = te.compute(phases.shape, lambda *index: phases[index], name=PLANES)
     return stages.stored(conv, shape, grid, stages.rows_of(conv, planes))

@@ -66,10 +66,14 @@ def kernel_index(axis, phase, tap):
     return taps[tap].k if tap < len(taps) else None
 
 
+def channels(at, n):
+    """Input and output channel."""
+    return (at[c] if c in at else at[f"{c}/n"] * n + at[f"{c}%n"] for c in ("ic", "o"))
+
+
 def element(weights, conv, at, n):
     """The weight at a place of a packed array; 0 where there is none."""
-    ic = at["ic"] if "ic" in at else at["ic/n"] * n + at["ic%n"]
-    o = at["o"] if "o" in at else at["o/n"] * n + at["o%n"]
+    ic, o = channels(at, n)
     kh = at["kh"] if "kh" in at else kernel_index(conv.h, at["fh"], at["th"])
     kw = at["kw"] if "kw" in at else kernel_index(conv.w, at["fw"], at["tw"])
     if kh is None or kw is None or o >= conv.group_outputs:
@@ -89,6 +93,8 @@ def test_every_weight_is_where_the_order_says(conv, order, n, dtype):
     for index, value in np.ndenumerate(packed):
         at = dict(zip(order.split(), index, strict=True))
         assert value == element(weights, conv, at, n)
+        ic, o = channels(at, n)
+        assert packing.place(**{**at, "ic": ic, "o": o}) == index
 
 
 @settings(max_examples=40)

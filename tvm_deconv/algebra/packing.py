@@ -77,6 +77,20 @@ class Packing(ABC):
 class Direct(Packing):
     """Weights that are only moved."""
 
+    def place(self, **axes: Any) -> tuple[Any, ...]:
+        """The indices of a weight in the packed array.
+
+        ``axes`` are its g, o and ic, and its phases and taps or kh and kw: numbers or expressions.
+        """
+
+        def index(word: str) -> Any:
+            axis = axes[word[:-2] if word[-2:] in ("/n", "%n") else word]
+            if word.endswith("/n"):
+                return axis // self.n
+            return axis % self.n if word.endswith("%n") else axis
+
+        return tuple(map(index, self.order.split()))
+
     def _sizes(self) -> dict[str, int]:
         conv, n = self.conv, self.n
         return {

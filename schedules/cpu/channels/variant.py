@@ -8,7 +8,7 @@ from __future__ import annotations
 from tvm import te
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.packing import Direct, Packing
+from tvm_deconv.algebra.packing import Direct
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.variant import Variant
 
@@ -32,18 +32,14 @@ def refusal(conv: ConvTranspose2d, accumulate: str) -> str | None:
     return None
 
 
-def packing(conv: ConvTranspose2d, tile: PixelTile) -> Packing:
+def packing(conv: ConvTranspose2d, tile: PixelTile) -> Direct:
     """The weights of a tile of channels, phase by phase, as they are read."""
     return Direct(conv, "g o/n fh fw th tw ic o%n", tile.channels)
 
 
 def compute(conv: ConvTranspose2d, tile: PixelTile, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
     """y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
-
-    def weight(g, o, fh, fw, ic, th, tw):
-        return packed[g, o // tile.channels, fh, fw, th, tw, ic, o % tile.channels]
-
-    return stages.written_out(conv, x, weight)
+    return stages.written_out(conv, x, stages.weights_in(packed, packing(conv, tile)))
 
 
 CHANNELS = Variant(

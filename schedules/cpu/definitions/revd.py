@@ -17,7 +17,7 @@ from typing import Any
 from tvm import te
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
-from tvm_deconv.algebra.packing import Direct, Packing
+from tvm_deconv.algebra.packing import Direct
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.algorithms.names import GATHER, TRANSPOSE
@@ -55,7 +55,7 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     return outputs * (3 * tests + hits * products + store) + weight_cycles(conv, tile, machine)
 
 
-def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
+def packing(conv: ConvTranspose2d, tile: Tiling) -> Direct:
     """The kernel as it is, taps outermost and vectors of output channels innermost."""
     return Direct(conv, "g kh kw o/n ic o%n", tile.channels)
 
@@ -75,7 +75,7 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
         row, row_rest = source_of(conv.h, oh, kh)
         column, column_rest = source_of(conv.w, ow, kw)
         value = pad[n, g * conv.group_inputs + ic, row - rows[0], column - columns[0]]
-        weight = packed[g, kh, kw, o // tile.channels, ic, o % tile.channels]
+        weight = packed[packing(conv, tile).place(g=g, o=o, ic=ic, kh=kh, kw=kw)]
         product = value * weight
         if conv.strides != (1, 1):
             hit = tir.all(row_rest == 0, column_rest == 0)

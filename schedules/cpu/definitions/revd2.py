@@ -18,7 +18,7 @@ from typing import Any
 from tvm import te
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.packing import Direct, Packing
+from tvm_deconv.algebra.packing import Direct
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.cpu.domain import domain_of
 from tvm_deconv.schedules.cpu.tiling import Tiling
@@ -28,7 +28,7 @@ from tvm_deconv.schedules.cpu.tiling_space import TilingForm, TilingSpace
 from tvm_deconv.schedules.variant import Algorithm
 
 
-def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
+def packing(conv: ConvTranspose2d, tile: Tiling) -> Direct:
     """Blocks of a register tile's output channels, and for each the weights as they are read."""
     return Direct(conv, "g o/n fh ic th tw fw o%n", tile.channels)
 
@@ -53,10 +53,7 @@ def sums_of(
 ) -> te.Tensor:
     """The stages after ``pad``, for an input of ``shape``; the result is of ``dtype``."""
     domain = domain_of(conv, tile, shape)
-
-    def weight(g, o, fh, fw, ic, th, tw):
-        return packed[g, o // tile.channels, fh, ic, th, tw, fw, o % tile.channels]
-
+    weight = stages.weights_in(packed, packing(conv, tile))
     phases = stages.phase_sums(conv, domain, pad, weight)
     interleave = stages.interleaved(conv, phases) if conv.w.stride > 1 else None
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from tvm import te
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.packing import Direct, Packing
+from tvm_deconv.algebra.packing import Direct
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.cpu.domain import domain_of
 from tvm_deconv.schedules.cpu.machine import CpuMachine
@@ -74,7 +74,7 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     return adds * (3.0 + 1.5 * together(conv)) + passes
 
 
-def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
+def packing(conv: ConvTranspose2d, tile: Tiling) -> Direct:
     """Weights of the input channels that are read together side by side."""
     return Direct(conv, "g ic/n o fh th fw tw ic%n", together(conv))
 
@@ -83,11 +83,7 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
     shape = stages.shape_of(x)
     domain = domain_of(conv, tile, shape)
-    inputs = together(conv)
-
-    def weight(g, o, fh, fw, ic, th, tw):
-        return packed[g, ic // inputs, o, fh, th, fw, tw, ic % inputs]
-
+    weight = stages.weights_in(packed, packing(conv, tile))
     phases = stages.phase_sums(conv, domain, stages.padded(conv, domain, x), weight)
     rows = stages.interleaved(conv, phases)
     return stages.stored(conv, shape, x.dtype, domain, tile.lanes, rows)

@@ -17,7 +17,7 @@ from math import prod
 from tvm import te
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
-from tvm_deconv.algebra.packing import Direct, Packing
+from tvm_deconv.algebra.packing import Direct
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.algorithms.names import PLANES
 from tvm_deconv.schedules.cpu.domain import domain_of
@@ -55,7 +55,7 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     return sums + outputs_per_thread(conv, sizes, tile, machine) / tile.lanes * PASS_CYCLES
 
 
-def packing(conv: ConvTranspose2d, tile: Tiling) -> Packing:
+def packing(conv: ConvTranspose2d, tile: Tiling) -> Direct:
     """A phase after the other, each as those of ``revd2``."""
     return Direct(conv, "g fh fw o/n ic th tw o%n", tile.channels)
 
@@ -64,10 +64,7 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
     shape = stages.shape_of(x)
     domain = domain_of(conv, tile, shape)
-
-    def weight(g, o, fh, fw, ic, th, tw):
-        return packed[g, fh, fw, o // tile.channels, ic, th, tw, o % tile.channels]
-
+    weight = stages.weights_in(packed, packing(conv, tile))
     phases = stages.phase_sums(conv, domain, stages.padded(conv, domain, x), weight)
     planes = te.compute(phases.shape, phases, name=PLANES)
     rows = stages.interleaved(conv, planes)

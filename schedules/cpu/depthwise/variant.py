@@ -8,7 +8,7 @@ from __future__ import annotations
 from tvm import te, tirx
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
-from tvm_deconv.algebra.packing import Direct, Packing
+from tvm_deconv.algebra.packing import Direct
 from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.tir.last_steps import NAMES_IN_MEMORY
 from tvm_deconv.schedules.tir.sizes import sizes_of
@@ -20,18 +20,14 @@ from .tile import DepthTile, choose_depth, depth_cycles, refusal
 from .write import RowsWriter
 
 
-def packing(conv: ConvTranspose2d, tile: DepthTile) -> Packing:
+def packing(conv: ConvTranspose2d, tile: DepthTile) -> Direct:
     """The weights of a channel, phase by phase."""
     return Direct(conv, "g o/n fh fw th tw", 1)
 
 
 def compute(conv: ConvTranspose2d, tile: DepthTile, x: te.Tensor, packed: te.Tensor) -> te.Tensor:
     """y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
-
-    def weight(g, o, fh, fw, ic, th, tw):
-        return packed[g, o, fh, fw, th, tw]
-
-    return stages.written_out(conv, x, weight)
+    return stages.written_out(conv, x, stages.weights_in(packed, packing(conv, tile)))
 
 
 def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: DepthTile) -> tirx.PrimFunc:

@@ -8,7 +8,6 @@ way to shared memory, or in a kernel of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +19,7 @@ from tvm import te, tirx
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.known_weights import phase_sums
 from tvm_deconv.algebra.packing import Direct
+from tvm_deconv.schedules.algorithms import stages
 from tvm_deconv.schedules.cpu.integer.kernel import (
     NUMBERS,
     SUM_VALUES,
@@ -95,7 +95,7 @@ class GpuInteger:
         packed = te.placeholder(packing.shape, "int32", "words")
         given = self._parameters(op.output_shape(shape[0], *shape[2:]))
         pad = words_of_input(op, words, tile, self.dot, x, given.points[0])
-        weight = _element(packing, packed)
+        weight = stages.weights_in(packed, packing)
         total = sums(words, tile, self.dot, shape, pad, weight, self.form == "tdc")
         y = stored(self.store, op.strides, total, given)
         others = [one for one in vars(given).values() if one is not None]
@@ -158,18 +158,6 @@ def choose_form(
         return "; ".join(refused)
     cycles, name, tile = min(found, key=lambda one: one[0])
     return name, tile, cycles
-
-
-def _element(packing: Direct, packed: te.Tensor) -> Callable[..., Any]:
-    """What ``stages.phase_sums`` asks for: an element of packed weights."""
-    n = packing.n
-
-    def weight(g: Any, o: Any, fh: Any, fw: Any, ic: Any, th: Any, tw: Any) -> Any:
-        at = {"g": g, "o/n": o // n, "o%n": o % n, "ic": ic}
-        at |= {"fh": fh, "fw": fw, "th": th, "tw": tw}
-        return packed[tuple(at[axis] for axis in packing.order.split())]
-
-    return weight
 
 
 def _adding_to_sums(func: tirx.PrimFunc, dot: Dot) -> tirx.PrimFunc:
