@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tvm_deconv.errors import OutputError
 
@@ -45,3 +48,21 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             os.replace(unfinished, final)
         except OSError as error:
             raise OutputError(f"cannot write {final}: {error.strerror}") from error
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Replace a file by ``value``; numbers that JSON lacks, such as infinity, become null.
+
+    Raises OutputError as ``replacing`` does.
+    """
+    text = json.dumps(_finite(value), indent=1, allow_nan=False)
+    with replacing(path) as unfinished:
+        unfinished.write_text(text + "\n", encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import sys
 import tempfile
@@ -12,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tvm_deconv.errors import BenchError, PeerError
-from tvm_deconv.files import replacing
+from tvm_deconv.files import replacing, write_json
 from tvm_deconv.measure.facts import facts
 from tvm_deconv.measure.reference import TOLERANCE
 from tvm_deconv.quantization.required import require_onnx_runtime
@@ -120,12 +118,12 @@ def run(
                     for name, contestant in record["contestants"].items():
                         if "version" in contestant and results["roles"][name] == PEER:
                             results["versions"].setdefault(name, contestant["version"])
-                    _write(results, out)
+                    write_json(out, results)
                     say(f"    {_gist(rows(results)[-1])}")
         except KeyboardInterrupt:
             results["interrupted"] = True
             if results["workloads"]:
-                _write(results, out)
+                write_json(out, results)
     return results
 
 
@@ -179,18 +177,3 @@ def _check_writable(out: str | os.PathLike) -> None:
             raise _Unwritten
     except _Unwritten:
         pass
-
-
-def _write(results: dict[str, Any], out: str | os.PathLike) -> None:
-    text = json.dumps(_finite(results), indent=1, allow_nan=False)
-    with replacing(out) as unfinished:
-        unfinished.write_text(text + "\n", encoding="utf-8")
-
-
-def _finite(value: Any) -> Any:
-    """``value`` with None for numbers that JSON does not have, such as an infinite error."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

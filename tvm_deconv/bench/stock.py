@@ -16,10 +16,9 @@ import tvm
 from tvm import relax
 from tvm.relax.backend.cpu_generic import pipeline as stock
 from tvm.s_tir import meta_schedule
-from tvm.target import Target
 
+from tvm_deconv.compiler import for_threads
 from tvm_deconv.importer import load
-from tvm_deconv.targets import resolve_target
 from tvm_deconv.threads import use_threads
 
 from .ours import arrays, bound_call, pool_notes
@@ -36,7 +35,7 @@ _TRIALS_A_ROUND = 16
 def default(model: str, inputs: Inputs, _outputs: Outputs, threads: int) -> Loaded:
     """TVM's own pipeline. Raises what TVM raises."""
     pool = use_threads(threads)
-    executable = relax.build(load(model), host(threads))
+    executable = relax.build(load(model), for_threads("host", threads))
     call = bound_call(executable, inputs)
     return call, arrays, tvm.__version__, pool_notes(pool, threads)
 
@@ -48,7 +47,7 @@ def tuned(trials: int) -> Loader:
         # Candidates run in processes of their own, which read this.
         os.environ["TVM_NUM_THREADS"] = str(threads)
         pool = use_threads(threads)
-        target = host(threads)
+        target = for_threads("host", threads)
         with target, tempfile.TemporaryDirectory(dir=os.path.dirname(model)) as folder:
             mod = tvm.transform.Sequential(
                 [
@@ -91,11 +90,6 @@ def tuned(trials: int) -> Loader:
         return call, arrays, tvm.__version__, notes
 
     return loader
-
-
-def host(threads: int) -> Target:
-    """This machine with ``threads`` cores."""
-    return Target({**resolve_target("host").export(), "num-cores": threads})
 
 
 def _cost_model() -> tuple[str, list[str]]:

@@ -81,14 +81,14 @@ def main_table(table: Sequence[FigureRow], results: Mapping[str, Any]) -> str:
             [
                 row.name,
                 next(iter(contestants.get(HEADLINE, {}).get("notes", [])), ""),
-                _text(row.ours),
+                text(row.ours),
                 peer or "",
-                _text(row.times.get(peer or "")),
-                _number(row.ratio),
-                _number(row.gflops, 0),
-                _percentage(row.share),
-                _percentage(row.direct_share),
-                *(_text(row.times.get(name)) for name in baselines),
+                text(row.times.get(peer or "")),
+                number(row.ratio),
+                number(row.gflops, 0),
+                percentage(row.share),
+                percentage(row.direct_share),
+                *(text(row.times.get(name)) for name in baselines),
                 *_memory(contestants),
             ]
         )
@@ -107,15 +107,15 @@ def summary(table: Sequence[FigureRow]) -> str:
         lines.append(
             f"{len(chosen)} {kind}{'s' * (len(chosen) > 1)}: "
             "geometric mean of the ratios to the fastest peer "
-            f"{_number(geometric_mean(row.ratio for row in chosen))}, smallest "
-            f"{_number(worst.ratio)} ({worst.name})"
+            f"{number(geometric_mean(row.ratio for row in chosen))}, smallest "
+            f"{number(worst.ratio)} ({worst.name})"
         )
     if lines:
-        names = [f"{row.name} ({_number(row.ratio)}, {row.fastest_peer})" for row in lost(table)]
+        names = [f"{row.name} ({number(row.ratio)}, {row.fastest_peer})" for row in lost(table)]
         lines.append(f"lost to a peer: {', '.join(names) or 'none'}")
     for name in sorted({n for row in table for n in row.times if row.roles[n] == BASELINE}):
         mean = geometric_mean(row.ratio_to(name) for row in table)
-        lines.append(f"geometric mean of {name} / ours: {_number(mean)}")
+        lines.append(f"geometric mean of {name} / ours: {number(mean)}")
     return "\n".join(lines)
 
 
@@ -125,7 +125,7 @@ def times_table(
     """Medians of all contestants of a role; the last line is each one's largest error."""
     names = [name for name, played in results["roles"].items() if played == role]
     header = [title, *names]
-    body = [[row.name, *(_text(row.times.get(name)) for name in names)] for row in table]
+    body = [[row.name, *(text(row.times.get(name)) for name in names)] for row in table]
     errors = [f"{error:.0e}" if (error := _error(results, name)) else "" for name in names]
     last = ["largest error, relative to the largest value", *errors]
     if all(not cell for line in body for cell in line[1:]):
@@ -198,13 +198,16 @@ def _error(results: Mapping[str, Any], name: str) -> float | None:
     return max((record["error"] for record in counted), default=None)
 
 
-def _text(value: object | None) -> str:
+def text(value: object | None) -> str:
+    """A cell of a table: nothing for None."""
     return "" if value is None else str(value)
 
 
-def _percentage(value: float | None) -> str:
+def percentage(value: float | None) -> str:
+    """``42%``; nothing for None."""
     return "" if value is None else f"{value:.0%}"
 
 
-def _number(value: float | None, digits: int = 2) -> str:
+def number(value: float | None, digits: int = 2) -> str:
+    """With so many digits behind the point; nothing for None."""
     return "" if value is None else f"{value:.{digits}f}"

@@ -22,8 +22,9 @@ from tvm_deconv.bench.gpu.cuda import CudaError
 from tvm_deconv.bench.gpu.device import DeviceLost, Processor
 from tvm_deconv.bench.gpu.layer import Tensors
 from tvm_deconv.bench.gpu.manifest import FORMAT
-from tvm_deconv.bench.gpu.worker import DEAD, TRYING, Options, read, write
+from tvm_deconv.bench.gpu.worker import DEAD, TRYING, Options, read
 from tvm_deconv.errors import BenchError
+from tvm_deconv.files import write_json
 from tvm_deconv.schedules.machines import variants_for
 from tvm_deconv.schedules.space import parameters_of, tuning_refusal
 from tvm_deconv.schedules.variant import Sizes
@@ -167,7 +168,7 @@ def started(monkeypatch, *codes):
 
 def test_a_process_that_a_kernel_ends_is_followed_by_one_without_it(pack, tmp_path, monkeypatch):
     trying = {"layer": LAYER, "dtype": "float32", "who": "revd2"}
-    write(tmp_path / "example.json", trying)
+    write_json(tmp_path / "example.json", trying)
     dies = (
         f"import os, shutil; shutil.copy({str(tmp_path / 'example.json')!r}, "
         f"{str(tmp_path / TRYING)!r}); os.abort()"

@@ -14,10 +14,9 @@ from functools import cached_property
 
 import numpy as np
 
-from tvm_deconv.algebra.weights import phase_bias
 from tvm_deconv.workloads.spec import LEAKY_SLOPE, LayerSpec
 
-from .layer import Tensors
+from .layer import Tensors, elements_of, per_phase, terms_of
 
 EIGHT_BITS = "int8"
 ZERO_POINT = 128
@@ -46,8 +45,7 @@ class EightBits:
         rng = np.random.default_rng(seed)
         x = rng.integers(0, 256, layer.input_shape, _BYTES)
         weights = rng.integers(-127, 128, layer.weight_shape, "int8")
-        taps = layer.kernel**2 / (layer.factor**2 if layer.kind == "deconv" else 1)
-        spread = np.std(x) * np.std(weights) * np.sqrt(layer.input_shape[1] / layer.groups * taps)
+        spread = np.std(x) * np.std(weights) * np.sqrt(terms_of(layer))
         bias = np.rint(rng.normal(0, spread / 8, layer.conv_channels)).astype("int64")
         scales = rng.uniform(0.5, 1, layer.conv_channels) * (_SPREAD / spread)
         return cls(layer, x, weights, bias * layer.bias, scales.astype("float32"))
@@ -55,8 +53,7 @@ class EightBits:
     @property
     def bytes(self) -> int:
         """The fewest bytes that a call moves: input, weights and output, each once."""
-        shapes = self.layer.input_shape, self.layer.geometry().weight_shape, self.layer.output_shape
-        return int(sum(map(np.prod, shapes)))
+        return elements_of(self.layer)
 
     @property
     def slope(self) -> float | None:
@@ -80,25 +77,18 @@ class EightBits:
         """IOHW weights of the transposed convolution, integers."""
         return np.rint(self._plain.deconv_weights).astype("int64")
 
-    def per_phase(self, values: np.ndarray) -> np.ndarray:
-        """A value for each output channel of the convolution as (O, r, r): one for each phase."""
-        layer = self.layer
-        if layer.kind == "subpixel":
-            return phase_bias(values, layer.factor, layer.order)
-        shape = (values.size, layer.factor, layer.factor)
-        return np.broadcast_to(values[:, None, None], shape).copy()
-
     def expected(self) -> np.ndarray:
         """The layer as trained: sums in float64, the store in float32 as ONNX Runtime has it."""
         sums = self._plain.expected()
         _, _, rows, columns = sums.shape
 
         def everywhere(values: np.ndarray) -> np.ndarray:
-            _, rh, rw = values.shape
-            return np.tile(values, (1, -(-rows // rh), -(-columns // rw)))[:, :rows, :columns]
+            phases = per_phase(self.layer, values)
+            _, rh, rw = phases.shape
+            return np.tile(phases, (1, -(-rows // rh), -(-columns // rw)))[:, :rows, :columns]
 
-        total = sums + everywhere(self.per_phase(self.bias))
-        value = total.astype("float32") * everywhere(self.per_phase(self.scales))
+        total = sums + everywhere(self.bias)
+        value = total.astype("float32") * everywhere(self.scales)
         if self.slope is not None:
             value = np.where(value < 0, value * np.float32(self.slope), value)
         return (np.rint(np.maximum(value, self.low)) + ZERO_POINT).clip(0, 255)

@@ -30,6 +30,7 @@ from tvm_deconv.workloads.spec import LayerSpec
 
 from .eight_bits import SEED, ZERO_POINT, EightBits
 from .kernel import ENTRY
+from .layer import per_phase
 from .points import points
 
 INTEGER = "integer"
@@ -84,8 +85,8 @@ def scheduled(kernel: IntegerKernel, spec: LayerSpec) -> tirx.PrimFunc:
 def arrays_of(kernel: IntegerKernel, bits: EightBits) -> list[np.ndarray]:
     """What the kernel is called with between x and y."""
     weights = bits.deconv_weights
-    bias = bits.per_phase(bits.bias) - kernel.corrections(weights, ZERO_POINT)
-    scales = bits.per_phase(bits.scales)
+    bias = per_phase(bits.layer, bits.bias) - kernel.corrections(weights, ZERO_POINT)
+    scales = per_phase(bits.layer, bits.scales)
     arrays = [
         kernel.pack(weights),
         kernel.points(ZERO_POINT, ZERO_POINT),

@@ -38,9 +38,6 @@ class Tensors:
     @classmethod
     def draw(cls, layer: LayerSpec, dtype: str, seed: int) -> Tensors:
         rng = np.random.default_rng(seed)
-        # Terms of a sum: a deconvolution has kernel²/factor² taps in a phase.
-        taps = layer.kernel**2 / (layer.factor**2 if layer.kind == "deconv" else 1)
-        terms = layer.input_shape[1] / layer.groups * taps
 
         def normal(*shape: int, std: float = 1.0) -> np.ndarray:
             return (std * rng.standard_normal(shape, dtype=np.float32)).astype(dtype)
@@ -48,7 +45,7 @@ class Tensors:
         return cls(
             layer,
             normal(*layer.input_shape),
-            normal(*layer.weight_shape, std=terms**-0.5),
+            normal(*layer.weight_shape, std=terms_of(layer) ** -0.5),
             normal(layer.conv_channels, std=0.1) if layer.bias else None,
             normal(layer.output_shape[1], std=0.25) if layer.activation == "prelu" else None,
         )
@@ -56,8 +53,7 @@ class Tensors:
     @property
     def bytes(self) -> int:
         """The fewest bytes that a call moves: input, weights and output, each once."""
-        shapes = self.layer.input_shape, self.layer.geometry().weight_shape, self.layer.output_shape
-        return int(sum(map(np.prod, shapes))) * self.x.dtype.itemsize
+        return elements_of(self.layer) * self.x.dtype.itemsize
 
     @cached_property
     def deconv_weights(self) -> np.ndarray:
@@ -75,11 +71,7 @@ class Tensors:
         layer = self.layer
         if self.bias is None:
             return np.zeros((layer.output_shape[1], layer.factor, layer.factor), self.x.dtype)
-        if layer.kind == "subpixel":
-            return phase_bias(self.bias, layer.factor, layer.order)
-        return np.broadcast_to(
-            self.bias[:, None, None], (self.bias.size, layer.factor, layer.factor)
-        ).copy()
+        return per_phase(layer, self.bias)
 
     @property
     def epilogue_inputs(self) -> tuple[np.ndarray, ...]:
@@ -122,6 +114,26 @@ class Tensors:
             assert self.slopes is not None
             return np.where(y > 0, y, self.slopes.astype(np.float64)[:, None, None] * y)
         return y
+
+
+def terms_of(layer: LayerSpec) -> float:
+    """Products in a sum: a deconvolution has kernel²/factor² taps in a phase."""
+    taps = layer.kernel**2 / (layer.factor**2 if layer.kind == "deconv" else 1)
+    return layer.input_shape[1] / layer.groups * taps
+
+
+def elements_of(layer: LayerSpec) -> int:
+    """Of input, weights and output, each once."""
+    shapes = layer.input_shape, layer.geometry().weight_shape, layer.output_shape
+    return int(sum(map(np.prod, shapes)))
+
+
+def per_phase(layer: LayerSpec, values: np.ndarray) -> np.ndarray:
+    """A value for each output channel of the convolution as (O, r, r): one for each phase."""
+    if layer.kind == "subpixel":
+        return phase_bias(values, layer.factor, layer.order)
+    shape = (values.size, layer.factor, layer.factor)
+    return np.broadcast_to(values[:, None, None], shape).copy()
 
 
 def _shuffled(y: np.ndarray, layer: LayerSpec) -> np.ndarray:

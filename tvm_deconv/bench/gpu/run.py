@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tvm_deconv.bench.figures import MEASURED, OURS
+from tvm_deconv.bench.figures import MEASURED, NOT_SUPPORTED, OURS
 from tvm_deconv.errors import BenchError
+from tvm_deconv.files import write_json
 
 from . import manifest as packed
 from .device import LAYER
@@ -34,7 +35,6 @@ from .worker import (
     read,
     result_path,
     start,
-    write,
 )
 
 OUT = Path("build")
@@ -75,7 +75,7 @@ def bench(options: Options) -> int:
             # An exception of Python: no contestant's fault, for those are caught.
             dead |= {"who": LAYER, "reason": "the traceback is above"}
         print(f"{_words(dead)}", flush=True)
-        write(out / DEAD, [*(read(out / DEAD) or []), dead])
+        write_json(out / DEAD, [*(read(out / DEAD) or []), dead])
     return _FAILED
 
 
@@ -89,7 +89,7 @@ def wrong(results: dict[str, Any]) -> list[str]:
         f"{layer}: {name}: {record['status']}: {record['reason']}"
         for layer, workload in results["workloads"].items()
         for name, record in workload["contestants"].items()
-        if results["roles"][name] == OURS and record["status"] not in (MEASURED, "not supported")
+        if results["roles"][name] == OURS and record["status"] not in (MEASURED, NOT_SUPPORTED)
     ]
 
 

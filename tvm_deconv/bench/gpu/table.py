@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tvm_deconv.bench.figures import HEADLINE, MEASURED, FigureRow, Spread, rows
-from tvm_deconv.bench.table import aligned
+from tvm_deconv.bench.table import aligned, number, percentage
 
 GOALS = {"nearest": 2.0, "subpixel": 1.3, "deconv": 1.3}
 """The fastest peer's time over ours, by what a layer upsamples with."""
@@ -92,9 +92,9 @@ def render(results: Mapping[str, Any]) -> str:
                     _ms(found.ms),
                     row.fastest_peer or "none",
                     _ms(peer),
-                    "" if found.ratio is None else f"{found.ratio:.2f}",
-                    _percentage(found.share_of_peak),
-                    _percentage(found.share_of_copy),
+                    number(found.ratio),
+                    percentage(found.share_of_peak),
+                    percentage(found.share_of_copy),
                     "memory" if by_memory else "arithmetic",
                     ", ".join(f"{goal} {'met' if met else 'MISSED'}" for goal, met in found.goals),
                 ]
@@ -104,11 +104,8 @@ def render(results: Mapping[str, Any]) -> str:
 
 
 def _heading(results: Mapping[str, Any]) -> str:
-    bounds = []
-    for row in rows(results):
-        bounds.append((row.peak_gflops, copy_gbs(results["workloads"][row.name])))
-    peaks = [peak for peak, _ in bounds if peak]
-    copies = [copy for _, copy in bounds if copy]
+    peaks = [row.peak_gflops for row in rows(results) if row.peak_gflops]
+    copies = [copy for workload in results["workloads"].values() if (copy := copy_gbs(workload))]
     measured = [
         f"multiply-add peak {min(peaks) / 1e3:.2f} to {max(peaks) / 1e3:.2f} TFLOP/s"
         if peaks
@@ -126,7 +123,3 @@ def _ms(spread: Spread | None) -> str:
     if spread is None:
         return ""
     return f"{spread.median:.4f} ±{(spread.high - spread.low) / 2:.4f}"
-
-
-def _percentage(share: float | None) -> str:
-    return "" if share is None else f"{share:.0%}"

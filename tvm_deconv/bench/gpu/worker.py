@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import json
-import math
 import os
 import sys
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from typing import Any
 
 from tvm_deconv.bench.figures import DIRECT, FORMAT, HEADLINE, MEASURED, OURS
 from tvm_deconv.errors import BenchError
-from tvm_deconv.files import replacing
+from tvm_deconv.files import write_json
 from tvm_deconv.measure.facts import facts
 from tvm_deconv.measure.reference import TOLERANCE
 from tvm_deconv.workloads.spec import LayerSpec
@@ -59,20 +58,6 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def write(path: Path, value: Any) -> None:
-    """Replace a file, all of it or nothing; numbers that JSON lacks become null."""
-    with replacing(path) as unfinished:
-        unfinished.write_text(json.dumps(_finite(value), indent=1, allow_nan=False) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def run(options: Options) -> None:
     """Measure every layer that the result files lack; they are written after each.
 
@@ -91,7 +76,7 @@ def run(options: Options) -> None:
                 print(f"{name} {dtype} ...", flush=True)
                 gc.collect()  # the graphs and buffers of the layer before
                 _measure(name, dtype, manifest, device, results, options, version)
-                write(path, results)
+                write_json(path, results)
 
 
 def _pytorch() -> str | None:
@@ -140,7 +125,7 @@ def _measure(
     folder, out = Path(options.pack), Path(options.out)
 
     def begin(who: str) -> None:
-        write(out / TRYING, {"layer": name, "dtype": dtype, "who": who})
+        write_json(out / TRYING, {"layer": name, "dtype": dtype, "who": who})
 
     dead = {
         item["who"]: item["reason"]
@@ -199,7 +184,7 @@ def main() -> int:
         return INTERRUPTED
     except DeviceLost as error:
         trying = Path(options.out) / TRYING
-        write(trying, {**read(trying), "reason": str(error)})
+        write_json(trying, {**read(trying), "reason": str(error)})
         sys.stdout.flush()
         os._exit(DEVICE_LOST)  # what is left to clean up would fail, some of it loudly
     return 0

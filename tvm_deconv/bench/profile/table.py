@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tvm_deconv.bench.figures import HEADLINE, Spread
-from tvm_deconv.bench.table import aligned
+from tvm_deconv.bench.table import aligned, number, percentage, text
 
 from .parts import PROFILED_PEER, Part, kernels_of, parts_of
 
@@ -35,10 +35,10 @@ def _workload(record: Mapping[str, Any]) -> str:
         [
             nodes_text(part.nodes, operators),
             _counted(part.ours),
-            f"{part.share:.0%}",
-            _text(part.ours_ms),
-            _text(part.theirs_ms),
-            "" if part.ratio is None else f"{part.ratio:.2f}",
+            percentage(part.share),
+            text(part.ours_ms),
+            text(part.theirs_ms),
+            number(part.ratio),
             _counted(part.theirs),
         ]
         for part in parts
@@ -59,7 +59,7 @@ def _notes(record: Mapping[str, Any], parts: Sequence[Part]) -> list[str]:
             lines.append(f"{who}: not profiled: {profile['reason']}")
             continue
         kernels = kernels_of(record, name)
-        whole = _text(Spread.of(profile["ms"])) if profile["ms"] else "?"
+        whole = str(Spread.of(profile["ms"])) if profile["ms"] else "?"
         total = sum(Spread.of(kernel["ms"]).median for kernel in kernels)
         lines.append(f"{who}: {len(kernels)} kernels take {total:.2f} ms of {whole}")
         lines += [f"{who}: {note}" for note in profile["notes"]]
@@ -91,9 +91,5 @@ def nodes_text(nodes: Sequence[str], operators: Mapping[str, str]) -> str:
 
 def _counted(names: Sequence[str]) -> str:
     counts = Counter(names)
-    text = ", ".join(f"{name} x {n}" if n > 1 else name for name, n in counts.items())
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
-
-
-def _text(spread: Spread | None) -> str:
-    return "" if spread is None else str(spread)
+    told = ", ".join(f"{name} x {n}" if n > 1 else name for name, n in counts.items())
+    return told if len(told) <= _LONGEST else f"{told[: _LONGEST - 4]} ..."
