@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard, Union
 
 import onnx
 import tvm
@@ -52,29 +52,35 @@ def load_with_pixels(model: Model, shapes: Shapes | None = None) -> tuple[tvm.IR
     """
     if isinstance(model, onnx.ModelProto):
         proto, name = model, model.graph.name or "ModelProto"
-    elif isinstance(model, (str, os.PathLike)) and not (_is_program(model) or is_tflite(model)):
+    elif isinstance(model, (str, os.PathLike)) and not (is_program(model) or is_tflite(model)):
         proto, name = read_proto(model), os.fspath(model)
     else:
         return _load_other(model, shapes), Pixels()
     return from_onnx(proto, name, shapes), stated_pixels(proto)
 
 
-def _is_program(path: str | os.PathLike) -> bool:
+def is_program(path: str | os.PathLike) -> bool:
+    """Whether a file is one of ``torch.export.save``, by its name."""
     return Path(path).suffix == ".pt2"
+
+
+def is_exported(model: object) -> TypeGuard[torch.export.ExportedProgram]:
+    """Whether it is an exported program, which only who has imported PyTorch can have."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(model, torch.export.ExportedProgram)
 
 
 def _load_other(model: Model, shapes: Shapes | None) -> tvm.IRModule:
     """``load`` of all that is not ONNX."""
-    if isinstance(model, (str, os.PathLike)) and _is_program(model):
+    if isinstance(model, (str, os.PathLike)) and is_program(model):
         return _bind_shapes(_from_torch(_read_program(model)), shapes)
     if isinstance(model, (str, os.PathLike)):
         return from_tflite(model, shapes)
     if isinstance(model, tvm.IRModule):
         return _bind_shapes(_require_main(model), shapes)
-    # An ExportedProgram can only come from someone who has imported torch already.
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(model, torch.export.ExportedProgram):
+    if is_exported(model):
         return _bind_shapes(_from_torch(model), shapes)
+    torch = sys.modules.get("torch")
     if torch is not None and isinstance(model, torch.nn.Module):
         raise ModelError(
             f"{type(model).__name__} is a torch.nn.Module: pass torch.export.export(module, args)"

@@ -94,7 +94,7 @@ def _is_half(model: onnx.ModelProto) -> bool:
 
 
 def _of_bytes(model: onnx.ModelProto, feed: Feed) -> Subject:
-    from tvm_deconv.quantization.onnx_network import session_of
+    from tvm_deconv.checking.onnx_session import session_of
 
     expected = session_of(model).run(None, dict(feed))
     return Subject(model, expected, _SPREAD, spread, "error's root mean square")

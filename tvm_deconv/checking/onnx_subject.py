@@ -16,6 +16,7 @@ from tvm_deconv.errors import first_line
 from tvm_deconv.frontends.onnx import read_proto
 from tvm_deconv.frontends.onnx.nodes import label, reads, spell
 
+from .onnx_session import session_of
 from .rounding import is_weight, nearby, nearby_scale
 from .subject import Layer, ReferenceRefusal, Subject
 
@@ -27,7 +28,6 @@ _FLOATS = {
 }
 # Protobuf writes no longer messages.
 _LONGEST = 2**31 - 1
-_FATAL_ONLY = 4
 _QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
 
 
@@ -157,12 +157,7 @@ class OnnxSubject(Subject):
     def _session(self) -> Any:
         if self.model.ByteSize() > _LONGEST:
             raise ValueError("the model is larger than 2 GB")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _FATAL_ONLY
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        return onnxruntime.InferenceSession(
-            self.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        return session_of(self.model)
 
 
 def _scales(graph: onnx.GraphProto, constants: set[str]) -> set[str]:

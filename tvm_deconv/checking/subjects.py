@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
-from pathlib import Path
 from typing import Any
 
 import onnx
 
 from tvm_deconv.errors import CheckError
 from tvm_deconv.frontends.tflite.read import is_tflite
+from tvm_deconv.importer import is_exported, is_program
 
 from .subject import Subject
 
@@ -26,7 +25,7 @@ def subject_of(model: Any) -> Subject:
     Raises CheckError for a model that no other runtime can run, and where the runtime is not
     installed; ModelError for a file that cannot be read.
     """
-    if isinstance(model, (str, os.PathLike)) and Path(model).suffix == ".pt2":
+    if isinstance(model, (str, os.PathLike)) and is_program(model):
         _required("torch", "PyTorch")
         from tvm_deconv.frontends.torch import read_program
 
@@ -41,9 +40,7 @@ def subject_of(model: Any) -> Subject:
         from .onnx_subject import OnnxSubject
 
         return OnnxSubject.of(model)
-    # An ExportedProgram can only come from someone who has imported torch already.
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(model, torch.export.ExportedProgram):
+    if is_exported(model):
         from .torch_subject import TorchSubject
 
         return TorchSubject(model)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from operator import attrgetter
@@ -20,6 +18,7 @@ from torch.utils import _pytree as pytree
 
 from tvm_deconv.errors import first_line
 from tvm_deconv.frontends.torch.nodes import label
+from tvm_deconv.frontends.torch.program import quiet
 
 from .rounding import is_weight, nearby
 from .subject import Layer, ReferenceRefusal, Subject
@@ -54,7 +53,7 @@ class TorchSubject(Subject):
             if spec.kind == InputKind.USER_INPUT
         ]
         args, kwargs = pytree.tree_unflatten(flat, self.model.call_spec.in_spec)
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), quiet():
             try:
                 found = functional_call(self._module, self._weights, args, kwargs)
             except Exception as error:  # operators and guards raise whatever they like
@@ -99,7 +98,7 @@ class TorchSubject(Subject):
 
     def cut(self, key: str) -> TorchSubject:
         program = self.model
-        with _quiet():
+        with quiet():
             module, signature, calls = copy.deepcopy(
                 (program.graph_module, program.graph_signature, program.module_call_graph)
             )
@@ -117,7 +116,7 @@ class TorchSubject(Subject):
         signature.output_specs = [OutputSpec(OutputKind.USER_OUTPUT, TensorArgument(key), None)]
         _, returned = pytree.tree_flatten((0,))
         calls[0] = replace(calls[0], signature=replace(calls[0].signature, out_spec=returned))
-        with _quiet():
+        with quiet():
             part = ExportedProgram(
                 root=module,
                 graph=module.graph,
@@ -139,11 +138,3 @@ def _records(node: fx.Node) -> Iterator[torch.Tensor]:
     for leaf in pytree.tree_leaves(node.meta.get("val")):
         if isinstance(leaf, torch.Tensor):
             yield leaf
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without PyTorch's remarks about its own future."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

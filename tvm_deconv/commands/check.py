@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 import tvm_deconv
+from tvm_deconv.pictures.progress import say
 
 from .arguments import Commands, add_command, add_model, add_schedule, positive, schedule_options
 
@@ -49,7 +49,7 @@ def _check(options: argparse.Namespace) -> int:
         seed=options.seed,
         draws=options.draws,
         locate=options.locate,
-        tell=lambda line: print(f"tvm-deconv: {line}", file=sys.stderr, flush=True),
+        tell=say,
     )
     print(json.dumps(report.as_dict(), indent=2) if options.json else report)
     return 0 if report.is_right else _DIFFERS

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 
 import tvm_deconv
+from tvm_deconv.pictures.progress import say
 
 from .arguments import (
     ALL_PROCESSORS,
@@ -50,8 +50,7 @@ def _compile(options: argparse.Namespace) -> None:
     compile_library(
         options.model, options.output, pixels=pixel_options(options), **schedule_options(options)
     )
-    seconds = time.monotonic() - started
-    print(f"tvm-deconv: compiled {options.output} in {seconds:.1f} s", file=sys.stderr)
+    say(f"compiled {options.output} in {time.monotonic() - started:.1f} s")
 
 
 def add_run(commands: Commands) -> None:

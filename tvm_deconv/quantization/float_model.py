@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import onnx
@@ -12,16 +11,12 @@ from tvm_deconv.errors import ModelError
 from tvm_deconv.frontends.onnx import read_proto
 from tvm_deconv.frontends.onnx.nodes import label
 from tvm_deconv.frontends.tflite import is_tflite
+from tvm_deconv.importer import is_program
+
+from .required import integer_node
 
 # Protobuf writes no longer messages.
 _LONGEST = 2**31 - 1
-_OF_INTEGERS = {
-    "ConvInteger",
-    "DequantizeLinear",
-    "DynamicQuantizeLinear",
-    "MatMulInteger",
-    "QuantizeLinear",
-}
 
 
 def read_float(model: str | os.PathLike | onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
@@ -40,33 +35,21 @@ def read_float(model: str | os.PathLike | onnx.ModelProto) -> tuple[onnx.ModelPr
         raise ModelError(
             f"quantize takes an ONNX file or an onnx.ModelProto, got {type(model).__name__}"
         )
-    for node in _nodes(proto):
-        if node.op_type in _OF_INTEGERS or node.op_type.startswith("QLinear"):
-            raise ModelError(
-                f"{name} is quantized already, by {node.op_type} {label(node)!r}: give the model "
-                "of floats"
-            )
+    node = integer_node(proto)
+    if node is not None:
+        raise ModelError(
+            f"{name} is quantized already, by {node.op_type} {label(node)!r}: give the model of "
+            "floats"
+        )
     if proto.ByteSize() > _LONGEST:
         raise ModelError(f"{name} is larger than 2 GB, which ONNX Runtime's quantizer cannot read")
     return proto, name
 
 
 def _check_kind(file: Path) -> None:
-    kinds = {"TFLite file": is_tflite(file), "PyTorch program": file.suffix == ".pt2"}
+    kinds = {"TFLite file": is_tflite(file), "PyTorch program": is_program(file)}
     for kind, fits in kinds.items():
         if fits:
             raise ModelError(
                 f"{file} is a {kind}, but quantize takes ONNX files only: export it to ONNX"
             )
-
-
-def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    """All nodes of the model, of its functions and of the branches of its nodes."""
-    waiting: list[Sequence[onnx.NodeProto]] = [
-        model.graph.node,
-        *(function.node for function in model.functions),
-    ]
-    while waiting:
-        for node in waiting.pop():
-            yield node
-            waiting += [a.g.node for a in node.attribute if a.HasField("g")]

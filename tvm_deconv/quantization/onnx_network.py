@@ -7,27 +7,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 
+from tvm_deconv.checking.onnx_session import session_of
 from tvm_deconv.errors import ImageError, QuantizationError, first_line
 from tvm_deconv.metadata import Metadata
 from tvm_deconv.pictures.network import PictureNetwork
-
-_FATAL_ONLY = 4
-
-
-def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    """The model as it is written.
-
-    Its quantized layers are computed in floats: in the integers that they would be fused to, sums
-    of two products saturate on processors without VNNI.
-    """
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _FATAL_ONLY
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from tvm_deconv.checking.draws import draw
+from tvm_deconv.checking.onnx_session import session_of
 from tvm_deconv.errors import QuantizationError, TvmDeconvError, first_line
 from tvm_deconv.frontends.onnx.nodes import opset_of
 from tvm_deconv.workloads.selection import inputs_of
-
-from .onnx_network import session_of
 
 # The first in which DequantizeLinear has a scale for each channel.
 _PER_CHANNEL = 13

@@ -20,7 +20,7 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+def all_nodes(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.NodeProto]:
     """Every node, those in the branches and bodies of others included."""
     for node in graph.node:
         yield node

@@ -123,7 +123,7 @@ def _is_translated(node: Any) -> bool:
 
 
 def _run_decompositions(program: ExportedProgram, table: dict) -> ExportedProgram:
-    with _quiet():
+    with quiet():
         try:
             return program.run_decompositions(table)
         except Exception as error:
@@ -139,7 +139,7 @@ def _run_decompositions(program: ExportedProgram, table: dict) -> ExportedProgra
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without PyTorch's remarks about its own future."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
