@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import textwrap
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
+from operator import add
 from typing import Any
 
 REWRITTEN = "rewritten"
@@ -62,15 +63,7 @@ class Weights:
 
     def __add__(self, other: Weights) -> Weights:
         """Of the layers of both."""
-        return Weights(
-            self.model + other.model,
-            self.fastest + other.fastest,
-            self.kernels + other.kernels,
-            self.most + other.most,
-            self.smaller + other.smaller,
-            self.cycles + other.cycles,
-            self.fastest_cycles + other.fastest_cycles,
-        )
+        return Weights(*map(add, astuple(self), astuple(other)))
 
     def as_dict(self) -> dict[str, Any]:
         """The fields; ``most`` is None where there is no limit: JSON has no infinity."""

@@ -85,7 +85,7 @@ def exact_winograd_counts(operator: Operator, *, shared: bool) -> FormCounts:
         weight_words=weights,
         activation_words_read=samples,
         activation_words_written=sums,
-        processing_words_read=_image(operator) + sums,
+        processing_words_read=prod(operator.input_shape) + sums,
         processing_words_written=samples + prod(operator.output_shape),
     )
     return replace(
@@ -113,7 +113,7 @@ def unfolded_counts(operator: Operator) -> FormCounts:
         products=places * weights,
         multiply_adds=places * weights + gather,
         weight_words=weights,
-        activation_words_read=_image(operator),
+        activation_words_read=prod(operator.input_shape),
         activation_words_written=sums,
         processing_words_read=sums,
         processing_words_written=prod(operator.output_shape),
@@ -141,10 +141,6 @@ def _tiles(axis: Axis, scheme: Scheme, size: int) -> int:
     return -(-(axis.blocks(size) + max(axis.shifts)) // scheme.outputs)
 
 
-def _image(operator: Operator) -> int:
-    return operator.batch * operator.conv.in_channels * operator.height * operator.width
-
-
 def _outside_bytes(operator: Operator) -> int:
     """Of the input and the output."""
-    return (_image(operator) + prod(operator.output_shape)) * operator.word_bytes
+    return (prod(operator.input_shape) + prod(operator.output_shape)) * operator.word_bytes

@@ -46,8 +46,9 @@ For another width than height the authors' strd still squares the height; here i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import astuple, dataclass, replace
 from math import prod
+from operator import add
 from typing import Literal, NamedTuple, get_args
 
 from tvm_deconv.algebra.geometry import Axis, ConvAxis, axis_of_convolution
@@ -101,8 +102,7 @@ class Counts:
         return self.weight_bytes + self.activation_bytes + self.processing_bytes
 
     def __add__(self, other: Counts) -> Counts:
-        names = [field.name for field in fields(self)]
-        return Counts(**{name: getattr(self, name) + getattr(other, name) for name in names})
+        return Counts(*map(add, astuple(self), astuple(other)))
 
 
 def in_bytes(words: Counts, word_bytes: int, weight_word_bytes: int) -> Counts:
@@ -146,20 +146,18 @@ def convolution_counts(
     *,
     groups: int = 1,
     batch: int = 1,
-    dtype: str = "float32",
-    weight_dtype: str | None = None,
 ) -> Counts:
     """Any other convolution of a network, of any stride: every output meets every tap.
 
-    ``kernel`` are the taps, along height and width or along depth, height and width.
+    ``kernel`` are the taps, along height and width or along depth, height and width. Bytes are
+    those of float32.
     """
     per_output = in_channels // groups * prod(kernel)
     outputs = batch * out_channels * prod(output_size)
     inputs = batch * in_channels * prod(input_size)
-    sizes = bytes_of(dtype), bytes_of(weight_dtype or dtype)
-    return in_bytes(
-        Counts(outputs * per_output, out_channels * per_output, inputs, outputs), *sizes
-    )
+    word = bytes_of("float32")
+    found = Counts(outputs * per_output, out_channels * per_output, inputs, outputs)
+    return in_bytes(found, word, word)
 
 
 class _AxisCounts(NamedTuple):
@@ -244,15 +242,15 @@ def _products(axis: Axis, size: int) -> int:
 def _processing(operator: Operator, passes: Algorithm | None) -> tuple[int, int]:
     """Words that the pass before or behind the convolution reads and writes."""
     conv, outputs = operator.conv, prod(operator.output_shape)
-    channels = operator.batch * conv.in_channels
-    inputs = channels * operator.height * operator.width
+    inputs = prod(operator.input_shape)
     if passes in ("subpixel", "tdc"):
         return outputs, outputs
     if passes == "resize":
         return inputs, inputs * conv.h.stride * conv.w.stride
     if passes == "strd":
         rows = _with_zeros(conv.h.stride, operator.height)
-        return inputs, channels * rows * _with_zeros(conv.w.stride, operator.width)
+        columns = _with_zeros(conv.w.stride, operator.width)
+        return inputs, operator.batch * conv.in_channels * rows * columns
     return 0, 0
 
 

@@ -21,6 +21,7 @@ from .roofline import Work
 # (in, out, kernel) of the layers before the last one, which has r² outputs: 32 -> 9 for r = 3.
 BODY = ((1, 64, 5), (64, 64, 3), (64, 32, 3))
 LAST, KERNEL, FACTOR = 32, 3, 3
+SIZE = 224
 
 PAPER: dict[str, tuple[float, float]] = {"time": (2.1, 2.8), "energy": (2.1, 2.7)}
 """Against sub-pixel and against resize convolution, from the abstract."""
@@ -47,10 +48,8 @@ class Assumption:
 ASSUMPTIONS = tuple(Assumption(w, e) for w in (True, False) for e in (False, True))
 
 
-def ratios(
-    assumption: Assumption, resource: Resource, balance: float, size: int = 224
-) -> tuple[float, float]:
-    """Cost before over cost after, (sub-pixel, resize), for a square image of ``size``.
+def ratios(assumption: Assumption, resource: Resource, balance: float) -> tuple[float, float]:
+    """Cost before over cost after, (sub-pixel, resize), for an image of ``SIZE`` x ``SIZE``.
 
     ``balance`` is in floating-point operations for each byte of float32. Time is that of one step
     after the other, shuffle and resize being steps of their own; energy leaves out constant power,
@@ -58,40 +57,37 @@ def ratios(
     """
     cost = _time if resource == "time" else _energy
     subpixel, resize = (
-        cost(before, balance) / cost(after, balance) for before, after in _steps(assumption, size)
+        cost(before, balance) / cost(after, balance) for before, after in _steps(assumption)
     )
     return subpixel, resize
 
 
-def balances_for(
-    assumption: Assumption, resource: Resource, wanted: tuple[float, float] | None = None
-) -> tuple[float, float] | None:
-    """The least and largest balance with these ratios to one decimal; None if none has them.
+def balances_for(assumption: Assumption, resource: Resource) -> tuple[float, float] | None:
+    """The least and largest balance with the paper's ratios to one decimal; None if none has them.
 
-    ``wanted`` are the paper's unless given. Balances from 0.01 to 100 000 are tried, 1 % apart.
+    Balances from 0.01 to 100 000 are tried, 1 % apart.
     """
-    wanted = wanted or PAPER[resource]
     tried = [0.01 * 1.01**n for n in range(1620)]
     found = [
         b
         for b in tried
-        if tuple(round(ratio, 1) for ratio in ratios(assumption, resource, b)) == wanted
+        if tuple(round(ratio, 1) for ratio in ratios(assumption, resource, b)) == PAPER[resource]
     ]
     return (found[0], found[-1]) if found else None
 
 
 @cache
-def _steps(assumption: Assumption, size: int) -> list[tuple[list[Work], list[Work]]]:
+def _steps(assumption: Assumption) -> list[tuple[list[Work], list[Work]]]:
     """Before and after, for sub-pixel and for resize."""
     body = [
-        convolution_counts(i, o, (k, k), (size, size), (size, size)) for i, o, k in BODY
+        convolution_counts(i, o, (k, k), (SIZE, SIZE), (SIZE, SIZE)) for i, o, k in BODY
     ] * assumption.whole
     outputs = LAST if assumption.equal else 1
     cases: list[tuple[Literal["subpixel", "nearest"], Algorithm]]
     cases = [("subpixel", "subpixel"), ("nearest", "resize")]
     pairs = []
     for origin, algorithm in cases:
-        layer = upsampling(origin, LAST, outputs, KERNEL, FACTOR, size)
+        layer = upsampling(origin, LAST, outputs, KERNEL, FACTOR, SIZE)
         before, after = ([*body, counts(layer, name)] for name in (algorithm, "revd2"))
         pairs.append((_passes(before), _passes(after)))
     return pairs

@@ -85,6 +85,11 @@ class Operator:
         return cls(spec.geometry(), spec.kind, height, width, batch, dtype)
 
     @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """NCHW."""
+        return self.batch, self.conv.in_channels, self.height, self.width
+
+    @property
     def output_shape(self) -> tuple[int, int, int, int]:
         """NCHW."""
         return self.conv.output_shape(self.batch, self.height, self.width)

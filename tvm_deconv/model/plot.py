@@ -72,33 +72,23 @@ def _time_roofline(axes: Axes, report: ModelReport, device: Device) -> None:
                 roof = [attainable_flops(i, device, level, name) / 1e9 for i in intensities]
                 axes.plot(intensities, roof, color=_ROOF, linewidth=0.7, linestyle=":")
             label = f"{rate.value / 1e9:.4g} GOP/s of bytes by {name}"
-            axes.annotate(
-                label,
-                (high, rate.value / 1e9),
-                xytext=(-3, 3),
-                textcoords="offset points",
-                ha="right",
-                fontsize="x-small",
-            )
+            _annotate(axes, label, (high, rate.value / 1e9), (-3, 3), ha="right")
     for level in device.levels:
         intensities = _logspace(low, high, time_balance(device, level))
         roof = [attainable_flops(i, device, level) / 1e9 for i in intensities]
         axes.plot(intensities, roof, color=_ROOF, linewidth=1)
-        place = roof[0]
         label = f"{level.name} {level.bytes_per_second.value / 1e9:.3g} GB/s"
-        axes.annotate(
-            label, (low, place), xytext=(12, -3), textcoords="offset points", fontsize="x-small"
-        )
+        _annotate(axes, label, (low, roof[0]), (12, -3))
     peak = device.flop_per_second.value / 1e9
-    axes.annotate(
-        f"{peak:.4g} GFLOP/s",
-        (high, peak),
-        xytext=(-3, 3),
-        textcoords="offset points",
-        ha="right",
-        fontsize="x-small",
-    )
+    _annotate(axes, f"{peak:.4g} GFLOP/s", (high, peak), (-3, 3), ha="right")
     _draw_layers(axes, report, device, "GFLOP/s of the model")
+
+
+def _annotate(
+    axes: Axes, label: str, place: tuple[float, float], by: tuple[float, float], **more: Any
+) -> None:
+    """``label``, so many points from a place of the plot."""
+    axes.annotate(label, place, by, textcoords="offset points", fontsize="x-small", **more)
 
 
 def _energy_roofline(axes: Axes, report: ModelReport, device: Device) -> None:
@@ -121,9 +111,7 @@ def _draw_layers(
         axes.annotate("", after, before, arrowprops={"arrowstyle": "->", "color": _AFTER})
         axes.plot(*before, "o", markersize=7, markerfacecolor="none", color=_BEFORE)
         axes.plot(*after, "o", markersize=7, color=_AFTER)
-        axes.annotate(
-            layer.name, after, xytext=(5, -9), textcoords="offset points", fontsize="x-small"
-        )
+        _annotate(axes, layer.name, after, (5, -9))
     for label, style in (
         ("before the rewrite", {"markerfacecolor": "none", "color": _BEFORE}),
         ("after", {"color": _AFTER}),

@@ -13,7 +13,8 @@ Fowler, Vuduc, A roofline model of energy, IPDPS 2013.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from operator import add
 
 from .devices import INT8, INT16, Device, Level
 
@@ -43,12 +44,7 @@ class Work:
         return self.flop / self.bytes if self.bytes else float("inf")
 
     def __add__(self, other: Work) -> Work:
-        return Work(
-            self.multiply_adds + other.multiply_adds,
-            self.bytes + other.bytes,
-            self.int8 + other.int8,
-            self.int16 + other.int16,
-        )
+        return Work(*map(add, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True)
@@ -140,10 +136,3 @@ def attainable_flop_per_joule(intensity: float, device: Device) -> float | None:
 def time_balance(device: Device, level: Level) -> float:
     """Operations for each byte at which arithmetic and transfers of ``level`` take as long."""
     return device.flop_per_second.value / level.bytes_per_second.value
-
-
-def energy_balance(device: Device) -> float | None:
-    """Operations for each byte at which both cost as much energy, constant power left out."""
-    if device.energy is None or not device.energy.joules_per_flop.value:
-        return None
-    return device.energy.joules_per_byte.value / device.energy.joules_per_flop.value

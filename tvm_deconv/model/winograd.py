@@ -49,13 +49,12 @@ def winograd_counts(operator: Operator, outputs: tuple[int, int], shared: bool =
     weights = products * h.pieces * w.pieces * conv.out_channels * conv.group_inputs
     spread = inputs * (h.data * w.points + h.points * w.data)
     gather = sums * (h.inverse * w.points + h.outputs * w.inverse)
-    image = batch * conv.in_channels * operator.height * operator.width
     found = Counts(
         multiply_adds=tiles * weights + spread + gather,
         weight_words=weights,
         activation_words_read=inputs * points,
         activation_words_written=conv.out_channels * tiles * products,
-        processing_words_read=image + sums * points,
+        processing_words_read=prod(operator.input_shape) + sums * points,
         processing_words_written=inputs * points + prod(operator.output_shape),
     )
     return in_bytes(found, operator.word_bytes, operator.weight_word_bytes)

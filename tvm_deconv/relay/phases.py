@@ -23,6 +23,8 @@ from tvm import relay, te, topi
 
 from tvm_deconv.schedules.te.layouts import NCHW, NHWC, permuted
 
+from .layer import static
+
 NAME = "tvm_deconv.phase_like"
 _RESHAPE = "reshape"
 # The axes of a map whose height and width are split into positions (H, W) and phases (p, q).
@@ -45,7 +47,7 @@ def merged(attrs: Any, inputs: Any, types: Any) -> relay.Expr | None:
 
     None for every other reshape, and for one whose operands this does not understand.
     """
-    split, whole = _known(types[0].shape), _known(types[1].shape)
+    split, whole = static(types[0].shape), static(types[1].shape)
     if split is None or whole is None or len(split) != 6:
         return None
     layout = next((name for name in _SPLIT if _merges(split, whole, name)), None)
@@ -57,7 +59,7 @@ def merged(attrs: Any, inputs: Any, types: Any) -> relay.Expr | None:
         return None
 
 
-def _merges(split: list[int], whole: list[int], layout: str) -> bool:
+def _merges(split: tuple[int, ...], whole: tuple[int, ...], layout: str) -> bool:
     n, o, h, rh, w, rw = permuted(split, _SPLIT[layout], "NOHpWq")
     return permuted(whole, layout, NCHW) == (n, o, h * rh, w * rw)
 
@@ -72,7 +74,7 @@ class _Region:
     In the order of ``layout``, both.
     """
 
-    def __init__(self, split: list[int], whole: list[int], layout: str) -> None:
+    def __init__(self, split: tuple[int, ...], whole: tuple[int, ...], layout: str) -> None:
         self.split, self.whole, self.layout = split, whole, layout
         self.done: dict[relay.Expr, relay.Expr] = {}
         self.map: relay.Expr | None = None
@@ -117,15 +119,8 @@ class _Region:
         return phase_like(self.map, relay.const(repeated), self.layout)
 
 
-def _shape(expr: relay.Expr) -> list[int] | None:
-    return _known(relay.transform.InferTypeLocal(expr).shape)
-
-
-def _known(shape: Any) -> list[int] | None:
-    """Dimensions as ints; None if one is free."""
-    if not all(isinstance(dim, (int, tvm.tir.IntImm)) for dim in shape):
-        return None
-    return [int(dim) for dim in shape]
+def _shape(expr: relay.Expr) -> tuple[int, ...] | None:
+    return static(relay.transform.InferTypeLocal(expr).shape)
 
 
 def _output_type(types: list[Any], attrs: Any) -> relay.TensorType:

@@ -108,13 +108,13 @@ def _compiled(module: nn.Module, xs: Sequence[Tensor], freezing: bool) -> Call:
     return call
 
 
-def _best_ms(forms: dict[str, Call], seconds: float = 1.0) -> dict[str, float]:
-    """The shortest time of each form, in milliseconds, after ``seconds`` of rounds over all."""
+def _best_ms(forms: dict[str, Call]) -> dict[str, float]:
+    """The shortest time of each form, in milliseconds, after a second of rounds over all."""
     for call in forms.values():
         for _ in range(3):  # TorchScript optimises when it is called the second time
             call()
     best = dict.fromkeys(forms, float("inf"))
-    end = time.perf_counter() + seconds
+    end = time.perf_counter() + 1
     while time.perf_counter() < end:
         for name, call in forms.items():
             call()
