@@ -111,6 +111,21 @@ def dataflow_bindings(func: relax.Function) -> Iterator[tuple[relax.Var, relax.E
             yield binding.var, binding.value
 
 
+def all_bindings(func: relax.Function) -> list[relax.Binding]:
+    """Those of its blocks and of the branches of its conditions."""
+    found: list[relax.Binding] = []
+    kinds = (relax.VarBinding, relax.MatchCast)
+    tvm_ffi.structural_walk(func.body, [(kind, found.append) for kind in kinds])
+    return found
+
+
+def variables_in(value: relax.Expr) -> list[relax.Var]:
+    """The variables that an expression reads."""
+    found: list[relax.Var] = []
+    tvm_ffi.structural_walk(value, (relax.Var, found.append))
+    return found
+
+
 def reads_of(func: relax.Function) -> Counter[relax.Var]:
     """How often dataflow blocks read the variables that only they can read."""
     found: list[relax.Var] = []

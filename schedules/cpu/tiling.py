@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tvm_deconv.algebra.geometry import ConvTranspose2d
+from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, stepped
 from tvm_deconv.schedules.typical import TYPICAL_LENGTHS, TYPICAL_SIZES
 from tvm_deconv.schedules.variant import Sizes
 
@@ -106,5 +106,11 @@ def distinct_columns(conv: ConvTranspose2d) -> int:
     return conv.w.halo_extent // max(conv.w.tap_step, 1) + 1
 
 
+def blocks_of(axis: Axis, step: int, size: int) -> int:
+    """Block rows or columns that are computed for an input of ``size``."""
+    return max(1, stepped(axis.blocks(size), step))
+
+
 def round_up(size: int, unit: int) -> int:
+    """The next multiple of ``unit``: of numbers alone, for loops over thousands of tiles."""
     return -(-size // unit) * unit

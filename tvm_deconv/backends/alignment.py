@@ -12,7 +12,7 @@ import tvm
 import tvm_ffi
 from tvm import relax, tirx
 
-from tvm_deconv.relax_functions import KERNEL_CALLS
+from tvm_deconv.relax_functions import KERNEL_CALLS, all_bindings, variables_in
 
 from .views import is_reshape
 
@@ -37,9 +37,7 @@ def _add_readers(
     mod: tvm.IRModule, func: relax.Function, places: dict[tvm.ir.GlobalVar, set[int]]
 ) -> None:
     """Note which kernels read an input of the function, or a view of one, and at which places."""
-    bindings: list[relax.Binding] = []
-    kinds = (relax.VarBinding, relax.MatchCast)
-    tvm_ffi.structural_walk(func.body, [(kind, bindings.append) for kind in kinds])
+    bindings = all_bindings(func)
     given = set(func.params)
     count = 0
     while count != len(given):
@@ -52,16 +50,12 @@ def _add_readers(
                 if read:
                     places.setdefault(kernel, set()).update(read)
                 is_view = bool(read) and is_reshape(mod[kernel])
+            elif isinstance(value, relax.Call):
+                is_view = False
             else:
-                is_view = not isinstance(value, relax.Call) and not given.isdisjoint(_read(value))
+                is_view = not given.isdisjoint(variables_in(value))
             if is_view:
                 given.add(binding.var)
-
-
-def _read(value: relax.Expr) -> list[relax.Var]:
-    found: list[relax.Var] = []
-    tvm_ffi.structural_walk(value, (relax.Var, found.append))
-    return found
 
 
 def _unaligned(func: tirx.PrimFunc, places: set[int]) -> tirx.PrimFunc:

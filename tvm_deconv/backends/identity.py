@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import tvm
 from tvm.target import Target
 
+from tvm_deconv.schedules import llvm
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.gpu.machine import GpuMachine
 
@@ -136,7 +136,7 @@ def runs_here(processor: Target) -> bool:
 def _architecture(processor: Target | None) -> str:
     """That of a CPU's target, else of this machine, as one spells it."""
     triple = str(processor.attrs.get("mtriple", "")) if processor else ""
-    triple = triple or str(tvm.get_global_func("tvm.codegen.llvm.GetDefaultTargetTriple")())
+    triple = triple or llvm.default_triple()
     architecture = triple.split("-")[0]
     return _SPELLINGS.get(architecture, architecture)
 

@@ -23,7 +23,7 @@ import tvm_ffi
 from tvm import relax, sym, tirx
 from tvm.ir import GlobalVar, Var
 
-from tvm_deconv.relax_functions import CALL_TIR, KERNEL_CALLS
+from tvm_deconv.relax_functions import CALL_TIR, KERNEL_CALLS, all_bindings, variables_in
 
 from .views import is_reshape
 
@@ -62,9 +62,6 @@ def unchecked(mod: tvm.IRModule) -> tvm.IRModule:
 
 def _add_calls(mod: tvm.IRModule, func: relax.Function, called: dict[GlobalVar, bool]) -> None:
     """Note of the kernels that the function calls whether all calls can be trusted."""
-    bindings: list[relax.Binding] = []
-    kinds = (relax.VarBinding, relax.MatchCast)
-    tvm_ffi.structural_walk(func.body, [(kind, bindings.append) for kind in kinds])
     computed: set[relax.Var] = set()
 
     def is_known(value: Any) -> bool:
@@ -73,11 +70,11 @@ def _add_calls(mod: tvm.IRModule, func: relax.Function, called: dict[GlobalVar, 
         is_size = isinstance(value.ty, tvm.ir.PrimType)
         return is_size or not isinstance(value, relax.Var) or value in computed
 
-    for binding in bindings:
+    for binding in all_bindings(func):
         value = binding.value
         if not isinstance(value, relax.Call):
             # A name, a tuple, or a part of one.
-            if all(map(is_known, _read(value))) and isinstance(binding, relax.VarBinding):
+            if all(map(is_known, variables_in(value))) and isinstance(binding, relax.VarBinding):
                 computed.add(binding.var)
         elif value.op == _VIEW:
             if is_known(value.args[0]):
@@ -89,12 +86,6 @@ def _add_calls(mod: tvm.IRModule, func: relax.Function, called: dict[GlobalVar, 
             if known or not is_reshape(mod[name]):
                 computed.add(binding.var)
             called[name] = called.get(name, True) and known and _fits(mod[name], value)
-
-
-def _read(value: relax.Expr) -> list[relax.Var]:
-    found: list[relax.Var] = []
-    tvm_ffi.structural_walk(value, (relax.Var, found.append))
-    return found
 
 
 def _fits(kernel: tirx.PrimFunc, call: relax.Call) -> bool:

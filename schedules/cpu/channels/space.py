@@ -6,7 +6,7 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
 from tvm_deconv.schedules.costs import Cost, waste
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling import lanes_of
+from tvm_deconv.schedules.cpu.tiling import blocks_of, lanes_of
 from tvm_deconv.schedules.cpu.tiling_space import (
     idle_threads,
     parallel_values,
@@ -16,7 +16,7 @@ from tvm_deconv.schedules.cpu.tiling_space import (
 )
 from tvm_deconv.schedules.variant import Sizes
 
-from .tile import PixelTile, blocks_of, copied_columns, copied_rows
+from .tile import PixelTile, copied_columns, copied_rows
 
 # Multiply-adds of a phase written out.
 _MOST_WRITTEN_OUT = 4096

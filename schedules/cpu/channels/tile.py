@@ -8,9 +8,9 @@ from functools import lru_cache
 from itertools import product
 from statistics import fmean
 
-from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, stepped
+from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling import MIN_WORK_PER_THREAD, lanes_of
+from tvm_deconv.schedules.cpu.tiling import MIN_WORK_PER_THREAD, blocks_of, lanes_of, round_up
 from tvm_deconv.schedules.cpu.tiling_cycles import BYTES_A_CYCLE
 from tvm_deconv.schedules.typical import typical
 from tvm_deconv.schedules.variant import Sizes
@@ -89,17 +89,12 @@ class PixelTile:
     @property
     def whole_rows(self) -> int:
         """Rows of a strip."""
-        return _round_up(self.rows, self.lines)
+        return round_up(self.rows, self.lines)
 
     @property
     def sums(self) -> int:
         """Registers of a tile."""
         return self.vectors * self.lines * self.columns
-
-
-def blocks_of(axis: Axis, step: int, size: int) -> int:
-    """Block rows or columns that are computed for an input of ``size``."""
-    return max(1, stepped(axis.blocks(size), step))
 
 
 def copied_rows(conv: ConvTranspose2d, rows: int) -> int:
@@ -200,7 +195,7 @@ def _register_cost(
     heights, widths = _typical(conv, sizes)
     cost = _step_cycles(tile, machine) / (tile.lines * tile.columns * tile.channels)
     cost *= _waste(heights, tile.lines) * _waste(widths, tile.columns)
-    cost *= _round_up(conv.group_outputs, tile.channels) / conv.group_outputs
+    cost *= round_up(conv.group_outputs, tile.channels) / conv.group_outputs
     return round(cost, 6), tile.lines, tile.sums
 
 
@@ -216,8 +211,8 @@ def _strips(
     parallel = machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD
     taps = conv.h.useful_taps * conv.w.useful_taps
     most = max(heights)
-    for rows in sorted({min(_round_up(n, register.lines), most) for n in (*_ROWS, most)}):
-        plane = copied_rows(conv, _round_up(rows, register.lines))
+    for rows in sorted({min(round_up(n, register.lines), most) for n in (*_ROWS, most)}):
+        plane = copied_rows(conv, round_up(rows, register.lines))
         plane *= copied_columns(conv, round(fmean(widths)))
         near = machine.l2_bytes // 2 // (4 * (plane + taps * register.channels))
         parts = -(-conv.group_inputs // max(near, _LEAST_INPUTS))
@@ -248,8 +243,4 @@ def _typical(conv: ConvTranspose2d, sizes: Sizes) -> tuple[tuple[int, ...], tupl
 @lru_cache(maxsize=1024)
 def _waste(sizes: tuple[int, ...], unit: int) -> float:
     """How much longer ``sizes`` are in whole ``unit``s, on average."""
-    return fmean(_round_up(n, unit) / n for n in sizes)
-
-
-def _round_up(size: int, unit: int) -> int:
-    return -(-size // unit) * unit
+    return fmean(round_up(n, unit) / n for n in sizes)

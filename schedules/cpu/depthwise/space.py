@@ -7,11 +7,11 @@ from dataclasses import replace
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.costs import Cost, waste
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling import lanes_of
+from tvm_deconv.schedules.cpu.tiling import blocks_of, lanes_of
 from tvm_deconv.schedules.cpu.tiling_space import idle_threads, parallel_values, some_parts
 from tvm_deconv.schedules.variant import Sizes
 
-from .tile import MOST_WRITTEN_OUT, DepthTile, blocks_of, can_be_direct, can_be_flat
+from .tile import MOST_WRITTEN_OUT, DepthTile, can_be_direct, can_be_flat
 
 _MOST_ROWS = 128
 

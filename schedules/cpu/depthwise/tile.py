@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 from statistics import fmean
 
-from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d, stepped
+from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.cpu.tiling import MIN_WORK_PER_THREAD, lanes_of
+from tvm_deconv.schedules.cpu.tiling import MIN_WORK_PER_THREAD, blocks_of, lanes_of
 from tvm_deconv.schedules.typical import typical
 from tvm_deconv.schedules.variant import Sizes
 
@@ -73,11 +73,6 @@ def refusal(conv: ConvTranspose2d, accumulate: str) -> str | None:
     if max(taps, conv.h.stride * conv.w.stride) > _MOST_TAPS:
         return f"{taps} taps would have to be written out, at most {_MOST_TAPS} are"
     return None
-
-
-def blocks_of(axis: Axis, step: int, size: int) -> int:
-    """Block rows or columns that are computed for an input of ``size``."""
-    return max(1, stepped(axis.blocks(size), step))
 
 
 def copied_pitch(conv: ConvTranspose2d, width: int, columns: int) -> int:

@@ -9,8 +9,8 @@ import tvm_ffi
 from tvm.target import Target
 
 from tvm_deconv.errors import TargetError
+from tvm_deconv.schedules import llvm
 from tvm_deconv.schedules.cpu.processors import available_processors, check_threads
-from tvm_deconv.schedules.llvm import has_feature
 
 # Host features worth stating where the processor's name promises otherwise: those that change
 # which instructions vector code is made of. The rest (cache hints, keys) never comes out of TVM.
@@ -19,8 +19,8 @@ _ARITHMETIC = ("sse", "ssse", "avx", "fma", "f16c", "neon", "fullfp16", "fp-armv
 
 def this_machine() -> Target:
     """The processor that we run on, with all processors that this process may use."""
-    triple = _default_triple()
-    name = str(tvm_ffi.get_global_func("tvm.codegen.llvm.GetHostCPUName")())
+    triple = llvm.default_triple()
+    name = llvm.processor()
     described = {
         "kind": "llvm",
         "mtriple": triple,
@@ -62,13 +62,13 @@ def _feature_corrections(named: Target) -> list[str]:
     detected = tvm_ffi.get_global_func("tvm.codegen.llvm.GetHostCPUFeatures")()
     corrections = []
     for feature, present in sorted((str(key), bool(value)) for key, value in detected.items()):
-        if feature.startswith(_ARITHMETIC) and has_feature(named, feature) != present:
+        if feature.startswith(_ARITHMETIC) and llvm.has_feature(named, feature) != present:
             corrections.append(f"{'+' if present else '-'}{feature}")
     return corrections
 
 
 def _check(target: Target) -> None:
-    triple = str(target.attrs.get("mtriple", _default_triple()))
+    triple = str(target.attrs.get("mtriple", llvm.default_triple()))
     if not _is_known_architecture(triple) or not _is_valid_cpu("generic", triple):
         raise TargetError(
             f"LLVM does not know mtriple {triple!r}: give one such as aarch64-linux-gnu"
@@ -96,7 +96,7 @@ def _check_feature(feature: str, triple: str) -> None:
     sign, name = feature[:1], feature[1:]
     if sign not in ("+", "-") or not name:
         raise TargetError(f"mattr holds {feature!r}: give features such as +avx2 or -avx2")
-    if has_feature(Target({"kind": "llvm", "mtriple": triple, "mattr": [f"+{name}"]}), name):
+    if llvm.has_feature(Target({"kind": "llvm", "mtriple": triple, "mattr": [f"+{name}"]}), name):
         return
     of_cpu = tvm_ffi.get_global_func("target.llvm_get_cpu_features")
     known = {
@@ -109,10 +109,6 @@ def _check_feature(feature: str, triple: str) -> None:
     near = difflib.get_close_matches(name, sorted(known), n=5)
     hint = f"did you mean {', '.join(sign + key for key in near)}?" if near else "leave it out"
     raise TargetError(f"LLVM does not know mattr {feature!r} of {triple}: {hint}")
-
-
-def _default_triple() -> str:
-    return str(tvm_ffi.get_global_func("tvm.codegen.llvm.GetDefaultTargetTriple")())
 
 
 def _is_valid_cpu(name: str, triple: str) -> bool:
