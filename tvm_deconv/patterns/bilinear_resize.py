@@ -38,12 +38,13 @@ from . import layouts, pointwise
 from .convolution import Conv, conv_of, read_conv
 from .graph import Builder, Graph, Interpolated, Refused, Tensor
 from .growth import refuse_growth
-from .nearest_resize import blocked, borders, compose
+from .index_maps import borders, compose
 from .operators import CONV, RESIZE
 from .outside import take_back
 from .rule import Emit, Plan, Rule
 from .stages import Stage, tensors_of, upsamplings, upstream
 from .subpixel import describe
+from .unread import blocked
 
 
 @dataclass(frozen=True)

@@ -34,21 +34,22 @@ from typing import Any
 import numpy as np
 
 from tvm_deconv.algebra import geometry, weights
-from tvm_deconv.algebra.axis_map import AxisMap, Border, border
 from tvm_deconv.algebra.outside import Ends, ends_of_copies
 from tvm_deconv.algebra.volumes import ConvTranspose3d
 from tvm_deconv.errors import GeometryError
 
 from . import layouts, pointwise
 from .convolution import Conv, conv_of, reads_bytes
-from .copying import Copying, Maps, read_copying
+from .copying import Copying
 from .graph import Builder, Graph, Refused, Tensor, Transposed
 from .growth import refuse_growth
-from .operators import CONVOLUTIONS, KEEPS_ZERO, PRELU, REPEAT, RESIZE, TRANSPOSE, UNARY
+from .index_maps import borders, compose
+from .operators import CONVOLUTIONS
 from .outside import take_back
 from .rule import Emit, Plan, Rule
-from .stages import Stage, Stages, up_to_last_resize, upsamples, upsamplings, upstream
+from .stages import Stages, up_to_last_resize, upsamples, upsamplings, upstream
 from .subpixel import describe
+from .unread import unread
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class NearestResize(Rule[ResizedConv]):
 
     def unmatched(self, graph: Graph, var: Tensor) -> Refused | None:
         """Why no convolution reads the upsampling ``var``."""
-        return _unread(graph, var)
+        return unread(graph, var)
 
 
 def farthest(graph: Graph, conv: Conv, stages: Stages) -> NearestConv | Refused:
@@ -245,103 +246,3 @@ def low_resolution(builder: Builder, remap: Callable[[Tensor], Any], match: Near
     for region in match.regions:
         x = pointwise.emit(region, builder, x, pointwise.PlainForm(len(match.ends)))
     return x
-
-
-def compose(graph: Graph, stages: Sequence[Stage], sizes: Sequence[object]) -> Maps | Refused:
-    """Where ``stages``, nearest to the convolution first, read a map of ``sizes`` behind N, C."""
-    maps: Maps = tuple(AxisMap(size if isinstance(size, int) else None) for size in sizes)
-    zeros: Copying | None = None
-    for stage in reversed(stages):
-        if isinstance(stage, Copying):
-            applied = stage.apply(maps)
-            if isinstance(applied, Refused):
-                return applied
-            maps = applied
-            zeros = stage if stage.adds_zeros else zeros
-        elif zeros is not None:
-            moved = next((s for s in stage.steps if not _keeps_zero(s)), None)
-            if moved is not None:
-                return Refused(
-                    f"{graph.spell(moved.op)} follows the zero padding "
-                    f"{graph.describe(zeros.result)} and does not map 0 to 0"
-                )
-    return maps
-
-
-def borders(name: str, found: AxisMap) -> tuple[Border, Border] | Refused:
-    """Begin and end of axis ``name`` as zeros around copies of the edge."""
-    sides = (found.begin, found.end[::-1])
-    result = []
-    for side, sources, cropped in zip(("begin", "end"), sides, found.cropped, strict=True):
-        read = border(sources, cropped)
-        if read is None:
-            return Refused(
-                f"padding at the {side} of axis {name} reads input samples {list(sources)}, "
-                f"which is no edge padding of the input (factor {found.factor})"
-            )
-        result.append(read)
-    return result[0], result[1]
-
-
-def _keeps_zero(step: pointwise.Step) -> bool:
-    if step.op in (PRELU, TRANSPOSE) or step.op in KEEPS_ZERO:
-        return True
-    constants = [o for o in step.operands if isinstance(o, pointwise.Channel)]
-    return step.op == "multiply" and len(constants) == 1
-
-
-def _unread(graph: Graph, var: Tensor) -> Refused | None:
-    """Why an upsampling that no convolution reads is left; None if ``var`` is no upsampling."""
-    if graph.interpolated(var) is not None:
-        return None  # Of another rule.
-    resampled = graph.resampled(var)
-    layout = _layout_of(graph, var)
-    if graph.repeated(var) is not None and len(graph.shape(var) or ()) == len(layout):
-        # Of the functions that repeat along one axis each, the last speaks for all.
-        return None if resampled is None else blocked(graph, var, graph.name(var))
-    if resampled is not None:
-        return Refused(f"{graph.name(var)} is {resampled}")
-    call = graph.call(var)
-    if call is not None and call.op == REPEAT and _is_repeated_further(graph, var):
-        return None  # So it does of operators.
-    is_resize = call is not None and call.op == RESIZE
-    layout = str(call.attrs.layout) if call is not None and is_resize else layout
-    found = read_copying(graph, var, layout)
-    if isinstance(found, Refused):
-        return found if is_resize else None
-    if found is None or not found.upsamples:
-        return None
-    maps = found.apply((AxisMap(None),) * (len(layout) - 2))
-    if not is_resize and isinstance(maps, Refused):
-        return None
-    return blocked(graph, var)
-
-
-def _layout_of(graph: Graph, var: Tensor) -> str:
-    return layouts.VOLUME if len(graph.shape(var) or ()) == 5 else "NCHW"
-
-
-def _is_repeated_further(graph: Graph, var: Tensor) -> bool:
-    """Whether one operator reads ``var``, and repeats it along another axis."""
-    users = graph.users.get(var, [])
-    return len(users) == 1 and var not in graph.outputs and graph.operator(users[0]) == REPEAT
-
-
-def blocked(graph: Graph, upsampling: Tensor, name: str | None = None) -> Refused:
-    """What stands between an upsampling and any convolution; ``name`` is said in its place."""
-    for user in graph.users.get(upsampling, []):
-        call = graph.call(user)
-        if call is not None and call.op in CONVOLUTIONS:
-            step = read_copying(graph, upsampling, str(call.attrs.data_layout))
-            if isinstance(step, Refused):
-                return step
-    var = upsampling
-    while len(users := graph.users.get(var, [])) == 1 and var not in graph.outputs:
-        step = read_copying(graph, users[0], _layout_of(graph, var))
-        if isinstance(step, Refused):
-            return step
-        if step is None and graph.operator(users[0]) not in UNARY:
-            break
-        var = users[0]
-    name = name or graph.describe(upsampling)
-    return Refused(f"{name} is read by {graph.readers_text(var)}, not by a convolution")
