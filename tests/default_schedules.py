@@ -45,13 +45,7 @@ def run(mod, arrays):
 def compiled(mod):
     """``main`` of a module."""
     target = unoptimised()
-
-    @tvm.transform.module_pass(opt_level=0)
-    def rest(lowered, _context):
-        passes = [*stock.dataflow_lower_passes(target), *stock.finalize_passes(target)]
-        return tvm.transform.Sequential(passes)(lowered)
-
-    return quick_network.built(scheduled(mod, target), rest, target)
+    return _built(scheduled(mod, target), target)
 
 
 def called(main, arrays):
@@ -96,13 +90,13 @@ def built(mod, target):
     with target:
         passes = [ReadTransposed(target), *stock.legalize_passes(target), ScheduleRemaining(target)]
         mod = tvm.transform.Sequential(passes)(mod)
+    return mod, _built(mod, target)
 
-    @tvm.transform.module_pass(opt_level=0)
-    def rest(lowered, _context):
-        passes = [*stock.dataflow_lower_passes(target), *stock.finalize_passes(target)]
-        return tvm.transform.Sequential(passes)(lowered)
 
-    return mod, quick_network.built(mod, rest, target)
+def _built(mod, target):
+    """``main`` of a module that is scheduled."""
+    passes = [*stock.dataflow_lower_passes(target), *stock.finalize_passes(target)]
+    return quick_network.built(mod, tvm.transform.Sequential(passes), target)
 
 
 def module_of_all(emits, shapes, dtype="float32"):

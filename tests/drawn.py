@@ -15,6 +15,7 @@ from tvm_deconv.algebra.geometry import (
 )
 from tvm_deconv.algebra.known_weights import obeying
 from tvm_deconv.schedules.cpu.tiling import Tiling
+from tvm_deconv.schedules.gpu.tile import COPY, READ, SHARED, GpuTile
 
 
 @st.composite
@@ -90,6 +91,25 @@ def tilings(draw, conv, variant):
         unroll_th=conv.h.is_uneven or draw(st.booleans()),
         channel_splits=draw(st.sampled_from([n for n in (1, 2, 3) if tiles % n == 0])),
         parallel=draw(st.booleans()),
+    )
+
+
+@st.composite
+def gpu_tiles(draw, conv, lanes=(1, 2, 4)):
+    """Parameters as a tuner samples them: any that are valid, small enough to compile quickly."""
+    channels, channel_threads = draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from([1, 2]))
+    if conv.groups > 1 and conv.group_outputs % (channels * channel_threads):
+        channels = channel_threads = 1
+    return GpuTile(
+        channels=channels,
+        rows=draw(st.sampled_from([1, 2])),
+        lanes=draw(st.sampled_from(lanes)),
+        channel_threads=channel_threads,
+        row_threads=draw(st.sampled_from([1, 2, 3])),
+        column_threads=draw(st.sampled_from([2, 5, 8])),
+        reduction=draw(st.sampled_from([n for n in (1, 2, 3) if conv.group_inputs % n == 0])),
+        stage_input=draw(st.sampled_from([READ, SHARED, COPY])),
+        stage_weights=draw(st.sampled_from([0, 1])),
     )
 
 

@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 import tvm
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from quick_network import compiled
 from rows_compare import compare
+
+from tvm_deconv.errors import ModelError
+from tvm_deconv.importer import load
 
 _RNG = np.random.default_rng(0)
 
@@ -166,3 +170,11 @@ class Table:
     def check(self, one: Row) -> None:
         for got, expected in self._of(one.opset)[id(one)]:
             compare(got, expected, TOLERANCE)
+
+
+def check_refused(one: Row, reason: str) -> None:
+    """A node that is not computed is refused by name, in one line."""
+    with pytest.raises(ModelError, match=reason) as caught:
+        load(model_of([one])[0])
+    assert f"rows: {one.operator} 'n0' (opset {one.opset})" in str(caught.value)
+    assert "\n" not in str(caught.value)

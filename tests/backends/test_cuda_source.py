@@ -10,6 +10,7 @@ import kernel
 import numpy as np
 import pytest
 from cuda_on_cpu.program import Program
+from drawn import gpu_tiles
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from kernel import has_output, layers, square
@@ -23,7 +24,6 @@ from tvm_deconv.algebra.geometry import (
     axis_of_resize,
     axis_of_subpixel,
 )
-from tvm_deconv.schedules.gpu.tile import COPY, READ, SHARED, GpuTile
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
@@ -86,25 +86,6 @@ def test_any_layer_equals_the_scatter_definition(variant, layer, dtype, symbolic
     check(variant, conv, shape, dtype=dtype, symbolic=symbolic)
 
 
-@st.composite
-def tiles(draw, conv):
-    """Parameters as a tuner samples them, small enough to compile quickly."""
-    channels, channel_threads = draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 2]))
-    if conv.groups > 1 and conv.group_outputs % (channels * channel_threads):
-        channels = channel_threads = 1
-    return GpuTile(
-        channels=channels,
-        rows=draw(st.sampled_from([1, 2])),
-        lanes=1,
-        channel_threads=channel_threads,
-        row_threads=draw(st.sampled_from([1, 3])),
-        column_threads=draw(st.sampled_from([2, 5, 8])),
-        reduction=draw(st.sampled_from([n for n in (1, 2, 3) if conv.group_inputs % n == 0])),
-        stage_input=draw(st.sampled_from([READ, SHARED, COPY])),
-        stage_weights=draw(st.sampled_from([0, 1])),
-    )
-
-
 @pytest.mark.parametrize("variant", sorted(set(GPU_VARIANTS) - {"winograd"}))
 @settings(max_examples=2)
 @given(st.data())
@@ -112,7 +93,7 @@ def test_any_tile_gives_the_same_sums(variant, data):
     conv, shape = data.draw(small_layers())
     assume(has_output(conv, shape) and not refusal(variant, conv))
     symbolic = data.draw(st.sampled_from(["", "nhw"]))
-    check(variant, conv, shape, symbolic=symbolic, parameters=data.draw(tiles(conv)))
+    check(variant, conv, shape, symbolic=symbolic, parameters=data.draw(gpu_tiles(conv, lanes=[1])))
 
 
 def activated(y):

@@ -9,7 +9,7 @@ import kernel
 import numpy as np
 import opencl
 import pytest
-from drawn import AXES
+from drawn import AXES, gpu_tiles
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from kernel import has_output, layers, square
@@ -27,7 +27,7 @@ from tvm_deconv.backends import machine_of
 from tvm_deconv.schedules.choice import choose
 from tvm_deconv.schedules.gpu import steps
 from tvm_deconv.schedules.gpu.stdd import shared_bytes
-from tvm_deconv.schedules.gpu.tile import COPY, READ, SHARED, GpuTile
+from tvm_deconv.schedules.gpu.tile import READ, SHARED, GpuTile
 from tvm_deconv.schedules.gpu.variants import GPU_VARIANTS
 from tvm_deconv.schedules.gpu.winograd.tile import GpuWinogradTile
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
@@ -118,34 +118,13 @@ def test_any_layer_equals_the_scatter_definition(variant, layer, dtype, symbolic
     check(variant, conv, shape, target, dtype=dtype, symbolic=symbolic)
 
 
-@st.composite
-def tiles(draw, conv):
-    """Parameters as a tuner samples them: any that are valid, small enough to compile quickly."""
-    per_group = conv.group_outputs
-    channels = draw(st.sampled_from([1, 2, 3]))
-    channel_threads = draw(st.sampled_from([1, 2]))
-    if conv.groups > 1 and per_group % (channels * channel_threads):
-        channels = channel_threads = 1
-    return GpuTile(
-        channels=channels,
-        rows=draw(st.sampled_from([1, 2])),
-        lanes=draw(st.sampled_from([1, 2, 4])),
-        channel_threads=channel_threads,
-        row_threads=draw(st.sampled_from([1, 2, 3])),
-        column_threads=draw(st.sampled_from([2, 5, 8])),
-        reduction=draw(st.sampled_from([n for n in (1, 2, 3) if conv.group_inputs % n == 0])),
-        stage_input=draw(st.sampled_from([READ, SHARED, COPY])),
-        stage_weights=draw(st.sampled_from([0, 1])),
-    )
-
-
 @pytest.mark.parametrize("variant", sorted(set(GPU_VARIANTS) - {"winograd"}))
 @settings(max_examples=2)
 @given(st.data())
 def test_any_tile_gives_the_same_sums(variant, data):
     conv, shape = data.draw(layers())
     assume(has_output(conv, shape) and computes(variant, conv))
-    tile = data.draw(tiles(conv))
+    tile = data.draw(gpu_tiles(conv))
     # PoCL takes time that is exponential in the number of tests between two barriers.
     outputs = tile.rows * conv.h.stride * tile.lanes * conv.w.stride
     assume(variant != "revd" or outputs <= 6)
