@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
 import tvm
 from onnx_net import Net
+from onnx_runtime import assert_same_as_onnx_runtime
 from quick_network import loaded, unoptimised
 from tvm import relax
 from tvm.target import Target
@@ -79,10 +79,7 @@ def test_a_network_of_several_shares_is_right(monkeypatch):
         model, Target({**unoptimised().export(), "opt-level": 1}), log=None
     )
     assert [library.kind for library in executable.mod.imports] == ["llvm"] * 3
-    x = net.rng.standard_normal(net.shape).astype("float32")
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    (wanted,) = session.run(None, {"x": x})
-    np.testing.assert_allclose(loaded(executable)(tvm.runtime.tensor(x)).numpy(), wanted, atol=1e-5)
+    assert_same_as_onnx_runtime(model, net.shape, main=loaded(executable), atol=1e-5)
 
 
 @pytest.mark.parametrize("level", [0, 1])

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
-import tvm
 from onnx_net import Net
-from quick_network import compiled as compiled_model
+from onnx_runtime import assert_same_as_onnx_runtime
 from relax_helpers import assert_refused, compiled, constant, enlarged, module, operators
 from tvm import relax
 
@@ -69,13 +67,8 @@ def test_a_head_of_free_size_or_half_precision_equals_onnx_runtime(dims, dtype, 
     (layer,) = tvm_deconv.explain(model).rewritten
     assert layer.before == "linear resize 3x2, conv 1x1 8->2"
     assert layer.after == "conv 1x1 8->2, linear resize 3x2"
-    run = compiled_model(model)
-    reference = onnxruntime.InferenceSession(model.SerializeToString())
-    for shape in [net.shape] if dims is None else [net.shape, (2, 6, 1, 3)]:
-        x = net.rng.standard_normal(shape).astype(dtype)
-        (expected,) = reference.run(None, {"x": x})
-        got = run(tvm.runtime.tensor(x)).numpy()
-        np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance)
+    shapes = [net.shape] if dims is None else [net.shape, (2, 6, 1, 3)]
+    assert_same_as_onnx_runtime(model, *shapes, atol=tolerance)
 
 
 def many_outputs(b, x):

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import onnxruntime
 import pytest
 import quick_network
 import tvm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx_net import Net
+from onnx_runtime import assert_same_as_onnx_runtime
 from reference import conv
 from relax_helpers import assert_close, constant, kernels, module
 from tvm import relax
@@ -153,10 +153,7 @@ def test_a_u_net_of_odd_sizes_is_split_at_its_concat_and_equals_onnx_runtime(siz
     assert re.match(r"resize 2x2x2, concat, conv 3x3x3 24->6", layer.before)
     assert "deconv 4x4x4 stride 2x2x2 16->6" in layer.after
     assert layer.after.endswith("+ conv 3x3x3 8->6")
-    x = np.random.default_rng(3).standard_normal(net.shape).astype("float32")
-    (want,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    got = quick_network.compiled(model)(tvm.runtime.tensor(x)).numpy()
-    np.testing.assert_allclose(got, want, rtol=0, atol=2e-6)
+    assert_same_as_onnx_runtime(model, net.shape, atol=2e-6)
 
 
 def test_what_the_border_adds_is_added_where_the_convolution_is_stored():
@@ -182,11 +179,8 @@ def test_a_crop_by_a_known_width_is_rewritten_at_free_sizes(variant):
     (layer,) = tvm_deconv.explain(model, log=None).layers
     assert layer.status == "rewritten", layer
     main = quick_network.compiled(model, variant=variant)
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    for shape in ((2, 3, 2, 2, 2), (1, 3, 4, 3, 17), (1, 3, 7, 5, 3)):
-        x = np.random.default_rng(4).standard_normal(shape).astype("float32")
-        got = main(tvm.runtime.tensor(x)).numpy()
-        np.testing.assert_allclose(got, session.run(None, {"x": x})[0], rtol=0, atol=1e-4)
+    shapes = (2, 3, 2, 2, 2), (1, 3, 4, 3, 17), (1, 3, 7, 5, 3)
+    assert_same_as_onnx_runtime(model, *shapes, main=main, atol=1e-4)
 
 
 def refused(net, *outputs):
@@ -222,7 +216,4 @@ def test_a_wide_kernel_over_a_volume_of_free_width_is_compiled():
     """No strip of several slices fits anywhere: there is a choice all the same."""
     net = Net((1, 5, 4, 2, 5), dims=(1, 5, 4, 2, "w"))
     model = net.model(net("Conv", "x", net.constant(16, 5, 9, 9, 9, scale=0.02), pads=[4] * 6))
-    x = np.random.default_rng(0).standard_normal(net.shape).astype("float32")
-    got = quick_network.compiled(model)(tvm.runtime.tensor(x)).numpy()
-    (want,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    np.testing.assert_allclose(got, want, rtol=0, atol=2e-5)
+    assert_same_as_onnx_runtime(model, net.shape, atol=2e-5)

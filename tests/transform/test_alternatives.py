@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
 import tvm
 from onnx_net import Net
-from quick_network import loaded, unoptimised
+from onnx_runtime import assert_same_as_onnx_runtime
+from quick_network import compiled
 
 import tvm_deconv
 from tvm_deconv.backends import machine_of
@@ -145,11 +145,8 @@ def test_a_network_in_which_one_of_two_resizes_is_left_is_right():
     model = net.model(net.conv(net.nearest(x, 2), 8, 8))
     (left,) = tvm_deconv.explain(model, log=None, max_weight_growth=1.4).refused
     assert "max_weight_growth 1.4" in left.reason
-    x = net.rng.standard_normal(net.shape).astype("float32")
-    wanted = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
-    executable = tvm_deconv.compile(model, unoptimised(), log=None, max_weight_growth=1.4)
-    got = loaded(executable)(tvm.runtime.tensor(x)).numpy()
-    np.testing.assert_allclose(got, wanted, rtol=0, atol=2e-5 * np.abs(wanted).max())
+    main = compiled(model, max_weight_growth=1.4)
+    assert_same_as_onnx_runtime(model, net.shape, main=main, of_largest=2e-5)
 
 
 def test_layers_of_free_size_are_weighed_as_the_lowering_chooses_them_in_one_picture():

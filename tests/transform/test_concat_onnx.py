@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
 import tvm
 from onnx_net import Net
-from quick_network import compiled
+from onnx_runtime import assert_same_as_onnx_runtime
 from relax_helpers import operators
 
 import tvm_deconv
@@ -95,13 +94,7 @@ def _assert_equal(net, output, layers, shapes):
     model = net.model(output)
     report = tvm_deconv.explain(model)
     assert (len(report.rewritten), len(report.refused)) == (layers, 0), str(report)
-    run, reference = compiled(model), onnxruntime.InferenceSession(model.SerializeToString())
-    for shape in shapes:
-        x = net.rng.standard_normal(shape).astype(net.dtype)
-        (expected,) = reference.run(None, {"x": x})
-        got = run(tvm.runtime.tensor(x)).numpy()
-        scale = np.abs(expected).max()
-        np.testing.assert_allclose(got / scale, expected / scale, rtol=0, atol=TOLERANCE[net.dtype])
+    assert_same_as_onnx_runtime(model, *shapes, of_largest=TOLERANCE[net.dtype])
 
 
 @pytest.mark.parametrize("name", NETWORKS)

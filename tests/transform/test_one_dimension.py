@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
 import quick_network
 import torch
@@ -13,6 +12,7 @@ import tvm_ffi
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx_net import Net
+from onnx_runtime import assert_same_as_onnx_runtime
 from relax_helpers import assert_close, compiled, constant, evaluate, kernels, module, operators
 from torch import nn
 from tvm import relax
@@ -159,10 +159,7 @@ class Line(Net):
 
 def assert_as_onnx_runtime(net: Net, *outputs: str, calls: int):
     model = net.model(*outputs)
-    x = net.rng.standard_normal(net.shape).astype("float32")
-    (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    got = run(quick_network.compiled(model), x)
-    np.testing.assert_allclose(got, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+    assert_same_as_onnx_runtime(model, net.shape, of_largest=2e-5)
     assert len(kernels(model)) == calls, kernels(model)
     return tvm_deconv.explain(model, log=None)
 

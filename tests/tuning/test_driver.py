@@ -11,11 +11,10 @@ import sys
 from contextlib import ExitStack
 from functools import partial
 
-import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import tvm
+from onnx_runtime import assert_same_as_onnx_runtime
 from tvm import relax
 
 import tvm_deconv
@@ -74,10 +73,8 @@ def test_a_tuned_layer_is_compiled_from_its_log_and_computes_the_same(model, tmp
     explained = str(tvm_deconv.explain(model, threads=THREADS, log=tmp_path))
     assert re.search(r"tuning log .*: .* ms", explained)
     executable = tvm_deconv.compile(model, threads=THREADS, log=tmp_path)
-    x = np.random.default_rng(0).standard_normal(SPEC.input_shape).astype("float32")
-    y = relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(x)).numpy()
-    (expected,) = onnxruntime.InferenceSession(model).run(None, {"x": x})
-    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    main = relax.VirtualMachine(executable, tvm.cpu())["main"]
+    assert_same_as_onnx_runtime(model, SPEC.input_shape, main=main, of_largest=1e-5)
 
 
 # `python -m tvm_deconv` with one process that builds: each imports TVM.

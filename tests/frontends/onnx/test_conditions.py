@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-import onnxruntime
 import pytest
-import tvm
 from onnx import TensorProto, helper
 from onnx_net import Net
-from quick_network import compiled
+from onnx_runtime import assert_same_as_onnx_runtime
 from tvm import sym, tirx
 
 from tvm_deconv.frontends.onnx.elementwise import ELEMENTWISE
@@ -87,13 +84,7 @@ def test_sizes_chosen_by_conditions_are_those_of_onnx_runtime():
     proto = net.model(results[0])
     del proto.graph.output[:]
     proto.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in results)
-    session = onnxruntime.InferenceSession(proto.SerializeToString())
-    main = compiled(proto)
-    for shape in SIZES:
-        x = np.random.default_rng(0).standard_normal(shape).astype("float32")
-        found = main(tvm.runtime.tensor(x))
-        for got, expected in zip(found, session.run(None, {"x": x}), strict=True):
-            np.testing.assert_allclose(got.numpy(), expected, rtol=1e-6, atol=1e-6)
+    assert_same_as_onnx_runtime(proto, *SIZES, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("width", [4, 7])

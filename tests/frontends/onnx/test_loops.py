@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
-import tvm
 from onnx import TensorProto, helper
 from onnx_net import Net
-from quick_network import compiled
+from onnx_runtime import assert_same_as_onnx_runtime
 
 from tvm_deconv.errors import ModelError
 from tvm_deconv.frontends.onnx.bodies import MOST_TURNS
@@ -139,12 +137,7 @@ NETS = [
 def test_turns_are_those_of_onnx_runtime(build):
     net = build(Net(SHAPE))
     proto = net.model(*net.nodes[-1].output)
-    x = np.random.default_rng(0).standard_normal(SHAPE).astype("float32")
-    wanted = onnxruntime.InferenceSession(proto.SerializeToString()).run(None, {"x": x})
-    got = compiled(proto)(tvm.runtime.tensor(x))
-    found = [got] if hasattr(got, "numpy") else list(got)
-    for one, expected in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(one.numpy(), expected, rtol=1e-5, atol=1e-5)
+    assert_same_as_onnx_runtime(proto, SHAPE, rtol=1e-5, atol=1e-5)
 
 
 def endless(net):

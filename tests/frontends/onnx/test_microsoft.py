@@ -6,10 +6,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import tvm
 from onnx import TensorProto, helper
 from onnx_net import Net
-from quick_network import compiled
+from onnx_runtime import assert_same_as_onnx_runtime
 
 from tvm_deconv.errors import ModelError
 from tvm_deconv.importer import load
@@ -38,14 +37,7 @@ class Joined(Net):
 
 
 def check(model, *shapes):
-    main = compiled(model)
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    for shape in shapes or (SHAPE,):
-        x = np.random.default_rng(0).standard_normal(shape).astype("float32")
-        found = main(tvm.runtime.tensor(x))
-        found = [found] if isinstance(found, tvm.runtime.Tensor) else found
-        for got, expected in zip(found, session.run(None, {"x": x}), strict=True):
-            np.testing.assert_allclose(got.numpy(), expected, rtol=1e-4, atol=2e-5)
+    assert_same_as_onnx_runtime(model, *shapes or (SHAPE,), rtol=1e-4, atol=2e-5)
 
 
 @pytest.mark.parametrize("opset", [10, 13])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
-import tvm
 from onnx import TensorProto, helper
 from onnx_net import Net
+from onnx_runtime import assert_same_as_onnx_runtime
 from quick_network import compiled
 
 from tvm_deconv.errors import ModelError
@@ -74,11 +73,7 @@ def test_what_older_opsets_say_otherwise_is_computed_as_they_say(opset, pairs, d
     old, new = Net(SHAPE, dims=dims), Net(SHAPE, dims=dims)
     main = compiled(results(old, [pair[0](old) for pair in pairs], opset))
     modern = results(new, [pair[1](new) for pair in pairs], 13)
-    session = onnxruntime.InferenceSession(modern.SerializeToString())
-    x = np.random.default_rng(0).standard_normal(SHAPE).astype("float32")
-    found = main(tvm.runtime.tensor(x))
-    for got, expected in zip(found, session.run(None, {"x": x}), strict=True):
-        np.testing.assert_allclose(got.numpy(), expected, rtol=1e-4, atol=1e-5)
+    assert_same_as_onnx_runtime(modern, SHAPE, main=main, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

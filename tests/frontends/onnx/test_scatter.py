@@ -6,12 +6,12 @@ from collections.abc import Callable
 from itertools import cycle
 
 import numpy as np
-import onnxruntime
 import pytest
-import quick_network
 import tvm
 from onnx_net import Net
 from onnx_rows import Table, c, floats, model_of, row
+from onnx_runtime import assert_same_as_onnx_runtime
+from quick_network import compiled
 
 from tvm_deconv.errors import ModelError
 from tvm_deconv.importer import load
@@ -87,22 +87,9 @@ SLICES = {
 }
 
 
-def compiled(*outputs: Callable[[Net], str], dims=("n", 4, "h", "w")):
+def model(*outputs: Callable[[Net], str], dims=("n", 4, "h", "w")):
     net = Net(SIZES[0], dims=dims)
-    proto = net.model("x")
-    results = [output(net) for output in outputs]
-    proto = net.model(*results)
-    return proto, quick_network.compiled(proto)
-
-
-def same_as_onnx_runtime(proto, main, shapes):
-    session = onnxruntime.InferenceSession(proto.SerializeToString())
-    for shape in shapes:
-        x = np.random.default_rng(0).standard_normal(shape).astype("float32")
-        got = main(tvm.runtime.tensor(x))
-        found = [got] if hasattr(got, "numpy") else list(got)
-        for one, expected in zip(found, session.run(None, {"x": x}), strict=True):
-            np.testing.assert_array_equal(one.numpy(), expected)
+    return net.model(*[output(net) for output in outputs])
 
 
 @pytest.mark.parametrize("way", [by_tracing, by_dynamo])
@@ -111,7 +98,7 @@ def test_a_slice_of_free_sizes_is_written(way):
         lambda n, slices=slices, value=value: way(n, "x", slices, value)
         for slices, value in zip(SLICES.values(), cycle([constant, tensor]), strict=False)
     ]
-    same_as_onnx_runtime(*compiled(*outputs), SIZES)
+    assert_same_as_onnx_runtime(model(*outputs), *SIZES)
 
 
 def test_what_is_written_is_combined_with_what_was_there():
@@ -119,7 +106,7 @@ def test_what_is_written_is_combined_with_what_was_there():
         lambda n, kind=kind: by_tracing(n, "x", {2: (1, -1, 2)}, tensor, reduction=kind)
         for kind in ("add", "mul")
     ]
-    same_as_onnx_runtime(*compiled(*outputs), SIZES)
+    assert_same_as_onnx_runtime(model(*outputs), *SIZES)
 
 
 def filled(value):
@@ -146,18 +133,19 @@ def parts_of_a_shifted_window(n):
 
 def test_the_mask_of_shifted_windows_is_right_for_an_image_of_one_window_too():
     sizes = [(1, 4, 12, 14), (2, 4, 3, 4), (1, 4, 11, 21)]
-    same_as_onnx_runtime(*compiled(parts_of_a_shifted_window), sizes)
+    assert_same_as_onnx_runtime(model(parts_of_a_shifted_window), *sizes)
 
 
 def test_a_tensor_that_does_not_fill_the_slice_is_an_error_when_run():
     two = np.float32([[[[1], [2]]]])
-    proto, main = compiled(
+    proto = model(
         lambda n: by_dynamo(
             n, "x", {2: (-2, END, 1)}, lambda n, _: n.given(np.tile(two, (1, 4, 1, 1)))
         ),
         dims=(1, 4, "h", 1),
     )
-    same_as_onnx_runtime(proto, main, [(1, 4, 2, 1), (1, 4, 7, 1)])
+    main = compiled(proto)
+    assert_same_as_onnx_runtime(proto, (1, 4, 2, 1), (1, 4, 7, 1), main=main)
     with pytest.raises(RuntimeError, match="match_cast"):
         main(tvm.runtime.tensor(np.zeros((1, 4, 1, 1), "float32")))
 
@@ -166,8 +154,9 @@ def test_a_place_outside_of_a_free_size_is_an_error_when_run():
     def to_row_three(n):
         return n("ScatterND", "x", n.given(np.array([[3], [2]])), n.constant(2, 5))
 
-    proto, main = compiled(to_row_three, dims=("h", 5))
-    same_as_onnx_runtime(proto, main, [(4, 5), (9, 5)])
+    proto = model(to_row_three, dims=("h", 5))
+    main = compiled(proto)
+    assert_same_as_onnx_runtime(proto, (4, 5), (9, 5), main=main)
     with pytest.raises(RuntimeError, match="match_cast"):
         main(tvm.runtime.tensor(np.zeros((3, 5), "float32")))
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
 import tvm
 from onnx import TensorProto, helper
 from onnx_net import Net
+from onnx_runtime import assert_same_as_onnx_runtime
 from quick_network import compiled
 
 from tvm_deconv.errors import ModelError
@@ -178,15 +178,7 @@ def model(*ways):
 
 def test_shapes_computed_from_free_sizes_are_those_of_onnx_runtime():
     proto = model(*WAYS)
-    session = onnxruntime.InferenceSession(proto.SerializeToString())
-    main = compiled(proto)
-    for shape in SIZES:
-        x = np.random.default_rng(0).standard_normal(shape).astype("float32")
-        for got, expected in zip(
-            main(tvm.runtime.tensor(x)), session.run(None, {"x": x}), strict=True
-        ):
-            assert (got.numpy().shape, got.numpy().dtype) == (expected.shape, expected.dtype)
-            np.testing.assert_allclose(got.numpy(), expected, rtol=1e-5, atol=1e-5)
+    assert_same_as_onnx_runtime(proto, *SIZES, rtol=1e-5, atol=1e-5)
 
 
 def test_a_reflection_that_a_size_makes_too_wide_is_an_error_when_run():
@@ -215,12 +207,8 @@ def enlarged_to_the_input(n):
 )
 def test_maps_of_one_size_where_a_multiple_comes_in_are_joined(joined, maps):
     proto = model(lambda n: joined(n, *maps(n)))
-    session = onnxruntime.InferenceSession(proto.SerializeToString())
     main = compiled(proto)
-    for shape in ((2, 4, 8, 12), (1, 4, 12, 4)):
-        x = np.random.default_rng(0).standard_normal(shape).astype("float32")
-        (expected,) = session.run(None, {"x": x})
-        np.testing.assert_array_equal(main(tvm.runtime.tensor(x)).numpy(), expected)
+    assert_same_as_onnx_runtime(proto, (2, 4, 8, 12), (1, 4, 12, 4), main=main)
     with pytest.raises(RuntimeError, match="match_cast"):
         main(tvm.runtime.tensor(np.zeros((1, 4, 6, 8), "float32")))
 
@@ -240,9 +228,7 @@ def test_maps_of_every_second_row_and_column_are_joined_where_all_are_of_one_siz
         lambda n: joined(n, *(every_second(n, row, column) for row in (0, 1) for column in (0, 1)))
     )
     main = compiled(proto)
-    x = np.random.default_rng(0).standard_normal((2, 4, 6, 10)).astype("float32")
-    (expected,) = onnxruntime.InferenceSession(proto.SerializeToString()).run(None, {"x": x})
-    np.testing.assert_allclose(main(tvm.runtime.tensor(x)).numpy(), expected, rtol=1e-6, atol=1e-6)
+    assert_same_as_onnx_runtime(proto, (2, 4, 6, 10), main=main, rtol=1e-6, atol=1e-6)
     with pytest.raises(RuntimeError, match="match_cast"):
         main(tvm.runtime.tensor(np.zeros((1, 4, 6, 9), "float32")))
 
@@ -255,14 +241,12 @@ def test_maps_of_two_inputs_are_joined_where_they_are_of_one_size(skip):
     proto = net.model(joined)
     kind = helper.make_tensor_value_info("skip", TensorProto.FLOAT, ("n", 3, *skip))
     proto.graph.input.append(kind)
-    session = onnxruntime.InferenceSession(proto.SerializeToString())
     main = compiled(proto)
     rng = np.random.default_rng(0)
     for n, width in ((2, 5), (1, 4)):
         x = rng.standard_normal((n, 4, 6, width)).astype("float32")
         beside = rng.standard_normal((n, 3, 12, 2 * width)).astype("float32")
-        (expected,) = session.run(None, {"x": x, "skip": beside})
-        np.testing.assert_array_equal(main(*map(tvm.runtime.tensor, (x, beside))).numpy(), expected)
+        assert_same_as_onnx_runtime(proto, {"x": x, "skip": beside}, main=main)
     with pytest.raises(RuntimeError, match="match_cast"):
         main(*map(tvm.runtime.tensor, (x, np.zeros((1, 3, 12, 9), "float32"))))
 
@@ -317,9 +301,4 @@ def test_an_image_is_moved_to_places_of_its_own_size(align):
     grid = net("AffineGrid", theta, net("Shape", "x"), align_corners=align)
     model = net.model(net("GridSample", "x", grid, align_corners=align))
     model.opset_import[0].version = 20
-    main, session = compiled(model), onnxruntime.InferenceSession(model.SerializeToString())
-    for shape in ((1, 2, 5, 6), (1, 2, 9, 4)):
-        x = np.random.default_rng(0).standard_normal(shape).astype("float32")
-        (expected,) = session.run(None, {"x": x})
-        got = main(tvm.runtime.tensor(x)).numpy()
-        np.testing.assert_allclose(got, expected, rtol=0, atol=2e-5)
+    assert_same_as_onnx_runtime(model, (1, 2, 5, 6), (1, 2, 9, 4), atol=2e-5)

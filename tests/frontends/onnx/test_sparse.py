@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
-import tvm
 from onnx import TensorProto, helper
 from onnx_net import Net
-from quick_network import compiled
+from onnx_runtime import assert_same_as_onnx_runtime
 
 from tvm_deconv.errors import ModelError
 from tvm_deconv.importer import load
@@ -42,9 +40,7 @@ def test_weights_without_their_zeros_are_computed_with_them():
         [sparse("w", [1, 7, 23], [4, 1, 6]), sparse("v", [[0, 3], [4, 5]], [5, 6])],
         [sparse("c", [2], [6]), sparse("d", [[3, 0, 1], [1, 0, 4]], [4, 1, 6])],
     )
-    x = np.random.default_rng(0).standard_normal(SHAPE).astype("float32")
-    (expected,) = onnxruntime.InferenceSession(proto.SerializeToString()).run(None, {"x": x})
-    np.testing.assert_array_equal(compiled(proto)(tvm.runtime.tensor(x)).numpy(), expected)
+    assert_same_as_onnx_runtime(proto, SHAPE)
 
 
 @pytest.mark.parametrize(

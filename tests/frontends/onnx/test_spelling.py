@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
-import tvm
 from onnx import TensorProto, helper, numpy_helper
 from onnx_net import Net
-from quick_network import compiled
+from onnx_runtime import assert_same_as_onnx_runtime
 
 from tvm_deconv.errors import ModelError
 from tvm_deconv.importer import load
@@ -20,13 +18,7 @@ make = helper.make_node
 
 def computed_as_onnx_runtime(model, *inputs):
     before = model.SerializeToString()
-    session = onnxruntime.InferenceSession(before)
-    main = compiled(model)
-    for x in inputs or [X]:
-        got = main(tvm.runtime.tensor(x))
-        found = [got] if hasattr(got, "numpy") else list(got)
-        for array, wanted in zip(found, session.run(None, {"x": x}), strict=True):
-            np.testing.assert_allclose(array.numpy(), wanted, rtol=1e-5, atol=1e-5)
+    assert_same_as_onnx_runtime(model, *inputs or [X], rtol=1e-5, atol=1e-5)
     assert model.SerializeToString() == before, "the user's model stays as it is"
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
 import tvm
 import tvm_ffi
 from onnx_net import Net
+from onnx_runtime import assert_same_as_onnx_runtime
 from quick_network import compiled
 from tvm import te, tirx
 
@@ -138,11 +138,7 @@ def test_constants_per_channel_before_a_shuffle_are_read_where_they_are(dims):
                 shape = net.integers(1, -1, 6 * factor, 10 * factor)
                 outputs.append(net("Reshape", turned, shape))
     model = net.model(*outputs)
-    x = net.rng.standard_normal(net.shape).astype("float32")
-    expected = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    main = compiled(model)
-    for got, wanted in zip(main(tvm.runtime.tensor(x)), expected, strict=True):
-        np.testing.assert_allclose(got.numpy(), wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+    assert_same_as_onnx_runtime(model, net.shape, of_largest=1e-5)
 
 
 def test_a_loop_of_no_iterations_stays_one():

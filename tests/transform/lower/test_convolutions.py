@@ -9,7 +9,8 @@ import pytest
 import tvm
 from onnx import TensorProto
 from onnx_net import Net
-from quick_network import built, compiled
+from onnx_runtime import assert_same_as_onnx_runtime
+from quick_network import built
 from tvm import relax
 
 from tvm_deconv import importer
@@ -174,10 +175,7 @@ def test_constants_of_an_epilogue_keep_their_type(kind, large):
     near = net("Cast", net("Sub", far, net.given(large)), to=TensorProto.FLOAT)
     model = net.model(near)
     assert calls(lower(model)) == ["call_tir"], "all of it is the epilogue"
-    x = net.rng.standard_normal(net.shape).astype("float32")
-    (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    got = compiled(model)(tvm.runtime.tensor(x))
-    np.testing.assert_allclose(got.numpy(), expected, rtol=0, atol=1e-3)
+    assert_same_as_onnx_runtime(model, net.shape, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -218,10 +216,7 @@ def test_convolutions_with_strides_are_stored_with_what_follows(name):
     net = Net(shape, dims=["n", 48, "h", "w"] if free else None)
     model = net.model(net("Relu", net.conv("x", 48, 40, kernel, **attributes)))
     assert calls(lower(model)) == ["call_tir"]
-    x = net.rng.standard_normal(shape).astype("float32")
-    (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    got = compiled(model)(tvm.runtime.tensor(x)).numpy()
-    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
+    assert_same_as_onnx_runtime(model, shape, atol=1e-5)
 
 
 @pytest.mark.parametrize("more", [{}, {"output_padding": [1, 1]}], ids=["", "output padding"])
@@ -232,10 +227,7 @@ def test_a_transposed_convolution_of_one_pixel_multiplies_no_zeros(more):
     mod = importer.load(model)
     (layer,) = layers_of(Graph(mod["main"], mod), Chooser(machine_of(HOST)))
     assert layer.conv.op.strides == (4, 4), "a phase, of one tap, for each output"
-    x = net.rng.standard_normal(net.shape).astype("float32")
-    (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    got = compiled(model)(tvm.runtime.tensor(x)).numpy()
-    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
+    assert_same_as_onnx_runtime(model, net.shape, atol=1e-5)
 
 
 def test_weights_that_are_not_constant_are_left_alone():

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
 import tvm
 from onnx_net import Net
-from quick_network import compiled
+from onnx_runtime import assert_same_as_onnx_runtime
 from relax_helpers import operators
 from tvm import relax
 
@@ -58,13 +57,7 @@ def widths_of_resizes(mod):
 
 
 def assert_equal(net, output, shapes, tolerance=1e-5):
-    model = net.model(output)
-    run, reference = compiled(model), onnxruntime.InferenceSession(model.SerializeToString())
-    for shape in shapes:
-        x = net.rng.standard_normal(shape).astype(net.dtype)
-        (expected,) = reference.run(None, {"x": x})
-        got = run(tvm.runtime.tensor(x)).numpy()
-        np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+    assert_same_as_onnx_runtime(net.model(output), *shapes, of_largest=tolerance)
 
 
 @pytest.mark.parametrize(
