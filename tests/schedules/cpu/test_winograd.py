@@ -23,7 +23,7 @@ from kernel import (
     has_output,
     square,
 )
-from tvm import tirx
+from tvm import te, tirx
 
 from tvm_deconv.algebra.geometry import (
     Axis,
@@ -488,38 +488,59 @@ def test_a_transform_goes_along_one_axis_at_a_time_and_reads_the_input_where_it_
     assert {"x", "spread", "columns", "inverted"} <= loaded
 
 
-def prefetched_outputs(block, lanes=16, unroll=1):
-    """Elements (channel, row, column) of y that are prefetched for 8 -> 8 channels, 8 x 128."""
+def input_added(y):
+    """y + x, for a layer whose output is as large as its input."""
+    found = y
+    while found.op.input_tensors:
+        found = found.op.input_tensors[0]
+    return te.compute(y.shape, lambda *place: y(*place) + found(*place), "sum")
+
+
+def prefetched(block, lanes=16, unroll=1):
+    """Elements (channel, row, column) of x and of x + layer(x) that are prefetched to be stored.
+
+    The layer is of 8 -> 8 channels, 8 x 128. What of x is fetched to be transformed has a place of
+    the input channel ``ic``.
+    """
     conv = ConvTranspose2d(8, 8, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 1))
     tile = WinogradTile(lanes, 32 // lanes, 4, (4, 4), (1, 32), block, unroll=unroll)
-    func, _ = function("winograd", conv, (1, 8, 128), parameters=tile)
+    func, _ = function("winograd", conv, (1, 8, 128), parameters=tile, epilogue=input_added)
     loops, places = {}, []
     tvm_ffi.structural_walk(
         func.body, (tirx.For, lambda loop: loops.update({loop.loop_var: loop.extent}))
     )
 
     def note(call):
-        if call.op.same_as(tvm.ir.Op.get("tirx.prefetch")) and int(call.args[1]) == 1:
-            places.append(call.args[0].args[0].indices[1:])
+        if call.op.same_as(tvm.ir.Op.get("tirx.prefetch")):
+            load = call.args[0].args[0]
+            names = {var.name for index in load.indices for var in free(index)}
+            if load.source.name in ("x", "sum") and "ic" not in names:
+                places.append((load.source.name, load.indices[1:]))
+
+    def free(index):
+        return tirx.analysis.undefined_vars(index)
 
     tvm_ffi.structural_walk(func.body, (tvm.ir.Call, note))
-    found = set()
-    for place in places:
-        used = {var for index in place for var in tirx.analysis.undefined_vars(index)}
+    found = {}
+    for name, place in places:
+        used = {var for index in place for var in free(index)}
         for values in product(*(range(int(loops[var])) for var in used)):
             at = dict(zip(used, values, strict=True))
-            found.add(tuple(int(edit.bind(index, at)) for index in place))
+            elements = found.setdefault(name, set())
+            elements.add(tuple(int(edit.bind(index, at)) for index in place))
     return found
 
 
 @pytest.mark.parametrize(
     ("lanes", "unroll"), [(16, 1), (16, 4), (8, 1)], ids=["in turns", "in few turns", "at once"]
 )
-def test_all_lines_of_a_blocks_outputs_are_prefetched(lanes, unroll, monkeypatch):
+def test_all_lines_of_a_blocks_outputs_and_of_a_residual_are_prefetched(lanes, unroll, monkeypatch):
     lines = set(product(range(8), range(8), range(0, 128, 16)))
-    assert lines <= prefetched_outputs(4, lanes, unroll)
+    found = prefetched(4, lanes, unroll)
+    assert lines <= found["sum"]
+    assert lines <= found["x"]
     monkeypatch.setattr(products, "MOST_FETCHED", 127)
-    assert not prefetched_outputs(4, lanes, unroll)
+    assert not prefetched(4, lanes, unroll)
 
 
 @given(st.integers(1, 300), st.integers(1, 130), st.integers(1, 600))
