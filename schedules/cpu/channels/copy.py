@@ -12,7 +12,7 @@ from tvm_deconv.schedules.tir.edit import index
 from tvm_deconv.schedules.tir.writing import fill, named
 
 from .strip import LINE, Strip
-from .tile import copied_rows, row_pitch
+from .reach import row_pitch
 
 # Channels of the input that are fetched ahead of those that are copied.
 _CHANNELS_AHEAD = 4
@@ -23,7 +23,7 @@ def copy_input(strip: Strip) -> None:
     conv, x, copied, count = strip.conv, strip.x, strip.copied, strip.copied_columns
     down, inputs = conv.step[0], conv.group_inputs
     _, _, height, width = x.shape
-    (above, _), (left, _) = conv.h.halo, conv.w.halo
+    above, left = strip.above, strip.reach.first_column
     before, after = edit.border_of(index(left), count, width)
     before, after = named(before), named(after)
     zero = tirx.const(0, "float32")
@@ -31,7 +31,7 @@ def copy_input(strip: Strip) -> None:
     pitch = row_pitch(conv)
     with (
         T.serial(index(0), index(inputs)) as channel,
-        T.serial(index(0), index(copied_rows(conv, strip.tile.whole_rows))) as row,
+        T.serial(index(0), index(strip.reach.copied_rows(strip.tile.whole_rows))) as row,
     ):
         to = named((row * inputs + channel) * count)
         inside = row if pitch == down else row // pitch * down + row % pitch

@@ -16,7 +16,8 @@ from tvm_deconv.schedules.cpu.tiling_space import (
 )
 from tvm_deconv.schedules.variant import Sizes
 
-from .tile import PixelTile, copied_columns, copied_rows
+from .reach import reach_of
+from .tile import PixelTile
 
 # Multiply-adds of a phase written out.
 _MOST_WRITTEN_OUT = 4096
@@ -85,7 +86,8 @@ class PixelSpace:
         blocks = None if width is None else blocks_of(conv.w, conv.step[1], width)
         if blocks is not None:
             whole = ceil_div(blocks, tile.columns) * tile.columns
-            plane = copied_rows(conv, tile.whole_rows) * copied_columns(conv, whole)
+            reach = reach_of(conv, sizes, tile.lines, tile.columns)
+            plane = reach.copied_rows(tile.whole_rows) * reach.copied_columns(whole)
             scratch = 4 * plane * conv.group_inputs
             costs += [
                 waste("columns", blocks, whole),

@@ -7,6 +7,7 @@ from typing import Any
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 
+from .reach import Reach
 from .tile import PixelTile
 
 # Numbers of a cache line.
@@ -17,7 +18,8 @@ LINE = 16
 class Strip:
     """A strip of rows of one group and picture, or its share of the output channels.
 
-    ``batch``, ``group`` and ``top``, its first block row, say which one. ``x``, ``weights`` and
+    ``batch``, ``group`` and ``top``, its first block row, say which one. What is copied of the input
+    begins ``above`` rows from that block row's and at ``reach.first_column``. ``x``, ``weights`` and
     ``out`` are the function's buffers, all others are scratch of this piece alone:
 
     - ``copied`` has (row, channel, column) of the input, ``row`` numbers in a row of all channels
@@ -35,6 +37,8 @@ class Strip:
     batch: Any
     group: Any
     top: Any
+    reach: Reach
+    above: Any
     block_rows: Any
     column_tiles: Any
     copied: Any

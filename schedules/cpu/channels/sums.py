@@ -16,8 +16,8 @@ from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index
 from tvm_deconv.schedules.tir.writing import broadcast, known, named, places, simplified
 
+from .reach import row_pitch, taps_inside
 from .strip import LINE, Strip
-from .tile import row_pitch
 
 # Input channels whose weights are fetched ahead, some pages of memory. 1024->512 channels of 4x4
 # in tiles of 16 pixels take 0.90 ms with 32 of them and 0.86 with 128.
@@ -168,12 +168,26 @@ def _fetch_outputs(strip: Strip, at: _Tile) -> None:
         lines()
 
 
+def _taps(strip: Strip, at: _Tile) -> list[tuple[Any, Any]]:
+    """The first tap that is computed and how many are, along height and width."""
+    conv, tile, (_, _, height, width) = strip.conv, strip.tile, strip.x.shape
+    axes = [
+        (conv.h, at.phase[0], conv.step[0], height, strip.top + at.y, tile.lines),
+        (conv.w, at.phase[1], conv.step[1], width, at.x, tile.columns),
+    ]
+    if strip.reach.share == 1:
+        return [(index(0), index(len(axis.taps(phase)))) for axis, phase, *_ in axes]
+    ends = [tuple(map(named, taps_inside(*axis))) for axis in axes]
+    return [(first, named(end - first)) for first, end in ends]
+
+
 def _reduce(strip: Strip, at: _Tile, runs: dict[int, int], registers: _Registers) -> None:
     """for taps: for input channels of the block: registers += weights * inputs."""
     tile, conv, lanes = strip.tile, strip.conv, strip.tile.lanes
     h, w, right, pitch = conv.h, conv.w, conv.step[1], row_pitch(conv)
     fh, fw = at.phase
-    above, left = h.first_offset(fh) - h.halo[0], w.first_offset(fw) - w.halo[0]
+    above = h.first_offset(fh) - strip.above
+    left = w.first_offset(fw) - strip.reach.first_column
     begin = named(at.block * tile.inputs)
     fetches = _Fetches.of(strip, at, begin)
     place = (at.y * pitch + above) * strip.row + begin * strip.copied_columns
@@ -181,10 +195,9 @@ def _reduce(strip: Strip, at: _Tile, runs: dict[int, int], registers: _Registers
     inputs: Any = index(min(tile.inputs, conv.group_inputs))
     if conv.group_inputs % tile.inputs and strip.blocks > 1:
         inputs = tirx.min(inputs, conv.group_inputs - begin)
-    with (
-        T.serial(index(0), index(len(h.taps(fh)))) as th,
-        T.serial(index(0), index(len(w.taps(fw)))) as tw,
-    ):
+    (first_th, rows), (first_tw, columns) = _taps(strip, at)
+    with T.serial(index(0), rows) as later_th, T.serial(index(0), columns) as later_tw:
+        th, tw = first_th + later_th, first_tw + later_tw
         source = named(place + th * h.tap_step * strip.row + tw * w.tap_step)
         tap = [strip.group, at.number, index(fh), index(fw), th, tw]
 

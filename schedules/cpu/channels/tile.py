@@ -15,6 +15,8 @@ from tvm_deconv.schedules.cpu.tiling_cycles import BYTES_A_CYCLE
 from tvm_deconv.schedules.typical import typical
 from tvm_deconv.schedules.variant import Sizes
 
+from .reach import Reach, reach_of
+
 _MOST_VECTORS, _MOST_PIXELS = 4, 30
 _ROWS = (*range(1, 17), 20, 24, 28, 32)
 
@@ -97,21 +99,6 @@ class PixelTile:
         return self.vectors * self.lines * self.columns
 
 
-def copied_rows(conv: ConvTranspose2d, rows: int) -> int:
-    """Rows of the input that ``rows`` block rows read; those that no tap reads are left out."""
-    return (rows - 1) * row_pitch(conv) + 1 + conv.h.halo_extent
-
-
-def row_pitch(conv: ConvTranspose2d) -> int:
-    """Copied rows from those of one block row to the next."""
-    return min(conv.step[0], conv.h.halo_extent + 1)
-
-
-def copied_columns(conv: ConvTranspose2d, columns: int) -> int:
-    """Columns of the input that ``columns`` block columns read."""
-    return (columns - 1) * conv.step[1] + 1 + conv.w.halo_extent
-
-
 def choose_pixels(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> PixelTile:
     """Tile sizes for a layer."""
     register = min(
@@ -129,29 +116,31 @@ def pixel_cycles(
     """Cycles of the busiest thread that the model expects; a free size counts as a typical one."""
     threads = machine.threads if tile.parallel else 1
     heights, widths = _typical(conv, sizes)
+    reach = reach_of(conv, sizes, tile.lines, tile.columns)
     found = []
     for height, width in product(heights, widths):
         strips = -(-height // tile.whole_rows)
         pieces = (sizes.batch or 1) * strips * conv.groups * tile.splits
         whole = min(height, tile.whole_rows)
-        found.append(-(-pieces // threads) * _piece_cycles(conv, tile, whole, width, machine))
+        found.append(-(-pieces // threads) * _piece_cycles(reach, tile, whole, width, machine))
     return fmean(found)
 
 
 def _piece_cycles(
-    conv: ConvTranspose2d, tile: PixelTile, rows: int, columns: int, machine: CpuMachine
+    reach: Reach, tile: PixelTile, rows: int, columns: int, machine: CpuMachine
 ) -> float:
     """Cycles of one strip of so many block rows and columns, for one share of its channels."""
+    conv = reach.conv
     inputs, phases = conv.group_inputs, conv.h.stride * conv.w.stride
     tiles = -(-conv.group_outputs // tile.channels) // tile.splits
     places = -(-rows // tile.lines) * -(-columns // tile.columns)
     taps = conv.h.useful_taps * conv.w.useful_taps
     blocks = -(-inputs // tile.inputs)
-    sums = tiles * places * inputs * taps * _step_cycles(tile, machine)
+    sums = reach.share * tiles * places * inputs * taps * _step_cycles(tile, machine)
     costs = _costs_of(machine)
     sums += tiles * places * phases * tile.sums * blocks * costs.carry
     outputs = tiles * tile.channels * rows * columns * phases
-    copied = inputs * copied_rows(conv, rows) * copied_columns(conv, columns)
+    copied = inputs * reach.copied_rows(rows) * reach.copied_columns(columns)
     store = costs.store + costs.interleave * (conv.w.stride > 1)
     moved = (store * outputs + costs.copy * copied) / tile.lanes
     weights = 4 * tiles * tile.channels * inputs * taps
@@ -195,6 +184,7 @@ def _register_cost(
     heights, widths = _typical(conv, sizes)
     cost = _step_cycles(tile, machine) / (tile.lines * tile.columns * tile.channels)
     cost *= _waste(heights, tile.lines) * _waste(widths, tile.columns)
+    cost *= reach_of(conv, sizes, tile.lines, tile.columns).share
     cost *= round_up(conv.group_outputs, tile.channels) / conv.group_outputs
     return round(cost, 6), tile.lines, tile.sums
 
@@ -203,6 +193,7 @@ def _strips(
     conv: ConvTranspose2d, sizes: Sizes, register: PixelTile, machine: CpuMachine
 ) -> Iterator[PixelTile]:
     heights, widths = _typical(conv, sizes)
+    reach = reach_of(conv, sizes, register.lines, register.columns)
     tiles = -(-conv.group_outputs // register.channels)
     splits = [n for n in range(1, 4 * machine.threads + 1) if tiles % n == 0]
     work = conv.multiply_adds(
@@ -212,8 +203,8 @@ def _strips(
     taps = conv.h.useful_taps * conv.w.useful_taps
     most = max(heights)
     for rows in sorted({min(round_up(n, register.lines), most) for n in (*_ROWS, most)}):
-        plane = copied_rows(conv, round_up(rows, register.lines))
-        plane *= copied_columns(conv, round(fmean(widths)))
+        plane = reach.copied_rows(round_up(rows, register.lines))
+        plane *= reach.copied_columns(round(fmean(widths)))
         near = machine.l2_bytes // 2 // (4 * (plane + taps * register.channels))
         parts = -(-conv.group_inputs // max(near, _LEAST_INPUTS))
         inputs = -(-conv.group_inputs // parts)

@@ -33,12 +33,14 @@ from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 from tvm_deconv.schedules.tir.writing import known, named, simplified
+from tvm_deconv.schedules.variant import Sizes
 
 from .copy import copy_input
+from .reach import reach_of
 from .store import store_tile
 from .strip import LINE, Strip
 from .sums import add_phase
-from .tile import PixelTile, copied_rows
+from .tile import PixelTile
 
 
 def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: PixelTile) -> tirx.PrimFunc:
@@ -76,8 +78,10 @@ def _write_strips(
     loop = T.parallel if tile.parallel else T.serial
     column_tiles = named(tirx.ceildiv(block_columns, index(tile.columns)))
     block_rows = named(block_rows)
-    read = column_tiles * (tile.columns * right) + conv.w.halo_extent
-    copied_columns = named(_pitch(simplified(read - (right - 1))))
+    sizes = Sizes(None, known(height), known(width))
+    reach = reach_of(conv, sizes, tile.lines, tile.columns)
+    read = simplified(reach.copied_columns(column_tiles * tile.columns))
+    copied_columns = named(_pitch(read))
     row = named(copied_columns * conv.group_inputs)
     row_of_sums = named(column_tiles * (tile.columns * conv.w.stride))
     strips = named(strips)
@@ -90,7 +94,7 @@ def _write_strips(
         top = named(which * rows)
         # Scratch is in the workspace, where its scope puts it: in the default one it may share the
         # storage of the accumulators, which LLVM then cannot keep in registers.
-        copied = T.alloc_buffer((row * copied_rows(conv, rows),), "float32", scope="local")
+        copied = T.alloc_buffer((row * reach.copied_rows(rows),), "float32", scope="local")
         size = row_of_sums * (conv.h.stride * rows)
         kept = tiles if conv.group_inputs > tile.inputs else 1
         # The last square that is transposed may reach beyond the last row.
@@ -107,6 +111,8 @@ def _write_strips(
             batch=n,
             group=group,
             top=top,
+            reach=reach,
+            above=named(reach.first_row(top)),
             block_rows=block_rows,
             column_tiles=column_tiles,
             copied=copied,
