@@ -137,6 +137,16 @@ def test_register_tiles_of_known_sizes_waste_little(mcpu, size):
     assert tile.sums >= 7
 
 
+@pytest.mark.parametrize("mcpu", ["haswell", "skylake-avx512", "znver5"])
+@pytest.mark.parametrize(("channels", "size"), [((32, 64), 256), ((64, 64), 540), ((16, 24), 320)])
+def test_strips_of_large_maps_stay_in_the_level_2_cache(mcpu, channels, size):
+    # What is read for each tile of channels is no whole map, even if no row is copied twice then.
+    machine = cpu_machine(resolve_target({"kind": "llvm", "mcpu": mcpu, "num-cores": 1}))
+    conv = ConvTranspose2d(*channels, Axis(3, 1, 1, 1), Axis(3, 1, 1, 1), step=(2, 2))
+    tile = choose_pixels(conv, Sizes(1, size, size), machine)
+    assert 4 * (2 * tile.rows + 1) * size * tile.inputs <= machine.l2_bytes
+
+
 def fetched_lines(conv, shape, tile):
     """Cache lines of weights that are fetched in each phase of the first tile of channels."""
     func, _ = function("channels", conv, shape, parameters=tile)

@@ -19,6 +19,7 @@ from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.cpu.tiling import blocks_of
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.variant import Sizes
+from tvm_deconv.targets import resolve_target
 
 CHANNELS = VARIANTS["channels"]
 
@@ -93,9 +94,11 @@ def test_the_share_of_taps_and_the_rows_that_are_copied(dilation, size, share, r
     assert free.copied_rows(size) == size + 2 * dilation
 
 
-def test_a_branch_with_dilation_12_over_16x16_is_computed_by_channels():
+@pytest.mark.parametrize("mcpu", ["haswell", "skylake-avx512", "znver5"])
+def test_a_branch_with_dilation_12_over_16x16_is_computed_by_channels(mcpu):
     axis = plain(3, 12, 12)
-    conv, machine = ConvTranspose2d(512, 256, axis, axis), cpu_machine(HOST)
+    target = resolve_target({"kind": "llvm", "mcpu": mcpu})
+    conv, machine = ConvTranspose2d(512, 256, axis, axis), cpu_machine(target)
     found = choose(conv, Sizes(1, 16, 16), "float32", machine)
     assert found.variant is CHANNELS
     tile = found.parameters
