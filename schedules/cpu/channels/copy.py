@@ -11,8 +11,8 @@ from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index
 from tvm_deconv.schedules.tir.writing import fill, named
 
-from .strip import LINE, Strip
 from .reach import row_pitch
+from .strip import LINE, Strip
 
 # Channels of the input that are fetched ahead of those that are copied.
 _CHANNELS_AHEAD = 4

@@ -59,9 +59,7 @@ class Reach:
         return self._border_left_out(read, self.width, self._least_column)
 
     def first_row(self, top: Any) -> Any:
-        """Where the rows copied for a strip begin, from the input row of its block row ``top`` on.
-
-        """
+        """The first row copied for a strip, counted from that of its block row ``top``."""
         first, least = self.conv.h.halo[0], self._least_row
         if least is None:
             return first

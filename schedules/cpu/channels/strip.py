@@ -18,9 +18,10 @@ LINE = 16
 class Strip:
     """A strip of rows of one group and picture, or its share of the output channels.
 
-    ``batch``, ``group`` and ``top``, its first block row, say which one. What is copied of the input
-    begins ``above`` rows from that block row's and at ``reach.first_column``. ``x``, ``weights`` and
-    ``out`` are the function's buffers, all others are scratch of this piece alone:
+    ``batch``, ``group`` and ``top``, its first block row, say which one. What is copied of the
+    input begins ``above`` rows from those of ``top`` on, at the column ``reach.first_column``.
+    ``x``, ``weights`` and ``out`` are the function's buffers, all others are scratch of this piece
+    alone:
 
     - ``copied`` has (row, channel, column) of the input, ``row`` numbers in a row of all channels
       and ``copied_columns`` in one of a channel;

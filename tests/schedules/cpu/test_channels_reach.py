@@ -1,4 +1,4 @@
-"""``channels`` where kernels are as wide as the picture: taps that read only padding are left out."""
+"""``channels`` where kernels are as wide as the picture: no taps that read only padding."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def plain(kernel, dilation, pad):
 
 @st.composite
 def wide_axes(draw):
-    """Of plain convolutions with dilations, and of deconvolutions with kernels of several blocks."""
+    """Of plain convolutions with dilations, and deconvolutions with kernels of several blocks."""
     kernel = draw(st.integers(2, 5))
     if draw(st.booleans()):
         dilation = draw(st.integers(2, 9))
