@@ -70,6 +70,10 @@ _PAGE, _WAYS, _ALIASED = 4096, 12, 1.4
 # To store a vector of outputs with a test for channels beyond the last: with one input channel and
 # 3x3 taps tiles that do not divide the channels take 1.1 to 1.4 times as long.
 _TESTED = 2.0
+# Of a vector of a tile's row. Tiles of few channels by many vectors store few rows at a time, for
+# which memory is slower: 1x1, 16->64 at 180x320, takes 1.0, 1.1, 1.3 and 1.4 times as long in tiles
+# of 2 to 5 vectors (one thread), at 90x160 as long in all of them.
+_VECTOR = 0.25
 
 
 def _costs_of(machine: CpuMachine) -> _Costs:
@@ -114,10 +118,12 @@ def _beside_winograd(conv: ConvTranspose2d, machine: CpuMachine) -> float:
     Measured on an Intel Xeon (Emerald Rapids), where 11 lines, convolutions of 3 to 11 taps
     and deconvolutions with strides 2 to 8, of 32 to 512 channels, take 1.1 to 2.2 times as long.
     Of one tap there is no such form, and 1x1 layers take what the model says. Deconvolutions of one
-    tap in a phase do on Zen 5; on Intel's the choice of 12 was measured with this factor.
+    tap in a phase do on Zen 5; on Intel's the choice of 12 to 32 channels and more was measured
+    with this factor.
     """
     taps = max(conv.h.max_taps, conv.w.max_taps)
-    is_slow = taps > 1 or (conv.strides != (1, 1) and not machine.is_zen5)
+    many = conv.strides != (1, 1) and conv.group_outputs >= machine.lanes
+    is_slow = taps > 1 or (many and not machine.is_zen5)
     return 1.4 if machine.has_wide_avx512 and is_line(conv) and is_slow else 1.0
 
 
@@ -212,7 +218,8 @@ def _wide_cycles(
     far = costs.row * tile.vectors * input_rows * (near > machine.l1_bytes)
     starved = max(1.0, costs.sums / tile.accumulators(conv))
     loads = tile.vectors * input_rows * starts + weight_loads
-    cycles = (max(fmas * starved, slots + weight_loads + far) + costs.load * loads) / fmas
+    cycles = max(fmas * starved, slots + weight_loads + far)
+    cycles = (cycles + costs.load * loads + _VECTOR * tile.vectors * input_rows) / fmas
     products = conv.group_inputs * down * conv.w.useful_taps / tile_phases
     tested = _TESTED if conv.group_outputs % tile.channels else 0.0
     return cycles + tested / products
