@@ -111,6 +111,11 @@ def blocks_of(axis: Axis, step: int, size: int) -> int:
     return max(1, stepped(axis.blocks(size), step))
 
 
+def distinct_rows(conv: ConvTranspose2d) -> int:
+    """Rows of the input that the phases of a block read together."""
+    return conv.h.halo_extent // max(conv.h.tap_step, 1) + 1
+
+
 def round_up(size: int, unit: int) -> int:
     """The next multiple of ``unit``: of numbers alone, for loops over thousands of tiles."""
     return -(-size // unit) * unit

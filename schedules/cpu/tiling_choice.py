@@ -21,7 +21,7 @@ from .tiling import (
     lanes_of,
     round_up,
 )
-from .tiling_cycles import strip_cost, tile_cost
+from .tiling_cycles import is_aliased, strip_cost, tile_cost
 
 # The inner loop is written out in full. Beyond this many multiply-adds it no longer fits the
 # level-1 instruction cache (about 8 bytes each in 32 KiB), and compiling it takes seconds.
@@ -179,7 +179,7 @@ def _fits_unrolled(conv: ConvTranspose2d, tile: RegisterTile, machine: CpuMachin
     weights = accumulators // tile.vectors * conv.h.max_taps * conv.w.max_taps
     spilled = 4 * weights * tile.lanes // tile.weights_per_load(conv, machine)
     most = machine.l1_bytes // (16 if machine.has_few_registers else 4)
-    if conv.group_inputs == 1 and spilled > most:
+    if conv.group_inputs == 1 and (machine.has_wide_avx512 or spilled > most):
         return False
     if accumulators * conv.h.max_taps * conv.w.max_taps > _MAX_UNROLLED:
         return False
@@ -200,7 +200,8 @@ def _strips(
     """Strips whose input, and sums if they are kept in scratch, stay in the level-2 cache.
 
     A single row is also cut into as many blocks of columns as there are threads: there are no other
-    rows to share, and every thread that takes a part of the channels copies all of the input.
+    rows to share, and every thread that takes a part of the channels copies all of the input. Where
+    channels would lie whole pages apart, rows are also cut into one block more.
     """
     channel_tiles = -(-conv.group_outputs // tile.channels)
     tiles = -(-columns // tile.columns)
@@ -212,6 +213,9 @@ def _strips(
             column_bytes = in_bytes + machine.sum_bytes * height * sums
             affordable = (machine.l2_bytes // column_bytes - conv.w.halo_extent) // tile.columns
             blocks = -(-tiles // max(affordable, 1))
-            yield Strip(height, -(-tiles // blocks), split)
+            strip = Strip(height, -(-tiles // blocks), split)
+            yield strip
+            if machine.has_wide_avx512 and is_aliased(conv, tile, strip, machine):
+                yield Strip(height, -(-tiles // (blocks + 1)), split)
             if max_rows == 1:
                 yield Strip(height, -(-tiles // round_up(blocks, machine.threads)), split)

@@ -199,7 +199,8 @@ def test_revd2_reads_its_inputs_without_a_modulo():
 
 @pytest.mark.parametrize("channels", [(64, 64), (32, 1)])
 def test_the_machine_model_knows_what_each_order_costs(channels):
-    # Measured on Zen 4: all slower than REVD2, STRD by the zeros and REVD by the modulo.
+    # Measured on Zen 4: all slower than REVD2, STRD by the zeros and REVD by the modulo. With one
+    # output channel TDC takes 2.3 times as long on Zen 5, where loads decide.
     conv = ConvTranspose2d(*channels, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 3))
     sizes, machine = Sizes(1, 224, 224), cpu_machine(HOST)
 
@@ -207,7 +208,7 @@ def test_the_machine_model_knows_what_each_order_costs(channels):
         variant = VARIANTS[name]
         return variant.cycles(conv, sizes, variant.choose(conv, sizes, machine), machine)
 
-    assert 1 < cycles("tdc") / cycles("revd2") < 2
+    assert 1 < cycles("tdc") / cycles("revd2") < 2.5
     assert 1.5 < cycles("stdd") / cycles("revd2") < 3
     assert cycles("revd") / cycles("revd2") > 1.2
     assert cycles("strd") / cycles("revd2") > 8

@@ -11,7 +11,7 @@ from statistics import fmean
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.cpu.tiling import MIN_WORK_PER_THREAD, blocks_of, lanes_of, round_up
-from tvm_deconv.schedules.cpu.tiling_cycles import BYTES_A_CYCLE
+from tvm_deconv.schedules.cpu.tiling_cycles import bytes_a_cycle
 from tvm_deconv.schedules.typical import typical
 from tvm_deconv.schedules.variant import Sizes
 
@@ -47,8 +47,9 @@ class _Costs:
 _COSTS = _Costs(0.8, 0.03, 7.0, 16.0, 2.0, 8)
 # Of an Intel Xeon (model 207), one thread: deconvolutions of kernel 2 and stride 2 of 64 to 512
 # channels store a vector in 22 to 40 more, of volumes in 90 to 105, where lines of output come from
-# memory. With 55 the faster one of this and ``revd2`` is taken of all 12 that were measured.
-_COSTS_OF_WIDE_AVX512 = replace(_COSTS, interleave=55.0)
+# memory. With 55 the faster one of this and ``revd2`` is taken of all 12 that were measured. Zen 5
+# starts shuffles beside what else it does: of twelve such layers, phases take nothing more there.
+_COSTS_OF_INTEL = replace(_COSTS, interleave=55.0)
 # Of AVX2, fitted to 17 layers: code for Haswell on an Intel Xeon (Emerald Rapids), one thread.
 # Haswell's latency is 5 cycles.
 _COSTS_OF_FEW_REGISTERS = _Costs(1.0, 0.05, 5.5, 20.0, 2.0, 10)
@@ -57,7 +58,7 @@ _COSTS_OF_FEW_REGISTERS = _Costs(1.0, 0.05, 5.5, 20.0, 2.0, 10)
 def _costs_of(machine: CpuMachine) -> _Costs:
     if machine.has_few_registers:
         return _COSTS_OF_FEW_REGISTERS
-    return _COSTS_OF_WIDE_AVX512 if machine.has_wide_avx512 else _COSTS
+    return _COSTS_OF_INTEL if machine.has_wide_avx512 and not machine.is_zen5 else _COSTS
 
 
 # Input channels whose weights are worth another round over the sums.
@@ -153,13 +154,17 @@ def _piece_cycles(
         # is left if it fills the cache. 3x3 stride 2 32->64 from 256x256 takes 4.8 ms in one strip
         # and 3.2 in any of 3 to 30 rows (Zen 5, one thread).
         missing = min(1.0, 2 * near / machine.l2_bytes - 1)
-        moved += missing * 4 * copied * tiles / BYTES_A_CYCLE
+        moved += missing * 4 * copied * tiles / bytes_a_cycle(machine)
     elif blocks > 1:
         far += 4 * copied + (2 * blocks * kept if near + kept > machine.l2_bytes else 0)
     if weights + 4 * copied > machine.l2_bytes:
         far += weights
+        # Those of a phase, and of the next one, which are fetched ahead: they are read once for
+        # each tile of pixels, and had better stay.
+        at_once = 4 * 2 * tile.channels * taps // phases * tile.inputs
+        far += weights * (places - 1) * (at_once >= machine.l2_bytes)
     # All that is left of it is fetched ahead.
-    return max(sums + moved, far / BYTES_A_CYCLE)
+    return max(sums + moved, far / bytes_a_cycle(machine))
 
 
 def _step_cycles(tile: PixelTile, machine: CpuMachine) -> float:

@@ -49,9 +49,10 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     # Weights of a tap that do not fit the level-1 cache come from level 2 for every output.
     per_vector = 1.3 if 4 * conv.group_inputs * tile.channels <= machine.l1_bytes else 2.5
     products = conv.group_inputs * (0.7 + per_vector * max(1, tile.channels // tile.lanes))
-    # Of phases a vector of outputs is transposed and interleaved: 82 and more on an Intel Xeon
-    # (model 207), for kernel 2 and stride 2 of 64 to 512 channels.
-    store = 80 * conv.group_outputs / tile.lanes * (conv.w.stride > 1 and machine.has_wide_avx512)
+    # A vector of outputs is transposed: 31 and more on Zen 5 for 1x1 layers. Of phases it is also
+    # interleaved: 82 and more on an Intel Xeon (model 207), kernel 2, stride 2, 64 to 512 channels.
+    transposed = 80.0 if conv.w.stride > 1 else 30.0
+    store = transposed * conv.group_outputs / tile.lanes * machine.has_wide_avx512
     return outputs * (3 * tests + hits * products + store) + weight_cycles(conv, tile, machine)
 
 

@@ -235,13 +235,15 @@ def _blocks(conv: ConvTranspose2d, machine: CpuMachine) -> list[int]:
     One only where it has more than four phases. Measured on an Intel Xeon (Emerald Rapids), one
     thread: 28 -> 3 channels with a shuffle by 3 take 0.87 of the time one by one, 64 -> 32 channels
     behind a resize by 2 1.03; 28 -> 28 channels take 0.91 with blocks of 14. Blocks of 8 fit its
-    register tiles of 2 x 8: 3x3 64 -> 64 at 128x128 takes 0.87; on Zen 4 nobody measured them.
+    register tiles of 2 x 8: 3x3 64 -> 64 at 128x128 takes 0.87; on Zen 4 nobody measured them, and
+    those of 32 on Zen 5 only (``cycles``).
     """
     outputs = conv.group_outputs
     few = {1} if conv.h.stride * conv.w.stride > 4 else set()
     half = {-(-outputs // 2)} if outputs % 16 else set()
     eight = {8} if machine.loads_per_multiply_add == 1 else set()
-    return sorted({n for n in {4, 16, 64} | eight | few | half if n < outputs} | {outputs})
+    more = {32} if machine.is_zen5 else set()
+    return sorted({n for n in {4, 16, 64} | eight | more | few | half if n < outputs} | {outputs})
 
 
 def _splits(conv: ConvTranspose2d, block: int, machine: CpuMachine) -> list[int]:

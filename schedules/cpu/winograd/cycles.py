@@ -35,7 +35,10 @@ class StageCycles:
 
     The others are bytes in a cycle: of ``weights``, which are prefetched, and of ``scratch``, each
     between a core and the level-3 cache and between a core and memory; and of scratch in the
-    level-2 cache ``loads``. Of that cache ``near`` times what may be counted on is.
+    level-2 cache ``loads``. Of that cache ``near`` times what may be counted on is. Products, of
+    which all points are read in turn, count ``scattered`` times beyond it. If ``far_part`` is not
+    0, one of so many parts of the level-3 cache counts, and of a strip that takes more only what is
+    too much comes from memory.
     """
 
     read: float
@@ -54,6 +57,8 @@ class StageCycles:
     scratch: tuple[float, float]
     loads: float
     near: int = 1
+    scattered: int = 1
+    far_part: int = 0
 
 
 # Of one Zen 4 core (EPYC, AVX-512), fitted to the times of 120 tiles for ten layers, plain,
@@ -103,10 +108,23 @@ _INTEL = replace(
 # what it takes first 3 % slower than the best on average; with Zen 4's numbers 23 % and 6 %.
 _INTEL_LINES = replace(_AVX512_LINES, transform=3, unfetched=18, scratch=(6, 4), near=2)
 
-# Pictures on Zen 5 (EPYC, family 26 model 2) fare with Intel's. Beside programs that fill the
-# level-3 cache a strip of 10 MB took 1.5 times as long as one of 0.5; on an idle machine they are
-# equal, and nearest r2 256->256, two threads, takes 1.2 times as long where small strips are
-# preferred.
+# Pictures on Zen 5 (EPYC, family 26 model 2) fare with Intel's but for this, by 555 tiles for 22
+# layers, two threads of an idle machine: of the tiles of a layer the first is 0.3 % slower than the
+# best on average, with Intel's numbers 1.7. Shuffles start beside what else a core does. What is
+# transformed is read in order by each block of channels, so it comes ahead of its use from the
+# level-3 cache; products lie in a place for each point, and do not. So blocks of not too many
+# channels are faster: 256->256 behind a resize by 2 takes 0.88 of the time with 32 in place of 64.
+# The level-3 cache is everybody's: half of a core's share counts. Volumes were not measured.
+_ZEN5 = replace(
+    _INTEL,
+    deal=0.5,
+    split_transform=6,
+    split_invert=3,
+    interleave=0.5,
+    scratch=(30, 8),
+    scattered=6,
+    far_part=2,
+)
 # Of lines there the shuffles are as for pictures: of 46 tiles of five lines, beside other programs,
 # the first is 3.7 % slower than the fastest on average, which was 5.7.
 _ZEN5_LINES = replace(_INTEL_LINES, deal=1.3, interleave=1.4)
@@ -155,12 +173,17 @@ _BUSY, _BUSY_WIDE = 8, 8.25
 _CROWDED_BY_SLICES = 2
 
 
-def cycles_of(machine: CpuMachine, line: bool) -> StageCycles:
-    """Those of the machine's kind, for lines or for pictures."""
+def cycles_of(machine: CpuMachine, line: bool, deep: bool = False) -> StageCycles:
+    """Those of the machine's kind, for lines or for pictures.
+
+    ``deep`` says that the tiles have the depth of a volume as an axis.
+    """
     if machine.has_few_registers:
         return _AVX2_LINES if line else _AVX2
+    if machine.is_zen5 and not deep:
+        return _ZEN5_LINES if line else _ZEN5
     if machine.has_wide_avx512:
-        return (_ZEN5_LINES if machine.is_zen5 else _INTEL_LINES) if line else _INTEL
+        return _INTEL_LINES if line else _INTEL
     return _AVX512_LINES if line else _AVX512
 
 
@@ -196,7 +219,7 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     lines = d.tiles * h.tiles * layout.residues
     tile_vectors = lines * layout.output_chunks * d.outputs
     line = is_line(conv)
-    takes = cycles_of(machine, line)
+    takes = cycles_of(machine, line, layout.depth_slices is not None)
 
     deal = takes.read + takes.deal * _shuffles(w.unit)
     # What a row begins and ends with takes about as long as one more vector of tiles.
@@ -235,7 +258,14 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     written_and_read = (1 + blocks) * transformed + 2 * blocks * products
     crowding = 0 if layout.depth_slices is None else _CROWDED_BY_SLICES
     moved += _stream(
-        resident, written_and_read, takes.scratch, near, machine, in_turn=line, crowding=crowding
+        resident,
+        written_and_read + 2 * blocks * products * (takes.scattered - 1),
+        takes.scratch,
+        near,
+        machine,
+        in_turn=line,
+        crowding=crowding,
+        far_part=takes.far_part,
     )
     if not line:
         moved += written_and_read / takes.loads
@@ -285,16 +315,22 @@ def _stream(
     machine: CpuMachine,
     in_turn: bool = False,
     crowding: int = 0,
+    far_part: int = 0,
 ) -> float:
     """Cycles to move ``moved`` bytes of data that take ``held`` bytes, beyond the level-2 cache.
 
     ``near`` bytes of that count; ``bytes_a_cycle`` are those of the level-3 cache and of memory,
-    where data lie that fit into neither cache, and of less ``crowding`` times its share of them. Of
+    where data lie that fit into neither cache, and of less ``crowding`` times its share of them, or
+    what one ``far_part`` of the level-3 cache does not hold. Of
     data that are read ``in_turn``, over and over, none is left there when it is read again if they
     fill the level-2 cache, and all if they fill half of it.
     """
     share = held / (machine.l2_bytes + machine.l3_bytes)
-    beyond = least(crowding * share, 1.0) if crowding else share > 1
+    if far_part:
+        beyond = 1 - (machine.l2_bytes + machine.l3_bytes // far_part) / held
+        beyond = beyond * (beyond > 0)
+    else:
+        beyond = least(crowding * share, 1.0) if crowding else share > 1
     cached, uncached = bytes_a_cycle
     missing = least(2 * held / near - 1, 1.0) if in_turn else 1 - near / held
     return moved * (missing * (missing > 0)) * (beyond / uncached + (1 - beyond) / cached)
