@@ -13,7 +13,7 @@ from quantized_networks import assert_equal_but_for_ties, by_onnx_runtime, quant
 from quick_network import built, compiled
 from tvm import relax, tirx
 
-from tvm_deconv.schedules.cpu.integer.lookup import has_lookup, write_lookup
+from tvm_deconv.schedules.cpu.integer.lookup import has_lookup, write_lookup, write_lookups
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import KeepBytes, LowerLookups
 from tvm_deconv.transform.graph import op_name, shape_of
@@ -204,3 +204,18 @@ def test_a_concat_of_bytes_that_are_not_looked_up_stays():
     assert lookups(lowered) == ["lookup"]
     bindings = lowered["main"].body.blocks[0].bindings
     assert "relax.concat" in [op_name(b.value) for b in bindings]
+
+
+@here
+@pytest.mark.parametrize("sizes", [(7001,), (5, 11, 13)], ids=["a line", "a volume"])
+def test_lines_and_volumes_are_looked_up(sizes):
+    rng = np.random.default_rng(0)
+    given = [rng.integers(0, 256, (2, count, *sizes), "uint8") for count in (3, 4)]
+    tables = [rng.integers(0, 256, (count, 256), "uint8") for count in (3, 1)]
+    func = write_lookups([x.shape for x in given], ["uint8"] * 2, "uint8", [3, 1])
+    y = tvm.runtime.empty((2, 7, *sizes), "uint8")
+    built = tvm.compile(func.with_attr("global_symbol", "main"), target=HOST)["main"]
+    built(*map(tvm.runtime.tensor, (*given, *tables)), y)
+    rows = np.arange(3).reshape(3, *[1] * len(sizes))
+    expected = [tables[0][rows, given[0]], tables[1][0][given[1]]]
+    np.testing.assert_array_equal(y.numpy(), np.concatenate(expected, axis=1))
