@@ -6,7 +6,8 @@ Exporters and our own frontends write them as ten operators, in two passes so th
 
 Of those TVM's fusion makes four functions, with three maps as large as ``x`` between them. As one
 function it is computed row by row (``schedules.rest.row_group``). Those of groups stand between two
-reshapes, which go with them. On processors only: TVM's schedules for GPUs want one reduction each.
+reshapes, which go with them. Where ``x`` is dequantized, the function reads bytes: three maps of
+float32 less. On processors only: TVM's schedules for GPUs want one reduction each.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tvm.target import Target
 from tvm_deconv.schedules.cpu.machine import is_cpu
 
 from .graph import Graph, dtype_of, same, same_shape, shape_of
+from .keep_bytes import DEQUANTIZE, Scale, scale_of
 from .rebind import Emit, with_other_values
 
 _DTYPES = ("float32", "float64")
@@ -35,18 +37,22 @@ class _Normalisation:
     """``x`` normalised over its axes from ``first`` on; those of ``groups`` channels together.
 
     With groups, the statistics are those of each image and group of channels (axis 1), and
-    ``first`` is 1.
+    ``first`` is 1. With a ``scale``, ``x`` are the bytes that are dequantized.
     """
 
     x: relax.Expr
     first: int
     epsilon: float
     groups: int = 0
+    scale: Scale | None = None
 
     def emit(self, rebuild: PyExprMutator) -> relax.Expr:
         """The call of the function that computes it."""
         x, numbers = rebuild.visit_expr(self.x), (self.first, self.groups, self.epsilon)
-        return rebuild.builder_.call_te(_normalised, x, *numbers, primfunc_name_hint="normalise")
+        of = self.scale and (self.scale.scale, self.scale.zero_point)
+        return rebuild.builder_.call_te(
+            _normalised, x, *numbers, of, primfunc_name_hint="normalise"
+        )
 
 
 @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.MergeNormalisations")
@@ -92,8 +98,30 @@ def _read(graph: Graph, var: relax.Var) -> _Normalisation | None:
         epsilon = _variance_and_more(graph, graph.value(deviation).args[0], x, axes)
         first = _first_of_tail(shape_of(x) or (), axes)
         if epsilon is not None and first is not None:
+            of = _dequantized(graph, x)
+            if of is not None:
+                return _Normalisation(of[0], first, epsilon, scale=of[1])
             return _Normalisation(x, first, epsilon)
     return None
+
+
+def _dequantized(graph: Graph, expr: relax.Expr) -> tuple[relax.Expr, Scale] | None:
+    """The bytes that ``expr`` is made of, by one scale for all; None if it is not."""
+    if graph.op(expr) != DEQUANTIZE:
+        return None
+    call = graph.value(expr)
+    scale = scale_of(graph, call, dtype_of(call.args[0]))
+    return None if scale is None else (call.args[0], scale)
+
+
+def _is_same(graph: Graph, a: relax.Expr, b: relax.Expr) -> bool:
+    """Whether both are one tensor, or dequantized alike, each for its reader (``KeepBytes``)."""
+    if a.same_as(b):
+        return True
+    one, other = _dequantized(graph, a), _dequantized(graph, b)
+    if one is None or other is None:
+        return False
+    return one[0].same_as(other[0]) and one[1] == other[1]
 
 
 def _first_of_tail(shape: Sequence[Any], axes: Sequence[int]) -> int | None:
@@ -123,7 +151,7 @@ def _centred(graph: Graph, expr: relax.Expr) -> tuple[relax.Expr, tuple[int, ...
         return None
     x, mean = graph.value(expr).args
     of = _mean(graph, mean)
-    return of if of is not None and isinstance(x, relax.Var) and of[0].same_as(x) else None
+    return of if of is not None and isinstance(x, relax.Var) and _is_same(graph, of[0], x) else None
 
 
 def _variance_and_more(
@@ -149,7 +177,7 @@ def _variance_and_more(
         return None
     for factor in factors:
         about = _centred(graph, factor)
-        if about is None or not about[0].same_as(x) or about[1] != tuple(axes):
+        if about is None or not _is_same(graph, about[0], x) or about[1] != tuple(axes):
             return None
     return float(epsilon.reshape(()))
 
@@ -179,8 +207,21 @@ def _grouped(
     return _Normalisation(x, 1, normalisation.epsilon, groups) if is_by_group else None
 
 
-def _normalised(x: te.Tensor, first: int, groups: int, epsilon: float) -> te.Tensor:
-    """(x - mean) / sqrt(variance + epsilon) over the axes from ``first`` on, or by groups."""
+def _normalised(
+    x: te.Tensor, first: int, groups: int, epsilon: float, of: tuple[float, int] | None = None
+) -> te.Tensor:
+    """(x - mean) / sqrt(variance + epsilon) over the axes from ``first`` on, or by groups.
+
+    Bytes are ``of`` a scale and a zero point.
+    """
+    dtype = x.dtype if of is None else "float32"
+
+    def read(*at: Any) -> Any:
+        if of is None:
+            return x(*at)
+        above = x(*at).astype("int32") - tirx.const(of[1], "int32")
+        return above.astype(dtype) * tirx.const(of[0], dtype)
+
     outer, within = list(x.shape[:first]), list(x.shape[first:])
     if groups:
         outer, within = [*outer, groups], [within[0] // groups, *within[1:]]
@@ -188,15 +229,15 @@ def _normalised(x: te.Tensor, first: int, groups: int, epsilon: float) -> te.Ten
     def value(row: Sequence[Any], at: Sequence[Any]) -> Any:
         if groups:
             *image, group = row
-            return x(*image, group * within[0] + at[0], *at[1:])
-        return x(*row, *at)
+            return read(*image, group * within[0] + at[0], *at[1:])
+        return read(*row, *at)
 
     def total(term: Any, name: str) -> te.Tensor:
         at = [te.reduce_axis((0, size), f"k{i}") for i, size in enumerate(within)]
         return te.compute(outer, lambda *row: te.sum(term(row, at), axis=at), name=name)
 
     count = prod(within[1:], start=within[0])
-    count = count.astype(x.dtype) if isinstance(count, tirx.Expr) else tirx.const(count, x.dtype)
+    count = count.astype(dtype) if isinstance(count, tirx.Expr) else tirx.const(count, dtype)
     sums = total(value, "sum")
     mean = te.compute(outer, lambda *row: sums(*row) / count, name="mean")
 
@@ -204,7 +245,7 @@ def _normalised(x: te.Tensor, first: int, groups: int, epsilon: float) -> te.Ten
         return (value(row, at) - mean(*row)) * (value(row, at) - mean(*row))
 
     squares = total(square, "squares")
-    shift = tirx.const(epsilon, x.dtype)
+    shift = tirx.const(epsilon, dtype)
     inverse = te.compute(
         outer, lambda *row: tirx.rsqrt(squares(*row) / count + shift), name="inverse"
     )
@@ -213,6 +254,6 @@ def _normalised(x: te.Tensor, first: int, groups: int, epsilon: float) -> te.Ten
         row = list(at[:first])
         if groups:
             row.append(at[first] // within[0])
-        return (x(*at) - mean(*row)) * inverse(*row)
+        return (read(*at) - mean(*row)) * inverse(*row)
 
     return te.compute(x.shape, normal, name="normalised")

@@ -104,10 +104,10 @@ class _Writer(Writer):
                 T.serial(index(0), tirx.ceildiv(rows, self.layout.rows_of_line)) as line,
             ):
                 tile = T.bind(first + of_share)
+                first_row = T.bind(top + line * self.layout.rows_of_line)
                 for phases in k.row_phases:
                     with T.serial(index(0), self.layout.tiles) as column:
-                        self._tile(packed, written, tile, column, line, phases)
-                    first_row = T.bind(top + line * self.layout.rows_of_line)
+                        self._tile(packed, written, tile, column, line, phases, first_row)
                     self._store(written, first_row, rows, tile, phases)
 
     def _tile(
@@ -118,8 +118,9 @@ class _Writer(Writer):
         column: Any,
         line: Any,
         phases: Sequence[int],
+        top: Any,
     ) -> None:
-        """Sums of columns of a line, and what is stored of them."""
+        """Sums of columns of a line, and what is stored of them; ``top`` is its first row."""
         k, op, lanes = self.k, self.k.op, self.lanes
         vectors, channels, (rh, rw) = k.tile.vectors, k.tile.channels, op.strides
         lines = list(product(phases, range(rw), range(channels)))
@@ -157,6 +158,8 @@ class _Writer(Writer):
                         sums[at_v] = add_products(k.dot, sums[at_v], x, weight)
             return count
 
+        if not k.tile.flat:
+            self._fetch_outputs(tile, column, top, phases)
         with T.serial(index(0), self.depth) as word:
             weights = T.bind(tile * before[0] + before[1] + word * reads)
             of_group = group * k.depth + word
@@ -179,6 +182,17 @@ class _Writer(Writer):
         for number, values in self.given.of_store.stored_rows(rows_of, k.dot, vectors):
             to = begin + self.line * (number // vectors) + number % vectors * part
             T.buffer_store(written, values, [ramp(to, values.ty.dtype.lanes)])
+
+    def _fetch_outputs(self, tile: Any, column: Any, top: Any, phases: Sequence[int]) -> None:
+        """Where the sums of columns of a row will be stored."""
+        k, op = self.k, self.k.op
+        columns = self.layout.wide * op.w.stride
+        first = T.bind(tile // k.tiles * op.group_outputs + tile % k.tiles * k.tile.channels)
+        for fh in phases:
+            with T.serial(index(0), index(k.tile.channels)) as o:
+                y = top * op.h.stride + fh
+                lines = -(-columns // self.of_line)
+                self._fetch(first + o, y, column * columns, lines)
 
     def _store(self, written: Any, top: Any, rows: Any, tile: Any, phases: Sequence[int]) -> None:
         """A line of a tile's channels, each to its end before the next one.

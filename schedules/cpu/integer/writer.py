@@ -7,10 +7,11 @@ from collections.abc import Callable, Hashable, Sequence
 from itertools import product
 from typing import Any
 
+import numpy as np
 from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
-from tvm_deconv.schedules.tir.edit import index
+from tvm_deconv.schedules.tir.edit import index, prefetch
 from tvm_deconv.schedules.tir.hiding import unforeseen
 from tvm_deconv.schedules.tir.writing import (
     own_size,
@@ -22,6 +23,9 @@ from tvm_deconv.schedules.tir.writing import (
 from .arguments import Arguments
 from .products import add_products, weights_of
 from .registers import Registers
+
+# Of a cache, on x86 and most ARM cores.
+_LINE_BYTES = 64
 
 
 class Writer(ABC):
@@ -78,6 +82,21 @@ class Writer(ABC):
         store = self.k.store
         own = self.lanes if store.is_value or store.sum is not None else together
         to_the_end(self.columns_out, own, copy)
+
+
+    @property
+    def of_line(self) -> int:
+        """Elements of the result in a line of a cache."""
+        return _LINE_BYTES // np.dtype(self.k.store.result).itemsize
+
+    def _fetch(self, channel: Any, y: Any, x: Any, lines: Any) -> None:
+        """Fetch so many lines of the result, to write to them; beyond it that does no harm.
+
+        One that is in no core's own cache is read before it is written, and the store waits.
+        """
+        with T.serial(index(0), index(lines)) as line:
+            place = self.given.result.y[self.batch, channel, y, x + line * self.of_line]
+            T.evaluate(prefetch(place, write=True).value)
 
 
 class BlockWriter(Writer):

@@ -6,7 +6,8 @@ import re
 
 import numpy as np
 import pytest
-from integer_forms import DEPTHWISE, FORMS, UNFOLDED, WINOGRAD, exact
+import tvm
+from integer_forms import DEPTHWISE, DIRECT, FORMS, UNFOLDED, WINOGRAD, exact
 from integer_kernel import run_here
 from kernel import HOST
 
@@ -52,6 +53,19 @@ def test_sizes_may_be_free(form):
 def test_what_follows_is_in_the_store(form, store, own):
     expected = exact(form, form.layer(5), (1, 5, 6, 20), store=store, own=own)
     assert len(np.unique(expected)) > 50
+
+
+@pytest.mark.parametrize("form", [DIRECT, WINOGRAD, UNFOLDED], ids=["tap", "winograd", "unfolded"])
+def test_lines_that_are_stored_to_are_fetched_while_products_are_computed(form):
+    target = resolve_target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "cascadelake"})
+    found = []
+
+    def compile_only(func, target):
+        found.append(tvm.compile(func, target).mod.inspect_source("asm"))
+
+    options = {"target": target, "compile": compile_only, "run": lambda *_: None}
+    exact(form, form.layer(8), (1, 8, 16, 40), dot=form.dot(target), **options)
+    assert "prefetchw" in found[0]
 
 
 @pytest.mark.parametrize(

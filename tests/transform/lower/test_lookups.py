@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from quantized_networks import assert_equal_but_for_ties, by_onnx_runtime, quant
 from quick_network import built, compiled
 from tvm import relax, tirx
 
-from tvm_deconv.schedules.cpu.integer.lookup import has_lookup, write_lookup
+from tvm_deconv.schedules.cpu.integer.lookup import has_lookup, write_lookup, write_lookups
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.transform import KeepBytes, LowerLookups
 from tvm_deconv.transform.graph import op_name, shape_of
@@ -169,3 +169,53 @@ def test_activations_of_a_network_give_what_onnx_runtime_does(tmp_path):
 def test_chains_behind_what_moves_bytes_are_looked_up_as_well():
     mod = KeepBytes()(module(OTHERS["movement"]))
     assert lookups(LowerLookups(ICELAKE)(mod)) == ["lookup"]
+
+
+def _joined(emit, x, y, other=False):
+    """Tanh of 4 channels of x, and all of y in another scale, side by side; or y as it was."""
+    few = emit(relax.op.strided_slice(x, [1], [0], [4]))
+    scale, zero = number(0.02), relax.const(100, "uint8")
+    parts = [emit(relax.op.quantize(emit(relax.op.tanh(few)), scale, zero, 0, "uint8"))]
+    own = number(0.05), relax.const(9, "uint8")
+    parts.append(emit(relax.op.quantize(y, *(own if other else (scale, zero)), 0, "uint8")))
+    return emit(relax.op.concat(parts, axis=1))
+
+
+@here
+def test_all_inputs_of_a_concat_are_looked_up_by_one_function():
+    mod = KeepBytes()(module(_joined, dtype="uint8", quantize=False))
+    lowered = LowerLookups(HOST)(mod)
+    assert lookups(lowered) == ["lookup"]
+    kept = [op_name(b.value) for b in lowered["main"].body.blocks[0].bindings]
+    assert "relax.concat" not in kept
+    rng = np.random.default_rng(0)
+    given = [tvm.runtime.tensor(rng.integers(0, 256, SHAPE).astype("uint8")) for _ in "xy"]
+    expected, got = (built(one)(*given).numpy() for one in (mod, lowered))
+    assert got.shape == (1, 10, *SHAPE[2:])
+    apart = np.abs(got.astype(int) - expected)
+    # A vector's tanh may be another float than a scalar's.
+    assert apart[:, :4].max() <= 1
+    assert apart[:, 4:].max() == 0
+
+
+def test_a_concat_of_bytes_that_are_not_looked_up_stays():
+    mod = KeepBytes()(module(partial(_joined, other=True), dtype="uint8", quantize=False))
+    lowered = LowerLookups(ICELAKE)(mod)
+    assert lookups(lowered) == ["lookup"]
+    bindings = lowered["main"].body.blocks[0].bindings
+    assert "relax.concat" in [op_name(b.value) for b in bindings]
+
+
+@here
+@pytest.mark.parametrize("sizes", [(7001,), (5, 11, 13)], ids=["a line", "a volume"])
+def test_lines_and_volumes_are_looked_up(sizes):
+    rng = np.random.default_rng(0)
+    given = [rng.integers(0, 256, (2, count, *sizes), "uint8") for count in (3, 4)]
+    tables = [rng.integers(0, 256, (count, 256), "uint8") for count in (3, 1)]
+    func = write_lookups([x.shape for x in given], ["uint8"] * 2, "uint8", [3, 1])
+    y = tvm.runtime.empty((2, 7, *sizes), "uint8")
+    built = tvm.compile(func.with_attr("global_symbol", "main"), target=HOST)["main"]
+    built(*map(tvm.runtime.tensor, (*given, *tables)), y)
+    rows = np.arange(3).reshape(3, *[1] * len(sizes))
+    expected = [tables[0][rows, given[0]], tables[1][0][given[1]]]
+    np.testing.assert_array_equal(y.numpy(), np.concatenate(expected, axis=1))

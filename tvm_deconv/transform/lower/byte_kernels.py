@@ -25,6 +25,11 @@ class ByteKernel(ABC):
     source: relax.Var
 
     @property
+    def sources(self) -> tuple[relax.Expr, ...]:
+        """All that it reads bytes of."""
+        return (self.source,)
+
+    @property
     @abstractmethod
     def form(self) -> Any:
         """What a kernel depends on besides the sizes of ``source``: a key of a dictionary."""
@@ -77,4 +82,5 @@ class _Calls:
         if key not in self.known:
             func = opaque(kernel.write(own_names(sizes)))
             self.known[key] = builder.add_func(func, kernel.name)
-        return relax.call_tir(self.known[key], [rebuild.visit_expr(kernel.source), *tables], ty)
+        sources = map(rebuild.visit_expr, kernel.sources)
+        return relax.call_tir(self.known[key], [*sources, *tables], ty)

@@ -5,7 +5,8 @@
 
 f is any chain of elementwise operators with constants that are one number or one for each channel:
 an activation, or nothing but another scale. x has 256 values, so f is computed 256 times (for each
-channel), at compile time, and then looked up: a tanh costs no more than a copy.
+channel), at compile time, and then looked up: a tanh costs no more than a copy. Where all inputs of
+a Concat are looked up, as those of a dense block whose scales differ, one function does it for all.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from tvm import relax, tirx
 from tvm.relax.expr_functor import PyExprMutator
 
 from tvm_deconv.patterns import operators
-from tvm_deconv.schedules.cpu.integer.lookup import has_lookup, write_lookup
+from tvm_deconv.schedules.cpu.integer.lookup import has_lookup, write_lookup, write_lookups
 from tvm_deconv.schedules.cpu.machine import is_cpu
 from tvm_deconv.transform.graph import (
+    CONCAT,
     ELEMENTWISE,
     Graph,
     constant,
@@ -53,7 +55,7 @@ class LowerLookups:
         self, mod: tvm.IRModule, context: tvm.transform.PassContext
     ) -> tvm.IRModule:
         """The module with every such chain as a call of a function ``lookup``."""
-        return with_byte_kernels(mod, _chain) if self._is_meant else mod
+        return with_byte_kernels(mod, _read) if self._is_meant else mod
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,66 @@ class _Chain(ByteKernel):
             ]
             made[var] = emit(relax.Call(call.op, arguments, call.attrs))
         return [emit(relax.op.reshape(made[self.members[-1]], (self.channels, 256)))]
+
+
+@dataclass(frozen=True)
+class _Joined(ByteKernel):
+    """What is looked up of several sources, side by side along axis 1; all sizes are known."""
+
+    source: relax.Var
+    chains: tuple[_Chain, ...]
+
+    name = "lookup"
+
+    @property
+    def sources(self) -> tuple[relax.Expr, ...]:
+        return tuple(chain.source for chain in self.chains)
+
+    @property
+    def form(self) -> Any:
+        channels = tuple((shape_of(one.source) or ())[1] for one in self.chains)
+        return channels, tuple(one.form for one in self.chains)
+
+    def write(self, sizes: list[Any]) -> tirx.PrimFunc:
+        channels, forms = self.form
+        shapes = [[sizes[0], own, *sizes[2:]] for own in channels]
+        (result,) = {written for (_, written), _ in forms}
+        read = [source for (source, _), _ in forms]
+        return write_lookups(shapes, read, result, [tables for _, tables in forms])
+
+    def tables(self, graph: Graph, rebuild: PyExprMutator) -> list[relax.Expr]:
+        return [table for chain in self.chains for table in chain.tables(graph, rebuild)]
+
+
+def _read(graph: Graph, var: relax.Var) -> ByteKernel | None:
+    """A Concat of chains, or a chain that is not an input of one."""
+    joined = _joined(graph, var)
+    if joined is not None:
+        return joined
+    return None if any(_joined(graph, one) for one in _readers(graph, var)) else _chain(graph, var)
+
+
+def _readers(graph: Graph, var: relax.Var) -> list[relax.Var]:
+    return graph.users.get(var, [])
+
+
+def _joined(graph: Graph, var: relax.Var) -> _Joined | None:
+    """The chains that a Concat along axis 1 joins, which nobody else reads; None if not all are."""
+    if graph.op(var) != CONCAT or dtype_of(var) not in BYTES:
+        return None
+    call = graph.value(var)
+    rank = len(shape_of(var) or ())
+    if not isinstance(call.args[0], relax.Tuple) or rank < 3 or int(call.attrs.axis) % rank != 1:
+        return None
+    chains = []
+    for part in call.args[0].fields:
+        is_own = isinstance(part, relax.Var) and part not in graph.outputs
+        chain = _chain(graph, part) if is_own and len(_readers(graph, part)) == 1 else None
+        is_known = all(isinstance(size, int) for size in shape_of(part) or ("",))
+        if chain is None or not is_known:
+            return None
+        chains.append(chain)
+    return _Joined(chains[0].source, tuple(chains)) if len(chains) > 1 else None
 
 
 def _chain(graph: Graph, result: relax.Var) -> _Chain | None:

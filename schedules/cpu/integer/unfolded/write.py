@@ -138,6 +138,7 @@ class _Writer(BlockWriter):
             T.serial(index(0), index(self.groups)) as group,
         ):
             kh = T.bind(first + read)
+            self._fetch_outputs(block, row, step, read * self.groups + group)
 
             def samples(word: Any) -> list[Any]:
                 at = T.bind((row * k.depth + word) * self.pitch + step * self.wide)
@@ -150,6 +151,20 @@ class _Writer(BlockWriter):
                 for v in range(vectors):
                     at = ramp(line + (self.front + v * lanes), lanes)
                     T.buffer_store(sums, made[(o, tap), v], [at])
+
+    def _fetch_outputs(self, block: Any, row: Any, step: Any, turn: Any) -> None:
+        """Where outputs of a step will be stored of the next row of samples: a turn's share of it.
+
+        It completes as many neighbouring rows of outputs as there are phases.
+        """
+        k, rh, columns = self.k, self.k.op.h.stride, self.wide * self.k.op.w.stride
+        rows = k.tile.channels * rh
+        each = -(-rows // (k.taps[0] * self.groups))
+        for i in range(each):
+            number = T.bind(tirx.min(turn * each + i, index(rows - 1)))
+            y = (self.top + row + (self.low_h + 1)) * rh - k.op.h.pad_begin + number % rh
+            channel = T.bind(block * k.tile.channels + number // rh)
+            self._fetch(channel, T.bind(y), step * columns, -(-columns // self.of_line))
 
     def _weights(self, block: Any, kh: Any, group: Any) -> Any:
         """Where those of some taps begin."""

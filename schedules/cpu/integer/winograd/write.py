@@ -33,7 +33,7 @@ from tvm_deconv.schedules.cpu.integer.kernel import Dim
 from tvm_deconv.schedules.cpu.integer.products import Modular
 from tvm_deconv.schedules.cpu.integer.writer import BlockWriter
 from tvm_deconv.schedules.tir.edit import index, ramp
-from tvm_deconv.schedules.tir.writing import named
+from tvm_deconv.schedules.tir.writing import named, simplified
 
 from .kernel import WinogradInteger
 
@@ -200,6 +200,7 @@ class _Writer(BlockWriter):
             number = T.bind(a * width.count + b)
             first = T.bind(point * self.of_point + step * self.wide)
             weights = T.bind((block * k.count + number) * (k.depth * channels))
+            self._fetch_outputs(block, step * k.count + number)
 
             def samples(word: Any) -> list[Any]:
                 at = T.bind(first + word * self.pitch)
@@ -210,6 +211,22 @@ class _Writer(BlockWriter):
             for o, v in product(range(channels), range(vectors)):
                 place = ramp(to + (o * self.wide + v * lanes), lanes)
                 T.buffer_store(products, sums[o, v], [place])
+
+    def _fetch_outputs(self, block: Any, turn: Any) -> None:
+        """Where a block's outputs will be stored: what a turn, one of all its products, has of it.
+
+        Those of a channel in a strip lie one behind the other.
+        """
+        k, op = self.k, self.k.op
+        channels = k.tile.channels
+        size = index(k.tile.rows * self.lines) * self.columns_out
+        turns = tirx.ceildiv(index(k.tile.rows) * self.across, index(self.wide)) * k.count
+        each = tirx.max(turns // channels, 1)
+        share = simplified(tirx.ceildiv(tirx.ceildiv(size, index(self.of_line)), each))
+        o = T.bind(tirx.min(turn // each, channels - 1))
+        y = tirx.max(self.top * self.m[0] - max(op.h.shifts), index(0)) * op.h.stride
+        first = T.bind(turn % each * share * self.of_line)
+        self._fetch(block * channels + o, T.bind(y), first, share)
 
     def _outputs(self, products: Any, lines: Any, block: Any, step: Any) -> None:
         """Those tiles of each channel as parts of m_h r_h lines."""
