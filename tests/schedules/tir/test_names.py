@@ -1,15 +1,15 @@
-"""Names bound in factors of products: TVM's vectorizer takes them, and the values are the same."""
+"""Names bound twice, or in factors of products: TVM's vectorizer takes them as they come out."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import tvm
-from relax_helpers import module
+from relax_helpers import constant, module
 from tvm import relax, s_tir, te, tirx
 
 import tvm_deconv
-from tvm_deconv.schedules.tir.factors import with_names_before_products
+from tvm_deconv.schedules.tir.names import with_names_bound_once
 from tvm_deconv.schedules.tir.series import bind, number
 
 
@@ -54,7 +54,7 @@ def vectorized(factor):
 @pytest.mark.parametrize("name", FACTORS)
 def test_scalar_factors_with_names_are_computed(name):
     factor, expected = FACTORS[name]
-    func = with_names_before_products(vectorized(factor))
+    func = with_names_bound_once(vectorized(factor))
     built = tvm.tirx.build(tvm.IRModule({"main": func}), target="llvm", pipeline="s_tir")
     x, s = np.arange(8, dtype="float32"), np.float32([1.5])
     y = tvm.runtime.tensor(np.zeros(8, "float32"))
@@ -62,9 +62,9 @@ def test_scalar_factors_with_names_are_computed(name):
     np.testing.assert_allclose(y.numpy(), x * 3 * expected(1.5), rtol=1e-6)
 
 
-def test_a_function_without_such_factors_is_handed_back():
+def test_a_function_without_such_names_is_handed_back():
     func = vectorized(lambda s: bind("x", s, lambda x: x * x))
-    assert with_names_before_products(func) is func
+    assert with_names_bound_once(func) is func
 
 
 @pytest.mark.parametrize("target", ["host", "raspberry-pi/4b-aarch64"])
@@ -82,3 +82,25 @@ def test_a_gate_of_a_maximum_is_compiled(target):
         main = relax.VirtualMachine(made, tvm.cpu())["main"]
         got = main(*map(tvm.runtime.tensor, (x, g, s))).numpy()
         np.testing.assert_allclose(got, x * np.exp(np.maximum(g, s)) * 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("mcpu", ["host", "nehalem", "haswell"])
+def test_an_activation_that_three_others_read_is_stored_with_a_layer(mcpu):
+    weight = np.random.default_rng(1).standard_normal((8, 8, 2, 2)).astype("float32")
+
+    def two_activations(builder, x):
+        zero, one = (relax.const(value, "float32") for value in (0.0, 1.0))
+        large = builder.emit(relax.op.nn.conv2d_transpose(x, constant(weight), strides=2))
+        leaky = builder.emit(relax.op.nn.leakyrelu(large, 0.1))
+        above = builder.emit(relax.op.greater(leaky, zero))
+        below = builder.emit(relax.op.subtract(builder.emit(relax.op.exp(leaky)), one))
+        return relax.op.where(above, leaky, below)
+
+    target = mcpu if mcpu == "host" else {"kind": "llvm", "mcpu": mcpu}
+    mod = module(two_activations, (1, 8, 16, 16))
+    made = tvm_deconv.compile(mod, target, log=None)
+    x = np.random.default_rng(0).standard_normal((1, 8, 16, 16)).astype("float32")
+    got = relax.VirtualMachine(made, tvm.cpu())["main"](tvm.runtime.tensor(x)).numpy()
+    large = np.einsum("nihw,iokl->nohkwl", x, weight).reshape(1, 8, 32, 32)
+    leaky = np.where(large > 0, large, 0.1 * large)
+    np.testing.assert_allclose(got, np.where(leaky > 0, leaky, np.expm1(leaky)), atol=2e-5)

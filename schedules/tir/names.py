@@ -1,12 +1,14 @@
-"""Names within factors of products, bound before the product.
+"""Names as TVM's vectorizer takes them: each bound once, and none within a factor of a product.
 
-    cast(let x = s in f(x)) * c    =>    let x = s in cast(f(x)) * c
+    (let x = s in f(x)) + (let x = s in g(x))   =>   let x = s in f(x) + g(x)
+    cast(let x = s in f(x)) * c                 =>   let x = s in cast(f(x)) * c
 
-In a vectorized loop TVM 0.27 visits the factors of a product that is no vector a second time where
-the first visit made something new of one (``MulNode`` in vectorize_loop.cc), and refuses a name
-that it finds bound twice. It makes something new of each call of LLVM's intrinsics, and of what it
-cannot make a vector of (``isnan``). A name for each factor would do, too, but TVM's code generator
-puts the values of names into each other: sines took it minutes.
+TVM 0.27 takes a name for bound to another value where a vectorized loop binds it a second time, to
+the same one (``LetNode`` in vectorize_loop.cc), as where an operator is inlined into several
+others. It also visits the factors of a product that is no vector twice where the first visit made
+something new of one (``MulNode``): of a call of LLVM's intrinsics, or of what it cannot make a
+vector of (``isnan``). A name for each factor would do, too, but TVM's code generator puts the
+values of names into each other: sines took it minutes.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ _MADE_ANEW = frozenset(("tirx.call_llvm_intrin", "tirx.call_llvm_pure_intrin"))
 _KEPT = frozenset(("tirx.reinterpret", "prim.if_then_else"))
 
 
-def with_names_before_products(func: tirx.PrimFunc) -> tirx.PrimFunc:
-    """``func`` with no name bound in a factor of whose calls the vectorizer makes others.
+def with_names_bound_once(func: tirx.PrimFunc) -> tirx.PrimFunc:
+    """``func``, scheduled, with the names of each store as the module's docstring says.
 
     A choice that guards its sides stays whole, and has a name if it is such a factor.
     """
@@ -36,19 +38,23 @@ def with_names_before_products(func: tirx.PrimFunc) -> tirx.PrimFunc:
             return store
         return tirx.BufferStore(store.buffer, value, store.indices)
 
-    if not _binds_names_of_calls(func.body):
+    if not _names(func.body):
         return func
-    return func.with_body(tvm_ffi.structural_map(func.body, (tirx.BufferStore, changed)))
+    body = tvm_ffi.structural_map(func.body, (tirx.BufferStore, changed))
+    return func if body.same_as(func.body) else func.with_body(body)
 
 
 def _opened(value: Expr) -> Expr:
-    if not any(map(_binds_names_of_calls, _factors(value))):
+    names = _names(value)
+    is_once = len(set(names)) == len(names)
+    if is_once and not any(map(_binds_names_of_calls, _factors(value))):
         return value
     sides: dict[Var, Expr] = {}
     bindings: list[Binding] = []
 
     def taken(let: tirx.Let) -> Expr:
-        bindings.append((let.var, opened(let.value)))
+        if let.var not in dict(bindings):
+            bindings.append((let.var, opened(let.value)))
         return opened(let.body)
 
     def opened(expr: Expr) -> Expr:
@@ -72,11 +78,16 @@ def _factors(value: Expr) -> list[Expr]:
     return [factor for product in products for factor in (product.a, product.b)]
 
 
-def _binds_names_of_calls(node: Expr | tirx.Stmt) -> bool:
+def _names(node: Expr | tirx.Stmt) -> list[Var]:
+    """As often as they are bound in ``node``."""
+    found: list[Var] = []
+    tvm_ffi.structural_walk(node, (tirx.Let, lambda let: found.append(let.var)))
+    return found
+
+
+def _binds_names_of_calls(node: Expr) -> bool:
     """Whether a name is bound in ``node``, and something called that is made anew."""
-    bindings: list[tirx.Let] = []
-    tvm_ffi.structural_walk(node, (tirx.Let, bindings.append))
-    if not bindings:
+    if not _names(node):
         return False
     calls: list[tvm.ir.Call] = []
     tvm_ffi.structural_walk(node, (tvm.ir.Call, calls.append))
