@@ -48,7 +48,7 @@ def bind_repeated_reads(func: tirx.PrimFunc) -> tirx.PrimFunc:
 
 def _bind_repeated(value: Expr, parameters: set[Var]) -> Expr:
     sides: dict[Var, Expr] = {}
-    open_value = _without_sides(value, sides, lambda side: _bind_repeated(side, parameters))
+    open_value = without_sides(value, sides, lambda side: _bind_repeated(side, parameters))
     groups: list[list[Load]] = []
 
     def note(load: Load) -> None:
@@ -75,16 +75,16 @@ def _bind_repeated(value: Expr, parameters: set[Var]) -> Expr:
         open_value = tvm_ffi.structural_map(open_value, (Load, named))
     if not bindings and not sides:
         return value
-    return edit.substitute(_nested(bindings, open_value), sides)
+    return edit.substitute(nested(bindings, open_value), sides)
 
 
-def _nested(bindings: list[Binding], body: Expr) -> Expr:
+def nested(bindings: list[Binding], body: Expr) -> Expr:
     for var, value in reversed(bindings):
         body = tirx.Let(var, value, body)
     return body
 
 
-def _without_sides(value: Expr, sides: dict[Var, Expr], map_side: Callable[[Expr], Expr]) -> Expr:
+def without_sides(value: Expr, sides: dict[Var, Expr], map_side: Callable[[Expr], Expr]) -> Expr:
     """``value`` with a variable for every choice that guards its sides; ``sides`` says which."""
 
     def named(choice: Any) -> Expr:

@@ -66,7 +66,9 @@ def refusal(error: TvmDeconvError) -> Outcome:
     message = str(error)
     if "\n" in message.strip() or not message.strip():
         return Outcome(UNCLEAR, f"not one line: {_first_line(error)}", message)
-    if "Traceback" in message or "AssertionError" in message:
+    # What TVM stumbles over is refused before, in words of ours.
+    unclear = ("Traceback", "AssertionError", "TVM cannot compile this model")
+    if any(words in message for words in unclear):
         return Outcome(UNCLEAR, message)
     return Outcome(REFUSED, message)
 

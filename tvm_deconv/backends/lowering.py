@@ -13,6 +13,7 @@ from tvm.target import Target
 
 from tvm_deconv.schedules.tir.edit import blocks_allocate
 from tvm_deconv.schedules.tir.last_steps import OPT_LEVEL
+from tvm_deconv.schedules.tir.names import with_names_bound_once
 
 from .registers import in_registers
 from .stacks import with_aligned_stacks
@@ -65,7 +66,7 @@ def _pipeline() -> tuple[tvm.transform.Pass, Any, Any]:
     def lowered(mod: tvm.IRModule, _context: PassContext) -> tvm.IRModule:
         kinds: dict[bool, dict[tvm.ir.GlobalVar, tirx.PrimFunc]] = {}
         for name, func in mod.functions.items():
-            kinds.setdefault(blocks_allocate(func), {})[name] = func
+            kinds.setdefault(blocks_allocate(func), {})[name] = with_names_bound_once(func)
         done = tvm.IRModule({}, attrs=mod.attrs)
         for functions in kinds.values():
             with lean_for(functions.values()):
