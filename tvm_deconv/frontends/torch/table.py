@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from tvm import relax
 
+from tvm_deconv.frontends import functions as formulas
+
 from . import adaptive as ad
 from . import arithmetic as a
 from . import convolutions as c
@@ -144,10 +146,10 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
             "tanh",
         ]
     },
-    "aten.sinh.default": (f.function(f.sinh), "leaves it to an intrinsic that LLVM lacks"),
+    "aten.sinh.default": (f.function(formulas.sinh), "leaves it to an intrinsic that LLVM lacks"),
     "aten.cosh.default": (f.function(f.cosh), "leaves it to an intrinsic that LLVM lacks"),
-    "aten.expm1.default": (f.function(f.expm1), "subtracts 1 from exp(x): no digit left near 0"),
-    "aten.log1p.default": (f.function(f.log1p), "adds 1 to x: no digit left near 0"),
+    "aten.expm1.default": (f.function(formulas.expm1), "subtracts 1: no digit left near 0"),
+    "aten.log1p.default": (f.function(formulas.log1p), "adds 1 to x: no digit left near 0"),
     "aten.exp2.default": (f.function(f.exp2), _ABSENT),
     "aten.erfc.default": (f.function(f.erfc), _ABSENT),
     "aten.log2.default": (f.function(f.log2), _INTEGERS),

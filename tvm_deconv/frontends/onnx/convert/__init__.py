@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from tvm import relax
 
+from tvm_deconv.frontends import functions
 from tvm_deconv.frontends.onnx.nodes import STANDARD
 
 from . import (
@@ -66,6 +67,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "Asin": (in_single(activation.plain(relax.op.asin)), _LIBM),
     "Asinh": (in_single(activation.plain(relax.op.asinh)), _LIBM),
     "Atan": (in_single(activation.plain(relax.op.atan)), _LIBM),
+    "Atanh": (in_single(activation.plain(relax.op.atanh)), _LIBM),
     "AveragePool": (pool.average_pool, f"{_UNCHECKED}; SAME_LOWER with strides is wrong"),
     "BatchNormalization": (norm.batch_normalization, "ignores spatial; training is not TVM's"),
     "BitShift": (
@@ -113,6 +115,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     ),
     "Min": (arithmetic.extreme(relax.op.minimum), "loses NaN, and stacks its inputs in memory"),
     "MaxPool": (pool.max_pool, f"{_UNCHECKED}; SAME_LOWER with strides is wrong"),
+    "Mish": (in_single(activation.plain(functions.mish)), "no digit is left below -10"),
     "Mod": (arithmetic.modulo, "gives NaN for a float by infinity"),
     "PRelu": (activation.prelu, "fails at free sizes with one slope"),
     "Pad": (pad.pad, "wraps wrongly where it crops or goes around twice; emits PrimFuncs"),
@@ -130,7 +133,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "ScatterND": (scatter.scatter_nd, "takes no slices of free sizes, and writes them in one loop"),
     "ReverseSequence": (gather.reverse_sequence, "there is none"),
     "Selu": (in_single(activation.selu), _HALF),
-    "Sinh": (in_single(activation.sinh), "LLVM has no such function"),
+    "Sinh": (in_single(activation.plain(functions.sinh)), "LLVM has no such function"),
     "Size": (indexing.size, "gives a vector of one element"),
     "Slice": (indexing.slice_, "has no opset 9; fails later where starts are tensors"),
     "SequenceAt": (sequence.sequence_at, "refuses a position that is counted from the end"),
@@ -141,6 +144,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     ),
     "Squeeze": (indexing.squeeze, "cannot be compiled without axes at free sizes"),
     "Sum": (arithmetic.total, "stacks its inputs in memory"),
+    "Softplus": (in_single(activation.plain(functions.softplus)), "no digit is left below -10"),
     "SpaceToDepth": (shuffle.space_to_depth, "free sizes cannot be scheduled; ignores mode"),
     "Swish": (in_single(activation.swish), "there is none"),
     "ThresholdedRelu": (in_single(activation.thresholded_relu), _HALF),
