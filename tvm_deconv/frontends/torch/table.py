@@ -24,6 +24,7 @@ from . import normalisation as n
 from . import padding as pad
 from . import pooling as p
 from . import quantized as q
+from . import recurrent as rec
 from . import reductions as r
 from . import resampling as u
 from . import scattering as s
@@ -351,4 +352,9 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "aten.arange.start_step": (new.arange, _SIZES),
     "aten.tril.default": (new.triangle(False), _SIZES),
     "aten.triu.default": (new.triangle(True), _SIZES),
+    # recurrent layers
+    "aten.lstm.input": (rec.recurrent_layers("LSTM"), _ABSENT),
+    "aten.gru.input": (rec.recurrent_layers("GRU"), _ABSENT),
+    "aten.rnn_tanh.input": (rec.recurrent_layers("RNN", "tanh"), _ABSENT),
+    "aten.rnn_relu.input": (rec.recurrent_layers("RNN", "relu"), _ABSENT),
 }

@@ -26,6 +26,7 @@ from . import (
     pad,
     pool,
     quantized,
+    recurrent,
     reduce,
     resize,
     scatter,
@@ -94,6 +95,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "Gemm": (arithmetic.gemm, "scales A instead of the product, and C where beta is 0"),
     "Elu": (in_single(activation.elu), _HALF),
     "GridSample": (vision.grid_sample, "gives float32 for float16, mirrors about other points"),
+    "GRU": (recurrent.recurrent_layer("GRU"), "there is none for Relax"),
     "GlobalAveragePool": (in_single(reduce.global_average_pool), "float16 sums overflow"),
     "GroupNormalization": (norm.group_normalization, "refuses float16 at opset 18"),
     "InstanceNormalization": (
@@ -101,6 +103,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
         "float16 squares overflow",
     ),
     "IsInf": (activation.is_inf, "ignores detect_negative and detect_positive"),
+    "LSTM": (recurrent.recurrent_layer("LSTM"), "there is none for Relax"),
     "LayerNormalization": (
         norm.layer_normalization,
         "returns 0 for mean and deviation, and takes no scale or bias that broadcasts",
@@ -122,6 +125,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "Pow": (arithmetic.power, "refuses operands of two types, and integers"),
     "QLinearConv": (quantized.qlinear_conv, "there is none"),
     "QLinearMatMul": (quantized.qlinear_matmul, "there is none"),
+    "RNN": (recurrent.recurrent_layer("RNN"), "there is none for Relax"),
     "RMSNormalization": (norm.rms_normalization, "cannot be compiled over all axes"),
     "Range": (indexing.arange, "sizes that are equal do not look so to what comes after"),
     "Reshape": (indexing.reshape, "takes no shape that was computed from free sizes"),
