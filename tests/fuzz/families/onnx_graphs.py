@@ -37,6 +37,7 @@ _ANY: tuple[tuple[Grow, float], ...] = (
     (others.odd, 1.5),
     (resizes.grid_sample, 0.5),
     (recurrent.recurrent, 0.7),
+    (recurrent.unpooled, 0.5),
 )
 
 

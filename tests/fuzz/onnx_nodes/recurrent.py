@@ -1,9 +1,11 @@
-"""Recurrent layers."""
+"""Recurrent layers, and what undoes a pool."""
 
 from __future__ import annotations
 
 from math import prod
 from typing import Any
+
+import numpy as np
 
 from ..graph import Graph, NodeRefused, Value, need_axes
 
@@ -38,3 +40,16 @@ def recurrent(g: Graph, x: Value) -> Value:
         options["activations"] = ["Relu"] * directions
     found = g.outputs(kind, 2, *operands, **options)
     return found[g.draw.below(2)]
+
+
+def unpooled(g: Graph, x: Value) -> Value:
+    """Values at places of a larger map, in any order, some at one place."""
+    need_axes(x, 3, 5)
+    if g.dtype != "float32" or g.is_free or g.opset < 9:
+        raise NodeRefused("ONNX Runtime has it for fixed sizes of float32 only")
+    axes = x.rank - 2
+    large = prod(x.shape[:2]) * prod(2 * size for size in x.shape[2:])
+    numbers = np.arange(x.array.size, dtype="int64").reshape(x.shape)
+    places = numbers * g.draw.pick((2, 3, 5, 7)) % large
+    two = [2] * axes
+    return g.node("MaxUnpool", x, g.given(places), kernel_shape=two, strides=two)

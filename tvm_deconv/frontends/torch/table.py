@@ -207,6 +207,8 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "aten.avg_pool3d.default": (p.average_pool(3), _CEIL),
     "aten._adaptive_avg_pool2d.default": (ad.adaptive_average_pool(2), _HALF),
     "aten._adaptive_avg_pool3d.default": (ad.adaptive_average_pool(3), _HALF),
+    "aten.max_unpool2d.default": (p.max_unpool(2), _ABSENT),
+    "aten.max_unpool3d.default": (p.max_unpool(3), _ABSENT),
     "aten.adaptive_max_pool2d.default": (ad.adaptive_max_pool(2), _ABSENT),
     "aten.adaptive_max_pool3d.default": (ad.adaptive_max_pool(3), _ABSENT),
     "aten._native_batch_norm_legit_no_training.default": (n.batch_norm, _HALF),

@@ -118,6 +118,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     ),
     "Min": (arithmetic.extreme(relax.op.minimum), "loses NaN, and stacks its inputs in memory"),
     "MaxPool": (pool.max_pool, f"{_UNCHECKED}; SAME_LOWER with strides is wrong"),
+    "MaxUnpool": (pool.max_unpool, "fails at free sizes, and where output_shape is left out"),
     "Mish": (in_single(activation.plain(functions.mish)), "no digit is left below -10"),
     "Mod": (arithmetic.modulo, "gives NaN for a float by infinity"),
     "PRelu": (activation.prelu, "fails at free sizes with one slope"),
