@@ -37,3 +37,7 @@ RESHAPED = "tvm_deconv.reshape"
 
 # Of a PrimFunc that was a Concat: the axis.
 CONCATENATED = "tvm_deconv.concat"
+
+# Of a PrimFunc that is written out statement by statement for processors, and that nothing else can
+# schedule: the operators that it computes, in words.
+WRITTEN_OUT = "tvm_deconv.written_out"

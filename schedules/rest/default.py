@@ -9,6 +9,7 @@ import tvm
 from tvm import s_tir, tirx
 from tvm.s_tir.dlight.analysis import normalize_prim_func
 
+from tvm_deconv.annotations import WRITTEN_OUT
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.schedules.tir.identities import with_true_identities
@@ -27,6 +28,7 @@ from .lanes import LaneReduction, lane_reduction_of, schedule_lanes
 from .nest import schedule_contraction
 from .plain import schedule_reduction
 from .product.schedule import Packings, schedule_product
+from .recurrence.schedule import is_recurrence, schedule_recurrence
 from .row_group import (
     RowGroup,
     overwritten_by_result,
@@ -51,6 +53,10 @@ def is_scheduled(func: tirx.PrimFunc) -> bool:
     return func.attrs is not None and bool(func.attrs.get(SCHEDULED, False))
 
 
+def is_written_out(func: tirx.PrimFunc) -> bool:
+    return func.attrs is not None and WRITTEN_OUT in func.attrs
+
+
 def default_schedule(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc:
     """``func`` scheduled for ``machine`` and marked; one of unusual form runs as it is."""
     return schedule_with_constants(func, machine, ())[0]
@@ -63,6 +69,11 @@ def schedule_with_constants(
 
     With what those have to be packed by that the scheduled function takes in another order.
     """
+    if is_recurrence(func):
+        scheduled, weights = schedule_recurrence(func, machine, constants)
+        return finished(scheduled, machine), weights
+    if is_written_out(func):
+        return finished(for_llvm(func), machine), {}
     func = with_true_identities(func)
     scheduled, packings = schedule_function(func, machine, constants)
     if scheduled is None:
@@ -101,6 +112,8 @@ def with_its_stages(func: tirx.PrimFunc) -> tuple[tirx.PrimFunc, list[Stage]] | 
 
     What saves a pass over memory where it is used is computed there.
     """
+    if is_written_out(func):
+        return None
     schedule = s_tir.Schedule(bind_repeated_reads(with_own_sizes(func)))
     blocks = normalize_prim_func(schedule)
     if blocks is None:

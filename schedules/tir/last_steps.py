@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tvm import tirx
 
+from .bindings import with_own_names
 from .conditions import with_named_conditions
 from .periods import with_whole_periods
 from .pieces import with_joined_pieces
@@ -19,5 +20,5 @@ NAMES_IN_MEMORY = "tvm_deconv.names_in_memory"
 
 def for_llvm(func: tirx.PrimFunc) -> tirx.PrimFunc:
     """``func``, scheduled, less what LLVM makes slow code of or misreads and TVM lowers slowly."""
-    func = with_sizes_from_zero(with_whole_periods(with_vector_math(func)))
+    func = with_sizes_from_zero(with_whole_periods(with_vector_math(with_own_names(func))))
     return with_named_conditions(with_joined_pieces(func))

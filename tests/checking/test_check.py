@@ -225,7 +225,7 @@ def test_a_refusal_of_the_reference_is_told_from_ours():
         tvm_deconv.check(network(kind=TensorProto.DOUBLE), **OPTIONS)
 
     model = network()
-    model.graph.node[1].op_type = "LSTM"
+    model.graph.node[1].op_type = "DeformConv"
     with pytest.raises(ModelError):
         tvm_deconv.check(model, **OPTIONS)
 

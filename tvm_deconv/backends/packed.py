@@ -64,8 +64,13 @@ class _Rebuild(PyExprMutator):
         if name not in self.callees:
             self.callees[name] = self.builder_.add_func(func, name)
         arguments = [
-            relax.const(packings[i](argument.value.numpy())) if i in packings else argument
+            _constant(packings[i](argument.value.numpy())) if i in packings else argument
             for i, argument in enumerate(self.visit_expr(call.args[1]).fields)
         ]
         given = [self.callees[name], relax.Tuple(arguments), *call.args[2:]]
         return relax.Call(call.op, given, call.attrs, call.ty_args)
+
+
+def _constant(array: np.ndarray) -> relax.Expr:
+    """Of the array's own type: TVM makes float32 of float64."""
+    return relax.const(array, str(array.dtype))

@@ -16,6 +16,7 @@ from tvm_deconv.pads import pad_by_sizes
 from tvm_deconv.patterns.layouts import begins_and_ends
 from tvm_deconv.relax_functions import CALL_TIR
 
+from .exact import LEGALIZATIONS
 from .fuse import FuseNamed
 from .graph import CONCAT, PAD, dtype_of, shape_of
 from .keep_bytes import QUANTIZE
@@ -32,7 +33,8 @@ def legalize_passes(target: Target) -> list[tvm.transform.Pass]:
     _, *rest = stock.legalize_passes(target)
     pools = {name: _max_pool(pool) for name, pool in _POOLS.items()}
     reshapes = dict.fromkeys(_RESHAPES, _reshape)
-    own = {PAD: _pad, QUANTIZE: _quantize, CONCAT: _concat_once(), **pools, **reshapes}
+    own = {PAD: _pad, QUANTIZE: _quantize, CONCAT: _concat_once()}
+    own |= {**pools, **reshapes, **LEGALIZATIONS}
     rest = [FuseNamed() if made.info.name == _FUSION else made for made in rest]
     return [relax.transform.LegalizeOps(own), *rest]
 

@@ -145,7 +145,8 @@ def _guesses(
     """(TVM's generator, its arguments, the Relax call) for what the call might be."""
     if type(stored) in _EXTREMES:
         generate, operator = _EXTREMES[type(stored)]
-        if len(tensors) == 2:
+        sides = (stored.a, stored.b)
+        if len(tensors) == 2 and all(isinstance(side, tvm.ir.TensorLoad) for side in sides):
             yield generate, tuple(tensors), lambda t: operator(*t)
         elif len(tensors) == 1 and isinstance(stored.b, tvm.tirx.FloatImm):
             bound = float(stored.b.value)

@@ -7,8 +7,9 @@ is one stream in the order of use, whatever the order of the operand's own dimen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -47,8 +48,8 @@ class Packing:
         return np.ascontiguousarray(np.concatenate(flat, axis=1)).reshape(-1)
 
 
-# Constants by the position of the parameter that they are given for.
-Packings = dict[int, Packing]
+# What packs the constants that are given for a parameter, by its position.
+Packings: TypeAlias = Mapping[int, Callable[[np.ndarray], np.ndarray]]
 
 
 def packing_of(product: Product, panels: Panels) -> Packing | None:

@@ -278,7 +278,17 @@ REFUSED = [
         pool(kernel_shape=[3, 3], strides=[2, 1], auto_pad="VALID", ceil_mode=1, free=IMAGE),
         "is not agreed on; give pads",
     ),
-    (pool(kernel_shape=[2, 2], outputs=2), "its second output, the indices 'y0_1', is not"),
+    (
+        row(
+            "MaxPool",
+            floats(2, 3, 10, 8),
+            kernel_shape=[2, 2],
+            strides=[5, 3],
+            auto_pad="SAME_UPPER",
+            outputs=2,
+        ),
+        r"its indices count through what its strides \[5, 3\] leave over",
+    ),
     (row("LpPool", X, kernel_shape=[2, 2], ceil_mode=1, opset=18), "ceil_mode is 1"),
     (row("Pad", X, ints(1, 1)), "Pads has incorrect number of values"),
     (row("Pad", X, ints(0, 0, -3, 0, 0, 0, -3, 0)), "crops 6 samples off axis 2, which has 6"),

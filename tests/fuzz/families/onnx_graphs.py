@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..choices import Choices
 from ..graph import Graph, Value
 from ..onnx_case import OnnxCase
-from ..onnx_nodes import convolutions, others, pads, pointwise, resizes, shuffles
+from ..onnx_nodes import convolutions, others, pads, pointwise, recurrent, resizes, shuffles
 from .growing import Grow, graph_of, grown, shape_of, weighted
 
 _ANY: tuple[tuple[Grow, float], ...] = (
@@ -36,6 +36,8 @@ _ANY: tuple[tuple[Grow, float], ...] = (
     (others.arg_max, 0.3),
     (others.odd, 1.5),
     (resizes.grid_sample, 0.5),
+    (recurrent.recurrent, 0.7),
+    (recurrent.unpooled, 0.5),
 )
 
 

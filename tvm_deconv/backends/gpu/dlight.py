@@ -19,9 +19,10 @@ from tvm import s_tir, tirx
 from tvm.s_tir.dlight import gpu
 from tvm.target import Target
 
+from tvm_deconv.annotations import WRITTEN_OUT
 from tvm_deconv.errors import ModelError
 from tvm_deconv.schedules.gpu.machine import GpuMachine
-from tvm_deconv.schedules.rest.default import SCHEDULED
+from tvm_deconv.schedules.rest.default import SCHEDULED, is_written_out
 from tvm_deconv.schedules.tir.identities import finds_places, with_true_identities
 
 from .limits import refusal
@@ -42,6 +43,9 @@ def schedule_function(
 
     Raises ModelError where there is none.
     """
+    if is_written_out(func):
+        operator = func.attrs[WRITTEN_OUT]
+        raise ModelError(f"{operator} is computed on processors only: choose one as the target")
     reasons = []
     for rule, form in product(_RULES, _forms(func)):
         said = type(rule).__name__

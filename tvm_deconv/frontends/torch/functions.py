@@ -13,6 +13,8 @@ from typing import Any
 from tvm import relax
 
 from tvm_deconv.errors import ModelError
+from tvm_deconv.frontends import functions as formulas
+from tvm_deconv.frontends.functions import number
 
 from .arithmetic import apply
 from .translation import Converter, Translation
@@ -25,11 +27,6 @@ op = relax.op
 def working_dtype(dtype: str) -> str:
     """The type in which PyTorch computes functions of ``dtype``."""
     return "float32" if dtype == "float16" else dtype
-
-
-def number(like: relax.Expr, value: float) -> relax.Expr:
-    """A constant of the type of ``like``, which must be a variable or constant."""
-    return relax.const(value, str(like.ty.dtype))
 
 
 def sign(t: Translation, x: relax.Expr) -> relax.Expr:
@@ -101,29 +98,6 @@ def bitwise_not(t: Translation, x: relax.Expr) -> relax.Expr:
 # Mathematics
 
 
-def expm1(x: relax.Expr) -> relax.Expr:
-    """exp(x) - 1, near 0 as 2 tanh(x/2) / (1 - tanh(x/2)), which does not cancel."""
-    one, half = number(x, 1.0), number(x, 0.5)
-    t = op.tanh(op.multiply(x, half))
-    near_zero = op.divide(op.add(t, t), op.subtract(one, t))
-    return op.where(op.less(op.abs(x), half), near_zero, op.subtract(op.exp(x), one))
-
-
-def log1p(x: relax.Expr) -> relax.Expr:
-    """log(1 + x), near 0 as the series 2 (s + s³/3 + s⁵/5 + ...) of s = x / (2 + x).
-
-    Not by Kahan's quotient of log(u) and u - 1 with u = 1 + x: TVM simplifies u - 1 to x.
-    """
-    s = op.divide(x, op.add(x, number(x, 2.0)))
-    square = op.multiply(s, s)
-    series = number(x, 1 / 21)
-    for divisor in range(19, 0, -2):
-        series = op.add(op.multiply(series, square), number(x, 1 / divisor))
-    near_zero = op.multiply(op.add(s, s), series)
-    exact = op.log(op.add(x, number(x, 1.0)))
-    return op.where(op.less(op.abs(x), number(x, 0.25)), near_zero, exact)
-
-
 def log2(x: relax.Expr) -> relax.Expr:
     return op.multiply(op.log(x), number(x, 1 / math.log(2)))
 
@@ -142,18 +116,6 @@ def erfc(x: relax.Expr) -> relax.Expr:
 
 def reciprocal(x: relax.Expr) -> relax.Expr:
     return op.divide(number(x, 1.0), x)
-
-
-def sinh(x: relax.Expr) -> relax.Expr:
-    """(e - 1/e) / 2 with e = exp(x), from exp(x) - 1 so that small values keep their digits."""
-    m = expm1(x)
-    one, half = number(x, 1.0), number(x, 0.5)
-    quotient = op.divide(m, op.add(m, one))
-    # m / (m + 1) is inf/inf from where exp overflows; it is 1 long before that.
-    bounded = op.where(op.greater(x, number(x, 40.0)), one, quotient)
-    negative = op.multiply(op.exp(op.negative(x)), op.negative(half))
-    sum_ = op.multiply(op.add(m, bounded), half)
-    return op.where(op.less(x, number(x, -40.0)), negative, sum_)
 
 
 def cosh(x: relax.Expr) -> relax.Expr:
@@ -203,8 +165,7 @@ def elu(x: relax.Expr, alpha: float, scale: float, input_scale: float) -> relax.
     """scale * x where x is positive, else scale * alpha * (exp(input_scale * x) - 1)."""
     zero = number(x, 0.0)
     exponent = op.minimum(op.multiply(x, number(x, input_scale)), zero)
-    minus_one = op.subtract(op.exp(exponent), number(x, 1.0))
-    negative = op.multiply(minus_one, number(x, scale * alpha))
+    negative = formulas.elu(exponent, scale * alpha, x)
     return op.where(op.greater(x, zero), op.multiply(x, number(x, scale)), negative)
 
 
@@ -214,9 +175,7 @@ def gelu(x: relax.Expr, approximate: str) -> relax.Expr:
 
 def softplus(x: relax.Expr, beta: float, threshold: float) -> relax.Expr:
     """log(1 + exp(beta x)) / beta, x itself where beta x exceeds the threshold."""
-    scaled, limit = op.multiply(x, number(x, beta)), number(x, threshold)
-    soft = op.log(op.add(number(x, 1.0), op.exp(op.minimum(scaled, limit))))
-    return op.where(op.greater(scaled, limit), x, op.divide(soft, number(x, beta)))
+    return op.nn.softplus(x, float(beta), float(threshold))
 
 
 def hardtanh(t: Translation, x: relax.Expr, low: Any, high: Any) -> relax.Expr:

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from tvm import relax
 
-from .functions import number, working_dtype
+from tvm_deconv.frontends.functions import number
+
+from .functions import working_dtype
 from .reductions import squared_deviation
 from .translation import Missing, Translation
 from .values import constant, shape_of, value_of

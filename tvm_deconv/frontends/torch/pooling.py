@@ -14,8 +14,12 @@ from typing import Any
 
 from tvm import relax, te, tirx
 
+from tvm_deconv.frontends import unpooling
+from tvm_deconv.frontends.unpooling import places_of_maxima, unpooled
+
 from .functions import working_dtype
-from .places import extreme_of_nothing, extreme_place
+from .places import extreme_of_nothing
+from .sizes import integer
 from .translation import Converter, Missing, Translation
 from .values import shape_of
 
@@ -54,13 +58,17 @@ def max_pool(n: int) -> Converter:
     ) -> list[Any]:
         windows = _windows(n, kernel, stride, padding, dilation)
         out = t.shape
-        if _is_read(t, 1):
-            return _with_places(t, x, out, windows)
         if ceil_mode:
-            return [_explicit(t, x, out, windows, te.max), INDICES]
-        whole = t.reshape(x, batched(shape_of(x), n))
-        attributes = (windows.kernel, windows.stride, windows.padding * 2, windows.dilation)
-        return [t.reshape(t.emit(MAX_POOLS[n](whole, *attributes)), out), INDICES]
+            y = _explicit(t, x, out, windows, te.max)
+        else:
+            whole = t.reshape(x, batched(shape_of(x), n))
+            attributes = (windows.kernel, windows.stride, windows.padding * 2, windows.dilation)
+            y = t.reshape(t.emit(MAX_POOLS[n](whole, *attributes)), out)
+        if not _is_read(t, 1):
+            return [y, INDICES]
+        is_inside = not ceil_mode and not any(windows.padding)
+        numbers = windows.kernel, windows.stride, windows.padding, windows.dilation
+        return [y, places_of_maxima(t.builder, x, y, unpooling.Windows(*numbers, is_inside))]
 
     return convert
 
@@ -155,29 +163,16 @@ def _is_read(t: Translation, result: int) -> bool:
     )
 
 
-def _with_places(
-    t: Translation, x: relax.Expr, out: Sequence[Any], windows: Windows
-) -> list[relax.Expr]:
-    """The maxima, and where in the flattened map each first occurs; of NaN, where the last is."""
-    n = len(windows.kernel)
-    largest = extreme_place(True, last_nan=True)
+def max_unpool(n: int) -> Converter:
+    """The values at the places in their own maps that the indices name; zeros elsewhere."""
 
-    def max_pool(x: te.Tensor, out: Sequence[Any]) -> list[te.Tensor]:
-        taps = [te.reduce_axis((0, k), name=f"k{d}") for d, k in enumerate(windows.kernel)]
-        sizes = x.shape[-n:]
+    def convert(
+        t: Translation, x: relax.Expr, indices: relax.Expr, *_attributes: Any
+    ) -> relax.Expr:
+        sizes = [integer(size) for size in t.shape]
+        return unpooled(t.builder, x, indices, sizes, n, through_all=False)
 
-        def value(*index: Any) -> Any:
-            at = windows.places(index[-n:], taps)
-            inside = [tirx.all(i >= 0, i < size) for i, size in zip(at, sizes, strict=True)]
-            place = reduce(lambda flat, axis: flat * sizes[axis] + at[axis], range(1, n), at[0])
-            read = read_or_nothing(inside, x(*index[:-n], *at), x.dtype, te.max)
-            place = tirx.if_then_else(tirx.all(*inside), place, tirx.max_value("int64"))
-            return largest((place, read), axis=taps)
-
-        return list(te.compute((*x.shape[:-n], *out), value, name="max_pool"))
-
-    both = t.te(max_pool, x, list(out[-n:]))
-    return [t.emit(both[1]), t.emit(both[0])]
+    return convert
 
 
 def read_or_nothing(

@@ -26,6 +26,7 @@ from tvm_deconv.layer_names import named
 from .branches import all_nodes, take_known_branches
 from .guards import Input, ask, required
 from .nodes import described, name_of
+from .recurrent import has_projection
 from .sizes import Sizes, integer
 from .table import CONVERTERS
 from .translation import Translation
@@ -81,8 +82,9 @@ def _decomposed(program: ExportedProgram) -> ExportedProgram:
     for node in program.graph.nodes:
         _check_alias(node)
     table = torch.export.default_decompositions()
+    left = {name_of(node) for node in program.graph.nodes if has_projection(node)}
     for overload in list(table):
-        if str(overload) in CONVERTERS:
+        if str(overload) in CONVERTERS and str(overload) not in left:
             table.pop(overload)
     program = _run_decompositions(program, table)
     others = {
@@ -119,7 +121,8 @@ def _is_translated(node: Any) -> bool:
     if node.op != "call_function":
         return node.op != "get_attr"
     number = isinstance(node.meta.get("val"), (torch.SymInt, torch.SymFloat, torch.SymBool))
-    return number or node.target is operator.getitem or name_of(node) in CONVERTERS
+    is_known = name_of(node) in CONVERTERS and not has_projection(node)
+    return number or node.target is operator.getitem or is_known
 
 
 def _run_decompositions(program: ExportedProgram, table: dict) -> ExportedProgram:

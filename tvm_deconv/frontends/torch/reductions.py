@@ -9,9 +9,10 @@ from typing import Any
 from tvm import relax
 
 from tvm_deconv.errors import ModelError
+from tvm_deconv.frontends.functions import number
 
 from .arithmetic import whole_power
-from .functions import number, working_dtype
+from .functions import working_dtype
 from .places import extreme_along
 from .translation import Converter, Translation
 from .values import shape_of

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from tvm import relax
 
+from tvm_deconv.frontends import functions as formulas
+
 from . import adaptive as ad
 from . import arithmetic as a
 from . import convolutions as c
@@ -22,6 +24,7 @@ from . import normalisation as n
 from . import padding as pad
 from . import pooling as p
 from . import quantized as q
+from . import recurrent as rec
 from . import reductions as r
 from . import resampling as u
 from . import scattering as s
@@ -144,10 +147,10 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
             "tanh",
         ]
     },
-    "aten.sinh.default": (f.function(f.sinh), "leaves it to an intrinsic that LLVM lacks"),
+    "aten.sinh.default": (f.function(formulas.sinh), "leaves it to an intrinsic that LLVM lacks"),
     "aten.cosh.default": (f.function(f.cosh), "leaves it to an intrinsic that LLVM lacks"),
-    "aten.expm1.default": (f.function(f.expm1), "subtracts 1 from exp(x): no digit left near 0"),
-    "aten.log1p.default": (f.function(f.log1p), "adds 1 to x: no digit left near 0"),
+    "aten.expm1.default": (f.function(formulas.expm1), "subtracts 1: no digit left near 0"),
+    "aten.log1p.default": (f.function(formulas.log1p), "adds 1 to x: no digit left near 0"),
     "aten.exp2.default": (f.function(f.exp2), _ABSENT),
     "aten.erfc.default": (f.function(f.erfc), _ABSENT),
     "aten.log2.default": (f.function(f.log2), _INTEGERS),
@@ -204,6 +207,8 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "aten.avg_pool3d.default": (p.average_pool(3), _CEIL),
     "aten._adaptive_avg_pool2d.default": (ad.adaptive_average_pool(2), _HALF),
     "aten._adaptive_avg_pool3d.default": (ad.adaptive_average_pool(3), _HALF),
+    "aten.max_unpool2d.default": (p.max_unpool(2), _ABSENT),
+    "aten.max_unpool3d.default": (p.max_unpool(3), _ABSENT),
     "aten.adaptive_max_pool2d.default": (ad.adaptive_max_pool(2), _ABSENT),
     "aten.adaptive_max_pool3d.default": (ad.adaptive_max_pool(3), _ABSENT),
     "aten._native_batch_norm_legit_no_training.default": (n.batch_norm, _HALF),
@@ -349,4 +354,9 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "aten.arange.start_step": (new.arange, _SIZES),
     "aten.tril.default": (new.triangle(False), _SIZES),
     "aten.triu.default": (new.triangle(True), _SIZES),
+    # recurrent layers
+    "aten.lstm.input": (rec.recurrent_layers("LSTM"), _ABSENT),
+    "aten.gru.input": (rec.recurrent_layers("GRU"), _ABSENT),
+    "aten.rnn_tanh.input": (rec.recurrent_layers("RNN", "tanh"), _ABSENT),
+    "aten.rnn_relu.input": (rec.recurrent_layers("RNN", "relu"), _ABSENT),
 }

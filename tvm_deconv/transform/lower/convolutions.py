@@ -22,6 +22,7 @@ from tvm_deconv.schedules.cpu.processors import available_processors
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.schedules.tir.stacks import on_volumes, with_sizes
 from tvm_deconv.transform.choosing import ChooserSpec, chooser_for
+from tvm_deconv.transform.exact import LEGALIZATIONS
 from tvm_deconv.transform.graph import Graph, same_shape, shape_of
 from tvm_deconv.transform.rebind import rebind
 
@@ -236,7 +237,7 @@ class _Parts:
             with builder.dataflow():
                 output = builder.emit_output(relax.Call(primitive, outer))
             builder.emit_func_output(output)
-        mod = relax.transform.LegalizeOps()(builder.finalize())
+        mod = relax.transform.LegalizeOps(LEGALIZATIONS)(builder.finalize())
         mod = relax.transform.FuseTIR()(mod)
         (func,) = (f for _, f in mod.functions_items() if isinstance(f, tvm.tirx.PrimFunc))
         return func if inputs.names is None else with_sizes(func)

@@ -23,6 +23,7 @@ from tvm import relax
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.tir.expansion import LARGEST, size_when_inlined
 from tvm_deconv.transform.borders import read_border
+from tvm_deconv.transform.exact import LEGALIZATIONS
 from tvm_deconv.transform.graph import (
     ELEMENTWISE,
     Graph,
@@ -115,7 +116,7 @@ def _written_out(form: tvm_ffi.StructuralKey) -> tvm.tirx.PrimFunc | None:
         # A copy: what is emitted gets its type in place, and would be equal to no other form.
         copy = relax.Call(call.op, call.args, call.attrs)
         builder.emit_func_output(builder.emit(copy))
-    legal = relax.transform.LegalizeOps()(builder.get())
+    legal = relax.transform.LegalizeOps(LEGALIZATIONS)(builder.get())
     return next((f for _, f in legal.functions_items() if isinstance(f, tvm.tirx.PrimFunc)), None)
 
 

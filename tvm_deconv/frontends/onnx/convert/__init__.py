@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from tvm import relax
 
+from tvm_deconv.frontends import functions
 from tvm_deconv.frontends.onnx.nodes import STANDARD
 
 from . import (
@@ -25,6 +26,7 @@ from . import (
     pad,
     pool,
     quantized,
+    recurrent,
     reduce,
     resize,
     scatter,
@@ -66,6 +68,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "Asin": (in_single(activation.plain(relax.op.asin)), _LIBM),
     "Asinh": (in_single(activation.plain(relax.op.asinh)), _LIBM),
     "Atan": (in_single(activation.plain(relax.op.atan)), _LIBM),
+    "Atanh": (in_single(activation.plain(relax.op.atanh)), _LIBM),
     "AveragePool": (pool.average_pool, f"{_UNCHECKED}; SAME_LOWER with strides is wrong"),
     "BatchNormalization": (norm.batch_normalization, "ignores spatial; training is not TVM's"),
     "BitShift": (
@@ -92,6 +95,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "Gemm": (arithmetic.gemm, "scales A instead of the product, and C where beta is 0"),
     "Elu": (in_single(activation.elu), _HALF),
     "GridSample": (vision.grid_sample, "gives float32 for float16, mirrors about other points"),
+    "GRU": (recurrent.recurrent_layer("GRU"), "there is none for Relax"),
     "GlobalAveragePool": (in_single(reduce.global_average_pool), "float16 sums overflow"),
     "GroupNormalization": (norm.group_normalization, "refuses float16 at opset 18"),
     "InstanceNormalization": (
@@ -99,6 +103,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
         "float16 squares overflow",
     ),
     "IsInf": (activation.is_inf, "ignores detect_negative and detect_positive"),
+    "LSTM": (recurrent.recurrent_layer("LSTM"), "there is none for Relax"),
     "LayerNormalization": (
         norm.layer_normalization,
         "returns 0 for mean and deviation, and takes no scale or bias that broadcasts",
@@ -113,12 +118,15 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     ),
     "Min": (arithmetic.extreme(relax.op.minimum), "loses NaN, and stacks its inputs in memory"),
     "MaxPool": (pool.max_pool, f"{_UNCHECKED}; SAME_LOWER with strides is wrong"),
+    "MaxUnpool": (pool.max_unpool, "fails at free sizes, and where output_shape is left out"),
+    "Mish": (in_single(activation.plain(functions.mish)), "no digit is left below -10"),
     "Mod": (arithmetic.modulo, "gives NaN for a float by infinity"),
     "PRelu": (activation.prelu, "fails at free sizes with one slope"),
     "Pad": (pad.pad, "wraps wrongly where it crops or goes around twice; emits PrimFuncs"),
     "Pow": (arithmetic.power, "refuses operands of two types, and integers"),
     "QLinearConv": (quantized.qlinear_conv, "there is none"),
     "QLinearMatMul": (quantized.qlinear_matmul, "there is none"),
+    "RNN": (recurrent.recurrent_layer("RNN"), "there is none for Relax"),
     "RMSNormalization": (norm.rms_normalization, "cannot be compiled over all axes"),
     "Range": (indexing.arange, "sizes that are equal do not look so to what comes after"),
     "Reshape": (indexing.reshape, "takes no shape that was computed from free sizes"),
@@ -130,7 +138,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "ScatterND": (scatter.scatter_nd, "takes no slices of free sizes, and writes them in one loop"),
     "ReverseSequence": (gather.reverse_sequence, "there is none"),
     "Selu": (in_single(activation.selu), _HALF),
-    "Sinh": (in_single(activation.sinh), "LLVM has no such function"),
+    "Sinh": (in_single(activation.plain(functions.sinh)), "LLVM has no such function"),
     "Size": (indexing.size, "gives a vector of one element"),
     "Slice": (indexing.slice_, "has no opset 9; fails later where starts are tensors"),
     "SequenceAt": (sequence.sequence_at, "refuses a position that is counted from the end"),
@@ -141,6 +149,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     ),
     "Squeeze": (indexing.squeeze, "cannot be compiled without axes at free sizes"),
     "Sum": (arithmetic.total, "stacks its inputs in memory"),
+    "Softplus": (in_single(activation.plain(functions.softplus)), "no digit is left below -10"),
     "SpaceToDepth": (shuffle.space_to_depth, "free sizes cannot be scheduled; ignores mode"),
     "Swish": (in_single(activation.swish), "there is none"),
     "ThresholdedRelu": (in_single(activation.thresholded_relu), _HALF),

@@ -12,6 +12,7 @@ import numpy as np
 import tvm
 from tvm import relax
 
+from tvm_deconv.frontends import functions
 from tvm_deconv.frontends.onnx.nodes import refuse
 
 from .call import Call, dtype_of, shape_of
@@ -33,14 +34,14 @@ def in_single(function: Function) -> Callable[[Call], relax.Expr]:
 
 
 def elu(call: Call, x: relax.Expr) -> relax.Expr:
-    below = _expm1(call, x, call.get("alpha", 1.0))
+    below = functions.elu(x, call.get("alpha", 1.0))
     return relax.op.where(_is_positive(call, x), x, below)
 
 
 def selu(call: Call, x: relax.Expr) -> relax.Expr:
     alpha = call.get("alpha", 1.67326319217681884765625)
     gamma = call.number(call.get("gamma", 1.05070102214813232421875), x)
-    below = _expm1(call, x, alpha)
+    below = functions.elu(x, alpha)
     return relax.op.multiply(gamma, relax.op.where(_is_positive(call, x), x, below))
 
 
@@ -49,7 +50,10 @@ def celu(call: Call, x: relax.Expr) -> relax.Expr:
     alpha, zero = call.get("alpha", 1.0), call.number(0, x)
     if alpha == 0:
         refuse("alpha is 0: x / alpha is not defined")
-    below = _expm1(call, call.emit(relax.op.divide(x, call.number(alpha, x))), alpha)
+    ratio = call.emit(relax.op.divide(x, call.number(alpha, x)))
+    below = functions.elu(ratio, alpha)
+    if alpha < 0:
+        below = relax.op.multiply(functions.expm1(ratio), call.number(alpha, x))
     return relax.op.add(relax.op.maximum(x, zero), relax.op.minimum(below, zero))
 
 
@@ -64,12 +68,9 @@ def swish(call: Call, x: relax.Expr) -> relax.Expr:
     return relax.op.multiply(x, relax.op.sigmoid(scaled))
 
 
-def sinh(call: Call, x: relax.Expr) -> relax.Expr:
-    return _half_sum(call, x, relax.op.subtract)
-
-
 def cosh(call: Call, x: relax.Expr) -> relax.Expr:
-    return _half_sum(call, x, relax.op.add)
+    both = relax.op.add(relax.op.exp(x), relax.op.exp(relax.op.negative(x)))
+    return relax.op.multiply(both, call.number(0.5, x))
 
 
 def plain(operator: Callable[[relax.Expr], relax.Expr]) -> Function:
@@ -150,16 +151,3 @@ def prelu(call: Call) -> relax.Expr:
 
 def _is_positive(call: Call, x: relax.Expr) -> relax.Expr:
     return relax.op.greater(x, call.number(0, x))
-
-
-def _expm1(call: Call, x: relax.Expr, alpha: float) -> relax.Expr:
-    """alpha * (exp(x) - 1)."""
-    grown = relax.op.subtract(relax.op.exp(x), call.number(1, x))
-    return grown if alpha == 1 else relax.op.multiply(call.number(alpha, x), grown)
-
-
-def _half_sum(
-    call: Call, x: relax.Expr, join: Callable[[relax.Expr, relax.Expr], relax.Expr]
-) -> relax.Expr:
-    both = join(relax.op.exp(x), relax.op.exp(relax.op.negative(x)))
-    return relax.op.multiply(both, call.number(0.5, x))

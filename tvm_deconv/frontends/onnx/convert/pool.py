@@ -1,4 +1,4 @@
-"""MaxPool, AveragePool and LpPool of one to three dimensions.
+"""MaxPool, MaxUnpool, AveragePool and LpPool of one to three dimensions.
 
 By SAME with a stride over the window the last samples may be left over, and the standard's formula
 for the padding is negative. ONNX Runtime 1.32 crops by it in LpPool and in AveragePool of opset 19,
@@ -12,10 +12,12 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from tvm import relax
+from tvm import relax, tirx
 
+from tvm_deconv.frontends.onnx.formulas import int64, shown
 from tvm_deconv.frontends.onnx.nodes import refuse
 from tvm_deconv.frontends.onnx.windows import Window, read_window
+from tvm_deconv.frontends.unpooling import Windows, places_of_maxima, unpooled
 
 from .call import Call, dtype_of, is_float, shape_of
 from .conv import padded
@@ -34,11 +36,89 @@ _AVERAGE: dict[int, Callable[..., relax.Expr]] = {
 
 
 def max_pool(call: Call) -> relax.Expr:
-    if len(call.node.output) > 1 and call.node.output[1]:
-        refuse(f"its second output, the indices {call.node.output[1]!r}, is not computed")
     x = call.tensor(0)
     lowest = -np.inf if is_float(x) else int(np.iinfo(dtype_of(x)).min)
-    return _pooled(call, x, _MAX, lowest)
+    y = _pooled(call, x, _MAX, lowest)
+    if len(call.node.output) < 2 or not call.node.output[1]:
+        return y
+    y = call.emit(y)
+    return relax.Tuple([y, call.emit(_indices(call, x, y))])
+
+
+def _indices(call: Call, x: relax.Expr, y: relax.Expr) -> relax.Expr:
+    """Where in the whole of ``x`` each of the maxima ``y`` is: the first one of its window."""
+    sizes = shape_of(x)[2:]
+    window = read_window(call.attributes, len(sizes))
+    begin, end = list(window.begin), list(window.end)
+    if window.is_same:
+        begin, end = window.same_padding(sizes, crops=True)
+    if any(isinstance(width, int) and width < 0 for width in (*begin, *end)):
+        refuse(f"its indices count through what its strides {list(window.strides)} leave over")
+    is_inside = not call.get("ceil_mode", 0) and all(
+        isinstance(width, int) and width == 0 for width in (*begin, *end)
+    )
+    by_columns = bool(call.get("storage_order", 0))
+
+    def through_all(place: Any, at: Sequence[Any], channels: Any, *sizes: Any) -> Any:
+        return _plane(at, channels, sizes) + (_by_columns(place, sizes) if by_columns else place)
+
+    windows = Windows(window.kernel, window.strides, begin, window.dilations, is_inside)
+    extents = [int64(size) for size in shape_of(x)[1:]]
+    return places_of_maxima(call.builder, x, y, windows, through_all, extents)
+
+
+def _plane(at: Sequence[Any], channels: Any, sizes: Sequence[Any]) -> Any:
+    """Where the map that ``at`` is in begins."""
+    plane = at[0] * channels + at[1]
+    for size in sizes:
+        plane = plane * size
+    return plane
+
+
+def _by_columns(place: Any, sizes: Sequence[Any]) -> Any:
+    """A place in a map, counted along its first axis first."""
+    step, total = int64(1), int64(0)
+    for number, size in enumerate(sizes):
+        below = int64(1)
+        for inner in sizes[number + 1 :]:
+            below = below * inner
+        total = total + tirx.floormod(tirx.floordiv(place, below), size) * step
+        step = step * size
+    return total
+
+
+def max_unpool(call: Call) -> relax.Expr:
+    """Values at the places that their indices name, in the order of the indices; zeros elsewhere.
+
+    With ``output_shape``, which may not be smaller than what the attributes say, indices count
+    through that, as in ONNX Runtime.
+    """
+    x, indices = call.tensor(0), call.tensor(1)
+    shape = shape_of(x)
+    words = f"its indices are {dtype_of(indices)} of shape {shown(shape_of(indices))}"
+    if len(shape_of(indices)) != len(shape) or dtype_of(indices) != "int64":
+        refuse(f"{words}, its input has the shape {shown(shape)}: int64 of that are needed")
+    call.require(
+        list(indices.ty.shape.values),
+        f"{words}, its input has the shape {shown(shape)}",
+        list(x.ty.shape.values),
+    )
+    window = read_window(call.attributes, len(shape) - 2)
+    numbers = zip(
+        shape[2:], window.kernel, window.strides, window.begin, window.end, strict=True
+    )
+    wanted = [*shape[:2], *((i - 1) * s + k - b - e for i, k, s, b, e in numbers)]
+    given = call.sizes(2, "sizes")
+    if given is not None:
+        pairs = zip(given, wanted, strict=True)
+        is_small = any(isinstance(a, int) and isinstance(b, int) and a < b for a, b in pairs)
+        words = f"output_shape is {shown(given)}: at least {shown(wanted)} are needed"
+        if is_small:
+            refuse(words)
+        call.require([int64(size) for size in given[:2]], words, [int64(n) for n in shape[:2]])
+        wanted = given
+    sizes = [int64(size) for size in wanted]
+    return unpooled(call.builder, x, indices, sizes, len(shape) - 2, through_all=True)
 
 
 def average_pool(call: Call) -> relax.Expr:
