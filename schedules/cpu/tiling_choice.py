@@ -178,7 +178,7 @@ def _fits_unrolled(conv: ConvTranspose2d, tile: RegisterTile, machine: CpuMachin
     On ARM a multiply-add from the stack is two instructions, so a loop is as good as soon as the
     registers do not hold the weights, and LLVM adds up one channel behind the other there, in sums
     that wait for themselves: by its model of Cortex-A72 a first layer of 5x5 to 64 channels with
-    tanh takes 1.7 times as long written out, by that of A55 1.4 times (``tests/arm``).
+    tanh takes 1.7 times as long written out, by that of A55 1.4 times.
     """
     accumulators = tile.accumulators(conv)
     weights = accumulators // tile.vectors * conv.h.max_taps * conv.w.max_taps

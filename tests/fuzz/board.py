@@ -145,4 +145,3 @@ class _Process:
 
 
 _process = cache(_Process)
-

@@ -237,7 +237,6 @@ def test_the_model_has_the_order_of_winograd_s_tiles_that_was_measured_on_intel(
     assert cycles[0] < cycles[1]
 
 
-
 def test_lines_on_zen5_are_shuffled_as_pictures_are():
     """1.07 times as long, least of 56 calls in turns, one thread beside other programs."""
     faster, slower = tile(2, 8, (1, 16), (1, 64), 8), tile(3, 8, (1, 4), (1, 48), 8)

@@ -190,10 +190,7 @@ def _register_tiles(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[Pixe
     Cortex-A53 LLVM spills of 28 sums and a vector of weights, and the kernel takes 2.08 cycles for
     each multiply-add (by the model of A55), with 24 sums 1.36.
     """
-    if machine.memory_operands:
-        spare = 1 if machine.has_few_registers else 0
-    else:
-        spare = 4
+    spare = int(machine.has_few_registers) if machine.memory_operands else 4
     for lanes, vectors in product(lanes_of(machine), range(1, _MOST_VECTORS + 1)):
         for columns, lines in product(range(1, _MOST_PIXELS + 1), range(1, 9)):
             pixels = columns * lines

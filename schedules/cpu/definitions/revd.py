@@ -47,7 +47,7 @@ def cycles(conv: ConvTranspose2d, sizes: Sizes, tile: Tiling, machine: CpuMachin
     tests = conv.h.kernel * conv.w.kernel * tiles
     hits = tests / (conv.h.stride * conv.w.stride)
     # Weights of a tap that do not fit the level-1 cache come from level 2 for every output. On ARM
-    # each is a load of its own: 1.3 on a Cortex-A72, 3.6 on an A55, by LLVM's models of a 1x1 layer.
+    # each is a load of its own: 1.3 on a Cortex-A72, 3.6 on an A55, by LLVM's models of 1x1 56->12.
     near = 4 * conv.group_inputs * tile.channels <= machine.l1_bytes and machine.memory_operands
     per_vector = 1.3 if near else 2.5
     products = conv.group_inputs * (0.7 + per_vector * max(1, tile.channels // tile.lanes))
