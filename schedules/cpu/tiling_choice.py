@@ -174,12 +174,19 @@ def _fits_unrolled(conv: ConvTranspose2d, tile: RegisterTile, machine: CpuMachin
     writing them out gains 3 to 15 % up to 125 weights, and nothing from 147 on). With 16 registers
     the same layer takes 3.9 ms written out, 441 of whose operands are on the stack, and 1.6 with a
     loop; 3x3 taps are as fast either way.
+
+    On ARM a multiply-add from the stack is two instructions, so a loop is as good as soon as the
+    registers do not hold the weights, and LLVM adds up one channel behind the other there, in sums
+    that wait for themselves: by its model of Cortex-A72 a first layer of 5x5 to 64 channels with
+    tanh takes 1.7 times as long written out, by that of A55 1.4 times.
     """
     accumulators = tile.accumulators(conv)
     weights = accumulators // tile.vectors * conv.h.max_taps * conv.w.max_taps
-    spilled = 4 * weights * tile.lanes // tile.weights_per_load(conv, machine)
+    loads = weights // tile.weights_per_load(conv, machine)
     most = machine.l1_bytes // (16 if machine.has_few_registers else 4)
-    if conv.group_inputs == 1 and (machine.has_wide_avx512 or spilled > most):
+    if not machine.memory_operands:
+        most = 4 * tile.lanes * (machine.vector_registers - accumulators)
+    if conv.group_inputs == 1 and (machine.has_wide_avx512 or 4 * tile.lanes * loads > most):
         return False
     if accumulators * conv.h.max_taps * conv.w.max_taps > _MAX_UNROLLED:
         return False

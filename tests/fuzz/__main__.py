@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 import threading
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import cases
+from . import board, cases
 from .pool import HANG_SECONDS, Result, Worker
 from .report import Report
 from .shrink import shrink, sign
@@ -27,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         print(f"no family {', '.join(sorted(unknown))}: there are {', '.join(cases.FAMILIES)}")
         return 2
+    if options.board:
+        board.install()
+        os.environ[board.VARIABLE] = options.board
     if options.case is not None:
         return _repeat(options)
     report = Report(options.seed)
@@ -171,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--shrink", type=int, default=0, help="make so many that failed smaller")
     add("--seconds", type=float, default=60.0, help="to spend on making one smaller (default: 60)")
     add("--out", help="write the report to this file, too")
+    add("--board", choices=board.CORES, help="run them under qemu, compiled for this core")
     add("--verbose", action="store_true", help="a line for each case")
     return parser
 

@@ -20,6 +20,7 @@ from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.library import compile_library
 from tvm_deconv.size_errors import in_words
 
+from . import board
 from . import outcome as kinds
 from .execution import run_guarded
 from .options import Options
@@ -279,7 +280,16 @@ def compare(
 
 
 def compiled(model: Any, through_library: bool, **arguments: Any) -> Any:
-    """What ``compile`` returns, or what is loaded again of the library that it was written to."""
+    """What ``compile`` returns, or what is loaded again of the library that it was written to.
+
+    The library stays where it is where cases run on a board.
+    """
+    if board.runs(arguments.get("target")):
+        arguments.pop("rewrite", None)
+        arguments.pop("threads", None)
+        library = board.OnBoard()
+        compile_library(model, str(library.path), **{**arguments, "target": board.target()})
+        return library
     if not through_library:
         return tvm_deconv.compile(model, **arguments)
     arguments.pop("rewrite", None)  # a library is always of the rewritten model

@@ -10,6 +10,7 @@ from typing import Any
 from tvm_deconv.schedules.choice import AUTO
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 
+from . import board
 from .choices import Choices
 
 # Processors to compile for, and what this one must have to run it.
@@ -72,8 +73,11 @@ def draw_options(draw: Choices) -> Options:
 
 def draw_processor(draw: Choices) -> dict[str, Any]:
     """A target that this processor runs, with one to three threads; empty for itself."""
+    own = board.target() if board.core() else None
     name, needs = draw.pick(_PROCESSORS, [9, 1.5, 1, 0.5, 0.5, 0.5])
     threads = draw.pick((2, 1, 3), [4, 1, 1])
+    if own is not None:
+        return own
     if name == "host" or not needs <= _features():
         return {}
     return {"kind": "llvm", "mcpu": name, "num-cores": threads}

@@ -112,11 +112,16 @@ def layer(in_channels, out_channels, kernel, factor=1, groups=1) -> ConvTranspos
         (layer(1, 5, 5), ZEN4, True),  # 5 x 25
         (layer(2, 64, 5), ZEN4, True),  # a loop over channels is left
         (layer(32, 32, 5, groups=32), ZEN4, True),  # depthwise: 25
-        (layer(1, 64, 5), NEON, True),  # vectors of 4
+        (layer(1, 64, 5), NEON, False),  # 16 sums and 100 vectors of weights in 32 registers
+        (layer(1, 16, 1), NEON, True),  # 16 sums and 4 vectors
+        (layer(2, 64, 5), NEON, True),  # a loop over channels is left
     ],
-    ids=["5x5", "sub-pixel", "3x3", "5 outputs", "2 inputs", "depthwise", "neon"],
+    ids=[
+        *("5x5", "sub-pixel", "3x3", "5 outputs", "2 inputs", "depthwise"),
+        *("5x5 on neon", "1x1 on neon", "2 inputs on neon"),
+    ],
 )
-def test_taps_of_one_input_channel_are_written_out_unless_spilled_weights_fill_level_1(
+def test_taps_of_one_input_channel_are_written_out_unless_too_many_weights_are_spilled(
     conv, machine, written_out
 ):
     assert choose_tiling(conv, Sizes(1, 224, 224), machine).unroll_th is written_out
@@ -230,7 +235,6 @@ def test_the_model_has_the_order_of_winograd_s_tiles_that_was_measured_on_intel(
     sizes = Sizes(1, *size)
     cycles = [tile_cycles(conv, sizes, one, INTEL) for one in (faster, slower)]
     assert cycles[0] < cycles[1]
-
 
 
 def test_lines_on_zen5_are_shuffled_as_pictures_are():

@@ -13,6 +13,7 @@ from typing import Any
 import kernel
 import numpy as np
 from tvm import te, tirx
+from tvm.support import cc
 
 from tvm_deconv.algebra.geometry import (
     Axis,
@@ -23,15 +24,18 @@ from tvm_deconv.algebra.geometry import (
 )
 from tvm_deconv.algebra.known_weights import obeying
 from tvm_deconv.backends import machine_of
+from tvm_deconv.backends.linking import linker
 from tvm_deconv.errors import TvmDeconvError
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.space import fields, parameters_of, point_of, tuning_refusal
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 from tvm_deconv.targets import resolve_target
 
+from .. import board
 from .. import outcome as kinds
 from ..choices import Choices
-from ..memory import Guarded, nan, spoil
+from ..execution import run_kernel
+from ..memory import nan
 from ..options import draw_processor
 from ..outcome import Outcome, Progress, escaped, refusal
 from ..values import filled, weights
@@ -91,7 +95,7 @@ class LayerCase:
                 epilogue=_epilogue if self.finished else None,
                 parameters=chosen,
             )
-            built = kernel.compile_here(func, target)
+            built = _linked(kernel.compile_here(func, target), target)
         except TvmDeconvError as error:
             return refusal(error)
         except Exception as error:  # whatever it is, it is what is looked for
@@ -107,22 +111,26 @@ class LayerCase:
         if packed.shape != variant.packed_shape(self.conv, parameters):
             return Outcome(kinds.WRONG, f"shape of packed weights {packed.shape}")
         packed = packed.astype(variant.weight_dtype(self.dtype))
-        operands = [Guarded(x), Guarded(packed)]
-        result = Guarded(nan(self.conv.output_shape(n, h, w), self.dtype))
         progress("run")
-        spoil()
-        try:
-            built["main"](*(g.tensor for g in operands), result.tensor)
-        except Exception as error:  # TVM's, of many classes
-            return escaped(error, "when run: ")
+        found = run_kernel(built, [x, packed, nan(self.conv.output_shape(n, h, w), self.dtype)])
+        if isinstance(found, Outcome):
+            return found
+        if isinstance(found, Exception):
+            return escaped(found, "when run: ")
         progress("compare")
-        for damage in (*(g.damage() for g in operands), result.damage(written=True)):
-            if damage:
-                return Outcome(kinds.WRONG, damage)
         down, right = self.conv.step
         every = replace(self.conv, step=(1, 1))
         wanted = kernel.expected_output(every, x, weight)[:, :, ::down, ::right]
-        return _judged(result.values(), _finished(wanted) if self.finished else wanted, self)
+        return _judged(found[0], _finished(wanted) if self.finished else wanted, self)
+
+
+def _linked(built: Any, target: Any) -> Any:
+    """What was built for ``target``, as a library if it is run on the board."""
+    if board.core() is None:
+        return built
+    library = board.OnBoard(kernel=True)
+    built.export_library(str(library.path), fcompile=cc.create_shared, cc=linker(target))
+    return library
 
 
 def _epilogue(y: te.Tensor) -> te.Tensor:
