@@ -173,7 +173,8 @@ def _fits_unrolled(conv: ConvTranspose2d, tile: RegisterTile, machine: CpuMachin
     kernel takes 1.3 times as long as with a loop (1->64 at 224 x 224 on Zen 4: 0.91 and 0.71 ms;
     writing them out gains 3 to 15 % up to 125 weights, and nothing from 147 on). With 16 registers
     the same layer takes 3.9 ms written out, 441 of whose operands are on the stack, and 1.6 with a
-    loop; 3x3 taps are as fast either way.
+    loop; 3x3 taps are as fast either way. Where AVX-512 is wide none is written out: on Zen 5 that
+    gained 3 % at most and made 7x7 3.3 times as slow.
 
     On ARM a multiply-add from the stack is two instructions, so a loop is as good as soon as the
     registers do not hold the weights, and LLVM adds up one channel behind the other there, in sums
