@@ -3,10 +3,9 @@
 The schedule has tiled the products. What is left of the definition, constant matrices and index
 maps with divisions, is replaced here by straight-line vector code that means the same:
 
-    pad, spread, transform   one nest over input channels: deal the columns of a row out to vectors,
-                             from the input, or near its borders from a copy in three runs (zeros,
-                             input, zeros); transform the columns of all its tiles, then their rows
-                             in turns with dealing out what comes next
+    pad, spread, transform   one nest over input channels: transform columns, of the input where it
+                             lies or near its borders of a copy or under a mask; then deal out and
+                             transform the rows of these, a vector of tiles at a time
     outputs, store           one nest over the channels of a block: inverse transform of columns to
                              a scratch of some KiB, then of one row after the other, interleaved
                              into whole vectors; only vectors that lie inside the strip and the

@@ -1,8 +1,8 @@
-"""A strip of the input: dealt out to vectors, its columns transformed, then its rows."""
+"""A strip of the input: its columns transformed, then its rows, dealt out to vectors of tiles."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tvm import tirx
@@ -11,103 +11,66 @@ from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.hiding import of_any_length
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 
-from .dealing import Slice, copy_row, fetch_row, spread_row
+from .dealing import Load, Slice, are_copied, copy_row, fetch_row, reading
 from .filters import transformed
-from .strip import ROWS, Strip
+from .strip import Strip
+from .volume_inputs import read_volumes
+
+# Rows of samples that are dealt out before the first of them is transformed. A vector that is
+# loaded right after two stores that it overlaps waits for both to leave the core.
+_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class _Tiles:
+    """A row of tiles of a slice."""
+
+    at: Slice
+    ty: Any
 
 
 def read_inputs(strip: Strip) -> tirx.Stmt:
-    """transform[u, v, ic, k, tiles] = B^T d B of all tiles of the strip."""
-    d, h = strip.layout.d, strip.layout.h
-    one_row = d.points * d.positions * h.positions == 1
-    nest = _read_in_turns(strip) if one_row else _read_channels(strip)
+    """transform[u, v, ic, k, tiles] = B^T d B of all tiles of the strip.
+
+    for channel, slice: copy what is near borders; for row of tiles: transform columns, then rows.
+    Those of a volume whose depth is transformed, too, are dealt out first (``volume_inputs``).
+    """
+    layout, d, h = strip.layout, strip.layout.d, strip.layout.h
+    if d.points > 1:
+        return read_volumes(strip)
+    channel, deep = strip.loop("ic", layout.group_inputs), strip.loop("tz", d.positions)
+    point, ty = strip.loop("k", d.points), strip.loop("ty", h.positions)
+    at = Slice(channel.loop_var, deep.loop_var, point.loop_var)
+    tiles = _Tiles(at, ty.loop_var)
+    passes = [_copy_rows(strip, at)] if are_copied(strip) else []
+    of_tiles = [_transform_columns(strip, tiles)] if h.points > 1 else []
+    of_tiles.append(_rows_in_turn(strip, tiles))
+    passes.append(edit.rebuild([point, ty], edit.sequence(of_tiles)))
+    nest = edit.rebuild([channel, deep], edit.sequence(passes))
     return edit.sequence([*_clear_beyond(strip), *_clear_reach(strip), nest])
 
 
-def _read_in_turns(strip: Strip) -> tirx.Stmt:
-    """for channel: for row of its input: transform a row of the tiles of the channel before; deal
-    out this one. Then transform the columns of these.
+def _copy_rows(strip: Strip, at: Slice) -> tirx.Stmt:
+    """Of all slices of a tile along the depth, and all rows of the strip."""
+    layout = strip.layout
+    k, row = strip.loop("k", layout.d.points), layout.h.inputs
+    row = strip.loop("i", of_any_length(row, strip.x.shape))
+    return edit.rebuild([k, row], copy_row(strip, replace(at, k=k.loop_var), row.loop_var))
 
-    What is transformed is stored to the level-2 cache, of which a line takes four cycles, while
-    what is dealt out takes shuffles: in turns, either hides some of the other. Measured on an Intel
-    Xeon (model 207): layers of 28 to 64 channels take 0.95 to 0.98 of the time. With several rows
-    of tiles, which are short then, they take 0.99 to 1.03.
-    """
+
+def _rows_in_turn(strip: Strip, tiles: _Tiles) -> tirx.Stmt:
+    """for residue in height and point: prefetch a row of the next channel; transform a row."""
     layout, h = strip.layout, strip.layout.h
-    rows, units = h.inputs, h.points * h.step
-    channel = strip.loop("ic", layout.group_inputs + 1)
-    zero = edit.zero_like(channel.loop_var)
-    now, before = (Slice(channel.loop_var + k, zero, zero) for k in (0, -1))
-    is_one = channel.loop_var < layout.group_inputs
-    each = -(-units // rows)
-
-    def copied(i: Any, place: Any) -> tirx.Stmt:
-        return tirx.IfThenElse(is_one, copy_row(strip, now, i, place), None)
-
-    def in_turn(i: Any, place: Any) -> tirx.Stmt:
-        turn = strip.loop("turn", each)
-        unit = i * each + turn.loop_var
-        ready = [channel.loop_var > 0, *([unit < units] if rows * each > units else [])]
-        transform = _transform_rows(strip, before, zero, unit)
-        deal = tirx.SeqStmt([fetch_row(strip, now, i), spread_row(strip, now, i, place)])
-        return tirx.SeqStmt(
-            [
-                edit.rebuild([turn], tirx.IfThenElse(tirx.all(*ready), transform, None)),
-                tirx.IfThenElse(is_one, deal, None),
-            ]
-        )
-
-    passes = [_rows_in_groups(strip, rows, [copied, in_turn])]
-    if h.points > 1:
-        passes.append(tirx.IfThenElse(is_one, _transform_columns(strip, now, zero), None))
-    return edit.rebuild([channel], edit.sequence(passes))
-
-
-def _read_channels(strip: Strip) -> tirx.Stmt:
-    """for channel, tile along the depth: deal out its slices; transform the depth; then, for each
-    point of it and row of tiles: transform columns, then rows."""
-    layout, d, h = strip.layout, strip.layout.d, strip.layout.h
-    channel = strip.loop("ic", layout.group_inputs)
-    deep = strip.loop("tz", d.positions)
-    k, point = strip.loop("k", d.points), strip.loop("k", d.points)
-    ty, unit = strip.loop("ty", h.positions), strip.loop("unit", h.points * h.step)
-    at = Slice(channel.loop_var, deep.loop_var, k.loop_var)
-
-    def copied(i: Any, place: Any) -> tirx.Stmt:
-        return copy_row(strip, at, i, place)
-
-    def dealt(i: Any, place: Any) -> tirx.Stmt:
-        return tirx.SeqStmt([fetch_row(strip, at, i), spread_row(strip, at, i, place)])
-
-    passes = [edit.rebuild([k], _rows_in_groups(strip, h.inputs, [copied, dealt]))]
-    if d.points > 1:
-        passes.append(_transform_depth(strip))
-    of_point = Slice(channel.loop_var, deep.loop_var, point.loop_var)
-    rows = edit.rebuild([unit], _transform_rows(strip, of_point, ty.loop_var, unit.loop_var))
-    columns = [_transform_columns(strip, of_point, ty.loop_var)] if h.points > 1 else []
-    passes.append(edit.rebuild([point, ty], edit.sequence([*columns, rows])))
-    return edit.rebuild([channel, deep], tirx.SeqStmt(passes))
-
-
-def _rows_in_groups(
-    strip: Strip, rows: int, parts: list[Callable[[Any, Any], tirx.Stmt]]
-) -> tirx.Stmt:
-    """for group of rows: each part of all of them, given a row and its place in the group.
-
-    A vector that is loaded right after two stores that it overlaps waits for both to leave the
-    core; a few rows later they have left.
-    """
-    group = strip.loop("rows", -(-rows // ROWS))
-
-    def of_each(part: Callable[[Any, Any], tirx.Stmt]) -> tirx.Stmt:
-        row = strip.loop("i", of_any_length(ROWS, strip.x.shape))
-        i = group.loop_var * ROWS + row.loop_var
-        stmt = part(i, row.loop_var)
-        if rows % ROWS:
-            stmt = tirx.IfThenElse(i < rows, stmt, None)
-        return edit.rebuild([row], stmt)
-
-    return edit.rebuild([group], edit.sequence([of_each(part) for part in parts]))
+    units = h.points * h.step
+    ahead = 0 if layout.deals_in_registers else _AHEAD
+    unit = strip.loop("unit", units + ahead)
+    passes = [fetch_row(strip, tiles.at, tiles.ty * (units + ahead) + unit.loop_var)]
+    rows = _transform_rows(strip, tiles, unit.loop_var - ahead)
+    if ahead:
+        deal = _deal_row(strip, tiles, unit.loop_var)
+        passes.append(tirx.IfThenElse(unit.loop_var < units, deal, None))
+        rows = tirx.IfThenElse(unit.loop_var >= ahead, rows, None)
+    return edit.rebuild([unit], tirx.SeqStmt([*passes, rows]))
 
 
 def _clear_reach(strip: Strip) -> list[tirx.Stmt]:
@@ -122,74 +85,111 @@ def _clear_reach(strip: Strip) -> list[tirx.Stmt]:
 
 
 def _clear_beyond(strip: Strip) -> list[tirx.Stmt]:
-    """Samples that are read beside those of the last tiles, and never used; or nothing.
+    """Samples that are dealt to no tile, are read beside those of the last, and never used.
 
     Memory that nobody wrote may hold slow denormal numbers.
     """
-    layout, h = strip.layout, strip.layout.h
+    layout = strip.layout
     first, end = layout.chunks * strip.lanes, layout.spread
-    if first == end:
+    if layout.deals_in_registers or first == end:
         return []
-    buffer = strip.spread if layout.tail or h.points == 1 else strip.columns
-    return [strip.clear(buffer, first, end)]
+    return [strip.clear(strip.dealt, first, end)]
 
 
-def _transform_depth(strip: Strip) -> tirx.Stmt:
-    """for i, p, vector of tiles: spread[points, i, p, tiles] = B^T spread[slices, i, p, tiles]."""
-    layout, d, h = strip.layout, strip.layout.d, strip.layout.h
-    i, p = strip.loop("i", h.inputs), strip.loop("p", layout.w.unit)
-    chunk = strip.loop("t", layout.spread // strip.lanes)
-
-    def place(k: int) -> list[Any]:
-        return [i.loop_var + k * h.inputs, p.loop_var, chunk.loop_var * strip.lanes]
-
-    code = StraightLine()
-    values = [code.name(strip.load(strip.spread, place(k))) for k in range(d.points)]
-    for k, value in enumerate(transformed(code, d.filter, values)):
-        code.statements.append(strip.put(strip.spread, place(k), value))
-    return edit.rebuild([i, p, chunk], tirx.SeqStmt(code.statements))
-
-
-def _transform_columns(strip: Strip, at: Slice, ty: Any) -> tirx.Stmt:
-    """for residue, p, vector of tiles: columns[residue, u, p, tiles] = B^T spread[rows, p, tiles].
+def _transform_columns(strip: Strip, tiles: _Tiles) -> tirx.Stmt:
+    """for residue, vector of samples: columns[residue, u, samples] = B^T x[rows, samples].
 
     Neighbouring tiles share columns.
     """
-    layout, h, w = strip.layout, strip.layout.h, strip.layout.w
-    residue = strip.loop("rh", h.step)
-    top = at.k * h.inputs + ty * h.unit + residue.loop_var
+    layout, h = strip.layout, strip.layout.h
+    residue, vector = strip.loop("rh", h.step), strip.loop("s", layout.row_vectors)
+    top, start = tiles.ty * h.unit + residue.loop_var, vector.loop_var * strip.lanes
 
-    def of_samples(count: int, begin: int, end: int) -> tirx.Stmt:
-        sample, chunk = strip.loop("p", count), strip.loop("t", (end - begin) // strip.lanes)
-        place = [sample.loop_var, begin + chunk.loop_var * strip.lanes]
+    def of_samples(load: Load, _: Load) -> tirx.Stmt:
         code = StraightLine()
         rows = [top + a * h.step for a in range(h.filter.inputs)]
-        values = [code.name(strip.load(strip.spread, [row, *place])) for row in rows]
+        values = [code.name(load(tiles.at.k, row, start)) for row in rows]
         for u, value in enumerate(transformed(code, h.filter, values)):
-            unit = residue.loop_var * h.points + u
-            code.statements.append(strip.put(strip.columns, [unit, *place], value))
-        return edit.rebuild([sample, chunk], tirx.SeqStmt(code.statements))
+            place = [residue.loop_var * h.points + u, start]
+            code.statements.append(strip.put(strip.columns, place, value))
+        return tirx.SeqStmt(code.statements)
 
-    end = layout.chunks * strip.lanes
-    passes = [of_samples(w.unit, 0, end)]
-    if layout.tail:
-        passes.append(of_samples(min(w.unit, (w.taps - 1) * w.step), end, layout.spread))
-    return edit.rebuild([residue], edit.sequence(passes))
+    ends = top, top + (h.filter.inputs - 1) * h.step
+    some = reading(strip, tiles.at, ends, start, strip.lanes, of_samples)
+    return edit.rebuild([residue, vector], some)
 
 
-def _transform_rows(strip: Strip, at: Slice, ty: Any, unit: Any) -> tirx.Stmt:
-    """for residue, vector of tiles: transform[u, v, ic, k, tiles] = columns[unit, samples] B.
+def _reading_row(
+    strip: Strip, tiles: _Tiles, unit: Any, start: Any, count: int, use: Any
+) -> tirx.Stmt:
+    """use(vector, element) of samples of ``unit``: of transformed columns, where there are any."""
+    h = strip.layout.h
+    if h.points > 1:
+        return use(
+            lambda j: strip.load(strip.columns, [unit, j]),
+            lambda j: tirx.BufferLoad(strip.columns, [unit, j]),
+        )
+    i = tiles.ty * h.unit + unit
+
+    def of_row(vector: Load, element: Load) -> tirx.Stmt:
+        return use(lambda j: vector(tiles.at.k, i, j), lambda j: element(tiles.at.k, i, j))
+
+    return reading(strip, tiles.at, (i, i), start, count, of_row)
+
+
+def _deal_row(strip: Strip, tiles: _Tiles, unit: Any) -> tirx.Stmt:
+    """dealt[unit, p, t] = samples[unit, m*t + p], with the tiles of all residues for m."""
+    layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
+    chunk, wide = strip.loop("t", layout.chunks), w.unit * lanes
+    start = chunk.loop_var * wide
+
+    def whole(vector: Any, _: Any) -> tirx.Stmt:
+        code = StraightLine()
+        vectors = [code.name(vector(start + part * lanes)) for part in range(w.unit)]
+        for residue, dealt in enumerate(code.deinterleave(vectors)):
+            place = [unit, residue, chunk.loop_var * lanes]
+            code.statements.append(strip.put(strip.dealt, place, dealt))
+        return tirx.SeqStmt(code.statements)
+
+    chunks = edit.rebuild([chunk], _reading_row(strip, tiles, unit, start, wide, whole))
+    if not layout.tail:
+        return chunks
+    end, sample = layout.chunks * wide, strip.loop("s", layout.tail)
+    first = edit.const_like(start, end)
+
+    def beyond(_: Any, element: Any) -> tirx.Stmt:
+        place = [unit, sample.loop_var % w.unit, first // w.unit + sample.loop_var // w.unit]
+        value = element(first + sample.loop_var)
+        return edit.rebuild([sample], tirx.BufferStore(strip.dealt, value, place))
+
+    count = layout.row_inputs - end
+    return tirx.SeqStmt([chunks, _reading_row(strip, tiles, unit, first, count, beyond)])
+
+
+def _transform_rows(strip: Strip, tiles: _Tiles, unit: Any) -> tirx.Stmt:
+    """for residue, vector of tiles: transform[u, v, ic, k, tiles] = samples[unit] B.
 
     ``unit`` is the residue in height and the point u. The last vector of a row of tiles may reach
     into the next row's place; that row comes later.
     """
     layout, h, w = strip.layout, strip.layout.h, strip.layout.w
     rh, u = (unit // h.points, unit % h.points) if h.step > 1 else (edit.zero_like(unit), unit)
-    line = at.deep * layout.slice_lines + ty * h.step + rh
-    columns, row = strip.columns, unit
     if h.points == 1:
-        columns, row = strip.spread, at.k * h.inputs + ty * h.unit + rh
         u = edit.zero_like(unit)
+    at = tiles.at
+    line = at.deep * layout.slice_lines + tiles.ty * h.step + rh
+    place = at.k * layout.point_tiles
+
+    def stored(code: StraightLine, samples: list[Any], tau: Any) -> list[tirx.Stmt]:
+        values = transformed(code, w.filter, samples)
+        puts = [
+            strip.put(strip.transform, [u, v, at.channel, place + tau], value)
+            for v, value in enumerate(values)
+        ]
+        return [*code.statements, *puts]
+
+    if layout.deals_in_registers:
+        return _deal_and_transform(strip, tiles, unit, line * w.positions, stored)
     residue, chunk = strip.loop("rw", w.step), strip.loop("tx", layout.chunks)
     first = chunk.loop_var * strip.lanes
     tau = (line * w.step + residue.loop_var) * w.positions + first
@@ -197,11 +197,70 @@ def _transform_rows(strip: Strip, at: Slice, ty: Any, unit: Any) -> tirx.Stmt:
 
     def sample(b: int) -> Any:
         later, column = divmod(b, w.outputs)
-        place = [row, column * w.step + residue.loop_var, first + later]
-        return code.name(strip.load(columns, place))
+        row = [unit, column * w.step + residue.loop_var, first + later]
+        return code.name(strip.load(strip.dealt, row))
 
-    values = transformed(code, w.filter, [sample(b) for b in range(w.filter.inputs)])
-    place = at.k * layout.point_tiles + tau
-    for v, value in enumerate(values):
-        code.statements.append(strip.put(strip.transform, [u, v, at.channel, place], value))
-    return edit.rebuild([residue, chunk], tirx.SeqStmt(code.statements))
+    samples = [sample(b) for b in range(w.filter.inputs)]
+    return edit.rebuild([residue, chunk], tirx.SeqStmt(stored(code, samples, tau)))
+
+
+def _deal_and_transform(strip: Strip, tiles: _Tiles, unit: Any, tau: Any, stored: Any) -> tirx.Stmt:
+    """for vector of tiles, last first: deal out its samples, in registers; transform them.
+
+    A tile's last samples are the next one's first: those of the last lane are in the vector of
+    tiles that was dealt out before.
+    """
+    layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
+    m, wide = w.unit, w.unit * lanes
+    late = range(min(m, w.filter.inputs - m))
+    turn = strip.loop("tx", layout.chunks)
+    chunk = (layout.chunks - 1) - turn.loop_var
+    start = chunk * wide
+    end = edit.const_like(turn.loop_var, layout.chunks * wide)
+
+    def filled(vector: Any, _: Any) -> tirx.Stmt:
+        loads = [vector(start + part * lanes) for part in range(m)]
+        return edit.sequence(
+            [strip.put(strip.samples, [n * lanes], load) for n, load in enumerate(loads)]
+        )
+
+    def begun(_: Any, element: Any) -> tirx.Stmt:
+        code, puts = StraightLine(), []
+        for p in late:
+            beyond = range(p, w.filter.inputs - m, m)
+            lane = [
+                tirx.Broadcast(element(end + b) if b < layout.tail else zero, lanes) for b in beyond
+            ]
+            value = code.name(lane[0])
+            for n, other in enumerate(lane[1:], start=1):
+                order = [lanes + at if at == n else at for at in range(lanes)]
+                value = code.name(edit.shuffle([value, code.name(other)], order))
+            puts.append(strip.put(strip.following, [p * lanes], value))
+        return edit.sequence([*code.statements, *puts])
+
+    zero = tirx.const(0, "float32")
+    code = StraightLine()
+    vectors = [code.name(strip.load(strip.samples, [n * lanes])) for n in range(m)]
+    dealt = code.deinterleave(vectors)
+    next_ones = [code.name(strip.load(strip.following, [p * lanes])) for p in late]
+
+    def sample(b: int) -> Any:
+        later, p = divmod(b, m)
+        if not later:
+            return dealt[p]
+        return code.name(edit.shuffle([dealt[p], next_ones[p]], range(later, later + lanes)))
+
+    samples = [sample(b) for b in range(w.filter.inputs)]
+    kept = [strip.put(strip.following, [p * lanes], dealt[p]) for p in late]
+    body = tirx.SeqStmt(
+        [
+            _reading_row(strip, tiles, unit, start, wide, filled),
+            *stored(code, samples, tau + chunk * lanes),
+            *kept,
+        ]
+    )
+    nest = edit.rebuild([turn], body)
+    if not late:
+        return nest
+    count = layout.row_inputs - layout.chunks * wide
+    return tirx.SeqStmt([_reading_row(strip, tiles, unit, end, count, begun), nest])

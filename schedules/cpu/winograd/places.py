@@ -26,6 +26,11 @@ class Places:
         """Along depth and height."""
         return self.rows if self.slices is None else self.d.strips(self.slices.depth) * self.rows
 
+    @property
+    def first_row(self) -> int:
+        """Row of the picture that is the first of the first slice."""
+        return 0 if self.slices is None else -self.slices.first * self.slices.pitch
+
     def of_strip(self, strip: Any) -> tuple[Any, Any]:
         """Its number along the depth and that along the height."""
         return (0, strip) if self.slices is None else (strip // self.rows, strip % self.rows)

@@ -18,8 +18,8 @@ from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 from .places import Places
 from .tile import Layout, WinogradAxis
 
-# Rows of input that are copied before the first of them is dealt out.
-ROWS = 4
+# Rows of a volume's input that are copied before the first of them is dealt out.
+VOLUME_ROWS = 4
 
 
 class Strip:
@@ -59,10 +59,17 @@ class Strip:
         # Phases that start later read on into the next tile.
         beyond = lanes if max(w.shifts) else 0
         line = w.unit * w.axis.stride * lanes
-        self.rows = self.memory("rows", ROWS, layout.row_inputs)
-        # The slices of one tile along the depth, then what becomes of them at its points.
-        self.spread = self.memory("spread", d.points * h.inputs, w.unit, layout.spread)
-        self.columns = self.memory("columns", h.step * h.points, w.unit, layout.spread)
+        self.rows = self.memory("rows", d.points * h.inputs, layout.row_inputs)
+        units = h.step * h.points
+        self.columns = self.memory("columns", units, layout.row_inputs)
+        if d.points > 1:
+            # The slices of one tile along the depth, then what becomes of them at its points.
+            self.rows = self.memory("rows", VOLUME_ROWS, layout.volume_row_inputs)
+            self.spread = self.memory("spread", d.points * h.inputs, w.unit, layout.spread)
+            self.columns = self.memory("columns", units, w.unit, layout.spread)
+        self.dealt = self.memory("dealt", units, w.unit, layout.spread)
+        self.samples = self.registers("samples", w.unit * lanes)
+        self.following = self.registers("following", w.unit * lanes)
         inputs = layout.group_inputs | 1
         points = (h.points, w.points)
         self.transform = self.memory(TRANSFORM, *points, inputs, layout.transform_pitch)
@@ -104,9 +111,13 @@ class Strip:
     @property
     def buffers(self) -> list[Any]:
         """What a strip needs besides input, weights and output."""
-        scratch = [self.rows, self.spread, self.transform, self.products, self.outputs]
-        if self.layout.h.points > 1:
+        layout = self.layout
+        scratch = [self.rows, self.transform, self.products, self.outputs]
+        if layout.d.points > 1:
+            scratch.append(self.spread)
+        if layout.h.points > 1:
             scratch += [self.columns, self.inverted]
+        scratch += [self.samples, self.following] if layout.deals_in_registers else [self.dealt]
         return [*scratch, self.line, self.edge]
 
     @property

@@ -18,6 +18,9 @@ LINE = 16
 # beside the weights.
 MOST_FETCHED = 2048
 
+# Lanes of vectors of which there are 32 registers, in any case.
+_LANES_OF_MANY_REGISTERS = 16
+
 # Terms that are added one to the other. What a sum is rounded by grows with it, and the transform
 # back multiplies that; of lines, which have more points, by 10. 512 terms in parts of 64 have a
 # third of the error, in parts of 16 a quarter, and take 0 to 5 % longer.
@@ -355,10 +358,37 @@ class Layout:
         return largest(0, self.w.inputs - self.chunks * self.tile.lanes * self.w.unit)
 
     @property
+    def deals_in_registers(self) -> bool:
+        """Whether samples are dealt out in registers, where a vector of tiles is transformed.
+
+        They are not stored and loaded again then. Of 16 registers half would be spilled: code for
+        AVX2 takes up to 5 % longer. Lines, with more points, take as long either way, and a dilated
+        layer has too many residues.
+        """
+        few = self.tile.lanes < _LANES_OF_MANY_REGISTERS
+        return self.h.points > 1 and self.w.step == 1 and not few
+
+    @property
+    def row_vectors(self) -> int:
+        """Vectors of samples of a row of input."""
+        return self.chunks * self.w.unit + -(-self.tail // self.tile.lanes)
+
+    @property
     def row_inputs(self) -> int:
-        """Samples of a row of input that are copied, in whole vectors: of the tail one for each."""
-        lanes = self.tile.lanes
-        return (self.chunks * self.w.unit + -(-self.tail // lanes) + (self.tail > 0)) * lanes
+        """Samples of a row of input, in whole vectors."""
+        return self.row_vectors * self.tile.lanes
+
+    @property
+    def volume_row_inputs(self) -> int:
+        """The same where the depth is transformed, too, and a vector more for the tail."""
+        return self.row_inputs + (self.tail > 0) * self.tile.lanes
+
+    @property
+    def read_together(self) -> int:
+        """Samples of a row of input that are read in one go: those of a vector of tiles, or, where
+        columns are transformed before rows, a vector."""
+        before = self.d.points > 1 or self.h.points > 1
+        return self.tile.lanes * (1 if before else self.w.unit)
 
     @property
     def phases(self) -> int:

@@ -8,7 +8,7 @@ depends neither on the phase nor on the output channel: all share it.
 
     pad        x with a zero border, a strip of rows and columns at a time
     spread     pad[m*t + p] -> [p][t]: neighbouring tiles side by side, since a vector holds tiles
-    transform  B^T d B for every tile d of every input channel
+    transform  B^T d B for every tile d of every input channel: of columns before they are spread
     products   sum over input channels, for each of the (m + k - 1)^2 points: a matrix product;
                a long kernel's pieces are summed, too, each of which reads tiles that come later
     outputs    A^T M A, m x m outputs of each phase

@@ -413,7 +413,8 @@ def test_the_last_columns_of_a_free_width_are_stored_by_a_loop_of_known_length()
 def test_no_loop_over_a_row_has_a_bound_that_is_a_long_formula_of_free_sizes(symbolic):
     """Each run of a row begins where the one before ends: written out, formulas grow fourfold."""
     conv = ConvTranspose2d(8, 8, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 2))
-    func, _ = function("winograd", conv, (1, 57, 101), symbolic=symbolic)
+    tile = WinogradTile(8, 1, 8, (4, 4), (2, 16), 8)
+    func, _ = function("winograd", conv, (1, 57, 101), symbolic=symbolic, parameters=tile)
     loops = []
     tvm_ffi.structural_walk(func.body, (tirx.For, loops.append))
     runs = [loop for loop in loops if loop.loop_var.name == "j"]
@@ -485,7 +486,34 @@ def test_a_transform_goes_along_one_axis_at_a_time_and_reads_the_input_where_it_
     tvm_ffi.structural_walk(func.body, (tirx.For, count))
     tvm_ffi.structural_walk(func.body, (tvm.ir.TensorLoad, note))
     assert max(stores.values()) == Layout(conv, tile).w.points == 8
-    assert {"x", "spread", "columns", "inverted"} <= loaded
+    assert {"x", "columns", "inverted"} <= loaded and "dealt" not in loaded
+
+
+@pytest.mark.parametrize("lanes", [8, 16])
+def test_the_last_sample_of_a_row_is_prefetched_wherever_its_line_begins(lanes):
+    conv = ConvTranspose2d(8, 8, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 1))
+    tile = WinogradTile(lanes, 1, 8, (6, 5), (1, 64), 8)
+    func, _ = function("winograd", conv, (1, 24, 320), parameters=tile)
+    counts = []
+
+    def note(loop):
+        call = loop.body.value if isinstance(loop.body, tirx.Evaluate) else None
+        if loop.loop_var.name == "line" and "prefetch" in str(call) and "(x[" in str(call):
+            counts.append(int(loop.extent))
+
+    tvm_ffi.structural_walk(func.body, (tirx.For, note))
+    assert counts and all(16 * (lines - 1) >= Layout(conv, tile).w.inputs - 1 for lines in counts)
+
+
+@pytest.mark.parametrize("lanes", [8, 16])
+@pytest.mark.parametrize("symbolic", ["", "hw"])
+def test_borders_are_read_under_a_mask_where_vectors_have_16_lanes(lanes, symbolic):
+    axis = axis_of_subpixel(ConvAxis(5, 4, 0), 1)
+    conv = ConvTranspose2d(3, 2, axis, axis)
+    tile = WinogradTile(lanes, 1, 2, (4, 4), (2, lanes), 2)
+    func, _ = function("winograd", conv, (2, 9, 37), symbolic=symbolic, parameters=tile)
+    assert ("llvm.masked.load" in str(func)) == (lanes == 16)
+    check("winograd", conv, (2, 9, 37), symbolic=symbolic, parameters=tile)
 
 
 def input_added(y):

@@ -68,11 +68,12 @@ def test_any_tile_of_any_volume_equals_the_definition(layer, dtype):
     assert relative_error(*layer, dtype) < (1e-2 if dtype == "float16" else 1e-4)
 
 
+@pytest.mark.parametrize("lanes", [8, 16])
 @pytest.mark.parametrize("axis", AXES, ids=str)
-def test_one_slice_is_a_volume_too(axis):
+def test_one_slice_is_a_volume_too(axis, lanes):
     volume = ConvTranspose3d(3, 2, axis, SAME, SAME)
     if min(volume.output_shape(1, 1, 5, 9)) > 0 and axis.stride == 1:
-        tile = replace(TILE, channels=2, block=2)
+        tile = replace(TILE, channels=2, block=2, lanes=lanes)
         for depth in ((1, 2), (4, 1)):
             assert relative_error(volume, (1, 1, 5, 9), replace(tile, depth=depth)) < 1e-5
 

@@ -1,0 +1,151 @@
+"""Rows of a volume's strip, dealt out to vectors of tiles: right from the input, or near its
+borders from a copy with zeros around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tvm import tirx
+from tvm.sym import Analyzer
+
+from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.hiding import some_number
+from tvm_deconv.schedules.tir.straight_line import StraightLine
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
+
+from .dealing import Slice
+from .strip import Strip
+from .tile import LINE
+
+
+def copy_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
+    """rows[place] = zeros, x, zeros; but not what is dealt out right from x."""
+    layout, w = strip.layout, strip.layout.w
+    n, sy, sx, f, g, _ = strip.place
+    _, there, first = _origin(strip, at, i)
+    width = strip.x.shape[3]
+    count = edit.const_like(first, layout.volume_row_inputs)
+    before, after = edit.border_of(first, count, width)
+    zero = tirx.const(0, ACCUMULATE_DTYPE)
+    whole = w.unit * strip.lanes
+
+    def run(begin: Any, end: Any, value: Any) -> tirx.Stmt:
+        extent = Analyzer().simplify(tirx.max(end - begin, 0))
+        loop = strip.loop("j", extent)
+        j = begin + loop.loop_var
+        return edit.rebuild([loop], tirx.BufferStore(strip.rows, value(j), [place, j]))
+
+    def zeros(_: Any) -> Any:
+        return zero
+
+    def copied(j: Any) -> Any:
+        channel = g * layout.group_inputs + at.channel
+        row = (at.deep * layout.d.unit + at.k) * layout.h.inputs + i
+        return strip.input_at([n, sy, sx, f, channel, row, j])
+
+    # Each of these is made of those before it: written out in every bound and index, they take a
+    # third of the time in which TVM lowers a kernel of free sizes.
+    code = StraightLine()
+
+    def named(value: Any) -> Any:
+        value = Analyzer().simplify(value)
+        known = isinstance(width, tirx.IntImm) or isinstance(value, tirx.IntImm)
+        return value if known else code.name(some_number(value))
+
+    before, after = named(before), named(after)
+    left = after
+    if strip.reads_input:
+        left = named(tirx.min(after, (before + (whole - 1)) // whole * whole))
+    right = named(tirx.max(left, tirx.min(after // whole, layout.chunks) * whole))
+    inside = tirx.SeqStmt(
+        [
+            *code.statements,
+            run(edit.zero_like(first), before, zeros),
+            run(before, left, copied),
+            run(right, after, copied),
+            run(after, count, zeros),
+        ]
+    )
+    all_zeros = run(edit.zero_like(first), count, zeros)
+    return tirx.IfThenElse(tirx.all(*there), inside, all_zeros)
+
+
+def fetch_row(strip: Strip, at: Slice, i: Any) -> tirx.Stmt:
+    """Prefetch a row of the next channel: without it, waiting for memory takes as long as all
+    else that is done to the input. A prefetch beyond the input does no harm."""
+    n, _, _, _, g, _ = strip.place
+    y, there, first = _origin(strip, at, i)
+    channel = g * strip.conv.group_inputs + at.channel + 1
+    values = LINE * 4 // (strip.x.dtype.bits // 8)
+    line = strip.loop("line", -(-strip.layout.volume_row_inputs // values))
+    load = tirx.BufferLoad(strip.x, [n, channel, y, first + line.loop_var * values])
+    return tirx.IfThenElse(tirx.all(*there), edit.rebuild([line], edit.prefetch(load)), None)
+
+
+def spread_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
+    """spread[k, i, p, t] = rows[place, m*t + p], with the tiles of all residues for m.
+
+    What lies inside the input is read there. A vector of a copy that was not stored as that vector
+    waits for all that was stored before it to reach the cache: transformed tiles, in level 2.
+    """
+    layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
+    n, _, _, _, g, _ = strip.place
+    y, there, first = _origin(strip, at, i)
+    width = strip.x.shape[3]
+    k_row = at.k * layout.h.inputs + i
+
+    def dealt(start: Any, count: int, deal: Callable[..., tirx.Stmt]) -> tirx.Stmt:
+        """deal(load) of ``count`` samples from ``start`` on; load(j) is of a vector of a row."""
+
+        def of_copy(j: Any) -> Any:
+            return strip.load(strip.rows, [place, start + j])
+
+        def of_input(j: Any) -> Any:
+            c = g * strip.conv.group_inputs + at.channel
+            value = strip.load(strip.x, [n, c, y, first + start + j])
+            return value.astype(f"{ACCUMULATE_DTYPE}x{lanes}")
+
+        if not strip.reads_input:
+            return deal(of_copy)
+        begin, end = first + start, first + start + count
+        inside = tirx.all(*there, begin >= 0, end <= width)
+        return tirx.IfThenElse(inside, deal(of_input), deal(of_copy))
+
+    chunk = strip.loop("t", layout.chunks)
+
+    def whole(load: Callable[[Any], Any]) -> tirx.Stmt:
+        code = StraightLine()
+        vectors = [code.name(load(part * lanes)) for part in range(w.unit)]
+        for residue, vector in enumerate(code.deinterleave(vectors)):
+            target = [k_row, residue, chunk.loop_var * lanes]
+            code.statements.append(strip.put(strip.spread, target, vector))
+        return tirx.SeqStmt(code.statements)
+
+    def beyond(load: Callable[[Any], Any]) -> tirx.Stmt:
+        """Each in the first lane of a vector, since it is read as one."""
+        places = [[k_row, sample, end] for sample in range(layout.tail)]
+        return edit.sequence([strip.put(strip.spread, to, load(to[1])) for to in places])
+
+    end = layout.chunks * lanes
+    start = chunk.loop_var * (w.unit * lanes)
+    chunks = edit.rebuild([chunk], dealt(start, w.unit * lanes, whole))
+    if not layout.tail:
+        return chunks
+    if layout.tail <= w.unit:
+        rest = dealt(edit.const_like(start, end * w.unit), layout.tail - 1 + lanes, beyond)
+    else:
+        sample = strip.loop("s", layout.tail)
+        value = tirx.BufferLoad(strip.rows, [place, end * w.unit + sample.loop_var])
+        target = [k_row, sample.loop_var % w.unit, end + sample.loop_var // w.unit]
+        rest = edit.rebuild([sample], tirx.BufferStore(strip.spread, value, target))
+    return tirx.SeqStmt([chunks, rest])
+
+
+def _origin(strip: Strip, at: Slice, i: Any) -> tuple[Any, list[Any], Any]:
+    """Row of the input that row ``i`` of a slice is, what holds if there is one, and its first
+    column."""
+    d, w = strip.layout.d, strip.layout.w
+    _, sy, sx, f, _, _ = strip.place
+    y, there = strip.places.read(sy, f, at.deep * d.unit + at.k, i)
+    return y, there, sx * w.span + w.first
