@@ -17,7 +17,7 @@ from typing import Any
 
 import tvm_ffi
 from tvm import tirx
-from tvm.ir import PrimType, Range, TensorLoad, TensorRegion
+from tvm.ir import Call, Op, PrimType, Range, TensorLoad, TensorRegion
 from tvm.s_tir import SBlockRealize
 from tvm.sym import Analyzer
 
@@ -30,6 +30,8 @@ INSIDE_SLICES = "tvm_deconv.inside_slices"
 
 # The sizes that a picture of slices does not have.
 FREE = ("depth", "height")
+
+_ADDRESS = Op.get("tirx.address_of")
 
 
 def with_sizes(func: tirx.PrimFunc) -> tirx.PrimFunc:
@@ -234,10 +236,23 @@ class _Places:
         """``value`` with ``read`` of every load of the input."""
         if not self._reads(value):
             return value
-        return tvm_ffi.structural_map(
-            value,
-            (TensorLoad, lambda load: read(load) if load.source.same_as(self.source) else load),
-        )
+
+        def mapped(read: Callable[[TensorLoad], Any]) -> Any:
+            return tvm_ffi.structural_map(
+                value,
+                (TensorLoad, lambda load: read(load) if load.source.same_as(self.source) else load),
+            )
+
+        masked = _masked(value)
+        if masked is None:
+            return mapped(read)
+        # There is an address of a load, none of a choice or of zero: the choice is one level up.
+        chosen, there = read(masked), mapped(self._plain)
+        if isinstance(chosen, TensorLoad):
+            return there
+        dtype, _, lanes = str(value.ty.dtype).partition("x")
+        zeros = _zeros(dtype, int(lanes or 1))
+        return tirx.if_then_else(chosen.args[0], there, zeros) if isinstance(chosen, Call) else zeros
 
     def _plain(self, load: TensorLoad) -> Any:
         return tirx.BufferLoad(self._volume_of(self.source), self._read(load.indices)[0])
@@ -261,8 +276,20 @@ class _Places:
         return found
 
 
+def _masked(value: Any) -> TensorLoad | None:
+    """The load that a masked load has the address of, or a conversion of it."""
+    while isinstance(value, tirx.Cast):
+        value = value.value
+    operands = value.args if isinstance(value, Call) else []
+    calls = [operand for operand in operands if isinstance(operand, Call)]
+    return next((call.args[0] for call in calls if call.op.same_as(_ADDRESS)), None)
+
+
 def _zero(load: TensorLoad) -> Any:
-    dtype = str(load.source.ty.dtype)
-    zero = tirx.const(0, dtype)
     lanes = next((int(i.lanes) for i in load.indices if isinstance(i, tirx.Ramp)), 1)
+    return _zeros(str(load.source.ty.dtype), lanes)
+
+
+def _zeros(dtype: str, lanes: int) -> Any:
+    zero = tirx.const(0, dtype)
     return zero if lanes == 1 else tirx.Broadcast(zero, lanes)

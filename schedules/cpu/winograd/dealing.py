@@ -59,7 +59,7 @@ def reading(
     """
     h, lanes = strip.layout.h, strip.lanes
     n, _, _, _, g, _ = strip.place
-    first, width = _first_column(strip), strip.x.shape[3]
+    first, width = first_column(strip), strip.x.shape[3]
 
     def of_copy(k: Any, i: Any, j: Any) -> Any:
         return strip.load(strip.rows, [k * h.inputs + i, j])
@@ -114,13 +114,35 @@ def _as_sums(value: Any, lanes: int = 1) -> Any:
 def copy_row(strip: Strip, at: Slice, i: Any) -> tirx.Stmt:
     """rows[k, i] = zeros, x, zeros; but not what is read right from x."""
     layout, together = strip.layout, strip.layout.read_together
+
+    def read(before: Any, after: Any) -> tuple[Any, Any]:
+        whole = tirx.min(after, (before + (together - 1)) // together * together)
+        of_all = tirx.Select(tirx.all(*_all_rows(strip, at)), whole, after)
+        return of_all, after // together * together
+
+    place = at.k * layout.h.inputs + i
+    return copied_row(strip, at, i, place, layout.row_inputs, read)
+
+
+def copied_row(
+    strip: Strip,
+    at: Slice,
+    i: Any,
+    place: Any,
+    samples: int,
+    read: Callable[[Any, Any], tuple[Any, Any]],
+) -> tirx.Stmt:
+    """rows[place] = zeros, x, zeros, ``samples`` in all; but not what is read right from x.
+
+    ``read`` says from where to where that is, of a row that is inside the input from a sample to
+    another.
+    """
     n, sy, sx, f, g, _ = strip.place
     _, there = _row(strip, at, at.k, i)
-    first, width = _first_column(strip), strip.x.shape[3]
-    count = edit.const_like(first, layout.row_inputs)
+    first, width = first_column(strip), strip.x.shape[3]
+    count = edit.const_like(first, samples)
     before, after = edit.border_of(first, count, width)
     zero = tirx.const(0, ACCUMULATE_DTYPE)
-    place = at.k * layout.h.inputs + i
 
     def run(begin: Any, end: Any, value: Any) -> tirx.Stmt:
         extent = Analyzer().simplify(tirx.max(end - begin, 0))
@@ -132,8 +154,8 @@ def copy_row(strip: Strip, at: Slice, i: Any) -> tirx.Stmt:
         return zero
 
     def copied(j: Any) -> Any:
-        channel = g * layout.group_inputs + at.channel
-        row = (at.deep * layout.d.unit + at.k) * layout.h.inputs + i
+        channel = g * strip.layout.group_inputs + at.channel
+        row = (at.deep * strip.layout.d.unit + at.k) * strip.layout.h.inputs + i
         return strip.input_at([n, sy, sx, f, channel, row, j])
 
     # Each of these is made of those before it: written out in every bound and index, they take a
@@ -146,11 +168,11 @@ def copy_row(strip: Strip, at: Slice, i: Any) -> tirx.Stmt:
         return value if known else code.name(some_number(value))
 
     before, after = named(before), named(after)
-    left = after
+    left = right = after
     if strip.reads_input:
-        whole = tirx.min(after, (before + (together - 1)) // together * together)
-        left = named(tirx.Select(tirx.all(*_all_rows(strip, at)), whole, after))
-    right = named(tirx.max(left, after // together * together))
+        left, right = read(before, after)
+        left = named(left)
+        right = named(tirx.max(left, right))
     inside = tirx.SeqStmt(
         [
             *code.statements,
@@ -174,7 +196,7 @@ def fetch_row(strip: Strip, at: Slice, i: Any) -> tirx.Stmt:
     samples = min(strip.layout.w.inputs, strip.layout.row_inputs)
     # A row seldom begins with a line.
     line = strip.loop("line", -(-(samples - 1) // values) + 1)
-    place = [n, channel, y, _first_column(strip) + line.loop_var * values]
+    place = [n, channel, y, first_column(strip) + line.loop_var * values]
     fetch = edit.prefetch(tirx.BufferLoad(strip.x, place))
     there = [i < strip.layout.h.inputs, *there]
     return tirx.IfThenElse(tirx.all(*there), edit.rebuild([line], fetch), None)
@@ -193,7 +215,7 @@ def _all_rows(strip: Strip, at: Slice, rows: tuple[Any, Any] | None = None) -> l
     return [condition for k, i in ends for condition in _row(strip, at, k, i)[1]]
 
 
-def _first_column(strip: Strip) -> Any:
+def first_column(strip: Strip) -> Any:
     """Of the input, where a strip's rows begin."""
     w = strip.layout.w
     return strip.place[2] * w.span + w.first

@@ -47,7 +47,7 @@ def read_inputs(strip: Strip) -> tirx.Stmt:
     of_tiles.append(_rows_in_turn(strip, tiles))
     passes.append(edit.rebuild([point, ty], edit.sequence(of_tiles)))
     nest = edit.rebuild([channel, deep], edit.sequence(passes))
-    return edit.sequence([*_clear_beyond(strip), *_clear_reach(strip), nest])
+    return edit.sequence([*_clear_beyond(strip), *strip.clear_reach(), nest])
 
 
 def _copy_rows(strip: Strip, at: Slice) -> tirx.Stmt:
@@ -71,17 +71,6 @@ def _rows_in_turn(strip: Strip, tiles: _Tiles) -> tirx.Stmt:
         passes.append(tirx.IfThenElse(unit.loop_var < units, deal, None))
         rows = tirx.IfThenElse(unit.loop_var >= ahead, rows, None)
     return edit.rebuild([unit], tirx.SeqStmt([*passes, rows]))
-
-
-def _clear_reach(strip: Strip) -> list[tirx.Stmt]:
-    """Transformed tiles beyond the strip's, which products are computed from, too; or nothing."""
-    layout = strip.layout
-    if layout.reach >= layout.read_tiles:
-        return []
-    channel, k = strip.loop("ic", layout.group_inputs), strip.loop("k", layout.d.points)
-    span, later = (layout.reach, layout.read_tiles), k.loop_var * layout.point_tiles
-    beyond = strip.clear(strip.transform, *span, channel.loop_var, later=later)
-    return [edit.rebuild([channel, k], beyond)]
 
 
 def _clear_beyond(strip: Strip) -> list[tirx.Stmt]:

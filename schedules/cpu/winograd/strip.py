@@ -139,6 +139,16 @@ class Strip:
         zeros = tirx.BufferStore(buffer, tirx.const(0, ACCUMULATE_DTYPE), place)
         return edit.rebuild([u, v, beyond], zeros)
 
+    def clear_reach(self) -> list[tirx.Stmt]:
+        """Transformed tiles beyond the strip's, which products are computed from, too; or none."""
+        layout = self.layout
+        if layout.reach >= layout.read_tiles:
+            return []
+        channel, k = self.loop("ic", layout.group_inputs), self.loop("k", layout.d.points)
+        span, later = (layout.reach, layout.read_tiles), k.loop_var * layout.point_tiles
+        beyond = self.clear(self.transform, *span, channel.loop_var, later=later)
+        return [edit.rebuild([channel, k], beyond)]
+
     def memory(self, name: str, *shape: int) -> Any:
         """A buffer in the workspace of the thread, whatever its size.
 

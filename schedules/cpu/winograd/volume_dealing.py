@@ -7,68 +7,26 @@ from collections.abc import Callable
 from typing import Any
 
 from tvm import tirx
-from tvm.sym import Analyzer
 
 from tvm_deconv.schedules.tir import edit
-from tvm_deconv.schedules.tir.hiding import some_number
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
-from .dealing import Slice
+from .dealing import Slice, copied_row
 from .strip import Strip
 from .tile import LINE
 
 
 def copy_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
     """rows[place] = zeros, x, zeros; but not what is dealt out right from x."""
-    layout, w = strip.layout, strip.layout.w
-    n, sy, sx, f, g, _ = strip.place
-    _, there, first = _origin(strip, at, i)
-    width = strip.x.shape[3]
-    count = edit.const_like(first, layout.volume_row_inputs)
-    before, after = edit.border_of(first, count, width)
-    zero = tirx.const(0, ACCUMULATE_DTYPE)
-    whole = w.unit * strip.lanes
+    layout = strip.layout
+    whole = layout.w.unit * strip.lanes
 
-    def run(begin: Any, end: Any, value: Any) -> tirx.Stmt:
-        extent = Analyzer().simplify(tirx.max(end - begin, 0))
-        loop = strip.loop("j", extent)
-        j = begin + loop.loop_var
-        return edit.rebuild([loop], tirx.BufferStore(strip.rows, value(j), [place, j]))
+    def read(before: Any, after: Any) -> tuple[Any, Any]:
+        left = tirx.min(after, (before + (whole - 1)) // whole * whole)
+        return left, tirx.min(after // whole, layout.chunks) * whole
 
-    def zeros(_: Any) -> Any:
-        return zero
-
-    def copied(j: Any) -> Any:
-        channel = g * layout.group_inputs + at.channel
-        row = (at.deep * layout.d.unit + at.k) * layout.h.inputs + i
-        return strip.input_at([n, sy, sx, f, channel, row, j])
-
-    # Each of these is made of those before it: written out in every bound and index, they take a
-    # third of the time in which TVM lowers a kernel of free sizes.
-    code = StraightLine()
-
-    def named(value: Any) -> Any:
-        value = Analyzer().simplify(value)
-        known = isinstance(width, tirx.IntImm) or isinstance(value, tirx.IntImm)
-        return value if known else code.name(some_number(value))
-
-    before, after = named(before), named(after)
-    left = after
-    if strip.reads_input:
-        left = named(tirx.min(after, (before + (whole - 1)) // whole * whole))
-    right = named(tirx.max(left, tirx.min(after // whole, layout.chunks) * whole))
-    inside = tirx.SeqStmt(
-        [
-            *code.statements,
-            run(edit.zero_like(first), before, zeros),
-            run(before, left, copied),
-            run(right, after, copied),
-            run(after, count, zeros),
-        ]
-    )
-    all_zeros = run(edit.zero_like(first), count, zeros)
-    return tirx.IfThenElse(tirx.all(*there), inside, all_zeros)
+    return copied_row(strip, at, i, place, layout.volume_row_inputs, read)
 
 
 def fetch_row(strip: Strip, at: Slice, i: Any) -> tirx.Stmt:

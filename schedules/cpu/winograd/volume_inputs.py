@@ -24,7 +24,7 @@ from .volume_dealing import copy_row, fetch_row, spread_row
 def read_volumes(strip: Strip) -> tirx.Stmt:
     """transform[u, v, ic, k, tiles] = B^T d B of all tiles of the strip."""
     nest = _read_channels(strip)
-    return edit.sequence([*_clear_beyond(strip), *_clear_reach(strip), nest])
+    return edit.sequence([*_clear_beyond(strip), *strip.clear_reach(), nest])
 
 
 def _read_channels(strip: Strip) -> tirx.Stmt:
@@ -72,17 +72,6 @@ def _rows_in_groups(
         return edit.rebuild([row], stmt)
 
     return edit.rebuild([group], edit.sequence([of_each(part) for part in parts]))
-
-
-def _clear_reach(strip: Strip) -> list[tirx.Stmt]:
-    """Transformed tiles beyond the strip's, which products are computed from, too; or nothing."""
-    layout = strip.layout
-    if layout.reach >= layout.read_tiles:
-        return []
-    channel, k = strip.loop("ic", layout.group_inputs), strip.loop("k", layout.d.points)
-    span, later = (layout.reach, layout.read_tiles), k.loop_var * layout.point_tiles
-    beyond = strip.clear(strip.transform, *span, channel.loop_var, later=later)
-    return [edit.rebuild([channel, k], beyond)]
 
 
 def _clear_beyond(strip: Strip) -> list[tirx.Stmt]:
