@@ -252,7 +252,9 @@ class _Places:
             return there
         dtype, _, lanes = str(value.ty.dtype).partition("x")
         zeros = _zeros(dtype, int(lanes or 1))
-        return tirx.if_then_else(chosen.args[0], there, zeros) if isinstance(chosen, Call) else zeros
+        if not isinstance(chosen, Call):
+            return zeros
+        return tirx.if_then_else(chosen.args[0], there, zeros)
 
     def _plain(self, load: TensorLoad) -> Any:
         return tirx.BufferLoad(self._volume_of(self.source), self._read(load.indices)[0])
