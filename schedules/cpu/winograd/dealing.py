@@ -71,13 +71,13 @@ def reading(
         return [n, g * strip.conv.group_inputs + at.channel, row, first + j]
 
     def of_input(k: Any, i: Any, j: Any) -> Any:
-        return _as_sums(strip.load(strip.x, place(_row(strip, at, k, i)[0], j)), lanes)
+        return _as_sums(strip.load(strip.x, place(row_at(strip, at, k, i)[0], j)), lanes)
 
     def element_of_input(k: Any, i: Any, j: Any) -> Any:
-        return _as_sums(tirx.BufferLoad(strip.x, place(_row(strip, at, k, i)[0], j)))
+        return _as_sums(tirx.BufferLoad(strip.x, place(row_at(strip, at, k, i)[0], j)))
 
     def under_mask(k: Any, i: Any, j: Any) -> Any:
-        row, there = _row(strip, at, k, i)
+        row, there = row_at(strip, at, k, i)
         is_there, zero = tirx.all(*there), edit.zero_like(first)
         # What is beside the input may be in no memory: a masked load of that would take long.
         row = tirx.Select(is_there, row, edit.const_like(row, strip.places.first_row))
@@ -94,7 +94,7 @@ def reading(
         return _as_sums(loaded, lanes)
 
     def element_if_inside(k: Any, i: Any, j: Any) -> Any:
-        there = [*_row(strip, at, k, i)[1], first + j >= 0, first + j < width]
+        there = [*row_at(strip, at, k, i)[1], first + j >= 0, first + j < width]
         value = element_of_input(k, i, j)
         return tirx.if_then_else(tirx.all(*there), value, tirx.const(0, ACCUMULATE_DTYPE))
 
@@ -138,7 +138,7 @@ def copied_row(
     another.
     """
     n, sy, sx, f, g, _ = strip.place
-    _, there = _row(strip, at, at.k, i)
+    _, there = row_at(strip, at, at.k, i)
     first, width = first_column(strip), strip.x.shape[3]
     count = edit.const_like(first, samples)
     before, after = edit.border_of(first, count, width)
@@ -187,22 +187,32 @@ def copied_row(
 
 
 def fetch_row(strip: Strip, at: Slice, i: Any) -> tirx.Stmt:
-    """Prefetch a row of the next channel: without it, waiting for memory takes as long as all
-    else that is done to the input. A prefetch beyond the input does no harm."""
-    n, _, _, _, g, _ = strip.place
-    y, there = _row(strip, at, at.k, i)
-    channel = g * strip.conv.group_inputs + at.channel + 1
-    values = LINE * 4 // (strip.x.dtype.bits // 8)
+    """Prefetch a row of the next channel, if there is a row ``i``."""
     samples = min(strip.layout.w.inputs, strip.layout.row_inputs)
     # A row seldom begins with a line.
-    line = strip.loop("line", -(-(samples - 1) // values) + 1)
-    place = [n, channel, y, first_column(strip) + line.loop_var * values]
+    lines = -(-(samples - 1) // line_values(strip)) + 1
+    return fetched(strip, at, i, lines, i < strip.layout.h.inputs)
+
+
+def fetched(strip: Strip, at: Slice, i: Any, lines: int, *conditions: Any) -> tirx.Stmt:
+    """Prefetch so many lines of a row of the next channel, on ``conditions``: without it, waiting
+    for memory takes as long as all else that is done to the input. A prefetch beyond the input does
+    no harm."""
+    n, _, _, _, g, _ = strip.place
+    y, there = row_at(strip, at, at.k, i)
+    channel = g * strip.conv.group_inputs + at.channel + 1
+    line = strip.loop("line", lines)
+    place = [n, channel, y, first_column(strip) + line.loop_var * line_values(strip)]
     fetch = edit.prefetch(tirx.BufferLoad(strip.x, place))
-    there = [i < strip.layout.h.inputs, *there]
-    return tirx.IfThenElse(tirx.all(*there), edit.rebuild([line], fetch), None)
+    return tirx.IfThenElse(tirx.all(*conditions, *there), edit.rebuild([line], fetch), None)
 
 
-def _row(strip: Strip, at: Slice, k: Any, i: Any) -> tuple[Any, list[Any]]:
+def line_values(strip: Strip) -> int:
+    """Samples of the input in a cache line."""
+    return LINE * 4 // (strip.x.dtype.bits // 8)
+
+
+def row_at(strip: Strip, at: Slice, k: Any, i: Any) -> tuple[Any, list[Any]]:
     """Row of the input that row ``i`` of slice ``k`` is, and what holds if there is one."""
     _, sy, _, f, _, _ = strip.place
     return strip.places.read(sy, f, at.deep * strip.layout.d.unit + k, i)
@@ -212,7 +222,7 @@ def _all_rows(strip: Strip, at: Slice, rows: tuple[Any, Any] | None = None) -> l
     """What holds if there are these rows, or all, in all slices of a tile along the depth."""
     first, last = rows or (0, strip.layout.h.inputs - 1)
     ends = ((0, first), (strip.layout.d.points - 1, last))
-    return [condition for k, i in ends for condition in _row(strip, at, k, i)[1]]
+    return [condition for k, i in ends for condition in row_at(strip, at, k, i)[1]]
 
 
 def first_column(strip: Strip) -> Any:

@@ -13,6 +13,7 @@ from tvm_deconv.schedules.tir.straight_line import StraightLine
 
 from .dealing import Load, Slice, are_copied, copy_row, fetch_row, reading
 from .filters import transformed
+from .rows import Row
 from .strip import Strip
 from .volume_inputs import read_volumes
 
@@ -47,7 +48,8 @@ def read_inputs(strip: Strip) -> tirx.Stmt:
     of_tiles.append(_rows_in_turn(strip, tiles))
     passes.append(edit.rebuild([point, ty], edit.sequence(of_tiles)))
     nest = edit.rebuild([channel, deep], edit.sequence(passes))
-    return edit.sequence([*_clear_beyond(strip), *strip.clear_reach(), nest])
+    dealt = [] if layout.deals_in_registers else strip.clear_dealt(strip.dealt)
+    return edit.sequence([*dealt, *strip.clear_reach(), nest])
 
 
 def _copy_rows(strip: Strip, at: Slice) -> tirx.Stmt:
@@ -71,18 +73,6 @@ def _rows_in_turn(strip: Strip, tiles: _Tiles) -> tirx.Stmt:
         passes.append(tirx.IfThenElse(unit.loop_var < units, deal, None))
         rows = tirx.IfThenElse(unit.loop_var >= ahead, rows, None)
     return edit.rebuild([unit], tirx.SeqStmt([*passes, rows]))
-
-
-def _clear_beyond(strip: Strip) -> list[tirx.Stmt]:
-    """Samples that are dealt to no tile, are read beside those of the last, and never used.
-
-    Memory that nobody wrote may hold slow denormal numbers.
-    """
-    layout = strip.layout
-    first, end = layout.chunks * strip.lanes, layout.spread
-    if layout.deals_in_registers or first == end:
-        return []
-    return [strip.clear(strip.dealt, first, end)]
 
 
 def _transform_columns(strip: Strip, tiles: _Tiles) -> tirx.Stmt:
@@ -156,51 +146,21 @@ def _deal_row(strip: Strip, tiles: _Tiles, unit: Any) -> tirx.Stmt:
 
 
 def _transform_rows(strip: Strip, tiles: _Tiles, unit: Any) -> tirx.Stmt:
-    """for residue, vector of tiles: transform[u, v, ic, k, tiles] = samples[unit] B.
-
-    ``unit`` is the residue in height and the point u. The last vector of a row of tiles may reach
-    into the next row's place; that row comes later.
-    """
-    layout, h, w = strip.layout, strip.layout.h, strip.layout.w
-    rh, u = (unit // h.points, unit % h.points) if h.step > 1 else (edit.zero_like(unit), unit)
-    if h.points == 1:
-        u = edit.zero_like(unit)
-    at = tiles.at
-    line = at.deep * layout.slice_lines + tiles.ty * h.step + rh
-    place = at.k * layout.point_tiles
-
-    def stored(code: StraightLine, samples: list[Any], tau: Any) -> list[tirx.Stmt]:
-        values = transformed(code, w.filter, samples)
-        puts = [
-            strip.put(strip.transform, [u, v, at.channel, place + tau], value)
-            for v, value in enumerate(values)
-        ]
-        return [*code.statements, *puts]
-
-    if layout.deals_in_registers:
-        return _deal_and_transform(strip, tiles, unit, line * w.positions, stored)
-    residue, chunk = strip.loop("rw", w.step), strip.loop("tx", layout.chunks)
-    first = chunk.loop_var * strip.lanes
-    tau = (line * w.step + residue.loop_var) * w.positions + first
-    code = StraightLine()
-
-    def sample(b: int) -> Any:
-        later, column = divmod(b, w.outputs)
-        row = [unit, column * w.step + residue.loop_var, first + later]
-        return code.name(strip.load(strip.dealt, row))
-
-    samples = [sample(b) for b in range(w.filter.inputs)]
-    return edit.rebuild([residue, chunk], tirx.SeqStmt(stored(code, samples, tau)))
+    """transform[u, v, ic, k, tiles] = samples[unit] B."""
+    row = Row(strip, tiles.at, tiles.ty, unit)
+    if strip.layout.deals_in_registers:
+        return _deal_and_transform(strip, tiles, row)
+    return row.from_dealt(strip.dealt, unit)
 
 
-def _deal_and_transform(strip: Strip, tiles: _Tiles, unit: Any, tau: Any, stored: Any) -> tirx.Stmt:
+def _deal_and_transform(strip: Strip, tiles: _Tiles, row: Row) -> tirx.Stmt:
     """for vector of tiles, last first: deal out its samples, in registers; transform them.
 
     A tile's last samples are the next one's first: those of the last lane are in the vector of
     tiles that was dealt out before.
     """
     layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
-    m, wide = w.unit, w.unit * lanes
+    m, wide, tau = w.unit, w.unit * lanes, row.line * w.positions
     late = range(min(m, w.filter.inputs - m))
     turn = strip.loop("tx", layout.chunks)
     chunk = (layout.chunks - 1) - turn.loop_var
@@ -243,8 +203,8 @@ def _deal_and_transform(strip: Strip, tiles: _Tiles, unit: Any, tau: Any, stored
     kept = [strip.put(strip.following, [p * lanes], dealt[p]) for p in late]
     body = tirx.SeqStmt(
         [
-            _reading_row(strip, tiles, unit, start, wide, filled),
-            *stored(code, samples, tau + chunk * lanes),
+            _reading_row(strip, tiles, row.unit, start, wide, filled),
+            *row.stored(code, samples, tau + chunk * lanes),
             *kept,
         ]
     )
@@ -252,4 +212,4 @@ def _deal_and_transform(strip: Strip, tiles: _Tiles, unit: Any, tau: Any, stored
     if not late:
         return nest
     count = layout.row_inputs - layout.chunks * wide
-    return tirx.SeqStmt([_reading_row(strip, tiles, unit, end, count, begun), nest])
+    return tirx.SeqStmt([_reading_row(strip, tiles, row.unit, end, count, begun), nest])

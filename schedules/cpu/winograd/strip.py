@@ -149,6 +149,14 @@ class Strip:
         beyond = self.clear(self.transform, *span, channel.loop_var, later=later)
         return [edit.rebuild([channel, k], beyond)]
 
+    def clear_dealt(self, buffer: Any) -> list[tirx.Stmt]:
+        """Samples that are dealt to no tile, are read beside those of the last, and never used.
+
+        Memory that nobody wrote may hold slow denormal numbers.
+        """
+        first, end = self.layout.chunks * self.lanes, self.layout.spread
+        return [] if first == end else [self.clear(buffer, first, end)]
+
     def memory(self, name: str, *shape: int) -> Any:
         """A buffer in the workspace of the thread, whatever its size.
 

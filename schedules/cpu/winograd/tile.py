@@ -387,8 +387,7 @@ class Layout:
     def read_together(self) -> int:
         """Samples of a row of input that are read in one go: those of a vector of tiles, or, where
         columns are transformed before rows, a vector."""
-        before = self.d.points > 1 or self.h.points > 1
-        return self.tile.lanes * (1 if before else self.w.unit)
+        return self.tile.lanes * (1 if self.h.points > 1 else self.w.unit)
 
     @property
     def phases(self) -> int:

@@ -12,9 +12,8 @@ from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
-from .dealing import Slice, copied_row
+from .dealing import Slice, copied_row, fetched, first_column, line_values, row_at
 from .strip import Strip
-from .tile import LINE
 
 
 def copy_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
@@ -30,15 +29,8 @@ def copy_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
 
 
 def fetch_row(strip: Strip, at: Slice, i: Any) -> tirx.Stmt:
-    """Prefetch a row of the next channel: without it, waiting for memory takes as long as all
-    else that is done to the input. A prefetch beyond the input does no harm."""
-    n, _, _, _, g, _ = strip.place
-    y, there, first = _origin(strip, at, i)
-    channel = g * strip.conv.group_inputs + at.channel + 1
-    values = LINE * 4 // (strip.x.dtype.bits // 8)
-    line = strip.loop("line", -(-strip.layout.volume_row_inputs // values))
-    load = tirx.BufferLoad(strip.x, [n, channel, y, first + line.loop_var * values])
-    return tirx.IfThenElse(tirx.all(*there), edit.rebuild([line], edit.prefetch(load)), None)
+    """Prefetch a row of the next channel."""
+    return fetched(strip, at, i, -(-strip.layout.volume_row_inputs // line_values(strip)))
 
 
 def spread_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
@@ -49,7 +41,7 @@ def spread_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
     """
     layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
     n, _, _, _, g, _ = strip.place
-    y, there, first = _origin(strip, at, i)
+    first, (y, there) = first_column(strip), row_at(strip, at, at.k, i)
     width = strip.x.shape[3]
     k_row = at.k * layout.h.inputs + i
 
@@ -98,12 +90,3 @@ def spread_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
         target = [k_row, sample.loop_var % w.unit, end + sample.loop_var // w.unit]
         rest = edit.rebuild([sample], tirx.BufferStore(strip.spread, value, target))
     return tirx.SeqStmt([chunks, rest])
-
-
-def _origin(strip: Strip, at: Slice, i: Any) -> tuple[Any, list[Any], Any]:
-    """Row of the input that row ``i`` of a slice is, what holds if there is one, and its first
-    column."""
-    d, w = strip.layout.d, strip.layout.w
-    _, sy, sx, f, _, _ = strip.place
-    y, there = strip.places.read(sy, f, at.deep * d.unit + at.k, i)
-    return y, there, sx * w.span + w.first

@@ -17,14 +17,16 @@ from tvm_deconv.schedules.tir.straight_line import StraightLine
 
 from .dealing import Slice
 from .filters import transformed
+from .rows import Row
 from .strip import VOLUME_ROWS, Strip
 from .volume_dealing import copy_row, fetch_row, spread_row
 
 
 def read_volumes(strip: Strip) -> tirx.Stmt:
     """transform[u, v, ic, k, tiles] = B^T d B of all tiles of the strip."""
+    buffer = strip.spread if strip.layout.tail or strip.layout.h.points == 1 else strip.columns
     nest = _read_channels(strip)
-    return edit.sequence([*_clear_beyond(strip), *strip.clear_reach(), nest])
+    return edit.sequence([*strip.clear_dealt(buffer), *strip.clear_reach(), nest])
 
 
 def _read_channels(strip: Strip) -> tirx.Stmt:
@@ -44,8 +46,7 @@ def _read_channels(strip: Strip) -> tirx.Stmt:
         return tirx.SeqStmt([fetch_row(strip, at, i), spread_row(strip, at, i, place)])
 
     passes = [edit.rebuild([k], _rows_in_groups(strip, h.inputs, [copied, dealt]))]
-    if d.points > 1:
-        passes.append(_transform_depth(strip))
+    passes.append(_transform_depth(strip))
     of_point = Slice(channel.loop_var, deep.loop_var, point.loop_var)
     rows = edit.rebuild([unit], _transform_rows(strip, of_point, ty.loop_var, unit.loop_var))
     columns = [_transform_columns(strip, of_point, ty.loop_var)] if h.points > 1 else []
@@ -72,19 +73,6 @@ def _rows_in_groups(
         return edit.rebuild([row], stmt)
 
     return edit.rebuild([group], edit.sequence([of_each(part) for part in parts]))
-
-
-def _clear_beyond(strip: Strip) -> list[tirx.Stmt]:
-    """Samples that are read beside those of the last tiles, and never used; or nothing.
-
-    Memory that nobody wrote may hold slow denormal numbers.
-    """
-    layout, h = strip.layout, strip.layout.h
-    first, end = layout.chunks * strip.lanes, layout.spread
-    if first == end:
-        return []
-    buffer = strip.spread if layout.tail or h.points == 1 else strip.columns
-    return [strip.clear(buffer, first, end)]
 
 
 def _transform_depth(strip: Strip) -> tirx.Stmt:
@@ -131,30 +119,8 @@ def _transform_columns(strip: Strip, at: Slice, ty: Any) -> tirx.Stmt:
 
 
 def _transform_rows(strip: Strip, at: Slice, ty: Any, unit: Any) -> tirx.Stmt:
-    """for residue, vector of tiles: transform[u, v, ic, k, tiles] = columns[unit, samples] B.
-
-    ``unit`` is the residue in height and the point u. The last vector of a row of tiles may reach
-    into the next row's place; that row comes later.
-    """
-    layout, h, w = strip.layout, strip.layout.h, strip.layout.w
-    rh, u = (unit // h.points, unit % h.points) if h.step > 1 else (edit.zero_like(unit), unit)
-    line = at.deep * layout.slice_lines + ty * h.step + rh
-    columns, row = strip.columns, unit
-    if h.points == 1:
-        columns, row = strip.spread, at.k * h.inputs + ty * h.unit + rh
-        u = edit.zero_like(unit)
-    residue, chunk = strip.loop("rw", w.step), strip.loop("tx", layout.chunks)
-    first = chunk.loop_var * strip.lanes
-    tau = (line * w.step + residue.loop_var) * w.positions + first
-    code = StraightLine()
-
-    def sample(b: int) -> Any:
-        later, column = divmod(b, w.outputs)
-        place = [row, column * w.step + residue.loop_var, first + later]
-        return code.name(strip.load(columns, place))
-
-    values = transformed(code, w.filter, [sample(b) for b in range(w.filter.inputs)])
-    place = at.k * layout.point_tiles + tau
-    for v, value in enumerate(values):
-        code.statements.append(strip.put(strip.transform, [u, v, at.channel, place], value))
-    return edit.rebuild([residue, chunk], tirx.SeqStmt(code.statements))
+    """transform[u, v, ic, k, tiles] = columns[unit, samples] B."""
+    h, row = strip.layout.h, Row(strip, at, ty, unit)
+    if h.points > 1:
+        return row.from_dealt(strip.columns, unit)
+    return row.from_dealt(strip.spread, at.k * h.inputs + ty * h.unit + row.residue)
