@@ -19,7 +19,7 @@ SELU_SCALE = 1.0507009873554805
 SELU_FACTOR = SELU_SCALE * 1.6732632423543772
 
 # Where the series of exp(x) - 1 takes over from the difference, which there keeps all bits but one.
-_EXPM1_BOUND = 0.35
+EXPM1_BOUND = 0.35
 _ATANH_BOUND = 0.3
 
 
@@ -52,12 +52,16 @@ def artanh_over(square: Any, largest: float) -> Any:
     return _polynomial(square, [1 / (2 * k + 1) for k in range(terms)])
 
 
+def expm1_coefficients(is_double: bool) -> list[float]:
+    """1, 1/2!, 1/3!, ...: of (exp(x) - 1) / x within ``EXPM1_BOUND``, to the last bit."""
+    return [1 / factorial(k) for k in range(1, (14 if is_double else 8) + 1)]
+
+
 def expm1_below(x: Any) -> Any:
     """exp(x) - 1 of an ``x`` that is not positive."""
-    terms = 14 if _is_double(x) else 8
-    series = x * _polynomial(x, [1 / factorial(k) for k in range(1, terms + 1)])
+    series = x * _polynomial(x, expm1_coefficients(_is_double(x)))
     difference = tirx.exp(x) - _number(1, x)
-    return tirx.Select(x > _number(-_EXPM1_BOUND, x), series, difference)
+    return tirx.Select(x > _number(-EXPM1_BOUND, x), series, difference)
 
 
 def selu(x: Any) -> Any:

@@ -8,11 +8,10 @@ the type of ``x`` where that is a nested expression, which has none yet.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import factorial
 
 from tvm import relax
 
-from tvm_deconv.schedules.tir.exact import SELU_FACTOR
+from tvm_deconv.schedules.tir.exact import EXPM1_BOUND, SELU_FACTOR, expm1_coefficients
 
 op = relax.op
 
@@ -25,11 +24,9 @@ def number(like: relax.Expr, value: float) -> relax.Expr:
 def expm1(x: relax.Expr, like: relax.Expr | None = None) -> relax.Expr:
     """exp(x) - 1, near 0 as the series x + x²/2! + x³/3! + ..."""
     like = x if like is None else like
-    terms = 14 if _is_double(like) else 8
-    coefficients = [1 / factorial(k) for k in range(1, terms + 1)]
-    near_zero = op.multiply(x, _polynomial(like, x, coefficients))
+    near_zero = op.multiply(x, _polynomial(like, x, expm1_coefficients(_is_double(like))))
     exact = op.subtract(op.exp(x), number(like, 1.0))
-    return op.where(op.less(op.abs(x), number(like, 0.35)), near_zero, exact)
+    return op.where(op.less(op.abs(x), number(like, EXPM1_BOUND)), near_zero, exact)
 
 
 def log1p(x: relax.Expr) -> relax.Expr:

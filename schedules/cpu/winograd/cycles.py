@@ -321,9 +321,9 @@ def _stream(
 
     ``near`` bytes of that count; ``bytes_a_cycle`` are those of the level-3 cache and of memory,
     where data lie that fit into neither cache, and of less ``crowding`` times its share of them, or
-    what one ``far_part`` of the level-3 cache does not hold. Of
-    data that are read ``in_turn``, over and over, none is left there when it is read again if they
-    fill the level-2 cache, and all if they fill half of it.
+    what one ``far_part`` of the level-3 cache does not hold. Of data that are read ``in_turn``,
+    over and over, none is left there when it is read again if they fill the level-2 cache, and all
+    if they fill half of it.
     """
     share = held / (machine.l2_bytes + machine.l3_bytes)
     if far_part:
