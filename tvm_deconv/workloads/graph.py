@@ -1,4 +1,4 @@
-"""An ONNX graph of one input and one output, written as a chain of calls.
+"""An ONNX graph of one output, written as a chain of calls.
 
 Weights are only noted down while the graph is written and drawn when it becomes a model, so that
 counting the work of a network costs no memory.
@@ -55,6 +55,7 @@ class NetworkBuilder:
 
     def __init__(self, input_shape: tuple[int, ...]) -> None:
         self.input = Tensor("x", input_shape)
+        self._inputs = [self.input]
         self.layers: list[LayerSpec] = []
         self.other_multiply_adds = 0
         self._nodes: list[onnx.NodeProto] = []
@@ -67,7 +68,7 @@ class NetworkBuilder:
         return sum(layer.multiply_adds for layer in self.layers) + self.other_multiply_adds
 
     def model(self, output: Tensor, name: str) -> onnx.ModelProto:
-        """The graph as an ONNX model with input ``x``, output ``y`` and the same weights each time.
+        """The graph as an ONNX model: inputs ``x`` (``x1`` ...), output ``y``, always the same weights.
 
         ``output`` is the result of the node that was added last.
         """
@@ -78,13 +79,18 @@ class NetworkBuilder:
         graph = helper.make_graph(
             nodes,
             name,
-            [_value_info(self.input)],
+            [_value_info(each) for each in self._inputs],
             [_value_info(Tensor("y", output.shape))],
             weights,
             value_info=[_value_info(tensor) for tensor in self._results[:-1]],
         )
         opsets = [helper.make_opsetid("", _OPSET)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
+
+    def more_input(self, shape: tuple[int, ...]) -> Tensor:
+        """An input beside ``x``: ``x1``, ``x2`` ... in the order in which they are asked for."""
+        self._inputs.append(Tensor(f"x{len(self._inputs)}", shape))
+        return self._inputs[-1]
 
     def add(self, operator: str, *inputs: str, shape: tuple[int, ...], **attributes: Any) -> Tensor:
         """A node with one result of the given shape."""

@@ -5,6 +5,7 @@ A group of its own (``"volumes"``), since the other runtimes of the benchmark ta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from math import prod
 
@@ -25,7 +26,21 @@ def unet_3d(graph: NetworkBuilder, x: Tensor, *, features: tuple[int, ...], labe
             x = _pooled(graph, x)
         x = _conv(graph, _conv(graph, x, channels // 2), channels)
         skips.append(x)
-    for skip in skips[-2::-1]:
+    return _way_up(graph, x, skips[-2::-1], labels)
+
+
+def decoder_3d(graph: NetworkBuilder, x: Tensor, *, skips: tuple[int, ...], labels: int) -> Tensor:
+    """The way up of ``unet_3d`` alone: ``skips`` are the channels of its further inputs, in order.
+
+    Each of them is twice as large as the one before, the first twice as large as ``x``.
+    """
+    sizes = ([size << level for size in x.shape[2:]] for level in range(1, len(skips) + 1))
+    given = [graph.more_input((1, skip, *size)) for skip, size in zip(skips, sizes, strict=True)]
+    return _way_up(graph, x, given, labels)
+
+
+def _way_up(graph: NetworkBuilder, x: Tensor, skips: Sequence[Tensor], labels: int) -> Tensor:
+    for skip in skips:
         joined = [_deconv(graph, x), skip]
         shape = (1, sum(part.channels for part in joined), *skip.shape[2:])
         both = graph.add("Concat", *(part.name for part in joined), shape=shape, axis=1)
@@ -61,13 +76,24 @@ def _pooled(graph: NetworkBuilder, x: Tensor) -> Tensor:
     return graph.add("MaxPool", x.name, shape=shape, kernel_shape=[2] * 3, strides=[2] * 3)
 
 
+_ORIGIN = (
+    "Cicek et al., 3D U-Net, MICCAI 2016, with half the channels and padded convolutions; "
+    "batch norms are folded into the weights"
+)
+
 VOLUMES: tuple[Workload, ...] = (
     Workload(
         "unet-3d",
         "network",
-        "Cicek et al., 3D U-Net, MICCAI 2016, with half the channels and padded convolutions; "
-        "batch norms are folded into the weights",
+        _ORIGIN,
         (1, 1, 64, 64, 64),
         partial(unet_3d, features=(32, 64, 128, 256), labels=3),
+    ),
+    Workload(
+        "unet-3d-decoder",
+        "network",
+        f"{_ORIGIN}; what stands behind its lowest level",
+        (1, 256, 8, 8, 8),
+        partial(decoder_3d, skips=(128, 64, 32), labels=3),
     ),
 )

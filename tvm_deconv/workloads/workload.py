@@ -19,12 +19,12 @@ Build = Callable[[NetworkBuilder, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Workload:
-    """A model of one float32 input of fixed shape and one output, with random weights.
+    """A model of float32 inputs of fixed shapes and one output, with random weights.
 
     ``name`` is lower case, ``network/layer`` for layers. ``origin`` says which paper it comes from
     (authors, name, year) and which layer it is, and what was changed. ``input_shape`` is NCHW,
-    NCDHW or NCW of batch 1. ``build`` writes the model, as trained, for the size of the tensor that
-    it is given.
+    NCDHW or NCW of batch 1, of the first input. ``build`` writes the model, as trained, for the size
+    of the tensor that it is given; the shapes of further inputs follow from it.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Workload:
     build: Build = field(repr=False)
 
     def model(self) -> onnx.ModelProto:
-        """The layers as trained, as ONNX: input ``x``, output ``y``, the same weights each time."""
+        """The layers as trained: inputs ``x`` (``x1`` ...), output ``y``, always the same weights."""
         graph, output = self._written
         return graph.model(output, self.name)
 

@@ -1,0 +1,75 @@
+"""Workloads over volumes: what they are, and that they are ours."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import onnx
+import onnxruntime
+import tvm
+from quick_network import compiled
+from workload_helpers import by_name
+
+import tvm_deconv
+from tvm_deconv.model.network import read_network
+from tvm_deconv.workloads import find
+
+VOLUMES = find(["volumes"])
+# The same networks with fewer channels and levels, over fewer samples, an axis unlike the other.
+THIN = {
+    "unet-3d": ((1, 1, 8, 4, 12), {"features": (4, 6, 8)}),
+    "unet-3d-decoder": ((1, 8, 2, 1, 3), {"skips": (6, 4)}),
+}
+
+
+def thin(workload):
+    shape, options = THIN[workload.name]
+    return replace(workload, input_shape=shape, build=partial(workload.build, **options))
+
+
+@by_name(VOLUMES)
+def test_a_network_over_volumes_compiles_to_what_onnx_runtime_computes(workload):
+    model = thin(workload).model()
+    onnx.checker.check_model(model, full_check=True)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    rng = np.random.default_rng(1)
+    feed = {
+        each.name: rng.random(each.shape, np.float32) - np.float32(0.3)
+        for each in session.get_inputs()
+    }
+    (expected,) = session.run(None, feed)
+    assert 0.01 < expected.std() < 10
+    got = compiled(model, threads=1)(*map(tvm.runtime.tensor, feed.values())).numpy()
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(got / scale, expected / scale, rtol=0, atol=2e-5)
+
+
+@by_name(VOLUMES)
+def test_every_convolution_over_volumes_is_ours_and_the_time_model_counts_it(workload):
+    workload = thin(workload)
+    model = workload.model()
+    report = tvm_deconv.explain(model, log=None)
+    assert report.kernels and all(kernel.variant for kernel in report.kernels), str(report)
+    assert not report.refused
+    counted = sum(step.multiply_adds for step in read_network(model).steps(rewritten=False))
+    assert counted >= workload.multiply_adds
+
+
+def test_the_decoder_of_the_3d_unet_has_the_skips_of_all_levels_but_the_lowest_as_inputs():
+    (decoder,) = find(["unet-3d-decoder"])
+    inputs = [
+        [d.dim_value for d in each.type.tensor_type.shape.dim]
+        for each in decoder.model().graph.input
+    ]
+    assert inputs == [
+        [1, 256, 8, 8, 8],
+        [1, 128, 16, 16, 16],
+        [1, 64, 32, 32, 32],
+        [1, 32, 64, 64, 64],
+    ]
+    (whole,) = find(["unet-3d"])
+    convolutions = [node.op_type for node in whole.model().graph.node]
+    behind = convolutions[convolutions.index("ConvTranspose") :]
+    assert [node.op_type for node in decoder.model().graph.node] == behind
