@@ -68,7 +68,7 @@ class NetworkBuilder:
         return sum(layer.multiply_adds for layer in self.layers) + self.other_multiply_adds
 
     def model(self, output: Tensor, name: str) -> onnx.ModelProto:
-        """The graph as an ONNX model: inputs ``x`` (``x1`` ...), output ``y``, always the same weights.
+        """As an ONNX model: inputs ``x`` (``x1`` ...), output ``y``, the same weights each time.
 
         ``output`` is the result of the node that was added last.
         """

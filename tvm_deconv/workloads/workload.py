@@ -23,8 +23,8 @@ class Workload:
 
     ``name`` is lower case, ``network/layer`` for layers. ``origin`` says which paper it comes from
     (authors, name, year) and which layer it is, and what was changed. ``input_shape`` is NCHW,
-    NCDHW or NCW of batch 1, of the first input. ``build`` writes the model, as trained, for the size
-    of the tensor that it is given; the shapes of further inputs follow from it.
+    NCDHW or NCW of batch 1, of the first input. ``build`` writes the model, as trained, for the
+    size of the tensor that it is given; the shapes of further inputs follow from it.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Workload:
     build: Build = field(repr=False)
 
     def model(self) -> onnx.ModelProto:
-        """The layers as trained: inputs ``x`` (``x1`` ...), output ``y``, always the same weights."""
+        """The layers as trained: inputs ``x`` (``x1`` ...), output ``y``, the same weights always."""
         graph, output = self._written
         return graph.model(output, self.name)
 
