@@ -34,7 +34,7 @@ class Workload:
     build: Build = field(repr=False)
 
     def model(self) -> onnx.ModelProto:
-        """The layers as trained: inputs ``x`` (``x1`` ...), output ``y``, the same weights always."""
+        """The layers as trained: inputs ``x`` (``x1`` ...), output ``y``, the same each time."""
         graph, output = self._written
         return graph.model(output, self.name)
 
