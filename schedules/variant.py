@@ -54,6 +54,12 @@ def always_accumulate_dtype(dtype: str) -> str:
     return ACCUMULATE_DTYPE
 
 
+def direct_multiply_adds(conv: ConvTranspose2d, parameters: Any) -> float:
+    """The ``multiply_adds`` of a variant that multiplies each tap by what it reads."""
+    taps = conv.h.useful_taps * conv.w.useful_taps
+    return conv.group_inputs * taps / (conv.h.stride * conv.w.stride)
+
+
 class Space(Protocol):
     """What a tuner may try of a variant's parameters; ``space`` has what all spaces share."""
 
@@ -107,6 +113,8 @@ class Algorithm:
     of that dtype, or is None.
     ``choose_each(conv, sizes, machine)``, of a variant whose weights take more space than the
     layer's own, gives the parameters that the model prefers for each size that they can have.
+    ``multiply_adds(conv, parameters)`` are those of an output, borders counted as if fully inside
+    the input: those of a form of fewer products, and none of the transforms around it.
     ``has_steps`` says that it computes every second output, say, of a layer with a ``step``; others
     compute none of those.
     ``for_volumes`` says that its loop nest can be one over volumes (``tir.stacks``), ``of_groups``
@@ -130,6 +138,7 @@ class Algorithm:
     refusal: Callable[[ConvTranspose2d, str], str | None] = never_refuses
     choose_each: Callable[[ConvTranspose2d, Sizes, Any], tuple[Any, ...]] | None = None
     weight_dtype: Callable[[str], str] = always_accumulate_dtype
+    multiply_adds: Callable[[ConvTranspose2d, Any], float] = direct_multiply_adds
     has_steps: bool = False
     for_volumes: bool = True
     of_groups: bool = False

@@ -33,7 +33,8 @@ class KernelReport:
     """One convolution, after the rewrite, and what computes it.
 
     ``variant`` and its ``parameters`` are empty for a convolution that is left to TVM; ``reason``
-    says why it is this variant, or why none.
+    says why it is this variant, or why none. ``multiply_adds`` of floats are those of the variant's
+    form for all outputs, without transforms; None where TVM computes, of bytes and of free sizes.
     """
 
     function: str
@@ -42,6 +43,7 @@ class KernelReport:
     variant: str = ""
     parameters: str = ""
     reason: str = ""
+    multiply_adds: int | None = None
 
 
 @dataclass(frozen=True)

@@ -171,3 +171,28 @@ def test_a_model_too_large_for_a_contestant_is_not_given_to_it(tmp_path):
     with Field([patient], {}) as field:
         record = measure(Large(), field, 1, tmp_path, limit_s=0)["contestants"]["never"]
     assert (record["status"], record["reason"]) == ("not supported", "over 1e+06 multiply-adds")
+
+
+def test_memory_is_measured_in_a_process_of_its_own_that_has_loaded_nothing_else(tmp_path):
+    script = tmp_path / "fakes.py"
+    script.write_text(FAKES)
+
+    def command(name):
+        return (sys.executable, str(script), name)
+
+    contestants = [
+        Contestant("auto", "ours", command("auto"), ships=command("close")),
+        Contestant("slower", "ours", command("slower")),
+        Contestant("close", "peer", command("close"), ships=(str(tmp_path / "missing"),)),
+    ]
+    with Field(contestants, {}) as field, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contest, "rotate", partial(contest.rotate, pause_s=0))
+        network = negation(tmp_path / "n.onnx")
+        found = measure(network, field, 1, tmp_path, limit_s=0, memory=True)["contestants"]
+    memory = found["auto"]["memory"]
+    # It computes nothing to speak of.
+    assert memory["before"] > 2**20 and abs(memory["peak"] - memory["before"]) < 2**23
+    assert "memory" not in found["slower"]
+    # Its times count all the same.
+    assert found["close"]["status"] == "measured"
+    assert "cannot be started" in found["close"]["memory"]["reason"]

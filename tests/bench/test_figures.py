@@ -64,7 +64,7 @@ def results():
         "interrupted": False,
         "workloads": {
             "won": workload(
-                auto=record(1, 2, 3, notes=["winograd x 1"]),
+                auto=record(1, 2, 3, notes=["winograd x 1"], facts={"form_multiply_adds": 400_000}),
                 direct=record(4),
                 tvm=record(80),
                 peak=record(1, facts={"flop": 2e6}),
@@ -104,8 +104,10 @@ def test_the_share_of_the_peak_is_taken_of_the_peak_measured_beside_it(results):
     assert won.gflops == pytest.approx(2 * 1e6 / 2e-3 / 1e9)
     assert won.peak_gflops == pytest.approx(2e6 / 1e-3 / 1e9)
     assert won.share == pytest.approx(0.5)
+    assert won.bound_share == pytest.approx(0.2)
     assert won.direct_share == pytest.approx(0.25)
     assert (network.gflops, network.share, network.direct_share) == (None, None, None)
+    assert network.bound_share is None
 
 
 def test_the_direct_share_is_not_known_where_direct_was_not_measured(results):
@@ -142,12 +144,12 @@ def test_the_table_says_it_all(results):
         assert line in text.splitlines()
     header = next(line for line in text.splitlines() if line.startswith("| workload"))
     names = [cell.strip() for cell in header.strip("|").split("|")]
-    assert names[6:9] == ["GFLOP/s", "effective, of peak", "direct, of peak"]
+    assert names[6:10] == ["GFLOP/s", "effective, of peak", "of its bound", "direct, of peak"]
     row = next(line for line in text.splitlines() if line.startswith("| won"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells == [
-        "won", "winograd x 1", "2.00 ±0.50", "onnxruntime", "4.00 ±0.00", "2.00", "1", "50%", "25%",
-        "80.00", "1.5", "",
+        "won", "winograd x 1", "2.00 ±0.50", "onnxruntime", "4.00 ±0.00", "2.00", "1", "50%", "20%",
+        "25%", "80.00", "1.5", "",
     ]  # fmt: skip
 
 
@@ -191,6 +193,26 @@ def test_the_baseline_may_use_one_thread_only(results):
     results["workloads"]["won"]["contestants"]["tvm"] = record(80, share=1.0, notes=["a remark"])
     assert "busy" not in table.notes(results)
     assert "- tvm: a remark" in table.notes(results).splitlines()
+
+
+def test_the_memory_of_a_run_stands_beside_its_plan(results):
+    contestants = results["workloads"]["network"]["contestants"]
+    contestants["auto"]["memory"] = {"before": 2**20, "peak": 4 * 2**20}
+    contestants["onnxruntime"]["memory"] = {"before": 0, "peak": 9 * 2**20}
+    contestants["ncnn"]["memory"] = {"reason": "ncnn (load) died"}
+    lines = table.render(results).splitlines()
+    header, _, won, network = lines[next(i for i, x in enumerate(lines) if "resident" in x) :][:4]
+
+    def cells(line):
+        return [cell.strip() for cell in line.strip("|").split("|")]
+
+    assert cells(header)[1:] == ["planned, without weights", "auto", "onnxruntime"]
+    assert cells(won)[1:] == ["", "", ""] and cells(network)[1:] == ["1.5", "3", "9"]
+    assert "- network, ncnn: memory is not known: ncnn (load) died" in lines
+
+
+def test_without_memory_there_is_no_table_of_it(results):
+    assert "resident" not in table.render(results)
 
 
 def test_columns_that_nobody_fills_are_left_out(results):

@@ -83,7 +83,8 @@ def measured(tmp_path_factory, no_environments):
     out, plot = folder / "out.json", folder / "out.svg"
     network = ["--workloads", str(several_in(folder))]
     who = ["--peers", "onnxruntime,mnn", "--variants", "no-rewrite"]
-    options = ["--threads", "1", "--limit", "1", "--profile", "--out", str(out)]
+    options = ["--threads", "1", "--limit", "1", "--profile", "--memory"]
+    options += ["--out", str(out)]
     printed, errors = StringIO(), StringIO()
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -117,6 +118,21 @@ def test_the_command_measures_writes_prints_and_draws(measured):
     assert "LEFT OUT: mnn cannot be installed: no wheel" in measured.errors
     assert "- mnn is left out: mnn cannot be installed: no wheel" in measured.printed
     assert "| several " in measured.printed
+
+
+def test_the_memory_of_a_run_is_that_of_a_library_and_of_the_peer(measured):
+    records = measured.results()["workloads"]["several"]["contestants"]
+    for name in ("auto", "onnxruntime"):
+        memory = records[name]["memory"]
+        assert memory["before"] > 2**20 and abs(memory["peak"] - memory["before"]) < 2**28
+    assert not any("memory" in records[name] for name in ("no-rewrite", "tvm", "peak"))
+    assert "| resident at the peak of a run, MiB | " in measured.printed
+
+
+def test_the_bound_of_a_run_is_of_the_multiply_adds_that_its_form_does(measured):
+    facts = measured.results()["workloads"]["several"]["contestants"]["auto"]["facts"]
+    # 3x3 taps of 4 channels for 8 of 6x8, or Winograd's form of fewer.
+    assert 0 < facts["form_multiply_adds"] <= 9 * 4 * 8 * 6 * 8
 
 
 def test_the_kernels_of_ours_and_of_onnx_runtime_are_timed_beside_their_nodes(measured):

@@ -69,9 +69,17 @@ def profiled(model, inputs, outputs, threads, folder):
     kernels = [{"name": "copy", "layer": folder, "ms": made}]
     return (call, lambda y: [y, y], "1", []), lambda: (["a remark"], kernels)
 
+def hungry(model, inputs, *_):
+    held = np.ones(6 * 2**20)
+    del (passing := [np.ones(16 * 2**20)])[:]
+    def call():
+        held[:] += np.ones(2 * 2**20).sum()
+        return inputs["x"]
+    return call, lambda y: [y, y], "1", []
+
 loaders = {
     f.__name__: f
-    for f in (chatty, refuses, exits, dies, hangs, sleeps, lacks_one, dies_in_turn)
+    for f in (hungry, chatty, refuses, exits, dies, hangs, sleeps, lacks_one, dies_in_turn)
 }
 worker.serve(loaders, sys.argv[2], profilers={"sleeps": profiled})
 """
@@ -179,6 +187,14 @@ def test_who_is_not_profiled_says_so(fake, tmp_path):
     contestant.load(*files)
     with pytest.raises(PeerError, match="nothing is profiled: send a load"):
         contestant.kernels()
+
+
+def test_the_memory_of_a_run_is_what_it_holds_and_makes_not_what_loading_took(fake):
+    contestant, files = fake("hungry")
+    memory = contestant.load(*files, memory=True).memory
+    # 48 MiB are held, and 16 more are made in each call; loading took 128.
+    assert 60 < (memory["peak"] - memory["before"]) / 2**20 < 80
+    assert contestant.load(*files).memory is None
 
 
 def test_a_turn_before_a_load_is_refused(fake):

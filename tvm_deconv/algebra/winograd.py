@@ -104,6 +104,11 @@ class Filter:
         """Of the phases that share one, together: that one, then those of each point."""
         return (self.points - 1) * self.sharing + 1
 
+    @property
+    def products_an_output(self) -> float:
+        """Of an output and an input channel, of all pieces; shared ones in equal parts."""
+        return self.products / self.sharing * self.pieces / self.outputs
+
     def product(self, point: int, phase: Any) -> Any:
         """Which one a phase has at a point; ``phase`` is 0 where none is shared."""
         return (point - 1) * self.sharing + 1 + phase if point else 0

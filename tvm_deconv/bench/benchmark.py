@@ -37,6 +37,7 @@ def run(
     threads: int | None = None,
     busy: int = 0,
     profile: bool = False,
+    memory: bool = False,
     tune_baseline: bool = False,
     trials: int = defaults.TRIALS,
     limit_s: float = defaults.LIMIT_S,
@@ -55,9 +56,10 @@ def run(
     integer products. ``tune_baseline`` adds TVM without us, tuned by MetaSchedule with ``trials``
     for each kernel. Everybody gets ``threads`` threads, by default one for each processor that this
     process may run on; ``busy`` processes of one thread each compute beside them. With ``profile``
-    the kernels of ``auto`` and of ONNX Runtime are timed, too. No workload is
-    measured for longer than ``limit_s`` seconds once all have loaded it, except that each
-    contestant has a turn. ``say`` gets a line of progress at a time.
+    the kernels of ``auto`` and of ONNX Runtime are timed, too, and with ``memory`` the resident
+    memory of a run of ``auto``, as a library, and of each peer is measured. No workload is measured
+    for longer than ``limit_s`` seconds once all have loaded it, except that each contestant has a
+    turn. ``say`` gets a line of progress at a time.
 
     The file is written after each workload; an interrupt (Ctrl-C) ends the run with what there is.
 
@@ -113,6 +115,7 @@ def run(
                         dtype=dtype,
                         beside=busy,
                         profiles=profile,
+                        memory=memory,
                     )
                     results["workloads"][workload.name] = record
                     for name, contestant in record["contestants"].items():

@@ -29,6 +29,7 @@ class Loaded(NamedTuple):
     notes: list[str]
     facts: dict[str, float]  # figures that contestants of ours add, such as planned memory
     load_cpu_share: float  # as in a turn, of repeated calls after the first
+    memory: dict[str, int] | None  # if asked for: resident bytes before the load, peak of a run
 
 
 class Turn(NamedTuple):
@@ -85,10 +86,14 @@ class Worker:
             self._chatter.close()
             raise PeerError(f"{name} cannot be started: {command[0]}: {error.strerror}") from error
 
-    def load(self, files: Files, threads: int, *, profile: Path | None = None) -> Loaded:
+    def load(
+        self, files: Files, threads: int, *, profile: Path | None = None, memory: bool = False
+    ) -> Loaded:
         """Load the model of ``files``, run it once on the inputs and write the outputs.
 
         With the contestant's profiler, where ``profile`` is a folder for the files that it makes.
+        With ``memory`` it says how much memory a run takes, which is for a process that has loaded
+        nothing before.
         """
         reply = self._ask(
             {
@@ -98,6 +103,7 @@ class Worker:
                 "outputs": {name: str(file) for name, file in files.outputs.items()},
                 "threads": threads,
                 "profile": None if profile is None else str(profile),
+                "memory": memory,
             },
             self.load_timeout_s,
         )
@@ -107,6 +113,7 @@ class Worker:
             reply["notes"],
             reply["facts"],
             reply["cpu_share"],
+            reply["memory"],
         )
 
     def turn(self, calls: int, warm_s: float = WARM_S) -> Turn:

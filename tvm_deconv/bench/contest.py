@@ -52,6 +52,19 @@ class Field:
             )
         return worker
 
+    def memory(self, name: str, files: Files, threads: int) -> dict[str, Any]:
+        """The memory that a run takes: ``before`` loading, ``peak``; or a ``reason`` if unknown.
+
+        In a process of its own, since one that has computed something else keeps what that freed.
+        """
+        contestant = self.contestants[name]
+        command, patience = contestant.ships or contestant.command, contestant.load_timeout_s
+        try:
+            with Worker(command, name, env=self._env, load_timeout_s=patience) as worker:
+                return dict(worker.load(files, threads, memory=True).memory or {})
+        except PeerError as error:
+            return {"reason": str(error)}
+
     def __enter__(self) -> Field:
         return self
 
@@ -75,17 +88,19 @@ def measure(
     dtype: str = "float32",
     beside: int = 0,
     profiles: bool = False,
+    memory: bool = False,
 ) -> dict[str, Any]:
     """The record of one workload: what it is, and a record of every contestant.
 
     ``dtype`` "int8" measures its twin of 8 bits; ``beside`` many other processes compute during
     the turns. With ``profiles`` the kernels of ``auto`` and ONNX Runtime are timed afterwards, in
-    turns of their own.
+    turns of their own. With ``memory`` that of a run is measured before, in processes of their own.
 
     A contestant's record has its ``status`` with a ``reason`` if it is not "measured", and what is
     known of ``error``, ``ms`` (every counted call), ``cpu_share`` (of every turn), ``load_s``,
-    ``load_cpu_share``, ``version``, ``notes`` and ``facts``, and its ``profile``
-    (``profile.measure``). ``folder`` holds the files that the processes share.
+    ``load_cpu_share``, ``version``, ``notes`` and ``facts``, its ``profile``
+    (``profile.measure``) and ``memory`` (``Field.memory``). ``folder`` holds the files that the
+    processes share.
     """
     feed = drawn_for(workload)
     subjects = subjects_of(workload, feed, dtype)
@@ -98,6 +113,12 @@ def measure(
         for name, contestant in field.contestants.items()
     }
     playing = [name for name, record in records.items() if record["status"] == MEASURED]
+
+    if memory:
+        for name in playing:
+            contestant = field.contestants[name]
+            if contestant.measures_memory:
+                records[name]["memory"] = field.memory(name, files[contestant.subject], threads)
 
     def turn(name: str, calls: int) -> list[float]:
         record = records[name]
@@ -161,7 +182,9 @@ def _load(
         loaded = worker.load(own, threads)
     except PeerError as error:
         return _out(NOT_SUPPORTED if worker.alive else FAILED, str(error))
-    record: dict[str, Any] = {"status": MEASURED, **loaded._asdict(), "ms": [], "cpu_share": []}
+    told = loaded._asdict()
+    del told["memory"]
+    record: dict[str, Any] = {"status": MEASURED, **told, "ms": [], "cpu_share": []}
     if contestant.role == PEAK:
         return record
     try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
 from tvm_deconv.errors import BenchError
 
-from . import ours, peak, stock
+from . import ours, peak, shipped, stock
 from .client import peer_command
 from .environments import python_of
 from .figures import BASELINE, OURS, PEAK, PEER
@@ -27,7 +27,9 @@ class Contestant:
 
     ``role`` is "ours", "baseline" (TVM without us), "peer" or "peak" (the multiply-add peak, which
     computes nothing and so is not checked). ``most_multiply_adds`` is the largest model that is
-    worth waiting for. ``subject`` is which model of a workload it computes.
+    worth waiting for. ``subject`` is which model of a workload it computes. ``ships`` starts a
+    process that runs the same as it is shipped, if ``command`` is one that compiles it: only there
+    is memory worth measuring.
     """
 
     name: str
@@ -36,6 +38,12 @@ class Contestant:
     load_timeout_s: float = _LOAD_S
     most_multiply_adds: float = float("inf")
     subject: str = MODEL
+    ships: tuple[str, ...] = ()
+
+    @property
+    def measures_memory(self) -> bool:
+        """Whether the memory of a run is measured where that is asked for."""
+        return self.role == PEER or bool(self.ships)
 
 
 def ours_and_baselines(
@@ -51,7 +59,7 @@ def ours_and_baselines(
         if name not in ours.OPTIONS:
             known = ", ".join(ours.OPTIONS)
             raise BenchError(f"no variant is called {name!r}: give some of {known}, or none")
-    found = [Contestant(name, OURS, _module(ours, name)) for name in dict.fromkeys(names)]
+    found = [_ours(name) for name in dict.fromkeys(names)]
     # Scalar loops on one thread: a thousand million multiply-adds take two seconds.
     default = _module(stock, stock.DEFAULT)
     found.append(Contestant(stock.DEFAULT, BASELINE, default, most_multiply_adds=5e9))
@@ -65,10 +73,10 @@ def ours_and_baselines(
 
 def of_eight_bits() -> list[Contestant]:
     """``auto`` on networks of 8 bits, on the networks that these were made of, and the peak."""
-    own = _module(ours, ours.AUTO)
+    own = _ours(ours.AUTO)
     return [
-        Contestant(ours.AUTO, OURS, own),
-        Contestant(FLOAT, OURS, own, subject=FLOAT),
+        own,
+        replace(own, name=FLOAT, subject=FLOAT),
         Contestant(peak.NAME, PEAK, _module(peak, "int8")),
     ]
 
@@ -79,6 +87,12 @@ def peer(name: str, root: Path) -> Contestant:
     Raises PeerError for an unknown peer, and for an environment that cannot be made.
     """
     return Contestant(name, PEER, tuple(peer_command(python_of(name, root), name)))
+
+
+def _ours(name: str) -> Contestant:
+    """``auto``, which is what a user ships, or another of ours."""
+    ships = _module(shipped) if name == ours.AUTO else ()
+    return Contestant(name, OURS, _module(ours, name), ships=ships)
 
 
 def _module(module: ModuleType, *arguments: str) -> tuple[str, ...]:

@@ -76,7 +76,8 @@ class FigureRow:
 
     ``ratio`` is the fastest peer's median over ours; ``gflops`` counts 2 for each multiply-add of
     the transposed convolutions. Winograd's algorithm does fewer, so ``share`` is an effective one
-    that may be over 1; ``direct_share`` is of work that is really done.
+    that may be over 1; ``direct_share`` is of work that is really done. ``form_multiply_adds`` are
+    those that our kernels' forms do, without their transforms.
     """
 
     name: str
@@ -85,6 +86,7 @@ class FigureRow:
     roles: Mapping[str, str]
     multiply_adds: int | None
     peak_gflops: float | None
+    form_multiply_adds: int | None = None
 
     @property
     def ours(self) -> Spread | None:
@@ -119,10 +121,20 @@ class FigureRow:
         """The same of ``DIRECT``; None where it was not measured."""
         return self._share(DIRECT)
 
+    @property
+    def bound_share(self) -> float | None:
+        """The time that our forms' multiply-adds take at the peak, of ours: 1 is their bound."""
+        if self.ours is None or self.peak_gflops is None or self.form_multiply_adds is None:
+            return None
+        return self._rate(HEADLINE, self.form_multiply_adds) / self.peak_gflops
+
     def _gflops(self, name: str) -> float | None:
         if name not in self.times or self.multiply_adds is None:
             return None
-        return 2 * self.multiply_adds / self.times[name].median / 1e6
+        return self._rate(name, self.multiply_adds)
+
+    def _rate(self, name: str, multiply_adds: int) -> float:
+        return 2 * multiply_adds / self.times[name].median / 1e6
 
     def _share(self, name: str) -> float | None:
         gflops = self._gflops(name)
@@ -156,6 +168,7 @@ def _row(name: str, workload: Mapping[str, Any], roles: Mapping[str, str]) -> Fi
         roles,
         workload["multiply_adds"],
         peaks[0] if peaks else None,
+        records.get(HEADLINE, {}).get("facts", {}).get("form_multiply_adds"),
     )
 
 

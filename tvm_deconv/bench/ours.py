@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +19,7 @@ from tvm import relax
 
 import tvm_deconv
 from tvm_deconv.backends.linking import link, linker
+from tvm_deconv.report import KernelReport
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.targets import resolve_target
 from tvm_deconv.threads import use_threads
@@ -51,14 +52,18 @@ class Ours:
         self._facts: dict[str, float] = {}
 
     def facts(self) -> dict[str, float]:
-        """Seconds of compiling, bytes of the memory plan and of the largest kernel's scratch."""
+        """Seconds of compiling, bytes of the memory plan and of the largest kernel's scratch.
+
+        And ``form_multiply_adds``, those of all kernels' forms, where these are of floats.
+        """
         return self._facts
 
     def load(self, model: str, inputs: Inputs, _outputs: Outputs, threads: int) -> Loaded:
         """Raises NotSupportedError, and what ``tvm_deconv.compile`` raises."""
         self._facts = {}
         pool = use_threads(threads)
-        notes = [*self._kernels(model, threads), *pool_notes(pool, threads)]
+        kernels = self._kernels(model, threads)
+        notes = [*_variants(kernels), *pool_notes(pool, threads)]
         memory = PlannedMemory(threads)
         began = time.perf_counter()
         with tvm.transform.PassContext(instruments=[memory]):
@@ -68,6 +73,9 @@ class Ours:
             "planned_bytes": memory.intermediates,
             "scratch_bytes": memory.workspace,
         }
+        forms = [kernel.multiply_adds for kernel in kernels]
+        if forms and None not in forms:
+            self._facts["form_multiply_adds"] = sum(filter(None, forms))
         call = bound_call(as_library(executable), inputs)
         return call, arrays, tvm.__version__, notes
 
@@ -90,8 +98,8 @@ class Ours:
         loaded: Loaded = (counting, arrays, tvm.__version__, [])
         return loaded, lambda: times.kernels(calls)
 
-    def _kernels(self, model: str, threads: int) -> list[str]:
-        """A remark on which variants compute the model; none where it is not rewritten."""
+    def _kernels(self, model: str, threads: int) -> Sequence[KernelReport]:
+        """What computes the model's convolutions; nothing is known where it is not rewritten."""
         if not self._options.get("rewrite", True):
             return []
         kernels = tvm_deconv.explain(model, threads=threads, **self._options).kernels
@@ -99,8 +107,13 @@ class Ours:
         if wanted and all(kernel.variant != wanted for kernel in kernels):
             reasons = dict.fromkeys(kernel.reason for kernel in kernels)
             raise NotSupportedError("; ".join(reasons) or "there is no convolution")
-        counts = Counter(kernel.variant or "TVM" for kernel in kernels)
-        return [", ".join(f"{name} x {count}" for name, count in counts.items())]
+        return kernels
+
+
+def _variants(kernels: Sequence[KernelReport]) -> list[str]:
+    """A remark on which variants compute a model."""
+    counts = Counter(kernel.variant or "TVM" for kernel in kernels)
+    return [", ".join(f"{name} x {count}" for name, count in counts.items())] if counts else []
 
 
 def as_library(executable: relax.VMExecutable) -> tvm.runtime.Module:

@@ -29,6 +29,7 @@ def render(results: Mapping[str, Any]) -> str:
         summary(table),
         times_table("ours", table, results, OURS),
         times_table("peers", table, results, PEER),
+        memory_table(table, results),
         notes(results),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -46,7 +47,8 @@ def heading(results: Mapping[str, Any]) -> str:
         ", ".join(told),
         "Milliseconds, median ± half the distance between the quartiles. Of peak: of the "
         "multiply-add peak measured beside. Effective: counted as the direct form's work, of which "
-        "Winograd's algorithm does less, so over 100% is possible.",
+        "Winograd's algorithm does less, so over 100% is possible. Of its bound: the time that the "
+        "multiply-adds of the form that computes it take at that peak.",
     ]
     if results.get("busy"):
         lines.append(f"Beside {results['busy']} other processes that computed all the time.")
@@ -72,7 +74,7 @@ def threads_of(results: Mapping[str, Any]) -> str:
 def main_table(table: Sequence[FigureRow], results: Mapping[str, Any]) -> str:
     """Ours against the fastest peer and TVM without us, with work done and memory planned."""
     header = ["workload", "computed by", "ours", "fastest peer", "", "ratio", "GFLOP/s"]
-    header += ["effective, of peak", "direct, of peak"]
+    header += ["effective, of peak", "of its bound", "direct, of peak"]
     baselines = [name for name, role in results["roles"].items() if role == BASELINE]
     cells = []
     for row in table:
@@ -87,6 +89,7 @@ def main_table(table: Sequence[FigureRow], results: Mapping[str, Any]) -> str:
                 number(row.ratio),
                 number(row.gflops, 0),
                 percentage(row.share),
+                percentage(row.bound_share),
                 percentage(row.direct_share),
                 *(text(row.times.get(name)) for name in baselines),
                 *_memory(contestants),
@@ -133,6 +136,25 @@ def times_table(
     return aligned(_without_empty_columns([header, *body, last]))
 
 
+def memory_table(table: Sequence[FigureRow], results: Mapping[str, Any]) -> str:
+    """What a run adds to the resident memory of a process, of ours beside its plan, in MiB."""
+    names = [name for name, role in results["roles"].items() if role in (OURS, PEER)]
+    header = ["resident at the peak of a run, MiB", "planned, without weights", *names]
+    body = []
+    for row in table:
+        contestants = results["workloads"][row.name]["contestants"]
+        *_, planned = _memory(contestants)
+        body.append([row.name, planned, *(_resident(contestants.get(name)) for name in names)])
+    if all(not cell for line in body for cell in line[2:]):
+        return ""
+    return aligned(_without_empty_columns([header, *body]))
+
+
+def _resident(contestant: Mapping[str, Any] | None) -> str:
+    memory = (contestant or {}).get("memory", {})
+    return f"{(memory['peak'] - memory['before']) / 2**20:.0f}" if "peak" in memory else ""
+
+
 def notes(results: Mapping[str, Any]) -> str:
     """Who does not count and why, and who used more or fewer processors than threads.
 
@@ -147,6 +169,8 @@ def notes(results: Mapping[str, Any]) -> str:
             if contestant["status"] != MEASURED:
                 lines.append(f"{where}: {contestant['status']}: {contestant['reason']}")
                 continue
+            if "reason" in contestant.get("memory", {}):
+                lines.append(f"{where}: memory is not known: {contestant['memory']['reason']}")
             # Among other processes nobody gets what it asks for.
             busy = None if results.get("busy") else _busy(contestant)
             if busy is not None and busy > threads * _TOO_BUSY:

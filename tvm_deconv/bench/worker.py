@@ -12,7 +12,9 @@ One JSON object a line, a request on stdin and its reply on stdout:
   ``{"ok": true, "version": "1.2", "load_s": seconds, "notes": ["..."], "facts": {name: number},
   "cpu_share": CPU seconds of all threads / wall seconds}``, the last of calls repeated for
   ``SHARE_S`` after the one that wrote Y.
-  With ``"profile": F``, a folder for files, it is loaded with a profiler.
+  With ``"profile": F``, a folder for files, it is loaded with a profiler. With ``"memory": true``
+  the reply has ``"memory": {"before": B, "peak": P}``, resident bytes of the process: those before
+  the load, its runtime imported, and the most of two calls after it (Linux only).
 - ``{"op": "turn", "calls": N, "warm_s": W}`` makes uncounted calls for W seconds, at least one, and
   then N counted ones. Reply: ``{"ok": true, "ms": [N times, milliseconds], "cpu_share": the same of
   the N calls}``.
@@ -27,6 +29,8 @@ libraries print on stdout goes to stderr.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -66,15 +70,16 @@ def serve(
     name: str,
     facts: Callable[[], Mapping[str, float]] = dict,
     profilers: Mapping[str, ProfilingLoader] | None = None,
+    imports: Callable[[], object] = lambda: None,
 ) -> None:
     """Answer requests for the contestant ``name`` until told to close.
 
     ``facts`` is asked after each load for figures to report beside it; ``profilers`` are loaders
-    of those that can be profiled. From here on stdin is empty and stdout is stderr for everything
-    else in this process.
+    of those that can be profiled; ``imports`` imports what a load would import first. From here on
+    stdin is empty and stdout is stderr for everything else in this process.
     """
     requests, replies = _take_over_streams()
-    contestant = _Contestant(name, loaders, facts, profilers or {})
+    contestant = _Contestant(name, loaders, facts, profilers or {}, imports)
     for line in requests:
         try:
             request = json.loads(line)
@@ -94,11 +99,13 @@ class _Contestant:
         loaders: Mapping[str, Loader],
         facts: Callable[[], Mapping[str, float]],
         profilers: Mapping[str, ProfilingLoader],
+        imports: Callable[[], object],
     ) -> None:
         self.name = name
         self.loaders = loaders
         self.facts = facts
         self.profilers = profilers
+        self.imports = imports
         self.call: Callable[[], Any] | None = None
         self.end_profile: Callable[[], Kernels] | None = None
         self.made = 0  # calls of what is loaded
@@ -123,11 +130,17 @@ class _Contestant:
         inputs = {
             name: np.asarray(np.load(file), order="C") for name, file in request["inputs"].items()
         }
+        asks_memory = request.get("memory", False)
+        if asks_memory:
+            self.imports()
+            before = _resident_now()
         begin = time.perf_counter()
         call, to_numpy, version, notes = self._loaded(request, inputs)
         result = call()
         load_s = time.perf_counter() - begin
         _save(to_numpy(result), request["outputs"])
+        del result
+        memory = {"before": before, "peak": _most_resident(call)} if asks_memory else None
         share = _cpu_share(call)
         self.call = call
         facts = dict(self.facts())
@@ -137,6 +150,7 @@ class _Contestant:
             "notes": notes,
             "facts": facts,
             "cpu_share": share,
+            "memory": memory,
         }
 
     def _loaded(self, request: dict[str, Any], inputs: Inputs) -> Loaded:
@@ -206,6 +220,32 @@ def _cpu_share(call: Callable[[], Any]) -> float:
     return (time.process_time() - cpu_begin) / wall
 
 
+def _most_resident(call: Callable[[], Any]) -> int:
+    """Resident bytes of this process at the most during two calls: what loading left aside."""
+    _resident_now()
+    Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM to what there is
+    for _ in range(2):
+        call()
+    return _resident("VmHWM")
+
+
+def _resident_now() -> int:
+    """Resident bytes of this process, without what is free to be given back."""
+    gc.collect()
+    with contextlib.suppress(AttributeError):  # of glibc
+        ctypes.CDLL(None).malloc_trim(0)
+    return _resident("VmRSS")
+
+
+def _resident(field: str) -> int:
+    """Bytes that Linux reports of this process: VmRSS now, VmHWM at the most."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return 1024 * int(value.split()[0])
+    raise ValueError(f"/proc/self/status has no {field}: memory is measured on Linux only")
+
+
 def _take_over_streams() -> tuple[IO[str], IO[str]]:
     """The streams of the protocol, under descriptors that no library or child process knows."""
     sys.stdout.flush()
@@ -258,6 +298,7 @@ def main() -> None:
         {peer: _peer_loader(peer) for peer in PEERS},
         sys.argv[1],
         profilers={peer: _peer_profiler(peer) for peer in PROFILED_PEERS},
+        imports=lambda: importlib.import_module(f"peers.{sys.argv[1]}"),
     )
 
 

@@ -54,6 +54,12 @@ def add_bench(commands: Commands) -> None:
         "the same nodes of the model",
     )
     parser.add_argument(
+        "--memory",
+        action="store_true",
+        help="measure the resident memory of a run, too, of the library that compile makes and of "
+        "each peer",
+    )
+    parser.add_argument(
         "--dtype",
         choices=("float32", "int8"),
         default="float32",
@@ -121,6 +127,7 @@ def _bench(options: argparse.Namespace) -> int:
             threads=options.threads,
             busy=options.busy,
             profile=options.profile,
+            memory=options.memory,
             tune_baseline=options.tune_baseline,
             trials=options.trials,
             limit_s=options.limit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from tvm_deconv.algebra.cook_toom import Transforms
@@ -419,3 +420,10 @@ class Layout:
     def rows(self) -> int:
         """Rows of a block, rounded up to register tiles."""
         return self.row_steps * self.tile.channels
+
+
+def multiply_adds(conv: ConvTranspose2d, tile: WinogradTile) -> float:
+    """Of an output: ``Algorithm.multiply_adds``."""
+    layout = Layout(conv, tile)
+    axes = layout.d, layout.h, layout.w
+    return layout.group_inputs * prod(axis.filter.products_an_output for axis in axes)

@@ -77,7 +77,7 @@ from .cycles import tile_cycles
 from .finish import finish
 from .places import Places
 from .space import WinogradSpace
-from .tile import Layout, WinogradTile
+from .tile import Layout, WinogradTile, multiply_adds
 
 # LLVM's third level writes out loops of few turns that are long already: twice the time, half as
 # much code again, and as fast (0.84 to 1.05 of the time of 24 layers on an Intel Xeon, AVX-512).
@@ -197,6 +197,7 @@ WINOGRAD = Variant(
     packing=packing,
     compute=compute,
     schedule=schedule,
+    multiply_adds=multiply_adds,
     refusal=refusal,
     maps_input=True,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
@@ -125,3 +126,9 @@ def is_a_run(axis: Axis) -> bool:
     """Whether ``begin_earlier`` is right: offsets rise by one, once."""
     first = [axis.first_offset(phase) for phase in range(axis.stride)]
     return first == sorted(first) and max(first) - min(first) <= 1
+
+
+def multiply_adds(conv: ConvTranspose2d, tile: GpuWinogradTile) -> float:
+    """Of an output: ``Algorithm.multiply_adds``."""
+    axes = filters(conv, tile.outputs)
+    return conv.group_inputs * prod(axis.products_an_output for axis in axes)

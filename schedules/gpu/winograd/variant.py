@@ -53,7 +53,7 @@ from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
 
 from .space import GpuWinogradSpace
 from .store import by_tiles
-from .tile import GpuLayout, GpuWinogradTile, begin_earlier, is_a_run
+from .tile import GpuLayout, GpuWinogradTile, begin_earlier, is_a_run, multiply_adds
 
 # Points on an axis that a thread holds all of in registers, inputs and sums.
 _POINTS = 6
@@ -318,5 +318,6 @@ WINOGRAD = Variant(
     packing=packing,
     compute=compute,
     schedule=schedule,
+    multiply_adds=multiply_adds,
     refusal=refusal,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import tvm
 from tvm import relax
@@ -127,4 +128,13 @@ def _line(function: str, layer: LoweredLayer | RefusedLayer) -> KernelReport:
         choice.variant.name,
         parameters,
         choice.reason,
+        _multiply_adds(layer),
     )
+
+
+def _multiply_adds(layer: LoweredLayer) -> int | None:
+    sizes = shape_of(layer.conv.var)
+    if sizes is None or not all(isinstance(size, int) for size in sizes):
+        return None
+    choice = layer.choice
+    return round(prod(sizes) * choice.variant.multiply_adds(layer.conv.op, choice.parameters))
