@@ -185,7 +185,7 @@ def compile(
     kernels may be, all together (``tvm_deconv.schedules.budget``); None is no limit, by default it
     is 4.1, and small networks have none. ``accumulate="float16"`` lets kernels add up in float16
     where that is twice as fast (ARMv8.2 with ``fullfp16``, Mali, Adreno): results are then off by
-    a hundredth of the largest one (docs/algorithms.md). The entry is ``main``, its inputs in
+    a hundredth of the largest one (docs/kernels.md). The entry is ``main``, its inputs in
     the model's order.
     The executable also carries a description of itself, so that ``tvm_deconv.run`` can tell which
     images fit and what numbers it is to make of their pixels; ``pixels`` says that, before the

@@ -268,7 +268,7 @@ def test_without_preferences_the_registry_and_the_machine_model_decide(sizes):
 
 
 def test_the_documentation_has_a_row_for_every_variant_and_no_other():
-    page = (ROOT / "docs" / "algorithms.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "kernels.md").read_text(encoding="utf-8")
     table = page.split("| variant |")[1].split("\n\n")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(VARIANTS)
 
