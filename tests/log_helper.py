@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import tvm
 from tvm import te
@@ -13,7 +12,6 @@ from tvm.s_tir.meta_schedule.database import TuningRecord, Workload
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.logs.folder import LogFolder
-from tvm_deconv.logs.functions import as_line, read_rows
 from tvm_deconv.logs.header import Header
 from tvm_deconv.logs.layer import Candidate, Layer
 from tvm_deconv.logs.trial import OK, Trial
@@ -21,7 +19,6 @@ from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
-from tvm_deconv.tuning.definition import definition
 
 HOST = resolve_target("host")
 MACHINE = cpu_machine(HOST)
@@ -72,53 +69,3 @@ def commit_function(log: LogFolder, mod: tvm.IRModule, seconds=1e-3, target=HOST
     record = TuningRecord(sch.trace, Workload(mod), [seconds], target, arguments)
     trial = Trial.of_function("f00", "double", "metaschedule", OK, [seconds], seed=3, stage="final")
     log.commit(trial, record)
-
-
-def make_old(log: LogFolder):
-    """Rewrite a log as it was before headers had a ``format``: layers in the database, too.
-
-    Its rows of layers come first, and say that 1 s was measured.
-    """
-    path = log.path / "device.json"
-    described = json.loads(path.read_text())
-    del described["format"]
-    path.write_text(json.dumps(described))
-    trials = [old_line(trial) for trial in log.trials()]
-    (log.path / "trials.jsonl").write_text("".join(f"{line}\n" for line in trials))
-    sch = Schedule(definition(LAYER))
-    workload = Workload(sch.mod)
-    record = TuningRecord(sch.trace, workload, [1.0], HOST, ArgInfo.from_prim_func(sch.mod["main"]))
-    functions, rows = read_rows(log.path)
-    rows = [[0, record.as_json()], *([index + 1, row] for index, row in rows)]
-    for name, lines in (
-        ("workloads.json", [workload.as_json(), *functions]),
-        ("records.json", rows),
-    ):
-        (log.path / name).write_text("".join(as_line(line) + "\n" for line in lines))
-
-
-def old_line(trial: Trial) -> str:
-    """A trial as a line of such a log."""
-    layer = trial.layer
-    described = {
-        "date": trial.date,
-        "name": trial.name,
-        **({"function": trial.function} if layer is None else {"layer": _fields(layer)}),
-        "variant": trial.variant,
-        "parameters": trial.parameters,
-        "status": trial.status,
-        # With more digits than a line has now.
-        "seconds": [second * 1.00001 for second in trial.seconds],
-        "stage": trial.stage,
-        "seed": trial.seed,
-        **({"error": trial.error} if trial.error else {}),
-        **({"versions": trial.versions} if trial.versions else {}),
-    }
-    return json.dumps(described)
-
-
-def _fields(layer: Layer) -> dict:
-    described = {**asdict(layer.conv), "sizes": list(layer.sizes), "dtype": layer.dtype}
-    for name in ("h", "w"):
-        described[name]["zero_taps"] = sorted(described[name]["zero_taps"])
-    return described

@@ -14,7 +14,6 @@ from log_helper import (
     commit,
     commit_function,
     header,
-    make_old,
     multiplied,
     small_log,
 )
@@ -238,31 +237,6 @@ def test_merging_counts_the_functions_of_the_database_anew(root, log, capsys, tm
     workloads, records = read_rows(log)
     assert (len(workloads), [index for index, _ in records]) == (2, [0, 1])
     assert logs(capsys, "verify", root)[0] == 0
-
-
-def test_merging_writes_an_old_log_in_the_present_form(root, log, capsys, tmp_path):
-    present = contents(log)
-    make_old(LogFolder.open(log))
-    assert contents(log) != present
-    assert logs(capsys, "verify", root)[0] == 0
-    logs(capsys, "merge", log, tmp_path / "new" / "here")
-    assert contents(tmp_path / "new" / "here" / "tvm-0.27") == present
-    # Also where it is.
-    assert logs(capsys, "merge", log, log) == (0, f"{log}: 0 trials added\n", "")
-    assert contents(log) == present
-
-
-def test_merging_leaves_the_layers_out_of_the_database_of_an_old_log(root, log, capsys, tmp_path):
-    with LogFolder.for_tuning(root, header()) as tuned:
-        commit_function(tuned, multiplied())
-    present = contents(log)
-    make_old(LogFolder.open(log))
-    assert [len(rows) for rows in read_rows(log)] == [2, 2]
-    logs(capsys, "merge", log, tmp_path / "new" / "here")
-    assert contents(tmp_path / "new" / "here" / "tvm-0.27") == present
-    # A log to which others are added keeps its rows: each file is replaced on its own.
-    logs(capsys, "merge", tmp_path / "new" / "here", log)
-    assert [len(rows) for rows in read_rows(log)] == [2, 2]
 
 
 @pytest.mark.parametrize(

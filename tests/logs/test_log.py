@@ -341,6 +341,14 @@ def test_trials_without_a_header_are_nobodys(tmp_path):
         LogFolder.open(log.path)
 
 
+def test_functions_without_their_trials_say_what_to_do(tmp_path):
+    with LogFolder.for_tuning(tmp_path, header()) as log:
+        commit_function(log, multiplied())
+    (log.path / "trials.jsonl").unlink()
+    with pytest.raises(LogError, match=r"holds records.json but no trials.jsonl.*: restore it, or"):
+        LogFolder.open(log.path).measured(LAYER)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -349,7 +357,7 @@ def test_trials_without_a_header_are_nobodys(tmp_path):
         (lambda text: text.replace('"llvm"', '"abacus"'), "abacus"),
         (lambda text: text.replace('"here"', '"../up"'), "cannot be the name of a device"),
         (lambda text: text.replace('"0.27', '"new'), "is not a version of TVM"),
-        (lambda text: text.replace('"format": 2', '"format": "2"'), "'2' is not the number of a f"),
+        (lambda text: text.replace('"format": 2', '"format": 3'), "is of format 3, and this"),
     ],
     ids=["cut", "fields", "target", "name", "version", "format"],
 )

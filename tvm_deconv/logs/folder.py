@@ -4,8 +4,7 @@
     trials.jsonl    one line per trial, failures included: ``trial``; what is fastest is read there
     workloads.json, records.json: only with ``--all-ops``, see ``functions``
 
-Lines are only ever appended. Logs whose header has no ``format`` are read, too, and tuning goes on
-in them: ``format_1``.
+Lines are only ever appended.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from tvm_deconv.schedules.machines import Machine
 from tvm_deconv.schedules.variant import Sizes
 
 from .functions import RECORDS, WORKLOADS, lines_for, read_rows
-from .header import FILE, FORMAT, Header, running_minor
+from .header import FILE, Header, running_minor
 from .layer import Layer
 from .lines import read_lines
 from .reading import Contents, MeasuredKernel, Subject
@@ -205,10 +204,7 @@ def _settled_header(path: Path, header: Header) -> Header:
             f"{path} was measured on {known.description!r}, this is {header.description!r}: "
             "give another --device NAME"
         )
-    if known.format == FORMAT:
-        return known
-    # What is appended now, the version that wrote the rest cannot read.
-    return _written(path, replace(known, format=FORMAT))
+    return known
 
 
 def _written(path: Path, header: Header) -> Header:

@@ -3,8 +3,7 @@
     workloads.json  one function per line, as TVM serializes it
     records.json    one line per schedule worth applying: [line of its workload from 0, record]
 
-Whatever else there is to know of these functions stands in ``trials.jsonl``. Logs without a
-``format`` in their header hold their layers here, too: nothing reads those rows.
+Whatever else there is to know of these functions stands in ``trials.jsonl``.
 """
 
 from __future__ import annotations
@@ -21,8 +20,6 @@ from tvm_deconv.errors import LogError, first_line
 from .lines import read_lines
 
 WORKLOADS, RECORDS = "workloads.json", "records.json"
-# Attribute of the function that stood for a layer.
-_LAYER = "tvm_deconv.layer"
 
 
 def read_rows(folder: Path) -> tuple[list[Any], list[list[Any]]]:
@@ -49,14 +46,6 @@ def lines_for(record: TuningRecord, folder: Path) -> list[tuple[Path, str]]:
 def as_line(row: Any) -> str:
     """A row of either file as TVM would write it."""
     return json.dumps(row, separators=(",", ":"))
-
-
-def is_of_layer(row: Any) -> bool:
-    """Whether a row of ``workloads.json`` is one that nothing reads any more.
-
-    Raises LogError for one that TVM cannot read.
-    """
-    return _LAYER in (_workload(row).mod["main"].attrs or {})
 
 
 def problems_of(folder: Path) -> Iterator[str]:

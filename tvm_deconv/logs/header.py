@@ -19,10 +19,7 @@ from tvm_deconv.files import replacing
 from tvm_deconv.measure.facts import commit, cpu_model, now
 
 FILE = "device.json"
-# Logs had no such number at first, which counts as 1: see ``format_1``.
 FORMAT = 2
-# Enough to tell commits apart; a log repeats them.
-COMMIT_DIGITS = 12
 
 # A folder's name: anything that no shell, file system or URL takes for something else.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -105,17 +102,16 @@ class Header:
         except ValueError as error:
             raise LogError(f"{path} is not JSON: {error}") from error
         wanted = {field.name for field in fields(Header)}
-        read = {"format": 1, **read} if isinstance(read, dict) else {}
-        if isinstance(read.get("format"), int) and read["format"] > FORMAT:
+        read = read if isinstance(read, dict) else {}
+        found = read.get("format", FORMAT)
+        if found != FORMAT:
             raise LogError(
-                f"{path} is of format {read['format']}, and this version knows {FORMAT}: install "
-                "the version of tvm-deconv that wrote it, or a later one"
+                f"{path} is of format {found!r}, and this version knows {FORMAT}: install the "
+                "version of tvm-deconv that wrote it"
             )
         if set(read) != wanted:
             raise LogError(f"{path} must have exactly the fields {', '.join(sorted(wanted))}")
         header = Header(**read)
-        if not isinstance(header.format, int) or header.format < 1:
-            raise LogError(f"{path}: {header.format!r} is not the number of a format")
         try:
             check_name(header.device)
             _ = header.processor, header.minor

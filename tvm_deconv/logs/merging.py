@@ -1,11 +1,10 @@
-"""``tvm-deconv logs merge``: one log of what several hold, in the present form."""
+"""``tvm-deconv logs merge``: one log of what several hold."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from tvm_deconv.errors import LogError, LogWriteError, OutputError
@@ -13,8 +12,8 @@ from tvm_deconv.files import replacing
 
 from .find import folders_below
 from .folder import TRIALS, LogFolder
-from .functions import RECORDS, WORKLOADS, as_line, is_of_layer, read_rows
-from .header import FILE, FORMAT, Header
+from .functions import RECORDS, WORKLOADS, as_line, read_rows
+from .header import FILE, Header
 from .lines import read_lines
 from .trial import Trial
 from .writing import lock
@@ -31,22 +30,19 @@ class _Merged:
     def begin_with(self, log: LogFolder) -> None:
         """Those that are there already, in their order. Raises LogError for a damaged line."""
         self.trials = _trials(log)
-        if log.contents.has_functions:
-            # All of them: records count workloads, and a file is replaced after the other.
-            workloads, records = read_rows(log.path)
-            self.workloads = [as_line(row) for row in workloads]
-            self.records = [as_line(row) for row in records]
+        # All of them: records count workloads, and a file is replaced after the other.
+        workloads, records = read_rows(log.path)
+        self.workloads = [as_line(row) for row in workloads]
+        self.records = [as_line(row) for row in records]
 
     def add(self, log: LogFolder) -> None:
         """Append what is new. Raises LogError for a damaged line."""
         _extend(self.trials, _trials(log))
-        workloads, records = read_rows(log.path) if log.contents.has_functions else ([], [])
-        indices: dict[int, int] = {}
-        for index, row in enumerate(workloads):
-            if not is_of_layer(row):
-                _extend(self.workloads, [as_line(row)])
-                indices[index] = self.workloads.index(as_line(row))
-        _extend(self.records, [as_line([indices[i], row]) for i, row in records if i in indices])
+        workloads, records = read_rows(log.path)
+        lines = [as_line(row) for row in workloads]
+        _extend(self.workloads, lines)
+        indices = [self.workloads.index(line) for line in lines]
+        _extend(self.records, [as_line([indices[i], row]) for i, row in records])
 
 
 def _trials(log: LogFolder) -> list[str]:
@@ -87,7 +83,7 @@ def merge(sources: Sequence[Path], into: Path) -> tuple[LogFolder, int]:
         before = len(merged.trials)
         for log in logs:
             merged.add(log)
-        _write(target, merged, replace(header, format=FORMAT))
+        _write(target, merged, header)
     return LogFolder.open(target), len(merged.trials) - before
 
 

@@ -18,9 +18,9 @@ from .trial import FAILED_FINAL, OK, SEARCHED, Trial
 # A layer, or the digest of another operator's function.
 Subject: TypeAlias = Layer | str
 
-# The text of a layer in its line, of either format. Every compilation reads a log, for a few of its
-# layers: lines with the same text are not interpreted before that layer is asked for.
-_LAYER = re.compile(rb'\{.*?"layer": ?(.+?), ?"(?:kernel|variant)":.*\}')
+# The text of a layer in its line. Every compilation reads a log, for a few of its layers: lines
+# with the same text are not interpreted before that layer is asked for.
+_LAYER = re.compile(rb'\{.*?"layer": ?(.+?), ?"kernel":.*\}')
 
 
 @dataclass(frozen=True)

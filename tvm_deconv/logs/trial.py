@@ -14,7 +14,6 @@ from tvm_deconv.measure.facts import now
 from tvm_deconv.schedules.machines import Machine, variants_of_dtype
 from tvm_deconv.schedules.space import parameters_of, point_of
 
-from .format_1 import present_form
 from .layer import Candidate, Layer
 
 OK = "ok"
@@ -129,13 +128,11 @@ class Trial:
 
     @staticmethod
     def from_json(read: Any) -> Trial:
-        """The inverse of ``as_json``, from what ``json.loads`` makes of it; also of a line as logs
-        of format 1 have it.
+        """The inverse of ``as_json``, from what ``json.loads`` makes of it.
 
         Raises LogError for what is no trial.
         """
         try:
-            read = present_form(read)
             variant, *fields = read["kernel"].split(" ")
             point = (field.split("=") for field in fields)
             function = read.get("function")
