@@ -146,9 +146,6 @@ def resized_to_sizes():
     return onnx_model([resize, conv("u", "y")], values)
 
 
-PAD_MODES = ("constant", "reflect", "edge")
-
-
 def resized_and_padded(mode, shape=SHAPE):
     nodes = [
         helper.make_node(

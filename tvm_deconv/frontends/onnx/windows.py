@@ -58,7 +58,7 @@ class Window:
                 continue
             count = floordiv(size + stride - 1, stride)
             total = (count - 1) * stride + extent - size
-            totals.append(total if crops and extent < stride else at_least(total, 0))
+            totals.append(total if crops and extent < stride else not_negative(total))
         return self.split(totals)
 
 
@@ -133,7 +133,8 @@ def _half(value: Any) -> Any:
     return analyzer.simplify(tirx.floordiv(value + tirx.Select(value < 0, 1, 0), 2))
 
 
-def at_least(value: Any, least: int) -> Any:
+def not_negative(value: Any) -> Any:
+    """The value, or 0 where it is less."""
     if isinstance(value, int):
-        return max(value, least)
-    return sym.Analyzer().simplify(tirx.max(value, tirx.const(least, "int64")))
+        return max(value, 0)
+    return sym.Analyzer().simplify(tirx.max(value, tirx.const(0, "int64")))

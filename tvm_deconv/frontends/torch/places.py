@@ -24,8 +24,8 @@ def extreme_of_nothing(dtype: Any, largest: bool) -> Any:
     return tirx.min_value(dtype) if largest else tirx.max_value(dtype)
 
 
-def extreme_place(largest: bool, last_nan: bool = False) -> Reducer:
-    """A reducer of (place, value); of several NaN the first one is taken, or the last."""
+def extreme_place(largest: bool) -> Reducer:
+    """A reducer of (place, value); of several NaN the first one is taken."""
 
     def better(a: Sequence[Any], b: Sequence[Any]) -> tuple[Any, Any]:
         (i, x), (j, y) = a, b
@@ -33,8 +33,7 @@ def extreme_place(largest: bool, last_nan: bool = False) -> Reducer:
         wins = tirx.any(farther, tirx.all(x == y, i <= j))
         if str(x.ty.dtype).startswith("float"):
             x_is_nan, y_is_nan = tirx.isnan(x), tirx.isnan(y)
-            earlier = i >= j if last_nan else i <= j
-            nan_wins = tirx.all(x_is_nan, tirx.any(tirx.Not(y_is_nan), earlier))
+            nan_wins = tirx.all(x_is_nan, tirx.any(tirx.Not(y_is_nan), i <= j))
             wins = tirx.any(nan_wins, tirx.all(tirx.Not(y_is_nan), wins))
         return tirx.Select(wins, i, j), tirx.Select(wins, x, y)
 

@@ -20,7 +20,7 @@ from tvm import relax, te, tirx
 
 from tvm_deconv.frontends.onnx.formulas import int64, shown
 from tvm_deconv.frontends.onnx.nodes import refuse
-from tvm_deconv.frontends.onnx.windows import Window, at_least, floordiv, read_window
+from tvm_deconv.frontends.onnx.windows import Window, floordiv, not_negative, read_window
 
 from .call import Call, shape_of
 
@@ -38,7 +38,7 @@ def col2im(call: Call, x: relax.Expr) -> relax.Expr:
     for size, begin, end, extent, stride in zip(
         image, window.begin, window.end, window.extents, window.strides, strict=True
     ):
-        counts.append(at_least(floordiv(size + (begin + end - extent), stride) + 1, 0))
+        counts.append(not_negative(floordiv(size + (begin + end - extent), stride) + 1))
     what = f"has {shown(shape[2:])} windows, {shown(counts)} are in {shown(image)}"
     call.require([int64(shape[2]) - prod(counts)], what)
 

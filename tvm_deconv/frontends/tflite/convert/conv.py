@@ -64,19 +64,19 @@ def window_of(
     return {**window, "pads": [begin for begin, _ in pads] + [end for _, end in pads]}
 
 
-def shape_of_weights(call: Call, index: int, rank: int = 4) -> list[int]:
-    """Of ``rank`` sizes, none of them 0."""
-    shape = list(call.array(index, "weights").shape)
+def shape_of_weights(call: Call, rank: int = 4) -> list[int]:
+    """That of input 1: ``rank`` sizes, none of them 0."""
+    shape = list(call.array(1, "weights").shape)
     if len(shape) != rank or 0 in shape:
         refuse(f"its weights have the shape {shape}, not {rank} sizes")
     return shape
 
 
-def weights_of(call: Call, index: int, order: tuple[int, ...]) -> str:
-    """The weights with their axes in ``order``, integers as such."""
-    stored, quantization = call.graph.value(call.input(index)), call.quantization(index)
+def weights_of(call: Call, order: tuple[int, ...]) -> str:
+    """Input 1 with its axes in ``order``, integers as such."""
+    stored, quantization = call.graph.value(call.input(1)), call.quantization(1)
     if stored is None or quantization is None or stored.dtype not in (np.int8, np.uint8):
-        return call.constant(call.array(index, "weights").transpose(order))
+        return call.constant(call.array(1, "weights").transpose(order))
     moved = np.asarray(stored.transpose(order), order="C")
     scales, zeros = np.array(quantization.scales), np.array(quantization.zero_points)
     axis = order.index(quantization.axis) if not quantization.is_single else 0
@@ -107,7 +107,7 @@ def bias_of(call: Call, index: int, channels: int, data: int = 0) -> list[str]:
 
 def conv_2d(call: Call) -> None:
     """Weights OHWI; fewer input channels there than the image has are groups."""
-    shape, channels = shape_of_weights(call, 1), call.image()[3] or 0
+    shape, channels = shape_of_weights(call), call.image()[3] or 0
     inputs = shape[3]
     if channels % inputs or shape[0] % max(channels // inputs, 1):
         refuse(f"its weights are for {inputs} channels, its input has {channels}")
@@ -116,7 +116,7 @@ def conv_2d(call: Call) -> None:
 
 def depthwise_conv_2d(call: Call) -> None:
     """Weights 1HW(C*m): output channel c*m + i reads input channel c."""
-    shape, channels = shape_of_weights(call, 1), call.image()[3] or 0
+    shape, channels = shape_of_weights(call), call.image()[3] or 0
     if shape[0] != 1 or shape[3] % channels:
         refuse(f"its weights {shape} do not fit an input of {channels} channels")
     _convolve(call, shape, LAST_FIRST, channels)
@@ -127,13 +127,13 @@ def _convolve(call: Call, shape: list[int], order: tuple[int, ...], groups: int)
     strides = call.positive("StrideH", "StrideW")
     dilations = call.positive("DilationHFactor", "DilationWFactor")
     window = window_of(call, (shape[1], shape[2]), strides, dilations)
-    operands = [call.form(0, NCHW), weights_of(call, 1, order), *bias_of(call, 2, shape[order[0]])]
+    operands = [call.form(0, NCHW), weights_of(call, order), *bias_of(call, 2, shape[order[0]])]
     call.result(call.emit("Conv", *operands, group=groups, **window), NCHW)
 
 
 def conv_3d(call: Call) -> None:
     """Weights DHWIO."""
-    shape, channels = shape_of_weights(call, 1, 5), call.image(axes=3)[-1]
+    shape, channels = shape_of_weights(call, 5), call.image(axes=3)[-1]
     if shape[3] != channels:
         refuse(f"its weights are for {shape[3]} channels, its input has {channels}")
     strides = call.positive("StrideD", "StrideH", "StrideW")
@@ -141,7 +141,7 @@ def conv_3d(call: Call) -> None:
     window = window_of(call, tuple(shape[:3]), strides, dilations)
     operands = [
         call.form(0, NCDHW),
-        weights_of(call, 1, REVERSED_FIRST),
+        weights_of(call, REVERSED_FIRST),
         *bias_of(call, 2, shape[4]),
     ]
     call.result(call.emit("Conv", *operands, **window), NCDHW)
@@ -160,7 +160,7 @@ def fully_connected(call: Call) -> None:
     )
     if not keeps:
         x = call.emit("Reshape", x, call.constant(np.array([-1, weights.shape[1]])))
-    y = call.emit("MatMul", x, weights_of(call, 1, (1, 0)))
+    y = call.emit("MatMul", x, weights_of(call, (1, 0)))
     bias = bias_of(call, 2, len(weights))
     call.result(call.emit("Add", y, *bias) if bias else y)
 

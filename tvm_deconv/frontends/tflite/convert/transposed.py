@@ -28,7 +28,7 @@ _INT64 = 7  # TensorProto.INT64
 
 def transpose_conv(call: Call) -> None:
     """The output's shape is input 0, the image input 2; weights OHWI."""
-    shape, strides = shape_of_weights(call, 1), call.positive("StrideH", "StrideW")
+    shape, strides = shape_of_weights(call), call.positive("StrideH", "StrideW")
     crops = _crops(call, shape[1:3], strides)
     y = _transposed(call, 2, shape, strides, crops, 3)
     call.result(_of_wanted_sizes(call, y, NCHW), NCHW)
@@ -36,7 +36,7 @@ def transpose_conv(call: Call) -> None:
 
 def conv_3d_transpose(call: Call) -> None:
     """The output's shape is input 0, the volume input 2; weights DHWOI."""
-    shape, channels = shape_of_weights(call, 1, 5), call.image(2, axes=3)[-1]
+    shape, channels = shape_of_weights(call, 5), call.image(2, axes=3)[-1]
     if shape[4] != channels:
         refuse(f"its weights are for {shape[4]} channels, its input has {channels}")
     strides = call.positive("StrideD", "StrideH", "StrideW")
@@ -45,7 +45,7 @@ def conv_3d_transpose(call: Call) -> None:
     window = _transposed_window(shape[:3], strides, _crops(call, extents, strides))
     if set(dilations) != {1}:
         window["dilations"] = dilations
-    operands = [call.form(2, NCDHW), weights_of(call, 1, REVERSED_FIRST)]
+    operands = [call.form(2, NCDHW), weights_of(call, REVERSED_FIRST)]
     operands += bias_of(call, 3, shape[3], 2)
     y = call.emit("ConvTranspose", *operands, **window)
     call.result(_of_wanted_sizes(call, y, NCDHW), NCDHW)
@@ -116,7 +116,7 @@ def _transposed(
     channels = call.image(image)[3]
     if shape[3] != channels:
         refuse(f"its weights are for {shape[3]} channels, its input has {channels}")
-    operands = [call.form(image, NCHW), weights_of(call, 1, LAST_FIRST)]
+    operands = [call.form(image, NCHW), weights_of(call, LAST_FIRST)]
     operands += bias_of(call, bias, shape[0], image)
     return call.emit("ConvTranspose", *operands, **_transposed_window(shape[1:3], strides, crops))
 
@@ -160,7 +160,7 @@ def transpose_conv_bias_crop(size: int, kernel: int, stride: int) -> int:
 def transpose_conv_bias(call: Call) -> None:
     """MediaPipe's Convolution2DTransposeBias: image, weights OHWI, bias."""
     is_same, strides = transpose_conv_bias_options(call.operator.custom)
-    shape, crops = shape_of_weights(call, 1), []
+    shape, crops = shape_of_weights(call), []
     for size, kernel, stride in zip(call.image()[1:3], shape[1:3], strides, strict=True):
         total = 0
         if is_same:
