@@ -31,6 +31,15 @@ def module_of(emit, shapes, dtype="float32"):
     return builder.get()
 
 
+def conv(**attrs):
+    return lambda x, w: relax.op.nn.conv2d(x, w, **attrs)
+
+
+def sizes(*names):
+    """Free ones."""
+    return [tirx.Var(name, "int64") for name in names]
+
+
 def scheduled(mod, target=HOST):
     with target:
         return tvm.transform.Sequential(
