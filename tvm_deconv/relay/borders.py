@@ -19,6 +19,8 @@ from tvm_deconv.schedules.algorithms import borders
 from tvm_deconv.schedules.algorithms.borders import Counts
 from tvm_deconv.schedules.te.layouts import NCHW, as_nchw, permuted
 
+from . import operators
+
 __all__ = ["Counts", "add_border", "border_lines", "register"]
 
 LINES, ADD = "tvm_deconv.border_lines", "tvm_deconv.add_border"
@@ -95,20 +97,11 @@ def _ints(values: Any) -> list[int]:
 
 def register() -> None:
     """Make both operators known to Relay, once."""
-    for name, words, arguments, relation, compute, pattern in (
-        (LINES, "Outermost lines of a map, enlarged", ("data",), _lines_type, _lines, "INJECTIVE"),
-        (ADD, "A map plus lines at its border", ("data", "line"), _sum_type, _sum, "BROADCAST"),
-    ):
-        relay.op.op.register(name, words)
-        op = relay.op.get(name)
-        op.set_num_inputs(len(arguments))
-        for argument in arguments:
-            op.add_argument(argument, "Tensor", "a map" if argument == "data" else "NCHW")
-        op.set_attrs_type_key("DictAttrs")
-        op.set_support_level(2)
-        op.add_type_rel("TvmDeconv" + name.rpartition(".")[2], relation)
-        relay.op.op.register_pattern(name, getattr(relay.op.OpPattern, pattern))
-        relay.op.op.register_stateful(name, False)
-        relay.op.op.register_compute(name, compute)
+    words, data = "Outermost lines of a map, enlarged", {"data": "a map"}
+    operators.register(LINES, words, data, _lines_type, relay.op.OpPattern.INJECTIVE)
+    words, both = "A map plus lines at its border", {**data, "line": "NCHW"}
+    operators.register(ADD, words, both, _sum_type, relay.op.OpPattern.BROADCAST)
+    relay.op.op.register_compute(LINES, _lines)
+    relay.op.op.register_compute(ADD, _sum)
     relay.op.op.register_injective_schedule(LINES)
     relay.op.op.register_broadcast_schedule(ADD)

@@ -30,6 +30,7 @@ from tvm_deconv.schedules.te.layouts import NCHW, permuted
 from tvm_deconv.schedules.te.variants import TE_VARIANTS
 from tvm_deconv.schedules.variant import Variant
 
+from . import operators
 from .layer import DTYPE, Layer
 
 NAME = "tvm_deconv.conv2d_transpose"
@@ -116,14 +117,11 @@ def _layouts(attrs: Any, new: Any, old: Any, types: Any) -> Any:
 
 def register() -> None:
     """Make the operator known to Relay, once."""
-    relay.op.op.register(NAME, "Transposed convolution with weights packed for a variant")
-    op = relay.op.get(NAME)
-    op.set_num_inputs(2)
-    op.add_argument("data", "Tensor", "NCHW or NHWC")
-    op.add_argument("weight", "Tensor", "packed")
-    op.set_attrs_type_key("DictAttrs")
-    op.set_support_level(2)
-    op.add_type_rel("TvmDeconvConv2dTranspose", _output_type)
-    relay.op.op.register_pattern(NAME, relay.op.OpPattern.OUT_ELEMWISE_FUSABLE)
-    relay.op.op.register_stateful(NAME, False)
+    operators.register(
+        NAME,
+        "Transposed convolution with weights packed for a variant",
+        {"data": "NCHW or NHWC", "weight": "packed"},
+        _output_type,
+        relay.op.OpPattern.OUT_ELEMWISE_FUSABLE,
+    )
     relay.op.op.register_infer_correct_layout(NAME, _layouts)

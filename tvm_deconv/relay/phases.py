@@ -23,6 +23,7 @@ from tvm import relay, te, topi
 
 from tvm_deconv.schedules.te.layouts import NCHW, NHWC, permuted
 
+from . import operators
 from .layer import static
 
 NAME = "tvm_deconv.phase_like"
@@ -141,16 +142,13 @@ def _compute(attrs: Any, inputs: list[te.Tensor], out_type: Any) -> list[te.Tens
 
 def register() -> None:
     """Make the operator and the legalization known to Relay, once."""
-    relay.op.op.register(NAME, "Values per phase, repeated over a map")
-    op = relay.op.get(NAME)
-    op.set_num_inputs(2)
-    op.add_argument("data", "Tensor", "a map, for its shape")
-    op.add_argument("values", "Tensor", "(O, r_h, r_w)")
-    op.set_attrs_type_key("DictAttrs")
-    op.set_support_level(2)
-    op.add_type_rel("TvmDeconvPhaseLike", _output_type)
-    relay.op.op.register_pattern(NAME, relay.op.OpPattern.BROADCAST)
-    relay.op.op.register_stateful(NAME, False)
+    operators.register(
+        NAME,
+        "Values per phase, repeated over a map",
+        {"data": "a map, for its shape", "values": "(O, r_h, r_w)"},
+        _output_type,
+        relay.op.OpPattern.BROADCAST,
+    )
     relay.op.op.register_compute(NAME, _compute)
     relay.op.op.register_broadcast_schedule(NAME)
     relay.op.op.register_legalize(_RESHAPE, merged)
