@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from math import prod
 
 from tvm import tirx
-from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index, ramp, shuffle
+from tvm_deconv.schedules.tir.writing import body_of
 
 from .digits import with_digits
 from .injective import SERIAL_VALUES
@@ -71,9 +70,7 @@ def interleaving_of(stages: list[Stage], machine: CpuMachine) -> Interleaving | 
 
 def write_interleaving(func: tirx.PrimFunc, found: Interleaving) -> tirx.PrimFunc:
     """``func``, which is that copy, by whole vectors."""
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        _write(found)
-    return func.with_body(edit.in_root(builder.get().body))
+    return func.with_body(body_of(lambda: _write(found)))
 
 
 def _write(found: Interleaving) -> None:

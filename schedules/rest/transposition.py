@@ -16,13 +16,12 @@ from math import prod
 from typing import Any
 
 from tvm import sym, tirx
-from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.cpu.machine import CpuMachine
-from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index, ramp
 from tvm_deconv.schedules.tir.squares import transposed
+from tvm_deconv.schedules.tir.writing import body_of
 
 from .injective import SERIAL_VALUES, is_injective
 from .stage import Expr, Load, Stage, Var, simplify_under, static_value
@@ -145,9 +144,7 @@ def _joined(axes: list[MovedAxis]) -> list[MovedAxis]:
 
 def write_transposition(func: tirx.PrimFunc, found: Transposition) -> tirx.PrimFunc:
     """``func``, which is that transposition, square by square."""
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        _write(found)
-    return func.with_body(edit.in_root(builder.get().body))
+    return func.with_body(body_of(lambda: _write(found)))
 
 
 def _write(found: Transposition) -> None:

@@ -14,7 +14,7 @@ from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 from tvm.sym import Analyzer
 
-from .edit import index, ramp
+from .edit import in_root, index, ramp
 
 
 @contextmanager
@@ -23,6 +23,22 @@ def scheduled_function() -> Iterator[IRBuilder]:
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True})
         yield builder
+
+
+@contextmanager
+def rewriting(func: tirx.PrimFunc) -> Iterator[tuple[IRBuilder, list[tuple[tirx.Var, Any]]]]:
+    """Within it ``func`` is written anew, scheduled; with its parameters, each with the new one."""
+    with IRBuilder() as builder, T.prim_func(s_tir=True):
+        T.func_attr(dict(func.attrs) | {"tirx.is_scheduled": True})
+        types = [(param, param.ty.shape, str(param.ty.dtype)) for param in func.params]
+        yield builder, [(old, argument(f"p{i}", *ty)) for i, (old, *ty) in enumerate(types)]
+
+
+def body_of(write: Callable[[], None]) -> tirx.Stmt:
+    """What ``write`` writes, for a function whose parameters are there already."""
+    with IRBuilder() as builder, T.prim_func(s_tir=True):
+        write()
+    return in_root(builder.get().body)
 
 
 def argument(name: str, shape: Sequence[Any], dtype: str) -> Any:

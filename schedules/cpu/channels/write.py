@@ -22,7 +22,6 @@ from typing import Any
 
 from tvm import tirx
 from tvm.s_tir import SBlock, Schedule
-from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
@@ -32,7 +31,7 @@ from tvm_deconv.schedules.cpu.elements import Elements
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index
 from tvm_deconv.schedules.tir.last_steps import for_llvm
-from tvm_deconv.schedules.tir.writing import known, named, simplified
+from tvm_deconv.schedules.tir.writing import known, named, rewriting, simplified
 from tvm_deconv.schedules.variant import Sizes
 
 from .copy import copy_input
@@ -54,13 +53,9 @@ def schedule(func: tirx.PrimFunc, conv: ConvTranspose2d, tile: PixelTile) -> tir
 def _written(
     func: tirx.PrimFunc, store: SBlock, conv: ConvTranspose2d, tile: PixelTile
 ) -> tirx.PrimFunc:
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        T.func_attr(dict(func.attrs) | {"tirx.is_scheduled": True})
-        buffers = [
-            T.match_buffer(T.arg(f"p{i}", T.handle()), old.ty.shape, str(old.ty.dtype))
-            for i, old in enumerate(func.params)
-        ]
-        elements = Elements(store, list(zip(func.params, buffers, strict=True)))
+    with rewriting(func) as (builder, arguments):
+        buffers = [buffer for _, buffer in arguments]
+        elements = Elements(store, arguments)
         _write_strips((buffers[0], buffers[1], buffers[-1]), elements, conv, tile)
     return builder.get()
 

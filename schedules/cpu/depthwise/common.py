@@ -8,7 +8,6 @@ from typing import Any
 
 from tvm import tirx
 from tvm.s_tir import Schedule
-from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
@@ -24,6 +23,7 @@ from tvm_deconv.schedules.tir.writing import (
     lane_by_lane,
     named,
     places,
+    rewriting,
     simplified,
     type_of,
 )
@@ -53,12 +53,7 @@ class DepthWriter(ABC):
 
     def write(self) -> tirx.PrimFunc:
         """The scheduled function."""
-        with IRBuilder() as builder, T.prim_func(s_tir=True):
-            T.func_attr(dict(self.func.attrs) | {"tirx.is_scheduled": True})
-            buffers = []
-            for i, old in enumerate(self.func.params):
-                new = T.match_buffer(T.arg(f"p{i}", T.handle()), old.ty.shape, str(old.ty.dtype))
-                buffers.append((old, new))
+        with rewriting(self.func) as (builder, buffers):
             self.x, self.weights = buffers[0][1], buffers[1][1]
             self.elements = Elements(self.store_block, buffers)
             self._pieces()

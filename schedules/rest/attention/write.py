@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tvm import tirx
-from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.rest.lanes import VECTORS, across_lanes
@@ -29,8 +28,8 @@ from tvm_deconv.schedules.rest.product.write import (
     product_of_sizes,
 )
 from tvm_deconv.schedules.rest.stage import map_loads, substitute
-from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index, ramp
+from tvm_deconv.schedules.tir.writing import body_of
 
 from .read import Attention
 
@@ -49,9 +48,7 @@ class Strips:
 
 def write(params: list[tirx.Var], found: Attention, strips: Strips) -> tirx.PrimFunc:
     """The function of these parameters that computes ``found``."""
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        _Writer(found, strips).write()
-    func = tirx.PrimFunc(params, edit.in_root(builder.get().body))
+    func = tirx.PrimFunc(params, body_of(lambda: _Writer(found, strips).write()))
     return func.with_attr("tirx.noalias", True)
 
 

@@ -20,13 +20,12 @@ from typing import Any
 
 from tvm import tirx
 from tvm.ir import TensorLoad as Load
-from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.rest.stage import StageAxis, Var, map_loads, substitute
-from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index, ramp
 from tvm_deconv.schedules.tir.expansion import size_of
+from tvm_deconv.schedules.tir.writing import body_of
 
 from .pack import outer_of
 from .panels import column_of, load, of_panel, write_panel, write_panels
@@ -59,9 +58,7 @@ class How(Enum):
 def write(func: tirx.PrimFunc, product: Product, tile: Tile, how: How) -> tirx.PrimFunc:
     """``func`` computing ``product``; if that is how, with the panels of b as a parameter for b."""
     writer = Writer(product, tile, how)
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        writer.write()
-    body = edit.in_root(builder.get().body)
+    body = body_of(writer.write)
     if how is not How.GIVEN:
         return func.with_body(body)
     params = [
