@@ -6,7 +6,7 @@ and n such operators behind each other 3**n times. ``bind_repeated_reads`` names
     y[i] = select(p[i] > 0, p[i], a * p[i])   =>   y[i] = let v = p[i] in select(v > 0, v, a * v)
 
 Nothing leaves the side of an ``if_then_else``, or of a ``Select`` whose condition is about indices:
-what stands there may be read on that side only. ``with_own_names`` is for what schedules copy.
+what stands there may be read on that side only.
 """
 
 from __future__ import annotations
@@ -44,31 +44,6 @@ def bind_repeated_reads(func: tirx.PrimFunc) -> tirx.PrimFunc:
     body = tvm_ffi.structural_map(func.body, (s_tir.SBlock, bound))
     # Two functions with one body are one too many: a schedule of either changes both, in place.
     return func if body.same_as(func.body) else func.with_body(body)
-
-
-def with_own_names(func: tirx.PrimFunc) -> tirx.PrimFunc:
-    """``func`` in which no two bindings are of one variable.
-
-    A schedule copies what a binding stands in, whole vectors and the rest of a row for instance,
-    and TVM's code generator takes no second value for a variable that is no vector.
-    """
-    seen: set[Var] = set()
-    repeated = False
-
-    def note(let: tirx.Let) -> None:
-        nonlocal repeated
-        repeated = repeated or let.var in seen
-        seen.add(let.var)
-
-    tvm_ffi.structural_walk(func.body, (tirx.Let, note))
-    if not repeated:
-        return func
-
-    def renamed(let: tirx.Let) -> Expr:
-        var = Var(let.var.name, let.var.ty)
-        return tirx.Let(var, let.value, edit.substitute(let.body, {let.var: var}))
-
-    return func.with_body(tvm_ffi.structural_map(func.body, (tirx.Let, renamed)))
 
 
 def _bind_repeated(value: Expr, parameters: set[Var]) -> Expr:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tvm import tirx
 
-from .bindings import with_own_names
 from .conditions import with_named_conditions
+from .names import with_own_names
 from .periods import with_whole_periods
 from .pieces import with_joined_pieces
 from .sizes import with_sizes_from_zero

@@ -1,4 +1,7 @@
-"""Names as TVM's vectorizer takes them: each bound once, and none within a factor of a product.
+"""Names as TVM takes them: each bound once, and none within a factor of a product.
+
+Its code generator takes no second value for a variable that is no vector, so what a schedule copied
+has names of its own (``with_own_names``). Its vectorizer takes less (``with_names_bound_once``):
 
     (let x = s in f(x)) + (let x = s in g(x))   =>   let x = s in f(x) + g(x)
     cast(let x = s in f(x)) * c                 =>   let x = s in cast(f(x)) * c
@@ -26,6 +29,21 @@ _MADE_ANEW = frozenset(("tirx.call_llvm_intrin", "tirx.call_llvm_pure_intrin"))
 _KEPT = frozenset(("tirx.reinterpret", "prim.if_then_else"))
 
 
+def with_own_names(func: tirx.PrimFunc) -> tirx.PrimFunc:
+    """``func`` in which no two bindings are of one variable.
+
+    A schedule copies what a binding stands in, whole vectors and the rest of a row for instance.
+    """
+    if _are_once(_names(func.body)):
+        return func
+
+    def renamed(let: tirx.Let) -> Expr:
+        var = Var(let.var.name, let.var.ty)
+        return tirx.Let(var, let.value, edit.substitute(let.body, {let.var: var}))
+
+    return func.with_body(tvm_ffi.structural_map(func.body, (tirx.Let, renamed)))
+
+
 def with_names_bound_once(func: tirx.PrimFunc) -> tirx.PrimFunc:
     """``func``, scheduled, with the names of each store as the module's docstring says.
 
@@ -45,9 +63,7 @@ def with_names_bound_once(func: tirx.PrimFunc) -> tirx.PrimFunc:
 
 
 def _opened(value: Expr) -> Expr:
-    names = _names(value)
-    is_once = len(set(names)) == len(names)
-    if is_once and not any(map(_binds_names_of_calls, _factors(value))):
+    if _are_once(_names(value)) and not any(map(_binds_names_of_calls, _factors(value))):
         return value
     sides: dict[Var, Expr] = {}
     bindings: list[Binding] = []
@@ -83,6 +99,10 @@ def _names(node: Expr | tirx.Stmt) -> list[Var]:
     found: list[Var] = []
     tvm_ffi.structural_walk(node, (tirx.Let, lambda let: found.append(let.var)))
     return found
+
+
+def _are_once(names: list[Var]) -> bool:
+    return len(set(names)) == len(names)
 
 
 def _binds_names_of_calls(node: Expr) -> bool:
