@@ -31,7 +31,7 @@ from tvm_deconv.schedules.algorithms.expressions import ceil_div, static
 from tvm_deconv.schedules.algorithms.names import GATHER, PAD, STORE
 from tvm_deconv.schedules.cpu.definitions import revd as cpu
 from tvm_deconv.schedules.cpu.revd import test_once
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes, Variant
+from tvm_deconv.schedules.variant import Sizes, Variant
 
 from . import revd2, steps
 from .domain import domain_of
@@ -86,24 +86,7 @@ def compute(conv: ConvTranspose2d, tile: GpuTile, x: te.Tensor, packed: te.Tenso
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
     shape = batch, _, _, _ = stages.shape_of(x)
     domain = domain_of(conv, tile, shape)
-    rows, columns = cpu.reach(conv.h), cpu.reach(conv.w)
-    pad = stages.bordered(domain, x, rows, columns)
-
-    ic = te.reduce_axis((0, conv.group_inputs), "ic")
-    kh = te.reduce_axis((0, conv.h.kernel), "kh")
-    kw = te.reduce_axis((0, conv.w.kernel), "kw")
-
-    def gathered(n, g, o, oh, ow):
-        row, row_rest = cpu.source_of(conv.h, oh, kh)
-        column, column_rest = cpu.source_of(conv.w, ow, kw)
-        value = pad[n, g * conv.group_inputs + ic, row - rows[0], column - columns[0]]
-        weight = packed[packing(conv, tile).place(g=g, o=o, ic=ic, kh=kh, kw=kw)]
-        product = value * weight.astype(ACCUMULATE_DTYPE)
-        if conv.strides != (1, 1):
-            hit = tirx.all(row_rest == 0, column_rest == 0)
-            product = tirx.if_then_else(hit, product, stages.zero())
-        return te.sum(product, axis=[kh, kw, ic])
-
+    gathered = cpu.gathered_from(conv, domain, x, packed, packing(conv, tile))
     size = domain.rows * conv.h.stride, domain.columns * conv.w.stride
     gather = te.compute((batch, conv.groups, domain.channels, *size), gathered, name=GATHER)
 

@@ -12,6 +12,7 @@ stride, and the same holds along the width; the quotients say which input it rea
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tvm import te
@@ -28,7 +29,7 @@ from tvm_deconv.schedules.cpu.tiling import Tiling
 from tvm_deconv.schedules.cpu.tiling_choice import choose_strip
 from tvm_deconv.schedules.cpu.tiling_cycles import outputs_per_thread, weight_cycles
 from tvm_deconv.schedules.cpu.tiling_space import TilingSpace, sums_in_scratch
-from tvm_deconv.schedules.variant import Algorithm, Sizes
+from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Algorithm, Sizes
 
 # Channel vectors of one output that are added to together.
 _VECTORS = 4
@@ -67,27 +68,14 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
     """The algorithm: y (NCHW) from x (NCHW) and weights from ``pack_weights``; y has x's dtype."""
     shape = batch, _, _, _ = stages.shape_of(x)
     domain = domain_of(conv, tile, shape)
-    rows, columns = reach(conv.h), reach(conv.w)
-    pad = stages.bordered(domain, x, rows, columns)
-
-    ic = te.reduce_axis((0, conv.group_inputs), "ic")
-    kh = te.reduce_axis((0, conv.h.kernel), "kh")
-    kw = te.reduce_axis((0, conv.w.kernel), "kw")
-
-    def gathered(n, g, oh, ow, o):
-        row, row_rest = source_of(conv.h, oh, kh)
-        column, column_rest = source_of(conv.w, ow, kw)
-        value = pad[n, g * conv.group_inputs + ic, row - rows[0], column - columns[0]]
-        weight = packed[packing(conv, tile).place(g=g, o=o, ic=ic, kh=kh, kw=kw)]
-        product = value * weight
-        if conv.strides != (1, 1):
-            hit = tir.all(row_rest == 0, column_rest == 0)
-            product = tir.if_then_else(hit, product, stages.zero())
-        return te.sum(product, axis=[kh, kw, ic])
-
+    gathered = gathered_from(conv, domain, x, packed, packing(conv, tile))
     stride_h, stride_w = conv.strides
     size = domain.rows * stride_h, domain.columns * stride_w
-    gather = te.compute((batch, conv.groups, *size, domain.channels), gathered, name=GATHER)
+    gather = te.compute(
+        (batch, conv.groups, *size, domain.channels),
+        lambda n, g, oh, ow, o: gathered(n, g, o, oh, ow),
+        name=GATHER,
+    )
     row_shape = (batch, conv.groups, domain.channels, stride_h, domain.rows, size[1])
     transpose = te.compute(
         row_shape,
@@ -95,6 +83,30 @@ def compute(conv: ConvTranspose2d, tile: Tiling, x: te.Tensor, packed: te.Tensor
         name=TRANSPOSE,
     )
     return stages.stored(conv, shape, x.dtype, domain, tile.lanes, transpose)
+
+
+def gathered_from(
+    conv: ConvTranspose2d, domain: stages.Domain, x: te.Tensor, packed: te.Tensor, packing: Direct
+) -> Callable[..., Any]:
+    """gathered(n, g, o, oh, ow): the sum of an output over the taps that hit an input."""
+    rows, columns = reach(conv.h), reach(conv.w)
+    pad = stages.bordered(domain, x, rows, columns)
+    ic = te.reduce_axis((0, conv.group_inputs), "ic")
+    kh = te.reduce_axis((0, conv.h.kernel), "kh")
+    kw = te.reduce_axis((0, conv.w.kernel), "kw")
+
+    def gathered(n, g, o, oh, ow):
+        row, row_rest = source_of(conv.h, oh, kh)
+        column, column_rest = source_of(conv.w, ow, kw)
+        value = pad[n, g * conv.group_inputs + ic, row - rows[0], column - columns[0]]
+        weight = packed[packing.place(g=g, o=o, ic=ic, kh=kh, kw=kw)]
+        product = value * weight.astype(ACCUMULATE_DTYPE)
+        if conv.strides != (1, 1):
+            hit = tir.all(row_rest == 0, column_rest == 0)
+            product = tir.if_then_else(hit, product, stages.zero())
+        return te.sum(product, axis=[kh, kw, ic])
+
+    return gathered
 
 
 def source_of(axis: Axis, out: Any, tap: Any) -> tuple[Any, Any]:
