@@ -103,3 +103,21 @@ def linear(x, factor):
             samples.append(a + (place - low) * (b - a))
         x = np.stack(samples, axis)
     return x
+
+
+# Of a call and its operands: what is called and means the same in Relax and in Relay.
+OPERATORS = {
+    "add": lambda c, x, y: x + y,
+    "subtract": lambda c, x, y: x - y,
+    "multiply": lambda c, x, y: x * y,
+    "divide": lambda c, x, y: x / y,
+    "maximum": lambda c, x, y: np.maximum(x, y),
+    "minimum": lambda c, x, y: np.minimum(x, y),
+    "greater": lambda c, x, y: x > y,
+    "where": lambda c, m, x, y: np.where(m, x, y),
+    "sigmoid": lambda c, x: 1 / (1 + np.exp(-x)),
+    "tanh": lambda c, x: np.tanh(x),
+    "nn.relu": lambda c, x: np.maximum(x, 0),
+    "repeat": lambda c, x: x.repeat(int(c.attrs.repeats), int(c.attrs.axis)),
+    "take": lambda c, x, i: x.take(i, int(c.attrs.axis)),
+}
