@@ -37,7 +37,8 @@ from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.targets import resolve_target
 
 README = ROOT / "README.md"
-DEVICES = ROOT / "docs" / "devices.md"
+GPUS = ROOT / "docs" / "gpus.md"
+PROGRAMS = ROOT / "docs" / "programs.md"
 PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 MODEL = ROOT / "scripts" / "models" / "espcn_x3.onnx"
 SHAPE = (1, 1, 170, 170)
@@ -75,7 +76,7 @@ def _targets() -> Iterator[str]:
             yield command[command.index("--target") + 1]
     for page in PAGES:
         yield from re.findall(r'`(\{"kind".*?\})`', words_of(page))
-    table = words_of(DEVICES).partition("## GPUs")[2].partition("###")[0]
+    table = words_of(GPUS).partition("##")[0]
     yield from re.findall(r"`([a-z]+/[\w-]+)`", table)
 
 
@@ -292,7 +293,7 @@ def board(tmp_path_factory) -> Path:
 
 
 def _example(language: str, word: str) -> str:
-    blocks = FENCE.findall(words_of(DEVICES))
+    blocks = FENCE.findall(words_of(PROGRAMS))
     (code,) = [code for name, code in blocks if name == language and word in code]
     return code
 
@@ -314,7 +315,7 @@ def test_the_cpp_program_computes_what_python_does(board):
     (board / "upscale.cc").write_text(_example("cpp", "LoadFromFile"), encoding="utf-8")
     x = np.random.default_rng(0).random(SHAPE, "float32")
     x.tofile(board / "input.bin")
-    commands = list(_shell_commands(DEVICES))
+    commands = list(_shell_commands(PROGRAMS))
     first = next(i for i, command in enumerate(commands) if command.startswith("TVM=$(echo"))
     last = next(i for i, command in enumerate(commands) if "./upscale" in command)
     assert 0 < last - first < 8, "the commands follow each other"

@@ -83,11 +83,11 @@ def missing_runtime(error: Exception) -> str | None:
     if list(folder.glob(f"libtvm_runtime_{backend.device_kind}.*")):
         return (
             f"it is for {backend.name}, and TVM's runtime for that does not load here: no driver, "
-            "or one of another version than the runtime was built for (see docs/devices.md)"
+            "or one of another version than the runtime was built for (see docs/gpus.md)"
         )
     return (
         f"it is for {backend.name}, and this TVM has no {backend.name} runtime: build it, see "
-        "docs/devices.md"
+        "docs/gpus.md"
     )
 
 
