@@ -198,13 +198,18 @@ def fetched(strip: Strip, at: Slice, i: Any, lines: int, *conditions: Any) -> ti
     """Prefetch so many lines of a row of the next channel, on ``conditions``: without it, waiting
     for memory takes as long as all else that is done to the input. A prefetch beyond the input does
     no harm."""
-    n, _, _, _, g, _ = strip.place
-    y, there = row_at(strip, at, at.k, i)
-    channel = g * strip.conv.group_inputs + at.channel + 1
     line = strip.loop("line", lines)
-    place = [n, channel, y, first_column(strip) + line.loop_var * line_values(strip)]
-    fetch = edit.prefetch(tirx.BufferLoad(strip.x, place))
+    fetch = fetch_sample(strip, at, i, line.loop_var * line_values(strip))
+    there = row_at(strip, at, at.k, i)[1]
     return tirx.IfThenElse(tirx.all(*conditions, *there), edit.rebuild([line], fetch), None)
+
+
+def fetch_sample(strip: Strip, at: Slice, i: Any, j: Any) -> tirx.Stmt:
+    """Prefetch the line of sample ``j`` of row ``i`` of the next channel."""
+    n, _, _, _, g, _ = strip.place
+    y, _ = row_at(strip, at, at.k, i)
+    channel = g * strip.conv.group_inputs + at.channel + 1
+    return edit.prefetch(tirx.BufferLoad(strip.x, [n, channel, y, first_column(strip) + j]))
 
 
 def line_values(strip: Strip) -> int:

@@ -490,19 +490,31 @@ def test_a_transform_goes_along_one_axis_at_a_time_and_reads_the_input_where_it_
 
 
 @pytest.mark.parametrize("lanes", [8, 16])
-def test_the_last_sample_of_a_row_is_prefetched_wherever_its_line_begins(lanes):
+def test_all_of_a_row_is_prefetched_wherever_its_lines_begin(lanes):
+    # With 16 lanes beside the columns that are transformed, with 8 before each row.
     conv = ConvTranspose2d(8, 8, *square(axis_of_subpixel, ConvAxis(3, 1, 1), 1))
     tile = WinogradTile(lanes, 1, 8, (6, 5), (1, 64), 8)
     func, _ = function("winograd", conv, (1, 24, 320), parameters=tile)
-    counts = []
+    extents, columns, width = {}, set(), Layout(conv, tile).w.inputs
 
-    def note(loop):
-        call = loop.body.value if isinstance(loop.body, tirx.Evaluate) else None
-        if loop.loop_var.name == "line" and "prefetch" in str(call) and "(x[" in str(call):
-            counts.append(int(loop.extent))
+    def loop(node):
+        extents[node.loop_var] = node.extent
 
-    tvm_ffi.structural_walk(func.body, (tirx.For, note))
-    assert counts and all(16 * (lines - 1) >= Layout(conv, tile).w.inputs - 1 for lines in counts)
+    def prefetch(node):
+        if not getattr(node.op, "name", "").endswith("prefetch"):
+            return
+        (load,) = node.args[0].args
+        if load.source.name != "x":
+            return
+        used = {var: range(int(extents[var])) for var in edit.variables_of(load.indices[-1])}
+        for values in product(*used.values()):
+            columns.add(int(edit.bind(load.indices[-1], dict(zip(used, values, strict=True)))))
+
+    tvm_ffi.structural_walk(func.body, (tirx.For, loop))
+    tvm_ffi.structural_walk(func.body, (tvm.ir.Call, prefetch))
+    for begin in range(16):
+        needed = {(begin + column) // 16 for column in range(-1, width - 1)}
+        assert needed <= {(begin + column) // 16 for column in columns}
 
 
 @pytest.mark.parametrize("lanes", [8, 16])

@@ -14,26 +14,28 @@ from tvm_deconv.schedules.tir.lagrange import lagrange
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 
 LANES = 4
+# Of AVX-512; vectors of them are interleaved otherwise.
+WIDE = 16
 
 
 def run(inputs, make):
     """Rows of ``inputs`` as vectors through ``make(code, vectors)``; its results as rows."""
-    code = StraightLine()
+    code, lanes = StraightLine(), inputs.shape[1]
 
     def vector(buffer, row):
-        base = tirx.Ramp(tirx.IntImm("int32", 0), tirx.IntImm("int32", 1), LANES)
+        base = tirx.Ramp(tirx.IntImm("int32", 0), tirx.IntImm("int32", 1), lanes)
         return [tirx.IntImm("int32", row), base]
 
     x = tirx.decl_buffer(inputs.shape, "float32", "x")
     values = [code.name(tirx.BufferLoad(x, vector(x, row))) for row in range(len(inputs))]
     results = make(code, values)
-    y = tirx.decl_buffer((len(results), LANES), "float32", "y")
+    y = tirx.decl_buffer((len(results), lanes), "float32", "y")
     stores = [tirx.BufferStore(y, v, vector(y, row)) for row, v in enumerate(results)]
     body = tirx.SeqStmt([*code.statements, *stores])
     root = SBlockRealize([], True, SBlock([], [], [], "root", body))
     func = tirx.PrimFunc([x, y], root).with_attr("global_symbol", "main")
     func = func.with_attr("s_tir", True)
-    out = tvm.runtime.empty((len(results), LANES), "float32")
+    out = tvm.runtime.empty((len(results), lanes), "float32")
     tvm.compile(tvm.IRModule({"main": func}), target=HOST)["main"](tvm.runtime.tensor(inputs), out)
     return out.numpy(), code
 
@@ -75,15 +77,33 @@ def test_rows_share_what_the_products_of_their_factors_have_in_common(outputs, o
     assert len(code.statements) - len(inputs) == operations
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 8, 12])
-def test_interleaving_takes_one_element_of_each_in_turn(count):
-    inputs = np.arange(count * LANES, dtype="float32").reshape(count, LANES)
+@pytest.mark.parametrize("lanes", [LANES, WIDE])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 7, 8, 12, 15])
+def test_interleaving_takes_one_element_of_each_in_turn(count, lanes):
+    inputs = np.arange(count * lanes, dtype="float32").reshape(count, lanes)
     got, _ = run(inputs, lambda code, values: code.interleave(values))
     np.testing.assert_array_equal(got.ravel(), inputs.T.ravel())
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 8, 12])
-def test_dealing_out_is_the_inverse_of_interleaving(count):
-    inputs = np.arange(count * LANES, dtype="float32").reshape(count, LANES)
+@pytest.mark.parametrize("lanes", [LANES, WIDE])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 7, 8, 12, 15, 17])
+def test_dealing_out_is_the_inverse_of_interleaving(count, lanes):
+    inputs = np.arange(count * lanes, dtype="float32").reshape(count, lanes)
     got, _ = run(inputs, lambda code, values: code.deinterleave(values))
-    np.testing.assert_array_equal(got, inputs.ravel().reshape(LANES, count).T)
+    np.testing.assert_array_equal(got, inputs.ravel().reshape(lanes, count).T)
+
+
+@pytest.mark.parametrize("count", [3, 5])
+@pytest.mark.parametrize("deal", [StraightLine.interleave, StraightLine.deinterleave])
+def test_an_odd_number_of_wide_vectors_is_blended_lane_by_lane(count, deal):
+    inputs = np.zeros((count, WIDE), "float32")
+    _, code = run(inputs, deal)
+    orders = [
+        [int(lane) for lane in statement.value.indices]
+        for statement in code.statements
+        if isinstance(statement.value, tirx.Shuffle)
+    ]
+    blends = [order for order in orders if all(e % WIDE == i for i, e in enumerate(order))]
+    assert len(blends) == count * (count - 1)
+    assert len(orders) == count * count
+    assert len({tuple(order) for order in blends}) == count - 1
