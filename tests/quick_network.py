@@ -18,7 +18,8 @@ from tvm import relax
 
 import tvm_deconv
 from tvm_deconv.backends.lowering import lean_lowering
-from tvm_deconv.backends.packing import SYMBOL, content
+from tvm_deconv.backends.packing import SYMBOL
+from tvm_deconv.backends.serialized import packed
 from tvm_deconv.targets import resolve_target
 
 # What a library holds besides machine code.
@@ -48,7 +49,7 @@ def library(executable: Any) -> tvm.runtime.Module:
 
 def _content(module: tvm.runtime.Module, _is_system_lib: bool, _prefix: str, folder: str) -> str:
     """What a library holds besides machine code, as a file of bytes."""
-    Path(folder, _CONTENT).write_bytes(b"".join(content(module)))
+    Path(folder, _CONTENT).write_bytes(packed(module))
     return _CONTENT
 
 

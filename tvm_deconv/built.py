@@ -30,7 +30,7 @@ from tvm.target import Target
 from tvm_deconv import metadata
 from tvm_deconv.backends.linking import link, link_objects, takes_weights
 from tvm_deconv.backends.lowering import PIPELINE, for_thread, target_of
-from tvm_deconv.backends.weights import with_stand_ins
+from tvm_deconv.backends.weights import without_weights
 from tvm_deconv.metadata import Metadata
 from tvm_deconv.schedules.cpu.machine import is_cpu
 from tvm_deconv.schedules.cpu.processors import available_processors
@@ -98,7 +98,7 @@ class Built:
         if not takes_weights(self.target):
             link(self.executable, path, command, self.target)
             return
-        lowered, weights = with_stand_ins(self.lowered)
+        lowered, weights = without_weights(self.lowered)
         link(_linked(lowered, self.libraries, self.target), path, command, self.target, weights)
 
 

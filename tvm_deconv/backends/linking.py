@@ -63,7 +63,7 @@ def link(
 ) -> None:
     """Write what ``compiled`` or ``relax.build`` gave as a library that TVM's runtime alone loads.
 
-    ``weights`` are those that the executable has stand-ins for (``takes_weights``). The library
+    ``weights`` are those that the executable calls for (``takes_weights``). The library
     holds machine code for CUDA, whether or not there is a GPU here, and source for OpenCL; and,
     for Linux, threads of its own for its parallel loops (``launch.c``).
 
@@ -87,7 +87,8 @@ def link(
 
 
 def takes_weights(target: Target) -> bool:
-    """Whether ``link`` puts what is no machine code into a library, and so weights by themselves.
+    """Whether ``link`` puts what is no machine code into a library, and weights where kernels
+    read them.
 
     TVM does, or a backend, for devices other than processors and for systems other than Linux.
     """

@@ -2,8 +2,9 @@
 
 TVM makes a constant of LLVM of it, which copies it four times and takes ten times as long as
 writing it: a network of 67 MB has 270 MB of weights for its kernels. Here it is written to the end
-of the library when that is linked (``elf``). A linker that takes no scripts for that, as GNU's
-gold, gets an object file that holds it already.
+of the library when that is linked (``elf``): what TVM's loader reads, then the weights, which stay
+where they are (``weights``). A linker that takes no scripts for that, as GNU's gold, gets an object
+file that holds it already.
 """
 
 from __future__ import annotations
@@ -19,22 +20,23 @@ import tvm
 from tvm.support import cc as tvm_cc
 
 from .elf import fill
-from .serialized import Parts, length, packed, with_modules
-from .weights import put_in
+from .serialized import Parts, length, packed
+from .weights import in_file, weights_words
 
 # Where TVM's loader looks for what a library holds besides machine code.
 SYMBOL = "__tvm_ffi__library_bin"
+# The same place for what stands in the library itself (``weights.c``).
+_OWN_SYMBOL = "tvm_deconv_content"
 SECTION = ".tvm_deconv"
 _SCRIPT = Path(__file__).with_suffix(".ld")
 # How linkers that take scripts begin to speak of themselves.
 _WITH_SCRIPTS = (b"GNU ld ", b"LLD ")
-_EXECUTABLE = b"relax.VMExecutable"
 
 
 class Packing:
     """How it gets into a library that ``command`` links.
 
-    ``weights`` are those that the executable has stand-ins for (``weights.with_stand_ins``).
+    ``weights`` are those that the module calls for (``weights.without_weights``).
     """
 
     def __init__(self, command: str, weights: Sequence[np.ndarray] = ()) -> None:
@@ -43,12 +45,13 @@ class Packing:
 
     def content(self, module: tvm.runtime.Module) -> Parts:
         """What is to get there."""
-        return content(module, self.weights)
+        return in_file(packed(module), self.weights)
 
     @property
     def options(self) -> list[str]:
         """More words for the linker."""
-        return ["-T", str(_SCRIPT)] if _takes_scripts(self.command) else []
+        script = ["-T", str(_SCRIPT)] if _takes_scripts(self.command) else []
+        return [*weights_words(self.weights), *script]
 
     def pack(
         self, module: tvm.runtime.Module, is_system_lib: bool, prefix: str, folder: str
@@ -61,8 +64,11 @@ class Packing:
                 f'    .section {SECTION}, "a", %progbits\n'
                 f"    .globl {SYMBOL}\n"
                 f"    .type {SYMBOL}, %object\n"
+                f"    .globl {_OWN_SYMBOL}\n"
+                f"    .hidden {_OWN_SYMBOL}\n"
                 f"    .balign 64\n"
                 f"{SYMBOL}:\n"
+                f"{_OWN_SYMBOL}:\n"
                 f"    .byte 0\n"
                 f"    .size {SYMBOL}, {length(self.parts)}\n"
                 f'    .section .note.GNU-stack, "", %progbits\n'
@@ -78,16 +84,6 @@ class Packing:
         """Put it into the library, where it is not in it yet."""
         if self.parts and _takes_scripts(self.command):
             fill(path, SECTION, self.parts)
-
-
-def content(module: tvm.runtime.Module, weights: Sequence[np.ndarray] = ()) -> Parts:
-    """The bytes that a library has at ``SYMBOL``."""
-
-    def with_weights(kind: bytes, written: bytes) -> Parts:
-        return put_in(written, weights) if kind == _EXECUTABLE else [written]
-
-    # Without weights there may be much of it, and nothing to change.
-    return with_modules(bytes(packed(module)), with_weights) if weights else [packed(module)]
 
 
 @lru_cache
