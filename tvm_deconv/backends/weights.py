@@ -2,9 +2,10 @@
 
     kernel(x, constant, y) => w = call_packed("tvm_deconv_weights", 0); kernel(x, w, y)
 
-Constants of an executable are copied three times when TVM writes it, and twice when TVM loads it.
-Here they go to the file from where they are, behind what the loader reads, and stay there: 190 MB of
-them took 756 MB while they were loaded, and 380 MB from then on. A call takes 0.1 microseconds.
+Constants of an executable are copied three times when TVM writes it and twice when TVM loads it.
+Here they go to the file from where they are, behind what the loader reads, and stay there: 189 MiB
+of them took three times as much while they were loaded, and twice as much from then on. A call for
+one takes 45 ns.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _TYPES = {
     *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
     *("float16", "float32", "float64"),
 }
-# Bytes of a constant that is worth a call.
+# Bytes of a constant that is worth a call: a page.
 _LARGE = 4096
 # Of the place of each in a file: a line of the cache, which the widest vector is, too.
 _ALIGNMENT = 64
@@ -65,7 +66,8 @@ def in_file(content: bytes | memoryview, weights: Sequence[np.ndarray]) -> Parts
     # From here on in whole words.
     entries = start + -start % 8
     end = entries + sum(16 + 16 * array.ndim for array in weights)
-    table, bodies = [bytes(entries - start)], []
+    table: Parts = [bytes(entries - start)]
+    bodies: Parts = []
     for array in weights:
         gap = -end % _ALIGNMENT
         table.append(_entry(array, end + gap))
