@@ -18,10 +18,12 @@ import tvm
 from tvm import relax
 
 import tvm_deconv
-from tvm_deconv.backends.linking import link, linker
+from tvm_deconv.backends.linking import linker
+from tvm_deconv.built import Built
+from tvm_deconv.compiler import build, for_threads, pipeline_of
+from tvm_deconv.options import Options
 from tvm_deconv.report import KernelReport
 from tvm_deconv.schedules.cpu.variants import VARIANTS
-from tvm_deconv.targets import resolve_target
 from tvm_deconv.threads import use_threads
 
 from .figures import DIRECT
@@ -67,7 +69,7 @@ class Ours:
         memory = PlannedMemory(threads)
         began = time.perf_counter()
         with tvm.transform.PassContext(instruments=[memory]):
-            executable = tvm_deconv.compile(model, threads=threads, **self._options)
+            built = self._built(model, threads)
         self._facts = {
             "compile_s": time.perf_counter() - began,
             "planned_bytes": memory.intermediates,
@@ -76,7 +78,7 @@ class Ours:
         forms = [kernel.multiply_adds for kernel in kernels]
         if forms and None not in forms:
             self._facts["form_multiply_adds"] = sum(filter(None, forms))
-        call = bound_call(as_library(executable), inputs)
+        call = bound_call(as_library(built), inputs)
         return call, arrays, tvm.__version__, notes
 
     def profiled(
@@ -86,9 +88,9 @@ class Ours:
         use_threads(threads)
         layers = KernelLayers()
         with tvm.transform.PassContext(instruments=[layers]):
-            executable = tvm_deconv.compile(model, threads=threads, **self._options)
+            built = self._built(model, threads)
         times, calls = KernelTimes(layers.kernels), 0
-        call = bound_call(as_library(executable), inputs, times)
+        call = bound_call(as_library(built), inputs, times)
 
         def counting() -> Any:
             nonlocal calls
@@ -97,6 +99,11 @@ class Ours:
 
         loaded: Loaded = (counting, arrays, tvm.__version__, [])
         return loaded, lambda: times.kernels(calls)
+
+    def _built(self, model: str, threads: int) -> Built:
+        """What ``tvm_deconv.compile`` compiles, as ``compile_library`` writes it."""
+        target = for_threads("host", threads)
+        return build(model, None, target, pipeline_of(target, Options(**self._options)))
 
     def _kernels(self, model: str, threads: int) -> Sequence[KernelReport]:
         """What computes the model's convolutions; nothing is known where it is not rewritten."""
@@ -116,12 +123,11 @@ def _variants(kernels: Sequence[KernelReport]) -> list[str]:
     return [", ".join(f"{name} x {count}" for name, count in counts.items())] if counts else []
 
 
-def as_library(executable: relax.VMExecutable) -> tvm.runtime.Module:
-    """What a user runs: the library, which has threads of its own, and not TVM's."""
-    here = resolve_target("host")
+def as_library(built: Built) -> tvm.runtime.Module:
+    """What a user runs: the library, with threads of its own, and weights that stay in the file."""
     with TemporaryDirectory() as folder:
         path = str(Path(folder, "network.so"))
-        link(executable, path, linker(here), here)
+        built.write(path, linker(built.target))
         return tvm.runtime.load_module(path)
 
 
