@@ -102,7 +102,7 @@ class TileStore:
         LLVM makes vectors of its columns, with a start and a rest, which was half of a kernel's
         code with one for each row. It is slow, too: 5x5 taps from 1 to 64 channels of 224x224, 5
         tiles of 48 columns a row, took 1.15 ms with 32 columns of the last one by elements, and
-        take 0.63 with two vectors (Zen 5, one thread).
+        take 0.68 with two vectors (Zen 5, one thread).
         """
         if self.edge_block is None:
             return self._rows(known, lambda row: row.vectors(block))
