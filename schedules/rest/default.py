@@ -114,12 +114,15 @@ def with_its_stages(func: tirx.PrimFunc) -> tuple[tirx.PrimFunc, list[Stage]] | 
     """
     if is_written_out(func):
         return None
-    schedule = s_tir.Schedule(bind_repeated_reads(with_own_sizes(func)))
-    blocks = normalize_prim_func(schedule)
-    if blocks is None:
-        return None
-    inline_producers(schedule, blocks)
-    func = schedule.mod["main"]
+    func, is_changed = with_own_sizes(func), True
+    while is_changed:
+        # Two readers of a value may have become one, which reads it twice: x * sigmoid(x).
+        schedule = s_tir.Schedule(bind_repeated_reads(func))
+        blocks = normalize_prim_func(schedule)
+        if blocks is None:
+            return None
+        is_changed = len(inline_producers(schedule, blocks)) < len(blocks)
+        func = schedule.mod["main"]
     stages = stages_of(func)
     return None if stages is None else (func, stages)
 

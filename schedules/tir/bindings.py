@@ -50,9 +50,11 @@ def _bind_repeated(value: Expr, parameters: set[Var]) -> Expr:
     sides: dict[Var, Expr] = {}
     open_value = without_sides(value, sides, lambda side: _bind_repeated(side, parameters))
     groups: list[list[Load]] = []
+    named_before: set[Var] = set()
+    tvm_ffi.structural_walk(open_value, (tirx.Let, lambda let: named_before.add(let.var)))
 
     def note(load: Load) -> None:
-        if load.source in parameters:
+        if load.source in parameters or named_before & edit.variables_of(load):
             return
         same = (g for g in groups if tvm_ffi.structural_equal(g[0], load))
         group = next(same, None)

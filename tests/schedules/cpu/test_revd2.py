@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import kernel
 import pytest
+import tvm_ffi
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel import HOST, compile_here, has_output, layers, square
 from tvm import tirx
+from tvm.s_tir import SBlockRealize
 
 from tvm_deconv.algebra.geometry import (
     Axis,
@@ -103,6 +106,34 @@ def test_the_reduction_carries_no_predicate(symbolic, channels):
     # Straight loops only, from the reduction down to the multiply-add.
     assert edit.sole_block_name(loops[reduction]) == "phases_update"
     assert "if_then_else" not in str(update.block.body)
+
+
+@pytest.mark.parametrize(
+    ("width", "by_elements"), [(208, 0), (224, 0), (225, 1), (239, 15), (5, 5)]
+)
+def test_of_a_known_width_only_columns_beyond_whole_vectors_are_stored_one_by_one(
+    width, by_elements
+):
+    """Tiles of three vectors: 208 columns are four of them and a vector."""
+    axes = square(Axis, 5, 1, 2, 2)
+    conv, shape = ConvTranspose2d(1, 8, *axes), (1, 6, width)
+    machine = cpu_machine(resolve_target({"kind": "llvm", "mcpu": "skylake-avx512"}))
+    tile = replace(choose_tiling(conv, Sizes(*shape), machine), vectors=3, channels=4)
+    tile = replace(tile, column_tiles=min(tile.column_tiles, -(-width // 48)))
+    check(conv, shape, machine=machine, parameters=tile)
+    func, _ = function(conv, shape, machine=machine, parameters=tile)
+    loops = []
+    tvm_ffi.structural_walk(func.body, (tirx.For, loops.append))
+    lengths = [int(loop.extent) for loop in loops if stores_one(loop, func.params[-1])]
+    assert sum(lengths) == by_elements
+
+
+def stores_one(loop, buffer):
+    """Whether each of its turns writes an element there."""
+    block = loop.body.block if isinstance(loop.body, SBlockRealize) else None
+    store = block and block.body
+    of_elements = isinstance(store, tirx.BufferStore) and store.buffer.same_as(buffer)
+    return of_elements and loop.kind == tirx.ForKind.SERIAL
 
 
 def assembly(func, target):

@@ -47,6 +47,15 @@ def quotient(x):
     return relax.BlockBuilder.current().call_te(compute, x)
 
 
+def silu(x):
+    x = relax.BlockBuilder.current().normalize(x)
+    return ops.multiply(x, ops.sigmoid(x))
+
+
+def group_norm_and_silu(x, g, b):
+    return silu(ops.nn.group_norm(x, g, b, num_groups=8, channel_axis=1, axes=[2, 3]))
+
+
 # Emitted, torch's, shapes.
 ROWS = {
     "softmax": (ops.nn.softmax, lambda x: x.softmax(-1), [(1, 5, 16, 67)]),
@@ -68,6 +77,16 @@ ROWS = {
         layer_norm([2, 3]),
         lambda x, g, b: tf.layer_norm(x, (9, 23), g, b),
         [(3, 11, 9, 23), (9, 23), (9, 23)],
+    ),
+    "layer norm and SiLU": (
+        lambda x, g, b: silu(layer_norm([2])(x, g, b)),
+        lambda x, g, b: tf.silu(tf.layer_norm(x, (67,), g, b)),
+        [(2, 33, 67), (67,), (67,)],
+    ),
+    "group norm and SiLU": (
+        group_norm_and_silu,
+        lambda x, g, b: tf.silu(tf.group_norm(x, 8, g, b)),
+        [(2, 24, 9, 23), (24,), (24,)],
     ),
     "quotient by a row's sum": (
         quotient,
@@ -110,6 +129,17 @@ def test_all_stages_of_rows_stand_in_one_parallel_loop(name, length):
     (func,) = functions_of(scheduled(module_of(emit, rows)))
     assert len(loops_of(func, tirx.ForKind.PARALLEL)) == 1
     assert isinstance(func.body.block.body, tirx.For)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_groups_and_an_activation_that_reads_them_twice_stand_in_one_parallel_loop(batch):
+    shapes = [(batch, 64, 32, 32), (64,), (64,)]
+    (func,) = functions_of(scheduled(module_of(group_norm_and_silu, shapes)))
+    assert len(loops_of(func, tirx.ForKind.PARALLEL)) == 1
+    blocks = []
+    tvm_ffi.structural_walk(func.body, (SBlock, blocks.append))
+    scratch = [buffer for block in blocks for buffer in block.alloc_buffers]
+    assert not any(int(buffer.shape[-1]) == 32 for buffer in scratch)
 
 
 def test_exponentials_are_kept_in_the_result():

@@ -94,6 +94,19 @@ def test_a_parameter_and_different_places_are_read_as_before():
     assert bind_repeated_reads(func).same_as(func)
 
 
+def test_a_place_that_a_name_says_is_read_where_the_name_is_known():
+    i32, x = te.placeholder((8,), "int32", "i"), te.placeholder((8,), "float32", "x")
+    p = te.compute((8,), lambda i: x[i] * x[i], name="p")
+
+    def twice(i):
+        at = tirx.Var("at", "int32")
+        return tirx.Let(at, i32[i], p[at] * (p[at] + 1))
+
+    func = te.create_prim_func([i32, x, te.compute((8,), twice, name="y")])
+    value = stored(bind_repeated_reads(func))
+    assert isinstance(value, tirx.Let) and value.value.source.name == "i"
+
+
 @pytest.mark.parametrize("choice", [tirx.if_then_else, tirx.Select])
 def test_what_may_only_be_read_on_one_side_is_named_on_that_side(choice):
     x = te.placeholder((8,), "float32", "x")
