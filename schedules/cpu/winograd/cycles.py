@@ -215,7 +215,7 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     lanes, inputs = tile.lanes, layout.group_inputs
     points, products_a_row = d.points * h.points * w.points, prod(layout.products)
     blocks = -(-layout.blocks // tile.channel_splits)
-    read_lines = d.positions * h.positions * layout.residues
+    read_lines = d.positions * h.positions * layout.residues // layout.abreast
     lines = d.tiles * h.tiles * layout.residues
     tile_vectors = lines * layout.output_chunks * d.outputs
     line = is_line(conv)
@@ -224,6 +224,9 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     deal = takes.read + takes.deal * _shuffles(w.unit)
     # What a row begins and ends with takes about as long as one more vector of tiles.
     samples = inputs * d.positions * d.points * h.inputs * layout.spread / lanes * w.unit
+    if d.points > 1:
+        rows = layout.dealt_rows * layout.chunks * layout.tile_samples
+        samples = inputs * d.positions * d.points * rows
     read = samples * deal
     transform = inputs * read_lines * layout.chunks * points * takes.transform
     split = inputs * _split(read_lines, w.positions, lanes) * layout.chunks

@@ -71,27 +71,13 @@ def reading(
         return [n, g * strip.conv.group_inputs + at.channel, row, first + j]
 
     def of_input(k: Any, i: Any, j: Any) -> Any:
-        return _as_sums(strip.load(strip.x, place(row_at(strip, at, k, i)[0], j)), lanes)
+        return vector_of_input(strip, at, k, i, j)
+
+    def masked(k: Any, i: Any, j: Any) -> Any:
+        return under_mask(strip, at, k, i, j)
 
     def element_of_input(k: Any, i: Any, j: Any) -> Any:
         return _as_sums(tirx.BufferLoad(strip.x, place(row_at(strip, at, k, i)[0], j)))
-
-    def under_mask(k: Any, i: Any, j: Any) -> Any:
-        row, there = row_at(strip, at, k, i)
-        is_there, zero = tirx.all(*there), edit.zero_like(first)
-        # What is beside the input may be in no memory: a masked load of that would take long.
-        row = tirx.Select(is_there, row, edit.const_like(row, strip.places.first_row))
-        end = tirx.Select(is_there, width - (first + j), zero)
-        lane, bounds = edit.ramp(tirx.const(0, "int32"), lanes), (-(first + j), end)
-        begin, end = (tirx.Broadcast(tirx.Cast("int32", bound), lanes) for bound in bounds)
-        zeros = tirx.Broadcast(tirx.const(0, strip.x.dtype), lanes)
-        operands = (
-            tirx.address_of(tirx.BufferLoad(strip.x, place(row, j))),
-            tirx.And(lane >= begin, lane < end),
-            zeros,
-        )
-        loaded = tirx.call_llvm_intrin(str(zeros.ty.dtype), "llvm.masked.load", *operands)
-        return _as_sums(loaded, lanes)
 
     def element_if_inside(k: Any, i: Any, j: Any) -> Any:
         there = [*row_at(strip, at, k, i)[1], first + j >= 0, first + j < width]
@@ -103,8 +89,37 @@ def reading(
     begin, end = first + start, first + start + count
     known = _all_rows(strip, at) if are_copied(strip) else _all_rows(strip, at, rows)
     inside = tirx.all(*known, begin >= 0, end <= width)
-    at_border = (of_copy, element_of_copy) if are_copied(strip) else (under_mask, element_if_inside)
+    at_border = (of_copy, element_of_copy) if are_copied(strip) else (masked, element_if_inside)
     return tirx.IfThenElse(inside, use(of_input, element_of_input), use(*at_border))
+
+
+def vector_of_input(strip: Strip, at: Slice, k: Any, i: Any, j: Any) -> Any:
+    """Samples from j on of row i of slice k, all of which lie inside the input."""
+    channel = strip.place[4] * strip.conv.group_inputs + at.channel
+    place = [strip.place[0], channel, row_at(strip, at, k, i)[0], first_column(strip) + j]
+    return _as_sums(strip.load(strip.x, place), strip.lanes)
+
+
+def under_mask(strip: Strip, at: Slice, k: Any, i: Any, j: Any) -> Any:
+    """The same where some may not, which are 0."""
+    lanes = strip.lanes
+    row, there = row_at(strip, at, k, i)
+    column, width = first_column(strip) + j, strip.x.shape[3]
+    channel = strip.place[4] * strip.conv.group_inputs + at.channel
+    is_there, zero = tirx.all(*there), edit.zero_like(column)
+    # What is beside the input may be in no memory: a masked load of that would take long.
+    row = tirx.Select(is_there, row, edit.const_like(row, strip.places.first_row))
+    end = tirx.Select(is_there, width - column, zero)
+    lane, bounds = edit.ramp(tirx.const(0, "int32"), lanes), (-column, end)
+    begin, end = (tirx.Broadcast(tirx.Cast("int32", bound), lanes) for bound in bounds)
+    zeros = tirx.Broadcast(tirx.const(0, strip.x.dtype), lanes)
+    operands = (
+        tirx.address_of(tirx.BufferLoad(strip.x, [strip.place[0], channel, row, column])),
+        tirx.And(lane >= begin, lane < end),
+        zeros,
+    )
+    loaded = tirx.call_llvm_intrin(str(zeros.ty.dtype), "llvm.masked.load", *operands)
+    return _as_sums(loaded, lanes)
 
 
 def _as_sums(value: Any, lanes: int = 1) -> Any:

@@ -40,7 +40,7 @@ def write_outputs(strip: Strip) -> tirx.Stmt:
     row = strip.loop("i", h.outputs)
     f = strip.place[3]
     o = strip.place[5] * layout.tile.block + channel.loop_var
-    line = deep.loop_var * layout.slice_lines + ty.loop_var * h.step + rh.loop_var
+    line = layout.line(deep.loop_var, ty.loop_var) + rh.loop_var
     z, sy = strip.places.of_strip(strip.place[1])
     y = ty.loop_var * h.unit + rh.loop_var + row.loop_var * h.step
     y = sy * h.span + y - by_phase(h.shifts, phase.loop_var)

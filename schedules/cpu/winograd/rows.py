@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,8 @@ class Row:
     def line(self) -> Any:
         """Its number in the strip, of those of one residue in width each."""
         layout = self.strip.layout
-        return self.at.deep * layout.slice_lines + self.ty * layout.h.step + self.residue
+        line = (self.ty * layout.h.step + self.residue) * layout.abreast
+        return self.at.deep * layout.slice_lines + line
 
     def stored(self, code: StraightLine, samples: Sequence[Any], tau: Any) -> list[tirx.Stmt]:
         """transform[u, v, ic, k, tau] = samples B, of a vector of tiles."""
@@ -56,6 +57,26 @@ class Row:
     def from_dealt(self, buffer: Any, row: Any) -> tirx.Stmt:
         """for residue, vector of tiles: transform[u, v, ic, k, tiles] = buffer[row] B.
 
+        What the next tile begins with is where that is.
+        """
+        w = self.strip.layout.w
+
+        def place(b: int, residue: Any) -> tuple[Any, int]:
+            later, column = divmod(b, w.outputs)
+            return column * w.step + residue, later
+
+        return self._transformed(buffer, row, place)
+
+    def from_all_dealt(self, buffer: Any, row: Any) -> tirx.Stmt:
+        """The same, where that was dealt out for both."""
+        step = self.strip.layout.w.step
+        return self._transformed(buffer, row, lambda b, residue: (b * step + residue, 0))
+
+    def _transformed(
+        self, buffer: Any, row: Any, place: Callable[[int, Any], tuple[Any, int]]
+    ) -> tirx.Stmt:
+        """``place`` says where sample b of a residue's tiles is, and how many tiles later.
+
         The last vector of a row of tiles may reach into the next row's place; that row comes later.
         """
         strip, w = self.strip, self.strip.layout.w
@@ -65,9 +86,8 @@ class Row:
         code = StraightLine()
 
         def sample(b: int) -> Any:
-            later, column = divmod(b, w.outputs)
-            place = [row, column * w.step + residue.loop_var, first + later]
-            return code.name(strip.load(buffer, place))
+            column, later = place(b, residue.loop_var)
+            return code.name(strip.load(buffer, [row, column, first + later]))
 
         samples = [sample(b) for b in range(w.filter.inputs)]
         return edit.rebuild([residue, chunk], tirx.SeqStmt(self.stored(code, samples, tau)))

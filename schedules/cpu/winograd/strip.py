@@ -64,9 +64,11 @@ class Strip:
         self.columns = self.memory("columns", units, layout.row_inputs)
         if d.points > 1:
             # The slices of one tile along the depth, then what becomes of them at its points.
-            self.rows = self.memory("rows", VOLUME_ROWS, layout.volume_row_inputs)
-            self.spread = self.memory("spread", d.points * h.inputs, w.unit, layout.spread)
-            self.columns = self.memory("columns", units, w.unit, layout.spread)
+            copies = VOLUME_ROWS * layout.abreast
+            self.rows = self.memory("rows", copies, layout.volume_row_inputs)
+            dealt = layout.tile_samples, layout.chunks * lanes
+            self.spread = self.memory("spread", d.points * layout.dealt_rows, *dealt)
+            self.columns = self.memory("columns", units, *dealt)
         self.dealt = self.memory("dealt", units, w.unit, layout.spread)
         self.samples = self.registers("samples", w.unit * lanes)
         self.following = self.registers("following", w.unit * lanes)

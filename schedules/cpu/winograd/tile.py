@@ -293,7 +293,7 @@ class Layout:
     @property
     def reach(self) -> int:
         """End of the last row of transformed tiles, where rows are whole vectors."""
-        last = self.d.positions * self.h.positions * self.residues - 1
+        last = (self.d.positions * self.h.positions * self.residues - self.abreast)
         return last * self.w.positions + self.chunks * self.tile.lanes
 
     @property
@@ -310,7 +310,8 @@ class Layout:
         Rows an odd number of cache lines apart spread over all sets of a cache; a power of two
         apart they would evict each other (64 channels of 64 tiles, 36 points).
         """
-        return (-(-largest(self.read_tiles, self.reach) // LINE) | 1) * LINE
+        reach = largest(self.reach, self.output_reach)
+        return (-(-largest(self.read_tiles, reach) // LINE) | 1) * LINE
 
     @property
     def point_tiles(self) -> int:
@@ -380,9 +381,52 @@ class Layout:
         return self.row_vectors * self.tile.lanes
 
     @property
+    def abreast(self) -> int:
+        """Rows of tiles whose tiles lie side by side in a vector, where the depth is transformed.
+
+        Of narrow volumes: with 8 tiles in a row half of each vector would be empty. They are as far
+        apart as can be, so that those of the next vector follow right behind.
+        """
+        alone = self.h.pieces == self.w.pieces == self.h.step == self.w.step == 1
+        if not alone or self.d.points == 1:
+            return 1
+        count = largest(self.tile.lanes // self.w.tiles, 1)
+        fills = (count * self.w.tiles == self.tile.lanes) * (self.h.tiles % count == 0)
+        # A vector of samples is of one of them.
+        fills = fills * (self.w.tiles * self.w.unit % self.tile.lanes == 0)
+        return 1 + fills * (count - 1)
+
+    @property
+    def rows_of_tiles(self) -> int:
+        """Rows of tiles that are transformed, those abreast as one."""
+        return self.h.positions // self.abreast
+
+    @property
+    def dealt_rows(self) -> int:
+        """Rows of input that these are transformed from."""
+        return self.rows_of_tiles * self.h.unit + (self.h.taps - 1) * self.h.step
+
+    @property
+    def tile_samples(self) -> int:
+        """Samples of a row that a tile is transformed from, of all residues."""
+        return self.w.unit + (self.w.taps - 1) * self.w.step
+
+    @property
+    def late_samples(self) -> int:
+        """Of vectors of these that start latest: how much later than a tile."""
+        return (self.tile_samples - 1) // self.w.unit * self.w.unit
+
+    @property
     def volume_row_inputs(self) -> int:
-        """The same where the depth is transformed, too, and a vector more for the tail."""
-        return self.row_inputs + (self.tail > 0) * self.tile.lanes
+        """Samples of a row of input, in whole vectors, where the depth is transformed."""
+        late = -(-self.late_samples // self.tile.lanes)
+        return (self.chunks * self.w.unit + late) * self.tile.lanes
+
+    def line(self, deep: Any, row: Any) -> Any:
+        """Number among those of the strip of row of tiles ``row`` of a tile along the depth."""
+        if self.abreast > 1:
+            row = row % self.rows_of_tiles * self.abreast + row // self.rows_of_tiles
+        return deep * self.slice_lines + row * self.h.step
 
     @property
     def read_together(self) -> int:

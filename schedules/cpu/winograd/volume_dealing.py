@@ -1,5 +1,5 @@
 """Rows of a volume's strip, dealt out to vectors of tiles: right from the input, or near its
-borders from a copy with zeros around it."""
+borders under a mask, or from a copy with zeros around it."""
 
 from __future__ import annotations
 
@@ -10,83 +10,97 @@ from tvm import tirx
 
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.straight_line import StraightLine
-from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
-from .dealing import Slice, copied_row, fetched, first_column, line_values, row_at
+from .dealing import (
+    Slice,
+    are_copied,
+    copied_row,
+    fetched,
+    first_column,
+    line_values,
+    row_at,
+    under_mask,
+    vector_of_input,
+)
 from .strip import Strip
 
 
 def copy_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
-    """rows[place] = zeros, x, zeros; but not what is dealt out right from x."""
+    """rows[place] = zeros, x, zeros, of all rows abreast; but not what is dealt out right from x."""
     layout = strip.layout
-    whole = layout.w.unit * strip.lanes
+    whole, late = layout.w.unit * strip.lanes, layout.late_samples
 
     def read(before: Any, after: Any) -> tuple[Any, Any]:
-        left = tirx.min(after, (before + (whole - 1)) // whole * whole)
-        return left, tirx.min(after // whole, layout.chunks) * whole
+        left = tirx.min(after, (before + (whole - 1)) // whole * whole + late)
+        return left, tirx.min((after - late) // whole, layout.chunks) * whole
 
-    return copied_row(strip, at, i, place, layout.volume_row_inputs, read)
+    def copied(group: Any) -> tirx.Stmt:
+        samples = layout.volume_row_inputs
+        return copied_row(strip, at, _row(strip, i, group), _copy(strip, place, group), samples, read)
+
+    if layout.abreast == 1:
+        return copied(0)
+    group = strip.loop("g", layout.abreast)
+    return edit.rebuild([group], copied(group.loop_var))
 
 
 def fetch_row(strip: Strip, at: Slice, i: Any) -> tirx.Stmt:
-    """Prefetch a row of the next channel."""
-    return fetched(strip, at, i, -(-strip.layout.volume_row_inputs // line_values(strip)))
+    """Prefetch a row of the next channel, and those that are abreast of it."""
+    lines = -(-strip.layout.w.inputs // line_values(strip))
+    rows = [_row(strip, i, group) for group in range(strip.layout.abreast)]
+    return edit.sequence([fetched(strip, at, row, lines) for row in rows])
 
 
 def spread_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
-    """spread[k, i, p, t] = rows[place, m*t + p], with the tiles of all residues for m.
+    """spread[k, i, s, t] = row[m*t + s], for all samples s of a tile.
 
-    What lies inside the input is read there. A vector of a copy that was not stored as that vector
-    waits for all that was stored before it to reach the cache: transformed tiles, in level 2.
+    Those that the next tile begins with are dealt out for both, from vectors that start a tile
+    later: what is transformed of them then lies in whole vectors, of all rows abreast.
     """
     layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
-    n, _, _, _, g, _ = strip.place
-    first, (y, there) = first_column(strip), row_at(strip, at, at.k, i)
-    width = strip.x.shape[3]
-    k_row = at.k * layout.h.inputs + i
+    chunk, whole = strip.loop("t", layout.chunks), w.unit * lanes
+    # Samples of a row between two that are abreast.
+    wide = whole // layout.abreast
+    rows = [_row(strip, i, group) for group in range(layout.abreast)]
 
-    def dealt(start: Any, count: int, deal: Callable[..., tirx.Stmt]) -> tirx.Stmt:
-        """deal(load) of ``count`` samples from ``start`` on; load(j) is of a vector of a row."""
+    def dealt(load: Callable[[int, Any], Any]) -> tirx.Stmt:
+        """load(group, j) is of a vector of the group's row."""
+        code, puts = StraightLine(), []
+        for late in range(0, layout.tile_samples, w.unit):
+            starts = [divmod(part * lanes, wide) for part in range(w.unit)]
+            vectors = [
+                code.name(load(group, chunk.loop_var * whole + (start + late)))
+                for group, start in starts
+            ]
+            for s, vector in enumerate(code.deinterleave(vectors), start=late):
+                if s < layout.tile_samples:
+                    target = [at.k * layout.dealt_rows + i, s, chunk.loop_var * lanes]
+                    puts.append(strip.put(strip.spread, target, vector))
+        return tirx.SeqStmt([*code.statements, *puts])
 
-        def of_copy(j: Any) -> Any:
-            return strip.load(strip.rows, [place, start + j])
+    def of_copy(group: int, j: Any) -> Any:
+        return strip.load(strip.rows, [_copy(strip, place, group), j])
 
-        def of_input(j: Any) -> Any:
-            c = g * strip.conv.group_inputs + at.channel
-            value = strip.load(strip.x, [n, c, y, first + start + j])
-            return value.astype(f"{ACCUMULATE_DTYPE}x{lanes}")
+    def of_input(group: int, j: Any) -> Any:
+        return vector_of_input(strip, at, at.k, rows[group], j)
 
-        if not strip.reads_input:
-            return deal(of_copy)
-        begin, end = first + start, first + start + count
-        inside = tirx.all(*there, begin >= 0, end <= width)
-        return tirx.IfThenElse(inside, deal(of_input), deal(of_copy))
+    def masked(group: int, j: Any) -> Any:
+        return under_mask(strip, at, at.k, rows[group], j)
 
-    chunk = strip.loop("t", layout.chunks)
+    if not strip.reads_input:
+        return edit.rebuild([chunk], dealt(of_copy))
+    there = [condition for row in rows for condition in row_at(strip, at, at.k, row)[1]]
+    begin = first_column(strip) + chunk.loop_var * whole
+    inside = tirx.all(*there, begin >= 0, begin + (wide + layout.late_samples) <= strip.x.shape[3])
+    at_border = dealt(of_copy if are_copied(strip) else masked)
+    return edit.rebuild([chunk], tirx.IfThenElse(inside, dealt(of_input), at_border))
 
-    def whole(load: Callable[[Any], Any]) -> tirx.Stmt:
-        code = StraightLine()
-        vectors = [code.name(load(part * lanes)) for part in range(w.unit)]
-        for residue, vector in enumerate(code.deinterleave(vectors)):
-            target = [k_row, residue, chunk.loop_var * lanes]
-            code.statements.append(strip.put(strip.spread, target, vector))
-        return tirx.SeqStmt(code.statements)
 
-    def beyond(load: Callable[[Any], Any]) -> tirx.Stmt:
-        """Each in the first lane of a vector, since it is read as one."""
-        places = [[k_row, sample, end] for sample in range(layout.tail)]
-        return edit.sequence([strip.put(strip.spread, to, load(to[1])) for to in places])
+def _row(strip: Strip, i: Any, group: Any) -> Any:
+    """Row of the strip that is row ``i`` of a group of those abreast."""
+    layout = strip.layout
+    return i if layout.abreast == 1 else i + group * (layout.rows_of_tiles * layout.h.unit)
 
-    end = layout.chunks * lanes
-    start = chunk.loop_var * (w.unit * lanes)
-    chunks = edit.rebuild([chunk], dealt(start, w.unit * lanes, whole))
-    if not layout.tail:
-        return chunks
-    if layout.tail <= w.unit:
-        rest = dealt(edit.const_like(start, end * w.unit), layout.tail - 1 + lanes, beyond)
-    else:
-        sample = strip.loop("s", layout.tail)
-        value = tirx.BufferLoad(strip.rows, [place, end * w.unit + sample.loop_var])
-        target = [k_row, sample.loop_var % w.unit, end + sample.loop_var // w.unit]
-        rest = edit.rebuild([sample], tirx.BufferStore(strip.spread, value, target))
-    return tirx.SeqStmt([chunks, rest])
+
+def _copy(strip: Strip, place: Any, group: Any) -> Any:
+    return place * strip.layout.abreast + group

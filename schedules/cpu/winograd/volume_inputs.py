@@ -15,7 +15,7 @@ from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.hiding import of_any_length
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 
-from .dealing import Slice
+from .dealing import Slice, are_copied
 from .filters import transformed
 from .rows import Row
 from .strip import VOLUME_ROWS, Strip
@@ -23,20 +23,16 @@ from .volume_dealing import copy_row, fetch_row, spread_row
 
 
 def read_volumes(strip: Strip) -> tirx.Stmt:
-    """transform[u, v, ic, k, tiles] = B^T d B of all tiles of the strip."""
-    buffer = strip.spread if strip.layout.tail or strip.layout.h.points == 1 else strip.columns
-    nest = _read_channels(strip)
-    return edit.sequence([*strip.clear_dealt(buffer), *strip.clear_reach(), nest])
+    """transform[u, v, ic, k, tiles] = B^T d B of all tiles of the strip.
 
-
-def _read_channels(strip: Strip) -> tirx.Stmt:
-    """for channel, tile along the depth: deal out its slices; transform the depth; then, for each
-    point of it and row of tiles: transform columns, then rows."""
+    for channel, tile along the depth: deal out its slices; transform the depth; then, for each
+    point of it and row of tiles: transform columns, then rows.
+    """
     layout, d, h = strip.layout, strip.layout.d, strip.layout.h
     channel = strip.loop("ic", layout.group_inputs)
     deep = strip.loop("tz", d.positions)
     k, point = strip.loop("k", d.points), strip.loop("k", d.points)
-    ty, unit = strip.loop("ty", h.positions), strip.loop("unit", h.points * h.step)
+    ty, unit = strip.loop("ty", layout.rows_of_tiles), strip.loop("unit", h.points * h.step)
     at = Slice(channel.loop_var, deep.loop_var, k.loop_var)
 
     def copied(i: Any, place: Any) -> tirx.Stmt:
@@ -45,13 +41,15 @@ def _read_channels(strip: Strip) -> tirx.Stmt:
     def dealt(i: Any, place: Any) -> tirx.Stmt:
         return tirx.SeqStmt([fetch_row(strip, at, i), spread_row(strip, at, i, place)])
 
-    passes = [edit.rebuild([k], _rows_in_groups(strip, h.inputs, [copied, dealt]))]
+    parts = [copied, dealt] if are_copied(strip) else [dealt]
+    passes = [edit.rebuild([k], _rows_in_groups(strip, layout.dealt_rows, parts))]
     passes.append(_transform_depth(strip))
     of_point = Slice(channel.loop_var, deep.loop_var, point.loop_var)
     rows = edit.rebuild([unit], _transform_rows(strip, of_point, ty.loop_var, unit.loop_var))
     columns = [_transform_columns(strip, of_point, ty.loop_var)] if h.points > 1 else []
     passes.append(edit.rebuild([point, ty], edit.sequence([*columns, rows])))
-    return edit.rebuild([channel, deep], tirx.SeqStmt(passes))
+    nest = edit.rebuild([channel, deep], tirx.SeqStmt(passes))
+    return edit.sequence([*strip.clear_reach(), nest])
 
 
 def _rows_in_groups(
@@ -76,51 +74,42 @@ def _rows_in_groups(
 
 
 def _transform_depth(strip: Strip) -> tirx.Stmt:
-    """for i, p, vector of tiles: spread[points, i, p, tiles] = B^T spread[slices, i, p, tiles]."""
-    layout, d, h = strip.layout, strip.layout.d, strip.layout.h
-    i, p = strip.loop("i", h.inputs), strip.loop("p", layout.w.unit)
-    chunk = strip.loop("t", layout.spread // strip.lanes)
+    """for i, s, vector of tiles: spread[points, i, s, tiles] = B^T spread[slices, i, s, tiles]."""
+    layout, d = strip.layout, strip.layout.d
+    i, s = strip.loop("i", layout.dealt_rows), strip.loop("s", layout.tile_samples)
+    chunk = strip.loop("t", layout.chunks)
 
     def place(k: int) -> list[Any]:
-        return [i.loop_var + k * h.inputs, p.loop_var, chunk.loop_var * strip.lanes]
+        row = i.loop_var + k * layout.dealt_rows
+        return [row, s.loop_var, chunk.loop_var * strip.lanes]
 
     code = StraightLine()
     values = [code.name(strip.load(strip.spread, place(k))) for k in range(d.points)]
     for k, value in enumerate(transformed(code, d.filter, values)):
         code.statements.append(strip.put(strip.spread, place(k), value))
-    return edit.rebuild([i, p, chunk], tirx.SeqStmt(code.statements))
+    return edit.rebuild([i, s, chunk], tirx.SeqStmt(code.statements))
 
 
 def _transform_columns(strip: Strip, at: Slice, ty: Any) -> tirx.Stmt:
-    """for residue, p, vector of tiles: columns[residue, u, p, tiles] = B^T spread[rows, p, tiles].
-
-    Neighbouring tiles share columns.
-    """
-    layout, h, w = strip.layout, strip.layout.h, strip.layout.w
-    residue = strip.loop("rh", h.step)
-    top = at.k * h.inputs + ty * h.unit + residue.loop_var
-
-    def of_samples(count: int, begin: int, end: int) -> tirx.Stmt:
-        sample, chunk = strip.loop("p", count), strip.loop("t", (end - begin) // strip.lanes)
-        place = [sample.loop_var, begin + chunk.loop_var * strip.lanes]
-        code = StraightLine()
-        rows = [top + a * h.step for a in range(h.filter.inputs)]
-        values = [code.name(strip.load(strip.spread, [row, *place])) for row in rows]
-        for u, value in enumerate(transformed(code, h.filter, values)):
-            unit = residue.loop_var * h.points + u
-            code.statements.append(strip.put(strip.columns, [unit, *place], value))
-        return edit.rebuild([sample, chunk], tirx.SeqStmt(code.statements))
-
-    end = layout.chunks * strip.lanes
-    passes = [of_samples(w.unit, 0, end)]
-    if layout.tail:
-        passes.append(of_samples(min(w.unit, (w.taps - 1) * w.step), end, layout.spread))
-    return edit.rebuild([residue], edit.sequence(passes))
+    """for residue, s, vector of tiles: columns[residue, u, s, tiles] = B^T spread[rows, s, tiles]."""
+    layout, h = strip.layout, strip.layout.h
+    residue, s = strip.loop("rh", h.step), strip.loop("s", layout.tile_samples)
+    chunk = strip.loop("t", layout.chunks)
+    top = at.k * layout.dealt_rows + ty * h.unit + residue.loop_var
+    place = [s.loop_var, chunk.loop_var * strip.lanes]
+    code = StraightLine()
+    rows = [top + a * h.step for a in range(h.filter.inputs)]
+    values = [code.name(strip.load(strip.spread, [row, *place])) for row in rows]
+    for u, value in enumerate(transformed(code, h.filter, values)):
+        unit = residue.loop_var * h.points + u
+        code.statements.append(strip.put(strip.columns, [unit, *place], value))
+    return edit.rebuild([residue, s, chunk], tirx.SeqStmt(code.statements))
 
 
 def _transform_rows(strip: Strip, at: Slice, ty: Any, unit: Any) -> tirx.Stmt:
     """transform[u, v, ic, k, tiles] = columns[unit, samples] B."""
-    h, row = strip.layout.h, Row(strip, at, ty, unit)
-    if h.points > 1:
-        return row.from_dealt(strip.columns, unit)
-    return row.from_dealt(strip.spread, at.k * h.inputs + ty * h.unit + row.residue)
+    layout, row = strip.layout, Row(strip, at, ty, unit)
+    if layout.h.points > 1:
+        return row.from_all_dealt(strip.columns, unit)
+    top = at.k * layout.dealt_rows + ty * layout.h.unit + row.residue
+    return row.from_all_dealt(strip.spread, top)
