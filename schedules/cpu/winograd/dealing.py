@@ -100,16 +100,19 @@ def vector_of_input(strip: Strip, at: Slice, k: Any, i: Any, j: Any) -> Any:
     return _as_sums(strip.load(strip.x, place), strip.lanes)
 
 
-def under_mask(strip: Strip, at: Slice, k: Any, i: Any, j: Any) -> Any:
-    """The same where some may not, which are 0."""
+def under_mask(
+    strip: Strip, at: Slice, k: Any, i: Any, j: Any, *, is_there: bool = False
+) -> Any:
+    """The same where some may not, which are 0; the row may be known to be there."""
     lanes = strip.lanes
     row, there = row_at(strip, at, k, i)
     column, width = first_column(strip) + j, strip.x.shape[3]
     channel = strip.place[4] * strip.conv.group_inputs + at.channel
-    is_there, zero = tirx.all(*there), edit.zero_like(column)
-    # What is beside the input may be in no memory: a masked load of that would take long.
-    row = tirx.Select(is_there, row, edit.const_like(row, strip.places.first_row))
-    end = tirx.Select(is_there, width - column, zero)
+    end = width - column
+    if not is_there:
+        # What is beside the input may be in no memory: a masked load of that would take long.
+        row = tirx.Select(tirx.all(*there), row, edit.const_like(row, strip.places.first_row))
+        end = tirx.Select(tirx.all(*there), end, edit.zero_like(column))
     lane, bounds = edit.ramp(tirx.const(0, "int32"), lanes), (-column, end)
     begin, end = (tirx.Broadcast(tirx.Cast("int32", bound), lanes) for bound in bounds)
     zeros = tirx.Broadcast(tirx.const(0, strip.x.dtype), lanes)

@@ -59,6 +59,7 @@ def spread_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
     """
     layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
     chunk, whole = strip.loop("t", layout.chunks), w.unit * lanes
+    begin = edit.zero_like(chunk.loop_var) if layout.chunks == 1 else chunk.loop_var * whole
     # Samples of a row between two that are abreast.
     wide = whole // layout.abreast
     rows = [_row(strip, i, group) for group in range(layout.abreast)]
@@ -69,7 +70,7 @@ def spread_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
         for late in range(0, layout.tile_samples, w.unit):
             starts = [divmod(part * lanes, wide) for part in range(w.unit)]
             vectors = [
-                code.name(load(group, chunk.loop_var * whole + (start + late)))
+                code.name(load(group, begin + (start + late)))
                 for group, start in starts
             ]
             for s, vector in enumerate(code.deinterleave(vectors), start=late):
@@ -84,16 +85,25 @@ def spread_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
     def of_input(group: int, j: Any) -> Any:
         return vector_of_input(strip, at, at.k, rows[group], j)
 
+    def of_known_row(group: int, j: Any) -> Any:
+        return under_mask(strip, at, at.k, rows[group], j, is_there=True)
+
     def masked(group: int, j: Any) -> Any:
         return under_mask(strip, at, at.k, rows[group], j)
 
     if not strip.reads_input:
         return edit.rebuild([chunk], dealt(of_copy))
-    there = [condition for row in rows for condition in row_at(strip, at, at.k, row)[1]]
-    begin = first_column(strip) + chunk.loop_var * whole
-    inside = tirx.all(*there, begin >= 0, begin + (wide + layout.late_samples) <= strip.x.shape[3])
+    inside = [condition for row in rows for condition in row_at(strip, at, at.k, row)[1]]
+    column, width = first_column(strip), strip.x.shape[3]
+    known = layout.chunks == 1 and isinstance(column, tirx.IntImm) and isinstance(width, tirx.IntImm)
+    if known and not are_copied(strip):
+        # Of most vectors LLVM then knows that the mask is full.
+        there = dealt(of_known_row)
+    else:
+        inside += [column + begin >= 0, column + begin + (wide + layout.late_samples) <= width]
+        there = dealt(of_input)
     at_border = dealt(of_copy if are_copied(strip) else masked)
-    return edit.rebuild([chunk], tirx.IfThenElse(inside, dealt(of_input), at_border))
+    return edit.rebuild([chunk], tirx.IfThenElse(tirx.all(*inside), there, at_border))
 
 
 def _row(strip: Strip, i: Any, group: Any) -> Any:
