@@ -412,14 +412,26 @@ class Layout:
         return self.w.unit + (self.w.taps - 1) * self.w.step
 
     @property
-    def late_samples(self) -> int:
-        """Of vectors of these that start latest: how much later than a tile."""
+    def shifts_tiles(self) -> bool:
+        """Whether what the next tile begins with is made of a row's dealt samples and a vector."""
+        return self.abreast == 1 and self._late_samples <= self.tile.lanes
+
+    @property
+    def _late_samples(self) -> int:
+        """How much later than a tile its last samples start, in whole tiles."""
         return (self.tile_samples - 1) // self.w.unit * self.w.unit
+
+    @property
+    def samples_beyond(self) -> int:
+        """Samples of a row that are read behind those that a vector of tiles starts with."""
+        if self.tile_samples == self.w.unit:
+            return 0
+        return self.tile.lanes if self.shifts_tiles else self._late_samples
 
     @property
     def volume_row_inputs(self) -> int:
         """Samples of a row of input, in whole vectors, where the depth is transformed."""
-        late = -(-self.late_samples // self.tile.lanes)
+        late = -(-self.samples_beyond // self.tile.lanes)
         return (self.chunks * self.w.unit + late) * self.tile.lanes
 
     def line(self, deep: Any, row: Any) -> Any:

@@ -28,7 +28,7 @@ from .strip import Strip
 def copy_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
     """rows[place] = zeros, x, zeros, of all rows abreast; but not what is dealt out right from x."""
     layout = strip.layout
-    whole, late = layout.w.unit * strip.lanes, layout.late_samples
+    whole, late = layout.w.unit * strip.lanes, layout.samples_beyond
 
     def read(before: Any, after: Any) -> tuple[Any, Any]:
         left = tirx.min(after, (before + (whole - 1)) // whole * whole + late)
@@ -54,8 +54,8 @@ def fetch_row(strip: Strip, at: Slice, i: Any) -> tirx.Stmt:
 def spread_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
     """spread[k, i, s, t] = row[m*t + s], for all samples s of a tile.
 
-    Those that the next tile begins with are dealt out for both, from vectors that start a tile
-    later: what is transformed of them then lies in whole vectors, of all rows abreast.
+    Those that the next tile begins with are dealt out for both: what is transformed of them then
+    lies in whole vectors, of all rows abreast.
     """
     layout, w, lanes = strip.layout, strip.layout.w, strip.lanes
     chunk, whole = strip.loop("t", layout.chunks), w.unit * lanes
@@ -66,17 +66,35 @@ def spread_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
 
     def dealt(load: Callable[[int, Any], Any]) -> tirx.Stmt:
         """load(group, j) is of a vector of the group's row."""
-        code, puts = StraightLine(), []
-        for late in range(0, layout.tile_samples, w.unit):
+        code = StraightLine()
+
+        def tiles(late: int) -> list[Any]:
             starts = [divmod(part * lanes, wide) for part in range(w.unit)]
-            vectors = [
-                code.name(load(group, begin + (start + late)))
-                for group, start in starts
-            ]
-            for s, vector in enumerate(code.deinterleave(vectors), start=late):
-                if s < layout.tile_samples:
-                    target = [at.k * layout.dealt_rows + i, s, chunk.loop_var * lanes]
-                    puts.append(strip.put(strip.spread, target, vector))
+            loads = [load(group, begin + (start + late)) for group, start in starts]
+            return code.deinterleave([code.name(vector) for vector in loads])
+
+        def shifted() -> list[Any]:
+            """From the vector behind them, a shuffle each; rows abreast would take several."""
+            beyond = code.name(load(0, begin + whole))
+            vectors = []
+            for s in range(w.unit, layout.tile_samples):
+                later, p = divmod(s, w.unit)
+                order = [*range(later, lanes), *(lanes + p + w.unit * n for n in range(later))]
+                vectors.append(code.name(edit.shuffle([samples[p], beyond], order)))
+            return vectors
+
+        samples = tiles(0)
+        if layout.shifts_tiles and layout.samples_beyond:
+            samples += shifted()
+        else:
+            for late in range(w.unit, layout.tile_samples, w.unit):
+                samples += tiles(late)
+        puts = [
+            strip.put(
+                strip.spread, [at.k * layout.dealt_rows + i, s, chunk.loop_var * lanes], vector
+            )
+            for s, vector in enumerate(samples[: layout.tile_samples])
+        ]
         return tirx.SeqStmt([*code.statements, *puts])
 
     def of_copy(group: int, j: Any) -> Any:
@@ -100,7 +118,7 @@ def spread_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
         # Of most vectors LLVM then knows that the mask is full.
         there = dealt(of_known_row)
     else:
-        inside += [column + begin >= 0, column + begin + (wide + layout.late_samples) <= width]
+        inside += [column + begin >= 0, column + begin + (wide + layout.samples_beyond) <= width]
         there = dealt(of_input)
     at_border = dealt(of_copy if are_copied(strip) else masked)
     return edit.rebuild([chunk], tirx.IfThenElse(tirx.all(*inside), there, at_border))

@@ -114,6 +114,33 @@ def test_a_row_that_reaches_beyond_its_strip_is_not_that_of_the_next_point():
     assert relative_error(volume, (1, 4, 4, 40), tile) < 1e-5
 
 
+@pytest.mark.parametrize(
+    ("lanes", "outputs", "tiles", "abreast"),
+    [
+        (16, 4, (4, 8), 2),
+        (16, 4, (4, 4), 4),
+        (16, 4, (8, 4), 4),
+        (16, 2, (2, 8), 2),
+        (8, 4, (4, 4), 2),
+        (8, 2, (2, 4), 2),
+        # A row too many, tiles that fill no vector, or a vector of samples of two rows.
+        (16, 4, (3, 8), 1),
+        (16, 4, (4, 7), 1),
+        (16, 2, (4, 4), 1),
+    ],
+)
+@pytest.mark.parametrize("axis", [SAME, Axis(4, 2, 1, 1)], ids=["plain", "stride 2"])
+def test_narrow_rows_stand_abreast(lanes, outputs, tiles, abreast, axis):
+    volume = ConvTranspose3d(2, 3, SAME, axis, axis)
+    tile = WinogradTile(lanes, 1, 3, (outputs, outputs), tiles, 3, depth=(2, 2))
+    layout = Layout(volume.stacks()[0].conv_of(6, 9), tile)
+    assert layout.abreast == abreast
+    # The last strips reach beyond the volume, in rows and in columns.
+    wide = tile.tiles[1] * outputs
+    for width in (wide, wide + 5):
+        assert relative_error(volume, (1, 5, tiles[0] * outputs + 3, width), tile) < 1e-5
+
+
 def test_each_slice_is_transformed_once_for_all_taps():
     conv, _ = of_volume(ConvTranspose3d(64, 8, SAME, SAME, SAME), 16, 16)
     rows = {depth: Layout(conv, replace(TILE, depth=depth)) for depth in ((0, 0), (1, 6))}
