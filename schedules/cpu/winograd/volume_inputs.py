@@ -41,8 +41,12 @@ def read_volumes(strip: Strip) -> tirx.Stmt:
     def dealt(i: Any, place: Any) -> tirx.Stmt:
         return tirx.SeqStmt([fetch_row(strip, at, i), spread_row(strip, at, i, place)])
 
-    parts = [copied, dealt] if are_copied(strip) else [dealt]
-    passes = [edit.rebuild([k], _rows_in_groups(strip, layout.dealt_rows, parts))]
+    if are_copied(strip):
+        dealing = _rows_in_groups(strip, layout.dealt_rows, [copied, dealt])
+    else:
+        row = strip.loop("i", layout.dealt_rows)
+        dealing = edit.rebuild([row], dealt(row.loop_var, row.loop_var))
+    passes = [edit.rebuild([k], dealing)]
     passes.append(_transform_depth(strip))
     of_point = Slice(channel.loop_var, deep.loop_var, point.loop_var)
     rows = edit.rebuild([unit], _transform_rows(strip, of_point, ty.loop_var, unit.loop_var))
