@@ -114,10 +114,10 @@ _INTEL_LINES = replace(_AVX512_LINES, transform=3, unfetched=18, scratch=(6, 4),
 # transformed is read in order by each block of channels, so it comes ahead of its use from the
 # level-3 cache; products lie in a place for each point, and do not. So blocks of not too many
 # channels are faster: 256->256 behind a resize by 2 takes 0.88 of the time with 32 in place of 64.
-# The level-3 cache is everybody's: half of a core's share counts. Volumes fare alike: of 52 tiles of
-# six layers (one thread, CPU time beside other programs) the first is 5 % slower than the fastest on
-# average, with Intel's numbers 30: 96->32 channels of 64x64x64 have strips of 7 MB, not of 220, and
-# take 0.59 of the time, 64->64 of 32x32x32 0.67.
+# The level-3 cache is everybody's: half of a core's share counts. Volumes fare alike: of 52 tiles
+# of six layers (one thread, CPU time beside other programs) the first is 5 % slower than the best
+# on average, with Intel's numbers 30: 96->32 channels of 64x64x64 have strips of 7 MB, not of 220,
+# and take 0.59 of the time, 64->64 of 32x32x32 0.67.
 _ZEN5 = replace(
     _INTEL,
     deal=0.5,

@@ -57,7 +57,7 @@ def reading(
     Of the first to the last of ``rows``, in all slices of a tile along the depth. Where all of
     these lie inside the input, they are read there; where rows are copied, if all of the strip do.
     """
-    h, lanes = strip.layout.h, strip.lanes
+    h = strip.layout.h
     n, _, _, _, g, _ = strip.place
     first, width = first_column(strip), strip.x.shape[3]
 
@@ -100,9 +100,7 @@ def vector_of_input(strip: Strip, at: Slice, k: Any, i: Any, j: Any) -> Any:
     return _as_sums(strip.load(strip.x, place), strip.lanes)
 
 
-def under_mask(
-    strip: Strip, at: Slice, k: Any, i: Any, j: Any, *, is_there: bool = False
-) -> Any:
+def under_mask(strip: Strip, at: Slice, k: Any, i: Any, j: Any, *, is_there: bool = False) -> Any:
     """The same where some may not, which are 0; the row may be known to be there."""
     lanes = strip.lanes
     row, there = row_at(strip, at, k, i)

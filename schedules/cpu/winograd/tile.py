@@ -293,7 +293,7 @@ class Layout:
     @property
     def reach(self) -> int:
         """End of the last row of transformed tiles, where rows are whole vectors."""
-        last = (self.d.positions * self.h.positions * self.residues - self.abreast)
+        last = self.d.positions * self.h.positions * self.residues - self.abreast
         return last * self.w.positions + self.chunks * self.tile.lanes
 
     @property

@@ -26,7 +26,7 @@ from .strip import Strip
 
 
 def copy_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
-    """rows[place] = zeros, x, zeros, of all rows abreast; but not what is dealt out right from x."""
+    """rows[place] = zeros, x, zeros, of all rows abreast; but not what is read right from x."""
     layout = strip.layout
     whole, late = layout.w.unit * strip.lanes, layout.samples_beyond
 
@@ -36,7 +36,9 @@ def copy_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
 
     def copied(group: Any) -> tirx.Stmt:
         samples = layout.volume_row_inputs
-        return copied_row(strip, at, _row(strip, i, group), _copy(strip, place, group), samples, read)
+        return copied_row(
+            strip, at, _row(strip, i, group), _copy(strip, place, group), samples, read
+        )
 
     if layout.abreast == 1:
         return copied(0)
@@ -113,7 +115,9 @@ def spread_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
         return edit.rebuild([chunk], dealt(of_copy))
     inside = [condition for row in rows for condition in row_at(strip, at, at.k, row)[1]]
     column, width = first_column(strip), strip.x.shape[3]
-    known = layout.chunks == 1 and isinstance(column, tirx.IntImm) and isinstance(width, tirx.IntImm)
+    known = (
+        layout.chunks == 1 and isinstance(column, tirx.IntImm) and isinstance(width, tirx.IntImm)
+    )
     if known and not are_copied(strip):
         # Of most vectors LLVM then knows that the mask is full.
         there = dealt(of_known_row)

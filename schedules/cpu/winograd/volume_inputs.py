@@ -95,7 +95,7 @@ def _transform_depth(strip: Strip) -> tirx.Stmt:
 
 
 def _transform_columns(strip: Strip, at: Slice, ty: Any) -> tirx.Stmt:
-    """for residue, s, vector of tiles: columns[residue, u, s, tiles] = B^T spread[rows, s, tiles]."""
+    """for residue, s, vector of tiles: columns[residue, u, s] = B^T spread[rows, s] of tiles."""
     layout, h = strip.layout, strip.layout.h
     residue, s = strip.loop("rh", h.step), strip.loop("s", layout.tile_samples)
     chunk = strip.loop("t", layout.chunks)
