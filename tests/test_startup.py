@@ -1,10 +1,13 @@
 """Processes of our own do without PyTorch."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
+from paths import ROOT
 
 from tvm_deconv import __main__, cli
 
@@ -52,6 +55,7 @@ def test_the_command_does_with_pytorch_only_for_a_file_of_its_own(monkeypatch, m
     monkeypatch.setattr(cli, "main", lambda: 0)
     monkeypatch.setattr(sys, "argv", ["tvm-deconv", "check", model])
 
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert __main__.main() == 0
 
     assert done == hidden
@@ -68,6 +72,25 @@ def test_an_interrupt_while_the_command_is_imported_is_one_line(monkeypatch, cap
     monkeypatch.delitem(sys.modules, "tvm_deconv.cli")
     monkeypatch.delattr("tvm_deconv.cli", raising=False)
 
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert __main__.main() == 130
 
     assert capsys.readouterr() == ("", "tvm-deconv: interrupted\n")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_compilation_that_is_ended_leaves_no_files(number, status, tmp_path):
+    temporary, out = tmp_path / "temporary", tmp_path / "out"
+    temporary.mkdir()
+    out.mkdir()
+    model = ROOT / "scripts" / "models" / "espcn_x3.onnx"
+    command = [sys.executable, "-m", "tvm_deconv", "compile", model, "-o", out / "network.so"]
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
+        while not list(out.iterdir()):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    assert process.returncode == status
+    assert not [*temporary.iterdir(), *out.iterdir()]

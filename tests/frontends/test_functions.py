@@ -83,12 +83,24 @@ def test_it_does_so_in_the_store_of_a_convolution(name):
     check(run(nodes, x, [weight]), exact(x.astype("float64")))
 
 
+@pytest.mark.parametrize(("name", "exact"), [("Sinh", np.sinh), ("Cosh", np.cosh)])
+def test_it_is_finite_wherever_the_result_is(name, exact):
+    """exp(89) is infinite in float32, half of it is not; and zeros keep their signs."""
+    x = np.float32([[0.0, -0.0, 1e-38, -1e-38, 88.0, -88.0, 89.0, -89.0, 90.0, -90.0, np.inf]])
+    got = run(helper.make_node(name, ["x"], ["y"]), x)
+    with np.errstate(over="ignore"):
+        expected = exact(x.astype("float64")).astype("float32")
+    np.testing.assert_allclose(got, expected, rtol=LIMIT)
+    np.testing.assert_array_equal(np.signbit(got), np.signbit(expected))
+
+
 TORCH = {
     "F.softplus(x)": lambda x: F.softplus(x),
     "F.softplus(x, beta=2.0, threshold=5.0)": lambda x: F.softplus(x, beta=2.0, threshold=5.0),
     "F.mish(x)": lambda x: F.mish(x),
     "F.elu(x, 0.5)": lambda x: F.elu(x, 0.5),
     "F.celu(x, 2.0)": lambda x: F.celu(x, 2.0),
+    "F.celu(x, -20.0)": lambda x: F.celu(x, -20.0),
     "F.logsigmoid(x)": lambda x: F.logsigmoid(x),
     "torch.expm1(x)": lambda x: torch.expm1(x),
     "torch.sinh(x)": lambda x: torch.sinh(x),

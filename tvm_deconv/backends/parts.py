@@ -21,6 +21,7 @@ from tvm import relax, sym, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tvm_deconv.relax_functions import dataflow_bindings, kernel_of, reads_of, with_rebuilt
+from tvm_deconv.schedules.rest.default import is_written_out
 from tvm_deconv.schedules.rest.stage import Load, Stage, simplify_under, stages_of, static_value
 from tvm_deconv.schedules.tir.edit import const_like, moving
 
@@ -176,8 +177,11 @@ def _is_all(stage: Stage, store: tirx.BufferStore) -> bool:
 def with_wholes(func: tirx.PrimFunc, parts: Mapping[int, Part]) -> tirx.PrimFunc | None:
     """``func`` with the wholes for those parameters, of which it reads and writes the parts.
 
-    None where it does more with one than to read and to write its elements.
+    None where it does more with one than to read and to write its elements, and for what is written
+    out: a recurrence is written anew for the machine, whatever its body has become.
     """
+    if is_written_out(func):
+        return None
     params, body = list(func.params), func.body
     for place, part in parts.items():
         own = params[place]

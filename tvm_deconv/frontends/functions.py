@@ -60,15 +60,27 @@ def mish(x: relax.Expr) -> relax.Expr:
 def sinh(x: relax.Expr) -> relax.Expr:
     """With its sign, (m + m / (m + 1)) / 2 of m = exp(|x|) - 1, so that small values keep digits.
 
-    Beyond 40 exp(|x| / 2)² / 2, which is finite where exp(|x|) is no longer.
+    Zeros keep their signs.
     """
-    size, half = op.abs(x), number(x, 0.5)
+    size, zero = op.abs(x), number(x, 0.0)
     m = expm1(size, x)
-    small = op.multiply(op.add(m, op.divide(m, op.add(m, number(x, 1.0)))), half)
+    small = op.multiply(op.add(m, op.divide(m, op.add(m, number(x, 1.0)))), number(x, 0.5))
+    y = _with_half_exp(x, small)
+    signed = op.where(op.less(x, zero), op.negative(y), y)
+    return op.where(op.equal(x, zero), x, signed)
+
+
+def cosh(x: relax.Expr) -> relax.Expr:
+    both = op.add(op.exp(x), op.exp(op.negative(x)))
+    return _with_half_exp(x, op.multiply(both, number(x, 0.5)))
+
+
+def _with_half_exp(x: relax.Expr, y: relax.Expr) -> relax.Expr:
+    """exp(|x|) / 2 beyond 40, else ``y``: as a product of roots, since exp(|x|) may be infinite."""
+    size, half = op.abs(x), number(x, 0.5)
     root = op.exp(op.multiply(size, half))
     large = op.multiply(op.multiply(root, half), root)
-    y = op.where(op.greater(size, number(x, 40.0)), large, small)
-    return op.where(op.less(x, number(x, 0.0)), op.negative(y), y)
+    return op.where(op.greater(size, number(x, 40.0)), large, y)
 
 
 def _is_double(like: relax.Expr) -> bool:

@@ -8,6 +8,7 @@ import tvm
 from onnx import TensorProto, helper
 from onnx_runtime import assert_same_as_onnx_runtime
 from quick_network import compiled
+from tvm import relax
 
 import tvm_deconv
 from tvm_deconv.errors import ModelError
@@ -63,6 +64,18 @@ def test_sizes_that_may_repeat_are_refused():
     net = model([NODE("Add", ["a", "b"], ["y"])], NAMELESS, NAMELESS)
     with pytest.raises(ModelError, match="depends on free sizes: give the shapes of the inputs"):
         tvm_deconv.compile(net)
+
+
+def test_sizes_that_never_are_equal_are_refused():
+    """Behind a window of 8, h - 7 and h fit where h is 8: a library would refuse all others."""
+    window = NODE("MaxPool", ["a"], ["b"], kernel_shape=[8, 8])
+    net = model([window, NODE("Add", ["a", "b"], ["y"])], NAMED)
+    with pytest.raises(ModelError, match="depends on free sizes: give the shapes of the inputs"):
+        tvm_deconv.compile(net)
+    fixed = tvm_deconv.compile(net, shapes={"a": (1, 3, 8, 8)})
+    x = np.random.default_rng(2).standard_normal((1, 3, 8, 8)).astype("float32")
+    main = relax.VirtualMachine(fixed, tvm.cpu())["main"]
+    assert_same_as_onnx_runtime(net, x, main=main)
 
 
 def test_sizes_that_only_the_values_tell_are_refused():

@@ -36,6 +36,9 @@ TABLE = Table(
         row("nn.GRU(6, 17, 2, bidirectional=True)", X),
         row("nn.GRU(6, 4, bias=False, batch_first=True)", ROWS),
         row("nn.GRU(6, 4)", X, (1, 2, 4)),
+        # States of a layer are parts of those given: at free sizes, or many, no copies of them.
+        row("nn.GRU(6, 4, 2)", (5, "n", 6), (2, "n", 4)),
+        row("nn.RNN(6, 64, 2, bidirectional=True)", (2, 64, 6), (4, 64, 64)),
         row("nn.RNN(6, 33, bidirectional=True)", X),
         row("nn.RNN(6, 4, 2, nonlinearity='relu', batch_first=True)", ROWS),
     ]

@@ -118,10 +118,6 @@ def reciprocal(x: relax.Expr) -> relax.Expr:
     return op.divide(number(x, 1.0), x)
 
 
-def cosh(x: relax.Expr) -> relax.Expr:
-    return op.multiply(op.add(op.exp(x), op.exp(op.negative(x))), number(x, 0.5))
-
-
 def round_decimals(x: relax.Expr, decimals: int) -> relax.Expr:
     """Rounded to a power of ten; 10 to a negative power is not exact, so that is a division."""
     scale = number(x, 10.0 ** abs(decimals))
@@ -163,9 +159,11 @@ def rrelu_with_noise(
 
 def elu(x: relax.Expr, alpha: float, scale: float, input_scale: float) -> relax.Expr:
     """scale * x where x is positive, else scale * alpha * (exp(input_scale * x) - 1)."""
-    zero = number(x, 0.0)
-    exponent = op.minimum(op.multiply(x, number(x, input_scale)), zero)
-    negative = formulas.elu(exponent, scale * alpha, x)
+    zero, inner = number(x, 0.0), op.multiply(x, number(x, input_scale))
+    if input_scale < 0:  # where x is negative, the exponent is positive
+        negative = op.multiply(formulas.expm1(inner, x), number(x, scale * alpha))
+    else:
+        negative = formulas.elu(op.minimum(inner, zero), scale * alpha, x)
     return op.where(op.greater(x, zero), op.multiply(x, number(x, scale)), negative)
 
 

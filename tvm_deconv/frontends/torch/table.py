@@ -148,7 +148,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
         ]
     },
     "aten.sinh.default": (f.function(formulas.sinh), "leaves it to an intrinsic that LLVM lacks"),
-    "aten.cosh.default": (f.function(f.cosh), "leaves it to an intrinsic that LLVM lacks"),
+    "aten.cosh.default": (f.function(formulas.cosh), "leaves it to an intrinsic that LLVM lacks"),
     "aten.expm1.default": (f.function(formulas.expm1), "subtracts 1: no digit left near 0"),
     "aten.log1p.default": (f.function(formulas.log1p), "adds 1 to x: no digit left near 0"),
     "aten.exp2.default": (f.function(f.exp2), _ABSENT),

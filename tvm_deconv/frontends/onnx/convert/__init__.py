@@ -81,7 +81,7 @@ CONVERTERS: dict[str, tuple[Converter, str]] = {
     "Conv": (conv.conv, f"{_UNCHECKED}; auto_pad fails at free sizes"),
     "ConvInteger": (quantized.conv_integer, "there is none"),
     "ConvTranspose": (conv.conv_transpose, f"ignores output_shape, {_UNCHECKED}"),
-    "Cosh": (in_single(activation.cosh), "LLVM has no such function"),
+    "Cosh": (in_single(activation.plain(functions.cosh)), "LLVM has no such function"),
     "Dropout": (indexing.dropout, "fails where ratio or training_mode are inputs; no mask"),
     "DepthToSpace": (shuffle.depth_to_space, "does not check that the block divides the channels"),
     "Equal": (arithmetic.equal, "compares truth values as floats, which LLVM refuses"),

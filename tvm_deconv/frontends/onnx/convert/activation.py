@@ -68,11 +68,6 @@ def swish(call: Call, x: relax.Expr) -> relax.Expr:
     return relax.op.multiply(x, relax.op.sigmoid(scaled))
 
 
-def cosh(call: Call, x: relax.Expr) -> relax.Expr:
-    both = relax.op.add(relax.op.exp(x), relax.op.exp(relax.op.negative(x)))
-    return relax.op.multiply(both, call.number(0.5, x))
-
-
 def plain(operator: Callable[[relax.Expr], relax.Expr]) -> Function:
     """A function without attributes."""
     return lambda call, x: operator(x)

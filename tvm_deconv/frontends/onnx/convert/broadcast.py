@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tvm import relax, tirx
+from tvm import relax, sym, tirx
 
 from tvm_deconv.frontends.onnx.formulas import are_one
 from tvm_deconv.frontends.onnx.fractions import as_meant
@@ -95,7 +95,11 @@ def common_size(size: Any, beside: Sequence[Any], repeats: bool = True) -> Any:
 def _must_equal(a: Any, b: Any, repeats: bool) -> bool:
     """Whether formulas that are not provably equal have to be.
 
-    Those of the same free sizes only, where an operand of size 1 ``repeats``.
+    Where an operand of size 1 ``repeats``, those of the same free sizes only, and not such as h and
+    h - 7, which never are: there one fits where it is 1.
     """
+    if not repeats:
+        return True
     variables = [set(tirx.analysis.undefined_vars(formula)) for formula in (a, b)]
-    return not repeats or variables[0] == variables[1]
+    apart = sym.Analyzer().simplify(a - b)
+    return variables[0] == variables[1] and not (isinstance(apart, tirx.IntImm) and apart.value)
