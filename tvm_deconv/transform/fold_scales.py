@@ -160,7 +160,7 @@ def _scaled(graph: Graph, call: relax.Call, scale: np.ndarray) -> relax.Expr | N
     outputs, inputs = (weight.shape[layout.index(letter)] for letter in "OI")
     if scale.ndim:
         shape = [1] * weight.ndim
-        if op_name(call).endswith("_transpose"):
+        if str(op_name(call)).endswith("_transpose"):
             # The inputs of one group behind those of the other, each with the outputs of its group.
             groups = int(call.attrs.groups)
             of_inputs = np.repeat(scale.reshape(groups, outputs), inputs // groups, axis=0)
