@@ -3,8 +3,8 @@
 TVM makes a comparison and a choice of each, which x86 has as one instruction, NaN included, and
 AArch64 as two or three; a tanh has four of them, an exp two. A ReLU stays: it is compared with the
 zero in an instruction, where this one wants it in a register, which LLVM keeps through the loop of
-the products (DCGAN by the model of Cortex-A55: 104 Mcycles with, 100.5 without). They differ in what
-comes of NaN, and each side of a comparison with NaN has its own::
+the products (DCGAN by the model of Cortex-A55: 104 Mcycles with, 100.5 without). They differ in
+what comes of NaN, and each side of a comparison with NaN has its own::
 
     max(c, x)  NaN where x is NaN  => fmax          max(x, c)  c where x is NaN  => fmaxnm
 """
