@@ -41,6 +41,7 @@ from tvm_deconv.transform import (
     DropOuterTaps,
     FoldConstants,
     FoldExactly,
+    FoldScales,
     KeepBytes,
     KeepNaN,
     LowerBytePools,
@@ -151,6 +152,7 @@ def before_lowering() -> list[tvm.transform.Pass]:
         KeepNaN(),
         FoldExactly(),
         FoldConstants(),
+        FoldScales(),
         DropOuterTaps(),
         # Again, for weights that are constant only now: those of a weight norm.
         AddHeight(),

@@ -204,10 +204,13 @@ def _vector_unit(target: Target) -> _VectorUnit:
         if _has(target, unit.feature):
             return unit
     if _has(target, "neon"):
-        # The attribute feature.is_aarch64 misses the spelling arm64 of Apple and Android.
-        is_64_bit = str(target.attrs.get("mtriple", "")).startswith(("aarch64", "arm64"))
-        return _AARCH64_NEON if is_64_bit else _ARM32_NEON
+        return _AARCH64_NEON if is_aarch64(target) else _ARM32_NEON
     return _GENERIC
+
+
+def is_aarch64(target: Target) -> bool:
+    """The attribute feature.is_aarch64 misses the spelling arm64 of Apple and Android."""
+    return str(target.attrs.get("mtriple", "")).startswith(("aarch64", "arm64"))
 
 
 def _splits_vectors(target: Target) -> bool:

@@ -98,19 +98,22 @@ def _sigmoid(x: Expr) -> Expr:
 
 
 def _ratio(x: Expr, above: Sequence[float], below: Sequence[float], one_from: float) -> Expr:
-    """x P(x²) / Q(x²), which is odd and at most 1; 1 where float32 has no number between.
+    """x P(x²) / Q(x²), which is odd and at most 1.
 
-    Of a function whose values are 1 in float32 from ``one_from`` on.
+    At ``one_from`` the quotient is more than 1 by several units of the last place, and so it is 1
+    for what lies beyond, infinity included.
     """
 
     def either(x: Var) -> Expr:
         ratio = bind("s", x * x, lambda s: x * polynomial(s, above) / polynomial(s, below))
-        # With the constants first, as in ``_exp``.
-        inside = tirx.min(number(1.0), tirx.max(number(-1.0), ratio))
-        sign = tirx.Select(x < number(0.0), number(-1.0), number(1.0))
-        return tirx.Select(tirx.abs(x) >= number(one_from), sign, inside)
+        return _within(1.0, ratio)
 
-    return bind("t", x, either)
+    return bind("t", _within(one_from, x), either)
+
+
+def _within(bound: float, x: Expr) -> Expr:
+    """``x`` between -``bound`` and ``bound``. With the constants first, as in ``_exp``."""
+    return tirx.min(number(bound), tirx.max(number(-bound), x))
 
 
 # Fitted to the least largest error relative to the result, 2.3e-8, on |x| <= 9.1. No coefficient is
@@ -120,7 +123,7 @@ _TANH_BELOW = [7.70408803e-07, 0.00032729283, 0.0258474089, 0.467077941, 1.0]
 
 
 def _tanh(x: Expr) -> Expr:
-    return _ratio(x, _TANH_ABOVE, _TANH_BELOW, 9.1)
+    return _ratio(x, _TANH_ABOVE, _TANH_BELOW, 10.0)
 
 
 # The same on |x| <= 4: 2.5e-8.
@@ -129,7 +132,7 @@ _ERF_BELOW = [3.74203773e-05, 0.00118554104, 0.015206987, 0.115348712, 0.5048546
 
 
 def _erf(x: Expr) -> Expr:
-    return _ratio(x, _ERF_ABOVE, _ERF_BELOW, 4.0)
+    return _ratio(x, _ERF_ABOVE, _ERF_BELOW, 4.2)
 
 
 _SMALLEST_NORMAL = 2.0**-126

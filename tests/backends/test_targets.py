@@ -58,6 +58,10 @@ BAD = [
     ({"kind": "llvm", "colour": 1}, "Unknown config option 'colour'"),
     ({"kind": "llvm", "mcpu": "znver44"}, "mcpu 'znver44'.*did you mean znver4"),
     ({"kind": "llvm", "mtriple": "zz80-linux"}, "LLVM does not know mtriple 'zz80-linux'"),
+    (
+        {"kind": "llvm", "mtriple": "riscv64-linux-gnu", "mcpu": "sifive-x280"},
+        "no schedules for the vectors of RISC-V: leave them out",
+    ),
     ({"kind": "llvm", "num-cores": 0}, "num-cores must be at least 1, got 0"),
     ({"kind": "llvm", "num-cores": 1 << 40}, "num-cores must be at most 4096, got 1099511627776"),
     ({"kind": "llvm", "num-cores": -4}, "num-cores must be at least 1, got -4"),
@@ -80,6 +84,11 @@ def test_what_does_not_exist_is_refused_with_its_value(spec, reason, capfd):
     with pytest.raises(TargetError, match=reason):
         resolve_target(spec)
     assert capfd.readouterr().err == "", "one line for the user: LLVM must not print its own"
+
+
+def test_a_processor_of_risc_v_without_its_vectors_is_taken():
+    spec = {"kind": "llvm", "mtriple": "riscv64-linux-gnu", "mcpu": "sifive-x280", "mattr": ["-v"]}
+    assert resolve_target(spec).attrs["mcpu"] == "sifive-x280"
 
 
 def test_a_misspelt_processor_is_found_in_a_target_object_too():
@@ -109,7 +118,7 @@ def test_a_feature_that_llvm_would_ignore_is_refused(features, reason):
         ("x86_64-linux-gnu", ["+avx512f", "-avx2", "+soft-float"]),
         ("aarch64-linux-gnu", ["+neon", "+strict-align"]),
         ("armv7a-linux-gnueabihf", ["+neon", "+vfp4"]),
-        ("riscv64-linux-gnu", ["+v", "+zvl1024b"]),
+        ("riscv64-linux-gnu", ["+m", "+zba"]),
     ],
 )
 def test_features_that_no_processor_has_are_known_too(triple, features, capfd):

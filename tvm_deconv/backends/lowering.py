@@ -15,6 +15,7 @@ from tvm_deconv.schedules.tir.edit import blocks_allocate
 from tvm_deconv.schedules.tir.last_steps import OPT_LEVEL
 from tvm_deconv.schedules.tir.names import with_names_bound_once
 
+from .extremes import with_extremes
 from .registers import in_registers
 from .stacks import with_aligned_stacks
 from .trusted import unchecked
@@ -58,7 +59,8 @@ PIPELINE = "tvm_deconv"
 def _pipeline() -> tuple[tvm.transform.Pass, Any, Any]:
     """TVM's own, for each function less what finds nothing to do there, and checks that hold.
 
-    What the code generator would put back is in registers.
+    What the code generator would put back is in registers, and what it makes several instructions
+    of is one.
     """
     lower, finalize_host, finalize_device = tirx.get_tir_pipeline("s_tir")
 
@@ -75,7 +77,7 @@ def _pipeline() -> tuple[tvm.transform.Pass, Any, Any]:
 
     @tvm.transform.module_pass(opt_level=0, name="tvm_deconv.finalize")
     def finalized(mod: tvm.IRModule, _context: PassContext) -> tvm.IRModule:
-        return in_registers(finalize_host()(mod))
+        return in_registers(with_extremes(finalize_host()(mod)))
 
     return lowered, lambda: finalized, finalize_device
 

@@ -12,6 +12,7 @@ from tvm_deconv.transform.lower.shuffles import LowerShuffles
 from .check_sizes import CheckSizes
 from .decompose import DecomposePixelShuffle
 from .fold import FoldConstants, FoldExactly
+from .fold_scales import FoldScales
 from .keep_bytes import KeepBytes
 from .keep_nan import KeepNaN
 from .many_phases import PhasesToChannels
@@ -28,6 +29,7 @@ __all__ = [
     "DropOuterTaps",
     "FoldConstants",
     "FoldExactly",
+    "FoldScales",
     "KeepBytes",
     "KeepNaN",
     "LowerBytePools",

@@ -41,9 +41,9 @@ def aarch64(mcpu: str | None = None, cores: int | None = None) -> dict[str, Any]
 def completed(target: Target) -> Target:
     """A CPU's target with its float ABI where the triple promises one: itself if it has that.
 
-    Raises TargetError for a triple, a processor or a feature that LLVM does not know, and for no
-    cores. LLVM alone would compile for a generic processor where ``mcpu`` is misspelt, without a
-    feature that is, and crash where ``mtriple`` is.
+    Raises TargetError for a triple, a processor or a feature that LLVM does not know, for the
+    vectors of RISC-V, and for no cores. LLVM alone would compile for a generic processor where
+    ``mcpu`` is misspelt, without a feature that is, and crash where ``mtriple`` is.
     """
     if str(target.attrs.get("mtriple", "")).endswith("eabihf") and (
         "mfloat-abi" not in target.attrs
@@ -83,6 +83,9 @@ def _check(target: Target) -> None:
         raise TargetError(f"LLVM does not know mcpu {str(name)!r} of {triple}: {hint}")
     for feature in target.attrs.get("mattr", ()):
         _check_feature(str(feature), triple)
+    if triple.startswith("riscv") and llvm.has_feature(target, "v"):
+        # TVM makes vectors of no fixed length of some loops, and then cannot store what has one.
+        raise TargetError('no schedules for the vectors of RISC-V: leave them out, "mattr": ["-v"]')
     cores = target.attrs.get("num-cores")
     if cores is None:
         return
