@@ -14,6 +14,7 @@ from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
 from tvm_deconv.schedules.tir.identities import with_true_identities
 from tvm_deconv.schedules.tir.last_steps import for_llvm
+from tvm_deconv.schedules.tir.names import with_names_bound_once, with_own_names
 from tvm_deconv.schedules.tir.nan_maxima import with_nan_kept
 from tvm_deconv.schedules.tir.own_sizes import with_own_sizes
 from tvm_deconv.schedules.tir.periods import with_whole_periods
@@ -114,17 +115,20 @@ def with_its_stages(func: tirx.PrimFunc) -> tuple[tirx.PrimFunc, list[Stage]] | 
     """
     if is_written_out(func):
         return None
-    func, is_changed = with_own_sizes(func), True
-    while is_changed:
-        # Two readers of a value may have become one, which reads it twice: x * sigmoid(x).
+    func = with_own_sizes(func)
+    while True:
         schedule = s_tir.Schedule(bind_repeated_reads(func))
         blocks = normalize_prim_func(schedule)
         if blocks is None:
             return None
         is_changed = len(inline_producers(schedule, blocks)) < len(blocks)
         func = schedule.mod["main"]
-    stages = stages_of(func)
-    return None if stages is None else (func, stages)
+        stages = stages_of(func)
+        if stages is None or not is_changed:
+            return None if stages is None else (func, stages)
+        # Two readers of a value may have become one, which reads it twice: x * sigmoid(x). Names
+        # that a value binds were copied with it.
+        func = with_own_names(with_names_bound_once(func))
 
 
 def finished(func: tirx.PrimFunc, machine: CpuMachine) -> tirx.PrimFunc:

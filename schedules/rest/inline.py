@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import tvm
 import tvm_ffi
 from tvm import s_tir, tirx
@@ -19,9 +21,11 @@ def inline_producers(schedule: s_tir.Schedule, blocks: list[SBlockInfo]) -> list
 
     Kept are: outputs; blocks with several consumers that are not cheap to repeat; what a reduction
     reads through a condition (the padding of a convolution), which would be evaluated again for
-    every tap; and what would make an expression too large.
+    every tap; what another block writes, too, as a loop does that was written out; and what would
+    make an expression too large.
     """
     kept = []
+    writers = _writers(schedule.mod["main"])
     sizes: dict[Var, int] = {}
     outputs = {schedule.get(block).name_hint for block in _outputs(schedule)}
     for info in blocks:
@@ -40,6 +44,9 @@ def inline_producers(schedule: s_tir.Schedule, blocks: list[SBlockInfo]) -> list
             kept.append(info)
             continue
         written = block.writes[0].source
+        if writers[written] > 1:
+            kept.append(info)
+            continue
         sizes[written] = _size(block, sizes)
         if any(_size(consumer, sizes) > LARGEST for consumer in consumers):
             del sizes[written]
@@ -51,6 +58,20 @@ def inline_producers(schedule: s_tir.Schedule, blocks: list[SBlockInfo]) -> list
             del sizes[written]
             kept.append(info)
     return kept
+
+
+def _writers(func: tirx.PrimFunc) -> Counter[Var]:
+    """How many blocks store to each tensor, said among their writes or not."""
+    found: Counter[Var] = Counter()
+
+    def note(block: s_tir.SBlock) -> None:
+        stored: set[Var] = set()
+        tvm_ffi.structural_walk(block.body, (tirx.BufferStore, lambda s: stored.add(s.buffer)))
+        found.update(stored)
+
+    # The function's own block holds all others.
+    tvm_ffi.structural_walk(func.body.block.body, (s_tir.SBlock, note))
+    return found
 
 
 def _size(block: s_tir.SBlock, sizes: dict[Var, int]) -> int:
