@@ -62,7 +62,7 @@ def benchmark() -> Canvas:
     canvas.text(
         _MARGIN,
         46,
-        "Intel Xeon (AVX-512), 2 threads, float32, batch 1, 2026-11-30; nothing is tuned",
+        "AMD EPYC (Zen 5), 2 threads, float32, batch 1, 2026-11-30; nothing is tuned",
         kind="muted",
         size=12,
     )
