@@ -25,7 +25,7 @@ HOMES = {
 EXTRA = "tuning_logs/abacus-1-thread/tvm-0.1"
 RELAY_EXTRA = "tuning_logs/abacus-1-thread/relay-0.1/records.jsonl"
 # Of the backends.
-FOR_LINKERS = ("launch.c", "packing.ld")
+FOR_LINKERS = ("launch.c", "packing.ld", "weights.c")
 LOG_FILES = {"device.json", "workloads.json", "records.json", "trials.jsonl"}
 
 
