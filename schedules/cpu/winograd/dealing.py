@@ -21,17 +21,20 @@ from .tile import LINE
 # Lanes of AVX-512, which loads those under a mask at no cost.
 _MASKED_LANES = 16
 
-# What stands at sample j of row i of slice k: a vector from there on, or that sample.
-Load = Callable[[Any, Any, Any], Any]
+# What stands at sample j of row i: a vector from there on, or that sample.
+Load = Callable[[Any, Any], Any]
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Of an input channel: one of those of tile ``deep`` along the depth, or one of its points."""
+    """Of an input channel: one of those of tile ``deep`` along the depth, or one of its points.
+
+    A picture is one; where the depth is not transformed, a tile has one.
+    """
 
     channel: Any
     deep: Any
-    k: Any
+    k: Any = 0
 
 
 def are_copied(strip: Strip) -> bool:
@@ -57,34 +60,33 @@ def reading(
 ) -> tirx.Stmt:
     """use(vector, element), which read ``count`` samples from ``start`` on of a strip's ``rows``.
 
-    Of the first to the last of ``rows``, in all slices of a tile along the depth. Where all of
-    these lie inside the input, they are read there; where rows are copied, if all of the strip do.
+    Of the first to the last of ``rows``. Where all of these lie inside the input, they are read
+    there; where rows are copied, if all of the strip do.
     """
-    h = strip.layout.h
     n, _, _, _, g, _ = strip.place
     first, width = first_column(strip), strip.x.shape[3]
 
-    def of_copy(k: Any, i: Any, j: Any) -> Any:
-        return strip.load(strip.rows, [k * h.inputs + i, j])
+    def of_copy(i: Any, j: Any) -> Any:
+        return strip.load(strip.rows, [i, j])
 
-    def element_of_copy(k: Any, i: Any, j: Any) -> Any:
-        return tirx.BufferLoad(strip.rows, [k * h.inputs + i, j])
+    def element_of_copy(i: Any, j: Any) -> Any:
+        return tirx.BufferLoad(strip.rows, [i, j])
 
     def place(row: Any, j: Any) -> list[Any]:
         return [n, g * strip.conv.group_inputs + at.channel, row, first + j]
 
-    def of_input(k: Any, i: Any, j: Any) -> Any:
-        return vector_of_input(strip, at, k, i, j)
+    def of_input(i: Any, j: Any) -> Any:
+        return vector_of_input(strip, at, i, j)
 
-    def masked(k: Any, i: Any, j: Any) -> Any:
-        return under_mask(strip, at, k, i, j)
+    def masked(i: Any, j: Any) -> Any:
+        return under_mask(strip, at, i, j)
 
-    def element_of_input(k: Any, i: Any, j: Any) -> Any:
-        return _as_sums(tirx.BufferLoad(strip.x, place(row_at(strip, at, k, i)[0], j)))
+    def element_of_input(i: Any, j: Any) -> Any:
+        return _as_sums(tirx.BufferLoad(strip.x, place(row_at(strip, at, i)[0], j)))
 
-    def element_if_inside(k: Any, i: Any, j: Any) -> Any:
-        there = [*row_at(strip, at, k, i)[1], first + j >= 0, first + j < width]
-        value = element_of_input(k, i, j)
+    def element_if_inside(i: Any, j: Any) -> Any:
+        there = [*row_at(strip, at, i)[1], first + j >= 0, first + j < width]
+        value = element_of_input(i, j)
         return tirx.if_then_else(tirx.all(*there), value, tirx.const(0, ACCUMULATE_DTYPE))
 
     if not strip.reads_input:
@@ -96,17 +98,17 @@ def reading(
     return tirx.IfThenElse(inside, use(of_input, element_of_input), use(*at_border))
 
 
-def vector_of_input(strip: Strip, at: Slice, k: Any, i: Any, j: Any) -> Any:
-    """Samples from j on of row i of slice k, all of which lie inside the input."""
+def vector_of_input(strip: Strip, at: Slice, i: Any, j: Any) -> Any:
+    """Samples from j on of row i, all of which lie inside the input."""
     channel = strip.place[4] * strip.conv.group_inputs + at.channel
-    place = [strip.place[0], channel, row_at(strip, at, k, i)[0], first_column(strip) + j]
+    place = [strip.place[0], channel, row_at(strip, at, i)[0], first_column(strip) + j]
     return _as_sums(strip.load(strip.x, place), strip.lanes)
 
 
-def under_mask(strip: Strip, at: Slice, k: Any, i: Any, j: Any, *, is_there: bool = False) -> Any:
+def under_mask(strip: Strip, at: Slice, i: Any, j: Any, *, is_there: bool = False) -> Any:
     """The same where some may not, which are 0; the row may be known to be there."""
     lanes = strip.lanes
-    row, there = row_at(strip, at, k, i)
+    row, there = row_at(strip, at, i)
     column, width = first_column(strip) + j, strip.x.shape[3]
     channel = strip.place[4] * strip.conv.group_inputs + at.channel
     end = width - column
@@ -131,7 +133,7 @@ def _as_sums(value: Any, lanes: int = 1) -> Any:
 
 
 def copy_row(strip: Strip, at: Slice, i: Any) -> tirx.Stmt:
-    """rows[k, i] = zeros, x, zeros; but not what is read right from x."""
+    """rows[i] = zeros, x, zeros; but not what is read right from x."""
     layout, together = strip.layout, strip.layout.read_together
 
     def read(before: Any, after: Any) -> tuple[Any, Any]:
@@ -139,8 +141,7 @@ def copy_row(strip: Strip, at: Slice, i: Any) -> tirx.Stmt:
         of_all = tirx.Select(tirx.all(*_all_rows(strip, at)), whole, after)
         return of_all, after // together * together
 
-    place = at.k * layout.h.inputs + i
-    return copied_row(strip, at, i, place, layout.row_inputs, read)
+    return copied_row(strip, at, i, i, layout.row_inputs, read)
 
 
 def copied_row(
@@ -157,7 +158,7 @@ def copied_row(
     another.
     """
     n, sy, sx, f, g, _ = strip.place
-    _, there = row_at(strip, at, at.k, i)
+    _, there = row_at(strip, at, i)
     first, width = first_column(strip), strip.x.shape[3]
     count = edit.const_like(first, samples)
     before, after = edit.border_of(first, count, width)
@@ -219,14 +220,14 @@ def fetched(strip: Strip, at: Slice, i: Any, lines: int, *conditions: Any) -> ti
     no harm."""
     line = strip.loop("line", lines)
     fetch = fetch_sample(strip, at, i, line.loop_var * line_values(strip))
-    there = row_at(strip, at, at.k, i)[1]
+    there = row_at(strip, at, i)[1]
     return tirx.IfThenElse(tirx.all(*conditions, *there), edit.rebuild([line], fetch), None)
 
 
 def fetch_sample(strip: Strip, at: Slice, i: Any, j: Any) -> tirx.Stmt:
     """Prefetch the line of sample ``j`` of row ``i`` of the next channel."""
     n, _, _, _, g, _ = strip.place
-    y, _ = row_at(strip, at, at.k, i)
+    y, _ = row_at(strip, at, i)
     channel = g * strip.conv.group_inputs + at.channel + 1
     return edit.prefetch(tirx.BufferLoad(strip.x, [n, channel, y, first_column(strip) + j]))
 
@@ -236,17 +237,16 @@ def line_values(strip: Strip) -> int:
     return LINE * 4 // (strip.x.dtype.bits // 8)
 
 
-def row_at(strip: Strip, at: Slice, k: Any, i: Any) -> tuple[Any, list[Any]]:
-    """Row of the input that row ``i`` of slice ``k`` is, and what holds if there is one."""
+def row_at(strip: Strip, at: Slice, i: Any) -> tuple[Any, list[Any]]:
+    """Row of the input that row ``i`` of a slice is, and what holds if there is one."""
     _, sy, _, f, _, _ = strip.place
-    return strip.places.read(sy, f, at.deep * strip.layout.d.unit + k, i)
+    return strip.places.read(sy, f, at.deep * strip.layout.d.unit + at.k, i)
 
 
 def _all_rows(strip: Strip, at: Slice, rows: tuple[Any, Any] | None = None) -> list[Any]:
-    """What holds if there are these rows, or all, in all slices of a tile along the depth."""
-    first, last = rows or (0, strip.layout.h.inputs - 1)
-    ends = ((0, first), (strip.layout.d.points - 1, last))
-    return [condition for k, i in ends for condition in row_at(strip, at, k, i)[1]]
+    """What holds if there are these rows, or all of the strip."""
+    ends = rows or (0, strip.layout.h.inputs - 1)
+    return [condition for i in ends for condition in row_at(strip, at, i)[1]]
 
 
 def first_column(strip: Strip) -> Any:

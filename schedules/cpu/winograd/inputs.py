@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from tvm import tirx
@@ -40,24 +40,21 @@ def read_inputs(strip: Strip) -> tirx.Stmt:
     if d.points > 1:
         return read_volumes(strip)
     channel, deep = strip.loop("ic", layout.group_inputs), strip.loop("tz", d.positions)
-    point, ty = strip.loop("k", d.points), strip.loop("ty", h.positions)
-    at = Slice(channel.loop_var, deep.loop_var, point.loop_var)
+    at, ty = Slice(channel.loop_var, deep.loop_var), strip.loop("ty", h.positions)
     tiles = _Tiles(at, ty.loop_var)
     passes = [_copy_rows(strip, at)] if are_copied(strip) else []
     of_tiles = [_transform_columns(strip, tiles)] if h.points > 1 else []
     of_tiles.append(_rows_in_turn(strip, tiles))
-    passes.append(edit.rebuild([point, ty], edit.sequence(of_tiles)))
+    passes.append(edit.rebuild([ty], edit.sequence(of_tiles)))
     nest = edit.rebuild([channel, deep], edit.sequence(passes))
     dealt = [] if layout.deals_in_registers else strip.clear_dealt(strip.dealt)
     return edit.sequence([*dealt, *strip.clear_reach(), nest])
 
 
 def _copy_rows(strip: Strip, at: Slice) -> tirx.Stmt:
-    """Of all slices of a tile along the depth, and all rows of the strip."""
-    layout = strip.layout
-    k, row = strip.loop("k", layout.d.points), layout.h.inputs
-    row = strip.loop("i", of_any_length(row, strip.x.shape))
-    return edit.rebuild([k, row], copy_row(strip, replace(at, k=k.loop_var), row.loop_var))
+    """All rows of the strip."""
+    row = strip.loop("i", of_any_length(strip.layout.h.inputs, strip.x.shape))
+    return edit.rebuild([row], copy_row(strip, at, row.loop_var))
 
 
 def _rows_in_turn(strip: Strip, tiles: _Tiles) -> tirx.Stmt:
@@ -98,7 +95,7 @@ def _transform_columns(strip: Strip, tiles: _Tiles) -> tirx.Stmt:
 
     def of_samples(load: Load, _: Load) -> tirx.Stmt:
         code = StraightLine()
-        values = [code.name(load(tiles.at.k, row, start)) for row in rows]
+        values = [code.name(load(row, start)) for row in rows]
         for u, value in enumerate(transformed(code, h.filter, values)):
             place = [residue.loop_var * h.points + u, start]
             code.statements.append(strip.put(strip.columns, place, value))
@@ -124,7 +121,7 @@ def _reading_row(
     i = tiles.ty * h.unit + unit
 
     def of_row(vector: Load, element: Load) -> tirx.Stmt:
-        return use(lambda j: vector(tiles.at.k, i, j), lambda j: element(tiles.at.k, i, j))
+        return use(lambda j: vector(i, j), lambda j: element(i, j))
 
     return reading(strip, tiles.at, (i, i), start, count, of_row)
 

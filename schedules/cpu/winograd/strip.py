@@ -59,7 +59,7 @@ class Strip:
         # Phases that start later read on into the next tile.
         beyond = lanes if max(w.shifts) else 0
         line = w.unit * w.axis.stride * lanes
-        self.rows = self.memory("rows", d.points * h.inputs, layout.row_inputs)
+        self.rows = self.memory("rows", h.inputs, layout.row_inputs)
         units = h.step * h.points
         self.columns = self.memory("columns", units, layout.row_inputs)
         if d.points > 1:

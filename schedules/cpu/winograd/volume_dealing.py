@@ -103,17 +103,17 @@ def spread_row(strip: Strip, at: Slice, i: Any, place: Any) -> tirx.Stmt:
         return strip.load(strip.rows, [_copy(strip, place, group), j])
 
     def of_input(group: int, j: Any) -> Any:
-        return vector_of_input(strip, at, at.k, rows[group], j)
+        return vector_of_input(strip, at, rows[group], j)
 
     def of_known_row(group: int, j: Any) -> Any:
-        return under_mask(strip, at, at.k, rows[group], j, is_there=True)
+        return under_mask(strip, at, rows[group], j, is_there=True)
 
     def masked(group: int, j: Any) -> Any:
-        return under_mask(strip, at, at.k, rows[group], j)
+        return under_mask(strip, at, rows[group], j)
 
     if not strip.reads_input:
         return edit.rebuild([chunk], dealt(of_copy))
-    inside = [condition for row in rows for condition in row_at(strip, at, at.k, row)[1]]
+    inside = [condition for row in rows for condition in row_at(strip, at, row)[1]]
     column, width = first_column(strip), strip.x.shape[3]
     known = (
         layout.chunks == 1 and isinstance(column, tirx.IntImm) and isinstance(width, tirx.IntImm)
