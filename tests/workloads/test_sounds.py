@@ -6,13 +6,12 @@ from dataclasses import replace
 from functools import partial
 from math import prod
 
-import numpy as np
-import onnx
-import onnxruntime
 import pytest
-import tvm
-from quick_network import compiled
-from workload_helpers import by_name
+from workload_helpers import (
+    by_name,
+    check_against_onnx_runtime,
+    check_all_convolutions_are_ours,
+)
 
 import tvm_deconv
 from tvm_deconv.model.network import read_network
@@ -37,24 +36,14 @@ def thin(workload):
 
 @by_name(SOUNDS)
 def test_a_sound_compiles_to_what_onnx_runtime_computes(workload):
-    workload = thin(workload)
-    model = workload.model()
-    onnx.checker.check_model(model, full_check=True)
-    x = np.random.default_rng(1).random(workload.input_shape, np.float32) - np.float32(0.3)
-    expected = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
-    assert 0.01 < expected.std() < 10
-    got = compiled(model, threads=1)(tvm.runtime.tensor(x)).numpy()
-    scale = np.abs(expected).max()
-    np.testing.assert_allclose(got / scale, expected / scale, rtol=0, atol=2e-5)
+    check_against_onnx_runtime(thin(workload).model())
 
 
 @by_name(SOUNDS)
 def test_every_convolution_of_a_sound_is_ours_and_the_time_model_counts_it(workload):
     workload = thin(workload)
     model = workload.model()
-    report = tvm_deconv.explain(model, log=None)
-    assert report.kernels and all(kernel.variant for kernel in report.kernels), str(report)
-    assert not report.refused
+    check_all_convolutions_are_ours(model)
     found = read_network(model)
     counted = sum(step.multiply_adds for step in found.steps(rewritten=False))
     # A strided deconvolution also multiplies what its padding crops.

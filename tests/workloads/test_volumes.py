@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
-import onnx
-import onnxruntime
-import tvm
-from quick_network import compiled
-from workload_helpers import by_name
+from workload_helpers import (
+    by_name,
+    check_against_onnx_runtime,
+    check_all_convolutions_are_ours,
+)
 
-import tvm_deconv
 from tvm_deconv.model.network import read_network
 from tvm_deconv.workloads import find
 
@@ -31,28 +29,14 @@ def thin(workload):
 
 @by_name(VOLUMES)
 def test_a_network_over_volumes_compiles_to_what_onnx_runtime_computes(workload):
-    model = thin(workload).model()
-    onnx.checker.check_model(model, full_check=True)
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    rng = np.random.default_rng(1)
-    feed = {
-        each.name: rng.random(each.shape, np.float32) - np.float32(0.3)
-        for each in session.get_inputs()
-    }
-    (expected,) = session.run(None, feed)
-    assert 0.01 < expected.std() < 10
-    got = compiled(model, threads=1)(*map(tvm.runtime.tensor, feed.values())).numpy()
-    scale = np.abs(expected).max()
-    np.testing.assert_allclose(got / scale, expected / scale, rtol=0, atol=2e-5)
+    check_against_onnx_runtime(thin(workload).model())
 
 
 @by_name(VOLUMES)
 def test_every_convolution_over_volumes_is_ours_and_the_time_model_counts_it(workload):
     workload = thin(workload)
     model = workload.model()
-    report = tvm_deconv.explain(model, log=None)
-    assert report.kernels and all(kernel.variant for kernel in report.kernels), str(report)
-    assert not report.refused
+    check_all_convolutions_are_ours(model)
     counted = sum(step.multiply_adds for step in read_network(model).steps(rewritten=False))
     assert counted >= workload.multiply_adds
 
