@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +57,25 @@ def test_a_full_disk_is_one_line_whatever_writes(number, tmp_path):
 def test_another_error_of_the_system_is_not_taken_for_a_full_disk(tmp_path):
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "out"):
         (tmp_path / "missing").read_bytes()
+
+
+@pytest.mark.parametrize("interrupted", ["mkdir", "rmtree"])
+def test_a_signal_while_its_folder_is_made_or_removed_leaves_nothing(
+    interrupted, monkeypatch, tmp_path
+):
+    owner = Path if interrupted == "mkdir" else shutil
+    original = getattr(owner, interrupted)
+
+    signals = [KeyboardInterrupt]
+
+    def interrupting(*arguments, **keywords):
+        if interrupted == "mkdir" or not signals:
+            original(*arguments, **keywords)
+        if signals:
+            raise signals.pop()
+
+    monkeypatch.setattr(owner, interrupted, interrupting)
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "library.so") as unfinished:
+        unfinished.write_bytes(b"half")
+
+    assert not [path for path in tmp_path.iterdir() if path.name != "library.so"]

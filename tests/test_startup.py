@@ -7,9 +7,12 @@ import sys
 import time
 
 import pytest
+import tvm
 from paths import ROOT
 
 from tvm_deconv import __main__, cli
+from tvm_deconv.compiler import one_error
+from tvm_deconv.interrupts import Terminated
 
 CODE = """
 import sys
@@ -76,6 +79,16 @@ def test_an_interrupt_while_the_command_is_imported_is_one_line(monkeypatch, cap
     assert __main__.main() == 130
 
     assert capsys.readouterr() == ("", "tvm-deconv: interrupted\n")
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, Terminated])
+def test_a_signal_while_tvm_runs_a_pass_of_ours_is_not_taken_for_an_error_of_the_model(kind):
+    @tvm.transform.module_pass(opt_level=0)
+    def interrupted(_mod, _context):
+        raise kind
+
+    with pytest.raises(kind), one_error():
+        interrupted(tvm.IRModule())
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

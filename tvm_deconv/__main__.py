@@ -1,35 +1,35 @@
 """The command ``tvm-deconv``, also as ``python -m tvm_deconv``."""
 
-import signal
 import sys
-from typing import Any
+from tempfile import gettempdir
 
+from tvm_deconv.interrupts import Terminated, raise_when_terminated
 from tvm_deconv.startup import collect_seldom, without_torch
 
-# 128 and the number of SIGTERM, as a shell says it.
-_TERMINATED = 143
+# 128 and the number of the signal, as a shell says it.
+_INTERRUPTED, _TERMINATED = 130, 143
 
 
 def main() -> int:
     """Run the command; its exit status."""
-    # As with Ctrl-C, files that are half written go.
-    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        return _status()
+    except KeyboardInterrupt as error:
+        print("tvm-deconv: interrupted", file=sys.stderr)
+        return _TERMINATED if isinstance(error, Terminated) else _INTERRUPTED
+
+
+def _status() -> int:
+    # Now, since it tries a file out, which would stay if a signal came between.
+    gettempdir()
+    raise_when_terminated()
     collect_seldom()
     # Of all that it reads, PyTorch has to load its own files only.
     if not any(argument.endswith(".pt2") for argument in sys.argv[1:]):
         without_torch()
-    try:
-        from tvm_deconv.cli import main
-    except KeyboardInterrupt:
-        # As ``cli.main`` says it later on.
-        print("tvm-deconv: interrupted", file=sys.stderr)
-        return 130
+    from tvm_deconv.cli import main
 
     return main()
-
-
-def _terminated(_number: int, _frame: Any) -> None:
-    raise SystemExit(_TERMINATED)
 
 
 if __name__ == "__main__":

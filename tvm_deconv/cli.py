@@ -21,7 +21,6 @@ from tvm_deconv.commands.quiet import quiet
 from tvm_deconv.commands.tune import add_tune
 from tvm_deconv.errors import TvmDeconvError
 
-_INTERRUPTED = 130
 _BROKEN_PIPE = 141
 # Options whose values may begin with a minus sign.
 _SIGNED = ("--range", "--result-range", "--mean", "--scale")
@@ -44,9 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read the output has seen enough; nothing more may be written to it at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
-    except KeyboardInterrupt:
-        print("tvm-deconv: interrupted", file=sys.stderr)
-        return _INTERRUPTED
 
 
 def joined(arguments: Sequence[str]) -> list[str]:

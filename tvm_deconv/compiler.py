@@ -20,6 +20,7 @@ from tvm_deconv.backends.passes import passes_after_fusion
 from tvm_deconv.built import Built, built
 from tvm_deconv.errors import ModelError, PixelsError, TvmDeconvError
 from tvm_deconv.importer import Model, Shapes, load, load_with_pixels
+from tvm_deconv.interrupts import let_pass_through_tvm
 from tvm_deconv.layer_names import NameLayers
 from tvm_deconv.logs.apply import apply_ops
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
@@ -61,6 +62,8 @@ from tvm_deconv.transform.lower.explained import explain_kernels
 from tvm_deconv.transform.normalisations import MergeNormalisations
 from tvm_deconv.transform.receptive_field import receptive_field
 from tvm_deconv.transform.transposed_products import ReadTransposed
+
+let_pass_through_tvm()
 
 
 def pipeline(

@@ -6,9 +6,11 @@ import errno
 import json
 import math
 import os
+import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,25 @@ from tvm_deconv.errors import OutputError
 
 # What a device says that takes no more, to whatever writes to it.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+
+@contextmanager
+def temporary_folder(
+    parent: str | os.PathLike | None = None, *, hidden: bool = False
+) -> Iterator[Path]:
+    """A new folder in ``parent`` (by default where the system keeps such), gone behind the block.
+
+    Also where a signal raises while the folder is made or removed, which ``tempfile`` leaves.
+    Raises OSError if it cannot be made.
+    """
+    name = f"{'.' * hidden}tvm-deconv-{secrets.token_hex(8)}"
+    folder = Path(parent or tempfile.gettempdir(), name)
+    with ExitStack() as stack:
+        # The second removes what the first leaves when it is interrupted.
+        for _ in range(2):
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        yield folder
 
 
 @contextmanager
@@ -32,12 +53,12 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         raise OutputError(f"cannot write {final}: it is a folder")
     if final.exists() and not final.is_file():
         raise OutputError(f"cannot write {final}: it is not a regular file, give a new name")
-    try:
-        folder = tempfile.TemporaryDirectory(dir=final.parent, prefix=".tvm-deconv-")
-    except OSError as error:
-        raise OutputError(f"cannot write {final}: {final.parent}: {error.strerror}") from error
-    with folder as name:
-        unfinished = Path(name) / final.name
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(temporary_folder(final.parent, hidden=True))
+        except OSError as error:
+            raise OutputError(f"cannot write {final}: {final.parent}: {error.strerror}") from error
+        unfinished = folder / final.name
         try:
             yield unfinished
         except OSError as error:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import tvm
 
@@ -15,7 +14,7 @@ from tvm_deconv.backends.linking import linker
 from tvm_deconv.built import Built
 from tvm_deconv.compiler import build, for_threads, pipeline_of
 from tvm_deconv.errors import ImageError
-from tvm_deconv.files import replacing
+from tvm_deconv.files import replacing, temporary_folder
 from tvm_deconv.importer import Model, Shapes
 from tvm_deconv.logs.find import AUTO as AUTO_LOG
 from tvm_deconv.logs.find import LogSpec
@@ -75,13 +74,13 @@ def compile_library(
     )
     passes = pipeline_of(resolved, options)
     command = linker(resolved)
-    with replacing(output) as unfinished, TemporaryDirectory() as folder:
+    with replacing(output) as unfinished, temporary_folder() as folder:
         built = build(model, shapes, resolved, passes, pixels)
         if is_cpu(resolved):
-            built = built.with_objects(Path(folder))
+            built = built.with_objects(folder)
         if _lacks_range(built.description):
             if is_this_machine(resolved):
-                built = _with_guess(built, Path(folder), command, report)
+                built = _with_guess(built, folder, command, report)
             else:
                 # One for a GPU, too: it cannot be known whether there is one like it here.
                 report(f"{output} is not for this processor: the range of its pixels {_LEFT}")

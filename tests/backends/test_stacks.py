@@ -27,9 +27,7 @@ def assembly_of(mcpu, tile, height):
     return compile_here(func, target).mod.inspect_source("asm")
 
 
-@pytest.mark.parametrize(
-    ("mcpu", "register"), [("cascadelake", "zmm"), ("haswell", "ymm")]
-)
+@pytest.mark.parametrize(("mcpu", "register"), [("cascadelake", "zmm"), ("haswell", "ymm")])
 @pytest.mark.parametrize("height", [4, 8], ids=["one strip", "strips of threads"])
 def test_vectors_on_the_stack_are_aligned(mcpu, register, height):
     """Of more sums than there are registers, without loops in parallel and in one of them."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tvm_deconv.errors import BenchError, PeerError
-from tvm_deconv.files import replacing, write_json
+from tvm_deconv.files import replacing, temporary_folder, write_json
 from tvm_deconv.measure.facts import facts
 from tvm_deconv.measure.reference import TOLERANCE
 from tvm_deconv.quantization.required import require_onnx_runtime
@@ -101,7 +100,7 @@ def run(
     }
     # What OpenMP reads, and what TVM's own processes for tuning read.
     env = {"OMP_NUM_THREADS": str(threads), "TVM_NUM_THREADS": str(threads)}
-    with tempfile.TemporaryDirectory(prefix="tvm-deconv-bench-") as folder:
+    with temporary_folder() as folder:
         try:
             with Field(contestants, env) as field:
                 for number, workload in enumerate(chosen, 1):
@@ -110,7 +109,7 @@ def run(
                         workload,
                         field,
                         threads,
-                        Path(folder),
+                        folder,
                         limit_s=limit_s,
                         dtype=dtype,
                         beside=busy,

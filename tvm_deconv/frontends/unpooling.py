@@ -41,6 +41,7 @@ def places_of_maxima(
     maximum is in ``y``, and of ``sizes``. A maximum is a value of its window: one minimum over the
     places of all that are equal finds the first, by a comparison and a choice for each tap.
     """
+
     def first(x: te.Tensor, y: te.Tensor) -> te.Tensor:
         return _first(x, y, windows)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import tvm
 from tvm import relax, tirx
 from tvm.s_tir.meta_schedule.database import JSONDatabase
 from tvm.target import Target
 
 from tvm_deconv.errors import LogError, first_line
+from tvm_deconv.files import temporary_folder
 from tvm_deconv.schedules.cpu.machine import cpu_machine, is_cpu
 from tvm_deconv.schedules.rest.default import is_scheduled
 from tvm_deconv.schedules.tir.nan_maxima import with_nan_kept
@@ -66,12 +64,12 @@ def _whole(log: LogFolder) -> JSONDatabase:
 
     Raises LogError for one that TVM cannot read.
     """
-    with tempfile.TemporaryDirectory(prefix="tvm-deconv-") as folder:
+    with temporary_folder() as folder:
         # Records first: whatever is appended meanwhile, the workloads are all there.
         for name in (RECORDS, WORKLOADS):
             lines = read_lines(log.path / name).texts
-            (Path(folder) / name).write_bytes(b"".join(line + b"\n" for line in lines))
-        workloads, records = (str(Path(folder) / name) for name in (WORKLOADS, RECORDS))
+            (folder / name).write_bytes(b"".join(line + b"\n" for line in lines))
+        workloads, records = (str(folder / name) for name in (WORKLOADS, RECORDS))
         try:
             return JSONDatabase(workloads, records, allow_missing=False)
         except (ValueError, RuntimeError) as error:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -18,6 +16,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from tvm_deconv.checking.draws import draw
 from tvm_deconv.checking.onnx_session import session_of
 from tvm_deconv.errors import QuantizationError, TvmDeconvError, first_line
+from tvm_deconv.files import temporary_folder
 from tvm_deconv.frontends.onnx.nodes import opset_of
 from tvm_deconv.workloads.selection import inputs_of
 
@@ -44,8 +43,8 @@ def quantized(model: onnx.ModelProto, name: str, feeds: Iterable[Feeds]) -> onnx
     old = opset < _PER_CHANNEL
     advice = f"; it is of opset {opset}: export it with {_PER_CHANNEL} or newer" if old else ""
     given = iter(feeds)
-    with TemporaryDirectory() as folder, _silence():
-        source, prepared, result = (Path(folder) / f"{step}.onnx" for step in ("1", "2", "3"))
+    with temporary_folder() as folder, _silence():
+        source, prepared, result = (folder / f"{step}.onnx" for step in ("1", "2", "3"))
         try:
             onnx.save(_with_constants(model), source)
             # Its symbolic inference of shapes takes a package that the rest does without.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from tvm_deconv.backends import backend_of
 from tvm_deconv.backends.facts import DeviceFacts
 from tvm_deconv.compiler import for_threads
 from tvm_deconv.errors import TuningError
+from tvm_deconv.files import temporary_folder
 from tvm_deconv.importer import Shapes
 from tvm_deconv.logs.folder import LogFolder
 from tvm_deconv.logs.header import Header, device_name
@@ -126,7 +126,7 @@ def tune(
             reach = stack.enter_context(local_device(used or available_processors()))
         else:
             reach.check()
-        cases = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tvm-deconv-")))
+        cases = stack.enter_context(temporary_folder())
         interrupt = stack.enter_context(Interrupt(report))
         # It starts a process to try itself out.
         with uninterrupted():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 import textwrap
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -15,6 +13,7 @@ from tvm.target import Target
 from tvm_deconv.backends import backend_of
 from tvm_deconv.backends.linking import compiled, link, linker
 from tvm_deconv.errors import DeviceError
+from tvm_deconv.files import temporary_folder
 from tvm_deconv.measure.cpu_probes import integer_multiply_adds
 from tvm_deconv.measure.probe import Probe
 from tvm_deconv.schedules.cpu.integer.variant import integer_variant
@@ -50,8 +49,8 @@ def run_alone(probe: Probe, target: Target, runner: Any) -> list[float] | None:
     Nothing is compared. None if it was interrupted; raises DeviceError as ``device_peak`` does.
     """
     backend = backend_of(target)
-    with tempfile.TemporaryDirectory(prefix="tvm-deconv-") as folder:
-        path = Path(folder) / "kernel.so"
+    with temporary_folder() as folder:
+        path = folder / "kernel.so"
         link(compiled(probe.func, target), path, linker(target), target)
         arguments = [TensorInfo(probe.dtype, shape) for shape in probe.shapes]
         (future,) = runner.run([RunnerInput(str(path), backend.device_kind, arguments)])

@@ -7,10 +7,10 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+
+from tvm_deconv.files import temporary_folder
 
 from . import nvrtc
 
@@ -75,13 +75,13 @@ def _toolkit() -> list[Compiler]:
 
 
 def _run_nvcc(nvcc: str, source: str, arch: str) -> tuple[bytes, str]:
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "kernels.cu").write_text(source)
+    with temporary_folder() as folder:
+        (folder / "kernels.cu").write_text(source)
         command = [nvcc, "--cubin", f"-arch={arch}", *_OPTIONS, "kernels.cu"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:
             raise CompilerError(done.stdout + done.stderr)
-        return Path(folder, "kernels.cubin").read_bytes(), done.stdout + done.stderr
+        return (folder / "kernels.cubin").read_bytes(), done.stdout + done.stderr
 
 
 def _output(*command: str) -> str:

@@ -104,9 +104,7 @@ def max_unpool(call: Call) -> relax.Expr:
         list(x.ty.shape.values),
     )
     window = read_window(call.attributes, len(shape) - 2)
-    numbers = zip(
-        shape[2:], window.kernel, window.strides, window.begin, window.end, strict=True
-    )
+    numbers = zip(shape[2:], window.kernel, window.strides, window.begin, window.end, strict=True)
     wanted = [*shape[:2], *((i - 1) * s + k - b - e for i, k, s, b, e in numbers)]
     given = call.sizes(2, "sizes")
     if given is not None:
