@@ -14,7 +14,6 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
@@ -26,7 +25,6 @@ from .exporters import EXPORTERS
 
 _EXPORTER = EXPORTERS["ONNX by tracing, opset 17"]
 _LARGER = 8
-_SPATIAL = ("h", "w", "t")
 # The first compilation of a process starts what later ones find started.
 _REPEATED = 2
 
@@ -45,7 +43,7 @@ def main(names: Sequence[str]) -> int:
             continue
         try:
             small = _seconds(architecture, free=False)
-            large = _seconds(_larger(architecture), free=False)
+            large = _seconds(architecture.larger(_LARGER), free=False)
             free = _seconds(architecture, free=True)
         except torch.onnx.errors.OnnxExporterError:
             continue
@@ -55,15 +53,6 @@ def main(names: Sequence[str]) -> int:
     to_small, to_large = (statistics.median(column) for column in zip(*ratios, strict=True))
     print(f"| median of {len(ratios)} | | | | {to_small:.1f} | {to_large:.1f} |")
     return 0
-
-
-def _larger(architecture: Architecture) -> Architecture:
-    """The same at pictures, or lengths, ``_LARGER`` times as large."""
-    sizes = tuple(
-        {name: size * (_LARGER if name in _SPATIAL else 1) for name, size in given.items()}
-        for given in architecture.sizes
-    )
-    return replace(architecture, sizes=sizes)
 
 
 def _seconds(architecture: Architecture, free: bool) -> float:

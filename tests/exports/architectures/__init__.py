@@ -8,7 +8,7 @@ write them: sizes taken from tensors, paddings computed, blocks in their order.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -16,6 +16,7 @@ from torch import nn
 # A size is a number, or free: a name of it and how many times that.
 Size = int | tuple[str, int]
 N, H, W = ("n", 1), ("h", 1), ("w", 1)
+_SPATIAL = ("h", "w", "t")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,14 @@ class Architecture:
             for shape in self.inputs
         ]
         return tuple(torch.rand(shape) for shape in shapes)
+
+    def larger(self, factor: int) -> Architecture:
+        """The same at pictures, or lengths, ``factor`` times as large."""
+        sizes = tuple(
+            {name: size * (factor if name in _SPATIAL else 1) for name, size in given.items()}
+            for given in self.sizes
+        )
+        return replace(self, sizes=sizes)
 
     def free(self) -> list[dict[int, tuple[str, int]]]:
         """Of each input the axes that are free: a name, and how many times that."""
