@@ -21,7 +21,7 @@ import MNN.nn
 import numpy as np
 import onnx
 
-from .onnx_bytes import SCALES, is_quantized, take_quantization
+from .onnx_bytes import is_quantized, take_quantization
 from .onnx_graph import model_of, read_graph
 
 if TYPE_CHECKING:
@@ -95,9 +95,6 @@ def _quantize(model: str, inputs: Inputs, converted: Path) -> Outputs:
     """Have MNN find ranges for the values of ``inputs``; the names of the results."""
     graph = read_graph(model)
     take_quantization(graph)
-    for node in graph.nodes:
-        if node.op in ("Conv", "ConvTranspose"):
-            del node.inputs[SCALES:]
     folder = converted.parent
     floats = folder / "floats.onnx", folder / "floats.mnn"
     onnx.save(model_of(graph), floats[0])

@@ -1,21 +1,28 @@
-"""ncnn, from TorchScript through its own converter pnnx, with its default algorithms."""
+"""ncnn, from ONNX through its own converter pnnx, with its default algorithms."""
 
 from __future__ import annotations
 
-import multiprocessing
+import shutil
 import subprocess
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ncnn
 import numpy as np
+import onnx
+import pnnx
 
 from .ncnn_bytes import write_scales
-from .onnx_bytes import take_quantization
-from .onnx_graph import NotSupportedError, read_graph, require_float32
-from .onnx_rewrites import as_users_write
+from .onnx_bytes import is_quantized, take_quantization
+from .onnx_graph import (
+    NotSupportedError,
+    has_shuffle,
+    model_of,
+    read_graph,
+    require_float32,
+)
+from .onnx_rewrites import fold_batch_norms, shuffles_in_order, without_dcr
 
 if TYPE_CHECKING:
     from tvm_deconv.bench.worker import Inputs, Loaded, Outputs
@@ -25,7 +32,7 @@ if TYPE_CHECKING:
 _BLOBS, _WORKSPACE = ncnn.UnlockedPoolAllocator(), ncnn.PoolAllocator()
 
 
-def load(model: str, inputs: Inputs, _outputs: Outputs, threads: int) -> Loaded:
+def load(model: str, inputs: Inputs, outputs: Outputs, threads: int) -> Loaded:
     """ncnn has no batch axis: the first axis of each input is 1 and is dropped.
 
     Convolutions of a quantized file are of bytes, and all else of float32.
@@ -34,8 +41,6 @@ def load(model: str, inputs: Inputs, _outputs: Outputs, threads: int) -> Loaded:
     for name, x in inputs.items():
         if x.ndim < 2 or x.shape[0] != 1:
             raise NotSupportedError(f"input {name} of shape {x.shape}: ncnn has no batch axis")
-    graph = read_graph(model)
-    ranges = take_quantization(graph)
     ncnn.set_omp_dynamic(0)
     ncnn.set_omp_num_threads(threads)
     net = ncnn.Net()
@@ -51,25 +56,19 @@ def load(model: str, inputs: Inputs, _outputs: Outputs, threads: int) -> Loaded:
     net.opt.num_threads = threads
     net.opt.blob_allocator, net.opt.workspace_allocator = _BLOBS, _WORKSPACE
     with tempfile.TemporaryDirectory() as folder:
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            pool.submit(_export, model, folder).result()
-        files = Path(folder) / "model.ncnn.param", Path(folder) / "model.ncnn.bin"
-        notes = []
-        if ranges:
-            as_users_write(graph, "CRD")
-            notes = write_scales(*files, graph, ranges)
+        *files, notes = _converted(model, inputs, Path(folder))
         if net.load_param(str(files[0])) or net.load_model(str(files[1])):
             raise NotSupportedError("ncnn cannot load what pnnx made of the model")
     # Named by pnnx.
     given = {f"in{number}": ncnn.Mat(x[0]).clone() for number, x in enumerate(inputs.values())}
-    shapes = {f"out{number}": graph.shapes[name] for number, name in enumerate(graph.outputs)}
+    names = [f"out{number}" for number in range(len(outputs))]
 
     def call() -> list[ncnn.Mat]:
         extractor = net.create_extractor()
         for name, mat in given.items():
             extractor.input(name, mat)
         results = []
-        for name in shapes:
+        for name in names:
             status, result = extractor.extract(name)
             if status:
                 raise RuntimeError(f"ncnn stopped with status {status}")
@@ -77,38 +76,43 @@ def load(model: str, inputs: Inputs, _outputs: Outputs, threads: int) -> Loaded:
         return results
 
     def to_numpy(results: list[ncnn.Mat]) -> list[np.ndarray]:
-        return [
-            np.array(y).reshape(shape) for y, shape in zip(results, shapes.values(), strict=True)
-        ]
+        return [np.array(y)[None] for y in results]
 
     return call, to_numpy, ncnn.__version__, notes
 
 
-def _export(model: str, folder: str) -> None:
-    """Write ``model.ncnn.param`` and ``model.ncnn.bin`` for the ONNX file ``model``.
-
-    It runs in a process that ends, and imports PyTorch only there: its threads and its OpenMP must
-    not be in the process that is measured.
-    """
-    import pnnx
-    import torch
-
-    from .torch_graph import OnnxModule
-
+def _converted(model: str, inputs: Inputs, folder: Path) -> tuple[Path, Path, list[str]]:
+    """The two files that ncnn reads, and remarks."""
+    source = folder / "model.onnx"
+    if not is_quantized(model):
+        if has_shuffle(model, "DCR"):
+            graph = read_graph(model)
+            shuffles_in_order(graph, "CRD")
+            without_dcr(graph)
+            onnx.save(model_of(graph), source)
+        else:
+            shutil.copyfile(model, source)
+        return *_run_pnnx(source, inputs), []
     graph = read_graph(model)
-    take_quantization(graph)
-    shapes = [graph.shapes[name] for name in graph.inputs]
-    with torch.no_grad():
-        traced = torch.jit.trace(OnnxModule(graph).eval(), tuple(map(torch.zeros, shapes)))
-    traced.save(str(Path(folder) / "model.pt"))
-    extents = ",".join(f"[{','.join(map(str, shape))}]f32" for shape in shapes)
+    ranges = take_quantization(graph)
+    fold_batch_norms(graph)
+    shuffles_in_order(graph, "CRD")
+    without_dcr(graph)
+    onnx.save(model_of(graph), source)
+    param, weights = _run_pnnx(source, inputs)
+    return param, weights, write_scales(param, weights, graph, ranges)
+
+
+def _run_pnnx(source: Path, inputs: Inputs) -> tuple[Path, Path]:
+    extents = ",".join(f"[{','.join(map(str, x.shape))}]f32" for x in inputs.values())
     done = subprocess.run(
-        [pnnx.EXEC_PATH, "model.pt", f"inputshape={extents}", "fp16=0"],
-        cwd=folder,
+        [pnnx.EXEC_PATH, source.name, f"inputshape={extents}", "fp16=0"],
+        cwd=source.parent,
         capture_output=True,
         text=True,
     )
-    files = (Path(folder) / f"model.ncnn.{end}" for end in ("param", "bin"))
+    files = source.with_suffix(".ncnn.param"), source.with_suffix(".ncnn.bin")
     if done.returncode or not all(file.exists() for file in files):
         lines = (done.stdout + done.stderr).strip().splitlines()
         raise NotSupportedError(f"pnnx exits with {done.returncode}: {lines[-1:]}")
+    return files

@@ -78,10 +78,26 @@ def read_graph(path: str) -> OnnxGraph:
     return OnnxGraph(nodes, constants, shapes, inputs, outputs, opset)
 
 
+def has_shuffle(path: str, mode: str) -> bool:
+    """Whether a DepthToSpace of the ONNX file orders channels in this way, CRD or DCR."""
+    attributes = (
+        {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        for node in onnx.load(path).graph.node
+        if node.op_type == "DepthToSpace"
+    )
+    return any(each.get("mode", b"DCR").decode() == mode for each in attributes)
+
+
 def model_of(graph: OnnxGraph) -> onnx.ModelProto:
     """The graph as a model again, whose nodes are those of ONNX."""
     nodes = [
-        onnx.helper.make_node(node.op, node.inputs, [node.name], **node.attributes)
+        # What a convolution has behind weights and bias is ours.
+        onnx.helper.make_node(
+            node.op,
+            node.inputs[:3] if node.op in ("Conv", "ConvTranspose") else node.inputs,
+            [node.name],
+            **node.attributes,
+        )
         for node in graph.nodes
     ]
     given, results = (
@@ -99,7 +115,8 @@ def model_of(graph: OnnxGraph) -> onnx.ModelProto:
     ]
     made = onnx.helper.make_graph(nodes, "graph", given, results, weights)
     opsets = [onnx.helper.make_opsetid("", graph.opset)]
-    return onnx.helper.make_model(made, opset_imports=opsets)
+    # The newest that runtimes of the last years read.
+    return onnx.helper.make_model(made, opset_imports=opsets, ir_version=9)
 
 
 def require_float32(inputs: Mapping[str, np.ndarray]) -> None:

@@ -46,6 +46,26 @@ def shuffles_in_order(graph: OnnxGraph, mode: str) -> None:
         node.attributes["mode"] = mode
 
 
+def without_dcr(graph: OnnxGraph) -> None:
+    """Write the DepthToSpace nodes of mode DCR as ones of CRD behind a shuffle of channels."""
+    made: list[Node] = []
+    for node in graph.nodes:
+        if node.op == "DepthToSpace" and node.attributes.get("mode", "DCR") == "DCR":
+            (x,), phases = node.inputs, node.attributes["blocksize"] ** 2
+            n, c, h, w = graph.shapes[x]
+            split, swapped, shuffled = (f"{node.name}_{key}" for key in ("split", "swap", "join"))
+            for name, shape in ((split, (n, phases, c // phases, h, w)), (shuffled, (n, c, h, w))):
+                graph.constants[f"{name}_shape"] = np.array(shape, np.int64)
+                graph.shapes[f"{name}_shape"], graph.shapes[name] = (len(shape),), shape
+            graph.shapes[swapped] = (n, c // phases, phases, h, w)
+            made.append(Node("Reshape", split, [x, f"{split}_shape"], {}))
+            made.append(Node("Transpose", swapped, [split], {"perm": [0, 2, 1, 3, 4]}))
+            made.append(Node("Reshape", shuffled, [swapped, f"{shuffled}_shape"], {}))
+            node.inputs, node.attributes = [shuffled], {**node.attributes, "mode": "CRD"}
+        made.append(node)
+    graph.nodes[:] = made
+
+
 def _convolution_before(graph: OnnxGraph, node: Node) -> Node | None:
     """The Conv whose result, with nothing but elementwise activations, only ``node`` uses."""
     makers = {each.name: each for each in graph.nodes}
@@ -66,18 +86,24 @@ def _users(graph: OnnxGraph, name: str) -> list[Node]:
 
 
 def merge_composites(graph: OnnxGraph) -> None:
-    """Fold batch norms into weights; write group norm and SiLU as ``GroupNorm`` and ``Silu``.
+    """Fold batch norms; write group norm and SiLU as ``GroupNorm`` and ``Silu``.
 
     GroupNorm has the operands x, scale and shift, both of shape (C,), and the attributes
     ``num_groups`` and ``epsilon``; both are named here, since ONNX's opset 17 has neither.
     """
+    fold_batch_norms(graph)
     for node in list(graph.nodes):
         if node.op == "InstanceNormalization":
             _merge_group_norm(graph, node)
-        elif node.op == "BatchNormalization":
-            _fold_batch_norm(graph, node)
         elif node.op == "Mul":
             _merge_silu(graph, node)
+
+
+def fold_batch_norms(graph: OnnxGraph) -> None:
+    """Put them into the weights of the convolutions in front of them."""
+    for node in list(graph.nodes):
+        if node.op == "BatchNormalization":
+            _fold_batch_norm(graph, node)
 
 
 def _fold_batch_norm(graph: OnnxGraph, norm: Node) -> None:
