@@ -179,6 +179,15 @@ def test_a_block_s_products_do_not_crowd_the_caches(channels):
     assert choose_tile(nearest(*channels), Sizes(1, 64, 64), ZEN5).block <= 32
 
 
+@pytest.mark.parametrize(("channels", "size"), [((256, 128), 16), ((1024, 256), 16)])
+def test_phases_in_width_have_tiles_of_their_own_where_a_tile_more_is_much(channels, size):
+    """One thread: 1.16 and 1.18 where all phases have tiles of one place in width."""
+    conv = deconv(*channels, 4, 2, 1)
+    chosen = choose_tile(conv, Sizes(1, size, size), ONE)
+    assert chosen.apart and chosen.shifted
+    assert not choose_tile(conv, Sizes(1, size, size), INTEL).shifted
+
+
 def test_weights_of_a_phase_stay_in_the_level_2_cache_from_one_tile_of_pixels_to_the_next():
     # 1.02, 1.25 and 1.65 of the first: all input channels at once are two loads of each weight.
     conv, sizes = deconv(1024, 512, 4, 2, 1), Sizes(1, 4, 4)
