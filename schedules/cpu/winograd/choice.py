@@ -171,13 +171,12 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
         )
 
 
-def _forms(
-    conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
-) -> Iterator[WinogradTile]:
+def _forms(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Iterator[WinogradTile]:
     """Tiles that differ in their outputs, in whether phases share products, in whether those in
     height are apart and those in width shifted, and in outputs along the depth.
 
-    Phases apart were measured on an Intel Xeon (Emerald Rapids) and on Zen 5, shifted ones on Zen 5.
+    Phases apart were measured on an Intel Xeon (Emerald Rapids) and on Zen 5, shifted ones on the
+    latter.
     """
     if conv.slices is not None and not is_line(conv):
         yield from _forms_of_slices(conv, machine)
