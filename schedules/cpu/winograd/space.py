@@ -131,7 +131,7 @@ class WinogradSpace:
         accumulators = tile.vectors * tile.channels
         by_lane = machine.multiplies_by_lane
         weights = ceil_div(tile.channels, tile.lanes) if by_lane else 1
-        transformed = h.points * w.filter.transformed * (layout.group_inputs | 1)
+        transformed = h.points * w.filter.transformed * layout.transform_rows
         transformed *= layout.transform_pitch
         scratch = 4 * (transformed + prod(layout.products) * (layout.rows | 1) * layout.pitch)
         caches = _LEVEL_2 * machine.l2_bytes + _LEVEL_3 * machine.l3_bytes

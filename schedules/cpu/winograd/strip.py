@@ -72,9 +72,10 @@ class Strip:
         self.dealt = self.memory("dealt", units, w.unit, layout.spread)
         self.samples = self.registers("samples", w.unit * lanes)
         self.following = self.registers("following", w.unit * lanes)
-        inputs = layout.group_inputs | 1
         points = (h.points, w.filter.transformed)
-        self.transform = self.memory(TRANSFORM, *points, inputs, layout.transform_pitch)
+        self.transform = self.memory(
+            TRANSFORM, *points, layout.transform_rows, layout.transform_pitch
+        )
         self.products = self.memory(PRODUCTS, *layout.products, layout.rows | 1, layout.pitch)
         phases = w.axis.stride
         self.inverted = self.memory("inverted", phases, w.step, h.outputs, w.points, columns)

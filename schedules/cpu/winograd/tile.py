@@ -310,13 +310,12 @@ class Layout:
 
     @property
     def pitch(self) -> int:
-        """Tiles from one row of transformed inputs or products to the next in memory.
+        """Tiles from one row of products to the next in memory.
 
         Rows an odd number of cache lines apart spread over all sets of a cache; a power of two
         apart they would evict each other (64 channels of 64 tiles, 36 points).
         """
-        reach = largest(self.reach, self.output_reach)
-        return (-(-largest(self.read_tiles, reach) // LINE) | 1) * LINE
+        return _odd_lines(largest(self.strip_tiles, self.output_reach))
 
     @property
     def point_tiles(self) -> int:
@@ -330,10 +329,19 @@ class Layout:
 
     @property
     def transform_pitch(self) -> int:
-        """``pitch`` of transformed inputs, of which a row has those of all points of the depth."""
+        """``pitch`` of transformed inputs, of which a row has those of all points of the depth.
+
+        The last vector of a row may reach into the next channel's place, which is written later:
+        8x8 columns in tiles of 2x2 have 16 tiles, and rows of one cache line in place of three.
+        """
         if self.d.points == 1:
-            return self.pitch
-        return (-(-self.d.points * self.point_tiles // LINE) | 1) * LINE
+            return _odd_lines(self.read_tiles)
+        return _odd_lines(self.d.points * self.point_tiles)
+
+    @property
+    def transform_rows(self) -> int:
+        """Rows of transformed inputs of a point: an odd number, of which one is no channel's."""
+        return self.group_inputs + 1 | 1
 
     @property
     def output_rows(self) -> int:
@@ -481,6 +489,11 @@ class Layout:
     def rows(self) -> int:
         """Rows of a block, rounded up to register tiles."""
         return self.row_steps * self.tile.channels
+
+
+def _odd_lines(tiles: int) -> int:
+    """So many tiles in whole cache lines, an odd number of them."""
+    return (-(-tiles // LINE) | 1) * LINE
 
 
 def multiply_adds(conv: ConvTranspose2d, tile: WinogradTile) -> float:
