@@ -171,6 +171,27 @@ def test_phases_in_height_that_are_apart_have_the_rows_of_each(axis):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("axis", [AXES[3], NEAREST], ids=str)
+def test_phases_in_width_with_tiles_of_their_own_have_products_in_turn(axis, apart):
+    conv, block, n = ConvTranspose2d(3, 5, AXES[3], axis), 2, 3
+    weights, (rh, rw) = weights_of(conv), conv.strides
+    order = "f b u v row/n ic row%n"
+    alone = Winograd(conv, order, n, (2, 3), block, apart=apart).pack(weights)
+    packing = Winograd(conv, order, n, (2, 3), block, apart=apart, shifted=True)
+    packed = packing.pack(weights)
+    points = alone.shape[3]
+    assert packed.shape == packing.shape and packed.shape[3] == rw * points > points
+    rows = 1 if apart else rh
+    for f, b, o, fh, fw in np.ndindex(*alone.shape[:2], block, rows, rw):
+        own = o * rows + fh
+        row = own * rw + fw
+        np.testing.assert_array_equal(
+            packed[f, b, :, fw * points : (fw + 1) * points, own // n, :, own % n],
+            alone[f, b, :, :, row // n, :, row % n],
+        )
+
+
 def test_an_axis_of_one_element_may_be_left_out():
     conv = ConvTranspose2d(4, 3, AXES[5], AXES[5])
     weights = weights_of(conv)

@@ -21,7 +21,7 @@ from tvm_deconv.schedules.cpu.tiling_cycles import tiling_cycles
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.cpu.winograd.choice import choose_tile
 from tvm_deconv.schedules.cpu.winograd.cycles import tile_cycles
-from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile
+from tvm_deconv.schedules.cpu.winograd.tile import Layout, WinogradTile
 from tvm_deconv.schedules.variant import Sizes
 
 ZEN5 = CpuMachine(
@@ -177,6 +177,23 @@ def test_the_model_has_the_order_of_winograd_s_tiles_that_was_measured(name):
 @pytest.mark.parametrize("channels", [(256, 256), (128, 64)])
 def test_a_block_s_products_do_not_crowd_the_caches(channels):
     assert choose_tile(nearest(*channels), Sizes(1, 64, 64), ZEN5).block <= 32
+
+
+@pytest.mark.parametrize(("channels", "size"), [((256, 128), 16), ((1024, 256), 16)])
+def test_phases_in_width_have_tiles_of_their_own_where_a_tile_more_is_much(channels, size):
+    """By one thread measured: 1.16 and 1.14 where tiles of all phases lie in one place."""
+    conv = deconv(*channels, 4, 2, 1)
+    chosen = choose_tile(conv, Sizes(1, size, size), ZEN5)
+    assert chosen.apart and chosen.shifted
+    assert not choose_tile(conv, Sizes(1, size, size), INTEL).shifted
+
+
+def test_transformed_inputs_of_16_tiles_take_a_line_of_each_channel():
+    """One thread: 1.31 by channels. With three lines the strip would not fit the level-2 cache."""
+    conv = deconv(512, 256, 4, 2, 1)
+    layout = Layout(conv, choose_tile(conv, Sizes(1, 8, 8), ONE))
+    assert (layout.read_tiles, layout.transform_pitch) == (16, 16) and layout.reach > 16
+    assert variant_of(conv, (8, 8), ONE) == variant_of(conv, (8, 8), ZEN5) == "winograd"
 
 
 def test_weights_of_a_phase_stay_in_the_level_2_cache_from_one_tile_of_pixels_to_the_next():

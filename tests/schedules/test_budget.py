@@ -135,5 +135,5 @@ def test_a_growth_is_a_number_or_none_or_auto_which_leaves_small_networks_alone(
     assert budget_of(None) == budget_of(math.inf) == Budget(math.inf)
     assert budget_of(1).most(1000) == 1000
     assert budget_of(np.float32(2)) == budget_of(np.int64(2)) == Budget(2.0)
-    assert budget_of("auto").most(1000) == 4 << 20
+    assert budget_of("auto").most(1000) == 8 << 20
     assert budget_of("auto").most(4 << 20) == pytest.approx(4.1 * (4 << 20))

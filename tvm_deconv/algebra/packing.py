@@ -13,11 +13,12 @@ and in Winograd's form, where a point (u, v) of a phase has one weight for each 
 
     f                phases in height that are apart: each has weights of its own
     b                blocks of output channels, the last of which is filled up with zeros
-    u, v             points; where phases share the one at 1, the products that they have together
+    u, v             points; where phases share the one at 1, the products that they have together,
+                     and where they have tiles of their own, those of each
     piece            pieces of the kernel, those along the width fastest
     row/n, row%n     the rows of a block in runs of n: row (o * r_h + f_h) * r_w + f_w is phase f of
-                     its output channel o, or of an axis whose phases share products or are apart
-                     the row of all of them; the last run is filled up with zeros
+                     its output channel o, or of an axis whose phases share products, are apart or
+                     have tiles of their own the row of all; the last run is filled up with zeros
 
 So ``"g kh kw o/n ic o%n"`` is [g][kh][kw][o/n][ic][o%n]. An axis of one element may be left out.
 """
@@ -122,7 +123,8 @@ class Winograd(Packing):
 
     m are the ``outputs`` (rows, columns) of a tile; ``algebra.winograd`` cuts the taps of a phase.
     ``block`` is how many output channels a block has. ``shared`` is for phases that share products,
-    ``apart`` for those in height that are apart. With ``depth`` outputs along the depth of slices
+    ``apart`` for those in height that are apart, ``shifted`` for those in width that have tiles of
+    their own. With ``depth`` outputs along the depth of slices
     (``algebra.winograd.depth_filter``) a piece is one of (depth, height, width), and v is a point
     of (width, depth).
     """
@@ -132,11 +134,12 @@ class Winograd(Packing):
     shared: bool = False
     apart: bool = False
     depth: int = 0
+    shifted: bool = False
 
     def _sizes(self) -> dict[str, int]:
         conv, n = self.conv, self.n
         d = depth_filter(conv, self.depth)
-        h, w = known = filters(conv, self.outputs, self.shared)
+        h, w = known = filters(conv, self.outputs, self.shared, self.shifted)
         rows = self.block * row_phases(conv, known, self.apart)
         return {
             "g": conv.groups,
@@ -172,19 +175,19 @@ class Winograd(Packing):
     def _plane(self, weights: np.ndarray, dtype: str) -> tuple[np.ndarray, list[str]]:
         """One matrix product, of taps that lie in the order of the result already."""
         conv, sizes = self.conv, self._sizes()
-        h, w = filters(conv, self.outputs, self.shared)
+        h, w = filters(conv, self.outputs, self.shared, self.shifted)
         blocked = _in_runs(_by_phase(_grouped(weights, conv), conv), 2, self.block)
         pieces = _in_pieces(_in_pieces(blocked, 7, w), 5, h)
         # [g][ic][b][block][fh][ph][th][fw][pw][tw]
         g, ic, b, block, fh, _, _, fw, *_ = pieces.shape
-        # Phases that share products or are apart are no rows, but axes of their own:
+        # Phases that share products, are apart or have tiles of their own are no rows, but axes:
         # [g][ic][b][block][fh][fw][ph][pw][fh that do][fw that do][th][tw]
-        own = sizes["f"] * h.sharing
+        own = sizes["f"] * h.phases
         by_axis = pieces.reshape(
             *(g, ic, b, block, fh // own, own, h.pieces, h.taps),
-            *(fw // w.sharing, w.sharing, w.pieces, w.taps),
+            *(fw // w.phases, w.phases, w.pieces, w.taps),
         ).transpose(0, 1, 2, 3, 4, 8, 6, 10, 5, 9, 7, 11)
-        by_row = by_axis.reshape(g, ic, b, -1, sizes["piece"], own, w.sharing, h.taps * w.taps)
+        by_row = by_axis.reshape(g, ic, b, -1, sizes["piece"], own, w.phases, h.taps * w.taps)
         axes = ["g", "ic", "b", "row/n", "row%n", "piece"]
         inner = [word for word in self.order.split() if word in axes]
         first = [axis for axis in axes if axis not in inner]
@@ -196,6 +199,9 @@ class Winograd(Packing):
         if self.shared:
             (u, fh), (v, fw) = _products_of(h), _products_of(w)
             products = products[u[:, None], v, fh[:, None], fw][:, :, None]
+        elif self.shifted:
+            of_phases = products.transpose(0, 3, 1, 2, *range(4, products.ndim))
+            products = of_phases.reshape(h.points, w.products, own, *taps.shape[3:])
         else:
             products = products[:, :, :, 0]
         return products, ["u", "v", "f", *first, *inner]

@@ -72,6 +72,8 @@ class Filter:
     of their own, with taps side by side. ``sharing`` phases have the product at the first point, 1,
     in common; with 1 each phase has all products for itself. With ``nested`` (outer, inner) it is
     the latter for each point of the former, whose taps are pieces and whose outputs are tiles.
+    With ``late`` each phase has a tile of its own, of samples that start so many later: products
+    are those of the phases in turn.
     """
 
     outputs: int
@@ -80,11 +82,12 @@ class Filter:
     step: int = 1
     sharing: int = 1
     nested: tuple[Filter, Filter] | None = None
+    late: tuple[int, ...] = ()
 
     @property
     def inputs(self) -> int:
         """Samples that a tile reads."""
-        return point_count(self.outputs, self.taps)
+        return point_count(self.outputs, self.taps) + max(self.late, default=0)
 
     @property
     def levels(self) -> tuple[Filter, Filter]:
@@ -95,27 +98,41 @@ class Filter:
     def points(self) -> int:
         """Products of a phase for each piece."""
         if self.nested is None:
-            return self.inputs
+            return point_count(self.outputs, self.taps)
         outer, inner = self.nested
         return outer.points * inner.points
 
     @property
+    def transformed(self) -> int:
+        """Points that a tile's samples are transformed to."""
+        return self.points * max(1, len(self.late))
+
+    @property
+    def phases(self) -> int:
+        """Whose products are counted together; the others are rows of the products."""
+        return len(self.late) or self.sharing
+
+    @property
     def products(self) -> int:
-        """Of the phases that share one, together: that one, then those of each point."""
+        """Of these phases: that which they share, then those of each point."""
+        if self.late:
+            return self.transformed
         return (self.points - 1) * self.sharing + 1
 
     @property
     def products_an_output(self) -> float:
         """Of an output and an input channel, of all pieces; shared ones in equal parts."""
-        return self.products / self.sharing * self.pieces / self.outputs
+        return self.products / self.phases * self.pieces / self.outputs
 
     def product(self, point: int, phase: Any) -> Any:
-        """Which one a phase has at a point; ``phase`` is 0 where none is shared."""
+        """Which one a phase has at a point; ``phase`` is 0 where it is a row."""
+        if self.late:
+            return phase * self.points + point
         return (point - 1) * self.sharing + 1 + phase if point else 0
 
     def point(self, product: Any) -> Any:
-        """The point at which a product is taken."""
-        return (product + self.sharing - 1) // self.sharing
+        """Of those that are ``transformed``, the one at which a product is taken."""
+        return product if self.late else (product + self.sharing - 1) // self.sharing
 
     @property
     def unit(self) -> int:
@@ -136,17 +153,25 @@ def is_line(conv: ConvTranspose2d) -> bool:
 
 
 def filters(
-    conv: ConvTranspose2d, outputs: tuple[int, int], shared: bool = False
+    conv: ConvTranspose2d,
+    outputs: tuple[int, int],
+    shared: bool = False,
+    shifted: bool = False,
 ) -> tuple[Filter, Filter]:
     """The filters (rows, columns) for tiles of ``outputs`` of every phase.
 
-    With ``shared`` the phases share products along each axis where they can.
+    With ``shared`` the phases share products along each axis where they can. With ``shifted`` those
+    in width have tiles of their own, if ``can_shift``.
     """
     most = _most_points(conv)
-    return (
-        _filter(outputs[0], conv.h, most, shared),
-        _filter(outputs[1], conv.w, most, shared),
-    )
+    rows = _filter(outputs[0], conv.h, most, shared)
+    columns = _filter(outputs[1], conv.w, most, shared)
+    return rows, replace(columns, late=conv.w.shifts) if shifted else columns
+
+
+def can_shift(conv: ConvTranspose2d) -> bool:
+    """Whether phases in width start at different samples, and taps lie side by side."""
+    return max(conv.w.shifts) > 0 and conv.w.tap_step == 1
 
 
 def depth_filter(conv: ConvTranspose2d, outputs: int) -> Filter:
@@ -175,12 +200,13 @@ def is_exact(known: Iterable[Filter]) -> bool:
 
 
 def row_phases(conv: ConvTranspose2d, known: tuple[Filter, Filter], apart: bool = False) -> int:
-    """Phases of an output channel that are rows of the products: those that share none.
+    """Phases of an output channel that are rows of the products: those that read the same tiles,
+    and share none.
 
     With ``apart`` those of one phase in height.
     """
-    phases_h = 1 if apart else conv.h.stride // known[0].sharing
-    return phases_h * (conv.w.stride // known[1].sharing)
+    phases_h = 1 if apart else conv.h.stride // known[0].phases
+    return phases_h * (conv.w.stride // known[1].phases)
 
 
 def can_share(conv: ConvTranspose2d, outputs: tuple[int, int]) -> bool:

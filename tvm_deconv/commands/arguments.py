@@ -83,7 +83,7 @@ def add_schedule(parser: argparse.ArgumentParser) -> None:
         default=AUTO,
         metavar="X",
         help="times the weights of the model's convolutions that those of their kernels may be, "
-        "all together; none for no limit; auto (default) is 4.1, where they take more than 16 MiB",
+        "all together; none for no limit; auto (default) is 4.1, where they take more than 32 MiB",
     )
     parser.add_argument(
         "--accumulate",

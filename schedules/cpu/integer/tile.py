@@ -162,9 +162,7 @@ def choose_tile(op: ConvTranspose2d, dot: Dot, sizes: Sizes, machine: CpuMachine
     return min(best, key=lambda tile: tile_cycles(op, dot, sizes, tile, machine))
 
 
-def _choose(
-    op: ConvTranspose2d, dot: Dot, sizes: Sizes, machine: CpuMachine, flat: bool
-) -> Tile:
+def _choose(op: ConvTranspose2d, dot: Dot, sizes: Sizes, machine: CpuMachine, flat: bool) -> Tile:
     """That of ``choose_tile`` among those with vectors of rows, or ``flat`` ones."""
     best: tuple[float, Tile] | None = None
     batch, height, columns = blocks_of(op, sizes)

@@ -83,7 +83,6 @@ class Writer(ABC):
         own = self.lanes if store.is_value or store.sum is not None else together
         to_the_end(self.columns_out, own, copy)
 
-
     @property
     def of_line(self) -> int:
         """Elements of the result in a line of a cache."""

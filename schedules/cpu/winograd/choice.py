@@ -14,6 +14,7 @@ import numpy as np
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.winograd import (
     can_share,
+    can_shift,
     depth_filter,
     depth_outputs,
     filters,
@@ -80,7 +81,7 @@ def choose_tiles(
     conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
 ) -> tuple[WinogradTile, ...]:
     """The tile with the least cycles for each number of outputs, with and without products that
-    phases share, and with phases apart: most differ in their weights."""
+    phases share, with phases apart and shifted: most differ in their weights."""
     return tuple(tile for _, tile in _best_of_each(conv, sizes, machine))
 
 
@@ -131,7 +132,6 @@ def _weights_in_vectors(channels: int, machine: CpuMachine) -> bool:
 
 def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Iterator[WinogradTile]:
     """Tiles to weigh, all of one of ``_forms`` in one, whose other fields are arrays."""
-    lanes = machine.lanes
     work = conv.multiply_adds(
         sizes.batch or 1,
         sizes.height or max(TYPICAL_SIZES),
@@ -139,15 +139,17 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
     )
     parallel = machine.threads > 1 and work >= 2 * MIN_WORK_PER_THREAD
     row_vectors = _ROW_VECTORS if machine.has_wide_avx512 else ()
-    for outputs, shared, apart, deep in _forms(conv, sizes, machine):
-        phases = row_phases(conv, filters(conv, outputs, shared), apart)
+    for form in _forms(conv, sizes, machine):
+        known = filters(conv, form.outputs, form.shared, form.shifted)
+        phases = row_phases(conv, known, form.apart)
         shapes = [
             ((block, *shape), _splits(conv, block, machine))
             for block in _blocks(conv, machine)
             for shape in _register_tiles(block * phases, is_line(conv), machine)
         ]
-        planes = list(_strips(conv, sizes, outputs, lanes, apart, row_vectors))
+        planes = list(_strips(conv, sizes, form, row_vectors))
         strips: list[tuple[int, ...]] = [*planes]
+        deep = form.depth[0]
         if deep:
             strips = [(*s, n) for s, n in product(_few_rows(planes), _slices(conv, deep))]
         varied = [
@@ -156,54 +158,58 @@ def _candidates(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Ite
         if not varied:
             continue
         block, vectors, channels, rows, columns, *tiles, splits = np.array(varied, "int64").T
-        yield WinogradTile(
-            lanes=lanes,
+        yield replace(
+            form,
             vectors=vectors,
             channels=channels,
-            outputs=outputs,
             tiles=(rows, columns),
             block=block,
             channel_splits=splits,
             parallel=parallel,
             weight_vectors=_weights_in_vectors(channels, machine),
-            shared=shared,
-            apart=apart,
             depth=(deep, tiles[0] if deep else 0),
         )
 
 
-def _forms(
-    conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine
-) -> Iterator[tuple[tuple[int, int], bool, bool, int]]:
-    """Outputs of a tile, whether phases share products, whether those in height are apart, and
-    outputs along the depth.
+def _forms(conv: ConvTranspose2d, sizes: Sizes, machine: CpuMachine) -> Iterator[WinogradTile]:
+    """Tiles that differ in their outputs, in whether phases share products, in whether those in
+    height are apart and those in width shifted, and in outputs along the depth.
 
-    Measured on an Intel Xeon (Emerald Rapids) and on Zen 5.
+    Phases apart were measured on an Intel Xeon (Emerald Rapids) and on Zen 5, shifted ones on the
+    latter.
     """
     if conv.slices is not None and not is_line(conv):
-        yield from _forms_of_slices(conv)
+        yield from _forms_of_slices(conv, machine)
         return
     small = sizes.height is not None and conv.h.blocks(sizes.height) <= _MOST_ROWS_APART
     late = max(conv.h.shifts) > 0 and not is_line(conv)
     may_be_apart = small and late and machine.loads_per_multiply_add == 1
+    may_be_shifted = may_be_apart and machine.is_zen5 and can_shift(conv) and sizes.width
     for outputs in _outputs(conv):
-        yield outputs, False, False, 0
+        one = _form(outputs, machine)
+        yield one
         if can_share(conv, outputs):
-            yield outputs, True, False, 0
+            yield replace(one, shared=True)
         if may_be_apart:
-            yield outputs, False, True, 0
+            yield replace(one, apart=True)
+            if may_be_shifted:
+                yield replace(one, apart=True, shifted=True)
 
 
-def _forms_of_slices(
-    conv: ConvTranspose2d,
-) -> Iterator[tuple[tuple[int, int], bool, bool, int]]:
+def _form(outputs: tuple[int, int], machine: CpuMachine, deep: int = 0) -> WinogradTile:
+    depth = (deep, int(deep > 0))
+    return WinogradTile(machine.lanes, 1, 1, outputs, (1, 1), 1, depth=depth)
+
+
+def _forms_of_slices(conv: ConvTranspose2d, machine: CpuMachine) -> Iterator[WinogradTile]:
     """Those of a volume: with the depth as an axis, and as many outputs in height as in width."""
     for outputs, deep in product(_outputs(conv), depth_outputs(conv)):
         known = (depth_filter(conv, deep), *filters(conv, outputs))
         if outputs[0] == outputs[1] and (deep == 1 or is_exact(known)):
-            yield outputs, False, False, deep
+            one = _form(outputs, machine, deep)
+            yield one
             if can_share(conv, outputs):
-                yield outputs, True, False, deep
+                yield replace(one, shared=True)
 
 
 def _slices(conv: ConvTranspose2d, outputs: int) -> list[int]:
@@ -254,13 +260,11 @@ def _splits(conv: ConvTranspose2d, block: int, machine: CpuMachine) -> list[int]
 def _strips(
     conv: ConvTranspose2d,
     sizes: Sizes,
-    outputs: tuple[int, int],
-    lanes: int,
-    apart: bool,
+    form: WinogradTile,
     row_vectors: tuple[int, ...],
 ) -> Iterator[tuple[int, int]]:
     """Rows and columns of tiles in a strip; of a picture a row may have ``row_vectors``, too."""
-    layout = Layout(conv, WinogradTile(lanes, 1, 1, outputs, (1, 1), 1, apart=apart))
+    layout, lanes = Layout(conv, form), form.lanes
     late, unit = max(layout.w.shifts), layout.w.unit
     if conv.slices is not None and not is_line(conv):
         sizes = sizes._replace(height=conv.slices.height)

@@ -213,7 +213,7 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
     """Cycles of one strip, for one share of its channels."""
     tile, conv, d, h, w = layout.tile, layout.conv, layout.d, layout.h, layout.w
     lanes, inputs = tile.lanes, layout.group_inputs
-    points, products_a_row = d.points * h.points * w.points, prod(layout.products)
+    points, products_a_row = d.points * h.points * w.filter.transformed, prod(layout.products)
     blocks = -(-layout.blocks // tile.channel_splits)
     read_lines = d.positions * h.positions * layout.residues // layout.abreast
     lines = d.tiles * h.tiles * layout.residues
@@ -253,7 +253,7 @@ def _piece_cycles(layout: Layout, machine: CpuMachine) -> float:
         invert = invert + rows * products_a_row * vectors * takes.deep
 
     weights = 4 * products_a_row * rows * sums
-    transformed = 4 * h.points * w.points * inputs * layout.transform_pitch
+    transformed = 4 * h.points * w.filter.transformed * inputs * layout.transform_pitch
     products = 4 * products_a_row * layout.rows * layout.pitch
     resident = transformed + products + weights // blocks
     near = _near(conv, machine)

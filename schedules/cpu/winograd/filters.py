@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tvm_deconv.algebra.winograd import Filter
@@ -11,7 +12,11 @@ from tvm_deconv.schedules.tir.straight_line import StraightLine
 
 
 def transformed(code: StraightLine, known: Filter, values: Sequence[Any]) -> list[Any]:
-    """B^T times the samples of a tile: a result for each point."""
+    """B^T times the samples of a tile: a result for each point, of phases in turn."""
+    if known.late:
+        own = replace(known, late=())
+        parts = (values[late : late + own.inputs] for late in known.late)
+        return [value for part in parts for value in transformed(code, own, part)]
     outer, inner = known.levels
     results = []
     # Row by row: the differences of all at once would not fit in registers.

@@ -8,6 +8,7 @@ from math import prod
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.winograd import (
     can_share,
+    can_shift,
     depth_filter,
     depth_outputs,
     filters,
@@ -75,6 +76,7 @@ class WinogradSpace:
             "weight_vectors": {0, 1} if machine.multiplies_by_lane else {0},
             "shared": {0, 1} if any(can_share(conv, o) for o in product(rows, columns)) else {0},
             "apart": {0, 1} if max(conv.h.shifts) else {0},
+            "shifted": {0, 1} if can_shift(conv) and conv.slices is None else {0},
             "depth_outputs": set(depth_outputs(conv)),
             "depth_tiles": _depth_tiles(conv),
         }
@@ -91,7 +93,7 @@ class WinogradSpace:
             if outputs not in known:
                 few = ", ".join(map(str, known))
                 return f"{outputs} outputs of a tile in {name}: known and of use are {few}"
-        refusal = _depth_refusal(conv, tile)
+        refusal = _depth_refusal(conv, tile) or _shift_refusal(conv, tile)
         if refusal is not None:
             return refusal
         layout = Layout(conv, tile)
@@ -129,7 +131,8 @@ class WinogradSpace:
         accumulators = tile.vectors * tile.channels
         by_lane = machine.multiplies_by_lane
         weights = ceil_div(tile.channels, tile.lanes) if by_lane else 1
-        transformed = h.points * w.points * (layout.group_inputs | 1) * layout.transform_pitch
+        transformed = h.points * w.filter.transformed * layout.transform_rows
+        transformed *= layout.transform_pitch
         scratch = 4 * (transformed + prod(layout.products) * (layout.rows | 1) * layout.pitch)
         caches = _LEVEL_2 * machine.l2_bytes + _LEVEL_3 * machine.l3_bytes
         on_stack = 4 * tile.lanes * tile.channels  # of one vector, see ``Strip``
@@ -189,6 +192,16 @@ def _depth_refusal(conv: ConvTranspose2d, tile: WinogradTile) -> str | None:
         sizes = "x".join(map(str, (outputs, *tile.outputs)))
         return f"tiles of {sizes} outputs round more than those of 6x6 and three taps"
     return None
+
+
+def _shift_refusal(conv: ConvTranspose2d, tile: WinogradTile) -> str | None:
+    if not tile.shifted:
+        return None
+    if not can_shift(conv):
+        return "phases in width start alike, or their taps do not lie side by side"
+    if tile.depth[0]:
+        return "phases in width have tiles of their own in pictures only"
+    return "phases that have tiles of their own share no products" if tile.shared else None
 
 
 def _tile_rows(conv: ConvTranspose2d, sizes: Sizes) -> set[int]:

@@ -72,9 +72,10 @@ class Strip:
         self.dealt = self.memory("dealt", units, w.unit, layout.spread)
         self.samples = self.registers("samples", w.unit * lanes)
         self.following = self.registers("following", w.unit * lanes)
-        inputs = layout.group_inputs | 1
-        points = (h.points, w.points)
-        self.transform = self.memory(TRANSFORM, *points, inputs, layout.transform_pitch)
+        points = (h.points, w.filter.transformed)
+        self.transform = self.memory(
+            TRANSFORM, *points, layout.transform_rows, layout.transform_pitch
+        )
         self.products = self.memory(PRODUCTS, *layout.products, layout.rows | 1, layout.pitch)
         phases = w.axis.stride
         self.inverted = self.memory("inverted", phases, w.step, h.outputs, w.points, columns)
@@ -194,7 +195,9 @@ class Strip:
 
 def product_at(axis: WinogradAxis, point: Any, phase: Any) -> Any:
     """A phase's product at a point that is an expression."""
-    if axis.filter.sharing == 1:
+    if axis.filter.phases == 1:
         return point
+    if axis.filter.late:
+        return axis.product(point, phase)
     product = axis.product(1, phase) + (point - 1) * axis.filter.sharing
     return tirx.Select(point == 0, edit.zero_like(product), product)

@@ -50,7 +50,8 @@ class WinogradTile:
     out in the reduction. ``weight_vectors`` loads the weights of an input channel in whole vectors.
     With ``shared`` the phases have products in common along each axis where their taps have equal
     sums (``algebra.winograd``); they are products then, not rows. With ``apart`` each phase in
-    height has strips of its own, which begin where its first tap reads. Of a stack of slices
+    height has strips of its own, which begin where its first tap reads. With ``shifted`` each phase
+    in width has tiles of its own, likewise, and its products are not rows. Of a stack of slices
     ``depth`` are the outputs of a tile along the depth, and the tiles of a strip; (0, 0) where the
     depth is no axis of the tiles.
     """
@@ -68,6 +69,7 @@ class WinogradTile:
     shared: bool = False
     apart: bool = False
     depth: tuple[int, int] = (0, 0)
+    shifted: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,12 +108,12 @@ class WinogradAxis:
 
     @property
     def points(self) -> int:
-        """Inputs of a tile, and products of a phase for each of them."""
+        """Products of a phase for each piece, and what its tile's inputs are transformed to."""
         return self.filter.points
 
     @property
     def products(self) -> int:
-        """Of all phases that share one, together."""
+        """Of all phases that are no rows, together."""
         return self.filter.products
 
     @property
@@ -126,8 +128,8 @@ class WinogradAxis:
 
     @property
     def row_phases(self) -> int:
-        """Phases of a strip that are rows of the products: all, or 1 where they share products."""
-        return self.phases // self.filter.sharing
+        """Phases of a strip that are rows of the products: all, or 1 where products are theirs."""
+        return self.phases // self.filter.phases
 
     def row(self, channel: Any, phase: Any) -> Any:
         """A phase's row among those of all rows ``channel`` of phases."""
@@ -135,7 +137,7 @@ class WinogradAxis:
 
     def product(self, point: int, phase: Any) -> Any:
         """A phase's product at a point."""
-        return self.filter.product(point, phase if self.filter.sharing > 1 else 0)
+        return self.filter.product(point, phase if self.filter.phases > 1 else 0)
 
     @property
     def step(self) -> int:
@@ -158,6 +160,8 @@ class WinogradAxis:
     @property
     def shifts(self) -> tuple[int, ...]:
         """For each phase of a strip, how much later than a tile's start its outputs start."""
+        if self.filter.late:
+            return (0,) * self.axis.stride
         return (0,) if self.apart else self.axis.shifts
 
     def later(self, kind: Any) -> Any:
@@ -177,7 +181,7 @@ class WinogradAxis:
     @property
     def inputs(self) -> int:
         """Input samples that a strip reads."""
-        return self.unit * self.positions + (self.taps - 1) * self.step
+        return self.unit * self.positions + (self.filter.inputs - self.outputs) * self.step
 
     @property
     def matrices(self) -> Transforms:
@@ -206,7 +210,8 @@ class Layout:
         # Thousands of layouts are weighed for a layer: a lock for each, as in cached_property,
         # would take a third of the time.
         tiles = self.tile.tiles
-        rows, columns = filters(self.conv, self.tile.outputs, self.tile.shared)
+        tile = self.tile
+        rows, columns = filters(self.conv, tile.outputs, tile.shared, tile.shifted)
         deep, slices = _FLAT, self.depth_slices
         if slices is not None:
             along = depth_filter(self.conv, self.tile.depth[0])
@@ -305,13 +310,12 @@ class Layout:
 
     @property
     def pitch(self) -> int:
-        """Tiles from one row of transformed inputs or products to the next in memory.
+        """Tiles from one row of products to the next in memory.
 
         Rows an odd number of cache lines apart spread over all sets of a cache; a power of two
         apart they would evict each other (64 channels of 64 tiles, 36 points).
         """
-        reach = largest(self.reach, self.output_reach)
-        return (-(-largest(self.read_tiles, reach) // LINE) | 1) * LINE
+        return _odd_lines(largest(self.strip_tiles, self.output_reach))
 
     @property
     def point_tiles(self) -> int:
@@ -325,10 +329,19 @@ class Layout:
 
     @property
     def transform_pitch(self) -> int:
-        """``pitch`` of transformed inputs, of which a row has those of all points of the depth."""
+        """``pitch`` of transformed inputs, of which a row has those of all points of the depth.
+
+        The last vector of a row may reach into the next channel's place, which is written later:
+        8x8 columns in tiles of 2x2 have 16 tiles, and rows of one cache line in place of three.
+        """
         if self.d.points == 1:
-            return self.pitch
-        return (-(-self.d.points * self.point_tiles // LINE) | 1) * LINE
+            return _odd_lines(self.read_tiles)
+        return _odd_lines(self.d.points * self.point_tiles)
+
+    @property
+    def transform_rows(self) -> int:
+        """Rows of transformed inputs of a point: an odd number, of which one is no channel's."""
+        return self.group_inputs + 1 | 1
 
     @property
     def output_rows(self) -> int:
@@ -352,7 +365,7 @@ class Layout:
     @property
     def _beyond(self) -> int:
         """Tiles after its own of which the last one of a row reads samples."""
-        return -(-(self.w.taps - 1) // self.w.outputs)
+        return -(-(self.w.filter.inputs - self.w.outputs) // self.w.outputs)
 
     @property
     def tail(self) -> int:
@@ -476,6 +489,11 @@ class Layout:
     def rows(self) -> int:
         """Rows of a block, rounded up to register tiles."""
         return self.row_steps * self.tile.channels
+
+
+def _odd_lines(tiles: int) -> int:
+    """So many tiles in whole cache lines, an odd number of them."""
+    return (-(-tiles // LINE) | 1) * LINE
 
 
 def multiply_adds(conv: ConvTranspose2d, tile: WinogradTile) -> float:

@@ -35,7 +35,9 @@ Weights are G w G^T of every phase, packed as
 Tiles of a strip start where the earliest phase reads, so that of a later phase the first row of
 tiles has an output before the map, and there is one row of tiles more: of a map of 16 rows and
 kernel 4, stride 2, 9 rows of two outputs in place of 8. Strips of one phase (``apart``) have 8, and
-transform the input again for each.
+transform the input again for each. In width likewise, if each phase has tiles of its own
+(``shifted``): kernel 4, stride 2 over 8 columns has 4 of two outputs for each of two phases, not 5
+that both read, and products of 16 tiles in place of 20.
 
 Of a stack of slices (``algebra.slices``) the depth is an axis, too (``depth``): strips, tiles,
 points and pieces have it as the outermost of their axes.
@@ -110,7 +112,7 @@ def packing(conv: ConvTranspose2d, tile: WinogradTile) -> Packing:
     """For each point a matrix of rows and input channels, in register tiles of rows."""
     order = "g f b u v row/n ic piece row%n"
     sizes = tile.channels, tile.outputs, tile.block
-    return Winograd(conv, order, *sizes, tile.shared, tile.apart, tile.depth[0])
+    return Winograd(conv, order, *sizes, tile.shared, tile.apart, tile.depth[0], tile.shifted)
 
 
 def compute(
@@ -143,7 +145,7 @@ def compute(
 
     tiles = d.points * layout.point_tiles if d.points > 1 else layout.read_tiles
     transform = te.compute(
-        (*strips, groups, h.points, w.points, inputs, tiles),
+        (*strips, groups, h.points, w.filter.transformed, inputs, tiles),
         lambda n, sy, sx, f, g, u, v, ic, tau: pad[n, sy, sx, f, g * inputs + ic, 0, 0],
         name=TRANSFORM,
     )

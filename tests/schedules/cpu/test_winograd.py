@@ -32,7 +32,7 @@ from tvm_deconv.algebra.geometry import (
     axis_of_resize,
     axis_of_subpixel,
 )
-from tvm_deconv.algebra.winograd import can_share, tile_outputs
+from tvm_deconv.algebra.winograd import can_share, can_shift, tile_outputs
 from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.cpu.tiling import STACK_BYTES
 from tvm_deconv.schedules.cpu.variants import VARIANTS
@@ -96,8 +96,9 @@ def tiled_layers(draw):
         parallel=draw(st.booleans()),
         weight_vectors=draw(st.booleans()),
         apart=draw(st.booleans()),
+        shifted=can_shift(conv) and draw(st.booleans()),
     )
-    if not tile.apart and can_share(conv, form):
+    if not tile.apart and not tile.shifted and can_share(conv, form):
         tile = replace(tile, shared=draw(st.booleans()))
     return conv, shape, tile
 
@@ -150,11 +151,24 @@ LATE = [
 
 @pytest.mark.parametrize("symbolic", ["", "nhw"])
 @pytest.mark.parametrize("axis", LATE, ids=str)
-def test_strips_of_one_phase_equal_the_scatter_definition(axis, symbolic):
+@pytest.mark.parametrize(("apart", "shifted"), [(True, False), (True, True), (False, True)])
+def test_phases_with_tiles_of_their_own_equal_the_scatter_definition(
+    axis, symbolic, apart, shifted
+):
     conv = ConvTranspose2d(8, 6, axis, axis, 2)
-    for rows in (1, 4):
-        tile = WinogradTile(16, 2, 3, (2, 3), (rows, 5), 2, apart=True)
+    for lanes, rows in ((16, 1), (8, 4)):
+        tile = WinogradTile(lanes, 2, 3, (2, 3), (rows, 5), 2, apart=apart, shifted=shifted)
         check("winograd", conv, (2, 7, 19), symbolic=symbolic, parameters=tile)
+
+
+def test_phases_in_width_with_tiles_of_their_own_have_no_tile_beyond_the_map():
+    conv = ConvTranspose2d(8, 8, *square(Axis, 4, 2, 1, 1))
+    tile = WinogradTile(16, 1, 4, (2, 2), (4, 4), 8, apart=True)
+    shifted = replace(tile, shifted=True)
+    assert [Layout(conv, one).w.strips(8) for one in (tile, shifted)] == [2, 1]
+    # Rows of both phases at each of 3 x 3 points, or as many products of one each.
+    shapes = [WINOGRAD.packed_shape(conv, one) for one in (tile, shifted)]
+    assert [(shape[3:5], shape[5] * shape[-1]) for shape in shapes] == [((3, 3), 16), ((3, 6), 8)]
 
 
 def test_strips_of_one_phase_have_no_row_of_tiles_beyond_the_map():
