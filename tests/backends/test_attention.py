@@ -12,7 +12,7 @@ from tvm.relax import op as ops
 
 from tvm_deconv.backends.attention import MergeAttention
 from tvm_deconv.compiler import pipeline
-from tvm_deconv.schedules.rest.attention import schedule
+from tvm_deconv.schedules.rest.attention import schedule, write
 from tvm_deconv.transform.legalize import legalize_passes
 from tvm_deconv.transform.transposed_products import ReadTransposed
 
@@ -183,3 +183,11 @@ def test_functions_that_are_scheduled_are_left():
         if isinstance(func, tvm.tirx.PrimFunc):
             mod[var] = func.with_attr("tirx.is_scheduled", True)
     assert MergeAttention(HOST)(mod).same_as(mod)
+
+
+@pytest.mark.parametrize("width", [16, 61, 64, 77, 1024, 1040, 4096, 5120, 5121])
+def test_rows_of_a_strip_are_in_sets_of_their_own(width):
+    """64 rows, or as many as a level-1 cache has sets, begin in 64 different ones."""
+    pitch = write.pitch_of(width)
+    assert pitch >= width
+    assert len({row * pitch * 4 // 64 % 64 for row in range(64)}) == 64
