@@ -29,6 +29,7 @@ from tvm_deconv.schedules.rest.product.write import (
 )
 from tvm_deconv.schedules.rest.stage import map_loads, substitute
 from tvm_deconv.schedules.tir.edit import index, ramp
+from tvm_deconv.schedules.tir.vector_math import exp_of_a_difference
 from tvm_deconv.schedules.tir.writing import body_of
 
 from .read import Attention
@@ -94,6 +95,7 @@ class _Writer:
             strip = T.alloc_buffer((index(strips.rows * self.pitch),), _FLOAT)
             over = T.alloc_buffer((index(strips.rows),), _FLOAT)
             scores = self._writer(self._scores(first, strip), strips.scores, packers[0])
+            self._pad(strip)
             self._multiply(scores, at)
             with T.serial(index(0), index(strips.rows)) as row:
                 self._exponentials(strip, over, row)
@@ -148,31 +150,41 @@ class _Writer:
         row = product.rows.var
         return row, {row: first + row}
 
+    def _pad(self, strip: Any) -> None:
+        """Minus infinity behind the scores of each row, up to a whole vector: its weight is 0."""
+        if self.width % self.lanes == 0:
+            return
+        last = self.width // self.lanes * self.lanes
+        nothing = tirx.Broadcast(tirx.const(float("-inf"), _FLOAT), self.lanes)
+        with T.serial(index(0), index(self.strips.rows)) as row:
+            T.buffer_store(strip, nothing, [ramp(row * self.pitch + last, self.lanes)])
+
     def _exponentials(self, strip: Any, over: Any, row: Any) -> None:
-        begin = T.bind(row * self.pitch)
-        lowest = tirx.min_value(_FLOAT)
-        maximum = self._reduced(strip, begin, lowest, tirx.max)
-        done = 0
-        lanes = self.lanes
-        while done < self.width:
-            while lanes > self.width - done:
-                lanes //= 2
-            count = (self.width - done) // lanes
-            with T.serial(index(0), index(count)) as v:
-                first = begin + done + v * lanes
-                with T.vectorized(index(0), index(lanes)) as i:
-                    value = tirx.exp(strip[first + i] - maximum)
-                    T.buffer_store(strip, value, [first + i])
-            done += count * lanes
-        total = self._reduced(strip, begin, tirx.const(0, _FLOAT), lambda a, b: a + b)
+        begin, lanes = T.bind(row * self.pitch), self.lanes
+        maximum = T.alloc_buffer((index(1),), _FLOAT, scope="local")
+
+        def score(at: Any) -> Any:
+            return strip[ramp(at, lanes)]
+
+        def weight(at: Any) -> Any:
+            first = T.bind(at)
+            with T.vectorized(index(0), index(lanes)) as i:
+                value = exp_of_a_difference(strip[first + i], maximum[index(0)])
+                T.buffer_store(strip, value, [first + i])
+            return score(first)
+
+        # In memory: TVM would put what a name stands for into the loop of vectors that reads it.
+        lowest = tirx.const(float("-inf"), _FLOAT)
+        T.buffer_store(maximum, self._reduced(begin, score, lowest, _larger), [index(0)])
+        total = self._reduced(begin, weight, tirx.const(0, _FLOAT), lambda a, b: a + b)
         # The largest of the exponentials is 1, so the reciprocal is a normal number, or NaN.
         T.buffer_store(over, tirx.const(1, _FLOAT) / total, [row])
 
-    def _reduced(self, strip: Any, begin: Any, identity: Any, combine: Any) -> Any:
-        """A row's numbers as one."""
+    def _reduced(self, begin: Any, vector: Any, identity: Any, combine: Any) -> Any:
+        """A row's numbers, of which ``vector`` gives those from a place on, as one."""
         lanes = self.lanes
-        whole = self.width // lanes
-        ways = min(VECTORS, whole)
+        count = -(-self.width // lanes)
+        ways = min(VECTORS, count)
         partial = T.alloc_buffer((index(ways * lanes),), _FLOAT, scope="local")
         places = [ramp(way * lanes, lanes) for way in range(ways)]
         for place in places:
@@ -180,20 +192,16 @@ class _Writer:
 
         def take(way: int, at: Any) -> None:
             place = places[way]
-            T.buffer_store(partial, combine(partial[place], strip[ramp(at, lanes)]), [place])
+            T.buffer_store(partial, combine(partial[place], vector(at)), [place])
 
-        with T.serial(index(0), index(whole // ways)) as step:
+        with T.serial(index(0), index(count // ways)) as step:
             for way in range(ways):
                 take(way, begin + (step * ways + way) * lanes)
-        for way in range(whole % ways):
-            take(way, begin + (whole // ways * ways + way) * lanes)
-        vectors = [partial[place] for place in places]
-        # In memory: TVM would put what a name stands for into the loop of vectors that reads it.
-        total = T.alloc_buffer((index(1),), _FLOAT, scope="local")
-        T.buffer_store(total, across_lanes(vectors, lanes, combine, T.bind), [index(0)])
-        rest = self.width % lanes
-        if rest:
-            with T.serial(index(0), index(rest)) as i:
-                value = combine(total[index(0)], strip[begin + whole * lanes + i])
-                T.buffer_store(total, value, [index(0)])
-        return total[index(0)]
+        for way in range(count % ways):
+            take(way, begin + (count // ways * ways + way) * lanes)
+        return across_lanes([partial[place] for place in places], lanes, combine, T.bind)
+
+
+def _larger(a: Any, b: Any) -> Any:
+    """The maximum in one instruction; it may lose NaN, but the exponentials do not."""
+    return tirx.Select(a > b, a, b)
