@@ -12,7 +12,7 @@ from tvm.relax import op as ops
 
 from tvm_deconv.backends.attention import MergeAttention
 from tvm_deconv.compiler import pipeline
-from tvm_deconv.schedules.rest.attention import schedule
+from tvm_deconv.schedules.rest.attention import schedule, write
 from tvm_deconv.transform.legalize import legalize_passes
 from tvm_deconv.transform.transposed_products import ReadTransposed
 
@@ -133,6 +133,19 @@ def test_masked_scores_and_rows_without_a_number_are_those_of_softmax():
     assert np.isnan(found).any(axis=-1).tolist() == [[row in (5, 6, 7) for row in range(24)]]
 
 
+@pytest.mark.parametrize("size", [1e2, 1e4])
+@pytest.mark.parametrize("width", [32, 77])
+def test_large_scores_are_right(size, width):
+    """Apart by more than exp can span, and all of them far from 0."""
+    shapes = [(2, 40, 8), (2, 8, width), (2, width, 16)]
+    q, k, v = arrays_of(shapes, seed=width)
+    # Eighths of integers, so that float32 holds the scores exactly.
+    q, k = np.rint(q * size).astype("float32") / 8, np.rint(2 * k).astype("float32")
+    q[1, :, 0], k[1, 0] = -size, np.abs(k[1, 0]) + 1
+    exact = softmax((q @ k).astype("float64")) @ v.astype("float64")
+    np.testing.assert_allclose(results(plain, [q, k, v]), exact, rtol=0, atol=2e-5)
+
+
 OTHERS = {
     "scores are read elsewhere": (
         lambda q, k, v: ops.add(
@@ -183,3 +196,11 @@ def test_functions_that_are_scheduled_are_left():
         if isinstance(func, tvm.tirx.PrimFunc):
             mod[var] = func.with_attr("tirx.is_scheduled", True)
     assert MergeAttention(HOST)(mod).same_as(mod)
+
+
+@pytest.mark.parametrize("width", [16, 61, 64, 77, 1024, 1040, 4096, 5120, 5121])
+def test_rows_of_a_strip_are_in_sets_of_their_own(width):
+    """64 rows, or as many as a level-1 cache has sets, begin in 64 different ones."""
+    pitch = write.pitch_of(width)
+    assert pitch >= width
+    assert len({row * pitch * 4 // 64 % 64 for row in range(64)}) == 64

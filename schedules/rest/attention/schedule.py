@@ -16,7 +16,7 @@ from tvm_deconv.schedules.rest.product.write import How
 from tvm_deconv.schedules.tir.last_steps import for_llvm
 
 from .read import Attention, attention_of, is_softmax
-from .write import Strips, write
+from .write import Strips, pitch_of, write
 
 # Fewer rows than this would have keys and values pass by too often.
 _FEWEST_ROWS = 8
@@ -79,7 +79,7 @@ def most_rows(found: Attention, machine: CpuMachine) -> int:
     The fewer the strips, the less often that is: of 4096 places of 512 channels 202 ms became 281
     with a quarter of it, and three functions take 210.
     """
-    return machine.l2_bytes // (_FLOAT_BYTES * found.width)
+    return machine.l2_bytes // (_FLOAT_BYTES * pitch_of(found.width))
 
 
 def _count(found: Attention, most: int, machine: CpuMachine) -> int:

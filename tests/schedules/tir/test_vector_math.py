@@ -11,7 +11,7 @@ import tvm
 from tvm import s_tir, te, tirx
 from tvm.target import Target
 
-from tvm_deconv.schedules.tir.vector_math import with_vector_math
+from tvm_deconv.schedules.tir.vector_math import exp_of_a_difference, with_vector_math
 
 # Relative to the result, in float32.
 TOLERANCE = {
@@ -105,3 +105,22 @@ def test_no_call_of_the_c_library_is_left(name):
 def test_float64_is_left_to_the_c_library():
     func = kernel("exp", 64, "float64")
     assert "T.exp" in func.script()
+
+
+@pytest.mark.parametrize("highest", [0.0, -3.7, 1e4, -1e4, 3e38])
+def test_an_exponential_as_in_softmax_is_right_beside_the_largest(highest):
+    below = np.concatenate([np.linspace(0, 130, 1 << 14), np.geomspace(1e-7, 1e6, 1 << 14)])
+    x = (np.float32(highest) - below.astype("float32")).astype("float32")
+    x[-2:] = -np.inf, np.nan
+    given = te.placeholder((x.size,), "float32", name="x")
+    y = te.compute(
+        x.shape, lambda i: exp_of_a_difference(given[i], tirx.const(highest, "float32")), name="y"
+    )
+    func = te.create_prim_func([given, y]).with_attr("global_symbol", "main")
+    built = tvm.compile(tvm.IRModule({"main": func}), Target("llvm"))
+    result = tvm.runtime.tensor(np.ones_like(x))
+    built["main"](tvm.runtime.tensor(x), result)
+    with np.errstate(over="ignore"):
+        expected = np.exp(x.astype("float64") - np.float32(highest))
+    assert np.isnan(result.numpy()[-1]) and result.numpy()[-2] == 0
+    np.testing.assert_allclose(result.numpy()[:-1], expected[:-1], rtol=0, atol=2e-7)
