@@ -13,7 +13,7 @@ from tvm import te
 from tvm_deconv.algebra.volumes import ConvTranspose3d, Stack
 from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile
 from tvm_deconv.schedules.cpu.winograd.variant import WINOGRAD
-from tvm_deconv.schedules.tir.stacks import on_volumes
+from tvm_deconv.schedules.tir.stacks import of_stack, on_volumes
 
 
 def expected_volume(volume: ConvTranspose3d, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -41,7 +41,7 @@ def function(stack: Stack, shape: tuple[int, ...], tile: WinogradTile, dtype: st
     y = WINOGRAD.compute(conv, tile, x, packed)
     func = te.create_prim_func([x, packed, y], index_dtype_override="int64")
     func = func.with_attr("tirx.noalias", True).with_attr("global_symbol", "main")
-    func = WINOGRAD.schedule(func, conv, tile)
+    func = WINOGRAD.schedule(of_stack(func), conv, tile)
     return on_volumes(func, stack, (n, stack.volume.in_channels, depth, height, width), [])
 
 

@@ -28,10 +28,23 @@ from . import edit
 # The attribute of a function that reads and writes rows that volumes have only.
 INSIDE_SLICES = "tvm_deconv.inside_slices"
 
+# The attribute of a function, not yet scheduled, whose picture is a stack.
+_OF_STACK = "tvm_deconv.of_stack"
+
 # The sizes that a picture of slices does not have.
 FREE = ("depth", "height")
 
 _ADDRESS = Op.get("tirx.address_of")
+
+
+def of_stack(func: tirx.PrimFunc) -> tirx.PrimFunc:
+    """``func``, whose schedule is told that the picture is a stack: ``on_volumes`` comes later."""
+    return func.with_attr(_OF_STACK, True)
+
+
+def is_of_stack(func: tirx.PrimFunc) -> bool:
+    """Whether ``func`` is one of ``of_stack``."""
+    return _OF_STACK in func.attrs
 
 
 def with_sizes(func: tirx.PrimFunc) -> tirx.PrimFunc:
@@ -53,7 +66,7 @@ def on_volumes(
     operands: list[int],
     has_sizes: bool = False,
 ) -> tirx.PrimFunc:
-    """``func``, scheduled for pictures, on volumes: ``shape`` is the input's, NCDHW.
+    """``func`` of ``of_stack``, scheduled, on volumes: ``shape`` is the input's, NCDHW.
 
     A size of depth or height that is not known becomes a variable of the function. The first
     parameter is the input and the last the output; ``operands`` are the positions of others that

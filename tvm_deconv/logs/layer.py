@@ -35,7 +35,7 @@ from tvm_deconv.algebra.volumes import Stack, stack_of
 from tvm_deconv.errors import GeometryError, LogError
 from tvm_deconv.schedules.cpu.integer.variant import IntegerVariant, operands_of
 from tvm_deconv.schedules.machines import AnyVariant
-from tvm_deconv.schedules.tir.stacks import on_volumes
+from tvm_deconv.schedules.tir.stacks import of_stack, on_volumes
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE, Sizes
 
 _TEXT = re.compile(
@@ -233,6 +233,8 @@ class Candidate:
         y = variant.compute(layer.conv, self.parameters, x, packed)
         func = te.create_prim_func([x, packed, y], index_dtype_override="int64")
         func = func.with_attr("tirx.noalias", True).with_attr("global_symbol", "main")
-        func = variant.schedule(func, layer.conv, self.parameters)
         stack = layer.stack
+        if stack is not None:
+            func = of_stack(func)
+        func = variant.schedule(func, layer.conv, self.parameters)
         return func if stack is None else on_volumes(func, stack, layer.shapes[0], [])

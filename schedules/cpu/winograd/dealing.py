@@ -42,12 +42,12 @@ def are_copied(strip: Strip) -> bool:
 
     A vector of a copy that was not stored as that vector waits for all that was stored before it to
     reach the cache: transformed tiles, in level 2. Under masks, 28->28 channels of 320x180 and
-    64->64 of 128x128 take 0.95 of the time (Zen 5, one thread). Not at free heights: of a stack of
-    slices a row is tested, then divided by the height of a slice, and tested again. Where the first
-    test is part of the row, as under masks, TVM compiles for minutes what takes 6 s with copies.
+    64->64 of 128x128 take 0.95 of the time (Zen 5, one thread). Not of a stack of slices of free
+    height: rows of these are quotients by the height, which are written out in the address of each
+    vector, and TVM's code generator analyses that for minutes; with copies a kernel takes 6 s.
     """
-    is_free = not isinstance(strip.x.shape[2], tirx.IntImm)
-    return not strip.reads_input or strip.lanes != _MASKED_LANES or is_free
+    is_free_stack = strip.is_stack and not isinstance(strip.x.shape[2], tirx.IntImm)
+    return not strip.reads_input or strip.lanes != _MASKED_LANES or is_free_stack
 
 
 def reading(

@@ -22,6 +22,7 @@ from __future__ import annotations
 from tvm import tirx
 
 from tvm_deconv.schedules.tir import edit
+from tvm_deconv.schedules.tir.stacks import is_of_stack
 
 from .inputs import read_inputs
 from .outputs import clear_reach, write_outputs
@@ -36,7 +37,7 @@ def finish(func: tirx.PrimFunc, layout: Layout, store: str) -> tirx.PrimFunc:
     ``store`` is the name of the block that writes the output.
     """
     root = func.body
-    strip = Strip(layout, root, store)
+    strip = Strip(layout, root, store, is_of_stack(func))
     blocks = strip.blocks
     # The transforms back would have their constants in registers all the time, and LLVM would keep
     # sums in memory instead wherever loops of these are nested deeper.

@@ -25,10 +25,14 @@ VOLUME_ROWS = 4
 class Strip:
     """What the nests of one strip share. Buffers hold what ``definition`` says for whole pictures.
 
+    ``is_stack`` says that the picture is a stack of slices (``tir.stacks``).
     ``pieces`` are the loops over strips, ``blocks`` the one over blocks of channels in a strip.
     """
 
-    def __init__(self, layout: Layout, root: SBlockRealize, store_name: str) -> None:
+    def __init__(
+        self, layout: Layout, root: SBlockRealize, store_name: str, is_stack: bool
+    ) -> None:
+        self.is_stack = is_stack
         self.layout, self.conv, self.lanes = layout, layout.conv, layout.tile.lanes
         init = edit.find_block(root, PRODUCTS + "_init")
         self.pieces, (self.blocks, *inner) = divided(edit.loops_to(root, init))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tvm import te, tirx
 from volume_kernel import relative_error
 
 from tvm_deconv.algebra.geometry import Axis
@@ -16,6 +17,8 @@ from tvm_deconv.backends import machine_of
 from tvm_deconv.schedules.cpu.winograd.choice import choose_tile
 from tvm_deconv.schedules.cpu.winograd.space import WinogradSpace
 from tvm_deconv.schedules.cpu.winograd.tile import Layout, WinogradTile
+from tvm_deconv.schedules.cpu.winograd.variant import WINOGRAD
+from tvm_deconv.schedules.tir.stacks import of_stack
 from tvm_deconv.schedules.variant import Sizes
 from tvm_deconv.targets import resolve_target
 
@@ -104,6 +107,19 @@ def test_the_error_is_the_one_that_is_stated(depth, outputs, most, channels):
     volume = ConvTranspose3d(channels, 4, SAME, SAME, SAME)
     tile = WinogradTile(16, 1, 4, outputs, (2, 8), 4, depth=(depth, 1))
     assert relative_error(volume, (1, 8, 12, 32), tile) < most
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_slices_of_free_height_are_not_read_under_masks(free):
+    """TVM's code generator would take minutes for a kernel."""
+    tile = WinogradTile(16, 1, 2, (4, 4), (2, 16), 2)
+    (stack,) = ConvTranspose3d(2, 2, SAME, SAME, SAME).stacks()
+    height = tirx.Var("rows", "int64") if free else stack.height(5, 6)
+    x = te.placeholder((1, stack.conv.in_channels, height, 40), name="x")
+    packed = te.placeholder(WINOGRAD.packed_shape(stack.conv, tile), name="packed")
+    y = WINOGRAD.compute(stack.conv, tile, x, packed)
+    func = of_stack(te.create_prim_func([x, packed, y], index_dtype_override="int64"))
+    assert ("llvm.masked.load" in str(WINOGRAD.schedule(func, stack.conv, tile))) != free
 
 
 def test_a_row_that_reaches_beyond_its_strip_is_not_that_of_the_next_point():

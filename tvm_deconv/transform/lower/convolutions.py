@@ -20,7 +20,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm_deconv.relax_functions import opaque, with_rebuilt
 from tvm_deconv.schedules.cpu.processors import available_processors
 from tvm_deconv.schedules.tir.bindings import bind_repeated_reads
-from tvm_deconv.schedules.tir.stacks import on_volumes, with_sizes
+from tvm_deconv.schedules.tir.stacks import of_stack, on_volumes, with_sizes
 from tvm_deconv.transform.choosing import ChooserSpec, chooser_for
 from tvm_deconv.transform.exact import LEGALIZATIONS
 from tvm_deconv.transform.graph import Graph, same_shape, shape_of
@@ -148,9 +148,10 @@ class _Kernels:
         for known, its_store, callee in alike:
             if _same_volumes(known, layer) and tvm_ffi.structural_equal(its_store, store):
                 return callee, parts.arguments
-        func = choice.variant.schedule(
-            bind_repeated_reads(_Parts(layer, weight).fused()), conv.op, choice.parameters
-        )
+        func = bind_repeated_reads(_Parts(layer, weight).fused())
+        if conv.stack is not None:
+            func = of_stack(func)
+        func = choice.variant.schedule(func, conv.op, choice.parameters)
         if conv.stack is not None:
             shape, has_sizes = shape_of(conv.data) or (), parts.inputs.names is not None
             func = on_volumes(func, conv.stack, shape, parts.pictures, has_sizes)
