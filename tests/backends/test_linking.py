@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import cuda_kernel
 import numpy as np
 import pytest
 import tvm
+from tvm.support import ndk
 from tvm.target import Target
 
 from tvm_deconv.backends import backend_of
@@ -69,3 +72,15 @@ def test_a_board_without_its_linker_is_refused_before_anything_is_compiled(monke
     target = Target({"kind": "llvm", "mtriple": "riscv64-linux-gnu"})
     with pytest.raises(TargetError, match="needs riscv64-linux-gnu-gcc to link: install it"):
         linker(target)
+
+
+@pytest.mark.skipif(not shutil.which("aarch64-linux-gnu-gcc"), reason="stands for the NDK's")
+def test_what_a_refusal_for_android_advises_links(monkeypatch, tmp_path):
+    phone = resolve_target({"kind": "llvm", "mtriple": "aarch64-linux-android", "num-cores": 4})
+    with pytest.raises(TargetError, match=r"TVM_NDK_CC .*ndk\.create_shared"):
+        linker(phone)
+    monkeypatch.setenv("TVM_NDK_CC", "aarch64-linux-gnu-gcc")
+    built = compiled(backend_of(phone).peak(phone).func, phone)
+    built.export_library(str(tmp_path / "peak.so"), fcompile=ndk.create_shared)
+    # The machine in the header of an ELF file.
+    assert int.from_bytes((tmp_path / "peak.so").read_bytes()[18:20], "little") == 183

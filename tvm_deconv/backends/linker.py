@@ -36,7 +36,8 @@ def linker_for(processor: Target) -> str:
     architecture, native = triple.split("-")[0], llvm.process_triple().split("-")[0]
     if "android" in triple:
         raise TargetError(
-            f"linking for {triple} takes the Android NDK: call tvm_deconv.compile(...) and its "
+            f"linking for {triple} takes the Android NDK: set TVM_NDK_CC to its clang, and call "
+            "tvm_deconv.compile(...) and its "
             "export_library(path, fcompile=tvm.support.ndk.create_shared)"
         )
     if architecture == native:
