@@ -47,7 +47,7 @@ class _Scratch:
         return [index - begin for index, begin in zip(indices, self.first, strict=True)]
 
 
-def in_own_coordinates(func: tirx.PrimFunc, keep: str = "") -> tirx.PrimFunc:
+def in_own_coordinates(func: tirx.PrimFunc, keep: str) -> tirx.PrimFunc:
     """All scratch of ``func``, scheduled, as above, but for the buffer called ``keep``.
 
     Its memory is allocated in the innermost loop around all that touches it, and begins where the

@@ -1,6 +1,7 @@
 """Winograd's form of TDC on processors.
 
-variant  what a layer is computed with; ``tile``, ``space`` and ``choice`` its parameters and cost
+variant  what a layer is computed with: parameters in ``tile``, which a tuner tries in ``space``
+choice   the tile that is taken: by ``cycles``, which sums up the measured ``stage_cycles``
 steps    the schedule of the products
 finish   what is written behind it: ``inputs`` (of rows that ``dealing`` reads), ``products`` and
          ``outputs`` of a ``strip``
