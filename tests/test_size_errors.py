@@ -40,6 +40,10 @@ def test_the_input_or_the_formula_is_named(network, shape, words):
     assert said(network, shape) == words
 
 
+def test_what_the_machine_has_no_memory_for_is_said():
+    assert in_words(RuntimeError("std::bad_alloc")) == "a tensor asks for more memory than there is"
+
+
 @pytest.mark.parametrize(
     ("axes", "shape", "words"),
     [

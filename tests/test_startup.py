@@ -12,7 +12,7 @@ from paths import ROOT
 
 from tvm_deconv import __main__, cli
 from tvm_deconv.compiler import one_error
-from tvm_deconv.interrupts import Terminated
+from tvm_deconv.interrupts import HungUp, Terminated
 
 CODE = """
 import sys
@@ -81,7 +81,7 @@ def test_an_interrupt_while_the_command_is_imported_is_one_line(monkeypatch, cap
     assert capsys.readouterr() == ("", "tvm-deconv: interrupted\n")
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, Terminated])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, Terminated, HungUp])
 def test_a_signal_while_tvm_runs_a_pass_of_ours_is_not_taken_for_an_error_of_the_model(kind):
     @tvm.transform.module_pass(opt_level=0)
     def interrupted(_mod, _context):
@@ -91,7 +91,9 @@ def test_a_signal_while_tvm_runs_a_pass_of_ours_is_not_taken_for_an_error_of_the
         interrupted(tvm.IRModule())
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_compilation_that_is_ended_leaves_no_files(number, status, tmp_path):
     temporary, out = tmp_path / "temporary", tmp_path / "out"
     temporary.mkdir()
@@ -107,3 +109,26 @@ def test_a_compilation_that_is_ended_leaves_no_files(number, status, tmp_path):
         process.communicate(timeout=60)
     assert process.returncode == status
     assert not [*temporary.iterdir(), *out.iterdir()]
+
+
+def test_a_closed_terminal_ends_nothing_that_nohup_started(tmp_path):
+    out = tmp_path / "network.so"
+    model = ROOT / "scripts" / "models" / "espcn_x3.onnx"
+    command = ["nohup", sys.executable, "-m", "tvm_deconv", "compile", model, "-o", out]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while len(list(tmp_path.iterdir())) == 0:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert out.is_file()
+
+
+def test_a_check_leaves_no_file_of_the_runtime_that_it_asks(tmp_path):
+    model = ROOT / "scripts" / "models" / "espcn_x3.onnx"
+    command = [sys.executable, "-m", "tvm_deconv", "check", model, "--shape", "luma=1,1,16,16"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+    assert not list(tmp_path.iterdir())

@@ -1,13 +1,15 @@
 """The command ``tvm-deconv``, also as ``python -m tvm_deconv``."""
 
+import contextlib
+import os
 import sys
 from tempfile import gettempdir
 
-from tvm_deconv.interrupts import Terminated, raise_when_terminated
+from tvm_deconv.interrupts import HungUp, Terminated, raise_when_terminated, waiting
 from tvm_deconv.startup import collect_seldom, without_torch
 
 # 128 and the number of the signal, as a shell says it.
-_INTERRUPTED, _TERMINATED = 130, 143
+_STATUS = {KeyboardInterrupt: 130, Terminated: 143, HungUp: 129}
 
 
 def main() -> int:
@@ -15,14 +17,19 @@ def main() -> int:
     try:
         return _status()
     except KeyboardInterrupt as error:
-        print("tvm-deconv: interrupted", file=sys.stderr)
-        return _TERMINATED if isinstance(error, Terminated) else _INTERRUPTED
+        # A terminal that was closed takes no more.
+        with contextlib.suppress(OSError):
+            print("tvm-deconv: interrupted", file=sys.stderr)
+        return _STATUS[type(error)]
 
 
 def _status() -> int:
     # Now, since it tries a file out, which would stay if a signal came between.
-    gettempdir()
-    raise_when_terminated()
+    with waiting():
+        gettempdir()
+        raise_when_terminated()
+    # ONNX Runtime would tell its maker of each session, and leave a file.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     collect_seldom()
     # Of all that it reads, PyTorch has to load its own files only.
     if not any(argument.endswith(".pt2") for argument in sys.argv[1:]):

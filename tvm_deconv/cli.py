@@ -20,6 +20,7 @@ from tvm_deconv.commands.quantize import add_quantize
 from tvm_deconv.commands.quiet import quiet
 from tvm_deconv.commands.tune import add_tune
 from tvm_deconv.errors import TvmDeconvError
+from tvm_deconv.files import FULL
 
 _BROKEN_PIPE = 141
 # Options whose values may begin with a minus sign.
@@ -38,11 +39,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.on_terminal = sys.stderr.isatty()
     try:
         with quiet():
-            return _status(options)
+            status = _status(options)
+        sys.stdout.flush()
+        return status
     except BrokenPipeError:
-        # Whoever read the output has seen enough; nothing more may be written to it at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the output has seen enough.
+        _say_no_more()
         return _BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _say_no_more()
+        print(f"tvm-deconv: cannot write the output: {error.strerror}", file=sys.stderr)
+        return 2
+
+
+def _say_no_more() -> None:
+    """Let nothing be written to standard output at exit either, where it cannot be."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def joined(arguments: Sequence[str]) -> list[str]:

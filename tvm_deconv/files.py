@@ -17,7 +17,7 @@ from typing import Any
 from tvm_deconv.errors import OutputError
 
 # What a device says that takes no more, to whatever writes to it.
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         try:
             yield unfinished
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in FULL:
                 raise
             raise OutputError(f"cannot write {final}: {os.strerror(error.errno)}") from error
         try:

@@ -31,6 +31,8 @@ _INTEGER = re.compile(r"T\.int64\((-?\d+)\)")
 def in_words(error: BaseException) -> str:
     """One line: which size does not fit, or the error's own first line if it is not about sizes."""
     text = str(error)
+    if text == "std::bad_alloc":
+        return "a tensor asks for more memory than there is"
     if found := _RANK.search(text):
         name, rank, given = found.groups()
         return f"input {name!r} has {given} axes, not {rank}"

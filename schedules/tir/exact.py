@@ -95,3 +95,10 @@ def atanh(x: Any) -> Any:
     near_zero = x * artanh_over(x * x, _ATANH_BOUND)
     exact = _number(0.5, x) * tirx.log((one + x) / (one - x))
     return tirx.Select(tirx.abs(x) < _number(_ATANH_BOUND, x), near_zero, exact)
+
+
+def tanh(x: Any) -> Any:
+    """-e / (2 + e) of e = exp(-2 |x|) - 1, with the sign of x."""
+    e = expm1_below(_number(-2, x) * tirx.abs(x))
+    size = bind("e", e, lambda e: (_number(0, x) - e) / (e + _number(2, x)))
+    return tirx.copysign(size, x)

@@ -20,6 +20,7 @@ import pytest
 import tvm
 import tvm_ffi
 from onnx import TensorProto, helper
+from onnx_net import Net
 from tvm import relax
 
 from tvm_deconv.backends.launch import launch_words
@@ -253,6 +254,26 @@ def test_the_loops_of_a_compiled_network_run_on_its_own_threads(tmp_path):
         return own_threads() - before
 
     assert in_a_new_thread(more_threads) == 1
+
+
+def test_a_layer_that_memory_is_missing_for_is_an_error(tmp_path, forks):
+    """TVM throws std::bad_alloc through generated code, which aborts the process."""
+    dilated = {"dilations": [1000] * 2, "pads": [4000] * 4}
+    net = Net((1, 16, 30, 31), dims=(1, 16, "h", "w"))
+    path = tmp_path / "network.so"
+    compile_library(net.model(net.conv("x", 16, 16, 9, bias=False, **dilated)), path)
+    script = (
+        "import numpy as np, resource, sys, tvm\n"
+        "module = tvm.runtime.load_module(sys.argv[1])\n"
+        "main = tvm.relax.VirtualMachine(module, tvm.cpu())['main']\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))\n"
+        "try:\n"
+        "    main(tvm.runtime.tensor(np.ones((1, 16, 30, 31), 'float32')))\n"
+        "except MemoryError as error:\n"
+        "    print(error)\n"
+    )
+    done = forks.run(script, path)
+    assert re.fullmatch(r"a layer asks for \d\.\d GB of memory, .*\n", done.stdout), done.stderr
 
 
 def test_a_process_that_tvm_gives_one_thread_keeps_its_processors(built, forks):

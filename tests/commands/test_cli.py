@@ -360,3 +360,19 @@ def test_stderr_passes_on_everything_but_the_noise_of_tvm(capfd):
         os.write(2, b"three\n")
     os.write(2, b"four\n")
     assert capfd.readouterr().err.split() == ["one", "two", "three", "four"]
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_a_full_disk_does_not_take_is_one_line(unbuffered):
+    model = ROOT / "scripts" / "models" / "espcn_x3.onnx"
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tvm_deconv", "explain", model],
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "tvm-deconv: cannot write the output: No space left on device\n"

@@ -94,6 +94,25 @@ def test_it_is_finite_wherever_the_result_is(name, exact):
     np.testing.assert_array_equal(np.signbit(got), np.signbit(expected))
 
 
+@pytest.mark.parametrize(
+    ("operator", "exact"),
+    [("Tanh", np.tanh), ("Mish", lambda x: x * np.tanh(softplus(x)))],
+)
+def test_a_hyperbolic_tangent_of_float64_keeps_its_digits_near_0(operator, exact):
+    x = np.append(X.astype("float64"), [[-0.0, 1e-15, np.inf, -40]])[None]
+    infos = [
+        helper.make_tensor_value_info("x", TensorProto.DOUBLE, x.shape),
+        helper.make_tensor_value_info("y", TensorProto.DOUBLE, None),
+    ]
+    graph = helper.make_graph(
+        [helper.make_node(operator, ["x"], ["y"])], "function", infos[:1], infos[1:]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10)
+    got = compiled(model)(tvm.runtime.tensor(x)).numpy()
+    np.testing.assert_allclose(got, exact(x), rtol=2e-15)
+    np.testing.assert_array_equal(np.signbit(got), np.signbit(exact(x)))
+
+
 TORCH = {
     "F.softplus(x)": lambda x: F.softplus(x),
     "F.softplus(x, beta=2.0, threshold=5.0)": lambda x: F.softplus(x, beta=2.0, threshold=5.0),

@@ -7,6 +7,7 @@ import pytest
 import tvm
 import tvm_ffi
 from onnx_net import Net
+from onnx_runtime import assert_same_as_onnx_runtime
 from quick_network import built, loaded, unoptimised
 from relax_helpers import module
 from tvm import relax
@@ -45,6 +46,16 @@ def test_padding_of_a_free_size_is_fused_with_what_reads_it(mode):
     target = unoptimised()
     with target:
         tvm_deconv.pipeline(target)(load(proto))
+
+
+def test_padding_of_a_free_size_is_fused_with_a_shuffle_behind_it():
+    """TVM names its height h - 5, and the shuffle h - 7 + 2."""
+    net = Net((1, 3, 9, 11), dims=(1, 3, "h", "w"))
+    pads = [0, 0, 1, 1, 0, 0, 1, 1]
+    maps = net.conv("x", 3, 8, 8, pads=[0] * 4)
+    padded = net("Pad", maps, net.integers(*pads), net.given(np.array(1.5, "float32")))
+    proto = net.model(net("DepthToSpace", padded, blocksize=2))
+    assert_same_as_onnx_runtime(proto, (1, 3, 9, 11), (1, 3, 8, 12), atol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16"])

@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -43,6 +44,7 @@ __asm__(".symver pthread_join, pthread_join@" OLDEST);
 #endif
 
 enum { MOST_THREADS = 256, SPIN_NS = 200 * 1000, SPINS_BETWEEN_LOOKS = 16 };
+enum { LARGE_BYTES = 64 << 20 };
 
 /* As in tvm/runtime/c_backend_api.h. */
 typedef struct {
@@ -56,8 +58,14 @@ typedef int (*Launch)(FTVMParallelLambda share, void *cdata, int num_task);
  * library without kernels has none. */
 extern Launch __TVMBackendParallelLaunch __attribute__((weak, visibility("hidden")));
 
+typedef void *(*Allocate)(int type, int id, uint64_t bytes, int code, int bits);
+extern Allocate __TVMBackendAllocWorkspace __attribute__((weak, visibility("hidden")));
+
 /* Of the process that loads the library, where they can be seen from here. */
 extern int TVMBackendParallelLaunch(FTVMParallelLambda, void *, int) __attribute__((weak));
+extern void *TVMBackendAllocWorkspace(int, int, uint64_t, int, int) __attribute__((weak));
+extern void TVMFFIErrorSetRaisedFromCStr(const char *kind, const char *message)
+    __attribute__((weak));
 extern int tvm_most_threads(void) __asm__("_ZN3tvm7runtime9threading14MaxConcurrencyEv")
     __attribute__((weak));
 extern int32_t tvm_threads(void) __asm__("_ZN3tvm7runtime9threading10NumThreadsEv")
@@ -249,9 +257,30 @@ static void forget_workers(void) {
   atomic_flag_clear(&in_use);
 }
 
+/* TVM's function throws where there is no memory, through generated code that nothing can be thrown
+ * through: the process would be aborted. This returns NULL there, which the code takes for an error.
+ * What was there once is not asked for again: TVM keeps it. */
+static void *allocate(int type, int id, uint64_t bytes, int code, int bits) {
+  static _Atomic uint64_t granted = LARGE_BYTES;
+  if (bytes > atomic_load(&granted)) {
+    void *trial = bytes <= SIZE_MAX ? malloc((size_t)bytes) : NULL;
+    if (trial == NULL) {
+      char message[96];
+      snprintf(message, sizeof message, "a layer asks for %.1f GB of memory, more than there is",
+               (double)bytes / 1e9);
+      if (TVMFFIErrorSetRaisedFromCStr) TVMFFIErrorSetRaisedFromCStr("MemoryError", message);
+      return NULL;
+    }
+    free(trial);
+    atomic_store(&granted, bytes);
+  }
+  return TVMBackendAllocWorkspace(type, id, bytes, code, bits);
+}
+
 __attribute__((constructor)) static void be_called(void) {
   pthread_atfork(NULL, NULL, forget_workers);
   if (&__TVMBackendParallelLaunch) __TVMBackendParallelLaunch = launch;
+  if (&__TVMBackendAllocWorkspace && TVMBackendAllocWorkspace) __TVMBackendAllocWorkspace = allocate;
 }
 
 /* Before the code of the workers goes away. */

@@ -140,7 +140,7 @@ class Network(PictureNetwork):
         given = tvm.runtime.tensor(self.given(planes), self.device)
         try:
             result = self.machine["main"](given)
-        except (RuntimeError, ValueError) as error:
+        except (MemoryError, RuntimeError, ValueError) as error:
             height, width = planes.shape[2:]
             raise ImageError(
                 f"{self.name} cannot compute pictures of {width} x {height} pixels: "

@@ -86,16 +86,17 @@ def _reshape(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
 
 
 def _pad(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
-    """TVM's repeats every axis, also where nothing is added: reads that take long to simplify."""
-    mode = str(call.attrs.pad_mode)
-    if mode == "constant":
+    """TVM's repeats every axis, also where nothing is added: reads that take long to simplify.
+
+    Sizes are in the words of the call: FuseTIR does not take TVM's h - 5 for h - 7 + 2.
+    """
+    mode, out = str(call.attrs.pad_mode), shape_of(call)
+    fixed = out is not None and all(isinstance(size, int) for size in out)
+    if out is None or (mode == "constant" and fixed):
         return _stock(builder, call)
-    widths = [int(width) for width in call.attrs.pad_width]
-    # In the words of the call: FuseTIR does not take h + 2 + 2 for h + 4.
-    out = shape_of(call)
-    if out is None:
-        return _stock(builder, call)
-    return builder.call_te(pad_by_sizes, call.args[0], widths[::2], out, mode)
+    befores = [int(width) for width in call.attrs.pad_width][::2]
+    value = float(call.attrs.pad_value)
+    return builder.call_te(pad_by_sizes, call.args[0], befores, out, mode, value)
 
 
 def _quantize(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:

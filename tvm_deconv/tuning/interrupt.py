@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from tvm_deconv.interrupts import heeded
+
 # A closed terminal and a polite kill are as good a reason to stop as Ctrl-C.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -28,7 +30,8 @@ class Interrupt:
     def __enter__(self) -> Interrupt:
         # Only the main thread may change handlers; in others, Ctrl-C is its caller's affair.
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._stop) for number in _SIGNALS}
+            numbers = filter(heeded, _SIGNALS)
+            self._before = {number: signal.signal(number, self._stop) for number in numbers}
         return self
 
     def __exit__(self, *_: object) -> None:

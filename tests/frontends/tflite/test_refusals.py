@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 
+import flatbuffers
 import numpy as np
 import pytest
+from tflite_net import Net
 from tflite_rows import Writer, c, file_of, floats, options, row, schema
 
 from tvm_deconv import cli
@@ -159,3 +161,17 @@ def test_a_file_without_graphs_is_damaged(refused):
     builder = pytest.importorskip("flatbuffers").Builder(64)
     builder.Finish(schema.ModelT().Pack(builder), b"TFL3")
     assert "is a damaged TFLite model: it holds no graph" in refused(bytes(builder.Output()))
+
+
+@pytest.mark.parametrize("number", [17, 99])
+def test_weights_of_a_type_that_is_not_known_are_no_damage(number, tmp_path):
+    """Quantizers write weights of two and four bits; the schema here ends before those of two."""
+    net = Net((1, 5, 7, 3))
+    path = net.file(tmp_path, net.conv(net.input, 3, 4))
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    model.subgraphs[0].tensors[1].type = number
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(builder.Output())
+    with pytest.raises(ModelError, match="keep floats, or quantize to 8 bits"):
+        from_tflite(path)

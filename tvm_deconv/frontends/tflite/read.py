@@ -37,6 +37,8 @@ _FAILURES = (
     ValueError,
 )
 
+# What to do about weights of fewer bits.
+_ELSE = "keep floats, or quantize to 8 bits"
 # Types of elements that are computed with, by their name in the schema.
 DTYPES = {
     "FLOAT32": "float32",
@@ -179,11 +181,13 @@ class _Reader:
         text = table.Name()
         name = text.decode("utf-8", "replace") if text else ""
         name = name if name.isprintable() and name else f"tensor_{index}"
+        what = f"{self.name}: tensor {index} {name!r}"
         kind = self.types.get(table.Type())
         if kind is None:
-            raise ValueError(f"type {table.Type()}")
+            raise ModelError(
+                f"{what} holds elements of type {table.Type()}, not known here: {_ELSE}"
+            )
         dtype = DTYPES.get(kind, kind.lower())
-        what = f"{self.name}: tensor {index} {name!r}"
         shape = _sizes(table.ShapeAsNumpy())
         signature = _sizes(table.ShapeSignatureAsNumpy())
         if min(shape, default=0) < 0:
@@ -213,7 +217,7 @@ class _Reader:
         if isinstance(content, int) or not content.size or table.IsVariable():
             return None
         if dtype not in DTYPES.values():
-            raise ModelError(f"{what} holds {dtype} elements, which are not computed with")
+            raise ModelError(f"{what} holds {dtype} elements, not computed here: {_ELSE}")
         sparsity = table.Sparsity()
         if sparsity is not None:
             return self.dense(sparsity, np.frombuffer(content.tobytes(), dtype), shape)
