@@ -21,7 +21,8 @@ from tvm_deconv.schedules.cpu.tiling_cycles import tiling_cycles
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.cpu.winograd.choice import choose_tile
 from tvm_deconv.schedules.cpu.winograd.cycles import tile_cycles
-from tvm_deconv.schedules.cpu.winograd.tile import Layout, WinogradTile
+from tvm_deconv.schedules.cpu.winograd.layout import Layout
+from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile
 from tvm_deconv.schedules.variant import Sizes
 
 ZEN5 = CpuMachine(

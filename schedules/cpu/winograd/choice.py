@@ -29,7 +29,8 @@ from tvm_deconv.schedules.typical import TYPICAL_SIZES
 from tvm_deconv.schedules.variant import Sizes
 
 from .cycles import register_cycles, tile_cycles
-from .tile import Layout, WinogradTile
+from .layout import Layout
+from .tile import WinogradTile
 
 _MAX_TILE_ROWS = 16
 _MAX_COLUMN_STRIPS = 4

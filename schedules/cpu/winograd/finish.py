@@ -25,10 +25,10 @@ from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.stacks import is_of_stack
 
 from .inputs import read_inputs
+from .layout import Layout
 from .outputs import clear_reach, write_outputs
 from .products import in_scratch
 from .strip import Strip
-from .tile import Layout
 
 
 def finish(func: tirx.PrimFunc, layout: Layout, store: str) -> tirx.PrimFunc:

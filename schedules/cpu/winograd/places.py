@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .tile import Layout
+from .layout import Layout
 
 
 class Places:

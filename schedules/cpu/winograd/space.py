@@ -27,7 +27,8 @@ from tvm_deconv.schedules.cpu.tiling_space import (
 )
 from tvm_deconv.schedules.variant import Sizes
 
-from .tile import Layout, WinogradTile
+from .layout import Layout
+from .tile import WinogradTile
 
 # Multiply-adds of the reduction written out.
 _MAX_UNROLLED = 256

@@ -15,8 +15,9 @@ from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.pieces import divided
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
+from .axis import WinogradAxis
+from .layout import Layout
 from .places import Places
-from .tile import Layout, WinogradAxis
 
 # Rows of a volume's input that are copied before the first of them is dealt out.
 VOLUME_ROWS = 4

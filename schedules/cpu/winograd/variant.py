@@ -77,9 +77,10 @@ from . import steps as winograd_steps
 from .choice import choose_tile, choose_tiles
 from .cycles import tile_cycles
 from .finish import finish
+from .layout import Layout, multiply_adds
 from .places import Places
 from .space import WinogradSpace
-from .tile import Layout, WinogradTile, multiply_adds
+from .tile import WinogradTile
 
 # LLVM's third level writes out loops of few turns that are long already: twice the time, half as
 # much code again, and as fast (0.84 to 1.05 of the time of 24 layers on an Intel Xeon, AVX-512).

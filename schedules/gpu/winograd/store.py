@@ -14,7 +14,7 @@ from tvm import tirx
 from tvm.ir import Range, TensorLoad
 
 from tvm_deconv.schedules.algorithms.names import OUTPUTS
-from tvm_deconv.schedules.cpu.winograd.tile import WinogradAxis
+from tvm_deconv.schedules.cpu.winograd.axis import WinogradAxis
 from tvm_deconv.schedules.gpu.domain import tiles_of
 from tvm_deconv.schedules.tir import edit
 

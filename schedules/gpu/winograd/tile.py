@@ -10,7 +10,7 @@ from typing import Any
 from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.algebra.winograd import filters
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
-from tvm_deconv.schedules.cpu.winograd.tile import WinogradAxis
+from tvm_deconv.schedules.cpu.winograd.axis import WinogradAxis
 from tvm_deconv.schedules.gpu.domain import tiles_of
 from tvm_deconv.schedules.gpu.tile import SHARED, GpuTile
 from tvm_deconv.schedules.typical import GPU_SIZE

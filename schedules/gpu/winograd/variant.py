@@ -44,7 +44,7 @@ from tvm_deconv.schedules.algorithms.names import (
     TRANSFORM_ROWS,
 )
 from tvm_deconv.schedules.cpu.winograd import variant as cpu
-from tvm_deconv.schedules.cpu.winograd.tile import WinogradAxis
+from tvm_deconv.schedules.cpu.winograd.axis import WinogradAxis
 from tvm_deconv.schedules.gpu import revd2, steps, tdc
 from tvm_deconv.schedules.gpu.machine import GpuMachine
 from tvm_deconv.schedules.gpu.model import choose_tile, kernel_cycles

@@ -37,7 +37,8 @@ from tvm_deconv.schedules.cpu.machine import cpu_machine
 from tvm_deconv.schedules.cpu.tiling import STACK_BYTES
 from tvm_deconv.schedules.cpu.variants import VARIANTS
 from tvm_deconv.schedules.cpu.winograd import products
-from tvm_deconv.schedules.cpu.winograd.tile import Layout, WinogradTile
+from tvm_deconv.schedules.cpu.winograd.layout import Layout
+from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile
 from tvm_deconv.schedules.cpu.winograd.variant import WINOGRAD, refusal
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE

@@ -15,8 +15,9 @@ from tvm_deconv.algebra.volumes import ConvTranspose3d
 from tvm_deconv.algebra.winograd import can_share, depth_outputs, tile_outputs
 from tvm_deconv.backends import machine_of
 from tvm_deconv.schedules.cpu.winograd.choice import choose_tile
+from tvm_deconv.schedules.cpu.winograd.layout import Layout
 from tvm_deconv.schedules.cpu.winograd.space import WinogradSpace
-from tvm_deconv.schedules.cpu.winograd.tile import Layout, WinogradTile
+from tvm_deconv.schedules.cpu.winograd.tile import WinogradTile
 from tvm_deconv.schedules.cpu.winograd.variant import WINOGRAD
 from tvm_deconv.schedules.tir.stacks import of_stack
 from tvm_deconv.schedules.variant import Sizes
