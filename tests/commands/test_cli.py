@@ -117,7 +117,7 @@ def test_explain_prints_what_computes_each_convolution_and_why(bench, capsys):
     assert kernel.split(maxsplit=2)[1:] == ["revd2", "conv2d_transpose 6x6 stride 2, 1->1, 8x8"]
     assert parameters.startswith("    lanes=4 ")
     assert (reason, total) == ("    asked for", "1 by variants of ours, 0 left to TVM")
-    assert weights == "weights: 36 in the model, 36 in kernels (1.00 times, at most 4194304)"
+    assert weights == "weights: 36 in the model, 36 in kernels (1.00 times, at most 8388608)"
 
 
 def test_a_library_of_the_variant_that_was_asked_for_upscales(bench, tmp_path):
