@@ -8,7 +8,7 @@ from fuzz import cases
 from fuzz.__main__ import run_cases
 from fuzz.choices import Choices, choices_of
 from fuzz.pool import Worker
-from fuzz.reference import normalised_opinion, standard_opinion
+from fuzz.reference import normalised_opinion, second_opinion, standard_opinion
 from fuzz.report import Report
 from fuzz.runtimes import run_onnxruntime, run_reference
 from fuzz.shrink import shrink
@@ -156,3 +156,14 @@ def test_of_a_map_of_one_element_the_normalised_opinion_is_its_bias():
     x = np.float32([3.7, 2.9]).reshape(1, 2, 1, 1)
     (found,) = normalised_opinion(model, {"x": x})
     np.testing.assert_array_equal(found.ravel(), bias)
+
+
+def test_the_second_opinion_reads_sparse_weights_of_double():
+    x, y = (helper.make_tensor_value_info(name, TensorProto.DOUBLE, (2, 3)) for name in "xy")
+    values = numpy_helper.from_array(np.array([2.5]), "w")
+    places = numpy_helper.from_array(np.array([4], "int64"), "places")
+    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", [x], [y])
+    graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, (2, 3)))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    (found,) = second_opinion(model, {"x": np.ones((2, 3))})
+    np.testing.assert_array_equal(found, [[1, 1, 1], [1, 3.5, 1]])

@@ -222,12 +222,32 @@ def normalised_opinion(
 
 def second_opinion(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """The results of the other one, onnx.reference. Raises Refused."""
-    return run_reference(model, inputs)
+    return run_reference(_with_dense_weights(model), inputs)
 
 
 def optimized_opinion(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """ONNX Runtime's own with its optimizations, as users run it. Raises Refused."""
     return run_onnxruntime(model, inputs, optimized=True)
+
+
+def _with_dense_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without sparse weights, which onnx.reference cannot read, or as it is.
+
+    ONNX Runtime takes those of double for floats.
+    """
+    if not model.graph.sparse_initializer:
+        return model
+    dense = onnx.ModelProto()
+    dense.CopyFrom(model)
+    for sparse in model.graph.sparse_initializer:
+        values, places = map(numpy_helper.to_array, (sparse.values, sparse.indices))
+        array = np.zeros(sparse.dims, values.dtype)
+        if places.ndim != 1 or (places >= array.size).any():
+            return model
+        array.reshape(-1)[places] = values
+        dense.graph.initializer.append(numpy_helper.from_array(array, sparse.values.name))
+    del dense.graph.sparse_initializer[:]
+    return dense
 
 
 def _nearby(inputs: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
