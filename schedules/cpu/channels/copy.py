@@ -7,12 +7,13 @@ from typing import Any
 from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
+from tvm_deconv.schedules.cache_lines import LINE
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index
 from tvm_deconv.schedules.tir.writing import fill, named
 
 from .reach import row_pitch
-from .strip import LINE, Strip
+from .strip import Strip
 
 # Channels of the input that are fetched ahead of those that are copied.
 _CHANNELS_AHEAD = 4

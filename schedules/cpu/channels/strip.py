@@ -10,9 +10,6 @@ from tvm_deconv.algebra.geometry import ConvTranspose2d
 from .reach import Reach
 from .tile import PixelTile
 
-# Numbers of a cache line.
-LINE = 16
-
 
 @dataclass(frozen=True)
 class Strip:

@@ -11,13 +11,14 @@ from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.schedules.algorithms.expressions import ceil_div
+from tvm_deconv.schedules.cache_lines import LINE
 from tvm_deconv.schedules.cpu.tiling import STACK_BYTES
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.edit import index
 from tvm_deconv.schedules.tir.writing import broadcast, known, named, places, simplified
 
 from .reach import row_pitch, taps_inside
-from .strip import LINE, Strip
+from .strip import Strip
 
 # Input channels whose weights are fetched ahead, some pages of memory. 1024->512 channels of 4x4
 # in tiles of 16 pixels take 0.90 ms with 32 of them and 0.86 with 128.

@@ -26,6 +26,7 @@ from tvm.script.ir_builder import tirx as T
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.schedules.algorithms.names import PAD, PHASES
+from tvm_deconv.schedules.cache_lines import LINE
 from tvm_deconv.schedules.cpu import steps
 from tvm_deconv.schedules.cpu.elements import Elements
 from tvm_deconv.schedules.tir import edit
@@ -37,7 +38,7 @@ from tvm_deconv.schedules.variant import Sizes
 from .copy import copy_input
 from .reach import reach_of
 from .store import store_tile
-from .strip import LINE, Strip
+from .strip import Strip
 from .sums import add_phase
 from .tile import PixelTile
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from tvm_deconv.algebra.geometry import ConvTranspose2d
 from tvm_deconv.algebra.winograd import is_line
+from tvm_deconv.schedules.cache_lines import LINE
 from tvm_deconv.schedules.cpu.machine import CpuMachine
 from tvm_deconv.schedules.tir.straight_line import prime_factors
 from tvm_deconv.schedules.typical import typical
@@ -18,7 +19,7 @@ from tvm_deconv.schedules.variant import Sizes
 
 from .layout import Layout
 from .stage_cycles import cycles_of
-from .tile import LINE, MOST_FETCHED, WinogradTile, least
+from .tile import MOST_FETCHED, WinogradTile, least
 
 # Sums that have to be under way at once. With as many as the latency asks for, two vectors by four
 # rows, products take longer on an Intel Xeon (model 207): two by six are 4 to 9 % faster for 256

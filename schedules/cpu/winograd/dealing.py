@@ -10,13 +10,13 @@ from typing import Any
 from tvm import tirx
 from tvm.sym import Analyzer
 
+from tvm_deconv.schedules.cache_lines import LINE
 from tvm_deconv.schedules.tir import edit
 from tvm_deconv.schedules.tir.hiding import some_number
 from tvm_deconv.schedules.tir.straight_line import StraightLine
 from tvm_deconv.schedules.variant import ACCUMULATE_DTYPE
 
 from .strip import Strip
-from .tile import LINE
 
 # Lanes of AVX-512, which loads those under a mask at no cost.
 _MASKED_LANES = 16

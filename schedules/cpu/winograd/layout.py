@@ -10,9 +10,10 @@ from tvm_deconv.algebra.geometry import Axis, ConvTranspose2d
 from tvm_deconv.algebra.slices import Slices
 from tvm_deconv.algebra.volumes import depth_axis
 from tvm_deconv.algebra.winograd import Filter, depth_filter, filters, is_line
+from tvm_deconv.schedules.cache_lines import odd_lines
 
 from .axis import WinogradAxis
-from .tile import LINE, WinogradTile, largest
+from .tile import WinogradTile, largest
 
 # Lanes of vectors of which there are 32 registers, in any case.
 _LANES_OF_MANY_REGISTERS = 16
@@ -146,10 +147,9 @@ class Layout:
     def pitch(self) -> int:
         """Tiles from one row of products to the next in memory.
 
-        Rows an odd number of cache lines apart spread over all sets of a cache; a power of two
-        apart they would evict each other (64 channels of 64 tiles, 36 points).
+        64 channels of 64 tiles, at 36 points, would evict each other in lines a power of two apart.
         """
-        return _odd_lines(largest(self.strip_tiles, self.output_reach))
+        return odd_lines(largest(self.strip_tiles, self.output_reach))
 
     @property
     def point_tiles(self) -> int:
@@ -169,8 +169,8 @@ class Layout:
         8x8 columns in tiles of 2x2 have 16 tiles, and rows of one cache line in place of three.
         """
         if self.d.points == 1:
-            return _odd_lines(self.read_tiles)
-        return _odd_lines(self.d.points * self.point_tiles)
+            return odd_lines(self.read_tiles)
+        return odd_lines(self.d.points * self.point_tiles)
 
     @property
     def transform_rows(self) -> int:
@@ -323,11 +323,6 @@ class Layout:
     def rows(self) -> int:
         """Rows of a block, rounded up to register tiles."""
         return self.row_steps * self.tile.channels
-
-
-def _odd_lines(tiles: int) -> int:
-    """So many tiles in whole cache lines, an odd number of them."""
-    return (-(-tiles // LINE) | 1) * LINE
 
 
 def multiply_adds(conv: ConvTranspose2d, tile: WinogradTile) -> float:

@@ -10,10 +10,11 @@ from tvm import tirx
 from tvm.ir import TensorLoad, TensorRegion
 
 from tvm_deconv.schedules.algorithms.names import OUTPUTS, PREFETCH, PRODUCTS, TRANSFORM
+from tvm_deconv.schedules.cache_lines import LINE
 from tvm_deconv.schedules.tir import edit
 
 from .strip import Strip
-from .tile import LINE, MOST_FETCHED
+from .tile import MOST_FETCHED
 
 # Register tiles of rows up to which transformed inputs are prefetched.
 _FEW_ROW_STEPS = 4

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-# Values of float32 in a cache line.
-LINE = 16
-
 # Lines of output that are prefetched for a block: more would not stay in a level-2 cache of 256 KiB
 # beside the weights.
 MOST_FETCHED = 2048

@@ -17,6 +17,7 @@ from typing import Any
 from tvm import tirx
 from tvm.script.ir_builder import tirx as T
 
+from tvm_deconv.schedules.cache_lines import odd_lines
 from tvm_deconv.schedules.rest.lanes import VECTORS, across_lanes
 from tvm_deconv.schedules.rest.product.read import Product
 from tvm_deconv.schedules.rest.product.tile import Tile
@@ -36,18 +37,14 @@ from .read import Attention
 
 _FLOAT = "float32"
 
-# Floats of a line of the cache.
-_LINE = 16
-
 
 def pitch_of(width: int) -> int:
-    """Floats from a row of scores to the next: lines, an odd number of them.
+    """Floats from a row of scores to the next.
 
-    So the rows of a tile lie in sets of their own. A row of 5120 scores is five pages: the 28 rows
-    of a tile shared one set of the level-1 cache, and heads of 8 took 46 ms where they take 19 now
-    (two heads, one thread of a Zen 5).
+    A row of 5120 scores is five pages: the 28 rows of a tile shared one set of the level-1 cache,
+    and heads of 8 took 46 ms where they take 19 now (two heads, one thread of a Zen 5).
     """
-    return (-(-width // _LINE) | 1) * _LINE
+    return odd_lines(width)
 
 
 @dataclass(frozen=True)
