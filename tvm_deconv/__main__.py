@@ -5,7 +5,7 @@ import os
 import sys
 from tempfile import gettempdir
 
-from tvm_deconv.interrupts import HungUp, Terminated, raise_when_terminated, waiting
+from tvm_deconv.interrupts import HungUp, Terminated, held_back, raise_when_terminated
 from tvm_deconv.startup import collect_seldom, without_torch
 
 # 128 and the number of the signal, as a shell says it.
@@ -25,7 +25,7 @@ def main() -> int:
 
 def _status() -> int:
     # Now, since it tries a file out, which would stay if a signal came between.
-    with waiting():
+    with held_back():
         gettempdir()
         raise_when_terminated()
     # ONNX Runtime would tell its maker of each session, and leave a file.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends a command: Ctrl-C, a polite kill and a closed terminal."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -24,9 +27,11 @@ def raise_when_terminated() -> None:
 
 
 @contextmanager
-def waiting() -> Iterator[None]:
-    """Let these signals come when the block ends."""
-    numbers = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+def held_back(numbers: Collection[int] = SIGNALS) -> Iterator[None]:
+    """Let these signals come to this thread when the block ends.
+
+    Processes that it starts inherit this, and keep it.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any
 
-from tvm_deconv.interrupts import heeded
-
-# A closed terminal and a polite kill are as good a reason to stop as Ctrl-C.
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from tvm_deconv.interrupts import SIGNALS, heeded, held_back
 
 
 class Interrupt:
@@ -30,7 +27,7 @@ class Interrupt:
     def __enter__(self) -> Interrupt:
         # Only the main thread may change handlers; in others, Ctrl-C is its caller's affair.
         if threading.current_thread() is threading.main_thread():
-            numbers = filter(heeded, _SIGNALS)
+            numbers = filter(heeded, SIGNALS)
             self._before = {number: signal.signal(number, self._stop) for number in numbers}
         return self
 
@@ -46,17 +43,9 @@ class Interrupt:
             threading.Thread(target=self._report, args=(said,)).start()
 
 
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Start processes that Ctrl-C in the terminal, which goes to all of them, does not end.
-
-    They inherit the mask of the thread that starts them; the signal reaches us when the block ends.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def uninterrupted() -> AbstractContextManager[None]:
+    """Start processes that Ctrl-C in the terminal, which goes to all of them, does not end."""
+    return held_back({signal.SIGINT})
 
 
 def ignore_interrupts() -> None:
