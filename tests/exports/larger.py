@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     folder, factor = Path(arguments[0]), int(arguments[1]) if len(arguments) > 1 else 8
     folder.mkdir(parents=True, exist_ok=True)
     for name, architecture in ARCHITECTURES.items():
-        larger = architecture.larger(factor) if architecture.free() else architecture
+        larger = architecture.larger(factor)
         try:
             model = _EXPORTER(larger.module(), larger.feed(0), None)
         except torch.onnx.errors.OnnxExporterError as error:

@@ -20,7 +20,8 @@ class WinogradAxis:
     phases, so it needs all of them for each of its blocks (``together``) and its tiles overlap the
     next strip's; in height the phases are rows of their own, and a strip has other rows of each.
     Or a strip is of one phase (``apart``), and its tiles begin where that phase reads: none has a
-    row of outputs before the first of the map.
+    row of outputs before the first of the map. Or, in width, phases have tiles of their own, whose
+    samples start where each reads (``Filter.late``): then no outputs are later in a tile.
 
     Taps that lie ``step`` samples apart make the samples of each residue by ``step`` a convolution
     of its own, with taps side by side: ``tiles`` counts the tiles of one residue.

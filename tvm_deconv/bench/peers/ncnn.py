@@ -17,7 +17,7 @@ from .ncnn_bytes import write_scales
 from .onnx_bytes import is_quantized, take_quantization
 from .onnx_graph import (
     NotSupportedError,
-    has_shuffle,
+    has_dcr,
     model_of,
     read_graph,
     require_float32,
@@ -82,16 +82,13 @@ def load(model: str, inputs: Inputs, outputs: Outputs, threads: int) -> Loaded:
 
 
 def _converted(model: str, inputs: Inputs, folder: Path) -> tuple[Path, Path, list[str]]:
-    """The two files that ncnn reads, and remarks."""
+    """The two files that ncnn reads, and remarks.
+
+    A file in float32 is converted as it is, but for shuffles that ncnn does not have.
+    """
     source = folder / "model.onnx"
-    if not is_quantized(model):
-        if has_shuffle(model, "DCR"):
-            graph = read_graph(model)
-            shuffles_in_order(graph, "CRD")
-            without_dcr(graph)
-            onnx.save(model_of(graph), source)
-        else:
-            shutil.copyfile(model, source)
+    if not is_quantized(model) and not has_dcr(model):
+        shutil.copyfile(model, source)
         return *_run_pnnx(source, inputs), []
     graph = read_graph(model)
     ranges = take_quantization(graph)
@@ -100,7 +97,7 @@ def _converted(model: str, inputs: Inputs, folder: Path) -> tuple[Path, Path, li
     without_dcr(graph)
     onnx.save(model_of(graph), source)
     param, weights = _run_pnnx(source, inputs)
-    return param, weights, write_scales(param, weights, graph, ranges)
+    return param, weights, write_scales(param, weights, graph, ranges) if ranges else []
 
 
 def _run_pnnx(source: Path, inputs: Inputs) -> tuple[Path, Path]:

@@ -78,14 +78,14 @@ def read_graph(path: str) -> OnnxGraph:
     return OnnxGraph(nodes, constants, shapes, inputs, outputs, opset)
 
 
-def has_shuffle(path: str, mode: str) -> bool:
-    """Whether a DepthToSpace of the ONNX file orders channels in this way, CRD or DCR."""
+def has_dcr(path: str) -> bool:
+    """Whether the ONNX file has a DepthToSpace of mode DCR."""
     attributes = (
         {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         for node in onnx.load(path).graph.node
         if node.op_type == "DepthToSpace"
     )
-    return any(each.get("mode", b"DCR").decode() == mode for each in attributes)
+    return any(each.get("mode", b"DCR") == b"DCR" for each in attributes)
 
 
 def model_of(graph: OnnxGraph) -> onnx.ModelProto:
